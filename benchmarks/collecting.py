@@ -18,10 +18,10 @@ from pathlib import Path
 from servers import stub_server
 
 from zooter_core import pipeline
+from zooter_core.base.records import Query
 from zooter_core.config.fleet import GenerationConfig, load_fleet
 from zooter_core.data.runs import Run
-from zooter_core.ensemble import Ensemble
-from zooter_core.records import Query
+from zooter_core.fleet.ensemble import Ensemble
 
 LATENCIES = (0.05, 0.1, 0.2, 0.4)
 CANDIDATE = """

@@ -15,10 +15,10 @@ import tempfile
 import time
 from collections.abc import Callable
 
+from zooter_core.base.weights import resolve
 from zooter_core.data.scores import read_scores
 from zooter_core.router.encoder import Encoder
 from zooter_core.router.vector_store import contents, delete
-from zooter_core.weights import resolve
 
 
 def timed(function: Callable[[], object]) -> tuple[float, float]:

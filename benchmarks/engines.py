@@ -17,14 +17,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from zooter_core.base.files import open_atomic
+from zooter_core.base.paths import EMBEDDED_FLEET
+from zooter_core.base.strict_json import dump_json
 from zooter_core.data.run_folder import LABELS
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import Scores
-from zooter_core.files import open_atomic
 from zooter_core.method.metrics import interval
-from zooter_core.paths import EMBEDDED_FLEET
 from zooter_core.router.router import Router
-from zooter_core.strict_json import dump_json
 
 
 def paired(folders: list[Path]) -> list[Scores]:

@@ -23,12 +23,12 @@ from zooter_core.backends import Backend, Request, backend, expect
 from zooter_core.backends.gguf.adapters import gguf_adapter
 from zooter_core.backends.gguf.engine import WAITING
 from zooter_core.backends.gguf.header import read_header
+from zooter_core.base.cores import free_cores
+from zooter_core.base.paths import EMBEDDED_FLEET
+from zooter_core.base.records import Message
+from zooter_core.base.weights import gguf_file, quiet_libraries
 from zooter_core.config.candidates import GGUF, TRANSFORMERS
 from zooter_core.config.fleet import Fleet, GenerationConfig, load_fleet
-from zooter_core.cores import free_cores
-from zooter_core.paths import EMBEDDED_FLEET
-from zooter_core.records import Message
-from zooter_core.weights import gguf_file, quiet_libraries
 
 QUERY = "Describe a walk through a market in the morning."
 GREEDY = GenerationConfig(max_new_tokens=64, temperature=0.0)

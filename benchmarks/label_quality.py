@@ -20,12 +20,12 @@ from typing import Any
 
 import numpy as np
 
+from zooter_core.base.weights import quiet_libraries
 from zooter_core.data.scores import Scores, read_scores, read_texts
 from zooter_core.method import labels, metrics
 from zooter_core.method.scales import normalise
 from zooter_core.pipeline.train import tags_of
 from zooter_core.router.encoder import Encoder
-from zooter_core.weights import quiet_libraries
 
 PARTS = 5
 DRAWS = 2000

@@ -25,14 +25,14 @@ from transformers import GenerationConfig as Settings
 
 from zooter_core import pipeline
 from zooter_core.backends.local.checkpoint import dtype_of
+from zooter_core.base.paths import EMBEDDED_FLEET
+from zooter_core.base.records import Query
+from zooter_core.base.weights import quiet_libraries, resolve
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig, load_fleet
 from zooter_core.data.runs import Run
-from zooter_core.ensemble import Ensemble
-from zooter_core.paths import EMBEDDED_FLEET
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline import batches
-from zooter_core.records import Query
-from zooter_core.weights import quiet_libraries, resolve
 
 FLEET = 'name = "one"\n[[candidate]]\nname = "model"\nbackend = "transformers"\nmodel = "{}"\n'
 

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from heads import Array, Bench, splits
 
+from zooter_core.base.weights import quiet_libraries
 from zooter_core.data.scores import Scores, read_scores
 from zooter_core.method import labels
 from zooter_core.pipeline.train import SCORE_LABELS
@@ -24,7 +25,6 @@ from zooter_core.router.clusters import cluster_tags
 from zooter_core.router.distill import learn
 from zooter_core.router.encoder import Encoder
 from zooter_core.router.kinds import DEFAULT, KINDS, settings_of
-from zooter_core.weights import quiet_libraries
 
 
 def thinned(table: Array, share: float, seed: int) -> Array:

@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from zooter_core.base.paths import EMBEDDED_FLEET, ROOT
 from zooter_core.data.scores import read_queries
-from zooter_core.exports.router import make_export
-from zooter_core.paths import EMBEDDED_FLEET, ROOT
+from zooter_core.fleet.exports.router import make_export
 from zooter_core.router.encoder import Encoders
 from zooter_core.router.router import Router
 

@@ -12,11 +12,11 @@ from dataclasses import replace
 
 from zooter_core.backends import Request
 from zooter_core.backends.local.checkpoint import dtype_of
+from zooter_core.base.paths import EMBEDDED_FLEET
+from zooter_core.base.records import Message
+from zooter_core.base.weights import quiet_libraries
 from zooter_core.config.fleet import GenerationConfig, load_fleet
-from zooter_core.ensemble import Ensemble
-from zooter_core.paths import EMBEDDED_FLEET
-from zooter_core.records import Message
-from zooter_core.weights import quiet_libraries
+from zooter_core.fleet.ensemble import Ensemble
 
 QUERY = (Message("user", "Describe a walk through a market in the morning."),)
 BATCHES = (1, 4, 16)

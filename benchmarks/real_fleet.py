@@ -33,13 +33,13 @@ from zooter_core import pipeline
 from zooter_core.backends import Request, iter_responses
 from zooter_core.backends.local import memory
 from zooter_core.backends.local.transformers import TransformersBackend, key_of
+from zooter_core.base.paths import EMBEDDED_FLEET, ROOT
+from zooter_core.base.records import Message, Query
+from zooter_core.base.weights import quiet_libraries
 from zooter_core.config.candidates import CandidateConfig, MemoryConfig
 from zooter_core.config.fleet import GenerationConfig, load_fleet
 from zooter_core.data.runs import Run
-from zooter_core.ensemble import Ensemble
-from zooter_core.paths import EMBEDDED_FLEET, ROOT
-from zooter_core.records import Message, Query
-from zooter_core.weights import quiet_libraries
+from zooter_core.fleet.ensemble import Ensemble
 
 sys.path.insert(0, str(ROOT / "tests"))
 from support import tiny_models

@@ -22,7 +22,7 @@ from streamlit.runtime.scriptrunner import ScriptRunner
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.local_script_runner import LocalScriptRunner
 
-from zooter_core.paths import EMBEDDED_FLEET, ROOT
+from zooter_core.base.paths import EMBEDDED_FLEET, ROOT
 
 LIMIT = 100  # milliseconds; a median above it is marked
 WARM = 2  # reruns that do not count

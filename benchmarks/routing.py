@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from zooter_core.base.paths import EMBEDDED_FLEET, ROOT
+from zooter_core.base.records import Message
+from zooter_core.base.weights import quiet_libraries
 from zooter_core.config.fleet import load_fleet
 from zooter_core.data.scores import read_queries
-from zooter_core.ensemble import Ensemble
-from zooter_core.paths import EMBEDDED_FLEET, ROOT
-from zooter_core.records import Message
-from zooter_core.weights import quiet_libraries
+from zooter_core.fleet.ensemble import Ensemble
 
 QUERIES = ROOT / "tests" / "data" / "evident_queries.jsonl"
 KINDS = ("torch", "onnx", "int8")

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from zooter_core.files import remove
+from zooter_core.base.files import remove
 
 TOPICS, PART = 40, 10_000
 SCRIPT = "from zooter_core.cli.main import main; import sys; sys.exit(main(sys.argv[1:]))"

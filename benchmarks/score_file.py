@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from zooter_core.weights import quiet_libraries
+from zooter_core.base.weights import quiet_libraries
 
 
 def parser_of(description: str | None) -> argparse.ArgumentParser:

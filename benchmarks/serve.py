@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from servers import Server, free_port, started, stub_server
 
-from zooter_core.paths import EMBEDDED_FLEET
+from zooter_core.base.paths import EMBEDDED_FLEET
 
 CANDIDATES = ("chat", "math", "code", "writer")
 TOPICS = ("the sea", "a list in Python", "12 + 30 apples", "a toast", "SQL joins", "rain", "a square root", "cats")

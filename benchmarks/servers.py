@@ -17,7 +17,7 @@ from pathlib import Path
 
 import psutil
 
-from zooter_core.paths import ROOT
+from zooter_core.base.paths import ROOT
 
 STUB = Path(__file__).with_name("stub_server.py")
 START_SECONDS = 180

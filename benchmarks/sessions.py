@@ -27,7 +27,7 @@ from pathlib import Path
 from playwright.async_api import Browser, Error, Page, async_playwright, expect
 from servers import Server, free_port, started
 
-from zooter_core.paths import EMBEDDED_FLEET, ROOT
+from zooter_core.base.paths import EMBEDDED_FLEET, ROOT
 
 sys.path.append(str(ROOT / "tests"))
 FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking", "--no-first-run"]

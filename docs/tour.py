@@ -16,9 +16,9 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
 
+from zooter_core.base.paths import EMBEDDED_FLEET
 from zooter_core.evaluation.report import REPORT, load_report
 from zooter_core.evaluation.report_tables import pool_of
-from zooter_core.paths import EMBEDDED_FLEET
 from zooter_core.ui.benchmark import card
 
 PORT = 8598

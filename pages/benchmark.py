@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from zooter_core.errors import ZooterError
+from zooter_core.base.errors import ZooterError
 from zooter_core.ui import resources
 from zooter_core.ui.benchmark import sections, view
 from zooter_core.ui.widgets import download

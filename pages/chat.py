@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from zooter_core.errors import ZooterError
+from zooter_core.base.errors import ZooterError
 from zooter_core.ui import examples, links, resources
 from zooter_core.ui.chat import composer, controls, conversations, share, view
 from zooter_core.ui.widgets import show_error

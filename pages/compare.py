@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from zooter_core.errors import ZooterError
+from zooter_core.base.errors import ZooterError
 from zooter_core.ui import examples, links, resources
 from zooter_core.ui.compare import batch_view, batches, comparisons, view
 from zooter_core.ui.text import plain

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from zooter_core.errors import ZooterError
+from zooter_core.base.errors import ZooterError
 from zooter_core.ui import resources
 from zooter_core.ui.explorer import view
 from zooter_core.ui.explorer.live import draw_live_routing

@@ -26,7 +26,7 @@ MARKERS = {  # of all tests in a folder or file, under tests/
     "router/encoder/test_onnx.py": "export",
     "router/test_quantise.py": "export",
     "router/test_portable.py": "export",
-    "exports": "export",
+    "fleet/exports": "export",
     "serve/test_light.py": "export",
     "ui/test_light.py": "export",
     "serve/test_transformers_serve.py": "models",
@@ -38,7 +38,7 @@ FIRST = (  # the slow tests, those that share models or servers together: each g
     ("browser",),
     ("embedded", "test_weights.py", "cli/test_setup.py", "test_network.py", "serve/test_light.py", "test_package.py"),
     (
-        *("pipeline/test_on_ray.py", "router/test_processes.py", "router/test_portable.py", "exports"),
+        *("pipeline/test_on_ray.py", "router/test_processes.py", "router/test_portable.py", "fleet/exports"),
         *("router/test_quantise.py", "router/encoder", "cli/test_main.py", "cli/test_on_a_terminal.py", "test_docs.py"),
     ),
     ("faults", "backends/local/test_out_of_memory.py"),
@@ -145,7 +145,7 @@ def components() -> None:
 def tiny_fleet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a fleet of tiny models; tests that change it take a copy."""
     from support import tiny_models
-    from zooter_core.weights import quiet_libraries
+    from zooter_core.base.weights import quiet_libraries
 
     quiet_libraries()
     return tiny_models.save_fleet(tmp_path_factory.mktemp("tiny"))
@@ -160,7 +160,7 @@ def fleet_copy(tiny_fleet: Path, tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def tiny_ensemble(tiny_fleet: Path):
     from zooter_core.config.fleet import load_fleet
-    from zooter_core.ensemble import Ensemble
+    from zooter_core.fleet.ensemble import Ensemble
 
     return Ensemble(load_fleet(tiny_fleet))
 

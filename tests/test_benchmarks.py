@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from zooter_core.base.errors import ZooterError
+from zooter_core.base.records import Query
 from zooter_core.data.run_folder import LABELS, QUERIES
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import Scores, read_queries
-from zooter_core.errors import ZooterError
-from zooter_core.records import Query
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
 sys.path.append(str(FOLDER))  # as for a script that is run

@@ -12,11 +12,11 @@ import torch
 
 from zooter_core.backends.local.checkpoint import Checkpoint
 from zooter_core.backends.local.transformers import TransformersBackend
+from zooter_core.base.errors import ZooterError
+from zooter_core.base.paths import ROOT
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.labelling import ScalarConfig
-from zooter_core.errors import ZooterError
 from zooter_core.labelling.rewards.architectures import load
-from zooter_core.paths import ROOT
 from zooter_core.router.encoder import Encoder
 
 CODE = "open({mark!r}, 'w').close()\nfrom transformers import LlamaConfig as Config, LlamaForCausalLM as Model\n"

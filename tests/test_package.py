@@ -62,7 +62,10 @@ def test_the_wheel_holds_the_demo_and_the_embedded_fleet(wheel: Path) -> None:
 def test_a_fresh_environment_routes_with_the_fleet_in_the_wheel(zooter: Path, tmp_path: Path) -> None:
     python = zooter.parent / "python"
     where = subprocess.run(
-        [python, "-c", "import zooter_core.paths as p; print(p.ROOT)"], cwd=tmp_path, text=True, capture_output=True
+        [python, "-c", "import zooter_core.base.paths as p; print(p.ROOT)"],
+        cwd=tmp_path,
+        text=True,
+        capture_output=True,
     )
     assert Path(where.stdout.strip()).is_relative_to(zooter.parents[1])
     ended = run(zooter, "route", "--json", "What is 15% of 240?", cwd=tmp_path)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from zooter_core.base.records import Decision
 from zooter_core.method.labels import LabelConfig, enhance, entropy, kl, label, softmax, tag_priors
 from zooter_core.method.metrics import mean_task_rank, uplift
-from zooter_core.records import Decision
 from zooter_core.router.distill import learn
 from zooter_core.router.kinds import DistillConfig
 

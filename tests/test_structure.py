@@ -20,21 +20,15 @@ ROOMS = (
     ("cli", "ui"),
     ("serve",),
     ("pipeline",),
-    ("evaluation", "remote"),
-    ("ensemble",),
-    ("fleet_models",),
-    ("exports", "routing"),
+    ("evaluation",),
+    ("fleet",),
     ("router",),
     ("labelling",),
     ("backends",),
     ("data",),
     ("config",),
     ("method",),
-    ("connections", "cores", "hosts", "jsonl", "paths", "plugins", "terminal", "weights"),
-    ("files",),
-    ("strict_json",),
-    ("records",),
-    ("errors", "surrogates"),
+    ("base",),
 )
 DEPTH = {room: depth for depth, rooms in enumerate(ROOMS) for room in rooms}
 PURE = "method"  # numpy alone, no input or output
@@ -54,7 +48,7 @@ EMPTY_NAMES = {
     "there", "told", "well", "whole", "work",
 }  # fmt: skip
 EMPTY_ON_PURPOSE = {  # with the reason
-    "zooter_core/errors.py:found": "one of the three fields of an error, in its messages and its JSON",
+    "zooter_core/base/errors.py:found": "one of the three fields of an error, in its messages and its JSON",
 }
 
 
@@ -127,9 +121,11 @@ def test_no_files_import_each_other_in_a_circle():
 
 
 def test_imports_are_seen_where_they_are():
-    assert CORE / "router" / "export.py" in files_imported(CORE / "exports" / "router.py")  # inside a function
-    assert {"backends", "errors", "router"} <= rooms_used(CORE / "ensemble.py")  # both forms, at the top
-    assert "torch" in imports(CORE / "weights.py")  # inside a function
+    assert CORE / "router" / "export.py" in files_imported(
+        CORE / "fleet" / "exports" / "router.py"
+    )  # inside a function
+    assert {"backends", "base", "router"} <= rooms_used(CORE / "fleet" / "ensemble.py")  # both forms, at the top
+    assert "torch" in imports(CORE / "base" / "weights.py")  # inside a function
 
 
 def test_only_app_pages_and_ui_know_streamlit():

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from zooter_core.config.fleet import load_fleet as load_fleet
-    from zooter_core.ensemble import Ensemble as Ensemble
     from zooter_core.evaluation.evaluate import evaluate as evaluate
+    from zooter_core.fleet.ensemble import Ensemble as Ensemble
     from zooter_core.pipeline.train import distill as distill
     from zooter_core.router.router import Router as Router
 
@@ -20,7 +20,7 @@ __version__ = "0.2.0"
 __all__ = ["Ensemble", "Router", "distill", "evaluate", "load_fleet"]
 
 _MODULES = {
-    "Ensemble": "ensemble",
+    "Ensemble": "fleet.ensemble",
     "Router": "router.router",
     "distill": "pipeline.train",
     "evaluate": "evaluation.evaluate",

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from zooter_core.backends.local.calculator import result
-from zooter_core.strict_json import parse_json
+from zooter_core.base.strict_json import parse_json
 
 PIPELINE_SHARE = 0.35
 STRONG_MODELS = ("gpt4", "gpt-3.5-turbo-1106", "claude-2", "tulu-2-dpo-13b", "text_davinci_003")

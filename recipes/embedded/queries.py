@@ -15,7 +15,7 @@ from recipes.embedded import data
 from recipes.embedded.functions import tasks
 from recipes.embedded.problems import ALGEBRA, CHAINS, SHORT, SIMPLE, problems
 from recipes.embedded.writing import VERSE, pieces
-from zooter_core.strict_json import dump_json
+from zooter_core.base.strict_json import dump_json
 
 MOST_CHARACTERS = 500
 # Queries per source, more of some, and the sources that were written for this project.

@@ -25,10 +25,10 @@ from recipes.embedded import data, verify
 from recipes.embedded.own_responses import ENCODER, PER_FIELD, fleet_pairs
 from recipes.embedded.pairs import Pair, pairs_of
 from zooter_core.backends.local.checkpoint import fast_bfloat16
+from zooter_core.base.strict_json import dump_json, parse_json
+from zooter_core.base.weights import resolve
 from zooter_core.config.labelling import ScalarConfig
 from zooter_core.labelling.rewards import Pointwise, reward_model
-from zooter_core.strict_json import dump_json, parse_json
-from zooter_core.weights import resolve
 
 TOKENS = 256  # of a query with its response, in training and, as fleet.toml says, in use
 RANK = 128

@@ -22,12 +22,12 @@ from recipes.embedded.functions import Task, tasks
 from recipes.embedded.own_responses import tell
 from recipes.embedded.problems import ALGEBRA, CHAINS, SHORT, SIMPLE, problems
 from zooter_core import pipeline
+from zooter_core.base.records import Query
+from zooter_core.base.strict_json import dump_json
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import Fleet, GenerationConfig, load_fleet
 from zooter_core.data.runs import Run
-from zooter_core.ensemble import Ensemble
-from zooter_core.records import Query
-from zooter_core.strict_json import dump_json
+from zooter_core.fleet.ensemble import Ensemble
 
 Check = Callable[[str], bool]  # whether a response is right
 SEED = 3

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from zooter_core.base.strict_json import parse_json
 from zooter_core.data.run_folder import REPORT
-from zooter_core.strict_json import parse_json
 
 Row = tuple[str, ...]
 TARGETS = {"problems": "70% (under 15%)", "gsm8k": "clearly above", "functions": "3 times the base", "python": "90%"}

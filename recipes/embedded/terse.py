@@ -22,13 +22,13 @@ from recipes.embedded.form import form, terse_pieces, terse_questions, words_of
 from recipes.embedded.own_responses import Answer, JudgedQuery
 from recipes.embedded.pairs import Pair, mismatched, pairs_of
 from zooter_core import pipeline
+from zooter_core.base.records import Query
+from zooter_core.base.strict_json import dump_json, parse_json
 from zooter_core.config.fleet import Fleet, GenerationConfig, load_fleet
 from zooter_core.data.run_folder import RESPONSES
 from zooter_core.data.runs import Run
-from zooter_core.ensemble import Ensemble
-from zooter_core.records import Query
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.router.encoder import Encoder
-from zooter_core.strict_json import dump_json, parse_json
 
 SEED = 10
 CANDIDATES = ("chat", "writer")

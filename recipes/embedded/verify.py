@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from recipes.embedded.functions import Task
-from zooter_core.errors import ZooterError
+from zooter_core.base.errors import ZooterError
 from zooter_core.evaluation.sandbox.runner import Limits, missing, run
 
 SECONDS = 5  # time limit of one response's code

@@ -7,10 +7,10 @@ import pytest
 
 from zooter_core.backends import Piece, iter_responses
 from zooter_core.backends.fallback import all_failed, note
+from zooter_core.base.errors import WorkError
+from zooter_core.base.records import Decision, Message, Response
 from zooter_core.config.fleet import load_fleet
-from zooter_core.ensemble import Ensemble
-from zooter_core.errors import WorkError
-from zooter_core.records import Decision, Message, Response
+from zooter_core.fleet.ensemble import Ensemble
 
 ASK = [Message("user", "What is the sea?")]
 

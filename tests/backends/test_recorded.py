@@ -10,10 +10,10 @@ import pytest
 from support.read_stream import read
 from zooter_core.backends import Request
 from zooter_core.backends.recorded import RecordedBackend
+from zooter_core.base.errors import ZooterError
+from zooter_core.base.records import Message
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.errors import ZooterError
-from zooter_core.records import Message
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "alpaca_eval_open6.jsonl.gz"
 LINES = [

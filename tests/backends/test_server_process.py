@@ -26,7 +26,7 @@ from zooter_core.backends import server_process
 from zooter_core.backends.gguf import child as gguf_child
 from zooter_core.backends.server_process import ServerProcess
 from zooter_core.backends.vllm import child as vllm_child
-from zooter_core.errors import WorkError
+from zooter_core.base.errors import WorkError
 
 ECHO = """
 import json, sys

@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 from zooter_core.backends import Backend, Piece, Request, iter_responses, stream_or_fail
+from zooter_core.base.records import Message, Response
 from zooter_core.config.fleet import GenerationConfig, load_fleet
-from zooter_core.ensemble import Ensemble
-from zooter_core.records import Message, Response
+from zooter_core.fleet.ensemble import Ensemble
 
 SEA = "What is the sea?"
 

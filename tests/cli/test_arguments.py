@@ -10,8 +10,8 @@ import pytest
 
 from support import tiny_models
 from support.command_files import write_lines
+from zooter_core.base.records import Decision
 from zooter_core.cli.main import main
-from zooter_core.records import Decision
 
 LONG = "a" * 5000
 
@@ -161,7 +161,7 @@ def test_stdin_that_is_not_text(capsys, tiny_fleet, monkeypatch, content, named)
     def decide(ensemble, query, willingness):
         return Decision.of(query, {"a": 1.0})
 
-    monkeypatch.setattr("zooter_core.ensemble.Ensemble.route", decide)
+    monkeypatch.setattr("zooter_core.fleet.ensemble.Ensemble.route", decide)
     assert main(["route", "-", "--json", "--fleet", str(tiny_fleet)]) == 2
     err = capsys.readouterr().err
     assert named in err

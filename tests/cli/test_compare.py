@@ -55,7 +55,7 @@ def test_a_reward_model_that_compares(zooter, comparing):
 
 
 def test_responses_without_a_reward_are_shown(zooter, monkeypatch):
-    monkeypatch.setattr("zooter_core.ensemble.Ensemble.reward_model", NoReward())
+    monkeypatch.setattr("zooter_core.fleet.ensemble.Ensemble.reward_model", NoReward())
     code, out, err = zooter("compare", SEA, "--json")
     responses = json.loads(out)["responses"]
     assert code == 1

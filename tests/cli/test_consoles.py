@@ -15,9 +15,9 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from support.terminal_screen import CLEAR, HOSTILE, LINK, MARKUP, Screen, squeezed, streams, terminal
+from zooter_core.base.terminal import guarded, visible
 from zooter_core.cli.consoles import Output
 from zooter_core.cli.progress import bars, waiting
-from zooter_core.terminal import guarded, visible
 
 PLACES = {
     "text": lambda text: text,

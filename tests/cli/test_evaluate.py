@@ -127,7 +127,7 @@ def test_tokens_are_counted_where_there_are_responses(zooter, tiny_fleet, scores
 def test_queries_that_the_judge_cannot_score_are_named(zooter, tiny_fleet, answered, monkeypatch):
     first = read_lines(answered)[0]
     model = NoReward(f"one says {first['query']}")
-    monkeypatch.setattr("zooter_core.ensemble.Ensemble.reward_model", model)
+    monkeypatch.setattr("zooter_core.fleet.ensemble.Ensemble.reward_model", model)
     call = ["evaluate", "--router", tiny_fleet / "router", "--scores", answered, "--select"]
     code, out, err = zooter(*call, "--judge-fleet", tiny_fleet, "--json", fleet=None)
     assert code == 0

@@ -204,7 +204,7 @@ def test_an_unexpected_error_is_one_line(refused, monkeypatch):
     def breaks(*arguments):
         raise RuntimeError("out of luck")
 
-    monkeypatch.setattr("zooter_core.ensemble.Ensemble.route", breaks)
+    monkeypatch.setattr("zooter_core.fleet.ensemble.Ensemble.route", breaks)
     message = refused(1, "route", SEA)
     assert "RuntimeError: out of luck" in message
     assert "--debug" in message
@@ -214,7 +214,7 @@ def test_interrupted_by_the_user(zooter, monkeypatch):
     def interrupted(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("zooter_core.ensemble.Ensemble.route", interrupted)
+    monkeypatch.setattr("zooter_core.fleet.ensemble.Ensemble.route", interrupted)
     code, _, err = zooter("route", SEA)
     assert code == 130
     assert "stopped" in err

@@ -12,7 +12,7 @@ import pytest
 from support import endpoint_fleet, tiny_models
 from support.scripted_server import serving
 from support.terminal_screen import CLEAR, COLOUR, HOSTILE, MARKUP, Screen, squeezed, terminal, typed
-from zooter_core.terminal import visible
+from zooter_core.base.terminal import visible
 
 pytest.importorskip("aiohttp", reason="the extra zooter[openai] is not installed")
 
@@ -197,7 +197,7 @@ def test_an_unexpected_error(tiny_fleet, monkeypatch, debug):
     def breaks(*arguments):
         raise RuntimeError(HOSTILE)
 
-    monkeypatch.setattr("zooter_core.ensemble.Ensemble.route", breaks)
+    monkeypatch.setattr("zooter_core.fleet.ensemble.Ensemble.route", breaks)
     screen = typed("route", "Hi", *debug, "--fleet", tiny_fleet)
     assert screen.code == 1
     assert ("Traceback" in screen.err) == bool(debug)

@@ -11,9 +11,9 @@ from rich.table import Table
 
 from support.command_files import SEA
 from support.terminal_screen import CLEAR, MARKUP, typed
+from zooter_core.base.errors import Failure
 from zooter_core.cli.consoles import Output
 from zooter_core.cli.progress import EVERY, Lines, bars, tally_text, waiting
-from zooter_core.errors import Failure
 from zooter_core.pipeline.tally import Tally
 
 COLOURS = re.compile(r"\x1b\[[0-9;]*3[0-9](?:;[0-9;]*)?m")

@@ -171,7 +171,7 @@ def test_wrong_responses_are_exit_2(refused, tmp_path):
 
 
 def test_queries_without_a_reward_are_set_aside_and_named(zooter, tmp_path, monkeypatch):
-    monkeypatch.setattr("zooter_core.ensemble.Ensemble.reward_model", NoReward("3 3"))
+    monkeypatch.setattr("zooter_core.fleet.ensemble.Ensemble.reward_model", NoReward("3 3"))
     lines = [{"id": f"r{n}", "query": SEA, "responses": {"x": f"{n} {n}", "y": "[bold]no"}} for n in range(5)]
     source = write_lines(tmp_path / "responses.jsonl", lines)
     code, out, err = zooter("score", "--responses", source, "--out", tmp_path / "scores.jsonl")

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from support.fleet_toml import FAR, JUDGE_FAR, change, change_table
+from zooter_core.base.errors import ZooterError
 from zooter_core.config import fingerprint
 from zooter_core.config.fleet import load_fleet
-from zooter_core.errors import ZooterError
 
 EMBEDDED = Path(__file__).parents[2] / "models" / "embedded"
 # Fleets with every key that shapes a run, and the hashes of before pydantic checked them: runs of then go on. The

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from support.fleet_toml import GOOD, change, refusal
+from zooter_core.base.errors import ZooterError
 from zooter_core.config.fleet import GenerationConfig, load_fleet
-from zooter_core.errors import ZooterError
 
 MODELS = Path(__file__).parents[2] / "models"
 

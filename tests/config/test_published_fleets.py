@@ -11,8 +11,8 @@ from transformers import AutoTokenizer
 
 from zooter_core.backends import Request
 from zooter_core.backends.local.prompts import prompt as text_of
+from zooter_core.base.records import Message
 from zooter_core.config.fleet import load_fleet
-from zooter_core.records import Message
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 # FastChat's template vicuna_v1.1, and WizardLM's own inference script for 13B.

@@ -7,11 +7,11 @@ from contextlib import suppress
 import pytest
 
 from support.fleet_toml import refusal
+from zooter_core.base.errors import ZooterError
 from zooter_core.config.candidates import CandidateConfig, MemoryConfig
 from zooter_core.config.endpoint import EndpointConfig
 from zooter_core.config.fleet import GenerationConfig, RouterConfig, load_fleet
 from zooter_core.config.labelling import REWARDS, TAGGERS
-from zooter_core.errors import ZooterError
 
 DEEP = 5000
 WILD = [

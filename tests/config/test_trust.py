@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from zooter_core.base.errors import ZooterError
+from zooter_core.base.paths import ROOT
 from zooter_core.cli.main import main
 from zooter_core.config.endpoint import EndpointConfig
 from zooter_core.config.fleet import load_fleet
 from zooter_core.config.labelling import HttpConfig
 from zooter_core.config.trust import trust_file
-from zooter_core.errors import ZooterError
 from zooter_core.labelling.rewards.http import HttpReward
-from zooter_core.paths import ROOT
 
 SECRET = "AWS_SECRET_ACCESS_KEY"
 ELSEWHERE = "https://models.example.org/v1"

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from zooter_core.base.errors import WorkError, ZooterError
+from zooter_core.base.jsonl import append_records, read_records
 from zooter_core.data.run_folder import REWARDS, ROUTER, RunFolder, versions
-from zooter_core.errors import WorkError, ZooterError
-from zooter_core.jsonl import append_records, read_records
 
 
 @pytest.fixture

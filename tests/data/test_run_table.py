@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from zooter_core.base.errors import ZooterError
 from zooter_core.data.run_folder import QUERIES, REWARDS, TAGS
 from zooter_core.data.run_table import RunTable
 from zooter_core.data.runs import BY_DATASET, Run
-from zooter_core.errors import ZooterError
 from zooter_core.method.labels import LabelConfig, held_back, lot
 
 IDS = [f"q{number}" for number in range(12)]

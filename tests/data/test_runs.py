@@ -5,12 +5,12 @@ import json
 import numpy as np
 import pytest
 
+from zooter_core.base.errors import ZooterError
+from zooter_core.base.records import Query
 from zooter_core.config.fleet import load_fleet
 from zooter_core.data.run_folder import QUERIES, RESPONSES, REWARDS, TAGS
 from zooter_core.data.runs import Run, find_runs
 from zooter_core.data.scores import read_scores
-from zooter_core.errors import ZooterError
-from zooter_core.records import Query
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from zooter_core.base.errors import ZooterError
 from zooter_core.data.formats import reading
 from zooter_core.data.scores import read_queries, read_responses, read_scores
-from zooter_core.errors import ZooterError
 
 GOOD = {"id": "1", "query": "2 + 2?", "scores": {"a": 0.5, "b": 1}}
 

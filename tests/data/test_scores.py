@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
+from zooter_core.base.errors import ZooterError
+from zooter_core.base.records import Query
 from zooter_core.data.scores import read_queries, read_responses, read_scores, read_texts, score_line
-from zooter_core.errors import ZooterError
-from zooter_core.records import Query
 
 GOOD = {"id": "1", "query": "2 + 2?", "scores": {"a": 0.5, "b": 1}}
 

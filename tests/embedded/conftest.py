@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from zooter_core.base.weights import quiet_libraries
 from zooter_core.config.fleet import load_fleet
-from zooter_core.ensemble import Ensemble
-from zooter_core.weights import quiet_libraries
+from zooter_core.fleet.ensemble import Ensemble
 
 ROOT = Path(__file__).resolve().parents[2]
 FIGURES: list[str] = []

@@ -12,9 +12,9 @@ from recipes.embedded.functions import tasks
 from recipes.embedded.problems import problems
 from recipes.embedded.verify import final_number, passes
 from zooter_core.backends import Request, iter_responses
+from zooter_core.base.records import Message, Response
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.ensemble import Ensemble
-from zooter_core.records import Message, Response
+from zooter_core.fleet.ensemble import Ensemble
 
 ROOT = Path(__file__).resolve().parents[2]
 POOL = ("chat", "math", "code", "writer")

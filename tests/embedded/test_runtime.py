@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from zooter_core.ensemble import Ensemble
-from zooter_core.exports.reward import PortableReward, make_reward_export
-from zooter_core.exports.router import open_router
+from zooter_core.fleet.ensemble import Ensemble
+from zooter_core.fleet.exports.reward import PortableReward, make_reward_export
+from zooter_core.fleet.exports.router import open_router
 from zooter_core.labelling.rewards import reward_model
 from zooter_core.router.encoder import Encoders
 from zooter_core.router.graph import missing

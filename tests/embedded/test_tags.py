@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from zooter_core.ensemble import Ensemble
+from zooter_core.fleet.ensemble import Ensemble
 
 ROOT = Path(__file__).resolve().parents[2]
 LEAST = 0.85

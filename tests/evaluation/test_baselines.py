@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from zooter_core.base.errors import ZooterError
+from zooter_core.base.records import Query
 from zooter_core.data.scores import Scores
-from zooter_core.errors import ZooterError
 from zooter_core.evaluation.evaluate import nearest, simple
-from zooter_core.records import Query
 
 TEST_SCORES = Scores(
     (Query("1", "q1", "x"), Query("2", "q2", "y"), Query("3", "q3", "new")),

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from support.three_queries import ROUTER, SCORES, Fixed
+from zooter_core.base.errors import ZooterError
+from zooter_core.base.records import Query
 from zooter_core.data.scores import Scores
-from zooter_core.errors import ZooterError
 from zooter_core.evaluation.evaluate import compare, evaluate
-from zooter_core.records import Query
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from support.three_groups import EXAMPLES, old
-from zooter_core.errors import ZooterError
+from zooter_core.base.errors import ZooterError
 from zooter_core.evaluation.learning_curve import SEEDS, learning_curve, sizes_of
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from support.sample_report import SWEEP, held_back
 from support.sample_report import report as content
-from zooter_core.errors import ZooterError
+from zooter_core.base.errors import ZooterError
 from zooter_core.evaluation import report
 
 EMBEDDED = Path(__file__).parents[2] / "models" / "embedded"

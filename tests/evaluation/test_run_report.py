@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from support.three_queries import ROUTER, SCORES, Fixed
+from zooter_core.base.records import Query
 from zooter_core.data.scores import Scores
 from zooter_core.evaluation.run_report import Sampled, report
 from zooter_core.method.selection import Outputs
-from zooter_core.records import Query
 
 
 def report_of(router, scores, held_back, entropies, sampled=None):

@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from zooter_core.base.errors import ZooterError
+from zooter_core.base.records import Query
 from zooter_core.data.scores import Scores
-from zooter_core.errors import ZooterError
 from zooter_core.evaluation.sweep import SweepConfig, earned, figures, sweep
-from zooter_core.records import Query
 from zooter_core.router.kinds import DistillConfig
 
 SUMS = [f"Add up {n} apples and {n + 3} apples" for n in range(24)]

@@ -11,8 +11,8 @@ import pytest
 
 from support import altered_runs
 from support.run_folders import FILES, content, same_end, texts, unfinish
+from zooter_core.base.errors import WorkError
 from zooter_core.data.runs import Run
-from zooter_core.errors import WorkError
 
 CASES = 72
 STEPS = [*FILES, "distill"]

@@ -14,8 +14,8 @@ import pytest
 
 from support.run_folders import FILES, content, same_end, unfinish
 from zooter_core import __version__
+from zooter_core.base.errors import ZooterError
 from zooter_core.data.runs import Run
-from zooter_core.errors import ZooterError
 
 
 def steps_from(called, folder: Path, step: str) -> None:

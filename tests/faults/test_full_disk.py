@@ -13,8 +13,8 @@ import pytest
 
 from support.process_limits import full_disk
 from support.run_folders import FILES, content, same_end, unfinish
-from zooter_core.errors import WorkError
-from zooter_core.files import writing
+from zooter_core.base.errors import WorkError
+from zooter_core.base.files import writing
 from zooter_core.labelling.rewards.cache import ScoreCache
 from zooter_core.router.encoder import Encoder
 from zooter_core.router.vector_store import contents

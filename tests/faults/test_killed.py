@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from support.run_folders import FILES, content, same_end
-from zooter_core.errors import ZooterError
+from zooter_core.base.errors import ZooterError
 from zooter_core.router.encoder import Encoder, Encoders
 from zooter_core.router.extend import save
 from zooter_core.router.router import Router

@@ -12,9 +12,9 @@ import pytest
 
 from support.run_folders import same_end, unfinish
 from zooter_core import pipeline
+from zooter_core.base.errors import ZooterError
+from zooter_core.base.files import open_atomic, update_folder
 from zooter_core.data.runs import Run
-from zooter_core.errors import ZooterError
-from zooter_core.files import open_atomic, update_folder
 from zooter_core.labelling.rewards.cache import ScoreCache
 
 TESTS = Path(__file__).resolve().parents[1]

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.reward_tables import NUMBERS, rewards, tagged
-from zooter_core.errors import ZooterError
+from zooter_core.base.errors import ZooterError
 from zooter_core.method import labels
 from zooter_core.method.labels import (
     LabelConfig,

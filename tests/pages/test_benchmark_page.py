@@ -13,12 +13,12 @@ from streamlit.testing.v1 import AppTest
 
 from support.app_pages import column, tables, words
 from zooter_core import pipeline
+from zooter_core.base.records import Query
 from zooter_core.config.fleet import load_fleet
 from zooter_core.data.runs import Run
-from zooter_core.ensemble import Ensemble
 from zooter_core.evaluation.sweep import SweepConfig, sweep
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.labels import LabelConfig
-from zooter_core.records import Query
 from zooter_core.router.kinds import DistillConfig
 
 ROOT = Path(__file__).resolve().parents[2]

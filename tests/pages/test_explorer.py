@@ -12,10 +12,10 @@ from streamlit.testing.v1 import AppTest
 
 from support import tiny_models
 from support.app_pages import words
+from zooter_core.base.records import Query
 from zooter_core.data.scores import Scores
 from zooter_core.method.labels import LabelConfig
 from zooter_core.pipeline import distill
-from zooter_core.records import Query
 from zooter_core.router.kinds import DistillConfig
 from zooter_core.router.neighbours import ARRAYS, Neighbours
 from zooter_core.ui.examples import EXAMPLES

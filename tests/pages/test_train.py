@@ -16,10 +16,10 @@ from support.app_pages import column, press, tables, words
 from support.app_pages import labels as labels_of_buttons
 from support.train_page import LINES, POOL, open_step, packed, state, upload
 from zooter_core import pipeline
+from zooter_core.base.records import Query
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.data.runs import Run
 from zooter_core.method.labels import LabelConfig, label
-from zooter_core.records import Query
 from zooter_core.ui.train import labels
 from zooter_core.ui.train.state import Session
 from zooter_core.ui.train.tasks import Task

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from support import run_folders
-from zooter_core.ensemble import Ensemble
-from zooter_core.records import Query
+from zooter_core.base.records import Query
+from zooter_core.fleet.ensemble import Ensemble
 
 
 @pytest.fixture(scope="module")

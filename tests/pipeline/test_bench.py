@@ -9,13 +9,13 @@ import pytest
 
 from support import tiny_models
 from zooter_core.backends import Piece
+from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.config.fleet import GenerationConfig, load_fleet
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import read_scores, read_texts
-from zooter_core.ensemble import Ensemble
-from zooter_core.errors import WorkError, ZooterError
 from zooter_core.evaluation.suites import Suite
 from zooter_core.evaluation.suites.reading import Problem
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.labelling.rewards import Unscored
 from zooter_core.pipeline import batches, bench
 from zooter_core.pipeline.bench import SuiteJob, sample

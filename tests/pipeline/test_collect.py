@@ -11,14 +11,14 @@ import pytest
 from support.run_folders import POOL, records
 from zooter_core import pipeline
 from zooter_core.backends import Piece
+from zooter_core.base.errors import WorkError, ZooterError
+from zooter_core.base.records import Response
 from zooter_core.config.fleet import load_fleet
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import read_scores
-from zooter_core.ensemble import Ensemble
-from zooter_core.errors import WorkError, ZooterError
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline import batches
 from zooter_core.pipeline.collect import collect_settings
-from zooter_core.records import Response
 
 pytestmark = pytest.mark.usefixtures("small_batches")
 

@@ -53,15 +53,16 @@ def test_answers_that_the_server_has_logged_survive_a_kill(fleet_copy, tmp_path)
             [sys.executable, "-m", "zooter_core.cli", *call], env=paths, stderr=subprocess.PIPE
         ) as child:
             with enough:
-                assert enough.wait_for(lambda: len(log) >= 100, 3 * LONGEST)
+                assert enough.wait_for(lambda: len(log) >= 100 and time.monotonic() > log[0][0] + 1.5, 3 * LONGEST)
             killed = time.monotonic()
             child.send_signal(signal.SIGKILL)
         with enough:
             logged = {(model, query) for ended, model, query in log if ended < killed - 1}
         lines = (tmp_path / "run" / RESPONSES).read_text().splitlines()
         saved = {(record["candidate"], record["text"].partition(": ")[2]) for record in map(json.loads, lines)}
+        assert logged
         assert logged <= saved
-        assert len(saved) == len(lines) >= 80
+        assert len(saved) == len(lines)
         assert main(call) == 0
     lines = (tmp_path / "run" / RESPONSES).read_text().splitlines()
     assert Counter((r["candidate"], r["id"]) for r in map(json.loads, lines)).most_common(1)[0][1] == 1

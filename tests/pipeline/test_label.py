@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 
+from zooter_core.base.records import Label, Query
 from zooter_core.data.run_table import RunTable
 from zooter_core.data.scores import Scores
 from zooter_core.method import labels
@@ -15,7 +16,6 @@ from zooter_core.method.labels import LabelConfig, held_back, lot
 from zooter_core.method.scales import normalise
 from zooter_core.method.tags import TagIndex
 from zooter_core.pipeline.label import enhancement, label_lines
-from zooter_core.records import Label, Query
 
 
 def scores(count) -> Scores:

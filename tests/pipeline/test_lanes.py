@@ -17,15 +17,15 @@ from support import endpoint_fleet
 from support.scripted_answers import LONGEST
 from support.scripted_server import serving
 from zooter_core import pipeline
+from zooter_core.base.errors import WorkError, ZooterError
+from zooter_core.base.records import Query
 from zooter_core.config.fleet import GenerationConfig, load_fleet
 from zooter_core.data.run_folder import LABELS, RESPONSES
 from zooter_core.data.runs import Run
-from zooter_core.ensemble import Ensemble
-from zooter_core.errors import WorkError, ZooterError
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.labels import LabelConfig
 from zooter_core.pipeline import batches
 from zooter_core.pipeline.collect import Collecting
-from zooter_core.records import Query
 
 SHORT = GenerationConfig(max_new_tokens=4, temperature=0.0)
 QUERIES = [Query(f"q{n:02}", f"What is {n} + {n}?") for n in range(20)]

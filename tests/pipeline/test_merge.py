@@ -11,18 +11,18 @@ import pytest
 
 from support.run_folders import content
 from zooter_core import pipeline
+from zooter_core.base.errors import ZooterError
+from zooter_core.base.records import Query
 from zooter_core.cli.main import main
 from zooter_core.config.fleet import GenerationConfig, load_fleet
 from zooter_core.data.run_folder import LABELS, RESPONSES
 from zooter_core.data.runs import Run
 from zooter_core.data.shards import Shard
-from zooter_core.ensemble import Ensemble
-from zooter_core.errors import ZooterError
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.labels import LabelConfig
 from zooter_core.pipeline import batches
 from zooter_core.pipeline.collect import Collecting
 from zooter_core.pipeline.merge import merge
-from zooter_core.records import Query
 
 SHORT = GenerationConfig(max_new_tokens=4, temperature=0.7)  # sampled: a batch that were divided would show
 QUERIES = [Query(f"q{n:02}", f"What is {n} + {n}?") for n in range(30)]

@@ -16,17 +16,17 @@ from support import endpoint_fleet
 from support.run_folders import records, small_batches
 from support.scripted_server import serving
 from zooter_core import pipeline
+from zooter_core.base.errors import ZooterError
+from zooter_core.base.records import Query
 from zooter_core.config.fleet import GenerationConfig, load_fleet
 from zooter_core.data.parquet import export_parquet
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import read_scores
-from zooter_core.ensemble import Ensemble
-from zooter_core.errors import ZooterError
 from zooter_core.evaluation.report import Report, load_report
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.labels import LabelConfig
 from zooter_core.pipeline import train
 from zooter_core.pipeline.collect import Collecting
-from zooter_core.records import Query
 from zooter_core.router.kinds import DistillConfig
 
 pytestmark = pytest.mark.slow  # whole runs, most of them twice

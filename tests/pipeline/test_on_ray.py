@@ -18,16 +18,16 @@ from typing import TypeVar
 import psutil
 import pytest
 
+from zooter_core.base.errors import ZooterError
+from zooter_core.base.records import Query
 from zooter_core.cli.main import main
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.data.run_folder import PARTS, RESPONSES
 from zooter_core.data.shards import Shard
-from zooter_core.errors import ZooterError
 from zooter_core.pipeline import batches, on_ray
 from zooter_core.pipeline.lanes import CollectJob
 from zooter_core.pipeline.on_ray import RayEngine, ray_engine
 from zooter_core.pipeline.tally import Budget, Tally
-from zooter_core.records import Query
 
 ROOT = Path(__file__).resolve().parents[2]
 batches_of = CollectJob.batches

@@ -7,15 +7,16 @@ from functools import partial
 
 import pytest
 
-from zooter_core import files, pipeline
+from zooter_core import pipeline
+from zooter_core.base import files
+from zooter_core.base.strict_json import dump_json
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.data.run_folder import PARTS, RESPONSES
 from zooter_core.data.run_lines import response_check
 from zooter_core.data.runs import Run
 from zooter_core.data.shards import Shard
-from zooter_core.ensemble import Ensemble
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline import parts
-from zooter_core.strict_json import dump_json
 
 
 def line(query: str) -> str:

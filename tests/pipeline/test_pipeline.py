@@ -10,10 +10,10 @@ import pytest
 
 from support.run_folders import DISTILL, FILES, POOL, content, records, run_all_steps, unfinish
 from zooter_core import pipeline
+from zooter_core.base.errors import ZooterError
 from zooter_core.config.fleet import load_fleet
 from zooter_core.data.runs import Run
-from zooter_core.ensemble import Ensemble
-from zooter_core.errors import ZooterError
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method import labels
 from zooter_core.method.labels import LabelConfig
 from zooter_core.router.encoder import Encoders

@@ -13,14 +13,14 @@ from support.scripted_models import NARROW
 from support.scripted_server import serving
 from zooter_core import pipeline
 from zooter_core.backends.recorded import read
+from zooter_core.base.errors import WorkError
+from zooter_core.base.records import Query
 from zooter_core.cli.main import main
 from zooter_core.config.fleet import GenerationConfig, load_fleet
 from zooter_core.data.run_folder import RESPONSES, REWARDS
 from zooter_core.data.runs import Run
-from zooter_core.ensemble import Ensemble
-from zooter_core.errors import WorkError
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline.lanes import ENOUGH
-from zooter_core.records import Query
 
 SHORT = GenerationConfig(max_new_tokens=4, temperature=0.0)
 LONG = Query("long", "Why do you like the sea? " * 80)  # the tiny models hold 512 tokens

@@ -10,10 +10,10 @@ import pytest
 
 from support.run_folders import FILES, POOL, content, records, run_all_steps, unfinish
 from zooter_core import pipeline
+from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import read_scores
-from zooter_core.ensemble import Ensemble
-from zooter_core.errors import WorkError, ZooterError
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.router.encoder import Encoders
 from zooter_core.router.router import Router
 
@@ -144,7 +144,7 @@ def test_given_tags_go_through_the_pipeline(tmp_path, ensemble, queries):
         pipeline.tag(run, ensemble)
     tags = [[tag["name"] for tag in record["tags"]] for record in records(tmp_path / "run", "tags.jsonl")]
     assert tags == [[], ["even", "q"], [], ["even", "q"]]
-    from zooter_core.records import Message
+    from zooter_core.base.records import Message
 
     # What comes later has none, and is routed all the same.
     assert ensemble.route([Message("user", "Hello")]).tags == ()

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from zooter_core.base.errors import WorkError, ZooterError
+from zooter_core.base.records import Message
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.endpoint import EndpointConfig
 from zooter_core.config.fleet import GenerationConfig, fleet_toml, load_fleet
 from zooter_core.config.labelling import JudgeConfig
-from zooter_core.ensemble import Ensemble
-from zooter_core.errors import WorkError, ZooterError
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline.save_fleet import place_of, save_fleet, save_router
-from zooter_core.records import Message
 
 
 @pytest.fixture

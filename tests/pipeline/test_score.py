@@ -7,8 +7,8 @@ import json
 import pytest
 
 from support.run_folders import small_batches
+from zooter_core.base.errors import ZooterError
 from zooter_core.data.scores import read_scores
-from zooter_core.errors import ZooterError
 from zooter_core.pipeline import score_responses
 
 RESPONSES = [
@@ -107,7 +107,7 @@ def test_a_response_without_a_reward_sets_its_query_aside_until_the_next_start(
         def score(self, pairs):
             return [float("inf") if text in self.nan else float(len(text)) for _, text in pairs]
 
-    monkeypatch.setattr("zooter_core.ensemble.Ensemble.reward_model", Faulty())
+    monkeypatch.setattr("zooter_core.fleet.ensemble.Ensemble.reward_model", Faulty())
     out = tmp_path / "out.jsonl"
     assert score_responses(responses, out, tiny_ensemble) == (9, {"r2": "the reward is inf"})
     assert "r2" not in [query.id for query in read_scores([out]).queries]

@@ -12,7 +12,7 @@ from support.run_folders import DISTILL, content, forget_steps, records, refusal
 from zooter_core import pipeline
 from zooter_core.config.fleet import load_fleet
 from zooter_core.data.runs import Run
-from zooter_core.ensemble import Ensemble
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.labels import LabelConfig
 from zooter_core.router.kinds import DistillConfig, settings_of
 from zooter_core.router.router import Router

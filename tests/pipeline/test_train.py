@@ -7,12 +7,12 @@ import json
 import numpy as np
 import pytest
 
+from zooter_core.base.errors import ZooterError
+from zooter_core.base.records import Query
 from zooter_core.data.scores import Scores, score_line
-from zooter_core.errors import ZooterError
 from zooter_core.method.labels import LabelConfig
 from zooter_core.pipeline import distill
 from zooter_core.pipeline.train import tags_of
-from zooter_core.records import Query
 from zooter_core.router.clusters import TIMES
 from zooter_core.router.encoder import Encoder, Encoders
 from zooter_core.router.kinds import DistillConfig, settings_of

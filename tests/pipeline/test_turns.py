@@ -9,12 +9,12 @@ import pytest
 
 from support import tiny_models
 from zooter_core import pipeline
+from zooter_core.base.records import Message, Query
 from zooter_core.cli.main import main
 from zooter_core.config.fleet import GenerationConfig, load_fleet
 from zooter_core.data.run_folder import RESPONSES
 from zooter_core.data.runs import Run
-from zooter_core.ensemble import Ensemble
-from zooter_core.records import Message, Query
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui.jobs import Job, Plan
 
 SHORT = GenerationConfig(max_new_tokens=4, temperature=0.0)

@@ -9,17 +9,17 @@ import pytest
 
 from support import tiny_models
 from zooter_core import pipeline
+from zooter_core.base.records import Query
 from zooter_core.config.fleet import load_fleet
 from zooter_core.data.run_folder import RESPONSES
 from zooter_core.data.runs import Run
 from zooter_core.data.shards import Shard
-from zooter_core.ensemble import Ensemble
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline import batches, on_ray
 from zooter_core.pipeline.lanes import CollectJob
 from zooter_core.pipeline.on_ray import RayEngine
 from zooter_core.pipeline.parts import collect_part, take_lines
 from zooter_core.pipeline.tally import Budget, Tally
-from zooter_core.records import Query
 
 QUERIES = [Query(f"q{number:02}", f"What is {number} + {number}?") for number in range(12)]
 SAMPLES, NAMES = 2, ("served", "large")

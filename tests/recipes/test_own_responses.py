@@ -7,7 +7,7 @@ import pytest
 from recipes.embedded import data
 from recipes.embedded.functions import tasks
 from recipes.embedded.own_responses import JudgedQuery, balanced, judge, outcome, overlap
-from zooter_core.records import Query
+from zooter_core.base.records import Query
 
 SUM = JudgedQuery(Query("1", "What is 2 + 3?", "problems"), ("2 + 3 = 5.\nThe answer is 5.",))
 TASK = tasks(1, 0, False)[0]

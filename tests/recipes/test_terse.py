@@ -7,7 +7,7 @@ import pytest
 from recipes.embedded import terse
 from recipes.embedded.own_responses import JudgedQuery
 from recipes.embedded.terse import answers_to, misplaced, queries, queries_of_tests, resembles_a_test, telling
-from zooter_core.records import Query
+from zooter_core.base.records import Query
 
 HAIKU = "Leaves sink in the pot\nYour letter about tea\nI read it once more"
 TALK = "I like tea! Do you like tea?"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from support.damaged_models import change_config, put_number
-from zooter_core.errors import WorkError, ZooterError
+from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.router.config import FIELDS, check_router
 
 NAN = math.nan

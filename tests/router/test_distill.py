@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from zooter_core.errors import ZooterError
+from zooter_core.base.errors import ZooterError
 from zooter_core.method import calibration
 from zooter_core.method.labels import kl
 from zooter_core.router.distill import learn, trial

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from zooter_core.base.records import Decision, Query, Tag
 from zooter_core.data.scores import Scores
-from zooter_core.records import Decision, Query, Tag
 from zooter_core.router.explain import MOST_PIECES, explain, pieces_of
 from zooter_core.router.neighbours import Neighbours
 

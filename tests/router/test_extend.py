@@ -10,14 +10,14 @@ import pytest
 import torch
 
 from support.three_groups import ANY, CENTRES, EXAMPLES, PLAIN, SCORES, TABLE, VECTORS, old
+from zooter_core.base.errors import ZooterError
+from zooter_core.base.records import Query
 from zooter_core.data.scores import Scores
-from zooter_core.errors import ZooterError
 from zooter_core.method import labels
 from zooter_core.method.calibration import log_loss
 from zooter_core.method.labels import LabelConfig, softmax
 from zooter_core.method.metrics import win_shares
 from zooter_core.method.scales import normalise
-from zooter_core.records import Query
 from zooter_core.router.encoder import Encoders
 from zooter_core.router.extend import ABLE, FEWEST, Examples, extend, matched, regress, save, without
 from zooter_core.router.finetune import finetune

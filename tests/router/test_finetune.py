@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from zooter_core.errors import ZooterError
+from zooter_core.base.errors import ZooterError
 from zooter_core.router.encoder import Encoders
 from zooter_core.router.finetune import finetune
 from zooter_core.router.kinds import DistillConfig, settings_of

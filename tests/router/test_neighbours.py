@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from zooter_core.base.errors import WorkError, ZooterError
+from zooter_core.base.records import Query
 from zooter_core.data.scores import Scores
-from zooter_core.errors import WorkError, ZooterError
 from zooter_core.method.labels import LabelConfig, held_back, lot
 from zooter_core.method.tags import TagIndex
-from zooter_core.records import Query
 from zooter_core.router.neighbours import ARRAYS, RECORDS, Neighbours, spread
 
 NAMES = ("vectors", "labels", "rewards", "probabilities", "map", "map_mean", "map_axes")

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from support import tiny_models
-from zooter_core.errors import WorkError, ZooterError
+from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.router import vector_store
 from zooter_core.router.config import ENCODER_FOLDER
 from zooter_core.router.encoder import Encoder, Encoders

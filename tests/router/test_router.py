@@ -12,7 +12,7 @@ from transformers import AutoConfig, AutoModel
 
 from support import tiny_models
 from support.damaged_models import change_config, put_number
-from zooter_core.errors import WorkError, ZooterError
+from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.router.encoder import Encoders
 from zooter_core.router.router import Router
 from zooter_core.router.torch_router import RouterHead, RouterHeadConfig

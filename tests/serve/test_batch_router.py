@@ -11,10 +11,10 @@ import pytest
 pytest.importorskip("fastapi", reason="the extra zooter[serve] is not installed")
 
 from support.event_loops import run_apart
-from zooter_core.errors import WorkError
+from zooter_core.base.errors import WorkError
+from zooter_core.base.records import Decision
+from zooter_core.fleet.routing import Routed
 from zooter_core.method.selection import Outputs
-from zooter_core.records import Decision
-from zooter_core.routing import Routed
 from zooter_core.serve.batch_router import MOST_CHARACTERS, MOST_CONVERSATIONS, READ_CHARACTERS, BatchRouter
 
 OUTPUTS = Outputs(np.ones((1, 1)))

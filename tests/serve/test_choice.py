@@ -11,14 +11,14 @@ import pytest
 pytest.importorskip("fastapi", reason="the extra zooter[serve] is not installed")
 
 from support.event_loops import run_apart
+from zooter_core.base.records import Decision
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.endpoint import EndpointConfig
 from zooter_core.config.fleet import Fleet
 from zooter_core.config.serve import ServeConfig
-from zooter_core.ensemble import Ensemble
+from zooter_core.fleet.ensemble import Ensemble
+from zooter_core.fleet.routing import Routed
 from zooter_core.method.selection import Outputs
-from zooter_core.records import Decision
-from zooter_core.routing import Routed
 from zooter_core.serve.batch_router import BatchRouter
 from zooter_core.serve.chat_request import read_chat
 from zooter_core.serve.choice import Choice, choose

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from support.running_endpoint import QUERY
-from zooter_core.errors import ZooterError
+from zooter_core.base.errors import ZooterError
 from zooter_core.serve.access import NOT_FORWARDED
 from zooter_core.serve.chat_request import ChatRequest
 from zooter_core.serve.feedback import RequestIds

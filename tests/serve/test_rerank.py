@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from zooter_core.ensemble import Ensemble
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.serve.keys import Key, add_key
 from zooter_core.serve.rerank import MOST_DOCUMENTS
 from zooter_core.serve.traces import ATTRIBUTES

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from support.running_endpoint import QUERY, Endpoint
-from zooter_core import connections
+from zooter_core.base import connections
 from zooter_core.serve.keys import Key, add_key
 
 LINE = b"x-filler: " + b"x" * 1000 + b"\r\n"

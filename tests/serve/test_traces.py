@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from support.running_endpoint import QUERY, READY_SECONDS
-from zooter_core.errors import ZooterError
+from zooter_core.base.errors import ZooterError
 from zooter_core.serve import traces
 
 pytest.importorskip("opentelemetry.sdk", reason="the extra zooter[otel] is not installed")

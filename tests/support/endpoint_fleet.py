@@ -71,8 +71,8 @@ def save_by_order(folder: Path, url: str, query: str, models: Sequence[str], **k
 
     The router is made once: one made anew has other weights if another thread draws random numbers meanwhile.
     """
-    from zooter_core.ensemble import Ensemble
-    from zooter_core.records import Message
+    from zooter_core.base.records import Message
+    from zooter_core.fleet.ensemble import Ensemble
 
     names = ("chat", "math", "code", "writer")[: len(models)]
     router = folder / "router"

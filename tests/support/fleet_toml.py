@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from zooter_core.base.errors import ZooterError
 from zooter_core.config.fleet import load_fleet
-from zooter_core.errors import ZooterError
 
 GOOD = """\
 name = "pair"

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from zooter_core.base.errors import ZooterError
 from zooter_core.data.formats import Options, import_file
 from zooter_core.data.scores import read_scores, read_texts
-from zooter_core.errors import ZooterError
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 

@@ -11,8 +11,8 @@ import signal
 import sys
 from typing import Any
 
+from zooter_core.base.errors import WorkError
 from zooter_core.cli.main import main
-from zooter_core.errors import WorkError
 from zooter_core.router import training
 
 

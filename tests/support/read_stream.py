@@ -6,8 +6,8 @@ import threading
 from collections.abc import Iterable, Sequence
 
 from zooter_core.backends import Piece, Request
+from zooter_core.base.records import Message, Response
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.records import Message, Response
 
 GREEDY = GenerationConfig(max_new_tokens=12, temperature=0.0)
 SAMPLED = GenerationConfig(max_new_tokens=12, temperature=0.9)

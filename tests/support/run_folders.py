@@ -15,12 +15,12 @@ import pytest
 
 from support.tiny_models import QUERIES as TEXTS
 from zooter_core import pipeline
+from zooter_core.base.errors import ZooterError
+from zooter_core.base.records import Query
 from zooter_core.data.runs import Run
-from zooter_core.ensemble import Ensemble
-from zooter_core.errors import ZooterError
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.labels import LabelConfig
 from zooter_core.pipeline import batches
-from zooter_core.records import Query
 from zooter_core.router.kinds import DistillConfig
 
 POOL = ("base", "one", "two")

@@ -80,7 +80,8 @@ class Ordinary(ThisUser):
         self.folder = Path(tempfile.mkdtemp(prefix="zooter-ordinary-"))
         source, core = Path(__file__).resolve().parents[2] / "zooter_core", self.folder / "zooter_core"
         shutil.copytree(source / "evaluation" / "sandbox", core / "evaluation" / "sandbox")
-        for name in ("__init__.py", "errors.py", "evaluation/__init__.py"):
+        for name in ("__init__.py", "base/__init__.py", "base/errors.py", "evaluation/__init__.py"):
+            (core / name).parent.mkdir(exist_ok=True)
             shutil.copy(source / name, core / name)
         shutil.copy(__file__, self.folder)
         subprocess.run(["chmod", "-R", "a+rX", str(self.folder)], check=True)

@@ -9,9 +9,9 @@ from dataclasses import replace
 
 from zooter_core.backends import Piece, Request
 from zooter_core.backends.turn_queue import TurnQueue
+from zooter_core.base.records import Response
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.ensemble import Ensemble
-from zooter_core.records import Response
+from zooter_core.fleet.ensemble import Ensemble
 
 WAIT = 60  # seconds at most; each event comes at once
 

@@ -7,9 +7,9 @@ import threading
 from support.read_stream import read
 from zooter_core.backends import Request
 from zooter_core.backends.local.checkpoint import Checkpoint
+from zooter_core.base.records import Message
 from zooter_core.config.candidates import CandidateConfig, MemoryConfig
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.records import Message
 
 GREEDY = GenerationConfig(max_new_tokens=10, temperature=0.0)
 QUERIES = ("What is the sea?", "Add up 7 apples", "Why?", "List 12 + 30", "Explain the sea")

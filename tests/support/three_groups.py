@@ -7,9 +7,9 @@ from functools import cache
 
 import numpy as np
 
+from zooter_core.base.records import Query
 from zooter_core.data.scores import Scores
 from zooter_core.method.labels import LabelConfig, softmax
-from zooter_core.records import Query
 from zooter_core.router.distill import fit_head
 from zooter_core.router.extend import Examples
 from zooter_core.router.kinds import settings_of

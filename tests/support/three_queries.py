@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from zooter_core.base.errors import ZooterError
+from zooter_core.base.records import Query
 from zooter_core.data.scores import Scores
-from zooter_core.errors import ZooterError
 from zooter_core.method.selection import Outputs
-from zooter_core.records import Query
 
 SCORES = Scores(
     (Query("1", "q1", "x"), Query("2", "q2", "x"), Query("3", "q3", "y")),

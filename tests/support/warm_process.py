@@ -26,7 +26,7 @@ from zooter_core.router.graph import load_onnxruntime
 
 TESTS = Path(__file__).resolve().parents[1]
 IMPORTED = (
-    *("torch", "peft", "zooter_core.ensemble", "zooter_core.pipeline", "zooter_core.router.distill"),
+    *("torch", "peft", "zooter_core.fleet.ensemble", "zooter_core.pipeline", "zooter_core.router.distill"),
     *("zooter_core.backends.local.transformers", "zooter_core.labelling.rewards.scalar"),
 )
 CALLER = """#!{python} -IS

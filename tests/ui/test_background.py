@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from zooter_core.errors import ZooterError
+from zooter_core.base.errors import ZooterError
 from zooter_core.ui.background import GRACE, BackgroundWork, Monitor, StoppedError
 
 WAIT = 30  # seconds at most; each event comes at once

@@ -4,8 +4,8 @@ import subprocess
 import sys
 
 from support.hostile_texts import PAYLOADS, faults, payload
-from zooter_core.errors import Failure
-from zooter_core.records import Ranked, Response, Tag
+from zooter_core.base.errors import Failure
+from zooter_core.base.records import Ranked, Response, Tag
 from zooter_core.ui import charts
 
 POOL = ("chat", "math", "code", "writer")

@@ -9,10 +9,10 @@ import pytest
 
 from zooter_core.backends import Piece, Request
 from zooter_core.backends.turn_queue import Ticket, TurnQueue
+from zooter_core.base.errors import Failure
+from zooter_core.base.records import Message, Response
 from zooter_core.config.fleet import GenerationConfig, load_fleet
-from zooter_core.ensemble import Ensemble
-from zooter_core.errors import Failure
-from zooter_core.records import Message, Response
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui import answer_view
 from zooter_core.ui.jobs import Job, Plan
 

@@ -9,11 +9,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from zooter_core.backends.local.transformers import TransformersBackend
+from zooter_core.base.errors import ZooterError
+from zooter_core.base.records import Message
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import load_fleet
-from zooter_core.errors import ZooterError
 from zooter_core.labelling import rewards
-from zooter_core.records import Message
 from zooter_core.ui import resources
 
 ROOT = Path(__file__).resolve().parents[2]

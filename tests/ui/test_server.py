@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from support.terminal_screen import ACTS, CLEAR, HOSTILE, terminal
-from zooter_core.terminal import visible
+from zooter_core.base.terminal import visible
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = f"""
@@ -34,7 +34,7 @@ raise RuntimeError("page " + {HOSTILE!r})
 SERVE = """
 import sys
 from pathlib import Path
-from zooter_core.terminal import guard
+from zooter_core.base.terminal import guard
 guard()
 from zooter_core.ui import server
 server.APP = Path(sys.argv.pop(1))

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from zooter_core.backends.turn_queue import TurnQueue
+from zooter_core.base.errors import Failure, first_line
+from zooter_core.base.plugins import load_kind
+from zooter_core.base.records import Finish, Message, Response
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.errors import Failure, first_line
-from zooter_core.plugins import load_kind
-from zooter_core.records import Finish, Message, Response
 
 KINDS = {
     "transformers": "zooter_core.backends.local.transformers:TransformersBackend",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from zooter_core.errors import WorkError, ZooterError, check_text
-from zooter_core.records import Message
+from zooter_core.base.errors import WorkError, ZooterError, check_text
+from zooter_core.base.records import Message
 
 Conversation = str | Sequence[Message]
 MOST_CHARACTERS = 20_000  # of a query

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from zooter_core.backends import Piece, Request
-from zooter_core.errors import MOST_NAMED, WorkError, ZooterError, listed, shortened
-from zooter_core.records import Response
+from zooter_core.base.errors import MOST_NAMED, WorkError, ZooterError, listed, shortened
+from zooter_core.base.records import Response
 
 MOST_REASONS, MOST_REASON = 5, 300  # candidates whose reasons a message gives, and characters of a reason
 

@@ -21,8 +21,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from zooter_core.errors import WorkError
-from zooter_core.strict_json import dump_json, parse_json
+from zooter_core.base.errors import WorkError
+from zooter_core.base.strict_json import dump_json, parse_json
 
 POLL_SECONDS = 0.05  # between looks at a stop
 EXIT_SECONDS = 2.0  # for a process that has closed its pipe or socket to end

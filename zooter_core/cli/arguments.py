@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from zooter_core.errors import MOST_NAMED, shortened
-from zooter_core.files import impossible
+from zooter_core.base.errors import MOST_NAMED, shortened
+from zooter_core.base.files import impossible
 from zooter_core.router.kinds import KINDS
 
 

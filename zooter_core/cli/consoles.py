@@ -14,11 +14,11 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from zooter_core.errors import Failure
-from zooter_core.terminal import Screen, json_text, visible
+from zooter_core.base.errors import Failure
+from zooter_core.base.terminal import Screen, json_text, visible
 
 if TYPE_CHECKING:
-    from zooter_core.ensemble import Ensemble
+    from zooter_core.fleet.ensemble import Ensemble
 
 MOST_LISTED = 20  # queries that are set aside
 

@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
+from zooter_core.base.errors import ZooterError
+from zooter_core.base.hosts import WILDCARDS, Host, check_host, check_origin, is_loopback
 from zooter_core.cli.arguments import FleetDir, option
 from zooter_core.cli.fleets import open_fleet
 from zooter_core.cli.ports import check_free, names_given
-from zooter_core.errors import ZooterError
-from zooter_core.hosts import WILDCARDS, Host, check_host, check_origin, is_loopback
 from zooter_core.router.config import check_router
 
 ADDRESS = "STREAMLIT_SERVER_ADDRESS"  # the variable from which Streamlit reads the address to bind
@@ -87,7 +87,7 @@ def _checked_endpoint(address: str, folder: Path | None) -> tuple[str, dict[str,
             "Leave one of them out.",
             "The demo shows a fleet or an endpoint, not both.",
         )
-    from zooter_core.remote import Endpoint, endpoint_url
+    from zooter_core.fleet.remote import Endpoint, endpoint_url
 
     endpoint = Endpoint(endpoint_url(address))
     return f"endpoint {endpoint.url}", {ENDPOINT: endpoint.url}

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
+from zooter_core.base.errors import ZooterError, listed
+from zooter_core.base.files import check_folder
 from zooter_core.cli import arguments
 from zooter_core.cli.arguments import TagSource, option
 from zooter_core.cli.consoles import err
@@ -15,8 +17,6 @@ from zooter_core.cli.progress import bars
 from zooter_core.cli.settings import check_learns_from_labels, labels_of, named, open_scores, tags_of, training_of
 from zooter_core.cli.tables import print_report
 from zooter_core.data.runs import Run
-from zooter_core.errors import ZooterError, listed
-from zooter_core.files import check_folder
 from zooter_core.router import processes
 from zooter_core.router.kinds import DEFAULT, DistillConfig
 
@@ -100,11 +100,11 @@ def _distill_scores(
     strict: bool,
 ) -> None:
     scores = open_scores(files, strict)
+    from zooter_core.base.weights import quiet_libraries
     from zooter_core.method.tags import TagIndex
     from zooter_core.pipeline.train import SCORE_LABELS
     from zooter_core.pipeline.train import distill as distill_scores
     from zooter_core.router.encoder import Encoder
-    from zooter_core.weights import quiet_libraries
 
     labels = labels_of(SCORE_LABELS, options)
     quiet_libraries()

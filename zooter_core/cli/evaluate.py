@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
+from zooter_core.base.errors import ZooterError
 from zooter_core.cli.arguments import Json, ScoreFiles, Strict, Willingness, option
 from zooter_core.cli.consoles import print_figures, print_set_aside
 from zooter_core.cli.fleets import open_ensemble, open_fleet
@@ -15,7 +16,6 @@ from zooter_core.cli.tables import print_evaluation, print_selection, print_trad
 from zooter_core.config.fleet import load_fleet
 from zooter_core.data import prices as pricing
 from zooter_core.data.scores import Scores, read_texts
-from zooter_core.errors import ZooterError
 from zooter_core.evaluation import responses
 from zooter_core.evaluation.responses import Texts
 from zooter_core.evaluation.robustness import robustness

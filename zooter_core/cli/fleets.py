@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from zooter_core.base.paths import EMBEDDED_FLEET
 from zooter_core.config.fleet import Fleet, load_fleet
 from zooter_core.config.trust import check_uses, is_allowed, trust, use_of
-from zooter_core.ensemble import Ensemble
-from zooter_core.paths import EMBEDDED_FLEET
+from zooter_core.fleet.ensemble import Ensemble
 
 if TYPE_CHECKING:
     from zooter_core.data.runs import Run

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+from zooter_core.base.plugins import kind_names
 from zooter_core.cli.arguments import argument, option
 from zooter_core.cli.consoles import err
 from zooter_core.data.formats import KINDS, Options, import_file
-from zooter_core.plugins import kind_names
 
 
 def import_(

@@ -21,8 +21,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from zooter_core import __version__
-from zooter_core.cli import COMMANDS
-from zooter_core.errors import (
+from zooter_core.base.errors import (
     FIX_PERMISSIONS,
     LONGEST_FOUND,
     MOST_LISTED,
@@ -31,7 +30,8 @@ from zooter_core.errors import (
     did_you_mean,
     shortened,
 )
-from zooter_core.terminal import guarded
+from zooter_core.base.terminal import guarded
+from zooter_core.cli import COMMANDS
 
 NEGATIVE = re.compile(r"-\d+|-\d*\.\d+")
 

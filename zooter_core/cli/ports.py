@@ -7,7 +7,7 @@ import os
 import socket
 from collections.abc import Callable, Iterable
 
-from zooter_core.errors import ZooterError, first_line
+from zooter_core.base.errors import ZooterError, first_line
 
 DEFAULT_PORT = {"demo": 8501, "serve": 8400}
 MOST = 65_535

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+from zooter_core.base.errors import ZooterError
 from zooter_core.cli.arguments import FleetDir, option
 from zooter_core.cli.consoles import err, print_cost, print_set_aside
 from zooter_core.cli.fleets import open_ensemble, open_run_ensemble
 from zooter_core.cli.progress import bars
 from zooter_core.data.runs import Run
-from zooter_core.errors import ZooterError
 
 
 def score(

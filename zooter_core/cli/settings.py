@@ -9,19 +9,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zooter_core.base.errors import ZooterError, listed
+from zooter_core.base.files import check_file
 from zooter_core.cli.arguments import FinetunedPart, TagSource
 from zooter_core.cli.consoles import err
 from zooter_core.cli.fleets import open_ensemble
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.data.shards import Shard
-from zooter_core.errors import ZooterError, listed
-from zooter_core.files import check_file
 from zooter_core.method.labels import LabelConfig
 from zooter_core.router.kinds import DEFAULT, DistillConfig, settings_of
 
 if TYPE_CHECKING:
     from zooter_core.data.scores import Scores
-    from zooter_core.ensemble import Ensemble
+    from zooter_core.fleet.ensemble import Ensemble
     from zooter_core.pipeline.collect import Collecting
     from zooter_core.pipeline.on_ray import RayEngine
     from zooter_core.router.clusters import Vectors

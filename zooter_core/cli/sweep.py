@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 from rich.table import Table
 
+from zooter_core.base.files import check_file, open_atomic
+from zooter_core.base.strict_json import dump_json
 from zooter_core.cli.arguments import FleetDir, Json, ScoreFiles, Strict, Tagger, option
 from zooter_core.cli.consoles import out as console
 from zooter_core.cli.consoles import print_figures
@@ -15,9 +17,7 @@ from zooter_core.cli.progress import bars
 from zooter_core.cli.settings import check_plot, numbers_of, open_scores, tags_of
 from zooter_core.cli.tables import save_sweep_plot
 from zooter_core.evaluation import report_tables
-from zooter_core.files import check_file, open_atomic
 from zooter_core.router.kinds import DistillConfig
-from zooter_core.strict_json import dump_json
 
 Normalise = Annotated[
     str | None,
@@ -44,11 +44,11 @@ def sweep(
     if out:
         check_file(out)
     table = open_scores(scores, strict)
+    from zooter_core.base.weights import quiet_libraries
     from zooter_core.evaluation.sweep import SweepConfig
     from zooter_core.evaluation.sweep import sweep as sweep_of
     from zooter_core.pipeline.train import SCORE_LABELS
     from zooter_core.router.encoder import Encoder
-    from zooter_core.weights import quiet_libraries
 
     betas = numbers_of("--beta", beta)
     taus = numbers_of("--tau", tau) if tau else (SCORE_LABELS.tau,)

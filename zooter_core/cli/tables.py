@@ -8,10 +8,10 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from zooter_core.base.files import open_atomic
 from zooter_core.cli.consoles import out
 from zooter_core.evaluation import report_tables
 from zooter_core.evaluation.report import REPORT, Report
-from zooter_core.files import open_atomic
 
 
 def save_sweep_plot(figures: dict[str, Any], path: Path) -> None:

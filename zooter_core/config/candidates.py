@@ -8,6 +8,9 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, StrictBool, StrictStr, ValidationInfo, field_validator
 
+from zooter_core.base.errors import MOST_NAMED, did_you_mean, shortened
+from zooter_core.base.strict_json import dump_json
+from zooter_core.base.weights import PREFIX
 from zooter_core.config.endpoint import EndpointConfig
 from zooter_core.config.paths import LocalPath, Reference, local_path, reference
 from zooter_core.config.tables import (
@@ -21,9 +24,6 @@ from zooter_core.config.tables import (
     unknown_key,
     with_settings,
 )
-from zooter_core.errors import MOST_NAMED, did_you_mean, shortened
-from zooter_core.strict_json import dump_json
-from zooter_core.weights import PREFIX
 
 TRANSFORMERS, GGUF, AUTO, ENDPOINT, RECORDED = "transformers", "gguf", "auto", "openai", "recorded"
 VLLM = "vllm"

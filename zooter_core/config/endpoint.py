@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, StrictBool, StrictStr
 
+from zooter_core.base.errors import ZooterError
 from zooter_core.config.tables import Count, NotNegative, Positive, Table, refusal, table
 from zooter_core.config.trust import check_uses, on_this_machine, use_of
-from zooter_core.errors import ZooterError
 
 
 def _address(url: str) -> str:

@@ -8,11 +8,11 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from zooter_core.base.errors import ZooterError
 from zooter_core.config.candidates import ENDPOINT, VLLM, CandidateConfig
 from zooter_core.config.endpoint import EndpointConfig
 from zooter_core.config.labelling import HttpConfig
 from zooter_core.config.tables import Table, default_of
-from zooter_core.errors import ZooterError
 
 FILES = ("model", "adapter", "vocabulary", "encoder", "path")  # keys that may name a file or folder
 # Keys that say how something is shown, paid for, reached or placed, but not what comes out of it.

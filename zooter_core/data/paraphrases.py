@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from zooter_core.strict_json import parse_json
+from zooter_core.base.strict_json import parse_json
 
 FILE = Path(__file__).with_name("paraphrases.jsonl")
 

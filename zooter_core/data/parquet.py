@@ -8,10 +8,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from zooter_core import files
+from zooter_core.base import files
+from zooter_core.base.errors import not_installed
 from zooter_core.data.run_folder import LABELS, QUERIES, RESPONSES, REWARDS, TAGS
 from zooter_core.data.runs import Run
-from zooter_core.errors import not_installed
 
 ROWS = 10_000  # in memory at a time
 

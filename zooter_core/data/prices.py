@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from zooter_core.base.errors import ZooterError, listed
+from zooter_core.base.records import Decision
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import Fleet
-from zooter_core.errors import ZooterError, listed
 from zooter_core.method import metrics
 from zooter_core.method.metrics import Array, mean
-from zooter_core.records import Decision
 
 IMPROVEMENT = 0.1  # what a willingness to pay is for: an answer that is so much more probably the best
 TOKENS = 300  # assumed length of a response that is not known

@@ -16,11 +16,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
-from zooter_core import __version__, files, jsonl
+from zooter_core import __version__
+from zooter_core.base import files, jsonl
+from zooter_core.base.errors import FIX_PERMISSIONS, WorkError, ZooterError
+from zooter_core.base.strict_json import dump_json, parse_json
 from zooter_core.data.run_lines import Check
 from zooter_core.data.run_state import check_seals, check_shape, seal_of, sha256_of
-from zooter_core.errors import FIX_PERMISSIONS, WorkError, ZooterError
-from zooter_core.strict_json import dump_json, parse_json
 
 QUERIES, RESPONSES, REWARDS = "queries.jsonl", "responses.jsonl", "rewards.jsonl"
 TAGS, LABELS, ROUTER, REPORT = "tags.jsonl", "labels.jsonl", "router", "report.json"

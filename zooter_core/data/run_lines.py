@@ -11,8 +11,8 @@ import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeGuard, get_args
 
-from zooter_core.records import Finish
-from zooter_core.strict_json import dump_json, parse_json
+from zooter_core.base.records import Finish
+from zooter_core.base.strict_json import dump_json, parse_json
 
 Record = Mapping[str, Any]
 Check = Callable[[Record], str | None]

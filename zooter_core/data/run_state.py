@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from zooter_core.errors import WorkError
-from zooter_core.strict_json import dump_json
+from zooter_core.base.errors import WorkError
+from zooter_core.base.strict_json import dump_json
 
 PART = 1 << 20  # bytes read at once
 

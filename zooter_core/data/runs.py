@@ -13,14 +13,14 @@ from typing import Never
 import numpy as np
 from numpy.typing import NDArray
 
-from zooter_core import files
+from zooter_core.base import files
+from zooter_core.base.errors import ZooterError
+from zooter_core.base.records import Query
+from zooter_core.base.strict_json import dump_json, parse_json
 from zooter_core.config.fleet import Fleet
 from zooter_core.data import prices
 from zooter_core.data.run_folder import QUERIES, RESPONSES, REWARDS, STATE, TAGS, RunFolder
 from zooter_core.data.scores import Scores, score_line
-from zooter_core.errors import ZooterError
-from zooter_core.records import Query
-from zooter_core.strict_json import dump_json, parse_json
 
 BY_DATASET = "datasets"  # how queries are held back, in run.json
 SEARCH_DEPTH = 3  # levels of folders below the one that `find_runs` searches

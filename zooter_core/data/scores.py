@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from zooter_core.base.errors import ZooterError, listed
+from zooter_core.base.records import LARGEST_SCORE, Query
 from zooter_core.data.lines import numbered_lines, read_lines
-from zooter_core.errors import ZooterError, listed
-from zooter_core.records import LARGEST_SCORE, Query
 
 NO_DATASET = "all"
 LEAST = 2  # candidates with a score that a query needs, in a pool of so many

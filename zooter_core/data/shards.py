@@ -6,7 +6,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 
-from zooter_core.errors import ZooterError
+from zooter_core.base.errors import ZooterError
 
 
 @dataclass(frozen=True)

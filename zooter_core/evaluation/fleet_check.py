@@ -14,13 +14,13 @@ from typing import Any
 from zooter_core.backends import iter_responses
 from zooter_core.backends.endpoint.backend import OpenAIBackend
 from zooter_core.backends.fallback import check_answered
+from zooter_core.base.errors import WorkError, ZooterError
+from zooter_core.base.records import Message
 from zooter_core.config.candidates import RECORDED, CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.ensemble import Ensemble
-from zooter_core.errors import WorkError, ZooterError
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.labelling.rewards import Comparing
 from zooter_core.labelling.rewards.scoring import score_queries
-from zooter_core.records import Message
 
 Row = dict[str, Any]
 HELLO = [Message("user", "What is 2 + 2?")]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zooter_core.errors import ZooterError
+from zooter_core.base.errors import ZooterError
 from zooter_core.method import metrics
 from zooter_core.method.metrics import Array, mean
 from zooter_core.router.distill import learn

@@ -12,9 +12,9 @@ from typing import Annotated, Any, NotRequired, Self
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator, with_config
 from typing_extensions import TypedDict
 
+from zooter_core.base.errors import ZooterError, first_line, listed
+from zooter_core.base.strict_json import dump_json, parse_json
 from zooter_core.data.run_folder import STEPS
-from zooter_core.errors import ZooterError, first_line, listed
-from zooter_core.strict_json import dump_json, parse_json
 
 Interval = Annotated[list[float], Field(min_length=2, max_length=2)]  # of 95%: from, to
 ByName = dict[str, float]  # a figure for each candidate or method

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from zooter_core.base.errors import ZooterError, listed
 from zooter_core.data.scores import Scores
-from zooter_core.ensemble import Ensemble
-from zooter_core.errors import ZooterError, listed
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.metrics import Array
 from zooter_core.router.text_encoder import TextEncoder
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from zooter_core.base.errors import ZooterError
 from zooter_core.data.scores import Scores
-from zooter_core.errors import ZooterError
 from zooter_core.method import labels, metrics
 from zooter_core.method.metrics import Array, mean
 from zooter_core.method.tags import TagIndex

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from zooter_core.errors import ZooterError
+from zooter_core.base.errors import ZooterError
 from zooter_core.method.scales import normalise
 from zooter_core.method.tags import AT_ONCE, TagIndex
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from zooter_core.errors import ZooterError, did_you_mean
+from zooter_core.base.errors import ZooterError, did_you_mean
 from zooter_core.method.metrics import Array, mean, std
 
 NORMALISATIONS = ("none", "zscore", "zscore-dataset", "spread")

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zooter_core.errors import ZooterError, did_you_mean
+from zooter_core.base.errors import ZooterError, did_you_mean
 from zooter_core.method.metrics import Array, quantile_interval
 
 MOST = 4  # the largest k in a report

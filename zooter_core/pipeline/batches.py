@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol, TypeVar
 
+from zooter_core.base.errors import ZooterError
+from zooter_core.base.records import Query
 from zooter_core.data.run_folder import REWARDS, TAGS
 from zooter_core.data.run_lines import Check
 from zooter_core.data.runs import Run
-from zooter_core.ensemble import Ensemble
-from zooter_core.errors import ZooterError
-from zooter_core.records import Query
+from zooter_core.fleet.ensemble import Ensemble
 
 Progress = Callable[[str, int, int], None]  # step, done, of how many
 Lines = dict[str, dict[str, Any]]  # of a batch: query id -> line

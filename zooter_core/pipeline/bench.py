@@ -15,24 +15,24 @@ from typing import Any
 
 import numpy as np
 
+from zooter_core.base.errors import WorkError, listed
+from zooter_core.base.files import open_atomic
+from zooter_core.base.records import Message, Query
+from zooter_core.base.strict_json import dump_json
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.data.run_folder import RESPONSES
 from zooter_core.data.run_lines import response_check, score_check
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import score_line
-from zooter_core.ensemble import Ensemble
-from zooter_core.errors import WorkError, listed
 from zooter_core.evaluation.suites import Suite
 from zooter_core.evaluation.suites.reading import Problem
-from zooter_core.files import open_atomic
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.labelling.rewards import Unscored
 from zooter_core.method import metrics
 from zooter_core.pipeline.batches import Progress
 from zooter_core.pipeline.collect import load_candidate, run_lanes
 from zooter_core.pipeline.lanes import CollectJob, Key, in_order
 from zooter_core.pipeline.tally import Budget, Tally
-from zooter_core.records import Message, Query
-from zooter_core.strict_json import dump_json
 
 
 def set_aside(job: SuiteJob) -> dict[str, str]:

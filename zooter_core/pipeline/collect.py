@@ -9,21 +9,21 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 
 from zooter_core.backends.merge_streams import merge_streams
+from zooter_core.base.errors import Failure, WorkError, ZooterError, listed
+from zooter_core.base.records import Query
+from zooter_core.base.strict_json import dump_json
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.data.prices import prices_of
 from zooter_core.data.run_folder import QUERIES, RESPONSES, Settings, versions
 from zooter_core.data.run_lines import Record, response_check, same_check
 from zooter_core.data.runs import BY_DATASET, Run
 from zooter_core.data.shards import Shard
-from zooter_core.ensemble import Ensemble
-from zooter_core.errors import Failure, WorkError, ZooterError, listed
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline import batches
 from zooter_core.pipeline.batches import Progress, quiet, require
 from zooter_core.pipeline.lanes import CollectJob, Elsewhere, in_order
 from zooter_core.pipeline.parts import take_over_parts
 from zooter_core.pipeline.tally import Budget, Tally
-from zooter_core.records import Query
-from zooter_core.strict_json import dump_json
 
 
 def start_settings(ensemble: Ensemble, queries: Sequence[Query]) -> Settings:

@@ -9,17 +9,17 @@ from typing import Any
 
 import numpy as np
 
+from zooter_core.base.records import Query
 from zooter_core.data.run_folder import LABELS, TAGS
 from zooter_core.data.run_lines import same_check, tag_check
 from zooter_core.data.run_table import RunTable
 from zooter_core.data.runs import Run
-from zooter_core.ensemble import Ensemble
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method import labels
 from zooter_core.method.labels import Enhancement, LabelConfig
 from zooter_core.method.scales import normalise
 from zooter_core.pipeline import batches
 from zooter_core.pipeline.batches import Engine, Progress, quiet
-from zooter_core.records import Query
 
 Line = dict[str, Any]
 LINES = 1 << 14  # computed at once: as Python's numbers they take a kilobyte each

@@ -16,14 +16,14 @@ from typing import Any, NamedTuple, Protocol
 
 from zooter_core.backends import Request, iter_responses
 from zooter_core.backends.merge_streams import Stream
+from zooter_core.base.errors import Failure
+from zooter_core.base.jsonl import Appender
+from zooter_core.base.records import Message, Query, Response
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.data.shards import Shard
-from zooter_core.ensemble import Ensemble
-from zooter_core.errors import Failure
-from zooter_core.jsonl import Appender
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline import batches
 from zooter_core.pipeline.tally import Budget, Tally
-from zooter_core.records import Message, Query, Response
 
 ENOUGH = 4  # queries that a candidate refuses, or failures in a row, after which it is no longer asked
 RESTS = 2  # of a candidate that has answered before: pauses after ENOUGH failures in a row, the second twice as long

@@ -7,11 +7,11 @@ from contextlib import ExitStack
 from itertools import islice, pairwise
 from pathlib import Path
 
+from zooter_core.base.errors import WorkError, ZooterError, listed
 from zooter_core.data.run_folder import QUERIES, RESPONSES
 from zooter_core.data.run_lines import response_check
 from zooter_core.data.runs import Run
 from zooter_core.data.shards import Shard
-from zooter_core.errors import WorkError, ZooterError, listed
 from zooter_core.pipeline.batches import Progress, quiet
 from zooter_core.pipeline.collect import write_queries
 from zooter_core.pipeline.lanes import Key

@@ -22,12 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zooter_core.backends.merge_streams import Stream
-from zooter_core.config.candidates import VLLM
-from zooter_core.config.fleet import load_fleet
-from zooter_core.data.run_folder import versions
-from zooter_core.data.shards import Shard
-from zooter_core.ensemble import Ensemble
-from zooter_core.errors import (
+from zooter_core.base.errors import (
     Failure,
     WorkError,
     ZooterError,
@@ -37,13 +32,18 @@ from zooter_core.errors import (
     not_installed,
     shortened,
 )
+from zooter_core.base.strict_json import dump_json
+from zooter_core.config.candidates import VLLM
+from zooter_core.config.fleet import load_fleet
+from zooter_core.data.run_folder import versions
+from zooter_core.data.shards import Shard
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline.batches import Lines
 from zooter_core.pipeline.lanes import CollectJob, Key
 from zooter_core.pipeline.parts import Part, collect_part, take_lines
-from zooter_core.strict_json import dump_json
 
 if TYPE_CHECKING:
-    from zooter_core.records import Query
+    from zooter_core.base.records import Query
 
 PART_QUERIES = 256  # about as many in a part
 VLLM_QUERIES = 1024  # in a part for vLLM, which forms larger batches and has little to do at a part's end

@@ -15,19 +15,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zooter_core import files
 from zooter_core.backends.merge_streams import merge_streams
+from zooter_core.base import files
+from zooter_core.base.errors import Failure, ZooterError
+from zooter_core.base.jsonl import Appender, read_records
+from zooter_core.base.records import Query
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.data.run_folder import PARTS, RESPONSES
 from zooter_core.data.run_lines import Check
 from zooter_core.data.runs import Run
 from zooter_core.data.shards import Shard
-from zooter_core.ensemble import Ensemble
-from zooter_core.errors import Failure, ZooterError
-from zooter_core.jsonl import Appender, read_records
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline.lanes import CollectJob, Key
 from zooter_core.pipeline.tally import Budget, Tally
-from zooter_core.records import Query
 
 OPEN, CLOSED, LOCK = ".open", ".jsonl", ".lock"
 WAIT_SECONDS = 60.0  # for a worker of an earlier start to end

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from zooter_core.base.errors import ZooterError
+from zooter_core.base.files import check_file
+from zooter_core.base.records import Query
 from zooter_core.config.candidates import RECORDED
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.config.labelling import CheckpointConfig
@@ -15,14 +18,11 @@ from zooter_core.data.run_folder import RUN_FILES, Settings
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import NO_DATASET
 from zooter_core.data.shards import Shard
-from zooter_core.ensemble import Ensemble
-from zooter_core.errors import ZooterError
 from zooter_core.evaluation.report import check_names
-from zooter_core.files import check_file
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method import labels
 from zooter_core.method.labels import LabelConfig, held_back, lot
 from zooter_core.pipeline.collect import check_samples, collect_settings, start_settings
-from zooter_core.records import Query
 from zooter_core.router.kinds import DistillConfig
 
 

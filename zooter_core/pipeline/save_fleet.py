@@ -6,11 +6,11 @@ import re
 import shutil
 from pathlib import Path
 
+from zooter_core.base.errors import ZooterError, listed
+from zooter_core.base.files import atomic, writing
+from zooter_core.base.strict_json import parse_json
 from zooter_core.config.fleet import Fleet, fleet_toml, load_fleet
 from zooter_core.data.run_folder import REPORT, ROUTER
-from zooter_core.errors import ZooterError, listed
-from zooter_core.files import atomic, writing
-from zooter_core.strict_json import parse_json
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
 FLEET, README = "fleet.toml", "README.md"

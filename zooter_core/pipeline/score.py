@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from zooter_core.base.errors import WorkError, ZooterError, listed
+from zooter_core.base.files import check_file, locked
+from zooter_core.base.jsonl import append_records, read_records
+from zooter_core.base.records import Query
 from zooter_core.data.lines import read_lines
 from zooter_core.data.run_folder import LABELS, REWARDS
 from zooter_core.data.run_lines import Check, all_finite, reward_check
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import LEAST, no_repeats, read_query, read_responses, score_line
-from zooter_core.ensemble import Ensemble
-from zooter_core.errors import WorkError, ZooterError, listed
-from zooter_core.files import check_file, locked
-from zooter_core.jsonl import append_records, read_records
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline import batches
 from zooter_core.pipeline.batches import Engine, Progress, quiet
-from zooter_core.records import Query
 
 Responses = tuple[Query, dict[str, str]]  # a query, and candidate -> text
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from zooter_core.errors import Failure
+from zooter_core.base.errors import Failure
 
 
 @dataclass

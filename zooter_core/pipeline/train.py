@@ -9,20 +9,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from zooter_core.base.errors import ZooterError, listed
+from zooter_core.base.files import check_folder, move_contents, private_folder, remove, update_folder, writing
+from zooter_core.base.records import Label
 from zooter_core.config.fleet import ENCODER
 from zooter_core.data.run_folder import LABELS, REPORT, RESPONSES, REWARDS, ROUTER
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import LEAST, Scores, ScoreSource, as_scores
-from zooter_core.ensemble import Ensemble
-from zooter_core.errors import ZooterError, listed
 from zooter_core.evaluation.report import Report, load_report
 from zooter_core.evaluation.run_report import Sampled, report
-from zooter_core.files import check_folder, move_contents, private_folder, remove, update_folder, writing
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.labels import LabelConfig, entropy, held_back, label, lot
 from zooter_core.method.tags import TagIndex
 from zooter_core.pipeline.batches import Progress, pool_of, quiet, require
 from zooter_core.pipeline.plan import distill_settings
-from zooter_core.records import Label
 from zooter_core.router.clusters import Vectors, cluster_tags, named
 from zooter_core.router.config import CONFIG, LABEL_SETTINGS
 from zooter_core.router.distill import learn

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from zooter_core.errors import WorkError, ZooterError, first_line, not_installed
+from zooter_core.base.errors import WorkError, ZooterError, first_line, not_installed
+from zooter_core.base.strict_json import NotFiniteError, parse_json
 from zooter_core.router.kinds import check_settings
-from zooter_core.strict_json import NotFiniteError, parse_json
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 ENCODER_FOLDER = "encoder"  # the name of an encoder inside the router's folder

@@ -12,16 +12,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from zooter_core.errors import WorkError, ZooterError
+from zooter_core.base.errors import WorkError, ZooterError
+from zooter_core.base.plugins import load_kind
+from zooter_core.base.weights import LOAD_LOCK, not_finite
 from zooter_core.method import calibration, metrics
 from zooter_core.method.labels import complete
 from zooter_core.method.metrics import mean
-from zooter_core.plugins import load_kind
 from zooter_core.router.clusters import Vectors
 from zooter_core.router.kinds import KINDS, DistillConfig, Progress
 from zooter_core.router.kinds.base import Lessons
 from zooter_core.router.torch_router import RouterHead, RouterHeadConfig
-from zooter_core.weights import LOAD_LOCK, not_finite
 
 TRIAL = 100  # queries that it takes to set some aside for a trial
 MOST_TRIED = 20_000  # queries of a trial

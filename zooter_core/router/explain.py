@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from zooter_core.records import Decision
+from zooter_core.base.records import Decision
 from zooter_core.router.router import Router
 
 if TYPE_CHECKING:

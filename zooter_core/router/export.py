@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from zooter_core.base.errors import WorkError, first_line
+from zooter_core.base.files import update_folder, work_folder, writing
+from zooter_core.base.strict_json import dump_json
 from zooter_core.data.paraphrases import paraphrases
 from zooter_core.data.run_state import sha256_of
-from zooter_core.errors import WorkError, first_line
-from zooter_core.files import update_folder, work_folder, writing
 from zooter_core.router.config import ABOUT, GRAPH, MAPPED, QUANTISED, TOKENIZER, VERSION, read_about
 from zooter_core.router.encoder import SAMPLES, Encoders
 from zooter_core.router.encoder.onnx import OPSET, check_installed, map_weights, plain_copy, pool, silence, write_graph
@@ -26,7 +27,6 @@ from zooter_core.router.neighbours import ARRAYS, RECORDS
 from zooter_core.router.portable import PortableRouter
 from zooter_core.router.text_encoder import MOST_TOKENS
 from zooter_core.router.torch_router import RouterHead, TorchRouter
-from zooter_core.strict_json import dump_json
 
 USUAL = 0.95  # the share of the columns whose numbers are of a usual size
 

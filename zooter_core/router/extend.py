@@ -21,10 +21,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from zooter_core.base.errors import ZooterError, did_you_mean, listed
+from zooter_core.base.files import update_folder, writing
+from zooter_core.base.strict_json import dump_json
+from zooter_core.base.weights import LOAD_LOCK
 from zooter_core.data.run_folder import REPORT
 from zooter_core.data.scores import Scores
-from zooter_core.errors import ZooterError, did_you_mean, listed
-from zooter_core.files import update_folder, writing
 from zooter_core.method import calibration, labels, metrics
 from zooter_core.method.labels import LabelConfig
 from zooter_core.method.tags import TagIndex
@@ -35,8 +37,6 @@ from zooter_core.router.kinds import DEFAULT
 from zooter_core.router.kinds.base import HeadChange, Lessons, State
 from zooter_core.router.neighbours import ARRAYS, LEARNED, RECORDS, text_hashes
 from zooter_core.router.torch_router import RouterHead, TorchRouter, in_parts
-from zooter_core.strict_json import dump_json
-from zooter_core.weights import LOAD_LOCK
 
 Array = NDArray[np.float64]
 Learner = Callable[[NDArray[np.intp]], State]  # rows to learn from -> the new candidate's column

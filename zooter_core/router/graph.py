@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zooter_core.errors import WorkError, first_line
+from zooter_core.base.errors import WorkError, first_line
 
 Array = NDArray[np.float32]
 Tokens = Mapping[str, NDArray[np.int64]]

@@ -17,13 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
+from zooter_core.base.errors import WorkError, ZooterError, first_line
+from zooter_core.base.records import Query
+from zooter_core.base.strict_json import dump_json, parse_json
+from zooter_core.base.weights import check_readable
 from zooter_core.data.scores import Scores
-from zooter_core.errors import WorkError, ZooterError, first_line
 from zooter_core.method.labels import tag_priors
 from zooter_core.method.tags import TagIndex
-from zooter_core.records import Query
-from zooter_core.strict_json import dump_json, parse_json
-from zooter_core.weights import check_readable
 
 Array = NDArray[np.float32]
 

@@ -15,16 +15,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zooter_core.cores import cores
+from zooter_core.base.cores import cores
+from zooter_core.base.errors import WorkError, ZooterError, first_line
+from zooter_core.base.weights import check_readable
 from zooter_core.data.run_state import sha256_of
-from zooter_core.errors import WorkError, ZooterError, first_line
 from zooter_core.method.selection import Outputs
 from zooter_core.router.config import ABOUT, GRAPH, MAPPED, QUANTISED, TOKENIZER, read_about
 from zooter_core.router.graph import Array, load_onnxruntime, session
 from zooter_core.router.router import PROBE, Router
 from zooter_core.router.text_encoder import MOST_CHARACTERS, Progress, TextEncoder, by_length
 from zooter_core.router.tokenizer_file import check_patterns
-from zooter_core.weights import check_readable
 
 PACKAGES = ("onnxruntime", "tokenizers")
 SMALL_BATCH = 8  # each runs in one thread: small ones keep all cores at work

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from zooter_core.errors import ZooterError, listed
+from zooter_core.base.errors import ZooterError, listed
+from zooter_core.base.plugins import load_kind
+from zooter_core.base.records import Decision
 from zooter_core.method.selection import Outputs
-from zooter_core.plugins import load_kind
-from zooter_core.records import Decision
 from zooter_core.router.config import is_portable
 from zooter_core.router.text_encoder import Progress, TextEncoder
 

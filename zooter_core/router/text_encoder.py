@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zooter_core.errors import WorkError
+from zooter_core.base.errors import WorkError
 from zooter_core.router.graph import Array
 from zooter_core.router.vector_store import VectorStore
 

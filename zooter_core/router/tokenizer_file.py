@@ -10,8 +10,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from zooter_core.errors import WorkError, shortened
-from zooter_core.strict_json import Pairs, parse_json
+from zooter_core.base.errors import WorkError, shortened
+from zooter_core.base.strict_json import Pairs, parse_json
 
 MOST_BRANCHES = 24  # of all patterns in one file
 LONGEST = 1_000  # characters of a pattern

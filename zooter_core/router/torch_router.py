@@ -15,16 +15,16 @@ import torch
 from numpy.typing import NDArray
 from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
 
-from zooter_core.errors import WorkError, ZooterError
+from zooter_core.base.errors import WorkError, ZooterError
+from zooter_core.base.plugins import load_kind
+from zooter_core.base.weights import LOAD_LOCK, check_readable, quiet_libraries
 from zooter_core.method.selection import Outputs
-from zooter_core.plugins import load_kind
 from zooter_core.router.clusters import Vectors
 from zooter_core.router.config import CONFIG, ENCODER_FOLDER, WEIGHTS, broken, check_router
 from zooter_core.router.encoder import Encoder, Encoders
 from zooter_core.router.kinds import DEFAULT, KINDS
 from zooter_core.router.router import PROBE, Router
 from zooter_core.router.text_encoder import Progress, after
-from zooter_core.weights import LOAD_LOCK, check_readable, quiet_libraries
 
 AT_ONCE = 1 << 14  # queries whose vectors are in memory at once
 TOGETHER = 1 << 10  # queries whose hidden states, or similarities to all neighbours, are

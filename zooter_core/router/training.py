@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
-from zooter_core.errors import WorkError, ZooterError, first_line
-from zooter_core.files import atomic, private_folder, writing
+from zooter_core.base.errors import WorkError, ZooterError, first_line
+from zooter_core.base.files import atomic, private_folder, writing
 from zooter_core.method import calibration
 from zooter_core.router.encoder import Encoder
 from zooter_core.router.encoder.onnx import pool

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zooter_core.files import SQLITE, private_file, private_folder
-from zooter_core.weights import cache_dir, private_cache
+from zooter_core.base.files import SQLITE, private_file, private_folder
+from zooter_core.base.weights import cache_dir, private_cache
 
 FILE = "embeddings.sqlite"
 LARGEST = 4 << 30  # bytes of vectors; beyond it the oldest go

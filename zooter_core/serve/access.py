@@ -11,8 +11,8 @@ from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from zooter_core.errors import MOST_FOREIGN, listed, shortened
-from zooter_core.hosts import Gate
+from zooter_core.base.errors import MOST_FOREIGN, listed, shortened
+from zooter_core.base.hosts import Gate
 from zooter_core.serve.errors import ApiError
 from zooter_core.serve.gateway import VIRTUAL
 from zooter_core.serve.keys import Key, KeyRing

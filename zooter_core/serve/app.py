@@ -13,8 +13,8 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 
 from zooter_core import __version__
-from zooter_core.errors import ZooterError
-from zooter_core.hosts import Gate, names_of_this_machine
+from zooter_core.base.errors import ZooterError
+from zooter_core.base.hosts import Gate, names_of_this_machine
 from zooter_core.serve import schemas
 from zooter_core.serve.access import GuardGate, RequireKey, check_content_type, key_of, visible_models
 from zooter_core.serve.chat import answer_chat

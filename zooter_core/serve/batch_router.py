@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 
-from zooter_core.errors import WorkError, ZooterError
-from zooter_core.routing import Routed, Turns
+from zooter_core.base.errors import WorkError, ZooterError
+from zooter_core.fleet.routing import Routed, Turns
 
 LOG = logging.getLogger("zooter.serve")
 MOST_CONVERSATIONS = 32  # in a batch

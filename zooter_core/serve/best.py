@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from zooter_core.backends.endpoint.faults import EndpointError
-from zooter_core.records import Response
+from zooter_core.base.records import Response
 from zooter_core.serve.chat_request import ChatRequest
 from zooter_core.serve.exchange import Exchange
 from zooter_core.serve.failures import failed, note_end, note_failures

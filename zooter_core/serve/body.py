@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from starlette.requests import Request
 
+from zooter_core.base.strict_json import parse_json
 from zooter_core.serve.errors import ApiError, bad_request
-from zooter_core.strict_json import parse_json
 
 LARGE = 256 << 10  # bytes from which a body is parsed in a thread
 MOST_DEPTH = 100  # of arrays and objects inside each other

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from zooter_core.base.strict_json import dump_json
 from zooter_core.config.serve import ServeConfig
 from zooter_core.serve.errors import bad_request
-from zooter_core.strict_json import dump_json
 
 ROUTING_FIELDS = ("models", "willingness_to_pay", "session_id")  # addressed to the router, so no server gets them
 ROLES = ("developer", "system", "user", "assistant", "tool", "function")

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from zooter_core.base.errors import ZooterError, listed
+from zooter_core.base.records import Decision
 from zooter_core.config.fleet import Fleet
 from zooter_core.data import prices
-from zooter_core.errors import ZooterError, listed
 from zooter_core.method.selection import Outputs
-from zooter_core.records import Decision
 from zooter_core.serve.capabilities import unable, unsupported
 from zooter_core.serve.chat_request import ChatRequest
 from zooter_core.serve.errors import ApiError, bad_request, model_not_found

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from zooter_core.backends.endpoint.faults import EndpointError
-from zooter_core.files import owner_only, private_folder
+from zooter_core.base.files import owner_only, private_folder
+from zooter_core.base.strict_json import dump_json
 from zooter_core.serve.exchange import Exchange
 from zooter_core.serve.usage import usage_of
-from zooter_core.strict_json import dump_json
 
 LOG = logging.getLogger("zooter.serve")
 FILE = "decisions.jsonl"

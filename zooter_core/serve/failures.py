@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from zooter_core.backends.endpoint.connection import CHAT
 from zooter_core.backends.endpoint.faults import EndpointError
-from zooter_core.errors import listed
+from zooter_core.base.errors import listed
 from zooter_core.serve.errors import INVALID, SERVER, ApiError
 from zooter_core.serve.exchange import Exchange
 from zooter_core.serve.gateway import Gateway

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from zooter_core.files import owner_only, private_folder
-from zooter_core.jsonl import append_records
+from zooter_core.base.files import owner_only, private_folder
+from zooter_core.base.jsonl import append_records
 from zooter_core.serve.errors import ApiError, bad_request
 
 FILE, SECRET = "feedback.jsonl", "request-ids.key"

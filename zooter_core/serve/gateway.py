@@ -12,12 +12,13 @@ from typing import TypeVar
 from zooter_core.backends.endpoint.breaker import Breaker
 from zooter_core.backends.endpoint.connection import Connection
 from zooter_core.backends.endpoint.faults import EndpointError
+from zooter_core.base.errors import ZooterError
+from zooter_core.base.weights import Progress, silent
 from zooter_core.config.candidates import ENDPOINT
 from zooter_core.config.fleet import Fleet
 from zooter_core.config.trust import check_uses
-from zooter_core.ensemble import Ensemble
-from zooter_core.errors import ZooterError
-from zooter_core.exports.router import export_apart
+from zooter_core.fleet.ensemble import Ensemble
+from zooter_core.fleet.exports.router import export_apart
 from zooter_core.labelling.taggers import is_quick
 from zooter_core.router.router import PROBE
 from zooter_core.serve.batch_router import BatchRouter
@@ -26,7 +27,6 @@ from zooter_core.serve.sessions import Sessions
 from zooter_core.serve.targets import Target
 from zooter_core.serve.targets.local import Local
 from zooter_core.serve.targets.upstream import Upstream
-from zooter_core.weights import Progress, silent
 
 Result = TypeVar("Result")
 REWARD_THREADS = 4  # requests for which rewards are computed at the same time

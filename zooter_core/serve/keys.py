@@ -18,9 +18,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from zooter_core.errors import FIX_PERMISSIONS, ZooterError, did_you_mean, shortened
-from zooter_core.files import atomic, locked, private_folder, writing
-from zooter_core.strict_json import dump_json, parse_json
+from zooter_core.base.errors import FIX_PERMISSIONS, ZooterError, did_you_mean, shortened
+from zooter_core.base.files import atomic, locked, private_folder, writing
+from zooter_core.base.strict_json import dump_json, parse_json
 
 LOG = logging.getLogger("zooter.serve")
 LOCK_SECONDS = 30

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from zooter_core.base.strict_json import dump_json
 from zooter_core.config.candidates import ENDPOINT
 from zooter_core.serve.chat import Answer, begun, send_first
 from zooter_core.serve.chat_request import ChatRequest, check_model, check_routing_fields
@@ -15,7 +16,6 @@ from zooter_core.serve.gateway import VIRTUAL, Gateway
 from zooter_core.serve.reply import Out
 from zooter_core.serve.targets import Progress
 from zooter_core.serve.targets.upstream import Upstream
-from zooter_core.strict_json import dump_json
 
 RESPONSES, EMBEDDINGS = "/responses", "/embeddings"
 

@@ -12,12 +12,12 @@ from ipaddress import ip_address, ip_network
 
 import uvicorn
 
-from zooter_core.connections import LAST_SECONDS, Connection, raise_file_limit
-from zooter_core.hosts import host_name
+from zooter_core.base.connections import LAST_SECONDS, Connection, raise_file_limit
+from zooter_core.base.hosts import host_name
+from zooter_core.base.weights import Progress
 from zooter_core.serve.app import build_app
 from zooter_core.serve.server import Server
 from zooter_core.serve.settings import ServeSettings
-from zooter_core.weights import Progress
 
 
 class UvicornServer(uvicorn.Server):

@@ -13,9 +13,10 @@ from typing import Any
 
 from fastapi import Request
 
+from zooter_core.base.errors import ZooterError
+from zooter_core.base.weights import Progress, silent
 from zooter_core.config.fleet import load_fleet
 from zooter_core.config.serve import ServeConfig
-from zooter_core.errors import ZooterError
 from zooter_core.serve.access import check_content_type, key_of, restricted
 from zooter_core.serve.admission import Admission
 from zooter_core.serve.body import read_json
@@ -30,7 +31,6 @@ from zooter_core.serve.reply import Observer, Out, Reply
 from zooter_core.serve.settings import ServeSettings
 from zooter_core.serve.traces import Traces, collector_named
 from zooter_core.serve.usage import usage_of
-from zooter_core.weights import Progress, silent
 
 LOG = logging.getLogger("zooter.serve")
 Handler = Callable[[Gateway, dict[str, Any], Exchange, Out], Awaitable[None]]

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
 from zooter_core import __version__
+from zooter_core.base.errors import ZooterError
 from zooter_core.config.candidates import CandidateConfig
-from zooter_core.errors import ZooterError
 from zooter_core.serve.exchange import Attempt, Exchange
 from zooter_core.serve.usage import usage_of
 

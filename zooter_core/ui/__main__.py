@@ -6,7 +6,7 @@ import os
 import sys
 from contextlib import suppress
 
-from zooter_core.terminal import guard
+from zooter_core.base.terminal import guard
 
 
 def leave(code: int) -> None:

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import streamlit as st
 
 from zooter_core.backends import fallback
-from zooter_core.ensemble import Ensemble
-from zooter_core.errors import ZooterError
-from zooter_core.records import LEANING, SURE, Response
+from zooter_core.base.errors import ZooterError
+from zooter_core.base.records import LEANING, SURE, Response
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui import charts
 from zooter_core.ui.charts import badge
 from zooter_core.ui.jobs import Answers

@@ -15,7 +15,7 @@ import streamlit as st
 from streamlit.runtime import exists, get_instance
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from zooter_core.errors import ZooterError
+from zooter_core.base.errors import ZooterError
 
 GRACE = 3.5  # seconds that work goes on after its last tab was closed; a tab that reloads is back within them
 CHECK_EVERY = 0.5  # seconds between two looks for abandoned work

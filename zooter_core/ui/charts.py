@@ -11,7 +11,7 @@ import pandas  # noqa: F401
 import plotly.graph_objects as go
 import streamlit as st
 
-from zooter_core.records import Ranked, Tag
+from zooter_core.base.records import Ranked, Tag
 from zooter_core.ui.text import clipped, plain
 
 SVG = "http://www.w3.org/2000/svg"

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from zooter_core.hosts import Gate
+from zooter_core.base.hosts import Gate
 
 INLINE = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 

@@ -17,8 +17,8 @@ from typing import Any
 
 import streamlit as st
 
-from zooter_core.files import private_file, private_folder
-from zooter_core.strict_json import dump_json, parse_json
+from zooter_core.base.files import private_file, private_folder
+from zooter_core.base.strict_json import dump_json, parse_json
 
 VARIABLE = "ZOOTER_HISTORY"  # a file, or "off"
 OFF = "off"

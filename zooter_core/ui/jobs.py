@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from zooter_core.backends.turn_queue import TurnQueue
+from zooter_core.base.records import Message, Ranked, Response
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.ensemble import Ensemble
-from zooter_core.records import Message, Ranked, Response
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui.background import BackgroundWork
 
 SAVE_EVERY = 1.0  # seconds between two savings of an answer that grows

@@ -16,15 +16,15 @@ from urllib.parse import urlsplit
 
 import streamlit as st
 
+from zooter_core.base.errors import ZooterError
+from zooter_core.base.paths import EMBEDDED_FLEET, ROOT
 from zooter_core.config.fleet import Fleet, load_fleet
-from zooter_core.errors import ZooterError
-from zooter_core.paths import EMBEDDED_FLEET, ROOT
 from zooter_core.ui.text import code, plain
 from zooter_core.ui.widgets import show_error
 
 if TYPE_CHECKING:
     from zooter_core.backends import Backend
-    from zooter_core.ensemble import Ensemble
+    from zooter_core.fleet.ensemble import Ensemble
 
 MODELS = ROOT / "models"  # one folder per fleet
 ENDPOINT = "ZOOTER_ENDPOINT"  # the environment variable with the address of an endpoint
@@ -70,10 +70,10 @@ class Loading:
     def _opened(self, fleet: Fleet | str, running: dict[str, Backend]) -> Ensemble:
         if isinstance(fleet, str):
             self.message = "Asking the endpoint ..."
-            from zooter_core.remote import Endpoint, RemoteEnsemble
+            from zooter_core.fleet.remote import Endpoint, RemoteEnsemble
 
             return RemoteEnsemble(Endpoint(fleet), running)
-        from zooter_core.ensemble import Ensemble
+        from zooter_core.fleet.ensemble import Ensemble
 
         return Ensemble(fleet, running)
 

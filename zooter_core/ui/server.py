@@ -29,8 +29,8 @@ from streamlit.runtime.pages_manager import PagesManager
 from streamlit.web.cli import configurator_options
 from uvicorn.config import HTTP_PROTOCOLS
 
-from zooter_core.hosts import WILDCARDS, Gate, Host, check_host, check_origin, names_of_this_machine
-from zooter_core.paths import APP
+from zooter_core.base.hosts import WILDCARDS, Gate, Host, check_host, check_origin, names_of_this_machine
+from zooter_core.base.paths import APP
 from zooter_core.ui import resources
 from zooter_core.ui.chat import composer
 from zooter_core.ui.guard import Guard, content_security_policy, internal_error, security_headers
@@ -57,7 +57,7 @@ def serve(**options: Any) -> None:
     # Otherwise the first page looks through all modules for the source of its callers, to warn those in a notebook.
     drawing._use_warning_has_been_displayed = True
     if importlib.util.find_spec("httptools"):  # else h11 parses headers, which bounds them itself
-        HTTP_PROTOCOLS["auto"] = "zooter_core.connections:Connection"
+        HTTP_PROTOCOLS["auto"] = "zooter_core.base.connections:Connection"
     page = (Path(get_static_dir()) / "index.html").read_text(encoding="utf-8")
     embed_from = [check_origin(origin, EMBED_FROM) for origin in os.environ.get(EMBED_FROM, "").split()]
     allowed_hosts = {check_host(name, ALLOWED_HOST) for name in os.environ.get(ALLOWED_HOST, "").split()}

@@ -13,11 +13,11 @@ from support.scripted_server import serving
 pytest.importorskip("aiohttp", reason="the extra zooter[openai] is not installed")
 
 from zooter_core.backends import Request
+from zooter_core.base.errors import WorkError
+from zooter_core.base.records import Message, Response
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.endpoint import EndpointConfig
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.errors import WorkError
-from zooter_core.records import Message, Response
 
 FULL_TEXT = "".join(TEXT)
 HALF = "Half of"

@@ -20,11 +20,11 @@ pytest.importorskip("aiohttp", reason="the extra zooter[openai] is not installed
 from zooter_core.backends import Request, stream_or_fail
 from zooter_core.backends.endpoint.backend import OpenAIBackend
 from zooter_core.backends.endpoint.retry import RetryPolicy
+from zooter_core.base.errors import WorkError, ZooterError
+from zooter_core.base.records import Message
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.endpoint import EndpointConfig
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.errors import WorkError, ZooterError
-from zooter_core.records import Message
 
 ASK = (Message("user", "What is the sea?"),)
 GENERATION = GenerationConfig(max_new_tokens=99, temperature=0.5, seed=7)

@@ -22,11 +22,11 @@ from zooter_core.backends import Request
 from zooter_core.backends.endpoint.connection import Connection
 from zooter_core.backends.endpoint.events import Splitter, chunk_of, payload
 from zooter_core.backends.endpoint.faults import EndpointError
+from zooter_core.base.errors import WorkError, one_line
+from zooter_core.base.records import Message
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.endpoint import EndpointConfig
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.errors import WorkError, one_line
-from zooter_core.records import Message
 
 ASK = (Message("user", "What is the sea?"),)
 FULL_TEXT = "".join(TEXT)

@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 from support.gguf_models import HEADS, WIDTH, write_adapter, write_model, write_peft
 from zooter_core.backends.gguf.adapters import gguf_adapter
 from zooter_core.backends.gguf.header import Header, read_header
-from zooter_core.errors import WorkError
+from zooter_core.base.errors import WorkError
 
 
 @pytest.fixture(scope="module")

@@ -12,11 +12,11 @@ from support.tiny_models import save_language_model
 from zooter_core.backends import Piece, Request
 from zooter_core.backends.gguf import auto
 from zooter_core.backends.gguf.auto import AutoBackend
+from zooter_core.base.errors import ZooterError
+from zooter_core.base.records import Message
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import Fleet, GenerationConfig
-from zooter_core.ensemble import Ensemble
-from zooter_core.errors import ZooterError
-from zooter_core.records import Message
+from zooter_core.fleet.ensemble import Ensemble
 
 pytest.importorskip("xllamacpp", reason="the extra gguf is not installed")
 SHORT = GenerationConfig(max_new_tokens=4, temperature=0.0)

@@ -20,10 +20,10 @@ from zooter_core.backends.gguf import engine as engine_module
 from zooter_core.backends.gguf.backend import GgufBackend
 from zooter_core.backends.gguf.engine import Engine
 from zooter_core.backends.gguf.header import read_header
+from zooter_core.base.errors import WorkError, ZooterError
+from zooter_core.base.records import Message, Response
 from zooter_core.config.candidates import CandidateConfig, MemoryConfig
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.errors import WorkError, ZooterError
-from zooter_core.records import Message, Response
 
 pytest.importorskip("xllamacpp", reason="the extra gguf is not installed")
 GREEDY = GenerationConfig(max_new_tokens=12, temperature=0.0)

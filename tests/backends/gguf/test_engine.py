@@ -10,7 +10,7 @@ from support.gguf_models import candidate, write_model
 from zooter_core.backends.gguf import child, engine
 from zooter_core.backends.gguf.engine import Engine, first_error, last_line
 from zooter_core.backends.gguf.header import read_header
-from zooter_core.errors import WorkError
+from zooter_core.base.errors import WorkError
 
 pytest.importorskip("xllamacpp", reason="the extra gguf is not installed")
 

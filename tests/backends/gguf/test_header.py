@@ -9,7 +9,7 @@ import pytest
 
 from support.gguf_models import HEADS, LAYERS, POSITIONS, SPECIAL, WIDTH, write_adapter, write_model
 from zooter_core.backends.gguf.header import check_model, read_header
-from zooter_core.errors import WorkError
+from zooter_core.base.errors import WorkError
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,8 @@ from zooter_core.backends.gguf.adapters import gguf_adapter
 from zooter_core.backends.gguf.backend import GgufBackend
 from zooter_core.backends.gguf.header import Header, read_header
 from zooter_core.backends.gguf.offsets import with_offsets, without_offsets
+from zooter_core.base.records import Message
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.records import Message
 
 LAYER = "blk.0.attn_q.weight"
 

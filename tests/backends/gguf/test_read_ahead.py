@@ -14,9 +14,9 @@ from zooter_core.backends import Request, backend, read_ahead
 from zooter_core.backends.gguf import backend as backend_module
 from zooter_core.backends.gguf.backend import GgufBackend
 from zooter_core.backends.gguf.engine import Engine
+from zooter_core.base.records import Message
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.records import Message
 
 pytest.importorskip("xllamacpp", reason="the extra gguf is not installed")
 SHORT = GenerationConfig(max_new_tokens=4, temperature=0.0)

@@ -9,8 +9,8 @@ import pytest
 
 from support.read_stream import answers, stream
 from zooter_core.backends.local.transformers import TransformersBackend
+from zooter_core.base.errors import WorkError
 from zooter_core.config.fleet import load_fleet
-from zooter_core.errors import WorkError
 
 POOL = ("base", "one", "two")
 

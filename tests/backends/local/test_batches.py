@@ -19,7 +19,7 @@ from zooter_core.backends.local.checkpoint import Checkpoint
 from zooter_core.backends.local.model import Base
 from zooter_core.backends.local.prompts import prompt_ids
 from zooter_core.backends.local.transformers import TransformersBackend
-from zooter_core.records import Message, Response
+from zooter_core.base.records import Message, Response
 
 POOL = ("base", "one", "two")
 QUESTIONS = ("What is the sea?", "Add up 7 apples", "Why?", "List 12 + 30", "Explain the sea", "a list in Python")

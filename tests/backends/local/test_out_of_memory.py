@@ -13,8 +13,8 @@ from support.read_stream import read
 from support.three_bases import GREEDY, NAMES, QUERIES, ask, pool, texts
 from zooter_core.backends import Request
 from zooter_core.backends.local.transformers import TransformersBackend
+from zooter_core.base.records import Message
 from zooter_core.config.fleet import load_fleet
-from zooter_core.records import Message
 
 pytestmark = pytest.mark.slow  # after each failure, memory is freed for good, which takes a second
 FULL = (

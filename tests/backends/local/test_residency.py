@@ -18,11 +18,11 @@ from zooter_core.backends.local import memory
 from zooter_core.backends.local.checkpoint import Checkpoint, dtype_of
 from zooter_core.backends.local.model import Base, _placement, measured
 from zooter_core.backends.local.transformers import TransformersBackend
+from zooter_core.base.errors import WorkError, ZooterError
+from zooter_core.base.records import Message
 from zooter_core.config.candidates import CandidateConfig, MemoryConfig
 from zooter_core.config.fleet import GenerationConfig, load_fleet
-from zooter_core.ensemble import Ensemble
-from zooter_core.errors import WorkError, ZooterError
-from zooter_core.records import Message
+from zooter_core.fleet.ensemble import Ensemble
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ from support.read_stream import ASK, GREEDY, LONG, SAMPLED, answers, read, strea
 from zooter_core.backends import Request
 from zooter_core.backends.local.decoding import Rows
 from zooter_core.backends.local.transformers import TransformersBackend
+from zooter_core.base.errors import ZooterError
+from zooter_core.base.records import Message
 from zooter_core.config.fleet import load_fleet
-from zooter_core.errors import ZooterError
-from zooter_core.records import Message
 
 POOL = ("base", "one", "two")
 

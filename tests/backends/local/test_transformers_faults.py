@@ -19,10 +19,10 @@ from support.read_stream import read
 from zooter_core.backends import Request
 from zooter_core.backends.local.checkpoint import Checkpoint
 from zooter_core.backends.local.transformers import TransformersBackend
+from zooter_core.base.errors import WorkError, ZooterError
+from zooter_core.base.records import Message
 from zooter_core.config.candidates import CandidateConfig, MemoryConfig
 from zooter_core.config.fleet import GenerationConfig, load_fleet
-from zooter_core.errors import WorkError, ZooterError
-from zooter_core.records import Message
 
 GREEDY = GenerationConfig(max_new_tokens=8, temperature=0.0)
 

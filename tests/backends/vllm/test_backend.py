@@ -17,10 +17,10 @@ from zooter_core.backends import Request, iter_responses
 from zooter_core.backends.local import memory
 from zooter_core.backends.vllm import engine, turn
 from zooter_core.backends.vllm.backend import VllmBackend
+from zooter_core.base.errors import WorkError, ZooterError
+from zooter_core.base.records import Message, Response
 from zooter_core.config.candidates import CandidateConfig, MemoryConfig
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.errors import WorkError, ZooterError
-from zooter_core.records import Message, Response
 
 SHARE = 0.01  # of the memory, which the scripted one does not take
 SHORT = GenerationConfig(max_new_tokens=8, temperature=0.7, top_k=5, seed=100)

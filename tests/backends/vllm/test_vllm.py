@@ -19,9 +19,9 @@ from zooter_core.backends import Backend, Request, iter_responses
 from zooter_core.backends.local.transformers import TransformersBackend
 from zooter_core.backends.vllm import engine
 from zooter_core.backends.vllm.backend import VllmBackend
+from zooter_core.base.records import Message, Response
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.records import Message, Response
 
 pytestmark = [
     pytest.mark.slow,

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zooter_core.base.errors import ZooterError
 from zooter_core.data import curate as module
 from zooter_core.data.curate import CurateConfig, curate, reading
 from zooter_core.data.curate.texts import Benchmarks, key, normalise
 from zooter_core.data.scores import read_queries
-from zooter_core.errors import ZooterError
 
 DISTINCT = [" ".join(f"{'dklmprst'[(7 * n + k) % 8]}{n * k * 7919 % 9973}" for k in range(1, 5)) for n in range(1, 31)]
 EIGHT = "one two three four five six seven eight"

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from zooter_core.base.records import Query
 from zooter_core.data import curate
 from zooter_core.data.curate.reading import Line
-from zooter_core.records import Query
 
 
 def test_one_id_in_thousands_of_lines_takes_linear_time():

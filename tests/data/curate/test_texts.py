@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zooter_core.base.errors import ZooterError
+from zooter_core.base.records import Query
 from zooter_core.data.curate.texts import EXAMPLES, Benchmarks, digest, grams, key, normalise
-from zooter_core.errors import ZooterError
-from zooter_core.records import Query
 
 EIGHT = "one two three four five six seven eight"
 

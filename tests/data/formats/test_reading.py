@@ -8,8 +8,8 @@ import json
 import pytest
 
 from support.format_imports import write
+from zooter_core.base.errors import ZooterError
 from zooter_core.data.formats.reading import each_record, read_object
-from zooter_core.errors import ZooterError
 
 
 @pytest.mark.parametrize("layout", ["dense", "wide", "lines", "odd"])

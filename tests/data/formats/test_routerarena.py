@@ -4,10 +4,10 @@ import json
 
 import pytest
 
+from zooter_core.base.errors import ZooterError
+from zooter_core.base.records import Decision
 from zooter_core.cli.main import main
 from zooter_core.data.formats.routerarena import export_routerarena
-from zooter_core.errors import ZooterError
-from zooter_core.records import Decision
 
 PROMPTS = [f"Question {n}: what is the sea, and what is {n}?" for n in range(70)]
 

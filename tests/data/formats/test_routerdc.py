@@ -7,9 +7,9 @@ import json
 import pytest
 
 from support.format_imports import imported, refusal, shared, write
+from zooter_core.base.errors import ZooterError
 from zooter_core.cli.main import main
 from zooter_core.data.formats import Options, import_file
-from zooter_core.errors import ZooterError
 
 MODELS = ["org/one", "org/two"]
 

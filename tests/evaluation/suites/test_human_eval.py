@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from zooter_core.errors import ZooterError
+from zooter_core.base.errors import ZooterError
 from zooter_core.evaluation.sandbox import runner
 from zooter_core.evaluation.suites.human_eval import HumanEval, program
 

@@ -8,10 +8,10 @@ import pytest
 
 from support.scripted_server import serving
 from zooter_core.backends.endpoint.backend import OpenAIBackend
+from zooter_core.base.errors import ZooterError
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.endpoint import EndpointConfig
 from zooter_core.config.labelling import JudgeConfig
-from zooter_core.errors import ZooterError
 from zooter_core.evaluation.suites import suite
 from zooter_core.evaluation.suites.flask import mean_of
 from zooter_core.labelling.rewards import Unscored

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zooter_core.errors import ZooterError
+from zooter_core.base.errors import ZooterError
 from zooter_core.evaluation.suites.mmlu import Mmlu, letter
 
 CHOICES = ["red", "green", "blue", "light blue"]

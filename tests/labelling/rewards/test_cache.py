@@ -12,7 +12,7 @@ import pytest
 from support import tiny_models
 from support.length_rewards import QUERIES, Ahead, Lengths
 from zooter_core.config.fleet import load_fleet
-from zooter_core.ensemble import Ensemble
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.labelling.rewards import reward_model
 from zooter_core.labelling.rewards.cache import ScoreCache
 from zooter_core.labelling.rewards.scoring import score_queries
@@ -115,7 +115,7 @@ def counted(fleet_copy, tmp_path, monkeypatch):
         model.score = lambda pairs: calls.append(len(pairs)) or score(pairs)
         return model
 
-    monkeypatch.setattr("zooter_core.fleet_models.rewards.reward_model", load)
+    monkeypatch.setattr("zooter_core.fleet.models.rewards.reward_model", load)
     monkeypatch.setenv("ZOOTER_CACHE", str(tmp_path / "cache"))
     return load_fleet(fleet_copy), calls
 

@@ -22,8 +22,8 @@ from transformers import (
 )
 
 from support import reward_checkpoints, tiny_models
+from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.config.labelling import ScalarConfig, UltraConfig
-from zooter_core.errors import WorkError, ZooterError
 from zooter_core.labelling.rewards import reward_model
 
 PAIRS = [

@@ -10,8 +10,8 @@ import pytest
 
 from support.reward_endpoint import Endpoint, rewards_of
 from zooter_core.backends.endpoint import retry
+from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.config.labelling import HttpConfig
-from zooter_core.errors import WorkError, ZooterError
 from zooter_core.labelling.rewards import http, reward_model
 from zooter_core.labelling.rewards.scoring import score_queries
 

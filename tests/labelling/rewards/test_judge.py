@@ -10,15 +10,15 @@ from support.scripted_server import serving
 from zooter_core.backends import Piece
 from zooter_core.backends.endpoint.backend import OpenAIBackend
 from zooter_core.backends.local.transformers import TransformersBackend
+from zooter_core.base.errors import WorkError, ZooterError
+from zooter_core.base.records import Response
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.endpoint import EndpointConfig
 from zooter_core.config.fleet import load_fleet
 from zooter_core.config.labelling import JudgeConfig, ScalarConfig
-from zooter_core.errors import WorkError, ZooterError
 from zooter_core.labelling.rewards import Comparing, Pointwise, reward_model
 from zooter_core.labelling.rewards.judge import AUTO_J_SINGLE, PAIR, SINGLE, better, prompt, rating
 from zooter_core.labelling.rewards.scoring import score_queries
-from zooter_core.records import Response
 
 CANDIDATE = CandidateConfig("judge", "scripted", "owner/judge")
 SINGLE_CONFIG = JudgeConfig(judge=CANDIDATE)

@@ -9,8 +9,8 @@ from transformers import AutoTokenizer, DebertaV2Config, DebertaV2Model
 
 from support import reward_checkpoints
 from support.damaged_models import put_number
+from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.config.labelling import PairwiseConfig
-from zooter_core.errors import WorkError, ZooterError
 from zooter_core.labelling.rewards import reward_model
 from zooter_core.labelling.rewards.scoring import score_queries
 

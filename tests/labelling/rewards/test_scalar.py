@@ -10,10 +10,10 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForSequenceClassification
 
 from support.damaged_models import put_number
+from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.config.fleet import load_fleet
 from zooter_core.config.labelling import PluginRewardConfig, ScalarConfig
-from zooter_core.ensemble import Ensemble
-from zooter_core.errors import WorkError, ZooterError
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.labelling.rewards import reward_model
 
 PAIRS = [

@@ -5,11 +5,11 @@ import math
 import pytest
 
 from support.length_rewards import QUERIES, Ahead, Lengths
-from zooter_core.ensemble import Ensemble
-from zooter_core.errors import Failure, WorkError, ZooterError
+from zooter_core.base.errors import Failure, WorkError, ZooterError
+from zooter_core.base.records import Response
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.labelling.rewards import Unscored
 from zooter_core.labelling.rewards.scoring import score_queries
-from zooter_core.records import Response
 
 
 def test_rewards_come_in_the_order_asked_for():

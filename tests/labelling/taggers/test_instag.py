@@ -7,13 +7,13 @@ import pytest
 
 from zooter_core.backends import Piece
 from zooter_core.backends.local.transformers import TransformersBackend
+from zooter_core.base.errors import Failure, WorkError, ZooterError
+from zooter_core.base.records import Query, Response, Tag
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import load_fleet
 from zooter_core.config.labelling import GivenConfig, InstagConfig
-from zooter_core.errors import Failure, WorkError, ZooterError
 from zooter_core.labelling.taggers import tagger
 from zooter_core.labelling.taggers.instag import names
-from zooter_core.records import Query, Response, Tag
 from zooter_core.router.encoder import Encoders
 
 ENCODERS = Encoders()

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from support import tiny_models
+from zooter_core.base.errors import ZooterError
 from zooter_core.config.labelling import NearestConfig, PluginTaggerConfig
-from zooter_core.errors import ZooterError
 from zooter_core.labelling.taggers import tagger
 from zooter_core.router.encoder import Encoders
 

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from support.damaged_models import put_number
-from zooter_core.errors import WorkError, ZooterError
+from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.router import encoder, text_encoder
 from zooter_core.router.encoder import SAMPLES, Encoder, Encoders
 from zooter_core.router.vector_store import FILE

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 import torch
 
+from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.config.fleet import load_fleet
-from zooter_core.ensemble import Ensemble
-from zooter_core.errors import WorkError, ZooterError
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.router import encoder as module
 from zooter_core.router.encoder import Encoder, Encoders
 from zooter_core.router.graph import PACKAGES, missing

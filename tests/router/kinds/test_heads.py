@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from support.damaged_models import change_config, put_number
-from zooter_core.errors import WorkError, ZooterError
+from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.method.labels import enhance, softmax, tag_priors
 from zooter_core.router.distill import fit_head, learn
 from zooter_core.router.encoder import Encoders

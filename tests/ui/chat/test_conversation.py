@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from support.hostile_texts import PAYLOADS, faults, payload
+from zooter_core.base.errors import ZooterError
 from zooter_core.config.fleet import GenerationConfig, load_fleet
-from zooter_core.ensemble import Ensemble
-from zooter_core.errors import ZooterError
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui.chat import share
 from zooter_core.ui.chat.conversations import Conversation
 from zooter_core.ui.chat.turns import Settings, Turn

@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from support.stepwise_backend import WAIT, StepwiseBackend, stepwise
-from zooter_core.ensemble import Ensemble
-from zooter_core.errors import ZooterError
-from zooter_core.records import Decision, Message, Ranked, Response
+from zooter_core.base.errors import ZooterError
+from zooter_core.base.records import Decision, Message, Ranked, Response
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui.background import BackgroundWork
 from zooter_core.ui.compare import batches
 from zooter_core.ui.compare.batches import Batch

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from zooter_core.base.errors import Failure, ZooterError
+from zooter_core.base.records import Decision, Ranked, Response, Tag
 from zooter_core.data.scores import read_scores
-from zooter_core.errors import Failure, ZooterError
-from zooter_core.records import Decision, Ranked, Response, Tag
 from zooter_core.ui.compare import batch_view
 from zooter_core.ui.compare.comparisons import Comparison
 from zooter_core.ui.jobs import Answers

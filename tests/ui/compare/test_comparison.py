@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from zooter_core.ensemble import Ensemble
-from zooter_core.errors import Failure, ZooterError
-from zooter_core.records import Decision, Ranked, Response
+from zooter_core.base.errors import Failure, ZooterError
+from zooter_core.base.records import Decision, Ranked, Response
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui.compare import votes
 from zooter_core.ui.compare.comparisons import Comparison, among, pick, start, verdict
 from zooter_core.ui.history import history

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from zooter_core.errors import ZooterError
+from zooter_core.base.errors import ZooterError
 from zooter_core.ui.train.tasks import Task
 
 WAIT = 30  # seconds at most; each event comes at once

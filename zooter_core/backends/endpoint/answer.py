@@ -17,10 +17,10 @@ from zooter_core.backends.endpoint.faults import (
     finish_of,
 )
 from zooter_core.backends.endpoint.retry import RetryPolicy
+from zooter_core.base.errors import Failure, WorkError, did_you_mean
+from zooter_core.base.records import Finish, Message, Response
+from zooter_core.base.surrogates import Joiner
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.errors import Failure, WorkError, did_you_mean
-from zooter_core.records import Finish, Message, Response
-from zooter_core.surrogates import Joiner
 
 LONGEST_ID = 200  # characters of a request's id
 MOST_BYTES = 4  # of a character; no token is shorter than a byte

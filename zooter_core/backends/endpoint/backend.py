@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 from zooter_core.backends import Backend, Piece, Request
 from zooter_core.backends.endpoint.portal import Portal
 from zooter_core.backends.merge_streams import Stop
+from zooter_core.base.errors import ZooterError, not_installed
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.errors import ZooterError, not_installed
 
 if TYPE_CHECKING:
     from zooter_core.backends.endpoint.abilities import Abilities

@@ -13,7 +13,7 @@ import aiohttp
 
 from zooter_core.backends.endpoint.faults import EndpointError, connection_error, status_error, too_late
 from zooter_core.backends.endpoint.redaction import Redaction
-from zooter_core.strict_json import dump_json
+from zooter_core.base.strict_json import dump_json
 
 EVENTS, JSON = "text/event-stream", "application/json"
 MOST_ERROR = 1 << 16  # bytes of a server's error that are read

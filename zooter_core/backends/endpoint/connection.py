@@ -30,9 +30,9 @@ from zooter_core.backends.endpoint.pace import Pace
 from zooter_core.backends.endpoint.redaction import RedactedEvents, Redaction
 from zooter_core.backends.endpoint.refusals import Refusals
 from zooter_core.backends.endpoint.retry import LONGEST_WAIT
+from zooter_core.base.strict_json import parse_json
+from zooter_core.base.surrogates import replace_surrogates
 from zooter_core.config.candidates import CandidateConfig
-from zooter_core.strict_json import parse_json
-from zooter_core.surrogates import replace_surrogates
 
 CHAT = "/chat/completions"
 WHOLE_SECONDS = 600.0  # for an answer that is not streamed

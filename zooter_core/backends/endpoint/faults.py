@@ -14,9 +14,9 @@ import aiohttp
 from zooter_core.backends.endpoint.redaction import Redaction
 from zooter_core.backends.endpoint.refusals import UNAVAILABLE, Subject, limit_of, message_of, subject_of
 from zooter_core.backends.endpoint.retry import OVERLOAD, is_temporary, retry_after
-from zooter_core.errors import one_line
-from zooter_core.records import Finish
-from zooter_core.strict_json import parse_json
+from zooter_core.base.errors import one_line
+from zooter_core.base.records import Finish
+from zooter_core.base.strict_json import parse_json
 
 # Finish reasons as several makes of servers name them, in lower case. Any other one counts as cut off.
 ENDED = ("stop", "eos", "eos_token", "stop_sequence", "end_turn", "complete")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from zooter_core.backends.endpoint.retry import REFUSED
-from zooter_core.strict_json import dump_json
+from zooter_core.base.strict_json import dump_json
 
 Subject = Literal["images", "tools", "json_mode", "stream_options", "context", "request"]
 UNAVAILABLE = (502, 503, 504)

@@ -16,10 +16,10 @@ from safetensors import SafetensorError, deserialize
 
 from zooter_core.backends.gguf.header import Header, read_header
 from zooter_core.backends.gguf.offsets import with_offsets
-from zooter_core.errors import WorkError, ZooterError
-from zooter_core.files import atomic
-from zooter_core.strict_json import dump_json, parse_json
-from zooter_core.weights import cache_dir, writing_cache
+from zooter_core.base.errors import WorkError, ZooterError
+from zooter_core.base.files import atomic
+from zooter_core.base.strict_json import dump_json, parse_json
+from zooter_core.base.weights import cache_dir, writing_cache
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 FIX_ADAPTER = "Fix `adapter` in fleet.toml, or train it on this base."

@@ -20,9 +20,9 @@ from zooter_core.backends.gguf.engine import Engine, RefusedError
 from zooter_core.backends.gguf.slots import Slot
 from zooter_core.backends.local import calculator
 from zooter_core.backends.local.calculator import DIGITS, NUMERIC
+from zooter_core.base.errors import WorkError
+from zooter_core.base.records import Finish, Response
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.errors import WorkError
-from zooter_core.records import Finish, Response
 
 SHARE = 4  # a step with repetition penalty has at most a fourth of the tokens before it
 CHARACTER = 4  # tokens that a character may need

@@ -12,9 +12,9 @@ from contextlib import suppress
 from zooter_core.backends import Piece, Request, backend, expect, read_ahead
 from zooter_core.backends.gguf import installed
 from zooter_core.backends.turn_queue import TurnQueue
+from zooter_core.base.errors import ZooterError
 from zooter_core.config.candidates import AUTO, GGUF, TRANSFORMERS, CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.errors import ZooterError
 
 MISSING = "xllamacpp is not installed, so transformers answers, several times slower. Run `pip install 'zooter[gguf]'`."
 

@@ -20,11 +20,11 @@ from zooter_core.backends.gguf.header import Header, check_model, read_header
 from zooter_core.backends.gguf.offsets import without_offsets
 from zooter_core.backends.local.residency import Residency, ResidentBackend
 from zooter_core.backends.merge_streams import merge_streams
+from zooter_core.base.errors import Failure, ZooterError
+from zooter_core.base.records import Message, Response
+from zooter_core.base.weights import gguf_file
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.errors import Failure, ZooterError
-from zooter_core.records import Message, Response
-from zooter_core.weights import gguf_file
 
 EngineKey = tuple[Any, ...]
 NEVER = threading.Event()

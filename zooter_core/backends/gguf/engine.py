@@ -23,10 +23,10 @@ from zooter_core.backends.gguf import LIBRARY, child, installed
 from zooter_core.backends.gguf.header import Header
 from zooter_core.backends.gguf.slots import Slots
 from zooter_core.backends.server_process import ServerProcess
+from zooter_core.base.cores import free_cores
+from zooter_core.base.errors import ZooterError, not_installed
+from zooter_core.base.strict_json import dump_json, parse_json
 from zooter_core.config.candidates import CandidateConfig
-from zooter_core.cores import free_cores
-from zooter_core.errors import ZooterError, not_installed
-from zooter_core.strict_json import dump_json, parse_json
 
 SLOTS = 8  # conversations that are answered at once, and whose prompts stay cached
 DEFAULT_CONTEXT = 8192  # tokens of all conversations together, unless the model or fleet.toml says less

@@ -16,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from zooter_core.errors import WorkError, unreadable
+from zooter_core.base.errors import WorkError, unreadable
 
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)  # files of version 1 are from 2023 and no longer loaded

@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 
 from zooter_core.backends.gguf.header import Header, Tensor
-from zooter_core.files import atomic
-from zooter_core.weights import cache_dir, writing_cache
+from zooter_core.base.files import atomic
+from zooter_core.base.weights import cache_dir, writing_cache
 
 Q4_0, Q4_1 = 2, 3  # numbers of gguf.GGMLQuantizationType
 BLOCK = 32  # weights

@@ -25,8 +25,8 @@ from zooter_core.backends.local import memory
 from zooter_core.backends.local.decoding import Calculator, Repetition, Rows, Sampling, StopWhen
 from zooter_core.backends.local.model import NO_ADAPTER, Base
 from zooter_core.backends.local.prompts import prompt_ids
+from zooter_core.base.errors import Failure, WorkError, ZooterError
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.errors import Failure, WorkError, ZooterError
 
 
 @dataclass

@@ -17,10 +17,10 @@ from transformers import AutoConfig, AutoTokenizer
 from transformers.utils import cached_file
 
 from zooter_core.backends.local import memory
+from zooter_core.base.errors import WorkError, ZooterError, first_line
+from zooter_core.base.strict_json import parse_json
+from zooter_core.base.weights import load_reason, resolve
 from zooter_core.config.candidates import CandidateConfig
-from zooter_core.errors import WorkError, ZooterError, first_line
-from zooter_core.strict_json import parse_json
-from zooter_core.weights import load_reason, resolve
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 CAUSAL = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")  # ends of such architectures' names

@@ -16,8 +16,8 @@ from transformers.generation.streamers import BaseStreamer
 from zooter_core.backends import Piece, Request
 from zooter_core.backends.local import calculator
 from zooter_core.backends.local.calculator import DIGITS, NUMERIC
-from zooter_core.errors import Failure
-from zooter_core.records import Finish, Response
+from zooter_core.base.errors import Failure
+from zooter_core.base.records import Finish, Response
 
 
 class Sampling(LogitsProcessor):

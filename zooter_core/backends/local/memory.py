@@ -16,9 +16,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from zooter_core.base.cores import CGROUP
+from zooter_core.base.errors import ZooterError, did_you_mean
 from zooter_core.config.candidates import CandidateConfig
-from zooter_core.cores import CGROUP
-from zooter_core.errors import ZooterError, did_you_mean
 
 Sizes = dict[str, int]
 BUDGET = "ZOOTER_MEMORY_GB"  # environment variable that replaces budget_gb of [memory]

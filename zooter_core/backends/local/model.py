@@ -19,9 +19,9 @@ from transformers import AutoModelForCausalLM
 from zooter_core.backends.local import memory
 from zooter_core.backends.local.checkpoint import Checkpoint, dtype_of, fault
 from zooter_core.backends.local.decoding import digits_of
+from zooter_core.base.errors import WorkError, first_line, not_installed
+from zooter_core.base.weights import LOAD_LOCK, check_readable
 from zooter_core.config.candidates import CandidateConfig
-from zooter_core.errors import WorkError, first_line, not_installed
-from zooter_core.weights import LOAD_LOCK, check_readable
 
 NO_ADAPTER = "__base__"  # peft's name for a row without adapter
 FULL = "too little memory for it"

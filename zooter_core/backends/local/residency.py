@@ -16,8 +16,8 @@ from typing import Any, Generic, Protocol, TypeVar
 from zooter_core.backends import Backend
 from zooter_core.backends.local import memory
 from zooter_core.backends.turn_queue import TurnQueue
+from zooter_core.base.errors import WorkError, first_line, listed
 from zooter_core.config.candidates import VLLM, CandidateConfig
-from zooter_core.errors import WorkError, first_line, listed
 
 
 class Model(Protocol):

@@ -19,9 +19,9 @@ from zooter_core.backends.local.model import Base
 from zooter_core.backends.local.residency import Residency, ResidentBackend
 from zooter_core.backends.merge_streams import Stop
 from zooter_core.backends.turn_queue import TurnQueue
+from zooter_core.base.weights import quiet_libraries
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.weights import quiet_libraries
 
 BaseKey = tuple[str | None, ...]
 NEVER = threading.Event()

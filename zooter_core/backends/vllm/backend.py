@@ -18,11 +18,11 @@ from zooter_core.backends.local.checkpoint import Checkpoint
 from zooter_core.backends.local.residency import Residency, ResidentBackend
 from zooter_core.backends.vllm.engine import Engine
 from zooter_core.backends.vllm.turn import Turn
+from zooter_core.base.errors import WorkError, ZooterError, first_line
+from zooter_core.base.strict_json import dump_json, parse_json
+from zooter_core.base.weights import check_readable
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.errors import WorkError, ZooterError, first_line
-from zooter_core.strict_json import dump_json, parse_json
-from zooter_core.weights import check_readable
 
 EngineKey = tuple[Any, ...]
 SHARE = "gpu_memory_utilization"  # of vLLM's arguments: of the device's memory, also of a processor's

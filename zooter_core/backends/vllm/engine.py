@@ -21,7 +21,7 @@ from zooter_core.backends.local import memory
 from zooter_core.backends.local.checkpoint import Checkpoint, dtype_of
 from zooter_core.backends.server_process import ServerProcess
 from zooter_core.backends.vllm import child
-from zooter_core.errors import ZooterError, not_installed, shortened
+from zooter_core.base.errors import ZooterError, not_installed, shortened
 
 PYTHON = "ZOOTER_VLLM_PYTHON"  # an environment variable
 INSTALL = f"Run `pip install 'zooter[vllm]'`, or set {PYTHON} to the Python of an environment that has it."

@@ -18,10 +18,10 @@ from zooter_core.backends.local.model import FIX_ADAPTER
 from zooter_core.backends.local.prompts import prompt_ids
 from zooter_core.backends.server_process import POLL_SECONDS
 from zooter_core.backends.vllm.engine import Engine, Events
+from zooter_core.base.errors import Failure, ZooterError
+from zooter_core.base.records import Finish, Response
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.errors import Failure, ZooterError
-from zooter_core.records import Finish, Response
 
 DEATHS = 3
 AHEAD = 2  # requests that are sent, for each that vLLM has room for

@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from zooter_core.base.errors import ZooterError
+from zooter_core.base.files import open_atomic
+from zooter_core.base.strict_json import dump_json
 from zooter_core.data.curate.reading import Candidates, Line, Report, Survey, fetch, survey_files
 from zooter_core.data.curate.texts import Benchmarks
-from zooter_core.errors import ZooterError
-from zooter_core.files import open_atomic
-from zooter_core.strict_json import dump_json
 
 Tags = tuple[str, ...]
 UNTAGGED: Tags = ("",)  # queries without tags share a tag, so that they are picked in turn with the others

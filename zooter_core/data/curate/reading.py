@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from zooter_core.base.errors import ZooterError
+from zooter_core.base.records import Query
 from zooter_core.data.curate.texts import Benchmarks, digest, normalise
 from zooter_core.data.scores import each_query
-from zooter_core.errors import ZooterError
-from zooter_core.records import Query
 
 GRAM = 5
 SLOTS, BANDS = 64, 16

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 
+from zooter_core.base.records import Query
 from zooter_core.data.scores import each_query
-from zooter_core.records import Query
 
 EXAMPLES = 5
 SIGNS = {"-": "−", "*": "×", "/": "÷"}

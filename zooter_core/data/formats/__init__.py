@@ -2,7 +2,7 @@
 
 `lines(paths, options)` yields the lines of a score file one at a time. An error names the file and the line or record;
 a query that some candidate lacks is left out and counted in `options`. Other packages can add formats
-(zooter_core/plugins.py). `routerarena` is the one export.
+(zooter_core/base/plugins.py). `routerarena` is the one export.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from zooter_core.errors import ZooterError
-from zooter_core.files import open_atomic
-from zooter_core.plugins import load_kind
-from zooter_core.strict_json import dump_json
+from zooter_core.base.errors import ZooterError
+from zooter_core.base.files import open_atomic
+from zooter_core.base.plugins import load_kind
+from zooter_core.base.strict_json import dump_json
 
 KINDS = {
     "alpacaeval": "zooter_core.data.formats.alpacaeval:lines",

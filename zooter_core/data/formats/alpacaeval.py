@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from zooter_core.base.errors import ZooterError, did_you_mean, listed
 from zooter_core.data.formats import Line, Options
 from zooter_core.data.formats.reading import (
     FIX_RECORD,
@@ -24,7 +25,6 @@ from zooter_core.data.formats.reading import (
     number_of,
     text_of,
 )
-from zooter_core.errors import ZooterError, did_you_mean, listed
 
 OUTPUTS, ANNOTATIONS = "model_outputs.json", "annotations.json"
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from zooter_core.base.errors import ZooterError, listed
 from zooter_core.data.formats import Line, Options
 from zooter_core.data.formats.reading import (
     FIX_FILE,
@@ -24,7 +25,6 @@ from zooter_core.data.formats.reading import (
     read_object,
     text_of,
 )
-from zooter_core.errors import ZooterError, listed
 
 EXTRAS = ("prompt_tokens", "completion_tokens", "cost")
 Split = tuple[str, str, str]  # dataset, split, model

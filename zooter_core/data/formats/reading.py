@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from zooter_core.base.errors import FIX_PERMISSIONS, ZooterError
+from zooter_core.base.surrogates import ESCAPED, clean
 from zooter_core.data.formats import Line, Options
 from zooter_core.data.lines import DAMAGE, open_text
-from zooter_core.errors import FIX_PERMISSIONS, ZooterError
-from zooter_core.surrogates import ESCAPED, clean
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
+from zooter_core.base.errors import ZooterError, listed
+from zooter_core.base.files import open_atomic
+from zooter_core.base.records import Decision
+from zooter_core.base.strict_json import dump_json
 from zooter_core.data.formats.reading import each_record, text_of
 from zooter_core.data.scores import each_query
-from zooter_core.errors import ZooterError, listed
-from zooter_core.files import open_atomic
-from zooter_core.records import Decision
-from zooter_core.strict_json import dump_json
 
 BATCH = 64
 INDEX = ("global index", "global_index", "Global Index")

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from zooter_core.base.errors import ZooterError, listed
 from zooter_core.data.formats import Line, Options, routerbench
 from zooter_core.data.formats.reading import Place, distinct, each_record, json_files, number_of, text_of
-from zooter_core.errors import ZooterError, listed
 
 PROBABILITY = ("arc_", "math_prealgebra", "ceval", "mmlu", "cmmlu")  # beginnings of file names
 

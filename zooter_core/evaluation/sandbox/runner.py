@@ -19,7 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO
 
-from zooter_core.errors import WorkError
+from zooter_core.base.errors import WorkError
 from zooter_core.evaluation.sandbox import bubblewrap
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from zooter_core.base.plugins import load_kind
 from zooter_core.evaluation.suites.reading import Problem, Record, read_problems
 from zooter_core.labelling.rewards.judge import Judge
-from zooter_core.plugins import load_kind
 
 SUITES = {
     "gsm8k": "zooter_core.evaluation.suites.gsm8k:Gsm8k",

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
+from zooter_core.base.errors import ZooterError, listed
 from zooter_core.config.fleet import Fleet
 from zooter_core.config.labelling import NAMED, JudgeConfig
-from zooter_core.errors import ZooterError, listed
 from zooter_core.labelling.rewards.judge import prompt
 
 OPENING = """\

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from zooter_core.base.errors import ZooterError, listed
 from zooter_core.data.formats.reading import each_record
-from zooter_core.errors import ZooterError, listed
 
 IDS = ("id", "task_id", "question_id", "idx")
 

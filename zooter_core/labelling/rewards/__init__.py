@@ -11,8 +11,8 @@ from typing import Protocol, runtime_checkable
 
 from zooter_core import backends
 from zooter_core.backends import Backend
+from zooter_core.base.plugins import load_kind
 from zooter_core.config.labelling import RewardConfig
-from zooter_core.plugins import load_kind
 
 KINDS = {
     "scalar": "zooter_core.labelling.rewards.scalar:ScalarReward",

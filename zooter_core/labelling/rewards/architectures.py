@@ -21,9 +21,9 @@ from transformers.models.llama.modeling_llama import LlamaModel, LlamaPreTrained
 from transformers.models.qwen2.modeling_qwen2 import Qwen2Model, Qwen2PreTrainedModel
 
 from zooter_core.backends.local.checkpoint import weight_files
+from zooter_core.base.errors import WorkError, ZooterError, first_line
+from zooter_core.base.weights import LOAD_LOCK, load_reason, not_finite, quiet_libraries, resolve
 from zooter_core.config.labelling import CheckpointConfig
-from zooter_core.errors import WorkError, ZooterError, first_line
-from zooter_core.weights import LOAD_LOCK, load_reason, not_finite, quiet_libraries, resolve
 
 Texts = TypeVar("Texts", tuple[str, str], tuple[str, str, str])
 

@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from zooter_core.files import private_file, private_folder
-from zooter_core.records import LARGEST_SCORE
-from zooter_core.weights import cache_dir, private_cache
+from zooter_core.base.files import private_file, private_folder
+from zooter_core.base.records import LARGEST_SCORE
+from zooter_core.base.weights import cache_dir, private_cache
 
 Item = tuple[str, ...]
 MOST_KEYS = 500  # in one SELECT; SQLite accepts at least 999

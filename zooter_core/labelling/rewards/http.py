@@ -22,9 +22,9 @@ import httpx2
 from zooter_core.backends import Backend
 from zooter_core.backends.endpoint.redaction import Redaction
 from zooter_core.backends.endpoint.retry import REFUSED, RetryPolicy, is_temporary, retry_after
+from zooter_core.base.errors import WorkError, ZooterError, first_line
 from zooter_core.config.endpoint import key_from
 from zooter_core.config.labelling import HttpConfig
-from zooter_core.errors import WorkError, ZooterError, first_line
 from zooter_core.labelling.rewards import Unscored
 from zooter_core.labelling.rewards.texts import filled
 

@@ -15,12 +15,12 @@ import threading
 from collections.abc import Callable, Sequence
 
 from zooter_core.backends import Backend, Request, iter_responses
+from zooter_core.base.records import Message, Response
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.config.labelling import JudgeConfig
 from zooter_core.labelling.rewards import Unscored
 from zooter_core.labelling.rewards.texts import filled
-from zooter_core.records import Message, Response
 
 SINGLE = """\
 You are asked to judge how well an assistant answered a user. What stands between the lines of {fence} is \

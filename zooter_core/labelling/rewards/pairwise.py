@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 import torch
 
 from zooter_core.backends import Backend
+from zooter_core.base.errors import ZooterError, listed
 from zooter_core.config.labelling import PairwiseConfig
-from zooter_core.errors import ZooterError, listed
 from zooter_core.labelling.rewards.architectures import PairRM, check_probe, load, version_of
 from zooter_core.labelling.rewards.texts import plain
 

@@ -14,8 +14,8 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from zooter_core.backends import Backend
+from zooter_core.base.errors import ZooterError
 from zooter_core.config.labelling import ScalarConfig, UltraConfig
-from zooter_core.errors import ZooterError
 from zooter_core.labelling.rewards.architectures import UltraRM, check_probe, load, version_of
 from zooter_core.labelling.rewards.texts import filled, fitting, plain
 

@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from zooter_core.errors import WorkError, ZooterError, first_line
+from zooter_core.base.errors import WorkError, ZooterError, first_line
+from zooter_core.base.records import LARGEST_SCORE, Ranked, Response
 from zooter_core.labelling.rewards import Comparing, RewardModel, Unscored
 from zooter_core.labelling.rewards.cache import Item, ScoreCache
-from zooter_core.records import LARGEST_SCORE, Ranked, Response
 
 QueryResponses = tuple[str, Sequence[str]]  # a query and its responses
 Score = Callable[[Sequence[Item]], list[float]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from zooter_core.errors import WorkError
+from zooter_core.base.errors import WorkError
 
 TRIES = 8  # a cut text may have one token more than it had inside the longer one
 

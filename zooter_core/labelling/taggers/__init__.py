@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from zooter_core import backends
 from zooter_core.backends import Backend
+from zooter_core.base.plugins import load_kind
+from zooter_core.base.records import Query, Tag
 from zooter_core.config.labelling import TaggerConfig
-from zooter_core.plugins import load_kind
-from zooter_core.records import Query, Tag
 
 KINDS = {
     "nearest": "zooter_core.labelling.taggers.nearest:NearestTagger",

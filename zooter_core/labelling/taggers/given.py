@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from zooter_core.backends import Backend
+from zooter_core.base.errors import ZooterError
+from zooter_core.base.records import Query, Tag
 from zooter_core.config.labelling import GivenConfig
-from zooter_core.errors import ZooterError
 from zooter_core.labelling.taggers import Encoders
-from zooter_core.records import Query, Tag
 
 
 class GivenTagger:

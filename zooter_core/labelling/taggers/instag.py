@@ -15,12 +15,12 @@ from dataclasses import replace
 from typing import Any
 
 from zooter_core.backends import Backend, Request, iter_responses
+from zooter_core.base.errors import Failure, WorkError
+from zooter_core.base.records import Message, Query, Response, Tag
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.config.labelling import InstagConfig
-from zooter_core.errors import Failure, WorkError
 from zooter_core.labelling.taggers import Encoders
-from zooter_core.records import Message, Query, Response, Tag
 
 PROMPT = (
     "Please identify tags of user intentions in the following user query and provide an explanation for each tag. "

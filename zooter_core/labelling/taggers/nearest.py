@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooter_core.backends import Backend
+from zooter_core.base.errors import ZooterError
+from zooter_core.base.paths import EMBEDDED_FLEET
+from zooter_core.base.records import Query, Tag
+from zooter_core.base.strict_json import parse_json
 from zooter_core.config.fleet import ENCODER
 from zooter_core.config.labelling import NearestConfig
-from zooter_core.errors import ZooterError
 from zooter_core.labelling.taggers import Encoders
-from zooter_core.paths import EMBEDDED_FLEET
-from zooter_core.records import Query, Tag
-from zooter_core.strict_json import parse_json
 
 AT_ONCE = 1 << 14  # queries whose similarities to all texts are in memory at once
 

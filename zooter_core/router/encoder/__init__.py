@@ -16,14 +16,14 @@ import numpy as np
 import torch
 from transformers import AutoModel, AutoTokenizer
 
+from zooter_core.base.errors import WorkError, ZooterError, did_you_mean
+from zooter_core.base.weights import LOAD_LOCK, load_reason, not_finite, quiet_libraries, resolve, stamp_of
 from zooter_core.config.fleet import RUNTIMES
-from zooter_core.errors import WorkError, ZooterError, did_you_mean
 from zooter_core.router.config import TOKENIZER
 from zooter_core.router.encoder.onnx import graph_of, pool
 from zooter_core.router.graph import Array, Graph, missing
 from zooter_core.router.text_encoder import MOST_CHARACTERS, MOST_TOKENS, Progress, TextEncoder, by_length
 from zooter_core.router.tokenizer_file import check_patterns
-from zooter_core.weights import LOAD_LOCK, load_reason, not_finite, quiet_libraries, resolve, stamp_of
 
 BATCH = 32
 FEW = 4  # ONNX Runtime is faster up to this number of texts: on one core 2 times for 1 or 2, 1.4 for 4, 1.2 for 8

@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from zooter_core.errors import WorkError, ZooterError, first_line
-from zooter_core.files import atomic
+from zooter_core.base.errors import WorkError, ZooterError, first_line
+from zooter_core.base.files import atomic
+from zooter_core.base.weights import cache_dir, writing_cache
 from zooter_core.router.graph import Array, Graph, load_onnxruntime, missing
-from zooter_core.weights import cache_dir, writing_cache
 
 Batch = Mapping[str, torch.Tensor]
 LAYOUT = 3  # raise it when the exported graph changes: cached graphs are then exported again

@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from zooter_core.errors import ZooterError, did_you_mean
-from zooter_core.plugins import load_kind
+from zooter_core.base.errors import ZooterError, did_you_mean
+from zooter_core.base.plugins import load_kind
 
 DEFAULT = "zooter"
 KINDS = {

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from zooter_core.backends.endpoint.events import chunk_of, payload
-from zooter_core.strict_json import dump_json
+from zooter_core.base.strict_json import dump_json
 
 # A key, since a quote inside a string is escaped. The first one of an event is its own; those of nested objects follow.
 MODEL = re.compile(rb'(?<!\\)"model"\s*:\s*(?:"(?:[^"\\]|\\.)*"|null)')

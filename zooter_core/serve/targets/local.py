@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 from zooter_core.backends import Piece, Request
 from zooter_core.backends.endpoint.faults import EndpointError
+from zooter_core.base.errors import ZooterError
+from zooter_core.base.records import Message, Response
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.errors import ZooterError
-from zooter_core.records import Message, Response
 from zooter_core.serve.chat_request import ChatRequest, text_of
 from zooter_core.serve.errors import bad_request
 from zooter_core.serve.targets import Progress
 from zooter_core.serve.targets.events import chunk_shape, event_of
 
 if TYPE_CHECKING:
-    from zooter_core.ensemble import Ensemble
+    from zooter_core.fleet.ensemble import Ensemble
 
 FINISH = {"stop": "stop", "length": "length", "stopped": "stop"}
 ROLES = {"developer": "system", "system": "system", "assistant": "assistant"}

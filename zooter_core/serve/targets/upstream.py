@@ -10,12 +10,12 @@ from zooter_core.backends.endpoint.connection import CHAT, Connection, Watcher, 
 from zooter_core.backends.endpoint.events import DONE, begins, chunk_of, payload
 from zooter_core.backends.endpoint.faults import EndpointError, sent_error
 from zooter_core.backends.endpoint.redaction import Redaction
+from zooter_core.base.strict_json import dump_json
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.serve.chat_request import ChatRequest
 from zooter_core.serve.reasoning import digests
 from zooter_core.serve.targets import Progress
 from zooter_core.serve.targets.events import is_plain, is_usage, renamed, written
-from zooter_core.strict_json import dump_json
 
 BEFORE = ("response.created", "response.queued", "response.in_progress")  # events without a part of the answer
 FAILED = ("response.failed", "error")

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import streamlit as st
 
+from zooter_core.base.errors import ZooterError
 from zooter_core.config.fleet import Fleet, load_fleet
-from zooter_core.errors import ZooterError
 from zooter_core.evaluation import report
 from zooter_core.evaluation.report import Report, Sweep
 from zooter_core.evaluation.report_tables import Figures, pool_of

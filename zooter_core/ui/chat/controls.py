@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from zooter_core.ensemble import Ensemble
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui.chat import conversations, share
 from zooter_core.ui.chat.conversations import Conversation
 from zooter_core.ui.chat.turns import Mode, Settings

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 
 import streamlit as st
 
-from zooter_core.ensemble import Ensemble
-from zooter_core.records import Decision, Message, Response
+from zooter_core.base.records import Decision, Message, Response
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui import resources
 from zooter_core.ui.background import attach
 from zooter_core.ui.chat.turns import Settings, Turn

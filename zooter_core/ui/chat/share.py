@@ -14,7 +14,7 @@ from typing import Annotated
 import streamlit as st
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from zooter_core.strict_json import dump_json
+from zooter_core.base.strict_json import dump_json
 from zooter_core.ui import answer_view, links
 from zooter_core.ui.chat.conversations import Conversation
 from zooter_core.ui.chat.turns import Turn

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-from zooter_core.errors import Failure
-from zooter_core.records import Decision, Ranked, Response, Tag
+from zooter_core.base.errors import Failure
+from zooter_core.base.records import Decision, Ranked, Response, Tag
 from zooter_core.router.explain import Explanation
 from zooter_core.ui.jobs import Answers
 

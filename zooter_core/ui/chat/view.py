@@ -6,9 +6,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from zooter_core.ensemble import Ensemble
-from zooter_core.errors import ZooterError
-from zooter_core.paths import EMBEDDED_FLEET
+from zooter_core.base.errors import ZooterError
+from zooter_core.base.paths import EMBEDDED_FLEET
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui import answer_view, charts, links, resources
 from zooter_core.ui.background import draw_live, stop_button
 from zooter_core.ui.charts import badge

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import streamlit as st
 
-from zooter_core.ensemble import Ensemble
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.labels import entropy
 from zooter_core.router.explain import Explanation, Piece
 from zooter_core.router.neighbours import Neighbour

@@ -11,9 +11,9 @@ from typing import Any
 import streamlit as st
 
 from zooter_core.backends.conversation import check_query
-from zooter_core.errors import ZooterError
-from zooter_core.records import Ranked
-from zooter_core.strict_json import dump_json
+from zooter_core.base.errors import ZooterError
+from zooter_core.base.records import Ranked
+from zooter_core.base.strict_json import dump_json
 from zooter_core.ui import tables
 from zooter_core.ui.background import draw_live, stop_button
 from zooter_core.ui.compare import batches, view

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from zooter_core.ensemble import Ensemble
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui.background import BackgroundWork, attach
 from zooter_core.ui.compare import comparisons
 from zooter_core.ui.compare.comparisons import Comparison

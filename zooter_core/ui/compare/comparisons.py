@@ -15,10 +15,10 @@ from typing import Any
 
 import streamlit as st
 
+from zooter_core.base.errors import ZooterError, listed
+from zooter_core.base.records import Decision, Message, Ranked, Response
 from zooter_core.config.fleet import Fleet
-from zooter_core.ensemble import Ensemble
-from zooter_core.errors import ZooterError, listed
-from zooter_core.records import Decision, Message, Ranked, Response
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui.background import attach
 from zooter_core.ui.compare.votes import Outcome, Vote
 from zooter_core.ui.history import history

@@ -7,9 +7,9 @@ from functools import partial
 
 import streamlit as st
 
-from zooter_core.ensemble import Ensemble
-from zooter_core.records import Ranked, Response
-from zooter_core.strict_json import dump_json
+from zooter_core.base.records import Ranked, Response
+from zooter_core.base.strict_json import dump_json
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui import answer_view, charts, links, tables
 from zooter_core.ui.background import BackgroundWork, draw_live, stop_button
 from zooter_core.ui.charts import badge

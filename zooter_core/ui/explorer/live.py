@@ -8,9 +8,9 @@ from typing import Any
 
 import streamlit as st
 
-from zooter_core.ensemble import Ensemble
-from zooter_core.errors import ZooterError
-from zooter_core.records import Decision, Message
+from zooter_core.base.errors import ZooterError
+from zooter_core.base.records import Decision, Message
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui import links
 from zooter_core.ui.answer_view import CERTAINTY
 from zooter_core.ui.charts import BOLD, CENTRED, INKS, picture, tag_badges, words

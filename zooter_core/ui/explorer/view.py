@@ -12,10 +12,10 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from zooter_core.ensemble import Ensemble
-from zooter_core.errors import ZooterError, listed
+from zooter_core.base.errors import ZooterError, listed
 from zooter_core.evaluation import report
 from zooter_core.evaluation.report import Calibration
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.tag_table import TagTable, entropy_counts, tag_table, winners
 from zooter_core.router.neighbours import ARRAYS, RECORDS, Neighbours
 from zooter_core.ui.charts import draw

@@ -7,14 +7,14 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
+from zooter_core.base.paths import EMBEDDED_FLEET
+from zooter_core.base.strict_json import dump_json
 from zooter_core.config.fleet import Fleet
 from zooter_core.data.scores import Scores, score_line
 from zooter_core.evaluation.report import Report
 from zooter_core.evaluation.sweep import SweepConfig
 from zooter_core.method.labels import LabelConfig
-from zooter_core.paths import EMBEDDED_FLEET
 from zooter_core.router.kinds import DEFAULT, DistillConfig
-from zooter_core.strict_json import dump_json
 
 TRAINING = DistillConfig()
 
@@ -145,7 +145,7 @@ def distill_code(data: TrainingData, training: DistillConfig, fleet: Fleet, out:
         "zooter_core.data.scores": "read_scores",
     }
     if data.tagger == "fleet":
-        imports |= {"zooter_core.ensemble": "Ensemble", "zooter_core.config.fleet": "load_fleet"}
+        imports |= {"zooter_core.fleet.ensemble": "Ensemble", "zooter_core.config.fleet": "load_fleet"}
     head = [f"from {module} import {name}" for module, name in sorted(imports.items())]
     return "\n".join([*head, "", *lines])
 

@@ -11,10 +11,10 @@ import numpy as np
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+from zooter_core.base.errors import ZooterError
 from zooter_core.data.runs import Run, find_runs
 from zooter_core.data.scores import Scores, read_scores
-from zooter_core.ensemble import Ensemble
-from zooter_core.errors import ZooterError
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.labels import LabelConfig
 from zooter_core.pipeline.train import SCORE_LABELS
 from zooter_core.ui.charts import badge

@@ -10,7 +10,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from zooter_core.data.scores import Scores
-from zooter_core.ensemble import Ensemble
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.labels import LabelConfig
 from zooter_core.pipeline.train import tags_of
 from zooter_core.ui.train.code import LoadedScores

@@ -7,10 +7,10 @@ from typing import Any
 
 import streamlit as st
 
-from zooter_core.ensemble import Ensemble
-from zooter_core.errors import ZooterError
+from zooter_core.base.errors import ZooterError
 from zooter_core.evaluation import sweep
 from zooter_core.evaluation.sweep import Point, SweepConfig
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.router.kinds import DistillConfig
 from zooter_core.ui.background import draw_live
 from zooter_core.ui.sweep_view import draw_sweep, draw_table

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from zooter_core.ensemble import Ensemble
 from zooter_core.evaluation.report import REPORT, HeldBack, load_report
 from zooter_core.evaluation.report_tables import RMR, table_one
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline import distill
 from zooter_core.router.kinds import DEFAULT, KINDS, DistillConfig, settings_of
 from zooter_core.ui import answer_view, tables, verdicts

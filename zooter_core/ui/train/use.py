@@ -6,8 +6,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from zooter_core.ensemble import Ensemble
-from zooter_core.errors import ZooterError
+from zooter_core.base.errors import ZooterError
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline.save_fleet import place_of, save_fleet, save_router
 from zooter_core.ui import resources
 from zooter_core.ui.text import code, plain

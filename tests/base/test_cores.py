@@ -1,0 +1,53 @@
+"""The number of threads from a container's quota."""
+
+from __future__ import annotations
+
+import os
+
+import psutil
+import pytest
+
+from zooter_core.base import cores as cores_module
+from zooter_core.base.cores import cores, free_cores
+
+HERE = len(os.sched_getaffinity(0))
+
+
+@pytest.mark.parametrize(
+    ("quota", "expected"),
+    [("100000 100000", 1), ("150000 100000", 1), ("50000 100000", 1), ("9900000 100000", HERE), ("max 100000", HERE)],
+)
+def test_a_quota_of_cgroup_2(tmp_path, quota, expected):
+    (tmp_path / "cpu.max").write_text(f"{quota}\n")
+    assert cores(tmp_path) == expected
+
+
+@pytest.mark.parametrize(("quota", "expected"), [("100000", 1), ("-1", HERE)])
+def test_a_quota_of_cgroup_1(tmp_path, quota, expected):
+    (tmp_path / "cpu").mkdir()
+    (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text(quota)
+    (tmp_path / "cpu" / "cpu.cfs_period_us").write_text("100000")
+    assert cores(tmp_path) == expected
+
+
+@pytest.mark.parametrize(
+    ("busy", "here", "load", "expected"),
+    [
+        (10.0, 0.0, HERE, HERE),  # only before
+        (100.0, 0.0, HERE, 1),
+        (100.0, 0.0, 0.1, HERE),  # only now
+        (100.0, cores_module.SAMPLE * HERE, HERE, HERE),
+    ],
+)
+def test_cores_that_other_processes_use_are_left_to_them(tmp_path, monkeypatch, busy, here, load, expected):
+    """`busy` is a percentage of all cores now, `here` the seconds of it that this process takes."""
+    monkeypatch.setattr(os, "getloadavg", lambda: (load, load, load))
+    seconds = iter([5.0, 5.0 + here])
+    monkeypatch.setattr(psutil.Process, "cpu_times", lambda self: (next(seconds), 0.0))
+    monkeypatch.setattr(psutil, "cpu_percent", lambda interval: busy)
+    monkeypatch.setattr(os, "cpu_count", lambda: HERE)
+    assert free_cores(tmp_path) == expected
+
+
+def test_no_cgroup(tmp_path):
+    assert cores(tmp_path) == HERE

@@ -1,0 +1,214 @@
+from __future__ import annotations
+
+import gzip
+import os
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from zooter_core.base import files
+from zooter_core.base.errors import WorkError, ZooterError
+from zooter_core.base.files import atomic, locked, narrow, open_atomic, private_file, private_folder, work_folder
+from zooter_core.base.jsonl import append_records, read_records
+
+
+@pytest.mark.parametrize("name", ["out.jsonl", "new/folder/out.jsonl.gz"])
+def test_a_file_is_there_at_the_end(tmp_path, name):
+    path = tmp_path / name
+    with open_atomic(path) as file:
+        file.write("☕\n")
+        assert not path.exists()
+    assert (gzip.decompress(path.read_bytes()) if name.endswith(".gz") else path.read_bytes()) == "☕\n".encode()
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_the_same_lines_are_the_same_bytes(tmp_path):
+    for name in ("a.jsonl.gz", "b.jsonl.gz"):
+        with open_atomic(tmp_path / name) as file:
+            file.write("line\n" * 100)
+    assert (tmp_path / "a.jsonl.gz").read_bytes() == (tmp_path / "b.jsonl.gz").read_bytes()
+
+
+@pytest.mark.parametrize("ended", [KeyboardInterrupt, ValueError, ZooterError("a", "b", "c")])
+@pytest.mark.parametrize("name", ["out.jsonl", "out.jsonl.gz"])
+def test_what_ends_midway_leaves_what_was_there(tmp_path, ended, name):
+    path = tmp_path / name
+    path.write_text("before")
+
+    def write_half():
+        with open_atomic(path) as file:
+            file.write("half")
+            raise ended
+
+    with pytest.raises((KeyboardInterrupt, ValueError, ZooterError)):
+        write_half()
+    assert path.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", ["folder.jsonl", "file/out.jsonl"])
+def test_a_place_that_cannot_be_written(tmp_path, name):
+    (tmp_path / "folder.jsonl").mkdir()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ZooterError, match="a place to write"), open_atomic(tmp_path / name):
+        pytest.fail("it began")
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_folder_replaces_another_and_stays_after_an_error(tmp_path):
+    place = tmp_path / "place"
+    for name in ("first", "second"):
+        with atomic(place) as folder:
+            folder.mkdir()
+            (folder / name).write_text("")
+    assert [path.name for path in place.iterdir()] == ["second"]
+    with suppress(ZeroDivisionError), atomic(place) as folder:
+        folder.mkdir()
+        raise ZeroDivisionError
+    assert [path.name for path in place.iterdir()] == ["second"]
+    assert list(tmp_path.iterdir()) == [place]
+
+
+def test_a_work_folder_is_deleted_at_the_end(tmp_path):
+    with work_folder(tmp_path / "graph") as folder:
+        (folder / "intermediate").write_text("")
+        assert folder.parent == tmp_path
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("line", ["[" * 100_000, '{"a": ' + "9" * 5000 + "}", "[1]"])
+def test_a_line_that_python_does_not_read_is_one_clear_error(tmp_path, line):
+    (tmp_path / "lines.jsonl").write_text(f'{{"a": 1}}\n{line}\n', encoding="utf-8")
+    with pytest.raises(WorkError, match="a JSON object in line 2"):
+        list(read_records(tmp_path / "lines.jsonl"))
+
+
+# Rights
+
+posix = pytest.mark.skipif(os.name == "nt", reason="Windows has other rights")
+
+
+@pytest.fixture(params=[0o000, 0o022, 0o077, 0o177])
+def umask(request):
+    before = os.umask(request.param)
+    yield request.param
+    os.umask(before)
+
+
+def rights(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@posix
+def test_private_files_and_folders_are_their_owners_alone_whatever_the_umask(tmp_path, umask):
+    private_folder(tmp_path / "new")
+    private_file(tmp_path / "new" / "base.db")
+    append_records(tmp_path / "new" / "lines.jsonl", [{"a": 1}], private=True)
+    locked(tmp_path / "new" / ".lock", "the folder").release()
+    with atomic(tmp_path / "new" / "state.json", private=True) as partial:
+        assert rights(partial) == 0o600
+        partial.write_text("{}")
+    assert rights(tmp_path / "new") == 0o700
+    assert {path.name: rights(path) for path in (tmp_path / "new").iterdir()} == {
+        "base.db": 0o600,
+        "lines.jsonl": 0o600,
+        ".lock": 0o600,
+        "state.json": 0o600,
+    }
+
+
+@posix
+def test_they_are_made_so_and_not_changed_afterwards(tmp_path, monkeypatch):
+    """Nobody can open them in between."""
+    before = os.umask(0)
+    monkeypatch.setattr(os, "chmod", lambda *_, **__: None)
+    monkeypatch.setattr(os, "fchmod", lambda *_: None)
+    try:
+        private_folder(tmp_path / "new")
+        private_file(tmp_path / "new" / "base.db")
+        append_records(tmp_path / "new" / "lines.jsonl", [{"a": 1}], private=True)
+    finally:
+        os.umask(before)
+    assert rights(tmp_path / "new") == 0o700
+    assert {rights(path) for path in (tmp_path / "new").iterdir()} == {0o600}
+
+
+@posix
+def test_older_files_and_folders_are_narrowed_and_never_widened(tmp_path):
+    folder = tmp_path / "old"
+    folder.mkdir()
+    for name, mode in (("base.db", 0o664), ("base.db-wal", 0o644), ("base.db-shm", 0o640), ("lines.jsonl", 0o666)):
+        (folder / name).write_text("")
+        (folder / name).chmod(mode)
+    folder.chmod(0o755)
+    private_folder(folder)
+    private_file(folder / "base.db")
+    append_records(folder / "lines.jsonl", [{"a": 1}], private=True)
+    assert rights(folder) == 0o700
+    assert {rights(path) for path in folder.iterdir()} == {0o600}
+    folder.chmod(0o500)
+    private_folder(folder)
+    assert rights(folder) == 0o500
+    folder.chmod(0o700)
+
+
+@posix
+def test_a_folder_of_the_users_own_is_left_as_it_is(tmp_path):
+    tmp_path.chmod(0o1777)
+    private_folder(tmp_path, ours=False)
+    assert rights(tmp_path) == 0o1777
+    private_folder(tmp_path / "deep" / "new", ours=False)
+    assert rights(tmp_path / "deep" / "new") == 0o700
+
+
+@posix
+def test_what_belongs_to_another_stays(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    path.write_text("")
+    path.chmod(0o644)
+    monkeypatch.setattr(os, "geteuid", lambda: path.stat().st_uid + 1)
+    narrow(path)
+    private_file(path)
+    append_records(path, [{"a": 1}], private=True)
+    assert rights(path) == 0o644
+
+
+def test_a_system_without_such_rights_goes_on(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError("not here")
+
+    for name in ("chmod", "fchmod"):
+        monkeypatch.setattr(files.os, name, refuse, raising=False)
+    private_folder(tmp_path / "new")
+    private_file(tmp_path / "new" / "base.db")
+    append_records(tmp_path / "new" / "lines.jsonl", [{"a": 1}], private=True)
+    assert (tmp_path / "new" / "lines.jsonl").read_text() == '{"a": 1}\n'
+
+
+@posix
+def test_a_file_that_the_user_names_has_the_users_own_rights(tmp_path):
+    before = os.umask(0o022)
+    try:
+        with open_atomic(tmp_path / "out.jsonl") as file:
+            file.write("line")
+        append_records(tmp_path / "lines.jsonl", [{"a": 1}])
+    finally:
+        os.umask(before)
+    assert {rights(path) for path in tmp_path.iterdir()} == {0o644}
+
+
+@posix
+def test_a_private_file_that_is_a_link_leads_nowhere(tmp_path):
+    other = tmp_path / "other"
+    other.write_text("mine")
+    other.chmod(0o644)
+    for name in ("base.db", "base2.db-wal", "lines.jsonl"):
+        (tmp_path / name).symlink_to(other)
+    for name in ("base.db", "base2.db"):
+        with pytest.raises(OSError, match="it is a link"):
+            private_file(tmp_path / name)
+    with pytest.raises(WorkError, match="it is a link"):
+        append_records(tmp_path / "lines.jsonl", [{"a": 1}], private=True)
+    assert (other.read_text(), rights(other)) == ("mine", 0o644)

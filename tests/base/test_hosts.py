@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import socket
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zooter_core.base.errors import ZooterError
+from zooter_core.base.hosts import (
+    Host,
+    check_host,
+    check_origin,
+    host_name,
+    is_loopback,
+    names_of_this_machine,
+    parse_host,
+    parse_origin,
+    same_origin,
+)
+
+HOSTLIKE = st.text(alphabet="aZ0.:[]%@/\\-_ ßé\x00\n1fx", max_size=40) | st.text(max_size=40)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("localhost", "localhost"),
+        ("LocalHost.", "localhost"),
+        ("127.0.0.1", "127.0.0.1"),
+        ("[::1]", "::1"),
+        ("0:0:0:0:0:0:0:1", "::1"),
+        ("::ffff:127.0.0.1", "127.0.0.1"),
+        ("Bücher.Example", "xn--bcher-kva.example"),
+        ("my_box", "my_box"),
+        ("", None),
+        (".", None),
+        ("localhost..", None),
+        ("a..b", None),
+        ("-a", None),
+        ("a b", None),
+        ("a/b", None),
+        ("user@host", None),
+        ("host:80", None),
+        ("http://host", None),
+        ("*", None),
+        ("*.example.org", None),
+        ("a;b", None),
+        ("x" * 64, None),
+        ("a." * 130 + "a", None),
+    ],
+)
+def test_a_host_name_has_one_spelling(text: str, name: str | None) -> None:
+    assert host_name(text) == name
+
+
+@pytest.mark.parametrize(
+    ("header", "host"),
+    [
+        ("localhost", Host("localhost")),
+        ("LOCALHOST:8501", Host("localhost", 8501)),
+        ("localhost.:8501", Host("localhost", 8501)),
+        ("[::1]:8501", Host("::1", 8501)),
+        ("[::1]", Host("::1")),
+        ("127.0.0.1:65535", Host("127.0.0.1", 65535)),
+        ("::1", None),
+        ("::1:8501", None),
+        ("[127.0.0.1]", None),
+        ("[localhost]", None),
+        ("localhost:", None),
+        ("localhost:port", None),
+        ("localhost:65536", None),
+        ("localhost:8501:8501", None),
+        ("localhost@evil.example", None),
+        ("localhost/evil.example", None),
+        ("localhost, evil.example", None),
+        (" localhost", None),
+        ("", None),
+    ],
+)
+def test_a_host_header_is_a_name_and_perhaps_a_port(header: str, host: Host | None) -> None:
+    assert parse_host(header) == host
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "same"),
+    [
+        ("http://localhost:8501", "localhost:8501", True),
+        ("HTTP://LocalHost.:8501", "localhost:8501", True),
+        ("http://[::1]:8501", "[0:0:0:0:0:0:0:1]:8501", True),
+        ("http://localhost", "localhost:80", True),
+        ("http://localhost:80", "localhost", True),
+        ("https://zooter.example", "zooter.example", True),
+        ("https://zooter.example:443", "zooter.example", True),
+        ("http://localhost:8502", "localhost:8501", False),
+        ("http://localhost", "localhost:8501", False),
+        ("http://127.0.0.1:8501", "localhost:8501", False),
+        ("http://evil.example:8501", "localhost:8501", False),
+        ("http://localhost.evil.example:8501", "localhost:8501", False),
+        ("http://localhost:8501@evil.example", "localhost:8501", False),
+        ("http://localhost:8501/", "localhost:8501", False),
+        ("file://localhost:8501", "localhost:8501", False),
+        ("null", "localhost:8501", False),
+        ("", "localhost:8501", False),
+        ("localhost:8501", "localhost:8501", False),
+        ("http://localhost:8501 http://evil.example", "localhost:8501", False),
+        ("null", "null", False),
+    ],
+)
+def test_an_origin_is_the_same_only_with_the_same_host_and_port(origin: str, host: str, same: bool) -> None:
+    assert same_origin(origin, host) is same
+
+
+@given(HOSTLIKE)
+def test_any_text_is_a_host_in_one_spelling_or_none(text: str) -> None:
+    name = host_name(text)
+    assert name is None or host_name(name) == name
+    host = parse_host(text)
+    assert host is None or parse_host(str(host)) == host
+
+
+@given(HOSTLIKE)
+def test_an_origin_that_is_taken_adds_nothing_to_a_header(text: str) -> None:
+    try:
+        origin = check_origin(f"https://{text}", "--embed-from")
+    except ZooterError:
+        return
+    assert not set(origin) & set(" \t\r\n;,'\"*")
+    assert parse_origin(origin) is not None
+
+
+def test_this_machine_has_the_names_of_the_loopback_its_own_and_the_bound_one() -> None:
+    names = {"localhost", "127.0.0.1", "::1", host_name(socket.gethostname())} - {None}
+    assert names_of_this_machine("localhost") == names
+    assert names_of_this_machine(None) == names
+    assert names_of_this_machine("192.0.2.7") == names | {"192.0.2.7"}
+
+
+@pytest.mark.parametrize(
+    ("address", "local"),
+    [("localhost", True), ("127.0.0.2", True), ("::1", True), ("0.0.0.0", False), ("::", False), ("a.example", False)],
+)
+def test_only_loopback_addresses_are_out_of_others_reach(address: str, local: bool) -> None:
+    assert is_loopback(address) is local
+
+
+def test_what_is_no_host_is_refused_with_the_option_and_an_example() -> None:
+    assert check_host("Demo.Example.org.", "--allowed-host") == "demo.example.org"
+    with pytest.raises(ZooterError, match=r"--allowed-host.*'http://a'.*Leave out http://"):
+        check_host("http://a", "--allowed-host")
+
+
+@pytest.mark.parametrize("text", ["", "*", "www.example.org", "https://a/b", "https://*.a", "https://a;b", "data:x"])
+def test_what_is_no_origin_is_refused(text: str) -> None:
+    with pytest.raises(ZooterError, match=r"an origin .* for --embed-from"):
+        check_origin(text, "--embed-from")
+
+
+def test_an_origin_has_one_spelling() -> None:
+    assert check_origin("HTTPS://Www.Example.org:8443/", "--embed-from") == "https://www.example.org:8443"
+    assert check_origin("http://[::1]:3000", "--embed-from") == "http://[::1]:3000"

@@ -1,0 +1,59 @@
+"""Append-only files of JSON lines whose records come one by one, from several threads."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from support.process_limits import full_disk
+from zooter_core.base.errors import WorkError
+from zooter_core.base.jsonl import Appender, read_records
+
+
+def test_a_record_is_in_the_file_when_append_returns(tmp_path):
+    path = tmp_path / "lines.jsonl"
+    with Appender(path) as out:
+        for number in range(3):
+            out.append([{"n": number}])
+            assert [record["n"] for record in read_records(path)] == list(range(number + 1))
+
+
+def test_lines_of_several_threads_stay_whole(tmp_path):
+    path, start = tmp_path / "lines.jsonl", threading.Barrier(4)
+    with Appender(path) as out:
+
+        def write(name: str) -> None:
+            start.wait(10)
+            for number in range(50):
+                out.append([{"name": name, "n": number, "text": name * 500}])
+
+        threads = [threading.Thread(target=write, args=(name,)) for name in "abcd"]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    records = list(read_records(path))
+    assert [[r["n"] for r in records if r["name"] == name] for name in "abcd"] == [list(range(50))] * 4
+
+
+def test_an_incomplete_last_line_is_removed_first(tmp_path):
+    path = tmp_path / "lines.jsonl"
+    path.write_bytes(b'{"n": 1}\n{"n": 2')
+    with Appender(path) as out:
+        out.append([{"n": 3}])
+    assert [record["n"] for record in read_records(path)] == [1, 3]
+
+
+def test_nothing_follows_a_line_for_which_there_was_no_room(tmp_path):
+    path = tmp_path / "lines.jsonl"
+    out = Appender(path)
+    out.append([{"n": 1}])
+    with full_disk(20):
+        for _ in range(2):
+            with pytest.raises(WorkError, match="room to write"):
+                out.append([{"text": "x" * 40}])
+        with pytest.raises(WorkError, match="room to write"):
+            out.close()
+    assert path.stat().st_size == 20
+    assert [record["n"] for record in read_records(path)] == [1]

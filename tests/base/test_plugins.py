@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from zooter_core import backends
+from zooter_core.base.errors import WorkError, ZooterError
+from zooter_core.base.plugins import GROUPS, kind_names, load_kind
+from zooter_core.cli.main import main
+from zooter_core.config.fleet import load_fleet
+from zooter_core.data import formats
+from zooter_core.data.formats import Options, import_file
+from zooter_core.fleet.ensemble import Ensemble
+from zooter_core.labelling import rewards, taggers
+from zooter_core.router import kinds
+
+FAMILIES = {
+    "backend": backends.KINDS,
+    "router": kinds.KINDS,
+    "reward": rewards.KINDS,
+    "tagger": taggers.KINDS,
+    "import": formats.KINDS,
+}
+
+
+@pytest.mark.parametrize(("family", "name"), [(family, name) for family, kinds in FAMILIES.items() for name in kinds])
+def test_every_kind_is_where_its_table_says(family, name, monkeypatch):
+    monkeypatch.setattr("importlib.metadata.entry_points", None)  # they are not looked up
+    assert callable(load_kind(family, FAMILIES[family], name))
+
+
+def test_unknown_kind_names_the_nearest():
+    with pytest.raises(ZooterError) as caught:
+        load_kind("reward", {"scalar": "a:B", "judge": "c:D"}, "juge")
+    failure = caught.value.failure
+    assert (failure.expected, failure.found) == ("a known reward kind", '"juge"')
+    assert failure.next_step == 'Did you mean "judge"?'
+
+
+# A package that adds kinds
+
+MODULE = """
+from zooter_core.backends import Piece
+from zooter_core.base.records import Response, Tag
+
+
+class Shout:
+    turns = None
+    independent = True
+
+    def load(self, candidate):
+        pass
+
+    def trial(self, candidate):
+        return "Hello?"
+
+    def sizes(self):
+        return {}
+
+    def spare(self):
+        pass
+
+    def stream(self, requests, generation, stop):
+        for request in requests:
+            text = request.messages[-1].content.upper() + request.candidate.settings["sign"] * 3
+            yield Piece(request, text)
+            yield Piece(request, response=Response(request.candidate.name, text, tokens=1, seconds=0.1))
+
+
+class Length:
+    def __init__(self, config, backend):
+        self.factor = config.settings["factor"]
+
+    def score(self, pairs):
+        return [self.factor * float(len(text)) for _, text in pairs]
+
+
+class First:
+    quick = True
+
+    def __init__(self, config, encoders, backend):
+        pass
+
+    def tag(self, queries):
+        return [(Tag(query.split()[0], 1.0),) for query in queries]
+
+    def tag_all(self, queries):
+        return self.tag([query.text for query in queries])
+
+
+def lines(paths, options):
+    for path in paths:
+        for number, text in enumerate(path.read_text().splitlines()):
+            yield {"id": str(number), "query": text, "scores": {"a": 1.0}}
+"""
+ENTRY_POINTS = """\
+[zooter.backends]
+shout = zooter_shout:Shout
+broken = zooter_shout.missing:Backend
+openai = zooter_shout:Shout
+
+[zooter.rewards]
+length = zooter_shout:Length
+
+[zooter.taggers]
+first = zooter_shout:First
+
+[zooter.routers]
+my-ridge = zooter_core.router.kinds.ridge:RidgeHead
+
+[zooter.formats]
+plain = zooter_shout:lines
+"""
+FLEET = """\
+[reward]
+kind = "length"
+factor = 2
+
+[tagger]
+kind = "first"
+
+[[candidate]]
+name = "loud"
+backend = "shout"
+model = "any"
+sign = "!"
+
+[[candidate]]
+name = "curious"
+backend = "shout"
+model = "any"
+sign = "?!?"
+"""
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch) -> Path:
+    """A folder on the path with the package zooter-shout installed in it."""
+    site = tmp_path / "site"
+    info = site / "zooter_shout-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: zooter-shout\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(ENTRY_POINTS)
+    (site / "zooter_shout.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(str(site))
+    yield site
+    sys.modules.pop("zooter_shout", None)
+
+
+@pytest.fixture
+def fleet(package: Path) -> Path:
+    (package.parent / "fleet.toml").write_text(FLEET)
+    return package.parent
+
+
+def test_its_backend_reward_and_tagger_work_in_a_fleet(fleet, capsys):
+    assert main(["ask", "Hello you", "--candidate", "loud", "--fleet", str(fleet)]) == 0
+    assert capsys.readouterr().out == "HELLO YOU!!!\n"
+    assert main(["check", "--json", "--fleet", str(fleet)]) == 0
+    parts = {row["part"]: row for row in json.loads(capsys.readouterr().out)["parts"]}
+    assert [parts[part]["name"] for part in ("candidate", "reward model", "tagger")] == ["curious", "length", "first"]
+    assert parts["candidate"]["ok"]
+    ensemble = Ensemble(load_fleet(fleet))
+    assert ensemble.reward_model.score([("Hello", "four")]) == [8.0]
+    assert [tag.name for (tag,) in ensemble.tagger.tag(["one two", "three"])] == ["one", "three"]
+
+
+def test_its_format_is_listed_and_imported(package, tmp_path, capsys):
+    sys.modules.pop("zooter_core.cli.import_", None)  # which lists the formats when it is loaded
+    assert main(["import", "--help"]) == 0
+    assert "routerbench, plain" in " ".join(capsys.readouterr().out.split())
+    sys.modules.pop("zooter_core.cli.import_", None)
+    (tmp_path / "queries.txt").write_text("one\ntwo\n")
+    assert import_file("plain", [tmp_path / "queries.txt"], tmp_path / "scores.jsonl", Options()) == 2
+
+
+def test_its_kinds_are_listed_after_ours(package):
+    added = {"backend": ["broken", "shout"], "reward": ["length"], "tagger": ["first"], "router": ["my-ridge"]}
+    for family in GROUPS:
+        assert kind_names(family, FAMILIES[family]) == [*FAMILIES[family], *added.get(family, ["plain"])]
+    with pytest.raises(ZooterError, match='Did you mean "shout"'):
+        load_kind("backend", backends.KINDS, "shuot")
+    assert kinds.settings_of("my-ridge").kind == "my-ridge"
+
+
+def test_our_own_kind_comes_first(package):
+    assert load_kind("backend", backends.KINDS, "openai").__name__ == "OpenAIBackend"
+
+
+def test_a_package_that_cannot_be_imported_is_named(package):
+    with pytest.raises(WorkError, match="zooter-shout") as caught:
+        load_kind("backend", backends.KINDS, "broken")
+    assert "ModuleNotFoundError" in caught.value.failure.found

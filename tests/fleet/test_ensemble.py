@@ -1,0 +1,249 @@
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+import pytest
+
+from zooter_core.backends import iter_responses
+from zooter_core.backends.conversation import MOST_CHARACTERS
+from zooter_core.base.errors import ZooterError
+from zooter_core.base.records import Message
+from zooter_core.config.fleet import GenerationConfig, RouterConfig, load_fleet
+from zooter_core.config.labelling import ScalarConfig
+from zooter_core.fleet.ensemble import Ensemble
+from zooter_core.router.router import Router
+
+POOL = ("base", "one", "two")
+SEA = "What is the sea?"
+ASK = [Message("user", SEA)]
+GREEDY = GenerationConfig(max_new_tokens=6, temperature=0.0)
+
+
+def run(ensemble, candidates, generation=None, query=SEA):
+    """The response of every candidate, by name."""
+    pieces = ensemble.run_candidates(candidates, query, threading.Event(), generation)
+    return {response.candidate: response for _, response in iter_responses(pieces)}
+
+
+def test_route_decides_over_the_pool(tiny_ensemble):
+    decision = tiny_ensemble.route(SEA)
+    assert tuple(decision.probabilities) == POOL
+    assert decision.candidate == max(decision.probabilities, key=decision.probabilities.get)
+    assert decision.query == SEA
+    assert decision.tags
+    assert tiny_ensemble.route(ASK) == decision
+
+
+def test_route_all_equals_each_query_alone(tiny_ensemble):
+    queries = ["Add up 7 apples", "杯子 ☕", "Write about the sea."]
+    for query, together in zip(queries, tiny_ensemble.route_all(queries), strict=True):
+        alone = tiny_ensemble.route(query)
+        assert together.probabilities == pytest.approx(alone.probabilities, abs=1e-4)
+        assert (together.query, together.candidate) == (query, alone.candidate)
+
+
+def test_route_goes_by_what_the_user_said(tiny_ensemble):
+    talk = [Message("system", "You are a poet."), *ASK, Message("assistant", "Wide."), Message("user", "And blue?")]
+    decision = tiny_ensemble.route(talk)
+    assert decision.query == "What is the sea?\nAnd blue?"
+    other = [Message("system", "You are a cook."), *ASK, Message("assistant", "Wet."), Message("user", "And blue?")]
+    assert tiny_ensemble.route(other) == decision
+
+
+def test_decision_is_in_the_order_of_the_fleet(tiny_fleet, tiny_ensemble):
+    fleet = load_fleet(tiny_fleet)
+    turned = Ensemble(replace(fleet, candidates=fleet.candidates[::-1]))
+    expected = tiny_ensemble.route(ASK)
+    decision = turned.route(ASK)
+    assert tuple(decision.probabilities) == POOL[::-1]
+    assert decision.candidate == expected.candidate
+    assert dict(decision.probabilities) == pytest.approx(dict(expected.probabilities))
+
+
+@pytest.mark.parametrize("text", ["", "   ", "\n\t"])
+def test_empty_query_is_refused(tiny_ensemble, text):
+    for query in (text, [Message("user", text)], []):
+        for method in (tiny_ensemble.route, tiny_ensemble.select, tiny_ensemble.stream, tiny_ensemble.rank):
+            with pytest.raises(ZooterError, match="an empty text"):
+                method(query)
+
+
+def test_query_up_to_the_limit_is_routed_and_one_more_is_refused(tiny_ensemble):
+    assert tiny_ensemble.route("a" * MOST_CHARACTERS).candidate in POOL
+    with pytest.raises(ZooterError, match=r"at most 20,000 characters, but found 20,001"):
+        tiny_ensemble.route("a" * (MOST_CHARACTERS + 1))
+
+
+def test_long_conversation_of_short_messages_is_routed(tiny_ensemble):
+    talk = [Message("user", "a" * (MOST_CHARACTERS - 1)), Message("assistant", "b"), Message("user", "And now?")]
+    assert tiny_ensemble.route(talk).candidate in POOL
+
+
+def test_fleet_without_a_tagger_has_no_tags(tiny_fleet):
+    decision = Ensemble(replace(load_fleet(tiny_fleet), tagger=None)).route(ASK)
+    assert decision.tags == ()
+
+
+@pytest.mark.parametrize(("part", "method"), [("router", "route"), ("reward", "rank")])
+def test_missing_part_is_named(tiny_fleet, part, method):
+    ensemble = Ensemble(replace(load_fleet(tiny_fleet), **{part: None}))
+    with pytest.raises(ZooterError) as caught:
+        getattr(ensemble, method)(SEA)
+    assert f"a [{part}] table in fleet.toml of tiny" in str(caught.value)
+
+
+def test_router_of_another_pool_is_refused(tiny_fleet):
+    fleet = load_fleet(tiny_fleet)
+    with pytest.raises(ZooterError, match="one for base, one, two"):
+        Ensemble(replace(fleet, candidates=fleet.candidates[:2])).route(ASK)
+
+
+def test_unknown_backend_names_the_nearest(tiny_fleet):
+    fleet = load_fleet(tiny_fleet)
+    with pytest.raises(ZooterError, match=r'"transformer".*Did you mean "transformers"'):
+        Ensemble(replace(fleet, candidates=(replace(fleet.candidates[0], backend="transformer"),)))
+
+
+def test_unknown_candidate_names_the_nearest(tiny_ensemble):
+    with pytest.raises(ZooterError, match=r'"tow".*Did you mean "two"'):
+        tiny_ensemble.rank(SEA, ["tow"])
+    with pytest.raises(ZooterError, match=r'"tow".*Did you mean "two"'):
+        tiny_ensemble.stream(SEA, "tow")
+
+
+def test_select_runs_one_where_the_router_is_sure_and_k_where_not(tiny_ensemble):
+    decision = tiny_ensemble.route(ASK)
+    order = tuple(sorted(POOL, key=lambda name: -decision.probabilities[name]))
+    sure, unsure = tiny_ensemble.select(ASK, threshold=1.0), tiny_ensemble.select(ASK, threshold=-1.0)
+    assert (sure.unsure, sure.candidates) == (False, order[:1])
+    assert (unsure.unsure, unsure.candidates) == (True, order[:2])
+    assert sure.unsureness == unsure.unsureness == pytest.approx(1 - decision.margin)
+    assert unsure.decision == decision
+    assert tiny_ensemble.select(ASK, k=9, threshold=-1.0).candidates == order
+    assert not tiny_ensemble.select(ASK, threshold=sure.unsureness).unsure  # above it, not at it
+
+
+def test_select_goes_by_the_fleets_settings(tiny_fleet):
+    fleet = load_fleet(tiny_fleet)
+    assert not Ensemble(fleet).select(ASK).unsure  # by default no query is
+    unsure = replace(fleet, router=replace(fleet.router, trigger="disagreement", unsure_above=-1.0))
+    selected = Ensemble(unsure).select(ASK)
+    assert (selected.unsure, len(selected.candidates)) == (True, 2)
+    assert selected.unsureness == Ensemble(fleet).select(ASK, trigger="disagreement").unsureness
+
+
+def test_select_of_what_cannot_be_is_refused(tiny_ensemble):
+    with pytest.raises(ZooterError, match="at least one candidate"):
+        tiny_ensemble.select(ASK, k=0)
+    with pytest.raises(ZooterError, match='Did you mean "entropy"'):
+        tiny_ensemble.select(ASK, trigger="entrpy")
+
+
+def test_willingness_goes_to_the_cheaper_candidate_if_enough_is_at_stake(tiny_fleet):
+    fleet = load_fleet(tiny_fleet)
+    first = Ensemble(fleet).route(SEA)
+    priced = tuple(replace(c, usd_per_million_tokens=float(c.name == first.candidate)) for c in fleet.candidates)
+    ensemble = Ensemble(replace(fleet, candidates=priced))
+    assert ensemble.route(SEA, 0) == first
+    traded = ensemble.route(SEA, first.margin + 0.01)
+    assert traded.probabilities == first.probabilities
+    assert traded.candidate == max(set(POOL) - {first.candidate}, key=lambda name: first.probabilities[name])
+    assert traded.margin == pytest.approx(0.01)
+    assert traded.to_json()["utilities"][first.candidate] == pytest.approx(
+        first.probabilities[first.candidate] - first.margin - 0.01, abs=1e-6
+    )
+    with pytest.raises(ZooterError, match="a price of every candidate"):
+        Ensemble(fleet).route(SEA, 0.1)
+    with pytest.raises(ZooterError, match="a willingness of 0 or above"):
+        ensemble.route(SEA, -0.1)
+
+
+def test_stream_yields_the_response_of_the_chosen_candidate(tiny_ensemble):
+    texts = list(tiny_ensemble.stream(SEA, generation=GREEDY))
+    chosen = tiny_ensemble.route(SEA).candidate
+    assert len(texts) > 1
+    assert "".join(texts).strip() == run(tiny_ensemble, [chosen], GREEDY)[chosen].text
+    other = next(name for name in POOL if name != chosen)
+    assert list(tiny_ensemble.stream(ASK, other, GREEDY)) != texts
+
+
+def test_stream_ends_when_it_is_stopped(tiny_ensemble):
+    stop = threading.Event()
+    texts = tiny_ensemble.stream(SEA, generation=replace(GREEDY, max_new_tokens=400), stop=stop)
+    first = next(texts)
+    stop.set()
+    assert len((first + "".join(texts)).split()) < 300
+
+
+def test_candidates_answer_with_the_settings_given_or_the_fleets(tiny_ensemble):
+    responses = run(tiny_ensemble, ["two", "base"], GREEDY)
+    assert set(responses) == {"two", "base"}
+    assert all(response.tokens == 6 for response in responses.values())
+    assert run(tiny_ensemble, ["base"])["base"].tokens == tiny_ensemble.fleet.generation.max_new_tokens
+
+
+def test_rank_runs_all_candidates_or_those_named(tiny_ensemble):
+    ranked = tiny_ensemble.rank(SEA, generation=GREEDY)
+    assert [item.rank for item in ranked] == [1, 2, 3]
+    rewards = [item.reward for item in ranked]
+    assert rewards == sorted(rewards, reverse=True)
+    texts = {item.response.candidate: item.response.text for item in ranked}
+    assert texts == {name: response.text for name, response in run(tiny_ensemble, POOL, GREEDY).items()}
+    named = tiny_ensemble.rank(ASK, ["two", "base"], GREEDY)
+    assert {item.response.candidate: item.response.text for item in named} == {n: texts[n] for n in ("two", "base")}
+
+
+def test_load_tells_what_is_being_loaded(tiny_fleet):
+    messages: list[str] = []
+    Ensemble(load_fleet(tiny_fleet)).load(messages.append)
+    assert [message.removeprefix("Loading the ") for message in messages] == [
+        "router ...",
+        "candidate base ...",
+        "candidate one ...",
+        "candidate two ...",
+        "reward model ...",
+    ]
+
+
+@pytest.mark.slow
+def test_load_passes_over_a_candidate_and_a_reward_model_that_fail(tiny_fleet, tmp_path):
+    fleet = load_fleet(tiny_fleet)
+    base, one, two = fleet.candidates
+    gone = replace(one, adapter=str(tmp_path / "gone"))
+    broken = replace(fleet, candidates=(base, gone, two), reward=ScalarConfig(str(tmp_path / "gone")))
+    ensemble = Ensemble(broken)
+    ensemble.load()
+    responses = run(ensemble, POOL, GREEDY)
+    assert [responses[name].finish for name in POOL] == ["length", "error", "length"]
+    with pytest.raises(ZooterError, match="a reward model at"):
+        ensemble.rank(SEA)
+
+
+def test_load_raises_when_nothing_can_be_routed(tiny_fleet, tmp_path):
+    with pytest.raises(ZooterError, match="a router folder at"):
+        Ensemble(replace(load_fleet(tiny_fleet), router=RouterConfig(str(tmp_path), runtime="torch"))).load()
+
+
+def test_threads_that_come_first_at_once_load_the_router_once(tiny_fleet, monkeypatch):
+    loads: list[object] = []
+    load, together = Router.load, threading.Barrier(4)
+
+    def counted(folder, encoders):
+        loads.append(folder)
+        return load(folder, encoders)
+
+    monkeypatch.setattr(Router, "load", counted)
+    ensemble = Ensemble(load_fleet(tiny_fleet))
+    choices: list[str] = []
+
+    def ask():
+        together.wait()
+        choices.append(ensemble.route(SEA).candidate)
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(set(choices)), len(choices), len(loads)) == (1, 4, 1)

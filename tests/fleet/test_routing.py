@@ -1,0 +1,114 @@
+"""Topics, router and tagger decide together, with one pass and one memory; a light fleet does without PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from zooter_core.base.records import Tag
+from zooter_core.config.candidates import CandidateConfig
+from zooter_core.config.fleet import RouterConfig, load_fleet
+from zooter_core.config.labelling import InstagConfig
+from zooter_core.fleet import routing
+from zooter_core.fleet.ensemble import Ensemble
+from zooter_core.fleet.routing import Routing
+from zooter_core.method.selection import Outputs
+from zooter_core.router.config import GRAPH, QUANTISED
+from zooter_core.router.encoder import Encoder
+from zooter_core.router.graph import missing
+from zooter_core.router.portable import PortableRouter
+from zooter_core.router.turns import CERTAIN
+
+SEA = "What is the sea?"
+
+
+class Scripted:
+    """A router that is as sure of `a` as `sure` says of a text, else undecided, and a tagger."""
+
+    candidates = ("a", "b")
+
+    def __init__(self, sure: dict[str, float]) -> None:
+        self.sure, self.computed, self.tagged = sure, list[list[str]](), list[list[str]]()
+
+    def outputs(self, texts: Sequence[str]) -> Outputs:
+        self.computed.append(list(texts))
+        first = np.array([self.sure.get(text, 0.5) for text in texts])
+        rows = np.stack([first, 1 - first], axis=1)
+        return Outputs(rows, np.stack([rows, rows[:, ::-1]]))
+
+    def tag(self, texts: Sequence[str]) -> list[tuple[Tag, ...]]:
+        self.tagged.append(list(texts))
+        return [(Tag(text, 1.0),) for text in texts]
+
+
+def test_a_decision_has_the_tags_and_outputs_of_the_text_that_was_routed():
+    """An unclear turn is routed alone if the router is certain of it, else with its topic; all in one batch."""
+    script = Scripted({"Add 3": CERTAIN, "Add 4": CERTAIN - 0.01, SEA: 0.1})
+    conversations = [[SEA, "Add 3"], [SEA, "Add 4"], [], [SEA]]
+    routed = Routing(script, script, ("b", "a"))(conversations)
+    texts = ["Add 3", f"{SEA}\nAdd 4", "", SEA]
+    assert [entry.decision.query for entry in routed] == texts
+    assert [entry.decision.tags for entry in routed] == [(Tag(text, 1.0),) for text in texts]
+    assert [entry.decision.candidate for entry in routed] == ["a", "b", "b", "b"]
+    assert list(routed[0].decision.probabilities) == ["b", "a"]
+    assert routed[0].outputs.probabilities == pytest.approx(np.array([[1 - CERTAIN, CERTAIN]]))
+    assert routed[3].outputs.members == pytest.approx(np.array([[[0.9, 0.1]], [[0.1, 0.9]]]))
+    assert routed[3].unsureness("margin") == pytest.approx(0.2)
+    assert len(script.computed) == len(script.tagged) == 1
+
+
+def test_a_text_is_computed_once_until_it_is_forgotten(monkeypatch):
+    monkeypatch.setattr(routing, "MOST_REMEMBERED", 2)
+    script = Scripted({"a?": 0.1, "b?": 0.2, "c?": 0.3})
+    route = Routing(script, None, script.candidates)
+
+    def first(*texts: str) -> list[float]:
+        return [routed.decision.probabilities["a"] for routed in route([[text] for text in texts])]
+
+    assert first("a?", "b?", "a?") == [0.1, 0.2, 0.1]
+    assert first("b?", "a?") == [0.2, 0.1]
+    assert first("c?", "a?") == [0.3, 0.1]
+    assert first("b?") == [0.2]
+    assert script.computed == [["a?", "b?"], ["c?"], ["b?"]]
+
+
+def test_router_and_tagger_share_one_pass(tiny_fleet, monkeypatch):
+    ensemble, passes = Ensemble(load_fleet(tiny_fleet)), list[list[str]]()
+    forward = Encoder._forward
+    ensemble.route("Hi")
+    monkeypatch.setattr(Encoder, "_forward", lambda self, texts: passes.append(list(texts)) or forward(self, texts))
+    assert ensemble.route(SEA).tags
+    assert ensemble.select(SEA, threshold=-1.0, trigger="disagreement").unsure
+    assert passes == [[SEA]]
+
+
+@pytest.mark.skipif(bool(missing()), reason="the extra `onnx` is not installed: pip install 'zooter[onnx]'")
+@pytest.mark.parametrize(
+    ("light", "runtime", "graph"),
+    [(True, "auto", QUANTISED), (True, "int8", QUANTISED), (True, "onnx", GRAPH), (False, "auto", GRAPH)],
+)
+def test_a_light_fleet_is_routed_with_seven_bits(tiny_fleet, exported, light, runtime, graph):
+    fleet = replace(load_fleet(tiny_fleet), router=RouterConfig(path=str(exported), runtime=runtime), tagger=None)
+    expected = PortableRouter.open(exported, graph=graph).route([SEA])[0]
+    decision = Ensemble(fleet, light=light).route(SEA)
+    assert decision.probabilities == pytest.approx(dict(expected.probabilities), abs=1e-6)
+
+
+def test_a_light_fleet_tags_with_the_routers_encoder_alone(tiny_fleet):
+    fleet = load_fleet(tiny_fleet)
+    ensemble = Ensemble(fleet, light=True)
+    decisions = ensemble.route_all(["What is 12 + 30?", "Write about the sea"])
+    assert [decision.tags[0].name for decision in decisions] == ["arithmetic", "writing"]
+    assert ensemble.tagger.encoder is ensemble.router.encoder
+    elsewhere = Ensemble(replace(fleet, tagger=replace(fleet.tagger, encoder="elsewhere")), light=True)
+    assert elsewhere.route(SEA).tags == ()  # another encoder is not loaded
+
+
+def test_a_language_model_tags_no_routed_query(tiny_fleet):
+    model = CandidateConfig("instagger", backend="transformers", model="nowhere")
+    fleet = replace(load_fleet(tiny_fleet), tagger=InstagConfig(kind="instag", instagger=model))
+    assert Ensemble(fleet).routing.tagger is None
+    assert Ensemble(replace(fleet, tagger=None)).routing.tagger is None

@@ -1,0 +1,1 @@
+"""What every other room stands on: records, errors, files, JSON lines, weights, plug-ins."""

@@ -1,0 +1,332 @@
+"""Safe writing: atomic files and folders, private ones, locks, and one message for a full disk.
+
+What holds queries and answers is private: files with the permissions 0600 in folders with 0700, whatever the umask.
+Files that the user names with --out have the permissions of any new file. Windows has no such permissions.
+"""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import io
+import os
+import shutil
+import stat
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from zooter_core.base.errors import WorkError, ZooterError
+
+if TYPE_CHECKING:
+    from filelock import FileLock
+
+OTHERS = 0o077  # the permissions of everybody but the owner
+SQLITE = ("", "-wal", "-shm", "-journal")  # what SQLite adds to the name of a database for the files beside it
+CREATING = threading.Lock()
+LINK = "it is a link, which may lead to another file"
+PARTIAL = ".partial-"  # in the name of what is incomplete
+RUST = "(os error "  # in what tokenizers and safetensors raise where Python raises OSError
+
+
+@contextmanager
+def writing(place: Path) -> Iterator[None]:
+    """Turn what a full or broken disk raises into one message.
+
+    Raises:
+        WorkError: the disk is full, or `place` cannot be written.
+    """
+    try:
+        yield
+    except (PermissionError, IsADirectoryError, NotADirectoryError, FileExistsError) as problem:
+        next_step = "Fix its permissions, or move what is in its place, and start again; finished work is kept."
+        raise WorkError(f"{place} to be writable", str(problem), next_step) from problem
+    except Exception as problem:
+        if not isinstance(problem, OSError) and RUST not in str(problem):
+            raise
+        next_step = "Free some space and start again; finished work is kept."
+        raise WorkError(f"room to write {place}", str(problem), next_step) from problem
+
+
+def impossible(path: str | Path) -> str | None:
+    """Why a path can never exist, such as one that is too long or a cycle of links; None if it can."""
+    try:
+        os.stat(path)
+    except OSError as problem:
+        return problem.strerror if problem.errno in (errno.ENAMETOOLONG, errno.ELOOP) else None
+    except ValueError as problem:  # a NUL in it
+        return str(problem)
+    return None
+
+
+def narrow(path: str | Path) -> None:
+    """Remove the permissions of everybody else from a file or folder of this user, if there is one."""
+    with suppress(OSError):
+        status = os.stat(path)
+        if status.st_mode & OTHERS and _is_mine(status):
+            os.chmod(path, stat.S_IMODE(status.st_mode) & ~OTHERS)
+
+
+def private_folder(folder: Path, *, ours: bool = True) -> None:
+    """Make a private folder.
+
+    Args:
+        ours: make an existing folder private too. Not for one that may hold other things.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    if folder.is_dir():
+        if ours:
+            narrow(folder)
+        return
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except FileNotFoundError:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+    if os.name != "nt":
+        with suppress(OSError):
+            os.chmod(folder, 0o700)  # the umask may have taken rights from the owner
+
+
+def private_file(path: Path) -> None:
+    """Make a private file for SQLite, or make an existing one private, with the files that SQLite puts beside it.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    # Closing a file drops all of the process's locks on it, also those of SQLite in other threads. So it is opened only
+    # to make it, before anything in this process can use it.
+    for suffix in SQLITE:
+        if os.path.islink(f"{path}{suffix}"):
+            raise FileExistsError(errno.ELOOP, LINK, f"{path}{suffix}")
+    with CREATING, suppress(FileExistsError):
+        os.close(owner_only(str(path), os.O_RDWR | os.O_CREAT | os.O_EXCL))
+    for suffix in SQLITE:
+        narrow(f"{path}{suffix}")
+
+
+def owner_only(path: str, flags: int) -> int:
+    """An opener for `open`: a new file is private from the start, an existing one of this user becomes private.
+
+    Raises:
+        OSError: it cannot be opened, or is a link.
+    """
+    try:
+        descriptor = os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o600)
+    except OSError as problem:
+        if problem.errno == errno.ELOOP:
+            raise FileExistsError(errno.ELOOP, LINK, path) from problem
+        raise
+    if hasattr(os, "fchmod"):
+        with suppress(OSError):
+            status = os.fstat(descriptor)
+            if stat.S_IMODE(status.st_mode) != 0o600 and _is_mine(status):
+                os.fchmod(descriptor, 0o600)
+    return descriptor
+
+
+def check_plain(paths: Iterable[Path]) -> None:
+    """Refuse links, pipes and devices among the files of a folder of ours: writing to them would change something else.
+
+    Hard links pass. An archive cannot bring one to a file outside itself, and backups make them.
+
+    Raises:
+        ZooterError: names the first of them.
+    """
+    for path in paths:
+        with suppress(OSError):  # there is none, or opening it will say why not
+            mode = path.lstat().st_mode
+            if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+                what = f"a link to {os.readlink(path)}" if stat.S_ISLNK(mode) else "a pipe or a device"
+                raise ZooterError(f"a file or folder at {path}", what, "Remove it, or put a copy in its place.")
+
+
+def _is_mine(status: os.stat_result) -> bool:
+    return os.name != "nt" and status.st_uid == os.geteuid()
+
+
+def check_file(path: Path) -> None:
+    """Refuse a file that cannot be written, before any work.
+
+    Raises:
+        ZooterError: it is a folder, or its folder cannot be made or written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            raise IsADirectoryError(f"{path} is a folder")
+        probe = _aside(path, path.parent)
+        probe.open("wb").close()
+        probe.unlink()
+    except OSError as problem:
+        raise ZooterError(f"a place to write {path}", str(problem), "Give another place.") from problem
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a folder that cannot be made, before any work.
+
+    Raises:
+        ZooterError: it is a file, or what is around it cannot be made.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        if folder.exists() and not folder.is_dir():
+            raise NotADirectoryError(f"{folder} is a file")
+    except OSError as problem:
+        raise ZooterError(f"a folder to write at {folder}", str(problem), "Give another place.") from problem
+
+
+def locked(path: Path, what: str, seconds: float = 0) -> FileLock:
+    """A lock that one process at a time has. The system releases it however the process ends; else call `release`.
+
+    Args:
+        seconds: how long to wait for it.
+
+    Raises:
+        ZooterError: another process has it, or the place cannot be written.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(str(path), mode=0o600)
+    try:
+        lock.acquire(timeout=seconds)
+    except Timeout as problem:
+        facts = (f"{what} to be free", "another process at work in it", "Wait for it, or stop it.")
+        raise ZooterError(*facts) from problem
+    except OSError as problem:
+        raise ZooterError(f"{what} to be writable", str(problem), "Fix its permissions, or give another.") from problem
+    return lock
+
+
+@contextmanager
+def atomic(path: Path, *, private: bool = False) -> Iterator[Path]:
+    """A path aside at which to write a file or a folder. It replaces `path` at the end, after a flush to the disk.
+
+    After an error or an interrupt `path` is as it was. What killed processes left aside is deleted.
+
+    Args:
+        private: make a file that its owner alone reads and writes, before anything is written to it.
+
+    Raises:
+        OSError: the disk is full, or `path` cannot be written.
+    """
+    partial = _aside(path, path.parent)
+    try:
+        if private:
+            os.close(owner_only(str(partial), os.O_WRONLY | os.O_CREAT | os.O_TRUNC))
+        yield partial
+        old = path.with_name(f"{path.name}.old-{os.getpid()}")
+        if not partial.is_dir():
+            with partial.open("r+b") as file:
+                os.fsync(file.fileno())
+        elif path.exists():
+            path.rename(old)  # as a folder cannot replace another
+        partial.replace(path)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        remove(partial)
+
+
+@contextmanager
+def work_folder(path: Path, around: Path | None = None) -> Iterator[Path]:
+    """A folder beside `path`, or in another folder, for intermediate files; deleted at the end."""
+    folder = _aside(path, around or path.parent)
+    try:
+        folder.mkdir()
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def open_atomic(path: Path) -> Iterator[TextIO]:
+    """Open a text file that replaces `path` at the end. It is gzipped if the name ends in .gz.
+
+    After an error or an interrupt `path` is as it was. A lone surrogate becomes a question mark.
+
+    Raises:
+        ZooterError: at once, if such a file cannot be written.
+        WorkError: the disk is full.
+    """
+    check_file(path)
+    with writing(path), atomic(path) as partial, partial.open("wb") as raw:
+        # Neither name nor time go into the gzip header, so that the same lines make the same bytes.
+        packed = gzip.GzipFile("", "wb", fileobj=raw, mtime=0) if path.suffix == ".gz" else raw
+        with io.TextIOWrapper(packed, encoding="utf-8", errors="replace", newline="\n") as file:
+            yield file
+
+
+@contextmanager
+def update_folder(folder: Path, last: str, gone: Sequence[str] = ()) -> Iterator[Path]:
+    """A folder aside to fill. Its files then replace those of the same names in `folder`; other files stay.
+
+    Renaming needs no space: a full disk shows before anything is replaced. After an error or an interrupt `folder` is
+    as it was.
+
+    Args:
+        last: the file without which nobody reads the folder. The old one is deleted before any other file is replaced,
+            and the new one comes last: a process that is killed in between leaves no mixture that could be read.
+        gone: old files that are deleted unless the new folder has a file of that name.
+
+    Raises:
+        ZooterError: at once, if there can be no such folder.
+        WorkError: the disk is full.
+    """
+    check_folder(folder)
+    with ExitStack() as stack:
+        try:  # inside the folder, if it is there: for the renames it must be on the same file system
+            new = stack.enter_context(work_folder(folder, folder if folder.is_dir() else folder.parent))
+        except OSError as problem:
+            raise ZooterError(f"a folder to write at {folder}", str(problem), "Give another place.") from problem
+        yield new
+        with writing(folder):
+            files = [path.relative_to(new) for path in sorted(new.rglob("*")) if path.is_file()]
+            for name in (last, *gone):
+                (folder / name).unlink(missing_ok=True)
+            for file in sorted(files, key=lambda file: file.as_posix() == last):
+                (folder / file).parent.mkdir(parents=True, exist_ok=True)
+                (new / file).replace(folder / file)
+
+
+def move_contents(source: Path, folder: Path) -> None:
+    """Move everything from a folder into another on the same file system, replacing what is there; delete the first."""
+    for path in sorted(source.iterdir()):
+        remove(folder / path.name)
+        path.rename(folder / path.name)
+    source.rmdir()
+
+
+def remove(path: Path) -> None:
+    """Delete a file, a link or a folder with everything in it, if there is one."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _aside(path: Path, around: Path) -> Path:
+    """A name of this process in a folder, for what is incomplete; what killed processes left there is deleted."""
+    clear(around, path.name)
+    return around / f"{path.name}{PARTIAL}{os.getpid()}"
+
+
+def clear(folder: Path, name: str = "") -> None:
+    """Delete what killed processes left incomplete in a folder: files `NAME.partial-PID` where PID runs no longer.
+
+    If another process has the number by now, the file stays until a later time.
+
+    Args:
+        name: of the file that they wrote; empty for all names.
+    """
+    import psutil
+
+    for old in list(folder.iterdir()):
+        written, _, number = old.name.rpartition(PARTIAL)
+        if (name and written != name) or not written or not number.isdecimal() or not number.isascii():
+            continue
+        if int(number) == os.getpid() or not psutil.pid_exists(int(number)):
+            shutil.rmtree(old, ignore_errors=True) if old.is_dir() else old.unlink(missing_ok=True)

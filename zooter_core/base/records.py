@@ -1,0 +1,212 @@
+"""The data model: what the rooms pass to each other. Every record is frozen.
+
+`to_json` gives a record's stable JSON shape, and `from_json` reads it back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from zooter_core.base.errors import Failure
+
+Role = Literal["system", "user", "assistant"]
+Finish = Literal["stop", "length", "stopped", "error", "refused"]
+Certainty = Literal["sure", "leaning", "undecided"]
+# The largest absolute score or reward. Sums, squares and differences then fit a float64, and the router kinds that
+# learn from scores can hold them as float32.
+LARGEST_SCORE = 1e30
+SURE, LEANING = 0.75, 0.5  # bounds of the chosen candidate's probability; below 0.5 another one is more likely the best
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation."""
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """An intention of a query, such as `sql`; `score` in [0, 1] is the tagger's confidence."""
+
+    name: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What the user asks. `dataset` groups queries in reports; `tags` are those of the queries file, if it has any."""
+
+    id: str
+    text: str
+    dataset: str | None = None
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One candidate's response to a query.
+
+    Attributes:
+        tokens: number of generated tokens.
+        seconds: from the start of generation to its end.
+        first_token_seconds: from the start to the first token; None without any token.
+        finish: `stop` (end of turn), `length` (token limit), `stopped` (by the user), `error` (see `error`), or
+            `refused`: an error of this request alone, such as a query that is too long, which no retry can fix.
+        error: why it failed; None if it did not.
+        request_id: the server's name for the request (`x-request-id`), if it gave one.
+    """
+
+    candidate: str
+    text: str
+    tokens: int = 0
+    seconds: float = 0.0
+    first_token_seconds: float | None = None
+    finish: Finish = "stop"
+    error: Failure | None = None
+    request_id: str | None = None
+
+    @property
+    def failed_before_first_token(self) -> bool:
+        """Whether it failed without any text. A response that the user stopped has not failed."""
+        return self.error is not None and not self.text
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as JSON; the error as its message, the request's id only if there is one."""
+        record = asdict(self) | {"error": self.error and str(self.error)}
+        if self.request_id is None:
+            del record["request_id"]
+        return record
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Response:
+        error = record.get("error")
+        return cls(**{**record, "error": None if error is None else Failure.of(error)})
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        """Decoding speed after the first token; None for fewer than two tokens."""
+        if self.first_token_seconds is None or self.tokens < 2 or self.seconds <= self.first_token_seconds:
+            return None
+        return (self.tokens - 1) / (self.seconds - self.first_token_seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A response with its reward and rank (1 is best); both are None for a failed response."""
+
+    response: Response
+    reward: float | None = None
+    rank: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        answer = self.response
+        return {
+            "candidate": answer.candidate,
+            "text": answer.text,
+            "reward": self.reward,
+            "rank": self.rank,
+            "seconds": round(answer.seconds, 3),
+            "tokens": answer.tokens,
+            "error": answer.error and str(answer.error),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A routed query.
+
+    Attributes:
+        probabilities: candidate -> probability of giving the best answer, in pool order; sums to one.
+        candidate: the argmax; a tie goes to the earlier candidate in the pool.
+        margin: the chosen probability minus the next highest (1.0 in a pool of one).
+        utilities: with prices, these replace the probabilities for `candidate` and `margin` (`prices.utilities`).
+    """
+
+    query: str
+    probabilities: Mapping[str, float]
+    tags: tuple[Tag, ...]
+    candidate: str
+    margin: float
+    utilities: Mapping[str, float] | None = None
+
+    @property
+    def certainty(self) -> Certainty:
+        """The chosen candidate's probability in a word."""
+        probability = self.probabilities[self.candidate]
+        return "sure" if probability >= SURE else "leaning" if probability >= LEANING else "undecided"
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """The candidates by descending value, the chosen one first; ties keep pool order."""
+        values = self.utilities or self.probabilities
+        return tuple(sorted(values, key=lambda name: -values[name]))
+
+    @classmethod
+    def of(
+        cls,
+        query: str,
+        probabilities: Mapping[str, float],
+        tags: tuple[Tag, ...] = (),
+        utilities: Mapping[str, float] | None = None,
+    ) -> Decision:
+        """The decision that probabilities, or utilities if given, lead to."""
+        values = utilities or probabilities
+        order = sorted(values.values(), reverse=True)
+        chosen = max(values, key=lambda name: values[name])  # max keeps the first of equals
+        margin = order[0] - order[1] if len(order) > 1 else 1.0
+        return cls(query, dict(probabilities), tags, chosen, margin, utilities)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "query": self.query,
+            "probabilities": {name: round(p, 6) for name, p in self.probabilities.items()},
+            "tags": [{"name": tag.name, "score": round(tag.score, 4)} for tag in self.tags],
+            "candidate": self.candidate,
+            "margin": round(self.margin, 6),
+            "certainty": self.certainty,
+            **({"utilities": {name: round(u, 6) for name, u in self.utilities.items()}} if self.utilities else {}),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The candidates to run for a query.
+
+    Attributes:
+        unsureness: the trigger's value, in [0, 1].
+        unsure: whether it is above the threshold.
+        candidates: the most probable first; only one if the router is sure.
+    """
+
+    decision: Decision
+    unsureness: float
+    unsure: bool
+    candidates: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A query's training target, in pool order.
+
+    Attributes:
+        plain: s(q), the softmax of the rewards.
+        enhanced: s*(q), mixed with the tag priors.
+        entropy: the reward entropy of `plain`, in [0, 1].
+    """
+
+    id: str
+    fold: Literal["train", "held_back"]
+    plain: tuple[float, ...]
+    enhanced: tuple[float, ...]
+    entropy: float
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Label:
+        return cls(**{**record, "plain": tuple(record["plain"]), "enhanced": tuple(record["enhanced"])})

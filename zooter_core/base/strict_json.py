@@ -1,0 +1,90 @@
+"""Standard JSON, without NaN, infinity and lone surrogates. All JSON is read and written here.
+
+Python writes such numbers as `NaN` and `Infinity`, which other programs refuse, and reads them silently; it also reads
+1e999 as infinity. Here they are refused with the name of their field. A figure that may be undefined is null, set where
+it is computed.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from zooter_core.base.errors import WorkError
+from zooter_core.base.surrogates import ESCAPED, ESCAPED_BYTES, clean
+
+Pairs = list[tuple[str, Any]]
+
+
+class NotFiniteError(ValueError):
+    """JSON except for a number that is NaN or infinite; `field` says where it is, such as `scores.a`."""
+
+    def __init__(self, field: str, number: str) -> None:
+        self.field, self.number = field, number
+        super().__init__(f'a number that is not finite ({number}) in "{field}"')
+
+
+class _NotFinite(Exception):  # noqa: N818 (caught below)
+    """The number that is not finite, as the text has it."""
+
+
+def dump_json(value: Any, ensure_ascii: bool = True, indent: int | None = None, sort_keys: bool = False) -> str:
+    """A value as JSON; the options are those of `json.dumps`.
+
+    Raises:
+        WorkError: a number in it is NaN or infinite.
+    """
+    try:
+        return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, sort_keys=sort_keys, allow_nan=False)
+    except ValueError as problem:
+        field, number = next(_not_finite(value), ("", 0.0))
+        if not number:
+            raise
+        raise WorkError(
+            "finite numbers in the result", f'{number} in "{field}"', "Check the input for extreme numbers."
+        ) from problem
+
+
+def parse_json(text: str | bytes, object_pairs_hook: Callable[[Pairs], Any] | None = None) -> Any:
+    """The value of a JSON text, with lone surrogates replaced; the options are those of `json.loads`.
+
+    Raises:
+        ValueError: it is not JSON; a NotFiniteError if only a number is wrong.
+    """
+    try:
+        value = json.loads(text, parse_constant=_refuse, parse_float=_finite, object_pairs_hook=object_pairs_hook)
+    except _NotFinite as number:
+        field, _ = next(_not_finite(json.loads(text)), ("", 0.0))
+        raise NotFiniteError(field, str(number)) from None
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    return clean(value) if _has_surrogate(text) else value
+
+
+def _has_surrogate(text: str | bytes) -> bool:
+    """Whether a JSON text may hold a surrogate. Long texts mostly lack what one begins with, and `in` is quick."""
+    if isinstance(text, str):
+        return "\\u" in text and ESCAPED.search(text) is not None
+    return (b"\\u" in text or b"\xed" in text) and ESCAPED_BYTES.search(text) is not None
+
+
+def _refuse(text: str) -> float:
+    raise _NotFinite(text)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _refuse(text)
+
+
+def _not_finite(value: Any, field: str = "") -> Iterator[tuple[str, float]]:
+    """The numbers that are NaN or infinite, each with its place, such as `datasets.x.rows.3`."""
+    if isinstance(value, float) and not math.isfinite(value):
+        yield field, value
+    rows: Any = (
+        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list | tuple) else ()
+    )
+    for name, part in rows:
+        yield from _not_finite(part, f"{field}.{name}" if field else str(name))

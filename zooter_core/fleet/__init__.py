@@ -1,0 +1,1 @@
+"""A fleet at work: its models and router loaded, queries routed, responses streamed and ranked."""

@@ -1,0 +1,267 @@
+"""A fleet at work: route a query to one model, rank the responses of all models, or select the top k.
+
+`Ensemble` is the public class: what a user calls, then how candidates run and responses are scored. Its models load in
+`models`. How a model answers, scores or chooses is the business of the rooms below.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from functools import partial
+
+from zooter_core.backends import Backend, Piece, Request, iter_responses, read_ahead, stream_or_fail
+from zooter_core.backends.conversation import Conversation, check_query, last_query, messages_of
+from zooter_core.backends.fallback import iter_text, with_fallback
+from zooter_core.backends.merge_streams import merge_streams
+from zooter_core.base.errors import ZooterError
+from zooter_core.base.records import Decision, Ranked, Response, Selection
+from zooter_core.base.weights import Progress, silent
+from zooter_core.config.candidates import AUTO, VLLM
+from zooter_core.config.fleet import GenerationConfig
+from zooter_core.data import prices
+from zooter_core.fleet.models import FleetModels
+from zooter_core.fleet.routing import Routed, Turns
+from zooter_core.labelling.rewards.scoring import QueryResponses, QueryRewards, rank_by_reward, score_queries
+from zooter_core.method import selection
+from zooter_core.router.explain import Explanation, explain
+
+
+class Ensemble(FleetModels):
+    """A fleet, ready to work. Its models load when they are first needed, and all threads share them::
+
+        ensemble = Ensemble(load_fleet("models/embedded"))
+        ensemble.route("What is 2 + 3?").candidate         # one candidate, chosen by the router
+        "".join(ensemble.stream("What is 2 + 3?"))         # its answer
+        ensemble.rank("What is 2 + 3?")                    # the responses of all candidates, best first
+
+    A query is a text, or a conversation: a sequence of messages that ends with the user's. Every method raises a
+    ZooterError for a query that is empty, longer than 20,000 characters or not Unicode text, and for a fleet.toml
+    without the table that it needs ([router], [reward]). `generation` replaces the settings of fleet.toml.
+
+    Attributes:
+        can_rank: False for a fleet behind an endpoint (remote.py) that has no reward model.
+    """
+
+    can_rank = True
+
+    def route(self, query: Conversation, willingness: float = 0.0) -> Decision:
+        """Choose the candidate that should answer (paper, section 3.2).
+
+        Returns:
+            The decision; its `query` is the text that was routed, which `tags` and `explain` are about too. Of a
+            conversation that is what the user says now, with the turns that it refers to (`router.turns`).
+
+        Args:
+            willingness: how much probability of the best answer to give up for the lowest price instead of the
+                highest. Above 0, the candidate with the highest utility is chosen (`prices.utilities`).
+
+        Raises:
+            ZooterError: the willingness is below 0, or above 0 and a candidate has no price in fleet.toml.
+        """
+        decision = self._routed(query).decision
+        return prices.by_willingness(self.fleet, decision, willingness) if willingness else decision
+
+    def route_all(self, queries: Sequence[str]) -> list[Decision]:
+        """Route many texts in one batch."""
+        for query in queries:
+            check_query(query)
+        return [routed.decision for routed in self.decide([[query] for query in queries])]
+
+    def decide(self, conversations: Sequence[Turns]) -> list[Routed]:
+        """Route many conversations in one batch, each by its user's turns. The texts are not checked."""
+        return self.routing(conversations)
+
+    def _routed(self, query: Conversation) -> Routed:
+        messages = messages_of(query)
+        check_query(messages[-1].content if messages else "")
+        (routed,) = self.decide([[message.content for message in messages if message.role == "user"]])
+        return routed
+
+    def explain(self, decision: Decision) -> Explanation:
+        """Explain why the router chose a candidate: words, tags and similar training queries."""
+        return explain(self.router, decision, self.neighbours)
+
+    def select(
+        self, query: Conversation, k: int = 2, threshold: float | None = None, trigger: str | None = None
+    ) -> Selection:
+        """Choose the candidates that should answer: the k most probable if the router is unsure, else the first.
+
+        `rank(query, selection.candidates)` then runs them and finds the best response.
+
+        Args:
+            threshold: a query is unsure if its trigger's value, in [0, 1], is above it. Default: `unsure_above` of
+                [router] in fleet.toml; never without it.
+            trigger: the measure of unsureness (`selection.TRIGGERS`). Default: `trigger` of [router].
+
+        Raises:
+            ZooterError: k is below 1, or the router has no such trigger.
+        """
+        if k < 1:
+            raise ZooterError("at least one candidate to run", str(k), "Give a k of 1 or more.")
+        routed = self._routed(query)
+        config = self.fleet.router  # None behind an endpoint
+        trigger = trigger or (config.trigger if config else selection.DEFAULT)
+        if threshold is None:
+            threshold = config.unsure_above if config else math.inf
+        value = routed.unsureness(trigger)
+        unsure = value > threshold
+        return Selection(routed.decision, value, unsure, routed.decision.order[: k if unsure else 1])
+
+    def stream(
+        self,
+        query: Conversation,
+        candidate: str | None = None,
+        generation: GenerationConfig | None = None,
+        stop: threading.Event | None = None,
+    ) -> Iterator[str]:
+        """Yield the answer to a query as text while it is generated.
+
+        The chosen candidate answers; if it fails before its first token, the next most probable one does.
+
+        Args:
+            candidate: the candidate to ask, without routing and fallback.
+            stop: an event that ends the answer when it is set.
+
+        Raises:
+            ZooterError: there is no such candidate.
+            WorkError: no candidate can answer, or the answer breaks off; then after all text before it.
+        """
+        first, *reserves = self.route(query).order if candidate is None else (candidate,)
+        pieces = self.run_candidates([first], query, stop or threading.Event(), generation, reserves)
+        return iter_text(pieces)
+
+    def rank(
+        self, query: Conversation, candidates: Sequence[str] = (), generation: GenerationConfig | None = None
+    ) -> list[Ranked]:
+        """Run candidates and rank their responses by reward, best first (reward model ranking, RMR).
+
+        Args:
+            candidates: the names of those that run. Default: all of the fleet.
+
+        Raises:
+            ZooterError: there is no such candidate, or the reward model cannot work.
+            WorkError: no response has a reward.
+        """
+        names = candidates or self.fleet.pool
+        pieces = self.run_candidates(names, query, threading.Event(), generation)
+        responses = {response.candidate: response for _, response in iter_responses(pieces)}
+        return self.rank_responses(last_query(messages_of(query)), [responses[name] for name in names])
+
+    def run_candidates(
+        self,
+        candidates: Sequence[str],
+        query: Conversation,
+        stop: threading.Event,
+        generation: GenerationConfig | None = None,
+        reserves: Sequence[str] = (),
+    ) -> Iterator[Piece]:
+        """Yield pieces of the candidates' responses to a query. All candidates run at the same time.
+
+        If all of them fail before their first token, the reserves run one after the other (`with_fallback`). If the
+        last message is the assistant's, the candidates continue it, and a response holds only the continuation.
+        """
+        messages = messages_of(query)
+        check_query(last_query(messages))
+        requests = [Request(self.fleet.candidate(name), messages) for name in (*candidates, *reserves)]
+        first, others = requests[: len(candidates)], requests[len(candidates) :]
+        return with_fallback(lambda group: self.run_requests(group, stop, generation), first, others, stop)
+
+    def run_requests(
+        self, requests: Sequence[Request], stop: threading.Event, generation: GenerationConfig | None = None
+    ) -> Iterator[Piece]:
+        """Yield pieces of the responses to requests, one response each. All backends run at the same time."""
+        settings, groups = generation or self.fleet.generation, self._by_backend(requests)
+        return merge_streams([partial(stream_or_fail, backend, group, settings) for backend, group in groups], stop)
+
+    def read_ahead(self, conversation: Conversation) -> None:
+        """Let the candidates read a conversation in the background where their backend can, so that whoever answers
+        its next query begins sooner. The next request ends it."""
+        messages, loaded = messages_of(conversation), [c for c in self.fleet.candidates if c.backend in self._used]
+        for backend, requests in self._by_backend([Request(candidate, messages) for candidate in loaded]):
+            read_ahead(backend, requests)
+
+    def _by_backend(self, requests: Sequence[Request]) -> list[tuple[Backend, list[Request]]]:
+        """The backends of requests, each with its own."""
+        by_kind: dict[str, list[Request]] = {}
+        for request in requests:
+            by_kind.setdefault(request.candidate.backend, []).append(request)
+        return [(self.backend_of(kind), group) for kind, group in by_kind.items()]
+
+    def run_candidate(
+        self,
+        candidate: str,
+        requests: Iterable[Request],
+        stop: threading.Event,
+        generation: GenerationConfig | None = None,
+    ) -> Iterator[Piece]:
+        """The same for many requests of one candidate; if it is independent, from an iterator as there is room."""
+        backend = self.backend_of(self.fleet.candidate(candidate).backend)
+        return stream_or_fail(backend, requests, generation or self.fleet.generation, stop)
+
+    def independent(self, candidate: str) -> bool:
+        """Whether a candidate's responses do not depend on the other requests of the same call."""
+        return self.backend_of(self.fleet.candidate(candidate).backend).independent
+
+    def divisible(self, candidate: str) -> bool:
+        """Whether several machines may divide a candidate's batches. `auto` may be another engine there."""
+        return self.fleet.candidate(candidate).backend != AUTO and self.independent(candidate)
+
+    def takes_turns(self, candidate: str) -> bool:
+        """Whether a candidate's model fills a device, so that in a run such candidates answer one after the other, or
+        on workers elsewhere."""
+        return not self.independent(candidate) or self.fleet.candidate(candidate).backend == VLLM
+
+    def rank_responses(
+        self, query: str, responses: Sequence[Response], stop: threading.Event | None = None
+    ) -> list[Ranked]:
+        """Rank responses by reward, best first. Ties keep their order.
+
+        Responses that failed, are empty or have no reward come last and have no rank.
+
+        Raises:
+            ZooterError: the reward model cannot work.
+            WorkError: no response has a reward.
+        """
+        complete = [response for response in responses if response.error is None and response.text]
+        (scored,) = self.score_responses([(query, [response.text for response in complete])], stop=stop)
+        return rank_by_reward(responses, complete, scored)
+
+    def score_responses(
+        self,
+        queries: Sequence[QueryResponses],
+        progress: Callable[[int], None] = lambda done: None,
+        stop: threading.Event | None = None,
+    ) -> list[QueryRewards]:
+        """The rewards of the responses to each query; `score_queries` with the fleet's model and cache."""
+        return score_queries(self.reward_model, queries, self._cache(), progress, stop)
+
+    def give_feedback(self, response: Response, good: bool) -> None:
+        """Store a visitor's verdict on a response. Only a fleet behind an endpoint does so (remote.py).
+
+        Raises:
+            ZooterError: it could not be stored.
+        """
+
+    def load(self, progress: Progress = silent, on_router: Callable[[], None] = lambda: None) -> None:
+        """Load all parts now. A candidate or reward model that fails is skipped, and raises its error when used.
+
+        Args:
+            on_router: called when queries can be routed. A candidate that is asked from then on loads at once.
+
+        Raises:
+            ZooterError: the router or tagger cannot work.
+        """
+        progress("Loading the router ...")
+        self.route("Hello")
+        self.fetch(progress)
+        on_router()
+        for candidate in self.fleet.candidates:
+            progress(f"Loading the candidate {candidate.name} ...")
+            with suppress(ZooterError):
+                self.backend_of(candidate.backend).load(candidate)
+        progress("Loading the reward model ...")
+        with suppress(ZooterError):
+            score_queries(self.reward_model, [("Hello", ("Hello!", "What?"))])  # not from the cache

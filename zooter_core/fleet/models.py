@@ -1,0 +1,160 @@
+"""The models of a fleet: each loads when it is first needed, and all threads share it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from zooter_core import backends
+from zooter_core.backends import Backend
+from zooter_core.backends.gguf import auto
+from zooter_core.base.errors import ZooterError
+from zooter_core.base.weights import Progress, resolve, version_of
+from zooter_core.config.candidates import GGUF, TRANSFORMERS
+from zooter_core.config.fleet import Fleet, RouterConfig
+from zooter_core.config.labelling import RewardConfig
+from zooter_core.fleet.exports.reward import open_reward
+from zooter_core.fleet.exports.router import RUNTIMES, open_router
+from zooter_core.fleet.routing import Routing
+from zooter_core.labelling import rewards, taggers
+from zooter_core.labelling.rewards.cache import ScoreCache
+from zooter_core.router.router import Router
+from zooter_core.router.text_encoder import TextEncoder
+
+if TYPE_CHECKING:
+    from zooter_core.router.encoder import Encoders
+    from zooter_core.router.neighbours import Neighbours
+
+Config = TypeVar("Config")
+Part = TypeVar("Part")
+
+
+class _AnotherEncoderError(Exception):
+    """The encoder of the tagger is not the router's."""
+
+
+class FleetModels:
+    """The backends, router, tagger and reward model that fleet.toml describes.
+
+    A part raises a ZooterError when it is needed and fleet.toml has no table for it.
+
+    Args:
+        shared: backends by kind; missing ones are added. Fleets that share them load a common model once.
+        light: route with 7-bit weights where the router's export has them, and without tags where the tagger would need
+            PyTorch.
+    """
+
+    def __init__(self, fleet: Fleet, shared: dict[str, Backend] | None = None, light: bool = False) -> None:
+        self.fleet, self.light = fleet, light
+        self.backends: dict[str, Backend] = {} if shared is None else shared
+        self._used: set[str] = set()  # the kinds of backend that know this fleet's candidates
+        self._using = threading.Lock()
+        for candidate in fleet.candidates:
+            if candidate.backend not in backends.KINDS:  # those load when they are needed, with their libraries
+                self.backend_of(candidate.backend)
+        self._parts: dict[str, Any] = {}
+        self._lock = threading.RLock()  # the tagger may load the router first
+
+    @property
+    def router(self) -> Router:
+        """The router, for the fleet's pool."""
+        return self._part("router", self.fleet.router, self._open_router)
+
+    @property
+    def neighbours(self) -> Neighbours | None:
+        """The router's training queries, if its folder has them."""
+        from zooter_core.router.neighbours import Neighbours
+
+        return self._part("neighbours", self.fleet.router, lambda config: Neighbours.load(config.path))
+
+    @property
+    def tagger(self) -> taggers.Tagger:
+        """The tagger."""
+        return self._part("tagger", self.fleet.tagger, lambda c: taggers.tagger(c, self._encoder, self.backend_of))
+
+    @property
+    def reward_model(self) -> rewards.RewardModel:
+        """The reward model."""
+        return self._part("reward", self.fleet.reward, self._load_reward)
+
+    @property
+    def routing(self) -> Routing:
+        """The router and the tagger, if that is fast enough for every query, as they decide together."""
+        router = self.router  # or the error says that there is none
+        return self._part("routing", router, lambda _: Routing(router, self._quick_tagger(), self.fleet.pool))
+
+    @cached_property
+    def encoders(self) -> Encoders:
+        """Encoders on PyTorch, which loads with them."""
+        from zooter_core.router.encoder import Encoders
+
+        return Encoders(self.fleet.router.runtime if self.fleet.router else "torch")
+
+    def _open_router(self, config: RouterConfig) -> Router:
+        return open_router(config, lambda: self.encoders, fast=self.light).for_pool(self.fleet.pool)
+
+    def _quick_tagger(self) -> taggers.Tagger | None:
+        if taggers.is_quick(self.fleet.tagger):
+            with suppress(_AnotherEncoderError):
+                return self.tagger
+        return None
+
+    def _load_reward(self, config: RewardConfig) -> rewards.RewardModel:
+        """From its export, unless candidates need PyTorch anyway, or fleet.toml wants it (`runtime`)."""
+        router = self.fleet.router
+        light = all(auto.engine_of(candidate) != TRANSFORMERS for candidate in self.fleet.candidates)
+        if light and (router is None or router.runtime in RUNTIMES) and (exported := open_reward(config)):
+            return exported
+        return rewards.reward_model(config, self.backend_of, self._spare)
+
+    def _encoder(self, reference: str) -> TextEncoder:
+        """The encoder of the tagger: the router's, if that is the same."""
+        with suppress(ZooterError):  # a router that does not load says so when it is asked
+            if self.router.encoder.reference == reference:
+                return self.router.encoder
+        if self.light:
+            raise _AnotherEncoderError
+        return self.encoders(reference)
+
+    def backend_of(self, kind: str) -> Backend:
+        """The backend of a kind. A judge on the candidates' base model shares its weights this way."""
+        if kind not in self._used:
+            with self._using:
+                if kind not in self.backends:
+                    self.backends.setdefault(kind, backends.backend(kind))  # other fleets may share it
+                if kind not in self._used:
+                    ours = [candidate for candidate in self.fleet.candidates if candidate.backend == kind]
+                    backends.expect(self.backends[kind], ours)
+                    self._used.add(kind)
+        return self.backends[kind]
+
+    def fetch(self, progress: Progress) -> None:
+        """Download or convert the candidates' weights where that has not been done yet."""
+        for reference in dict.fromkeys(c.model for c in self.fleet.candidates if auto.engine_of(c) != GGUF):
+            with suppress(ZooterError):  # raised again when the candidate is used
+                resolve(reference, progress)
+
+    def _spare(self) -> None:
+        for backend in self.backends.values():
+            backend.spare()
+
+    def _cache(self) -> ScoreCache | None:
+        """The cache of rewards; None if fleet.toml or the kind of reward model does not want one."""
+        version, config = getattr(self.reward_model, "version", None), self.fleet.reward
+        if version is None or config is None or not config.cache:
+            return None
+        identity = f"{self.fleet.hash_of('reward')} {version_of(config.weights)} {version}"
+        return self._part("cache", config, lambda _: ScoreCache(identity))
+
+    def _part(self, name: str, config: Config | None, load: Callable[[Config], Part]) -> Part:
+        """A part of the fleet. The first thread that needs it loads it; the others wait."""
+        if config is None:
+            raise self.fleet.missing(name)
+        if name not in self._parts:  # a part that is there must not wait for one that is loading
+            with self._lock:
+                if name not in self._parts:
+                    self._parts[name] = load(config)
+        return self._parts[name]

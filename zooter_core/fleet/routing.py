@@ -1,0 +1,82 @@
+"""Who should answer: topics, router and tagger together, for every way in to a fleet.
+
+A conversation becomes the text that it is about now (`router.turns`). Router and tagger read that text, in one pass
+where they have the same encoder. Batches (serve/batch_router.py) and prices (data/prices.py) go around this.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from zooter_core.base.records import Decision, Tag
+from zooter_core.labelling.taggers import Tagger
+from zooter_core.method import selection
+from zooter_core.method.selection import Outputs
+from zooter_core.router.router import Router
+from zooter_core.router.turns import Topics
+
+MOST_REMEMBERED = 4096  # texts; their rows take about three megabytes
+
+Turns = Sequence[str]  # the texts of a conversation's user, oldest first
+Row = tuple[list[float], Outputs, tuple[Tag, ...]]  # of one text: the probabilities, all outputs, the tags
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """A decision, and the router's outputs for it: one row, in the pool's order."""
+
+    decision: Decision
+    outputs: Outputs
+
+    def unsureness(self, trigger: str) -> float:
+        """The value of a trigger (`selection.TRIGGERS`), in [0, 1]."""
+        return float(selection.unsureness(self.outputs, trigger)[0])
+
+
+class Routing:
+    """Conversations -> decisions (paper, section 3.2). Any number of threads may call it.
+
+    Attributes:
+        tagger: None if decisions have no tags.
+        memory: the rows of recent texts, by the texts' hashes. A loop of tools, or a page that is drawn again, asks for
+            the same text again and again.
+    """
+
+    def __init__(self, router: Router, tagger: Tagger | None, pool: Sequence[str]) -> None:
+        self.tagger, self.memory = tagger, OrderedDict[bytes, Row]()
+        self._router, self._pool, self._lock = router, tuple(pool), threading.Lock()
+        self._order = [router.candidates.index(name) for name in pool]
+
+    def __call__(self, conversations: Sequence[Turns]) -> list[Routed]:
+        """The decision on each conversation. All of them are one batch."""
+        topics = Topics(conversations)
+        rows = self._rows(topics.texts)
+        routed = []
+        for n in topics.rows([max(probabilities) for probabilities, _, _ in rows]):
+            probabilities, outputs, tags = rows[n]
+            by_name = dict(zip(self._pool, probabilities, strict=True))
+            routed.append(Routed(Decision.of(topics.texts[n], by_name, tags), outputs))
+        return routed
+
+    def _rows(self, texts: Sequence[str]) -> list[Row]:
+        keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
+        with self._lock:
+            rows = {key: self.memory[key] for key in keys if key in self.memory}
+        if missing := {key: text for key, text in zip(keys, texts, strict=True) if key not in rows}:
+            rows.update(zip(missing, self._compute(list(missing.values())), strict=True))
+        with self._lock:
+            for key in keys:
+                self.memory[key] = rows[key]
+                self.memory.move_to_end(key)
+            while len(self.memory) > MOST_REMEMBERED:
+                self.memory.popitem(last=False)
+        return [rows[key] for key in keys]
+
+    def _compute(self, texts: Sequence[str]) -> list[Row]:
+        outputs = self._router.outputs(texts).in_order(self._order)
+        tags = self.tagger.tag(texts) if self.tagger else [()] * len(texts)
+        return list(zip(outputs.probabilities.tolist(), map(outputs.of_query, range(len(texts))), tags, strict=True))
