@@ -53,7 +53,7 @@ def is_verse(text: str) -> bool:
 
 def thanks(text: str) -> bool:
     """The words differ with the processor."""
-    return text.startswith("Dear Anna,") and "help with the move" in text and bool(re.search("[Tt]hank|grateful", text))
+    return text.startswith("Dear Anna,") and "the move" in text and bool(re.search("[Tt]hank|grateful", text))
 
 
 # The example's expert, its tags, and whether a response is right.

@@ -8,6 +8,7 @@ to make room for another one.
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -17,6 +18,7 @@ HEADER_BYTES = 64 << 10  # of a request's line and headers; also of anything els
 HEADER_SECONDS = 10.0
 LAST_SECONDS = 1.0  # for a first request, when the server stops
 BODY_SECONDS, BODY_BYTES_A_SECOND = 20.0, 16 << 10  # a body may take so long, and a second more for so many bytes
+BUFFER_BYTES = 128 << 10  # that the system takes of an answer before the client reads; by itself it takes megabytes
 OTHER_FILES, MOST_FILES = 64, 1 << 16
 REASONS = {
     408: "The request did not arrive in time.",
@@ -66,6 +68,8 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        if connection := transport.get_extra_info("socket"):
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_BYTES)
         self._wait(HEADER_SECONDS)
         address = _address(self)
         if address and (most := self._most_of(address)):

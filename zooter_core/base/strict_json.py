@@ -47,7 +47,7 @@ def dump_json(value: Any, ensure_ascii: bool = True, indent: int | None = None, 
         ) from problem
 
 
-def parse_json(text: str | bytes, object_pairs_hook: Callable[[Pairs], Any] | None = None) -> Any:
+def parse_json(text: str | bytes | bytearray, object_pairs_hook: Callable[[Pairs], Any] | None = None) -> Any:
     """The value of a JSON text, with lone surrogates replaced; the options are those of `json.loads`.
 
     Raises:
@@ -63,7 +63,7 @@ def parse_json(text: str | bytes, object_pairs_hook: Callable[[Pairs], Any] | No
     return clean(value) if _has_surrogate(text) else value
 
 
-def _has_surrogate(text: str | bytes) -> bool:
+def _has_surrogate(text: str | bytes | bytearray) -> bool:
     """Whether a JSON text may hold a surrogate. Long texts mostly lack what one begins with, and `in` is quick."""
     if isinstance(text, str):
         return "\\u" in text and ESCAPED.search(text) is not None

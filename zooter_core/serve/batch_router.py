@@ -18,7 +18,7 @@ from zooter_core.fleet.routing import Routed, Turns
 
 LOG = logging.getLogger("zooter.serve")
 MOST_CONVERSATIONS = 32  # in a batch
-MOST_CHARACTERS = 16_000  # in a batch of more than one
+MOST_CHARACTERS = 1_000  # in a batch of more than one
 READ_CHARACTERS = 2_000  # of one conversation, about: an encoder reads 256 tokens of its newest turn and of its topic
 STALLED_SECONDS = 30  # after which a router that is at work on one batch is not ready
 TRIAL_SECONDS = 5
@@ -30,7 +30,8 @@ Entry = tuple[Turns, Future[Routed]]
 class BatchRouter:
     """Routes conversations in a thread of its own. While one batch is computed, the next one gathers.
 
-    Askers take turns: each has one conversation in a batch before any has a second one.
+    Askers take turns: each has one conversation in a batch before any has a second one. A long one that does not fit is
+    in the next batch, and does not hold up short ones of others.
 
     Args:
         route: the decisions on a batch (`Ensemble.decide`).
@@ -89,20 +90,23 @@ class BatchRouter:
         batch: list[Entry] = []
         with self._changed:
             while not batch and self._changed.wait_for(lambda: self._waiting or self._closing) and self._waiting:
-                characters = 0
+                characters, too_long = 0, list[tuple[str, deque[Entry]]]()
                 while self._waiting and len(batch) < MOST_CONVERSATIONS:
                     asker, entries = self._waiting.popitem(last=False)
                     turns, future = entries[0]
-                    characters += min(sum(map(len, turns)), READ_CHARACTERS)
-                    if batch and characters > MOST_CHARACTERS:
-                        self._waiting[asker] = entries
-                        self._waiting.move_to_end(asker, last=False)  # it is the first of the next batch
-                        break
+                    size = min(sum(map(len, turns)), READ_CHARACTERS)
+                    if batch and characters + size > MOST_CHARACTERS:
+                        too_long.append((asker, entries))
+                        continue
+                    characters += size
                     entries.popleft()
                     if entries:
                         self._waiting[asker] = entries
                     if future.set_running_or_notify_cancel():  # else its client has gone
                         batch.append((turns, future))
+                for asker, entries in reversed(too_long):  # they are the first of the next batch
+                    self._waiting[asker] = entries
+                    self._waiting.move_to_end(asker, last=False)
         return batch
 
     def _answer(self, batch: Sequence[Entry]) -> None:

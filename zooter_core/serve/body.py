@@ -16,7 +16,7 @@ from starlette.requests import Request
 from zooter_core.base.strict_json import parse_json
 from zooter_core.serve.errors import ApiError, bad_request
 
-LARGE = 256 << 10  # bytes from which a body is parsed in a thread
+LARGE = 256 << 10  # bytes from which a body is looked at before its end, and parsed in a thread
 MOST_DEPTH = 100  # of arrays and objects inside each other
 MOST_ITEMS = 300_000  # in all arrays and objects; OpenAI takes as many tokens for embeddings
 BLOCK = 1 << 20
@@ -28,18 +28,18 @@ async def read_json(request: Request, most_bytes: int) -> dict[str, Any]:
     Raises:
         ApiError: it is anything else, or too large.
     """
-    size, parts = 0, []
+    raw, look_at = bytearray(), LARGE
     async for part in request.stream():
-        size += len(part)
-        if size > most_bytes:
+        if len(raw) + len(part) > most_bytes:
             raise ApiError(413, f"The body has more than {most_bytes:,} bytes.", "request_too_large")
-        parts.append(part)
-    raw = b"".join(parts)
-    parts.clear()
-    return await asyncio.to_thread(parsed, raw) if size > LARGE else parsed(raw)
+        raw += part
+        if len(raw) >= look_at:
+            await asyncio.to_thread(check_structure, raw)
+            look_at = 2 * len(raw)  # so that all looks together take as long as two at the whole
+    return await asyncio.to_thread(parsed, raw) if len(raw) > LARGE else parsed(raw)
 
 
-def parsed(raw: bytes) -> dict[str, Any]:
+def parsed(raw: bytes | bytearray) -> dict[str, Any]:
     """The JSON object in a body. Raises as `read_json`."""
     # With another encoding, the bytes would not be what `check_structure` takes them for.
     if json.detect_encoding(raw) not in ("utf-8", "utf-8-sig"):
@@ -54,7 +54,7 @@ def parsed(raw: bytes) -> dict[str, Any]:
     return body
 
 
-def check_structure(raw: bytes) -> None:
+def check_structure(raw: bytes | bytearray) -> None:
     """Refuse JSON that is nested too deeply, or has too many items. What is no JSON may pass.
 
     Raises:

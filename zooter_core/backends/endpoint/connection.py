@@ -39,6 +39,7 @@ WHOLE_SECONDS = 600.0  # for an answer that is not streamed
 LIST_SECONDS = 30.0  # for the list of models of a server that may be busy, or wake up first
 BUSY_SECONDS = 1.0  # after which a client may ask again for a place
 CLOSE_SECONDS = 0.1  # for a server to end a stream after its last event
+MOST_AT_ONCE = 16 << 10  # bytes that are read of a stream before others have their turn
 PROBE = [{"role": "user", "content": "Hi"}]
 
 
@@ -173,6 +174,8 @@ class Connection:
                     reader.events = []
                 if problem:
                     raise problem
+                if reader.full:
+                    await asyncio.sleep(0)  # more has come already, and reading it would not wait
             if not reader.begun:
                 raise no_text()
 
@@ -276,7 +279,7 @@ class Connection:
         """The next bytes of a stream; none at its end."""
         try:
             async with asyncio.timeout_at(until):
-                data: bytes = await response.content.readany()
+                data: bytes = await response.content.read(MOST_AT_ONCE)
         except (TimeoutError, aiohttp.ClientError, OSError) as problem:
             if reader.done:
                 return b""
@@ -298,6 +301,7 @@ class _Reader:
         events: those that have come and that nobody has taken.
         begun, token: whether the first token has come, and any with the last bytes.
         done: whether the server has said that the answer is complete.
+        full: whether more may have come than was read.
         at_end: whether the stream has ended.
     """
 
@@ -305,11 +309,11 @@ class _Reader:
         self._mask, self._look, self._most = mask, watcher.look, most_bytes
         self._splitter, self._size = Splitter(), 0
         self.events: list[bytes] = []
-        self.begun = self.token = self.done = self.at_end = False
+        self.begun = self.token = self.done = self.full = self.at_end = False
 
     def read(self, data: bytes) -> None:
         """Take the events that some bytes complete; no bytes are the end of the stream."""
-        self.token = False
+        self.token, self.full = False, len(data) == MOST_AT_ONCE
         self._size += len(data)
         if self._size > self._most:
             raise EndpointError(f"the answer has more than {self._most:,} bytes")
