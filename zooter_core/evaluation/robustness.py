@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zooter_core.data.paraphrases import paraphrases
+from zooter_core.data.scores import paraphrases
 from zooter_core.router.router import Router
 
 POLITE = ("Hello! ", "Please help me with this: ", "Hi there, could you do something for me? ", "Dear assistant, ")

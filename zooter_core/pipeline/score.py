@@ -9,9 +9,8 @@ from typing import Any
 
 from zooter_core.base.errors import WorkError, ZooterError, listed
 from zooter_core.base.files import check_file, locked
-from zooter_core.base.jsonl import append_records, read_records
+from zooter_core.base.jsonl import append_records, read_lines, read_records
 from zooter_core.base.records import Query
-from zooter_core.data.lines import read_lines
 from zooter_core.data.run_folder import LABELS, REWARDS
 from zooter_core.data.run_lines import Check, all_finite, reward_check
 from zooter_core.data.runs import Run
