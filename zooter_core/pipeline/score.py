@@ -100,7 +100,7 @@ def score(
     jobs = (job_of(batch) for batch, *_ in unfinished)
     batches.append_lines(run, REWARDS, unfinished, batches.computed("score", jobs, local, engine), progress)
     if run.sealed("collect"):
-        run.seal("score", REWARDS)
+        run.seal("score")
 
 
 def _too_few(missing: Mapping[str, list[str]], pool: Sequence[str]) -> dict[str, str]:
@@ -114,7 +114,7 @@ def _drop_outdated(run: Run, check: Check, missing: Mapping[str, list[str]]) -> 
     if not any("missing" in record for record in run.records(REWARDS)):
         return
     queries = run.queries()
-    run.done(REWARDS, {query.id for query in queries}, check=check)
+    run.done(REWARDS, {query.id for query in queries}, check)
     before = {record["id"]: record["missing"] for record in run.records(REWARDS) if "missing" in record}
     outdated = {
         query.id
