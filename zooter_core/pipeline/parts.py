@@ -55,10 +55,10 @@ class Part:
 
 
 def collect_part(
-    folder: Path,
     ensemble: Ensemble,
-    queries: Sequence[Query],
     part: Part,
+    folder: Path,
+    queries: Sequence[Query],
     generation: GenerationConfig,
     samples: int,
     batch: int | None = None,
