@@ -7,8 +7,8 @@ from typing import Any, Protocol, TypeVar
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Query
-from zooter_core.data.run_folder import FILE_OF
-from zooter_core.data.run_lines import Check
+from zooter_core.data.run_folder import FILE_OF, QUERIES
+from zooter_core.data.run_lines import Check, Record, same_check
 from zooter_core.data.runs import Run
 from zooter_core.fleet.ensemble import Ensemble
 
@@ -56,6 +56,15 @@ def pool_of(run: Run, ensemble: Ensemble) -> tuple[str, ...]:
             "Give the fleet of this run with --fleet, or start a new run.",
         )
     return pool
+
+
+def write_queries(run: Run, queries: Iterable[Record]) -> None:
+    """Write the queries file of a run, unless the step start is finished."""
+    if not run.sealed("start"):
+        records = {query["id"]: query for query in queries}
+        done = run.done(QUERIES, records, same_check(records))
+        run.append(QUERIES, [record for id, record in records.items() if (id,) not in done])
+        run.seal("start")
 
 
 def fixed(queries: Sequence[Query]) -> Iterator[Sequence[Query]]:
