@@ -8,7 +8,7 @@ from typing import Any
 
 from zooter_core.base.strict_json import dump_json
 from zooter_core.config.candidates import ENDPOINT
-from zooter_core.serve.chat import Answer, begun, send_first
+from zooter_core.serve.answering import Answer, begun, send_first
 from zooter_core.serve.chat_request import ChatRequest, check_model, check_routing_fields
 from zooter_core.serve.errors import ApiError, bad_request
 from zooter_core.serve.exchange import Exchange
