@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from zooter_core.backends.endpoint.refusals import Refusals
+from zooter_core.backends.endpoint.health import Refusals
 from zooter_core.config.candidates import ENDPOINT, CandidateConfig
 from zooter_core.serve.chat_request import Needs, text_of
 

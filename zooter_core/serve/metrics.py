@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from zooter_core.backends.endpoint.breaker import STATES, Breaker
+from zooter_core.backends.endpoint.health import STATES, Breaker
 from zooter_core.serve.admission import Admission
 from zooter_core.serve.exchange import Exchange
 from zooter_core.serve.usage import usage_by_candidate
