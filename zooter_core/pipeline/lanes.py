@@ -22,7 +22,7 @@ from zooter_core.base.errors import Failure
 from zooter_core.base.jsonl import Appender
 from zooter_core.base.records import Message, Query, Response
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.data.shards import Shard
+from zooter_core.data.run_folder import Shard
 from zooter_core.fleet.attempts import Attempts
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline import batches

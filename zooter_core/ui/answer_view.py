@@ -150,10 +150,10 @@ def draw_waiting(job: Answers) -> bool:
     return True
 
 
-def send_feedback(engine: Ensemble, verdicts: Iterable[tuple[Response, bool]]) -> None:
+def send_feedback(ensemble: Ensemble, verdicts: Iterable[tuple[Response, bool]]) -> None:
     """Tell the endpoint, if one answers, whether a visitor finds responses good. What is taken back stays there."""
     try:
         for response, good in verdicts:
-            engine.give_feedback(response, good)
+            ensemble.give_feedback(response, good)
     except ZooterError as problem:
         st.toast(f"Your vote is stored here alone. {plain(str(problem))}", icon=":material/error:")
