@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zooter_core.data.paraphrases import paraphrases
+from zooter_core.data.scores import paraphrases
 from zooter_core.evaluation.robustness import EDITS, robustness, typos
 
 TEXT = "Explain photosynthesis in simple words to a child of seven years who likes plants and the sun very much."

@@ -19,8 +19,7 @@ from zooter_core import pipeline
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Query
 from zooter_core.config.fleet import GenerationConfig, load_fleet
-from zooter_core.data.parquet import export_parquet
-from zooter_core.data.runs import Run
+from zooter_core.data.runs import Run, export_parquet
 from zooter_core.data.scores import read_scores
 from zooter_core.evaluation.figures import Report, load_report
 from zooter_core.fleet.ensemble import Ensemble

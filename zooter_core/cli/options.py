@@ -163,7 +163,7 @@ def collecting_of(allow_missing: bool, budget_usd: float | None, shard: str | No
     Raises:
         ZooterError: the budget is not a number above 0, or there is no such shard.
     """
-    from zooter_core.data.shards import Shard
+    from zooter_core.data.run_folder import Shard
     from zooter_core.pipeline.collect import Collecting
 
     if budget_usd is not None and not 0 < budget_usd < math.inf:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from zooter_core.data.paraphrases import paraphrases
+from zooter_core.data.scores import paraphrases
 from zooter_core.evaluation.figures import Robustness
 from zooter_core.router.router import Router
 

@@ -126,8 +126,7 @@ def distill_run(
     if run.sealed("distill"):
         return load_report(run.folder / REPORT)
     require(run, "label", allow_missing)
-    results = ("distill", REPORT, ROUTER)
-    if run.unchanged(*results, SOURCES):
+    if run.unchanged("distill", SOURCES):
         return load_report(run.folder / REPORT)
     pool_of(run, ensemble)
     scores = run.scores(allow_missing)
@@ -148,9 +147,9 @@ def distill_run(
         move_contents(partial, run.folder)
         remove(checkpoint)
     if run.sealed("label"):
-        run.seal(*results)
+        run.seal("distill")
     else:
-        run.remember(*results, SOURCES)
+        run.remember("distill", SOURCES)
     return trained.report
 
 

@@ -52,24 +52,24 @@ class Learned:
     mean: dict[str, float]
 
 
-def learned(engine: Ensemble) -> Learned | None:
+def learned(ensemble: Ensemble) -> Learned | None:
     """What the fleet's router was saved with of its training queries; None if nothing.
 
     Raises:
         ZooterError: the files are broken, or belong to another pool.
     """
-    neighbours = engine.neighbours
-    if neighbours is None or engine.fleet.router is None or not neighbours.records:
+    neighbours = ensemble.neighbours
+    if neighbours is None or ensemble.fleet.router is None or not neighbours.records:
         return None
-    folder = Path(engine.fleet.router.path)
-    if set(neighbours.candidates) != set(engine.fleet.pool):
+    folder = Path(ensemble.fleet.router.path)
+    if set(neighbours.candidates) != set(ensemble.fleet.pool):
         raise ZooterError(
-            f"training queries of the candidates {listed(engine.fleet.pool)} in {folder}",
+            f"training queries of the candidates {listed(ensemble.fleet.pool)} in {folder}",
             f"those of {listed(neighbours.candidates)}",
             "Train the router again with `zooter distill`.",
         )
     key = f"{folder} {' '.join(str((folder / name).stat().st_mtime_ns) for name in (ARRAYS, RECORDS))}"
-    return _learned(key, engine.fleet.pool, neighbours)
+    return _learned(key, ensemble.fleet.pool, neighbours)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
@@ -102,9 +102,9 @@ def _hover(
     ]
 
 
-def reliability(engine: Ensemble) -> Calibration | str:
+def reliability(ensemble: Ensemble) -> Calibration | str:
     """The calibration of the router's probabilities on held-back queries; or, in words, why it is unknown."""
-    fleet = engine.fleet
+    fleet = ensemble.fleet
     path = figures.find(fleet.folder, fleet.router.path if fleet.router else None)
     if path is None:
         return f"There is no {REPORT} beside this router. {DISTILL} writes it."

@@ -27,7 +27,7 @@ FOLDS_HELP = "The queries are split into this many parts; each is held back once
 SEEDS_HELP = "How often to repeat this with another split."
 
 
-def draw(session: Session, data: TrainingData, engine: Ensemble) -> None:
+def draw(session: Session, data: TrainingData, ensemble: Ensemble) -> None:
     st.markdown("**Does beta matter on these scores?**")
     st.markdown(
         "For each beta, cross-validation trains routers on some of the queries and evaluates them on the rest, until "
@@ -38,7 +38,7 @@ def draw(session: Session, data: TrainingData, engine: Ensemble) -> None:
     running = task is not None and task.running
     if st.button("Sweep beta", icon=":material/stacked_line_chart:", disabled=running or config is None):
         assert config is not None  # else the button is disabled
-        session.sweep = Task(partial(_sweep, data=data, config=config, engine=engine), heavy_work())
+        session.sweep = Task(partial(_sweep, data=data, config=config, ensemble=ensemble), heavy_work())
         st.rerun()
     if task is not None:
         if running:
@@ -46,7 +46,7 @@ def draw(session: Session, data: TrainingData, engine: Ensemble) -> None:
         else:
             _draw_ended(task)
     if config is not None:
-        state.command(sweep_command(data, config, engine.fleet), data.loaded)
+        state.command(sweep_command(data, config, ensemble.fleet), data.loaded)
 
 
 def _settings(data: TrainingData) -> SweepConfig | None:
@@ -63,8 +63,8 @@ def _settings(data: TrainingData) -> SweepConfig | None:
     return config
 
 
-def _sweep(task: Task[Any], data: TrainingData, config: SweepConfig, engine: Ensemble) -> Sweep | None:
-    vectors = embedded(task, [query.text for query in data.scores.queries], engine)
+def _sweep(task: Task[Any], data: TrainingData, config: SweepConfig, ensemble: Ensemble) -> Sweep | None:
+    vectors = embedded(task, [query.text for query in data.scores.queries], ensemble)
     means: dict[Point, Any] = {}
     task.add_to_log(f"{len(config.points)} betas, {config.folds} folds, {config.seeds} seeds, on {data.loaded.name}")
     routers = sweep.earned(data.scores, data.tags, vectors, config, DistillConfig(), task.report)

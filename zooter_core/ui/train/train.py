@@ -37,7 +37,7 @@ def summary(session: Session) -> str:
     return result_sentence(session.router) if session.router else ""
 
 
-def draw(session: Session, engine: Ensemble) -> None:
+def draw(session: Session, ensemble: Ensemble) -> None:
     assert session.data is not None  # step 2 comes first
     st.markdown(
         "The router learns to predict the label of a query from its text. A part of the queries is held back, to see "
@@ -46,17 +46,17 @@ def draw(session: Session, engine: Ensemble) -> None:
     main = st.container()
     with st.expander("Advanced", icon=":material/tune:"):
         data, training = _settings(session.data)
-        _as_code(data, training, engine)
+        _as_code(data, training, ensemble)
     with main:
-        _run(session, data, training, engine)
+        _run(session, data, training, ensemble)
 
 
-def _run(session: Session, data: TrainingData, training: DistillConfig, engine: Ensemble) -> None:
+def _run(session: Session, data: TrainingData, training: DistillConfig, ensemble: Ensemble) -> None:
     task = session.distillation
     running = task is not None and task.running
     button = partial(state.primary, "Train") if session.router is None else partial(st.button, "Train again")
     if button(key="train-train", icon=":material/science:", disabled=running):
-        start(session, data, training, engine)
+        start(session, data, training, ensemble)
         st.rerun()
     if task is None:
         return
@@ -87,7 +87,7 @@ def _settings(data: TrainingData) -> tuple[TrainingData, DistillConfig]:
     return data, replace(training, keep_texts=keep)
 
 
-def start(session: Session, data: TrainingData, training: DistillConfig, engine: Ensemble) -> None:
+def start(session: Session, data: TrainingData, training: DistillConfig, ensemble: Ensemble) -> None:
     """Start a distillation; the previous router is deleted, unless it was saved."""
     if session.distillation is not None and session.distillation.result is not None:
         shutil.rmtree(session.distillation.result.folder, ignore_errors=True)
@@ -96,23 +96,23 @@ def start(session: Session, data: TrainingData, training: DistillConfig, engine:
     session.saved = session.problem = None
     folder = session.path / f"router-{session.routers}"
     session.distillation = Task(
-        partial(distill_in_task, data=data, training=training, engine=engine, folder=folder), heavy_work()
+        partial(distill_in_task, data=data, training=training, ensemble=ensemble, folder=folder), heavy_work()
     )
 
 
 def distill_in_task(
-    task: Task[DistilledRouter], data: TrainingData, training: DistillConfig, engine: Ensemble, folder: Path
+    task: Task[DistilledRouter], data: TrainingData, training: DistillConfig, ensemble: Ensemble, folder: Path
 ) -> DistilledRouter:
     """Distill a router into the folder; if that fails, the folder is removed."""
     task.add_to_log(f"{len(data.tags):,} queries of {data.loaded.name}, {len(data.scores.candidates)} models")
-    vectors = embedded(task, [query.text for query in data.scores.queries], engine)
+    vectors = embedded(task, [query.text for query in data.scores.queries], ensemble)
     try:
         distill(
             data.scores,
             folder,
             labels=data.config,
             training=training,
-            encoder=engine.encoders(engine.fleet.encoder),
+            encoder=ensemble.encoders(ensemble.fleet.encoder),
             tags=data.tags,
             vectors=vectors,
             progress=task.report,
@@ -200,9 +200,9 @@ def _methods(held_back: Evaluation) -> None:
     )
 
 
-def _as_code(data: TrainingData, training: DistillConfig, engine: Ensemble) -> None:
+def _as_code(data: TrainingData, training: DistillConfig, ensemble: Ensemble) -> None:
     st.markdown("**The same as code and as a command**")
-    st.code(distill_code(data, training, engine.fleet, OUT), language="python", wrap_lines=True)
-    state.command(distill_command(data, training, engine.fleet, OUT), data.loaded)
+    st.code(distill_code(data, training, ensemble.fleet, OUT), language="python", wrap_lines=True)
+    state.command(distill_command(data, training, ensemble.fleet, OUT), data.loaded)
     if not data.loaded.source.startswith("file"):
         download(f"Download {plain(data.loaded.file)}", partial(as_file, data.scores), data.loaded.file)
