@@ -56,8 +56,8 @@ AS_ROOT = "--cap-add CAP_SETUID --cap-add CAP_SETGID"  # until the process has b
 NEW = 424  # from here on, the numbers are the same on every machine
 NEW_ALLOWED = {"close_range": 436, "openat2": 437, "faccessat2": 439}
 MACHINES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
-# System calls that no other wall holds, refused with EPERM: numbers on x86_64 and aarch64. What needs a capability is
-# not among them.
+# System calls that nothing else in the sandbox prevents, refused with EPERM: their numbers on x86_64 and aarch64. Calls
+# that need a capability are not listed, because the code has none.
 REFUSED: dict[str, tuple[int | None, int | None]] = {
     **{"clone": (56, 220), "fork": (57, None), "vfork": (58, None), "unshare": (272, 97), "setns": (308, 268)},
     **{"socket": (41, 198), "mknod": (133, None), "mknodat": (259, 33), "memfd_create": (319, 279)},
