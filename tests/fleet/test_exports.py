@@ -72,7 +72,7 @@ def test_an_export_is_made_once_and_opened(fleet, exports, runtime):
     assert isinstance(open_router(replace(router, runtime="torch"), Encoders), TorchRouter)
     assert exports == []
     with ThreadPoolExecutor(2) as pool:
-        assert all(isinstance(made, PortableRouter) for made in pool.map(open_router, [router, router]))
+        assert all(isinstance(one, PortableRouter) for one in pool.map(open_router, [router, router]))
     place = make_export(folder)
     assert place == cached_export(folder)
     assert len(exports) == 1

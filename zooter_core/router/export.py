@@ -20,10 +20,9 @@ import torch
 from numpy.typing import NDArray
 
 from zooter_core.base.errors import WorkError, first_line
-from zooter_core.base.files import atomic, update_folder, work_folder, writing
+from zooter_core.base.files import atomic, sha256_of, update_folder, work_folder, writing
 from zooter_core.base.strict_json import dump_json
-from zooter_core.data.paraphrases import paraphrases
-from zooter_core.data.run_state import sha256_of
+from zooter_core.data.scores import paraphrases
 from zooter_core.router.config import ABOUT, GRAPH, MAPPED, QUANTISED, VERSION, read_about
 from zooter_core.router.encoder import Batch, Encoders, pool
 from zooter_core.router.graph import TOKENIZER, check_installed, session

@@ -18,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooter_core.base.errors import WorkError, ZooterError, first_line, listed
+from zooter_core.base.files import sha256_of
+from zooter_core.base.plugins import load_kind
 from zooter_core.base.records import Decision
 from zooter_core.base.weights import check_readable
-from zooter_core.data.run_state import sha256_of
 from zooter_core.method.selection import Outputs
 from zooter_core.router.config import ABOUT, GRAPH, MAPPED, is_portable, read_about
 from zooter_core.router.graph import TOKENIZER, load_onnxruntime
@@ -29,6 +30,7 @@ from zooter_core.router.text_encoder import PortableEncoder, Progress, TextEncod
 if TYPE_CHECKING:
     from zooter_core.router.encoder import Encoders
 
+FORMS = {"trained": "zooter_core.router.torch_router:TorchRouter"}  # loads PyTorch
 PACKAGES = ("onnxruntime", "tokenizers")  # of an exported router
 PROBE = "Hello"  # the text by which a router shows at once that it works
 
@@ -59,9 +61,8 @@ class Router(ABC):
         """
         if is_portable(Path(folder)):
             return PortableRouter.open(Path(folder))
-        from zooter_core.router.torch_router import TorchRouter
-
-        return TorchRouter.open(folder, encoders)
+        router: Router = load_kind("form of router", FORMS, "trained").open(folder, encoders)
+        return router
 
     @property
     @abstractmethod
