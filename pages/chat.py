@@ -22,22 +22,22 @@ offered = not (talk.turns or shared or links.pending())
 example = examples.pick("chat") if offered else None
 if links.pending():
     view.link_notice()
-engine = resources.ensemble()
+ensemble = resources.ensemble()
 with top:
-    settings = controls.draw(engine, talk)
+    settings = controls.draw(ensemble, talk)
 
 problem = None
 if query := typed or example:
     links.clear()
     share.close()
     try:
-        talk.ask(engine, query, settings)
+        talk.ask(ensemble, query, settings)
         st.rerun()
     except ZooterError as error:
         problem = str(error)
 
 for number in range(len(talk.turns)):
-    view.draw_turn(engine, talk, number, settings, live=number in live)
+    view.draw_turn(ensemble, talk, number, settings, live=number in live)
 if shared:
     view.draw_shared(shared)
 if problem:

@@ -37,29 +37,29 @@ if one.open:
             submitted = row.form_submit_button("Compare", icon=":material/compare_arrows:")
             blind = row.toggle("Blind", key="blind", bind="query-params", help=view.BLIND_HELP)
         example = examples.pick("compare") if comparison is None and not links.pending() else None
-        engine = resources.ensemble()
+        ensemble = resources.ensemble()
         query = example or (typed if submitted else None)
         if query is not None:
             links.clear()
             try:
-                started = comparisons.start(engine, query, models, blind=blind, previous=comparison)
+                started = comparisons.start(ensemble, query, models, blind=blind, previous=comparison)
                 comparisons.registry().show(started)
                 st.rerun()
             except ZooterError as problem:
                 show_error(problem)
         elif comparison is not None:
-            view.draw(engine, comparison)
-        view.tally(engine)
+            view.draw(ensemble, comparison)
+        view.tally(ensemble)
 
 if many.open:
     with many:
-        engine = resources.ensemble()
+        ensemble = resources.ensemble()
         if batch is not None:
             batch_view.draw(batch)
         else:
             try:
                 if queries := batch_view.form():
-                    batches.show(batches.Batch(engine, queries, models))
+                    batches.show(batches.Batch(ensemble, queries, models))
                     st.rerun()
             except ZooterError as problem:
                 show_error(problem)

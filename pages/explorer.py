@@ -13,14 +13,14 @@ st.markdown(
     "The router trained on queries that every model answered and a reward model scored.  \n"
     "See what it learned from them, and how it routes your query while you type."
 )
-engine = resources.ensemble()
+ensemble = resources.ensemble()
 problem, learned = None, None
 try:
-    learned = view.learned(engine)
+    learned = view.learned(ensemble)
 except ZooterError as error:
     problem = str(error)
 
-draw_live_routing(engine, learned)
+draw_live_routing(ensemble, learned)
 resources.require_folder("What the router has learned from its training queries")
 if problem:
     show_error(problem)
@@ -41,4 +41,4 @@ with left:
         view.draw_entropies(learned)
 with right if learned is not None else left:
     st.subheader("Are the probabilities reliable?", anchor=False)
-    view.draw_reliability(view.reliability(engine))
+    view.draw_reliability(view.reliability(ensemble))

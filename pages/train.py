@@ -10,7 +10,7 @@ st.markdown(
     "Nothing leaves this machine."
 )
 resources.require_folder("Training a router")
-engine = resources.ensemble()
+ensemble = resources.ensemble()
 
 # Only now: these import what the fleet's thread imports, and two threads must not begin to import transformers at once.
 from zooter_core.ui.train import labels, scores, state, train, use  # noqa: E402
@@ -18,4 +18,4 @@ from zooter_core.ui.train import labels, scores, state, train, use  # noqa: E402
 session = state.current()
 for number, (name, step) in enumerate({"Scores": scores, "Labels": labels, "Train": train, "Use": use}.items(), 1):
     if state.head(session, number, name, step.summary(session)):
-        step.draw(session, engine)
+        step.draw(session, ensemble)

@@ -48,8 +48,8 @@ def test_the_router_can_be_overridden_and_the_answer_made_again(open_page: Open)
     page.selectbox(key="model").select("two").run()
     page = ask(page, "Write about the sea.")
     assert talk(page).turns[0].candidate == "two"
-    engine = talk(page).turns[0].job._ensemble
-    talk(page).answer_with(engine, "one")
+    ensemble = talk(page).turns[0].job._ensemble
+    talk(page).answer_with(ensemble, "one")
     draw_ended(page)
     assert [turn.candidate for turn in talk(page).turns] == ["one"]
     assert "because you chose it" in words(page)

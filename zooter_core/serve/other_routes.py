@@ -11,7 +11,7 @@ from typing import Any
 
 from zooter_core.base.strict_json import dump_json
 from zooter_core.config.candidates import ENDPOINT
-from zooter_core.serve.chat import Answer, begun, send_first
+from zooter_core.serve.answering import Answer, begun, send_first
 from zooter_core.serve.chat_request import ChatRequest, check_messages, check_model, check_routing_fields, check_size
 from zooter_core.serve.choice import Choice, choose
 from zooter_core.serve.errors import ApiError, bad_request, model_not_found

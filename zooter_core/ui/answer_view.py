@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import streamlit as st
 
-from zooter_core.backends import fallback
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import LEANING, SURE, Response
+from zooter_core.fleet import attempts
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui import charts
 from zooter_core.ui.charts import badge
@@ -83,7 +83,7 @@ def fallback_note(job: Answers, around: str = "") -> str:
     """Who failed besides the candidate whose answer is shown, and whether that one replaces all of them."""
     failed = [response for response in job.failed if response.candidate != job.shown]
     alone = len(failed) == len(job.candidates) - 1
-    return "" if job.all_failed else fallback.note(failed, job.shown if alone else None, around)
+    return "" if job.all_failed else attempts.note(failed, job.shown if alone else None, around)
 
 
 def problem_of(job: Answers, name: str) -> str | None:
@@ -91,7 +91,7 @@ def problem_of(job: Answers, name: str) -> str | None:
     if job.running:
         return None
     if job.all_failed and len(job.candidates) > 1:
-        return str(fallback.all_failed(job.failed))
+        return str(attempts.all_failed(job.failed))
     response = job.responses.get(name)
     return job.problem or (str(response.error) if response and response.error else None)
 
@@ -150,10 +150,10 @@ def draw_waiting(job: Answers) -> bool:
     return True
 
 
-def send_feedback(engine: Ensemble, verdicts: Iterable[tuple[Response, bool]]) -> None:
+def send_feedback(ensemble: Ensemble, verdicts: Iterable[tuple[Response, bool]]) -> None:
     """Tell the endpoint, if one answers, whether a visitor finds responses good. What is taken back stays there."""
     try:
         for response, good in verdicts:
-            engine.give_feedback(response, good)
+            ensemble.give_feedback(response, good)
     except ZooterError as problem:
         st.toast(f"Your vote is stored here alone. {plain(str(problem))}", icon=":material/error:")

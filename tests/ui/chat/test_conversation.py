@@ -18,7 +18,7 @@ from zooter_core.ui.text import safe
 
 
 @pytest.fixture(scope="module")
-def engine(tiny_fleet: Path) -> Ensemble:
+def ensemble(tiny_fleet: Path) -> Ensemble:
     return Ensemble(replace(load_fleet(tiny_fleet), generation=GenerationConfig(max_new_tokens=12, temperature=0.0)))
 
 
@@ -32,55 +32,57 @@ def ended(talk: Conversation) -> Turn:
     return talk.turns[-1]
 
 
-def test_each_mode_runs_whom_it_should(engine: Ensemble, talk: Conversation) -> None:
+def test_each_mode_runs_whom_it_should(ensemble: Ensemble, talk: Conversation) -> None:
     query = "What is 12 + 30?"
-    talk.ask(engine, query)
+    talk.ask(ensemble, query)
     alone = ended(talk)
     assert alone.job.candidates == (alone.decision.candidate,)
-    talk.ask(engine, query, Settings("fixed", "two"))
+    talk.ask(ensemble, query, Settings("fixed", "two"))
     assert ended(talk).job.candidates == ("two",)
-    talk.ask(engine, query, Settings("rmr"))
+    talk.ask(ensemble, query, Settings("rmr"))
     everyone = ended(talk)
-    assert set(everyone.job.candidates) == set(engine.fleet.pool)
+    assert set(everyone.job.candidates) == set(ensemble.fleet.pool)
     assert everyone.job.ranked is not None
     assert everyone.candidate == everyone.job.ranked[0].response.candidate
-    talk.ask(engine, query, Settings("select", k=2, unsure_above=0.0))
+    talk.ask(ensemble, query, Settings("select", k=2, unsure_above=0.0))
     assert len(ended(talk).job.candidates) == 2
-    talk.ask(engine, query, Settings("select", k=2, unsure_above=1.0))
+    talk.ask(ensemble, query, Settings("select", k=2, unsure_above=1.0))
     assert len(ended(talk).job.candidates) == 1
 
 
 def test_the_candidates_read_what_was_said_when_an_answer_has_ended(
-    engine: Ensemble, talk: Conversation, monkeypatch: pytest.MonkeyPatch
+    ensemble: Ensemble, talk: Conversation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[list[tuple[str, str]]] = []
-    backend = engine.backend_of("transformers")
+    backend = ensemble.backend_of("transformers")
     monkeypatch.setattr(
         backend,
         "read_ahead",
         lambda requests: read.append([(r.candidate.name, r.messages[-1].content) for r in requests]),
         raising=False,
     )
-    talk.ask(engine, "What is 12 + 30?", Settings("fixed", "two"))
+    talk.ask(ensemble, "What is 12 + 30?", Settings("fixed", "two"))
     first = ended(talk).text
-    talk.ask(engine, "Why?", Settings("fixed", "one", system="Be brief."))
+    talk.ask(ensemble, "Why?", Settings("fixed", "one", system="Be brief."))
     second = ended(talk).text
-    assert read == [[(name, text.strip()) for name in engine.fleet.pool] for text in (first, second)]
+    assert read == [[(name, text.strip()) for name in ensemble.fleet.pool] for text in (first, second)]
 
 
-def test_settings_reach_the_candidate_and_the_system_text_not_the_router(engine: Ensemble, talk: Conversation) -> None:
-    talk.ask(engine, "Write about the sea.", Settings(max_new_tokens=3))
+def test_settings_reach_the_candidate_and_the_system_text_not_the_router(
+    ensemble: Ensemble, talk: Conversation
+) -> None:
+    talk.ask(ensemble, "Write about the sea.", Settings(max_new_tokens=3))
     plain = ended(talk)
     assert plain.job.responses[plain.candidate].tokens <= 3
     other = Conversation()
-    other.ask(engine, "Write about the sea.", Settings(max_new_tokens=3, system="Add up 7 apples in Python."))
+    other.ask(ensemble, "Write about the sea.", Settings(max_new_tokens=3, system="Add up 7 apples in Python."))
     assert ended(other).decision == plain.decision
     messages = other._messages("x", [], "Be brief.")
     assert [(m.role, m.content) for m in messages] == [("system", "Be brief."), ("user", "x")]
 
 
-def test_a_conversation_comes_back_from_the_history(engine: Ensemble, talk: Conversation) -> None:
-    talk.ask(engine, "What is 12 + 30?", Settings("rmr"))
+def test_a_conversation_comes_back_from_the_history(ensemble: Ensemble, talk: Conversation) -> None:
+    talk.ask(ensemble, "What is 12 + 30?", Settings("rmr"))
     ended(talk)
     talk.vote(0, 1)
     assert talk.history is not None
@@ -99,11 +101,11 @@ def test_a_conversation_comes_back_from_the_history(engine: Ensemble, talk: Conv
     assert again.to_json() == record
 
 
-def test_another_answer_is_a_version_and_both_come_back(engine: Ensemble, talk: Conversation) -> None:
-    talk.ask(engine, "Write about the sea.", Settings("fixed", "one"))
+def test_another_answer_is_a_version_and_both_come_back(ensemble: Ensemble, talk: Conversation) -> None:
+    talk.ask(ensemble, "Write about the sea.", Settings("fixed", "one"))
     first = ended(talk).text
     talk.vote(0, 0)
-    talk.answer_with(engine, "two")
+    talk.answer_with(ensemble, "two")
     turn = ended(talk)
     assert (turn.candidate, turn.version, len(turn.versions)) == ("two", 1, 2)
     assert turn.job.vote is None
@@ -115,25 +117,25 @@ def test_another_answer_is_a_version_and_both_come_back(engine: Ensemble, talk: 
     assert talk._messages("next")[1].content == first.strip()
 
 
-def test_an_answer_cut_off_by_its_length_is_continued_in_place(engine: Ensemble, talk: Conversation) -> None:
-    talk.ask(engine, "Write about the sea.", Settings("fixed", "one", max_new_tokens=3))
+def test_an_answer_cut_off_by_its_length_is_continued_in_place(ensemble: Ensemble, talk: Conversation) -> None:
+    talk.ask(ensemble, "Write about the sea.", Settings("fixed", "one", max_new_tokens=3))
     cut = ended(talk)
     assert cut.job.responses["one"].finish == "length"
     assert cut.job.unfinished
-    talk.resume(engine, 0)
+    talk.resume(ensemble, 0)
     turn = ended(talk)
     assert turn.text.startswith(cut.text)
     assert len(turn.text) > len(cut.text)
     assert len(turn.versions) == 1
 
 
-def test_an_earlier_answer_is_continued_where_it_is(engine: Ensemble, talk: Conversation) -> None:
+def test_an_earlier_answer_is_continued_where_it_is(ensemble: Ensemble, talk: Conversation) -> None:
     settings = Settings("fixed", "one", max_new_tokens=3)
     for query in ("Write about the sea.", "And about the sky?"):
-        talk.ask(engine, query, settings)
+        talk.ask(ensemble, query, settings)
         ended(talk)
     first, second = (turn.text for turn in talk.turns)
-    talk.resume(engine, 0)
+    talk.resume(ensemble, 0)
     talk.turns[0].job.wait(60)
     assert [turn.query for turn in talk.turns] == ["Write about the sea.", "And about the sky?"]
     assert talk.turns[0].text.startswith(first)
@@ -143,20 +145,20 @@ def test_an_earlier_answer_is_continued_where_it_is(engine: Ensemble, talk: Conv
     assert [record["text"] for record in talk.history.turns(talk.id)] == [turn.text for turn in talk.turns]
 
 
-def test_a_second_model_answers_beside_the_first_and_may_take_over(engine: Ensemble, talk: Conversation) -> None:
-    talk.ask(engine, "Write about the sea.", Settings("fixed", "one", second="two"))
+def test_a_second_model_answers_beside_the_first_and_may_take_over(ensemble: Ensemble, talk: Conversation) -> None:
+    talk.ask(ensemble, "Write about the sea.", Settings("fixed", "one", second="two"))
     turn = ended(talk)
     assert turn.job.candidates == ("one", "two")
     assert (turn.candidate, turn.job.ranked) == ("one", None)
     talk.choose(0, "two")
     assert talk._messages("next")[1].content == turn.job.texts["two"].strip()
-    talk.ask(engine, "Write about the sea.", Settings("fixed", "one", second="one"))
+    talk.ask(ensemble, "Write about the sea.", Settings("fixed", "one", second="one"))
     runner_up = next(name for name in talk.turns[-1].decision.order if name != "one")
     assert ended(talk).job.candidates == ("one", runner_up)
 
 
-def test_a_conversation_keeps_the_name_it_is_given(engine: Ensemble, talk: Conversation) -> None:
-    talk.ask(engine, "Write about the sea.", Settings("fixed", "one", max_new_tokens=2))
+def test_a_conversation_keeps_the_name_it_is_given(ensemble: Ensemble, talk: Conversation) -> None:
+    talk.ask(ensemble, "Write about the sea.", Settings("fixed", "one", max_new_tokens=2))
     ended(talk)
     talk.rename("  My   sea ")
     assert talk.history is not None
@@ -165,13 +167,13 @@ def test_a_conversation_keeps_the_name_it_is_given(engine: Ensemble, talk: Conve
     assert talk.title == "Write about the sea."
 
 
-def test_an_answer_that_a_crash_broke_off_is_incomplete_and_can_go_on(engine: Ensemble, talk: Conversation) -> None:
-    talk.ask(engine, "Write about the sea.", Settings("fixed", "one"))
+def test_an_answer_that_a_crash_broke_off_is_incomplete_and_can_go_on(ensemble: Ensemble, talk: Conversation) -> None:
+    talk.ask(ensemble, "Write about the sea.", Settings("fixed", "one"))
     record = ended(talk).to_json() | {"responses": {}, "text": "The sea", "texts": {"one": "The sea"}}
     restored = Conversation("models/tiny", talk.id, [Turn.from_json(record)], talk.history)
     assert restored.turns[0].job.incomplete
     assert "(incomplete)" in share.markdown(restored)
-    restored.resume(engine, 0)
+    restored.resume(ensemble, 0)
     turn = ended(restored)
     assert turn.text.startswith("The sea")
     assert not turn.job.incomplete
@@ -179,19 +181,19 @@ def test_an_answer_that_a_crash_broke_off_is_incomplete_and_can_go_on(engine: En
     assert restored.history.turns(talk.id)[0]["complete"]
 
 
-def test_a_query_put_in_place_of_the_last(engine: Ensemble, talk: Conversation) -> None:
-    talk.ask(engine, "What is 12 + 30?")
+def test_a_query_put_in_place_of_the_last(ensemble: Ensemble, talk: Conversation) -> None:
+    talk.ask(ensemble, "What is 12 + 30?")
     ended(talk)
     with pytest.raises(ZooterError, match="an empty text"):
-        talk.edit(engine, "  ")
+        talk.edit(ensemble, "  ")
     assert talk.turns[0].query == "What is 12 + 30?"
-    talk.edit(engine, "Write about the sea.")
+    talk.edit(ensemble, "Write about the sea.")
     ended(talk)
     assert [turn.query for turn in talk.turns] == ["Write about the sea."]
 
 
-def test_exports_hold_what_was_said(engine: Ensemble, talk: Conversation) -> None:
-    talk.ask(engine, "Two\nlines", Settings("fixed", "two"))
+def test_exports_hold_what_was_said(ensemble: Ensemble, talk: Conversation) -> None:
+    talk.ask(ensemble, "Two\nlines", Settings("fixed", "two"))
     turn = ended(talk)
     text = share.markdown(talk)
     assert "> Two  \n> lines" in text
@@ -201,17 +203,17 @@ def test_exports_hold_what_was_said(engine: Ensemble, talk: Conversation) -> Non
     assert shape["turns"][0]["responses"]["two"]["text"] == turn.text
 
 
-def test_an_export_loads_nothing_in_what_opens_it(engine: Ensemble, talk: Conversation) -> None:
+def test_an_export_loads_nothing_in_what_opens_it(ensemble: Ensemble, talk: Conversation) -> None:
     hostile = "\n\n".join(map(payload, PAYLOADS))
-    talk.ask(engine, hostile, Settings("fixed", "two"))
+    talk.ask(ensemble, hostile, Settings("fixed", "two"))
     turn = ended(talk)
     turn.job.responses["two"] = replace(turn.job.responses["two"], text=hostile)
     assert faults(share.markdown(talk)) == []
     assert json.loads(share.as_json(talk))["turns"][0]["query"] == hostile.strip()
 
 
-def test_a_title_is_the_first_query_shortened(talk: Conversation, engine: Ensemble) -> None:
+def test_a_title_is_the_first_query_shortened(talk: Conversation, ensemble: Ensemble) -> None:
     assert talk.title == ""
-    talk.ask(engine, "word " * 50)
+    talk.ask(ensemble, "word " * 50)
     assert len(talk.title) == 60
     assert talk.title.endswith("…")

@@ -13,11 +13,11 @@ from zooter_core.ui.compare.comparisons import Comparison
 from zooter_core.ui.jobs import Answers, Job, Plan
 
 QUERIES = ("What is 12 + 30?", "Write about the sea.", "Why do you like a list in Python")
-Engine = tuple[Ensemble, StepwiseBackend]
+Steered = tuple[Ensemble, StepwiseBackend]
 
 
 @pytest.fixture
-def engine(tiny_ensemble: Ensemble) -> Engine:
+def steered(tiny_ensemble: Ensemble) -> Steered:
     return stepwise(tiny_ensemble)
 
 
@@ -29,8 +29,8 @@ def test_every_query_is_compared_in_order(tiny_ensemble: Ensemble) -> None:
     assert (batch.remaining, batch.problem, batch.running, batch.current) == (0, None, False, None)
 
 
-def test_a_stop_keeps_the_finished_queries_and_a_start_continues(engine: Engine) -> None:
-    ensemble, backend = engine
+def test_a_stop_keeps_the_finished_queries_and_a_start_continues(steered: Steered) -> None:
+    ensemble, backend = steered
     batch = Batch(ensemble, QUERIES, ("base", "two"))
     backend.go.release()
     assert [backend.queries.get(timeout=WAIT) for _ in range(2)] == list(QUERIES[:2])
@@ -48,8 +48,8 @@ def test_a_stop_keeps_the_finished_queries_and_a_start_continues(engine: Engine)
     assert [backend.queries.get(timeout=WAIT) for _ in range(2)] == list(QUERIES[1:])
 
 
-def test_another_visitor_is_served_before_the_next_query(engine: Engine) -> None:
-    ensemble, backend = engine
+def test_another_visitor_is_served_before_the_next_query(steered: Steered) -> None:
+    ensemble, backend = steered
     batch = Batch(ensemble, QUERIES)
     assert backend.queries.get(timeout=WAIT) == QUERIES[0]
     visitor = Job(ensemble, Plan(["one"]), (Message("user", "Hello"),))
@@ -61,8 +61,8 @@ def test_another_visitor_is_served_before_the_next_query(engine: Engine) -> None
     assert [row.query for row in batch.finished] == [QUERIES[0]]
 
 
-def test_a_stop_in_the_queue_ends_it(engine: Engine) -> None:
-    ensemble, backend = engine
+def test_a_stop_in_the_queue_ends_it(steered: Steered) -> None:
+    ensemble, backend = steered
     visitor = Job(ensemble, Plan(["base"]), (Message("user", "Hello"),))
     assert backend.queries.get(timeout=WAIT) == "Hello"
     batch = Batch(ensemble, QUERIES)
@@ -75,8 +75,8 @@ def test_a_stop_in_the_queue_ends_it(engine: Engine) -> None:
     visitor.wait(WAIT)
 
 
-def test_a_query_that_cannot_be_routed_is_the_problem_and_the_others_stay(engine: Engine) -> None:
-    ensemble, backend = engine
+def test_a_query_that_cannot_be_routed_is_the_problem_and_the_others_stay(steered: Steered) -> None:
+    ensemble, backend = steered
     backend.go.release()
     batch = Batch(ensemble, [QUERIES[0], "  ", QUERIES[1]])
     batch.wait(WAIT)
@@ -89,8 +89,8 @@ def test_one_candidate_is_no_comparison(tiny_ensemble: Ensemble) -> None:
         Batch(tiny_ensemble, QUERIES, ["one"])
 
 
-def test_a_batch_is_background_work_and_saved_answers_are_not(engine: Engine) -> None:
-    ensemble, backend = engine
+def test_a_batch_is_background_work_and_saved_answers_are_not(steered: Steered) -> None:
+    ensemble, backend = steered
     backend.go.release()
     batch = Batch(ensemble, QUERIES[:1])
     assert isinstance(batch, BackgroundWork)

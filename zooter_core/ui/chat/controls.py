@@ -32,13 +32,13 @@ LONGEST = 1024  # tokens; the slider's upper end, unless the fleet's own limit i
 NONE = "none"
 
 
-def draw(engine: Ensemble, talk: Conversation) -> Settings:
+def draw(ensemble: Ensemble, talk: Conversation) -> Settings:
     """The row; returns how the next query is answered."""
     with st.container(horizontal=True, key="controls", vertical_alignment="center", gap="small"):
         mode = st.session_state.get("mode", st.query_params.get("mode"))
-        label = f"Who answers: **{mode if mode in modes(engine) else 'Router'}**"
+        label = f"Who answers: **{mode if mode in modes(ensemble) else 'Router'}**"
         with st.popover(label, icon=":material/alt_route:", type="tertiary", key="who-answers"):
-            settings = _settings(engine)
+            settings = _settings(ensemble)
         st.space("stretch")
         if talk.turns:
             with st.popover(
@@ -57,15 +57,15 @@ def draw(engine: Ensemble, talk: Conversation) -> Settings:
     return settings
 
 
-def modes(engine: Ensemble) -> list[str]:
+def modes(ensemble: Ensemble) -> list[str]:
     """The modes that a fleet offers; some need a reward model."""
-    return [label for label, mode in MODES.items() if engine.can_rank or mode in ("router", "fixed")]
+    return [label for label, mode in MODES.items() if ensemble.can_rank or mode in ("router", "fixed")]
 
 
-def _settings(engine: Ensemble) -> Settings:
-    router, pool = engine.fleet.router, engine.fleet.pool
-    mode = MODES[st.selectbox("Who answers", modes(engine), key="mode", bind="query-params", help=MODE_HELP)]
-    if not engine.can_rank:
+def _settings(ensemble: Ensemble) -> Settings:
+    router, pool = ensemble.fleet.router, ensemble.fleet.pool
+    mode = MODES[st.selectbox("Who answers", modes(ensemble), key="mode", bind="query-params", help=MODE_HELP)]
+    if not ensemble.can_rank:
         st.caption(NO_REWARDS)
     candidate, k, unsure, second = None, 2, None, None
     if mode == "fixed":
@@ -78,20 +78,20 @@ def _settings(engine: Ensemble) -> Settings:
             k = st.slider("How many answer", 2, len(pool), 2, **persistent("k"))
         default = router.unsure_above if router and router.unsure_above < 1 else 0.5
         unsure = st.slider("Unsure above", 0.0, 1.0, default, 0.05, **persistent("unsure", UNSURE_HELP))
-    temperature, length, system = _answer_settings(engine)
+    temperature, length, system = _answer_settings(ensemble)
     return Settings(mode, candidate, k, unsure, temperature, length, system, second)
 
 
-def _answer_settings(engine: Ensemble) -> tuple[float, int, str]:
+def _answer_settings(ensemble: Ensemble) -> tuple[float, int, str]:
     """Temperature, most new tokens and system prompt."""
-    generation = engine.fleet.generation
+    generation = ensemble.fleet.generation
     default = float(min(generation.temperature, 1.5))
     temperature = st.slider("Temperature", 0.0, 1.5, default, 0.05, **persistent("temperature", TEMPERATURE_HELP))
     most, default_length = max(LONGEST, generation.max_new_tokens), generation.max_new_tokens
     length = st.slider("Longest answer", 16, most, default_length, 16, **persistent("length", LENGTH_HELP))
     system = st.text_area("System prompt", placeholder="Answer in one sentence.", **persistent("system", SYSTEM_HELP))
-    with st.expander(f"The {len(engine.fleet.pool)} models", icon=":material/groups:"):
-        for candidate in engine.fleet.candidates:
+    with st.expander(f"The {len(ensemble.fleet.pool)} models", icon=":material/groups:"):
+        for candidate in ensemble.fleet.candidates:
             st.caption(f"**{plain(candidate.name)}**: {plain(candidate.description)}")
     return temperature, int(length), system
 

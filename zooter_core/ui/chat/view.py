@@ -24,17 +24,17 @@ RETRY_HELP = "Ask the same model again from the start. If no model could answer,
 CONTINUE_HELP = "Let the same model continue the answer."
 
 
-def draw(engine: Ensemble, talk: Conversation, number: int) -> None:
+def draw(ensemble: Ensemble, talk: Conversation, number: int) -> None:
     """The row of buttons under an answer; the last one can also be asked again, edited and given by another model."""
     turn = talk.turns[number]
     key = f"{talk.id}-{number}-{turn.retry}"
     last, has_text = number == len(talk.turns) - 1, bool(turn.text.strip())
     with st.container(horizontal=True, key=f"actions-{key}", vertical_alignment="center", gap="xsmall"):
         if last and turn.job.incomplete:
-            st.button("Retry", icon=":material/replay:", help=RETRY_HELP, on_click=talk.retry, args=(engine,))
+            st.button("Retry", icon=":material/replay:", help=RETRY_HELP, on_click=talk.retry, args=(ensemble,))
         if turn.job.unfinished:
             st.button("Continue", icon=":material/play_arrow:", help=CONTINUE_HELP, key=f"continue-{key}",
-                      on_click=talk.resume, args=(engine, number))  # fmt: skip
+                      on_click=talk.resume, args=(ensemble, number))  # fmt: skip
         _versions(talk, number, key)
         if has_text:
             with st.container(key=f"copy-{key}", width="content"):
@@ -43,7 +43,7 @@ def draw(engine: Ensemble, talk: Conversation, number: int) -> None:
                 "thumbs",
                 key=f"thumb-{key}-{turn.version}",
                 default=turn.job.vote,
-                on_change=lambda: _vote(engine, talk, number, st.session_state[f"thumb-{key}-{turn.version}"]),
+                on_change=lambda: _vote(ensemble, talk, number, st.session_state[f"thumb-{key}-{turn.version}"]),
             )
         with st.popover(
             "Share", icon=":material/share:", key=f"share-{key}", help="Share", type="tertiary", on_change="rerun"
@@ -52,17 +52,17 @@ def draw(engine: Ensemble, talk: Conversation, number: int) -> None:
                 _share(talk, turn, number)
         if last:
             icon_button("Edit", "edit", f"edit-{key}", _set_editing, _last_turn(talk))
-            _again(engine, talk, key)
+            _again(ensemble, talk, key)
         if facts := answer_view.facts(turn.job.responses.get(turn.candidate)):
             st.caption(facts)
 
 
-def _vote(engine: Ensemble, talk: Conversation, number: int, value: int | None) -> None:
+def _vote(ensemble: Ensemble, talk: Conversation, number: int, value: int | None) -> None:
     talk.vote(number, value)
     turn = talk.turns[number]
     response = turn.job.responses.get(turn.candidate)
     if value is not None and response is not None:
-        answer_view.send_feedback(engine, [(response, value == 1)])
+        answer_view.send_feedback(ensemble, [(response, value == 1)])
 
 
 def _versions(talk: Conversation, number: int, key: str) -> None:
@@ -90,10 +90,10 @@ def _share(talk: Conversation, turn: Turn, number: int) -> None:
     st.code(links.link(turn.query, mode=mode), language=None)
 
 
-def _again(engine: Ensemble, talk: Conversation, key: str) -> None:
+def _again(ensemble: Ensemble, talk: Conversation, key: str) -> None:
     name = st.menu_button(
         "Answer again with",
-        engine.fleet.pool,
+        ensemble.fleet.pool,
         format_func=plain,
         key=f"again-{key}",
         icon=":material/refresh:",
@@ -101,7 +101,7 @@ def _again(engine: Ensemble, talk: Conversation, key: str) -> None:
         type="tertiary",
     )
     if name:
-        talk.answer_with(engine, name)
+        talk.answer_with(ensemble, name)
         st.rerun()
 
 
@@ -118,7 +118,7 @@ def editing(talk: Conversation) -> bool:
     return bool(st.session_state.get("editing") == _last_turn(talk))
 
 
-def edit_form(engine: Ensemble, talk: Conversation, settings: Settings) -> None:
+def edit_form(ensemble: Ensemble, talk: Conversation, settings: Settings) -> None:
     """The last query as a field, where the Edit button was: the query itself may have scrolled out of sight."""
     with st.form("edit", border=False):
         query = st.text_area("Your query", talk.turns[-1].query)
@@ -127,7 +127,7 @@ def edit_form(engine: Ensemble, talk: Conversation, settings: Settings) -> None:
         cancel = row.form_submit_button("Cancel")
     if send:
         try:
-            talk.edit(engine, query, settings)
+            talk.edit(ensemble, query, settings)
         except ZooterError as problem:
             show_error(problem)
             return
@@ -183,22 +183,22 @@ def draw_shared(answer: share.SharedAnswer) -> None:
             st.button("Close", on_click=share.close)
 
 
-def draw_turn(engine: Ensemble, talk: Conversation, number: int, settings: Settings, live: bool) -> None:
+def draw_turn(ensemble: Ensemble, talk: Conversation, number: int, settings: Settings, live: bool) -> None:
     """A query and its answer, with what can be done next; `live`: the answer is drawn while it grows."""
     turn, last = talk.turns[number], number == len(talk.turns) - 1
     answer_view.draw_query(turn.query)
-    with st.chat_message("assistant", avatar=charts.avatar(engine.fleet.pool, turn.candidate)):
+    with st.chat_message("assistant", avatar=charts.avatar(ensemble.fleet.pool, turn.candidate)):
         explained = routing(talk, number)
         if live and isinstance(turn.job, Job):
             _draw_live(turn, turn.job)
         else:
             draw_answer(talk, number)
             if last and editing(talk):
-                edit_form(engine, talk, settings)
+                edit_form(ensemble, talk, settings)
             else:
-                draw(engine, talk, number)
+                draw(ensemble, talk, number)
         if explained:  # below the answer, which stays where it is
-            why.panel(engine, turn, f"{talk.id}-{number}")
+            why.panel(ensemble, turn, f"{talk.id}-{number}")
 
 
 def _draw_live(turn: Turn, job: Job) -> None:

@@ -22,9 +22,9 @@ NEAREST = 3
 SHORT = 140  # characters of a training query
 
 
-def panel(engine: Ensemble, turn: Turn, key: str) -> None:
+def panel(ensemble: Ensemble, turn: Turn, key: str) -> None:
     if turn.why is None:
-        turn.why = engine.explain(turn.decision)
+        turn.why = ensemble.explain(turn.decision)
     why, decision = turn.why, turn.decision
     pool, name = list(decision.probabilities), plain(decision.candidate)
     with st.container(border=True, key=f"reasons-{key}"):
@@ -38,7 +38,7 @@ def panel(engine: Ensemble, turn: Turn, key: str) -> None:
         st.markdown("**The most similar training queries**")
         st.markdown("\n".join(sentences(why.neighbours[:NEAREST], pool)))
         with st.expander("More"):
-            _figures(engine, turn, why, pool, name, key)
+            _figures(ensemble, turn, why, pool, name, key)
 
 
 def shaded(pieces: Sequence[Piece], colour: str) -> str:
@@ -77,7 +77,7 @@ def _text(item: Neighbour) -> str:
     return f"*a query of {plain(item.dataset or 'another data set')}, whose text is not included*"
 
 
-def _figures(engine: Ensemble, turn: Turn, why: Explanation, pool: Sequence[str], name: str, key: str) -> None:
+def _figures(ensemble: Ensemble, turn: Turn, why: Explanation, pool: Sequence[str], name: str, key: str) -> None:
     pieces = [[plain(piece.text), f"{100 * piece.contribution:+.1f}"] for piece in why.pieces]
     tables.draw(f"pieces-{key}", ["Part of the query", "Points"], pieces)
     st.caption(f"How far {name}'s probability falls without the part, in percentage points.")
@@ -90,7 +90,7 @@ def _figures(engine: Ensemble, turn: Turn, why: Explanation, pool: Sequence[str]
     st.caption(f"The router is {CERTAINTY[turn.decision.certainty]}.")
     value = float(entropy(np.array(list(turn.decision.probabilities.values()))))
     st.caption(f"Entropy {value:.2f}, on a scale from 0 (one model for certain) to 1 (all equally likely).")
-    st.caption(saving_text(engine, turn))
+    st.caption(saving_text(ensemble, turn))
 
 
 def _neighbours(neighbours: Sequence[Neighbour], pool: Sequence[str], key: str) -> None:
@@ -108,16 +108,16 @@ def _neighbours(neighbours: Sequence[Neighbour], pool: Sequence[str], key: str) 
     )
 
 
-def saving_text(engine: Ensemble, turn: Turn) -> str:
+def saving_text(ensemble: Ensemble, turn: Turn) -> str:
     """What the choice cost compared with running all models: in models, tokens and, where prices are known, dollars."""
     answered = sum(not turn.job.failed_to_start(name) for name in turn.job.candidates)
-    pool = len(engine.fleet.pool)
+    pool = len(ensemble.fleet.pool)
     tokens = sum(response.tokens for response in turn.job.responses.values())
     text = f"{answered} of {pool} models ran" + (f" and wrote {tokens} tokens" if tokens else "")
     if answered < pool and tokens:
         text += f"; all {pool} would write about {round(tokens * pool / answered)}, if their answers were as long"
-    prices = {c.name: c.usd_per_million_tokens for c in engine.fleet.candidates}
-    if tokens and all(prices.get(name) is not None for name in engine.fleet.pool):
+    prices = {c.name: c.usd_per_million_tokens for c in ensemble.fleet.candidates}
+    if tokens and all(prices.get(name) is not None for name in ensemble.fleet.pool):
         paid = sum((prices[n] or 0) * r.tokens / 1e6 for n, r in turn.job.responses.items())
         total = sum(price or 0 for price in prices.values()) * tokens / answered / 1e6
         text += f": ${paid:.6f} instead of about ${total:.6f}".replace("$", r"\$")

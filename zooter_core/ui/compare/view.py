@@ -28,7 +28,7 @@ NO_REWARDS = "The endpoint has no reward model, so the responses are not ranked.
 TOGETHER = "All models answer at the same time on this machine, so each is slower here than alone."
 
 
-def draw(engine: Ensemble, comparison: Comparison) -> None:
+def draw(ensemble: Ensemble, comparison: Comparison) -> None:
     answer_view.draw_query(comparison.query)
     routing(comparison)
     job = comparison.job
@@ -36,7 +36,7 @@ def draw(engine: Ensemble, comparison: Comparison) -> None:
         stop_button(job, "stop")
         draw_live(job, partial(progress, comparison), at_once=True)
     else:
-        result(engine, comparison)
+        result(ensemble, comparison)
 
 
 def progress(comparison: Comparison) -> None:
@@ -47,20 +47,20 @@ def progress(comparison: Comparison) -> None:
     cards(comparison)
 
 
-def result(engine: Ensemble, comparison: Comparison) -> None:
+def result(ensemble: Ensemble, comparison: Comparison) -> None:
     """A comparison that has ended; before a blind vote, only what reveals no names."""
     problem, hidden = comparison.job.problem, comparison.hidden
     if problem:
         show_error(
             "The responses could not be ranked. The reason appears together with the names." if hidden else problem
         )
-    if not engine.can_rank:
+    if not ensemble.can_rank:
         st.caption(NO_REWARDS)
     elif not comparison.blind:  # after a blind vote, nothing moves the card that a visitor has voted for
         _verdict(comparison)
-    cards(comparison, engine)
-    _vote(engine, comparison)
-    if comparison.blind and not hidden and engine.can_rank:
+    cards(comparison, ensemble)
+    _vote(ensemble, comparison)
+    if comparison.blind and not hidden and ensemble.can_rank:
         _verdict(comparison)
     if not hidden:
         with st.expander("Seconds, tokens and cost", icon=":material/timer:"):
@@ -114,11 +114,11 @@ def routing(comparison: Comparison) -> None:
         st.caption("Probabilities among the models compared; the router chooses among all models of the fleet.")
 
 
-def cards(comparison: Comparison, engine: Ensemble | None = None) -> None:
+def cards(comparison: Comparison, ensemble: Ensemble | None = None) -> None:
     """A card per candidate, in order of reward once they are ranked and the names are shown.
 
     Args:
-        engine: asks a failed candidate again; without it there is no button to retry.
+        ensemble: asks a failed candidate again; without it there is no button to retry.
     """
     ranked = {item.response.candidate: item for item in comparison.job.ranked or []}
     names = list(ranked) if ranked and not comparison.blind else list(comparison.order)
@@ -129,11 +129,11 @@ def cards(comparison: Comparison, engine: Ensemble | None = None) -> None:
             with st.container(border=True, key=f"card-{key}"):
                 _card_head(comparison, name, ranked.get(name))
                 _card_body(comparison, name)
-                if engine is not None and name in failed:
-                    again = partial(comparison.retry, engine, name)
+                if ensemble is not None and name in failed:
+                    again = partial(comparison.retry, ensemble, name)
                     st.button("Retry", key=f"retry-{key}", icon=":material/replay:", on_click=again)
-                if engine is not None and comparison.votable and name in comparison.answered:
-                    _vote_button(engine, comparison, f"{plain(comparison.label(name))} is best", key, "best", name)
+                if ensemble is not None and comparison.votable and name in comparison.answered:
+                    _vote_button(ensemble, comparison, f"{plain(comparison.label(name))} is best", key, "best", name)
 
 
 def _card_head(comparison: Comparison, name: str, item: Ranked | None) -> None:
@@ -169,28 +169,28 @@ def _card_body(comparison: Comparison, name: str) -> None:
 
 
 def _vote_button(
-    engine: Ensemble, comparison: Comparison, label: str, key: str, outcome: Outcome, best: str | None = None
+    ensemble: Ensemble, comparison: Comparison, label: str, key: str, outcome: Outcome, best: str | None = None
 ) -> None:
     vote = comparison.vote
     selected = vote is not None and (vote.outcome, vote.best) == (outcome, best)
     icon = ":material/check:" if selected else ":material/how_to_vote:"
-    st.button(label, key=f"vote-{key}", icon=icon, on_click=_cast, args=(engine, comparison, outcome, best))
+    st.button(label, key=f"vote-{key}", icon=icon, on_click=_cast, args=(ensemble, comparison, outcome, best))
 
 
-def _cast(engine: Ensemble, comparison: Comparison, outcome: Outcome, best: str | None = None) -> None:
+def _cast(ensemble: Ensemble, comparison: Comparison, outcome: Outcome, best: str | None = None) -> None:
     comparison.cast(outcome, best)
-    answer_view.send_feedback(engine, comparison.verdicts)
+    answer_view.send_feedback(ensemble, comparison.verdicts)
 
 
-def _vote(engine: Ensemble, comparison: Comparison) -> None:
+def _vote(ensemble: Ensemble, comparison: Comparison) -> None:
     """What else a visitor can vote for than one card; after the vote, what it was and the next round."""
     vote = comparison.vote
     with st.container(horizontal=True, vertical_alignment="center"):
         if comparison.votable:
             again = " Voting again replaces your vote." if vote else ""
             st.markdown(f"**Which response is best?**{again}", width="content")
-            _vote_button(engine, comparison, "Tie", f"{comparison.id}-tie", "tie")
-            _vote_button(engine, comparison, "None is good", f"{comparison.id}-none", "none")
+            _vote_button(ensemble, comparison, "Tie", f"{comparison.id}-tie", "tie")
+            _vote_button(ensemble, comparison, "None is good", f"{comparison.id}-none", "none")
         elif vote:
             other = {"tie": "a tie", "none": "none of them is good"}
             choice = f"**{plain(vote.best)}**, {comparison.letter(vote.best)}" if vote.best else other[vote.outcome]
@@ -218,7 +218,7 @@ def _cost(comparison: Comparison, response: Response) -> list[str]:
     return [plain(response.candidate), *figures]
 
 
-def tally(engine: Ensemble) -> None:
+def tally(ensemble: Ensemble) -> None:
     """The votes on this fleet, and how often router and reward model agreed with them."""
     store = history()
     with st.expander("Votes on this fleet", icon=":material/how_to_vote:", key="tally", on_change="rerun") as box:
@@ -227,12 +227,12 @@ def tally(engine: Ensemble) -> None:
         if store.path is None:
             st.caption("Votes are not saved (history is off).")
             return
-        cast = votes.read(store.votes(fleet_key(engine.fleet)))
+        cast = votes.read(store.votes(fleet_key(ensemble.fleet)))
         if store.problem:
             st.warning(safe(store.problem))
         st.markdown("  \n".join(votes.summary_lines(cast)))
         if rows := votes.leaderboard(cast):
-            _leaderboard(rows, engine.fleet.pool)
+            _leaderboard(rows, ensemble.fleet.pool)
         st.markdown(f"Saved on this machine only, in {code(str(store.path))}.")
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from zooter_core.evaluation.report import Calibration
+from zooter_core.evaluation.figures import Calibration
 from zooter_core.method.metrics import wilson_interval
 from zooter_core.method.tag_table import BINS, TagTable
 from zooter_core.ui.charts import CLEAR, GREY, PALETTE, colour, framed, label
@@ -137,27 +137,27 @@ def entropies(counts: Sequence[int]) -> go.Figure:
 
 def reliability(calibration: Calibration) -> go.Figure:
     """Probability against how often that candidate was the best; both agree on the dashed line."""
-    bins = calibration["bins"]
-    intervals = [wilson_interval(one["won"], one["n"]) for one in bins]
+    bins = calibration.bins
+    intervals = [wilson_interval(one.won, one.n) for one in bins]
     figure = go.Figure(
         go.Scatter(x=[0, 1], y=[0, 1], mode="lines", line={"dash": "dash", "color": GREY}, hoverinfo="skip")
     )
     figure.add_scatter(
-        x=[one["probability"] for one in bins],
-        y=[one["won"] for one in bins],
+        x=[one.probability for one in bins],
+        y=[one.won for one in bins],
         mode="lines+markers",
         cliponaxis=False,  # a dot at 100% is drawn in full
         line={"color": PALETTE[0]},
-        marker={"size": [8 + 16 * (one["n"] / max(other["n"] for other in bins)) ** 0.5 for one in bins]},
+        marker={"size": [8 + 16 * (one.n / max(other.n for other in bins)) ** 0.5 for one in bins]},
         error_y={
             "type": "data",
             "symmetric": False,
-            "array": [high - one["won"] for one, (_, high) in zip(bins, intervals, strict=True)],
-            "arrayminus": [one["won"] - low for one, (low, _) in zip(bins, intervals, strict=True)],
+            "array": [high - one.won for one, (_, high) in zip(bins, intervals, strict=True)],
+            "arrayminus": [one.won - low for one, (low, _) in zip(bins, intervals, strict=True)],
             "thickness": 1,
             "width": 3,
         },
-        customdata=[[one["from"], one["to"], one["n"], *ends] for one, ends in zip(bins, intervals, strict=True)],
+        customdata=[[one.start, one.end, one.n, *ends] for one, ends in zip(bins, intervals, strict=True)],
         hovertemplate=(
             "<b>probability %{customdata[0]:.0%} to %{customdata[1]:.0%}: %{customdata[2]} queries</b><br>"
             "mean %{x:.1%}; actually best %{y:.1%}<br>"

@@ -77,19 +77,19 @@ PAUSE = "50ms"  # without a key press, before the text is routed; most people ty
 
 
 @st.fragment
-def draw_live_routing(engine: Ensemble, learned: view.Learned | None) -> None:
+def draw_live_routing(ensemble: Ensemble, learned: view.Learned | None) -> None:
     """The query and its routing. A change draws only this part of the page."""
     query = _query()
     decision: Decision | None = None
     # Without a query, an example shows what the page does.
     if routed := query.strip() or ("" if st.session_state.get(PENDING) else EXAMPLES[0]):
         try:
-            decision = engine.route([Message("user", routed)])
+            decision = ensemble.route([Message("user", routed)])
         except ZooterError as problem:
             show_error(problem)
     example = decision is not None and not query.strip()
     if learned is not None:
-        _map(engine, decision, learned, "an example" if example else "your query")
+        _map(ensemble, decision, learned, "an example" if example else "your query")
     _bars(decision, learned, example)
 
 
@@ -166,14 +166,14 @@ def _in_words(probabilities: Mapping[str, float]) -> str:
     return ", ".join(f"{plain(name)} {p:.0%}" for name, p in order)
 
 
-def _map(engine: Ensemble, decision: Decision | None, learned: view.Learned, title: str) -> None:
+def _map(ensemble: Ensemble, decision: Decision | None, learned: view.Learned, title: str) -> None:
     """The training queries, and the query among them with lines to those that are most similar to it."""
-    neighbours = engine.neighbours
+    neighbours = ensemble.neighbours
     assert neighbours is not None  # `learned` comes from them
     scheme = st.context.theme.type or "light"
     option = live_charts.with_regions(learned.map, learned.regions, scheme)
     if decision is not None:
-        encoder = engine.router.encoder
+        encoder = ensemble.router.encoder
         vector = encoder.sentence(encoder.embed([decision.query]))[0]
         similar = neighbours.places[neighbours.nearest_rows(vector, SIMILAR)].tolist()
         point = neighbours.projection(vector).tolist()

@@ -13,8 +13,9 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from zooter_core.base.errors import ZooterError, listed
-from zooter_core.evaluation import report
-from zooter_core.evaluation.report import Calibration
+from zooter_core.data.run_folder import REPORT
+from zooter_core.evaluation import figures
+from zooter_core.evaluation.figures import Calibration
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.tag_table import TagTable, entropy_counts, tag_table, winners
 from zooter_core.router.neighbours import ARRAYS, RECORDS, Neighbours
@@ -51,24 +52,24 @@ class Learned:
     mean: dict[str, float]
 
 
-def learned(engine: Ensemble) -> Learned | None:
+def learned(ensemble: Ensemble) -> Learned | None:
     """What the fleet's router was saved with of its training queries; None if nothing.
 
     Raises:
         ZooterError: the files are broken, or belong to another pool.
     """
-    neighbours = engine.neighbours
-    if neighbours is None or engine.fleet.router is None or not neighbours.records:
+    neighbours = ensemble.neighbours
+    if neighbours is None or ensemble.fleet.router is None or not neighbours.records:
         return None
-    folder = Path(engine.fleet.router.path)
-    if set(neighbours.candidates) != set(engine.fleet.pool):
+    folder = Path(ensemble.fleet.router.path)
+    if set(neighbours.candidates) != set(ensemble.fleet.pool):
         raise ZooterError(
-            f"training queries of the candidates {listed(engine.fleet.pool)} in {folder}",
+            f"training queries of the candidates {listed(ensemble.fleet.pool)} in {folder}",
             f"those of {listed(neighbours.candidates)}",
             "Train the router again with `zooter distill`.",
         )
     key = f"{folder} {' '.join(str((folder / name).stat().st_mtime_ns) for name in (ARRAYS, RECORDS))}"
-    return _learned(key, engine.fleet.pool, neighbours)
+    return _learned(key, ensemble.fleet.pool, neighbours)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
@@ -101,14 +102,14 @@ def _hover(
     ]
 
 
-def reliability(engine: Ensemble) -> Calibration | str:
+def reliability(ensemble: Ensemble) -> Calibration | str:
     """The calibration of the router's probabilities on held-back queries; or, in words, why it is unknown."""
-    fleet = engine.fleet
-    path = report.find(fleet.folder, fleet.router.path if fleet.router else None)
+    fleet = ensemble.fleet
+    path = figures.find(fleet.folder, fleet.router.path if fleet.router else None)
     if path is None:
-        return f"There is no {report.REPORT} beside this router. {DISTILL} writes it."
+        return f"There is no {REPORT} beside this router. {DISTILL} writes it."
     try:
-        held_back = report.load_report(path).held_back
+        held_back = figures.load_report(path).held_back
     except ZooterError as problem:
         return str(problem)
     if held_back is None:
@@ -116,7 +117,7 @@ def reliability(engine: Ensemble) -> Calibration | str:
             "No query was held back to test this router on. With score files, "
             "`zooter distill --scores FILE ... --out DIR --holdout 0.2` holds back a fifth of them."
         )
-    return held_back["calibration"]
+    return held_back.calibration
 
 
 @st.fragment
@@ -213,11 +214,11 @@ def draw_reliability(calibration: Calibration | str) -> None:
     if isinstance(calibration, str):
         st.info(safe(calibration), icon=":material/info:")
         return
-    queries = sum(one["n"] for one in calibration["bins"])
+    queries = sum(one.n for one in calibration.bins)
     st.caption(
         f"{queries} held-back queries. If the router gives its choice 70%, that choice should be the best 70% of the "
         "time: the dashed line. Below the line the router is overconfident, above it underconfident. On average the "
-        f"two differ by {100 * calibration['ece']:.1f} percentage points (expected calibration error, ECE). "
+        f"two differ by {100 * calibration.ece:.1f} percentage points (expected calibration error, ECE). "
         "Larger dots stand for more queries; the bars are 95% intervals."
     )
     alt = "Reliability diagram: probability of the chosen model against how often it was the best"

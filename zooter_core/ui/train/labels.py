@@ -41,7 +41,7 @@ def summary(session: Session) -> str:
     return f"beta {session.data.config.beta:g}, {settings.TAGGERS[session.data.tagger]}"
 
 
-def draw(session: Session, engine: Ensemble) -> None:
+def draw(session: Session, ensemble: Ensemble) -> None:
     """One query's label, which follows beta; the rest of the settings, and a sweep, below."""
     loaded = session.scores
     assert loaded is not None  # step 1 comes first
@@ -54,9 +54,9 @@ def draw(session: Session, engine: Ensemble) -> None:
     with picture:
         beta = settings.beta_slider()
     with st.expander("Advanced", expanded=session.sweep is not None, icon=":material/tune:"):
-        config, tagger = settings.advanced(beta, engine)
+        config, tagger = settings.advanced(beta, ensemble)
         with picture:
-            tags = settings.tags(session, loaded, tagger, engine)
+            tags = settings.tags(session, loaded, tagger, ensemble)
         if tags is None:
             session.data = None
             return
@@ -65,7 +65,7 @@ def draw(session: Session, engine: Ensemble) -> None:
         row = _pick(data, labels)
         if row is not None:
             _table(data, labels, row)
-        sweep.draw(session, data, engine)
+        sweep.draw(session, data, ensemble)
     with picture:
         if row is not None:
             _label(data, labels, row)

@@ -41,12 +41,12 @@ def summary(session: Session) -> str:
     return _size(session.scores.scores) if session.scores else ""
 
 
-def draw(session: Session, engine: Ensemble) -> None:
+def draw(session: Session, ensemble: Ensemble) -> None:
     """Choose the source; the fleet's own sample is there from the start."""
     st.markdown(
         "A score says how good one model's response to one query was. From scores, a router learns whom to ask."
     )
-    loaded = _loaded(session, engine)
+    loaded = _loaded(session, ensemble)
     if loaded is None:
         session.use_scores(None)
         return
@@ -55,19 +55,19 @@ def draw(session: Session, engine: Ensemble) -> None:
     )
     if loaded.note:
         st.caption(loaded.note)
-    part = _part(loaded, engine)
+    part = _part(loaded, ensemble)
     session.use_scores(part)
     _examples(part.scores)
     state.next_button(session, 2, "Next: labels")
 
 
-def _loaded(session: Session, engine: Ensemble) -> LoadedScores | None:
+def _loaded(session: Session, ensemble: Ensemble) -> LoadedScores | None:
     """The scores of the source that the visitor chooses; None until they are read."""
     options = persistent("train-source", "A score is a reward model's reward, or a benchmark's points.")
     kind = st.segmented_control(
         "Scores to train on", SOURCES, default="sample", required=True, format_func=SOURCES.__getitem__, **options
     )
-    task = {"sample": _sample, "run": _run, "file": _file}[kind](session, engine)
+    task = {"sample": _sample, "run": _run, "file": _file}[kind](session, ensemble)
     if task is None:
         return None
     task.wait(0.5)  # most have ended by then, and the page is drawn once only
@@ -78,18 +78,18 @@ def _loaded(session: Session, engine: Ensemble) -> LoadedScores | None:
     return task.result
 
 
-def _sample(session: Session, engine: Ensemble) -> Task[LoadedScores]:
-    name, source = engine.fleet.name, f"sample {engine.fleet.folder}"
+def _sample(session: Session, ensemble: Ensemble) -> Task[LoadedScores]:
+    name, source = ensemble.fleet.name, f"sample {ensemble.fleet.folder}"
 
     def load(task: Task[LoadedScores]) -> LoadedScores:
-        if (neighbours := engine.neighbours) is None:
+        if (neighbours := ensemble.neighbours) is None:
             raise ZooterError(
                 "training queries in the router's folder",
                 "none",
                 "Train the router again with `zooter distill --keep-texts`.",
                 "This fleet's router was saved without its training queries.",
             )
-        settings = {"beta": 0.3, "tau": 1.0, **engine.router.labels}
+        settings = {"beta": 0.3, "tau": 1.0, **ensemble.router.labels}
         config, scores = LabelConfig(**settings), neighbours.scores()
         total, shipped = len(neighbours.records), len(scores.queries)
         part = f"all {total:,} queries" if shipped == total else f"{shipped:,} of the {total:,} queries"
@@ -99,7 +99,7 @@ def _sample(session: Session, engine: Ensemble) -> Task[LoadedScores]:
     return _reading(session, source, load)
 
 
-def _run(session: Session, engine: Ensemble) -> Task[LoadedScores] | None:
+def _run(session: Session, ensemble: Ensemble) -> Task[LoadedScores] | None:
     runs = find_runs(RUNS)
     ready = {str(run.folder): run for run in runs if run.scored}
     unfinished = [run for run in runs if not run.scored]
@@ -127,7 +127,7 @@ def _run(session: Session, engine: Ensemble) -> Task[LoadedScores] | None:
     return _reading(session, f"run {chosen}", load)
 
 
-def _file(session: Session, engine: Ensemble) -> Task[LoadedScores] | None:
+def _file(session: Session, ensemble: Ensemble) -> Task[LoadedScores] | None:
     upload = st.file_uploader(
         "A score file, up to 200 MB",
         type=["jsonl", "gz"],
@@ -193,8 +193,8 @@ def _size(scores: Scores) -> str:
     return f"{len(scores.queries):,} queries, {sets} data set{'s' * (sets != 1)}, {len(scores.candidates)} models"
 
 
-def _part(loaded: LoadedScores, engine: Ensemble) -> LoadedScores:
-    scores, pool, count = loaded.scores, engine.fleet.pool, len(loaded.scores.queries)
+def _part(loaded: LoadedScores, ensemble: Ensemble) -> LoadedScores:
+    scores, pool, count = loaded.scores, ensemble.fleet.pool, len(loaded.scores.queries)
     only, most = None, None
     label = f"Only the models of the fleet: {plain(', '.join(pool))}"
     if set(pool) < set(scores.candidates) and st.checkbox(label, True, **persistent("train-only", ONLY_HELP)):

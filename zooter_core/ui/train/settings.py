@@ -61,12 +61,12 @@ def beta_slider() -> float:
     return beta
 
 
-def advanced(beta: float, engine: Ensemble) -> tuple[LabelConfig, str]:
+def advanced(beta: float, ensemble: Ensemble) -> tuple[LabelConfig, str]:
     """The other label settings, and the source of the tags."""
     left, middle, right = st.columns(3)
     label = "tau: softmax temperature"
     tau = left.number_input(label, 0.01, 100.0, step=0.1, format="%g", **persistent("train-tau", TAU_HELP))
-    label, taggers = "Scaling of the scores", [name for name in TAGGERS if name != "fleet" or engine.fleet.tagger]
+    label, taggers = "Scaling of the scores", [name for name in TAGGERS if name != "fleet" or ensemble.fleet.tagger]
     scale = middle.selectbox(
         label, NORMALISED, format_func=NORMALISED.__getitem__, **persistent("train-normalise", SCALING_HELP)
     )
@@ -74,7 +74,7 @@ def advanced(beta: float, engine: Ensemble) -> tuple[LabelConfig, str]:
     return LabelConfig(beta=beta, tau=tau, normalise=scale), tagger
 
 
-def tags(session: Session, loaded: LoadedScores, tagger: str, engine: Ensemble) -> Sequence[Sequence[str]] | None:
+def tags(session: Session, loaded: LoadedScores, tagger: str, ensemble: Ensemble) -> Sequence[Sequence[str]] | None:
     """The tags of each query; None while they are computed."""
     scores, key = loaded.scores, f"{loaded.key} {tagger}"
     if tagger in ("given", "none"):
@@ -82,7 +82,7 @@ def tags(session: Session, loaded: LoadedScores, tagger: str, engine: Ensemble) 
     if key not in session.tagging or session.tagging[key].problem:
         for old in session.tagging.values():
             old.stop()
-        session.tagging = {key: Task(lambda task: _tag(task, scores, tagger, engine), heavy_work())}
+        session.tagging = {key: Task(lambda task: _tag(task, scores, tagger, ensemble), heavy_work())}
     task = session.tagging[key]
     task.wait(0.5)
     if task.running:
@@ -95,20 +95,20 @@ def tags(session: Session, loaded: LoadedScores, tagger: str, engine: Ensemble) 
     return task.result
 
 
-def _tag(task: Task[Any], scores: Scores, tagger: str, engine: Ensemble) -> Any:
+def _tag(task: Task[Any], scores: Scores, tagger: str, ensemble: Ensemble) -> Any:
     texts = [query.text for query in scores.queries]
     if tagger == "clusters":
-        return tags_of(scores, "clusters", embedded(task, texts, engine))
+        return tags_of(scores, "clusters", embedded(task, texts, ensemble))
     tags: list[tuple[str, ...]] = []
     for first in range(0, len(texts), BATCH):
-        rows = engine.tagger.tag_all(scores.queries[first : first + BATCH])
+        rows = ensemble.tagger.tag_all(scores.queries[first : first + BATCH])
         tags += [tuple(tag.name for tag in row) for row in rows]
         task.report("tag", len(tags), len(texts))
     return tags
 
 
-def embedded(task: Task[Any], texts: list[str], engine: Ensemble) -> NDArray[np.float32]:
+def embedded(task: Task[Any], texts: list[str], ensemble: Ensemble) -> NDArray[np.float32]:
     """The vectors of these texts by the fleet's encoder, shape (texts, width)."""
-    encoder = engine.encoders(engine.fleet.encoder)
+    encoder = ensemble.encoders(ensemble.fleet.encoder)
     task.report("embed", 0, len(texts))
     return encoder.embed_all(texts, lambda done: task.report("embed", done, len(texts)))

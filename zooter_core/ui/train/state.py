@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from zooter_core.evaluation.report import Report
+from zooter_core.evaluation.figures import Report
 from zooter_core.router.kinds import DistillConfig
 from zooter_core.ui.train.code import LoadedScores, TrainingData
 from zooter_core.ui.train.tasks import Task

@@ -9,6 +9,7 @@ import streamlit as st
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.evaluation import sweep
+from zooter_core.evaluation.figures import Sweep
 from zooter_core.evaluation.sweep import Point, SweepConfig
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.router.kinds import DistillConfig
@@ -26,7 +27,7 @@ FOLDS_HELP = "The queries are split into this many parts; each is held back once
 SEEDS_HELP = "How often to repeat this with another split."
 
 
-def draw(session: Session, data: TrainingData, engine: Ensemble) -> None:
+def draw(session: Session, data: TrainingData, ensemble: Ensemble) -> None:
     st.markdown("**Does beta matter on these scores?**")
     st.markdown(
         "For each beta, cross-validation trains routers on some of the queries and evaluates them on the rest, until "
@@ -37,7 +38,7 @@ def draw(session: Session, data: TrainingData, engine: Ensemble) -> None:
     running = task is not None and task.running
     if st.button("Sweep beta", icon=":material/stacked_line_chart:", disabled=running or config is None):
         assert config is not None  # else the button is disabled
-        session.sweep = Task(partial(_sweep, data=data, config=config, engine=engine), heavy_work())
+        session.sweep = Task(partial(_sweep, data=data, config=config, ensemble=ensemble), heavy_work())
         st.rerun()
     if task is not None:
         if running:
@@ -45,7 +46,7 @@ def draw(session: Session, data: TrainingData, engine: Ensemble) -> None:
         else:
             _draw_ended(task)
     if config is not None:
-        state.command(sweep_command(data, config, engine.fleet), data.loaded)
+        state.command(sweep_command(data, config, ensemble.fleet), data.loaded)
 
 
 def _settings(data: TrainingData) -> SweepConfig | None:
@@ -62,15 +63,15 @@ def _settings(data: TrainingData) -> SweepConfig | None:
     return config
 
 
-def _sweep(task: Task[Any], data: TrainingData, config: SweepConfig, engine: Ensemble) -> dict[str, Any]:
-    vectors = embedded(task, [query.text for query in data.scores.queries], engine)
+def _sweep(task: Task[Any], data: TrainingData, config: SweepConfig, ensemble: Ensemble) -> Sweep | None:
+    vectors = embedded(task, [query.text for query in data.scores.queries], ensemble)
     means: dict[Point, Any] = {}
     task.add_to_log(f"{len(config.points)} betas, {config.folds} folds, {config.seeds} seeds, on {data.loaded.name}")
     routers = sweep.earned(data.scores, data.tags, vectors, config, DistillConfig(), task.report)
-    figures: dict[str, Any] = {}
+    figures: Sweep | None = None
     for (beta, tau), values in routers:
         means[beta, tau] = values
-        figures = sweep.figures(data.scores, config, means) | {"total": len(config.points)}
+        figures = sweep.figures(data.scores, config, means).but(total=len(config.points))
         task.partial = figures
         task.add_to_log(f"beta {beta:g}: mean score {values.mean():.4f}")
     return figures
@@ -86,7 +87,7 @@ def _draw_running(task: Task[Any]) -> None:
 def _draw_ended(task: Task[Any]) -> None:
     figures = task.result or task.partial
     if task.stopped and figures:
-        st.info(f"Stopped: {len(figures['rows'])} of {figures['total']} betas are done.", icon=":material/stop_circle:")
+        st.info(f"Stopped: {len(figures.rows)} of {figures.total} betas are done.", icon=":material/stop_circle:")
     else:
         draw_end(task, "The sweep")
     if figures:

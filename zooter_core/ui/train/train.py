@@ -10,7 +10,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from zooter_core.evaluation.report import REPORT, HeldBack, load_report
+from zooter_core.data.run_folder import REPORT
+from zooter_core.evaluation.figures import Evaluation, load_report
 from zooter_core.evaluation.report_tables import RMR, table_one
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline import distill
@@ -36,7 +37,7 @@ def summary(session: Session) -> str:
     return result_sentence(session.router) if session.router else ""
 
 
-def draw(session: Session, engine: Ensemble) -> None:
+def draw(session: Session, ensemble: Ensemble) -> None:
     assert session.data is not None  # step 2 comes first
     st.markdown(
         "The router learns to predict the label of a query from its text. A part of the queries is held back, to see "
@@ -45,17 +46,17 @@ def draw(session: Session, engine: Ensemble) -> None:
     main = st.container()
     with st.expander("Advanced", icon=":material/tune:"):
         data, training = _settings(session.data)
-        _as_code(data, training, engine)
+        _as_code(data, training, ensemble)
     with main:
-        _run(session, data, training, engine)
+        _run(session, data, training, ensemble)
 
 
-def _run(session: Session, data: TrainingData, training: DistillConfig, engine: Ensemble) -> None:
+def _run(session: Session, data: TrainingData, training: DistillConfig, ensemble: Ensemble) -> None:
     task = session.distillation
     running = task is not None and task.running
     button = partial(state.primary, "Train") if session.router is None else partial(st.button, "Train again")
     if button(key="train-train", icon=":material/science:", disabled=running):
-        start(session, data, training, engine)
+        start(session, data, training, ensemble)
         st.rerun()
     if task is None:
         return
@@ -86,7 +87,7 @@ def _settings(data: TrainingData) -> tuple[TrainingData, DistillConfig]:
     return data, replace(training, keep_texts=keep)
 
 
-def start(session: Session, data: TrainingData, training: DistillConfig, engine: Ensemble) -> None:
+def start(session: Session, data: TrainingData, training: DistillConfig, ensemble: Ensemble) -> None:
     """Start a distillation; the previous router is deleted, unless it was saved."""
     if session.distillation is not None and session.distillation.result is not None:
         shutil.rmtree(session.distillation.result.folder, ignore_errors=True)
@@ -95,23 +96,23 @@ def start(session: Session, data: TrainingData, training: DistillConfig, engine:
     session.saved = session.problem = None
     folder = session.path / f"router-{session.routers}"
     session.distillation = Task(
-        partial(distill_in_task, data=data, training=training, engine=engine, folder=folder), heavy_work()
+        partial(distill_in_task, data=data, training=training, ensemble=ensemble, folder=folder), heavy_work()
     )
 
 
 def distill_in_task(
-    task: Task[DistilledRouter], data: TrainingData, training: DistillConfig, engine: Ensemble, folder: Path
+    task: Task[DistilledRouter], data: TrainingData, training: DistillConfig, ensemble: Ensemble, folder: Path
 ) -> DistilledRouter:
     """Distill a router into the folder; if that fails, the folder is removed."""
     task.add_to_log(f"{len(data.tags):,} queries of {data.loaded.name}, {len(data.scores.candidates)} models")
-    vectors = embedded(task, [query.text for query in data.scores.queries], engine)
+    vectors = embedded(task, [query.text for query in data.scores.queries], ensemble)
     try:
         distill(
             data.scores,
             folder,
             labels=data.config,
             training=training,
-            encoder=engine.encoders(engine.fleet.encoder),
+            encoder=ensemble.encoders(ensemble.fleet.encoder),
             tags=data.tags,
             vectors=vectors,
             progress=task.report,
@@ -132,12 +133,12 @@ def distill_in_task(
 def result_sentence(router: DistilledRouter) -> str:
     """How often the router and the best single model are the best choice, as Markdown."""
     held_back = router.report.held_back
-    shares = held_back.get("best_choice", {}) if held_back else {}
+    shares = held_back.best_choice if held_back else {}
     router_share, single_share = shares.get("router"), shares.get("best_single")
     if held_back is None or router_share is None or single_share is None:
         return "has no held-back queries to be judged on"
-    single = plain(held_back["average"]["best_single"]["candidate"])
-    best, alone = router_share["share"], single_share["share"]
+    single = plain(held_back.best_single)
+    best, alone = router_share.share, single_share.share
     return f"chooses the best model in **{best:.0%}** of cases, {single} alone in **{alone:.0%}**"
 
 
@@ -152,38 +153,40 @@ def draw_figures(router: DistilledRouter) -> None:
         st.markdown(verdicts.against_best_single(held_back))
         with st.expander("Regret and other figures", icon=":material/table:"):
             _methods(held_back)
-    trained = len(data.tags) - (held_back["n"] if held_back else 0)
+    trained = len(data.tags) - (held_back.n if held_back else 0)
     st.caption(
         f"Trained with beta {data.config.beta:g} and tau {data.config.tau:g} on {trained:,} of the {len(data.tags):,} "
         f"queries in {plain(data.loaded.name)}."
     )
 
 
-def _shares(held_back: HeldBack, pool: Sequence[str]) -> None:
-    single = held_back["average"]["best_single"]["candidate"]
+def _shares(held_back: Evaluation, pool: Sequence[str]) -> None:
+    single = held_back.best_single
     names = {"router": ("your router", ROUTER), "best_single": (f"{single} alone", colour(pool, single))}
     intervals = []
-    for key, row in held_back.get("best_choice", {}).items():
+    for key, row in held_back.best_choice.items():
         if row is None:
             continue
         name, fill = names[key]
-        (low, high), share = row["interval"], row["share"]
+        (low, high), share = row.interval, row.share
         answer_view.bar(f"train-{key}", f"{plain(name)} **{share:.0%}**", 150, share, fill, f"{name} {share:.0%}")
         intervals.append(f"{plain(name)} {low:.0%} to {high:.0%}")
     st.caption(
-        f"Of {held_back['n']:,} held-back queries, which the router did not train on. 95% CI: {', '.join(intervals)}."
+        f"Of {held_back.n:,} held-back queries, which the router did not train on. 95% CI: {', '.join(intervals)}."
     )
 
 
-def _methods(held_back: HeldBack) -> None:
-    mean, interval = held_back["mean"], held_back["interval"]
-    single = plain(held_back["average"]["best_single"]["candidate"])
+def _methods(held_back: Evaluation) -> None:
+    single = plain(held_back.best_single)
     keys = {"regret": "your router", "regret_best_single": f"{single} alone", "regret_random": "a random choice"}
-    rows = [[name, f"{mean[key]:z.3f}", "{:.3f} to {:.3f}".format(*interval[key])] for key, name in keys.items()]  # type: ignore[literal-required]
+    rows = [
+        [name, f"{getattr(held_back.mean, key):z.3f}", "{:.3f} to {:.3f}".format(*getattr(held_back.interval, key))]
+        for key, name in keys.items()
+    ]
     tables.draw("train-regret", ["", "regret", "95% interval"], rows)
     st.caption(
         "Regret is the mean score lost against the best model of each query; 0 is perfect. The router's probabilities "
-        f"differ from how often it is right by {held_back['calibration']['ece']:.0%} on average."
+        f"differ from how often it is right by {held_back.calibration.ece:.0%} on average."
     )
     methods = [method for method in table_one(held_back) if method.name != RMR]  # scores make it the oracle
     rows = [
@@ -197,9 +200,9 @@ def _methods(held_back: HeldBack) -> None:
     )
 
 
-def _as_code(data: TrainingData, training: DistillConfig, engine: Ensemble) -> None:
+def _as_code(data: TrainingData, training: DistillConfig, ensemble: Ensemble) -> None:
     st.markdown("**The same as code and as a command**")
-    st.code(distill_code(data, training, engine.fleet, OUT), language="python", wrap_lines=True)
-    state.command(distill_command(data, training, engine.fleet, OUT), data.loaded)
+    st.code(distill_code(data, training, ensemble.fleet, OUT), language="python", wrap_lines=True)
+    state.command(distill_command(data, training, ensemble.fleet, OUT), data.loaded)
     if not data.loaded.source.startswith("file"):
         download(f"Download {plain(data.loaded.file)}", partial(as_file, data.scores), data.loaded.file)

@@ -22,11 +22,11 @@ def summary(session: Session) -> str:
     return f"saved in {code(shown(session.saved))}" if session.saved else ""
 
 
-def draw(session: Session, engine: Ensemble) -> None:
+def draw(session: Session, ensemble: Ensemble) -> None:
     """Save the router and let Chat use it; if it chooses among other models than the fleet's, save it alone."""
     router = session.router
     assert router is not None  # the step is closed until there is one
-    fleet, pool = engine.fleet, router.data.scores.candidates
+    fleet, pool = ensemble.fleet, router.data.scores.candidates
     fits = set(pool) == set(fleet.pool)
     if fits:
         st.markdown(
@@ -39,9 +39,9 @@ def draw(session: Session, engine: Ensemble) -> None:
             f"{plain(', '.join(fleet.pool))}. It can be saved alone; a fleet with its models can name it in its "
             "`fleet.toml`."
         )
-    st.session_state.setdefault("train-name", free_name(engine))
+    st.session_state.setdefault("train-name", free_name(ensemble))
     label, icon = ("Use it in Chat", ":material/chat:") if fits else ("Save the router", ":material/save:")
-    pressed = state.primary(label, "train-use", icon=icon, on_click=_save, args=(session, engine, fits))
+    pressed = state.primary(label, "train-use", icon=icon, on_click=_save, args=(session, ensemble, fits))
     if session.problem:
         show_error(session.problem)
     elif session.saved is not None:
@@ -54,7 +54,7 @@ def draw(session: Session, engine: Ensemble) -> None:
             help="Only folders that this page has saved can be replaced.",
         )
         if fits:
-            st.button("Save as a fleet", icon=":material/save:", on_click=_save, args=(session, engine, False))
+            st.button("Save as a fleet", icon=":material/save:", on_click=_save, args=(session, ensemble, False))
     if pressed and fits and not session.problem:
         st.switch_page("pages/chat.py")
 
@@ -64,20 +64,20 @@ def shown(place: Path) -> str:
     return f"{place.parent.name}/{place.name}"
 
 
-def free_name(engine: Ensemble) -> str:
+def free_name(ensemble: Ensemble) -> str:
     """The first name that no folder beside the fleet has."""
     names = (OUT if number == 1 else f"{OUT}-{number}" for number in range(1, 1000))
-    return next(name for name in names if not place_of(name, engine.fleet.folder).exists())
+    return next(name for name in names if not place_of(name, ensemble.fleet.folder).exists())
 
 
-def _save(session: Session, engine: Ensemble, use: bool) -> None:
+def _save(session: Session, ensemble: Ensemble, use: bool) -> None:
     """Save the router under the name in the field; `use`: let this session use it as its fleet."""
     router, name = session.router, st.session_state["train-name"].strip()
     assert router is not None
     session.problem = None
     if session.saved is None or session.saved.name != name or st.session_state.get("train-replace"):
         try:
-            session.saved = save(router, name, engine, bool(st.session_state.get("train-replace")))
+            session.saved = save(router, name, ensemble, bool(st.session_state.get("train-replace")))
         except ZooterError as problem:
             session.problem = str(problem)
             return
@@ -86,13 +86,13 @@ def _save(session: Session, engine: Ensemble, use: bool) -> None:
         resources.pick_fleet(session.saved)
 
 
-def save(router: DistilledRouter, name: str, engine: Ensemble, replace_it: bool) -> Path:
+def save(router: DistilledRouter, name: str, ensemble: Ensemble, replace_it: bool) -> Path:
     """Write the folder beside the fleet's.
 
     Raises:
         ZooterError: the name is invalid or taken, or the files cannot be written.
     """
-    fleet = engine.fleet
+    fleet = ensemble.fleet
     text = readme(name, router.data, router.training, router.report, fleet)
     if set(router.data.scores.candidates) == set(fleet.pool):
         place = save_fleet(fleet, router.folder, name, text, replace_it)
