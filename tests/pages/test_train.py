@@ -21,8 +21,7 @@ from zooter_core.config.fleet import GenerationConfig
 from zooter_core.data.runs import Run
 from zooter_core.method.labels import LabelConfig, label
 from zooter_core.ui.train import labels
-from zooter_core.ui.train.state import Session
-from zooter_core.ui.train.tasks import Task
+from zooter_core.ui.train.steps import Session, Task
 
 Open = Callable[..., AppTest]
 
