@@ -18,7 +18,7 @@ from collections.abc import Callable
 from zooter_core.base.weights import resolve
 from zooter_core.data.scores import read_scores
 from zooter_core.router.encoder import Encoder
-from zooter_core.router.vector_store import contents, delete
+from zooter_core.router.vector_store import contents, prune
 
 
 def timed(function: Callable[[], object]) -> tuple[float, float]:
@@ -45,7 +45,7 @@ def main() -> None:
     theirs.max_seq_length = 256
     ours.embed_all(texts[:32]), theirs.encode(texts[:32])  # warm
     for _ in range(call.rounds):
-        delete()
+        prune(0)
         rows.setdefault("zooter", []).append(timed(lambda: ours.embed_all(texts)))
         rows.setdefault("sentence-transformers", []).append(timed(lambda: theirs.encode(texts)))
     rows["zooter, all stored"] = [timed(lambda: ours.embed_all(texts))]

@@ -11,13 +11,12 @@ import tempfile
 import time
 from pathlib import Path
 
+from zooter_core.base.jsonl import read_lines
 from zooter_core.base.weights import quiet_libraries
 from zooter_core.config.fleet import load_fleet
-from zooter_core.data.lines import read_lines
 from zooter_core.data.scores import read_responses
 from zooter_core.fleet.ensemble import Ensemble
-from zooter_core.labelling.rewards.cache import ScoreCache
-from zooter_core.labelling.rewards.scoring import QueryResponses, QueryRewards, score_queries
+from zooter_core.labelling.rewards.scoring import QueryResponses, QueryRewards, ScoreCache, score_queries
 
 
 def main() -> None:

@@ -52,7 +52,7 @@ def write(path: Path, queries: int, candidates: int, encoder: str) -> None:
 
 def write_run(folder: Path, queries: int, candidates: int) -> None:
     """A run whose steps score and tag are finished, with three tags a query."""
-    from zooter_core.data.run_folder import QUERIES, REWARDS, TAGS
+    from zooter_core.data.run_folder import QUERIES, RESPONSES, REWARDS, TAGS
     from zooter_core.data.runs import Run
 
     dice, pool = np.random.default_rng(0), [f"m{number}" for number in range(candidates)]
@@ -75,8 +75,9 @@ def write_run(folder: Path, queries: int, candidates: int) -> None:
                     rewards.write(f'{{"id": "{row}", "rewards": {{{means}}}, "samples": {{{single}}}}}\n')
                     of_query = ", ".join(f'{{"name": "tag {code}", "score": 0.9}}' for code in dict.fromkeys(codes))
                     tags.write(f'{{"id": "{row}", "tags": [{of_query}]}}\n')
-        for step, file in (("start", QUERIES), ("collect", QUERIES), ("score", REWARDS), ("tag", TAGS)):
-            run.seal(step, file)
+        (folder / RESPONSES).touch()
+        for step in ("start", "collect", "score", "tag"):
+            run.seal(step)
 
 
 def commands_of(call: argparse.Namespace, folder: Path, size: int) -> Iterator[list[str]]:

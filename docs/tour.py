@@ -17,9 +17,9 @@ from pathlib import Path
 from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
 
 from zooter_core.base.paths import EMBEDDED_FLEET
-from zooter_core.evaluation.report import REPORT, load_report
-from zooter_core.evaluation.report_tables import pool_of
-from zooter_core.ui.benchmark import card
+from zooter_core.data.run_folder import REPORT
+from zooter_core.evaluation.figures import load_report
+from zooter_core.ui.benchmark import view
 
 PORT = 8598
 ADDRESS = f"http://localhost:{PORT}"
@@ -103,7 +103,7 @@ def draw_card() -> None:
     report = load_report(EMBEDDED_FLEET / REPORT)
     assert report.held_back is not None
     for name, scheme in (("card", "light"), ("card-dark", "dark")):
-        drawn = card.drawn(report.held_back, pool_of(report.held_back), scheme)
+        drawn = view.drawn(report.held_back, report.held_back.pool, scheme)
         (PICTURES / f"{name}.svg").write_text(drawn, encoding="utf-8")
     print("saved card", flush=True)
 

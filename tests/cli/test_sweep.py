@@ -5,6 +5,7 @@ import json
 import pytest
 
 from zooter_core.cli.sweep import print_sweep
+from zooter_core.evaluation.figures import Sweep
 
 
 @pytest.fixture
@@ -70,5 +71,6 @@ def test_the_verdict(capsys, upper, verdict):
     ]
     best = {"beta": 0.0, "tau": 1.0}
     differs = all(high < 0 for high in upper)
-    print_sweep({"n": 9, "folds": 2, "seeds": 1, "rows": rows, "best": best, "differs": differs})
+    facts = {"n": 9, "folds": 2, "seeds": 1, "normalise": "none"}
+    print_sweep(Sweep(**facts, rows=rows, best=best, differs=differs))
     assert capsys.readouterr().out.splitlines()[-1] == f"best: beta 0, tau 1; {verdict}"

@@ -13,7 +13,7 @@ import pytest
 
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.jsonl import append_records, read_records
-from zooter_core.data.run_folder import REWARDS, ROUTER, RunFolder, versions
+from zooter_core.data.run_folder import RESPONSES, REWARDS, ROUTER, RunFolder, versions
 
 
 @pytest.fixture
@@ -129,14 +129,14 @@ def test_setting_of_a_step_that_has_not_begun(folder):
 
 def test_seal_holds_count_and_hash(folder):
     with RunFolder(folder, create=True) as run:
-        run.append("a.jsonl", [{"id": 1}, {"id": 2}])
+        run.append(RESPONSES, [{"id": 1}, {"id": 2}])
         assert not run.sealed("collect")
-        run.seal("collect", "a.jsonl")
+        run.seal("collect")
         assert run.sealed("collect")
-    content = (folder / "a.jsonl").read_bytes()
+    content = (folder / RESPONSES).read_bytes()
     (seal,) = json.loads((folder / "run.json").read_text())["seals"].values()
     sha256 = hashlib.sha256(content).hexdigest()
-    assert seal == {"file": "a.jsonl", "records": 2, "sha256": sha256, "settings_sha256": seal["settings_sha256"]}
+    assert seal == {"file": RESPONSES, "records": 2, "sha256": sha256, "settings_sha256": seal["settings_sha256"]}
     with RunFolder(folder) as run:
         assert run.sealed("collect")
 
@@ -229,7 +229,7 @@ def fill(folder: Path) -> None:
         run.append(REWARDS, [{"id": "a"}])
         (folder / ROUTER).mkdir(exist_ok=True)
         (folder / ROUTER / "config.json").write_text("{}")
-        run.seal("score", REWARDS)
+        run.seal("score")
 
 
 @posix

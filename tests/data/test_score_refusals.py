@@ -80,17 +80,17 @@ def test_wrong_line_of_a_queries_file_names_file_line_and_field(write, change, f
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
-        ("{'query': 'single quotes'}", "JSON in"),
-        ('{"query": "cut', "JSON in"),
-        ("[1, 2]", "list"),
-        ('"text"', "str"),
-        ("5", "int"),
+        ("{'query': 'single quotes'}", "Expecting property name"),
+        ('{"query": "cut', "Unterminated string"),
+        ("[1, 2]", "[1, 2]"),
+        ('"text"', "text"),
+        ("5", "5"),
     ],
 )
 def test_line_that_is_no_json_object(write, line, problem):
     path = write({"query": "first"}, line, name="queries.jsonl")
     message = refusal(read_queries, path)
-    assert f"{path}, line 2" in message
+    assert f"a JSON object in {path}, line 2" in message
     assert problem in message
 
 
@@ -193,7 +193,7 @@ def test_responses_must_be_texts_by_candidate(responses):
 
 
 def test_a_line_longer_than_any_memory_is_named(write, monkeypatch):
-    monkeypatch.setattr("zooter_core.data.lines.LONGEST", 100)
+    monkeypatch.setattr("zooter_core.base.jsonl.LONGEST", 100)
     long = GOOD | {"id": "2", "query": "x" * 200}
     assert "line 2" in scores_refusal(write(GOOD, long, name="scores.jsonl.gz"))
 

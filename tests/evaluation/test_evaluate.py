@@ -1,4 +1,4 @@
-"""Figures of a choice of candidates, on the three queries of `support.three_queries`, worked by hand."""
+"""Figures of a choice of candidates and of a training, on the three queries of `support.three_queries`, by hand."""
 
 from __future__ import annotations
 
@@ -11,12 +11,18 @@ from support.three_queries import ROUTER, SCORES, Fixed
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Query
 from zooter_core.data.scores import Scores
-from zooter_core.evaluation.evaluate import compare, evaluate
+from zooter_core.evaluation.evaluate import Sampled, compare, evaluate, report
+from zooter_core.method.selection import Outputs
 
 
 @pytest.fixture
 def figures():
     return evaluate(ROUTER, SCORES)
+
+
+def compared(scores, chosen, more=None):
+    """The figures of a router that is sure of these candidates."""
+    return compare(scores, np.eye(len(scores.candidates))[chosen], more).to_json()
 
 
 def test_figures_of_each_data_set(figures):
@@ -95,22 +101,6 @@ def test_intervals_hold_their_means(figures):
         assert low <= figures["mean"][name] <= high
 
 
-def test_the_documented_shape_is_json(figures):
-    shape = json.loads(json.dumps(figures))
-    assert {"n", "datasets", "average", "mtr", "uplift"} <= set(shape)
-    assert set(shape["average"]) == {"chosen", "regret", "oracle", "random", "best_single"}
-    assert set(shape["datasets"]["x"]) == {
-        "n",
-        "scored",
-        "chosen",
-        "regret",
-        "oracle",
-        "random",
-        "best_single",
-        "candidates",
-    }
-
-
 def test_the_score_file_may_have_another_pool_order(figures):
     turned = Scores(SCORES.queries, ("b", "a"), SCORES.scores[:, ::-1])
     other = evaluate(ROUTER, turned)
@@ -124,13 +114,13 @@ def test_a_router_for_another_pool_is_refused():
 
 
 def test_a_perfect_choice_has_no_regret():
-    figures = compare(SCORES, SCORES.scores.argmax(axis=1))
+    figures = compared(SCORES, SCORES.scores.argmax(axis=1))
     assert (figures["average"]["regret"], figures["mean"]["regret"]) == (0, 0)
     assert figures["average"]["chosen"] == figures["average"]["oracle"]
 
 
 def test_further_methods_join_mtr_and_uplift_but_not_single():
-    figures = compare(SCORES, np.array([1, 1, 0]), {"rmr": np.array([3.0, 3.0, 6.0])})
+    figures = compared(SCORES, [1, 1, 0], {"rmr": np.array([3.0, 3.0, 6.0])})
     assert figures["mtr"]["rmr"] == figures["mtr"]["oracle"]
     assert figures["uplift"]["rmr"] == 1.0
     assert set(figures["single"]["mtr"]) == {"router", "a", "b"}
@@ -145,7 +135,7 @@ def test_gap_closed_is_of_the_way_from_the_best_single_to_the_oracle(figures):
     """b, the best single, earns 3, 0, 6; the router 3, 0, 4, the oracle 3, 3, 6: it is -2 on a way of 3."""
     assert figures["gap_closed"] is None  # in more than a draw in twenty the way is 0: q2 is not drawn
     scores = Scores(SCORES.queries * 10, ("a", "b"), np.tile(SCORES.scores, (10, 1)))
-    result = compare(scores, np.array([1, 1, 0] * 10))["gap_closed"]
+    result = compared(scores, [1, 1, 0] * 10)["gap_closed"]
     assert result["share"] == pytest.approx(-2 / 3)
     assert result["interval"][0] < -2 / 3 < result["interval"][1] < 0
 
@@ -186,7 +176,7 @@ def test_a_query_counts_for_the_methods_whose_choice_has_a_score():
     """The router chooses b, b, a: 3 and 4, and none in y. a has 1 and 2 in x, nothing in y; b has 3, 4 and 5."""
     queries = SCORES.queries
     gaps = Scores(queries, ("a", "b", "c"), np.array([[1.0, 3.0, 0.0], [2.0, 4.0, np.nan], [np.nan, 5.0, 6.0]]))
-    figures = compare(gaps, np.array([1, 1, 0]))
+    figures = compared(gaps, [1, 1, 0])
     x, y = figures["datasets"].values()
     assert (x["chosen"], x["scored"], y["chosen"], y["scored"]) == (3.5, 2, None, 0)
     assert y["candidates"] == {"a": None, "b": 5.0, "c": 6.0}
@@ -196,3 +186,102 @@ def test_a_query_counts_for_the_methods_whose_choice_has_a_score():
     assert (figures["counts"]["chosen"], figures["counts"]["oracle"]) == (2, 3)
     assert figures["counts"]["chosen_minus_best_single"] == 2
     assert json.loads(json.dumps(figures, allow_nan=False))
+
+
+def report_of(router, scores, held_back, entropies, sampled=None):
+    """A report on the router, as after a distillation."""
+    mask = np.array(held_back)
+    texts = [query.text for query, aside in zip(scores.queries, held_back, strict=True) if aside]
+    return report(scores, entropies, mask, Outputs(router.embed(texts)) if texts else None, sampled).to_json()
+
+
+TIED = Scores(SCORES.queries, ("a", "b"), np.array([[1.0, 3.0], [2.0, 2.0], [4.0, 6.0]]))
+
+
+def test_report_shares_the_win_of_a_tie():
+    """a: half of the tie on q2. b: q1, q3 and the other half."""
+    row = report_of(ROUTER, TIED, [False] * 3, [0.5, 1.0, 0.0])["candidates"]["all"]
+    assert row["n"] == 3
+    assert row["share_of_wins"] == pytest.approx({"a": 0.5 / 3, "b": 2.5 / 3})
+    assert row["mean_reward"] == pytest.approx({"a": 7 / 3, "b": 11 / 3})
+    assert row["reward_entropy"] == pytest.approx(0.5)
+
+
+def test_report_goes_by_source():
+    rows = report_of(ROUTER, TIED, [False] * 3, [0.5, 1.0, 0.0])["candidates"]
+    assert list(rows) == ["all", "x", "y"]
+    assert (rows["x"]["n"], rows["x"]["reward_entropy"]) == (2, 0.75)
+    assert rows["y"]["share_of_wins"] == {"a": 0.0, "b": 1.0}
+
+
+def test_report_of_all_is_of_all_when_some_queries_name_no_source():
+    mixed = Scores((Query("1", "q1"), *TIED.queries[1:]), TIED.candidates, TIED.scores)
+    assert report_of(ROUTER, mixed, [False] * 3, [0.5] * 3)["candidates"]["all"]["n"] == 3
+
+
+def test_report_judges_the_router_on_held_back_queries_alone():
+    result = report_of(ROUTER, SCORES, [False, False, True], [0.5] * 3)
+    assert (result["held_back"]["n"], result["held_back"]["average"]["chosen"]) == (1, 4.0)
+    assert "rmr" in result["held_back"]["mtr"]
+
+
+def test_report_without_held_back_queries_judges_nothing():
+    assert "held_back" not in report_of(ROUTER, SCORES, [False] * 3, [0.5] * 3)
+
+
+def test_rmr_of_a_run_chooses_by_one_response_and_is_judged_by_the_mean():
+    """Worked by hand: of two samples, the first prefers b (3 > 1), the second a (5 > 1)."""
+    samples = np.array([[[1.0, 5.0], [3.0, 1.0]]])
+    scores = Scores((Query("1", "q1"),), ("a", "b"), samples.mean(axis=2))
+    result = report_of(ROUTER, scores, [True], [0.5], Sampled(samples))["held_back"]
+    assert scores.scores.tolist() == [[3.0, 2.0]]
+    assert result["mtr"]["oracle"] < result["mtr"]["rmr"]  # 3.0 against the mean of 2.0 and 3.0
+    alone = report_of(ROUTER, scores, [True], [0.5])["held_back"]
+    assert alone["mtr"]["oracle"] == alone["mtr"]["rmr"]
+
+
+def test_rmr_of_a_run_has_its_figures_beside_the_others():
+    """The same, with q3 of one data set more, where both samples prefer b: 2.5 and 6; the router takes b and a."""
+    samples = np.array([[[1.0, 5.0], [3.0, 1.0]], [[4.0, 4.0], [6.0, 6.0]]])
+    scores = Scores((SCORES.queries[0], SCORES.queries[2]), ("a", "b"), samples.mean(axis=2))
+    result = report_of(ROUTER, scores, [True, True], [0.5, 0.5], Sampled(samples))["held_back"]
+    assert {name: row["rmr"] for name, row in result["datasets"].items()} == {"x": 2.5, "y": 6.0}
+    assert (result["average"]["rmr"], result["mean"]["rmr"]) == (4.25, 4.25)
+    low, high = result["interval"]["chosen_minus_rmr"]  # 2 - 2.5 and 4 - 6
+    assert (low, high) == (-2.0, -0.5)
+
+
+def test_selection_of_a_run_ends_where_rmr_is():
+    """With all candidates for all queries, judged by one response each, selection is RMR."""
+    samples = np.array([[[1.0, 5.0], [3.0, 1.0]], [[4.0, 4.0], [6.0, 6.0]]])
+    scores = Scores((SCORES.queries[0], SCORES.queries[2]), ("a", "b"), samples.mean(axis=2))
+    dollars = np.array([[1.0, 3.0], [2.0, 6.0]])
+    result = report_of(ROUTER, scores, [True, True], [0.5, 0.5], Sampled(samples, dollars))["held_back"]
+    curve = result["selection"]["curves"][0]
+    assert [(point["calls"], point["dollars"], point["score"]) for point in curve["points"]] == [
+        (1.0, 2.5, 3.0),  # b of q1 for 3, a of q3 for 2: 2 and 4
+        (1.5, 5.5, 4.0),  # q3, of which it is less sure (.8 to .9), gets both: 6 for 8
+        (2.0, 6.0, 4.25),  # and q1: 2.5 for 4
+    ]
+    assert result["dollars"] == {"chosen": 2.5, "candidates": {"a": 1.5, "b": 4.5}, "random": 3.0, "all": 6.0}
+
+
+def test_a_report_counts_the_scores_and_costs_that_there_are():
+    """The response of b to q2 is missing: its cost too, so that query counts for no method's cost."""
+    scores = Scores(
+        SCORES.queries, ("a", "b"), np.where([[False] * 2, [False, True], [False] * 2], np.nan, SCORES.scores)
+    )
+    dollars = np.where(np.isnan(scores.scores), np.nan, [[1.0, 3.0], [9.0, 9.0], [2.0, 6.0]])
+    result = report_of(ROUTER, scores, [True] * 3, [0.5] * 3, Sampled(scores.scores[..., None], dollars))
+    assert result["candidates"]["all"]["scored"] == {"a": 3, "b": 2}
+    assert "scored" not in result["candidates"]["y"]
+    costs = {"chosen": 2.5, "candidates": {"a": 1.5, "b": 4.5}, "random": 3.0, "all": 6.0}
+    assert result["held_back"]["dollars"] == {"n": 2} | costs
+
+
+def test_a_report_without_prices_or_choice_leaves_them_out():
+    assert "dollars" not in report_of(ROUTER, SCORES, [True] * 3, [0.5] * 3)["held_back"]
+    alone = Scores(SCORES.queries, ("a",), SCORES.scores[:, :1])
+    result = report_of(Fixed(("a",), q1=[1.0], q2=[1.0], q3=[1.0]), alone, [True] * 3, [0.5] * 3)["held_back"]
+    assert "selection" not in result
+    assert result["gap_closed"] is None

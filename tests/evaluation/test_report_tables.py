@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import json
 
-from support.sample_report import SWEEP, held_back
+from support.sample_report import evaluation, held_back
 from zooter_core.evaluation import report_tables
+from zooter_core.evaluation.figures import Evaluation
 from zooter_core.evaluation.report_tables import ALL, ONE, Point
 
 
 def test_a_row_a_method_grouped_by_what_it_runs():
-    rows = report_tables.table_one(held_back())
+    rows = report_tables.table_one(evaluation())
     assert [(row.name, row.group) for row in rows] == [
         ("a", ONE), ("b", ONE), ("router", ONE), ("RMR", ALL), ("oracle", ALL)
     ]  # fmt: skip
 
 
 def test_averages_are_over_data_sets_whatever_their_size():
-    averages = {row.name: row.values["average"] for row in report_tables.table_one(held_back())}
+    averages = {row.name: row.values["average"] for row in report_tables.table_one(evaluation())}
     assert averages == {"a": 3.0, "b": 2.5, "router": 3.0, "RMR": 4.0, "oracle": 5.0}
 
 
 def test_a_row_has_each_data_set_and_its_ranks():
-    router, rmr = report_tables.table_one(held_back())[2:4]
+    router, rmr = report_tables.table_one(evaluation())[2:4]
     assert router.values == {
         "dataset:x": 2.0,
         "dataset:y": 4.0,
@@ -36,21 +37,23 @@ def test_a_row_has_each_data_set_and_its_ranks():
 
 
 def test_the_best_is_of_those_that_run_one_model_and_may_be_shared():
-    winners = report_tables.best(report_tables.table_one(held_back()))
+    winners = report_tables.best(report_tables.table_one(evaluation()))
     assert (winners["dataset:x"], winners["dataset:y"]) == ({1, 2}, {0})  # b and the router; a
     assert (winners["average"], winners["mtr"]) == ({0, 2}, {0, 2})
     assert (winners["mtr_one"], winners["uplift_one"]) == ({2}, {0, 1, 2})
 
 
 def test_a_data_set_may_be_named_like_a_column():
-    figures = json.loads(json.dumps(held_back()).replace('"x"', '"average"').replace('"y"', '"mtr"'))
+    figures = Evaluation.model_validate_json(
+        json.dumps(held_back()).replace('"x"', '"average"').replace('"y"', '"mtr"')
+    )
     router = report_tables.table_one(figures)[2].values
     assert (router["dataset:average"], router["average"], router["dataset:mtr"], router["mtr"]) == (2.0, 3.0, 4.0, 3.75)
 
 
 def test_named_points_are_means_over_queries():
     """Three queries of x and one of y: a (3 * 1 + 5) / 4."""
-    points = {point.name: point for point in report_tables.named(held_back())}
+    points = {point.name: point for point in report_tables.named(evaluation())}
     assert {name: point.reward for name, point in points.items()} == {
         "a": 2.0, "b": 2.25, "random": 2.125, "router": 2.5, "RMR": 3.5, "oracle": 4.5
     }  # fmt: skip
@@ -61,31 +64,26 @@ def test_named_points_are_means_over_queries():
 
 
 def test_a_candidate_may_be_named_like_a_way_of_choosing():
-    figures = json.loads(json.dumps(held_back()).replace('"a"', '"random"').replace('"b"', '"RMR"'))
+    figures = Evaluation.model_validate_json(json.dumps(held_back()).replace('"a"', '"random"').replace('"b"', '"RMR"'))
     points = [(point.name, point.candidate, point.reward) for point in report_tables.named(figures)]
     assert points[:4] == [("random", True, 2.0), ("RMR", True, 2.25), ("random", False, 2.125), ("router", False, 2.5)]
     assert [(row.name, row.group) for row in report_tables.table_one(figures)][1::2] == [("RMR", ONE), ("RMR", ALL)]
 
 
 def test_a_curve_has_a_point_a_threshold():
-    curves = report_tables.curves(held_back()["selection"], "margin")
+    curves = report_tables.curves(evaluation().selection, "margin")
     assert list(curves) == [2]
     assert [(p.share, p.threshold, p.calls, p.dollars, p.reward) for p in curves[2]] == [
         (0.0, 0.9, 1.0, 3.0, 2.5), (0.5, 0.4, 1.5, 4.0, 3.0), (1.0, 0.1, 2.0, 6.0, 3.5)
     ]  # fmt: skip
-    assert report_tables.triggers(held_back()["selection"]) == ["entropy", "margin"]
+    assert report_tables.triggers(evaluation().selection) == ["entropy", "margin"]
 
 
 def test_the_frontier_leaves_out_what_another_beats():
     """By calls, b (2.25) is beaten by the router (2.5) for the same; by dollars, a costs less than the router."""
-    points = report_tables.named(held_back())
+    points = report_tables.named(evaluation())
     real = [point for point in points if point.name not in ("random", "oracle")]
     assert [point.name for point in report_tables.frontier(real, priced=False)] == ["router", "RMR"]
     assert [point.name for point in report_tables.frontier(real, priced=True)] == ["a", "router", "RMR"]
     same = [Point("p", 1, 2.0), Point("q", 2, 2.0)]
     assert report_tables.frontier(same, priced=False) == same[:1]
-
-
-def test_which_betas_may_be_as_good():
-    assert [row["beta"] for row in report_tables.as_good(SWEEP)] == [1.0]
-    assert [report_tables.is_best(row, SWEEP) for row in SWEEP["rows"]] == [False, True, False]

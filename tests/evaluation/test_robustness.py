@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zooter_core.data.paraphrases import paraphrases
+from zooter_core.data.scores import paraphrases
 from zooter_core.evaluation.robustness import EDITS, robustness, typos
 
 TEXT = "Explain photosynthesis in simple words to a child of seven years who likes plants and the sun very much."
@@ -21,12 +21,12 @@ class Shouting:
 def test_a_choice_that_changes_with_the_case_is_found():
     """One of the two queries is in capitals: lower case turns it, upper case the other one."""
     figures = robustness(Shouting(), ["What is 2 and 3?", "WRITE A POEM"])
-    assert figures["edits"]["lower case"] == 0.5
-    assert figures["edits"]["upper case"] == 0.5
-    assert figures["edits"]["polite prefix"] == 0.5  # small letters come in
-    assert figures["edits"]["spaces"] == figures["edits"]["no final mark"] == figures["edits"]["typos"] == 1.0
-    assert figures["mean"] == pytest.approx(4.5 / 6)
-    assert (figures["n"], figures["paraphrases"]) == (2, 1.0)
+    assert figures.edits["lower case"] == 0.5
+    assert figures.edits["upper case"] == 0.5
+    assert figures.edits["polite prefix"] == 0.5  # small letters come in
+    assert figures.edits["spaces"] == figures.edits["no final mark"] == figures.edits["typos"] == 1.0
+    assert figures.mean == pytest.approx(4.5 / 6)
+    assert (figures.n, figures.paraphrases) == (2, 1.0)
 
 
 def test_the_paraphrases_are_pairs_of_different_texts():

@@ -26,38 +26,38 @@ def test_each_beta_has_a_row_with_its_interval(vectors):
     calls: list[tuple[str, int, int]] = []
     config = SweepConfig(betas=(0.0, 0.3, 1.0), folds=3, seeds=2)
     result = sweep(SCORES, TAGS, vectors, config, QUICK, lambda *call: calls.append(call))
-    assert [row["beta"] for row in result["rows"]] == [0.0, 0.3, 1.0]
+    assert [row.beta for row in result.rows] == [0.0, 0.3, 1.0]
     assert calls[-1] == ("sweep", 18, 18)
-    for row in result["rows"]:
-        low, high = row["interval"]
-        assert low <= row["mean"] <= high <= 4.0
-        assert row["regret"] == pytest.approx(4.0 - row["mean"])
-        assert row["mean"] > 3.0  # the two kinds are easy to separate
-    best = next(row for row in result["rows"] if {"beta": row["beta"], "tau": row["tau"]} == result["best"])
-    assert best["mean"] == max(row["mean"] for row in result["rows"])
-    assert best["minus_best"] == (0.0, 0.0)
+    for row in result.rows:
+        low, high = row.interval
+        assert low <= row.mean <= high <= 4.0
+        assert row.regret == pytest.approx(4.0 - row.mean)
+        assert row.mean > 3.0  # the two kinds are easy to separate
+    best = next(row for row in result.rows if result.is_best(row))
+    assert best.mean == max(row.mean for row in result.rows)
+    assert best.minus_best == (0.0, 0.0)
 
 
 def test_tau_is_swept_too(vectors):
     config = SweepConfig(betas=(0.3, 1.0), taus=(0.1, 2.0), folds=2, seeds=1)
     result = sweep(SCORES, TAGS, vectors, config, QUICK)
-    assert [(row["beta"], row["tau"]) for row in result["rows"]] == [(0.3, 0.1), (1.0, 0.1), (0.3, 2.0), (1.0, 2.0)]
+    assert [(row.beta, row.tau) for row in result.rows] == [(0.3, 0.1), (1.0, 0.1), (0.3, 2.0), (1.0, 2.0)]
 
 
 def test_vectors_may_be_in_half_precision(vectors):
     """As those of many queries are (`TextEncoder.embed_all`)."""
     config = SweepConfig(betas=(0.3,), folds=2, seeds=1)
     half = sweep(SCORES, TAGS, vectors.astype(np.float16), config, QUICK)
-    assert half["rows"][0]["mean"] == pytest.approx(sweep(SCORES, TAGS, vectors, config, QUICK)["rows"][0]["mean"])
+    assert half.rows[0].mean == pytest.approx(sweep(SCORES, TAGS, vectors, config, QUICK).rows[0].mean)
 
 
 def test_wrong_tags_make_the_prior_worse_than_the_label(vectors):
     """With one tag for all, beta = 0 gives every query the same label: only the majority can be learned."""
     result = sweep(SCORES, [("all",)] * 40, vectors, SweepConfig(betas=(0.0, 1.0), folds=4, seeds=1), QUICK)
-    prior, plain = result["rows"]
-    assert prior["mean"] == pytest.approx(4.0 * 24 / 40)
-    assert plain["mean"] > prior["mean"]
-    assert (result["best"], result["differs"]) == ({"beta": 1.0, "tau": 1.0}, True)
+    prior, plain = result.rows
+    assert prior.mean == pytest.approx(4.0 * 24 / 40)
+    assert plain.mean > prior.mean
+    assert (result.best.beta, result.best.tau, result.differs) == (1.0, 1.0, True)
 
 
 @pytest.mark.parametrize(
@@ -100,5 +100,5 @@ def test_each_point_gives_the_table_so_far(vectors):
     for done, (point, values) in enumerate(earned(SCORES, TAGS, vectors, config, QUICK), 1):
         means[point] = values
         so_far = figures(SCORES, config, means)
-        assert [row["mean"] for row in so_far["rows"]] == [row["mean"] for row in complete["rows"][:done]]
+        assert [row.mean for row in so_far.rows] == [row.mean for row in complete.rows[:done]]
     assert so_far == complete

@@ -15,7 +15,7 @@ from support.process_limits import full_disk
 from support.run_folders import FILES, content, same_end, unfinish
 from zooter_core.base.errors import WorkError
 from zooter_core.base.files import writing
-from zooter_core.labelling.rewards.cache import ScoreCache
+from zooter_core.labelling.rewards.scoring import ScoreCache
 from zooter_core.router.encoder import Encoder
 from zooter_core.router.vector_store import contents
 

@@ -15,7 +15,7 @@ from zooter_core import pipeline
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.files import open_atomic, update_folder
 from zooter_core.data.runs import Run
-from zooter_core.labelling.rewards.cache import ScoreCache
+from zooter_core.labelling.rewards.scoring import ScoreCache
 
 TESTS = Path(__file__).resolve().parents[1]
 BUSY = "another process at work in it"

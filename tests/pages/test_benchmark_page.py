@@ -47,7 +47,7 @@ def run(tiny_fleet: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = SweepConfig(betas=(0.0, 0.3, 1.0), folds=2, seeds=1)
     vectors = ensemble.encoders(fleet.tagger.encoder).embed_all([query.text for query in scores.queries])
     figures = sweep(scores, tags, vectors, config, DistillConfig(epochs=2))
-    (folder / "sweep.json").write_text(json.dumps(figures))
+    (folder / "sweep.json").write_text(json.dumps(figures.to_json()))
     return folder
 
 

@@ -43,12 +43,12 @@ def test_a_router_is_distilled_judged_and_logged(distilled: AppTest) -> None:
     assert task is not None
     held_back = task.result.report.held_back
     assert not distilled.exception
-    chosen, single = (held_back["best_choice"][key]["share"] for key in ("router", "best_single"))
-    name = held_back["average"]["best_single"]["candidate"]
+    chosen, single = (held_back.best_choice[key].share for key in ("router", "best_single"))
+    name = held_back.best_single
     sentence = f"chooses the best model in **{chosen:.0%}** of cases, {name} alone in **{single:.0%}**"
     assert f"Your router {sentence}" in words(distilled)
-    assert f"Of {held_back['n']} held-back queries" in words(distilled)
-    assert all(f"| {held_back['mean'][key]:.3f} |" in words(distilled) for key in ("regret", "regret_random"))
+    assert f"Of {held_back.n} held-back queries" in words(distilled)
+    assert all(f"| {getattr(held_back.mean, key):.3f} |" in words(distilled) for key in ("regret", "regret_random"))
     assert all(f"| {method} |" in words(distilled) for method in (*POOL, "router", "oracle"))
     log = "\n".join(code.value for code in distilled.code)
     assert "Training, epoch by epoch (8 of 8)" in log

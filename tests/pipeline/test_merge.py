@@ -15,9 +15,8 @@ from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Query
 from zooter_core.cli.main import main
 from zooter_core.config.fleet import GenerationConfig, load_fleet
-from zooter_core.data.run_folder import LABELS, RESPONSES
+from zooter_core.data.run_folder import LABELS, RESPONSES, Shard
 from zooter_core.data.runs import Run
-from zooter_core.data.shards import Shard
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.labels import LabelConfig
 from zooter_core.pipeline import batches

@@ -19,10 +19,9 @@ from zooter_core import pipeline
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Query
 from zooter_core.config.fleet import GenerationConfig, load_fleet
-from zooter_core.data.parquet import export_parquet
-from zooter_core.data.runs import Run
+from zooter_core.data.runs import Run, export_parquet
 from zooter_core.data.scores import read_scores
-from zooter_core.evaluation.report import Report, load_report
+from zooter_core.evaluation.figures import Report, load_report
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.labels import LabelConfig
 from zooter_core.pipeline import train
@@ -125,7 +124,7 @@ def test_a_run_with_holes_goes_through_and_ends_as_one_without(fleet, weak, scor
     folder = tmp_path / "run"
     report = run_all_steps(folder, fleet)
     assert sealed(folder) == {"start", "tag"}
-    assert report.candidates["all"]["scored"] == {"aa": 8, "b": 20, "c": 20}
+    assert report.candidates["all"].scored == {"aa": 8, "b": 20, "c": 20}
     assert load_report(folder / "report.json").candidates == report.candidates
     rewards = {record["id"]: record for record in records(folder, "rewards.jsonl")}
     assert {id for id, record in rewards.items() if record.get("missing") == ["aa"]} == {q.id for q in QUERIES[8:]}
@@ -145,7 +144,7 @@ def test_a_run_with_holes_goes_through_and_ends_as_one_without(fleet, weak, scor
     run_all_steps(folder, fleet)
     assert len(trainings) == 2, "a router that was changed is made again"
     recovery.set()
-    assert "scored" not in run_all_steps(folder, fleet).candidates["all"]
+    assert run_all_steps(folder, fleet).candidates["all"].scored == {}
     assert sum(scored) == len(QUERIES) + 12
     run_all_steps(tmp_path / "whole", fleet)
     assert same_end(folder, tmp_path / "whole")
@@ -188,7 +187,7 @@ def test_a_candidate_that_never_answers_keeps_its_place(fleet, weak, tmp_path, k
     weak("a", 0)
     folder = tmp_path / "run"
     report = run_all_steps(folder, fleet, kind)
-    assert report.candidates["all"]["scored"] == {"aa": 0, "b": 20, "c": 20}
+    assert report.candidates["all"].scored == {"aa": 0, "b": 20, "c": 20}
     assert report.held_back is None
     assert {record["plain"][0] for record in records(folder, "labels.jsonl")} == {1 / 3}
     assert read_scores([folder / "scores.jsonl"]).candidates == ("b", "c")

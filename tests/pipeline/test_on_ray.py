@@ -22,8 +22,7 @@ from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Query
 from zooter_core.cli.main import main
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.data.run_folder import PARTS, RESPONSES
-from zooter_core.data.shards import Shard
+from zooter_core.data.run_folder import PARTS, RESPONSES, Shard
 from zooter_core.pipeline import batches, on_ray
 from zooter_core.pipeline.lanes import CollectJob
 from zooter_core.pipeline.on_ray import RayEngine, ray_engine

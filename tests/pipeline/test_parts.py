@@ -11,10 +11,9 @@ from zooter_core import pipeline
 from zooter_core.base import files
 from zooter_core.base.strict_json import dump_json
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.data.run_folder import PARTS, RESPONSES
+from zooter_core.data.run_folder import PARTS, RESPONSES, Shard
 from zooter_core.data.run_lines import response_check
 from zooter_core.data.runs import Run
-from zooter_core.data.shards import Shard
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline import parts
 

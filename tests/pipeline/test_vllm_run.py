@@ -11,9 +11,8 @@ from support import tiny_models
 from zooter_core import pipeline
 from zooter_core.base.records import Query
 from zooter_core.config.fleet import load_fleet
-from zooter_core.data.run_folder import RESPONSES
+from zooter_core.data.run_folder import RESPONSES, Shard
 from zooter_core.data.runs import Run
-from zooter_core.data.shards import Shard
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline import batches, on_ray
 from zooter_core.pipeline.lanes import CollectJob

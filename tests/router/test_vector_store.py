@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-import multiprocessing
-import os
 import sqlite3
-import stat
 from contextlib import closing
 from pathlib import Path
 
@@ -62,30 +59,6 @@ def test_a_damaged_row_is_made_again(store, cache, blob):
     assert filled(store)[1] == []
 
 
-def test_a_file_that_is_no_database_is_made_anew(store, cache):
-    cache.parent.mkdir()
-    cache.write_bytes(b"no database" * 1000)
-    assert filled(store)[1] == [0, 1, 2]
-    store.put(TEXTS, VECTORS)
-    assert filled(store)[1] == []
-
-
-def test_a_folder_in_its_place_is_no_reason_to_fail(store, cache):
-    cache.mkdir(parents=True)
-    store.put(TEXTS, VECTORS)
-    assert filled(store)[1] == [0, 1, 2]
-
-
-@pytest.mark.skipif(os.name == "nt", reason="Windows has other rights")
-def test_nobody_else_can_read_it(store, cache):
-    before = os.umask(0)
-    try:
-        store.put(TEXTS, VECTORS)
-    finally:
-        os.umask(before)
-    assert [stat.S_IMODE(path.stat().st_mode) for path in (cache.parent, cache)] == [0o700, 0o600]
-
-
 def test_the_oldest_go_when_it_is_too_large(store, monkeypatch):
     monkeypatch.setattr(vector_store, "LARGEST", 40 * vector_store.PAGE)
     store = VectorStore("wide", "wide", 1000)
@@ -108,21 +81,3 @@ def test_pruning_keeps_the_newest_and_gives_space_back(cache):
     assert store.fill(["2 99", "0 0"], np.zeros((2, 1000))) == [1]
     prune(0)
     assert not cache.exists()
-
-
-def _write(number: int) -> None:
-    for part in range(10):
-        VectorStore("encoder 1", "encoder", 2).put([f"{number} {part}"], np.full((1, 2), number + 1.0))
-
-
-def test_several_processes_write_at_once(store):
-    writers = [multiprocessing.get_context("fork").Process(target=_write, args=(number,)) for number in range(2)]
-    for process in writers:
-        process.start()
-    for process in writers:
-        process.join(timeout=120)
-    assert [process.exitcode for process in writers] == [0, 0]
-    texts = [f"{number} {part}" for number in range(2) for part in range(10)]
-    vectors, missing = filled(store, texts)
-    assert missing == []
-    assert vectors[:, 0].tolist() == [1.0] * 10 + [2.0] * 10

@@ -41,7 +41,7 @@ def serve(fleet_copy: Path, scripted: Scripted) -> Iterator[Callable[..., Endpoi
 def local(tiny_fleet: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
     """The tiny fleet's own candidates behind the endpoint."""
     from support.running_endpoint import running
-    from zooter_core.serve.settings import ServeSettings
+    from zooter_core.serve.server import ServeSettings
 
     with running(ServeSettings(load_fleet(tiny_fleet), port=0, data=tmp_path_factory.mktemp("data"))) as endpoint:
         yield endpoint

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 
 from support.running_endpoint import QUERY, stream_of
-from zooter_core.serve.usage import Usage, usage_of
+from zooter_core.serve.metrics import Usage, usage_of
 
 HEADERS = {"x-zooter-metadata": "enabled"}
 

@@ -24,8 +24,7 @@ from zooter_core.serve.chat_request import read_chat
 from zooter_core.serve.choice import Choice, choose
 from zooter_core.serve.errors import ApiError
 from zooter_core.serve.gateway import Gateway
-from zooter_core.serve.reasoning import digests, readable_by
-from zooter_core.serve.sessions import Sessions
+from zooter_core.serve.sessions import Sessions, digests, readable_by
 
 TOOLS = [{"type": "function", "function": {"name": "f"}}]
 CALL = {"role": "assistant", "content": None, "tool_calls": [{"id": "1", "function": {"name": "f"}}]}

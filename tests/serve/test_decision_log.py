@@ -10,8 +10,8 @@ import stat
 import pytest
 
 from support.running_endpoint import QUERY
-from zooter_core.serve.decision_log import FILES, DecisionLog
 from zooter_core.serve.exchange import Exchange
+from zooter_core.serve.storage import FILES, DecisionLog
 
 
 def lines(folder) -> list[dict]:

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from support.running_endpoint import QUERY
-from zooter_core.serve.usage import Usage, usage_of
+from zooter_core.serve.metrics import Usage, usage_of
 
 
 @pytest.fixture

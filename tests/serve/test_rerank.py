@@ -8,7 +8,7 @@ import pytest
 
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.serve.keys import Key, add_key
-from zooter_core.serve.rerank import MOST_DOCUMENTS
+from zooter_core.serve.other_routes import MOST_DOCUMENTS
 from zooter_core.serve.traces import ATTRIBUTES
 
 QUERY = "What is 2 + 3?"

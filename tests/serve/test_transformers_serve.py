@@ -20,7 +20,7 @@ import pytest
 from support import endpoint_fleet
 from support.running_endpoint import QUERY, running, stream_of
 from zooter_core.config.fleet import load_fleet
-from zooter_core.serve.settings import ServeSettings
+from zooter_core.serve.server import ServeSettings
 
 START_SECONDS = 240
 

@@ -18,8 +18,7 @@ from support import endpoint_fleet
 from zooter_core.config.fleet import load_fleet
 from zooter_core.serve import run
 from zooter_core.serve.exchange import Exchange
-from zooter_core.serve.server import Server
-from zooter_core.serve.settings import ServeSettings
+from zooter_core.serve.server import Server, ServeSettings
 
 READY_SECONDS = 240  # on a busy machine
 GRACE_SECONDS = 2  # for answers that a test leaves hanging

@@ -5,23 +5,22 @@ from typing import Any
 import pytest
 
 from support.hostile_texts import faults
-from zooter_core.ui import verdicts
+from support.sample_report import evaluation
+from zooter_core.evaluation.figures import BetaTau, Evaluation, Sweep, SweepRow
+from zooter_core.ui import sweep_view, verdicts
 
 
-def held_back(low: float, high: float, n: int = 142, **more: Any) -> dict[str, Any]:
+def held_back(low: float, high: float, n: int = 142, **more: Any) -> Evaluation:
     """Figures where the router has a mean reward of 1 and writer, the best single, 0.5, on a way of 2."""
-    return {
-        "n": n,
-        "datasets": {"x": {"candidates": {"writer": 0.5, "chat": 0.1}}},
-        "average": {"best_single": {"candidate": "writer", "score": 0.5}},
-        "mean": {"chosen": 1.0, "best_single": 0.5, "oracle": 2.5, "rmr": 1.25}
-        | {"regret": 1.5, "regret_best_single": 2.0, "regret_random": 2.2},
-        "interval": {"chosen_minus_best_single": [low, high]}
-        | {"regret": [1.2, 1.8], "regret_best_single": [1.7, 2.3], "regret_random": [2.0, 2.4]}
-        | {"chosen_minus_rmr": [-0.4, -0.1]},
-        "gap_closed": None,
+    mean = {"chosen": 1.0, "best_single": 0.5, "oracle": 2.5, "rmr": 1.25} | more.pop("mean", {})
+    return evaluation(
+        n=n,
+        average={"best_single": {"candidate": more.pop("best_single", "writer"), "score": 0.5}},
+        mean={"regret": 1.5, "regret_best_single": 2.0, "regret_random": 2.2} | mean,
+        interval={"chosen_minus_best_single": [low, high], "chosen_minus_rmr": [-0.4, -0.1]}
+        | {"regret": [1.2, 1.8], "regret_best_single": [1.7, 2.3], "regret_random": [2.0, 2.4]},
         **more,
-    }
+    )
 
 
 def test_better_only_where_the_interval_is_above_0() -> None:
@@ -39,16 +38,13 @@ def test_an_interval_with_0_in_it_claims_nothing(low: float, high: float) -> Non
 
 
 def test_worse_is_said_as_plainly_with_the_interval_turned() -> None:
-    figures = held_back(-0.8, -0.2)
-    figures["mean"]["chosen"] = 0.0
-    sentence = verdicts.of_report(figures)[0]
+    sentence = verdicts.of_report(held_back(-0.8, -0.2, mean={"chosen": 0.0}))[0]
     assert "is **worse** than **writer**" in sentence
     assert "0.50 per query (95% CI 0.20 to 0.80" in sentence
 
 
 def test_figures_have_the_decimals_that_their_interval_can_bear() -> None:
-    figures = held_back(-0.009, 0.005)
-    figures["mean"]["chosen"] = figures["mean"]["best_single"] - 0.0003
+    figures = held_back(-0.009, 0.005, mean={"chosen": 0.5 - 0.0003})
     assert ": +0.000 per query (95% CI -0.009 to 0.005" in verdicts.of_report(figures)[0]
     assert "(95% CI 0.20 to 0.80" in verdicts.of_report(held_back(0.2, 0.8))[0]
 
@@ -82,11 +78,9 @@ def test_how_often_the_router_is_the_best_choice_where_the_report_says_so() -> N
 
 
 def test_no_way_and_a_way_back() -> None:
-    none = held_back(0.0, 0.0)
-    none["mean"]["oracle"] = 0.5
+    none = held_back(0.0, 0.0, mean={"oracle": 0.5})
     assert "cannot gain anything" in verdicts.of_report(none)[1]
-    back = held_back(-1.2, -0.8)
-    back["mean"]["chosen"] = -0.5
+    back = held_back(-1.2, -0.8, mean={"chosen": -0.5})
     assert "widens it by 50%" in verdicts.of_report(back)[1]
 
 
@@ -102,17 +96,19 @@ def test_rmr_and_how_many_models_it_runs() -> None:
 
 
 def test_a_candidates_name_is_no_markdown() -> None:
-    figures = held_back(0.2, 0.8)
-    figures["average"]["best_single"]["candidate"] = "![x](http://elsewhere/x.png)"
+    figures = held_back(0.2, 0.8, best_single="![x](http://elsewhere/x.png)")
     assert [fault for sentence in verdicts.of_report(figures) for fault in faults(sentence)] == []
 
 
-def sweep(*differences: tuple[float, float], taus: int = 1) -> dict[str, Any]:
-    betas = (0.3, 0.0, 1.0)
-    minus = [(0.0, 0.0), *differences]
-    pairs = list(zip(betas, minus, strict=False))
-    rows = [{"beta": beta, "tau": float(tau), "minus_best": m} for tau in range(1, taus + 1) for beta, m in pairs]
-    return {"rows": rows, "best": {"beta": 0.3, "tau": 1.0}}
+def sweep(*differences: tuple[float, float], taus: int = 1) -> Sweep:
+    pairs = list(zip((0.3, 0.0, 1.0), [(0.0, 0.0), *differences], strict=False))
+    rows = [
+        SweepRow(beta=beta, tau=float(tau), mean=1.5, interval=(1.25, 2.0), regret=0.5, minus_best=minus)
+        for tau in range(1, taus + 1)
+        for beta, minus in pairs
+    ]
+    best = BetaTau(beta=0.3, tau=1.0)
+    return Sweep(n=10, folds=2, seeds=1, normalise="none", rows=rows, best=best, differs=False)
 
 
 def test_a_beta_that_differs_beyond_noise() -> None:
@@ -131,3 +127,13 @@ def test_betas_that_may_be_as_good_are_named() -> None:
 def test_a_beta_alone_and_several_taus() -> None:
     assert "nothing to compare it with" in verdicts.of_sweep(sweep())
     assert "0.3 with tau 1" in verdicts.of_sweep(sweep((-0.5, 0.1), (-0.4, 0.2), taus=2))
+
+
+def test_the_chart_has_a_line_per_tau_in_order_of_beta_with_intervals_and_a_star() -> None:
+    figure = sweep_view.chart(sweep((-0.5, -0.1), taus=2))
+    line = next(trace for trace in figure.data if trace.name == "tau 1")
+    assert (list(line.x), list(line.y)) == ([0.0, 0.3], [1.5, 1.5])
+    assert (list(line.error_y.array), list(line.error_y.arrayminus)) == ([0.5, 0.5], [0.25, 0.25])
+    assert list(line.marker.symbol) == ["circle", "star"]
+    assert figure.layout.showlegend
+    assert not sweep_view.chart(sweep((-0.5, -0.1))).layout.showlegend

@@ -16,10 +16,10 @@ from pathlib import Path
 from zooter_core.backends import Backend, Piece, Request
 from zooter_core.backends.conversation import begun_answer, last_query
 from zooter_core.base.errors import ZooterError, listed, one_line
+from zooter_core.base.jsonl import read_lines
 from zooter_core.base.records import Response
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.data.lines import read_lines
 from zooter_core.data.scores import each_query, read_responses
 
 WORDS = 4  # in a piece

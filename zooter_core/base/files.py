@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import gzip
+import hashlib
 import io
 import os
 import shutil
@@ -312,6 +313,12 @@ def _aside(path: Path, around: Path) -> Path:
     """A name of this process in a folder, for what is incomplete; what killed processes left there is deleted."""
     clear(around, path.name)
     return around / f"{path.name}{PARTIAL}{os.getpid()}"
+
+
+def sha256_of(path: Path) -> str:
+    """The hash of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def clear(folder: Path, name: str = "") -> None:

@@ -1,26 +1,88 @@
-"""Append-only files of JSON lines, which a killed process leaves readable."""
+"""Files of JSON lines: score files and queries files, which others wrote, and the append-only files of a run.
+
+`read_lines` reads a file from elsewhere, plain or gzipped, and gives each line's place for messages. `read_records`
+reads one of ours, whose last line is incomplete if the process that wrote it was killed. `Appender` writes one.
+"""
 
 from __future__ import annotations
 
+import gzip
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TextIO
 
-from zooter_core.base.errors import WorkError
+from zooter_core.base.errors import FIX_PERMISSIONS, WorkError, ZooterError
 from zooter_core.base.files import owner_only, writing
-from zooter_core.base.strict_json import NotFiniteError, dump_json, parse_json
+from zooter_core.base.strict_json import NotFiniteError, Pairs, dump_json, parse_json
 
-FIX_LINE = "Remove that line and start again, or restore a copy of the file."
+LONGEST = 1 << 24  # characters of a line; a small .gz can hold a line larger than the memory
+DAMAGE = (EOFError, OSError, zlib.error, UnicodeDecodeError)  # of a file that is cut short or no text
 FLUSH_SECONDS = 0.8  # between two flushes of an Appender to the disk
 
 
-def read_records(path: Path) -> Iterator[dict[str, Any]]:
-    """The records of an append-only file; an incomplete last line is skipped, a missing file is empty.
+def open_text(path: Path, kind: str, newline: str | None = None) -> TextIO:
+    """Open a text file, unpacked if its name ends in .gz. Reading it may raise one of DAMAGE.
+
+    Args:
+        kind: what the file should be, for the message.
 
     Raises:
-        WorkError: the file cannot be read, or a line in the middle is not JSON or holds a NaN or infinity.
+        ZooterError: there is no such file, or no permission to read it.
+    """
+    try:
+        if not path.is_file():
+            raise ZooterError(kind, f"no file at {path}", "Check the path.")
+        if path.suffix == ".gz":
+            return gzip.open(path, "rt", encoding="utf-8-sig", newline=newline)
+        return path.open(encoding="utf-8-sig", newline=newline)
+    except OSError as problem:
+        raise ZooterError(f"a readable file {path}", str(problem), FIX_PERMISSIONS) from problem
+
+
+def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """The number and text of each line that is not empty, of a file from elsewhere.
+
+    Raises:
+        ZooterError: the file is damaged, or one of its lines is too long.
+    """
+    number = blank = 0
+    try:
+        with open_text(path, "a file of JSON lines (.jsonl or .jsonl.gz)") as lines:
+            for number, line in enumerate(iter(lambda: lines.readline(LONGEST), ""), 1):
+                text = line.strip()
+                blank += 0 if text else len(line)
+                if len(line) == LONGEST:
+                    place = f"at most {LONGEST:,} characters in {path}, line {number}"
+                    raise ZooterError(place, "more", "Shorten or remove the line.")
+                if blank > LONGEST:  # a .gz of a megabyte can hold a thousand times as many
+                    place = f"at most {LONGEST:,} characters in all empty lines of {path}"
+                    raise ZooterError(place, "more", "Remove empty lines.")
+                if text:
+                    yield number, text
+    except DAMAGE as problem:
+        next_step = "The file is cut short or damaged; download it again."
+        raise ZooterError(f"a readable file {path}", f"{problem} after line {number}", next_step) from problem
+
+
+def read_lines(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The place ("file, line 3") and the JSON object of each line that is not empty, of a file from elsewhere.
+
+    Raises:
+        ZooterError: the file is damaged, or a line is not a JSON object with finite numbers, or has a key twice.
+    """
+    for number, line in numbered_lines(Path(path)):
+        place = f"{path}, line {number}"
+        yield place, _object(line, place, ZooterError, "Fix or remove the line.", _without_repeats)
+
+
+def read_records(path: Path) -> Iterator[dict[str, Any]]:
+    """The records of a file of ours; an incomplete last line is skipped, a missing file is empty.
+
+    Raises:
+        WorkError: the file cannot be read, or a line in the middle is not a JSON object with finite numbers.
     """
     if not os.path.lexists(path):
         return
@@ -29,20 +91,39 @@ def read_records(path: Path) -> Iterator[dict[str, Any]]:
     except OSError as problem:
         next_step = "Restore a copy of the file, or fix its permissions."
         raise WorkError(f"a readable file {path}", str(problem), next_step) from problem
+    next_step = "Remove that line and start again, or restore a copy of the file."
     with file:
         for number, line in enumerate(file, 1):
             if not line.endswith(b"\n"):
                 return
-            try:
-                record = parse_json(line)
-            except NotFiniteError as problem:
-                expected = f'a finite number as "{problem.field}" in line {number} of {path}'
-                raise WorkError(expected, problem.number, FIX_LINE) from problem
-            except ValueError:
-                record = None
-            if not isinstance(record, dict):
-                raise WorkError(f"a JSON object in line {number} of {path}", repr(line[:60]), FIX_LINE)
-            yield record
+            yield _object(line, f"line {number} of {path}", WorkError, next_step)
+
+
+def _object(
+    line: str | bytes,
+    place: str,
+    refusal: type[ZooterError],
+    next_step: str,
+    pairs: Callable[[Pairs], dict[str, Any]] | None = None,
+) -> dict[str, Any]:
+    """The JSON object of a line. `pairs` makes it from its keys and values."""
+    try:
+        record = parse_json(line, object_pairs_hook=pairs)
+    except NotFiniteError as problem:
+        raise refusal(f'a finite number as "{problem.field}" in {place}', problem.number, next_step) from problem
+    except ValueError as problem:
+        raise refusal(f"a JSON object in {place}", f"{line[:60]!r} ({problem})", next_step) from problem
+    if not isinstance(record, dict):
+        raise refusal(f"a JSON object in {place}", repr(line[:60]), next_step)
+    return record
+
+
+def _without_repeats(pairs: Pairs) -> dict[str, Any]:
+    record = dict(pairs)
+    if len(record) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f'"{next(name for name in names if names.count(name) > 1)}" occurs twice')
+    return record
 
 
 def append_records(path: Path, records: Iterable[Mapping[str, Any]], private: bool = False) -> None:

@@ -1,21 +1,29 @@
-"""Standard JSON, without NaN, infinity and lone surrogates. All JSON is read and written here.
+r"""Standard JSON, without NaN, infinity and lone surrogates. All JSON is read and written here.
 
 Python writes such numbers as `NaN` and `Infinity`, which other programs refuse, and reads them silently; it also reads
 1e999 as infinity. Here they are refused with the name of their field. A figure that may be undefined is null, set where
 it is computed.
+
+Lone surrogates are half characters that JSON can carry (`"\ud800"`) but no encoding can write. Text from a server or a
+file has them replaced by U+FFFD where it comes in, as a decoder does with invalid bytes. The rest of the code never
+sees one.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from zooter_core.base.errors import WorkError
-from zooter_core.base.surrogates import ESCAPED, ESCAPED_BYTES, clean
 
 Pairs = list[tuple[str, Any]]
+SURROGATE = re.compile("[\ud800-\udfff]")
+FIRST_HALVES = ("\ud800", "\udbff")
+ESCAPED = re.compile(r"\\u[dD][89a-fA-F]")  # how JSON writes one
+ESCAPED_BYTES = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")  # or Python with `surrogatepass`
 
 
 class NotFiniteError(ValueError):
@@ -55,12 +63,12 @@ def parse_json(text: str | bytes | bytearray, object_pairs_hook: Callable[[Pairs
     """
     try:
         value = json.loads(text, parse_constant=_refuse, parse_float=_finite, object_pairs_hook=object_pairs_hook)
+        return clean(value) if _has_surrogate(text) else value
     except _NotFinite as number:
         field, _ = next(_not_finite(json.loads(text)), ("", 0.0))
         raise NotFiniteError(field, str(number)) from None
     except RecursionError:
         raise ValueError("nested too deeply") from None
-    return clean(value) if _has_surrogate(text) else value
 
 
 def _has_surrogate(text: str | bytes | bytearray) -> bool:
@@ -88,3 +96,39 @@ def _not_finite(value: Any, field: str = "") -> Iterator[tuple[str, float]]:
     )
     for name, part in rows:
         yield from _not_finite(part, f"{field}.{name}" if field else str(name))
+
+
+def replace_surrogates(text: str) -> str:
+    """Join each pair of surrogates into its character, and replace each other one by U+FFFD."""
+    if not SURROGATE.search(text):
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def clean(value: Any) -> Any:
+    """A JSON value with the surrogates in its texts replaced."""
+    if isinstance(value, str):
+        return replace_surrogates(value)
+    if isinstance(value, list):
+        return [clean(entry) for entry in value]
+    if isinstance(value, dict):
+        return {replace_surrogates(key): clean(entry) for key, entry in value.items()}
+    return value
+
+
+class Joiner:
+    """Joins a text that arrives in pieces, where a piece can end inside a character."""
+
+    def __init__(self) -> None:
+        self._half = ""
+
+    def add(self, piece: str) -> str:
+        """The complete characters so far; a first half at the end waits for the next piece."""
+        text = self._half + piece
+        self._half = text[-1:] if FIRST_HALVES[0] <= text[-1:] <= FIRST_HALVES[1] else ""
+        return replace_surrogates(text[: len(text) - len(self._half)])
+
+    def close(self) -> str:
+        """The half that is still waiting, replaced."""
+        rest, self._half = replace_surrogates(self._half), ""
+        return rest

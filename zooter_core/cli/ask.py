@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 from zooter_core.backends import Piece
-from zooter_core.backends.fallback import check_answered, note
 from zooter_core.base.errors import MOST_NAMED, listed, shortened
 from zooter_core.base.records import Message, Response
 from zooter_core.cli.arguments import FleetDir, MaxNewTokens, Query, Temperature, Willingness, option
@@ -15,6 +14,7 @@ from zooter_core.cli.consoles import err, print_note
 from zooter_core.cli.fleets import open_ensemble
 from zooter_core.cli.settings import generation_of
 from zooter_core.data.prices import check_trade
+from zooter_core.fleet.attempts import check_answered, note
 
 
 def ask(

@@ -17,6 +17,7 @@ from zooter_core.config.fleet import load_fleet
 from zooter_core.data import prices as pricing
 from zooter_core.data.scores import Scores, read_texts
 from zooter_core.evaluation import responses
+from zooter_core.evaluation.figures import Evaluation, Selection, Trade
 from zooter_core.evaluation.responses import Texts
 from zooter_core.evaluation.robustness import robustness
 from zooter_core.method import selection
@@ -90,26 +91,28 @@ def evaluate(
     ranked = {"rmr": responses.best_scores(table, _rewards(fleet, table, texts))} if rmr else None
     with bars() as progress:
         outputs = evaluation.outputs_of(loaded, table, lambda done: progress("embed", done, len(table.queries)))
-    figures = evaluation.evaluate(loaded, table, learned, ranked, outputs)
+    parts: dict[str, Any] = {}
     costs = None
     if paid is not None:
         costs = pricing.dollars(paid, responses.token_counts(loaded.encoder, table, texts, tokens or pricing.TOKENS))
-        figures["trade"] = pricing.trade(outputs.probabilities, table.scores, paid, costs, willingness)
+        trade = pricing.trade(outputs.probabilities, table.scores, paid, costs, willingness)
+        parts["trade"] = Trade.model_validate(trade)
     if select:
-        figures["selection"] = _selection(outputs, table, costs, judge_fleet, texts)
+        parts["selection"] = _selection(outputs, table, costs, judge_fleet, texts)
     if robust:
-        figures["robustness"] = robustness(loaded, [query.text for query in table.queries])
-    if plot:
-        save_selection_plot(figures["selection"], plot)
+        parts["robustness"] = robustness(loaded, [query.text for query in table.queries])
+    figures = evaluation.evaluation_of(loaded, table, learned, ranked, outputs).but(**parts)
+    if plot and figures.selection:
+        save_selection_plot(figures.selection, plot)
     print_figures(figures, json, _print)
 
 
-def _print(figures: dict[str, Any]) -> None:
+def _print(figures: Evaluation) -> None:
     print_evaluation(figures)
-    if "trade" in figures:
-        print_trade(figures["trade"])
-    if "selection" in figures:
-        print_selection(figures["selection"])
+    if figures.trade:
+        print_trade(figures.trade)
+    if figures.selection:
+        print_selection(figures.selection)
 
 
 def _check_needs(needed: str, value: object, options: dict[str, object]) -> None:
@@ -151,14 +154,14 @@ def _texts(files: Sequence[Path], scores: Scores, needed: dict[str, object], pri
 
 def _selection(
     outputs: Outputs, scores: Scores, costs: Array | None, judge_fleet: Path | None, texts: Texts
-) -> dict[str, Any]:
+) -> Selection:
     """What selection costs and gains, keeping the best by score, and with a fleet also by its reward."""
     figures = selection.report(outputs, scores.scores, costs=costs)
     if judge_fleet:
         columns = selection.ranking(outputs.probabilities)[:, : selection.MOST].tolist()
         judged = _rewards(judge_fleet, scores, texts, columns)
         figures["judge"] = selection.report(outputs, scores.scores, judged, costs)
-    return figures
+    return Selection.model_validate(figures)
 
 
 def _rewards(fleet: Path | None, scores: Scores, texts: Texts, columns: Sequence[Sequence[int]] | None = None) -> Array:

@@ -12,9 +12,8 @@ from zooter_core.cli.fleets import open_ensemble
 from zooter_core.cli.progress import bars
 from zooter_core.cli.settings import collecting_of, engine_of, generation_of, labels_of, named, training_of
 from zooter_core.cli.tables import print_report
-from zooter_core.data.parquet import export_parquet
 from zooter_core.data.run_folder import STEPS
-from zooter_core.data.runs import Run
+from zooter_core.data.runs import Run, export_parquet
 from zooter_core.data.scores import read_queries
 from zooter_core.method.labels import LabelConfig
 from zooter_core.router.kinds import DEFAULT

@@ -75,7 +75,7 @@ def serve(
     if listener is None:
         check_free("serve", host, port)
     from zooter_core.serve.run import run
-    from zooter_core.serve.settings import ServeSettings, data_folder
+    from zooter_core.serve.server import ServeSettings, data_folder
 
     settings = ServeSettings(
         parts, host, port, data or data_folder(parts), keys=keys, log_prompts=log_prompts,

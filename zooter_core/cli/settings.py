@@ -15,7 +15,7 @@ from zooter_core.cli.arguments import FinetunedPart, TagSource
 from zooter_core.cli.consoles import err
 from zooter_core.cli.fleets import open_ensemble
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.data.shards import Shard
+from zooter_core.data.run_folder import Shard
 from zooter_core.method.labels import LabelConfig
 from zooter_core.router.kinds import DEFAULT, DistillConfig, settings_of
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from rich.table import Table
 
@@ -16,7 +16,7 @@ from zooter_core.cli.fleets import open_fleet
 from zooter_core.cli.progress import bars
 from zooter_core.cli.settings import check_plot, numbers_of, open_scores, tags_of
 from zooter_core.cli.tables import save_sweep_plot
-from zooter_core.evaluation import report_tables
+from zooter_core.evaluation.figures import Sweep
 from zooter_core.router.kinds import DistillConfig
 
 Normalise = Annotated[
@@ -64,28 +64,27 @@ def sweep(
         save_sweep_plot(figures, plot)
     if out:
         with open_atomic(out) as file:
-            file.write(dump_json(figures, indent=2) + "\n")
+            file.write(dump_json(figures.to_json(), indent=2) + "\n")
     print_figures(figures, json, print_sweep)
 
 
-def print_sweep(figures: dict[str, Any]) -> None:
-    title = f"{figures['n']} queries, each held back once per seed; {figures['folds']} folds, {figures['seeds']} seeds"
+def print_sweep(figures: Sweep) -> None:
+    title = f"{figures.n} queries, each held back once per seed; {figures.folds} folds, {figures.seeds} seeds"
     columns = ("beta", "tau", "score", "95% interval", "regret", "minus best, 95%")
     table = Table(*columns, title=title, title_justify="left")
-    for row in figures["rows"]:
-        (low, high), (under, over) = row["interval"], row["minus_best"]
-        minus = "" if report_tables.is_best(row, figures) else f"{under:.3f} to {over:.3f}"
-        figures_of_row = (f"{row['mean']:.4f}", f"{low:.3f} to {high:.3f}", f"{row['regret']:.4f}")
-        table.add_row(f"{row['beta']:g}", f"{row['tau']:g}", *figures_of_row, minus)
+    for row in figures.rows:
+        (low, high), (under, over) = row.interval, row.minus_best
+        minus = "" if figures.is_best(row) else f"{under:.3f} to {over:.3f}"
+        figures_of_row = (f"{row.mean:.4f}", f"{low:.3f} to {high:.3f}", f"{row.regret:.4f}")
+        table.add_row(f"{row.beta:g}", f"{row.tau:g}", *figures_of_row, minus)
     console.print(table)
-    best = figures["best"]
-    console.print(f"best: beta {best['beta']:g}, tau {best['tau']:g}; {_verdict(figures)}")
+    console.print(f"best: beta {figures.best.beta:g}, tau {figures.best.tau:g}; {_verdict(figures)}")
 
 
-def _verdict(figures: dict[str, Any]) -> str:
+def _verdict(figures: Sweep) -> str:
     """Which of the other settings are significantly worse than the best one."""
-    worse = [f"{row['beta']:g}, {row['tau']:g}" for row in figures["rows"] if row["minus_best"][1] < 0]
-    if figures["differs"]:
+    worse = [f"{row.beta:g}, {row.tau:g}" for row in figures.rows if row.minus_best[1] < 0]
+    if figures.differs:
         return "all others are significantly worse"
     if not worse:
         return "no significant difference from the others"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,12 @@ from rich.text import Text
 
 from zooter_core.base.files import open_atomic
 from zooter_core.cli.consoles import out
+from zooter_core.data.run_folder import REPORT
 from zooter_core.evaluation import report_tables
-from zooter_core.evaluation.report import REPORT, Report
+from zooter_core.evaluation.figures import Evaluation, Report, Robustness, Selection, Sweep, Trade
 
 
-def save_sweep_plot(figures: dict[str, Any], path: Path) -> None:
+def save_sweep_plot(figures: Sweep, path: Path) -> None:
     """Plot the score over beta with its 95% interval, a line per tau."""
     import plotly.graph_objects as go
     from plotly.colors import qualitative
@@ -24,11 +26,11 @@ def save_sweep_plot(figures: dict[str, Any], path: Path) -> None:
     figure = go.Figure()
     add_sweep(figure, figures, qualitative.D3)
     x, y = SWEEP_AXES
-    title = f"Held-back queries: {figures['folds']} folds, {figures['seeds']} seeds, n = {figures['n']}"
+    title = f"Held-back queries: {figures.folds} folds, {figures.seeds} seeds, n = {figures.n}"
     _save(figure.update_layout(title=title, xaxis_title=x, yaxis_title=y), path)
 
 
-def save_selection_plot(figures: dict[str, Any], path: Path) -> None:
+def save_selection_plot(figures: Selection, path: Path) -> None:
     """Plot quality over cost, a line per trigger and k, random queries dotted; a second panel by the judge if any."""
     from plotly.colors import qualitative
     from plotly.subplots import make_subplots
@@ -36,9 +38,9 @@ def save_selection_plot(figures: dict[str, Any], path: Path) -> None:
     from zooter_core.evaluation.charts import add_curves
 
     panels = {"keeping the best by score": figures}
-    if "judge" in figures:
-        panels["keeping the best by reward"] = figures["judge"]
-    priced = "dollars" in figures["curves"][0]["points"][0]
+    if figures.judge:
+        panels["keeping the best by reward"] = figures.judge
+    priced = figures.curves[0].points[0].dollars is not None
     figure = make_subplots(cols=len(panels), subplot_titles=list(panels), shared_yaxes=True)
     for column, panel in enumerate(panels.values(), 1):
         curves = {name: report_tables.curves(panel, name) for name in report_tables.triggers(panel)}
@@ -66,20 +68,19 @@ FIGURES = {
 
 def print_report(report: Report) -> None:
     """The rewards of a run's candidates by source, and its router on the held-back queries."""
-    pool = list(report.candidates["all"]["mean_reward"])
-    columns = [f"{name} {what}" for name in pool for what in ("reward", "wins")]
+    every = report.candidates["all"]
+    columns = [f"{name} {what}" for name in every.mean_reward for what in ("reward", "wins")]
     table = Table("source", "n", *columns, "entropy", title="rewards of the candidates", title_justify="left")
     for source, row in report.candidates.items():
         cells = [
-            c
-            for name in pool
-            for c in (_cell(row["mean_reward"].get(name), ".2f"), _cell(row["share_of_wins"].get(name), ".0%"))
+            _cell(figures.get(name, math.nan), form)
+            for name in every.mean_reward
+            for figures, form in ((row.mean_reward, ".2f"), (row.share_of_wins, ".0%"))
         ]
-        table.add_row(source, str(row["n"]), *cells, f"{row['reward_entropy']:.2f}")
+        table.add_row(source, str(row.n), *cells, f"{row.reward_entropy:.2f}")
     out.print(table)
-    if scored := report.candidates["all"].get("scored"):
-        n = report.candidates["all"]["n"]
-        out.print(f"responses are missing; queries with a score, of {n:,}: {_counts(scored)}")
+    if every.scored:
+        out.print(f"responses are missing; queries with a score, of {every.n:,}: {_counts(every.scored)}")
         if not report.held_back:
             out.print("no figures of the router: no data set has held-back queries with a score of every candidate")
     if count := len(report.set_aside):
@@ -88,129 +89,122 @@ def print_report(report: Report) -> None:
         print_evaluation(report.held_back)
 
 
-def print_evaluation(figures: report_tables.Figures) -> None:
-    if 1 < len(figures["datasets"]) <= MOST_DATASETS:
+def print_evaluation(figures: Evaluation) -> None:
+    if 1 < len(figures.datasets) <= MOST_DATASETS:
         _print_table_one(figures)
     else:
         _print_datasets(figures)
-    if (scored := figures["counts"]["chosen"]) < figures["n"]:
-        of = _counts(figures["counts"]["candidates"])
-        out.print(f"the router's choice has a score on {scored:,} of {figures['n']:,} queries; {of}")
-    if "baselines" in figures:
+    counts = figures.counts
+    if counts and counts.chosen < figures.n:
+        of = _counts(counts.candidates)
+        out.print(f"the router's choice has a score on {counts.chosen:,} of {figures.n:,} queries; {of}")
+    if figures.baselines:
         _print_baselines(figures)
-    if figures.get("calibration", {}).get("ece") is not None:
-        off = figures["calibration"]["ece"]
+    if not math.isnan(off := figures.calibration.ece):
         out.print(f"calibration: probabilities differ from the share of wins by {off:.3f} on average (ECE)")
-    if "robustness" in figures:
-        _print_robustness(figures["robustness"])
-    single = figures["average"]["best_single"]["candidate"]
-    mean, spread, counts = figures["mean"], figures["interval"], figures["counts"]
-    for what, key in (
-        ("router", "regret"),
-        (f"{single}, the best single", "regret_best_single"),
-        ("random", "regret_random"),
-    ):
-        low, high = (_cell(end, ".3f") for end in spread[key])
-        out.print(f"regret of {what}: {_cell(mean[key], '.3f')} (95% interval {low} to {high}, n = {counts[key]})")
+    if figures.robustness:
+        _print_robustness(figures.robustness)
+    rows = {"regret": "router", "regret_best_single": f"{figures.best_single}, the best single"}
+    for key, what in (rows | {"regret_random": "random"}).items():
+        mean, low, high = (_cell(end, ".3f") for end in (getattr(figures.mean, key), *getattr(figures.interval, key)))
+        queries = f", n = {getattr(counts, key)}" if counts else ""
+        out.print(f"regret of {what}: {mean} (95% interval {low} to {high}{queries})")
 
 
 def _counts(scored: dict[str, int]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in scored.items())
 
 
-def _print_table_one(figures: report_tables.Figures) -> None:
+def _print_table_one(figures: Evaluation) -> None:
     """The paper's Table 1: a row per method, a column per data set; bold marks the best of those that run one model."""
     rows = report_tables.table_one(figures)
     marked = report_tables.best(rows)
-    single = figures["average"]["best_single"]["candidate"]
-    place = next(number for number, row in enumerate(rows) if row.name == report_tables.ROUTER)
-    shown = [(row.name, number) for number, row in enumerate(rows)]
-    shown.insert(place, (f"BMA ({single})", next(number for number, row in enumerate(rows) if row.name == single)))
-    counts = {report_tables.DATASET + name: f"{name} ({row['n']})" for name, row in figures["datasets"].items()}
+    numbers = {row.name: number for number, row in enumerate(rows)}
+    shown = list(numbers.items())
+    shown.insert(numbers[report_tables.ROUTER], (f"BMA ({figures.best_single})", numbers[figures.best_single]))
+    counts = {report_tables.DATASET + name: f"{name} ({row.n})" for name, row in figures.datasets.items()}
     table = Table("method", *counts.values(), *FIGURES.values())
     for name, number in shown:
         cells = []
         for column in (*counts, *FIGURES):
-            value = rows[number].values.get(column)
+            value = rows[number].values.get(column, math.nan)
             form = ".0%" if "uplift" in column else ".2f" if "mtr" in column else ".3f"
             bold = "bold" if number in marked.get(column, ()) else ""
             cells.append(Text(_cell(value, form), style=bold))
         table.add_row(name, *cells)
-    regrets = [_cell(row["regret"], ".3f") for row in (*figures["datasets"].values(), figures["average"])]
+    regrets = [_cell(row.regret, ".3f") for row in (*figures.datasets.values(), figures.average)]
     table.add_section()
     table.add_row("regret of router", *regrets)
     out.print("mean score per data set; MTR and %Uplift among all methods, and among those that make one call")
     out.print(table)
 
 
-def _print_datasets(figures: report_tables.Figures) -> None:
+def _print_datasets(figures: Evaluation) -> None:
     """For a single data set or many: a row per data set, then the ranks of the methods."""
-    pool = list(next(iter(figures["datasets"].values()))["candidates"])
+    pool = figures.pool
     table = Table("data set", "n", "router", "regret", *pool, "random", "oracle")
-    for name, row in figures["datasets"].items():
-        scores = [row["chosen"], row["regret"], *(row["candidates"][c] for c in pool), row["random"], row["oracle"]]
-        table.add_row(name, str(row["n"]), *(_cell(score, ".3f") for score in scores))
+    for name, row in figures.datasets.items():
+        scores = [row.chosen, row.regret, *(row.candidates[c] for c in pool), row.random, row.oracle]
+        table.add_row(name, str(row.n), *(_cell(score, ".3f") for score in scores))
     out.print(table)
-    methods = Table("method", "MTR", "%Uplift", "MTR of one call", "%Uplift of one call")
-    for name, rank in figures["mtr"].items():
-        alone, first = figures["single"]["mtr"].get(name), figures["single"]["uplift"].get(name)
-        cells = [_cell(figures["uplift"][name], ".0%"), _cell(alone, ".2f"), _cell(first, ".0%")]
-        methods.add_row(name, _cell(rank, ".2f"), *cells)
+    methods = Table("method", *list(FIGURES.values())[1:])
+    ranks = ((figures.mtr, ".2f"), (figures.uplift, ".0%"), (figures.single.mtr, ".2f"), (figures.single.uplift, ".0%"))
+    for name in figures.mtr:
+        methods.add_row(name, *(_cell(rank_of.get(name, math.nan), form) for rank_of, form in ranks))
     out.print(methods)
 
 
-def _cell(value: float | None, form: str) -> str:
+def _cell(value: float, form: str) -> str:
     """A figure, or nothing where no query has a score for it."""
-    return "" if value is None else f"{value:{form}}"
+    return "" if math.isnan(value) else f"{value:{form}}"
 
 
-def _print_baselines(figures: report_tables.Figures) -> None:
+def _print_baselines(figures: Evaluation) -> None:
     table = Table("instead of the router", "score", "regret", "router minus it, 95%")
-    scores = (_cell(figures["average"]["chosen"], ".4f"), _cell(figures["mean"]["regret"], ".3f"))
-    table.add_row("(the router)", *scores, "")
-    for name, row in figures["baselines"].items():
-        low, high = (_cell(end, ".3f") for end in row["router_minus"])
-        shown = f"{name}, in hindsight" if row["hindsight"] else name
-        table.add_row(shown, _cell(row["chosen"], ".4f"), _cell(row["regret"], ".3f"), f"{low} to {high}")
+    table.add_row("(the router)", _cell(figures.average.chosen, ".4f"), _cell(figures.mean.regret, ".3f"), "")
+    for name, row in figures.baselines.items():
+        low, high = (_cell(end, ".3f") for end in row.router_minus)
+        shown = f"{name}, in hindsight" if row.hindsight else name
+        table.add_row(shown, _cell(row.chosen, ".4f"), _cell(row.regret, ".3f"), f"{low} to {high}")
     out.print(table)
 
 
-def _print_robustness(figures: dict[str, Any]) -> None:
-    shown = ", ".join(f"{name} {share:.1%}" for name, share in figures["edits"].items())
-    out.print(f"choices that survive an edit: {figures['mean']:.1%} of {figures['n']} queries ({shown})")
-    out.print(f"choices that survive a paraphrase: {figures['paraphrases']:.1%} of {figures['pairs']} pairs")
+def _print_robustness(figures: Robustness) -> None:
+    shown = ", ".join(f"{name} {share:.1%}" for name, share in figures.edits.items())
+    out.print(f"choices that survive an edit: {figures.mean:.1%} of {figures.n} queries ({shown})")
+    out.print(f"choices that survive a paraphrase: {figures.paraphrases:.1%} of {figures.pairs} pairs")
 
 
-def print_trade(figures: dict[str, Any]) -> None:
+def print_trade(figures: Trade) -> None:
     """Score and cost of choosing by probability, and with prices traded in."""
-    rows = {"by probability": figures["at_0"]}
-    if figures["willingness"]:
-        rows[f"at a willingness of {figures['willingness']:g}"] = figures
+    rows = {"by probability": figures.at_0}
+    if figures.willingness:
+        rows[f"at a willingness of {figures.willingness:g}"] = figures
     for what, row in rows.items():
-        cost = f"{row['price']:.4g} dollars per million tokens, {row['dollars']:.4g} per thousand queries"
-        out.print(f"{what}: score {row['score']:.4f}, {cost}")
-    if figures["willingness"]:
-        low, high = figures["score_minus"]
+        cost = f"{row.price:.4g} dollars per million tokens, {row.dollars:.4g} per thousand queries"
+        out.print(f"{what}: score {row.score:.4f}, {cost}")
+    if figures.willingness:
+        low, high = figures.score_minus
         out.print(f"change of the score: 95% interval {low:.4f} to {high:.4f}")
 
 
-def print_selection(figures: dict[str, Any]) -> None:
+def print_selection(figures: Selection) -> None:
     """The area under each curve of quality over cost: a table by score, and one by the judge's reward if any."""
     _print_curves(figures, "score")
-    if "judge" in figures:
-        _print_curves(figures["judge"], "reward")
+    if figures.judge:
+        _print_curves(figures.judge, "reward")
 
 
-def _print_curves(report: dict[str, Any], measure: str) -> None:
+def _print_curves(figures: Selection, measure: str) -> None:
     title = f"selection, keeping the best by {measure} of k; area: mean score over the cost"
     columns = ("trigger", "k", "one call", "k calls", "area", "random", "area minus random, 95%")
     table = Table(*columns, title=title, title_justify="left")
-    for row in report["curves"]:
-        ends = [f"{row['points'][end]['score']:.4f}" for end in (0, -1)]
-        low, high = row["interval"]
-        areas = [f"{row['area']:.4f}", f"{row['area_random']:.4f}", f"{low:.4f} to {high:.4f}"]
-        table.add_row(row["trigger"], str(row["k"]), *ends, *areas)
+    for curve in figures.curves:
+        ends = [f"{curve.points[end].score:.4f}" for end in (0, -1)]
+        low, high = curve.interval
+        areas = [f"{curve.area:.4f}", f"{curve.area_random:.4f}", f"{low:.4f} to {high:.4f}"]
+        table.add_row(curve.trigger, str(curve.k), *ends, *areas)
     out.print(table)
-    best = report["best"]
-    verdict = "significantly better than random" if best["beats_random"] else "no significant difference from random"
-    out.print(f"best for k = {best['k']}: {best['trigger']}, {verdict}")
+    best = figures.best
+    verdict = "significantly better than random" if best.beats_random else "no significant difference from random"
+    out.print(f"best for k = {best.k}: {best.trigger}, {verdict}")

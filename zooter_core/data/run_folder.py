@@ -1,19 +1,22 @@
 """A folder of append-only records: work in it can stop at any point, and another process can continue it.
 
 `run.json` holds the settings of each step, library versions, and a seal for each finished step (record count and
-sha256), which is checked when the folder is opened. Every other file is JSON lines, written a batch at a time; a torn
-last line is cut off before the next append. The folder is private, because it holds queries and answers. Whatever
-writes raises a WorkError if the disk is full or the file cannot be written.
+sha256), which is checked when the folder is opened. Every other file is JSON lines (`run_lines` says what is in them),
+written a batch at a time; a torn last line is cut off before the next append. The folder is private, because it holds
+queries and answers. Whatever writes raises a WorkError if the disk is full or the file cannot be written.
 """
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import itertools
 import platform
+import re
 from collections.abc import Container, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
 from zooter_core import __version__
@@ -21,15 +24,44 @@ from zooter_core.base import files, jsonl
 from zooter_core.base.errors import FIX_PERMISSIONS, WorkError, ZooterError
 from zooter_core.base.strict_json import dump_json, parse_json
 from zooter_core.data.run_lines import Check
-from zooter_core.data.run_state import check_seals, check_shape, seal_of, sha256_of
 
 QUERIES, RESPONSES, REWARDS = "queries.jsonl", "responses.jsonl", "rewards.jsonl"
 TAGS, LABELS, ROUTER, REPORT = "tags.jsonl", "labels.jsonl", "router", "report.json"
 STATE, LOCK, PARTS = "run.json", ".lock", "parts"  # parts: what workers elsewhere have collected and nobody took over
 RUN_FILES = (QUERIES, RESPONSES, REWARDS, TAGS, LABELS, ROUTER, f"{ROUTER}.partial", REPORT, STATE, LOCK, PARTS)
-STEPS = ("start", "collect", "score", "tag", "label", "distill")
+FILE_OF = {"start": QUERIES, "collect": RESPONSES, "score": REWARDS, "tag": TAGS, "label": LABELS, "distill": REPORT}
+STEPS = tuple(FILE_OF)
 FORMAT = 1  # of a run folder
+PIECE = 1 << 20  # bytes read at once
 Settings = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A part of a run that one of several machines collects: the queries whose id falls into it by its hash.
+
+    Shard 3/16 is the third of sixteen.
+    """
+
+    number: int
+    count: int
+
+    @classmethod
+    def parse(cls, text: str) -> Shard:
+        """The shard of a name such as 3/16."""
+        match = re.fullmatch(r"([1-9]\d{0,5})/([1-9]\d{0,5})", text)
+        if match is None or int(match[1]) > int(match[2]):
+            raise ZooterError("--shard as I/N with I from 1 to N", repr(text), "For instance --shard 3/16.")
+        return cls(int(match[1]), int(match[2]))
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.count}"
+
+    @classmethod
+    def of(cls, id: str, count: int) -> Shard:
+        """The shard of a query, one of `count`."""
+        digest = hashlib.sha256(id.encode("utf-8", "surrogatepass")).digest()
+        return cls(int.from_bytes(digest[:8]) % count + 1, count)
 
 
 class RunFolder:
@@ -52,7 +84,7 @@ class RunFolder:
             except OSError as problem:
                 raise ZooterError("a folder for the run", str(problem), "Give another --out.") from problem
         else:
-            _check_exists(self.folder)
+            self._check_exists()
         insides = (path for name in (ROUTER, PARTS) for path in (self.folder / name).rglob("*"))
         files.check_plain(itertools.chain((self.folder / name for name in RUN_FILES), insides))
         self._lock = files.locked(self.folder / LOCK, f"the run folder {folder}")
@@ -61,7 +93,7 @@ class RunFolder:
             self.state = self._read_state()
             if not (self.folder / ROUTER).exists():  # the step distill can make it again
                 self.state["seals"].pop("distill", None)
-            check_seals(self.folder, self.state, ROUTER)
+            self._check_seals()
         except BaseException:
             self._lock.release()
             raise
@@ -80,6 +112,15 @@ class RunFolder:
                 self.folder.rmdir()
         self._lock.release()
 
+    def _check_exists(self) -> None:
+        try:
+            exists = (self.folder / STATE).is_file()
+        except OSError as problem:
+            raise ZooterError(f"a readable run folder {self.folder}", str(problem), FIX_PERMISSIONS) from problem
+        if not exists:
+            next_step = "Start one: zooter run --queries FILE --out DIR."
+            raise ZooterError(f"a run folder at {self.folder}", "no run.json there", next_step)
+
     def _make_private(self) -> None:
         """Restrict files that a library wrote to their owner; the folder too, unless it holds other files."""
         if {path.name.partition(files.PARTIAL)[0] for path in self.folder.iterdir()} <= set(RUN_FILES):
@@ -87,20 +128,23 @@ class RunFolder:
         for path in (*(self.folder / name for name in RUN_FILES), *(self.folder / ROUTER).rglob("*")):
             files.narrow(path)
 
+    # Settings and seals
+
     def _read_state(self) -> dict[str, Any]:
         path = self.folder / STATE
         if not path.exists():
             return {"format": FORMAT, "steps": {}, "seals": {}}
         try:
-            state = parse_json(path.read_text(encoding="utf-8"))
+            state: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"))
             if state["format"] != FORMAT:
+                versions = state.get("versions")
+                maker = versions.get("zooter", "unknown") if isinstance(versions, dict) else "unknown"
                 raise ZooterError(
                     f"a run of format {FORMAT}, which this Zooter {__version__} reads, in {path}",
-                    f"format {state['format']}, made by Zooter {_maker(state)}",
+                    f"format {state['format']}, made by Zooter {maker}",
                     "Use the Zooter that made it, or start a new run in another folder.",
                 )
-            check_shape(state)
-            return dict(state)
+            _check_shape(state)
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as problem:
             raise ZooterError(
                 f"a readable {path}",
@@ -108,6 +152,7 @@ class RunFolder:
                 "Restore a copy. Or delete it and start again with the same settings as before: existing records are "
                 "kept. Or start a new run in another folder.",
             ) from problem
+        return state
 
     def _write_state(self) -> None:
         path = self.folder / STATE
@@ -138,37 +183,6 @@ class RunFolder:
                     f"This run's step {step} began with the setting {name} = {before}, but now {name} = {now}.",
                 )
 
-    def seal(self, step: str, file: str, router: str | None = None) -> None:
-        """Mark a step as finished, with the record count and hash of its file, and the hashes of a router's files."""
-        self.state["seals"][step] = self._seal(step, file, router)
-        if self.state.get("open", {}).pop(step, None) is not None and not self.state["open"]:
-            del self.state["open"]
-        self._make_private()
-        self._write_state()
-
-    def remember(self, step: str, file: str, router: str | None, sources: Sequence[str]) -> None:
-        """Record what a step that stays open has made from which files, for `unchanged`. Arguments: see `seal`."""
-        self.state.setdefault("open", {})[step] = self._result(step, file, router, sources)
-        self._write_state()
-
-    def unchanged(self, step: str, file: str, router: str | None, sources: Sequence[str]) -> bool:
-        """Whether an open step would make again what it made last."""
-        before = self.state.get("open", {}).get(step)
-        with suppress(OSError):  # a file is missing
-            return before is not None and bool(before == self._result(step, file, router, sources))
-        return False
-
-    def _result(self, step: str, file: str, router: str | None, sources: Sequence[str]) -> dict[str, Any]:
-        return self._seal(step, file, router) | {"from": {name: sha256_of(self.folder / name) for name in sources}}
-
-    def _seal(self, step: str, file: str, router: str | None) -> dict[str, Any]:
-        place = None if router is None else self.folder / router
-        return seal_of(self.folder, file, self.state["steps"].get(step), place)
-
-    def sealed(self, step: str) -> bool:
-        """Whether a step is finished."""
-        return step in self.state["seals"]
-
     def setting(self, step: str, name: str) -> Any:
         """A setting of a step that has begun.
 
@@ -184,6 +198,70 @@ class RunFolder:
             )
         return self.state["steps"][step][name]
 
+    def sealed(self, step: str) -> bool:
+        """Whether a step is finished."""
+        return step in self.state["seals"]
+
+    def seal(self, step: str) -> None:
+        """Mark a step as finished, with the record count and hash of its file, and the hashes of a router's files."""
+        self.state["seals"][step] = self._seal(step)
+        if self.state.get("open", {}).pop(step, None) is not None and not self.state["open"]:
+            del self.state["open"]
+        self._make_private()
+        self._write_state()
+
+    def remember(self, step: str, sources: Sequence[str]) -> None:
+        """Record what a step that stays open has made from which files, for `unchanged`."""
+        self.state.setdefault("open", {})[step] = self._result(step, sources)
+        self._write_state()
+
+    def unchanged(self, step: str, sources: Sequence[str]) -> bool:
+        """Whether an open step would make again what it made last."""
+        before = self.state.get("open", {}).get(step)
+        with suppress(OSError):  # a file is missing
+            return before is not None and bool(before == self._result(step, sources))
+        return False
+
+    def _result(self, step: str, sources: Sequence[str]) -> dict[str, Any]:
+        return self._seal(step) | {"from": {name: files.sha256_of(self.folder / name) for name in sources}}
+
+    def _seal(self, step: str) -> dict[str, Any]:
+        lines, digest = 0, hashlib.sha256()
+        with (self.folder / FILE_OF[step]).open("rb") as content:
+            while piece := content.read(PIECE):
+                lines += piece.count(b"\n")
+                digest.update(piece)
+        seal: dict[str, Any] = {"file": FILE_OF[step], "records": lines, "sha256": digest.hexdigest()}
+        seal["settings_sha256"] = _hash_of(self.state["steps"].get(step))
+        if step == "distill":
+            paths = sorted(path for path in (self.folder / ROUTER).rglob("*") if path.is_file())
+            seal["router"] = {path.relative_to(self.folder).as_posix(): files.sha256_of(path) for path in paths}
+        return seal
+
+    def _check_seals(self) -> None:
+        """Refuse a run in which a file or a setting has changed since its step was finished."""
+        for step, seal in self.state["seals"].items():
+            for name, wanted in {seal["file"]: seal["sha256"], **seal.get("router", {})}.items():
+                try:
+                    change = "" if files.sha256_of(self.folder / name) == wanted else "it changed since"
+                except OSError as problem:
+                    change = str(problem)
+                if change:
+                    again = f"Delete {self.folder / ROUTER} and start again to make it again, or start a new run."
+                    raise WorkError(
+                        f"{self.folder / name} as it was when the step {step} was finished",
+                        change,
+                        again if step == "distill" else "Restore a copy, or start a new run.",
+                    )
+            if seal["settings_sha256"] != _hash_of(self.state["steps"].get(step)):
+                raise WorkError(
+                    f"the settings of the step {step} in {self.folder / STATE} as they were when it was finished",
+                    "they changed since",
+                    "Restore a copy of the file, or start a new run.",
+                )
+
+    # Records
+
     def records(self, file: str) -> Iterator[dict[str, Any]]:
         """The complete records of a file, in order; a torn last line is skipped.
 
@@ -192,14 +270,11 @@ class RunFolder:
         """
         return jsonl.read_records(self.folder / file)
 
-    def done(
-        self, file: str, ids: Container[str], *more: str, check: Check = lambda record: None
-    ) -> set[tuple[Hashable, ...]]:
-        """The records that a file has, each as a tuple of its id and its values of the keys `more`.
+    def done(self, file: str, ids: Container[str], check: Check) -> set[tuple[Hashable, ...]]:
+        """The keys of the records that a file has (`Check.key`).
 
         Args:
             ids: ids of the run's queries.
-            check: returns what is wrong with a record, or None.
 
         Raises:
             WorkError: a record belongs to no query of the run, repeats another, or fails the check.
@@ -208,8 +283,8 @@ class RunFolder:
         for number, record in enumerate(self.records(file), 1):
             id = record.get("id")
             unknown = not isinstance(id, str) or id not in ids
-            wrong = f"one of {_short(id)}" if unknown else check(record)
-            key = () if wrong else tuple(record.get(name) for name in ("id", *more))
+            wrong = f"one of {_short(id)}" if unknown else check.wrong(record)
+            key = () if wrong else tuple(record.get(name) for name in check.key)
             if wrong or key in keys:
                 raise WorkError(
                     f"one record for each of this run's queries in {self.folder / file}",
@@ -223,6 +298,10 @@ class RunFolder:
         """Add a batch of records and flush it to the disk."""
         jsonl.append_records(self.folder / file, records, private=True)
 
+    def appending(self, file: str) -> jsonl.Appender:
+        """The file, open for records that come one by one. Close it before the step is sealed."""
+        return jsonl.Appender(self.folder / file, private=True)
+
     def replace(self, file: str, records: Iterable[Mapping[str, Any]]) -> None:
         """Write a file anew. It is as it was until all records are on the disk."""
         path = self.folder / file
@@ -234,10 +313,6 @@ class RunFolder:
         with files.writing(self.folder / file):
             (self.folder / file).unlink(missing_ok=True)
 
-    def appending(self, file: str) -> jsonl.Appender:
-        """The file, open for records that come one by one. Close it before the step is sealed."""
-        return jsonl.Appender(self.folder / file, private=True)
-
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the installed libraries that affect a run, for run.json."""
@@ -248,20 +323,33 @@ def versions() -> dict[str, str]:
     return libraries
 
 
-def _check_exists(folder: Path) -> None:
-    try:
-        exists = (folder / STATE).is_file()
-    except OSError as problem:
-        raise ZooterError(f"a readable run folder {folder}", str(problem), FIX_PERMISSIONS) from problem
-    if not exists:
-        raise ZooterError(
-            f"a run folder at {folder}", "no run.json there", "Start one: zooter run --queries FILE --out DIR."
-        )
+def _check_shape(state: dict[str, Any]) -> None:
+    """Check the shape of the content of a run.json; a ValueError names the part that is wrong."""
+    for part in ("steps", "seals", "open"):
+        entries = state.get(part, {} if part == "open" else None)
+        if not isinstance(entries, dict) or not all(isinstance(entry, dict) for entry in entries.values()):
+            raise ValueError(f'"{part}" is not an object of objects')
+    if not isinstance(state.get("fleet", ""), str):
+        raise ValueError('"fleet" is not a text')
+    pool = state["steps"].get("start", {}).get("pool", ["any"])
+    names = isinstance(pool, list) and all(isinstance(name, str) for name in pool)
+    if not names or not pool or len(set(pool)) < len(pool):
+        raise ValueError('"pool" is not a list of different names')
+    for step, seal in state["seals"].items():
+        hashes = seal.get("router", {})
+        texts = (seal.get("file"), seal.get("sha256"), seal.get("settings_sha256"))
+        texts += tuple(hashes.values()) if isinstance(hashes, dict) else (None,)
+        if not all(isinstance(text, str) for text in texts) or not all(map(_inside, (seal["file"], *hashes))):
+            raise ValueError(f'the seal of the step "{step}" is incomplete')
 
 
-def _maker(state: Mapping[str, Any]) -> str:
-    versions = state.get("versions")
-    return str(versions.get("zooter", "unknown")) if isinstance(versions, dict) else "unknown"
+def _inside(name: str) -> bool:
+    path = PurePosixPath(name)
+    return "\0" not in name and bool(path.parts) and not path.is_absolute() and ".." not in path.parts
+
+
+def _hash_of(settings: Any) -> str:
+    return hashlib.sha256(dump_json(settings, sort_keys=True).encode()).hexdigest()
 
 
 def _short(value: Any) -> str:

@@ -1,28 +1,32 @@
 """A pipeline's run: the queries, responses, rewards, tags and scores that its folder holds, as values.
 
-`find_runs` looks for run folders and tells how far each one is.
+`export_parquet` writes them for tools that read columns. `find_runs` looks for run folders and tells how far each is.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Never
+from typing import Any, Never
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zooter_core.base import files
-from zooter_core.base.errors import ZooterError
+from zooter_core.base.errors import ZooterError, not_installed
 from zooter_core.base.records import Query
 from zooter_core.base.strict_json import dump_json, parse_json
 from zooter_core.config.fleet import Fleet
 from zooter_core.data import prices
-from zooter_core.data.run_folder import QUERIES, RESPONSES, REWARDS, STATE, TAGS, RunFolder
+from zooter_core.data.run_folder import LABELS, QUERIES, RESPONSES, REWARDS, STATE, TAGS, RunFolder
 from zooter_core.data.scores import Scores, score_line
 
 BY_DATASET = "datasets"  # how queries are held back, in run.json
+ROWS = 10_000  # of a Parquet file in memory at a time
 SEARCH_DEPTH = 3  # levels of folders below the one that `find_runs` searches
 
 
@@ -108,9 +112,7 @@ class Run(RunFolder):
 
     def samples(self) -> NDArray[np.float64]:
         """The reward of every response, shape (queries, candidates, samples)."""
-        pool, none = self.setting("start", "pool"), [math.nan] * self.setting("collect", "samples")
-        samples = {record["id"]: record["samples"] for record in self.records(REWARDS) if "samples" in record}
-        return np.array([[samples[query.id].get(name, none) for name in pool] for query in self._scored()])
+        return self._rewards("samples", [math.nan] * self.setting("collect", "samples"))
 
     def dollars(self, fleet: Fleet) -> NDArray[np.float64] | None:
         """The cost of a thousand queries like each one, in US dollars, shape (queries, candidates).
@@ -147,10 +149,13 @@ class Run(RunFolder):
                 out.write(dump_json(line, ensure_ascii=False) + "\n")
 
     def _mean_rewards(self) -> Scores:
-        pool, queries = tuple(self.setting("start", "pool")), self._scored()
-        rewards = {record["id"]: record["rewards"] for record in self.records(REWARDS) if "rewards" in record}
-        table = [[rewards[query.id].get(name, math.nan) for name in pool] for query in queries]
-        return Scores(tuple(queries), pool, np.array(table))
+        return Scores(tuple(self._scored()), tuple(self.setting("start", "pool")), self._rewards("rewards", math.nan))
+
+    def _rewards(self, field: str, none: Any) -> NDArray[np.float64]:
+        """A field of the rewards of each query and candidate, with `none` where a response is missing."""
+        pool = self.setting("start", "pool")
+        values = {record["id"]: record[field] for record in self.records(REWARDS) if field in record}
+        return np.array([[values[query.id].get(name, none) for name in pool] for query in self._scored()])
 
     def _scored(self) -> list[Query]:
         """The queries that are not set aside, in order. Raises ZooterError if there are none."""
@@ -169,6 +174,70 @@ class Run(RunFolder):
             f"all {len(reasons)} set aside; the first because: {reason}",
             f"Fix that cause (`zooter check` may name it), and {then}.",
         )
+
+
+def export_parquet(run: Run, folder: Path) -> None:
+    """Write `queries`, `responses`, `rewards`, `tags` and `labels` as NAME.parquet into a folder.
+
+    A line of `rewards` is one candidate's: `id`, `candidate`, `reward`, `samples` (none where its response is missing),
+    or `id` and `set_aside`. A line of `labels` is one candidate's too: `id`, `fold`, `candidate`, `plain`, `enhanced`,
+    `entropy`.
+
+    Raises:
+        ZooterError: pyarrow is not installed, or the folder cannot be made.
+        WorkError: the disk is full.
+    """
+    if importlib.util.find_spec("pyarrow") is None:
+        raise not_installed("pyarrow", "--parquet", "Run `pip install pyarrow`.")
+    pool = run.setting("start", "pool")
+    files.check_folder(folder)
+    with files.writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    for name in (QUERIES, RESPONSES, REWARDS, TAGS, LABELS):
+        _write(folder / f"{Path(name).stem}.parquet", name, _rows(run, name, pool))
+
+
+def _rows(run: Run, name: str, pool: list[str]) -> Iterator[dict[str, Any]]:
+    for record in run.records(name):
+        if name == REWARDS and "set_aside" not in record:
+            for candidate in record["rewards"]:
+                reward, samples = record["rewards"][candidate], record["samples"][candidate]
+                yield {"id": record["id"], "candidate": candidate, "reward": reward, "samples": samples}
+        elif name == LABELS:
+            for number, candidate in enumerate(pool):
+                values = {key: record[key][number] for key in ("plain", "enhanced")}
+                yield {**record, "candidate": candidate, **values}
+        else:
+            yield record
+
+
+def _write(path: Path, name: str, rows: Iterator[dict[str, Any]]) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    text, number, numbers = pa.string(), pa.float64(), pa.list_(pa.float64())
+    tag = pa.struct([("name", text), ("score", number)])
+    schemas = {
+        QUERIES: [("id", text), ("text", text), ("dataset", text), ("tags", pa.list_(text))],
+        RESPONSES: [
+            *((key, text) for key in ("id", "candidate")),
+            ("sample", pa.int64()),
+            ("text", text),
+            ("tokens", pa.int64()),
+            *((key, number) for key in ("seconds", "first_token_seconds")),
+            *((key, text) for key in ("finish", "error")),
+        ],
+        REWARDS: [("id", text), ("candidate", text), ("reward", number), ("samples", numbers), ("set_aside", text)],
+        TAGS: [("id", text), ("tags", pa.list_(tag))],
+        LABELS: [
+            *((key, text) for key in ("id", "fold", "candidate")),
+            *((key, number) for key in ("plain", "enhanced", "entropy")),
+        ],
+    }
+    schema = pa.schema(schemas[name])
+    with files.writing(path), files.atomic(path) as partial, parquet.ParquetWriter(partial, schema) as out:
+        while piece := list(islice(rows, ROWS)):
+            out.write_table(pa.Table.from_pylist(piece, schema=schema))
 
 
 @dataclass(frozen=True)

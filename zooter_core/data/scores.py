@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooter_core.base.errors import ZooterError, listed
+from zooter_core.base.jsonl import numbered_lines, read_lines
 from zooter_core.base.records import LARGEST_SCORE, Query
-from zooter_core.data.lines import numbered_lines, read_lines
 
 NO_DATASET = "all"
+PARAPHRASES = Path(__file__).with_name("paraphrases.jsonl")
 LEAST = 2  # candidates with a score that a query needs, in a pool of so many
 
 
@@ -281,3 +282,8 @@ def no_repeats(queries: Sequence[Query], path: str) -> None:
         if query.id in ids:
             raise ZooterError(f"different ids in {path}", f'"{query.id}" twice', "Rename or remove one of the lines.")
         ids.add(query.id)
+
+
+def paraphrases() -> list[tuple[str, str]]:
+    """Pairs of queries that ask the same in different words, written for this project."""
+    return [(line["query"], line["paraphrase"]) for _, line in read_lines(PARAPHRASES)]

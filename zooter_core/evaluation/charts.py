@@ -10,34 +10,34 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from zooter_core.evaluation.report_tables import Figures, Point, Row, is_best
+from zooter_core.evaluation.figures import Sweep, SweepRow
+from zooter_core.evaluation.report_tables import Point
 
 DASHES = ("solid", "dash", "dot", "dashdot")
 GREY = "#888888"
 SWEEP_AXES = ("beta (weight of the plain label)", "mean score per query, 95% interval")
 
 
-def add_sweep(figure: go.Figure, sweep: Figures, colours: Sequence[str]) -> None:
+def add_sweep(figure: go.Figure, sweep: Sweep, colours: Sequence[str]) -> None:
     """Add the mean score over beta with its 95% interval, a line per tau; a star marks the best point."""
-    by_tau: dict[float, list[Row]] = {}
-    for row in sorted(sweep["rows"], key=lambda row: row["beta"]):
-        by_tau.setdefault(row["tau"], []).append(row)
+    by_tau: dict[float, list[SweepRow]] = {}
+    for row in sorted(sweep.rows, key=lambda row: row.beta):
+        by_tau.setdefault(row.tau, []).append(row)
     for number, (tau, rows) in enumerate(by_tau.items()):
-        best = [is_best(row, sweep) for row in rows]
+        best = [sweep.is_best(row) for row in rows]
         figure.add_scatter(
-            x=[row["beta"] for row in rows],
-            y=[row["mean"] for row in rows],
+            x=[row.beta for row in rows],
+            y=[row.mean for row in rows],
             error_y={
-                "array": [row["interval"][1] - row["mean"] for row in rows],
-                "arrayminus": [row["mean"] - row["interval"][0] for row in rows],
+                "array": [row.interval[1] - row.mean for row in rows],
+                "arrayminus": [row.mean - row.interval[0] for row in rows],
             },
             mode="lines+markers",
             line={"color": colours[number % len(colours)], "dash": DASHES[number % len(DASHES)]},
             marker={"symbol": ["star" if top else "circle" for top in best], "size": 11},
             name=f"tau {tau:g}",
             customdata=[
-                [*row["interval"], row["regret"], " (the best)" if top else ""]
-                for row, top in zip(rows, best, strict=True)
+                [*row.interval, row.regret, " (the best)" if top else ""] for row, top in zip(rows, best, strict=True)
             ],
             hovertemplate="<b>beta %{x:g}%{customdata[3]}</b><br>score %{y:.3f}, 95% interval %{customdata[0]:.3f} "
             "to %{customdata[1]:.3f}<br>%{customdata[2]:.3f} below the oracle<extra></extra>",

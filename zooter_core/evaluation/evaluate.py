@@ -1,22 +1,109 @@
-"""Evaluate a router, or any other choice of candidates, on scores."""
+"""Evaluate a router, or any other choice of candidates, on scores, and report on a training."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zooter_core.data.scores import Scores, ScoreSource, as_scores
-from zooter_core.evaluation.report import check_names
+from zooter_core.data import prices
+from zooter_core.data.scores import NO_DATASET, Scores, ScoreSource, as_scores
+from zooter_core.evaluation.figures import (
+    Average,
+    Baseline,
+    BestSingle,
+    Calibration,
+    Counts,
+    DatasetFigures,
+    Dollars,
+    Evaluation,
+    Intervals,
+    Means,
+    Ranks,
+    Report,
+    Selection,
+    Share,
+    SourceFigures,
+    check_names,
+)
 from zooter_core.method import calibration, metrics, selection
 from zooter_core.method.metrics import Array, mean, without_gaps
 from zooter_core.router.distill import fit_head
 from zooter_core.router.kinds import settings_of
 from zooter_core.router.router import Router
 from zooter_core.router.text_encoder import TextEncoder
+
+
+def evaluate(
+    router: Router | str | Path,
+    scores: ScoreSource,
+    learned: ScoreSource | None = None,
+    more: Mapping[str, Array] | None = None,
+    outputs: selection.Outputs | None = None,
+) -> dict[str, Any]:
+    """How well a router chooses: the figures of `zooter evaluate --json`.
+
+        evaluate("my-router", "scores.jsonl")["mean"]["regret"]
+
+    Besides the figures of `compare` these are `baselines`, other ways of choosing. Each has its mean score (`chosen`,
+    unweighted over data sets), `datasets`, `regret`, whether it was picked in hindsight, and `router_minus`, the 95%
+    interval of the router's score minus its own.
+
+    Args:
+        router: or its folder.
+        scores: one or more score files, or their contents; the candidates may be in another order than the router's.
+        learned: the scores that the router was distilled from. The baselines then learn from them too, and kNN joins;
+            otherwise they are picked in hindsight, on the scores that they are judged by.
+        more: further methods, as in `compare`.
+        outputs: what `outputs_of` gave for this router and these scores, where you have it.
+
+    Raises:
+        ZooterError: there is no router, a file is wrong, or the scores are of other candidates.
+        WorkError: the router does not work.
+    """
+    return evaluation_of(router, scores, learned, more, outputs).to_json()
+
+
+def evaluation_of(
+    router: Router | str | Path,
+    scores: ScoreSource,
+    learned: ScoreSource | None = None,
+    more: Mapping[str, Array] | None = None,
+    outputs: selection.Outputs | None = None,
+) -> Evaluation:
+    """What `evaluate` returns as JSON."""
+    router = Router.load(router) if isinstance(router, str | Path) else router
+    scores = as_scores(scores)
+    probabilities = (outputs or outputs_of(router, scores)).probabilities
+    earned = scores.scores[np.arange(len(probabilities)), probabilities.argmax(axis=1)]
+    baselines = {name: (values, name != "random") for name, values in simple(scores, scores).items()}
+    if learned is not None:
+        learned = as_scores(learned).in_order(scores.candidates)
+        fair = simple(scores, learned) | {"knn": nearest(scores, learned, router.encoder)}
+        baselines |= {name: (values, False) for name, values in fair.items()}
+    return compare(scores, probabilities, more).but(
+        baselines={name: _baseline(scores, values, earned, late) for name, (values, late) in baselines.items()}
+    )
+
+
+def outputs_of(
+    router: Router, scores: Scores, progress: Callable[[int], None] = lambda done: None
+) -> selection.Outputs:
+    """A router's outputs for the queries of scores, with the candidates in the order of the scores.
+
+    Args:
+        progress: called with the number of queries done after each batch that is embedded.
+
+    Raises:
+        ZooterError: the scores are of other candidates.
+    """
+    pool = router.for_pool(scores.candidates).candidates
+    outputs = router.outputs_all([query.text for query in scores.queries], progress)
+    return outputs.in_order([pool.index(name) for name in scores.candidates])
 
 
 def simple(scores: Scores, learned: Scores) -> dict[str, Array]:
@@ -51,95 +138,32 @@ def nearest(scores: Scores, learned: Scores, encoder: TextEncoder) -> Array:
     return scores.scores[np.arange(len(chosen)), chosen]
 
 
-def evaluate(
-    router: Router | str | Path,
-    scores: ScoreSource,
-    learned: ScoreSource | None = None,
-    more: Mapping[str, Array] | None = None,
-    outputs: selection.Outputs | None = None,
-) -> dict[str, Any]:
-    """How well a router chooses: the figures of `zooter evaluate --json`.
-
-        evaluate("my-router", "scores.jsonl")["mean"]["regret"]
-
-    Besides the figures of `compare` these are `baselines`, other ways of choosing, and `calibration`: how often the
-    chosen candidate has the highest score, by its probability. Each baseline has its mean score (`chosen`, unweighted
-    over data sets), `datasets`, `regret`, whether it was picked in hindsight, and `router_minus`, the 95% interval of
-    the router's score minus its own.
-
-    Args:
-        router: or its folder.
-        scores: one or more score files, or their contents; the candidates may be in another order than the router's.
-        learned: the scores that the router was distilled from. The baselines then learn from them too, and kNN joins;
-            otherwise they are picked in hindsight, on the scores that they are judged by.
-        more: further methods, as in `compare`.
-        outputs: what `outputs_of` gave for this router and these scores, where you have it.
-
-    Raises:
-        ZooterError: there is no router, a file is wrong, or the scores are of other candidates.
-        WorkError: the router does not work.
-    """
-    router = Router.load(router) if isinstance(router, str | Path) else router
-    scores = as_scores(scores)
-    probabilities = (outputs or outputs_of(router, scores)).probabilities
-    chosen = probabilities.argmax(axis=1)
-    figures = compare(scores, chosen, more)
-    chosen_scores = scores.scores[np.arange(len(chosen)), chosen]
-    baselines = {name: (values, name != "random") for name, values in simple(scores, scores).items()}
-    if learned is not None:
-        learned = as_scores(learned).in_order(scores.candidates)
-        fair = simple(scores, learned) | {"knn": nearest(scores, learned, router.encoder)}
-        baselines |= {name: (values, False) for name, values in fair.items()}
-    figures["baselines"] = {
-        name: without_nan(_baseline(scores, values, chosen_scores)) | {"hindsight": hindsight}
-        for name, (values, hindsight) in baselines.items()
-    }
-    figures["calibration"] = calibration.reliability(probabilities, metrics.win_shares(scores.scores))
-    return figures
-
-
-def outputs_of(
-    router: Router, scores: Scores, progress: Callable[[int], None] = lambda done: None
-) -> selection.Outputs:
-    """A router's outputs for the queries of scores, with the candidates in the order of the scores.
-
-    Args:
-        progress: called with the number of queries done after each batch that is embedded.
-
-    Raises:
-        ZooterError: the scores are of other candidates.
-    """
-    pool = router.for_pool(scores.candidates).candidates
-    outputs = router.outputs_all([query.text for query in scores.queries], progress)
-    return outputs.in_order([pool.index(name) for name in scores.candidates])
-
-
-def _baseline(scores: Scores, values: Array, chosen: Array) -> dict[str, Any]:
+def _baseline(scores: Scores, values: Array, earned: Array, hindsight: bool) -> Baseline:
+    """Figures of another way of choosing; `values` and `earned` are its scores and the router's, shape (n,)."""
     datasets = {name: float(mean) for name, mean in metrics.group_means(values, scores.datasets).items()}
-    return {
-        "n": scored_queries(values),
-        "chosen": float(mean(np.array(list(datasets.values())))),
-        "regret": float(mean(np.fmax.reduce(scores.scores, axis=1) - values)),
-        "datasets": datasets,
-        "router_minus": metrics.interval(chosen - values),
-    }
+    return Baseline(
+        n=_scored(values),
+        chosen=float(mean(np.array(list(datasets.values())))),
+        regret=float(mean(np.fmax.reduce(scores.scores, axis=1) - values)),
+        datasets=datasets,
+        router_minus=metrics.interval(earned - values),
+        hindsight=hindsight,
+    )
 
 
-def compare(scores: Scores, chosen: NDArray[np.intp], more: Mapping[str, Array] | None = None) -> dict[str, Any]:
-    """Figures of a choice, of each candidate, and of a random and a perfect choice.
+def compare(scores: Scores, probabilities: Array, more: Mapping[str, Array] | None = None) -> Evaluation:
+    """Figures of a router's choice, of each candidate, and of a random and a perfect choice.
 
     A query counts for the methods whose choice has a score there, and for a difference of two where both have one;
     `counts` says on how many queries each of `interval` and `mean` stands, and each candidate. The oracle and a random
-    choice are those among the scored candidates. None where there is no query.
+    choice are those among the scored candidates. NaN where there is no query.
 
-    Averages are unweighted over data sets; `interval` values are 95% bootstrap intervals over all queries. MTR and
-    %Uplift rank the router, each candidate and the oracle; `single` ranks them without the methods that need every
-    candidate's response (the oracle and `more`). `gap_closed` is (router - best single) / (oracle - best single) with
-    its interval; None where the gap is 0 or close to it. `best_choice` is how often no candidate does better than the
-    choice; a shared first place counts.
+    `gap_closed` is (router - best single) / (oracle - best single); None where the gap is 0 or close to it.
+    `best_choice` is how often no candidate does better than the choice; a shared first place counts. `calibration` is
+    how often the chosen candidate has the highest score, by its probability.
 
     Args:
-        chosen: candidate numbers, shape (n,).
+        probabilities: the router's, shape (n, N); it chooses the most probable candidate.
         more: further methods by name -> the score of their choice on each query, shape (n,); they join MTR and %Uplift.
 
     Raises:
@@ -148,15 +172,17 @@ def compare(scores: Scores, chosen: NDArray[np.intp], more: Mapping[str, Array] 
     check_names(scores.candidates)
     more = dict(more or {})
     table, names = scores.scores, np.array(scores.datasets)
-    earned, best, random = table[np.arange(len(table)), chosen], np.fmax.reduce(table, axis=1), mean(table, axis=1)
+    earned = table[np.arange(len(table)), probabilities.argmax(axis=1)]
+    best, random = np.fmax.reduce(table, axis=1), mean(table, axis=1)
     datasets = {
-        str(name): _figures(scores.candidates, table[rows], earned[rows], {m: of[rows] for m, of in more.items()})
+        str(name): _of_dataset(scores.candidates, table[rows], earned[rows], {m: of[rows] for m, of in more.items()})
         for name in dict.fromkeys(scores.datasets)
         for rows in (names == name,)
     }
-    average = _average(scores.candidates, list(datasets.values()), ("chosen", "regret", "oracle", "random", *more))
-    single = table[:, scores.candidates.index(average["best_single"]["candidate"])]
+    average = _average(scores.candidates, list(datasets.values()), more)
+    single = table[:, scores.candidates.index(average.best_single.candidate)]
     alone = {"router": earned} | {name: table[:, column] for column, name in enumerate(scores.candidates)}
+    ranks, ranks_alone = (_ranks(methods, scores.datasets) for methods in (alone | more | {"oracle": best}, alone))
     others = {"best_single": single, "random": random, **more}
     means = {
         "chosen": earned,
@@ -165,85 +191,172 @@ def compare(scores: Scores, chosen: NDArray[np.intp], more: Mapping[str, Array] 
         "regret_random": best - random,
     }
     differences = {f"chosen_minus_{name}": earned - values for name, values in others.items()}
-    every = means | {"oracle": best} | others | differences
-    counts = {name: scored_queries(values) for name, values in every.items()}
-    figures: dict[str, Any] = {
-        "n": len(table),
-        "datasets": datasets,
-        "average": average,
-        **_ranks(alone | more | {"oracle": best}, scores.datasets),
-        "single": _ranks(alone, scores.datasets),
-        "interval": {name: metrics.interval(values) for name, values in (means | differences).items()},
-        "mean": {name: float(mean(values)) for name, values in (means | {"oracle": best} | others).items()},
-        "counts": counts | {"candidates": dict(zip(scores.candidates, scored_queries(table), strict=True))},
-        "gap_closed": _gap_closed(*without_gaps(earned - single, best - single)),
-        "best_choice": {"router": _best_choice(earned, best), "best_single": _best_choice(single, best)},
-    }
-    shown: dict[str, Any] = without_nan(figures)
-    return shown
+    counts = {name: _scored(values) for name, values in (means | {"oracle": best} | others | differences).items()}
+    return Evaluation(
+        n=len(table),
+        datasets=datasets,
+        average=average,
+        mtr=ranks.mtr,
+        uplift=ranks.uplift,
+        single=ranks_alone,
+        interval=Intervals(**{name: metrics.interval(values) for name, values in (means | differences).items()}),
+        mean=Means(**{name: float(mean(values)) for name, values in (means | {"oracle": best} | others).items()}),
+        gap_closed=_gap_closed(*without_gaps(earned - single, best - single)),
+        best_choice={"router": _best_choice(earned, best), "best_single": _best_choice(single, best)},
+        calibration=_calibration(probabilities, table),
+        counts=Counts(**counts, candidates=dict(zip(scores.candidates, _scored(table), strict=True))),
+    )
 
 
-def without_nan(figures: Any) -> Any:
-    """Figures with None instead of NaN, which JSON does not have."""
-    if isinstance(figures, dict):
-        return {key: without_nan(value) for key, value in figures.items()}
-    if isinstance(figures, list | tuple):
-        return type(figures)(without_nan(value) for value in figures)
-    return None if isinstance(figures, float) and np.isnan(figures) else figures
-
-
-def scored_queries(values: Array) -> Any:
+def _scored(values: Array) -> Any:
     """The number of queries with a score, of each column."""
     return np.isfinite(values).sum(axis=0).tolist()
 
 
-def _ranks(methods: Mapping[str, Array], datasets: Sequence[str]) -> dict[str, dict[str, float]]:
+def _ranks(methods: Mapping[str, Array], datasets: Sequence[str]) -> Ranks:
     """MTR and %Uplift of methods; each has the score of its choice on each query, shape (n,)."""
     means = {name: np.array(list(metrics.group_means(values, datasets).values())) for name, values in methods.items()}
-    return {"mtr": metrics.mean_task_rank(means), "uplift": metrics.uplift(means)}
+    return Ranks(mtr=metrics.mean_task_rank(means), uplift=metrics.uplift(means))
 
 
-def _best_choice(scores: Array, best: Array) -> dict[str, Any] | None:
-    """How often a method's score, shape (n,), is the best one, with its 95% interval; None where it has no score."""
+def _best_choice(scores: Array, best: Array) -> Share | None:
+    """How often a method's score, shape (n,), is the best one; None where it has no score."""
     scores, best = without_gaps(scores, best)
     if not len(scores):
         return None
     share = float((scores >= best).mean())
-    return {"share": share, "interval": metrics.wilson_interval(share, len(scores)), "n": len(scores)}
+    return Share(share=share, interval=metrics.wilson_interval(share, len(scores)), n=len(scores))
 
 
-def _gap_closed(closed: Array, gap: Array) -> dict[str, Any] | None:
+def _gap_closed(closed: Array, gap: Array) -> Share | None:
     if not len(gap):
         return None
     spread, share = metrics.ratio_interval(closed, gap), float(metrics.ratio(closed.mean(), gap.mean()))
-    return {"share": share, "interval": spread} if spread is not None and np.isfinite(share) else None
+    return Share(share=share, interval=spread) if spread is not None and np.isfinite(share) else None
 
 
-def _figures(candidates: tuple[str, ...], table: Array, chosen: Array, more: Mapping[str, Array]) -> dict[str, Any]:
+def _calibration(probabilities: Array, table: Array) -> Calibration:
+    figures = calibration.reliability(probabilities, metrics.win_shares(table))
+    return Calibration.model_validate(figures | ({"ece": np.nan} if figures["ece"] is None else {}))
+
+
+def _of_dataset(candidates: tuple[str, ...], table: Array, chosen: Array, more: Mapping[str, Array]) -> DatasetFigures:
     """Means over the queries of one data set."""
     means = dict(zip(candidates, mean(table, axis=0).tolist(), strict=True))
     oracle = np.fmax.reduce(table, axis=1)
-    return {
-        "n": len(table),
-        "scored": scored_queries(chosen),
-        "chosen": float(mean(chosen)),
-        "regret": float(mean(oracle - chosen)),
-        "oracle": float(oracle.mean()),
-        "random": float(mean(table)),
-        "best_single": _best(means),
-        "candidates": means,
+    return DatasetFigures(
+        n=len(table),
+        scored=_scored(chosen),
+        chosen=float(mean(chosen)),
+        regret=float(mean(oracle - chosen)),
+        oracle=float(oracle.mean()),
+        random=float(mean(table)),
+        best_single=_best(means),
+        candidates=means,
         **{name: float(mean(values)) for name, values in more.items()},
-    }
+    )
 
 
-def _average(candidates: Sequence[str], datasets: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> dict[str, Any]:
+def _average(candidates: Sequence[str], datasets: Sequence[DatasetFigures], more: Mapping[str, Array]) -> Average:
     """Means over data sets, each data set counting the same."""
-    overall = {name: float(mean(np.array([row["candidates"][name] for row in datasets]))) for name in candidates}
-    means: dict[str, Any] = {key: float(mean(np.array([row[key] for row in datasets]))) for key in keys}
-    return means | {"best_single": _best(overall)}
+    keys = ("chosen", "regret", "oracle", "random", *more)
+    means: dict[str, Any] = {key: float(mean(np.array([getattr(row, key) for row in datasets]))) for key in keys}
+    overall = {name: float(mean(np.array([row.candidates[name] for row in datasets]))) for name in candidates}
+    return Average(**means, best_single=_best(overall))
 
 
-def _best(means: Mapping[str, float]) -> dict[str, Any]:
-    """The candidate with the highest mean."""
+def _best(means: Mapping[str, float]) -> BestSingle:
     name = max(means, key=lambda name: np.nan_to_num(means[name], nan=-np.inf))
-    return {"candidate": name, "score": means[name]}
+    return BestSingle(candidate=name, score=means[name])
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """Rewards and costs of the single responses of a run.
+
+    Attributes:
+        rewards: shape (n, candidates, k), whose means over k are the scores.
+        dollars: for a thousand queries, shape (n, candidates), means over k; None where a price is missing.
+    """
+
+    rewards: Array
+    dollars: Array | None = None
+
+
+def report(
+    scores: Scores,
+    entropies: Sequence[float],
+    held_back: NDArray[np.bool_],
+    outputs: selection.Outputs | None,
+    sampled: Sampled | None = None,
+) -> Report:
+    """The figures of a training: each candidate's rewards by source, and the router on the held-back queries.
+
+    A candidate is left out of a source where it has no score, and a data set of the held-back ones where the router or
+    some candidate has none, or all if nothing can be compared. `scored` counts each candidate's scores where some lack.
+
+    The latter are those of `compare` with RMR among the methods, `selection` (in a pool of two or more) and, where
+    prices are known, the `dollars` that the methods cost for a thousand queries.
+
+    Args:
+        entropies: reward entropy of each query, in [0, 1].
+        held_back: which queries the router has not learned from, shape (n,).
+        outputs: the router's on the held-back queries; None where there are none.
+        sampled: one response for each candidate and query, free of cost, if not given.
+    """
+    shares = metrics.win_shares(scores.scores)
+    names, spread = np.array(scores.datasets), np.array(entropies)
+
+    def by_name(table: Array) -> dict[str, float]:
+        means = zip(scores.candidates, mean(table, axis=0).tolist(), strict=True)
+        return {name: value for name, value in means if not np.isnan(value)}
+
+    def by_source(rows: NDArray[np.bool_]) -> SourceFigures:
+        table = scores.scores[rows]
+        counts = dict(zip(scores.candidates, _scored(table), strict=True))
+        return SourceFigures(
+            n=int(rows.sum()),
+            mean_reward=by_name(table),
+            share_of_wins=by_name(shares[rows]),
+            reward_entropy=float(spread[rows].mean()),
+            **({"scored": counts} if np.isnan(table).any() else {}),
+        )
+
+    sources = {"all": by_source(np.ones(len(names), dtype=bool))}
+    sources |= {str(name): by_source(names == name) for name in dict.fromkeys(scores.datasets) if name != NO_DATASET}
+    if outputs is None:
+        return Report(candidates=sources)
+    sampled = sampled or Sampled(scores.scores[..., None])
+    rows = np.flatnonzero(held_back)
+    judged = _judged(scores.subset(rows.tolist()), outputs.probabilities.argmax(axis=1))
+    outputs, rows = outputs.of_queries(judged), rows[judged]
+    dollars = None if sampled.dollars is None else sampled.dollars[rows]
+    held_back_part = _held_back(outputs, scores.subset(rows.tolist()), sampled.rewards[rows], dollars)
+    return Report(candidates=sources, held_back=held_back_part)
+
+
+def _judged(fold: Scores, chosen: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """The queries of the data sets where every candidate, and the choice, has a score for some query; shape (n,)."""
+    columns = np.column_stack([fold.scores, fold.scores[np.arange(len(chosen)), chosen]])
+    able = {name: bool(row.all()) for name, row in metrics.group_means(np.isfinite(columns), fold.datasets).items()}
+    return np.array([able[name] for name in fold.datasets], dtype=bool)
+
+
+def _held_back(outputs: selection.Outputs, fold: Scores, rewards: Array, dollars: Array | None) -> Evaluation | None:
+    """The router on the held-back queries; None where some difference has no query."""
+    if not len(fold.queries):
+        return None
+    # RMR sees one response per candidate; its choice is judged by the mean reward. With k = 1 it is the oracle.
+    comparable = np.where(np.isnan(rewards), -np.inf, rewards)
+    rmr = np.take_along_axis(fold.scores, comparable.argmax(axis=1), axis=1).mean(axis=1)
+    figures = compare(fold, outputs.probabilities, {"rmr": rmr})
+    if any(np.isnan(ends).any() for ends in figures.interval.model_dump().values()):
+        return None
+    parts: dict[str, Any] = {}
+    if len(fold.candidates) > 1 and selection.scored(outputs, fold.scores).any():
+        parts["selection"] = Selection.model_validate(selection.report(outputs, fold.scores, rewards, dollars))
+    if dollars is not None and (priced := np.isfinite(dollars).all(axis=1)).any():  # the same queries for each method
+        counted = {} if priced.all() else {"n": int(priced.sum())}
+        spent = prices.spent(fold.candidates, outputs.probabilities.argmax(axis=1)[priced], dollars[priced])
+        parts["dollars"] = Dollars.model_validate(counted | spent)
+    return figures.but(**parts)

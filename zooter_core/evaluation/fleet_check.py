@@ -13,11 +13,11 @@ from typing import Any
 
 from zooter_core.backends import iter_responses
 from zooter_core.backends.endpoint.backend import OpenAIBackend
-from zooter_core.backends.fallback import check_answered
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.records import Message
 from zooter_core.config.candidates import RECORDED, CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
+from zooter_core.fleet.attempts import check_answered
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.labelling.rewards import Comparing
 from zooter_core.labelling.rewards.scoring import score_queries

@@ -1,20 +1,16 @@
-"""The figures of report.json and sweep.json as the tables and points of the paper.
-
-Methods by data set (Table 1), cost against quality, and the settings of a sweep. Nothing is read or computed anew here.
-"""
+"""Figures of an evaluation as the paper shows them: methods by data set (Table 1), and cost against quality."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+
+from zooter_core.evaluation.figures import Evaluation, Selection
 
 ROUTER, RMR, ORACLE, RANDOM = "router", "RMR", "oracle", "random"
 ONE, ALL = "one model", "all models"
 DATASET = "dataset:"  # the key of a data set's column, which may be named like another column
 LOWER = ("mtr", "mtr_one")  # columns where less is better
-Figures = Mapping[str, Any]
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -33,40 +29,34 @@ class Method:
     values: Mapping[str, float] = field(default_factory=dict)
 
 
-def table_one(held_back: Figures) -> list[Method]:
+def table_one(figures: Evaluation) -> list[Method]:
     """The methods: each candidate and the router, then RMR (if the figures have it) and the oracle."""
-    rows = [Method(name, ONE, _values(held_back, name, of)) for name, of in _candidates(held_back).items()]
+    rows = [Method(name, ONE, _values(figures, name, means)) for name, means in _candidates(figures).items()]
     for name in (ROUTER, RMR, ORACLE):
-        if name.lower() in held_back["mtr"]:
-            values = _values(held_back, name.lower(), _method(held_back, name))
+        if name.lower() in figures.mtr:
+            values = _values(figures, name.lower(), _method(figures, name))
             rows.append(Method(name, ONE if name == ROUTER else ALL, values))
     return rows
 
 
-def _values(held_back: Figures, key: str, means: Mapping[str, float]) -> dict[str, float]:
+def _values(figures: Evaluation, key: str, means: Mapping[str, float]) -> dict[str, float]:
     values = {DATASET + dataset: mean for dataset, mean in means.items()}
     values["average"] = sum(means.values()) / len(means)
-    single = held_back["single"]
-    ranks = {"mtr": held_back["mtr"], "uplift": held_back["uplift"]}
-    ranks |= {"mtr_one": single["mtr"], "uplift_one": single["uplift"]}
+    ranks = {"mtr": figures.mtr, "uplift": figures.uplift}
+    ranks |= {"mtr_one": figures.single.mtr, "uplift_one": figures.single.uplift}
     return values | {column: rank_of[key] for column, rank_of in ranks.items() if key in rank_of}
 
 
-def pool_of(held_back: Figures) -> list[str]:
-    """The candidates in order."""
-    return list(next(iter(held_back["datasets"].values()))["candidates"])
-
-
-def _candidates(held_back: Figures) -> dict[str, dict[str, float]]:
+def _candidates(figures: Evaluation) -> dict[str, dict[str, float]]:
     """Each candidate's mean reward in each data set."""
-    rows = held_back["datasets"].items()
-    return {name: {key: row["candidates"][name] for key, row in rows} for name in pool_of(held_back)}
+    rows = figures.datasets.items()
+    return {name: {key: row.candidates[name] for key, row in rows} for name in figures.pool}
 
 
-def _method(held_back: Figures, name: str) -> dict[str, float]:
+def _method(figures: Evaluation, name: str) -> dict[str, float]:
     """A method's mean reward in each data set."""
     key = "chosen" if name == ROUTER else name.lower()
-    return {dataset: row[key] for dataset, row in held_back["datasets"].items()}
+    return {dataset: getattr(row, key) for dataset, row in figures.datasets.items()}
 
 
 def best(methods: Sequence[Method]) -> dict[str, set[int]]:
@@ -114,45 +104,45 @@ class Point:
         return f"reward {self.reward:.3f} for {cost}"
 
 
-def named(held_back: Figures) -> list[Point]:
+def named(figures: Evaluation) -> list[Point]:
     """Each candidate alone, a random one, the router, RMR and the oracle."""
-    dollars: Figures = held_back.get("dollars") or {"candidates": {}}
-    counts = [row["n"] for row in held_back["datasets"].values()]
+    dollars = figures.dollars
+    counts = [row.n for row in figures.datasets.values()]
 
     def reward(means: Mapping[str, float]) -> float:
         return float(sum(n * mean for n, mean in zip(counts, means.values(), strict=True)) / sum(counts))
 
-    pool = _candidates(held_back)
-    points = [Point(name, 1, reward(means), dollars["candidates"].get(name), True) for name, means in pool.items()]
+    pool, costs = _candidates(figures), dollars.candidates if dollars else {}
+    points = [Point(name, 1, reward(means), costs.get(name), True) for name, means in pool.items()]
     methods = {RANDOM: (1, "random"), ROUTER: (1, "chosen"), RMR: (len(pool), "all"), ORACLE: (len(pool), "all")}
     for name, (calls, key) in methods.items():
-        points.append(Point(name, calls, reward(_method(held_back, name)), dollars.get(key)))
+        points.append(Point(name, calls, reward(_method(figures, name)), getattr(dollars, key, None)))
     return points
 
 
-def triggers(selection: Figures) -> list[str]:
+def triggers(selection: Selection) -> list[str]:
     """The triggers whose curves are in the report, the best one for k = 2 first."""
-    names = dict.fromkeys(row["trigger"] for row in selection["curves"])
-    return sorted(names, key=lambda name: name != selection["best"]["trigger"])
+    names = dict.fromkeys(curve.trigger for curve in selection.curves)
+    return sorted(names, key=lambda name: name != selection.best.trigger)
 
 
-def curves(selection: Figures, trigger: str) -> dict[int, list[Point]]:
+def curves(selection: Selection, trigger: str) -> dict[int, list[Point]]:
     """k -> the points of a trigger's curve, from no query sent to k candidates to all queries."""
-    rows = [row for row in selection["curves"] if row["trigger"] == trigger]
     return {
-        row["k"]: [
+        curve.k: [
             Point(
                 ROUTER,
-                point["calls"],
-                point["score"],
-                point.get("dollars"),
-                k=row["k"],
-                share=(point["calls"] - 1) / (row["k"] - 1),
-                threshold=point["threshold"],
+                point.calls,
+                point.score,
+                point.dollars,
+                k=curve.k,
+                share=(point.calls - 1) / (curve.k - 1),
+                threshold=point.threshold,
             )
-            for point in row["points"]
+            for point in curve.points
         ]
-        for row in rows
+        for curve in selection.curves
+        if curve.trigger == trigger
     }
 
 
@@ -163,13 +153,3 @@ def frontier(points: Collection[Point], priced: bool) -> list[Point]:
         if not optimal or point.reward > optimal[-1].reward:
             optimal.append(point)
     return optimal
-
-
-def is_best(row: Row, sweep: Figures) -> bool:
-    """Whether a row of a sweep has the best beta and tau."""
-    return all(row[key] == sweep["best"][key] for key in ("beta", "tau"))
-
-
-def as_good(sweep: Figures) -> list[Row]:
-    """The other rows of a sweep with no significant difference from the best: the 95% interval reaches 0."""
-    return [row for row in sweep["rows"] if not is_best(row, sweep) and row["minus_best"][1] >= 0]

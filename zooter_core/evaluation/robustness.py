@@ -9,12 +9,12 @@ import hashlib
 import random
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zooter_core.data.paraphrases import paraphrases
+from zooter_core.data.scores import paraphrases
+from zooter_core.evaluation.figures import Robustness
 from zooter_core.router.router import Router
 
 POLITE = ("Hello! ", "Please help me with this: ", "Hi there, could you do something for me? ", "Dear assistant, ")
@@ -47,12 +47,10 @@ EDITS: dict[str, Callable[[str], str]] = {
 }
 
 
-def robustness(router: Router, queries: Sequence[str]) -> dict[str, Any]:
+def robustness(router: Router, queries: Sequence[str]) -> Robustness:
     """The share of queries whose candidate stays the same when their wording changes.
 
-    Returns:
-        `edits`: edit -> share of the `n` queries, in [0, 1]; `mean`, over the edits; `paraphrases`: the share of this
-        project's `pairs` of paraphrases whose queries get the same candidate.
+    `paraphrases` is the share of this project's pairs of paraphrases whose two queries get the same candidate.
     """
 
     def choices(texts: Sequence[str]) -> NDArray[np.intp]:
@@ -64,10 +62,10 @@ def robustness(router: Router, queries: Sequence[str]) -> dict[str, Any]:
         edits[name] = float((choices([edit(query) or query for query in queries]) == before).mean())
     pairs = paraphrases()
     one, other = (choices([pair[side] for pair in pairs]) for side in (0, 1))
-    return {
-        "n": len(queries),
-        "edits": edits,
-        "mean": sum(edits.values()) / len(edits),
-        "pairs": len(pairs),
-        "paraphrases": float((one == other).mean()),
-    }
+    return Robustness(
+        n=len(queries),
+        edits=edits,
+        mean=sum(edits.values()) / len(edits),
+        pairs=len(pairs),
+        paraphrases=float((one == other).mean()),
+    )

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.data.scores import Scores
+from zooter_core.evaluation.figures import BetaTau, Sweep, SweepRow
 from zooter_core.method import labels, metrics
 from zooter_core.method.metrics import Array, mean
 from zooter_core.method.tags import TagIndex
@@ -58,18 +58,12 @@ def sweep(
     config: SweepConfig,
     training: DistillConfig,
     progress: Progress = lambda step, done, of: None,
-) -> dict[str, Any]:
+) -> Sweep:
     """The mean score of routers on queries that they have not learned from, for each beta and tau.
 
     Args:
         tags: of each query; tag priors come from the training folds alone.
         vectors: of the queries, shape (n, width).
-
-    Returns:
-        `rows` in the order of the points, each with `beta`, `tau`, `n` (the queries where a choice has a score),
-        `mean` (over queries and seeds), its 95% bootstrap `interval` over queries, `regret`, and `minus_best`: the
-        interval of the paired difference from the best point. `best` is the point with the highest mean, and `differs`
-        says whether every other point is worse beyond its interval.
 
     Raises:
         ZooterError: there are too few queries for the folds.
@@ -77,36 +71,39 @@ def sweep(
     return figures(scores, config, dict(earned(scores, tags, vectors, config, training, progress)))
 
 
-def figures(scores: Scores, config: SweepConfig, means: Mapping[Point, Array]) -> dict[str, Any]:
+def figures(scores: Scores, config: SweepConfig, means: Mapping[Point, Array]) -> Sweep:
     """What `sweep` returns, for the points that are done so far; at least one.
+
+    A row's `mean` is over queries and seeds, its 95% bootstrap `interval` over queries, and `minus_best` the interval
+    of the paired difference from the best point, which has the highest mean. `differs` says whether every other point
+    is worse beyond its interval.
 
     Args:
         means: point -> the mean score over seeds of each query, shape (n,); NaN where no choice has a score.
     """
     best = max(means, key=lambda point: mean(means[point]))
     oracle = np.fmax.reduce(scores.scores, axis=1)
-    rows: list[dict[str, Any]] = [
-        {
-            "beta": beta,
-            "tau": tau,
-            "n": int(np.isfinite(values).sum()),
-            "mean": float(mean(values)),
-            "interval": metrics.interval(values),
-            "regret": float(mean(oracle - values)),
-            "minus_best": metrics.interval(values - means[best]),
-        }
+    rows = [
+        SweepRow(
+            beta=beta,
+            tau=tau,
+            n=int(np.isfinite(values).sum()),
+            mean=float(mean(values)),
+            interval=metrics.interval(values),
+            regret=float(mean(oracle - values)),
+            minus_best=metrics.interval(values - means[best]),
+        )
         for (beta, tau), values in means.items()
     ]
-    others = [row for row in rows if (row["beta"], row["tau"]) != best]
-    return {
-        "n": len(scores.queries),
-        "folds": config.folds,
-        "seeds": config.seeds,
-        "normalise": config.normalise,
-        "rows": rows,
-        "best": {"beta": best[0], "tau": best[1]},
-        "differs": all(row["minus_best"][1] < 0 for row in others),
-    }
+    return Sweep(
+        n=len(scores.queries),
+        folds=config.folds,
+        seeds=config.seeds,
+        normalise=config.normalise,
+        rows=rows,
+        best=BetaTau(beta=best[0], tau=best[1]),
+        differs=all(row.minus_best[1] < 0 for row in rows if (row.beta, row.tau) != best),
+    )
 
 
 def earned(

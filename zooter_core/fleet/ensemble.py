@@ -10,11 +10,11 @@ import math
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 
 from zooter_core.backends import Backend, Piece, Request, iter_responses, read_ahead, stream_or_fail
 from zooter_core.backends.conversation import Conversation, check_query, last_query, messages_of
-from zooter_core.backends.fallback import iter_text, with_fallback
 from zooter_core.backends.merge_streams import merge_streams
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Decision, Ranked, Response, Selection
@@ -22,6 +22,7 @@ from zooter_core.base.weights import Progress, silent
 from zooter_core.config.candidates import AUTO, VLLM
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.data import prices
+from zooter_core.fleet.attempts import Attempts, iter_text
 from zooter_core.fleet.models import FleetModels
 from zooter_core.fleet.routing import Routed, Turns
 from zooter_core.labelling.rewards.scoring import QueryResponses, QueryRewards, rank_by_reward, score_queries
@@ -160,14 +161,38 @@ class Ensemble(FleetModels):
     ) -> Iterator[Piece]:
         """Yield pieces of the candidates' responses to a query. All candidates run at the same time.
 
-        If all of them fail before their first token, the reserves run one after the other (`with_fallback`). If the
-        last message is the assistant's, the candidates continue it, and a response holds only the continuation.
+        If all of them fail before their first token, the reserves run one after the other; an empty piece announces
+        each. A response that fails keeps all text that was streamed for it. If the last message is the assistant's,
+        the candidates continue it, and a response holds only the continuation.
         """
         messages = messages_of(query)
         check_query(last_query(messages))
         requests = [Request(self.fleet.candidate(name), messages) for name in (*candidates, *reserves)]
-        first, others = requests[: len(candidates)], requests[len(candidates) :]
-        return with_fallback(lambda group: self.run_requests(group, stop, generation), first, others, stop)
+        return self._until_answered(requests, len(candidates), stop, generation)
+
+    def _until_answered(
+        self, requests: Sequence[Request], together: int, stop: threading.Event, generation: GenerationConfig | None
+    ) -> Iterator[Piece]:
+        attempts, begun = Attempts(self.fleet, [request.candidate.name for request in requests], together), 0
+        while names := attempts.next():
+            group, begun = requests[begun : begun + len(names)], begun + len(names)
+            if begun > together:
+                yield Piece(group[0])
+                if stop.is_set():
+                    yield Piece.stopped(group[0])
+                    return
+            texts = dict.fromkeys(group, "")
+            for piece in self.run_requests(group, stop, generation):
+                texts[piece.request] += piece.text
+                if (response := piece.response) is not None:
+                    if response.failed_before_first_token:
+                        response = replace(response, text=texts[piece.request].strip())
+                        piece = replace(piece, response=response)
+                    if response.failed_before_first_token:
+                        attempts.failed(piece.candidate)
+                    else:
+                        attempts.answered(piece.candidate)
+                yield piece
 
     def run_requests(
         self, requests: Sequence[Request], stop: threading.Event, generation: GenerationConfig | None = None

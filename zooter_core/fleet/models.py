@@ -20,7 +20,7 @@ from zooter_core.fleet.exports.reward import open_reward
 from zooter_core.fleet.exports.router import RUNTIMES, open_router
 from zooter_core.fleet.routing import Routing
 from zooter_core.labelling import rewards, taggers
-from zooter_core.labelling.rewards.cache import ScoreCache
+from zooter_core.labelling.rewards.scoring import ScoreCache
 from zooter_core.router.router import Router
 from zooter_core.router.text_encoder import TextEncoder
 

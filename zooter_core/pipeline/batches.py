@@ -65,7 +65,7 @@ def unfinished_batches(run: Run, file: str, check: Check) -> Iterator[Unfinished
     A batch is always computed as a whole, because the last digits of its figures depend on what it contains.
     """
     queries = run.queries()
-    done, count = run.done(file, {query.id for query in queries}, check=check), 0
+    done, count = run.done(file, {query.id for query in queries}, check), 0
     for batch in fixed(queries):
         count += len(batch)
         missing = {query.id for query in batch if (query.id,) not in done}

@@ -207,8 +207,8 @@ def answer_and_score(job: SuiteJob, suite: str, judge: dict[str, Any] | None = N
 def _read(job: SuiteJob) -> None:
     """Read the results in the folder; refuse records of other problems and altered ones."""
     turns = {problem.id: len(problem.turns) for problem in job.problems}
-    job.run.done(RESPONSES, turns, "candidate", "turn", check=response_check(job.pool, turns, "turn"))
-    job.run.done(SCORES, turns, "candidate", check=score_check(job.pool))
+    job.run.done(RESPONSES, turns, response_check(job.pool, turns, "turn"))
+    job.run.done(SCORES, turns, score_check(job.pool))
     texts: dict[Place, dict[int, str]] = {}
     for record in job.run.records(RESPONSES):
         place = (record["id"], record["candidate"])

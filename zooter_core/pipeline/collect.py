@@ -14,10 +14,9 @@ from zooter_core.base.records import Query
 from zooter_core.base.strict_json import dump_json
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.data.prices import prices_of
-from zooter_core.data.run_folder import QUERIES, RESPONSES, Settings, versions
+from zooter_core.data.run_folder import QUERIES, RESPONSES, Settings, Shard, versions
 from zooter_core.data.run_lines import Record, response_check, same_check
 from zooter_core.data.runs import BY_DATASET, Run
-from zooter_core.data.shards import Shard
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline import batches
 from zooter_core.pipeline.batches import Progress, quiet, require
@@ -78,9 +77,9 @@ def write_queries(run: Run, queries: Iterable[Record]) -> None:
     """Write the queries file of a run, unless the step start is finished."""
     if not run.sealed("start"):
         records = {query["id"]: query for query in queries}
-        done = run.done(QUERIES, records, check=same_check(records))
+        done = run.done(QUERIES, records, same_check(records))
         run.append(QUERIES, [record for id, record in records.items() if (id,) not in done])
-        run.seal("start", QUERIES)
+        run.seal("start")
 
 
 @dataclass(frozen=True)
@@ -156,7 +155,7 @@ def collect(
         if how.allow_missing:
             return problems
         raise _failed(problems)
-    run.seal("collect", RESPONSES)
+    run.seal("collect")
     return {}
 
 
@@ -204,7 +203,7 @@ def _job(
     queries = in_order(run.queries())
     check = response_check(ensemble.fleet.pool, samples)
     take_over_parts(run, {query.id for query in queries}, check)
-    done = run.done(RESPONSES, {query.id for query in queries}, "candidate", "sample", check=check)
+    done = run.done(RESPONSES, {query.id for query in queries}, check)
     paid = [tallies[candidate.name] for candidate in ensemble.fleet.candidates if candidate.endpoint]
     budget = Budget(how.budget_usd, lambda: sum(tally.dollars for tally in paid))
     job = CollectJob(ensemble, generation, samples, queries, how.shard, done, tallies, budget, batch=_batch_of(run))

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict
-from itertools import islice
+from dataclasses import asdict, dataclass
+from itertools import compress, islice
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from zooter_core.base.records import Query
-from zooter_core.data.run_folder import LABELS, TAGS
+from zooter_core.data.run_folder import LABELS, QUERIES, REWARDS, TAGS
 from zooter_core.data.run_lines import same_check, tag_check
-from zooter_core.data.run_table import RunTable
 from zooter_core.data.runs import Run
+from zooter_core.data.scores import NO_DATASET
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method import labels
-from zooter_core.method.labels import Enhancement, LabelConfig
+from zooter_core.method.labels import Enhancement, LabelConfig, held_back, lot
 from zooter_core.method.scales import normalise
+from zooter_core.method.tags import TagIndex
 from zooter_core.pipeline import batches
 from zooter_core.pipeline.batches import Engine, Progress, quiet
 
@@ -42,11 +47,11 @@ def tag(run: Run, ensemble: Ensemble, progress: Progress = quiet, engine: Engine
     if run.sealed("tag"):
         return
     batches.require(run, "start")
-    unfinished = list(batches.unfinished_batches(run, TAGS, tag_check))
+    unfinished = list(batches.unfinished_batches(run, TAGS, tag_check()))
     jobs = (batch for batch, *_ in unfinished)
     lines = batches.computed("tag", jobs, lambda number, batch: tag_lines(ensemble, batch), engine)
     batches.append_lines(run, TAGS, unfinished, lines, progress)
-    run.seal("tag", TAGS)
+    run.seal("tag")
 
 
 def label(run: Run, config: LabelConfig, progress: Progress = quiet, allow_missing: bool = False) -> None:
@@ -72,7 +77,110 @@ def label(run: Run, config: LabelConfig, progress: Progress = quiet, allow_missi
     if done < total:  # all were there
         progress("label", total, total)
     if run.sealed("score"):
-        run.seal("label", LABELS)
+        run.seal("label")
+
+
+@dataclass(frozen=True)
+class RunTable:
+    """The queries of a run that are not set aside, in the order of the queries file, read line by line.
+
+    Of ten million queries it fits into a gigabyte. Ids are compared by their hashes of 64 bits: as texts they would
+    take more memory than everything else.
+
+    Attributes:
+        rows: their numbers in that file, shape (n,).
+        rewards: the mean rewards in pool order, shape (n, candidates); NaN where a response is missing.
+        tags: as the tagger gave them.
+        datasets: the data set of each.
+        held_back: which are held back from training, shape (n,).
+    """
+
+    rows: NDArray[np.intp]
+    rewards: NDArray[np.float64]
+    tags: TagIndex
+    datasets: list[str]
+    held_back: NDArray[np.bool_]
+
+    @classmethod
+    def read(cls, run: Run, config: LabelConfig, allow_missing: bool = False) -> RunTable:
+        """The table of a run whose steps score and tag are finished.
+
+        Args:
+            config: its seed and its share decide which queries are held back, among all of the run's.
+            allow_missing: as for `Run.scores`.
+        """
+        run.check_scored(allow_missing)
+        ids, lots = array("Q"), array("Q")
+        groups: dict[str, str] = {}
+        datasets: list[str] = []
+        for record in run.records(QUERIES):
+            ids.append(_hash(record["id"]))
+            lots.append(lot(record["id"], config.seed))
+            name = record["dataset"] or NO_DATASET
+            datasets.append(groups.setdefault(name, name))
+        order = _Order(np.frombuffer(ids, dtype=np.uint64))
+
+        pool, lines, values = run.setting("start", "pool"), array("Q"), array("d")
+        for record in run.records(REWARDS):
+            if "rewards" in record:
+                lines.append(_hash(record["id"]))
+                values.extend(record["rewards"].get(name, math.nan) for name in pool)
+        places, rows = order.of(lines)
+        rewards = np.frombuffer(values).reshape(-1, len(pool))
+        drawn = held_back(np.frombuffer(lots, dtype=np.uint64), datasets if run.by_dataset else None, config.holdout)
+        if len(rows) < len(ids):
+            datasets = [datasets[row] for row in rows.tolist()]
+        return cls(
+            rows,
+            rewards if places is None else rewards[places],
+            _tags(run, order, rows),
+            datasets,
+            drawn[rows],
+        )
+
+    def ids(self, run: Run) -> Iterator[str]:
+        """The ids, read again from the queries file."""
+        chosen = np.zeros(self.rows[-1] + 1, dtype=bool)
+        chosen[self.rows] = True
+        return (record["id"] for record in compress(run.records(QUERIES), chosen))
+
+
+def _tags(run: Run, order: _Order, rows: NDArray[np.intp]) -> TagIndex:
+    """The tags of the queries with these numbers."""
+    lines = array("Q")
+
+    def names() -> Iterator[list[str]]:
+        for record in run.records(TAGS):
+            lines.append(_hash(record["id"]))
+            yield [tag["name"] for tag in record["tags"]]
+
+    index = TagIndex.of(names())
+    places, numbers = order.of(lines)
+    if places is not None:
+        index = index.rows(places)
+    return index if len(rows) == len(numbers) else index.rows(np.searchsorted(numbers, rows))
+
+
+class _Order:
+    """The order of the queries file, for lines of another file that may have another one."""
+
+    def __init__(self, ids: NDArray[np.uint64]) -> None:
+        self.ids = ids
+
+    def of(self, lines: array[int]) -> tuple[NDArray[np.intp] | None, NDArray[np.intp]]:
+        """The lines in the order of the queries (None if they are), and the numbers of their queries."""
+        hashes = np.frombuffer(lines, dtype=np.uint64)
+        if np.array_equal(hashes, self.ids):
+            return None, np.arange(len(hashes))
+        by_hash = np.argsort(self.ids)
+        numbers = by_hash[np.searchsorted(self.ids, hashes, sorter=by_hash)]
+        places = np.argsort(numbers)
+        return places, numbers[places]
+
+
+def _hash(id: str) -> int:
+    digest = hashlib.blake2b(id.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "little")
 
 
 def enhancement(table: RunTable, config: LabelConfig) -> Enhancement:
@@ -102,7 +210,7 @@ def _missing_lines(run: Run, lines: Callable[[], Iterator[Line]]) -> Iterator[tu
         done += 1
         if record != next(left, None):  # an earlier line was removed, or this one is wrong
             wanted = {line["id"]: line for line in lines()}
-            present = run.done(LABELS, wanted, check=same_check(wanted))
+            present = run.done(LABELS, wanted, same_check(wanted))
             left, done = (line for id, line in wanted.items() if (id,) not in present), len(present)
             break
     while batch := list(islice(left, batches.BATCH)):

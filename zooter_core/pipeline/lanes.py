@@ -7,6 +7,7 @@ candidate, sample), and so has the seed of each request: the order in which resp
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,20 +16,22 @@ from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 from zooter_core.backends import Request, iter_responses
+from zooter_core.backends.endpoint.retry import RetryPolicy
 from zooter_core.backends.merge_streams import Stream
 from zooter_core.base.errors import Failure
 from zooter_core.base.jsonl import Appender
 from zooter_core.base.records import Message, Query, Response
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.data.shards import Shard
+from zooter_core.data.run_folder import Shard
+from zooter_core.fleet.attempts import Attempts
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline import batches
 from zooter_core.pipeline.tally import Budget, Tally
 
 ENOUGH = 4  # queries that a candidate refuses, or failures in a row, after which it is no longer asked
-RESTS = 2  # of a candidate that has answered before: pauses after ENOUGH failures in a row, the second twice as long
+RESTS = 2  # of a candidate that has answered before: pauses after ENOUGH failures in a row, each twice the one before
+REST_SECONDS = 30.0  # of the first pause, for a backend without endpoints
 TRIES = 3  # of a single request while others succeed
-REST_SECONDS = 30.0  # for a backend without endpoints
 
 
 class Key(NamedTuple):
@@ -171,7 +174,7 @@ class _Lane:
 
     def _alone(self, name: str, stop: threading.Event) -> Iterator[str]:
         """All requests at the pace of their server. Those that fail are sent again, until nothing helps."""
-        job, tally, rests = self.job, self.job.tallies[name], 0
+        job, tally, attempts = self.job, self.job.tallies[name], self._attempts(name)
         tries: Counter[Key] = Counter()
         problem: Failure | None = None
         while not stop.is_set() and not tally.problem:
@@ -187,16 +190,23 @@ class _Lane:
                 tally.problem = problem if tally.done + len(self.refusals) < tally.total else None
                 return
             elif turn.in_a_row >= ENOUGH or (turn.failures and tally.new == new):
-                rests = 0 if tally.new > new else rests
-                if not tally.works or rests == RESTS:
+                attempts = self._attempts(name) if tally.new > new else attempts
+                attempts.failed(name, temporary=tally.works)
+                if not attempts.next():
                     tally.problem = turn.problem
                     return
-                endpoint = job.ensemble.fleet.candidate(name).endpoint
-                seconds = (endpoint.rest_seconds if endpoint else REST_SECONDS) * 2**rests
-                rests += 1
                 reason = turn.problem.reason if turn.problem else ""
-                yield f"{name} failed {turn.failures} times ({reason}). It is asked again in {seconds:g} s."
-                stop.wait(seconds)
+                yield f"{name} failed {turn.failures} times ({reason}). It is asked again in {attempts.pause:g} s."
+                stop.wait(attempts.pause)
+
+    def _attempts(self, name: str) -> Attempts:
+        """The attempts at what a candidate lacks, the first of which is under way."""
+        fleet = self.job.ensemble.fleet
+        endpoint = fleet.candidate(name).endpoint
+        first = endpoint.rest_seconds if endpoint else REST_SECONDS
+        attempts = Attempts(fleet, [name], policy=RetryPolicy(RESTS, first, math.inf, spread=0.0))
+        attempts.next()
+        return attempts
 
     def _turn(self, turn: _Turn, tries: Counter[Key], stop: threading.Event) -> Iterator[str]:
         job, tally = self.job, turn.tally

@@ -8,10 +8,9 @@ from itertools import islice, pairwise
 from pathlib import Path
 
 from zooter_core.base.errors import WorkError, ZooterError, listed
-from zooter_core.data.run_folder import QUERIES, RESPONSES
+from zooter_core.data.run_folder import QUERIES, RESPONSES, Shard
 from zooter_core.data.run_lines import response_check
 from zooter_core.data.runs import Run
-from zooter_core.data.shards import Shard
 from zooter_core.pipeline.batches import Progress, quiet
 from zooter_core.pipeline.collect import write_queries
 from zooter_core.pipeline.lanes import Key
@@ -49,7 +48,7 @@ def merge(run: Run, folders: Sequence[Path], progress: Progress = quiet) -> None
             return
         write_queries(run, first.records(QUERIES))
         _copy_responses(run, [shard for _, shard in shards], settings["samples"], progress)
-        run.seal("collect", RESPONSES)
+        run.seal("collect")
 
 
 def _shard_of(run: Run) -> Shard:
@@ -108,16 +107,16 @@ def _copy_responses(run: Run, shards: Sequence[Run], samples: int, progress: Pro
     pool = run.setting("start", "pool")
     ids = {query.id for query in run.queries()}
     check = response_check(pool, samples)
-    done = run.done(RESPONSES, ids, "candidate", "sample", check=check)
+    done = run.done(RESPONSES, ids, check)
     total, copied = len(ids) * len(pool) * samples, len(done)
     for shard in shards:
-        shard.done(RESPONSES, ids, "candidate", "sample", check=check)  # every line is what it should be
+        shard.done(RESPONSES, ids, check)  # every line is what it should be
         new = (record for record in shard.records(RESPONSES) if Key.of(record) not in done)
         while lines := list(islice(new, LINES)):
             run.append(RESPONSES, lines)
             copied += len(lines)
             progress("merge", copied, total)
-    if copied != total or len(run.done(RESPONSES, ids, "candidate", "sample", check=check)) != total:
+    if copied != total or len(run.done(RESPONSES, ids, check)) != total:
         raise WorkError(
             f"{total:,} responses in the shards together", f"{copied:,}", "Collect the shards again from the start."
         )

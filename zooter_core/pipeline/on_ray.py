@@ -35,8 +35,7 @@ from zooter_core.base.errors import (
 from zooter_core.base.strict_json import dump_json
 from zooter_core.config.candidates import VLLM
 from zooter_core.config.fleet import load_fleet
-from zooter_core.data.run_folder import versions
-from zooter_core.data.shards import Shard
+from zooter_core.data.run_folder import Shard, versions
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline.batches import Lines
 from zooter_core.pipeline.lanes import CollectJob, Key

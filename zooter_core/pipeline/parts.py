@@ -21,10 +21,9 @@ from zooter_core.base.errors import Failure, ZooterError
 from zooter_core.base.jsonl import Appender, read_records
 from zooter_core.base.records import Query
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.data.run_folder import PARTS, RESPONSES
+from zooter_core.data.run_folder import PARTS, RESPONSES, Shard
 from zooter_core.data.run_lines import Check
 from zooter_core.data.runs import Run
-from zooter_core.data.shards import Shard
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline.lanes import CollectJob, Key
 from zooter_core.pipeline.tally import Budget, Tally
@@ -133,8 +132,8 @@ def _take_over(run: Run, lock_path: Path, ids: Container[str], check: Check) -> 
             if not path.exists():
                 continue
             name = f"{PARTS}/{path.name}"
-            run.done(name, ids, "candidate", "sample", check=check)
-            done = run.done(RESPONSES, ids, "candidate", "sample", check=check)
+            run.done(name, ids, check)
+            done = run.done(RESPONSES, ids, check)
             run.append(RESPONSES, [record for record in run.records(name) if Key.of(record) not in done])
             path.unlink()
         lock_path.unlink(missing_ok=True)

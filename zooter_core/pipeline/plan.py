@@ -14,11 +14,10 @@ from zooter_core.base.records import Query
 from zooter_core.config.candidates import RECORDED
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.config.labelling import CheckpointConfig
-from zooter_core.data.run_folder import RUN_FILES, Settings
+from zooter_core.data.run_folder import RUN_FILES, Settings, Shard
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import NO_DATASET
-from zooter_core.data.shards import Shard
-from zooter_core.evaluation.report import check_names
+from zooter_core.evaluation.figures import check_names
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method import labels
 from zooter_core.method.labels import LabelConfig, held_back, lot

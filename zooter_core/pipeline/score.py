@@ -9,9 +9,8 @@ from typing import Any
 
 from zooter_core.base.errors import WorkError, ZooterError, listed
 from zooter_core.base.files import check_file, locked
-from zooter_core.base.jsonl import append_records, read_records
+from zooter_core.base.jsonl import append_records, read_lines, read_records
 from zooter_core.base.records import Query
-from zooter_core.data.lines import read_lines
 from zooter_core.data.run_folder import LABELS, REWARDS
 from zooter_core.data.run_lines import Check, all_finite, reward_check
 from zooter_core.data.runs import Run
@@ -101,7 +100,7 @@ def score(
     jobs = (job_of(batch) for batch, *_ in unfinished)
     batches.append_lines(run, REWARDS, unfinished, batches.computed("score", jobs, local, engine), progress)
     if run.sealed("collect"):
-        run.seal("score", REWARDS)
+        run.seal("score")
 
 
 def _too_few(missing: Mapping[str, list[str]], pool: Sequence[str]) -> dict[str, str]:
@@ -115,7 +114,7 @@ def _drop_outdated(run: Run, check: Check, missing: Mapping[str, list[str]]) -> 
     if not any("missing" in record for record in run.records(REWARDS)):
         return
     queries = run.queries()
-    run.done(REWARDS, {query.id for query in queries}, check=check)
+    run.done(REWARDS, {query.id for query in queries}, check)
     before = {record["id"]: record["missing"] for record in run.records(REWARDS) if "missing" in record}
     outdated = {
         query.id

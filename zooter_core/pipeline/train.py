@@ -16,8 +16,8 @@ from zooter_core.config.fleet import ENCODER
 from zooter_core.data.run_folder import LABELS, REPORT, RESPONSES, REWARDS, ROUTER
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import LEAST, Scores, ScoreSource, as_scores
-from zooter_core.evaluation.report import Report, load_report
-from zooter_core.evaluation.run_report import Sampled, report
+from zooter_core.evaluation.evaluate import Sampled, report
+from zooter_core.evaluation.figures import Report, load_report
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.labels import LabelConfig, entropy, held_back, label, lot
 from zooter_core.method.tags import TagIndex
@@ -126,8 +126,7 @@ def distill_run(
     if run.sealed("distill"):
         return load_report(run.folder / REPORT)
     require(run, "label", allow_missing)
-    results = ("distill", REPORT, ROUTER)
-    if run.unchanged(*results, SOURCES):
+    if run.unchanged("distill", SOURCES):
         return load_report(run.folder / REPORT)
     pool_of(run, ensemble)
     scores = run.scores(allow_missing)
@@ -148,9 +147,9 @@ def distill_run(
         move_contents(partial, run.folder)
         remove(checkpoint)
     if run.sealed("label"):
-        run.seal(*results)
+        run.seal("distill")
     else:
-        run.remember(*results, SOURCES)
+        run.remember("distill", SOURCES)
     return trained.report
 
 
@@ -254,7 +253,7 @@ def train(
         outputs = router.head.outputs(np.asarray(vectors[held_back], dtype=np.float32))
     figures = report(scores, entropy(labelled.plain).tolist(), held_back, outputs, sampled)
     learned = np.unique(text_hashes(scores.queries[row].text for row in rows))
-    return Trained(router, neighbours, learned, Report(**figures, losses=losses, set_aside=dict(set_aside or {})))
+    return Trained(router, neighbours, learned, figures.but(losses=losses, set_aside=dict(set_aside or {})))
 
 
 def _neighbours(

@@ -15,10 +15,9 @@ import numpy as np
 import torch
 
 from zooter_core.base.errors import WorkError, first_line
-from zooter_core.base.files import update_folder, work_folder, writing
+from zooter_core.base.files import sha256_of, update_folder, work_folder, writing
 from zooter_core.base.strict_json import dump_json
-from zooter_core.data.paraphrases import paraphrases
-from zooter_core.data.run_state import sha256_of
+from zooter_core.data.scores import paraphrases
 from zooter_core.router.config import ABOUT, GRAPH, MAPPED, QUANTISED, TOKENIZER, VERSION, read_about
 from zooter_core.router.encoder import SAMPLES, Encoders
 from zooter_core.router.encoder.onnx import OPSET, check_installed, map_weights, plain_copy, pool, silence, write_graph

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from zooter_core.base.cores import cores
 from zooter_core.base.errors import WorkError, ZooterError, first_line
+from zooter_core.base.files import sha256_of
 from zooter_core.base.weights import check_readable
-from zooter_core.data.run_state import sha256_of
 from zooter_core.method.selection import Outputs
 from zooter_core.router.config import ABOUT, GRAPH, MAPPED, QUANTISED, TOKENIZER, read_about
 from zooter_core.router.graph import Array, load_onnxruntime, session

@@ -1,4 +1,7 @@
-"""The routes of the endpoint."""
+"""The routes of the endpoint, and the bodies in its OpenAPI description.
+
+The description has what Zooter reads of a body. Further fields go on to the candidate's server.
+"""
 
 from __future__ import annotations
 
@@ -15,27 +18,104 @@ from starlette.requests import ClientDisconnect
 from zooter_core import __version__
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.hosts import Gate, names_of_this_machine
-from zooter_core.serve import schemas
 from zooter_core.serve.access import GuardGate, RequireKey, check_content_type, key_of, visible_models
 from zooter_core.serve.chat import answer_chat
+from zooter_core.serve.chat_request import LONGEST_NAME, ROLES
 from zooter_core.serve.errors import SERVER, ApiError
-from zooter_core.serve.feedback import keep_feedback, read_feedback
-from zooter_core.serve.gateway import Gateway
+from zooter_core.serve.gateway import RMR, Gateway
 from zooter_core.serve.metrics import CONTENT_TYPE
-from zooter_core.serve.passthrough import answer_embeddings, answer_responses
+from zooter_core.serve.other_routes import (
+    MOST_CONVERSATIONS,
+    MOST_DOCUMENTS,
+    answer_embeddings,
+    answer_rerank,
+    answer_responses,
+    answer_route,
+)
 from zooter_core.serve.reply import GONE, Reply
-from zooter_core.serve.rerank import answer_rerank
-from zooter_core.serve.route_api import answer_route
 from zooter_core.serve.server import Handler, Server
+from zooter_core.serve.storage import LONGEST_COMMENT, LONGEST_ID, VERDICTS, keep_feedback, read_feedback
 
+Schema = dict[str, Any]
+
+
+def _object(*required: str, **properties: Schema) -> Schema:
+    return {"type": "object", "required": list(required), "properties": properties}
+
+
+def _list(items: Schema, **limits: int) -> Schema:
+    return {"type": "array", "items": items, **limits}
+
+
+def _optional(kind: str, **limits: Any) -> Schema:
+    return {"type": [kind, "null"], **limits}
+
+
+def _either(*schemas: Schema) -> Schema:
+    return {"anyOf": list(schemas)}
+
+
+TEXT: Schema = {"type": "string"}
+NAME = TEXT | {"minLength": 1, "maxLength": LONGEST_NAME}
+MODEL = NAME | {"examples": ["auto"]}
+CONTENT = _either(TEXT, {"type": "null"}, _list({"type": "object"}))
+MESSAGES = _list(_object("role", role={"enum": list(ROLES)}, content=CONTENT), minItems=1)
+ROUTING = {
+    "models": _optional("array", items=TEXT, description="The candidates that may answer."),
+    "willingness_to_pay": _optional("number", minimum=0, description="Dollars for a 10% better answer."),
+    "session_id": _optional("string", maxLength=LONGEST_NAME),
+    "prompt_cache_key": _optional("string", maxLength=LONGEST_NAME),
+}
+CHAT = _object(
+    "model",
+    "messages",
+    model=MODEL,
+    messages=MESSAGES,
+    stream=_optional("boolean"),
+    stream_options=_optional("object"),
+    tools=_optional("array"),
+    **ROUTING,
+)
+INPUT = _either(TEXT, _list({"type": "object"}, minItems=1))
+RESPONSES = _object("model", "input", model=MODEL, input=INPUT, stream=_optional("boolean"), **ROUTING)
+EMBEDDINGS = _object("model", "input", model=NAME)
+RERANK = _object(
+    "query",
+    "documents",
+    model={"enum": [RMR, None]},
+    query=TEXT | {"pattern": r"\S"},
+    documents=_list(_either(TEXT, _object("text", text=TEXT)), minItems=1, maxItems=MOST_DOCUMENTS),
+    top_n=_optional("integer", minimum=1),
+    return_documents=_optional("boolean"),
+)
+CONVERSATIONS = _list(MESSAGES, minItems=1, maxItems=MOST_CONVERSATIONS)
+ROUTE = _object(
+    model=_either(MODEL, {"type": "null"}), messages=MESSAGES, conversations=CONVERSATIONS, **ROUTING
+) | _either({"required": ["messages"]}, {"required": ["conversations"]})
+FEEDBACK = _object(
+    "request_id",
+    request_id=TEXT | {"minLength": 1, "maxLength": LONGEST_ID},
+    verdict={"enum": [*VERDICTS, None]},
+    score=_optional("number", minimum=-1e30, maximum=1e30),
+    comment=_optional("string", maxLength=LONGEST_COMMENT),
+)
+FAULT = _object(
+    "message",
+    "type",
+    message=TEXT,
+    type=_optional("string"),
+    param=_optional("string"),
+    code={"type": ["string", "integer", "null"]},
+)
+ERROR = _object("error", error=FAULT)
 EXPOSED = ("x-request-id", "x-model-router-selected-model", "x-zooter-probability", "x-zooter-attempts", "retry-after")
 ANSWERING = (400, 401, 403, 404, 413, 415, 429, 502, 503, 504)  # statuses of errors of ANSWERS
 ANSWERS: dict[str, tuple[Handler, dict[str, Any]]] = {  # what answers a path, and the schema of its body
-    "chat/completions": (answer_chat, schemas.CHAT),
-    "responses": (answer_responses, schemas.RESPONSES),
-    "embeddings": (answer_embeddings, schemas.EMBEDDINGS),
-    "rerank": (answer_rerank, schemas.RERANK),
-    "route": (answer_route, schemas.ROUTE),
+    "chat/completions": (answer_chat, CHAT),
+    "responses": (answer_responses, RESPONSES),
+    "embeddings": (answer_embeddings, EMBEDDINGS),
+    "rerank": (answer_rerank, RERANK),
+    "route": (answer_route, ROUTE),
 }
 
 
@@ -82,7 +162,7 @@ def _add_answers(app: FastAPI, server: Server) -> None:
         return reply
 
     for path, (handle, schema) in ANSWERS.items():
-        body, errors, name = schemas.body(schema), schemas.answers(*ANSWERING), path.replace("/", "_")
+        body, errors, name = _body(schema), _errors(*ANSWERING), path.replace("/", "_")
         app.post(f"/v1/{path}", name=name, openapi_extra=body, responses=errors)(reply_of(handle))
 
 
@@ -91,8 +171,8 @@ def _add_lookups(app: FastAPI, server: Server) -> None:
 
     @app.post(
         "/v1/feedback",
-        openapi_extra=schemas.body(schemas.FEEDBACK),
-        responses=schemas.answers(400, 401, 403, 404, 413, 415, 429, 503),
+        openapi_extra=_body(FEEDBACK),
+        responses=_errors(400, 401, 403, 404, 413, 415, 429, 503),
     )
     async def feedback(request: Request) -> JSONResponse:
         key = key_of(request)
@@ -113,7 +193,7 @@ def _add_lookups(app: FastAPI, server: Server) -> None:
         entries = [model_shape(server.gateway, name) for name in names]
         return JSONResponse({"object": "list", "data": entries})
 
-    @app.get("/v1/models/{model:path}", responses=schemas.answers(404))
+    @app.get("/v1/models/{model:path}", responses=_errors(404))
     async def model(request: Request, model: str) -> JSONResponse:
         if model not in visible_models(server.gateway.models, key_of(request)):
             raise ApiError(404, f"The model {model!r} does not exist here.", "model_not_found", "model")
@@ -149,7 +229,7 @@ def _add_operations(app: FastAPI, server: Server) -> None:
             page = server.metrics.page(server.admission, server.gateway.breakers)
         return Response(page, media_type=CONTENT_TYPE)
 
-    @app.post("/admin/reload", responses=schemas.answers(401, 403, 409, 415))
+    @app.post("/admin/reload", responses=_errors(401, 403, 409, 415))
     async def admin_reload(request: Request) -> JSONResponse:
         check_content_type(request.headers)
         try:
@@ -188,3 +268,14 @@ async def _http_error(request: Request, problem: Exception) -> JSONResponse:
     code = {404: "not_found", 405: "method_not_allowed"}.get(problem.status_code)
     error = ApiError(problem.status_code, f"{request.method} {request.url.path}: {problem.detail}.", code)
     return JSONResponse(error.shape, error.status, dict(problem.headers or {}))
+
+
+def _body(schema: Schema) -> dict[str, Any]:
+    """A route's request body for `openapi_extra`."""
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """A route's errors for `responses`."""
+    error = {"content": {"application/json": {"schema": ERROR}}}
+    return {status: {"description": "An error in the API's shape.", **error} for status in statuses}

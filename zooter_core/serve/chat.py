@@ -1,32 +1,32 @@
-"""Chat completions: the chosen candidate answers; if it fails before its first token, the next one does."""
+"""Chat completions: the chosen candidate answers; if it fails before its first token, the next one does.
+
+With reward model ranking (`rmr`, and `auto-best` where the router is unsure), several candidates answer at the same
+time, and the reward model keeps the best.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from zooter_core.backends.endpoint.faults import EndpointError
-from zooter_core.backends.endpoint.retry import RetryPolicy
+from zooter_core.base.records import Response
+from zooter_core.fleet.attempts import Attempts
 from zooter_core.method.selection import unsureness
-from zooter_core.serve.best import best_answer
+from zooter_core.serve.answering import Answer, begun, failed, note_end, note_failures, send_first
 from zooter_core.serve.chat_request import ChatRequest, read_chat
 from zooter_core.serve.choice import Choice
-from zooter_core.serve.errors import ApiError
 from zooter_core.serve.exchange import Exchange
-from zooter_core.serve.failures import broke_off, failed, note_end, note_failures, same_elsewhere
 from zooter_core.serve.gateway import AUTO_BEST, RMR, Gateway
-from zooter_core.serve.reasoning import readable_by
 from zooter_core.serve.reply import Out
+from zooter_core.serve.sessions import readable_by
 from zooter_core.serve.targets import Progress
 from zooter_core.serve.targets.events import chunk_shape, event_of
 
-MOST_FALLBACKS = 5
-Events = AsyncGenerator[bytes, None]
-Answer = dict[str, Any] | tuple[bytes, Events]  # a whole one, or the first events of a stream and the others
-Ask = Callable[[str, Progress], Coroutine[Any, Any, Answer]]
+Answers = dict[str, dict[str, Any]]  # in the order of the candidates
 
 
 async def answer_chat(gateway: Gateway, body: Mapping[str, Any], exchange: Exchange, out: Out) -> None:
@@ -40,10 +40,10 @@ async def answer_chat(gateway: Gateway, body: Mapping[str, Any], exchange: Excha
     choice = await exchange.choose(gateway, request)
     if request.model == RMR:
         exchange.choice = replace(choice, reason="rmr")
-        await best_answer(gateway, request, choice.order, exchange, out)
+        await _best_answer(gateway, request, choice.order, exchange, out)
     elif request.model == AUTO_BEST and choice.reason != "tool_loop" and _unsure(gateway, choice):
         exchange.choice = replace(choice, reason="best")
-        await best_answer(gateway, request, choice.order[: gateway.fleet.serve.best_of], exchange, out)
+        await _best_answer(gateway, request, choice.order[: gateway.fleet.serve.best_of], exchange, out)
     else:
         await _answer(gateway, request, exchange, out)
     if choice.decision is not None and exchange.candidate is not None:
@@ -75,120 +75,106 @@ async def _answer(gateway: Gateway, request: ChatRequest, exchange: Exchange, ou
         await out.end_events()
 
 
-async def begun(events: Events) -> Answer:
-    """A stream after its first events."""
-    return await anext(events), events
-
-
-async def send_first(gateway: Gateway, exchange: Exchange, ask: Ask, out: Out) -> None:
-    """Send the first answer that begins. The caller ends a stream.
-
-    Args:
-        ask: asks a candidate; raises EndpointError if it does not begin to answer.
-
-    Raises:
-        ApiError: every candidate failed, or the answer broke off.
-    """
-    name, answer = await _first(gateway, exchange, ask)
-    note_failures(gateway, exchange)
-    if isinstance(answer, dict):
-        note_end(gateway, exchange, name)
-        await out.json(answer | exchange.metadata)
-    else:
-        await _pass_on(gateway, *answer, exchange, out)
-
-
-async def _first(gateway: Gateway, exchange: Exchange, ask: Ask) -> tuple[str, Answer]:
-    """The first answer that begins, with its candidate.
-
-    Candidates are asked one after the other: each once, and the last one again as its server's `retries` allow. If one
-    is slow, the next one is asked beside it (hedging), and the slower one of both is cancelled.
-    """
-    assert exchange.choice is not None
-    config = gateway.fleet.serve
-    hedge = config.hedge_seconds if exchange.routed else 0
-    waiting, running = deque(exchange.choice.order[: MOST_FALLBACKS + 1]), dict[asyncio.Task[Answer], str]()
-    last, retried, late = waiting[-1], 0, False
-    try:
-        while waiting or running or await _may_retry(gateway, exchange, last, retried):
-            if late or not running:
-                name, late = waiting.popleft() if waiting else last, False
-                retried += last in {other for other, _ in exchange.failures}
-                if refusal := gateway.refusal(name):
-                    exchange.ends(name, refusal)
-                    continue
-                exchange.hedged = exchange.hedged or bool(running)
-                progress = exchange.tries(name)
-                progress.patience = config.queue_seconds if name == last else config.place_seconds
-                running[asyncio.create_task(ask(name, progress))] = name
-            more = hedge if waiting and len(running) == 1 else 0
-            await asyncio.wait(running, timeout=more or None, return_when=asyncio.FIRST_COMPLETED)
-            late = not any(task.done() for task in running)
-            for task in [task for task in running if task.done()]:
-                name = running.pop(task)
-                try:
-                    answer = task.result()
-                except EndpointError as error:
-                    exchange.ends(name, error)
-                    if same_elsewhere(gateway, exchange):
-                        raise _all_failed(gateway, exchange) from None
-                    continue
-                exchange.answers(name)
-                for other in running.values():
-                    exchange.ends(
-                        other, EndpointError(f"{name} began to answer before it", own_status=504, not_sent=True)
-                    )
-                return name, answer
-    finally:
-        await _cancel(running)
-    raise _all_failed(gateway, exchange)
-
-
-def _all_failed(gateway: Gateway, exchange: Exchange) -> ApiError:
-    note_failures(gateway, exchange)
-    return failed(exchange)
-
-
-async def _may_retry(gateway: Gateway, exchange: Exchange, name: str, retried: int) -> bool:
-    """Whether a candidate that has failed may be asked again; after the pause before that."""
-    error = next(error for other, error in reversed(exchange.failures) if other == name)
-    endpoint = gateway.fleet.candidate(name).endpoint
-    pause = RetryPolicy(endpoint.retries if endpoint else 0).pause(retried, error.retry_after)
-    if not error.temporary or pause is None:
-        return False
-    await asyncio.sleep(pause)
-    return True
-
-
-async def _cancel(running: Iterable[asyncio.Task[Answer]]) -> None:
-    """End requests that nobody waits for any more; the servers behind stop too."""
-    for task in running:
-        task.cancel()
-    for answer in await asyncio.gather(*running, return_exceptions=True):
-        if isinstance(answer, tuple):
-            await answer[1].aclose()
-
-
-async def _pass_on(gateway: Gateway, first: bytes, events: Events, exchange: Exchange, out: Out) -> None:
-    """Send an answer that has begun to its end."""
-    assert exchange.candidate is not None
-    try:
-        await out.begin_events()
-        await out.write(first)
-        async for data in events:
-            await out.write(data)
-    except EndpointError as error:
-        note_end(gateway, exchange, exchange.candidate, error)
-        raise broke_off(exchange.candidate, error) from None
-    else:
-        note_end(gateway, exchange, exchange.candidate)
-    finally:
-        await events.aclose()
-
-
 def _for(name: str, gateway: Gateway, request: ChatRequest) -> ChatRequest:
     """The request for a candidate, without encrypted reasoning of others."""
     messages = readable_by(name, request.messages, gateway.sessions.of(request.owner))
     if all(new is old for new, old in zip(messages, request.messages, strict=True)):
         return request
     return replace(request, body={**request.body, "messages": messages})
+
+
+async def _best_answer(
+    gateway: Gateway, request: ChatRequest, names: Sequence[str], exchange: Exchange, out: Out
+) -> None:
+    """Let candidates answer at the same time and send the best answer; a stream has it as one chunk.
+
+    Raises:
+        ApiError: no candidate answered, or the reward model failed.
+    """
+    answers = await _answers(gateway, request, names, exchange)
+    name = await _best(gateway, request, answers, exchange)
+    answer, exchange.progress = answers[name], exchange.compared[name]
+    exchange.answers(name)
+    if not request.stream:
+        await out.json(answer | exchange.metadata)
+        return
+    await out.begin_events()
+    await out.write(b"".join(event_of(chunk) for chunk in chunks_of(answer, request.body)))
+    if metadata := exchange.metadata:
+        await out.write(event_of(_chunk(answer, choices=[], **metadata)))
+    await out.end_events()
+
+
+async def _answers(gateway: Gateway, request: ChatRequest, names: Sequence[str], exchange: Exchange) -> Answers:
+    """The whole answers of those candidates that have one. Raises ApiError if none has."""
+    attempts = Attempts(gateway.fleet, names, together=len(names))
+    body = {key: value for key, value in request.body.items() if key not in ("stream", "stream_options")}
+    unstreamed = replace(request, body=body)
+
+    async def answer(name: str) -> dict[str, Any]:
+        progress = exchange.tries(name)
+        progress.patience = gateway.fleet.serve.queue_seconds
+        shape = await gateway.targets[name].complete(unstreamed, True, progress)
+        exchange.compared[name] = progress  # now, since the client may go away before the others have answered
+        exchange.ends(name)
+        return shape
+
+    resting = {name: refusal for name in names if (refusal := gateway.refusal(name))}
+    awake = [name for name in attempts.next() if name not in resting]
+    results = await asyncio.gather(*map(answer, awake), return_exceptions=True)
+    answers: Answers = {}
+    for name, result in (*resting.items(), *zip(awake, results, strict=True)):
+        if isinstance(result, EndpointError):
+            exchange.ends(name, result)
+            attempts.failed(name, result)
+        elif isinstance(result, BaseException):
+            raise result
+        else:
+            answers[name] = result
+            attempts.answered(name)
+            note_end(gateway, exchange, name)
+    note_failures(gateway, exchange, attempts)
+    if not answers:
+        raise failed(exchange)
+    return answers
+
+
+async def _best(gateway: Gateway, request: ChatRequest, answers: Answers, exchange: Exchange) -> str:
+    """The name of the best answer. One that calls a tool has no text to reward: then the router's choice stands."""
+    first = next(iter(answers))
+    texts = {name: _text(answer) for name, answer in answers.items()}
+    if len(answers) == 1 or not texts[first]:
+        return first
+    query = request.user_texts[-1] if request.user_texts else ""
+    responses = [Response(name, text) for name, text in texts.items()]
+    ranked = await gateway.with_rewards(lambda ensemble, stop: ensemble.rank_responses(query, responses, stop))
+    exchange.rewards = {entry.response.candidate: entry.reward for entry in ranked}
+    return ranked[0].response.candidate
+
+
+def _text(answer: Mapping[str, Any]) -> str:
+    choice = answer["choices"][0]
+    message = choice.get("message") if isinstance(choice, dict) else None
+    content = message.get("content") if isinstance(message, dict) else None
+    return content if isinstance(content, str) else ""
+
+
+def chunks_of(answer: Mapping[str, Any], body: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A whole answer as the chunks of a stream."""
+    first, last = [], []
+    for number, choice in enumerate(answer["choices"]):
+        message, index = choice.get("message") or {}, choice.get("index", number)
+        delta = {key: value for key, value in message.items() if value is not None}
+        if calls := delta.get("tool_calls"):
+            delta["tool_calls"] = [{"index": position, **call} for position, call in enumerate(calls)]
+        first.append({"index": index, "delta": delta, "logprobs": choice.get("logprobs"), "finish_reason": None})
+        last.append({"index": index, "delta": {}, "finish_reason": choice.get("finish_reason")})
+    chunks = [_chunk(answer, choices=first), _chunk(answer, choices=last)]
+    if (body.get("stream_options") or {}).get("include_usage"):
+        chunks.append(_chunk(answer, choices=[], usage=answer.get("usage")))
+    return chunks
+
+
+def _chunk(answer: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+    created = answer.get("created") or int(time.time())
+    return chunk_shape(str(answer.get("id") or ""), created, str(answer["model"]), **more)

@@ -16,8 +16,7 @@ from zooter_core.base.connections import LAST_SECONDS, Connection, raise_file_li
 from zooter_core.base.hosts import host_name
 from zooter_core.base.weights import Progress
 from zooter_core.serve.app import build_app
-from zooter_core.serve.server import Server
-from zooter_core.serve.settings import ServeSettings
+from zooter_core.serve.server import Server, ServeSettings
 
 
 class UvicornServer(uvicorn.Server):

@@ -1,39 +1,81 @@
-"""What the routes of the endpoint share: the fleet that answers, its limits and keys, and what sees every exchange."""
+"""What the routes of the endpoint share: its settings, the fleet that answers, its limits and keys, and what sees every
+exchange."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
 import logging
+import os
 import signal
+import socket
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from fastapi import Request
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.weights import Progress, silent
-from zooter_core.config.fleet import load_fleet
+from zooter_core.config.fleet import Fleet, load_fleet
 from zooter_core.config.serve import ServeConfig
 from zooter_core.serve.access import check_content_type, key_of, restricted
 from zooter_core.serve.admission import Admission
 from zooter_core.serve.body import read_json
-from zooter_core.serve.decision_log import DecisionLog
 from zooter_core.serve.errors import SERVER, ApiError
 from zooter_core.serve.exchange import METADATA_HEADER, METADATA_ON, SESSION_HEADER, Exchange
-from zooter_core.serve.feedback import RequestIds
 from zooter_core.serve.gateway import Gateway
 from zooter_core.serve.keys import KeyRing
-from zooter_core.serve.metrics import Metrics
+from zooter_core.serve.metrics import Metrics, usage_of
 from zooter_core.serve.reply import Observer, Out, Reply
-from zooter_core.serve.settings import ServeSettings
+from zooter_core.serve.storage import DecisionLog, RequestIds
 from zooter_core.serve.traces import Traces, collector_named
-from zooter_core.serve.usage import usage_of
 
 LOG = logging.getLogger("zooter.serve")
 Handler = Callable[[Gateway, dict[str, Any], Exchange, Out], Awaitable[None]]
+
+
+def data_folder(fleet: Fleet) -> Path:
+    """Where a fleet's feedback is kept, in the user's data folder."""
+    data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return Path(data).expanduser() / "zooter" / "serve" / fleet.name
+
+
+@dataclass(frozen=True)
+class ServeSettings:
+    """The settings of one server.
+
+    Attributes:
+        fleet: what it serves.
+        data: the folder for feedback and the decision log.
+        most_bytes: of a request's body.
+        keys: the file of API keys; None requires none.
+        log_prompts: whether the decision log holds the messages themselves.
+        certificate, private_key: files of PEM for TLS; None is plain HTTP.
+        proxies: addresses whose X-Forwarded headers are believed.
+        allowed_hosts: further host names under which it answers.
+        allowed_origins: sites whose pages may send it requests, and read the answers.
+        listener: a listening socket that was inherited, instead of `host` and `port`.
+        grace_seconds: for running answers to end after a stop.
+    """
+
+    fleet: Fleet
+    host: str = "127.0.0.1"
+    port: int = 8400
+    data: Path = field(default=Path())
+    most_bytes: int = 32 << 20
+    keys: Path | None = None
+    log_prompts: bool = False
+    certificate: Path | None = None
+    private_key: Path | None = None
+    proxies: tuple[str, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
+    allowed_origins: tuple[str, ...] = ()
+    listener: socket.socket | None = None
+    grace_seconds: int = 30
 
 
 class Server:

@@ -17,7 +17,7 @@ from zooter_core import __version__
 from zooter_core.base.errors import ZooterError
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.serve.exchange import Attempt, Exchange
-from zooter_core.serve.usage import usage_of
+from zooter_core.serve.metrics import usage_of
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context

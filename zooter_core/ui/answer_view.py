@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import streamlit as st
 
-from zooter_core.backends import fallback
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import LEANING, SURE, Response
+from zooter_core.fleet import attempts
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui import charts
 from zooter_core.ui.charts import badge
@@ -84,7 +84,7 @@ def fallback_note(job: Answers, around: str = "") -> str:
     """Who failed besides the candidate whose answer is shown, and whether that one replaces all of them."""
     failed = [response for response in job.failed if response.candidate != job.shown]
     alone = len(failed) == len(job.candidates) - 1
-    return "" if job.all_failed else fallback.note(failed, job.shown if alone else None, around)
+    return "" if job.all_failed else attempts.note(failed, job.shown if alone else None, around)
 
 
 def problem_of(job: Answers, name: str) -> str | None:
@@ -92,7 +92,7 @@ def problem_of(job: Answers, name: str) -> str | None:
     if job.running:
         return None
     if job.all_failed and len(job.candidates) > 1:
-        return str(fallback.all_failed(job.failed))
+        return str(attempts.all_failed(job.failed))
     response = job.responses.get(name)
     return job.problem or (str(response.error) if response and response.error else None)
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import plotly.graph_objects as go
 import streamlit as st
 
 from zooter_core.evaluation.charts import SWEEP_AXES, add_sweep
-from zooter_core.evaluation.report_tables import Figures, is_best
+from zooter_core.evaluation.figures import Sweep, SweepRow
 from zooter_core.ui import charts, tables, verdicts
 from zooter_core.ui.tables import Column
 
@@ -25,27 +24,26 @@ COLUMNS = [
 ]
 
 
-def draw_sweep(sweep: Figures) -> None:
+def draw_sweep(sweep: Sweep) -> None:
     st.markdown(verdicts.of_sweep(sweep))
     alt = "Mean score over beta with its 95% interval; the table below holds the same figures."
     charts.draw(chart(sweep), "sweep-chart", alt)
     draw_table(sweep)
 
 
-def chart(sweep: Figures) -> go.Figure:
+def chart(sweep: Sweep) -> go.Figure:
     """The mean score over beta with its 95% interval, a line per tau; a star marks the best point."""
     figure = go.Figure()
     add_sweep(figure, sweep, charts.PALETTE)
     return charts.framed(figure, *SWEEP_AXES, 380, "Score over beta", showlegend=len(figure.data) > 1)
 
 
-def draw_table(sweep: Figures) -> None:
-    rows = [_row(row, sweep) for row in sweep["rows"]]
-    best = {("mean", number) for number, row in enumerate(sweep["rows"]) if is_best(row, sweep)}
-    tables.show("beta", rows, COLUMNS, best)
+def draw_table(sweep: Sweep) -> None:
+    best = {("mean", number) for number, row in enumerate(sweep.rows) if sweep.is_best(row)}
+    tables.show("beta", [_cells(row, sweep) for row in sweep.rows], COLUMNS, best)
 
 
-def _row(row: Mapping[str, Any], sweep: Figures) -> dict[str, Any]:
-    (low, high), (under, over) = row["interval"], (None, None) if is_best(row, sweep) else row["minus_best"]
-    values = {key: row[key] for key in ("beta", "tau", "mean", "regret")}
+def _cells(row: SweepRow, sweep: Sweep) -> dict[str, Any]:
+    (low, high), (under, over) = row.interval, (None, None) if sweep.is_best(row) else row.minus_best
+    values = {key: getattr(row, key) for key in ("beta", "tau", "mean", "regret")}
     return values | {"low": low, "high": high, "under": under, "over": over}

@@ -5,40 +5,39 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from zooter_core.evaluation.report_tables import Figures, as_good, is_best, pool_of
+from zooter_core.evaluation.figures import BetaTau, Evaluation, Sweep
 from zooter_core.ui.text import plain
 
 FEW = 30  # queries; with fewer, a bootstrap interval over queries is too narrow
 
 
-def of_report(held_back: Figures) -> list[str]:
+def of_report(held_back: Evaluation) -> list[str]:
     """The router against the best single model, the oracle and RMR, as sentences in Markdown."""
-    mean, intervals = held_back["mean"], held_back["interval"]
+    mean, intervals = held_back.mean, held_back.interval
     single = _best_single(held_back)
-    regret = {
-        key: _with_interval(mean[key], intervals[key]) for key in ("regret", "regret_best_single", "regret_random")
-    }
-    rmr = f"**RMR**, which runs {_all_models(len(pool_of(held_back)))} for every query"
+    keys = ("regret", "regret_best_single", "regret_random")
+    regret = {key: _with_interval(getattr(mean, key), getattr(intervals, key)) for key in keys}
+    rmr = f"**RMR**, which runs {_all_models(len(held_back.pool))} for every query"
     return [
         against_best_single(held_back),
         _gap(held_back, single),
         *_best_choice(held_back, single),
         f"Regret, the reward lost against the best response to each query: router {regret['regret']}, {single} "
         f"{regret['regret_best_single']}, a random model {regret['regret_random']}.",
-        _difference(mean["chosen"] - mean["rmr"], intervals["chosen_minus_rmr"], held_back["n"], rmr),
+        _difference(mean.chosen - mean.rmr, intervals.chosen_minus_rmr, held_back.n, rmr),
     ]
 
 
-def against_best_single(held_back: Figures) -> str:
+def against_best_single(held_back: Evaluation) -> str:
     """The router against the best single model, as Markdown."""
-    mean = held_back["mean"]
+    mean = held_back.mean
     other = f"{_best_single(held_back)}, the best single model"
-    interval = held_back["interval"]["chosen_minus_best_single"]
-    return _difference(mean["chosen"] - mean["best_single"], interval, held_back["n"], other)
+    interval = held_back.interval.chosen_minus_best_single
+    return _difference(mean.chosen - mean.best_single, interval, held_back.n, other)
 
 
-def _best_single(held_back: Figures) -> str:
-    return f"**{plain(held_back['average']['best_single']['candidate'])}**"
+def _best_single(held_back: Evaluation) -> str:
+    return f"**{plain(held_back.best_single)}**"
 
 
 def _all_models(count: int) -> str:
@@ -82,43 +81,39 @@ def _with_interval(mean: float, interval: Sequence[float]) -> str:
     return f"**{_rounded(mean, interval)}** ({low} to {high})"
 
 
-def _gap(held_back: Figures, single: str) -> str:
+def _gap(held_back: Evaluation, single: str) -> str:
     """How much of the gap between the best single model and the oracle the router closes."""
-    mean = held_back["mean"]
-    gap = mean["oracle"] - mean["best_single"]
-    if gap <= 0:
+    if (share := held_back.share_of_gap) is None:
         return f"Routing cannot gain anything here: {single} alone is as good as the oracle on every query."
-    share = (mean["chosen"] - mean["best_single"]) / gap
     precision = "too few queries for an interval"
-    if closed := held_back["gap_closed"]:
-        low, high = closed["interval"]
+    if held_back.gap_closed:
+        low, high = held_back.gap_closed.interval
         precision = f"95% CI {low:.0%} to {high:.0%}"
     if share < 0:
         return f"It does not close the gap between {single} and the oracle but widens it by {-share:.0%} ({precision})."
     return f"It closes **{share:.0%}** of the gap between {single} and the oracle ({precision})."
 
 
-def _best_choice(held_back: Figures, single: str) -> list[str]:
+def _best_choice(held_back: Evaluation, single: str) -> list[str]:
     """How often the router and the best single model are the best choice; nothing in reports that do not say."""
-    shares = held_back.get("best_choice", {})
+    shares = held_back.best_choice
     router, alone = shares.get("router"), shares.get("best_single")
     if router is None or alone is None:
         return []
-    (low, high), (from_, to) = router["interval"], alone["interval"]
+    (low, high), (from_, to) = router.interval, alone.interval
     return [
-        f"It chooses the best model in **{router['share']:.0%}** of cases (95% CI {low:.0%} to {high:.0%}), {single} "
-        f"alone is best in **{alone['share']:.0%}** ({from_:.0%} to {to:.0%})."
+        f"It chooses the best model in **{router.share:.0%}** of cases (95% CI {low:.0%} to {high:.0%}), {single} "
+        f"alone is best in **{alone.share:.0%}** ({from_:.0%} to {to:.0%})."
     ]
 
 
-def of_sweep(sweep: Figures) -> str:
+def of_sweep(sweep: Sweep) -> str:
     """Whether the best beta is significantly better than the others, as Markdown."""
-    best, taus = sweep["best"], {row["tau"] for row in sweep["rows"]}
+    best, others, near, taus = sweep.best, sweep.others, sweep.as_good, {row.tau for row in sweep.rows}
 
-    def name(row: Figures) -> str:
-        return f"{row['beta']:g}" + (f" with tau {row['tau']:g}" if len(taus) > 1 else "")
+    def name(row: BetaTau) -> str:
+        return f"{row.beta:g}" + (f" with tau {row.tau:g}" if len(taus) > 1 else "")
 
-    others, near = [row for row in sweep["rows"] if not is_best(row, sweep)], as_good(sweep)
     if not others:
         return f"Only beta {name(best)} was tried, so there is nothing to compare it with."
     top = f"Beta **{name(best)}** scores highest"

@@ -187,10 +187,10 @@ def test_batches_change_nothing(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
-        ('{"query": ', "JSON in"),
+        ('{"query": ', "a JSON object in"),
         ('{"query": 7}', '"query"'),
         ('{"query": "x", "tags": "t"}', '"tags"'),
-        ("[]", "list"),
+        ("[]", "a JSON object in"),
     ],
 )
 def test_wrong_line_is_named(tmp_path, line, problem):

@@ -1,15 +1,19 @@
 from __future__ import annotations
 
 import math
+import sqlite3
+from dataclasses import replace
 
 import pytest
 
+from support import tiny_models
 from support.length_rewards import QUERIES, Ahead, Lengths
 from zooter_core.base.errors import Failure, WorkError, ZooterError
 from zooter_core.base.records import Response
+from zooter_core.config.fleet import load_fleet
 from zooter_core.fleet.ensemble import Ensemble
-from zooter_core.labelling.rewards import Unscored
-from zooter_core.labelling.rewards.scoring import score_queries
+from zooter_core.labelling.rewards import Unscored, reward_model
+from zooter_core.labelling.rewards.scoring import ScoreCache, score_queries
 
 
 def test_rewards_come_in_the_order_asked_for():
@@ -149,3 +153,91 @@ def test_rank_without_a_reward_for_one(tiny_ensemble, monkeypatch):
     monkeypatch.setattr(Ensemble, "reward_model", Lengths(raises=("aa", "a", "aaaa")))
     with pytest.raises(ZooterError, match=r"a reward for the responses, but found none: the reward model failed"):
         tiny_ensemble.rank_responses("q", answers)
+
+
+def test_known_rewards_are_not_worked_out_again(tmp_path):
+    cache = ScoreCache("model 1", tmp_path / "rewards.sqlite")
+    model = Lengths()
+    first = score_queries(model, QUERIES, cache)
+    assert score_queries(model, QUERIES, cache) == first
+    assert model.calls == 1
+    score_queries(model, [*QUERIES, ("new", ["text"])], cache)
+    assert model.scored[20:] == [("new", "text")]
+    score_queries(model, QUERIES)  # without it
+    assert len(model.scored) == 41
+
+
+def test_comparisons_are_known_in_a_wider_pool(tmp_path):
+    cache = ScoreCache("ranker", tmp_path / "rewards.sqlite")
+    model = Ahead()
+    score_queries(model, [("q", ["a", "bb"])], cache)
+    (wider,) = score_queries(model, [("q", ["a", "bb", "ccc"])], cache)
+    assert len(model.scored) == 2 + 4
+    assert wider == score_queries(Ahead(), [("q", ["a", "bb", "ccc"])])[0]
+
+
+def test_what_failed_is_not_kept(tmp_path):
+    cache = ScoreCache("model", tmp_path / "rewards.sqlite")
+    score_queries(Lengths({"3": math.nan}, raises=("4",)), QUERIES, cache)
+    assert all(scored.complete == [1, 10] for scored in score_queries(Lengths(), QUERIES, cache))
+
+
+def test_another_model_knows_nothing(tmp_path):
+    path = tmp_path / "rewards.sqlite"
+    ScoreCache("one", path).put({("q", "a"): 1.5})
+    assert ScoreCache("one", path).get([("q", "a"), ("qa", ""), ("", "qa")]) == {("q", "a"): 1.5}
+    assert ScoreCache("other", path).get([("q", "a")]) == {}
+
+
+@pytest.mark.parametrize("number", [9e999, -9e999, 1e200, None])
+def test_a_kept_reward_that_is_none_is_worked_out_again(tmp_path, number):
+    path = tmp_path / "rewards.sqlite"
+    score_queries(Lengths(), QUERIES, ScoreCache("one", path))
+    with sqlite3.connect(path) as file:
+        file.execute("UPDATE rewards SET reward = ?", (number,))
+    model = Lengths()
+    assert score_queries(model, QUERIES, ScoreCache("one", path))[3].complete == [1, 10]
+    assert len(model.scored) == 20
+
+
+@pytest.fixture
+def counted(fleet_copy, tmp_path, monkeypatch):
+    """The tiny fleet with its reward model's calls counted."""
+    calls: list[int] = []
+
+    def load(config, backend, spare):
+        model = reward_model(config, backend)
+        score = model.score
+        model.score = lambda pairs: calls.append(len(pairs)) or score(pairs)
+        return model
+
+    monkeypatch.setattr("zooter_core.fleet.models.rewards.reward_model", load)
+    monkeypatch.setenv("ZOOTER_CACHE", str(tmp_path / "cache"))
+    return load_fleet(fleet_copy), calls
+
+
+def test_an_ensemble_keeps_rewards_between_starts(counted):
+    fleet, calls = counted
+    first = Ensemble(fleet).score_responses(QUERIES)
+    assert Ensemble(fleet).score_responses(QUERIES) == first
+    assert calls == [20]
+
+
+def test_the_cache_can_be_turned_off(counted):
+    fleet, calls = counted
+    off = replace(fleet, reward=replace(fleet.reward, cache=False))
+    assert off.fingerprint() == fleet.fingerprint()  # a run may turn it off
+    for _ in range(2):
+        Ensemble(off).score_responses(QUERIES)
+    assert calls == [20, 20]
+
+
+def test_other_weights_or_settings_know_nothing(counted, fleet_copy):
+    fleet, calls = counted
+    first = Ensemble(fleet).score_responses(QUERIES)
+    Ensemble(replace(fleet, reward=replace(fleet.reward, max_tokens=64))).score_responses(QUERIES)
+    assert calls == [20, 20]
+    tiny_models.save_reward_model(fleet_copy / "reward", seed=9)
+    other = Ensemble(load_fleet(fleet_copy)).score_responses(QUERIES)
+    assert calls == [20, 20, 20]
+    assert other != first

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from zooter_core.evaluation.figures import Calibration
 from zooter_core.method.metrics import wilson_interval
 from zooter_core.method.tag_table import TIE, TagTable
 from zooter_core.ui.charts import GREY, PALETTE
@@ -106,7 +107,7 @@ def test_names_are_shown_as_they_are():
 
 def test_reliability_shows_each_bin_with_its_interval():
     bins = [{"from": 0.5, "to": 0.6, "n": 4, "probability": 0.55, "won": 0.5}]
-    figure = view.reliability_chart({"ece": 0.05, "bins": bins})
+    figure = view.reliability_chart(Calibration(ece=0.05, bins=bins))
     line, (low, high) = figure.data[1], wilson_interval(0.5, 4)
     assert (line.x, line.y) == ((0.55,), (0.5,))
     assert (line.error_y.arrayminus[0], line.error_y.array[0]) == (0.5 - low, high - 0.5)

@@ -14,7 +14,7 @@ from zooter_core.base.records import Query
 from zooter_core.cli.main import main
 from zooter_core.config.fleet import load_fleet
 from zooter_core.data.scores import Scores
-from zooter_core.evaluation.report import Report
+from zooter_core.evaluation.figures import Report
 from zooter_core.evaluation.sweep import SweepConfig
 from zooter_core.method.labels import LabelConfig
 from zooter_core.router.encoder import Encoders

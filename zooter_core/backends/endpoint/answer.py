@@ -19,7 +19,7 @@ from zooter_core.backends.endpoint.faults import (
 from zooter_core.backends.endpoint.retry import RetryPolicy
 from zooter_core.base.errors import Failure, WorkError, did_you_mean
 from zooter_core.base.records import Finish, Message, Response
-from zooter_core.base.surrogates import Joiner
+from zooter_core.base.strict_json import Joiner
 from zooter_core.config.fleet import GenerationConfig
 
 LONGEST_ID = 200  # characters of a request's id

@@ -30,8 +30,7 @@ from zooter_core.backends.endpoint.pace import Pace
 from zooter_core.backends.endpoint.redaction import RedactedEvents, Redaction
 from zooter_core.backends.endpoint.refusals import Refusals
 from zooter_core.backends.endpoint.retry import LONGEST_WAIT
-from zooter_core.base.strict_json import parse_json
-from zooter_core.base.surrogates import replace_surrogates
+from zooter_core.base.strict_json import parse_json, replace_surrogates
 from zooter_core.config.candidates import CandidateConfig
 
 CHAT = "/chat/completions"

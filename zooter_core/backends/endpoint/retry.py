@@ -1,4 +1,4 @@
-"""When an HTTP request is sent again, and after which pause. Candidates and reward models share this policy."""
+"""When something is asked again, and after which pause: an HTTP request, or a candidate (fleet/attempts.py)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0  # seconds; each pause is twice the one before
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0  # seconds
 LONGEST_WAIT = 60.0  # seconds; if the server asks for more, the request fails at once
 LONGEST_RETRY_AFTER = 7 * 86_400.0  # seconds; a longer one is a mistake of the server
 TEMPORARY = (408, 409, 425, 429)  # statuses that may change, besides those from 500 on
@@ -25,9 +25,18 @@ def is_temporary(status: int) -> bool:
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How often a request is sent again after a temporary failure, and when."""
+    """How often a request is sent again after a temporary failure, and when.
+
+    Attributes:
+        first, longest: seconds of a pause; each is twice the one before.
+        spread: the share of a pause by which chance may shorten it, so that many clients do not return at the same
+            moment.
+    """
 
     retries: int = 2
+    first: float = FIRST_PAUSE
+    longest: float = LONGEST_PAUSE
+    spread: float = 0.5
 
     def pause(self, attempt: int, wait: float | None = None, jitter: float | None = None) -> float | None:
         """Seconds until the next attempt; None if there is none.
@@ -35,15 +44,14 @@ class RetryPolicy:
         Args:
             attempt: the number of the attempt that failed, from 0.
             wait: seconds that the server asks for. The pause is a little longer.
-            jitter: a random number in [0, 1], so that many clients do not return at the same moment. Without `wait`
-                it shortens the pause by up to a half.
+            jitter: a random number in [0, 1].
         """
         jitter = random.random() if jitter is None else jitter
         if attempt >= self.retries or (wait is not None and wait > LONGEST_WAIT):
             return None
         if wait is not None:
             return wait + 0.25 * jitter
-        return float(min(FIRST_PAUSE * 2**attempt, LONGEST_PAUSE) * (1 - jitter / 2))
+        return float(min(self.first * 2**attempt, self.longest) * (1 - jitter * self.spread))
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from zooter_core.base.errors import FIX_PERMISSIONS, ZooterError
-from zooter_core.base.surrogates import ESCAPED, clean
+from zooter_core.base.jsonl import DAMAGE, open_text
+from zooter_core.base.strict_json import ESCAPED, clean
 from zooter_core.data.formats import Line, Options
-from zooter_core.data.lines import DAMAGE, open_text
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zooter_core.base.errors import ZooterError, listed
+from zooter_core.base.jsonl import DAMAGE, open_text
 from zooter_core.data.formats import Line, Options
 from zooter_core.data.formats.reading import FIX_FILE, Cell, Place, ScoreTable, distinct, number_of
-from zooter_core.data.lines import DAMAGE, open_text
 
 RESPONSE, COST = "|model_response", "|total_cost"
 NO_MODEL = ("", "sample_id", "prompt", "eval_name", "oracle_model_to_route_to", "cluster_id")

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from zooter_core.base.errors import ZooterError
-from zooter_core.data.lines import DAMAGE, open_text
+from zooter_core.base.jsonl import DAMAGE, open_text
 from zooter_core.evaluation.suites import Answered, Suite
 from zooter_core.evaluation.suites.reading import Problem, Record, distinct, records
 

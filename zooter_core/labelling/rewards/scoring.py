@@ -7,20 +7,24 @@ which responses are shown. LLM-Blender (arXiv 2306.02561) ranks by the same sum.
 
 from __future__ import annotations
 
+import hashlib
 import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from zooter_core.base.cache_file import CacheFile
 from zooter_core.base.errors import WorkError, ZooterError, first_line
 from zooter_core.base.records import LARGEST_SCORE, Ranked, Response
+from zooter_core.base.weights import cache_dir
 from zooter_core.labelling.rewards import Comparing, RewardModel, Unscored
-from zooter_core.labelling.rewards.cache import Item, ScoreCache
 
+Item = tuple[str, ...]  # a query and a response, or a query and two responses that are compared
 QueryResponses = tuple[str, Sequence[str]]  # a query and its responses
 Score = Callable[[Sequence[Item]], list[float]]
 QUERIES_TOGETHER = 4  # for a comparing model, which is slow: then progress is reported
@@ -55,6 +59,39 @@ class QueryRewards:
         table = np.reshape(self.complete, (len(pool), -1))
         means = dict(zip(pool, table.mean(axis=1).tolist(), strict=True))
         return {"id": query_id, "rewards": means, "samples": dict(zip(pool, table.tolist(), strict=True))}
+
+
+class ScoreCache:
+    """A file of the rewards of reward models. A row holds a hash of the model and the item, and the number: 40 bytes.
+
+    Args:
+        identity: everything that shapes the rewards: settings, weights and their version.
+    """
+
+    SETUP = "CREATE TABLE IF NOT EXISTS rewards (key BLOB PRIMARY KEY, reward REAL) WITHOUT ROWID"
+
+    def __init__(self, identity: str, path: Path | None = None) -> None:
+        self.identity = identity
+        self.file = CacheFile(path or cache_dir() / "rewards.sqlite", self.SETUP)
+
+    def get(self, items: Sequence[Item]) -> dict[Item, float]:
+        """The cached rewards of some items."""
+        keys = {self._key(item): item for item in items}
+        rewards = self.file.find("SELECT key, reward FROM rewards WHERE key IN", list(keys))
+        # Others are damage.
+        return {keys[k]: r for k, r in rewards.items() if isinstance(r, float) and abs(r) <= LARGEST_SCORE}
+
+    def put(self, rewards: Mapping[Item, float]) -> None:
+        """Store rewards, all or none of them."""
+        rows = [(self._key(item), reward) for item, reward in rewards.items()]
+        self.file.change(lambda file: file.executemany("INSERT OR REPLACE INTO rewards VALUES (?, ?)", rows))
+
+    def _key(self, item: Item) -> bytes:
+        digest = hashlib.blake2b(digest_size=16)
+        for text in (self.identity, *item):
+            part = text.encode("utf-8", "surrogatepass")
+            digest.update(len(part).to_bytes(8, "big") + part)
+        return digest.digest()
 
 
 def score_queries(

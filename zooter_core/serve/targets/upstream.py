@@ -13,7 +13,7 @@ from zooter_core.backends.endpoint.redaction import Redaction
 from zooter_core.base.strict_json import dump_json
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.serve.chat_request import ChatRequest
-from zooter_core.serve.reasoning import digests
+from zooter_core.serve.sessions import digests
 from zooter_core.serve.targets import Progress
 from zooter_core.serve.targets.events import is_plain, is_usage, renamed, written
 

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+import plotly.graph_objects as go
 import streamlit as st
 
 from zooter_core.evaluation import report_tables
-from zooter_core.evaluation.report_tables import (
-    ALL,
-    DATASET,
-    LOWER,
-    ONE,
-    ORACLE,
-    RANDOM,
-    RMR,
-    ROUTER,
-    Figures,
-    Method,
-    Point,
-)
-from zooter_core.ui import tables
-from zooter_core.ui.benchmark import charts
+from zooter_core.evaluation.charts import GREY, add_curves
+from zooter_core.evaluation.figures import Evaluation, Selection
+from zooter_core.evaluation.report_tables import ALL, DATASET, LOWER, ONE, ORACLE, RANDOM, RMR, ROUTER, Method, Point
+from zooter_core.ui import charts, tables
 from zooter_core.ui.benchmark.view import Quality
-from zooter_core.ui.charts import draw
 from zooter_core.ui.sweep_view import draw_sweep
 from zooter_core.ui.tables import Column, show
 from zooter_core.ui.text import plain
@@ -47,9 +37,9 @@ METHODS = {
 }
 
 
-def draw_methods(held_back: Figures) -> None:
+def draw_methods(held_back: Evaluation) -> None:
     """The paper's Table 1, turned over so that it fits: methods side by side, a row per data set."""
-    methods, models = report_tables.table_one(held_back), len(report_tables.pool_of(held_back))
+    methods, models = report_tables.table_one(held_back), len(held_back.pool)
     columns = columns_of(held_back, methods)
     tables.draw("methods", *cells(methods, columns, models))
     st.caption(
@@ -63,9 +53,9 @@ def draw_methods(held_back: Figures) -> None:
     tables.download("methods", rows, labels, row)
 
 
-def columns_of(held_back: Figures, methods: Sequence[Method]) -> list[Column]:
+def columns_of(held_back: Evaluation, methods: Sequence[Method]) -> list[Column]:
     """The figures of a method: its mean reward in each data set, then the averages and ranks that the report has."""
-    counts = {name: row["n"] for name, row in held_back["datasets"].items()}
+    counts = {name: row.n for name, row in held_back.datasets.items()}
     return [
         *(
             Column(DATASET + name, name, f"mean reward over {n} held-back queries; higher is better.", ".2f")
@@ -108,6 +98,10 @@ def _first(candidates: Sequence[Method], key: str) -> int | None:
     return (min if key in LOWER else max)(figures, key=lambda number: figures[number]) if figures else None
 
 
+SYMBOLS = {ROUTER: "star", RMR: "diamond", ORACLE: "x", RANDOM: "cross"}
+ROOM = 72  # pixels right of the chart, for the labels of the points at its edge
+CLOSE, CLOSE_ACROSS = 0.07, 0.2  # shares of the height and width within which two labels would touch
+CANDIDATES = ("circle", "square", "triangle-up", "pentagon", "hexagon", "triangle-down", "triangle-left")
 TRIGGERS = {
     "margin": "margin: the most probable model has a small lead over the second",
     "entropy": "entropy: the probabilities are spread evenly over all models",
@@ -116,8 +110,8 @@ TRIGGERS = {
 }
 
 
-def cost_quality(held_back: Figures, pool: Sequence[str]) -> None:
-    points, selection = report_tables.named(held_back), held_back.get("selection")
+def cost_quality(held_back: Evaluation, pool: Sequence[str]) -> None:
+    points, selection = report_tables.named(held_back), held_back.selection
     triggers = report_tables.triggers(selection) if selection else []
     priced = all(point.dollars is not None for point in points)
     trigger = ""
@@ -138,8 +132,9 @@ def cost_quality(held_back: Figures, pool: Sequence[str]) -> None:
         key="close",
         help="Hides the single models and the random one, so that the router's curves fill the chart.",
     )
-    figure = charts.cost_quality(near if close else points, {k: curves[k] for k in shown}, pool, priced)
-    draw(figure, "cost-quality", "Mean reward over mean cost of each method; the table below holds the same figures.")
+    alt = "Mean reward over mean cost of each method; the table below holds the same figures."
+    figure = cost_chart(near if close else points, {k: curves[k] for k in shown}, pool, priced)
+    charts.draw(figure, "cost-quality", alt)
     if selection:
         st.caption(_verdict(selection, trigger))
     all_points = [*points, *(point for line in curves.values() for point in line[1:])]
@@ -149,6 +144,75 @@ def cost_quality(held_back: Figures, pool: Sequence[str]) -> None:
         ("Dollars cover the tokens of the responses, without prompts, router and reward model. " if priced else "")
         + "A call is one response of one model. RMR and selection also run the reward model."
     )
+
+
+def cost_chart(
+    points: Sequence[Point], curves: Mapping[int, Sequence[Point]], pool: Sequence[str], priced: bool
+) -> go.Figure:
+    """Mean reward over mean cost: a line per k with a mark per threshold, and a mark per other method, each labelled.
+
+    Args:
+        curves: k -> its points, in the order of cost.
+        priced: cost in dollars; else in calls.
+    """
+    figure = go.Figure()
+    add_curves(figure, {ROUTER: curves}, priced, [charts.ROUTER])
+    for point, place in zip(points, _places(points, priced), strict=True):
+        figure.add_scatter(
+            x=[point.cost(priced)],
+            y=[point.reward],
+            mode="markers+text",
+            marker=_mark(point, pool),
+            name=charts.label(point.name),
+            text=[charts.label(point.name, 16)],
+            textposition="top right" if point.name == ROUTER and curves else place,  # the lines begin at the router
+            cliponaxis=False,
+            hovertext=[f"<b>{charts.label(point.name)}</b><br>{point.described(priced)}"],
+            hovertemplate="%{hovertext}<extra></extra>",
+        )
+    _label_lines(figure, curves, priced)
+    unit = "dollars per thousand queries" if priced else "model calls per query"
+    charts.framed(figure, f"mean cost ({unit})", "mean reward per query", 420, showlegend=False)
+    return figure.update_layout(margin={"r": ROOM})
+
+
+def _places(points: Sequence[Point], priced: bool) -> list[str]:
+    """Where the label of each point goes: right of it, higher or lower where another point is close."""
+    costs, rewards = [point.cost(priced) for point in points], [point.reward for point in points]
+    wide, high = max(costs) - min(costs) or 1.0, max(rewards) - min(rewards) or 1.0
+    places = []
+    for number, (cost, reward) in enumerate(zip(costs, rewards, strict=True)):
+        gaps = [
+            (other - reward) / high
+            for place, (x, other) in enumerate(zip(costs, rewards, strict=True))
+            if place != number and abs(x - cost) < CLOSE_ACROSS * wide
+        ]
+        above = any(0 < gap < CLOSE for gap in gaps)
+        below = any(-CLOSE < gap < 0 for gap in gaps)
+        places.append("middle right" if above == below else "bottom right" if above else "top right")
+    return places
+
+
+def _label_lines(figure: go.Figure, curves: Mapping[int, Sequence[Point]], priced: bool) -> None:
+    """Each line's name at its end, and that of the dotted lines below the first of them."""
+    text: dict[str, Any] = {"showarrow": False, "font": {"size": 12}}
+    most = max((line[-1].cost(priced) for line in curves.values()), default=0.0)
+    for number, (k, line) in enumerate(curves.items()):
+        x, y = line[-1].cost(priced), line[-1].reward
+        name = str(k) if number else f"{k} if unsure"  # in full once: on a phone there is no room for more
+        # Right of the end, where the line leaves room, but for the longest, which ends at the marks of other methods.
+        side, shift = ("right", -12) if len(curves) > 1 and x == most else ("left", 0)
+        figure.add_annotation(x=x, y=y, text=name, xanchor=side, xshift=shift, yanchor="bottom", yshift=3, **text)
+    for line in list(curves.values())[:1]:
+        x, y = ((line[0].cost(priced) + line[-1].cost(priced)) / 2, (line[0].reward + line[-1].reward) / 2)
+        figure.add_annotation(x=x, y=y, text="random queries", yanchor="top", yshift=-4, **text)
+
+
+def _mark(point: Point, pool: Sequence[str]) -> dict[str, Any]:
+    if not point.candidate:
+        return {"color": charts.ROUTER if point.name == ROUTER else GREY, "symbol": SYMBOLS[point.name], "size": 13}
+    place = list(pool).index(point.name)
+    return {"color": charts.colour(pool, point.name), "symbol": CANDIDATES[place % len(CANDIDATES)], "size": 11}
 
 
 def _shown(counts: Sequence[int]) -> list[int]:
@@ -166,10 +230,10 @@ def _shown(counts: Sequence[int]) -> list[int]:
     return sorted(chosen)
 
 
-def _verdict(selection: Figures, trigger: str) -> str:
+def _verdict(selection: Selection, trigger: str) -> str:
     """Whether asking more models about the unsure queries beats asking them about random queries."""
-    rows = [row for row in selection["curves"] if row["trigger"] == trigger]
-    better = [str(row["k"]) for row in rows if row["beats_random"]]
+    rows = [row for row in selection.curves if row.trigger == trigger]
+    better = [str(row.k) for row in rows if row.beats_random]
     interval = "95% interval of the area between the router's curve and the dotted line"
     action = "Asking more models when the router is unsure"
     if len(better) == len(rows):
@@ -220,8 +284,8 @@ def beta(quality: Quality, command: str) -> None:
     sweep = quality.sweep
     draw_sweep(sweep)
     st.caption(
-        f"{sweep['n']:,} queries, each held back once per seed; {plain(str(sweep['folds']))} folds, "
-        f"{plain(str(sweep['seeds']))} {'seed' if sweep['seeds'] == 1 else 'seeds'}; rewards "
-        f"{'not normalised' if sweep['normalise'] == 'none' else 'normalised'}. Differences are "
+        f"{sweep.n:,} queries, each held back once per seed; {plain(str(sweep.folds))} folds, "
+        f"{plain(str(sweep.seeds))} {'seed' if sweep.seeds == 1 else 'seeds'}; rewards "
+        f"{'not normalised' if sweep.normalise == 'none' else 'normalised'}. Differences are "
         "taken query by query, so they can be significant even where the intervals of the scores overlap."
     )

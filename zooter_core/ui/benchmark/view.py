@@ -1,4 +1,4 @@
-"""A fleet's report for the Benchmark page: where it lies, its headline, and how to make one."""
+"""A fleet's report for the Benchmark page: where it lies, how to make one, its headline and a picture of that."""
 
 from __future__ import annotations
 
@@ -12,11 +12,16 @@ import streamlit as st
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.config.fleet import Fleet, load_fleet
-from zooter_core.evaluation import report
-from zooter_core.evaluation.report import Report, Sweep
-from zooter_core.evaluation.report_tables import Figures, pool_of
+from zooter_core.evaluation import figures
+from zooter_core.evaluation.figures import Evaluation, Report, Sweep
 from zooter_core.ui import verdicts
-from zooter_core.ui.benchmark import card
+from zooter_core.ui.charts import BOLD, GREY, INKS, ROUTER, colour, picture, words
+from zooter_core.ui.text import plain
+from zooter_core.ui.widgets import download
+
+WIDTH, ROW, HEAD = 640, 34, 84  # pixels of the picture
+LEFT, RIGHT = 210, 550  # of its axis
+LINK = "Zooter: one front door to several language models · arxiv.org/abs/2311.08692"
 
 
 @dataclass(frozen=True)
@@ -50,17 +55,17 @@ def read_quality(folder: str) -> Quality:
     fleet: Fleet | None = None
     with suppress(ZooterError):  # a run's folder has no fleet.toml
         fleet = load_fleet(folder)
-    path = report.find(folder, fleet.router.path if fleet and fleet.router else None)
+    path = figures.find(folder, fleet.router.path if fleet and fleet.router else None)
     if path is None:
-        return Quality(Path(folder), None, step=report.next_step(folder))
+        return Quality(Path(folder), None, step=figures.next_step(folder))
     sweep, problem = None, None
     try:
-        if (file := path.parent / report.SWEEP).is_file():
-            sweep = report.load_sweep(file)
+        if (file := path.parent / figures.SWEEP).is_file():
+            sweep = figures.load_sweep(file)
     except ZooterError as error:
         problem = str(error)
-    loaded = report.load_report(path)
-    pool = pool_of(loaded.held_back) if loaded.held_back else []
+    loaded = figures.load_report(path)
+    pool = loaded.held_back.pool if loaded.held_back else []
     if fleet and set(fleet.pool) == set(pool):
         pool = list(fleet.pool)
     return Quality(Path(folder), path, loaded, pool, sweep=sweep, sweep_problem=problem)
@@ -100,18 +105,77 @@ def report_command(folder: str) -> str:
     )
 
 
-def draw_headline(quality: Quality, held_back: Figures) -> None:
-    card.draw(held_back, quality.pool)
+def draw_headline(quality: Quality, held_back: Evaluation) -> None:
+    draw_card(held_back, quality.pool)
     for sentence in verdicts.of_report(held_back):
         st.markdown(f"- {sentence}")
     st.caption(
-        f"{held_back['n']:,} held-back queries, which the router did not train on. Intervals cover the choice of "
+        f"{held_back.n:,} held-back queries, which the router did not train on. Intervals cover the choice of "
         "queries, not the randomness of training. The best single model has the highest average over data sets; it is "
         "chosen on these same queries, which favours it a little."
     )
 
 
+def sentence(held_back: Evaluation) -> str:
+    """How much of the way from the best single model to a perfect choice the router goes, and at what cost."""
+    share, calls = held_back.share_of_gap, f"with one call instead of {len(held_back.pool)}"
+    if share is None:
+        return f"{held_back.best_single} alone is already a perfect choice on every query."
+    if share < 0:
+        return f"Worse than {held_back.best_single} alone, {calls}."
+    return f"{share:.0%} of the way from the best single model to a perfect choice, {calls}."
+
+
+def drawn(held_back: Evaluation, pool: Sequence[str], scheme: str = "light", headline: bool = True) -> str:
+    """Where random choice, the best single model, the router, all models and the oracle stand, below the sentence."""
+    top = HEAD if headline else 0
+    mean, single = held_back.mean, held_back.best_single
+    rows = [
+        ("random model", mean.random, GREY),
+        (f"{single} alone", mean.best_single, colour(pool, single)),
+        ("router: one call", mean.chosen, ROUTER),
+        (f"all models: {len(pool)} calls", mean.rmr, GREY),
+        ("perfect choice", mean.oracle, GREY),
+    ]
+    ground, ink, pale = INKS[scheme]
+    low, high = min(value for _, value, _ in rows), max(value for _, value, _ in rows)
+    first, _, rest = sentence(held_back).partition(" of the way ")
+    head, tail = (first, f"of the way {rest}") if rest else (sentence(held_back), "")
+    height = top + ROW * len(rows) + (44 if headline else 20)
+    body = [f'<rect width="{WIDTH}" height="{height}" rx="12" fill="{ground}"/>']
+
+    if headline:
+        body += [
+            words(20, 42, head, 32 if rest else 18, ROUTER, BOLD),
+            words(20, 66, tail, 14, ink),
+            words(WIDTH - 20, 24, "Zooter · mean reward", 12, pale, 'text-anchor="end"'),
+            words(20, height - 14, LINK, 12, pale),
+        ]
+    for place, (name, value, fill) in enumerate(rows):
+        y = top + ROW * place + 20
+        x = LEFT + (RIGHT - LEFT) * (value - low) / ((high - low) or 1)
+        bold = BOLD if fill == ROUTER else ""
+        body += [
+            words(20, y + 5, name, 15, ink, bold),
+            f'<line x1="{LEFT}" x2="{RIGHT}" y1="{y}" y2="{y}" stroke="{GREY}" stroke-opacity="0.3"/>',
+            f'<circle cx="{x:.1f}" cy="{y}" r="{9 if bold else 7}" fill="{fill}"/>',
+            words(RIGHT + 16, y + 5, f"{value:z.2f}", 14, ink if bold else pale, bold),
+        ]
+    return picture(WIDTH, height, "".join(body))
+
+
+def draw_card(held_back: Evaluation, pool: Sequence[str]) -> None:
+    headline = sentence(held_back)
+    st.markdown(f"### {plain(headline)}")
+    scheme = st.context.theme.type or "light"
+    means = ", ".join(
+        f"{key} {getattr(held_back.mean, key):z.2f}" for key in ("random", "best_single", "chosen", "rmr")
+    )
+    st.image(drawn(held_back, pool, scheme, headline=False), width=680, alt=f"{headline} Mean rewards: {means}.")
+    download("Download as a picture", drawn(held_back, pool, scheme), "zooter-benchmark.svg", type="tertiary")
+
+
 def sweep_command(path: Path) -> str:
     """The command that writes sweep.json beside a report."""
-    target = relative_path(path.parent / report.SWEEP)
+    target = relative_path(path.parent / figures.SWEEP)
     return f"zooter sweep --scores runs/new.jsonl --tau 1 --normalise none --out {target}"

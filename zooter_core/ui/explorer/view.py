@@ -14,8 +14,9 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from zooter_core.base.errors import ZooterError, listed
-from zooter_core.evaluation import report
-from zooter_core.evaluation.report import Calibration
+from zooter_core.data.run_folder import REPORT
+from zooter_core.evaluation import figures
+from zooter_core.evaluation.figures import Calibration
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.metrics import wilson_interval
 from zooter_core.method.tag_table import BINS, TagTable, entropy_counts, tag_table, winners
@@ -107,11 +108,11 @@ def _hover(
 def reliability(ensemble: Ensemble) -> Calibration | str:
     """The calibration of the router's probabilities on held-back queries; or, in words, why it is unknown."""
     fleet = ensemble.fleet
-    path = report.find(fleet.folder, fleet.router.path if fleet.router else None)
+    path = figures.find(fleet.folder, fleet.router.path if fleet.router else None)
     if path is None:
-        return f"There is no {report.REPORT} beside this router. {DISTILL} writes it."
+        return f"There is no {REPORT} beside this router. {DISTILL} writes it."
     try:
-        held_back = report.load_report(path).held_back
+        held_back = figures.load_report(path).held_back
     except ZooterError as problem:
         return str(problem)
     if held_back is None:
@@ -119,7 +120,7 @@ def reliability(ensemble: Ensemble) -> Calibration | str:
             "No query was held back to test this router on. With score files, "
             "`zooter distill --scores FILE ... --out DIR --holdout 0.2` holds back a fifth of them."
         )
-    return held_back["calibration"]
+    return held_back.calibration
 
 
 @st.fragment
@@ -216,11 +217,11 @@ def draw_reliability(calibration: Calibration | str) -> None:
     if isinstance(calibration, str):
         st.info(safe(calibration), icon=":material/info:")
         return
-    queries = sum(one["n"] for one in calibration["bins"])
+    queries = sum(one.n for one in calibration.bins)
     st.caption(
         f"{queries} held-back queries. If the router gives its choice 70%, that choice should be the best 70% of the "
         "time: the dashed line. Below the line the router is overconfident, above it underconfident. On average the "
-        f"two differ by {100 * calibration['ece']:.1f} percentage points (expected calibration error, ECE). "
+        f"two differ by {100 * calibration.ece:.1f} percentage points (expected calibration error, ECE). "
         "Larger dots stand for more queries; the bars are 95% intervals."
     )
     alt = "Reliability diagram: probability of the chosen model against how often it was the best"
@@ -350,27 +351,27 @@ def entropy_chart(counts: Sequence[int]) -> go.Figure:
 
 def reliability_chart(calibration: Calibration) -> go.Figure:
     """Probability against how often that candidate was the best; both agree on the dashed line."""
-    bins = calibration["bins"]
-    intervals = [wilson_interval(one["won"], one["n"]) for one in bins]
+    bins = calibration.bins
+    intervals = [wilson_interval(one.won, one.n) for one in bins]
     figure = go.Figure(
         go.Scatter(x=[0, 1], y=[0, 1], mode="lines", line={"dash": "dash", "color": GREY}, hoverinfo="skip")
     )
     figure.add_scatter(
-        x=[one["probability"] for one in bins],
-        y=[one["won"] for one in bins],
+        x=[one.probability for one in bins],
+        y=[one.won for one in bins],
         mode="lines+markers",
         cliponaxis=False,  # a dot at 100% is drawn in full
         line={"color": PALETTE[0]},
-        marker={"size": [8 + 16 * (one["n"] / max(other["n"] for other in bins)) ** 0.5 for one in bins]},
+        marker={"size": [8 + 16 * (one.n / max(other.n for other in bins)) ** 0.5 for one in bins]},
         error_y={
             "type": "data",
             "symmetric": False,
-            "array": [high - one["won"] for one, (_, high) in zip(bins, intervals, strict=True)],
-            "arrayminus": [one["won"] - low for one, (low, _) in zip(bins, intervals, strict=True)],
+            "array": [high - one.won for one, (_, high) in zip(bins, intervals, strict=True)],
+            "arrayminus": [one.won - low for one, (low, _) in zip(bins, intervals, strict=True)],
             "thickness": 1,
             "width": 3,
         },
-        customdata=[[one["from"], one["to"], one["n"], *ends] for one, ends in zip(bins, intervals, strict=True)],
+        customdata=[[one.start, one.end, one.n, *ends] for one, ends in zip(bins, intervals, strict=True)],
         hovertemplate=(
             "<b>probability %{customdata[0]:.0%} to %{customdata[1]:.0%}: %{customdata[2]} queries</b><br>"
             "mean %{x:.1%}; actually best %{y:.1%}<br>"

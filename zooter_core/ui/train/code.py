@@ -11,7 +11,7 @@ from zooter_core.base.paths import EMBEDDED_FLEET
 from zooter_core.base.strict_json import dump_json
 from zooter_core.config.fleet import Fleet
 from zooter_core.data.scores import Scores, score_line
-from zooter_core.evaluation.report import Report
+from zooter_core.evaluation.figures import Report
 from zooter_core.evaluation.sweep import SweepConfig
 from zooter_core.method.labels import LabelConfig
 from zooter_core.router.kinds import DEFAULT, DistillConfig
@@ -169,10 +169,10 @@ def readme(name: str, data: TrainingData, training: DistillConfig, report: Repor
         f"- Training: kind {training.kind}, at most {training.epochs} epochs, encoder `{fleet.encoder}`.",
     ]
     if held_back := report.held_back:
-        mean, (low, high) = held_back["mean"], held_back["interval"]["regret"]
-        others = f"best single model {mean['regret_best_single']:.3f}, random choice {mean['regret_random']:.3f}"
-        regret = f"{mean['regret']:.3f} (95% CI {low:.3f} to {high:.3f})"
-        lines.append(f"- Regret on {held_back['n']} held-back queries: {regret}; {others}.")
+        mean, (low, high) = held_back.mean, held_back.interval.regret
+        others = f"best single model {mean.regret_best_single:.3f}, random choice {mean.regret_random:.3f}"
+        regret = f"{mean.regret:.3f} (95% CI {low:.3f} to {high:.3f})"
+        lines.append(f"- Regret on {held_back.n} held-back queries: {regret}; {others}.")
     lines += [
         "",
         "fleet.toml names the candidates, reward model and tagger, with their licences; they must stay where they are.",

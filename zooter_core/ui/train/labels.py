@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from zooter_core.base.errors import ZooterError
 from zooter_core.data.scores import Scores
 from zooter_core.evaluation import sweep
+from zooter_core.evaluation.figures import Sweep
 from zooter_core.evaluation.sweep import Point, SweepConfig
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.labels import LabelConfig, Labels, entropy, label
@@ -333,15 +334,15 @@ def _sweep_settings(data: TrainingData) -> SweepConfig | None:
     return config
 
 
-def _sweep(task: Task[Any], data: TrainingData, config: SweepConfig, ensemble: Ensemble) -> dict[str, Any]:
+def _sweep(task: Task[Any], data: TrainingData, config: SweepConfig, ensemble: Ensemble) -> Sweep | None:
     vectors = embedded(task, [query.text for query in data.scores.queries], ensemble)
     means: dict[Point, Any] = {}
     task.add_to_log(f"{len(config.points)} betas, {config.folds} folds, {config.seeds} seeds, on {data.loaded.name}")
     routers = sweep.earned(data.scores, data.tags, vectors, config, DistillConfig(), task.report)
-    figures: dict[str, Any] = {}
+    figures: Sweep | None = None
     for (beta, tau), values in routers:
         means[beta, tau] = values
-        figures = sweep.figures(data.scores, config, means) | {"total": len(config.points)}
+        figures = sweep.figures(data.scores, config, means).but(total=len(config.points))
         task.partial = figures
         task.add_to_log(f"beta {beta:g}: mean score {values.mean():.4f}")
     return figures
@@ -357,7 +358,7 @@ def _draw_running(task: Task[Any]) -> None:
 def _draw_ended(task: Task[Any]) -> None:
     figures = task.result or task.partial
     if task.stopped and figures:
-        st.info(f"Stopped: {len(figures['rows'])} of {figures['total']} betas are done.", icon=":material/stop_circle:")
+        st.info(f"Stopped: {len(figures.rows)} of {figures.total} betas are done.", icon=":material/stop_circle:")
     else:
         draw_end(task, "The sweep")
     if figures:

@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 
 import streamlit as st
 
-from zooter_core.evaluation.report import Report
+from zooter_core.evaluation.figures import Report
 from zooter_core.router.kinds import DistillConfig
 from zooter_core.ui.background import BackgroundWork, StoppedError, draw_live, stop_button
 from zooter_core.ui.train.code import LoadedScores, TrainingData

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from zooter_core.evaluation.report import REPORT, HeldBack, load_report
+from zooter_core.data.run_folder import REPORT
+from zooter_core.evaluation.figures import Evaluation, load_report
 from zooter_core.evaluation.report_tables import RMR, table_one
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline import distill
@@ -131,12 +132,12 @@ def distill_in_task(
 def result_sentence(router: DistilledRouter) -> str:
     """How often the router and the best single model are the best choice, as Markdown."""
     held_back = router.report.held_back
-    shares = held_back.get("best_choice", {}) if held_back else {}
+    shares = held_back.best_choice if held_back else {}
     router_share, single_share = shares.get("router"), shares.get("best_single")
     if held_back is None or router_share is None or single_share is None:
         return "has no held-back queries to be judged on"
-    single = plain(held_back["average"]["best_single"]["candidate"])
-    best, alone = router_share["share"], single_share["share"]
+    single = plain(held_back.best_single)
+    best, alone = router_share.share, single_share.share
     return f"chooses the best model in **{best:.0%}** of cases, {single} alone in **{alone:.0%}**"
 
 
@@ -151,38 +152,40 @@ def draw_figures(router: DistilledRouter) -> None:
         st.markdown(verdicts.against_best_single(held_back))
         with st.expander("Regret and other figures", icon=":material/table:"):
             _methods(held_back)
-    trained = len(data.tags) - (held_back["n"] if held_back else 0)
+    trained = len(data.tags) - (held_back.n if held_back else 0)
     st.caption(
         f"Trained with beta {data.config.beta:g} and tau {data.config.tau:g} on {trained:,} of the {len(data.tags):,} "
         f"queries in {plain(data.loaded.name)}."
     )
 
 
-def _shares(held_back: HeldBack, pool: Sequence[str]) -> None:
-    single = held_back["average"]["best_single"]["candidate"]
+def _shares(held_back: Evaluation, pool: Sequence[str]) -> None:
+    single = held_back.best_single
     names = {"router": ("your router", ROUTER), "best_single": (f"{single} alone", colour(pool, single))}
     intervals = []
-    for key, row in held_back.get("best_choice", {}).items():
+    for key, row in held_back.best_choice.items():
         if row is None:
             continue
         name, fill = names[key]
-        (low, high), share = row["interval"], row["share"]
+        (low, high), share = row.interval, row.share
         answer_view.bar(f"train-{key}", f"{plain(name)} **{share:.0%}**", 150, share, fill, f"{name} {share:.0%}")
         intervals.append(f"{plain(name)} {low:.0%} to {high:.0%}")
     st.caption(
-        f"Of {held_back['n']:,} held-back queries, which the router did not train on. 95% CI: {', '.join(intervals)}."
+        f"Of {held_back.n:,} held-back queries, which the router did not train on. 95% CI: {', '.join(intervals)}."
     )
 
 
-def _methods(held_back: HeldBack) -> None:
-    mean, interval = held_back["mean"], held_back["interval"]
-    single = plain(held_back["average"]["best_single"]["candidate"])
+def _methods(held_back: Evaluation) -> None:
+    single = plain(held_back.best_single)
     keys = {"regret": "your router", "regret_best_single": f"{single} alone", "regret_random": "a random choice"}
-    rows = [[name, f"{mean[key]:z.3f}", "{:.3f} to {:.3f}".format(*interval[key])] for key, name in keys.items()]  # type: ignore[literal-required]
+    rows = [
+        [name, f"{getattr(held_back.mean, key):z.3f}", "{:.3f} to {:.3f}".format(*getattr(held_back.interval, key))]
+        for key, name in keys.items()
+    ]
     tables.draw("train-regret", ["", "regret", "95% interval"], rows)
     st.caption(
         "Regret is the mean score lost against the best model of each query; 0 is perfect. The router's probabilities "
-        f"differ from how often it is right by {held_back['calibration']['ece']:.0%} on average."
+        f"differ from how often it is right by {held_back.calibration.ece:.0%} on average."
     )
     methods = [method for method in table_one(held_back) if method.name != RMR]  # scores make it the oracle
     rows = [

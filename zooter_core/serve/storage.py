@@ -1,25 +1,37 @@
-"""The decision log: one JSON line a request, for operators and `zooter learn`. Private, and rotated by size."""
+"""What the endpoint keeps in the folder `--data`: the decision log, clients' feedback, and the secret of request ids.
+
+`zooter learn` reads the log and the feedback. All files are private; the log is rotated by size.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import hmac
 import logging
 import os
+import secrets
 import time
+import uuid
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.base.files import owner_only, private_folder
+from zooter_core.base.jsonl import append_records
 from zooter_core.base.strict_json import dump_json
+from zooter_core.serve.errors import ApiError, bad_request
 from zooter_core.serve.exchange import Exchange
-from zooter_core.serve.usage import usage_of
+from zooter_core.serve.metrics import usage_of
 
 LOG = logging.getLogger("zooter.serve")
-FILE = "decisions.jsonl"
+DECISIONS, FEEDBACK, SECRET = "decisions.jsonl", "feedback.jsonl", "request-ids.key"
 MOST_BYTES = 64 << 20  # of one file
 FILES = 8  # besides the newest one; `decisions.jsonl.1` is the next
+SECRET_BYTES = 32
+VERDICTS = ("good", "bad")
+LONGEST_ID, LONGEST_COMMENT = 200, 10_000
 
 
 class DecisionLog:
@@ -30,7 +42,7 @@ class DecisionLog:
     """
 
     def __init__(self, folder: Path, prompts: bool = False, most_bytes: int = MOST_BYTES) -> None:
-        self._path, self._prompts, self._most = folder / FILE, prompts, most_bytes
+        self._path, self._prompts, self._most = folder / DECISIONS, prompts, most_bytes
         private_folder(folder)
         self._failing = False
         self._open()
@@ -64,7 +76,7 @@ class DecisionLog:
 
     def _rotate(self) -> None:
         self._file.close()
-        names = [self._path, *(self._path.with_name(f"{FILE}.{number}") for number in range(1, FILES + 1))]
+        names = [self._path, *(self._path.with_name(f"{DECISIONS}.{number}") for number in range(1, FILES + 1))]
         try:
             for newer, older in reversed(list(pairwise(names))):
                 if newer.exists():
@@ -121,3 +133,74 @@ def _failure(name: str, error: EndpointError, prompts: bool) -> dict[str, Any]:
 
 def _rounded(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds, 6)
+
+
+class RequestIds:
+    """Ids of requests that prove themselves: the end of each is a code of the rest and of the API key.
+
+    Nothing is remembered. An id holds after a restart and when its line of the log is gone, and at every replica with
+    the same secret.
+
+    Raises:
+        OSError: the secret cannot be read or made.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        private_folder(folder)
+        path = folder / SECRET
+        try:
+            with open(path, "xb", buffering=0, opener=owner_only) as file:
+                file.write(secrets.token_bytes(SECRET_BYTES))
+        except FileExistsError:
+            pass
+        self._secret = path.read_bytes()
+        if len(self._secret) < SECRET_BYTES:
+            raise OSError(f"{path} is not complete; delete it")
+
+    def new(self, key: str | None) -> str:
+        """An id for a request of an API key."""
+        number = uuid.uuid4().hex
+        return f"req-{number}{self._code(number, key)}"
+
+    def check(self, request_id: str, key: str | None) -> None:
+        """Refuse an id that was never given, or that was given to another API key."""
+        number = request_id.removeprefix("req-")[:32]
+        expected = f"req-{number}{self._code(number, key)}"
+        if not hmac.compare_digest(expected.encode(), request_id.encode("utf-8", "surrogatepass")):
+            raise ApiError(404, "There is no such request of yours.", "request_not_found", "request_id")
+
+    def _code(self, number: str, key: str | None) -> str:
+        message = f"{number} {key or ''}".encode("utf-8", "surrogatepass")
+        return hmac.new(self._secret, message, hashlib.sha256).hexdigest()[:16]
+
+
+def read_feedback(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The feedback in a body: `request_id`, and at least one of `verdict`, `score` and `comment`.
+
+    Raises:
+        ApiError: a field is missing or wrong.
+    """
+    request_id, verdict, score, comment = (body.get(name) for name in ("request_id", "verdict", "score", "comment"))
+    if not isinstance(request_id, str) or not 0 < len(request_id) <= LONGEST_ID:
+        raise bad_request("`request_id` must be the x-request-id of an answer.", "request_id")
+    if verdict is not None and verdict not in VERDICTS:
+        raise bad_request('`verdict` must be "good" or "bad".', "verdict")
+    if score is not None and (isinstance(score, bool) or not isinstance(score, int | float) or abs(score) > 1e30):
+        raise bad_request("`score` must be a number.", "score")
+    if comment is not None and not (isinstance(comment, str) and len(comment) <= LONGEST_COMMENT):
+        raise bad_request(f"`comment` must be a string of at most {LONGEST_COMMENT:,} characters.", "comment")
+    fields = {"verdict": verdict, "score": score, "comment": comment}
+    fields = {name: value for name, value in fields.items() if value is not None}
+    if not fields:
+        raise bad_request("Give a `verdict`, a `score` or a `comment`.")
+    return {"time": round(time.time(), 3), "request_id": request_id, **fields}
+
+
+def keep_feedback(folder: Path, record: Mapping[str, Any]) -> None:
+    """Add a record to the folder's file, which its owner alone can read.
+
+    Raises:
+        WorkError: it cannot be written.
+    """
+    private_folder(folder)
+    append_records(folder / FEEDBACK, [record], private=True)

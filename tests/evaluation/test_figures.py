@@ -8,7 +8,7 @@ import pytest
 from support.sample_report import SWEEP, held_back
 from support.sample_report import report as content
 from zooter_core.base.errors import ZooterError
-from zooter_core.evaluation import report
+from zooter_core.evaluation import figures
 
 EMBEDDED = Path(__file__).parents[2] / "models" / "embedded"
 
@@ -21,41 +21,52 @@ def write(path, content):
 
 def test_a_report_lies_in_the_folder_or_with_the_router(tmp_path):
     router = tmp_path / "run" / "router"
-    assert report.find(tmp_path, router) is None
+    assert figures.find(tmp_path, router) is None
     inside = write(router / "report.json", {})
-    assert report.find(tmp_path, router) == inside  # zooter distill --scores
+    assert figures.find(tmp_path, router) == inside  # zooter distill --scores
     beside = write(tmp_path / "run" / "report.json", {})
-    assert report.find(tmp_path, router) == beside  # zooter run
+    assert figures.find(tmp_path, router) == beside  # zooter run
     in_folder = write(tmp_path / "report.json", {})
-    assert report.find(tmp_path, router) == in_folder
-    assert report.find(tmp_path) == in_folder
+    assert figures.find(tmp_path, router) == in_folder
+    assert figures.find(tmp_path) == in_folder
 
 
 def test_a_report_is_written_as_it_was_read(tmp_path):
-    """Every key and the order of the keys stay, also those that this version does not know."""
-    loaded = report.load_report(EMBEDDED / "report.json")
-    loaded.write(tmp_path / "report.json")
-    assert json.loads((tmp_path / "report.json").read_text(), object_pairs_hook=list) == json.loads(
-        (EMBEDDED / "report.json").read_text(), object_pairs_hook=list
-    )
+    """Every key stays, also those that this version does not know."""
+    values = json.loads((EMBEDDED / "report.json").read_text())
+    values["held_back"]["datasets"]["gsm8k"]["later"] = [1]
+    figures.load_report(write(tmp_path / "read.json", values)).write(tmp_path / "report.json")
+    assert json.loads((tmp_path / "report.json").read_text()) == values
 
 
 def test_parts_without_figures_are_left_out(tmp_path):
-    loaded = report.load_report(write(tmp_path / "report.json", content()))
-    assert (loaded.losses, loaded.set_aside, loaded.held_back["n"]) == ([], {}, 4)
+    loaded = figures.load_report(write(tmp_path / "report.json", content()))
+    assert (loaded.losses, loaded.set_aside, loaded.held_back.n) == ([], {}, 4)
     loaded.write(tmp_path / "again.json")
     assert json.loads((tmp_path / "again.json").read_text()) == content()
 
 
 def test_a_sweep_is_read(tmp_path):
-    assert report.load_sweep(write(tmp_path / "sweep.json", SWEEP)) == SWEEP
-    assert report.load_sweep(EMBEDDED / "sweep.json")["best"].keys() >= {"beta", "tau"}
+    assert figures.load_sweep(write(tmp_path / "sweep.json", SWEEP)).to_json() == SWEEP
+    assert figures.load_sweep(EMBEDDED / "sweep.json").best.tau == 1.0
+
+
+def test_which_betas_may_be_as_good():
+    sweep = figures.Sweep.model_validate(SWEEP)
+    assert [row.beta for row in sweep.as_good] == [1.0]
+    assert [sweep.is_best(row) for row in sweep.rows] == [False, True, False]
 
 
 def other_pool():
-    figures = held_back()
-    figures["datasets"]["x"]["candidates"] = {"c": 1}
-    return figures
+    part = held_back()
+    part["datasets"]["x"]["candidates"] = {"c": 1}
+    return part
+
+
+def without_rmr():
+    part = held_back()
+    del part["datasets"]["x"]["rmr"]
+    return part
 
 
 @pytest.mark.parametrize(
@@ -67,12 +78,13 @@ def other_pool():
         ({**held_back(), "interval": {**held_back()["interval"], "regret": [1]}}, "held_back.interval.regret"),
         ({**held_back(), "mean": {**held_back()["mean"], "oracle": None}}, "held_back.mean.oracle"),
         (other_pool(), "different candidates"),
+        (without_rmr(), "figures of rmr"),
     ],
 )
 def test_an_incomplete_report_is_one_clear_error(tmp_path, held_back, place):
     path = write(tmp_path / "report.json", content() | {"held_back": held_back})
     with pytest.raises(ZooterError, match=place) as caught:
-        report.load_report(path)
+        figures.load_report(path)
     assert str(path) in caught.value.failure.expected
 
 
@@ -87,7 +99,7 @@ def test_an_incomplete_report_is_one_clear_error(tmp_path, held_back, place):
 )
 def test_another_file_is_no_report(tmp_path, content, message):
     with pytest.raises(ZooterError, match=message):
-        report.load_report(write(tmp_path / "report.json", content))
+        figures.load_report(write(tmp_path / "report.json", content))
 
 
 @pytest.mark.parametrize(
@@ -96,15 +108,15 @@ def test_another_file_is_no_report(tmp_path, content, message):
 )
 def test_another_file_is_no_sweep(tmp_path, content):
     with pytest.raises(ZooterError, match="sweep"):
-        report.load_sweep(write(tmp_path / "sweep.json", content))
+        figures.load_sweep(write(tmp_path / "sweep.json", content))
 
 
 def test_the_next_step_of_a_run(tmp_path):
-    assert report.next_step(tmp_path) is None
+    assert figures.next_step(tmp_path) is None
     write(tmp_path / "run.json", {"seals": {"start": {}, "collect": {}}})
-    assert report.next_step(tmp_path) == "score"
+    assert figures.next_step(tmp_path) == "score"
     steps = ("start", "collect", "score", "tag", "label", "distill")
     write(tmp_path / "run.json", {"seals": {step: {} for step in steps}})
-    assert report.next_step(tmp_path) is None
+    assert figures.next_step(tmp_path) is None
     write(tmp_path / "run.json", {"seals": None})
-    assert report.next_step(tmp_path) == "collect"
+    assert figures.next_step(tmp_path) == "collect"

@@ -1,15 +1,21 @@
 from __future__ import annotations
 
+import math
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from zooter_core.backends import Piece, iter_responses
-from zooter_core.backends.fallback import all_failed, note
+from zooter_core.backends.endpoint.faults import EndpointError
+from zooter_core.backends.endpoint.retry import RetryPolicy
 from zooter_core.base.errors import WorkError
 from zooter_core.base.records import Decision, Message, Response
-from zooter_core.config.fleet import load_fleet
+from zooter_core.config.candidates import ENDPOINT, CandidateConfig
+from zooter_core.config.endpoint import EndpointConfig
+from zooter_core.config.fleet import Fleet, load_fleet
+from zooter_core.fleet.attempts import Attempts, all_failed, note
 from zooter_core.fleet.ensemble import Ensemble
 
 ASK = [Message("user", "What is the sea?")]
@@ -188,3 +194,75 @@ def test_nobody_names_every_reason():
         "math, code and chat could not answer:\n- math: no connection (refused). Try again.\n"
         "- code: a gap. Try again.\n- chat: no host. Try again. \n\n`zooter check` tries each of them."
     )
+
+
+def attempts_at(order, *hosts, retries=2, **options):
+    """Attempts at candidates, each on the server of a host."""
+    servers = [EndpointConfig(f"http://{host}/v1", retries=retries) for host in hosts or order]
+    candidates = [
+        CandidateConfig(name, ENDPOINT, name, endpoint=server) for name, server in zip(order, servers, strict=True)
+    ]
+    return Attempts(Fleet("", Path(), tuple(candidates)), order, **options)
+
+
+def fault(status, **facts):
+    return EndpointError(f"status {status}", server_status=status, **facts)
+
+
+def test_each_is_asked_once_and_the_last_again_after_pauses_that_grow_or_that_it_asks_for():
+    attempts = attempts_at("ab")
+    for name in "ab":
+        assert (attempts.next(), attempts.pause) == ([name], 0.0)
+        attempts.failed(name, fault(503, temporary=True))
+    assert attempts.next() == ["b"]
+    assert 0.25 <= attempts.pause <= 0.5
+    attempts.failed("b", fault(503, temporary=True, retry_after=7.0))
+    assert attempts.next() == ["b"]
+    assert 7.0 <= attempts.pause <= 7.25
+    attempts.failed("b", fault(503, temporary=True))
+    assert attempts.next() == []  # its retries are used up
+
+
+def test_what_will_not_pass_is_not_tried_again_and_nobody_is_asked_after_an_answer():
+    attempts = attempts_at("ab", together=2)
+    assert attempts.next() == ["a", "b"]
+    attempts.failed("b", fault(401))
+    assert attempts.next() == []
+    attempts = attempts_at("ab")
+    attempts.next()
+    attempts.answered("a")
+    assert attempts.next() == []
+
+
+def test_pauses_of_a_run_are_exact_and_need_no_server():
+    attempts = attempts_at("a", policy=RetryPolicy(2, 30.0, math.inf, spread=0.0))
+    attempts.next()
+    pauses = []
+    for _ in range(3):
+        attempts.failed("a", temporary=True)
+        pauses += [attempts.pause for _ in attempts.next()]
+    assert pauses == [30.0, 60.0]
+
+
+@pytest.mark.parametrize(
+    ("hosts", "status", "at_fault"),
+    [("hk", 500, True), ("hh", 500, False), ("hk", 503, False), ("hk", 404, False)],
+)
+def test_the_request_is_at_fault_if_two_servers_fail_in_the_same_way(hosts, status, at_fault):
+    attempts = attempts_at("ab", *hosts)
+    attempts.failed("a", fault(status))
+    assert not attempts.at_fault
+    attempts.failed("b", fault(status))
+    assert attempts.at_fault == at_fault
+
+
+def test_each_failure_of_a_server_counts_once_unless_the_request_is_to_blame():
+    attempts = attempts_at("abc")
+    for name, status in (("a", 500), ("b", 500), ("c", 503), ("c", 503)):
+        attempts.failed(name, fault(status))
+    assert attempts.ill == ["c"]  # nobody has answered, and two failed alike
+    attempts.answered("c")
+    assert attempts.ill == ["a", "b"]
+    refused = attempts_at("a")
+    refused.failed("a", fault(400, subject="request"))
+    assert refused.ill == []

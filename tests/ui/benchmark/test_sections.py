@@ -1,0 +1,129 @@
+"""The Benchmark page's table of methods, chart of cost and quality, and picture of its headline."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree
+
+import plotly.graph_objects as go
+import pytest
+
+from support.sample_report import evaluation
+from zooter_core.evaluation.figures import Evaluation
+from zooter_core.evaluation.report_tables import ALL, ONE, Method, Point
+from zooter_core.ui.benchmark import sections, view
+from zooter_core.ui.charts import ROUTER, colour
+from zooter_core.ui.tables import Column
+
+COLUMNS = [Column("dataset:sums", "su|ms", "", ".2f"), Column("mtr", "MTR", "", ".2f")]
+
+
+def table(models: int) -> list[Method]:
+    candidates = [Method(f"m{n}", ONE, {"dataset:sums": float(n), "mtr": 9.0 - n}) for n in range(models)]
+    router = Method("router", ONE, {"dataset:sums": models - 1.0, "mtr": 1.0})
+    return [*candidates, router, Method("oracle", ALL, {"dataset:sums": 99.0})]
+
+
+def test_methods_stand_side_by_side_and_the_best_that_runs_one_model_is_bold() -> None:
+    head, rows = sections.cells(table(2), COLUMNS, 2)
+    assert head == ["", "m0", "m1", "router", "oracle"]
+    best = ":green-background[**1.00**]"
+    assert rows == [["su\\|ms", "0.00", best, best, "99.00"], ["MTR", "9.00", "8.00", best, "–"]]
+
+
+def test_of_many_models_the_best_stands_for_all() -> None:
+    head, rows = sections.cells(table(6), COLUMNS, 6)
+    assert head == ["", "best model", "router", "oracle"]
+    best = ":green-background[**5.00**]"
+    assert rows[0] == ["su\\|ms", f"m5 {best}", best, "99.00"]
+    assert rows[1][1:] == ["m5 4.00", ":green-background[**1.00**]", "–"]
+
+
+POOL = ("chat", "math")
+POINTS = [
+    Point("chat", 1, 0.5, 2.0, candidate=True),
+    Point("math", 1, -0.5, 4.0, candidate=True),
+    Point("router", 1, 1.0, 3.0),
+    Point("oracle", 2, 1.5, 6.0),
+]
+LINE = [
+    Point("router", 1.0, 1.0, 3.0, k=2, share=0.0, threshold=0.9),
+    Point("router", 1.5, 1.3, 4.0, k=2, share=0.5, threshold=0.4),
+    Point("router", 2.0, 1.4, 6.0, k=2, share=1.0, threshold=0.1),
+]
+
+
+def traces(figure: go.Figure) -> dict[str, go.Scatter]:
+    return {trace.name: trace for trace in figure.data}
+
+
+def test_each_way_is_a_mark_in_its_own_colour_and_shape() -> None:
+    by_name = traces(sections.cost_chart(POINTS, {}, POOL, priced=False))
+    assert [(by_name[p.name].x[0], by_name[p.name].y[0]) for p in POINTS] == [(1, 0.5), (1, -0.5), (1, 1.0), (2, 1.5)]
+    assert by_name["math"].marker.color == colour(POOL, "math")
+    assert len({by_name[p.name].marker.symbol for p in POINTS}) == len(POINTS)
+
+
+def test_a_line_a_k_with_a_mark_a_threshold() -> None:
+    by_name = traces(sections.cost_chart(POINTS, {2: LINE}, POOL, priced=False))
+    line = by_name["router, 2 models if unsure"]
+    assert (list(line.x), list(line.y)) == ([1.0, 1.5, 2.0], [1.0, 1.3, 1.4])
+    assert "2 models for 50% of the queries" in line.text[1]
+    assert "above 0.400" in line.text[1]
+    assert (list(by_name["random queries"].x), list(by_name["random queries"].y)) == ([1.0, 2.0], [1.0, 1.4])
+
+
+def test_dollars_where_prices_are_known() -> None:
+    figure = sections.cost_chart(POINTS, {2: LINE}, POOL, priced=True)
+    by_name = traces(figure)
+    assert list(by_name["router, 2 models if unsure"].x) == [3.0, 4.0, 6.0]
+    assert "6 dollars per thousand queries" in by_name["oracle"].hovertext[0]
+    assert "dollars" in figure.layout.xaxis.title.text
+
+
+def test_every_point_and_line_has_its_name_beside_it_and_there_is_no_legend() -> None:
+    figure = sections.cost_chart(POINTS, {2: LINE}, POOL, priced=False)
+    by_name = traces(figure)
+    assert [by_name[point.name].text[0] for point in POINTS] == [point.name for point in POINTS]
+    assert [note.text for note in figure.layout.annotations] == ["2 if unsure", "random queries"]
+    assert figure.layout.showlegend is False
+    figure = sections.cost_chart(POINTS, {2: LINE, 3: LINE}, POOL, priced=False)
+    assert [note.text for note in figure.layout.annotations] == ["2 if unsure", "3", "random queries"]
+
+
+def test_labels_of_close_points_go_apart() -> None:
+    near = [Point("router", 1, 0.5), Point("RMR", 1, 0.46), Point("oracle", 2, 1.5), Point("random", 2, -0.5)]
+    by_name = traces(sections.cost_chart(near, {}, POOL, priced=False))
+    places = [by_name[point.name].textposition for point in near]
+    assert places == ["top right", "bottom right", "middle right", "middle right"]
+
+
+def test_a_chart_of_one_point_is_drawn() -> None:
+    assert len(sections.cost_chart(POINTS[:1], {}, POOL, priced=False).data) == 1
+
+
+def figures(chosen: float, oracle: float = 0.5) -> Evaluation:
+    means = {"random": -1.0, "best_single": -0.5, "chosen": chosen, "rmr": 0.25, "oracle": oracle}
+    return evaluation(mean=means, average={"best_single": {"candidate": "<b>", "score": -0.5}})
+
+
+@pytest.mark.parametrize(
+    ("chosen", "oracle", "sentence"),
+    [
+        (0.3, 0.5, "80% of the way from the best single model to a perfect choice, with one call instead of 2."),
+        (-0.6, 0.5, "Worse than <b> alone, with one call instead of 2."),
+        (-0.5, -0.5, "<b> alone is already a perfect choice on every query."),
+    ],
+)
+def test_the_sentence_says_what_the_figures_are(chosen: float, oracle: float, sentence: str) -> None:
+    assert view.sentence(figures(chosen, oracle)) == sentence
+
+
+def test_the_picture_has_every_method_where_its_reward_is() -> None:
+    root = ElementTree.fromstring(view.drawn(figures(0.5, 0.5), ["<b>", "two"]))
+    texts = [text.text for text in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"random model", "<b> alone", "router: one call", "all models: 2 calls", "perfect choice"} <= set(texts)
+    dots = [(dot.get("fill"), float(dot.get("cx", 0))) for dot in root.iter("{http://www.w3.org/2000/svg}circle")]
+    places = [x for _, x in dots]
+    assert places[0] == view.LEFT
+    assert places[1] == pytest.approx(view.LEFT + (view.RIGHT - view.LEFT) / 3, abs=0.1)
+    assert dots[2] == (ROUTER, view.RIGHT)

@@ -1,0 +1,98 @@
+"""A private SQLite file of what can be computed again: vectors of texts, rewards of responses."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from zooter_core.base.files import SQLITE, private_file, private_folder
+from zooter_core.base.weights import cache_dir, private_cache
+
+MOST_KEYS = 500  # in one SELECT; SQLite accepts at least 999
+LOCK_SECONDS = 30.0  # to wait for another process that writes
+
+
+class CacheFile:
+    """A file that several threads and processes may use, and that may be deleted at any time.
+
+    Whatever is wrong with it, work continues without it: `find` then finds nothing, and `change` changes nothing. That
+    covers a full disk, a folder that cannot be written, a lock that is held for long, a link, and something else in its
+    place. A file that is no database is made anew. Nobody but its owner can read it.
+
+    Args:
+        path: of the file.
+        setup: SQL that runs whenever the file is opened, such as `CREATE TABLE IF NOT EXISTS`.
+    """
+
+    def __init__(self, path: Path, setup: str) -> None:
+        self.path, self.setup = path, setup
+
+    def find(self, select: str, keys: Sequence[bytes], *before: Any) -> dict[bytes, Any]:
+        """The values that are stored for some keys.
+
+        Args:
+            select: SQL that gives key and value; it ends in IN.
+            before: the values of earlier marks in it.
+        """
+        values: dict[bytes, Any] = {}
+        try:
+            if not self.path.is_file():  # reading makes no file
+                return {}
+            with self.opened() as file:
+                for first in range(0, len(keys), MOST_KEYS):
+                    part = keys[first : first + MOST_KEYS]
+                    values |= file.execute(f"{select} ({','.join('?' * len(part))})", [*before, *part])
+        except (sqlite3.Error, OSError):
+            return {}
+        return values
+
+    def change(self, edit: Callable[[sqlite3.Connection], object]) -> None:
+        """Make some changes in one transaction: all of it, or nothing."""
+        try:
+            self._transact(edit)
+        except (sqlite3.OperationalError, OSError):  # locked for long, or the disk is full
+            return
+        except sqlite3.DatabaseError:
+            with suppress(sqlite3.Error, OSError):
+                self.delete()
+                self._transact(edit)
+
+    def _transact(self, edit: Callable[[sqlite3.Connection], object]) -> None:
+        with self.opened() as file, file:
+            file.execute("BEGIN IMMEDIATE")
+            edit(file)
+
+    @contextmanager
+    def opened(self) -> Iterator[sqlite3.Connection]:
+        """A connection that commits every statement by itself.
+
+        Raises:
+            OSError, sqlite3.Error: the file cannot be used.
+        """
+        if self.path.parent == cache_dir():
+            private_cache()
+        private_folder(self.path.parent, ours=False)
+        private_file(self.path)
+        with closing(sqlite3.connect(self.path, timeout=LOCK_SECONDS, isolation_level=None)) as file:
+            file.executescript(self.setup)
+            yield file
+
+    @property
+    def size(self) -> int:
+        """Bytes on the disk."""
+        return sum(part.stat().st_size for part in self._parts() if part.is_file())
+
+    def delete(self) -> None:
+        """Delete the file.
+
+        Raises:
+            OSError: it cannot be deleted.
+        """
+        for part in self._parts():
+            part.unlink(missing_ok=True)
+
+    def _parts(self) -> list[Path]:
+        return [Path(f"{self.path}{suffix}") for suffix in SQLITE]

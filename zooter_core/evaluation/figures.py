@@ -1,0 +1,413 @@
+"""The figures of evaluations: what `zooter evaluate --json`, report.json and sweep.json hold, and how those are read.
+
+`evaluate` and `sweep` make them; `report_tables`, the command line and the pages draw them. A figure is NaN here, and
+null in JSON, where no query has a score for it. Keys that are not named here stay.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from zooter_core.base.errors import ZooterError, first_line, listed
+from zooter_core.base.strict_json import dump_json, parse_json
+from zooter_core.data.run_folder import REPORT, STEPS
+
+SWEEP = "sweep.json"
+METHODS = {"router", "oracle", "rmr"}
+NAN = math.nan
+Interval = tuple[float, float]  # of 95%: from, to
+ByName = dict[str, float]  # a figure for each candidate or method
+Part = TypeVar("Part", bound="Figures")
+
+
+class Figures(BaseModel):
+    """A part of the figures."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", defer_build=True)
+
+    def to_json(self) -> dict[str, Any]:
+        """The figures as JSON holds them: None instead of NaN, and without the parts that were not computed."""
+        figures: dict[str, Any] = _without_nan(self.model_dump(exclude_unset=True, by_alias=True))
+        return figures
+
+    def but(self, **parts: Any) -> Self:
+        """A copy with other parts."""
+        return self.model_copy(update=parts)
+
+
+def _without_nan(figures: Any) -> Any:
+    if isinstance(figures, dict):
+        return {key: _without_nan(value) for key, value in figures.items()}
+    if isinstance(figures, list | tuple):
+        return [_without_nan(value) for value in figures]
+    return None if isinstance(figures, float) and math.isnan(figures) else figures
+
+
+class BestSingle(Figures):
+    """The candidate with the highest mean."""
+
+    candidate: str
+    score: float
+
+
+class Average(Figures):
+    """Means over data sets, each data set counting the same; further methods are further keys."""
+
+    chosen: float
+    regret: float
+    oracle: float
+    random: float
+    best_single: BestSingle
+    rmr: float = NAN
+
+
+class DatasetFigures(Average):
+    """Means over the queries of one data set; on `scored` of its `n` queries the router's choice has a score."""
+
+    n: Annotated[int, Field(ge=1)]
+    candidates: Annotated[ByName, Field(min_length=1)]
+    scored: int = 0
+
+
+class Ranks(Figures):
+    """MTR and %Uplift of methods."""
+
+    mtr: ByName
+    uplift: ByName
+
+
+class Means(Figures):
+    """Means over queries."""
+
+    chosen: float
+    regret: float
+    regret_best_single: float
+    regret_random: float
+    oracle: float
+    best_single: float
+    random: float
+    rmr: float = NAN
+
+
+class Intervals(Figures):
+    """95% bootstrap intervals of means over queries."""
+
+    chosen: Interval
+    regret: Interval
+    regret_best_single: Interval
+    regret_random: Interval
+    chosen_minus_best_single: Interval
+    chosen_minus_random: Interval
+    chosen_minus_rmr: Interval = (NAN, NAN)
+
+
+class Counts(Figures):
+    """On how many queries each mean and interval stands, by its name, and each candidate's."""
+
+    chosen: int
+    candidates: dict[str, int]
+
+
+class Share(Figures):
+    """A share with its 95% interval, of `n` queries where that is known."""
+
+    share: float
+    interval: Interval
+    n: int = 0
+
+
+class Baseline(Figures):
+    """Another way of choosing: its mean scores, and the 95% interval of the router's score minus its own."""
+
+    n: int
+    chosen: float
+    regret: float
+    datasets: ByName
+    router_minus: Interval
+    hindsight: bool
+
+
+class CalibrationBin(Figures):
+    """The queries whose choice has a probability in a range: their number, mean probability and share of wins."""
+
+    start: float = Field(alias="from")
+    end: float = Field(alias="to")
+    n: int
+    probability: float
+    won: float
+
+
+class Calibration(Figures):
+    """The expected calibration error, and the bins that have a query."""
+
+    n: int = 0
+    ece: float
+    bins: list[CalibrationBin]
+
+
+class CurvePoint(Figures):
+    """The queries above a threshold go to k candidates."""
+
+    calls: float
+    dollars: float | None = None
+    score: float
+    threshold: float
+
+
+class Gain(Figures):
+    """What a trigger gains over random queries, as a difference of areas, with k candidates."""
+
+    trigger: str
+    k: Annotated[int, Field(ge=2)] = 2
+    gain: float = NAN
+    interval: Interval = (NAN, NAN)
+    beats_random: bool = False
+
+
+class Curve(Gain):
+    """Cost and quality as more and more queries go to the top k candidates."""
+
+    area: float
+    area_random: float
+    points: list[CurvePoint]
+
+
+class Selection(Figures):
+    """What selection among the top k candidates costs and gains, keeping the best by score, and by a judge's reward."""
+
+    curves: list[Curve]
+    best: Gain
+    n: int = 0
+    judge: Selection | None = None
+
+
+class Dollars(Figures):
+    """What a thousand queries cost, for the responses alone; `n`: of how many queries, where not of all."""
+
+    n: int = 0
+    chosen: float
+    candidates: ByName
+    random: float
+    all: float
+
+
+class Traded(Figures):
+    """Mean score and cost of a choice, on the `n` queries where it has a score."""
+
+    n: int
+    score: float
+    price: float
+    dollars: float
+
+
+class Trade(Traded):
+    """Choosing with prices traded in, and by probability alone."""
+
+    willingness: float
+    at_0: Traded
+    score_minus: Interval
+
+
+class Robustness(Figures):
+    """The share of `n` queries whose candidate survives each edit, and of `pairs` of paraphrases that share one."""
+
+    n: int
+    edits: ByName
+    mean: float
+    pairs: int
+    paraphrases: float
+
+
+class Evaluation(Figures):
+    """How well a router chooses.
+
+    Averages are unweighted over data sets. MTR and %Uplift rank the router, each candidate and the oracle; `single`
+    leaves out the methods that need every candidate's response. What is None or empty has not been computed.
+    """
+
+    n: int
+    datasets: Annotated[dict[str, DatasetFigures], Field(min_length=1)]
+    average: Average
+    mtr: ByName
+    uplift: ByName
+    single: Ranks
+    interval: Intervals
+    mean: Means
+    gap_closed: Share | None  # of the gap between the best single candidate and the oracle; None where there is none
+    best_choice: dict[str, Share | None] = {}  # how often the router and the best single candidate are the best choice
+    calibration: Calibration
+    selection: Selection | None = None
+    dollars: Dollars | None = None
+    counts: Counts | None = None
+    baselines: dict[str, Baseline] = {}
+    trade: Trade | None = None
+    robustness: Robustness | None = None
+
+    @property
+    def pool(self) -> list[str]:
+        """The candidates in order."""
+        return list(next(iter(self.datasets.values())).candidates)
+
+    @property
+    def best_single(self) -> str:
+        """The candidate with the highest average."""
+        return self.average.best_single.candidate
+
+    @property
+    def share_of_gap(self) -> float | None:
+        """(router - best single) / (oracle - best single), over queries; None where there is nothing to gain."""
+        gap = self.mean.oracle - self.mean.best_single
+        return None if gap <= 0 else (self.mean.chosen - self.mean.best_single) / gap
+
+
+class BetaTau(Figures):
+    """A setting of a sweep."""
+
+    beta: float
+    tau: float
+
+
+class SweepRow(BetaTau):
+    """The figures of one beta and tau, on the `n` queries where a choice has a score."""
+
+    n: int = 0
+    mean: float
+    interval: Interval
+    regret: float
+    minus_best: Interval
+
+
+class Sweep(Figures):
+    """sweep.json: what `zooter sweep --out` writes. `total`: the number of rows of a sweep that may be unfinished."""
+
+    n: int
+    folds: int
+    seeds: int
+    normalise: str
+    rows: Annotated[list[SweepRow], Field(min_length=1)]
+    best: BetaTau
+    differs: bool
+    total: int = 0
+
+    def is_best(self, row: SweepRow) -> bool:
+        return (row.beta, row.tau) == (self.best.beta, self.best.tau)
+
+    @property
+    def others(self) -> list[SweepRow]:
+        return [row for row in self.rows if not self.is_best(row)]
+
+    @property
+    def as_good(self) -> list[SweepRow]:
+        """The other rows with no significant difference from the best: the 95% interval reaches 0."""
+        return [row for row in self.others if row.minus_best[1] >= 0]
+
+
+class SourceFigures(Figures):
+    """What each candidate earned on the queries of one source; `scored`: on how many of them, where not on all."""
+
+    n: int
+    scored: dict[str, int] = {}
+    mean_reward: ByName
+    share_of_wins: ByName
+    reward_entropy: float
+
+
+class Report(Figures):
+    """report.json: the figures of a run or of a distillation.
+
+    Attributes:
+        candidates: figures by source; `all` comes first.
+        held_back: how the router does on the held-back queries, with RMR; None where no query was held back.
+        losses: the mean KL of each epoch, in nats; empty for a router kind that is solved in one step.
+        set_aside: the queries without rewards: id -> why.
+    """
+
+    candidates: dict[str, SourceFigures]
+    held_back: Evaluation | None = None
+    losses: list[float] = []
+    set_aside: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _check_held_back(self) -> Self:
+        if self.held_back:
+            rows, mean, interval = self.held_back.datasets.values(), self.held_back.mean, self.held_back.interval
+            if len({tuple(row.candidates) for row in rows}) > 1:
+                raise ValueError("the data sets have different candidates")
+            if any(map(math.isnan, (mean.rmr, *interval.chosen_minus_rmr, *(row.rmr for row in rows)))):
+                raise ValueError("figures of rmr are missing")
+        return self
+
+    def write(self, path: Path) -> None:
+        """Write report.json; empty parts are left out."""
+        parts = {name: part for name, part in self.to_json().items() if part not in (None, [], {})}
+        path.write_text(dump_json(parts, indent=2) + "\n", encoding="utf-8")
+
+
+def find(folder: str | Path, router: str | Path | None = None) -> Path | None:
+    """The report.json in a folder of a fleet or a run, else the one with the fleet's router; None if there is none.
+
+    `zooter run` writes it beside `router/`, `zooter distill --scores` into the router's own folder.
+    """
+    folders = [Path(folder)] + ([] if router is None else [Path(router).parent, Path(router)])
+    return next((place / REPORT for place in folders if (place / REPORT).is_file()), None)
+
+
+def next_step(folder: str | Path) -> str | None:
+    """The first step that a run has not finished; None if it has finished, or if there is no run."""
+    path = Path(folder) / "run.json"
+    if not path.is_file():
+        return None
+    seals = _json(path).get("seals")
+    sealed = seals if isinstance(seals, dict) else {}
+    return next((step for step in STEPS[1:] if step not in sealed), None)  # `collect` starts the run, too
+
+
+def load_report(path: Path) -> Report:
+    """Read a report.json.
+
+    Raises:
+        ZooterError: it is not JSON, or not the report of a run or a distillation.
+    """
+    values = _json(path)
+    if not isinstance(values.get("candidates"), dict) or "all" not in values["candidates"]:
+        step = "Make one with `zooter run` or `zooter distill`."
+        raise ZooterError(f"the report of a run in {path}", "another kind of report", step)
+    return _read(Report, values, path, "Run `zooter distill` again to write the report anew.")
+
+
+def load_sweep(path: Path) -> Sweep:
+    """Read what `zooter sweep --out` wrote."""
+    return _read(Sweep, _json(path), path, "Run `zooter sweep --out` again.")
+
+
+def _read(kind: type[Part], values: dict[str, Any], path: Path, next_step: str) -> Part:
+    try:
+        return kind.model_validate(values)
+    except ValidationError as problem:
+        first = problem.errors()[0]
+        place = ".".join(map(str, first["loc"])) or path.name
+        fault = f"a fault at {place}: {first['msg']}"
+        raise ZooterError(f"complete figures in {path}", fault, next_step) from problem
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        value = parse_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as problem:
+        raise ZooterError(f"a readable {path}", first_line(problem), "Make it again.") from problem
+    if not isinstance(value, dict):
+        raise ZooterError(f"a JSON object in {path}", type(value).__name__, "Make it again.")
+    return value
+
+
+def check_names(candidates: Iterable[str]) -> None:
+    """Refuse a candidate with the name of a method of a report."""
+    if clashes := METHODS & set(candidates):
+        raise ZooterError(
+            f"candidates not named like a method ({listed(sorted(METHODS))})", listed(clashes), "Rename them."
+        )

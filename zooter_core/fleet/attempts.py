@@ -1,0 +1,193 @@
+"""Who is asked, who is asked next, and who is asked again: one policy for the commands, the demo, the pipeline and the
+endpoint. It sends nothing and waits for nothing; whoever runs the requests tells it how they went.
+
+- `Ensemble.run_candidates`: some candidates together; if all of them fail before their first token, reserves in turn.
+- `zooter serve` (serve/answering.py): one candidate after the other, or beside one that is slow; the last one again.
+- `zooter collect` (pipeline/lanes.py): one candidate, which rests after failures and is then asked again.
+
+The end of this file says for people who failed and why.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from zooter_core.backends import Piece
+from zooter_core.backends.endpoint.retry import RetryPolicy
+from zooter_core.base.errors import MOST_NAMED, WorkError, ZooterError, listed, shortened
+from zooter_core.base.records import Response
+from zooter_core.config.fleet import Fleet
+
+if TYPE_CHECKING:
+    from zooter_core.backends.endpoint.faults import EndpointError
+
+MOST_REASONS, MOST_REASON = 5, 300  # candidates whose reasons a message gives, and characters of a reason
+
+
+class Attempts:
+    """The attempts at one thing: an answer to a request, or what a run lacks of a candidate.
+
+    Each candidate is asked once; the last one again after a temporary failure, as often as the policy allows.
+
+    Args:
+        order: the candidates' names, best first.
+        together: how many of them are asked at the same time at first.
+        policy: how often the last one is asked again, and after which pauses. Default: the `retries` of its server.
+
+    Attributes:
+        last: the last candidate of the order.
+        pause: seconds to wait before asking those whom `next` has returned.
+        errors: the latest error of each candidate that has not answered, where it is known.
+    """
+
+    def __init__(
+        self, fleet: Fleet, order: Sequence[str], together: int = 1, policy: RetryPolicy | None = None
+    ) -> None:
+        self.last, self.pause = order[-1], 0.0
+        self.errors: dict[str, EndpointError] = {}
+        self._fleet, self._waiting, self._together = fleet, deque(order), together
+        endpoint = fleet.candidate(self.last).endpoint
+        self._policy = policy or RetryPolicy(endpoint.retries if endpoint else 0)
+        self._repeats, self._temporary, self._answered = 0, False, False
+        self._failures: list[tuple[str, EndpointError]] = []
+
+    @property
+    def has_reserve(self) -> bool:
+        """Whether a candidate has not been asked yet."""
+        return bool(self._waiting)
+
+    def next(self) -> list[str]:
+        """Who is asked next, when all who were asked have failed, or beside one that is slow.
+
+        Nobody once a candidate has answered, or if none is left.
+        """
+        if self._answered:
+            return []
+        self.pause = 0.0
+        if self._waiting:
+            count, self._together = self._together, 1
+            return [self._waiting.popleft() for _ in range(count)]
+        error = self.errors.get(self.last)
+        pause = self._policy.pause(self._repeats, error.retry_after if error else None) if self._temporary else None
+        if pause is None:
+            return []
+        self.pause, self._repeats = pause, self._repeats + 1
+        return [self.last]
+
+    def answered(self, name: str) -> None:
+        """Note that a candidate has begun to answer."""
+        self._answered = True
+        self.errors.pop(name, None)  # it failed at first
+
+    def failed(self, name: str, error: EndpointError | None = None, temporary: bool = False) -> None:
+        """Note that a candidate has not begun to answer, with the error if it is known.
+
+        Args:
+            temporary: whether another attempt may succeed; an error says so itself.
+        """
+        if error is not None:
+            self._failures.append((name, error))
+            self.errors[name], temporary = error, error.temporary
+        if name == self.last:
+            self._temporary = temporary
+
+    @property
+    def at_fault(self) -> bool:
+        """Whether the request is to blame: the last failure is the same as a candidate's on another server."""
+        if not self._failures:
+            return False
+        *before, (name, last) = self._failures
+        same = [other for other, error in before if last.same_as and error.same_as == last.same_as]
+        return any(self._apart(name, other) for other in same)
+
+    def _apart(self, *names: str) -> bool:
+        """Whether two candidates are on two servers."""
+        servers = [self._fleet.candidate(name).endpoint for name in names]
+        return len({server.host for server in servers if server}) == 2
+
+    @property
+    def ill(self) -> list[str]:
+        """The candidates whose failure counts for their circuit breakers, each once.
+
+        If nobody has answered, what several of them failed in the same way is the request's fault, and counts for none.
+        """
+        ways = [error.same_as for error in self.errors.values()]
+        blameless = set() if self._answered else {way for way in ways if way is not None and ways.count(way) > 1}
+        return [name for name, error in self.errors.items() if error.counts and error.same_as not in blameless]
+
+
+def iter_text(pieces: Iterator[Piece]) -> Iterator[str]:
+    """Yield the text of one answer with fallback.
+
+    Raises:
+        WorkError: no candidate has answered, or the answer broke off.
+    """
+    responses: list[Response] = []
+    for piece in pieces:
+        if piece.text:
+            yield piece.text
+        if piece.response is not None:
+            responses.append(piece.response)
+    check_answered(responses, may_be_empty=True)
+
+
+def check_answered(responses: Sequence[Response], may_be_empty: bool = False) -> None:
+    """Refuse an answer with fallback that failed or is empty.
+
+    Args:
+        responses: those that failed, and last the answer.
+
+    Raises:
+        WorkError: no candidate has answered, the answer broke off, or it is empty.
+    """
+    *failed, last = responses
+    if failed and last.failed_before_first_token:
+        raise all_failed(responses)
+    if last.error:
+        raise WorkError.because(last.error, f"an answer of {last.candidate}")
+    if not (last.text or last.finish == "stopped" or may_be_empty):
+        raise WorkError(f"an answer of {last.candidate}", "an empty one", "Ask again, or ask another candidate.")
+
+
+def note(failed: Sequence[Response], instead: str | None = None, around: str = "") -> str:
+    """One line on who could not answer and why, and who answers instead; "" if no candidate failed.
+
+    Args:
+        around: a mark around every name, as in Markdown.
+    """
+    ends = ("could not answer" if response.failed_before_first_token else "broke off" for response in failed)
+    reasons = ", ".join(
+        f"{around}{response.candidate}{around} {end} ({shortened(_reason(response), MOST_REASON)})"
+        for response, end in zip(failed, ends, strict=True)
+    )
+    if reasons and instead:
+        return f"{reasons}; {around}{instead}{around} answers instead."
+    return f"{reasons}." if reasons else ""
+
+
+def all_failed(failed: Sequence[Response]) -> ZooterError:
+    """The error when several candidates have failed, with every reason and next step."""
+    names = [response.candidate for response in failed]
+    *others, last = names
+    reasons = "".join(
+        f"\n- {shortened(response.candidate, MOST_NAMED)}: {shortened(_advice(response), MOST_REASON)}"
+        for response in failed[:MOST_REASONS]
+    )
+    if len(failed) > MOST_REASONS:
+        reasons += f"\n- and {len(failed) - MOST_REASONS:,} more"
+    sentence = f"{listed(others)} and {last} could not answer:{reasons}"
+    expected = f"an answer of {listed(others)} or {last}"
+    return WorkError(expected, f"none:{reasons}", "\n\n`zooter check` tries each of them.", sentence)
+
+
+def _reason(response: Response) -> str:
+    return response.error.reason.removesuffix(".") if response.error else ""
+
+
+def _advice(response: Response) -> str:
+    """The reason and the next step on one line."""
+    if response.error is None:
+        return ""
+    return " ".join(f"{response.error.reason.removesuffix('.')}. {response.error.next_step}".split())

@@ -1,0 +1,175 @@
+"""The candidates of a request are asked until one begins to answer (fleet/attempts.py), and its answer is sent.
+
+Here failures also get their meaning: for the client's error, for the circuit breakers, for what a server cannot do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
+from typing import Any
+
+from zooter_core.backends.endpoint.connection import CHAT
+from zooter_core.backends.endpoint.faults import EndpointError
+from zooter_core.base.errors import listed
+from zooter_core.fleet.attempts import Attempts
+from zooter_core.serve.errors import INVALID, SERVER, ApiError
+from zooter_core.serve.exchange import Exchange
+from zooter_core.serve.gateway import Gateway
+from zooter_core.serve.reply import Out
+from zooter_core.serve.targets import Progress
+
+MOST_FALLBACKS = 5
+AS_ONE = (404, 429)  # statuses that a client gets if every candidate's server answers with it
+Events = AsyncGenerator[bytes, None]
+Answer = dict[str, Any] | tuple[bytes, Events]  # a whole one, or the first events of a stream and the others
+Ask = Callable[[str, Progress], Coroutine[Any, Any, Answer]]
+
+
+async def begun(events: Events) -> Answer:
+    """A stream after its first events."""
+    return await anext(events), events
+
+
+async def send_first(gateway: Gateway, exchange: Exchange, ask: Ask, out: Out) -> None:
+    """Send the first answer that begins. The caller ends a stream.
+
+    Args:
+        ask: asks a candidate; raises EndpointError if it does not begin to answer.
+
+    Raises:
+        ApiError: every candidate failed, or the answer broke off.
+    """
+    assert exchange.choice is not None
+    attempts = Attempts(gateway.fleet, exchange.choice.order[: MOST_FALLBACKS + 1])
+    first = await _first(gateway, exchange, attempts, ask)
+    note_failures(gateway, exchange, attempts)
+    if first is None:
+        raise failed(exchange)
+    name, answer = first
+    if isinstance(answer, dict):
+        note_end(gateway, exchange, name)
+        await out.json(answer | exchange.metadata)
+    else:
+        await _pass_on(gateway, *answer, exchange, out)
+
+
+async def _first(gateway: Gateway, exchange: Exchange, attempts: Attempts, ask: Ask) -> tuple[str, Answer] | None:
+    """The first answer that begins, with its candidate; None if there is none.
+
+    If a candidate is slow, the next one is asked beside it (hedging), and the slower one of both is cancelled.
+    """
+    config = gateway.fleet.serve
+    hedge = config.hedge_seconds if exchange.routed else 0
+    running, late = dict[asyncio.Task[Answer], str](), False
+    try:
+        while not attempts.at_fault:
+            if late or not running:
+                if not (names := attempts.next()):
+                    break
+                await asyncio.sleep(attempts.pause)
+                (name,), late = names, False
+                if refusal := gateway.refusal(name):
+                    exchange.ends(name, refusal)
+                    attempts.failed(name, refusal)
+                    continue
+                exchange.hedged = exchange.hedged or bool(running)
+                progress = exchange.tries(name)
+                progress.patience = config.queue_seconds if name == attempts.last else config.place_seconds
+                running[asyncio.create_task(ask(name, progress))] = name
+            more = hedge if attempts.has_reserve and len(running) == 1 else 0
+            done, _ = await asyncio.wait(running, timeout=more or None, return_when=asyncio.FIRST_COMPLETED)
+            late = not done
+            for task in [task for task in running if task in done]:  # in the order in which they began
+                name = running.pop(task)
+                try:
+                    answer = task.result()
+                except EndpointError as error:
+                    exchange.ends(name, error)
+                    attempts.failed(name, error)
+                    continue
+                exchange.answers(name)
+                attempts.answered(name)
+                for other in running.values():
+                    slower = f"{name} began to answer before it"
+                    exchange.ends(other, EndpointError(slower, own_status=504, not_sent=True))
+                return name, answer
+    finally:
+        await _cancel(running)
+    return None
+
+
+async def _cancel(running: Iterable[asyncio.Task[Answer]]) -> None:
+    """End requests that nobody waits for any more; the servers behind stop too."""
+    for task in running:
+        task.cancel()
+    for answer in await asyncio.gather(*running, return_exceptions=True):
+        if isinstance(answer, tuple):
+            await answer[1].aclose()
+
+
+async def _pass_on(gateway: Gateway, first: bytes, events: Events, exchange: Exchange, out: Out) -> None:
+    """Send an answer that has begun to its end."""
+    assert exchange.candidate is not None
+    try:
+        await out.begin_events()
+        await out.write(first)
+        async for data in events:
+            await out.write(data)
+    except EndpointError as error:
+        note_end(gateway, exchange, exchange.candidate, error)
+        message = f"{exchange.candidate} broke off: {error.client_message}."
+        raise ApiError(502, message, "upstream_error", kind=SERVER) from None
+    else:
+        note_end(gateway, exchange, exchange.candidate)
+    finally:
+        await events.aclose()
+
+
+def note_failures(gateway: Gateway, exchange: Exchange, attempts: Attempts) -> None:
+    """Count the failures of a request for the circuit breakers, and remember what was refused."""
+    needs = exchange.request.needs if exchange.request else None
+    for name, error in attempts.errors.items():
+        if (connection := gateway.connections.get(name)) is None:
+            continue
+        if error.subject == "context" or (error.subject and getattr(needs, error.subject, False)):
+            connection.refusals.note(error.subject, error.context_tokens)
+        if name in attempts.ill and exchange.path.endswith(CHAT):
+            connection.failed(error.reason)
+
+
+def note_end(gateway: Gateway, exchange: Exchange, candidate: str, error: EndpointError | None = None) -> None:
+    """Tell a candidate's breaker how its answer ended after it had begun."""
+    connection = gateway.connections.get(candidate)
+    if connection is None or not exchange.path.endswith(CHAT):
+        return
+    if error is None:
+        connection.breaker.answered()
+    elif error.counts:
+        connection.failed(error.reason)
+
+
+def failed(exchange: Exchange) -> ApiError:
+    """The error when no candidate could answer: a server's own if it was the only one or the request is at fault."""
+    failures: Sequence[tuple[str, EndpointError]] = exchange.failures
+    alone = len({name for name, _ in failures}) == 1
+    if alone or all(error.refused for _, error in failures):
+        name, error = failures[-1] if alone else failures[0]
+        kind = INVALID if error.refused else SERVER
+        message = f"{name} could not answer: {error.client_message}."
+        return ApiError(
+            error.status, message, "upstream_error", kind=kind, headers=_retry_after(error), body=error.body
+        )
+    reasons = listed((f"{name} ({error.client_message})" for name, error in failures), "; ")
+    statuses = {error.status for _, error in failures}
+    soonest = min((error for _, error in failures), key=lambda error: error.retry_after or 0)
+    message = f"No model could answer: {reasons}."
+    status = next((status for status in AS_ONE if statuses == {status}), 502)
+    headers = _retry_after(soonest)
+    if len({error.same_as for _, error in failures}) == 1 and failures[0][1].same_as:
+        headers["x-should-retry"] = "false"  # the request seems to be at fault; OpenAI's clients read this header
+    return ApiError(status, message, "upstream_error", kind=SERVER, headers=headers)
+
+
+def _retry_after(error: EndpointError) -> dict[str, str]:
+    return {"retry-after": f"{error.retry_after:.0f}"} if error.retry_after is not None else {}

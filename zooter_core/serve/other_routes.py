@@ -1,0 +1,229 @@
+"""What answers paths other than chat completions: `/v1/route` and `/v1/rerank`, which are computed here, and
+`/v1/responses` and `/v1/embeddings`, which are forwarded to the candidate's server, if it has them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from zooter_core.base.strict_json import dump_json
+from zooter_core.config.candidates import ENDPOINT
+from zooter_core.serve.answering import Answer, begun, send_first
+from zooter_core.serve.chat_request import ChatRequest, check_messages, check_model, check_routing_fields, check_size
+from zooter_core.serve.choice import choose
+from zooter_core.serve.errors import ApiError, bad_request, model_not_found
+from zooter_core.serve.exchange import Exchange
+from zooter_core.serve.gateway import AUTO, RMR, VIRTUAL, Gateway
+from zooter_core.serve.reply import Out
+from zooter_core.serve.targets import Progress
+from zooter_core.serve.targets.upstream import Upstream
+
+MOST_CONVERSATIONS = 100
+MOST_CHARACTERS = 1_000_000  # of their users, all together
+RESPONSES, EMBEDDINGS = "/responses", "/embeddings"
+MOST_DOCUMENTS = 100  # a reward model that compares reads each pair of them
+
+
+async def answer_route(gateway: Gateway, body: Mapping[str, Any], exchange: Exchange, out: Out) -> None:
+    """Send the decision on `messages`, or the decisions on `conversations`, in the shape of `zooter route --json`.
+
+    Nothing is stored: a conversation keeps the candidate that it has.
+
+    Raises:
+        ApiError: the body is wrong or too large, or no candidate can answer such a request.
+    """
+    body = {**body, "model": body.get("model") or AUTO}
+    check_model(body)
+    check_routing_fields(body)
+    if "conversations" not in body:
+        check_messages(body.get("messages"))
+        request = ChatRequest(body, exchange.session, exchange.key)
+        exchange.asks(gateway.fleet, request)
+        choice = await exchange.choose(gateway, request)
+        await out.json({"object": "route", **choice.to_json()})
+        return
+    requests = _requests(gateway, body, exchange)
+    exchange.fleet, exchange.router_version, exchange.model = gateway.fleet, gateway.router_version, body["model"]
+    tasks = [asyncio.create_task(choose(gateway, request, asker=exchange.asker)) for request in requests]
+    try:
+        choices = await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:  # the others, if one has failed
+            task.cancel()
+    await out.json({"object": "list", "data": [choice.to_json() for choice in choices]})
+
+
+def _requests(gateway: Gateway, body: Mapping[str, Any], exchange: Exchange) -> list[ChatRequest]:
+    """The conversations of a body, each as a request."""
+    conversations = body["conversations"]
+    if not isinstance(conversations, list) or not 0 < len(conversations) <= MOST_CONVERSATIONS:
+        raise bad_request(f"`conversations` must be an array of 1 to {MOST_CONVERSATIONS:,}.", "conversations")
+    requests, characters = [], 0
+    for number, messages in enumerate(conversations):
+        check_messages(messages, f"conversations[{number}]")
+        request = ChatRequest({**body, "messages": messages}, None, exchange.key)
+        check_size(request, gateway.fleet.serve)
+        characters += sum(map(len, request.user_texts))
+        requests.append(request)
+    if characters > MOST_CHARACTERS:
+        message = f"The user's texts have {characters:,} characters; the limit is {MOST_CHARACTERS:,}."
+        raise ApiError(413, message, "request_too_large", "conversations")
+    return requests
+
+
+async def answer_rerank(gateway: Gateway, body: Mapping[str, Any], exchange: Exchange, out: Out) -> None:
+    """Send the documents' places and rewards, best first. A document without a reward has no result.
+
+    `relevance_score` is the reward on the scale of the fleet's reward model.
+
+    Raises:
+        ApiError: the body is wrong, the fleet has no reward model, or that fails.
+    """
+    if gateway.fleet.reward is None:
+        raise ApiError(404, "This fleet has no reward model, so it ranks nothing.", "not_found")
+    query, documents, most = _query(body), _documents(body.get("documents")), _most(body)
+    if (model := body.get("model") or RMR) != RMR:
+        raise model_not_found(str(model), f"The reward model is {RMR}.")
+    turns = [{"role": "user", "content": query}, *({"role": "assistant", "content": text} for text in documents)]
+    request = ChatRequest({**body, "model": RMR, "messages": turns})
+    exchange.asks(gateway.fleet, request)
+    (rewards,) = await gateway.with_rewards(
+        lambda ensemble, stop: ensemble.score_responses([(query, documents)], stop=stop)
+    )
+    scored = [(reward, place) for place, reward in enumerate(rewards.rewards) if reward is not None]
+    best = sorted(scored, key=lambda entry: -entry[0])[:most]  # ties keep their order
+    results: list[dict[str, Any]] = [{"index": place, "relevance_score": reward} for reward, place in best]
+    if body.get("return_documents"):
+        for result in results:
+            result["document"] = {"text": documents[result["index"]]}
+    usage = {"total_tokens": request.prompt_tokens}
+    await out.json({"id": exchange.request_id, "model": RMR, "usage": usage, "results": results})
+
+
+def _query(body: Mapping[str, Any]) -> str:
+    query = body.get("query")
+    if not isinstance(query, str) or not query.strip():
+        raise bad_request("`query` must be a text.", "query")
+    return query
+
+
+def _documents(documents: object) -> list[str]:
+    """The documents' texts: strings, or objects with a `text`."""
+    texts = documents if isinstance(documents, list) else []
+    texts = [entry.get("text") if isinstance(entry, dict) else entry for entry in texts]
+    if not texts or not all(isinstance(text, str) for text in texts):
+        raise bad_request("`documents` must be an array of texts, or of objects with a `text`.", "documents")
+    if len(texts) > MOST_DOCUMENTS:
+        raise bad_request(f"{len(texts):,} documents are too many; the limit is {MOST_DOCUMENTS}.", "documents")
+    return texts
+
+
+def _most(body: Mapping[str, Any]) -> int | None:
+    """How many results are wanted; None for all."""
+    most = body.get("top_n")
+    if most is not None and (type(most) is not int or most < 1):
+        raise bad_request("`top_n` must be an integer of 1 or more.", "top_n")
+    return most
+
+
+async def answer_embeddings(gateway: Gateway, body: Mapping[str, Any], exchange: Exchange, out: Out) -> None:
+    """Pass an embeddings request to the candidate that it names.
+
+    Raises:
+        ApiError: it names none, or the candidate's server has no embeddings.
+    """
+    check_model(body)
+    if body["model"] in VIRTUAL:
+        message = "Name a candidate: the vectors of different models cannot be compared, so they are not routed."
+        raise bad_request(message, "model")
+    texts = body.get("input") or ""
+    content = texts if isinstance(texts, str) else dump_json(texts)  # to estimate its tokens, and for the log
+    request = ChatRequest({**body, "messages": [{"role": "user", "content": content}]})
+    await _pass(gateway, request, body, EMBEDDINGS, exchange, out)
+
+
+async def answer_responses(gateway: Gateway, body: Mapping[str, Any], exchange: Exchange, out: Out) -> None:
+    """Pass a request of the Responses API to the candidate that it names, or that the router chooses.
+
+    Raises:
+        ApiError: the request is wrong, or the candidate's server has no such API.
+    """
+    check_model(body)
+    check_routing_fields(body)
+    messages = list(_messages(body.get("input")))
+    if not messages:
+        raise bad_request("`input` must be a string, or an array with at least one item.", "input")
+    request = ChatRequest({**body, "messages": messages}, exchange.session, exchange.key)
+    await _pass(gateway, request, body, RESPONSES, exchange, out)
+
+
+async def _pass(
+    gateway: Gateway, request: ChatRequest, body: Mapping[str, Any], path: str, exchange: Exchange, out: Out
+) -> None:
+    exchange.asks(gateway.fleet, request)
+    request = _behind_servers(gateway, request, path)
+    sessions, previous = gateway.sessions.of(exchange.key), body.get("previous_response_id")
+    writer = sessions.writer(previous) if isinstance(previous, str) else None
+    if previous is not None and writer is None and exchange.key is not None:
+        # The servers behind know one account, ours: they would continue the conversation of any key.
+        message = "There is no such response of this API key."
+        raise bad_request(message, "previous_response_id", "previous_response_not_found")
+    choice = await exchange.choose(gateway, request, writer)
+    if choice.reason == "previous":  # no other server has what the request refers to
+        exchange.choice = replace(choice, order=choice.order[:1])
+
+    async def ask(name: str, progress: Progress) -> Answer:
+        target = gateway.targets[name]
+        assert isinstance(target, Upstream)
+        sent = request.for_candidate(target.model, exchange.routed)
+        del sent["messages"]
+        if request.stream:
+            return await begun(target.raw_stream(path, sent, progress))
+        return await target.post(path, sent, progress)
+
+    await send_first(gateway, exchange, ask, out)
+    if request.stream:
+        await out.end_events(done=False)
+    assert exchange.candidate is not None
+    if exchange.routed:
+        sessions.pin(request.session, exchange.candidate)
+    if exchange.progress.id:
+        sessions.wrote(exchange.progress.id, exchange.candidate)
+
+
+def _behind_servers(gateway: Gateway, request: ChatRequest, path: str) -> ChatRequest:
+    """The request for candidates behind servers alone."""
+    remote = [candidate.name for candidate in gateway.fleet.candidates if candidate.backend == ENDPOINT]
+    if request.model in gateway.fleet.pool:
+        remote = [name for name in remote if name == request.model]
+    if not remote:
+        message = f"{request.model} has no /v1{path}: it runs on this machine."
+        raise ApiError(404, message, "not_found", "model")
+    if request.model in gateway.fleet.pool or len(remote) == len(gateway.fleet.pool):
+        return request
+    wanted = request.allowed or remote
+    allowed = [name for name in wanted if name in remote or name not in gateway.fleet.pool]  # `choose` refuses others
+    if not allowed:
+        raise ApiError(404, f"None of `models` has /v1{path}: they run on this machine.", "not_found", "models")
+    return replace(request, body={**request.body, "models": allowed})
+
+
+def _messages(items: object) -> Iterator[dict[str, Any]]:
+    """The input of the Responses API as messages, as far as routing reads them."""
+    if isinstance(items, str):
+        yield {"role": "user", "content": items}
+    for item in items if isinstance(items, list) else ():
+        if not isinstance(item, dict):
+            raise bad_request("`input` must be a string or an array of objects.", "input")
+        content = item.get("content")
+        parts = [part for part in content if isinstance(part, dict)] if isinstance(content, list) else content
+        role = item.get("role")
+        if str(item.get("type")).endswith("_output"):
+            yield {"role": "tool", "content": None}
+        elif role in ("user", "system", "developer", "assistant"):
+            yield {"role": role, "content": parts if isinstance(parts, str | list) else None}
+        else:  # reasoning, calls: the model's own
+            yield {"role": "assistant", "content": None, "encrypted_content": item.get("encrypted_content")}
