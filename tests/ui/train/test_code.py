@@ -1,4 +1,4 @@
-"""What the Session shows as code and as a command makes the very router that its button makes."""
+"""What the Train page shows as code and as a command makes the very router that its button makes."""
 
 from __future__ import annotations
 
