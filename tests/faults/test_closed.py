@@ -217,7 +217,6 @@ NAMES = ("run --out", "run --scores", "distill", "score", "sweep --out", "sweep 
 @pytest.mark.parametrize("beneath", [False, True])
 def test_a_place_that_is_taken_is_told_before_the_work(called, calls, tmp_path, monkeypatch, name, beneath):
     """A file where a folder is to be, a folder where a file is to be, and a file where the folder around is to be."""
-    monkeypatch.setattr("zooter_core.router.encoder.missing", lambda: ["onnxruntime"])
     for works in ("earned", "figures"):
         monkeypatch.setattr(f"zooter_core.evaluation.sweep.{works}", None)  # it must not come so far
     monkeypatch.setattr("zooter_core.pipeline.train.train", None)
