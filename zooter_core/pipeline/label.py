@@ -24,7 +24,8 @@ from zooter_core.method.labels import Enhancement, LabelConfig, held_back, lot
 from zooter_core.method.scales import normalise
 from zooter_core.method.tags import TagIndex
 from zooter_core.pipeline import batches
-from zooter_core.pipeline.batches import Engine, Progress, quiet
+from zooter_core.pipeline.batches import Progress, quiet
+from zooter_core.pipeline.lanes import Elsewhere
 
 Line = dict[str, Any]
 LINES = 1 << 14  # computed at once: as Python's numbers they take a kilobyte each
@@ -41,7 +42,7 @@ def tag_lines(ensemble: Ensemble, queries: Sequence[Query]) -> dict[str, dict[st
     }
 
 
-def tag(run: Run, ensemble: Ensemble, progress: Progress = quiet, engine: Engine | None = None) -> None:
+def tag(run: Run, ensemble: Ensemble, progress: Progress = quiet, elsewhere: Elsewhere | None = None) -> None:
     """Write the tags of every query, by the fleet's tagger."""
     run.begin("tag", {"tagger_sha256": ensemble.fleet.hash_of("tagger")})
     if run.sealed("tag"):
@@ -54,7 +55,7 @@ def tag(run: Run, ensemble: Ensemble, progress: Progress = quiet, engine: Engine
         lambda batch: batch,
         lambda batch, done: tag_lines(ensemble, batch),
         progress,
-        engine,
+        elsewhere,
     )
     run.seal("tag")
 

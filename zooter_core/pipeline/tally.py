@@ -67,7 +67,7 @@ class Budget:
         spent: returns the dollars so far.
     """
 
-    def __init__(self, limit: float | None, spent: Callable[[], float]) -> None:
+    def __init__(self, limit: float | None = None, spent: Callable[[], float] = lambda: 0.0) -> None:
         self.limit, self._spent = limit, spent
         self._reserved = 0.0
         self._under_way = 0
