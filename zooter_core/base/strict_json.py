@@ -78,7 +78,7 @@ def parse_json(text: str | bytes | bytearray, object_pairs_hook: Callable[[Pairs
 
 
 def _has_surrogate(text: str | bytes | bytearray) -> bool:
-    """Whether a JSON text may hold a surrogate. Long texts mostly lack what one begins with, and `in` is quick."""
+    """Whether a JSON text may hold a surrogate. Most long texts lack what it begins with, and `in` is fast."""
     if isinstance(text, str):
         return "\\u" in text and ESCAPED.search(text) is not None
     return (b"\\u" in text or b"\xed" in text) and ESCAPED_BYTES.search(text) is not None

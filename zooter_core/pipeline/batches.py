@@ -109,7 +109,7 @@ def fill(
     for number, lines in results:
         batch, ids = lacking[number]
         new = [lines[query.id] for query in batch if query.id in ids]
-        # First the lines with holes: what a kill leaves of such a batch shows that it must be computed again.
+        # Lines with missing candidates come first: after a kill they show that the batch must be computed again.
         run.append(file, sorted(new, key=lambda line: "missing" not in line))
         finished += len(batch)
         progress(step, finished, len(queries))

@@ -102,7 +102,7 @@ class SuiteJob:
 
     Attributes:
         tell: called with a note, such as that a server rests.
-        watch: called with the tallies of all candidates at the present turn, in pool order, after each response.
+        watch: called with the tallies of all candidates in the current turn, in pool order, after each response.
         texts: (problem id, candidate) -> the responses to its turns so far.
         scores: (problem id, candidate) -> its score.
         failed: (problem id, candidate) -> why it has no response, or no score.

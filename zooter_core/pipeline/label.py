@@ -168,7 +168,7 @@ def _tags(run: Run, order: _Order, rows: NDArray[np.intp]) -> TagIndex:
 
 
 class _Order:
-    """The order of the queries file, for lines of another file that may have another one."""
+    """Brings lines of another file into the order of the queries file."""
 
     def __init__(self, ids: NDArray[np.uint64]) -> None:
         self.ids = ids

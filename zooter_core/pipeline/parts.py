@@ -158,7 +158,7 @@ def merge(run: Run, folders: Sequence[Path], progress: Progress = quiet) -> None
 
     Raises:
         ZooterError: a folder is no shard, or one of another run; shards overlap, or one is missing or not finished.
-        WorkError: a response is missing or stands in two shards.
+        WorkError: a response is missing, or is in two shards.
     """
     places = [folder.resolve() for folder in folders]
     if twice := sorted({str(folder) for folder in folders if places.count(folder.resolve()) > 1}):
