@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self, TextIO
 
-from zooter_core.base.errors import FIX_PERMISSIONS, WorkError, ZooterError
+from zooter_core.base.errors import FIX_PERMISSIONS, Failure, WorkError, ZooterError
 from zooter_core.base.files import owner_only, writing
 from zooter_core.base.strict_json import NotFiniteError, Pairs, dump_json, parse_json
 
@@ -77,8 +77,9 @@ def read_lines(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
         place = f"{path}, line {number}"
         try:
             record = _object(line, _without_repeats)
-        except _WrongLineError as wrong:
-            raise ZooterError(f"{wrong.expected} in {place}", wrong.found, "Fix or remove the line.") from wrong
+        except _WrongLineError as problem:
+            wrong = problem.failure
+            raise ZooterError(f"{wrong.expected} in {place}", wrong.found, "Fix or remove the line.") from problem
         yield place, record
 
 
@@ -101,16 +102,16 @@ def read_records(path: Path) -> Iterator[dict[str, Any]]:
                 return
             try:
                 record = _object(line)
-            except _WrongLineError as wrong:
+            except _WrongLineError as problem:
+                wrong = problem.failure
                 next_step = "Remove that line and start again, or restore a copy of the file."
-                raise WorkError(f"{wrong.expected} in line {number} of {path}", wrong.found, next_step) from wrong
+                raise WorkError(f"{wrong.expected} in line {number} of {path}", wrong.found, next_step) from problem
             yield record
 
 
 class _WrongLineError(Exception):
-    def __init__(self, expected: str, found: str) -> None:
-        super().__init__(found)
-        self.expected, self.found = expected, found
+    def __init__(self, failure: Failure) -> None:
+        self.failure = failure
 
 
 def _object(line: str | bytes, pairs: Callable[[Pairs], dict[str, Any]] | None = None) -> dict[str, Any]:
@@ -118,11 +119,12 @@ def _object(line: str | bytes, pairs: Callable[[Pairs], dict[str, Any]] | None =
     try:
         record = parse_json(line, object_pairs_hook=pairs)
     except NotFiniteError as problem:
-        raise _WrongLineError(f'a finite number as "{problem.field}"', problem.number) from problem
+        failure = Failure(f'a finite number as "{problem.field}"', problem.number)
+        raise _WrongLineError(failure) from problem
     except ValueError as problem:
-        raise _WrongLineError("a JSON object", f"{line[:60]!r} ({problem})") from problem
+        raise _WrongLineError(Failure("a JSON object", f"{line[:60]!r} ({problem})")) from problem
     if not isinstance(record, dict):
-        raise _WrongLineError("a JSON object", repr(line[:60]))
+        raise _WrongLineError(Failure("a JSON object", repr(line[:60])))
     return record
 
 
