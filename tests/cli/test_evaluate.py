@@ -53,7 +53,7 @@ def test_a_row_for_a_single_data_set(zooter, tiny_fleet, scores, tmp_path):
     one = write_lines(tmp_path / "one.jsonl", [line for line in read_lines(scores) if line["dataset"] == "x"])
     out = zooter("evaluate", "--fleet", tiny_fleet, "--scores", one, fleet=None)[1]
     assert "BMA" not in out
-    assert all(word in out for word in ("data set", "%Uplift of one call", "regret of router"))
+    assert all(word in out for word in ("data set", "%Uplift, one model", "regret of router"))
 
 
 def test_baselines_from_the_training_scores(zooter, evaluate, scores):
