@@ -14,7 +14,7 @@ def merge(
     shards: Annotated[list[Path], argument("PATH", "Folders that `zooter collect --shard` has written.")],
     out: Annotated[Path, option("--out", "DIR", "Folder of the whole run.")],
 ) -> None:
-    from zooter_core.pipeline.merge import merge as put_together
+    from zooter_core.pipeline.parts import merge as put_together
 
     with Run(out, create=True) as run, bars() as progress:
         put_together(run, shards, progress)
