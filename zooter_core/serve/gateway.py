@@ -18,7 +18,7 @@ from zooter_core.config.candidates import ENDPOINT
 from zooter_core.config.fleet import Fleet
 from zooter_core.config.trust import check_uses
 from zooter_core.fleet.ensemble import Ensemble
-from zooter_core.fleet.exports.router import export_apart
+from zooter_core.fleet.exports import export_apart
 from zooter_core.labelling.taggers import is_quick
 from zooter_core.router.router import PROBE
 from zooter_core.serve.batch_router import BatchRouter
