@@ -23,8 +23,7 @@ from zooter_core.serve.exchange import Exchange
 from zooter_core.serve.gateway import AUTO_BEST, RMR, Gateway
 from zooter_core.serve.reply import Out
 from zooter_core.serve.sessions import readable_by
-from zooter_core.serve.targets import Progress
-from zooter_core.serve.targets.events import chunk_shape, event_of
+from zooter_core.serve.targets import Progress, chunk_shape, event_of
 
 Answers = dict[str, dict[str, Any]]  # in the order of the candidates
 

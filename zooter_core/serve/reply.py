@@ -16,8 +16,7 @@ from zooter_core.base.strict_json import dump_json
 from zooter_core.config.serve import ServeConfig
 from zooter_core.serve.errors import SERVER, ApiError
 from zooter_core.serve.exchange import Exchange
-from zooter_core.serve.targets import DONE
-from zooter_core.serve.targets.events import event_of
+from zooter_core.serve.targets import DONE, event_of
 
 LOG = logging.getLogger("zooter.serve")
 GONE = 499  # the status, in logs, of a request whose client went away

@@ -18,8 +18,7 @@ from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.serve.chat_request import ChatRequest, text_of
 from zooter_core.serve.errors import bad_request
-from zooter_core.serve.targets import Progress
-from zooter_core.serve.targets.events import chunk_shape, event_of
+from zooter_core.serve.targets import Progress, chunk_shape, event_of
 
 if TYPE_CHECKING:
     from zooter_core.fleet.ensemble import Ensemble

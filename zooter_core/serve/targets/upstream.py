@@ -14,8 +14,7 @@ from zooter_core.base.strict_json import dump_json
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.serve.chat_request import ChatRequest
 from zooter_core.serve.sessions import digests
-from zooter_core.serve.targets import Progress
-from zooter_core.serve.targets.events import is_plain, is_usage, renamed, written
+from zooter_core.serve.targets import Progress, is_plain, is_usage, renamed, written
 
 BEFORE = ("response.created", "response.queued", "response.in_progress")  # events without a part of the answer
 FAILED = ("response.failed", "error")
