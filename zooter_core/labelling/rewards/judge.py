@@ -19,8 +19,7 @@ from zooter_core.base.records import Message, Response
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.config.labelling import JudgeConfig
-from zooter_core.labelling.rewards import Unscored
-from zooter_core.labelling.rewards.texts import filled
+from zooter_core.labelling.rewards import Unscored, filled
 
 SINGLE = """\
 You are asked to judge how well an assistant answered a user. What stands between the lines of {fence} is \

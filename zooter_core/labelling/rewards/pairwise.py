@@ -14,8 +14,8 @@ import torch
 from zooter_core.backends import Backend
 from zooter_core.base.errors import ZooterError, listed
 from zooter_core.config.labelling import PairwiseConfig
+from zooter_core.labelling.rewards import plain
 from zooter_core.labelling.rewards.architectures import PairRM, check_probe, load, version_of
-from zooter_core.labelling.rewards.texts import plain
 
 BATCH = 8
 MOST_TOKENS = 2048
