@@ -18,9 +18,10 @@ from zooter_core.evaluation.suites import flask, gsm8k, human_eval, mmlu
 from zooter_core.labelling.rewards import judge
 from zooter_core.labelling.taggers import instag
 from zooter_core.router.explain import pieces_of
-from zooter_core.ui import text
+from zooter_core.ui import markdown
 from zooter_core.ui.compare import diff
-from zooter_core.ui.text import MOST, plain
+from zooter_core.ui.markdown import MOST
+from zooter_core.ui.text import plain
 
 MOST_RATIO = 2.6  # 2 for linear time, plus the noise of a busy machine
 TRIES = 4
@@ -137,7 +138,7 @@ def seconds(value: str, read: Callable[[str], object]) -> float:
     """The shortest of TIMES processor times, which other load does not count in."""
     best = float("inf")
     for _ in range(TIMES):
-        text._markdown.cache_clear()
+        markdown._markdown.cache_clear()
         begin = time.thread_time()
         read(value)
         best = min(best, time.thread_time() - begin)
@@ -158,7 +159,7 @@ def measured(name: str, read: Callable[[str], object], make: Callable[[int], str
 
 def main() -> int:
     print(f"{'pattern':32} {'half':>9} {'all':>9} {'ratio':>6}")
-    drawn = [measured(name, text.safe, partial(build, name), MOST) for name in PATTERNS]
+    drawn = [measured(name, markdown.safe, partial(build, name), MOST) for name in PATTERNS]
     readers = [measured(name, read, make, MOST) for name, (read, make) in READERS.items()]
     bad = [*drawn, *readers].count(False)
     print(f"{len(drawn)} texts to draw and {len(readers)} to read, {MOST:,} characters each: {bad} too slow")

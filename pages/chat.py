@@ -3,9 +3,9 @@
 import streamlit as st
 
 from zooter_core.base.errors import ZooterError
-from zooter_core.ui import examples, links, resources
-from zooter_core.ui.chat import composer, controls, conversations, share, view
-from zooter_core.ui.widgets import show_error
+from zooter_core.ui import links, resources
+from zooter_core.ui.chat import controls, conversations, share, view
+from zooter_core.ui.widgets import focus_composer, pick_example, show_error
 
 talk = conversations.current()
 shared = share.opened()
@@ -13,13 +13,13 @@ shared = share.opened()
 live = {number for number, turn in enumerate(talk.turns) if turn.job.running}
 links.prefill("query")
 typed = st.chat_input("Ask anything", key="query", disabled=bool(live))
-composer.focus(len(talk.turns), bool(live))
+focus_composer(len(talk.turns), bool(live))
 view.draw_footnote()
 top = st.container()
 if not talk.turns and not shared:
     view.draw_welcome()
 offered = not (talk.turns or shared or links.pending())
-example = examples.pick("chat") if offered else None
+example = pick_example("chat") if offered else None
 if links.pending():
     view.link_notice()
 ensemble = resources.ensemble()

@@ -3,16 +3,16 @@
 import streamlit as st
 
 from zooter_core.base.errors import ZooterError
-from zooter_core.ui import examples, links, resources
-from zooter_core.ui.compare import batch_view, batches, comparisons, view
+from zooter_core.ui import links, resources
+from zooter_core.ui.compare import comparisons, lists, view
 from zooter_core.ui.text import plain
-from zooter_core.ui.widgets import show_error
+from zooter_core.ui.widgets import pick_example, show_error
 
 st.title("All models on one query", anchor=False)
 st.markdown(
     "Every model answers, and a reward model ranks the responses. The router would have run only one: did it pick well?"
 )
-comparison, batch = comparisons.current(), batches.current()
+comparison, query_list = comparisons.current(), lists.current()
 pool = resources.pool()
 models = st.pills(
     "Models",
@@ -36,7 +36,7 @@ if one.open:
             row = st.container(horizontal=True, vertical_alignment="center")
             submitted = row.form_submit_button("Compare", icon=":material/compare_arrows:")
             blind = row.toggle("Blind", key="blind", bind="query-params", help=view.BLIND_HELP)
-        example = examples.pick("compare") if comparison is None and not links.pending() else None
+        example = pick_example("compare") if comparison is None and not links.pending() else None
         ensemble = resources.ensemble()
         query = example or (typed if submitted else None)
         if query is not None:
@@ -54,12 +54,12 @@ if one.open:
 if many.open:
     with many:
         ensemble = resources.ensemble()
-        if batch is not None:
-            batch_view.draw(batch)
+        if query_list is not None:
+            lists.draw(query_list)
         else:
             try:
-                if queries := batch_view.form():
-                    batches.show(batches.Batch(ensemble, queries, models))
+                if queries := lists.form():
+                    lists.show(lists.QueryList(ensemble, queries, models))
                     st.rerun()
             except ZooterError as problem:
                 show_error(problem)

@@ -13,9 +13,9 @@ resources.require_folder("Training a router")
 ensemble = resources.ensemble()
 
 # Only now: these import what the fleet's thread imports, and two threads must not begin to import transformers at once.
-from zooter_core.ui.train import labels, scores, state, train, use  # noqa: E402
+from zooter_core.ui.train import labels, scores, steps, train, use  # noqa: E402
 
-session = state.current()
+session = steps.current()
 for number, (name, step) in enumerate({"Scores": scores, "Labels": labels, "Train": train, "Use": use}.items(), 1):
-    if state.head(session, number, name, step.summary(session)):
+    if steps.head(session, number, name, step.summary(session)):
         step.draw(session, ensemble)

@@ -13,7 +13,7 @@ from zooter_core.backends import Request, iter_responses
 from zooter_core.base.records import Message
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.fleet.ensemble import Ensemble
-from zooter_core.ui.examples import EXAMPLES
+from zooter_core.ui.widgets import EXAMPLES
 
 LEAST = 0.7  # the probability of the expert
 

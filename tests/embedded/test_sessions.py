@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from zooter_core.ui.chat.conversations import Conversation
-from zooter_core.ui.chat.turns import Turn
+from zooter_core.ui.chat.conversations import Conversation, Turn
 
 ROOT = Path(__file__).resolve().parents[2]
 VISITORS = 8

@@ -9,8 +9,8 @@ from streamlit.testing.v1 import AppTest
 
 from support.app_pages import ask, draw_ended, press, talk, words
 from zooter_core.ui.chat import view
-from zooter_core.ui.examples import EXAMPLES
 from zooter_core.ui.history import history
+from zooter_core.ui.widgets import EXAMPLES
 
 Open = Callable[..., AppTest]
 

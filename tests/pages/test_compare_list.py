@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from support.app_pages import column, press, tables, words
-from zooter_core.ui.compare.batches import Batch
+from zooter_core.ui.compare.lists import QueryList
 
 Open = Callable[..., AppTest]
 
@@ -19,10 +19,10 @@ def listed(page: AppTest) -> AppTest:
     return page.run()
 
 
-def batch_of(page: AppTest) -> Batch:
-    batch = page.session_state["list"]
-    assert isinstance(batch, Batch)
-    return batch
+def batch_of(page: AppTest) -> QueryList:
+    query_list = page.session_state["list"]
+    assert isinstance(query_list, QueryList)
+    return query_list
 
 
 def send(page: AppTest, text: str = "", csv: bytes | None = None) -> AppTest:
@@ -35,8 +35,8 @@ def send(page: AppTest, text: str = "", csv: bytes | None = None) -> AppTest:
 
 def test_a_pasted_list_is_compared_to_its_end(open_page: Open) -> None:
     page = send(listed(open_page("compare")), "What is 12 + 30?\n\nWrite about the sea.")
-    batch = batch_of(page)
-    batch.wait(120)
+    query_list = batch_of(page)
+    query_list.wait(120)
     page.run()
     assert not page.exception
     assert "All 2 queries are done." in words(page)
@@ -48,38 +48,38 @@ def test_a_pasted_list_is_compared_to_its_end(open_page: Open) -> None:
 
 
 def test_a_csv_file_is_stopped_and_resumed_where_it_was(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    permits, finished, compare = threading.Semaphore(1), threading.Semaphore(0), Batch._compare
+    permits, finished, compare = threading.Semaphore(1), threading.Semaphore(0), QueryList._compare
 
-    def compare_when_permitted(batch: Batch, query: str) -> bool:
+    def compare_when_permitted(query_list: QueryList, query: str) -> bool:
         while not permits.acquire(timeout=0.01):
-            if batch.stopping:
+            if query_list.stopping:
                 return False
-        complete = compare(batch, query)
+        complete = compare(query_list, query)
         finished.release()
         return complete
 
-    monkeypatch.setattr(Batch, "_compare", compare_when_permitted)
+    monkeypatch.setattr(QueryList, "_compare", compare_when_permitted)
     page = send(listed(open_page("compare")), csv=b"id,query\n1,Add up 7 apples?\n2,=1+1\n3,Hello\n")
-    batch = batch_of(page)
+    query_list = batch_of(page)
     assert finished.acquire(timeout=60)
     page.run()
     assert "1 of 3 queries done" in page.get("progress")[0].proto.text
     row = next(element.value for element in page.markdown if element.value.startswith("| No.")).splitlines()[2]
     assert row.startswith("| 1 | Add up 7 apples? | ")
-    assert batch.finished[0].decision.candidate in row
+    assert query_list.finished[0].decision.candidate in row
     press(page, "Stop")
-    batch.wait(60)
+    query_list.wait(60)
     page.run()
-    first = list(batch.finished)
+    first = list(query_list.finished)
     assert "Stopped: 1 of 3 queries are done." in words(page)
-    again = open_page("compare", batch=batch.id, view="A list of queries")  # a tab that reloads
-    assert batch_of(again) is batch
+    again = open_page("compare", batch=query_list.id, view="A list of queries")  # a tab that reloads
+    assert batch_of(again) is query_list
     permits.release(2)
     press(again, "Resume")
-    batch.wait(120)
+    query_list.wait(120)
     again.run()
     assert "All 3 queries are done." in words(again)
-    assert batch.finished[:1] == first
+    assert query_list.finished[:1] == first
     assert column(tables(again)[0], "Query") == ["Add up 7 apples?", "=1+1", "Hello"]
     assert not again.exception
 
@@ -115,11 +115,11 @@ def test_a_wrong_list_gets_one_clear_message(open_page: Open, text: str, csv: by
 
 def test_a_list_that_cannot_go_on_says_why_and_keeps_the_rest(open_page: Open) -> None:
     page = send(listed(open_page("compare")), "What is 12 + 30?\nHello")
-    batch = batch_of(page)
-    batch.wait(60)
-    batch.queries = (*batch.queries, "  ")  # what a file cannot bring
-    batch.start()
-    batch.wait(60)
+    query_list = batch_of(page)
+    query_list.wait(60)
+    query_list.queries = (*query_list.queries, "  ")  # what a file cannot bring
+    query_list.start()
+    query_list.wait(60)
     page.run()
     assert "an empty text" in page.error[0].value
     assert "Stopped: 2 of 3" in words(page)

@@ -18,8 +18,8 @@ from zooter_core.method.labels import LabelConfig
 from zooter_core.pipeline import distill
 from zooter_core.router.kinds import DistillConfig
 from zooter_core.router.neighbours import ARRAYS, Neighbours
-from zooter_core.ui.examples import EXAMPLES
 from zooter_core.ui.explorer.view import TABS
+from zooter_core.ui.widgets import EXAMPLES
 
 Open = Callable[..., AppTest]
 TAGS = ("arithmetic", "code", "writing")

@@ -21,8 +21,7 @@ from zooter_core.config.fleet import GenerationConfig
 from zooter_core.data.runs import Run
 from zooter_core.method.labels import LabelConfig, label
 from zooter_core.ui.train import labels
-from zooter_core.ui.train.state import Session
-from zooter_core.ui.train.tasks import Task
+from zooter_core.ui.train.steps import Session, Task
 
 Open = Callable[..., AppTest]
 
@@ -167,7 +166,7 @@ def test_the_table_fills_row_by_row_and_ends_in_a_verdict(open_page: Open, monke
     rows, report = set(), Task.report
 
     def count_rows(task: Task[Any], *args: Any) -> None:
-        rows.add(len(task.partial["rows"]) if task.partial else 0)
+        rows.add(len(task.partial.rows) if task.partial else 0)
         report(task, *args)
 
     monkeypatch.setattr(Task, "report", count_rows)
@@ -181,7 +180,7 @@ def test_the_table_fills_row_by_row_and_ends_in_a_verdict(open_page: Open, monke
     task.wait(60)
     page.run()
     assert {1, 2} <= rows
-    assert [row["beta"] for row in task.result["rows"]] == [0.0, 0.3, 1.0]
+    assert [row.beta for row in task.result.rows] == [0.0, 0.3, 1.0]
     assert column(tables(page)[1], "beta") == ["0", "0.3", "1"]
     assert "between the 3 values of beta" in words(page)
     assert "zooter sweep --scores scores.jsonl" in page.code[-1].value

@@ -13,7 +13,7 @@ from support.app_pages import press, words
 from support.train_page import LINES, POOL, open_step, packed, state, train, upload
 from zooter_core.config.fleet import load_fleet
 from zooter_core.ui import resources
-from zooter_core.ui.train.tasks import heavy_work
+from zooter_core.ui.train.steps import heavy_work
 
 Open = Callable[..., AppTest]
 

@@ -7,7 +7,8 @@ import streamlit as st
 from support.hostile_texts import NAMES, PAYLOADS, generated, payload
 from zooter_core.base.records import Ranked, Response, Tag
 from zooter_core.ui import answer_view, charts
-from zooter_core.ui.text import code, plain, safe
+from zooter_core.ui.markdown import safe
+from zooter_core.ui.text import code, plain
 from zooter_core.ui.widgets import show_error
 
 TEXTS = [*map(payload, PAYLOADS), *generated(200)]

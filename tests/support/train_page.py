@@ -6,7 +6,7 @@ import json
 
 from streamlit.testing.v1 import AppTest
 
-from zooter_core.ui.train.state import Session
+from zooter_core.ui.train.steps import Session
 
 POOL = ("base", "one", "two")
 LINES = [

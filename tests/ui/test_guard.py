@@ -16,7 +16,7 @@ from starlette.routing import Route
 from streamlit.file_util import get_static_dir
 
 from zooter_core.base.hosts import Gate
-from zooter_core.ui.guard import INLINE, Guard, content_security_policy, internal_error, security_headers
+from zooter_core.ui.server import INLINE, Guard, content_security_policy, internal_error, security_headers
 
 HEADERS = security_headers(content_security_policy("<script>start()</script>"))
 NAMES = frozenset({"localhost", "127.0.0.1", "::1", "friend.example"})

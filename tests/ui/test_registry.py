@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from zooter_core.ui.registry import Registry
+from zooter_core.ui.links import Registry
 
 
 @dataclass

@@ -5,7 +5,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from support.hostile_texts import ATOMS, PAYLOADS, faults, payload
-from zooter_core.ui.text import LONGER, MOST, code, plain, safe
+from zooter_core.ui.markdown import LONGER, MOST, safe
+from zooter_core.ui.text import code, plain
 
 TEXT = st.lists(st.sampled_from(ATOMS), max_size=24).map("".join)
 

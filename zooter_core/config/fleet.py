@@ -25,11 +25,11 @@ from zooter_core.config.labelling import (
     Tagger,
     TaggerConfig,
 )
-from zooter_core.config.paths import LocalPath
 from zooter_core.config.serve import ServeConfig
 from zooter_core.config.tables import (
     AS_WRITTEN,
     Count,
+    LocalPath,
     NotNegative,
     Table,
     WholeNumber,

@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
-from zooter_core.backends.endpoint.breaker import Breaker
 from zooter_core.backends.endpoint.connection import Connection
 from zooter_core.backends.endpoint.faults import EndpointError
+from zooter_core.backends.endpoint.health import Breaker
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.weights import Progress, silent
 from zooter_core.config.candidates import ENDPOINT

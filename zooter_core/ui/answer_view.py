@@ -13,7 +13,8 @@ from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui import charts
 from zooter_core.ui.charts import badge
 from zooter_core.ui.jobs import Answers
-from zooter_core.ui.text import plain, safe
+from zooter_core.ui.markdown import safe
+from zooter_core.ui.text import plain
 from zooter_core.ui.widgets import show_error
 
 

@@ -1,19 +1,27 @@
-"""The demo's server: Streamlit with app.py behind the guard, started by `zooter demo`.
+"""The demo's server: Streamlit with app.py behind a guard, started by `zooter demo`.
 
 Port, address and headless are Streamlit's options (`--server.port 8501`, or STREAMLIT_SERVER_PORT).
 ZOOTER_ALLOWED_HOST and ZOOTER_EMBED_FROM hold host names and origins, separated by spaces.
+
+The guard refuses requests of other hosts and origins, and adds security headers. Model text is made harmless where it
+is drawn (markdown.py); the headers are a second line of defence: even if something slips through, the browser loads
+nothing from another host and no other site can show the page in a frame.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import gc
+import hashlib
 import importlib.util
 import os
+import re
 import sys
 import webbrowser
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,8 +29,11 @@ from typing import Any
 import click
 import streamlit as st
 import streamlit.delta_generator as drawing
+from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
-from starlette.types import ASGIApp
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.components.v2.component_manager import BidiComponentManager
 from streamlit.file_util import get_static_dir
 from streamlit.runtime.pages_manager import PagesManager
@@ -31,9 +42,7 @@ from uvicorn.config import HTTP_PROTOCOLS
 
 from zooter_core.base.hosts import WILDCARDS, Gate, Host, check_host, check_origin, names_of_this_machine
 from zooter_core.base.paths import APP
-from zooter_core.ui import resources
-from zooter_core.ui.chat import composer
-from zooter_core.ui.guard import Guard, content_security_policy, internal_error, security_headers
+from zooter_core.ui import resources, widgets
 
 ALLOWED_HOST, EMBED_FROM = "ZOOTER_ALLOWED_HOST", "ZOOTER_EMBED_FROM"
 SETTINGS = {
@@ -61,7 +70,7 @@ def serve(**options: Any) -> None:
     page = (Path(get_static_dir()) / "index.html").read_text(encoding="utf-8")
     embed_from = [check_origin(origin, EMBED_FROM) for origin in os.environ.get(EMBED_FROM, "").split()]
     allowed_hosts = {check_host(name, ALLOWED_HOST) for name in os.environ.get(ALLOWED_HOST, "").split()}
-    headers = security_headers(content_security_policy(page + composer.HTML, embed_from))
+    headers = security_headers(content_security_policy(page + widgets.FOCUS, embed_from))
     app = st.App(
         APP,
         middleware=[Middleware(_guarded, allowed_hosts=allowed_hosts, headers=headers)],
@@ -92,3 +101,72 @@ async def _started(app: st.App) -> AsyncIterator[None]:
         host = Host("localhost" if address in WILDCARDS else address, st.get_option("server.port"))
         run(webbrowser.open, f"http://{host}")
     yield
+
+
+INLINE = re.compile(r"<script>(.*?)</script>", re.DOTALL)
+
+
+def content_security_policy(page: str, embed_from: Iterable[str] = ()) -> str:
+    """The policy for an HTML page. It allows the page's inline scripts by their hashes.
+
+    Args:
+        page: the HTML.
+        embed_from: origins whose pages may show the demo in a frame.
+    """
+    hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in INLINE.findall(page)]
+    directives = {
+        "default-src": ["'self'"],
+        "script-src": ["'self'", *(f"'sha256-{value}'" for value in hashes)],
+        "style-src": ["'self'", "'unsafe-inline'"],  # Streamlit sets styles on its elements
+        "img-src": ["'self'", "data:", "blob:"],
+        "font-src": ["'self'", "data:"],
+        "media-src": ["'self'", "data:", "blob:"],
+        "connect-src": ["'self'"],
+        "frame-src": ["'self'"],
+        "object-src": ["'none'"],
+        "base-uri": ["'self'"],
+        "form-action": ["'self'"],
+        "frame-ancestors": ["'self'", *embed_from],
+    }
+    return "; ".join(f"{name} {' '.join(sources)}" for name, sources in directives.items())
+
+
+def security_headers(policy: str) -> dict[str, str]:
+    return {
+        "Content-Security-Policy": policy,
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+        "X-DNS-Prefetch-Control": "off",  # otherwise the browser looks up link hosts before anybody clicks
+    }
+
+
+async def internal_error(request: Request, problem: Exception, headers: dict[str, str]) -> PlainTextResponse:
+    """The response to a request that raised. Starlette sends it past all middleware."""
+    return PlainTextResponse("Internal Server Error", status_code=500, headers=headers)
+
+
+@dataclass(frozen=True)
+class Guard:
+    """ASGI middleware: refuses foreign hosts and origins, and adds the headers.
+
+    Attributes:
+        headers: added to every response.
+    """
+
+    app: ASGIApp
+    gate: Gate
+    headers: dict[str, str]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self.app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] in ("http.response.start", "websocket.http.response.start"):
+                MutableHeaders(scope=message).update(self.headers)
+            await send(message)
+
+        refusal = self.gate.refusal(scope)
+        answer = PlainTextResponse(f"{refusal[1]}\n", refusal[0]) if refusal else self.app
+        await answer(scope, receive, send_with_headers)

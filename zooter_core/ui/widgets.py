@@ -1,4 +1,4 @@
-"""Small things that many pages draw."""
+"""Small things that several pages draw."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import streamlit as st
 
-from zooter_core.ui.text import safe
+from zooter_core.ui.markdown import safe
 
 
 def show_error(problem: object) -> None:
@@ -38,3 +38,54 @@ def download(
     place.download_button(
         label, data, file, guess_type(file)[0], help=help, type=type, icon=":material/download:", on_click="ignore"
     )
+
+
+EXAMPLES = (
+    "Solve 2x + 7 = 21",
+    "How can I sleep better?",
+    "Write a Python function that reverses a string",
+    "Write a poem about a lost kitten",
+    "SQL: all customers from Berlin",
+    "Write a short email to thank Anna for her help with the move",
+)
+
+
+def pick_example(key: str) -> str | None:
+    """Draw the examples as buttons; returns the one that was clicked."""
+    st.caption("Try one of these:")
+    columns = st.columns(2)
+    for number, example in enumerate(EXAMPLES):
+        if columns[number % 2].button(example.replace("$", r"\$"), key=f"{key}{number}", width="stretch"):
+            return example
+    return None
+
+
+# The keyboard on the Chat page: the composer has the focus at the start and after an answer, and `/` leads to it.
+# Streamlit has no option for either. The script is a constant, and the security policy names its hash (server.py): the
+# browser runs this text and no other, as it does with the scripts of Streamlit's own page. It has no "<", at which
+# Streamlit's sanitizer would drop it. On a phone, the focus would open the keyboard.
+SCRIPT = """
+(() => {
+  const box = () => document.querySelector('[data-testid="stChatInputTextArea"]')
+  const typing = () => document.activeElement.matches('input, textarea, select, [contenteditable="true"]')
+  const focus = left => {
+    const field = box()
+    if (field && !field.disabled) return typing() || field.focus({ preventScroll: true })
+    if (left) setTimeout(focus, 100, left - 1)
+  }
+  if (matchMedia('(hover: hover)').matches) focus(100)
+  if (window.zooterSlash) return
+  window.zooterSlash = true
+  document.addEventListener('keydown', event => {
+    if (event.key !== '/' || event.ctrlKey || event.metaKey || typing() || !box()) return
+    event.preventDefault()
+    box().focus()
+  })
+})()
+"""
+FOCUS = f"<script>{SCRIPT}</script>"
+
+
+def focus_composer(turns: int, running: bool) -> None:
+    """Focus the composer, unless somebody types elsewhere; again whenever the arguments change."""
+    st.html(f'<i data-state="{turns} {running}"></i>{FOCUS}', unsafe_allow_javascript=True)

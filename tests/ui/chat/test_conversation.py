@@ -11,10 +11,9 @@ from zooter_core.base.errors import ZooterError
 from zooter_core.config.fleet import GenerationConfig, load_fleet
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui.chat import share
-from zooter_core.ui.chat.conversations import Conversation
-from zooter_core.ui.chat.turns import Settings, Turn
+from zooter_core.ui.chat.conversations import Conversation, Settings, Turn
 from zooter_core.ui.history import History
-from zooter_core.ui.text import safe
+from zooter_core.ui.markdown import safe
 
 
 @pytest.fixture(scope="module")

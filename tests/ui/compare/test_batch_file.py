@@ -10,13 +10,13 @@ import pytest
 from zooter_core.base.errors import Failure, ZooterError
 from zooter_core.base.records import Decision, Ranked, Response, Tag
 from zooter_core.data.scores import read_scores
-from zooter_core.ui.compare import batch_view
+from zooter_core.ui.compare import lists
 from zooter_core.ui.compare.comparisons import Comparison
 from zooter_core.ui.jobs import Answers
 
 
 def test_a_pasted_list_is_a_query_a_line() -> None:
-    assert batch_view.from_text("one\n\n  two \r\nthree") == ["one", "two", "three"]
+    assert lists.from_text("one\n\n  two \r\nthree") == ["one", "two", "three"]
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_a_pasted_list_is_a_query_a_line() -> None:
     ],
 )
 def test_a_csv_file_gives_its_query_column_or_the_first(text: str, queries: list[str]) -> None:
-    assert batch_view.from_csv(text.encode()) == queries
+    assert lists.from_csv(text.encode()) == queries
 
 
 @pytest.mark.parametrize(
@@ -48,16 +48,16 @@ def test_a_csv_file_gives_its_query_column_or_the_first(text: str, queries: list
         (b"query\n" + b"x" * 200_000, "line 2"),
         (b"query\n", "list is empty"),
         (b"", "list is empty"),
-        (b"query\n" + b"q\n" * (batch_view.MOST_QUERIES + 1), f"line {batch_view.MOST_QUERIES + 2}"),
+        (b"query\n" + b"q\n" * (lists.MOST_QUERIES + 1), f"line {lists.MOST_QUERIES + 2}"),
     ],
 )
 def test_a_wrong_file_is_refused_with_its_line(content: bytes, message: str) -> None:
     with pytest.raises(ZooterError, match=message):
-        batch_view.from_csv(content)
+        lists.from_csv(content)
 
 
 def test_a_list_as_long_as_allowed_is_taken() -> None:
-    assert len(batch_view.from_text("q\n" * batch_view.MOST_QUERIES)) == batch_view.MOST_QUERIES
+    assert len(lists.from_text("q\n" * lists.MOST_QUERIES)) == lists.MOST_QUERIES
 
 
 def row(query: str, *, failed: bool = False) -> Comparison:
@@ -72,7 +72,7 @@ def row(query: str, *, failed: bool = False) -> Comparison:
 
 
 def test_the_csv_has_a_line_a_query_and_nothing_that_runs() -> None:
-    (line, other) = csv.DictReader(io.StringIO(batch_view.to_csv([row("-x"), row("y", failed=True)], ("a", "b"))))
+    (line, other) = csv.DictReader(io.StringIO(lists.to_csv([row("-x"), row("y", failed=True)], ("a", "b"))))
     assert (line["query"], line["router"], line["highest_reward"]) == ("'-x", "a", "b")
     assert (line["probability_a"], line["reward_a"], line["tokens_a"]) == ("0.75", "-1.5", "4")  # a number stays one
     assert (line["response_a"], line["response_b"]) == ("'=cmd()", "fine")
@@ -81,12 +81,12 @@ def test_the_csv_has_a_line_a_query_and_nothing_that_runs() -> None:
 
 def test_the_json_lines_are_a_score_file(tmp_path: Path) -> None:
     file = tmp_path / "scores.jsonl"
-    file.write_text(batch_view.to_json_lines([row("-x"), row("y\nz")]), encoding="utf-8")
+    file.write_text(lists.to_json_lines([row("-x"), row("y\nz")]), encoding="utf-8")
     scores = read_scores([file])
     assert [query.text for query in scores.queries] == ["-x", "y\nz"]
     assert scores.candidates == ("a", "b")
     assert scores.scores.tolist() == [[-1.5, 2.0], [-1.5, 2.0]]
-    line = json.loads(batch_view.to_json_lines([row("y", failed=True)]))
+    line = json.loads(lists.to_json_lines([row("y", failed=True)]))
     assert line["scores"] == {"b": 2.0}
     assert line["errors"] == {"a": "broken"}
     assert line["route"]["candidate"] == "a"

@@ -7,7 +7,7 @@ import pytest
 from zooter_core.base.errors import Failure, ZooterError
 from zooter_core.base.records import Decision, Ranked, Response
 from zooter_core.fleet.ensemble import Ensemble
-from zooter_core.ui.compare import votes
+from zooter_core.ui.compare import comparisons
 from zooter_core.ui.compare.comparisons import Comparison, among, pick, start, verdict
 from zooter_core.ui.history import history
 from zooter_core.ui.jobs import Answers
@@ -67,7 +67,7 @@ def test_names_are_letters_until_the_vote_which_is_kept() -> None:
         "chat",
     )
     assert not comparison.votable  # the names are known now
-    assert votes.read(history().votes("a fleet"))[-1] == comparison.vote
+    assert comparisons.read_votes(history().votes("a fleet"))[-1] == comparison.vote
 
 
 def test_an_open_vote_can_be_changed() -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from zooter_core.ui.compare.votes import Vote, leaderboard
+from zooter_core.ui.compare.comparisons import Vote, leaderboard
 
 
 def vote(best: str | None, *candidates: str) -> Vote:

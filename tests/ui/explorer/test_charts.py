@@ -5,9 +5,9 @@ import numpy as np
 from zooter_core.evaluation.figures import Calibration
 from zooter_core.method.metrics import wilson_interval
 from zooter_core.method.tag_table import TIE, TagTable
-from zooter_core.ui.charts import PALETTE
-from zooter_core.ui.explorer import charts, live_charts
-from zooter_core.ui.explorer.live_charts import Region
+from zooter_core.ui.charts import GREY, PALETTE
+from zooter_core.ui.explorer import live, query_map, view
+from zooter_core.ui.explorer.query_map import Region
 
 TABLE = TagTable(
     ("sums", "<b>odd</b>"),
@@ -29,7 +29,7 @@ def numbers(figure) -> list[str]:
 
 
 def test_bars_keep_pool_order_and_colours():
-    series = live_charts.bars({"a": 0.25, "b": 0.75})["series"][0]
+    series = live._bar_chart({"a": 0.25, "b": 0.75})["series"][0]
     assert [(bar["value"], bar["itemStyle"]["color"]) for bar in series["data"]] == [
         (25.0, PALETTE[0]),
         (75.0, PALETTE[1]),
@@ -39,36 +39,36 @@ def test_bars_keep_pool_order_and_colours():
 
 def test_every_query_is_on_the_map_in_its_winners_colour():
     points = np.array([[0.0, 0.0], [1.0, 2.0], [2.0, 4.0]])
-    option = live_charts.places(("a", "b"), points, [1, TIE, 1], [["one"], ["two"], ["three"]])
+    option = query_map.places(("a", "b"), points, [1, TIE, 1], [["one"], ["two"], ["three"]])
     a, b, several = option["series"]
     assert (a["data"], b["data"]) == ([], [[0.0, 0.0, "one"], [2.0, 4.0, "three"]])
     assert several["data"] == [[1.0, 2.0, "two"]]
-    assert (b["itemStyle"]["color"], several["itemStyle"]["color"]) == (PALETTE[1], charts.GREY)
+    assert (b["itemStyle"]["color"], several["itemStyle"]["color"]) == (PALETTE[1], GREY)
 
 
 def test_a_query_outside_the_map_is_at_its_edge_and_the_map_stays_as_it_was():
-    option = live_charts.places(("a",), np.array([[0.0, 0.0], [1.0, 1.0]]), [0, 0], [["x"], ["y"]])
-    shown = live_charts.with_query(option, [9.0, 0.5], "a", ("a",))
+    option = query_map.places(("a",), np.array([[0.0, 0.0], [1.0, 1.0]]), [0, 0], [["x"], ["y"]])
+    shown = query_map.with_query(option, [9.0, 0.5], "a", ("a",))
     assert shown["series"][-1]["data"] == [[option["xAxis"]["max"], 0.5]]
     assert len(option["series"]) == 1
 
 
 def test_a_name_that_the_querys_label_would_cover_makes_room():
-    option = live_charts.places(("a",), np.array([[0.0, 0.0], [1.0, 1.0]]), [0, 0], [["x"], ["y"]])
-    option = live_charts.with_regions(option, [Region("near", 0.45, 0.5), Region("above", 0.5, 0.7)], "light")
-    names, *_ = live_charts.with_query(option, [0.5, 0.5], "a", ("a",))["series"][1:]
+    option = query_map.places(("a",), np.array([[0.0, 0.0], [1.0, 1.0]]), [0, 0], [["x"], ["y"]])
+    option = query_map.with_regions(option, [Region("near", 0.45, 0.5), Region("above", 0.5, 0.7)], "light")
+    names, *_ = query_map.with_query(option, [0.5, 0.5], "a", ("a",))["series"][1:]
     assert [name["name"] for name in names["data"]] == ["above"]
 
 
 def test_lines_lead_from_a_query_to_similar_ones():
-    option = live_charts.places(("a",), np.array([[0.0, 0.0], [1.0, 1.0]]), [0, 0], [["x"], ["y"]])
-    *_, lines, dot = live_charts.with_query(option, [0.5, 0.5], "a", ("a",), "an example", [[1.0, 1.0]])["series"]
+    option = query_map.places(("a",), np.array([[0.0, 0.0], [1.0, 1.0]]), [0, 0], [["x"], ["y"]])
+    *_, lines, dot = query_map.with_query(option, [0.5, 0.5], "a", ("a",), "an example", [[1.0, 1.0]])["series"]
     assert lines["data"] == [{"coords": [[0.5, 0.5], [1.0, 1.0]]}]
     assert (lines["lineStyle"]["color"], dot["name"]) == (PALETTE[0], "an example")
 
 
 def test_each_column_goes_from_the_ground_to_its_models_colour():
-    figure = charts.heat(TABLE, "probability", ("a", "b"))
+    figure = view.heat_map(TABLE, "probability", ("a", "b"))
     assert shades(figure) == [[0.7, 0.3], [0.4, 0.6]]
     assert numbers(figure) == ["70%", "30%", "40%", "60%"]
     assert [trace.colorscale for trace in figure.data[:-1]] == [
@@ -79,14 +79,14 @@ def test_each_column_goes_from_the_ground_to_its_models_colour():
 
 def test_rewards_are_coloured_within_their_tag_and_shown_as_they_are():
     """sums: mean 1.5, so .5 above and below; odd: mean 1, so 2 below and above."""
-    figure = charts.heat(TABLE, "reward", ("a", "b"))
+    figure = view.heat_map(TABLE, "reward", ("a", "b"))
     assert shades(figure) == [[0.5, 0.0], [0.0, 2.0]]
     assert numbers(figure)[2:] == ["-1.00", "3.00"]
     assert figure.data[0].hovertext[1][0].endswith("<br>mean reward -1.00, -2.00 from the tag's mean<br>1 query")
 
 
 def test_differences_are_in_points():
-    figure = charts.heat(TABLE, "difference", ("a", "b"))
+    figure = view.heat_map(TABLE, "difference", ("a", "b"))
     assert numbers(figure)[:2] == ["+20", "-20"]
     np.testing.assert_allclose(shades(figure)[0], [0.2, 0.2])
     expected = "<b>sums: a</b><br>router 70.0%, actually best 50.0%<br>difference +20.0 points<br>4 queries"
@@ -96,18 +96,18 @@ def test_differences_are_in_points():
 def test_a_large_pool_has_no_room_for_numbers():
     pool = [str(number) for number in range(9)]
     table = TagTable(("sums",), np.array([1]), *[np.full((1, 9), 1 / 9)] * 3)
-    assert len(charts.heat(table, "probability", pool).data) == 9
+    assert len(view.heat_map(table, "probability", pool).data) == 9
 
 
 def test_names_are_shown_as_they_are():
-    figure = charts.heat(TABLE, "difference", ("a", "<i>b</i>"))
+    figure = view.heat_map(TABLE, "difference", ("a", "<i>b</i>"))
     assert figure.layout.yaxis.ticktext[1] == "&lt;b&gt;odd&lt;/b&gt;"
     assert "&lt;i&gt;b" in figure.layout.xaxis.ticktext[1]
 
 
 def test_reliability_shows_each_bin_with_its_interval():
     bins = [{"from": 0.5, "to": 0.6, "n": 4, "probability": 0.55, "won": 0.5}]
-    figure = charts.reliability(Calibration(ece=0.05, bins=bins))
+    figure = view.reliability_chart(Calibration(ece=0.05, bins=bins))
     line, (low, high) = figure.data[1], wilson_interval(0.5, 4)
     assert (line.x, line.y) == ((0.55,), (0.5,))
     assert (line.error_y.arrayminus[0], line.error_y.array[0]) == (0.5 - low, high - 0.5)
@@ -115,5 +115,5 @@ def test_reliability_shows_each_bin_with_its_interval():
 
 
 def test_entropies_are_bars_from_zero_to_one():
-    bars = charts.entropies([1] * 20).data[0]
+    bars = view.entropy_chart([1] * 20).data[0]
     assert (len(bars.x), bars.x[0], round(bars.x[-1], 9)) == (20, 0.025, 0.975)

@@ -1,4 +1,4 @@
-"""What the Session shows as code and as a command makes the very router that its button makes."""
+"""What the Train page shows as code and as a command makes the very router that its button makes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from zooter_core.ui.train.code import (
     readme,
     sweep_command,
 )
-from zooter_core.ui.train.tasks import Task
+from zooter_core.ui.train.steps import Task
 from zooter_core.ui.train.train import distill_in_task
 
 QUERIES = tuple(

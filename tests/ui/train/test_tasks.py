@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from zooter_core.base.errors import ZooterError
-from zooter_core.ui.train.tasks import Task
+from zooter_core.ui.train.steps import Task
 
 WAIT = 30  # seconds at most; each event comes at once
 

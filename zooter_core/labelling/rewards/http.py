@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from zooter_core.backends import Backend
-from zooter_core.backends.endpoint.portal import Portal
+from zooter_core.backends.endpoint.backend import Portal
 from zooter_core.backends.endpoint.redaction import Redaction
 from zooter_core.backends.endpoint.retry import RetryPolicy
 from zooter_core.base.errors import WorkError, ZooterError, not_installed

@@ -6,10 +6,10 @@ import streamlit as st
 
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui.chat import conversations, share
-from zooter_core.ui.chat.conversations import Conversation
-from zooter_core.ui.chat.turns import Mode, Settings
+from zooter_core.ui.chat.conversations import Conversation, Mode, Settings
 from zooter_core.ui.history import Entry, history
-from zooter_core.ui.text import code, plain, safe
+from zooter_core.ui.markdown import safe
+from zooter_core.ui.text import code, plain
 from zooter_core.ui.widgets import download, icon_button, persistent
 
 MODES: dict[str, Mode] = {"Router": "router", "Best of a few": "select", "All of them": "rmr", "One model": "fixed"}

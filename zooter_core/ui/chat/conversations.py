@@ -8,19 +8,153 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
 
 import streamlit as st
 
-from zooter_core.base.records import Decision, Message, Response
+from zooter_core.base.errors import Failure
+from zooter_core.base.records import Decision, Message, Ranked, Response, Tag
 from zooter_core.fleet.ensemble import Ensemble
+from zooter_core.router.explain import Explanation
 from zooter_core.ui import resources
 from zooter_core.ui.background import attach
-from zooter_core.ui.chat.turns import Settings, Turn
 from zooter_core.ui.history import Entry, History, history
 from zooter_core.ui.jobs import Answers, Job, Plan
-from zooter_core.ui.registry import Registry
+from zooter_core.ui.links import Registry
 from zooter_core.ui.text import clipped
+
+Mode = Literal["router", "select", "rmr", "fixed"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a query is answered.
+
+    Attributes:
+        mode: `router` (one candidate runs), `select` (the k most probable where the router is unsure), `rmr` (all run),
+            `fixed` (`candidate` runs).
+        unsure_above: for `select`, the trigger's value above which a query is unsure; None for the fleet's.
+        temperature, max_new_tokens: None for the fleet's.
+        system: system prompt; it is not routed.
+        second: a candidate that answers as well, beside the first.
+    """
+
+    mode: Mode = "router"
+    candidate: str | None = None
+    k: int = 2
+    unsure_above: float | None = None
+    temperature: float | None = None
+    max_new_tokens: int | None = None
+    system: str = ""
+    second: str | None = None
+
+
+@dataclass(eq=False)
+class Turn:
+    """A query with its decision and the answers to it.
+
+    Attributes:
+        job: the version of the answer that counts.
+        retry: how often the query was answered before.
+        why: the explanation of the decision, computed when a visitor first opens it.
+        versions: all versions of the answer, the oldest first.
+    """
+
+    query: str
+    decision: Decision
+    job: Answers
+    settings: Settings = Settings()
+    retry: int = 0
+    why: Explanation | None = None
+    versions: list[Answers] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if self.job not in self.versions:
+            self.versions.append(self.job)
+
+    @property
+    def candidate(self) -> str:
+        return self.job.shown
+
+    @property
+    def text(self) -> str:
+        return self.job.texts[self.candidate]
+
+    @property
+    def version(self) -> int:
+        """The place of the version that counts, from 0."""
+        return self.versions.index(self.job)
+
+    def to_json(self) -> dict[str, Any]:
+        record = {
+            "query": self.query,
+            "decision": self.decision.to_json() | {"probabilities": dict(self.decision.probabilities)},  # not rounded
+            "settings": asdict(self.settings),
+            **_answers_to_json(self.job),
+            "retry": self.retry,
+        }
+        if len(self.versions) > 1:
+            record |= {"versions": [_answers_to_json(job) for job in self.versions], "version": self.version}
+        return record
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> Turn:
+        values = record["decision"]
+        tags = tuple(Tag(**tag) for tag in values["tags"])
+        decision = Decision(
+            values["query"],
+            values["probabilities"],
+            tags,
+            values["candidate"],
+            values["margin"],
+            values.get("utilities"),
+        )
+        versions = [_answers_from_json(version) for version in record.get("versions", [record])]
+        settings = Settings(**record["settings"])
+        job = versions[record.get("version", 0)]
+        return cls(record["query"], decision, job, settings, record["retry"], versions=versions)
+
+
+def _answers_to_json(job: Answers) -> dict[str, Any]:
+    answer = job.responses.get(job.shown)
+    ended = not job.running or len(job.responses) == len(job.texts)
+    return {
+        "candidate": job.shown,
+        "text": job.texts[job.shown],
+        "texts": job.texts,
+        "responses": {name: response.to_json() for name, response in dict(job.responses).items()},
+        "failed": {response.candidate: str(response.error) for response in job.failed},
+        "failures": {r.candidate: asdict(r.error) for r in job.failed if r.error is not None},
+        "reserves": list(job.reserves),
+        "rewards": {item.response.candidate: item.reward for item in job.ranked or []},
+        "problem": job.problem,
+        "complete": ended and answer is not None and answer.error is None,
+        "chosen": job.chosen,
+        "vote": job.vote,
+    }
+
+
+def _answers_from_json(record: dict[str, Any]) -> Answers:
+    """The answers of a record; those of a record from an older version of Zooter too."""
+    responses = {name: Response.from_json(response) for name, response in record["responses"].items()}
+    for name, failure in record.get("failures", {}).items():  # a response's record has the message alone
+        responses[name] = replace(responses[name], error=Failure(**failure))
+    ranked = [
+        Ranked(responses[name], reward, rank if reward is not None else None)
+        for rank, (name, reward) in enumerate(record["rewards"].items(), 1)
+    ]
+    return Answers(
+        tuple(record["texts"]),
+        record["texts"],
+        responses,
+        ranked or None,
+        record["problem"],
+        reserves=tuple(record.get("reserves", ())),
+        chosen=record.get("chosen"),
+        vote=record.get("vote"),
+    )
+
 
 TITLE = 60  # characters
 DEFAULT = Settings()

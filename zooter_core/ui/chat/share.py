@@ -16,9 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from zooter_core.base.strict_json import dump_json
 from zooter_core.ui import answer_view, links
-from zooter_core.ui.chat.conversations import Conversation
-from zooter_core.ui.chat.turns import Turn
-from zooter_core.ui.text import plain, safe
+from zooter_core.ui.chat.conversations import Conversation, Turn
+from zooter_core.ui.markdown import safe
+from zooter_core.ui.text import plain
 
 
 def markdown(talk: Conversation) -> str:

@@ -14,10 +14,10 @@ from zooter_core.ui.background import draw_live, stop_button
 from zooter_core.ui.charts import badge
 from zooter_core.ui.chat import share, why
 from zooter_core.ui.chat.controls import MODES
-from zooter_core.ui.chat.conversations import Conversation
-from zooter_core.ui.chat.turns import Settings, Turn
+from zooter_core.ui.chat.conversations import Conversation, Settings, Turn
 from zooter_core.ui.jobs import Job
-from zooter_core.ui.text import code, plain, safe
+from zooter_core.ui.markdown import safe
+from zooter_core.ui.text import code, plain
 from zooter_core.ui.widgets import download, icon_button, show_error
 
 RETRY_HELP = "Ask the same model again from the start. If no model could answer, ask all of them again."

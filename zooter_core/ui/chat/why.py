@@ -14,7 +14,7 @@ from zooter_core.router.neighbours import Neighbour
 from zooter_core.ui import answer_view, tables
 from zooter_core.ui.answer_view import CERTAINTY
 from zooter_core.ui.charts import badge, colour, colour_name
-from zooter_core.ui.chat.turns import Turn
+from zooter_core.ui.chat.conversations import Turn
 from zooter_core.ui.text import clipped, plain
 
 STRONG, WEAK = 0.5, 0.15  # shares of the strongest contribution from which a part of the query is shaded

@@ -13,12 +13,12 @@ from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui import answer_view, charts, links, tables
 from zooter_core.ui.background import BackgroundWork, draw_live, stop_button
 from zooter_core.ui.charts import badge
-from zooter_core.ui.compare import comparisons, votes
-from zooter_core.ui.compare.comparisons import Comparison, fleet_key, verdict
+from zooter_core.ui.compare import comparisons
+from zooter_core.ui.compare.comparisons import Comparison, Outcome, fleet_key, verdict
 from zooter_core.ui.compare.diff import draw_differences
-from zooter_core.ui.compare.votes import Outcome
 from zooter_core.ui.history import history
-from zooter_core.ui.text import code, plain, safe
+from zooter_core.ui.markdown import safe
+from zooter_core.ui.text import code, plain
 from zooter_core.ui.widgets import download, show_error
 
 PRICES = "Tokens of the answer times the model's price in fleet.toml; the tokens of the query are not counted."
@@ -227,16 +227,16 @@ def tally(ensemble: Ensemble) -> None:
         if store.path is None:
             st.caption("Votes are not saved (history is off).")
             return
-        cast = votes.read(store.votes(fleet_key(ensemble.fleet)))
+        cast = comparisons.read_votes(store.votes(fleet_key(ensemble.fleet)))
         if store.problem:
             st.warning(safe(store.problem))
-        st.markdown("  \n".join(votes.summary_lines(cast)))
-        if rows := votes.leaderboard(cast):
+        st.markdown("  \n".join(comparisons.vote_lines(cast)))
+        if rows := comparisons.leaderboard(cast):
             _leaderboard(rows, ensemble.fleet.pool)
         st.markdown(f"Saved on this machine only, in {code(str(store.path))}.")
 
 
-def _leaderboard(rows: Sequence[votes.Row], pool: Sequence[str]) -> None:
+def _leaderboard(rows: Sequence[comparisons.Standing], pool: Sequence[str]) -> None:
     cells = [
         [badge(pool, row.name), f"{row.strength:.0%}", f"{row.low:.0%} to {row.high:.0%}", str(row.won), str(row.votes)]
         for row in rows

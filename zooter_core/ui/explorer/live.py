@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -13,61 +13,10 @@ from zooter_core.base.records import Decision, Message
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui import links
 from zooter_core.ui.answer_view import CERTAINTY
-from zooter_core.ui.charts import BOLD, CENTRED, INKS, picture, tag_badges, words
-from zooter_core.ui.examples import EXAMPLES
-from zooter_core.ui.explorer import live_charts, view
-from zooter_core.ui.explorer.live_charts import LINES, QUERY, REGIONS
+from zooter_core.ui.charts import colour, tag_badges
+from zooter_core.ui.explorer import query_map, view
 from zooter_core.ui.text import plain
-from zooter_core.ui.widgets import download, show_error
-
-WIDTH, HEIGHT = 1200, 720  # pixels
-HEAD, EDGE = 84, 24  # pixels above the map, and at its sides
-
-
-def drawn(option: Mapping[str, Any], title: str, scheme: str = "light") -> str:
-    """The map's dots, regions and query, below a title and a legend.
-
-    Args:
-        option: of the chart, by `live_charts`.
-    """
-    ground, ink, _ = INKS[scheme]
-    low, high = ([axis[end] for axis in (option["xAxis"], option["yAxis"])] for end in ("min", "max"))
-
-    def place(point: Any) -> tuple[float, float]:
-        x, y = ((point[n] - low[n]) / (high[n] - low[n]) for n in (0, 1))
-        return EDGE + x * (WIDTH - 2 * EDGE), HEIGHT - EDGE - y * (HEIGHT - HEAD - EDGE)
-
-    body = [f'<rect width="{WIDTH}" height="{HEIGHT}" fill="{ground}"/>', words(EDGE, 36, title, 20, ink)]
-    left = float(EDGE)
-    for series in option["series"]:
-        kind = series.get("id")
-        if kind == REGIONS:
-            outline = f'stroke="{ground}" stroke-width="4" paint-order="stroke" {CENTRED} {BOLD}'
-            body += [words(*place(item["value"]), item["name"], 15, ink, outline) for item in series["data"]]
-        elif kind == LINES:
-            body += [_line(place, item["coords"], series["lineStyle"]["color"]) for item in series["data"]]
-        else:
-            size, fill = 9 if kind == QUERY else 4, series["itemStyle"]["color"]
-            body += [_mark(series["symbol"], *place(item), size, fill) for item in series["data"]]
-            body.append(_mark(series["symbol"], left + 5, 59, 5, fill))
-            body.append(words(left + 16, 64, series["name"], 14, ink))
-            left += 40 + 7.5 * len(series["name"])
-    return picture(WIDTH, HEIGHT, "".join(body))
-
-
-def _line(place: Callable[[Any], tuple[float, float]], ends: Any, stroke: str) -> str:
-    (x1, y1), (x2, y2) = map(place, ends)
-    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{stroke}" stroke-width="1.5"/>'
-
-
-def _mark(symbol: str, x: float, y: float, size: float, fill: str) -> str:
-    """A dot in the shape that the chart gives it, as far as there is one for it here."""
-    paths = {"triangle": "M0 -1L1 .8L-1 .8Z", "diamond": "M0 -1.2L1 0L0 1.2L-1 0Z", "rect": "M-.9 -.9H.9V.9H-.9Z"}
-    if symbol not in paths:
-        return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{size:g}" fill="{fill}" fill-opacity="0.8"/>'
-    at = f"translate({x:.1f} {y:.1f}) scale({size:g})"
-    return f'<path d="{paths[symbol]}" transform="{at}" fill="{fill}" fill-opacity="0.8"/>'
-
+from zooter_core.ui.widgets import EXAMPLES, download, show_error
 
 # Keys of the session's state: the text in the box, the chosen example, and a link's query that is not routed yet.
 TYPED, EXAMPLE, PENDING = "explorer-typed", "explorer-example", "explorer-pending"
@@ -143,7 +92,7 @@ def _bars(decision: Decision | None, learned: view.Learned | None, example: bool
     with left:
         st.markdown("**Probability of giving the best answer**")
         st.echarts_chart(
-            live_charts.bars(probabilities),
+            _bar_chart(probabilities),
             key="explorer-bars",
             height=34 * len(probabilities) + 12,
             renderer="svg",
@@ -161,6 +110,32 @@ def _bars(decision: Decision | None, learned: view.Learned | None, example: bool
             st.caption(f"On average over the training queries: {_in_words(learned.mean)}.")
 
 
+def _bar_chart(probabilities: Mapping[str, float]) -> dict[str, Any]:
+    """A bar per candidate, in pool order: the probability that it gives the best answer."""
+    pool = list(probabilities)
+    data = [
+        {"value": round(100 * p, 1), "itemStyle": {"color": colour(pool, name)}, "label": {"formatter": f"{p:.0%}"}}
+        for name, p in probabilities.items()
+    ]
+    label = {"show": True, "position": "right", "fontSize": 14}
+    return {
+        "animationDuration": 200,
+        "animationDurationUpdate": 200,
+        "grid": {"left": 4, "right": 52, "top": 4, "bottom": 4, "containLabel": True},
+        "xAxis": {"type": "value", "min": 0, "max": 100, "show": False},
+        "yAxis": {
+            "type": "category",
+            "data": pool,
+            "inverse": True,
+            "axisLine": {"show": False},
+            "axisTick": {"show": False},
+            "axisLabel": {"fontSize": 14},
+        },
+        "tooltip": {**query_map.HOVER, "formatter": "{b} gives the best answer with probability {c}%"},
+        "series": [{"type": "bar", "data": data, "barWidth": "68%", "cursor": "default", "label": label}],
+    }
+
+
 def _in_words(probabilities: Mapping[str, float]) -> str:
     order = sorted(probabilities.items(), key=lambda item: -item[1])
     return ", ".join(f"{plain(name)} {p:.0%}" for name, p in order)
@@ -171,13 +146,13 @@ def _map(ensemble: Ensemble, decision: Decision | None, learned: view.Learned, t
     neighbours = ensemble.neighbours
     assert neighbours is not None  # `learned` comes from them
     scheme = st.context.theme.type or "light"
-    option = live_charts.with_regions(learned.map, learned.regions, scheme)
+    option = query_map.with_regions(learned.map, learned.regions, scheme)
     if decision is not None:
         encoder = ensemble.router.encoder
         vector = encoder.sentence(encoder.embed([decision.query]))[0]
         similar = neighbours.places[neighbours.nearest_rows(vector, SIMILAR)].tolist()
         point = neighbours.projection(vector).tolist()
-        option = live_charts.with_query(option, point, decision.candidate, learned.pool, title, similar)
+        option = query_map.with_query(option, point, decision.candidate, learned.pool, title, similar)
     st.markdown("**Training queries by the model with the highest reward**")
     st.echarts_chart(
         option,
@@ -194,5 +169,5 @@ def _map(ensemble: Ensemble, decision: Decision | None, learned: view.Learned, t
         f"queries, even where they are far apart on the map. The names are common tags.{sample}"
     )
     heading = f"{learned.queries:,} training queries by the model with the highest reward"
-    text = partial(drawn, option, heading, scheme)
+    text = partial(query_map.picture_of, option, heading, scheme)
     download("Download as a picture", text, "zooter-map.svg", type="tertiary")

@@ -1,24 +1,132 @@
-"""Step 2 of the Train page: how scores become labels, shown on one query."""
+"""Step 2 of the Train page: how scores become labels, shown on one query; and a sweep over beta."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from zooter_core.base.errors import ZooterError
+from zooter_core.data.scores import Scores
+from zooter_core.evaluation import sweep
+from zooter_core.evaluation.figures import Sweep
+from zooter_core.evaluation.sweep import Point, SweepConfig
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.labels import LabelConfig, Labels, entropy, label
+from zooter_core.pipeline.train import tags_of
+from zooter_core.router.kinds import DistillConfig
 from zooter_core.ui import tables
 from zooter_core.ui.answer_view import draw_query
+from zooter_core.ui.background import draw_live
 from zooter_core.ui.charts import GREY, badge, colour
+from zooter_core.ui.sweep_view import draw_sweep, draw_table
 from zooter_core.ui.text import clipped, plain
-from zooter_core.ui.train import settings, state, sweep
-from zooter_core.ui.train.code import TrainingData
-from zooter_core.ui.train.state import Session
+from zooter_core.ui.train import steps
+from zooter_core.ui.train.code import LoadedScores, TrainingData, sweep_command
+from zooter_core.ui.train.steps import Session, Task, draw_end, draw_log, draw_progress, draw_task, heavy_work
 from zooter_core.ui.widgets import persistent
+
+NORMALISED = {
+    "none": "not scaled",
+    "spread": "by the spread of each query's scores",
+    "zscore": "to mean 0 and deviation 1",
+    "zscore-dataset": "to mean 0 and deviation 1 per data set",
+}
+TAGGERS = {
+    "given": "tags in the file",
+    "clusters": "clusters of similar queries",
+    "fleet": "the fleet's tagger",
+    "none": "no tags",
+}
+BATCH = 64
+BETA_HELP = (
+    "Single scores are noisy, so a query's label is mixed with the mean label of the queries that share its tags. At 1 "
+    "only its own scores count, at 0 only those queries; the paper found 0.3 best."
+)
+TAU_HELP = (
+    "A softmax at this temperature turns scores into shares. A small tau gives all to the best model, a large one "
+    "nearly the same share to each; the paper uses 1 on its reward models' scale."
+)
+SCALING_HELP = "Brings different kinds of scores to one scale before the softmax, so that one tau fits all."
+TAGS_HELP = "A tag names the kind of a query. Queries that share a tag share part of their labels."
+
+
+def use_defaults(session: Session, loaded: LoadedScores) -> None:
+    """Begin with the label settings of a source when it is first used."""
+    if session.configured == loaded.source:
+        return
+    session.configured = loaded.source
+    has_tags = any(query.tags for query in loaded.scores.queries)
+    defaults: dict[str, Any] = {"beta": float(loaded.config.beta), "tau": float(loaded.config.tau)}
+    defaults |= {"normalise": loaded.config.normalise, "tagger": "given" if has_tags else "clusters"}
+    st.session_state.update({f"train-{name}": value for name, value in defaults.items()})
+    st.session_state.pop("train-query", None)
+
+
+def beta_slider() -> float:
+    label = "beta: how much a query's own scores count"
+    beta: float = st.slider(label, 0.0, 1.0, step=0.05, **persistent("train-beta", BETA_HELP))
+    return beta
+
+
+def advanced(beta: float, ensemble: Ensemble) -> tuple[LabelConfig, str]:
+    """The other label settings, and the source of the tags."""
+    left, middle, right = st.columns(3)
+    label = "tau: softmax temperature"
+    tau = left.number_input(label, 0.01, 100.0, step=0.1, format="%g", **persistent("train-tau", TAU_HELP))
+    label, taggers = "Scaling of the scores", [name for name in TAGGERS if name != "fleet" or ensemble.fleet.tagger]
+    scale = middle.selectbox(
+        label, NORMALISED, format_func=NORMALISED.__getitem__, **persistent("train-normalise", SCALING_HELP)
+    )
+    tagger = right.selectbox("Tags", taggers, format_func=TAGGERS.__getitem__, **persistent("train-tagger", TAGS_HELP))
+    return LabelConfig(beta=beta, tau=tau, normalise=scale), tagger
+
+
+def tags_of_queries(
+    session: Session, loaded: LoadedScores, tagger: str, ensemble: Ensemble
+) -> Sequence[Sequence[str]] | None:
+    """The tags of each query; None while they are computed."""
+    scores, key = loaded.scores, f"{loaded.key} {tagger}"
+    if tagger in ("given", "none"):
+        return [query.tags if tagger == "given" else () for query in scores.queries]
+    if key not in session.tagging or session.tagging[key].problem:
+        for old in session.tagging.values():
+            old.stop()
+        session.tagging = {key: Task(lambda task: _tag(task, scores, tagger, ensemble), heavy_work())}
+    task = session.tagging[key]
+    task.wait(0.5)
+    if task.running:
+        draw_task(task, "train-tag")
+        return None
+    draw_end(task, "Tagging")
+    if task.stopped and st.button("Resume", key="train-tag-again"):
+        session.tagging.clear()
+        st.rerun()
+    return task.result
+
+
+def _tag(task: Task[Any], scores: Scores, tagger: str, ensemble: Ensemble) -> Any:
+    texts = [query.text for query in scores.queries]
+    if tagger == "clusters":
+        return tags_of(scores, "clusters", embedded(task, texts, ensemble))
+    tags: list[tuple[str, ...]] = []
+    for first in range(0, len(texts), BATCH):
+        rows = ensemble.tagger.tag_all(scores.queries[first : first + BATCH])
+        tags += [tuple(tag.name for tag in row) for row in rows]
+        task.report("tag", len(tags), len(texts))
+    return tags
+
+
+def embedded(task: Task[Any], texts: list[str], ensemble: Ensemble) -> NDArray[np.float32]:
+    """The vectors of these texts by the fleet's encoder, shape (texts, width)."""
+    encoder = ensemble.encoders(ensemble.fleet.encoder)
+    task.report("embed", 0, len(texts))
+    return encoder.embed_all(texts, lambda done: task.report("embed", done, len(texts)))
+
 
 Array = NDArray[np.float64]
 CLEAR, MIXED = 0.35, 0.75  # reward entropy below which the scores are clear, or mixed
@@ -38,25 +146,25 @@ ORDERS = {
 def summary(session: Session) -> str:
     if session.data is None:
         return ""
-    return f"beta {session.data.config.beta:g}, {settings.TAGGERS[session.data.tagger]}"
+    return f"beta {session.data.config.beta:g}, {TAGGERS[session.data.tagger]}"
 
 
 def draw(session: Session, ensemble: Ensemble) -> None:
     """One query's label, which follows beta; the rest of the settings, and a sweep, below."""
     loaded = session.scores
     assert loaded is not None  # step 1 comes first
-    settings.use_defaults(session, loaded)
+    use_defaults(session, loaded)
     st.markdown(
         "The router learns one label per query: how likely each model is to answer it best. A label mixes the query's "
         "own scores with those of queries of the same kind. Move beta and watch."
     )
     picture = st.container()  # drawn last: it depends on what is below it
     with picture:
-        beta = settings.beta_slider()
+        beta = beta_slider()
     with st.expander("Advanced", expanded=session.sweep is not None, icon=":material/tune:"):
-        config, tagger = settings.advanced(beta, ensemble)
+        config, tagger = advanced(beta, ensemble)
         with picture:
-            tags = settings.tags(session, loaded, tagger, ensemble)
+            tags = tags_of_queries(session, loaded, tagger, ensemble)
         if tags is None:
             session.data = None
             return
@@ -65,11 +173,11 @@ def draw(session: Session, ensemble: Ensemble) -> None:
         row = _pick(data, labels)
         if row is not None:
             _table(data, labels, row)
-        sweep.draw(session, data, ensemble)
+        _draw_sweep(session, data, ensemble)
     with picture:
         if row is not None:
             _label(data, labels, row)
-        state.next_button(session, 3, "Next: train")
+        steps.next_button(session, 3, "Next: train")
 
 
 def _label(data: TrainingData, labels: Labels, row: int) -> None:
@@ -183,3 +291,76 @@ def _table(data: TrainingData, labels: Labels, row: int) -> None:
         "tags. The label is beta of the first and 1 - beta of the second. Reward entropy of the own label: "
         f"{float(entropy(labels.plain[row])):z.2f}, where 0 is one clear winner and 1 no difference."
     )
+
+
+BETAS = tuple(number / 10 for number in range(11))
+FOLDS_HELP = "The queries are split into this many parts; each is held back once."
+SEEDS_HELP = "How often to repeat this with another split."
+
+
+def _draw_sweep(session: Session, data: TrainingData, ensemble: Ensemble) -> None:
+    st.markdown("**Does beta matter on these scores?**")
+    st.markdown(
+        "For each beta, cross-validation trains routers on some of the queries and evaluates them on the rest, until "
+        "every query was held back once."
+    )
+    config = _sweep_settings(data)
+    task = session.sweep
+    running = task is not None and task.running
+    if st.button("Sweep beta", icon=":material/stacked_line_chart:", disabled=running or config is None):
+        assert config is not None  # else the button is disabled
+        session.sweep = Task(partial(_sweep, data=data, config=config, ensemble=ensemble), heavy_work())
+        st.rerun()
+    if task is not None:
+        if running:
+            draw_live(task, partial(_draw_running, task))
+        else:
+            _draw_ended(task)
+    if config is not None:
+        steps.command(sweep_command(data, config, ensemble.fleet), data.loaded)
+
+
+def _sweep_settings(data: TrainingData) -> SweepConfig | None:
+    betas = st.multiselect("Betas", BETAS, SweepConfig.betas, lambda beta: f"{beta:g}", **persistent("train-betas"))
+    left, right = st.columns(2)
+    folds = left.slider("Folds", 2, 10, 3, **persistent("train-folds", FOLDS_HELP))
+    seeds = right.slider("Seeds", 1, 5, 1, **persistent("train-seeds", SEEDS_HELP))
+    try:
+        config = SweepConfig(tuple(sorted(betas)), (data.config.tau,), data.config.normalise, folds, seeds)
+    except ZooterError:
+        st.caption("Choose at least one beta.")
+        return None
+    st.caption(f"This trains {len(betas) * folds * seeds} routers.")
+    return config
+
+
+def _sweep(task: Task[Any], data: TrainingData, config: SweepConfig, ensemble: Ensemble) -> Sweep | None:
+    vectors = embedded(task, [query.text for query in data.scores.queries], ensemble)
+    means: dict[Point, Any] = {}
+    task.add_to_log(f"{len(config.points)} betas, {config.folds} folds, {config.seeds} seeds, on {data.loaded.name}")
+    routers = sweep.earned(data.scores, data.tags, vectors, config, DistillConfig(), task.report)
+    figures: Sweep | None = None
+    for (beta, tau), values in routers:
+        means[beta, tau] = values
+        figures = sweep.figures(data.scores, config, means).but(total=len(config.points))
+        task.partial = figures
+        task.add_to_log(f"beta {beta:g}: mean score {values.mean():.4f}")
+    return figures
+
+
+def _draw_running(task: Task[Any]) -> None:
+    draw_progress(task, "train-sweep")
+    if task.partial:
+        draw_table(task.partial)
+    draw_log(task)
+
+
+def _draw_ended(task: Task[Any]) -> None:
+    figures = task.result or task.partial
+    if task.stopped and figures:
+        st.info(f"Stopped: {len(figures.rows)} of {figures.total} betas are done.", icon=":material/stop_circle:")
+    else:
+        draw_end(task, "The sweep")
+    if figures:
+        draw_sweep(figures)
+        draw_log(task)

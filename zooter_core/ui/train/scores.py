@@ -19,10 +19,9 @@ from zooter_core.method.labels import LabelConfig
 from zooter_core.pipeline.train import SCORE_LABELS
 from zooter_core.ui.charts import badge
 from zooter_core.ui.text import clipped, code, plain
-from zooter_core.ui.train import state
+from zooter_core.ui.train import steps
 from zooter_core.ui.train.code import LoadedScores
-from zooter_core.ui.train.state import Session
-from zooter_core.ui.train.tasks import Task, draw_end, draw_task
+from zooter_core.ui.train.steps import Session, Task, draw_end, draw_task
 from zooter_core.ui.widgets import persistent
 
 SOURCES = {
@@ -58,7 +57,7 @@ def draw(session: Session, ensemble: Ensemble) -> None:
     part = _part(loaded, ensemble)
     session.use_scores(part)
     _examples(part.scores)
-    state.next_button(session, 2, "Next: labels")
+    steps.next_button(session, 2, "Next: labels")
 
 
 def _loaded(session: Session, ensemble: Ensemble) -> LoadedScores | None:

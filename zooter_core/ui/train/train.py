@@ -19,11 +19,10 @@ from zooter_core.router.kinds import DEFAULT, KINDS, DistillConfig, settings_of
 from zooter_core.ui import answer_view, tables, verdicts
 from zooter_core.ui.charts import ROUTER, colour
 from zooter_core.ui.text import plain
-from zooter_core.ui.train import state
+from zooter_core.ui.train import steps
 from zooter_core.ui.train.code import TrainingData, as_file, distill_code, distill_command
-from zooter_core.ui.train.settings import embedded
-from zooter_core.ui.train.state import DistilledRouter, Session
-from zooter_core.ui.train.tasks import Task, draw_end, draw_log, draw_task, heavy_work
+from zooter_core.ui.train.labels import embedded
+from zooter_core.ui.train.steps import DistilledRouter, Session, Task, draw_end, draw_log, draw_task, heavy_work
 from zooter_core.ui.widgets import download, persistent
 
 OUT = "my-router"  # the folder in the code and the command
@@ -54,7 +53,7 @@ def draw(session: Session, ensemble: Ensemble) -> None:
 def _run(session: Session, data: TrainingData, training: DistillConfig, ensemble: Ensemble) -> None:
     task = session.distillation
     running = task is not None and task.running
-    button = partial(state.primary, "Train") if session.router is None else partial(st.button, "Train again")
+    button = partial(steps.primary, "Train") if session.router is None else partial(st.button, "Train again")
     if button(key="train-train", icon=":material/science:", disabled=running):
         start(session, data, training, ensemble)
         st.rerun()
@@ -203,6 +202,6 @@ def _methods(held_back: Evaluation) -> None:
 def _as_code(data: TrainingData, training: DistillConfig, ensemble: Ensemble) -> None:
     st.markdown("**The same as code and as a command**")
     st.code(distill_code(data, training, ensemble.fleet, OUT), language="python", wrap_lines=True)
-    state.command(distill_command(data, training, ensemble.fleet, OUT), data.loaded)
+    steps.command(distill_command(data, training, ensemble.fleet, OUT), data.loaded)
     if not data.loaded.source.startswith("file"):
         download(f"Download {plain(data.loaded.file)}", partial(as_file, data.scores), data.loaded.file)

@@ -11,9 +11,9 @@ from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline.save_fleet import place_of, save_fleet, save_router
 from zooter_core.ui import resources
 from zooter_core.ui.text import code, plain
-from zooter_core.ui.train import state
+from zooter_core.ui.train import steps
 from zooter_core.ui.train.code import readme
-from zooter_core.ui.train.state import DistilledRouter, Session
+from zooter_core.ui.train.steps import DistilledRouter, Session
 from zooter_core.ui.train.train import OUT
 from zooter_core.ui.widgets import persistent, show_error
 
@@ -41,7 +41,7 @@ def draw(session: Session, ensemble: Ensemble) -> None:
         )
     st.session_state.setdefault("train-name", free_name(ensemble))
     label, icon = ("Use it in Chat", ":material/chat:") if fits else ("Save the router", ":material/save:")
-    pressed = state.primary(label, "train-use", icon=icon, on_click=_save, args=(session, ensemble, fits))
+    pressed = steps.primary(label, "train-use", icon=icon, on_click=_save, args=(session, ensemble, fits))
     if session.problem:
         show_error(session.problem)
     elif session.saved is not None:

@@ -1,9 +1,14 @@
-"""What the Compare page draws of a list of queries: the form, the progress, the results and their file."""
+"""A list of queries, compared one after the other: its form, its file, the work, its progress and its results.
+
+Other visitors' queries are served in between.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
+import secrets
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -14,13 +19,124 @@ from zooter_core.backends.conversation import check_query
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Ranked
 from zooter_core.base.strict_json import dump_json
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui import tables
-from zooter_core.ui.background import draw_live, stop_button
-from zooter_core.ui.compare import batches, view
-from zooter_core.ui.compare.batches import Batch
+from zooter_core.ui.background import BackgroundWork, attach, draw_live, stop_button
+from zooter_core.ui.compare import comparisons, view
 from zooter_core.ui.compare.comparisons import Comparison
+from zooter_core.ui.links import Registry
 from zooter_core.ui.text import clipped, plain
 from zooter_core.ui.widgets import download, persistent, show_error
+
+MOST_LISTS = 50  # in memory
+
+
+class QueryList(BackgroundWork):
+    """Compares one query at a time. Each comparison is a job of its own, which queues behind all earlier jobs.
+
+    Attributes:
+        finished: the comparisons that have ended, in the order of the queries. A stop drops the one that runs.
+        current: the comparison that runs.
+    """
+
+    subject = "list"
+
+    def __init__(self, ensemble: Ensemble, queries: Sequence[str], candidates: Sequence[str] = ()) -> None:
+        """Start at once.
+
+        Raises:
+            ZooterError: there are fewer than two candidates.
+        """
+        super().__init__()
+        self.id = secrets.token_urlsafe(9)
+        self.queries = tuple(queries)
+        self.candidates = comparisons.pick(ensemble.fleet.pool, candidates)
+        self.finished: list[Comparison] = []
+        self.current: Comparison | None = None
+        self._ensemble = ensemble
+        self._lock = threading.Lock()  # a stop sees either no comparison or one that it can stop
+        self.start()
+
+    @property
+    def remaining(self) -> int:
+        """How many queries are not finished; `start` continues with the first of them."""
+        return len(self.queries) - len(self.finished)
+
+    def stop(self) -> None:
+        """End at the next token, and wait a moment for it."""
+        with self._lock:
+            self._stop.set()
+            current = self.current
+        if current is not None:
+            current.job.stop()
+        super().stop()
+
+    def _execute(self) -> None:
+        while self.remaining and self._compare(self.queries[len(self.finished)]):
+            pass
+
+    def _finish(self) -> None:
+        self.current = None
+
+    def _compare(self, query: str) -> bool:
+        """Compare one query; False if a stop came first."""
+        with self._lock:
+            if self.stopping:
+                return False
+            self.current = comparisons.start(self._ensemble, query, self.candidates)
+        self.current.job.wait()
+        if self.stopping:
+            return False
+        self.finished.append(self.current)
+        return True
+
+
+def summary_lines(rows: Sequence[Comparison]) -> list[str]:
+    """What comparisons show about the router, as sentences in Markdown."""
+    failed = sum(row.job.problem is not None for row in rows)
+    lines = [f"{failed} of {len(rows)} queries failed."] if failed else []
+    choices, best, tokens = [], 0.0, 0
+    for row in rows:
+        scored = {item.response.candidate: item for item in row.ranked() if item.reward is not None}
+        if row.decision.candidate in scored:
+            choices.append(scored[row.decision.candidate])
+            best += max(item.reward or 0.0 for item in scored.values())
+            tokens += sum(item.response.tokens for item in row.ranked())
+    if not choices:
+        return [*lines, "None of the responses has a reward, so there is nothing to rank."]
+    n, agreed = len(choices), sum(choice.rank == 1 for choice in choices)
+    earned, most = sum(choice.reward or 0.0 for choice in choices) / n, best / n
+    lines.append(
+        f"The router's choice had the highest reward in **{agreed} of {n}** queries ({agreed / n:.0%}). Its mean "
+        f"reward is {earned:.2f}, that of the best responses {most:.2f}: running its choice alone loses "
+        f"{most - earned:.2f} per query."
+    )
+    if tokens:
+        used = sum(choice.response.tokens for choice in choices)
+        saved = f"{1 - used / tokens:.0%} saved"
+        lines.append(f"The router's choices took {used:,} tokens instead of {tokens:,}: {saved}.")
+    return lines
+
+
+@st.cache_resource(show_spinner=False)
+def registry() -> Registry[QueryList]:
+    return Registry("list", "batch", MOST_LISTS)
+
+
+def current() -> QueryList | None:
+    """This session's list: its own, or the one that the address names."""
+    query_list = registry().current()
+    attach(query_list)
+    return query_list
+
+
+def show(query_list: QueryList | None) -> None:
+    """Let this session look at a list, or at none; its previous list is stopped."""
+    previous = registry().current()
+    if previous is not None and previous is not query_list:
+        previous.stop()
+    registry().show(query_list)
+
 
 MOST_QUERIES = 200
 MOST_MEGABYTES = 20  # of a CSV file; MOST_QUERIES of the greatest length fit in
@@ -212,86 +328,86 @@ def _queries(text: str, file: bytes | None) -> list[str]:
     return from_csv(file) if file is not None else from_text(text)
 
 
-def draw(batch: Batch) -> None:
-    if batch.running:
-        draw_live(batch, partial(_progress, batch))
+def draw(query_list: QueryList) -> None:
+    if query_list.running:
+        draw_live(query_list, partial(_progress, query_list))
     else:
-        _result(batch)
+        _result(query_list)
 
 
-def _progress(batch: Batch) -> None:
-    current, done, total = batch.current, len(batch.finished), len(batch.queries)
+def _progress(query_list: QueryList) -> None:
+    current, done, total = query_list.current, len(query_list.finished), len(query_list.queries)
     st.progress(done / total, f"{done} of {total} queries done")
     if current is not None:
         state = f"{len(current.job.responses)} of {len(current.job.candidates)} responses"
         if ahead := current.job.ahead:
             state = f"waiting, {ahead} ahead"
         st.text(f"Now ({state}): {clipped(current.query, SHORT)}")
-    stop_button(batch, "stop-list")
+    stop_button(query_list, "stop-list")
     if done:
-        _draw_rows(batch, range(done)[: -LATEST - 1 : -1])
+        _draw_rows(query_list, range(done)[: -LATEST - 1 : -1])
     if done > LATEST:
         st.caption(f"The latest {LATEST} of {done}; all of them are in the table at the end.")
 
 
-def _result(batch: Batch) -> None:
-    done, total = len(batch.finished), len(batch.queries)
-    if batch.problem:
-        show_error(batch.problem)
-    if batch.remaining:
+def _result(query_list: QueryList) -> None:
+    done, total = len(query_list.finished), len(query_list.queries)
+    if query_list.problem:
+        show_error(query_list.problem)
+    if query_list.remaining:
         st.warning(f"Stopped: {done} of {total} queries are done.", icon=":material/pause_circle:")
     else:
         done_text = f"All {total} queries are done." if total > 1 else "The query is done."
         st.success(done_text, icon=":material/check_circle:")
     row = st.container(horizontal=True)
-    if batch.remaining:
-        row.button("Resume", icon=":material/play_arrow:", key="resume-list", on_click=batch.start)
-    if batch.finished:
-        text = to_csv(batch.finished, batch.candidates)
-        download("CSV", text, f"zooter-list-{batch.id}.csv", row, help=CSV_NOTE)
-        text = to_json_lines(batch.finished)
-        download("JSON lines", text, f"zooter-list-{batch.id}.jsonl", row, help=JSON_NOTE)
-    row.button("New list", icon=":material/add:", key="new-list", on_click=batches.show, args=(None,))
-    if not batch.finished:
+    if query_list.remaining:
+        row.button("Resume", icon=":material/play_arrow:", key="resume-list", on_click=query_list.start)
+    if query_list.finished:
+        text = to_csv(query_list.finished, query_list.candidates)
+        download("CSV", text, f"zooter-list-{query_list.id}.csv", row, help=CSV_NOTE)
+        text = to_json_lines(query_list.finished)
+        download("JSON lines", text, f"zooter-list-{query_list.id}.jsonl", row, help=JSON_NOTE)
+    row.button("New list", icon=":material/add:", key="new-list", on_click=show, args=(None,))
+    if not query_list.finished:
         return
-    st.markdown("  \n".join(batches.summary_lines(batch.finished)))
-    chosen = _table(batch)
+    st.markdown("  \n".join(summary_lines(query_list.finished)))
+    chosen = _table(query_list)
     if chosen is None:
         return
-    comparison = batch.finished[chosen]
+    comparison = query_list.finished[chosen]
     st.text(comparison.query)
     if comparison.job.problem:
         show_error(comparison.job.problem)
     view.cards(comparison)
 
 
-def _table(batch: Batch) -> int | None:
+def _table(query_list: QueryList) -> int | None:
     """A row per query; the number of the query whose responses a visitor wants to read."""
-    places = range(len(batch.finished))
+    places = range(len(query_list.finished))
     with st.container(height=TALLEST if len(places) > LATEST else "content", border=False):
-        _draw_rows(batch, places)
+        _draw_rows(query_list, places)
     chosen: int | None = st.selectbox(
         "Read the responses to",
         places,
         index=None,
-        format_func=lambda place: f"{place + 1}. {clipped(batch.finished[place].query, SHORT)}",
+        format_func=lambda place: f"{place + 1}. {clipped(query_list.finished[place].query, SHORT)}",
         placeholder="Choose a query",
-        key=f"results-{batch.id}-{len(places)}",
+        key=f"results-{query_list.id}-{len(places)}",
     )
     return chosen
 
 
-def _draw_rows(batch: Batch, places: Sequence[int]) -> None:
+def _draw_rows(query_list: QueryList, places: Sequence[int]) -> None:
     """The router's choice and the model with the highest reward of these queries."""
     rows = []
     for place in places:
-        row = batch.finished[place]
+        row = query_list.finished[place]
         rewards, choice = {item.response.candidate: item.reward for item in row.ranked()}, row.decision.candidate
         earned, most = rewards.get(choice), rewards.get(row.best) if row.best else None
         rows.append(
             [
                 str(place + 1),
-                plain(clipped(batch.finished[place].query, SHORT)),
+                plain(clipped(query_list.finished[place].query, SHORT)),
                 f"{plain(choice)} {row.decision.probabilities[choice]:.0%}",
                 "–" if earned is None else f"{earned:z.2f}",
                 (plain(row.best) + " :material/check:" * (row.best == choice)) if row.best else "–",
@@ -299,4 +415,4 @@ def _draw_rows(batch: Batch, places: Sequence[int]) -> None:
             ]
         )
     head = ["No.", "Query", "Router's choice", "reward", "Highest reward", "reward"]
-    tables.draw(f"list-{batch.id}", head, rows, "lllrlr")
+    tables.draw(f"list-{query_list.id}", head, rows, "lllrlr")

@@ -1,0 +1,245 @@
+"""A session on the Train page: what its steps have chosen or made, their frame, and work in the background."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import streamlit as st
+
+from zooter_core.evaluation.figures import Report
+from zooter_core.router.kinds import DistillConfig
+from zooter_core.ui.background import BackgroundWork, StoppedError, draw_live, stop_button
+from zooter_core.ui.train.code import LoadedScores, TrainingData
+from zooter_core.ui.widgets import show_error
+
+Result = TypeVar("Result")
+STEPS = {
+    "read": "Reading lines",
+    "embed": "Computing embeddings",
+    "tag": "Tagging queries",
+    "sweep": "Training and evaluating routers",
+    "distill": "Training, epoch by epoch",
+}
+
+
+class Task(BackgroundWork, Generic[Result]):
+    """One piece of work in a thread.
+
+    Args:
+        function: does it. It calls `report` often, which is where a stop ends it.
+        turn: held while it works, so that heavy work of several visitors runs one after the other.
+
+    Attributes:
+        step, done, total: the current step; `total` is 0 where it is unknown.
+        log: lines with the seconds since the start.
+        partial: preliminary results, if the function sets them.
+        result: what the function returned; None until then.
+        waiting: whether it waits for its turn.
+    """
+
+    subject = "work"
+
+    def __init__(self, function: Callable[[Task[Result]], Result], turn: threading.Lock | None = None) -> None:
+        super().__init__()
+        self.step, self.done, self.total = "", 0, 0
+        self.log: list[str] = []
+        self.partial: Any = None
+        self.result: Result | None = None
+        self.waiting = turn is not None
+        self._function, self._turn, self._started = function, turn, time.monotonic()
+        self.start()
+
+    @property
+    def progress_text(self) -> str:
+        if self.waiting:
+            return "Waiting for other work on this machine"
+        name = STEPS.get(self.step, "Starting")
+        if self.total:
+            return f"{name}: {self.done:,} of {self.total:,}"
+        return f"{name}: {self.done:,}" if self.done else name
+
+    def add_to_log(self, line: str) -> None:
+        self.log.append(f"{time.monotonic() - self._started:6.1f} s  {line}")
+
+    def report(self, step: str, done: int, total: int = 0) -> None:
+        """Note the progress.
+
+        Raises:
+            StoppedError: the task is to stop.
+        """
+        self._check()
+        if step == "distill" and (step, done) != (self.step, self.done):
+            self.add_to_log(f"{STEPS[step]} ({done} of {total:,})")
+        elif step != self.step:
+            self.add_to_log(STEPS.get(step, step) + (f" ({total:,})" if total else ""))
+        self.step, self.done, self.total = step, done, total
+
+    def _check(self) -> None:
+        if self.stopping:
+            raise StoppedError
+
+    def _execute(self) -> None:
+        while self._turn is not None and not self._turn.acquire(timeout=0.1):
+            self._check()
+        self.waiting = False
+        try:
+            self._check()
+            self.result = self._function(self)
+        finally:
+            if self._turn is not None:
+                self._turn.release()
+        self.add_to_log("Done.")
+
+    def _finish(self) -> None:
+        if self.stopped:
+            self.add_to_log("Stopped. No partial results are kept.")
+        elif self.problem:
+            self.add_to_log("Failed.")
+
+
+@st.cache_resource(show_spinner=False)
+def heavy_work() -> threading.Lock:
+    """Held by the one task of this server that uses the whole machine."""
+    return threading.Lock()
+
+
+def draw_task(task: Task[Any], key: str) -> None:
+    """A running task's progress and log, drawn until it ends."""
+
+    def draw() -> None:
+        draw_progress(task, key)
+        draw_log(task)
+
+    draw_live(task, draw)
+
+
+def draw_progress(task: Task[Any], key: str) -> None:
+    """A progress bar and a button that stops the task."""
+    share = min(1.0, task.done / task.total) if task.total else 0.0
+    st.progress(share, text=f"{task.progress_text} ...")
+    stop_button(task, f"{key}-stop")
+
+
+def draw_end(task: Task[Any], name: str) -> None:
+    """Why a task that has ended has no result; nothing if it has one."""
+    if task.problem:
+        show_error(task.problem)
+    elif task.stopped:
+        st.info(f"{name} was stopped. No partial results are kept.", icon=":material/stop_circle:")
+
+
+def draw_log(task: Task[Any]) -> None:
+    with st.expander("Log", icon=":material/notes:"):
+        st.code("\n".join(task.log) or "...", language=None)
+
+
+def head(session: Session, number: int, name: str, summary: str) -> bool:
+    """A step's line, with its result once it is done; True if the step is open."""
+    is_open = number == session.step or (number == USE and session.step == USE - 1 and session.router is not None)
+    title = f"{number} · {name}"
+    if is_open:
+        st.subheader(title, anchor=False)
+        return True
+    if number > session.reached:
+        st.markdown(f":gray[**{title}**]")
+        return False
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", wrap=False, key=f"done-{number}"):
+        st.markdown(f":material/check_circle: **{title}** {summary}", width="stretch")
+        st.button("Change", key=f"train-step-{number}", type="tertiary", on_click=go_to, args=(session, number))
+    return False
+
+
+def go_to(session: Session, number: int) -> None:
+    session.step, session.reached = number, max(session.reached, number)
+
+
+def next_button(session: Session, number: int, label: str) -> None:
+    primary(label, f"train-next-{number}", icon=":material/arrow_forward:", on_click=go_to, args=(session, number))
+
+
+def command(text: str, loaded: LoadedScores) -> None:
+    st.code(text, language="bash", wrap_lines=True)
+    if not loaded.is_complete:
+        st.caption("The command uses all queries and models of the file; this page uses those chosen in step 1.")
+
+
+def primary(label: str, key: str, **more: Any) -> bool:
+    """The one button of a step that a visitor needs. The style sheet colours it: Streamlit's own is illegible here."""
+    with st.container(key=f"primary-{key}"):
+        return st.button(label, key=key, **more)
+
+
+USE = 4  # the last step
+
+
+@dataclass(frozen=True)
+class DistilledRouter:
+    """A router in the session's folder, what it was trained on, and its report."""
+
+    folder: Path
+    data: TrainingData
+    training: DistillConfig
+    report: Report
+
+
+@dataclass
+class Session:
+    """One session's work. Its folder is deleted with the session.
+
+    Attributes:
+        step: the open step; reached: the last one that was open.
+        scores: of step 1; data: those of step 2, with tags and label settings.
+        loaded: source -> the task that reads it.
+        uploads: how many files were uploaded; uploaded: the source of the last one.
+        configured: the source whose label settings are on the page.
+        tagging: the task that tags the queries, by the key of scores and tagger; one at most.
+        distillation: the task that trains a router; routers: how many it has trained.
+        saved: the folder of the router that was saved last; problem: why saving failed.
+    """
+
+    step: int = 1
+    reached: int = 1
+    scores: LoadedScores | None = None
+    data: TrainingData | None = None
+
+    folder: tempfile.TemporaryDirectory[str] = field(
+        default_factory=lambda: tempfile.TemporaryDirectory(prefix="zooter-train-", ignore_cleanup_errors=True)
+    )
+    loaded: dict[str, Task[LoadedScores]] = field(default_factory=dict)
+    uploads: int = 0
+    uploaded: str | None = None
+    configured: str | None = None
+    tagging: dict[str, Task[Any]] = field(default_factory=dict)
+    sweep: Task[Any] | None = None
+    distillation: Task[DistilledRouter] | None = None
+    routers: int = 0
+    saved: Path | None = None
+    problem: str | None = None
+
+    @property
+    def path(self) -> Path:
+        return Path(self.folder.name)
+
+    @property
+    def router(self) -> DistilledRouter | None:
+        """The router that was trained last."""
+        return self.distillation.result if self.distillation else None
+
+    def use_scores(self, scores: LoadedScores | None) -> None:
+        """Train on these scores; later steps start again if they differ from those before."""
+        if scores is None or self.scores is None or scores.key != self.scores.key:
+            self.data, self.reached = None, self.step
+        self.scores = scores
+
+
+def current() -> Session:
+    if "train" not in st.session_state:
+        st.session_state["train"] = Session()
+    session: Session = st.session_state["train"]
+    return session
