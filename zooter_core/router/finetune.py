@@ -14,9 +14,9 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -348,8 +348,10 @@ class Training:
 
     def _load(self) -> None:
         """Go on from the checkpoint, if there is one of this training."""
-        content = read_checkpoint(self.lesson)
-        if content:
+        content, file = None, self.lesson.checkpoint
+        with suppress(Exception):  # torch raises many kinds for a damaged file
+            content = torch.load(file, map_location="cpu", weights_only=True) if file and file.is_file() else None
+        if content and content["key"] == self.lesson.key:
             self.position = Position(**content["position"])
             self._set(content["weights"])
             self.optimizer.load_state_dict(content["optimizer"])
@@ -359,17 +361,6 @@ class Training:
                 "one checkpoint for all processes", "different ones",
                 "Put the folder on a file system that all machines share.",
             )  # fmt: skip
-
-
-def read_checkpoint(lesson: Lesson) -> dict[str, Any] | None:
-    """The checkpoint of a training; None if there is none that can be used."""
-    if lesson.checkpoint is None or not lesson.checkpoint.is_file():
-        return None
-    try:
-        content = torch.load(lesson.checkpoint, map_location="cpu", weights_only=True)
-        return content if content["key"] == lesson.key else None
-    except Exception:  # torch raises many kinds for a damaged file
-        return None
 
 
 def _seed(*numbers: int) -> int:

@@ -17,7 +17,7 @@ from zooter_core.backends import Backend
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.config.labelling import ScalarConfig, UltraConfig
 from zooter_core.labelling.rewards import filled, plain
-from zooter_core.labelling.rewards.architectures import UltraRM, check_probe, load, version_of
+from zooter_core.labelling.rewards.architectures import UltraRM, check_probe, in_batches, load, version_of
 
 BATCH = 16
 MOST_TOKENS = 512
@@ -80,21 +80,12 @@ class ScalarReward:
     @torch.inference_mode()
     def score(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
         """The rewards of (query, response) pairs, in batches of like length."""
-        rewards = [0.0] * len(pairs)
-        order = sorted(range(len(pairs)), key=lambda row: len(pairs[row][0]) + len(pairs[row][1]))
-        for start in range(0, len(order), BATCH):
-            rows = order[start : start + BATCH]
-            numbers = self._rewards([self._plain(pairs[row]) for row in rows])
-            for row, reward in zip(rows, numbers.float().tolist(), strict=True):
-                rewards[row] = reward
-        return rewards
-
-    def _plain(self, pair: tuple[str, str]) -> tuple[str, str]:
-        marks = self.tokenizer.all_special_tokens
-        return plain(pair[0], marks), plain(pair[1], marks)
+        return in_batches(pairs, BATCH, lambda pair: len(pair[0]) + len(pair[1]), self._rewards)
 
     def _rewards(self, pairs: Sequence[tuple[str, str]]) -> torch.Tensor:
         """Rewards of pairs, as two segments or as one text, shape (n,)."""
+        marks = self.tokenizer.all_special_tokens
+        pairs = [(plain(query, marks), plain(response, marks)) for query, response in pairs]
         if self.input == "pair":
             texts = [list(side) for side in zip(*pairs, strict=True)]
             rows = self.tokenizer(*texts, truncation="longest_first", max_length=self.most)
