@@ -45,12 +45,7 @@ def markdown_of(turns: Sequence[Turn]) -> str:
 
 
 def as_json(talk: Conversation) -> str:
-    shape = {
-        "id": talk.id,
-        "title": talk.title,
-        "fleet": talk.fleet,
-        "turns": [turn.to_json() for turn in talk.turns],
-    }
+    shape = {"id": talk.id, "title": talk.title, "fleet": talk.fleet, "turns": [turn.to_json() for turn in talk.turns]}
     return dump_json(shape, ensure_ascii=False, indent=2)
 
 

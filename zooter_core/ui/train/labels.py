@@ -27,7 +27,7 @@ from zooter_core.ui.sweep_view import draw_sweep, draw_table
 from zooter_core.ui.text import clipped, plain
 from zooter_core.ui.train import steps
 from zooter_core.ui.train.code import LoadedScores, TrainingData, sweep_command
-from zooter_core.ui.train.steps import Session, Task, draw_end, draw_log, draw_progress, draw_task, heavy_work
+from zooter_core.ui.train.steps import Session, Task, draw_end, draw_log, draw_progress, heavy_work, result_of
 from zooter_core.ui.widgets import persistent
 
 NORMALISED = {
@@ -98,15 +98,11 @@ def tags_of_queries(
             old.stop()
         session.tagging = {key: Task(lambda task: _tag(task, scores, tagger, ensemble), heavy_work())}
     task = session.tagging[key]
-    task.wait(0.5)
-    if task.running:
-        draw_task(task, "train-tag")
-        return None
-    draw_end(task, "Tagging")
+    result = result_of(task, "train-tag", "Tagging")
     if task.stopped and st.button("Resume", key="train-tag-again"):
         session.tagging.clear()
         st.rerun()
-    return task.result
+    return result
 
 
 def _tag(task: Task[Any], scores: Scores, tagger: str, ensemble: Ensemble) -> Any:
