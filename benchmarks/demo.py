@@ -37,8 +37,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from zooter_core.base.paths import EMBEDDED_FLEET
 from zooter_core.config.candidates import GGUF, TRANSFORMERS
 from zooter_core.config.fleet import load_fleet
-from zooter_core.fleet.exports.reward import make_reward_export
-from zooter_core.fleet.exports.router import make_export
+from zooter_core.fleet.exports import make_export, make_reward_export
 
 PORT = 8599
 ADDRESS = f"http://localhost:{PORT}"

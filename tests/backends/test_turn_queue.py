@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from zooter_core.backends.turn_queue import TurnQueue
+from zooter_core.backends import TurnQueue
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from zooter_core.base import files
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.files import atomic, locked, narrow, open_atomic, private_file, private_folder, work_folder
-from zooter_core.base.jsonl import append_records, read_records
+from zooter_core.base.jsonl import append_records
 
 
 @pytest.mark.parametrize("name", ["out.jsonl", "new/folder/out.jsonl.gz"])
@@ -76,13 +76,6 @@ def test_a_work_folder_is_deleted_at_the_end(tmp_path):
         (folder / "intermediate").write_text("")
         assert folder.parent == tmp_path
     assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("line", ["[" * 100_000, '{"a": ' + "9" * 5000 + "}", "[1]"])
-def test_a_line_that_python_does_not_read_is_one_clear_error(tmp_path, line):
-    (tmp_path / "lines.jsonl").write_text(f'{{"a": 1}}\n{line}\n', encoding="utf-8")
-    with pytest.raises(WorkError, match="a JSON object in line 2"):
-        list(read_records(tmp_path / "lines.jsonl"))
 
 
 # Rights

@@ -1,4 +1,4 @@
-"""Append-only files of JSON lines whose records come one by one, from several threads."""
+"""Append-only files of JSON lines: what is read back, and records that come one by one from several threads."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from support.process_limits import full_disk
 from zooter_core.base.errors import WorkError
-from zooter_core.base.jsonl import Appender, read_records
+from zooter_core.base.jsonl import Appender, append_records, read_records
 
 
 def test_a_record_is_in_the_file_when_append_returns(tmp_path):
@@ -37,14 +37,6 @@ def test_lines_of_several_threads_stay_whole(tmp_path):
     assert [[r["n"] for r in records if r["name"] == name] for name in "abcd"] == [list(range(50))] * 4
 
 
-def test_an_incomplete_last_line_is_removed_first(tmp_path):
-    path = tmp_path / "lines.jsonl"
-    path.write_bytes(b'{"n": 1}\n{"n": 2')
-    with Appender(path) as out:
-        out.append([{"n": 3}])
-    assert [record["n"] for record in read_records(path)] == [1, 3]
-
-
 def test_nothing_follows_a_line_for_which_there_was_no_room(tmp_path):
     path = tmp_path / "lines.jsonl"
     out = Appender(path)
@@ -57,3 +49,15 @@ def test_nothing_follows_a_line_for_which_there_was_no_room(tmp_path):
             out.close()
     assert path.stat().st_size == 20
     assert [record["n"] for record in read_records(path)] == [1]
+
+
+@pytest.mark.parametrize("line", ["[" * 100_000, '{"a": ' + "9" * 5000 + "}", "[1]"])
+def test_a_line_that_python_does_not_read_is_one_clear_error(tmp_path, line):
+    (tmp_path / "lines.jsonl").write_text(f'{{"a": 1}}\n{line}\n', encoding="utf-8")
+    with pytest.raises(WorkError, match="a JSON object in line 2"):
+        list(read_records(tmp_path / "lines.jsonl"))
+
+
+def test_half_characters_are_replaced(tmp_path):
+    append_records(tmp_path / "a.jsonl", [{"text": "half of a pair: \ud83d"}])
+    assert list(read_records(tmp_path / "a.jsonl")) == [{"text": "half of a pair: \ufffd"}]

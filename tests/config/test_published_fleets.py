@@ -10,7 +10,7 @@ import pytest
 from transformers import AutoTokenizer
 
 from zooter_core.backends import Request
-from zooter_core.backends.local.prompts import prompt as text_of
+from zooter_core.backends.conversation import prompt as text_of
 from zooter_core.base.records import Message
 from zooter_core.config.fleet import load_fleet
 

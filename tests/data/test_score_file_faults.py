@@ -63,18 +63,6 @@ def test_a_good_file(distilled):
     assert choices(distilled(packed(lines())), SUMS + TEXTS) == ["a"] * 12 + ["b"] * 8
 
 
-@pytest.mark.parametrize(
-    ("change", "problem"),
-    [
-        ({"scores": None}, "but found none. Fix"),
-        ({"id": "1"}, '"1" twice'),
-    ],
-)
-def test_a_wrong_line_is_named_with_its_field(distilled, change, problem):
-    """Every other kind of wrong line is in test_scores.py."""
-    assert problem in distilled(packed(lines(**change)))
-
-
 def test_one_query(distilled):
     assert choices(distilled(packed(lines()[:1])), SUMS[:1]) == ["a"]
 

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from zooter_core.fleet.ensemble import Ensemble
-from zooter_core.fleet.exports.reward import PortableReward, make_reward_export
-from zooter_core.fleet.exports.router import open_router
+from zooter_core.fleet.exports import PortableReward, make_reward_export, open_router
 from zooter_core.labelling.rewards import reward_model
 from zooter_core.router.encoder import Encoders
 from zooter_core.router.graph import missing
@@ -36,7 +35,7 @@ def choices(router: Router, table: np.ndarray) -> str:
 @pytest.fixture(scope="module")
 def on_torch(embedded: Ensemble) -> Router:
     assert embedded.fleet.router is not None
-    return Router.load(embedded.fleet.router.path, Encoders("torch"))
+    return Router.load(embedded.fleet.router.path, Encoders())
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,7 @@
-"""Run folders altered by hand: the same end as without it, or one message; never a router made of what was altered."""
+"""Run folders that are damaged, altered by hand or of another version: the same end as without it, or one message.
+
+Never a router made of what was altered, and what is there is kept.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,19 @@ import pytest
 
 from support import altered_runs
 from support.run_folders import FILES, content, same_end, texts, unfinish
+from zooter_core import __version__
 from zooter_core.base.errors import WorkError
 from zooter_core.data.runs import Run
 
 CASES = 72
 STEPS = [*FILES, "distill"]
 SORTED = ("rewards.jsonl", "tags.jsonl", "labels.jsonl")  # nothing goes by the order of their lines
+
+
+def steps_from(called, folder: Path, step: str) -> None:
+    for later in [*FILES, "distill"][list(FILES).index(step) :]:
+        more = ["--epochs", 2] if later == "distill" else []
+        assert called(later, "--run", folder, *more)[0] == 0
 
 
 def of_queries(folder: Path) -> dict[str, object]:
@@ -98,8 +108,12 @@ def test_a_setting_of_a_finished_step_that_was_altered_is_told(called, run_copy,
     assert f"the settings of the step {step} in {run_copy / 'run.json'} as they were when it was finished" in message
 
 
+def of_another_run(line: bytes) -> bytes:
+    return json.dumps(json.loads(line) | {"id": "strange"}).encode() + b"\n"
+
+
 @pytest.mark.parametrize(
-    ("step", "changes", "fault"),
+    ("step", "change", "fault"),
     [
         ("collect", {"candidate": "three"}, '"candidate" is none of base, one, two'),
         ("collect", {"sample": 1}, '"sample" is not a whole number from 0 to 0'),
@@ -119,23 +133,31 @@ def test_a_setting_of_a_finished_step_that_was_altered_is_told(called, run_copy,
         ("label", {"fold": "both"}, "not what the step writes"),
         ("label", {"plain": [0.3, 0.3, 0.4]}, "not what the step writes"),
         ("label", {"id": ["q01"]}, 'one of ["q01"]'),
+        *((step, of_another_run, 'one of "strange" in line') for step in FILES),
+        *((step, lambda line: line, "a second one of ") for step in FILES),
+        *((step, lambda line: b"[1, 2]\n", "b'[1, 2]") for step in FILES),
+        *((step, lambda line: b"\x00\x00\x00\n", "b'\\x00") for step in FILES),
+        *((step, lambda line: b'{"id": 3', "") for step in FILES),  # torn: a line was added after it
     ],
 )
-def test_a_wrong_line_of_an_unfinished_step_is_named_and_taken_out(
-    called, run_copy, finished_run, step, changes, fault
-):
+def test_a_wrong_line_of_an_unfinished_step_is_named_and_taken_out(called, run_copy, finished_run, step, change, fault):
+    """A line with other fields in the place of the third, or a line of something else before it."""
     unfinish(run_copy, step, 0.5)
     file = run_copy / FILES[step]
-    lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
-    wrong = json.dumps(json.loads(lines[2]) | changes) + "\n"
-    file.write_text("".join([*lines[:2], wrong, *lines[3:]]), encoding="utf-8")
+    lines = file.read_bytes().splitlines(keepends=True)
+    if isinstance(change, dict):
+        wrong, rest = json.dumps(json.loads(lines[2]) | change).encode() + b"\n", lines[3:]
+    else:
+        wrong, rest = change(lines[1]), lines[2:]
+    file.write_bytes(b"".join([*lines[:2], wrong, *rest]))
     code, message = called(step, "--run", run_copy)
     assert code == 1
-    assert f"{fault}" in message
-    assert "in line 3. Remove that line and start again; the other records are kept." in message
-    file.write_text("".join([*lines[:2], *lines[3:]]), encoding="utf-8")  # as the message says
-    for later in STEPS[STEPS.index(step) :]:
-        assert called(later, "--run", run_copy, *(["--epochs", 2] if later == "distill" else []))[0] == 0
+    assert str(file) in message
+    assert "line 3" in message
+    assert fault in message
+    assert "Remove that line and start again" in message
+    file.write_bytes(b"".join([*lines[:2], *rest]))  # as the message says
+    steps_from(called, run_copy, step)
     assert of_queries(run_copy) == of_queries(finished_run)
 
 
@@ -176,3 +198,56 @@ def test_a_wrong_line_of_scored_responses_is_named(called, tmp_path, responses, 
     out.write_text("".join([lines[0], *lines[2:8]]), encoding="utf-8")
     assert called(*call)[0] == 0
     assert sorted(out.read_bytes().splitlines()) == sorted(expected.splitlines())
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[: len(data) // 2], lambda data: b"not JSON", lambda data: b""])
+def test_a_run_json_that_cannot_be_read_costs_no_record(called, run_copy, finished_run, queries, tiny_fleet, damage):
+    unfinish(run_copy, "score", 0.4)
+    file = run_copy / "run.json"
+    file.write_bytes(damage(file.read_bytes()))
+    before = content(run_copy)
+    code, message = called("score", "--run", run_copy)
+    assert code == 2
+    assert f"a readable {file}" in message
+    assert "delete it and start again with the same settings" in message
+    assert content(run_copy) == before
+    file.unlink()  # as the message says
+    call = ["run", "--queries", queries, "--out", run_copy, "--epochs", 2, "--fleet", tiny_fleet]
+    assert called(*call)[0] == 0
+    assert (run_copy / "responses.jsonl").read_bytes() == before["responses.jsonl"]
+    assert (run_copy / "rewards.jsonl").read_bytes().startswith(before["rewards.jsonl"])
+    assert same_end(run_copy, finished_run)
+
+
+def test_labels_in_another_order_are_still_those_of_their_queries(called, run_copy, finished_run):
+    """Nothing goes by a line's number: the router of shuffled lines is the same."""
+    unfinish(run_copy, "label", 1)
+    file = run_copy / "labels.jsonl"
+    file.write_bytes(b"".join(reversed(file.read_bytes().splitlines(keepends=True))))
+    steps_from(called, run_copy, "label")
+    for name in ("router/model.safetensors", "report.json"):
+        assert content(run_copy)[name] == content(finished_run)[name]
+
+
+@pytest.mark.parametrize(("number", "maker"), [(2, "9.9.9"), (0, "0.0.1"), (2, None)])
+def test_a_run_of_another_version_is_refused_with_both_versions(called, run_copy, number, maker):
+    state = json.loads((run_copy / "run.json").read_text())
+    state["format"] = number
+    state["versions"] = {"zooter": maker} if maker else {}
+    (run_copy / "run.json").write_text(json.dumps(state))
+    before = content(run_copy)
+    code, message = called("label", "--run", run_copy)
+    assert code == 2
+    assert f"a run of format 1, which this Zooter {__version__} reads" in message
+    assert f"format {number}, made by Zooter {maker or 'unknown'}" in message
+    assert content(run_copy) == before
+
+
+def test_a_run_of_an_older_zooter_of_this_format_goes_on(called, run_copy, finished_run):
+    unfinish(run_copy, "label", 0.5)
+    state = json.loads((run_copy / "run.json").read_text())
+    state["versions"] |= {"zooter": "0.0.1"}
+    (run_copy / "run.json").write_text(json.dumps(state))
+    steps_from(called, run_copy, "label")
+    assert same_end(run_copy, finished_run)
+    assert json.loads((run_copy / "run.json").read_text())["versions"]["zooter"] == "0.0.1"

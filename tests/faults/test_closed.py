@@ -1,4 +1,4 @@
-"""Files and folders that are closed to the user: one message that names them, or the work is done without them."""
+"""Places that are closed to the user or taken: one message that names them, or the work is done without them."""
 
 from __future__ import annotations
 
@@ -174,3 +174,59 @@ def test_a_router_works_without_neighbours_that_are_closed(called, place):
     with bound_by_permissions():
         assert called(*call_of("route", place)) == (0, "")
         assert called(*call_of("evaluate", place)) == (0, "")
+
+
+def test_a_run_folder_that_cannot_be_written(called, place):
+    unfinish(place / "run", "label", 0.5)
+    (place / "run" / ".lock").unlink(missing_ok=True)
+    before = content(place / "run")
+    (place / "run").chmod(0o555)
+    with bound_by_permissions():
+        code, message = called("label", "--run", place / "run")
+    (place / "run").chmod(0o755)
+    assert code == 2
+    assert f"the run folder {place / 'run'} to be writable" in message
+    assert "Permission denied" in message
+    assert content(place / "run") == before
+
+
+@pytest.fixture
+def calls(tmp_path, queries, scores, responses, finished_run, tiny_fleet) -> dict[str, list[object]]:
+    source = tmp_path / "source.json"
+    source.write_text('[{"question": "q", "scores": {"a": 1}}]')
+    sweep = ["sweep", "--scores", scores, "--fleet", tiny_fleet, "--beta", 1, "--seeds", 1, "--folds", 2]
+    run = ["run", "--queries", queries, "--fleet", tiny_fleet]
+    router = ["--router", finished_run / "router"]
+    return {
+        "run --out": [*run, "--out"],
+        "run --scores": [*run, "--out", tmp_path / "run", "--scores"],
+        "distill": ["distill", "--scores", scores, "--encoder", tiny_fleet / "encoder", "--out"],
+        "score": ["score", "--responses", responses, "--fleet", tiny_fleet, "--out"],
+        "sweep --out": [*sweep, "--out"],
+        "sweep --plot": [*sweep, "--plot"],
+        "import": ["import", "routerdc", source, "--out"],
+        "export": ["export", "routerarena", *router, "--queries", scores, "--out"],
+        "extend": ["extend", *router, "--without", "two", "--out"],
+    }
+
+
+NAMES = ("run --out", "run --scores", "distill", "score", "sweep --out", "sweep --plot", "import", "export", "extend")
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("beneath", [False, True])
+def test_a_place_that_is_taken_is_told_before_the_work(called, calls, tmp_path, monkeypatch, name, beneath):
+    """A file where a folder is to be, a folder where a file is to be, and a file where the folder around is to be."""
+    for works in ("earned", "figures"):
+        monkeypatch.setattr(f"zooter_core.evaluation.sweep.{works}", None)  # it must not come so far
+    monkeypatch.setattr("zooter_core.pipeline.train.train", None)
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "folder.html").mkdir()
+    folder = name in ("run --out", "distill", "extend")
+    place = tmp_path / "file" / "new.html" if beneath else tmp_path / ("file" if folder else "folder.html")
+    code, message = called(*calls[name], place)
+    assert code == 2
+    assert f"{place}" in message
+    assert (tmp_path / "file").read_text() == "mine"
+    assert not list((tmp_path / "folder.html").iterdir())
+    assert not (tmp_path / "run").exists()

@@ -144,10 +144,7 @@ def calls(run_copy, scores, tiny_fleet, tmp_path) -> dict[str, tuple[Path, list[
 
 
 @pytest.mark.parametrize("name", ["distill", "extend", "import", "export", "sweep", "queries", "run"])
-def test_what_was_there_stays_until_the_new_is_whole(called, calls, queries, tmp_path, monkeypatch, name):
-    monkeypatch.setattr(
-        "zooter_core.router.encoder.missing", lambda: ["onnxruntime"]
-    )  # an export of the encoder takes seconds
+def test_what_was_there_stays_until_the_new_is_whole(called, calls, queries, tmp_path, name):
     shutil.copy(queries, tmp_path / "queries.jsonl")
     place, call = calls[name]
     assert called(*call, place)[0] == 0  # the old one

@@ -63,7 +63,6 @@ NAMES = tuple(calls_of(Path(), Path(), Path()))
 
 @pytest.fixture
 def calls(fleet_copy, scores, tmp_path, monkeypatch) -> dict[str, list[object]]:
-    monkeypatch.setattr("zooter_core.router.encoder.missing", lambda: ["onnxruntime"])  # no export, which takes seconds
     monkeypatch.setattr("runpy.run_module", None)  # the demo must not come so far
     return calls_of(fleet_copy, scores, tmp_path / "out")
 

@@ -19,7 +19,7 @@ from zooter_core.method.selection import Outputs
 from zooter_core.router.config import GRAPH, QUANTISED
 from zooter_core.router.encoder import Encoder
 from zooter_core.router.graph import missing
-from zooter_core.router.portable import PortableRouter
+from zooter_core.router.router import PortableRouter
 from zooter_core.router.turns import CERTAIN
 
 SEA = "What is the sea?"

@@ -13,8 +13,7 @@ from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.config.fleet import GenerationConfig, load_fleet
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import read_scores, read_texts
-from zooter_core.evaluation.suites import Suite
-from zooter_core.evaluation.suites.reading import Problem
+from zooter_core.evaluation.suites import Problem, Suite
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.labelling.rewards import Unscored
 from zooter_core.pipeline import batches, bench

@@ -21,7 +21,7 @@ from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.labels import LabelConfig
 from zooter_core.pipeline import batches
 from zooter_core.pipeline.collect import Collecting
-from zooter_core.pipeline.merge import merge
+from zooter_core.pipeline.parts import merge
 
 SHORT = GenerationConfig(max_new_tokens=4, temperature=0.7)  # sampled: a batch that were divided would show
 QUERIES = [Query(f"q{n:02}", f"What is {n} + {n}?") for n in range(30)]

@@ -58,7 +58,7 @@ def test_a_worker_that_is_killed_when_its_part_has_ended_repeats_nothing(tmp_pat
     """Its driver has not heard of the end, so another worker is to collect the part."""
     part = parts.Part("one", 1, Shard(1, 1), (), works=False)
     generation = GenerationConfig(max_new_tokens=2)
-    collect = partial(parts.collect_part, tmp_path, ensemble, queries[:3], part, generation, 1)
+    collect = partial(parts.collect_part, ensemble, part, tmp_path, queries[:3], generation, 1)
     assert collect() is None
     file = tmp_path / "parts" / f"{part.name}.jsonl"
     first = file.read_text()

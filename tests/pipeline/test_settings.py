@@ -21,28 +21,34 @@ pytestmark = pytest.mark.usefixtures("small_batches")
 
 
 @pytest.mark.parametrize(
-    ("name", "change"),
-    [("temperature", {"temperature": 0.1}), ("seed", {"seed": 3}), ("max_new_tokens", {"max_new_tokens": 9})],
-)
-def test_changed_generation_is_refused_by_name(run_copy, ensemble, name, change):
-    changed = replace(ensemble.fleet.generation, **change)
-    message = refusal(run_copy, lambda run: pipeline.collect(run, ensemble, changed))
-    assert f"the setting {name} = " in message
-    assert "step collect" in message
-
-
-@pytest.mark.parametrize(
-    ("name", "changed"),
+    ("step", "changes", "setting"),
     [
-        ("beta", LabelConfig(beta=0.5)),
-        ("tau", LabelConfig(tau=2.0)),
-        ("normalise", LabelConfig(normalise="zscore")),
-        ("holdout", LabelConfig(holdout=0.5)),
-        ("seed", LabelConfig(seed=1)),
+        ("collect", {"temperature": 0.1}, "temperature"),
+        ("collect", {"seed": 3}, "seed"),
+        ("collect", {"max_new_tokens": 9}, "max_new_tokens"),
+        ("label", {"beta": 0.5}, "beta"),
+        ("label", {"tau": 2.0}, "tau"),
+        ("label", {"normalise": "zscore"}, "normalise"),
+        ("label", {"holdout": 0.5}, "holdout"),
+        ("label", {"seed": 1}, "seed"),
+        ("distill", {"epochs": 3}, "epochs"),
+        ("distill", {"encoder": "other"}, "encoder"),
     ],
 )
-def test_changed_label_settings_are_refused_by_name(run_copy, name, changed):
-    assert f"the setting {name} = " in refusal(run_copy, lambda run: pipeline.label(run, changed))
+def test_changed_settings_are_refused_by_name(run_copy, ensemble, step, changes, setting):
+    steps = {
+        "collect": lambda run: pipeline.collect(run, ensemble, replace(ensemble.fleet.generation, **changes)),
+        "label": lambda run: pipeline.label(run, LabelConfig(**changes)),
+        "distill": lambda run: pipeline.distill_run(
+            run,
+            ensemble,
+            changes.pop("encoder", ensemble.fleet.tagger.encoder),
+            replace(DISTILL, **changes),
+        ),
+    }
+    message = refusal(run_copy, steps[step])
+    assert f"the setting {setting} = " in message
+    assert f"step {step}" in message
 
 
 @pytest.mark.parametrize("wrong", [LabelConfig(beta=2.0), LabelConfig(tau=0.0), LabelConfig(normalise="z-score")])
@@ -56,13 +62,6 @@ def test_wrong_label_settings_do_not_bind_the_run(run_copy, complete, wrong):
     with Run(run_copy) as run:
         pipeline.label(run, LabelConfig())
     assert content(run_copy)["labels.jsonl"] == content(complete)["labels.jsonl"]
-
-
-def test_changed_distillation_is_refused_by_name(run_copy, ensemble):
-    encoder = ensemble.fleet.tagger.encoder
-    changed = replace(DISTILL, epochs=3)
-    assert "epochs = 2" in refusal(run_copy, lambda run: pipeline.distill_run(run, ensemble, encoder, changed))
-    assert "encoder = " in refusal(run_copy, lambda run: pipeline.distill_run(run, ensemble, "other", DISTILL))
 
 
 def test_a_run_with_another_router_kind(run_copy, ensemble):

@@ -105,7 +105,7 @@ def test_parts_for_vllm_are_large_and_workers_collect_them(ensemble, tmp_path, m
     monkeypatch.setattr(on_ray, "VLLM_QUERIES", 4)
     lines = {}
     for part in engine.parts(job, "served"):
-        assert collect_part(tmp_path, ensemble, QUERIES, part, ensemble.fleet.generation, SAMPLES) is None
+        assert collect_part(ensemble, part, tmp_path, QUERIES, ensemble.fleet.generation, SAMPLES) is None
         for r in take_lines(tmp_path, part):
             lines[r["id"], r["candidate"], r["sample"]] = (r["text"], r["tokens"], r["finish"])
     assert lines == {key: answer for key, answer in expected.items() if key[1] == "served"}

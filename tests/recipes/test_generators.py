@@ -1,4 +1,4 @@
-"""What the embedded fleet learns from: true, varied and split."""
+"""What the embedded fleet learns from: always the same texts, sums that the calculator writes, tasks that are right."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from recipes.embedded import data, functions, verify
-from recipes.embedded.problems import problems
-from recipes.embedded.writing import FORMS, VERSE, pieces
+from recipes.embedded.generate import Dice, Family, step
+from recipes.embedded.problems import TEMPLATES, problems
+from recipes.embedded.writing import VERSE, pieces
+from zooter_core.backends.local.calculator import due
 
 
 def test_marked_sums_of_a_solution_stand_in_full():
@@ -24,22 +26,6 @@ def test_marked_sums_of_a_solution_stand_in_full():
         "Sam sold 48 / 2 = 24 clips.\nThat is 12 / 60 = $0.2 each, 20% of 50 = 50 * .2 = 10 and 5 * 2 = 10 apples,"
         " or 3 * 4 = 12.\nA wrong 3 stays.\nThe answer is 1,234."
     )
-
-
-@pytest.mark.parametrize("lines", [data.questions, data.snippets, data.short_pieces])
-def test_what_was_written_is_split_and_plain(lines):
-    queries = [line["query"].lower() for side in (False, True) for line in lines(side)]
-    assert len(set(queries)) == len(queries)
-    assert {data.in_pipeline(query) for query in queries} == {False, True}
-    assert all(line["answer"].strip() for side in (False, True) for line in lines(side))
-
-
-def test_snippets_are_code_in_one_fence():
-    for line in data.snippets(False) + data.snippets(True):
-        assert line["answer"].count("```") == 2
-        assert line["kind"] != "python_script" or verify.parses(line["answer"])
-        if "```regex" in line["answer"]:
-            re.compile(verify.code_in(line["answer"]))
 
 
 def test_texts_are_those_that_the_fleet_learned_from():
@@ -64,18 +50,6 @@ def test_every_function_task_passes_its_own_tests():
     assert not {task.query for task in train} & {task.query for task in held_out}
     assert not {(t.family, t.combination) for t in train} & {(t.family, t.combination) for t in held_out}
     assert all(task.name in task.query for task in train + held_out)
-
-
-@pytest.mark.parametrize("forms", [FORMS, VERSE])
-def test_pieces_are_split_and_plain_text(forms):
-    train, held_out = pieces(1500, 0, False, forms), pieces(120, 1, True, forms)
-    assert len({query for query, _ in train}) == 1500
-    assert not {query for query, _ in train} & {query for query, _ in held_out}
-    assert forms is VERSE or not {piece for _, piece in train} & {piece for _, piece in held_out}
-    for query, piece in train + held_out:
-        assert piece == piece.strip()
-        assert (query + piece).isascii()
-        assert not re.search(r"[{}]|\[[A-Z]|  | / ", query + piece), (query, piece)
 
 
 def test_no_question_is_one_by_which_the_router_is_tested(request):
@@ -105,3 +79,34 @@ def plain(text: str) -> str:
 def test_the_language_of_code(code, name):
     assert data.language(code) == name
     assert data.fenced(code) == (f"```{name}\n{code}\n```" if name else code)
+
+
+@pytest.mark.parametrize("held_back", [False, True])
+def test_every_step_is_what_the_calculator_writes_and_it_writes_nothing_else(held_back: bool) -> None:
+    for query, answer in problems(len(TEMPLATES) * 12, 5, held_back):
+        assert not re.search("[{}]|<<", query + answer)
+        sums = list(re.finditer(r"(?<!\^)\d = (-?[\d.]*\d)", answer))  # `6^3 = 6 * 6 * 6` is left to the model
+        assert sums, (query, answer)
+        for match in sums:
+            assert due(answer[: match.start(1)]) == match[1], (query, answer)
+        for end in range(1, len(answer)):
+            if answer[end - 1] != "=" and (rest := due(answer[:end])) is not None:
+                assert answer[end:].startswith(rest) if rest else not answer[end].isdigit(), answer
+        last = re.findall(r"(?:(?<!\S)-)?\d[\d.]*", answer.rsplit("\nThe answer is", 1)[0])[-1]
+        assert verify.final_number(answer) == verify.final_number(last), (query, answer)
+
+
+def test_held_back_problems_share_no_phrasing_and_no_query_with_training() -> None:
+    train, held_out = dict(problems(3000, 0)), dict(problems(300, 0, held_back=True))
+    assert not set(train) & set(held_out)
+    assert len({template.name for template in TEMPLATES}) == len(TEMPLATES)
+    assert problems(50, 1) == problems(50, 1) != problems(50, 2)
+
+
+def test_a_step_is_a_sum_and_a_draw_assigns() -> None:
+    assert step("3 * 11") == "3 * 11 = 33"
+    with pytest.raises(ValueError, match="not a sum: 33"):
+        step("33")
+    family = Family("bad", {"draw": "import os", "text": "", "train": [""]}, {})
+    with pytest.raises(ValueError, match=r"\[bad\] draw must hold assignments only"):
+        family.example(Dice(0, False))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +20,11 @@ from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.router import vector_store
 from zooter_core.router.config import ENCODER_FOLDER
 from zooter_core.router.encoder import Encoder, Encoders
-from zooter_core.router.encoder.onnx import write_graph
-from zooter_core.router.export import HeadGraph, export_router
-from zooter_core.router.graph import missing, session
+from zooter_core.router.export import HeadGraph, export_router, write_graph
+from zooter_core.router.graph import check_patterns, missing, session
 from zooter_core.router.kinds import KINDS, settings_of
-from zooter_core.router.portable import SMALL_BATCH, PortableRouter
-from zooter_core.router.router import Router
-from zooter_core.router.tokenizer_file import check_patterns
+from zooter_core.router.router import PortableRouter, Router
+from zooter_core.router.text_encoder import SMALL_BATCH
 from zooter_core.router.torch_router import RouterHead, RouterHeadConfig, TorchRouter
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason="the extra `onnx` is not installed: pip install 'zooter[onnx]'")
@@ -73,6 +73,13 @@ def test_one_text_at_a_time_and_many_give_the_same(router):
     assert len(TEXTS) > 2 * SMALL_BATCH
     assert router.probabilities(TEXTS) == pytest.approx(alone, abs=1e-5)
     assert router.probabilities([]).shape == (0, 3)
+
+
+def test_threads_share_a_graph(router):
+    texts = [f"{'very ' * (n % 7)}many apples, {n}" for n in range(64)]
+    with ThreadPoolExecutor(8) as pool:
+        rows = list(pool.map(lambda text: router.probabilities([text])[0], texts))
+    assert np.stack(rows) == pytest.approx(router.probabilities(texts), abs=1e-5)
 
 
 def test_decisions_are_those_of_torch(router, on_torch):
@@ -276,6 +283,16 @@ def test_an_onnxruntime_that_does_not_load(exported, tmp_path, monkeypatch):
         monkeypatch.delitem(sys.modules, name)
     with pytest.raises(WorkError, match=r"an onnxruntime that loads, but found no such library"):
         Router.load(exported)
+
+
+def test_onnxruntime_notes_nothing_for_its_maker(exported, tmp_path):
+    """It would keep what it knows of the process and the machine in the home's cache folder, to send it later."""
+    home = tmp_path / "home"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ORT_")}
+    environment |= {"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache")}
+    script = f"from zooter_core import Router; Router.load({str(exported)!r}).route(['Hi'])"
+    subprocess.run([sys.executable, "-c", script], env=environment, check=True, capture_output=True)
+    assert [path for path in home.rglob("*") if "onnxruntime" in path.name] == []
 
 
 def test_an_exported_router_cannot_be_changed(exported):

@@ -15,12 +15,11 @@ import pytest
 from support import tiny_models
 from zooter_core.base.errors import ZooterError
 from zooter_core.config.fleet import RouterConfig
-from zooter_core.fleet.exports.router import make_export, open_router
+from zooter_core.fleet.exports import make_export, open_router
 from zooter_core.router import export
 from zooter_core.router.export import _even_out, _shrink, export_router, quantise
 from zooter_core.router.graph import missing, session
-from zooter_core.router.portable import PortableRouter
-from zooter_core.router.router import Router
+from zooter_core.router.router import PortableRouter, Router
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason="the extra `onnx` is not installed: pip install 'zooter[onnx]'")
 FAST = "router.int8.onnx"
@@ -185,7 +184,7 @@ def test_the_cache_gets_one_where_fleet_toml_wants_it(fleet_copy, tmp_path, monk
 KILLED = """
 import os, pathlib, signal, sys
 import onnx.shape_inference
-from zooter_core.fleet.exports.router import make_export
+from zooter_core.fleet.exports import make_export
 
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)

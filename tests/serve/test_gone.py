@@ -13,6 +13,7 @@ import pytest
 
 from zooter_core.labelling.rewards.scoring import STOPPABLE
 from zooter_core.serve.gateway import REWARD_THREADS
+from zooter_core.serve.other_routes import ROUTED_AT_ONCE
 
 SECONDS = 15  # on a busy machine; the work itself takes milliseconds, and what hangs is given up after 20
 
@@ -94,6 +95,9 @@ def test_a_client_that_goes_away_stops_its_routing(serve):
     with connection(endpoint, False, "route", conversations=conversations):
         assert gate.started.wait(20)
         assert endpoint.server.admission.running == 1  # it has one of the places
+        until(lambda: sum(map(len, router._waiting.values())) == ROUTED_AT_ONCE - 1)
+        time.sleep(0.1)
+        assert sum(map(len, router._waiting.values())) == ROUTED_AT_ONCE - 1  # the others make no work yet
     until(lambda: not endpoint.server.admission.running)
     gate.go.set()
     assert endpoint.chat("Hello").status_code == 200

@@ -7,8 +7,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from zooter_core.backends import Piece, Request
-from zooter_core.backends.turn_queue import TurnQueue
+from zooter_core.backends import Piece, Request, TurnQueue
 from zooter_core.base.records import Response
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.fleet.ensemble import Ensemble

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from zooter_core.backends import Piece, Request
-from zooter_core.backends.turn_queue import Ticket, TurnQueue
+from zooter_core.backends import Piece, Request, Ticket, TurnQueue
 from zooter_core.base.errors import Failure
 from zooter_core.base.records import Message, Response
 from zooter_core.config.fleet import GenerationConfig, load_fleet

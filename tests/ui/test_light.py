@@ -13,8 +13,7 @@ import pytest
 from support import gguf_models, tiny_models
 from zooter_core.backends.gguf.engine import installed
 from zooter_core.config.fleet import load_fleet
-from zooter_core.fleet.exports.reward import make_reward_export
-from zooter_core.fleet.exports.router import make_export
+from zooter_core.fleet.exports import make_export, make_reward_export
 from zooter_core.router.graph import missing
 
 pytestmark = pytest.mark.skipif(

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from zooter_core.backends.turn_queue import TurnQueue
 from zooter_core.base.errors import Failure, first_line
 from zooter_core.base.plugins import load_kind
 from zooter_core.base.records import Finish, Message, Response
@@ -26,6 +25,7 @@ KINDS = {
     "openai": "zooter_core.backends.endpoint.backend:OpenAIBackend",
     "recorded": "zooter_core.backends.recorded:RecordedBackend",
 }
+POLL_SECONDS = 0.1  # between looks at a stop event, which does not wake a waiting thread
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,6 +72,50 @@ class Piece:
     def stopped(cls, request: Request) -> Piece:
         """The last piece of a request that was stopped before it had any text."""
         return cls(request, response=Response(request.candidate.name, "", finish="stopped"))
+
+
+class TurnQueue:
+    """A queue of tickets. The first ticket has its turn."""
+
+    def __init__(self) -> None:
+        self.tickets: list[Ticket] = []
+        self.changed = threading.Condition()  # also guards the list
+
+    def join(self) -> Ticket:
+        """Return a new ticket at the end of the queue."""
+        with self.changed:
+            self.tickets.append(Ticket(self))
+            return self.tickets[-1]
+
+
+class Ticket:
+    """A place in a turn queue."""
+
+    def __init__(self, queue: TurnQueue) -> None:
+        self.queue = queue
+
+    @property
+    def ahead(self) -> int:
+        """How many tickets come before this one; 0 if it has its turn or has left."""
+        with self.queue.changed:
+            return self.queue.tickets.index(self) if self in self.queue.tickets else 0
+
+    def wait(self, stop: threading.Event) -> bool:
+        """Wait for the turn. Return False if `stop` is set first; the ticket has then left the queue."""
+        with self.queue.changed:
+            while self.queue.tickets[0] is not self:
+                if stop.is_set():
+                    self.leave()
+                    return False
+                self.queue.changed.wait(POLL_SECONDS)
+            return True
+
+    def leave(self) -> None:
+        """End the turn, or give up the place."""
+        with self.queue.changed:
+            if self in self.queue.tickets:
+                self.queue.tickets.remove(self)
+            self.queue.changed.notify_all()
 
 
 class Backend(Protocol):

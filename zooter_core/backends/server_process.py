@@ -1,9 +1,9 @@
 """A model in a process of its own, which `gguf` and `vllm` start and ask: its folder, log, reports and end.
 
 The process runs a script, `python SCRIPT SETTINGS FOLDER`, which imports nothing of this package. Each line of JSON on
-its standard output is a report; the first one says that the model is loaded, or why not. The script ends when its
-standard input does, and then removes the folder: nothing is left when this process is killed. A crash in native code
-ends that process and not this one.
+its standard output is a report; the first one says that the model is loaded, or with `died` why not. The script ends
+when its standard input does, and then removes the folder: nothing is left when this process is killed. A crash in
+native code ends that process and not this one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -78,12 +78,37 @@ class ServerProcess:
         """Whether the process has not ended."""
         return self._process.poll() is None
 
-    def first_report(self, stop: threading.Event | None = None) -> dict[str, Any]:
-        """The first report, which may take minutes; empty if the process ends without one.
+    def loaded(
+        self,
+        model: str,
+        reason_of: Callable[[Mapping[str, Any]], str],
+        next_step: str,
+        stop: threading.Event | None = None,
+    ) -> dict[str, Any]:
+        """The first report, once the model is loaded, which may take minutes. Otherwise the process ends.
+
+        Args:
+            reason_of: why the model does not load, by a report that says so; an empty one if there is none.
 
         Raises:
             InterruptedError: `stop` was set.
+            MemoryError: there is too little memory for the model.
+            WorkError: it does not load.
         """
+        try:
+            report = self.first_report(stop)
+            if report and "died" not in report:
+                return report
+            reason = reason_of(report)
+            if any(words in reason.lower() for words in FULL):
+                raise MemoryError(reason)
+            raise WorkError(f"{self.name} to load {model}", reason, next_step)
+        except BaseException:
+            self.close()
+            raise
+
+    def first_report(self, stop: threading.Event | None = None) -> dict[str, Any]:
+        """The first report; empty if the process ends without one. Raises InterruptedError if `stop` is set."""
         with selectors.DefaultSelector() as selector:
             selector.register(self._output, selectors.EVENT_READ)
             while not selector.select(POLL_SECONDS):
@@ -129,12 +154,6 @@ class ServerProcess:
             return f"the process of {self.name} was killed (SIGKILL), as the system does when memory runs out"
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         return f"the process of {self.name} ended with {how}{f' ({reason})' if reason else ''}"
-
-    def load_error(self, model: str, reason: str, next_step: str) -> Exception:
-        """The error of a model that does not load: a MemoryError if memory was too small, else a WorkError."""
-        if any(words in reason.lower() for words in FULL):
-            return MemoryError(reason)
-        return WorkError(f"{self.name} to load {model}", reason, next_step)
 
     def close(self, seconds: float = 0.0) -> None:
         """End the process with all that it has started, and remove its folder.

@@ -28,7 +28,7 @@ REASONS = {
 
 
 def most_connections() -> int:
-    """As many as this process may open files, less those of others; a request may need one to a model's server, too."""
+    """Half of the files that this process may open: a request may need a second connection, to a model's server."""
     try:
         import resource
     except ImportError:  # Windows, which has no such limit
@@ -39,7 +39,7 @@ def most_connections() -> int:
 
 
 def raise_file_limit() -> None:
-    """Let this process open as many files as it may: shells often start with 1,024, less than a full queue takes."""
+    """Raise this process's limit of open files to the allowed maximum: the usual 1,024 are too few for a full queue."""
     try:
         import resource
     except ImportError:

@@ -28,8 +28,8 @@ def cores(root: Path = CGROUP) -> int:
 def free_cores(root: Path = CGROUP) -> int:
     """Those of `cores` that other processes leave idle, at least 1. It takes SAMPLE seconds.
 
-    A core is in use that is busy now and was in the last minute. A browser that opens the demo is busy only now, and
-    what installed Zooter was busy only before.
+    A core counts as used if it is busy now and was busy in the last minute. A browser that opens the demo is busy only
+    now, and what installed Zooter was busy only before.
     """
     import psutil  # here, because an exported router runs without it
 

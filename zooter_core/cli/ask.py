@@ -9,10 +9,9 @@ from typing import Annotated
 from zooter_core.backends import Piece
 from zooter_core.base.errors import MOST_NAMED, listed, shortened
 from zooter_core.base.records import Message, Response
-from zooter_core.cli.arguments import FleetDir, MaxNewTokens, Query, Temperature, Willingness, option
 from zooter_core.cli.consoles import err, print_note
 from zooter_core.cli.fleets import open_ensemble
-from zooter_core.cli.settings import generation_of
+from zooter_core.cli.options import FleetDir, MaxNewTokens, Query, Temperature, Willingness, generation_of, option
 from zooter_core.data.prices import check_trade
 from zooter_core.fleet.attempts import check_answered, note
 

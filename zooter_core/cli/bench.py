@@ -9,19 +9,17 @@ from rich.table import Table
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.files import check_file
-from zooter_core.cli.arguments import FleetDir, Json, MaxNewTokens, Seed, option
 from zooter_core.cli.consoles import err, print_figures, print_note, print_set_aside
 from zooter_core.cli.consoles import out as console
 from zooter_core.cli.fleets import open_ensemble
+from zooter_core.cli.options import FleetDir, Json, MaxNewTokens, Seed, generation_of, option
 from zooter_core.cli.progress import bars
-from zooter_core.cli.settings import generation_of
 from zooter_core.config.fleet import load_fleet
 from zooter_core.config.labelling import JudgeConfig
 from zooter_core.data.runs import Run
 from zooter_core.evaluation import suites
 from zooter_core.evaluation.sandbox import runner
-from zooter_core.evaluation.suites import Suite
-from zooter_core.evaluation.suites.judging import judge_of, judge_settings
+from zooter_core.evaluation.suites import Suite, judge_of, judge_settings
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.labelling.rewards.judge import Judge
 from zooter_core.pipeline import bench as results

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 from rich.table import Table
 
 from zooter_core.base.errors import WorkError, ZooterError
-from zooter_core.cli.arguments import Json, option
 from zooter_core.cli.consoles import out as console
 from zooter_core.cli.consoles import print_figures
+from zooter_core.cli.options import Json, option
 from zooter_core.router import vector_store
 
 GB = 1e9

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from zooter_core.cli.arguments import (
+from zooter_core.cli.consoles import err, print_missing, print_note, print_set_aside
+from zooter_core.cli.fleets import run_step
+from zooter_core.cli.options import (
     AllowMissing,
     BudgetUsd,
     FleetDir,
@@ -13,13 +15,10 @@ from zooter_core.cli.arguments import (
     RunDir,
     Samples,
     Temperature,
+    collecting_of,
+    generation_of,
     option,
 )
-from zooter_core.cli.consoles import err, print_missing, print_note, print_set_aside
-from zooter_core.cli.fleets import open_run_ensemble
-from zooter_core.cli.progress import bars
-from zooter_core.cli.settings import collecting_of, generation_of
-from zooter_core.data.runs import Run
 from zooter_core.data.scores import read_queries
 
 
@@ -37,8 +36,7 @@ def collect(
     ] = None,
 ) -> None:
     how = collecting_of(allow_missing, budget_usd, shard)
-    with Run(run, create=queries is not None) as folder, bars() as progress:
-        ensemble = open_run_ensemble(folder, fleet, answering=True)
+    with run_step(run, fleet, answering=True, create=queries is not None) as (folder, ensemble, progress):
         from zooter_core import pipeline
         from zooter_core.pipeline.plan import Plan, check
 

@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from zooter_core.backends import iter_responses
 from zooter_core.base.errors import WorkError
 from zooter_core.base.records import Message, Ranked
-from zooter_core.cli.arguments import FleetDir, Json, MaxNewTokens, Query, Temperature
 from zooter_core.cli.consoles import err, out, print_json, print_note
 from zooter_core.cli.fleets import open_ensemble
+from zooter_core.cli.options import FleetDir, Json, MaxNewTokens, Query, Temperature, generation_of
 from zooter_core.cli.progress import waiting
-from zooter_core.cli.settings import generation_of
 
 
 def compare(

@@ -70,7 +70,7 @@ WIDEST = 10_000  # columns of a table
 
 
 class Output(Console):
-    """A console for stdout or stderr. Lines are as long as what they say: a terminal may fold them, we do not."""
+    """A console for stdout or stderr. Lines are not wrapped."""
 
     def __init__(self, stderr: bool = False) -> None:
         super().__init__(stderr=stderr, markup=False, emoji=False, highlight=False)

@@ -10,9 +10,8 @@ from typing import Annotated
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.hosts import WILDCARDS, Host, check_host, check_origin, is_loopback
-from zooter_core.cli.arguments import FleetDir, option
 from zooter_core.cli.fleets import open_fleet
-from zooter_core.cli.ports import check_free, names_given
+from zooter_core.cli.options import FleetDir, check_free, names_given, option
 from zooter_core.router.config import check_router
 
 ADDRESS = "STREAMLIT_SERVER_ADDRESS"  # the variable from which Streamlit reads the address to bind

@@ -9,14 +9,21 @@ from typing import Annotated, Any
 
 from zooter_core.base.errors import ZooterError, listed
 from zooter_core.base.files import check_folder
-from zooter_core.cli import arguments
-from zooter_core.cli.arguments import TagSource, option
+from zooter_core.cli import options
 from zooter_core.cli.consoles import err
-from zooter_core.cli.fleets import open_fleet, open_run_ensemble
+from zooter_core.cli.fleets import open_fleet, run_step
+from zooter_core.cli.options import (
+    TagSource,
+    check_learns_from_labels,
+    labels_of,
+    named,
+    open_scores,
+    option,
+    tags_of,
+    training_of,
+)
 from zooter_core.cli.progress import bars
-from zooter_core.cli.settings import check_learns_from_labels, labels_of, named, open_scores, tags_of, training_of
 from zooter_core.cli.tables import print_report
-from zooter_core.data.runs import Run
 from zooter_core.router import processes
 from zooter_core.router.kinds import DEFAULT, DistillConfig
 
@@ -25,31 +32,31 @@ def distill(
     run: Annotated[Path | None, option("--run", "DIR", "Folder of the run.")] = None,
     scores: Annotated[list[Path] | None, option("--scores", "FILE...", "Score files, instead of a run.")] = None,
     out: Annotated[Path | None, option("--out", "DIR", "With --scores: the router's folder.")] = None,
-    fleet: arguments.FleetDir = None,
-    tagger: arguments.Tagger = "auto",
+    fleet: options.FleetDir = None,
+    tagger: options.Tagger = "auto",
     encoder: Annotated[
         str | None, option("--encoder", "ID", "Sentence encoder: a model's name or folder (default: the fleet's).")
     ] = None,
-    beta: arguments.Beta = None,
-    tau: arguments.Tau = None,
-    normalise: arguments.Normalise = None,
-    holdout: arguments.Holdout = None,
-    seed: arguments.TrainingSeed = None,
-    epochs: arguments.Epochs = None,
-    router_kind: arguments.RouterKind = DEFAULT,
-    finetune: arguments.Finetune = "none",
-    keep_texts: arguments.KeepTexts = False,
-    router_set: arguments.RouterSettings = None,
-    strict: arguments.Strict = False,
+    beta: options.Beta = None,
+    tau: options.Tau = None,
+    normalise: options.Normalise = None,
+    holdout: options.Holdout = None,
+    seed: options.TrainingSeed = None,
+    epochs: options.Epochs = None,
+    router_kind: options.RouterKind = DEFAULT,
+    finetune: options.Finetune = "none",
+    keep_texts: options.KeepTexts = False,
+    router_set: options.RouterSettings = None,
+    strict: options.Strict = False,
 ) -> None:
     labels = named(beta=beta, tau=tau, normalise=normalise, holdout=holdout)
     if not run and not (scores and out):
         missing = "only one of the two" if scores or out else "neither"
         raise ZooterError("--run DIR, or --scores FILE... with --out DIR", missing, "Try `zooter distill --help`.")
     if run and labels:
-        options = listed(f"--{name}" for name in labels)
-        sentence = f"A run's labels are made by `zooter label`, so `zooter distill --run` takes no {options}."
-        raise ZooterError("label settings at the step label of a run", options, "Leave them out.", sentence)
+        misplaced = listed(f"--{name}" for name in labels)
+        sentence = f"A run's labels are made by `zooter label`, so `zooter distill --run` takes no {misplaced}."
+        raise ZooterError("label settings at the step label of a run", misplaced, "Leave them out.", sentence)
     training = training_of(router_kind, router_set, epochs, seed, finetune, keep_texts)
     with _alone_or_together(training) as main:
         if run and main:
@@ -78,8 +85,7 @@ def _alone_or_together(training: DistillConfig) -> Iterator[bool]:
 
 
 def _distill_run(run: Path, fleet: Path | None, encoder: str | None, training: DistillConfig) -> None:
-    with Run(run) as folder, bars() as progress:
-        ensemble = open_run_ensemble(folder, fleet)
+    with run_step(run, fleet) as (folder, ensemble, progress):
         from zooter_core import pipeline
         from zooter_core.pipeline.plan import Plan, check
 
@@ -94,7 +100,7 @@ def _distill_scores(
     out: Path,
     fleet: Path | None,
     encoder: str | None,
-    options: dict[str, Any],
+    settings: dict[str, Any],
     training: DistillConfig,
     tagger: TagSource,
     strict: bool,
@@ -106,7 +112,7 @@ def _distill_scores(
     from zooter_core.pipeline.train import distill as distill_scores
     from zooter_core.router.encoder import Encoder
 
-    labels = labels_of(SCORE_LABELS, options)
+    labels = labels_of(SCORE_LABELS, settings)
     quiet_libraries()
     model = Encoder(encoder or open_fleet(fleet).encoder)
     texts = [query.text for query in scores.queries]

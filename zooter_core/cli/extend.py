@@ -12,11 +12,24 @@ from rich.table import Table
 
 from zooter_core.base.errors import ZooterError, listed
 from zooter_core.base.files import check_folder
-from zooter_core.cli.arguments import FleetDir, Json, RouterDir, Seed, Strict, Tagger, option
 from zooter_core.cli.consoles import err, print_figures
 from zooter_core.cli.consoles import out as console
+from zooter_core.cli.options import (
+    FleetDir,
+    Json,
+    RouterDir,
+    Seed,
+    Strict,
+    Tagger,
+    check_learns_from_labels,
+    labels_of,
+    named,
+    numbers_of,
+    open_scores,
+    option,
+    tags_of,
+)
 from zooter_core.cli.progress import bars
-from zooter_core.cli.settings import check_learns_from_labels, labels_of, named, numbers_of, open_scores, tags_of
 from zooter_core.router.config import LABEL_SETTINGS
 from zooter_core.router.kinds import DEFAULT
 

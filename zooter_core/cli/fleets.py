@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from zooter_core.config.trust import check_uses, is_allowed, trust, use_of
 from zooter_core.fleet.ensemble import Ensemble
 
 if TYPE_CHECKING:
+    from zooter_core.cli.progress import Bars, Lines
     from zooter_core.data.runs import Run
 
 
@@ -53,7 +55,19 @@ def open_ensemble(folder: Path | None, answering: bool = False) -> Ensemble:
     return ensemble
 
 
-def open_run_ensemble(run: Run, folder: Path | None, answering: bool = False) -> Ensemble:
-    """The same for a run that exists: without a folder, the fleet that the run began with."""
-    first = run.state.get("fleet")
-    return open_ensemble(folder or (Path(first) if first else None), answering)
+@contextmanager
+def run_step(
+    folder: Path, fleet: Path | None, answering: bool = False, create: bool = False
+) -> Iterator[tuple[Run, Ensemble, Lines | Bars]]:
+    """A run with its fleet and progress bars; without a fleet, that with which the run began.
+
+    Args:
+        answering: see `open_ensemble`.
+        create: whether the run may be a new one.
+    """
+    from zooter_core.cli.progress import bars
+    from zooter_core.data.runs import Run
+
+    with Run(folder, create=create) as run, bars() as progress:
+        first = run.state.get("fleet")
+        yield run, open_ensemble(fleet or (Path(first) if first else None), answering), progress

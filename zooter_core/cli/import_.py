@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 from zooter_core.base.plugins import kind_names
-from zooter_core.cli.arguments import argument, option
 from zooter_core.cli.consoles import err
+from zooter_core.cli.options import argument, option
 from zooter_core.data.formats import KINDS, Options, import_file
 
 

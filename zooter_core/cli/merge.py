@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from zooter_core.cli.arguments import argument, option
 from zooter_core.cli.consoles import print_set_aside
+from zooter_core.cli.options import argument, option
 from zooter_core.cli.progress import bars
 from zooter_core.data.runs import Run
 
@@ -15,7 +15,7 @@ def merge(
     shards: Annotated[list[Path], argument("PATH", "Folders that `zooter collect --shard` has written.")],
     out: Annotated[Path, option("--out", "DIR", "Folder of the whole run.")],
 ) -> None:
-    from zooter_core.pipeline.merge import merge as put_together
+    from zooter_core.pipeline.parts import merge as put_together
 
     with Run(out, create=True) as run, bars() as progress:
         put_together(run, shards, progress)

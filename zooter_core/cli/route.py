@@ -12,8 +12,8 @@ from zooter_core.base.jsonl import LONGEST
 from zooter_core.base.records import Decision, Message
 from zooter_core.base.strict_json import parse_json
 from zooter_core.base.terminal import json_text
-from zooter_core.cli.arguments import FleetDir, Json, Willingness, argument, option
 from zooter_core.cli.fleets import open_ensemble
+from zooter_core.cli.options import FleetDir, Json, Willingness, argument, option
 from zooter_core.data.prices import check_trade
 from zooter_core.router.explain import Explanation
 from zooter_core.serve.errors import ApiError

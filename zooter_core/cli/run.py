@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from zooter_core.cli import arguments
-from zooter_core.cli.arguments import option
+from zooter_core.cli import options
 from zooter_core.cli.consoles import err, print_cost, print_missing, print_note, print_set_aside
 from zooter_core.cli.fleets import open_ensemble
+from zooter_core.cli.options import collecting_of, engine_of, generation_of, labels_of, named, option, training_of
 from zooter_core.cli.progress import bars
-from zooter_core.cli.settings import collecting_of, engine_of, generation_of, labels_of, named, training_of
 from zooter_core.cli.tables import print_report
 from zooter_core.data.run_folder import STEPS
 from zooter_core.data.runs import Run, export_parquet
@@ -24,26 +23,26 @@ Scores = Annotated[Path | None, option("--scores", "FILE", "Also write rewards a
 def run(
     queries: Annotated[Path, option("--queries", "FILE", "Queries file.")],
     out: Annotated[Path, option("--out", "DIR", "Folder of the run; a run that was stopped continues.")],
-    fleet: arguments.FleetDir = None,
+    fleet: options.FleetDir = None,
     scores: Scores = None,
-    temperature: arguments.Temperature = None,
-    max_new_tokens: arguments.MaxNewTokens = None,
-    samples: arguments.Samples = 1,
-    allow_missing: arguments.AllowMissing = False,
-    budget_usd: arguments.BudgetUsd = None,
-    beta: arguments.Beta = None,
-    tau: arguments.Tau = None,
-    normalise: arguments.Normalise = None,
-    holdout: arguments.Holdout = None,
-    seed: arguments.TrainingSeed = None,
-    epochs: arguments.Epochs = None,
-    router_kind: arguments.RouterKind = DEFAULT,
-    finetune: arguments.Finetune = "none",
-    keep_texts: arguments.KeepTexts = False,
-    router_set: arguments.RouterSettings = None,
-    engine: arguments.Engine = "local",
-    address: arguments.Address = None,
-    gpus: arguments.Gpus = None,
+    temperature: options.Temperature = None,
+    max_new_tokens: options.MaxNewTokens = None,
+    samples: options.Samples = 1,
+    allow_missing: options.AllowMissing = False,
+    budget_usd: options.BudgetUsd = None,
+    beta: options.Beta = None,
+    tau: options.Tau = None,
+    normalise: options.Normalise = None,
+    holdout: options.Holdout = None,
+    seed: options.TrainingSeed = None,
+    epochs: options.Epochs = None,
+    router_kind: options.RouterKind = DEFAULT,
+    finetune: options.Finetune = "none",
+    keep_texts: options.KeepTexts = False,
+    router_set: options.RouterSettings = None,
+    engine: options.Engine = "local",
+    address: options.Address = None,
+    gpus: options.Gpus = None,
     parquet: Annotated[
         Path | None, option("--parquet", "DIR", "Also write responses, rewards, tags and labels as Parquet files.")
     ] = None,

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 from zooter_core.base.errors import ZooterError
-from zooter_core.cli.arguments import FleetDir, option
 from zooter_core.cli.consoles import err, print_cost, print_set_aside
-from zooter_core.cli.fleets import open_ensemble, open_run_ensemble
+from zooter_core.cli.fleets import open_ensemble, run_step
+from zooter_core.cli.options import FleetDir, option
 from zooter_core.cli.progress import bars
-from zooter_core.data.runs import Run
 
 
 def score(
@@ -29,8 +28,7 @@ def score(
 
 
 def _score_run(run: Path, fleet: Path | None) -> None:
-    with Run(run) as folder, bars() as progress:
-        ensemble = open_run_ensemble(folder, fleet)
+    with run_step(run, fleet) as (folder, ensemble, progress):
         from zooter_core import pipeline
         from zooter_core.pipeline.plan import Plan, check
 

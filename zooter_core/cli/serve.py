@@ -11,10 +11,9 @@ from typing import Annotated
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.hosts import Host, check_host, check_origin, is_loopback
-from zooter_core.cli.arguments import FleetDir, option
 from zooter_core.cli.consoles import err
 from zooter_core.cli.fleets import open_fleet
-from zooter_core.cli.ports import check_free, names_given
+from zooter_core.cli.options import FleetDir, check_free, names_given, option
 from zooter_core.router.config import check_router, is_portable
 
 PACKAGES = ("fastapi", "uvicorn", "aiohttp", "prometheus_client")  # the extra `serve`

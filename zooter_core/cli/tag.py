@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from zooter_core.cli.arguments import FleetDir, RunDir
-from zooter_core.cli.fleets import open_run_ensemble
-from zooter_core.cli.progress import bars
-from zooter_core.data.runs import Run
+from zooter_core.cli.fleets import run_step
+from zooter_core.cli.options import FleetDir, RunDir
 
 
 def tag(run: RunDir, fleet: FleetDir = None) -> None:
-    with Run(run) as folder, bars() as progress:
-        ensemble = open_run_ensemble(folder, fleet)
+    with run_step(run, fleet) as (folder, ensemble, progress):
         from zooter_core import pipeline
         from zooter_core.pipeline.plan import Plan, check
 

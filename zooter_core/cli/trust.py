@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from zooter_core.cli.arguments import argument
 from zooter_core.cli.consoles import err, out
+from zooter_core.cli.options import argument
 from zooter_core.config import trust as trusted
 from zooter_core.config.fleet import load_fleet
 

@@ -12,13 +12,16 @@ from zooter_core.base.errors import MOST_NAMED, did_you_mean, shortened
 from zooter_core.base.strict_json import dump_json
 from zooter_core.base.weights import PREFIX
 from zooter_core.config.endpoint import EndpointConfig
-from zooter_core.config.paths import LocalPath, Reference, local_path, reference
 from zooter_core.config.tables import (
     AS_WRITTEN,
     Count,
+    LocalPath,
     NotNegative,
     Positive,
+    Reference,
     Table,
+    local_path,
+    reference,
     refusal,
     table,
     unknown_key,

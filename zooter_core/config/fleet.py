@@ -25,11 +25,11 @@ from zooter_core.config.labelling import (
     Tagger,
     TaggerConfig,
 )
-from zooter_core.config.paths import LocalPath
 from zooter_core.config.serve import ServeConfig
 from zooter_core.config.tables import (
     AS_WRITTEN,
     Count,
+    LocalPath,
     NotNegative,
     Table,
     WholeNumber,
@@ -76,8 +76,9 @@ class RouterConfig(Table):
     Attributes:
         trigger, unsure_above: a query is unsure if the trigger (one of selection.TRIGGERS) is above the number.
         runtime: what computes the encoder's vectors of a query, for router and tagger alike: `torch`, `onnx` (ONNX
-            Runtime), `int8` (ONNX Runtime with 7-bit weights), or `auto`, which is `onnx` if ONNX Runtime is installed,
-            else `torch`; `zooter serve` takes 7-bit weights with `auto`, unless candidates run in its own process.
+            Runtime), `int8` (ONNX Runtime with 7-bit weights), or `auto`, which is `onnx` if ONNX Runtime is installed
+            and the router can be exported, else `torch`; `zooter serve` takes 7-bit weights with `auto`, unless
+            candidates run in its own process.
     """
 
     path: LocalPath

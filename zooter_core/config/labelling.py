@@ -11,8 +11,17 @@ from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Stri
 from zooter_core.base.errors import listed
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.endpoint import Variable
-from zooter_core.config.paths import ExistingPath, Reference
-from zooter_core.config.tables import AS_WRITTEN, Count, PluginTable, Positive, Table, refusal, table
+from zooter_core.config.tables import (
+    AS_WRITTEN,
+    Count,
+    ExistingPath,
+    PluginTable,
+    Positive,
+    Reference,
+    Table,
+    refusal,
+    table,
+)
 
 NAMED = ("auto-j",)  # templates of a judge that have a name
 

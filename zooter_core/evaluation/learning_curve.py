@@ -46,9 +46,9 @@ def learning_curve(
 ) -> dict[str, Any] | None:
     """The mean scores of routers over the wider pool on a fifth of the queries, averaged over SEEDS such fifths.
 
-    None of them is a query that the old router has learned from, if its folder says so (`unseen`); if fewer than FEWEST
-    others are there, there is no curve. Of more than MOST queries a random sample is used, as large
-    as the sizes need.
+    Routers are judged on queries that the old one has not learned from, if its folder says which those are (`unseen`);
+    with fewer than FEWEST of them, there is no curve. Of more than MOST queries a random sample is used, as large as
+    the sizes need.
 
     Returns:
         `rows`, for each size `n`: the score of a router extended with n random ones of the other queries (`extended`),

@@ -16,8 +16,7 @@ from zooter_core.base.weights import Progress, resolve, version_of
 from zooter_core.config.candidates import GGUF, TRANSFORMERS
 from zooter_core.config.fleet import Fleet, RouterConfig
 from zooter_core.config.labelling import RewardConfig
-from zooter_core.fleet.exports.reward import open_reward
-from zooter_core.fleet.exports.router import RUNTIMES, open_router
+from zooter_core.fleet.exports import TORCH, open_reward, open_router
 from zooter_core.fleet.routing import Routing
 from zooter_core.labelling import rewards, taggers
 from zooter_core.labelling.rewards.scoring import ScoreCache
@@ -91,7 +90,7 @@ class FleetModels:
         """Encoders on PyTorch, which loads with them."""
         from zooter_core.router.encoder import Encoders
 
-        return Encoders(self.fleet.router.runtime if self.fleet.router else "torch")
+        return Encoders()
 
     def _open_router(self, config: RouterConfig) -> Router:
         return open_router(config, lambda: self.encoders, fast=self.light).for_pool(self.fleet.pool)
@@ -106,7 +105,7 @@ class FleetModels:
         """From its export, unless candidates need PyTorch anyway, or fleet.toml wants it (`runtime`)."""
         router = self.fleet.router
         light = all(auto.engine_of(candidate) != TRANSFORMERS for candidate in self.fleet.candidates)
-        if light and (router is None or router.runtime in RUNTIMES) and (exported := open_reward(config)):
+        if light and (router is None or router.runtime != TORCH) and (exported := open_reward(config)):
             return exported
         return rewards.reward_model(config, self.backend_of, self._spare)
 

@@ -7,14 +7,13 @@ from typing import Any, Protocol, TypeVar
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Query
-from zooter_core.data.run_folder import REWARDS, TAGS
-from zooter_core.data.run_lines import Check
+from zooter_core.data.run_folder import FILE_OF, QUERIES
+from zooter_core.data.run_lines import Check, Record, same_check
 from zooter_core.data.runs import Run
 from zooter_core.fleet.ensemble import Ensemble
 
 Progress = Callable[[str, int, int], None]  # step, done, of how many
 Lines = dict[str, dict[str, Any]]  # of a batch: query id -> line
-Unfinished = tuple[Sequence[Query], set[str], int, int]  # a batch, the ids it lacks, the count after it, the total
 Job = TypeVar("Job")
 BATCH = 64
 MOST_ROWS = 512  # of the step collect: a model in memory generates a part of them at the same time
@@ -59,18 +58,13 @@ def pool_of(run: Run, ensemble: Ensemble) -> tuple[str, ...]:
     return pool
 
 
-def unfinished_batches(run: Run, file: str, check: Check) -> Iterator[Unfinished]:
-    """Fixed batches of queries of which a file lacks some: the batch, the ids it lacks, the count after it, the total.
-
-    A batch is always computed as a whole, because the last digits of its figures depend on what it contains.
-    """
-    queries = run.queries()
-    done, count = run.done(file, {query.id for query in queries}, check), 0
-    for batch in fixed(queries):
-        count += len(batch)
-        missing = {query.id for query in batch if (query.id,) not in done}
-        if missing:
-            yield batch, missing, count, len(queries)
+def write_queries(run: Run, queries: Iterable[Record]) -> None:
+    """Write the queries file of a run, unless the step start is finished."""
+    if not run.sealed("start"):
+        records = {query["id"]: query for query in queries}
+        done = run.done(QUERIES, records, same_check(records))
+        run.append(QUERIES, [record for id, record in records.items() if (id,) not in done])
+        run.seal("start")
 
 
 def fixed(queries: Sequence[Query]) -> Iterator[Sequence[Query]]:
@@ -84,29 +78,42 @@ def rows_of(responses: int) -> int:
     return min(MOST_ROWS, max(BATCH, responses // FEWEST_BATCHES))
 
 
-def computed(
-    step: str, jobs: Iterable[Job], local: Callable[[int, Job], Lines], engine: Engine | None
-) -> Iterator[tuple[int, Lines]]:
-    """The lines of each job with its number: computed here one after the other, or by an engine as they end."""
-    if engine is not None:
-        return engine.compute(step, jobs)
-    return ((number, local(number, job)) for number, job in enumerate(jobs))
-
-
-def append_lines(
+def fill(
     run: Run,
-    file: str,
-    unfinished: Sequence[Unfinished],
-    lines: Iterable[tuple[int, Lines]],
+    step: str,
+    check: Check,
+    job_of: Callable[[Sequence[Query]], Job],
+    compute: Callable[[Job, Callable[[int], None]], Lines],
     progress: Progress,
+    engine: Engine | None = None,
 ) -> None:
-    """Append the lines that each batch lacks, as the batches end."""
-    step = {REWARDS: "score", TAGS: "tag"}[file]
-    remaining = sum(len(batch) for batch, *_ in unfinished)
-    for number, of_batch in lines:
-        batch, missing, _, total = unfinished[number]
-        new = [of_batch[query.id] for query in batch if query.id in missing]
+    """Write the lines that the file of a step lacks, one for each query, as the batches end.
+
+    A batch is always computed as a whole, because the last digits of its figures depend on what it contains.
+
+    Args:
+        job_of: what a batch of queries needs to be computed.
+        compute: the lines of a job, in this process; it may report how many queries of the batch are done.
+        engine: where the jobs run, if not in this process.
+    """
+    file, queries = FILE_OF[step], run.queries()
+    done = run.done(file, {query.id for query in queries}, check)
+    lacking = [(batch, {query.id for query in batch if (query.id,) not in done}) for batch in fixed(queries)]
+    lacking = [(batch, ids) for batch, ids in lacking if ids]
+    finished = len(queries) - sum(len(batch) for batch, _ in lacking)
+    jobs = (job_of(batch) for batch, _ in lacking)
+
+    def in_batch(done: int) -> None:
+        progress(step, finished + done, len(queries))
+
+    if engine is not None:
+        results = engine.compute(step, jobs)
+    else:
+        results = ((number, compute(job, in_batch)) for number, job in enumerate(jobs))
+    for number, lines in results:
+        batch, ids = lacking[number]
+        new = [lines[query.id] for query in batch if query.id in ids]
         # First the lines with holes: what a kill leaves of such a batch shows that it must be computed again.
         run.append(file, sorted(new, key=lambda line: "missing" not in line))
-        remaining -= len(batch)
-        progress(step, total - remaining, total)
+        finished += len(batch)
+        progress(step, finished, len(queries))

@@ -24,8 +24,7 @@ from zooter_core.data.run_folder import RESPONSES
 from zooter_core.data.run_lines import response_check, score_check
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import score_line
-from zooter_core.evaluation.suites import Suite
-from zooter_core.evaluation.suites.reading import Problem
+from zooter_core.evaluation.suites import Problem, Suite
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.labelling.rewards import Unscored
 from zooter_core.method import metrics

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 
@@ -14,12 +14,12 @@ from zooter_core.base.records import Query
 from zooter_core.base.strict_json import dump_json
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.data.prices import prices_of
-from zooter_core.data.run_folder import QUERIES, RESPONSES, Settings, Shard, versions
-from zooter_core.data.run_lines import Record, response_check, same_check
+from zooter_core.data.run_folder import RESPONSES, Settings, Shard, versions
+from zooter_core.data.run_lines import response_check
 from zooter_core.data.runs import BY_DATASET, Run
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline import batches
-from zooter_core.pipeline.batches import Progress, quiet, require
+from zooter_core.pipeline.batches import Progress, quiet, require, write_queries
 from zooter_core.pipeline.lanes import CollectJob, Elsewhere, in_order
 from zooter_core.pipeline.parts import take_over_parts
 from zooter_core.pipeline.tally import Budget, Tally
@@ -71,15 +71,6 @@ def start(run: Run, ensemble: Ensemble, queries: Sequence[Query]) -> None:
     run.state.setdefault("versions", versions())
     run.begin("start", start_settings(ensemble, queries))
     write_queries(run, [asdict(query) for query in queries])
-
-
-def write_queries(run: Run, queries: Iterable[Record]) -> None:
-    """Write the queries file of a run, unless the step start is finished."""
-    if not run.sealed("start"):
-        records = {query["id"]: query for query in queries}
-        done = run.done(QUERIES, records, same_check(records))
-        run.append(QUERIES, [record for id, record in records.items() if (id,) not in done])
-        run.seal("start")
 
 
 @dataclass(frozen=True)

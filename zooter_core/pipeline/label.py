@@ -47,10 +47,15 @@ def tag(run: Run, ensemble: Ensemble, progress: Progress = quiet, engine: Engine
     if run.sealed("tag"):
         return
     batches.require(run, "start")
-    unfinished = list(batches.unfinished_batches(run, TAGS, tag_check()))
-    jobs = (batch for batch, *_ in unfinished)
-    lines = batches.computed("tag", jobs, lambda number, batch: tag_lines(ensemble, batch), engine)
-    batches.append_lines(run, TAGS, unfinished, lines, progress)
+    batches.fill(
+        run,
+        "tag",
+        tag_check(),
+        lambda batch: batch,
+        lambda batch, done: tag_lines(ensemble, batch),
+        progress,
+        engine,
+    )
     run.seal("tag")
 
 

@@ -2,7 +2,7 @@
 threads of this process, with the client that every run has.
 
 The functions are those of a run on one machine (`collect_part`, `score_lines`, `tag_lines`). Each row of a data set is
-one part or one batch and carries its number through every operator; a worker returns the number and what came of it.
+one part or one batch and carries its number through every operator; a worker returns the number and the result.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import os
 import pickle
 import threading
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from zooter_core.backends.merge_streams import Stream
 from zooter_core.base.errors import (
@@ -38,11 +38,10 @@ from zooter_core.config.fleet import load_fleet
 from zooter_core.data.run_folder import Shard, versions
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline.batches import Lines
+from zooter_core.pipeline.label import tag_lines
 from zooter_core.pipeline.lanes import CollectJob, Key
 from zooter_core.pipeline.parts import Part, collect_part, take_lines
-
-if TYPE_CHECKING:
-    from zooter_core.base.records import Query
+from zooter_core.pipeline.score import score_lines
 
 PART_QUERIES = 256  # about as many in a part
 VLLM_QUERIES = 1024  # in a part for vLLM, which forms larger batches and has little to do at a part's end
@@ -80,25 +79,24 @@ class RayEngine:
 
     def compute(self, step: str, jobs: Iterable[Any]) -> Iterator[tuple[int, Lines]]:
         """The lines of each job of a step with its number, as they end."""
-        rows = [{"number": number, "payload": pickle.dumps(job)} for number, job in enumerate(jobs)]
-        arguments = {"fleet": str(self._ensemble.fleet.folder), "step": step}
+        rows = list(jobs)
+        function: Callable[[Ensemble, Any], Lines] = score_lines if step == "score" else tag_lines
         most = math.ceil(len(rows) / ACTOR_BATCHES)
-        yield from self._map(Batches, rows, arguments, most, REWARD if step == "score" else TAGGER)
+        yield from self._map(function, rows, most, REWARD if step == "score" else TAGGER)
 
     def _collect(self, job: CollectJob, names: Sequence[str], stop: threading.Event) -> Iterator[str]:
         """Have actors collect the parts of some candidates, and take each one over when it ends."""
         parts = [part for name in names for part in self.parts(job, name)]
-        rows = [{"number": number, "payload": pickle.dumps(part)} for number, part in enumerate(parts)]
-        arguments = {
-            "fleet": str(self._ensemble.fleet.folder),
-            "folder": str(self._folder),
-            "queries": pickle.dumps(list(job.queries)),
-            "generation": pickle.dumps(job.generation),
-            "samples": job.samples,
-            "batch": job.batch,
-        }
+        function = partial(
+            _problem_of,
+            folder=self._folder,
+            queries=list(job.queries),
+            generation=job.generation,
+            samples=job.samples,
+            batch=job.batch,
+        )
         try:
-            for number, problem in self._map(Parts, rows, arguments, len(rows), *names):
+            for number, problem in self._map(function, parts, len(parts), *names):
                 part = parts[number]
                 for record in take_lines(self._folder, part):
                     if Key.of(record) not in job.done:
@@ -134,9 +132,9 @@ class RayEngine:
         return float(math.prod(vllm.get(f"{kind}_parallel_size", 1) for kind in ("tensor", "pipeline", "data")))
 
     def _map(
-        self, worker: type, rows: list[dict[str, Any]], arguments: Mapping[str, Any], most: int, *whose: str
+        self, function: Callable[[Ensemble, Any], Any], jobs: Sequence[Any], most: int, *whose: str
     ) -> Iterator[tuple[int, Any]]:
-        """Run rows in a pool of at most `most` actors. Yields each row's number with what the worker made of it.
+        """Call a function with jobs in a pool of at most `most` actors. Yields each job's number with the result.
 
         Raises:
             WorkError: a worker raised, or its actors died more than RESTARTS times.
@@ -144,18 +142,20 @@ class RayEngine:
         import ray
         import ray.data
 
-        if not rows:
+        if not jobs:
             return
+        rows = [{"number": number, "payload": pickle.dumps(job)} for number, job in enumerate(jobs)]
+        fleet = str(self._ensemble.fleet.folder)
         on_gpus = ray.cluster_resources().get("GPU", 0) > 0
         gpus = max(self._gpus.get(name, self.gpus_of(name) if on_gpus else 0.0) for name in whose)
         with warnings.catch_warnings(action="ignore"):  # the two limits are to get names of their own in Ray 2.64
             data = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
-                worker,
+                Worker,
                 batch_size=1,
                 concurrency=(1, most),
                 num_cpus=1,
                 num_gpus=gpus,
-                fn_constructor_kwargs=dict(arguments),
+                fn_constructor_kwargs={"fleet": fleet, "function": pickle.dumps(function)},
                 max_restarts=RESTARTS,
                 max_task_retries=RESTARTS,
             )
@@ -171,43 +171,23 @@ class RayEngine:
             ) from problem
 
 
-class Parts:
-    """An actor of one candidate: loads its model once and collects parts."""
+class Worker:
+    """An actor, which loads its model once and calls one function of the pipeline with each job that it gets."""
 
-    def __init__(
-        self, fleet: str, folder: str, queries: bytes, generation: bytes, samples: int, batch: int | None
-    ) -> None:
-        self.ensemble, self.folder = Ensemble(load_fleet(Path(fleet))), Path(folder)
-        self.samples, self.batch = samples, batch
-        self.queries: list[Query] = pickle.loads(queries)
-        self.generation = pickle.loads(generation)
+    def __init__(self, fleet: str, function: bytes) -> None:
+        self.ensemble, self.function = Ensemble(load_fleet(Path(fleet))), pickle.loads(function)
 
-    def __call__(self, batch: Any) -> dict[str, Any]:
-        (payload,) = batch["payload"]
-        problem: Failure | None
-        try:
-            part = pickle.loads(payload)
-            problem = collect_part(
-                self.folder, self.ensemble, self.queries, part, self.generation, self.samples, self.batch
-            )
-        except ZooterError as raised:
-            problem = raised.failure
-        return {"number": batch["number"], "result": [pickle.dumps(problem)]}
+    def __call__(self, row: Any) -> dict[str, Any]:
+        (payload,) = row["payload"]
+        return {"number": row["number"], "result": [pickle.dumps(self.function(self.ensemble, pickle.loads(payload)))]}
 
 
-class Batches:
-    """An actor of the reward model or of the tagger: loads it once and computes batches."""
-
-    def __init__(self, fleet: str, step: str) -> None:
-        self.ensemble, self.step = Ensemble(load_fleet(Path(fleet))), step
-
-    def __call__(self, batch: Any) -> dict[str, Any]:
-        from zooter_core.pipeline.label import tag_lines
-        from zooter_core.pipeline.score import score_lines
-
-        (payload,) = batch["payload"]
-        function: Any = {"score": score_lines, "tag": tag_lines}[self.step]
-        return {"number": batch["number"], "result": [pickle.dumps(function(self.ensemble, pickle.loads(payload)))]}
+def _problem_of(ensemble: Ensemble, part: Part, **settings: Any) -> Failure | None:
+    """Collect a part; returns the problem of its candidate, if it has one."""
+    try:
+        return collect_part(ensemble, part, **settings)
+    except ZooterError as problem:
+        return problem.failure
 
 
 @contextmanager

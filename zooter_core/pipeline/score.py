@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,6 @@ def score(
     texts, reasons = run.responses(), _too_few(missing, pool) | run.refused()
     check = reward_check(pool, run.state["steps"].get("collect", {}).get("samples"))
     _drop_outdated(run, check, missing)
-    unfinished = list(batches.unfinished_batches(run, REWARDS, check))
 
     def job_of(batch: Sequence[Query]) -> ScoreJob:
         ids = {query.id for query in batch}
@@ -93,12 +93,7 @@ def score(
             pool,
         )
 
-    def local(number: int, job: ScoreJob) -> dict[str, dict[str, Any]]:
-        batch, _, count, total = unfinished[number]
-        return score_lines(ensemble, job, lambda done: progress("score", count - len(batch) + done, total))
-
-    jobs = (job_of(batch) for batch, *_ in unfinished)
-    batches.append_lines(run, REWARDS, unfinished, batches.computed("score", jobs, local, engine), progress)
+    batches.fill(run, "score", check, job_of, partial(score_lines, ensemble), progress, engine)
     if run.sealed("collect"):
         run.seal("score")
 

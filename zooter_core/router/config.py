@@ -15,14 +15,15 @@ import numpy as np
 
 from zooter_core.base.errors import WorkError, ZooterError, first_line, not_installed
 from zooter_core.base.strict_json import NotFiniteError, parse_json
+from zooter_core.router.graph import TOKENIZER
 from zooter_core.router.kinds import check_settings
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 ENCODER_FOLDER = "encoder"  # the name of an encoder inside the router's folder
 ABOUT = "router.json"  # of an exported router, beside GRAPH and TOKENIZER
-GRAPH, TOKENIZER = "router.onnx", "tokenizer.json"
+GRAPH = "router.onnx"
 MAPPED = f"{GRAPH}.data"  # the graph's weights, in the cache alone
-QUANTISED = "router.int8.onnx"  # the graph with 7-bit weights (quantise.py), if it chooses as GRAPH does
+QUANTISED = "router.int8.onnx"  # the graph with 7-bit weights, if it chooses as GRAPH does
 VERSION = 1  # of the layout of an exported router
 AGAIN, EXPORT_AGAIN = "make the router again with `zooter distill`", "export the router again with `zooter export onnx`"
 Fields = Mapping[str, tuple[str, Callable[[Any], bool]]]

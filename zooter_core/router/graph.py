@@ -1,26 +1,86 @@
-"""ONNX graphs: files that ONNX Runtime runs on this machine's processor. Nothing here needs PyTorch."""
+"""Models of texts as ONNX graphs: a graph and its tokenizer.json, run by ONNX Runtime on this machine's processor.
+
+Nothing here needs PyTorch. A tokenizer.json may be a stranger's, and its regular expressions run on every text that is
+routed, so they must end soon: one such as `(a+)+$` takes longer than anybody waits on 40 letters, in code that nothing
+can stop. What is accepted takes quadratic time at most, which covers the patterns of the known tokenizers.
+"""
 
 from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zooter_core.base.errors import WorkError, first_line
+from zooter_core.base.errors import WorkError, ZooterError, first_line, shortened
+from zooter_core.base.strict_json import Pairs, parse_json
 
-Array = NDArray[np.float32]
-Tokens = Mapping[str, NDArray[np.int64]]
 PACKAGES = ("onnxruntime", "onnx")  # the extra `onnx`; the second exports
+TOKENIZER = "tokenizer.json"
+COLUMNS = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}  # of a graph's inputs
+MOST_BRANCHES = 24  # of all patterns in one file
+LONGEST = 1_000  # characters of a pattern
+_CLASS = r"\[\^?(?:\\.|\[(?:\\.|[^\[\]\\])*\]|[^\[\]\\])+\]"
+_ESCAPE = r"\\(?:[pP]\{\^?\w+\}|x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|[sSdDwWnrtfv]|\W)"
+_ATOM = rf"(?:{_CLASS}|{_ESCAPE}|[^\\\[\]()*+?{{}}|^$])"
+_WORDS = r"\(\?i:(?:'s\|'t\|'re\|'ve\|'m\|'ll\|'d|\[sdmt\]\|ll\|ve\|re)\)"
+_ONE = rf"(?:(?:{_ATOM}|{_WORDS})(?:\{{\d\}})?)"
+_FEW = rf"(?:{_ONE}*(?:{_ATOM}(?:\?\+?|\{{\d,\d\}}){_ONE}*){{0,2}})"  # each of the two may be there or not: a few ways
+_MANY = rf"(?:{_ATOM}(?:[+*]\+?|\{{\d,\}}))"  # `{1,}+` is a repetition of a repetition
+# One repetition may give back what it took, with little after it; a second one only ends the match.
+_BRANCH = rf"\^?{_FEW}(?:{_MANY}(?:\(\?!\\S\)|\$)?|(?:{_MANY}{_FEW})?(?:{_MANY})?(?:{_WORDS}\?)?)"
+_QUICK = re.compile(rf"(?:{_BRANCH})(?:\|{_BRANCH})*")
+
+
+class TextGraph:
+    """A graph and the tokenizer beside it. Any number of threads may call it.
+
+    A pass runs in the calling thread, since a candidate may be answering on the other cores.
+
+    Raises:
+        WorkError: the tokenizer's patterns may take endless time.
+        Exception: onnxruntime and tokenizers have errors of their own for each kind of damage.
+    """
+
+    def __init__(self, folder: Path, graph: str) -> None:
+        from tokenizers import Tokenizer
+
+        check_patterns(folder / TOKENIZER)
+        self.tokenizer: Any = Tokenizer.from_file(str(folder / TOKENIZER))  # it cuts and pads as the model needs
+        self.session = session(str(folder / graph))
+        self._names = [entry.name for entry in self.session.get_inputs()]
+
+    def __call__(self, texts: Sequence[str | tuple[str, str]]) -> list[NDArray[Any]]:
+        """The graph's outputs for a batch of texts, or of pairs of texts."""
+        rows = self.tokenizer.encode_batch(list(texts))
+        feeds = {n: np.array([getattr(row, COLUMNS[n]) for row in rows], dtype=np.int64) for n in self._names}
+        outputs: list[NDArray[Any]] = self.session.run(None, feeds)
+        return outputs
 
 
 def missing() -> list[str]:
     """The packages of the extra `onnx` that are not installed."""
     return [name for name in PACKAGES if importlib.util.find_spec(name) is None]
+
+
+def check_installed() -> None:
+    """Refuse to export where the extra `onnx` is not installed.
+
+    Raises:
+        ZooterError, WorkError: a package is missing, or ONNX Runtime does not load.
+    """
+    if missing():
+        raise ZooterError(
+            "ONNX Runtime for the export",
+            f"no package {missing()[0]}",
+            "Run `pip install 'zooter[onnx]'`, or set runtime = \"auto\" in [router] of fleet.toml.",
+        )
+    load_onnxruntime()
 
 
 def session(model: str | bytes) -> Any:
@@ -33,20 +93,6 @@ def session(model: str | bytes) -> Any:
     # The kernel of this fusion adds numbers one by one; the operators that it replaces take a quarter of its time.
     slow = ["SkipLayerNormFusion"]
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"], disabled_optimizers=slow)
-
-
-class Graph:
-    """Tokens of shape (n, length), by input name -> their vectors (`pool`). Any number of threads may call it.
-
-    A pass runs in the calling thread, since a candidate may be answering on the other cores.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path, self.session = path, session(str(path))
-        self.names = [entry.name for entry in self.session.get_inputs()]
-
-    def __call__(self, batch: Tokens) -> Array:
-        return self.session.run(None, {name: batch[name] for name in self.names})[0]
 
 
 def load_onnxruntime() -> Any:
@@ -63,3 +109,28 @@ def load_onnxruntime() -> Any:
         next_step = 'Install onnxruntime again, or, with PyTorch, set runtime = "torch" in [router].'
         raise WorkError("an onnxruntime that loads", first_line(problem), next_step) from problem
     return onnxruntime
+
+
+def check_patterns(path: Path) -> None:
+    """Refuse a tokenizer.json with a regular expression that may take endless time.
+
+    Raises:
+        WorkError: it has one.
+        ValueError: it is not JSON.
+    """
+    patterns: list[str] = []
+
+    def note(pairs: Pairs) -> dict[str, Any]:  # also of a key that is there twice
+        patterns.extend(value for key, value in pairs if key == "Regex" and isinstance(value, str))
+        return dict(pairs)
+
+    parse_json(path.read_bytes(), note)
+    branches = 0
+    for pattern in patterns:
+        branches += pattern.count("|") + 1
+        if len(pattern) > LONGEST or branches > MOST_BRANCHES or not _QUICK.fullmatch(pattern):
+            raise WorkError(
+                f"regular expressions in {path} that end soon",
+                repr(shortened(pattern, 80)),
+                "Use another encoder: only simple repetitions, as in known tokenizers, are accepted.",
+            )

@@ -1,12 +1,14 @@
 """The router: a query's text -> each candidate's probability of giving the best answer (paper, section 3.2).
 
 A router has two forms. The one that is trained and changed is a frozen encoder and a head on PyTorch (torch_router.py).
-The exported one is a single ONNX graph that needs neither PyTorch nor transformers (portable.py). `Router.load` opens
-either, and importing this module loads none of these libraries.
+The exported one is a single ONNX graph: text encoder, head and temperature. Its folder holds `router.onnx`,
+`tokenizer.json` and `router.json`, and perhaps the router's neighbours; ONNX Runtime, tokenizers and numpy run it.
+`Router.load` opens either, and importing this module loads none of these libraries.
 """
 
 from __future__ import annotations
 
+import importlib.util
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,20 +17,21 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from zooter_core.base.errors import ZooterError, listed
+from zooter_core.base.errors import WorkError, ZooterError, first_line, listed
+from zooter_core.base.files import sha256_of
 from zooter_core.base.plugins import load_kind
 from zooter_core.base.records import Decision
+from zooter_core.base.weights import check_readable
 from zooter_core.method.selection import Outputs
-from zooter_core.router.config import is_portable
-from zooter_core.router.text_encoder import Progress, TextEncoder
+from zooter_core.router.config import ABOUT, GRAPH, MAPPED, is_portable, read_about
+from zooter_core.router.graph import TOKENIZER, load_onnxruntime
+from zooter_core.router.text_encoder import PortableEncoder, Progress, TextEncoder
 
 if TYPE_CHECKING:
     from zooter_core.router.encoder import Encoders
 
-FORMS = {
-    "trained": "zooter_core.router.torch_router:TorchRouter",
-    "exported": "zooter_core.router.portable:PortableRouter",
-}
+FORMS = {"trained": "zooter_core.router.torch_router:TorchRouter"}  # loads PyTorch
+PACKAGES = ("onnxruntime", "tokenizers")  # of an exported router
 PROBE = "Hello"  # the text by which a router shows at once that it works
 
 
@@ -50,15 +53,15 @@ class Router(ABC):
         The folder is one of `zooter distill`, or one of `zooter export onnx`, which loads without PyTorch.
 
         Args:
-            encoders: share their models with this router; those with runtime `auto` if not given. An exported router
-                has its own.
+            encoders: share their models with this router. An exported router has its own.
 
         Raises:
             ZooterError: there is no router in the folder, or its config is wrong.
             WorkError: its files are broken or not readable, or its probabilities are not finite.
         """
-        form = "exported" if is_portable(Path(folder)) else "trained"
-        router: Router = load_kind("form of router", FORMS, form).open(Path(folder), encoders)
+        if is_portable(Path(folder)):
+            return PortableRouter.open(Path(folder))
+        router: Router = load_kind("form of router", FORMS, "trained").open(folder, encoders)
         return router
 
     @property
@@ -109,3 +112,79 @@ class Router(ABC):
                 "Distill a router for this fleet, or name its own in [router] path.",
             )
         return self
+
+
+class PortableRouter(Router):
+    """A router in a folder of `zooter export onnx`."""
+
+    encoder: PortableEncoder
+
+    def __init__(self, folder: Path, about: Mapping[str, Any], encoder: PortableEncoder) -> None:
+        self.folder, self.encoder = folder, encoder
+        self.candidates: tuple[str, ...] = tuple(about["candidates"])
+        self._labels, self._members = about["labels"], int(about["members"])
+
+    @classmethod
+    def open(cls, folder: Path, *, checked: bool = True, graph: str = GRAPH) -> PortableRouter:
+        """The router in a folder, checked with a first query. Errors are those of `Router.load`.
+
+        Args:
+            checked: whether the files that are read must have the checksums of those that were exported. That takes
+                about a fifth of the total time.
+            graph: GRAPH, or QUANTISED where the folder has it.
+
+        Raises:
+            ZooterError: a package is missing, or a file is not the one that was exported.
+            WorkError: ONNX Runtime cannot run the graph.
+        """
+        check_readable(folder, (ABOUT, graph, MAPPED, TOKENIZER))
+        about = read_about(folder)
+        if absent := [name for name in PACKAGES if importlib.util.find_spec(name) is None]:
+            raise ZooterError(
+                f"ONNX Runtime and tokenizers for the exported router in {folder}",
+                f"no package {absent[0]}",
+                f"Run `pip install {' '.join(absent)}`.",
+            )
+        for name, checksum in about["sha256"].items() if checked else ():
+            if name in (graph, TOKENIZER) or (name == MAPPED and graph == GRAPH):
+                _check_file(folder / name, checksum)
+        try:
+            router = cls(folder, about, PortableEncoder(about, folder, graph))
+            router.outputs([PROBE])
+        except (ZooterError, KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as problem:  # each kind of damage has its own error; a panic of tokenizers is no Exception
+            raise WorkError(
+                f"a {GRAPH} in {folder} that ONNX Runtime {load_onnxruntime().__version__} can run",
+                first_line(problem),
+                "Update onnxruntime, or export the router again with `zooter export onnx`.",
+            ) from problem
+        return router
+
+    @property
+    def labels(self) -> Mapping[str, Any]:
+        return dict(self._labels)
+
+    def outputs(self, queries: Sequence[str]) -> Outputs:
+        rows, many = self.encoder.rows(queries), len(self.candidates)
+        results = rows[:, 2 * self.encoder.width :]
+        if not np.isfinite(results).all():
+            raise WorkError(
+                f"finite probabilities from the router in {self.folder}",
+                "NaN or infinity",
+                "Export it again with `zooter export onnx`.",
+            )
+        members = results[:, many:].reshape(len(rows), self._members, many).swapaxes(0, 1) if self._members else None
+        return Outputs(results[:, :many], members)
+
+
+def _check_file(path: Path, checksum: str) -> None:
+    """Refuse a file that is not the one that was exported."""
+    actual = sha256_of(path) if path.is_file() else "none"
+    if actual != checksum:
+        raise ZooterError(
+            f"{path.name} with the checksum {checksum:.12} in {path.parent}",
+            f"{actual:.12}",
+            "Copy the whole folder again, or export the router again with `zooter export onnx`.",
+            f"{path} is missing." if actual == "none" else f"{path} is not the file that was exported.",
+        )

@@ -1,6 +1,7 @@
-"""What every encoder of texts does, whatever computes its vectors: batches, one pass for all who read, a cache on disk.
+"""Encoders of texts: what all of them do, and the one that runs on ONNX Runtime, inside an exported router.
 
-It loads neither PyTorch nor transformers. `encoder` computes vectors with PyTorch, `portable` with ONNX Runtime alone.
+This is how texts are encoded without PyTorch and transformers. encoder.py has the encoder on PyTorch, which training
+needs and from which an export is made.
 """
 
 from __future__ import annotations
@@ -8,21 +9,28 @@ from __future__ import annotations
 import tempfile
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from zooter_core.base.cores import cores
 from zooter_core.base.errors import WorkError
-from zooter_core.router.graph import Array
+from zooter_core.router.config import GRAPH, MAPPED, QUANTISED
+from zooter_core.router.graph import TextGraph
 from zooter_core.router.vector_store import VectorStore
 
+Array = NDArray[np.float32]
+Rows = NDArray[np.float64]
 Progress = Callable[[int], None]
 MOST_TOKENS = 256
 MOST_CHARACTERS = 8_000  # about ten times what 256 tokens hold; keeps tokenising a huge text cheap
 MOST_IN_MEMORY = 20_000
 AT_ONCE = 512  # texts whose vectors are stored together
+SMALL_BATCH = 8  # each runs in one thread: small ones keep all cores at work
 
 
 class TextEncoder(ABC):
@@ -35,19 +43,16 @@ class TextEncoder(ABC):
         reference: where its weights come from.
         width: of one layer's states; a vector has 2 * width numbers.
         stamp: changes with the weights; None keeps the vectors off the disk.
+        runtime: what computes the vectors: `onnx`, `torch` or `int8`.
     """
 
     reference: str
     width: int
     stamp: str | None
+    runtime: str
 
     def __init__(self) -> None:
         self._last = threading.local()
-
-    @property
-    @abstractmethod
-    def runtime(self) -> str:
-        """What computes the vectors of a few texts: `onnx`, `torch` or `int8`."""
 
     @property
     @abstractmethod
@@ -122,6 +127,75 @@ class TextEncoder(ABC):
             "Get its files again (those of a fine-tuned router with `zooter distill --finetune`), or name another in "
             "fleet.toml.",
         )
+
+
+class PortableEncoder(TextEncoder):
+    """The encoder inside an exported router's graph. One pass gives a text's vectors and the router's outputs.
+
+    A pass runs in the calling thread; batches of more than SMALL_BATCH texts are divided among the cores.
+    """
+
+    def __init__(self, about: Mapping[str, Any], folder: Path, graph: str = GRAPH) -> None:
+        super().__init__()
+        self.reference, self.width, checksums = about["encoder"], int(about["width"]) // 2, about["sha256"]
+        self.runtime = "int8" if graph == QUANTISED else "onnx"
+        self.stamp = checksums[QUANTISED] if graph == QUANTISED else checksums.get(MAPPED, checksums[GRAPH])
+        self.graph = TextGraph(folder, graph)
+        self._columns = int(about["width"]) + len(about["candidates"]) * (1 + int(about["members"]))
+
+    @property
+    def identity(self) -> str:
+        return str(self.stamp)
+
+    def embed(self, texts: Sequence[str]) -> Array:
+        return self._vectors(self.rows(texts))
+
+    def rows(self, texts: Sequence[str]) -> Rows:
+        """Vectors, probabilities and the members' distributions side by side, shape (n, columns)."""
+        rows: Rows = self._shared(texts, lambda: self._run_all(texts, lambda done: None))
+        return rows
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        return [len(row.ids) for row in self._counter.encode_batch(list(texts), add_special_tokens=False)]
+
+    @cached_property
+    def _counter(self) -> Any:
+        """The tokenizer without truncation and padding."""
+        from tokenizers import Tokenizer
+
+        counter = Tokenizer.from_str(self.graph.tokenizer.to_str())
+        counter.no_truncation()
+        counter.no_padding()
+        return counter
+
+    def _batches(self, texts: Sequence[str], progress: Progress = lambda done: None) -> Array:
+        return self._vectors(self._run_all(texts, progress))
+
+    def _vectors(self, rows: Rows) -> Array:
+        return rows[:, : 2 * self.width].astype(np.float32)
+
+    def _run_all(self, texts: Sequence[str], progress: Progress) -> Rows:
+        rows, done = np.empty((len(texts), self._columns)), 0
+        batches = by_length(texts, SMALL_BATCH)
+        for numbers, part in zip(batches, self._map([[texts[n] for n in batch] for batch in batches]), strict=True):
+            self._finite(part[:, : 2 * self.width])
+            rows[numbers] = part
+            done += len(numbers)
+            progress(done)
+        return rows
+
+    def _map(self, batches: Sequence[Sequence[str]]) -> Iterator[Rows]:
+        if len(batches) < 2:
+            yield from map(self._run, batches)
+            return
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(cores()) as pool:
+            yield from pool.map(self._run, batches)
+
+    def _run(self, texts: Sequence[str]) -> Rows:
+        outputs = self.graph([text[-MOST_CHARACTERS:] for text in texts])
+        return np.concatenate([part.reshape(len(texts), -1) for part in outputs], axis=1, dtype=np.float64)
 
 
 def _table(rows: int, width: int) -> Any:

@@ -43,7 +43,7 @@ class TorchRouter(Router):
     def open(cls, folder: str | Path, encoders: Encoders | None = None) -> TorchRouter:
         """The router in a folder of `zooter distill`. Arguments and errors are those of `Router.load`."""
         quiet_libraries()
-        encoders = encoders or Encoders("auto")
+        encoders = encoders or Encoders()
         check_readable(Path(folder), (CONFIG, WEIGHTS))
         check_router(Path(folder))
         try:

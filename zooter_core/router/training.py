@@ -23,8 +23,7 @@ from torch.nn import functional
 from zooter_core.base.errors import WorkError, ZooterError, first_line
 from zooter_core.base.files import atomic, private_folder, writing
 from zooter_core.method import calibration
-from zooter_core.router.encoder import Encoder
-from zooter_core.router.encoder.onnx import pool
+from zooter_core.router.encoder import Encoder, pool
 from zooter_core.router.kinds import DistillConfig, Progress
 from zooter_core.router.processes import accelerator
 from zooter_core.router.torch_router import RouterHead

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
-from zooter_core.backends.endpoint.pace import Places
+from zooter_core.backends.endpoint.health import Places
 from zooter_core.config.serve import ServeConfig
 from zooter_core.serve.errors import SERVER, ApiError
 from zooter_core.serve.keys import Key

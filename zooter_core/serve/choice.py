@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from zooter_core.backends.endpoint.refusals import Refusals
+from zooter_core.backends.endpoint.health import Refusals
 from zooter_core.base.errors import ZooterError, listed
 from zooter_core.base.records import Decision
 from zooter_core.config.candidates import ENDPOINT, CandidateConfig

@@ -9,16 +9,16 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
-from zooter_core.backends.endpoint.breaker import Breaker
 from zooter_core.backends.endpoint.connection import Connection
 from zooter_core.backends.endpoint.faults import EndpointError
+from zooter_core.backends.endpoint.health import Breaker
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.weights import Progress, silent
 from zooter_core.config.candidates import ENDPOINT
 from zooter_core.config.fleet import Fleet
 from zooter_core.config.trust import check_uses
 from zooter_core.fleet.ensemble import Ensemble
-from zooter_core.fleet.exports.router import export_apart
+from zooter_core.fleet.exports import export_apart
 from zooter_core.labelling.taggers import is_quick
 from zooter_core.router.router import PROBE
 from zooter_core.serve.batch_router import BatchRouter

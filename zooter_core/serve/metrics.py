@@ -8,7 +8,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from zooter_core.backends.endpoint.breaker import STATES, Breaker
+from zooter_core.backends.endpoint.health import STATES, Breaker
 from zooter_core.data.prices import cost
 from zooter_core.serve.admission import Admission
 from zooter_core.serve.chat_request import BYTES_A_TOKEN

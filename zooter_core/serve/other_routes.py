@@ -13,7 +13,7 @@ from zooter_core.base.strict_json import dump_json
 from zooter_core.config.candidates import ENDPOINT
 from zooter_core.serve.answering import Answer, begun, send_first
 from zooter_core.serve.chat_request import ChatRequest, check_messages, check_model, check_routing_fields, check_size
-from zooter_core.serve.choice import choose
+from zooter_core.serve.choice import Choice, choose
 from zooter_core.serve.errors import ApiError, bad_request, model_not_found
 from zooter_core.serve.exchange import Exchange
 from zooter_core.serve.gateway import AUTO, RMR, VIRTUAL, Gateway
@@ -22,6 +22,7 @@ from zooter_core.serve.targets import Progress
 from zooter_core.serve.targets.upstream import Upstream
 
 MOST_CONVERSATIONS = 100
+ROUTED_AT_ONCE = 16  # of them: a few fill a batch, and a client that leaves has not made work of all
 MOST_CHARACTERS = 1_000_000  # of their users, all together
 RESPONSES, EMBEDDINGS = "/responses", "/embeddings"
 MOST_DOCUMENTS = 100  # a reward model that compares reads each pair of them
@@ -47,12 +48,15 @@ async def answer_route(gateway: Gateway, body: Mapping[str, Any], exchange: Exch
         return
     requests = _requests(gateway, body, exchange)
     exchange.fleet, exchange.router_version, exchange.model = gateway.fleet, gateway.router_version, body["model"]
-    tasks = [asyncio.create_task(choose(gateway, request, asker=exchange.asker)) for request in requests]
-    try:
-        choices = await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:  # the others, if one has failed
-            task.cancel()
+    choices: list[Choice] = []
+    for start in range(0, len(requests), ROUTED_AT_ONCE):
+        part = requests[start : start + ROUTED_AT_ONCE]
+        tasks = [asyncio.create_task(choose(gateway, request, asker=exchange.asker)) for request in part]
+        try:
+            choices += await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:  # the others, if one has failed
+                task.cancel()
     await out.json({"object": "list", "data": [choice.to_json() for choice in choices]})
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from zooter_core.backends.turn_queue import TurnQueue
+from zooter_core.backends import TurnQueue
 from zooter_core.base.records import Message, Ranked, Response
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.fleet.ensemble import Ensemble

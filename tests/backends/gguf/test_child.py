@@ -33,7 +33,7 @@ def test_a_model_that_does_not_load_keeps_the_process_until_its_reason_is_read(t
         os.close(writer)
         assert process.stdin is not None
         assert process.stdout is not None
-        assert b"error" in process.stdout.readline()
+        assert b"died" in process.stdout.readline()
         log = b""
         while b"unknown model architecture: 'nonsense'" not in log[full:]:  # ends without it if the process does
             assert select.select([reader], [], [], 60)[0], log[full:]

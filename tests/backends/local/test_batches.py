@@ -13,11 +13,11 @@ from transformers import AutoTokenizer, DynamicCache, LlamaConfig, LlamaForCausa
 
 from support.read_stream import ASK, GREEDY, LONG, SAMPLED, answers, read, stream
 from zooter_core.backends import Request
+from zooter_core.backends.conversation import prompt_ids
 from zooter_core.backends.local import batch
 from zooter_core.backends.local.batch import keeps_all
 from zooter_core.backends.local.checkpoint import Checkpoint
 from zooter_core.backends.local.model import Base
-from zooter_core.backends.local.prompts import prompt_ids
 from zooter_core.backends.local.transformers import TransformersBackend
 from zooter_core.base.records import Message, Response
 

@@ -15,7 +15,8 @@ import pytest
 from support import tiny_models
 from zooter_core.backends import Request, iter_responses
 from zooter_core.backends.local import memory
-from zooter_core.backends.vllm import engine, turn
+from zooter_core.backends.vllm import backend as vllm_backend
+from zooter_core.backends.vllm import engine
 from zooter_core.backends.vllm.backend import VllmBackend
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.records import Message, Response
@@ -118,7 +119,7 @@ def test_requests_are_drawn_as_there_is_room_and_not_after_a_stop(backend, scrip
         if len(ended) == 3:
             stop.set()
     assert ended == ["stop"] * 3 + ["stopped"] * (len(drawn) - 3)
-    assert len(drawn) <= 3 + 2 * turn.AHEAD
+    assert len(drawn) <= 3 + 2 * vllm_backend.AHEAD
 
 
 def test_a_stop_ends_answers_with_their_text_and_frees_the_engine(backend, scripted_vllm, candidate):
@@ -147,14 +148,14 @@ def test_the_request_that_ends_the_engine_is_refused_and_the_others_are_answered
     assert (
         len(scripted_vllm.events("start")) == 4
     )  # it died among others, alone and first, and alone after another answer
-    assert len(scripted_vllm.events("add")) <= 19 + 2 * turn.AHEAD + 2
+    assert len(scripted_vllm.events("add")) <= 19 + 2 * vllm_backend.AHEAD + 2
 
 
 def test_an_engine_that_dies_again_and_again_is_not_started_for_ever(backend, scripted_vllm, candidate):
     scripted_vllm.set(die=list(range(50)))
     answers = responses(backend, requests(candidate, *range(50)))
     assert {answer.finish for answer in answers.values()} == {"error"}
-    assert len(scripted_vllm.events("start")) == turn.DEATHS
+    assert len(scripted_vllm.events("start")) == vllm_backend.DEATHS
     assert "an illegal memory access" in answers[49].error.reason
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from support.sandboxes import BEFORE, ThisUser
-from zooter_core.evaluation.sandbox import bubblewrap
-from zooter_core.evaluation.sandbox.bubblewrap import MACHINES, NEW, NEW_ALLOWED, REFUSED
+from zooter_core.evaluation.sandbox import runner
+from zooter_core.evaluation.sandbox.runner import MACHINES, NEW, NEW_ALLOWED, REFUSED
 
 ALLOW_ALL = struct.pack("HBBI", 0x06, 0, 0, 0x7FFF0000)  # a filter that refuses nothing
 
@@ -93,9 +93,9 @@ def test_no_socket_of_any_kind(account):
 @pytest.mark.parametrize("as_root", [True, False])
 def test_every_wall_holds_by_itself(allowed, monkeypatch, as_root):
     """Without the filter for system calls, for both kinds of rights: real listeners are never called."""
-    monkeypatch.setattr(bubblewrap, "system_call_filter", lambda _machine: ALLOW_ALL)
+    monkeypatch.setattr(runner, "system_call_filter", lambda _machine: ALLOW_ALL)
     if not as_root:
-        monkeypatch.setattr(bubblewrap, "service_user", lambda: 0)
+        monkeypatch.setattr(runner, "service_user", lambda: 0)
     name, libc = f"\0zooter-{os.getpid()}", ctypes.CDLL(None)
     segment = libc.shmget(os.getpid(), 4096, 0o1666)  # shared memory that everybody may read and write
     with (

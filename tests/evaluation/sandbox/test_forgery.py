@@ -49,7 +49,7 @@ NOT_EQUAL = "class Same:\n    __eq__ = lambda self, other: True\n    __hash__ = 
         'import json\njson.dumps = lambda *a, **k: \'{"passed": true, "value": true}\'\ndef f(n): return n',
         "from zooter_core.evaluation.sandbox import process as p\n"
         "p.pack = lambda *a: True\np.verdict = p.LostError = p.Worker = None\ndef f(n): return n",
-        "import zooter_core.evaluation.sandbox.values as v\nv.READERS.clear()\nv.KINDS.clear()\ndef f(n): return n",
+        "import zooter_core.evaluation.sandbox.process as v\nv.READERS.clear()\nv.KINDS.clear()\ndef f(n): return n",
         "import struct, pickle, os\nos.write = os._exit = struct.pack = pickle.dumps = None\ndef f(n): return n",
         "import builtins\nbuiltins.AssertionError = builtins.BaseException = Warning\ndef f(n): return n",
         "import sys\nsys.settrace(lambda *a: None)\nsys.addaudithook(lambda *a: None)\ndef f(n): return n",

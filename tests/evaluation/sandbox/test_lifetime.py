@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from support.sandboxes import ThisUser
-from zooter_core.evaluation.sandbox import bubblewrap, runner
+from zooter_core.evaluation.sandbox import runner
 from zooter_core.evaluation.sandbox.runner import Limits, run
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -47,12 +47,12 @@ def ended(alive: int) -> bool:
 @pytest.mark.parametrize("as_root", [True, False])
 def test_a_daemon_ends_with_the_sandbox(allowed, monkeypatch, end, as_root):
     if not as_root:
-        monkeypatch.setattr(bubblewrap, "service_user", lambda: 0)
+        monkeypatch.setattr(runner, "service_user", lambda: 0)
     (alive, write), (rules, rules_end) = os.pipe(), os.pipe()
-    os.write(rules_end, bubblewrap.system_call_filter(platform.machine())[-8:])  # its last instruction: all is allowed
+    os.write(rules_end, runner.system_call_filter(platform.machine())[-8:])  # its last instruction: all is allowed
     os.close(rules_end)
     program = DAEMON.format(alive=write, seconds=0.5 if end == "its code ends" else 10_000)
-    command = bubblewrap.command(program, 1 << 20, rules)
+    command = runner.bwrap_call(program, 1 << 20, rules)
     if end == "its parent is killed":
         command = [sys.executable, "-c", STARTER, str(write), str(rules), *command]
     with subprocess.Popen(command, pass_fds=(write, rules)) as outer:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from support.sandboxes import ThisUser
-from zooter_core.evaluation.sandbox import bubblewrap, runner
+from zooter_core.evaluation.sandbox import runner
 
 ROOT = Path(__file__).resolve().parents[3]
 # No further user namespaces below this one: what a system administrator or a container forbids.
@@ -61,9 +61,9 @@ def test_a_standard_library_that_only_root_may_read_is_named(allowed, monkeypatc
         copy = shutil.copytree(library, f"{folder}/copy", ignore=shutil.ignore_patterns("site-packages", "test*"))
         os.makedirs(f"{copy}/site-packages", exist_ok=True)
         os.chmod(copy, 0o700)
-        files = list(bubblewrap._files())
+        files = list(runner._files())
         files[files.index(library, files.index("--ro-bind"))] = copy
-        monkeypatch.setattr(bubblewrap, "_files", lambda: files)
+        monkeypatch.setattr(runner, "_files", lambda: files)
         reason = runner.missing.__wrapped__()
     assert reason == f"PermissionError: [Errno 13] Permission denied: '{library}'"
 

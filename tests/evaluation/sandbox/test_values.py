@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zooter_core.evaluation.sandbox.values import pack, unpack, update
+from zooter_core.evaluation.sandbox.process import pack, unpack, update
 
 ATOMS = (
     *(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.complex_numbers(allow_nan=False)),

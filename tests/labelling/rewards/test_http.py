@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -16,11 +17,12 @@ from zooter_core.labelling.rewards import http, reward_model
 from zooter_core.labelling.rewards.scoring import score_queries
 
 PAIRS = [(f"q{n}", "a" * n) for n in range(1, 6)]
+FIRST_PAUSE = 0.01  # seconds
 
 
 @pytest.fixture
 def endpoint(monkeypatch):
-    monkeypatch.setattr(retry, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(http, "RetryPolicy", partial(retry.RetryPolicy, first=FIRST_PAUSE))
     running = Endpoint()
     yield running
     running.close()
@@ -96,7 +98,7 @@ def test_the_key_comes_from_the_environment_and_is_not_shown(endpoint, monkeypat
 
 
 def test_an_endpoint_that_refuses_is_one_clear_error(monkeypatch):
-    monkeypatch.setattr(retry, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(http, "RetryPolicy", partial(retry.RetryPolicy, first=FIRST_PAUSE))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -255,7 +257,7 @@ def test_a_pause_that_cannot_be_meant_is_ignored(endpoint, monkeypatch):
     endpoint.answer = lambda body, number: (429, b"", ("retry-after", "-1")) if number == 1 else (200, rewards_of(body))
     assert model(endpoint).score(PAIRS[:1]) == [1]
     assert len(pauses) == 1
-    assert 0 < pauses[0] <= retry.FIRST_PAUSE
+    assert 0 < pauses[0] <= FIRST_PAUSE
 
 
 def test_a_number_that_is_no_float_is_set_aside(endpoint):

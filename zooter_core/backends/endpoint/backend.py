@@ -10,12 +10,13 @@ import asyncio
 import importlib.util
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import weakref
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from zooter_core.backends import Backend, Piece, Request
-from zooter_core.backends.endpoint.portal import Portal
 from zooter_core.backends.merge_streams import Stop
 from zooter_core.base.errors import ZooterError, not_installed
 from zooter_core.config.candidates import CandidateConfig
@@ -133,3 +134,42 @@ async def _answer(connection: Connection, request: Request, generation: Generati
 
     response = await respond(connection, request.messages, generation, lambda text: put(Piece(request, text)))
     put(Piece(request, response=response))
+
+
+Result = TypeVar("Result")
+Close = Callable[[], Coroutine[Any, Any, None]]
+
+
+class Portal:
+    """Runs coroutines for other threads. The loop starts with the first one, and ends with the portal.
+
+    Attributes:
+        closing: what is awaited before the loop ends.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.closing: list[Close] = []
+        self._name, self._lock = name, threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def submit(self, coroutine: Coroutine[Any, Any, Result]) -> Future[Result]:
+        """Start a coroutine."""
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                threading.Thread(target=_run, args=(self._loop,), name=self._name, daemon=True).start()
+                weakref.finalize(self, _end, self._loop, self.closing).atexit = False
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+
+
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    loop.run_forever()
+    loop.close()
+
+
+def _end(loop: asyncio.AbstractEventLoop, closing: list[Close]) -> None:
+    async def close() -> None:
+        await asyncio.gather(*(end() for end in closing), return_exceptions=True)
+        loop.stop()
+
+    asyncio.run_coroutine_threadsafe(close(), loop)

@@ -15,7 +15,6 @@ from typing import Any
 
 import aiohttp
 
-from zooter_core.backends.endpoint.breaker import Breaker
 from zooter_core.backends.endpoint.client import EVENTS, Client
 from zooter_core.backends.endpoint.events import DONE, EventTooLongError, Splitter, chunk_of, is_whole, payload
 from zooter_core.backends.endpoint.faults import (
@@ -26,9 +25,8 @@ from zooter_core.backends.endpoint.faults import (
     sent_error,
     too_late,
 )
-from zooter_core.backends.endpoint.pace import Pace
+from zooter_core.backends.endpoint.health import Breaker, Pace, Refusals
 from zooter_core.backends.endpoint.redaction import RedactedEvents, Redaction
-from zooter_core.backends.endpoint.refusals import Refusals
 from zooter_core.backends.endpoint.retry import LONGEST_WAIT
 from zooter_core.base.strict_json import parse_json, replace_surrogates
 from zooter_core.config.candidates import CandidateConfig

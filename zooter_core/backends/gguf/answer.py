@@ -15,9 +15,8 @@ from dataclasses import asdict
 from typing import Any, TypeVar
 
 from zooter_core.backends import Piece, Request
-from zooter_core.backends.conversation import from_template, no_chat_template, without_tokens
-from zooter_core.backends.gguf.engine import Engine, RefusedError
-from zooter_core.backends.gguf.slots import Slot
+from zooter_core.backends.conversation import from_template, no_chat_template, too_long, without_tokens
+from zooter_core.backends.gguf.engine import Engine, RefusedError, Slot
 from zooter_core.backends.local import calculator
 from zooter_core.backends.local.calculator import DIGITS, NUMERIC
 from zooter_core.base.errors import WorkError
@@ -28,10 +27,6 @@ SHARE = 4  # a step with repetition penalty has at most a fourth of the tokens b
 CHARACTER = 4  # tokens that a character may need
 Result = TypeVar("Result")
 Pieces = Generator[Piece, None, Result]
-
-
-class TooLongError(WorkError):
-    """A prompt that does not fit into the context."""
 
 
 class Answer:
@@ -58,14 +53,17 @@ class Answer:
 
         Raises:
             RefusedError: llama.cpp does not accept the request.
-            TooLongError: the prompt is too long.
             WorkError: there is no chat template.
             EngineError: the process has ended.
         """
         self.prompt = self._read()
         room = self.engine.context - len(self.prompt)
         if room < 1:
-            raise self._too_long()
+            more = f" Or raise `context_tokens` in fleet.toml: the model reads up to {self.engine.header.positions:,}."
+            hint = more if self.engine.context < self.engine.header.positions else ""
+            failure = too_long(self.request.candidate.name, len(self.prompt), self.engine.context - 1, hint)
+            yield Piece.failed(self.request, failure, "refused")
+            return
         most = min(self.generation.max_new_tokens, room)
         slot = self.engine.slots.take(self.adapter, self.prompt, len(self.prompt) + most, self.stop)
         self.start = time.perf_counter()
@@ -98,16 +96,6 @@ class Answer:
         tokens: list[int] = self.engine.ask("/tokenize", body)["tokens"]
         first = header.values.get("tokenizer.ggml.bos_token_id")
         return tokens[1:] if tokens[:2] == [first, first] else tokens  # the template has it, and so does the tokenizer
-
-    def _too_long(self) -> TooLongError:
-        most, length = self.engine.context - 1, len(self.prompt)
-        step = "Shorten the query or start a new conversation."
-        if self.engine.context < self.engine.header.positions:
-            step += f" Or raise `context_tokens` in fleet.toml: the model reads up to {self.engine.header.positions:,}."
-        name = self.request.candidate.name
-        return TooLongError(
-            f"a prompt that fits into {name}", f"{length:,} tokens, more than the {most:,} that fit", step
-        )
 
     def _generate(self, slot: Slot, most: int) -> Pieces[Finish]:
         """Generate up to `most` tokens, and return how the answer ended."""

@@ -9,9 +9,8 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 
-from zooter_core.backends import Piece, Request, backend, expect, read_ahead
+from zooter_core.backends import Piece, Request, TurnQueue, backend, expect, read_ahead
 from zooter_core.backends.gguf import installed
-from zooter_core.backends.turn_queue import TurnQueue
 from zooter_core.base.errors import ZooterError
 from zooter_core.config.candidates import AUTO, GGUF, TRANSFORMERS, CandidateConfig
 from zooter_core.config.fleet import GenerationConfig

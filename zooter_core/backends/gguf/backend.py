@@ -14,7 +14,7 @@ from typing import Any
 
 from zooter_core.backends import Piece, Request
 from zooter_core.backends.gguf.adapters import gguf_adapter
-from zooter_core.backends.gguf.answer import Answer, TooLongError, refusal
+from zooter_core.backends.gguf.answer import Answer, refusal
 from zooter_core.backends.gguf.engine import OVERHEAD, SLOTS, Engine, EngineError, RefusedError, context_of
 from zooter_core.backends.gguf.header import Header, check_model, read_header
 from zooter_core.backends.gguf.offsets import without_offsets
@@ -118,8 +118,6 @@ class GgufBackend(ResidentBackend):
                     yield piece
             except RefusedError as problem:
                 yield Piece.failed(request, refusal(problem, request), "refused")
-            except TooLongError as problem:
-                yield Piece.failed(request, problem, "refused")
             except EngineError as problem:
                 if not (text or last):
                     continue

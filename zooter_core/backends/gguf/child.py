@@ -31,7 +31,7 @@ def main() -> None:
         report = {"address": server.listening_address}
     except Exception as problem:
         # A thread of llama.cpp now writes the reason to standard error; ending at once would cut it off.
-        report = {"error": str(problem)}
+        report = {"died": str(problem)}
     with suppress(BrokenPipeError):  # whoever started this process may have ended meanwhile
         print(json.dumps(report), flush=True)
     sys.stdin.buffer.read()

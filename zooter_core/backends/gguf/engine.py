@@ -2,7 +2,8 @@
 
 If it crashes, the next query starts a new one. Beside the library in this process it costs nothing that can be measured
 (`python benchmarks/generation.py`, docs/results.md). It also has its own OpenMP settings: its threads spin only briefly
-while they wait for each other.
+while they wait for each other. A conversation gets a slot of llama.cpp, which keeps the tokens of its last prompt and
+answer computed.
 """
 
 from __future__ import annotations
@@ -14,14 +15,15 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from zooter_core.backends import TurnQueue
 from zooter_core.backends.gguf import LIBRARY, child, installed
 from zooter_core.backends.gguf.header import Header
-from zooter_core.backends.gguf.slots import Slots
 from zooter_core.backends.server_process import ServerProcess
 from zooter_core.base.cores import free_cores
 from zooter_core.base.errors import ZooterError, not_installed
@@ -55,6 +57,79 @@ class RefusedError(Exception):
         super().__init__(str(facts.get("message", facts)))
 
 
+@dataclass
+class Slot:
+    """A slot of the process.
+
+    Attributes:
+        adapter: the number of the adapter with which its tokens were computed.
+        tokens: the prompt it has read.
+        room: tokens that are reserved for its prompt and answer.
+    """
+
+    number: int
+    adapter: int | None = None
+    tokens: Sequence[int] = ()
+    room: int = 0
+    used: int = 0
+
+    def common(self, adapter: int | None, tokens: Sequence[int]) -> int:
+        """How many tokens of a prompt it has read."""
+        if self.adapter != adapter:
+            return 0
+        pairs = zip(self.tokens, tokens, strict=False)
+        return next((place for place, (a, b) in enumerate(pairs) if a != b), min(len(self.tokens), len(tokens)))
+
+
+class Slots:
+    """The free slots, and the room for tokens that all of them share. A request that needs more waits in line."""
+
+    def __init__(self, count: int, room: int) -> None:
+        self._free = [Slot(number) for number in range(count)]
+        self._count, self._room = count, room
+        self._changed = threading.Condition()
+        self._line = TurnQueue()
+        self._uses = 0
+
+    def take(self, adapter: int | None, tokens: Sequence[int], room: int, stop: threading.Event) -> Slot | None:
+        """The free slot that has read the longest part of a prompt, else the one unused for longest.
+
+        Args:
+            room: tokens of the prompt and of the longest answer.
+
+        Returns:
+            None if `stop` was set while this call waited.
+        """
+        ticket = self._line.join()
+        try:
+            if not ticket.wait(stop):
+                return None
+            with self._changed:
+                while not self._free or self._room < room:
+                    if stop.is_set():
+                        return None
+                    self._changed.wait(0.1)  # a stop does not notify
+                slot = max(self._free, key=lambda slot: (slot.common(adapter, tokens), -slot.used))
+                self._free.remove(slot)
+                self._uses, self._room = self._uses + 1, self._room - room
+                slot.adapter, slot.tokens, slot.room, slot.used = adapter, tokens, room, self._uses
+                return slot
+        finally:
+            ticket.leave()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a slot is in use."""
+        return len(self._free) < self._count
+
+    def give_back(self, slot: Slot) -> None:
+        """Make a slot free."""
+        with self._changed:
+            self._free.append(slot)
+            self._room += slot.room
+            self._changed.notify()
+
+
 class Engine:
     """One model and the adapters of its candidates.
 
@@ -82,12 +157,10 @@ class Engine:
         self.slots = Slots(SLOTS, self.context)
         self.process = self._start(candidate)
         self._socket = str(self.process.folder / child.SOCKET)
-        try:
-            self._wait_until_loaded(candidate)
+        self.process.loaded(candidate.model, self._reason, CHECK)
+        self.sizes: dict[str, int] = {}
+        with suppress(psutil.Error):  # it has ended already, as the next request will see
             self.sizes = {"cpu": psutil.Process(self.process.pid).memory_info().rss}
-        except BaseException:
-            self.close()
-            raise
 
     def _start(self, candidate: CandidateConfig) -> ServerProcess:
         threads = candidate.threads or free_cores()
@@ -116,14 +189,12 @@ class Engine:
         environment = os.environ | WAITING | {"OMP_NUM_THREADS": str(threads)}
         return ServerProcess("llama.cpp", child.__file__, settings, environment)
 
-    def _wait_until_loaded(self, candidate: CandidateConfig) -> None:
-        report = self.process.first_report()
-        if "address" in report:
-            return
+    def _reason(self, report: Mapping[str, Any]) -> str:
+        """Why the model does not load."""
         end = time.monotonic() + REASON_SECONDS
         while not (reason := first_error(self.process.log())) and self.process.running and time.monotonic() < end:
             time.sleep(0.01)  # a thread of llama.cpp writes the reason, perhaps after the report
-        raise self.process.load_error(candidate.model, reason or report.get("error") or self._end(), CHECK)
+        return reason or report.get("died") or self._end()
 
     @property
     def usable(self) -> bool:

@@ -21,10 +21,10 @@ from transformers import DynamicCache, LogitsProcessor, LogitsProcessorList, Sto
 from transformers.cache_utils import DynamicLayer
 
 from zooter_core.backends import Request
+from zooter_core.backends.conversation import prompt_ids, too_long
 from zooter_core.backends.local import memory
 from zooter_core.backends.local.decoding import Calculator, Repetition, Rows, Sampling, StopWhen
 from zooter_core.backends.local.model import NO_ADAPTER, Base
-from zooter_core.backends.local.prompts import prompt_ids
 from zooter_core.base.errors import Failure, WorkError, ZooterError
 from zooter_core.config.fleet import GenerationConfig
 
@@ -128,10 +128,8 @@ class Batch:
                 self.rows.close("error", [index], problem.failure)
                 continue
             if len(ids) >= self.base.positions:
-                most, next_step = self.base.positions - 1, "Shorten the query or start a new conversation."
-                length = f"{len(ids):,} tokens, more than the {most:,} that fit"
-                too_long = WorkError(f"a prompt that fits into {request.candidate.name}", length, next_step)
-                self.rows.close("refused", [index], too_long.failure)
+                failure = too_long(request.candidate.name, len(ids), self.base.positions - 1).failure
+                self.rows.close("refused", [index], failure)
                 continue
             adapter = self.base.adapters.get(request.candidate.adapter or "", NO_ADAPTER)
             self.prompts[index], self.adapters[index] = ids, adapter

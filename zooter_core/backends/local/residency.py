@@ -13,9 +13,8 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any, Generic, Protocol, TypeVar
 
-from zooter_core.backends import Backend
+from zooter_core.backends import Backend, TurnQueue
 from zooter_core.backends.local import memory
-from zooter_core.backends.turn_queue import TurnQueue
 from zooter_core.base.errors import WorkError, first_line, listed
 from zooter_core.config.candidates import VLLM, CandidateConfig
 

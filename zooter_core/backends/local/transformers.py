@@ -12,13 +12,12 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 
-from zooter_core.backends import Piece, Request
+from zooter_core.backends import Piece, Request, TurnQueue
 from zooter_core.backends.local.batch import Batch
 from zooter_core.backends.local.checkpoint import Checkpoint
 from zooter_core.backends.local.model import Base
 from zooter_core.backends.local.residency import Residency, ResidentBackend
 from zooter_core.backends.merge_streams import Stop
-from zooter_core.backends.turn_queue import TurnQueue
 from zooter_core.base.weights import quiet_libraries
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig

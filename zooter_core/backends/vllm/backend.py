@@ -2,32 +2,46 @@
 
 A process has a fixed share of its device's memory for weights and conversations. Models that do not fit into memory
 together take turns.
+
+vLLM forms its batches itself. If a process dies, a new one answers the requests that it was at, one after the other,
+until it is clear which of them ends it: that one is refused, and the others go on. After DEATHS processes that answered
+nothing, no other one starts.
 """
 
 from __future__ import annotations
 
+import queue
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from zooter_core.backends import Piece, Request
+from zooter_core.backends.conversation import prompt_ids, too_long
 from zooter_core.backends.local import memory
 from zooter_core.backends.local.checkpoint import Checkpoint
+from zooter_core.backends.local.model import FIX_ADAPTER
 from zooter_core.backends.local.residency import Residency, ResidentBackend
-from zooter_core.backends.vllm.engine import Engine
-from zooter_core.backends.vllm.turn import Turn
-from zooter_core.base.errors import WorkError, ZooterError, first_line
+from zooter_core.backends.server_process import POLL_SECONDS
+from zooter_core.backends.vllm.engine import Engine, Events
+from zooter_core.base.errors import Failure, WorkError, ZooterError, first_line
+from zooter_core.base.records import Finish, Response
 from zooter_core.base.strict_json import dump_json, parse_json
 from zooter_core.base.weights import check_readable
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
 
 EngineKey = tuple[Any, ...]
-SHARE = "gpu_memory_utilization"  # of vLLM's arguments: of the device's memory, also of a processor's
+SHARE = "gpu_memory_utilization"  # argument of vLLM: share of the device's memory (GPU or host)
 GPU_SHARE, CPU_SHARE = 0.9, 0.4
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # of adapters, for which vLLM reserves memory
+DEATHS = 3
+AHEAD = 2  # requests that are sent, for each that vLLM has room for
+STARTED_AGAIN = "The next query starts vLLM again."
+POISON = "Leave this query out: vLLM ends with it each time."
 NEVER = threading.Event()
 
 
@@ -155,3 +169,185 @@ def rank_of(candidate: CandidateConfig) -> int:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
         what, step = f"a LoRA adapter for {candidate.name} at {folder}", "Fix `adapter` in fleet.toml."
         raise WorkError(what, f"no rank in its adapter_config.json ({first_line(problem)})", step) from problem
+
+
+class Answer:
+    """The answer to one request, as far as it has come.
+
+    Attributes:
+        shown: characters that have been yielded, perhaps of an answer that died with its process.
+        suspect: whether a process died while it was at this request among others.
+    """
+
+    def __init__(self, request: Request, seed: int) -> None:
+        self.request, self.seed = request, seed
+        self.shown, self.suspect = 0, False
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin, or begin again."""
+        self.text, self.tokens = "", 0
+        self.first: float | None = None
+        self.start = time.perf_counter()
+
+    def add(self, event: Mapping[str, Any]) -> Iterator[Piece]:
+        """What is new with an event: text, and the response at the end."""
+        self.text += event["text"]
+        self.tokens += event["tokens"]
+        if self.first is None and event["tokens"]:
+            self.first = time.perf_counter() - self.start
+        if len(self.text) > self.shown:
+            new, self.shown = self.text[self.shown :], len(self.text)
+            yield Piece(self.request, new)
+        finish = event["finish"]
+        if finish in ("stop", "length"):
+            yield self.end(finish)
+        elif finish:
+            yield self.end("error", Failure("a complete answer", f'one that vLLM ended with "{finish}"'))
+
+    def end(self, finish: Finish, error: Failure | None = None) -> Piece:
+        """The last piece."""
+        seconds, name = time.perf_counter() - self.start, self.request.candidate.name
+        response = Response(name, self.text.strip(), self.tokens, seconds, self.first, finish, error)
+        return Piece(self.request, response=response)
+
+
+class Turn:
+    """The requests of one call for one base model.
+
+    Args:
+        requests: with their numbers; drawn from when there is room.
+    """
+
+    def __init__(
+        self,
+        engines: VllmBackend,
+        requests: Iterator[tuple[int, Request]],
+        generation: GenerationConfig,
+        stop: threading.Event,
+        draw_all: bool,
+    ) -> None:
+        self._engines, self._requests, self._generation, self._stop = engines, requests, generation, stop
+        self._draw_all = draw_all  # a stop also answers requests that are still queued
+        self._running: dict[int, Answer] = {}
+        self._again: deque[Answer] = deque()
+        self._deaths, self._answered = 0, False
+        self._problem: Failure | None = None  # why no other process starts
+
+    def run(self) -> Iterator[Piece]:
+        """Answer the requests, with further processes if one dies."""
+        while (answer := self._next()) is not None:
+            if self._problem or self._stop.is_set():
+                yield answer.end("error" if self._problem else "stopped", self._problem)
+                continue
+            self._again.appendleft(answer)
+            candidate = answer.request.candidate
+            try:
+                if note := self._engines.note(candidate):
+                    yield Piece(answer.request, note=note)
+                engine = self._engines.take(candidate, self._stop)
+            except Exception as problem:
+                self._problem = Failure.of(problem)
+                continue
+            if engine is not None:
+                try:
+                    yield from self._on(engine)
+                finally:
+                    engine.cancel(list(self._running))
+                    self._running.clear()
+                    self._engines.give_back(engine)
+
+    def _next(self) -> Answer | None:
+        """The next request to send, or to end."""
+        if self._again:
+            return self._again.popleft()
+        if self._stop.is_set() and not self._draw_all:
+            return None
+        number, request = next(self._requests, (0, None))
+        if request is None:
+            return None
+        return Answer(request, (self._generation.seed + number if request.seed is None else request.seed) % 2**31)
+
+    def _on(self, engine: Engine) -> Iterator[Piece]:
+        """Answer on one process, until there are no more requests, it dies, or `stop` is set."""
+        events = Events()  # its own: each request that is sent after a death is told of it
+        while True:
+            while not self._stop.is_set() and self._has_room(engine) and (answer := self._next()) is not None:
+                if refusal := self._send(engine, answer, events):
+                    yield refusal
+            if self._stop.is_set():
+                yield from (answer.end("stopped") for answer in self._running.values())
+            if self._stop.is_set() or not self._running:
+                return
+            try:
+                event = events.get(timeout=POLL_SECONDS)
+            except queue.Empty:
+                continue
+            if "died" in event:
+                yield from self._bury(event)
+                return
+            if event["number"] in self._running:  # else it was cancelled
+                yield from self._take(event)
+
+    def _has_room(self, engine: Engine) -> bool:
+        """Whether to send another request. A suspect is sent alone."""
+        if self._again and self._again[0].suspect:
+            return not self._running
+        suspect = len(self._running) == 1 and next(iter(self._running.values())).suspect
+        return not suspect and len(self._running) < AHEAD * engine.room
+
+    def _send(self, engine: Engine, answer: Answer, events: Events) -> Piece | None:
+        """Send a request. Its last piece, if it cannot be answered."""
+        try:
+            with engine.tokenizing:
+                prompt = prompt_ids(answer.request, engine.tokenizer)
+        except ZooterError as problem:
+            return answer.end("error", problem.failure)
+        if len(prompt) >= engine.positions:
+            refused = too_long(answer.request.candidate.name, len(prompt), engine.positions - 1)
+            return answer.end("refused", refused.failure)
+        params = {
+            "max_tokens": min(self._generation.max_new_tokens, engine.positions - len(prompt)),
+            "temperature": self._generation.temperature,
+            "top_k": self._generation.top_k,
+            "seed": answer.seed,
+        }
+        answer.begin()
+        number = engine.submit(prompt, params, answer.request.candidate.adapter, events)
+        self._running[number] = answer
+        return None
+
+    def _take(self, event: Mapping[str, Any]) -> Iterator[Piece]:
+        """The pieces of one event."""
+        answer = self._running[event["number"]]
+        if "error" in event:
+            del self._running[event["number"]]
+            yield self._refused(answer, event)
+            return
+        if event["finish"]:
+            del self._running[event["number"]]
+            self._deaths, self._answered = 0, True
+        yield from answer.add(event)
+
+    def _refused(self, answer: Answer, event: Mapping[str, Any]) -> Piece:
+        """The last piece of a request that vLLM did not begin."""
+        name = answer.request.candidate.name
+        if event["adapter"]:
+            return answer.end("error", Failure(f"a LoRA adapter for {name}", event["error"], FIX_ADAPTER))
+        return answer.end("refused", Failure(f"vLLM to accept a prompt of {name}", event["error"], "Change the query."))
+
+    def _bury(self, death: Mapping[str, Any]) -> Iterator[Piece]:
+        """Decide about the requests that a process was at when it died."""
+        answers = list(self._running.values())
+        self._running.clear()
+        self._deaths += 1
+        name, alone = answers[0].request.candidate.name, death["running"] == 1
+        if alone and self._answered:
+            yield answers[0].end("refused", Failure(f"an answer of {name}", death["died"], POISON))
+            self._again.extendleft(reversed(answers[1:]))  # sent after the death, before it was known
+            return
+        if self._deaths == DEATHS or (alone and answers[0].suspect and not self._again):
+            self._problem = Failure(f"an answer of {name}", death["died"], STARTED_AGAIN)
+        for answer in answers:
+            answer.suspect = True
+        self._again.extend(answers)  # behind the others: one of those may be answered, and then the engine is well

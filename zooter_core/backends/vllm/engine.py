@@ -88,13 +88,7 @@ class Engine:
             self.process = ServerProcess("vLLM", child.__file__, arguments, environment, python or sys.executable)
         except OSError as problem:
             raise ZooterError(f"a Python with vLLM in ${PYTHON}", str(problem), "Correct it, or unset it.") from problem
-        try:
-            loaded = self.process.first_report(stop)
-            if "room" not in loaded:
-                raise self.process.load_error(candidate.model, self._reason(loaded), CHECK)
-        except BaseException:
-            self.process.close()
-            raise
+        loaded = self.process.loaded(candidate.model, self._reason, CHECK, stop)
         self.positions, self.room = loaded["positions"], loaded["room"]
         self.process.skip_log()
         self._reader = threading.Thread(target=self._read, name="vllm", daemon=True)

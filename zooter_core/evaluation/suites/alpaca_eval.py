@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from zooter_core.evaluation.suites import Answered, Suite
-from zooter_core.evaluation.suites.reading import Problem, Record
+from zooter_core.evaluation.suites import Answered, Problem, Record, Suite
 from zooter_core.labelling.rewards import Unscored
 from zooter_core.labelling.rewards.judge import AUTO_J_PAIR, PAIR, better, prompt, template_of
 

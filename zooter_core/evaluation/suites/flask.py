@@ -10,9 +10,7 @@ import re
 from collections.abc import Sequence
 from functools import partial
 
-from zooter_core.evaluation.suites import Answered, Suite
-from zooter_core.evaluation.suites.judging import OPENING, framed
-from zooter_core.evaluation.suites.reading import Problem, Record
+from zooter_core.evaluation.suites import OPENING, Answered, Problem, Record, Suite, framed
 
 SKILLS = {
     "logical robustness": "does the reasoning hold in every case, without steps that contradict each other?",

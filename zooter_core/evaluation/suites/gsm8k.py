@@ -9,8 +9,7 @@ import re
 from collections.abc import Sequence
 from decimal import Decimal
 
-from zooter_core.evaluation.suites import Answered, Suite
-from zooter_core.evaluation.suites.reading import Problem, Record
+from zooter_core.evaluation.suites import Answered, Problem, Record, Suite
 
 DIGITS = re.compile(r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+")
 MINUS = re.compile(r"(?<!\w)(?<![\d)\]%])(?<![\d)\]%]\s)[-−][$€£]?$|[$€£][-−]$")  # no hyphen, no subtraction

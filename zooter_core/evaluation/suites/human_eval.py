@@ -11,8 +11,7 @@ import re
 from collections.abc import Sequence
 
 from zooter_core.evaluation.sandbox import runner
-from zooter_core.evaluation.suites import Answered, Suite
-from zooter_core.evaluation.suites.reading import Problem, Record
+from zooter_core.evaluation.suites import Answered, Problem, Record, Suite
 
 QUERY = "Complete this Python function. Give the whole function in one block of code.\n\n```python\n{prompt}\n```"
 BLOCK = re.compile(r"```[^\n`]*\n(.*?)(?:\n[ \t]*```|\Z)", re.DOTALL)

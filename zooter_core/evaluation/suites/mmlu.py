@@ -14,8 +14,7 @@ from pathlib import Path
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.jsonl import DAMAGE, open_text
-from zooter_core.evaluation.suites import Answered, Suite
-from zooter_core.evaluation.suites.reading import Problem, Record, distinct, records
+from zooter_core.evaluation.suites import Answered, Problem, Record, Suite, distinct, records
 
 LETTERS = string.ascii_uppercase[:10]
 PARTS = re.compile(r"_(?:test|val|dev|auxiliary_train)$")  # of a file's name, after its subject

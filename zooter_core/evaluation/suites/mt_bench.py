@@ -7,9 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from zooter_core.evaluation.suites import Answered, Suite
-from zooter_core.evaluation.suites.judging import OPENING, RATE, framed
-from zooter_core.evaluation.suites.reading import Problem, Record
+from zooter_core.evaluation.suites import OPENING, RATE, Answered, Problem, Record, Suite, framed
 from zooter_core.labelling.rewards import Unscored
 from zooter_core.labelling.rewards.judge import rating
 

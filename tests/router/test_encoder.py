@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from support.damaged_models import put_number
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.router import encoder, text_encoder
-from zooter_core.router.encoder import SAMPLES, Encoder, Encoders
+from zooter_core.router.encoder import Encoder, Encoders
 from zooter_core.router.vector_store import FILE
 
 TEXTS = ["Hi", "What is the sea?", "杯子 ☕", "Write a long story about the ships and the people on them. " * 3]
@@ -107,7 +107,7 @@ def test_embed_all_keeps_its_vectors_on_disk(fresh, cache, worked, tiny_fleet):
     assert sorted(worked) == sorted(TEXTS)
     again = Encoder(str(tiny_fleet / "encoder")).embed_all(TEXTS)
     assert np.array_equal(again, first)
-    assert sorted(worked) == sorted([*TEXTS, *SAMPLES[0]])  # the text by which an encoder is checked when it is loaded
+    assert sorted(worked) == sorted([*TEXTS, "Hello"])  # the text by which an encoder is checked when it is loaded
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf])
@@ -179,6 +179,15 @@ def test_a_cache_that_cannot_be_written_is_no_reason_to_fail(fresh, tmp_path, mo
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("ZOOTER_CACHE", str(tmp_path / "file"))
     assert fresh.embed_all(TEXTS).shape == (4, 64)
+
+
+def test_a_copy_that_may_be_trained_leaves_the_encoder_as_it_is(fresh, cache):
+    before, twin = fresh.embed(["Hi"]), fresh.copy()
+    with torch.no_grad():
+        twin.model.embeddings.word_embeddings.weight.mul_(-1)
+    assert not np.allclose(twin.embed_all(["Hi"]), before, atol=0.1)
+    assert np.array_equal(fresh.embed(["Hi"]), before)
+    assert not cache.exists()
 
 
 def test_encoders_load_each_model_once(tiny_fleet):

@@ -10,8 +10,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from support import reward_checkpoints, tiny_models
 from zooter_core.backends import Request
-from zooter_core.backends.conversation import without_tokens
-from zooter_core.backends.local.prompts import beginning, prompt_ids, special_tokens
+from zooter_core.backends.conversation import beginning, prompt_ids, special_tokens, without_tokens
 from zooter_core.base.records import Message
 from zooter_core.config.candidates import CandidateConfig
 

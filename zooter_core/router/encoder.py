@@ -1,14 +1,10 @@
-"""A frozen sentence encoder, text -> vectors, shared by the tagger and the router.
-
-ONNX Runtime computes the vectors of a few texts where it is installed (onnx.py); PyTorch computes larger batches.
-"""
+"""A sentence encoder on PyTorch, text -> vectors: what routers learn from, and what learns in fine-tuning."""
 
 from __future__ import annotations
 
 import copy
 import threading
-import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +12,13 @@ import numpy as np
 import torch
 from transformers import AutoModel, AutoTokenizer
 
-from zooter_core.base.errors import WorkError, ZooterError, did_you_mean
+from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.weights import LOAD_LOCK, load_reason, not_finite, quiet_libraries, resolve, stamp_of
-from zooter_core.config.fleet import RUNTIMES
-from zooter_core.router.config import TOKENIZER
-from zooter_core.router.encoder.onnx import graph_of, pool
-from zooter_core.router.graph import Array, Graph, missing
-from zooter_core.router.text_encoder import MOST_CHARACTERS, MOST_TOKENS, Progress, TextEncoder, by_length
-from zooter_core.router.tokenizer_file import check_patterns
+from zooter_core.router.graph import TOKENIZER, check_patterns
+from zooter_core.router.text_encoder import MOST_CHARACTERS, MOST_TOKENS, Array, Progress, TextEncoder, by_length
 
+Batch = Mapping[str, torch.Tensor]
 BATCH = 32
-FEW = 4  # ONNX Runtime is faster up to this number of texts: on one core 2 times for 1 or 2, 1.4 for 4, 1.2 for 8
-SAMPLES = (("Hello",), ("What is the sea?", "Write a list of 7 apples.", "So."))
 
 
 class Encoder(TextEncoder):
@@ -35,21 +26,15 @@ class Encoder(TextEncoder):
 
     Args:
         reference: hub id, folder or `package:NAME`.
-        runtime: what computes the vectors of up to FEW texts. `torch` is PyTorch; `onnx` is ONNX Runtime, one and a
-            half times as fast, with the same vectors to the sixth digit; `int8` is the same, since only a router's
-            graph has 7-bit weights; `auto` is `onnx` where it is installed and can export the model, else `torch`.
-            PyTorch computes larger batches in any case: it uses all cores.
 
     Raises:
-        ZooterError: the runtime is unknown, or ONNX Runtime is not installed.
-        WorkError: the model does not load, its weights or its vectors of a first text are not finite, or it cannot be
-            exported for ONNX Runtime.
+        WorkError: the model does not load, or its weights or its vectors of a first text are not finite.
     """
 
-    def __init__(self, reference: str, runtime: str = "torch") -> None:
+    runtime = "torch"
+
+    def __init__(self, reference: str) -> None:
         super().__init__()
-        if runtime not in RUNTIMES:
-            raise ZooterError("a known runtime", f'"{runtime}"', did_you_mean(runtime, RUNTIMES))
         quiet_libraries()
         folder = resolve(reference)
         try:
@@ -70,16 +55,9 @@ class Encoder(TextEncoder):
         self.stamp = stamp_of(folder)
         self.width = int(self.model.config.hidden_size)
         self.middle = int(self.model.config.num_hidden_layers) // 2
-        self.graph: Graph | None = None
         if name := not_finite(self.model):
             raise self._broken(f"NaN or infinity in its weights ({name})")
-        self._batches(SAMPLES[0])  # checks that vectors are finite
-        if runtime != "torch" and not (runtime == "auto" and missing()):
-            self._export(runtime)
-
-    @property
-    def runtime(self) -> str:
-        return "onnx" if self.graph else "torch"
+        self._batches(["Hello"])  # checks that vectors are finite
 
     @property
     def identity(self) -> str:
@@ -92,10 +70,10 @@ class Encoder(TextEncoder):
         return [len(row) for row in tokens]
 
     def copy(self) -> Encoder:
-        """An encoder whose weights may be trained: it runs on PyTorch and caches nothing on disk."""
+        """An encoder whose weights may be trained: it caches nothing on disk."""
         twin = Encoder.__new__(Encoder)
         vars(twin).update(vars(self))
-        twin.model, twin.stamp, twin.graph = copy.deepcopy(self.model), None, None
+        twin.model, twin.stamp = copy.deepcopy(self.model), None
         twin._last = threading.local()
         return twin
 
@@ -114,8 +92,6 @@ class Encoder(TextEncoder):
 
     @torch.inference_mode()
     def _forward(self, texts: Sequence[str]) -> Array:
-        if self.graph is not None and len(texts) <= FEW:
-            return self.graph(self.tokens(texts, "np"))
         return pool(self.model, self.middle, self.tokens(texts, "pt")).numpy()
 
     def tokens(self, texts: Sequence[str], kind: str) -> Any:
@@ -128,32 +104,24 @@ class Encoder(TextEncoder):
             return_tensors=kind,
         )
 
-    def _export(self, runtime: str) -> None:
-        """Take ONNX Runtime for a few texts; with `auto`, fall back to PyTorch with a warning."""
-        try:
-            self.graph = graph_of(
-                self.model, self.middle, self.identity, [self.tokens(texts, "pt") for texts in SAMPLES]
-            )
-        except ZooterError as problem:
-            if runtime != "auto":
-                raise
-            warnings.warn(f"The encoder runs on {self.runtime}. {problem}", stacklevel=4)
+
+def pool(model: torch.nn.Module, middle: int, batch: Batch) -> torch.Tensor:
+    """Vectors of shape (n, 2 * width): mean states of layer `middle` and of the last, each of unit length."""
+    states = model(**batch, output_hidden_states=True).hidden_states
+    mask = batch["attention_mask"].unsqueeze(-1).float()
+    pooled = [(states[layer] * mask).sum(1) / mask.sum(1) for layer in (middle, -1)]
+    return torch.cat([torch.nn.functional.normalize(part, dim=-1) for part in pooled], dim=-1)
 
 
 class Encoders:
-    """Encoders by reference, each loaded once and shared.
+    """Encoders by reference, each loaded once and shared."""
 
-    Args:
-        runtime: of `Encoder`.
-    """
-
-    def __init__(self, runtime: str = "torch") -> None:
-        self.runtime = runtime
+    def __init__(self) -> None:
         self._loaded: dict[str, Encoder] = {}
         self._lock = threading.Lock()
 
     def __call__(self, reference: str) -> Encoder:
         with self._lock:
             if reference not in self._loaded:
-                self._loaded[reference] = Encoder(reference, self.runtime)
+                self._loaded[reference] = Encoder(reference)
             return self._loaded[reference]

@@ -1,0 +1,338 @@
+"""What the options of several commands mean: their types, and the settings that the rooms below take.
+
+`zooter --help` and `zooter route` come through here, so that rich and PyTorch load later.
+"""
+
+from __future__ import annotations
+
+import errno
+import math
+import os
+import socket
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from zooter_core.base.errors import MOST_NAMED, ZooterError, first_line, listed, shortened
+from zooter_core.base.files import check_file, impossible
+from zooter_core.router.kinds import DEFAULT, KINDS, DistillConfig, settings_of
+
+if TYPE_CHECKING:
+    from zooter_core.config.fleet import GenerationConfig
+    from zooter_core.data.scores import Scores
+    from zooter_core.fleet.ensemble import Ensemble
+    from zooter_core.method.labels import LabelConfig
+    from zooter_core.pipeline.collect import Collecting
+    from zooter_core.pipeline.on_ray import RayEngine
+    from zooter_core.router.clusters import Vectors
+
+
+def _path(text: str) -> Path:
+    return Path(_reference(text))
+
+
+def _reference(text: str) -> str:
+    """A path, or the name of a model."""
+    if not text:
+        raise typer.BadParameter("the path is empty")
+    if reason := impossible(text):
+        raise typer.BadParameter(f"{shortened(text, MOST_NAMED)}: {reason}")
+    return text
+
+
+PARSERS = {"FILE": _path, "DIR": _path, "PATH": _path, "ID": _reference, "FILE|off": _reference}  # by metavar
+
+
+def option(name: str, metavar: str | None = None, help: str | None = None, min: int | None = None) -> Any:
+    """An option. The metavar says what its value is, and how it is checked."""
+    return typer.Option(name, metavar=metavar, help=help, min=min, parser=PARSERS.get((metavar or "").rstrip(".")))
+
+
+def argument(metavar: str, help: str | None = None) -> Any:
+    return typer.Argument(metavar=metavar, help=help, parser=PARSERS.get(metavar))
+
+
+FleetDir = Annotated[Path | None, option("--fleet", "DIR", "Folder with a fleet.toml (default: the embedded fleet).")]
+RouterDir = Annotated[Path, option("--router", "DIR", "Folder of the router.")]
+RunDir = Annotated[Path, option("--run", "DIR", "Folder of the run.")]
+ScoreFiles = Annotated[list[Path], option("--scores", "FILE...", "Score files.")]
+Strict = Annotated[bool, option("--strict", help="Refuse score files in which a line lacks a candidate's score.")]
+Json = Annotated[bool, option("--json", help="Print one JSON document.")]
+Query = Annotated[str, argument("QUERY")]
+Temperature = Annotated[
+    float | None, option("--temperature", "X", "Sampling temperature; 0 is greedy (default: the fleet's).")
+]
+MaxNewTokens = Annotated[
+    int | None, option("--max-new-tokens", "N", "Longest response in tokens (default: the fleet's).")
+]
+Willingness = Annotated[
+    float,
+    option("--willingness", "X", "Choose by probability - X * price / highest price; 0 ignores prices."),
+]
+Samples = Annotated[
+    int, option("--samples", "N", "Responses per candidate and query; the mean of their rewards counts.")
+]
+AllowMissing = Annotated[
+    bool,
+    option(
+        "--allow-missing", help="Finish without a model that fails for good; the next start asks for what it lacks."
+    ),
+]
+BudgetUsd = Annotated[
+    float | None,
+    option("--budget-usd", "X", "Budget in US dollars for answers of endpoints, over all starts of the run."),
+]
+Engine = Annotated[
+    Literal["local", "ray"],
+    option("--engine", help="Where models in memory, the reward model and the tagger run: here, or on a Ray cluster."),
+]
+Address = Annotated[
+    str | None, option("--address", "HOST", "With --engine ray: the cluster (default: one on this machine).")
+]
+Gpus = Annotated[
+    list[str] | None,
+    option("--gpus", "NAME=SHARE...", "With --engine ray: GPUs of each actor of a model, such as math=0.5 reward=1."),
+]
+Beta = Annotated[
+    float | None,
+    option("--beta", "X", "Weight of the plain label (default: 0.3; for score files 0: tag priors alone)."),
+]
+Tau = Annotated[float | None, option("--tau", "X", "Softmax temperature of rewards (default: 1; for score files 0.3).")]
+Normalise = Annotated[
+    str | None,
+    option(
+        "--normalise",
+        "NAME",
+        "Normalisation of rewards: none (default), spread (default for score files), zscore, zscore-dataset.",
+    ),
+]
+Holdout = Annotated[
+    float | None,
+    option("--holdout", "X", "Share of queries held back for evaluation (default: 0.2; for score files 0)."),
+]
+Seed = Annotated[int, option("--seed", "N", "Random seed.")]
+TrainingSeed = Annotated[int | None, option("--seed", "N", "Random seed (default: 0; in a run, the fleet's).")]
+TagSource = Literal["auto", "given", "clusters", "fleet", "none"]
+Tagger = Annotated[
+    TagSource,
+    option(
+        "--tagger",
+        help="Source of tags: given in the file, clusters of similar queries, or the fleet's tagger. "
+        "auto uses the file's tags where it has any, otherwise clusters.",
+    ),
+]
+Epochs = Annotated[int | None, option("--epochs", "N", "Maximum number of passes over the queries (default: 8).")]
+RouterKind = Annotated[
+    str, option("--router-kind", "KIND", f"Kind of router: {', '.join(KINDS)}, or the name of a plug-in.")
+]
+RouterSettings = Annotated[
+    list[str] | None, option("--router-set", "NAME=NUMBER...", "Settings of that kind, such as k=50.")
+]
+FinetunedPart = Literal["none", "last", "all"]
+Finetune = Annotated[
+    FinetunedPart,
+    option(
+        "--finetune",
+        help="Part of the encoder to train too: nothing (seconds), the last layer, or all of it (needs a GPU).",
+    ),
+]
+KeepTexts = Annotated[
+    bool, option("--keep-texts", help="Keep the text of the queries in the router's folder, to explain choices.")
+]
+
+
+def named(**options: Any) -> dict[str, Any]:
+    """The options that a call names."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def generation_of(
+    defaults: GenerationConfig, temperature: float | None, max_new_tokens: int | None, seed: int | None = None
+) -> GenerationConfig:
+    """The fleet's generation settings with what the call names instead."""
+    return replace(defaults, **named(temperature=temperature, max_new_tokens=max_new_tokens, seed=seed))
+
+
+def collecting_of(allow_missing: bool, budget_usd: float | None, shard: str | None = None) -> Collecting:
+    """How to collect.
+
+    Raises:
+        ZooterError: the budget is not a number above 0, or there is no such shard.
+    """
+    from zooter_core.data.run_folder import Shard
+    from zooter_core.pipeline.collect import Collecting
+
+    if budget_usd is not None and not 0 < budget_usd < math.inf:
+        raise ZooterError("--budget-usd above 0", str(budget_usd), "For instance --budget-usd 20.")
+    return Collecting(allow_missing, budget_usd, Shard.parse(shard) if shard else None)
+
+
+def engine_of(
+    name: str, ensemble: Ensemble, out: Path, address: str | None, gpus: Sequence[str] | None
+) -> AbstractContextManager[RayEngine | None]:
+    """The engine of a run, for a `with` block; None for this process.
+
+    Raises:
+        ZooterError: an option of Ray without it, or a share of a GPU that is none.
+    """
+    if name == "local":
+        if address or gpus:
+            raise ZooterError("--engine ray with --address or --gpus", "--engine local", "Add --engine ray.")
+        return nullcontext()
+    from zooter_core.pipeline.on_ray import ray_engine
+
+    shares: dict[str, float] = {}
+    for pair in gpus or ():
+        candidate, _, share = pair.rpartition("=")
+        try:
+            shares[candidate] = float(share)
+        except ValueError:
+            shares[candidate] = -1.0
+        if not candidate or not 0 <= shares[candidate] < math.inf:
+            raise ZooterError("--gpus as NAME=SHARE", repr(pair), "For instance --gpus math=0.5.")
+    return ray_engine(ensemble, out, address, shares)
+
+
+def labels_of(defaults: LabelConfig, options: dict[str, Any]) -> LabelConfig:
+    """Label settings with what the call names instead (`named`).
+
+    Raises:
+        ZooterError: --holdout is out of range.
+    """
+    config = replace(defaults, **options)
+    if not 0 <= config.holdout < 1:
+        raise ZooterError("--holdout from 0 to below 1", str(config.holdout), "Choose another share.")
+    return config
+
+
+def check_learns_from_labels(kind: str, options: dict[str, Any], tagger: TagSource) -> None:
+    """Refuse label settings for a kind of router that learns from the scores themselves."""
+    unused = [f"--{name}" for name in options if name != "holdout"] or ["--tagger fleet"] * (tagger == "fleet")
+    if kind != DEFAULT and unused:
+        raise ZooterError(
+            f"no label settings for the router kind {kind}, which learns from the scores",
+            listed(unused),
+            "Leave them out.",
+        )
+
+
+def training_of(
+    kind: str,
+    settings: Sequence[str] | None,
+    epochs: int | None,
+    seed: int | None,
+    finetune: FinetunedPart,
+    keep_texts: bool,
+) -> DistillConfig:
+    """How a router is trained.
+
+    Args:
+        settings: the values of --router-set, each `NAME=NUMBER`.
+
+    Raises:
+        ZooterError: a setting is not a number, or not one of this kind.
+    """
+    numbers: dict[str, float] = {}
+    for pair in settings or ():
+        name, _, value = pair.partition("=")
+        try:
+            numbers[name] = float(value)
+        except ValueError as problem:
+            raise ZooterError("--router-set as NAME=NUMBER", repr(pair), "For instance --router-set k=50.") from problem
+    config = settings_of(kind, numbers | named(epochs=epochs), seed=seed or 0)
+    return replace(config, keep_texts=keep_texts, finetune=finetune)
+
+
+def numbers_of(option: str, text: str) -> tuple[float, ...]:
+    """The value of an option that is a list like 0,0.3,1.
+
+    Raises:
+        ZooterError: a part of it is not a number.
+    """
+    try:
+        return tuple(dict.fromkeys(float(part) for part in text.split(",")))
+    except ValueError as problem:
+        raise ZooterError(
+            f"{option} as numbers with commas", repr(text), f"For instance {option} 0.1,0.3,1."
+        ) from problem
+
+
+def check_plot(path: Path | None) -> None:
+    """Refuse a --plot that is not a page or cannot be written, before the work."""
+    if path is None:
+        return
+    if path.suffix != ".html":
+        raise ZooterError("--plot as a file that ends in .html", str(path), "Rename it.")
+    check_file(path)
+
+
+def open_scores(paths: Sequence[Path], strict: bool) -> Scores:
+    """Score files, with a note of the scores that they lack."""
+    from zooter_core.cli.consoles import err
+    from zooter_core.data.scores import read_scores
+
+    scores = read_scores(paths, strict=strict)
+    total = len(scores.queries)
+    if scores.missing:
+        lacking = listed(f"{name} on {count:,}" for name, count in scores.missing.items())
+        err.print(f"Scores are missing, of {total:,} queries: {lacking}. Their labels come from similar queries.")
+    if scores.left_out:
+        err.print(f"Left out: {scores.left_out:,} queries with scores of fewer than two candidates.")
+    return scores
+
+
+def tags_of(
+    scores: Scores, source: TagSource, vectors: Vectors, fleet: Path | None, seed: int = 0
+) -> Sequence[Sequence[str]]:
+    """The tags of each query of a score file, from where --tagger says.
+
+    Args:
+        vectors: of the queries, shape (n, width).
+    """
+    if source != "fleet":
+        from zooter_core.pipeline import train
+
+        return train.tags_of(scores, source, vectors, seed)
+    from zooter_core.cli.fleets import open_ensemble
+
+    tagged = open_ensemble(fleet).tagger.tag_all(scores.queries)
+    return [tuple(tag.name for tag in tags) for tags in tagged]
+
+
+DEFAULT_PORT = {"demo": 8501, "serve": 8400}
+LAST_PORT = 65_535
+
+
+def check_free(command: str, address: str, port: int) -> None:
+    """Refuse an address or a port that cannot be bound."""
+    if not 0 <= port <= LAST_PORT:
+        raise ZooterError(
+            f"a port up to {LAST_PORT}", str(port), f"Try zooter {command} --port {DEFAULT_PORT[command]}."
+        )
+    option = "--address" if command == "demo" else "--host"
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError as problem:
+            if isinstance(problem, socket.gaierror) or getattr(problem, "errno", None) == errno.EADDRNOTAVAIL:
+                raise ZooterError(
+                    f"an address of this machine for {option}",
+                    f"{address} ({first_line(problem)})",
+                    f"Try {option} 0.0.0.0, which means all of them.",
+                ) from problem
+            other = port + 1 if 1023 < port < LAST_PORT else DEFAULT_PORT[command]
+            next_step = f"Try another: zooter {command} --port {other}."
+            raise ZooterError(f"port {port} to be free", "it is in use or not allowed", next_step) from problem
+
+
+def names_given(
+    values: Iterable[str] | None, option: str, variable: str, check: Callable[[str, str], str]
+) -> tuple[str, ...]:
+    """The values of an option, or else of an environment variable (separated by spaces), as `check` spells them."""
+    source = option if values else variable
+    return tuple(check(value, source) for value in values or os.environ.get(variable, "").split())
