@@ -89,7 +89,7 @@ class SharedAnswer(BaseModel):
 
 
 def opened() -> SharedAnswer | None:
-    """The answer in the address. An address without a readable one is told so, once."""
+    """The answer that the address carries; if it cannot be read, a warning says so once."""
     text = st.query_params.get(PARAMETER)
     if not text:
         return None

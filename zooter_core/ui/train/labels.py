@@ -43,6 +43,7 @@ TAGGERS = {
     "none": "no tags",
 }
 BATCH = 64
+BETA = "beta: how much a query's own scores count"
 BETA_HELP = (
     "Single scores are noisy, so a query's label is mixed with the mean label of the queries that share its tags. At 1 "
     "only its own scores count, at 0 only those queries; the paper found 0.3 best."
@@ -65,12 +66,6 @@ def use_defaults(session: Session, loaded: LoadedScores) -> None:
     defaults |= {"normalise": loaded.config.normalise, "tagger": "given" if has_tags else "clusters"}
     st.session_state.update({f"train-{name}": value for name, value in defaults.items()})
     st.session_state.pop("train-query", None)
-
-
-def beta_slider() -> float:
-    label = "beta: how much a query's own scores count"
-    beta: float = st.slider(label, 0.0, 1.0, step=0.05, **persistent("train-beta", BETA_HELP))
-    return beta
 
 
 def advanced(beta: float, ensemble: Ensemble) -> tuple[LabelConfig, str]:
@@ -156,7 +151,7 @@ def draw(session: Session, ensemble: Ensemble) -> None:
     )
     picture = st.container()  # drawn last: it depends on what is below it
     with picture:
-        beta = beta_slider()
+        beta = st.slider(BETA, 0.0, 1.0, step=0.05, **persistent("train-beta", BETA_HELP))
     with st.expander("Advanced", expanded=session.sweep is not None, icon=":material/tune:"):
         config, tagger = advanced(beta, ensemble)
         with picture:
@@ -309,9 +304,9 @@ def _draw_sweep(session: Session, data: TrainingData, ensemble: Ensemble) -> Non
         st.rerun()
     if task is not None:
         if running:
-            draw_live(task, partial(_draw_running, task))
+            draw_live(task, partial(_draw_sweeping, task))
         else:
-            _draw_ended(task)
+            _draw_swept(task)
     if config is not None:
         steps.command(sweep_command(data, config, ensemble.fleet), data.loaded)
 
@@ -344,14 +339,14 @@ def _sweep(task: Task[Any], data: TrainingData, config: SweepConfig, ensemble: E
     return figures
 
 
-def _draw_running(task: Task[Any]) -> None:
+def _draw_sweeping(task: Task[Any]) -> None:
     draw_progress(task, "train-sweep")
     if task.partial:
         draw_table(task.partial)
     draw_log(task)
 
 
-def _draw_ended(task: Task[Any]) -> None:
+def _draw_swept(task: Task[Any]) -> None:
     figures = task.result or task.partial
     if task.stopped and figures:
         st.info(f"Stopped: {len(figures.rows)} of {figures.total} betas are done.", icon=":material/stop_circle:")
