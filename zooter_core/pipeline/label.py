@@ -20,8 +20,7 @@ from zooter_core.data.runs import Run
 from zooter_core.data.scores import NO_DATASET
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method import labels
-from zooter_core.method.labels import Enhancement, LabelConfig, held_back, lot
-from zooter_core.method.scales import normalise
+from zooter_core.method.labels import Enhancement, LabelConfig, held_back, lot, normalise
 from zooter_core.method.tags import TagIndex
 from zooter_core.pipeline import batches
 from zooter_core.pipeline.batches import Progress, quiet
