@@ -51,13 +51,25 @@ def writing(page: Page) -> None:
     expect(answer).to_contain_text(re.compile(r"(\b[A-Za-z]+\b\W+){14}"), timeout=SLOW)
 
 
-def test_stop_answer_with_another_model_and_why(open_tab: Open, demo: str) -> None:
+def test_a_query_is_routed_stopped_answered_by_another_model_and_explained(open_tab: Open, demo: str) -> None:
     page = open_tab(demo)
     ask(page, STORY)
+    strip = page.get_by_role("img", name=re.compile("^Routing:"))
+    expect(strip).to_be_visible(timeout=SLOW)
+    shares = [int(share) for share in re.findall(r"(\d+)%", strip.get_attribute("alt") or "")]
+    assert len(shares) == 4
+    assert 98 <= sum(shares) <= 102
+    line = page.locator("[class*=st-key-strip-]")
+    best = re.compile(rf"^(chat|math|code|writer) {max(shares)}%$")
+    expect(line.locator(".stMarkdownBadge").first).to_have_text(best)
+    box = line.bounding_box()
+    assert box
+    assert box["height"] <= 44
     writing(page)
     page.get_by_role("button", name="Stop").click()
     answered(page)
     expect(page.get_by_text("stopped", exact=True)).to_be_visible()
+    expect(page.get_by_text(re.compile("tokens in"))).to_be_visible()
     page.get_by_role("button", name="Answer again with").click()
     page.get_by_role("option", name="chat").or_(page.get_by_role("menuitem", name="chat")).click()
     expect(page.get_by_text("because you chose it")).to_be_visible(timeout=SLOW)
@@ -184,19 +196,6 @@ def test_two_models_answer_side_by_side(open_tab: Open, demo: str) -> None:
     page.get_by_role("button", name="Continue with writer instead").click()
     expect(page.get_by_role("button", name="Continue with math instead")).to_be_visible(timeout=SLOW)
     assert_fits(page, NARROW, WIDE)
-
-
-def test_a_phone_has_its_navigation_on_the_page(open_tab: Open, demo: str) -> None:
-    page = open_tab(demo, NARROW)
-    names = ["Chat", "Compare", "Explorer", "Train", "Benchmark"]
-    menu = page.get_by_test_id("stMainBlockContainer")
-    for name in names:
-        link = menu.get_by_role("link", name=name, exact=True)
-        expect(link).to_be_in_viewport(ratio=0.99, timeout=SLOW)
-    expect(page.get_by_test_id("stSidebarNavItems")).to_be_hidden(timeout=SLOW)  # there while the page is loading
-    expect(page.get_by_test_id("stExpandSidebarButton")).to_be_hidden()
-    menu.get_by_role("link", name="Benchmark").click()
-    expect(page.locator("h1")).to_be_in_viewport(timeout=SLOW)
 
 
 def test_two_sessions_at_once_keep_to_themselves(open_tab: Open, demo: str) -> None:

@@ -289,23 +289,3 @@ def test_a_link_to_the_chat_runs_nothing_until_it_is_sent(open_tab: Open, server
 def turns(server: Demo, query: str) -> int:
     """How many turns of the history have the query."""
     return sum(turn["query"] == query for turn in server.records())
-
-
-def test_a_link_to_compare_runs_nothing_until_it_is_sent(open_tab: Open, demo: str) -> None:
-    page = open_tab(f"{demo}/compare?{LINK}&models=chat&models=math")
-    expect(page.get_by_label("Query", exact=True)).to_have_value(QUERY, timeout=SLOW)
-    expect(page.get_by_text("Votes on this fleet")).to_be_visible(timeout=SLOW)
-    wait_until_idle(page)
-    expect(page.locator("h4")).to_have_count(0)
-    page.get_by_test_id("stFormSubmitButton").get_by_role("button").click()
-    expect(page.locator("h4")).to_have_count(2, timeout=SLOW)
-    expect(page.get_by_text("Reward of each response")).to_be_visible(timeout=SLOW)
-    assert "q=" not in page.url
-
-
-def test_a_link_to_the_explorer_routes_nothing_until_a_click(open_tab: Open, demo: str) -> None:
-    page = open_tab(f"{demo}/explorer?{LINK}")
-    expect(page.get_by_text("Nothing has run yet")).to_be_visible(timeout=SLOW)
-    expect(page.get_by_text("would answer")).to_have_count(0)
-    page.get_by_role("button", name="Route it").click()
-    expect(page.get_by_text("would answer")).to_be_visible(timeout=SLOW)

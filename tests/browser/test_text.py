@@ -40,27 +40,9 @@ def page_of_texts(tmp_path: Path) -> Iterator[str]:
     """The address of a server of `hostile_texts_page.py`."""
     port = free_port()
     paths = os.pathsep.join([str(TESTS.parent), str(TESTS)])
-    options = [
-        "--server.address",
-        "localhost",
-        "--server.port",
-        str(port),
-        "--server.headless",
-        "true",
-        "--browser.gatherUsageStats",
-        "false",
-    ]
+    options = f"--server.address localhost --server.port {port} --server.headless true --browser.gatherUsageStats false"
     process = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "streamlit",
-            "run",
-            str(TESTS / "support" / "hostile_texts_page.py"),
-            "--server.address",
-            "localhost",
-            *options,
-        ],
+        [sys.executable, "-m", "streamlit", "run", str(TESTS / "support" / "hostile_texts_page.py"), *options.split()],
         env={**os.environ, "PYTHONPATH": paths},
         cwd=tmp_path,
         stdout=subprocess.DEVNULL,

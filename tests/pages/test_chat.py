@@ -15,12 +15,14 @@ from zooter_core.ui.widgets import EXAMPLES
 Open = Callable[..., AppTest]
 
 
-def test_the_empty_page_explains_itself_and_offers_examples(open_page: Open) -> None:
+def test_the_empty_page_explains_itself_and_asks_an_example(open_page: Open) -> None:
     page = open_page("chat")
     assert not page.exception
     assert {button.label for button in page.button} == {example.replace("$", r"\$") for example in EXAMPLES}
     assert len(EXAMPLES) == 6
     assert "A small router reads your query" in words(page)
+    page.button(key="chat1").click().run()
+    assert talk(page).turns[0].query == EXAMPLES[1]
 
 
 def test_a_query_shows_probabilities_tags_choice_and_answer(open_page: Open) -> None:
@@ -34,12 +36,6 @@ def test_a_query_shows_probabilities_tags_choice_and_answer(open_page: Open) -> 
     assert turn.decision.tags[0].name in text
     assert turn.job.responses[turn.candidate].finish in ("stop", "length")
     assert "tokens in" in text
-
-
-def test_an_example_is_asked_when_pressed(open_page: Open) -> None:
-    page = open_page("chat")
-    page.button(key="chat1").click().run()
-    assert talk(page).turns[0].query == EXAMPLES[1]
 
 
 def test_the_router_can_be_overridden_and_the_answer_made_again(open_page: Open) -> None:
@@ -56,7 +52,7 @@ def test_the_router_can_be_overridden_and_the_answer_made_again(open_page: Open)
     assert not page.exception
 
 
-def test_all_of_them_answer_and_the_best_is_shown(open_page: Open) -> None:
+def test_all_of_them_or_a_few_answer_and_the_best_is_shown(open_page: Open) -> None:
     page = open_page("chat")
     page.selectbox(key="mode").select("All of them").run()
     page = ask(page, "What is 12 + 30?")
@@ -67,16 +63,11 @@ def test_all_of_them_answer_and_the_best_is_shown(open_page: Open) -> None:
     assert "you chose it" not in words(page)
     if turn.candidate != turn.decision.candidate:
         assert f"**{turn.candidate}** has the highest reward of 3" in words(page)
-    assert not page.exception
-
-
-def test_a_few_answer_where_the_router_is_unsure(open_page: Open) -> None:
-    page = open_page("chat")
     page.selectbox(key="mode").select("Best of a few").run()
     page.slider(key="unsure").set_value(0.0).run()
-    page = ask(page, "What is 12 + 30?")
-    assert len(talk(page).turns[0].job.candidates) == 2
-    assert talk(page).turns[0].settings.k == 2
+    page = ask(page, "Write about the sea.")
+    assert len(talk(page).turns[1].job.candidates) == talk(page).turns[1].settings.k == 2
+    assert not page.exception
 
 
 def test_temperature_length_and_system_text_reach_the_answer(open_page: Open) -> None:
@@ -103,7 +94,7 @@ def test_why_shows_parts_tags_neighbours_entropy_and_cost(open_page: Open) -> No
     assert "1 of 3 models ran and wrote" in text
 
 
-def test_the_last_query_is_edited_and_sent_again(open_page: Open) -> None:
+def test_the_last_query_is_edited_and_another_query_ends_that(open_page: Open) -> None:
     page = ask(open_page("chat"), "What is 12 + 30?")
     press(page, "Edit")
     field = next(area for area in page.text_area if area.label == "Your query")
@@ -112,17 +103,13 @@ def test_the_last_query_is_edited_and_sent_again(open_page: Open) -> None:
     press(page, "Send")
     draw_ended(page)
     assert [turn.query for turn in talk(page).turns] == ["Write about the sea."]
-    assert not page.exception
-
-
-def test_another_query_ends_the_editing_of_the_last(open_page: Open) -> None:
-    page = ask(open_page("chat"), "What is 12 + 30?")
     press(page, "Edit")
     assert any(area.label == "Your query" for area in page.text_area)
-    page = ask(page, "Write about the sea.")
-    assert [turn.query for turn in talk(page).turns] == ["What is 12 + 30?", "Write about the sea."]
+    page = ask(page, "What is 12 + 30?")
+    assert [turn.query for turn in talk(page).turns] == ["Write about the sea.", "What is 12 + 30?"]
     assert not any(area.label == "Your query" for area in page.text_area)
     assert any(button.label == "Edit" for button in page.button)
+    assert not page.exception
 
 
 def test_a_vote_is_kept_and_disturbs_nothing(open_page: Open, slow_fleet: Path) -> None:

@@ -100,9 +100,5 @@ def test_a_history_that_is_off_is_said(open_page: Open, monkeypatch: pytest.Monk
     page = ask(open_page("chat"), "What is 12 + 30?")
     assert "history is off" in words(page)
     assert not page.exception
-
-
-def test_a_new_conversation_is_empty(open_page: Open) -> None:
-    page = ask(open_page("chat"), "Add up 7 apples?")
     press(page, "New conversation")
     assert talk(page).turns == []

@@ -15,6 +15,25 @@ from zooter_core.ui.history import history
 Open = Callable[..., AppTest]
 
 
+@pytest.fixture
+def broken_fleet(slow_fleet: Path) -> Path:
+    """A fleet of which the candidate two cannot be loaded; the others answer shortly."""
+    adapters = slow_fleet / "adapters"
+    original = adapters.resolve()
+    adapters.unlink()
+    shutil.copytree(original, adapters)
+    (adapters / "two" / "adapter_model.safetensors").write_bytes(b"not safetensors")
+    return short(slow_fleet)
+
+
+def short(fleet: Path, name: str = 'name = "two"') -> Path:
+    """The fleet with answers of eight tokens and another text where the candidate two begins."""
+    file = fleet / "fleet.toml"
+    text = file.read_text().replace("max_new_tokens = 470", "max_new_tokens = 8")
+    file.write_text(text.replace('name = "two"', name))
+    return fleet
+
+
 def start(page: AppTest, query: str) -> None:
     page.text_area[0].set_value(query)
     press(page, "Compare")
@@ -37,7 +56,7 @@ def heads(page: AppTest) -> list[str]:
     return [element.value for element in page.markdown if element.value.startswith("####")]
 
 
-def test_every_candidate_is_ranked_by_reward(open_page: Open) -> None:
+def test_every_candidate_is_ranked_by_reward_with_its_figures(open_page: Open) -> None:
     page = compare(open_page("compare"), "What is 12 + 30?")
     assert not page.exception
     shown = comparison(page)
@@ -51,16 +70,19 @@ def test_every_candidate_is_ranked_by_reward(open_page: Open) -> None:
         assert f"[{item.response.candidate}]" in head
     assert "highest reward" in heads(page)[0]
     assert any("router's choice" in head for head in heads(page))
-    assert "saved" in words(page)
+    text, table = words(page), tables(page)[0]
+    assert "saved" in text
+    assert "Reward of each response" in text
+    assert all(f"{item.response.candidate} {item.reward:.2f}" in text for item in shown.job.ranked)
+    assert len(page.get("plotly_chart")) == 1
+    counts = dict(zip(column(table, "Model"), column(table, "Tokens"), strict=True))
+    assert counts == {name: str(response.tokens) for name, response in shown.job.responses.items()}
+    assert "No costs" in text
+    assert [button.label for button in page.download_button] == ["Download as JSON"]
 
 
-def test_a_failing_candidate_fails_alone(open_page: Open, slow_fleet: Path) -> None:
-    adapters = slow_fleet / "adapters"
-    original = adapters.resolve()
-    adapters.unlink()
-    shutil.copytree(original, adapters)
-    (adapters / "two" / "adapter_model.safetensors").write_bytes(b"not safetensors")
-    page = compare(open_page("compare", slow_fleet), "What is 12 + 30?")
+def test_a_failing_candidate_fails_alone(open_page: Open, broken_fleet: Path) -> None:
+    page = compare(open_page("compare", broken_fleet), "What is 12 + 30?")
     assert not page.exception
     assert [error.value for error in page.error if "two" in error.value]
     assert len(page.error) == 1
@@ -138,29 +160,9 @@ def test_one_model_is_no_comparison(open_page: Open) -> None:
     assert "comparison" not in page.session_state
 
 
-def test_rewards_are_on_one_axis_and_in_words(open_page: Open) -> None:
-    page = compare(open_page("compare"), "What is 12 + 30?")
-    text = words(page)
-    assert "Reward of each response" in text
-    for item in comparison(page).job.ranked or []:
-        assert f"{item.response.candidate} {item.reward:.2f}" in text
-    assert len(page.get("plotly_chart")) == 1
-
-
-def test_the_table_has_seconds_and_tokens_and_says_that_there_are_no_prices(open_page: Open) -> None:
-    page = compare(open_page("compare"), "What is 12 + 30?")
-    table = tables(page)[0]
-    responses = comparison(page).job.responses
-    counts = dict(zip(column(table, "Model"), column(table, "Tokens"), strict=True))
-    assert counts == {name: str(response.tokens) for name, response in responses.items()}
-    assert "No costs" in words(page)
-
-
 def test_costs_are_shown_where_there_are_prices(open_page: Open, slow_fleet: Path) -> None:
-    file = slow_fleet / "fleet.toml"
-    text = file.read_text().replace("max_new_tokens = 470", "max_new_tokens = 8")
-    file.write_text(text.replace('name = "two"', 'name = "two"\nusd_per_million_tokens = 5.0'))
-    page = compare(open_page("compare", slow_fleet), "What is 12 + 30?")
+    priced = short(slow_fleet, 'name = "two"\nusd_per_million_tokens = 5.0')
+    page = compare(open_page("compare", priced), "What is 12 + 30?")
     table = tables(page)[0]
     costs = dict(zip(column(table, "Model"), column(table, "US dollars"), strict=True))
     assert float(costs.pop("two")) == pytest.approx(comparison(page).job.responses["two"].tokens * 5e-6, abs=1e-6)
@@ -213,24 +215,16 @@ def test_names_can_be_shown_without_a_vote(open_page: Open) -> None:
     assert "Reward of each response" in words(page)
 
 
-def test_a_blind_failure_names_nobody(open_page: Open, slow_fleet: Path) -> None:
-    adapters = slow_fleet / "adapters"
-    original = adapters.resolve()
-    adapters.unlink()
-    shutil.copytree(original, adapters)
-    (adapters / "two" / "adapter_model.safetensors").write_bytes(b"not safetensors")
-    file = slow_fleet / "fleet.toml"
-    file.write_text(file.read_text().replace("max_new_tokens = 470", "max_new_tokens = 8"))
-    page = blind(open_page("compare", slow_fleet), "What is 12 + 30?")
+def test_a_blind_failure_names_nobody(open_page: Open, broken_fleet: Path) -> None:
+    page = blind(open_page("compare", broken_fleet), "What is 12 + 30?")
     assert [error.value for error in page.error] == ["This response failed."]
     failed = comparison(page).letter("two")
     assert f"{failed} is best" not in [button.label for button in page.button]  # nobody can vote for it
 
 
 def test_an_open_vote_counts_in_the_tally_and_can_be_changed(open_page: Open, slow_fleet: Path) -> None:
-    file = slow_fleet / "fleet.toml"  # a folder of its own: no votes of other tests
-    file.write_text(file.read_text().replace("max_new_tokens = 470", "max_new_tokens = 8"))
-    page = opened(compare(open_page("compare", slow_fleet), "What is 12 + 30?"), "tally")
+    fleet = short(slow_fleet)  # a folder of its own: no votes of other tests
+    page = opened(compare(open_page("compare", fleet), "What is 12 + 30?"), "tally")
     assert "No votes on this fleet yet" in words(page)
     router = comparison(page).decision.candidate
     page = press(press(page, "Tie"), f"{router} is best")
@@ -255,11 +249,6 @@ def test_two_responses_are_set_against_each_other(open_page: Open) -> None:
     page.segmented_control[0].set_value("Lines").run()
     assert len(page.code) == 2 + 1  # and the link to share
     assert "starts with a minus" in words(page)
-
-
-def test_all_of_it_can_be_downloaded(open_page: Open) -> None:
-    page = compare(open_page("compare"), "What is 12 + 30?")
-    assert [button.label for button in page.download_button] == ["Download as JSON"]
 
 
 def test_a_link_fills_in_its_query_and_share_gives_one(open_page: Open) -> None:

@@ -94,13 +94,12 @@ def test_a_query_moves_bars_and_has_its_place_on_the_map(open_page: Open, learne
     assert "would answer" in words(page)
     page.text_input[0].set_value("").run()
     assert bars(page) == before
-
-
-def test_an_example_is_put_into_the_box(open_page: Open, learned_fleet: Path) -> None:
-    page = open_page("explorer", learned_fleet)
-    page.pills[0].set_value(EXAMPLES[1]).run()
+    page.pills[0].set_value(EXAMPLES[1]).run()  # an example is put into the box
     assert page.text_input[0].value == EXAMPLES[1]
     assert "would answer" in words(page)
+    page.text_input[0].set_value("x" * 100_000).run()
+    assert "100,000" in page.error[0].value
+    assert not page.exception
 
 
 def test_a_query_in_the_address_waits_for_a_click(open_page: Open, learned_fleet: Path) -> None:
@@ -123,13 +122,6 @@ def test_a_query_in_the_address_is_routed_once_it_is_changed(open_page: Open, le
     assert "would answer" in words(page)
     page.text_input[0].set_value("Explain 12 + 30 = ?").run()
     assert "would answer" in words(page)
-
-
-def test_a_query_that_is_too_long_is_told(open_page: Open, learned_fleet: Path) -> None:
-    page = open_page("explorer", learned_fleet)
-    page.text_input[0].set_value("x" * 100_000).run()
-    assert "100,000" in page.error[0].value
-    assert not page.exception
 
 
 def test_tags_are_sorted_and_cut_by_the_controls(open_page: Open, learned_fleet: Path) -> None:

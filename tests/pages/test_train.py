@@ -65,6 +65,7 @@ def test_runs_are_listed_and_read(open_page: Open, tiny_ensemble, tmp_path: Path
         (LINES[2] | {"scores": {"base": "high", "one": 0, "two": 0}}, '"scores" of base'),
         (LINES[2] | {"query": ""}, '"query"'),
         (LINES[2] | {"scores": [1, 0, 0]}, '"scores" as an object of numbers'),
+        ({"query": "q", "scores": "![x](http://example.com/a.png)"}, "example.com"),
     ],
 )
 def test_a_wrong_line_is_named_by_number_field_and_file(open_page: Open, line: dict, message: str) -> None:
@@ -72,6 +73,7 @@ def test_a_wrong_line_is_named_by_number_field_and_file(open_page: Open, line: d
     assert len(page.error) == 1
     assert "my scores.jsonl, line 3" in page.error[0].value
     assert message in page.error[0].value
+    assert "![x](http" not in page.error[0].value  # nothing in it is loaded
     assert str(state(page).path) not in page.error[0].value
     assert list(state(page).path.iterdir()) == []
     page = upload(page, packed(LINES))  # and the next file is taken
@@ -95,19 +97,11 @@ def test_a_file_is_read_and_goes(open_page: Open, name: str) -> None:
     assert "30 queries, 2 data sets, 3 models" in words(page)
     assert list(state(page).path.iterdir()) == []
     assert page.file_uploader[0].value is None  # Streamlit's copy in memory went too
+    if name.endswith(".gz"):
+        assert "cut short" in upload(page, content[:60], name).error[0].value
+        upload(page, content, name)
     open_step(page, 2)
     assert page.selectbox(key="train-tagger").value == "given"
-
-
-def test_what_a_wrong_line_holds_loads_nothing(open_page: Open) -> None:
-    page = upload(open_page("train"), packed([{"query": "q", "scores": "![x](http://example.com/a.png)"}]))
-    assert "![x](http" not in page.error[0].value
-    assert "example.com" in page.error[0].value
-
-
-def test_a_file_cut_short_is_told(open_page: Open) -> None:
-    page = upload(open_page("train"), gzip.compress(packed(LINES))[:60], "scores.jsonl.gz")
-    assert "cut short" in page.error[0].value
 
 
 def bar(page: AppTest) -> dict[str, float]:
@@ -140,12 +134,17 @@ def test_the_label_of_a_query_follows_beta(open_page: Open) -> None:
     assert not page.exception
 
 
-def test_queries_are_found_by_their_words(open_page: Open) -> None:
-    page = open_step(upload(open_page("train"), packed(LINES)), 2)
+def test_queries_are_found_by_their_words_and_shown_as_text(open_page: Open) -> None:
+    wild = LINES[0] | {"query": "![x](http://example.com/a.png) <script>alert(1)</script> $5", "id": "wild"}
+    page = open_step(upload(open_page("train"), packed([*LINES, wild])), 2)
     page.text_input(key="train-sought").set_value("SEA 20").run()
     assert page.selectbox(key="train-query").options == ["Write about the sea 20"]
     page.text_input(key="train-sought").set_value("nowhere").run()
     assert "No query matches" in page.info[0].value
+    page.text_input(key="train-sought").set_value("").run()
+    page.selectbox(key="train-query").set_value(30).run()
+    assert "example.com" in words(page)  # markup is shown as text
+    assert "![x](http" not in words(page)
     assert not page.exception
 
 
@@ -229,15 +228,6 @@ def test_the_sessions_folder_goes_with_the_session() -> None:
     del session
     gc.collect()
     assert not folder.exists()
-
-
-def test_a_query_that_is_markup_is_shown_as_text(open_page: Open) -> None:
-    wild = LINES[0] | {"query": "![x](http://example.com/a.png) <script>alert(1)</script> $5", "id": "wild"}
-    page = open_step(upload(open_page("train"), packed([wild, *LINES])), 2)
-    page.selectbox(key="train-query").set_value(0).run()
-    assert "example.com" in words(page)
-    assert "![x](http" not in words(page)
-    assert not page.exception
 
 
 def test_a_rerun_without_a_change_reads_and_tags_nothing_again(open_page: Open) -> None:

@@ -38,7 +38,7 @@ def distilled(open_page: Open, first_fleet: Path) -> AppTest:
     return page
 
 
-def test_a_router_is_distilled_judged_and_logged(distilled: AppTest) -> None:
+def test_a_router_is_distilled_judged_and_logged_and_outlives_new_settings(distilled: AppTest) -> None:
     task = state(distilled).distillation
     assert task is not None
     held_back = task.result.report.held_back
@@ -55,6 +55,11 @@ def test_a_router_is_distilled_judged_and_logged(distilled: AppTest) -> None:
     assert "Divergence from the labels" in log
     assert "zooter distill --scores scores.jsonl" in log
     assert "distill(scores," in log
+    distilled.button(key="train-step-2").click().run()  # it outlives new settings
+    distilled.slider(key="train-beta").set_value(0.9).run()
+    open_step(distilled, 3)
+    assert state(distilled).distillation is task
+    assert "Trained with beta 0 and" in words(distilled)
 
 
 def test_it_is_saved_as_a_fleet_that_can_be_picked(distilled: AppTest, first_fleet: Path) -> None:
@@ -141,12 +146,3 @@ def test_a_stopped_distillation_keeps_nothing(open_page: Open) -> None:
     assert "was stopped" in words(page)
     assert "Your router" not in words(page)
     assert list(state(page).path.iterdir()) == []
-
-
-def test_what_was_made_outlives_a_rerun_and_new_settings(distilled: AppTest) -> None:
-    first = state(distilled).distillation
-    distilled.button(key="train-step-2").click().run()
-    distilled.slider(key="train-beta").set_value(0.9).run()
-    open_step(distilled, 3)
-    assert state(distilled).distillation is first
-    assert "Trained with beta 0 and" in words(distilled)

@@ -28,12 +28,12 @@ def draw(
         pool: the fleet's candidates, if only some compete.
         why: whether there are reasons to open.
     """
-    pool = pool or list(probabilities)
-    best = max(probabilities, key=lambda name: probabilities[name])
-    alt = "Routing: " + ", ".join(f"{name} {p:.0%}" for name, p in sorted(probabilities.items(), key=lambda i: -i[1]))
+    pool, order = pool or list(probabilities), charts.by_share(probabilities)
+    best, highest = order[0]
+    alt = "Routing: " + ", ".join(f"{name} {p:.0%}" for name, p in order)
     opened = f"why-{key}"
     with st.container(horizontal=True, key=f"strip-{key}", vertical_alignment="center", gap="small", wrap=False):
-        st.markdown(badge(pool, best, f"{probabilities[best]:.0%}"), width="content")
+        st.markdown(badge(pool, best, f"{highest:.0%}"), width="content")
         st.image(charts.stacked(probabilities, pool), width="stretch", alt=alt)
         if tags:
             st.markdown(f":gray-badge[{plain(tags[0])}]", width="content")

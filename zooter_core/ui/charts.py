@@ -37,10 +37,15 @@ def avatar(pool: Sequence[str], name: str) -> str:
     return picture(32, 32, disc + words(16, 21.5, name.strip()[:1].upper(), 16, "#14101f", f"{CENTRED} {BOLD}"))
 
 
+def by_share(probabilities: Mapping[str, float]) -> list[tuple[str, float]]:
+    """Candidates with their probabilities, the most probable first."""
+    return sorted(probabilities.items(), key=lambda item: -item[1])
+
+
 def stacked(probabilities: Mapping[str, float], pool: Sequence[str]) -> str:
     """One bar that candidates share, the most probable first. It stretches to any width."""
     parts, start = [], 0.0
-    for name, share in sorted(probabilities.items(), key=lambda item: -item[1]):
+    for name, share in by_share(probabilities):
         parts.append(f'<rect x="{start:.2f}" width="{100 * share:.2f}" height="8" fill="{colour(pool, name)}"/>')
         start += 100 * share
     return picture(100, 8, "".join(parts), ' preserveAspectRatio="none"')

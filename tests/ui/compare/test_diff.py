@@ -10,8 +10,8 @@ from support.hostile_texts import PAYLOADS, faults, payload
 from zooter_core.ui.compare import diff
 
 
-def texts(parts: tuple[diff.Part, ...], unique: bool) -> list[str]:
-    return [part.text.strip() for part in parts if part.unique is unique]
+def texts(passages: tuple[diff.Passage, ...], unique: bool) -> list[str]:
+    return [passage.text.strip() for passage in passages if passage.unique is unique]
 
 
 def test_words_of_one_text_alone_are_unique() -> None:
@@ -24,8 +24,8 @@ def test_words_of_one_text_alone_are_unique() -> None:
 @given(st.text(), st.text())
 def test_both_texts_are_whole_and_share_the_same_words(left: str, right: str) -> None:
     difference = diff.words(left, right)
-    for text, parts in ((left, difference.left), (right, difference.right)):
-        assert "".join(part.text for part in parts) == text.lstrip()
+    for text, passages in ((left, difference.left), (right, difference.right)):
+        assert "".join(passage.text for passage in passages) == text.lstrip()
     assert " ".join(texts(difference.left, False)).split() == " ".join(texts(difference.right, False)).split()
 
 
@@ -66,8 +66,8 @@ def test_no_text_loads_anything_or_hides_a_host(name: str) -> None:
 
 
 def test_lines_and_their_indent_stay() -> None:
-    parts = diff.words("def f():\n    return 1\n\nend", "other").left
-    shown = diff.markdown(parts, right=False)
+    passages = diff.words("def f():\n    return 1\n\nend", "other").left
+    shown = diff.markdown(passages, right=False)
     assert shown.count("  \n") == 3
     assert "\u00a0" * 4 + ":orange-background" in shown
 

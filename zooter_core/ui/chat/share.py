@@ -45,12 +45,7 @@ def markdown_of(turns: Sequence[Turn]) -> str:
 
 
 def as_json(talk: Conversation) -> str:
-    shape = {
-        "id": talk.id,
-        "title": talk.title,
-        "fleet": talk.fleet,
-        "turns": [turn.to_json() for turn in talk.turns],
-    }
+    shape = {"id": talk.id, "title": talk.title, "fleet": talk.fleet, "turns": [turn.to_json() for turn in talk.turns]}
     return dump_json(shape, ensure_ascii=False, indent=2)
 
 
@@ -94,7 +89,7 @@ class SharedAnswer(BaseModel):
 
 
 def opened() -> SharedAnswer | None:
-    """The answer in the address. An address without a readable one is told so, once."""
+    """The answer that the address carries; if it cannot be read, a warning says so once."""
     text = st.query_params.get(PARAMETER)
     if not text:
         return None

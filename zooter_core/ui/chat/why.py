@@ -13,7 +13,7 @@ from zooter_core.router.explain import Explanation, Piece
 from zooter_core.router.neighbours import Neighbour
 from zooter_core.ui import answer_view, tables
 from zooter_core.ui.answer_view import CERTAINTY
-from zooter_core.ui.charts import badge, colour, colour_name
+from zooter_core.ui.charts import badge, by_share, colour, colour_name
 from zooter_core.ui.chat.conversations import Turn
 from zooter_core.ui.text import clipped, plain
 
@@ -32,7 +32,7 @@ def panel(ensemble: Ensemble, turn: Turn, key: str) -> None:
         st.markdown(shaded(why.pieces, colour_name(pool, decision.candidate)))
         st.caption("The stronger a word is marked, the more it counts towards the choice. Grey words count against it.")
         st.markdown("**How likely each model is to answer best**")
-        for other, share in sorted(decision.probabilities.items(), key=lambda item: -item[1]):
+        for other, share in by_share(decision.probabilities):
             text, alt = badge(pool, other, f"{share:.0%}"), f"{other} {share:.0%}"
             answer_view.bar(f"{key}-{pool.index(other)}", text, 100, share, colour(pool, other), alt)
         st.markdown("**The most similar training queries**")

@@ -60,7 +60,7 @@ INDENT = "\u00a0"
 
 
 @dataclass(frozen=True)
-class Part:
+class Passage:
     """A run of words of one text; `unique` if the other text lacks it."""
 
     text: str
@@ -69,10 +69,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Difference:
-    """Two texts as parts, and how many words both have and only one has."""
+    """Two texts as passages, and how many words both have and only one has."""
 
-    left: tuple[Part, ...]
-    right: tuple[Part, ...]
+    left: tuple[Passage, ...]
+    right: tuple[Passage, ...]
     shared: int
     only_left: int
     only_right: int
@@ -83,16 +83,16 @@ def words(left: str, right: str) -> Difference:
     """The first MOST_WORDS words of two texts against each other."""
     rows = [WORD.findall(text) for text in (left, right)]
     one, other = (row[:MOST_WORDS] for row in rows)
-    parts: tuple[list[Part], list[Part]] = ([], [])
+    passages: tuple[list[Passage], list[Passage]] = ([], [])
     shared = 0
     for equal, a, b, c, d in _runs([word for word, _ in one], [word for word, _ in other]):
         unique = not equal
         shared += b - a if equal else 0
-        for side, run in zip(parts, (one[a:b], other[c:d]), strict=True):
+        for side, run in zip(passages, (one[a:b], other[c:d]), strict=True):
             if run:
-                side.append(Part("".join(word + space for word, space in run), unique))
+                side.append(Passage("".join(word + space for word, space in run), unique))
     cut = any(len(row) > MOST_WORDS for row in rows)
-    return Difference(tuple(parts[0]), tuple(parts[1]), shared, len(one) - shared, len(other) - shared, cut)
+    return Difference(tuple(passages[0]), tuple(passages[1]), shared, len(one) - shared, len(other) - shared, cut)
 
 
 def lines(left: str, right: str) -> tuple[str, str]:
@@ -153,20 +153,20 @@ def _common(one: Sequence[str], other: Sequence[str]) -> list[tuple[int, int]]:
     return pairs
 
 
-def markdown(parts: Sequence[Part], *, right: bool) -> str:
+def markdown(passages: Sequence[Passage], *, right: bool) -> str:
     """Parts as Markdown in which no character of the text has a meaning.
 
     Unique words are struck out after a minus on the left, and bold after a plus on the right.
     """
     pieces = []
-    for part in parts:
-        for number, line in enumerate(part.text.expandtabs(4).split("\n")):
+    for passage in passages:
+        for number, line in enumerate(passage.text.expandtabs(4).split("\n")):
             if number:
                 indent = len(line) - len(line.lstrip())
                 pieces += ["  \n", INDENT * indent]  # plain spaces would vanish, or make it code
             words = line.strip()
             if words:
-                pieces.append(_marked(words, right) if part.unique else plain(words))
+                pieces.append(_marked(words, right) if passage.unique else plain(words))
                 pieces.append(" " if line[-1] == " " else "")
     return "".join(pieces)
 

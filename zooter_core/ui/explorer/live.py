@@ -13,7 +13,7 @@ from zooter_core.base.records import Decision, Message
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui import links
 from zooter_core.ui.answer_view import CERTAINTY
-from zooter_core.ui.charts import colour, tag_badges
+from zooter_core.ui.charts import by_share, colour, tag_badges
 from zooter_core.ui.explorer import query_map, view
 from zooter_core.ui.text import plain
 from zooter_core.ui.widgets import EXAMPLES, download, show_error
@@ -137,8 +137,7 @@ def _bar_chart(probabilities: Mapping[str, float]) -> dict[str, Any]:
 
 
 def _in_words(probabilities: Mapping[str, float]) -> str:
-    order = sorted(probabilities.items(), key=lambda item: -item[1])
-    return ", ".join(f"{plain(name)} {p:.0%}" for name, p in order)
+    return ", ".join(f"{plain(name)} {p:.0%}" for name, p in by_share(probabilities))
 
 
 def _map(ensemble: Ensemble, decision: Decision | None, learned: view.Learned, title: str) -> None:

@@ -27,7 +27,7 @@ from zooter_core.ui.sweep_view import draw_sweep, draw_table
 from zooter_core.ui.text import clipped, plain
 from zooter_core.ui.train import steps
 from zooter_core.ui.train.code import LoadedScores, TrainingData, sweep_command
-from zooter_core.ui.train.steps import Session, Task, draw_end, draw_log, draw_progress, draw_task, heavy_work
+from zooter_core.ui.train.steps import Session, Task, draw_end, draw_log, draw_progress, heavy_work, result_of
 from zooter_core.ui.widgets import persistent
 
 NORMALISED = {
@@ -43,6 +43,7 @@ TAGGERS = {
     "none": "no tags",
 }
 BATCH = 64
+BETA = "beta: how much a query's own scores count"
 BETA_HELP = (
     "Single scores are noisy, so a query's label is mixed with the mean label of the queries that share its tags. At 1 "
     "only its own scores count, at 0 only those queries; the paper found 0.3 best."
@@ -65,12 +66,6 @@ def use_defaults(session: Session, loaded: LoadedScores) -> None:
     defaults |= {"normalise": loaded.config.normalise, "tagger": "given" if has_tags else "clusters"}
     st.session_state.update({f"train-{name}": value for name, value in defaults.items()})
     st.session_state.pop("train-query", None)
-
-
-def beta_slider() -> float:
-    label = "beta: how much a query's own scores count"
-    beta: float = st.slider(label, 0.0, 1.0, step=0.05, **persistent("train-beta", BETA_HELP))
-    return beta
 
 
 def advanced(beta: float, ensemble: Ensemble) -> tuple[LabelConfig, str]:
@@ -98,15 +93,11 @@ def tags_of_queries(
             old.stop()
         session.tagging = {key: Task(lambda task: _tag(task, scores, tagger, ensemble), heavy_work())}
     task = session.tagging[key]
-    task.wait(0.5)
-    if task.running:
-        draw_task(task, "train-tag")
-        return None
-    draw_end(task, "Tagging")
+    result = result_of(task, "train-tag", "Tagging")
     if task.stopped and st.button("Resume", key="train-tag-again"):
         session.tagging.clear()
         st.rerun()
-    return task.result
+    return result
 
 
 def _tag(task: Task[Any], scores: Scores, tagger: str, ensemble: Ensemble) -> Any:
@@ -160,7 +151,7 @@ def draw(session: Session, ensemble: Ensemble) -> None:
     )
     picture = st.container()  # drawn last: it depends on what is below it
     with picture:
-        beta = beta_slider()
+        beta = st.slider(BETA, 0.0, 1.0, step=0.05, **persistent("train-beta", BETA_HELP))
     with st.expander("Advanced", expanded=session.sweep is not None, icon=":material/tune:"):
         config, tagger = advanced(beta, ensemble)
         with picture:
@@ -313,9 +304,9 @@ def _draw_sweep(session: Session, data: TrainingData, ensemble: Ensemble) -> Non
         st.rerun()
     if task is not None:
         if running:
-            draw_live(task, partial(_draw_running, task))
+            draw_live(task, partial(_draw_sweeping, task))
         else:
-            _draw_ended(task)
+            _draw_swept(task)
     if config is not None:
         steps.command(sweep_command(data, config, ensemble.fleet), data.loaded)
 
@@ -348,14 +339,14 @@ def _sweep(task: Task[Any], data: TrainingData, config: SweepConfig, ensemble: E
     return figures
 
 
-def _draw_running(task: Task[Any]) -> None:
+def _draw_sweeping(task: Task[Any]) -> None:
     draw_progress(task, "train-sweep")
     if task.partial:
         draw_table(task.partial)
     draw_log(task)
 
 
-def _draw_ended(task: Task[Any]) -> None:
+def _draw_swept(task: Task[Any]) -> None:
     figures = task.result or task.partial
     if task.stopped and figures:
         st.info(f"Stopped: {len(figures.rows)} of {figures.total} betas are done.", icon=":material/stop_circle:")

@@ -21,7 +21,7 @@ from zooter_core.ui.charts import badge
 from zooter_core.ui.text import clipped, code, plain
 from zooter_core.ui.train import steps
 from zooter_core.ui.train.code import LoadedScores
-from zooter_core.ui.train.steps import Session, Task, draw_end, draw_task
+from zooter_core.ui.train.steps import Session, Task, result_of
 from zooter_core.ui.widgets import persistent
 
 SOURCES = {
@@ -67,14 +67,7 @@ def _loaded(session: Session, ensemble: Ensemble) -> LoadedScores | None:
         "Scores to train on", SOURCES, default="sample", required=True, format_func=SOURCES.__getitem__, **options
     )
     task = {"sample": _sample, "run": _run, "file": _file}[kind](session, ensemble)
-    if task is None:
-        return None
-    task.wait(0.5)  # most have ended by then, and the page is drawn once only
-    if task.running:
-        draw_task(task, "train-read")
-        return None
-    draw_end(task, "Reading")
-    return task.result
+    return result_of(task, "train-read", "Reading") if task else None
 
 
 def _sample(session: Session, ensemble: Ensemble) -> Task[LoadedScores]:

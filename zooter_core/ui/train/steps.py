@@ -119,6 +119,20 @@ def draw_task(task: Task[Any], key: str) -> None:
     draw_live(task, draw)
 
 
+def result_of(task: Task[Result], key: str, name: str) -> Result | None:
+    """What a task has returned; without that, its progress or the reason why there is nothing is drawn.
+
+    Args:
+        name: of the work, at the start of a sentence.
+    """
+    task.wait(0.5)  # most have ended by then, and the page is drawn once only
+    if task.running:
+        draw_task(task, key)
+    else:
+        draw_end(task, name)
+    return task.result
+
+
 def draw_progress(task: Task[Any], key: str) -> None:
     """A progress bar and a button that stops the task."""
     share = min(1.0, task.done / task.total) if task.total else 0.0

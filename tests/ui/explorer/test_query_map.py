@@ -1,4 +1,4 @@
-"""The names of the map's regions, and the map as a picture."""
+"""The map of the training queries: dots, names of regions, the query on it, and the same as a picture."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from xml.etree import ElementTree
 import numpy as np
 
 from support.hostile_texts import NAMES
+from zooter_core.method.tag_table import TIE
+from zooter_core.ui.charts import GREY, PALETTE
 from zooter_core.ui.explorer import query_map
 from zooter_core.ui.explorer.query_map import HEIGHT, MOST, PER_CHARACTER, Region, regions
 
@@ -59,3 +61,33 @@ def test_names_can_be_read_on_either_ground() -> None:
     inks = {scheme: option(scheme)["series"][-3]["label"] for scheme in ("light", "dark")}
     assert inks["light"]["color"] != inks["dark"]["color"]
     assert all(label["color"] != label["textBorderColor"] for label in inks.values())
+
+
+def test_every_query_is_on_the_map_in_its_winners_colour():
+    points = np.array([[0.0, 0.0], [1.0, 2.0], [2.0, 4.0]])
+    option = query_map.places(("a", "b"), points, [1, TIE, 1], [["one"], ["two"], ["three"]])
+    a, b, several = option["series"]
+    assert (a["data"], b["data"]) == ([], [[0.0, 0.0, "one"], [2.0, 4.0, "three"]])
+    assert several["data"] == [[1.0, 2.0, "two"]]
+    assert (b["itemStyle"]["color"], several["itemStyle"]["color"]) == (PALETTE[1], GREY)
+
+
+def test_a_query_outside_the_map_is_at_its_edge_and_the_map_stays_as_it_was():
+    option = query_map.places(("a",), np.array([[0.0, 0.0], [1.0, 1.0]]), [0, 0], [["x"], ["y"]])
+    shown = query_map.with_query(option, [9.0, 0.5], "a", ("a",))
+    assert shown["series"][-1]["data"] == [[option["xAxis"]["max"], 0.5]]
+    assert len(option["series"]) == 1
+
+
+def test_a_name_that_the_querys_label_would_cover_makes_room():
+    option = query_map.places(("a",), np.array([[0.0, 0.0], [1.0, 1.0]]), [0, 0], [["x"], ["y"]])
+    option = query_map.with_regions(option, [Region("near", 0.45, 0.5), Region("above", 0.5, 0.7)], "light")
+    names, *_ = query_map.with_query(option, [0.5, 0.5], "a", ("a",))["series"][1:]
+    assert [name["name"] for name in names["data"]] == ["above"]
+
+
+def test_lines_lead_from_a_query_to_similar_ones():
+    option = query_map.places(("a",), np.array([[0.0, 0.0], [1.0, 1.0]]), [0, 0], [["x"], ["y"]])
+    *_, lines, dot = query_map.with_query(option, [0.5, 0.5], "a", ("a",), "an example", [[1.0, 1.0]])["series"]
+    assert lines["data"] == [{"coords": [[0.5, 0.5], [1.0, 1.0]]}]
+    assert (lines["lineStyle"]["color"], dot["name"]) == (PALETTE[0], "an example")

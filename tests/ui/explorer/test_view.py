@@ -4,10 +4,9 @@ import numpy as np
 
 from zooter_core.evaluation.figures import Calibration
 from zooter_core.method.metrics import wilson_interval
-from zooter_core.method.tag_table import TIE, TagTable
-from zooter_core.ui.charts import GREY, PALETTE
-from zooter_core.ui.explorer import live, query_map, view
-from zooter_core.ui.explorer.query_map import Region
+from zooter_core.method.tag_table import TagTable
+from zooter_core.ui.charts import PALETTE
+from zooter_core.ui.explorer import live, view
 
 TABLE = TagTable(
     ("sums", "<b>odd</b>"),
@@ -35,36 +34,6 @@ def test_bars_keep_pool_order_and_colours():
         (75.0, PALETTE[1]),
     ]
     assert series["data"][1]["label"]["formatter"] == "75%"
-
-
-def test_every_query_is_on_the_map_in_its_winners_colour():
-    points = np.array([[0.0, 0.0], [1.0, 2.0], [2.0, 4.0]])
-    option = query_map.places(("a", "b"), points, [1, TIE, 1], [["one"], ["two"], ["three"]])
-    a, b, several = option["series"]
-    assert (a["data"], b["data"]) == ([], [[0.0, 0.0, "one"], [2.0, 4.0, "three"]])
-    assert several["data"] == [[1.0, 2.0, "two"]]
-    assert (b["itemStyle"]["color"], several["itemStyle"]["color"]) == (PALETTE[1], GREY)
-
-
-def test_a_query_outside_the_map_is_at_its_edge_and_the_map_stays_as_it_was():
-    option = query_map.places(("a",), np.array([[0.0, 0.0], [1.0, 1.0]]), [0, 0], [["x"], ["y"]])
-    shown = query_map.with_query(option, [9.0, 0.5], "a", ("a",))
-    assert shown["series"][-1]["data"] == [[option["xAxis"]["max"], 0.5]]
-    assert len(option["series"]) == 1
-
-
-def test_a_name_that_the_querys_label_would_cover_makes_room():
-    option = query_map.places(("a",), np.array([[0.0, 0.0], [1.0, 1.0]]), [0, 0], [["x"], ["y"]])
-    option = query_map.with_regions(option, [Region("near", 0.45, 0.5), Region("above", 0.5, 0.7)], "light")
-    names, *_ = query_map.with_query(option, [0.5, 0.5], "a", ("a",))["series"][1:]
-    assert [name["name"] for name in names["data"]] == ["above"]
-
-
-def test_lines_lead_from_a_query_to_similar_ones():
-    option = query_map.places(("a",), np.array([[0.0, 0.0], [1.0, 1.0]]), [0, 0], [["x"], ["y"]])
-    *_, lines, dot = query_map.with_query(option, [0.5, 0.5], "a", ("a",), "an example", [[1.0, 1.0]])["series"]
-    assert lines["data"] == [{"coords": [[0.5, 0.5], [1.0, 1.0]]}]
-    assert (lines["lineStyle"]["color"], dot["name"]) == (PALETTE[0], "an example")
 
 
 def test_each_column_goes_from_the_ground_to_its_models_colour():

@@ -8,7 +8,7 @@ from zooter_core.base.errors import Failure, ZooterError
 from zooter_core.base.records import Decision, Ranked, Response
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui.compare import comparisons
-from zooter_core.ui.compare.comparisons import Comparison, among, pick, start, verdict
+from zooter_core.ui.compare.comparisons import Comparison, Outcome, Vote, among, leaderboard, pick, start, verdict
 from zooter_core.ui.history import history
 from zooter_core.ui.jobs import Answers
 
@@ -137,3 +137,55 @@ def test_a_blind_order_is_drawn_anew(tiny_ensemble: Ensemble) -> None:
         assert set(comparison.order) == set(comparison.job.candidates)
     assert len({comparison.order for comparison in comparisons}) > 1  # by chance all alike once in 360 million
     assert start(tiny_ensemble, "Hello", ("two", "base"), previous=comparisons[0]).order == ("base", "two")
+
+
+def vote(best: str | None, router: str = "a", reward: str = "b", *, outcome: Outcome = "best", of: str = "abc") -> Vote:
+    return Vote("q", tuple(of), outcome, best, router, reward, blind=best == "c")
+
+
+def test_a_vote_comes_back_as_it_was() -> None:
+    cast = vote("a")
+    assert comparisons.read_votes([json.loads(json.dumps(cast.to_json())), {"kind": "other"}, {"best": "x"}]) == [cast]
+
+
+def test_counts_by_hand() -> None:
+    cast = [vote("a"), vote("b"), vote("c"), vote("a", of="ab"), vote(None, outcome="tie"), vote(None, outcome="none")]
+    total, router, reward = comparisons.vote_lines(cast)
+    assert total == "6 votes, 1 of them blind: 4 for one response, 1 tie, 1 for none."
+    assert "**2 of 4**" in router  # a twice
+    assert "a random choice would match 1.5." in router  # 3 * (1 / 3) + 1 / 2
+    assert "**1 of 4** (25%)" in reward  # b once
+
+
+def test_the_words_state_the_counts() -> None:
+    text = " ".join(comparisons.vote_lines([vote("a"), vote("b"), vote(None, outcome="tie")]))
+    assert "3 votes, 0 of them blind: 2 for one response, 1 tie, 0 for none." in text
+    assert "**1 of 2** (50%, 95% interval 9% to 91%)" in text
+    assert "a random choice would match 0.7." in text
+
+
+def test_no_votes_and_only_ties_divide_by_nothing() -> None:
+    assert "No votes" in comparisons.vote_lines([])[0]
+    assert len(comparisons.vote_lines([vote(None, outcome="tie")])) == 1
+
+
+def vote_among(best: str | None, *candidates: str) -> Vote:
+    return Vote("?", candidates, "best" if best else "tie", best, candidates[0], None, True)
+
+
+def test_strengths_are_shares_of_wins_where_all_compete() -> None:
+    votes = [vote_among("a", "a", "b")] * 5 + [vote_among("b", "a", "b")] * 2 + [vote_among(None, "a", "b")] * 9
+    a, b = leaderboard(votes)
+    assert (a.name, a.strength, a.won, a.votes) == ("a", pytest.approx(6 / 9), 5, 7)  # each also wins one vote
+    assert b.strength == pytest.approx(3 / 9)
+    assert a.low < a.strength < a.high
+
+
+def test_a_model_that_beats_a_strong_one_is_stronger() -> None:
+    votes = [vote_among("a", "a", "b")] * 30 + [vote_among("b", "b", "c")] * 30
+    rows = {row.name: row.strength for row in leaderboard(votes)}
+    assert rows["a"] > rows["b"] > rows["c"]
+
+
+def test_no_votes_no_rows() -> None:
+    assert leaderboard([vote_among(None, "a", "b")]) == []
