@@ -24,7 +24,7 @@ from score_file import parsed, parser_of
 
 from zooter_core.data.scores import Scores, read_scores
 from zooter_core.method import labels, metrics
-from zooter_core.method.scales import normalise
+from zooter_core.method.labels import normalise
 from zooter_core.pipeline.train import SCORE_LABELS
 from zooter_core.router import clusters
 from zooter_core.router.clusters import cluster_tags

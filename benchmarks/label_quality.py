@@ -23,7 +23,7 @@ import numpy as np
 from zooter_core.base.weights import quiet_libraries
 from zooter_core.data.scores import Scores, read_scores, read_texts
 from zooter_core.method import labels, metrics
-from zooter_core.method.scales import normalise
+from zooter_core.method.labels import normalise
 from zooter_core.pipeline.train import tags_of
 from zooter_core.router.encoder import Encoder
 

@@ -1,9 +1,12 @@
-"""Text from others in everything that rich prints, and what libraries print while bars are drawn."""
+"""What is printed: text from others, progress, tables and colours, on a terminal, a narrow one, and off one."""
 
 from __future__ import annotations
 
+import io
 import logging
+import re
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,10 +17,12 @@ from rich.panel import Panel
 from rich.table import Column, Table
 from rich.text import Text
 
-from support.terminal_screen import CLEAR, HOSTILE, LINK, MARKUP, Screen, squeezed, streams, terminal
+from support.command_files import SEA
+from support.terminal_screen import CLEAR, HOSTILE, LINK, MARKUP, Screen, squeezed, streams, terminal, typed
+from zooter_core.base.errors import Failure
 from zooter_core.base.terminal import guarded, visible
-from zooter_core.cli.consoles import Output
-from zooter_core.cli.progress import bars, waiting
+from zooter_core.cli.consoles import EVERY, Lines, Output, bars, tally_text, waiting
+from zooter_core.pipeline.tally import Tally
 
 PLACES = {
     "text": lambda text: text,
@@ -89,3 +94,144 @@ def test_what_others_print_beside_a_bar():
     for source in ("printed", "logged", "waiting", "half a line"):
         assert f"{source} {visible(HOSTILE)[:20]}" in rest.replace("\n", "")
     assert f"step {MARKUP}" in rest
+
+
+# Progress and tables
+
+COLOURS = re.compile(r"\x1b\[[0-9;]*3[0-9](?:;[0-9;]*)?m")
+
+
+class Clock:
+    """A clock that a test moves."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def lines(clock) -> Lines:
+    console = Output(stderr=True)
+    console.file = io.StringIO()
+    return Lines(console, clock)
+
+
+def printed(lines: Lines) -> list[str]:
+    return lines._console.file.getvalue().splitlines()
+
+
+def test_a_line_at_most_every_thirty_seconds(lines, clock):
+    for done in range(1, 1000):
+        clock.now += 1
+        lines("score", done, 1000)
+    assert printed(lines) == [f"score: {done} of 1,000" for done in range(30, 1000, 30)]
+
+
+def test_a_line_at_the_end_of_each_step(lines):
+    for done in range(1, 11):
+        lines("collect", done, 10)
+    lines("collect", 10, 10)
+    lines("distill", 3, 8)  # ends early
+    lines("curve", 1, 2)
+    lines.end()
+    assert printed(lines) == ["collect: 10 of 10", "distill: 3 of 8", "curve: 1 of 2"]
+
+
+def test_notes_wait_as_long(lines, clock):
+    lines.note("Reading a ...")
+    clock.now += EVERY
+    lines.note("Reading b ...")
+    lines.note("Reading c ...")
+    assert printed(lines) == ["Reading b ..."]
+
+
+def test_steps_of_a_command_in_a_pipe(zooter, scores, tiny_fleet, tmp_path):
+    call = ["distill", "--scores", scores, "--out", tmp_path / "router", "--encoder", tiny_fleet / "encoder"]
+    code, _, err = zooter(*call, "--epochs", 2)
+    assert code == 0
+    assert "distill: 2 of 2" in err.splitlines()
+    assert "\x1b" not in err
+
+
+def test_an_error_shows_how_far_a_step_came(capsys):
+    def fail_midway() -> None:
+        with bars() as progress:
+            progress("score", 3, 8)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_midway()
+    with waiting("Reading ..."):
+        pass
+    assert capsys.readouterr().err == "score: 3 of 8\n"
+
+
+@pytest.mark.parametrize("columns", ["1", "20", "80", "400"])
+def test_tables_and_lines_are_never_cut(capsys, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", columns)
+    name, interval = "a model with a very long name " * 3, "0.123 to 0.456"
+    table = Table("candidate", "95% interval", title=f"fleet {name}", title_justify="left")
+    table.add_row(name, interval)
+    console = Output()
+    console.print(table)
+    console.print(f"best: {name}, {interval} " + "and more " * 20)
+    title, *frame, line = capsys.readouterr().out.splitlines()
+    assert title.strip() == f"fleet {name}".strip()
+    assert len({len(part) for part in frame}) == 1
+    assert f"│ {name} │ {interval} │" in frame
+    assert line.startswith(f"best: {name}, {interval} and more")
+
+
+def test_a_narrow_terminal_gets_the_same_table(zooter, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "30")
+    narrow = zooter("route", SEA)[1]
+    monkeypatch.setenv("COLUMNS", "200")
+    assert zooter("route", SEA)[1] == narrow
+
+
+def test_columns_are_the_width_of_help(zooter, monkeypatch):
+    for columns, widest in (("50", 50), ("90", 90), ("300", 100)):
+        monkeypatch.setenv("COLUMNS", columns)
+        lengths = [len(line) for line in zooter("evaluate", "--help", fleet=None)[1].splitlines()]
+        assert widest - 25 < max(lengths) <= widest
+
+
+@pytest.mark.parametrize("no_colour", [True, False])
+def test_no_color_is_honoured(tiny_fleet, no_colour):
+    screen = typed("check", "--fleet", tiny_fleet, environment={"NO_COLOR": "1"} if no_colour else {})
+    assert screen.code == 0
+    assert bool(COLOURS.search(screen.out + screen.err)) is not no_colour
+
+
+def test_names_in_plain_progress_are_no_markup(lines):
+    lines(f"step {MARKUP}", 1, 1)
+    lines(f"step {CLEAR}", 1, 1)
+    assert printed(lines) == [f"step {MARKUP}: 1 of 1", f"step {CLEAR}: 1 of 1"]
+
+
+def tally(**more) -> Tally:
+    return Tally("math", 100, started=time.monotonic() - 10, **more)
+
+
+def test_a_candidates_tally_in_words():
+    assert tally(done=40, new=20, tokens=5000, price=2.0).dollars == pytest.approx(0.01)
+    text = tally_text(tally(done=40, new=20, tokens=5000, price=2000.0))
+    assert re.fullmatch(r"(2\.0|1\.9)/s, 5,000 tokens, \$10\.00, 0:00:3[01] left", text)
+    assert tally_text(tally(problem=Failure("", "no connection"))) == "skipped: no connection"
+    assert tally_text(tally()) == "no answer yet"
+    assert re.fullmatch(r"[56]\.\d/min, 0:1\d:\d\d left", tally_text(tally(done=1, new=1)))
+    assert tally_text(tally(done=100, new=100, tokens=7)).endswith("7 tokens")
+
+
+def test_candidates_stand_under_the_line_of_their_step(lines):
+    lines.watch([tally(done=100, new=100)])
+    lines("collect", 100, 100)
+    first, second = printed(lines)
+    assert first == "collect: 100 of 100"
+    assert second.startswith("  math: 100 of 100, ")

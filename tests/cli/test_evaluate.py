@@ -5,6 +5,8 @@ import json
 import pytest
 
 from support.command_files import POOL, NoReward, read_lines, replace_text, write_lines
+from support.sample_report import evaluation
+from zooter_core.cli.tables import print_evaluation
 
 
 @pytest.fixture
@@ -53,7 +55,7 @@ def test_a_row_for_a_single_data_set(zooter, tiny_fleet, scores, tmp_path):
     one = write_lines(tmp_path / "one.jsonl", [line for line in read_lines(scores) if line["dataset"] == "x"])
     out = zooter("evaluate", "--fleet", tiny_fleet, "--scores", one, fleet=None)[1]
     assert "BMA" not in out
-    assert all(word in out for word in ("data set", "%Uplift of one call", "regret of router"))
+    assert all(word in out for word in ("data set", "%Uplift, one model", "regret of router"))
 
 
 def test_baselines_from_the_training_scores(zooter, evaluate, scores):
@@ -170,3 +172,11 @@ def test_scores_of_other_candidates_are_exit_2(refused, tiny_fleet, tmp_path):
 def test_impossible_combinations_are_exit_2(refused, evaluate, tiny_fleet, options, part):
     values = [tiny_fleet if value == "FLEET" else value for value in options]
     assert part in refused(2, *evaluate, *values, fleet=None)
+
+
+def test_figures_of_a_report_that_counts_no_queries_are_printed(capsys):
+    """As of versions before `counts`, which a finished run may still have."""
+    print_evaluation(evaluation())
+    out = capsys.readouterr().out
+    assert "regret of router: 2.000 (95% interval 1.500 to 3.000)" in out
+    assert "RMR" in out

@@ -1,4 +1,11 @@
-"""Figures of a choice of candidates and of a training, on the three queries of `support.three_queries`, by hand."""
+"""Figures of a choice of candidates and of a training, on three queries, worked by hand.
+
+| query | data set | a | b | the router takes | oracle | regret |
+|-------|----------|---|---|------------------|--------|--------|
+| q1    | x        | 1 | 3 | b: 3             | 3      | 0      |
+| q2    | x        | 3 | 0 | b: 0             | 3      | 3      |
+| q3    | y        | 4 | 6 | a: 4             | 6      | 2      |
+"""
 
 from __future__ import annotations
 
@@ -7,12 +14,38 @@ import json
 import numpy as np
 import pytest
 
-from support.three_queries import ROUTER, SCORES, Fixed
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Query
 from zooter_core.data.scores import Scores
-from zooter_core.evaluation.evaluate import Sampled, compare, evaluate, report
+from zooter_core.evaluation.evaluate import Sampled, compare, evaluate, nearest, report, simple
 from zooter_core.method.selection import Outputs
+
+SCORES = Scores(
+    (Query("1", "q1", "x"), Query("2", "q2", "x"), Query("3", "q3", "y")),
+    ("a", "b"),
+    np.array([[1.0, 3.0], [3.0, 0.0], [4.0, 6.0]]),
+)
+
+
+class Fixed:
+    """A router whose encoder gives the probabilities of each query as its vector."""
+
+    def __init__(self, candidates, **rows):
+        self.candidates, self.rows, self.encoder = candidates, rows, self
+
+    def for_pool(self, pool):
+        if set(pool) != set(self.candidates):
+            raise ZooterError("a", "b", "c")
+        return self
+
+    def embed(self, queries):
+        return np.array([self.rows[query] for query in queries])
+
+    def outputs_all(self, queries, progress=None):
+        return Outputs(self.embed(queries))
+
+
+ROUTER = Fixed(("a", "b"), q1=[0.1, 0.9], q2=[0.4, 0.6], q3=[0.8, 0.2])
 
 
 @pytest.fixture
@@ -285,3 +318,49 @@ def test_a_report_without_prices_or_choice_leaves_them_out():
     result = report_of(Fixed(("a",), q1=[1.0], q2=[1.0], q3=[1.0]), alone, [True] * 3, [0.5] * 3)["held_back"]
     assert "selection" not in result
     assert result["gap_closed"] is None
+
+
+# Simple rules
+
+TEST_SCORES = Scores(
+    (Query("1", "q1", "x"), Query("2", "q2", "y"), Query("3", "q3", "new")),
+    ("a", "b", "c"),
+    np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0]]),
+)
+
+
+def learned(*rows: tuple[str, list[float]]) -> Scores:
+    queries = tuple(Query(str(n), f"t{n}", name) for n, (name, _) in enumerate(rows))
+    return Scores(queries, TEST_SCORES.candidates, np.array([row for _, row in rows]))
+
+
+def test_they_learn_from_other_scores_than_they_are_judged_by():
+    """In x a wins twice by a little, in y c wins once by a lot. Means: a (.6 + 0) / 2, b .25, c (.1 + 1) / 2."""
+    rows = [("x", [0.6, 0.5, 0.1]), ("x", [0.6, 0.5, 0.1]), ("y", [0.0, 0.0, 1.0])]
+    scores_of = simple(TEST_SCORES, learned(*rows))
+    assert scores_of["majority"].tolist() == [1.0, 4.0, 7.0]  # a
+    assert scores_of["best single"].tolist() == [3.0, 6.0, 9.0]  # c
+    assert scores_of["best a data set"].tolist() == [1.0, 6.0, 9.0]  # a in x, c in y, the best single where it is new
+    assert scores_of["random"].tolist() == [2.0, 5.0, 8.0]
+
+
+def test_knn_takes_what_like_queries_earned(tiny_encoder):
+    texts = [f"Add up {n} apples" for n in range(6)] + [f"Write about the sea {n}" for n in range(6)]
+    references = Scores(
+        tuple(Query(str(n), text) for n, text in enumerate(texts)),
+        ("a", "b"),
+        np.array([[1.0, 0.0]] * 6 + [[0.0, 1.0]] * 6),
+    )
+    queries = Scores((Query("1", "Add up 7 apples"), Query("2", "Write about the sea 7")), ("a", "b"), np.eye(2))
+    assert nearest(queries, references, tiny_encoder).tolist() == [1.0, 1.0]
+
+
+def test_knn_of_many_queries_has_vectors_in_half_precision(tiny_encoder, monkeypatch):
+    monkeypatch.setattr("zooter_core.router.text_encoder.MOST_IN_MEMORY", 1)
+    test_knn_takes_what_like_queries_earned(tiny_encoder)
+
+
+def test_scores_of_another_pool_are_refused():
+    with pytest.raises(ZooterError, match="the same candidates"):
+        TEST_SCORES.in_order(("a", "b"))
+    assert TEST_SCORES.in_order(("c", "a", "b")).scores[0].tolist() == [3.0, 1.0, 2.0]

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # Who may ask for the time of day: to note when something was said, and to read a server's date to wait for.
 ASKING = {"ui/history.py", "backends/endpoint/retry.py"} | {  # and what the endpoint writes down or sends
     "cli/serve_keys.py", "serve/chat.py", "serve/keys.py", "serve/storage.py",
-    "serve/targets/local.py", "serve/traces.py",
+    "serve/targets.py", "serve/traces.py",
 }  # fmt: skip
 
 

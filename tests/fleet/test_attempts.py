@@ -234,6 +234,14 @@ def test_what_will_not_pass_is_not_tried_again_and_nobody_is_asked_after_an_answ
     assert attempts.next() == []
 
 
+def test_a_slow_candidate_that_fails_for_good_does_not_end_the_attempts_at_the_last():
+    attempts = attempts_at("ab")
+    assert [attempts.next(), attempts.next()] == [["a"], ["b"]]  # b beside a
+    attempts.failed("b", fault(503, temporary=True))
+    attempts.failed("a", fault(401))
+    assert attempts.next() == ["b"]
+
+
 def test_pauses_of_a_run_are_exact_and_need_no_server():
     attempts = attempts_at("a", policy=RetryPolicy(2, 30.0, math.inf, spread=0.0))
     attempts.next()
@@ -245,14 +253,20 @@ def test_pauses_of_a_run_are_exact_and_need_no_server():
 
 
 @pytest.mark.parametrize(
-    ("hosts", "status", "at_fault"),
-    [("hk", 500, True), ("hh", 500, False), ("hk", 503, False), ("hk", 404, False)],
+    ("hosts", "statuses", "at_fault"),
+    [
+        ("hk", (500, 500), True),
+        ("hh", (500, 500), False),
+        ("hk", (500, 507), False),
+        ("hk", (503, 503), False),
+        ("hk", (404, 404), False),
+    ],
 )
-def test_the_request_is_at_fault_if_two_servers_fail_in_the_same_way(hosts, status, at_fault):
+def test_the_request_is_at_fault_if_two_servers_fail_in_the_same_way(hosts, statuses, at_fault):
     attempts = attempts_at("ab", *hosts)
-    attempts.failed("a", fault(status))
+    attempts.failed("a", fault(statuses[0]))
     assert not attempts.at_fault
-    attempts.failed("b", fault(status))
+    attempts.failed("b", fault(statuses[1]))
     assert attempts.at_fault == at_fault
 
 

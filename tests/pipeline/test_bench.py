@@ -102,22 +102,6 @@ def test_what_came_before_a_stop_is_kept_and_the_rest_comes_as_if_there_had_been
     assert not bench.set_aside(job)
 
 
-def test_a_torn_last_line_is_no_matter(tmp_path, tiny_ensemble, uninterrupted):
-    done(tmp_path, tiny_ensemble)
-    path = tmp_path / "responses.jsonl"
-    path.write_bytes(path.read_bytes()[:-20])
-    done(tmp_path, tiny_ensemble)
-    assert texts(tmp_path) == uninterrupted
-
-
-def test_a_record_of_another_problem_is_refused(tmp_path, tiny_ensemble):
-    done(tmp_path, tiny_ensemble, PROBLEMS[:2])
-    path = tmp_path / "responses.jsonl"
-    path.write_text(path.read_text() + json.dumps({"id": "strange", "candidate": "one", "turn": 0, "text": "x"}) + "\n")
-    with pytest.raises(WorkError, match='one of "strange" in line 7'):
-        done(tmp_path, tiny_ensemble, PROBLEMS[:2])
-
-
 def test_another_sample_is_refused(tmp_path, tiny_ensemble):
     done(tmp_path, tiny_ensemble, PROBLEMS[:2])
     with pytest.raises(ZooterError, match="the setting problems = 2"):
@@ -255,6 +239,7 @@ TURNS = [Problem(f"p{n}", (text, "And then?"), n, ("t",)) for n, text in enumera
         ("responses.jsonl", {"turn": 2}, 'but found "turn" is not a whole number from 0 to 1 in line 2'),
         ("responses.jsonl", {"text": 5}, 'but found "text" is not a text in line 2'),
         ("scores.jsonl", {"score": float("nan")}, "but found NaN"),
+        ("responses.jsonl", {"id": "strange"}, 'but found one of "strange" in line 2'),
         ("scores.jsonl", {"id": {}}, "but found one of {} in line 2"),
     ],
 )

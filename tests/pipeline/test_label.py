@@ -14,8 +14,7 @@ from zooter_core.data.run_folder import QUERIES, RESPONSES, REWARDS, TAGS
 from zooter_core.data.runs import BY_DATASET, Run
 from zooter_core.data.scores import Scores
 from zooter_core.method import labels
-from zooter_core.method.labels import LabelConfig, held_back, lot
-from zooter_core.method.scales import normalise
+from zooter_core.method.labels import LabelConfig, held_back, lot, normalise
 from zooter_core.method.tags import TagIndex
 from zooter_core.pipeline.label import RunTable, enhancement, label_lines
 

@@ -26,7 +26,7 @@ from zooter_core.data.run_folder import PARTS, RESPONSES, Shard
 from zooter_core.pipeline import batches, on_ray
 from zooter_core.pipeline.lanes import CollectJob
 from zooter_core.pipeline.on_ray import RayEngine, ray_engine
-from zooter_core.pipeline.tally import Budget, Tally
+from zooter_core.pipeline.tally import Tally
 
 ROOT = Path(__file__).resolve().parents[2]
 batches_of = CollectJob.batches
@@ -48,8 +48,7 @@ def test_a_part_knows_which_of_its_responses_the_run_has(tiny_ensemble, tmp_path
     name = tiny_ensemble.fleet.pool[0]
     done: set[tuple[object, ...]] = {("q1", name, 0)}  # fewer than the part has
     tallies = {name: Tally(name, 4)}
-    budget = Budget(None, lambda: 0.0)
-    job = CollectJob(tiny_ensemble, GenerationConfig(), 1, queries, Shard(1, 1), done, tallies, budget)
+    job = CollectJob(tiny_ensemble, GenerationConfig(), 1, queries, Shard(1, 1), done, tallies)
     engine = RayEngine(tiny_ensemble, tmp_path, {})
     (part,) = engine.parts(job, name)
     assert part.done == (("q1", 0),)
@@ -63,9 +62,7 @@ def test_parts_hold_every_response_once_and_are_made_in_one_pass(tiny_ensemble, 
     monkeypatch.setattr(batches, "BATCH", 4)
     queries = [Query(f"q{number}", "Why?") for number in range(80)]
     name, passes = tiny_ensemble.fleet.pool[0], []
-    job = CollectJob(
-        tiny_ensemble, GenerationConfig(), 2, queries, None, set(), {name: Tally(name, 160)}, Budget(None, lambda: 0.0)
-    )
+    job = CollectJob(tiny_ensemble, GenerationConfig(), 2, queries, None, set(), {name: Tally(name, 160)})
     with monkeypatch.context() as patch:
         patch.setattr(CollectJob, "batches", lambda job, name: passes.append(name) or batches_of(job, name))
         parts = list(RayEngine(tiny_ensemble, tmp_path, {}).parts(job, name))

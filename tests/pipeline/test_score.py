@@ -1,17 +1,157 @@
-"""Rewards for the responses of a score file."""
+"""The step score: queries set aside, reward models that fail, given tags; rewards for the responses of a score file."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from support.run_folders import small_batches
-from zooter_core.base.errors import ZooterError
+from support.run_folders import FILES, POOL, content, records, run_all_steps, unfinish
+from zooter_core import pipeline
+from zooter_core.base.errors import WorkError, ZooterError
+from zooter_core.data.runs import Run
 from zooter_core.data.scores import read_scores
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline import score_responses
+from zooter_core.router.encoder import Encoders
+from zooter_core.router.router import Router
 
-RESPONSES = [
+pytestmark = pytest.mark.usefixtures("small_batches")
+
+
+class Grouped:
+    """A reward model whose rewards depend a little on what is scored together, as a real one's do by padding."""
+
+    def score(self, pairs):
+        return [len(response) / 10 * (1 + len(pairs) * 1e-6) for _, response in pairs]
+
+
+@pytest.mark.parametrize("records", [2, 21, 39])
+def test_rewards_cut_short_inside_a_batch_are_made_good(run_copy, ensemble, queries, monkeypatch, records):
+    monkeypatch.setattr(Ensemble, "reward_model", Grouped())
+    contents = []
+    for _ in range(2):
+        unfinish(run_copy, "score")
+        file = run_copy / FILES["score"]
+        file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[: records if contents else 0]))
+        run_all_steps(run_copy, ensemble, queries)
+        contents.append(content(run_copy)["labels.jsonl"])
+    assert contents[0] == contents[1]
+
+
+class Faulty:
+    """A reward model by length that has no number for some texts and raises on others."""
+
+    def __init__(self, nan=(), raises=()):
+        self.nan, self.raises = nan, raises
+
+    def score(self, pairs):
+        if any(pair in self.raises for pair in pairs):
+            raise IndexError("index out of range in self")
+        return [float("nan") if pair in self.nan else len(pair[1]) / 10 for pair in pairs]
+
+
+def pair_of(folder, query, name):
+    texts = {
+        record["id"]: record["text"] for record in records(folder, "responses.jsonl") if record["candidate"] == name
+    }
+    return query.text, texts[query.id]
+
+
+def test_queries_without_rewards_are_set_aside_and_reach_no_label(run_copy, complete, ensemble, queries, monkeypatch):
+    unfinish(run_copy, "score")
+    bad, worse = (pair_of(run_copy, queries[n], "one") for n in (3, 17))
+    monkeypatch.setattr(Ensemble, "reward_model", Faulty([bad], [worse]))
+    (run_copy / "rewards.jsonl").unlink()
+    run_all_steps(run_copy, ensemble, queries)
+    lines = {record["id"]: record for record in records(run_copy, "rewards.jsonl")}
+    assert list(lines) == [query.id for query in queries]
+    aside = {"q03": "the reward is nan", "q17": "the reward model failed: index out of range in self"}
+    assert {id_: line["set_aside"] for id_, line in lines.items() if "set_aside" in line} == aside
+    scored = [query.id for query in queries if query.id not in aside]
+    assert [record["id"] for record in records(run_copy, "labels.jsonl")] == scored
+    assert [record["id"] for record in records(run_copy, "tags.jsonl")] == list(lines)
+    report = json.loads((run_copy / "report.json").read_text())
+    assert report["set_aside"] == aside
+    assert report["candidates"]["all"]["n"] == 38
+    with Run(run_copy) as run:
+        assert run.scores().scores.shape == (38, 3)
+        assert run.samples().shape == (38, 3, 1)
+        assert len(run.tags()) == 38
+        priced = tuple(replace(candidate, usd_per_million_tokens=1.0) for candidate in ensemble.fleet.candidates)
+        assert run.dollars(replace(ensemble.fleet, candidates=priced)).shape == (38, 3)
+        run.export_scores(run_copy / "scores.jsonl")
+    assert [query.id for query in read_scores([run_copy / "scores.jsonl"]).queries] == scored
+    assert np.isfinite(read_scores([run_copy / "scores.jsonl"]).scores).all()
+    router = Router.load(run_copy / "router", Encoders())
+    assert router.candidates == POOL
+
+
+def test_when_all_are_set_aside_there_is_no_label(run_copy, ensemble, queries, monkeypatch):
+    unfinish(run_copy, "score")
+    (run_copy / "rewards.jsonl").write_text(
+        "".join(json.dumps({"id": query.id, "set_aside": "no verdict"}) + "\n" for query in queries)
+    )
+    with pytest.raises(ZooterError, match=r"all 40 set aside; the first because: no verdict"):
+        run_all_steps(run_copy, ensemble, queries)
+
+
+def test_a_reward_model_that_cannot_work_stops_the_step_and_loses_nothing(run_copy, ensemble, queries, monkeypatch):
+    unfinish(run_copy, "score")
+    (run_copy / "rewards.jsonl").unlink()
+    late = {pair_of(run_copy, query, name) for query in queries[8:] for name in POOL}
+    monkeypatch.setattr(Ensemble, "reward_model", Faulty(raises=late))
+    with pytest.raises(WorkError, match=r"for any of .* responses.*index out of range"):
+        run_all_steps(run_copy, ensemble, queries)
+    assert len(records(run_copy, "rewards.jsonl")) == 8
+    monkeypatch.setattr(Ensemble, "reward_model", Faulty())
+    with Run(run_copy) as run:
+        pipeline.score(run, ensemble)
+    assert len(records(run_copy, "rewards.jsonl")) == 40
+    assert not any("set_aside" in record for record in records(run_copy, "rewards.jsonl"))
+
+
+class Longer:
+    """Compares by length."""
+
+    def compare(self, triples):
+        return [float(len(one) - len(other)) for _, one, other in triples]
+
+
+def test_a_comparing_reward_model_sees_all_samples_of_a_query_together(tmp_path, ensemble, queries, monkeypatch):
+    monkeypatch.setattr(Ensemble, "reward_model", Longer())
+    counts: list[int] = []
+    with Run(tmp_path / "run", create=True) as run:
+        pipeline.start(run, ensemble, queries[:6])
+        pipeline.collect(run, ensemble, ensemble.fleet.generation, samples=2)
+        pipeline.score(run, ensemble, lambda step, done, of: counts.append(done))
+        texts, samples = run.responses(), run.samples()
+    assert counts == [4, 6]
+    for row, query in enumerate(queries[:6]):
+        lengths = np.array([[len(text) for text in texts[query.id][name]] for name in POOL], dtype=float)
+        ahead = (lengths * 6 - lengths.sum()) / 5  # the mean over five rivals
+        assert samples[row] == pytest.approx(ahead)
+
+
+def test_given_tags_go_through_the_pipeline(tmp_path, ensemble, queries):
+    from zooter_core.config.labelling import GivenConfig
+
+    ensemble = Ensemble(replace(ensemble.fleet, tagger=GivenConfig()))
+    tagged = [replace(query, tags=("even", "q") if n % 2 else ()) for n, query in enumerate(queries[:4])]
+    with Run(tmp_path / "run", create=True) as run:
+        pipeline.start(run, ensemble, tagged)
+        pipeline.tag(run, ensemble)
+    tags = [[tag["name"] for tag in record["tags"]] for record in records(tmp_path / "run", "tags.jsonl")]
+    assert tags == [[], ["even", "q"], [], ["even", "q"]]
+    from zooter_core.base.records import Message
+
+    # What comes later has none, and is routed all the same.
+    assert ensemble.route([Message("user", "Hello")]).tags == ()
+
+
+LINES = [
     {
         "id": f"r{n}",
         "query": f"What is {n} + {n}?",
@@ -23,10 +163,9 @@ RESPONSES = [
 
 
 @pytest.fixture
-def responses(tmp_path, monkeypatch):
-    small_batches(monkeypatch)
+def responses(tmp_path):
     path = tmp_path / "responses.jsonl"
-    path.write_text("".join(json.dumps(line) + "\n" for line in RESPONSES))
+    path.write_text("".join(json.dumps(line) + "\n" for line in LINES))
     return path
 
 
@@ -37,10 +176,10 @@ def test_responses_become_a_score_file(responses, tmp_path, tiny_ensemble):
     assert calls == [("score", 4, 10), ("score", 8, 10), ("score", 10, 10)]
     scores = read_scores([tmp_path / "out.jsonl"])
     assert (scores.candidates, scores.datasets) == (("a", "b"), ["sums"] * 10)
-    pairs = [(line["query"], text) for line in RESPONSES for text in line["responses"].values()]
+    pairs = [(line["query"], text) for line in LINES for text in line["responses"].values()]
     assert scores.scores.ravel() == pytest.approx(tiny_ensemble.reward_model.score(pairs), abs=1e-5)
     written = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
-    assert [line["responses"] for line in written] == [line["responses"] for line in RESPONSES]
+    assert [line["responses"] for line in written] == [line["responses"] for line in LINES]
 
 
 def test_lines_may_have_different_candidates(responses, tmp_path, tiny_ensemble):

@@ -18,7 +18,7 @@ from zooter_core.pipeline import batches, on_ray
 from zooter_core.pipeline.lanes import CollectJob
 from zooter_core.pipeline.on_ray import RayEngine
 from zooter_core.pipeline.parts import collect_part, take_lines
-from zooter_core.pipeline.tally import Budget, Tally
+from zooter_core.pipeline.tally import Tally
 
 QUERIES = [Query(f"q{number:02}", f"What is {number} + {number}?") for number in range(12)]
 SAMPLES, NAMES = 2, ("served", "large")
@@ -84,7 +84,7 @@ def test_a_query_that_ends_the_engine_costs_its_own_response_only(ensemble, scri
 def job_of(ensemble: Ensemble, queries: list[Query] = QUERIES) -> CollectJob:
     tallies = {name: Tally(name, len(queries)) for name in ensemble.fleet.pool}
     generation = ensemble.fleet.generation
-    return CollectJob(ensemble, generation, SAMPLES, queries, None, set(), tallies, Budget(None, lambda: 0.0))
+    return CollectJob(ensemble, generation, SAMPLES, queries, None, set(), tallies)
 
 
 def test_its_models_take_turns_here_and_have_workers_of_their_own_on_ray(ensemble, tmp_path):

@@ -6,13 +6,15 @@ import copy
 import hashlib
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from recipes.embedded import data, functions, verify
+from recipes.embedded import data, functions, queries, verify
 from recipes.embedded.generate import Dice, Family, step
 from recipes.embedded.problems import TEMPLATES, problems
+from recipes.embedded.queries import FURTHER, OF_PROJECT, SOURCES, sample
 from recipes.embedded.writing import VERSE, pieces
 from zooter_core.backends.local.calculator import due
 
@@ -110,3 +112,25 @@ def test_a_step_is_a_sum_and_a_draw_assigns() -> None:
     family = Family("bad", {"draw": "import os", "text": "", "train": [""]}, {})
     with pytest.raises(ValueError, match=r"\[bad\] draw must hold assignments only"):
         family.example(Dice(0, False))
+
+
+def of_others(folder: Path) -> dict[str, list[str]]:
+    return {name: [f"{name} {n}" for n in range(200)] for name in SOURCES if name not in OF_PROJECT}
+
+
+def test_further_queries_leave_the_others_what_they_were(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(queries, "of_data_sets", of_others)
+    lines = sample(tmp_path, 1.0, 0)
+    monkeypatch.setattr(queries, "FURTHER", {})
+    without = sample(tmp_path, 1.0, 0)
+    assert [line for line in lines if line in without] == without
+    assert len(without) == sum(SOURCES.values())
+    assert len(lines) == len(without) + sum(FURTHER.values())
+    assert len({line["query"] for line in lines}) == len({line["id"] for line in lines}) == len(lines)
+
+
+def test_a_share_takes_some_of_every_source(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(queries, "of_data_sets", of_others)
+    few = sample(tmp_path, 0.02, 0)
+    assert {line["dataset"] for line in few} == set(SOURCES)
+    assert len(few) < 60

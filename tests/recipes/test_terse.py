@@ -1,3 +1,5 @@
+"""Terse requests: the form that a response to one has, and the pairs that teach it."""
+
 from __future__ import annotations
 
 import random
@@ -5,6 +7,8 @@ import random
 import pytest
 
 from recipes.embedded import terse
+from recipes.embedded.data import in_pipeline, questions, short_pieces
+from recipes.embedded.form import form, terse_pieces, terse_questions, varied
 from recipes.embedded.own_responses import JudgedQuery
 from recipes.embedded.terse import answers_to, misplaced, queries, queries_of_tests, resembles_a_test, telling
 from zooter_core.base.records import Query
@@ -45,3 +49,41 @@ def test_out_of_place():
     pairs = misplaced(10, random.Random(0))
     assert len(pairs) == 20
     assert all(len(query.split()) <= 6 and chosen != rejected for query, chosen, rejected in pairs)
+
+
+STORY = "Ana made tea for two. Nobody came. She drank both cups in the garden, and a sparrow had the last of the cake."
+MAIL = "Dear Ruth,\n\nThe choir rehearsal on Monday is cancelled.\n\nBest wishes,\nTom"
+
+
+@pytest.mark.parametrize(
+    ("query", "better", "worse"),
+    [
+        ("haiku tea", HAIKU, HAIKU.replace("\n", " ")),
+        ("haiku tea", HAIKU, f"{HAIKU}\nAnd once more"),
+        ("email choir rehearsal cancelled", MAIL, "I'm sorry that the choir rehearsal was cancelled."),
+        ("email choir rehearsal cancelled", MAIL, MAIL.replace("choir rehearsal", "dog")),
+        ("poem tea", f"{HAIKU}\nIt is tea", "Do you like tea? I hope you like it\nvery\nmuch?"),
+        ("story tea", STORY, "Tea. Ana."),
+    ],
+)
+def test_a_response_with_the_form_is_above_one_without(query, better, worse):
+    assert form(query, better) > form(query, worse)
+    assert form(query, better) >= 0.8
+
+
+def test_no_form_named_is_neither_good_nor_bad():
+    assert form("capital of chile", "Santiago.") == form("capital of chile", "Dear Ana,") == 0.5
+
+
+def test_repeats():
+    assert varied("one two three four five six") == 1.0
+    assert varied("one two three four " * 5) < 0.5
+
+
+def test_terse_requests_are_short_and_from_the_training_side():
+    pieces, answers = terse_pieces(100, 0), terse_questions(60, 0)
+    assert (len(pieces), len(answers)) == (100, 60)
+    assert all(1 <= len(query.split()) <= 6 for query, _ in pieces + answers)
+    held_back = {line["answer"] for line in (*short_pieces(True), *questions(True)) if in_pipeline(line["query"])}
+    assert not held_back & {answer for _, answer in pieces + answers}
+    assert terse_pieces(5, 1) == terse_pieces(5, 1) != terse_pieces(5, 2)

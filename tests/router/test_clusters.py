@@ -3,8 +3,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from zooter_core.method.labels import LabelConfig, label
+from zooter_core.method.tags import TagIndex
 from zooter_core.router import clusters
-from zooter_core.router.clusters import TIMES, cluster_tags
+from zooter_core.router.clusters import TIMES, cluster_tags, named
 
 # Three groups of 100, far apart.
 VECTORS = (10 * np.eye(8)[np.arange(300) % 3] + np.random.default_rng(0).normal(size=(300, 8))).astype(np.float32)
@@ -47,3 +49,19 @@ def test_many_vectors_are_clustered_from_a_sample_and_batches(monkeypatch):
         assert len({(group, owner) for group, owner in zip(groups.tolist(), assignment.tolist(), strict=True)}) == 4
     assert centres[0].shape == (4, 8)
     assert len(clusters.cluster_tags(vectors, times=2)) == 300
+
+
+TEXTS = ["Write a poem about the sea", "Write a song about the sea", "How much is a book?", "How much is a lamp?"]
+NUMBERS = TagIndex.of([("cluster 0-0", "cluster 1-1"), ("cluster 0-0", "cluster 1-1"), ("cluster 0-1",), ("other",)])
+
+
+def test_clusters_are_named_by_their_words_and_names_differ() -> None:
+    names = list(named(NUMBERS, TEXTS))
+    assert names[0] == names[1] == ("about · sea · the", "about · sea · the (2)")
+    assert names[2:] == [("cluster 0-1",), ("other",)]  # of one query each, so no word is common
+
+
+def test_names_change_no_label() -> None:
+    scores, config = np.random.default_rng(0).normal(size=(4, 3)), LabelConfig(beta=0.3)
+    before, after = (label(scores, ["x"] * 4, tags, config) for tags in (NUMBERS, named(NUMBERS, TEXTS)))
+    assert before.enhanced.tobytes() == after.enhanced.tobytes()

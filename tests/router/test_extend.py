@@ -15,9 +15,8 @@ from zooter_core.base.records import Query
 from zooter_core.data.scores import Scores
 from zooter_core.method import labels
 from zooter_core.method.calibration import log_loss
-from zooter_core.method.labels import LabelConfig, softmax
+from zooter_core.method.labels import LabelConfig, normalise, softmax
 from zooter_core.method.metrics import win_shares
-from zooter_core.method.scales import normalise
 from zooter_core.router.encoder import Encoders
 from zooter_core.router.extend import ABLE, FEWEST, Examples, extend, matched, regress, save, without
 from zooter_core.router.finetune import finetune

@@ -176,5 +176,7 @@ def test_size_of_a_conversation(serve):
     response = endpoint.chat("word " * 9)
     assert (response.status_code, response.json()["error"]["code"]) == (400, "context_length_exceeded")
     assert endpoint.client.post("/v1/route", json={"messages": three}).status_code == 400
+    ranked = endpoint.client.post("/v1/rerank", json={"query": "word", "documents": ["word " * 20]})
+    assert (ranked.status_code, ranked.json()["error"]["code"]) == (400, "context_length_exceeded")
     items = {"model": "auto", "input": three}
     assert endpoint.client.post("/v1/responses", json=items).status_code == 400

@@ -20,20 +20,10 @@ VALUES = st.recursive(
     max_leaves=8,
 )
 FIELDS = st.sampled_from(
-    [
-        "model",
-        "messages",
-        "stream",
-        "tools",
-        "models",
-        "session_id",
-        "willingness_to_pay",
-        "stream_options",
-        "input",
-        "query",
-        "documents",
-        "top_n",
-    ]
+    (
+        *("model", "messages", "stream", "tools", "models", "session_id", "willingness_to_pay", "stream_options"),
+        *("input", "query", "documents", "top_n"),
+    )
 )
 BAD_MESSAGES = st.lists(VALUES | st.fixed_dictionaries({"role": VALUES, "content": VALUES}), max_size=3)
 BODIES = (

@@ -125,11 +125,16 @@ def test_a_router_that_panics_is_a_500_and_not_ready(serve):
 
 def test_operations_with_keys(serve, tmp_path):
     file = tmp_path / "keys.json"
-    admin = {"authorization": f"Bearer {add_key(file, Key('admin', '', 0.0, admin=True))}"}
+    admin, other = (
+        {"authorization": f"Bearer {add_key(file, Key(name, '', 0.0, admin=name == 'admin'))}"}
+        for name in ("admin", "other")
+    )
     endpoint = serve("good", options={"keys": file})
     assert endpoint.client.get("/ready").json() == {"status": "ready"}
     assert endpoint.client.get("/ready", headers=admin).json()["fleet"] == "far"
     assert endpoint.client.get("/metrics").status_code == 401
     assert endpoint.client.get("/metrics", headers=admin).status_code == 200
     assert endpoint.client.post("/admin/reload").status_code == 401
+    refused = endpoint.client.post("/admin/reload", headers=other)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "not_admin")
     assert endpoint.client.post("/admin/reload", headers=admin).status_code == 200

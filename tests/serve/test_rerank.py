@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
 
 from zooter_core.fleet.ensemble import Ensemble
-from zooter_core.serve.keys import Key, add_key
 from zooter_core.serve.other_routes import MOST_DOCUMENTS
 from zooter_core.serve.traces import ATTRIBUTES
 
@@ -86,25 +83,3 @@ def test_a_fleet_without_a_reward_model_ranks_nothing(serve):
     assert (response.status_code, response.json()["error"]["code"]) == (404, "not_found")
     assert "no reward model" in response.json()["error"]["message"]
     assert "rmr" not in [entry["id"] for entry in endpoint.client.get("/v1/models").json()["data"]]
-
-
-def test_a_reward_model_that_fails_is_the_servers_fault(serve, fleet_copy):
-    endpoint = serve("good")
-    shutil.rmtree(fleet_copy / "reward")
-    response = rerank(endpoint)
-    assert (response.status_code, response.json()["error"]["code"]) == (500, "reward_failed")
-
-
-def test_a_key_for_some_candidates_may_rank(serve, tmp_path):
-    file = tmp_path / "keys.json"
-    key = add_key(file, Key("some", "", 0.0, models=("chat",)))
-    endpoint = serve("good", "good", options={"keys": file})
-    assert rerank(endpoint).status_code == 401
-    headers = {"authorization": f"Bearer {key}"}
-    body = {"query": QUERY, "documents": DOCUMENTS}
-    assert endpoint.client.post("/v1/rerank", json=body, headers=headers).status_code == 200
-
-
-def test_a_long_request_is_refused(serve):
-    endpoint = serve("good", extra="\n[serve]\nmost_prompt_tokens = 10\n")
-    assert rerank(endpoint, documents=["word " * 20]).json()["error"]["code"] == "context_length_exceeded"

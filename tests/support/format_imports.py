@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 from pathlib import Path
 
@@ -11,8 +10,6 @@ import pytest
 from zooter_core.base.errors import ZooterError
 from zooter_core.data.formats import Options, import_file
 from zooter_core.data.scores import read_scores, read_texts
-
-SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 
 
 def imported(name: str, *paths: Path, annotator: str | None = None) -> tuple[list[dict], Options]:
@@ -41,11 +38,3 @@ def write(path: Path, shape: object, **how) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(shape, **how), encoding="utf-8")
     return path
-
-
-def shared(name: str) -> list[dict]:
-    path = SHARED / f"{name}.jsonl.gz"
-    if not path.is_file():
-        pytest.skip(f"no {path}")
-    with gzip.open(path, "rt", encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines]

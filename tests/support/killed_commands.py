@@ -20,8 +20,8 @@ import torch
 from support.run_folders import small_batches
 from support.warm_process import import_all
 from zooter_core.base.strict_json import dump_json
+from zooter_core.cli.consoles import Lines
 from zooter_core.cli.main import main
-from zooter_core.cli.progress import Lines
 from zooter_core.data import formats
 
 

@@ -13,14 +13,14 @@ from typing import Any
 
 from zooter_core.base.errors import WorkError
 from zooter_core.cli.main import main
-from zooter_core.router import training
+from zooter_core.router import finetune
 
 
 def failing_at(step: int, how: str) -> Any:
     """Stands in for `Training._step`."""
-    real, left = training.Training._step, step
+    real, left = finetune.Training._step, step
 
-    def do_step(self: training.Training, batch: list[int]) -> float:
+    def do_step(self: finetune.Training, batch: list[int]) -> float:
         nonlocal left
         left -= 1
         if left == 0 and how == "kill":
@@ -33,9 +33,9 @@ def failing_at(step: int, how: str) -> Any:
 
 
 if __name__ == "__main__":
-    training.SAVE_SECONDS = 0.0
+    finetune.SAVE_SECONDS = 0.0
     if sys.argv[1] != "none":
         process, step, how = sys.argv[1].split(":")
         if process == os.environ["RANK"]:
-            training.Training._step = failing_at(int(step), how)  # type: ignore[method-assign]
+            finetune.Training._step = failing_at(int(step), how)  # type: ignore[method-assign]
     sys.exit(main(sys.argv[2:]))

@@ -209,7 +209,7 @@ def stream_or_fail(
             yield piece
     except Exception as problem:
         if not unfinished and not isinstance(requests, Sequence):
-            raise  # nothing drawn fails in its place, and the others would seem not to exist
+            raise  # no request has been drawn that could carry the error
         for request in unfinished:
             message = f"{request.candidate.backend}: {type(problem).__name__}: {first_line(problem)}"
             yield Piece.failed(request, message)

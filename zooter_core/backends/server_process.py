@@ -26,7 +26,7 @@ from zooter_core.base.strict_json import dump_json, parse_json
 
 POLL_SECONDS = 0.05  # between looks at a stop
 EXIT_SECONDS = 2.0  # for a process that has closed its pipe or socket to end
-FULL = (  # in the words of a library that has too little memory
+FULL = (  # what libraries say when memory runs out
     *("out of memory", "failed to allocate", "unable to allocate", "cannot allocate memory"),
     *("failed to create context", "gpu memory utilization", "for the cache blocks", "on kv cache"),
 )

@@ -28,7 +28,7 @@ REASONS = {
 
 
 def most_connections() -> int:
-    """Half of the files that this process may open: a request may need a second connection, to a model's server."""
+    """Half of the files that this process may open, less some: a request may need a second one, to a model's server."""
     try:
         import resource
     except ImportError:  # Windows, which has no such limit

@@ -75,7 +75,11 @@ def read_lines(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """
     for number, line in numbered_lines(Path(path)):
         place = f"{path}, line {number}"
-        yield place, _object(line, place, ZooterError, "Fix or remove the line.", _without_repeats)
+        try:
+            record = _object(line, _without_repeats)
+        except _WrongLineError as wrong:
+            raise ZooterError(f"{wrong.expected} in {place}", wrong.found, "Fix or remove the line.") from wrong
+        yield place, record
 
 
 def read_records(path: Path) -> Iterator[dict[str, Any]]:
@@ -91,30 +95,34 @@ def read_records(path: Path) -> Iterator[dict[str, Any]]:
     except OSError as problem:
         next_step = "Restore a copy of the file, or fix its permissions."
         raise WorkError(f"a readable file {path}", str(problem), next_step) from problem
-    next_step = "Remove that line and start again, or restore a copy of the file."
     with file:
         for number, line in enumerate(file, 1):
             if not line.endswith(b"\n"):
                 return
-            yield _object(line, f"line {number} of {path}", WorkError, next_step)
+            try:
+                record = _object(line)
+            except _WrongLineError as wrong:
+                next_step = "Remove that line and start again, or restore a copy of the file."
+                raise WorkError(f"{wrong.expected} in line {number} of {path}", wrong.found, next_step) from wrong
+            yield record
 
 
-def _object(
-    line: str | bytes,
-    place: str,
-    refusal: type[ZooterError],
-    next_step: str,
-    pairs: Callable[[Pairs], dict[str, Any]] | None = None,
-) -> dict[str, Any]:
+class _WrongLineError(Exception):
+    def __init__(self, expected: str, found: str) -> None:
+        super().__init__(found)
+        self.expected, self.found = expected, found
+
+
+def _object(line: str | bytes, pairs: Callable[[Pairs], dict[str, Any]] | None = None) -> dict[str, Any]:
     """The JSON object of a line. `pairs` makes it from its keys and values."""
     try:
         record = parse_json(line, object_pairs_hook=pairs)
     except NotFiniteError as problem:
-        raise refusal(f'a finite number as "{problem.field}" in {place}', problem.number, next_step) from problem
+        raise _WrongLineError(f'a finite number as "{problem.field}"', problem.number) from problem
     except ValueError as problem:
-        raise refusal(f"a JSON object in {place}", f"{line[:60]!r} ({problem})", next_step) from problem
+        raise _WrongLineError("a JSON object", f"{line[:60]!r} ({problem})") from problem
     if not isinstance(record, dict):
-        raise refusal(f"a JSON object in {place}", repr(line[:60]), next_step)
+        raise _WrongLineError("a JSON object", repr(line[:60]))
     return record
 
 

@@ -14,8 +14,9 @@ from __future__ import annotations
 import json
 import math
 import re
+import sys
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeGuard
 
 from zooter_core.base.errors import WorkError
 
@@ -36,6 +37,11 @@ class NotFiniteError(ValueError):
 
 class _NotFinite(Exception):  # noqa: N818 (caught below)
     """The number that is not finite, as the text has it."""
+
+
+def is_number(value: Any) -> TypeGuard[float]:
+    """Whether a JSON value is a finite number that a float64 can hold."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def dump_json(value: Any, ensure_ascii: bool = True, indent: int | None = None, sort_keys: bool = False) -> str:
@@ -72,7 +78,7 @@ def parse_json(text: str | bytes | bytearray, object_pairs_hook: Callable[[Pairs
 
 
 def _has_surrogate(text: str | bytes | bytearray) -> bool:
-    """Whether a JSON text may hold a surrogate. Long texts mostly lack what one begins with, and `in` is quick."""
+    """Whether a JSON text may hold a surrogate. Most long texts lack what it begins with, and `in` is fast."""
     if isinstance(text, str):
         return "\\u" in text and ESCAPED.search(text) is not None
     return (b"\\u" in text or b"\xed" in text) and ESCAPED_BYTES.search(text) is not None

@@ -7,10 +7,9 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from zooter_core.cli.consoles import out, print_json, print_note
+from zooter_core.cli.consoles import out, print_json, print_note, waiting
 from zooter_core.cli.fleets import open_ensemble
 from zooter_core.cli.options import FleetDir, Json
-from zooter_core.cli.progress import waiting
 
 
 def check(fleet: FleetDir = None, json: Json = False) -> int:

@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from zooter_core.backends import iter_responses
 from zooter_core.base.errors import WorkError
 from zooter_core.base.records import Message, Ranked
-from zooter_core.cli.consoles import err, out, print_json, print_note
+from zooter_core.cli.consoles import err, out, print_json, print_note, waiting
 from zooter_core.cli.fleets import open_ensemble
 from zooter_core.cli.options import FleetDir, Json, MaxNewTokens, Query, Temperature, generation_of
-from zooter_core.cli.progress import waiting
 
 
 def compare(

@@ -1,4 +1,4 @@
-"""The consoles that commands print on, `out` for results and `err` for everything else, and notes on stderr.
+"""The consoles that commands print on: `out` for results, `err` for everything else, with notes and progress.
 
 Names, answers and files come from others, so no string is read as markup or as the name of an emoji; styles are given
 beside a text, never within it. On a terminal everything passes `visible`; a pipe gets the text unchanged.
@@ -6,11 +6,17 @@ beside a text, never within it. On a terminal everything passes `visible`; a pip
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr
 from typing import IO, TYPE_CHECKING, Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
+from rich.file_proxy import FileProxy
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.segment import Segment
+from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
@@ -19,6 +25,7 @@ from zooter_core.base.terminal import Screen, json_text, visible
 
 if TYPE_CHECKING:
     from zooter_core.fleet.ensemble import Ensemble
+    from zooter_core.pipeline.tally import Tally
 
 MOST_LISTED = 20  # queries that are set aside
 
@@ -125,3 +132,144 @@ def print_figures(figures: Any, json: bool, table: Callable[[Any], None]) -> Non
         print_json(figures if isinstance(figures, dict) else figures.to_json())
     else:
         table(figures)
+
+
+# Progress on stderr: bars and spinners on a terminal, elsewhere a plain line now and then.
+
+EVERY = 30.0  # seconds between two lines of one step
+REDRAW_SECONDS = 0.2
+
+
+def tally_text(tally: Tally) -> str:
+    """What a candidate has done: rate, tokens, cost so far, time left; or why it is skipped."""
+    parts = []
+    if tally.new:
+        parts.append(f"{tally.rate:.1f}/s" if tally.rate >= 1 else f"{60 * tally.rate:.1f}/min")
+    if tally.tokens:
+        parts.append(f"{tally.tokens:,} tokens")
+        parts += [f"${tally.dollars:,.2f}"] if tally.price else []
+    if tally.problem:
+        parts.append(f"skipped: {tally.problem.reason}")
+    elif (seconds_left := tally.seconds_left) and tally.done < tally.total:
+        hours, seconds = divmod(round(seconds_left), 3600)
+        parts.append(f"{hours}:{seconds // 60:02}:{seconds % 60:02} left")
+    return ", ".join(parts) or "no answer yet"
+
+
+class Lines:
+    """Progress in plain lines: one at the end of each step, and before that at most one every `EVERY` seconds."""
+
+    def __init__(self, console: Output, clock: Callable[[], float] = time.monotonic) -> None:
+        self._console = console
+        self._clock = clock
+        self._printed_at = clock()
+        self._state: tuple[str, int, int] | None = None
+        self._printed: tuple[str, int, int] | None = None
+        self._tallies: Sequence[Tally] = ()
+
+    def __call__(self, step: str, done: int, total: int) -> None:
+        if self._state and self._state[0] != step:
+            self.end()
+        self._state = (step, done, total)
+        if done >= total or self._is_due():
+            self.end()
+
+    def watch(self, tallies: Sequence[Tally]) -> None:
+        """The candidates of the step, for its next line."""
+        self._tallies = tallies
+
+    def note(self, text: str) -> None:
+        if self._is_due():
+            self._print(text)
+
+    def end(self) -> None:
+        """Print the latest state, unless it has been printed."""
+        if self._state and self._state != self._printed:
+            step, done, total = self._printed = self._state
+            self._print(f"{step}: {done:,} of {total:,}")
+            for tally in self._tallies:
+                self._print(f"  {tally.candidate}: {tally.done:,} of {tally.total:,}, {tally_text(tally)}")
+            self._tallies = ()
+
+    def _is_due(self) -> bool:
+        return self._clock() - self._printed_at >= EVERY
+
+    def _print(self, text: str) -> None:
+        self._console.print(text)
+        self._printed_at = self._clock()
+
+
+class Bars:
+    """Progress on a terminal: a bar for each step and each candidate."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._tasks: dict[str, TaskID] = {}
+        self._drawn_at = 0.0
+
+    def __call__(self, step: str, done: int, total: int) -> None:
+        self._update(step, step, done, total, "")
+
+    def watch(self, tallies: Sequence[Tally]) -> None:
+        """Show what each candidate has done."""
+        finished = all(tally.done == tally.total for tally in tallies)
+        if not finished and time.monotonic() - self._drawn_at < REDRAW_SECONDS:
+            return
+        self._drawn_at = time.monotonic()
+        for tally in tallies:
+            name, text = err.shown(tally.candidate), err.shown(tally_text(tally))
+            self._update(f"collect {tally.candidate}", name, tally.done, tally.total, text)
+
+    def _update(self, key: str, name: str, done: int, total: int, more: str) -> None:
+        if key not in self._tasks:
+            self._tasks[key] = self._progress.add_task(name, total=total, more="")
+        self._progress.update(self._tasks[key], completed=done, more=more)
+
+
+@contextmanager
+def bars() -> Iterator[Lines | Bars]:
+    """A bar for each step on a terminal, else lines. Yields what to call with a step, the part done and the total."""
+    if not err.file.isatty():
+        lines = Lines(err)
+        try:
+            yield lines
+        finally:
+            lines.end()
+        return
+    names = TextColumn("{task.description:>8}", markup=False)
+    more = TextColumn("{task.fields[more]}", markup=False)
+    columns = (names, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), more)
+    with _above(err), Progress(*columns, console=err, redirect_stdout=False) as progress:
+        yield Bars(progress)
+
+
+@contextmanager
+def waiting(text: str) -> Iterator[Callable[[str], None]]:
+    """A spinner with a text on a terminal, else lines; yields a function that changes the text."""
+    if not err.file.isatty():
+        yield Lines(err).note
+        return
+    spinner = Spinner("dots", Text(err.shown(text)), style="status.spinner")
+    with _above(err), Live(spinner, console=err, transient=True, redirect_stdout=False):
+        yield lambda text: spinner.update(text=Text(err.shown(text)))
+
+
+class _AboveBars(FileProxy):
+    """What libraries write to stderr, printed above the bars. rich's own class lets colours and links pass."""
+
+    def __init__(self, console: Output) -> None:
+        super().__init__(console, console.file)
+        self._shown = console.shown
+
+    def write(self, text: str) -> int:
+        super().write(self._shown(text))
+        return len(text)
+
+
+@contextmanager
+def _above(console: Output) -> Iterator[None]:
+    """While bars are drawn on stderr, other output there appears above them."""
+    proxy = _AboveBars(console)
+    with redirect_stderr(proxy):
+        yield
+    proxy.flush()  # a line without an end

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from zooter_core.base.errors import ZooterError, listed
 from zooter_core.base.files import check_folder
 from zooter_core.cli import options
-from zooter_core.cli.consoles import err
+from zooter_core.cli.consoles import bars, err
 from zooter_core.cli.fleets import open_fleet, run_step
 from zooter_core.cli.options import (
     TagSource,
@@ -22,7 +22,6 @@ from zooter_core.cli.options import (
     tags_of,
     training_of,
 )
-from zooter_core.cli.progress import bars
 from zooter_core.cli.tables import print_report
 from zooter_core.router import processes
 from zooter_core.router.kinds import DEFAULT, DistillConfig

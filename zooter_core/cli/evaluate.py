@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from zooter_core.base.errors import ZooterError
-from zooter_core.cli.consoles import print_figures, print_set_aside
+from zooter_core.cli.consoles import bars, print_figures, print_set_aside
 from zooter_core.cli.fleets import open_ensemble, open_fleet
 from zooter_core.cli.options import Json, ScoreFiles, Strict, Willingness, check_plot, open_scores, option
-from zooter_core.cli.progress import bars
 from zooter_core.cli.tables import print_evaluation, print_selection, print_trade, save_selection_plot
 from zooter_core.config.fleet import load_fleet
 from zooter_core.data import prices as pricing

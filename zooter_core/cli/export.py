@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from zooter_core.base.errors import ZooterError, listed
-from zooter_core.cli.consoles import err
+from zooter_core.cli.consoles import err, waiting
 from zooter_core.cli.options import RouterDir, argument, option
-from zooter_core.cli.progress import waiting
 
 
 def export(

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from zooter_core.base.errors import ZooterError, listed
 from zooter_core.base.files import check_folder
-from zooter_core.cli.consoles import err, print_figures
+from zooter_core.cli.consoles import bars, err, print_figures
 from zooter_core.cli.consoles import out as console
 from zooter_core.cli.options import (
     FleetDir,
@@ -29,7 +29,6 @@ from zooter_core.cli.options import (
     option,
     tags_of,
 )
-from zooter_core.cli.progress import bars
 from zooter_core.router.config import LABEL_SETTINGS
 from zooter_core.router.kinds import DEFAULT
 

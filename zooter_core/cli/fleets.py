@@ -15,7 +15,7 @@ from zooter_core.config.trust import check_uses, is_allowed, trust, use_of
 from zooter_core.fleet.ensemble import Ensemble
 
 if TYPE_CHECKING:
-    from zooter_core.cli.progress import Bars, Lines
+    from zooter_core.cli.consoles import Bars, Lines
     from zooter_core.data.runs import Run
 
 
@@ -65,7 +65,7 @@ def run_step(
         answering: see `open_ensemble`.
         create: whether the run may be a new one.
     """
-    from zooter_core.cli.progress import bars
+    from zooter_core.cli.consoles import bars
     from zooter_core.data.runs import Run
 
     with Run(folder, create=create) as run, bars() as progress:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from zooter_core.cli.consoles import bars
 from zooter_core.cli.options import Beta, Holdout, Normalise, RunDir, Tau, labels_of, named
-from zooter_core.cli.progress import bars
 from zooter_core.data.runs import Run
 from zooter_core.method.labels import LabelConfig
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from zooter_core.cli.consoles import print_set_aside
+from zooter_core.cli.consoles import bars, print_set_aside
 from zooter_core.cli.options import argument, option
-from zooter_core.cli.progress import bars
 from zooter_core.data.runs import Run
 
 

@@ -1,6 +1,6 @@
 """What the options of several commands mean: their types, and the settings that the rooms below take.
 
-`zooter --help` and `zooter route` come through here, so that rich and PyTorch load later.
+Every command imports this file: rich, PyTorch and the rooms above `router` load in the functions that need them.
 """
 
 from __future__ import annotations

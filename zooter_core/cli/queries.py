@@ -10,11 +10,10 @@ from typing import Annotated, Any, Literal
 from rich.table import Table
 
 from zooter_core.base.records import Query
-from zooter_core.cli.consoles import err, print_figures
+from zooter_core.cli.consoles import err, print_figures, waiting
 from zooter_core.cli.consoles import out as console
 from zooter_core.cli.fleets import open_ensemble, open_fleet
 from zooter_core.cli.options import FleetDir, Json, Seed, option
-from zooter_core.cli.progress import waiting
 from zooter_core.data.curate import CurateConfig, curate
 
 

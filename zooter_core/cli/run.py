@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 from zooter_core.cli import options
-from zooter_core.cli.consoles import err, print_cost, print_missing, print_note, print_set_aside
+from zooter_core.cli.consoles import bars, err, print_cost, print_missing, print_note, print_set_aside
 from zooter_core.cli.fleets import open_ensemble
 from zooter_core.cli.options import collecting_of, engine_of, generation_of, labels_of, named, option, training_of
-from zooter_core.cli.progress import bars
 from zooter_core.cli.tables import print_report
 from zooter_core.data.run_folder import STEPS
 from zooter_core.data.runs import Run, export_parquet

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 from zooter_core.base.errors import ZooterError
-from zooter_core.cli.consoles import err, print_cost, print_set_aside
+from zooter_core.cli.consoles import bars, err, print_cost, print_set_aside
 from zooter_core.cli.fleets import open_ensemble, run_step
 from zooter_core.cli.options import FleetDir, option
-from zooter_core.cli.progress import bars
 
 
 def score(

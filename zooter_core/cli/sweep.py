@@ -9,8 +9,8 @@ from rich.table import Table
 
 from zooter_core.base.files import check_file, open_atomic
 from zooter_core.base.strict_json import dump_json
+from zooter_core.cli.consoles import bars, print_figures
 from zooter_core.cli.consoles import out as console
-from zooter_core.cli.consoles import print_figures
 from zooter_core.cli.fleets import open_fleet
 from zooter_core.cli.options import (
     FleetDir,
@@ -24,7 +24,6 @@ from zooter_core.cli.options import (
     option,
     tags_of,
 )
-from zooter_core.cli.progress import bars
 from zooter_core.cli.tables import save_sweep_plot
 from zooter_core.evaluation.figures import Sweep
 from zooter_core.router.kinds import DistillConfig

@@ -57,13 +57,6 @@ def _save(figure: Any, path: Path) -> None:
 
 
 MOST_DATASETS = 8  # columns that most terminals have room for
-FIGURES = {
-    "average": "average",
-    "mtr": "MTR",
-    "uplift": "%Uplift",
-    "mtr_one": "MTR of one call",
-    "uplift_one": "%Uplift of one call",
-}
 
 
 def print_report(report: Report) -> None:
@@ -123,10 +116,10 @@ def _print_table_one(figures: Evaluation) -> None:
     shown = list(numbers.items())
     shown.insert(numbers[report_tables.ROUTER], (f"BMA ({figures.best_single})", numbers[figures.best_single]))
     counts = {report_tables.DATASET + name: f"{name} ({row.n})" for name, row in figures.datasets.items()}
-    table = Table("method", *counts.values(), *FIGURES.values())
+    table = Table("method", *counts.values(), *(label for label, _ in report_tables.FIGURES.values()))
     for name, number in shown:
         cells = []
-        for column in (*counts, *FIGURES):
+        for column in (*counts, *report_tables.FIGURES):
             value = rows[number].values.get(column, math.nan)
             form = ".0%" if "uplift" in column else ".2f" if "mtr" in column else ".3f"
             bold = "bold" if number in marked.get(column, ()) else ""
@@ -147,7 +140,7 @@ def _print_datasets(figures: Evaluation) -> None:
         scores = [row.chosen, row.regret, *(row.candidates[c] for c in pool), row.random, row.oracle]
         table.add_row(name, str(row.n), *(_cell(score, ".3f") for score in scores))
     out.print(table)
-    methods = Table("method", *list(FIGURES.values())[1:])
+    methods = Table("method", *(label for key, (label, _) in report_tables.FIGURES.items() if key != "average"))
     ranks = ((figures.mtr, ".2f"), (figures.uplift, ".0%"), (figures.single.mtr, ".2f"), (figures.single.uplift, ".0%"))
     for name in figures.mtr:
         methods.add_row(name, *(_cell(rank_of.get(name, math.nan), form) for rank_of, form in ranks))

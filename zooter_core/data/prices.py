@@ -16,7 +16,7 @@ from zooter_core.config.fleet import Fleet
 from zooter_core.method import metrics
 from zooter_core.method.metrics import Array, mean
 
-IMPROVEMENT = 0.1  # what a willingness to pay is for: an answer that is so much more probably the best
+IMPROVEMENT = 0.1  # the gain in the probability of the best answer that `willingness_to_pay` is paid for
 TOKENS = 300  # assumed length of a response that is not known
 
 
@@ -37,7 +37,7 @@ def prices_of(fleet: Fleet, pool: Sequence[str]) -> Array:
 
 
 def cost(candidate: CandidateConfig, prompt: int, answer: int, cached: int = 0) -> float | None:
-    """US dollars of one answer; None if the candidate has no price. A price that is not given counts nothing.
+    """US dollars of one answer; None if the candidate has no price. A missing price counts as 0.
 
     Args:
         prompt, answer: tokens that it reads and writes.

@@ -19,13 +19,12 @@ checked one by one. A benchmark's folder has a responses.jsonl with `turn` in th
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeGuard, get_args
 
 from zooter_core.base.records import Finish
-from zooter_core.base.strict_json import dump_json, parse_json
+from zooter_core.base.strict_json import dump_json, is_number, parse_json
 
 Record = Mapping[str, Any]
 
@@ -75,7 +74,7 @@ def score_check(pool: Sequence[str]) -> Check:
     def wrong(record: Record) -> str | None:
         if record.get("candidate") not in pool:
             return f'"candidate" is none of {", ".join(pool)}'
-        return None if _is_finite(record.get("score")) else '"score" is not a finite number'
+        return None if is_number(record.get("score")) else '"score" is not a finite number'
 
     return Check(wrong, ("id", "candidate"))
 
@@ -90,7 +89,7 @@ def reward_check(pool: Sequence[str], samples: int | None) -> Check:
     def is_list(values: Any) -> bool:
         if not isinstance(values, list) or not values or samples not in (None, len(values)):
             return False
-        return all(map(_is_finite, values))
+        return all(map(is_number, values))
 
     def wrong(record: Record) -> str | None:
         missing = record.get("missing", [])
@@ -119,7 +118,7 @@ def tag_check() -> Check:
         tags = record.get("tags")
         if not isinstance(tags, list) or not all(isinstance(tag, dict) for tag in tags):
             return '"tags" is not a list of objects'
-        right = all(isinstance(tag.get("name"), str) and _is_finite(tag.get("score")) for tag in tags)
+        right = all(isinstance(tag.get("name"), str) and is_number(tag.get("score")) for tag in tags)
         return None if right else "a tag is not a name and a score"
 
     return Check(wrong)
@@ -136,12 +135,8 @@ def same_check(wanted: Mapping[str, Record]) -> Check:
 
 def all_finite(values: Any, names: Collection[str]) -> bool:
     """Whether a value is an object with a finite number for each of these names and no other."""
-    return isinstance(values, dict) and set(values) == set(names) and all(map(_is_finite, values.values()))
+    return isinstance(values, dict) and set(values) == set(names) and all(map(is_number, values.values()))
 
 
 def _is_natural(value: Any) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-def _is_finite(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max

@@ -30,7 +30,7 @@ class Scores:
     Attributes:
         candidates: the pool, in the order in which the file names them.
         scores: shape (queries, candidates), unchanged from the file; NaN where a candidate has none.
-        left_out: how many queries of the file have a score of fewer than two candidates.
+        left_out: number of queries left out, because fewer than two candidates have a score.
     """
 
     queries: tuple[Query, ...]

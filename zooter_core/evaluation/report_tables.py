@@ -11,6 +11,16 @@ ROUTER, RMR, ORACLE, RANDOM = "router", "RMR", "oracle", "random"
 ONE, ALL = "one model", "all models"
 DATASET = "dataset:"  # the key of a data set's column, which may be named like another column
 LOWER = ("mtr", "mtr_one")  # columns where less is better
+FIGURES = {  # column of a method beside its data sets -> label, and meaning
+    "average": ("average", "Mean over the data sets, with equal weight whatever their size; higher is better."),
+    "mtr": ("MTR", "Mean task rank: the rank among all methods, averaged over the data sets; 1 is best."),
+    "uplift": ("%Uplift", "Share of the data sets where no other method has a higher mean reward."),
+    "mtr_one": ("MTR, one model", "The mean task rank among the methods that run one model only; 1 is best."),
+    "uplift_one": (
+        "%Uplift, one model",
+        "Share of the data sets where no other method that runs one model has a higher mean reward.",
+    ),
+}
 
 
 @dataclass(frozen=True)

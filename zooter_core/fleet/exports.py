@@ -25,7 +25,7 @@ from zooter_core.base.strict_json import dump_json, parse_json
 from zooter_core.base.weights import Progress, cache_dir, resolve, silent, stamp_of, writing_cache
 from zooter_core.config.fleet import RouterConfig
 from zooter_core.config.labelling import RewardConfig, ScalarConfig
-from zooter_core.labelling.rewards.texts import plain
+from zooter_core.labelling.rewards import plain
 from zooter_core.router.config import CONFIG, ENCODER_FOLDER, GRAPH, QUANTISED, VERSION, WEIGHTS, is_portable
 from zooter_core.router.graph import TOKENIZER, TextGraph, check_installed, missing
 from zooter_core.router.router import PortableRouter, Router

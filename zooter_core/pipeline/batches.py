@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Query
@@ -12,19 +12,15 @@ from zooter_core.data.run_lines import Check, Record, same_check
 from zooter_core.data.runs import Run
 from zooter_core.fleet.ensemble import Ensemble
 
+if TYPE_CHECKING:
+    from zooter_core.pipeline.lanes import Elsewhere
+
 Progress = Callable[[str, int, int], None]  # step, done, of how many
 Lines = dict[str, dict[str, Any]]  # of a batch: query id -> line
 Job = TypeVar("Job")
 BATCH = 64
 MOST_ROWS = 512  # of the step collect: a model in memory generates a part of them at the same time
 FEWEST_BATCHES = 16  # of the step collect, unless they would be smaller than BATCH: shards and workers divide them
-
-
-class Engine(Protocol):
-    """Where batches are computed, if not in this process."""
-
-    def compute(self, step: str, jobs: Iterable[Any]) -> Iterator[tuple[int, Lines]]:
-        """The lines of each job of a step with the job's number, as they end."""
 
 
 def quiet(step: str, done: int, of: int) -> None:
@@ -85,7 +81,7 @@ def fill(
     job_of: Callable[[Sequence[Query]], Job],
     compute: Callable[[Job, Callable[[int], None]], Lines],
     progress: Progress,
-    engine: Engine | None = None,
+    elsewhere: Elsewhere | None = None,
 ) -> None:
     """Write the lines that the file of a step lacks, one for each query, as the batches end.
 
@@ -94,7 +90,7 @@ def fill(
     Args:
         job_of: what a batch of queries needs to be computed.
         compute: the lines of a job, in this process; it may report how many queries of the batch are done.
-        engine: where the jobs run, if not in this process.
+        elsewhere: where the jobs run, if not in this process.
     """
     file, queries = FILE_OF[step], run.queries()
     done = run.done(file, {query.id for query in queries}, check)
@@ -106,14 +102,14 @@ def fill(
     def in_batch(done: int) -> None:
         progress(step, finished + done, len(queries))
 
-    if engine is not None:
-        results = engine.compute(step, jobs)
+    if elsewhere is not None:
+        results = elsewhere.compute(step, jobs)
     else:
         results = ((number, compute(job, in_batch)) for number, job in enumerate(jobs))
     for number, lines in results:
         batch, ids = lacking[number]
         new = [lines[query.id] for query in batch if query.id in ids]
-        # First the lines with holes: what a kill leaves of such a batch shows that it must be computed again.
+        # Lines with missing candidates come first: after a kill they show that the batch must be computed again.
         run.append(file, sorted(new, key=lambda line: "missing" not in line))
         finished += len(batch)
         progress(step, finished, len(queries))

@@ -8,7 +8,7 @@ responses are requested again when the same command starts again.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,9 +29,9 @@ from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.labelling.rewards import Unscored
 from zooter_core.method import metrics
 from zooter_core.pipeline.batches import Progress
-from zooter_core.pipeline.collect import load_candidate, run_lanes
+from zooter_core.pipeline.collect import load_candidate
 from zooter_core.pipeline.lanes import CollectJob, Key, in_order
-from zooter_core.pipeline.tally import Budget, Tally
+from zooter_core.pipeline.tally import Tally
 
 
 def set_aside(job: SuiteJob) -> dict[str, str]:
@@ -102,7 +102,7 @@ class SuiteJob:
 
     Attributes:
         tell: called with a note, such as that a server rests.
-        watch: called with the tallies of all candidates at the present turn, in pool order, after each response.
+        watch: called with the tallies of all candidates in the current turn, in pool order, after each response.
         texts: (problem id, candidate) -> the responses to its turns so far.
         scores: (problem id, candidate) -> its score.
         failed: (problem id, candidate) -> why it has no response, or no score.
@@ -143,12 +143,9 @@ class _Turn(CollectJob):
         }
         able = {name for _, name in job.texts}  # has answered before, so its refusals do not show that it is broken
         tallies = {name: Tally(name, 0, works=name in able) for name in names}
-        budget = Budget(None, lambda: 0.0)
-        super().__init__(job.ensemble, job.generation, 1, queries, None, done, tallies, budget)
+        super().__init__(job.ensemble, job.generation, 1, queries, None, done, tallies)
         self.job, self.turn, self.problems = job, turn, problems
-        for name, tally in tallies.items():
-            keys = {key for _, batch in self.batches(name) for key in batch.values()}
-            tally.total, tally.done = len(keys), len(keys & done)
+        self.count()
 
     def messages(self, name: str, query: Query) -> tuple[Message, ...]:
         """The conversation up to this turn, with the candidate's responses between the user's messages."""
@@ -242,7 +239,7 @@ def _answer(job: SuiteJob) -> None:
             job.progress("answer", done + sum(tally.done for tally in tallies), total)
 
         show()
-        run_lanes(job.run, turn, job.tell, show)
+        turn.run(job.run.folder / RESPONSES, job.tell, show)
         done += sum(tally.done for tally in tallies)
         problems = {tally.candidate: tally.problem for tally in tallies if tally.problem}
         for name, failure in problems.items():
@@ -255,7 +252,8 @@ def _answer(job: SuiteJob) -> None:
 def _mark(job: SuiteJob, name: str) -> None:
     """Score one candidate's complete answers. Ends the work if none of several has a score."""
     problems = [p for p in job.problems if job.answered(p, name) and (p.id, name) not in job.scores]
-    for batch, _ in _batches(problems, SCORED):
+    for first in range(0, len(problems), SCORED):
+        batch = problems[first : first + SCORED]
         scores = job.suite.score([(problem, tuple(job.texts[problem.id, name])) for problem in batch])
         scored = {(p.id, name): float(score) for p, score in zip(batch, scores, strict=True) if score == score}
         job.run.append(SCORES, [{"id": id, "candidate": name, "score": score} for (id, _), score in scored.items()])
@@ -271,9 +269,3 @@ def _mark(job: SuiteJob, name: str) -> None:
                 f"none; the first because: {reason}",
                 "Fix the judge and start again; finished work stays.",
             )
-
-
-def _batches(problems: Sequence[Problem], size: int) -> Iterator[tuple[Sequence[Problem], int]]:
-    """Batches of problems with the number of their first."""
-    for first in range(0, len(problems), size):
-        yield problems[first : first + size], first

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
 from dataclasses import asdict, dataclass
 
-from zooter_core.backends.merge_streams import merge_streams
 from zooter_core.base.errors import Failure, WorkError, ZooterError, listed
 from zooter_core.base.records import Query
 from zooter_core.base.strict_json import dump_json
@@ -141,35 +138,13 @@ def collect(
         watch(list(tallies.values()))
         progress("collect", sum(tally.done for tally in tallies.values()), total)
 
-    run_lanes(run, job, tell, show, elsewhere)
+    job.run(run.folder / RESPONSES, tell, show, elsewhere)
     if problems := _problems(tallies, elsewhere):
         if how.allow_missing:
             return problems
         raise _failed(problems)
     run.seal("collect")
     return {}
-
-
-def run_lanes(
-    run: Run,
-    job: CollectJob,
-    tell: Callable[[str], None],
-    show: Callable[[], None],
-    elsewhere: Elsewhere | None = None,
-) -> None:
-    """Collect what a job lacks into responses.jsonl. Its tallies say afterwards who had a problem.
-
-    Args:
-        tell: called with a note.
-        show: called after each response.
-    """
-    lanes = job.lanes(elsewhere)
-    with run.appending(RESPONSES) as job.out, closing(merge_streams(lanes, threading.Event())) as notes:
-        for note in notes:
-            if note:
-                tell(note)
-            else:
-                show()
 
 
 def _tallies(ensemble: Ensemble, how: Collecting) -> dict[str, Tally]:
@@ -200,8 +175,7 @@ def _job(
     job = CollectJob(ensemble, generation, samples, queries, how.shard, done, tallies, budget, batch=_batch_of(run))
     for record in run.records(RESPONSES):
         tallies[record["candidate"]].count(record, new=False)
-    for name, tally in tallies.items():
-        tally.total = sum(len(keys) for _, keys in job.batches(name))
+    job.count()
     return job
 
 
@@ -217,7 +191,7 @@ def load_candidate(ensemble: Ensemble, name: str, tally: Tally, allow_missing: b
 
 
 def _problems(tallies: Mapping[str, Tally], elsewhere: Elsewhere | None) -> dict[str, Failure]:
-    """Why candidates lack responses. Nobody may know: a worker may have written where this machine cannot read."""
+    """Why candidates lack responses. A worker may also have written where this machine cannot read."""
     hint = "" if elsewhere is None else "; all machines must share the run folder"
     for name, tally in tallies.items():
         if tally.done < tally.total and not tally.problem:

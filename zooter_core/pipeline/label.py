@@ -20,11 +20,11 @@ from zooter_core.data.runs import Run
 from zooter_core.data.scores import NO_DATASET
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method import labels
-from zooter_core.method.labels import Enhancement, LabelConfig, held_back, lot
-from zooter_core.method.scales import normalise
+from zooter_core.method.labels import Enhancement, LabelConfig, held_back, lot, normalise
 from zooter_core.method.tags import TagIndex
 from zooter_core.pipeline import batches
-from zooter_core.pipeline.batches import Engine, Progress, quiet
+from zooter_core.pipeline.batches import Progress, quiet
+from zooter_core.pipeline.lanes import Elsewhere
 
 Line = dict[str, Any]
 LINES = 1 << 14  # computed at once: as Python's numbers they take a kilobyte each
@@ -41,7 +41,7 @@ def tag_lines(ensemble: Ensemble, queries: Sequence[Query]) -> dict[str, dict[st
     }
 
 
-def tag(run: Run, ensemble: Ensemble, progress: Progress = quiet, engine: Engine | None = None) -> None:
+def tag(run: Run, ensemble: Ensemble, progress: Progress = quiet, elsewhere: Elsewhere | None = None) -> None:
     """Write the tags of every query, by the fleet's tagger."""
     run.begin("tag", {"tagger_sha256": ensemble.fleet.hash_of("tagger")})
     if run.sealed("tag"):
@@ -54,7 +54,7 @@ def tag(run: Run, ensemble: Ensemble, progress: Progress = quiet, engine: Engine
         lambda batch: batch,
         lambda batch, done: tag_lines(ensemble, batch),
         progress,
-        engine,
+        elsewhere,
     )
     run.seal("tag")
 
@@ -167,7 +167,7 @@ def _tags(run: Run, order: _Order, rows: NDArray[np.intp]) -> TagIndex:
 
 
 class _Order:
-    """The order of the queries file, for lines of another file that may have another one."""
+    """Brings lines of another file into the order of the queries file."""
 
     def __init__(self, ids: NDArray[np.uint64]) -> None:
         self.ids = ids

@@ -10,14 +10,16 @@ from __future__ import annotations
 import math
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from zooter_core.backends import Request, iter_responses
 from zooter_core.backends.endpoint.retry import RetryPolicy
-from zooter_core.backends.merge_streams import Stream
+from zooter_core.backends.merge_streams import Stream, merge_streams
 from zooter_core.base.errors import Failure
 from zooter_core.base.jsonl import Appender
 from zooter_core.base.records import Message, Query, Response
@@ -48,13 +50,16 @@ class Key(NamedTuple):
 
 
 class Elsewhere(Protocol):
-    """Where models in memory run, if not in this process."""
+    """Where models in memory and batches of a step run, if not in this process."""
 
     def group(self, name: str) -> object:
         """What is equal for candidates that share a lane."""
 
     def lane(self, job: CollectJob, names: Sequence[str]) -> Stream[str]:
         """The lane of some candidates."""
+
+    def compute(self, step: str, jobs: Iterable[Any]) -> Iterator[tuple[int, batches.Lines]]:
+        """The lines of each job of a step with the job's number, as they end."""
 
 
 @dataclass
@@ -74,9 +79,36 @@ class CollectJob:
     shard: Shard | None
     done: set[tuple[object, ...]]
     tallies: Mapping[str, Tally]
-    budget: Budget
-    out: Appender | None = None
+    budget: Budget = field(default_factory=Budget)
     batch: int | None = None
+    out: Appender | None = None
+
+    def count(self) -> None:
+        """Set how many responses each tally needs, and how many of them are in the file."""
+        for name, tally in self.tallies.items():
+            keys = {key for _, batch in self.batches(name) for key in batch.values()}
+            tally.total, tally.done = len(keys), len(keys & self.done)
+
+    def run(
+        self,
+        file: Path,
+        tell: Callable[[str], None] = lambda note: None,
+        show: Callable[[], None] = lambda: None,
+        elsewhere: Elsewhere | None = None,
+    ) -> None:
+        """Append the missing responses to a file. The tallies say afterwards who had a problem.
+
+        Args:
+            tell: called with a note.
+            show: called after each response.
+        """
+        lanes = self.lanes(elsewhere)
+        with Appender(file, private=True) as self.out, closing(merge_streams(lanes, threading.Event())) as notes:
+            for note in notes:
+                if note:
+                    tell(note)
+                else:
+                    show()
 
     def lanes(self, elsewhere: Elsewhere | None = None) -> list[Stream[str]]:
         """The lanes of the candidates that lack something and have no problem yet."""

@@ -10,19 +10,17 @@ A shard is a run folder with a part of the queries. `merge` makes of all shards 
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Container, Hashable, Iterator, Sequence
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
-from zooter_core.backends.merge_streams import merge_streams
 from zooter_core.base import files
 from zooter_core.base.errors import Failure, WorkError, ZooterError, listed
-from zooter_core.base.jsonl import Appender, read_records
+from zooter_core.base.jsonl import read_records
 from zooter_core.base.records import Query
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.data.run_folder import PARTS, QUERIES, RESPONSES, Shard
@@ -31,7 +29,7 @@ from zooter_core.data.runs import Run
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline.batches import Progress, quiet, write_queries
 from zooter_core.pipeline.lanes import CollectJob, Key
-from zooter_core.pipeline.tally import Budget, Tally
+from zooter_core.pipeline.tally import Tally
 
 OPEN, CLOSED, LOCK = ".open", ".jsonl", ".lock"
 LINES = 1000  # that are written together
@@ -90,16 +88,10 @@ def collect_part(
         done: set[tuple[object, ...]] = {Key(id, part.candidate, sample) for id, sample in part.done}
         done |= {Key.of(record) for record in records}
         tally = Tally(part.candidate, 0, works=part.works or any(record.get("error") is None for record in records))
-        budget = Budget(None, lambda: 0.0)
-        job = CollectJob(
-            ensemble, generation, samples, queries, part.shard, done, {part.candidate: tally}, budget, batch=batch
-        )
-        wanted = {key for _, keys in job.batches(part.candidate) for key in keys.values()}
-        tally.total, tally.done = len(wanted), len(wanted & done)
-        lanes = job.lanes()
-        with Appender(begun, private=True) as job.out, closing(merge_streams(lanes, threading.Event())) as notes:
-            for _ in notes:
-                pass
+        tallies = {part.candidate: tally}
+        job = CollectJob(ensemble, generation, samples, queries, part.shard, done, tallies, batch=batch)
+        job.count()
+        job.run(begun)
         begun.replace(ended)
         return tally.problem
     finally:
@@ -166,7 +158,7 @@ def merge(run: Run, folders: Sequence[Path], progress: Progress = quiet) -> None
 
     Raises:
         ZooterError: a folder is no shard, or one of another run; shards overlap, or one is missing or not finished.
-        WorkError: a response is missing or stands in two shards.
+        WorkError: a response is missing, or is in two shards.
     """
     places = [folder.resolve() for folder in folders]
     if twice := sorted({str(folder) for folder in folders if places.count(folder.resolve()) > 1}):

@@ -18,7 +18,8 @@ from zooter_core.data.runs import Run
 from zooter_core.data.scores import LEAST, no_repeats, read_query, read_responses, score_line
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline import batches
-from zooter_core.pipeline.batches import Engine, Progress, quiet
+from zooter_core.pipeline.batches import Progress, quiet
+from zooter_core.pipeline.lanes import Elsewhere
 
 Responses = tuple[Query, dict[str, str]]  # a query, and candidate -> text
 
@@ -61,7 +62,7 @@ def score(
     run: Run,
     ensemble: Ensemble,
     progress: Progress = quiet,
-    engine: Engine | None = None,
+    elsewhere: Elsewhere | None = None,
     allow_missing: bool = False,
 ) -> None:
     """Write the rewards of every response, one line for each query: each candidate's mean, and the `samples`.
@@ -93,7 +94,7 @@ def score(
             pool,
         )
 
-    batches.fill(run, "score", check, job_of, partial(score_lines, ensemble), progress, engine)
+    batches.fill(run, "score", check, job_of, partial(score_lines, ensemble), progress, elsewhere)
     if run.sealed("collect"):
         run.seal("score")
 

@@ -60,21 +60,21 @@ class Tally:
 
 
 class Budget:
-    """US dollars for the answers of a run. What requests under way may cost at most is reserved, so it is never passed.
+    """US dollars for the answers of a run. What requests under way may cost is reserved, so it never runs over.
 
     Args:
         limit: None for no limit.
         spent: returns the dollars so far.
     """
 
-    def __init__(self, limit: float | None, spent: Callable[[], float]) -> None:
+    def __init__(self, limit: float | None = None, spent: Callable[[], float] = lambda: 0.0) -> None:
         self.limit, self._spent = limit, spent
         self._reserved = 0.0
         self._under_way = 0
         self._changed = threading.Condition()
 
     def reserve(self, dollars: float) -> bool:
-        """Reserve what a request may cost. False if that is not there now."""
+        """Reserve what a request may cost. False if less than that is left now."""
         with self._changed:
             if not self._has(dollars):
                 return False
@@ -90,7 +90,7 @@ class Budget:
             self._changed.notify_all()
 
     def wait(self, dollars: float, stop: threading.Event) -> bool:
-        """Wait until so much is there. False if it never will be, because no request under way may leave some."""
+        """Wait until so much is left. False if no request is under way that could free a reservation."""
         with self._changed:
             while not self._has(dollars):
                 if not self._under_way or stop.is_set():

@@ -1,35 +1,49 @@
 """Fine-tuning: the encoder learns with the router's head, as in the paper (section 4.1: mDeBERTa-v3-base, all weights).
 
 The default is the frozen encoder of `distill`: it takes seconds and does better on small data.
+
+It runs on the processor, on a GPU, or in several processes of `accelerate launch`. Each batch is divided among the
+processes, and each process's share into as many parts as `--gradient_accumulation_steps` says: neither changes the
+batch, so the loss stays the same but for rounding and dropout. Every random draw has a seed of its own, made of the
+epoch, the batch and the process. A training that goes on from a checkpoint therefore ends with the weights of one that
+was never stopped.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
+from torch.nn import functional
 
-from zooter_core.base.errors import ZooterError
-from zooter_core.method import metrics
+from zooter_core.base.errors import WorkError, ZooterError, first_line
+from zooter_core.base.files import atomic, private_folder, writing
+from zooter_core.method import calibration, metrics
 from zooter_core.method.labels import complete
 from zooter_core.router import processes
 from zooter_core.router.clusters import Vectors
 from zooter_core.router.config import ENCODER_FOLDER
 from zooter_core.router.distill import ASIDE, TRIAL, check_converged, fit_head
-from zooter_core.router.encoder import Encoder
+from zooter_core.router.encoder import Encoder, pool
 from zooter_core.router.kinds import DEFAULT, DistillConfig, Progress
 from zooter_core.router.torch_router import RouterHead, RouterHeadConfig, TorchRouter
-from zooter_core.router.training import EPOCHS, Lesson, Steps, Training
 
 MODES = ("none", "last", "all")
 CHECKPOINT = "finetune.checkpoint"  # in the folder of the router, or of the run, until the training is over
 VERSION = 1  # of the training: a checkpoint of another one is ignored
+EPOCHS = 3  # at most: repeating few queries more often makes the encoder forget
+RATE = 2e-5  # of the encoder; the head has the config's
+BATCH = 16  # queries of all processes together
+SAVE_SECONDS = 300.0  # between two checkpoints
+Steps = Callable[[int, int], None]  # queries done in all epochs, of how many
 
 
 def check_settings(config: DistillConfig) -> None:
@@ -136,3 +150,218 @@ def _open(model: nn.Module, mode: str) -> None:
     opened = {id(weight) for weight in (layers[-1][-1] if mode == "last" else model).parameters()}
     for name, weight in model.named_parameters():
         weight.requires_grad_(id(weight) in opened and "word_embeddings" not in name)
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What is learned, for all processes.
+
+    Attributes:
+        labels, wins: shape (n, candidates); `wins` are compared with the predictions for the queries set aside.
+        aside: which queries only choose the best epoch, shape (n,).
+        checkpoint: the file that an interrupted training goes on from.
+        key: of everything that decides the result; a checkpoint of another key is ignored.
+    """
+
+    queries: Sequence[str]
+    labels: NDArray[np.float32]
+    wins: NDArray[np.float64]
+    aside: NDArray[np.bool_]
+    config: DistillConfig
+    checkpoint: Path | None = None
+    key: str = ""
+
+
+@dataclass
+class Position:
+    """How far a training is.
+
+    Attributes:
+        epoch, batch: batches that are done in the epoch under way, which counts from 1.
+        total: the loss of these batches, summed over queries.
+        losses: the mean loss of each finished epoch.
+        best: log loss, temperature and weights after the best epoch.
+    """
+
+    epoch: int = 1
+    batch: int = 0
+    total: float = 0.0
+    losses: list[float] = field(default_factory=list)
+    best: tuple[float, float, dict[str, torch.Tensor]] | None = None
+
+
+class Student(nn.Module):
+    """Encoder and head as one module: tokens -> each member's log-probabilities, or, to evaluate, the head's logits."""
+
+    def __init__(self, encoder: Encoder, head: RouterHead) -> None:
+        super().__init__()
+        self.encoder, self.head, self.middle = encoder.model, head, encoder.middle
+
+    def forward(self, tokens: dict[str, torch.Tensor]) -> torch.Tensor:
+        vectors = pool(self.encoder, self.middle, tokens)
+        logits: torch.Tensor = self.head.body.members(vectors) if self.training else self.head(vectors)
+        return logits.float()
+
+
+class Training:
+    """Trains an encoder and a head in place; they end with the weights of their best epoch, on the processor.
+
+    Args:
+        encoder: only those of its weights learn that require a gradient.
+    """
+
+    def __init__(self, lesson: Lesson, encoder: Encoder, head: RouterHead) -> None:
+        self.lesson, self.encoder, self.head = lesson, encoder, head
+        self.accelerator = processes.accelerator()
+        self.student = Student(encoder, head).train()
+        self.weights = {name: weight for name, weight in self.student.named_parameters() if weight.requires_grad}
+        groups = [
+            {"params": [weight for name, weight in self.weights.items() if name.startswith("encoder.")], "lr": RATE},
+            {"params": list(head.parameters()), "lr": lesson.config.rate},
+        ]
+        optimizer = torch.optim.AdamW(groups, weight_decay=lesson.config.decay)
+        self.model, self.optimizer = self.accelerator.prepare(self.student, optimizer)
+        self.rows = torch.from_numpy(np.flatnonzero(~lesson.aside))
+        self.epochs = min(lesson.config.epochs, EPOCHS)
+        self.position = Position()
+        self.saved = time.monotonic()
+
+    def run(self, progress: Progress, steps: Steps) -> None:
+        """Train to the end, from the checkpoint on if there is one.
+
+        Raises:
+            WorkError: one of several processes failed, or a checkpoint cannot be written.
+            ZooterError: several processes see different checkpoints.
+        """
+        try:
+            self._load()
+            for epoch, loss in enumerate(self.position.losses, 1):
+                progress(epoch, loss)
+            while self.position.epoch <= self.epochs:
+                self._epoch(steps)
+                progress(len(self.position.losses), self.position.losses[-1])
+        except RuntimeError as problem:
+            count = self.accelerator.num_processes
+            if count == 1:
+                raise
+            raise WorkError(
+                f"{count} processes that train together to the end",
+                f"{first_line(problem)} in process {self.accelerator.process_index}",
+                "Start the same command again: it continues from its last checkpoint.",
+            ) from problem
+        if self.position.best is not None:
+            self._set(self.position.best[2])
+            self.head.config.calibration_temperature = self.position.best[1]
+        self.student.cpu().eval()
+
+    def _epoch(self, steps: Steps) -> None:
+        """Train on all batches that are left of an epoch, and keep the weights if they are the best so far."""
+        at, seed = self.position, self.lesson.config.seed
+        order = self.rows[
+            torch.randperm(len(self.rows), generator=torch.Generator().manual_seed(_seed(seed, at.epoch)))
+        ]
+        batches = order.split(BATCH)
+        self.model.train()
+        for number in range(at.batch, len(batches)):
+            torch.manual_seed(_seed(seed, at.epoch, number, self.accelerator.process_index))
+            at.total += self._step(batches[number].tolist())
+            at.batch = number + 1
+            steps((at.epoch - 1) * len(self.rows) + min(at.batch * BATCH, len(self.rows)), self.epochs * len(self.rows))
+            if at.batch < len(batches) and time.monotonic() - self.saved >= SAVE_SECONDS:
+                self._save()
+        at.losses.append(at.total / len(self.rows))
+        if self.lesson.aside.any():
+            loss, temperature = self._judge()
+            if at.best is None or loss < at.best[0]:
+                at.best = loss, temperature, self._copy()
+        at.epoch, at.batch, at.total = at.epoch + 1, 0, 0.0
+        self._save()
+
+    def _step(self, batch: list[int]) -> float:
+        """One step of the optimizer; returns the sum of the batch's losses."""
+        spread = self.accelerator
+        parts = spread.gradient_accumulation_steps
+        share = batch[spread.process_index :: spread.num_processes]
+        shares = [share[part::parts] for part in range(parts) if share[part::parts]] or [[]]
+        total = torch.zeros((), device=spread.device)
+        self.optimizer.zero_grad()
+        for number, rows in enumerate(shares, 1):
+            # Every process takes part in every step. One that has no query left takes any, which counts nothing.
+            loss = self._loss(rows) if rows else 0 * self._loss(batch[:1])
+            # Gradients are the mean over processes, and `backward` divides by the number of parts.
+            scaled = loss * (spread.num_processes * parts / len(batch))
+            if number < len(shares):
+                with spread.no_sync(self.model):
+                    spread.backward(scaled)
+            else:
+                spread.backward(scaled)
+            total += loss.detach()
+        self.optimizer.step()
+        return float(spread.reduce(total, "sum"))
+
+    def _loss(self, rows: list[int]) -> torch.Tensor:
+        """KL(label || router) of queries, summed over them; the mean over the members."""
+        predicted = self.model(self._tokens(rows))
+        labels = torch.from_numpy(self.lesson.labels[rows]).to(predicted.device).expand_as(predicted)
+        return functional.kl_div(predicted, labels, reduction="sum") / len(predicted)
+
+    def _tokens(self, rows: list[int]) -> dict[str, torch.Tensor]:
+        tokens = self.encoder.tokens([self.lesson.queries[row] for row in rows], "pt")
+        return {name: tensor.to(self.accelerator.device) for name, tensor in tokens.items()}
+
+    def _judge(self) -> tuple[float, float]:
+        """The log loss of the queries set aside, and the temperature at which it is least."""
+        rows = np.flatnonzero(self.lesson.aside)
+        logits = torch.zeros(len(rows), self.lesson.labels.shape[1], device=self.accelerator.device)
+        firsts = range(self.accelerator.process_index * BATCH, len(rows), self.accelerator.num_processes * BATCH)
+        self.student.eval()
+        with torch.no_grad():
+            for first in firsts:
+                part = slice(first, first + BATCH)
+                logits[part] = self.student(self._tokens(rows[part].tolist()))
+        table = self.accelerator.reduce(logits, "sum").double().cpu().numpy()
+        wins = self.lesson.wins[self.lesson.aside]
+        temperature = calibration.temperature_of(table, wins)
+        return calibration.log_loss(table, wins, temperature), temperature
+
+    def _copy(self) -> dict[str, torch.Tensor]:
+        return {name: weight.detach().cpu().clone() for name, weight in self.weights.items()}
+
+    @torch.no_grad()
+    def _set(self, weights: dict[str, torch.Tensor]) -> None:
+        for name, weight in self.weights.items():
+            weight.copy_(weights[name])
+
+    def _save(self) -> None:
+        """Write the checkpoint, in the main process."""
+        self.saved, path = time.monotonic(), self.lesson.checkpoint
+        if path is None or not self.accelerator.is_main_process:
+            return
+        content = {
+            "key": self.lesson.key, "position": vars(self.position), "weights": self._copy(),
+            "optimizer": self.optimizer.state_dict(),
+        }  # fmt: skip
+        with writing(path):
+            private_folder(path.parent, ours=False)
+            with atomic(path, private=True) as partial:
+                torch.save(content, partial)
+
+    def _load(self) -> None:
+        """Go on from the checkpoint, if there is one of this training."""
+        content, file = None, self.lesson.checkpoint
+        with suppress(Exception):  # torch raises many kinds for a damaged file
+            content = torch.load(file, map_location="cpu", weights_only=True) if file and file.is_file() else None
+        if content and content["key"] == self.lesson.key:
+            self.position = Position(**content["position"])
+            self._set(content["weights"])
+            self.optimizer.load_state_dict(content["optimizer"])
+        place = torch.tensor([self.position.epoch, self.position.batch], device=self.accelerator.device)
+        if len({tuple(row) for row in self.accelerator.gather(place).reshape(-1, 2).tolist()}) > 1:
+            raise ZooterError(
+                "one checkpoint for all processes", "different ones",
+                "Put the folder on a file system that all machines share.",
+            )  # fmt: skip
+
+
+def _seed(*numbers: int) -> int:
+    return int(np.random.SeedSequence(numbers).generate_state(1)[0])

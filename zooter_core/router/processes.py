@@ -23,7 +23,7 @@ def several() -> bool:
 
 @contextmanager
 def together(help_main: Callable[[], None]) -> Iterator[bool]:
-    """Connect the processes and tell whether this one is the main one; the others help it until its body ends.
+    """Connect the processes and say whether this is the main one. While the block runs, the others share its work.
 
     Args:
         help_main: called in the others; it works on what the main process sends, until that is None.

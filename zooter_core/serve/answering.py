@@ -14,9 +14,8 @@ from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.base.errors import listed
 from zooter_core.fleet.attempts import Attempts
 from zooter_core.serve.errors import INVALID, SERVER, ApiError
-from zooter_core.serve.exchange import Exchange
+from zooter_core.serve.exchange import Exchange, Out
 from zooter_core.serve.gateway import Gateway
-from zooter_core.serve.reply import Out
 from zooter_core.serve.targets import Progress
 
 MOST_FALLBACKS = 5

@@ -22,6 +22,7 @@ from zooter_core.serve.access import GuardGate, RequireKey, check_content_type, 
 from zooter_core.serve.chat import answer_chat
 from zooter_core.serve.chat_request import LONGEST_NAME, ROLES
 from zooter_core.serve.errors import SERVER, ApiError
+from zooter_core.serve.exchange import GONE, Reply
 from zooter_core.serve.gateway import RMR, Gateway
 from zooter_core.serve.metrics import CONTENT_TYPE
 from zooter_core.serve.other_routes import (
@@ -32,7 +33,6 @@ from zooter_core.serve.other_routes import (
     answer_responses,
     answer_route,
 )
-from zooter_core.serve.reply import GONE, Reply
 from zooter_core.serve.server import Handler, Server
 from zooter_core.serve.storage import LONGEST_COMMENT, LONGEST_ID, VERDICTS, keep_feedback, read_feedback
 

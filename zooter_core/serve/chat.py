@@ -19,12 +19,10 @@ from zooter_core.method.selection import unsureness
 from zooter_core.serve.answering import Answer, begun, failed, note_end, note_failures, send_first
 from zooter_core.serve.chat_request import ChatRequest, read_chat
 from zooter_core.serve.choice import Choice
-from zooter_core.serve.exchange import Exchange
+from zooter_core.serve.exchange import Exchange, Out
 from zooter_core.serve.gateway import AUTO_BEST, RMR, Gateway
-from zooter_core.serve.reply import Out
 from zooter_core.serve.sessions import readable_by
-from zooter_core.serve.targets import Progress
-from zooter_core.serve.targets.events import chunk_shape, event_of
+from zooter_core.serve.targets import Progress, chunk_shape, event_of
 
 Answers = dict[str, dict[str, Any]]  # in the order of the candidates
 

@@ -24,9 +24,7 @@ from zooter_core.router.router import PROBE
 from zooter_core.serve.batch_router import BatchRouter
 from zooter_core.serve.errors import SERVER, ApiError
 from zooter_core.serve.sessions import Sessions
-from zooter_core.serve.targets import Target
-from zooter_core.serve.targets.local import Local
-from zooter_core.serve.targets.upstream import Upstream
+from zooter_core.serve.targets import Local, Target, Upstream
 
 Result = TypeVar("Result")
 REWARD_THREADS = 4  # requests for which rewards are computed at the same time

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,33 +90,24 @@ class Figures:
 
     def __init__(self) -> None:
         registry = self.registry = CollectorRegistry()
-        self.requests = Counter("zooter_requests", "Requests that have ended.", ["path", "status"], registry=registry)
-        self.choices = Counter(
-            "zooter_choices", "Answers by candidate and reason.", ["model", "reason"], registry=registry
-        )
-        self.routing = Histogram("zooter_routing_seconds", "Routing.", registry=registry, buckets=ROUTING)
-        self.first = Histogram(
-            "zooter_first_token_seconds", "Request to first token.", ["model"], registry=registry, buckets=ANSWERING
-        )
-        self.duration = Histogram(
-            "zooter_request_seconds",
-            "Request to the end of the answer.",
-            ["model"],
-            registry=registry,
-            buckets=ANSWERING,
-        )
-        self.tokens = Counter("zooter_tokens", "Tokens.", ["model", "kind"], registry=registry)
-        self.dollars = Counter(
-            "zooter_dollars", "Cost of what candidates read and wrote.", ["model"], registry=registry
-        )
-        self.fallbacks = Counter(
-            "zooter_fallbacks", "Candidates that another one stood in for.", ["model"], registry=registry
-        )
-        self.hedges = Counter(
-            "zooter_hedges", "Requests with two candidates at a time, by who answered.", ["model"], registry=registry
-        )
-        self.switches = Counter("zooter_switches", "Conversations that changed their candidate.", registry=registry)
-        self.errors = Counter("zooter_errors", "Requests that failed, by kind.", ["kind"], registry=registry)
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"zooter_{name}", text, labels, registry=registry)
+
+        def histogram(name: str, text: str, *labels: str, buckets: Sequence[float] = ANSWERING) -> Histogram:
+            return Histogram(f"zooter_{name}_seconds", text, labels, registry=registry, buckets=buckets)
+
+        self.requests = counter("requests", "Requests that have ended.", "path", "status")
+        self.choices = counter("choices", "Answers by candidate and reason.", "model", "reason")
+        self.routing = histogram("routing", "Routing.", buckets=ROUTING)
+        self.first = histogram("first_token", "Request to first token.", "model")
+        self.duration = histogram("request", "Request to the end of the answer.", "model")
+        self.tokens = counter("tokens", "Tokens.", "model", "kind")
+        self.dollars = counter("dollars", "Cost of what candidates read and wrote.", "model")
+        self.fallbacks = counter("fallbacks", "Candidates that another one stood in for.", "model")
+        self.hedges = counter("hedges", "Requests with two candidates at a time, by who answered.", "model")
+        self.switches = counter("switches", "Conversations that changed their candidate.")
+        self.errors = counter("errors", "Requests that failed, by kind.", "kind")
 
     def count(self, exchange: Exchange) -> None:
         """Count an exchange that has ended."""

@@ -15,11 +15,9 @@ from zooter_core.serve.answering import Answer, begun, send_first
 from zooter_core.serve.chat_request import ChatRequest, check_messages, check_model, check_routing_fields, check_size
 from zooter_core.serve.choice import Choice, choose
 from zooter_core.serve.errors import ApiError, bad_request, model_not_found
-from zooter_core.serve.exchange import Exchange
+from zooter_core.serve.exchange import Exchange, Out
 from zooter_core.serve.gateway import AUTO, RMR, VIRTUAL, Gateway
-from zooter_core.serve.reply import Out
-from zooter_core.serve.targets import Progress
-from zooter_core.serve.targets.upstream import Upstream
+from zooter_core.serve.targets import Progress, Upstream
 
 MOST_CONVERSATIONS = 100
 ROUTED_AT_ONCE = 16  # of them: a few fill a batch, and a client that leaves has not made work of all
@@ -88,7 +86,11 @@ async def answer_rerank(gateway: Gateway, body: Mapping[str, Any], exchange: Exc
     """
     if gateway.fleet.reward is None:
         raise ApiError(404, "This fleet has no reward model, so it ranks nothing.", "not_found")
-    query, documents, most = _query(body), _documents(body.get("documents")), _most(body)
+    query, documents, most = body.get("query"), _documents(body.get("documents")), body.get("top_n")
+    if not isinstance(query, str) or not query.strip():
+        raise bad_request("`query` must be a text.", "query")
+    if most is not None and (type(most) is not int or most < 1):
+        raise bad_request("`top_n` must be an integer of 1 or more.", "top_n")
     if (model := body.get("model") or RMR) != RMR:
         raise model_not_found(str(model), f"The reward model is {RMR}.")
     turns = [{"role": "user", "content": query}, *({"role": "assistant", "content": text} for text in documents)]
@@ -107,13 +109,6 @@ async def answer_rerank(gateway: Gateway, body: Mapping[str, Any], exchange: Exc
     await out.json({"id": exchange.request_id, "model": RMR, "usage": usage, "results": results})
 
 
-def _query(body: Mapping[str, Any]) -> str:
-    query = body.get("query")
-    if not isinstance(query, str) or not query.strip():
-        raise bad_request("`query` must be a text.", "query")
-    return query
-
-
 def _documents(documents: object) -> list[str]:
     """The documents' texts: strings, or objects with a `text`."""
     texts = documents if isinstance(documents, list) else []
@@ -123,14 +118,6 @@ def _documents(documents: object) -> list[str]:
     if len(texts) > MOST_DOCUMENTS:
         raise bad_request(f"{len(texts):,} documents are too many; the limit is {MOST_DOCUMENTS}.", "documents")
     return texts
-
-
-def _most(body: Mapping[str, Any]) -> int | None:
-    """How many results are wanted; None for all."""
-    most = body.get("top_n")
-    if most is not None and (type(most) is not int or most < 1):
-        raise bad_request("`top_n` must be an integer of 1 or more.", "top_n")
-    return most
 
 
 async def answer_embeddings(gateway: Gateway, body: Mapping[str, Any], exchange: Exchange, out: Out) -> None:

@@ -22,15 +22,13 @@ from zooter_core.base.errors import ZooterError
 from zooter_core.base.weights import Progress, silent
 from zooter_core.config.fleet import Fleet, load_fleet
 from zooter_core.config.serve import ServeConfig
-from zooter_core.serve.access import check_content_type, key_of, restricted
+from zooter_core.serve.access import check_content_type, key_of, read_json, restricted
 from zooter_core.serve.admission import Admission
-from zooter_core.serve.body import read_json
 from zooter_core.serve.errors import SERVER, ApiError
-from zooter_core.serve.exchange import METADATA_HEADER, METADATA_ON, SESSION_HEADER, Exchange
+from zooter_core.serve.exchange import METADATA_HEADER, METADATA_ON, SESSION_HEADER, Exchange, Observer, Out, Reply
 from zooter_core.serve.gateway import Gateway
 from zooter_core.serve.keys import KeyRing
 from zooter_core.serve.metrics import Metrics, usage_of
-from zooter_core.serve.reply import Observer, Out, Reply
 from zooter_core.serve.storage import DecisionLog, RequestIds
 from zooter_core.serve.traces import Traces, collector_named
 

@@ -218,4 +218,4 @@ class Job(BackgroundWork, Answers):
         remaining = [ticket for ticket in self._tickets if ticket.queue in queues]
         self._tickets = remaining or [queue.join() for queue in queues]
         for ticket in self._tickets:
-            ticket.wait(self._stop)  # served or stopped: the engine handles both
+            ticket.wait(self._stop)  # served or stopped: the ensemble handles both

@@ -122,8 +122,7 @@ def passed_on(candidate: CandidateConfig) -> tuple[str, EndpointError | None]:
     """The text of a stream that goes through as it comes, and why it has no end."""
     pytest.importorskip("fastapi", reason="the extra zooter[serve] is not installed")
     from zooter_core.serve.chat_request import ChatRequest
-    from zooter_core.serve.targets import Progress
-    from zooter_core.serve.targets.upstream import Upstream
+    from zooter_core.serve.targets import Progress, Upstream
 
     request = ChatRequest({"messages": [{"role": "user", "content": "What is the sea?"}], "stream": True})
     events = list[bytes]()

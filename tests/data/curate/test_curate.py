@@ -1,3 +1,5 @@
+"""Queries to train on, from several files."""
+
 from __future__ import annotations
 
 import gzip
@@ -11,8 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zooter_core.base.errors import ZooterError
+from zooter_core.base.records import Query
 from zooter_core.data import curate as module
 from zooter_core.data.curate import CurateConfig, curate, reading
+from zooter_core.data.curate.reading import Line
 from zooter_core.data.curate.texts import Benchmarks, key, normalise
 from zooter_core.data.scores import read_queries
 
@@ -296,3 +300,23 @@ def test_what_always_holds(tmp_path_factory, sources, excluded, n, ngram):
     gone += sum(row["count"] for row in figures["excluded"].values())
     assert figures["read"] == sum(map(len, sources)) == gone + figures["left"]
     assert sum(row["kept"] for row in figures["sources"].values()) == figures["n"]
+
+
+def test_one_id_in_thousands_of_lines_takes_linear_time():
+    """Each line is looked up a few times at most: a set that counts the look-ups, in place of a clock."""
+    n = 3000
+    queries = [Line(row, "", "x", True, Query("a", "")) for row in range(n)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "set", CountingSet, raising=False)
+        CountingSet.lookups = 0
+        ids = [record["id"] for record in module.records(module.Picked(queries, [()] * n, [], []))]
+    assert ids == ["a", "x/a", *(f"x/a/{number}" for number in range(2, n))]
+    assert CountingSet.lookups <= 3 * n
+
+
+class CountingSet(set):
+    lookups = 0
+
+    def __contains__(self, item):
+        CountingSet.lookups += 1
+        return super().__contains__(item)

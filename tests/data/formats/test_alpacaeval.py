@@ -1,13 +1,11 @@
-"""AlpacaEval's results: small files in its form, with texts of our own, and the shared data."""
+"""AlpacaEval's results: small files in its form, with texts of our own."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-import pytest
-
-from support.format_imports import imported, refusal, shared, write
+from support.format_imports import imported, refusal, write
 
 JUDGE = "alpaca_eval_gpt4"
 INSTRUCTIONS = ["Name a sea.", "Count to three.", "Name a sea.", "Greet me."]
@@ -105,23 +103,3 @@ def test_alpacaeval_names_what_is_wrong(tmp_path):
     assert f"{bad / 'model_outputs.json'}, line 3" in refusal("alpacaeval", bad)
     (tmp_path / "empty").mkdir()
     assert "a model's folder with model_outputs.json" in refusal("alpacaeval", tmp_path / "empty")
-
-
-def test_alpacaeval_from_the_shared_data(tmp_path):
-    records = shared("alpaca_eval_open6")
-    models = list(records[0]["scores"])
-    for model in models:
-        outputs, annotations = [], []
-        for record in records:
-            base = {"instruction": record["query"], "dataset": record["dataset"].removeprefix("alpaca_eval/")}
-            outputs.append(base | {"output": record["responses"][model], "generator": model})
-            annotations.append(base | {"generator_2": model, "preference": record["scores"][model] + 1})
-        write(tmp_path / model / "model_outputs.json", outputs)
-        write(tmp_path / model / JUDGE / "annotations.json", annotations)
-    lines, options = imported("alpacaeval", *(tmp_path / model for model in models))
-    assert [line["query"] for line in lines] == [record["query"] for record in records]
-    assert not options.left_out
-    for line, record in zip(lines, records, strict=True):
-        assert line["scores"] == pytest.approx(record["scores"])
-        assert line["responses"] == {model: record["responses"][model] for model in models}
-        assert line["dataset"] == record["dataset"]

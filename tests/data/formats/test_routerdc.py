@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from support.format_imports import imported, refusal, shared, write
+from support.format_imports import imported, refusal, write
 from zooter_core.base.errors import ZooterError
 from zooter_core.cli.main import main
 from zooter_core.data.formats import Options, import_file
@@ -44,22 +44,6 @@ def test_routerdc_names_a_wrong_record_by_file_and_line(tmp_path, second, proble
     message = refusal("routerdc", file)
     assert problem in message
     assert f"{file}, line 4" in message
-
-
-def test_routerdc_from_the_shared_data(tmp_path):
-    records = shared("routerdc_train")
-    by_set: dict[str, list[dict]] = {}
-    for record in records:
-        by_set.setdefault(record["dataset"], []).append(record)
-    for name, members in by_set.items():
-        write(tmp_path / "in" / f"{name}.json", [{"question": r["query"], "scores": r["raw"]} for r in members])
-    lines, _ = imported("routerdc", tmp_path / "in")
-    expected = [record for name in sorted(by_set) for record in by_set[name]]
-    assert len(lines) == len(records) == 5911
-    for line, record in zip(lines, expected, strict=True):
-        assert (line["query"], line["dataset"], line["scores"]) == (
-            record["query"], record["dataset"], record["scores"],
-        )  # fmt: skip
 
 
 def test_half_characters_do_not_stop_an_import(tmp_path):

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zooter_core.base.errors import ZooterError
 from zooter_core.evaluation.suites.gsm8k import Gsm8k, final_number
 
 
@@ -85,33 +84,3 @@ def test_the_release_is_read_and_scored(tmp_path):
     assert (second.id, second.key) == ("own", "1200")
     answered = [(first, ("It is 5.",)), (first, ("6",)), (first, ("",)), (second, ("$1200.00",))]
     assert suite.score(answered) == [1, 0, 0, 1]
-
-
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [
-        ({"question": "q", "answer": "no number"}, '"answer" as a solution that ends in "#### NUMBER" in'),
-        ({"question": "q"}, "no such field (fields: question)"),
-        ({"question": 3, "answer": "#### 1"}, '"question" or "query" as a text that is not empty in'),
-        ({"instruction": "q", "output": "a"}, "no such field (fields: instruction, output)"),
-    ],
-)
-def test_a_wrong_file_is_named_with_line_and_field(tmp_path, line, message):
-    path = tmp_path / "x.jsonl"
-    path.write_text(json.dumps({"question": "q", "answer": "#### 1"}) + "\n" + json.dumps(line) + "\n")
-    with pytest.raises(ZooterError) as caught:
-        Gsm8k().read([path])
-    assert message in str(caught.value)
-    assert f"{path}, line 2" in str(caught.value)
-
-
-def test_files_together_have_different_ids(tmp_path):
-    one, two = tmp_path / "one.jsonl", tmp_path / "two.jsonl"
-    for path in (one, two):
-        path.write_text(json.dumps({"id": "a", "question": "q", "answer": "#### 1"}) + "\n")
-    with pytest.raises(ZooterError, match=r'"a" in .*one.jsonl, line 1 and in .*two.jsonl, line 1'):
-        Gsm8k().read([one, two])
-    two.write_text("")
-    assert len(Gsm8k().read([one, two])) == 1
-    with pytest.raises(ZooterError, match="at least one record"):
-        Gsm8k().read([two])

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from zooter_core.base.errors import ZooterError
 from zooter_core.evaluation.sandbox import runner
 from zooter_core.evaluation.suites.human_eval import HumanEval, program
 
@@ -125,21 +124,3 @@ def test_a_function_that_returns_what_its_test_wants_to_hear_fails(problem):
 def test_the_reference_solution_passes(problem):
     assert HumanEval().score([(problem, (LINE["canonical_solution"],))]) == [1]
     assert program(LINE["canonical_solution"], PROMPT, "add").startswith(PROMPT)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"test": None}, '"test" as a text'),
-        ({"test": "assert add(1, 1) == 2"}, '"test" as Python with a function check'),
-        ({"entry_point": "add; import os"}, '"entry_point" as the name of a function'),
-        ({"prompt": ""}, '"prompt" or "query" as a text'),
-    ],
-)
-def test_a_wrong_file_is_named_with_line_and_field(tmp_path, change, message):
-    path = tmp_path / "x.jsonl"
-    path.write_text(json.dumps(LINE) + "\n" + json.dumps({**LINE, "task_id": "T/1", **change}))
-    with pytest.raises(ZooterError) as caught:
-        HumanEval().read([path])
-    assert message in str(caught.value)
-    assert f"{path}, line 2" in str(caught.value)

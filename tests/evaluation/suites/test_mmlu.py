@@ -86,22 +86,3 @@ def test_json_lines_with_the_answer_as_number_or_letter(tmp_path, answer, right)
             Mmlu().read([path])
     else:
         assert Mmlu().read([path])[0].key["letter"] == right
-
-
-@pytest.mark.parametrize(
-    ("row", "message"),
-    [
-        ("question,A,B,C,D,answer", "A, B, C or D in column 6"),
-        ("q,1,2,3,A", "6 columns"),
-        ("q,1,2,3,4,E", "A, B, C or D in column 6"),
-    ],
-)
-def test_a_wrong_csv_is_named_with_its_line(tmp_path, row, message):
-    path = tmp_path / "x.csv"
-    path.write_text(f"q,1,2,3,4,A\n{row}\n")
-    with pytest.raises(ZooterError) as caught:
-        Mmlu().read([path])
-    assert message in str(caught.value)
-    assert f"{path}, line 2" in str(caught.value)
-    with pytest.raises(ZooterError, match="no file at"):
-        Mmlu().read([tmp_path / "no.csv"])

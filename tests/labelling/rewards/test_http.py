@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import json
 import socket
-from functools import partial
+import sys
 from types import SimpleNamespace
 
 import pytest
 
 from support.reward_endpoint import Endpoint, rewards_of
-from zooter_core.backends.endpoint import retry
+from zooter_core.backends.endpoint.retry import RetryPolicy
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.config.labelling import HttpConfig
 from zooter_core.labelling.rewards import http, reward_model
 from zooter_core.labelling.rewards.scoring import score_queries
 
 PAIRS = [(f"q{n}", "a" * n) for n in range(1, 6)]
-FIRST_PAUSE = 0.01  # seconds
 
 
 @pytest.fixture
 def endpoint(monkeypatch):
-    monkeypatch.setattr(http, "RetryPolicy", partial(retry.RetryPolicy, first=FIRST_PAUSE))
+    monkeypatch.setattr(http, "USUAL", RetryPolicy(first=0.01))
     running = Endpoint()
     yield running
     running.close()
@@ -98,7 +97,7 @@ def test_the_key_comes_from_the_environment_and_is_not_shown(endpoint, monkeypat
 
 
 def test_an_endpoint_that_refuses_is_one_clear_error(monkeypatch):
-    monkeypatch.setattr(http, "RetryPolicy", partial(retry.RetryPolicy, first=FIRST_PAUSE))
+    monkeypatch.setattr(http, "USUAL", RetryPolicy(first=0.01))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -170,7 +169,7 @@ def test_one_response_that_the_endpoint_does_not_take_leaves_the_others(endpoint
     endpoint.answer = answer
     results = score_queries(model(endpoint), [(query, [text]) for query, text in PAIRS])
     assert [scored.rewards for scored in results] == [(1,), (2,), (None,), (4,), (5,)]
-    assert f"{status}: " in results[2].reason
+    assert f"status {status}, " in results[2].reason
     assert "longer than 2 tokens" in results[2].reason
     assert len(endpoint.bodies) == tries + len(PAIRS)
 
@@ -251,15 +250,6 @@ def test_a_key_that_the_endpoint_echoes_is_in_no_message(endpoint, monkeypatch, 
     assert ECHOED[:6] not in message
 
 
-def test_a_pause_that_cannot_be_meant_is_ignored(endpoint, monkeypatch):
-    pauses = []
-    monkeypatch.setattr(http, "time", SimpleNamespace(sleep=pauses.append))  # other threads sleep too
-    endpoint.answer = lambda body, number: (429, b"", ("retry-after", "-1")) if number == 1 else (200, rewards_of(body))
-    assert model(endpoint).score(PAIRS[:1]) == [1]
-    assert len(pauses) == 1
-    assert 0 < pauses[0] <= FIRST_PAUSE
-
-
 def test_a_number_that_is_no_float_is_set_aside(endpoint):
     endpoint.answer = lambda body, number: (200, f'{{"rewards": [1, {"9" * 400}]}}'.encode())
     first, second = score_queries(model(endpoint), [("q", ["a"]), ("r", ["b"])])
@@ -272,3 +262,9 @@ def test_json_that_python_does_not_read_is_one_clear_error(endpoint, content):
     endpoint.answer = lambda body, number: (200, content.encode())
     with pytest.raises(WorkError, match="JSON at the reward endpoint"):
         score_queries(model(endpoint), [("q", ["a"])])
+
+
+def test_without_the_client_of_servers(endpoint, monkeypatch):
+    monkeypatch.setitem(sys.modules, "aiohttp", None)
+    with pytest.raises(ZooterError, match=r"pip install 'zooter\[openai\]'"):
+        model(endpoint)

@@ -79,7 +79,7 @@ class RedactedEvents:
         begins = "".join(f"(?:{re.escape(letter)}" for letter in key[:-1]) + ")?" * (len(key) - 2) + ")"
         self._suspicious = re.compile(f'(?:{begins}"\\s*[,}}\\]]|\\\\u|{re.escape(key)})'.encode())
         self._texts: dict[Place, RedactedText] = {}
-        self._last: dict[Place, tuple[bytes, Mapping[str, Any]]] = {}  # the event that each waiting end is from
+        self._last: dict[Place, tuple[bytes, Mapping[str, Any]]] = {}  # the event that each waiting end came in
 
     def feed(self, event: bytes) -> list[bytes]:
         """The events that can be shown when one has come: it, and before it what waited for it in vain."""

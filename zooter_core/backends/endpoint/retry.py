@@ -14,7 +14,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0  # seconds
 LONGEST_WAIT = 60.0  # seconds; if the server asks for more, the request fails at once
 LONGEST_RETRY_AFTER = 7 * 86_400.0  # seconds; a longer one is a mistake of the server
 TEMPORARY = (408, 409, 425, 429)  # statuses that may change, besides those from 500 on
-OVERLOAD = (408, 429, 504)  # too many requests, or too slow for those that there are
+OVERLOAD = (408, 429, 504)  # the server has too many requests, or is too slow
 REFUSED = (400, 413, 415, 422, 501)  # the server refuses this request, but may accept the next
 
 

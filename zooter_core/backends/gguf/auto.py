@@ -6,10 +6,11 @@ A model that llama.cpp cannot load goes to transformers as well. To choose, name
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from typing import Any
 
-from zooter_core.backends import Piece, Request, TurnQueue, backend, expect, read_ahead
+from zooter_core.backends import Piece, Request, backend
 from zooter_core.backends.gguf import installed
 from zooter_core.base.errors import ZooterError
 from zooter_core.config.candidates import AUTO, GGUF, TRANSFORMERS, CandidateConfig
@@ -26,19 +27,9 @@ class AutoBackend:
         self._backend = backend(self._engine)
         self.note = "" if self._engine == GGUF else MISSING  # why transformers answers; told once
 
-    @property
-    def turns(self) -> TurnQueue | None:
-        """The queue of the backend in use."""
-        return self._backend.turns
-
-    @property
-    def independent(self) -> bool:
-        """As the backend in use."""
-        return self._backend.independent
-
-    def expect(self, candidates: Sequence[CandidateConfig]) -> None:
-        """Note candidates that will be asked."""
-        expect(self._backend, candidates)
+    def __getattr__(self, name: str) -> Any:
+        """What is not here is that of the backend in use."""
+        return getattr(self._backend, name)
 
     def load(self, candidate: CandidateConfig) -> None:
         """Make the candidate ready to answer; with transformers if llama.cpp cannot load it."""
@@ -54,22 +45,6 @@ class AutoBackend:
                 self.note = f"{problem.failure.reason}: transformers answers instead of llama.cpp."
                 return
             raise
-
-    def trial(self, candidate: CandidateConfig) -> str:
-        """Any query will do."""
-        return self._backend.trial(candidate)
-
-    def sizes(self) -> Mapping[object, int]:
-        """Bytes of each model in memory."""
-        return self._backend.sizes()
-
-    def spare(self) -> None:
-        """Unload the models that nobody uses."""
-        self._backend.spare()
-
-    def read_ahead(self, requests: Sequence[Request]) -> None:
-        """As the backend in use."""
-        read_ahead(self._backend, requests)
 
     def stream(
         self, requests: Sequence[Request], generation: GenerationConfig, stop: threading.Event

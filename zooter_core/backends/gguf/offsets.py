@@ -29,7 +29,7 @@ BLOCK = 32  # weights
 BYTES = 20  # of a block in Q4_1: d and m in float16, then the 32 numbers
 Q4_0_BYTES = (0, 1, *range(4, BYTES))  # those without m
 VERSION = 1  # of the files in the cache
-# llama.cpp must apply adapters to a tensor, or its offsets would be lost: those for which that is tested.
+# Tensors to which llama.cpp is known to apply adapters; in others the offsets would be lost.
 ARCHITECTURE = "llama"
 NAME = re.compile(r"blk\.\d+\.(attn_(q|k|v|output)|ffn_(gate|up|down))\.weight")
 

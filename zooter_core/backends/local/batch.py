@@ -85,7 +85,7 @@ WIDTH = 256  # rows that are generated at the same time, if memory allows
 BEGINNING = 64  # rows whose prompts are read at the same time, and that always begin
 SHARE = 0.25  # of the free memory that the caches of more rows may take
 STEP = 8  # tokens after which finished rows leave, and others take their places
-SAVED = 256  # tokens that reading the beginning of all prompts once must save, since that takes a pass of its own
+SAVED = 256  # tokens that reading a shared beginning once must save, since it takes an extra pass
 
 
 class Batch:

@@ -270,7 +270,7 @@ class Turn:
 
     def _on(self, engine: Engine) -> Iterator[Piece]:
         """Answer on one process, until there are no more requests, it dies, or `stop` is set."""
-        events = Events()  # its own: each request that is sent after a death is told of it
+        events = Events()  # a new queue for each process: a request that is sent after its death hears of that
         while True:
             while not self._stop.is_set() and self._has_room(engine) and (answer := self._next()) is not None:
                 if refusal := self._send(engine, answer, events):

@@ -20,7 +20,7 @@ from multiprocessing.connection import wait
 from typing import Any
 
 GRACE_SECONDS = 20.0  # for vLLM to end its own processes
-LEADS = os.getpgid(0) == os.getpid()  # whether the group is of this process and what it starts alone
+LEADS = os.getpgid(0) == os.getpid()  # whether this process leads a process group of its own
 
 
 def end_all() -> None:

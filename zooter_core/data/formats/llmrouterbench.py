@@ -22,6 +22,7 @@ from zooter_core.data.formats.reading import (
     ScoreTable,
     json_files,
     number_of,
+    object_of,
     read_object,
     text_of,
 )
@@ -34,7 +35,9 @@ def lines(paths: Sequence[Path], options: Options) -> Iterator[Line]:
     """Score lines: the query is `origin_query`, or the prompt if that is empty; the response is the prediction."""
     table = ScoreTable()
     for (dataset, split, model), file in sorted(_latest(paths, options).items()):
-        for place, record in _records(file, read_object(file)):
+        for number, value in enumerate(read_object(file)["records"], 1):
+            place = f"{file}, record {number}"
+            record = object_of(value, place)
             index = record.get("index")
             if isinstance(index, bool) or not isinstance(index, int | str):
                 raise ZooterError(f'"index" in {place}', repr(index)[:40], FIX_RECORD)
@@ -57,14 +60,6 @@ def _latest(paths: Sequence[Path], options: Options) -> dict[Split, Path]:
         if key not in latest or _time(latest[key]) < _time(file):
             latest[key] = file
     return latest
-
-
-def _records(file: Path, run: dict[str, Any]) -> Iterator[tuple[Place, dict[str, Any]]]:
-    for number, record in enumerate(run["records"], 1):
-        place = f"{file}, record {number}"
-        if not isinstance(record, dict):
-            raise ZooterError(f"a JSON object in {place}", type(record).__name__, FIX_RECORD)
-        yield place, record
 
 
 def _query(record: dict[str, Any], place: Place) -> str:

@@ -9,16 +9,22 @@ from __future__ import annotations
 import json
 import math
 import re
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from zooter_core.base.errors import FIX_PERMISSIONS, ZooterError
+from zooter_core.base.errors import FIX_PERMISSIONS, ZooterError, listed
 from zooter_core.base.jsonl import DAMAGE, open_text
-from zooter_core.base.strict_json import ESCAPED, clean
+from zooter_core.base.strict_json import ESCAPED, clean, is_number
 from zooter_core.data.formats import Line, Options
+
+LARGEST_TEXT = 1 << 30  # characters; a small .gz can hold more than the memory
+SPACE = re.compile(r"[ \t\n\r]*")
+DECODER = json.JSONDecoder()
+FIX_RECORD = "Fix or remove the record."
+FIX_FILE = "Fix the file, or download it again."
+Place = str  # "file, line 3"
 
 
 @dataclass(frozen=True)
@@ -94,15 +100,6 @@ class ScoreTable:
         return line
 
 
-LARGEST = sys.float_info.max
-LARGEST_TEXT = 1 << 30  # characters; a small .gz can hold more than the memory
-SPACE = re.compile(r"[ \t\n\r]*")
-DECODER = json.JSONDecoder()
-FIX_RECORD = "Fix or remove the record."
-FIX_FILE = "Fix the file, or download it again."
-Place = str  # "file, line 3"
-
-
 def json_files(path: Path) -> list[Path]:
     """The JSON files of a folder at any depth, or the file itself."""
     if path.is_file():
@@ -133,18 +130,14 @@ def each_record(path: Path) -> Iterator[tuple[Place, dict[str, Any]]]:
     for start, value in _values(text, path):
         line, before = line + text.count("\n", before, start), start
         place = f"{path}, line {line}"
-        if not isinstance(value, dict):
-            raise ZooterError(f"a JSON object in {place}", type(value).__name__, FIX_RECORD)
-        yield place, value
+        yield place, object_of(value, place)
 
 
 def read_object(path: Path) -> dict[str, Any]:
     """The one object of a file."""
     text = read_text(path)
     value, _ = _decode(text, _skip(text, 0), path)
-    if not isinstance(value, dict):
-        raise ZooterError(f"a JSON object in {path}", type(value).__name__, "Check the format's name.")
-    return value
+    return object_of(value, str(path), "Check the format's name.")
 
 
 def _values(text: str, path: Path) -> Iterator[tuple[int, Any]]:
@@ -193,6 +186,13 @@ def _wrong(text: str, at: int, path: Path, reason: str) -> ZooterError:
     return ZooterError(f"JSON in {path}, line {line}", f"{rest} ({reason})", FIX_FILE)
 
 
+def object_of(value: Any, place: Place, next_step: str = FIX_RECORD) -> dict[str, Any]:
+    """A record, which must be a JSON object."""
+    if not isinstance(value, dict):
+        raise ZooterError(f"a JSON object in {place}", type(value).__name__, next_step)
+    return value
+
+
 def text_of(record: dict[str, Any], key: str, place: Place) -> str:
     """A text of a record."""
     value = record.get(key)
@@ -205,9 +205,16 @@ def number_of(value: Any, name: str, place: Place) -> float | None:
     """A finite number; None if it is null or NaN."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST:
+    if not is_number(value):
         raise ZooterError(f"{name} as a number in {place}", repr(value)[:40], FIX_RECORD)
     return float(value)
+
+
+def check_pool(names: Iterable[str], pool: Iterable[str], first: str, place: Place) -> None:
+    """Refuse models other than those of the first record or file; `first` says which of the two."""
+    if differing := sorted(set(names) ^ set(pool)):
+        expected = f"the models of the first {first} ({listed(pool)}) in {place}"
+        raise ZooterError(expected, listed(differing), "Import it separately.")
 
 
 def distinct(names: Sequence[str], what: str) -> None:

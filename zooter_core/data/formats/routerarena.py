@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from zooter_core.base.errors import ZooterError, listed
 from zooter_core.base.files import open_atomic
@@ -63,21 +64,19 @@ def _prediction(index: str, prompt: str, candidate: str) -> str:
 def _queries(path: Path) -> Iterator[tuple[str, str]]:
     """Each query's index and text."""
     indices: set[str] = set()
-    for place, index, prompt in _read(path):
+    if path.name.endswith((".json", ".json.gz")):
+        prompts = ((place, *_indexed(record, place)) for place, record in each_record(path))
+    else:
+        prompts = ((place, query.id, query.text) for place, _, query in each_query(path))
+    for place, index, prompt in prompts:
         if index in indices:
             raise ZooterError(f"different indices, in {place}", f'"{index}" again', "Correct or remove the record.")
         indices.add(index)
         yield index, prompt
 
 
-def _read(path: Path) -> Iterator[tuple[str, str, str]]:
-    if not path.name.endswith((".json", ".json.gz")):
-        for place, _, query in each_query(path):
-            yield place, query.id, query.text
-        return
-    for place, record in each_record(path):
-        index = next((record[name] for name in INDEX if record.get(name) is not None), None)
-        if index is None:
-            raise ZooterError(f'"global index" in {place}', listed(record)[:60], "Give RouterArena's data set.")
-        key = "prompt_formatted" if record.get("prompt_formatted") else "prompt"
-        yield place, str(index), text_of(record, key, place)
+def _indexed(record: dict[str, Any], place: str) -> tuple[str, str]:
+    index = next((record[name] for name in INDEX if record.get(name) is not None), None)
+    if index is None:
+        raise ZooterError(f'"global index" in {place}', listed(record)[:60], "Give RouterArena's data set.")
+    return str(index), text_of(record, "prompt_formatted" if record.get("prompt_formatted") else "prompt", place)

@@ -16,7 +16,7 @@ from pathlib import Path
 from zooter_core.base.errors import ZooterError, listed
 from zooter_core.base.jsonl import DAMAGE, open_text
 from zooter_core.data.formats import Line, Options
-from zooter_core.data.formats.reading import FIX_FILE, Cell, Place, ScoreTable, distinct, number_of
+from zooter_core.data.formats.reading import FIX_FILE, Cell, Place, ScoreTable, check_pool, distinct, number_of
 
 RESPONSE, COST = "|model_response", "|total_cost"
 NO_MODEL = ("", "sample_id", "prompt", "eval_name", "oracle_model_to_route_to", "cluster_id")
@@ -45,8 +45,7 @@ def lines(paths: Sequence[Path], options: Options) -> Iterator[Line]:
         for place, values in _rows(file):
             models = _models(tuple(values))
             pool = pool or models
-            if differing := sorted(set(models) ^ set(pool)):
-                raise ZooterError(f"the models of the first file in {file}", listed(differing), "Import it separately.")
+            check_pool(models, pool, "file", str(file))
             rows.setdefault(values["sample_id"].strip() or place, []).append(_row(values, pool, place))
     table = ScoreTable(pool)
     for key, parts in rows.items():

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from zooter_core.base.errors import ZooterError, listed
+from zooter_core.base.errors import ZooterError
 from zooter_core.data.formats import Line, Options, routerbench
-from zooter_core.data.formats.reading import Place, distinct, each_record, json_files, number_of, text_of
+from zooter_core.data.formats.reading import Place, check_pool, distinct, each_record, json_files, number_of, text_of
 
 PROBABILITY = ("arc_", "math_prealgebra", "ceval", "mmlu", "cmmlu")  # beginnings of file names
 
@@ -31,9 +31,7 @@ def lines(paths: Sequence[Path], options: Options) -> Iterator[Line]:
         for number, (place, record) in enumerate(each_record(file)):
             scores = _scores(record, place)
             pool = pool or tuple(scores)
-            if differing := sorted(set(scores) ^ set(pool)):
-                expected = f"the models of the first record ({listed(pool)}) in {place}"
-                raise ZooterError(expected, listed(differing), "Import it separately.")
+            check_pool(scores, pool, "record", place)
             if None in scores.values():
                 options.left_out["a score is missing"] += 1
                 continue

@@ -202,16 +202,14 @@ def _failure(problem: BaseException) -> Message:
     return {"error": [name, []]}
 
 
-class Worker:
+class Worker(Channel):
     """The worker as the check sees it. `lost` says why it no longer answers; "" as long as it does."""
 
-    def __init__(self, channel: Channel) -> None:
-        self.channel = channel
-        self.lost = ""
+    lost = ""
 
     def call(self, name: str, arguments: tuple[object, ...], keywords: dict[str, object]) -> object:
         """The result of a function of the code, with its exception and its changes to the arguments."""
-        most = self.channel.most // 2
+        most = self.most // 2
         request = {"call": name, "arguments": pack(list(arguments), most), "keywords": pack(keywords, most)}
         value, changed = self.ask(request)
         update(list(arguments), changed)
@@ -227,8 +225,8 @@ class Worker:
         try:
             if self.lost:
                 raise LostError(self.lost)
-            self.channel.send(request)
-            reply = self.channel.receive()
+            self.send(request)
+            reply = self.receive()
             problem = _exception(*reply["error"]) if "error" in reply else None
             value, changed = unpack(reply.get("value")), unpack(reply.get("arguments"))
         except LostError as lost:
@@ -254,9 +252,9 @@ def _exception(name: str, packed: list[object]) -> BaseException:
     return type(name, (Exception,), {})(*arguments)
 
 
-def verdict(channel: Channel, job: Message) -> Message:
+def verdict(worker: Worker, job: Message) -> Message:
     """The checker: run the code in the worker and the check here. The job's texts are arguments of `runner.run`."""
-    worker, name = Worker(channel), job["function"]
+    name = job["function"]
 
     def function(*arguments: object, **keywords: object) -> object:
         return worker.call(name, arguments, keywords)
@@ -293,7 +291,6 @@ def main(role: str, channel: tuple[int, int], user: int, limits: Message) -> Non
     read, write = map(os.dup, channel)  # low numbers
     for descriptor in channel:
         os.close(descriptor)
-    connection = Channel(read, write, limits["output"])
     if user:
         os.setgroups([])
         os.setresgid(user, user, user)
@@ -301,14 +298,16 @@ def main(role: str, channel: tuple[int, int], user: int, limits: Message) -> Non
         os.listdir(os.path.dirname(os.__file__))  # fails if the standard library is not readable for others
     set_limits(limits)
     if role == "checker":
+        worker = Worker(read, write, limits["output"])
         report, null = os.dup(1), os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, 1)
-        connection.receive()  # the worker is ready
+        worker.receive()  # it is ready
         os.write(report, b"{}\n")
-        os.write(report, json.dumps(verdict(connection, json.loads(sys.stdin.readline()))).encode() + b"\n")
+        os.write(report, json.dumps(verdict(worker, json.loads(sys.stdin.readline()))).encode() + b"\n")
     else:
-        connection.send({})
-        serve(connection)
+        checker = Channel(read, write, limits["output"])
+        checker.send({})
+        serve(checker)
     os._exit(0)
 
 

@@ -84,3 +84,24 @@ def reward_model(
             raise
     spare()  # not inside `except`: the exception keeps the half-loaded model alive
     return kind(config, backend)
+
+
+def plain(text: str, marks: Sequence[str]) -> str:
+    """A text without special tokens, so that a response cannot begin or end a turn."""
+    for mark in marks:
+        if mark.strip():
+            text = text.replace(mark, f"{mark[0]} {mark[1:]}")
+    return text
+
+
+def filled(template: str, texts: dict[str, str]) -> str:
+    """A template with every {name} replaced in one pass, so that a {response} inside a text stays."""
+    parts: list[str] = []
+    while template:
+        places = [(template.find(f"{{{name}}}"), name) for name in texts if f"{{{name}}}" in template]
+        if not places:
+            break
+        at, name = min(places)
+        parts += [template[:at], texts[name]]
+        template = template[at + len(name) + 2 :]
+    return "".join([*parts, template])

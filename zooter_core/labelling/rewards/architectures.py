@@ -25,6 +25,7 @@ from zooter_core.base.errors import WorkError, ZooterError, first_line
 from zooter_core.base.weights import LOAD_LOCK, load_reason, not_finite, quiet_libraries, resolve
 from zooter_core.config.labelling import CheckpointConfig
 
+Item = TypeVar("Item")
 Texts = TypeVar("Texts", tuple[str, str], tuple[str, str, str])
 
 
@@ -130,6 +131,19 @@ def load(config: CheckpointConfig, kind: Any = None) -> tuple[Any, Any]:
     if name := not_finite(model):
         raise _broken(config, f"NaN or infinity in its weights ({name})")
     return tokenizer, model
+
+
+def in_batches(
+    items: Sequence[Item], size: int, length: Callable[[Item], int], compute: Callable[[list[Item]], torch.Tensor]
+) -> list[float]:
+    """The number of each item, which `compute` gives for a batch of items of like length."""
+    numbers = [0.0] * len(items)
+    order = sorted(range(len(items)), key=lambda row: length(items[row]))
+    for start in range(0, len(order), size):
+        rows = order[start : start + size]
+        for row, number in zip(rows, compute([items[row] for row in rows]).float().tolist(), strict=True):
+            numbers[row] = number
+    return numbers
 
 
 def check_probe(config: CheckpointConfig, rewards_of: Callable[[Sequence[Texts]], list[float]], texts: Texts) -> None:

@@ -10,27 +10,32 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import httpx2
-
 from zooter_core.backends import Backend
+from zooter_core.backends.endpoint.backend import Portal
 from zooter_core.backends.endpoint.redaction import Redaction
-from zooter_core.backends.endpoint.retry import REFUSED, RetryPolicy, is_temporary, retry_after
-from zooter_core.base.errors import WorkError, ZooterError, first_line
+from zooter_core.backends.endpoint.retry import RetryPolicy
+from zooter_core.base.errors import WorkError, ZooterError, not_installed
 from zooter_core.config.endpoint import key_from
 from zooter_core.config.labelling import HttpConfig
-from zooter_core.labelling.rewards import Unscored
-from zooter_core.labelling.rewards.texts import filled
+from zooter_core.config.trust import on_this_machine
+from zooter_core.labelling.rewards import Unscored, filled
+
+if TYPE_CHECKING:
+    from zooter_core.backends.endpoint.faults import EndpointError
 
 CONNECT_SECONDS = 10.0
 MOST_TIMEOUTS = 2  # of a batch, and of single pairs in a row; then the endpoint counts as hanging
-ONCE = RetryPolicy(retries=0)
+USUAL, ONCE = RetryPolicy(), RetryPolicy(retries=0)
+KEY_REFUSED, NOT_FOUND = (401, 403), 404
 SHAPES = {
     "pairs": '{"rewards": [number, ...]}',
     "score": '{"data": [{"score": number}, ...]}',
@@ -44,10 +49,11 @@ class RefusedError(Exception):
 
 
 class HttpReward:
-    """A reward endpoint. Redirects are not followed: the key is for the host that fleet.toml names.
+    """A reward endpoint.
 
     Raises:
-        ZooterError: the url is not a web address, or the environment lacks the key that fleet.toml names.
+        ZooterError: the url is not a web address, the environment lacks the key that fleet.toml names, or the client of
+            servers is not installed.
     """
 
     def __init__(self, config: HttpConfig, backend: Callable[[str], Backend]) -> None:
@@ -56,11 +62,16 @@ class HttpReward:
         if not _is_address(self.url):
             raise ZooterError("url as http://... or https://... in [reward]", f'"{self.url}"', "Fix fleet.toml.")
         key = key_from(config.api_key_env, "the reward endpoint", self.url, config.insecure)
+        if importlib.util.find_spec("aiohttp") is None:
+            raise not_installed("aiohttp", "the reward endpoint", "Run `pip install 'zooter[openai]'`.")
+        from zooter_core.backends.endpoint.client import Client
+
         self._redact = Redaction(key)
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._timeouts = 0  # of single pairs in a row
-        timeout = httpx2.Timeout(config.timeout_seconds, connect=min(CONNECT_SECONDS, config.timeout_seconds))
-        self.client = httpx2.Client(headers=headers, timeout=timeout, follow_redirects=False)
+        seconds = min(CONNECT_SECONDS, config.timeout_seconds)
+        self._client = Client(self.url, key, config.api_key_env, on_this_machine(self.url), seconds)
+        self._portal = Portal("rewards")
+        self._portal.closing.append(self._client.close)
         self.version = ""
 
     def score(self, pairs: Sequence[Pair]) -> list[float]:
@@ -75,7 +86,7 @@ class HttpReward:
     def _batch(self, pairs: Sequence[Pair]) -> list[float]:
         """The rewards of one request. If it is refused, every pair is sent once by itself."""
         try:
-            return self._request(pairs, RetryPolicy())
+            return self._request(pairs, USUAL)
         except RefusedError as problem:
             if len(pairs) == 1:
                 return [Unscored(str(problem))]
@@ -90,12 +101,12 @@ class HttpReward:
     def _request(self, pairs: Sequence[Pair], policy: RetryPolicy) -> list[float]:
         reply = self._post(pairs, policy)
         self._timeouts = 0
-        text = self._redact(reply.text)
+        text = self._redact(reply.decode("utf-8", "replace"))
         try:
-            rewards = _read(reply.json(), self.config.api, self._redact)
+            # A reward that is no finite number is set aside with its response.
+            rewards = _read(json.loads(reply), self.config.api, self._redact)
         except (ValueError, RecursionError):
-            kind = self._redact(reply.headers.get("content-type", "no type"))
-            raise self._error("JSON", f"{kind:.60} {text!r:.60}") from None
+            raise self._error("JSON", f"{text!r:.60}") from None
         if rewards is None:
             raise self._error(SHAPES[self.config.api], f"{text!r:.80}")
         if len(rewards) != len(pairs):
@@ -115,33 +126,31 @@ class HttpReward:
         turns = [{"role": "user", "content": pairs[0][0]}, {"role": "assistant", "content": pairs[0][1]}]
         return body | {"messages": turns, "add_generation_prompt": False}
 
-    def _post(self, pairs: Sequence[Pair], policy: RetryPolicy) -> httpx2.Response:
-        """The reply with status 200.
+    def _post(self, pairs: Sequence[Pair], policy: RetryPolicy) -> bytes:
+        """The body of the reply with status 200.
 
         Raises:
             WorkError: the endpoint cannot be reached, or does not serve this fleet at all.
             RefusedError: it is still busy, slow or failing after all retries, or does not accept these pairs.
         """
+        from zooter_core.backends.endpoint.faults import EndpointError
+
         body = self._body(pairs)
         for attempt in count():
             try:
-                reply = self.client.post(self.url, json=body)
-            except httpx2.ReadTimeout as problem:
+                reply = self._client.fetch("POST", self.url, body, self.config.timeout_seconds)
+                return self._portal.submit(reply).result()
+            except EndpointError as problem:
+                error = problem
+            if error.timed_out:
                 if attempt + 1 >= MOST_TIMEOUTS or policy.pause(attempt) is None:
-                    raise self._timed_out(len(pairs)) from problem
+                    raise self._timed_out(len(pairs))
                 continue
-            except httpx2.TransportError as problem:
-                pause = policy.pause(attempt)
-                if pause is None:
-                    reason = self._redact(first_line(problem))
-                    raise self._error("a connection", reason, "Start it, or fix url in [reward].") from None
-            else:
-                pause = policy.pause(attempt, retry_after(reply.headers)) if is_temporary(reply.status_code) else None
-                if pause is None:
-                    break
+            pause = policy.pause(attempt, error.retry_after) if error.temporary else None
+            if pause is None:
+                raise self._failure(error)
             time.sleep(pause)
-        self._check(reply)
-        return reply
+        raise AssertionError
 
     def _timed_out(self, pairs: int) -> Exception:
         """The error after a time-out: these pairs are too slow, or the endpoint hangs."""
@@ -151,23 +160,22 @@ class HttpReward:
             return RefusedError(f"the reward endpoint gave {reason}")
         return self._error("an answer", reason, "Restart it, or raise timeout_seconds in [reward].")
 
-    def _check(self, reply: httpx2.Response) -> None:
-        """Raise the error of a status that is not 200."""
-        status = reply.status_code
-        if status == 200:
-            return
-        text = f"{status}: {self._redact(reply.text)!r:.80}"
-        if status in (401, 403):
-            if variable := self.config.api_key_env:
-                raise self._error("access", str(status), f"Check the key in {variable}.")
-            raise self._error("access", str(status), "Name the variable that holds its key: api_key_env in [reward].")
-        if status == 404:
-            raise self._error("this url and model", text, "Fix url or model in [reward].")
-        if reply.is_redirect:
-            raise self._error("no redirect", f"{status} to another place", "Use the last url itself.")
-        if status in REFUSED or is_temporary(status):
-            raise RefusedError(f"the reward endpoint answered {text}")
-        raise self._error("status 200", text)
+    def _failure(self, error: EndpointError) -> Exception:
+        """What a failure means for these pairs, or for all."""
+        status = error.server_status
+        if status in KEY_REFUSED:
+            variable = self.config.api_key_env
+            name_it = "Name the variable that holds its key: api_key_env in [reward]."
+            return self._error("access", error.message, f"Check the key in {variable}." if variable else name_it)
+        if status == NOT_FOUND:
+            return self._error("this url and model", error.message, "Fix url or model in [reward].")
+        if status and 300 <= status < 400:
+            return self._error("no redirect", error.message, "Use the last url itself.")
+        if error.refused or (status and error.temporary):
+            return RefusedError(f"the reward endpoint answered {error.message}")
+        if error.unreachable:
+            return self._error("a connection", error.message, "Start it, or fix url in [reward].")
+        return self._error("status 200 and JSON", error.message)
 
     def _error(self, expected: str, found: str, next_step: str = "Check api and url in [reward].") -> WorkError:
         return WorkError(f"{expected} at the reward endpoint {_shown(self.url)}", found, next_step)

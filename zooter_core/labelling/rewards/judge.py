@@ -11,16 +11,14 @@ first, then "Rating: [[5]]", or "So, the final decision is Response 1 / Response
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Callable, Sequence
 
-from zooter_core.backends import Backend, Request, iter_responses
-from zooter_core.base.records import Message, Response
+from zooter_core.backends import Backend
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.config.labelling import JudgeConfig
-from zooter_core.labelling.rewards import Unscored
-from zooter_core.labelling.rewards.texts import filled
+from zooter_core.labelling import BATCH, ask
+from zooter_core.labelling.rewards import Unscored, filled
 
 SINGLE = """\
 You are asked to judge how well an assistant answered a user. What stands between the lines of {fence} is \
@@ -103,7 +101,6 @@ BETTER = re.compile(
     re.IGNORECASE,
 )
 MARGIN = {"1": 1.0, "2": -1.0, "0": 0.0, "tie": 0.0}
-BATCH = 16
 RETRY_TEMPERATURE = 0.7
 Reader = Callable[[str], float | None]  # the verdict in the judge's text; None if it has none
 
@@ -127,20 +124,16 @@ class Judge:
         """The verdicts on prompts, each found by its reader; an `Unscored` if there is none."""
         verdicts: list[float | None] = [None] * len(prompts)
         for number in range(self.config.tries):
+            generation = GenerationConfig(self.config.max_new_tokens, RETRY_TEMPERATURE if number else 0.0, seed=number)
             missing = [row for row, verdict in enumerate(verdicts) if verdict is None]
             for first in range(0, len(missing), BATCH):
                 rows = missing[first : first + BATCH]
-                for row, answer in zip(rows, self._responses([prompts[row] for row in rows], number), strict=True):
+                answers = ask(self.backend, self.candidate, [prompts[row] for row in rows], generation)
+                for row, answer in zip(rows, answers, strict=True):
                     failed = f"the judge failed: {answer.error}" if answer.error else None
                     verdicts[row] = Unscored(failed) if failed else readers[row](answer.text)
         none = Unscored(f"no verdict in the judge's text in {self.config.tries} tries")
         return [none if verdict is None else verdict for verdict in verdicts]
-
-    def _responses(self, prompts: Sequence[str], number: int) -> list[Response]:
-        requests = [Request(self.candidate, (Message("user", prompt),)) for prompt in prompts]
-        generation = GenerationConfig(self.config.max_new_tokens, RETRY_TEMPERATURE if number else 0.0, seed=number)
-        responses = dict(iter_responses(self.backend.stream(requests, generation, threading.Event())))
-        return [responses[request] for request in requests]
 
 
 class Rating(Judge):

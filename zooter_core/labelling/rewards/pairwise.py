@@ -14,8 +14,8 @@ import torch
 from zooter_core.backends import Backend
 from zooter_core.base.errors import ZooterError, listed
 from zooter_core.config.labelling import PairwiseConfig
-from zooter_core.labelling.rewards.architectures import PairRM, check_probe, load, version_of
-from zooter_core.labelling.rewards.texts import plain
+from zooter_core.labelling.rewards import plain
+from zooter_core.labelling.rewards.architectures import PairRM, check_probe, in_batches, load, version_of
 
 BATCH = 8
 MOST_TOKENS = 2048
@@ -46,14 +46,7 @@ class PairwiseReward:
 
     def compare(self, triples: Sequence[tuple[str, str, str]]) -> list[float]:
         """The margin of the first response in every (query, first, second), in batches of like length."""
-        rows = [self._ids(triple) for triple in triples]
-        logits = [0.0] * len(rows)
-        order = sorted(range(len(rows)), key=lambda row: len(rows[row]))
-        for start in range(0, len(order), BATCH):
-            batch = order[start : start + BATCH]
-            for row, logit in zip(batch, self._forward([rows[row] for row in batch]), strict=True):
-                logits[row] = logit
-        return logits
+        return in_batches([self._ids(triple) for triple in triples], BATCH, len, self._margins)
 
     def _ids(self, triple: tuple[str, str, str]) -> list[int]:
         """The three parts in order, each cut to its share of the tokens."""
@@ -68,7 +61,7 @@ class PairwiseReward:
         return ids
 
     @torch.inference_mode()
-    def _forward(self, rows: Sequence[Sequence[int]]) -> list[float]:
+    def _margins(self, rows: Sequence[Sequence[int]]) -> torch.Tensor:
         batch = self.tokenizer.pad({"input_ids": list(rows)}, padding_side="right", return_tensors="pt")
         batch = batch.to(self.model.device)
         states = self.model.pretrained_model(batch["input_ids"], attention_mask=batch["attention_mask"])[0]
@@ -78,4 +71,5 @@ class PairwiseReward:
         )
         head = self.model.head_layer
         margin = head(torch.cat([source, first], dim=-1)) - head(torch.cat([source, second], dim=-1))
-        return [float(logit) for logit in margin.float().mean(dim=-1)]
+        mean: torch.Tensor = margin.float().mean(dim=-1)
+        return mean

@@ -14,13 +14,14 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from zooter_core.backends import Backend
-from zooter_core.base.errors import ZooterError
+from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.config.labelling import ScalarConfig, UltraConfig
-from zooter_core.labelling.rewards.architectures import UltraRM, check_probe, load, version_of
-from zooter_core.labelling.rewards.texts import filled, fitting, plain
+from zooter_core.labelling.rewards import filled, plain
+from zooter_core.labelling.rewards.architectures import UltraRM, check_probe, in_batches, load, version_of
 
 BATCH = 16
 MOST_TOKENS = 512
+TRIES = 8  # a cut text may have one token more than it had inside the longer one
 ULTRA_TEMPLATE, ULTRA_TOKENS = "Human: {query}\n\nAssistant: {response}", 2048
 HEADS = ("score", "out_proj", "regression_head")  # of decoders: from a token's state to its number
 
@@ -79,21 +80,12 @@ class ScalarReward:
     @torch.inference_mode()
     def score(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
         """The rewards of (query, response) pairs, in batches of like length."""
-        rewards = [0.0] * len(pairs)
-        order = sorted(range(len(pairs)), key=lambda row: len(pairs[row][0]) + len(pairs[row][1]))
-        for start in range(0, len(order), BATCH):
-            rows = order[start : start + BATCH]
-            numbers = self._rewards([self._plain(pairs[row]) for row in rows])
-            for row, reward in zip(rows, numbers.float().tolist(), strict=True):
-                rewards[row] = reward
-        return rewards
-
-    def _plain(self, pair: tuple[str, str]) -> tuple[str, str]:
-        marks = self.tokenizer.all_special_tokens
-        return plain(pair[0], marks), plain(pair[1], marks)
+        return in_batches(pairs, BATCH, lambda pair: len(pair[0]) + len(pair[1]), self._rewards)
 
     def _rewards(self, pairs: Sequence[tuple[str, str]]) -> torch.Tensor:
         """Rewards of pairs, as two segments or as one text, shape (n,)."""
+        marks = self.tokenizer.all_special_tokens
+        pairs = [(plain(query, marks), plain(response, marks)) for query, response in pairs]
         if self.input == "pair":
             texts = [list(side) for side in zip(*pairs, strict=True)]
             rows = self.tokenizer(*texts, truncation="longest_first", max_length=self.most)
@@ -149,3 +141,41 @@ class UltraReward(ScalarReward):
 
     def __init__(self, config: UltraConfig, backend: Callable[[str], Backend]) -> None:
         super().__init__(config, backend, UltraRM, ULTRA_TEMPLATE, ULTRA_TOKENS)
+
+
+def fitting(
+    tokenizer: Any, render: Callable[[str, str], str], pair: tuple[str, str], most: int, special: bool
+) -> list[int]:
+    """At most `most` token ids of `render(query, response)`. The ends of query and response are cut, longest first.
+
+    Args:
+        special: whether the tokenizer adds its own first and last token.
+
+    Raises:
+        WorkError: the template alone is longer.
+    """
+    query, response = pair
+    room: int | None = None
+    for _ in range(TRIES):
+        ids: list[int] = tokenizer(render(query, response), add_special_tokens=special, verbose=False)["input_ids"]
+        if len(ids) <= most:
+            return ids
+        lengths = [len(_ends(tokenizer, text)) for text in (query, response)]
+        room = (sum(lengths) if room is None else min(room, sum(lengths))) - (len(ids) - most)
+        if room < 0:
+            break
+        first = min(lengths[0], max(room - lengths[1], room // 2))
+        query, response = _first(tokenizer, query, first), _first(tokenizer, response, room - first)
+    raise WorkError(f"max_tokens with room for the template ({most} given)", "too few", "Raise it in [reward].")
+
+
+def _ends(tokenizer: Any, text: str) -> list[int]:
+    """The end of every token of a text, in characters."""
+    encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+    return [end for _, end in encoded["offset_mapping"]]
+
+
+def _first(tokenizer: Any, text: str, count: int) -> str:
+    """The first tokens of a text, as text."""
+    ends = _ends(tokenizer, text)
+    return text if count >= len(ends) else text[: ends[count - 1]] if count > 0 else ""

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from zooter_core.backends import Backend, Request, iter_responses
+from zooter_core.backends import Backend
 from zooter_core.base.errors import Failure, WorkError
-from zooter_core.base.records import Message, Query, Response, Tag
+from zooter_core.base.records import Query, Response, Tag
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.config.labelling import InstagConfig
+from zooter_core.labelling import BATCH, ask
 from zooter_core.labelling.taggers import Encoders
 
 PROMPT = (
@@ -31,7 +31,6 @@ VICUNA = (
     "and polite answers to the human's questions. USER: {query} ASSISTANT:"
 )
 INSTAGGER = "instagger"  # in the name of a model that VICUNA is for
-BATCH = 16
 MANY = 4  # queries refused without exception, after which the tagger is at fault, not they
 LONGEST = 60  # characters of a tag's name; what is longer is a sentence
 LOOSE = re.compile(r"""["']?tag["']?\s*:\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)')""", re.IGNORECASE)
@@ -56,9 +55,12 @@ class InsTagger:
         Raises:
             WorkError: the model failed, or refused several queries and accepted none.
         """
+        template = self.config.template or PROMPT
+        prompts = [template.replace("{query}", query) for query in queries]
+        generation = GenerationConfig(self.config.max_new_tokens, temperature=0.0)
         responses: list[Response] = []
-        for first in range(0, len(queries), BATCH):
-            responses += self._responses(queries[first : first + BATCH])
+        for first in range(0, len(prompts), BATCH):
+            responses += ask(self.backend, self.candidate, prompts[first : first + BATCH], generation)
             refused = [response for response in responses if response.finish == "refused"]
             failed = [response for response in responses if response.error and response.finish != "refused"]
             if failed or len(refused) == len(responses) >= MANY:
@@ -70,15 +72,6 @@ class InsTagger:
     def tag_all(self, queries: Sequence[Query]) -> list[tuple[Tag, ...]]:
         """The same for the queries of a file."""
         return self.tag([query.text for query in queries])
-
-    def _responses(self, queries: Sequence[str]) -> list[Response]:
-        template = self.config.template or PROMPT
-        requests = [
-            Request(self.candidate, (Message("user", template.replace("{query}", query)),)) for query in queries
-        ]
-        generation = GenerationConfig(self.config.max_new_tokens, temperature=0.0)
-        responses = dict(iter_responses(self.backend.stream(requests, generation, threading.Event())))
-        return [responses[request] for request in requests]
 
 
 def names(text: str) -> list[str]:

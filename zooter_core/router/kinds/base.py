@@ -83,6 +83,7 @@ class Head(nn.Module):
 class EmbeddedHead(Head):
     """A head with a learned vector for each candidate, which projects the query into their space."""
 
+    TRAINING: ClassVar[Mapping[str, float]] = {"hidden": 128, "dropout": 0.1, "epochs": 30}
     COLUMNS: ClassVar[Mapping[str, int]] = {"candidates": 0}
 
     def __init__(self, width: int, candidates: int, hidden: int, dropout: float) -> None:

@@ -9,8 +9,6 @@ the highest score share the query; a query on which all score the same is ignore
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import ClassVar
 
 import numpy as np
 import torch
@@ -26,8 +24,6 @@ UNSCORED = -1e9  # logit of a candidate without a score on a query: the win is o
 
 class CosineHead(EmbeddedHead):
     """The parameter is the logarithm of the scale, so that the scale stays positive."""
-
-    TRAINING: ClassVar[Mapping[str, float]] = {"hidden": 128, "dropout": 0.1, "epochs": 30}
 
     def __init__(self, width: int, candidates: int, hidden: int, dropout: float) -> None:
         super().__init__(width, candidates, hidden, dropout)

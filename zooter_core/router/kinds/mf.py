@@ -9,9 +9,6 @@ win. RouteLLM's weight vector after the product is absorbed into v_i.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
-
 import torch
 from torch.nn import functional
 
@@ -21,8 +18,6 @@ from zooter_core.router.kinds.base import EmbeddedHead, Lessons, descend
 
 class FactorHead(EmbeddedHead):
     """The softmax of its logits is the Bradley-Terry model of the best of all candidates (Luce's choice rule)."""
-
-    TRAINING: ClassVar[Mapping[str, float]] = {"hidden": 128, "dropout": 0.1, "epochs": 30}
 
     def fit(self, lessons: Lessons, config: DistillConfig, progress: Progress) -> None:
         def loss_of(rows: torch.Tensor) -> torch.Tensor:

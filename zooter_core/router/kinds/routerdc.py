@@ -24,7 +24,7 @@ from zooter_core.router.kinds.base import EmbeddedHead, Lessons, descend
 class ContrastiveHead(EmbeddedHead):
     """The paper has 3 positives, 3 negatives, 3 strangers, 5 clusters, spread 1 and temperature 1."""
 
-    TRAINING: ClassVar[Mapping[str, float]] = {"hidden": 128, "dropout": 0.1, "epochs": 30, "batch": 64}
+    TRAINING: ClassVar[Mapping[str, float]] = {**EmbeddedHead.TRAINING, "batch": 64}
     EXTRA: ClassVar[Mapping[str, float]] = {
         "positives": 3,
         "negatives": 3,

@@ -20,16 +20,6 @@ from zooter_core.ui.text import plain
 from zooter_core.ui.widgets import show_error
 
 MOST_MODELS = 5  # with more, their columns would not fit on a phone: the best of them takes their place
-FIGURES = {
-    "average": ("average", "Mean over the data sets, with equal weight whatever their size; higher is better."),
-    "mtr": ("MTR", "Mean task rank: the rank among all methods, averaged over the data sets; 1 is best."),
-    "uplift": ("%Uplift", "Share of the data sets where no other method has a higher mean reward."),
-    "mtr_one": ("MTR, one model", "The mean task rank among the methods that run one model only; 1 is best."),
-    "uplift_one": (
-        "%Uplift, one model",
-        "Share of the data sets where no other method that runs one model has a higher mean reward.",
-    ),
-}
 METHODS = {
     ROUTER: "the router chooses one model",
     RMR: "reward model ranking: every model answers, and the response with the highest reward wins",
@@ -63,7 +53,7 @@ def columns_of(held_back: Evaluation, methods: Sequence[Method]) -> list[Column]
         ),
         *(
             Column(key, label, meaning, ".0%" if "Uplift" in label else ".2f")
-            for key, (label, meaning) in FIGURES.items()
+            for key, (label, meaning) in report_tables.FIGURES.items()
             if any(key in method.values for method in methods)
         ),
     ]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zooter_core.backends.endpoint.events import chunk_of, payload
-from zooter_core.serve.targets.events import is_plain, renamed, written
+from zooter_core.serve.targets import is_plain, renamed, written
 
 MODEL = b'"model":"math"'
 

@@ -1,0 +1,80 @@
+"""Files of suites: a wrong one is named with line and field, whatever the suite."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from zooter_core.base.errors import ZooterError
+from zooter_core.evaluation.suites import suite
+
+GSM8K = {"question": "q", "answer": "#### 1"}
+HUMAN_EVAL = {"task_id": "T/0", "prompt": "def add(a, b):\n", "entry_point": "add", "test": "def check(f):\n    pass\n"}
+ALPACA = {"instruction": "Name a fruit.", "output": "A plum.", "generator": "g", "dataset": "helpful_base"}
+FLASK = {"question_id": 7, "text": "Why?", "answer": "So.", "metrics": ["Readability"]}
+MT = {"question_id": 81, "category": "math", "turns": ["What is 2 + 3?", "Double it."], "reference": ["5", "10"]}
+CSV = "q,1,2,3,4,A"
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "change", "message"),
+    [
+        ("gsm8k", GSM8K, {"answer": "no number"}, '"answer" as a solution that ends in "#### NUMBER" in'),
+        ("gsm8k", GSM8K, {"answer": None}, "no such field (fields: question"),
+        ("gsm8k", GSM8K, {"question": 3}, '"question" or "query" as a text that is not empty in'),
+        ("human-eval", HUMAN_EVAL, {"test": None}, '"test" as a text'),
+        ("human-eval", HUMAN_EVAL, {"test": "assert add(1, 1) == 2"}, '"test" as Python with a function check'),
+        ("human-eval", HUMAN_EVAL, {"entry_point": "add; import os"}, '"entry_point" as the name of a function'),
+        ("human-eval", HUMAN_EVAL, {"prompt": ""}, '"prompt" or "query" as a text'),
+        ("alpaca-eval", ALPACA, {"output": None}, '"output" as a text'),
+        ("alpaca-eval", ALPACA, {"instruction": 3}, '"instruction" or "query" as a text'),
+        ("flask", FLASK, {"metrics": "Readability"}, '"metrics" or "skill" as a list of texts'),
+        ("flask", FLASK, {"metrics": []}, '"metrics" or "skill" as a list of texts'),
+        ("mt-bench", MT, {"turns": None}, '"turns" as a list of texts'),
+        ("mt-bench", MT, {"turns": ["a"] * 5}, '"turns" as at most 4 texts'),
+        ("mt-bench", MT, {"reference": "5"}, '"reference" as a list of texts'),
+        ("mmlu", CSV, "question,A,B,C,D,answer", "A, B, C or D in column 6"),
+        ("mmlu", CSV, "q,1,2,3,A", "6 columns"),
+        ("mmlu", CSV, "q,1,2,3,4,E", "A, B, C or D in column 6"),
+    ],
+)
+def test_a_wrong_line_is_named_with_its_file_and_field(tmp_path, name, line, change, message):
+    if isinstance(line, str):
+        path, lines = tmp_path / "x.csv", [line, change]
+    else:
+        path, lines = tmp_path / "x.jsonl", [json.dumps(line), json.dumps({**line, "id": "other", **change})]
+    path.write_text("\n".join(lines) + "\n")
+    with pytest.raises(ZooterError) as caught:
+        suite(name).read([path])
+    assert message in str(caught.value)
+    assert f"{path}, line 2" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["gsm8k", "mmlu"])
+def test_a_file_that_is_not_there(tmp_path, name):
+    with pytest.raises(ZooterError, match="no file at"):
+        suite(name).read([tmp_path / "no.csv"])
+
+
+def test_files_together_have_different_ids(tmp_path):
+    one, two = tmp_path / "one.jsonl", tmp_path / "two.jsonl"
+    for path in (one, two):
+        path.write_text(json.dumps({"id": "a", "question": "q", "answer": "#### 1"}) + "\n")
+    with pytest.raises(ZooterError, match=r'"a" in .*one.jsonl, line 1 and in .*two.jsonl, line 1'):
+        suite("gsm8k").read([one, two])
+    two.write_text("")
+    assert len(suite("gsm8k").read([one, two])) == 1
+    with pytest.raises(ZooterError, match="at least one record"):
+        suite("gsm8k").read([two])
+
+
+def test_an_array_of_the_release_is_read_too(tmp_path):
+    path = tmp_path / "alpaca_eval.json"
+    path.write_text(json.dumps([ALPACA, ALPACA], indent=1))
+    assert [problem.id for problem in suite("alpaca-eval").read([path])] == ["alpaca_eval/00001", "alpaca_eval/00002"]
+
+
+def test_an_unknown_suite_is_told_with_the_nearest():
+    with pytest.raises(ZooterError, match='Did you mean "gsm8k"'):
+        suite("gsm8")

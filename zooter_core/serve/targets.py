@@ -1,0 +1,344 @@
+"""Who answers: a candidate behind a server (`Upstream`), or one on this machine (`Local`).
+
+Both speak the API's own shapes, so that what a server sends can be passed on as it is: its events get the candidate's
+name, and are parsed only where something in them is noted. A candidate on this machine runs in a thread, and its text
+becomes chunks of the API.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import threading
+import time
+import uuid
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+from zooter_core.backends import Piece, Request
+from zooter_core.backends.endpoint.connection import CHAT, Connection, Watcher, chat_chunk
+from zooter_core.backends.endpoint.events import DONE, begins, chunk_of, payload
+from zooter_core.backends.endpoint.faults import EndpointError, sent_error
+from zooter_core.backends.endpoint.redaction import Redaction
+from zooter_core.base.errors import ZooterError
+from zooter_core.base.records import Message, Response
+from zooter_core.base.strict_json import dump_json
+from zooter_core.config.candidates import CandidateConfig
+from zooter_core.config.fleet import GenerationConfig
+from zooter_core.serve.chat_request import ChatRequest, text_of
+from zooter_core.serve.errors import bad_request
+from zooter_core.serve.sessions import digests
+
+if TYPE_CHECKING:
+    from zooter_core.fleet.ensemble import Ensemble
+
+STREAM_END = b"data: [DONE]\n\n"
+BEFORE = ("response.created", "response.queued", "response.in_progress")  # events without a part of the answer
+FAILED = ("response.failed", "error")
+FINISH = {"stop": "stop", "length": "length", "stopped": "stop"}
+ROLES = {"developer": "system", "system": "system", "assistant": "assistant"}
+# A key, since a quote inside a string is escaped. The first one of an event is its own; those of nested objects follow.
+MODEL = re.compile(rb'(?<!\\)"model"\s*:\s*(?:"(?:[^"\\]|\\.)*"|null)')
+OPEN = re.compile(rb'"finish_reason"\s*:\s*null')
+NOTED = re.compile(
+    rb'"(?:finish_reason|usage|error|reasoning_details|thinking_blocks|encrypted_content)"\s*:(?!\s*null)'
+)
+
+
+@dataclass
+class Progress:
+    """What is known of an answer while it passes through.
+
+    Attributes:
+        id, created: the server's, for chunks that are added.
+        usage: the server's count of tokens, if it sends one.
+        written: bytes of text in a whole answer, by which tokens are estimated if it does not.
+        finish: the reason, as the server names it; None if the answer has not ended.
+        encrypted: hashes of encrypted reasoning in it.
+        patience: seconds to wait for a place among the candidate's requests.
+    """
+
+    id: str = ""
+    created: int = 0
+    usage: Mapping[str, Any] | None = None
+    written: int = 0
+    finish: str | None = None
+    encrypted: list[str] = field(default_factory=list)
+    patience: float = 60.0
+
+
+class Target(Protocol):
+    """A candidate that answers chat completions."""
+
+    name: str
+
+    async def complete(self, request: ChatRequest, routed: bool, progress: Progress) -> dict[str, Any]:
+        """The whole answer, whose `model` is the candidate's name.
+
+        Raises:
+            EndpointError: there is none.
+        """
+
+    def stream(self, request: ChatRequest, routed: bool, progress: Progress) -> AsyncGenerator[bytes, None]:
+        """The answer as server-sent events, one or more whole events at a time, without the final [DONE].
+
+        Nothing is yielded before the first token. In every chunk `model` is the candidate's name.
+
+        Raises:
+            EndpointError: before the first event, or in the middle of the answer.
+        """
+
+
+def renamed(event: bytes, model: bytes) -> bytes:
+    """An event whose `model` is another; it is added where there is none.
+
+    Args:
+        model: the member, as in `"model":"math"`.
+    """
+    changed, count = MODEL.subn(lambda _: model, event, 1)
+    if count or b'"choices"' not in event:
+        return changed
+    return event.replace(b"{", b"{" + model + b",", 1)
+
+
+def is_plain(event: bytes) -> bool:
+    """Whether an event is one of the many in the middle of an answer, with text and nothing else that is noted.
+
+    It is not parsed: a quote inside a string is escaped, so what looks like a key is one.
+    """
+    return OPEN.search(event) is not None and NOTED.search(event) is None
+
+
+def is_usage(event: bytes) -> bool:
+    """Whether an event is the count of tokens that `include_usage` adds, without any part of the answer."""
+    if b'"usage"' not in event:
+        return False
+    chunk = chunk_of(payload(event))
+    return chunk.get("choices") == [] and isinstance(chunk.get("usage"), dict)
+
+
+def written(answer: Mapping[str, Any]) -> int:
+    """Bytes of text in a whole answer of chat completions or the Responses API."""
+    choices = [choice.get("message") for choice in _objects(answer.get("choices"))]
+    size = 0
+    for message in (*_objects(choices), *_objects(answer.get("output"))):
+        texts = [message.get(name) for name in ("content", "reasoning_content", "reasoning", "refusal", "arguments")]
+        texts += [part.get("text") for part in _objects(message.get("content"))]
+        functions = [call.get("function") for call in _objects(message.get("tool_calls"))]
+        texts += [function.get("arguments") for function in _objects(functions)]
+        size += sum(len(text.encode("utf-8", "replace")) for text in texts if isinstance(text, str))
+    return size
+
+
+def _objects(values: object) -> list[dict[str, Any]]:
+    """The objects in a list."""
+    return [value for value in values if isinstance(value, dict)] if isinstance(values, list) else []
+
+
+def event_of(shape: Mapping[str, Any]) -> bytes:
+    """An event with JSON."""
+    return b"data: " + dump_json(shape).encode() + b"\n\n"
+
+
+def chunk_shape(id: str, created: int, model: str, **more: Any) -> dict[str, Any]:
+    """A chunk in the API's shape."""
+    return {"id": id, "object": "chat.completion.chunk", "created": created, "model": model, **more}
+
+
+class Upstream:
+    """A candidate's server. Raises as `Connection`."""
+
+    def __init__(self, candidate: CandidateConfig) -> None:
+        self.name, self.model = candidate.name, candidate.model
+        self.connection = Connection(candidate)
+        self._member = b'"model":' + dump_json(self.name).encode()
+
+    async def complete(self, request: ChatRequest, routed: bool, progress: Progress) -> dict[str, Any]:
+        answer = await self.post(CHAT, request.for_candidate(self.model, routed), progress)
+        choices = answer.get("choices")
+        if not isinstance(choices, list) or not choices:
+            raise EndpointError("the answer has no choices")
+        return answer
+
+    async def post(self, path: str, body: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
+        """The whole answer of a path of the server. Raises as `complete`."""
+        answer = await self.connection.post(path, body, progress.patience)
+        progress.id, progress.written = str(answer.get("id") or ""), written(answer)
+        _note(answer, progress)
+        return answer | {"model": self.name}
+
+    async def stream(self, request: ChatRequest, routed: bool, progress: Progress) -> AsyncGenerator[bytes, None]:
+        body = request.for_candidate(self.model, routed)
+        usage = not (body.get("stream_options") or {}).get("include_usage")  # only noted: the client has not asked
+        chat = ChatWatcher(progress, self.connection.redact)
+        async with aclosing(self.connection.events(CHAT, body, chat, usage, progress.patience)) as parts:
+            async for events in parts:
+                passed = [event for event in events if not event.startswith(DONE) and not (usage and is_usage(event))]
+                if passed:
+                    yield b"".join([renamed(event, self._member) for event in passed])
+        if progress.finish is None:
+            raise EndpointError("the stream ended in the middle of the answer")
+
+    async def raw_stream(self, path: str, body: Mapping[str, Any], progress: Progress) -> AsyncGenerator[bytes, None]:
+        """The events of the Responses API, from the first part of the answer on. Raises as `complete`."""
+        watcher = ResponsesWatcher(progress, self.connection.redact)
+        async with aclosing(self.connection.events(path, body, watcher, patience=progress.patience)) as parts:
+            async for events in parts:
+                yield b"".join([renamed(event, self._member) for event in events])
+
+
+class ChatWatcher(Watcher):
+    """Takes what matters from the events of chat completions."""
+
+    def __init__(self, progress: Progress, redact: Redaction) -> None:
+        self._progress, self._redact, self._begun = progress, redact, False
+
+    def look(self, event: bytes) -> bool:
+        if self._begun and is_plain(event):
+            return True
+        if (chunk := chat_chunk(event, self._redact)) is None:
+            return False
+        progress = self._progress
+        progress.id = progress.id or str(chunk.get("id") or "")
+        progress.created = progress.created or (created if type(created := chunk.get("created")) is int else 0)
+        _note(chunk, progress)
+        token = begins(chunk)
+        self._begun = self._begun or token
+        return token
+
+
+class ResponsesWatcher(Watcher):
+    """Takes id and usage from the events of the Responses API."""
+
+    def __init__(self, progress: Progress, redact: Redaction) -> None:
+        self._progress, self._redact, self._begun = progress, redact, False
+
+    def look(self, event: bytes) -> bool:
+        if not self._begun or b'"usage"' in event:
+            self._begun = self._look(event) or self._begun
+        return self._begun
+
+    def _look(self, event: bytes) -> bool:
+        data = payload(event)
+        if not data:
+            return False
+        try:
+            chunk = chunk_of(data)
+        except ValueError:
+            return True  # a client may know what it is
+        response, kind = chunk.get("response"), chunk.get("type")
+        if isinstance(response, dict):
+            self._progress.id = self._progress.id or str(response.get("id") or "")
+            if isinstance(usage := response.get("usage"), dict):
+                self._progress.usage = usage
+        if not self._begun and (kind in FAILED or chunk.get("error")):
+            shape = response if isinstance(response, dict) else {"error": chunk.get("error") or chunk.get("message")}
+            raise sent_error(shape, self._redact)
+        return kind not in BEFORE
+
+
+def _note(chunk: Mapping[str, Any], progress: Progress) -> None:
+    if isinstance(usage := chunk.get("usage"), dict):
+        progress.usage = usage
+    for choice in choices if isinstance(choices := chunk.get("choices"), list) else ():
+        if not isinstance(choice, dict):
+            continue
+        if isinstance(finish := choice.get("finish_reason"), str):
+            progress.finish = finish
+        if isinstance(message := choice.get("delta") or choice.get("message"), dict):
+            progress.encrypted += digests(message)
+
+
+class Local:
+    """A candidate that an ensemble runs."""
+
+    def __init__(self, candidate: CandidateConfig, ensemble: Ensemble) -> None:
+        self.name, self.candidate, self._ensemble = candidate.name, candidate, ensemble
+
+    async def complete(self, request: ChatRequest, routed: bool, progress: Progress) -> dict[str, Any]:
+        text = "".join([piece.text async for piece in self._pieces(request, progress)])
+        message = {"role": "assistant", "content": text, "refusal": None}
+        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": progress.finish}
+        shape = {"id": progress.id, "object": "chat.completion", "created": progress.created, "model": self.name}
+        return shape | {"choices": [choice], "usage": progress.usage}
+
+    async def stream(self, request: ChatRequest, routed: bool, progress: Progress) -> AsyncGenerator[bytes, None]:
+        usage_wanted = (request.body.get("stream_options") or {}).get("include_usage")
+        role = {"role": "assistant"}
+        async for piece in self._pieces(request, progress):
+            if piece.text:
+                yield self._chunk(progress, role | {"content": piece.text})
+                role = {}
+        yield self._chunk(progress, role, progress.finish)
+        if usage_wanted:
+            yield event_of(chunk_shape(progress.id, progress.created, self.name, choices=[], usage=progress.usage))
+
+    async def _pieces(self, request: ChatRequest, progress: Progress) -> AsyncGenerator[Piece, None]:
+        """The pieces of the answer. Generation stops when the reader goes away."""
+        progress.id, progress.created = f"chatcmpl-{uuid.uuid4().hex}", int(time.time())
+        messages = messages_of(request)
+        settings = generation_of(request.body, self._ensemble.fleet.generation)
+        loop, pieces = asyncio.get_running_loop(), asyncio.Queue[Piece | BaseException | None]()
+        stop = threading.Event()
+
+        def put(item: Piece | BaseException | None) -> None:
+            if not stop.is_set():
+                loop.call_soon_threadsafe(pieces.put_nowait, item)
+
+        def run() -> None:
+            try:
+                for piece in self._ensemble.run_requests([Request(self.candidate, messages)], stop, settings):
+                    put(piece)
+            except Exception as problem:  # only after a bug of a backend
+                put(problem)
+            put(None)
+
+        threading.Thread(target=run, name="answer", daemon=True).start()
+        try:
+            while (item := await pieces.get()) is not None:
+                if isinstance(item, BaseException):
+                    raise EndpointError(type(item).__name__, own_status=500)
+                if item.response is not None:
+                    self._end(item.response, request, progress)
+                yield item
+        finally:
+            stop.set()
+
+    def _end(self, response: Response, request: ChatRequest, progress: Progress) -> None:
+        if response.error is not None:
+            refused = response.finish == "refused"
+            raise EndpointError(response.error.reason, own_status=500, subject="request" if refused else None)
+        progress.finish = FINISH.get(response.finish, "stop")
+        prompt, answer = request.prompt_tokens, response.tokens
+        progress.usage = {"prompt_tokens": prompt, "completion_tokens": answer, "total_tokens": prompt + answer}
+
+    def _chunk(self, progress: Progress, delta: Mapping[str, Any], finish: str | None = None) -> bytes:
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
+        return event_of(chunk_shape(progress.id, progress.created, self.name, choices=[choice]))
+
+
+def messages_of(request: ChatRequest) -> tuple[Message, ...]:
+    """The messages of a request whose parts are all text (capabilities.unsupported)."""
+    return tuple(
+        Message(ROLES.get(message["role"], "user"), text_of(message.get("content")))  # type: ignore[arg-type]
+        for message in request.messages
+    )
+
+
+def generation_of(body: Mapping[str, Any], default: GenerationConfig) -> GenerationConfig:
+    """The fleet's generation settings with those that a request has.
+
+    Raises:
+        ApiError: a setting has the wrong type or range.
+    """
+    settings = {
+        "max_new_tokens": body.get("max_completion_tokens") or body.get("max_tokens"),
+        "temperature": body.get("temperature"),
+        "seed": body.get("seed"),
+    }
+    try:
+        return replace(default, **{name: value for name, value in settings.items() if value is not None})
+    except ZooterError as problem:
+        raise bad_request(str(problem)) from None
