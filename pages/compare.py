@@ -12,7 +12,7 @@ st.title("All models on one query", anchor=False)
 st.markdown(
     "Every model answers, and a reward model ranks the responses. The router would have run only one: did it pick well?"
 )
-comparison, query_list = comparisons.current(), lists.current()
+comparison, query_list = comparisons.registry().current(), lists.registry().current()
 pool = resources.pool()
 models = st.pills(
     "Models",

@@ -24,7 +24,7 @@ from zooter_core.base.weights import cache_dir
 FILE = "embeddings.sqlite"
 LARGEST = 4 << 30  # bytes of vectors; beyond it the oldest go
 PAGE = 1 << 14  # bytes; with SQLite's default every second vector would leave half a page empty
-AT_ONCE = 4096  # vectors that are read together
+AT_ONCE = 1000  # vectors that are read together
 SETUP = f"""
 PRAGMA page_size = {PAGE};
 PRAGMA journal_mode = WAL;
@@ -33,7 +33,7 @@ CREATE TABLE IF NOT EXISTS encoders (id INTEGER PRIMARY KEY, identity TEXT UNIQU
 CREATE TABLE IF NOT EXISTS vectors (id INTEGER PRIMARY KEY, encoder INTEGER, text BLOB, vector BLOB,
     UNIQUE (encoder, text));
 """
-SELECT = "SELECT text, vector FROM vectors JOIN encoders ON encoders.id = encoder WHERE identity = ? AND text IN"
+SELECT = "SELECT text, vector FROM vectors WHERE encoder = (SELECT id FROM encoders WHERE identity = ?) AND text IN"
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 from urllib.parse import urlencode
 
 import streamlit as st
 
 from zooter_core.ui import resources
+from zooter_core.ui.background import attach
 
 HOME = "http://localhost:8501/"  # if the page does not know its address
 
@@ -62,10 +64,13 @@ class Registry(Generic[Item]):
     Args:
         kind: what an item is; its key in a tab's session state.
         parameter: of the address, which holds the id of the tab's item.
+        job_of: gives the work in the background that belongs to an item; a tab that shows the item looks at it.
     """
 
-    def __init__(self, kind: str, parameter: str, most: int = MOST) -> None:
-        self._kind, self._parameter, self._most = kind, parameter, most
+    def __init__(
+        self, kind: str, parameter: str, most: int = MOST, job_of: Callable[[Item], object] = lambda item: item
+    ) -> None:
+        self._kind, self._parameter, self._most, self._job_of = kind, parameter, most, job_of
         self._items: dict[str, Item] = {}
         self._lock = threading.Lock()
 
@@ -98,6 +103,7 @@ class Registry(Generic[Item]):
         if item is not None:
             st.query_params[self._parameter] = item.id
             self.add(item)
+            attach(self._job_of(item))
         return item
 
     def show(self, item: Item | None) -> None:

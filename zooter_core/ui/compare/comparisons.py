@@ -20,7 +20,6 @@ from zooter_core.base.records import Decision, Message, Ranked, Response
 from zooter_core.config.fleet import Fleet
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.metrics import wilson_interval
-from zooter_core.ui.background import attach
 from zooter_core.ui.history import history
 from zooter_core.ui.jobs import Answers, Job, Plan
 from zooter_core.ui.links import Registry
@@ -322,15 +321,7 @@ def among(decision: Decision, candidates: Sequence[str]) -> Decision:
 
 @st.cache_resource(show_spinner=False)
 def registry() -> Registry[Comparison]:
-    return Registry("comparison", "compare")
-
-
-def current() -> Comparison | None:
-    """This session's comparison: its own, or the one that the address names."""
-    comparison = registry().current()
-    if comparison is not None:
-        attach(comparison.job)
-    return comparison
+    return Registry("comparison", "compare", job_of=lambda comparison: comparison.job)
 
 
 def verdict(decision: Decision, ranked: Sequence[Ranked]) -> str:

@@ -21,7 +21,7 @@ from zooter_core.base.records import Ranked
 from zooter_core.base.strict_json import dump_json
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui import tables
-from zooter_core.ui.background import BackgroundWork, attach, draw_live, stop_button
+from zooter_core.ui.background import BackgroundWork, draw_live, stop_button
 from zooter_core.ui.compare import comparisons, view
 from zooter_core.ui.compare.comparisons import Comparison
 from zooter_core.ui.links import Registry
@@ -121,13 +121,6 @@ def summary_lines(rows: Sequence[Comparison]) -> list[str]:
 @st.cache_resource(show_spinner=False)
 def registry() -> Registry[QueryList]:
     return Registry("list", "batch", MOST_LISTS)
-
-
-def current() -> QueryList | None:
-    """This session's list: its own, or the one that the address names."""
-    query_list = registry().current()
-    attach(query_list)
-    return query_list
 
 
 def show(query_list: QueryList | None) -> None:
