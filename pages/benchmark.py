@@ -17,6 +17,7 @@ if quality.report is None or quality.path is None:
     view.draw_missing(quality)
     st.stop()
 
+view.draw_verdict(quality.report)
 held_back = quality.report.held_back
 if held_back is None:
     st.info(
