@@ -53,7 +53,8 @@ def evaluate(
 
     Besides the figures of `compare` these are `baselines`, other ways of choosing. Each has its mean score (`chosen`,
     unweighted over data sets), `datasets`, `regret`, whether it was picked in hindsight, and `router_minus`, the 95%
-    interval of the router's score minus its own.
+    interval of the router's score minus its own. `verdict` says whether routing beats always using the best single
+    candidate; see `figures.Verdict`.
 
     Args:
         router: or its folder.
@@ -216,7 +217,7 @@ def compare(
         mtr=ranks.mtr,
         uplift=ranks.uplift,
         single=ranks_alone,
-        interval=Intervals(**{name: metrics.interval(values) for name, values in (means | differences).items()}),
+        interval=Intervals(**{name: _interval(name, values) for name, values in (means | differences).items()}),
         mean=Means(**{name: float(mean(values)) for name, values in (means | {"oracle": best} | others).items()}),
         gap_closed=_gap_closed(*without_gaps(earned - single, best - single)),
         best_choice={"router": _best_choice(earned, best), "best_single": _best_choice(single, best)},
@@ -235,6 +236,12 @@ def _verdict(
     earned = scores.scores[np.arange(len(chosen)), chosen]
     verdict = verdicts.verdict_of(scores, earned, alone, against, source, learned is None)
     return verdict.but(never_needed=verdicts.never_chosen(scores.candidates, chosen.tolist()))
+
+
+def _interval(name: str, values: Array) -> tuple[float, float]:
+    """The interval of a mean; that of a regret is not below 0."""
+    low, high = metrics.interval(values)
+    return max(low, 0.0) if name.startswith("regret") else low, high
 
 
 def _scored(values: Array) -> Any:

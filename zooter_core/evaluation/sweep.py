@@ -93,7 +93,7 @@ def figures(scores: Scores, config: SweepConfig, means: Mapping[Point, Array]) -
             mean=float(mean(values)),
             interval=metrics.interval(values),
             regret=float(mean(oracle - values)),
-            minus_best=metrics.interval(values - means[best]),
+            minus_best=(0.0, 0.0) if (beta, tau) == best else metrics.interval(values - means[best]),
         )
         for (beta, tau), values in means.items()
     ]

@@ -169,9 +169,11 @@ def headline(verdict: Verdict, subject: str = "Routing", other: str = "") -> str
     if n < fewest():
         compared = f"{subject[:1].lower()}{subject[1:]} with {other}"
         return f"{queries} {'is' if n == 1 else 'are'} too few to compare {compared}."
+    if verdict.differing == 0:
+        return f"{subject} earns what {other} earns on each of {queries}."
     if verdict.differing < fewest():
-        places = f"all but {verdict.differing}" if verdict.differing else "each"
-        return f"{subject} earns what {other} earns on {places} of {queries}."
+        places, amount = f"{verdict.differing} of {queries}", _amount(verdict.difference, verdict, sign=True)
+        return f"{subject} and {other} differ on {places} only, too few to tell ({amount}). {_needed(verdict)}".rstrip()
     low, high = verdict.interval or (math.nan, math.nan)
     worse = verdict.significant and verdict.difference < 0
     if worse:
