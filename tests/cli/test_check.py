@@ -36,7 +36,7 @@ def test_the_verdict_on_the_router(zooter, fleet_copy):
     code, out, _ = zooter("check", fleet=fleet_copy)
     assert code == 0
     assert out.splitlines()[-1] == (
-        "router: Routing beats always using a (the best single model in hindsight) by 0.5 (95% CI 1.5 to 3.0, 200 "
+        "router: Routing beats always using a, the best single model in hindsight, by 0.5 (95% CI 1.5 to 3.0, 200 "
         "held-back queries)."
     )
     shape = json.loads(zooter("check", "--json", fleet=fleet_copy)[1])

@@ -35,7 +35,7 @@ def test_the_verdict_comes_last_and_is_in_the_json(zooter, evaluate, scores):
     assert (verdict.n, verdict.hindsight, verdict.source, verdict.points) == (10, True, "judged", False)
     lines = zooter(*evaluate, fleet=None)[1].splitlines()
     assert lines[-len(sentences(verdict)) :] == sentences(verdict)
-    assert "(the best single model in hindsight)" in lines[-1]
+    assert ", the best single model in hindsight" in lines[-1]
     fair = zooter(*evaluate, "--learned-from", scores, fleet=None)[1]
     assert "in hindsight" not in fair
     assert "always using" in fair.splitlines()[-1]

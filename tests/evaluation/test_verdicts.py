@@ -60,7 +60,7 @@ def test_no_significant_difference_says_how_many_queries_would_tell() -> None:
 def test_rewards_have_no_unit_and_the_decimals_that_they_bear() -> None:
     rewards = {"points": False, "against": "chat", "hindsight": True}
     assert headline(verdict(1.526, 1.307, 1.753, **rewards)) == (
-        "Routing beats always using chat (the best single model in hindsight) by 1.53 (95% CI 1.31 to 1.75, 329 "
+        "Routing beats always using chat, the best single model in hindsight, by 1.53 (95% CI 1.31 to 1.75, 329 "
         "held-back queries)."
     )
     assert "by 61 (95% CI 30 to 92," in headline(verdict(61.2, 30.1, 92.3, **rewards))
@@ -181,7 +181,7 @@ def test_an_earlier_report_has_a_verdict_by_its_means_and_intervals() -> None:
     old = verdicts.of_report(Report(candidates={}, held_back=held_back(0.2, 0.8)))
     assert old is not None
     assert headline(old) == (
-        "Routing beats always using writer (the best single model in hindsight) by 0.50 (95% CI 0.20 to 0.80, 142 "
+        "Routing beats always using writer, the best single model in hindsight, by 0.50 (95% CI 0.20 to 0.80, 142 "
         "held-back queries)."
     )
     assert verdicts.of_report(Report(candidates={}, held_back=held_back(0.2, 0.8, n=29))) is None  # too narrow then
@@ -192,7 +192,7 @@ def test_the_verdict_of_a_fleets_router_lies_with_it(tmp_path: Path) -> None:
     fleet = load_fleet(EMBEDDED)
     embedded = verdicts.of_fleet(fleet)
     assert embedded is not None
-    assert headline(embedded).startswith("Routing beats always using chat (the best single model in hindsight) by 1.53")
+    assert headline(embedded).startswith("Routing beats always using chat, the best single model in hindsight, by 1.53")
     assert fleet.router is not None
     elsewhere = replace_router(fleet, tmp_path / "router")
     assert verdicts.of_fleet(elsewhere) is None
@@ -248,7 +248,7 @@ def test_regret_with_intervals_where_there_are_any() -> None:
 
 def test_rmr_and_how_many_models_it_runs() -> None:
     assert verdicts.of_held_back(held_back(0.2, 0.8))[2] == (
-        "Routing is worse than RMR (which runs both models for every query) by 0.25 (95% CI 0.10 to 0.40, 142 "
+        "Routing is worse than RMR, which runs both models for every query, by 0.25 (95% CI 0.10 to 0.40, 142 "
         "held-back queries)."
     )
 

@@ -157,23 +157,26 @@ def _dollars(amount: float) -> str:
     return f"{amount:,.2f}" if amount >= 1 else f"{amount:.2g}"
 
 
-def headline(verdict: Verdict, subject: str = "Routing", other: str = "") -> str:
+def headline(verdict: Verdict, subject: str = "Routing", other: str = "", aside: str = "") -> str:
     """The difference in one or two sentences.
 
     Args:
         other: what the subject is compared with, if it is not the candidate of the verdict.
+        aside: what to say of the other.
     """
     n, noun = verdict.n, QUERIES[verdict.source]
-    other = other or f"always using {verdict.against}" + " (the best single model in hindsight)" * verdict.hindsight
+    if not other:
+        other, aside = f"always using {verdict.against}", "the best single model in hindsight" * verdict.hindsight
+    other, comma = (f"{other}, {aside}", ",") if aside else (other, "")
     queries = f"{n:,} {noun}" if n != 1 else "1 " + noun.replace("queries", "query")
     if n < fewest():
         compared = f"{subject[:1].lower()}{subject[1:]} with {other}"
         return f"{queries} {'is' if n == 1 else 'are'} too few to compare {compared}."
     if verdict.differing == 0:
-        return f"{subject} earns what {other} earns on each of {queries}."
+        return f"{subject} earns what {other}{comma} earns on each of {queries}."
     if verdict.differing < fewest():
         places, amount = f"{verdict.differing} of {queries}", _amount(verdict.difference, verdict, sign=True)
-        return f"{subject} and {other} differ on {places} only, too few to tell ({amount}). {_needed(verdict)}".rstrip()
+        return f"{subject} and {other}{comma} differ on {places} only, too few to tell ({amount}).{_needed(verdict)}"
     low, high = verdict.interval or (math.nan, math.nan)
     worse = verdict.significant and verdict.difference < 0
     if worse:
@@ -183,21 +186,21 @@ def headline(verdict: Verdict, subject: str = "Routing", other: str = "") -> str
         precision = f"the same on each of {queries}"
     if verdict.significant:
         amount = _amount(abs(verdict.difference), verdict)
-        return f"{subject} {'is worse than' if worse else 'beats'} {other} by {amount} ({precision})."
+        return f"{subject} {'is worse than' if worse else 'beats'} {other}{comma} by {amount} ({precision})."
     start = "No significant difference" if subject == "Routing" else f"{subject} shows no significant difference"
     amount = _amount(verdict.difference, verdict, sign=True)
-    return f"{start} from {other} ({amount}, {precision}). {_needed(verdict)}".rstrip()
+    return f"{start} from {other} ({amount}, {precision}).{_needed(verdict)}"
 
 
 def _needed(verdict: Verdict) -> str:
-    """How many queries would tell, rounded up to two digits."""
+    """How many queries would tell, rounded up to two digits, after a space; nothing where that is unknown."""
     if verdict.queries_needed is None:
         return ""
     if verdict.queries_needed > MOST_NEEDED:
-        return f"It would take more than {MOST_NEEDED:,} queries to tell."
+        return f" It would take more than {MOST_NEEDED:,} queries to tell."
     unit = 10 ** max(len(str(verdict.queries_needed)) - 2, 0)
     noun = QUERIES["held-back" if verdict.source == "held-back" else "judged"]
-    return f"About {-(-verdict.queries_needed // unit) * unit:,} {noun} would tell."
+    return f" About {-(-verdict.queries_needed // unit) * unit:,} {noun} would tell."
 
 
 def _amount(value: float, verdict: Verdict, sign: bool = False, unit: str = " points") -> str:
@@ -238,7 +241,7 @@ def of_held_back(figures: Evaluation) -> list[str]:
         *_best_choice(figures, single),
         f"Regret, the reward lost against the best response to each query: router {router}, {single} {alone}, a random "
         f"model {random}.",
-        *([headline(rmr, other=f"RMR (which runs {models} for every query)")] if rmr else []),
+        *([headline(rmr, other="RMR", aside=f"which runs {models} for every query")] if rmr else []),
     ]
 
 

@@ -64,8 +64,8 @@ def queries_needed(values: Array) -> int | None:
     """How many queries would show a mean difference as large as that of `values`, shape (n,), if it is real.
 
     n = POWER (s / mean)^2, where s is the standard deviation: the sample size of a paired test at 5% with a power of
-    80% (Cohen, 1988, Statistical Power Analysis for the Behavioral Sciences, chapter 2); and more than there are, and so
-    many that `fewest` differ. None where a mean of 0, no spread or fewer than `fewest` queries say nothing.
+    80% (Cohen, 1988, Statistical Power Analysis for the Behavioral Sciences, chapter 2). It is more than there are now,
+    and enough for `fewest` to differ. None where a mean of 0, no spread or too few queries say nothing.
     """
     if len(values) < fewest() or not has_spread(values) or values.mean() == 0:
         return None

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 from zooter_core.base.errors import Failure, ZooterError
@@ -190,7 +191,7 @@ def test_a_single_vote_leaves_a_wide_interval() -> None:
 
 
 def test_a_single_vote_among_five_says_next_to_nothing() -> None:
-    """Dirichlet(2, 1, 1, 1, 1): the winner has Beta(2, 4), the others Beta(1, 5) with the ends 1 - .975^(1/5) and so on."""
+    """Dirichlet(2, 1, 1, 1, 1): the winner has Beta(2, 4), the others Beta(1, 5), which ends at 1 - .025^(1/5)."""
     first, *others = leaderboard([vote_among("a", *"abcde")])
     assert first.name == "a"
     assert (first.strength, first.low, first.high) == pytest.approx((1 / 3, 0.053, 0.716), abs=0.02)
