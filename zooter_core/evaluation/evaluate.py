@@ -28,6 +28,7 @@ from zooter_core.evaluation.figures import (
     Report,
     Selection,
     Share,
+    Source,
     SourceFigures,
     Verdict,
     check_names,
@@ -165,7 +166,7 @@ def compare(
     probabilities: Array,
     more: Mapping[str, Array] | None = None,
     learned: Scores | None = None,
-    source: verdicts.Source = "judged",
+    source: Source = "judged",
 ) -> Evaluation:
     """Figures of a router's choice, of each candidate, and of a random and a perfect choice.
 
@@ -227,9 +228,7 @@ def compare(
     )
 
 
-def _verdict(
-    scores: Scores, chosen: NDArray[np.intp], best: str, learned: Scores | None, source: verdicts.Source
-) -> Verdict:
+def _verdict(scores: Scores, chosen: NDArray[np.intp], best: str, learned: Scores | None, source: Source) -> Verdict:
     """The router's choices against the best single candidate of `learned`, or else `best`, the one in hindsight."""
     against = best if learned is None else learned.candidates[best_single(learned)]
     alone = scores.scores[:, scores.candidates.index(against)]

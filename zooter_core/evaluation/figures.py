@@ -23,6 +23,7 @@ NAN = math.nan
 End = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]
 Interval = tuple[End, End]  # of 95%: from, to; NaN where the values have no spread
 ByName = dict[str, float]  # a figure for each candidate or method
+Source = Literal["held-back", "cross-validation", "judged"]  # of the queries of a verdict
 Part = TypeVar("Part", bound="Figures")
 
 
@@ -248,7 +249,7 @@ class Verdict(Figures):
     differing: int
     significant: bool
     queries_needed: int | None
-    source: Literal["held-back", "cross-validation", "judged"]
+    source: Source
     hindsight: bool
     points: bool
     never_needed: list[str] = []

@@ -10,7 +10,7 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from zooter_core.evaluation.figures import (
     Interval,
     Kind,
     Report,
+    Source,
     Sweep,
     Verdict,
     find,
@@ -31,7 +32,6 @@ from zooter_core.evaluation.figures import (
 from zooter_core.method.metrics import FEW, Array, without_gaps
 from zooter_core.method.verdict import difference, fewest, stands_out
 
-Source = Literal["held-back", "cross-validation", "judged"]
 ENOUGH = 100  # held-back queries; with fewer, cross-validation gives the verdict, because it judges all others
 NEVER = 60  # queries; a candidate that none of them went to is chosen for less than 5% (the rule of three: 3 / 60)
 MOST_KINDS = 3  # that gain, and that lose

@@ -143,17 +143,18 @@ def result_sentence(router: DistilledRouter) -> str:
 
 
 def draw_figures(router: DistilledRouter) -> None:
-    """How well the router chooses on the held-back queries: in words, as bars, then as regret."""
+    """How well the router chooses on queries that are new to it: in words, as bars, then as regret."""
     data, held_back, verdict = router.data, router.report.held_back, verdicts.of_report(router.report)
-    if held_back is None:
-        st.info("No query was held back, so the router cannot be evaluated.", icon=":material/info:")
-    else:
+    if held_back:
         st.markdown(f"#### Your router {result_sentence(router)}.")
+    if verdict:
+        st.markdown(" ".join(map(plain, verdicts.sentences(verdict))))
+    else:
+        st.info("No query was held back, so the router cannot be evaluated.", icon=":material/info:")
+    if held_back:
         _shares(held_back, data.scores.candidates)
         with st.expander("Regret and other figures", icon=":material/table:"):
             _methods(held_back)
-    if verdict:
-        st.markdown(" ".join(map(plain, verdicts.sentences(verdict))))
     trained = len(data.tags) - (held_back.n if held_back else 0)
     st.caption(
         f"Trained with beta {data.config.beta:g} and tau {data.config.tau:g} on {trained:,} of the {len(data.tags):,} "
