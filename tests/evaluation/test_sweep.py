@@ -30,7 +30,7 @@ def test_each_beta_has_a_row_with_its_interval(vectors):
     assert calls[-1] == ("sweep", 18, 18)
     for row in result.rows:
         low, high = row.interval
-        assert low <= row.mean <= high <= 4.0
+        assert low <= row.mean <= high or (row.mean == 4.0 and np.isnan([low, high]).all())  # always right: no spread
         assert row.regret == pytest.approx(4.0 - row.mean)
         assert row.mean > 3.0  # the two kinds are easy to separate
     best = next(row for row in result.rows if result.is_best(row))

@@ -220,7 +220,9 @@ def test_a_sweep_is_a_table_with_a_verdict(open_page: Open, fleet_with_report: P
     sweep_figures = json.loads((run / "sweep.json").read_text())
     assert column(tables(page)[2], "beta") == ["0", "0.3", "1"]
     verdict = next(
-        element.value for element in page.markdown if "values of beta" in element.value or "Beta 0" in element.value
+        element.value
+        for element in page.markdown
+        if "values of beta" in element.value or "scores highest" in element.value
     )
     assert ("significantly higher" in verdict) == sweep_figures["differs"]
     assert plots(page) == 2

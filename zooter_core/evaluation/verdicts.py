@@ -148,8 +148,8 @@ def sentences(verdict: Verdict, subject: str = "Routing") -> list[str]:
     if verdict.never_needed:
         more.append(f"It never chose {_and(verdict.never_needed, 'or')}.")
     if verdict.dollars is not None and verdict.dollars_against is not None:
-        own, other = _dollars(verdict.dollars), _dollars(verdict.dollars_against)
-        more.append(f"Its answers cost {own} dollars per thousand queries, those of {verdict.against} alone {other}.")
+        cost, alone = _dollars(verdict.dollars), _dollars(verdict.dollars_against)
+        more.append(f"Its answers cost {cost} dollars per thousand queries, those of {verdict.against} alone {alone}.")
     return [headline(verdict, subject), *more]
 
 
