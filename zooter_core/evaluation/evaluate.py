@@ -322,6 +322,8 @@ class Sampled:
 class CrossValidated:
     """What choices earn on the training queries, in their order, that were made without learning from the query.
 
+    NaN where there is no score, or where a query took no part.
+
     Attributes:
         earned: the score of the choice of a router that learned from the other folds, shape (n,).
         alone: the score of the best single candidate of those folds, shape (n,).
