@@ -56,7 +56,8 @@ def rows_of(scores: Scores, encoder: Encoder, call: argparse.Namespace) -> Itera
         earned = judged.scores[np.arange(len(chosen)), chosen]
         first = earned if first is None else first
         yield {"mode": mode, "learned": len(texts), "judged": len(judged_texts), "score": float(earned.mean())} | {
-            "interval": interval(earned), "minus_first": interval(earned - first), "seconds": seconds,
+            "interval": interval(earned), "seconds": seconds,
+            "minus_first": (0.0, 0.0) if earned is first else interval(earned - first),
             "oracle": float(judged.scores.max(axis=1).mean()), "random": float(judged.scores.mean()),
         }  # fmt: skip
 

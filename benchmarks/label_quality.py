@@ -89,10 +89,11 @@ def quality(
         chosen = labels.enhance(plain, tags, priors, beta)[judged].argmax(axis=1)
         parts = [share(worth[part], chosen[part]) for part in order]
         gains = worth[numbers, chosen] - worth.mean(axis=1)
-        more = metrics.interval(worth[numbers, chosen] - worth[numbers, plain[judged].argmax(axis=1)])
+        more = worth[numbers, chosen] - worth[numbers, plain[judged].argmax(axis=1)]
+        spread = metrics.interval(more) if more.any() else (0.0, 0.0)
         figures_by_beta.append(
             {"beta": beta, "fifths": parts, "all": share(worth, chosen), "rank": correlation(entropies, gains)}
-            | {"minus_plain": [end / room for end in more]}
+            | {"minus_plain": [end / room for end in spread]}
         )
     means = [float(entropies[part].mean()) for part in order]
     single = share(worth, np.full(len(worth), worth.mean(axis=0).argmax()))

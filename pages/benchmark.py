@@ -17,11 +17,12 @@ if quality.report is None or quality.path is None:
     view.draw_missing(quality)
     st.stop()
 
+view.draw_verdict(quality.report)
 held_back = quality.report.held_back
 if held_back is None:
     st.info(
-        "This run held back no queries, so the router has trained on all of them and cannot be evaluated fairly. "
-        "A run holds back a fifth by default (`--holdout 0.2`):",
+        "This run held back no queries, so the router has trained on all of them and there are no tables of how it "
+        "does on others. A run holds back a fifth by default (`--holdout 0.2`):",
         icon=":material/info:",
     )
     st.code(view.report_command(view.relative_path(quality.folder)), language="sh")

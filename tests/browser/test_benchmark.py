@@ -19,7 +19,7 @@ METHODS = ["chat", "math", "code", "writer", "router", "RMR", "oracle"]
 def test_figures_charts_and_files(open_tab: Callable[..., Page], demo: str, tmp_path: Path) -> None:
     page = open_tab(f"{demo}/benchmark", NARROW, color_scheme="dark")
     expect(page.get_by_role("heading", name=TITLE)).to_be_visible(timeout=SLOW)
-    expect(page.get_by_text("The router is").first).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("Routing beats always using chat").first).to_be_visible(timeout=SLOW)
     expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=SLOW)
     table = page.locator(".st-key-table-methods table")
     expect(table.get_by_role("columnheader")).to_have_text(["", *METHODS], timeout=SLOW)

@@ -84,6 +84,8 @@ def test_a_suite_becomes_a_score_file_with_responses(zooter, fleet, server, sums
     assert len(server.bodies) == 24  # nothing is asked twice
     figures = json.loads(again[1])
     assert (figures["n"], figures["of"], figures["candidates"]["a"]["score"]) == (12, 12, 1.0)
+    assert figures["candidates"]["a"]["interval"] == pytest.approx([0.757, 1.0], abs=1e-3)  # Wilson's of 12 of 12
+    assert "│ b         │ 0.000 │ 0.000 to 0.243 │" in shown
 
 
 def test_endpoints_answer_at_the_same_time(zooter, fleet, server, sums, tmp_path):

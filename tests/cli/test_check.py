@@ -5,6 +5,7 @@ import json
 import pytest
 
 from support.command_files import ADAPTER, POOL, damage
+from support.sample_report import report
 
 PARTS = [
     *(("candidate", name) for name in POOL),
@@ -25,6 +26,21 @@ def test_json_and_table(zooter):
     assert code == 0
     rows = [tuple(cell.strip() for cell in line.split("│")[1:4]) for line in out.splitlines() if line[0] == "│"]
     assert rows == [(*part, "ok") for part in PARTS]
+    assert (shape["verdict"], "router: " in out) == (None, False)  # there is no report on this router
+
+
+def test_the_verdict_on_the_router(zooter, fleet_copy):
+    content = report()
+    content["held_back"] |= {"n": 200}  # as of an earlier version
+    (fleet_copy / "report.json").write_text(json.dumps(content))
+    code, out, _ = zooter("check", fleet=fleet_copy)
+    assert code == 0
+    assert out.splitlines()[-1] == (
+        "router: Routing beats always using a, the best single model in hindsight, by 0.5 (95% CI 1.5 to 3.0, 200 "
+        "held-back queries)."
+    )
+    shape = json.loads(zooter("check", "--json", fleet=fleet_copy)[1])
+    assert (shape["verdict"]["against"], shape["verdict"]["significant"]) == ("a", True)
 
 
 @pytest.mark.slow

@@ -7,6 +7,8 @@ import json
 import pytest
 
 from support.command_files import write_lines
+from zooter_core.evaluation.figures import load_report
+from zooter_core.evaluation.verdicts import of_report, sentences
 from zooter_core.router.kinds import KINDS
 
 
@@ -30,6 +32,15 @@ def test_each_router_kind(zooter, distill, scores, tmp_path, kind):
     assert json.loads((tmp_path / "router" / "config.json").read_text())["kind"] == kind
     code, out, _ = zooter("evaluate", "--router", tmp_path / "router", "--scores", scores, "--json", fleet=None)
     assert (code, json.loads(out)["n"]) == (0, 10)
+
+
+def test_the_verdict_of_the_held_back_queries(zooter, distill, tmp_path):
+    code, out, _ = zooter(*distill, "--epochs", 1)
+    assert (code, out) == (0, "")  # nothing is held back
+    code, out, _ = zooter(*distill, "--epochs", 1, "--holdout", 0.5)
+    verdict = of_report(load_report(tmp_path / "router" / "report.json"))
+    assert (code, out.splitlines()) == (0, sentences(verdict))
+    assert (verdict.source, verdict.hindsight) == ("held-back", False)
 
 
 def test_finetuning_saves_the_encoder(zooter, distill, scores, tmp_path):

@@ -7,6 +7,8 @@ import pytest
 from support.command_files import POOL, NoReward, read_lines, replace_text, write_lines
 from support.sample_report import evaluation
 from zooter_core.cli.tables import print_evaluation
+from zooter_core.evaluation.figures import Verdict
+from zooter_core.evaluation.verdicts import sentences
 
 
 @pytest.fixture
@@ -26,6 +28,17 @@ def test_json(zooter, evaluate):
         assert {"n", "chosen", "regret", "oracle", "random", "best_single", "candidates"} <= set(row)
         assert row["regret"] == pytest.approx(row["oracle"] - row["chosen"])
     assert {"chosen", "regret", "oracle", "random", "best_single"} <= set(shape["average"])
+
+
+def test_the_verdict_comes_last_and_is_in_the_json(zooter, evaluate, scores):
+    verdict = Verdict.model_validate(json.loads(zooter(*evaluate, "--json", fleet=None)[1])["verdict"])
+    assert (verdict.n, verdict.hindsight, verdict.source, verdict.points) == (10, True, "judged", False)
+    lines = zooter(*evaluate, fleet=None)[1].splitlines()
+    assert lines[-len(sentences(verdict)) :] == sentences(verdict)
+    assert ", the best single model in hindsight" in lines[-1]
+    fair = zooter(*evaluate, "--learned-from", scores, fleet=None)[1]
+    assert "in hindsight" not in fair
+    assert "always using" in fair.splitlines()[-1]
 
 
 def test_table_one_for_several_data_sets(zooter, tiny_fleet, scores, answered, tmp_path):
@@ -103,6 +116,7 @@ def test_selection_with_a_judge_prices_and_a_plot(zooter, tiny_fleet, answered, 
     assert oracle[-1]["score"] >= judge[-1]["score"]
     assert oracle[-1]["dollars"] > oracle[0]["dollars"] == pytest.approx(trade["at_0"]["dollars"])
     assert (trade["willingness"], trade["at_0"]["score"]) == (0.5, pytest.approx(shape["mean"]["chosen"]))
+    assert shape["verdict"]["dollars"] == pytest.approx(trade["at_0"]["dollars"])
     assert trade["price"] < trade["at_0"]["price"]
     page = (tmp_path / "plot.html").read_text(encoding="utf-8")
     assert all(
@@ -112,6 +126,7 @@ def test_selection_with_a_judge_prices_and_a_plot(zooter, tiny_fleet, answered, 
     code, out, _ = zooter(*call, fleet=None)
     assert code == 0
     assert all(word in out for word in ("best by score", "best by reward", "best for k = 2", "at a willingness of 0.5"))
+    assert "dollars per thousand queries, those of" in out.splitlines()[-1]
 
 
 def test_tokens_are_counted_where_there_are_responses(zooter, tiny_fleet, scores, answered, priced):

@@ -8,6 +8,7 @@ import pytest
 
 from support import tiny_models
 from support.command_files import POOL, write_lines
+from zooter_core.evaluation.figures import Verdict
 
 
 @pytest.fixture(scope="session")
@@ -36,6 +37,10 @@ def test_json(zooter, extend, wide, tmp_path):
     assert shape["labels"] == {"beta": 0.2, "tau": 0.3, "normalise": "spread"}
     assert shape["temperature"] > 0
     assert [row["n"] for row in shape["curve"]["rows"]] == [20, 30]
+    verdict, against_old = (Verdict.model_validate(shape["curve"][key]) for key in ("verdict", "against_old"))
+    assert (verdict.source, verdict.hindsight, against_old.against) == ("held-back", False, "the old router")
+    last = shape["curve"]["rows"][-1]
+    assert against_old.interval == (last["extended_minus_old"] and tuple(last["extended_minus_old"]))
     assert json.loads((router / "report.json").read_text()) == shape
     code, out, _ = zooter("evaluate", "--router", router, "--scores", wide, "--json", fleet=None)
     assert (code, json.loads(out)["n"]) == (0, 40)
@@ -46,6 +51,7 @@ def test_a_candidate_added_and_removed_again(zooter, extend, tiny_fleet, tmp_pat
     code, out, err = zooter(*extend, "--candidate", "new", "--curve", "20", fleet=None)
     assert code == 0
     assert all(word in out for word in ("new added", "from scratch", "the old router", "oracle"))
+    assert "outer extended with 20 queries" in out.splitlines()[-1]
     assert "does not name its label settings" in err
     assert "new from 40 queries" in err
     code, out, err = zooter("extend", "--router", wider, "--without", "new", "--out", back, fleet=None)

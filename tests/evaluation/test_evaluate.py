@@ -17,7 +17,8 @@ import pytest
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Query
 from zooter_core.data.scores import Scores
-from zooter_core.evaluation.evaluate import Sampled, compare, evaluate, nearest, report, simple
+from zooter_core.evaluation.evaluate import CrossValidated, Sampled, compare, evaluate, nearest, report, simple
+from zooter_core.evaluation.verdicts import of_report
 from zooter_core.method.selection import Outputs
 
 SCORES = Scores(
@@ -200,6 +201,32 @@ def test_baselines_in_hindsight(figures):
     assert low <= -2 / 3 <= high
 
 
+def test_the_verdict_is_against_the_best_single_in_hindsight(figures):
+    """The router earns 3, 0 and 4, b alone 3, 0 and 6: they differ on q3, by 2."""
+    verdict = figures["verdict"]
+    assert verdict["difference"] == pytest.approx(-2 / 3)
+    assert verdict["interval"] == pytest.approx((-2 / 3 - 2.869, -2 / 3 + 2.869), abs=0.01)  # 4.303 * sqrt(4 / 3 / 3)
+    facts = {"against": "b", "hindsight": True, "source": "judged", "points": False, "significant": False}
+    facts |= {"n": 3, "differing": 1, "queries_needed": None, "never_needed": [], "gains": [], "loses": []}
+    assert verdict.items() >= facts.items()
+
+
+def test_or_against_that_of_the_training_scores():
+    """In hindsight b is best; of the queries that the router learned from, a is, which earns 1, 3 and 4."""
+    learned = Scores(SCORES.queries[:1], ("a", "b"), np.array([[1.0, 0.0]]))
+    verdict = compare(SCORES, np.eye(2)[[1, 1, 0]], learned=learned).verdict
+    assert verdict is not None
+    assert (verdict.against, verdict.hindsight, verdict.differing) == ("a", False, 2)
+    assert verdict.difference == pytest.approx(-1 / 3)  # 2 - 3 + 0
+
+
+def test_candidates_that_no_query_goes_to_are_named_from_sixty_queries_on():
+    scores = Scores(SCORES.queries * 20, ("a", "b"), np.tile(SCORES.scores, (20, 1)))
+    assert compared(scores, [1] * 60)["verdict"]["never_needed"] == ["a"]
+    assert compared(scores.subset(range(59)), [1] * 59)["verdict"]["never_needed"] == []
+    assert compared(scores, [1] * 59 + [0])["verdict"]["never_needed"] == []
+
+
 def test_calibration_is_of_what_the_router_chose(figures):
     """q1: b at .9, which wins; q2: b at .6, which loses; q3: a at .8, which loses: (.1 + .6 + .8) / 3."""
     assert figures["calibration"]["ece"] == pytest.approx(0.5)
@@ -258,6 +285,30 @@ def test_report_judges_the_router_on_held_back_queries_alone():
     assert "rmr" in result["held_back"]["mtr"]
 
 
+def test_the_verdict_of_a_report_is_against_the_best_single_of_the_training_queries():
+    """Of q1 and q2, a is best with (1 + 3) / 2; the router chooses it for q3, too."""
+    verdict = report_of(ROUTER, SCORES, [False, False, True], [0.5] * 3)["held_back"]["verdict"]
+    assert (verdict["against"], verdict["hindsight"], verdict["source"]) == ("a", False, "held-back")
+    assert (verdict["n"], verdict["difference"], verdict["interval"]) == (1, 0.0, None)
+
+
+@pytest.mark.parametrize(
+    ("held_back", "source"), [(0, "cross-validation"), (99, "cross-validation"), (100, "held-back")]
+)
+def test_cross_validation_gives_the_verdict_where_few_queries_are_held_back(held_back, source):
+    """Seven queries to learn from: the router earns 0 to 6 more than the best single of the other folds."""
+    n = 7 + held_back
+    scores = Scores(tuple(Query(str(k), "q1") for k in range(n)), ("a", "b"), np.array([[1.0, 3.0]] * n))
+    mask = np.arange(n) >= 7
+    outputs = Outputs(np.array([[0.1, 0.9]] * held_back)) if held_back else None
+    crossed = CrossValidated(np.arange(7.0), np.zeros(7))
+    verdict = of_report(report(scores, [0.5] * n, mask, outputs, None, crossed))
+    assert verdict is not None
+    assert (verdict.source, verdict.against, verdict.hindsight) == (source, "b", False)
+    if source == "cross-validation":
+        assert (verdict.n, verdict.differing, verdict.difference, verdict.significant) == (7, 6, 3.0, True)
+
+
 def test_report_without_held_back_queries_judges_nothing():
     assert "held_back" not in report_of(ROUTER, SCORES, [False] * 3, [0.5] * 3)
 
@@ -280,8 +331,8 @@ def test_rmr_of_a_run_has_its_figures_beside_the_others():
     result = report_of(ROUTER, scores, [True, True], [0.5, 0.5], Sampled(samples))["held_back"]
     assert {name: row["rmr"] for name, row in result["datasets"].items()} == {"x": 2.5, "y": 6.0}
     assert (result["average"]["rmr"], result["mean"]["rmr"]) == (4.25, 4.25)
-    low, high = result["interval"]["chosen_minus_rmr"]  # 2 - 2.5 and 4 - 6
-    assert (low, high) == (-2.0, -0.5)
+    low, high = result["interval"]["chosen_minus_rmr"]  # 2 - 2.5 and 4 - 6: -1.25 +- 12.706 * .75
+    assert (low, high) == pytest.approx((-10.78, 8.28), abs=0.01)
 
 
 def test_selection_of_a_run_ends_where_rmr_is():
@@ -310,6 +361,8 @@ def test_a_report_counts_the_scores_and_costs_that_there_are():
     assert "scored" not in result["candidates"]["y"]
     costs = {"chosen": 2.5, "candidates": {"a": 1.5, "b": 4.5}, "random": 3.0, "all": 6.0}
     assert result["held_back"]["dollars"] == {"n": 2} | costs
+    verdict = result["held_back"]["verdict"]
+    assert (verdict["against"], verdict["dollars"], verdict["dollars_against"]) == ("b", 2.5, 4.5)
 
 
 def test_a_report_without_prices_or_choice_leaves_them_out():

@@ -33,6 +33,9 @@ def test_the_curve_where_the_new_candidate_is_best_on_a_third():
         assert 0.1 < row["chosen"] < 0.6
         assert row["scratch"] <= curve["oracle"]
     assert curve["single"] < curve["all"] <= curve["oracle"]
+    verdict, against_old = curve["verdict"], curve["against_old"]
+    assert verdict["difference"] > against_old["difference"] > 0
+    assert tuple(against_old["interval"]) == curve["rows"][-1]["extended_minus_old"]
     assert learning_curve(old(), EXAMPLES, (24,))["rows"] == curve["rows"][:1]
 
 

@@ -14,6 +14,7 @@ from zooter_core.method.metrics import (
     quantile_interval,
     ranks,
     ratio_interval,
+    t_quantile,
     uplift,
     wilson_interval,
     win_shares,
@@ -99,8 +100,33 @@ def test_interval_is_reproducible():
     assert interval(values) == pytest.approx((-0.2523, 0.2908), abs=1e-4)
 
 
-def test_interval_of_equal_values_is_a_point():
-    assert interval(np.full(10, 0.25)) == (0.25, 0.25)
+@pytest.mark.parametrize("values", [[0.25] * 50, [0.25] * 10, [0.25], [0.3 - 0.1, 0.2], []])
+def test_equal_values_have_no_interval(values):
+    """0.3 - 0.1 is 0.2 but for rounding."""
+    assert np.isnan(interval(np.array(values))).all()
+
+
+def test_the_interval_of_few_values_is_students():
+    """1 to 6: mean 3.5, standard deviation sqrt(3.5) = 1.871, its error .7638; t of five degrees is 2.571."""
+    assert interval(np.arange(1.0, 7.0)) == pytest.approx((3.5 - 1.963, 3.5 + 1.963), abs=1e-3)
+    assert interval(np.array([0.0, 1.0])) == pytest.approx((0.5 - 6.353, 0.5 + 6.353), abs=1e-3)  # 12.706 * .5
+
+
+def test_from_thirty_values_on_it_is_the_bootstraps():
+    """A mean of values that are never negative has no interval that is: here it is near .09 +- .05."""
+    low, high = interval(np.array([0.0] * 100 + [1.0] * 10))
+    assert 0.03 < low < 0.06 < 0.12 < high < 0.16
+
+
+@pytest.mark.parametrize(
+    ("share", "freedom", "expected"),
+    [
+        (0.975, 1, 12.706), (0.975, 2, 4.303), (0.975, 3, 3.182), (0.975, 4, 2.776), (0.975, 9, 2.262),
+        (0.975, 29, 2.045), (0.995, 5, 4.032), (0.995, 10, 3.169), (0.999, 7, 4.785), (0.999, 60, 3.232),
+    ],
+)  # fmt: skip
+def test_quantiles_of_students_t_are_those_of_the_tables(share, freedom, expected):
+    assert t_quantile(share, freedom) == pytest.approx(expected, rel=3e-3)
 
 
 def test_an_interval_does_not_depend_on_how_many_draws_are_made_at_once(monkeypatch):
@@ -132,9 +158,14 @@ def test_ratio_interval_holds_the_ratio():
 
 
 def test_a_ratio_to_nothing_has_no_interval():
-    assert ratio_interval(np.ones(5), np.zeros(5)) is None
-    assert ratio_interval(np.ones(2), np.array([0.0, 1.0])) is None  # in a fourth of the draws there is nothing
-    assert ratio_interval(np.full(5, 1e30), np.full(5, 5e-324)) is None  # larger than any number
+    assert ratio_interval(np.ones(30), np.zeros(30)) is None
+    assert ratio_interval(np.ones(30), np.arange(30.0) == 0) is None  # in a third of the draws there is nothing
+    assert ratio_interval(np.full(30, 1e30), np.full(30, 5e-324)) is None  # larger than any number
+
+
+def test_few_queries_have_no_interval_of_a_ratio():
+    below = np.arange(1.0, 30.0)
+    assert ratio_interval(below / 4, below) is None
 
 
 def test_quantile_interval_is_the_middle():

@@ -12,14 +12,18 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from support.app_pages import column, tables, words
+from support.hostile_texts import faults
 from zooter_core import pipeline
 from zooter_core.base.records import Query
 from zooter_core.config.fleet import load_fleet
 from zooter_core.data.runs import Run
+from zooter_core.evaluation.figures import Verdict
 from zooter_core.evaluation.sweep import SweepConfig, sweep
+from zooter_core.evaluation.verdicts import headline
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.labels import LabelConfig
 from zooter_core.router.kinds import DistillConfig
+from zooter_core.ui.text import plain
 
 ROOT = Path(__file__).resolve().parents[2]
 Open = Callable[..., AppTest]
@@ -134,13 +138,35 @@ def test_every_column_has_its_meaning(open_page: Open, run: Path) -> None:
         assert any(all(f"- **{name}**: " in text for name in table[0]) for text in meanings)
 
 
-def test_words_claim_no_more_than_twenty_queries_allow(open_page: Open, fleet_with_report: Path) -> None:
+def test_the_verdict_comes_first(open_page: Open, fleet_with_report: Path) -> None:
     page = open_page("benchmark", fleet_with_report)
-    n = report(fleet_with_report)["held_back"]["n"]
-    assert n < 30
-    text = " ".join(element.value for element in page.markdown)
-    assert f"{n} held-back queries). With so few queries" in text
-    assert "**more** than" not in text
+    verdict = report(fleet_with_report)["held_back"]["verdict"]
+    assert (verdict["n"], verdict["significant"], verdict["hindsight"]) == (20, False, False)
+    sentence = headline(Verdict.model_validate(verdict))
+    assert page.markdown[0].value.startswith(f"**{plain(sentence)}**")
+    assert f"always using {verdict['against']}" in sentence
+
+
+def test_without_held_back_queries_cross_validation_has_the_verdict(open_page: Open, fleet_with_report: Path) -> None:
+    def crossed(figures: dict[str, Any]) -> None:
+        figures["cross_validation"] = figures.pop("held_back")["verdict"] | {"source": "cross-validation", "n": 900}
+
+    change(fleet_with_report, crossed)
+    page = open_page("benchmark", fleet_with_report)
+    assert not page.exception
+    assert "900 cross-validated queries" in page.markdown[0].value
+
+
+def test_a_candidates_name_is_no_markdown(open_page: Open, fleet_with_report: Path) -> None:
+    name = "![x](http://elsewhere/x.png)"
+
+    def named(figures: dict[str, Any]) -> None:
+        figures["held_back"]["verdict"] |= {"against": name, "never_needed": [name]}
+
+    change(fleet_with_report, named)
+    page = open_page("benchmark", fleet_with_report)
+    assert not page.exception
+    assert faults(page.markdown[0].value) == []
 
 
 def test_another_trigger_draws_its_own_curve(open_page: Open, fleet_with_report: Path) -> None:
@@ -194,7 +220,9 @@ def test_a_sweep_is_a_table_with_a_verdict(open_page: Open, fleet_with_report: P
     sweep_figures = json.loads((run / "sweep.json").read_text())
     assert column(tables(page)[2], "beta") == ["0", "0.3", "1"]
     verdict = next(
-        element.value for element in page.markdown if "values of beta" in element.value or "Beta **" in element.value
+        element.value
+        for element in page.markdown
+        if "values of beta" in element.value or "scores highest" in element.value
     )
     assert ("significantly higher" in verdict) == sweep_figures["differs"]
     assert plots(page) == 2
@@ -252,7 +280,8 @@ def test_the_embedded_fleet(open_page: Open) -> None:
     page = open_page("benchmark", ROOT / "models" / "embedded")
     assert not page.exception
     assert not page.error
-    assert "of the way from the best single model to a perfect choice" in page.markdown[0].value
+    assert "beats always using chat, the best single model in hindsight, by 1.53" in page.markdown[0].value
+    assert "of the way from the best single model to a perfect choice" in page.markdown[1].value
     assert methods(page)[0] == ["", "chat", "math", "code", "writer", "router", "RMR", "oracle"]
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from support.app_pages import ask, draw_ended, press, talk, words
+from support.sample_report import report
 from zooter_core.ui.chat import view
 from zooter_core.ui.history import history
 from zooter_core.ui.widgets import EXAMPLES
@@ -23,6 +25,16 @@ def test_the_empty_page_explains_itself_and_asks_an_example(open_page: Open) -> 
     assert "A small router reads your query" in words(page)
     page.button(key="chat1").click().run()
     assert talk(page).turns[0].query == EXAMPLES[1]
+
+
+def test_the_empty_page_says_whether_the_router_is_worth_it(open_page: Open, fleet_copy: Path) -> None:
+    assert "always using" not in words(open_page("chat", fleet_copy))  # there is no report
+    content = report()
+    content["held_back"] |= {"n": 200}
+    (fleet_copy / "report.json").write_text(json.dumps(content))
+    page = open_page("chat", fleet_copy)
+    assert not page.exception
+    assert "Routing beats always using a, the best single model in hindsight, by 0.5" in words(page)
 
 
 def test_a_query_shows_probabilities_tags_choice_and_answer(open_page: Open) -> None:

@@ -19,6 +19,7 @@ from zooter_core.data.runs import Run
 from zooter_core.evaluation import suites
 from zooter_core.evaluation.sandbox import runner
 from zooter_core.evaluation.suites import Suite, judge_of, judge_settings
+from zooter_core.evaluation.verdicts import ends
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.labelling.rewards.judge import Judge
 from zooter_core.pipeline import bench as results
@@ -125,7 +126,6 @@ def _print(figures: dict[str, Any]) -> None:
         console.print("scored without a sandbox: the candidates' code may have changed its scores")
     table = Table("candidate", "score", "95% interval")
     for name, row in figures["candidates"].items():
-        low, high = row["interval"]
-        table.add_row(name, f"{row['score']:.3f}", f"{low:.3f} to {high:.3f}")
+        table.add_row(name, f"{row['score']:.3f}", ends(row["interval"], ".3f"))
     console.print(table)
     print_set_aside(figures["set_aside"], "scores")

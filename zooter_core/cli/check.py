@@ -10,6 +10,7 @@ from rich.text import Text
 from zooter_core.cli.consoles import out, print_json, print_note, waiting
 from zooter_core.cli.fleets import open_ensemble
 from zooter_core.cli.options import FleetDir, Json
+from zooter_core.evaluation import verdicts
 
 
 def check(fleet: FleetDir = None, json: Json = False) -> int:
@@ -20,11 +21,13 @@ def check(fleet: FleetDir = None, json: Json = False) -> int:
     for part in parts_of(ensemble, print_note):
         with waiting(f"Checking the {part.kind} {part.name} ..."):
             rows.append(check_part(ensemble, part))
-    name = ensemble.fleet.name
+    name, verdict = ensemble.fleet.name, verdicts.of_fleet(ensemble.fleet)
     if json:
-        print_json({"fleet": name, "parts": rows}, indent=2)
+        print_json({"fleet": name, "parts": rows, "verdict": verdict and verdict.to_json()}, indent=2)
     else:
         _print(name, rows)
+        if verdict:
+            out.print(f"router: {verdicts.headline(verdict)}")
     return 0 if all(row["ok"] for row in rows) else 1
 
 

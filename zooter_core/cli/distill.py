@@ -22,7 +22,10 @@ from zooter_core.cli.options import (
     tags_of,
     training_of,
 )
-from zooter_core.cli.tables import print_report
+from zooter_core.cli.tables import print_report, print_verdict
+from zooter_core.data.run_folder import REPORT
+from zooter_core.evaluation import verdicts
+from zooter_core.evaluation.figures import load_report
 from zooter_core.router import processes
 from zooter_core.router.kinds import DEFAULT, DistillConfig
 
@@ -125,3 +128,4 @@ def _distill_scores(
     if training.kind == DEFAULT:
         scale = f"normalise {labels.normalise}, tau {labels.tau:g}, beta {labels.beta:g}"
         err.print(f"Labels: {scale}; {(TagIndex.of(tags).counts > 0).sum()} tags ({tagger}).")
+    print_verdict(verdicts.of_report(load_report(out / REPORT)))

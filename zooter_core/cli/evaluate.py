@@ -10,7 +10,13 @@ from zooter_core.base.errors import ZooterError
 from zooter_core.cli.consoles import bars, print_figures, print_set_aside
 from zooter_core.cli.fleets import open_ensemble, open_fleet
 from zooter_core.cli.options import Json, ScoreFiles, Strict, Willingness, check_plot, open_scores, option
-from zooter_core.cli.tables import print_evaluation, print_selection, print_trade, save_selection_plot
+from zooter_core.cli.tables import (
+    print_evaluation,
+    print_selection,
+    print_trade,
+    print_verdict,
+    save_selection_plot,
+)
 from zooter_core.config.fleet import load_fleet
 from zooter_core.data import prices as pricing
 from zooter_core.data.scores import Scores, read_texts
@@ -18,6 +24,7 @@ from zooter_core.evaluation import responses
 from zooter_core.evaluation.figures import Evaluation, Selection, Trade
 from zooter_core.evaluation.responses import Texts
 from zooter_core.evaluation.robustness import robustness
+from zooter_core.evaluation.verdicts import priced
 from zooter_core.method import selection
 from zooter_core.method.metrics import Array
 from zooter_core.method.selection import Outputs
@@ -99,7 +106,11 @@ def evaluate(
         parts["selection"] = _selection(outputs, table, costs, judge_fleet, texts)
     if robust:
         parts["robustness"] = robustness(loaded, [query.text for query in table.queries])
-    figures = evaluation.evaluation_of(loaded, table, learned, ranked, outputs).but(**parts)
+    figures = evaluation.evaluation_of(loaded, table, learned, ranked, outputs)
+    if costs is not None and figures.verdict:
+        spent = pricing.spent(table.candidates, outputs.probabilities.argmax(axis=1), costs)
+        parts["verdict"] = priced(figures.verdict, spent)
+    figures = figures.but(**parts)
     if plot and figures.selection:
         save_selection_plot(figures.selection, plot)
     print_figures(figures, json, _print)
@@ -111,6 +122,7 @@ def _print(figures: Evaluation) -> None:
         print_trade(figures.trade)
     if figures.selection:
         print_selection(figures.selection)
+    print_verdict(figures.verdict)
 
 
 def _check_needs(needed: str, value: object, options: dict[str, object]) -> None:

@@ -29,6 +29,8 @@ from zooter_core.cli.options import (
     option,
     tags_of,
 )
+from zooter_core.evaluation import verdicts
+from zooter_core.evaluation.figures import Verdict
 from zooter_core.router.config import LABEL_SETTINGS
 from zooter_core.router.kinds import DEFAULT
 
@@ -168,9 +170,13 @@ def _print_curve(curve: dict[str, Any], name: str) -> None:
     columns = ("queries", "extended", "minus old, 95%", "new one chosen", "from scratch")
     table = Table(*columns, title=title, title_justify="left")
     for row in curve["rows"]:
-        low, high = row["extended_minus_old"]
-        cells = (f"{row['extended']:.4f}", f"{low:.4f} to {high:.4f}", f"{row['chosen']:.0%}", f"{row['scratch']:.4f}")
+        minus = verdicts.ends(row["extended_minus_old"], ".4f")
+        cells = (f"{row['extended']:.4f}", minus, f"{row['chosen']:.0%}", f"{row['scratch']:.4f}")
         table.add_row(str(row["n"]), *cells)
     console.print(table)
     others = f"the old router {curve['old']:.4f}, best single {curve['single']:.4f}, oracle {curve['oracle']:.4f}"
     console.print(f"{others}; from scratch with all {curve['learned']} others {curve['all']:.4f}")
+    subject = f"The router extended with {max(row['n'] for row in curve['rows']):,} queries"
+    console.print(verdicts.headline(Verdict.model_validate(curve["against_old"]), subject, "the old router"))
+    for sentence in verdicts.sentences(Verdict.model_validate(curve["verdict"]), subject):
+        console.print(sentence)

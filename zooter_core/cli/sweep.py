@@ -25,6 +25,7 @@ from zooter_core.cli.options import (
     tags_of,
 )
 from zooter_core.cli.tables import save_sweep_plot
+from zooter_core.evaluation import verdicts
 from zooter_core.evaluation.figures import Sweep
 from zooter_core.router.kinds import DistillConfig
 
@@ -82,19 +83,9 @@ def print_sweep(figures: Sweep) -> None:
     columns = ("beta", "tau", "score", "95% interval", "regret", "minus best, 95%")
     table = Table(*columns, title=title, title_justify="left")
     for row in figures.rows:
-        (low, high), (under, over) = row.interval, row.minus_best
-        minus = "" if figures.is_best(row) else f"{under:.3f} to {over:.3f}"
-        figures_of_row = (f"{row.mean:.4f}", f"{low:.3f} to {high:.3f}", f"{row.regret:.4f}")
+        minus = "" if figures.is_best(row) else verdicts.ends(row.minus_best, ".3f")
+        figures_of_row = (f"{row.mean:.4f}", verdicts.ends(row.interval, ".3f"), f"{row.regret:.4f}")
         table.add_row(f"{row.beta:g}", f"{row.tau:g}", *figures_of_row, minus)
     console.print(table)
-    console.print(f"best: beta {figures.best.beta:g}, tau {figures.best.tau:g}; {_verdict(figures)}")
-
-
-def _verdict(figures: Sweep) -> str:
-    """Which of the other settings are significantly worse than the best one."""
-    worse = [f"{row.beta:g}, {row.tau:g}" for row in figures.rows if row.minus_best[1] < 0]
-    if figures.differs:
-        return "all others are significantly worse"
-    if not worse:
-        return "no significant difference from the others"
-    return f"significantly worse (beta, tau): {'; '.join(worse)}; no significant difference from the rest"
+    for sentence in verdicts.of_sweep(figures):
+        console.print(sentence)

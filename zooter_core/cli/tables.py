@@ -12,8 +12,8 @@ from rich.text import Text
 from zooter_core.base.files import open_atomic
 from zooter_core.cli.consoles import out
 from zooter_core.data.run_folder import REPORT
-from zooter_core.evaluation import report_tables
-from zooter_core.evaluation.figures import Evaluation, Report, Robustness, Selection, Sweep, Trade
+from zooter_core.evaluation import report_tables, verdicts
+from zooter_core.evaluation.figures import Evaluation, Report, Robustness, Selection, Sweep, Trade, Verdict
 
 
 def save_sweep_plot(figures: Sweep, path: Path) -> None:
@@ -80,6 +80,13 @@ def print_report(report: Report) -> None:
         out.print(f"set aside: {count} {'query' if count == 1 else 'queries'} without rewards, listed in {REPORT}")
     if report.held_back:
         print_evaluation(report.held_back)
+    print_verdict(verdicts.of_report(report))
+
+
+def print_verdict(verdict: Verdict | None) -> None:
+    """Whether routing is worth it, a sentence a line."""
+    for sentence in verdicts.sentences(verdict) if verdict else ():
+        out.print(sentence)
 
 
 def print_evaluation(figures: Evaluation) -> None:
@@ -99,9 +106,10 @@ def print_evaluation(figures: Evaluation) -> None:
         _print_robustness(figures.robustness)
     rows = {"regret": "router", "regret_best_single": f"{figures.best_single}, the best single"}
     for key, what in (rows | {"regret_random": "random"}).items():
-        mean, low, high = (_cell(end, ".3f") for end in (getattr(figures.mean, key), *getattr(figures.interval, key)))
+        interval = verdicts.ends(getattr(figures.interval, key), ".3f")
+        precision = f"95% interval {interval}" if interval else "no interval"
         queries = f", n = {getattr(counts, key)}" if counts else ""
-        out.print(f"regret of {what}: {mean} (95% interval {low} to {high}{queries})")
+        out.print(f"regret of {what}: {_cell(getattr(figures.mean, key), '.3f')} ({precision}{queries})")
 
 
 def _counts(scored: dict[str, int]) -> str:
@@ -156,9 +164,9 @@ def _print_baselines(figures: Evaluation) -> None:
     table = Table("instead of the router", "score", "regret", "router minus it, 95%")
     table.add_row("(the router)", _cell(figures.average.chosen, ".4f"), _cell(figures.mean.regret, ".3f"), "")
     for name, row in figures.baselines.items():
-        low, high = (_cell(end, ".3f") for end in row.router_minus)
         shown = f"{name}, in hindsight" if row.hindsight else name
-        table.add_row(shown, _cell(row.chosen, ".4f"), _cell(row.regret, ".3f"), f"{low} to {high}")
+        minus = verdicts.ends(row.router_minus, ".3f")
+        table.add_row(shown, _cell(row.chosen, ".4f"), _cell(row.regret, ".3f"), minus)
     out.print(table)
 
 
@@ -177,8 +185,7 @@ def print_trade(figures: Trade) -> None:
         cost = f"{row.price:.4g} dollars per million tokens, {row.dollars:.4g} per thousand queries"
         out.print(f"{what}: score {row.score:.4f}, {cost}")
     if figures.willingness:
-        low, high = figures.score_minus
-        out.print(f"change of the score: 95% interval {low:.4f} to {high:.4f}")
+        out.print(f"change of the score: 95% interval {verdicts.ends(figures.score_minus, '.4f') or 'none'}")
 
 
 def print_selection(figures: Selection) -> None:

@@ -119,8 +119,8 @@ def trade(probabilities: Array, table: Array, prices: Array, costs: Array, willi
     """Mean score and cost of choosing by utility, beside choosing by probability (`at_0`).
 
     Returns the means over queries of `score` (over the `n` whose choice has one), `price` (dollars per million tokens
-    of the chosen candidate) and `dollars` (per thousand queries), and `score_minus`, the 95% bootstrap interval of the
-    gain in score.
+    of the chosen candidate) and `dollars` (per thousand queries), and `score_minus`, the 95% interval of the gain in
+    score.
 
     Args:
         table: scores, shape (n, N).

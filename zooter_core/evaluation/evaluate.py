@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from zooter_core.data import prices
 from zooter_core.data.scores import NO_DATASET, Scores, ScoreSource, as_scores
+from zooter_core.evaluation import verdicts
 from zooter_core.evaluation.figures import (
     Average,
     Baseline,
@@ -27,7 +28,9 @@ from zooter_core.evaluation.figures import (
     Report,
     Selection,
     Share,
+    Source,
     SourceFigures,
+    Verdict,
     check_names,
 )
 from zooter_core.method import calibration, metrics, selection
@@ -51,7 +54,8 @@ def evaluate(
 
     Besides the figures of `compare` these are `baselines`, other ways of choosing. Each has its mean score (`chosen`,
     unweighted over data sets), `datasets`, `regret`, whether it was picked in hindsight, and `router_minus`, the 95%
-    interval of the router's score minus its own.
+    interval of the router's score minus its own. `verdict` says whether routing beats always using the best single
+    candidate; see `figures.Verdict`.
 
     Args:
         router: or its folder.
@@ -81,11 +85,11 @@ def evaluation_of(
     probabilities = (outputs or outputs_of(router, scores)).probabilities
     earned = scores.scores[np.arange(len(probabilities)), probabilities.argmax(axis=1)]
     baselines = {name: (values, name != "random") for name, values in simple(scores, scores).items()}
+    learned = None if learned is None else as_scores(learned).in_order(scores.candidates)
     if learned is not None:
-        learned = as_scores(learned).in_order(scores.candidates)
         fair = simple(scores, learned) | {"knn": nearest(scores, learned, router.encoder)}
         baselines |= {name: (values, False) for name, values in fair.items()}
-    return compare(scores, probabilities, more).but(
+    return compare(scores, probabilities, more, learned).but(
         baselines={name: _baseline(scores, values, earned, late) for name, (values, late) in baselines.items()}
     )
 
@@ -114,7 +118,7 @@ def simple(scores: Scores, learned: Scores) -> dict[str, Array]:
     """
     table = learned.scores
     means = metrics.group_means(table, learned.datasets)
-    single = int(np.nanargmax(mean(np.array(list(means.values())), axis=0)))
+    single = best_single(learned)
     majority = int(np.nanargmax(mean(metrics.win_shares(table), axis=0)))
     best = {name: int(np.nanargmax(row)) for name, row in means.items()}
     places = [best.get(name, single) for name in scores.datasets]
@@ -124,6 +128,12 @@ def simple(scores: Scores, learned: Scores) -> dict[str, Array]:
         "majority": scores.scores[:, majority],
         "best a data set": scores.scores[np.arange(len(places)), places],
     }
+
+
+def best_single(scores: Scores) -> int:
+    """The number of the candidate with the highest mean over data sets."""
+    means = metrics.group_means(scores.scores, scores.datasets)
+    return int(np.nanargmax(mean(np.array(list(means.values())), axis=0)))
 
 
 def nearest(scores: Scores, learned: Scores, encoder: TextEncoder) -> Array:
@@ -151,7 +161,13 @@ def _baseline(scores: Scores, values: Array, earned: Array, hindsight: bool) -> 
     )
 
 
-def compare(scores: Scores, probabilities: Array, more: Mapping[str, Array] | None = None) -> Evaluation:
+def compare(
+    scores: Scores,
+    probabilities: Array,
+    more: Mapping[str, Array] | None = None,
+    learned: Scores | None = None,
+    source: Source = "judged",
+) -> Evaluation:
     """Figures of a router's choice, of each candidate, and of a random and a perfect choice.
 
     A query counts for the methods whose choice has a score there, and for a difference of two where both have one;
@@ -165,6 +181,9 @@ def compare(scores: Scores, probabilities: Array, more: Mapping[str, Array] | No
     Args:
         probabilities: the router's, shape (n, N); it chooses the most probable candidate.
         more: further methods by name -> the score of their choice on each query, shape (n,); they join MTR and %Uplift.
+        learned: the scores that the router learned from, with the same candidates. The verdict compares it with the
+            best single candidate on these; otherwise with the best one in hindsight.
+        source: of the queries, for the verdict.
 
     Raises:
         ZooterError: a candidate has the name of a method.
@@ -199,13 +218,29 @@ def compare(scores: Scores, probabilities: Array, more: Mapping[str, Array] | No
         mtr=ranks.mtr,
         uplift=ranks.uplift,
         single=ranks_alone,
-        interval=Intervals(**{name: metrics.interval(values) for name, values in (means | differences).items()}),
+        interval=Intervals(**{name: _interval(name, values) for name, values in (means | differences).items()}),
         mean=Means(**{name: float(mean(values)) for name, values in (means | {"oracle": best} | others).items()}),
         gap_closed=_gap_closed(*without_gaps(earned - single, best - single)),
         best_choice={"router": _best_choice(earned, best), "best_single": _best_choice(single, best)},
         calibration=_calibration(probabilities, table),
         counts=Counts(**counts, candidates=dict(zip(scores.candidates, _scored(table), strict=True))),
+        verdict=_verdict(scores, probabilities.argmax(axis=1), average.best_single.candidate, learned, source),
     )
+
+
+def _verdict(scores: Scores, chosen: NDArray[np.intp], best: str, learned: Scores | None, source: Source) -> Verdict:
+    """The router's choices against the best single candidate of `learned`, or else `best`, the one in hindsight."""
+    against = best if learned is None else learned.candidates[best_single(learned)]
+    alone = scores.scores[:, scores.candidates.index(against)]
+    earned = scores.scores[np.arange(len(chosen)), chosen]
+    verdict = verdicts.verdict_of(scores, earned, alone, against, source, learned is None)
+    return verdict.but(never_needed=verdicts.never_chosen(scores.candidates, chosen.tolist()))
+
+
+def _interval(name: str, values: Array) -> tuple[float, float]:
+    """The interval of a mean; that of a regret is not below 0."""
+    low, high = metrics.interval(values)
+    return max(low, 0.0) if name.startswith("regret") else low, high
 
 
 def _scored(values: Array) -> Any:
@@ -283,12 +318,28 @@ class Sampled:
     dollars: Array | None = None
 
 
+@dataclass(frozen=True)
+class CrossValidated:
+    """What choices earn on the training queries, in their order, that were made without learning from the query.
+
+    NaN where there is no score, or where a query took no part.
+
+    Attributes:
+        earned: the score of the choice of a router that learned from the other folds, shape (n,).
+        alone: the score of the best single candidate of those folds, shape (n,).
+    """
+
+    earned: Array
+    alone: Array
+
+
 def report(
     scores: Scores,
     entropies: Sequence[float],
     held_back: NDArray[np.bool_],
     outputs: selection.Outputs | None,
     sampled: Sampled | None = None,
+    cross_validated: CrossValidated | None = None,
 ) -> Report:
     """The figures of a training: each candidate's rewards by source, and the router on the held-back queries.
 
@@ -303,6 +354,7 @@ def report(
         held_back: which queries the router has not learned from, shape (n,).
         outputs: the router's on the held-back queries; None where there are none.
         sampled: one response for each candidate and query, free of cost, if not given.
+        cross_validated: gives the verdict where few queries are held back.
     """
     shares = metrics.win_shares(scores.scores)
     names, spread = np.array(scores.datasets), np.array(entropies)
@@ -324,15 +376,27 @@ def report(
 
     sources = {"all": by_source(np.ones(len(names), dtype=bool))}
     sources |= {str(name): by_source(names == name) for name in dict.fromkeys(scores.datasets) if name != NO_DATASET}
+    crossed = None if cross_validated is None else _crossed(_learned(scores, held_back), cross_validated)
     if outputs is None:
-        return Report(candidates=sources)
+        return Report(candidates=sources, cross_validation=crossed)
     sampled = sampled or Sampled(scores.scores[..., None])
     rows = np.flatnonzero(held_back)
     judged = _judged(scores.subset(rows.tolist()), outputs.probabilities.argmax(axis=1))
     outputs, rows = outputs.of_queries(judged), rows[judged]
     dollars = None if sampled.dollars is None else sampled.dollars[rows]
-    held_back_part = _held_back(outputs, scores.subset(rows.tolist()), sampled.rewards[rows], dollars)
-    return Report(candidates=sources, held_back=held_back_part)
+    learned = None if held_back.all() else _learned(scores, held_back)
+    held_back_part = _held_back(outputs, scores.subset(rows.tolist()), learned, sampled.rewards[rows], dollars)
+    return Report(candidates=sources, held_back=held_back_part, cross_validation=crossed)
+
+
+def _learned(scores: Scores, held_back: NDArray[np.bool_]) -> Scores:
+    return scores.subset(np.flatnonzero(~held_back).tolist())
+
+
+def _crossed(learned: Scores, choices: CrossValidated) -> Verdict:
+    """The verdict of cross-validation on the training queries."""
+    single = learned.candidates[best_single(learned)]
+    return verdicts.verdict_of(learned, choices.earned, choices.alone, single, "cross-validation", hindsight=False)
 
 
 def _judged(fold: Scores, chosen: NDArray[np.intp]) -> NDArray[np.bool_]:
@@ -342,15 +406,19 @@ def _judged(fold: Scores, chosen: NDArray[np.intp]) -> NDArray[np.bool_]:
     return np.array([able[name] for name in fold.datasets], dtype=bool)
 
 
-def _held_back(outputs: selection.Outputs, fold: Scores, rewards: Array, dollars: Array | None) -> Evaluation | None:
+def _held_back(
+    outputs: selection.Outputs, fold: Scores, learned: Scores | None, rewards: Array, dollars: Array | None
+) -> Evaluation | None:
     """The router on the held-back queries; None where some difference has no query."""
     if not len(fold.queries):
         return None
     # RMR sees one response per candidate; its choice is judged by the mean reward. With k = 1 it is the oracle.
     comparable = np.where(np.isnan(rewards), -np.inf, rewards)
     rmr = np.take_along_axis(fold.scores, comparable.argmax(axis=1), axis=1).mean(axis=1)
-    figures = compare(fold, outputs.probabilities, {"rmr": rmr})
-    if any(np.isnan(ends).any() for ends in figures.interval.model_dump().values()):
+    figures = compare(fold, outputs.probabilities, {"rmr": rmr}, learned, "held-back")
+    assert figures.counts is not None  # `compare` gives both
+    assert figures.verdict is not None
+    if 0 in figures.counts.model_dump(exclude={"candidates"}).values():
         return None
     parts: dict[str, Any] = {}
     if len(fold.candidates) > 1 and selection.scored(outputs, fold.scores).any():
@@ -359,4 +427,5 @@ def _held_back(outputs: selection.Outputs, fold: Scores, rewards: Array, dollars
         counted = {} if priced.all() else {"n": int(priced.sum())}
         spent = prices.spent(fold.candidates, outputs.probabilities.argmax(axis=1)[priced], dollars[priced])
         parts["dollars"] = Dollars.model_validate(counted | spent)
+        parts["verdict"] = verdicts.priced(figures.verdict, spent)
     return figures.but(**parts)

@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from zooter_core.base.errors import ZooterError, first_line, listed
 from zooter_core.base.strict_json import dump_json, parse_json
@@ -20,8 +20,10 @@ from zooter_core.data.run_folder import REPORT, STEPS
 SWEEP = "sweep.json"
 METHODS = {"router", "oracle", "rmr"}
 NAN = math.nan
-Interval = tuple[float, float]  # of 95%: from, to
+End = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]
+Interval = tuple[End, End]  # of 95%: from, to; NaN where the values have no spread
 ByName = dict[str, float]  # a figure for each candidate or method
+Source = Literal["held-back", "cross-validation", "judged"]  # of the queries of a verdict
 Part = TypeVar("Part", bound="Figures")
 
 
@@ -95,7 +97,7 @@ class Means(Figures):
 
 
 class Intervals(Figures):
-    """95% bootstrap intervals of means over queries."""
+    """95% intervals of means over queries (`metrics.interval`)."""
 
     chosen: Interval
     regret: Interval
@@ -213,6 +215,50 @@ class Trade(Traded):
     score_minus: Interval
 
 
+class Kind(Figures):
+    """A kind of query, which is a data set or a tag, and what routing gains or loses there."""
+
+    name: str
+    n: int
+    difference: float
+
+
+class Verdict(Figures):
+    """Whether routing beats always using one candidate, over the `n` queries where both have a score.
+
+    Attributes:
+        against: the best single candidate: in `hindsight` of the same queries, else of those that the router learned
+            from.
+        difference: mean score of routing minus that of the candidate; NaN, or null in JSON, without a query.
+        interval: of 95%; null where the differences have no spread.
+        differing: queries where the two scores are not the same.
+        significant: the interval does not hold 0, and enough queries differ (method/verdict.py).
+        queries_needed: about how many would show such a difference; null where it is significant, or nothing can be
+            said.
+        source: where the queries come from: `held-back`, `cross-validation`, or `judged` (given to `evaluate`).
+        points: all scores are in [0, 1], so that sentences count in hundredths.
+        never_needed: candidates that the router never chose; empty on fewer than NEVER queries.
+        gains, loses: the kinds of queries with a significant difference, the largest first.
+        dollars, dollars_against: cost of a thousand queries, where prices are known.
+    """
+
+    against: str
+    difference: End
+    interval: Interval | None
+    n: int
+    differing: int
+    significant: bool
+    queries_needed: int | None
+    source: Source
+    hindsight: bool
+    points: bool
+    never_needed: list[str] = []
+    gains: list[Kind] = []
+    loses: list[Kind] = []
+    dollars: float | None = None
+    dollars_against: float | None = None
+
+
 class Robustness(Figures):
     """The share of `n` queries whose candidate survives each edit, and of `pairs` of paraphrases that share one."""
 
@@ -247,6 +293,7 @@ class Evaluation(Figures):
     baselines: dict[str, Baseline] = {}
     trade: Trade | None = None
     robustness: Robustness | None = None
+    verdict: Verdict | None = None  # None in reports of earlier versions
 
     @property
     def pool(self) -> list[str]:
@@ -293,6 +340,7 @@ class Sweep(Figures):
     best: BetaTau
     differs: bool
     total: int = 0
+    verdict: Verdict | None = None  # of the best row
 
     def is_best(self, row: SweepRow) -> bool:
         return (row.beta, row.tau) == (self.best.beta, self.best.tau)
@@ -303,8 +351,8 @@ class Sweep(Figures):
 
     @property
     def as_good(self) -> list[SweepRow]:
-        """The other rows with no significant difference from the best: the 95% interval reaches 0."""
-        return [row for row in self.others if row.minus_best[1] >= 0]
+        """The other rows with no significant difference from the best: the 95% interval reaches 0, or there is none."""
+        return [row for row in self.others if not row.minus_best[1] < 0]
 
 
 class SourceFigures(Figures):
@@ -323,22 +371,25 @@ class Report(Figures):
     Attributes:
         candidates: figures by source; `all` comes first.
         held_back: how the router does on the held-back queries, with RMR; None where no query was held back.
+        cross_validation: the verdict on routers that each learned from a part of the training queries and chose for
+            the rest; None if there was no such training.
         losses: the mean KL of each epoch, in nats; empty for a router kind that is solved in one step.
         set_aside: the queries without rewards: id -> why.
     """
 
     candidates: dict[str, SourceFigures]
     held_back: Evaluation | None = None
+    cross_validation: Verdict | None = None
     losses: list[float] = []
     set_aside: dict[str, str] = {}
 
     @model_validator(mode="after")
     def _check_held_back(self) -> Self:
         if self.held_back:
-            rows, mean, interval = self.held_back.datasets.values(), self.held_back.mean, self.held_back.interval
+            rows, mean = self.held_back.datasets.values(), self.held_back.mean
             if len({tuple(row.candidates) for row in rows}) > 1:
                 raise ValueError("the data sets have different candidates")
-            if any(map(math.isnan, (mean.rmr, *interval.chosen_minus_rmr, *(row.rmr for row in rows)))):
+            if any(map(math.isnan, (mean.rmr, *(row.rmr for row in rows)))):
                 raise ValueError("figures of rmr are missing")
         return self
 

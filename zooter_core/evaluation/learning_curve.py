@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooter_core.base.errors import ZooterError
+from zooter_core.data.scores import Scores
+from zooter_core.evaluation.verdicts import verdict_of
 from zooter_core.method import metrics
 from zooter_core.method.metrics import Array, mean
 from zooter_core.router.distill import learn
@@ -52,11 +55,14 @@ def learning_curve(
 
     Returns:
         `rows`, for each size `n`: the score of a router extended with n random ones of the other queries (`extended`),
-        the 95% interval of that minus the old router's (`extended_minus_old`, over queries), how often it chooses the
-        new candidate (`chosen`), and the score of a router distilled from the same n queries alone (`scratch`).
+        the 95% interval of that minus the old router's (`extended_minus_old`, over queries; None where the two choose
+        alike), how often it chooses the new candidate (`chosen`), and the score of a router distilled from the same n
+        queries alone (`scratch`).
         `all` is a router distilled from all of the other queries, `single` the candidate that is best on those, `old`
         the old router, `oracle` the best score of each query; `judged` and `learned` are the numbers of queries.
-        `unseen` is whether the old router is known not to have learned from the judged ones.
+        `unseen` is whether the old router is known not to have learned from the judged ones. `verdict` and
+        `against_old` are verdicts on the router that was extended with most queries, against the best single candidate
+        and against the old router.
     """
     most = max(MOST, -(-max(sizes, default=0) * JUDGED // (JUDGED - 1)))
     examples = examples.sample(most, seed)
@@ -73,7 +79,19 @@ def learning_curve(
         for name, values in _turn(head, examples.subset(train), examples.subset(test), sizes, seed + turn).items():
             earned.setdefault(name, np.full((SEEDS, queries), np.nan))[turn, test] = values
         progress("curve", turn + 1, SEEDS)
-    return {"unseen": examples.familiar is not None, **_figures(earned, sizes)}
+    figures = {"unseen": examples.familiar is not None, **_figures(earned, sizes)}
+    return figures | _verdicts(examples.scores, earned, max(sizes)) if sizes else figures
+
+
+def _verdicts(scores: Scores, earned: dict[str, Array], size: int) -> dict[str, Any]:
+    """The verdicts on the router that was extended with `size` queries, by what the methods earned."""
+    single = scores.candidates[int(np.nanargmax(mean(scores.scores, axis=0)))]
+    verdicts = {}
+    for key, other, name in (("verdict", "single", single), ("against_old", "old", "the old router")):
+        gains = mean(earned[f"extended {size}"] - earned[other], axis=0)
+        verdict = verdict_of(scores, gains, np.zeros_like(gains), name, "held-back", hindsight=False)
+        verdicts[key] = verdict.to_json()
+    return verdicts
 
 
 def _turn(head: RouterHead, train: Examples, test: Examples, sizes: Sequence[int], seed: int) -> dict[str, Array]:
@@ -121,9 +139,10 @@ def _figures(earned: dict[str, Array], sizes: Sequence[int]) -> dict[str, Any]:
         {
             "n": size,
             **{name: means[f"{name} {size}"] for name in ("extended", "chosen", "scratch")},
-            "extended_minus_old": metrics.interval(mean(earned[f"extended {size}"] - earned["old"], axis=0)),
+            "extended_minus_old": None if math.isnan(spread[0]) else spread,
         }
         for size in sizes
+        for spread in (metrics.interval(mean(earned[f"extended {size}"] - earned["old"], axis=0)),)
     ]
     count = int(judged[0].sum())
     others = {name: means[name] for name in ("old", "single", "all", "oracle")}

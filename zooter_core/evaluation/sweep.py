@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.data.scores import Scores
+from zooter_core.evaluation.evaluate import best_single
 from zooter_core.evaluation.figures import BetaTau, Sweep, SweepRow
+from zooter_core.evaluation.verdicts import verdict_of
 from zooter_core.method import labels, metrics
 from zooter_core.method.metrics import Array, mean
 from zooter_core.method.tags import TagIndex
@@ -74,9 +76,9 @@ def sweep(
 def figures(scores: Scores, config: SweepConfig, means: Mapping[Point, Array]) -> Sweep:
     """What `sweep` returns, for the points that are done so far; at least one.
 
-    A row's `mean` is over queries and seeds, its 95% bootstrap `interval` over queries, and `minus_best` the interval
-    of the paired difference from the best point, which has the highest mean. `differs` says whether every other point
-    is worse beyond its interval.
+    A row's `mean` is over queries and seeds, its 95% `interval` over queries, and `minus_best` the interval of the
+    paired difference from the best point, which has the highest mean. `differs` says whether every other point is worse
+    beyond its interval. The `verdict` compares the best point with the best single candidate of the training folds.
 
     Args:
         means: point -> the mean score over seeds of each query, shape (n,); NaN where no choice has a score.
@@ -91,7 +93,7 @@ def figures(scores: Scores, config: SweepConfig, means: Mapping[Point, Array]) -
             mean=float(mean(values)),
             interval=metrics.interval(values),
             regret=float(mean(oracle - values)),
-            minus_best=metrics.interval(values - means[best]),
+            minus_best=(0.0, 0.0) if (beta, tau) == best else metrics.interval(values - means[best]),
         )
         for (beta, tau), values in means.items()
     ]
@@ -103,7 +105,26 @@ def figures(scores: Scores, config: SweepConfig, means: Mapping[Point, Array]) -
         rows=rows,
         best=BetaTau(beta=best[0], tau=best[1]),
         differs=all(row.minus_best[1] < 0 for row in rows if (row.beta, row.tau) != best),
+        verdict=verdict_of(
+            scores,
+            means[best],
+            _alone(scores, config),
+            scores.candidates[best_single(scores)],
+            "cross-validation",
+            hindsight=False,
+        ),
     )
+
+
+def _alone(scores: Scores, config: SweepConfig) -> Array:
+    """The mean score over seeds of each query if it goes to the best single candidate of the other folds, (n,)."""
+    alone = np.empty((config.seeds, len(scores.queries)))
+    for seed in range(config.seeds):
+        folds = _folds(scores, seed, config.folds)
+        for fold in np.unique(folds):
+            train, test = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+            alone[seed, test] = scores.scores[test, best_single(scores.subset(train.tolist()))]
+    return np.asarray(mean(alone, axis=0))
 
 
 def earned(

@@ -5,6 +5,7 @@ A score that is missing is NaN and counts for nothing. Without any gap the means
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-LEVEL, DRAWS = 0.95, 2000  # of bootstrap intervals
+LEVEL, DRAWS = 0.95, 2000  # of intervals; of bootstrap samples
+FEW = 30  # numbers: with fewer, the percentile bootstrap is more than 6% too narrow, and Student's t takes its place
 BLOCKS = 20_000  # resampled queries, at most
 AT_ONCE = 1 << 21  # numbers drawn at once: 16 MiB
 Z95 = 1.96  # standard deviations each way that hold 95% of a normal distribution
@@ -99,12 +101,54 @@ def _complete(means: Mapping[str, Array]) -> Array:
 
 
 def interval(values: Array) -> tuple[float, float]:
-    """The 95% percentile bootstrap interval of the mean of `values`, shape (n,), from resampled queries.
+    """The 95% interval of the mean of `values`, shape (n,), one for each query; NaN counts for nothing.
 
-    NaN counts for nothing; without any number the interval is NaN. More than BLOCKS queries are first joined at random
-    into so many blocks, which are resampled: the spread of the mean is the same, and the work no longer grows.
+    From FEW numbers on it is the percentile bootstrap, with fewer it is Student's t (Hesterberg, 2015, The American
+    Statistician 69, compares the two). A single number, or numbers that are all the same, have no spread and so no
+    interval: both ends are NaN. More than BLOCKS queries are first joined at random into so many blocks, which are
+    resampled: the spread of the mean is the same, and the work no longer grows.
     """
-    return quantile_interval(*_resampled(without_gaps(values)))
+    (values,) = without_gaps(values)
+    if not has_spread(values):
+        return math.nan, math.nan
+    if len(values) >= FEW:
+        return quantile_interval(*_resampled([values]))
+    half = t_quantile((1 + LEVEL) / 2, len(values) - 1) * standard_error(values)
+    return float(values.mean()) - half, float(values.mean()) + half
+
+
+def has_spread(values: Array) -> bool:
+    """Whether there are two different numbers or more, beyond rounding."""
+    return len(values) > 1 and bool(np.ptp(values) > 1e-9 * np.abs(values).max())
+
+
+def standard_error(values: Array) -> float:
+    """Of the mean of `values`, shape (n,) with n > 1: the standard deviation over n - 1, divided by sqrt(n)."""
+    return float(values.std(ddof=1)) / math.sqrt(len(values))
+
+
+def t_quantile(share: float, freedom: int) -> float:
+    """The quantile of Student's t distribution for a share above 1/2.
+
+    Exact for one and two degrees of freedom. From three on it is the expansion 26.7.5 of Abramowitz and Stegun (1964),
+    which is 0.1% off for three and better for more.
+    """
+    if freedom == 1:
+        return math.tan(math.pi * (share - 0.5))
+    if freedom == 2:
+        middle = 2 * share - 1
+        return middle * math.sqrt(2 / (1 - middle**2))
+    from statistics import NormalDist
+
+    z = NormalDist().inv_cdf(share)
+    terms = (
+        z,
+        (z**3 + z) / 4,
+        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
+        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
+        (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
+    )
+    return sum(term / freedom**power for power, term in enumerate(terms))
 
 
 def _resampled(columns: Sequence[Array]) -> Array:
@@ -141,9 +185,13 @@ def quantile_interval(samples: Array) -> tuple[float, float]:
 def ratio_interval(above: Array, below: Array) -> tuple[float, float] | None:
     """The 95% percentile bootstrap interval of mean(above) / mean(below), both of shape (n,), resampling pairs.
 
-    None if 5% or more of the draws have no finite ratio because `below` is 0 or close to it.
+    None with fewer than FEW pairs, or if 5% or more of the draws have no finite ratio because `below` is 0 or close to
+    it.
     """
-    ratios = ratio(*_resampled(without_gaps(above, below)))
+    columns = without_gaps(above, below)
+    if len(columns[0]) < FEW:
+        return None
+    ratios = ratio(*_resampled(columns))
     finite = np.isfinite(ratios)
     return quantile_interval(ratios[finite]) if finite.mean() > LEVEL else None
 

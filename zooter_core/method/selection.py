@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooter_core.base.errors import ZooterError, did_you_mean
-from zooter_core.method.metrics import Array, quantile_interval
+from zooter_core.method.metrics import FEW, Array, quantile_interval
 
 MOST = 4  # the largest k in a report
 SHARES = (0.0, 0.05, *(tenth / 10 for tenth in range(1, 11)))  # of the queries: the points of a curve in a report
@@ -199,9 +199,9 @@ def report(
     Only the queries count whose MOST most probable candidates all have a score.
 
     Returns their number `n`; `curves`, each with `trigger`, `k`, `area` (mean score over the range of cost),
-    `area_random`, `gain` (their difference) with its 95% bootstrap `interval`, `beats_random` (the interval is above 0)
-    and `points` (`calls` per query, `score`, `threshold`, and with `costs` their mean as `dollars`); and `best`, the
-    trigger with the largest area for k = 2.
+    `area_random`, `gain` (their difference) with its 95% bootstrap `interval`, `beats_random` (the interval is above 0
+    on FEW queries or more) and `points` (`calls` per query, `score`, `threshold`, and with `costs` their mean as
+    `dollars`); and `best`, the trigger with the largest area for k = 2.
 
     Raises:
         ZooterError: the pool has a single candidate.
@@ -230,7 +230,7 @@ def report(
                     "area_random": random,
                     "gain": gain,
                     "interval": spread,
-                    "beats_random": spread[0] > 0,
+                    "beats_random": len(table) >= FEW and spread[0] > 0,
                     "points": _points(curve(values[name], top), k, costs is not None),
                 }
             )

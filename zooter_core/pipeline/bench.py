@@ -8,6 +8,7 @@ responses are requested again when the same command starts again.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -79,13 +80,18 @@ def _line(job: SuiteJob, suite: str, problem: Problem) -> dict[str, Any]:
 
 
 def figures(job: SuiteJob, suite: str) -> dict[str, Any]:
-    """Each candidate's mean score on the problems that are not set aside, with its 95% interval over problems."""
+    """Each candidate's mean score on the problems that are not set aside, with its 95% interval over problems.
+
+    The interval of scores that are all 0 or 1 is Wilson's; scores that are all the same have none otherwise.
+    """
     reasons = set_aside(job)
     ids = [problem.id for problem in job.problems if problem.id not in reasons]
     candidates = {}
     for name in job.pool:
         scores = np.array([job.scores[id, name] for id in ids])
-        candidates[name] = {"score": float(scores.mean()), "interval": metrics.interval(scores)}
+        share = np.isin(scores, (0, 1)).all()
+        low, high = metrics.wilson_interval(float(scores.mean()), len(ids)) if share else metrics.interval(scores)
+        candidates[name] = {"score": float(scores.mean()), "interval": None if math.isnan(low) else (low, high)}
     result = {"suite": suite, "scale": job.suite.scale, "n": len(ids), "candidates": candidates, "set_aside": reasons}
     return result | job.suite.scored_in()
 

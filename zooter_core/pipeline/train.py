@@ -16,7 +16,7 @@ from zooter_core.config.fleet import ENCODER
 from zooter_core.data.run_folder import LABELS, REPORT, RESPONSES, REWARDS, ROUTER
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import LEAST, Scores, ScoreSource, as_scores
-from zooter_core.evaluation.evaluate import Sampled, report
+from zooter_core.evaluation.evaluate import CrossValidated, Sampled, report
 from zooter_core.evaluation.figures import Report, load_report
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.labels import LabelConfig, entropy, held_back, label, lot
@@ -214,6 +214,7 @@ def train(
     sampled: Sampled | None = None,
     set_aside: Mapping[str, str] | None = None,
     checkpoint: Path | None = None,
+    cross_validated: CrossValidated | None = None,
 ) -> Trained:
     """Train a router on the training fold and report on the held-back one.
 
@@ -224,6 +225,7 @@ def train(
         sampled: single responses, for the report.
         set_aside: queries without rewards, for the report: id -> why.
         checkpoint: of fine-tuning, see `finetune`.
+        cross_validated: scores on the training fold, for the report's verdict.
     """
     rows = np.flatnonzero(labelled.learned)
     part: slice | NDArray[np.intp] = slice(None) if labelled.learned.all() else rows  # a slice copies nothing
@@ -251,7 +253,7 @@ def train(
     outputs = None
     if held_back.any():
         outputs = router.head.outputs(np.asarray(vectors[held_back], dtype=np.float32))
-    figures = report(scores, entropy(labelled.plain).tolist(), held_back, outputs, sampled)
+    figures = report(scores, entropy(labelled.plain).tolist(), held_back, outputs, sampled, cross_validated)
     learned = np.unique(text_hashes(scores.queries[row].text for row in rows))
     return Trained(router, neighbours, learned, figures.but(losses=losses, set_aside=dict(set_aside or {})))
 

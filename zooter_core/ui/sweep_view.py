@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import plotly.graph_objects as go
 import streamlit as st
 
+from zooter_core.evaluation import verdicts
 from zooter_core.evaluation.charts import SWEEP_AXES, add_sweep
 from zooter_core.evaluation.figures import Sweep, SweepRow
-from zooter_core.ui import charts, tables, verdicts
+from zooter_core.ui import charts, tables
 from zooter_core.ui.tables import Column
+from zooter_core.ui.text import plain
 
 COLUMNS = [
     Column("beta", "beta", "Weight of a query's own label; the rest comes from its tags.", "g"),
@@ -25,7 +28,7 @@ COLUMNS = [
 
 
 def draw_sweep(sweep: Sweep) -> None:
-    st.markdown(verdicts.of_sweep(sweep))
+    st.markdown(" ".join(map(plain, verdicts.of_sweep(sweep))))
     alt = "Mean score over beta with its 95% interval; the table below holds the same figures."
     charts.draw(chart(sweep), "sweep-chart", alt)
     draw_table(sweep)
@@ -46,4 +49,5 @@ def draw_table(sweep: Sweep) -> None:
 def _cells(row: SweepRow, sweep: Sweep) -> dict[str, Any]:
     (low, high), (under, over) = row.interval, (None, None) if sweep.is_best(row) else row.minus_best
     values = {key: getattr(row, key) for key in ("beta", "tau", "mean", "regret")}
-    return values | {"low": low, "high": high, "under": under, "over": over}
+    ends = {"low": low, "high": high, "under": under, "over": over}
+    return values | {key: None if end is None or math.isnan(end) else end for key, end in ends.items()}

@@ -110,7 +110,7 @@ def figures(chosen: float, oracle: float = 0.5) -> Evaluation:
     ("chosen", "oracle", "sentence"),
     [
         (0.3, 0.5, "80% of the way from the best single model to a perfect choice, with one call instead of 2."),
-        (-0.6, 0.5, "Worse than <b> alone, with one call instead of 2."),
+        (-0.6, 0.5, "No better than <b> alone, with one call instead of 2."),
         (-0.5, -0.5, "<b> alone is already a perfect choice on every query."),
     ],
 )

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 from zooter_core.base.errors import Failure, ZooterError
@@ -154,7 +155,7 @@ def test_counts_by_hand() -> None:
     assert total == "6 votes, 1 of them blind: 4 for one response, 1 tie, 1 for none."
     assert "**2 of 4**" in router  # a twice
     assert "a random choice would match 1.5." in router  # 3 * (1 / 3) + 1 / 2
-    assert "**1 of 4** (25%)" in reward  # b once
+    assert "**1 of 4** (25%, 95% interval 5% to 70%)" in reward  # b once
 
 
 def test_the_words_state_the_counts() -> None:
@@ -176,9 +177,35 @@ def vote_among(best: str | None, *candidates: str) -> Vote:
 def test_strengths_are_shares_of_wins_where_all_compete() -> None:
     votes = [vote_among("a", "a", "b")] * 5 + [vote_among("b", "a", "b")] * 2 + [vote_among(None, "a", "b")] * 9
     a, b = leaderboard(votes)
-    assert (a.name, a.strength, a.won, a.votes) == ("a", pytest.approx(6 / 9), 5, 7)  # each also wins one vote
-    assert b.strength == pytest.approx(3 / 9)
-    assert a.low < a.strength < a.high
+    assert (a.name, a.won, a.votes) == ("a", 5, 7)
+    assert a.strength == pytest.approx(6 / 9, abs=0.01)  # Beta(1 + 5, 1 + 2)
+    assert b.strength == pytest.approx(3 / 9, abs=0.01)
+    assert (a.low, a.high) == pytest.approx((0.349, 0.915), abs=0.02)
+
+
+def test_a_single_vote_leaves_a_wide_interval() -> None:
+    """Beta(2, 1), whose distribution function is x^2: the mean is 2/3, and the ends are the roots of .025 and .975."""
+    a, b = leaderboard([vote_among("a", "a", "b")])
+    assert (a.strength, a.low, a.high) == pytest.approx((2 / 3, 0.158, 0.987), abs=0.015)
+    assert (b.strength, b.low, b.high) == pytest.approx((1 / 3, 0.013, 0.842), abs=0.015)
+
+
+def test_a_single_vote_among_five_says_next_to_nothing() -> None:
+    """Dirichlet(2, 1, 1, 1, 1): the winner has Beta(2, 4), the others Beta(1, 5), which ends at 1 - .025^(1/5)."""
+    first, *others = leaderboard([vote_among("a", *"abcde")])
+    assert first.name == "a"
+    assert (first.strength, first.low, first.high) == pytest.approx((1 / 3, 0.053, 0.716), abs=0.02)
+    assert [(row.strength, row.low, row.high) for row in others] == [pytest.approx((1 / 6, 0.005, 0.522), abs=0.02)] * 4
+
+
+def test_where_models_meet_in_pairs_the_posterior_is_that_of_its_density() -> None:
+    """a beat b and b beat c: the density is a / (a + b) * b / (b + c) on the simplex, here summed over a grid."""
+    grid = (np.indices((200, 200)).reshape(2, -1) + 0.5) / 200
+    one, two = grid[:, grid.sum(axis=0) < 1]
+    weight = one / (one + two) * two / (1 - one)
+    means = [float((weight * part).sum() / weight.sum()) for part in (one, two, 1 - one - two)]
+    rows = {row.name: row.strength for row in leaderboard([vote_among("a", "a", "b"), vote_among("b", "b", "c")])}
+    assert [rows[name] for name in "abc"] == pytest.approx(means, abs=0.015)
 
 
 def test_a_model_that_beats_a_strong_one_is_stronger() -> None:

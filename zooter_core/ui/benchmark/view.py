@@ -12,9 +12,8 @@ import streamlit as st
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.config.fleet import Fleet, load_fleet
-from zooter_core.evaluation import figures
+from zooter_core.evaluation import figures, verdicts
 from zooter_core.evaluation.figures import Evaluation, Report, Sweep
-from zooter_core.ui import verdicts
 from zooter_core.ui.charts import BOLD, GREY, INKS, ROUTER, colour, picture, words
 from zooter_core.ui.text import plain
 from zooter_core.ui.widgets import download
@@ -105,14 +104,21 @@ def report_command(folder: str) -> str:
     )
 
 
+def draw_verdict(report: Report) -> None:
+    """Whether routing is worth it, in words."""
+    if verdict := verdicts.of_report(report):
+        first, *more = map(plain, verdicts.sentences(verdict))
+        st.markdown(" ".join([f"**{first}**", *more]))
+
+
 def draw_headline(quality: Quality, held_back: Evaluation) -> None:
     draw_card(held_back, quality.pool)
-    for sentence in verdicts.of_report(held_back):
-        st.markdown(f"- {sentence}")
+    for sentence in verdicts.of_held_back(held_back):
+        st.markdown(f"- {plain(sentence)}")
     st.caption(
         f"{held_back.n:,} held-back queries, which the router did not train on. Intervals cover the choice of "
-        "queries, not the randomness of training. The best single model has the highest average over data sets; it is "
-        "chosen on these same queries, which favours it a little."
+        "queries, not the randomness of training. The best single model of picture and list has the highest average "
+        "over data sets of these same queries, which favours it a little."
     )
 
 
@@ -122,7 +128,7 @@ def sentence(held_back: Evaluation) -> str:
     if share is None:
         return f"{held_back.best_single} alone is already a perfect choice on every query."
     if share < 0:
-        return f"Worse than {held_back.best_single} alone, {calls}."
+        return f"No better than {held_back.best_single} alone, {calls}."
     return f"{share:.0%} of the way from the best single model to a perfect choice, {calls}."
 
 

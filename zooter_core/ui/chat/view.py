@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import streamlit as st
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.paths import EMBEDDED_FLEET
+from zooter_core.config.fleet import load_fleet
+from zooter_core.evaluation import verdicts
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui import answer_view, charts, links, resources
 from zooter_core.ui.background import draw_live, stop_button
@@ -146,6 +149,16 @@ def draw_welcome() -> None:
         st.markdown(
             "A small router reads your query and predicts which model would answer it best. Only that model runs."
         )
+        _draw_verdict()
+
+
+def _draw_verdict() -> None:
+    """Whether the fleet's router is worth it, in a line, if there is a report on it."""
+    if resources.endpoint():
+        return
+    with suppress(ZooterError):  # the page says what is wrong with the fleet
+        if verdict := verdicts.of_fleet(load_fleet(resources.folder())):
+            st.caption(plain(verdicts.headline(verdict)))
 
 
 def draw_footnote() -> None:

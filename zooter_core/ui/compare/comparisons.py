@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import random
 import secrets
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from string import ascii_uppercase
 from typing import Any, Literal
 
+import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 
 from zooter_core.base.errors import ZooterError, listed
 from zooter_core.base.records import Decision, Message, Ranked, Response
@@ -76,17 +79,19 @@ def vote_lines(votes: Sequence[Vote]) -> list[str]:
     if n:
         router, reward = sum(vote.best == vote.router for vote in decided), sum(v.best == v.reward for v in decided)
         chance = sum(1 / len(vote.candidates) for vote in decided)
-        low, high = wilson_interval(router / n, n)
         lines += [
-            f"Voters chose the **router's choice** in **{router} of {n}** ({router / n:.0%}, 95% interval "
-            f"{low:.0%} to {high:.0%}); a random choice would match {chance:.1f}.",
-            f"They chose the **highest reward** in **{reward} of {n}** ({reward / n:.0%}).",
+            f"Voters chose the **router's choice** in {_share(router, n)}; a random choice would match {chance:.1f}.",
+            f"They chose the **highest reward** in {_share(reward, n)}.",
         ]
     return lines
 
 
-ROUNDS = 50  # of the fit; it converges long before
-SAMPLES = 200  # of the votes, for the intervals
+def _share(count: int, n: int) -> str:
+    low, high = wilson_interval(count / n, n)
+    return f"**{count} of {n}** ({count / n:.0%}, 95% interval {low:.0%} to {high:.0%})"
+
+
+DRAWS, WARM_UP = 4000, 200  # of the posterior distribution of the strengths, after as many that are dropped
 
 
 @dataclass(frozen=True)
@@ -94,8 +99,8 @@ class Standing:
     """A model's place.
 
     Attributes:
-        strength: the share of votes that it would win if all models competed.
-        low, high: the 95% interval of `strength`, over resampled votes.
+        strength: the share of votes that it would win if all models competed, the mean of the posterior distribution.
+        low, high: the middle 95% of that distribution.
         won, votes: votes for it, and votes for one response in which it took part.
     """
 
@@ -111,37 +116,37 @@ def leaderboard(votes: Sequence[Vote]) -> list[Standing]:
     """The models of the votes for one response, the strongest first; ties and votes for none do not count."""
     decided = [vote for vote in votes if vote.best is not None]
     names = sorted({name for vote in decided for name in vote.candidates})
-    chance = random.Random(0)
-    samples = [strengths(chance.choices(decided, k=len(decided)), names) for _ in range(SAMPLES if decided else 0)]
-    fitted = strengths(decided, names)
+    if not decided:
+        return []
+    draws = strengths(decided, names)
+    means, (low, high) = draws.mean(axis=0), np.quantile(draws, [0.025, 0.975], axis=0)
     rows = []
-    for name in names:
-        drawn = sorted(sample[name] for sample in samples)
-        low, high = drawn[round(0.025 * (SAMPLES - 1))], drawn[round(0.975 * (SAMPLES - 1))]
+    for column, name in enumerate(names):
+        figures = (float(means[column]), float(low[column]), float(high[column]))
         won = sum(vote.best == name for vote in decided)
-        rows.append(Standing(name, fitted[name], low, high, won, sum(name in vote.candidates for vote in decided)))
+        rows.append(Standing(name, *figures, won, sum(name in vote.candidates for vote in decided)))
     return sorted(rows, key=lambda row: -row.strength)
 
 
-def strengths(decided: Sequence[Vote], names: Sequence[str]) -> dict[str, float]:
-    """Strengths that sum to 1, by minorisation-maximisation (Hunter, 2004, Annals of Statistics 32).
+def strengths(decided: Sequence[Vote], names: Sequence[str]) -> NDArray[np.float64]:
+    """Draws of the models' Bradley-Terry strengths, which sum to 1, from their posterior; shape (DRAWS, models).
 
-    Each model also wins one vote in which all compete: without it, a model that never lost would have all strength.
+    Before any vote all shares are equally likely, so one vote leaves a wide interval. Where all models take part in
+    every vote, the posterior is Dirichlet(1 + votes won); of two models with one vote it is Beta(2, 1). In general the
+    Gibbs sampler of Caron and Doucet (2012, Journal of Computational and Graphical Statistics 21) draws from it.
     """
-    prior = [Vote("", tuple(names), "best", name, name, None, False) for name in names]
-    votes = [*decided, *prior]
-    values = dict.fromkeys(names, 1 / max(1, len(names)))
-    wins = {name: sum(vote.best == name for vote in votes) for name in names}
-    for _ in range(ROUNDS):
-        weights = dict.fromkeys(names, 0.0)
-        for vote in votes:
-            share = 1 / sum(values[name] for name in vote.candidates)
-            for name in vote.candidates:
-                weights[name] += share
-        values = {name: wins[name] / weights[name] for name in names}
-        total = sum(values.values())
-        values = {name: value / total for name, value in values.items()}
-    return values
+    chance = np.random.default_rng(0)
+    groups = Counter(frozenset(vote.candidates) for vote in decided)
+    takes_part = np.array([[name in group for name in names] for group in groups], dtype=np.float64)
+    counts = np.array(list(groups.values()))
+    won = np.array([sum(vote.best == name for vote in decided) for name in names])
+    values, draws = np.ones(len(names)), np.empty((WARM_UP + DRAWS, len(names)))
+    for row in draws:
+        waited = chance.gamma(counts, 1 / (takes_part @ values))
+        values = chance.gamma(1 + won, 1 / (1 + waited @ takes_part))
+        row[:] = values / values.sum()
+        values = row * chance.gamma(len(names))  # votes say nothing about the sum, so it comes from the prior
+    return draws[WARM_UP:]
 
 
 @dataclass(eq=False)

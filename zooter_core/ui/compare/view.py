@@ -243,6 +243,6 @@ def _leaderboard(rows: Sequence[comparisons.Standing], pool: Sequence[str]) -> N
     ]
     tables.draw("leaderboard", ["model", "wins against all others", "95% interval", "best in", "votes"], cells)
     st.caption(
-        "The share of votes that a model would win if all competed, by the Bradley-Terry model of these votes; the "
-        "interval comes from resampling them."
+        "The share of votes that a model would win if all competed, by the Bradley-Terry model. The interval is "
+        "Bayesian: before the first vote, all shares are equally likely."
     )

@@ -11,6 +11,7 @@ from zooter_core.base.paths import EMBEDDED_FLEET
 from zooter_core.base.strict_json import dump_json
 from zooter_core.config.fleet import Fleet
 from zooter_core.data.scores import Scores, score_line
+from zooter_core.evaluation import verdicts
 from zooter_core.evaluation.figures import Report
 from zooter_core.evaluation.sweep import SweepConfig
 from zooter_core.method.labels import LabelConfig
@@ -169,10 +170,11 @@ def readme(name: str, data: TrainingData, training: DistillConfig, report: Repor
         f"- Training: kind {training.kind}, at most {training.epochs} epochs, encoder `{fleet.encoder}`.",
     ]
     if held_back := report.held_back:
-        mean, (low, high) = held_back.mean, held_back.interval.regret
+        mean = held_back.mean
         others = f"best single model {mean.regret_best_single:.3f}, random choice {mean.regret_random:.3f}"
-        regret = f"{mean.regret:.3f} (95% CI {low:.3f} to {high:.3f})"
-        lines.append(f"- Regret on {held_back.n} held-back queries: {regret}; {others}.")
+        lines.append(f"- Regret on {held_back.n} held-back queries: {mean.regret:.3f}; {others}.")
+    if verdict := verdicts.of_report(report):
+        lines.append(f"- {verdicts.headline(verdict.but(against=_plain(verdict.against)))}")
     lines += [
         "",
         "fleet.toml names the candidates, reward model and tagger, with their licences; they must stay where they are.",

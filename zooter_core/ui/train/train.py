@@ -11,12 +11,13 @@ from pathlib import Path
 import streamlit as st
 
 from zooter_core.data.run_folder import REPORT
+from zooter_core.evaluation import verdicts
 from zooter_core.evaluation.figures import Evaluation, load_report
 from zooter_core.evaluation.report_tables import RMR, table_one
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline import distill
 from zooter_core.router.kinds import DEFAULT, KINDS, DistillConfig, settings_of
-from zooter_core.ui import answer_view, tables, verdicts
+from zooter_core.ui import answer_view, tables
 from zooter_core.ui.charts import ROUTER, colour
 from zooter_core.ui.text import plain
 from zooter_core.ui.train import steps
@@ -142,14 +143,16 @@ def result_sentence(router: DistilledRouter) -> str:
 
 
 def draw_figures(router: DistilledRouter) -> None:
-    """How well the router chooses on the held-back queries: in words, as bars, then as regret."""
-    data, held_back = router.data, router.report.held_back
-    if held_back is None:
-        st.info("No query was held back, so the router cannot be evaluated.", icon=":material/info:")
-    else:
+    """How well the router chooses on queries that are new to it: in words, as bars, then as regret."""
+    data, held_back, verdict = router.data, router.report.held_back, verdicts.of_report(router.report)
+    if held_back:
         st.markdown(f"#### Your router {result_sentence(router)}.")
+    if verdict:
+        st.markdown(" ".join(map(plain, verdicts.sentences(verdict))))
+    else:
+        st.info("No query was held back, so the router cannot be evaluated.", icon=":material/info:")
+    if held_back:
         _shares(held_back, data.scores.candidates)
-        st.markdown(verdicts.against_best_single(held_back))
         with st.expander("Regret and other figures", icon=":material/table:"):
             _methods(held_back)
     trained = len(data.tags) - (held_back.n if held_back else 0)
@@ -179,7 +182,7 @@ def _methods(held_back: Evaluation) -> None:
     single = plain(held_back.best_single)
     keys = {"regret": "your router", "regret_best_single": f"{single} alone", "regret_random": "a random choice"}
     rows = [
-        [name, f"{getattr(held_back.mean, key):z.3f}", "{:.3f} to {:.3f}".format(*getattr(held_back.interval, key))]
+        [name, f"{getattr(held_back.mean, key):z.3f}", verdicts.ends(getattr(held_back.interval, key), ".3f") or "–"]
         for key, name in keys.items()
     ]
     tables.draw("train-regret", ["", "regret", "95% interval"], rows)

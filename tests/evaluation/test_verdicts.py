@@ -1,0 +1,296 @@
+"""What is said about a router, and the verdicts behind the sentences."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from support.sample_report import evaluation
+from support.sample_report import report as report_file
+from zooter_core.base.records import Query
+from zooter_core.config.fleet import load_fleet
+from zooter_core.data.scores import Scores
+from zooter_core.evaluation import verdicts
+from zooter_core.evaluation.figures import BetaTau, Evaluation, Kind, Report, Sweep, SweepRow, Verdict
+from zooter_core.evaluation.verdicts import headline, sentences
+
+EMBEDDED = Path(__file__).parents[2] / "models" / "embedded"
+
+
+def verdict(difference: float, low: float, high: float, n: int = 329, **more: Any) -> Verdict:
+    """A verdict on shares, against general, on held-back queries."""
+    facts: dict[str, Any] = {"against": "general", "differing": n, "source": "held-back", "hindsight": False}
+    facts |= {"points": True, "queries_needed": None, "significant": low > 0 or high < 0}
+    return Verdict(difference=difference, n=n, **facts | {"interval": (low, high)} | more)
+
+
+# Sentences
+
+
+def test_better() -> None:
+    assert headline(verdict(0.041, 0.02, 0.062)) == (
+        "Routing beats always using general by 4.1 points (95% CI 2.0 to 6.2, 329 held-back queries)."
+    )
+
+
+def test_worse_turns_the_interval_round() -> None:
+    assert headline(verdict(-0.041, -0.062, -0.02, source="judged")) == (
+        "Routing is worse than always using general by 4.1 points (95% CI 2.0 to 6.2, 329 queries)."
+    )
+
+
+def test_no_significant_difference_says_how_many_queries_would_tell() -> None:
+    assert headline(verdict(-0.008, -0.029, 0.011, 16, queries_needed=391)) == (
+        "No significant difference from always using general (-0.8 points, 95% CI -2.9 to 1.1, 16 held-back queries). "
+        "About 400 held-back queries would tell."
+    )
+    many = verdict(0.0001, -0.029, 0.031, source="cross-validation", queries_needed=123_456)
+    assert headline(many) == (
+        "No significant difference from always using general (+0.0 points, 95% CI -2.9 to 3.1, 329 cross-validated "
+        "queries). It would take more than 10,000 queries to tell."
+    )
+    assert "About 1,300 queries would tell." in headline(verdict(0.01, -0.1, 0.1, source="judged", queries_needed=1201))
+
+
+def test_rewards_have_no_unit_and_the_decimals_that_they_bear() -> None:
+    rewards = {"points": False, "against": "chat", "hindsight": True}
+    assert headline(verdict(1.526, 1.307, 1.753, **rewards)) == (
+        "Routing beats always using chat, the best single model in hindsight, by 1.53 (95% CI 1.31 to 1.75, 329 "
+        "held-back queries)."
+    )
+    assert "by 61 (95% CI 30 to 92," in headline(verdict(61.2, 30.1, 92.3, **rewards))
+    assert "(-0.0003, 95% CI" not in headline(verdict(-0.0003, -0.009, 0.005, **rewards))
+    assert "(+0.000, 95% CI -0.009 to 0.005," in headline(verdict(-0.0003, -0.009, 0.005, **rewards))
+
+
+@pytest.mark.parametrize(
+    ("n", "sentence"),
+    [
+        (0, "0 held-back queries are too few to compare routing with always using general."),
+        (1, "1 held-back query is too few to compare routing with always using general."),
+        (5, "5 held-back queries are too few to compare routing with always using general."),
+    ],
+)
+def test_too_few_queries(n: int, sentence: str) -> None:
+    assert headline(verdict(0.1, 0.05, 0.15, n, significant=False)) == sentence
+
+
+def test_choices_that_hardly_differ() -> None:
+    same = verdict(0.0, 0.0, 0.0, 16, differing=0, interval=None)
+    assert headline(same) == "Routing earns what always using general earns on each of 16 held-back queries."
+    few = verdict(0.01, 0.001, 0.02, 400, differing=4, significant=False, queries_needed=778)
+    assert headline(few) == (
+        "Routing and always using general differ on 4 of 400 held-back queries only, too few to tell (+1.0 points). "
+        "About 780 held-back queries would tell."
+    )
+
+
+def test_the_same_difference_on_every_query_has_no_interval() -> None:
+    assert headline(verdict(1.0, 0.0, 0.0, 8, interval=None, significant=True)) == (
+        "Routing beats always using general by 100 points (the same on each of 8 held-back queries)."
+    )
+
+
+def test_kinds_unused_candidates_and_costs_follow() -> None:
+    more: dict[str, Any] = {
+        "gains": [Kind(name="maths", n=40, difference=0.12), Kind(name="code", n=9, difference=0.1)]
+    }
+    more |= {"loses": [Kind(name="chat", n=50, difference=-0.034)], "never_needed": ["a", "b", "c"]}
+    assert sentences(verdict(0.041, 0.02, 0.062, dollars=0.034, dollars_against=12.5, **more))[1:] == [
+        "It gains on maths (+12.0 points) and code (+10.0 points) and loses on chat (-3.4 points).",
+        "It never chose a, b or c.",
+        "Its answers cost 0.034 dollars per thousand queries, those of general alone 12.50.",
+    ]
+    assert len(sentences(verdict(0.041, 0.02, 0.062))) == 1
+
+
+def test_another_subject_against_another_opponent() -> None:
+    subject = "The router extended with 200 queries"
+    assert headline(verdict(0.01, -0.02, 0.04), subject, "the old router") == (
+        "The router extended with 200 queries shows no significant difference from the old router (+1.0 points, 95% CI "
+        "-2.0 to 4.0, 329 held-back queries)."
+    )
+
+
+# Verdicts
+
+
+def scores(n: int, *kinds: str, tags: tuple[str, ...] = ()) -> Scores:
+    queries = tuple(Query(str(k), "q", kinds[k % len(kinds)] if kinds else None, tags) for k in range(n))
+    return Scores(queries, ("a", "b"), np.array([[0.0, 1.0]] * n))
+
+
+def judged(scores: Scores, gains: np.ndarray) -> Verdict:
+    return verdicts.verdict_of(scores, gains, np.zeros(len(gains)), "a", "judged", hindsight=False)
+
+
+def test_kinds_of_queries_that_gain_and_lose() -> None:
+    """Three data sets: in x and y each query differs by about 1, one way and the other; in z there is no clear side."""
+    gains = np.array([1.0, -1.0, 0.5] * 10) + np.arange(30) / 100
+    gains[2::3] *= np.array([1.0, -1.0] * 5)
+    result = judged(scores(30, "x", "y", "z"), gains)
+    assert [(kind.name, kind.n) for kind in result.gains] == [("x", 10)]
+    assert result.gains[0].difference == pytest.approx(1.135)  # 1 + the mean of 0, .03, ... .27
+    assert [kind.name for kind in result.loses] == ["y"]
+    assert result.points
+
+
+def test_tags_are_the_kinds_where_there_is_one_data_set() -> None:
+    queries = [Query(str(k), "q", "all of them", ("even",) if k % 2 == 0 else ("odd",)) for k in range(40)]
+    table = Scores(tuple(queries), ("a", "b"), np.array([[-1.0, 1.0]] * 40))
+    result = judged(table, np.array([1.0, 0.0] * 20))
+    assert [kind.name for kind in result.gains] == ["even"]
+    assert not result.points
+    assert judged(scores(40, tags=("all",)), np.ones(40)).gains == []  # a single kind says nothing more
+
+
+def test_the_largest_three_are_named() -> None:
+    gains = np.tile([5.0, 1.0, 4.0, 2.0, 3.0], 12)
+    result = judged(scores(60, *"vwxyz"), gains)
+    assert [kind.name for kind in result.gains] == ["v", "x", "z"]
+
+
+def test_what_routing_costs() -> None:
+    spent = {"chosen": 2.5, "candidates": {"general": 4.5, "other": 1.0}, "random": 3.0, "all": 6.0}
+    priced = verdicts.priced(verdict(0.1, 0.0, 0.2), spent)
+    assert (priced.dollars, priced.dollars_against) == (2.5, 4.5)
+
+
+# Of a report
+
+
+def held_back(low: float, high: float, n: int = 142, **more: Any) -> Evaluation:
+    """Figures where the router has a mean reward of 1 and writer, the best single, 0.5, on a way of 2."""
+    mean = {"chosen": 1.0, "best_single": 0.5, "oracle": 2.5, "rmr": 1.25} | more.pop("mean", {})
+    return evaluation(
+        n=n,
+        average={"best_single": {"candidate": "writer", "score": 0.5}},
+        mean={"regret": 1.5, "regret_best_single": 2.0, "regret_random": 2.2} | mean,
+        interval={"chosen_minus_best_single": [low, high], "chosen_minus_rmr": [-0.4, -0.1]}
+        | {"regret": [1.2, 1.8], "regret_best_single": [1.7, 2.3], "regret_random": [2.0, 2.4]},
+        **more,
+    )
+
+
+def test_an_earlier_report_has_a_verdict_by_its_means_and_intervals() -> None:
+    old = verdicts.of_report(Report(candidates={}, held_back=held_back(0.2, 0.8)))
+    assert old is not None
+    assert headline(old) == (
+        "Routing beats always using writer, the best single model in hindsight, by 0.50 (95% CI 0.20 to 0.80, 142 "
+        "held-back queries)."
+    )
+    assert verdicts.of_report(Report(candidates={}, held_back=held_back(0.2, 0.8, n=29))) is None  # too narrow then
+    assert verdicts.of_report(Report(candidates={})) is None
+
+
+def test_the_verdict_of_a_fleets_router_lies_with_it(tmp_path: Path) -> None:
+    fleet = load_fleet(EMBEDDED)
+    embedded = verdicts.of_fleet(fleet)
+    assert embedded is not None
+    assert headline(embedded).startswith("Routing beats always using chat, the best single model in hindsight, by 1.53")
+    assert fleet.router is not None
+    elsewhere = replace_router(fleet, tmp_path / "router")
+    assert verdicts.of_fleet(elsewhere) is None
+    (tmp_path / "report.json").write_text("{")
+    assert verdicts.of_fleet(elsewhere) is None
+    content = report_file()
+    content["held_back"]["verdict"] = json.loads(json.dumps(verdict(0.041, 0.02, 0.062).to_json()))
+    (tmp_path / "report.json").write_text(json.dumps(content))
+    assert verdicts.of_fleet(elsewhere) == verdict(0.041, 0.02, 0.062)
+
+
+def replace_router(fleet: Any, path: Path) -> Any:
+    """The fleet in an empty folder, with a router elsewhere."""
+    return replace(fleet, folder=path.parent / "fleet", router=replace(fleet.router, path=str(path)))
+
+
+def test_share_of_the_way_with_its_interval_where_there_is_one() -> None:
+    """(1 - 0.5) / (2.5 - 0.5) = 25%."""
+    assert "25% of the gap" in verdicts.of_held_back(held_back(0.2, 0.8))[0]
+    figures = held_back(0.2, 0.8, gap_closed={"share": 0.25, "interval": [0.1, 0.4]})
+    assert "25% of the gap between writer and the oracle (95% CI 10% to 40%)" in verdicts.of_held_back(figures)[0]
+    assert "too few queries" in verdicts.of_held_back(held_back(0.2, 0.8))[0]
+
+
+def test_how_often_the_router_is_the_best_choice_where_the_report_says_so() -> None:
+    shares = {
+        "router": {"share": 0.84, "interval": [0.8, 0.88]},
+        "best_single": {"share": 0.61, "interval": [0.5, 0.7]},
+    }
+    sentence = verdicts.of_held_back(held_back(0.2, 0.8, best_choice=shares))[1]
+    assert sentence == (
+        "It chooses the best model in 84% of cases (95% CI 80% to 88%), writer alone is best in 61% (50% to 70%)."
+    )
+    for lacking in ({}, {"best_choice": {"router": None, "best_single": None}}):
+        assert not any("of cases" in sentence for sentence in verdicts.of_held_back(held_back(0.2, 0.8, **lacking)))
+
+
+def test_no_way_and_a_way_back() -> None:
+    none = held_back(0.0, 0.0, mean={"oracle": 0.5})
+    assert "cannot gain anything" in verdicts.of_held_back(none)[0]
+    back = held_back(-1.2, -0.8, mean={"chosen": -0.5})
+    assert "widens it by 50%" in verdicts.of_held_back(back)[0]
+
+
+def test_regret_with_intervals_where_there_are_any() -> None:
+    sentence = verdicts.of_held_back(held_back(0.2, 0.8))[1]
+    assert "router 1.50 (1.20 to 1.80)" in sentence
+    assert "writer 2.00 (1.70 to 2.30)" in sentence
+    none = held_back(0.2, 0.8)
+    none = none.but(interval=none.interval.but(regret=(float("nan"), float("nan"))))
+    assert "router 1.500, writer 2.00" in verdicts.of_held_back(none)[1]
+
+
+def test_rmr_and_how_many_models_it_runs() -> None:
+    assert verdicts.of_held_back(held_back(0.2, 0.8))[2] == (
+        "Routing is worse than RMR, which runs both models for every query, by 0.25 (95% CI 0.10 to 0.40, 142 "
+        "held-back queries)."
+    )
+
+
+# Of a sweep
+
+
+def sweep(*differences: tuple[float, float], taus: int = 1, verdict: Verdict | None = None) -> Sweep:
+    pairs = list(zip((0.3, 0.0, 1.0), [(0.0, 0.0), *differences], strict=False))
+    rows = [
+        SweepRow(beta=beta, tau=float(tau), mean=1.5, interval=(1.25, 2.0), regret=0.5, minus_best=minus)
+        for tau in range(1, taus + 1)
+        for beta, minus in pairs
+    ]
+    best = BetaTau(beta=0.3, tau=1.0)
+    return Sweep(n=10, folds=2, seeds=1, normalise="none", rows=rows, best=best, differs=False, verdict=verdict)
+
+
+def test_a_beta_that_differs_beyond_noise() -> None:
+    (sentence,) = verdicts.of_sweep(sweep((-0.5, -0.1), (-0.4, -0.2)))
+    assert "Beta 0.3 scores highest, and significantly higher than each of the other 2" in sentence
+
+
+def test_betas_that_may_be_as_good_are_named() -> None:
+    (sentence,) = verdicts.of_sweep(sweep((-0.5, -0.1), (-0.4, 0.2)))
+    assert "no significant difference from 1 of the other 2" in sentence
+    assert sentence.endswith(": 1.")
+    for high in (0.0, float("nan")):  # without a spread there is no interval that could leave 0 out
+        (equal,) = verdicts.of_sweep(sweep((-0.5, high), (-0.4, 0.2)))
+        assert "No significant difference between the 3 values of beta" in equal
+
+
+def test_a_beta_alone_and_several_taus() -> None:
+    assert "nothing to compare it with" in verdicts.of_sweep(sweep())[0]
+    assert "0.3 with tau 1" in verdicts.of_sweep(sweep((-0.5, 0.1), (-0.4, 0.2), taus=2))[0]
+
+
+def test_what_the_best_beta_gains() -> None:
+    (_, sentence) = verdicts.of_sweep(
+        sweep((-0.5, 0.1), verdict=verdict(0.041, 0.02, 0.062, source="cross-validation"))
+    )
+    assert sentence == (
+        "Routing with beta 0.3 beats always using general by 4.1 points (95% CI 2.0 to 6.2, 329 cross-validated "
+        "queries)."
+    )

@@ -1,0 +1,85 @@
+"""Paired differences, worked by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from zooter_core.method.verdict import difference, fewest, queries_needed, stands_out
+
+
+def of(*values: float):
+    """What these differences show, between scores that are 1 higher and 1."""
+    return difference(np.array(values) + 1, np.ones(len(values)))
+
+
+def test_a_difference_beyond_its_interval_is_significant():
+    """1 to 6: the standard error is sqrt(3.5 / 6) = .7638, and t of five degrees is 2.571."""
+    result = of(1, 2, 3, 4, 5, 6)
+    assert (result.mean, result.n, result.differing) == (3.5, 6, 6)
+    assert result.interval == pytest.approx((3.5 - 1.963, 3.5 + 1.963), abs=1e-3)
+    assert (result.significant, result.queries_needed) == (True, None)
+
+
+def test_one_that_its_interval_does_not_bear_out_says_how_many_queries_would():
+    """Mean .5, variance 23.5 / 5 = 4.7: the half width is 2.571 sqrt(4.7 / 6) = 2.275; 7.85 * 4.7 / .25 = 147.6."""
+    result = of(-3, -1, 1, 1, 2, 3)
+    assert result.interval == pytest.approx((0.5 - 2.275, 0.5 + 2.275), abs=1e-3)
+    assert (result.significant, result.queries_needed) == (False, 148)
+
+
+def test_from_thirty_queries_on_the_interval_is_the_bootstraps():
+    """Two hundred differences of 1 and a hundred of -1: 1/3 +- 1.96 * sqrt(8 / 9 / 300) = .107."""
+    result = of(*[1.0] * 200, *[-1.0] * 100)
+    assert result.interval == pytest.approx((1 / 3 - 0.107, 1 / 3 + 0.107), abs=0.012)
+    assert result.significant
+
+
+def test_a_query_without_both_scores_is_left_out():
+    result = difference(np.array([1.0, np.nan, 3.0]), np.array([0.0, 1.0, np.nan]))
+    assert (result.n, result.mean, result.interval) == (1, 1.0, None)
+
+
+@pytest.mark.parametrize(
+    ("values", "significant"),
+    [([], False), ([1.0], False), ([0.0] * 20, False), ([0.5] * 5, False), ([0.5] * 6, True), ([-0.5] * 6, True)],
+)
+def test_without_a_spread_there_is_no_interval(values, significant):
+    """Six queries with the same difference: a sign test gives 2 / 64 = 3%; five give 6%."""
+    result = of(*values)
+    assert (result.interval, result.significant, result.queries_needed) == (None, significant, None)
+    assert result.n == len(values)
+    assert math.isnan(result.mean) == (not values)
+
+
+@pytest.mark.parametrize(("differing", "significant"), [(5, False), (6, True)])
+def test_a_few_queries_that_differ_prove_nothing_whatever_the_interval(differing, significant):
+    result = of(*[1.0] * differing, *[0.0] * (400 - differing))
+    assert (result.differing, result.significant) == (differing, significant)
+    assert result.interval[0] > 0
+
+
+def test_more_queries_are_needed_until_six_differ():
+    """Five of nine differ by 6: 7.85 * 10 / (10 / 3)^2 is 7.1, but it takes 6 * 9 / 5 = 10.8 until six differ."""
+    assert of(*[6.0] * 5, *[0.0] * 4).queries_needed == 11
+
+
+def test_the_queries_needed_grow_without_bound_as_the_difference_nears_0():
+    assert queries_needed(np.array([-1.0, 1.0] * 10)) is None
+    assert queries_needed(np.array([-1.0, 1.0] * 10) + 1e-9) is None
+    assert queries_needed(np.array([1.0, 2.0, 3.0])) is None  # too few to say
+    assert queries_needed(np.array([-1.0, 1.0] * 10) + 0.01) == pytest.approx(7.85 * 20 / 19 / 0.01**2, rel=1e-4)
+
+
+def test_of_several_differences_each_must_stand_out_more():
+    """1 to 8: the standard error is sqrt(6 / 8) = .866, so t is 5.196; the bound for one of three is 3.13 (99.17%)."""
+    assert [fewest(tests) for tests in (1, 2, 22)] == [6, 7, 10]  # log2 of 40, 80 and 880
+    values = np.arange(1.0, 9.0)
+    assert stands_out(values, 3)
+    assert stands_out(-values, 3)
+    assert not stands_out(values, 10)  # of ten, nine queries must differ at least
+    assert not stands_out(values - 4.2, 3)
+    assert stands_out(np.full(8, 0.5), 3)
+    assert not stands_out(np.zeros(8), 3)

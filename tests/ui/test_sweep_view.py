@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from zooter_core.evaluation.figures import BetaTau, Sweep, SweepRow
+from zooter_core.ui import sweep_view
+
+
+def sweep(taus: int = 1) -> Sweep:
+    rows = [
+        SweepRow(beta=beta, tau=float(tau), mean=1.5, interval=(1.25, 2.0), regret=0.5, minus_best=minus)
+        for tau in range(1, taus + 1)
+        for beta, minus in ((0.3, (0.0, 0.0)), (0.0, (-0.5, -0.1)))
+    ]
+    best = BetaTau(beta=0.3, tau=1.0)
+    return Sweep(n=10, folds=2, seeds=1, normalise="none", rows=rows, best=best, differs=False)
+
+
+def test_the_chart_has_a_line_per_tau_in_order_of_beta_with_intervals_and_a_star() -> None:
+    figure = sweep_view.chart(sweep(taus=2))
+    line = next(trace for trace in figure.data if trace.name == "tau 1")
+    assert (list(line.x), list(line.y)) == ([0.0, 0.3], [1.5, 1.5])
+    assert (list(line.error_y.array), list(line.error_y.arrayminus)) == ([0.5, 0.5], [0.25, 0.25])
+    assert list(line.marker.symbol) == ["circle", "star"]
+    assert figure.layout.showlegend
+    assert not sweep_view.chart(sweep()).layout.showlegend

@@ -1,0 +1,305 @@
+"""Whether routing is worth it: the verdict on a router, from paired scores or a report, and the sentences that say it.
+
+The terminal, the pages and the demo show the same sentences, which claim no more than their intervals allow. They are
+plain text; a page escapes them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from zooter_core.base.errors import ZooterError
+from zooter_core.config.fleet import Fleet
+from zooter_core.data.scores import NO_DATASET, Scores
+from zooter_core.evaluation.figures import (
+    BetaTau,
+    Evaluation,
+    Interval,
+    Kind,
+    Report,
+    Source,
+    Sweep,
+    Verdict,
+    find,
+    load_report,
+)
+from zooter_core.method.metrics import FEW, Array, without_gaps
+from zooter_core.method.verdict import difference, fewest, stands_out
+
+ENOUGH = 100  # held-back queries; with fewer, cross-validation gives the verdict, because it judges all others
+NEVER = 60  # queries; a candidate that none of them went to is chosen for less than 5% (the rule of three: 3 / 60)
+MOST_KINDS = 3  # that gain, and that lose
+MOST_NEEDED = 10_000  # queries that a sentence asks for
+QUERIES = {"held-back": "held-back queries", "cross-validation": "cross-validated queries", "judged": "queries"}
+
+
+def verdict_of(scores: Scores, earned: Array, alone: Array, against: str, source: Source, hindsight: bool) -> Verdict:
+    """The verdict on choices for n queries, without what only the choices themselves tell.
+
+    Args:
+        scores: of the queries. Their data sets, if there are several, or else their tags are the kinds of queries.
+        earned, alone: the scores of the router's choice and of the candidate `against`, shape (n,).
+    """
+    facts = asdict(difference(earned, alone))
+    gains, loses = _kinds(scores, earned - alone)
+    return Verdict(
+        against=against,
+        difference=facts.pop("mean"),
+        **facts,
+        source=source,
+        hindsight=hindsight,
+        points=bool(np.nanmin(scores.scores) >= 0 and np.nanmax(scores.scores) <= 1),
+        never_needed=[],
+        gains=gains,
+        loses=loses,
+    )
+
+
+def _kinds(scores: Scores, values: Array) -> tuple[list[Kind], list[Kind]]:
+    """The kinds of queries where the differences, shape (n,), stand out above 0, and below."""
+    datasets = scores.datasets
+    by_dataset = len(set(datasets)) > 1
+    rows: dict[str, list[int]] = {}
+    for row, (query, dataset) in enumerate(zip(scores.queries, datasets, strict=True)):
+        for name in (dataset,) if by_dataset else query.tags:
+            rows.setdefault(name, []).append(row)
+    kinds = {name: without_gaps(values[places])[0] for name, places in rows.items() if len(places) >= fewest()}
+    if len(rows) < 2:
+        return [], []
+    clear = [
+        Kind(name=name, n=len(kind), difference=float(kind.mean()))
+        for name, kind in kinds.items()
+        if name != NO_DATASET and stands_out(kind, len(kinds))
+    ]
+    clear.sort(key=lambda kind: -abs(kind.difference))
+    gains, loses = ([kind for kind in clear if side * kind.difference > 0] for side in (1, -1))
+    return gains[:MOST_KINDS], loses[:MOST_KINDS]
+
+
+def never_chosen(candidates: Sequence[str], chosen: Collection[int]) -> list[str]:
+    """The candidates that none of NEVER queries or more went to; `chosen` has the number of each query's candidate."""
+    used = set(chosen)
+    return [name for number, name in enumerate(candidates) if number not in used] if len(chosen) >= NEVER else []
+
+
+def priced(verdict: Verdict, spent: Mapping[str, Any]) -> Verdict:
+    """A verdict with the cost of what it compares; `spent` as from `prices.spent`."""
+    return verdict.but(dollars=spent["chosen"], dollars_against=spent["candidates"][verdict.against])
+
+
+def of_report(report: Report) -> Verdict | None:
+    """The verdict of a training: by cross-validation where fewer than ENOUGH queries are held back."""
+    held_back = report.held_back
+    if report.cross_validation and (held_back is None or held_back.n < ENOUGH):
+        return report.cross_validation
+    return None if held_back is None else held_back.verdict or _by_means(held_back, "best_single")
+
+
+def of_fleet(fleet: Fleet) -> Verdict | None:
+    """The verdict in the report.json that belongs to a fleet's router; None if there is none that can be read."""
+    if fleet.router is None or (path := find(fleet.folder, fleet.router.path)) is None:
+        return None
+    with suppress(ZooterError):
+        return of_report(load_report(path))
+    return None
+
+
+def _by_means(figures: Evaluation, other: str) -> Verdict | None:
+    """The router against `best_single` or `rmr`, by the means and intervals that every report has.
+
+    None in a report of an earlier version on few queries: its intervals are too narrow.
+    """
+    name, old = f"chosen_minus_{other}", figures.verdict is None
+    low, high = interval = getattr(figures.interval, name)
+    n = getattr(figures.counts, name, figures.n)
+    if old and n < FEW:
+        return None
+    return Verdict(
+        against=figures.best_single,
+        difference=figures.mean.chosen - getattr(figures.mean, other),
+        interval=None if math.isnan(low) else interval,
+        n=n,
+        differing=n,  # unknown
+        significant=low > 0 or high < 0,
+        queries_needed=None,
+        source="held-back",
+        hindsight=True,
+        points=False if figures.verdict is None else figures.verdict.points,
+    )
+
+
+# In words
+
+
+def sentences(verdict: Verdict, subject: str = "Routing") -> list[str]:
+    """What a verdict says: the difference first, then the kinds of queries, unused candidates and the cost."""
+    parts = [
+        f"{verb} on {_and(f'{kind.name} ({_amount(kind.difference, verdict, sign=True)})' for kind in kinds)}"
+        for verb, kinds in (("gains", verdict.gains), ("loses", verdict.loses))
+        if kinds
+    ]
+    more = [f"It {' and '.join(parts)}."] if parts else []
+    if verdict.never_needed:
+        more.append(f"It never chose {_and(verdict.never_needed, 'or')}.")
+    if verdict.dollars is not None and verdict.dollars_against is not None:
+        cost, alone = _dollars(verdict.dollars), _dollars(verdict.dollars_against)
+        more.append(f"Its answers cost {cost} dollars per thousand queries, those of {verdict.against} alone {alone}.")
+    return [headline(verdict, subject), *more]
+
+
+def _dollars(amount: float) -> str:
+    return f"{amount:,.2f}" if amount >= 1 else f"{amount:.2g}"
+
+
+def headline(verdict: Verdict, subject: str = "Routing", other: str = "", aside: str = "") -> str:
+    """The difference in one or two sentences.
+
+    Args:
+        other: what the subject is compared with, if it is not the candidate of the verdict.
+        aside: what to say of the other.
+    """
+    n, noun = verdict.n, QUERIES[verdict.source]
+    if not other:
+        other, aside = f"always using {verdict.against}", "the best single model in hindsight" * verdict.hindsight
+    other, comma = (f"{other}, {aside}", ",") if aside else (other, "")
+    queries = f"{n:,} {noun}" if n != 1 else "1 " + noun.replace("queries", "query")
+    if n < fewest():
+        compared = f"{subject[:1].lower()}{subject[1:]} with {other}"
+        return f"{queries} {'is' if n == 1 else 'are'} too few to compare {compared}."
+    if verdict.differing == 0:
+        return f"{subject} earns what {other}{comma} earns on each of {queries}."
+    if verdict.differing < fewest():
+        places, amount = f"{verdict.differing} of {queries}", _amount(verdict.difference, verdict, sign=True)
+        return f"{subject} and {other}{comma} differ on {places} only, too few to tell ({amount}).{_needed(verdict)}"
+    low, high = verdict.interval or (math.nan, math.nan)
+    worse = verdict.significant and verdict.difference < 0
+    if worse:
+        low, high = -high, -low
+    precision = f"95% CI {_amount(low, verdict, unit='')} to {_amount(high, verdict, unit='')}, {queries}"
+    if verdict.interval is None:
+        precision = f"the same on each of {queries}"
+    if verdict.significant:
+        amount = _amount(abs(verdict.difference), verdict)
+        return f"{subject} {'is worse than' if worse else 'beats'} {other}{comma} by {amount} ({precision})."
+    start = "No significant difference" if subject == "Routing" else f"{subject} shows no significant difference"
+    amount = _amount(verdict.difference, verdict, sign=True)
+    return f"{start} from {other} ({amount}, {precision}).{_needed(verdict)}"
+
+
+def _needed(verdict: Verdict) -> str:
+    """How many queries would tell, rounded up to two digits, after a space; nothing where that is unknown."""
+    if verdict.queries_needed is None:
+        return ""
+    if verdict.queries_needed > MOST_NEEDED:
+        return f" It would take more than {MOST_NEEDED:,} queries to tell."
+    unit = 10 ** max(len(str(verdict.queries_needed)) - 2, 0)
+    noun = QUERIES["held-back" if verdict.source == "held-back" else "judged"]
+    return f" About {-(-verdict.queries_needed // unit) * unit:,} {noun} would tell."
+
+
+def _amount(value: float, verdict: Verdict, sign: bool = False, unit: str = " points") -> str:
+    """A difference with the decimals that the verdict's interval can bear, in hundredths where scores are shares."""
+    scale = 100 if verdict.points else 1
+    low, high = verdict.interval or (0.0, value)
+    text = _rounded(scale * value, (scale * low, scale * high), "+" if sign else "")
+    return text + unit if verdict.points else text
+
+
+def _and(names: Any, word: str = "and") -> str:
+    *first, last = names
+    return f"{', '.join(first)} {word} {last}" if first else last
+
+
+def ends(interval: Interval | None, form: str) -> str:
+    """An interval as a cell of a table; empty where there is none."""
+    low, high = interval or (math.nan, math.nan)
+    return "" if math.isnan(low) else f"{low:{form}} to {high:{form}}"
+
+
+def _rounded(value: float, interval: Interval, sign: str = "") -> str:
+    """A mean with the decimals that its interval can bear: two digits of the width, but four decimals at most."""
+    width = abs(interval[1] - interval[0])
+    decimals = min(max(1 - math.floor(math.log10(width)), 0), 4) if width > 0 else 3
+    return f"{value:{sign}z.{decimals}f}"  # z: no "-0.00"
+
+
+def of_held_back(figures: Evaluation) -> list[str]:
+    """What else a report shows: the router against the best single model, the oracle and RMR."""
+    single, pool = figures.best_single, len(figures.pool)
+    keys = ("regret", "regret_best_single", "regret_random")
+    router, alone, random = (_with_interval(getattr(figures.mean, key), getattr(figures.interval, key)) for key in keys)
+    models = f"all {pool} models" if pool > 2 else "both models" if pool == 2 else "the one model"
+    rmr = _by_means(figures, "rmr")
+    return [
+        _gap(figures, single),
+        *_best_choice(figures, single),
+        f"Regret, the reward lost against the best response to each query: router {router}, {single} {alone}, a random "
+        f"model {random}.",
+        *([headline(rmr, other="RMR", aside=f"which runs {models} for every query")] if rmr else []),
+    ]
+
+
+def _with_interval(mean: float, interval: Interval) -> str:
+    if math.isnan(interval[0]):
+        return f"{mean:z.3f}"
+    low, high = (_rounded(end, interval) for end in interval)
+    return f"{_rounded(mean, interval)} ({low} to {high})"
+
+
+def _gap(figures: Evaluation, single: str) -> str:
+    """How much of the gap between the best single model and the oracle the router closes."""
+    if (share := figures.share_of_gap) is None:
+        return f"Routing cannot gain anything here: {single} alone is as good as the oracle on every query."
+    precision = "too few queries for an interval"
+    if figures.gap_closed:
+        low, high = figures.gap_closed.interval
+        precision = f"95% CI {low:.0%} to {high:.0%}"
+    if share < 0:
+        return f"It does not close the gap between {single} and the oracle but widens it by {-share:.0%} ({precision})."
+    return f"It closes {share:.0%} of the gap between {single} and the oracle ({precision})."
+
+
+def _best_choice(figures: Evaluation, single: str) -> list[str]:
+    """How often the router and the best single model are the best choice; nothing in reports that do not say."""
+    router, alone = (figures.best_choice.get(name) for name in ("router", "best_single"))
+    if router is None or alone is None:
+        return []
+    (low, high), (from_, to) = router.interval, alone.interval
+    return [
+        f"It chooses the best model in {router.share:.0%} of cases (95% CI {low:.0%} to {high:.0%}), {single} alone is "
+        f"best in {alone.share:.0%} ({from_:.0%} to {to:.0%})."
+    ]
+
+
+def of_sweep(sweep: Sweep) -> list[str]:
+    """Whether the best beta is significantly better than the others, and what routing with it gains."""
+    best, others, near, taus = sweep.best, sweep.others, sweep.as_good, {row.tau for row in sweep.rows}
+
+    def name(row: BetaTau) -> str:
+        return f"{row.beta:g}" + (f" with tau {row.tau:g}" if len(taus) > 1 else "")
+
+    if not others:
+        first = f"Only beta {name(best)} was tried, so there is nothing to compare it with."
+    elif not near:
+        first = (
+            f"Beta {name(best)} scores highest, and significantly higher than each of the other {len(others)}: no 95% "
+            "interval of the difference reaches 0. It was chosen on these same queries, which favours it a little."
+        )
+    elif len(near) == len(others):
+        first = (
+            f"No significant difference between the {len(others) + 1} values of beta: the 95% intervals of all "
+            f"differences from the highest score (beta {name(best)}) reach 0. These scores do not show that beta "
+            "matters."
+        )
+    else:
+        first = (
+            f"Beta {name(best)} scores highest, with no significant difference from {len(near)} of the other "
+            f"{len(others)} (their 95% intervals reach 0): {', '.join(map(name, near))}."
+        )
+    return [first, *(sentences(sweep.verdict, f"Routing with beta {name(best)}") if sweep.verdict else [])]

@@ -1,0 +1,87 @@
+"""Whether one way of choosing earns more than another on the same queries, and how many queries it takes to tell."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from zooter_core.method.metrics import LEVEL, Array, has_spread, interval, standard_error, t_quantile, without_gaps
+
+POWER = 7.85  # (1.960 + 0.842)^2: the normal distribution's quantiles at 97.5% (a 95% interval) and at 80% (the power)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The mean of paired differences.
+
+    Attributes:
+        mean: NaN where no query has both scores.
+        interval: of 95%; None where all differences are the same, or there is one at most.
+        n: queries with both scores.
+        differing: those where the two are not the same.
+        significant: 0 is outside of the interval, and enough queries differ (`fewest`).
+        queries_needed: to tell; None where the difference is significant, and where nothing can be said.
+    """
+
+    mean: float
+    interval: tuple[float, float] | None
+    n: int
+    differing: int
+    significant: bool
+    queries_needed: int | None
+
+
+def difference(one: Array, other: Array) -> Difference:
+    """What two choices' scores on the same queries, shape (n,) each, show; a query without both is left out."""
+    (values,) = without_gaps(one - other)
+    low, high = interval(values)
+    differing, spread = int(np.count_nonzero(values)), has_spread(values)
+    significant = differing >= fewest() and (not spread or low > 0 or high < 0)
+    return Difference(
+        mean=float(values.mean()) if len(values) else math.nan,
+        interval=(low, high) if spread else None,
+        n=len(values),
+        differing=differing,
+        significant=significant,
+        queries_needed=None if significant else queries_needed(values),
+    )
+
+
+def fewest(tests: int = 1) -> int:
+    """How many queries must differ at least: with fewer, a sign test cannot reach 5% even if all favour one side.
+
+    That m queries favour one side by chance has the probability 2 / 2^m: 6% for five, 3% for six.
+
+    Args:
+        tests: how many differences are looked at; the 5% are shared among them (Bonferroni).
+    """
+    return math.ceil(math.log2(2 * tests / (1 - LEVEL)))
+
+
+def queries_needed(values: Array) -> int | None:
+    """How many queries would show a mean difference as large as that of `values`, shape (n,), if it is real.
+
+    n = POWER (s / mean)^2, where s is the standard deviation: the sample size of a paired test at 5% with a power of
+    80% (Cohen, 1988, Statistical Power Analysis for the Behavioral Sciences, chapter 2). It is more than there are now,
+    and enough for `fewest` to differ. None where a mean of 0, no spread or too few queries say nothing.
+    """
+    if len(values) < fewest() or not has_spread(values) or values.mean() == 0:
+        return None
+    needed = POWER * (float(values.std(ddof=1)) / float(values.mean())) ** 2
+    needed = max(needed, len(values) + 1, fewest() * len(values) / np.count_nonzero(values))
+    return math.ceil(needed) if needed < 1e12 else None
+
+
+def stands_out(values: Array, tests: int) -> bool:
+    """Whether the mean of paired differences, shape (n,), is one of `tests` that are looked at and is not 0.
+
+    By Student's t at 5% / tests (Bonferroni), with `fewest` queries that differ.
+    """
+    if np.count_nonzero(values) < fewest(tests):
+        return False
+    if not has_spread(values):
+        return True
+    bound = t_quantile(1 - (1 - LEVEL) / 2 / tests, len(values) - 1)
+    return abs(float(values.mean())) > bound * standard_error(values)
