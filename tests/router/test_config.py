@@ -85,10 +85,15 @@ def test_a_wrong_field_is_named_with_what_it_should_be(router, field, value):
         ("knn", {"k": "many"}),
         ("knn", {"k": True}),
         ("routerdc", {"temperature": -math.inf}),
+        ("auto", {"parts": 3}),
+        ("auto", {"parts": [{"kind": "ridge"}]}),
+        ("auto", {"parts": [{"kind": "auto", "settings": {"parts": []}}]}),
+        ("auto", {"parts": [{"kind": "zooter", "settings": {"hidden": 0}}]}),
+        ("auto", {"k": 3}),
     ],
 )
 def test_a_wrong_setting_is_named(router, kind, change):
-    change_config(router, kind=kind, settings=SETTINGS | change)
+    change_config(router, kind=kind, settings=change if kind == "auto" else SETTINGS | change)
     (name,) = change
     with pytest.raises(ZooterError, match=rf'"settings\.{name}') as caught:
         check_router(router)

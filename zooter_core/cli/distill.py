@@ -27,7 +27,7 @@ from zooter_core.data.run_folder import REPORT
 from zooter_core.evaluation import verdicts
 from zooter_core.evaluation.figures import load_report
 from zooter_core.router import processes
-from zooter_core.router.kinds import DEFAULT, DistillConfig
+from zooter_core.router.kinds import AUTO, ZOOTER, DistillConfig
 
 
 def distill(
@@ -45,7 +45,7 @@ def distill(
     holdout: options.Holdout = None,
     seed: options.TrainingSeed = None,
     epochs: options.Epochs = None,
-    router_kind: options.RouterKind = DEFAULT,
+    router_kind: options.RouterKind = None,
     finetune: options.Finetune = "none",
     keep_texts: options.KeepTexts = False,
     router_set: options.RouterSettings = None,
@@ -65,7 +65,7 @@ def distill(
             _distill_run(run, fleet, encoder, training)
         elif scores and out and main:
             check_folder(out)
-            check_learns_from_labels(router_kind, labels, tagger)
+            check_learns_from_labels(training.kind, labels, tagger)
             _distill_scores(scores, out, fleet, encoder, labels, training, tagger, strict)
 
 
@@ -121,11 +121,13 @@ def _distill_scores(
     with bars() as progress:
         vectors = model.embed_all(texts, lambda done: progress("embed", done, len(texts)))
         tags = tags_of(scores, tagger, vectors, fleet, training.seed)
-        distill_scores(
+        router = distill_scores(
             scores, out, labels=labels, training=training, encoder=model, tags=tags, vectors=vectors, progress=progress
         )
     err.print(f"A router for {listed(scores.candidates)} is in {out}.")
-    if training.kind == DEFAULT:
+    if training.kind == AUTO:
+        err.print(router.head.body.summary())
+    if training.kind in (AUTO, ZOOTER):
         scale = f"normalise {labels.normalise}, tau {labels.tau:g}, beta {labels.beta:g}"
         err.print(f"Labels: {scale}; {(TagIndex.of(tags).counts > 0).sum()} tags ({tagger}).")
     print_verdict(verdicts.of_report(load_report(out / REPORT)))

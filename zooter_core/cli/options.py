@@ -19,7 +19,7 @@ import typer
 
 from zooter_core.base.errors import MOST_NAMED, ZooterError, first_line, listed, shortened
 from zooter_core.base.files import check_file, impossible
-from zooter_core.router.kinds import DEFAULT, KINDS, DistillConfig, settings_of
+from zooter_core.router.kinds import AUTO, KINDS, ZOOTER, DistillConfig, settings_of
 
 if TYPE_CHECKING:
     from zooter_core.config.fleet import GenerationConfig
@@ -127,7 +127,13 @@ Tagger = Annotated[
 ]
 Epochs = Annotated[int | None, option("--epochs", "N", "Maximum number of passes over the queries (default: 8).")]
 RouterKind = Annotated[
-    str, option("--router-kind", "KIND", f"Kind of router: {', '.join(KINDS)}, or the name of a plug-in.")
+    str | None,
+    option(
+        "--router-kind",
+        "KIND",
+        f"Kind of router: {', '.join(KINDS)}, or the name of a plug-in. The default, auto, weighs them by "
+        "cross-validation; with --finetune it is zooter.",
+    ),
 ]
 RouterSettings = Annotated[
     list[str] | None, option("--router-set", "NAME=NUMBER...", "Settings of that kind, such as k=50.")
@@ -212,7 +218,7 @@ def labels_of(defaults: LabelConfig, options: dict[str, Any]) -> LabelConfig:
 def check_learns_from_labels(kind: str, options: dict[str, Any], tagger: TagSource) -> None:
     """Refuse label settings for a kind of router that learns from the scores themselves."""
     unused = [f"--{name}" for name in options if name != "holdout"] or ["--tagger fleet"] * (tagger == "fleet")
-    if kind != DEFAULT and unused:
+    if kind not in (AUTO, ZOOTER) and unused:
         raise ZooterError(
             f"no label settings for the router kind {kind}, which learns from the scores",
             listed(unused),
@@ -221,7 +227,7 @@ def check_learns_from_labels(kind: str, options: dict[str, Any], tagger: TagSour
 
 
 def training_of(
-    kind: str,
+    kind: str | None,
     settings: Sequence[str] | None,
     epochs: int | None,
     seed: int | None,
@@ -231,6 +237,7 @@ def training_of(
     """How a router is trained.
 
     Args:
+        kind: None for the default.
         settings: the values of --router-set, each `NAME=NUMBER`.
 
     Raises:
@@ -243,6 +250,7 @@ def training_of(
             numbers[name] = float(value)
         except ValueError as problem:
             raise ZooterError("--router-set as NAME=NUMBER", repr(pair), "For instance --router-set k=50.") from problem
+    kind = kind or (AUTO if finetune == "none" else ZOOTER)
     config = settings_of(kind, numbers | named(epochs=epochs), seed=seed or 0)
     return replace(config, keep_texts=keep_texts, finetune=finetune)
 

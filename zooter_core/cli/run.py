@@ -14,7 +14,6 @@ from zooter_core.data.run_folder import STEPS
 from zooter_core.data.runs import Run, export_parquet
 from zooter_core.data.scores import read_queries
 from zooter_core.method.labels import LabelConfig
-from zooter_core.router.kinds import DEFAULT
 
 Scores = Annotated[Path | None, option("--scores", "FILE", "Also write rewards and responses as a score file.")]
 
@@ -35,7 +34,7 @@ def run(
     holdout: options.Holdout = None,
     seed: options.TrainingSeed = None,
     epochs: options.Epochs = None,
-    router_kind: options.RouterKind = DEFAULT,
+    router_kind: options.RouterKind = None,
     finetune: options.Finetune = "none",
     keep_texts: options.KeepTexts = False,
     router_set: options.RouterSettings = None,

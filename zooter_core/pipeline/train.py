@@ -23,19 +23,20 @@ from zooter_core.method.labels import LabelConfig, entropy, held_back, label, lo
 from zooter_core.method.tags import TagIndex
 from zooter_core.pipeline.batches import Progress, pool_of, quiet, require
 from zooter_core.pipeline.plan import distill_settings
+from zooter_core.router.auto import Lesson
 from zooter_core.router.clusters import Vectors, cluster_tags, named
 from zooter_core.router.config import CONFIG, LABEL_SETTINGS
-from zooter_core.router.distill import learn
+from zooter_core.router.distill import learn, learn_auto
 from zooter_core.router.encoder import Encoder
 from zooter_core.router.finetune import CHECKPOINT, finetune
-from zooter_core.router.kinds import DEFAULT, DistillConfig
+from zooter_core.router.kinds import AUTO, ZOOTER, DistillConfig, settings_of
 from zooter_core.router.neighbours import LEARNED, Neighbours, spread, text_hashes
 from zooter_core.router.torch_router import TorchRouter
 
 # A tau of 1 on the scale of a reward model is too flat for accuracies: scores are brought to one scale first. These
 # values did best on folds and on left-out data sets (docs/results.md).
 SCORE_LABELS = LabelConfig(beta=0.0, tau=0.3, normalise="spread", holdout=0.0)
-TRAINING = DistillConfig()
+TRAINING = settings_of(AUTO)
 SOURCES = (RESPONSES, REWARDS, LABELS)  # of a run's router and report; with the tags, which are finished
 
 
@@ -214,7 +215,6 @@ def train(
     sampled: Sampled | None = None,
     set_aside: Mapping[str, str] | None = None,
     checkpoint: Path | None = None,
-    cross_validated: CrossValidated | None = None,
 ) -> Trained:
     """Train a router on the training fold and report on the held-back one.
 
@@ -225,18 +225,27 @@ def train(
         sampled: single responses, for the report.
         set_aside: queries without rewards, for the report: id -> why.
         checkpoint: of fine-tuning, see `finetune`.
-        cross_validated: scores on the training fold, for the report's verdict.
     """
     rows = np.flatnonzero(labelled.learned)
     part: slice | NDArray[np.intp] = slice(None) if labelled.learned.all() else rows  # a slice copies nothing
     losses: list[float] = []
+    cross_validated = None
 
     def after_epoch(epoch: int, loss: float) -> None:
         losses.append(loss)
         progress("distill", epoch, config.epochs)
 
     data = (vectors[part], labelled.enhanced[part], scores.candidates)
-    if config.finetune == "none":
+    if config.kind == AUTO and config.finetune == "none":
+        lesson = _lesson(scores.subset(rows.tolist()), labelled.tags.rows(rows), vectors[part], labels)
+        head, earned = learn_auto(
+            lesson, scores.candidates, encoder.reference, config, after_epoch,
+            lambda done, total: progress("compare", done, total),
+        )  # fmt: skip
+        router = TorchRouter(head, encoder)
+        progress("distill", config.epochs, config.epochs)
+        cross_validated = None if earned is None else CrossValidated(*earned)
+    elif config.finetune == "none":
         router = TorchRouter(learn(*data, encoder.reference, config, after_epoch, scores.scores[part]), encoder)
         progress("distill", config.epochs, config.epochs)  # training may have stopped earlier
     else:
@@ -246,7 +255,7 @@ def train(
             lambda done, total: progress("distill", done, total),
         )  # fmt: skip
         vectors = router.encoder.embed_all([query.text for query in scores.queries])
-    if config.kind == DEFAULT:  # other kinds learn from the scores
+    if config.kind in (AUTO, ZOOTER):  # other kinds learn from the scores
         router.head.config.labels = {name: getattr(labels, name) for name in LABEL_SETTINGS}
     neighbours = _neighbours(router, scores, labelled, vectors, config)
     held_back = ~labelled.learned
@@ -256,6 +265,16 @@ def train(
     figures = report(scores, entropy(labelled.plain).tolist(), held_back, outputs, sampled, cross_validated)
     learned = np.unique(text_hashes(scores.queries[row].text for row in rows))
     return Trained(router, neighbours, learned, figures.but(losses=losses, set_aside=dict(set_aside or {})))
+
+
+def _lesson(scores: Scores, tags: TagIndex, vectors: Vectors, config: LabelConfig) -> Lesson:
+    """What routers learn from, with the labels that a part of the queries alone would give."""
+    table, datasets = scores.scores, np.array(scores.datasets)
+
+    def labels(rows: NDArray[np.intp]) -> NDArray[np.float64]:
+        return label(table[rows], datasets[rows].tolist(), tags.rows(rows), config).enhanced
+
+    return Lesson(vectors, table, datasets, labels)
 
 
 def _neighbours(

@@ -18,8 +18,9 @@ from zooter_core.base.weights import LOAD_LOCK, not_finite
 from zooter_core.method import calibration, metrics
 from zooter_core.method.labels import complete
 from zooter_core.method.metrics import mean
+from zooter_core.router.auto import Lesson, compare
 from zooter_core.router.clusters import Vectors
-from zooter_core.router.kinds import KINDS, DistillConfig, Progress
+from zooter_core.router.kinds import AUTO, KINDS, DistillConfig, Progress
 from zooter_core.router.kinds.base import Lessons
 from zooter_core.router.torch_router import RouterHead, RouterHeadConfig
 
@@ -52,7 +53,7 @@ def learn(
     progress: Progress = lambda epoch, loss: None,
     scores: NDArray[np.float64] | None = None,
 ) -> RouterHead:
-    """A head that imitates labels, or one of another kind that learns from scores.
+    """A head that imitates labels, one of another kind that learns from scores, or what `auto` makes of both.
 
     From TRIAL queries on, a trial on a part of them finds the number of epochs (at most the config's) and the
     temperature that predict best who wins; the head then learns from all queries.
@@ -72,17 +73,72 @@ def learn(
     if not len(vectors):
         raise ZooterError("at least one query to distill from", "none", "Give a larger queries or score file.")
     best, raw = Trial(config.epochs), labels if scores is None else scores
+    if config.kind == AUTO:
+        return fit_head(vectors, labels, candidates, encoder, config, progress, scores)
     if len(labels) >= TRIAL and len(candidates) > 1:
         rows: NDArray[np.intp] | slice = slice(None)
         if len(labels) > MOST_TRIED:
             rows = np.sort(np.random.default_rng(config.seed).permutation(len(labels))[:MOST_TRIED])
         best = trial(vectors[rows], labels[rows], candidates, config, raw[rows])
-    # More queries need fewer passes, and larger batches keep the cores busy.
-    config = replace(config, epochs=max(1, min(best.epochs, MOST_EXAMPLES // len(labels))))
-    config = replace(config, batch=config.batch * min(LARGER, max(1, len(labels) // MOST_TRIED)))
-    head = fit_head(vectors, labels, candidates, encoder, config, progress, scores)
+    head = fit_head(vectors, labels, candidates, encoder, _lasting(config, best.epochs, len(labels)), progress, scores)
     head.config.calibration_temperature = best.temperature
     return head
+
+
+def _lasting(config: DistillConfig, epochs: int, queries: int) -> DistillConfig:
+    """The config with so many epochs. More queries need fewer passes, and larger batches keep the cores busy."""
+    config = replace(config, epochs=max(1, min(epochs, MOST_EXAMPLES // queries)))
+    return replace(config, batch=config.batch * min(LARGER, max(1, queries // MOST_TRIED)))
+
+
+def learn_auto(
+    lesson: Lesson,
+    candidates: Sequence[str],
+    encoder: str,
+    config: DistillConfig,
+    progress: Progress = lambda epoch, loss: None,
+    compared: Callable[[int, int], None] = lambda done, total: None,
+) -> tuple[RouterHead, NDArray[np.float64] | None]:
+    """A head of the kind `auto`, and what cross-validation says of it: `Chosen.earned`, NaN for queries without a fold.
+
+    Of very many queries, a random part compares the kinds. Those that have a weight then learn from all.
+
+    Args:
+        compared: called with the number of trainings done in the comparison, and of all.
+    """
+    count = len(lesson.scores)
+    labels = lesson.labels(np.arange(count))
+    rows = np.sort(np.random.default_rng(config.seed).permutation(count)[:MOST_TRIED])
+    chosen = compare(lesson.part(rows) if count > MOST_TRIED else lesson, config, fit_head, compared)
+    earned = None
+    if chosen.earned is not None:
+        earned = np.full((2, count), np.nan)
+        earned[:, rows] = chosen.earned
+    heads = [
+        fit_head(
+            lesson.vectors, labels, candidates, encoder, _lasting(part, part.epochs, count), progress, lesson.scores
+        )
+        for part in chosen.parts
+    ]
+    settings = {"parts": [{"kind": head.config.kind, "settings": head.config.settings} for head in heads]}
+    width = lesson.vectors.shape[-1]
+    with torch.random.fork_rng(devices=[]), LOAD_LOCK:
+        head = RouterHead(
+            RouterHeadConfig(
+                candidates=candidates,
+                encoder=encoder,
+                width=width,
+                kind=AUTO,
+                settings=settings,
+                calibration_temperature=chosen.temperature,
+            )
+        )
+    for part, learned in zip(head.body.parts, heads, strict=True):
+        part.load_state_dict(learned.body.state_dict())
+    head.body.weights.copy_(torch.from_numpy(chosen.weights))
+    head.body.level.copy_(torch.from_numpy(chosen.level))
+    check_converged(head, config)
+    return head.eval(), earned
 
 
 def trial(
@@ -126,11 +182,14 @@ def fit_head(
     scores: NDArray[np.float64] | None = None,
     judge: Callable[[RouterHead, int], None] | None = None,
 ) -> RouterHead:
-    """A head after all of the config's epochs; `judge` sees it after each of them.
+    """A head after all of the config's epochs; `judge` sees it after each of them. `auto` finds their number itself.
 
     Raises:
         WorkError: its weights are not finite.
     """
+    if config.kind == AUTO:
+        lesson = Lesson(vectors, labels if scores is None else scores, np.zeros(len(labels)), labels.__getitem__)
+        return learn_auto(lesson, candidates, encoder, config, progress)[0]
     targets = torch.from_numpy(np.asarray(labels, dtype=np.float32))
     if scores is not None and (never := np.isnan(scores).all(axis=0)).any():  # such a candidate counts as average
         scores = np.where(never, mean(scores, axis=1, keepdims=True), scores)

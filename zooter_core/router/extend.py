@@ -27,20 +27,20 @@ from zooter_core.base.strict_json import dump_json
 from zooter_core.base.weights import LOAD_LOCK
 from zooter_core.data.run_folder import REPORT
 from zooter_core.data.scores import Scores
-from zooter_core.method import calibration, labels, metrics
+from zooter_core.method import calibration, labels, metrics, mixture
 from zooter_core.method.labels import LabelConfig
 from zooter_core.method.tags import TagIndex
 from zooter_core.router.clusters import Vectors
 from zooter_core.router.config import CONFIG
 from zooter_core.router.distill import MOST_TRIED, TRIAL
-from zooter_core.router.kinds import DEFAULT
+from zooter_core.router.kinds import AUTO, ZOOTER
 from zooter_core.router.kinds.base import HeadChange, Lessons, State
 from zooter_core.router.neighbours import ARRAYS, LEARNED, RECORDS, text_hashes
 from zooter_core.router.torch_router import RouterHead, TorchRouter, in_parts
 
 Array = NDArray[np.float64]
 Learner = Callable[[NDArray[np.intp]], State]  # rows to learn from -> the new candidate's column
-ABLE = (DEFAULT, "knn", "ridge", "kmeans")
+ABLE = (AUTO, ZOOTER, "knn", "ridge", "kmeans")
 FEWEST = 20  # queries to learn a column from
 MOST_LEARNED = 100_000
 FOLDS = 5
@@ -236,8 +236,31 @@ def _changed(head: RouterHead, pool: Sequence[str], change: HeadChange) -> Route
 
 def _learners(head: RouterHead, examples: Examples) -> list[Learner]:
     """The ways to learn a column that cross-validation chooses from: one for each penalty, or the kind's only one."""
-    body = head.body
-    if head.config.kind != DEFAULT:
+    if head.config.kind != AUTO:
+        return _learners_of(head.body, head.config.kind, examples)
+    kinds, name = head.body.kinds, examples.scores.candidates[-1]
+    parts = [_learners_of(part, kind, examples) for part, kind in zip(head.body.parts, kinds, strict=True)]
+    old, scores = head.logits(examples.vectors), examples.scores.scores
+    # The unit of the logits is the spread of the old candidates' relative scores.
+    unit = (mixture.size(mixture.relative(old)) or 1.0) / (mixture.size(mixture.relative(scores[:, :-1])) or 1.0)
+    gain = unit * (scores[:, -1] - metrics.mean(scores[:, :-1], axis=1)) + old.mean(axis=1)
+
+    def learner(number: int) -> Learner:
+        def learn(rows: NDArray[np.intp]) -> State:
+            column: State = {"level": torch.zeros(1)}
+            for place, learners in enumerate(parts):
+                inner = learners[min(number, len(learners) - 1)](rows)
+                column |= {f"parts.{place}.{key}": value for key, value in inner.items()}
+            predicted = _wider(head, name, column).logits(examples.vectors[rows])[:, -1]
+            return column | {"level": torch.tensor([metrics.mean(gain[rows] - predicted)]).float()}
+
+        return learn
+
+    return [learner(number) for number in range(max((len(part) for part in parts), default=1))]
+
+
+def _learners_of(body: Any, kind: str, examples: Examples) -> list[Learner]:
+    if kind != ZOOTER:
         vectors = torch.from_numpy(examples.vectors)
         new = torch.from_numpy(examples.scores.scores[:, -1:].astype(np.float32))
 
@@ -248,7 +271,8 @@ def _learners(head: RouterHead, examples: Examples) -> list[Learner]:
     with torch.inference_mode():
         parts = [body.states(part) for part in in_parts(examples.vectors)]
         states = torch.cat(parts, dim=1).permute(1, 0, 2).double().numpy()  # (n, members, hidden)
-    level = np.logaddexp.reduce(head.logits(examples.vectors), axis=1)
+        logits = torch.cat([body(part) for part in in_parts(examples.vectors)]).double().numpy()
+    level = np.logaddexp.reduce(logits, axis=1)
     inputs = states.reshape(len(states), -1)
 
     def learner(penalty: float) -> Learner:

@@ -33,7 +33,7 @@ from zooter_core.router.clusters import Vectors
 from zooter_core.router.config import ENCODER_FOLDER
 from zooter_core.router.distill import ASIDE, TRIAL, check_converged, fit_head
 from zooter_core.router.encoder import Encoder, pool
-from zooter_core.router.kinds import DEFAULT, DistillConfig, Progress
+from zooter_core.router.kinds import ZOOTER, DistillConfig, Progress
 from zooter_core.router.torch_router import RouterHead, RouterHeadConfig, TorchRouter
 
 MODES = ("none", "last", "all")
@@ -52,10 +52,10 @@ def check_settings(config: DistillConfig) -> None:
     Raises:
         ZooterError: the router is of another kind than `zooter`, or there is no such mode.
     """
-    if config.finetune not in MODES[1:] or config.kind != DEFAULT:
+    if config.finetune not in MODES[1:] or config.kind != ZOOTER:
         raise ZooterError(
-            f"--finetune {' or '.join(MODES[1:])} with the router kind {DEFAULT}",
-            f"{config.finetune} with {config.kind}", "Leave one of them out.",
+            f"--finetune {' or '.join(MODES[1:])} with the router kind {ZOOTER}",
+            f"{config.finetune} with {config.kind}", f"Add --router-kind {ZOOTER}, or leave --finetune out.",
         )  # fmt: skip
 
 

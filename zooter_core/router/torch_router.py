@@ -22,7 +22,7 @@ from zooter_core.method.selection import Outputs
 from zooter_core.router.clusters import Vectors
 from zooter_core.router.config import CONFIG, ENCODER_FOLDER, WEIGHTS, broken, check_router
 from zooter_core.router.encoder import Encoder, Encoders
-from zooter_core.router.kinds import DEFAULT, KINDS
+from zooter_core.router.kinds import KINDS, ZOOTER
 from zooter_core.router.router import PROBE, Router
 from zooter_core.router.text_encoder import Progress, after
 
@@ -110,7 +110,7 @@ class RouterHeadConfig(PretrainedConfig):
         candidates: Sequence[str] = (),
         encoder: str = "",
         width: int = 0,
-        kind: str = DEFAULT,
+        kind: str = ZOOTER,
         settings: Mapping[str, Any] | None = None,
         calibration_temperature: float = 1.0,
         labels: Mapping[str, Any] | None = None,

@@ -1,9 +1,9 @@
 """Router kinds: how a query's vector becomes a logit for each candidate. A kind is one file with one class in KINDS.
 
-`zooter` is the method of this project; the others are routers from the literature, on the same encoder and the same
-score files, for comparison. `knn`, `ridge` and `kmeans` predict scores and use them as logits, so their probabilities
-are nearly uniform where the scores are close; the choice is the highest score all the same. Importing this module does
-not load PyTorch.
+`zooter` is the method of this project, and `auto` weighs it against others by cross-validation. The rest are routers
+from the literature, on the same encoder and the same score files. `knn`, `ridge` and `kmeans` predict scores and use
+them as logits, so their probabilities are nearly uniform where the scores are close; the choice is the highest score
+all the same. Importing this module does not load PyTorch.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from typing import Any
 from zooter_core.base.errors import ZooterError, did_you_mean
 from zooter_core.base.plugins import load_kind
 
-DEFAULT = "zooter"
+ZOOTER = "zooter"
+AUTO = "auto"
 KINDS = {
+    AUTO: "zooter_core.router.kinds.auto:AutoHead",
     "zooter": "zooter_core.router.kinds.zooter:ZooterHead",
     "knn": "zooter_core.router.kinds.knn:NearestHead",
     "ridge": "zooter_core.router.kinds.ridge:RidgeHead",
@@ -49,7 +51,7 @@ class DistillConfig:
     batch: int = 32
     hidden: int = 64
     dropout: float = 0.2
-    kind: str = DEFAULT
+    kind: str = ZOOTER
     extra: Mapping[str, float] = field(default_factory=dict)
     keep_texts: bool = False
     finetune: str = "none"
@@ -85,6 +87,10 @@ def check_settings(kind: str, settings: Mapping[str, Any]) -> tuple[str, str, st
     """
     for name, value in settings.items() if kind in KINDS else ():
         field = f"settings.{name}"
+        if kind == AUTO:
+            if wrong := _wrong_part(value) if name == "parts" else ("parts alone", f'"{name}"'):
+                return field, *wrong
+            continue
         if name == "pool":
             if value is not None and not _is_pool(value):
                 return field, "an object with added, a number, and out, a list of numbers", f"{value!r:.60}"
@@ -94,6 +100,18 @@ def check_settings(kind: str, settings: Mapping[str, Any]) -> tuple[str, str, st
             return field, "a number from 0 to below 1", f"{value}"
         elif name != "dropout" and not 0 < value < math.inf:
             return field, "a number above 0", f"{value}"
+    return None
+
+
+def _wrong_part(parts: Any) -> tuple[str, str] | None:
+    """What is wrong with the parts of an `auto` router: what they should be, and what they are."""
+    for part in parts if isinstance(parts, list) else [parts]:
+        if not isinstance(part, dict) or set(part) != {"kind", "settings"} or not isinstance(part["settings"], dict):
+            return "a list of objects with kind and settings", f"{part!r:.60}"
+        if part["kind"] not in KINDS or part["kind"] == AUTO:
+            return "parts of known kinds", f"{part['kind']!r:.60}"
+        if mistake := check_settings(part["kind"], part["settings"]):
+            return f"parts whose {mistake[0]} is {mistake[1]}", mistake[2]
     return None
 
 

@@ -15,7 +15,7 @@ from zooter_core.evaluation import verdicts
 from zooter_core.evaluation.figures import Report
 from zooter_core.evaluation.sweep import SweepConfig
 from zooter_core.method.labels import LabelConfig
-from zooter_core.router.kinds import DEFAULT, DistillConfig
+from zooter_core.router.kinds import AUTO, ZOOTER, DistillConfig
 
 TRAINING = DistillConfig()
 
@@ -77,11 +77,13 @@ def as_file(scores: Scores) -> bytes:
 def distill_command(data: TrainingData, training: DistillConfig, fleet: Fleet, out: str) -> str:
     """The command that trains the same router on the complete file."""
     parts = ["zooter", "distill", "--scores", data.loaded.file, "--out", out]
-    if training.kind == DEFAULT:  # the other kinds learn from the scores and take no label settings
+    if training.kind != AUTO:
+        parts += ["--router-kind", training.kind]
+    if training.kind in (AUTO, ZOOTER):  # the other kinds learn from the scores and take no label settings
         parts += _labels(data, fleet)
         parts += ["--beta", f"{data.config.beta:g}", "--tau", f"{data.config.tau:g}", "--epochs", str(training.epochs)]
     else:
-        parts += ["--router-kind", training.kind, *_fleet(fleet)]
+        parts += _fleet(fleet)
     return _wrapped([*parts, "--holdout", f"{data.config.holdout:g}"] + ["--keep-texts"] * training.keep_texts)
 
 

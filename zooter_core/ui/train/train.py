@@ -16,7 +16,7 @@ from zooter_core.evaluation.figures import Evaluation, load_report
 from zooter_core.evaluation.report_tables import RMR, table_one
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline import distill
-from zooter_core.router.kinds import DEFAULT, KINDS, DistillConfig, settings_of
+from zooter_core.router.kinds import AUTO, KINDS, ZOOTER, DistillConfig, settings_of
 from zooter_core.ui import answer_view, tables
 from zooter_core.ui.charts import ROUTER, colour
 from zooter_core.ui.text import plain
@@ -28,7 +28,10 @@ from zooter_core.ui.widgets import download, persistent
 
 OUT = "my-router"  # the folder in the code and the command
 HOLDOUT_HELP = "The share of queries to evaluate the router on; it does not train on them."
-KIND_HELP = "`zooter` learns the labels; the others, from the literature, learn from the scores alone."
+KIND_HELP = (
+    "`auto` compares some of the others by cross-validation and mixes them. `zooter` learns the labels. The rest, from "
+    "the literature, learn from the scores."
+)
 EPOCHS_HELP = "Passes over the queries. With 100 queries or more, a trial finds out when more do not help."
 KEEP_HELP = "Chat can then show the most similar training queries, and this page can use them as a sample."
 
@@ -78,11 +81,11 @@ def _settings(data: TrainingData) -> tuple[TrainingData, DistillConfig]:
         1,
         30,
         DistillConfig.epochs,
-        disabled=kind != DEFAULT,
+        disabled=kind not in (AUTO, ZOOTER),
         **persistent("train-epochs", EPOCHS_HELP),
     )
     keep = st.checkbox("Save the queries' texts with the router", True, **persistent("train-keep", KEEP_HELP))
-    training = settings_of(kind, {"epochs": epochs} if kind == DEFAULT else None)
+    training = settings_of(kind, {"epochs": epochs} if kind in (AUTO, ZOOTER) else None)
     data = replace(data, config=replace(data.config, holdout=holdout / 100))
     return data, replace(training, keep_texts=keep)
 

@@ -1,0 +1,131 @@
+"""Router kind `auto`: what it chooses where the text decides, where it says nothing, and where there is too little."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from support.three_groups import ANY, EXAMPLES, PLAIN, TABLE, VECTORS
+from zooter_core.method.labels import softmax
+from zooter_core.router import distill
+from zooter_core.router.auto import FEWEST, Lesson
+from zooter_core.router.distill import learn, learn_auto
+from zooter_core.router.extend import extend
+from zooter_core.router.kinds import settings_of
+from zooter_core.router.torch_router import RouterHead
+
+POOL = ("a", "b", "c")
+CONFIG = settings_of("auto", {"epochs": 20, "rate": 1e-2})
+
+
+def lesson(vectors, scores, groups=None) -> Lesson:
+    labels = softmax(np.nan_to_num(scores), 0.2)
+    return Lesson(vectors, scores, np.zeros(len(scores)) if groups is None else groups, labels.__getitem__)
+
+
+def trained(vectors, scores, config=CONFIG) -> tuple[RouterHead, np.ndarray]:
+    head, earned = learn_auto(lesson(vectors, scores), POOL[: scores.shape[1]], "none", config)
+    assert earned is not None
+    return head, earned
+
+
+def kinds(head: RouterHead) -> list[str]:
+    return [part["kind"] for part in head.config.settings["parts"]]
+
+
+def noise(count: int) -> np.ndarray:
+    """Scores that the text says nothing about; the first candidate is a little better."""
+    return np.random.default_rng(3).normal([0.3, 0.0, 0.0], size=(count, 3))
+
+
+def test_where_the_text_decides_it_finds_that_out():
+    head, earned = trained(VECTORS, TABLE)
+    assert kinds(head)
+    assert "the best single model." in head.body.summary()
+    assert head.logits(VECTORS).argmax(axis=1).tolist() == TABLE.argmax(axis=1).tolist()
+    assert earned.shape == (2, 60)
+    assert earned[0].mean() > earned[1].mean() + 0.3  # out of fold, the router beats the best single candidate
+
+
+def test_where_the_text_says_nothing_it_is_the_best_single_candidate():
+    vectors = np.random.default_rng(0).normal(size=(300, 6)).astype(np.float32)
+    head, earned = trained(vectors, noise(300))
+    assert (head.logits(ANY).argmax(axis=1) == 0).mean() > 0.9
+    assert earned[0].mean() == pytest.approx(earned[1].mean(), abs=0.05)
+
+
+@pytest.mark.parametrize("count", [1, FEWEST - 1])
+def test_from_a_few_queries_it_is_the_best_single_candidate(count):
+    head, earned = learn_auto(lesson(VECTORS[:count], noise(200)[-count:] + np.array([0, 9, 0])), POOL, "none", CONFIG)
+    assert (kinds(head), earned) == ([], None)
+    assert "nothing better than always using the best single model" in head.body.summary()
+    assert set(head.logits(ANY).argmax(axis=1)) == {1}
+
+
+def test_equal_scores_favour_nobody():
+    head, _ = trained(VECTORS, np.ones((60, 3)))
+    assert head.probabilities(ANY) == pytest.approx(np.full((2000, 3), 1 / 3))
+
+
+@pytest.mark.parametrize("factor", [1e-6, 1e6])
+def test_the_scale_of_the_scores_means_nothing(factor):
+    head, _ = trained(VECTORS, TABLE)
+    scaled, _ = learn_auto(replace(lesson(VECTORS, TABLE), scores=factor * TABLE), POOL, "none", CONFIG)
+    assert scaled.probabilities(ANY) == pytest.approx(head.probabilities(ANY), abs=1e-4)
+
+
+def test_missing_scores_are_no_obstacle():
+    gaps = TABLE.copy()
+    gaps[np.arange(60), np.arange(60) // 3 % 3] = np.nan
+    head, earned = trained(VECTORS, gaps)
+    assert head.logits(VECTORS).argmax(axis=1).tolist() == TABLE.argmax(axis=1).tolist()
+    assert np.isnan(earned).any()
+    one = np.where([True, True, False], TABLE, np.nan)  # nobody has scored the third candidate
+    assert np.isfinite(trained(VECTORS, one)[0].logits(ANY)).all()
+
+
+def test_of_many_queries_some_compare_and_all_teach(monkeypatch):
+    monkeypatch.setattr(distill, "MOST_TRIED", 40)
+    head, earned = trained(VECTORS, TABLE)
+    assert np.isfinite(earned).all(axis=0).sum() == 40
+    assert head.logits(VECTORS).argmax(axis=1).tolist() == TABLE.argmax(axis=1).tolist()
+
+
+def test_a_kind_that_is_clearly_better_stands_alone():
+    """Whether a text is above or below a plane through many dimensions is what regression is for, and clusters not."""
+    vectors = np.random.default_rng(1).normal(size=(600, 40)).astype(np.float32)
+    side = vectors @ np.ones(40, np.float32)
+    scores = np.stack([side, -side], axis=1).astype(np.float64)
+    head, _ = trained(vectors, scores, replace(CONFIG, epochs=1, rate=1e-9))  # the imitation of labels learns nothing
+    assert kinds(head) == ["ridge"]
+
+
+def test_labels_of_a_fold_are_made_without_it():
+    calls: list[np.ndarray] = []
+
+    def labels(rows):
+        calls.append(rows)
+        return softmax(TABLE[rows], 0.2)
+
+    learn_auto(replace(lesson(VECTORS, TABLE), labels=labels), POOL, "none", CONFIG)
+    assert sorted(map(len, calls)) == [48] * 5 + [60]  # five folds, and the end
+
+
+def test_progress_tells_what_is_left():
+    steps: list[tuple[int, int]] = []
+    learn_auto(lesson(VECTORS, TABLE), POOL, "none", CONFIG, compared=lambda done, of: steps.append((done, of)))
+    assert steps == [(number, 20) for number in range(20)]
+
+
+def test_a_seed_fixes_it():
+    one, two = (learn(VECTORS, softmax(TABLE, 0.2), POOL, "none", CONFIG, scores=TABLE) for _ in range(2))
+    assert np.array_equal(one.logits(ANY), two.logits(ANY))
+
+
+def test_one_candidate_more_where_the_best_single_is_all_there_is():
+    head, _ = learn_auto(lesson(VECTORS[:5], TABLE[:5, :2]), POOL[:2], "none", CONFIG)
+    wider = extend(head, replace(EXAMPLES, config=PLAIN)).head
+    assert np.array_equal(wider.logits(ANY)[:, :2], head.logits(ANY))
+    assert np.isfinite(wider.probabilities(ANY)).all()

@@ -1,0 +1,125 @@
+"""From several predictors of who answers best to one, and as much of it as the queries bear witness to. In numpy.
+
+    m_i(q) = sum over predictors k of a_k f_ki(q) / (root mean square of f_k),   brought to a root mean square of 1
+    u_i(q) = s m_i(q) + (1 - s) l_i
+
+1. The weights a are fixed beforehand. For combined forecasts, equal weights are hard to beat (Bates and Granger, 1969;
+   Clemen, 1989; Stock and Watson, 2004, call it a puzzle): weights that are estimated fit the noise of few queries, and
+   with many they trust what a new data set refutes.
+2. One predictor alone takes the place of the mixture only if it chooses significantly better.
+3. l is each candidate's mean score, also at a root mean square of 1: the choice of the best single candidate. The share
+   s = 1 - 1 / t^2, at least 0, shrinks towards it (the positive-part rule of James and Stein, 1961, as Copas, 1983, has
+   it for predictions). t is the slope of the scores on m over its standard error: the evidence that the text of a query
+   says anything about who answers it best.
+
+Scores and predictions count relative to their mean over the candidates of a query. Shapes: n queries, N candidates, K
+predictors; each prediction comes from other queries than the one that it is for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zooter_core.method.metrics import Array, mean
+
+TINY = 1e-9  # a spread below this share of the numbers is rounding
+BETTER = 2.5  # standard errors: one of four predictors is better than the mixture by chance in 5% of cases (Bonferroni)
+
+
+def relative(scores: Array) -> Array:
+    """Scores minus their mean over the candidates of each query, shape (..., n, N); NaN stays NaN."""
+    return scores - mean(scores, axis=-1, keepdims=True)
+
+
+def level(scores: Array) -> Array:
+    """Each candidate's mean relative score, shape (N,); of one without scores, that of the average candidate."""
+    return np.nan_to_num(np.asarray(mean(relative(scores), axis=0), dtype=np.float64))
+
+
+def size(values: Array) -> float:
+    """The root mean square of numbers; 0 if it is rounding, and of none."""
+    if not np.isfinite(values).any():
+        return 0.0
+    root, largest = float(np.sqrt(mean(values**2))), float(np.nanmax(np.abs(values)))
+    return root if root > TINY * max(largest, TINY) else 0.0
+
+
+def normalised(values: Array) -> Array:
+    """Relative values brought to a root mean square of 1; zeros where they do not differ."""
+    return values / (size(values) or np.inf)
+
+
+def mixed(predictions: Array, weights: Sequence[float]) -> tuple[Array, Array]:
+    """The mixture m, shape (n, N), and what each predictor is multiplied by in it, shape (K,).
+
+    Args:
+        predictions: shape (K, n, N).
+    """
+    parts = relative(predictions)
+    factors = np.array([weight / (size(part) or np.inf) for weight, part in zip(weights, parts, strict=True)])
+    total = np.tensordot(factors, parts, axes=1)
+    return normalised(total), factors / (size(total) or np.inf)
+
+
+def better_alone(predictions: Array, mixture: Array, scores: Array) -> int | None:
+    """The number of the predictor that chooses significantly better than the mixture; None if there is none."""
+    gains = [standard_errors(chosen(part, scores) - chosen(mixture, scores)) for part in predictions]
+    best = int(np.argmax(gains))
+    return best if gains[best] > BETTER else None
+
+
+def chosen(predictions: Array, scores: Array) -> Array:
+    """The score of the candidate with the highest prediction, shape (n,); NaN where it has none."""
+    return np.take_along_axis(scores, predictions.argmax(axis=1)[:, None], axis=1)[:, 0]
+
+
+def standard_errors(values: Array) -> float:
+    """How many standard errors the mean is away from 0; 0 if that cannot be said."""
+    values = values[np.isfinite(values)]
+    error = values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else 0.0
+    return float(values.mean() / error) if error > 0 else 0.0
+
+
+def evidence(mixture: Array, scores: Array, folds: NDArray[np.intp]) -> float:
+    """t: the slope of the relative scores on the mixture, over its standard error.
+
+    Both are centred in each fold. A fold's predictions are made without it, so they are high for the candidates that
+    happen to do badly there, which would count against every predictor. The error is that of a sum over queries, whose
+    candidates depend on each other (Liang and Zeger, 1986).
+    """
+    x, y = mixture.copy(), relative(scores)
+    x[np.isnan(y)] = np.nan
+    for fold in np.unique(folds):
+        x[folds == fold] -= mean(x[folds == fold], axis=0)
+        y[folds == fold] -= mean(y[folds == fold], axis=0)
+    squares = np.nansum(x**2)
+    if not size(x) or not size(y):
+        return 0.0
+    slope = np.nansum(x * y) / squares
+    error = float(np.sqrt((np.nansum(x * (y - slope * x), axis=1) ** 2).sum()) / squares)
+    return float(slope / error) if error > TINY * abs(slope) else float(np.sign(slope) * np.inf)
+
+
+def shrinkage(t: float) -> float:
+    """s, the share of the mixture: 1 - 1 / t^2, and 0 for t up to 1."""
+    return 1 - 1 / t**2 if t > 1 else 0.0
+
+
+def levels_of(scores: Array, folds: NDArray[np.intp]) -> Array:
+    """The level that the other folds give for each query, shape (n, N)."""
+    levels = np.empty(scores.shape)
+    for fold in np.unique(folds):
+        levels[folds == fold] = level(scores[folds != fold])
+    return levels
+
+
+def stratified(groups: NDArray[Any], folds: int, seed: int) -> NDArray[np.intp]:
+    """The fold of each query, shape (n,): the queries of each group are spread evenly over the folds, at random."""
+    numbers = np.empty(len(groups), dtype=np.intp)
+    order = np.lexsort((np.random.default_rng(seed).random(len(groups)), np.unique(groups, return_inverse=True)[1]))
+    numbers[order] = np.arange(len(groups)) % folds
+    return numbers

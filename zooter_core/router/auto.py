@@ -1,0 +1,141 @@
+"""Router kind `auto`: which kinds of router the queries speak for, by cross-validation, and how clearly.
+
+All kinds are judged by the same folds, in which each data set has its share. method/mixture.py has the rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zooter_core.method import calibration, metrics, mixture
+from zooter_core.method.labels import complete
+from zooter_core.router.clusters import Vectors
+from zooter_core.router.kinds import ZOOTER, DistillConfig, settings_of
+from zooter_core.router.torch_router import RouterHead
+
+Array = NDArray[np.float64]
+Rows = NDArray[np.intp]
+Fit = Callable[..., RouterHead]  # distill.fit_head, which trains the heads
+# The kinds that are compared, with their weights in the mixture, by trials on folds of public scores. The imitation of
+# labels chooses best where a query is unlike all that were learned from; a regression does not help the others.
+MIXTURE: Sequence[tuple[str, dict[str, float], float]] = (
+    (ZOOTER, {}, 4.0),
+    ("kmeans", {"clusters": 8}, 1.0),
+    ("kmeans", {"clusters": 32}, 1.0),
+    ("ridge", {"penalty": 30.0}, 0.0),
+)
+FEWEST = 10  # queries; of fewer, each candidate's mean score is all that can be learned
+FOLDS, FEW_FOLDS, MANY = 5, 3, 2_000  # fewer folds, which take less time, where there are many queries
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What routers learn from: n queries, N candidates.
+
+    Attributes:
+        vectors: shape (n, width).
+        scores: shape (n, N), NaN where one is missing.
+        groups: the data set of each query.
+        labels: row numbers -> their labels, made from these rows alone.
+    """
+
+    vectors: Vectors
+    scores: Array
+    groups: NDArray[Any]
+    labels: Callable[[Rows], Array]
+
+    def part(self, rows: Rows) -> Lesson:
+        """Some of the queries, by their row numbers."""
+        return Lesson(self.vectors[rows], self.scores[rows], self.groups[rows], lambda few: self.labels(rows[few]))
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What cross-validation chose.
+
+    Attributes:
+        parts: the settings of each part; none, if the best single candidate is all that the queries bear witness to.
+        weights: of the parts, shape (K,).
+        level: each candidate's, shape (N,).
+        temperature: of the weighted sum.
+        earned: on each query, the scores of the choice by the queries of the other folds and of the best single
+            candidate by them, shape (2, n); None without cross-validation.
+    """
+
+    parts: list[DistillConfig]
+    weights: Array
+    level: Array
+    temperature: float = 1.0
+    earned: Array | None = None
+
+
+def compare(
+    lesson: Lesson, config: DistillConfig, fit: Fit, progress: Callable[[int, int], None] = lambda done, total: None
+) -> Chosen:
+    """Compare the kinds of router, and find how much of their mixture the queries bear witness to.
+
+    Args:
+        config: of the part that imitates labels; its `epochs` are the most that are tried.
+        progress: called with the number of trainings done, and of all.
+    """
+    scores, count = lesson.scores, len(lesson.scores)
+    level = mixture.normalised(mixture.level(scores))
+    if count < FEWEST or scores.shape[1] < 2:
+        return Chosen([], np.zeros(0), level)
+    folds = mixture.stratified(lesson.groups, FOLDS if count <= MANY else FEW_FOLDS, config.seed)
+    wins = metrics.win_shares(scores)
+    wins = complete(wins, np.nan_to_num(metrics.mean(wins, axis=0)))
+    kinds, extras, priors = zip(*MIXTURE, strict=True)
+    parts = [settings_of(kind, extra, config.seed) for kind, extra in zip(kinds, extras, strict=True)]
+    parts[0] = replace(config, kind=ZOOTER)
+    predictions, total = np.empty((len(parts), *scores.shape)), len(parts) * (folds.max() + 1)
+    for number in range(total):
+        part, fold = divmod(number, folds.max() + 1)
+        progress(number, total)
+        if number == 0:
+            epochs, predictions[0, folds == 0] = _first(lesson, parts[0], folds == 0, wins, fit)
+            parts[0] = replace(parts[0], epochs=epochs)
+            continue
+        head = _trained(lesson, parts[part], folds != fold, fit)
+        predictions[part, folds == fold] = head.logits(lesson.vectors[folds == fold])
+    mix, factors = mixture.mixed(predictions, priors)
+    alone = mixture.better_alone(predictions, mix, scores)
+    if alone is not None:
+        mix, factors = mixture.mixed(predictions, np.eye(len(parts))[alone])
+    share = mixture.shrinkage(mixture.evidence(mix, scores, folds))
+    levels = mixture.levels_of(scores, folds)
+    unseen = share * mix + (1 - share) * mixture.normalised(levels)
+    return Chosen(
+        parts=[part for part, factor in zip(parts, factors, strict=True) if share * factor],
+        weights=share * factors[share * factors != 0],
+        level=(1 - share) * level,
+        temperature=calibration.temperature_of(unseen, wins),
+        earned=np.stack([mixture.chosen(choice, scores) for choice in (unseen, levels)]),
+    )
+
+
+def _first(lesson: Lesson, part: DistillConfig, aside: NDArray[np.bool_], wins: Array, fit: Fit) -> tuple[int, Array]:
+    """How many epochs predict best who wins on the queries set aside, and the logits of these queries after them."""
+    trials: list[tuple[float, int, Array]] = []
+
+    def judge(head: RouterHead, epoch: int) -> None:
+        logits = head.eval().logits(lesson.vectors[aside])
+        temperature = calibration.temperature_of(logits, wins[aside])
+        trials.append((calibration.log_loss(logits, wins[aside], temperature), epoch, logits))
+
+    _trained(lesson, part, ~aside, fit, judge)
+    _, epoch, logits = min(trials, key=lambda trial: trial[0])
+    return epoch, logits
+
+
+def _trained(lesson: Lesson, part: DistillConfig, rows: NDArray[np.bool_], fit: Fit, judge: Any = None) -> RouterHead:
+    """A head that has learned from some of the queries."""
+    scores, numbers = lesson.scores[rows], np.flatnonzero(rows)
+    labels = lesson.labels(numbers) if part.kind == ZOOTER else scores  # the others learn from the scores
+    names = [str(number) for number in range(scores.shape[1])]
+    return fit(lesson.vectors[rows], labels, names, "", part, scores=scores, judge=judge)

@@ -1,0 +1,84 @@
+"""Router kind `auto`: a weighted sum of heads of other kinds, and of each candidate's mean score.
+
+    logits(q)_i = level_i + sum over parts k of weight_k part_k(q)_i
+
+method/mixture.py says how the weights are found, and router/auto.py finds them. Without parts every query goes to the
+candidate with the best mean. Parts may predict scores (`ridge`) or log-probabilities (`zooter`): the weights bring them
+to one scale, and what a part adds to all candidates of a query changes no choice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import nn
+
+from zooter_core.base.plugins import load_kind
+from zooter_core.router.kinds import KINDS
+from zooter_core.router.kinds.base import Head, HeadChange, State, frozen
+from zooter_core.router.kinds.zooter import ZooterHead
+
+
+class AutoHead(Head):
+    """`parts` are the kind and the settings of each part. The level and the weights are set once they are known."""
+
+    EXTRA: ClassVar[Mapping[str, float]] = ZooterHead.EXTRA
+    COLUMNS: ClassVar[Mapping[str, int]] = {"level": 0}
+
+    def __init__(self, width: int, candidates: int, parts: Sequence[Mapping[str, Any]]) -> None:
+        super().__init__()
+        heads = (load_kind("router", KINDS, part["kind"])(width, candidates, **part["settings"]) for part in parts)
+        self.parts: Any = nn.ModuleList(heads)
+        self.kinds = [part["kind"] for part in parts]
+        self.settings = [dict(part["settings"]) for part in parts]
+        self.weights, self.level = frozen(len(parts)), frozen(candidates)
+
+    def summary(self) -> str:
+        """What cross-validation chose, as a sentence."""
+        if not self.kinds:
+            return (
+                "Cross-validation found nothing better than always using the best single model, which this router does."
+            )
+        share = 1 - float((self.level**2).mean().sqrt())
+        mixture = " and ".join(dict.fromkeys(self.kinds))
+        return f"Cross-validation chose {share:.0%} {mixture}, and {1 - share:.0%} the best single model."
+
+    def forward(self, vectors: torch.Tensor) -> torch.Tensor:
+        logits = self.level.expand(len(vectors), -1)
+        for weight, part in zip(self.weights, self.parts, strict=True):
+            logits = logits + weight * part(vectors)
+        return logits
+
+    def members(self, vectors: torch.Tensor) -> torch.Tensor | None:
+        """The distributions with each member of the part that has several, in place of their mean."""
+        for weight, part in zip(self.weights, self.parts, strict=True):
+            logs = part.members(vectors)
+            if logs is not None:
+                return torch.log_softmax(self(vectors) + weight * (logs - part(vectors)), dim=-1)
+        return None
+
+    def selecting(self, columns: Sequence[int]) -> HeadChange:
+        state = {"weights": self.weights, "level": self.level[list(columns)]}
+        return self._changed([part.selecting(columns) for part in self.parts], state)
+
+    def adding(self, column: State) -> HeadChange:
+        """`column` has the new candidate's `level`, and its part of each part under `parts.NUMBER.`."""
+        changes = [part.adding(below(column, number)) for number, part in enumerate(self.parts)]
+        return self._changed(changes, {"weights": self.weights, "level": torch.cat([self.level, column["level"]])})
+
+    def _changed(self, changes: Sequence[HeadChange], state: State) -> HeadChange:
+        parts = []
+        for number, (change, inner) in enumerate(changes):
+            kind, settings = self.kinds[number], self.settings[number]
+            merged = {name: value for name, value in {**settings, **change}.items() if value is not None}
+            parts.append({"kind": kind, "settings": merged})
+            state |= {f"parts.{number}.{name}": value for name, value in inner.items()}
+        return {"parts": parts}, state
+
+
+def below(state: State, number: int) -> State:
+    """What a state of an AutoHead has of one of its parts."""
+    prefix = f"parts.{number}."
+    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
