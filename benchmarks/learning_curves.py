@@ -28,7 +28,7 @@ from zooter_core.method import metrics, mixture
 from zooter_core.router.encoder import Encoder
 
 SIZES = (50, 100, 200, 500, 1000, 2000, 5000)
-JUDGED = 1000  # queries that a seed judges by, at most
+JUDGED = 900  # queries that a seed judges by, at most
 WIDTH, TOPICS = 64, 8  # of synthetic sets
 Array = np.ndarray
 

@@ -1,4 +1,4 @@
-"""From several predictors of who answers best to one, and as much of it as the queries bear witness to. In numpy.
+"""From several predictors of who answers best to one, and how much of it the evidence supports. In numpy.
 
     m_i(q) = sum over predictors k of a_k f_ki(q) / (root mean square of f_k),   brought to a root mean square of 1
     u_i(q) = s m_i(q) + (1 - s) l_i

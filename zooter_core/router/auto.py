@@ -59,7 +59,7 @@ class Chosen:
     """What cross-validation chose.
 
     Attributes:
-        parts: the settings of each part; none, if the best single candidate is all that the queries bear witness to.
+        parts: the settings of each part; none where nothing is better than the best single candidate.
         weights: of the parts, shape (K,).
         level: each candidate's, shape (N,).
         temperature: of the weighted sum.
@@ -77,7 +77,7 @@ class Chosen:
 def compare(
     lesson: Lesson, config: DistillConfig, fit: Fit, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> Chosen:
-    """Compare the kinds of router, and find how much of their mixture the queries bear witness to.
+    """Compare the kinds of router, and find how much of their mixture the evidence supports.
 
     Args:
         config: of the part that imitates labels; its `epochs` are the most that are tried.
