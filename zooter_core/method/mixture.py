@@ -7,10 +7,10 @@
    Clemen, 1989; Stock and Watson, 2004, call it a puzzle): weights that are estimated fit the noise of few queries, and
    with many they trust what a new data set refutes.
 2. One predictor alone takes the place of the mixture only if it chooses significantly better.
-3. l is each candidate's mean score, also at a root mean square of 1: the choice of the best single candidate. The share
-   s = 1 - 1 / t^2, at least 0, shrinks towards it (the positive-part rule of James and Stein, 1961, as Copas, 1983, has
-   it for predictions). t is the slope of the scores on m over its standard error: the evidence that the text of a query
-   says anything about who answers it best.
+3. l is each candidate's mean score, also at a root mean square of 1: the choice of the best single candidate. The
+   share s = 1 - (1.96 / t)^2, at least 0, shrinks towards it, as the non-negative garrote does (Breiman, 1995). t is
+   the slope of the scores on m over its standard error: the evidence that the text of a query says anything about who
+   answers it best. Evidence that is not significant counts for nothing.
 
 Scores and predictions count relative to their mean over the candidates of a query. Shapes: n queries, N candidates, K
 predictors; each prediction comes from other queries than the one that it is for.
@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zooter_core.method.metrics import Array, mean
+from zooter_core.method.metrics import Z95, Array, mean
 
 TINY = 1e-9  # a spread below this share of the numbers is rounding
 BETTER = 2.5  # standard errors: one of four predictors is better than the mixture by chance in 5% of cases (Bonferroni)
@@ -105,8 +105,8 @@ def evidence(mixture: Array, scores: Array, folds: NDArray[np.intp]) -> float:
 
 
 def shrinkage(t: float) -> float:
-    """s, the share of the mixture: 1 - 1 / t^2, and 0 for t up to 1."""
-    return 1 - 1 / t**2 if t > 1 else 0.0
+    """s, the share of the mixture: 1 - (1.96 / t)^2, and 0 for t up to 1.96."""
+    return 1 - (Z95 / t) ** 2 if t > Z95 else 0.0
 
 
 def levels_of(scores: Array, folds: NDArray[np.intp]) -> Array:
