@@ -34,7 +34,7 @@ Array = np.ndarray
 
 
 @dataclass(frozen=True)
-class Made:
+class Synthetic:
     """A synthetic set: the query's topic decides who is good, with noise.
 
     Attributes:
@@ -70,12 +70,12 @@ class Made:
 
 
 SYNTHETIC = {
-    "two candidates": Made(2),
-    "twenty candidates": Made(20),
-    "right or wrong": Made(6, right=True),
-    "a third missing": Made(6, missing=0.33),
-    "a plane": Made(4, signal=0.0, plane=1.0),
-    "noise alone": Made(6, signal=0.0),
+    "two candidates": Synthetic(2),
+    "twenty candidates": Synthetic(20),
+    "right or wrong": Synthetic(6, right=True),
+    "a third missing": Synthetic(6, missing=0.33),
+    "a plane": Synthetic(4, signal=0.0, plane=1.0),
+    "noise alone": Synthetic(6, signal=0.0),
 }
 
 
@@ -114,7 +114,7 @@ def earned(bench: Bench, kind: str, train: Array, judged: Array, seed: int) -> f
 
 def rows_of(name: str, bench: Bench, call: argparse.Namespace) -> Iterator[dict[str, Any]]:
     lessons = Lessons(bench, call.seeds)
-    for split in ("folds", "left out") if len(lessons.datasets) > 1 and not name.startswith("made: ") else ("folds",):
+    for split in ("folds", "left out") if len(lessons.datasets) > 1 and not name.startswith("synthetic: ") else ("folds",):
         for size in call.sizes:
             draws = list(lessons.of(split, size))
             if not draws:
@@ -165,7 +165,7 @@ def main() -> None:
             continue
         benches[Path(path).name.partition(".")[0]] = Bench(read_scores([path]), Encoder(call.encoder))
     if call.synthetic:
-        benches |= {f"made: {name}": one.bench() for name, one in SYNTHETIC.items()}
+        benches |= {f"synthetic: {name}": one.bench() for name, one in SYNTHETIC.items()}
     for name, bench in benches.items():
         for row in rows_of(name, bench, call):
             print(json.dumps(row) if call.json else shown(row, call.kinds), flush=True)
