@@ -114,7 +114,7 @@ def earned(bench: Bench, kind: str, train: Array, judged: Array, seed: int) -> f
 
 def rows_of(name: str, bench: Bench, call: argparse.Namespace) -> Iterator[dict[str, Any]]:
     lessons = Lessons(bench, call.seeds)
-    for split in ("folds", "left out") if len(lessons.datasets) > 1 and not name.startswith("synthetic: ") else ("folds",):
+    for split in ("folds",) if name.startswith("synthetic: ") else ("folds", "left out"):
         for size in call.sizes:
             draws = list(lessons.of(split, size))
             if not draws:
