@@ -24,8 +24,8 @@ TESTS = Path(__file__).resolve().parents[1]
 STEPS = {"collect": 13, "score": 4, "tag": 5, "label": 3}  # how often a step has reported progress before the kill
 DEATHS = {
     **{step: f"{step}:{count}" for step, count in STEPS.items()},
-    "distill, first epoch": "distill:1",
-    "distill, before it is saved": "distill:3",  # 2 epochs, and that they are over
+    "distill, while it compares kinds": "compare:2",
+    "distill, before it is saved": "distill:1",
     "sweep": "sweep:2",
     "score --responses": "score:5",
     "distill --scores": "distill:1",
@@ -52,7 +52,7 @@ def calls(tmp_path_factory, finished_run, queries, scores, responses, tiny_fleet
     run = ["run", "--queries", queries, "--epochs", 2, "--fleet", tiny_fleet, "--out"]
     calls: dict[str, list[object]] = {
         **dict.fromkeys(STEPS, run),
-        "distill, first epoch": run,
+        "distill, while it compares kinds": run,
         "distill, before it is saved": run,
         "sweep": ["sweep", "--scores", scores, *few, "--fleet", tiny_fleet, "--out"],
         "score --responses": ["score", "--responses", responses, "--fleet", tiny_fleet, "--out"],
@@ -101,7 +101,7 @@ def test_a_step_killed_goes_on_where_it_was(called, calls, killed, finished_run,
     assert same_end(killed[step], finished_run)
 
 
-@pytest.mark.parametrize("name", ["distill, first epoch", "distill, before it is saved"])
+@pytest.mark.parametrize("name", ["distill, while it compares kinds", "distill, before it is saved"])
 def test_a_run_killed_while_its_router_is_made(called, calls, killed, finished_run, name):
     folder = killed[name]
     before = {file: data for file, data in content(folder).items() if file != "run.json"}

@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 from support.app_pages import press, words
 from support.train_page import LINES, POOL, open_step, packed, state, train, upload
 from zooter_core.config.fleet import load_fleet
-from zooter_core.evaluation.verdicts import sentences
+from zooter_core.evaluation.verdicts import of_report, sentences
 from zooter_core.ui import resources
 from zooter_core.ui.text import plain
 from zooter_core.ui.train.steps import heavy_work
@@ -50,7 +50,7 @@ def test_a_router_is_distilled_judged_and_logged_and_outlives_new_settings(disti
     sentence = f"chooses the best model in **{chosen:.0%}** of cases, {name} alone in **{single:.0%}**"
     assert f"Your router {sentence}" in words(distilled)
     assert f"Of {held_back.n} held-back queries" in words(distilled)
-    assert all(plain(sentence) in words(distilled) for sentence in sentences(held_back.verdict))
+    assert all(plain(sentence) in words(distilled) for sentence in sentences(of_report(task.result.report)))
     assert all(f"| {getattr(held_back.mean, key):.3f} |" in words(distilled) for key in ("regret", "regret_random"))
     assert all(f"| {method} |" in words(distilled) for method in (*POOL, "router", "oracle"))
     log = "\n".join(code.value for code in distilled.code)

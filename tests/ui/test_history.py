@@ -114,6 +114,7 @@ def test_two_demos_on_one_file_lose_nothing(tmp_path: Path) -> None:
         "time.sleep(max(0, float(sys.argv[3]) - time.time()))\n"
         "for n in range(100):\n"
         "    store.keep(Entry(name, name, 'fleet', 0.0), n, {'n': n})\n"
+        "    assert store.problem is None, store.problem\n"
         "    store.vote(f'{name}{n}', 'fleet', {'n': n})\n"
         "    assert store.problem is None, store.problem\n"
     )

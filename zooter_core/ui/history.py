@@ -22,6 +22,7 @@ from zooter_core.base.strict_json import dump_json, parse_json
 
 VARIABLE = "ZOOTER_HISTORY"  # a file, or "off"
 OFF = "off"
+WAIT_SECONDS = 5.0  # for another demo that writes
 LOCAL = ("localhost", "127.0.0.1", "::1")  # addresses that only this machine reaches
 TABLES = """
 CREATE TABLE IF NOT EXISTS conversations
@@ -67,11 +68,10 @@ class History:
         try:
             private_folder(self.path.parent, ours=self.path == _default())
             private_file(self.path)
-            with closing(sqlite3.connect(self.path, timeout=5)) as database, database:
+            with closing(sqlite3.connect(self.path, timeout=WAIT_SECONDS)) as database, database:
                 with self._opening:
                     if not self._has_tables:
-                        database.execute("PRAGMA journal_mode=WAL")
-                        database.executescript(TABLES)
+                        _open(database)
                         self._has_tables = True
                 database.execute("PRAGMA synchronous=NORMAL")
                 for query, values in steps:
@@ -138,6 +138,21 @@ class History:
 
     def votes(self, fleet: str) -> list[dict[str, Any]]:
         return self._records("SELECT record FROM votes WHERE fleet = ? ORDER BY rowid", fleet)
+
+
+def _open(database: sqlite3.Connection) -> None:
+    """Prepare a file that may be new. SQLite does not wait when another demo switches it to WAL too, so we do."""
+    until = time.monotonic() + WAIT_SECONDS
+    while True:
+        try:
+            database.execute("PRAGMA journal_mode=WAL")
+            database.executescript(TABLES)
+        except sqlite3.OperationalError as problem:
+            if problem.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def path() -> Path | None:
