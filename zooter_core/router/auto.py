@@ -103,6 +103,7 @@ def compare(
             continue
         head = _trained(lesson, parts[part], folds != fold, fit)
         predictions[part, folds == fold] = head.logits(lesson.vectors[folds == fold])
+    progress(total, total)
     mix, factors = mixture.mixed(predictions, priors)
     alone = mixture.better_alone(predictions, mix, scores)
     if alone is not None:

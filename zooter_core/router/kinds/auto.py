@@ -39,7 +39,7 @@ class AutoHead(Head):
         """What cross-validation chose, as a sentence."""
         if not self.kinds:
             return (
-                "Cross-validation found nothing better than always using the best single model, which this router does."
+                "These queries show nothing better than always using the best single model, which this router does."
             )
         share = 1 - float((self.level**2).mean().sqrt())
         mixture = " and ".join(dict.fromkeys(self.kinds))
