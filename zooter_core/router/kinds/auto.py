@@ -38,9 +38,7 @@ class AutoHead(Head):
     def summary(self) -> str:
         """What cross-validation chose, as a sentence."""
         if not self.kinds:
-            return (
-                "These queries show nothing better than always using the best single model, which this router does."
-            )
+            return "These queries show nothing better than always using the best single model, which this router does."
         share = 1 - float((self.level**2).mean().sqrt())
         mixture = " and ".join(dict.fromkeys(self.kinds))
         return f"Cross-validation chose {share:.0%} {mixture}, and {1 - share:.0%} the best single model."
