@@ -30,7 +30,7 @@ from zooter_core.router import clusters
 from zooter_core.router.clusters import cluster_tags
 from zooter_core.router.distill import learn
 from zooter_core.router.encoder import Encoder
-from zooter_core.router.kinds import AUTO, KINDS, ZOOTER, settings_of
+from zooter_core.router.kinds import KINDS, LEARN_LABELS, ZOOTER, settings_of
 
 FOLDS = 5
 DRAWS = 2000
@@ -94,7 +94,7 @@ def earned(scores: Scores, held_back: list[Array], choose: Choose) -> Array:
 
 def split(kind: str, settings: dict[str, float]) -> tuple[dict[str, float], dict[str, float]]:
     """The settings of the labels, which only the default kind uses, and those of the kind."""
-    names = OF_LABELS if kind in (AUTO, ZOOTER) else {}
+    names = OF_LABELS if kind in LEARN_LABELS else {}
     of_labels = {name: value for name, value in settings.items() if name in names}
     return OF_LABELS | of_labels, {name: value for name, value in settings.items() if name not in names}
 
@@ -108,7 +108,7 @@ def by_head(bench: Bench, kind: str, settings: dict[str, float], seed: int) -> C
 
     def choose(train: Array, judged: Array) -> Array:
         plain = labels.softmax(rewards[train], label_config.tau)
-        if kind in (AUTO, ZOOTER):  # the others learn from the scores
+        if kind in LEARN_LABELS:
             tags = bench.tags(train, seed, int(of_labels["clusters"]), int(of_labels["times"]))
             plain = labels.enhance(plain, tags, labels.tag_priors(plain, tags), label_config.beta)
         learned = bench.scores.scores[train]

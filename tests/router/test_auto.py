@@ -10,7 +10,7 @@ import pytest
 from support.three_groups import ANY, EXAMPLES, PLAIN, TABLE, VECTORS
 from zooter_core.method.labels import softmax
 from zooter_core.router import distill
-from zooter_core.router.auto import FEWEST, Lesson
+from zooter_core.router.auto import FEWEST, Scored
 from zooter_core.router.distill import learn, learn_auto
 from zooter_core.router.extend import extend
 from zooter_core.router.kinds import settings_of
@@ -20,13 +20,13 @@ POOL = ("a", "b", "c")
 CONFIG = settings_of("auto", {"epochs": 20, "rate": 1e-2})
 
 
-def lesson(vectors, scores, groups=None) -> Lesson:
+def scored(vectors, scores, groups=None) -> Scored:
     labels = softmax(np.nan_to_num(scores), 0.2)
-    return Lesson(vectors, scores, np.zeros(len(scores)) if groups is None else groups, labels.__getitem__)
+    return Scored(vectors, scores, np.zeros(len(scores)) if groups is None else groups, labels.__getitem__)
 
 
 def trained(vectors, scores, config=CONFIG) -> tuple[RouterHead, np.ndarray]:
-    head, earned = learn_auto(lesson(vectors, scores), POOL[: scores.shape[1]], "none", config)
+    head, earned = learn_auto(scored(vectors, scores), POOL[: scores.shape[1]], "none", config)
     assert earned is not None
     return head, earned
 
@@ -58,7 +58,7 @@ def test_where_the_text_says_nothing_it_is_the_best_single_candidate():
 
 @pytest.mark.parametrize("count", [1, FEWEST - 1])
 def test_from_a_few_queries_it_is_the_best_single_candidate(count):
-    head, earned = learn_auto(lesson(VECTORS[:count], noise(200)[-count:] + np.array([0, 9, 0])), POOL, "none", CONFIG)
+    head, earned = learn_auto(scored(VECTORS[:count], noise(200)[-count:] + np.array([0, 9, 0])), POOL, "none", CONFIG)
     assert (kinds(head), earned) == ([], None)
     assert "nothing better than always using the best single model" in head.body.summary()
     assert set(head.logits(ANY).argmax(axis=1)) == {1}
@@ -72,7 +72,7 @@ def test_equal_scores_favour_nobody():
 @pytest.mark.parametrize("factor", [1e-6, 1e6])
 def test_the_scale_of_the_scores_means_nothing(factor):
     head, _ = trained(VECTORS, TABLE)
-    scaled, _ = learn_auto(replace(lesson(VECTORS, TABLE), scores=factor * TABLE), POOL, "none", CONFIG)
+    scaled, _ = learn_auto(replace(scored(VECTORS, TABLE), scores=factor * TABLE), POOL, "none", CONFIG)
     assert scaled.probabilities(ANY) == pytest.approx(head.probabilities(ANY), abs=1e-4)
 
 
@@ -109,13 +109,13 @@ def test_labels_of_a_fold_are_made_without_it():
         calls.append(rows)
         return softmax(TABLE[rows], 0.2)
 
-    learn_auto(replace(lesson(VECTORS, TABLE), labels=labels), POOL, "none", CONFIG)
+    learn_auto(replace(scored(VECTORS, TABLE), labels=labels), POOL, "none", CONFIG)
     assert sorted(map(len, calls)) == [48] * 5 + [60]  # five folds, and the end
 
 
 def test_progress_tells_what_is_left():
     steps: list[tuple[int, int]] = []
-    learn_auto(lesson(VECTORS, TABLE), POOL, "none", CONFIG, compared=lambda done, of: steps.append((done, of)))
+    learn_auto(scored(VECTORS, TABLE), POOL, "none", CONFIG, compared=lambda done, of: steps.append((done, of)))
     assert steps == [(number, 20) for number in range(21)]
 
 
@@ -125,7 +125,7 @@ def test_a_seed_fixes_it():
 
 
 def test_one_candidate_more_where_the_best_single_is_all_there_is():
-    head, _ = learn_auto(lesson(VECTORS[:5], TABLE[:5, :2]), POOL[:2], "none", CONFIG)
+    head, _ = learn_auto(scored(VECTORS[:5], TABLE[:5, :2]), POOL[:2], "none", CONFIG)
     wider = extend(head, replace(EXAMPLES, config=PLAIN)).head
     assert np.array_equal(wider.logits(ANY)[:, :2], head.logits(ANY))
     assert np.isfinite(wider.probabilities(ANY)).all()

@@ -27,7 +27,7 @@ from zooter_core.data.run_folder import REPORT
 from zooter_core.evaluation import verdicts
 from zooter_core.evaluation.figures import load_report
 from zooter_core.router import processes
-from zooter_core.router.kinds import AUTO, ZOOTER, DistillConfig
+from zooter_core.router.kinds import AUTO, LEARN_LABELS, DistillConfig
 
 
 def distill(
@@ -127,7 +127,7 @@ def _distill_scores(
     err.print(f"A router for {listed(scores.candidates)} is in {out}.")
     if training.kind == AUTO:
         err.print(router.head.body.summary())
-    if training.kind in (AUTO, ZOOTER):
+    if training.kind in LEARN_LABELS:
         scale = f"normalise {labels.normalise}, tau {labels.tau:g}, beta {labels.beta:g}"
         err.print(f"Labels: {scale}; {(TagIndex.of(tags).counts > 0).sum()} tags ({tagger}).")
     print_verdict(verdicts.of_report(load_report(out / REPORT)))

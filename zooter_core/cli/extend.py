@@ -32,7 +32,7 @@ from zooter_core.cli.options import (
 from zooter_core.evaluation import verdicts
 from zooter_core.evaluation.figures import Verdict
 from zooter_core.router.config import LABEL_SETTINGS
-from zooter_core.router.kinds import AUTO, ZOOTER
+from zooter_core.router.kinds import LEARN_LABELS
 
 if TYPE_CHECKING:
     from zooter_core.data.scores import Scores
@@ -130,7 +130,7 @@ def _add(
         "added": scores.candidates[-1],
         "n": len(texts),
         "kind": config.kind,
-        "labels": {name: vars(labels)[name] for name in LABEL_SETTINGS} if config.kind in (AUTO, ZOOTER) else None,
+        "labels": {name: vars(labels)[name] for name in LABEL_SETTINGS} if config.kind in LEARN_LABELS else None,
         "penalty": extension.penalty,
         "temperature": extension.head.config.calibration_temperature,
         "old_temperature": config.calibration_temperature,
@@ -144,7 +144,7 @@ def _labels(router: TorchRouter, options: dict[str, Any]) -> LabelConfig:
 
     config = router.head.config
     labels = labels_of(replace(SCORE_LABELS, **config.labels), options)
-    if config.kind in (AUTO, ZOOTER) and not config.labels and len(options) < len(LABEL_SETTINGS):
+    if config.kind in LEARN_LABELS and not config.labels and len(options) < len(LABEL_SETTINGS):
         settings = f"normalise {labels.normalise}, tau {labels.tau:g}, beta {labels.beta:g}"
         err.print(f"The router does not name its label settings; the new labels use {settings}.")
     return labels

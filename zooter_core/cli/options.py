@@ -19,7 +19,7 @@ import typer
 
 from zooter_core.base.errors import MOST_NAMED, ZooterError, first_line, listed, shortened
 from zooter_core.base.files import check_file, impossible
-from zooter_core.router.kinds import AUTO, KINDS, ZOOTER, DistillConfig, settings_of
+from zooter_core.router.kinds import AUTO, KINDS, LEARN_LABELS, ZOOTER, DistillConfig, settings_of
 
 if TYPE_CHECKING:
     from zooter_core.config.fleet import GenerationConfig
@@ -218,7 +218,7 @@ def labels_of(defaults: LabelConfig, options: dict[str, Any]) -> LabelConfig:
 def check_learns_from_labels(kind: str, options: dict[str, Any], tagger: TagSource) -> None:
     """Refuse label settings for a kind of router that learns from the scores themselves."""
     unused = [f"--{name}" for name in options if name != "holdout"] or ["--tagger fleet"] * (tagger == "fleet")
-    if kind not in (AUTO, ZOOTER) and unused:
+    if kind not in LEARN_LABELS and unused:
         raise ZooterError(
             f"no label settings for the router kind {kind}, which learns from the scores",
             listed(unused),

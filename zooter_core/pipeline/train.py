@@ -23,13 +23,13 @@ from zooter_core.method.labels import LabelConfig, entropy, held_back, label, lo
 from zooter_core.method.tags import TagIndex
 from zooter_core.pipeline.batches import Progress, pool_of, quiet, require
 from zooter_core.pipeline.plan import distill_settings
-from zooter_core.router.auto import Lesson
+from zooter_core.router.auto import Scored
 from zooter_core.router.clusters import Vectors, cluster_tags, named
 from zooter_core.router.config import CONFIG, LABEL_SETTINGS
 from zooter_core.router.distill import learn, learn_auto
 from zooter_core.router.encoder import Encoder
 from zooter_core.router.finetune import CHECKPOINT, finetune
-from zooter_core.router.kinds import AUTO, ZOOTER, DistillConfig, settings_of
+from zooter_core.router.kinds import AUTO, LEARN_LABELS, DistillConfig, settings_of
 from zooter_core.router.neighbours import LEARNED, Neighbours, spread, text_hashes
 from zooter_core.router.torch_router import TorchRouter
 
@@ -237,9 +237,9 @@ def train(
 
     data = (vectors[part], labelled.enhanced[part], scores.candidates)
     if config.kind == AUTO and config.finetune == "none":
-        lesson = _lesson(scores.subset(rows.tolist()), labelled.tags.rows(rows), vectors[part], labels)
+        scored = _scored(scores.subset(rows.tolist()), labelled.tags.rows(rows), vectors[part], labels)
         head, earned = learn_auto(
-            lesson, scores.candidates, encoder.reference, config, after_epoch,
+            scored, scores.candidates, encoder.reference, config, after_epoch,
             lambda done, total: progress("compare", done, total),
         )  # fmt: skip
         router = TorchRouter(head, encoder)
@@ -255,7 +255,7 @@ def train(
             lambda done, total: progress("distill", done, total),
         )  # fmt: skip
         vectors = router.encoder.embed_all([query.text for query in scores.queries])
-    if config.kind in (AUTO, ZOOTER):  # other kinds learn from the scores
+    if config.kind in LEARN_LABELS:
         router.head.config.labels = {name: getattr(labels, name) for name in LABEL_SETTINGS}
     neighbours = _neighbours(router, scores, labelled, vectors, config)
     held_back = ~labelled.learned
@@ -267,14 +267,14 @@ def train(
     return Trained(router, neighbours, learned, figures.but(losses=losses, set_aside=dict(set_aside or {})))
 
 
-def _lesson(scores: Scores, tags: TagIndex, vectors: Vectors, config: LabelConfig) -> Lesson:
+def _scored(scores: Scores, tags: TagIndex, vectors: Vectors, config: LabelConfig) -> Scored:
     """What routers learn from, with the labels that a part of the queries alone would give."""
     table, datasets = scores.scores, np.array(scores.datasets)
 
     def labels(rows: NDArray[np.intp]) -> NDArray[np.float64]:
         return label(table[rows], datasets[rows].tolist(), tags.rows(rows), config).enhanced
 
-    return Lesson(vectors, table, datasets, labels)
+    return Scored(vectors, table, datasets, labels)
 
 
 def _neighbours(

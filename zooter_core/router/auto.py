@@ -34,7 +34,7 @@ FOLDS, FEW_FOLDS, MANY = 5, 3, 2_000  # fewer folds, which take less time, where
 
 
 @dataclass(frozen=True)
-class Lesson:
+class Scored:
     """What routers learn from: n queries, N candidates.
 
     Attributes:
@@ -49,9 +49,9 @@ class Lesson:
     groups: NDArray[Any]
     labels: Callable[[Rows], Array]
 
-    def part(self, rows: Rows) -> Lesson:
+    def part(self, rows: Rows) -> Scored:
         """Some of the queries, by their row numbers."""
-        return Lesson(self.vectors[rows], self.scores[rows], self.groups[rows], lambda few: self.labels(rows[few]))
+        return Scored(self.vectors[rows], self.scores[rows], self.groups[rows], lambda few: self.labels(rows[few]))
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Chosen:
 
 
 def compare(
-    lesson: Lesson, config: DistillConfig, fit: Fit, progress: Callable[[int, int], None] = lambda done, total: None
+    scored: Scored, config: DistillConfig, fit: Fit, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> Chosen:
     """Compare the kinds of router, and find how much of their mixture the evidence supports.
 
@@ -83,11 +83,11 @@ def compare(
         config: of the part that imitates labels; its `epochs` are the most that are tried.
         progress: called with the number of trainings done, and of all.
     """
-    scores, count = lesson.scores, len(lesson.scores)
+    scores, count = scored.scores, len(scored.scores)
     level = mixture.normalised(mixture.level(scores))
     if count < FEWEST or scores.shape[1] < 2:
         return Chosen([], np.zeros(0), level)
-    folds = mixture.stratified(lesson.groups, FOLDS if count <= MANY else FEW_FOLDS, config.seed)
+    folds = mixture.stratified(scored.groups, FOLDS if count <= MANY else FEW_FOLDS, config.seed)
     wins = metrics.win_shares(scores)
     wins = complete(wins, np.nan_to_num(metrics.mean(wins, axis=0)))
     kinds, extras, priors = zip(*MIXTURE, strict=True)
@@ -98,11 +98,11 @@ def compare(
         part, fold = divmod(number, folds.max() + 1)
         progress(number, total)
         if number == 0:
-            epochs, predictions[0, folds == 0] = _first(lesson, parts[0], folds == 0, wins, fit)
+            epochs, predictions[0, folds == 0] = _first(scored, parts[0], folds == 0, wins, fit)
             parts[0] = replace(parts[0], epochs=epochs)
             continue
-        head = _trained(lesson, parts[part], folds != fold, fit)
-        predictions[part, folds == fold] = head.logits(lesson.vectors[folds == fold])
+        head = _trained(scored, parts[part], folds != fold, fit)
+        predictions[part, folds == fold] = head.logits(scored.vectors[folds == fold])
     progress(total, total)
     mix, factors = mixture.mixed(predictions, priors)
     alone = mixture.better_alone(predictions, mix, scores)
@@ -120,23 +120,23 @@ def compare(
     )
 
 
-def _first(lesson: Lesson, part: DistillConfig, aside: NDArray[np.bool_], wins: Array, fit: Fit) -> tuple[int, Array]:
+def _first(scored: Scored, part: DistillConfig, aside: NDArray[np.bool_], wins: Array, fit: Fit) -> tuple[int, Array]:
     """How many epochs predict best who wins on the queries set aside, and the logits of these queries after them."""
     trials: list[tuple[float, int, Array]] = []
 
     def judge(head: RouterHead, epoch: int) -> None:
-        logits = head.eval().logits(lesson.vectors[aside])
+        logits = head.eval().logits(scored.vectors[aside])
         temperature = calibration.temperature_of(logits, wins[aside])
         trials.append((calibration.log_loss(logits, wins[aside], temperature), epoch, logits))
 
-    _trained(lesson, part, ~aside, fit, judge)
+    _trained(scored, part, ~aside, fit, judge)
     _, epoch, logits = min(trials, key=lambda trial: trial[0])
     return epoch, logits
 
 
-def _trained(lesson: Lesson, part: DistillConfig, rows: NDArray[np.bool_], fit: Fit, judge: Any = None) -> RouterHead:
+def _trained(scored: Scored, part: DistillConfig, rows: NDArray[np.bool_], fit: Fit, judge: Any = None) -> RouterHead:
     """A head that has learned from some of the queries."""
-    scores, numbers = lesson.scores[rows], np.flatnonzero(rows)
-    labels = lesson.labels(numbers) if part.kind == ZOOTER else scores  # the others learn from the scores
+    scores, numbers = scored.scores[rows], np.flatnonzero(rows)
+    labels = scored.labels(numbers) if part.kind == ZOOTER else scores  # the others learn from the scores
     names = [str(number) for number in range(scores.shape[1])]
-    return fit(lesson.vectors[rows], labels, names, "", part, scores=scores, judge=judge)
+    return fit(scored.vectors[rows], labels, names, "", part, scores=scores, judge=judge)

@@ -18,7 +18,7 @@ from zooter_core.base.weights import LOAD_LOCK, not_finite
 from zooter_core.method import calibration, metrics
 from zooter_core.method.labels import complete
 from zooter_core.method.metrics import mean
-from zooter_core.router.auto import Lesson, compare
+from zooter_core.router.auto import Scored, compare
 from zooter_core.router.clusters import Vectors
 from zooter_core.router.kinds import AUTO, KINDS, DistillConfig, Progress
 from zooter_core.router.kinds.base import Lessons
@@ -92,7 +92,7 @@ def _lasting(config: DistillConfig, epochs: int, queries: int) -> DistillConfig:
 
 
 def learn_auto(
-    lesson: Lesson,
+    scored: Scored,
     candidates: Sequence[str],
     encoder: str,
     config: DistillConfig,
@@ -106,22 +106,22 @@ def learn_auto(
     Args:
         compared: called with the number of trainings done in the comparison, and of all.
     """
-    count = len(lesson.scores)
-    labels = lesson.labels(np.arange(count))
+    count = len(scored.scores)
+    labels = scored.labels(np.arange(count))
     rows = np.sort(np.random.default_rng(config.seed).permutation(count)[:MOST_TRIED])
-    chosen = compare(lesson.part(rows) if count > MOST_TRIED else lesson, config, fit_head, compared)
+    chosen = compare(scored.part(rows) if count > MOST_TRIED else scored, config, fit_head, compared)
     earned = None
     if chosen.earned is not None:
         earned = np.full((2, count), np.nan)
         earned[:, rows] = chosen.earned
     heads = [
         fit_head(
-            lesson.vectors, labels, candidates, encoder, _lasting(part, part.epochs, count), progress, lesson.scores
+            scored.vectors, labels, candidates, encoder, _lasting(part, part.epochs, count), progress, scored.scores
         )
         for part in chosen.parts
     ]
     settings = {"parts": [{"kind": head.config.kind, "settings": head.config.settings} for head in heads]}
-    width = lesson.vectors.shape[-1]
+    width = scored.vectors.shape[-1]
     with torch.random.fork_rng(devices=[]), LOAD_LOCK:
         head = RouterHead(
             RouterHeadConfig(
@@ -188,8 +188,8 @@ def fit_head(
         WorkError: its weights are not finite.
     """
     if config.kind == AUTO:
-        lesson = Lesson(vectors, labels if scores is None else scores, np.zeros(len(labels)), labels.__getitem__)
-        return learn_auto(lesson, candidates, encoder, config, progress)[0]
+        scored = Scored(vectors, labels if scores is None else scores, np.zeros(len(labels)), labels.__getitem__)
+        return learn_auto(scored, candidates, encoder, config, progress)[0]
     targets = torch.from_numpy(np.asarray(labels, dtype=np.float32))
     if scores is not None and (never := np.isnan(scores).all(axis=0)).any():  # such a candidate counts as average
         scores = np.where(never, mean(scores, axis=1, keepdims=True), scores)

@@ -18,6 +18,7 @@ from zooter_core.base.plugins import load_kind
 
 ZOOTER = "zooter"
 AUTO = "auto"
+LEARN_LABELS = (AUTO, ZOOTER)  # the other kinds learn from the scores
 KINDS = {
     AUTO: "zooter_core.router.kinds.auto:AutoHead",
     "zooter": "zooter_core.router.kinds.zooter:ZooterHead",

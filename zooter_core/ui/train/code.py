@@ -15,7 +15,7 @@ from zooter_core.evaluation import verdicts
 from zooter_core.evaluation.figures import Report
 from zooter_core.evaluation.sweep import SweepConfig
 from zooter_core.method.labels import LabelConfig
-from zooter_core.router.kinds import AUTO, ZOOTER, DistillConfig
+from zooter_core.router.kinds import AUTO, LEARN_LABELS, DistillConfig
 
 TRAINING = DistillConfig()
 
@@ -79,7 +79,7 @@ def distill_command(data: TrainingData, training: DistillConfig, fleet: Fleet, o
     parts = ["zooter", "distill", "--scores", data.loaded.file, "--out", out]
     if training.kind != AUTO:
         parts += ["--router-kind", training.kind]
-    if training.kind in (AUTO, ZOOTER):  # the other kinds learn from the scores and take no label settings
+    if training.kind in LEARN_LABELS:  # the others take no label settings
         parts += _labels(data, fleet)
         parts += ["--beta", f"{data.config.beta:g}", "--tau", f"{data.config.tau:g}", "--epochs", str(training.epochs)]
     else:

@@ -16,7 +16,7 @@ from zooter_core.evaluation.figures import Evaluation, load_report
 from zooter_core.evaluation.report_tables import RMR, table_one
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline import distill
-from zooter_core.router.kinds import AUTO, KINDS, ZOOTER, DistillConfig, settings_of
+from zooter_core.router.kinds import KINDS, LEARN_LABELS, DistillConfig, settings_of
 from zooter_core.ui import answer_view, tables
 from zooter_core.ui.charts import ROUTER, colour
 from zooter_core.ui.text import plain
@@ -81,11 +81,11 @@ def _settings(data: TrainingData) -> tuple[TrainingData, DistillConfig]:
         1,
         30,
         DistillConfig.epochs,
-        disabled=kind not in (AUTO, ZOOTER),
+        disabled=kind not in LEARN_LABELS,
         **persistent("train-epochs", EPOCHS_HELP),
     )
     keep = st.checkbox("Save the queries' texts with the router", True, **persistent("train-keep", KEEP_HELP))
-    training = settings_of(kind, {"epochs": epochs} if kind in (AUTO, ZOOTER) else None)
+    training = settings_of(kind, {"epochs": epochs} if kind in LEARN_LABELS else None)
     data = replace(data, config=replace(data.config, holdout=holdout / 100))
     return data, replace(training, keep_texts=keep)
 
