@@ -14,7 +14,8 @@ from functools import partial
 
 from zooter_core.backends.local import calculator
 from zooter_core.data.curate.texts import normalise
-from zooter_core.evaluation.suites import flask, gsm8k, human_eval, mmlu
+from zooter_core.evaluation.suites import flask
+from zooter_core.evaluation.verified import answers, code
 from zooter_core.labelling.rewards import judge
 from zooter_core.labelling.taggers import instag
 from zooter_core.router.explain import pieces_of
@@ -121,12 +122,12 @@ READERS: dict[str, tuple[Callable[[str], object], Callable[[int], str]]] = {
     "judge: fence": (lambda text: judge.prompt(judge.PAIR, query=text, first="", second=""), lambda n: "=" * n),
     "flask: letters": (lambda text: flask.mean_of(text, ["a"]), lambda n: "{" + "a " * (n // 2) + "}"),
     "flask: spaces": (lambda text: flask.mean_of(text, ["a"]), lambda n: "{a:" + " " * n + "}"),
-    "mmlu: spaces": (lambda text: mmlu.letter(text, ["a", "b"]), lambda n: "answer is" + " " * n + "?"),
-    "mmlu: option": (lambda text: mmlu.letter(text, ["a", "b"]), lambda n: "option" + " " * n + "?"),
-    "gsm8k: commas": (gsm8k.final_number, lambda n: "1" + ",111" * (n // 4) + "1"),
-    "gsm8k: answers": (gsm8k.final_number, lambda n: "answer is " * (n // 10)),
-    "human-eval: prose": (
-        lambda text: human_eval.program(text, "def f():\n", "f"),
+    "letter: spaces": (lambda text: answers.letter(text, ["a", "b"]), lambda n: "answer is" + " " * n + "?"),
+    "letter: option": (lambda text: answers.letter(text, ["a", "b"]), lambda n: "option" + " " * n + "?"),
+    "number: commas": (answers.final_number, lambda n: "1" + ",111" * (n // 4) + "1"),
+    "number: answers": (answers.final_number, lambda n: "answer is " * (n // 10)),
+    "code: prose": (
+        lambda text: code.program(text, "def f():\n", "f"),
         lambda n: "def f():\n  x\n" + "  x = 1\n" * (n // 8) + "?\n" + "y z\n" * (n // 4),
     ),
     "instag: brackets": (instag.names, lambda n: "[" * n),

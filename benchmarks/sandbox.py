@@ -27,7 +27,7 @@ def main() -> None:
         solutions = [json.loads(line)["canonical_solution"] for line in lines]
     kinds = {
         "body": solutions,
-        "complete function": [p.key["prompt"] + text for p, text in zip(problems, solutions, strict=True)],
+        "complete function": [p.key["tests"]["prompt"] + text for p, text in zip(problems, solutions, strict=True)],
         "no body": ["" for _ in problems],
     }
     print(f"sandbox: {runner.missing() or 'yes'}")

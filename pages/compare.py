@@ -33,7 +33,8 @@ if one.open:
             links.notice("check it and the models, then press **Compare**.")
         with st.form("query", border=False):
             typed = st.text_area("Query", key="compare-query", placeholder="Ask anything", height=90)
-            row = st.container(horizontal=True, vertical_alignment="center")
+            row = st.container(horizontal=True, vertical_alignment="bottom")
+            answer = row.text_input("Right answer", key="answer", placeholder="If you know it", help=view.ANSWER_HELP)
             submitted = row.form_submit_button("Compare", icon=":material/compare_arrows:")
             blind = row.toggle("Blind", key="blind", bind="query-params", help=view.BLIND_HELP)
         example = pick_example("compare") if comparison is None and not links.pending() else None
@@ -42,7 +43,8 @@ if one.open:
         if query is not None:
             links.clear()
             try:
-                started = comparisons.start(ensemble, query, models, blind=blind, previous=comparison)
+                known = answer if submitted else ""
+                started = comparisons.start(ensemble, query, models, blind=blind, answer=known, previous=comparison)
                 comparisons.registry().show(started)
                 st.rerun()
             except ZooterError as problem:

@@ -11,6 +11,7 @@ import torch
 from zooter_core.base.records import Decision
 from zooter_core.method.labels import LabelConfig, enhance, entropy, kl, label, softmax, tag_priors
 from zooter_core.method.metrics import mean_task_rank, uplift
+from zooter_core.method.verified import verified_rewards
 from zooter_core.router.distill import learn
 from zooter_core.router.kinds import DistillConfig
 
@@ -199,3 +200,12 @@ def test_decision_gives_a_tie_to_the_earlier_candidate():
 def test_decision_in_a_pool_of_one():
     decision = Decision.of("q", {"a": 1.0})
     assert (decision.candidate, decision.margin) == ("a", 1.0)
+
+
+def test_a_verified_outcome_lies_one_standard_deviation_from_the_mean():
+    """Beyond the paper. Rewards 0 and 4, twice: m = 2 and s = 2. Of the first query the first response is right.
+
+    R = 2 + 2 (1 + .1 tanh(-1)) and 2 + 2 (-1 + .1 tanh(1)), with tanh(1) = .7615942. The second query stays.
+    """
+    rewards, outcomes = np.array([[0.0, 4.0], [0.0, 4.0]]), np.array([[1.0, 0.0], [np.nan, np.nan]])
+    assert verified_rewards(rewards, outcomes) == pytest.approx(np.array([[3.84768116, 0.15231884], [0.0, 4.0]]))

@@ -63,3 +63,12 @@ def test_responses_without_a_reward_are_shown(zooter, monkeypatch):
     assert all(item["text"] for item in responses)
     assert "a reward for the responses" in err
     assert zooter("compare", SEA)[1].count("no reward") == 3
+
+
+def test_a_right_answer_verifies_the_responses(zooter):
+    code, out, _ = zooter("compare", SEA, "--json", "--answer", "no model says this")
+    responses = json.loads(out)["responses"]
+    assert code == 0
+    assert [response["right"] for response in responses] == [False] * len(responses)
+    assert all(response["reason"] for response in responses)
+    assert zooter("compare", SEA, "--answer", "no model says this")[1].count("(wrong, reward") == len(responses)

@@ -81,6 +81,18 @@ def test_every_candidate_is_ranked_by_reward_with_its_figures(open_page: Open) -
     assert [button.label for button in page.download_button] == ["Download as JSON"]
 
 
+def test_a_right_answer_gives_ticks_and_crosses_and_the_right_ones_lead(open_page: Open) -> None:
+    page = open_page("compare")
+    page.text_input(key="answer").set_value("no model says this")
+    page = compare(page, "What is 12 + 30?")
+    assert not page.exception
+    assert all(item.right is False for item in comparison(page).job.ranked or [])
+    assert all("wrong" in head for head in heads(page))
+    assert "ranked first" in heads(page)[0]
+    assert "0 of 3 responses are right." in words(page)
+    assert "The answer is not" in words(page)
+
+
 def test_a_failing_candidate_fails_alone(open_page: Open, broken_fleet: Path) -> None:
     page = compare(open_page("compare", broken_fleet), "What is 12 + 30?")
     assert not page.exception

@@ -11,10 +11,16 @@ import pytest
 from support.run_folders import FILES, POOL, content, records, run_all_steps, unfinish
 from zooter_core import pipeline
 from zooter_core.base.errors import WorkError, ZooterError
+from zooter_core.data.run_folder import REWARDS
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import read_scores
+from zooter_core.evaluation.sandbox import runner
+from zooter_core.evaluation.verified.ranking import check_verifiable
 from zooter_core.fleet.ensemble import Ensemble
+from zooter_core.method.labels import LabelConfig
+from zooter_core.method.verified import scale_of, verified_rewards
 from zooter_core.pipeline import score_responses
+from zooter_core.pipeline.label import RunTable
 from zooter_core.router.encoder import Encoders
 from zooter_core.router.router import Router
 
@@ -111,6 +117,59 @@ def test_a_reward_model_that_cannot_work_stops_the_step_and_loses_nothing(run_co
         pipeline.score(run, ensemble)
     assert len(records(run_copy, "rewards.jsonl")) == 40
     assert not any("set_aside" in record for record in records(run_copy, "rewards.jsonl"))
+
+
+def test_verified_outcomes_shape_scores_labels_and_the_score_file(tmp_path, ensemble, queries, monkeypatch):
+    """Every third query has a key by which some responses are right. The others keep the reward model's number."""
+    monkeypatch.setattr(Ensemble, "reward_model", Faulty())
+    keyed = [
+        replace(query, key={"check": {"characters": [0, 30]}}) if number % 3 == 0 else query
+        for number, query in enumerate(queries[:12])
+    ]
+    with Run(tmp_path / "run", create=True) as run:
+        pipeline.start(run, ensemble, keyed)
+        pipeline.collect(run, ensemble, ensemble.fleet.generation, samples=2)
+        pipeline.score(run, ensemble)
+        pipeline.tag(run, ensemble)
+        pipeline.label(run, LabelConfig())
+        assert run.queries() == keyed
+        texts, lines = run.responses(), {line["id"]: line for line in run.records(REWARDS)}
+        assert [id for id, line in lines.items() if "verified" in line] == [query.id for query in keyed if query.key]
+        raw = np.array([[lines[query.id]["samples"][name] for name in POOL] for query in keyed])
+        outcomes = np.full(raw.shape, np.nan)
+        for row, query in enumerate(keyed):
+            for column, name in enumerate(POOL):
+                if query.key:
+                    outcomes[row, column] = [len(text) <= 30 for text in texts[query.id][name]]
+                    assert lines[query.id]["verified"][name] == outcomes[row, column].tolist()
+        expected = verified_rewards(raw, outcomes, scale_of(raw.mean(axis=-1)))
+        assert run.samples() == pytest.approx(expected)
+        assert run.scores().scores == pytest.approx(expected.mean(axis=-1))
+        table = RunTable.read(run, LabelConfig())
+        assert table.rewards == pytest.approx(expected.mean(axis=-1))
+        run.export_scores(tmp_path / "scores.jsonl")
+    scores = read_scores([tmp_path / "scores.jsonl"])
+    assert [query.key for query in scores.queries] == [query.key for query in keyed]
+    means = verified_rewards(raw.mean(axis=-1), outcomes.mean(axis=-1))
+    assert scores.scores == pytest.approx(means)
+
+
+def test_responses_of_a_score_file_are_verified_too(tmp_path, ensemble, monkeypatch):
+    monkeypatch.setattr(Ensemble, "reward_model", Faulty())
+    line = {"id": "1", "query": "9 + 9?", "answer": 18, "responses": {"a": "It is 17, surely, I think.", "b": "18"}}
+    (tmp_path / "in.jsonl").write_text(json.dumps(line) + "\n")
+    score_responses(tmp_path / "in.jsonl", tmp_path / "out.jsonl", ensemble)
+    (record,) = records(tmp_path, "out.jsonl")
+    assert (record["verified"], record["answer"]) == ({"a": 0.0, "b": 1.0}, {"number": "18"})
+    assert record["scores"]["a"] > record["scores"]["b"]
+    assert read_scores([tmp_path / "out.jsonl"]).scores.argmax() == 1
+
+
+def test_a_key_that_cannot_be_used_here_stops_the_step_before_its_work(run_copy, ensemble, queries, monkeypatch):
+    monkeypatch.setattr(runner, "missing", lambda: "bubblewrap is not installed")
+    keyed = [replace(query, key={"tests": ["assert f() == 1"]}) for query in queries[:2]]
+    with pytest.raises(ZooterError, match="bubblewrap"):
+        check_verifiable(query.key for query in keyed)
 
 
 class Longer:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from zooter_core.base.errors import Failure
@@ -38,12 +38,28 @@ class Tag:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What the user asks. `dataset` groups queries in reports; `tags` are those of the queries file, if it has any."""
+    """What the user asks.
+
+    Attributes:
+        dataset: groups queries in reports.
+        tags: those of the queries file, if it has any.
+        key: what responses are verified by (`data/answer_keys.py`); None for most queries.
+    """
 
     id: str
     text: str
     dataset: str | None = None
     tags: tuple[str, ...] = ()
+    key: Mapping[str, Any] | None = field(default=None, hash=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as JSON, the key only if there is one."""
+        record = {"id": self.id, "text": self.text, "dataset": self.dataset, "tags": list(self.tags)}
+        return record if self.key is None else record | {"key": dict(self.key)}
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Query:
+        return cls(record["id"], record["text"], record["dataset"], tuple(record["tags"]), record.get("key"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,19 +112,28 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """A response with its reward and rank (1 is best); both are None for a failed response."""
+    """A response with its reward and rank (1 is best); both are None for a failed response.
+
+    Attributes:
+        right: the verified outcome; None if the query has no answer key.
+        reason: why it is right or wrong, in a sentence.
+    """
 
     response: Response
     reward: float | None = None
     rank: int | None = None
+    right: bool | None = None
+    reason: str = ""
 
     def to_json(self) -> dict[str, Any]:
         answer = self.response
+        outcome = {} if self.right is None else {"right": self.right, "reason": self.reason}
         return {
             "candidate": answer.candidate,
             "text": answer.text,
             "reward": self.reward,
             "rank": self.rank,
+            **outcome,
             "seconds": round(answer.seconds, 3),
             "tokens": answer.tokens,
             "error": answer.error and str(answer.error),

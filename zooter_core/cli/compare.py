@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from typing import Annotated
 
 from zooter_core.backends import iter_responses
 from zooter_core.base.errors import WorkError
 from zooter_core.base.records import Message, Ranked
 from zooter_core.cli.consoles import err, out, print_json, print_note, waiting
 from zooter_core.cli.fleets import open_ensemble
-from zooter_core.cli.options import FleetDir, Json, MaxNewTokens, Query, Temperature, generation_of
+from zooter_core.cli.options import FleetDir, Json, MaxNewTokens, Query, Temperature, generation_of, option
+from zooter_core.data.answer_keys import read_key
+from zooter_core.evaluation.verified.ranking import verified_ranking
 
 
 def compare(
     query: Query,
+    answer: Annotated[
+        str | None, option("--answer", "TEXT", "The right answer: a number, a letter or a text. Responses are verified.")
+    ] = None,
     fleet: FleetDir = None,
     json: Json = False,
     temperature: Temperature = None,
     max_new_tokens: MaxNewTokens = None,
 ) -> int:
+    key = read_key("--answer", {"answer": answer})
     ensemble = open_ensemble(fleet, answering=True)
     generation = generation_of(ensemble.fleet.generation, temperature, max_new_tokens)
     messages = [Message("user", query)]
@@ -31,6 +38,7 @@ def compare(
         answers = [responses[name] for name in pool]
         try:
             ranked = ensemble.rank_responses(query, answers)
+            ranked = verified_ranking(ranked, key) if key else ranked
         except WorkError as problem:  # the responses were expensive: they are shown without ranks
             err.print(str(problem))
             ranked = [Ranked(answer) for answer in answers]
@@ -49,6 +57,8 @@ def _print(ranked: Sequence[Ranked], chosen: str) -> None:
             facts = str(answer.error or "") or ("no reward" if answer.text else "an empty response")
         else:
             facts = f"reward {item.reward:.2f}, {answer.seconds:.1f} s, {answer.tokens} tokens"
+        if item.right is not None:
+            facts = f"{'right' if item.right else 'wrong'}, {facts}"
         marker = "  <- the router's choice" if answer.candidate == chosen else ""
         out.print(f"{item.rank or '-'}. {answer.candidate} ({facts}){marker}", style="bold")
         print(answer.text + "\n", flush=True)

@@ -1,11 +1,12 @@
 """What each file of a run holds, a JSON object a line, and the checks that find an altered line.
 
     file               a line for each          its fields                                      its check
-    queries.jsonl      query                    id, text, dataset, tags                         same_check
+    queries.jsonl      query                    id, text, dataset, tags, and key if it has one  same_check
     responses.jsonl    query, candidate and     id, sample and those of `records.Response`      response_check
     and parts/*        sample
     rewards.jsonl      query                    id, rewards: {candidate: mean} and              reward_check
-                                                samples: {candidate: [number]};
+                                                samples: {candidate: [number]}, and with a key
+                                                verified: {candidate: [0 or 1]};
                                                 or id and set_aside: why it has no rewards;
                                                 and missing: [candidate], of which responses
                                                 were missing when the line was written
@@ -105,6 +106,11 @@ def reward_check(pool: Sequence[str], samples: int | None) -> Check:
             return f'"rewards" is not a finite number for each of {", ".join(names)}'
         if not isinstance(lists, dict) or set(lists) != set(names) or not all(map(is_list, lists.values())):
             return f'"samples" is not a list of finite numbers for each of {", ".join(names)}'
+        outcomes = record.get("verified", {})
+        if outcomes and not (isinstance(outcomes, dict) and set(outcomes) == set(names)):
+            return f'"verified" is not an object with each of {", ".join(names)}'
+        if any(not isinstance(o, list) or len(o) != len(lists[n]) or not set(o) <= {0, 1} for n, o in outcomes.items()):
+            return '"verified" is not a list of 0 and 1 for each of the "samples"'
         near = (math.isclose(means[name], sum(lists[name]) / len(lists[name]), abs_tol=1e-9) for name in names)
         return None if all(near) else '"rewards" are not the means of "samples"'
 

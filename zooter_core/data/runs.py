@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import importlib.util
 import math
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -24,6 +25,7 @@ from zooter_core.config.fleet import Fleet
 from zooter_core.data import prices
 from zooter_core.data.run_folder import LABELS, QUERIES, RESPONSES, REWARDS, STATE, TAGS, RunFolder
 from zooter_core.data.scores import Scores, score_line
+from zooter_core.method.verified import scale_of, verified_rewards
 
 BY_DATASET = "datasets"  # how queries are held back, in run.json
 ROWS = 10_000  # of a Parquet file in memory at a time
@@ -44,7 +46,7 @@ class Run(RunFolder):
 
     def queries(self) -> list[Query]:
         """All queries of the run, in order."""
-        return [Query(r["id"], r["text"], r["dataset"], tuple(r["tags"])) for r in self.records(QUERIES)]
+        return [Query.from_json(record) for record in self.records(QUERIES)]
 
     def responses(self) -> dict[str, dict[str, list[str]]]:
         """Query id -> candidate, in pool order -> the texts of its samples, in order."""
@@ -112,7 +114,9 @@ class Run(RunFolder):
 
     def samples(self) -> NDArray[np.float64]:
         """The reward of every response, shape (queries, candidates, samples)."""
-        return self._rewards("samples", [math.nan] * self.setting("collect", "samples"))
+        none = [math.nan] * self.setting("collect", "samples")
+        samples, outcomes = self._rewards("samples", none), self._rewards("verified", none)
+        return verified_rewards(samples, outcomes, scale_of(self._rewards("rewards", math.nan)))
 
     def dollars(self, fleet: Fleet) -> NDArray[np.float64] | None:
         """The cost of a thousand queries like each one, in US dollars, shape (queries, candidates).
@@ -136,25 +140,31 @@ class Run(RunFolder):
         return [names[query.id] for query in self._scored()]
 
     def export_scores(self, path: Path) -> None:
-        """Write the run as a score file: mean rewards, the first response of each candidate, the queries file's tags.
+        """Write the run as a score file: the reward model's mean rewards, the means of verified outcomes, the first
+        response of each candidate, the tags and answer keys of the queries file.
 
         Raises:
             ZooterError: the file cannot be written, or every query is set aside.
         """
-        scores, texts = self._mean_rewards(), self.responses()
+        texts, lines = self.responses(), {record["id"]: record for record in self.records(REWARDS)}
         with files.open_atomic(path) as out:
-            for row, query in enumerate(scores.queries):
-                values = scores.scores_of(row)
-                line = score_line(query, values, {name: texts[query.id][name][0] for name in values})
+            for query in self._scored():
+                values = lines[query.id]["rewards"]
+                outcomes = {n: sum(rights) / len(rights) for n, rights in lines[query.id].get("verified", {}).items()}
+                line = score_line(query, values, {name: texts[query.id][name][0] for name in values}, outcomes)
                 out.write(dump_json(line, ensure_ascii=False) + "\n")
 
     def _mean_rewards(self) -> Scores:
-        return Scores(tuple(self._scored()), tuple(self.setting("start", "pool")), self._rewards("rewards", math.nan))
+        pool, queries = self.setting("start", "pool"), self._scored()
+        lines, rewards = {record["id"]: record for record in self.records(REWARDS)}, RewardLines(pool)
+        for query in queries:
+            rewards.add(lines[query.id])
+        return Scores(tuple(queries), tuple(pool), rewards.table())
 
     def _rewards(self, field: str, none: Any) -> NDArray[np.float64]:
-        """A field of the rewards of each query and candidate, with `none` where a response is missing."""
+        """A field of the rewards of each query and candidate, with `none` where it is missing."""
         pool = self.setting("start", "pool")
-        values = {record["id"]: record[field] for record in self.records(REWARDS) if field in record}
+        values = {record["id"]: record.get(field, {}) for record in self.records(REWARDS)}
         return np.array([[values[query.id].get(name, none) for name in pool] for query in self._scored()])
 
     def _scored(self) -> list[Query]:
@@ -176,11 +186,39 @@ class Run(RunFolder):
         )
 
 
+class RewardLines:
+    """The mean rewards of a run, read line by line, with verified outcomes on their scale (`method/verified.py`)."""
+
+    def __init__(self, pool: Sequence[str]) -> None:
+        self._pool = pool
+        self._means = array("d")
+        self._verified, self._samples, self._outcomes = array("q"), array("d"), array("d")  # rows, and what they have
+
+    def add(self, line: Mapping[str, Any]) -> None:
+        """Add a line that has rewards."""
+        if outcomes := line.get("verified"):
+            self._verified.append(len(self._means) // len(self._pool))
+            none = [math.nan] * len(next(iter(outcomes.values())))
+            for name in self._pool:
+                self._samples.extend(line["samples"].get(name, none))
+                self._outcomes.extend(outcomes.get(name, none))
+        self._means.extend(line["rewards"].get(name, math.nan) for name in self._pool)
+
+    def table(self) -> NDArray[np.float64]:
+        """Shape (lines, candidates); NaN where a response is missing."""
+        means = np.frombuffer(self._means).reshape(-1, len(self._pool))
+        if self._verified:
+            shape = (len(self._verified), len(self._pool), -1)
+            samples, outcomes = (np.frombuffer(part).reshape(shape) for part in (self._samples, self._outcomes))
+            means[self._verified] = verified_rewards(samples, outcomes, scale_of(means)).mean(axis=-1)
+        return means
+
+
 def export_parquet(run: Run, folder: Path) -> None:
     """Write `queries`, `responses`, `rewards`, `tags` and `labels` as NAME.parquet into a folder.
 
-    A line of `rewards` is one candidate's: `id`, `candidate`, `reward`, `samples` (none where its response is missing),
-    or `id` and `set_aside`. A line of `labels` is one candidate's too: `id`, `fold`, `candidate`, `plain`, `enhanced`,
+    The `key` of `queries` is JSON. A line of `rewards` is one candidate's: `id`, `candidate`, `reward`, `samples` (none
+    where its response is missing) and `verified`, or `id` and `set_aside`. A line of `labels` is one candidate's too: `id`, `fold`, `candidate`, `plain`, `enhanced`,
     `entropy`.
 
     Raises:
@@ -202,7 +240,10 @@ def _rows(run: Run, name: str, pool: list[str]) -> Iterator[dict[str, Any]]:
         if name == REWARDS and "set_aside" not in record:
             for candidate in record["rewards"]:
                 reward, samples = record["rewards"][candidate], record["samples"][candidate]
-                yield {"id": record["id"], "candidate": candidate, "reward": reward, "samples": samples}
+                row = {"id": record["id"], "candidate": candidate, "reward": reward, "samples": samples}
+                yield row | {"verified": record.get("verified", {}).get(candidate)}
+        elif name == QUERIES and "key" in record:
+            yield record | {"key": dump_json(record["key"], ensure_ascii=False)}
         elif name == LABELS:
             for number, candidate in enumerate(pool):
                 values = {key: record[key][number] for key in ("plain", "enhanced")}
@@ -218,7 +259,7 @@ def _write(path: Path, name: str, rows: Iterator[dict[str, Any]]) -> None:
     text, number, numbers = pa.string(), pa.float64(), pa.list_(pa.float64())
     tag = pa.struct([("name", text), ("score", number)])
     schemas = {
-        QUERIES: [("id", text), ("text", text), ("dataset", text), ("tags", pa.list_(text))],
+        QUERIES: [("id", text), ("text", text), ("dataset", text), ("tags", pa.list_(text)), ("key", text)],
         RESPONSES: [
             *((key, text) for key in ("id", "candidate")),
             ("sample", pa.int64()),
@@ -227,7 +268,11 @@ def _write(path: Path, name: str, rows: Iterator[dict[str, Any]]) -> None:
             *((key, number) for key in ("seconds", "first_token_seconds")),
             *((key, text) for key in ("finish", "error")),
         ],
-        REWARDS: [("id", text), ("candidate", text), ("reward", number), ("samples", numbers), ("set_aside", text)],
+        REWARDS: [
+            *((key, text) for key in ("id", "candidate", "set_aside")),
+            ("reward", number),
+            *((key, numbers) for key in ("samples", "verified")),
+        ],
         TAGS: [("id", text), ("tags", pa.list_(tag))],
         LABELS: [
             *((key, text) for key in ("id", "fold", "candidate")),

@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 from zooter_core.base.errors import ZooterError, listed
 from zooter_core.base.jsonl import numbered_lines, read_lines
 from zooter_core.base.records import LARGEST_SCORE, Query
+from zooter_core.base.strict_json import is_number
+from zooter_core.data.answer_keys import read_key
+from zooter_core.method.verified import verified_rewards
 
 NO_DATASET = "all"
 PARAPHRASES = Path(__file__).with_name("paraphrases.jsonl")
@@ -29,7 +32,8 @@ class Scores:
 
     Attributes:
         candidates: the pool, in the order in which the file names them.
-        scores: shape (queries, candidates), unchanged from the file; NaN where a candidate has none.
+        scores: shape (queries, candidates); NaN where a candidate has none. Unchanged from the file, except where its
+            lines have verified outcomes (`method/verified.py`).
         left_out: number of queries left out, because fewer than two candidates have a score.
     """
 
@@ -155,7 +159,7 @@ def read_scores(
         ZooterError: a line is wrong, an id occurs twice in a file, or no query has scores of two candidates.
     """
     queries: list[Query] = []
-    table = _Rows()
+    table, outcomes = _Rows(), list[dict[str, float]]()
     for path in paths:
         begin = len(queries)
         for number, (place, record) in enumerate(read_lines(path), 1):
@@ -170,10 +174,15 @@ def read_scores(
                     "Remove such lines, use one file per pool, or leave out --strict.",
                 )
             table.add({name: _number(value, f'"scores" of {name} in {place}') for name, value in scores.items()})
+            outcomes.append(_outcomes(place, record, scores))
             queries.append(read_query(place, record, str(number)))
             progress(len(queries))
         no_repeats(queries[begin:], str(path))
-    result = Scores(tuple(queries), tuple(table.pool), table.scores()).comparable()
+    values = table.scores()
+    if any(outcomes):
+        pool = table.pool
+        values = verified_rewards(values, np.array([[row.get(name, np.nan) for name in pool] for row in outcomes]))
+    result = Scores(tuple(queries), tuple(table.pool), values).comparable()
     if not result.queries:
         raise ZooterError(
             f"scores of two candidates for some query in {listed(map(str, paths))}",
@@ -221,8 +230,17 @@ def read_texts(paths: Sequence[str | Path], scores: Scores | None = None) -> lis
     return [read_responses(place, record) if "responses" in record else {} for place, record in lines]
 
 
-def score_line(query: Query, scores: Mapping[str, float], responses: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """One line of a score file."""
+def score_line(
+    query: Query,
+    scores: Mapping[str, float],
+    responses: Mapping[str, str] | None = None,
+    verified: Mapping[str, float] | None = None,
+) -> dict[str, Any]:
+    """One line of a score file.
+
+    Args:
+        verified: the verified outcomes of the responses, in [0, 1].
+    """
     line: dict[str, Any] = {"id": query.id, "query": query.text, "scores": dict(scores)}
     if query.dataset:
         line["dataset"] = query.dataset
@@ -230,7 +248,9 @@ def score_line(query: Query, scores: Mapping[str, float], responses: Mapping[str
         line["tags"] = list(query.tags)
     if responses is not None:
         line["responses"] = dict(responses)
-    return line
+    if verified:
+        line["verified"] = dict(verified)
+    return line | dict(query.key or {})
 
 
 def read_query(place: str, record: Mapping[str, Any], fallback: str, blank: bool = False) -> Query:
@@ -245,7 +265,7 @@ def read_query(place: str, record: Mapping[str, Any], fallback: str, blank: bool
     if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
         raise ZooterError(f'"tags" as a list of texts in {place}', repr(tags)[:60], "Fix the line.")
     id = record.get("id")
-    return Query(fallback if id is None else str(id), text, dataset, tuple(tags))
+    return Query(fallback if id is None else str(id), text, dataset, tuple(tags), read_key(place, record))
 
 
 def read_responses(place: str, record: Mapping[str, Any]) -> dict[str, str]:
@@ -254,6 +274,16 @@ def read_responses(place: str, record: Mapping[str, Any]) -> dict[str, str]:
     if not isinstance(texts, dict) or not texts or not all(isinstance(text, str) for text in texts.values()):
         raise ZooterError(f'"responses" as an object of texts in {place}', _shown(texts), "Fix or remove the line.")
     return texts
+
+
+def _outcomes(place: str, record: Mapping[str, Any], scores: Mapping[str, Any]) -> dict[str, float]:
+    """The `verified` of a line: candidate -> outcome; {} if it has none."""
+    outcomes = record.get("verified", {})
+    numbers = isinstance(outcomes, dict) and all(is_number(value) and 0 <= value <= 1 for value in outcomes.values())
+    if not numbers or not outcomes.keys() <= scores.keys():
+        expected = f'"verified" as an object of numbers from 0 to 1, of candidates with scores, in {place}'
+        raise ZooterError(expected, _shown(outcomes), "Fix the line.")
+    return {name: float(value) for name, value in outcomes.items()}
 
 
 def _shown(value: Any) -> str:

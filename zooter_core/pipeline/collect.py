@@ -24,7 +24,7 @@ from zooter_core.pipeline.tally import Budget, Tally
 
 def start_settings(ensemble: Ensemble, queries: Sequence[Query]) -> Settings:
     """What a run records of its pool and queries."""
-    digest = hashlib.sha256(dump_json([asdict(query) for query in queries]).encode()).hexdigest()
+    digest = hashlib.sha256(dump_json([query.to_json() for query in queries]).encode()).hexdigest()
     return {"pool": list(ensemble.fleet.pool), "queries": len(queries), "queries_sha256": digest}
 
 
@@ -67,7 +67,7 @@ def start(run: Run, ensemble: Ensemble, queries: Sequence[Query]) -> None:
     run.state.setdefault("fleet", str(ensemble.fleet.folder))
     run.state.setdefault("versions", versions())
     run.begin("start", start_settings(ensemble, queries))
-    write_queries(run, [asdict(query) for query in queries])
+    write_queries(run, [query.to_json() for query in queries])
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from zooter_core.base.records import Query
 from zooter_core.data.run_folder import LABELS, QUERIES, REWARDS, TAGS
 from zooter_core.data.run_lines import same_check, tag_check
-from zooter_core.data.runs import Run
+from zooter_core.data.runs import RewardLines, Run
 from zooter_core.data.scores import NO_DATASET
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method import labels
@@ -125,13 +124,13 @@ class RunTable:
             datasets.append(groups.setdefault(name, name))
         order = _Order(np.frombuffer(ids, dtype=np.uint64))
 
-        pool, lines, values = run.setting("start", "pool"), array("Q"), array("d")
+        lines, table = array("Q"), RewardLines(run.setting("start", "pool"))
         for record in run.records(REWARDS):
             if "rewards" in record:
                 lines.append(_hash(record["id"]))
-                values.extend(record["rewards"].get(name, math.nan) for name in pool)
+                table.add(record)
         places, rows = order.of(lines)
-        rewards = np.frombuffer(values).reshape(-1, len(pool))
+        rewards = table.table()
         drawn = held_back(np.frombuffer(lots, dtype=np.uint64), datasets if run.by_dataset else None, config.holdout)
         if len(rows) < len(ids):
             datasets = [datasets[row] for row in rows.tolist()]

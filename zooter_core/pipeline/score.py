@@ -16,6 +16,8 @@ from zooter_core.data.run_folder import LABELS, REWARDS
 from zooter_core.data.run_lines import Check, all_finite, reward_check
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import LEAST, no_repeats, read_query, read_responses, score_line
+from zooter_core.evaluation.verified import verify
+from zooter_core.evaluation.verified.ranking import check_verifiable
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline import batches
 from zooter_core.pipeline.batches import Progress, quiet
@@ -52,7 +54,11 @@ def score_lines(
     answered = [query for query in job.queries if query.id not in job.set_aside]
     requests = [(q.text, [text for name in job.scored(q.id) for text in job.texts[q.id][name]]) for q in answered]
     scored = ensemble.score_responses(requests, progress)
-    lines |= {q.id: rewards.line(q.id, job.scored(q.id)) for q, rewards in zip(answered, scored, strict=True)}
+    for query, rewards in zip(answered, scored, strict=True):
+        lines[query.id] = line = rewards.line(query.id, job.scored(query.id))
+        if query.key and "rewards" in line:
+            texts = {name: job.texts[query.id][name] for name in job.scored(query.id)}
+            line["verified"] = {name: [int(verify(text, query.key).right) for text in texts[name]] for name in texts}
     for id, names in job.missing.items():
         lines[id]["missing"] = names
     return lines
@@ -67,6 +73,8 @@ def score(
 ) -> None:
     """Write the rewards of every response, one line for each query: each candidate's mean, and the `samples`.
 
+    Where a query has an answer key, the line has the outcome of each sample too: `verified`, 1 if it is right.
+
     A query that a candidate refused, or that has a response without a finite reward, is set aside: its line has the
     reason, and no later step uses it.
 
@@ -79,6 +87,7 @@ def score(
     if run.sealed("score"):
         return
     batches.require(run, "collect", allow_missing)
+    check_verifiable(query.key for query in run.queries() if query.key)
     pool, missing = batches.pool_of(run, ensemble), run.missing()
     texts, reasons = run.responses(), _too_few(missing, pool) | run.refused()
     check = reward_check(pool, run.state["steps"].get("collect", {}).get("samples"))
@@ -128,6 +137,8 @@ def score_responses(
 ) -> tuple[int, dict[str, str]]:
     """Write rewards for the responses of a score file without `scores`; started again, it continues after its lines.
 
+    A query with an answer key gets the outcomes of its responses too, as `verified`.
+
     A query that has a response without a finite reward is set aside: it gets no line, and the next start tries again.
 
     Returns:
@@ -142,6 +153,7 @@ def score_responses(
         for number, (place, record) in enumerate(read_lines(source), 1)
     ]
     no_repeats([query for query, _ in lines], str(source))
+    check_verifiable(query.key for query, _ in lines if query.key)
     if out.suffix == ".gz":
         sentence = f"--out is {out}, but lines cannot be added to a compressed file."
         raise ZooterError("--out without .gz", str(out), "Leave .gz out.", sentence)
@@ -193,7 +205,9 @@ def _score_missing(
             if rewards.complete is None:
                 reasons[query.id] = str(rewards.reason)
             else:
-                new.append(score_line(query, dict(zip(texts, rewards.complete, strict=True)), texts))
+                scores = dict(zip(texts, rewards.complete, strict=True))
+                outcomes = {name: verify(text, query.key).right for name, text in texts.items()} if query.key else {}
+                new.append(score_line(query, scores, texts, {name: float(right) for name, right in outcomes.items()}))
         append_records(out, new)
         progress("score", min(first + batches.BATCH, len(lines)), len(lines))
     return len(lines) - len(reasons), reasons

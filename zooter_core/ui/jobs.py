@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from zooter_core.backends import TurnQueue
 from zooter_core.base.records import Message, Ranked, Response
 from zooter_core.config.fleet import GenerationConfig
+from zooter_core.evaluation.verified.ranking import verified_ranking
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui.background import BackgroundWork
 
@@ -124,6 +126,7 @@ class Job(BackgroundWork, Answers):
     """Candidates that answer a conversation now, ranked at the end if requested.
 
     Args:
+        key: what the responses are verified by, if they are ranked.
         save: called with the answers once a second, when a reserve steps in, and at the end.
         ended: called after the last of them.
 
@@ -140,6 +143,7 @@ class Job(BackgroundWork, Answers):
         messages: Sequence[Message],
         *,
         rank: bool = False,
+        key: Mapping[str, Any] | None = None,
         generation: GenerationConfig | None = None,
         save: Callable[[Answers], None] = lambda answers: None,
         ended: Callable[[], None] = lambda: None,
@@ -151,6 +155,7 @@ class Job(BackgroundWork, Answers):
         Answers.__init__(self, tuple(texts), texts, responses, reserves=tuple(plan.reserves), chosen=plan.chosen)
         BackgroundWork.__init__(self)
         self._ensemble, self._plan, self._rank, self._save, self._ended = ensemble, plan, rank, save, ended
+        self._key = key
         prefix = [Message("assistant", plan.prefix)] if plan.prefix.strip() else []
         self._messages = (*messages, *prefix)
         self._generation = generation or ensemble.fleet.generation
@@ -204,7 +209,8 @@ class Job(BackgroundWork, Answers):
         if self._rank and len(self.failed) < len(self.candidates):
             responses = [self.responses[name] for name in self.candidates]
             query = next(message.content for message in reversed(self._messages) if message.role == "user")
-            self.ranked = self._ensemble.rank_responses(query, responses)
+            ranked = self._ensemble.rank_responses(query, responses)
+            self.ranked = verified_ranking(ranked, self._key) if self._key else ranked
 
     def _step_in(self, reserve: str) -> None:
         """Let a reserve answer once it is served: in its own model's queue, without a place in any other."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from zooter_core.evaluation.sandbox import runner
-from zooter_core.evaluation.suites.human_eval import HumanEval, program
+from zooter_core.evaluation.suites.human_eval import HumanEval
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "data" / "human_eval.jsonl.gz"
 HEAD = "from typing import List\n\n\ndef helper(x):\n    return x + 1\n\n\n"
@@ -100,9 +100,9 @@ def test_reference_solutions_of_the_release_pass_and_empty_ones_do_not():
     problems = HumanEval().read([SHARED])
     assert len(problems) == len(solutions) > 100
     more = ("make_palindrome", "find_zero", "sort_third", "decode_cyclic", "decode_shift", "string_to_md5")
-    picked = [p for n, p in enumerate(problems) if n % 10 == 0 or p.key["entry_point"] in more]
+    picked = [p for n, p in enumerate(problems) if n % 10 == 0 or p.key["tests"]["function"] in more]
     right = HumanEval().score([(problem, (solutions[problem.id],)) for problem in picked])
-    assert {p.key["entry_point"]: score for p, score in zip(picked, right, strict=True) if score != 1} == {}
+    assert {p.key["tests"]["function"]: score for p, score in zip(picked, right, strict=True) if score != 1} == {}
     assert set(HumanEval().score([(problem, ("",)) for problem in picked])) == {0}
 
 
@@ -123,4 +123,7 @@ def test_a_function_that_returns_what_its_test_wants_to_hear_fails(problem):
 
 def test_the_reference_solution_passes(problem):
     assert HumanEval().score([(problem, (LINE["canonical_solution"],))]) == [1]
-    assert program(LINE["canonical_solution"], PROMPT, "add").startswith(PROMPT)
+
+
+def test_the_digest_of_a_run_folder_is_that_of_older_versions(problem):
+    assert HumanEval().first_form(problem.key) == {"prompt": PROMPT, "entry_point": "add", "test": TEST}

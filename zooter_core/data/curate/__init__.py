@@ -218,7 +218,8 @@ def records(picked: Picked) -> Iterator[dict[str, Any]]:
             number = numbers[longer] = numbers.get(longer, 0) + 1
             name = longer if number == 1 else f"{longer}/{number}"
         ids.add(name)
-        yield {"id": name, "query": line.query.text, "dataset": line.source, "tags": list(tags)}
+        record = {"id": name, "query": line.query.text, "dataset": line.source, "tags": list(tags)}
+        yield record | dict(line.query.key or {})
 
 
 def figures(survey: Survey, candidates: Candidates, picked: Picked, use_file_tags: bool) -> dict[str, Any]:

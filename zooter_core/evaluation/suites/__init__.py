@@ -15,6 +15,7 @@ from zooter_core.base.plugins import load_kind
 from zooter_core.config.fleet import Fleet
 from zooter_core.config.labelling import NAMED, JudgeConfig
 from zooter_core.data.formats.reading import each_record
+from zooter_core.evaluation.verified import verify
 from zooter_core.labelling.rewards.judge import Judge, prompt
 
 SUITES = {
@@ -42,7 +43,7 @@ class Problem:
 
     Attributes:
         turns: the user's messages; the first is the query of the score file.
-        key: what the suite scores by, such as the right answer; any JSON value.
+        key: an answer key (`zooter_core.evaluation.verified`); of a judged suite, what the judge is shown.
         tags: its subjects, according to the file.
     """
 
@@ -157,8 +158,12 @@ class Suite:
         return {"sandbox": self.sandboxed} if self.runs_code else {}
 
     def score(self, answered: Sequence[Answered]) -> list[float]:
-        """The score of each; an `Unscored` if it has none."""
-        raise NotImplementedError
+        """The score of each: 1 if the last response is right by the key, else 0. An `Unscored` if it has none."""
+        return [float(verify(texts[-1], problem.key, sandboxed=self.sandboxed).right) for problem, texts in answered]
+
+    def first_form(self, key: Any) -> Any:
+        """A key as a problem first held it: the digest in a run folder is of this form, so that old folders go on."""
+        return key
 
 
 def suite(name: str) -> Suite:

@@ -6,17 +6,12 @@ The release has JSON lines with `task_id`, `prompt` (a signature and a docstring
 
 from __future__ import annotations
 
-import ast
-import re
-from collections.abc import Sequence
+from typing import Any
 
-from zooter_core.evaluation.sandbox import runner
-from zooter_core.evaluation.suites import Answered, Problem, Record, Suite
+from zooter_core.evaluation.suites import Problem, Record, Suite
 
 QUERY = "Complete this Python function. Give the whole function in one block of code.\n\n```python\n{prompt}\n```"
-BLOCK = re.compile(r"```[^\n`]*\n(.*?)(?:\n[ \t]*```|\Z)", re.DOTALL)
-TRIES = 50  # beginnings of a response to parse
-BEGINS = re.compile(r"(?:from|import|def|class|async def)\b|@\w")
+CALL = "\n\ncheck({name})\n"
 
 
 class HumanEval(Suite):
@@ -32,67 +27,10 @@ class HumanEval(Suite):
             raise record.wrong(["entry_point"], "the name of a function")
         if "def check(" not in test:
             raise record.wrong(["test"], "Python with a function check")
-        key = {"prompt": prompt, "entry_point": name, "test": test}
+        key = {"tests": {"function": name, "code": test + CALL.format(name=name), "prompt": prompt}}
         return Problem(record.id, (QUERY.format(prompt=prompt.rstrip()),), key, ("python function",))
 
-    def score(self, answered: Sequence[Answered]) -> list[float]:
-        return [float(self._passes(problem.key, texts[-1])) for problem, texts in answered]
-
-    def _passes(self, key: dict[str, str], text: str) -> bool:
-        """Whether a response's function passes the tests, which may use the prompt's names."""
-        prompt, name = key["prompt"], key["entry_point"]
-        return runner.run(
-            program(text, prompt, name),
-            f"{key['test']}\n\ncheck({name})\n",
-            name,
-            setup=_stub(prompt),
-            sandboxed=self.sandboxed,
-        ).passed
-
-
-def program(text: str, prompt: str, name: str) -> str:
-    """The code to test: the prompt, then the response's function, or its body if the response continues the prompt.
-
-    The prompt stays, because it has imports and functions that the response may use; the response's function replaces
-    the prompt's.
-    """
-    blocks = BLOCK.findall(text)
-    defines = re.compile(rf"^[ \t]*(?:async )?def {re.escape(name)}\b", re.MULTILINE)
-    code = next((block for block in blocks if defines.search(block)), blocks[0] if blocks else text)
-    if defines.search(code):
-        return f"{_stub(prompt)}\n\n{_parsing(code)}\n"
-    return prompt.rstrip() + "\n" + _body(code) + "\n"
-
-
-def _stub(prompt: str) -> str:
-    """The prompt as a program: its last function does nothing."""
-    return f"{prompt.rstrip()}\n    pass\n"
-
-
-def _parsing(code: str) -> str:
-    """The longest part that parses, from the first line of code: there may be prose around it."""
-    lines = code.splitlines()
-    first = next((row for row, line in enumerate(lines) if BEGINS.match(line)), 0)
-    last = len(lines)
-    for _ in range(TRIES):
-        part = "\n".join(lines[first:last])
-        try:
-            ast.parse(part)
-            return part
-        except SyntaxError as problem:  # no part beyond the wrong line parses
-            last = min(last - 1, first + max(problem.lineno or 0, 1) - 1)
-        except (ValueError, RecursionError, MemoryError):
-            last -= 1
-        if last <= first:
-            break
-    return code
-
-
-def _body(code: str) -> str:
-    """The lines that continue the function: up to the first that is not indented."""
-    body: list[str] = []
-    for line in code.expandtabs(4).splitlines():
-        if line.strip() and not line.startswith(" "):
-            break
-        body.append(line)
-    return "\n".join(body) if any(line.strip() for line in body) else "    pass"
+    def first_form(self, key: Any) -> Any:
+        tests = key["tests"]
+        test = tests["code"].removesuffix(CALL.format(name=tests["function"]))
+        return {"prompt": tests["prompt"], "entry_point": tests["function"], "test": test}

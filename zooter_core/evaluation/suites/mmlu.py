@@ -8,28 +8,17 @@ from __future__ import annotations
 
 import csv
 import re
-import string
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.jsonl import DAMAGE, open_text
-from zooter_core.evaluation.suites import Answered, Problem, Record, Suite, distinct, records
+from zooter_core.evaluation.suites import Problem, Record, Suite, distinct, records
+from zooter_core.evaluation.verified.answers import LETTERS
 
-LETTERS = string.ascii_uppercase[:10]
 PARTS = re.compile(r"_(?:test|val|dev|auxiliary_train)$")  # of a file's name, after its subject
 COLUMNS = 6
-MARK = r"[(\[{*_\"'`\s]*+"  # before a letter: brackets, bold, quotes
-ANSWER = re.compile(  # possessive `*+`: two patterns for the same spaces would otherwise try every way to share them
-    r"\banswer\b(?:\s++(?:is|must be|would be|should be)\b)?(?:\s*+[:=])?(?:\s*+(?:choice|option|letter)\b)?\s*+:?+"
-    rf"{MARK}([A-J])(?![\w'’])(?P<after>.?.?)",
-    re.IGNORECASE,
-)
-ALONE = re.compile(rf"{MARK}([A-J])[)\]}}*_\"'`\s.:,]*", re.IGNORECASE)
-LEADS = re.compile(r"\s*\**[(\[]?([A-J])[)\].:,]")
-OPTION = re.compile(rf"\b(?:[Oo]ption|[Cc]hoice){MARK}([A-J])(?![\w'’])")
-BRACKETED = re.compile(r"\(([A-J])\)")
-BARE = re.compile(r"(?<![\w'’(])([B-HJ])(?![\w'’])")  # A and I are words
 
 
 class Mmlu(Suite):
@@ -44,10 +33,8 @@ class Mmlu(Suite):
             problems += _of_csv(path) if tabular else [(_of_record(record), record.place) for record in records(path)]
         return distinct(problems, paths)
 
-    def score(self, answered: Sequence[Answered]) -> list[float]:
-        return [
-            float(letter(texts[-1], problem.key["choices"]) == problem.key["letter"]) for problem, texts in answered
-        ]
+    def first_form(self, key: Any) -> Any:
+        return {"letter": key["answer"]["choice"], "choices": key["answer"]["choices"]}
 
 
 def _of_record(record: Record) -> Problem:
@@ -93,37 +80,5 @@ def _problem(name: str, question: str, choices: Sequence[str], right: str, subje
         raise ZooterError(f"at most {len(LETTERS)} choices of {name}", str(len(choices)), "Remove the line.")
     lines = [f"{mark}. {choice}" for mark, choice in zip(LETTERS, choices, strict=False)]
     query = "\n".join([question.strip(), *lines, "Answer with the letter of the right choice."])
-    return Problem(name, (query,), {"letter": right, "choices": list(choices)}, (subject.replace("_", " "),))
-
-
-def letter(text: str, choices: Sequence[str]) -> str | None:
-    """The letter that a response chooses; None if it is unclear.
-
-    "B", "(B)", "B. 12", "Answer: B", "The answer is B because ..."; else the only choice whose text it quotes.
-    """
-    letters = LETTERS[: len(choices)]
-    if (alone := ALONE.fullmatch(text)) and alone.group(1).upper() in letters:
-        return alone.group(1).upper()
-    for match in reversed(list(ANSWER.finditer(text))):
-        if match.group(1).upper() in letters and not _is_article(match):
-            return match.group(1).upper()
-    if (leads := LEADS.match(text)) and leads.group(1) in letters:
-        return leads.group(1)
-    for pattern in (OPTION, BRACKETED, BARE):
-        marks = {mark for mark in pattern.findall(text) if mark in letters}
-        if len(marks) == 1:
-            return marks.pop()
-    quoted = [
-        mark
-        for mark, choice in zip(letters, choices, strict=True)
-        if choice.strip() and re.search(rf"(?<!\w){re.escape(choice.strip())}(?!\w)", text, re.IGNORECASE)
-    ]
-    return quoted[0] if len(quoted) == 1 else None
-
-
-def _is_article(match: re.Match[str]) -> bool:
-    """Whether the letter is the word "a" or "i", as in "the answer is a little odd"."""
-    mark, after = match.group(1), match.group("after")
-    if mark.islower():
-        return not (after == "" or after[0] in ").]:,*")
-    return mark == "I" and bool(re.match(r"\s[a-z]", after))
+    key = {"answer": {"choice": right, "choices": list(choices)}}
+    return Problem(name, (query,), key, (subject.replace("_", " "),))

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from zooter_core.base.errors import ZooterError, listed
 from zooter_core.base.records import Decision, Message, Ranked, Response
 from zooter_core.config.fleet import Fleet
+from zooter_core.data.answer_keys import read_key
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.metrics import wilson_interval
 from zooter_core.ui.history import history
@@ -159,6 +160,7 @@ class Comparison:
         prices: candidate -> dollars a million tokens, where fleet.toml gives them.
         order: the candidates as they are drawn before they are ranked; shuffled in a blind comparison.
         hidden: whether the names are still hidden.
+        key: what the responses are verified by (`data/answer_keys.py`), if anything.
     """
 
     query: str
@@ -170,6 +172,7 @@ class Comparison:
     order: tuple[str, ...] = ()
     blind: bool = False
     hidden: bool = False
+    key: Mapping[str, Any] | None = None
     vote: Vote | None = None
     id: str = field(default_factory=lambda: secrets.token_urlsafe(9))
 
@@ -220,7 +223,7 @@ class Comparison:
         previous = {other: response for other, response in self.job.responses.items() if other != name}
         candidates = tuple(other for other in self.job.candidates if other not in previous)
         plan = Plan(candidates, previous=tuple(previous.values()))
-        self.job = Job(ensemble, plan, [Message("user", self.query)], rank=ensemble.can_rank)
+        self.job = Job(ensemble, plan, [Message("user", self.query)], rank=ensemble.can_rank, key=self.key)
 
     def reveal(self) -> None:
         """Show the names without a vote; a later vote is not blind."""
@@ -249,6 +252,7 @@ class Comparison:
             "fleet": self.fleet,
             "query": self.query,
             "candidates": list(self.job.candidates),
+            **(self.key or {}),
             "responses": [
                 item.response.to_json() | item.to_json() | {"usd": self.usd(item.response)} for item in self.ranked()
             ],
@@ -265,13 +269,18 @@ def start(
     candidates: Sequence[str] = (),
     *,
     blind: bool = False,
+    answer: str = "",
     previous: Comparison | None = None,
 ) -> Comparison:
     """Route a query and let candidates answer it, all if none is named; a previous comparison is stopped.
 
+    Args:
+        answer: the right answer, by which the responses are verified; "" if it is unknown.
+
     Raises:
         ZooterError: the query is empty or too long, or there are fewer than two candidates.
     """
+    key = read_key("Right answer", {"answer": answer.strip() or None})
     pool = ensemble.fleet.pool
     names = pick(pool, candidates)
     messages = [Message("user", query)]
@@ -281,7 +290,7 @@ def start(
     return Comparison(
         query,
         decision,
-        Job(ensemble, Plan(names), messages, rank=ensemble.can_rank),
+        Job(ensemble, Plan(names), messages, rank=ensemble.can_rank, key=key),
         fleet=fleet_key(ensemble.fleet),
         pool=pool,
         prices={
@@ -290,6 +299,7 @@ def start(
         order=tuple(random.sample(names, len(names))) if blind else names,
         blind=blind,
         hidden=blind,
+        key=key,
     )
 
 
@@ -334,16 +344,21 @@ def verdict(decision: Decision, ranked: Sequence[Ranked]) -> str:
     placed = [item for item in ranked if item.rank is not None]
     if not placed:
         return ":material/error: No model answered, so there is nothing to rank."
-    best = placed[0].response.candidate
+    best, who = placed[0].response.candidate, "reward model"
+    right = [item for item in ranked if item.right]
+    if any(item.right is not None for item in ranked):
+        who = "ranking"
     choice = next((item for item in placed if item.response.candidate == decision.candidate), None)
     if best == decision.candidate:
-        agreement = f":material/check_circle: Router and reward model agree on **{plain(best)}**."
+        agreement = f":material/check_circle: Router and {who} agree on **{plain(best)}**."
     else:
         place = f"ranks {_ordinal(choice.rank)}" if choice and choice.rank else "gave no answer"
         agreement = (
-            f":material/compare_arrows: They differ: the reward model puts **{plain(best)}** first; "
+            f":material/compare_arrows: They differ: the {who} puts **{plain(best)}** first; "
             f"the router chose **{plain(decision.candidate)}**, which {place}."
         )
+    if who == "ranking":
+        agreement = f"{len(right)} of {len(ranked)} responses are right. {agreement}"
     total = sum(item.response.tokens for item in ranked)
     if choice is None or not total:
         return agreement

@@ -24,6 +24,11 @@ from zooter_core.ui.widgets import download, show_error
 PRICES = "Tokens of the answer times the model's price in fleet.toml; the tokens of the query are not counted."
 NO_PRICES = "No costs: fleet.toml has no price (usd_per_million_tokens) for these models."
 BLIND_HELP = "Names, routing and rewards stay hidden, and the responses are shuffled, until you vote."
+ANSWER_HELP = (
+    "If you know the right answer, each response gets a tick or a cross, and the right ones are ranked first. A number is "
+    "compared with the final number of the response, a letter from A to J with the choice it makes, any other text with "
+    "its final answer."
+)
 NO_REWARDS = "The endpoint has no reward model, so the responses are not ranked."
 TOGETHER = "All models answer at the same time on this machine, so each is slower here than alone."
 
@@ -129,6 +134,8 @@ def cards(comparison: Comparison, ensemble: Ensemble | None = None) -> None:
             with st.container(border=True, key=f"card-{key}"):
                 _card_head(comparison, name, ranked.get(name))
                 _card_body(comparison, name)
+                if not comparison.hidden and name in ranked and ranked[name].reason:
+                    st.caption(plain(ranked[name].reason))
                 if ensemble is not None and name in failed:
                     again = partial(comparison.retry, ensemble, name)
                     st.button("Retry", key=f"retry-{key}", icon=":material/replay:", on_click=again)
@@ -145,11 +152,13 @@ def _card_head(comparison: Comparison, name: str, item: Ranked | None) -> None:
     if name == comparison.decision.candidate:
         ticks.append(f":primary-badge[:material/check: router's choice, {comparison.decision.probabilities[name]:.0%}]")
     if item and item.rank == 1:
-        ticks.append(":gray-badge[:material/check: highest reward]")
+        ticks.append(f":gray-badge[:material/check: {'highest reward' if item.right is None else 'ranked first'}]")
     if comparison.vote and comparison.vote.best == name:
         ticks.append(":gray-badge[:material/check: your choice]")
     if comparison.blind:
         ticks.append(f":gray-badge[was {comparison.letter(name)}]")
+    if item and item.right is not None:
+        ticks.insert(0, ":green-badge[:material/check: right]" if item.right else ":red-badge[:material/close: wrong]")
     if item and item.reward is not None:
         ticks.insert(0, f"reward **{item.reward:z.2f}**")
     st.markdown(f"#### {rank}{badge(comparison.pool, name)}  \n{' '.join(ticks)}")

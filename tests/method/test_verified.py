@@ -1,0 +1,32 @@
+"""Rewards with verified outcomes: their order, their scale, and gaps."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from zooter_core.method.verified import scale_of, verified_rewards
+
+NUMBERS = st.floats(-1e6, 1e6, allow_subnormal=False)
+
+
+@given(arrays(np.float64, 8, elements=NUMBERS), arrays(np.bool_, 8))
+def test_right_responses_come_before_wrong_ones_and_in_the_reward_models_order(rewards, right):
+    values = verified_rewards(rewards, right.astype(np.float64))
+    if right.any() and not right.all():
+        assert values[right].min() > values[~right].max()
+    for group in (right, ~right):
+        assert (np.diff(values[group][np.argsort(rewards[group], kind="stable")]) >= 0).all()
+
+
+def test_what_is_not_verified_stays_and_what_is_missing_is_missing():
+    rewards, outcomes = np.array([[1.0, np.nan, 3.0]]), np.array([[np.nan, np.nan, np.nan]])
+    assert np.array_equal(verified_rewards(rewards, outcomes), rewards, equal_nan=True)
+    assert np.isnan(verified_rewards(rewards, np.array([[1.0, np.nan, 0.0]]))[0, 1])
+
+
+def test_equal_rewards_have_a_scale_of_one():
+    assert scale_of(np.full((3, 2), 5.0)) == (5.0, 1.0)
+    assert verified_rewards(np.full(2, 5.0), np.array([1.0, 0.0])).tolist() == [6.0, 4.0]

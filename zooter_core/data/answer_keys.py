@@ -1,0 +1,165 @@
+"""Answer keys: what a response to a query is verified by, in the fields `answer`, `tests` and `check` of its line.
+
+    answer   18                                     the final number of the response
+             "Paris", ["Paris", "Paris, France"]    its answer, in any of these forms
+             "B"                                    a letter; the line may have the texts of the `choices`
+             {"regex": "[0-9]{4}"}                  found anywhere in it; or {"number"}, {"text"}, {"choice", "choices"}
+    tests    ["assert add(1, 2) == 3"]              Python that its function passes in the sandbox
+             {"function": "add", "code": "..."}     a program that calls the function; `prompt` is a program before it
+    check    {"words": [50, 100], "items": 3}       numbers, or [least, most] with null for no bound; `characters` too
+             {"contains": "sea", "lacks": ["fish"]} texts, whatever their case
+             {"json_schema": {...}}                 the response is JSON of this schema
+             {"language": "de"}                     ISO 639-1
+
+A response is right if all of them hold. `evaluation/verified` does the work.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from zooter_core.base.errors import ZooterError, listed
+
+FIELDS = ("answer", "tests", "check")
+MARK = "####"  # before the final answer of a worked solution, as in GSM8K
+LETTER = re.compile(r"[A-J]")
+LANGUAGE = re.compile(r"[a-z]{2}")
+Key = dict[str, Any]
+
+
+def read_key(place: str, record: Mapping[str, Any]) -> Key | None:
+    """The key of a line, in one form for each kind of answer; None if the line has none.
+
+    Raises:
+        ZooterError: a field has another form; the message names the line and the field.
+    """
+    fields = {name: record[name] for name in FIELDS if record.get(name) is not None}
+    if "answer" in fields:
+        fields["answer"] = _answer(place, fields["answer"], record.get("choices"))
+    if "tests" in fields:
+        _tests(place, fields["tests"])
+    if "check" in fields:
+        _check(place, fields["check"])
+    return fields or None
+
+
+def _wrong(place: str, field: str, expected: str, value: Any) -> ZooterError:
+    return ZooterError(
+        f'"{field}" as {expected} in {place}', repr(value)[:60], "Correct the line, or rename the field if it is none."
+    )
+
+
+def _answer(place: str, value: Any, choices: Any) -> Key:
+    if _is_number(value):
+        return {"number": str(value)}
+    if isinstance(value, str) and MARK in value:
+        value = value.rpartition(MARK)[2].strip()
+    if isinstance(value, str) and LETTER.fullmatch(value):
+        value = {"choice": value} | ({"choices": choices} if choices is not None else {})
+    if _is_text(value) or _is_list(value, _is_text):
+        return {"text": value}
+    if not isinstance(value, dict) or not _one_of(value):
+        expected = "a number, a text, a list of texts, or an object with number, text, regex or choice"
+        raise _wrong(place, "answer", expected, value)
+    ((kind, content),) = ((name, part) for name, part in value.items() if name != "choices")
+    good, expected = ANSWERS[kind]
+    if not good(content):
+        raise _wrong(place, f"answer.{kind}", expected, content)
+    if "choices" in value and not (kind == "choice" and _choices(value)):
+        raise _wrong(place, "choices", "a list of two to ten texts that has the letter of `choice`", value["choices"])
+    return dict(value)
+
+
+def _one_of(value: Mapping[str, Any]) -> bool:
+    kinds = set(value) - {"choices"}
+    return len(kinds) == 1 and kinds <= set(ANSWERS)
+
+
+def _choices(value: Mapping[str, Any]) -> bool:
+    choices = value["choices"]
+    return _is_list(choices, _is_text) and 2 <= len(choices) <= 10 and ord(value["choice"]) - ord("A") < len(choices)
+
+
+def _tests(place: str, value: Any) -> None:
+    if _is_text(value) or _is_list(value, _is_text):
+        return
+    names = ("function", "code", "prompt")
+    if not isinstance(value, dict) or not set(value) <= set(names) or not {"function", "code"} <= set(value):
+        raise _wrong(place, "tests", f"asserts in Python, or an object with {listed(names)}", value)
+    for name, text in value.items():
+        if not isinstance(text, str) or (name == "function" and not text.isidentifier()):
+            raise _wrong(place, f"tests.{name}", "the name of a function" if name == "function" else "a text", text)
+
+
+def _check(place: str, value: Any) -> None:
+    if not isinstance(value, dict) or not value or not set(value) <= set(CHECKS):
+        raise _wrong(place, "check", f"an object with one or more of {listed(list(CHECKS))}", value)
+    for name, content in value.items():
+        good, expected = CHECKS[name]
+        if not good(content):
+            raise _wrong(place, f"check.{name}", expected, content)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_numeral(value: Any) -> bool:
+    try:
+        return _is_number(value) or (isinstance(value, str) and math.isfinite(float(value)))
+    except ValueError:
+        return False
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _is_list(value: Any, of: Callable[[Any], bool]) -> bool:
+    return isinstance(value, list) and bool(value) and all(map(of, value))
+
+
+def _is_texts(value: Any) -> bool:
+    return _is_text(value) or _is_list(value, _is_text)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_range(value: Any) -> bool:
+    if not isinstance(value, list):
+        return _is_count(value)
+    if len(value) != 2 or value == [None, None] or not all(part is None or _is_count(part) for part in value):
+        return False
+    return None in value or value[0] <= value[1]
+
+
+def _is_pattern(value: Any) -> bool:
+    try:
+        return _is_text(value) and re.compile(value) is not None
+    except (re.error, RecursionError, OverflowError):
+        return False
+
+
+Form = tuple[Callable[[Any], bool], str]  # whether a value has it, and its name
+TEXTS: Form = (_is_texts, "a text or a list of texts")
+RANGE: Form = (_is_range, "a whole number, or [least, most] with null for no bound")
+ANSWERS: dict[str, Form] = {
+    "number": (_is_numeral, "a finite number"),
+    "text": TEXTS,
+    "regex": (_is_pattern, "a regular expression of Python"),
+    "choice": (lambda value: isinstance(value, str) and bool(LETTER.fullmatch(value)), "a letter from A to J"),
+}
+CHECKS: dict[str, Form] = {
+    "json_schema": (lambda value: isinstance(value, dict), "a JSON schema"),
+    "items": RANGE,
+    "words": RANGE,
+    "characters": RANGE,
+    "language": (lambda value: isinstance(value, str) and bool(LANGUAGE.fullmatch(value)), 'a code such as "de"'),
+    "contains": TEXTS,
+    "lacks": TEXTS,
+}

@@ -1,0 +1,47 @@
+"""Verify a response by an answer key: is its final answer right, does its code pass the tests, has it the form?
+
+A key has one or more of three fields: `answer` (`answers`), `check` (`form`) and `tests` (`code`). The benchmarks, the
+recipe of the embedded fleet, and queries files with keys all use it. No judge takes part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from zooter_core.evaluation.verified import answers, code, form
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Whether a response is right, and why, in one sentence."""
+
+    right: bool
+    reason: str = ""
+
+
+def verify(text: str, key: Mapping[str, Any], *, sandboxed: bool = True) -> Outcome:
+    """Whether a response is right by a key: all parts of the key must hold. An empty response is wrong.
+
+    Args:
+        sandboxed: if False, code runs without a sandbox, with this process's rights.
+
+    Raises:
+        SandboxError: tests need a sandbox, and this system has none.
+        ZooterError: a library of `zooter[verify]` is not installed, or the key cannot be used.
+    """
+    if not text.strip():
+        return Outcome(False, "The response is empty.")
+    parts: list[tuple[Callable[[str, Any], tuple[bool, str]], Any]] = [(answers.judged, key.get("answer"))]
+    parts += [(form.CHECKS[name], value) for name, value in (key.get("check") or {}).items()]
+    parts += [(partial(code.judged, sandboxed=sandboxed), key.get("tests"))]  # last: it takes longest
+    reasons = []
+    for judged, value in parts:
+        if value is not None:
+            right, reason = judged(text, value)
+            if not right:
+                return Outcome(False, reason)
+            reasons.append(reason)
+    return Outcome(True, reasons[0] if len(reasons) == 1 else f"All {len(reasons)} parts of the key hold.")

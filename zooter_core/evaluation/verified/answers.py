@@ -1,0 +1,209 @@
+"""Judge the final answer of a response: a number, a text, a letter of multiple choice, or a regular expression."""
+
+from __future__ import annotations
+
+import re
+import string
+import unicodedata
+from collections.abc import Mapping, Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from zooter_core.base.errors import ZooterError, listed, one_line
+from zooter_core.evaluation.verified.libraries import library
+
+REGEX_SECONDS = 1  # of one search: some expressions take exponential time
+SHOWN = 60  # characters of a text in a reason
+
+DIGITS = re.compile(r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+")
+MINUS = re.compile(r"(?<!\w)(?<![\d)\]%])(?<![\d)\]%]\s)[-−][$€£]?$|[$€£][-−]$")  # no hyphen, no subtraction
+MARKED = re.compile(r"####(.*)")
+BOXED = re.compile(r"\\boxed\{([^{}]*)\}")
+ANSWER_IS = re.compile(r"\banswer(?:\s+is|\s*[:=])", re.IGNORECASE)
+ANSWER = re.compile(f"{ANSWER_IS.pattern}(.*)", re.IGNORECASE)
+LATEX_TEXT = re.compile(r"\\(?:text|textbf|mathrm)\{([^{}]*)\}")
+ARTICLES = {"a", "an", "the"}
+
+LETTERS = string.ascii_uppercase[:10]
+MARK = r"[(\[{*_\"'`\s]*+"  # before a letter: brackets, bold, quotes
+ANSWER_LETTER = (
+    re.compile(  # possessive `*+`: two patterns for the same spaces would otherwise try every way to share them
+        r"\banswer\b(?:\s++(?:is|must be|would be|should be)\b)?(?:\s*+[:=])?(?:\s*+(?:choice|option|letter)\b)?\s*+:?+"
+        rf"{MARK}([A-J])(?![\w'’])(?P<after>.?.?)",
+        re.IGNORECASE,
+    )
+)
+ALONE = re.compile(rf"{MARK}([A-J])[)\]}}*_\"'`\s.:,]*", re.IGNORECASE)
+LEADS = re.compile(r"\s*\**[(\[]?([A-J])[)\].:,]")
+OPTION = re.compile(rf"\b(?:[Oo]ption|[Cc]hoice){MARK}([A-J])(?![\w'’])")
+BRACKETED = re.compile(r"\(([A-J])\)")
+BARE = re.compile(r"(?<![\w'’(])([B-HJ])(?![\w'’])")  # A and I are words
+
+
+def judged(text: str, answer: Any) -> tuple[bool, str]:
+    """Whether the final answer of a response is right, and why.
+
+    Args:
+        answer: a number, a text, a list of these of which any is right, or an object with `number`, `text`, `regex`,
+            or `choice` and perhaps `choices`.
+    """
+    if not isinstance(answer, Mapping):
+        return _any_of(text, answer if isinstance(answer, list) else [answer])
+    if "number" in answer:
+        return _numeric(text, [_decimal(answer["number"])])
+    if "regex" in answer:
+        return _matches(text, answer["regex"])
+    if "choice" in answer:
+        return _choice(text, answer["choice"].strip().upper(), answer.get("choices"))
+    wanted = answer["text"]
+    return _textual(text, wanted if isinstance(wanted, list) else [wanted])
+
+
+def final_number(text: str) -> Decimal | None:
+    """The final number of a response; None if it has none.
+
+    That is the last marked number ("#### 18", a box, "the answer is 18"), or else the last number. "$1,234.50" is
+    1234.5, and units are ignored.
+    """
+    for pattern in (MARKED, BOXED, ANSWER):
+        for part in reversed(pattern.findall(text)):
+            after = part.rpartition("=")[2] if _numbers(part.rpartition("=")[2]) else part
+            if (number := first_number(after)) is not None:
+                return number
+    numbers = _numbers(text)
+    return numbers[-1] if numbers else None
+
+
+def first_number(text: str) -> Decimal | None:
+    """The first number of a text; None if it has none."""
+    numbers = _numbers(text)
+    return numbers[0] if numbers else None
+
+
+def letter(text: str, choices: Sequence[str]) -> str | None:
+    """The letter that a response chooses; None if it is unclear.
+
+    "B", "(B)", "B. 12", "Answer: B", "The answer is B because ..."; else the only choice whose text it quotes.
+    """
+    letters = LETTERS[: len(choices)]
+    if (alone := ALONE.fullmatch(text)) and alone.group(1).upper() in letters:
+        return alone.group(1).upper()
+    for match in reversed(list(ANSWER_LETTER.finditer(text))):
+        if match.group(1).upper() in letters and not _is_article(match):
+            return match.group(1).upper()
+    if (leads := LEADS.match(text)) and leads.group(1) in letters:
+        return leads.group(1)
+    for pattern in (OPTION, BRACKETED, BARE):
+        marks = {mark for mark in pattern.findall(text) if mark in letters}
+        if len(marks) == 1:
+            return marks.pop()
+    quoted = [
+        mark
+        for mark, choice in zip(letters, choices, strict=False)
+        if choice.strip() and re.search(rf"(?<!\w){re.escape(choice.strip())}(?!\w)", text, re.IGNORECASE)
+    ]
+    return quoted[0] if len(quoted) == 1 else None
+
+
+def _any_of(text: str, answers: Sequence[Any]) -> tuple[bool, str]:
+    """Numbers, and texts that are one number, against the final number; other texts against the final answer."""
+    numbers = [number for answer in answers if (number := _decimal(answer)) is not None]
+    texts = [answer for answer in answers if _decimal(answer) is None]
+    if not texts:
+        return _numeric(text, numbers)
+    right, reason = _textual(text, texts)
+    if not right and numbers and (outcome := _numeric(text, numbers))[0]:
+        return outcome
+    return right, reason
+
+
+def _numeric(text: str, wanted: Sequence[Decimal | None]) -> tuple[bool, str]:
+    number = final_number(text)
+    if number is None:
+        return False, "The response has no number."
+    if number in wanted:
+        return True, f"The final number is {_shown(number)}."
+    return False, f"The final number is {_shown(number)}, not {listed(map(_shown, wanted), ' or ')}."
+
+
+def _textual(text: str, wanted: Sequence[str]) -> tuple[bool, str]:
+    answers = _final_texts(text)
+    if right := {_normal(answer) for answer in wanted} & {_normal(answer) for answer in answers}:
+        return True, f'The answer is "{_shown(right.pop())}".'
+    names = listed((f'"{_shown(answer)}"' for answer in wanted), " or ")
+    return False, f'The answer is "{_shown(answers[0])}", not {names}.'
+
+
+def _matches(text: str, pattern: str) -> tuple[bool, str]:
+    shown = _shown(pattern)
+    regex = library("regex", "An answer key with `regex`")
+    try:
+        if match := regex.search(pattern, text, timeout=REGEX_SECONDS):
+            return True, f'"{_shown(match.group())}" matches {shown}.'
+    except regex.error as problem:
+        raise ZooterError("a regular expression as `regex` of an answer key", f"{shown} ({problem})") from problem
+    except (TimeoutError, MemoryError):
+        return False, f"Searching {shown} took longer than {REGEX_SECONDS} s."
+    return False, f"Nothing in the response matches {shown}."
+
+
+def _choice(text: str, wanted: str, choices: Sequence[str] | None) -> tuple[bool, str]:
+    chosen = letter(text, choices or [""] * len(LETTERS))
+    if chosen is None:
+        return False, f"It is not clear which choice the response makes; {wanted} is right."
+    return (
+        chosen == wanted,
+        f"The choice is {chosen}." if chosen == wanted else f"The choice is {chosen}, not {wanted}.",
+    )
+
+
+def _final_texts(text: str) -> list[str]:
+    """What may be the answer of a response: after or inside a mark, its last line that is not empty, or all of it."""
+    plain = LATEX_TEXT.sub(r"\1", text)
+    marked = [parts[-1] for parts in (MARKED.findall(plain), BOXED.findall(plain), ANSWER_IS.split(plain)[1:]) if parts]
+    lines = [part.split("\n")[0] for part in map(str.strip, marked) if part]
+    return [*lines, text.strip().splitlines()[-1], text]
+
+
+def _normal(text: str) -> str:
+    """A text as SQuAD compares answers: lower case, without punctuation and articles, single spaces."""
+    plain = "".join(letter for letter in text.lower() if letter not in string.punctuation and not _is_mark(letter))
+    words = plain.split()
+    return " ".join(word for word in words if word not in ARTICLES) or " ".join(words) or text.strip().lower()
+
+
+def _is_mark(letter: str) -> bool:
+    return unicodedata.category(letter).startswith("P")
+
+
+def _is_article(match: re.Match[str]) -> bool:
+    """Whether the letter is the word "a" or "i", as in "the answer is a little odd"."""
+    mark, after = match.group(1), match.group("after")
+    if mark.islower():
+        return not (after == "" or after[0] in ").]:,*")
+    return mark == "I" and bool(re.match(r"\s[a-z]", after))
+
+
+def _numbers(text: str) -> list[Decimal]:
+    """The numbers of a text; a minus directly before one counts unless it is a subtraction ("10-5" is 10 and 5)."""
+    numbers = []
+    for match in DIGITS.finditer(text):
+        value = Decimal(match.group().replace(",", ""))
+        negative = MINUS.search(text[max(0, match.start() - 5) : match.start()])
+        numbers.append(value.copy_negate() if negative and value else value)
+    return numbers
+
+
+def _decimal(value: Any) -> Decimal | None:
+    """A number of a key, or a text that is one ("18", "-$1,200", "5%"); None for another text."""
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation:
+        signs = str(value).strip(" -−$€£%")
+        return first_number(str(value)) if DIGITS.fullmatch(signs) else None
+    return number if number.is_finite() else None
+
+
+def _shown(value: object) -> str:
+    """A part of a reason: short, on one line."""
+    return one_line(str(value)[: 4 * SHOWN], SHOWN)

@@ -1,0 +1,113 @@
+"""Check the form of a response: its JSON, its length, its language, and what it contains."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from zooter_core.base.errors import ZooterError, listed, one_line
+from zooter_core.base.strict_json import parse_json
+from zooter_core.evaluation.verified.code import BLOCK
+from zooter_core.evaluation.verified.libraries import library
+
+ITEM = re.compile(r"^([ \t]*)(?:[-*]\s|•|\d+[.)]\s)", re.MULTILINE)
+PATTERN_SECONDS = 1  # of one `pattern` of a schema
+LANGUAGE_CHARACTERS = 20_000  # more say nothing new
+
+
+def has_json(text: str, schema: Any) -> tuple[bool, str]:
+    """Whether the response, or its only fenced block, is JSON that is valid by a schema."""
+    blocks = BLOCK.findall(text)
+    try:
+        data = parse_json(blocks[0] if len(blocks) == 1 else text)
+    except ValueError as problem:
+        return False, f"The response is not JSON ({one_line(str(problem))})."
+    try:
+        difference = next(_differences(data, schema), "")
+    except (RecursionError, ArithmeticError, ValueError, TimeoutError, MemoryError) as problem:
+        difference = type(problem).__name__  # of extreme values
+    if difference:
+        return False, f"The JSON does not fit the schema: {one_line(difference)}."
+    return True, "The JSON fits the schema."
+
+
+def _differences(data: Any, schema: Any) -> Iterator[str]:
+    """Where JSON differs from a schema. References to other documents are not followed."""
+    names = ("jsonschema", "referencing.exceptions", "jsonschema_specifications", "regex")
+    jsonschema, referencing, drafts, regex = (library(name, "An answer key with `json_schema`") for name in names)
+
+    def pattern(validator: Any, expression: str, value: Any, schema: Any) -> Iterator[Any]:
+        """The keyword `pattern`, with a time limit, which `re` does not have."""
+        if isinstance(value, str) and not regex.search(expression, value, timeout=PATTERN_SECONDS):
+            yield jsonschema.ValidationError(f"{one_line(value)!r} does not match {expression!r}")
+
+    draft = jsonschema.validators.validator_for(schema)
+    validator = jsonschema.validators.extend(draft, {"pattern": pattern})(schema, registry=drafts.REGISTRY)
+    try:
+        yield from (f"{error.json_path}: {error.message}" for error in validator.iter_errors(data))
+    except (referencing.Unresolvable, regex.error) as problem:
+        raise ZooterError("a JSON schema that is complete, as `json_schema`", one_line(str(problem))) from problem
+
+
+def is_in_language(text: str, code: str) -> tuple[bool, str]:
+    """Whether a response is in the language of an ISO 639-1 code, as py3langid recognises it."""
+    language = library("py3langid", "An answer key with `language`").classify(text[:LANGUAGE_CHARACTERS])[0]
+    return language == code.lower(), f"The language is {language}{'' if language == code.lower() else f', not {code}'}."
+
+
+def contains(text: str, wanted: str | list[str]) -> tuple[bool, str]:
+    """Whether a response contains all of these texts, in upper or lower case."""
+    missing = [part for part in _list(wanted) if part.casefold() not in text.casefold()]
+    return (
+        not missing,
+        f"The response lacks {_quoted(missing)}." if missing else "The response contains what it should.",
+    )
+
+
+def lacks(text: str, unwanted: str | list[str]) -> tuple[bool, str]:
+    """Whether a response contains none of these texts, in upper or lower case."""
+    present = [part for part in _list(unwanted) if part.casefold() in text.casefold()]
+    return (
+        not present,
+        f"The response contains {_quoted(present)}." if present else "The response lacks what it should.",
+    )
+
+
+def items(text: str) -> int:
+    """The number of list items, without those of lists inside a list."""
+    indents = [len(indent) for indent in ITEM.findall(text)]
+    return sum(indent <= min(indents) + 1 for indent in indents)  # numbers may be aligned to the right
+
+
+def _counted(count: Callable[[str], int], noun: str) -> Callable[[str, Any], tuple[bool, str]]:
+    """A check of a number: equal to an integer, or between two ends, of which null is open."""
+
+    def check(text: str, wanted: Any) -> tuple[bool, str]:
+        number = count(text)
+        least, most = (wanted, wanted) if isinstance(wanted, int) else wanted
+        right = (least is None or number >= least) and (most is None or number <= most)
+        ends = f"{least}" if least == most else f"{least} to {most}"
+        ends = f"at least {least}" if most is None else f"at most {most}" if least is None else ends
+        return right, f"The response has {number:,} {noun}{'' if right else f', not {ends}'}."
+
+    return check
+
+
+def _list(texts: str | list[str]) -> list[str]:
+    return [texts] if isinstance(texts, str) else texts
+
+
+def _quoted(texts: list[str]) -> str:
+    return listed(f'"{one_line(text)}"' for text in texts)
+
+
+CHECKS: dict[str, Callable[[str, Any], tuple[bool, str]]] = {
+    "items": _counted(items, "list items"),
+    "words": _counted(lambda text: len(text.split()), "words"),
+    "characters": _counted(lambda text: len(text.strip()), "characters"),
+    "contains": contains,
+    "lacks": lacks,
+    "language": is_in_language,
+    "json_schema": has_json,
+}
