@@ -43,8 +43,8 @@ if one.open:
         if query is not None:
             links.clear()
             try:
-                known = answer if submitted else ""
-                started = comparisons.start(ensemble, query, models, blind=blind, answer=known, previous=comparison)
+                answer = "" if example else answer
+                started = comparisons.start(ensemble, query, models, blind=blind, answer=answer, previous=comparison)
                 comparisons.registry().show(started)
                 st.rerun()
             except ZooterError as problem:

@@ -90,7 +90,7 @@ def test_a_right_answer_gives_ticks_and_crosses_and_the_right_ones_lead(open_pag
     assert all("wrong" in head for head in heads(page))
     assert "ranked first" in heads(page)[0]
     assert "0 of 3 responses are right." in words(page)
-    assert "The answer is not" in words(page)
+    assert ', not "no model says this".' in words(page)
 
 
 def test_a_failing_candidate_fails_alone(open_page: Open, broken_fleet: Path) -> None:

@@ -15,7 +15,6 @@ from zooter_core.data.run_folder import REWARDS
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import read_scores
 from zooter_core.evaluation.sandbox import runner
-from zooter_core.evaluation.verified.ranking import check_verifiable
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.labels import LabelConfig
 from zooter_core.method.verified import scale_of, verified_rewards
@@ -165,11 +164,15 @@ def test_responses_of_a_score_file_are_verified_too(tmp_path, ensemble, monkeypa
     assert read_scores([tmp_path / "out.jsonl"]).scores.argmax() == 1
 
 
-def test_a_key_that_cannot_be_used_here_stops_the_step_before_its_work(run_copy, ensemble, queries, monkeypatch):
-    monkeypatch.setattr(runner, "missing", lambda: "bubblewrap is not installed")
+def test_a_key_that_cannot_be_used_here_stops_the_step_before_its_work(tmp_path, ensemble, queries, monkeypatch):
+    monkeypatch.setattr(runner.shutil, "which", lambda name: None)
     keyed = [replace(query, key={"tests": ["assert f() == 1"]}) for query in queries[:2]]
-    with pytest.raises(ZooterError, match="bubblewrap"):
-        check_verifiable(query.key for query in keyed)
+    with Run(tmp_path / "run", create=True) as run:
+        pipeline.start(run, ensemble, keyed)
+        pipeline.collect(run, ensemble, ensemble.fleet.generation)
+        with pytest.raises(WorkError, match="bubblewrap"):
+            pipeline.score(run, ensemble)
+        assert not (tmp_path / "run" / REWARDS).exists()
 
 
 class Longer:

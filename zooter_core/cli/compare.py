@@ -19,7 +19,8 @@ from zooter_core.evaluation.verified.ranking import verified_ranking
 def compare(
     query: Query,
     answer: Annotated[
-        str | None, option("--answer", "TEXT", "The right answer: a number, a letter or a text. Responses are verified.")
+        str | None,
+        option("--answer", "TEXT", "The right answer: a number, a letter or a text. Responses are verified."),
     ] = None,
     fleet: FleetDir = None,
     json: Json = False,

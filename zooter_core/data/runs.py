@@ -218,8 +218,8 @@ def export_parquet(run: Run, folder: Path) -> None:
     """Write `queries`, `responses`, `rewards`, `tags` and `labels` as NAME.parquet into a folder.
 
     The `key` of `queries` is JSON. A line of `rewards` is one candidate's: `id`, `candidate`, `reward`, `samples` (none
-    where its response is missing) and `verified`, or `id` and `set_aside`. A line of `labels` is one candidate's too: `id`, `fold`, `candidate`, `plain`, `enhanced`,
-    `entropy`.
+    where its response is missing) and `verified`, or `id` and `set_aside`. A line of `labels` is one candidate's too:
+    `id`, `fold`, `candidate`, `plain`, `enhanced`, `entropy`.
 
     Raises:
         ZooterError: pyarrow is not installed, or the folder cannot be made.

@@ -37,4 +37,3 @@ def scale_of(rewards: Array) -> tuple[float, float]:
     """Mean and standard deviation of the rewards that there are; a deviation of 1 where they are all equal."""
     level, spread = float(mean(rewards)), float(std(rewards))
     return level, spread if spread > 0 else 1.0
-

@@ -35,7 +35,7 @@ def check_verifiable(keys: Iterable[Mapping[str, Any]]) -> None:
     Raises:
         ZooterError: a library or the sandbox is missing.
     """
-    kinds = {}
+    kinds: dict[Any, Mapping[str, Any]] = {}
     for key in keys:
         kinds.setdefault((tuple(key), tuple(key.get("check", ()))), key)
     for key in kinds.values():

@@ -25,9 +25,9 @@ PRICES = "Tokens of the answer times the model's price in fleet.toml; the tokens
 NO_PRICES = "No costs: fleet.toml has no price (usd_per_million_tokens) for these models."
 BLIND_HELP = "Names, routing and rewards stay hidden, and the responses are shuffled, until you vote."
 ANSWER_HELP = (
-    "If you know the right answer, each response gets a tick or a cross, and the right ones are ranked first. A number is "
-    "compared with the final number of the response, a letter from A to J with the choice it makes, any other text with "
-    "its final answer."
+    "If you know the right answer, each response gets a tick or a cross, and the right ones are ranked first. A number "
+    "is compared with the final number of the response, a letter from A to J with the choice that it makes, and any "
+    "other text with its final answer."
 )
 NO_REWARDS = "The endpoint has no reward model, so the responses are not ranked."
 TOGETHER = "All models answer at the same time on this machine, so each is slower here than alone."
