@@ -114,9 +114,15 @@ class Run(RunFolder):
 
     def samples(self) -> NDArray[np.float64]:
         """The reward of every response, shape (queries, candidates, samples)."""
+        return verified_rewards(*self.outcomes(), scale_of(self._rewards("rewards", math.nan)))
+
+    def outcomes(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The reward model's reward of every response, and its verified outcome (NaN where nothing verifies it).
+
+        Both have the shape (queries, candidates, samples).
+        """
         none = [math.nan] * self.setting("collect", "samples")
-        samples, outcomes = self._rewards("samples", none), self._rewards("verified", none)
-        return verified_rewards(samples, outcomes, scale_of(self._rewards("rewards", math.nan)))
+        return self._rewards("samples", none), self._rewards("verified", none)
 
     def dollars(self, fleet: Fleet) -> NDArray[np.float64] | None:
         """The cost of a thousand queries like each one, in US dollars, shape (queries, candidates).

@@ -365,6 +365,22 @@ class SourceFigures(Figures):
     reward_entropy: float
 
 
+class Verified(Figures):
+    """What answer keys say of a run's responses.
+
+    Attributes:
+        n: queries with a key.
+        right: the share of each candidate's responses that are right.
+        agreement: how often the reward model gives the right one of a right and a wrong response the higher reward,
+            over `pairs` of them; None where there is none.
+    """
+
+    n: int
+    right: dict[str, End]
+    agreement: float | None
+    pairs: int
+
+
 class Report(Figures):
     """report.json: the figures of a run or of a distillation.
 
@@ -375,6 +391,7 @@ class Report(Figures):
             the rest; None if there was no such training.
         losses: the mean KL of each epoch, in nats; empty for a router kind that is solved in one step.
         set_aside: the queries without rewards: id -> why.
+        verified: outcomes of the queries with answer keys; None where there are none.
     """
 
     candidates: dict[str, SourceFigures]
@@ -382,6 +399,7 @@ class Report(Figures):
     cross_validation: Verdict | None = None
     losses: list[float] = []
     set_aside: dict[str, str] = {}
+    verified: Verified | None = None
 
     @model_validator(mode="after")
     def _check_held_back(self) -> Self:

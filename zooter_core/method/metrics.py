@@ -21,7 +21,7 @@ AT_ONCE = 1 << 21  # numbers drawn at once: 16 MiB
 Z95 = 1.96  # standard deviations each way that hold 95% of a normal distribution
 
 
-def mean(values: Array, axis: int | None = None, keepdims: bool = False) -> Any:
+def mean(values: Array, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Any:
     """The mean of the numbers that there are; NaN where there is none."""
     if values.size and not np.isnan(values).any():
         return values.mean(axis=axis, keepdims=keepdims)

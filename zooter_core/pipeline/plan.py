@@ -18,6 +18,7 @@ from zooter_core.data.run_folder import RUN_FILES, Settings, Shard
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import NO_DATASET
 from zooter_core.evaluation.figures import check_names
+from zooter_core.evaluation.verified.ranking import check_verifiable
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method import labels
 from zooter_core.method.labels import LabelConfig, held_back, lot
@@ -152,6 +153,8 @@ def _check_models(run: Run, plan: Plan, ensemble: Ensemble, steps: Sequence[str]
         _check_samples(plan, ensemble)
     fleet = ensemble.fleet
     if "score" in steps:
+        queries = plan.queries or (run.queries() if run.sealed("start") else ())
+        check_verifiable(query.key for query in queries if query.key)
         if isinstance(fleet.reward, CheckpointConfig):  # its weights take long to load
             from zooter_core.labelling.rewards.architectures import check_files
 

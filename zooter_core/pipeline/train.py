@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from zooter_core.data.runs import Run
 from zooter_core.data.scores import LEAST, Scores, ScoreSource, as_scores
 from zooter_core.evaluation.evaluate import CrossValidated, Sampled, report
 from zooter_core.evaluation.figures import Report, load_report
+from zooter_core.evaluation.verified.ranking import verified_figures
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.labels import LabelConfig, entropy, held_back, label, lot
 from zooter_core.method.tags import TagIndex
@@ -139,6 +140,8 @@ def distill_run(
     sampled = Sampled(run.samples(), run.dollars(ensemble.fleet))
     checkpoint = run.folder / CHECKPOINT
     trained = train(scores, labelled, vectors, model, labels, config, progress, sampled, run.set_aside(), checkpoint)
+    if verified := verified_figures(scores.candidates, *run.outcomes()):
+        trained = replace(trained, report=trained.report.but(verified=verified))
     partial = run.folder / f"{ROUTER}.partial"
     with writing(run.folder):
         remove(partial)  # of a process that was killed

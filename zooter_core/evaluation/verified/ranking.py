@@ -1,4 +1,7 @@
-"""What verified outcomes change: the order of ranked responses; and whether all keys of a file can be used here."""
+"""What verified outcomes change and show: the order of responses, and how well a reward model tells right from wrong.
+
+`check_verifiable` says before the work whether all keys of a file can be used here.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from zooter_core.base.records import Ranked
+from zooter_core.evaluation.figures import Verified
 from zooter_core.evaluation.verified import verify
+from zooter_core.method.metrics import Array, mean
 
 
 def verified_ranking(ranked: Sequence[Ranked], key: Mapping[str, Any]) -> list[Ranked]:
@@ -42,3 +49,20 @@ def check_verifiable(keys: Iterable[Mapping[str, Any]]) -> None:
         for field, value in key.items():
             for part in [{name: content} for name, content in value.items()] if field == "check" else [value]:
                 verify("return None", {field: part})
+
+
+def verified_figures(pool: Sequence[str], rewards: Array, outcomes: Array) -> Verified | None:
+    """Figures of verified responses; None where there are none.
+
+    Args:
+        rewards: by the reward model, shape (queries, candidates, samples).
+        outcomes: 1 for a right response and 0 for a wrong one, of the same shape; NaN where nothing verifies it.
+    """
+    rows = np.flatnonzero(np.isfinite(outcomes).any(axis=(1, 2)))
+    if not len(rows):
+        return None
+    shares = mean(outcomes[rows], axis=(0, 2)).tolist()
+    flat, right = rewards[rows].reshape(len(rows), -1), outcomes[rows].reshape(len(rows), -1)
+    ahead = np.sign(flat[:, :, None] - flat[:, None, :])[(right[:, :, None] == 1) & (right[:, None, :] == 0)]
+    agreement = float((ahead + 1).mean() / 2) if len(ahead) else None  # a tie is half an agreement
+    return Verified(n=len(rows), right=dict(zip(pool, shares, strict=True)), agreement=agreement, pairs=len(ahead))

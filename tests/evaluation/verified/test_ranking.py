@@ -1,0 +1,39 @@
+"""What outcomes do to a ranking, and how a reward model agrees with them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from zooter_core.base.errors import Failure
+from zooter_core.base.records import Ranked, Response
+from zooter_core.evaluation.verified.ranking import verified_figures, verified_ranking
+
+KEY = {"answer": {"number": "18"}}
+
+
+def test_right_responses_lead_in_the_order_of_their_rewards():
+    ranked = [
+        Ranked(Response("a", "17"), 3.0, 1),
+        Ranked(Response("b", "It is 18."), 2.0, 2),
+        Ranked(Response("c", "18"), 1.0, 3),
+        Ranked(Response("d", "18", error=Failure.of("cut off"))),
+    ]
+    result = verified_ranking(ranked, KEY)
+    assert [(item.response.candidate, item.rank, item.right) for item in result] == [
+        ("b", 1, True), ("c", 2, True), ("a", 3, False), ("d", None, None)
+    ]  # fmt: skip
+    assert result[2].reason == "The final number is 17, not 18."
+    assert result[0].to_json()["right"] is True
+    assert "right" not in result[3].to_json()
+
+
+def test_agreement_counts_pairs_of_a_right_and_a_wrong_response():
+    """Query 1: the right response has 2, the wrong ones 1 and 2: one agreement and a tie. Query 2 has no key."""
+    rewards = np.array([[[2.0], [1.0], [2.0]], [[5.0], [1.0], [1.0]]])
+    outcomes = np.array([[[1.0], [0.0], [0.0]], np.full((3, 1), np.nan)])
+    figures = verified_figures(("a", "b", "c"), rewards, outcomes)
+    assert figures is not None
+    assert (figures.n, figures.pairs, figures.agreement) == (1, 2, pytest.approx(0.75))
+    assert figures.right == {"a": 1.0, "b": 0.0, "c": 0.0}
+    assert verified_figures(("a",), rewards[:, :1], np.full((2, 1, 1), np.nan)) is None
