@@ -34,7 +34,15 @@ DEPTH = {room: depth for depth, rooms in enumerate(ROOMS) for room in rooms}
 PURE = "method"  # numpy alone, no input or output
 # Whole rooms, and some modules of others, that load neither PyTorch nor the libraries on top of it.
 LIGHT_ROOMS = {room for rooms in ROOMS[ROOMS.index(("data",)) :] for room in rooms}
-LIGHT = ("cli.main", "evaluation.figures", "evaluation.sandbox", "router.config", "router.kinds", "serve.run")
+LIGHT = (
+    "cli.main",
+    "evaluation.figures",
+    "evaluation.sandbox",
+    "evaluation.verified",
+    "router.config",
+    "router.kinds",
+    "serve.run",
+)
 HEAVY = ("torch", "transformers", "streamlit", "plotly")
 
 FOLDERS = ("zooter_core", "recipes", "benchmarks", "pages")

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from recipes.embedded import data, verify
+from recipes.embedded import checks, data
 from recipes.embedded.functions import tasks
 from recipes.embedded.own_responses import ENCODER, JudgedQuery, outcome, overlap
 from recipes.embedded.queries import SOURCES, solved
@@ -93,7 +93,7 @@ def outcomes(judged_by_id: Mapping[str, JudgedQuery], texts: Mapping[str, Any]) 
         judged = {name: [outcome(row, text) for text in samples] for name, samples in texts[id].items()}
         if all(right is not None for rights in judged.values() for right in rights):
             yield score_line(
-                row.query, {name: verify.share([right is True for right in rights]) for name, rights in judged.items()}
+                row.query, {name: checks.share([right is True for right in rights]) for name, rights in judged.items()}
             )
 
 
@@ -166,7 +166,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("runs/embedded"), help="folder that holds the run as `run`")
     parser.add_argument("--seed", type=int, default=0)
     call = parser.parse_args()
-    verify.require_sandbox()
+    checks.require_sandbox()
     result = figures(call.data, call.work / "run", call.seed)
     (call.work / "figures.json").write_text(dump_json(result, indent=2) + "\n")
     print(dump_json(result, indent=2))

@@ -25,6 +25,18 @@ SIGNLESS = [key for key in NUMBERS if key not in ("positive", "negative", "nonze
 DIGITS = ("even", "odd", "nonzero", "above", "below", "at_least", "at_most", "above_n")
 ALL, SAME = ("%", "", "True"), ("{}", "x", "x")
 AGGREGATES = ("sum", "count", "max", "min", "product", "average")
+SAME_VALUES = """
+def _same(a, b):
+    if isinstance(a, float) or isinstance(b, float):
+        return isinstance(a, (int, float)) and isinstance(b, (int, float)) and abs(a - b) <= 1e-6 * max(1, abs(b))
+    if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
+        return type(a) is type(b) and len(a) == len(b) and all(_same(x, y) for x, y in zip(a, b))
+    return type(a) is type(b) and a == b
+"""
+CHECK = """
+for _arguments, _expected in {cases!r}:
+    assert _same({name}(*_arguments), _expected)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +47,12 @@ class Task:
     cases: tuple[tuple[tuple[Any, ...], Any], ...]
     family: str
     combination: Key  # training and held-back tasks of a family never share one
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """The answer key that verifies a response: its function gives the values of all cases."""
+        check = CHECK.format(cases=self.cases, name=self.name)
+        return {"tests": {"function": self.name, "code": check, "prompt": SAME_VALUES}}
 
 
 @dataclass(frozen=True, slots=True)

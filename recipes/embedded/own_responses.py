@@ -15,8 +15,9 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from recipes.embedded import data, verify
+from recipes.embedded import checks, data
 from recipes.embedded.functions import Task, tasks
 from recipes.embedded.pairs import Pair
 from recipes.embedded.problems import ALGEBRA, CHAINS, SHORT, SIMPLE, problems
@@ -26,6 +27,7 @@ from zooter_core.base.records import Query
 from zooter_core.config.fleet import Fleet, GenerationConfig, load_fleet
 from zooter_core.data.run_folder import RESPONSES
 from zooter_core.data.runs import Run
+from zooter_core.evaluation.verified import verify
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.router.encoder import Encoder
 
@@ -46,6 +48,14 @@ class JudgedQuery:
     query: Query
     references: tuple[str, ...]
     task: Task | None = None
+
+    @property
+    def key(self) -> dict[str, Any] | None:
+        """The answer key of responses that can be verified."""
+        if self.task is not None:
+            return self.task.key
+        solved = self.query.dataset in ("problems", "simple", "algebra", "gsm8k")
+        return checks.number_key(self.references[0]) if solved else None
 
 
 @dataclass(frozen=True)
@@ -120,11 +130,7 @@ def overlap(text: str, references: Sequence[str]) -> float:
 
 def outcome(row: JudgedQuery, text: str) -> bool | None:
     """Whether a response is right; None if that cannot be verified."""
-    if row.task is not None:
-        return verify.passes(text, row.task)
-    if row.query.dataset in ("problems", "simple", "algebra", "gsm8k"):
-        return verify.final_number(text) == verify.final_number(row.references[0])
-    return None
+    return None if row.key is None else verify(text, row.key).right
 
 
 def judge(row: JudgedQuery, responses: Sequence[dict], encoder: Encoder) -> list[Answer]:
@@ -140,7 +146,7 @@ def judge(row: JudgedQuery, responses: Sequence[dict], encoder: Encoder) -> list
         quality += 2.0 * (right is True)
         quality += 0.3 * (response["finish"] == "stop")
         if "```python" in row.references[0]:
-            quality += 0.3 * verify.parses(text)
+            quality += 0.3 * checks.parses(text)
         answers.append(Answer(response["candidate"], text, quality, right))
     return answers
 
@@ -195,7 +201,7 @@ def main() -> None:
     parser.add_argument("--each", dest="per_field", type=int, default=PER_FIELD, help="queries per field")
     parser.add_argument("--seed", type=int, default=0)
     call = parser.parse_args()
-    verify.require_sandbox()  # the responses are judged in it
+    checks.require_sandbox()  # the responses are judged in it
     collect(call.data, call.fleet, call.work, call.per_field, call.seed)
 
 

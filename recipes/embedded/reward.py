@@ -21,7 +21,7 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trainer, TrainingArguments
 
-from recipes.embedded import data, verify
+from recipes.embedded import checks, data
 from recipes.embedded.own_responses import ENCODER, PER_FIELD, fleet_pairs
 from recipes.embedded.pairs import Pair, pairs_of
 from zooter_core.backends.local.checkpoint import fast_bfloat16
@@ -212,7 +212,7 @@ def main() -> None:
     if call.step == "general":
         figures = general(call.data, call.work, call.share, call.seed)
     elif call.step in ("own", "again"):
-        verify.require_sandbox()
+        checks.require_sandbox()
         stage = train_on_fleet if call.step == "own" else train_again
         figures = stage(call.data, call.work, call.fleet / "reward", call.per_field, call.share, call.seed)
     else:

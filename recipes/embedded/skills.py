@@ -17,8 +17,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from recipes.embedded import data, verify
-from recipes.embedded.functions import Task, tasks
+from recipes.embedded import checks, data
+from recipes.embedded.functions import tasks
 from recipes.embedded.own_responses import tell
 from recipes.embedded.problems import ALGEBRA, CHAINS, SHORT, SIMPLE, problems
 from zooter_core import pipeline
@@ -27,6 +27,7 @@ from zooter_core.base.strict_json import dump_json
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import Fleet, GenerationConfig, load_fleet
 from zooter_core.data.runs import Run
+from zooter_core.evaluation.verified import verify
 from zooter_core.fleet.ensemble import Ensemble
 
 Check = Callable[[str], bool]  # whether a response is right
@@ -46,16 +47,13 @@ def maths(folder: Path) -> list[tuple[str, str, Check]]:
     rows += [("algebra", *row) for row in problems(81, SEED, True, ALGEBRA)]
     rows += [("gsm8k", *row) for row in data.shuffled(solved, SEED)[:768]]
 
-    def right(answer: str) -> Check:
-        return lambda text: verify.final_number(text) == verify.final_number(answer)
-
-    return [(source, query, right(answer)) for source, query, answer in rows]
+    return [(source, query, partial(_right, checks.number_key(answer))) for source, query, answer in rows]
 
 
 def code(folder: Path) -> list[tuple[str, str, Check]]:
     """(source, query, check) of function tasks and requests for Python."""
     functions = tasks(100, SEED, held_back=True)
-    rows: list[tuple[str, str, Check]] = [("functions", task.query, partial(_passes, task)) for task in functions]
+    rows: list[tuple[str, str, Check]] = [("functions", task.query, partial(_right, task.key)) for task in functions]
     asks = [
         r["query"]
         for r in data.read(folder, "codealpaca")
@@ -64,11 +62,11 @@ def code(folder: Path) -> list[tuple[str, str, Check]]:
     requests = [task.query for task in functions] + [
         query for query, _ in data.shuffled([(q, "") for q in asks], SEED)[:28]
     ]
-    return rows + [("python", query, verify.parses) for query in requests]
+    return rows + [("python", query, checks.parses) for query in requests]
 
 
-def _passes(task: Task, text: str) -> bool:
-    return verify.passes(text, task)
+def _right(key: dict[str, Any], text: str) -> bool:
+    return verify(text, key).right
 
 
 FIELDS = {"math": maths, "code": code}
@@ -95,10 +93,10 @@ def measure(field: str, folder: Path, fleet: Path, workspace: Path, share: float
         responses = run.responses()
     figures: dict[str, Any] = {}
     for name in dict.fromkeys(name for name, _, _ in rows):
-        checks = [(query, check) for source_name, query, check in rows if source_name == name]
-        figures[name] = {"n": len(checks)} | {
+        tests = [(query, check) for source_name, query, check in rows if source_name == name]
+        figures[name] = {"n": len(tests)} | {
             candidate.name: round(
-                verify.share([check(responses[ids[query]][candidate.name][0]) for query, check in checks]), 3
+                checks.share([check(responses[ids[query]][candidate.name][0]) for query, check in tests]), 3
             )
             for candidate in pool
         }
@@ -113,7 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--only", choices=sorted(FIELDS))
     parser.add_argument("--share", type=float, default=1.0, help="share of the items, for a rehearsal")
     call = parser.parse_args(arguments)
-    verify.require_sandbox()
+    checks.require_sandbox()
     for field in [call.only] if call.only else sorted(FIELDS):
         figures = measure(field, call.data, call.fleet, call.work, call.share)
         (call.work / f"skills-{field}.json").write_text(dump_json(figures, indent=2) + "\n")

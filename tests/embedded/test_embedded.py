@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
+from recipes.embedded.checks import number_key
 from recipes.embedded.functions import tasks
 from recipes.embedded.problems import problems
-from recipes.embedded.verify import final_number, passes
 from zooter_core.backends import Request, iter_responses
 from zooter_core.base.records import Message, Response
 from zooter_core.config.fleet import GenerationConfig
+from zooter_core.evaluation.verified import verify
 from zooter_core.fleet.ensemble import Ensemble
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -124,11 +125,14 @@ def test_experts_can_do_what_the_others_cannot(embedded: Ensemble, figures: list
     sums, jobs = problems(8, 11, held_back=True), tasks(12, 11, held_back=True)
     texts = {name: in_one_batch(embedded, name, [query for query, _ in sums]) for name in ("math", "chat")}
     right = {
-        name: sum(final_number(text) == final_number(answer) for text, (_, answer) in zip(of, sums, strict=True))
+        name: sum(verify(text, number_key(answer)).right for text, (_, answer) in zip(of, sums, strict=True))
         for name, of in texts.items()
     }
     codes = {name: in_one_batch(embedded, name, [task.query for task in jobs]) for name in ("code", "chat")}
-    passed = {name: sum(passes(text, task) for text, task in zip(of, jobs, strict=True)) for name, of in codes.items()}
+    passed = {
+        name: sum(verify(text, task.key).right for text, task in zip(of, jobs, strict=True))
+        for name, of in codes.items()
+    }
     figures.append(f"right on 8 held-back problems: {right}; passing 12 held-back function tasks: {passed}")
     assert right["math"] > right["chat"]
     assert passed["code"] > passed["chat"]

@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
-from recipes.embedded import data, functions, queries, verify
+from recipes.embedded import data, functions, queries
 from recipes.embedded.generate import Dice, Family, step
 from recipes.embedded.problems import TEMPLATES, problems
 from recipes.embedded.queries import FURTHER, OF_PROJECT, SOURCES, sample
 from recipes.embedded.writing import VERSE, pieces
 from zooter_core.backends.local.calculator import due
+from zooter_core.evaluation.verified.answers import final_number
 
 
 def test_marked_sums_of_a_solution_stand_in_full():
@@ -46,7 +47,7 @@ def test_every_function_task_passes_its_own_tests():
     train, held_out = functions.tasks(1200, 0, False), functions.tasks(200, 1, True)
     for task in train + held_out:
         space: dict[str, Any] = {}
-        exec(verify.SAME + task.solution, space)
+        exec(functions.SAME_VALUES + task.solution, space)
         for arguments, expected in task.cases:
             assert space["_same"](space[task.name](*copy.deepcopy(arguments)), expected), (task.query, arguments)
     assert not {task.query for task in train} & {task.query for task in held_out}
@@ -95,7 +96,7 @@ def test_every_step_is_what_the_calculator_writes_and_it_writes_nothing_else(hel
             if answer[end - 1] != "=" and (rest := due(answer[:end])) is not None:
                 assert answer[end:].startswith(rest) if rest else not answer[end].isdigit(), answer
         last = re.findall(r"(?:(?<!\S)-)?\d[\d.]*", answer.rsplit("\nThe answer is", 1)[0])[-1]
-        assert verify.final_number(answer) == verify.final_number(last), (query, answer)
+        assert final_number(answer) == final_number(last), (query, answer)
 
 
 def test_held_back_problems_share_no_phrasing_and_no_query_with_training() -> None:

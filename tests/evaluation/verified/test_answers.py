@@ -234,3 +234,8 @@ def test_huge_numbers():
     digits = "9" * 1_100_000
     assert right(f"-{digits}", f"-{digits}")
     assert not right(digits, 9)
+
+
+@pytest.mark.parametrize("text", ["C", "C++", "C#"])
+def test_symbols_tell_answers_apart(text):
+    assert [name for name in ("C", "C++", "C#") if verify(text, {"answer": {"text": name}}).right] == [text]

@@ -166,8 +166,11 @@ def _final_texts(text: str) -> list[str]:
 
 
 def _normal(text: str) -> str:
-    """A text as SQuAD compares answers: lower case, without punctuation and articles, single spaces."""
-    plain = "".join(letter for letter in text.lower() if letter not in string.punctuation and not _is_mark(letter))
+    """A text as SQuAD compares answers: lower case, without punctuation and articles, single spaces.
+
+    Symbols stay, unlike there: C, C++ and C# are three answers.
+    """
+    plain = "".join(letter for letter in text.lower() if letter in "#%" or not _is_mark(letter))
     words = plain.split()
     return " ".join(word for word in words if word not in ARTICLES) or " ".join(words) or text.strip().lower()
 

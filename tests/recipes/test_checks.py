@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from recipes.embedded import checks
+from recipes.embedded.functions import Task
+from zooter_core.evaluation.verified import verify
+
+TASK = Task(
+    "Write add(a, b).", "def add(a, b):\n    return a + b", "add", (((1, 2), 3), ((0.1, 0.2), 0.3)), "add", ("add",)
+)
+
+
+def fence(code: str) -> str:
+    return f"Sure:\n```python\n{code}\n```\nThat is all."
+
+
+@pytest.mark.parametrize("text", [TASK.solution, fence(TASK.solution), "```python\n" + TASK.solution])
+def test_a_right_function_passes(text):
+    assert verify(text, TASK.key).right
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "def add(a, b):\n    return a - b",
+        "def plus(a, b):\n    return a + b",
+        "def add(a, b):\n    return str(a + b)",
+        "def add(a, b:\n    return a + b",
+        "To add two numbers, use plus.",
+        "",
+        "def add(a, b):\n    raise ValueError",
+    ],
+)
+def test_a_wrong_function_fails(code):
+    assert not verify(fence(code), TASK.key).right
+
+
+@pytest.mark.parametrize(
+    ("solution", "number"),
+    [("2 + 3 = 5.\nThe answer is 5.", "5"), ("It is $1,250.\nThe answer is 1,250.", "1250"), ("It is 3.50", "3.50")],
+)
+def test_the_key_of_a_worked_solution(solution, number):
+    assert checks.number_key(solution) == {"answer": {"number": number}}
+
+
+def test_whether_code_parses():
+    texts = (fence("x = 1"), "x = 1", "```js\nlet a;\n```\n```python\nb\n```", "This is prose.", "")
+    assert [checks.parses(text) for text in texts] == [True, True, False, False, False]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="namespaces are Linux's")
+def test_without_a_sandbox_no_recipe_begins():
+    """Where the system allows no further user namespaces."""
+    checks.require_sandbox()
+    forbidding = 'echo 0 > /proc/sys/user/max_user_namespaces; exec "$@"'
+    program = "from recipes.embedded import checks; checks.require_sandbox()"
+    command = ["unshare", "--user", "--map-root-user", "sh", "-c", forbidding, "-", sys.executable, "-c", program]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
+    assert "ZooterError: Expected a sandbox for the code of responses, but found none: bwrap: " in ended.stderr
