@@ -56,7 +56,7 @@ def judged(text: str, answer: Any) -> tuple[bool, str]:
     if "choice" in answer:
         return _choice(text, answer["choice"].strip().upper(), answer.get("choices"))
     wanted = answer["text"]
-    return _textual(text, wanted if isinstance(wanted, list) else [wanted])
+    return _any_of(text, wanted if isinstance(wanted, list) else [wanted])
 
 
 def final_number(text: str) -> Decimal | None:

@@ -358,7 +358,7 @@ def verdict(decision: Decision, ranked: Sequence[Ranked]) -> str:
             f"the router chose **{plain(decision.candidate)}**, which {place}."
         )
     if who == "ranking":
-        agreement = f"{len(right)} of {len(ranked)} responses are right. {agreement}"
+        agreement = f"{len(right)} of {len(ranked)} responses {'is' if len(right) == 1 else 'are'} right. {agreement}"
     total = sum(item.response.tokens for item in ranked)
     if choice is None or not total:
         return agreement
