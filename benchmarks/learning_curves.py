@@ -1,9 +1,11 @@
-"""Routers from few queries and from many: python benchmarks/learning_curves.py [FILE...] [--synthetic] [--seeds 10]
+"""Routers from few queries and from many: python benchmarks/learning_curves.py [FILE...] [--pairs] [--synthetic]
 
 For each size, the mean score of the candidates that each kind of router chooses for unseen queries, over seeds, which
 draw the training queries: `folds` from a random part of the file, `left out` from all data sets but one. `single` is
 the candidate that is best on the same training queries. The interval is that of a difference over the seeds (95%).
-`--synthetic` adds sets whose truth is known: 2 to 20 candidates, ties, gaps, noise alone.
+`--pairs` takes two candidates of each file instead, as RouteLLM does: the best with the worst, and the two best.
+`--synthetic` adds sets whose truth is known: 2 to 20 candidates, ties, gaps, noise alone. `--plot FILE.html` draws what
+each kind gains over `single`.
 """
 
 from __future__ import annotations
@@ -103,6 +105,48 @@ class Lessons:
                 yield seed, np.sort(rest[:size]), np.sort(judged)
 
 
+def pairs(bench: Bench) -> dict[str, Bench]:
+    """The same queries with two candidates."""
+    scores = bench.scores
+    order = [scores.candidates[column] for column in np.argsort(-mixture.level(scores.scores), kind="stable")]
+    place = {query.id: row for row, query in enumerate(scores.queries)}
+    result = {}
+    for name, two in (("best and worst", (order[0], order[-1])), ("two best", (order[0], order[1]))):
+        part = Bench(scores.only(two), bench.encoder)
+        part.__dict__["vectors"] = bench.vectors[[place[query.id] for query in part.scores.queries]]
+        result[name] = part
+    return result
+
+
+def plot(rows: Sequence[dict[str, Any]], kinds: Sequence[str], path: Path) -> None:
+    """Lines of the gain over the best single candidate, with the interval of the first kind, for each set and split."""
+    from plotly.subplots import make_subplots
+
+    places = list(dict.fromkeys((row["set"], row["split"]) for row in rows))
+    titles = [f"{name}, {split}" for name, split in places]
+    across = min(3, len(places))
+    figure = make_subplots(-(-len(places) // across), across, subplot_titles=titles, shared_yaxes=True)
+    for number, place in enumerate(places):
+        at = {"row": 1 + number // across, "col": 1 + number % across}
+        here = [row for row in rows if (row["set"], row["split"]) == place]
+        for kind, colour in zip(kinds, ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00"), strict=False):
+            gains = [100 * (row[kind] - row["single"]) for row in here]
+            line = {"color": colour, "width": 3 if kind == kinds[0] else 1.5}
+            bars = None
+            if kind == kinds[0]:
+                ends = [[100 * end for end in row[f"{kind}_minus_single"]] for row in here]
+                up, down = [high - mid for mid, _, high in ends], [mid - low for mid, low, _ in ends]
+                bars = {"type": "data", "symmetric": False, "array": up, "arrayminus": down}
+            sizes = [row["size"] for row in here]
+            figure.add_scatter(
+                x=sizes, y=gains, error_y=bars, name=kind, line=line, legendgroup=kind, showlegend=not number, **at
+            )
+    figure.add_hline(0, line={"color": "#888", "width": 1})
+    figure.update_xaxes(type="log", tickvals=SIZES)
+    figure.update_layout(template="simple_white", title="Points gained over the best single model, by training queries")
+    figure.write_html(path, include_plotlyjs=True)
+
+
 def earned(bench: Bench, kind: str, train: Array, judged: Array, seed: int) -> float:
     table = bench.scores.scores
     if kind == "single":
@@ -150,7 +194,9 @@ def shown(row: dict[str, Any], kinds: Sequence[str]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("scores", nargs="*", metavar="FILE")
+    parser.add_argument("--pairs", action="store_true", help="two candidates of each file")
     parser.add_argument("--synthetic", action="store_true")
+    parser.add_argument("--plot", type=Path, metavar="FILE.html")
     parser.add_argument("--kinds", nargs="+", default=["auto", "zooter", "knn", "ridge", "kmeans"], metavar="KIND")
     parser.add_argument("--sizes", nargs="+", type=int, default=SIZES, metavar="N")
     parser.add_argument("--seeds", type=int, default=10)
@@ -164,13 +210,19 @@ def main() -> None:
             print(f"skipped: no score file at {path}")
             continue
         benches[Path(path).name.partition(".")[0]] = Bench(read_scores([path]), Encoder(call.encoder))
+    if call.pairs:
+        benches = {f"{name}, {two}": part for name, bench in benches.items() for two, part in pairs(bench).items()}
     if call.synthetic:
         benches |= {f"synthetic: {name}": one.bench() for name, one in SYNTHETIC.items()}
-    for name, bench in benches.items():
-        for row in rows_of(name, bench, call):
-            print(json.dumps(row) if call.json else shown(row, call.kinds), flush=True)
     if not benches:
         sys.exit("no set: name a score file, or --synthetic")
+    rows = []
+    for name, bench in benches.items():
+        for row in rows_of(name, bench, call):
+            rows.append(row)
+            print(json.dumps(row) if call.json else shown(row, call.kinds), flush=True)
+    if call.plot:
+        plot(rows, call.kinds, call.plot)
 
 
 if __name__ == "__main__":
