@@ -49,8 +49,7 @@ def rows_of(path: str, call: argparse.Namespace) -> Iterator[dict[str, Any]]:
     bench = Bench(plain, Encoder(call.encoder))
     tables = {"reward model": plain.scores}
     for weight in call.opinions:
-        verified.OPINION = weight
-        tables[f"verified, w = {weight:g}"] = verified.verified_rewards(plain.scores, outcomes)
+        tables[f"verified, w = {weight:g}"] = verified.verified_rewards(plain.scores, outcomes, opinion=weight)
     for method in ("label", *call.kinds, "best single"):
         first = None
         for name, table in tables.items():

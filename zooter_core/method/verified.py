@@ -20,17 +20,20 @@ from zooter_core.method.metrics import Array, mean, std
 OPINION = 0.1  # w: what the reward model says about responses that are equally right
 
 
-def verified_rewards(rewards: Array, outcomes: Array, scale: tuple[float, float] | None = None) -> Array:
+def verified_rewards(
+    rewards: Array, outcomes: Array, scale: tuple[float, float] | None = None, opinion: float = OPINION
+) -> Array:
     """Rewards in which verified outcomes take the place of the reward model's opinion.
 
     Args:
         rewards: by the reward model, any shape; NaN where a response is missing.
         outcomes: of the same shape, in [0, 1]; NaN where nothing verifies the response.
         scale: m and s, if not those of `rewards`.
+        opinion: w, from 0 to below 1.
     """
     level, spread = scale or scale_of(rewards)
-    opinion = OPINION * np.tanh((rewards - level) / spread)
-    return np.where(np.isnan(outcomes), rewards, level + spread * (2 * outcomes - 1 + opinion))
+    judged = 2 * outcomes - 1 + opinion * np.tanh((rewards - level) / spread)
+    return np.where(np.isnan(outcomes), rewards, level + spread * judged)
 
 
 def scale_of(rewards: Array) -> tuple[float, float]:
