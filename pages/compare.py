@@ -60,8 +60,9 @@ if many.open:
             lists.draw(query_list)
         else:
             try:
-                if queries := lists.form():
-                    lists.show(lists.QueryList(ensemble, queries, models))
+                if sent := lists.form():
+                    queries, answers = sent
+                    lists.show(lists.QueryList(ensemble, queries, models, answers))
                     st.rerun()
             except ZooterError as problem:
                 show_error(problem)

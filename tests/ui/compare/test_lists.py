@@ -11,6 +11,7 @@ from support.stepwise_backend import WAIT, StepwiseBackend, stepwise
 from zooter_core.base.errors import Failure, ZooterError
 from zooter_core.base.records import Decision, Message, Ranked, Response, Tag
 from zooter_core.data.scores import read_scores
+from zooter_core.evaluation.verified.ranking import verified_ranking
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui.background import BackgroundWork
 from zooter_core.ui.compare import lists
@@ -36,7 +37,7 @@ def test_a_pasted_list_is_a_query_a_line() -> None:
     ],
 )
 def test_a_csv_file_gives_its_query_column_or_the_first(text: str, queries: list[str]) -> None:
-    assert lists.from_csv(text.encode()) == queries
+    assert lists.from_csv(text.encode()) == (queries, {})
 
 
 @pytest.mark.parametrize(
@@ -81,6 +82,23 @@ def test_the_csv_has_a_line_a_query_and_nothing_that_runs() -> None:
     assert (line["probability_a"], line["reward_a"], line["tokens_a"]) == ("0.75", "-1.5", "4")  # a number stays one
     assert (line["response_a"], line["response_b"]) == ("'=cmd()", "fine")
     assert (other["reward_a"], other["error_a"]) == ("", "broken")
+
+
+def test_right_answers_come_from_a_column_and_reach_every_file(tmp_path: Path) -> None:
+    queries, answers = lists.from_csv(b"answer,query\n4,What is 2 + 2?\n,Hello\n")
+    assert (queries, answers) == (["What is 2 + 2?", "Hello"], {"What is 2 + 2?": "4"})
+    verified, plain = row("What is 2 + 2?"), row("Hello")
+    verified.key = {"answer": {"text": "fine"}}
+    assert verified.job.ranked is not None
+    verified.job.ranked = verified_ranking(verified.job.ranked, verified.key)
+    assert "Right answers, of 1: the router's choice **0**; a 0, b 1." in lists.summary_lines([verified, plain])
+    (line, other) = csv.DictReader(io.StringIO(lists.to_csv([verified, plain], ("a", "b"))))
+    assert (line["right_a"], line["right_b"], other["right_a"]) == ("False", "True", "")
+    (tmp_path / "list.jsonl").write_text(lists.to_json_lines([verified, plain]), encoding="utf-8")
+    scores = read_scores([tmp_path / "list.jsonl"])
+    assert scores.queries[0].key == verified.key
+    assert scores.scores[1].tolist() == [-1.5, 2.0]
+    assert scores.scores[0].tolist() != [-1.5, 2.0]
 
 
 def test_the_json_lines_are_a_score_file(tmp_path: Path) -> None:

@@ -243,7 +243,8 @@ class Comparison:
     @property
     def best(self) -> str | None:
         """The candidate whose response has the highest reward."""
-        return next((item.response.candidate for item in self.ranked() if item.rank == 1), None)
+        rewarded = [item for item in self.ranked() if item.reward is not None]
+        return max(rewarded, key=lambda item: item.reward or 0.0).response.candidate if rewarded else None
 
     def to_json(self) -> dict[str, Any]:
         """The comparison for a download; `query`, `responses` and `route` as in `zooter compare --json`."""

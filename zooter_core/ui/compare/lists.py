@@ -9,7 +9,7 @@ import csv
 import io
 import secrets
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -35,19 +35,27 @@ class QueryList(BackgroundWork):
     """Compares one query at a time. Each comparison is a job of its own, which queues behind all earlier jobs.
 
     Attributes:
+        answers: query -> its right answer, for those that have one.
         finished: the comparisons that have ended, in the order of the queries. A stop drops the one that runs.
         current: the comparison that runs.
     """
 
     subject = "list"
 
-    def __init__(self, ensemble: Ensemble, queries: Sequence[str], candidates: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        ensemble: Ensemble,
+        queries: Sequence[str],
+        candidates: Sequence[str] = (),
+        answers: Mapping[str, str] | None = None,
+    ) -> None:
         """Start at once.
 
         Raises:
             ZooterError: there are fewer than two candidates.
         """
         super().__init__()
+        self.answers = dict(answers or {})
         self.id = secrets.token_urlsafe(9)
         self.queries = tuple(queries)
         self.candidates = comparisons.pick(ensemble.fleet.pool, candidates)
@@ -83,7 +91,8 @@ class QueryList(BackgroundWork):
         with self._lock:
             if self.stopping:
                 return False
-            self.current = comparisons.start(self._ensemble, query, self.candidates)
+            answer = self.answers.get(query, "")
+            self.current = comparisons.start(self._ensemble, query, self.candidates, answer=answer)
         self.current.job.wait()
         if self.stopping:
             return False
@@ -95,16 +104,19 @@ def summary_lines(rows: Sequence[Comparison]) -> list[str]:
     """What comparisons show about the router, as sentences in Markdown."""
     failed = sum(row.job.problem is not None for row in rows)
     lines = [f"{failed} of {len(rows)} queries failed."] if failed else []
-    choices, best, tokens = [], 0.0, 0
+    choices, agreed, best, tokens = [], 0, 0.0, 0
     for row in rows:
         scored = {item.response.candidate: item for item in row.ranked() if item.reward is not None}
         if row.decision.candidate in scored:
+            agreed += row.decision.candidate == row.best
             choices.append(scored[row.decision.candidate])
             best += max(item.reward or 0.0 for item in scored.values())
             tokens += sum(item.response.tokens for item in row.ranked())
     if not choices:
         return [*lines, "None of the responses has a reward, so there is nothing to rank."]
-    n, agreed = len(choices), sum(choice.rank == 1 for choice in choices)
+    if verified := [row for row in rows if row.key]:
+        lines.append(_right(verified))
+    n = len(choices)
     earned, most = sum(choice.reward or 0.0 for choice in choices) / n, best / n
     lines.append(
         f"The router's choice had the highest reward in **{agreed} of {n}** queries ({agreed / n:.0%}). Its mean "
@@ -116,6 +128,17 @@ def summary_lines(rows: Sequence[Comparison]) -> list[str]:
         saved = f"{1 - used / tokens:.0%} saved"
         lines.append(f"The router's choices took {used:,} tokens instead of {tokens:,}: {saved}.")
     return lines
+
+
+def _right(rows: Sequence[Comparison]) -> str:
+    """How many queries each model, and the router's choice, answered rightly, as a sentence in Markdown."""
+    counts, chosen = dict.fromkeys(rows[0].job.candidates, 0), 0
+    for row in rows:
+        for item in row.ranked():
+            counts[item.response.candidate] += bool(item.right)
+            chosen += bool(item.right) and item.response.candidate == row.decision.candidate
+    models = ", ".join(f"{plain(name)} {count}" for name, count in counts.items())
+    return f"Right answers, of {len(rows)}: the router's choice **{chosen}**; {models}."
 
 
 @st.cache_resource(show_spinner=False)
@@ -133,7 +156,7 @@ def show(query_list: QueryList | None) -> None:
 
 MOST_QUERIES = 200
 MOST_MEGABYTES = 20  # of a CSV file; MOST_QUERIES of the greatest length fit in
-COLUMN = "query"
+COLUMN, ANSWER = "query", "answer"
 DELIMITERS = ",;\t"
 
 
@@ -147,14 +170,19 @@ def from_text(text: str) -> list[str]:
     return _checked((number, line) for number, line in lines if line)
 
 
-def from_csv(content: bytes) -> list[str]:
-    """The queries of a CSV file: the column `query` if its first line names one, else the first column of all lines.
+def from_csv(content: bytes) -> tuple[list[str], dict[str, str]]:
+    """The queries of a CSV file, and the right answers of those that have one.
+
+    They are in the columns `query` and `answer` if the first line names them; else the first column has the queries.
 
     Raises:
         ZooterError: the file is not CSV in UTF-8, a line is wrong (the message names it), or there are no queries or
             too many.
     """
-    return _checked(_cells(_decoded(content)))
+    cells = list(_cells(_decoded(content)))
+    return _checked((number, query) for number, query, _ in cells), {
+        query: answer for _, query, answer in cells if answer
+    }
 
 
 def _decoded(content: bytes) -> str:
@@ -169,12 +197,13 @@ def _decoded(content: bytes) -> str:
         ) from problem
 
 
-def _cells(text: str) -> Iterator[tuple[int, str]]:
-    """Each query, after the number of the line in which it ends."""
+def _cells(text: str) -> Iterator[tuple[int, str, str]]:
+    """Each query and its right answer, after the number of the line in which it ends."""
     first = next(iter(text.lstrip("\r\n").splitlines()), "")
     delimiter = next((d for d in DELIMITERS if COLUMN in _names(first.split(d))), ",")
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     column = width = 0
+    answers: int | None = None
     try:
         for row in rows:
             if not any(cell.strip() for cell in row):
@@ -182,7 +211,7 @@ def _cells(text: str) -> Iterator[tuple[int, str]]:
             if not width:
                 width = len(row)
                 if COLUMN in (names := _names(row)):
-                    column = names.index(COLUMN)
+                    column, answers = names.index(COLUMN), names.index(ANSWER) if ANSWER in names else None
                     continue
             if len(row) != width:
                 raise ZooterError(
@@ -190,7 +219,7 @@ def _cells(text: str) -> Iterator[tuple[int, str]]:
                     str(len(row)),
                     'Put text with a comma in "double quotes".',
                 )
-            yield rows.line_num, row[column].strip()
+            yield rows.line_num, row[column].strip(), "" if answers is None else row[answers].strip()
     except csv.Error as problem:
         raise ZooterError(f"CSV in line {rows.line_num}", str(problem), "Fix that line.") from problem
 
@@ -226,6 +255,8 @@ def to_csv(rows: Sequence[Comparison], candidates: Sequence[str]) -> str:
         items = {item.response.candidate: item for item in row.ranked()}
         for name in candidates:
             line[f"probability_{name}"] = round(row.decision.probabilities[name], 6)
+            if any(other.key for other in rows):
+                line[f"right_{name}"] = items[name].right if name in items else None
             line |= {f"{key}_{name}": value for key, value in _facts(items.get(name)).items()}
         lines.append(line)
     return tables.to_csv(lines)
@@ -251,9 +282,12 @@ def to_json_lines(rows: Sequence[Comparison]) -> str:
 def _line(number: int, row: Comparison) -> dict[str, Any]:
     items = {item.response.candidate: item for item in row.ranked()}
     scored = [name for name in row.job.candidates if name in items and items[name].reward is not None]
+    outcomes = {name: float(items[name].right or 0) for name in scored if items[name].right is not None}
     return {
         "id": f"{number:04d}",
         "query": row.query,
+        **(row.key or {}),
+        **({"verified": outcomes} if outcomes else {}),
         "scores": {name: items[name].reward for name in scored},
         "tags": [tag.name for tag in row.decision.tags],
         "responses": {name: items[name].response.text for name in scored},
@@ -266,8 +300,8 @@ def _line(number: int, row: Comparison) -> dict[str, Any]:
 
 
 CSV_HELP = (
-    "The column named `query` if the first line names one, else the first column of every line. "
-    "UTF-8; columns separated by commas, semicolons or tabs."
+    "The column named `query` if the first line names one, else the first column of every line. Responses are verified "
+    "by a column named `answer`. UTF-8; columns separated by commas, semicolons or tabs."
 )
 CSV_NOTE = "One row per query. A cell that a spreadsheet would run as a formula starts with an apostrophe."
 JSON_NOTE = "A score file, for the Train page, zooter evaluate and zooter distill."
@@ -276,8 +310,8 @@ LATEST = 12  # rows shown while the list runs
 TALLEST = 600  # pixels of a longer table
 
 
-def form() -> list[str] | None:
-    """The fields of a list, and how many queries are in them; the queries once the list is sent.
+def form() -> tuple[list[str], dict[str, str]] | None:
+    """The fields of a list, and how many queries are in them; queries and right answers once the list is sent.
 
     Raises:
         ZooterError: a line of the list is wrong, and it is sent.
@@ -299,18 +333,18 @@ def form() -> list[str] | None:
     if not sent and content is None and not (text or "").strip():
         return None
     try:
-        queries = _queries(text or "", content)
+        queries, answers = _queries(text or "", content)
     except ZooterError as problem:
         if sent:
             raise
         show_error(problem)
         return None
     row.markdown(f"**{len(queries)}** {'query' if len(queries) == 1 else 'queries'} found", width="content")
-    return queries if sent else None
+    return (queries, answers) if sent else None
 
 
-def _queries(text: str, file: bytes | None) -> list[str]:
-    """The queries of the field or of the file, whichever is there."""
+def _queries(text: str, file: bytes | None) -> tuple[list[str], dict[str, str]]:
+    """The queries of the field or of the file, whichever is there, and the right answers of those that have one."""
     if file is not None and text.strip():
         raise ZooterError(
             "a pasted list or a CSV file",
@@ -318,7 +352,7 @@ def _queries(text: str, file: bytes | None) -> list[str]:
             "Empty the field, or remove the file.",
             "There is both a pasted list and a CSV file.",
         )
-    return from_csv(file) if file is not None else from_text(text)
+    return from_csv(file) if file is not None else (from_text(text), {})
 
 
 def draw(query_list: QueryList) -> None:
