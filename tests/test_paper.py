@@ -205,7 +205,7 @@ def test_decision_in_a_pool_of_one():
 def test_a_verified_outcome_lies_one_standard_deviation_from_the_mean():
     """Beyond the paper. Rewards 0 and 4, twice: m = 2 and s = 2. Of the first query the first response is right.
 
-    R = 2 + 2 (1 + .1 tanh(-1)) and 2 + 2 (-1 + .1 tanh(1)), with tanh(1) = .7615942. The second query stays.
+    R = 2 + 2 (1 + .5 tanh(-1)) and 2 + 2 (-1 + .5 tanh(1)), with tanh(1) = .7615942. The second query stays.
     """
     rewards, outcomes = np.array([[0.0, 4.0], [0.0, 4.0]]), np.array([[1.0, 0.0], [np.nan, np.nan]])
-    assert verified_rewards(rewards, outcomes) == pytest.approx(np.array([[3.84768116, 0.15231884], [0.0, 4.0]]))
+    assert verified_rewards(rewards, outcomes) == pytest.approx(np.array([[3.2384058, 0.7615942], [0.0, 4.0]]))
