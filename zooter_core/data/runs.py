@@ -114,15 +114,22 @@ class Run(RunFolder):
 
     def samples(self) -> NDArray[np.float64]:
         """The reward of every response, shape (queries, candidates, samples)."""
-        return verified_rewards(*self.outcomes(), scale_of(self._rewards("rewards", math.nan)))
+        rewards, outcomes, means = self._rewards(*self._single, ("rewards", math.nan))
+        return verified_rewards(rewards, outcomes, scale_of(means))
 
     def outcomes(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The reward model's reward of every response, and its verified outcome (NaN where nothing verifies it).
 
         Both have the shape (queries, candidates, samples).
         """
+        rewards, outcomes = self._rewards(*self._single)
+        return rewards, outcomes
+
+    @property
+    def _single(self) -> tuple[tuple[str, Any], ...]:
+        """The fields of single responses, with what stands for a missing one."""
         none = [math.nan] * self.setting("collect", "samples")
-        return self._rewards("samples", none), self._rewards("verified", none)
+        return ("samples", none), ("verified", none)
 
     def dollars(self, fleet: Fleet) -> NDArray[np.float64] | None:
         """The cost of a thousand queries like each one, in US dollars, shape (queries, candidates).
@@ -167,11 +174,14 @@ class Run(RunFolder):
             rewards.add(lines[query.id])
         return Scores(tuple(queries), tuple(pool), rewards.table())
 
-    def _rewards(self, field: str, none: Any) -> NDArray[np.float64]:
-        """A field of the rewards of each query and candidate, with `none` where it is missing."""
-        pool = self.setting("start", "pool")
-        values = {record["id"]: record.get(field, {}) for record in self.records(REWARDS)}
-        return np.array([[values[query.id].get(name, none) for name in pool] for query in self._scored()])
+    def _rewards(self, *fields: tuple[str, Any]) -> list[NDArray[np.float64]]:
+        """Some fields of the rewards of each query and candidate, each with what stands for a missing one."""
+        pool, queries = self.setting("start", "pool"), self._scored()
+        lines = {record["id"]: record for record in self.records(REWARDS)}
+        return [
+            np.array([[lines[query.id].get(field, {}).get(name, none) for name in pool] for query in queries])
+            for field, none in fields
+        ]
 
     def _scored(self) -> list[Query]:
         """The queries that are not set aside, in order. Raises ZooterError if there are none."""

@@ -19,7 +19,7 @@ from zooter_core.base.jsonl import numbered_lines, read_lines
 from zooter_core.base.records import LARGEST_SCORE, Query
 from zooter_core.base.strict_json import is_number
 from zooter_core.data.answer_keys import read_key
-from zooter_core.method.verified import verified_rewards
+from zooter_core.method.verified import scale_of, verified_rewards
 
 NO_DATASET = "all"
 PARAPHRASES = Path(__file__).with_name("paraphrases.jsonl")
@@ -159,7 +159,7 @@ def read_scores(
         ZooterError: a line is wrong, an id occurs twice in a file, or no query has scores of two candidates.
     """
     queries: list[Query] = []
-    table, outcomes = _Rows(), list[dict[str, float]]()
+    table, verified = _Rows(), dict[int, dict[str, float]]()  # row -> outcomes
     for path in paths:
         begin = len(queries)
         for number, (place, record) in enumerate(read_lines(path), 1):
@@ -174,14 +174,15 @@ def read_scores(
                     "Remove such lines, use one file per pool, or leave out --strict.",
                 )
             table.add({name: _number(value, f'"scores" of {name} in {place}') for name, value in scores.items()})
-            outcomes.append(_outcomes(place, record, scores))
+            if outcomes := _outcomes(place, record, scores):
+                verified[len(queries)] = outcomes
             queries.append(read_query(place, record, str(number)))
             progress(len(queries))
         no_repeats(queries[begin:], str(path))
     values = table.scores()
-    if any(outcomes):
-        pool = table.pool
-        values = verified_rewards(values, np.array([[row.get(name, np.nan) for name in pool] for row in outcomes]))
+    if rows := list(verified):
+        right = np.array([[verified[row].get(name, np.nan) for name in table.pool] for row in rows])
+        values[rows] = verified_rewards(values[rows], right, scale_of(values))
     result = Scores(tuple(queries), tuple(table.pool), values).comparable()
     if not result.queries:
         raise ZooterError(

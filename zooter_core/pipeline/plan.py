@@ -18,7 +18,7 @@ from zooter_core.data.run_folder import RUN_FILES, Settings, Shard
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import NO_DATASET
 from zooter_core.evaluation.figures import check_names
-from zooter_core.evaluation.verified.ranking import check_verifiable
+from zooter_core.evaluation.verified import check_verifiable
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method import labels
 from zooter_core.method.labels import LabelConfig, held_back, lot

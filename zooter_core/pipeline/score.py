@@ -16,8 +16,7 @@ from zooter_core.data.run_folder import LABELS, REWARDS
 from zooter_core.data.run_lines import Check, all_finite, reward_check
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import LEAST, no_repeats, read_query, read_responses, score_line
-from zooter_core.evaluation.verified import verify
-from zooter_core.evaluation.verified.ranking import check_verifiable
+from zooter_core.evaluation.verified import check_verifiable, verify
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline import batches
 from zooter_core.pipeline.batches import Progress, quiet

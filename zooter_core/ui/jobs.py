@@ -126,7 +126,7 @@ class Job(BackgroundWork, Answers):
     """Candidates that answer a conversation now, ranked at the end if requested.
 
     Args:
-        key: what the responses are verified by, if they are ranked.
+        key: what the responses are verified by, ranked or not.
         save: called with the answers once a second, when a reserve steps in, and at the end.
         ended: called after the last of them.
 
@@ -206,10 +206,12 @@ class Job(BackgroundWork, Answers):
             if time.monotonic() - saved > SAVE_EVERY:
                 self._save(self)
                 saved = time.monotonic()
-        if self._rank and len(self.failed) < len(self.candidates):
+        if (self._rank or self._key) and len(self.failed) < len(self.candidates):
             responses = [self.responses[name] for name in self.candidates]
             query = next(message.content for message in reversed(self._messages) if message.role == "user")
-            ranked = self._ensemble.rank_responses(query, responses)
+            ranked = [Ranked(response) for response in responses]  # where no reward model ranks them
+            if self._rank:
+                ranked = self._ensemble.rank_responses(query, responses)
             self.ranked = verified_ranking(ranked, self._key) if self._key else ranked
 
     def _step_in(self, reserve: str) -> None:

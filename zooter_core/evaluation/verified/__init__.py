@@ -6,7 +6,7 @@ recipe of the embedded fleet, and queries files with keys all use it. No judge t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -45,3 +45,18 @@ def verify(text: str, key: Mapping[str, Any], *, sandboxed: bool = True) -> Outc
                 return Outcome(False, reason)
             reasons.append(reason)
     return Outcome(True, reasons[0] if len(reasons) == 1 else f"All {len(reasons)} parts of the key hold.")
+
+
+def check_verifiable(keys: Iterable[Mapping[str, Any]]) -> None:
+    """Use one key of each kind, so that what is missing here shows before the work.
+
+    Raises:
+        SandboxError, ZooterError: as `verify`.
+    """
+    kinds: dict[tuple[str, str], Mapping[str, Any]] = {}
+    for key in keys:
+        for field, value in key.items():
+            for kind in ("",) if field == "tests" else value:
+                kinds.setdefault((field, kind), {field: {kind: value[kind]} if field == "check" else value})
+    for part in kinds.values():
+        verify("return None", part)

@@ -1,11 +1,8 @@
-"""What verified outcomes change and show: the order of responses, and how well a reward model tells right from wrong.
-
-`check_verifiable` says before the work whether all keys of a file can be used here.
-"""
+"""What verified outcomes change and show: the order of responses, and how well a reward model knows the right ones."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -34,21 +31,6 @@ def verified_ranking(ranked: Sequence[Ranked], key: Mapping[str, Any]) -> list[R
     placed = sorted((item for item in judged if item.rank is not None), key=lambda item: not item.right)
     places = {id(item): replace(item, rank=rank) for rank, item in enumerate(placed, 1)}
     return [*places.values(), *(item for item in judged if id(item) not in places)]
-
-
-def check_verifiable(keys: Iterable[Mapping[str, Any]]) -> None:
-    """Use one key of each kind, so that what is missing here shows before the work.
-
-    Raises:
-        ZooterError: a library or the sandbox is missing.
-    """
-    kinds: dict[Any, Mapping[str, Any]] = {}
-    for key in keys:
-        kinds.setdefault((tuple(key), tuple(key.get("check", ()))), key)
-    for key in kinds.values():
-        for field, value in key.items():
-            for part in [{name: content} for name, content in value.items()] if field == "check" else [value]:
-                verify("return None", {field: part})
 
 
 def verified_figures(pool: Sequence[str], rewards: Array, outcomes: Array) -> Verified | None:
