@@ -4,10 +4,11 @@
     zooter run --queries queries.jsonl --out DIR --scores scores.jsonl --max-new-tokens 112 --temperature 0.7
     python benchmarks/verified_rewards.py scores.jsonl
 
-The second FILE is the score file of a run whose queries have answer keys. Routers learn from four fifths of the queries and choose for the rest, with rewards as the reward model gave them, and with verified outcomes
-(`method/verified.py`). `right` is the share of right responses among those chosen, on the queries with a key;
-`reward` is the mean reward of the chosen response on the others, in standard deviations of the run. Intervals are of
-95% over queries, of the difference from the reward model alone. `label` chooses by the label itself.
+The second FILE is the score file of a run whose queries have answer keys. Routers learn from four fifths of the queries
+and choose for the rest, with rewards as the reward model gave them, and with verified outcomes (`method/verified.py`).
+`right` is the share of right responses among those chosen, on the queries with a key; `reward` is the mean reward of
+the chosen response on the others, in standard deviations of the run. Intervals are of 95% over queries, of the
+difference from the reward model alone. `label` chooses by the label itself.
 """
 
 from __future__ import annotations
