@@ -11,12 +11,13 @@ LOOKS = Path(resources.__file__).parent
 pages = [
     st.Page("pages/chat.py", title="Chat", default=True),
     st.Page("pages/compare.py", title="Compare"),
+    st.Page("pages/models.py", title="Models"),
     st.Page("pages/explorer.py", title="Explorer"),
     st.Page("pages/train.py", title="Train"),
     st.Page("pages/benchmark.py", title="Benchmark"),
 ]
 page = st.navigation(pages, position="top")
-layout: Literal["wide", "centered"] = "wide" if page.title in ("Compare", "Explorer") else "centered"
+layout: Literal["wide", "centered"] = "wide" if page.title in ("Compare", "Explorer", "Models") else "centered"
 st.set_page_config("Zooter", str(LOOKS / "mark.svg"), layout=layout, initial_sidebar_state="collapsed")
 st.logo(str(LOOKS / "logo.svg"), size="large")
 st.html(LOOKS / "style.css")

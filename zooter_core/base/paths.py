@@ -13,4 +13,6 @@ _BUNDLED = _PACKAGE / "bundled"
 ROOT = _BUNDLED if _BUNDLED.is_dir() else _PACKAGE.parent
 APP = ROOT / "app.py"
 EMBEDDED_FLEET = ROOT / "models" / "embedded"
+STARTER = ROOT / "models" / "starter"
+OPEN_MODELS = ROOT / "models" / "open-models" / "router"
 WEIGHT_PACKAGES = ROOT / "requirements-weights.txt"

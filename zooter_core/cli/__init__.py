@@ -5,6 +5,7 @@ so does a space, as in `serve_keys.py`.
 """
 
 COMMANDS = {  # name -> what `zooter --help` says
+    "init": "Write a fleet.toml from the models that run on this machine.",
     "demo": "Open the web demo.",
     "serve": "Serve the fleet as an OpenAI-compatible endpoint that routes.",
     "serve keys": "Add, list or remove API keys of the endpoint.",
@@ -13,6 +14,7 @@ COMMANDS = {  # name -> what `zooter --help` says
     "route": "Show the router's probabilities, tags and choice for a query, or for each line of stdin.",
     "compare": "Run every model on a query and rank the responses by reward.",
     "cache": "Show the stored embeddings and their size, or delete the oldest.",
+    "exam": "Let a fleet's models answer a set of questions, and train a router on the answers.",
     "trust": "Allow a fleet to send the keys that it names to its servers.",
     "check": "Test every part of a fleet and measure its speed.",
     "queries": "Select a diverse set of queries to train on.",

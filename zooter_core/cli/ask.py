@@ -33,7 +33,7 @@ def ask(
     if candidate is not None:
         ensemble.fleet.candidate(candidate)  # an unknown name shows before the work
     names: tuple[str, ...] = () if candidate is None else (candidate,)
-    if candidate is None or ensemble.fleet.router:  # without a router, a candidate can still be asked by name
+    if candidate is None or ensemble.fleet.router:  # who asks one by name needs no starting router
         decision = ensemble.route(messages, willingness)
         names = names or decision.order
         probabilities = listed((f"{name} {p:.0%}" for name, p in decision.probabilities.items()), "  ")

@@ -16,6 +16,7 @@ from zooter_core.router.config import check_router
 
 ADDRESS = "STREAMLIT_SERVER_ADDRESS"  # the variable from which Streamlit reads the address to bind
 FLEET, ENDPOINT = "ZOOTER_FLEET", "ZOOTER_ENDPOINT"  # from which the pages read what answers
+MANAGE = "ZOOTER_MANAGE"  # and from which hosts models may be connected
 
 
 Address = Annotated[
@@ -32,6 +33,10 @@ EndpointUrl = Annotated[
     str | None,
     option("--endpoint", "URL", "Talk to a running `zooter serve` instead of a fleet here (key: ZOOTER_API_KEY)."),
 ]
+Manage = Annotated[
+    list[str] | None,
+    option("--manage", "HOST...", "With --address: let visitors change the models, connected from these hosts alone."),
+]
 History = Annotated[str | None, option("--history", "FILE|off", "File that stores conversations; off stores none.")]
 
 
@@ -42,6 +47,7 @@ def demo(
     address: Address = None,
     allowed_host: AllowedHost = None,
     embed_from: EmbedFrom = None,
+    manage: Manage = None,
     no_browser: Annotated[bool, option("--no-browser", help="Do not open a browser.")] = False,
     history: History = None,
 ) -> None:
@@ -60,6 +66,7 @@ def demo(
     check_free("demo", address, port)
     host = Host("localhost" if address in WILDCARDS else address, port)
     print(f"The demo of the {name} is at http://{host} (Ctrl-C stops it).", file=sys.stderr)
+    environment[MANAGE] = " ".join(manage) if manage else "*" if is_loopback(address) else ""
     if not is_loopback(address):
         print("Other machines can reach it too, and it has no password.", file=sys.stderr)
     # In this process: another one would import again what has been imported here.
@@ -71,9 +78,8 @@ def demo(
 def _checked_fleet(folder: Path | None) -> tuple[str, dict[str, str]]:
     """What the demo shows, and the variables that say so. A mistake in the fleet shows here, not in the browser."""
     fleet = open_fleet(folder)
-    if fleet.router is None:
-        raise fleet.missing("router")
-    check_router(Path(fleet.router.path))
+    if fleet.router:
+        check_router(Path(fleet.router.path))
     return f"fleet {fleet.name}", {FLEET: str(fleet.folder.resolve())}
 
 

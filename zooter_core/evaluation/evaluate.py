@@ -103,11 +103,11 @@ def outputs_of(
         progress: called with the number of queries done after each batch that is embedded.
 
     Raises:
-        ZooterError: the scores are of other candidates.
+        ZooterError: the router lacks one of the candidates.
     """
-    pool = router.for_pool(scores.candidates).candidates
+    router = router.for_pool(scores.candidates)
     outputs = router.outputs_all([query.text for query in scores.queries], progress)
-    return outputs.in_order([pool.index(name) for name in scores.candidates])
+    return outputs.in_order([router.candidates.index(name) for name in scores.candidates])
 
 
 def simple(scores: Scores, learned: Scores) -> dict[str, Array]:

@@ -43,10 +43,9 @@ class Ensemble(FleetModels):
     without the table that it needs ([router], [reward]). `generation` replaces the settings of fleet.toml.
 
     Attributes:
-        can_rank: False for a fleet behind an endpoint (remote.py) that has no reward model.
+        can_rank: whether there is a reward model; else responses are shown without a ranking.
+        latest: each candidate's last response, for whoever shows how it does.
     """
-
-    can_rank = True
 
     def route(self, query: Conversation, willingness: float = 0.0) -> Decision:
         """Choose the candidate that should answer (paper, section 3.2).
@@ -185,6 +184,7 @@ class Ensemble(FleetModels):
             for piece in self.run_requests(group, stop, generation):
                 texts[piece.request] += piece.text
                 if (response := piece.response) is not None:
+                    self.latest[response.candidate] = response
                     if response.failed_before_first_token:
                         response = replace(response, text=texts[piece.request].strip())
                         piece = replace(piece, response=response)

@@ -12,10 +12,13 @@ from zooter_core import backends
 from zooter_core.backends import Backend
 from zooter_core.backends.gguf import auto
 from zooter_core.base.errors import ZooterError
+from zooter_core.base.paths import EMBEDDED_FLEET
+from zooter_core.base.records import Response
 from zooter_core.base.weights import Progress, resolve, version_of
 from zooter_core.config.candidates import GGUF, TRANSFORMERS
-from zooter_core.config.fleet import Fleet, RouterConfig
-from zooter_core.config.labelling import RewardConfig
+from zooter_core.config.fleet import Fleet, RouterConfig, load_fleet
+from zooter_core.config.labelling import ENCODER, RewardConfig
+from zooter_core.fleet import starting
 from zooter_core.fleet.exports import TORCH, open_reward, open_router
 from zooter_core.fleet.routing import Routing
 from zooter_core.labelling import rewards, taggers
@@ -55,19 +58,20 @@ class FleetModels:
             if candidate.backend not in backends.KINDS:  # those load when they are needed, with their libraries
                 self.backend_of(candidate.backend)
         self._parts: dict[str, Any] = {}
+        self.latest: dict[str, Response] = {}
+        self.can_rank = fleet.reward is not None
         self._lock = threading.RLock()  # the tagger may load the router first
 
     @property
     def router(self) -> Router:
-        """The router, for the fleet's pool."""
-        return self._part("router", self.fleet.router, self._open_router)
+        """The router for the fleet's pool: its own, or a starting router until it has one."""
+        return self._part("router", self.fleet, self._open_router)
 
     @property
     def neighbours(self) -> Neighbours | None:
         """The router's training queries, if its folder has them."""
-        from zooter_core.router.neighbours import Neighbours
-
-        return self._part("neighbours", self.fleet.router, lambda config: Neighbours.load(config.path))
+        config = self.fleet.router
+        return self._part("neighbours", config, self._open_neighbours) if config else None
 
     @property
     def tagger(self) -> taggers.Tagger:
@@ -92,8 +96,31 @@ class FleetModels:
 
         return Encoders()
 
-    def _open_router(self, config: RouterConfig) -> Router:
-        return open_router(config, lambda: self.encoders, fast=self.light).for_pool(self.fleet.pool)
+    def _open_router(self, fleet: Fleet) -> Router:
+        """The router of fleet.toml, the open-models router if it knows the candidates, or one that starts without."""
+        config = fleet.router or starting.open_models(fleet)
+        router = self._opened(config) if config else None
+        names = dict(zip(fleet.pool, fleet.routed_as, strict=True))
+        if router and fleet.router and fleet.router.others == "refuse":
+            return router.for_pool(fleet.pool, fleet.routed_as)
+        part = {name: as_ for name, as_ in names.items() if router and as_ in router.candidates}
+        trained = router.for_pool(tuple(part), tuple(part.values())) if router and part else None
+        if trained and fleet.router and len(part) == len(names):
+            return trained
+        if router and router.encoder.reference == ENCODER:
+            return starting.StartingRouter(fleet, router.encoder, trained)
+        embedded = load_fleet(EMBEDDED_FLEET).router
+        assert embedded is not None
+        return starting.StartingRouter(fleet, self._opened(embedded).encoder, trained)
+
+    def _opened(self, config: RouterConfig) -> Router:
+        return open_router(config, lambda: self.encoders, fast=self.light)
+
+    def _open_neighbours(self, config: RouterConfig) -> Neighbours | None:
+        from zooter_core.router.neighbours import Neighbours
+
+        neighbours = Neighbours.load(config.path)
+        return neighbours and neighbours.for_pool(self.fleet.pool, self.fleet.routed_as)
 
     def _quick_tagger(self) -> taggers.Tagger | None:
         if taggers.is_quick(self.fleet.tagger):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from zooter_core.base.errors import ZooterError, listed
 from zooter_core.base.files import check_folder, move_contents, private_folder, remove, update_folder, writing
 from zooter_core.base.records import Label
-from zooter_core.config.fleet import ENCODER
+from zooter_core.config.labelling import ENCODER
 from zooter_core.data.run_folder import LABELS, REPORT, RESPONSES, REWARDS, ROUTER
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import LEAST, Scores, ScoreSource, as_scores

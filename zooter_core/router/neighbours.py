@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from zooter_core.base.weights import check_readable
 from zooter_core.data.scores import Scores
 from zooter_core.method.labels import tag_priors
 from zooter_core.method.tags import TagIndex
+from zooter_core.router.pool import PartOfPool
 
 Array = NDArray[np.float32]
 
@@ -178,6 +179,19 @@ class Neighbours:
             raise WorkError(
                 f"complete neighbours in {path}", first_line(problem), "Make the router again with `zooter distill`."
             ) from problem
+
+    def for_pool(self, pool: Sequence[str], routed_as: Sequence[str]) -> Neighbours:
+        """The same queries for a pool, as `Router.for_pool`; unchanged where these are of other candidates."""
+        if tuple(routed_as) == tuple(pool) == self.candidates or not set(routed_as) <= set(self.candidates):
+            return self
+        part = PartOfPool(self.candidates, routed_as)
+        return replace(
+            self,
+            candidates=tuple(pool),
+            labels=part.distributions(self.labels).astype(np.float32),
+            rewards=self.rewards[:, part.columns],
+            probabilities=part.distributions(self.probabilities).astype(np.float32),
+        )
 
     def nearest(self, vector: NDArray[np.floating[Any]], count: int = 10) -> list[Neighbour]:
         """The training queries most similar to a unit sentence embedding, shape (width,)."""

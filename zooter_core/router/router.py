@@ -12,7 +12,7 @@ import importlib.util
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ from zooter_core.base.weights import check_readable
 from zooter_core.method.selection import Outputs
 from zooter_core.router.config import ABOUT, GRAPH, MAPPED, is_portable, read_about
 from zooter_core.router.graph import TOKENIZER, load_onnxruntime
+from zooter_core.router.pool import PartOfPool
 from zooter_core.router.text_encoder import PortableEncoder, Progress, TextEncoder
 
 if TYPE_CHECKING:
@@ -41,10 +42,12 @@ class Router(ABC):
     Attributes:
         candidates: the pool in order.
         encoder: computes the vectors of a text, which tagger and explanation use too.
+        note: what users should know of its choices; "" for a router that was trained for the pool.
     """
 
     candidates: tuple[str, ...]
     encoder: TextEncoder
+    note: str = ""
 
     @staticmethod
     def load(folder: str | Path, encoders: Encoders | None = None) -> Router:
@@ -99,19 +102,45 @@ class Router(ABC):
             for query, row in zip(queries, rows, strict=True)
         ]
 
-    def for_pool(self, pool: Sequence[str]) -> Self:
-        """This router, checked to be for a pool (in any order).
+    def for_pool(self, pool: Sequence[str], routed_as: Sequence[str] | None = None) -> Router:
+        """A router for a pool of some of its candidates, or of models that are routed as one of them (router/pool.py).
+
+        Args:
+            pool: in any order; itself where it is this router's.
+            routed_as: for each candidate of the pool, its name in this router. Default: the same name.
 
         Raises:
-            ZooterError: the pool has other candidates.
+            ZooterError: this router lacks one of them.
         """
-        if set(pool) != set(self.candidates):
+        names = list(pool if routed_as is None else routed_as)
+        if missing := [name for name in names if name not in self.candidates]:
             raise ZooterError(
-                f"a router for the candidates {listed(pool)}",
+                f"a router for the candidates {listed(names)}",
                 f"one for {listed(self.candidates)}",
-                "Distill a router for this fleet, or name its own in [router] path.",
+                f"Distill a router for this fleet, name its own in [router] path, or say what {listed(missing)} is to "
+                "be routed as (`routed_as` in [[candidate]]).",
             )
-        return self
+        if names == list(pool) and set(names) == set(self.candidates):
+            return self
+        return PoolRouter(self, pool, names)
+
+
+class PoolRouter(Router):
+    """A router for a pool that is not the one it was trained for; `names` as in `PartOfPool`."""
+
+    def __init__(self, router: Router, pool: Sequence[str], names: Sequence[str]) -> None:
+        self.candidates, self.encoder = tuple(pool), router.encoder
+        self._router, self._part = router, PartOfPool(router.candidates, names)
+
+    @property
+    def labels(self) -> Mapping[str, Any]:
+        return self._router.labels
+
+    def outputs(self, queries: Sequence[str]) -> Outputs:
+        return self._part.outputs(self._router.outputs(queries))
+
+    def outputs_all(self, queries: Sequence[str], progress: Progress = lambda done: None) -> Outputs:
+        return self._part.outputs(self._router.outputs_all(queries, progress))
 
 
 class PortableRouter(Router):

@@ -128,7 +128,8 @@ def fleets() -> dict[str, str]:
         return {urlsplit(url).netloc: url}
     names: dict[str, str] = {}
     paths = set()
-    files = [file for parent in (MODELS, Path(_default()).parent) for file in sorted(parent.glob("*/fleet.toml"))]
+    parents = dict.fromkeys(path.resolve() for path in (MODELS, Path(_default()).parent, Path.cwd()))
+    files = [file for parent in parents for file in sorted(parent.glob("*/fleet.toml"))]
     for folder in (_default(), *(str(file.parent) for file in files)):
         path = Path(folder).resolve()
         if path not in paths:
@@ -168,7 +169,7 @@ def name_of(folder: str | Path) -> str | None:
 
 def picker() -> None:
     """Let the visitor pick a fleet, if there is more than one."""
-    names = [name for name, folder in fleets().items() if folder == _default() or _has_router(folder)]
+    names = [name for name, folder in fleets().items() if folder == _default() or _is_ready(folder)]
     if len(names) > 1:
         st.selectbox(
             "Fleet",
@@ -199,8 +200,10 @@ def confirm() -> None:
     st.stop()
 
 
-def _has_router(folder: str) -> bool:
-    """Whether a fleet has a router; an example that has yet to be trained cannot be picked."""
+def _is_ready(folder: str) -> bool:
+    """Whether a fleet is the user's or has a router; an example that has yet to be trained cannot be picked."""
+    if Path(folder).resolve().parent != MODELS.resolve():
+        return True
     try:
         with (Path(folder) / "fleet.toml").open("rb") as file:
             return "router" in tomllib.load(file)

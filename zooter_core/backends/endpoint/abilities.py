@@ -42,7 +42,7 @@ class Abilities:
 
 async def abilities_of(server: Connection) -> Abilities:
     """What a server says of its model, and what trials show of the rest. It must have answered a request before."""
-    stated = await _llama_cpp(server) or await _ollama(server) or await _vllm(server) or Abilities()
+    stated = await stated_abilities(server)
     trials: dict[str, dict[str, Any]] = {
         "images": {"messages": _picture()},
         "tools": {"messages": PROBE, "tools": [{"type": "function", "function": FUNCTION}]},
@@ -53,6 +53,11 @@ async def abilities_of(server: Connection) -> Abilities:
         if getattr(stated, name) is None:
             stated = replace(stated, **{name: await _trial(server, name, body)})
     return stated
+
+
+async def stated_abilities(server: Connection) -> Abilities:
+    """What a server says of its model, without a request to the model."""
+    return await _llama_cpp(server) or await _ollama(server) or await _vllm(server) or Abilities()
 
 
 async def _llama_cpp(server: Connection) -> Abilities | None:

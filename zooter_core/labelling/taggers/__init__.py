@@ -17,6 +17,7 @@ from zooter_core.config.labelling import TaggerConfig
 KINDS = {
     "nearest": "zooter_core.labelling.taggers.nearest:NearestTagger",
     "instag": "zooter_core.labelling.taggers.instag:InsTagger",
+    "skills": "zooter_core.labelling.taggers.skills:SkillTagger",
     "given": "zooter_core.labelling.taggers.given:GivenTagger",
 }
 

@@ -18,8 +18,7 @@ from zooter_core.base.errors import ZooterError
 from zooter_core.base.paths import EMBEDDED_FLEET
 from zooter_core.base.records import Query, Tag
 from zooter_core.base.strict_json import parse_json
-from zooter_core.config.fleet import ENCODER
-from zooter_core.config.labelling import NearestConfig
+from zooter_core.config.labelling import ENCODER, NearestConfig
 from zooter_core.labelling.taggers import Encoders
 
 AT_ONCE = 1 << 14  # queries whose similarities to all texts are in memory at once

@@ -25,6 +25,7 @@ KINDS = {
     "knn": "zooter_core.router.kinds.knn:NearestHead",
     "ridge": "zooter_core.router.kinds.ridge:RidgeHead",
     "kmeans": "zooter_core.router.kinds.kmeans:ClusterHead",
+    "profile": "zooter_core.router.kinds.profile:ProfileHead",
     "cosine": "zooter_core.router.kinds.cosine:CosineHead",
     "routerdc": "zooter_core.router.kinds.routerdc:ContrastiveHead",
     "mf": "zooter_core.router.kinds.mf:FactorHead",

@@ -1,0 +1,67 @@
+"""From servers that run to a trained router: python benchmarks/your_models.py [--candidates chat math code]
+
+llama.cpp's server runs for each candidate of the embedded fleet, as somebody's own models would. `zooter init --yes`
+writes a fleet, `zooter exam --quick` trains its router. Printed are the seconds of both, and the share of evident
+queries (tests/data) that go to the right expert: by the starting router from the names of the models alone, by one
+from their descriptions, and by the router of the exam.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from zooter_core.base.paths import EMBEDDED_FLEET, ROOT
+from zooter_core.config.edit import change_candidate
+from zooter_core.config.fleet import load_fleet
+from zooter_core.fleet.ensemble import Ensemble
+
+sys.path.insert(0, str(ROOT / "tests"))
+FILES = ("evident_queries.jsonl", "more_evident_queries.jsonl", "terse_queries.jsonl")
+
+
+def share_right(folder: Path, experts: dict[str, str]) -> str:
+    """The share of each file's queries that a fleet routes to their expert, whose name it is given by `experts`."""
+    ensemble, parts = Ensemble(load_fleet(folder)), []
+    for file in FILES:
+        lines = [json.loads(line) for line in (ROOT / "tests" / "data" / file).read_text(encoding="utf-8").splitlines()]
+        lines = [line for line in lines if line["candidate"] in experts]
+        choices = [decision.candidate for decision in ensemble.route_all([line["query"] for line in lines])]
+        right = sum(choice == experts[line["candidate"]] for choice, line in zip(choices, lines, strict=True))
+        parts.append(f"{right / len(lines):.0%} of {len(lines)}")
+    return ", ".join(parts)
+
+
+def zooter(*arguments: str) -> float:
+    """The seconds of a command."""
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-m", "zooter_core.cli", *arguments], check=True, stdout=sys.stderr)
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--candidates", nargs="+", default=["chat", "math", "code"])
+    names = parser.parse_args().candidates
+    from support.llama_servers import llama_servers
+
+    with tempfile.TemporaryDirectory() as place, llama_servers(names, Path(place, "servers")) as addresses:
+        folder = Path(place, "my-fleet")
+        print(f"init: {zooter('init', '--yes', '--out', str(folder), '--endpoint', *addresses):.1f} s")
+        experts = dict(zip(names, load_fleet(folder).pool, strict=True))
+        print(f"starting router, by names: {share_right(folder, experts)}")
+        embedded = load_fleet(EMBEDDED_FLEET)
+        for name, candidate in experts.items():
+            change_candidate(folder, candidate, {"description": embedded.candidate(name).description})
+        print(f"starting router, by descriptions: {share_right(folder, experts)}")
+        print(f"exam --quick: {zooter('exam', '--quick', '--fleet', str(folder)):.0f} s")
+        print(f"router of the exam: {share_right(folder, experts)}")
+
+
+if __name__ == "__main__":
+    main()

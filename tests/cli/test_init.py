@@ -1,0 +1,99 @@
+"""`zooter init`: which models it takes, what it asks, and what is wrong."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+
+import pytest
+
+from support.scripted_server import serving
+from zooter_core.config.fleet import load_fleet
+from zooter_core.fleet import discovery
+
+
+@pytest.fixture(autouse=True)
+def _nothing_else_runs(monkeypatch):
+    monkeypatch.setattr(discovery, "usual_addresses", list)
+    monkeypatch.setattr(discovery, "usual_folders", list)
+    for variable in discovery.PROVIDERS:
+        monkeypatch.delenv(variable, raising=False)
+
+
+@pytest.fixture
+def server():
+    with serving() as running:
+        running.models = ["small:1b", "big:70b"]
+        yield running
+
+
+def test_all_models_of_a_server(zooter, server, tmp_path):
+    folder = tmp_path / "mine"
+    code, out, err = zooter("init", "--yes", "--out", folder, "--endpoint", server.url, fleet=None)
+    assert code == 0
+    assert load_fleet(folder).pool == ("small-1b", "big-70b")
+    assert "zooter demo --fleet" in out
+    assert "big:70b" in err
+    code, out, _ = zooter("init", "--yes", "--out", folder, "--endpoint", server.url, fleet=None)
+    assert code == 0
+    assert "Already in the fleet: small-1b, big-70b." in out
+
+
+def test_some_by_name_or_number(zooter, server, tmp_path, monkeypatch):
+    call = ("init", "--endpoint", server.url)
+    code, out, _ = zooter(*call, "--pick", "big-70b", "--out", tmp_path / "a", "--json", fleet=None)
+    assert code == 0
+    assert json.loads(out)["candidates"] == ["big-70b"]
+    monkeypatch.setattr(sys, "stdin", io.StringIO("2, 1\n"))
+    assert zooter(*call, "--out", tmp_path / "b", fleet=None)[0] == 0
+    assert load_fleet(tmp_path / "b").pool == ("big-70b", "small-1b")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "typed", "part"),
+    [
+        (("--pick", "bgi-70b"), "", "big-70b"),
+        ((), "7\n", "numbers from 1 to 2"),
+        ((), "", "nothing"),
+        (("--models", "nowhere"), "", "nowhere"),
+    ],
+)
+def test_wrong_calls_leave_no_folder(refused, server, tmp_path, monkeypatch, arguments, typed, part):
+    monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+    folder = tmp_path / "mine"
+    assert part in refused(2, "init", "--out", folder, "--endpoint", server.url, *arguments, fleet=None)
+    assert not folder.exists()
+
+
+def test_nothing_to_find(refused, tmp_path):
+    message = refused(2, "init", "--out", tmp_path / "a", "--endpoint", "http://127.0.0.1:1", fleet=None)
+    assert "127.0.0.1:1" in message
+    assert "--models DIR" in message
+
+
+def test_a_long_list_elsewhere_is_not_taken_as_a_whole(zooter, server, tmp_path, monkeypatch):
+    server.models = [f"m{number}" for number in range(30)]
+    monkeypatch.setattr("zooter_core.cli.init.on_this_machine", lambda url: False)
+    code, _, err = zooter("init", "--yes", "--out", tmp_path / "a", "--endpoint", server.url, fleet=None)
+    assert code == 2
+    assert "--pick" in err
+
+
+def test_a_providers_key_is_named_and_its_server_left_alone(zooter, server, tmp_path, monkeypatch):
+    monkeypatch.setenv("GROQ_API_KEY", "secret-value")
+    code, out, err = zooter("init", "--yes", "--out", tmp_path / "a", "--endpoint", server.url, fleet=None)
+    assert code == 0
+    assert "GROQ_API_KEY is set" in err
+    assert "secret-value" not in out + err + (tmp_path / "a" / "fleet.toml").read_text()
+
+
+def test_a_key_for_a_server_is_named_in_the_fleet(zooter, server, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("BOX_KEY", "good-key")
+    call = ("init", "--yes", "--out", tmp_path / "a", "--endpoint", server.url, "--key-env", "BOX_KEY")
+    assert zooter(*call, fleet=None)[0] == 0
+    assert server.headers[0]["authorization"] == "Bearer good-key"
+    first = load_fleet(tmp_path / "a").candidates[0].endpoint
+    assert first is not None
+    assert first.api_key_env == "BOX_KEY"

@@ -1,0 +1,207 @@
+"""What runs and lies on this machine: by the routes of real makes of servers, and by files of every kind."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.event_loops import run_apart
+from support.scripted_server import serving
+from zooter_core.backends.endpoint.faults import EndpointError
+from zooter_core.config.edit import add_candidates
+from zooter_core.config.fleet import load_fleet
+from zooter_core.fleet import discovery
+from zooter_core.fleet.connect import connect, placed
+from zooter_core.fleet.discovery import Gpu, Model, billions_in, discover, served
+
+GB = 10**9
+
+
+def models_of(routes: dict[str, Any]) -> list[Model]:
+    with serving() as server:
+        server.routes = routes
+        return run_apart(served(server.url))
+
+
+def test_ollama():
+    details = {"family": "qwen2", "parameter_size": "7.6B", "quantization_level": "Q4_K_M"}
+    tags = [
+        {"name": "qwen2.5-coder:7b", "size": 4 * GB, "details": details},
+        {"name": "nomic-embed-text:latest", "size": GB // 4, "details": {}},
+    ]
+    (model,) = models_of(
+        {
+            "/v1/models": {"data": [{"id": tag["name"], "owned_by": "library"} for tag in tags]},
+            "/api/tags": {"models": tags},
+            "/api/show": {"capabilities": ["completion", "tools"], "parameters": "num_ctx 8192"},
+            "/api/ps": {"models": []},
+        }
+    )
+    assert model.name == "qwen2.5-coder-7b"
+    assert model.facts == "7.6B, Q4_K_M, 4.0 GB, 8,192 tokens"
+    keys = model.keys()
+    assert "Ollama" in keys["comment"]
+    assert (keys["model"], keys["parallel"], keys["first_token_seconds"]) == ("qwen2.5-coder:7b", 1, 180)
+    assert (keys["context_tokens"], keys["tools"], keys["images"]) == (8192, True, False)
+
+
+def test_lm_studio():
+    listing = {"data": [
+        {"id": "gemma-2-9b-it", "type": "llm", "arch": "gemma2", "quantization": "Q4_0", "max_context_length": 8192},
+        {"id": "qwen2-vl-7b", "type": "vlm", "capabilities": ["tool_use"]},
+        {"id": "some-encoder", "type": "embeddings"},
+    ]}  # fmt: skip
+    entries = {"data": [{"id": entry["id"]} for entry in listing["data"]]}
+    gemma, vision = models_of({"/v1/models": entries, "/api/v0/models": listing})
+    assert (gemma.name, gemma.billions, gemma.context_tokens, gemma.make) == ("gemma-2-9b", 9, 8192, "LM Studio")
+    assert (vision.images, vision.tools) == (True, True)
+
+
+def test_vllm_and_others():
+    entries = [{"id": "Qwen/Qwen2.5-7B-Instruct-AWQ", "owned_by": "vllm", "max_model_len": 32768}]
+    (model,) = models_of({"/v1/models": {"data": entries}})
+    assert (model.name, model.make, model.context_tokens) == ("qwen2.5-7b", "vLLM", 32768)
+    assert model.keys().get("parallel") is None  # it takes as many as the default
+    (other,) = models_of({"/v1/models": {"data": [{"id": "my model"}, {"id": 3}, "x"]}})
+    assert (other.name, other.make, other.billions) == ("my-model", "a server", None)
+
+
+def test_llama_cpp_itself(tmp_path):
+    pytest.importorskip("xllamacpp", reason="the extra gguf is not installed")
+    from support.llama_servers import llama_servers
+
+    with llama_servers(["math"], tmp_path) as (url,):
+        (model,) = run_apart(served(url))
+    assert (model.name, model.make, model.quantisation) == ("smollm2-135m-math", "llama.cpp", "Q4_1")
+    assert (model.parallel, model.context_tokens, model.billions) == (2, 2048, 0.13)
+
+
+def test_who_does_not_answer_is_named_with_the_reason(monkeypatch):
+    monkeypatch.setattr(discovery, "usual_addresses", lambda: ["http://127.0.0.1:9/v1"])
+    with serving() as server:
+        server.routes = {"/v1/models": {"data": [{"id": "auto", "owned_by": "zooter"}]}}
+        result = discover({"http://127.0.0.1:1/v1": None, server.url: None}, usual=True)
+    assert list(result.silent) == ["http://127.0.0.1:1/v1", server.url]  # the usual port that is closed is no news
+    assert "refused" in result.silent["http://127.0.0.1:1/v1"]
+    assert "Zooter endpoint" in result.silent[server.url]
+
+
+def test_a_server_with_a_key(monkeypatch):
+    monkeypatch.setenv("LLM_API_KEY", "bad-key")
+    with serving() as server, pytest.raises(EndpointError, match=r"401|refuses"):
+        run_apart(served(server.url, "LLM_API_KEY"))
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("", "http://localhost:11434/v1"),
+        ("0.0.0.0", "http://localhost:11434/v1"),
+        ("127.0.0.1:5000", "http://127.0.0.1:5000/v1"),
+        ("https://gpu.example.org", "https://gpu.example.org:11434/v1"),
+    ],
+)
+def test_where_ollama_listens(monkeypatch, host, address):
+    monkeypatch.setenv("OLLAMA_HOST", host)
+    assert discovery.usual_addresses()[0] == address
+
+
+@pytest.mark.parametrize(
+    ("text", "billions"),
+    [("7.6B", 7.6), ("smollm2-135m-chat", 0.135), ("Llama-3.1-8B", 8), ("gemma2:9b-instruct-q4", 9), ("4bit", None),
+     ("mixtral-8x7b", None), ("gpt-4o", None), ("abc7babc", None)],
+)  # fmt: skip
+def test_billions(text, billions):
+    assert billions_in(text) == billions
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        ("llama3.1:latest", "llama3.1"),
+        ("Qwen/Qwen2.5-Coder-7B-Instruct", "qwen2.5-coder-7b"),
+        ("Meta-Llama-3.1-8B-Instruct-Q4_K_M.gguf", "meta-llama-3.1-8b"),
+        ("/", "model"),
+        ("模型", "model"),
+    ],
+)
+def test_names_are_short(model, name):
+    assert Model("openai", model, "").name == name
+
+
+def write_folder(folder: Path, **config: Any) -> None:
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps({"architectures": ["LlamaForCausalLM"], **config}))
+    (folder / "model.safetensors").write_bytes(b"0" * 1000)
+
+
+def test_weights_on_disk(tmp_path):
+    pytest.importorskip("gguf")
+    from support.gguf_models import write_model
+
+    (tmp_path / "a").mkdir()
+    write_model(tmp_path / "a" / "tiny-Q4_0.gguf")
+    (tmp_path / "a" / "broken.gguf").write_bytes(b"GGUF??")
+    write_folder(tmp_path / "hub" / "models--org--Tiny-1B" / "snapshots" / "abc", max_position_embeddings=512)
+    write_folder(tmp_path / "encoder", architectures=["BertModel"])
+    (tmp_path / "loop").symlink_to(tmp_path)
+    small, hub = sorted(discovery.models_in(tmp_path), key=lambda model: model.backend)
+    assert (small.backend, small.name, small.quantisation) == ("gguf", "tiny", "Q4_0")
+    assert (hub.backend, hub.model, hub.context_tokens, hub.billions) == ("transformers", "org/Tiny-1B", 512, 1)
+
+
+def test_ollamas_files_have_the_names_of_their_manifests(tmp_path):
+    from support.gguf_models import write_model
+
+    (tmp_path / "blobs").mkdir()
+    write_model(tmp_path / "blobs" / "sha256-abc")
+    manifest = tmp_path / "manifests" / "host" / "library" / "tiny" / "1b"
+    manifest.parent.mkdir(parents=True)
+    layers = [{"mediaType": "application/vnd.ollama.image.model", "digest": "sha256:abc"}]
+    manifest.write_text(json.dumps({"layers": layers}))
+    (model,) = discovery.models_in(tmp_path)
+    assert model.place == "Ollama's file of tiny:1b"
+    assert model.model.endswith("sha256-abc")
+
+
+def test_gpus_by_the_drivers_tool(tmp_path, monkeypatch):
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh\necho 'NVIDIA H100, 81559, 80000'\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    assert discovery.gpus() == (Gpu("NVIDIA H100", 81559 << 20, 80000 << 20),)
+    tool.write_text("#!/bin/sh\nexit 9\n")
+    assert discovery.gpus() == ()
+
+
+def test_the_largest_models_get_the_room():
+    small, middle, large = (Model("transformers", name, "", size=size * GB) for name, size in
+                            (("s", 3), ("m", 16), ("l", 40)))  # fmt: skip
+    gpus = [Gpu("one", 24 * GB, 22 * GB), Gpu("two", 24 * GB, 20 * GB)]
+    assert placed([small, middle, large], gpus) == {middle: "cuda:0", small: "cuda:1"}
+    assert placed([small], []) == {}
+
+
+def test_models_join_a_fleet(tmp_path):
+    judge = Model("openai", "llama3.1:8b", "on Ollama", "Ollama", billions=8, base_url="http://localhost:1/v1")
+    twin = Model("openai", "llama3.1:8b", "on vLLM", "vLLM", billions=8, base_url="http://localhost:2/v1")
+    assert connect(tmp_path, [judge, twin]).names == ("llama3.1-8b", "llama3.1-8b-2")
+    fleet = load_fleet(tmp_path)
+    assert fleet.reward is not None
+    assert (fleet.reward.kind, fleet.tagger and fleet.tagger.kind) == ("judge", "skills")
+    again = connect(tmp_path, [judge, Model("openai", "small", "here", base_url="http://localhost:1/v1")])
+    assert (again.names, again.present) == (("small",), (judge,))
+    assert len(load_fleet(tmp_path).pool) == 3
+
+
+def test_a_router_that_does_not_know_the_new_ones_is_told_so(tmp_path):
+    keys = {"name": "a", "backend": "openai", "model": "a", "base_url": "http://localhost:1/v1"}
+    add_candidates(tmp_path, [keys], {"router": {"path": "router"}})
+    connect(tmp_path, [Model("openai", "b", "here", base_url="http://localhost:1/v1")])
+    router = load_fleet(tmp_path).router
+    assert router is not None
+    assert router.others == "profile"

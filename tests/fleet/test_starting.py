@@ -1,0 +1,111 @@
+"""Routing before training: by what a fleet says of its models, by published figures, by names."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from zooter_core.base.paths import EMBEDDED_FLEET, ROOT
+from zooter_core.config.candidates import CandidateConfig
+from zooter_core.config.edit import add_candidates, change_candidate
+from zooter_core.config.fleet import load_fleet
+from zooter_core.fleet import starting
+from zooter_core.fleet.ensemble import Ensemble
+from zooter_core.fleet.skills import shares_of
+from zooter_core.method.skills import GROUPS, SKILLS
+
+DESCRIPTIONS = {candidate.name: candidate.description for candidate in load_fleet(EMBEDDED_FLEET).candidates}
+
+
+def fleet_of(folder: Path, *names: str, **more: object) -> Path:
+    keys = {"backend": "openai", "model": "m", "base_url": "http://localhost:1/v1", **more}
+    add_candidates(folder, [{"name": name, **keys} for name in names])
+    return folder
+
+
+def candidate(**keys: object) -> CandidateConfig:
+    return CandidateConfig(**{"name": "a", "backend": "transformers", "model": "some/model", **keys})  # type: ignore[arg-type]
+
+
+def test_size_decides_among_general_models():
+    sizes = [None, 0.135, 1, 7, 70, 1000]
+    levels = [starting.level_of_size(size) for size in sizes]
+    assert levels[1:] == sorted(levels[1:])
+    np.testing.assert_allclose(levels[2:4], [0.5, 0.7])
+    assert levels[-1] == 0.95
+
+
+@pytest.mark.parametrize(
+    ("keys", "best"),
+    [
+        ({"name": "deepseek-coder"}, "code"),
+        ({"name": "a", "model": "owner/MathModel-7B"}, "math"),
+        ({"name": "a", "description": "Poems, stories and e-mails"}, "writing"),
+        ({"name": "a", "description": "Translates between all languages"}, "languages"),
+    ],
+)
+def test_a_name_or_description_says_what_a_model_is_for(keys, best):
+    levels, source = starting.profile_of(candidate(**keys))
+    assert source == starting.GUESS
+    assert set(levels) == set(SKILLS)
+    special = {skill for skill in SKILLS if levels[skill] > np.mean(list(levels.values()))}
+    assert special & set(GROUPS[best])
+    assert not special & set(GROUPS["math" if best == "code" else "code"])
+
+
+def test_what_the_owner_writes_goes_before():
+    levels, source = starting.profile_of(candidate(name="coder", skills={"math": 0.9, "code": 0.1}))
+    assert source == starting.BY_OWNER
+    assert (levels["algebra"], levels["debugging"]) == (0.9, 0.1)
+
+
+def test_published_figures_go_before_a_guess():
+    levels, source = starting.profile_of(candidate(model="Qwen/Qwen2.5-Coder-7B-Instruct"))
+    assert source == starting.PUBLISHED
+    assert levels["programming"] > levels["facts"]
+
+
+def test_a_fleet_without_a_router_routes(tmp_path):
+    folder = fleet_of(tmp_path, *DESCRIPTIONS)
+    for name, description in DESCRIPTIONS.items():
+        change_candidate(folder, name, {"description": description})
+    ensemble = Ensemble(load_fleet(folder))
+    assert "starting router" in ensemble.router.note
+    lines = [json.loads(line) for line in (ROOT / "tests/data/evident_queries.jsonl").read_text().splitlines()]
+    decisions = ensemble.route_all([line["query"] for line in lines])
+    right = [decision.candidate == line["candidate"] for decision, line in zip(decisions, lines, strict=True)]
+    assert np.mean(right) >= 0.7  # measured: benchmarks/your_models.py
+    assert all(abs(sum(decision.probabilities.values()) - 1) < 1e-9 for decision in decisions)
+    explanation = ensemble.explain(decisions[0])
+    assert explanation.pieces
+    assert explanation.neighbours == []
+    shares = shares_of(ensemble.router)
+    assert max(shares, key=lambda name: shares[name]["math"]) == "math"
+
+
+def test_two_equal_models_share_evenly(tmp_path):
+    ensemble = Ensemble(load_fleet(fleet_of(tmp_path, "one", "two")))
+    assert ensemble.route("Hello").probabilities == {"one": 0.5, "two": 0.5}
+
+
+def test_candidates_that_a_router_does_not_know_get_a_profile_if_the_fleet_says_so(tmp_path):
+    text = (EMBEDDED_FLEET / "fleet.toml").read_text(encoding="utf-8")
+    folder = EMBEDDED_FLEET.as_posix()
+    for key in ("router", "reward", "tags.json", *(f"adapters/{name}" for name in DESCRIPTIONS)):
+        text = text.replace(f'= "{key}"', f'= "{folder}/{key}"')
+    (tmp_path / "fleet.toml").write_text(text, encoding="utf-8")
+    keys = {"name": "polyglot", "backend": "openai", "model": "m", "base_url": "http://localhost:1/v1"}
+    add_candidates(tmp_path, [keys | {"description": "Translates between languages"}])
+    with pytest.raises(Exception, match="polyglot"):
+        _ = Ensemble(load_fleet(tmp_path)).router
+    path = tmp_path / "fleet.toml"
+    path.write_text(path.read_text().replace("[router]", '[router]\nothers = "profile"', 1), encoding="utf-8")
+    mixed, trained = Ensemble(load_fleet(tmp_path)), Ensemble(load_fleet(EMBEDDED_FLEET))
+    assert mixed.router.note
+    query = "What is 12 * 7?"
+    p, r = mixed.route(query).probabilities, trained.route(query).probabilities
+    for name in DESCRIPTIONS:  # what the router's candidates get together is shared as the router says
+        np.testing.assert_allclose(p[name], (1 - p["polyglot"]) * r[name], atol=1e-6)

@@ -1,0 +1,66 @@
+"""llama.cpp's own server for each candidate of the embedded fleet, as a user would run it on this machine."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from zooter_core.backends.gguf import child
+from zooter_core.backends.gguf.adapters import gguf_adapter
+from zooter_core.backends.gguf.header import read_header
+from zooter_core.base.paths import EMBEDDED_FLEET
+from zooter_core.base.weights import gguf_file
+from zooter_core.config.fleet import load_fleet
+
+
+@contextmanager
+def llama_servers(names: Sequence[str], folder: Path, port: int = 0) -> Iterator[list[str]]:
+    """The addresses of servers of the embedded fleet's candidates, each with its adapter, up to /v1.
+
+    Args:
+        port: of the first one, the others follow; 0 lets the system choose.
+    """
+    fleet, addresses = load_fleet(EMBEDDED_FLEET), []
+    with ExitStack() as stack:
+        for number, name in enumerate(names):
+            candidate = fleet.candidate(name)
+            model = gguf_file(candidate.model)
+            assert candidate.adapter is not None
+            settings: dict[str, Any] = {
+                "model": str(model),
+                "adapters": [str(gguf_adapter(candidate.adapter, read_header(model), name))],
+                "threads": 1,
+                "hostnames": ["127.0.0.1"],
+                "port": port + number if port else 0,
+                "model_alias": {f"smollm2-135m-{name}"},
+                "n_ctx": 4096,
+                "n_parallel": 2,
+                "offline": True,
+                "ui": False,
+            }
+            place = folder / name
+            place.mkdir(parents=True)
+            addresses.append(stack.enter_context(_running(settings, place)) + "/v1")
+        yield addresses
+
+
+@contextmanager
+def _running(settings: dict[str, Any], folder: Path) -> Iterator[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-I", child.__file__, json.dumps(settings, default=list), str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        cwd=folder,
+    )
+    assert process.stdout is not None
+    try:
+        report = json.loads(process.stdout.readline())
+        yield report["address"]
+    finally:
+        process.communicate()

@@ -1,0 +1,50 @@
+"""`zooter exam`: a router for a fleet in minutes, from the answers of its models to the starter set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from zooter_core.base.files import remove
+from zooter_core.cli import options
+from zooter_core.cli.consoles import bars, err, out, print_missing, print_note, waiting
+from zooter_core.cli.fleets import open_fleet
+from zooter_core.cli.options import option
+from zooter_core.cli.tables import print_report
+
+
+def exam(
+    fleet: Annotated[Path, option("--fleet", "DIR", "Folder of the fleet.")],
+    quick: Annotated[bool, option("--quick", help="120 queries instead of 600.")] = False,
+    budget_usd: options.BudgetUsd = None,
+    restart: Annotated[bool, option("--restart", help="Begin again instead of going on.")] = False,
+) -> None:
+    open_fleet(fleet)  # asks about keys
+    from zooter_core.fleet.ensemble import Ensemble
+    from zooter_core.fleet.skills import starter_queries
+    from zooter_core.pipeline import exam
+    from zooter_core.pipeline.collect import Collecting
+
+    folder, parts = exam.folder_of(fleet, quick), exam.prepared(fleet)
+    if restart:
+        remove(folder)
+    ensemble, queries = Ensemble(parts), exam.answerable(starter_queries(quick), print_note)
+    if not folder.exists():
+        with waiting("Trying every model ..."):
+            ensemble.fetch(err.print)
+            cost = exam.estimate(ensemble, queries, parts.generation)
+        dollars = "" if not cost.dollars else f", ${cost.dollars:.2f} without the prompts"
+        err.print(
+            f"{cost.answers:,} answers, about {_duration(cost.seconds)}{dollars}. Ctrl-C stops; a second call goes on."
+        )
+    how = Collecting(allow_missing=True, budget_usd=budget_usd)
+    with bars() as progress:
+        report, missing = exam.sit(ensemble, folder, queries, progress, print_note, how, progress.watch)
+    print_missing(missing)
+    print_report(report)
+    exam.install(fleet, folder)
+    out.print(f"{fleet / 'fleet.toml'} now has the router. zooter demo --fleet {fleet}")
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} seconds" if seconds < 90 else f"{seconds / 60:.0f} minutes"

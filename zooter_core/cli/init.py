@@ -1,0 +1,177 @@
+"""`zooter init`: a fleet.toml from the models that run on this machine or lie on its disk."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from rich.table import Table
+
+from zooter_core.base.errors import ZooterError, did_you_mean, listed
+from zooter_core.cli.consoles import err, out, print_json, waiting
+from zooter_core.cli.options import Json, option
+from zooter_core.config.candidates import ENDPOINT
+from zooter_core.config.trust import PROVIDERS, is_allowed, on_this_machine, trust, use_of
+from zooter_core.fleet.connect import Connected, connect
+from zooter_core.fleet.discovery import Discovery, Model, discover
+from zooter_core.fleet.remote import endpoint_url
+
+MOST_TAKEN = 20  # models of a hosted server that --yes takes
+START = "Start Ollama, vLLM, llama.cpp or LM Studio, or name a server (--endpoint URL) or weights (--models DIR)."
+Folder = Annotated[
+    Path, option("--out", "DIR", "Folder of the fleet (default: my-fleet). One that is there gets more.")
+]
+
+
+def init(
+    out_folder: Folder = Path("my-fleet"),
+    endpoint: Annotated[
+        list[str] | None, option("--endpoint", "URL...", "Further OpenAI-compatible servers, here or elsewhere.")
+    ] = None,
+    key_env: Annotated[
+        str | None, option("--key-env", "NAME", "The environment variable with the key of these servers.")
+    ] = None,
+    models: Annotated[
+        list[Path] | None, option("--models", "DIR...", "Further folders with GGUF files or transformers folders.")
+    ] = None,
+    pick: Annotated[
+        list[str] | None, option("--pick", "NAME...", "Take these models, by their names in the table.")
+    ] = None,
+    yes: Annotated[bool, option("--yes", help="Take all models of running servers, or else all on disk.")] = False,
+    json: Json = False,
+) -> None:
+    for folder in models or ():
+        if not folder.is_dir():
+            raise ZooterError("a folder with weights after --models", str(folder), "Check the path.")
+    addresses = _addresses(endpoint or (), key_env)
+    with waiting("Looking for models ..."):
+        discovery = discover(addresses, models or ())
+    if not json:
+        _print(discovery)
+    if not discovery.models:
+        reasons = listed(f"{url}: {reason}" for url, reason in discovery.silent.items())
+        raise ZooterError("a model on this machine or at a server that you name", reasons or "none", START)
+    chosen = _chosen(discovery.models, pick or (), yes)
+    connected = connect(out_folder, chosen, discovery.gpus)
+    if json:
+        names = {
+            "fleet": str(out_folder),
+            "candidates": connected.names,
+            "present": [m.name for m in connected.present],
+        }
+        print_json(names | {"silent": dict(discovery.silent), "providers": discovery.providers}, indent=2)
+    else:
+        _print_end(out_folder, connected)
+
+
+def _addresses(endpoints: Sequence[str], key_env: str | None) -> Mapping[str, str | None]:
+    """The servers that the user names, each with the variable that holds its key: a provider's own, or --key-env."""
+    addresses: dict[str, str | None] = {}
+    for text in endpoints:
+        url = endpoint_url(text if "://" in text else f"http://{text}")
+        host = urlsplit(url).hostname or ""
+        usual = next((name for name, hosts in PROVIDERS.items() if host in hosts and os.environ.get(name)), None)
+        addresses[url] = key_env or usual
+        if key_env and not is_allowed(key_env, url):  # naming both here is the leave to send it
+            trust([(key_env, url)])
+            err.print("From now on the key in {} may be sent to {}.".format(*use_of(key_env, url).split("=", 1)))
+    return addresses
+
+
+def _chosen(models: Sequence[Model], names: Sequence[str], everything: bool) -> list[Model]:
+    """The models that the user wants: by --pick, by --yes, or asked for."""
+    if names:
+        for name in names:
+            if name not in [model.name for model in models]:
+                raise ZooterError(
+                    "a name in the table of models", f'"{name}"', did_you_mean(name, [m.name for m in models])
+                )
+        return [model for model in models if model.name in names]
+    usual = _usual(models)
+    if everything and not usual:
+        raise ZooterError("a short list of models for --yes", "a long one", "Name those to take with --pick.")
+    if everything:
+        return usual
+    if sys.stdin.isatty() and err.file.isatty():
+        return _ask(models, usual)
+    return _numbers(models)
+
+
+def _usual(models: Sequence[Model]) -> list[Model]:
+    """What --yes takes: models of servers on this machine and short lists of others; without a server those on disk."""
+    by_server: dict[str, list[Model]] = {}
+    for model in models:
+        by_server.setdefault(model.base_url, []).append(model)
+    disk = by_server.pop("", [])
+    for url, listing in list(by_server.items()):
+        if not on_this_machine(url) and len(listing) > MOST_TAKEN:
+            err.print(f"{url} lists {len(listing)} models: name those to take with --pick.")
+            del by_server[url]
+    return [model for listing in by_server.values() for model in listing] or disk
+
+
+def _ask(models: Sequence[Model], usual: Sequence[Model]) -> list[Model]:
+    """Let the user mark models with the arrow keys and the space bar."""
+    import questionary
+
+    choices = [
+        questionary.Choice(f"{model.name}  {model.facts}  {model.place}", model, checked=model in usual)
+        for model in models
+    ]
+    marked: list[Model] | None = questionary.checkbox(
+        "Which models?", choices, instruction="(arrow keys, space marks, a marks all, Enter takes them)"
+    ).ask()
+    if marked is None:
+        raise KeyboardInterrupt
+    if not marked:
+        raise ZooterError("at least one model", "none marked", "Run it again, and mark some with the space bar.")
+    return marked
+
+
+def _numbers(models: Sequence[Model]) -> list[Model]:
+    """The models whose numbers a line of stdin has."""
+    err.print("Which models? Their numbers with spaces, or all: ", end="")
+    line = sys.stdin.readline().replace(",", " ").split()
+    err.print()
+    if line == ["all"]:
+        return list(models)
+    try:
+        picked = [int(word) for word in line]
+    except ValueError:
+        picked = []
+    if not picked or not all(1 <= number <= len(models) for number in picked):
+        line_text = " ".join(line)[:60] or "nothing"
+        raise ZooterError(f"numbers from 1 to {len(models)} on stdin", line_text, "Or use --pick NAME ..., or --yes.")
+    return [models[number - 1] for number in dict.fromkeys(picked)]
+
+
+def _print(discovery: Discovery) -> None:
+    """The table of models, and what else there is."""
+    if discovery.models:
+        table = Table("", "name", "model", "where", title="models", title_justify="left")
+        for number, model in enumerate(discovery.models, 1):
+            shown = model.model if model.backend == ENDPOINT else Path(model.model).name
+            table.add_row(str(number), model.name, f"{shown}\n{model.facts}" if model.facts else shown, model.place)
+        err.print(table)
+    for number, gpu in enumerate(discovery.gpus):
+        err.print(f"GPU {number}: {gpu.name}, {gpu.free / 1e9:.0f} of {gpu.total / 1e9:.0f} GB free")
+    for url, reason in discovery.silent.items():
+        err.print(f"No models from {url}: {reason}.")
+    for variable in discovery.providers:
+        host = PROVIDERS[variable][0]
+        err.print(f"{variable} is set. To use {host}, which has not been contacted: --endpoint https://{host}/v1")
+
+
+def _print_end(folder: Path, connected: Connected) -> None:
+    if connected.present:
+        out.print(f"Already in the fleet: {listed(dict.fromkeys(model.name for model in connected.present))}.")
+    if connected.waiting:
+        out.print(f"Too large for the memory that is left, so they take turns: {listed(connected.waiting)}.")
+    if connected.names:
+        out.print(f"{folder / 'fleet.toml'} has {listed(connected.names, ' and ')}.")
+    out.print(f"Next: zooter demo --fleet {folder}    a chat with them")
+    out.print(f"      zooter exam --fleet {folder}    trains a router on their answers")

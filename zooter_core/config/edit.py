@@ -1,0 +1,174 @@
+"""Changes to a fleet.toml: candidates are added, removed, renamed and set, and what its owner wrote stays as it is.
+
+tomlkit keeps comments and order. Every change is read back as a fleet before it replaces the file, and the file as it
+was stays beside it as fleet.toml.bak.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import tomlkit
+from tomlkit import TOMLDocument
+from tomlkit.items import AoT, Table
+
+from zooter_core.base.errors import ZooterError, did_you_mean
+from zooter_core.base.files import atomic, check_file, locked, writing
+from zooter_core.config.fleet import Fleet, load_fleet
+from zooter_core.config.tables import read_toml
+
+FLEET, BACKUP, LOCK = "fleet.toml", "fleet.toml.bak", ".fleet.toml.lock"
+LOCK_SECONDS = 10.0
+Keys = Mapping[str, Any]  # of a table; a value None removes the key
+
+HEADER = """\
+# The models that Zooter routes between, one [[candidate]] each. docs/your-models.md explains every key.
+# `zooter demo --fleet DIR` opens a chat with them, and `zooter serve --fleet DIR` puts one address in front of them.
+"""
+NO_ROUTER = """\
+# There is no [router] yet: a starting router chooses by what is published about the models, or by their names.
+# `zooter exam --fleet DIR` lets them answer questions, trains a router on the answers and enters it here.
+"""
+
+
+@contextmanager
+def editing(folder: Path) -> Iterator[TOMLDocument]:
+    """The fleet.toml of a folder, to be changed in the block; a new one if there is none.
+
+    Nothing is written unless the changed file is a valid fleet. One process at a time may be at it.
+
+    Raises:
+        ZooterError: the file is no TOML, the change makes no valid fleet, or the folder cannot be written.
+    """
+    path = folder / FLEET
+    with writing(path):
+        folder.mkdir(parents=True, exist_ok=True)
+    lock = locked(folder / LOCK, str(path), LOCK_SECONDS)
+    try:
+        check_file(path)
+        before = ""
+        if path.is_file():
+            read_toml(path)  # says what is wrong with it
+            before = path.read_text(encoding="utf-8-sig")
+        document = tomlkit.parse(before)
+        yield document
+        text = tomlkit.dumps(document)
+        if text == before:
+            return
+        load_fleet(path, text)  # a file that cannot be read must not replace one that can
+        with writing(path):
+            if before:
+                shutil.copyfile(path, folder / BACKUP)
+            with atomic(path) as partial:
+                partial.write_text(text, encoding="utf-8")
+    finally:
+        lock.release()
+
+
+def add_candidates(folder: Path, candidates: Sequence[Keys], others: Keys | None = None) -> None:
+    """Append candidates to a folder's fleet.toml. A new file gets a name and comments too.
+
+    Args:
+        candidates: the keys of a `[[candidate]]` each. A key `comment` becomes a comment above it.
+        others: tables that the file gets if it has none of the name, such as `reward`.
+
+    Raises:
+        ZooterError: as `editing`, or a name is there already.
+    """
+    with editing(folder) as document:
+        if "name" not in document:
+            if not document.as_string().strip():
+                for line in HEADER.replace("DIR", folder.name).splitlines():
+                    document.add(tomlkit.comment(line.removeprefix("# ")))
+                document.add(tomlkit.nl())
+            document.add("name", folder.resolve().name)
+            document.add(tomlkit.nl())
+            for line in NO_ROUTER.replace("DIR", folder.name).splitlines():
+                document.add(tomlkit.comment(line.removeprefix("# ")))
+            document.add(tomlkit.nl())
+        for key, values in (others or {}).items():
+            if key not in document:
+                document.add(key, _table(values).add(tomlkit.nl()))
+        if "candidate" not in document:
+            document.add("candidate", tomlkit.aot())
+        entries = _candidates(document)
+        for values in candidates:
+            entries.append(_table(values))
+
+
+def remove_candidate(folder: Path, name: str) -> None:
+    """Remove a candidate. Raises as `editing`, or if there is none of the name or no other one."""
+    with editing(folder) as document:
+        entries = _candidates(document)
+        entries.remove(_find(entries, name))
+        if not entries:
+            del document["candidate"]
+
+
+def change_candidate(folder: Path, name: str, keys: Keys) -> None:
+    """Set keys of a candidate, `name` among them. Raises as `editing`, or if there is none of the name."""
+    with editing(folder) as document:
+        entry = _find(_candidates(document), name)
+        for key, value in keys.items():
+            if value is None:
+                entry.pop(key, None)
+            else:
+                entry[key] = value
+
+
+def set_table(folder: Path, table: str, keys: Keys) -> None:
+    """Set keys of a table such as `router`, which is added before the candidates if it is not there."""
+    with editing(folder) as document:
+        if table in document:
+            for key, value in keys.items():
+                document[table][key] = value
+            return
+        candidates = document.pop("candidate")
+        document.add(table, _table(keys))
+        document.add("candidate", candidates)
+
+
+def _table(values: Keys) -> Table:
+    """A table of TOML. Tables inside it come last."""
+    table = tomlkit.table()
+    for line in (values.get("comment") or "").splitlines():
+        table.add(tomlkit.comment(line))
+    for key, value in sorted(values.items(), key=lambda item: isinstance(item[1], Mapping)):
+        if key != "comment" and value is not None:
+            table.add(key, _inline(value) if isinstance(value, Mapping) and key != "judge" else value)
+    return table
+
+
+def _inline(values: Keys) -> Any:
+    table = tomlkit.inline_table()
+    table.update(values)
+    return table
+
+
+def _candidates(document: TOMLDocument) -> AoT:
+    entries = document.get("candidate")
+    if not isinstance(entries, AoT):
+        raise ZooterError("[[candidate]] tables in fleet.toml", "another form", "Write each as [[candidate]].")
+    return entries
+
+
+def _find(entries: AoT, name: str) -> Any:
+    names = [entry.get("name") for entry in entries]
+    if name not in names:
+        raise ZooterError("a candidate in fleet.toml", f'"{name}"', did_you_mean(name, [str(n) for n in names]))
+    return entries[names.index(name)]
+
+
+def free_name(name: str, taken: Sequence[str]) -> str:
+    """A name that no candidate has: `name`, or `name-2` and so on."""
+    names = (name if number == 1 else f"{name}-{number}" for number in range(1, len(taken) + 2))
+    return next(one for one in names if one not in taken)
+
+
+def fleet_or_none(folder: Path) -> Fleet | None:
+    """The fleet in a folder; None where there is none yet."""
+    return load_fleet(folder) if (folder / FLEET).is_file() else None

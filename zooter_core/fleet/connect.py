@@ -1,0 +1,101 @@
+"""Models that were discovered become candidates of a fleet.toml, a new one or one that is there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zooter_core.config.candidates import ENDPOINT, TRANSFORMERS
+from zooter_core.config.edit import add_candidates, fleet_or_none, free_name, set_table
+from zooter_core.fleet.discovery import Gpu, Model
+from zooter_core.fleet.families import recognise
+
+GOOD_JUDGE = 7.0  # billions of parameters from which a model can judge answers
+ROOM = 1.2  # times a model's weights: with its caches
+EMBEDDED_REWARD = {
+    "comment": "Small: it judges little more than form and relevance. docs/reward-models.md has better ones.",
+    "kind": "embedded",
+}
+
+
+@dataclass(frozen=True)
+class Connected:
+    """What a fleet got.
+
+    Attributes:
+        present: models that it had already.
+        waiting: names of those that do not fit beside the others on a GPU, and take turns.
+    """
+
+    names: tuple[str, ...]
+    present: tuple[Model, ...]
+    waiting: tuple[str, ...]
+
+
+def connect(folder: Path, models: Sequence[Model], gpus: Sequence[Gpu] = ()) -> Connected:
+    """Add models to the fleet in a folder; a new fleet gets a reward model and a tagger too.
+
+    Args:
+        gpus: on which models in transformers' format are placed, as far as they fit.
+
+    Raises:
+        ZooterError: fleet.toml is no fleet, or cannot be written.
+    """
+    fleet = fleet_or_none(folder)
+    candidates = fleet.candidates if fleet else ()
+    identities = {(one.backend, one.model, one.endpoint and one.endpoint.base_url) for one in candidates}
+    new = [one for one in models if (one.backend, one.model, one.base_url or None) not in identities]
+    names = [candidate.name for candidate in candidates]
+    places, waiting, tables = placed(new, gpus), [], []
+    for model in new:
+        keys = model.keys() | {"name": free_name(model.name, names)}
+        names.append(keys["name"])
+        if model in places:
+            keys["device_map"] = places[model]
+        elif gpus and model.backend == TRANSFORMERS:
+            keys["comment"] += "\nNo room beside the others on a GPU: it takes turns with them."
+            waiting.append(keys["name"])
+        if (family := recognise(model.model)) and family.routed_as:
+            keys["routed_as"] = family.routed_as
+        tables.append(keys)
+    if tables:
+        add_candidates(folder, tables, {} if fleet else _others(tables, new))
+        if fleet and fleet.router and fleet.router.others == "refuse":  # it does not know the new ones
+            set_table(folder, "router", {"others": "profile"})
+    return Connected(
+        tuple(names[len(candidates) :]), tuple(model for model in models if model not in new), tuple(waiting)
+    )
+
+
+def placed(models: Sequence[Model], gpus: Sequence[Gpu]) -> dict[Model, str]:
+    """Where models in transformers' format go: the largest first, each to the GPU with most room left for it."""
+    room = [float(gpu.free) for gpu in gpus]
+    places = {}
+    for model in sorted(models, key=lambda model: -(model.size or 0)):
+        if model.backend != TRANSFORMERS or not model.size or not room:
+            continue
+        best = room.index(max(room))
+        if room[best] >= ROOM * model.size:
+            room[best] -= ROOM * model.size
+            places[model] = f"cuda:{best}"
+    return places
+
+
+def _others(tables: Sequence[dict[str, Any]], models: Sequence[Model]) -> dict[str, Any]:
+    """The reward model and tagger of a new fleet. The largest model judges if it is large enough for that."""
+    served = [
+        (model.billions, keys)
+        for model, keys in zip(models, tables, strict=True)
+        if model.backend == ENDPOINT and model.billions and model.billions >= GOOD_JUDGE
+    ]
+    if not served:
+        return {"reward": EMBEDDED_REWARD, "tagger": {"kind": "skills"}}
+    _, keys = max(served, key=lambda one: one[0])
+    shared = ("backend", "model", "base_url", "api_key_env", "parallel", "first_token_seconds")
+    judge = {key: keys[key] for key in shared if key in keys}
+    comment = (
+        f"{keys['name']} judges the answers. A judge prefers its own: name a stronger or another model where you can."
+    )
+    return {"reward": {"comment": comment, "kind": "judge", "judge": judge}, "tagger": {"kind": "skills"}}

@@ -1,0 +1,32 @@
+"""What a router thinks each candidate is good at: its mean probability over the starter set's queries of each kind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from zooter_core.base.paths import STARTER
+from zooter_core.base.records import Query
+from zooter_core.data.scores import read_queries
+from zooter_core.method.skills import GROUPS
+from zooter_core.router.router import Router
+
+QUICK = 120  # queries at the beginning of the set; it goes through the skills in turn
+
+
+def starter_queries(quick: bool = False) -> list[Query]:
+    """The queries of the starter set, or the first of them."""
+    return read_queries(STARTER / "queries.jsonl")[: QUICK if quick else None]
+
+
+def shares_of(router: Router, queries: Sequence[Query] | None = None) -> dict[str, dict[str, float]]:
+    """Candidate -> kind of query -> the router's mean probability for it there."""
+    queries = starter_queries(quick=True) if queries is None else queries
+    probabilities = router.probabilities([query.text for query in queries])
+    kinds = {kind: [n for n, query in enumerate(queries) if query.dataset in skills] for kind, skills in GROUPS.items()}
+    means = {kind: np.mean(probabilities[rows], axis=0) for kind, rows in kinds.items() if rows}
+    return {
+        name: {kind: float(mean[column]) for kind, mean in means.items()}
+        for column, name in enumerate(router.candidates)
+    }

@@ -1,0 +1,126 @@
+"""The starting router: routing for a fleet whose candidates no router was trained for, or not for all of them.
+
+What a candidate is good at comes from the first of these that says something: a trained router that knows it
+(`models/open-models`, or the fleet's own), `skills` in fleet.toml, published figures of its family, its name and size.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from zooter_core.base.paths import OPEN_MODELS
+from zooter_core.base.strict_json import parse_json
+from zooter_core.config.candidates import CandidateConfig
+from zooter_core.config.fleet import Fleet, RouterConfig
+from zooter_core.fleet.discovery import billions_in
+from zooter_core.fleet.families import published, recognise
+from zooter_core.labelling.skills import SkillHead
+from zooter_core.method import profiles
+from zooter_core.method.selection import Outputs
+from zooter_core.method.skills import GROUPS, SKILLS
+from zooter_core.router.router import Router
+from zooter_core.router.text_encoder import TextEncoder
+
+BY_OWNER, PUBLISHED, GUESS = "fleet.toml", "published figures", "their names and sizes"
+BY_SCORES, BY_ROUTER = "scores on public test questions", "the fleet's router"
+
+UNKNOWN = 0.6  # the level of a model whose size nothing says
+SPECIAL, ELSEWHERE = 0.2, -0.1  # what a speciality adds to its skills and takes from the others
+WORDS: Mapping[str, tuple[str, ...]] = {
+    r"code\w*|coding|\w*coder|starcoder\w*|program\w*|python|javascript|html|functions?": GROUPS["code"],
+    r"sql|shell|bash": ("sql-and-shell",),
+    r"debug\w*|bugs?": ("debugging",),
+    r"math\w*|sums?|arithmetic|percentages?|equations?|algebra|calculat\w*|\w*math": GROUPS["math"],
+    r"word problems?": ("word-problems",),
+    r"facts?|factual|knowledge|general": GROUPS["knowledge"],
+    r"reason\w*|thinking|r1|qwq": ("reasoning", *GROUPS["math"]),
+    r"advice|how-to|talk": ("advice",),
+    r"stor(?:y|ies)|fiction|creative|roleplay|writ(?:er|ing)": GROUPS["writing"],
+    r"poems?|poet\w*|verses?": ("verse",),
+    r"e-?mails?|letters?|notes?|toasts?": ("letters",),
+    r"translat\w*|multilingual|languages": GROUPS["languages"],
+    r"summar\w*": ("summary",),
+    r"rewrit\w*|edit\w*|rephras\w*": ("rewriting",),
+}
+
+
+def level_of_size(billions: float | None) -> float:
+    """The level of a general model by its size: about .5 at one billion parameters, .7 at seven, .95 at most."""
+    return UNKNOWN if billions is None else min(0.4 + 0.1 * math.log2(1 + billions), 0.95)
+
+
+def guess(text: str, billions: float | None = None) -> dict[str, float]:
+    """Levels in all skills from what a model's name and description say."""
+    special = {
+        skill
+        for pattern, skills in WORDS.items()
+        if re.search(rf"(?<![a-z])(?:{pattern})(?![a-z])", text.lower())
+        for skill in skills
+    }
+    level = level_of_size(billions)
+    if not special:
+        return dict.fromkeys(SKILLS, level)
+    return {skill: level + (SPECIAL if skill in special else ELSEWHERE) for skill in SKILLS}
+
+
+def open_models(fleet: Fleet) -> RouterConfig | None:
+    """The router for well-known open models, if it knows two or more of the candidates."""
+    if not OPEN_MODELS.is_dir():
+        return None
+    pool = parse_json((OPEN_MODELS / "config.json").read_text(encoding="utf-8"))["candidates"]
+    return RouterConfig(str(OPEN_MODELS)) if len(set(fleet.routed_as) & set(pool)) >= 2 else None
+
+
+def profile_of(candidate: CandidateConfig) -> tuple[dict[str, float], str]:
+    """A candidate's level in each skill, and where most of that comes from."""
+    names = f"{candidate.name} {candidate.model}"
+    family = recognise(candidate.model)
+    billions = (family.billions if family else None) or billions_in(names)
+    levels, source = guess(f"{names} {candidate.description}", billions), GUESS
+    if family and (figures := published(family)):
+        levels, source = levels | figures, PUBLISHED
+    if candidate.skills:
+        levels, source = levels | profiles.by_skill(candidate.skills), BY_OWNER
+    return levels, source
+
+
+class StartingRouter(Router):
+    """Routes by profiles; among the candidates that a trained router knows, that router decides.
+
+    Attributes:
+        sources: where each candidate's profile comes from.
+        levels: each candidate's level in each skill, shape (candidates, skills).
+    """
+
+    def __init__(self, fleet: Fleet, encoder: TextEncoder, trained: Router | None = None) -> None:
+        self.candidates, self.encoder, self._trained = fleet.pool, encoder, trained
+        self._head = SkillHead.load()
+        trained_by = BY_ROUTER if fleet.router else BY_SCORES
+        by_candidate = [profile_of(candidate) for candidate in fleet.candidates]
+        self.levels = np.array([[levels[skill] for skill in SKILLS] for levels, _ in by_candidate])
+        self._priors = profiles.priors(self.levels)
+        members = trained.candidates if trained else ()
+        self.sources = {
+            name: trained_by if name in members else source
+            for name, (_, source) in zip(fleet.pool, by_candidate, strict=True)
+        }
+        sources = " and by ".join(dict.fromkeys(self.sources.values()))
+        self.note = f"A starting router. It goes by {sources}; `zooter exam` trains one on your models' own answers."
+        self._members = [fleet.pool.index(name) for name in members]
+
+    @property
+    def labels(self) -> Mapping[str, Any]:
+        return {}
+
+    def outputs(self, queries: Sequence[str]) -> Outputs:
+        skills = self._head.probabilities(self.encoder.sentence(self.encoder.embed(queries)))
+        probabilities = skills @ self._priors
+        if self._trained is not None:
+            experts = self._trained.probabilities(queries)
+            probabilities = profiles.with_experts(probabilities, self._members, experts)
+        return Outputs(probabilities)

@@ -1,0 +1,39 @@
+"""Tagger kind `skills`: which of sixteen skills a query asks for, from a small classifier that ships."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zooter_core.backends import Backend
+from zooter_core.base.records import Query, Tag
+from zooter_core.config.labelling import ENCODER, SkillsConfig
+from zooter_core.labelling.skills import SkillHead
+from zooter_core.labelling.taggers import Encoders
+from zooter_core.method.skills import SKILLS
+
+
+class SkillTagger:
+    """The skills with a probability of at least `threshold`, the most probable first, at most `most`."""
+
+    quick = True
+
+    def __init__(self, config: SkillsConfig, encoders: Encoders, backend: Callable[[str], Backend]) -> None:
+        self.config, self.encoder, self.head = config, encoders(ENCODER), SkillHead.load()
+
+    def tag(self, queries: Sequence[str]) -> list[tuple[Tag, ...]]:
+        """The skills of every query."""
+        return self._tags(self.encoder.embed(queries))
+
+    def tag_all(self, queries: Sequence[Query]) -> list[tuple[Tag, ...]]:
+        """The same for the queries of a file, whose vectors are stored."""
+        return self._tags(self.encoder.embed_all([query.text for query in queries]))
+
+    def _tags(self, vectors: NDArray[np.float32]) -> list[tuple[Tag, ...]]:
+        return [self._best(row) for row in self.head.probabilities(self.encoder.sentence(vectors))]
+
+    def _best(self, row: NDArray[np.float64]) -> tuple[Tag, ...]:
+        order = np.argsort(-row, kind="stable")[: self.config.most]
+        return tuple(Tag(SKILLS[n], float(row[n])) for n in order if row[n] >= self.config.threshold)

@@ -1,0 +1,175 @@
+"""The exam: a fleet's candidates answer the starter set, and a router is trained on what the answers are worth.
+
+It is the ordinary pipeline in an ordinary run folder inside the fleet's, so that it resumes like any run. The queries
+are this project's own, in sixteen skills; a third has a known answer, and rewards are verified there. At the end router
+and report move into the fleet's folder, and its fleet.toml names the router.
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from zooter_core import pipeline
+from zooter_core.backends import Request, iter_responses
+from zooter_core.base.errors import Failure, ZooterError
+from zooter_core.base.files import atomic, remove, writing
+from zooter_core.base.records import Message, Query, Response
+from zooter_core.config.edit import set_table
+from zooter_core.config.fleet import Fleet, GenerationConfig, load_fleet
+from zooter_core.config.labelling import ENCODER
+from zooter_core.data.run_folder import REPORT, ROUTER, STEPS
+from zooter_core.data.runs import Run
+from zooter_core.evaluation.figures import Report
+from zooter_core.evaluation.verified import check_verifiable
+from zooter_core.fleet.ensemble import Ensemble
+from zooter_core.method.labels import LabelConfig
+from zooter_core.pipeline.batches import Progress, quiet
+from zooter_core.pipeline.collect import Collecting
+from zooter_core.pipeline.plan import Plan, check
+from zooter_core.pipeline.tally import Tally
+from zooter_core.router.kinds import AUTO, settings_of
+
+LONGEST = 256  # tokens of an answer: enough for every query of the set
+MEAN_TOKENS = 120  # of an answer to the starter set, for the estimate
+DESPITE_FAILURES = Collecting(allow_missing=True)
+LABELS = LabelConfig()
+DEFAULTS = {"reward": {"kind": "embedded"}, "tagger": {"kind": "skills"}}
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What an exam will take. `dollars` is None where an endpoint has no price in fleet.toml."""
+
+    answers: int
+    seconds: float
+    dollars: float | None
+
+
+def answerable(queries: Sequence[Query], tell: Callable[[str], None] = lambda note: None) -> list[Query]:
+    """The queries, without keys that nothing here can check: unit tests without a sandbox, forms without a library.
+
+    Args:
+        tell: called with a note on what is left out and why.
+    """
+    kinds: dict[str, ZooterError | None] = {}
+    checked = []
+    for query in queries:
+        kind = "+".join(sorted({*(query.key or ()), *((query.key or {}).get("check") or ())}))
+        if query.key and kind not in kinds:
+            kinds[kind] = None
+            try:
+                check_verifiable([query.key])
+            except ZooterError as problem:
+                kinds[kind] = problem
+                tell(f"Answers are not checked for {kind}: {problem}")
+        checked.append(replace(query, key=None) if kinds.get(kind) else query)
+    return checked
+
+
+def folder_of(fleet: Path, quick: bool) -> Path:
+    """The run folder of a fleet's exam."""
+    return fleet / ("exam-quick" if quick else "exam")
+
+
+def prepared(folder: Path) -> Fleet:
+    """The fleet in a folder, with a reward model and a tagger; fleet.toml gets what it lacks of them.
+
+    Raises:
+        ZooterError: fleet.toml is no fleet, it has one candidate only, or it cannot be written.
+    """
+    fleet = load_fleet(folder)
+    if len(fleet.pool) < 2:
+        raise ZooterError("two candidates or more to choose from", "one", "Add more with `zooter init`.")
+    missing = [table for table in DEFAULTS if getattr(fleet, table) is None]
+    for table in missing:
+        set_table(folder, table, DEFAULTS[table])
+    return load_fleet(folder) if missing else fleet
+
+
+def estimate(ensemble: Ensemble, queries: Sequence[Query], generation: GenerationConfig) -> Estimate:
+    """What the answers will take, from one short answer of each candidate.
+
+    Candidates behind servers work at the same time, each on `parallel` answers; those in memory take turns.
+
+    Raises:
+        WorkError: a candidate does not answer.
+    """
+    seconds: dict[str, float] = {}
+    for candidate in ensemble.fleet.candidates:
+        messages = (Message("user", "Name three fruits."),)
+        short = replace(generation, max_new_tokens=24)
+        pieces = ensemble.run_candidate(candidate.name, [Request(candidate, messages)], threading.Event(), short)
+        ((_, response),) = iter_responses(pieces)
+        at_once = min(candidate.endpoint.parallel, 8) if candidate.endpoint else 1
+        seconds[candidate.name] = _seconds_of(response) * len(queries) / at_once
+    together = [seconds[c.name] for c in ensemble.fleet.candidates if c.endpoint]
+    in_turn = sum(seconds[c.name] for c in ensemble.fleet.candidates if not c.endpoint)
+    prices = [c.usd_per_million_tokens for c in ensemble.fleet.candidates if c.endpoint and not c.endpoint.local]
+    dollars = None if None in prices else sum(price or 0 for price in prices) * len(queries) * MEAN_TOKENS / 1e6
+    return Estimate(len(queries) * len(ensemble.fleet.pool), max([in_turn, *together]), dollars)
+
+
+def _seconds_of(response: Response) -> float:
+    """How long an answer of usual length takes, by a short one."""
+    if response.error is not None and not response.text:
+        raise_for = Failure(f"an answer of {response.candidate}", str(response.error))
+        raise ZooterError.because(raise_for, f"an answer of {response.candidate}", "Run `zooter check`.")
+    speed = response.tokens_per_second or MEAN_TOKENS
+    return (response.first_token_seconds or 0.0) + MEAN_TOKENS / speed
+
+
+def sit(
+    ensemble: Ensemble,
+    folder: Path,
+    queries: Sequence[Query],
+    progress: Progress = quiet,
+    tell: Callable[[str], None] = lambda note: None,
+    how: Collecting = DESPITE_FAILURES,
+    watch: Callable[[Sequence[Tally]], None] = lambda tallies: None,
+) -> tuple[Report, Mapping[str, Failure]]:
+    """Let the candidates answer, and train a router. A call after a stop goes on.
+
+    Returns:
+        the report, and why candidates lack answers, if any do.
+
+    Raises:
+        ZooterError: the fleet differs from that with which the exam began, or a part of it does not work.
+        WorkError: no two candidates answer.
+    """
+    fleet = ensemble.fleet
+    training = replace(settings_of(AUTO), keep_texts=True)
+    generation = replace(fleet.generation, max_new_tokens=min(LONGEST, fleet.generation.max_new_tokens), seed=0)
+    with Run(folder, create=True) as run:
+        check(run, Plan(STEPS, queries, generation, 1, None, LABELS, ENCODER, training), ensemble)
+        pipeline.start(run, ensemble, queries)
+        missing = pipeline.collect(run, ensemble, generation, progress, 1, tell, how, watch)
+        holes = bool(missing)
+        pipeline.score(run, ensemble, progress, None, holes)
+        pipeline.tag(run, ensemble, progress, None)
+        pipeline.label(run, LABELS, progress, holes)
+        report = pipeline.distill_run(run, ensemble, ENCODER, training, progress, holes)
+    return report, missing
+
+
+def install(fleet: Path, run: Path) -> None:
+    """Copy an exam's router and report into the fleet's folder, and name the router in its fleet.toml.
+
+    The router that was there stays as router.old.
+
+    Raises:
+        WorkError: the disk is full, or the folder cannot be written. The fleet is as it was.
+    """
+    place = fleet / ROUTER
+    with writing(place):
+        with atomic(place) as partial:
+            shutil.copytree(run / ROUTER, partial)
+            if place.exists():
+                remove(fleet / f"{ROUTER}.old")
+                shutil.copytree(place, fleet / f"{ROUTER}.old")
+        with atomic(fleet / REPORT) as partial:
+            shutil.copyfile(run / REPORT, partial)
+    set_table(fleet, "router", {"path": ROUTER})

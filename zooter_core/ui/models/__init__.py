@@ -1,0 +1,1 @@
+"""The Models page: what answers here, where it runs, and how to add more."""

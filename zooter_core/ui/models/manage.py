@@ -1,0 +1,112 @@
+"""Changes to the fleet from the browser: connect, edit, rename and remove a model. The owner of the machine alone may.
+
+`zooter demo` allows it on localhost. Elsewhere `--manage HOST ...` does, and then models are connected only from these
+hosts: an address that a visitor types is a way into the network.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import streamlit as st
+
+from zooter_core.base.errors import ZooterError, listed
+from zooter_core.base.paths import EMBEDDED_FLEET
+from zooter_core.config.candidates import CandidateConfig
+from zooter_core.config.edit import change_candidate, remove_candidate
+from zooter_core.ui import resources
+from zooter_core.ui.text import plain
+from zooter_core.ui.widgets import show_error
+
+MANAGE = "ZOOTER_MANAGE"  # the environment variable: "" is off, "*" any host, else hosts with spaces
+ANY = "*"
+NEW_FLEET = "my-fleet"
+PROBLEM = "models-problem"  # in the session's state
+
+
+def allowed() -> bool:
+    """Whether visitors may change the fleet."""
+    return bool(os.environ.get(MANAGE)) and resources.endpoint() is None
+
+
+def check_host_allowed(url: str) -> None:
+    """Refuse to contact a host that the owner has not named.
+
+    Raises:
+        ZooterError: it is not among those of `--manage`.
+    """
+    hosts = os.environ.get(MANAGE, "").split()
+    host = urlsplit(url).hostname or ""
+    if ANY not in hosts and host not in hosts:
+        raise ZooterError(f"a host that `--manage` names ({listed(hosts) or 'none'})", f'"{host}"', "Add it there.")
+
+
+def is_users(folder: str | Path) -> bool:
+    """Whether a fleet is the user's: the embedded one stays as it is."""
+    return Path(folder).resolve() != EMBEDDED_FLEET.resolve()
+
+
+def target() -> Path:
+    """The folder whose fleet.toml gets a new model: the session's fleet, or a new one where the demo was started."""
+    folder = resources.folder()
+    return Path(folder) if is_users(folder) else Path.cwd() / NEW_FLEET
+
+
+def changed(folder: Path) -> None:
+    """The fleet in a folder has changed: all pages take it as it is now."""
+    resources.forget(folder)
+    resources.pick_fleet(folder)
+
+
+def attempt(change: Callable[[], None]) -> None:
+    """Make a change in a callback; a problem is shown by `draw_problem`."""
+    st.session_state[PROBLEM] = None
+    try:
+        change()
+    except ZooterError as problem:
+        st.session_state[PROBLEM] = str(problem)
+        return
+    changed(target())
+
+
+def draw_problem() -> None:
+    """The problem of the last change, if it had one."""
+    if problem := st.session_state.get(PROBLEM):
+        show_error(problem)
+
+
+def buttons(candidate: CandidateConfig) -> None:
+    """Edit and Remove, under a model's card."""
+    if not (allowed() and is_users(resources.folder())):
+        return
+    name = candidate.name
+    with st.popover("Edit", icon=":material/edit:", key=f"edit-{name}"), st.form(f"form-{name}", border=False):
+        st.text_input("Name", name, key=f"name-{name}", max_chars=64)
+        st.text_input("Description", candidate.description, key=f"description-{name}", help="What it is good at.")
+        st.number_input(
+            "Dollars a million tokens", 0.0, value=candidate.usd_per_million_tokens, key=f"price-{name}",
+            help="Of what it writes; empty if unknown.",
+        )  # fmt: skip
+        st.form_submit_button("Save", on_click=_save, args=(candidate,))
+    with st.popover("Remove", icon=":material/delete:", key=f"remove-{name}"):
+        st.markdown(f"Remove {plain(name)} from the fleet? Its weights and server stay.")
+        st.button("Remove", key=f"removed-{name}", on_click=_remove, args=(name,))
+
+
+def _save(candidate: CandidateConfig) -> None:
+    name, state = candidate.name, st.session_state
+    keys = {
+        "name": state[f"name-{name}"].strip(),
+        "description": state[f"description-{name}"].strip() or None,
+        "usd_per_million_tokens": state[f"price-{name}"],
+    }
+    if keys["name"] != name and candidate.routed_as is None:
+        keys["routed_as"] = name if resources.ensemble().fleet.router else None  # what the router calls it
+    attempt(lambda: change_candidate(target(), name, keys))
+
+
+def _remove(name: str) -> None:
+    attempt(lambda: remove_candidate(target(), name))
