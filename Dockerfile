@@ -10,6 +10,7 @@ COPY pyproject.toml README.md LICENSE app.py requirements-weights.txt ./
 COPY .streamlit .streamlit
 COPY pages pages
 COPY models/embedded models/embedded
+COPY models/starter models/starter
 COPY zooter_core zooter_core
 RUN pip install --no-cache-dir --no-compile --no-deps .
 RUN useradd --system --create-home zooter && mkdir /data /keys && chown zooter /data /keys

@@ -52,9 +52,8 @@ def test_the_wheel_holds_the_demo_and_the_embedded_fleet(wheel: Path) -> None:
     names = {name.removeprefix("zooter_core/bundled/") for name in zipfile.ZipFile(wheel).namelist()}
     assert {"app.py", ".streamlit/config.toml", "requirements-weights.txt", "models/embedded/fleet.toml"} <= names
     assert {f"pages/{path.name}" for path in (ROOT / "pages").glob("*.py")} <= names
-    assert {
-        path.relative_to(ROOT).as_posix() for path in (ROOT / "models/embedded").rglob("*") if path.is_file()
-    } <= names
+    for folder in (ROOT / "models/embedded", ROOT / "models/starter"):
+        assert {path.relative_to(ROOT).as_posix() for path in folder.rglob("*") if path.is_file()} <= names
     assert "zooter_core/py.typed" in names
     assert not [name for name in names if name.startswith("tests/")]
 

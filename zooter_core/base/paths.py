@@ -1,4 +1,4 @@
-"""Where the files outside the package are: app.py, pages, the embedded fleet, the list of weight packages.
+"""Where the files outside the package are: app.py, pages, the embedded fleet, the starter set, the weight packages.
 
 In a clone they are at the top. A wheel carries copies of them inside the package, in `bundled/` (pyproject.toml puts
 them there).

@@ -1,0 +1,65 @@
+"""models/starter/queries.jsonl: 600 different queries, balanced in any first part, none from a data set or a test."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from zooter_core.base.paths import ROOT, STARTER
+from zooter_core.base.records import Query
+from zooter_core.data.curate.reading import near_repeats, signatures
+from zooter_core.data.curate.texts import Benchmarks, normalise
+from zooter_core.data.scores import each_query
+from zooter_core.method.skills import SKILLS
+
+QUICK = 120
+HELD_BACK = ROOT / "tests" / "data" / "skill_queries.jsonl"
+EVIDENT = ("evident_queries", "more_evident_queries", "terse_queries", "opening_queries")
+DATA_SETS = ROOT.parent / "shared" / "data"
+NEAR, NGRAM = 0.7, 8  # the defaults of `zooter queries`
+
+
+@pytest.fixture(scope="module")
+def queries() -> list[Query]:
+    return [query for _, _, query in each_query(STARTER / "queries.jsonl")]
+
+
+def test_the_reader_reads_600_different_queries(queries):
+    assert len(queries) == 600
+    assert len({query.id for query in queries}) == 600
+    texts = [normalise(query.text) for query in queries]
+    assert len(set(texts)) == 600
+    assert not near_repeats(signatures(texts), NEAR).any()
+
+
+def test_skills_are_balanced(queries):
+    assert set(Counter(query.dataset for query in queries).values()) == {37, 38}
+    assert set(Counter(query.dataset for query in queries[:QUICK]).values()) == {7, 8}
+    assert [query.dataset for query in queries[:16]] == list(SKILLS)
+
+
+def test_a_third_has_a_key(queries):
+    assert sum(query.key is not None for query in queries) == 278
+    assert sum(query.key is not None for query in queries[:QUICK]) >= 40
+    assert Counter(field for query in queries for field in query.key or {}) == {"answer": 175, "tests": 43, "check": 60}
+
+
+def overlapping(queries: list[Query], files: list[Path]) -> list[str]:
+    """The ids of the queries that share a run of words with a query of a file."""
+    others = Benchmarks.read(files, NGRAM)
+    return [query.id for query in queries if others.overlap(normalise(query.text))]
+
+
+def test_no_query_is_also_one_of_a_test(queries):
+    files = [HELD_BACK, *(HELD_BACK.with_name(f"{name}.jsonl") for name in EVIDENT)]
+    assert overlapping(queries, files) == []
+
+
+@pytest.mark.slow
+def test_no_query_is_from_a_data_set(queries):
+    files = sorted(DATA_SETS.glob("*.jsonl.gz"))
+    if not files:
+        pytest.skip("the data sets are not beside this clone")
+    assert overlapping(queries, files) == []

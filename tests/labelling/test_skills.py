@@ -1,0 +1,95 @@
+"""The skill classifier: its equation by hand, its file, and how often it is right on queries that it has not seen."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from zooter_core.base.errors import WorkError
+from zooter_core.config.labelling import ENCODER
+from zooter_core.labelling.skills import WEIGHTS, SkillHead
+from zooter_core.method.skills import GROUPS, SKILLS, group_probabilities
+from zooter_core.router.encoder import Encoder
+
+HELD_BACK = Path(__file__).parents[1] / "data" / "skill_queries.jsonl"
+
+
+def small_head(temperature: float = 1.0) -> SkillHead:
+    """Vectors of two numbers; all skills but the first two have the bias 0, and these have ln 2 or ln 5 for [1, 0]."""
+    weights = np.zeros((2, 16))
+    weights[0, :2] = np.log(2), np.log(5)
+    return SkillHead(weights, np.zeros(16), temperature)
+
+
+def test_the_softmax_by_hand():
+    """exp of the logits: 2, 5 and fourteen times 1, in all 21."""
+    (row,) = small_head().probabilities(np.array([[1.0, 0.0]]))
+    assert row == pytest.approx([2 / 21, 5 / 21, *[1 / 21] * 14])
+
+
+def test_the_temperature_by_hand():
+    """With temperature 0.5 the logits double: 4, 25 and fourteen times 1, in all 43."""
+    (row,) = small_head(0.5).probabilities(np.array([[1.0, 0.0]]))
+    assert row == pytest.approx([4 / 43, 25 / 43, *[1 / 43] * 14])
+
+
+def test_large_logits_do_not_overflow():
+    (row,) = small_head().probabilities(np.array([[5000.0, 0.0]]))
+    assert row == pytest.approx([0, 1, *[0] * 14])
+
+
+def test_the_weights_that_ship():
+    head = SkillHead.load()
+    vectors = np.random.default_rng(0).normal(size=(50, 384))
+    probabilities = head.probabilities(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+    assert probabilities.shape == (50, 16)
+    assert probabilities.sum(axis=1) == pytest.approx(np.ones(50))
+    assert (probabilities > 0).all()
+    assert WEIGHTS.stat().st_size < 30_000
+
+
+def test_saved_and_loaded_it_is_the_same(tmp_path):
+    head = SkillHead.load()
+    head.save(tmp_path / "skills.safetensors")
+    assert (tmp_path / "skills.safetensors").read_bytes() == WEIGHTS.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("change", "skills", "problem"),
+    [
+        ({"bias": np.zeros(15, np.float32)}, " ".join(SKILLS), "shapes"),
+        ({"bias": np.full(16, np.nan, np.float32)}, " ".join(SKILLS), "NaN"),
+        ({"temperature": np.zeros(1, np.float32)}, " ".join(SKILLS), "temperature"),
+        ({}, " ".join(reversed(SKILLS)), "for the skills other-languages"),
+    ],
+)
+def test_other_weights_are_refused(tmp_path, change, skills, problem):
+    file = tmp_path / "skills.safetensors"
+    save_file(load_file(WEIGHTS) | change, file, {"skills": skills})
+    with pytest.raises(WorkError, match=problem):
+        SkillHead.load(file)
+
+
+def test_a_missing_or_damaged_file_is_named(tmp_path):
+    file = tmp_path / "skills.safetensors"
+    for _ in range(2):
+        with pytest.raises(WorkError, match=r"skill classifier in .*skills\.safetensors"):
+            SkillHead.load(file)
+        file.write_bytes(b"damaged")
+
+
+@pytest.mark.slow
+def test_it_recognises_skills_and_groups_of_queries_that_it_has_not_seen():
+    lines = [json.loads(line) for line in HELD_BACK.read_text(encoding="utf-8").splitlines()]
+    assert len({line["query"] for line in lines}) == 160
+    wanted = np.array([SKILLS.index(line["skill"]) for line in lines])
+    assert (np.bincount(wanted) == 10).all()
+    encoder = Encoder(ENCODER)
+    probabilities = SkillHead.load().probabilities(encoder.sentence(encoder.embed([line["query"] for line in lines])))
+    assert (probabilities.argmax(axis=1) == wanted).mean() > 0.78
+    group_of = np.array([next(n for n, of in enumerate(GROUPS.values()) if line["skill"] in of) for line in lines])
+    assert (group_probabilities(probabilities).argmax(axis=1) == group_of).mean() > 0.85

@@ -1,0 +1,86 @@
+"""Which skill a query asks for: a multinomial logistic regression on its sentence embedding.
+
+recipes/starter/skills.py trains it, and models/starter/skills.safetensors has its weights. Numpy computes the
+probabilities; whoever calls brings the vectors.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from safetensors import safe_open
+from safetensors.numpy import save_file
+
+from zooter_core.base.errors import WorkError, first_line, listed
+from zooter_core.base.files import atomic
+from zooter_core.base.paths import STARTER
+from zooter_core.method.metrics import Array
+from zooter_core.method.skills import SKILLS
+
+WIDTH = 384
+WEIGHTS = STARTER / "skills.safetensors"
+SHAPES = {"weights": (WIDTH, len(SKILLS)), "bias": (len(SKILLS),), "temperature": (1,)}
+
+
+@dataclass(frozen=True)
+class SkillHead:
+    """softmax((vectors @ weights + bias) / temperature), a column for each of SKILLS.
+
+    Attributes:
+        weights: shape (384, 16).
+        bias: shape (16,).
+        temperature: above 1 it flattens the distribution, below 1 it sharpens it.
+    """
+
+    weights: Array
+    bias: Array
+    temperature: float = 1.0
+
+    @classmethod
+    def load(cls, file: Path = WEIGHTS) -> SkillHead:
+        """The head that ships, or that of another file.
+
+        Raises:
+            WorkError: the file is missing or damaged, or it is for other skills.
+        """
+        try:
+            with safe_open(file, "np") as stored:
+                skills = (stored.metadata() or {}).get("skills", "").split()
+                arrays = {name: np.asarray(stored.get_tensor(name), dtype=np.float64) for name in stored.keys()}  # noqa: SIM118
+        except Exception as problem:  # safetensors has errors of its own
+            raise _damaged(file, first_line(problem)) from problem
+        if tuple(skills) != SKILLS:
+            raise _damaged(file, f"weights for the skills {listed(skills)}")
+        shapes = {name: array.shape for name, array in arrays.items()}
+        if shapes != SHAPES:
+            raise _damaged(file, f"arrays of the shapes {shapes}")
+        if not all(np.isfinite(array).all() for array in arrays.values()) or arrays["temperature"][0] <= 0:
+            raise _damaged(file, "NaN, infinity, or a temperature that is not above 0")
+        return cls(arrays["weights"], arrays["bias"], float(arrays["temperature"][0]))
+
+    def save(self, file: Path) -> None:
+        """Write the head in single precision."""
+        arrays = {"weights": self.weights, "bias": self.bias, "temperature": np.array([self.temperature])}
+        plain = {name: np.ascontiguousarray(array, dtype=np.float32) for name, array in arrays.items()}
+        with atomic(file) as temporary:
+            save_file(plain, temporary, {"skills": " ".join(SKILLS)})  # of two entries, the order would be random
+
+    def logits(self, vectors: Array) -> Array:
+        """Before temperature and softmax, shape (n, 16)."""
+        return np.asarray(vectors, dtype=np.float64) @ self.weights + self.bias
+
+    def probabilities(self, vectors: Array) -> Array:
+        """The probability of each skill, shape (n, 16), rows sum to one.
+
+        Args:
+            vectors: unit sentence embeddings of the default encoder, shape (n, 384), from `TextEncoder.sentence`.
+        """
+        scaled = self.logits(vectors) / self.temperature
+        powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+        return powers / powers.sum(axis=1, keepdims=True)
+
+
+def _damaged(file: Path, problem: str) -> WorkError:
+    return WorkError(f"the weights of the skill classifier in {file}", problem, "Install Zooter again.")
