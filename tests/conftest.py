@@ -14,6 +14,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a hub id in a test must fail at 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that wait do not keep busy cores from those that work
 
+import numpy as np
 import pytest
 from hypothesis import settings
 
@@ -203,3 +204,15 @@ def scripted_vllm(tmp_path, monkeypatch):
     scripted = ScriptedVllm(tmp_path)
     monkeypatch.setenv(PYTHON, str(scripted.python))
     return scripted
+
+
+@pytest.fixture
+def profiles_of_any_encoder(monkeypatch):
+    """A classifier of skills for vectors of any width: skill s is the number s of a sentence's."""
+    from zooter_core.labelling.skills import SkillHead
+    from zooter_core.method.skills import SKILLS
+
+    def classifier(width: int) -> SkillHead:
+        return SkillHead(8.0 * np.eye(width, len(SKILLS)), np.zeros(len(SKILLS)))
+
+    monkeypatch.setattr("zooter_core.router.kinds.profile.classifier", classifier)

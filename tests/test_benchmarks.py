@@ -186,3 +186,29 @@ def test_verified_labels_choose_what_is_right_and_the_reward_model_what_it_likes
     judged, plain = rows["label", "verified, w = 0.1"], rows["label", "reward model"]
     assert (plain["right"], judged["right_n"]) == (0.0, 20)
     assert judged["right"] > 0.7  # enhanced labels mix in those of similar queries
+
+
+def test_what_a_pool_of_open_models_earns():
+    """Two folds of two queries. The other fold's best is b for the first (0 to 1) and a for the second (1 to 0.5).
+
+    The router chooses a, b among a and b; a third candidate, which it likes best, is not in the pool.
+    """
+    module = script("open_models")
+    queries = tuple(Query(str(number), f"query {number}", "x") for number in range(4))
+    table = np.array([[1.0, 0.0, 1.0], [1.0, 1.0, 1.0], [0.0, 1.0, 1.0], [0.0, 1.0, 1.0]])
+    probabilities = np.array([[0.2, 0.1, 0.7]] * 2 + [[0.1, 0.2, 0.7]] * 2)
+    pool = module.Pool(Scores(queries, ("a", "b", "c"), table), probabilities, np.array([0, 0, 1, 1]), ("a", "b"))
+    assert pool.router.tolist() == [1.0, 1.0, 1.0, 1.0]
+    assert pool.single.tolist() == [0.0, 1.0, 0.0, 0.0]
+    row = pool.row()
+    assert (row["n"], row["router"], row["single"], row["perfect"], row["gain"]) == (4, 1.0, 0.25, 1.0, 0.75)
+    assert sorted(pool.single_names) == ["a", "b"]
+
+
+def test_the_folds_of_open_models_are_parts_of_data_sets_or_kinds_of_tasks():
+    module = script("open_models")
+    names = ["mmlu", "gpqa", "math", "gsm8k", "mbpp"] * 10
+    queries = tuple(Query(str(number), f"query {number}", name) for number, name in enumerate(names))
+    scores = Scores(queries, ("a", "b"), np.zeros((50, 2)))
+    assert module.folds_of(scores, True, 0)[:5].tolist() == [0, 0, 2, 2, 3]
+    assert np.bincount(module.folds_of(scores, False, 0)).tolist() == [10] * 5

@@ -48,12 +48,14 @@ def run(zooter: Path, *call: str, cwd: Path) -> subprocess.CompletedProcess[str]
     return subprocess.run([zooter, *call], cwd=cwd, env=environment, text=True, capture_output=True, timeout=300)
 
 
-def test_the_wheel_holds_the_demo_and_the_embedded_fleet(wheel: Path) -> None:
+def test_the_wheel_holds_the_demo_and_two_fleets(wheel: Path) -> None:
     names = {name.removeprefix("zooter_core/bundled/") for name in zipfile.ZipFile(wheel).namelist()}
-    assert {"app.py", ".streamlit/config.toml", "requirements-weights.txt", "models/embedded/fleet.toml"} <= names
+    assert {"app.py", ".streamlit/config.toml", "requirements-weights.txt", "models/families.toml"} <= names
     assert {f"pages/{path.name}" for path in (ROOT / "pages").glob("*.py")} <= names
-    for folder in (ROOT / "models/embedded", ROOT / "models/starter"):
-        assert {path.relative_to(ROOT).as_posix() for path in folder.rglob("*") if path.is_file()} <= names
+    for folder in ("embedded", "open-models", "starter"):
+        files = {path.relative_to(ROOT).as_posix() for path in (ROOT / "models" / folder).rglob("*") if path.is_file()}
+        assert len(files) >= 3
+        assert files <= names
     assert "zooter_core/py.typed" in names
     assert not [name for name in names if name.startswith("tests/")]
 

@@ -26,6 +26,7 @@ def test_tags_from_each_source(zooter, distill, tagger, tags):
     assert f"{tags} tags ({tagger})" in err
 
 
+@pytest.mark.usefixtures("profiles_of_any_encoder")
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_router_kind(zooter, distill, scores, tmp_path, kind):
     assert zooter(*distill, "--router-kind", kind)[0] == 0

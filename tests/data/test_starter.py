@@ -12,6 +12,7 @@ from zooter_core.base.records import Query
 from zooter_core.data.curate.reading import near_repeats, signatures
 from zooter_core.data.curate.texts import Benchmarks, normalise
 from zooter_core.data.scores import each_query
+from zooter_core.evaluation.verified import verify
 from zooter_core.method.skills import SKILLS
 
 QUICK = 120
@@ -44,6 +45,13 @@ def test_a_third_has_a_key(queries):
     assert sum(query.key is not None for query in queries) == 278
     assert sum(query.key is not None for query in queries[:QUICK]) >= 40
     assert Counter(field for query in queries for field in query.key or {}) == {"answer": 175, "tests": 43, "check": 60}
+
+
+def test_every_answer_and_check_can_be_used(queries):
+    for query in queries:
+        key = {name: part for name, part in (query.key or {}).items() if name != "tests"}
+        assert not verify(" ", key).right
+        assert verify("I cannot say.", key).reason or not key
 
 
 def overlapping(queries: list[Query], files: list[Path]) -> list[str]:

@@ -96,7 +96,7 @@ def test_missing_part_is_named(tiny_fleet, part, method):
 def test_router_of_another_pool_is_refused(tiny_fleet):
     fleet = load_fleet(tiny_fleet)
     with pytest.raises(ZooterError, match="one for base, one, two"):
-        Ensemble(replace(fleet, candidates=fleet.candidates[:2])).route(ASK)
+        Ensemble(replace(fleet, candidates=(replace(fleet.candidates[0], name="three"),))).route(ASK)
 
 
 def test_unknown_backend_names_the_nearest(tiny_fleet):

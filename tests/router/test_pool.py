@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from support.sample_report import report
 from support.three_groups import ANY, CENTRES, old
 from support.tiny_models import POOL, QUERIES
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Query
 from zooter_core.config.fleet import fleet_toml, load_fleet
 from zooter_core.data.scores import Scores
+from zooter_core.evaluation import verdicts
 from zooter_core.evaluation.evaluate import evaluate
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.labels import softmax
@@ -118,6 +122,17 @@ def test_a_fleet_routes_between_what_it_has(fleet_copy):
     assert decision.probabilities["mine"] == pytest.approx(full[0] / (full[0] + full[1]))
     assert ensemble.explain(decision).candidate == decision.candidate
     assert "routed_as" not in fleet_toml(fleet, "next", fleet_copy.parent / "next", "router")
+
+
+def test_a_verdict_about_more_candidates_is_not_the_fleets(fleet_copy):
+    """The report of a training for a and b: a fleet of both has its verdict, one of a alone has none."""
+    content = report()
+    content["held_back"]["n"] = 100
+    (fleet_copy / "report.json").write_text(json.dumps(content))
+    fleet = load_fleet(fleet_copy)
+    two = tuple(replace(one, routed_as=name) for one, name in zip(fleet.candidates, ("a", "b"), strict=False))
+    assert verdicts.of_fleet(replace(fleet, candidates=two))
+    assert verdicts.of_fleet(replace(fleet, candidates=two[:1])) is None
 
 
 def test_a_router_is_measured_on_scores_of_a_part_of_its_pool(router):

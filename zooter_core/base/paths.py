@@ -1,4 +1,4 @@
-"""Where the files outside the package are: app.py, pages, the embedded fleet, the starter set, the weight packages.
+"""Where the files outside the package are: app.py, pages, what ships of models/, the list of weight packages.
 
 In a clone they are at the top. A wheel carries copies of them inside the package, in `bundled/` (pyproject.toml puts
 them there).
@@ -14,5 +14,6 @@ ROOT = _BUNDLED if _BUNDLED.is_dir() else _PACKAGE.parent
 APP = ROOT / "app.py"
 EMBEDDED_FLEET = ROOT / "models" / "embedded"
 STARTER = ROOT / "models" / "starter"
-OPEN_MODELS = ROOT / "models" / "open-models" / "router"
+FAMILIES = ROOT / "models" / "families.toml"
+OPEN_MODELS = ROOT / "models" / "open-models"
 WEIGHT_PACKAGES = ROOT / "requirements-weights.txt"

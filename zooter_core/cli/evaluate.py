@@ -17,7 +17,7 @@ from zooter_core.cli.tables import (
     print_verdict,
     save_selection_plot,
 )
-from zooter_core.config.fleet import load_fleet
+from zooter_core.config.fleet import Fleet, load_fleet
 from zooter_core.data import prices as pricing
 from zooter_core.data.scores import Scores, read_texts
 from zooter_core.evaluation import responses
@@ -84,7 +84,7 @@ def evaluate(
     _check_needs("--select", select, {"--judge-fleet": judge_fleet, "--plot": plot})
     _check_needs("--fleet", fleet, {"--rmr": rmr})
     _check_needs("--prices", prices, {"--willingness": willingness, "--tokens": tokens})
-    path = _router_path(router, fleet)
+    path, owner = _router_path(router, fleet)
     table = open_scores(scores, strict)
     learned = open_scores(learned_from, strict) if learned_from else None
     texts = _texts(scores, table, {"--judge-fleet": judge_fleet, "--rmr": rmr}, prices)
@@ -93,6 +93,8 @@ def evaluate(
     from zooter_core.router.encoder import Encoders
 
     loaded = Router.load(path, Encoders())
+    if owner is not None:
+        loaded = loaded.for_pool(owner.pool, owner.routed_as)
     ranked = {"rmr": responses.best_scores(table, _rewards(fleet, table, texts))} if rmr else None
     with bars() as progress:
         outputs = evaluation.outputs_of(loaded, table, lambda done: progress("embed", done, len(table.queries)))
@@ -132,18 +134,18 @@ def _check_needs(needed: str, value: object, options: dict[str, object]) -> None
             raise ZooterError(f"{needed} with {name}", f"{name} alone", f"Add {needed}, or leave {name} out.")
 
 
-def _router_path(folder: Path | None, fleet: Path | None) -> str | Path:
-    """The folder of the router, which is given or a fleet's."""
+def _router_path(folder: Path | None, fleet: Path | None) -> tuple[str | Path, Fleet | None]:
+    """The folder of the router, and the fleet if it is a fleet's."""
     if bool(folder) == bool(fleet):
         raise ZooterError(
             "--router DIR, or --fleet DIR for its router", "both" if folder else "neither", "Give one of them."
         )
     if folder is not None:
-        return folder
+        return folder, None
     parts = open_fleet(fleet)
     if parts.router is None:
         raise parts.missing("router")
-    return parts.router.path
+    return parts.router.path, parts
 
 
 def _texts(files: Sequence[Path], scores: Scores, needed: dict[str, object], prices: Path | None) -> Texts:

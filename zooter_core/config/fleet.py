@@ -17,7 +17,6 @@ from zooter_core.config.candidates import CandidateConfig, MemoryConfig
 from zooter_core.config.fingerprint import FILES, fingerprint, named_by_server
 from zooter_core.config.labelling import (
     ENCODER,
-    EmbeddedConfig,
     HttpConfig,
     InstagConfig,
     JudgeConfig,
@@ -249,8 +248,8 @@ def fleet_toml(fleet: Fleet, name: str, folder: Path, router: str) -> str:
     }
     values = {key: _relative(table, folder) for key, table in tables.items() if table is not None}
     values = {key: table for key, table in values.items() if table}
-    values["candidate"] = [_relative(replace(candidate, routed_as=None), folder) for candidate in fleet.candidates]
-    return tomlkit.dumps({"name": name} | values)
+    candidates = [_relative(replace(candidate, routed_as=None), folder) for candidate in fleet.candidates]
+    return tomlkit.dumps({"name": name, **values, "candidate": candidates})
 
 
 def _relative(table: Table, folder: Path) -> dict[str, Any]:
@@ -274,8 +273,6 @@ def _fleet(file: FleetFile, path: Path) -> Fleet:
     reward, tagger = file.reward, file.tagger
     if isinstance(reward, JudgeConfig):
         reward = replace(reward, judge=placed(reward.judge))
-    if isinstance(reward, EmbeddedConfig):
-        reward = reward.checkpoint
     if isinstance(tagger, InstagConfig):
         tagger = replace(tagger, instagger=placed(tagger.instagger))
     candidates = tuple(placed(candidate) for candidate in file.candidate)

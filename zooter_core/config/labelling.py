@@ -194,17 +194,15 @@ class HttpConfig(RewardConfig):
 
 
 @table("[reward]")
-class EmbeddedConfig(RewardConfig):
+class EmbeddedConfig(ScalarConfig):
     """The embedded fleet's reward model of 22 million parameters, where there is no better one."""
 
-    kind: Literal["embedded"] = field(default="embedded", kw_only=True)
+    model: Reference = ENCODER
+    adapter: Reference | None = str(EMBEDDED_FLEET / "reward")
+    max_tokens: Count | None = 256
+    kind: Literal["embedded"] = field(default="embedded", kw_only=True)  # type: ignore[assignment]
 
-    hidden: ClassVar[Sequence[str]] = ("revision",)
-
-    @property
-    def checkpoint(self) -> ScalarConfig:
-        """Where it lies."""
-        return ScalarConfig(ENCODER, str(EMBEDDED_FLEET / "reward"), 256, cache=self.cache)
+    hidden: ClassVar[Sequence[str]] = (*("revision", "model", "adapter", "max_tokens", "dtype", "input", "template"),)
 
 
 @table("[reward]")

@@ -102,11 +102,16 @@ def of_report(report: Report) -> Verdict | None:
 
 
 def of_fleet(fleet: Fleet) -> Verdict | None:
-    """The verdict in the report.json that belongs to a fleet's router; None if there is none that can be read."""
+    """The verdict in the report.json that belongs to a fleet's router.
+
+    None if there is none that can be read, or if the fleet has only a part of the candidates that it is about.
+    """
     if fleet.router is None or (path := find(fleet.folder, fleet.router.path)) is None:
         return None
     with suppress(ZooterError):
-        return of_report(load_report(path))
+        report = load_report(path)
+        part = set(fleet.routed_as) < set(report.candidates["all"].mean_reward)
+        return None if part else of_report(report)
     return None
 
 

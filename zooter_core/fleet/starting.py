@@ -17,6 +17,7 @@ from zooter_core.base.paths import OPEN_MODELS
 from zooter_core.base.strict_json import parse_json
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import Fleet, RouterConfig
+from zooter_core.data.run_folder import ROUTER
 from zooter_core.fleet.discovery import billions_in
 from zooter_core.fleet.families import published, recognise
 from zooter_core.labelling.skills import SkillHead
@@ -72,15 +73,15 @@ def open_models(fleet: Fleet) -> RouterConfig | None:
     """The router for well-known open models, if it knows two or more of the candidates."""
     if not OPEN_MODELS.is_dir():
         return None
-    pool = parse_json((OPEN_MODELS / "config.json").read_text(encoding="utf-8"))["candidates"]
-    return RouterConfig(str(OPEN_MODELS)) if len(set(fleet.routed_as) & set(pool)) >= 2 else None
+    pool = parse_json((OPEN_MODELS / ROUTER / "config.json").read_text(encoding="utf-8"))["candidates"]
+    return RouterConfig(str(OPEN_MODELS / ROUTER)) if len(set(fleet.routed_as) & set(pool)) >= 2 else None
 
 
 def profile_of(candidate: CandidateConfig) -> tuple[dict[str, float], str]:
     """A candidate's level in each skill, and where most of that comes from."""
     names = f"{candidate.name} {candidate.model}"
     family = recognise(candidate.model)
-    billions = (family.billions if family else None) or billions_in(names)
+    billions = (family.parameters if family else None) or billions_in(names)
     levels, source = guess(f"{names} {candidate.description}", billions), GUESS
     if family and (figures := published(family)):
         levels, source = levels | figures, PUBLISHED

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
@@ -67,11 +69,11 @@ class SkillHead:
         with atomic(file) as temporary:
             save_file(plain, temporary, {"skills": " ".join(SKILLS)})  # of two entries, the order would be random
 
-    def logits(self, vectors: Array) -> Array:
+    def logits(self, vectors: NDArray[np.floating[Any]]) -> Array:
         """Before temperature and softmax, shape (n, 16)."""
         return np.asarray(vectors, dtype=np.float64) @ self.weights + self.bias
 
-    def probabilities(self, vectors: Array) -> Array:
+    def probabilities(self, vectors: NDArray[np.floating[Any]]) -> Array:
         """The probability of each skill, shape (n, 16), rows sum to one.
 
         Args:

@@ -40,7 +40,7 @@ from zooter_core.router.torch_router import RouterHead, TorchRouter, in_parts
 
 Array = NDArray[np.float64]
 Learner = Callable[[NDArray[np.intp]], State]  # rows to learn from -> the new candidate's column
-ABLE = (AUTO, ZOOTER, "knn", "ridge", "kmeans")
+ABLE = (AUTO, ZOOTER, "knn", "ridge", "kmeans", "profile")
 FEWEST = 20  # queries to learn a column from
 MOST_LEARNED = 100_000
 FOLDS = 5

@@ -22,10 +22,10 @@ from zooter_core.router.torch_router import RouterHead, TorchRouter
 POOL = ("a", "b", "c")
 GROUPS = np.arange(60) % 3
 NOISE = np.random.default_rng(0).normal(scale=0.1, size=(60, 6))
-VECTORS = (np.eye(6)[GROUPS] + NOISE).astype(np.float32)
+VECTORS = (np.eye(6)[GROUPS] + np.eye(6)[GROUPS + 3] + NOISE).astype(np.float32)
 SCORES = np.array([[0.9, 0.1, 0.3], [0.2, 0.8, 0.1], [0.0, 0.3, 1.0]])[GROUPS]
 VECTORS_AS_TENSOR = torch.from_numpy(VECTORS)
-NEW = torch.from_numpy(np.eye(6, dtype=np.float32)[:3])
+NEW = torch.from_numpy(np.eye(6, dtype=np.float32)[:3] + np.eye(6, dtype=np.float32)[3:])
 
 
 @cache
@@ -44,7 +44,7 @@ def fit(kind: str, order=(0, 1, 2), seed: int = 0, scores: np.ndarray = SCORES) 
 
 
 TRAINED = ("auto", "zooter", "cosine", "routerdc", "mf")
-CLOSED = ("knn", "ridge", "kmeans")
+CLOSED = ("knn", "ridge", "kmeans", "profile")
 every = pytest.mark.parametrize("kind", KINDS)
 
 

@@ -20,6 +20,7 @@ KINDS = {
     "pairwise": "zooter_core.labelling.rewards.pairwise:PairwiseReward",
     "judge": "zooter_core.labelling.rewards.judge:judge",
     "http": "zooter_core.labelling.rewards.http:HttpReward",
+    "embedded": "zooter_core.labelling.rewards.scalar:ScalarReward",
 }
 
 

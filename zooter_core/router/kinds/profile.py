@@ -12,6 +12,8 @@ from typing import Any, ClassVar
 
 import torch
 
+from zooter_core.base.errors import ZooterError
+from zooter_core.config.labelling import ENCODER
 from zooter_core.labelling.skills import WIDTH, SkillHead
 from zooter_core.method.skills import SKILLS
 from zooter_core.router.kinds import DistillConfig, Progress
@@ -28,7 +30,7 @@ class ProfileHead(Head):
     def __init__(self, width: int, candidates: int, prior: float) -> None:
         super().__init__()
         self.prior = prior
-        self.weights, self.bias = frozen(WIDTH, len(SKILLS)), frozen(len(SKILLS))
+        self.weights, self.bias = frozen(width // 2, len(SKILLS)), frozen(len(SKILLS))
         self.levels = frozen(len(SKILLS), candidates)
 
     @classmethod
@@ -36,9 +38,9 @@ class ProfileHead(Head):
         return {"prior": float(cls.setting(config, "prior"))}
 
     def fit(self, lessons: Lessons, config: DistillConfig, progress: Progress) -> None:
-        classifier = SkillHead.load()
-        self.weights.copy_(torch.from_numpy(classifier.weights / classifier.temperature))
-        self.bias.copy_(torch.from_numpy(classifier.bias / classifier.temperature))
+        head = classifier(len(self.weights))
+        self.weights.copy_(torch.from_numpy(head.weights / head.temperature))
+        self.bias.copy_(torch.from_numpy(head.bias / head.temperature))
         self.levels.copy_(self._levels(lessons))
 
     def column(self, lessons: Lessons) -> State:
@@ -46,7 +48,7 @@ class ProfileHead(Head):
 
     def skills(self, vectors: torch.Tensor) -> torch.Tensor:
         """P(s | q), shape (batch, 16)."""
-        return torch.softmax(vectors[:, -WIDTH:] @ self.weights + self.bias, dim=-1)
+        return torch.softmax(vectors[:, -len(self.weights) :] @ self.weights + self.bias, dim=-1)
 
     def forward(self, vectors: torch.Tensor) -> torch.Tensor:
         return self.skills(vectors) @ self.levels
@@ -59,3 +61,18 @@ class ProfileHead(Head):
         scored = (~lessons.scores.isnan()).float()
         sums = shares.T @ lessons.scores.nan_to_num() + self.prior * mean_scores(lessons.scores)
         return sums / (shares.T @ scored + self.prior)
+
+
+def classifier(width: int) -> SkillHead:
+    """The classifier of skills, for sentence embeddings of a width.
+
+    Raises:
+        ZooterError: it is for those of another encoder.
+    """
+    if width != WIDTH:
+        raise ZooterError(
+            f"the encoder {ENCODER} for the router kind profile",
+            f"one with {width} numbers for a sentence instead of {WIDTH}",
+            "Use that encoder, or another --router-kind.",
+        )
+    return SkillHead.load()

@@ -1,0 +1,137 @@
+"""Well-known families of open models: what a model's name says, and what its makers published about it.
+
+`models/families.toml` is the table. A name may be Ollama's (`qwen2.5:7b-instruct-q4_K_M`), the hub's
+(`Qwen/Qwen2.5-7B-Instruct`, also as vLLM serves it), or a GGUF file's (`qwen2.5-7b-instruct-q4_k_m.gguf`). What is made
+from such a model, and so has another quality (`Hermes-3-Llama-3.1-8B`), is not recognised.
+
+Keys of a `[[family]]`:
+
+    name, title     a short name, and the one to show
+    pattern         a regular expression for the beginning of a name, which has small letters and dashes
+    only            billions of parameters, where the family has one size
+    words           word -> billions of parameters, where a name has a word instead
+    routed_as       billions of parameters -> the name in the router of models/open-models
+    unless          a regular expression for names to which neither figures nor routed_as apply
+    base            whether the figures are of base models
+    figures         billions of parameters -> benchmark -> share, from `source` of `date`
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cache
+from typing import Any
+
+from zooter_core.base.paths import FAMILIES
+
+BENCHMARKS = ("mmlu", "mmlu-pro", "gsm8k", "math", "humaneval", "ifeval", "mgsm")
+OF_SKILLS = {  # skill -> the benchmark that stands for it
+    **dict.fromkeys(("arithmetic", "word-problems"), "gsm8k"),
+    "algebra": "math",
+    **dict.fromkeys(("programming", "sql-and-shell", "debugging"), "humaneval"),
+    **dict.fromkeys(("facts", "reasoning"), "mmlu"),
+    **dict.fromkeys(("summary", "rewriting", "story", "verse", "letters", "advice"), "ifeval"),
+    **dict.fromkeys(("translation", "other-languages"), "mgsm"),
+}
+MMLU_CHANCE, PRO_CHANCE, PRO_POWER = 0.25, 0.1, 0.61  # the power fits the models of the table that have both
+
+MOST_CHARACTERS = 300  # of a name
+MAKERS = "meta|meta-llama|c4ai|google|qwen|mistralai|microsoft|nvidia|ibm-granite|allenai|deepseek-ai|openai|tiiuae"
+ENDING = re.compile(r"(?i)(\.gguf|-gguf)+$")
+SIZE = re.compile(r"(\d+(?:\.\d+)?)([bm])", re.ASCII)
+BASE = {"base", "pt", "text", "code"}
+PLAIN = re.compile(  # parts of a name that do not make it another model
+    r"|a\d+(\.\d+)?b|instruct|chat|it|latest|hf|base|pt|text|code|python|reasoning|thinking|preview|tools|free|turbo"
+    r"|instant|versatile|gguf|ggml|mlx|awq|gptq|exl2|bnb|onnx|qat|imat|imatrix|dynamic|unsloth|ud|quantized"
+    r"|i?q\d(\.\d)*|[ksmlp0]|xs|xxs|xl|nl|(int|fp|nf|mxfp|bf|f)\d+|w\d+a\d+|\d+bit|gs?\d+"
+    r"|v\d+(\.\d+)*|\d+(\.\d+)?k?|of",
+    re.ASCII,
+)
+
+
+@dataclass(frozen=True)
+class Family:
+    """A model of a family, as far as its name says which one.
+
+    Attributes:
+        name: a short name of the family, such as "qwen2.5-coder"; `title` is the one to show.
+        parameters: in billions, as makers round them; None if the name does not say.
+        routed_as: its name in the router of models/open-models; None if that does not know it.
+        skills: published figures, of BENCHMARKS -> share from 0 to 1; empty if there are none for this size.
+        source, date: where and when they were published.
+    """
+
+    name: str
+    title: str
+    parameters: float | None = None
+    routed_as: str | None = None
+    skills: Mapping[str, float] = field(default_factory=dict, hash=False)
+    source: str = ""
+    date: date | None = None
+
+
+def recognise(name: str) -> Family | None:
+    """The family and the size of the model of that name; None for an unknown one."""
+    plain = _plain(name)
+    for entry, pattern in _table() if len(name) <= MOST_CHARACTERS else ():
+        if match := pattern.match(plain):
+            parts = [part for part in plain[match.end() :].split("-") if part]
+            words = entry.get("words", {})
+            others = [part for part in parts if part not in words and not SIZE.fullmatch(part)]
+            return _family(entry, parts) if all(map(PLAIN.fullmatch, others)) else None
+    return None
+
+
+def published(family: Family) -> dict[str, float]:
+    """Skill -> share from 0 to 1, from the published figures. A skill whose benchmark was not published is absent.
+
+    OF_SKILLS is the rule. One figure is computed from another: without MMLU, it is MMLU-Pro on the scale of MMLU, with
+    chance at chance and 1 at 1 (12 models of the table have both; the result is within 0.06 of their MMLU).
+    """
+    figures = dict(family.skills)
+    if "mmlu" not in figures and "mmlu-pro" in figures:
+        above = max(0.0, (figures["mmlu-pro"] - PRO_CHANCE) / (1 - PRO_CHANCE))
+        figures["mmlu"] = MMLU_CHANCE + (1 - MMLU_CHANCE) * above**PRO_POWER
+    return {skill: figures[benchmark] for skill, benchmark in OF_SKILLS.items() if benchmark in figures}
+
+
+def _plain(name: str) -> str:
+    """The last part of a path in small letters, with dashes alone between its parts: `Llama-3_1-8B` is llama-3.1-8b."""
+    last = re.split(r"[/\\]", name.strip().rstrip("/\\"))[-1].lower()
+    last = re.sub(r"(?<=\d)_(?=\d)", ".", ENDING.sub("", last))
+    return re.sub(r"(?:[\s_:@-]|\.(?!\d))+", "-", last)
+
+
+@cache
+def _table() -> list[tuple[dict[str, Any], re.Pattern[str]]]:
+    """The families of the table, each with the pattern of its names."""
+    entries: list[dict[str, Any]] = tomllib.loads(FAMILIES.read_text(encoding="utf-8"))["family"]
+    return [
+        (entry, re.compile(rf"(?:(?:{MAKERS})-)?(?:{entry['pattern']})(?![a-z0-9]|\.\d)", re.ASCII))
+        for entry in entries
+    ]
+
+
+def _family(entry: Mapping[str, Any], parts: list[str]) -> Family:
+    size = _parameters(entry, parts)
+    other = bool(re.search(entry.get("unless", r"(?!)"), "-".join(parts)))
+    other = other or (not entry.get("base") and not BASE.isdisjoint(parts))
+    key = "" if size is None or other else f"{size:g}"
+    figures = entry.get("figures", {}).get(key, {})
+    routed_as = entry.get("routed_as", {}).get(key)
+    cited = (entry["source"], entry["date"]) if figures else ("", None)
+    return Family(entry["name"], entry["title"], size, routed_as, figures, *cited)
+
+
+def _parameters(entry: Mapping[str, Any], parts: list[str]) -> float | None:
+    words = entry.get("words", {})
+    for part in parts:
+        if part in words:
+            return float(words[part])
+        if match := SIZE.fullmatch(part):
+            return float(match[1]) / (1000 if match[2] == "m" else 1)
+    return float(entry["only"]) if "only" in entry else None
