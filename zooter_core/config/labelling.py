@@ -195,7 +195,7 @@ class HttpConfig(RewardConfig):
 
 @table("[reward]")
 class EmbeddedConfig(ScalarConfig):
-    """The embedded fleet's reward model of 22 million parameters, where there is no better one."""
+    """The embedded fleet's reward model, where there is no better one."""
 
     model: Reference = ENCODER
     adapter: Reference | None = str(EMBEDDED_FLEET / "reward")

@@ -24,7 +24,7 @@ from zooter_core.base.files import remove
 from zooter_core.base.strict_json import dump_json, parse_json
 from zooter_core.base.weights import Progress, cache_dir, resolve, silent, stamp_of, writing_cache
 from zooter_core.config.fleet import RouterConfig
-from zooter_core.config.labelling import EmbeddedConfig, RewardConfig, ScalarConfig
+from zooter_core.config.labelling import RewardConfig, ScalarConfig, UltraConfig
 from zooter_core.labelling.rewards import plain
 from zooter_core.router.config import CONFIG, ENCODER_FOLDER, GRAPH, QUANTISED, VERSION, WEIGHTS, is_portable
 from zooter_core.router.graph import TOKENIZER, TextGraph, check_installed, missing
@@ -270,12 +270,9 @@ def make_reward_export(config: RewardConfig, progress: Progress = silent) -> Pat
 
 def _reward_place(config: RewardConfig) -> Place | None:
     """None if the settings alone say that there is no export."""
-    if (
-        type(config) not in (ScalarConfig, EmbeddedConfig)
-        or config.dtype != "float32"
-        or config.input == "chat"
-        or config.template
-    ):
+    if not isinstance(config, ScalarConfig) or isinstance(config, UltraConfig):
+        return None
+    if config.dtype != "float32" or config.input == "chat" or config.template:
         return None
     source: str | None = None
     with suppress(OSError, ZooterError):  # loading the model says what is wrong
