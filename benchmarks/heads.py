@@ -25,12 +25,14 @@ from score_file import parsed, parser_of
 from zooter_core.data.scores import Scores, read_scores
 from zooter_core.method import labels, metrics
 from zooter_core.method.labels import normalise
+from zooter_core.method.tags import TagIndex
 from zooter_core.pipeline.train import SCORE_LABELS
 from zooter_core.router import clusters
+from zooter_core.router.auto import Scored
 from zooter_core.router.clusters import cluster_tags
-from zooter_core.router.distill import learn
+from zooter_core.router.distill import learn, learn_auto
 from zooter_core.router.encoder import Encoder
-from zooter_core.router.kinds import KINDS, LEARN_LABELS, ZOOTER, settings_of
+from zooter_core.router.kinds import AUTO, KINDS, LEARN_LABELS, ZOOTER, settings_of
 
 FOLDS = 5
 DRAWS = 2000
@@ -45,7 +47,7 @@ class Bench:
 
     scores: Scores
     encoder: Encoder
-    clusterings: dict[tuple, Sequence[tuple[str, ...]]] = field(default_factory=dict)
+    clusterings: dict[tuple, TagIndex] = field(default_factory=dict)
 
     @cached_property
     def vectors(self) -> Array:
@@ -55,7 +57,7 @@ class Bench:
     def names(self) -> Array:
         return np.array(self.scores.datasets)
 
-    def tags(self, train: Array, seed: int, most: int, times: int) -> Sequence[tuple[str, ...]]:
+    def tags(self, train: Array, seed: int, most: int, times: int) -> TagIndex:
         key = (train.tobytes(), seed, most, times)
         if key not in self.clusterings:
             self.clusterings[key] = cluster_tags(self.vectors[train], seed, most, times)
@@ -103,16 +105,19 @@ def by_head(bench: Bench, kind: str, settings: dict[str, float], seed: int) -> C
     """Choose by a router that is trained as `zooter distill --scores` does: clusters as tags, enhanced labels."""
     of_labels, kind_settings = split(kind, settings)
     label_config = replace(SCORE_LABELS, beta=of_labels["beta"], tau=of_labels["tau"])
-    config = settings_of(kind, kind_settings, seed)
-    rewards = normalise(bench.scores.scores, label_config.normalise, bench.scores.datasets)
+    config, table = settings_of(kind, kind_settings, seed), bench.scores.scores
+    rewards = normalise(table, label_config.normalise, bench.scores.datasets)
 
     def choose(train: Array, judged: Array) -> Array:
-        plain = labels.softmax(rewards[train], label_config.tau)
+        plain, learned, vectors = labels.softmax(rewards[train], label_config.tau), table[train], bench.vectors[train]
         if kind in LEARN_LABELS:
             tags = bench.tags(train, seed, int(of_labels["clusters"]), int(of_labels["times"]))
             plain = labels.enhance(plain, tags, labels.tag_priors(plain, tags), label_config.beta)
-        learned = bench.scores.scores[train]
-        head = learn(bench.vectors[train], plain, bench.scores.candidates, "", config, scores=learned)
+        if kind == AUTO:
+            scored = Scored.of(learned, bench.names[train].tolist(), tags, vectors, label_config)
+            head, _ = learn_auto(scored, bench.scores.candidates, "", config)
+        else:
+            head = learn(vectors, plain, bench.scores.candidates, "", config, scores=learned)
         with torch.inference_mode():
             return head(torch.from_numpy(bench.vectors[judged])).argmax(dim=-1).numpy()
 

@@ -7,6 +7,7 @@ import importlib.util
 import json
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -83,6 +84,42 @@ def test_heads_compares_settings_with_the_default(monkeypatch, capsys, score_fil
     longer = rows["rate=0.01 epochs=30"]
     assert longer["folds"] == pytest.approx(np.mean(list(longer["folds_datasets"].values())))
     assert longer["folds"] > 0.9
+
+
+def test_auto_learns_from_labels_that_are_made_without_the_fold(monkeypatch, score_file, tiny_encoder):
+    """As in `zooter distill --scores`: a fold's own labels would make the imitation of labels look too good."""
+    heads = script("heads")
+    bench, parts = heads.Bench(heads.read_scores([score_file]), tiny_encoder), []
+    learn_auto = heads.learn_auto
+
+    def spied(scored, *arguments):
+        parts.append(scored)
+        return learn_auto(scored, *arguments)
+
+    monkeypatch.setattr(heads, "learn_auto", spied)
+    rows = np.arange(30)
+    assert heads.by_head(bench, "auto", {}, 0)(rows, np.arange(30, 40)).shape == (10,)
+    assert parts[0].groups.tolist() == bench.names[rows].tolist()
+    sums, texts = (np.flatnonzero(np.char.startswith(bench.names[rows], kind)) for kind in ("sums", "texts"))
+    assert parts[0].labels(sums)[:, 0].min() > 0.5  # all that these queries know is that `a` is right
+    assert parts[0].labels(texts)[:, 0].max() < 0.5
+
+
+def test_learning_curves_are_drawn_from_their_rows(monkeypatch, capsys, score_file, tiny_encoder, tmp_path):
+    curves, rows = script("learning_curves"), tmp_path / "rows.jsonl"
+    call = ["curves", score_file, "--encoder", tiny_encoder.reference, "--sizes", "10", "20", "--seeds", "2"]
+    monkeypatch.setattr(sys, "argv", [*map(str, call), "--kinds", "auto", "ridge", "--json"])
+    curves.main()
+    rows.write_text(capsys.readouterr().out)
+    assert [json.loads(line)["size"] for line in rows.read_text().splitlines()] == [10, 20, 10, 20]
+    picture = tmp_path / "curves.svg"
+    call = ["curves", "--rows", rows, "--plot", picture, "--kinds", "auto", "ridge"]
+    monkeypatch.setattr(sys, "argv", [*map(str, call)])
+    curves.main()
+    drawn = ElementTree.parse(picture).getroot()
+    texts = [text.text for text in drawn.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"auto", "ridge", "scores, folds", "scores, left out", "10", "20"} <= set(texts)
+    assert len(list(drawn.iter("{http://www.w3.org/2000/svg}polyline"))) == 4
 
 
 def test_a_mistake_in_settings_shows_before_the_work(monkeypatch, capsys, score_file, tiny_encoder):

@@ -240,7 +240,8 @@ def train(
 
     data = (vectors[part], labelled.enhanced[part], scores.candidates)
     if config.kind == AUTO and config.finetune == "none":
-        scored = _scored(scores.subset(rows.tolist()), labelled.tags.rows(rows), vectors[part], labels)
+        datasets = scores.subset(rows.tolist()).datasets
+        scored = Scored.of(scores.scores[rows], datasets, labelled.tags.rows(rows), vectors[part], labels)
         head, earned = learn_auto(
             scored, scores.candidates, encoder.reference, config, after_epoch,
             lambda done, total: progress("compare", done, total),
@@ -268,16 +269,6 @@ def train(
     figures = report(scores, entropy(labelled.plain).tolist(), held_back, outputs, sampled, cross_validated)
     learned = np.unique(text_hashes(scores.queries[row].text for row in rows))
     return Trained(router, neighbours, learned, figures.but(losses=losses, set_aside=dict(set_aside or {})))
-
-
-def _scored(scores: Scores, tags: TagIndex, vectors: Vectors, config: LabelConfig) -> Scored:
-    """What routers learn from, with the labels that a part of the queries alone would give."""
-    table, datasets = scores.scores, np.array(scores.datasets)
-
-    def labels(rows: NDArray[np.intp]) -> NDArray[np.float64]:
-        return label(table[rows], datasets[rows].tolist(), tags.rows(rows), config).enhanced
-
-    return Scored(vectors, table, datasets, labels)
 
 
 def _neighbours(

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooter_core.method import calibration, metrics, mixture
-from zooter_core.method.labels import complete
+from zooter_core.method.labels import LabelConfig, complete, label
+from zooter_core.method.tags import TagIndex
 from zooter_core.router.clusters import Vectors
 from zooter_core.router.kinds import ZOOTER, DistillConfig, settings_of
 from zooter_core.router.torch_router import RouterHead
@@ -48,6 +49,18 @@ class Scored:
     scores: Array
     groups: NDArray[Any]
     labels: Callable[[Rows], Array]
+
+    @classmethod
+    def of(
+        cls, scores: Array, datasets: Sequence[str], tags: TagIndex, vectors: Vectors, config: LabelConfig
+    ) -> Scored:
+        """What score files and runs teach: labels are made by the config, with tag priors of the same part alone."""
+        groups = np.array(datasets)
+
+        def labels(rows: Rows) -> Array:
+            return label(scores[rows], groups[rows].tolist(), tags.rows(rows), config).enhanced
+
+        return cls(vectors, scores, groups, labels)
 
     def part(self, rows: Rows) -> Scored:
         """Some of the queries, by their row numbers."""
