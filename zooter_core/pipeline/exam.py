@@ -28,10 +28,10 @@ from zooter_core.evaluation.verified import check_verifiable
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.labels import LabelConfig
 from zooter_core.pipeline.batches import Progress, quiet
-from zooter_core.pipeline.collect import Collecting
+from zooter_core.pipeline.collect import Collecting, start_settings
 from zooter_core.pipeline.plan import Plan, check
 from zooter_core.pipeline.tally import Tally
-from zooter_core.router.kinds import AUTO, settings_of
+from zooter_core.router.kinds import PROFILE, settings_of
 
 LONGEST = 256  # tokens of an answer: enough for every query of the set
 MEAN_TOKENS = 120  # of an answer to the starter set, for the estimate
@@ -141,9 +141,13 @@ def sit(
         WorkError: no two candidates answer.
     """
     fleet = ensemble.fleet
-    training = replace(settings_of(AUTO), keep_texts=True)
+    training = replace(settings_of(PROFILE), keep_texts=True)
     generation = replace(fleet.generation, max_new_tokens=min(LONGEST, fleet.generation.max_new_tokens), seed=0)
     with Run(folder, create=True) as run:
+        begun = run.state["steps"].get("start")
+        if begun and begun != start_settings(ensemble, queries):
+            sentence = f"The exam in {folder} began with other models or questions."
+            raise ZooterError("the models and questions of the exam", "others", "Begin again: --restart.", sentence)
         check(run, Plan(STEPS, queries, generation, 1, None, LABELS, ENCODER, training), ensemble)
         pipeline.start(run, ensemble, queries)
         missing = pipeline.collect(run, ensemble, generation, progress, 1, tell, how, watch)

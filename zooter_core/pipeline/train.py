@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,15 +24,15 @@ from zooter_core.method.labels import LabelConfig, entropy, held_back, label, lo
 from zooter_core.method.tags import TagIndex
 from zooter_core.pipeline.batches import Progress, pool_of, quiet, require
 from zooter_core.pipeline.plan import distill_settings
-from zooter_core.router.auto import Scored
+from zooter_core.router.auto import FEWEST, Scored, earned_by
 from zooter_core.router.clusters import Vectors, cluster_tags, named
 from zooter_core.router.config import CONFIG, LABEL_SETTINGS
-from zooter_core.router.distill import learn, learn_auto
+from zooter_core.router.distill import fit_head, learn, learn_auto
 from zooter_core.router.encoder import Encoder
 from zooter_core.router.finetune import CHECKPOINT, finetune
-from zooter_core.router.kinds import AUTO, LEARN_LABELS, DistillConfig, settings_of
+from zooter_core.router.kinds import AUTO, LEARN_LABELS, PROFILE, DistillConfig, settings_of
 from zooter_core.router.neighbours import LEARNED, Neighbours, spread, text_hashes
-from zooter_core.router.torch_router import TorchRouter
+from zooter_core.router.torch_router import RouterHead, TorchRouter
 
 # A tau of 1 on the scale of a reward model is too flat for accuracies: scores are brought to one scale first. These
 # values did best on folds and on left-out data sets (docs/results.md).
@@ -239,18 +239,12 @@ def train(
         progress("distill", epoch, config.epochs)
 
     data = (vectors[part], labelled.enhanced[part], scores.candidates)
-    if config.kind == AUTO and config.finetune == "none":
-        datasets = scores.subset(rows.tolist()).datasets
+    if config.finetune == "none":
+        datasets = [scores.datasets[row] for row in rows]
         scored = Scored.of(scores.scores[rows], datasets, labelled.tags.rows(rows), vectors[part], labels)
-        head, earned = learn_auto(
-            scored, scores.candidates, encoder.reference, config, after_epoch,
-            lambda done, total: progress("compare", done, total),
-        )  # fmt: skip
+        head, earned = _head(scored, data[1], scores.candidates, encoder, config, after_epoch, progress)
         router = TorchRouter(head, encoder)
-        progress("distill", config.epochs, config.epochs)
         cross_validated = None if earned is None else CrossValidated(*earned)
-    elif config.finetune == "none":
-        router = TorchRouter(learn(*data, encoder.reference, config, after_epoch, scores.scores[part]), encoder)
         progress("distill", config.epochs, config.epochs)  # training may have stopped earlier
     else:
         router = finetune(
@@ -269,6 +263,26 @@ def train(
     figures = report(scores, entropy(labelled.plain).tolist(), held_back, outputs, sampled, cross_validated)
     learned = np.unique(text_hashes(scores.queries[row].text for row in rows))
     return Trained(router, neighbours, learned, figures.but(losses=losses, set_aside=dict(set_aside or {})))
+
+
+def _head(
+    scored: Scored,
+    labels: NDArray[np.float64],
+    candidates: Sequence[str],
+    encoder: Encoder,
+    config: DistillConfig,
+    after_epoch: Callable[[int, float], None],
+    progress: Progress,
+) -> tuple[RouterHead, NDArray[np.float64] | None]:
+    """A head on the frozen encoder, and what cross-validation says of the kinds that have one (`Chosen.earned`)."""
+    if config.kind == AUTO:
+        return learn_auto(
+            scored, candidates, encoder.reference, config, after_epoch,
+            lambda done, total: progress("compare", done, total),
+        )  # fmt: skip
+    head = learn(scored.vectors, labels, candidates, encoder.reference, config, after_epoch, scored.scores)
+    judged = config.kind == PROFILE and len(labels) >= FEWEST
+    return head, earned_by(scored, config, fit_head) if judged else None
 
 
 def _neighbours(

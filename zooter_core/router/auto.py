@@ -133,6 +133,18 @@ def compare(
     )
 
 
+def earned_by(scored: Scored, config: DistillConfig, fit: Fit) -> Array:
+    """On each query, the scores of a kind's choice by the queries of the other folds, and of the best single candidate
+    by them, shape (2, n)."""
+    folds = mixture.stratified(scored.groups, FOLDS, config.seed)
+    logits = np.empty(scored.scores.shape)
+    for fold in np.unique(folds):
+        head = _trained(scored, config, folds != fold, fit)
+        logits[folds == fold] = head.logits(scored.vectors[folds == fold])
+    levels = mixture.levels_of(scored.scores, folds)
+    return np.stack([mixture.chosen(choice, scored.scores) for choice in (logits, levels)])
+
+
 def _first(scored: Scored, part: DistillConfig, aside: NDArray[np.bool_], wins: Array, fit: Fit) -> tuple[int, Array]:
     """How many epochs predict best who wins on the queries set aside, and the logits of these queries after them."""
     trials: list[tuple[float, int, Array]] = []

@@ -18,6 +18,7 @@ from zooter_core.base.plugins import load_kind
 
 ZOOTER = "zooter"
 AUTO = "auto"
+PROFILE = "profile"
 LEARN_LABELS = (AUTO, ZOOTER)  # the other kinds learn from the scores
 KINDS = {
     AUTO: "zooter_core.router.kinds.auto:AutoHead",
@@ -25,7 +26,7 @@ KINDS = {
     "knn": "zooter_core.router.kinds.knn:NearestHead",
     "ridge": "zooter_core.router.kinds.ridge:RidgeHead",
     "kmeans": "zooter_core.router.kinds.kmeans:ClusterHead",
-    "profile": "zooter_core.router.kinds.profile:ProfileHead",
+    PROFILE: "zooter_core.router.kinds.profile:ProfileHead",
     "cosine": "zooter_core.router.kinds.cosine:CosineHead",
     "routerdc": "zooter_core.router.kinds.routerdc:ContrastiveHead",
     "mf": "zooter_core.router.kinds.mf:FactorHead",
