@@ -21,7 +21,10 @@ NINE = {
     "llama-3.1-8b-instruct": (
         *("llama3.1:8b", "llama3.1:8b-instruct-q4_K_M", "meta-llama/Llama-3.1-8B-Instruct"),
         *("meta-llama/Meta-Llama-3.1-8B-Instruct", "Meta-Llama-3.1-8B-Instruct-Q4_K_M.gguf"),
-        *("hf.co/bartowski/Meta-Llama-3.1-8B-Instruct-GGUF:Q4_K_M", "/models/Meta-Llama-3.1-8B-Instruct-AWQ-INT4/"),
+        *(
+            "hub.example/bartowski/Meta-Llama-3.1-8B-Instruct-GGUF:Q4_K_M",
+            "/models/Meta-Llama-3.1-8B-Instruct-AWQ-INT4/",
+        ),
     ),
     "qwen2.5-7b-instruct": (
         *("qwen2.5:7b", "qwen2.5:7b-instruct-q8_0", "Qwen/Qwen2.5-7B-Instruct", "Qwen/Qwen2.5-7B-Instruct-GPTQ-Int4"),
@@ -36,12 +39,15 @@ NINE = {
     "llama3-chatqa-1.5-8b": ("llama3-chatqa:8b", "nvidia/Llama3-ChatQA-1.5-8B", "Llama3-ChatQA-1.5-8B-Q4_K_M.gguf"),
     "llama3-chatqa-1.5-70b": ("llama3-chatqa:70b", "nvidia/Llama3-ChatQA-1.5-70B", "Llama3-ChatQA-1.5-70B.Q3_K_L.gguf"),
     "llama-3.1-nemotron-51b-instruct": (
-        *("hf.co/bartowski/Llama-3_1-Nemotron-51B-Instruct-GGUF:Q4_K_M", "nvidia/Llama-3_1-Nemotron-51B-Instruct"),
+        *(
+            "hub.example/bartowski/Llama-3_1-Nemotron-51B-Instruct-GGUF:Q4_K_M",
+            "nvidia/Llama-3_1-Nemotron-51B-Instruct",
+        ),
         *("Llama-3_1-Nemotron-51B-Instruct-Q4_K_M.gguf", "nvidia/llama-3.1-nemotron-51b-instruct"),
     ),
     "llama-3.3-nemotron-super-49b-v1": (
         *(
-            "hf.co/bartowski/nvidia_Llama-3_3-Nemotron-Super-49B-v1-GGUF:IQ4_XS",
+            "hub.example/bartowski/nvidia_Llama-3_3-Nemotron-Super-49B-v1-GGUF:IQ4_XS",
             "nvidia/Llama-3_3-Nemotron-Super-49B-v1",
         ),
         *("nvidia_Llama-3_3-Nemotron-Super-49B-v1-Q4_K_M.gguf", "nvidia/llama-3.3-nemotron-super-49b-v1"),
