@@ -18,11 +18,11 @@ from zooter_core.router.torch_router import RouterHead
 PLAIN = LabelConfig(beta=1.0, tau=0.2)
 GROUPS = np.arange(60) % 3
 NOISE = np.random.default_rng(0).normal(scale=0.1, size=(60, 6))
-VECTORS = (np.eye(6)[GROUPS] + NOISE).astype(np.float32)
+VECTORS = (np.eye(6)[GROUPS] + np.eye(6)[GROUPS + 3] + NOISE).astype(np.float32)
 TABLE = np.array([[0.9, 0.1, 0.3], [0.2, 0.8, 0.1], [0.1, 0.3, 1.0]])[GROUPS]
 SCORES = Scores(tuple(Query(str(n), f"query {n}") for n in range(60)), ("a", "b", "c"), TABLE)
 EXAMPLES = Examples(SCORES, VECTORS, [()] * 60, PLAIN)
-CENTRES = np.eye(6, dtype=np.float32)[:3]
+CENTRES = np.eye(6, dtype=np.float32)[:3] + np.eye(6, dtype=np.float32)[3:]
 ANY = np.random.default_rng(1).normal(size=(2000, 6)).astype(np.float32)
 TRAINED = ("zooter", "cosine", "routerdc", "mf")
 
