@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 from pathlib import Path
 
 import pytest
 
-from zooter_core.base.errors import ZooterError
+from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.config import edit
 from zooter_core.config.fleet import load_fleet
 
@@ -117,3 +118,15 @@ def test_changes_at_the_same_time_all_arrive(ours):
 def test_names_are_free():
     assert edit.free_name("a", []) == "a"
     assert edit.free_name("a", ["a", "a-2"]) == "a-3"
+
+
+def test_a_full_disk_leaves_the_fleet_as_it_is(ours, monkeypatch):
+    before = text(ours)
+
+    def full(self: Path, *arguments: object, **options: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device", str(self))
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(WorkError, match="No space left"):
+        edit.add_candidates(ours, [keys("x")])
+    assert text(ours) == before

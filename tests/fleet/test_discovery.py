@@ -14,6 +14,7 @@ from support.scripted_server import serving
 from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.config.edit import add_candidates
 from zooter_core.config.fleet import load_fleet
+from zooter_core.config.labelling import JudgeConfig
 from zooter_core.fleet import discovery
 from zooter_core.fleet.connect import connect, placed
 from zooter_core.fleet.discovery import Gpu, Model, billions_in, discover, served
@@ -193,6 +194,11 @@ def test_models_join_a_fleet(tmp_path):
     fleet = load_fleet(tmp_path)
     assert fleet.reward is not None
     assert (fleet.reward.kind, fleet.tagger and fleet.tagger.kind) == ("judge", "skills")
+    assert isinstance(fleet.reward, JudgeConfig)
+    assert [judge.endpoint and judge.endpoint.base_url for judge in fleet.reward.judges] == [
+        "http://localhost:1/v1",
+        "http://localhost:2/v1",
+    ]
     again = connect(tmp_path, [judge, Model("openai", "small", "here", base_url="http://localhost:1/v1")])
     assert (again.names, again.present) == (("small",), (judge,))
     assert len(load_fleet(tmp_path).pool) == 3

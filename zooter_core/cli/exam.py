@@ -7,7 +7,7 @@ from typing import Annotated
 
 from zooter_core.base.files import remove
 from zooter_core.cli import options
-from zooter_core.cli.consoles import bars, err, out, print_missing, print_note, waiting
+from zooter_core.cli.consoles import bars, err, out, print_agreement, print_missing, print_note, waiting
 from zooter_core.cli.fleets import open_fleet
 from zooter_core.cli.options import option
 from zooter_core.cli.tables import print_report
@@ -41,6 +41,7 @@ def exam(
     with bars() as progress:
         report, missing = exam.sit(ensemble, folder, queries, progress, print_note, how, progress.watch)
     print_missing(missing)
+    print_agreement(ensemble)
     print_report(report)
     exam.install(fleet, folder)
     out.print(f"{fleet / 'fleet.toml'} now has the router. zooter demo --fleet {fleet}")

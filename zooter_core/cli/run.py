@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 from zooter_core.cli import options
-from zooter_core.cli.consoles import bars, err, print_cost, print_missing, print_note, print_set_aside
+from zooter_core.cli.consoles import bars, err, print_agreement, print_cost, print_missing, print_note, print_set_aside
 from zooter_core.cli.fleets import open_ensemble
 from zooter_core.cli.options import collecting_of, engine_of, generation_of, labels_of, named, option, training_of
 from zooter_core.cli.tables import print_report
@@ -65,6 +65,7 @@ def run(
             holes = bool(missing)
             print_cost(ensemble, samples)
             pipeline.score(folder, ensemble, progress, elsewhere, holes)
+            print_agreement(ensemble)
             print_set_aside(folder.set_aside())
             pipeline.tag(folder, ensemble, progress, elsewhere)
         pipeline.label(folder, labels, progress, holes)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 from zooter_core.base.errors import ZooterError
-from zooter_core.cli.consoles import bars, err, print_cost, print_set_aside
+from zooter_core.cli.consoles import bars, err, print_agreement, print_cost, print_set_aside
 from zooter_core.cli.fleets import open_ensemble, run_step
 from zooter_core.cli.options import FleetDir, option
 
@@ -34,6 +34,7 @@ def _score_run(run: Path, fleet: Path | None) -> None:
         check(folder, Plan(("score",)), ensemble)
         print_cost(ensemble, folder.setting("collect", "samples"))
         pipeline.score(folder, ensemble, progress)
+        print_agreement(ensemble)
         print_set_aside(folder.set_aside())
 
 

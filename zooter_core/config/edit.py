@@ -139,7 +139,7 @@ def _table(values: Keys) -> Table:
         table.add(tomlkit.comment(line))
     for key, value in sorted(values.items(), key=lambda item: isinstance(item[1], Mapping)):
         if key != "comment" and value is not None:
-            table.add(key, _inline(value) if isinstance(value, Mapping) and key != "judge" else value)
+            table.add(key, _inline(value) if isinstance(value, Mapping) and key not in ("judge", "second") else value)
     return table
 
 

@@ -120,9 +120,9 @@ class Fleet:
     def key_uses(self) -> list[tuple[str, str]]:
         """The variables of the environment that it names for keys, each with the address that the key goes to."""
         reward, tagger = self.reward, self.tagger
-        judge = reward.judge if isinstance(reward, JudgeConfig) else None
+        judges = reward.judges if isinstance(reward, JudgeConfig) else ()
         instagger = tagger.instagger if isinstance(tagger, InstagConfig) else None
-        models = [model for model in (*self.candidates, judge, instagger) if model]
+        models = [model for model in (*self.candidates, *judges, instagger) if model]
         uses = [(model.endpoint.api_key_env, model.endpoint.base_url) for model in models if model.endpoint]
         if isinstance(reward, HttpConfig):
             uses.append((reward.api_key_env, reward.url))
@@ -161,7 +161,7 @@ class Fleet:
         tables: Sequence[Table | None] = {
             "candidates": self.candidates,
             "router": (self.router,),
-            "reward": (self.reward, self.reward.judge if isinstance(self.reward, JudgeConfig) else None),
+            "reward": (self.reward, *(self.reward.judges if isinstance(self.reward, JudgeConfig) else ())),
             "tagger": (self.tagger, self.tagger.instagger if isinstance(self.tagger, InstagConfig) else None),
         }[part]
         try:
@@ -272,7 +272,7 @@ def _fleet(file: FleetFile, path: Path) -> Fleet:
 
     reward, tagger = file.reward, file.tagger
     if isinstance(reward, JudgeConfig):
-        reward = replace(reward, judge=placed(reward.judge))
+        reward = replace(reward, judge=placed(reward.judge), second=reward.second and placed(reward.second))
     if isinstance(tagger, InstagConfig):
         tagger = replace(tagger, instagger=placed(tagger.instagger))
     candidates = tuple(placed(candidate) for candidate in file.candidate)

@@ -145,6 +145,8 @@ class JudgeConfig(RewardConfig):
 
     Attributes:
         judge: a table `[reward.judge]` like a `[[candidate]]`.
+        second: another such table, of a second judge: the verdict is the mean of both, so that no model alone judges
+            its own answers.
         mode: rate each response alone (`single`), or compare two responses in both orders (`pair`).
         template: the judge's whole prompt with {query} and {response}, or {query}, {first} and {second} in the mode
             `pair`; or one of NAMED.
@@ -157,6 +159,12 @@ class JudgeConfig(RewardConfig):
     template: StrictStr | None = None
     tries: Count = 3
     max_new_tokens: Count = 512
+    second: Annotated[CandidateConfig, _named("second")] | None = None
+
+    @property
+    def judges(self) -> tuple[CandidateConfig, ...]:
+        """The models that judge."""
+        return (self.judge,) if self.second is None else (self.judge, self.second)
 
     @model_validator(mode="after")
     def _places(self) -> Self:

@@ -13,6 +13,7 @@ from zooter_core.fleet.discovery import Gpu, Model
 from zooter_core.fleet.families import recognise
 
 GOOD_JUDGE = 7.0  # billions of parameters from which a model can judge answers
+MOST_IN_PAIRS = 3  # candidates whose answers judges compare in pairs, both orders; the cost is quadratic
 ROOM = 1.2  # times a model's weights: with its caches
 EMBEDDED_REWARD = {
     "comment": "Small: it judges little more than form and relevance. docs/reward-models.md has better ones.",
@@ -84,18 +85,24 @@ def placed(models: Sequence[Model], gpus: Sequence[Gpu]) -> dict[Model, str]:
 
 
 def _others(tables: Sequence[dict[str, Any]], models: Sequence[Model]) -> dict[str, Any]:
-    """The reward model and tagger of a new fleet. The largest model judges if it is large enough for that."""
+    """The reward model and tagger of a new fleet. The two largest models judge, if they are large enough for that: one
+    alone would judge its own answers."""
     served = [
         (model.billions, keys)
         for model, keys in zip(models, tables, strict=True)
         if model.backend == ENDPOINT and model.billions and model.billions >= GOOD_JUDGE
     ]
-    if not served:
+    if len(served) < 2:
         return {"reward": EMBEDDED_REWARD, "tagger": {"kind": "skills"}}
-    _, keys = max(served, key=lambda one: one[0])
+    largest = sorted(served, key=lambda one: -one[0])[:2]
     shared = ("backend", "model", "base_url", "api_key_env", "parallel", "first_token_seconds")
-    judge = {key: keys[key] for key in shared if key in keys}
-    comment = (
-        f"{keys['name']} judges the answers. A judge prefers its own: name a stronger or another model where you can."
-    )
-    return {"reward": {"comment": comment, "kind": "judge", "judge": judge}, "tagger": {"kind": "skills"}}
+    judge, second = ({key: keys[key] for key in shared if key in keys} for _, keys in largest)
+    names = " and ".join(keys["name"] for _, keys in largest)
+    reward = {
+        "comment": f"{names} judge the answers together. Name stronger or other models where you can.",
+        "kind": "judge",
+        "mode": "pair" if len(tables) <= MOST_IN_PAIRS else "single",
+        "judge": judge,
+        "second": second,
+    }
+    return {"reward": reward, "tagger": {"kind": "skills"}}

@@ -253,3 +253,29 @@ def test_a_template_has_a_name_for_a_judge_alone():
         ScalarConfig(model="x", template="auto-j")
     with pytest.raises(ZooterError, match=r"template in \[reward\] lacks"):
         JudgeConfig(judge=CANDIDATE, template="autoj")
+
+
+SECOND = replace(CANDIDATE, name="second", model="owner/second")
+
+
+def test_two_judges_give_the_mean_of_their_verdicts_and_how_often_they_agree():
+    """On (a, b) they disagree, on (c, b) they agree, on (d, b) only one has a verdict."""
+    verdicts = {
+        ("owner/judge", "a"): 9, ("owner/second", "a"): 4, ("owner/judge", "c"): 6, ("owner/second", "c"): 6,
+        ("owner/judge", "d"): 2, ("owner/second", "d"): None,
+    }  # fmt: skip
+
+    class Two(Scripted):
+        def load(self, candidate):
+            assert candidate in (CANDIDATE, SECOND)
+
+        def stream(self, requests, generation, stop):
+            for request in requests:
+                letter = request.messages[-1].content.split("answered:\n=====\n")[1][0]
+                verdict = verdicts[request.candidate.model, letter]
+                text = "None." if verdict is None else f"Rating: [[{verdict}]]"
+                yield Piece(request, text, Response(request.candidate.name, text))
+
+    model = reward_model(JudgeConfig(judge=CANDIDATE, second=SECOND), lambda kind: Two(None))
+    assert model.score([("q", "a"), ("q", "c"), ("q", "d")]) == [6.5, 6, 2]
+    assert (model.agreed, model.compared) == (1, 2)

@@ -10,6 +10,7 @@ first, then "Rating: [[5]]", or "So, the final decision is Response 1 / Response
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 
@@ -111,29 +112,52 @@ def judge(config: JudgeConfig, backend: Callable[[str], Backend]) -> Rating | Ch
 
 
 class Judge:
-    """A language model that gives verdicts. It is asked up to `tries` times until its text has one."""
+    """One or two language models that give verdicts. Each is asked up to `tries` times until its text has one.
+
+    Attributes:
+        agreed, compared: of two judges, how many of their verdicts were equal, and how many both gave.
+    """
 
     def __init__(self, config: JudgeConfig, backend: Callable[[str], Backend]) -> None:
-        self.config = config
-        self.candidate: CandidateConfig = config.judge
-        self.backend = backend(self.candidate.backend)
-        self.backend.load(self.candidate)
+        self.config, self.agreed, self.compared = config, 0, 0
+        self.judges = [(candidate, backend(candidate.backend)) for candidate in config.judges]
+        for candidate, one in self.judges:
+            one.load(candidate)
         self.version = ""
 
     def verdicts(self, prompts: Sequence[str], readers: Sequence[Reader]) -> list[float]:
-        """The verdicts on prompts, each found by its reader; an `Unscored` if there is none."""
+        """The verdicts on prompts, each found by its reader; an `Unscored` if there is none. Of two judges it is the
+        mean, or that of the one who gave any."""
+        columns = [self._verdicts_of(candidate, one, prompts, readers) for candidate, one in self.judges]
+        if len(columns) == 1:
+            return columns[0]
+        pairs = list(zip(*columns, strict=True))
+        by_both = [pair for pair in pairs if not any(map(math.isnan, pair))]
+        self.compared += len(by_both)
+        self.agreed += sum(first == second for first, second in by_both)
+        return [_mean(pair) for pair in pairs]
+
+    def _verdicts_of(
+        self, candidate: CandidateConfig, backend: Backend, prompts: Sequence[str], readers: Sequence[Reader]
+    ) -> list[float]:
         verdicts: list[float | None] = [None] * len(prompts)
         for number in range(self.config.tries):
             generation = GenerationConfig(self.config.max_new_tokens, RETRY_TEMPERATURE if number else 0.0, seed=number)
             missing = [row for row, verdict in enumerate(verdicts) if verdict is None]
             for first in range(0, len(missing), BATCH):
                 rows = missing[first : first + BATCH]
-                answers = ask(self.backend, self.candidate, [prompts[row] for row in rows], generation)
+                answers = ask(backend, candidate, [prompts[row] for row in rows], generation)
                 for row, answer in zip(rows, answers, strict=True):
                     failed = f"the judge failed: {answer.error}" if answer.error else None
                     verdicts[row] = Unscored(failed) if failed else readers[row](answer.text)
         none = Unscored(f"no verdict in the judge's text in {self.config.tries} tries")
         return [none if verdict is None else verdict for verdict in verdicts]
+
+
+def _mean(verdicts: Sequence[float]) -> float:
+    """The mean of those that are there; the first `Unscored` if none is."""
+    present = [verdict for verdict in verdicts if not math.isnan(verdict)]
+    return sum(present) / len(present) if present else verdicts[0]
 
 
 class Rating(Judge):
