@@ -43,9 +43,9 @@ def print_cost(ensemble: Ensemble, samples: int = 1) -> None:
 
 def print_agreement(ensemble: Ensemble) -> None:
     """How often two judges agreed, where two judge and have judged."""
-    if compared := getattr(ensemble.reward_model, "compared", 0):
-        share = ensemble.reward_model.agreed / compared  # type: ignore[union-attr]
-        err.print(f"The two judges agreed on {share:.0%} of {compared:,} verdicts.")
+    agreed, compared = ensemble.agreement
+    if compared:
+        err.print(f"The two judges agreed on {agreed / compared:.0%} of {compared:,} verdicts.")
 
 
 def print_set_aside(reasons: Mapping[str, str], lacking: str = "rewards") -> None:

@@ -84,6 +84,12 @@ class FleetModels:
         return self._part("reward", self.fleet.reward, self._load_reward)
 
     @property
+    def agreement(self) -> tuple[int, int]:
+        """Of two judges, how many of their verdicts so far were equal, and how many both gave."""
+        model = self._parts.get("reward")
+        return getattr(model, "agreed", 0), getattr(model, "compared", 0)
+
+    @property
     def routing(self) -> Routing:
         """The router and the tagger, if that is fast enough for every query, as they decide together."""
         router = self.router  # or the error says that there is none
