@@ -51,7 +51,9 @@ def test_check_tells_health_and_speed(zooter, fleet):
         ("b", True),
         ("scalar", True),
         ("nearest", True),
+        ("starting", True),
     ]
+    assert "starting router" in parts[4]["note"]
     assert parts[0]["first_token_seconds"] > 0
     assert parts[0]["memory_mb"] is None
     assert parts[2]["memory_mb"] >= 0
@@ -81,7 +83,7 @@ def test_the_example_loads_anywhere_and_reports_that_no_server_answers(zooter, t
     rows = json.loads(out)["parts"]
     assert code == 1
     assert [row["name"] for row in rows if row["part"] == "candidate"] == ["general", "code", "math"]
-    assert all("Start the server" in row["found"] for row in rows)
+    assert all("Start the server" in row["found"] for row in rows if row["part"] != "router")
 
 
 def test_ask_keeps_what_has_come_and_tells_the_fault(zooter, fleet):
@@ -234,7 +236,7 @@ def test_a_runs_responses_make_a_fleet(zooter, fleet, server, tmp_path):
     )
     code, out, _ = zooter("check", "--json", "--fleet", tmp_path)
     assert code == 0, out
-    assert [row["ok"] for row in json.loads(out)["parts"]] == [True, True]
+    assert [row["ok"] for row in json.loads(out)["parts"]] == [True, True, True]
     assert len(server.bodies) == before
 
 

@@ -85,12 +85,11 @@ def test_fleet_without_a_tagger_has_no_tags(tiny_fleet):
     assert decision.tags == ()
 
 
-@pytest.mark.parametrize(("part", "method"), [("router", "route"), ("reward", "rank")])
-def test_missing_part_is_named(tiny_fleet, part, method):
-    ensemble = Ensemble(replace(load_fleet(tiny_fleet), **{part: None}))
-    with pytest.raises(ZooterError) as caught:
-        getattr(ensemble, method)(SEA)
-    assert f"a [{part}] table in fleet.toml of tiny" in str(caught.value)
+def test_a_missing_reward_model_is_named(tiny_fleet):
+    ensemble = Ensemble(replace(load_fleet(tiny_fleet), reward=None))
+    assert not ensemble.can_rank
+    with pytest.raises(ZooterError, match=r"a \[reward\] table in fleet\.toml of tiny"):
+        ensemble.rank(SEA)
 
 
 def test_router_of_another_pool_is_refused(tiny_fleet):

@@ -33,11 +33,15 @@ def route(
 ) -> None:
     ensemble = open_ensemble(fleet)
     check_trade(ensemble.fleet, willingness)
+    note = ensemble.router.note
+    if note and not json:
+        print(note, file=sys.stderr)
     for conversation in _stdin_conversations() if query == STDIN else [query]:
         decision = ensemble.route(conversation, willingness)
         explanation = ensemble.explain(decision) if why else None
         if json:
             shape = decision.to_json() | ({"why": explanation.to_json()} if explanation else {})
+            shape |= {"note": note} if note else {}
             print(json_text(shape), flush=query == STDIN)
             continue
         _print(decision)

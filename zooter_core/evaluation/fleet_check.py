@@ -49,8 +49,8 @@ def parts_of(ensemble: Ensemble, note: Callable[[str], None]) -> list[Part]:
         parts.append(Part("reward model", fleet.reward.kind, partial(_reward, ensemble)))
     if fleet.tagger:
         parts.append(Part("tagger", fleet.tagger.kind, partial(_tagger, ensemble)))
-    if fleet.router:
-        parts.append(Part("router", Path(fleet.router.path).name, partial(_router, ensemble)))
+    name = Path(fleet.router.path).name if fleet.router else "starting"
+    parts.append(Part("router", name, partial(_router, ensemble)))
     return parts
 
 
@@ -122,7 +122,8 @@ def _router(ensemble: Ensemble) -> Row:
         ensemble.route([Message("user", f"What is 2 + {number}?")])
     speed = (time.perf_counter() - start) / ROUTED * 1000
     choice = ensemble.route(HELLO).candidate
-    return {"found": f"chose {choice}; {speed:.1f} ms per query on {ensemble.router.encoder.runtime}"}
+    text = f"chose {choice}; {speed:.1f} ms per query on {ensemble.router.encoder.runtime}"
+    return {"found": text} | ({"note": ensemble.router.note} if ensemble.router.note else {})
 
 
 def _models(ensemble: Ensemble) -> dict[object, int]:

@@ -153,5 +153,7 @@ def _load_router(ensemble: Ensemble, progress: Progress) -> None:
     if ensemble.light and fleet.router:
         export_apart(fleet.router, progress)
     ensemble.select(PROBE)
+    if ensemble.router.note:
+        progress(ensemble.router.note)
     if is_quick(fleet.tagger) and ensemble.routing.tagger is None:
         progress("Decisions have no tags, since the tagger's encoder is not the router's.")
