@@ -13,7 +13,10 @@ from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.edit import add_candidates, change_candidate
 from zooter_core.config.fleet import load_fleet
 from zooter_core.fleet import starting
+from zooter_core.fleet.connect import connect
+from zooter_core.fleet.discovery import Model
 from zooter_core.fleet.ensemble import Ensemble
+from zooter_core.fleet.exports import open_router
 from zooter_core.fleet.skills import shares_of
 from zooter_core.method.skills import GROUPS, SKILLS
 
@@ -109,3 +112,20 @@ def test_candidates_that_a_router_does_not_know_get_a_profile_if_the_fleet_says_
     p, r = mixed.route(query).probabilities, trained.route(query).probabilities
     for name in DESCRIPTIONS:  # what the router's candidates get together is shared as the router says
         np.testing.assert_allclose(p[name], (1 - p["polyglot"]) * r[name], atol=1e-6)
+
+
+def test_known_open_models_are_routed_by_their_scores(tmp_path):
+    """Two that models/open-models knows share what profiles give both as its router says; the third keeps its own."""
+    url = "http://localhost:11434/v1"
+    names = {"llama3.1:8b": "llama-3.1-8b-instruct", "qwen2.5:7b": "qwen2.5-7b-instruct"}
+    connect(tmp_path, [Model("openai", name, "on Ollama", base_url=url) for name in (*names, "poet:3b")])
+    fleet = load_fleet(tmp_path)
+    assert fleet.routed_as == (*names.values(), "poet-3b")
+    router = Ensemble(fleet).router
+    assert isinstance(router, starting.StartingRouter)
+    assert list(router.sources.values()) == [starting.BY_SCORES] * 2 + [starting.GUESS]
+    query = ["Solve 3x + 4 = 19 for x."]
+    mixed = router.probabilities(query)[0]
+    alone = starting.StartingRouter(fleet, router.encoder).probabilities(query)[0]
+    trained = open_router(starting.open_models(fleet)).for_pool(tuple(names.values())).probabilities(query)[0]
+    np.testing.assert_allclose(mixed, [*(alone[:2].sum() * trained), alone[2]], atol=1e-6)

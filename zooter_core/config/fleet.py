@@ -141,7 +141,7 @@ class Fleet:
 
     def missing(self, table: str) -> ZooterError:
         """The error for a fleet.toml without a table."""
-        train = "Train one first (`zooter run`), and name it there: docs/your-models.md."
+        train = "Train one first (`zooter exam`, or `zooter run`): docs/your-models.md."
         next_step = train if table == "router" else f"Add [{table}] to it."
         return ZooterError(f"a [{table}] table in fleet.toml of {self.name}", "none", next_step)
 
