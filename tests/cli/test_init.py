@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import pty
+import subprocess
 import sys
+from contextlib import suppress
 
 import pytest
 
 from support.scripted_server import serving
+from support.terminal_screen import CLEAR, COLOUR, typed
+from zooter_core.base.paths import ROOT
 from zooter_core.config.fleet import load_fleet
 from zooter_core.fleet import discovery
 
@@ -97,3 +103,37 @@ def test_a_key_for_a_server_is_named_in_the_fleet(zooter, server, tmp_path, monk
     first = load_fleet(tmp_path / "a").candidates[0].endpoint
     assert first is not None
     assert first.api_key_env == "BOX_KEY"
+
+
+def test_names_of_a_hostile_server_do_nothing(server, tmp_path):
+    server.models = [f"bad {CLEAR}\n[[candidate]]\nname='x' {COLOUR}7b"]
+    folder = tmp_path / "a"
+    screen = typed("init", "--yes", "--out", folder, "--endpoint", server.url)
+    assert screen.code == 0
+    screen.check()
+    assert CLEAR not in (folder / "fleet.toml").read_text()
+    fleet = load_fleet(folder)
+    assert len(fleet.candidates) == 1
+    assert fleet.candidates[0].model == server.models[0]  # what the server is asked for
+
+
+def test_the_arrow_keys_choose(server, tmp_path):
+    """The second model is unmarked with the arrow key and the space bar; Enter takes the rest."""
+    ours, theirs = pty.openpty()
+    call = [sys.executable, "-m", "zooter_core.cli", "init", "--endpoint", server.url, "--out", str(tmp_path / "a")]
+    home = {"HOME": str(tmp_path), "OLLAMA_HOST": "127.0.0.1:9", "TERM": "xterm"}
+    process = subprocess.Popen(call, stdin=theirs, stdout=theirs, stderr=theirs, env=os.environ | home, cwd=ROOT)
+    os.close(theirs)
+    screen = b""
+    try:
+        while b"Enter takes" not in screen:
+            screen += os.read(ours, 4096)
+        os.write(ours, b"\x1b[B \r")
+        with suppress(OSError):  # the terminal is gone when the process is
+            while part := os.read(ours, 4096):
+                screen += part
+        assert process.wait(30) == 0, screen.decode(errors="replace")
+    finally:
+        process.kill()
+        os.close(ours)
+    assert load_fleet(tmp_path / "a").pool == ("small-1b",)

@@ -24,6 +24,7 @@ from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.backends.gguf.header import PART, check_model, read_header
 from zooter_core.base.errors import WorkError
 from zooter_core.base.strict_json import parse_json
+from zooter_core.base.terminal import visible
 from zooter_core.config.candidates import ENDPOINT, GGUF, TRANSFORMERS, CandidateConfig
 from zooter_core.config.endpoint import EndpointConfig
 from zooter_core.config.trust import PROVIDERS
@@ -94,7 +95,7 @@ class Model:
         """The keys of its `[[candidate]]`, with a comment."""
         title = f"{self.model if self.backend == ENDPOINT else self.name} ({self.facts})" if self.facts else self.model
         keys: dict[str, Any] = {
-            "comment": f"{title}, {self.place}",
+            "comment": visible(f"{title}, {self.place}"),
             "name": self.name,
             "backend": self.backend,
             "model": self.model,
