@@ -140,11 +140,11 @@ def trade(probabilities: Array, table: Array, prices: Array, costs: Array, willi
 
 
 def spent(candidates: Sequence[str], chosen: NDArray[np.intp], costs: Array) -> dict[str, Any]:
-    """What a thousand queries cost with the chosen candidates, each candidate, a random one, and all of them.
+    """Mean costs of a query with the chosen candidates, each candidate, a random one, and all of them.
 
     Args:
         chosen: candidate numbers, shape (n,).
-        costs: dollars per thousand queries of each response, shape (n, N).
+        costs: of each response, such as dollars per thousand queries, shape (n, N).
     """
     return {
         "chosen": float(costs[np.arange(len(chosen)), chosen].mean()),

@@ -132,20 +132,21 @@ class Run(RunFolder):
         return ("samples", none), ("verified", none)
 
     def dollars(self, fleet: Fleet) -> NDArray[np.float64] | None:
-        """The cost of a thousand queries like each one, in US dollars, shape (queries, candidates).
-
-        The tokens are the mean over a query's samples. None if the fleet does not price every candidate.
-        """
+        """The cost of a thousand queries like each one, in US dollars, shape (queries, candidates); None if the fleet
+        does not price every candidate."""
         pool = self.setting("start", "pool")
         priced = {candidate.name for candidate in fleet.candidates if candidate.usd_per_million_tokens is not None}
         if not priced.issuperset(pool):
             return None
+        return prices.dollars(prices.prices_of(fleet, pool), self.tokens())
+
+    def tokens(self) -> NDArray[np.float64]:
+        """The tokens that each candidate writes for each query, means over samples, shape (queries, candidates)."""
         tokens: dict[tuple[str, str], list[int]] = {}
         for record in self.records(RESPONSES):
             tokens.setdefault((record["id"], record["candidate"]), []).append(record["tokens"])
-        none = [math.nan]
-        means = np.array([[np.mean(tokens.get((query.id, name), none)) for name in pool] for query in self._scored()])
-        return prices.dollars(prices.prices_of(fleet, pool), means)
+        pool, none = self.setting("start", "pool"), [math.nan]
+        return np.array([[np.mean(tokens.get((query.id, name), none)) for name in pool] for query in self._scored()])
 
     def tags(self) -> list[tuple[str, ...]]:
         """The tag names of each query, as the tagger gave them."""

@@ -312,10 +312,17 @@ class Sampled:
     Attributes:
         rewards: shape (n, candidates, k), whose means over k are the scores.
         dollars: for a thousand queries, shape (n, candidates), means over k; None where a price is missing.
+        tokens: of a response, the same shape; None where nobody has counted.
     """
 
     rewards: Array
     dollars: Array | None = None
+    tokens: Array | None = None
+
+    def of_queries(self, rows: NDArray[np.intp]) -> Sampled:
+        """Those of some queries."""
+        dollars, tokens = (None if part is None else part[rows] for part in (self.dollars, self.tokens))
+        return Sampled(self.rewards[rows], dollars, tokens)
 
 
 @dataclass(frozen=True)
@@ -383,9 +390,8 @@ def report(
     rows = np.flatnonzero(held_back)
     judged = _judged(scores.subset(rows.tolist()), outputs.probabilities.argmax(axis=1))
     outputs, rows = outputs.of_queries(judged), rows[judged]
-    dollars = None if sampled.dollars is None else sampled.dollars[rows]
     learned = None if held_back.all() else _learned(scores, held_back)
-    held_back_part = _held_back(outputs, scores.subset(rows.tolist()), learned, sampled.rewards[rows], dollars)
+    held_back_part = _held_back(outputs, scores.subset(rows.tolist()), learned, sampled.of_queries(rows))
     return Report(candidates=sources, held_back=held_back_part, cross_validation=crossed)
 
 
@@ -406,10 +412,9 @@ def _judged(fold: Scores, chosen: NDArray[np.intp]) -> NDArray[np.bool_]:
     return np.array([able[name] for name in fold.datasets], dtype=bool)
 
 
-def _held_back(
-    outputs: selection.Outputs, fold: Scores, learned: Scores | None, rewards: Array, dollars: Array | None
-) -> Evaluation | None:
+def _held_back(outputs: selection.Outputs, fold: Scores, learned: Scores | None, sampled: Sampled) -> Evaluation | None:
     """The router on the held-back queries; None where some difference has no query."""
+    rewards, dollars = sampled.rewards, sampled.dollars
     if not len(fold.queries):
         return None
     # RMR sees one response per candidate; its choice is judged by the mean reward. With k = 1 it is the oracle.
@@ -424,8 +429,13 @@ def _held_back(
     if len(fold.candidates) > 1 and selection.scored(outputs, fold.scores).any():
         parts["selection"] = Selection.model_validate(selection.report(outputs, fold.scores, rewards, dollars))
     if dollars is not None and (priced := np.isfinite(dollars).all(axis=1)).any():  # the same queries for each method
-        counted = {} if priced.all() else {"n": int(priced.sum())}
+        number = {} if priced.all() else {"n": int(priced.sum())}
         spent = prices.spent(fold.candidates, outputs.probabilities.argmax(axis=1)[priced], dollars[priced])
-        parts["dollars"] = Dollars.model_validate(counted | spent)
+        parts["dollars"] = Dollars.model_validate(number | spent)
         parts["verdict"] = verdicts.priced(figures.verdict, spent)
+    elif sampled.tokens is not None and (counted := np.isfinite(sampled.tokens).all(axis=1)).any():
+        choices = outputs.probabilities.argmax(axis=1)[counted]
+        parts["verdict"] = verdicts.counted(
+            figures.verdict, prices.spent(fold.candidates, choices, sampled.tokens[counted])
+        )
     return figures.but(**parts)

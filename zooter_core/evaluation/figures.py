@@ -240,6 +240,7 @@ class Verdict(Figures):
         never_needed: candidates that the router never chose; empty on fewer than NEVER queries.
         gains, loses: the kinds of queries with a significant difference, the largest first.
         dollars, dollars_against: cost of a thousand queries, where prices are known.
+        tokens, tokens_against: of an answer, where they are not.
     """
 
     against: str
@@ -257,6 +258,8 @@ class Verdict(Figures):
     loses: list[Kind] = []
     dollars: float | None = None
     dollars_against: float | None = None
+    tokens: float | None = None
+    tokens_against: float | None = None
 
 
 class Robustness(Figures):

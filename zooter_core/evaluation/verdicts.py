@@ -93,6 +93,11 @@ def priced(verdict: Verdict, spent: Mapping[str, Any]) -> Verdict:
     return verdict.but(dollars=spent["chosen"], dollars_against=spent["candidates"][verdict.against])
 
 
+def counted(verdict: Verdict, spent: Mapping[str, Any]) -> Verdict:
+    """The same with the tokens of an answer, where nobody has a price."""
+    return verdict.but(tokens=spent["chosen"], tokens_against=spent["candidates"][verdict.against])
+
+
 def of_report(report: Report) -> Verdict | None:
     """The verdict of a training: by cross-validation where fewer than ENOUGH queries are held back."""
     held_back = report.held_back
@@ -155,6 +160,9 @@ def sentences(verdict: Verdict, subject: str = "Routing") -> list[str]:
     if verdict.dollars is not None and verdict.dollars_against is not None:
         cost, alone = _dollars(verdict.dollars), _dollars(verdict.dollars_against)
         more.append(f"Its answers cost {cost} dollars per thousand queries, those of {verdict.against} alone {alone}.")
+    if verdict.tokens is not None and verdict.tokens_against is not None:
+        alone = f"those of {verdict.against} alone {verdict.tokens_against:,.0f}"
+        more.append(f"Its answers have {verdict.tokens:,.0f} tokens on average, {alone}.")
     return [headline(verdict, subject), *more]
 
 

@@ -137,7 +137,7 @@ def distill_run(
     model = ensemble.encoders(encoder)
     vectors = model.embed_all([query.text for query in scores.queries])
     labels = LabelConfig(**run.state["steps"]["label"])
-    sampled = Sampled(run.samples(), run.dollars(ensemble.fleet))
+    sampled = Sampled(run.samples(), run.dollars(ensemble.fleet), run.tokens())
     checkpoint = run.folder / CHECKPOINT
     trained = train(scores, labelled, vectors, model, labels, config, progress, sampled, run.set_aside(), checkpoint)
     if verified := verified_figures(scores.candidates, *run.outcomes()):
