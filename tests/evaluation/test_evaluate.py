@@ -352,13 +352,12 @@ def test_selection_of_a_run_ends_where_rmr_is():
 
 
 def test_without_prices_the_verdict_has_the_tokens_of_an_answer():
-    """The router chooses b for q1, which writes 30 tokens there, and a for q3, which writes 20; a alone writes 10, 20."""
+    """The router chooses b for q1, which writes 30 tokens there, and a for q3, which writes 20."""
     samples = np.array([[[1.0], [5.0]], [[4.0], [3.0]]])
     scores = Scores((SCORES.queries[0], SCORES.queries[2]), ("a", "b"), samples.mean(axis=2))
     tokens = np.array([[10.0, 30.0], [20.0, 60.0]])
-    verdict = report_of(ROUTER, scores, [True, True], [0.5, 0.5], Sampled(samples, None, tokens))["held_back"][
-        "verdict"
-    ]
+    sampled = Sampled(samples, None, tokens)
+    verdict = report_of(ROUTER, scores, [True, True], [0.5, 0.5], sampled)["held_back"]["verdict"]
     assert (verdict["tokens"], verdict["tokens_against"]) == (25.0, {"a": 15.0, "b": 45.0}[verdict["against"]])
     said = sentences(Verdict.model_validate(verdict))[-1]
     assert said == "Its answers have 25 tokens on average, those of b alone 45."
