@@ -115,7 +115,7 @@ def by_head(bench: Bench, kind: str, settings: dict[str, float], seed: int) -> C
             plain = labels.enhance(plain, tags, labels.tag_priors(plain, tags), label_config.beta)
         if kind == AUTO:
             scored = Scored.of(learned, bench.names[train].tolist(), tags, vectors, label_config)
-            head, _ = learn_auto(scored, bench.scores.candidates, getattr(bench.encoder, "reference", ""), config)
+            head, _ = learn_auto(scored, bench.scores.candidates, "", config)
         else:
             head = learn(vectors, plain, bench.scores.candidates, "", config, scores=learned)
         with torch.inference_mode():

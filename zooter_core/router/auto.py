@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zooter_core.config.labelling import ENCODER
 from zooter_core.method import calibration, metrics, mixture
 from zooter_core.method.labels import LabelConfig, complete, label
 from zooter_core.method.tags import TagIndex
 from zooter_core.router.clusters import Vectors
-from zooter_core.router.kinds import PROFILE, ZOOTER, DistillConfig, settings_of
+from zooter_core.router.kinds import ZOOTER, DistillConfig, settings_of
 from zooter_core.router.torch_router import RouterHead
 
 Array = NDArray[np.float64]
@@ -30,7 +29,6 @@ MIXTURE: Sequence[tuple[str, dict[str, float], float]] = (
     ("kmeans", {"clusters": 8}, 1.0),
     ("kmeans", {"clusters": 32}, 1.0),
     ("ridge", {"penalty": 30.0}, 0.0),
-    (PROFILE, {}, 2.0),
 )
 FEWEST = 10  # queries; of fewer, each candidate's mean score is all that can be learned
 FOLDS, FEW_FOLDS, MANY = 5, 3, 2_000  # fewer folds, which take less time, where there are many queries
@@ -90,16 +88,11 @@ class Chosen:
 
 
 def compare(
-    scored: Scored,
-    encoder: str,
-    config: DistillConfig,
-    fit: Fit,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    scored: Scored, config: DistillConfig, fit: Fit, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> Chosen:
     """Compare the kinds of router, and find how much of their mixture the evidence supports.
 
     Args:
-        encoder: of the vectors; `profile` reads those of the default one alone.
         config: of the part that imitates labels; its `epochs` are the most that are tried.
         progress: called with the number of trainings done, and of all.
     """
@@ -110,8 +103,7 @@ def compare(
     folds = mixture.stratified(scored.groups, FOLDS if count <= MANY else FEW_FOLDS, config.seed)
     wins = metrics.win_shares(scores)
     wins = complete(wins, np.nan_to_num(metrics.mean(wins, axis=0)))
-    able = [part for part in MIXTURE if part[0] != PROFILE or encoder == ENCODER]
-    kinds, extras, priors = zip(*able, strict=True)
+    kinds, extras, priors = zip(*MIXTURE, strict=True)
     parts = [settings_of(kind, extra, config.seed) for kind, extra in zip(kinds, extras, strict=True)]
     parts[0] = replace(config, kind=ZOOTER)
     predictions, total = np.empty((len(parts), *scores.shape)), len(parts) * (folds.max() + 1)

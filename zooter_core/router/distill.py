@@ -109,7 +109,7 @@ def learn_auto(
     count = len(scored.scores)
     labels = scored.labels(np.arange(count))
     rows = np.sort(np.random.default_rng(config.seed).permutation(count)[:MOST_TRIED])
-    chosen = compare(scored.part(rows) if count > MOST_TRIED else scored, encoder, config, fit_head, compared)
+    chosen = compare(scored.part(rows) if count > MOST_TRIED else scored, config, fit_head, compared)
     earned = None
     if chosen.earned is not None:
         earned = np.full((2, count), np.nan)
