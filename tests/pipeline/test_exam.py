@@ -10,6 +10,7 @@ import pytest
 
 from support.scripted_server import Scripted, serving
 from zooter_core.base.errors import ZooterError
+from zooter_core.base.paths import EMBEDDED_FLEET
 from zooter_core.base.records import Query
 from zooter_core.config.edit import add_candidates
 from zooter_core.config.fleet import load_fleet
@@ -92,6 +93,11 @@ def test_a_model_that_fails_leaves_the_others_a_router(folder, queries, servers)
     report, missing = exam.sit(Ensemble(exam.prepared(folder)), folder / "exam", exam.answerable(queries))
     assert list(missing) == ["broken"]
     assert report.candidates["all"].mean_reward["sums"] == report.candidates["all"].mean_reward["sums"]
+
+
+def test_the_embedded_fleet_stays_as_it_is():
+    with pytest.raises(ZooterError, match="zooter init"):
+        exam.prepared(EMBEDDED_FLEET)
 
 
 def test_one_model_is_no_exam(tmp_path):

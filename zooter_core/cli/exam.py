@@ -34,6 +34,7 @@ def exam(
             ensemble.fetch(err.print)
             cost = exam.estimate(ensemble, queries, parts.generation)
         dollars = "" if not cost.dollars else f", ${cost.dollars:.2f} without the prompts"
+        dollars = ", at a cost that fleet.toml does not say" if cost.dollars is None else dollars
         err.print(
             f"{cost.answers:,} answers, about {_duration(cost.seconds)}{dollars}. Ctrl-C stops; a second call goes on."
         )

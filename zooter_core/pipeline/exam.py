@@ -1,8 +1,8 @@
 """The exam: a fleet's candidates answer the starter set, and a router is trained on what the answers are worth.
 
 It is the ordinary pipeline in an ordinary run folder inside the fleet's, so that it resumes like any run. The queries
-are this project's own, in sixteen skills; a third has a known answer, and rewards are verified there. At the end router
-and report move into the fleet's folder, and its fleet.toml names the router.
+are this project's own, in sixteen skills; nearly half have a known answer, and rewards are verified there. At the end
+router and report move into the fleet's folder, and its fleet.toml names the router.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from zooter_core import pipeline
 from zooter_core.backends import Request, iter_responses
 from zooter_core.base.errors import Failure, ZooterError
 from zooter_core.base.files import atomic, remove, writing
+from zooter_core.base.paths import EMBEDDED_FLEET
 from zooter_core.base.records import Message, Query, Response
 from zooter_core.config.edit import set_table
 from zooter_core.config.fleet import Fleet, GenerationConfig, load_fleet
@@ -79,8 +80,11 @@ def prepared(folder: Path) -> Fleet:
     """The fleet in a folder, with a reward model and a tagger; fleet.toml gets what it lacks of them.
 
     Raises:
-        ZooterError: fleet.toml is no fleet, it has one candidate only, or it cannot be written.
+        ZooterError: fleet.toml is no fleet, it has one candidate only, it is the embedded one, or it cannot be written.
     """
+    if folder.resolve() == EMBEDDED_FLEET.resolve():
+        step = "It has a router. Run `zooter init` for a fleet of your own models."
+        raise ZooterError("a fleet of your own", "the embedded one", step)
     fleet = load_fleet(folder)
     if len(fleet.pool) < 2:
         raise ZooterError("two candidates or more to choose from", "one", "Add more with `zooter init`.")
@@ -93,10 +97,8 @@ def prepared(folder: Path) -> Fleet:
 def estimate(ensemble: Ensemble, queries: Sequence[Query], generation: GenerationConfig) -> Estimate:
     """What the answers will take, from one short answer of each candidate.
 
-    Candidates behind servers work at the same time, each on `parallel` answers; those in memory take turns.
-
-    Raises:
-        WorkError: a candidate does not answer.
+    Candidates behind servers work at the same time, each on `parallel` answers; those in memory take turns. One that
+    does not answer counts for nothing: the exam will say so.
     """
     seconds: dict[str, float] = {}
     for candidate in ensemble.fleet.candidates:
@@ -116,8 +118,7 @@ def estimate(ensemble: Ensemble, queries: Sequence[Query], generation: Generatio
 def _seconds_of(response: Response) -> float:
     """How long an answer of usual length takes, by a short one."""
     if response.error is not None and not response.text:
-        raise_for = Failure(f"an answer of {response.candidate}", str(response.error))
-        raise ZooterError.because(raise_for, f"an answer of {response.candidate}", "Run `zooter check`.")
+        return 0.0
     speed = response.tokens_per_second or MEAN_TOKENS
     return (response.first_token_seconds or 0.0) + MEAN_TOKENS / speed
 

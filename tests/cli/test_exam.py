@@ -1,0 +1,41 @@
+"""`zooter exam`: what it says before, while and after it works, and that a wrong call does nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from support.scripted_server import serving
+from zooter_core.config.edit import add_candidates
+from zooter_core.config.fleet import load_fleet
+from zooter_core.fleet import skills
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    first = skills.starter_queries()[:32]
+    monkeypatch.setattr(skills, "starter_queries", lambda quick=False: first)
+    with serving() as server:
+        server.replies = {"one": lambda query: "It depends.", "two": lambda query: f"About {query[:20]}: 42."}
+        keys = {"backend": "openai", "base_url": server.url}
+        add_candidates(tmp_path / "mine", [keys | {"name": name, "model": name} for name in server.replies])
+        yield tmp_path / "mine"
+
+
+def test_an_exam_from_start_to_router(zooter, folder):
+    code, out, err = zooter("exam", "--quick", fleet=folder)
+    assert code == 0
+    assert "64 answers, about" in err
+    assert "right responses, by the answer keys of" in out
+    assert "now has the router" in out
+    fleet = load_fleet(folder)
+    assert fleet.router is not None
+    assert (folder / "report.json").is_file()
+    code, _, err = zooter("exam", "--quick", fleet=folder)
+    assert code == 0
+    assert "answers, about" not in err  # it is all there
+
+
+def test_a_wrong_call_is_one_message(refused, folder, tmp_path):
+    assert "fleet.toml" in refused(2, "exam", fleet=tmp_path / "nowhere")
+    (folder / "fleet.toml").write_text("candidate = 3\n")
+    assert "fleet.toml" in refused(2, "exam", fleet=folder)
