@@ -16,13 +16,14 @@ typed = st.chat_input("Ask anything", key="query", disabled=bool(live))
 focus_composer(len(talk.turns), bool(live))
 view.draw_footnote()
 top = st.container()
-if not talk.turns and not shared:
-    view.draw_welcome()
+welcome = None if talk.turns or shared else view.draw_welcome()
 offered = not (talk.turns or shared or links.pending())
 example = pick_example("chat") if offered else None
 if links.pending():
     view.link_notice()
 ensemble = resources.ensemble()
+if welcome:
+    view.draw_starting(ensemble, welcome)
 with top:
     settings = controls.draw(ensemble, talk)
 

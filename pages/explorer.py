@@ -22,6 +22,9 @@ except ZooterError as error:
 
 draw_live_routing(ensemble, learned)
 resources.require_folder("What the router has learned from its training queries")
+if ensemble.router.note and ensemble.fleet.router is None:
+    view.draw_starting(ensemble)
+    st.stop()
 if problem:
     show_error(problem)
 elif learned is None:

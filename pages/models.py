@@ -4,24 +4,33 @@ import streamlit as st
 
 from zooter_core.ui import resources
 from zooter_core.ui.models import manage
-from zooter_core.ui.text import code
+from zooter_core.ui.text import code, plain
 
 st.title("Models", anchor=False)
+st.markdown("The models that answer here, and which queries the router gives to each.")
 resources.require_folder("The list of models")
 ensemble = resources.ensemble()
 
 # Only now: these import what the fleet's thread imports.
-from zooter_core.ui.models import cards, connect, exam  # noqa: E402
+from zooter_core.ui.models import cards, connect  # noqa: E402
 
 manage.draw_problem()
-users = manage.is_users(resources.folder())
+users, several = manage.is_users(resources.folder()), len(ensemble.fleet.pool) > 1
 if manage.allowed():
-    with st.expander("Connect a model", icon=":material/add:", expanded=False, key="connect"):
+    with st.expander("Connect a model", icon=":material/add:", expanded=not users or not several, key="connect"):
         if not users:
-            st.caption(f"Your models become a fleet of their own, in the folder {code(str(manage.target()))}.")
+            st.markdown(f"Your models become a fleet of their own, in the folder {code(str(manage.target()))}.")
+        elif not several:
+            st.markdown("With a second model, there is a choice for the router to make.")
         connect.draw()
 else:
-    st.caption("Only who started this demo may change its models (`zooter demo --manage`).")
-if users and manage.allowed():
-    exam.draw(ensemble, manage.target())
+    st.info("Changing the models is off here. `zooter demo --manage HOST` allows it.", icon=":material/lock:")
+place = st.container()
+if ensemble.router.note and several and not manage.allowed():
+    st.markdown(f"{plain(ensemble.router.note)} `zooter exam` trains one.")
 cards.draw(ensemble)
+if users and several and manage.allowed():
+    with place:  # drawn last, as it imports the pipeline
+        from zooter_core.ui.models import exam
+
+        exam.draw(ensemble, manage.target())

@@ -69,7 +69,7 @@ finally:
     demo.send_signal(2)
     demo.wait(60)
 """
-PAGES = ("chat", "compare", "explorer", "train", "benchmark")
+PAGES = ("chat", "compare", "models", "explorer", "train", "benchmark")
 
 
 def without_network(code: str, folder: Path, *arguments: object, stdin: str = "") -> subprocess.CompletedProcess[str]:

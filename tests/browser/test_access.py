@@ -12,6 +12,7 @@ from support.demo_browser import NARROW, SLOW, WIDE, assert_fits, barriers
 LAST_TEXT = {
     "": "Who answers",
     "compare": "Votes on this fleet",
+    "models": "Kind of query",
     "explorer": "Are the probabilities reliable?",
     "train": "Next: labels",
     "benchmark": "Full report",

@@ -21,15 +21,12 @@ from support.demo_browser import (
     go_to,
     no_sideways_scrolling,
     send_linked,
+    tab_to,
     wait_until_idle,
 )
 from support.scripted_server import Scripted
 
 STORY = "Write a long story about a shy baker and a dragon who share a kitchen in the mountains."
-FOCUSED = """() => {
-    const one = document.activeElement
-    return one.matches('a, button, input, textarea') ? (one.ariaLabel || one.innerText || '').trim() : ''
-}"""
 Open = Callable[..., Page]
 
 
@@ -211,16 +208,6 @@ def test_two_sessions_at_once_keep_to_themselves(open_tab: Open, demo: str) -> N
         expect(messages.first).to_contain_text(query)
         answers.append(messages.nth(1).inner_text())
     assert answers[0] != answers[1]
-
-
-def tab_to(page: Page, words: str) -> None:
-    """Press Tab until what has the focus is called so."""
-    for _ in range(80):
-        page.keyboard.press("Tab")
-        focused = page.evaluate(FOCUSED)
-        if words in focused.split("\n"):  # an icon comes before or behind its button's word
-            return
-    raise AssertionError(f"Tab never came to {words}")
 
 
 def test_the_keyboard_alone_is_enough(open_tab: Open, demo: str) -> None:

@@ -35,7 +35,7 @@ def probabilities(page: Page) -> dict[str, int]:
 def test_on_a_phone_typing_moves_the_probabilities_without_enter(open_tab: Open, demo: str) -> None:
     page = open_tab(demo, NARROW)
     menu = page.get_by_test_id("stMainBlockContainer")
-    for name in ("Chat", "Compare", "Explorer", "Train", "Benchmark"):
+    for name in ("Chat", "Compare", "Models", "Explorer", "Train", "Benchmark"):
         expect(menu.get_by_role("link", name=name, exact=True)).to_be_in_viewport(ratio=0.99, timeout=SLOW)
     expect(page.get_by_test_id("stSidebarNavItems")).to_be_hidden(timeout=SLOW)  # there while the page is loading
     expect(page.get_by_test_id("stExpandSidebarButton")).to_be_hidden()

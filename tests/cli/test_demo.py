@@ -100,13 +100,21 @@ def test_a_wrong_host_in_the_environment_is_exit_2(refused, servers, monkeypatch
     assert not servers
 
 
-def test_a_fleet_without_a_router_is_exit_2(refused, servers, fleet_copy):
+def test_a_fleet_without_a_router_opens(zooter, servers, fleet_copy):
+    """A starting router routes."""
     text = (fleet_copy / "fleet.toml").read_text()
     replace_text(fleet_copy / "fleet.toml", text[text.index("[router]") : text.index("[reward]")], "")
-    message = refused(2, "demo", "--no-browser", fleet=fleet_copy)
-    assert "[router] table in fleet.toml of tiny" in message
-    assert "`zooter run`" in message
-    assert not servers
+    assert zooter("demo", "--no-browser", "--port", free_port(), fleet=fleet_copy)[0] == 0
+    ((_, environment),) = servers
+    assert environment["ZOOTER_FLEET"] == str(fleet_copy)
+    assert environment["ZOOTER_MANAGE"] == "*"
+
+
+@pytest.mark.parametrize(("more", "hosts"), [((), ""), (("--manage", "models.example.org"), "models.example.org")])
+def test_on_an_open_address_models_change_only_by_leave(zooter, servers, more, hosts):
+    assert zooter("demo", "--no-browser", "--port", free_port(), "--address", "0.0.0.0", *more)[0] == 0
+    ((_, environment),) = servers
+    assert environment["ZOOTER_MANAGE"] == hosts
 
 
 def test_a_wrong_fleet_is_exit_2(refused, servers, fleet_copy):

@@ -148,7 +148,7 @@ def test_a_vote_on_compare_goes_to_the_endpoint(endpoint: Endpoint, open_page: O
 
 def test_compare_without_rewards_shows_all_answers(without_rewards: Endpoint, open_page: Open) -> None:
     page = compare(open_page("compare"))
-    assert "The endpoint has no reward model, so the responses are not ranked." in words(page)
+    assert "There is no reward model, so the responses are not ranked." in words(page)
     assert {exchange.model for exchange in without_rewards.next_exchanges(2)} == set(without_rewards.order)
     page.session_state["comparison"].cast("tie")
     assert len(history().votes(f"{without_rewards.url}/v1")) == 1

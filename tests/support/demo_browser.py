@@ -167,3 +167,19 @@ def click_when_drawn(page: Page, place: Locator) -> None:
 def wait_until_idle(page: Page) -> None:
     """Wait until the page's script has run to its end."""
     expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=SLOW)
+
+
+FOCUSED = """() => {
+    const one = document.activeElement
+    return one.matches('a, button, input, textarea, [role=tab]') ? (one.ariaLabel || one.innerText || '').trim() : ''
+}"""
+
+
+def tab_to(page: Page, words: str) -> None:
+    """Press Tab until what has the focus is called so."""
+    for _ in range(80):
+        page.keyboard.press("Tab")
+        focused = page.evaluate(FOCUSED)
+        if words in focused.split("\n"):  # an icon comes before or behind its button's word
+            return
+    raise AssertionError(f"Tab never came to {words}")

@@ -6,7 +6,7 @@ import streamlit as st
 
 from support.hostile_texts import NAMES, PAYLOADS, generated, payload
 from zooter_core.base.records import Ranked, Response, Tag
-from zooter_core.ui import answer_view, charts
+from zooter_core.ui import answer_view, charts, plots
 from zooter_core.ui.markdown import safe
 from zooter_core.ui.text import code, plain
 from zooter_core.ui.widgets import show_error
@@ -25,7 +25,7 @@ for number, name in enumerate(PAYLOADS):
         st.pills(plain(text), [text], format_func=plain, key=f"pills-{number}")
         st.metric(plain(text), number, help=plain(text))
         show_error(text)
-st.plotly_chart(charts.rewards([Ranked(Response(name, ""), share) for name, share in NAMES.items()], list(NAMES)))
+st.plotly_chart(plots.rewards([Ranked(Response(name, ""), share) for name, share in NAMES.items()], list(NAMES)))
 with st.container(key="pictures"):
     answer_view.draw(NAMES, list(NAMES), "hostile")
     for name in NAMES:

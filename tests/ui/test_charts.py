@@ -9,7 +9,7 @@ import pytest
 from support.hostile_texts import NAMES, PAYLOADS, faults, payload
 from zooter_core.base.errors import Failure
 from zooter_core.base.records import Ranked, Response, Tag
-from zooter_core.ui import charts
+from zooter_core.ui import charts, plots
 
 POOL = ("chat", "math", "code", "writer")
 
@@ -20,7 +20,7 @@ def test_rewards_are_dots_on_one_axis_in_the_colours_of_their_models() -> None:
         Ranked(Response("math", "b"), -0.001, 2),
         Ranked(Response("chat", "", finish="error", error=Failure.of("broken"))),
     ]
-    _, dots = charts.rewards(ranked, POOL).data
+    _, dots = plots.rewards(ranked, POOL).data
     assert list(dots.x) == [-0.001, 1.5]
     assert list(dots.text) == ["math<br>0.00", "writer<br>1.50"]
     assert list(dots.marker.color) == [charts.colour(POOL, "math"), charts.colour(POOL, "writer")]
@@ -36,10 +36,10 @@ def test_colours_differ_and_go_round_in_a_large_pool() -> None:
 def test_a_name_in_a_chart_is_no_mark_up() -> None:
     name = '<a href="http://elsewhere.example">x</a> %{y}'
     shown = '&lt;a href="http://elsewhere.example"&gt;x&lt;/a&gt; %{y}'
-    _, dots = charts.rewards([Ranked(Response(name, "a"), 1.0, 1)], [name]).data
+    _, dots = plots.rewards([Ranked(Response(name, "a"), 1.0, 1)], [name]).data
     assert list(dots.text) == [f"{shown}<br>1.00"]
-    assert charts.label("a\n" * 500).endswith("…")
-    assert len(charts.label("a" * 500)) == 200
+    assert plots.label("a\n" * 500).endswith("…")
+    assert len(plots.label("a" * 500)) == 200
 
 
 def test_a_tag_ends_no_badge() -> None:
@@ -53,7 +53,7 @@ def test_tags_are_badges_and_none_is_said() -> None:
 
 
 def test_pandas_is_imported_before_any_chart() -> None:
-    code = "import sys, zooter_core.ui.charts; print(hasattr(sys.modules.get('pandas'), 'Series'))"
+    code = "import sys, zooter_core.ui.plots; print(hasattr(sys.modules.get('pandas'), 'Series'))"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ended.stdout.strip() == "True"
 

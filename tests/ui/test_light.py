@@ -35,13 +35,14 @@ next(button for button in other.button if button.label == "Compare").click().run
 comparison = other.session_state["comparison"]
 comparison.job.wait(300)
 other.run()
-assert not page.exception and not other.exception
+models = AppTest.from_file("pages/models.py", default_timeout=300).run()
+assert not page.exception and not other.exception and not models.exception
 print(turn.job.responses[turn.candidate].finish, [item.rank for item in comparison.job.ranked or []])
 print([name for name in ("torch", "transformers", "ray") if name in sys.modules])
 """
 
 
-def test_chat_and_compare_load_no_pytorch(fleet_copy: Path, tmp_path: Path) -> None:
+def test_chat_compare_and_models_load_no_pytorch(fleet_copy: Path, tmp_path: Path) -> None:
     """Two exports, which take seconds, and a real process of llama.cpp."""
     model = gguf_models.write_model(tmp_path / "model.gguf")
     file = fleet_copy / "fleet.toml"

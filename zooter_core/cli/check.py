@@ -51,7 +51,7 @@ def _print(name: str, rows: list[dict[str, Any]]) -> None:
         if not row["ok"]:
             out.print(f"{row['name']}: {row['found']}")
         if note := row.get("note"):
-            out.print(f"{row['name']}: {note}")
+            out.print(f"{row['name']}: {note} `zooter exam` trains one.")
         if advice := row.get("advice"):
             keys = ", ".join(f"{key} = {str(value).lower()}" for key, value in advice.items())
             out.print(f"{row['name']}: set {keys} in its [[candidate]], which is what its server can do.")

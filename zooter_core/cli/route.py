@@ -35,7 +35,7 @@ def route(
     check_trade(ensemble.fleet, willingness)
     note = ensemble.router.note
     if note and not json:
-        print(note, file=sys.stderr)
+        print(f"{note} `zooter exam` trains one.", file=sys.stderr)
     for conversation in _stdin_conversations() if query == STDIN else [query]:
         decision = ensemble.route(conversation, willingness)
         explanation = ensemble.explain(decision) if why else None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zooter_core.config.candidates import ENDPOINT, TRANSFORMERS
+from zooter_core.config.candidates import ENDPOINT, TRANSFORMERS, CandidateConfig
 from zooter_core.config.edit import add_candidates, fleet_or_none, free_name, set_table
 from zooter_core.fleet.discovery import Gpu, Model
 from zooter_core.fleet.families import recognise
@@ -46,8 +46,7 @@ def connect(folder: Path, models: Sequence[Model], gpus: Sequence[Gpu] = ()) -> 
     """
     fleet = fleet_or_none(folder)
     candidates = fleet.candidates if fleet else ()
-    identities = {(one.backend, one.model, one.endpoint and one.endpoint.base_url) for one in candidates}
-    new = [one for one in models if (one.backend, one.model, one.base_url or None) not in identities]
+    new = [model for model in models if not is_in(model, candidates)]
     names = [candidate.name for candidate in candidates]
     places, waiting, tables = placed(new, gpus), [], []
     for model in new:
@@ -68,6 +67,12 @@ def connect(folder: Path, models: Sequence[Model], gpus: Sequence[Gpu] = ()) -> 
     return Connected(
         tuple(names[len(candidates) :]), tuple(model for model in models if model not in new), tuple(waiting)
     )
+
+
+def is_in(model: Model, candidates: Sequence[CandidateConfig]) -> bool:
+    """Whether a model is among a fleet's candidates."""
+    identities = {(one.backend, one.model, one.endpoint and one.endpoint.base_url) for one in candidates}
+    return (model.backend, model.model, model.base_url or None) in identities
 
 
 def placed(models: Sequence[Model], gpus: Sequence[Gpu]) -> dict[Model, str]:

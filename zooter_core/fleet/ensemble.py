@@ -45,6 +45,7 @@ class Ensemble(FleetModels):
     Attributes:
         can_rank: whether there is a reward model; else responses are shown without a ranking.
         latest: each candidate's last response, for whoever shows how it does.
+        loads: the candidates that `load` has tried, and why those failed that did.
     """
 
     def route(self, query: Conversation, willingness: float = 0.0) -> Decision:
@@ -285,8 +286,11 @@ class Ensemble(FleetModels):
         on_router()
         for candidate in self.fleet.candidates:
             progress(f"Loading the candidate {candidate.name} ...")
-            with suppress(ZooterError):
+            try:
                 self.backend_of(candidate.backend).load(candidate)
+                self.loads[candidate.name] = None
+            except ZooterError as problem:
+                self.loads[candidate.name] = problem
         progress("Loading the reward model ...")
         with suppress(ZooterError):
             score_queries(self.reward_model, [("Hello", ("Hello!", "What?"))])  # not from the cache

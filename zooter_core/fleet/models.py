@@ -59,6 +59,7 @@ class FleetModels:
                 self.backend_of(candidate.backend)
         self._parts: dict[str, Any] = {}
         self.latest: dict[str, Response] = {}
+        self.loads: dict[str, ZooterError | None] = {}
         self.can_rank = fleet.reward is not None
         self._lock = threading.RLock()  # the tagger may load the router first
 

@@ -27,7 +27,7 @@ from zooter_core.method.skills import GROUPS, SKILLS
 from zooter_core.router.router import Router
 from zooter_core.router.text_encoder import TextEncoder
 
-BY_OWNER, PUBLISHED, GUESS = "fleet.toml", "published figures", "their names and sizes"
+BY_OWNER, PUBLISHED, GUESS = "fleet.toml", "published figures", "the models' names and sizes"
 BY_SCORES, BY_ROUTER = "scores on public test questions", "the fleet's router"
 
 UNKNOWN = 0.6  # the level of a model whose size nothing says
@@ -111,7 +111,7 @@ class StartingRouter(Router):
             for name, (_, source) in zip(fleet.pool, by_candidate, strict=True)
         }
         sources = " and by ".join(dict.fromkeys(self.sources.values()))
-        self.note = f"A starting router. It goes by {sources}; `zooter exam` trains one on your models' own answers."
+        self.note = f"A starting router chooses until there is a trained one. It goes by {sources}."
         self._members = [fleet.pool.index(name) for name in members]
 
     @property

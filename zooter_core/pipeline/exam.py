@@ -110,9 +110,14 @@ def estimate(ensemble: Ensemble, queries: Sequence[Query], generation: Generatio
         seconds[candidate.name] = _seconds_of(response) * len(queries) / at_once
     together = [seconds[c.name] for c in ensemble.fleet.candidates if c.endpoint]
     in_turn = sum(seconds[c.name] for c in ensemble.fleet.candidates if not c.endpoint)
-    prices = [c.usd_per_million_tokens for c in ensemble.fleet.candidates if c.endpoint and not c.endpoint.local]
-    dollars = None if None in prices else sum(price or 0 for price in prices) * len(queries) * MEAN_TOKENS / 1e6
-    return Estimate(len(queries) * len(ensemble.fleet.pool), max([in_turn, *together]), dollars)
+    cost = dollars(ensemble.fleet, len(queries))
+    return Estimate(len(queries) * len(ensemble.fleet.pool), max([in_turn, *together]), cost)
+
+
+def dollars(fleet: Fleet, queries: int) -> float | None:
+    """What the answers to so many queries cost, without the prompts; None if a hosted model has no price."""
+    prices = [c.usd_per_million_tokens for c in fleet.candidates if c.endpoint and not c.endpoint.local]
+    return None if None in prices else sum(price or 0 for price in prices) * queries * MEAN_TOKENS / 1e6
 
 
 def _seconds_of(response: Response) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Literal, Protocol, TypeVar
 from urllib.parse import urlencode
 
 import streamlit as st
@@ -46,6 +46,12 @@ def clear() -> None:
 
 def notice(next_step: str) -> None:
     st.info(f"A link filled in the query below. Nothing has run yet: {next_step}", icon=":material/link:")
+
+
+def page_button(label: str, page: str, icon: str, type: Literal["secondary", "tertiary"] = "secondary") -> None:
+    """A button that leads to another page of this session."""
+    if st.button(label, key=f"to-{page}", icon=f":material/{icon}:", type=type):
+        st.switch_page(f"pages/{page}.py")
 
 
 MOST = 200  # in memory; the oldest are dropped first

@@ -65,7 +65,7 @@ class Loading:
         finally:
             self.ready.set()
         time.sleep(PAUSE)
-        import zooter_core.ui.charts  # noqa: F401 - half a second that the next page need not wait for
+        import zooter_core.ui.plots  # noqa: F401 - half a second that the next page need not wait for
 
     def _opened(self, fleet: Fleet | str, running: dict[str, Backend]) -> Ensemble:
         if isinstance(fleet, str):

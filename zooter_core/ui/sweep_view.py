@@ -11,7 +11,7 @@ import streamlit as st
 from zooter_core.evaluation import verdicts
 from zooter_core.evaluation.charts import SWEEP_AXES, add_sweep
 from zooter_core.evaluation.figures import Sweep, SweepRow
-from zooter_core.ui import charts, tables
+from zooter_core.ui import charts, plots, tables
 from zooter_core.ui.tables import Column
 from zooter_core.ui.text import plain
 
@@ -30,7 +30,7 @@ COLUMNS = [
 def draw_sweep(sweep: Sweep) -> None:
     st.markdown(" ".join(map(plain, verdicts.of_sweep(sweep))))
     alt = "Mean score over beta with its 95% interval; the table below holds the same figures."
-    charts.draw(chart(sweep), "sweep-chart", alt)
+    plots.draw(chart(sweep), "sweep-chart", alt)
     draw_table(sweep)
 
 
@@ -38,7 +38,7 @@ def chart(sweep: Sweep) -> go.Figure:
     """The mean score over beta with its 95% interval, a line per tau; a star marks the best point."""
     figure = go.Figure()
     add_sweep(figure, sweep, charts.PALETTE)
-    return charts.framed(figure, *SWEEP_AXES, 380, "Score over beta", showlegend=len(figure.data) > 1)
+    return plots.framed(figure, *SWEEP_AXES, 380, "Score over beta", showlegend=len(figure.data) > 1)
 
 
 def draw_table(sweep: Sweep) -> None:

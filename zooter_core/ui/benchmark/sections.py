@@ -12,7 +12,7 @@ from zooter_core.evaluation import report_tables
 from zooter_core.evaluation.charts import GREY, add_curves
 from zooter_core.evaluation.figures import Evaluation, Selection
 from zooter_core.evaluation.report_tables import ALL, DATASET, LOWER, ONE, ORACLE, RANDOM, RMR, ROUTER, Method, Point
-from zooter_core.ui import charts, tables
+from zooter_core.ui import charts, plots, tables
 from zooter_core.ui.benchmark.view import Quality
 from zooter_core.ui.sweep_view import draw_sweep
 from zooter_core.ui.tables import Column, show
@@ -124,7 +124,7 @@ def cost_quality(held_back: Evaluation, pool: Sequence[str]) -> None:
     )
     alt = "Mean reward over mean cost of each method; the table below holds the same figures."
     figure = cost_chart(near if close else points, {k: curves[k] for k in shown}, pool, priced)
-    charts.draw(figure, "cost-quality", alt)
+    plots.draw(figure, "cost-quality", alt)
     if selection:
         st.caption(_verdict(selection, trigger))
     all_points = [*points, *(point for line in curves.values() for point in line[1:])]
@@ -153,16 +153,16 @@ def cost_chart(
             y=[point.reward],
             mode="markers+text",
             marker=_mark(point, pool),
-            name=charts.label(point.name),
-            text=[charts.label(point.name, 16)],
+            name=plots.label(point.name),
+            text=[plots.label(point.name, 16)],
             textposition="top right" if point.name == ROUTER and curves else place,  # the lines begin at the router
             cliponaxis=False,
-            hovertext=[f"<b>{charts.label(point.name)}</b><br>{point.described(priced)}"],
+            hovertext=[f"<b>{plots.label(point.name)}</b><br>{point.described(priced)}"],
             hovertemplate="%{hovertext}<extra></extra>",
         )
     _label_lines(figure, curves, priced)
     unit = "dollars per thousand queries" if priced else "model calls per query"
-    charts.framed(figure, f"mean cost ({unit})", "mean reward per query", 420, showlegend=False)
+    plots.framed(figure, f"mean cost ({unit})", "mean reward per query", 420, showlegend=False)
     return figure.update_layout(margin={"r": ROOM})
 
 

@@ -14,6 +14,7 @@ from zooter_core.base.errors import ZooterError
 from zooter_core.config.fleet import Fleet, load_fleet
 from zooter_core.evaluation import figures, verdicts
 from zooter_core.evaluation.figures import Evaluation, Report, Sweep
+from zooter_core.ui import links
 from zooter_core.ui.charts import BOLD, GREY, INKS, ROUTER, colour, picture, words
 from zooter_core.ui.text import plain
 from zooter_core.ui.widgets import download
@@ -84,11 +85,11 @@ def draw_missing(quality: Quality) -> None:
         st.info("This run is not finished, so it has no report yet. Its next step:", icon=":material/hourglass_top:")
         st.code(f"zooter {quality.step} --run {folder}", language="sh")
         return
-    st.info(
-        "This fleet has no report yet. A run makes one: every model answers every query of a file, the reward model "
-        "scores the responses, and a router trains on four fifths of them. This page shows how it does on the last "
-        "fifth.",
-        icon=":material/leaderboard:",
+    st.info("This fleet has no report yet. The exam on the page Models makes one.", icon=":material/leaderboard:")
+    links.page_button("Models", "models", "arrow_forward")
+    st.markdown(
+        "So does a run on queries of your own: every model answers every query of a file, the reward model scores the "
+        "responses, and a router trains on four fifths of them. This page shows how it does on the last fifth."
     )
     st.code(report_command(folder), language="sh")
     st.caption(

@@ -27,7 +27,7 @@ UNSURE_HELP = (
 TEMPERATURE_HELP = "0 always takes the most probable word; higher values vary more."
 LENGTH_HELP = "In tokens; a token is about three quarters of a word."
 SYSTEM_HELP = "Instructions for the model that answers. The router does not see them."
-NO_REWARDS = "The endpoint has no reward model, so no answers are compared here."
+NO_REWARDS = "There is no reward model, so no answers are compared here."
 LONGEST = 1024  # tokens; the slider's upper end, unless the fleet's own limit is higher
 NONE = "none"
 

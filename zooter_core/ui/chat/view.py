@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.paths import EMBEDDED_FLEET
@@ -143,13 +144,25 @@ EVERY = 0.3  # seconds between two drawings of an answer that grows
 EMBEDDED = "Four 135M-parameter specialists on your processor. Watch the routing; don't trust the answers."
 
 
-def draw_welcome() -> None:
+def draw_welcome() -> DeltaGenerator:
+    """What the page is for; returns the place for a line on the router, which may still be loading."""
     with st.container(key="welcome"):
         st.title("Ask once. The right model answers.", anchor=False)
         st.markdown(
             "A small router reads your query and predicts which model would answer it best. Only that model runs."
         )
         _draw_verdict()
+        return st.container()
+
+
+def draw_starting(ensemble: Ensemble, place: DeltaGenerator) -> None:
+    """Say so if the fleet's router is a starting one."""
+    if ensemble.router.note:
+        with place.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
+            st.caption(
+                "For now, a starting router chooses. An exam trains one on your models' answers:", width="content"
+            )
+            links.page_button("Models", "models", "arrow_forward", "tertiary")
 
 
 def _draw_verdict() -> None:

@@ -10,7 +10,7 @@ import streamlit as st
 from zooter_core.base.records import Ranked, Response
 from zooter_core.base.strict_json import dump_json
 from zooter_core.fleet.ensemble import Ensemble
-from zooter_core.ui import answer_view, charts, links, tables
+from zooter_core.ui import answer_view, links, plots, tables
 from zooter_core.ui.background import BackgroundWork, draw_live, stop_button
 from zooter_core.ui.charts import badge
 from zooter_core.ui.compare import comparisons
@@ -29,7 +29,7 @@ ANSWER_HELP = (
     "is compared with the final number of the response, a letter from A to J with the choice that it makes, and any "
     "other text with its final answer."
 )
-NO_REWARDS = "The endpoint has no reward model, so the responses are not ranked."
+NO_REWARDS = "There is no reward model, so the responses are not ranked."
 TOGETHER = "All models answer at the same time on this machine, so each is slower here than alone."
 
 
@@ -84,7 +84,7 @@ def _verdict(comparison: Comparison) -> None:
     if not scored:
         return
     text = ", ".join(f"{plain(item.response.candidate)} {item.reward or 0:z.2f}" for item in scored)
-    charts.draw(charts.rewards(scored, comparison.pool), "rewards", f"Rewards on one axis: {text}")
+    plots.draw(plots.rewards(scored, comparison.pool), "rewards", f"Rewards on one axis: {text}")
     st.caption(
         f"Reward of each response, further right is better: {text}.",
         help="A reward is the reward model's score of a response to this query. It has no unit and no fixed range: "

@@ -21,12 +21,14 @@ from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.metrics import wilson_interval
 from zooter_core.method.tag_table import BINS, TagTable, entropy_counts, tag_table, winners
 from zooter_core.router.neighbours import ARRAYS, RECORDS, Neighbours
-from zooter_core.ui.charts import CLEAR, GREY, PALETTE, colour, draw, framed, label
+from zooter_core.ui import links
+from zooter_core.ui.charts import GREY, PALETTE, colour
 from zooter_core.ui.explorer import query_map
 from zooter_core.ui.explorer.query_map import Region, regions
 from zooter_core.ui.markdown import safe
+from zooter_core.ui.plots import CLEAR, draw, framed, label
 from zooter_core.ui.tables import to_csv
-from zooter_core.ui.text import clipped
+from zooter_core.ui.text import clipped, plain
 from zooter_core.ui.widgets import download
 
 MOST_PLACES = 1500  # queries on the map; more could not be told apart and would slow down every change
@@ -192,6 +194,15 @@ def as_csv(table: TagTable, pool: Sequence[str]) -> str:
             for column, name in enumerate(pool)
         ]
     )
+
+
+def draw_starting(ensemble: Ensemble) -> None:
+    st.info(
+        f"{plain(ensemble.router.note)} So there is nothing to show that it has learned. The exam on the page Models "
+        "trains a router.",
+        icon=":material/info:",
+    )
+    links.page_button("Models", "models", "arrow_forward")
 
 
 def draw_missing() -> None:

@@ -5,37 +5,62 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from zooter_core.backends import Request, iter_responses
 from zooter_core.backends.endpoint.backend import OpenAIBackend
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Message, Response
-from zooter_core.config.candidates import ENDPOINT, CandidateConfig
+from zooter_core.config.candidates import AUTO, ENDPOINT, GGUF, RECORDED, TRANSFORMERS, CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.config.trust import on_this_machine
+from zooter_core.fleet.discovery import Gpu, gpus
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.fleet.skills import shares_of
-from zooter_core.ui import charts
+from zooter_core.ui import charts, tables
 from zooter_core.ui.markdown import safe
 from zooter_core.ui.models import manage
-from zooter_core.ui.text import code, plain
+from zooter_core.ui.text import clipped, plain
 
 TRY = "What is 2 + 2? Answer in one word."
-BLOCKS = 10  # of a bar
+BARS = 10  # characters of a full bar
+LONGEST = 60  # characters of a model's name that are shown
+ENGINES = {AUTO: "", GGUF: " by llama.cpp", TRANSFORMERS: " by PyTorch"}
+COLOURS = {"ready": "green", "failed": "red", "resting": "orange"}  # of states; the others are grey
+SHARES = "The bars are the router's mean probability for a model, by kind of query."
 
 
 def draw(ensemble: Ensemble) -> None:
-    """The cards, two beside each other where there is room, and what the router goes by."""
-    if note := ensemble.router.note:
-        st.caption(safe(note))
-    fleet = ensemble.fleet
-    shares = _shares(f"{fleet.hash_of('router')} {fleet.candidates}", ensemble)
-    with st.container(key="models", horizontal=True, gap="small"):
-        for candidate in ensemble.fleet.candidates:
+    """The cards, beside each other where there is room. The router's part comes last: it takes a moment once."""
+    fleet, places = ensemble.fleet, {}
+    loading = not _all_tried(ensemble)  # before the cards are drawn: one of them may say so by then
+    if len(fleet.pool) > 1:
+        st.caption(SHARES)
+    with st.container(key="models"):
+        for candidate in fleet.candidates:
             with st.container(key=f"model-{candidate.name}", border=True):
-                _draw_card(ensemble, candidate, shares.get(candidate.name, {}))
+                places[candidate.name] = _draw_card(ensemble, candidate)
+    if loading:
+        st.fragment(lambda: _wait_for_models(ensemble), run_every=1.0)()
+    if len(fleet.pool) > 1:
+        shares = _shares(f"{fleet.hash_of('router')} {fleet.candidates}", ensemble)
+        for name, place in places.items():
+            with place:
+                _draw_shares(shares.get(name, {}), fleet.pool, name)
+
+
+def _wait_for_models(ensemble: Ensemble) -> None:
+    """Draw the page again when the last model has loaded."""
+    if _all_tried(ensemble):
+        st.rerun()
+
+
+def _all_tried(ensemble: Ensemble) -> bool:
+    """Whether loading has come to its end for every model."""
+    return all(name in ensemble.loads for name in ensemble.fleet.pool)
 
 
 @st.cache_data(show_spinner=False)
@@ -44,93 +69,109 @@ def _shares(version: str, _ensemble: Ensemble) -> dict[str, dict[str, float]]:
     return shares_of(_ensemble.router)
 
 
-def _draw_card(ensemble: Ensemble, candidate: CandidateConfig, shares: Mapping[str, float]) -> None:
-    pool, name = ensemble.fleet.pool, candidate.name
+def _draw_card(ensemble: Ensemble, candidate: CandidateConfig) -> DeltaGenerator:
+    """A card without its bars; returns their place."""
+    name = candidate.name
     state, reason = state_of(ensemble, candidate)
-    colours = {"ready": "green", "loads when first used": "gray"}
-    st.markdown(f"{charts.badge(pool, name)} :{colours.get(state, 'orange')}-badge[{state}]")
-    st.caption(f"{place_of(candidate)}  \n{code(candidate.model)}")
+    colour = COLOURS.get(state, "gray")
+    st.markdown(f"{charts.badge(ensemble.fleet.pool, name)} :{colour}-badge[{state}]")
+    model = Path(candidate.model).name if candidate.backend in (GGUF, TRANSFORMERS) else candidate.model
+    st.caption(f"{plain(clipped(model.removeprefix('package:'), LONGEST))}  \n{plain(place_of(candidate))}")
     if candidate.description:
         st.caption(plain(candidate.description))
     if reason:
-        st.caption(safe(reason))
+        st.markdown(f":red[{safe(reason)}]")
+    if (number := _gpu_of(candidate)) is not None and number < len(_gpus()):
+        gpu = _gpus()[number]
+        st.progress(1 - gpu.free / gpu.total, describe(number, gpu))
     facts = [speed for response in [ensemble.latest.get(name)] if response and (speed := _speed(response))]
     facts += [price] if (price := _price(candidate)) else []
     if facts:
         st.caption(" · ".join(facts))
-    if shares:
-        st.markdown(
-            _bars(shares, charts.colour_name(pool, name)),
-            help="The router's mean probability for this model, over queries of each kind.",
-        )
+    place = st.container(key=f"shares-{name}") if len(ensemble.fleet.pool) > 1 else st.container()
     with st.container(horizontal=True, gap="xsmall"):
         if st.button("Try", key=f"try-{name}", icon=":material/play_arrow:"):
-            st.session_state[f"tried-{name}"] = _try(ensemble, candidate)
+            with st.spinner("Asking ..."):
+                st.session_state[f"tried-{name}"] = _try(ensemble, candidate)
+            st.rerun()
         manage.buttons(candidate)
-    if answer := st.session_state.get(f"tried-{name}"):
-        st.markdown(answer)
+    if state == "ready" and (answer := st.session_state.get(f"tried-{name}")):
+        st.markdown(f"“{TRY}”  \n**{plain(answer)}**")
+    return place
 
 
 def state_of(ensemble: Ensemble, candidate: CandidateConfig) -> tuple[str, str]:
-    """A model's state in a word or two, and why it is not ready if it rests."""
-    latest = ensemble.latest.get(candidate.name)
-    if candidate.backend == ENDPOINT:
-        backend = ensemble.backends.get(ENDPOINT)
-        if isinstance(backend, OpenAIBackend):
-            with suppress(ZooterError):
-                if resting := backend.connection(candidate).resting():
-                    return "resting", resting.message
-        if latest is not None and latest.error is not None:
-            return "failed", str(latest.error)
-        return "ready", ""
-    if latest is not None and latest.error is not None:
-        return "failed", str(latest.error)
-    loaded = candidate.backend in ensemble.backends and bool(ensemble.backends[candidate.backend].sizes())
-    return ("ready" if loaded or latest else "loads when first used"), ""
+    """A model's state in a word or two, and why it is not ready if something is wrong."""
+    backend, latest = ensemble.backends.get(candidate.backend), ensemble.latest.get(candidate.name)
+    if isinstance(backend, OpenAIBackend):
+        with suppress(ZooterError):
+            if resting := backend.connection(candidate).resting():
+                return "resting", f"{resting.message[:1].upper()}{resting.message[1:]}. {resting.next_step}"
+    if latest is not None:
+        return ("failed", str(latest.error)) if latest.failed_before_first_token else ("ready", "")
+    if candidate.name not in ensemble.loads:
+        return "loading", ""
+    if problem := ensemble.loads[candidate.name]:
+        return "failed", str(problem)
+    loaded = candidate.backend == ENDPOINT or (backend and backend.sizes())
+    return ("ready" if loaded else "loads when first used"), ""
 
 
 def place_of(candidate: CandidateConfig) -> str:
     """Where a model runs, for people."""
     if candidate.endpoint:
         where = "this machine" if on_this_machine(candidate.endpoint.base_url) else "another machine"
-        return f"Server on {where}: {code(candidate.endpoint.host)}"
-    device = candidate.device_map or ""
-    if device.startswith("cuda"):
-        return f"GPU {device.partition(':')[2] or '0'} of this machine ({candidate.backend})"
-    return f"In this process ({candidate.backend})"
+        return f"Server on {where}, {candidate.endpoint.host}"
+    if candidate.backend == RECORDED:
+        return "Recorded answers"
+    number = _gpu_of(candidate)
+    where = "In this process" if number is None else f"On GPU {number} of this machine"
+    return where + ENGINES.get(candidate.backend, f" by {candidate.backend}")
+
+
+def _gpu_of(candidate: CandidateConfig) -> int | None:
+    """The number of the GPU that fleet.toml gives a model; None if it gives it none, or several."""
+    kind, _, number = (candidate.device_map or "").partition(":")
+    return int(number or 0) if kind == "cuda" and (number or "0").isdigit() else None
+
+
+@st.cache_data(ttl=5, show_spinner=False)
+def _gpus() -> tuple[Gpu, ...]:
+    return gpus()
+
+
+def describe(number: int, gpu: Gpu) -> str:
+    return f"GPU {number}, {plain(gpu.name)}: {gpu.free / 1e9:.0f} of {gpu.total / 1e9:.0f} GB free"
 
 
 def _speed(response: Response) -> str:
     first, speed = response.first_token_seconds, response.tokens_per_second
-    parts = [f"first word {first:.1f} s"] if first is not None else []
+    parts = [f"first word after {first:.1f} s"] if first is not None else []
     return ", ".join([*parts, f"{speed:.0f} tokens/s"] if speed else parts)
 
 
 def _price(candidate: CandidateConfig) -> str:
     price = candidate.usd_per_million_tokens
-    return "" if price is None else "free" if price == 0 else f"\\${price:g} a million tokens"
+    return "" if price is None else "free" if price == 0 else f"\\${price:g} per million tokens"
 
 
-def _bars(shares: Mapping[str, float], colour: str) -> str:
-    """A bar a kind of query, as lines of text."""
-    lines = [
-        f":{colour}[{'█' * (full := round(BLOCKS * share))}]:gray[{'░' * (BLOCKS - full)}] {plain(kind)} {share:.0%}"
-        for kind, share in shares.items()
-    ]
-    return "  \n".join(lines)
+def _draw_shares(shares: Mapping[str, float], pool: tuple[str, ...], name: str) -> None:
+    """A bar for each kind of query, in the model's colour."""
+    colour = charts.colour_name(pool, name)
+    rows = [[plain(kind), f":{colour}[{'▄' * round(BARS * share)}]", f"{share:.0%}"] for kind, share in shares.items()]
+    tables.draw(f"shares-{name}", ["Kind of query", "", "Probability"], rows, "llr")
 
 
 def _try(ensemble: Ensemble, candidate: CandidateConfig) -> str:
-    """Ask a model something small; its answer or its error, as Markdown."""
+    """Ask a model something small; returns its answer. Why there is none is the model's state from then on."""
     generation = GenerationConfig(max_new_tokens=24, temperature=0.0)
     request = Request(candidate, (Message("user", TRY),))
-    with st.spinner("Asking ..."):
-        try:
-            pieces = ensemble.run_candidate(candidate.name, [request], threading.Event(), generation)
-            ((_, response),) = iter_responses(pieces)
-        except ZooterError as problem:
-            return f":red[{safe(str(problem))}]"
+    try:
+        pieces = ensemble.run_candidate(candidate.name, [request], threading.Event(), generation)
+        ((_, response),) = iter_responses(pieces)
+    except ZooterError as problem:
+        ensemble.latest.pop(candidate.name, None)
+        ensemble.loads[candidate.name] = problem
+        return ""
     ensemble.latest[candidate.name] = response
-    if response.error is not None and not response.text:
-        return f":red[{safe(str(response.error))}]"
-    return f":green[“{plain(response.text)}”] {_speed(response)}"
+    return response.text

@@ -1,4 +1,8 @@
-"""Connect a model: what runs on this machine, or an address and a key; a live answer first, then it is saved."""
+"""Connect a model: what runs on this machine, or an address and a key. A server answers first, then it is saved.
+
+A key goes to the environment of this process and nowhere else. The variables that a page may set are those of keys: any
+other could change what programs of this machine do.
+"""
 
 from __future__ import annotations
 
@@ -6,28 +10,38 @@ import asyncio
 import os
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import streamlit as st
 
 from zooter_core.backends.endpoint.faults import EndpointError
-from zooter_core.base.errors import ZooterError
-from zooter_core.config.trust import is_allowed, trust
-from zooter_core.fleet.connect import connect
-from zooter_core.fleet.discovery import Discovery, Gpu, Model, discover, served
+from zooter_core.base.errors import ZooterError, listed
+from zooter_core.config.edit import fleet_or_none
+from zooter_core.config.trust import PROVIDERS, is_allowed, trust
+from zooter_core.fleet.connect import connect, is_in
+from zooter_core.fleet.discovery import USUAL, Discovery, Gpu, Model, discover, served
 from zooter_core.fleet.remote import endpoint_url
 from zooter_core.ui.models import manage
+from zooter_core.ui.models.cards import describe
 from zooter_core.ui.text import code, plain
 from zooter_core.ui.widgets import show_error
 
 DISCOVERY, LISTED = "models-discovery", "models-listed"  # in the session's state
+MANY = 12  # models; longer lists scroll
+VARIABLE = "MODEL_API_KEY"  # for a server that is no provider's
+NAME_OF_KEY = re.compile(r"[A-Z][A-Z0-9_]*_(KEY|TOKEN)")
 KEY_HELP = "Stays in this process and is gone when the demo ends. It is never written to a file."
-VARIABLE_HELP = "The environment variable in which the demo looks for the key when it starts again."
+VARIABLE_HELP = (
+    "The environment variable of the key: fleet.toml names it, and the next start of the demo reads it. If this is "
+    f"empty, it is the provider's usual one, or {VARIABLE}."
+)
 
 
 def draw() -> None:
     """The two ways in. Nothing is contacted before a press of a button."""
-    here, elsewhere = st.tabs(["On this machine", "An address"], key="connect-tabs")
+    here, elsewhere = st.tabs(["On this machine", "At an address"], key="connect-tabs")
     with here:
         _draw_here()
     with elsewhere:
@@ -35,22 +49,27 @@ def draw() -> None:
 
 
 def _draw_here() -> None:
-    st.markdown("Servers (Ollama, vLLM, llama.cpp, LM Studio), GGUF files and transformers folders of this machine.")
+    st.markdown("Finds models of Ollama, vLLM, llama.cpp and LM Studio, GGUF files, and transformers models on disk.")
     if st.button("Look for models", icon=":material/search:", key="primary-look"):
         with st.spinner("Looking ..."):
             st.session_state[DISCOVERY] = discover()
     discovery: Discovery | None = st.session_state.get(DISCOVERY)
     if discovery is None:
         return
-    if not discovery.models:
-        st.info(
-            "Nothing runs on the usual ports, and no weights lie in the usual folders. Start a server and look again."
-        )
-        return
     for number, gpu in enumerate(discovery.gpus):
-        used = 1 - gpu.free / gpu.total
-        st.progress(used, f"GPU {number}, {plain(gpu.name)}: {gpu.free / 1e9:.0f} of {gpu.total / 1e9:.0f} GB free")
-    _draw_choice(discovery.models, "here", discovery)
+        st.progress(1 - gpu.free / gpu.total, describe(number, gpu))
+    if discovery.models:
+        _draw_choice(discovery.models, "here", discovery.gpus)
+    else:
+        ports = listed(f"{make} ({port})" for make, port in USUAL.items())
+        st.info(
+            f"No server answers on the usual ports of {ports}, and there are no weights in the usual folders. Start a "
+            "server and look again. If it has another port, give its address in the other tab.",
+            icon=":material/search_off:",
+        )
+    for variable in discovery.providers:
+        address = f"https://{PROVIDERS[variable][0]}/v1"
+        st.markdown(f"{code(variable)} is set. To use its models, give {code(address)} in the other tab.")
 
 
 def _draw_address() -> None:
@@ -58,49 +77,81 @@ def _draw_address() -> None:
         st.text_input("Address", key="address", placeholder="http://localhost:8000/v1")
         row = st.container(horizontal=True)
         row.text_input("Key", key="address-key", type="password", help=KEY_HELP, placeholder="If it needs one")
-        row.text_input("Variable of the key", "MODEL_API_KEY", key="address-variable", help=VARIABLE_HELP)
+        row.text_input("Variable", key="address-variable", help=VARIABLE_HELP, placeholder=VARIABLE)
         sent = st.form_submit_button("List its models", icon=":material/search:")
     if sent:
         st.session_state[LISTED] = None
         try:
             with st.spinner("Asking the server ..."):
-                st.session_state[LISTED] = _listed()
-        except (ZooterError, EndpointError) as problem:
-            show_error(problem if isinstance(problem, ZooterError) else f"{problem.message}. {problem.next_step}")
-    if models := st.session_state.get(LISTED):
+                st.session_state[LISTED] = _listed(st.session_state["address"].strip())
+        except ZooterError as problem:
+            show_error(problem)
+        except EndpointError as problem:
+            show_error(
+                f"No list of models: {problem.message}. Check the address and the key, and that the server runs."
+            )
+    models: list[Model] | None = st.session_state.get(LISTED)
+    if models:
         _draw_choice(models, "address")
-    elif models is not None and not sent:
-        st.info("The server lists no model that writes text.")
+    elif models is not None:
+        st.info("The server lists no model that writes text.", icon=":material/search_off:")
 
 
-def _listed() -> list[Model]:
-    """The models at the address in the form. The key goes to the process's memory."""
-    state = st.session_state
-    url = endpoint_url(state["address"])
+def _listed(address: str) -> list[Model]:
+    """The models at an address, asked with the key in the form or in the environment."""
+    try:
+        url = endpoint_url(address if "://" in address else f"http://{address}")
+    except ZooterError as problem:
+        sentence = f'"{address}" is not the address of a server.' if address else "There is no address yet."
+        example = "It looks like http://localhost:8000/v1."
+        raise ZooterError("the address of a server", problem.failure.found, example, sentence) from None
     manage.check_host_allowed(url)
-    key, variable = state["address-key"].strip(), state["address-variable"].strip()
+    host = urlsplit(url).hostname
+    usual = next((name for name, hosts in PROVIDERS.items() if host in hosts), VARIABLE)
+    key, variable = st.session_state["address-key"].strip(), st.session_state["address-variable"].strip() or usual
     if not key:
         return asyncio.run(served(url, variable if os.environ.get(variable) and is_allowed(variable, url) else None))
-    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", variable):
-        raise ZooterError("the name of an environment variable", f'"{variable}"', "For instance MODEL_API_KEY.")
+    if not NAME_OF_KEY.fullmatch(variable):
+        sentence, rule = f'"{variable}" is not a name for a key.', "It ends in _KEY or _TOKEN, such as MODEL_API_KEY."
+        raise ZooterError("a variable for a key", f'"{variable}"', rule, sentence)
+    if os.environ.get(variable, key) != key:
+        sentence = f"{variable} holds another key already."
+        raise ZooterError("a variable without a key", variable, "Name another variable for this one.", sentence)
+    return _served_with(key, variable, url)
+
+
+def _served_with(key: str, variable: str, url: str) -> list[Model]:
+    """The models of a server that accepts a key, which stays in the environment then."""
+    new = variable not in os.environ
     os.environ[variable] = key
-    if not is_allowed(variable, url):
+    if not is_allowed(variable, url):  # naming both here is the leave to send it
         trust([(variable, url)])
-    return asyncio.run(served(url, variable))
+    try:
+        return asyncio.run(served(url, variable))
+    except (EndpointError, ZooterError):
+        if new:
+            del os.environ[variable]
+        raise
 
 
-def _draw_choice(models: Sequence[Model], key: str, discovery: Discovery | None = None) -> None:
-    """Mark models and connect them."""
-    names = {
-        f"{plain(model.name)} · {plain(model.facts or model.model)} · {plain(model.place)}": model for model in models
-    }
-    chosen = [
-        model for label, model in names.items() if st.checkbox(label, key=f"pick-{key}-{model.base_url}-{model.model}")
-    ]
-    gpus = discovery.gpus if discovery else ()
+def _draw_choice(models: Sequence[Model], key: str, gpus: Sequence[Gpu] = ()) -> None:
+    """Mark models and connect them. Those that the fleet has are marked and stay so."""
+    fleet = None
+    with suppress(ZooterError):  # the page says what is wrong with it
+        fleet = fleet_or_none(manage.target())
+    present = [is_in(model, fleet.candidates if fleet else ()) for model in models]
+    chosen = []
+    with st.container(height=400 if len(models) > MANY else "content", border=False):
+        for model, in_fleet in zip(models, present, strict=True):
+            facts = "in the fleet" if in_fleet else plain(model.facts or model.model)
+            label = f"{plain(model.name)} · {facts} · {plain(model.place)}"
+            name = f"pick-{key}-{model.base_url}-{model.model}-{in_fleet}"
+            if st.checkbox(label, in_fleet or len(models) == 1, key=name, disabled=in_fleet) and not in_fleet:
+                chosen.append(model)
     st.button(
         "Connect" if len(chosen) < 2 else f"Connect {len(chosen)} models",
-        icon=":material/add:", key=f"connect-{key}", disabled=not chosen, on_click=_connect, args=(chosen, gpus),
+        icon=":material/add:", key=f"primary-connect-{key}", disabled=not chosen,
+        on_click=_connect, args=(chosen, gpus),
     )  # fmt: skip
 
 
@@ -114,4 +165,5 @@ def _add(folder: Path, models: Sequence[Model], gpus: Sequence[Gpu]) -> None:
         if model.base_url:
             manage.check_host_allowed(model.base_url)
     connected = connect(folder, models, gpus)
-    st.toast(f"{', '.join(map(plain, connected.names)) or 'Nothing new'} in {code(folder.name)}.")
+    names = listed(map(plain, connected.names), " and ") or "Nothing new"
+    st.toast(f"{names} in the fleet {code(folder.name)}.", icon=":material/check:")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import streamlit as st
 
+from zooter_core.base.files import remove
 from zooter_core.data.run_folder import RESPONSES, ROUTER
 from zooter_core.evaluation import verdicts
 from zooter_core.evaluation.figures import Report
@@ -15,9 +17,8 @@ from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.fleet.skills import starter_queries
 from zooter_core.pipeline import exam
 from zooter_core.pipeline.tally import Tally
-from zooter_core.ui import tables
-from zooter_core.ui.background import BackgroundWork, StoppedError, draw_live, stop_button
-from zooter_core.ui.models import manage
+from zooter_core.ui import links, resources, tables
+from zooter_core.ui.background import BackgroundWork, StoppedError, attach, draw_live, stop_button
 from zooter_core.ui.text import plain
 from zooter_core.ui.widgets import show_error
 
@@ -38,7 +39,7 @@ class Exam(BackgroundWork):
     Attributes:
         step, done, total: the current step of the pipeline.
         tallies: what each candidate has answered.
-        report: at the end.
+        report: at the end; the fleet has the router then.
     """
 
     subject = "exam"
@@ -49,6 +50,7 @@ class Exam(BackgroundWork):
         self.tallies: list[Tally] = []
         self.notes: list[str] = []
         self.report: Report | None = None
+        self.shown = threading.Lock()  # taken once the fleet is loaded again with its router
         self.fleet, self.quick, self._ensemble = fleet, quick, ensemble
         self.start()
 
@@ -57,9 +59,10 @@ class Exam(BackgroundWork):
         ensemble = self._ensemble if parts == self._ensemble.fleet else Ensemble(parts, self._ensemble.backends)
         folder, queries = exam.folder_of(self.fleet, self.quick), starter_queries(self.quick)
         queries = exam.answerable(queries, self.notes.append)
-        self.report, missing = exam.sit(ensemble, folder, queries, self._progress, self._note, watch=self._watch)
+        report, missing = exam.sit(ensemble, folder, queries, self._progress, self._note, watch=self._watch)
         self.notes += [f"{name} lacks answers: {failure.reason}" for name, failure in missing.items()]
         exam.install(self.fleet, folder)
+        self.report = report
 
     def _progress(self, step: str, done: int, total: int) -> None:
         if self.stopping:
@@ -81,58 +84,69 @@ def _exams() -> dict[Path, Exam]:
 
 def draw(ensemble: Ensemble, fleet: Path) -> None:
     """The exam's state, or the button that starts it."""
-    if len(ensemble.fleet.pool) < 2:
-        st.caption("With a second model, an exam trains a router on the answers of both.")
-        return
     sitting = _exams().get(fleet.resolve())
     with st.container(border=True, key="exam"):
-        st.markdown("#### Exam")
+        st.subheader("Exam", anchor=False)
         if sitting and sitting.running:
+            attach(sitting)  # this tab too keeps it going
             draw_live(sitting, lambda: _draw_running(sitting))
             return
         if sitting and sitting.report:
+            if sitting.shown.acquire(blocking=False):  # the first tab that sees the end
+                resources.forget(fleet)
+                st.rerun()
             _draw_result(sitting)
         elif sitting and sitting.problem:
             show_error(sitting.problem)
-        _draw_start(ensemble, fleet)
+        _draw_start(ensemble, fleet, bool(sitting and sitting.stopped))
 
 
-def _draw_start(ensemble: Ensemble, fleet: Path) -> None:
-    begun = {quick for quick in LENGTHS.values() if (exam.folder_of(fleet, quick) / RESPONSES).is_file()}
+def _draw_start(ensemble: Ensemble, fleet: Path, stopped: bool) -> None:
+    if ensemble.router.note:
+        st.markdown(plain(ensemble.router.note))
     st.markdown(
-        "Every model answers the same questions, many of them with a known right answer. A router learns from the "
-        "answers who is good at what. You can stop at any time and go on later."
+        "In an exam, every model answers the same questions, and a router learns from the answers which model is good "
+        "at what. You can stop it at any time and go on later."
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):
         label = st.selectbox("Length", list(LENGTHS), key="exam-length", label_visibility="collapsed", width=240)
         quick = LENGTHS[label]
-        unfinished = quick in begun and not (exam.folder_of(fleet, quick) / ROUTER).is_dir()
+        folder = exam.folder_of(fleet, quick)
+        begun, done = (folder / RESPONSES).is_file(), (folder / ROUTER).is_dir()
         st.button(
-            "Go on" if unfinished else "Start the exam", icon=":material/school:", key="primary-exam",
-            on_click=_start, args=(ensemble, fleet, quick),
+            "Go on" if begun and not done else "Start the exam", icon=":material/school:", key="primary-exam",
+            on_click=_start, args=(ensemble, fleet, quick), disabled=done,
         )  # fmt: skip
-        if quick in begun and not unfinished:
-            st.caption("Done. A new start uses the answers that are there.")
+        if begun:
+            st.button(
+                "Begin again", key="exam-again", icon=":material/restart_alt:",
+                help="Deletes the answers of this exam.", on_click=_start, args=(ensemble, fleet, quick, True),
+            )  # fmt: skip
+    if begun and not done:
+        st.caption(f"{'Stopped. ' if stopped else ''}The answers so far are kept.")
+    answers = (120 if quick else 600) * len(ensemble.fleet.pool)
+    if not done and (dollars := exam.dollars(ensemble.fleet, answers // len(ensemble.fleet.pool))) != 0:
+        cost = "at a price that fleet.toml does not name" if dollars is None else f"for about \\${dollars:.2f}"
+        st.caption(f"{answers:,} answers, {cost}.")
 
 
-def _start(ensemble: Ensemble, fleet: Path, quick: bool) -> None:
+def _start(ensemble: Ensemble, fleet: Path, quick: bool, again: bool = False) -> None:
+    if again:
+        remove(exam.folder_of(fleet, quick))
     _exams()[fleet.resolve()] = Exam(ensemble, fleet, quick)
 
 
 def _draw_running(sitting: Exam) -> None:
-    share = min(sitting.done / sitting.total, 1.0) if sitting.total else 0.0
-    st.progress(
-        share,
-        f"{STEPS.get(sitting.step, 'Starting')} ({sitting.done:,} of {sitting.total:,})"
-        if sitting.total
-        else "Starting",
-    )
+    step, done, total = sitting.step, sitting.done, sitting.total
+    label = f"{STEPS.get(step, step)} ({done:,} of {total:,})" if total else STEPS.get(step, "Loading the models")
+    st.progress(min(done / total, 1.0) if total else 0.0, "Stopping" if sitting.stopping else label)
     if sitting.tallies:
         head = ["Model", "Answers", "Per minute", "Left", ""]
         tables.draw("exam", head, [_row(tally) for tally in sitting.tallies], "lrrrl")
     for note in sitting.notes:
         st.caption(plain(note))
     stop_button(sitting, "exam-stop")
+    st.caption("It goes on while this demo is open in a tab, on any of its pages.")
 
 
 def _row(tally: Tally) -> list[str]:
@@ -157,4 +171,4 @@ def _draw_result(sitting: Exam) -> None:
         st.caption(f"Right answers, of {verified.n:,} that can be checked: {shares}.")
     for note in sitting.notes:
         st.caption(plain(note))
-    st.button("Use the router", key="exam-use", on_click=manage.changed, args=(sitting.fleet,), icon=":material/chat:")
+    links.page_button("Chat with the new router", "chat", "chat")

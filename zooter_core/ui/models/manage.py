@@ -41,7 +41,10 @@ def check_host_allowed(url: str) -> None:
     hosts = os.environ.get(MANAGE, "").split()
     host = urlsplit(url).hostname or ""
     if ANY not in hosts and host not in hosts:
-        raise ZooterError(f"a host that `--manage` names ({listed(hosts) or 'none'})", f'"{host}"', "Add it there.")
+        sentence = f'This demo connects models from {listed(hosts) or "no host"}, and not from "{host}".'
+        raise ZooterError(
+            "a host that `--manage` names", f'"{host}"', "Start it with `--manage` and the host.", sentence
+        )
 
 
 def is_users(folder: str | Path) -> bool:
@@ -73,8 +76,8 @@ def attempt(change: Callable[[], None]) -> None:
 
 
 def draw_problem() -> None:
-    """The problem of the last change, if it had one."""
-    if problem := st.session_state.get(PROBLEM):
+    """The problem of the change just made, if it had one."""
+    if problem := st.session_state.pop(PROBLEM, None):
         show_error(problem)
 
 
@@ -83,15 +86,15 @@ def buttons(candidate: CandidateConfig) -> None:
     if not (allowed() and is_users(resources.folder())):
         return
     name = candidate.name
-    with st.popover("Edit", icon=":material/edit:", key=f"edit-{name}"), st.form(f"form-{name}", border=False):
+    with st.popover("Edit", key=f"edit-{name}"), st.form(f"form-{name}", border=False):
         st.text_input("Name", name, key=f"name-{name}", max_chars=64)
         st.text_input("Description", candidate.description, key=f"description-{name}", help="What it is good at.")
         st.number_input(
-            "Dollars a million tokens", 0.0, value=candidate.usd_per_million_tokens, key=f"price-{name}",
+            "Dollars per million tokens", 0.0, value=candidate.usd_per_million_tokens, key=f"price-{name}",
             help="Of what it writes; empty if unknown.",
         )  # fmt: skip
         st.form_submit_button("Save", on_click=_save, args=(candidate,))
-    with st.popover("Remove", icon=":material/delete:", key=f"remove-{name}"):
+    with st.popover("Remove", key=f"remove-{name}"):
         st.markdown(f"Remove {plain(name)} from the fleet? Its weights and server stay.")
         st.button("Remove", key=f"removed-{name}", on_click=_remove, args=(name,))
 

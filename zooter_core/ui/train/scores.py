@@ -17,6 +17,7 @@ from zooter_core.data.scores import Scores, read_scores
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.labels import LabelConfig
 from zooter_core.pipeline.train import SCORE_LABELS
+from zooter_core.ui import links
 from zooter_core.ui.charts import badge
 from zooter_core.ui.text import clipped, code, plain
 from zooter_core.ui.train import steps
@@ -70,7 +71,15 @@ def _loaded(session: Session, ensemble: Ensemble) -> LoadedScores | None:
     return result_of(task, "train-read", "Reading") if task else None
 
 
-def _sample(session: Session, ensemble: Ensemble) -> Task[LoadedScores]:
+def _sample(session: Session, ensemble: Ensemble) -> Task[LoadedScores] | None:
+    if ensemble.fleet.router is None:
+        st.info(
+            "This fleet has no trained router yet, and so no sample of what one has learned from. The exam on the page "
+            "Models makes both. Or take a run or a score file.",
+            icon=":material/info:",
+        )
+        links.page_button("Models", "models", "arrow_forward")
+        return None
     name, source = ensemble.fleet.name, f"sample {ensemble.fleet.folder}"
 
     def load(task: Task[LoadedScores]) -> LoadedScores:

@@ -1,0 +1,345 @@
+"""Models: cards, connecting, changing and removing models, and the exam, in front of a scripted server."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from support.app_pages import ask, column, labels, press, tables, talk, words
+from support.scripted_server import Scripted, serving
+from zooter_core.base.paths import EMBEDDED_FLEET
+from zooter_core.base.records import Query
+from zooter_core.config.edit import add_candidates
+from zooter_core.config.fleet import load_fleet
+from zooter_core.fleet.discovery import Discovery, Gpu, Model
+from zooter_core.fleet.skills import starter_queries
+from zooter_core.method.skills import GROUPS
+from zooter_core.ui import resources
+from zooter_core.ui.models import cards, connect, exam
+
+Open = Callable[..., AppTest]
+KEY = "sk-never-in-a-file"
+MATH = GROUPS["math"]
+
+
+@pytest.fixture(scope="module")
+def queries() -> list[Query]:
+    return starter_queries()[:64]
+
+
+@pytest.fixture
+def server(queries: list[Query]) -> Iterator[Scripted]:
+    """`sums` knows the answers of mathematics and nothing else; `words` has a polite sentence for everything."""
+    answers = {query.text: str((query.key or {}).get("answer", "")) for query in queries if query.dataset in MATH}
+    with serving() as scripted:
+        scripted.models = ["sums", "words"]
+        scripted.replies = {
+            "sums": lambda query: answers.get(query) or "0",
+            "words": lambda query: f"About {' '.join(query.split()[-6:])}: it depends, and I am glad that you asked.",
+        }
+        yield scripted
+
+
+@pytest.fixture(autouse=True)
+def managed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("ZOOTER_MANAGE", "*")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))  # of trusted keys
+    monkeypatch.delenv("MODEL_API_KEY", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def folder(server: Scripted, tmp_path: Path) -> Path:
+    """A fleet of two models, without [router] and [reward]."""
+    place = tmp_path / "mine"
+    keys = {"backend": "openai", "base_url": server.url}
+    add_candidates(place, [keys | {"name": name, "model": name} for name in server.models])
+    return place
+
+
+@pytest.fixture
+def page(open_page: Open, folder: Path) -> AppTest:
+    return drawn(open_page("models", folder), folder)
+
+
+def drawn(page: AppTest, folder: Path) -> AppTest:
+    """The page once the fleet's models have been tried."""
+    loading = resources._loading(str(folder))
+    assert loading.ready.wait(60)
+    for thread in threading.enumerate():
+        if thread.name == "load":
+            thread.join(60)
+    page.run()
+    assert not page.exception
+    return page
+
+
+def names(folder: Path) -> tuple[str, ...]:
+    return load_fleet(folder).pool
+
+
+def lists(page: AppTest, address: str, key: str = "", variable: str = "") -> AppTest:
+    """The page once the models at an address are listed, or an error says why not."""
+    page.text_input(key="address").set_value(address)
+    page.text_input(key="address-key").set_value(key)
+    page.text_input(key="address-variable").set_value(variable)
+    page = press(page, "List its models")
+    assert not page.exception
+    return page
+
+
+def test_cards_say_what_answers_and_what_the_router_gives_it(page: AppTest, server: Scripted) -> None:
+    text = words(page).replace("\\", "")
+    assert text.count(f"Server on this machine, {server.url.split('/')[2]}") == 2
+    assert text.count(":green-badge[ready]") == 2
+    assert "A starting router chooses until there is a trained one." in text
+    first, second = tables(page)
+    assert column(first, "Kind of query") == column(second, "Kind of query") == list(GROUPS)
+    assert "▄" in "".join(cell for row in first for cell in row)
+    shares = [[int(cell.rstrip("%")) for cell in column(table, "Probability")] for table in (first, second)]
+    assert all(99 <= sum(pair) <= 101 for pair in zip(*shares, strict=True))
+
+
+def test_a_try_shows_the_answer_or_why_there_is_none(page: AppTest, server: Scripted, folder: Path) -> None:
+    page.button(key="try-words").click().run()
+    assert "I am glad that you asked." in words(page)
+    add_candidates(folder, [{"name": "gone", "backend": "openai", "model": "http-404", "base_url": server.url}])
+    resources.forget(folder)
+    page = drawn(page, folder)
+    page.button(key="try-gone").click().run()
+    assert not page.exception
+    assert ":red-badge[failed]" in words(page)
+    assert "scripted http-404" in words(page)
+
+
+def test_a_server_that_is_gone_shows_at_first_sight(open_page: Open, folder: Path) -> None:
+    add_candidates(folder, [{"name": "gone", "backend": "openai", "model": "a", "base_url": "http://127.0.0.1:9/v1"}])
+    page = drawn(open_page("models", folder), folder)
+    assert words(page).count(":green-badge[ready]") == 2
+    assert ":red-badge[failed]" in words(page)
+    assert "no connection" in words(page)
+
+
+def test_models_of_an_address_become_a_fleet(open_page: Open, server: Scripted, tmp_path: Path) -> None:
+    page = open_page("models", EMBEDDED_FLEET)
+    assert "Your models become a fleet of their own" in words(page)
+    assert "Edit" not in labels(page)
+    page = lists(page, server.url.removeprefix("http://"))
+    assert page.button(key="primary-connect-address").disabled
+    for box in page.checkbox:
+        box.check()
+    page = press(page.run(), "Connect 2 models")
+    assert not page.exception
+    assert names(tmp_path / "my-fleet") == ("sums", "words")
+    assert "Server on this machine" in words(page)
+    assert all(box.disabled and box.value for box in page.checkbox)
+    assert "in the fleet" in page.checkbox[0].label
+
+
+def test_one_model_is_marked_and_needs_no_router(open_page: Open, server: Scripted, tmp_path: Path) -> None:
+    server.models = ["words"]
+    page = press(lists(open_page("models", EMBEDDED_FLEET), server.url), "Connect")
+    assert names(tmp_path / "my-fleet") == ("words",)
+    assert "With a second model" in words(page)
+    assert not tables(page)
+    assert "Start the exam" not in labels(page)
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("", "There is no address yet."),
+        ("http://", "is not the address of a server"),
+        ("http://127.0.0.1:9/v1", "no connection"),
+    ],
+)
+def test_a_wrong_address_is_one_message(page: AppTest, address: str, message: str) -> None:
+    page = lists(page, address)
+    (error,) = page.error
+    assert message in error.value
+    assert "fleet.toml" not in error.value
+
+
+def test_a_key_stays_in_memory(page: AppTest, server: Scripted, folder: Path, tmp_path: Path) -> None:
+    server.models = ["good"]
+    page = press(lists(page, server.url, KEY, "SHOP_API_KEY"), "Connect")
+    assert names(folder) == ("sums", "words", "good")
+    assert 'api_key_env = "SHOP_API_KEY"' in (folder / "fleet.toml").read_text()
+    assert server.headers[-1]["authorization"] == f"Bearer {KEY}"
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert files
+    assert not [path for path in files if KEY.encode() in path.read_bytes()]
+    assert os.environ.pop("SHOP_API_KEY") == KEY
+
+
+def test_a_key_that_is_refused_is_forgotten(page: AppTest, server: Scripted) -> None:
+    (error,) = lists(page, server.url, "bad-key-1").error
+    assert "401" in error.value or "key" in error.value
+    assert "bad-key-1" not in error.value
+    assert "MODEL_API_KEY" not in os.environ
+
+
+@pytest.mark.parametrize(("variable", "message"), [("LD_PRELOAD", "ends in _KEY"), ("MY_TOKEN", "holds another key")])
+def test_only_free_variables_of_keys_are_set(
+    page: AppTest, server: Scripted, monkeypatch: pytest.MonkeyPatch, variable: str, message: str
+) -> None:
+    monkeypatch.setenv("MY_TOKEN", "of another server")
+    (error,) = lists(page, server.url, KEY, variable).error
+    assert message in error.value.replace("\\", "")
+    assert os.environ.get("LD_PRELOAD") != KEY
+    assert os.environ["MY_TOKEN"] == "of another server"
+
+
+def test_a_host_that_manage_does_not_name_is_not_contacted(
+    page: AppTest, server: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ZOOTER_MANAGE", "models.example.org")
+    before = len(server.paths)
+    (error,) = lists(page, server.url).error
+    assert "connects models from models.example.org" in error.value
+    assert len(server.paths) == before
+
+
+def test_without_manage_the_page_only_shows(open_page: Open, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZOOTER_MANAGE", "")
+    page = drawn(open_page("models", folder), folder)
+    assert labels(page) == {"Try"}
+    assert "Changing the models is off here." in words(page)
+    assert "A starting router chooses" in words(page)
+    assert not page.text_input
+
+
+def test_what_runs_here_is_listed_with_its_gpu(
+    page: AppTest, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpu = Gpu("Card", 24 << 30, 12 << 30)
+    (tmp_path / "tall").mkdir()
+    model = Model("transformers", str(tmp_path / "tall"), "on disk", size=2 << 30, billions=1.0)
+    monkeypatch.setenv("OPENAI_API_KEY", "a")
+    monkeypatch.setattr(connect, "discover", lambda: Discovery((model,), (gpu,), providers=("OPENAI_API_KEY",)))
+    monkeypatch.setattr(cards, "gpus", lambda: (gpu,))
+    cards._gpus.clear()
+    page = press(page, "Look for models")
+    assert "`OPENAI_API_KEY` is set." in words(page)
+    page = press(page, "Connect")
+    assert not page.error
+    assert load_fleet(folder).candidate("tall").device_map == "cuda:0"
+    assert "On GPU 0 of this machine by PyTorch" in words(page)
+    cards._gpus.clear()
+
+
+def test_nothing_here_says_what_to_do(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connect, "discover", lambda: Discovery(()))
+    page = press(page, "Look for models")
+    assert "Ollama (11434)" in words(page)
+
+
+def test_changes_on_the_page_keep_those_made_by_hand(page: AppTest, folder: Path) -> None:
+    page.text_input(key="name-sums").set_value("adder")
+    page.text_input(key="description-sums").set_value("Adds.")
+    page.number_input(key="price-sums").set_value(2.5)
+    page = press(page, "Save")
+    assert not page.exception
+    file = folder / "fleet.toml"
+    file.write_text(
+        file.read_text().replace(
+            "\n[[candidate]]", "\n# by hand\n[generation]\nmax_new_tokens = 77\n\n[[candidate]]", 1
+        )
+    )
+    page.text_input(key="description-words").set_value("Talks.")
+    next(button for button in page.button if button.form_id == "form-words").click().run()
+    assert not page.exception
+    fleet = load_fleet(folder)
+    assert [(one.name, one.description) for one in fleet.candidates] == [("adder", "Adds."), ("words", "Talks.")]
+    assert fleet.candidates[0].usd_per_million_tokens == 2.5
+    assert fleet.generation.max_new_tokens == 77
+    assert "# by hand" in file.read_text()
+    assert "\\$2.5 per million tokens" in words(page)
+
+
+def test_a_name_that_is_taken_is_refused_and_the_last_model_stays(page: AppTest, folder: Path) -> None:
+    page.text_input(key="name-sums").set_value("words")
+    page = press(page, "Save")
+    assert page.error
+    assert names(folder) == ("sums", "words")
+    assert not page.run().error
+    page.button(key="removed-sums").click().run()
+    assert names(folder) == ("words",)
+    page.button(key="removed-words").click().run()
+    assert page.error
+    assert names(folder) == ("words",)
+
+
+def sitting(folder: Path) -> exam.Exam:
+    return exam._exams()[folder.resolve()]
+
+
+def test_an_exam_stops_goes_on_and_gives_a_router(
+    page: AppTest, folder: Path, server: Scripted, queries: list[Query], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exam, "starter_queries", lambda quick: queries)
+    page = press(page, "Start the exam")
+    assert not page.exception
+    server.wait_for("sums", 5)
+    sitting(folder).stop()
+    sitting(folder).wait(60)
+    page.run()
+    assert "Stopped. The answers so far are kept." in words(page)
+    page = press(page, "Go on")
+    sitting(folder).wait(120)
+    page.run()
+    assert not page.exception
+    assert sitting(folder).problem is None
+    assert load_fleet(folder).router is not None
+    assert "Right answers, of" in words(page)
+    assert "A starting router" not in words(page)
+    assert page.button(key="primary-exam").disabled
+    math = [column(table, "Probability")[0] for table in tables(page)[-2:]]
+    assert int(math[0].rstrip("%")) > int(math[1].rstrip("%"))
+    before = len(server.bodies)
+    press(page, "Begin again")
+    sitting(folder).wait(120)
+    assert len(server.bodies) - before >= 2 * len(queries)
+
+
+def test_an_exam_of_other_models_is_refused_and_can_begin_again(
+    page: AppTest, folder: Path, server: Scripted, queries: list[Query], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exam, "starter_queries", lambda quick: queries[:24])
+    press(page, "Start the exam")
+    server.wait_for("sums", 3)
+    sitting(folder).stop()
+    sitting(folder).wait(60)
+    add_candidates(folder, [{"name": "new", "backend": "openai", "model": "words", "base_url": server.url}])
+    resources.forget(folder)
+    press(page.run(), "Go on")
+    sitting(folder).wait(60)
+    page.run()
+    (error,) = page.error
+    assert "began with other models or questions" in error.value
+    press(page, "Begin again")
+    sitting(folder).wait(120)
+    page.run()
+    assert not page.error
+    assert load_fleet(folder).router is not None
+
+
+@pytest.mark.parametrize("name", ["chat", "compare", "explorer", "train", "benchmark"])
+def test_other_pages_of_a_fleet_without_router_and_rewards(open_page: Open, folder: Path, name: str) -> None:
+    page = open_page(name, folder)
+    assert not page.exception
+    assert not page.error
+    if name != "compare":
+        assert "Models" in labels(page)
+        assert "exam" in words(page).lower()
+
+
+def test_chat_routes_by_the_starting_router(open_page: Open, folder: Path, server: Scripted) -> None:
+    page = ask(open_page("chat", folder), "Write a poem about the sea")
+    assert talk(page).turns[0].text
+    assert server.count(talk(page).turns[0].candidate) == 1
