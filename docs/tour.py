@@ -50,6 +50,13 @@ def compare(page: Page) -> None:
     expect(page.get_by_text("Reward of each response")).to_be_visible(timeout=SLOW)
 
 
+def models(page: Page) -> None:
+    page.goto(f"{ADDRESS}/models")
+    expect(page.get_by_role("button", name="Try")).to_have_count(4, timeout=SLOW)
+    page.get_by_role("button", name="Try").first.click()
+    expect(page.get_by_text("tokens/s").first).to_be_visible(timeout=SLOW)
+
+
 def explorer(page: Page) -> None:
     page.goto(f"{ADDRESS}/explorer?q=Write a toast for my sister's wedding")
     page.get_by_role("button", name="Route it").click(timeout=SLOW)
@@ -70,7 +77,7 @@ def benchmark(page: Page) -> None:
 
 
 VIEWS: dict[str, Callable[[Page], None]] = {
-    view.__name__: view for view in (chat, why, compare, explorer, train, benchmark)
+    view.__name__: view for view in (chat, why, compare, models, explorer, train, benchmark)
 }
 CARD = "card"
 THEMED = ("explorer", "benchmark")  # these draw for one ground, and so once more for the other

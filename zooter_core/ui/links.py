@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Generic, Literal, Protocol, TypeVar
+from typing import Generic, Literal, NoReturn, Protocol, TypeVar
 from urllib.parse import urlencode
 
 import streamlit as st
@@ -51,7 +51,13 @@ def notice(next_step: str) -> None:
 def page_button(label: str, page: str, icon: str, type: Literal["secondary", "tertiary"] = "secondary") -> None:
     """A button that leads to another page of this session."""
     if st.button(label, key=f"to-{page}", icon=f":material/{icon}:", type=type):
-        st.switch_page(f"pages/{page}.py")
+        go_to(page)
+
+
+def go_to(page: str) -> NoReturn:
+    """Another page of this session. Streamlit refuses to clear the address while the picker of fleets is bound to it,
+    unless it gets other parameters, if only none."""
+    st.switch_page(f"pages/{page}.py", query_params={})
 
 
 MOST = 200  # in memory; the oldest are dropped first

@@ -9,7 +9,7 @@ import streamlit as st
 from zooter_core.base.errors import ZooterError
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline.save_fleet import place_of, save_fleet, save_router
-from zooter_core.ui import resources
+from zooter_core.ui import links, resources
 from zooter_core.ui.text import code, plain
 from zooter_core.ui.train import steps
 from zooter_core.ui.train.code import readme
@@ -56,7 +56,7 @@ def draw(session: Session, ensemble: Ensemble) -> None:
         if fits:
             st.button("Save as a fleet", icon=":material/save:", on_click=_save, args=(session, ensemble, False))
     if pressed and fits and not session.problem:
-        st.switch_page("pages/chat.py")
+        links.go_to("chat")
 
 
 def shown(place: Path) -> str:
