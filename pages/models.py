@@ -19,7 +19,8 @@ users, several = manage.is_users(resources.folder()), len(ensemble.fleet.pool) >
 if manage.allowed():
     with st.expander("Connect a model", icon=":material/add:", expanded=not users or not several, key="connect"):
         if not users:
-            st.markdown(f"Your models become a fleet of their own, in the folder {code(str(manage.target()))}.")
+            where = f"the folder {code(manage.NEW_FLEET)} where the demo was started"
+            st.markdown(f"Your models become a fleet of their own, in {where}.")
         elif not several:
             st.markdown("With a second model, there is a choice for the router to make.")
         connect.draw()

@@ -359,8 +359,8 @@ def test_without_prices_the_verdict_has_the_tokens_of_an_answer():
     sampled = Sampled(samples, None, tokens)
     verdict = report_of(ROUTER, scores, [True, True], [0.5, 0.5], sampled)["held_back"]["verdict"]
     assert (verdict["tokens"], verdict["tokens_against"]) == (25.0, {"a": 15.0, "b": 45.0}[verdict["against"]])
-    said = sentences(Verdict.model_validate(verdict))[-1]
-    assert said == "Its answers have 25 tokens on average, those of b alone 45."
+    sentence = sentences(Verdict.model_validate(verdict))[-1]
+    assert sentence == "Its answers have 25 tokens on average, those of b alone 45."
 
 
 def test_a_report_counts_the_scores_and_costs_that_there_are():

@@ -172,6 +172,6 @@ def _print_end(folder: Path, connected: Connected) -> None:
     if connected.waiting:
         out.print(f"Too large for the memory that is left, so they take turns: {listed(connected.waiting)}.")
     if connected.names:
-        out.print(f"{folder / 'fleet.toml'} has {listed(connected.names, ' and ')}.")
+        out.print(f"{folder / 'fleet.toml'} has {listed(connected.names)}.")
     out.print(f"Next: zooter demo --fleet {folder}    a chat with them")
     out.print(f"      zooter exam --fleet {folder}    trains a router on their answers")

@@ -30,7 +30,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {  # every skill is in one group
     "math": ("arithmetic", "word-problems", "algebra"),
     "code": ("programming", "sql-and-shell", "debugging"),
     "knowledge": ("facts", "reasoning"),
-    "text": ("summary", "rewriting"),
+    "editing": ("summary", "rewriting"),
     "languages": ("translation", "other-languages"),
     "writing": ("story", "verse", "letters"),
     "advice": ("advice",),

@@ -26,6 +26,7 @@ from zooter_core.data.run_folder import REPORT, ROUTER, STEPS
 from zooter_core.data.runs import Run
 from zooter_core.evaluation.figures import Report
 from zooter_core.evaluation.verified import check_verifiable
+from zooter_core.fleet.discovery import gpus
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.labels import LabelConfig
 from zooter_core.pipeline.batches import Progress, quiet
@@ -97,8 +98,8 @@ def prepared(folder: Path) -> Fleet:
 def estimate(ensemble: Ensemble, queries: Sequence[Query], generation: GenerationConfig) -> Estimate:
     """What the answers will take, from one short answer of each candidate.
 
-    Candidates behind servers work at the same time, each on `parallel` answers; those in memory take turns. One that
-    does not answer counts for nothing: the exam will say so.
+    Candidates behind servers work at the same time, each on `parallel` answers; those in memory take turns, and servers
+    on a machine without a GPU share its processors. One that does not answer counts for nothing: the exam will say so.
     """
     seconds: dict[str, float] = {}
     for candidate in ensemble.fleet.candidates:
@@ -108,8 +109,10 @@ def estimate(ensemble: Ensemble, queries: Sequence[Query], generation: Generatio
         ((_, response),) = iter_responses(pieces)
         at_once = min(candidate.endpoint.parallel, 8) if candidate.endpoint else 1
         seconds[candidate.name] = _seconds_of(response) * len(queries) / at_once
-    together = [seconds[c.name] for c in ensemble.fleet.candidates if c.endpoint]
-    in_turn = sum(seconds[c.name] for c in ensemble.fleet.candidates if not c.endpoint)
+    here = not gpus()
+    apart = {c.name for c in ensemble.fleet.candidates if c.endpoint and not (c.endpoint.local and here)}
+    together = [seconds[name] for name in apart]
+    in_turn = sum(taken for name, taken in seconds.items() if name not in apart)
     cost = dollars(ensemble.fleet, len(queries))
     return Estimate(len(queries) * len(ensemble.fleet.pool), max([in_turn, *together]), cost)
 
