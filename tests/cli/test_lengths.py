@@ -103,7 +103,7 @@ def test_ids_and_keys(capsys, tmp_path, tiny_fleet):
     twice = [{"id": "i" * 100_000, "query": "q", "scores": {"base": 1, "one": 1, "two": 1}}] * 2
     path = write_lines(tmp_path / "twice.jsonl", twice)
     message(capsys, "evaluate", "--router", tiny_fleet / "router", "--scores", path)
-    for text in (f"{'k' * 100_000} = 1", f'name = ["{"v" * 100_000}"]', CANDIDATE.format("n" * 100_000, "m")):
+    for text in (f"{'k' * 100_000} = 1", f'name = ["{"v" * 100_000}"]', 2 * CANDIDATE.format("n" * 100_000, "m")):
         (tmp_path / "fleet.toml").write_text(text)
         message(capsys, "route", "q", "--fleet", tmp_path)
 

@@ -26,7 +26,8 @@ def test_a_second_call_shows_the_same_report_and_exports_scores(zooter, run_copy
     assert code == 0
     assert "rewards of the candidates" in out
     assert "regret of router" in out
-    assert "held-back queries" in out.splitlines()[-1]
+    assert "held-back queries" in out.splitlines()[-2]
+    assert "tokens on average" in out.splitlines()[-1]
     for name in ("labels.jsonl", "report.json"):
         assert (run_copy / name).read_bytes() == (finished_run / name).read_bytes()
     assert list(read_lines(tmp_path / "scores.jsonl")[0]["scores"]) == list(POOL)

@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from zooter_core.backends.endpoint.abilities import Abilities, stated_abilities
+from zooter_core.backends.endpoint.backend import Portal
 from zooter_core.backends.endpoint.connection import Connection
 from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.backends.gguf.header import PART, check_model, read_header
@@ -144,7 +145,7 @@ def discover(
     """
     addresses = addresses or {}
     local = dict.fromkeys(usual_addresses()) if usual else {}
-    served, silent = asyncio.run(_all_served(local | dict(addresses)))
+    served, silent = Portal("discovery").submit(_all_served(local | dict(addresses))).result()
     places = [*folders, *(usual_folders() if usual else ())]
     files = [model for place in dict.fromkeys(places) for model in models_in(place)]
     names = {model.name for model in served}
@@ -187,6 +188,11 @@ async def _all_served(addresses: Mapping[str, str | None]) -> tuple[list[Model],
         else:
             models += result
     return models, silent
+
+
+def models_at(url: str, key_variable: str | None = None) -> list[Model]:
+    """The models of one server. Arguments and errors: see `served`."""
+    return Portal("discovery").submit(served(url, key_variable)).result()
 
 
 async def served(url: str, key_variable: str | None = None) -> list[Model]:

@@ -6,7 +6,6 @@ other could change what programs of this machine do.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 from collections.abc import Sequence
@@ -21,7 +20,7 @@ from zooter_core.base.errors import ZooterError, listed
 from zooter_core.config.edit import fleet_or_none
 from zooter_core.config.trust import PROVIDERS, is_allowed, trust
 from zooter_core.fleet.connect import connect, is_in
-from zooter_core.fleet.discovery import USUAL, Discovery, Gpu, Model, discover, served
+from zooter_core.fleet.discovery import USUAL, Discovery, Gpu, Model, discover, models_at
 from zooter_core.fleet.remote import endpoint_url
 from zooter_core.ui.models import manage
 from zooter_core.ui.models.cards import describe
@@ -110,7 +109,7 @@ def _listed(address: str) -> list[Model]:
     usual = next((name for name, hosts in PROVIDERS.items() if host in hosts), VARIABLE)
     key, variable = st.session_state["address-key"].strip(), st.session_state["address-variable"].strip() or usual
     if not key:
-        return asyncio.run(served(url, variable if os.environ.get(variable) and is_allowed(variable, url) else None))
+        return models_at(url, variable if os.environ.get(variable) and is_allowed(variable, url) else None)
     if not NAME_OF_KEY.fullmatch(variable):
         sentence, rule = f'"{variable}" is not a name for a key.', "It ends in _KEY or _TOKEN, such as MODEL_API_KEY."
         raise ZooterError("a variable for a key", f'"{variable}"', rule, sentence)
@@ -127,7 +126,7 @@ def _served_with(key: str, variable: str, url: str) -> list[Model]:
     if not is_allowed(variable, url):  # naming both here is the leave to send it
         trust([(variable, url)])
     try:
-        return asyncio.run(served(url, variable))
+        return models_at(url, variable)
     except (EndpointError, ZooterError):
         if new:
             del os.environ[variable]
