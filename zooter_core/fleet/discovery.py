@@ -11,11 +11,11 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from zooter_core.backends.endpoint.abilities import Abilities, stated_abilities
@@ -30,6 +30,7 @@ from zooter_core.config.candidates import ENDPOINT, GGUF, TRANSFORMERS, Candidat
 from zooter_core.config.endpoint import EndpointConfig
 from zooter_core.config.trust import PROVIDERS
 
+Result = TypeVar("Result")
 OLLAMA, LM_STUDIO, LLAMA_CPP, VLLM, OTHER = "Ollama", "LM Studio", "llama.cpp", "vLLM", "a server"
 USUAL = {OLLAMA: 11434, VLLM: 8000, LLAMA_CPP: 8080, LM_STUDIO: 1234}  # ports
 SLOW_TO_LOAD = (OLLAMA, LM_STUDIO)  # these load a model at its first request
@@ -145,7 +146,7 @@ def discover(
     """
     addresses = addresses or {}
     local = dict.fromkeys(usual_addresses()) if usual else {}
-    served, silent = Portal("discovery").submit(_all_served(local | dict(addresses))).result()
+    served, silent = _apart(_all_served(local | dict(addresses)))
     places = [*folders, *(usual_folders() if usual else ())]
     files = [model for place in dict.fromkeys(places) for model in models_in(place)]
     names = {model.name for model in served}
@@ -192,7 +193,13 @@ async def _all_served(addresses: Mapping[str, str | None]) -> tuple[list[Model],
 
 def models_at(url: str, key_variable: str | None = None) -> list[Model]:
     """The models of one server. Arguments and errors: see `served`."""
-    return Portal("discovery").submit(served(url, key_variable)).result()
+    return _apart(served(url, key_variable))
+
+
+def _apart(coroutine: Coroutine[Any, Any, Result]) -> Result:
+    """The result of a coroutine in a loop of its own, also beside one that runs."""
+    portal = Portal("discovery")  # its loop ends with it
+    return portal.submit(coroutine).result()
 
 
 async def served(url: str, key_variable: str | None = None) -> list[Model]:
