@@ -1,5 +1,7 @@
 """Models: what answers here, what the router thinks each is good at, and how to connect your own."""
 
+import importlib.util
+
 import streamlit as st
 
 from zooter_core.ui import resources
@@ -12,11 +14,15 @@ resources.require_folder("The list of models")
 ensemble = resources.ensemble()
 
 # Only now: these import what the fleet's thread imports.
-from zooter_core.ui.models import cards, connect  # noqa: E402
+from zooter_core.ui.models import cards  # noqa: E402
 
 manage.draw_problem()
 users, several = manage.is_users(resources.folder()), len(ensemble.fleet.pool) > 1
-if manage.allowed():
+if manage.allowed() and importlib.util.find_spec("aiohttp") is None:
+    st.info("To connect models, run `pip install 'zooter[openai]'`.", icon=":material/add:")
+elif manage.allowed():
+    from zooter_core.ui.models import connect
+
     with st.expander("Connect a model", icon=":material/add:", expanded=not users or not several, key="connect"):
         if not users:
             where = f"the folder {code(manage.NEW_FLEET)} where the demo was started"

@@ -15,9 +15,10 @@ from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.config.edit import add_candidates
 from zooter_core.config.fleet import load_fleet
 from zooter_core.config.labelling import JudgeConfig
-from zooter_core.fleet import discovery
+from zooter_core.fleet import discovery, machine
 from zooter_core.fleet.connect import connect, placed
-from zooter_core.fleet.discovery import Gpu, Model, billions_in, discover, served
+from zooter_core.fleet.discovery import Model, discover, served
+from zooter_core.fleet.machine import Gpu, billions_in
 
 GB = 10**9
 
@@ -174,9 +175,9 @@ def test_gpus_by_the_drivers_tool(tmp_path, monkeypatch):
     tool.write_text("#!/bin/sh\necho 'NVIDIA H100, 81559, 80000'\n")
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    assert discovery.gpus() == (Gpu("NVIDIA H100", 81559 << 20, 80000 << 20),)
+    assert machine.gpus() == (Gpu("NVIDIA H100", 81559 << 20, 80000 << 20),)
     tool.write_text("#!/bin/sh\nexit 9\n")
-    assert discovery.gpus() == ()
+    assert machine.gpus() == ()
 
 
 def test_the_largest_models_get_the_room():

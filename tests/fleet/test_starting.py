@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -129,3 +131,9 @@ def test_known_open_models_are_routed_by_their_scores(tmp_path):
     alone = starting.StartingRouter(fleet, router.encoder).probabilities(query)[0]
     trained = open_router(starting.open_models(fleet)).for_pool(tuple(names.values())).probabilities(query)[0]
     np.testing.assert_allclose(mixed, [*(alone[:2].sum() * trained), alone[2]], atol=1e-6)
+
+
+def test_a_fleet_opens_without_the_client_of_servers():
+    """aiohttp is the extra `openai`: it must not load where no server is asked, nor be missed there."""
+    code = "import sys; sys.modules['aiohttp'] = None; import zooter_core.fleet.ensemble, zooter_core.pipeline.exam"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

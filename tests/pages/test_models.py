@@ -16,7 +16,8 @@ from zooter_core.base.paths import EMBEDDED_FLEET
 from zooter_core.base.records import Query
 from zooter_core.config.edit import add_candidates
 from zooter_core.config.fleet import load_fleet
-from zooter_core.fleet.discovery import Discovery, Gpu, Model
+from zooter_core.fleet.discovery import Discovery, Model
+from zooter_core.fleet.machine import Gpu
 from zooter_core.fleet.skills import starter_queries
 from zooter_core.method.skills import GROUPS
 from zooter_core.ui import resources

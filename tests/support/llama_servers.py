@@ -45,12 +45,13 @@ def llama_servers(names: Sequence[str], folder: Path, port: int = 0) -> Iterator
             }
             place = folder / name
             place.mkdir(parents=True)
-            addresses.append(stack.enter_context(_running(settings, place)) + "/v1")
+            addresses.append(stack.enter_context(running(settings, place)) + "/v1")
         yield addresses
 
 
 @contextmanager
-def _running(settings: dict[str, Any], folder: Path) -> Iterator[str]:
+def running(settings: dict[str, Any], folder: Path) -> Iterator[str]:
+    """The address of llama.cpp's own server with fields of xllamacpp's CommonParams; it ends with the block."""
     process = subprocess.Popen(
         [sys.executable, "-I", child.__file__, json.dumps(settings, default=list), str(folder)],
         stdin=subprocess.PIPE,

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
 from rich.table import Table
 
-from zooter_core.base.errors import ZooterError, did_you_mean, listed
+from zooter_core.base.errors import ZooterError, did_you_mean, listed, not_installed
 from zooter_core.cli.consoles import err, out, print_json, waiting
 from zooter_core.cli.options import Json, option
 from zooter_core.config.candidates import ENDPOINT
 from zooter_core.config.trust import PROVIDERS, is_allowed, on_this_machine, trust, use_of
-from zooter_core.fleet.connect import Connected, connect
-from zooter_core.fleet.discovery import Discovery, Model, discover
 from zooter_core.fleet.remote import endpoint_url
+
+if TYPE_CHECKING:
+    from zooter_core.fleet.connect import Connected
+    from zooter_core.fleet.discovery import Discovery, Model
 
 MOST_TAKEN = 20  # models of a hosted server that --yes takes
 START = "Start Ollama, vLLM, llama.cpp or LM Studio, or name a server (--endpoint URL) or weights (--models DIR)."
@@ -44,6 +47,11 @@ def init(
     yes: Annotated[bool, option("--yes", help="Take all models of running servers, or else all on disk.")] = False,
     json: Json = False,
 ) -> None:
+    if importlib.util.find_spec("aiohttp") is None:
+        raise not_installed("aiohttp", "zooter init", "Run `pip install 'zooter[openai]'`.")
+    from zooter_core.fleet.connect import connect
+    from zooter_core.fleet.discovery import discover
+
     for folder in models or ():
         if not folder.is_dir():
             raise ZooterError("a folder with weights after --models", str(folder), "Check the path.")

@@ -9,8 +9,9 @@ from typing import Any
 
 from zooter_core.config.candidates import ENDPOINT, TRANSFORMERS, CandidateConfig
 from zooter_core.config.edit import add_candidates, fleet_or_none, free_name, set_table
-from zooter_core.fleet.discovery import Gpu, Model
+from zooter_core.fleet.discovery import Model
 from zooter_core.fleet.families import recognise
+from zooter_core.fleet.machine import Gpu
 
 GOOD_JUDGE = 7.0  # billions of parameters from which a model can judge answers
 MOST_IN_PAIRS = 3  # candidates whose answers judges compare in pairs, both orders; the cost is quadratic

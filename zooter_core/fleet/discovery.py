@@ -7,10 +7,9 @@ named; nothing else is contacted. A hosted provider is only reported, by the var
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import re
-import shutil
-import subprocess
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -29,6 +28,7 @@ from zooter_core.base.terminal import visible
 from zooter_core.config.candidates import ENDPOINT, GGUF, TRANSFORMERS, CandidateConfig
 from zooter_core.config.endpoint import EndpointConfig
 from zooter_core.config.trust import PROVIDERS
+from zooter_core.fleet.machine import Gpu, billions_in, gpus
 
 Result = TypeVar("Result")
 OLLAMA, LM_STUDIO, LLAMA_CPP, VLLM, OTHER = "Ollama", "LM Studio", "llama.cpp", "vLLM", "a server"
@@ -42,7 +42,6 @@ EMBEDDINGS = re.compile(r"embed|bge-|minilm|rerank|whisper|clip", re.IGNORECASE)
 QUANTISATION = re.compile(
     r"[-_.:]?\b(?:UD-)?(?:I?Q\d(?:_\w+)?|BF16|F16|F32|FP8|AWQ|GPTQ(?:-Int\d)?|GGUF|MLX|\dbit)\b", re.IGNORECASE
 )
-SIZE = re.compile(r"(?<![\d.a-z])(\d+(?:\.\d+)?)\s*([bm])(?![a-z0-9])", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -108,15 +107,6 @@ class Model:
             keys |= {"images": self.images, "tools": self.tools, "json_mode": self.json_mode}
             keys["context_tokens"] = self.context_tokens
         return {key: value for key, value in keys.items() if value is not None}
-
-
-@dataclass(frozen=True)
-class Gpu:
-    """A GPU. Memory is in bytes."""
-
-    name: str
-    total: int
-    free: int
 
 
 @dataclass(frozen=True)
@@ -283,12 +273,6 @@ def _model(server: Connection, make: str, name: str, listing: Mapping[str, Any],
     )
 
 
-def billions_in(text: str) -> float | None:
-    """Billions of parameters that a name or a size says: "7.6B" is 7.6, "smollm2-135m" is .135."""
-    sizes = SIZE.findall(text)
-    return round(float(sizes[-1][0]) / (1 if sizes[-1][1] in "bB" else 1000), 3) if sizes else None
-
-
 def models_in(folder: Path) -> list[Model]:
     """The models in a folder: GGUF files, transformers folders, and Ollama's blobs by its manifests."""
     models = [*_of_ollama(folder), *(model for path in _paths(folder) if (model := _of_path(path)))]
@@ -321,7 +305,7 @@ def _of_gguf(path: Path, name: str = "") -> Model | None:
     except WorkError:
         return None
     text = name or path.stem
-    count = sum(_product(shape) for shape in header.shapes.values()) / 1e9
+    count = sum(math.prod(shape) for shape in header.shapes.values()) / 1e9
     quantised = QUANTISATION.search(path.stem)
     return Model(
         GGUF,
@@ -333,13 +317,6 @@ def _of_gguf(path: Path, name: str = "") -> Model | None:
         quantisation=quantised[0].strip("-_.:") if quantised else "",
         context_tokens=header.positions,
     )
-
-
-def _product(shape: Sequence[int]) -> int:
-    product = 1
-    for side in shape:
-        product *= side
-    return product
 
 
 def _of_folder(folder: Path) -> Model | None:
@@ -382,17 +359,3 @@ def _shown(path: Path) -> str:
     """A folder for people: with ~ for the home folder."""
     text, home = str(path.absolute()), str(Path.home())
     return text.replace(home, "~", 1) if text.startswith(home + os.sep) else text
-
-
-def gpus() -> tuple[Gpu, ...]:
-    """The NVIDIA GPUs of this machine with their free memory, as the driver's own tool says; () without one."""
-    tool = shutil.which("nvidia-smi")
-    if tool is None:
-        return ()
-    query = [tool, "--query-gpu=name,memory.total,memory.free", "--format=csv,noheader,nounits"]
-    try:
-        lines = subprocess.run(query, capture_output=True, text=True, timeout=10, check=True).stdout.splitlines()
-        rows = [[part.strip() for part in line.split(",")] for line in lines if line.strip()]
-        return tuple(Gpu(name, int(total) << 20, int(free) << 20) for name, total, free in rows)
-    except (OSError, ValueError, subprocess.SubprocessError):
-        return ()

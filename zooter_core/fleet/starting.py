@@ -18,8 +18,8 @@ from zooter_core.base.strict_json import parse_json
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import Fleet, RouterConfig
 from zooter_core.data.run_folder import ROUTER
-from zooter_core.fleet.discovery import billions_in
 from zooter_core.fleet.families import published, recognise
+from zooter_core.fleet.machine import billions_in
 from zooter_core.labelling.skills import SkillHead
 from zooter_core.method import profiles
 from zooter_core.method.selection import Outputs

@@ -26,8 +26,8 @@ from zooter_core.data.run_folder import REPORT, ROUTER, STEPS
 from zooter_core.data.runs import Run
 from zooter_core.evaluation.figures import Report
 from zooter_core.evaluation.verified import check_verifiable
-from zooter_core.fleet.discovery import gpus
 from zooter_core.fleet.ensemble import Ensemble
+from zooter_core.fleet.machine import gpus
 from zooter_core.method.labels import LabelConfig
 from zooter_core.pipeline.batches import Progress, quiet
 from zooter_core.pipeline.collect import Collecting, start_settings

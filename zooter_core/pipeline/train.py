@@ -241,7 +241,7 @@ def train(
     data = (vectors[part], labelled.enhanced[part], scores.candidates)
     if config.finetune == "none":
         datasets = [scores.datasets[row] for row in rows]
-        scored = Scored.of(scores.scores[rows], datasets, labelled.tags.rows(rows), vectors[part], labels)
+        scored = Scored.of(scores.scores[rows], datasets, labelled.tags.rows(rows), data[0], labels)
         head, earned = _head(scored, data[1], scores.candidates, encoder, config, after_epoch, progress)
         router = TorchRouter(head, encoder)
         cross_validated = None if earned is None else CrossValidated(*earned)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +13,6 @@ from support.scripted_server import serving
 from zooter_core.backends.endpoint.abilities import Abilities, abilities_of
 from zooter_core.backends.endpoint.connection import Connection
 from zooter_core.backends.endpoint.faults import EndpointError
-from zooter_core.backends.gguf import child
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.endpoint import EndpointConfig
 
@@ -32,21 +28,12 @@ def llama_cpp(tmp_path: Path) -> Iterator[str]:
     """The address of llama.cpp's server with a tiny model."""
     pytest.importorskip("xllamacpp", reason="the extra gguf is not installed")
     from support.gguf_models import write_model
+    from support.llama_servers import running
 
     settings: dict[str, Any] = {"model": str(write_model(tmp_path / "tiny.gguf")), "adapters": [], "threads": 1}
     settings |= {"hostnames": ["127.0.0.1"], "port": 0, "n_ctx": 512, "n_parallel": 2, "offline": True, "ui": False}
-    process = subprocess.Popen(
-        [sys.executable, "-I", child.__file__, json.dumps(settings), str(tmp_path)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        cwd=tmp_path,
-    )
-    assert process.stdout is not None
-    try:
-        yield json.loads(process.stdout.readline())["address"] + "/v1"
-    finally:
-        process.communicate()
+    with running(settings, tmp_path) as address:
+        yield address + "/v1"
 
 
 def test_llama_cpp_says_what_it_can_do_and_refuses_an_image_with_status_500(llama_cpp):

@@ -17,8 +17,8 @@ from zooter_core.base.records import Message, Response
 from zooter_core.config.candidates import AUTO, ENDPOINT, GGUF, RECORDED, TRANSFORMERS, CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.config.trust import on_this_machine
-from zooter_core.fleet.discovery import Gpu, gpus
 from zooter_core.fleet.ensemble import Ensemble
+from zooter_core.fleet.machine import Gpu, gpus
 from zooter_core.fleet.skills import shares_of
 from zooter_core.ui import charts, tables
 from zooter_core.ui.markdown import safe

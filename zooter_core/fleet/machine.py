@@ -1,0 +1,39 @@
+"""The GPUs of this machine, and the size that a model's name says. Neither needs a library."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+
+SIZE = re.compile(r"(?<![\d.a-z])(\d+(?:\.\d+)?)\s*([bm])(?![a-z0-9])", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """A GPU. Memory is in bytes."""
+
+    name: str
+    total: int
+    free: int
+
+
+def billions_in(text: str) -> float | None:
+    """Billions of parameters that a name or a size says: "7.6B" is 7.6, "smollm2-135m" is .135."""
+    sizes = SIZE.findall(text)
+    return round(float(sizes[-1][0]) / (1 if sizes[-1][1] in "bB" else 1000), 3) if sizes else None
+
+
+def gpus() -> tuple[Gpu, ...]:
+    """The NVIDIA GPUs of this machine with their free memory, as the driver's own tool says; () without one."""
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return ()
+    query = [tool, "--query-gpu=name,memory.total,memory.free", "--format=csv,noheader,nounits"]
+    try:
+        lines = subprocess.run(query, capture_output=True, text=True, timeout=10, check=True).stdout.splitlines()
+        rows = [[part.strip() for part in line.split(",")] for line in lines if line.strip()]
+        return tuple(Gpu(name, int(total) << 20, int(free) << 20) for name, total, free in rows)
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return ()
