@@ -38,6 +38,7 @@ def together(help_main: Callable[[], None]) -> Iterator[bool]:
         yield main
         if main:
             send(None)
+        _disconnect()
     except BaseException as problem:
         if isinstance(problem, SystemExit) or _is_first():
             raise
@@ -75,6 +76,14 @@ def receive() -> Any:
     tasks = [None]
     distributed.broadcast_object_list(tasks, src=0)
     return tasks[0]
+
+
+def _disconnect() -> None:
+    """End the threads of the connection: one that still runs while Python ends can abort the process."""
+    from torch import distributed
+
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
 
 
 def _is_first() -> bool:
