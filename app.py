@@ -18,7 +18,8 @@ pages = [
 ]
 page = st.navigation(pages, position="top")
 layout: Literal["wide", "centered"] = "wide" if page.title in ("Compare", "Explorer", "Models") else "centered"
-st.set_page_config("Zooter", str(LOOKS / "mark.svg"), layout=layout, initial_sidebar_state="collapsed")
+sidebar: Literal["auto", "collapsed"] = "auto" if page.title == "Chat" else "collapsed"  # closed on a phone
+st.set_page_config("Zooter", str(LOOKS / "mark.svg"), layout=layout, initial_sidebar_state=sidebar)
 st.logo(str(LOOKS / "logo.svg"), size="large")
 st.html(LOOKS / "style.css")
 # Streamlit hides its navigation in a sidebar on narrow screens; a row of links replaces it.

@@ -15,7 +15,7 @@ links.prefill("query")
 typed = st.chat_input("Ask anything", key="query", disabled=bool(live))
 focus_composer(len(talk.turns), bool(live))
 view.draw_footnote()
-top = st.container()
+top = st.container(key="top")
 welcome = None if talk.turns or shared else view.draw_welcome()
 offered = not (talk.turns or shared or links.pending())
 example = pick_example("chat") if offered else None
@@ -26,6 +26,7 @@ if welcome:
     view.draw_starting(ensemble, welcome)
 with top:
     settings = controls.draw(ensemble, talk)
+controls.sidebar(talk)
 
 problem = None
 if query := typed or example:
@@ -33,6 +34,7 @@ if query := typed or example:
     share.close()
     try:
         talk.ask(ensemble, query, settings)
+        view.set_editing(None)
         st.rerun()
     except ZooterError as error:
         problem = str(error)

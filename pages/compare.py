@@ -4,7 +4,7 @@ import streamlit as st
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.ui import links, resources
-from zooter_core.ui.compare import comparisons, lists, view
+from zooter_core.ui.compare import arena, comparisons, lists, view
 from zooter_core.ui.text import plain
 from zooter_core.ui.widgets import pick_example, show_error
 
@@ -24,7 +24,7 @@ models = st.pills(
     bind="query-params",
     help="At least two.",
 )
-one, many = st.tabs(["One query", "A list of queries"], key="view", bind="query-params")
+one, pair, many = st.tabs(["One query", "Arena", "A list of queries"], key="view", bind="query-params")
 
 if one.open:
     with one:
@@ -35,7 +35,8 @@ if one.open:
             typed = st.text_area("Query", key="compare-query", placeholder="Ask anything", height=90)
             row = st.container(horizontal=True, vertical_alignment="bottom")
             answer = row.text_input("Right answer", key="answer", placeholder="If you know it", help=view.ANSWER_HELP)
-            submitted = row.form_submit_button("Compare", icon=":material/compare_arrows:")
+            with row.container(key="primary-compare", width="content"):
+                submitted = st.form_submit_button("Compare", icon=":material/compare_arrows:")
             blind = row.toggle("Blind", key="blind", bind="query-params", help=view.BLIND_HELP)
         example = pick_example("compare") if comparison is None and not links.pending() else None
         ensemble = resources.ensemble()
@@ -51,6 +52,15 @@ if one.open:
                 show_error(problem)
         elif comparison is not None:
             view.draw(ensemble, comparison)
+        view.tally(ensemble)
+
+if pair.open:
+    with pair:
+        ensemble = resources.ensemble()
+        try:
+            arena.draw(ensemble, comparison, models)
+        except ZooterError as problem:
+            show_error(problem)
         view.tally(ensemble)
 
 if many.open:

@@ -235,6 +235,31 @@ def test_the_keyboard_alone_is_enough(open_tab: Open, demo: str) -> None:
     answered(page)
 
 
+def test_conversations_are_beside_the_page_and_behind_a_button_on_a_phone(open_tab: Open, demo: str) -> None:
+    page = open_tab(demo)
+    ask(page, "What is 7 + 8?")
+    answered(page)
+    side = page.get_by_test_id("stSidebar")
+    expect(side.get_by_role("button", name="What is 7 + 8?").first).to_be_visible(timeout=SLOW)
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("Alt+n")
+    expect(page.get_by_role("heading", name="Ask once")).to_be_visible(timeout=SLOW)
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_contain_text("Begin a new conversation", timeout=SLOW)
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    assert barriers(page) == []
+    page.set_viewport_size({"width": NARROW, "height": 844})
+    page.reload()
+    expect(page.get_by_test_id("stExpandSidebarButton")).to_be_visible(timeout=SLOW)
+    expect(side).to_be_hidden()
+    page.get_by_test_id("stExpandSidebarButton").click()
+    side.get_by_role("button", name="What is 7 + 8?").first.click()
+    expect(page.get_by_role("button", name="Edit")).to_be_attached(timeout=SLOW)
+    assert no_sideways_scrolling(page)
+
+
 def test_a_hundred_thousand_characters_do_not_freeze_the_page(open_tab: Open, server: Demo) -> None:
     long = "**bold** and [a link](http://host.example/x) ![i](http://host.example/i.png) $5 `code`\n" * 1200
     page = open_tab(f"{server.address}/?q=What+is+2+%2B+2%3F")

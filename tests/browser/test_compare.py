@@ -88,6 +88,23 @@ def test_a_blind_vote_reveals_the_names(open_tab: Open, server: Demo) -> None:
     expect(page.get_by_text(f"You voted without seeing the names: {vote['best']}")).to_be_visible(timeout=SLOW)
 
 
+def test_the_arena_is_played_by_keys_alone(open_tab: Open, server: Demo) -> None:
+    page = open_tab(f"{server.address}/compare?view=Arena")
+    page.get_by_label("Query", exact=True).fill("What is 40 + 30?", timeout=SLOW)
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Which response is best?")).to_be_visible(timeout=SLOW)
+    expect(page.locator("h4")).to_have_text(["Response A", "Response B"])
+    assert barriers(page) == []
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("2")
+    expect(page.get_by_text("your choice")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("was Response A")).to_be_visible()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_text("Names, routing and rewards appear after your vote.")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("What is 40 + 30?")).to_have_count(0, timeout=SLOW)
+    assert_fits(page, NARROW, WIDE)
+
+
 def send_linked(page: Page) -> None:
     expect(page.get_by_label("Query", exact=True)).to_have_value("Write about the sea", timeout=SLOW)
     page.get_by_test_id("stFormSubmitButton").get_by_role("button").click()

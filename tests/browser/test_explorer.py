@@ -38,8 +38,8 @@ def test_on_a_phone_typing_moves_the_probabilities_without_enter(open_tab: Open,
     for name in ("Chat", "Compare", "Models", "Explorer", "Train", "Benchmark"):
         expect(menu.get_by_role("link", name=name, exact=True)).to_be_in_viewport(ratio=0.99, timeout=SLOW)
     expect(page.get_by_test_id("stSidebarNavItems")).to_be_hidden(timeout=SLOW)  # there while the page is loading
-    expect(page.get_by_test_id("stExpandSidebarButton")).to_be_hidden()
     visit(page)
+    expect(page.get_by_test_id("stExpandSidebarButton")).to_be_hidden()  # the conversations are on Chat alone
     expect(page.locator("h1")).to_be_in_viewport(timeout=SLOW)
     expect(box(page)).to_be_visible(timeout=SLOW)
     expect(page.get_by_test_id("stEChartsChart")).to_have_count(2, timeout=SLOW)

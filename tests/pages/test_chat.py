@@ -20,7 +20,8 @@ Open = Callable[..., AppTest]
 def test_the_empty_page_explains_itself_and_asks_an_example(open_page: Open) -> None:
     page = open_page("chat")
     assert not page.exception
-    assert {button.label for button in page.button} == {example.replace("$", r"\$") for example in EXAMPLES}
+    examples = {example.replace("$", r"\$") for example in EXAMPLES}
+    assert {button.label for button in page.button} == examples | {"New conversation", "Keyboard shortcuts"}
     assert len(EXAMPLES) == 6
     assert "A small router reads your query" in words(page)
     page.button(key="chat1").click().run()
@@ -122,6 +123,26 @@ def test_the_last_query_is_edited_and_another_query_ends_that(open_page: Open) -
     assert not any(area.label == "Your query" for area in page.text_area)
     assert any(button.label == "Edit" for button in page.button)
     assert not page.exception
+
+
+def test_an_earlier_query_is_changed_in_a_branch(open_page: Open) -> None:
+    page = ask(ask(open_page("chat"), "What is 12 + 30?"), "Write about the sea.")
+    old = talk(page)
+    press(page, "Change this query in a branch")
+    next(area for area in page.text_area if area.label == "Your query").set_value("What is 12 + 31?")
+    press(page, "Send")
+    draw_ended(page)
+    branch = talk(page)
+    assert branch is not old
+    assert [turn.query for turn in branch.turns] == ["What is 12 + 31?"]
+    assert [turn.query for turn in old.turns] == ["What is 12 + 30?", "Write about the sea."]
+    assert [entry.title for entry in history().entries()][:2] == ["What is 12 + 30? (branch)", "What is 12 + 30?"]
+
+
+def test_the_shortcuts_are_listed(open_page: Open) -> None:
+    page = press(open_page("chat"), "Keyboard shortcuts")
+    assert not page.exception
+    assert "Begin a new conversation" in page.table[0].value.to_string()
 
 
 def test_a_vote_is_kept_and_disturbs_nothing(open_page: Open, slow_fleet: Path) -> None:

@@ -80,6 +80,21 @@ def test_earlier_conversations_are_listed_opened_exported_and_deleted(open_page:
     assert id in [entry.id for entry in history().entries()]
 
 
+def test_a_pinned_conversation_stays_on_top_also_after_an_undo(open_page: Open) -> None:
+    first = talk(ask(open_page("chat"), "Say something about otters")).id
+    second = talk(ask(open_page("chat"), "Say something about owls")).id
+    page = open_page("chat")
+    page.button(key=f"pin-{first}").click().run()
+    order = [button.key for button in page.button if str(button.key).startswith("open-")]
+    assert order[:2] == [f"open-{first}", f"open-{second}"]
+    assert "Pinned" in words(page)
+    assert "Today" in words(page)
+    page.button(key=f"delete-{first}").click().run()
+    press(page, "Undo")
+    page.button(key=f"pin-{first}").click().run()  # it is pinned again, so this unpins it
+    assert "Pinned" not in words(page)
+
+
 def test_an_answer_in_a_link_is_shown_and_nothing_runs(open_page: Open) -> None:
     answer = share.SharedAnswer(
         query="Why?", text="Because **so**.", model="one", probabilities={"one": 0.9, "two": 0.1}

@@ -150,7 +150,7 @@ def test_the_empty_page_explains_itself_and_offers_examples(open_page: Open) -> 
     assert not page.exception
     assert "Try one of these:" in words(page)
     assert list(page.pills[0].value) == ["base", "one", "two"]
-    assert [tab.label for tab in page.tabs] == ["One query", "A list of queries"]
+    assert [tab.label for tab in page.tabs] == ["One query", "Arena", "A list of queries"]
 
 
 def test_two_picked_models_compare_among_themselves(open_page: Open) -> None:
@@ -244,6 +244,32 @@ def test_an_open_vote_counts_in_the_tally_and_can_be_changed(open_page: Open, sl
     assert "**1 of 1** (100%" in words(page)
     assert "| wins against all others | 95% interval |" in words(page)
     assert "Voting again replaces your vote" in words(page)
+
+
+def test_a_round_of_the_arena_is_voted_on_revealed_and_followed_by_another(open_page: Open, slow_fleet: Path) -> None:
+    page = open_page("compare", short(slow_fleet), view="Arena")
+    page.text_input(key="arena-query").set_value("What is 12 + 30?")
+    press(page, "Begin")
+    first = comparison(page)
+    first.job.wait(60)
+    page.run()
+    assert len(first.order) == 2
+    assert [head[:13] for head in heads(page)] == ["#### Response", "#### Response"]
+    assert not any(name in " ".join(heads(page)) for name in first.order)
+    press(page, "Response A is best")
+    assert comparison(page).vote is not None
+    assert all(name in " ".join(heads(page)) for name in first.order)
+    press(page, "Next round")
+    second = comparison(page)
+    assert second is not first
+    assert second.query != first.query  # one of the starter set
+    assert second.hidden
+    second.job.wait(60)
+    press(page.run(), "Response B is best")
+    press(page, "All models on this query")
+    assert set(comparison(page).order) == set(second.pool)
+    assert not comparison(page).blind
+    comparison(page).job.stop()
 
 
 def test_votes_are_not_kept_where_the_history_is_off(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:

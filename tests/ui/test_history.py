@@ -33,6 +33,21 @@ def test_turns_come_back_in_order_and_the_last_changed_conversation_first(tmp_pa
     assert other.title == "about b"
 
 
+def test_a_pin_keeps_a_conversation_on_top_until_it_is_deleted(tmp_path: Path) -> None:
+    store = History(tmp_path / "history.db")
+    for id in ("a", "b"):
+        store.keep(entry(id), 0, {"query": id})
+    store.pin("a", True)
+    store.pin("a", True)
+    assert [(item.id, bool(item.pinned)) for item in store.entries()] == [("a", True), ("b", False)]
+    store.pin("a", False)
+    assert [item.id for item in store.entries()] == ["b", "a"]
+    store.pin("a", True)
+    store.forget("a")
+    store.keep(entry("a"), 0, {"query": "again"})
+    assert not store.entries()[0].pinned
+
+
 def test_conversations_are_found_by_words_of_title_query_or_answer(tmp_path: Path) -> None:
     store = History(tmp_path / "history.db")
     store.keep(entry("a"), 0, {"query": "How tall is an oak?", "text": "About 100% taller than a_bush."})

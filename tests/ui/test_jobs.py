@@ -81,6 +81,18 @@ def test_an_answer_that_was_broken_off_goes_on_from_there(greedy: Ensemble) -> N
     assert rest.texts["one"] == rest.responses["one"].text
 
 
+def test_a_continuation_joins_as_the_text_would_have(greedy: Ensemble, monkeypatch: pytest.MonkeyPatch) -> None:
+    def answer(candidates, messages, *rest):
+        request = Request(greedy.fleet.candidate(candidates[0]), tuple(messages))
+        yield Piece(request, " they")
+        yield Piece(request, response=Response(candidates[0], "they", 1))
+
+    monkeypatch.setattr(greedy, "run_candidates", answer)
+    rest = Job(greedy, Plan(["one"], prefix="The sea and"), SEA)
+    rest.wait(60)
+    assert rest.texts["one"] == rest.responses["one"].text == "The sea and they"
+
+
 def test_jobs_on_one_model_are_served_in_order_and_know_how_many_are_ahead(tiny_fleet: Path) -> None:
     endless = GenerationConfig(max_new_tokens=450, temperature=0.0)
     ensemble = Ensemble(replace(load_fleet(tiny_fleet), generation=endless))

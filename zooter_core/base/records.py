@@ -12,7 +12,7 @@ from typing import Any, Literal
 from zooter_core.base.errors import Failure
 
 Role = Literal["system", "user", "assistant"]
-Finish = Literal["stop", "length", "stopped", "error", "refused"]
+Finish = Literal["stop", "length", "stopped", "repeated", "error", "refused"]
 Certainty = Literal["sure", "leaning", "undecided"]
 # The largest absolute score or reward. Sums, squares and differences then fit a float64, and the router kinds that
 # learn from scores can hold them as float32.
@@ -70,8 +70,9 @@ class Response:
         tokens: number of generated tokens.
         seconds: from the start of generation to its end.
         first_token_seconds: from the start to the first token; None without any token.
-        finish: `stop` (end of turn), `length` (token limit), `stopped` (by the user), `error` (see `error`), or
-            `refused`: an error of this request alone, such as a query that is too long, which no retry can fix.
+        finish: `stop` (end of turn), `length` (token limit), `stopped` (by the user), `repeated` (it repeated itself,
+            and a backend on this machine ended it), `error` (see `error`), or `refused`: an error of this request
+            alone, such as a query that is too long, which no retry can fix.
         error: why it failed; None if it did not.
         request_id: the server's name for the request (`x-request-id`), if it gave one.
     """

@@ -41,6 +41,7 @@ _CONNECTS = _words(  # the first words of a short one
     r"how come|are you sure|sure|go on|keep going|why (so|not)|(why|how|when|where|who|which)(?=\W*$))\b"
 )
 _ENDS = _words(rf".*\b(too|instead|again|as well|though|{_COMPARATIVE}( please)?)\W*$")
+_MY_OWN = _words(r"how (can|could|do|should) (i|we|you|one)\b")  # "How can I sleep better?"
 _REFERS = _words(  # words that stand for something said before; "a fox and its den" and "more than" do not
     r"\b((?<!time is )it(?! going| \w+ to\b)|this|these|those|they|them|he|she|him|ones?(?!-)|same|others?|else|"
     r"more(?! than))\b|^that\b|\bthat\W*$|\b(of|about|for|in|to|with|do|does|did|is|was|say|show) that\b|"
@@ -65,7 +66,8 @@ def kind_of(turn: str) -> Kind:
     text = turn.strip()[:READ]
     words = len(text.split())
     short = words <= LONG
-    if _CONTINUES.match(text) or (short and (_CONNECTS.match(text) or _ENDS.match(text))):
+    ends = _ENDS.match(text) and not _MY_OWN.match(text)
+    if _CONTINUES.match(text) or (short and (_CONNECTS.match(text) or ends)):
         return "follow-up"
     if _QUOTED_TEXT.search(text):
         return "new"

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 STREAM_END = b"data: [DONE]\n\n"
 BEFORE = ("response.created", "response.queued", "response.in_progress")  # events without a part of the answer
 FAILED = ("response.failed", "error")
-FINISH = {"stop": "stop", "length": "length", "stopped": "stop"}
+FINISH = {"stop": "stop", "length": "length", "stopped": "stop", "repeated": "length"}
 ROLES = {"developer": "system", "system": "system", "assistant": "assistant"}
 # A key, since a quote inside a string is escaped. The first one of an event is its own; those of nested objects follow.
 MODEL = re.compile(rb'(?<!\\)"model"\s*:\s*(?:"(?:[^"\\]|\\.)*"|null)')

@@ -62,6 +62,7 @@ FOLDED = 700  # characters of a query from which the rest is folded
 ENDINGS = {
     "length": ":orange-badge[cut off at the token limit]",
     "stopped": ":gray-badge[stopped]",
+    "repeated": ":orange-badge[stopped: it repeated itself]",
 }
 CERTAINTY = {
     "sure": f"**sure**: such a choice is the best at least {SURE:.0%} of the time",

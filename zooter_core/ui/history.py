@@ -29,6 +29,7 @@ CREATE TABLE IF NOT EXISTS conversations
     (id TEXT PRIMARY KEY, title TEXT NOT NULL, fleet TEXT NOT NULL, changed REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS turns
     (conversation TEXT NOT NULL, number INTEGER NOT NULL, record TEXT NOT NULL, PRIMARY KEY (conversation, number));
+CREATE TABLE IF NOT EXISTS pins (conversation TEXT PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS votes
     (id TEXT PRIMARY KEY, fleet TEXT NOT NULL, time REAL NOT NULL, record TEXT NOT NULL);
 """
@@ -38,12 +39,13 @@ LATER = "MAX(?, (SELECT COALESCE(MAX(changed), 0) + 0.001 FROM conversations))"
 
 @dataclass(frozen=True)
 class Entry:
-    """A conversation in the list."""
+    """A conversation in the list; `changed` in seconds since 1970."""
 
     id: str
     title: str
     fleet: str
     changed: float
+    pinned: bool = False
 
 
 class History:
@@ -103,23 +105,32 @@ class History:
         )
 
     def entries(self, most: int = 50, words: str = "") -> list[Entry]:
-        """The conversations, the most recently changed first; with `words`, those that have them in title or text."""
+        """The conversations, pinned ones first, the most recently changed first; with `words`, those that have them in
+        title or text."""
         pattern = "%" + "".join(f"\\{letter}" if letter in "%_\\" else letter for letter in words) + "%"
         rows = self._rows(
-            "SELECT id, title, fleet, changed FROM conversations WHERE ?1 = '%%' OR title LIKE ?1 ESCAPE '\\' OR EXISTS"
+            "SELECT id, title, fleet, changed, id IN pins FROM conversations"
+            " WHERE ?1 = '%%' OR title LIKE ?1 ESCAPE '\\' OR EXISTS"
             " (SELECT 1 FROM turns WHERE conversation = id AND json_valid(record)"
             " AND record ->> 'query' || ' ' || (record ->> 'text') LIKE ?1 ESCAPE '\\')"
-            " ORDER BY changed DESC LIMIT ?2",
+            " ORDER BY id IN pins DESC, changed DESC LIMIT ?2",
             pattern,
             most,
         )
         return [Entry(*row) for row in rows]
 
+    def pin(self, conversation: str, pinned: bool) -> None:
+        """Keep a conversation at the top of the list, or no longer."""
+        self._rows(
+            "INSERT OR IGNORE INTO pins VALUES (?)" if pinned else "DELETE FROM pins WHERE conversation = ?",
+            conversation,
+        )
+
     def rename(self, conversation: str, title: str) -> None:
         self._rows("UPDATE conversations SET title = ? WHERE id = ?", title, conversation)
 
     def entry(self, conversation: str) -> Entry | None:
-        rows = self._rows("SELECT id, title, fleet, changed FROM conversations WHERE id = ?", conversation)
+        rows = self._rows("SELECT id, title, fleet, changed, id IN pins FROM conversations WHERE id = ?", conversation)
         return Entry(*rows[0]) if rows else None
 
     def turns(self, conversation: str) -> list[dict[str, Any]]:
@@ -128,6 +139,7 @@ class History:
     def forget(self, conversation: str) -> None:
         self._run(
             ("DELETE FROM turns WHERE conversation = ?", (conversation,)),
+            ("DELETE FROM pins WHERE conversation = ?", (conversation,)),
             ("DELETE FROM conversations WHERE id = ?", (conversation,)),
         )
 

@@ -201,7 +201,7 @@ class Job(BackgroundWork, Answers):
             if piece.note:
                 self.notes[name] = piece.note
             if piece.response is not None:
-                self.texts[name] = plan.prefix + piece.response.text
+                self.texts[name] = self._joined(name, piece.response.text)
                 self.responses[name] = replace(piece.response, text=self.texts[name])
             if time.monotonic() - saved > SAVE_EVERY:
                 self._save(self)
@@ -213,6 +213,12 @@ class Job(BackgroundWork, Answers):
             if self._rank:
                 ranked = self._ensemble.rank_responses(query, responses)
             self.ranked = verified_ranking(ranked, self._key) if self._key else ranked
+
+    def _joined(self, name: str, text: str) -> str:
+        """A response's text behind what it continues, if anything, with the space or line break that came between."""
+        prefix = self._plan.prefix
+        came = self.texts[name].removeprefix(prefix) if prefix else ""
+        return prefix + came[: len(came) - len(came.lstrip())] + text
 
     def _step_in(self, reserve: str) -> None:
         """Let a reserve answer once it is served: in its own model's queue, without a place in any other."""

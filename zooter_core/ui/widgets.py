@@ -60,10 +60,10 @@ def pick_example(key: str) -> str | None:
     return None
 
 
-# The keyboard on the Chat page: the composer has the focus at the start and after an answer, and `/` leads to it.
-# Streamlit has no option for either. The script is a constant, and the security policy names its hash (server.py): the
-# browser runs this text and no other, as it does with the scripts of Streamlit's own page. It has no "<", at which
-# Streamlit's sanitizer would drop it. On a phone, the focus would open the keyboard.
+# The keyboard on the Chat page: the composer has the focus at the start and after an answer, `/` leads to it, and `?`
+# shows all shortcuts; Streamlit's own have no such keys. The script is a constant, and the security policy names its
+# hash (server.py): the browser runs this text and no other, as it does with the scripts of Streamlit's own page. It has
+# no "<", at which Streamlit's sanitizer would drop it. On a phone, the focus would open the keyboard.
 SCRIPT = """
 (() => {
   const box = () => document.querySelector('[data-testid="stChatInputTextArea"]')
@@ -77,7 +77,9 @@ SCRIPT = """
   if (window.zooterSlash) return
   window.zooterSlash = true
   document.addEventListener('keydown', event => {
-    if (event.key !== '/' || event.ctrlKey || event.metaKey || typing() || !box()) return
+    if (event.ctrlKey || event.metaKey || typing() || !box()) return
+    if (event.key === '?') return document.querySelector('.st-key-shortcuts button')?.click()
+    if (event.key !== '/') return
     event.preventDefault()
     box().focus()
   })

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from support.gguf_models import POSITIONS, SPECIAL, candidate, write_adapter, write_model, write_peft
-from zooter_core.backends import Piece, Request, backend
+from zooter_core.backends import Piece, Request, backend, loops
 from zooter_core.backends.conversation import without_tokens
 from zooter_core.backends.gguf import engine as engine_module
 from zooter_core.backends.gguf.backend import GgufBackend
@@ -298,3 +298,13 @@ def test_a_candidate_whose_adapter_is_broken_fails_alone(gguf, model, tmp_path):
     fine, failed = responses(gguf, requests(good, bad))
     assert fine.error is None
     assert "a LoRA adapter for bad" in str(failed.error)
+
+
+def test_an_answer_that_repeats_itself_ends_and_the_slot_serves_the_next(gguf, endless, monkeypatch):
+    for name, value in (("LEAST", 2), ("TIMES", 2), ("EVERY", 1)):  # random models seldom repeat more than a sign
+        monkeypatch.setattr(loops, name, value)
+    long = replace(GREEDY, max_new_tokens=4000)
+    first, second = (responses(gguf, requests(candidate(endless, **ENDLESS)), long)[0] for _ in range(2))
+    assert first.finish == "repeated"
+    assert first.tokens < 4000
+    assert (second.text, second.finish) == (first.text, "repeated")

@@ -116,6 +116,37 @@ def test_another_answer_is_a_version_and_both_come_back(ensemble: Ensemble, talk
     assert talk._messages("next")[1].content == first.strip()
 
 
+def test_an_earlier_answer_gets_another_version_in_its_place(ensemble: Ensemble, talk: Conversation) -> None:
+    for query in ("Write about the sea.", "What is 12 + 30?"):
+        talk.ask(ensemble, query, Settings("fixed", "one"))
+        ended(talk)
+    later = talk.turns[1]
+    talk.answer_with(ensemble, "two", 0)
+    talk.turns[0].job.wait(60)
+    assert [turn.candidate for turn in talk.turns] == ["two", "one"]
+    assert len(talk.turns[0].versions) == 2
+    assert talk.turns[1] is later
+
+
+def test_a_branch_begins_with_what_came_before_and_both_are_kept(ensemble: Ensemble, talk: Conversation) -> None:
+    for query in ("Write about the sea.", "What is 12 + 30?", "And 40?"):
+        talk.ask(ensemble, query)
+        ended(talk)
+    branch = talk.branch(ensemble, 1, "What is 1 + 1?")
+    ended(branch)
+    branch.vote(0, 1)
+    assert [turn.query for turn in branch.turns] == ["Write about the sea.", "What is 1 + 1?"]
+    assert talk.turns[0].job.vote is None  # a branch has turns of its own
+    assert talk.history is not None
+    assert [record["query"] for record in talk.history.turns(branch.id)] == [turn.query for turn in branch.turns]
+    assert [entry.title for entry in talk.history.entries()] == [
+        "Write about the sea. (branch)",
+        "Write about the sea.",
+    ]
+    with pytest.raises(ZooterError, match="empty"):
+        talk.branch(ensemble, 1, " ")
+
+
 def test_an_answer_cut_off_by_its_length_is_continued_in_place(ensemble: Ensemble, talk: Conversation) -> None:
     talk.ask(ensemble, "Write about the sea.", Settings("fixed", "one", max_new_tokens=3))
     cut = ended(talk)

@@ -165,6 +165,20 @@ def test_the_words_state_the_counts() -> None:
     assert "a random choice would match 0.7." in text
 
 
+def test_a_vote_of_an_older_version_has_no_tag() -> None:
+    record = vote("a").to_json()
+    del record["tag"]
+    assert comparisons.read_votes([record])[0].tag == ""
+
+
+def test_the_next_pair_is_the_one_that_nobody_has_voted_on() -> None:
+    cast = [vote_among(("a", "b")[n % 2], "a", "b") for n in range(60)]
+    cast += [vote_among(("a", "c")[n % 2], "a", "c") for n in range(60)]
+    cast += [vote_among("d", "d", "a"), vote_among("a", "d", "a")]
+    assert {comparisons.telling_pair(cast, ("a", "b", "d")) for _ in range(20)} <= {("a", "d"), ("b", "d")}
+    assert len({comparisons.telling_pair([], ("a", "b", "c")) for _ in range(50)}) == 3  # without votes, any
+
+
 def test_no_votes_and_only_ties_divide_by_nothing() -> None:
     assert "No votes" in comparisons.vote_lines([])[0]
     assert len(comparisons.vote_lines([vote(None, outcome="tie")])) == 1

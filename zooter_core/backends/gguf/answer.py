@@ -19,12 +19,14 @@ from zooter_core.backends.conversation import from_template, no_chat_template, t
 from zooter_core.backends.gguf.engine import Engine, RefusedError, Slot
 from zooter_core.backends.local import calculator
 from zooter_core.backends.local.calculator import DIGITS, NUMERIC
+from zooter_core.backends.loops import Watch
 from zooter_core.base.errors import WorkError
 from zooter_core.base.records import Finish, Response
 from zooter_core.config.fleet import GenerationConfig
 
 SHARE = 4  # a step with repetition penalty has at most a fourth of the tokens before it
 CHARACTER = 4  # tokens that a character may need
+REPEATED = "repeated"  # beside llama.cpp's own reasons for an end
 Result = TypeVar("Result")
 Pieces = Generator[Piece, None, Result]
 
@@ -47,6 +49,7 @@ class Answer:
         self.prompt: list[int] = []
         self.written: list[int | str] = []  # tokens of the answer, and texts that the calculator wrote
         self.start = time.perf_counter()
+        self.watch = Watch()
 
     def run(self) -> Pieces[None]:
         """Generate the answer.
@@ -120,6 +123,8 @@ class Answer:
                 return "stopped"
             if end["stop_type"] == "eos":
                 return "stop"
+            if end["stop_type"] == REPEATED:
+                return "repeated"
             # A character that a step has cut in two is generated again, as a whole.
             least = 1 + CHARACTER if end["cut"] else 1
             if end["cut"] and self.tokens + least > most:
@@ -134,7 +139,8 @@ class Answer:
         return min(remaining, max(least, self.tokens // SHARE))
 
     def _step(self, slot: Slot, length: int, options: dict[str, Any], due: str | None) -> Pieces[dict[str, Any] | None]:
-        """Generate up to `length` tokens. The last event of llama.cpp, with `cut`; None after a stop.
+        """Generate up to `length` tokens. The last event of llama.cpp, with `cut`; REPEATED as its reason where
+        the answer repeats itself; None after a stop.
 
         Args:
             due: the result of an expression, to be written if the model begins to write a number.
@@ -155,6 +161,8 @@ class Answer:
             self.tokens += len(event["tokens"])
             self.written += event["tokens"]
             yield from self._emit(content)
+            if self.watch.repeats(self.text):
+                return {"stop_type": REPEATED, "cut": False}
         if end is None:
             return None
         if gap is not None:

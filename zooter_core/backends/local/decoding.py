@@ -16,6 +16,7 @@ from transformers.generation.streamers import BaseStreamer
 from zooter_core.backends import Piece, Request
 from zooter_core.backends.local import calculator
 from zooter_core.backends.local.calculator import DIGITS, NUMERIC
+from zooter_core.backends.loops import Watch
 from zooter_core.base.errors import Failure
 from zooter_core.base.records import Finish, Response
 
@@ -59,6 +60,7 @@ class Rows(BaseStreamer):
         self.backend = tokenizer.backend_tokenizer
         self.decoders = [DecodeStream(skip_special_tokens=True) for _ in requests]
         self.texts = [""] * len(requests)
+        self.watches = [Watch() for _ in requests]
         self.written: list[list[int]] = [[] for _ in requests]
         self.first: list[float | None] = [None] * len(requests)
         self.open = set(range(len(requests)))
@@ -88,6 +90,8 @@ class Rows(BaseStreamer):
             if text:
                 self.texts[index] += text
                 self.pieces.put(Piece(self.requests[index], text))
+                if self.watches[index].repeats(self.texts[index]):
+                    self._finish(index, "repeated", now)
 
     def end(self) -> None:
         """Called by generate(). `close` ends the rows that are still open, with the reason."""

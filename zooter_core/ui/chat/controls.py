@@ -1,6 +1,9 @@
-"""The row above a conversation: who answers, a new conversation, and earlier ones."""
+"""What is around a conversation: the row above it, with who answers, and the list of conversations beside it."""
 
 from __future__ import annotations
+
+from datetime import date, datetime
+from itertools import groupby
 
 import streamlit as st
 
@@ -30,6 +33,16 @@ SYSTEM_HELP = "Instructions for the model that answers. The router does not see 
 NO_REWARDS = "There is no reward model, so no answers are compared here."
 LONGEST = 1024  # tokens; the slider's upper end, unless the fleet's own limit is higher
 NONE = "none"
+NEW_KEY = "Alt+N"
+SHORTCUTS = (
+    ("/", "Go to the field for a query"),
+    ("Enter", "Send; Shift and Enter begin a new line"),
+    (NEW_KEY, "Begin a new conversation"),
+    ("?", "Show these shortcuts"),
+    ("1, 2, ...", "In a blind comparison: vote for a response"),
+    ("T, N", "In a blind comparison: a tie, none is good"),
+    ("→", "After a blind vote: the next round"),
+)
 
 
 def draw(ensemble: Ensemble, talk: Conversation) -> Settings:
@@ -47,14 +60,18 @@ def draw(ensemble: Ensemble, talk: Conversation) -> Settings:
             ) as box:  # fmt: skip
                 if box.open:
                     _this_conversation(talk)
-            icon_button("New conversation", "add", "new", conversations.clear)
-        with st.popover("History", icon=":material/history:", type="tertiary", key="history"):
-            _history(talk)
+            icon_button("New conversation", "add", "begin-here", conversations.clear)  # on a phone: the list is closed
+        icon_button("Keyboard shortcuts", "keyboard", "shortcuts", _shortcuts)
     if entry := conversations.deleted():
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"“{plain(entry.title)}” is deleted.", width="content")
             st.button("Undo", icon=":material/undo:", on_click=conversations.undo)
     return settings
+
+
+@st.dialog("Keyboard shortcuts")
+def _shortcuts() -> None:
+    st.table({"Key": [f"`{key}`" for key, _ in SHORTCUTS], "What it does": [text for _, text in SHORTCUTS]})
 
 
 def modes(ensemble: Ensemble) -> list[str]:
@@ -96,39 +113,56 @@ def _answer_settings(ensemble: Ensemble) -> tuple[float, int, str]:
     return temperature, int(length), system
 
 
-def _history(talk: Conversation) -> None:
-    store = history()
-    if store.path is None:
-        st.caption("Conversations are not saved (history is off).")
-        return
-    words = st.text_input(
-        "Search conversations",
-        key="search",
-        placeholder="Search",
-        icon=":material/search:",
-        label_visibility="collapsed",
-    )
-    entries = store.entries(words=(words or "").strip())
-    if store.problem:
-        st.warning(safe(store.problem))
-    with st.container(height=360 if len(entries) > 6 else "content", border=False):
-        for entry in entries:
-            _entry(entry, entry.id == talk.id)
-    if not entries:
-        st.caption("No conversation has these words." if words else "No conversations yet.")
-    st.caption(f"Saved on this machine only, in {code(str(store.path))}. Turn off: `zooter demo --history off`.")
+def sidebar(talk: Conversation) -> None:
+    """The conversations of this machine by date, with a search; a new one at the top."""
+    with st.sidebar, st.container(key="conversations", gap="small"):
+        st.button("New conversation", icon=":material/add:", key="new", width="stretch", shortcut=NEW_KEY,
+                  on_click=conversations.clear)  # fmt: skip
+        store = history()
+        if store.path is None:
+            st.caption("Conversations are not saved (history is off).")
+            return
+        words = st.text_input(
+            "Search conversations", key="search", placeholder="Search", icon=":material/search:",
+            label_visibility="collapsed",
+        )  # fmt: skip
+        entries = store.entries(words=(words or "").strip())
+        if store.problem:
+            st.warning(safe(store.problem))
+        if not entries:
+            st.caption("No conversation has these words." if words else "No conversations yet.")
+        today = datetime.now().date()
+        for label, group in groupby(entries, lambda entry: period(entry, today)):
+            st.caption(label)
+            for entry in group:
+                _entry(entry, entry.id == talk.id)
+        st.caption(f"Saved on this machine only, in {code(str(store.path))}. Turn off: `zooter demo --history off`.")
+
+
+def period(entry: Entry, today: date) -> str:
+    """The heading under which a conversation is listed."""
+    day = datetime.fromtimestamp(entry.changed).date()
+    days = (today - day).days
+    if entry.pinned:
+        return "Pinned"
+    if days < 2:
+        return "Yesterday" if days == 1 else "Today"
+    return "The last 7 days" if days < 7 else f"{day:%B %Y}"
 
 
 def _entry(entry: Entry, is_current: bool) -> None:
-    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", wrap=False):
+    with st.container(horizontal=True, vertical_alignment="center", gap="xxsmall", wrap=False, key=f"entry-{entry.id}"):
         st.button(
             plain(entry.title) or "…",
             key=f"open-{entry.id}",
+            help=f"{datetime.fromtimestamp(entry.changed):%A, %d %B %Y, %H:%M}",
             on_click=conversations.open,
             args=(entry.id,),
             type="secondary" if is_current else "tertiary",
             width="stretch",
         )
+        pin, icon = ("Unpin", "keep_off") if entry.pinned else ("Pin", "keep")
+        icon_button(pin, icon, f"pin-{entry.id}", history().pin, entry.id, not entry.pinned)
         icon_button("Delete", "delete", f"delete-{entry.id}", conversations.forget, entry.id)
 
 

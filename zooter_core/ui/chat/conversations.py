@@ -186,10 +186,25 @@ class Conversation:
         decision, plan = _choose(ensemble, self._messages(query), settings)
         self._start(ensemble, query, decision, settings, plan)
 
-    def answer_with(self, ensemble: Ensemble, candidate: str) -> None:
-        """Add a version of the last answer, by the candidate named."""
-        turn = self._drop()
-        self._start(ensemble, turn.query, turn.decision, turn.settings, Plan((candidate,)), turn)
+    def answer_with(self, ensemble: Ensemble, candidate: str, number: int = -1) -> None:
+        """Add a version of an answer, by the candidate named; later turns stay as they are."""
+        place = number % len(self.turns)
+        turn = self._drop(place)
+        self._start(ensemble, turn.query, turn.decision, turn.settings, Plan((candidate,)), turn, place=place)
+
+    def branch(self, ensemble: Ensemble, number: int, query: str, settings: Settings = DEFAULT) -> Conversation:
+        """Ask another query in place of an earlier one, in a new conversation that begins with the turns before it.
+
+        Raises:
+            ZooterError: the query is empty or too long.
+        """
+        copies = [Turn.from_json(turn.to_json()) for turn in self.turns[:number]]
+        other = Conversation(self.fleet, turns=copies, history=self.history)
+        other.name = clipped(f"{self.title} (branch)", TITLE)
+        other.ask(ensemble, query, settings)
+        for place in range(number):
+            other._save(place)
+        return other
 
     def retry(self, ensemble: Ensemble) -> None:
         """Ask the candidate whose answer broke off again; if all candidates failed, ask all of them again."""
@@ -386,6 +401,11 @@ def open(id: str) -> None:
     st.session_state["conversation"] = find(id) or _new()
 
 
+def show(talk: Conversation) -> None:
+    """Let this session look at a conversation that has just begun."""
+    st.session_state["conversation"] = talk
+
+
 def clear() -> None:
     """Stop what runs and start a new conversation."""
     for turn in current().turns:
@@ -416,4 +436,6 @@ def undo() -> None:
         entry, records = removed
         for number, record in enumerate(records):
             history().keep(entry, number, record)
+        if entry.pinned:
+            history().pin(entry.id, True)
         open(entry.id)

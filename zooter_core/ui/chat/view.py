@@ -16,7 +16,7 @@ from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui import answer_view, charts, links, resources
 from zooter_core.ui.background import draw_live, stop_button
 from zooter_core.ui.charts import badge
-from zooter_core.ui.chat import share, why
+from zooter_core.ui.chat import conversations, share, why
 from zooter_core.ui.chat.controls import MODES
 from zooter_core.ui.chat.conversations import Conversation, Settings, Turn
 from zooter_core.ui.jobs import Job
@@ -55,8 +55,12 @@ def draw(ensemble: Ensemble, talk: Conversation, number: int) -> None:
             if box.open:
                 _share(talk, turn, number)
         if last:
-            icon_button("Edit", "edit", f"edit-{key}", _set_editing, _last_turn(talk))
-            _again(ensemble, talk, key)
+            icon_button("Edit", "edit", f"edit-{key}", set_editing, _turn_id(talk, number))
+        else:
+            icon_button("Change this query in a branch", "call_split", f"branch-{key}", set_editing,
+                        _turn_id(talk, number))  # fmt: skip
+        if last or not talk.running:
+            _again(ensemble, talk, number, key)
         if facts := answer_view.facts(turn.job.responses.get(turn.candidate)):
             st.caption(facts)
 
@@ -94,49 +98,58 @@ def _share(talk: Conversation, turn: Turn, number: int) -> None:
     st.code(links.link(turn.query, mode=mode), language=None)
 
 
-def _again(ensemble: Ensemble, talk: Conversation, key: str) -> None:
+def _again(ensemble: Ensemble, talk: Conversation, number: int, key: str) -> None:
+    """A menu: the same model once more, or one of the others."""
+    current = talk.turns[number].candidate
     name = st.menu_button(
         "Answer again with",
-        ensemble.fleet.pool,
-        format_func=plain,
+        [current, *(name for name in ensemble.fleet.pool if name != current)],
+        format_func=lambda name: f"{plain(name)} again" if name == current else plain(name),
         key=f"again-{key}",
         icon=":material/refresh:",
         help="Answer again with",
         type="tertiary",
     )
     if name:
-        talk.answer_with(ensemble, name)
+        talk.answer_with(ensemble, name, number)
         st.rerun()
 
 
-def _set_editing(turn: str | None) -> None:
+def set_editing(turn: str | None) -> None:
+    """Show the field in which a turn's query is changed; none of them for None."""
     st.session_state["editing"] = turn
 
 
-def _last_turn(talk: Conversation) -> str:
-    """Identifies the last turn as it is now; another query, retry or conversation has another value."""
-    return f"{talk.id}-{len(talk.turns) - 1}-{talk.turns[-1].retry}"
+def _turn_id(talk: Conversation, number: int) -> str:
+    """Identifies a turn as it is now; another query, retry or conversation has another value."""
+    return f"{talk.id}-{number}-{talk.turns[number].retry}"
 
 
-def editing(talk: Conversation) -> bool:
-    return bool(st.session_state.get("editing") == _last_turn(talk))
+def editing(talk: Conversation, number: int) -> bool:
+    return bool(st.session_state.get("editing") == _turn_id(talk, number))
 
 
-def edit_form(ensemble: Ensemble, talk: Conversation, settings: Settings) -> None:
-    """The last query as a field, where the Edit button was: the query itself may have scrolled out of sight."""
-    with st.form("edit", border=False):
-        query = st.text_area("Your query", talk.turns[-1].query)
+def edit_form(ensemble: Ensemble, talk: Conversation, number: int, settings: Settings) -> None:
+    """A query as a field, where its button was: the query itself may have scrolled out of sight."""
+    last = number == len(talk.turns) - 1
+    with st.form(f"edit-{number}", border=False):
+        query = st.text_area("Your query", talk.turns[number].query)
+        if not last:
+            st.caption("This begins a branch, a conversation of its own with all that came before this query.")
         row = st.container(horizontal=True)
         send = row.form_submit_button("Send")
         cancel = row.form_submit_button("Cancel")
     if send:
         try:
-            talk.edit(ensemble, query, settings)
+            if last:
+                talk.edit(ensemble, query, settings)
+            else:
+                conversations.show(talk.branch(ensemble, number, query, settings))
         except ZooterError as problem:
             show_error(problem)
             return
     if send or cancel:
-        _set_editing(None)
+        set_editing(None)
         st.rerun()
 
 
@@ -211,7 +224,7 @@ def draw_shared(answer: share.SharedAnswer) -> None:
 
 def draw_turn(ensemble: Ensemble, talk: Conversation, number: int, settings: Settings, live: bool) -> None:
     """A query and its answer, with what can be done next; `live`: the answer is drawn while it grows."""
-    turn, last = talk.turns[number], number == len(talk.turns) - 1
+    turn = talk.turns[number]
     answer_view.draw_query(turn.query)
     with st.chat_message("assistant", avatar=charts.avatar(ensemble.fleet.pool, turn.candidate)):
         explained = routing(talk, number)
@@ -219,8 +232,8 @@ def draw_turn(ensemble: Ensemble, talk: Conversation, number: int, settings: Set
             _draw_live(turn, turn.job)
         else:
             draw_answer(talk, number)
-            if last and editing(talk):
-                edit_form(ensemble, talk, settings)
+            if editing(talk, number):
+                edit_form(ensemble, talk, number, settings)
             else:
                 draw(ensemble, talk, number)
         if explained:  # below the answer, which stays where it is

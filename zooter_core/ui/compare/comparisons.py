@@ -10,6 +10,7 @@ import secrets
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import combinations
 from pathlib import Path
 from string import ascii_uppercase
 from typing import Any, Literal
@@ -43,6 +44,7 @@ class Vote:
         router: the router's choice among the candidates compared.
         reward: the candidate whose response has the highest reward; None if nothing was ranked.
         blind: whether the names were hidden during the vote.
+        tag: what the query is about, in the tagger's words; "" if it has no tag.
     """
 
     query: str
@@ -52,6 +54,7 @@ class Vote:
     router: str
     reward: str | None
     blind: bool
+    tag: str = ""
 
     def to_json(self) -> dict[str, Any]:
         return {"kind": KIND, **asdict(self), "candidates": list(self.candidates)}
@@ -92,6 +95,7 @@ def _share(count: int, n: int) -> str:
     return f"**{count} of {n}** ({count / n:.0%}, 95% interval {low:.0%} to {high:.0%})"
 
 
+NEARLY = 0.9  # of what the best pair tells
 DRAWS, WARM_UP = 4000, 200  # of the posterior distribution of the strengths, after as many that are dropped
 
 
@@ -139,6 +143,7 @@ def strengths(decided: Sequence[Vote], names: Sequence[str]) -> NDArray[np.float
     chance = np.random.default_rng(0)
     groups = Counter(frozenset(vote.candidates) for vote in decided)
     takes_part = np.array([[name in group for name in names] for group in groups], dtype=np.float64)
+    takes_part = takes_part.reshape(len(groups), len(names))  # also without votes
     counts = np.array(list(groups.values()))
     won = np.array([sum(vote.best == name for vote in decided) for name in names])
     values, draws = np.ones(len(names)), np.empty((WARM_UP + DRAWS, len(names)))
@@ -148,6 +153,30 @@ def strengths(decided: Sequence[Vote], names: Sequence[str]) -> NDArray[np.float
         row[:] = values / values.sum()
         values = row * chance.gamma(len(names))  # votes say nothing about the sum, so it comes from the prior
     return draws[WARM_UP:]
+
+
+def telling_pair(votes: Sequence[Vote], pool: Sequence[str]) -> tuple[str, ...]:
+    """The two candidates of which one more vote is expected to tell most, drawn by lot among the best few.
+
+    What a vote tells of two strengths is the mutual information of its outcome and them: the entropy of the mean
+    chance to win, minus the mean entropy (BALD: Houlsby et al., 2011, arXiv 1112.5745).
+
+    Args:
+        pool: at least two candidates.
+    """
+    draws = strengths([vote for vote in votes if vote.best in pool and set(vote.candidates) <= set(pool)], pool)
+    pairs = list(combinations(range(len(pool)), 2))
+    chances = np.stack([draws[:, a] / (draws[:, a] + draws[:, b]) for a, b in pairs])
+    gains = _entropy(chances.mean(axis=1)) - _entropy(chances).mean(axis=1)
+    best = np.flatnonzero(gains >= NEARLY * gains.max())
+    return tuple(pool[number] for number in pairs[random.choice(best.tolist())])
+
+
+def _entropy(chances: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The entropy of outcomes of two kinds, in nats."""
+    p = np.clip(chances, 1e-12, 1 - 1e-12)
+    entropy: NDArray[np.float64] = -p * np.log(p) - (1 - p) * np.log(1 - p)
+    return entropy
 
 
 @dataclass(eq=False)
@@ -206,6 +235,7 @@ class Comparison:
             router=self.decision.candidate,
             reward=self.best,
             blind=self.hidden,
+            tag=self.decision.tags[0].name if self.decision.tags else "",
         )
         self.hidden = False
         history().vote(self.id, self.fleet, self.vote.to_json())

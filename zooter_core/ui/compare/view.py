@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import streamlit as st
@@ -30,10 +30,13 @@ ANSWER_HELP = (
     "other text with its final answer."
 )
 NO_REWARDS = "There is no reward model, so the responses are not ranked."
+NEXT_KEY = "Right"
+ALL_TAGS = "all queries"
 TOGETHER = "All models answer at the same time on this machine, so each is slower here than alone."
 
 
-def draw(ensemble: Ensemble, comparison: Comparison) -> None:
+def draw(ensemble: Ensemble, comparison: Comparison, next_round: Callable[[], None] | None = None) -> None:
+    """A comparison; `next_round` is what follows a blind vote, an empty field by default."""
     answer_view.draw_query(comparison.query)
     routing(comparison)
     job = comparison.job
@@ -41,7 +44,7 @@ def draw(ensemble: Ensemble, comparison: Comparison) -> None:
         stop_button(job, "stop")
         draw_live(job, partial(progress, comparison), at_once=True)
     else:
-        result(ensemble, comparison)
+        result(ensemble, comparison, next_round)
 
 
 def progress(comparison: Comparison) -> None:
@@ -52,7 +55,7 @@ def progress(comparison: Comparison) -> None:
     cards(comparison)
 
 
-def result(ensemble: Ensemble, comparison: Comparison) -> None:
+def result(ensemble: Ensemble, comparison: Comparison, next_round: Callable[[], None] | None = None) -> None:
     """A comparison that has ended; before a blind vote, only what reveals no names."""
     problem, hidden = comparison.job.problem, comparison.hidden
     if problem:
@@ -64,7 +67,7 @@ def result(ensemble: Ensemble, comparison: Comparison) -> None:
     elif not comparison.blind:  # after a blind vote, nothing moves the card that a visitor has voted for
         _verdict(comparison)
     cards(comparison, ensemble)
-    _vote(ensemble, comparison)
+    _vote(ensemble, comparison, next_round or partial(comparisons.registry().show, None))
     if comparison.blind and not hidden and ensemble.can_rank:
         _verdict(comparison)
     if not hidden:
@@ -140,7 +143,9 @@ def cards(comparison: Comparison, ensemble: Ensemble | None = None) -> None:
                     again = partial(comparison.retry, ensemble, name)
                     st.button("Retry", key=f"retry-{key}", icon=":material/replay:", on_click=again)
                 if ensemble is not None and comparison.votable and name in comparison.answered:
-                    _vote_button(ensemble, comparison, f"{plain(comparison.label(name))} is best", key, "best", name)
+                    number = comparison.order.index(name) + 1
+                    label, shortcut = f"{plain(comparison.label(name))} is best", str(number) if number < 10 else None
+                    _vote_button(ensemble, comparison, label, key, "best", name, shortcut)
 
 
 def _card_head(comparison: Comparison, name: str, item: Ranked | None) -> None:
@@ -178,12 +183,19 @@ def _card_body(comparison: Comparison, name: str) -> None:
 
 
 def _vote_button(
-    ensemble: Ensemble, comparison: Comparison, label: str, key: str, outcome: Outcome, best: str | None = None
+    ensemble: Ensemble,
+    comparison: Comparison,
+    label: str,
+    key: str,
+    outcome: Outcome,
+    best: str | None = None,
+    shortcut: str | None = None,
 ) -> None:
     vote = comparison.vote
     selected = vote is not None and (vote.outcome, vote.best) == (outcome, best)
     icon = ":material/check:" if selected else ":material/how_to_vote:"
-    st.button(label, key=f"vote-{key}", icon=icon, on_click=_cast, args=(ensemble, comparison, outcome, best))
+    arguments = (ensemble, comparison, outcome, best)
+    st.button(label, key=f"vote-{key}", icon=icon, on_click=_cast, args=arguments, shortcut=shortcut)
 
 
 def _cast(ensemble: Ensemble, comparison: Comparison, outcome: Outcome, best: str | None = None) -> None:
@@ -191,15 +203,15 @@ def _cast(ensemble: Ensemble, comparison: Comparison, outcome: Outcome, best: st
     answer_view.send_feedback(ensemble, comparison.verdicts)
 
 
-def _vote(ensemble: Ensemble, comparison: Comparison) -> None:
+def _vote(ensemble: Ensemble, comparison: Comparison, next_round: Callable[[], None]) -> None:
     """What else a visitor can vote for than one card; after the vote, what it was and the next round."""
     vote = comparison.vote
     with st.container(horizontal=True, vertical_alignment="center"):
         if comparison.votable:
             again = " Voting again replaces your vote." if vote else ""
             st.markdown(f"**Which response is best?**{again}", width="content")
-            _vote_button(ensemble, comparison, "Tie", f"{comparison.id}-tie", "tie")
-            _vote_button(ensemble, comparison, "None is good", f"{comparison.id}-none", "none")
+            _vote_button(ensemble, comparison, "Tie", f"{comparison.id}-tie", "tie", shortcut="T")
+            _vote_button(ensemble, comparison, "None is good", f"{comparison.id}-none", "none", shortcut="N")
         elif vote:
             other = {"tie": "a tie", "none": "none of them is good"}
             choice = f"**{plain(vote.best)}**, {comparison.letter(vote.best)}" if vote.best else other[vote.outcome]
@@ -208,7 +220,7 @@ def _vote(ensemble: Ensemble, comparison: Comparison) -> None:
             label = "Show the names without voting" if comparison.votable else "Show the names"
             st.button(label, key="reveal", type="tertiary", icon=":material/visibility:", on_click=comparison.reveal)
         elif comparison.blind:
-            st.button("Next round", icon=":material/arrow_forward:", on_click=comparisons.registry().show, args=(None,))
+            st.button("Next round", icon=":material/arrow_forward:", shortcut=NEXT_KEY, on_click=next_round)
 
 
 def _costs(comparison: Comparison) -> None:
@@ -239,6 +251,9 @@ def tally(ensemble: Ensemble) -> None:
         cast = comparisons.read_votes(store.votes(fleet_key(ensemble.fleet)))
         if store.problem:
             st.warning(safe(store.problem))
+        tags = sorted({vote.tag for vote in cast if vote.tag})
+        if tags and (tag := st.selectbox("Votes on", [ALL_TAGS, *tags], format_func=plain, key="votes-on")) != ALL_TAGS:
+            cast = [vote for vote in cast if vote.tag == tag]
         st.markdown("  \n".join(comparisons.vote_lines(cast)))
         if rows := comparisons.leaderboard(cast):
             _leaderboard(rows, ensemble.fleet.pool)

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zooter_core.backends.loops import EVERY, LEAST, LONGEST, TIMES, Watch, repeats
+
+LINES = "The sea is blue and the sky is wide today.\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ":" * 300,
+        "A good start. " + "Hello " * 60,
+        "Hi. " + LINES * 8,
+        "".join(f"{n}. {LINES}" for n in range(5, 30)),
+        "so on" + "ab\n" * 100,
+    ],
+)
+def test_the_same_again_and_again_is_a_repetition(text):
+    assert repeats(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "-" * 120,
+        "x = 1\n" * 10,
+        LINES * 3,
+        ", ".join(map(str, range(400))),
+        "\n".join(f"| {n} | {n * n} |" for n in range(200)),
+        "\n".join(f"{n} x 7 = {7 * n}" for n in range(100)),
+        LINES * 8 + "Then it rained.",
+    ],
+)
+def test_lists_tables_rulers_and_what_goes_on_are_none(text):
+    assert not repeats(text)
+
+
+@given(st.text(min_size=1, max_size=LONGEST), st.text(max_size=50))
+def test_whatever_is_written_often_enough_at_the_end_is_seen(unit, before):
+    assert repeats(before + unit * (TIMES + LEAST // len(unit)))
+
+
+def test_a_watch_looks_now_and_then_and_sees_it_all_the_same():
+    watch, text, looks = Watch(), "", 0
+    while not watch.repeats(text):
+        text += ":"
+        looks += 1
+        assert looks < LEAST + EVERY + 1

@@ -1,0 +1,69 @@
+"""The arena of the Compare page: two anonymous models answer, a visitor votes by a key, and the next round begins."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from functools import partial
+
+import streamlit as st
+
+from zooter_core.fleet.ensemble import Ensemble
+from zooter_core.fleet.skills import starter_queries
+from zooter_core.ui.compare import comparisons, view
+from zooter_core.ui.compare.comparisons import Comparison
+from zooter_core.ui.history import history
+
+WHAT = (
+    "Two models answer without their names. Vote with the keys **1** and **2**, **T** for a tie, **N** if none is "
+    "good. Then the names appear, with the choices of the router and the reward model."
+)
+
+
+def draw(ensemble: Ensemble, comparison: Comparison | None, models: Sequence[str]) -> None:
+    """The tab: a field for a query of one's own or a random one, and the round.
+
+    Args:
+        models: those that may be drawn; all, if there are none.
+
+    Raises:
+        ZooterError: the query is empty or too long, or the fleet has a single model.
+    """
+    st.caption(WHAT)
+    with st.form("arena", border=False, clear_on_submit=True):
+        row = st.container(horizontal=True, vertical_alignment="bottom")
+        typed = row.text_input(
+            "Query", key="arena-query", placeholder="Ask anything, or leave it empty for a query of ours",
+            label_visibility="collapsed", width="stretch",
+        )  # fmt: skip
+        with row.container(key="primary-arena", width="content"):
+            begun = st.form_submit_button("Begin" if comparison is None else "New round", icon=":material/swords:")
+    if begun:
+        start(ensemble, typed.strip(), models, comparison)
+        st.rerun()
+    if comparison is None or not fights(comparison):
+        return
+    view.draw(ensemble, comparison, partial(start, ensemble, "", models, comparison))
+    if not comparison.hidden and not comparison.job.running:
+        st.button(
+            "All models on this query", icon=":material/compare_arrows:", on_click=_all_models,
+            args=(ensemble, comparison),
+        )  # fmt: skip
+
+
+def start(ensemble: Ensemble, query: str, models: Sequence[str], previous: Comparison | None) -> None:
+    """Begin a round between the two models of which a vote tells most; without a query, with one of the starter set."""
+    votes = comparisons.read_votes(history().votes(comparisons.fleet_key(ensemble.fleet)))
+    pair = comparisons.telling_pair(votes, comparisons.pick(ensemble.fleet.pool, models))
+    query = query or random.choice(starter_queries()).text
+    comparisons.registry().show(comparisons.start(ensemble, query, pair, blind=True, previous=previous))
+
+
+def fights(comparison: Comparison) -> bool:
+    """Whether a comparison is a round of the arena."""
+    return comparison.blind and len(comparison.order) == 2
+
+
+def _all_models(ensemble: Ensemble, comparison: Comparison) -> None:
+    comparisons.registry().show(comparisons.start(ensemble, comparison.query))
+    st.session_state["view"] = "One query"
