@@ -4,7 +4,7 @@ import streamlit as st
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.ui import links, resources
-from zooter_core.ui.chat import controls, conversations, share, view
+from zooter_core.ui.chat import controls, conversations, share, story, view
 from zooter_core.ui.widgets import focus_composer, pick_example, show_error
 
 talk = conversations.current()
@@ -16,14 +16,16 @@ typed = st.chat_input("Ask anything", key="query", disabled=bool(live))
 focus_composer(len(talk.turns), bool(live))
 view.draw_footnote()
 top = st.container(key="top")
-welcome = None if talk.turns or shared else view.draw_welcome()
-offered = not (talk.turns or shared or links.pending())
+telling = story.draw(talk)
+welcome = None if talk.turns or shared or telling else view.draw_welcome()
+offered = not (talk.turns or shared or telling or links.pending())
 example = pick_example("chat") if offered else None
 if links.pending():
     view.link_notice()
 ensemble = resources.ensemble()
 if welcome:
     view.draw_starting(ensemble, welcome)
+    story.invite(ensemble, welcome)
 with top:
     settings = controls.draw(ensemble, talk)
 controls.sidebar(talk)

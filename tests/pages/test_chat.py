@@ -21,7 +21,9 @@ def test_the_empty_page_explains_itself_and_asks_an_example(open_page: Open) -> 
     page = open_page("chat")
     assert not page.exception
     examples = {example.replace("$", r"\$") for example in EXAMPLES}
-    assert {button.label for button in page.button} == examples | {"New conversation", "Keyboard shortcuts"}
+    assert {button.label for button in page.button} == examples | {
+        "New conversation", "Keyboard shortcuts", "Show me how it works",
+    }  # fmt: skip
     assert len(EXAMPLES) == 6
     assert "A small router reads your query" in words(page)
     page.button(key="chat1").click().run()
@@ -137,6 +139,36 @@ def test_an_earlier_query_is_changed_in_a_branch(open_page: Open) -> None:
     assert [turn.query for turn in branch.turns] == ["What is 12 + 31?"]
     assert [turn.query for turn in old.turns] == ["What is 12 + 30?", "Write about the sea."]
     assert [entry.title for entry in history().entries()][:2] == ["What is 12 + 30? (branch)", "What is 12 + 30?"]
+
+
+def test_the_first_minute_goes_through_its_steps_and_ends_with_own_models(open_page: Open) -> None:
+    page = press(open_page("chat"), "Show me how it works")
+    assert "Step 1 of 5" in words(page)
+    assert "The **router**" in words(page)
+    assert "Try one of these" not in words(page)
+    press(page, "Next")
+    page.session_state["story"].job.wait(60)
+    press(page, "Back")
+    steps = []
+    for _ in range(4):
+        press(page, "Next")
+        assert not page.exception
+        steps.append(words(page))
+    assert "####" in steps[1]  # the cards of all models
+    assert "Reward of each response" in steps[2]
+    assert "Asking" in steps[3]
+    assert any(button.label == "Connect my models" for button in page.button)
+    press(page, "Ask something")
+    assert "Step" not in words(page)
+    assert talk(page).turns == []
+
+
+def test_the_first_minute_can_be_skipped_and_a_query_ends_it(open_page: Open) -> None:
+    page = press(press(open_page("chat"), "Show me how it works"), "Skip")
+    assert "Try one of these" in words(page)
+    page = ask(press(page, "Show me how it works"), "What is 12 + 30?")
+    assert "Step 1" not in words(page)
+    assert len(talk(page).turns) == 1
 
 
 def test_the_shortcuts_are_listed(open_page: Open) -> None:

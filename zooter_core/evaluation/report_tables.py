@@ -70,7 +70,7 @@ def _method(figures: Evaluation, name: str) -> dict[str, float]:
 
 
 def best(methods: Sequence[Method]) -> dict[str, set[int]]:
-    """Column -> the numbers of the best methods among those that run one model.
+    """Column -> the numbers of the best methods among those that run one model; methods tie where two decimals do.
 
     Methods that run all models are left out, because the oracle is the best by definition.
     """
@@ -79,7 +79,7 @@ def best(methods: Sequence[Method]) -> dict[str, set[int]]:
     for column in dict.fromkeys(column for values in rows.values() for column in values):
         values = {number: row[column] for number, row in rows.items() if column in row}
         top = (min if column in LOWER else max)(values.values())
-        winners[column] = {number for number, value in values.items() if value == top}
+        winners[column] = {number for number, value in values.items() if round(value, 2) == round(top, 2)}
     return winners
 
 

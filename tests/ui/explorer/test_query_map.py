@@ -26,6 +26,18 @@ def test_each_region_has_its_tag_where_its_queries_are() -> None:
     assert not regions(POINTS[:0], [])
 
 
+def test_places_are_drawn_half_way_to_their_ranks_in_the_same_order() -> None:
+    points = np.array([[0.0, 0.0], [0.1, 2.0], [0.2, 4.0], [1.0, 8.0]])
+    drawn = query_map.Spread(points)(points)
+    share = query_map.RANKED
+    assert drawn[1].tolist() == [share / 3 + (1 - share) * 0.1, share / 3 + (1 - share) * 0.25]
+    assert drawn[3].tolist() == [1.0, 1.0]
+    outside = query_map.Spread(points)(np.array([2.0, -8.0]))
+    assert outside[0] > 1
+    assert outside[1] < 0
+    assert np.isfinite(query_map.Spread(points[:1])(points[0])).all()
+
+
 def test_names_are_few_and_do_not_touch() -> None:
     chance = np.random.default_rng(1)
     points = chance.uniform(size=(400, 2))

@@ -83,6 +83,11 @@ def _verdict(comparison: Comparison) -> None:
     if comparison.job.problem:
         return
     st.markdown(verdict(comparison.decision, comparison.ranked()))
+    rewards(comparison)
+
+
+def rewards(comparison: Comparison) -> None:
+    """The rewards on one axis, and in words."""
     scored = [item for item in comparison.ranked() if item.reward is not None]
     if not scored:
         return

@@ -21,7 +21,7 @@ from zooter_core.ui.widgets import EXAMPLES, download, show_error
 # Keys of the session's state: the text in the box, the chosen example, and a link's query that is not routed yet.
 TYPED, EXAMPLE, PENDING = "explorer-typed", "explorer-example", "explorer-pending"
 SIMILAR = 5  # training queries to which lines lead
-MAP = 480  # pixels, the height of the map
+MAP = 560  # pixels, the height of the map
 PAUSE = "50ms"  # without a key press, before the text is routed; most people type more slowly
 
 
@@ -149,8 +149,8 @@ def _map(ensemble: Ensemble, decision: Decision | None, learned: view.Learned, t
     if decision is not None:
         encoder = ensemble.router.encoder
         vector = encoder.sentence(encoder.embed([decision.query]))[0]
-        similar = neighbours.places[neighbours.nearest_rows(vector, SIMILAR)].tolist()
-        point = neighbours.projection(vector).tolist()
+        similar = learned.spread(neighbours.places[neighbours.nearest_rows(vector, SIMILAR)]).tolist()
+        point = learned.spread(neighbours.projection(vector)).tolist()
         option = query_map.with_query(option, point, decision.candidate, learned.pool, title, similar)
     st.markdown("**Training queries by the model with the highest reward**")
     st.echarts_chart(
@@ -165,7 +165,8 @@ def _map(ensemble: Ensemble, decision: Decision | None, learned: view.Learned, t
     st.caption(
         "Each dot is a query that the router trained on, in the colour of the model whose answer earned the highest "
         f"reward. Similar queries lie close together; the axes have no unit. Lines lead to the {SIMILAR} most similar "
-        f"queries, even where they are far apart on the map. The names are common tags.{sample}"
+        "queries, even where they are far apart on the map. The names are common tags; Ctrl and the mouse wheel zoom "
+        f"in.{sample}"
     )
     heading = f"{learned.queries:,} training queries by the model with the highest reward"
     text = partial(query_map.picture_of, option, heading, scheme)

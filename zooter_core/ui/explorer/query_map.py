@@ -15,10 +15,31 @@ from numpy.typing import NDArray
 from zooter_core.method.tag_table import TIE
 from zooter_core.ui.charts import BOLD, CENTRED, GREY, INKS, colour, picture, words
 
+RANKED = 0.6
 MOST = 9
 LEAST = 6  # queries of a tag
 AROUND = 30  # queries around a tag's centre that should have it
 PER_CHARACTER, HEIGHT = 0.012, 0.09  # of a name, as shares of the map's width and height
+
+
+class Spread:
+    """Where places are drawn, so that a crowded middle gets room: a coordinate is RANKED its rank among the queries'
+    places, and the rest its share of their range. The order of the queries along each axis stays.
+
+    Args:
+        points: the queries' places, shape (n, 2).
+    """
+
+    def __init__(self, points: NDArray[np.floating[Any]]) -> None:
+        self.sorted = np.sort(points, axis=0)
+        self.low, self.size = points.min(axis=0), np.maximum(np.ptp(points, axis=0), 1e-6)
+
+    def __call__(self, places: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        """Places of the map, shape (..., 2), as they are drawn; queries' places are from 0 to 1."""
+        ranks = np.linspace(0, 1, len(self.sorted))
+        ranked = np.stack([np.interp(places[..., n], self.sorted[:, n], ranks) for n in range(2)], axis=-1)
+        drawn: NDArray[np.float64] = RANKED * ranked + (1 - RANKED) * (places - self.low) / self.size
+        return drawn
 
 
 class Region(NamedTuple):
@@ -77,6 +98,7 @@ TIED = "tie"
 REGIONS, LINES, QUERY = "regions", "lines", "query"  # ids of the series that are not dots
 NEAR = 0.1  # of the map's width and height; nearer names would lie under the query's label
 HOVER = {"confine": True, "extraCssText": "max-width:min(360px,80vw);white-space:normal;overflow-wrap:anywhere"}
+ZOOM = {"filterMode": "none", "zoomOnMouseWheel": "ctrl", "moveOnMouseWheel": False}
 QUERY_MARK = {"opacity": 1, "borderColor": "#fff", "borderWidth": 2, "shadowBlur": 8, "shadowColor": "rgba(0,0,0,0.9)"}
 QUERY_LABEL = {
     "show": True,
@@ -123,6 +145,7 @@ def places(
         },
         "xAxis": axes[0],
         "yAxis": axes[1],
+        "dataZoom": [{"type": "inside", axis: 0, **ZOOM} for axis in ("xAxisIndex", "yAxisIndex")],
         "tooltip": dict(HOVER),
         "series": series,
     }

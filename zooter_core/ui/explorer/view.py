@@ -44,7 +44,7 @@ class Learned:
     Attributes:
         queries: how many there are.
         entropies: queries by reward entropy, shape (BINS,).
-        map: the map as an ECharts option; regions: the names of its regions.
+        map: the map as an ECharts option; regions: the names of its regions; spread: where a place is drawn on it.
         mean: the router's mean probability of each candidate over these queries.
     """
 
@@ -54,6 +54,7 @@ class Learned:
     entropies: NDArray[np.intp]
     map: dict[str, Any]
     regions: list[Region]
+    spread: query_map.Spread
     mean: dict[str, float]
 
 
@@ -88,11 +89,13 @@ def _learned(key: str, pool: tuple[str, ...], _neighbours: Neighbours) -> Learne
     if len(tags) > MOST_PLACES:  # a random sample, the same one every time
         rows = np.sort(np.random.default_rng(0).choice(rows, MOST_PLACES, replace=False))
     hover = [_hover(_neighbours.records[row], pool, probabilities[row], rewards[row]) for row in rows]
-    option = query_map.places(pool, _neighbours.places[rows], winners(rewards[rows]).tolist(), hover)
+    spread = query_map.Spread(_neighbours.places)
+    places = spread(_neighbours.places)
+    option = query_map.places(pool, places[rows], winners(rewards[rows]).tolist(), hover)
     mean = dict(zip(pool, probabilities.mean(axis=0).tolist(), strict=True))
     table = tag_table(tags, rewards, probabilities)
-    named = regions(_neighbours.places, tags)
-    return Learned(pool, len(tags), table, entropy_counts(plain), option, named, mean)
+    named = regions(places, tags)
+    return Learned(pool, len(tags), table, entropy_counts(plain), option, named, spread, mean)
 
 
 def _hover(

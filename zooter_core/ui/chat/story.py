@@ -1,0 +1,134 @@
+"""A first minute with Zooter: one query from the router to the answers of all models, in steps that can be skipped."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from zooter_core.base.errors import ZooterError
+from zooter_core.fleet.ensemble import Ensemble
+from zooter_core.ui import answer_view, links
+from zooter_core.ui.background import BackgroundWork, attach, draw_live
+from zooter_core.ui.chat.conversations import Conversation
+from zooter_core.ui.compare import comparisons, view
+from zooter_core.ui.compare.comparisons import Comparison
+from zooter_core.ui.widgets import EXAMPLES, show_error
+
+ROUTED, ANSWERED, COMPARED, REWARDED, WORTH = range(5)
+STEP, ROUND = "story-step", "story"  # in a session's state
+
+
+class Step(NamedTuple):
+    """A heading, and what a newcomer should see below it."""
+
+    title: str
+    text: str
+
+
+STEPS = (
+    Step(
+        "A router reads the query",
+        "The **router** is a small model on this machine. It predicts how likely each model is to give the best "
+        "answer, which the bar shows. The grey word is a **tag**: what the query is about. This takes milliseconds and "
+        "needs no answer of any model.",
+    ),
+    Step("The winner answers", "Only the most probable model runs. This is all that a query in Chat costs: one call."),
+    Step(
+        "What the others would have said",
+        "To check the choice, all models answer the same query here. This is what the router saves.",
+    ),
+    Step(
+        "A reward model compares the answers",
+        "A **reward model** reads every answer and gives it a number, the **reward**: higher is better. The router was "
+        "trained to predict who will earn the highest one, without running anybody.",
+    ),
+    Step(
+        "Was it worth it?", "Now the same with models of your own: connect them, and an exam trains a router for them."
+    ),
+)
+
+
+def invite(ensemble: Ensemble, place: DeltaGenerator) -> None:
+    """The button that begins the story, on the empty page of a fleet that can rank answers."""
+    if ensemble.can_rank and len(ensemble.fleet.pool) > 1:
+        place.button("Show me how it works", icon=":material/play_circle:", key="primary-story", on_click=_begin,
+                  args=(ensemble,))  # fmt: skip
+
+
+def draw(talk: Conversation) -> bool:
+    """The step that this session is at; False if it is at none."""
+    number, comparison = st.session_state.get(STEP), st.session_state.get(ROUND)
+    if number is None or not isinstance(comparison, Comparison) or talk.turns:
+        return False
+    attach(comparison.job)
+    step, last = STEPS[number], number == WORTH
+    with st.container(border=True, key="story-box"):
+        st.caption(f"Step {number + 1} of {len(STEPS)}")
+        st.markdown(f"### {step.title}")
+        if not last:
+            st.markdown(step.text)
+        answer_view.draw_query(comparison.query)
+        _picture(comparison, number)
+        if last:
+            st.markdown(step.text)
+        with st.container(horizontal=True, vertical_alignment="center"):
+            if number:
+                st.button("Back", icon=":material/arrow_back:", on_click=_go_to, args=(number - 1,))
+            if last:
+                with st.container(key="primary-own", width="content"):
+                    links.page_button("Connect my models", "models", "add")
+                st.button("Ask something", icon=":material/edit:", on_click=_end)
+            else:
+                st.button("Next", icon=":material/arrow_forward:", key="primary-next", shortcut="Right",
+                          on_click=_go_to, args=(number + 1,))  # fmt: skip
+                st.button("Skip", type="tertiary", on_click=_end)
+    return True
+
+
+def _begin(ensemble: Ensemble) -> None:
+    try:
+        st.session_state[ROUND] = comparisons.start(ensemble, EXAMPLES[0])
+    except ZooterError as problem:
+        show_error(problem)
+        return
+    _go_to(0)
+
+
+def _go_to(step: int) -> None:
+    st.session_state[STEP] = step
+
+
+def _end() -> None:
+    if isinstance(comparison := st.session_state.pop(ROUND, None), Comparison):
+        comparison.job.stop()
+    st.session_state.pop(STEP, None)
+
+
+def _picture(comparison: Comparison, number: int) -> None:
+    """What a step shows of the round, in which all models have been answering since the first step."""
+    decision, job = comparison.decision, comparison.job
+    if number in (ROUTED, ANSWERED):
+        answer_view.draw(decision.probabilities, [tag.name for tag in decision.tags], "story", comparison.pool)
+    if number == ROUTED:
+        return
+    if job.running and isinstance(job, BackgroundWork):
+        draw_live(job, partial(_answers, comparison, number), at_once=True)
+    elif number == WORTH:
+        st.markdown(comparisons.verdict(decision, comparison.ranked()))
+    elif number == REWARDED:
+        view.rewards(comparison)
+    else:
+        _answers(comparison, number)
+
+
+def _answers(comparison: Comparison, number: int) -> None:
+    """The answer of the router's choice, or all of them."""
+    if number == ANSWERED:
+        answer_view.draw_answer(comparison.job, comparison.decision.candidate)
+        return
+    if comparison.job.running and number != COMPARED:
+        st.caption("The models are still answering ...")
+    view.cards(comparison)
