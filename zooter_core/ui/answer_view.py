@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import streamlit as st
 
 from zooter_core.base.errors import ZooterError
-from zooter_core.base.records import LEANING, SURE, Response
+from zooter_core.base.records import LEANING, SURE, Response, Tag
 from zooter_core.fleet import attempts
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui import charts
@@ -16,6 +16,8 @@ from zooter_core.ui.jobs import Answers
 from zooter_core.ui.markdown import safe
 from zooter_core.ui.text import plain
 from zooter_core.ui.widgets import show_error
+
+LEAST_SHOWN = 0.5  # the score of a tag, for all taggers
 
 
 def draw(
@@ -45,6 +47,11 @@ def draw(
                 args=(opened,),
             )  # fmt: skip
     return bool(st.session_state.get(opened))
+
+
+def shown_tags(tags: Sequence[Tag]) -> list[str]:
+    """The tags that are worth showing: a doubtful one confuses more than none (benchmarks/first_clicks.py)."""
+    return [tag.name for tag in tags if tag.score >= LEAST_SHOWN]
 
 
 def bar(key: str, text: str, width: int, share: float, fill: str, alt: str) -> None:
@@ -132,15 +139,21 @@ def draw_ending(response: Response) -> None:
         st.markdown(ENDINGS[response.finish])
 
 
-def facts(response: Response | None) -> str:
-    """How long a response took, as one line of Markdown; empty before its end and if it failed."""
+def facts(response: Response | None, alone: bool = True) -> str:
+    """How long a response took, as one line of Markdown; empty before its end and if it failed.
+
+    Args:
+        alone: whether no other model answered at the same time. Models of one machine take turns, token by token, so
+            that the first word and the speed of one of several say how long it waited, not how fast it writes.
+    """
     if response is None or response.error or response.first_token_seconds is None or not response.tokens:
         return ""
-    parts = [f"first word {response.first_token_seconds:.1f} s"]
-    if (response.tokens_per_second or 0) >= 1:
+    parts = [f"first word {response.first_token_seconds:.1f} s"] if alone else []
+    if alone and (response.tokens_per_second or 0) >= 1:
         parts.append(f"{response.tokens_per_second:.0f} tokens/s")
     tokens = "1 token" if response.tokens == 1 else f"{response.tokens} tokens"
-    return " · ".join([*parts, f"{tokens} in {response.seconds:.1f} s"])
+    beside = "" if alone else ", beside the others"
+    return " · ".join([*parts, f"{tokens} in {response.seconds:.1f} s{beside}"])
 
 
 def draw_waiting(job: Answers) -> bool:

@@ -69,7 +69,8 @@ class SharedAnswer(BaseModel):
     @classmethod
     def of(cls, turn: Turn) -> SharedAnswer:
         probabilities = {name: round(p, 3) for name, p in turn.decision.probabilities.items()}
-        tag = turn.decision.tags[0].name if turn.decision.tags else ""
+        tags = answer_view.shown_tags(turn.decision.tags)
+        tag = tags[0] if tags else ""
         return cls(query=turn.query, text=turn.text, model=turn.candidate, probabilities=probabilities, tag=tag)
 
     def packed(self) -> str:

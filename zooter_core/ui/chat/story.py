@@ -111,7 +111,7 @@ def _picture(comparison: Comparison, number: int) -> None:
     """What a step shows of the round, in which all models have been answering since the first step."""
     decision, job = comparison.decision, comparison.job
     if number in (ROUTED, ANSWERED):
-        answer_view.draw(decision.probabilities, [tag.name for tag in decision.tags], "story", comparison.pool)
+        answer_view.draw(decision.probabilities, answer_view.shown_tags(decision.tags), "story", comparison.pool)
     if number == ROUTED:
         return
     if job.running and isinstance(job, BackgroundWork):

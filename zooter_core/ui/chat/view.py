@@ -61,7 +61,7 @@ def draw(ensemble: Ensemble, talk: Conversation, number: int) -> None:
                         _turn_id(talk, number))  # fmt: skip
         if last or not talk.running:
             _again(ensemble, talk, number, key)
-        if facts := answer_view.facts(turn.job.responses.get(turn.candidate)):
+        if facts := answer_view.facts(turn.job.responses.get(turn.candidate), alone=len(turn.job.candidates) == 1):
             st.caption(facts)
 
 
@@ -304,7 +304,7 @@ def routing(talk: Conversation, number: int) -> bool:
     """The router's decision as a strip, and who answers if not its choice; True if a visitor wants the reasons."""
     turn = talk.turns[number]
     key = f"{talk.id}-{number}"
-    opened = answer_view.draw(turn.decision.probabilities, [tag.name for tag in turn.decision.tags], key, why=True)
+    opened = answer_view.draw(turn.decision.probabilities, answer_view.shown_tags(turn.decision.tags), key, why=True)
     if note := _who_answers(turn):
         st.caption(note)
     return opened

@@ -122,7 +122,7 @@ def routing(comparison: Comparison) -> None:
         st.caption(":material/visibility_off: Names, routing and rewards appear after your vote.")
         return
     decision = comparison.decision
-    answer_view.draw(decision.probabilities, [tag.name for tag in decision.tags], "compare", comparison.pool)
+    answer_view.draw(decision.probabilities, answer_view.shown_tags(decision.tags), "compare", comparison.pool)
     if len(comparison.job.candidates) < len(comparison.pool):
         st.caption("Probabilities among the models compared; the router chooses among all models of the fleet.")
 
@@ -182,7 +182,7 @@ def _card_body(comparison: Comparison, name: str) -> None:
     if response.error:
         show_error("This response failed." if comparison.hidden else response.error)
         return
-    if not comparison.hidden and (facts := answer_view.facts(response)):
+    if not comparison.hidden and (facts := answer_view.facts(response, alone=False)):
         st.caption(facts)
     answer_view.draw_ending(response)
 
