@@ -50,7 +50,13 @@ def run(zooter: Path, *call: str, cwd: Path) -> subprocess.CompletedProcess[str]
 
 def test_the_wheel_holds_the_demo_and_two_fleets(wheel: Path) -> None:
     names = {name.removeprefix("zooter_core/bundled/") for name in zipfile.ZipFile(wheel).namelist()}
-    assert {"app.py", ".streamlit/config.toml", "requirements-weights.txt", "models/families.toml"} <= names
+    assert {
+        "app.py",
+        ".streamlit/config.toml",
+        "requirements-weights.txt",
+        "models/families.toml",
+        "models/prices.toml",
+    } <= names
     assert {f"pages/{path.name}" for path in (ROOT / "pages").glob("*.py")} <= names
     for folder in ("embedded", "open-models", "starter"):
         files = {path.relative_to(ROOT).as_posix() for path in (ROOT / "models" / folder).rglob("*") if path.is_file()}

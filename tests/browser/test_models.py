@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from support.demo_browser import NARROW, SLOW, WIDE, Demo, assert_fits, barriers, go_to, tab_to, wait_until_idle
+from support.demo_browser import (
+    NARROW,
+    SLOW,
+    WIDE,
+    Demo,
+    ShortExamDemo,
+    assert_fits,
+    barriers,
+    go_to,
+    tab_to,
+    wait_until_idle,
+)
 from support.scripted_server import Scripted, serving
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,12 +36,25 @@ def server() -> Iterator[Scripted]:
 
 
 @pytest.fixture
-def demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Demo]:
-    """A demo that was started in an empty folder."""
+def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder, in which a demo starts."""
     folder = tmp_path / "empty"
     folder.mkdir()
     monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def demo(tmp_path: Path, empty: Path) -> Iterator[Demo]:
     running = Demo(tmp_path / "history.db", PYTHONPATH=str(ROOT), XDG_CONFIG_HOME=str(tmp_path))
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def short_demo(tmp_path: Path, empty: Path) -> Iterator[Demo]:
+    path = f"{ROOT}{os.pathsep}{ROOT / 'tests'}"
+    running = ShortExamDemo(tmp_path / "history.db", PYTHONPATH=path, XDG_CONFIG_HOME=str(tmp_path))
     yield running
     running.stop()
 
@@ -77,3 +103,38 @@ def test_own_models_are_connected_by_keyboard_and_chat_routes_between_them(
     expect(page.get_by_text("an answer of one of mine").first).to_be_visible(timeout=SLOW)
     chats = [body for body in server.bodies if "messages" in body]
     assert {body["model"] for body in chats if body["messages"][-1]["content"] == "Solve 2x + 7 = 21"} == {"sums-math"}
+
+
+@pytest.mark.slow
+def test_real_models_sit_an_exam_by_keyboard_and_its_router_chooses(
+    short_demo: Demo, open_tab: Callable[..., Page], empty: Path, tmp_path: Path
+) -> None:
+    """The only exam in which a browser, llama.cpp's own servers and the shipped questions come together."""
+    from support.llama_servers import llama_servers
+
+    with llama_servers(["math", "code"], tmp_path / "servers") as addresses:
+        page = open_tab(f"{short_demo.address}/models")
+        expect(page.get_by_text("Kind of query").first).to_be_visible(timeout=5 * SLOW)
+        press(page, "On this machine", "ArrowRight")
+        for number, address in enumerate(addresses):
+            press(page, "Address", "Control+a")
+            page.keyboard.type(address)
+            page.keyboard.press("Enter")
+            expect(page.get_by_text(f"llama.cpp at {address.split('/')[2]}")).to_be_visible(timeout=SLOW)
+            press(page, "Connect")  # the only model of a server is marked
+            expect(page.get_by_role("button", name="Try")).to_have_count(number + 1, timeout=SLOW)
+            expect(page.get_by_test_id("stToast")).to_have_count(0, timeout=SLOW)
+        press(page, "Start the exam")
+        expect(page.get_by_text("Right answers so far")).to_be_visible(timeout=5 * SLOW)
+        assert_fits(page, NARROW, WIDE)
+        expect(page.get_by_text("Who gave the best answer, by skill")).to_be_visible(timeout=5 * SLOW)
+        expect(page.get_by_text("Kind of query", exact=True)).to_have_count(2, timeout=SLOW)
+        assert barriers(page) == []
+        assert_fits(page, NARROW, 360, WIDE)
+        assert tomllib.loads((empty / "my-fleet" / "fleet.toml").read_text())["router"]["path"] == "router"
+        press(page, "Chat with the new router")
+        composer = page.get_by_test_id("stChatInputTextArea")
+        composer.fill("What is 12 plus 30?")
+        composer.press("Enter")
+        expect(page.get_by_role("img", name="Routing: smollm2-135m")).to_be_visible(timeout=SLOW)
+        expect(page.get_by_text("a starting router chooses")).to_have_count(0)

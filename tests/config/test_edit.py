@@ -115,6 +115,19 @@ def test_changes_at_the_same_time_all_arrive(ours):
     assert set(load_fleet(ours).pool) == {"big", "small", *names}
 
 
+def test_a_new_router_has_names_of_its_own(ours):
+    edit.add_candidates(ours, [keys("known", routed_as="what another router called it"), keys("late")])
+    edit.set_router(ours, "router", ["big", "small", "known", "late"])
+    fleet = load_fleet(ours)
+    assert fleet.routed_as == fleet.pool
+    assert fleet.router is not None
+    assert fleet.router.others == "refuse"
+    edit.change_candidate(ours, "late", {"name": "renamed"})
+    edit.set_router(ours, "router", ["big", "small", "known", "late"])
+    assert (router := load_fleet(ours).router) is not None
+    assert router.others == "profile"
+
+
 def test_names_are_free():
     assert edit.free_name("a", []) == "a"
     assert edit.free_name("a", ["a", "a-2"]) == "a-3"

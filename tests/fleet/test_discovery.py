@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,15 @@ import pytest
 from support.event_loops import run_apart
 from support.scripted_server import serving
 from zooter_core.backends.endpoint.faults import EndpointError
+from zooter_core.base.paths import PRICES
 from zooter_core.config.edit import add_candidates
 from zooter_core.config.fleet import load_fleet
 from zooter_core.config.labelling import JudgeConfig
+from zooter_core.config.trust import PROVIDERS
 from zooter_core.fleet import discovery, machine
 from zooter_core.fleet.connect import connect, placed
 from zooter_core.fleet.discovery import Model, discover, served
+from zooter_core.fleet.list_prices import list_price
 from zooter_core.fleet.machine import Gpu, billions_in
 
 GB = 10**9
@@ -212,3 +217,26 @@ def test_a_router_that_does_not_know_the_new_ones_is_told_so(tmp_path):
     router = load_fleet(tmp_path).router
     assert router is not None
     assert router.others == "profile"
+
+
+def test_a_hosted_model_gets_its_list_price_with_source_and_date(tmp_path):
+    url = "https://api.openai.com/v1"
+    dated = Model("openai", "gpt-4o-2024-11-20", "there", base_url=url, api_key_env="OPENAI_API_KEY")
+    other = Model("openai", "gpt-unheard-of", "there", base_url=url)
+    local = Model("openai", "gpt-4o", "here", base_url="http://localhost:1/v1")
+    connect(tmp_path, [dated, other, local])
+    fleet = load_fleet(tmp_path)
+    prices = [(one.usd_per_million_tokens, one.usd_per_million_prompt_tokens) for one in fleet.candidates]
+    assert prices == [(10, 2.5), (None, None), (None, None)]
+    text = (tmp_path / "fleet.toml").read_text()
+    assert re.search(r"# List price on \d{4}-\d\d-\d\d, by genai-prices [\d.]+: compare it", text)
+
+
+def test_list_prices_are_of_exact_names_at_providers_that_are_trusted_with_a_key():
+    assert list_price("https://api.anthropic.com/v1", "claude-sonnet-4-5-20250929") is not None
+    assert list_price("https://api.anthropic.com/v1", "my-claude-sonnet-4-5") is None
+    assert list_price("https://example.org/v1", "claude-sonnet-4-5") is None
+    assert list_price("", "gpt-4o") is None
+    table = tomllib.loads(PRICES.read_text(encoding="utf-8"))
+    assert set(table["hosts"]) <= {host for hosts in PROVIDERS.values() for host in hosts}
+    assert all(0 <= price < 1000 for prices in table["hosts"].values() for pair in prices.values() for price in pair)

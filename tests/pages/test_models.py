@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -298,14 +299,51 @@ def test_an_exam_stops_goes_on_and_gives_a_router(
     assert sitting(folder).problem is None
     assert load_fleet(folder).router is not None
     assert "Right answers, of" in words(page)
+    assert len(page.get("plotly_chart")) == 1
+    assert column(tables(page)[0], "Skill")[:2] == ["all", "arithmetic"]
     assert "A starting router" not in words(page)
     assert page.button(key="primary-exam").disabled
     math = [column(table, "Probability")[0] for table in tables(page)[-2:]]
     assert int(math[0].rstrip("%")) > int(math[1].rstrip("%"))
+    exam._exams().clear()  # as after a new start of the demo
+    page.run()
+    assert "Right answers, of" in words(page)
+    assert len(page.get("plotly_chart")) == 1
     before = len(server.bodies)
-    press(page, "Begin again")
+    file = folder / "fleet.toml"
+    file.write_text(file.read_text().replace('[router]\npath = "router"\n', ""))  # a kill before the last change
+    resources.forget(folder)
+    press(page.run(), "Use its router")
+    sitting(folder).wait(120)
+    assert load_fleet(folder).router is not None
+    assert len(server.bodies) == before
+    press(page.run(), "Begin again")
     sitting(folder).wait(120)
     assert len(server.bodies) - before >= 2 * len(queries)
+
+
+def test_the_live_table_shows_who_is_right_so_far(
+    page: AppTest, folder: Path, server: Scripted, queries: list[Query], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exam, "starter_queries", lambda quick: queries)
+    monkeypatch.setattr(exam, "CHECK_EVERY", 0.02)
+    leave = threading.Event()
+    server.replies["words"] = lambda query: "done" if leave.wait(60) else ""
+    page = press(page, "Start the exam")
+    running, until = sitting(folder), time.monotonic() + 60
+    while running.score is None or not running.score.of("sums", "arithmetic").checked:
+        assert running.running
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    page.run()
+    assert not page.exception
+    table = next(table for table in tables(page) if table[0] == ["Skill", "sums", "words"])
+    shares = dict(zip(column(table, "Skill"), column(table, "sums"), strict=True))
+    assert shares["arithmetic"].startswith("100% of ")
+    assert set(column(table, "words")) == {"–"}
+    running.stop()
+    leave.set()
+    running.wait(60)
 
 
 def test_an_exam_of_other_models_is_refused_and_can_begin_again(

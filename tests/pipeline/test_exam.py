@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from support.process_limits import full_disk
+from support.run_folders import content
 from support.scripted_server import Scripted, serving
-from zooter_core.base.errors import ZooterError
+from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.paths import EMBEDDED_FLEET
 from zooter_core.base.records import Query
 from zooter_core.config.edit import add_candidates
@@ -58,6 +61,10 @@ def test_an_exam_gives_the_fleet_a_router(folder, queries, servers):
     assert report.verified is not None
     assert report.verified.right["sums"] > report.verified.right["words"]
     assert verdicts.of_report(report) is not None
+    before = content(folder)
+    with full_disk(1000), pytest.raises(WorkError, match="room to write"):
+        exam.install(folder, exam.folder_of(folder, True))
+    assert content(folder) == before
     exam.install(folder, exam.folder_of(folder, True))
     trained = Ensemble(load_fleet(folder))
     assert trained.router.note == ""
@@ -68,7 +75,11 @@ def test_an_exam_gives_the_fleet_a_router(folder, queries, servers):
     exam.sit(Ensemble(exam.prepared(folder)), exam.folder_of(folder, True), exam.answerable(queries))
     exam.install(folder, exam.folder_of(folder, True))
     assert len(servers.bodies) == before  # nothing is asked twice
-    assert (folder / "router.old").is_dir()
+    assert not (folder / "router.old").exists()  # the same router again is no new one
+    (folder / "router" / "mine.txt").write_text("another router")
+    exam.install(folder, exam.folder_of(folder, True))
+    assert (folder / "router.old" / "mine.txt").is_file()
+    assert not (folder / "router" / "mine.txt").exists()
 
 
 def test_a_stop_loses_nothing(folder, queries, servers):
@@ -87,12 +98,62 @@ def test_a_stop_loses_nothing(folder, queries, servers):
         exam.sit(Ensemble(exam.prepared(folder)), run, queries[:30])
 
 
-def test_a_model_that_fails_leaves_the_others_a_router(folder, queries, servers):
-    keys = {"backend": "openai", "base_url": servers.url, "name": "broken", "model": "http-404", "retries": 0}
-    add_candidates(folder, [keys])
-    report, missing = exam.sit(Ensemble(exam.prepared(folder)), folder / "exam", exam.answerable(queries))
+@pytest.mark.parametrize("model", ["http-404", "wrong-key", "no-template"])
+def test_a_model_that_fails_leaves_the_others_a_router(folder, queries, servers, monkeypatch, model):
+    monkeypatch.setenv("MODEL_API_KEY", "sk-of-nobody")
+    keys = {"backend": "openai", "base_url": servers.url, "name": "broken", "model": model, "retries": 0}
+    add_candidates(folder, [keys | {"api_key_env": "MODEL_API_KEY"}])
+    report, missing = exam.sit(Ensemble(exam.prepared(folder)), folder / "exam", exam.answerable(queries[:24]))
     assert list(missing) == ["broken"]
-    assert report.candidates["all"].mean_reward["sums"] == report.candidates["all"].mean_reward["sums"]
+    assert "sk-of-nobody" not in str(missing["broken"])
+    assert set(report.candidates["all"].mean_reward) >= {"sums", "words"}
+    exam.install(folder, folder / "exam")
+    assert Ensemble(load_fleet(folder)).router.note == ""
+
+
+def test_a_server_that_disappears_in_the_middle_is_named_and_made_up_for_later(folder, queries, servers):
+    answers, back = 0, False
+
+    def gone(query: str) -> str:
+        nonlocal answers
+        answers += 1
+        if answers > 8 and not back:
+            raise ConnectionResetError
+        return "It depends."
+
+    servers.replies["gone"] = gone
+    keys = {"backend": "openai", "base_url": servers.url, "name": "gone", "model": "gone", "parallel": 1}
+    add_candidates(folder, [keys | {"retries": 0, "rest_seconds": 0.0}])
+    report, missing = exam.sit(Ensemble(exam.prepared(folder)), folder / "exam", exam.answerable(queries[:24]))
+    assert list(missing) == ["gone"]
+    assert report.candidates["all"].n == 24
+    others, back = servers.count("sums") + servers.count("words"), True
+    report, missing = exam.sit(Ensemble(exam.prepared(folder)), folder / "exam", exam.answerable(queries[:24]))
+    assert not missing
+    assert servers.count("sums") + servers.count("words") == others
+    answered = [json.loads(line) for line in (folder / "exam" / "responses.jsonl").read_text().splitlines()]
+    assert len(answered) == 3 * 24
+
+
+def test_changes_to_the_fleet_by_hand_during_an_exam_stay(folder, queries):
+    def edit_once(step: str, done: int, total: int) -> None:
+        text = (folder / "fleet.toml").read_text()
+        if step == "score" and "by hand" not in text:
+            text = text.replace('name = "words"', 'name = "talker"  # renamed by hand')
+            (folder / "fleet.toml").write_text(
+                text.replace("\n[[candidate]]", "\n[generation]\nseed = 4\n\n[[candidate]]", 1)
+            )
+            add_candidates(
+                folder, [{"name": "late", "backend": "openai", "model": "a", "base_url": "http://[::1]:1/v1"}]
+            )
+
+    exam.sit(Ensemble(exam.prepared(folder)), folder / "exam", exam.answerable(queries[:24]), edit_once)
+    exam.install(folder, folder / "exam")
+    fleet = load_fleet(folder)
+    assert fleet.pool == ("sums", "talker", "late")
+    assert fleet.generation.seed == 4
+    assert "# renamed by hand" in (folder / "fleet.toml").read_text()
+    assert set(Ensemble(fleet).route("What is 17 times 23?").probabilities) == {"sums", "talker", "late"}
 
 
 def test_the_embedded_fleet_stays_as_it_is():

@@ -45,7 +45,13 @@ def free_port() -> int:
 
 
 class Demo:
-    """A demo over the embedded fleet or another, its history in a file of its own."""
+    """A demo over the embedded fleet or another, its history in a file of its own.
+
+    Attributes:
+        module: what runs as `zooter`.
+    """
+
+    module = "zooter_core.cli"
 
     def __init__(self, history: Path, fleet: Path | None = None, *options: str, **environment: str) -> None:
         self.port = free_port()
@@ -57,7 +63,7 @@ class Demo:
         self.start()
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "zooter_core.cli", "demo", "--port", str(self.port), "--no-browser"]
+        command = [sys.executable, "-m", self.module, "demo", "--port", str(self.port), "--no-browser"]
         if self.fleet is not None:
             command += ["--fleet", str(self.fleet)]
         environment = {name: value for name, value in os.environ.items() if name != "ZOOTER_FLEET"}
@@ -183,3 +189,9 @@ def tab_to(page: Page, words: str) -> None:
         if words in focused.split("\n"):  # an icon comes before or behind its button's word
             return
     raise AssertionError(f"Tab never came to {words}")
+
+
+class ShortExamDemo(Demo):
+    """A demo whose exam has sixteen questions."""
+
+    module = "support.short_exam"

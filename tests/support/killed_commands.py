@@ -1,9 +1,11 @@
 """Commands that die: python -m support.killed_commands [--together] CALL ...
 
 A CALL is "STEP:COUNT" and the arguments of a zooter command, with tabs between them: its process kills itself (SIGKILL)
-when the step has reported progress COUNT times, or, where STEP is `line`, when COUNT lines have been formatted for a
-file. A call without "STEP:COUNT" lives. Each runs in a process forked from this one, which has imported what they need
-and run nothing; `--together` runs all at the same time. Prints how each call ended, a line per call.
+when the step has reported progress COUNT times; where STEP is `line`, when COUNT lines have been formatted for a file;
+and where it is `install`, before the COUNT-th renaming with which an exam puts its router into the fleet. With
+"STEP:COUNT:SIGNAL", a step ends by another signal. A call without "STEP:COUNT" lives. Each runs in a process forked
+from this one, which has imported what they need and run nothing; `--together` runs all at the same time. Prints how
+each call ended, a line per call. An exam has 32 queries.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +26,8 @@ from zooter_core.base.strict_json import dump_json
 from zooter_core.cli.consoles import Lines
 from zooter_core.cli.main import main
 from zooter_core.data import formats
+from zooter_core.fleet import skills
+from zooter_core.pipeline import exam
 
 
 def dying(count: int) -> Callable[..., str]:
@@ -39,7 +44,7 @@ def dying(count: int) -> Callable[..., str]:
     return dump
 
 
-def killing(step: str, count: int) -> Callable[..., None]:
+def killing(step: str, count: int, number: int = signal.SIGKILL) -> Callable[..., None]:
     """Stands in for `Lines`, and kills when a step has reported progress so many times."""
     remaining = count
 
@@ -47,9 +52,32 @@ def killing(step: str, count: int) -> Callable[..., None]:
         nonlocal remaining
         remaining -= name == step
         if not remaining:
-            os.kill(os.getpid(), signal.SIGKILL)
+            remaining = -1
+            os.kill(os.getpid(), number)
 
     return show
+
+
+def installing(count: int) -> Callable[[Path, Path], None]:
+    """Stands in for `exam.install`, and kills before it renames a file or folder for the COUNT-th time."""
+    remaining, install = count, exam.install
+
+    def dying_before(rename: Callable[[Path, Path], Path]) -> Callable[[Path, Path], Path]:
+        def renamed(path: Path, target: Path) -> Path:
+            nonlocal remaining
+            remaining -= 1
+            if not remaining:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return rename(path, target)
+
+        return renamed
+
+    def installed(fleet: Path, run: Path) -> None:
+        Path.replace = dying_before(Path.replace)  # type: ignore[method-assign]
+        Path.rename = dying_before(Path.rename)  # type: ignore[method-assign]
+        install(fleet, run)
+
+    return installed
 
 
 def run_call(call: list[str]) -> int:
@@ -58,8 +86,10 @@ def run_call(call: list[str]) -> int:
         return main(call)
     if step == "line":
         formats.dump_json = dying(int(count))  # type: ignore[attr-defined]
+    elif step == "install":
+        exam.install = installing(int(count))
     else:
-        Lines.__call__ = killing(step, int(count))  # type: ignore[method-assign]
+        Lines.__call__ = killing(step, *map(int, count.split(":")))  # type: ignore[method-assign]
     return main(call[1:])
 
 
@@ -72,6 +102,8 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     import_all()
     small_batches(pytest.MonkeyPatch())
+    few = skills.starter_queries()[:32]
+    skills.starter_queries = lambda quick=False: few
     calls = sys.argv[1:]
     if together := calls[:1] == ["--together"]:
         calls = calls[1:]

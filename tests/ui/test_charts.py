@@ -88,3 +88,13 @@ def test_a_fonts_name_with_a_number_in_it_is_quoted() -> None:
     """A browser ignores the whole list otherwise, and takes its own font, often one with serifs."""
     names = [name.strip() for name in charts.FONT.split(",")]
     assert [name for name in names if not (name[0] == name[-1] == "'" or name.replace("-", "").isalpha())] == []
+
+
+def test_who_won_is_a_bar_for_each_skill_in_the_colours_of_the_models() -> None:
+    name = "<b>%{y}</b>"
+    figure = plots.wins({"verse": {"chat": 0.25, name: 0.75}, "facts": {"chat": 1.0}}, ["chat", name], ["chat"])
+    chat, other = figure.data
+    assert (list(chat.y), list(chat.x), list(other.x)) == (["verse", "facts"], [0.25, 1.0], [0.75, 0.0])
+    assert (chat.marker.color, other.marker.color) == (charts.colour(["chat"], "chat"), charts.GREY)
+    assert list(other.hovertext) == ["&lt;b&gt;%{y}&lt;/b&gt;: 75%", "&lt;b&gt;%{y}&lt;/b&gt;: 0%"]
+    assert name not in other.hovertemplate

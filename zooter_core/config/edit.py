@@ -30,7 +30,7 @@ HEADER = """\
 # `zooter demo --fleet DIR` opens a chat with them, and `zooter serve --fleet DIR` puts one address in front of them.
 """
 NO_ROUTER = """\
-# There is no [router] yet: a starting router chooses by what is published about the models, or by their names.
+# Without a [router], a starting router chooses by what is published about the models, or by their names.
 # `zooter exam --fleet DIR` lets them answer questions, trains a router on the answers and enters it here.
 """
 
@@ -123,13 +123,32 @@ def change_candidate(folder: Path, name: str, keys: Keys) -> None:
 def set_table(folder: Path, table: str, keys: Keys) -> None:
     """Set keys of a table such as `router`, which is added before the candidates if it is not there."""
     with editing(folder) as document:
-        if table in document:
-            for key, value in keys.items():
-                document[table][key] = value
-            return
-        candidates = document.pop("candidate")
-        document.add(table, _table(keys))
-        document.add("candidate", candidates)
+        _set(document, table, keys)
+
+
+def set_router(folder: Path, path: str, names: Sequence[str]) -> None:
+    """Name a new router, which knows candidates by `names`.
+
+    A candidate that it knows by its own name is no longer `routed_as` what another router called it. One that it does
+    not know, such as one that came later, is routed to by its profile. Raises as `editing`.
+    """
+    with editing(folder) as document:
+        entries = _candidates(document)
+        for entry in entries:
+            if entry.get("name") in names:
+                entry.pop("routed_as", None)
+        complete = all(entry.get("routed_as", entry.get("name")) in names for entry in entries)
+        _set(document, "router", {"path": path} if complete else {"path": path, "others": "profile"})
+
+
+def _set(document: TOMLDocument, table: str, keys: Keys) -> None:
+    if table in document:
+        for key, value in keys.items():
+            document[table][key] = value
+        return
+    candidates = document.pop("candidate")
+    document.add(table, _table(keys))
+    document.add("candidate", candidates)
 
 
 def _table(values: Keys) -> Table:

@@ -11,6 +11,7 @@ from zooter_core.config.candidates import ENDPOINT, TRANSFORMERS, CandidateConfi
 from zooter_core.config.edit import add_candidates, fleet_or_none, free_name, set_table
 from zooter_core.fleet.discovery import Model
 from zooter_core.fleet.families import recognise
+from zooter_core.fleet.list_prices import list_price
 from zooter_core.fleet.machine import Gpu
 
 GOOD_JUDGE = 7.0  # billions of parameters from which a model can judge answers
@@ -58,6 +59,9 @@ def connect(folder: Path, models: Sequence[Model], gpus: Sequence[Gpu] = ()) -> 
         elif gpus and model.backend == TRANSFORMERS:
             keys["comment"] += "\nNo room beside the others on a GPU: it takes turns with them."
             waiting.append(keys["name"])
+        if price := list_price(model.base_url, model.model):
+            keys["comment"] += f"\nList price on {price.day}, by {price.source}: compare it with the provider's."
+            keys |= {"usd_per_million_tokens": price.answer, "usd_per_million_prompt_tokens": price.prompt}
         if (family := recognise(model.model)) and family.routed_as:
             keys["routed_as"] = family.routed_as
         tables.append(keys)

@@ -7,6 +7,7 @@ router and report move into the fleet's folder, and its fleet.toml names the rou
 
 from __future__ import annotations
 
+import filecmp
 import shutil
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -16,13 +17,14 @@ from pathlib import Path
 from zooter_core import pipeline
 from zooter_core.backends import Request, iter_responses
 from zooter_core.base.errors import Failure, ZooterError
-from zooter_core.base.files import atomic, remove, writing
+from zooter_core.base.files import atomic, writing
 from zooter_core.base.paths import EMBEDDED_FLEET
 from zooter_core.base.records import Message, Query, Response
-from zooter_core.config.edit import set_table
+from zooter_core.base.strict_json import parse_json
+from zooter_core.config.edit import set_router, set_table
 from zooter_core.config.fleet import Fleet, GenerationConfig, load_fleet
 from zooter_core.config.labelling import ENCODER
-from zooter_core.data.run_folder import REPORT, ROUTER, STEPS
+from zooter_core.data.run_folder import REPORT, ROUTER, STATE, STEPS
 from zooter_core.data.runs import Run
 from zooter_core.evaluation.figures import Report
 from zooter_core.evaluation.verified import check_verifiable
@@ -171,18 +173,31 @@ def sit(
 def install(fleet: Path, run: Path) -> None:
     """Copy an exam's router and report into the fleet's folder, and name the router in its fleet.toml.
 
-    The router that was there stays as router.old.
+    The router that was there stays as router.old, also where this was killed in between and is called again.
 
     Raises:
         WorkError: the disk is full, or the folder cannot be written. The fleet is as it was.
     """
     place = fleet / ROUTER
     with writing(place):
-        with atomic(place) as partial:
-            shutil.copytree(run / ROUTER, partial)
-            if place.exists():
-                remove(fleet / f"{ROUTER}.old")
-                shutil.copytree(place, fleet / f"{ROUTER}.old")
+        if not _same_folder(run / ROUTER, place):
+            with atomic(place) as partial:
+                shutil.copytree(run / ROUTER, partial)
+                if place.exists():
+                    with atomic(fleet / f"{ROUTER}.old") as old:
+                        shutil.copytree(place, old)
         with atomic(fleet / REPORT) as partial:
             shutil.copyfile(run / REPORT, partial)
-    set_table(fleet, "router", {"path": ROUTER})
+    set_router(fleet, ROUTER, parse_json((run / STATE).read_text(encoding="utf-8"))["steps"]["start"]["pool"])
+
+
+def is_installed(fleet: Fleet, run: Path) -> bool:
+    """Whether a fleet routes by the router of an exam."""
+    return fleet.router is not None and _same_folder(run / ROUTER, Path(fleet.router.path))
+
+
+def _same_folder(one: Path, other: Path) -> bool:
+    """Whether two folders, if both are there, have the same files with the same content."""
+    names = [sorted(str(path.relative_to(place)) for path in place.rglob("*")) for place in (one, other)]
+    files = [name for name in names[0] if (one / name).is_file()]
+    return bool(files) and names[0] == names[1] and not any(filecmp.cmpfiles(one, other, files, shallow=False)[1:])

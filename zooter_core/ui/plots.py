@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -45,6 +45,28 @@ def rewards(ranked: Sequence[Ranked], pool: Sequence[str]) -> go.Figure:
     margin = {"l": 0, "r": 0, "t": 0, "b": 0}
     axes = {"xaxis": {"range": [low - room, high + room], **hidden}, "yaxis": {"range": [-1, 1], **hidden}}
     return figure.update_layout(height=120, margin=margin, showlegend=False, **axes, **CLEAR)
+
+
+def wins(shares: Mapping[str, Mapping[str, float]], names: Sequence[str], pool: Sequence[str]) -> go.Figure:
+    """A bar for each source of queries, the first one on top: the share of its queries that each model won."""
+    sources = [label(source) for source in shares]
+    figure = go.Figure(
+        [
+            go.Bar(
+                y=sources,
+                x=[of.get(name, 0.0) for of in shares.values()],
+                name=label(name, 40),
+                orientation="h",
+                marker={"color": charts.colour(pool, name)},
+                hovertext=[f"{label(name, 40)}: {of.get(name, 0.0):.0%}" for of in shares.values()],
+                hovertemplate="%{hovertext}<extra></extra>",
+            )
+            for name in names
+        ]
+    )
+    framed(figure, "share of the questions", "", 90 + 24 * len(sources), barmode="stack", bargap=0.25)
+    figure.update_xaxes(range=[0, 1], tickformat=".0%").update_layout(legend_traceorder="normal")
+    return figure.update_yaxes(autorange="reversed")
 
 
 def label(text: str, most: int = 200) -> str:

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import streamlit as st
 
+from zooter_core.base.errors import ZooterError
 from zooter_core.base.files import remove
-from zooter_core.data.run_folder import RESPONSES, ROUTER
+from zooter_core.data.run_folder import REPORT, RESPONSES, ROUTER
+from zooter_core.data.scores import NO_DATASET
 from zooter_core.evaluation import verdicts
-from zooter_core.evaluation.figures import Report
+from zooter_core.evaluation.figures import Report, load_report
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.fleet.skills import starter_queries
+from zooter_core.method.skills import SKILLS
 from zooter_core.pipeline import exam
+from zooter_core.pipeline.running_score import Right, RunningScore
 from zooter_core.pipeline.tally import Tally
-from zooter_core.ui import links, resources, tables
+from zooter_core.ui import links, plots, resources, tables
 from zooter_core.ui.background import BackgroundWork, StoppedError, attach, draw_live, stop_button
 from zooter_core.ui.text import plain
 from zooter_core.ui.widgets import show_error
@@ -31,6 +36,8 @@ STEPS = {
     "distill": "Training the router",
 }
 LENGTHS = {"Quick: 120 questions": True, "Full: 600 questions": False}
+CHECK_EVERY = 0.5  # seconds between two looks for new answers
+RIGHT = "Right answers so far, of those that a key can check. The reward model judges the others at the end."
 
 
 class Exam(BackgroundWork):
@@ -39,6 +46,7 @@ class Exam(BackgroundWork):
     Attributes:
         step, done, total: the current step of the pipeline.
         tallies: what each candidate has answered.
+        score: which of the answers are right so far; None until it begins.
         report: at the end; the fleet has the router then.
     """
 
@@ -49,7 +57,9 @@ class Exam(BackgroundWork):
         self.step, self.done, self.total = "", 0, 0
         self.tallies: list[Tally] = []
         self.notes: list[str] = []
+        self.score: RunningScore | None = None
         self.report: Report | None = None
+        self._ended = threading.Event()
         self.shown = threading.Lock()  # taken once the fleet is loaded again with its router
         self.fleet, self.quick, self._ensemble = fleet, quick, ensemble
         self.start()
@@ -59,10 +69,23 @@ class Exam(BackgroundWork):
         ensemble = self._ensemble if parts == self._ensemble.fleet else Ensemble(parts, self._ensemble.backends)
         folder, queries = exam.folder_of(self.fleet, self.quick), starter_queries(self.quick)
         queries = exam.answerable(queries, self.notes.append)
+        self.score = RunningScore(queries, folder / RESPONSES)
+        threading.Thread(target=self._keep_score, args=(self.score,), name="score", daemon=True).start()
         report, missing = exam.sit(ensemble, folder, queries, self._progress, self._note, watch=self._watch)
         self.notes += [f"{name} lacks answers: {failure.reason}" for name, failure in missing.items()]
         exam.install(self.fleet, folder)
         self.report = report
+
+    def _finish(self) -> None:
+        self._ended.set()
+
+    def _keep_score(self, score: RunningScore) -> None:
+        """Verify answers as they come. In a thread of its own: code takes a moment, and the answers do not wait."""
+        try:
+            while not self._ended.wait(CHECK_EVERY):
+                score.update(self._ended)
+        except ZooterError as problem:  # the exam itself will say it, if it needs what is missing
+            self._note(f"Answers are not checked yet: {problem}")
 
     def _progress(self, step: str, done: int, total: int) -> None:
         if self.stopping:
@@ -89,16 +112,27 @@ def draw(ensemble: Ensemble, fleet: Path) -> None:
         st.subheader("Exam", anchor=False)
         if sitting and sitting.running:
             attach(sitting)  # this tab too keeps it going
-            draw_live(sitting, lambda: _draw_running(sitting))
+            draw_live(sitting, lambda: _draw_running(sitting, ensemble.fleet.pool))
             return
-        if sitting and sitting.report:
-            if sitting.shown.acquire(blocking=False):  # the first tab that sees the end
-                resources.forget(fleet)
-                st.rerun()
-            _draw_result(sitting)
-        elif sitting and sitting.problem:
+        if sitting and sitting.report and sitting.shown.acquire(blocking=False):  # the first tab that sees the end
+            resources.forget(fleet)
+            st.rerun()
+        if sitting and sitting.problem:
             show_error(sitting.problem)
+        elif report := sitting.report if sitting and sitting.report else _report_of(ensemble):
+            _draw_result(report, ensemble.fleet.pool)
+            _draw_details(sitting, ensemble.fleet.pool)
         _draw_start(ensemble, fleet, bool(sitting and sitting.stopped))
+
+
+def _report_of(ensemble: Ensemble) -> Report | None:
+    """The report of the exam whose router the fleet has, also of one before this start of the demo."""
+    for quick in (False, True):
+        run = exam.folder_of(ensemble.fleet.folder, quick)
+        if exam.is_installed(ensemble.fleet, run):
+            with suppress(ZooterError):  # it is no report any more
+                return load_report(run / REPORT)
+    return None
 
 
 def _draw_start(ensemble: Ensemble, fleet: Path, stopped: bool) -> None:
@@ -109,12 +143,14 @@ def _draw_start(ensemble: Ensemble, fleet: Path, stopped: bool) -> None:
         "at what. You can stop it at any time and go on later."
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        label = st.selectbox("Length", list(LENGTHS), key="exam-length", label_visibility="collapsed", width=240)
-        quick = LENGTHS[label]
+        length = st.selectbox("Length", list(LENGTHS), key="exam-length", label_visibility="collapsed", width=240)
+        quick = LENGTHS[length]
         folder = exam.folder_of(fleet, quick)
-        begun, done = (folder / RESPONSES).is_file(), (folder / ROUTER).is_dir()
+        begun, trained = (folder / RESPONSES).is_file(), (folder / ROUTER).is_dir()
+        done = trained and exam.is_installed(ensemble.fleet, folder)
+        label = "Use its router" if trained else "Go on" if begun else "Start the exam"
         st.button(
-            "Go on" if begun and not done else "Start the exam", icon=":material/school:", key="primary-exam",
+            label if not done else "Start the exam", icon=":material/school:", key="primary-exam",
             on_click=_start, args=(ensemble, fleet, quick), disabled=done,
         )  # fmt: skip
         if begun:
@@ -122,10 +158,10 @@ def _draw_start(ensemble: Ensemble, fleet: Path, stopped: bool) -> None:
                 "Begin again", key="exam-again", icon=":material/restart_alt:",
                 help="Deletes the answers of this exam.", on_click=_start, args=(ensemble, fleet, quick, True),
             )  # fmt: skip
-    if begun and not done:
+    if begun and not trained:
         st.caption(f"{'Stopped. ' if stopped else ''}The answers so far are kept.")
     answers = (120 if quick else 600) * len(ensemble.fleet.pool)
-    if not done and (dollars := exam.dollars(ensemble.fleet, answers // len(ensemble.fleet.pool))) != 0:
+    if not trained and (dollars := exam.dollars(ensemble.fleet, answers // len(ensemble.fleet.pool))) != 0:
         cost = "at a price that fleet.toml does not name" if dollars is None else f"for about \\${dollars:.2f}"
         st.caption(f"{answers:,} answers, {cost}.")
 
@@ -136,16 +172,19 @@ def _start(ensemble: Ensemble, fleet: Path, quick: bool, again: bool = False) ->
     _exams()[fleet.resolve()] = Exam(ensemble, fleet, quick)
 
 
-def _draw_running(sitting: Exam) -> None:
+def _draw_running(sitting: Exam, pool: Sequence[str]) -> None:
     step, done, total = sitting.step, sitting.done, sitting.total
     label = f"{STEPS.get(step, step)} ({done:,} of {total:,})" if total else STEPS.get(step, "Loading the models")
     st.progress(min(done / total, 1.0) if total else 0.0, "Stopping" if sitting.stopping else label)
+    stop_button(sitting, "exam-stop")
     if sitting.tallies:
         head = ["Model", "Answers", "Per minute", "Left", ""]
         tables.draw("exam", head, [_row(tally) for tally in sitting.tallies], "lrrrl")
+    if sitting.score and any(sitting.score.of(name).checked for name in pool):
+        st.caption(RIGHT)
+        _draw_score(sitting.score, pool)
     for note in sitting.notes:
         st.caption(plain(note))
-    stop_button(sitting, "exam-stop")
     st.caption("It goes on while this demo is open in a tab, on any of its pages.")
 
 
@@ -160,15 +199,46 @@ def _row(tally: Tally) -> list[str]:
     ]
 
 
-def _draw_result(sitting: Exam) -> None:
-    """The verdict, and who was right how often."""
-    assert sitting.report is not None
-    if verdict := verdicts.of_report(sitting.report):
+def _draw_score(score: RunningScore, pool: Sequence[str]) -> None:
+    """The share of right answers, by skill and model, with the number of those checked."""
+    rows = [
+        [plain(name), *(_share(score.of(candidate, dataset)) for candidate in pool)]
+        for dataset, name in [(None, "all"), *((skill, skill) for skill in SKILLS if skill in score.datasets)]
+    ]
+    tables.draw("exam-score", ["Skill", *map(plain, pool)], rows)
+
+
+def _share(count: Right) -> str:
+    return f"{count.share:.0%} of {count.checked}" if count.checked else "–"
+
+
+def _draw_result(report: Report, pool: Sequence[str]) -> None:
+    """The verdict, who was right how often, and who was best in which skill as a picture."""
+    if verdict := verdicts.of_report(report):
         for sentence in verdicts.sentences(verdict):
             st.markdown(plain(sentence))
-    if verified := sitting.report.verified:
+    if verified := report.verified:
         shares = ", ".join(f"{plain(name)} {share:.0%}" for name, share in verified.right.items())
         st.caption(f"Right answers, of {verified.n:,} that can be checked: {shares}.")
-    for note in sitting.notes:
+    wins = {skill: row.share_of_wins for skill, row in report.candidates.items() if skill != NO_DATASET}
+    if wins:
+        st.markdown("**Who gave the best answer, by skill**")
+        plots.draw(plots.wins(wins, list(report.candidates[NO_DATASET].share_of_wins), pool), "exam-wins", _alt(wins))
+
+
+def _alt(wins: Mapping[str, Mapping[str, float]]) -> str:
+    """The picture in words: the best model of each skill."""
+    best = {skill: max(shares, key=shares.__getitem__) for skill, shares in wins.items() if shares}
+    return "The model with most best answers: " + "; ".join(
+        f"{skill}: {name}, {wins[skill][name]:.0%}" for skill, name in best.items()
+    )
+
+
+def _draw_details(sitting: Exam | None, pool: Sequence[str]) -> None:
+    """What only the demo that held the exam can still show."""
+    if sitting and sitting.score:
+        with st.expander("Right answers by skill", icon=":material/table:"):
+            _draw_score(sitting.score, pool)
+    for note in sitting.notes if sitting else ():
         st.caption(plain(note))
     links.page_button("Chat with the new router", "chat", "chat")

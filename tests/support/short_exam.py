@@ -1,0 +1,23 @@
+"""`zooter` with an exam of eight questions in arithmetic and eight in programming: python -m support.short_exam ..."""
+
+from __future__ import annotations
+
+import sys
+
+from zooter_core.base.records import Query
+from zooter_core.cli.main import main
+from zooter_core.fleet import skills
+
+SKILLS = ("arithmetic", "programming")
+EACH = 8
+
+
+def short(quick: bool = False) -> list[Query]:
+    """The first queries of both skills."""
+    queries = starter_queries(quick)
+    return [query for skill in SKILLS for query in [one for one in queries if one.dataset == skill][:EACH]]
+
+
+if __name__ == "__main__":
+    starter_queries, skills.starter_queries = skills.starter_queries, short
+    sys.exit(main())
