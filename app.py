@@ -12,6 +12,7 @@ pages = [
     st.Page("pages/chat.py", title="Chat", default=True),
     st.Page("pages/compare.py", title="Compare"),
     st.Page("pages/models.py", title="Models"),
+    st.Page("pages/traffic.py", title="Traffic"),
     st.Page("pages/explorer.py", title="Explorer"),
     st.Page("pages/train.py", title="Train"),
     st.Page("pages/benchmark.py", title="Benchmark"),

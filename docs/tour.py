@@ -76,8 +76,14 @@ def benchmark(page: Page) -> None:
     expect(page.get_by_text("How much beta matters")).to_be_visible(timeout=SLOW)
 
 
+def traffic(page: Page) -> None:
+    page.goto(f"{ADDRESS}/traffic")
+    expect(page.get_by_role("heading", name="Newest decisions")).to_be_visible(timeout=SLOW)
+    expect(page.locator(".js-plotly-plot")).to_have_count(2, timeout=SLOW)
+
+
 VIEWS: dict[str, Callable[[Page], None]] = {
-    view.__name__: view for view in (chat, why, compare, models, explorer, train, benchmark)
+    view.__name__: view for view in (chat, why, compare, models, traffic, explorer, train, benchmark)
 }
 CARD = "card"
 THEMED = ("explorer", "benchmark")  # these draw for one ground, and so once more for the other
@@ -133,7 +139,9 @@ def take_all(names: list[str]) -> None:
         sys.exit("Chromium is not installed. Install the package chromium.")
     command = [sys.executable, "-m", "zooter_core.cli", "demo", "--port", str(PORT), "--no-browser"]
     with tempfile.TemporaryDirectory() as folder:
-        server = subprocess.Popen(command, env={**os.environ, "ZOOTER_HISTORY": f"{folder}/history.db"})
+        server = subprocess.Popen(
+            command, env={**os.environ, "ZOOTER_HISTORY": f"{folder}/history.db", "XDG_DATA_HOME": folder}
+        )
         try:
             with sync_playwright() as playwright:
                 browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)

@@ -249,3 +249,30 @@ def test_the_folds_of_open_models_are_parts_of_data_sets_or_kinds_of_tasks():
     scores = Scores(queries, ("a", "b"), np.zeros((50, 2)))
     assert module.folds_of(scores, True, 0)[:5].tolist() == [0, 0, 2, 2, 3]
     assert np.bincount(module.folds_of(scores, False, 0)).tolist() == [10] * 5
+
+
+def test_learn_replays_a_stream_in_which_things_change(monkeypatch):
+    learn = script("learn")
+    for name, value in (("TRAINING", 100), ("WORSE", 250), ("JOINS", 350), ("STEP", 50), ("STORED", 200)):
+        monkeypatch.setattr(learn, name, value)
+    monkeypatch.setattr(learn, "PARTS", {"all": slice(0, None), "newcomer": slice(400, None)})
+    rng = np.random.default_rng(0)
+    scenario = learn.SCENARIOS[0]
+    tasks = [(*scenario.first, *scenario.later)[row % 5] for row in range(700)]
+    names = ("x/Mistral", f"x/{scenario.worse}", f"x/{scenario.joins}")
+    vectors, table = rng.normal(size=(700, 8)), (rng.random((700, 3)) < 0.5).astype(float)
+    table[:, 1], table[:, 2] = vectors[:, 0] > 0, rng.random(700) < 0.95
+    queries = tuple(Query(str(row), f"query {row}", dataset=task) for row, task in enumerate(tasks))
+    stream = learn.Stream.of(Scores(queries, names, table), vectors, scenario, seed=0, noise=0.0)
+    assert len(stream) == 600
+    assert np.isnan(stream.train_rewards[:, stream.newcomer]).all()
+    assert not stream.available(0)[stream.newcomer]
+    assert stream.truth[250:, 1].mean() < 0.35 < stream.truth[:250, 1].mean()
+    methods = [learn.NEVER, learn.HYBRID, learn.GATED, learn.FOLLOWS, learn.THOMPSON, learn.ALL]
+    row = {"seed": 0, "scenario": 0, "noise": 0.0, "methods": learn.row_of(stream, methods)}
+    assert row["methods"][learn.ALL]["all"] > row["methods"][learn.NEVER]["all"]
+    assert 0 < row["methods"][learn.HYBRID]["calls"] < 0.5
+    assert row["methods"][learn.ALL]["calls"] > 1
+    table = list(learn.shown([row, row]))
+    assert table[0] == "2 streams, noise 0"
+    assert any(line.startswith("| hybrid, 5% |") for line in table)

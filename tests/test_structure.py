@@ -19,6 +19,7 @@ CORE = ROOT / "zooter_core"
 ROOMS = (
     ("cli", "ui"),
     ("serve",),
+    ("learn",),
     ("pipeline",),
     ("evaluation",),
     ("fleet",),

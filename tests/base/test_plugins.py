@@ -15,6 +15,7 @@ from zooter_core.data import formats
 from zooter_core.data.formats import Options, import_file
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.labelling import rewards, taggers
+from zooter_core.learn import redaction
 from zooter_core.router import kinds
 
 FAMILIES = {
@@ -23,6 +24,7 @@ FAMILIES = {
     "reward": rewards.KINDS,
     "tagger": taggers.KINDS,
     "import": formats.KINDS,
+    "redaction": redaction.KINDS,
 }
 
 
@@ -179,8 +181,9 @@ def test_its_format_is_listed_and_imported(package, tmp_path, capsys):
 
 def test_its_kinds_are_listed_after_ours(package):
     added = {"backend": ["broken", "shout"], "reward": ["length"], "tagger": ["first"], "router": ["my-ridge"]}
+    added |= {"import": ["plain"], "redaction": []}
     for family in GROUPS:
-        assert kind_names(family, FAMILIES[family]) == [*FAMILIES[family], *added.get(family, ["plain"])]
+        assert kind_names(family, FAMILIES[family]) == [*FAMILIES[family], *added[family]]
     with pytest.raises(ZooterError, match='Did you mean "shout"'):
         load_kind("backend", backends.KINDS, "shuot")
     assert kinds.settings_of("my-ridge").kind == "my-ridge"

@@ -283,3 +283,22 @@ def test_a_byte_order_mark_is_no_matter(folder):
 def test_other_encodings_are_one_clear_error(folder, content):
     (folder / "fleet.toml").write_bytes(content)
     assert "valid TOML in UTF-8" in refusal(folder)
+
+
+def test_learn_keeps_nothing_unless_it_says_so(tmp_path):
+    text = '[[candidate]]\nname = "a"\nbackend = "transformers"\nmodel = "m"\n'
+    (tmp_path / "fleet.toml").write_text(text)
+    learn = load_fleet(tmp_path).learn
+    assert (learn.traffic, learn.answers, learn.redact, learn.retention_days) == (False, False, None, 90)
+    (tmp_path / "fleet.toml").write_text(text + "[learn]\ntraffic = true\nretention_days = 7\n")
+    assert load_fleet(tmp_path).learn.retention_days == 7
+    (tmp_path / "fleet.toml").write_text(text + "[learn]\nretention = 7\n")
+    with pytest.raises(ZooterError, match="retention_days"):
+        load_fleet(tmp_path)
+
+
+def test_chores_go_to_a_candidate_of_the_fleet(tmp_path):
+    text = '[[candidate]]\nname = "small"\nbackend = "transformers"\nmodel = "m"\n[serve]\nchores = "smal"\n'
+    (tmp_path / "fleet.toml").write_text(text)
+    with pytest.raises(ZooterError, match='"small"'):
+        load_fleet(tmp_path)

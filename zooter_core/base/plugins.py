@@ -22,6 +22,7 @@ GROUPS = {
     "tagger": "zooter.taggers",
     "router": "zooter.routers",
     "import": "zooter.formats",
+    "redaction": "zooter.redactions",
 }
 
 

@@ -156,6 +156,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # PyTorch's threads would look for 3 ms before they sleep, and on a busy machine take the cores from each other.
         os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    if arguments[0] == "learn":
+        # numpy's threads wait for each other in every small system of equations: beside a busy endpoint that is slow.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     end = arguments.index("--") if "--" in arguments else len(arguments)
     debug = "--debug" in arguments[:end]
     arguments = [argument for argument in arguments[:end] if argument != "--debug"] + arguments[end:]

@@ -57,6 +57,9 @@ def argument(metavar: str, help: str | None = None) -> Any:
 
 
 FleetDir = Annotated[Path | None, option("--fleet", "DIR", "Folder with a fleet.toml (default: the embedded fleet).")]
+DataDir = Annotated[
+    Path | None, option("--data", "DIR", "Folder of the endpoint's files (default: in the user's data folder).")
+]
 RouterDir = Annotated[Path, option("--router", "DIR", "Folder of the router.")]
 RunDir = Annotated[Path, option("--run", "DIR", "Folder of the run.")]
 ScoreFiles = Annotated[list[Path], option("--scores", "FILE...", "Score files.")]
@@ -267,6 +270,17 @@ def numbers_of(option: str, text: str) -> tuple[float, ...]:
         raise ZooterError(
             f"{option} as numbers with commas", repr(text), f"For instance {option} 0.1,0.3,1."
         ) from problem
+
+
+UNITS = {"m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
+
+
+def seconds_of(text: str, option: str) -> float:
+    """The seconds of a duration such as 30m, 12h, 7d or 2w."""
+    number, unit = text[:-1], text[-1:]
+    if unit not in UNITS or not number.isascii() or not number.isdecimal() or not 0 < int(number[:9]) < 1_000_000:
+        raise ZooterError(f"a duration for {option}", f'"{text}"', "For instance 12h, 7d or 2w.")
+    return float(int(number) * UNITS[unit])
 
 
 def check_plot(path: Path | None) -> None:

@@ -38,6 +38,9 @@ def serve(
         option("--keys", "FILE", "Require API keys of this file (default: none on localhost, else the user's file)."),
     ] = None,
     log_prompts: Annotated[bool, option("--log-prompts", help="Write messages into the decision log.")] = False,
+    learn: Annotated[
+        bool, option("--learn", help="Keep queries and decisions, for `zooter report` and `zooter learn`.")
+    ] = False,
     certfile: Annotated[Path | None, option("--certfile", "FILE", "Certificate for TLS (PEM).")] = None,
     keyfile: Annotated[Path | None, option("--keyfile", "FILE", "Its private key (default: in --certfile).")] = None,
     proxy: Annotated[
@@ -71,11 +74,12 @@ def serve(
     _check_certificate(certfile, keyfile)
     if listener is None:
         check_free("serve", host, port)
+    from zooter_core.learn.traffic import data_folder
     from zooter_core.serve.run import run
-    from zooter_core.serve.server import ServeSettings, data_folder
+    from zooter_core.serve.server import ServeSettings
 
     settings = ServeSettings(
-        parts, host, port, data or data_folder(parts), keys=keys, log_prompts=log_prompts,
+        parts, host, port, data or data_folder(parts.name), keys=keys, log_prompts=log_prompts, learn=learn,
         certificate=certfile, private_key=keyfile, proxies=addresses, grace_seconds=grace_seconds,
         listener=listener,
         allowed_hosts=names_given(allowed_host, "--allowed-host", "ZOOTER_ALLOWED_HOST", check_host),
@@ -89,6 +93,8 @@ def serve(
     err.print(f"Loading the fleet {parts.name} ...")
     if not is_loopback(host):
         err.print("Other machines can reach it too.")
+    if learn or parts.learn.traffic:
+        err.print(f"Queries are kept in {settings.data} (docs/learn.md says what, and how to delete it).")
     if keys:
         err.print(f"Requests need an API key of {keys}.")
     with suppress(KeyboardInterrupt):  # Ctrl-C ends it as it should

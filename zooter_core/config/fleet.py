@@ -25,6 +25,7 @@ from zooter_core.config.labelling import (
     Tagger,
     TaggerConfig,
 )
+from zooter_core.config.learn import LearnConfig
 from zooter_core.config.serve import ServeConfig
 from zooter_core.config.tables import (
     AS_WRITTEN,
@@ -101,6 +102,7 @@ class Fleet:
     tagger: TaggerConfig | None = None
     generation: GenerationConfig = field(default_factory=GenerationConfig)
     serve: ServeConfig = field(default_factory=ServeConfig)
+    learn: LearnConfig = field(default_factory=LearnConfig)
 
     @property
     def pool(self) -> tuple[str, ...]:
@@ -182,6 +184,7 @@ class FleetFile(Table):
     generation: GenerationConfig = field(default_factory=GenerationConfig)
     memory: MemoryConfig | None = None
     serve: ServeConfig = field(default_factory=ServeConfig)
+    learn: LearnConfig = field(default_factory=LearnConfig)
 
 
 @cache
@@ -224,6 +227,8 @@ def load_fleet(folder: str | Path, text: str | None = None) -> Fleet:
     for name in names:
         if names.count(name) > 1:
             raise ZooterError(f"different candidate names in {path}", f'"{name}" twice', "Rename one of them.")
+    if (chores := file.serve.chores) is not None and chores not in names:
+        raise ZooterError(f"a candidate as chores in [serve] of {path}", f'"{chores}"', did_you_mean(chores, names))
     return _fleet(file, path)
 
 
@@ -245,6 +250,7 @@ def fleet_toml(fleet: Fleet, name: str, folder: Path, router: str) -> str:
         "generation": fleet.generation,
         "memory": fleet.candidates[0].memory,
         "serve": fleet.serve,
+        "learn": fleet.learn,
     }
     values = {key: _relative(table, folder) for key, table in tables.items() if table is not None}
     values = {key: table for key, table in values.items() if table}
@@ -277,4 +283,4 @@ def _fleet(file: FleetFile, path: Path) -> Fleet:
         tagger = replace(tagger, instagger=placed(tagger.instagger))
     candidates = tuple(placed(candidate) for candidate in file.candidate)
     name = path.parent.name if file.name is None else file.name
-    return Fleet(name, path.parent, candidates, file.router, reward, tagger, file.generation, file.serve)
+    return Fleet(name, path.parent, candidates, file.router, reward, tagger, file.generation, file.serve, file.learn)

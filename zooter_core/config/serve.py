@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, StrictStr
 
 from zooter_core.config.tables import AS_WRITTEN, Count, NotNegative, Positive, Table, table
 
@@ -30,6 +30,8 @@ class ServeConfig(Table):
         deadline_seconds: from the end of the wait to the end of the answer.
         requests_per_minute, tokens_per_minute: on average; a minute's worth may come at once. 0 is no limit.
         most_messages, most_prompt_tokens: of one request. 0 is no limit.
+        chores: the candidate for titles, tags and the like, which chat UIs ask for themselves (learn/chores.py); None
+            routes them as any request.
     """
 
     sticky_seconds: NotNegative = 600
@@ -47,3 +49,4 @@ class ServeConfig(Table):
     tokens_per_minute: Limit = 0
     most_messages: Limit = 2000
     most_prompt_tokens: Limit = 0
+    chores: StrictStr | None = None

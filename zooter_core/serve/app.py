@@ -185,6 +185,8 @@ def _add_lookups(app: FastAPI, server: Server) -> None:
             await asyncio.to_thread(keep_feedback, server.settings.data, record)
         except (ZooterError, OSError) as problem:
             raise ApiError(500, "The feedback was not stored.", "not_stored", kind=SERVER) from problem
+        if server.traffic:
+            server.traffic.add_feedback(record)
         return JSONResponse({"object": "feedback", "request_id": record["request_id"], "stored": True})
 
     @app.get("/v1/models")

@@ -44,7 +44,7 @@ async def answer_chat(gateway: Gateway, body: Mapping[str, Any], exchange: Excha
         await _best_answer(gateway, request, choice.order[: gateway.fleet.serve.best_of], exchange, out)
     else:
         await _answer(gateway, request, exchange, out)
-    if choice.decision is not None and exchange.candidate is not None:
+    if choice.decision is not None and exchange.candidate is not None and not request.chore:
         sessions = gateway.sessions.of(exchange.key)
         sessions.pin(request.session, exchange.candidate)
         for digest in exchange.progress.encrypted:

@@ -15,6 +15,7 @@ from typing import Any
 
 from zooter_core.base.strict_json import dump_json
 from zooter_core.config.serve import ServeConfig
+from zooter_core.learn.chores import is_chore
 from zooter_core.serve.errors import bad_request
 
 ROUTING_FIELDS = ("models", "willingness_to_pay", "session_id")  # addressed to the router, so no server gets them
@@ -85,6 +86,12 @@ class ChatRequest:
     def in_tool_loop(self) -> bool:
         """Whether the candidate is at work: the last message is a tool's or its own, not a new turn of the user's."""
         return self.messages[-1]["role"] in ("tool", "function", "assistant")
+
+    @cached_property
+    def chore(self) -> bool:
+        """Whether a chat UI sent it for itself, such as for a title."""
+        system = [text_of(message.get("content")) for message in self.messages if message["role"] == "system"]
+        return is_chore(self.user_texts or system, self.body.get("metadata"))
 
     @cached_property
     def session(self) -> str:

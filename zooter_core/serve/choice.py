@@ -46,7 +46,8 @@ class Choice:
     Attributes:
         order: whom to ask, and who comes next if that fails.
         reason: `named`, `router`, `sticky`, `switched`, `tool_loop`, `previous` (the client continues an answer of that
-            candidate), or `rmr` and `best` (the reward model chooses among all, or among the first ones).
+            candidate), `chore` (a chat UI asks for itself), or `rmr` and `best` (the reward model chooses among all, or
+            among the first ones).
         decision: the router's; None if the client named a candidate.
         passed_over: candidates that are not asked, with the reason.
         outputs: what the decision came from; None if there is none.
@@ -145,6 +146,8 @@ def _priced(fleet: Fleet, request: ChatRequest, decision: Decision, able: Sequen
 def _settled(gateway: Gateway, request: ChatRequest, decision: Decision, order: Sequence[str]) -> tuple[str, str]:
     """Who answers and why: the router's choice, or the candidate that the conversation has."""
     sessions, config = gateway.sessions.of(request.owner), gateway.fleet.serve
+    if config.chores is not None and config.chores in order and request.chore:
+        return config.chores, "chore"
     current = writer_of(request.messages, sessions) or sessions.candidate(request.session)
     if current is None or current not in order:
         return order[0], "router"

@@ -71,6 +71,7 @@ class Exchange:
         candidate: who answers; None until its first token.
         compared: of the candidates that answered, where the reward model chose; one of them is `progress`.
         rewards: of the same.
+        keeps: how many bytes of the answer are kept in `sent`, as they went to the client.
         status: of the answer; 499 if the client went away.
         error: what went wrong after the answer had begun, or the error's code.
     """
@@ -100,6 +101,8 @@ class Exchange:
     progress: Progress = field(default_factory=Progress)
     compared: dict[str, Progress] = field(default_factory=dict)
     rewards: dict[str, float | None] = field(default_factory=dict)
+    keeps: int = 0
+    sent: bytearray = field(default_factory=bytearray)
     status: int = 200
     error: str | None = None
 
@@ -140,6 +143,11 @@ class Exchange:
         self.candidate = candidate
         self.progress = next(attempt.progress for attempt in reversed(self.attempts) if attempt.candidate == candidate)
         self.first_token_seconds = time.perf_counter() - self.started
+
+    def keep(self, data: bytes) -> None:
+        """Keep a part of the answer, if it is wanted and there is room."""
+        if len(self.sent) < self.keeps:
+            self.sent += data[: self.keeps - len(self.sent)]
 
     @property
     def asker(self) -> str:
@@ -212,6 +220,7 @@ class Out:
         """Send a whole answer."""
         self._exchange.status = status
         data = dump_json(shape).encode()
+        self._exchange.keep(data)
         await self._begin(status, "application/json", {"content-length": str(len(data))} | dict(headers or {}))
         await self._send({"type": "http.response.body", "body": data})
 
@@ -222,6 +231,7 @@ class Out:
     async def write(self, data: bytes) -> None:
         """Send some whole events."""
         self._exchange.events += data.count(b"\n\n")
+        self._exchange.keep(data)
         await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
     async def end_events(self, done: bool = True) -> None:

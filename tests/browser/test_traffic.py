@@ -1,0 +1,24 @@
+"""The page Traffic with its sample day, wide and narrow, light and dark."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from playwright.sync_api import Page, expect
+
+from support.demo_browser import NARROW, SLOW, WIDE, assert_fits, barriers
+
+
+def test_the_sample_day(open_tab: Callable[..., Page], demo: str) -> None:
+    page = open_tab(f"{demo}/traffic", NARROW, color_scheme="dark")
+    expect(page.get_by_text("zooter serve --learn")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("This is a sample day")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("that every model answered")).to_be_visible(timeout=SLOW)
+    expect(page.locator(".js-plotly-plot")).to_have_count(2, timeout=SLOW)
+    page.get_by_text("All figures as a table").click()
+    expect(page.locator(".st-key-table-worth table")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("(served): reward")).to_be_visible(timeout=SLOW)
+    assert_fits(page, WIDE, 360, NARROW)
+    assert barriers(page) == []
+    page.get_by_text("Show a sample day").click()
+    expect(page.get_by_text("This is a sample day")).to_have_count(0, timeout=SLOW)

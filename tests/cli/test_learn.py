@@ -1,0 +1,91 @@
+"""`zooter learn` as a user meets it: a turn, what it says, and the switches by hand."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from support.scripted_server import serving
+from zooter_core.base.paths import EMBEDDED_FLEET
+from zooter_core.config.edit import add_candidates, set_table
+from zooter_core.config.fleet import load_fleet
+from zooter_core.learn.traffic import Traffic
+from zooter_core.learn.traffic_rows import LoggedDecision
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch, tiny_fleet):
+    """A fleet of two scripted servers with the tiny router's encoder and reward model, and 150 decisions."""
+    with serving() as server:
+        server.replies = {"one": lambda query: "It depends.", "two": lambda query: f"About {query[:20]}: 42."}
+        keys = {"backend": "openai", "base_url": server.url}
+        mine = tmp_path / "mine"
+        candidates = [keys | {"name": name, "model": name, "routed_as": name} for name in server.replies]
+        add_candidates(mine, candidates)
+        set_table(mine, "router", {"path": str(tiny_fleet / "router"), "runtime": "torch"})
+        set_table(mine, "reward", {"kind": "scalar", "model": str(tiny_fleet / "reward"), "max_tokens": 128})
+        with Traffic.open(tmp_path / "data") as traffic:
+            traffic.add(
+                LoggedDecision(
+                    f"r{n}", 1000.0 + n, f"What is {n} + 3?", choice="one", candidate="one", probability=0.5,
+                    answer="It depends.",
+                )
+                for n in range(150)
+            )  # fmt: skip
+        yield mine
+
+
+@pytest.fixture
+def learn(zooter, folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("os.nice", lambda increment: 0)
+    return lambda *arguments: zooter("learn", *arguments, "--data", tmp_path / "data", fleet=folder)
+
+
+def test_a_turn_and_the_switches_by_hand(learn, folder):
+    code, out, err = learn("--once", "--share", "0.1", "--calls", "100")
+    assert code == 0, err
+    assert "150 decisions judged" in out
+    assert "New challenger: routers/0001." in out
+    before = (folder / "fleet.toml").read_text()
+    code, out, _ = learn("status")
+    assert code == 0
+    assert "Challenger: routers/0001" in out
+    code, _, err = learn("promote")
+    assert code == 0
+    assert "names routers/0001 now" in err
+    assert load_fleet(folder).router.path == str(folder / "routers" / "0001")
+    code, _, err = learn("rollback")
+    assert code == 0
+    assert (folder / "fleet.toml").read_text() == before
+    figures = json.loads(learn("status", "--json")[1])
+    assert [event["event"] for event in figures["events"]] == ["promote", "rollback"]
+
+
+def test_a_pause_holds_until_resume(learn):
+    assert learn("pause")[0] == 0
+    assert json.loads(learn("--once", "--json")[1])["judged"] == 0
+    assert "Learning is paused." in learn("status")[1]
+    assert learn("resume")[0] == 0
+    assert json.loads(learn("--once", "--json", "--calls", "10")[1])["judged"] > 0
+
+
+def test_a_wrong_call_is_one_message(refused, learn, folder, tmp_path):
+    assert "nowhere" in refused(2, "learn", "status", fleet=tmp_path / "nowhere")
+    assert "between 0 and 1" in refused(2, "learn", "--once", "--share", "2", fleet=folder)
+    assert "none yet" in refused(2, "learn", "promote", fleet=folder)
+    assert "nothing was promoted" in refused(2, "learn", "rollback", fleet=folder)
+    assert "embedded" in refused(2, "learn", "--once", fleet=EMBEDDED_FLEET)
+    assert "no traffic" in refused(2, "learn", "--once", "--data", tmp_path / "none", fleet=folder)
+
+
+def test_two_learners_do_not_work_on_one_fleet(refused, folder, tmp_path):
+    from zooter_core.base.files import locked
+
+    (folder / "routers").mkdir()
+    lock = locked(folder / "routers" / "learn.lock", "the test")
+    try:
+        message = refused(2, "learn", "--once", "--data", tmp_path / "data", fleet=folder)
+    finally:
+        lock.release()
+    assert "another process" in message

@@ -1,0 +1,405 @@
+"""A turn of the learner on scripted models: `one` answers sums best, `two` everything else, and rewards say so."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from zooter_core.backends import Piece
+from zooter_core.base.errors import WorkError, ZooterError
+from zooter_core.base.paths import EMBEDDED_FLEET
+from zooter_core.base.records import Response
+from zooter_core.config.edit import change_candidate, set_table
+from zooter_core.config.fleet import load_fleet
+from zooter_core.fleet.ensemble import Ensemble
+from zooter_core.labelling.rewards.scoring import QueryRewards
+from zooter_core.learn.cycle import Cycle, Settings
+from zooter_core.learn.deciding import Sampling
+from zooter_core.learn.judging import Budget
+from zooter_core.learn.refit import Material, read_linear, refit, vectors_of, write_router
+from zooter_core.learn.traffic import Traffic
+from zooter_core.learn.traffic_rows import FEEDBACK, MODEL, NEWCOMER, LoggedDecision, LoggedReward
+from zooter_core.learn.versions import PROMOTE, ROLLBACK, Versions
+from zooter_core.method.promotion import Gate
+from zooter_core.router.router import Router
+
+POOL = ("base", "one", "two")
+GOOD = {"sum": "one", "sea": "two"}
+STOP = threading.Event()
+
+
+class Scripted(Ensemble):
+    """Candidates that answer their name, and a reward model that knows who should have answered.
+
+    Attributes:
+        questions: (candidate, text) of every call.
+        broken: candidates that fail.
+    """
+
+    def __init__(self, fleet, backends=None, good=GOOD) -> None:
+        super().__init__(fleet, backends)
+        self.questions: list[tuple[str, str]] = []
+        self.good, self.broken = good, set()
+
+    @property
+    def reward_model(self):
+        return object()
+
+    def run_requests(self, requests, stop, generation=None):
+        for request in requests:
+            name = request.candidate.name
+            self.questions.append((name, request.messages[-1].content))
+            failure = ZooterError("an answer", "none", "") if name in self.broken else None
+            text = "" if failure else name
+            yield Piece(request, "", Response(name, text, tokens=10, error=failure and failure.failure))
+
+    def score_responses(self, queries, progress=lambda done: None, stop=None):
+        return [
+            QueryRewards(tuple(float(self.good["sum" if "Add" in query else "sea"] == text) for text in texts))
+            for query, texts in queries
+        ]
+
+
+def decisions(count: int, first: int = 0, candidate: str = "base", answer: str | None = "kept") -> list[LoggedDecision]:
+    texts = ("Add up {} and 3 apples", "Tell me about the sea near town {}")
+    return [
+        LoggedDecision(
+            f"r{n}", 1000.0 + n, texts[n % 2].format(n), choice=candidate, candidate=candidate, probability=0.5,
+            answer=None if answer is None else candidate, prompt_tokens=8,
+        )
+        for n in range(first, first + count)
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def place(fleet_copy: Path, tmp_path: Path):
+    """A fleet, and a folder with traffic."""
+    data = tmp_path / "data"
+    with Traffic.open(data) as traffic:
+        yield fleet_copy, data, traffic
+
+
+def turn(place, calls=10_000, stop=STOP, ensemble=None, dollars=None, **settings):
+    fleet, data, traffic = place
+    parts = load_fleet(fleet)
+    ensemble = ensemble or Scripted(parts)
+    versions = Versions(parts)
+    settings = Settings(**{"sampling": Sampling(0.5, 1.0), "gate": Gate(pairs=20)} | settings)
+    return Cycle(versions, ensemble, traffic, data, settings).turn(Budget(calls, dollars), stop), versions, ensemble
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_better_router_is_learned_proved_and_serves(place):
+    fleet, _, traffic = place
+    before = contents(fleet / "router")
+    traffic.add(decisions(200))
+    first, _, _ = turn(place)
+    assert (first.judged, first.event, first.challenger) == (200, "", "routers/0001")
+    traffic.add(decisions(200, 200))
+    second, versions, _ = turn(place)
+    assert (second.event, versions.state.champion, versions.state.former) == (PROMOTE, "routers/0001", "router")
+    assert second.evidence.mean > 0.3
+    parts = load_fleet(fleet)
+    router = Router.load(parts.router.path)  # the ordinary format
+    assert router.candidates == POOL
+    routed = router.route(["Add up 5 and 3 apples", "Tell me about the sea near town 7"])
+    assert [one.candidate for one in routed] == ["one", "two"]
+    assert contents(fleet / "router") == before
+
+
+def test_a_worse_one_is_rolled_back_to_the_bit(place):
+    fleet, _, traffic = place
+    before = (fleet / "fleet.toml").read_text(), contents(fleet / "router")
+    traffic.add(decisions(200))
+    turn(place)
+    versions = Versions(load_fleet(fleet))
+    contest = versions.state.contest(Gate())
+    contest.promote()
+    versions.switch(contest, PROMOTE, None)
+    assert (fleet / "fleet.toml").read_text() != before[0]
+    traffic.add(decisions(200, 200))
+    champion = load_fleet(fleet).router.path
+    choice = [one.candidate for one in Router.load(champion).route([one.query for one in decisions(2)])]
+    good = {"sum": "base", "sea": "base"}  # what the router before chooses, if it chooses so
+    former = [one.candidate for one in Router.load(fleet / "router").route([one.query for one in decisions(2)])]
+    good = {"sum": former[0], "sea": former[1]}
+    assert choice != former
+    result, versions, _ = turn(place, ensemble=Scripted(load_fleet(fleet), good=good))
+    assert result.event == ROLLBACK
+    assert ((fleet / "fleet.toml").read_text(), contents(fleet / "router")) == before
+
+
+def test_a_learner_that_is_followed_serves_each_refit(place):
+    fleet, _, traffic = place
+    for first in (0, 200, 400):
+        traffic.add(decisions(200, first))
+        result, versions, _ = turn(place, follow=True)
+    assert (result.event, result.challenger) == ("", "routers/0003")
+    assert load_fleet(fleet).router.path == str(fleet / "routers" / "0003")
+    assert (versions.state.champion, versions.state.former) == ("routers/0003", "router")
+    assert [event["event"] for event in versions.state.events] == [PROMOTE]
+    set_table(fleet, "router", {"path": "routers/0002"})  # as if the process had ended before the state was written
+    assert Versions(load_fleet(fleet)).state.follows
+
+
+def test_manual_leaves_the_switch_to_its_owner(place):
+    _, _, traffic = place
+    traffic.add(decisions(400))
+    turn(place, manual=True)
+    traffic.add(decisions(200, 400))
+    result, versions, _ = turn(place, manual=True)
+    assert result.evidence.passes
+    assert (result.event, versions.serving) == ("", "router")
+
+
+def test_a_budget_ends_a_turn_and_the_next_one_goes_on(place):
+    _, _, traffic = place
+    traffic.add(decisions(60))
+    first, versions, ensemble = turn(place, calls=20)
+    assert first.waiting
+    assert first.calls <= 20
+    before = list(ensemble.questions)
+    second, versions, ensemble = turn(place)
+    assert first.judged + second.judged == 60
+    assert not set(before) & set(ensemble.questions)  # nothing twice
+    assert versions.state.judged == 60
+
+
+def test_dollars_are_a_budget_too(place):
+    fleet, _, traffic = place
+    for name in POOL:
+        change_candidate(fleet, name, {"usd_per_million_tokens": 100_000})  # a dollar for an answer of ten tokens
+    traffic.add(decisions(60))
+    result, _, _ = turn(place, dollars=5.0)
+    assert result.waiting
+    assert 5.0 <= result.dollars <= 7.0
+
+
+def test_without_answers_only_the_sample_is_judged(place):
+    _, _, traffic = place
+    traffic.add(decisions(100, answer=None))
+    turn(place, sampling=Sampling(0.3, 0.0))
+    rewards = list(traffic.rewards())
+    assert {reward.why for reward in rewards} == {"sample"}
+    assert {reward.inclusion for reward in rewards} == {0.3}
+    assert 3 * 15 <= len(rewards) <= 3 * 45
+
+
+def test_what_is_stored_says_why_and_with_which_probability(place):
+    _, _, traffic = place
+    traffic.add(decisions(100))
+    turn(place, sampling=Sampling(0.2, 0.0))
+    rewards = list(traffic.rewards())
+    served = [reward for reward in rewards if reward.candidate == "base"]
+    assert len(served) == 100
+    assert {reward.inclusion for reward in served} == {1.0}
+    assert {reward.inclusion for reward in rewards if reward.candidate != "base"} == {0.2}
+
+
+def test_chores_and_named_candidates_are_left_out(place):
+    _, _, traffic = place
+    chore, named, nobody = decisions(3)
+    traffic.add([replace(chore, chore=True), replace(named, probability=None), replace(nobody, candidate=None)])
+    result, versions, ensemble = turn(place)
+    assert (result.judged, ensemble.questions, versions.state.judged) == (0, [], 3)
+
+
+def test_a_candidate_that_fails_is_counted_and_the_others_are_judged(place):
+    fleet, _, traffic = place
+    traffic.add(decisions(40))
+    ensemble = Scripted(load_fleet(fleet))
+    ensemble.broken.add("two")
+    result, _, _ = turn(place, ensemble=ensemble)
+    assert result.judged == 40
+    assert result.failures["two"] > 5
+    assert {reward.candidate for reward in traffic.rewards()} == {"base", "one"}
+
+
+def test_no_traffic_and_a_pause_change_nothing(place):
+    fleet, _, traffic = place
+    before = (fleet / "fleet.toml").read_text()
+    result, versions, _ = turn(place)
+    assert (result.judged, result.challenger, result.event) == (0, "", "")
+    versions.state.paused = True
+    versions.save()
+    traffic.add(decisions(200))
+    result, _, ensemble = turn(place)
+    assert (result.judged, ensemble.questions) == (0, [])
+    assert (fleet / "fleet.toml").read_text() == before
+
+
+def test_a_newcomer_answers_stored_queries(place):
+    fleet, _, traffic = place
+    traffic.add(decisions(400))
+    parts = load_fleet(fleet)
+    ensemble = Scripted(replace(parts, candidates=parts.candidates[:2]))
+    settings, data = Settings(Sampling(0.1, 0.0)), place[1]
+    Cycle(Versions(ensemble.fleet), ensemble, traffic, data, settings).turn(Budget(1000), STOP)
+    _, versions, ensemble = turn(place, sampling=Sampling(0.1, 0.0))
+    late = list(traffic.rewards(why=NEWCOMER))
+    assert {reward.candidate for reward in late} == {"two"}
+    assert len(late) == 200
+    assert versions.state.newcomers == {}
+    linear, pool = read_linear(versions.place(versions.state.challenger))
+    assert (tuple(pool), linear.weight.shape[1]) == (POOL, 3)
+
+
+def test_a_kill_after_fleet_toml_changed_is_a_promotion(place):
+    fleet, _, traffic = place
+    traffic.add(decisions(200))
+    turn(place)
+    set_table(fleet, "router", {"path": "routers/0001"})  # and the process ends before state.json is written
+    versions = Versions(load_fleet(fleet))
+    assert (versions.state.champion, versions.state.former) == ("routers/0001", "router")
+    assert versions.state.pairs == []
+
+
+@pytest.mark.parametrize("step", ["add_rewards", "save", "add", "name_router", "np.savez"])
+def test_a_turn_that_dies_in_any_step_goes_on_later(place, step, monkeypatch):
+    fleet, _, traffic = place
+    traffic.add(decisions(200))
+    turn(place)
+    traffic.add(decisions(200, 200))
+
+    def die(*_args, **_more):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        target = {
+            "add_rewards": (Traffic, "add_rewards"), "save": (Versions, "save"), "add": (Versions, "add"),
+            "name_router": ("zooter_core.learn.versions.name_router",), "np.savez": (np, "savez"),
+        }[step]  # fmt: skip
+        patch.setattr(*target, die)
+        with pytest.raises(KeyboardInterrupt):
+            turn(place)
+    result, versions, _ = turn(place)
+    assert versions.state.judged == 400
+    assert load_fleet(fleet).router.path.endswith("routers/0001")
+    events = [event["event"] for event in versions.state.events]
+    assert events == [PROMOTE]
+    assert Router.load(load_fleet(fleet).router.path).candidates == POOL
+    assert not [path for path in (fleet / "routers").iterdir() if "partial" in path.name]
+    assert result.judged <= 200
+
+
+def test_the_embedded_fleet_stays_as_it_is():
+    with pytest.raises(ZooterError, match="embedded"):
+        Versions(load_fleet(EMBEDDED_FLEET))
+
+
+def test_a_torn_state_says_so(place):
+    fleet = place[0]
+    (fleet / "routers").mkdir()
+    (fleet / "routers" / "state.json").write_text('{"champion": "rou')
+    with pytest.raises(WorkError, match="state"):
+        Versions(load_fleet(fleet))
+
+
+def test_deletion_leaves_the_learner_too(place, tiny_encoder):
+    _, data, traffic = place
+    traffic.add([replace(one, user="ann" if n % 2 else "bob") for n, one in enumerate(decisions(100))])
+    traffic.add_rewards(LoggedReward(f"r{n}", "base", float(n % 2)) for n in range(100))
+    material = Material.read(traffic, POOL)
+    vectors_of(tiny_encoder, material.decisions, data)
+    traffic.delete(user="ann")
+    material = Material.read(traffic, POOL)
+    assert len(material) == 50
+    vectors = vectors_of(tiny_encoder, material.decisions, data)
+    with np.load(data / "learned-vectors.npz") as stored:
+        assert stored["numbers"].tolist() == [one.number for one in material.decisions]
+    assert vectors == pytest.approx(tiny_encoder.embed(material.texts), abs=1e-5)
+
+
+def test_feedback_counts_before_the_reward_model(place):
+    _, _, traffic = place
+    traffic.add(decisions(3))
+    traffic.add_rewards([LoggedReward(f"r{n}", "base", reward) for n, reward in enumerate((1.0, 2.0, 3.0))])
+    traffic.add_rewards([LoggedReward("r0", "base", 1.0, FEEDBACK), LoggedReward("r1", "one", -1.0, FEEDBACK)])
+    rewards = Material.read(traffic, POOL).rewards
+    level, spread = 2.0, np.std([1.0, 2.0, 3.0])
+    assert rewards[0, 0] == pytest.approx(level + spread * (1 + 0.5 * np.tanh(-1 / spread)))
+    assert rewards[1, 1] == pytest.approx(level - spread)
+    assert rewards[2, 0] == 3.0
+
+
+def test_a_refit_is_the_same_again_and_of_any_encoder(place, tiny_encoder, tmp_path):
+    _, data, traffic = place
+    traffic.add(decisions(150))
+    traffic.add_rewards(LoggedReward(f"r{n}", POOL[n % 3], float(n % 3 == 1), MODEL) for n in range(150))
+    material = Material.read(traffic, POOL)
+    vectors = vectors_of(tiny_encoder, material.decisions, data)
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        write_router(tmp_path / name, refit(material, vectors), POOL, tiny_encoder.reference, {})
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+    linear, pool = read_linear(tmp_path / "one")
+    router = Router.load(tmp_path / "one")
+    assert router.candidates == tuple(pool) == POOL
+    logits = linear(tiny_encoder.embed(material.texts[:5]))
+    shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    assert router.probabilities(material.texts[:5]) == pytest.approx(shares, abs=1e-4)
+
+
+def test_a_reward_model_that_fails_now_and_then_leaves_the_rest(place):
+    fleet, _, traffic = place
+    traffic.add(decisions(200))
+
+    class Failing(Scripted):
+        def score_responses(self, queries, progress=lambda done: None, stop=None):
+            scored = super().score_responses(queries, progress, stop)
+            return [QueryRewards((None,) * len(one.rewards), "broken") if "6 " in query else one
+                    for (query, _), one in zip(queries, scored, strict=True)]  # fmt: skip
+
+    result, _, _ = turn(place, ensemble=Failing(load_fleet(fleet)))
+    assert (result.judged, result.challenger) == (200, "routers/0001")
+    assert not [one for one in traffic.rewards() if one.request_id == "r16"]
+
+
+def test_a_clock_that_jumps_loses_no_decision(place):
+    _, _, traffic = place
+    traffic.add(replace(one, time=5000.0 - n) for n, one in enumerate(decisions(150)))
+    assert turn(place)[0].judged == 150
+    traffic.add(replace(one, time=3.0) for one in decisions(150, 150))
+    assert turn(place)[0].judged == 150
+
+
+def test_a_turn_without_news_makes_no_router(place):
+    fleet, _, traffic = place
+    traffic.add(decisions(150))
+    turn(place)
+    result, versions, ensemble = turn(place)
+    assert (result.judged, result.challenger, ensemble.questions) == (0, "", [])
+    assert sorted(path.name for path in (fleet / "routers").iterdir()) == ["0001", "state.json"]
+    assert versions.state.version == 1
+
+
+def test_one_candidate_has_nothing_to_learn(place):
+    fleet, data, traffic = place
+    parts = load_fleet(fleet)
+    ensemble = Scripted(replace(parts, candidates=parts.candidates[:1]))
+    traffic.add(decisions(150))
+    result = Cycle(Versions(ensemble.fleet), ensemble, traffic, data, Settings()).turn(Budget(1000), STOP)
+    assert (result.judged, result.challenger, result.event) == (150, "", "")
+
+
+def test_a_full_disk_is_one_message_and_the_champion_stays(place, monkeypatch):
+    fleet, _, traffic = place
+    traffic.add(decisions(150))
+    before = (fleet / "fleet.toml").read_text()
+
+    def full(*_args, **_more):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "savez", full)
+        with pytest.raises(WorkError):
+            turn(place)
+    assert (fleet / "fleet.toml").read_text() == before
+    assert turn(place)[0].challenger == "routers/0001"

@@ -1,0 +1,122 @@
+"""Which answers are looked at, and when another router takes over."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from zooter_core.learn.deciding import Contest, Sampling, differences, wanted
+from zooter_core.method.promotion import Gate
+
+ALL = np.ones(3, dtype=bool)
+
+
+def test_the_served_answer_is_always_looked_at_and_a_sample_is_answered_by_all():
+    served = np.array([0, 1])
+    lots = np.array([[0.01, 0.9], [0.5, 0.9]])
+    result = wanted(served, (served,), lots, Sampling(share=0.02, pairs=0.3), ALL)
+    assert result.candidates.tolist() == [[True, True, True], [False, True, False]]
+    assert result.inclusion.tolist() == [[1, 0.02, 0.02], [0.02, 1, 0.02]]
+    assert result.sample.tolist() == [True, False]
+
+
+def test_a_pair_is_drawn_where_the_routers_differ():
+    served = np.array([0, 0, 0])
+    lots = np.array([[0.5, 0.1], [0.5, 0.1], [0.5, 0.9]])
+    result = wanted(served, (served, np.array([0, 2, 2])), lots, Sampling(share=0.1, pairs=0.3), ALL)
+    assert result.candidates[:, 2].tolist() == [False, True, False]
+    assert result.inclusion[:, 2] == pytest.approx([0.1, 0.1 + 0.9 * 0.3, 0.1 + 0.9 * 0.3])
+
+
+def test_both_choices_are_looked_at_where_another_candidate_answered():
+    result = wanted(np.array([2]), (np.array([0]), np.array([1])), np.array([[0.5, 0.1]]), Sampling(), ALL)
+    assert result.candidates.tolist() == [[True, True, True]]
+
+
+def test_a_candidate_that_cannot_be_called_is_left_out():
+    available = np.array([True, True, False])
+    result = wanted(np.array([0]), (np.array([0]),), np.array([[0.0, 0.0]]), Sampling(), available)
+    assert result.candidates.tolist() == [[True, True, False]]
+    assert result.inclusion[0, 2] == 0
+
+
+def test_the_inclusion_is_the_frequency():
+    count = 20_000
+    served, other = np.zeros(count, dtype=int), np.ones(count, dtype=int)
+    lots = np.random.default_rng(0).random((count, 2))
+    result = wanted(served, (served, other), lots, Sampling(0.05, 0.3), ALL)
+    assert result.candidates.mean(axis=0) == pytest.approx(result.inclusion[0], abs=0.01)
+
+
+def test_pairs_are_where_both_rewards_are():
+    rewards = np.array([[1.0, 3.0], [1.0, np.nan], [5.0, 4.0], [0.0, 9.0]])
+    assert differences(rewards, np.array([0, 0, 0, 1]), np.array([1, 1, 1, 1])).tolist() == [2.0, -1.0]
+
+
+def contest(**gate) -> Contest[int]:
+    """Routers that always choose the candidate of their number."""
+    return Contest(0, Gate(**gate), challenger=1)
+
+
+def observe(contest: Contest[int], rewards) -> None:
+    contest.observe(rewards, [np.full(len(rewards), router) for router in contest.rivals])
+
+
+def rewards(count: int, *means: float):
+    return np.random.default_rng(0).normal(size=(count, len(means))) + np.array(means)
+
+
+def test_a_better_challenger_is_promoted_and_the_former_champion_guards():
+    it = contest()
+    observe(it, rewards(200, 0.0, 1.0))
+    assert it.evidence(1.0).proved
+    assert it.decide(1.0) == "promote"
+    assert (it.champion, it.former, it.challenger) == (1, 0, None)
+    assert it.decide(1.0) == ""
+
+
+def test_the_former_champion_comes_back_when_the_pairs_say_so():
+    it = contest()
+    it.promote()
+    observe(it, rewards(200, 1.0, 0.0))
+    assert it.decide(1.0) == "rollback"
+    assert (it.champion, it.former) == (0, None)
+
+
+def test_a_guard_that_has_seen_enough_leaves():
+    it = contest()
+    it.promote()
+    observe(it, rewards(400, 0.0, 1.0))
+    assert it.former is None
+
+
+def test_no_better_is_not_promoted():
+    it = contest()
+    observe(it, np.tile([[0.0, 1.0], [1.0, 0.0]], (1000, 1)))
+    assert it.decide(1.0) == ""
+
+
+def test_a_proof_may_be_demanded():
+    it = contest(errors=0.0)
+    observe(it, np.tile([[0.0, 1.0], [1.0, 0.0], [0.0, 0.3]], (34, 1))[:100])
+    assert it.decide(1.0, proof_only=True) == ""
+    assert it.decide(1.0) == "promote"
+
+
+def test_the_learner_is_followed_until_the_guard_wins():
+    it = contest()
+    it.promote(follow=True)
+    it.refit(2)
+    assert (it.champion, it.former, it.challenger) == (2, 0, None)
+    observe(it, rewards(100, 1.0, 0.0, 0.0))
+    assert it.decide(1.0, follow=True) == "rollback"
+    it.refit(3)
+    assert (it.champion, it.challenger, it.follows) == (0, 3, False)
+
+
+def test_a_guard_of_a_followed_learner_is_renewed():
+    it = contest()
+    it.promote(follow=True)
+    it.refit(2)
+    observe(it, rewards(400, 0.0, 0.0, 1.0))
+    assert (it.former, it.guard) == (2, [])

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from zooter_core.base.errors import ZooterError
+from zooter_core.cli.main import main
+from zooter_core.config.learn import LearnConfig
+from zooter_core.learn.imports import import_traffic
+from zooter_core.learn.traffic import Traffic
+from zooter_core.ui.history import Entry, History
+
+LITELLM = {
+    "id": "chatcmpl-1", "call_type": "acompletion", "status": "success", "response_cost": 0.0021, "prompt_tokens": 7,
+    "completion_tokens": 11, "startTime": 1_750_000_000.5, "endTime": 1_750_000_003.0,
+    "completionStartTime": 1_750_000_001.0, "model": "gpt-x", "model_group": "large", "end_user": "ada",
+    "messages": [{"role": "user", "content": "first"}, {"role": "assistant", "content": "x"},
+                 {"role": "user", "content": [{"type": "text", "text": "second"}]}],
+    "response": {"choices": [{"message": {"role": "assistant", "content": "an answer"}}]},
+    "metadata": {"user_api_key_alias": "team"},
+}  # fmt: skip
+SPEND = {
+    "request_id": "r-2", "call_type": "completion", "api_key": "hash", "spend": 0.5, "model": "gpt-x",
+    "startTime": "2026-01-02T03:04:05Z", "endTime": "2026-01-02 03:04:07+00:00", "user": "bob",
+    "messages": '[{"role": "user", "content": "from the table"}]', "response": "{}", "metadata": "{}",
+}  # fmt: skip
+
+
+def write(path, *records):
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    return path
+
+
+@pytest.fixture
+def traffic(tmp_path):
+    with Traffic.open(tmp_path / "data") as opened:
+        yield opened
+
+
+def test_logs_of_litellm(traffic, tmp_path):
+    config = LearnConfig(answers=True, longest_answer=4)
+    files = [write(tmp_path / "a.jsonl", LITELLM, SPEND, {"call_type": "aembedding", "messages": None})]
+    count, left_out = import_traffic(files, traffic, config)
+    assert (count, dict(left_out)) == (2, {"no text of a user": 1})
+    first, second = traffic.decisions()
+    assert (first.query, first.context, first.candidate) == ("second", '["first", "second"]', "large")
+    assert (first.key, first.user, first.dollars, first.tokens, first.answer) == ("team", "ada", 0.0021, 11, "an a")
+    assert (first.seconds, first.first_token_seconds, first.time) == (2.5, 0.5, 1_750_000_003.0)
+    assert (first.probability, first.source) == (None, "import")
+    assert (second.query, second.seconds, second.key, second.user) == ("from the table", 2, "hash", "bob")
+
+
+def test_a_file_imported_twice_is_stored_once(traffic, tmp_path):
+    file = write(tmp_path / "a.jsonl", LITELLM, SPEND)
+    assert import_traffic([file], traffic, LearnConfig())[0] == 2
+    assert import_traffic([file], traffic, LearnConfig())[0] == 0
+
+
+def test_a_batch_needs_both_files(traffic, tmp_path):
+    body = {"model": "m", "messages": [{"role": "user", "content": "q"}], "user": "u"}
+    reply = {"created": 1_750_000_000, "usage": {"completion_tokens": 3}, "choices": [{"message": {"content": "a"}}]}
+    requests = write(
+        tmp_path / "in.jsonl", *({"custom_id": name, "url": "/v1/chat/completions", "body": body} for name in "abc")
+    )
+    outputs = write(
+        tmp_path / "out.jsonl",
+        {"custom_id": "a", "response": {"status_code": 200, "body": reply}},
+        {"custom_id": "b", "response": None, "error": {"message": "no"}},
+        {"custom_id": "z", "response": {"body": reply}},
+    )
+    count, left_out = import_traffic([outputs, requests], traffic, LearnConfig())
+    assert (count, sum(left_out.values())) == (1, 3)
+    (entry,) = traffic.decisions()
+    assert (entry.query, entry.candidate, entry.tokens, entry.user) == ("q", "m", 3, "u")
+
+
+def test_plain_lines_with_feedback(traffic, tmp_path):
+    lines = [
+        {"query": "one", "model": "m", "feedback": "bad", "time": 1_750_000_000_000},
+        {"messages": [{"role": "user", "content": "two"}], "feedback": 0.5, "model": "m"},
+        {"query": "### Task:\nGenerate 1-3 broad tags categorizing the main themes"},
+    ]
+    assert import_traffic([write(tmp_path / "a.jsonl", *lines)], traffic, LearnConfig())[0] == 3
+    assert sorted(reward.reward for reward in traffic.rewards()) == [-1, 0.5]
+    entries = list(traffic.decisions())
+    assert entries[0].time == 1_750_000_000
+    assert [entry.chore for entry in entries] == [False, False, True]
+
+
+def test_conversations_of_the_demo(traffic, tmp_path):
+    history = History(tmp_path / "history.db")
+    decision = {"query": "q", "probabilities": {"a": 0.8, "b": 0.2}, "tags": [{"name": "code", "score": 1}]}
+    record = {
+        "query": "first", "decision": decision | {"candidate": "a"}, "settings": {"mode": "router"}, "candidate": "a",
+        "text": "answer", "responses": {"a": {"tokens": 4, "seconds": 0.5}}, "vote": 1,
+    }  # fmt: skip
+    fixed = record | {"query": "second", "candidate": "b", "settings": {"mode": "fixed"}, "vote": None}
+    history.keep(Entry("c", "title", "f", 0.0), 0, record)
+    history.keep(Entry("c", "title", "f", 0.0), 1, fixed)
+    assert import_traffic([tmp_path / "history.db"], traffic, LearnConfig())[0] == 2
+    assert import_traffic([tmp_path / "history.db"], traffic, LearnConfig())[0] == 0
+    first, second = traffic.decisions()
+    assert (first.query, first.probability, first.tags, first.source) == ("first", 0.8, ["code"], "demo")
+    assert (second.context, second.probability, second.candidate) == ('["first", "second"]', None, "b")
+    assert [reward.reward for reward in traffic.rewards()] == [1.0]
+    (tmp_path / "other.db").write_bytes(b"SQLite format 3\0" + b"x" * 100)
+    with pytest.raises(ZooterError, match=r"conversations of the demo"):
+        import_traffic([tmp_path / "other.db"], traffic, LearnConfig())
+
+
+def test_texts_pass_the_redaction(traffic, tmp_path):
+    file = write(tmp_path / "a.jsonl", {"query": "mail a@b.org", "answer": "to a@b.org"})
+    import_traffic([file], traffic, LearnConfig(redact="contacts", answers=True))
+    (entry,) = traffic.decisions()
+    assert (entry.query, entry.answer) == ("mail [EMAIL]", "to [EMAIL]")
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"a": 1}', "nonsense", "[1]"])
+def test_anything_else_is_refused(traffic, tmp_path, text):
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(ZooterError):
+        import_traffic([tmp_path / "a.json"], traffic, LearnConfig())
+    assert list(traffic.decisions()) == []
+
+
+def test_the_commands(tmp_path, capsys):
+    file, data = write(tmp_path / "a.jsonl", LITELLM, SPEND), ["--data", str(tmp_path / "data")]
+    assert main(["traffic", "import", str(file), *data]) == 0
+    assert "traffic.sqlite: 2" in capsys.readouterr().err
+    assert main(["traffic", "delete", "--user", "ada", *data]) == 0
+    assert "traffic.sqlite: 1" in capsys.readouterr().err
+    assert main(["traffic", "delete", *data]) == 2
+    assert "Say what to delete" in capsys.readouterr().err
+    assert main(["traffic", "delete", "--older-than", "1d", *data]) == 0
+    with Traffic.open(tmp_path / "data") as traffic:
+        assert list(traffic.decisions()) == []
+    assert main(["traffic", "delete", "--user", "x", "--data", str(tmp_path / "none")]) == 2

@@ -1,0 +1,116 @@
+"""The learner on streams whose truth is known."""
+
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from zooter_core.learn.learner import Learner, Learning, choices
+
+
+def stream(count: int, width: int = 16, candidates: int = 3, seed: int = 0):
+    """Vectors, and rewards that are a linear function of them with noise."""
+    rng = np.random.default_rng(seed)
+    x, weight = rng.normal(size=(count, width)), np.random.default_rng(9).normal(size=(width, candidates))
+    return x, x @ weight + rng.normal(size=(count, candidates))
+
+
+def right(learner: Learner, x, rewards) -> float:
+    """The share of queries whose best candidate is chosen."""
+    return float((choices(learner.router(), x) == rewards.argmax(axis=1)).mean())
+
+
+def test_single_rewards_teach_it():
+    x, rewards = stream(3000)
+    learner = Learner.starting(x[:20], rewards[:20])
+    before = right(learner, x[2000:], rewards[2000:])
+    partial = np.full((1980, 3), np.nan)
+    rows = np.arange(1980)
+    served = np.random.default_rng(2).integers(3, size=1980)
+    partial[rows, served] = rewards[20 + rows, served]
+    learner.observe(x[20:2000], partial)
+    assert right(learner, x[2000:], rewards[2000:]) > before + 0.1
+
+
+def test_what_changed_is_forgotten_at_the_half_life_that_predicts_best():
+    x, rewards = stream(4000)
+    rewards[2000:, 0] -= 10.0  # candidate 0 got worse
+    learner = Learner.starting(x[:100], rewards[:100])
+    learner.observe(x[100:2000], rewards[100:2000])
+    assert learner.chosen[0] >= 2000  # nothing changed so far
+    learner.observe(x[2000:3000], rewards[2000:3000])
+    assert learner.chosen[0] <= 500
+    assert (choices(learner.router(), x[3000:]) == 0).mean() < 0.02
+
+
+def test_one_half_life_is_used_as_it_is():
+    x, rewards = stream(400)
+    learner = Learner.starting(x[:100], rewards[:100], Learning((math.inf,), (30.0,)))
+    learner.observe(x[100:], rewards[100:])
+    assert learner.chosen == (math.inf, 30.0)
+
+
+def test_the_order_of_arrival_in_chunks_changes_nothing():
+    x, rewards = stream(600)
+    one, other = (Learner.starting(x[:100], rewards[:100]) for _ in range(2))
+    one.observe(x[100:], rewards[100:])
+    for first in range(100, 600, 100):
+        other.observe(x[first : first + 100], rewards[first : first + 100])
+    assert one.router().weight.tobytes() == other.router().weight.tobytes()
+    assert one.queries == 500
+
+
+def test_a_newcomer_catches_up_on_stored_queries():
+    x, rewards = stream(2000)
+    rewards[:, 2] += 3.0
+    before = rewards.copy()
+    before[:, 2] = np.nan
+    learner = Learner.starting(x[:500], before[:500])
+    learner.observe(x[500:1000], before[500:1000])
+    burst = np.full((200, 3), np.nan)
+    burst[:, 2] = rewards[800:1000, 2]
+    learner.catch_up(x[800:1000], burst)
+    assert learner.weights()[2] == pytest.approx(200)
+    assert right(learner, x[1000:], rewards[1000:]) > 0.8
+
+
+def test_a_candidate_that_is_not_available_is_not_chosen():
+    x, rewards = stream(300)
+    rewards[:, 1] += 50
+    learner = Learner.starting(x, rewards)
+    assert set(choices(learner.router(), x)) == {1}
+    assert 1 not in choices(learner.router(), x, [True, False, True])
+
+
+def test_queries_without_any_reward_pass_by():
+    x, rewards = stream(300)
+    learner = Learner.starting(x[:100], rewards[:100])
+    learner.observe(x[100:], np.full((200, 3), np.nan))
+    assert np.isfinite(learner.router().weight).all()
+    assert learner.queries == 200
+
+
+def test_five_thousand_queries_take_less_than_five_seconds():
+    """In a process with one thread of numpy, as in `zooter learn`; by processor time, since others use the cores."""
+    code = """
+import sys, time
+import numpy as np
+from zooter_core.learn.learner import Learner
+rng = np.random.default_rng(0)
+x, rewards = rng.normal(size=(5000, 768)).astype(np.float32), rng.normal(size=(5000, 7))
+begun = time.process_time()
+learner = Learner.starting(x[:1000], rewards[:1000])
+learner.observe(x, rewards)
+learner.router()
+print(time.process_time() - begun, "torch" in sys.modules)
+"""
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    seconds, torch = done.stdout.split()
+    assert float(seconds) < 5
+    assert torch == "False"

@@ -1,0 +1,198 @@
+"""The report on invented traffic whose truth is known."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from zooter_core.cli.main import main
+from zooter_core.config.fleet import load_fleet
+from zooter_core.fleet.ensemble import Ensemble
+from zooter_core.learn.drift import fallen_rewards, far_queries, moved_tags
+from zooter_core.learn.report import report_on, sentences
+from zooter_core.learn.report_html import html_of
+from zooter_core.learn.traffic import HOUR, Traffic
+from zooter_core.learn.traffic_rows import FEEDBACK, SAMPLE, LoggedDecision, LoggedReward
+
+DAY = 24 * HOUR
+POOL = ("general", "code", "small")
+
+
+def fill(traffic, n=2000, share=0.2, begin=0.0, broken_after=None, rising=False, votes=0):
+    """A week in which routing earns 1 more than `general` and costs half; `small` never answers."""
+    dice = np.random.default_rng(1)
+    decisions, rewards = [], []
+    for number in range(n):
+        moment = begin + 7 * DAY * number / n
+        is_code = number % 2
+        name = "code" if is_code else "general"
+        tags = ["code" if is_code else "talk", *(["new"] if rising and number > 0.8 * n else [])]
+        decisions.append(
+            LoggedDecision(
+                f"req-{number}", moment, f"query {number}", choice=name, candidate=name, probability=0.8,
+                probabilities=dict.fromkeys(POOL, 1 / 3), tags=tags, dollars=0.002 if name == "general" else 0,
+                tokens=10, seconds=1.0, reason="router",
+            )
+        )  # fmt: skip
+        everybody = dice.random() < share
+        for who in POOL if everybody else (name,):
+            value = {"general": 1.0, "code": 3.0 if is_code else 0.0, "small": -2.0}[who] + dice.normal()
+            value -= 2.0 if who == "code" and broken_after is not None and number > broken_after * n else 0.0
+            dollars = 0.002 if who == "general" else 0.0
+            reward = LoggedReward(f"req-{number}", who, value, time=moment + 60, dollars=dollars, seconds=2.0)
+            reward.why, reward.inclusion = (SAMPLE, share) if everybody else ("served", 1.0)
+            rewards.append(reward)
+            if who == name and number < votes:
+                rewards.append(LoggedReward(f"req-{number}", who, 1.0 if value > 2 else -1.0, FEEDBACK, time=moment))
+    traffic.add(decisions)
+    traffic.add_rewards(rewards)
+
+
+@pytest.fixture
+def traffic(tmp_path):
+    with Traffic.open(tmp_path) as opened:
+        yield opened
+
+
+def test_routing_is_compared_with_every_rule(traffic):
+    fill(traffic)
+    report = report_on(traffic, "f", 0, 7 * DAY)
+    assert report.best.name in ("general", "code")
+    general = report.rule("general")
+    assert general.gain.low < 1 < general.gain.high  # 2 more on every second query
+    assert general.cost.mean == pytest.approx(0.5, abs=0.1)
+    assert report.rule("random").gain.mean == pytest.approx(2 - 1 / 6, abs=0.3)
+    assert report.rule("rmr").gain.mean < 0
+    assert report.answered() == {"general": 1000, "code": 1000, "small": 0}
+    first, *rest = sentences(report)
+    assert first.startswith("Routing earned ")
+    assert "more reward per answer than always using" in first
+    assert "2 of 3 models were needed; never chosen: small." in rest
+
+
+def test_every_served_reward_narrows_the_interval(traffic):
+    fill(traffic)
+    narrow = report_on(traffic, "f", 0, 7 * DAY).rule("small").gain
+    traffic._database.execute("DELETE FROM rewards WHERE why = 'served'")
+    wide = report_on(traffic, "f", 0, 7 * DAY).rule("small").gain
+    assert narrow.error < wide.error
+    assert narrow.low < 4 < narrow.high
+
+
+def test_chores_and_named_models_are_left_out(traffic):
+    fill(traffic, n=200, share=1.0)
+    before = report_on(traffic, "f", 0, 7 * DAY)
+    more = [
+        LoggedDecision("chore", 5, "t", candidate="small", probability=0.5, chore=True),
+        LoggedDecision("named", 5, "t", candidate="small"),
+    ]
+    traffic.add(more)
+    traffic.add_rewards(
+        LoggedReward(entry.request_id, name, 9, why=SAMPLE, inclusion=1.0, time=6) for entry in more for name in POOL
+    )
+    after = report_on(traffic, "f", 0, 7 * DAY)
+    assert (after.routed, after.chores, after.requests) == (200, 1, 202)
+    assert after.rules == before.rules
+
+
+def test_little_data_has_no_figures(traffic):
+    assert sentences(report_on(traffic, "f", 0, DAY))[0].startswith("There was no traffic")
+    fill(traffic, n=100, share=0.1)
+    report = report_on(traffic, "f", 0, 7 * DAY)
+    assert report.rules == []
+    assert "too little data" in sentences(report)[0]
+    assert "zooter learn" in sentences(report)[0]
+
+
+def test_only_the_period_counts(traffic):
+    fill(traffic, begin=7 * DAY)
+    assert report_on(traffic, "f", 0, 7 * DAY).requests == 0
+    assert 900 < report_on(traffic, "f", 7 * DAY, 10.5 * DAY).routed < 1100
+
+
+def test_votes_are_compared_with_rewards(traffic):
+    fill(traffic, votes=400)
+    agreement = report_on(traffic, "f", 0, 7 * DAY).agreement
+    assert agreement["all tags"].mean == 1
+    assert set(agreement) >= {"all tags", "code", "talk"}
+
+
+def test_a_candidate_that_got_worse_is_named_with_its_hour(traffic):
+    fill(traffic, broken_after=0.5)
+    (change,) = fallen_rewards(traffic, 0, 7 * DAY)
+    assert (change.kind, change.name) == ("reward", "code")
+    assert change.before - change.after == pytest.approx(2, abs=0.7)
+    assert change.since == pytest.approx(3.5 * DAY, abs=DAY)
+
+
+def test_nothing_is_said_where_nothing_changed(traffic):
+    fill(traffic)
+    assert fallen_rewards(traffic, 0, 7 * DAY) == []
+    assert moved_tags(traffic, 0, 7 * DAY) == []
+
+
+def test_a_tag_that_rises_is_named(traffic):
+    fill(traffic, rising=True)
+    (change,) = moved_tags(traffic, 0, 7 * DAY)
+    assert (change.kind, change.name, change.before < 0.1, change.after > 0.5) == ("tag", "new", True, True)
+
+
+def test_queries_unlike_the_training_are_counted(traffic, tiny_fleet):
+    ensemble = Ensemble(load_fleet(tiny_fleet))
+    learned = np.eye(8, dtype=np.float32)[np.arange(80) % 2]
+
+    class Encoder:
+        def embed(self, texts):
+            return np.eye(8, dtype=np.float32)[[0 if "near" in text else 5 for text in texts]]
+
+        def sentence(self, vectors):
+            return vectors
+
+    parts = SimpleNamespace(neighbours=SimpleNamespace(vectors=learned), router=SimpleNamespace(encoder=Encoder()))
+    traffic.add(
+        LoggedDecision(f"r{n}", n, "far" if n % 3 == 0 else "near", probability=0.5, tags=["sea"]) for n in range(90)
+    )
+    (change,) = far_queries(traffic, parts, 0, 100)
+    assert (change.kind, round(change.after, 2)) == ("far", 0.33)
+    assert "sea" in change.message
+    assert far_queries(traffic, parts, 0, 20) == []  # too few
+    assert far_queries(traffic, ensemble, 0, 100) == [] or ensemble.neighbours  # a router may have no neighbours
+
+
+def test_the_page_escapes_names(traffic):
+    fill(traffic)
+    report = report_on(traffic, "<script>", 0, 7 * DAY)
+    page = html_of(report)
+    assert "<script>" not in page
+    assert "<svg" in page
+    assert sentences(report)[0] in page
+
+
+def test_the_command_reports(tmp_path, capsys):
+    import time
+
+    with Traffic.open(tmp_path) as traffic:
+        fill(traffic, begin=time.time() - 6.9 * DAY, n=1000)
+    assert main(["report", "--data", str(tmp_path), "--html", str(tmp_path / "r.html"), "--since", "30d"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("Routing earned")
+    assert "always general" in out
+    assert "<svg" in (tmp_path / "r.html").read_text()
+    assert main(["report", "--data", str(tmp_path), "--json"]) == 0
+    shape = json.loads(capsys.readouterr().out)
+    assert shape["rules"]["general"]["gain"]["n"] > 100
+    assert shape["sentences"][0] in out or shape["sentences"]
+
+
+@pytest.mark.parametrize("since", ["7", "d", "-7d", "7y", "0d", "1e9d", "٣d"])
+def test_a_wrong_duration_is_refused(since, capsys):
+    assert main(["report", f"--since={since}"]) == 2
+    assert "7d" in capsys.readouterr().err
+
+
+def test_no_traffic_says_how_to_begin(tmp_path, capsys):
+    assert main(["report", "--data", str(tmp_path)]) == 2
+    assert "zooter serve --learn" in capsys.readouterr().err

@@ -1,0 +1,90 @@
+"""Regressions from rewards of which some are missing, worked by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from zooter_core.method.partial_rewards import Sums, directions, prequential_error, spread
+
+NAN = np.nan
+
+
+def test_a_candidate_learns_from_its_rewards_alone():
+    """One direction. a has rewards 3 and 1 at x = 1 and -1, b has 2 at x = 1; the level is (3 + 1 + 2) / 3 = 2.
+
+    a: intercept 0 / (2 + 1) and slope (1 + 1) / (2 + 2) = .5. b: its reward is the level, so both are 0.
+    """
+    sums = Sums(2, 1, np.inf)
+    sums.add(np.array([[1.0], [-1.0]]), np.array([[3.0, 2.0], [1.0, NAN]]))
+    router = sums.solve(penalty=2.0)
+    assert sums.level == 2
+    assert router.weight == pytest.approx(np.array([[0.5, 0.0]]))
+    assert router.bias == pytest.approx([2.0, 2.0])
+    assert router(np.array([[2.0]])) == pytest.approx(np.array([[3.0, 2.0]]))
+
+
+def test_a_candidate_without_rewards_is_predicted_at_the_level():
+    sums = Sums(2, 1, np.inf)
+    sums.add(np.array([[1.0], [-1.0]]), np.array([[3.0, NAN], [1.0, NAN]]))
+    assert sums.solve(1.0)(np.array([[0.3]]))[0, 1] == 2.0
+
+
+def test_old_queries_fade_by_their_half_life():
+    """After 10 queries at a half-life of 10 the first reward counts half: level (.5 * 4 + 1 * 1) / 1.5 = 2."""
+    sums = Sums(1, 1, 10.0)
+    sums.add(np.array([[0.0]]), np.array([[4.0]]))
+    sums.fade(10)
+    sums.add(np.array([[0.0]]), np.array([[1.0]]))
+    assert sums.weights == pytest.approx([1.5])
+    assert sums.level == pytest.approx(2.0)
+
+
+def test_ages_fade_queries_that_are_added_together():
+    apart, together = Sums(1, 1, 10.0), Sums(1, 1, 10.0)
+    x, rewards = np.array([[1.0], [2.0]]), np.array([[4.0], [1.0]])
+    apart.add(x[:1], rewards[:1])
+    apart.fade(7)
+    apart.add(x[1:], rewards[1:])
+    together.add(x, rewards, ages=np.array([7.0, 0.0]))
+    assert together.squares == pytest.approx(apart.squares)
+    assert together.products == pytest.approx(apart.products)
+
+
+def test_a_weight_of_two_is_a_query_twice():
+    twice, weighted = Sums(1, 1, np.inf), Sums(1, 1, np.inf)
+    x, rewards = np.array([[1.0], [-1.0]]), np.array([[4.0], [1.0]])
+    twice.add(x[[0, 0, 1]], rewards[[0, 0, 1]])
+    weighted.add(x, rewards, weights=np.array([[2.0], [1.0]]))
+    assert weighted.solve(1.0).weight == pytest.approx(twice.solve(1.0).weight)
+
+
+def test_it_is_the_ridge_of_the_router_kind():
+    """Without gaps, fading and a penalised intercept it is kinds/ridge.py: centre both sides, then solve."""
+    rng = np.random.default_rng(0)
+    x, rewards = rng.normal(size=(4000, 3)), rng.normal(size=(4000, 2))
+    sums = Sums(2, 3, np.inf)
+    sums.add(x, rewards)
+    centred = x - x.mean(axis=0)
+    weight = np.linalg.solve(centred.T @ centred + 30 * np.eye(3), centred.T @ (rewards - rewards.mean(axis=0)))
+    assert sums.solve(30.0).weight == pytest.approx(weight, abs=1e-5)
+
+
+def test_directions_are_the_principal_ones():
+    axes = directions(np.array([[3.0, 0.0, 0.0], [0.0, 1.0, 0.0], [3.0, 0.0, 0.0]]), most=1)
+    assert np.abs(axes) == pytest.approx(np.array([[1.0], [0.0], [0.0]]))
+    assert directions(np.array([[3.0, 0.0], [1.0, 0.0]]), most=2).shape == (2, 1)  # the other direction is empty
+
+
+def test_the_error_counts_differences_between_candidates():
+    """Predicted (1, 0) against (2, 2): the errors -1 and -2 are .5 from their mean. A single reward: none."""
+    predicted = np.array([[1.0, 0.0], [5.0, 5.0]])
+    assert prequential_error(predicted, np.array([[2.0, 2.0], [0.0, NAN]])) == (0.5, 1)
+    assert prequential_error(predicted[1:], np.array([[0.0, NAN]])) == (0.0, 0)
+
+
+def test_the_spread_is_within_a_query():
+    """(0, 2) and (5, 7, 6): squares 1, 1, 1, 1, 0."""
+    rewards = np.array([[0.0, 2.0, NAN], [5.0, 7.0, 6.0], [100.0, NAN, NAN]])
+    assert spread(rewards) == pytest.approx(np.sqrt(4 / 5))
+    assert spread(rewards[2:]) == 0.0

@@ -1,0 +1,96 @@
+"""Traffic: its empty state, the sample day, and a report on traffic of the session's fleet."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from support.app_pages import labels, words
+from zooter_core.config.fleet import load_fleet
+from zooter_core.learn.traffic import Traffic, data_folder
+from zooter_core.learn.traffic_rows import SAMPLE, LoggedDecision, LoggedReward
+from zooter_core.ui.traffic import source
+
+Open = Callable[..., AppTest]
+DAY = 86_400.0
+
+
+@pytest.fixture(autouse=True)
+def own_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "xdg"))
+
+
+@pytest.fixture
+def traffic(tiny_fleet: Path) -> Traffic:
+    """Three days in which the first model answers and is liked best; every fourth request is sampled."""
+    pool = load_fleet(tiny_fleet).pool
+    begin, n = time.time() - 3 * DAY, 200
+    with Traffic.open(data_folder(load_fleet(tiny_fleet).name)) as opened:
+        for number in range(n):
+            moment, name = begin + 3 * DAY * number / n, f"req-{number}"
+            chances = dict.fromkeys(pool, 1 / len(pool))
+            entry = LoggedDecision(
+                name, moment, f"What is *{number}*?", choice=pool[0], candidate=pool[0], probability=1 / len(pool),
+                probabilities=chances, reason="router", dollars=0.001, seconds=1.5, tokens=7, answer="It is <b>.",
+            )  # fmt: skip
+            opened.add(entry)
+            rewards = [
+                LoggedReward(name, who, (who == pool[0]) + number % 3, why=SAMPLE, inclusion=0.25, time=moment,
+                             dollars=0.002, seconds=1.0, answer=f"{who} would say {number}.")
+                for who in pool
+            ]  # fmt: skip
+            opened.add_rewards(rewards if number % 4 == 0 else [])
+    return opened
+
+
+def test_without_traffic_it_says_how_to_begin_and_shows_a_sample(open_page: Open):
+    page = open_page("traffic")
+    assert not page.exception
+    assert any(block.value == "zooter serve --learn" for block in page.code)
+    assert "sample day" in words(page)
+    assert "every model answered" in words(page)
+    assert {title.value for title in page.subheader} >= {"Reward against time", "Choices over time"}
+    page.toggle(key="sample").set_value(False).run()
+    assert not page.exception
+    assert not page.subheader
+
+
+def test_what_users_wrote_is_hidden_from_others(open_page: Open, traffic, monkeypatch):
+    monkeypatch.setattr(source, "LOCAL", ())
+    page = open_page("traffic")
+    assert not page.exception
+    assert "only on the machine where it runs" in words(page)
+    assert "sample day" in words(page)
+    assert "What is" not in " ".join(str(option) for box in page.selectbox for option in box.options)
+
+
+def test_traffic_is_reported(open_page: Open, traffic):
+    page = open_page("traffic")
+    assert not page.exception
+    assert not page.code
+    assert "always using" in words(page)
+    assert "This rests on 50 requests, drawn at random (25%)" in words(page)
+    assert "Report (HTML)" in {button.proto.label for button in page.get("download_button")} | labels(page)
+
+
+def test_a_decision_is_opened_with_what_others_would_have_said(open_page: Open, traffic, tiny_fleet):
+    page = open_page("traffic")
+    box = page.selectbox(key="decision")
+    assert box.value == "req-196"  # the newest one that every model answered
+    assert "What is *196*?" in words(page)
+    assert {f"{name} would say 196." for name in load_fleet(tiny_fleet).pool} <= {text.value for text in page.text}
+    box.set_value("req-199").run()
+    assert not page.exception
+    assert "No reward yet" in words(page)
+
+
+def test_a_short_period_has_no_figures(open_page: Open, traffic):
+    page = open_page("traffic")
+    page.segmented_control(key="period").set_value("Last day").run()
+    assert not page.exception
+    assert "too little data" in words(page)
+    assert "Reward against cost" not in {title.value for title in page.subheader}

@@ -1,0 +1,38 @@
+"""An endpoint that keeps traffic takes the router that the learner promotes, by itself."""
+
+from __future__ import annotations
+
+import shutil
+import time
+
+from support.command_files import replace_text
+from zooter_core.config.edit import set_table
+from zooter_core.serve import server
+
+PATIENCE = 60  # seconds, on a busy machine
+
+
+def test_a_promoted_router_is_taken_without_a_reload(serve, fleet_copy, monkeypatch):
+    monkeypatch.setattr(server, "FOLLOW_SECONDS", 0.1)
+    endpoint = serve("good", options={"learn": True})
+    before = endpoint.server.gateway
+    shutil.copytree(fleet_copy / "router", fleet_copy / "routers" / "0001")
+    set_table(fleet_copy, "router", {"path": "routers/0001"})
+    until = time.monotonic() + PATIENCE
+    while endpoint.server.gateway is before and time.monotonic() < until:
+        assert endpoint.chat().status_code == 200
+    assert endpoint.server.gateway.fleet.router.path == str(fleet_copy / "routers" / "0001")
+    assert endpoint.chat().status_code == 200
+
+
+def test_other_changes_wait_for_a_reload_and_a_broken_file_changes_nothing(serve, fleet_copy, monkeypatch):
+    monkeypatch.setattr(server, "FOLLOW_SECONDS", 0.05)
+    endpoint = serve("good", options={"learn": True})
+    before = endpoint.server.gateway
+    (fleet_copy / "fleet.toml").write_text((fleet_copy / "fleet.toml").read_text() + "\n# a note\n")
+    time.sleep(0.5)
+    assert endpoint.server.gateway is before
+    replace_text(fleet_copy / "fleet.toml", "[router]", "[router")
+    time.sleep(0.5)
+    assert endpoint.server.gateway is before
+    assert endpoint.chat().status_code == 200

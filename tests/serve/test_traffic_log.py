@@ -1,0 +1,141 @@
+"""What the endpoint keeps of its traffic, what it does not, and that no request waits or fails for it."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from support.running_endpoint import QUERY
+from zooter_core.base.errors import WorkError
+from zooter_core.learn.redaction import without_contacts
+from zooter_core.learn.traffic import FILE, Traffic
+from zooter_core.serve import traffic_log
+from zooter_core.serve.traffic_log import answer_text
+
+TITLE = "### Task:\nGenerate a concise, 3-5 word title with an emoji summarizing the chat history."
+
+
+def stored(endpoint, count=1):
+    """The decisions that are there, once there are so many."""
+    until = time.monotonic() + 30
+    with Traffic.open(endpoint.server.settings.data) as traffic:
+        while len(entries := list(traffic.decisions())) < count and time.monotonic() < until:
+            time.sleep(0.02)
+        return entries
+
+
+def test_nothing_is_kept_unless_wanted(serve):
+    endpoint = serve("good")
+    endpoint.chat()
+    endpoint.next_exchange()
+    assert endpoint.server.traffic is None
+    assert not (endpoint.server.settings.data / FILE).exists()
+
+
+def test_a_decision_is_kept_without_its_answer(serve):
+    endpoint = serve("http-503", "good", options={"learn": True})
+    answer = endpoint.chat(user="Ada")
+    endpoint.chat([{"role": "user", "content": "first"}, {"role": "assistant", "content": "x"}, *_turn("second")])
+    first, second = stored(endpoint, 2)
+    bad, good = endpoint.order
+    assert (first.request_id, first.query, first.user) == (answer.headers["x-request-id"], QUERY, "Ada")
+    assert (first.choice, first.candidate, first.reason) == (bad, good, "router")
+    assert first.probability == max(first.probabilities.values())
+    assert (first.answer, first.context, first.chore, first.finish) == (None, None, False, "stop")
+    assert first.router == endpoint.server.gateway.router_version
+    assert first.seconds > 0
+    assert (second.query, second.context) == ("second", '["first", "second"]')
+
+
+def _turn(text):
+    return [{"role": "user", "content": text}]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_answer_is_kept_where_wanted(serve, stream):
+    endpoint = serve("good", extra="[learn]\ntraffic = true\nanswers = true\nlongest_answer = 5\n")
+    answer = endpoint.chat(stream=stream)
+    (entry,) = stored(endpoint)
+    assert entry.answer
+    assert entry.answer == answer_text(answer.content)[:5]
+
+
+def test_feedback_becomes_a_reward(serve):
+    endpoint = serve("good", options={"learn": True})
+    request_id = endpoint.chat().headers["x-request-id"]
+    stored(endpoint)
+    for body in ({"verdict": "good"}, {"comment": "a comment alone"}, {"verdict": "bad", "comment": "no"}):
+        assert endpoint.client.post("/v1/feedback", json={"request_id": request_id, **body}).status_code == 200
+    until = time.monotonic() + 30
+    with Traffic.open(endpoint.server.settings.data) as traffic:
+        while [reward.reward for reward in traffic.rewards()] != [-1] and time.monotonic() < until:
+            time.sleep(0.02)
+        (reward,) = traffic.rewards()
+    assert (reward.source, reward.candidate, reward.inclusion) == ("feedback", endpoint.order[0], None)
+
+
+def test_chores_are_marked_and_may_have_a_candidate(serve):
+    endpoint = serve("good", "good", options={"learn": True})
+    endpoint.chat(TITLE)
+    assert [(entry.chore, entry.reason) for entry in stored(endpoint)] == [(True, "router")]
+
+
+@pytest.mark.parametrize("name", ["chat", "math"])
+def test_chores_go_to_their_candidate(serve, name):
+    endpoint = serve("good", "good", extra=f'[serve]\nchores = "{name}"\n')
+    headers = {"x-session-id": "one"}
+    assert endpoint.chat(TITLE, headers).headers["x-model-router-selected-model"] == name
+    assert endpoint.next_exchange().choice.reason == "chore"
+    assert endpoint.chat(QUERY, headers).headers["x-model-router-selected-model"] == endpoint.order[0]
+    assert endpoint.next_exchange().choice.reason == "router"  # the conversation has no candidate from its title
+
+
+def test_texts_pass_the_redaction(serve):
+    endpoint = serve("good", extra='[learn]\ntraffic = true\nredact = "contacts"\n')
+    endpoint.chat("my mail is ann@example.org")
+    assert [entry.query for entry in stored(endpoint)] == [without_contacts("my mail is ann@example.org")]
+
+
+def test_a_redaction_that_fails_stores_nothing(serve, monkeypatch):
+    def redact(text):
+        if "secret" in text:
+            raise RuntimeError("a bug")
+        return text
+
+    monkeypatch.setattr(traffic_log, "load_redaction", lambda name: redact)
+    endpoint = serve("good", options={"learn": True})
+    assert endpoint.chat("a secret").status_code == 200
+    assert endpoint.chat("harmless").status_code == 200
+    assert [entry.query for entry in stored(endpoint)] == ["harmless"]
+
+
+def test_a_full_disk_loses_lines_and_no_request(serve, monkeypatch, caplog):
+    def full(*values):
+        raise WorkError("room", "the disk is full")
+
+    endpoint = serve("good", options={"learn": True})
+    with monkeypatch.context() as patch:
+        patch.setattr(Traffic, "add", full)
+        assert endpoint.chat().status_code == 200
+        assert endpoint.chat().status_code == 200
+        until = time.monotonic() + 30
+        while "disk is full" not in caplog.text and time.monotonic() < until:
+            time.sleep(0.02)
+        time.sleep(0.2)
+    assert caplog.text.count("lines of the traffic are lost") == 1
+    assert endpoint.chat("later").status_code == 200
+    assert [entry.query for entry in stored(endpoint)] == ["later"]
+
+
+def test_answers_are_read_in_every_form():
+    assert answer_text(b'{"choices": [{"message": {"content": "hi"}}]}') == "hi"
+    events = (
+        'data: {"choices": [{"delta": {"content": "h\u00e9"}}]}\n\ndata: {"choices": [{"delta": {"content": "y"}}]}\n\n'
+    )
+    assert answer_text(events.encode() + b"data: [DONE]\n\n") == "h\u00e9y"
+    assert answer_text(events.encode()[:-20]) == "h\u00e9"  # where the kept part ends
+    assert answer_text(b'{"output": [{"content": [{"type": "output_text", "text": "a"}]}]}') == "a"
+    delta = b'event: response.output_text.delta\ndata: {"type": "response.output_text.delta", "delta": "b"}\n\n'
+    assert answer_text(delta * 2) == "bb"
+    assert answer_text(b"\xff{") == ""

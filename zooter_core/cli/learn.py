@@ -1,0 +1,197 @@
+"""`zooter learn`: a better router from what the endpoint served, proved before it serves."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from zooter_core.base.errors import ZooterError
+from zooter_core.base.files import locked
+from zooter_core.cli.consoles import err, out, print_figures, print_note
+from zooter_core.cli.fleets import open_fleet
+from zooter_core.cli.options import DataDir, FleetDir, Json, argument, option
+from zooter_core.config.fleet import Fleet, load_fleet
+
+Action = Literal["run", "status", "promote", "rollback", "pause", "resume"]
+LOCK = "learn.lock"
+WAIT_SECONDS = 60.0  # for a turn that is at work, before a switch by hand
+NICE = 10  # below the endpoint and whatever else users wait for
+
+
+def learn(
+    action: Annotated[Action, argument("ACTION", "run (default), status, promote, rollback, pause or resume.")] = "run",
+    fleet: FleetDir = None,
+    data: DataDir = None,
+    once: Annotated[bool, option("--once", help="run: one turn instead of one every --every seconds.")] = False,
+    every: Annotated[float, option("--every", "SECONDS", "run: between the starts of two turns.", min=1)] = 600.0,
+    calls: Annotated[
+        int, option("--calls", "N", "run: answers that candidates are asked for in a turn, at most.", min=0)
+    ] = 500,
+    budget_usd: Annotated[
+        float | None, option("--budget-usd", "X", "run: US dollars for these answers in a turn, at most.", min=0)
+    ] = None,
+    share: Annotated[float, option("--share", "X", "run: share of queries that all answer.", min=0)] = 0.02,
+    pairs: Annotated[
+        float, option("--pairs", "X", "run: share of the queries where routers differ that both answer.", min=0)
+    ] = 0.3,
+    manual: Annotated[bool, option("--manual", help="run: leave promotions to `zooter learn promote`.")] = False,
+    proof: Annotated[bool, option("--proof", help="run: promote only what is proved.")] = False,
+    follow: Annotated[
+        bool, option("--follow", help="run: after a promotion, let later routers serve too while the guard agrees.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    parts = open_fleet(fleet)
+    from zooter_core.learn.traffic import data_folder
+    from zooter_core.learn.versions import Versions
+
+    place = data or data_folder(parts.name)
+    if action == "status":
+        print_figures(_status(Versions(parts)), json, _print_status)
+        return
+    if action == "run":
+        from zooter_core.learn.cycle import Settings
+        from zooter_core.learn.deciding import Sampling
+
+        for name, part in (("--share", share), ("--pairs", pairs)):
+            if part > 1:
+                raise ZooterError(f"{name} between 0 and 1", f"{part:g}", "0.02 is every fiftieth query.")
+        settings = Settings(Sampling(share, pairs), manual=manual, proof_only=proof, follow=follow)
+        _run(parts, place, settings, (calls, budget_usd), None if once else every, json)
+        return
+    Versions(parts)  # refuses the embedded fleet before a lock is made in it
+    lock = _lock(parts, WAIT_SECONDS)
+    try:
+        _change(Versions(load_fleet(parts.folder)), action)
+    finally:
+        lock.release()
+
+
+def _lock(fleet: Fleet, seconds: float = 0) -> Any:
+    folder = fleet.folder / "routers"
+    folder.mkdir(exist_ok=True)
+    return locked(folder / LOCK, f"the learner of the fleet {fleet.name}", seconds)
+
+
+def _run(
+    fleet: Fleet, data: Path, settings: Any, limits: tuple[int, float | None], every: float | None, json: bool
+) -> None:
+    from zooter_core.fleet.ensemble import Ensemble
+    from zooter_core.learn.cycle import Cycle
+    from zooter_core.learn.judging import Budget
+    from zooter_core.learn.traffic import Traffic
+    from zooter_core.learn.versions import Versions
+
+    Versions(fleet)
+    stop = threading.Event()
+    with suppress(OSError, AttributeError):
+        os.nice(NICE)
+    with suppress(ValueError):  # not the main thread
+        signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    with Traffic.open(data, create=False) as traffic:
+        ensemble = Ensemble(fleet)
+        while not stop.is_set():
+            lock = _lock(fleet)  # of a turn alone, so that others may promote or pause between two
+            try:
+                if (again := load_fleet(fleet.folder)) != fleet:
+                    fleet, ensemble = again, Ensemble(again, ensemble.backends)
+                cycle = Cycle(Versions(fleet), ensemble, traffic, data, settings, print_note)
+                turn = cycle.turn(Budget(*limits), stop)
+            finally:
+                lock.release()
+            print_figures(asdict(turn), json, _print_turn)
+            if every is None or stop.wait(every):
+                return
+
+
+def _change(versions: Any, action: str) -> None:
+    from zooter_core.learn.versions import PROMOTE, ROLLBACK
+    from zooter_core.method.promotion import Gate
+
+    state = versions.state
+    if action in ("pause", "resume"):
+        state.paused = action == "pause"
+        versions.save()
+        err.print("Nothing is judged, learned or switched until `zooter learn resume`." if state.paused else "Resumed.")
+        return
+    contest = state.contest(Gate())
+    if action == PROMOTE:
+        if contest.challenger is None:
+            raise ZooterError("a challenger to promote", "none yet", "Run `zooter learn --once` first.")
+        contest.promote()
+        versions.switch(contest, PROMOTE, None)
+    else:
+        before = contest.former or versions.before()
+        if before is None:
+            raise ZooterError("a router to go back to", "none: nothing was promoted yet", "See `zooter learn status`.")
+        contest.former = before
+        contest.rollback()
+        versions.switch(contest, ROLLBACK, None)
+    err.print(f"fleet.toml names {_name(state.champion)} now. {RELOAD}")
+
+
+RELOAD = "An endpoint that keeps its traffic takes it by itself, others at SIGHUP or POST /admin/reload."
+
+
+def _name(router: str | None) -> str:
+    return "no router" if router is None else router or "no router (a starting one serves)"
+
+
+def _status(versions: Any) -> dict[str, Any]:
+    """What the contest stands at. The mean is in units of reward."""
+    state = versions.state
+    return {
+        "champion": state.champion,
+        "challenger": state.challenger,
+        "former": state.former,
+        "pairs": len(state.pairs),
+        "mean": sum(state.pairs) / len(state.pairs) if state.pairs else None,
+        "judged": state.judged,
+        "paused": state.paused,
+        "follows": state.follows,
+        "newcomers": state.newcomers,
+        "events": state.events,
+    }
+
+
+def _print_status(figures: dict[str, Any]) -> None:
+    out.print(f"Champion: {_name(figures['champion'])}.")
+    if figures["follows"]:
+        out.print("The learner's later routers serve too, while the guard agrees.")
+    elif figures["challenger"] is None:
+        out.print("There is no challenger yet.")
+    else:
+        mean = figures["mean"]
+        shown = "" if mean is None else f"; it earned {mean:+.3f} more on average"
+        out.print(f"Challenger: {figures['challenger']}, {figures['pairs']} pairs{shown}.")
+    if figures["paused"]:
+        out.print("Learning is paused.")
+    for name, left in figures["newcomers"].items():
+        out.print(f"{name} is new and has {left} stored queries to answer.")
+    for event in figures["events"][-10:]:
+        when = datetime.fromtimestamp(event["time"]).strftime("%Y-%m-%d %H:%M")
+        out.print(f"{when} {event['event']}: {_name(event['before'])} -> {_name(event['router'])}")
+
+
+def _print_turn(turn: dict[str, Any]) -> None:
+    spent = f", ${turn['dollars']:.2f}" if turn["dollars"] else ""
+    out.print(f"{turn['judged']} decisions judged, {turn['calls']} answers asked for{spent}.")
+    if turn["waiting"]:
+        out.print("More wait for the next turn: the budget was spent.")
+    for name, count in turn["failures"].items():
+        out.print(f"{name} failed {count} times.")
+    shown = turn["evidence"]
+    if shown and shown["pairs"]:
+        proved = ", proved" if shown["proved"] else ""
+        out.print(f"{shown['pairs']} pairs, {shown['mean']:+.3f} on the latest ones{proved}.")
+    if turn["challenger"]:
+        out.print(f"New challenger: {turn['challenger']}.")
+    if turn["event"]:
+        done = "promoted the challenger" if turn["event"] == "promote" else "went back to the router before"
+        out.print(f"Learning {done}. {RELOAD}")

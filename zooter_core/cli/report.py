@@ -1,0 +1,52 @@
+"""`zooter report`: what routing is worth, from the traffic of an endpoint."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+from zooter_core.base.errors import ZooterError
+from zooter_core.cli.consoles import err, out, print_json
+from zooter_core.cli.fleets import open_fleet
+from zooter_core.cli.options import DataDir, FleetDir, Json, option, seconds_of
+
+
+def report(
+    since: Annotated[str, option("--since", "TIME", "How far back: 12h, 7d, 4w.")] = "7d",
+    fleet: FleetDir = None,
+    data: DataDir = None,
+    json: Json = False,
+    html: Annotated[Path | None, option("--html", "FILE", "Write the report as one HTML file.")] = None,
+) -> None:
+    seconds = seconds_of(since, "--since")
+    from rich.table import Table
+
+    from zooter_core.fleet.ensemble import Ensemble
+    from zooter_core.learn.report import HEADINGS, report_on, rows_of, sentences
+    from zooter_core.learn.traffic import Traffic, data_folder
+
+    parts, now = open_fleet(fleet), time.time()
+    with Traffic.open(data or data_folder(parts.name), create=False) as traffic:
+        ensemble = Ensemble(parts) if parts.router else None
+        try:
+            result = report_on(traffic, parts.name, now - seconds, now, ensemble)
+        except ZooterError as problem:
+            err.print(f"The queries are not compared with those of the router's training. {problem}")
+            result = report_on(traffic, parts.name, now - seconds, now)
+    if html:
+        from zooter_core.learn.report_html import write_html
+
+        write_html(result, html)
+        err.print(f"The report is in {html}.")
+    if json:
+        print_json(result.to_json())
+        return
+    for line in sentences(result):
+        out.print(line)
+    if result.rules:
+        table = Table(*HEADINGS)
+        for row in rows_of(result):
+            table.add_row(*row)
+        out.print()
+        out.print(table)

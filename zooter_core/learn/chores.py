@@ -1,0 +1,45 @@
+"""Requests that a chat UI sends for itself: titles, tags, follow-up questions, search queries.
+
+They say nothing about what users want, so nothing is learned from them. They are recognised by the beginnings of the
+prompts that Open WebUI and LibreChat send unless somebody changes them, or by `metadata` of the request.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+READ = 400  # characters of a message's beginning
+PROMPTS = re.compile(
+    r"(?:\#{2,3} task:\s*)?(?:"
+    r"(?:please )?(?:generate|provide) a concise,? (?:and )?(?:\d+-\d+ word|\d+-word-or-less) title\b"
+    r"|(?:please )?generate a concise title \(max \d+ characters\) for a conversation"
+    r"|generate \d+-\d+ broad tags categorizing"
+    r"|suggest \d+-\d+ relevant follow-?up questions"
+    r"|analyze the chat history to determine the necessity of generating search queries"
+    r"|you are an autocompletion system\b"
+    r"|generate a detailed prompt for an?m? image generation task"
+    r"|your task is to reflect the speaker's likely facial expression"
+    r"|detect user language and write in the same language an extremely concise title"
+    r"|analyze this conversation and provide:\s+1\. the detected language"
+    r")",
+    re.IGNORECASE,
+)
+TASKS = re.compile(r"(?:title|tags?|follow_?up|(?:image_)?prompt|emoji|(?:\w+_)?query|autocomplete)s?_generation")
+
+
+def is_chore(texts: Sequence[str], metadata: object = None) -> bool:
+    """Whether a request is a chore.
+
+    Args:
+        texts: of the user's turns, or of the system's prompt if it has no turn.
+        metadata: the field of the request; `{"chore": "true"}` marks any request, as does a `task` of Open WebUI.
+    """
+    if isinstance(metadata, Mapping):
+        values: Mapping[Any, Any] = metadata
+        if values.get("chore") in (True, "true"):
+            return True
+        if isinstance(task := values.get("task"), str) and TASKS.fullmatch(task[:READ]):
+            return True
+    return bool(texts) and PROMPTS.match(texts[-1][:READ].lstrip()) is not None

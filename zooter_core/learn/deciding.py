@@ -1,0 +1,189 @@
+"""Champion and challenger over plain arrays: which further answers to look at, and when another router takes over.
+
+The champion serves. The challenger is what the learner made of the traffic before a query, so that every pair is a fair
+bet (method/promotion.py). After a switch the former champion stays in the contest as a guard: if the pairs show by the
+same test that it would have been better, it comes back.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zooter_core.method.promotion import Array, Evidence, Gate, evidence
+
+Choices = NDArray[np.intp]
+R = TypeVar("R")  # what stands for a router
+GUARD_PAIRS = 300  # after which a former champion leaves the contest
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Which answers are looked at beyond the served one.
+
+    Attributes:
+        share: of the queries, drawn uniformly: every candidate answers.
+        pairs: of those where champion and challenger (or the former champion) differ: the choices of both answer.
+    """
+
+    share: float = 0.02
+    pairs: float = 0.3
+
+    @property
+    def either(self) -> float:
+        """With which probability a query where routers differ is in one of the two."""
+        return self.share + (1 - self.share) * self.pairs
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The answers to look at, and with which probability each came to be looked at.
+
+    Attributes:
+        sample: the queries that all candidates answer, shape (n,).
+        candidates: shape (n, m), the served ones included.
+        inclusion: shape (n, m); 0 where an answer is never looked at.
+    """
+
+    sample: NDArray[np.bool_]
+    candidates: NDArray[np.bool_]
+    inclusion: Array
+
+
+def wanted(
+    served: Choices, rivals: Sequence[Choices], lots: Array, sampling: Sampling, available: NDArray[np.bool_]
+) -> Wanted:
+    """Draw the answers to look at for n queries.
+
+    Args:
+        served: who answered, shape (n,).
+        rivals: the choices of each router in the contest, shape (n,) each, the champion's first.
+        lots: uniform numbers in [0, 1), shape (n, 2). They decide alone, so a draw can be repeated.
+        available: which candidates can be called, shape (m,).
+    """
+    rows = np.arange(len(served))
+    sample = lots[:, 0] < sampling.share
+    inclusion = np.where(available, sampling.share, 0.0) * np.ones((len(served), 1))
+    candidates = sample[:, None] & available
+    drawn = lots[:, 1] < sampling.pairs
+    for rival in rivals[1:]:
+        differ = rival != rivals[0]
+        for choice in (rivals[0], rival):
+            inclusion[rows[differ], choice[differ]] = sampling.either
+            candidates[rows[differ & drawn], choice[differ & drawn]] = True
+    inclusion[rows, served], candidates[rows, served] = 1.0, True
+    return Wanted(sample, candidates, inclusion)
+
+
+def differences(rewards: Array, champion: Choices, challenger: Choices) -> Array:
+    """The pairs among n queries, in their order: rewards of the challenger's choices minus the champion's.
+
+    Args:
+        rewards: shape (n, m), NaN where there is none. champion, challenger: shape (n,).
+    """
+    rows = np.arange(len(rewards))
+    apart = rewards[rows, challenger] - rewards[rows, champion]
+    return apart[(champion != challenger) & ~np.isnan(apart)]
+
+
+@dataclass
+class Contest(Generic[R]):
+    """Who serves, who wants to, and the pairs between them. It does not know what a router is: a name will do.
+
+    Attributes:
+        champion: the router that serves.
+        challenger: the learner's latest; None before the first.
+        former: the champion before, which guards the switch; None if there was none lately.
+        pairs: the challenger's reward minus the champion's, in order.
+        guard: the former champion's reward minus the present one's, in order.
+        follows: the learner itself was promoted: each refit serves at once, and the guard is who served a while ago.
+    """
+
+    champion: R
+    gate: Gate = field(default_factory=Gate)
+    challenger: R | None = None
+    former: R | None = None
+    pairs: list[float] = field(default_factory=list)
+    guard: list[float] = field(default_factory=list)
+    follows: bool = False
+
+    @property
+    def rivals(self) -> tuple[R, ...]:
+        """All routers in the contest, the champion first."""
+        return (self.champion, *(router for router in (self.challenger, self.former) if router is not None))
+
+    def observe(self, rewards: Array, choices: Sequence[Choices]) -> None:
+        """The next queries with their rewards, before anything has learned from them.
+
+        Args:
+            rewards: shape (n, m), NaN where there is none.
+            choices: of each of `rivals`, shape (n,) each.
+        """
+        others = iter(choices[1:])
+        if self.challenger is not None:
+            self.pairs += differences(rewards, choices[0], next(others)).tolist()
+        if self.former is not None:
+            self.guard += differences(rewards, choices[0], next(others)).tolist()
+            if len(self.guard) >= GUARD_PAIRS:
+                self.former, self.guard = self.champion if self.follows else None, []
+
+    def refit(self, router: R) -> None:
+        """The learner made another router."""
+        if self.follows:
+            self.champion = router
+        else:
+            self.challenger = router
+
+    def evidence(self, spread: float) -> Evidence:
+        """What the pairs say for the challenger."""
+        return evidence(np.array(self.pairs), spread, self.gate)
+
+    def guard_evidence(self, spread: float) -> Evidence:
+        """What the pairs say for the former champion."""
+        return evidence(np.array(self.guard), spread, self.gate)
+
+    def decide(self, spread: float, proof_only: bool = False, follow: bool = False) -> str:
+        """Switch if the pairs say so: "promote", "rollback", or "" for neither.
+
+        Args:
+            spread: of the rewards.
+            proof_only: it takes a proof; the mean of the latest pairs is not enough.
+            follow: as in `promote`.
+        """
+        if self.former is not None and _enough(self.guard_evidence(spread), proof_only):
+            self.rollback()
+            return "rollback"
+        if self.challenger is not None and _enough(self.evidence(spread), proof_only):
+            self.promote(follow)
+            return "promote"
+        return ""
+
+    def promote(self, follow: bool = False) -> None:
+        """The challenger serves from now on, and the champion guards.
+
+        Args:
+            follow: its later refits serve too, until the guard wins.
+        """
+        if self.challenger is not None:
+            self.champion, self.former, self.challenger = self.challenger, self.champion, None
+            self.pairs, self.guard, self.follows = [], [], follow
+
+    def rollback(self) -> None:
+        """The former champion serves again."""
+        if self.former is not None:
+            self.champion, self.former = self.former, None
+            self.pairs, self.guard, self.follows = [], [], False
+
+
+def _enough(shown: Evidence, proof_only: bool) -> bool:
+    return shown.proved if proof_only else shown.passes
+
+
+def extra_calls(candidates: NDArray[np.bool_]) -> float:
+    """Calls beyond the served answer, a query."""
+    return float(candidates.sum(axis=1).mean() - 1) if len(candidates) else math.nan

@@ -1,0 +1,217 @@
+"""Judging what was served: further answers and their rewards, in the background and within a budget.
+
+Decisions are looked at in their order, a few at a time. Which answers are looked at is drawn from the request's id
+(`deciding.wanted`), and every reward is stored before the next batch, so that a process that was killed goes on where
+it stopped and asks for nothing twice. Candidates are asked about one query at a time, so that users' requests find
+room.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from zooter_core.backends import Request, iter_responses
+from zooter_core.base.errors import ZooterError
+from zooter_core.base.records import Message, Response
+from zooter_core.data.prices import cost
+from zooter_core.fleet.ensemble import Ensemble
+from zooter_core.labelling.rewards import Comparing
+from zooter_core.learn.deciding import Choices, Sampling, Wanted, wanted
+from zooter_core.learn.refit import text_of
+from zooter_core.learn.traffic import Traffic
+from zooter_core.learn.traffic_rows import MODEL, NEWCOMER, PAIR, SAMPLE, SERVED, LoggedDecision, LoggedReward
+from zooter_core.method.labels import LOTS, lot
+from zooter_core.method.partial_rewards import Array
+
+BATCH = 16  # decisions between two writes
+STORED = 1000  # the latest decisions, from which a newcomer's queries are drawn
+Note = Callable[[str], None]
+
+
+@dataclass
+class Budget:
+    """What may still be spent.
+
+    Attributes:
+        calls: answers that candidates may still be asked for.
+        dollars: for these answers; None without a limit. A candidate without a price costs nothing here.
+        spent_calls, spent_dollars: so far.
+    """
+
+    calls: int
+    dollars: float | None = None
+    spent_calls: int = 0
+    spent_dollars: float = 0.0
+
+    def allows(self, calls: int) -> bool:
+        """Whether so many more calls may be made."""
+        within = self.dollars is None or self.spent_dollars < self.dollars
+        return self.spent_calls + calls <= self.calls and (within or not calls)
+
+    def spend(self, dollars: float | None) -> None:
+        """Count one call."""
+        self.spent_calls += 1
+        self.spent_dollars += dollars or 0.0
+
+
+@dataclass
+class Judged:
+    """What became of one batch: the rewards of its decisions, shape (n, m), and whether the budget ended it."""
+
+    decisions: list[LoggedDecision]
+    rewards: Array
+    exhausted: bool = False
+    failures: dict[str, int] = field(default_factory=dict)
+
+
+def check_reward_model(ensemble: Ensemble) -> None:
+    """Refuse a reward model that only compares answers: a served answer alone has no reward there.
+
+    Raises:
+        ZooterError: it does so, or there is none.
+    """
+    if isinstance(ensemble.reward_model, Comparing):
+        step = 'Use one of the kinds "scalar", "http", "judge" or "embedded" in [reward].'
+        raise ZooterError("a reward model that judges a single answer", "one that compares two", step)
+
+
+def learnable(decision: LoggedDecision, pool: Sequence[str]) -> bool:
+    """Whether a decision is one of the router: no chore, and not named by the client or answered by nobody."""
+    return not decision.chore and decision.probability is not None and decision.candidate in pool
+
+
+def lots_of(decisions: Sequence[LoggedDecision]) -> Array:
+    """Two uniform numbers for each decision, from its id, shape (n, 2)."""
+    return np.array([[lot(one.request_id, seed) / LOTS for seed in (1, 2)] for one in decisions]).reshape(-1, 2)
+
+
+class Judge:
+    """Looks at decisions, asks candidates, and stores rewards.
+
+    Args:
+        stop: ends a batch between two queries when it is set.
+    """
+
+    def __init__(
+        self, ensemble: Ensemble, traffic: Traffic, budget: Budget, sampling: Sampling, stop: threading.Event
+    ) -> None:
+        check_reward_model(ensemble)
+        self.ensemble, self.traffic, self.budget, self.sampling, self.stop = ensemble, traffic, budget, sampling, stop
+        self.pool = ensemble.fleet.pool
+
+    def batch(self, decisions: Sequence[LoggedDecision], rivals: Sequence[Choices]) -> Judged:
+        """Judge a few decisions; those for which the budget is too small are left for another time.
+
+        Args:
+            rivals: the choices of the routers in the contest for them, shape (n,) each, the champion's first.
+        """
+        columns = {name: column for column, name in enumerate(self.pool)}
+        served = np.array([columns[str(one.candidate)] for one in decisions], dtype=np.intp)
+        available = np.ones(len(self.pool), dtype=bool)
+        want = wanted(served, rivals, lots_of(decisions), self.sampling, available)
+        judged = Judged([], np.full((len(decisions), len(self.pool)), np.nan))
+        for row, decision in enumerate(decisions):
+            stored = self._stored(decision)
+            names = [name for column, name in enumerate(self.pool) if want.candidates[row, column]]
+            missing = [name for name in names if name not in stored and not self._has_answer(decision, name)]
+            if len(names) == 1:
+                missing = []  # the served answer alone, which was not kept: asking again would be another answer
+            if self.stop.is_set() or not self.budget.allows(len(missing)):
+                judged.exhausted = True
+                break
+            new = self._judge(decision, [name for name in names if name not in stored], missing, judged)
+            differ = any(rival[row] != rivals[0][row] for rival in rivals[1:])
+            self.traffic.add_rewards(self._logged(decision, reward, want, row, differ) for reward in new)
+            for name, reward in (stored | {one.candidate: one.reward for one in new}).items():
+                if want.candidates[row, columns[name]]:
+                    judged.rewards[row, columns[name]] = reward
+            judged.decisions.append(decision)
+        judged.rewards = judged.rewards[: len(judged.decisions)]
+        return judged
+
+    def newcomer(self, name: str, count: int) -> int:
+        """Let a candidate answer stored queries. Gives how many are left to answer, the budget or a stop aside."""
+        latest = [one for one in self.traffic.newest(STORED) if learnable(one, self.pool) and one.candidate != name]
+        drawn = sorted(latest, key=lambda one: lot(one.request_id, 3))[:count]
+        before = {reward.request_id for reward in self.traffic.rewards(why=NEWCOMER) if reward.candidate == name}
+        left, judged = count - len(before), Judged([], np.empty(0))
+        for decision in drawn:
+            if left <= 0 or self.stop.is_set() or not self.budget.allows(1):
+                break
+            if decision.request_id in before or name in self._stored(decision):
+                continue
+            share = min(1.0, count / len(latest))
+            for reward in self._judge(decision, [name], [name], judged):
+                reward.why, reward.inclusion = NEWCOMER, share
+                self.traffic.add_rewards([reward])
+            left -= 1
+        return max(left, 0) if len(latest) >= count else 0
+
+    def _stored(self, decision: LoggedDecision) -> dict[str, float]:
+        rewards = self.traffic.rewards(request_ids=[decision.request_id])
+        return {one.candidate: one.reward for one in rewards if one.source == MODEL}
+
+    @staticmethod
+    def _has_answer(decision: LoggedDecision, name: str) -> bool:
+        return name == decision.candidate and bool(decision.answer)
+
+    def _judge(
+        self, decision: LoggedDecision, names: Sequence[str], ask: Sequence[str], judged: Judged
+    ) -> list[LoggedReward]:
+        """The rewards of some candidates' answers to one query; none for an answer that failed."""
+        responses = self._responses(decision, ask, judged)
+        if decision.candidate in names and self._has_answer(decision, str(decision.candidate)):
+            responses[str(decision.candidate)] = Response(str(decision.candidate), str(decision.answer))
+        answered = {name: one for name, one in responses.items() if one.error is None and one.text.strip()}
+        if not answered:
+            return []
+        texts = [one.text for one in answered.values()]
+        (scored,) = self.ensemble.score_responses([(text_of(decision), texts)], stop=self.stop)
+        return [
+            LoggedReward(
+                decision.request_id, name, reward, time=time.time(), dollars=self._dollars(decision, one),
+                tokens=one.tokens or None, seconds=one.seconds or None, answer=self._answer(decision, one),
+            )
+            for (name, one), reward in zip(answered.items(), scored.rewards, strict=True)
+            if reward is not None
+        ]  # fmt: skip
+
+    def _responses(self, decision: LoggedDecision, ask: Sequence[str], judged: Judged) -> dict[str, Response]:
+        if not ask:
+            return {}
+        fleet = self.ensemble.fleet
+        messages = (Message("user", text_of(decision)),)
+        requests = [Request(fleet.candidate(name), messages) for name in ask]
+        responses = {}
+        for _, response in iter_responses(self.ensemble.run_requests(requests, self.stop)):
+            responses[response.candidate] = response
+            self.budget.spend(self._dollars(decision, response))
+            if response.error is not None:
+                judged.failures[response.candidate] = judged.failures.get(response.candidate, 0) + 1
+        return responses
+
+    def _dollars(self, decision: LoggedDecision, response: Response) -> float | None:
+        return cost(self.ensemble.fleet.candidate(response.candidate), decision.prompt_tokens or 0, response.tokens)
+
+    def _answer(self, decision: LoggedDecision, response: Response) -> str | None:
+        settings = self.ensemble.fleet.learn
+        return response.text[: settings.longest_answer] if settings.answers and not decision.answer else None
+
+    def _logged(
+        self, decision: LoggedDecision, reward: LoggedReward, want: Wanted, row: int, differ: bool
+    ) -> LoggedReward:
+        """The reward with why it was looked at and how probable that was; of the sample, how probable the sample is."""
+        served = reward.candidate == decision.candidate
+        if served and decision.answer:
+            reward.why, reward.inclusion = SERVED, 1.0
+        elif want.sample[row]:
+            reward.why, reward.inclusion = SAMPLE, self.sampling.share
+        else:  # a served answer that was not kept was given again, beside the other of the pair
+            sampling = self.sampling
+            reward.why, reward.inclusion = PAIR, sampling.either if differ else sampling.share
+        return reward

@@ -1,0 +1,240 @@
+"""A refit: the traffic's queries and rewards -> a router in the ordinary format.
+
+Everything is learned anew from what is stored, the latest queries at most. So what was deleted has left the learner
+too, and a process that is killed leaves nothing half done. Vectors are kept in a private file beside the traffic, for
+the stored queries alone. Neither PyTorch nor transformers is loaded.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zooter_core.base.files import atomic, writing
+from zooter_core.base.strict_json import dump_json, parse_json
+from zooter_core.learn.learner import CHUNK, DEFAULTS, Learner, Learning
+from zooter_core.learn.traffic import Traffic
+from zooter_core.learn.traffic_rows import FEEDBACK, MODEL, NEWCOMER, VERIFIED, LoggedDecision, LoggedReward
+from zooter_core.method.calibration import temperature_of
+from zooter_core.method.metrics import win_shares
+from zooter_core.method.partial_rewards import Array, Linear
+from zooter_core.method.verified import scale_of, verified_rewards
+from zooter_core.router.config import CONFIG, WEIGHTS, broken
+from zooter_core.router.text_encoder import TextEncoder
+
+MOST = 20_000  # decisions that a refit learns from, the latest ones
+VECTORS = "learned-vectors.npz"  # beside the traffic
+ABOUT = "learned.json"
+TRIAL = 50  # queries with all rewards, from which on the probabilities are calibrated
+
+
+@dataclass(frozen=True)
+class Material:
+    """Decisions of the router in their order, and the rewards that are known.
+
+    Attributes:
+        rewards: shape (n, m) in pool order, on the reward model's scale; NaN where there is none.
+        late: rewards of newcomers for the same queries, shape (n, m), and when they came, shape (n, m).
+    """
+
+    decisions: Sequence[LoggedDecision]
+    rewards: Array
+    late: Array
+    late_times: Array
+
+    @classmethod
+    def read(cls, traffic: Traffic, pool: Sequence[str], most: int = MOST) -> Material:
+        """The latest decisions without chores. A verified outcome, or a person's, counts before the reward model's."""
+        decisions = [one for one in reversed(traffic.newest(most)) if not one.chore]
+        shape = (len(decisions), len(pool))
+        model, outcomes, late, times = (np.full(shape, np.nan) for _ in range(4))
+        rows = {one.request_id: row for row, one in enumerate(decisions)}
+        columns = {name: column for column, name in enumerate(pool)}
+        for reward in traffic.rewards(request_ids=list(rows)):
+            if reward.candidate in columns:
+                place = rows[reward.request_id], columns[reward.candidate]
+                _enter(reward, place, model, outcomes)
+                if reward.why == NEWCOMER:
+                    late[place], times[place] = reward.reward, reward.time
+        level = scale_of(model) if (~np.isnan(model)).sum() > 1 else (0.0, 1.0)
+        rewards = verified_rewards(model, outcomes, level)
+        alone = np.isnan(model) & ~np.isnan(outcomes)  # nobody judged the answer but a person, or a check
+        rewards[alone] = level[0] + level[1] * (2 * outcomes[alone] - 1)
+        rewards[~np.isnan(late)] = np.nan
+        return cls(decisions, rewards, late, times)
+
+    def __len__(self) -> int:
+        return len(self.decisions)
+
+    @property
+    def texts(self) -> list[str]:
+        """What routing read of each query."""
+        return [text_of(one) for one in self.decisions]
+
+
+def _enter(reward: LoggedReward, place: tuple[int, int], model: Array, outcomes: Array) -> None:
+    if reward.source == MODEL:
+        model[place] = reward.reward
+    elif reward.source == VERIFIED:
+        outcomes[place] = reward.reward
+    elif reward.source == FEEDBACK and math.isnan(outcomes[place]):
+        outcomes[place] = (min(max(reward.reward, -1.0), 1.0) + 1) / 2
+
+
+def text_of(decision: LoggedDecision) -> str:
+    """What routing read: the query, with the turns before it that it refers to."""
+    return decision.context or decision.query
+
+
+def vectors_of(encoder: TextEncoder, decisions: Sequence[LoggedDecision], folder: Path) -> NDArray[np.float32]:
+    """The vectors of decisions, shape (n, width). Those of the last call are read from a file, which holds no others.
+
+    Args:
+        folder: of the traffic.
+    """
+    path, numbers = folder / VECTORS, np.array([one.number for one in decisions], dtype=np.int64)
+    width = 2 * encoder.width
+    vectors, missing = np.zeros((len(decisions), width), dtype=np.float32), np.ones(len(decisions), dtype=bool)
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            before, rows = stored["numbers"], stored["vectors"]
+            same = str(stored["encoder"]) == encoder.identity and rows.shape == (len(before), width)
+    except (OSError, ValueError, KeyError, EOFError):  # none yet, or torn
+        same = False
+    if same and len(before):
+        places = np.minimum(np.searchsorted(before, numbers), len(before) - 1)
+        missing = before[places] != numbers
+        vectors[~missing] = rows[places[~missing]]
+    if missing.any():
+        vectors[missing] = encoder.embed([text_of(decisions[row]) for row in np.flatnonzero(missing).tolist()])
+    if missing.any() or not same or len(before) != len(numbers):
+        with writing(folder), atomic(path, private=True) as partial, partial.open("wb") as file:
+            np.savez(file, numbers=numbers, vectors=vectors, encoder=np.array(encoder.identity))
+    return vectors
+
+
+@dataclass(frozen=True)
+class Refit:
+    """What a refit made.
+
+    Attributes:
+        router: predicted rewards for vectors.
+        temperature: divides them before the softmax.
+        half_life, penalty: that were chosen.
+        weights: how many queries each candidate was learned from, the faded ones counted less.
+        last: the number of the last decision.
+    """
+
+    router: Linear
+    temperature: float
+    half_life: float
+    penalty: float
+    weights: Array
+    last: int
+
+
+def refit(
+    material: Material,
+    vectors: NDArray[np.float32],
+    start: tuple[NDArray[np.float32], Array] | None = None,
+    settings: Learning = DEFAULTS,
+) -> Refit:
+    """Learn from the traffic, after the champion's training queries.
+
+    Args:
+        vectors: of the decisions, shape (n, width).
+        start: vectors and rewards of the training queries, shapes (t, width) and (t, m); None without any.
+    """
+    if start is None:
+        start = vectors, np.full((len(vectors), material.rewards.shape[1]), np.nan)
+    learner = Learner.starting(*start, settings)
+    times = np.maximum.accumulate([one.time for one in material.decisions]) if len(material) else np.zeros(0)
+    came = np.where(np.isnan(material.late), np.inf, material.late_times)
+    until = -math.inf
+    for first in range(0, len(material), CHUNK):
+        rows = slice(first, first + CHUNK)
+        until = _catch_up(learner, material.late, came, vectors, (until, float(times[first])))
+        learner.observe(vectors[rows], material.rewards[rows])
+    _catch_up(learner, material.late, came, vectors, (until, math.inf))
+    router = learner.router()
+    return Refit(
+        router, _temperature(router, vectors, material.rewards), *learner.chosen, learner.weights(),
+        material.decisions[-1].number if len(material) else 0,
+    )  # fmt: skip
+
+
+def _catch_up(
+    learner: Learner, late: Array, came: Array, vectors: NDArray[np.float32], span: tuple[float, float]
+) -> float:
+    """Newcomers' rewards that came in a span of time, for queries before it."""
+    here = (came >= span[0]) & (came < span[1]) & np.isfinite(came)
+    rows = here.any(axis=1)
+    if rows.any():
+        learner.catch_up(vectors[rows], np.where(here, late, np.nan)[rows])
+    return span[1]
+
+
+def _temperature(router: Linear, vectors: NDArray[np.float32], rewards: Array) -> float:
+    """What calibrates the probabilities on the queries that all candidates answered; 1 where these are few."""
+    rows = ~np.isnan(rewards).any(axis=1)
+    if rows.sum() < TRIAL or rewards.shape[1] < 2:
+        return 1.0
+    return temperature_of(router(vectors[rows].astype(np.float64)), win_shares(rewards[rows]))
+
+
+def write_router(folder: Path, learned: Refit, pool: Sequence[str], encoder: str, about: Mapping[str, object]) -> None:
+    """Write the folder of a router of the kind `ridge`, as `zooter distill` does, but without PyTorch.
+
+    Args:
+        encoder: its reference, as in the champion's config.json.
+        about: what else learned.json says.
+    """
+    from safetensors.numpy import save_file
+
+    config = {
+        "architectures": ["RouterHead"],
+        "calibration_temperature": learned.temperature,
+        "candidates": list(pool),
+        "dtype": "float32",
+        "encoder": encoder,
+        "kind": "ridge",
+        "labels": {},
+        "model_type": "zooter-router",
+        "settings": {},
+        "width": len(learned.router.weight),
+    }
+    arrays = {"body.weight": learned.router.weight, "body.bias": learned.router.bias}
+    single = {name: np.ascontiguousarray(array, dtype=np.float32) for name, array in arrays.items()}
+    save_file(single, str(folder / WEIGHTS), metadata={"format": "pt"})
+    (folder / CONFIG).write_text(dump_json(config, indent=2) + "\n", encoding="utf-8")
+    half_life = None if math.isinf(learned.half_life) else learned.half_life
+    notes = {
+        "half_life": half_life,
+        "penalty": learned.penalty,
+        "queries": dict(zip(pool, np.round(learned.weights, 1).tolist(), strict=True)),
+        "last_decision": learned.last,
+        **about,
+    }
+    (folder / ABOUT).write_text(dump_json(notes, indent=2) + "\n", encoding="utf-8")
+
+
+def read_linear(folder: Path) -> tuple[Linear, list[str]]:
+    """The weights of a router that `write_router` wrote, and its candidates.
+
+    Raises:
+        WorkError: a file is missing or broken.
+    """
+    from safetensors.numpy import load_file
+
+    try:
+        arrays = load_file(str(folder / WEIGHTS))
+        config = parse_json((folder / CONFIG).read_text(encoding="utf-8"))
+        linear = Linear(arrays["body.weight"].astype(np.float64), arrays["body.bias"].astype(np.float64))
+        return linear, [str(name) for name in config["candidates"]]
+    except Exception as problem:  # safetensors has errors of its own
+        raise broken(folder, problem) from problem

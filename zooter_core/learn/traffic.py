@@ -1,0 +1,356 @@
+"""What came through the endpoint, and the rewards that were computed for it: one private SQLite file, `traffic.sqlite`.
+
+Two tables hold the records. Two more hold their sums by the hour, which triggers keep in step, so that totals of
+millions of decisions take milliseconds and a deletion leaves nothing of a decision behind.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Self
+
+from zooter_core.base.errors import WorkError, ZooterError
+from zooter_core.base.files import private_file, private_folder
+from zooter_core.learn.traffic_rows import (
+    AS_HOURS,
+    COLUMNS,
+    DECISION_COLUMNS,
+    FEEDBACK,
+    MODEL,
+    REWARD_COLUMNS,
+    REWARDS,
+    SAMPLE,
+    SERVED,
+    TABLES,
+    LoggedDecision,
+    LoggedReward,
+    Total,
+)
+
+FILE = "traffic.sqlite"
+WAIT_SECONDS = 10.0  # for another process that writes
+ROWS_AT_ONCE = 1000  # read or deleted in one transaction, so that writers never wait long
+HOUR = 3600
+
+
+def data_folder(fleet: str) -> Path:
+    """Where the endpoint keeps the files of a fleet, by its name, in the user's data folder."""
+    data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return Path(data).expanduser() / "zooter" / "serve" / fleet
+
+
+class Traffic:
+    """The decisions and rewards in a folder. Thread-safe; other processes may use the same file.
+
+    Every method raises a WorkError if the file cannot be read or written, as on a full disk. A transaction that fails
+    leaves nothing behind.
+
+    Attributes:
+        path: the file.
+    """
+
+    def __init__(self, path: Path, database: sqlite3.Connection) -> None:
+        self.path, self._database, self._lock = path, database, threading.RLock()
+
+    @classmethod
+    def open(cls, folder: Path, *, create: bool = True) -> Self:
+        """Open the file of a folder.
+
+        Args:
+            create: make folder and file if there is none.
+
+        Raises:
+            ZooterError: there is none, and `create` is false.
+            WorkError: it cannot be opened.
+        """
+        path = folder / FILE
+        if not create and not path.is_file():
+            next_step = "Start `zooter serve --learn`, or add old logs with `zooter traffic import`."
+            raise ZooterError(f"traffic in {folder}", f"no {FILE}", next_step, f"There is no traffic in {folder} yet.")
+        with _usable(path):
+            private_folder(folder, ours=False)
+            private_file(path)
+            database = sqlite3.connect(path, timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False)
+            try:
+                _prepare(database)
+            except BaseException:
+                database.close()
+                raise
+        return cls(path, database)
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def add(self, decisions: LoggedDecision | Iterable[LoggedDecision]) -> int:
+        """Add decisions in one transaction, but none whose request is there already. Gives how many are new."""
+        entries = [decisions] if isinstance(decisions, LoggedDecision) else decisions
+        marks = ", ".join("?" * len(DECISION_COLUMNS))
+        with self._changing() as database:
+            rows = (entry.row() for entry in entries)
+            new = database.executemany(f"INSERT OR IGNORE INTO decisions ({COLUMNS}) VALUES ({marks})", rows).rowcount
+        return max(new, 0)
+
+    def add_rewards(self, rewards: Iterable[LoggedReward]) -> int:
+        """Add rewards in one transaction, each in place of an earlier one of the same request, candidate and source.
+
+        A reward of a request that has been deleted meanwhile is dropped. Gives how many were added.
+        """
+        marks = ", ".join("?" * len(REWARD_COLUMNS))
+        insert = (
+            f"INSERT OR REPLACE INTO rewards ({REWARDS}) SELECT {marks}"
+            " WHERE EXISTS (SELECT 1 FROM decisions WHERE request_id = ?)"
+        )
+        with self._changing() as database:
+            rows = ((*reward.row(), reward.request_id) for reward in rewards)
+            return max(database.executemany(insert, rows).rowcount, 0)
+
+    def decisions(
+        self,
+        since: float | None = None,
+        until: float | None = None,
+        after: int | None = None,
+        limit: int | None = None,
+    ) -> Iterator[LoggedDecision]:
+        """The decisions in the order in which they were added, read a thousand at a time.
+
+        Args:
+            since, until: of their time; `until` is excluded.
+            after: the `number` of the last one that is not wanted. A clock that jumps does not hide any from it.
+            limit: how many at most.
+        """
+        start, end = since if since is not None else float("-inf"), until if until is not None else float("inf")
+        last = max(after or 0, self._first_number(start) - 1 if since is not None else 0)
+        left = limit if limit is not None else float("inf")
+        select = (
+            f"SELECT number, {COLUMNS} FROM decisions WHERE number > ? AND time >= ? AND time < ?"
+            " ORDER BY number LIMIT ?"
+        )
+        while left > 0:
+            rows = self._rows(select, last, start, end, int(min(ROWS_AT_ONCE, left)))
+            for row in rows:
+                yield LoggedDecision.of_row(row)
+            if len(rows) < ROWS_AT_ONCE:
+                return
+            last, left = rows[-1][0], left - len(rows)
+
+    def newest(self, limit: int = 20) -> list[LoggedDecision]:
+        """The decisions that were added last, the last one first."""
+        select = f"SELECT number, {COLUMNS} FROM decisions ORDER BY number DESC LIMIT ?"
+        return [LoggedDecision.of_row(row) for row in self._rows(select, limit)]
+
+    def decision(self, request_id: str) -> LoggedDecision | None:
+        """The decision on a request; None if it is not here."""
+        rows = self._rows(f"SELECT number, {COLUMNS} FROM decisions WHERE request_id = ?", request_id)
+        return LoggedDecision.of_row(rows[0]) if rows else None
+
+    def rewards(
+        self,
+        since: float | None = None,
+        until: float | None = None,
+        why: str | None = None,
+        request_ids: Sequence[str] | None = None,
+    ) -> Iterator[LoggedReward]:
+        """The rewards by request and candidate, read a thousand at a time.
+
+        Args:
+            since, until: of the time at which they were computed; `until` is excluded.
+            why: only these, such as `sample`.
+            request_ids: only of these requests.
+        """
+        conditions, values = ["time >= ?", "time < ?"], [
+            since if since is not None else float("-inf"),
+            until if until is not None else float("inf"),
+        ]  # fmt: skip
+        if why is not None:
+            conditions.append("why = ?")
+            values.append(why)  # type: ignore[arg-type]
+        if request_ids is not None:
+            for first in range(0, len(request_ids), ROWS_AT_ONCE // 2):
+                part = request_ids[first : first + ROWS_AT_ONCE // 2]
+                wanted = " AND ".join([*conditions, f"request_id IN ({', '.join('?' * len(part))})"])
+                for row in self._rows(f"SELECT {REWARDS} FROM rewards WHERE {wanted}", *values, *part):
+                    yield LoggedReward(*row)
+            return
+        where = " AND ".join(["(request_id, candidate, source) > (?, ?, ?)", *conditions])
+        select = f"SELECT {REWARDS} FROM rewards WHERE {where} ORDER BY request_id, candidate, source LIMIT ?"
+        last = ("", "", "")
+        while rows := self._rows(select, *last, *values, ROWS_AT_ONCE):
+            for row in rows:
+                yield LoggedReward(*row)
+            last = (rows[-1][0], rows[-1][1], rows[-1][3])
+
+    def totals(
+        self, since: float | None = None, until: float | None = None, *, hours: int | None = None
+    ) -> list[Total]:
+        """The decisions of a period, summed by candidate; `until` is excluded.
+
+        Args:
+            hours: also by steps of so many hours.
+        """
+        first, last = self.span()
+        start, end = first if since is None else since, last + 1 if until is None else until
+        inner, outer = -int(-start // HOUR), int(end // HOUR)  # the hours that the period covers fully
+        edges = [(start, end)] if inner > outer else [(start, inner * HOUR), (outer * HOUR, end)]
+        parts, values = ["SELECT * FROM hours WHERE hour >= ? AND hour < ?"], [inner, outer]
+        for edge in edges:
+            parts.append(f"{AS_HOURS} WHERE time >= ? AND time < ?")
+            values.extend(edge)  # type: ignore[arg-type]
+        step = f"hour / {int(hours)} * {int(hours)}" if hours else "NULL"
+        sums = ", ".join(f"SUM({name})" for name in [entry.name for entry in fields(Total)][4:])
+        select = (
+            f"SELECT {step}, candidate, routed, chore, {sums} FROM ({' UNION ALL '.join(parts)})"
+            " GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"
+        )
+        return [Total(row[0], row[1], bool(row[2]), bool(row[3]), *row[4:]) for row in self._rows(select, *values)]
+
+    def reward_totals(
+        self, since: float | None = None, until: float | None = None, *, hours: int = 1
+    ) -> list[tuple[int, str, str, str, int, float, float]]:
+        """Rewards summed by hour of their time: (hour, candidate, source, why, n, sum, sum of squares)."""
+        start = -(1 << 62) if since is None else int(since // HOUR)
+        end = (1 << 62) if until is None else -int(-until // HOUR)
+        select = (
+            f"SELECT hour / {int(hours)} * {int(hours)}, candidate, source, why, SUM(n), SUM(total), SUM(squares)"
+            " FROM reward_hours WHERE hour >= ? AND hour < ? GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"
+        )
+        return self._rows(select, start, end)
+
+    def sampled(self, since: float, until: float) -> list[str]:
+        """The ids of the requests that all candidates answered, by the time at which their rewards were computed."""
+        select = "SELECT DISTINCT request_id FROM rewards WHERE why = ? AND time >= ? AND time < ? ORDER BY request_id"
+        return [row[0] for row in self._rows(select, SAMPLE, since, until)]
+
+    def by_id(self, request_ids: Sequence[str]) -> Iterator[LoggedDecision]:
+        """The decisions on some requests, as far as they are here."""
+        for first in range(0, len(request_ids), ROWS_AT_ONCE // 2):
+            part = request_ids[first : first + ROWS_AT_ONCE // 2]
+            marks = ", ".join("?" * len(part))
+            for row in self._rows(f"SELECT number, {COLUMNS} FROM decisions WHERE request_id IN ({marks})", *part):
+                yield LoggedDecision.of_row(row)
+
+    def served_mean(self, since: float, until: float) -> tuple[float, int]:
+        """The mean reward of the answers that were served where the router chose, chores left out, and how many."""
+        select = (
+            "SELECT AVG(r.reward), COUNT(*) FROM decisions d JOIN rewards r ON r.request_id = d.request_id"
+            " AND r.candidate = d.candidate AND r.source = ? WHERE d.time >= ? AND d.time < ?"
+            " AND d.probability IS NOT NULL AND d.chore = 0"
+        )
+        ((average, count),) = self._rows(select, MODEL, since, until)
+        return (average or 0.0, count)
+
+    def tags(self, since: float, until: float, every: int = 1) -> list[tuple[float, str]]:
+        """Times and tags (a JSON list) of decisions of the router, chores left out: all, or one in `every`."""
+        select = (
+            "SELECT time, tags FROM decisions WHERE time >= ? AND time < ? AND probability IS NOT NULL AND chore = 0"
+            " AND number % ? = 0"
+        )
+        return self._rows(select, since, until, every)
+
+    def votes(self, since: float, until: float) -> list[tuple[float, float, str]]:
+        """Of answers with feedback and a reward: the feedback, the reward and the tags (a JSON list)."""
+        select = (
+            "SELECT f.reward, r.reward, d.tags FROM rewards f JOIN decisions d ON d.request_id = f.request_id"
+            " JOIN rewards r ON r.request_id = f.request_id AND r.candidate = f.candidate AND r.source = ?"
+            " WHERE f.source = ? AND f.why = ? AND f.time >= ? AND f.time < ?"
+        )
+        return self._rows(select, MODEL, FEEDBACK, SERVED, since, until)
+
+    def span(self) -> tuple[float, float]:
+        """The times of the earliest and the latest decision; (0, 0) if there is none."""
+        ((first, last),) = self._rows("SELECT (SELECT MIN(time) FROM decisions), (SELECT MAX(time) FROM decisions)")
+        return (first or 0.0, last or 0.0)
+
+    def delete(
+        self,
+        *,
+        key: str | None = None,
+        user: str | None = None,
+        request_id: str | None = None,
+        older_than: float | None = None,
+    ) -> int:
+        """Delete the decisions that fit all of what is given, with their rewards. Gives how many.
+
+        Their bytes are overwritten with zeros, also those in the write-ahead log.
+
+        Args:
+            older_than: a time, in seconds since 1970.
+
+        Raises:
+            ValueError: nothing is given.
+        """
+        conditions = {"key = ?": key, "user = ?": user, "request_id = ?": request_id, "time < ?": older_than}
+        conditions = {condition: value for condition, value in conditions.items() if value is not None}
+        if not conditions:
+            raise ValueError("say what to delete")
+        select = f"SELECT number FROM decisions WHERE {' AND '.join(conditions)} AND number > ? ORDER BY number LIMIT ?"
+        deleted, last = 0, 0
+        while rows := self._rows(select, *conditions.values(), last, ROWS_AT_ONCE):
+            with self._changing() as database:
+                deleted += database.executemany("DELETE FROM decisions WHERE number = ?", rows).rowcount
+            last = rows[-1][0]
+        until = time.monotonic() + WAIT_SECONDS
+        while deleted and self._rows("PRAGMA wal_checkpoint(TRUNCATE)")[0][0] and time.monotonic() < until:
+            time.sleep(0.05)  # another process reads what is in the log
+        return deleted
+
+    def _first_number(self, since: float) -> int:
+        ((number,),) = self._rows("SELECT MIN(number) FROM decisions WHERE time >= ?", since)
+        return number or 0
+
+    def _rows(self, select: str, *values: Any) -> list[Any]:
+        with self._lock, _usable(self.path):
+            return self._database.execute(select, values).fetchall()
+
+    @contextmanager
+    def _changing(self) -> Iterator[sqlite3.Connection]:
+        """A transaction: all of it, or nothing."""
+        with self._lock, _usable(self.path):
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._database
+            except BaseException:
+                if self._database.in_transaction:  # a full disk may have ended it
+                    self._database.execute("ROLLBACK")
+                raise
+            self._database.execute("COMMIT")
+
+
+def _prepare(database: sqlite3.Connection) -> None:
+    """Set up a file that may be new. SQLite does not wait when another process switches it to WAL too, so we do."""
+    until = time.monotonic() + WAIT_SECONDS
+    while True:
+        try:
+            database.execute("PRAGMA journal_mode=WAL")
+            for setting in ("synchronous=NORMAL", "secure_delete=ON", "recursive_triggers=ON", "cache_size=-32768"):
+                database.execute(f"PRAGMA {setting}")
+            database.executescript(TABLES)
+            return
+        except sqlite3.OperationalError as problem:
+            if problem.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
+
+
+@contextmanager
+def _usable(path: Path) -> Iterator[None]:
+    """Turn what SQLite and the disk raise into one message."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as problem:
+        next_step = "Free some space, fix its permissions, or give another folder with --data."
+        raise WorkError(f"the traffic file {path} to be usable", str(problem), next_step) from problem

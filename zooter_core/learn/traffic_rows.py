@@ -1,0 +1,201 @@
+"""The tables of the traffic file and their rows: decisions, rewards, and their sums by the hour.
+
+Triggers keep the sums in step. A deletion of a decision takes its rewards along.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, Self
+
+from zooter_core.base.strict_json import dump_json, parse_json
+
+MODEL, VERIFIED, FEEDBACK = "reward model", "verified", "feedback"  # sources of a reward
+SERVED, SAMPLE, PAIR, NEWCOMER = "served", "sample", "pair", "newcomer"  # why a reward was computed
+ENDPOINT, DEMO, IMPORT = "endpoint", "demo", "import"  # sources of a decision
+
+TABLES = """
+CREATE TABLE IF NOT EXISTS decisions (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, request_id TEXT NOT NULL UNIQUE, time REAL NOT NULL, key TEXT, user TEXT,
+    session TEXT, query TEXT NOT NULL, context TEXT, fleet TEXT, router TEXT, choice TEXT, candidate TEXT,
+    probability REAL, probabilities TEXT NOT NULL, reason TEXT, tags TEXT NOT NULL, prompt_tokens INTEGER,
+    tokens INTEGER, dollars REAL, seconds REAL, first_token_seconds REAL, finish TEXT, answer TEXT,
+    chore INTEGER NOT NULL, source TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS decisions_time ON decisions (time);
+CREATE TABLE IF NOT EXISTS rewards (
+    request_id TEXT NOT NULL, candidate TEXT NOT NULL, reward REAL NOT NULL, source TEXT NOT NULL, why TEXT NOT NULL,
+    inclusion REAL, time REAL NOT NULL, dollars REAL, tokens INTEGER, seconds REAL, answer TEXT,
+    PRIMARY KEY (request_id, candidate, source)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS rewards_why ON rewards (why, time);
+CREATE TABLE IF NOT EXISTS hours (
+    hour INTEGER, candidate TEXT, routed INTEGER, chore INTEGER, n INTEGER, prompt_tokens INTEGER, tokens INTEGER,
+    dollars REAL, priced INTEGER, seconds REAL, timed INTEGER,
+    PRIMARY KEY (hour, candidate, routed, chore)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS reward_hours (
+    hour INTEGER, candidate TEXT, source TEXT, why TEXT, n INTEGER, total REAL, squares REAL,
+    PRIMARY KEY (hour, candidate, source, why)) WITHOUT ROWID;
+CREATE TRIGGER IF NOT EXISTS decision_added AFTER INSERT ON decisions BEGIN
+    INSERT INTO hours VALUES (CAST(NEW.time / 3600 AS INTEGER), COALESCE(NEW.candidate, ''),
+        NEW.probability IS NOT NULL, NEW.chore, 1, COALESCE(NEW.prompt_tokens, 0), COALESCE(NEW.tokens, 0),
+        COALESCE(NEW.dollars, 0), NEW.dollars IS NOT NULL, COALESCE(NEW.seconds, 0), NEW.seconds IS NOT NULL)
+    ON CONFLICT DO UPDATE SET n = n + 1, prompt_tokens = prompt_tokens + excluded.prompt_tokens,
+        tokens = tokens + excluded.tokens, dollars = dollars + excluded.dollars, priced = priced + excluded.priced,
+        seconds = seconds + excluded.seconds, timed = timed + excluded.timed;
+END;
+CREATE TRIGGER IF NOT EXISTS decision_deleted AFTER DELETE ON decisions BEGIN
+    UPDATE hours SET n = n - 1, prompt_tokens = prompt_tokens - COALESCE(OLD.prompt_tokens, 0),
+        tokens = tokens - COALESCE(OLD.tokens, 0), dollars = dollars - COALESCE(OLD.dollars, 0),
+        priced = priced - (OLD.dollars IS NOT NULL), seconds = seconds - COALESCE(OLD.seconds, 0),
+        timed = timed - (OLD.seconds IS NOT NULL)
+    WHERE hour = CAST(OLD.time / 3600 AS INTEGER) AND candidate = COALESCE(OLD.candidate, '')
+        AND routed = (OLD.probability IS NOT NULL) AND chore = OLD.chore;
+    DELETE FROM hours WHERE hour = CAST(OLD.time / 3600 AS INTEGER) AND n <= 0;
+    DELETE FROM rewards WHERE request_id = OLD.request_id;
+END;
+CREATE TRIGGER IF NOT EXISTS reward_added AFTER INSERT ON rewards BEGIN
+    INSERT INTO reward_hours VALUES (CAST(NEW.time / 3600 AS INTEGER), NEW.candidate, NEW.source, NEW.why, 1,
+        NEW.reward, NEW.reward * NEW.reward)
+    ON CONFLICT DO UPDATE SET n = n + 1, total = total + excluded.total, squares = squares + excluded.squares;
+END;
+CREATE TRIGGER IF NOT EXISTS reward_deleted AFTER DELETE ON rewards BEGIN
+    UPDATE reward_hours SET n = n - 1, total = total - OLD.reward, squares = squares - OLD.reward * OLD.reward
+    WHERE hour = CAST(OLD.time / 3600 AS INTEGER) AND candidate = OLD.candidate AND source = OLD.source
+        AND why = OLD.why;
+    DELETE FROM reward_hours WHERE hour = CAST(OLD.time / 3600 AS INTEGER) AND n <= 0;
+END;
+"""
+# Rows of `decisions` in the shape of `hours`, for the parts of hours at both ends of a period.
+AS_HOURS = """SELECT CAST(time / 3600 AS INTEGER) AS hour, COALESCE(candidate, '') AS candidate,
+    probability IS NOT NULL AS routed, chore, 1 AS n, COALESCE(prompt_tokens, 0) AS prompt_tokens,
+    COALESCE(tokens, 0) AS tokens, COALESCE(dollars, 0) AS dollars, dollars IS NOT NULL AS priced,
+    COALESCE(seconds, 0) AS seconds, seconds IS NOT NULL AS timed FROM decisions"""
+
+
+@dataclass(slots=True)
+class LoggedDecision:
+    """One request that was served, as far as it is kept.
+
+    Attributes:
+        time: when it ended, in seconds since 1970.
+        key: the name of its API key.
+        user: the field `user` of the request.
+        session: the conversation's key, a hash.
+        query: the user's last text.
+        context: what routing read, if it is more than the query.
+        router: the version of the router.
+        choice: whom the router, or the client, asked for.
+        candidate: who answered; None if nobody did.
+        probability: of the choice; None if the client named the candidate.
+        dollars: for prompt and answer; None without prices.
+        chore: whether a chat UI sent it for itself, such as for a title.
+        source: `endpoint`, `demo` or `import`.
+        number: counts the decisions as they were added; set when it is read.
+    """
+
+    request_id: str
+    time: float
+    query: str
+    key: str | None = None
+    user: str | None = None
+    session: str | None = None
+    context: str | None = None
+    fleet: str | None = None
+    router: str | None = None
+    choice: str | None = None
+    candidate: str | None = None
+    probability: float | None = None
+    probabilities: Mapping[str, float] = field(default_factory=dict)
+    reason: str | None = None
+    tags: Sequence[str] = ()
+    prompt_tokens: int | None = None
+    tokens: int | None = None
+    dollars: float | None = None
+    seconds: float | None = None
+    first_token_seconds: float | None = None
+    finish: str | None = None
+    answer: str | None = None
+    chore: bool = False
+    source: str = ENDPOINT
+    number: int = 0
+
+    def row(self) -> tuple[Any, ...]:
+        """Its values in the order of `DECISION_COLUMNS`."""
+        values = [getattr(self, name) for name in DECISION_COLUMNS]
+        values[_PROBABILITIES] = dump_json(dict(self.probabilities), ensure_ascii=False)
+        values[_TAGS] = dump_json(list(self.tags), ensure_ascii=False)
+        return tuple(_storable(value) for value in values)
+
+    @classmethod
+    def of_row(cls, row: Sequence[Any]) -> Self:
+        """The decision in a row of `number` and `DECISION_COLUMNS`."""
+        decision = cls(**dict(zip(DECISION_COLUMNS, row[1:], strict=True)), number=row[0])
+        decision.probabilities, decision.tags = parse_json(row[1 + _PROBABILITIES]), parse_json(row[1 + _TAGS])
+        decision.chore = bool(decision.chore)
+        return decision
+
+
+@dataclass(slots=True)
+class LoggedReward:
+    """The reward of one candidate's answer to a request that was served.
+
+    Attributes:
+        reward: on the scale of its source. Feedback is 1 for good, -1 for bad, or the client's score.
+        inclusion: the probability with which this reward came to be computed; None if it is not known (feedback).
+        time: when it was computed.
+        answer: the text, where answers are kept.
+    """
+
+    request_id: str
+    candidate: str
+    reward: float
+    source: str = MODEL
+    why: str = SERVED
+    inclusion: float | None = None
+    time: float = 0.0
+    dollars: float | None = None
+    tokens: int | None = None
+    seconds: float | None = None
+    answer: str | None = None
+
+    def row(self) -> tuple[Any, ...]:
+        """Its values in the order of `REWARD_COLUMNS`."""
+        return tuple(_storable(getattr(self, name)) for name in REWARD_COLUMNS)
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """Decisions of one candidate, summed over a period or an hour of it.
+
+    Attributes:
+        hour: since 1970; None for the whole period.
+        candidate: empty where nobody answered.
+        routed: whether the router chose, and not the client.
+        priced, timed: how many of them have dollars and seconds.
+    """
+
+    hour: int | None
+    candidate: str
+    routed: bool
+    chore: bool
+    n: int
+    prompt_tokens: int
+    tokens: int
+    dollars: float
+    priced: int
+    seconds: float
+    timed: int
+
+
+DECISION_COLUMNS = tuple(entry.name for entry in fields(LoggedDecision) if entry.name != "number")
+REWARD_COLUMNS = tuple(entry.name for entry in fields(LoggedReward))
+_PROBABILITIES, _TAGS = DECISION_COLUMNS.index("probabilities"), DECISION_COLUMNS.index("tags")
+COLUMNS = ", ".join(DECISION_COLUMNS)
+REWARDS = ", ".join(REWARD_COLUMNS)
+
+
+def _storable(value: Any) -> Any:
+    """A value as SQLite takes it: lone surrogates in a text become question marks."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    return value

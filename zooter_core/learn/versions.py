@@ -1,0 +1,210 @@
+"""The routers that traffic made, in the fleet's folder, and which of them serves.
+
+`routers/0001` and so on are ordinary router folders. `routers/state.json` says who competes and what the pairs say so
+far. What serves is what fleet.toml names, and nothing else: a switch replaces that file at once or not at all, and a
+process that ends in between finds out at its next start. The folder of a router that served is never written again.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from zooter_core.base.errors import WorkError, ZooterError, first_line
+from zooter_core.base.files import atomic, remove, writing
+from zooter_core.base.paths import EMBEDDED_FLEET
+from zooter_core.base.strict_json import dump_json, parse_json
+from zooter_core.config.edit import editing, set_table
+from zooter_core.config.fleet import Fleet
+from zooter_core.learn.deciding import Contest
+from zooter_core.method.promotion import Evidence, Gate
+
+ROUTERS, STATE = "routers", "state.json"
+STARTING = ""  # instead of a router's path: fleet.toml names none, and a starting router serves
+MOST_EVENTS = 1000
+MOST_SPARE = 5  # challengers that were never promoted, beyond which the oldest are deleted
+PROMOTE, ROLLBACK, FOLLOW, OUTSIDE = "promote", "rollback", "follow", "outside"  # events
+
+
+@dataclass
+class State:
+    """What the learner remembers between two runs. Routers are named by their path in fleet.toml.
+
+    Attributes:
+        champion, challenger, former: as in `Contest`.
+        pairs, guard, follows: as in `Contest`.
+        judged: the number of the last decision whose answers were looked at.
+        learned: the number of the last decision that the challenger learned from.
+        version: of the newest router folder.
+        paused: nothing is judged, learned or switched.
+        newcomers: candidates that still have to answer stored queries, and how many.
+        pool: the candidates at the last run.
+        origin: the router whose training queries the learner starts from: the last one that traffic did not make.
+        events: switches, oldest first: time, event, router, the one before, and the evidence.
+    """
+
+    champion: str = STARTING
+    challenger: str | None = None
+    former: str | None = None
+    pairs: list[float] = field(default_factory=list)
+    guard: list[float] = field(default_factory=list)
+    follows: bool = False
+    judged: int = 0
+    learned: int = 0
+    version: int = 0
+    paused: bool = False
+    newcomers: dict[str, int] = field(default_factory=dict)
+    pool: list[str] = field(default_factory=list)
+    origin: str = STARTING
+    events: list[dict[str, Any]] = field(default_factory=list)
+
+    def contest(self, gate: Gate) -> Contest[str]:
+        """The contest between these routers. What it changes is read back by `take`."""
+        return Contest(
+            self.champion, gate, self.challenger, self.former, list(self.pairs), list(self.guard), self.follows
+        )
+
+    def take(self, contest: Contest[str]) -> None:
+        """Remember a contest as it is now."""
+        self.champion, self.challenger, self.former = contest.champion, contest.challenger, contest.former
+        self.pairs, self.guard, self.follows = list(contest.pairs), list(contest.guard), contest.follows
+
+
+class Versions:
+    """The routers of one fleet.
+
+    Args:
+        fleet: whose fleet.toml is in its folder.
+
+    Raises:
+        ZooterError: it is the embedded fleet, which is shared and stays as it is.
+        WorkError: state.json is broken.
+    """
+
+    def __init__(self, fleet: Fleet) -> None:
+        if fleet.folder.resolve() == EMBEDDED_FLEET.resolve():
+            step = "Copy the folder models/embedded, and name the copy with --fleet."
+            raise ZooterError("a fleet of your own", "the embedded one", step)
+        self.fleet, self.folder = fleet, fleet.folder / ROUTERS
+        self.state = self._read()
+        self._reconcile()
+
+    @property
+    def serving(self) -> str:
+        """The router that fleet.toml names, relative to the fleet's folder where it is inside."""
+        if self.fleet.router is None:
+            return STARTING
+        path = Path(os.path.normpath(self.fleet.router.path))
+        inside = Path(os.path.normpath(self.fleet.folder))
+        return path.relative_to(inside).as_posix() if path.is_relative_to(inside) else str(path)
+
+    def place(self, router: str) -> Path:
+        """The folder of a router."""
+        return self.fleet.folder / router
+
+    def add(self, write: Any) -> str:
+        """A new version's folder, complete or not there at all: `write` gets a folder to write into. Gives its path."""
+        with writing(self.folder):
+            self.folder.mkdir(exist_ok=True)
+            number = 1 + max([self.state.version, *(int(p.name) for p in self.folder.iterdir() if p.name.isdigit())])
+            with atomic(self.folder / f"{number:04}") as partial:
+                partial.mkdir()
+                write(partial)
+        self.state.version = number
+        return f"{ROUTERS}/{number:04}"
+
+    def save(self) -> None:
+        """Write state.json, all of it or nothing."""
+        self.state.events = self.state.events[-MOST_EVENTS:]
+        with writing(self.folder):
+            self.folder.mkdir(exist_ok=True)
+            with atomic(self.folder / STATE, private=True) as partial:
+                partial.write_text(dump_json(asdict(self.state)) + "\n", encoding="utf-8")
+
+    def switch(self, contest: Contest[str], event: str, evidence: Evidence | None) -> None:
+        """Let fleet.toml name the contest's champion, then remember it.
+
+        Args:
+            contest: after its `promote`, `rollback` or `refit`.
+            event: PROMOTE, ROLLBACK or FOLLOW.
+            evidence: for it, if the pairs decided.
+        """
+        before = self.state.champion
+        name_router(self.fleet.folder, contest.champion)
+        self.state.take(contest)
+        if event != FOLLOW:  # of which there are too many
+            self._note(event, before, evidence)
+        self.save()
+
+    def before(self) -> str | None:
+        """The router before the latest promotion of the one that serves, where the guard has left the contest."""
+        for event in reversed(self.state.events):
+            if event["event"] == PROMOTE and event["router"] == self.state.champion:
+                return str(event["before"])
+        return None
+
+    def tidy(self) -> None:
+        """Delete challengers that were never promoted, but for the newest ones."""
+        state = self.state
+        used = {state.champion, state.challenger, state.former}
+        used |= {event[name] for event in state.events for name in ("router", "before")}
+        folders = sorted(path for path in self.folder.glob("[0-9]*") if path.name.isdigit())
+        spare = [path for path in folders if f"{ROUTERS}/{path.name}" not in used]
+        for path in spare[:-MOST_SPARE]:
+            remove(path)
+
+    def _reconcile(self) -> None:
+        """Follow fleet.toml, which somebody may have changed, or which a process changed before it was killed."""
+        state, serving = self.state, self.serving
+        if serving == state.champion:
+            return
+        contest, before = state.contest(Gate()), state.champion
+        if state.challenger is not None and serving == state.challenger:
+            contest.promote()
+            event = PROMOTE
+        elif state.former is not None and serving == state.former:
+            contest.rollback()
+            event = ROLLBACK
+        elif state.follows and serving.startswith(f"{ROUTERS}/"):
+            contest.refit(serving)
+            event = FOLLOW
+        else:
+            contest = Contest(serving)
+            event = OUTSIDE
+        first = not (self.folder / STATE).is_file()
+        state.take(contest)
+        if not serving.startswith(f"{ROUTERS}/"):
+            state.origin = serving
+        if not first and event != FOLLOW:
+            self._note(event, before, None)
+
+    def _note(self, event: str, before: str, evidence: Evidence | None) -> None:
+        shown = asdict(evidence) if evidence else {}
+        self.state.events.append(
+            {"time": time.time(), "event": event, "router": self.state.champion, "before": before, **shown}
+        )
+
+    def _read(self) -> State:
+        path = self.folder / STATE
+        if not path.is_file():
+            return State()
+        try:
+            record: Mapping[str, Any] = parse_json(path.read_text(encoding="utf-8"))
+            names = {entry.name for entry in fields(State)}
+            return State(**{name: value for name, value in record.items() if name in names})
+        except (OSError, ValueError, TypeError, AttributeError, ZooterError) as problem:
+            step = "Delete the file: the contest begins anew, and the routers stay."
+            raise WorkError(f"the learner's state in {path}", first_line(problem), step) from problem
+
+
+def name_router(folder: Path, router: str) -> None:
+    """Let a fleet.toml name another router, or none."""
+    if router != STARTING:
+        set_table(folder, "router", {"path": router})
+        return
+    with editing(folder) as document:
+        document.pop("router", None)

@@ -1,0 +1,181 @@
+"""What routing is worth: the reward, dollars and seconds of other ways to choose, estimated from a random sample.
+
+A share of the queries was drawn at random, each with a known probability, and all candidates answered these. So what
+any rule would have earned on a sampled query is a number that can be looked up, and the sample speaks for all queries
+by inverse probability (Horvitz and Thompson, 1952; the self-normalised form is Hájek's, 1971). No model of the rewards
+is needed. Intervals are for traffic of this kind, not only for the queries that came.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zooter_core.method.metrics import LEVEL, Array, t_quantile
+
+FEWEST = 30  # sampled queries for an interval
+FEWEST_VOTES = 10  # of each kind for the agreement with thumbs
+ROUTING, RANDOM, RMR = "routing", "random", "rmr"
+BEST, SUM, SLOWEST = "best", "sum", "slowest"  # what RMR has of the rewards, dollars and seconds of all candidates
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over all queries, with its 95% confidence interval.
+
+    Attributes:
+        low, high: NaN with fewer than two queries.
+        error: the standard error.
+        n: sampled queries with a value.
+    """
+
+    mean: float
+    low: float
+    high: float
+    error: float
+    n: int
+
+    @property
+    def significant(self) -> bool:
+        """Whether 0 is outside of the interval, and enough queries were sampled."""
+        return self.n >= FEWEST and (self.low > 0 or self.high < 0)
+
+
+def weighted_mean(values: Array, inclusion: Array) -> Estimate:
+    """The self-normalised mean of sampled values (Hájek), sum(y/p) / sum(1/p).
+
+    Its variance by linearisation is sum((y - mean)^2 / p^2) / sum(1/p)^2, times n / (n - 1). With one probability for
+    all this is the mean of the sample and its usual t interval.
+
+    Args:
+        values: shape (n,), NaN where there is none: these queries are left out.
+        inclusion: with which probability each was drawn, shape (n,).
+    """
+    present = ~np.isnan(values)
+    return _estimate(values[present], 1 / inclusion[present])
+
+
+def total_over_n(values: Array, inclusion: Array, queries: int) -> Estimate:
+    """The mean by Horvitz and Thompson, sum(y/p) / N, for a known number of queries N.
+
+    It is unbiased, but also varies with the size of the sample: its variance is sum(y^2 (1 - p) / p^2) / N^2, large
+    where the mean is far from 0. `weighted_mean` is mostly narrower.
+    """
+    present = ~np.isnan(values)
+    y, p = values[present], inclusion[present]
+    average = float(np.sum(y / p)) / queries
+    error = math.sqrt(float(np.sum(y**2 * (1 - p) / p**2))) / queries
+    return _around(average, error, len(y))
+
+
+def regression_mean(values: Array, inclusion: Array, covariates: Array, means: Array) -> Estimate:
+    """The mean with the help of what is known of every query, such as the reward of the answer that was served.
+
+    The generalised regression estimator (Cassel, Särndal and Wretman, 1976): values are regressed on the covariates in
+    the sample, and the mean moves by slope * (mean of all queries - mean of the sample). The variance is that of the
+    residuals, with as many degrees of freedom fewer as there are slopes.
+
+    Args:
+        covariates: of the sampled queries, shape (n, k).
+        means: their means over all queries, shape (k,).
+    """
+    present = ~np.isnan(values) & ~np.isnan(covariates).any(axis=1)
+    y, weights, x = values[present], 1 / inclusion[present], covariates[present]
+    if len(y) < FEWEST + x.shape[1]:
+        return weighted_mean(values, inclusion)
+    share = weights / weights.sum()
+    centred, away = x - share @ x, y - share @ y
+    root = np.sqrt(share)[:, None]
+    slope = np.linalg.lstsq(root * centred, root[:, 0] * away, rcond=None)[0]
+    rough = _estimate(y - centred @ slope, weights, slopes=x.shape[1])
+    return _around(rough.mean + float((means - share @ x) @ slope), rough.error, len(y), x.shape[1])
+
+
+def _estimate(y: Array, weights: Array, slopes: int = 0) -> Estimate:
+    n = len(y)
+    if not n:
+        return Estimate(math.nan, math.nan, math.nan, math.nan, 0)
+    share = weights / weights.sum()
+    average = float(share @ y)
+    if n <= slopes + 1:
+        return Estimate(average, math.nan, math.nan, math.nan, n)
+    error = math.sqrt(float(np.sum((share * (y - average)) ** 2)) * n / (n - 1 - slopes))
+    return _around(average, error, n, slopes)
+
+
+def _around(average: float, error: float, n: int, slopes: int = 0) -> Estimate:
+    if n - slopes < 2:
+        return Estimate(average, math.nan, math.nan, error, n)
+    half = t_quantile((1 + LEVEL) / 2, n - 1 - slopes) * error
+    return Estimate(average, average - half, average + half, error, n)
+
+
+def ratio_of_means(above: Array, below: Array, inclusion: Array) -> Estimate:
+    """The ratio of two means over the same queries, such as what routing cost to what another rule would have cost.
+
+    sum(a/p) / sum(b/p), with the variance by linearisation, that of (a - ratio * b) / mean(b). The interval is that of
+    the logarithm, as ratios are skewed. NaN if one of the means is not above 0.
+
+    Args:
+        above, below: shape (n,); a query without both is left out.
+    """
+    present = ~np.isnan(above) & ~np.isnan(below)
+    a, b, weights = above[present], below[present], 1 / inclusion[present]
+    top, bottom = float(weights @ a), float(weights @ b)
+    if top <= 0 or bottom <= 0:
+        return Estimate(math.nan, math.nan, math.nan, math.nan, len(a))
+    away = a / top - b / bottom  # of the logarithm; its mean is 0
+    rough = _estimate(away * float(weights.sum()), weights)
+    quotient = top / bottom
+    return Estimate(
+        quotient, quotient * math.exp(rough.low), quotient * math.exp(rough.high), quotient * rough.error, len(a)
+    )
+
+
+def rules(values: Array, chosen: NDArray[np.intp], ranked: str = BEST) -> Mapping[str, Array]:
+    """What each rule would have had on each sampled query: routing, random, RMR, and every candidate by its place.
+
+    Args:
+        values: of each candidate, shape (n, N): rewards, dollars or seconds; NaN where there is none.
+        chosen: the candidate that answered, shape (n,).
+        ranked: what RMR has of a query: the best of the rewards, the sum of the dollars, or the slowest of the seconds.
+            It has no sum and no slowest where a candidate has no value.
+
+    Returns:
+        shape (n,) each; the keys are `routing`, `random`, `rmr` and the places "0" to "N-1".
+    """
+    if ranked == BEST:
+        ranking = np.where(np.isnan(values), -np.inf, values).max(axis=1, initial=-np.inf)
+        ranking = np.where(np.isfinite(ranking), ranking, np.nan)
+    else:
+        ranking = values.sum(axis=1) if ranked == SUM else values.max(axis=1)
+    singles = {str(place): values[:, place] for place in range(values.shape[1])}
+    return {ROUTING: values[np.arange(len(values)), chosen], RANDOM: values.mean(axis=1), RMR: ranking, **singles}
+
+
+def agreement(good: Array, bad: Array) -> Estimate:
+    """How well rewards agree with thumbs: the probability that a liked answer has a higher reward than a disliked one.
+
+    The area under the ROC curve, ties counting half, with the standard error of DeLong (1988). 0.5 is no agreement.
+
+    Args:
+        good, bad: rewards of answers with a thumb up and down, shapes (a,) and (b,).
+    """
+    a, b = len(good), len(bad)
+    if not a or not b:
+        return Estimate(math.nan, math.nan, math.nan, math.nan, a + b)
+    ordered_bad, ordered_good = np.sort(bad), np.sort(good)
+    below, until = np.searchsorted(ordered_bad, good, "left"), np.searchsorted(ordered_bad, good, "right")
+    of_good = (below + until) / (2 * b)  # of each liked answer, how many disliked ones are below it
+    above, since = np.searchsorted(ordered_good, bad, "right"), np.searchsorted(ordered_good, bad, "left")
+    of_bad = 1 - (above + since) / (2 * a)
+    area = float(of_good.mean())
+    if min(a, b) < 2:
+        return Estimate(area, math.nan, math.nan, math.nan, a + b)
+    error = math.sqrt(float(of_good.var(ddof=1)) / a + float(of_bad.var(ddof=1)) / b)
+    half = t_quantile((1 + LEVEL) / 2, min(a, b) - 1) * error
+    return Estimate(area, max(area - half, 0.0), min(area + half, 1.0), error, a + b)

@@ -1,0 +1,233 @@
+"""What the endpoint keeps for learning (learn/traffic.py). A thread of its own writes it, so no answer waits for it.
+
+A full disk, a locked file or a redaction that fails loses lines, never requests.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import queue
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from zooter_core.base.errors import ZooterError
+from zooter_core.base.strict_json import dump_json
+from zooter_core.config.learn import LearnConfig
+from zooter_core.learn.redaction import Redaction, load_redaction
+from zooter_core.learn.traffic import Traffic
+from zooter_core.learn.traffic_rows import FEEDBACK, SERVED, LoggedDecision, LoggedReward
+from zooter_core.serve.exchange import Exchange
+from zooter_core.serve.metrics import usage_of
+
+LOG = logging.getLogger("zooter.serve")
+PATHS = ("/v1/chat/completions", "/v1/responses")
+MOST_WAITING = 10_000  # exchanges that have not been written; more are lost
+MOST_BYTES = 64 << 20  # of their answers
+AT_ONCE = 500  # in one transaction
+DAY = 86_400.0
+LONGEST_TEXT = 20_000  # characters of a query and of its context; routing reads no more (router/turns.py)
+LONGEST_USER = 200
+BYTES_A_CHARACTER = 100  # of an answer in a stream, whose events are mostly names of fields
+VOTES = {"good": 1.0, "bad": -1.0}
+Entry = tuple[Exchange, float] | LoggedReward
+
+
+class TrafficLog:
+    """Stores each exchange that has ended. `close` writes what is left.
+
+    Args:
+        folder: of the file.
+        config: what is kept, and for how long.
+
+    Raises:
+        ZooterError: the file cannot be opened, or there is no such redaction.
+    """
+
+    def __init__(self, folder: Path, config: LearnConfig) -> None:
+        self._config, self._redaction = config, load_redaction(config.redact)
+        self._traffic = Traffic.open(folder)
+        self._waiting: queue.Queue[Entry | None] = queue.Queue(MOST_WAITING)
+        self._failing, self._next_cleaning, self._bytes, self._counting = False, 0.0, 0, threading.Lock()
+        self._thread = threading.Thread(target=self._write_all, name="traffic", daemon=True)
+        self._thread.start()
+
+    @property
+    def keeps(self) -> int:
+        """How many bytes of an answer an exchange must keep."""
+        return self._config.longest_answer * BYTES_A_CHARACTER if self._config.answers else 0
+
+    def __call__(self, exchange: Exchange) -> None:
+        """Store an exchange, soon."""
+        if exchange.path not in PATHS or exchange.choice is None:
+            return
+        with self._counting:
+            self._bytes += len(exchange.sent)
+            if self._bytes > MOST_BYTES:
+                self._bytes -= len(exchange.sent)
+                exchange.sent.clear()  # its answer is lost, and nothing else
+        self._put((exchange, time.time()))
+
+    def add_feedback(self, record: Mapping[str, Any]) -> None:
+        """Store feedback on an answer, soon. A comment alone is no reward."""
+        score = VOTES.get(record.get("verdict", ""), record.get("score"))
+        if score is not None:
+            reward = LoggedReward(record["request_id"], "", float(score), FEEDBACK, SERVED, None, record["time"])
+            self._put(reward)
+
+    def _put(self, entry: Entry) -> None:
+        try:
+            self._waiting.put_nowait(entry)
+        except queue.Full:
+            self._written([entry])
+            self._warn("the disk is too slow")
+
+    def close(self) -> None:
+        """Write what is left and close the file."""
+        self._waiting.put(None)
+        self._thread.join()
+        self._traffic.close()
+
+    def _write_all(self) -> None:
+        last = False
+        while not last:
+            entries = [self._waiting.get()]
+            while len(entries) < AT_ONCE and not self._waiting.empty():
+                entries.append(self._waiting.get())
+            last = None in entries
+            try:
+                self._write([entry for entry in entries if entry is not None])
+                self._clean()
+            except ZooterError as problem:
+                self._warn(str(problem))
+            except Exception:  # what is odd about a request must not end the thread
+                LOG.exception("lines of the traffic are lost")
+            else:
+                self._failing = False
+            self._written(entries)
+
+    def _written(self, entries: Iterable[Entry | None]) -> None:
+        """Count the answers of entries no longer as waiting."""
+        with self._counting:
+            self._bytes -= sum(len(entry[0].sent) for entry in entries if isinstance(entry, tuple))
+
+    def _write(self, entries: list[Entry]) -> None:
+        exchanges = [entry for entry in entries if isinstance(entry, tuple)]
+        self._traffic.add(list(self._decisions(exchanges)))
+        rewards = [entry for entry in entries if isinstance(entry, LoggedReward)]
+        for reward in rewards:
+            decision = self._traffic.decision(reward.request_id)
+            if decision is not None and decision.candidate is not None:
+                reward.candidate = decision.candidate
+        self._traffic.add_rewards(reward for reward in rewards if reward.candidate)
+
+    def _decisions(self, exchanges: list[tuple[Exchange, float]]) -> Iterator[LoggedDecision]:
+        for exchange, ended in exchanges:
+            try:
+                decision = decision_of(exchange, ended, self._config, self._redaction)
+            except Exception as problem:  # of a redaction, which is code of others: its text must not be stored
+                LOG.warning("the traffic of %s is lost: %s", exchange.request_id, type(problem).__name__)
+                continue
+            if decision is not None:
+                yield decision
+
+    def _clean(self) -> None:
+        """Delete what is too old, once an hour."""
+        now = time.time()
+        if self._config.retention_days and now >= self._next_cleaning:
+            self._next_cleaning = now + 3600
+            self._traffic.delete(older_than=now - self._config.retention_days * DAY)
+
+    def _warn(self, reason: str) -> None:
+        if not self._failing:
+            LOG.warning("lines of the traffic are lost: %s", reason)
+        self._failing = True
+
+
+def decision_of(
+    exchange: Exchange, ended: float, config: LearnConfig, redaction: Redaction | None = None
+) -> LoggedDecision | None:
+    """What is kept of an exchange; None if it has no text of a user.
+
+    Args:
+        ended: in seconds since 1970.
+    """
+    request, choice = exchange.request, exchange.choice
+    if request is None or choice is None or not request.user_texts or not request.user_texts[-1].strip():
+        return None
+
+    def stored(text: str) -> str:
+        return redaction(text) if redaction else text
+
+    turns, usage, decision = request.user_texts, usage_of(exchange), choice.decision
+    context = [stored(turn[:LONGEST_TEXT]) for turn in _newest(turns)] if len(turns) > 1 else None
+    answer = answer_text(bytes(exchange.sent))[: config.longest_answer] if config.answers else ""
+    user = request.body.get("safety_identifier") or request.body.get("user")
+    first = choice.order[0]
+    return LoggedDecision(
+        request_id=exchange.request_id,
+        time=ended,
+        query=stored(turns[-1][:LONGEST_TEXT]),
+        key=exchange.key,
+        user=user[:LONGEST_USER] if isinstance(user, str) else None,
+        session=request.session[:16],
+        context=dump_json(context, ensure_ascii=False) if context else None,
+        fleet=exchange.fleet.name if exchange.fleet else None,
+        router=exchange.router_version,
+        choice=first,
+        candidate=exchange.candidate,
+        probability=decision.probabilities[first] if decision else None,
+        probabilities=decision.probabilities if decision else {},
+        reason=choice.reason,
+        tags=[tag.name for tag in decision.tags] if decision else (),
+        prompt_tokens=usage.prompt,
+        tokens=usage.answer,
+        dollars=usage.dollars,
+        seconds=exchange.seconds,
+        first_token_seconds=exchange.first_token_seconds,
+        finish=exchange.progress.finish or exchange.error,
+        answer=stored(answer) or None,
+        chore=request.chore,
+    )
+
+
+def _newest(turns: list[str]) -> list[str]:
+    """The newest turns of a conversation that fit into LONGEST_TEXT characters; the last one always does."""
+    first, length = len(turns) - 1, len(turns[-1])
+    while first and length + len(turns[first - 1]) <= LONGEST_TEXT:
+        first -= 1
+        length += len(turns[first])
+    return turns[first:]
+
+
+def answer_text(data: bytes) -> str:
+    """The text in an answer as it went to the client: JSON or events, of chat completions or the Responses API."""
+    text = data.decode("utf-8", "replace")
+    if not text.startswith(("data:", "event:", ":")):
+        return _text_of(_parsed(text))
+    lines = [line.removeprefix("data:").strip() for line in text.splitlines() if line.startswith("data:")]
+    return "".join(_text_of(_parsed(line)) for line in lines)
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    try:
+        shape = json.loads(text)
+    except (ValueError, RecursionError):  # [DONE], or where the kept part ends
+        return {}
+    return shape if isinstance(shape, dict) else {}
+
+
+def _text_of(shape: Mapping[str, Any]) -> str:
+    if shape.get("type") == "response.output_text.delta":
+        return shape["delta"] if isinstance(shape.get("delta"), str) else ""
+    choices = shape.get("choices")
+    if isinstance(choices, list) and choices and isinstance(choices[0], dict):
+        message = choices[0].get("message") or choices[0].get("delta")
+        content = message.get("content") if isinstance(message, dict) else None
+        return content if isinstance(content, str) else ""
+    output = shape.get("output") if isinstance(shape.get("output"), list) else ()
+    parts = [part for item in output or () if isinstance(item, dict) for part in item.get("content") or ()]
+    return "".join(part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str))

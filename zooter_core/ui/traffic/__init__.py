@@ -1,0 +1,1 @@
+"""The page Traffic: what routing was worth, and one decision opened in full."""

@@ -1,0 +1,123 @@
+"""Where the page Traffic reads: the endpoint's folder of the session's fleet, or the sample day that ships.
+
+Traffic holds what users wrote. It is shown only by a demo that other machines cannot reach, or whose owner lets
+visitors manage the fleet.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from zooter_core.base.errors import ZooterError
+from zooter_core.fleet.ensemble import Ensemble
+from zooter_core.learn import sample_day
+from zooter_core.learn.report import Report, report_on
+from zooter_core.learn.traffic import FILE, Traffic, data_folder
+from zooter_core.learn.traffic_rows import LoggedDecision, LoggedReward
+from zooter_core.ui import resources
+from zooter_core.ui.history import LOCAL
+from zooter_core.ui.models import manage
+
+PERIODS = {"Last day": 1, "Last 7 days": 7, "Last 30 days": 30}
+DAY = 86_400.0
+NEWEST = 20
+FRESH_SECONDS = 20  # a report is made anew after so long
+SAMPLE_DAY = 1_767_571_200.0  # Mon 5 Jan 2026, UTC
+SAMPLE_POOL: tuple[str, ...] = ("chat", "math", "code", "writer")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A traffic file and the period that is shown.
+
+    Attributes:
+        sample: whether it is the sample day.
+        steps: hours of a step in the chart over time.
+    """
+
+    folder: Path
+    fleet: str
+    since: float
+    until: float
+    sample: bool
+    steps: int
+
+
+def may_look() -> bool:
+    """Whether this visitor may see what users wrote."""
+    return st.get_option("server.address") in LOCAL or manage.allowed()
+
+
+def traffic_folder(fleet: str) -> Path | None:
+    """The folder with traffic of a fleet; None if there is none, or the visitor must not see it."""
+    folder = data_folder(fleet)
+    return folder if may_look() and (folder / FILE).is_file() else None
+
+
+def of_days(folder: Path, fleet: str, days: int) -> Source:
+    """The newest days of a fleet's traffic. The end is rounded, so that a report serves a while."""
+    until = (time.time() // FRESH_SECONDS + 1) * FRESH_SECONDS
+    return Source(folder, fleet, until - days * DAY, until, False, {1: 1, 7: 6}.get(days, 24))
+
+
+def of_sample() -> Source:
+    """The sample day."""
+    return Source(_sample_folder(), "embedded", SAMPLE_DAY, SAMPLE_DAY + DAY, True, 1)
+
+
+@st.cache_resource(show_spinner=False)
+def _sample_folder() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="zooter-sample-"))
+    with Traffic.open(folder) as traffic:
+        sample_day.fill(traffic, SAMPLE_DAY)
+    return folder
+
+
+@st.cache_data(show_spinner=False, max_entries=8)
+def report(source: Source, _ensemble: Ensemble | None = None) -> Report:
+    """The report on a period; with the fleet it also says which queries are unlike those of the router's training."""
+    with _open(source) as traffic:
+        return report_on(traffic, source.fleet, source.since, source.until, _ensemble)
+
+
+@st.cache_data(show_spinner=False, max_entries=8)
+def choices(source: Source) -> dict[str, dict[int, int]]:
+    """How many requests each candidate answered, by candidate and by the start of a step in seconds."""
+    counts: dict[str, dict[int, int]] = {}
+    with _open(source) as traffic:
+        for total in traffic.totals(source.since, source.until, hours=source.steps):
+            if total.candidate and not total.chore and total.hour is not None:
+                steps = counts.setdefault(total.candidate, {})
+                steps[total.hour * 3600] = steps.get(total.hour * 3600, 0) + total.n
+    return counts
+
+
+def newest(source: Source) -> list[LoggedDecision]:
+    """The newest decisions."""
+    with _open(source) as traffic:
+        return traffic.newest(NEWEST)
+
+
+@st.cache_data(show_spinner=False, max_entries=8)
+def answered_by_all(source: Source) -> set[str]:
+    """The ids of the requests of a period that every model answered."""
+    with _open(source) as traffic:
+        return set(traffic.sampled(source.since, source.until))
+
+
+def rewards(source: Source, request_id: str) -> list[LoggedReward]:
+    """The rewards of a decision's answers, the highest first."""
+    with _open(source) as traffic:
+        return sorted(traffic.rewards(request_ids=[request_id]), key=lambda reward: -reward.reward)
+
+
+def _open(source: Source) -> Traffic:
+    try:
+        return Traffic.open(source.folder, create=False)
+    except ZooterError as problem:
+        resources.fail(str(problem))
