@@ -27,7 +27,6 @@ from zooter_core.learn.traffic_rows import (
     REWARD_COLUMNS,
     REWARDS,
     SAMPLE,
-    SERVED,
     TABLES,
     LoggedDecision,
     LoggedReward,
@@ -255,20 +254,22 @@ class Traffic:
 
     def tags(self, since: float, until: float, every: int = 1) -> list[tuple[float, str]]:
         """Times and tags (a JSON list) of decisions of the router, chores left out: all, or one in `every`."""
+        ((last,),) = self._rows("SELECT COALESCE(MAX(number), 0) FROM decisions")
         select = (
-            "SELECT time, tags FROM decisions WHERE time >= ? AND time < ? AND probability IS NOT NULL AND chore = 0"
-            " AND number % ? = 0"
+            "WITH RECURSIVE picked(n) AS (SELECT ? UNION ALL SELECT n + ? FROM picked WHERE n + ? <= ?)"
+            " SELECT d.time, d.tags FROM picked JOIN decisions d ON d.number = picked.n"
+            " WHERE d.time >= ? AND d.time < ? AND d.probability IS NOT NULL AND d.chore = 0"
         )
-        return self._rows(select, since, until, every)
+        return self._rows(select, self._first_number(since), every, every, last, since, until)
 
     def votes(self, since: float, until: float) -> list[tuple[float, float, str]]:
         """Of answers with feedback and a reward: the feedback, the reward and the tags (a JSON list)."""
         select = (
             "SELECT f.reward, r.reward, d.tags FROM rewards f JOIN decisions d ON d.request_id = f.request_id"
             " JOIN rewards r ON r.request_id = f.request_id AND r.candidate = f.candidate AND r.source = ?"
-            " WHERE f.source = ? AND f.why = ? AND f.time >= ? AND f.time < ?"
+            f" WHERE f.source = '{FEEDBACK}' AND f.time >= ? AND f.time < ?"  # as the index has it
         )
-        return self._rows(select, MODEL, FEEDBACK, SERVED, since, until)
+        return self._rows(select, MODEL, since, until)
 
     def span(self) -> tuple[float, float]:
         """The times of the earliest and the latest decision; (0, 0) if there is none."""

@@ -27,6 +27,7 @@ CREATE TABLE IF NOT EXISTS rewards (
     request_id TEXT NOT NULL, candidate TEXT NOT NULL, reward REAL NOT NULL, source TEXT NOT NULL, why TEXT NOT NULL,
     inclusion REAL, time REAL NOT NULL, dollars REAL, tokens INTEGER, seconds REAL, answer TEXT,
     PRIMARY KEY (request_id, candidate, source)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS rewards_feedback ON rewards (time) WHERE source = 'feedback';
 CREATE INDEX IF NOT EXISTS rewards_why ON rewards (why, time);
 CREATE TABLE IF NOT EXISTS hours (
     hour INTEGER, candidate TEXT, routed INTEGER, chore INTEGER, n INTEGER, prompt_tokens INTEGER, tokens INTEGER,
