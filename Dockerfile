@@ -43,7 +43,7 @@ RUN python3 -m venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH
 WORKDIR /opt/zooter
 COPY . .
-RUN pip install --no-cache-dir '.[serve,openai,quant]'
+RUN pip install --no-cache-dir '.[serve,torch,quant]'
 RUN useradd --system --create-home zooter && mkdir /data /keys && chown zooter /data /keys
 USER zooter
 WORKDIR /home/zooter

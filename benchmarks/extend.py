@@ -23,10 +23,10 @@ from zooter_core.method import calibration, labels, metrics
 from zooter_core.pipeline.train import SCORE_LABELS
 from zooter_core.router.clusters import cluster_tags
 from zooter_core.router.distill import learn
+from zooter_core.router.distilled import RouterHead
 from zooter_core.router.encoder import Encoder
 from zooter_core.router.extend import Examples, extend
 from zooter_core.router.kinds import settings_of
-from zooter_core.router.torch_router import RouterHead
 
 
 def pool_of(examples: Examples, places: list[int]) -> Examples:
@@ -50,12 +50,12 @@ def fitted(examples: Examples, folder: str | None, name: str) -> RouterHead:
     """A router over the pool of `examples`, loaded from its folder if it is there, or else trained and saved there."""
     path = Path(folder) / name if folder else None
     if path and (path / "config.json").is_file():
-        return RouterHead.from_pretrained(path).eval()
+        return RouterHead.load(path)
     scores, config = examples.scores, examples.config
     wanted = labels.label(scores.scores, scores.datasets, examples.tags, config).enhanced
     head = learn(examples.vectors, wanted, scores.candidates, "none", settings_of("zooter"), scores=scores.scores)
     if path:
-        head.save_pretrained(path)
+        head.save(path)
     return head
 
 

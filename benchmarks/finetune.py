@@ -15,7 +15,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import torch
 from score_file import parsed, parser_of
 
 from zooter_core.data.scores import Scores, read_scores
@@ -24,10 +23,10 @@ from zooter_core.method.metrics import interval
 from zooter_core.pipeline.train import SCORE_LABELS
 from zooter_core.router.clusters import cluster_tags
 from zooter_core.router.distill import learn
+from zooter_core.router.distilled import DistilledRouter
 from zooter_core.router.encoder import Encoder
 from zooter_core.router.finetune import MODES, finetune
 from zooter_core.router.kinds import DistillConfig
-from zooter_core.router.torch_router import TorchRouter
 
 FOLDS = 5
 
@@ -47,12 +46,12 @@ def rows_of(scores: Scores, encoder: Encoder, call: argparse.Namespace) -> Itera
         begun, config = time.perf_counter(), replace(DistillConfig(), seed=call.seed, finetune=mode)
         if mode == "none":
             head = learn(inputs, wanted, scores.candidates, encoder.reference, config, scores=learned.scores)
-            router = TorchRouter(head, encoder)
+            router = DistilledRouter(head, encoder)
         else:
             router = finetune(texts, inputs, wanted, scores.candidates, encoder, config, scores=learned.scores)
         seconds = time.perf_counter() - begun
         vectors = router.encoder.embed_all(judged_texts)
-        chosen = router.head.probabilities(torch.from_numpy(vectors)).argmax(axis=1)
+        chosen = router.head.probabilities(vectors).argmax(axis=1)
         earned = judged.scores[np.arange(len(chosen)), chosen]
         first = earned if first is None else first
         yield {"mode": mode, "learned": len(texts), "judged": len(judged_texts), "score": float(earned.mean())} | {

@@ -19,7 +19,6 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
-import torch
 from score_file import parsed, parser_of
 
 from zooter_core.data.scores import Scores, read_scores
@@ -118,8 +117,7 @@ def by_head(bench: Bench, kind: str, settings: dict[str, float], seed: int) -> C
             head, _ = learn_auto(scored, bench.scores.candidates, "", config)
         else:
             head = learn(vectors, plain, bench.scores.candidates, "", config, scores=learned)
-        with torch.inference_mode():
-            return head(torch.from_numpy(bench.vectors[judged])).argmax(dim=-1).numpy()
+        return head.logits(bench.vectors[judged]).argmax(axis=-1)
 
     return choose
 

@@ -14,7 +14,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from heads import Array, Bench, splits
 
 from zooter_core.base.weights import quiet_libraries
@@ -45,8 +44,7 @@ def choices(bench: Bench, table: Array, kind: str, seed: int) -> Array:
         wanted = labels.label(table[rows], groups, tags, replace(SCORE_LABELS, holdout=0.0)).enhanced
         config = settings_of(kind, seed=seed)
         head = learn(bench.vectors[rows], wanted, bench.scores.candidates, "", config, scores=table[rows])
-        with torch.inference_mode():
-            chosen[mask] = head(torch.from_numpy(bench.vectors[mask])).argmax(dim=-1).numpy()
+        chosen[mask] = head.logits(bench.vectors[mask]).argmax(axis=-1)
     return chosen
 
 

@@ -13,7 +13,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import torch
 from score_file import parsed, parser_of
 
 from zooter_core.data.scores import Scores, read_scores
@@ -23,9 +22,9 @@ from zooter_core.method.metrics import interval
 from zooter_core.pipeline.train import SCORE_LABELS
 from zooter_core.router.clusters import cluster_tags
 from zooter_core.router.distill import learn
+from zooter_core.router.distilled import DistilledRouter
 from zooter_core.router.encoder import Encoder
 from zooter_core.router.kinds import DistillConfig
-from zooter_core.router.torch_router import TorchRouter
 
 FOLDS = 5
 
@@ -46,8 +45,8 @@ def rows_of(scores: Scores, encoder: Encoder, call: argparse.Namespace) -> Itera
         head = learn(
             vectors[train], wanted, scores.candidates, encoder.reference, config, scores=scores.scores[train]
         )  # fmt: skip
-        figures = robustness(TorchRouter(head, encoder), [texts[row] for row in sample])
-        earned = scores.scores[judged, head.outputs(torch.from_numpy(vectors[judged])).probabilities.argmax(axis=1)]
+        figures = robustness(DistilledRouter(head, encoder), [texts[row] for row in sample])
+        earned = scores.scores[judged, head.outputs(vectors[judged]).probabilities.argmax(axis=1)]
         yield {"seed": seed, "score": float(earned.mean()), "interval": interval(earned)} | figures
 
 

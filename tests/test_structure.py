@@ -40,10 +40,22 @@ LIGHT = (
     "evaluation.figures",
     "evaluation.sandbox",
     "evaluation.verified",
+    "fleet.exports",
+    "fleet.models",
+    "pipeline.train",
+    "router.bert_encoder",
     "router.config",
+    "router.distilled",
+    "router.extend",
     "router.kinds",
     "serve.run",
 )
+# The modules that load PyTorch or transformers when they are imported: the base package has neither.
+ON_TORCH = {
+    "backends.local.batch", "backends.local.checkpoint", "backends.local.decoding", "backends.local.model",
+    "backends.local.transformers", "backends.vllm.backend", "backends.vllm.engine", "labelling.rewards.architectures",
+    "labelling.rewards.pairwise", "labelling.rewards.scalar", "router.export", "router.finetune", "router.torch_router",
+}  # fmt: skip
 HEAVY = ("torch", "transformers", "streamlit", "plotly")
 
 FOLDERS = ("zooter_core", "recipes", "benchmarks", "pages")
@@ -167,6 +179,22 @@ def test_light_modules_load_nothing_heavy():
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert ended.stdout.strip() == "[]"
+
+
+def test_all_other_modules_need_neither_pytorch_nor_transformers():
+    paths = [path for path in FILES if path.stem != "__init__" and room_of(path) != "ui"]
+    names = [".".join(path.relative_to(CORE).with_suffix("").parts) for path in paths]
+    code = f"""
+import importlib, sys
+sys.modules.update(dict.fromkeys(("torch", "transformers", "peft", "accelerate")))
+for name in {names!r}:
+    try:
+        importlib.import_module("zooter_core." + name)
+    except ModuleNotFoundError:
+        print(name)
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert set(ended.stdout.split()) == ON_TORCH
 
 
 OURS = [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))]

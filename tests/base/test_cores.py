@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from zooter_core.base import cores as cores_module
-from zooter_core.base.cores import cores, free_cores
+from zooter_core.base.cores import cores, free_cores, one_thread
 
 HERE = len(os.sched_getaffinity(0))
 
@@ -51,3 +51,13 @@ def test_cores_that_other_processes_use_are_left_to_them(tmp_path, monkeypatch, 
 
 def test_no_cgroup(tmp_path):
     assert cores(tmp_path) == HERE
+
+
+def test_numpy_multiplies_in_one_thread_and_then_as_before():
+    library = cores_module._openblas()
+    if library is None:
+        pytest.skip("numpy uses another library than OpenBLAS")
+    before = library.scipy_openblas_get_num_threads64_()
+    with one_thread():
+        assert library.scipy_openblas_get_num_threads64_() == 1
+    assert library.scipy_openblas_get_num_threads64_() == before

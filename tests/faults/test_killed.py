@@ -10,15 +10,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
-import torch
 
 from support.run_folders import FILES, content, same_end
 from zooter_core.base.errors import ZooterError
+from zooter_core.router.distilled import DistilledRouter, RouterHead, RouterHeadConfig
 from zooter_core.router.encoder import Encoder, Encoders
 from zooter_core.router.extend import save
 from zooter_core.router.router import Router
-from zooter_core.router.torch_router import RouterHead, RouterHeadConfig, TorchRouter
 
 TESTS = Path(__file__).resolve().parents[1]
 STEPS = {"collect": 13, "score": 4, "tag": 5, "label": 3}  # how often a step has reported progress before the kill
@@ -166,10 +166,11 @@ def test_an_import_leaves_the_old_file_and_begins_again(called, calls, killed, t
 
 
 def router_of(encoder: Encoder, seed: int) -> Router:
-    torch.manual_seed(seed)
     settings = {"hidden": 4, "dropout": 0.0, "members": 2}
     config = RouterHeadConfig(("a", "b"), encoder.reference, 2 * encoder.width, settings=settings)
-    return TorchRouter(RouterHead(config), encoder)
+    head = RouterHead(config)
+    head.body.start(np.random.default_rng(seed))
+    return DistilledRouter(head, encoder)
 
 
 @pytest.mark.parametrize("renames", [1, 2, 3])

@@ -30,11 +30,11 @@ from zooter_core.fleet.exports import (
 )
 from zooter_core.labelling.rewards import reward_model
 from zooter_core.labelling.rewards.scalar import ScalarReward
+from zooter_core.router.distilled import DistilledRouter
 from zooter_core.router.encoder import Encoders
 from zooter_core.router.export import export_router
 from zooter_core.router.graph import PACKAGES, missing
 from zooter_core.router.router import PortableRouter, Router
-from zooter_core.router.torch_router import TorchRouter
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason="the extra `onnx` is not installed: pip install 'zooter[onnx]'")
 RESPONSES = ["", "42", "[SEP] no [CLS]", "杯子 ☕ 是什么?", "The sea is wide. " * 200]
@@ -69,7 +69,7 @@ def fleet(fleet_copy: Path):
 def test_an_export_is_made_once_and_opened(fleet, exports, runtime):
     folder, router = Path(fleet.router.path), replace(fleet.router, runtime=runtime)
     assert cached_export(folder) is None
-    assert isinstance(open_router(replace(router, runtime="torch"), Encoders), TorchRouter)
+    assert isinstance(open_router(replace(router, runtime="torch"), Encoders), DistilledRouter)
     assert exports == []
     with ThreadPoolExecutor(2) as pool:
         assert all(isinstance(one, PortableRouter) for one in pool.map(open_router, [router, router]))
@@ -129,7 +129,7 @@ def test_a_damaged_export_is_not_used(fleet, exports, file):
     place = make_export(Path(fleet.router.path))
     assert Router.load(place).candidates == tiny_models.POOL
     (place / file).write_bytes(b"half")
-    assert isinstance(open_router(fleet.router, Encoders), TorchRouter)
+    assert isinstance(open_router(fleet.router, Encoders), DistilledRouter)
     with pytest.raises(ZooterError, match=f"{file} is not the file that was exported"):
         Router.load(place)
 
@@ -149,7 +149,7 @@ def test_an_encoder_on_a_hub_is_not_exported(fleet, fleet_copy, exports):
     config.write_text(json.dumps(json.loads(config.read_text()) | {"encoder": "owner/encoder"}))
     encoders = Encoders()
     encoders._loaded["owner/encoder"] = encoders(str(fleet_copy / "encoder"))
-    assert isinstance(open_router(fleet.router, lambda: encoders), TorchRouter)
+    assert isinstance(open_router(fleet.router, lambda: encoders), DistilledRouter)
     with pytest.raises(ZooterError, match=r'runtime = "onnx", but found an encoder named by a hub id'):
         open_router(replace(fleet.router, runtime="onnx"), lambda: encoders)
     assert exports == []

@@ -12,9 +12,9 @@ from zooter_core.method.labels import softmax
 from zooter_core.router import distill
 from zooter_core.router.auto import FEWEST, Scored
 from zooter_core.router.distill import learn, learn_auto
+from zooter_core.router.distilled import RouterHead
 from zooter_core.router.extend import extend
 from zooter_core.router.kinds import settings_of
-from zooter_core.router.torch_router import RouterHead
 
 POOL = ("a", "b", "c")
 CONFIG = settings_of("auto", {"epochs": 20, "rate": 1e-2})

@@ -8,8 +8,8 @@ from zooter_core.base.errors import ZooterError
 from zooter_core.method import calibration
 from zooter_core.method.labels import kl
 from zooter_core.router.distill import learn, trial
+from zooter_core.router.distilled import DistilledRouter
 from zooter_core.router.kinds import DistillConfig
-from zooter_core.router.torch_router import TorchRouter
 
 POOL = ["math", "writer"]
 SUMS = [f"Add up {n} apples and {n + 3} apples" for n in range(30)]
@@ -21,7 +21,7 @@ QUICK = DistillConfig(epochs=5)
 
 
 def distilled(encoder, config=QUICK, **more):
-    return TorchRouter(learn(encoder.embed_all(QUERIES), LABELS, POOL, encoder.reference, config, **more), encoder)
+    return DistilledRouter(learn(encoder.embed_all(QUERIES), LABELS, POOL, encoder.reference, config, **more), encoder)
 
 
 def test_a_separable_problem_is_learned(tiny_encoder):
@@ -62,7 +62,6 @@ def test_the_config_names_pool_and_encoder(tiny_encoder):
     router = distilled(tiny_encoder, DistillConfig(epochs=1, hidden=7))
     assert router.candidates == ("math", "writer")
     assert (router.head.config.encoder, router.head.config.settings["hidden"]) == (tiny_encoder.reference, 7)
-    assert not router.head.training
 
 
 def test_the_encoder_stays_frozen(tiny_encoder):

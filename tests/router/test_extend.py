@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 
 from support.three_groups import ANY, CENTRES, EXAMPLES, PLAIN, SCORES, TABLE, VECTORS, old
 from zooter_core.base.errors import ZooterError
@@ -17,6 +16,7 @@ from zooter_core.method import labels
 from zooter_core.method.calibration import log_loss
 from zooter_core.method.labels import LabelConfig, normalise, softmax
 from zooter_core.method.metrics import win_shares
+from zooter_core.router.distilled import DistilledRouter, RouterHead
 from zooter_core.router.encoder import Encoders
 from zooter_core.router.extend import ABLE, FEWEST, Examples, extend, matched, regress, save, without
 from zooter_core.router.finetune import finetune
@@ -24,7 +24,6 @@ from zooter_core.router.kinds import KINDS, DistillConfig
 from zooter_core.router.kinds.zooter import ZooterHead
 from zooter_core.router.neighbours import RECORDS
 from zooter_core.router.router import Router
-from zooter_core.router.torch_router import RouterHead, TorchRouter
 
 able = pytest.mark.parametrize("kind", ABLE)
 every = pytest.mark.parametrize("kind", KINDS)
@@ -32,25 +31,25 @@ every = pytest.mark.parametrize("kind", KINDS)
 
 def by_hand() -> ZooterHead:
     """One member: two inputs, two hidden units, two candidates."""
-    head = ZooterHead(2, 2, hidden=2, dropout=0.5).eval()
-    with torch.no_grad():
-        head.inner.copy_(torch.tensor([[[1.0, 0.0], [0.0, 2.0]]]))
-        head.inner_bias.copy_(torch.tensor([[[0.0, -2.0]]]))
-        head.outer.copy_(torch.tensor([[[3.0, 0.0], [0.0, 1.0]]]))
-        head.outer_bias.copy_(torch.tensor([[[0.0, 0.5]]]))
+    head = ZooterHead(2, 2, hidden=2, dropout=0.5)
+    head.state = {
+        "inner": np.array([[[1.0, 0.0], [0.0, 2.0]]]),
+        "inner_bias": np.array([[[0.0, -2.0]]]),
+        "outer": np.array([[[3.0, 0.0], [0.0, 1.0]]]),
+        "outer_bias": np.array([[[0.0, 0.5]]]),
+    }
     return head
 
 
 def test_a_column_worked_by_hand():
     """The hidden states of (1, 1) are 0.8413 and 0: the new logit is 2 * 0.8413 + 0.5; the old ones stay."""
     head = by_hand()
-    settings, state = head.adding({"added": torch.tensor([[[2.0], [7.0]]]), "added_bias": torch.tensor([0.5])})
+    settings, state = head.adding({"added": np.array([[[2.0], [7.0]]]), "added_bias": np.array([0.5])})
     assert settings == {"pool": {"added": 1, "out": []}}
-    wider = ZooterHead(2, 3, hidden=2, dropout=0.5, **settings).eval()
-    wider.load_state_dict(state)
-    query = torch.tensor([[1.0, 1.0]])
-    assert torch.equal(wider(query)[:, :2], head(query))
-    assert wider(query)[0].tolist() == pytest.approx([-0.1241, -2.1482, 2.1827], abs=1e-3)
+    wider = ZooterHead(2, 3, hidden=2, dropout=0.5, **settings).on(state)
+    query = np.array([[1.0, 1.0]])
+    assert np.array_equal(wider.logits(query)[:, :2], head.logits(query))
+    assert wider.logits(query)[0].tolist() == pytest.approx([-0.1241, -2.1482, 2.1827], abs=1e-3)
 
 
 def test_the_regression_worked_by_hand():
@@ -95,9 +94,9 @@ def test_the_old_logits_stay_to_the_bit():
 def test_the_members_know_the_new_candidate():
     """Their mean is the router's distribution still, and each is one over the pool as it is when another is out."""
     wider = extend(old(), EXAMPLES).head
-    outputs = wider.outputs(torch.from_numpy(ANY))
+    outputs = wider.outputs(ANY)
     assert outputs.members.mean(axis=0) == pytest.approx(softmax(wider.logits(ANY)), abs=1e-6)
-    changed = without(wider, "a").outputs(torch.from_numpy(CENTRES)).members  # as many candidates as at first
+    changed = without(wider, "a").outputs(CENTRES).members  # as many candidates as at first
     assert changed.shape == (4, 3, 2)
     assert changed.sum(axis=-1) == pytest.approx(np.ones((4, 3)))
     assert changed[:, 1:].argmax(axis=-1).tolist() == [[0, 1]] * 4
@@ -152,10 +151,10 @@ def test_the_pool_order_of_the_files_does_not_matter():
 
 
 def test_a_seed_fixes_it_and_the_callers_random_numbers_stay():
-    before = torch.get_rng_state()
+    before = np.random.get_state()[1].tolist()
     first, second = (extend(old(), EXAMPLES).head.logits(ANY) for _ in range(2))
     assert np.array_equal(first, second)
-    assert torch.equal(torch.get_rng_state(), before)
+    assert np.random.get_state()[1].tolist() == before
 
 
 def test_the_penalty_grows_with_the_noise():
@@ -209,8 +208,8 @@ def test_taking_out_what_was_added_gives_the_old_head_again(kind):
     head = old(kind)
     back = without(extend(head, EXAMPLES).head, "c")
     assert (back.config.candidates, back.config.settings) == (head.config.candidates, head.config.settings)
-    assert list(back.state_dict()) == list(head.state_dict())
-    assert all(torch.equal(value, head.state_dict()[name]) for name, value in back.state_dict().items())
+    assert list(back.body.state) == list(head.body.state)
+    assert all(np.array_equal(value, head.body.state[name]) for name, value in back.body.state.items())
 
 
 @every
@@ -233,11 +232,8 @@ def test_one_out_two_in_and_one_of_them_out(tmp_path, tiny_encoder):
             pool = (*head.config.candidates, name[1])
             table = np.column_stack([TABLE[:, ["abcd".index(other) % 3 for other in pool]]])
             head = extend(head, Examples(Scores(SCORES.queries, pool, table), VECTORS, [()] * 60, PLAIN)).head
-        save(TorchRouter(head, tiny_encoder), tmp_path / str(step), {"step": step})
-        head, loading = RouterHead.from_pretrained(tmp_path / str(step), output_loading_info=True)
-        assert not loading["missing_keys"]
-        assert not loading["unexpected_keys"]
-        head.eval()
+        save(DistilledRouter(head, tiny_encoder), tmp_path / str(step), {"step": step})
+        head = RouterHead.load(tmp_path / str(step))
         for column, name in enumerate("ac"):
             if name in head.config.candidates and step < 4:
                 assert np.array_equal(head.logits(ANY)[:, head.config.candidates.index(name)], expected[:, 2 * column])
@@ -275,7 +271,7 @@ def test_files_that_will_not_do(scores, candidate, message):
 def test_a_folder_that_cannot_be_made(tmp_path, tiny_encoder):
     (tmp_path / "file").write_text("")
     with pytest.raises(ZooterError, match="a folder to write"):
-        save(TorchRouter(old(), tiny_encoder), tmp_path / "file" / "router", {})
+        save(DistilledRouter(old(), tiny_encoder), tmp_path / "file" / "router", {})
 
 
 def test_a_router_with_an_encoder_of_its_own_keeps_it(tmp_path, tiny_encoder):
@@ -288,7 +284,7 @@ def test_a_router_with_an_encoder_of_its_own_keeps_it(tmp_path, tiny_encoder):
     wider = extend(router.head, Examples(scores, router.encoder.embed(texts), [()] * 24, PLAIN)).head
     (tmp_path / "wider").mkdir()
     (tmp_path / "wider" / RECORDS).write_text("{}")  # left there by a router of another pool
-    save(TorchRouter(wider, router.encoder), tmp_path / "wider", {})
+    save(DistilledRouter(wider, router.encoder), tmp_path / "wider", {})
     assert not (tmp_path / "wider" / RECORDS).exists()
     loaded = Router.load(tmp_path / "wider", Encoders())
     assert loaded.candidates == ("a", "b", "c")

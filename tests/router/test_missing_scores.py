@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
 from zooter_core.method import labels
 from zooter_core.pipeline.train import SCORE_LABELS
@@ -30,7 +29,7 @@ def choices(table: np.ndarray) -> np.ndarray:
     tags = [(f"topic {topic}",) for topic in TOPICS]
     targets = labels.label(table, ["all"] * len(table), tags, SCORE_LABELS).enhanced
     head = learn(VECTORS, targets, POOL, "", DistillConfig(), scores=table)
-    return head.probabilities(torch.from_numpy(NEW)).argmax(axis=1)
+    return head.probabilities(NEW).argmax(axis=1)
 
 
 def earned(chosen: np.ndarray) -> float:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from support.sample_report import report
 from support.three_groups import ANY, CENTRES, old
@@ -58,8 +57,8 @@ def test_every_kind_gives_what_it_gives_without_the_others(kind):
     head = old(kind, "abc")
     part = PartOfPool(head.config.candidates, ("a", "c"))
     for vectors in (CENTRES, ANY[:50]):
-        expected = without(head, "b").outputs(torch.from_numpy(vectors))
-        outputs = part.outputs(head.outputs(torch.from_numpy(vectors)))
+        expected = without(head, "b").outputs(vectors)
+        outputs = part.outputs(head.outputs(vectors))
         assert outputs.probabilities == pytest.approx(expected.probabilities, abs=1e-6)
         if kind == "zooter":
             assert outputs.members == pytest.approx(expected.members, abs=1e-6)
@@ -93,8 +92,8 @@ def test_an_exported_router_does_the_same(exported, router):
     pool, names = ("two", "first", "second"), ("two", "one", "one")
     portable = Router.load(exported).for_pool(pool, names)
     expected = router.for_pool(pool, names).outputs(QUERIES)
-    assert portable.outputs(QUERIES).probabilities == pytest.approx(expected.probabilities, abs=1e-5)
-    assert portable.outputs(QUERIES).members == pytest.approx(expected.members, abs=1e-5)
+    assert portable.outputs(QUERIES).probabilities == pytest.approx(expected.probabilities, abs=1e-4)
+    assert portable.outputs(QUERIES).members == pytest.approx(expected.members, abs=1e-4)
 
 
 def test_neighbours_are_those_of_the_pool():

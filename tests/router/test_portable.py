@@ -19,13 +19,13 @@ from support import tiny_models
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.router import vector_store
 from zooter_core.router.config import ENCODER_FOLDER
+from zooter_core.router.distilled import DistilledRouter
 from zooter_core.router.encoder import Encoder, Encoders
 from zooter_core.router.export import HeadGraph, export_router, write_graph
 from zooter_core.router.graph import check_patterns, missing, session
 from zooter_core.router.kinds import KINDS, settings_of
 from zooter_core.router.router import PortableRouter, Router
 from zooter_core.router.text_encoder import SMALL_BATCH
-from zooter_core.router.torch_router import RouterHead, RouterHeadConfig, TorchRouter
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason="the extra `onnx` is not installed: pip install 'zooter[onnx]'")
 LONG = "Write a long story about the ships and the people on them. " * 300
@@ -38,8 +38,8 @@ def router(exported: Path) -> Router:
 
 
 @pytest.fixture(scope="module")
-def on_torch(tiny_fleet: Path) -> TorchRouter:
-    return TorchRouter.open(tiny_fleet / "router", Encoders())
+def on_torch(tiny_fleet: Path) -> DistilledRouter:
+    return DistilledRouter.open(tiny_fleet / "router", Encoders())
 
 
 @pytest.fixture
@@ -138,9 +138,9 @@ def head_of(kind, encoder):
 
 def test_a_router_without_members_can_be_exported(on_torch, tmp_path):
     """The encoder is inside the router's folder; that of the tiny fleet is elsewhere."""
-    TorchRouter(head_of("knn", on_torch.encoder), on_torch.encoder).save(tmp_path / "router")
+    DistilledRouter(head_of("knn", on_torch.encoder), on_torch.encoder).save(tmp_path / "router")
     outputs = export_router(tmp_path / "router", tmp_path / "out").outputs(TEXTS)
-    exact = TorchRouter.open(tmp_path / "router", Encoders()).outputs(TEXTS)
+    exact = DistilledRouter.open(tmp_path / "router", Encoders()).outputs(TEXTS)
     assert np.abs(outputs.probabilities - exact.probabilities).max() < 1e-4
     assert outputs.members is None
     assert exact.members is None
@@ -183,9 +183,7 @@ def test_what_was_there_stays_until_the_export_is_whole(folder, tiny_fleet, monk
 
 
 def test_an_export_with_other_probabilities_is_refused(exported, tiny_fleet, tmp_path, monkeypatch):
-    config = RouterHeadConfig.from_pretrained(tiny_fleet / "router")
-    torch.manual_seed(9)
-    RouterHead(config).save_pretrained(tmp_path / "other")
+    tiny_models.save_router(tmp_path / "other", tiny_models.POOL, tiny_fleet / "encoder", seed=9)
     graph = (exported / "router.onnx").read_bytes()
     monkeypatch.setattr(torch.onnx, "export", lambda module, values, path, **options: path.write_bytes(graph))
     with pytest.raises(WorkError, match="The exported router's probabilities differ"):
@@ -297,7 +295,7 @@ def test_onnxruntime_notes_nothing_for_its_maker(exported, tmp_path):
 
 def test_an_exported_router_cannot_be_changed(exported):
     with pytest.raises(ZooterError, match=r"was exported, so it routes but cannot be changed"):
-        TorchRouter.open(exported)
+        DistilledRouter.open(exported)
     assert isinstance(Router.load(exported), PortableRouter)
 
 

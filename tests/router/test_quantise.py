@@ -17,8 +17,9 @@ from zooter_core.base.errors import ZooterError
 from zooter_core.config.fleet import RouterConfig
 from zooter_core.fleet.exports import make_export, open_router
 from zooter_core.router import export
-from zooter_core.router.export import _even_out, _shrink, export_router, quantise
+from zooter_core.router.export import export_router
 from zooter_core.router.graph import missing, session
+from zooter_core.router.quantise import _even_out, _shrink, quantise
 from zooter_core.router.router import PortableRouter, Router
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason="the extra `onnx` is not installed: pip install 'zooter[onnx]'")

@@ -13,9 +13,10 @@ from transformers import AutoConfig, AutoModel
 from support import tiny_models
 from support.damaged_models import change_config, put_number
 from zooter_core.base.errors import WorkError, ZooterError
+from zooter_core.router.distilled import RouterHead, RouterHeadConfig
 from zooter_core.router.encoder import Encoders
 from zooter_core.router.router import Router
-from zooter_core.router.torch_router import RouterHead, RouterHeadConfig
+from zooter_core.router.torch_router import HeadModule, RouterModel, RouterModelConfig
 
 POOL = ("base", "one", "two")
 QUERIES = ["What is the sea?", "Add up 7 apples", "杯子 ☕"]
@@ -57,9 +58,11 @@ def test_one_text_is_not_a_list_of_queries(router):
 def test_dropout_is_off(router):
     vectors = router.encoder.embed(QUERIES)
     assert np.array_equal(router.head.probabilities(vectors), router.head.probabilities(vectors.copy()))
-    router.head.train()
-    assert not np.array_equal(router.head.probabilities(vectors), router.head.probabilities(vectors))
-    router.head.eval()
+    module = HeadModule.of(router.head.body)
+    tensors = torch.from_numpy(vectors)
+    assert torch.equal(module(tensors), module(tensors))
+    module.train()
+    assert not torch.equal(module(tensors), module(tensors))
 
 
 def test_outputs_have_each_member(router):
@@ -75,8 +78,8 @@ def test_outputs_have_each_member(router):
     [("zooter", {"hidden": 4, "dropout": 0.0, "members": 1}), ("knn", {"k": 1, "temperature": 1.0, "rows": 2})],
 )
 def test_outputs_of_a_head_without_members(kind, settings):
-    head = RouterHead(RouterHeadConfig(candidates=POOL, width=4, kind=kind, settings=settings)).eval()
-    assert head.outputs(torch.ones(2, 4)).members is None
+    head = RouterHead(RouterHeadConfig(candidates=POOL, width=4, kind=kind, settings=settings))
+    assert head.outputs(np.ones((2, 4), dtype=np.float32)).members is None
 
 
 def test_saved_and_loaded_it_is_the_same_router(router, tmp_path, encoders):
@@ -88,12 +91,15 @@ def test_saved_and_loaded_it_is_the_same_router(router, tmp_path, encoders):
 
 def test_transformers_loads_a_router_folder(tiny_fleet, router):
     config = AutoConfig.from_pretrained(tiny_fleet / "router")
-    assert isinstance(config, RouterHeadConfig)
+    assert isinstance(config, RouterModelConfig)
     assert tuple(config.candidates) == POOL
-    head = AutoModel.from_pretrained(tiny_fleet / "router").eval()
-    assert isinstance(head, RouterHead)
-    vectors = torch.from_numpy(router.encoder.embed(QUERIES))
-    assert torch.equal(head(vectors), router.head(vectors))
+    head, loading = AutoModel.from_pretrained(tiny_fleet / "router", output_loading_info=True)
+    assert isinstance(head, RouterModel)
+    assert not loading["missing_keys"]
+    assert not loading["unexpected_keys"]
+    vectors = router.encoder.embed(QUERIES)
+    logits = head.eval()(torch.from_numpy(vectors)).detach().numpy()
+    assert logits == pytest.approx(router.head.logits(vectors), rel=1e-5)
 
 
 def test_the_encoders_weights_are_not_copied(tiny_fleet):
@@ -181,13 +187,13 @@ def test_a_query_whose_logits_overflow_is_no_choice(fleet_copy, encoders, monkey
     huge = np.full((1, 64), 3e38, dtype=np.float32) * np.where(np.arange(64) % 2, 1, -1).astype(np.float32)
     for call in (router.head.probabilities, router.head.outputs):
         with pytest.raises(WorkError, match=r"finite probabilities from the router in .*fleet/router"):
-            call(torch.from_numpy(huge))
+            call(huge)
 
 
 def test_one_member_that_gives_no_number_is_seen(router, monkeypatch):
     """Its probabilities come from the mean, which might hide it."""
-    vectors = torch.from_numpy(router.encoder.embed(QUERIES))
-    members = router.head.body.members(vectors).clone()
+    vectors = router.encoder.embed(QUERIES)
+    members = router.head.body.members(vectors).copy()
     members[1, 0, 0] = math.nan
     monkeypatch.setattr(router.head.body, "members", lambda vectors: members)
     assert np.isfinite(router.head.probabilities(vectors)).all()

@@ -9,13 +9,13 @@ from zooter_core.cli.main import main
 from zooter_core.fleet import skills
 
 SKILLS = ("arithmetic", "programming")
-EACH = 8
+A_SKILL = 8  # queries
 
 
 def short(quick: bool = False) -> list[Query]:
     """The first queries of both skills."""
     queries = starter_queries(quick)
-    return [query for skill in SKILLS for query in [one for one in queries if one.dataset == skill][:EACH]]
+    return [query for skill in SKILLS for query in [one for one in queries if one.dataset == skill][:A_SKILL]]
 
 
 if __name__ == "__main__":

@@ -11,9 +11,9 @@ from zooter_core.base.records import Query
 from zooter_core.data.scores import Scores
 from zooter_core.method.labels import LabelConfig, softmax
 from zooter_core.router.distill import fit_head
+from zooter_core.router.distilled import RouterHead
 from zooter_core.router.extend import Examples
 from zooter_core.router.kinds import settings_of
-from zooter_core.router.torch_router import RouterHead
 
 PLAIN = LabelConfig(beta=1.0, tau=0.2)
 GROUPS = np.arange(60) % 3

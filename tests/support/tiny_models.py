@@ -21,7 +21,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from zooter_core.router.torch_router import RouterHead, RouterHeadConfig
+from zooter_core.router.distilled import RouterHead, RouterHeadConfig
 
 THREADS = torch.get_num_threads()
 POOL = ("base", "one", "two")
@@ -193,13 +193,16 @@ def save_reward_model(folder: Path, seed: int = 4, outputs: int = 1) -> None:
 
 def save_router(folder: Path, pool: tuple[str, ...], encoder: Path, seed: int = 5) -> None:
     """An untrained router for a pool, whose probabilities differ from query to query."""
-    torch.manual_seed(seed)
     head = RouterHead(
         RouterHeadConfig(
             candidates=pool, encoder=str(encoder), width=64, settings={"hidden": 16, "dropout": 0.5, "members": 2}
         )
     )
-    with torch.no_grad():
-        for weight in head.parameters():
-            weight.mul_(40)
-    head.save_pretrained(folder)
+    torch.manual_seed(seed)
+    state = {}
+    for layer in ("inner", "outer"):
+        most = head.body.state[layer].shape[1] ** -0.5
+        for name in (layer, f"{layer}_bias"):
+            state[name] = 40 * torch.empty(head.body.state[name].shape).uniform_(-most, most).numpy()
+    head.set_state(state)
+    head.save(folder)

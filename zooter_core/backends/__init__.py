@@ -14,7 +14,8 @@ from typing import Any, Protocol
 from zooter_core.base.errors import Failure, first_line
 from zooter_core.base.plugins import load_kind
 from zooter_core.base.records import Finish, Message, Response
-from zooter_core.config.candidates import CandidateConfig
+from zooter_core.base.weights import check_torch
+from zooter_core.config.candidates import TRANSFORMERS, CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
 
 KINDS = {
@@ -25,6 +26,7 @@ KINDS = {
     "openai": "zooter_core.backends.endpoint.backend:OpenAIBackend",
     "recorded": "zooter_core.backends.recorded:RecordedBackend",
 }
+ON_TORCH = (TRANSFORMERS, "vllm")
 POLL_SECONDS = 0.1  # between looks at a stop event, which does not wake a waiting thread
 
 
@@ -169,8 +171,10 @@ def backend(kind: str) -> Backend:
     """Return a new backend of a kind.
 
     Raises:
-        ZooterError: there is no such kind.
+        ZooterError: there is no such kind, or it needs a package that is not installed.
     """
+    if kind in ON_TORCH:
+        check_torch(f'The backend "{kind}"')
     return load_kind("backend", KINDS, kind)()
 
 

@@ -1,4 +1,4 @@
-"""How many threads llama.cpp gets: as many as there are free cores among those that this process may use.
+"""How many threads llama.cpp and numpy get: as many as there are free cores among those that this process may use.
 
 The threads of a model wait for each other after every layer. One without a core makes all of them wait, so that on a
 busy machine fewer threads are several times as fast.
@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 CGROUP = Path("/sys/fs/cgroup")
 SAMPLE = 0.1  # seconds
@@ -52,3 +56,39 @@ def _quota(root: Path) -> float | None:
     except (OSError, ValueError, ZeroDivisionError):
         return None
     return number if number > 0 else None
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let numpy multiply matrices in the calling thread alone, where its library is OpenBLAS, as in its wheels.
+
+    For many small products: its threads wait for each other at each of them, much longer than they work if other
+    processes use the cores.
+    """
+    library = _openblas()
+    if library is None:
+        yield
+        return
+    before = library.scipy_openblas_get_num_threads64_()
+    library.scipy_openblas_set_num_threads64_(1)
+    try:
+        yield
+    finally:
+        library.scipy_openblas_set_num_threads64_(before)
+
+
+@cache
+def _openblas() -> Any:
+    """The library that numpy multiplies matrices with; None where it is another one."""
+    import ctypes
+    import importlib.util
+
+    spec = importlib.util.find_spec("numpy")
+    with suppress(OSError):
+        for file in (
+            Path(spec.origin).parents[1].glob("numpy.libs/libscipy_openblas64_*") if spec and spec.origin else ()
+        ):
+            library = ctypes.CDLL(str(file))
+            if hasattr(library, "scipy_openblas_set_num_threads64_"):
+                return library
+    return None

@@ -18,10 +18,12 @@ from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Any
 
-from zooter_core.base.errors import WorkError, ZooterError, first_line, unreadable
+from zooter_core.base.errors import WorkError, ZooterError, first_line, not_installed, unreadable
 from zooter_core.base.files import atomic, private_folder
 
 PREFIX = "package:"
+TORCH_PACKAGES = ("torch", "transformers")  # of the extra `torch`
+INSTALL_TORCH = "Run `pip install 'zooter[torch]'`."
 CACHE = "ZOOTER_CACHE"  # an environment variable
 # For making or loading a model. Meanwhile transformers and peft set state of the whole process (the default dtype, the
 # tied weights): two at once break each other, and every later load.
@@ -31,6 +33,25 @@ Progress = Callable[[str], None]  # called with a message before work that takes
 
 def silent(message: str) -> None:
     """A progress callback that shows nothing."""
+
+
+def has_torch() -> bool:
+    """Whether PyTorch and transformers are installed, without loading them."""
+    return all(importlib.util.find_spec(name) is not None for name in TORCH_PACKAGES)
+
+
+def check_torch(user: str) -> None:
+    """Refuse what needs PyTorch and transformers where they are not installed.
+
+    Args:
+        user: what needs them, as the beginning of a sentence.
+
+    Raises:
+        ZooterError: one of them is not installed.
+    """
+    for name in TORCH_PACKAGES:
+        if importlib.util.find_spec(name) is None:
+            raise not_installed(name, user, INSTALL_TORCH)
 
 
 def cache_dir() -> Path:

@@ -108,15 +108,14 @@ def _distill_scores(
     strict: bool,
 ) -> None:
     scores = open_scores(files, strict)
-    from zooter_core.base.weights import quiet_libraries
     from zooter_core.method.tags import TagIndex
     from zooter_core.pipeline.train import SCORE_LABELS
     from zooter_core.pipeline.train import distill as distill_scores
-    from zooter_core.router.encoder import Encoder
+    from zooter_core.router.encoder import open_encoder
+    from zooter_core.router.kinds.auto import AutoHead
 
     labels = labels_of(SCORE_LABELS, settings)
-    quiet_libraries()
-    model = Encoder(encoder or open_fleet(fleet).encoder)
+    model = open_encoder(encoder or open_fleet(fleet).encoder)
     texts = [query.text for query in scores.queries]
     with bars() as progress:
         vectors = model.embed_all(texts, lambda done: progress("embed", done, len(texts)))
@@ -126,7 +125,9 @@ def _distill_scores(
         )
     err.print(f"A router for {listed(scores.candidates)} is in {out}.")
     if training.kind == AUTO:
-        err.print(router.head.body.summary())
+        body = router.head.body
+        assert isinstance(body, AutoHead)
+        err.print(body.summary())
     if training.kind in LEARN_LABELS:
         scale = f"normalise {labels.normalise}, tau {labels.tau:g}, beta {labels.beta:g}"
         err.print(f"Labels: {scale}; {(TagIndex.of(tags).counts > 0).sum()} tags ({tagger}).")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from zooter_core.base.errors import ZooterError, listed
+from zooter_core.base.weights import check_torch
 from zooter_core.cli.consoles import err, waiting
 from zooter_core.cli.options import RouterDir, argument, option
 
@@ -47,6 +48,7 @@ def _export_router(router: Path, out: Path) -> None:
             f"a folder for the exported router at {out}", f"a {CONFIG} there", "Give a new folder.",
             f"{out} already holds a model's {CONFIG}.",
         )  # fmt: skip
+    check_torch("`zooter export onnx`")
     from zooter_core.router.export import export_router
 
     with waiting("Exporting the router (a few seconds) ..."):

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from zooter_core.data.scores import Scores
     from zooter_core.method.labels import LabelConfig, Mask
     from zooter_core.router.clusters import Vectors
-    from zooter_core.router.torch_router import RouterHead, TorchRouter
+    from zooter_core.router.distilled import DistilledRouter, RouterHead
 
 USAGE = "--candidate NAME with --scores FILE..., or --without NAME"
 DEFAULT_LABELS = "(default: as for the router's first labels)."
@@ -76,18 +76,18 @@ def extend(
         raise ZooterError("--out as another folder than --router", str(out), "Give a new folder; the old router stays.")
     check_folder(out)
     from zooter_core.router import extend as engine
+    from zooter_core.router.distilled import DistilledRouter
     from zooter_core.router.encoder import Encoders
     from zooter_core.router.neighbours import learned_texts
-    from zooter_core.router.torch_router import TorchRouter
 
     head: RouterHead
     figures: dict[str, Any]
     learned = learned_texts(router)
     if without and not (candidate or scores):
-        old = TorchRouter.open(router, Encoders())
+        old = DistilledRouter.open(router, Encoders())
         head, figures = engine.without(old.head, without), {"removed": without}
     elif candidate and scores and not without:
-        old = TorchRouter.open(router, Encoders())
+        old = DistilledRouter.open(router, Encoders())
         options = named(beta=beta, tau=tau, normalise=normalise)
         check_learns_from_labels(old.head.config.kind, options, tagger)
         labels, table = _labels(old, options), engine.matched(open_scores(scores, strict), old.candidates, candidate)
@@ -98,12 +98,12 @@ def extend(
     else:
         raise ZooterError(USAGE, "neither or both", "Try `zooter extend --help`.")
     figures = {"router": str(out), "candidates": head.config.candidates} | figures
-    engine.save(TorchRouter(head, old.encoder), out, figures, learned)
+    engine.save(DistilledRouter(head, old.encoder), out, figures, learned)
     print_figures(figures, json, _print)
 
 
 def _add(
-    router: TorchRouter,
+    router: DistilledRouter,
     scores: Scores,
     labels: LabelConfig,
     tags: Callable[[Vectors], Sequence[Sequence[str]]],
@@ -138,7 +138,7 @@ def _add(
     }
 
 
-def _labels(router: TorchRouter, options: dict[str, Any]) -> LabelConfig:
+def _labels(router: DistilledRouter, options: dict[str, Any]) -> LabelConfig:
     """The label settings that the router names, or else those of `zooter distill --scores`, with the call's instead."""
     from zooter_core.pipeline.train import SCORE_LABELS
 

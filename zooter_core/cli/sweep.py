@@ -54,17 +54,15 @@ def sweep(
     if out:
         check_file(out)
     table = open_scores(scores, strict)
-    from zooter_core.base.weights import quiet_libraries
     from zooter_core.evaluation.sweep import SweepConfig
     from zooter_core.evaluation.sweep import sweep as sweep_of
     from zooter_core.pipeline.train import SCORE_LABELS
-    from zooter_core.router.encoder import Encoder
+    from zooter_core.router.encoder import open_encoder
 
     betas = numbers_of("--beta", beta)
     taus = numbers_of("--tau", tau) if tau else (SCORE_LABELS.tau,)
     config = SweepConfig(betas, taus, normalise or SCORE_LABELS.normalise, folds, seeds)
-    quiet_libraries()
-    encoder = Encoder(open_fleet(fleet).encoder)
+    encoder = open_encoder(open_fleet(fleet).encoder)
     texts = [query.text for query in table.queries]
     with bars() as progress:
         vectors = encoder.embed_all(texts, lambda done: progress("embed", done, len(texts)))

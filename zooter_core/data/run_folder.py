@@ -27,6 +27,7 @@ from zooter_core.data.run_lines import Check
 
 QUERIES, RESPONSES, REWARDS = "queries.jsonl", "responses.jsonl", "rewards.jsonl"
 TAGS, LABELS, ROUTER, REPORT = "tags.jsonl", "labels.jsonl", "router", "report.json"
+CHECKPOINT = "finetune.checkpoint"  # of fine-tuning, beside the router's folder or in it, until it is over
 STATE, LOCK, PARTS = "run.json", ".lock", "parts"  # parts: responses of workers that are not taken over yet
 RUN_FILES = (QUERIES, RESPONSES, REWARDS, TAGS, LABELS, ROUTER, f"{ROUTER}.partial", REPORT, STATE, LOCK, PARTS)
 FILE_OF = {"start": QUERIES, "collect": RESPONSES, "score": REWARDS, "tag": TAGS, "label": LABELS, "distill": REPORT}

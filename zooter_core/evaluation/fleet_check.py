@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -134,7 +135,8 @@ def _models(ensemble: Ensemble) -> dict[object, int]:
 def _memory() -> int:
     """Bytes that this process uses, in main memory and on a GPU."""
     import psutil
-    import torch
 
-    gpu = torch.cuda.memory_allocated() if torch.cuda.is_available() else 0
+    gpu = 0
+    if torch := sys.modules.get("torch"):
+        gpu = torch.cuda.memory_allocated() if torch.cuda.is_available() else 0
     return int(psutil.Process().memory_info().rss) + gpu

@@ -15,9 +15,9 @@ from zooter_core.evaluation.verdicts import verdict_of
 from zooter_core.method import metrics
 from zooter_core.method.metrics import Array, mean
 from zooter_core.router.distill import learn
+from zooter_core.router.distilled import RouterHead
 from zooter_core.router.extend import FEWEST, Examples, extend
 from zooter_core.router.kinds import settings_of
-from zooter_core.router.torch_router import RouterHead
 
 Progress = Callable[[str, int, int], None]
 SIZES, SEEDS = (50, 200, 1000), 3

@@ -1,39 +1,37 @@
 """Exports in the cache folder: a fleet whose router and reward model have one runs them without PyTorch.
 
-`zooter setup` makes them. An export is used only while the weights are those it was made from.
+`zooter setup` makes them. An export is used only while the weights are those it was made from. Where PyTorch is not
+installed, numpy runs a router's head, and models of BERT's architecture are exported from their files (router/bert.py).
 """
 
 from __future__ import annotations
 
-import hashlib
 import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from zooter_core.base.cores import cores
-from zooter_core.base.errors import WorkError, ZooterError
-from zooter_core.base.files import remove
+from zooter_core.base.errors import WorkError, ZooterError, first_line
+from zooter_core.base.exports import Place, digest_of
 from zooter_core.base.strict_json import dump_json, parse_json
-from zooter_core.base.weights import Progress, cache_dir, resolve, silent, stamp_of, writing_cache
+from zooter_core.base.weights import Progress, check_torch, has_torch, resolve, silent, stamp_of
 from zooter_core.config.fleet import RouterConfig
 from zooter_core.config.labelling import RewardConfig, ScalarConfig, UltraConfig
 from zooter_core.labelling.rewards import plain
+from zooter_core.router import bert
 from zooter_core.router.config import CONFIG, ENCODER_FOLDER, GRAPH, QUANTISED, VERSION, WEIGHTS, is_portable
+from zooter_core.router.encoder import Encoders
 from zooter_core.router.graph import TOKENIZER, TextGraph, check_installed, missing
+from zooter_core.router.quantise import map_weights
 from zooter_core.router.router import PortableRouter, Router
 
-if TYPE_CHECKING:
-    from zooter_core.router.encoder import Encoders
-
-OWNER = "owner"  # a file beside an export, written last
 AUTO, TORCH, INT8 = "auto", "torch", "int8"  # of [router] runtime; `onnx` is none of these
 LAYOUT = 2  # raise it when what is exported of a router changes: exports in the cache are then made again
 APART = """
@@ -44,60 +42,12 @@ make_export(pathlib.Path(sys.argv[1]))
 REWARD_ABOUT, REWARD_GRAPH = "reward.json", "reward.onnx"
 REWARD_LAYOUT = 1
 TOLERANCE = 1e-4  # between the rewards of a model and of its export
+MOST_TOKENS = 512  # of a query and a response, where fleet.toml does not say
 CHECKED = [
     ("Hello", "Hello!"),
     ("What is the sea?", "The sea is a large body of salt water. " * 60),
     ("Write a list of 7 apples. " * 40, "[SEP] No."),
 ]
-
-
-@dataclass(frozen=True)
-class Place:
-    """A folder in the cache for the export of one model. Copies of a fleet share it.
-
-    Attributes:
-        kind: the folder of such exports.
-        source: decides the model's outputs; None if that cannot be known, so that there is no export.
-        owner: stays when the model's weights change; a new export then replaces the old one.
-    """
-
-    kind: str
-    source: str | None
-    owner: str
-
-    @property
-    def folder(self) -> Path:
-        return cache_dir() / self.kind / str(self.source)[:24]
-
-    @property
-    def export(self) -> Path | None:
-        """The folder of the export; None if it is not there."""
-        return self.folder if self.source and (self.folder / OWNER).is_file() else None
-
-    def make(self, write: Callable[[Path], object]) -> Path:
-        """The folder, after `write` has written into it unless another process has done so.
-
-        Raises:
-            ZooterError, WorkError: as `write`, or the cache folder cannot be written.
-        """
-        with writing_cache(self.folder):
-            if self.export is None:
-                for file in self.folder.parent.glob(f"*/{OWNER}"):
-                    if file.read_text(encoding="utf-8", errors="surrogateescape") == self.owner:
-                        remove(file.parent)
-                remove(self.folder)
-                write(self.folder)
-                (self.folder / OWNER).write_text(self.owner, encoding="utf-8", errors="surrogateescape")
-        return self.folder
-
-
-def _digest_of(*parts: str | bytes) -> str:
-    """A hash of what decides a model's outputs."""
-    digest = hashlib.sha256()
-    for part in parts:
-        content = part.encode("utf-8", "surrogateescape") if isinstance(part, str) else part
-        digest.update(hashlib.sha256(content).digest())
-    return digest.hexdigest()
 
 
 def open_router(config: RouterConfig, encoders: Callable[[], Encoders] | None = None, fast: bool = False) -> Router:
@@ -128,6 +78,8 @@ def open_router(config: RouterConfig, encoders: Callable[[], Encoders] | None = 
         graph = _graph_of(place, config, fast)
         with suppress(ZooterError):  # damaged, or a package is gone
             return PortableRouter.open(place, checked=False, graph=graph)
+    if not has_torch():
+        return _without_torch(config, fast)
     router = Router.load(folder, encoders() if encoders else None)
     if failure:
         warnings.warn(f"The router runs on PyTorch. {failure}", stacklevel=2)
@@ -137,6 +89,16 @@ def open_router(config: RouterConfig, encoders: Callable[[], Encoders] | None = 
             "an encoder named by a hub id, whose weights may change",
             f'Set runtime = "{AUTO}" in [router].',
         )
+    return router
+
+
+def _without_torch(config: RouterConfig, fast: bool) -> Router:
+    """A router with its head on numpy and its encoder on ONNX Runtime."""
+    if config.runtime == TORCH:
+        check_torch(f'runtime = "{TORCH}" in [router]')
+    router = Router.load(config.path, Encoders(fast=config.runtime == INT8 or (fast and config.runtime == AUTO)))
+    if config.runtime == INT8 and router.encoder.runtime != INT8:
+        raise _no_quantised(config)
     return router
 
 
@@ -152,7 +114,11 @@ def _graph_of(place: Path, config: RouterConfig, fast: bool) -> str:
         return QUANTISED
     if config.runtime != INT8:
         return GRAPH
-    raise ZooterError(
+    raise _no_quantised(config)
+
+
+def _no_quantised(config: RouterConfig) -> ZooterError:
+    return ZooterError(
         f'an export with 7-bit weights of the router in {config.path}, for runtime = "{INT8}"',
         "none",
         'Set runtime = "onnx" in [router].',
@@ -165,11 +131,11 @@ def cached_export(folder: Path) -> Path | None:
 
 
 def make_export(folder: Path, progress: Progress = silent) -> Path | None:
-    """Export a router into the cache, unless that has been done. Needs PyTorch and takes a few seconds.
+    """Export a router into the cache, unless that has been done. Takes a few seconds.
 
     Returns:
-        its folder; None if the extra `onnx` is not installed, or if the encoder is named by a hub id, whose weights
-        may change.
+        its folder; None if PyTorch or ONNX Runtime is not installed, or if the encoder is named by a hub id, whose
+        weights may change.
 
     Raises:
         ZooterError, WorkError: as `export_router`.
@@ -181,6 +147,8 @@ def make_export(folder: Path, progress: Progress = silent) -> Path | None:
         return None
     if export := place.export:
         return export
+    if not has_torch():
+        return None
     from zooter_core.router.export import export_router
 
     progress("Exporting the router for ONNX Runtime once (a few seconds) ...")
@@ -193,7 +161,7 @@ def export_apart(config: RouterConfig, progress: Progress) -> None:
     This process then routes without PyTorch. If the export fails, opening the router says why.
     """
     folder = Path(config.path)
-    if config.runtime != TORCH and not (is_portable(folder) or missing() or cached_export(folder)):
+    if config.runtime != TORCH and has_torch() and not (is_portable(folder) or missing() or cached_export(folder)):
         progress("Exporting the router for ONNX Runtime, once ...")
         subprocess.run([sys.executable, "-c", APART, str(folder)], capture_output=True, check=False)
 
@@ -206,7 +174,7 @@ def _router_place(folder: Path) -> Place:
         reference = parse_json(config.decode("utf-8"))["encoder"]
         encoder = str(folder / ENCODER_FOLDER) if reference == ENCODER_FOLDER else resolve(reference)
         if stamp := stamp_of(encoder):
-            source = _digest_of(f"{VERSION} {LAYOUT} {Path(encoder).resolve()} {stamp}", config, weights)
+            source = digest_of(f"{VERSION} {LAYOUT} {Path(encoder).resolve()} {stamp}", config, weights)
     return Place("routers", source, str(folder.resolve()))
 
 
@@ -244,7 +212,7 @@ def open_reward(config: RewardConfig) -> PortableReward | None:
 
 
 def make_reward_export(config: RewardConfig, progress: Progress = silent) -> Path | None:
-    """Export a reward model into the cache, unless that has been done. Needs PyTorch and takes a few seconds.
+    """Export a reward model into the cache, unless that has been done. Takes a few seconds.
 
     Returns:
         its folder; None if the extra `onnx` is not installed, or the model is none that can be exported: a classifier
@@ -258,6 +226,10 @@ def make_reward_export(config: RewardConfig, progress: Progress = silent) -> Pat
         return None
     if export := place.export:
         return export
+    if not has_torch():
+        assert isinstance(config, ScalarConfig)
+        progress("Making the reward model's graph for ONNX Runtime once (a few seconds) ...")
+        return place.make(lambda out: _write_reward(config, out))
     from zooter_core.labelling.rewards import reward_model
     from zooter_core.labelling.rewards.scalar import ScalarReward
 
@@ -279,16 +251,14 @@ def _reward_place(config: RewardConfig) -> Place | None:
         folder = resolve(config.model)
         stamps = [stamp_of(name) for name in (folder, config.adapter) if name]
         source = (
-            _digest_of(f"{REWARD_LAYOUT} {config.max_tokens} {Path(folder).resolve()}", *stamps)
-            if all(stamps)
-            else None
+            digest_of(f"{REWARD_LAYOUT} {config.max_tokens} {Path(folder).resolve()}", *stamps) if all(stamps) else None
         )
     return Place("rewards", source, f"{config.model}\n{config.adapter}\n{config.max_tokens}")
 
 
 def _export_reward(model: Any, folder: Path) -> None:
     """Write the files of an export, and compare its rewards with the model's."""
-    from zooter_core.router.export import map_weights, plain_copy, tokenizer_json, write_graph
+    from zooter_core.router.export import plain_copy, tokenizer_json, write_graph
 
     check_installed()
     folder.mkdir()
@@ -306,6 +276,43 @@ def _export_reward(model: Any, folder: Path) -> None:
         raise WorkError(
             "an export that gives the reward model's rewards", "others", 'Set runtime = "torch" in [router].'
         )
+
+
+def _write_reward(config: ScalarConfig, folder: Path) -> None:
+    """Write the files of an export from the model's own, without PyTorch.
+
+    Raises:
+        ZooterError: it is no classifier of BERT's architecture with one output.
+        WorkError: its files do not load, or its rewards are not finite.
+    """
+    check_installed()
+    source = Path(resolve(config.model))
+    settings = bert.settings_of(source)
+    try:
+        weights = bert.read_weights(source / bert.FILE)
+        if config.adapter:
+            weights = bert.adapted({f"bert.{name}": values for name, values in weights.items()}, Path(config.adapter))
+        outputs = len(weights["classifier.bias"]) if "classifier.bias" in weights else 0
+        if outputs != 1:
+            raise ZooterError("a reward model with one output", f"{outputs} at {config.model}", "Use another model.")
+        if name := bert.first_broken(weights):
+            raise ValueError(f"NaN or infinity in its weights ({name})")
+        folder.mkdir(parents=True)
+        (folder / REWARD_GRAPH).write_bytes(
+            bert.Bert(settings, weights, bert.has_segments(source)).rewards().SerializeToString()
+        )
+        map_weights(folder / REWARD_GRAPH)
+        tokenizer = bert.tokenizer_of(source, config.max_tokens or MOST_TOKENS, direction="right", padding=False)
+        (folder / TOKENIZER).write_text(tokenizer, encoding="utf-8")
+        marks = {"marks": list(bert.marks_of(source))}
+        (folder / REWARD_ABOUT).write_text(dump_json(marks) + "\n", encoding="utf-8")
+        if not np.isfinite(PortableReward(folder).score(CHECKED[:1])).all():
+            raise ValueError("rewards that are not finite")
+    except ZooterError:
+        raise
+    except Exception as problem:  # json, safetensors, onnx, onnxruntime and tokenizers raise many kinds
+        where = config.adapter or config.model
+        raise WorkError(f"a reward model at {where}", first_line(problem), "Check [reward] in fleet.toml.") from problem
 
 
 def _rewards_module(model: Any, names: Sequence[str]) -> Any:

@@ -14,20 +14,20 @@ from zooter_core.backends.gguf import auto
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.paths import EMBEDDED_FLEET
 from zooter_core.base.records import Response
-from zooter_core.base.weights import Progress, resolve, version_of
+from zooter_core.base.weights import Progress, has_torch, resolve, version_of
 from zooter_core.config.candidates import GGUF, TRANSFORMERS
 from zooter_core.config.fleet import Fleet, RouterConfig, load_fleet
 from zooter_core.config.labelling import ENCODER, RewardConfig
 from zooter_core.fleet import starting
-from zooter_core.fleet.exports import TORCH, open_reward, open_router
+from zooter_core.fleet.exports import TORCH, make_reward_export, open_reward, open_router
 from zooter_core.fleet.routing import Routing
 from zooter_core.labelling import rewards, taggers
 from zooter_core.labelling.rewards.scoring import ScoreCache
+from zooter_core.router.encoder import Encoders
 from zooter_core.router.router import Router
 from zooter_core.router.text_encoder import TextEncoder
 
 if TYPE_CHECKING:
-    from zooter_core.router.encoder import Encoders
     from zooter_core.router.neighbours import Neighbours
 
 Config = TypeVar("Config")
@@ -98,10 +98,8 @@ class FleetModels:
 
     @cached_property
     def encoders(self) -> Encoders:
-        """Encoders on PyTorch, which loads with them."""
-        from zooter_core.router.encoder import Encoders
-
-        return Encoders()
+        """Encoders by reference, which load when they are first needed."""
+        return Encoders(fast=self.light)
 
     def _open_router(self, fleet: Fleet) -> Router:
         """The router of fleet.toml, the open-models router if it knows the candidates, or one that starts without."""
@@ -140,6 +138,8 @@ class FleetModels:
         router = self.fleet.router
         light = all(auto.engine_of(candidate) != TRANSFORMERS for candidate in self.fleet.candidates)
         if light and (router is None or router.runtime != TORCH) and (exported := open_reward(config)):
+            return exported
+        if not has_torch() and make_reward_export(config) and (exported := open_reward(config)):
             return exported
         return rewards.reward_model(config, self.backend_of, self._spare)
 

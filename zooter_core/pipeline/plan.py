@@ -11,6 +11,7 @@ import numpy as np
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.files import check_file
 from zooter_core.base.records import Query
+from zooter_core.base.weights import has_torch
 from zooter_core.config.candidates import RECORDED
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.config.labelling import CheckpointConfig
@@ -155,7 +156,7 @@ def _check_models(run: Run, plan: Plan, ensemble: Ensemble, steps: Sequence[str]
     if "score" in steps:
         queries = plan.queries or (run.queries() if run.sealed("start") else ())
         check_verifiable(query.key for query in queries if query.key)
-        if isinstance(fleet.reward, CheckpointConfig):  # its weights take long to load
+        if isinstance(fleet.reward, CheckpointConfig) and has_torch():  # its weights take long to load
             from zooter_core.labelling.rewards.architectures import check_files
 
             check_files(fleet.reward)

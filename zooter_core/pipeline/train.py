@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from zooter_core.base.errors import ZooterError, listed
 from zooter_core.base.files import check_folder, move_contents, private_folder, remove, update_folder, writing
 from zooter_core.base.records import Label
+from zooter_core.base.weights import check_torch
 from zooter_core.config.labelling import ENCODER
-from zooter_core.data.run_folder import LABELS, REPORT, RESPONSES, REWARDS, ROUTER
+from zooter_core.data.run_folder import CHECKPOINT, LABELS, REPORT, RESPONSES, REWARDS, ROUTER
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import LEAST, Scores, ScoreSource, as_scores
 from zooter_core.evaluation.evaluate import CrossValidated, Sampled, report
@@ -28,11 +29,11 @@ from zooter_core.router.auto import FEWEST, Scored, earned_by
 from zooter_core.router.clusters import Vectors, cluster_tags, named
 from zooter_core.router.config import CONFIG, LABEL_SETTINGS
 from zooter_core.router.distill import fit_head, learn, learn_auto
-from zooter_core.router.encoder import Encoder
-from zooter_core.router.finetune import CHECKPOINT, finetune
+from zooter_core.router.distilled import DistilledRouter, RouterHead
+from zooter_core.router.encoder import Encoder, open_encoder
 from zooter_core.router.kinds import AUTO, LEARN_LABELS, PROFILE, DistillConfig, settings_of
 from zooter_core.router.neighbours import LEARNED, Neighbours, spread, text_hashes
-from zooter_core.router.torch_router import RouterHead, TorchRouter
+from zooter_core.router.text_encoder import TextEncoder
 
 # A tau of 1 on the scale of a reward model is too flat for accuracies: scores are brought to one scale first. These
 # values did best on folds and on left-out data sets (docs/results.md).
@@ -47,11 +48,11 @@ def distill(
     *,
     labels: LabelConfig = SCORE_LABELS,
     training: DistillConfig = TRAINING,
-    encoder: Encoder | str = ENCODER,
+    encoder: TextEncoder | str = ENCODER,
     tags: str | Sequence[Sequence[str]] = "auto",
     vectors: Vectors | None = None,
     progress: Progress = quiet,
-) -> TorchRouter:
+) -> DistilledRouter:
     """Distill a router from scores::
 
         router = distill("scores.jsonl", "my-router")
@@ -80,7 +81,7 @@ def distill(
     if folder is not None:
         check_folder(Path(folder))
     if isinstance(encoder, str):
-        encoder = Encoder(encoder)
+        encoder = open_encoder(encoder)
     if vectors is None:
         texts = [query.text for query in scores.queries]
         vectors = encoder.embed_all(texts, lambda done: progress("embed", done, len(texts)))
@@ -161,7 +162,7 @@ def distill_run(
 class Trained:
     """A router with the queries that it learned from (some in full, all as hashes of their texts) and its report."""
 
-    router: TorchRouter
+    router: DistilledRouter
     neighbours: Neighbours
     learned: NDArray[np.uint64]
     report: Report
@@ -211,7 +212,7 @@ def train(
     scores: Scores,
     labelled: Labelled,
     vectors: Vectors,
-    encoder: Encoder,
+    encoder: TextEncoder,
     labels: LabelConfig,
     config: DistillConfig,
     progress: Progress,
@@ -243,10 +244,14 @@ def train(
         datasets = [scores.datasets[row] for row in rows]
         scored = Scored.of(scores.scores[rows], datasets, labelled.tags.rows(rows), data[0], labels)
         head, earned = _head(scored, data[1], scores.candidates, encoder, config, after_epoch, progress)
-        router = TorchRouter(head, encoder)
+        router = DistilledRouter(head, encoder)
         cross_validated = None if earned is None else CrossValidated(*earned)
         progress("distill", config.epochs, config.epochs)  # training may have stopped earlier
     else:
+        check_torch("--finetune")
+        from zooter_core.router.finetune import finetune
+
+        assert isinstance(encoder, Encoder)
         router = finetune(
             [scores.queries[row].text for row in rows], *data, encoder, config,
             lambda epoch, loss: losses.append(loss), scores.scores[part], checkpoint,
@@ -269,7 +274,7 @@ def _head(
     scored: Scored,
     labels: NDArray[np.float64],
     candidates: Sequence[str],
-    encoder: Encoder,
+    encoder: TextEncoder,
     config: DistillConfig,
     after_epoch: Callable[[int, float], None],
     progress: Progress,
@@ -286,7 +291,7 @@ def _head(
 
 
 def _neighbours(
-    router: TorchRouter, scores: Scores, labelled: Labelled, vectors: Vectors, config: DistillConfig
+    router: DistilledRouter, scores: Scores, labelled: Labelled, vectors: Vectors, config: DistillConfig
 ) -> Neighbours:
     """The training queries that the router's folder keeps, spread over the tags."""
     rows = np.flatnonzero(labelled.learned)

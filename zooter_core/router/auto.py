@@ -16,8 +16,8 @@ from zooter_core.method import calibration, metrics, mixture
 from zooter_core.method.labels import LabelConfig, complete, label
 from zooter_core.method.tags import TagIndex
 from zooter_core.router.clusters import Vectors
+from zooter_core.router.distilled import RouterHead
 from zooter_core.router.kinds import ZOOTER, DistillConfig, settings_of
-from zooter_core.router.torch_router import RouterHead
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.intp]
@@ -150,7 +150,7 @@ def _first(scored: Scored, part: DistillConfig, aside: NDArray[np.bool_], wins: 
     trials: list[tuple[float, int, Array]] = []
 
     def judge(head: RouterHead, epoch: int) -> None:
-        logits = head.eval().logits(scored.vectors[aside])
+        logits = head.logits(scored.vectors[aside])
         temperature = calibration.temperature_of(logits, wins[aside])
         trials.append((calibration.log_loss(logits, wins[aside], temperature), epoch, logits))
 

@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch.nn import functional
 
+from zooter_core.base.cores import one_thread
 from zooter_core.method.tags import TagIndex
+from zooter_core.router.kinds.arrays import Array, unit
 
 WORD = re.compile(r"[^\W\d_]{3,30}")
 WORDS_IN_NAME = 3  # in a name
@@ -52,6 +52,8 @@ def _typical(words: Counter[str], size: int, overall: Counter[str], read: int) -
 
 
 Vectors = NDArray[np.float32] | NDArray[np.float16]
+Units = NDArray[np.float32]
+Owners = NDArray[np.intp]
 
 CLUSTERS = 30
 TIMES = 5  # clusterings from different first centres: a single border between clusters means little
@@ -59,6 +61,7 @@ LEAST = 10  # queries in a cluster, on average
 SAMPLE = 1 << 14  # vectors that are clustered at once
 BATCHES, BATCH = 20, 1 << 13  # of the rest
 ROUNDS = 30  # later ones hardly move a centre
+REPEAT = 1e-6  # of both squared lengths: a smaller squared distance is rounding
 
 
 def cluster_tags(vectors: Vectors, seed: int = 0, most: int = CLUSTERS, times: int = TIMES) -> TagIndex:
@@ -67,74 +70,84 @@ def cluster_tags(vectors: Vectors, seed: int = 0, most: int = CLUSTERS, times: i
     A tag prior is then the mean label of similar queries. More queries give finer clusters, up to `most` of them.
     """
     clusters = max(1, min(most, len(vectors) // LEAST))
-    table = torch.from_numpy(vectors)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        owners = torch.stack(clusterings(table, clusters, times)[1], dim=1).numpy()
+    owners = np.stack(clusterings(vectors, clusters, np.random.default_rng(seed), times)[1], axis=1)
     names = [f"cluster {turn}-{number}" for turn in range(times) for number in range(clusters)]
     codes = (owners + np.arange(times) * clusters).reshape(-1)
     return TagIndex.named(names, codes, np.arange(len(vectors) + 1) * times)
 
 
-def clusterings(vectors: torch.Tensor, clusters: int, times: int = 1) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+def clusterings(
+    vectors: Vectors, clusters: int, rng: np.random.Generator, times: int = 1
+) -> tuple[list[Units], list[Owners]]:
     """Several clusterings of vectors' directions: the centres of each, and the number of each vector's centre.
 
     Up to SAMPLE vectors are clustered by Lloyd's algorithm. Of more, a sample is; the centres then follow random
     batches of all (mini-batch k-means: Sculley, 2010), and the vectors are read in batches too.
     """
     if len(vectors) <= SAMPLE:
-        units = functional.normalize(vectors.float(), dim=-1)
-        runs = [k_means(units, clusters) for _ in range(times)]
+        units = _units(vectors, slice(None))
+        with one_thread():
+            runs = [k_means(units, clusters, rng) for _ in range(times)]
         return [centres for centres, _ in runs], [owners for _, owners in runs]
     all_centres = []
     for _ in range(times):
-        centres, owners = k_means(_units(vectors, torch.randint(len(vectors), (SAMPLE,))), clusters)
-        counts = functional.one_hot(owners, clusters).sum(dim=0).to(centres.dtype)
+        centres, owners = k_means(_units(vectors, rng.integers(len(vectors), size=SAMPLE)), clusters, rng)
+        counts = np.bincount(owners, minlength=clusters).astype(np.float32)
         for _ in range(BATCHES):
-            units = _units(vectors, torch.randint(len(vectors), (BATCH,)))
-            members = functional.one_hot(nearest(units, centres), clusters).to(units.dtype)
-            counts += members.sum(dim=0)
-            centres = centres + (members.T @ units - members.sum(dim=0).unsqueeze(-1) * centres) / counts.unsqueeze(-1)
+            units = _units(vectors, rng.integers(len(vectors), size=BATCH))
+            members = _members(nearest(units, centres), clusters)
+            more = members.sum(axis=0)
+            counts += more
+            centres = centres + (members.T @ units - more[:, np.newaxis] * centres) / counts[:, np.newaxis]
         all_centres.append(centres)
-    together = torch.cat(all_centres)
+    together = np.concatenate(all_centres)
     parts = [
-        _distances(_units(vectors, slice(first, first + BATCH)), together).reshape(-1, times, clusters).argmin(dim=-1)
+        _distances(_units(vectors, slice(first, first + BATCH)), together).reshape(-1, times, clusters).argmin(axis=-1)
         for first in range(0, len(vectors), BATCH)
     ]
-    return all_centres, list(torch.cat(parts).unbind(dim=1))
+    return all_centres, list(np.concatenate(parts).T)
 
 
-def _units(vectors: torch.Tensor, rows: torch.Tensor | slice) -> torch.Tensor:
-    return functional.normalize(vectors[rows].float(), dim=-1)
+def _units(vectors: Vectors, rows: NDArray[np.intp] | slice) -> Units:
+    units: Units = unit(np.asarray(vectors[rows], dtype=np.float32))
+    return units
 
 
-def nearest(vectors: torch.Tensor, centres: torch.Tensor) -> torch.Tensor:
+def nearest(vectors: Array, centres: Array) -> Array:
     """The number of the nearest centre of each vector, shape (n,); of equally near ones the first."""
-    return _distances(vectors, centres).argmin(dim=-1)
+    return _distances(vectors, centres).argmin(-1)
 
 
-def _distances(vectors: torch.Tensor, centres: torch.Tensor) -> torch.Tensor:
-    """Squared distances minus the vectors' squared lengths, shape (n, centres): three times as fast as torch.cdist."""
-    return (centres**2).sum(dim=-1) - 2 * vectors @ centres.T
+def _distances(vectors: Array, centres: Array) -> Array:
+    """Squared distances minus the vectors' squared lengths, shape (n, centres)."""
+    return (centres**2).sum(-1) - 2 * vectors @ centres.T
 
 
-def k_means(vectors: torch.Tensor, clusters: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Lloyd's algorithm from k-means++ centres, with torch's global random numbers.
+def _members(owners: Owners, clusters: int) -> Units:
+    """Which vector is of which cluster, shape (n, clusters)."""
+    return np.eye(clusters, dtype=np.float32)[owners]
+
+
+def k_means(vectors: Units, clusters: int, rng: np.random.Generator) -> tuple[Units, Owners]:
+    """Lloyd's algorithm from k-means++ centres.
 
     Returns the centres, shape (clusters, width), and the number of each vector's centre, shape (n,).
     """
-    centres = vectors[torch.randint(len(vectors), (1,))]
-    far = torch.full((len(vectors),), torch.inf)
+    squares = (vectors**2).sum(axis=1)
+    centres = vectors[rng.integers(len(vectors), size=1)]
+    far = np.full(len(vectors), np.inf)
     for _ in range(1, clusters):
-        far = torch.minimum(far, ((vectors - centres[-1]) ** 2).sum(dim=-1))  # exactly 0 for a repeat
-        odds = far if far.sum() > 0 else torch.ones_like(far)  # only repeats are left
-        centres = torch.cat([centres, vectors[torch.multinomial(odds, 1)]])
+        last, square = centres[-1], (centres[-1] ** 2).sum()
+        distances = squares - 2 * (vectors @ last) + square
+        far = np.minimum(far, np.where(distances < REPEAT * (squares + square), 0, distances))
+        odds = far if far.sum() > 0 else np.ones(len(vectors))  # only repeats are left
+        centres = np.concatenate([centres, vectors[rng.choice(len(vectors), size=1, p=odds / odds.sum())]])
     owners = nearest(vectors, centres)
     for _ in range(ROUNDS):
-        members = functional.one_hot(owners, clusters).to(vectors.dtype)
-        counts = members.sum(dim=0).unsqueeze(-1)
-        centres = torch.where(counts > 0, members.T @ vectors / counts.clamp(min=1), centres)
+        members = _members(owners, clusters)
+        counts = members.sum(axis=0)[:, np.newaxis]
+        centres = np.where(counts > 0, members.T @ vectors / np.maximum(counts, 1), centres)
         before, owners = owners, nearest(vectors, centres)
-        if torch.equal(owners, before):
+        if np.array_equal(owners, before):
             break
     return centres, owners

@@ -9,20 +9,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.plugins import load_kind
-from zooter_core.base.weights import LOAD_LOCK, not_finite
 from zooter_core.method import calibration, metrics
 from zooter_core.method.labels import complete
 from zooter_core.method.metrics import mean
 from zooter_core.router.auto import Scored, compare
 from zooter_core.router.clusters import Vectors
+from zooter_core.router.distilled import RouterHead, RouterHeadConfig
 from zooter_core.router.kinds import AUTO, KINDS, DistillConfig, Progress
+from zooter_core.router.kinds.auto import above
 from zooter_core.router.kinds.base import Lessons
-from zooter_core.router.torch_router import RouterHead, RouterHeadConfig
 
 TRIAL = 100  # queries that it takes to set some aside for a trial
 MOST_TRIED = 20_000  # queries of a trial
@@ -122,23 +121,15 @@ def learn_auto(
     ]
     settings = {"parts": [{"kind": head.config.kind, "settings": head.config.settings} for head in heads]}
     width = scored.vectors.shape[-1]
-    with torch.random.fork_rng(devices=[]), LOAD_LOCK:
-        head = RouterHead(
-            RouterHeadConfig(
-                candidates=candidates,
-                encoder=encoder,
-                width=width,
-                kind=AUTO,
-                settings=settings,
-                calibration_temperature=chosen.temperature,
-            )
-        )
-    for part, learned in zip(head.body.parts, heads, strict=True):
-        part.load_state_dict(learned.body.state_dict())
-    head.body.weights.copy_(torch.from_numpy(chosen.weights))
-    head.body.level.copy_(torch.from_numpy(chosen.level))
+    head = RouterHead(
+        RouterHeadConfig(candidates, encoder, width, AUTO, settings, calibration_temperature=chosen.temperature)
+    )
+    state = {"weights": chosen.weights.astype(np.float32), "level": chosen.level.astype(np.float32)}
+    for number, part in enumerate(heads):
+        state |= above(part.body.state, number)
+    head.set_state(state)
     check_converged(head, config)
-    return head.eval(), earned
+    return head, earned
 
 
 def trial(
@@ -151,12 +142,10 @@ def trial(
     """How long to train, and how sharp the distribution should be, judged on a fifth of the queries set aside."""
     aside = np.random.default_rng(config.seed).permutation(len(labels)) % ASIDE == 0
     wins = complete(metrics.win_shares(scores[aside]), labels[aside])
-    judged = torch.from_numpy(vectors[aside]).float()
     trials: list[tuple[float, Trial]] = []
 
     def judge(head: RouterHead, epoch: int) -> None:
-        with torch.inference_mode():
-            logits = head.eval()(judged).double().numpy()
+        logits = head.logits(vectors[aside])
         temperature = calibration.temperature_of(logits, wins)
         trials.append((calibration.log_loss(logits, wins, temperature), Trial(epoch, temperature)))
         best = min(range(len(trials)), key=lambda row: trials[row][0])
@@ -190,42 +179,39 @@ def fit_head(
     if config.kind == AUTO:
         scored = Scored(vectors, labels if scores is None else scores, np.zeros(len(labels)), labels.__getitem__)
         return learn_auto(scored, candidates, encoder, config, progress)[0]
-    targets = torch.from_numpy(np.asarray(labels, dtype=np.float32))
+    targets = np.asarray(labels, dtype=np.float32)
     if scores is not None and (never := np.isnan(scores).all(axis=0)).any():  # such a candidate counts as average
         scores = np.where(never, mean(scores, axis=1, keepdims=True), scores)
-    raw = targets if scores is None else torch.from_numpy(np.asarray(scores, dtype=np.float32))
-    lessons = Lessons(torch.from_numpy(vectors), targets, raw)
+    lessons = Lessons(vectors, targets, targets if scores is None else np.asarray(scores, dtype=np.float32))
     settings = load_kind("router", KINDS, config.kind).plan(lessons, config)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        with LOAD_LOCK:
-            width = vectors.shape[-1]
-            head = RouterHead(
-                RouterHeadConfig(
-                    candidates=candidates, encoder=encoder, width=width, kind=config.kind, settings=settings
-                )
-            )
+    head = RouterHead(RouterHeadConfig(candidates, encoder, vectors.shape[-1], config.kind, settings))
 
-        def after_epoch(epoch: int, loss: float) -> None:
-            progress(epoch, loss)
-            if judge is not None:
-                judge(head, epoch)
-                head.train()
+    def after_epoch(epoch: int, loss: float) -> None:
+        progress(epoch, loss)
+        if judge is not None:
+            judge(head, epoch)
 
+    with np.errstate(all="ignore"):  # what does not converge is refused
         head.body.fit(lessons, config, after_epoch)
     check_converged(head, config)
-    return head.eval()
+    return head
 
 
-def check_converged(model: torch.nn.Module, config: DistillConfig) -> None:
+def check_converged(head: RouterHead, config: DistillConfig) -> None:
     """Refuse the result of a training whose weights are not finite.
 
     Raises:
         WorkError: they are not.
     """
-    if name := not_finite(model):
-        raise WorkError(
-            f"a training of the router kind {config.kind} that converges",
-            f"NaN or infinity in its weights ({name})",
-            "Lower its settings, for instance with --router-set rate=0.001.",
-        )
+    for name, weights in head.body.state.items():
+        if not np.isfinite(weights).all():
+            raise diverged(name, config)
+
+
+def diverged(name: str, config: DistillConfig) -> WorkError:
+    """The error for a training that ended with a weight that is not finite."""
+    return WorkError(
+        f"a training of the router kind {config.kind} that converges",
+        f"NaN or infinity in its weights ({name})",
+        "Lower its settings, for instance with --router-set rate=0.001.",
+    )

@@ -1,4 +1,8 @@
-"""A sentence encoder on PyTorch, text -> vectors: what routers learn from, and what learns in fine-tuning."""
+"""Sentence encoders, text -> vectors: what routers learn from, and what learns in fine-tuning.
+
+Encoders run on PyTorch where it is installed. Elsewhere those of BERT's architecture run on ONNX Runtime, with the same
+vectors (bert_encoder.py). Importing this module loads neither.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +10,36 @@ import copy
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from transformers import AutoModel, AutoTokenizer
 
 from zooter_core.base.errors import WorkError, ZooterError
-from zooter_core.base.weights import LOAD_LOCK, load_reason, not_finite, quiet_libraries, resolve, stamp_of
+from zooter_core.base.weights import (
+    LOAD_LOCK,
+    check_torch,
+    has_torch,
+    load_reason,
+    not_finite,
+    quiet_libraries,
+    resolve,
+    stamp_of,
+)
 from zooter_core.router.graph import TOKENIZER, check_patterns
-from zooter_core.router.text_encoder import MOST_CHARACTERS, MOST_TOKENS, Array, Progress, TextEncoder, by_length
+from zooter_core.router.text_encoder import (
+    MOST_CHARACTERS,
+    MOST_TOKENS,
+    Array,
+    Progress,
+    TextEncoder,
+    by_length,
+    identity_of,
+)
 
-Batch = Mapping[str, torch.Tensor]
+if TYPE_CHECKING:
+    import torch
+
+Batch = Mapping[str, "torch.Tensor"]
 BATCH = 32
 
 
@@ -35,6 +57,10 @@ class Encoder(TextEncoder):
 
     def __init__(self, reference: str) -> None:
         super().__init__()
+        check_torch(f"The encoder {reference}")
+        import torch
+        from transformers import AutoModel, AutoTokenizer
+
         quiet_libraries()
         folder = resolve(reference)
         try:
@@ -61,7 +87,7 @@ class Encoder(TextEncoder):
 
     @property
     def identity(self) -> str:
-        return f"{self.reference} {self.stamp} {self.width} {self.middle}"
+        return identity_of(self.reference, self.stamp, self.width, self.middle)
 
     def count(self, texts: Sequence[str]) -> list[int]:
         if not texts:
@@ -90,9 +116,11 @@ class Encoder(TextEncoder):
             progress(done)
         return vectors
 
-    @torch.inference_mode()
     def _forward(self, texts: Sequence[str]) -> Array:
-        return pool(self.model, self.middle, self.tokens(texts, "pt")).numpy()
+        import torch
+
+        with torch.inference_mode():
+            return pool(self.model, self.middle, self.tokens(texts, "pt")).numpy()
 
     def tokens(self, texts: Sequence[str], kind: str) -> Any:
         """One batch's tokens by input name, as tensors of a `kind`: `pt` or `np`."""
@@ -107,21 +135,40 @@ class Encoder(TextEncoder):
 
 def pool(model: torch.nn.Module, middle: int, batch: Batch) -> torch.Tensor:
     """Vectors of shape (n, 2 * width): mean states of layer `middle` and of the last, each of unit length."""
+    import torch
+
     states = model(**batch, output_hidden_states=True).hidden_states
     mask = batch["attention_mask"].unsqueeze(-1).float()
     pooled = [(states[layer] * mask).sum(1) / mask.sum(1) for layer in (middle, -1)]
     return torch.cat([torch.nn.functional.normalize(part, dim=-1) for part in pooled], dim=-1)
 
 
+def open_encoder(reference: str, fast: bool = False) -> TextEncoder:
+    """The encoder of a reference: hub id, folder or `package:NAME`.
+
+    Args:
+        fast: without PyTorch, take 7-bit weights if the encoder has them.
+
+    Raises:
+        ZooterError: it needs PyTorch, which is not installed.
+        WorkError: it does not load, or its weights or its vectors of a first text are not finite.
+    """
+    if has_torch():
+        return Encoder(reference)
+    from zooter_core.router.bert_encoder import BertEncoder
+
+    return BertEncoder(reference, fast)
+
+
 class Encoders:
-    """Encoders by reference, each loaded once and shared."""
+    """Encoders by reference, each loaded once and shared; `fast` as in `open_encoder`."""
 
-    def __init__(self) -> None:
-        self._loaded: dict[str, Encoder] = {}
-        self._lock = threading.Lock()
+    def __init__(self, fast: bool = False) -> None:
+        self._loaded: dict[str, TextEncoder] = {}
+        self._lock, self._fast = threading.Lock(), fast
 
-    def __call__(self, reference: str) -> Encoder:
+    def __call__(self, reference: str) -> TextEncoder:
         with self._lock:
             if reference not in self._loaded:
-                self._loaded[reference] = Encoder(reference)
+                self._loaded[reference] = open_encoder(reference, self._fast)
             return self._loaded[reference]

@@ -11,20 +11,17 @@ log-probabilities, and labels and z are both at temperature 1.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from zooter_core.base.errors import ZooterError, did_you_mean, listed
 from zooter_core.base.files import update_folder, writing
 from zooter_core.base.strict_json import dump_json
-from zooter_core.base.weights import LOAD_LOCK
 from zooter_core.data.run_folder import REPORT
 from zooter_core.data.scores import Scores
 from zooter_core.method import calibration, labels, metrics, mixture
@@ -33,10 +30,11 @@ from zooter_core.method.tags import TagIndex
 from zooter_core.router.clusters import Vectors
 from zooter_core.router.config import CONFIG
 from zooter_core.router.distill import MOST_TRIED, TRIAL
+from zooter_core.router.distilled import DistilledRouter, RouterHead, in_parts
 from zooter_core.router.kinds import AUTO, ZOOTER
+from zooter_core.router.kinds.auto import AutoHead, above
 from zooter_core.router.kinds.base import HeadChange, Lessons, State
 from zooter_core.router.neighbours import ARRAYS, LEARNED, RECORDS, text_hashes
-from zooter_core.router.torch_router import RouterHead, TorchRouter, in_parts
 
 Array = NDArray[np.float64]
 Learner = Callable[[NDArray[np.intp]], State]  # rows to learn from -> the new candidate's column
@@ -159,7 +157,6 @@ def extend(head: RouterHead, examples: Examples, seed: int = 0) -> Extension:
             f"the kind {head.config.kind}, whose parts are learned together",
             "Distill a new one from the score files: `zooter distill --scores FILE... --router-kind KIND`.",
         )
-    head.eval()
     tried, taught = examples.sample(MOST_TRIED, seed), examples.sample(MOST_LEARNED, seed)
     name, wins = examples.scores.candidates[-1], metrics.win_shares(tried.scores.scores)
     if np.isnan(wins).any():
@@ -201,7 +198,9 @@ def without(head: RouterHead, name: str) -> RouterHead:
     return _changed(head, [pool[column] for column in columns], head.body.selecting(columns))
 
 
-def save(router: TorchRouter, folder: Path, figures: dict[str, Any], learned: NDArray[np.uint64] | None = None) -> None:
+def save(
+    router: DistilledRouter, folder: Path, figures: dict[str, Any], learned: NDArray[np.uint64] | None = None
+) -> None:
     """Write the router's folder with report.json; its old contents stay until everything is written.
 
     Args:
@@ -225,20 +224,18 @@ def _wider(head: RouterHead, name: str, column: State) -> RouterHead:
 
 def _changed(head: RouterHead, pool: Sequence[str], change: HeadChange) -> RouterHead:
     settings, state = change
-    config = copy.deepcopy(head.config)
-    config.candidates, config.name_or_path = list(pool), ""  # it is no longer the one in the folder
-    config.settings = {key: value for key, value in {**config.settings, **settings}.items() if value is not None}
-    with torch.random.fork_rng(devices=[]), LOAD_LOCK:
-        other = RouterHead(config)
-    other.body.load_state_dict(state)
-    return other.eval()
+    merged = {key: value for key, value in {**head.config.settings, **settings}.items() if value is not None}
+    other = RouterHead(replace(head.config, candidates=list(pool), settings=merged))
+    other.set_state(state)
+    return other
 
 
 def _learners(head: RouterHead, examples: Examples) -> list[Learner]:
     """The ways to learn a column that cross-validation chooses from: one for each penalty, or the kind's only one."""
     if head.config.kind != AUTO:
         return _learners_of(head.body, head.config.kind, examples)
-    kinds, name = head.body.kinds, examples.scores.candidates[-1]
+    assert isinstance(head.body, AutoHead)
+    name, kinds = examples.scores.candidates[-1], head.body.kinds
     parts = [_learners_of(part, kind, examples) for part, kind in zip(head.body.parts, kinds, strict=True)]
     old, scores = head.logits(examples.vectors), examples.scores.scores
     # The unit of the logits is the spread of the old candidates' relative scores.
@@ -247,12 +244,12 @@ def _learners(head: RouterHead, examples: Examples) -> list[Learner]:
 
     def learner(number: int) -> Learner:
         def learn(rows: NDArray[np.intp]) -> State:
-            column: State = {"level": torch.zeros(1)}
+            column: State = {"level": np.zeros(1, dtype=np.float32)}
             for place, learners in enumerate(parts):
                 inner = learners[min(number, len(learners) - 1)](rows)
-                column |= {f"parts.{place}.{key}": value for key, value in inner.items()}
+                column |= above(inner, place)
             predicted = _wider(head, name, column).logits(examples.vectors[rows])[:, -1]
-            return column | {"level": torch.tensor([metrics.mean(gain[rows] - predicted)]).float()}
+            return column | {"level": np.array([metrics.mean(gain[rows] - predicted)], dtype=np.float32)}
 
         return learn
 
@@ -261,17 +258,15 @@ def _learners(head: RouterHead, examples: Examples) -> list[Learner]:
 
 def _learners_of(body: Any, kind: str, examples: Examples) -> list[Learner]:
     if kind != ZOOTER:
-        vectors = torch.from_numpy(examples.vectors)
-        new = torch.from_numpy(examples.scores.scores[:, -1:].astype(np.float32))
+        new = examples.scores.scores[:, -1:].astype(np.float32)
 
         def column(rows: NDArray[np.intp]) -> State:
-            return body.column(Lessons(vectors[rows], new[rows], new[rows]))
+            return body.column(Lessons(examples.vectors[rows], new[rows], new[rows]))
 
         return [column]
-    with torch.inference_mode():
-        parts = [body.states(part) for part in in_parts(examples.vectors)]
-        states = torch.cat(parts, dim=1).permute(1, 0, 2).double().numpy()  # (n, members, hidden)
-        logits = torch.cat([body(part) for part in in_parts(examples.vectors)]).double().numpy()
+    parts = [body.states(part) for part in in_parts(examples.vectors)]
+    states = np.concatenate(parts, axis=1).transpose(1, 0, 2).astype(np.float64)  # (n, members, hidden)
+    logits = np.concatenate([body.logits(part) for part in in_parts(examples.vectors)]).astype(np.float64)
     level = np.logaddexp.reduce(logits, axis=1)
     inputs = states.reshape(len(states), -1)
 
@@ -279,8 +274,8 @@ def _learners_of(body: Any, kind: str, examples: Examples) -> list[Learner]:
         def learn(rows: NDArray[np.intp]) -> State:
             shares = examples.subset(rows).labels()[:, -1]
             weight, bias = regress(inputs[rows], shares, level[rows], penalty)
-            added = torch.from_numpy(weight.reshape(*states.shape[1:], 1)).float()
-            return {"added": added, "added_bias": torch.tensor([bias]).float()}
+            added = weight.reshape(*states.shape[1:], 1).astype(np.float32)
+            return {"added": added, "added_bias": np.array([bias], dtype=np.float32)}
 
         return learn
 

@@ -26,19 +26,20 @@ from torch.nn import functional
 
 from zooter_core.base.errors import WorkError, ZooterError, first_line
 from zooter_core.base.files import atomic, private_folder, writing
+from zooter_core.base.weights import not_finite
 from zooter_core.method import calibration, metrics
 from zooter_core.method.labels import complete
 from zooter_core.router import processes
 from zooter_core.router.clusters import Vectors
 from zooter_core.router.config import ENCODER_FOLDER
-from zooter_core.router.distill import ASIDE, TRIAL, check_converged, fit_head
+from zooter_core.router.distill import ASIDE, TRIAL, check_converged, diverged, fit_head
+from zooter_core.router.distilled import DistilledRouter, RouterHead, RouterHeadConfig
 from zooter_core.router.encoder import Encoder, pool
 from zooter_core.router.kinds import ZOOTER, DistillConfig, Progress
-from zooter_core.router.torch_router import RouterHead, RouterHeadConfig, TorchRouter
+from zooter_core.router.torch_router import HeadModule
 
 MODES = ("none", "last", "all")
-CHECKPOINT = "finetune.checkpoint"  # in the folder of the router, or of the run, until the training is over
-VERSION = 1  # of the training: a checkpoint of another one is ignored
+VERSION = 2  # of the training: a checkpoint of another one is ignored
 EPOCHS = 3  # at most: repeating few queries more often makes the encoder forget
 RATE = 2e-5  # of the encoder; the head has the config's
 BATCH = 16  # queries of all processes together
@@ -70,7 +71,7 @@ def finetune(
     scores: NDArray[np.float64] | None = None,
     checkpoint: Path | None = None,
     steps: Steps = lambda done, total: None,
-) -> TorchRouter:
+) -> DistilledRouter:
     """A router whose encoder has learned too: its last layer, or all of its weights but the word embeddings.
 
     The head starts from the one that `distill` would fit. From TRIAL queries on, a fifth of them is set aside, and the
@@ -98,9 +99,10 @@ def finetune(
     lesson = Lesson(list(queries), labels.astype(np.float32), wins, aside, config, checkpoint, key)
     processes.send(_Task(lesson, encoder.reference, head.config))
     tuned = _train(lesson, encoder.copy(), head, progress, steps)
-    for model in (tuned.model, head):
-        check_converged(model, config)
-    return TorchRouter(head.eval(), tuned)
+    if name := not_finite(tuned.model):
+        raise diverged(name, config)
+    check_converged(head, config)
+    return DistilledRouter(head, tuned)
 
 
 @dataclass(frozen=True)
@@ -195,11 +197,11 @@ class Student(nn.Module):
 
     def __init__(self, encoder: Encoder, head: RouterHead) -> None:
         super().__init__()
-        self.encoder, self.head, self.middle = encoder.model, head, encoder.middle
+        self.encoder, self.head, self.middle = encoder.model, HeadModule.of(head.body), encoder.middle
 
     def forward(self, tokens: dict[str, torch.Tensor]) -> torch.Tensor:
         vectors = pool(self.encoder, self.middle, tokens)
-        logits: torch.Tensor = self.head.body.members(vectors) if self.training else self.head(vectors)
+        logits: torch.Tensor = self.head.members(vectors) if self.training else self.head(vectors)
         return logits.float()
 
 
@@ -217,7 +219,7 @@ class Training:
         self.weights = {name: weight for name, weight in self.student.named_parameters() if weight.requires_grad}
         groups = [
             {"params": [weight for name, weight in self.weights.items() if name.startswith("encoder.")], "lr": RATE},
-            {"params": list(head.parameters()), "lr": lesson.config.rate},
+            {"params": list(self.student.head.parameters()), "lr": lesson.config.rate},
         ]
         optimizer = torch.optim.AdamW(groups, weight_decay=lesson.config.decay)
         self.model, self.optimizer = self.accelerator.prepare(self.student, optimizer)
@@ -253,6 +255,7 @@ class Training:
             self._set(self.position.best[2])
             self.head.config.calibration_temperature = self.position.best[1]
         self.student.cpu().eval()
+        self.head.set_state(self.student.head.state_arrays())
 
     def _epoch(self, steps: Steps) -> None:
         """Train on all batches that are left of an epoch, and keep the weights if they are the best so far."""

@@ -57,10 +57,13 @@ class TextGraph:
 
     def __call__(self, texts: Sequence[str | tuple[str, str]]) -> list[NDArray[Any]]:
         """The graph's outputs for a batch of texts, or of pairs of texts."""
-        rows = self.tokenizer.encode_batch(list(texts))
-        feeds = {n: np.array([getattr(row, COLUMNS[n]) for row in rows], dtype=np.int64) for n in self._names}
-        outputs: list[NDArray[Any]] = self.session.run(None, feeds)
+        outputs: list[NDArray[Any]] = self.session.run(None, self.tokens(texts))
         return outputs
+
+    def tokens(self, texts: Sequence[str | tuple[str, str]]) -> dict[str, NDArray[np.int64]]:
+        """A batch's tokens by input name."""
+        rows = self.tokenizer.encode_batch(list(texts))
+        return {n: np.array([getattr(row, COLUMNS[n]) for row in rows], dtype=np.int64) for n in self._names}
 
 
 def missing() -> list[str]:

@@ -1,6 +1,6 @@
 """The router: a query's text -> each candidate's probability of giving the best answer (paper, section 3.2).
 
-A router has two forms. The one that is trained and changed is a frozen encoder and a head on PyTorch (torch_router.py).
+A router has two forms. The one that is trained and changed is a frozen encoder and a head (distilled.py).
 The exported one is a single ONNX graph: text encoder, head and temperature. Its folder holds `router.onnx`,
 `tokenizer.json` and `router.json`, and perhaps the router's neighbours; ONNX Runtime, tokenizers and numpy run it.
 `Router.load` opens either, and importing this module loads none of these libraries.
@@ -31,7 +31,7 @@ from zooter_core.router.text_encoder import PortableEncoder, Progress, TextEncod
 if TYPE_CHECKING:
     from zooter_core.router.encoder import Encoders
 
-FORMS = {"trained": "zooter_core.router.torch_router:TorchRouter"}  # loads PyTorch
+FORMS = {"trained": "zooter_core.router.distilled:DistilledRouter"}
 PACKAGES = ("onnxruntime", "tokenizers")  # of an exported router
 PROBE = "Hello"  # the text by which a router shows at once that it works
 

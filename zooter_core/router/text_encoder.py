@@ -63,6 +63,10 @@ class TextEncoder(ABC):
     def count(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text, without truncation."""
 
+    def save(self, folder: Path) -> None:
+        """Write weights and tokenizer into a router's folder; only encoders that a router may have for itself can."""
+        raise NotImplementedError
+
     @abstractmethod
     def _batches(self, texts: Sequence[str], progress: Progress = lambda done: None) -> Array:
         """The vectors, checked to be finite. Calls `progress` with the number of texts done after each batch."""
@@ -129,23 +133,20 @@ class TextEncoder(ABC):
         )
 
 
-class PortableEncoder(TextEncoder):
-    """The encoder inside an exported router's graph. One pass gives a text's vectors and the router's outputs.
+class GraphEncoder(TextEncoder):
+    """An encoder on ONNX Runtime. A pass gives a text's vectors, and perhaps more: one graph has a router too.
 
     A pass runs in the calling thread; batches of more than SMALL_BATCH texts are divided among the cores.
+
+    Args:
+        graph: its first output are the vectors.
+        width: of one layer's states.
+        columns: numbers of all its outputs for one text.
     """
 
-    def __init__(self, about: Mapping[str, Any], folder: Path, graph: str = GRAPH) -> None:
+    def __init__(self, graph: TextGraph, width: int, columns: int) -> None:
         super().__init__()
-        self.reference, self.width, checksums = about["encoder"], int(about["width"]) // 2, about["sha256"]
-        self.runtime = "int8" if graph == QUANTISED else "onnx"
-        self.stamp = checksums[QUANTISED] if graph == QUANTISED else checksums.get(MAPPED, checksums[GRAPH])
-        self.graph = TextGraph(folder, graph)
-        self._columns = int(about["width"]) + len(about["candidates"]) * (1 + int(about["members"]))
-
-    @property
-    def identity(self) -> str:
-        return str(self.stamp)
+        self.graph, self.width, self._columns = graph, width, columns
 
     def embed(self, texts: Sequence[str]) -> Array:
         return self._vectors(self.rows(texts))
@@ -196,6 +197,27 @@ class PortableEncoder(TextEncoder):
     def _run(self, texts: Sequence[str]) -> Rows:
         outputs = self.graph([text[-MOST_CHARACTERS:] for text in texts])
         return np.concatenate([part.reshape(len(texts), -1) for part in outputs], axis=1, dtype=np.float64)
+
+
+class PortableEncoder(GraphEncoder):
+    """The encoder inside an exported router's graph. One pass gives a text's vectors and the router's outputs."""
+
+    def __init__(self, about: Mapping[str, Any], folder: Path, graph: str = GRAPH) -> None:
+        width = int(about["width"])
+        columns = width + len(about["candidates"]) * (1 + int(about["members"]))
+        super().__init__(TextGraph(folder, graph), width // 2, columns)
+        self.reference, checksums = about["encoder"], about["sha256"]
+        self.runtime = "int8" if graph == QUANTISED else "onnx"
+        self.stamp = checksums[QUANTISED] if graph == QUANTISED else checksums.get(MAPPED, checksums[GRAPH])
+
+    @property
+    def identity(self) -> str:
+        return str(self.stamp)
+
+
+def identity_of(reference: str, stamp: str | None, width: int, middle: int) -> str:
+    """What decides the vectors of an encoder; PyTorch and ONNX Runtime share them, which differ by rounding alone."""
+    return f"{reference} {stamp} {width} {middle}"
 
 
 def _table(rows: int, width: int) -> Any:

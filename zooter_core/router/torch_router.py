@@ -1,186 +1,94 @@
-"""A router on PyTorch: a frozen encoder, and a head that gives each candidate's probability.
+"""A router's head as a model of PyTorch and transformers, which loads a router's folder by `AutoModel`.
 
-Its folder holds `config.json`, which names the encoder and the pool in order, and `model.safetensors`, the head. The
-encoder's weights are loaded from where the config says; a fine-tuned encoder lies in the folder, as `encoder/`.
+Fine-tuning trains it and an export traces it. Its equation is the head's own (kinds/), on tensors in place of arrays.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
 
-from zooter_core.base.errors import WorkError, ZooterError
-from zooter_core.base.plugins import load_kind
-from zooter_core.base.weights import LOAD_LOCK, check_readable, quiet_libraries
-from zooter_core.method.selection import Outputs
-from zooter_core.router.clusters import Vectors
-from zooter_core.router.config import CONFIG, ENCODER_FOLDER, WEIGHTS, broken, check_router
-from zooter_core.router.encoder import Encoder, Encoders
-from zooter_core.router.kinds import KINDS, ZOOTER
-from zooter_core.router.router import PROBE, Router
-from zooter_core.router.text_encoder import Progress, after
-
-AT_ONCE = 1 << 14  # queries whose vectors are in memory at once
-TOGETHER = 1 << 10  # queries whose hidden states, or similarities to all neighbours, are
+from zooter_core.router.distilled import MODEL_TYPE, RouterHead, RouterHeadConfig
+from zooter_core.router.kinds.base import Head
 
 
-class TorchRouter(Router):
-    """A router that can be trained, changed, saved and exported."""
+class HeadModule(torch.nn.Module):
+    """A head whose state are parameters, under the same names.
 
-    encoder: Encoder
+    Vectors of shape (batch, width) -> logits of shape (batch, candidates).
+    """
 
-    def __init__(self, head: RouterHead, encoder: Encoder) -> None:
-        self.head, self.encoder = head.eval(), encoder
-        self.candidates = tuple(head.config.candidates)
+    def __init__(self, head: Head) -> None:
+        super().__init__()
+        self.plain = head
+        for name, value in head.state.items():
+            *path, last = name.split(".")
+            place: torch.nn.Module = self
+            for step in path:
+                if step not in dict(place.named_children()):
+                    place.add_module(step, torch.nn.Module())
+                place = place.get_submodule(step)
+            place.register_parameter(last, torch.nn.Parameter(torch.zeros(value.shape)))
 
     @classmethod
-    def open(cls, folder: str | Path, encoders: Encoders | None = None) -> TorchRouter:
-        """The router in a folder of `zooter distill`. Arguments and errors are those of `Router.load`."""
-        quiet_libraries()
-        encoders = encoders or Encoders()
-        check_readable(Path(folder), (CONFIG, WEIGHTS))
-        check_router(Path(folder))
-        try:
-            with LOAD_LOCK:
-                head, loading = RouterHead.from_pretrained(folder, output_loading_info=True, trust_remote_code=False)
-            if loading["missing_keys"] or loading["mismatched_keys"]:
-                raise ValueError("weights are missing")
-            inside = Path(folder) / ENCODER_FOLDER
-            router = cls(head, encoders(str(inside) if head.config.encoder == ENCODER_FOLDER else head.config.encoder))
-            router.outputs([PROBE])
-        except ZooterError:
-            raise
-        except Exception as problem:  # json, safetensors and transformers raise many kinds
-            raise broken(folder, problem) from problem
-        return router
+    def of(cls, head: Head) -> HeadModule:
+        """A module with a copy of the head's state."""
+        module = cls(head)
+        module.load_state_dict({name: torch.tensor(value) for name, value in head.state.items()})
+        return module.eval()
 
-    @property
-    def labels(self) -> Mapping[str, Any]:
-        return self.head.config.labels
+    def on_tensors(self) -> Head:
+        """The head, on this module's parameters; with dropout while the module is in training."""
+        return self.plain.on(dict(self.named_parameters()), self._drop if self.training else None)
 
-    def save(self, folder: str | Path) -> None:
-        """Write the folder that `load` reads."""
-        self.head.save_pretrained(folder)
-        if self.head.config.encoder == ENCODER_FOLDER:
-            self.encoder.save(Path(folder) / ENCODER_FOLDER)
+    def _drop(self, states: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.dropout(states, getattr(self.plain, "dropout", 0.0))
 
-    def probabilities(self, queries: Sequence[str]) -> NDArray[np.float64]:
-        return self.head.probabilities(self.encoder.embed(queries))
+    def forward(self, vectors: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.on_tensors().logits(vectors)
+        return logits
 
-    def outputs(self, queries: Sequence[str]) -> Outputs:
-        return self.head.outputs(self.encoder.embed(queries))
+    def members(self, vectors: torch.Tensor) -> torch.Tensor:
+        """Log-probabilities of each member, shape (members, batch, candidates)."""
+        logs: Any = self.on_tensors().members(vectors)
+        return logs
 
-    def outputs_all(self, queries: Sequence[str], progress: Progress = lambda done: None) -> Outputs:
-        parts = []
-        for first in range(0, len(queries), AT_ONCE):
-            texts = queries[first : first + AT_ONCE]
-            vectors = self.encoder.embed_all(texts, after(progress, first))
-            parts.append(self.head.outputs(vectors))
-        members = [part.members for part in parts if part.members is not None]
-        return Outputs(
-            np.concatenate([part.probabilities for part in parts]),
-            np.concatenate(members, axis=1) if members else None,
-        )
+    def state_arrays(self) -> dict[str, np.ndarray[Any, np.dtype[np.float32]]]:
+        """The parameters as the state of a head."""
+        return {name: value.detach().cpu().numpy().copy() for name, value in self.named_parameters()}
 
 
-class RouterHeadConfig(PretrainedConfig):
-    """The contents of config.json.
+class RouterModelConfig(PretrainedConfig):
+    """config.json, as transformers reads it; the fields are those of `RouterHeadConfig`."""
 
-    Attributes:
-        candidates: the pool in order.
-        encoder: a model reference, or ENCODER_FOLDER.
-        width: of the encoder's vectors.
-        kind: one of `kinds.KINDS`; `settings` are the keyword arguments of its class.
-        calibration_temperature: divides the logits before the softmax, so that a probability says how often such a
-            candidate wins.
-        labels: beta, tau and normalise of the labels that the router learned from; empty for kinds that learn from
-            scores.
-    """
+    model_type = MODEL_TYPE
 
-    model_type = "zooter-router"
-
-    def __init__(
-        self,
-        candidates: Sequence[str] = (),
-        encoder: str = "",
-        width: int = 0,
-        kind: str = ZOOTER,
-        settings: Mapping[str, Any] | None = None,
-        calibration_temperature: float = 1.0,
-        labels: Mapping[str, Any] | None = None,
-        **rest: Any,
-    ) -> None:
-        super().__init__(**rest)
-        self.candidates = list(candidates)
-        self.encoder, self.width, self.kind = encoder, width, kind
-        self.settings = dict(settings or {})
-        self.calibration_temperature = calibration_temperature
-        self.labels = dict(labels or {})
+    def __init__(self, **fields: Any) -> None:
+        defaults = vars(RouterHeadConfig())
+        super().__init__(**{name: value for name, value in fields.items() if name not in defaults})
+        for name, default in defaults.items():
+            setattr(self, name, fields.get(name, default))
 
 
-class RouterHead(PreTrainedModel):
-    """Vectors of shape (batch, width) -> logits of shape (batch, candidates), by a head of the config's kind.
+class RouterModel(PreTrainedModel):
+    """Vectors of shape (batch, width) -> logits of shape (batch, candidates)."""
 
-    Raises:
-        ZooterError: the kind is unknown.
-    """
-
-    config_class = RouterHeadConfig
+    config_class = RouterModelConfig
     base_model_prefix = "head"
 
-    def __init__(self, config: RouterHeadConfig) -> None:
+    def __init__(self, config: RouterModelConfig) -> None:
         super().__init__(config)
-        kind = load_kind("router", KINDS, config.kind)
-        self.body = kind(config.width, len(config.candidates), **config.settings)
+        plain = RouterHeadConfig(**{name: getattr(config, name) for name in vars(RouterHeadConfig())})
+        self.body = HeadModule(RouterHead(plain).body)
         self.post_init()
 
     def forward(self, vectors: torch.Tensor) -> torch.Tensor:
-        return self.body(vectors)
-
-    @torch.inference_mode()
-    def logits(self, vectors: Vectors) -> NDArray[np.float64]:
-        """Logits before the temperature, shape (n, candidates), of vectors that may be many and on the disk."""
-        return torch.cat([self(part) for part in in_parts(vectors)]).double().numpy()
-
-    @torch.inference_mode()
-    def probabilities(self, vectors: torch.Tensor | NDArray[np.float32]) -> NDArray[np.float64]:
-        """Calibrated probabilities, shape (batch, candidates), of the encoder's vectors; rows sum to one.
-
-        Raises:
-            WorkError: a logit or probability is NaN or infinite.
-        """
-        logits = self(torch.as_tensor(vectors)).double()
-        rows: NDArray[np.float64] = torch.softmax(logits / self.config.calibration_temperature, dim=-1).numpy()
-        self._check_finite(logits.numpy(), rows)
-        return rows
-
-    @torch.inference_mode()
-    def outputs(self, vectors: torch.Tensor | NDArray[np.float32]) -> Outputs:
-        """`probabilities`, with the distribution of each member where the kind has several."""
-        logs = self.body.members(torch.as_tensor(vectors))
-        members = logs.double().exp().numpy() if logs is not None and len(logs) > 1 else None
-        if members is not None:
-            self._check_finite(members)
-        return Outputs(self.probabilities(vectors), members)
-
-    def _check_finite(self, *arrays: NDArray[np.float64]) -> None:
-        if not all(np.isfinite(array).all() for array in arrays):
-            place = f" in {self.name_or_path}" if self.name_or_path else ""
-            expected, next_step = f"finite probabilities from the router{place}", "Make it again with `zooter distill`."
-            raise WorkError(expected, "NaN or infinity", next_step)
+        logits: torch.Tensor = self.body(vectors)
+        return logits
 
 
-def in_parts(vectors: Vectors) -> Iterator[torch.Tensor]:
-    """Vectors in single precision, TOGETHER at a time."""
-    for first in range(0, max(1, len(vectors)), TOGETHER):
-        yield torch.from_numpy(np.asarray(vectors[first : first + TOGETHER], dtype=np.float32))
-
-
-AutoConfig.register("zooter-router", RouterHeadConfig)
-AutoModel.register(RouterHeadConfig, RouterHead)
+AutoConfig.register(MODEL_TYPE, RouterModelConfig)
+AutoModel.register(RouterModelConfig, RouterModel)

@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 import pytest
-import torch
 
 from zooter_core.router.distill import fit_head
 from zooter_core.router.kinds import settings_of
@@ -15,7 +14,7 @@ SCORES = np.array([[4.0, 0.0], [0.0, 8.0], [5.0, 5.0]])
 
 def logits(query, **settings):
     head = fit_head(VECTORS, SCORES, ["a", "b"], "none", settings_of("knn", settings), scores=SCORES)
-    return head(torch.tensor([query])).numpy()
+    return head.logits(np.array([query], dtype=np.float32))
 
 
 @pytest.mark.parametrize(("query", "row"), [([5.0, 1.0], 0), ([0.1, 1.0], 1), ([-1.0, 0.5], 2)])

@@ -12,10 +12,12 @@ from typing import Any
 
 from zooter_core.backends import Piece, Request, backend
 from zooter_core.backends.gguf import installed
-from zooter_core.base.errors import ZooterError
+from zooter_core.base.errors import ZooterError, not_installed
+from zooter_core.base.weights import has_torch
 from zooter_core.config.candidates import AUTO, GGUF, TRANSFORMERS, CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
 
+NEITHER = "Run `pip install 'zooter[gguf]'`, or, for transformers, `pip install 'zooter[torch]'`."
 MISSING = "xllamacpp is not installed, so transformers answers, several times slower. Run `pip install 'zooter[gguf]'`."
 
 
@@ -24,6 +26,8 @@ class AutoBackend:
 
     def __init__(self) -> None:
         self._engine = engine()
+        if self._engine == TRANSFORMERS and not has_torch():
+            raise not_installed("xllamacpp", 'The backend "auto"', NEITHER)
         self._backend = backend(self._engine)
         self.note = "" if self._engine == GGUF else MISSING  # why transformers answers; told once
 
@@ -36,7 +40,7 @@ class AutoBackend:
         try:
             self._backend.load(candidate)
         except ZooterError as problem:
-            if self._engine == TRANSFORMERS:
+            if self._engine == TRANSFORMERS or not has_torch():
                 raise
             replacement = backend(TRANSFORMERS)
             with suppress(ZooterError):

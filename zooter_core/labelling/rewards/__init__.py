@@ -12,6 +12,7 @@ from typing import Protocol, runtime_checkable
 from zooter_core import backends
 from zooter_core.backends import Backend
 from zooter_core.base.plugins import load_kind
+from zooter_core.base.weights import check_torch
 from zooter_core.config.labelling import RewardConfig
 
 KINDS = {
@@ -22,6 +23,7 @@ KINDS = {
     "http": "zooter_core.labelling.rewards.http:HttpReward",
     "embedded": "zooter_core.labelling.rewards.scalar:ScalarReward",
 }
+ON_TORCH = ("scalar", "ultra", "pairwise", "embedded")
 
 
 class Unscored(float):
@@ -72,11 +74,13 @@ def reward_model(
         spare: frees memory, as far as possible.
 
     Raises:
-        ZooterError: there is no such kind.
+        ZooterError: there is no such kind, or it needs PyTorch, which is not installed.
         WorkError: its weights cannot be loaded.
     """
     from zooter_core.backends.local import memory
 
+    if config.kind in ON_TORCH:
+        check_torch(f'The reward model "{config.kind}"')
     kind: Callable[..., RewardModel] = load_kind("reward", KINDS, config.kind)
     try:
         return kind(config, backend)

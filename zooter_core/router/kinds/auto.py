@@ -9,15 +9,15 @@ to one scale, and what a part adds to all candidates of a query changes no choic
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Self
 
-import torch
-from torch import nn
+import numpy as np
 
 from zooter_core.base.plugins import load_kind
 from zooter_core.router.kinds import KINDS
-from zooter_core.router.kinds.base import Head, HeadChange, State, frozen
+from zooter_core.router.kinds.arrays import Array, log_softmax
+from zooter_core.router.kinds.base import Head, HeadChange, State, zeros
 from zooter_core.router.kinds.zooter import ZooterHead
 
 
@@ -28,43 +28,51 @@ class AutoHead(Head):
     COLUMNS: ClassVar[Mapping[str, int]] = {"level": 0}
 
     def __init__(self, width: int, candidates: int, parts: Sequence[Mapping[str, Any]]) -> None:
-        super().__init__()
-        heads = (load_kind("router", KINDS, part["kind"])(width, candidates, **part["settings"]) for part in parts)
-        self.parts: Any = nn.ModuleList(heads)
+        self.parts: list[Head] = [
+            load_kind("router", KINDS, part["kind"])(width, candidates, **part["settings"]) for part in parts
+        ]
         self.kinds = [part["kind"] for part in parts]
         self.settings = [dict(part["settings"]) for part in parts]
-        self.weights, self.level = frozen(len(parts)), frozen(candidates)
+        self.state = {"weights": zeros(len(parts)), "level": zeros(candidates)}
+        for number, part in enumerate(self.parts):
+            self.state |= above(part.state, number)
+
+    def on(self, state: State, drop: Callable[[Array], Array] | None = None) -> Self:
+        other = super().on(state, drop)
+        other.parts = [part.on(below(state, number), drop) for number, part in enumerate(self.parts)]
+        return other
 
     def summary(self) -> str:
         """What cross-validation chose, as a sentence."""
         if not self.kinds:
             return "These queries show nothing better than always using the best single model, which this router does."
-        share = 1 - float((self.level**2).mean().sqrt())
+        share = 1 - float(np.sqrt((self.state["level"] ** 2).mean()))
         mixture = " and ".join(dict.fromkeys(self.kinds))
         return f"Cross-validation chose {share:.0%} {mixture}, and {1 - share:.0%} the best single model."
 
-    def forward(self, vectors: torch.Tensor) -> torch.Tensor:
-        logits = self.level + 0 * vectors[:, :1]  # without parts too, a row for each query, also in an exported graph
-        for weight, part in zip(self.weights, self.parts, strict=True):
-            logits = logits + weight * part(vectors)
+    def logits(self, vectors: Array) -> Array:
+        logits = self.state["level"] + 0 * vectors[:, :1]  # without parts too, a row for each query, also in a graph
+        for weight, part in zip(self.state["weights"], self.parts, strict=True):
+            logits = logits + weight * part.logits(vectors)
         return logits
 
-    def members(self, vectors: torch.Tensor) -> torch.Tensor | None:
+    def members(self, vectors: Array) -> Array | None:
         """The distributions with each member of the part that has several, in place of their mean."""
-        for weight, part in zip(self.weights, self.parts, strict=True):
+        for weight, part in zip(self.state["weights"], self.parts, strict=True):
             logs = part.members(vectors)
             if logs is not None:
-                return torch.log_softmax(self(vectors) + weight * (logs - part(vectors)), dim=-1)
+                return log_softmax(self.logits(vectors) + weight * (logs - part.logits(vectors)))
         return None
 
     def selecting(self, columns: Sequence[int]) -> HeadChange:
-        state = {"weights": self.weights, "level": self.level[list(columns)]}
+        state = {"weights": self.state["weights"], "level": self.state["level"][list(columns)]}
         return self._changed([part.selecting(columns) for part in self.parts], state)
 
     def adding(self, column: State) -> HeadChange:
         """`column` has the new candidate's `level`, and its part of each part under `parts.NUMBER.`."""
         changes = [part.adding(below(column, number)) for number, part in enumerate(self.parts)]
-        return self._changed(changes, {"weights": self.weights, "level": torch.cat([self.level, column["level"]])})
+        level = np.concatenate([self.state["level"], column["level"]])
+        return self._changed(changes, {"weights": self.state["weights"], "level": level})
 
     def _changed(self, changes: Sequence[HeadChange], state: State) -> HeadChange:
         parts = []
@@ -72,8 +80,13 @@ class AutoHead(Head):
             kind, settings = self.kinds[number], self.settings[number]
             merged = {name: value for name, value in {**settings, **change}.items() if value is not None}
             parts.append({"kind": kind, "settings": merged})
-            state |= {f"parts.{number}.{name}": value for name, value in inner.items()}
+            state |= above(inner, number)
         return {"parts": parts}, state
+
+
+def above(state: State, number: int) -> State:
+    """The state of a part, as an AutoHead names it."""
+    return {f"parts.{number}.{name}": value for name, value in state.items()}
 
 
 def below(state: State, number: int) -> State:

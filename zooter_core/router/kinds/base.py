@@ -1,18 +1,25 @@
-"""What the router kinds share: the data that a head learns from, its interface, and the loop of gradient descent."""
+"""What the router kinds share: the data that a head learns from, its interface, and gradient descent by PyTorch."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-import torch
-from torch import nn
+import numpy as np
+from numpy.typing import NDArray
 
+from zooter_core.base.weights import check_torch
 from zooter_core.router.kinds import DistillConfig, Progress
+from zooter_core.router.kinds.arrays import Array
 
-State = dict[str, torch.Tensor]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+State = dict[str, Array]
 HeadChange = tuple[dict[str, Any], State]  # the settings that change, and the state of a head with them
+Rows = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -25,26 +32,34 @@ class Lessons:
         scores: shape (n, m), raw, higher is better; NaN where a candidate has none.
     """
 
-    vectors: torch.Tensor
-    labels: torch.Tensor
-    scores: torch.Tensor
+    vectors: NDArray[Any]
+    labels: NDArray[np.float32]
+    scores: NDArray[np.float32]
 
-    def batch(self, rows: torch.Tensor | slice) -> torch.Tensor:
+    def batch(self, rows: Rows | slice) -> NDArray[np.float32]:
         """The vectors of some queries, in single precision."""
-        return self.vectors[rows].float()
+        return np.asarray(self.vectors[rows], dtype=np.float32)
 
 
-class Head(nn.Module):
+class Head:
     """Vectors of shape (batch, width) -> logits of shape (batch, m), whose softmax is the router's distribution.
 
     A head is built in two ways: for training, and from a router folder, whose config.json has what `plan` returned.
-    Both call `__init__(width, candidates, **plan)`. Everything learned is a parameter, so that the folder has it.
+    Both call `__init__(width, candidates, **plan)`, which sets a state of the right shapes. `logits` and `members` use
+    the functions of arrays.py, so that they work on tensors too where the state is one of tensors (`on`).
+
+    Attributes:
+        state: everything learned, by name, in single precision; the router's folder has it.
+        drop: dropout, while a head learns by PyTorch.
     """
 
     TRAINED: ClassVar[bool] = True  # by gradient descent, in epochs
     TRAINING: ClassVar[Mapping[str, float]] = {}  # where its DistillConfig differs from zooter's
     EXTRA: ClassVar[Mapping[str, float]] = {}  # further settings of this kind, with their defaults
-    COLUMNS: ClassVar[Mapping[str, int]] = {}  # parameters with a part for each candidate, and the axis of the parts
+    COLUMNS: ClassVar[Mapping[str, int]] = {}  # entries with a part for each candidate, and the axis of the parts
+
+    state: State
+    drop: Callable[[Array], Array] | None = None
 
     @classmethod
     def plan(cls, lessons: Lessons, config: DistillConfig) -> dict[str, Any]:
@@ -56,73 +71,109 @@ class Head(nn.Module):
         """One of EXTRA: from the config, else its default."""
         return config.extra.get(name, cls.EXTRA[name])
 
-    def members(self, vectors: torch.Tensor) -> torch.Tensor | None:
+    def on(self, state: State, drop: Callable[[Array], Array] | None = None) -> Self:
+        """The same head with another state, such as one of tensors."""
+        other = copy.copy(self)
+        other.state, other.drop = state, drop
+        return other
+
+    def logits(self, vectors: Array) -> Array:
+        """Shape (batch, m)."""
+        raise NotImplementedError
+
+    def members(self, vectors: Array) -> Array | None:
         """Log-probabilities of each member, shape (members, batch, m); None for kinds without members."""
         return None
 
     def fit(self, lessons: Lessons, config: DistillConfig, progress: Progress) -> None:
-        """Learn, in place, with torch's global random numbers, which the caller seeds."""
+        """Learn, in place, with random numbers from the config's seed alone."""
         raise NotImplementedError
 
     def selecting(self, columns: Sequence[int]) -> HeadChange:
         """The change to a head for some of the candidates (their numbers, ascending) with the same logits."""
-        numbers = torch.tensor(list(columns))
-        axes = self.COLUMNS
-        return {}, {n: v.index_select(axes[n], numbers) if n in axes else v for n, v in self.state_dict().items()}
+        numbers, axes = np.array(columns, dtype=np.intp), self.COLUMNS
+        return {}, {n: v.take(numbers, axes[n]) if n in axes else v for n, v in self.state.items()}
 
     def adding(self, column: State) -> HeadChange:
         """The change to a head with one more candidate at the end, whose part of each of COLUMNS is in `column`."""
         axes = self.COLUMNS
-        return {}, {n: torch.cat([v, column[n]], axes[n]) if n in axes else v for n, v in self.state_dict().items()}
+        return {}, {n: np.concatenate([v, column[n]], axes[n]) if n in axes else v for n, v in self.state.items()}
 
     def column(self, lessons: Lessons) -> State:
         """One more candidate's part of each of COLUMNS, from scores of shape (n, 1); only some kinds can."""
         raise NotImplementedError
 
+    def _dropped(self, states: Array) -> Array:
+        return self.drop(states) if self.drop else states
+
 
 class EmbeddedHead(Head):
-    """A head with a learned vector for each candidate, which projects the query into their space."""
+    """A head with a learned vector for each candidate, which projects the query into their space. PyTorch trains it."""
 
     TRAINING: ClassVar[Mapping[str, float]] = {"hidden": 128, "dropout": 0.1, "epochs": 30}
     COLUMNS: ClassVar[Mapping[str, int]] = {"candidates": 0}
 
     def __init__(self, width: int, candidates: int, hidden: int, dropout: float) -> None:
-        super().__init__()
-        self.project = nn.Linear(width, hidden)
-        self.dropout = nn.Dropout(dropout)
-        self.candidates = nn.Parameter(torch.randn(candidates, hidden) * hidden**-0.5)
+        self.dropout = dropout
+        self.state = {"candidates": zeros(candidates, hidden)}
+        self.state |= {"project.weight": zeros(hidden, width), "project.bias": zeros(hidden)}
 
-    def query(self, vectors: torch.Tensor) -> torch.Tensor:
+    def query(self, vectors: Array) -> Array:
         """Vectors (batch, width) -> (batch, hidden)."""
-        return self.dropout(self.project(vectors))
+        return self._dropped(vectors @ self.state["project.weight"].T + self.state["project.bias"])
+
+    def start(self, seed: int) -> None:
+        """Set the first weights at random."""
+        rng, (hidden, width) = np.random.default_rng(seed), self.state["project.weight"].shape
+        for name in ("project.weight", "project.bias"):
+            self.state[name] = uniform(rng, width**-0.5, self.state[name].shape)
+        first = rng.standard_normal(self.state["candidates"].shape, dtype=np.float32)
+        self.state["candidates"] = first * np.float32(hidden**-0.5)
+
+    def fit(self, lessons: Lessons, config: DistillConfig, progress: Progress) -> None:
+        check_torch(f"A training of the router kind {config.kind}")
+        self.start(config.seed)
+        import torch
+
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            self._descend(lessons, config, self.objective(lessons, config), progress)
+
+    def objective(self, lessons: Lessons, config: DistillConfig) -> Callable[[Self, Rows], Tensor]:
+        """The loss of a head of tensors on a batch of queries, by their row numbers."""
+        raise NotImplementedError
+
+    def _descend(
+        self, lessons: Lessons, config: DistillConfig, loss_of: Callable[[Self, Rows], Tensor], progress: Progress
+    ) -> None:
+        """Minimise the mean of `loss_of` over the batches by AdamW."""
+        import torch
+
+        weights = {name: torch.from_numpy(value).requires_grad_() for name, value in self.state.items()}
+        learning = self.on(weights, lambda states: torch.nn.functional.dropout(states, self.dropout))
+        optimizer = torch.optim.AdamW(weights.values(), lr=config.rate, weight_decay=config.decay, fused=True)
+        for epoch in range(1, config.epochs + 1):
+            total = 0.0
+            for rows in torch.randperm(len(lessons.vectors)).split(config.batch):
+                loss = loss_of(learning, rows.numpy())
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                total += loss.item() * len(rows)
+            progress(epoch, total / len(lessons.vectors))  # the tensors share the state's memory
 
 
-def mean_scores(scores: torch.Tensor) -> torch.Tensor:
+def zeros(*shape: int) -> NDArray[np.float32]:
+    return np.zeros(shape, dtype=np.float32)
+
+
+def uniform(rng: np.random.Generator, most: float, shape: Sequence[int]) -> NDArray[np.float32]:
+    """Numbers between -most and most."""
+    return (2 * rng.random(tuple(shape), dtype=np.float32) - 1) * np.float32(most)
+
+
+def mean_scores(scores: NDArray[np.float32]) -> NDArray[np.float32]:
     """The mean score of each candidate, shape (m,), over the queries that have one; NaN for none."""
-    return scores.nanmean(dim=0) if scores.isnan().any() else scores.mean(dim=0)
-
-
-def frozen(*shape: int) -> nn.Parameter:
-    """A parameter that is learned without gradients. Not a buffer, because transformers needs a model to have one."""
-    return nn.Parameter(torch.zeros(*shape), requires_grad=False)
-
-
-def descend(
-    head: Head,
-    lessons: Lessons,
-    config: DistillConfig,
-    loss_of: Callable[[torch.Tensor], torch.Tensor],
-    progress: Progress,
-) -> None:
-    """Minimise the mean over batches of `loss_of(rows)`, where rows are numbers of queries, by AdamW."""
-    optimizer = torch.optim.AdamW(head.parameters(), lr=config.rate, weight_decay=config.decay, fused=True)
-    head.train()
-    for epoch in range(1, config.epochs + 1):
-        total = 0.0
-        for rows in torch.randperm(len(lessons.vectors)).split(config.batch):
-            loss = loss_of(rows)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            total += loss.item() * len(rows)
-        progress(epoch, total / len(lessons.vectors))
+    counts = (~np.isnan(scores)).sum(axis=0)
+    sums = np.nansum(scores, axis=0, dtype=np.float64)
+    return np.divide(sums, counts, out=np.full(len(counts), np.nan), where=counts > 0).astype(np.float32)

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import torch
-from torch.nn import functional
+import numpy as np
+from numpy.typing import NDArray
 
 from zooter_core.router.clusters import clusterings, nearest
 from zooter_core.router.kinds import DistillConfig, Progress
-from zooter_core.router.kinds.base import Head, Lessons, State, frozen, mean_scores
+from zooter_core.router.kinds.arrays import Array, unit
+from zooter_core.router.kinds.base import Head, Lessons, State, mean_scores, zeros
 
 
 class ClusterHead(Head):
@@ -25,28 +26,30 @@ class ClusterHead(Head):
     COLUMNS: ClassVar[Mapping[str, int]] = {"scores": 1}
 
     def __init__(self, width: int, candidates: int, clusters: int) -> None:
-        super().__init__()
-        self.centres, self.scores = frozen(clusters, width), frozen(clusters, candidates)
+        self.state = {"centres": zeros(clusters, width), "scores": zeros(clusters, candidates)}
 
     @classmethod
     def plan(cls, lessons: Lessons, config: DistillConfig) -> dict[str, Any]:
         return {"clusters": min(int(cls.setting(config, "clusters")), len(lessons.vectors))}
 
     def fit(self, lessons: Lessons, config: DistillConfig, progress: Progress) -> None:
-        (centres,), (owners,) = clusterings(lessons.vectors, len(self.centres))
-        self.centres.copy_(centres)
-        self.scores.copy_(_means(lessons.scores, owners, len(centres)))
+        clusters = len(self.state["centres"])
+        (centres,), (owners,) = clusterings(lessons.vectors, clusters, np.random.default_rng(config.seed))
+        self.state = {"centres": centres, "scores": _means(lessons.scores, owners, clusters)}
 
     def column(self, lessons: Lessons) -> State:
-        owners = nearest(functional.normalize(lessons.vectors.float(), dim=-1), self.centres)
-        return {"scores": _means(lessons.scores, owners, len(self.centres))}
+        owners = self._owners(lessons.batch(slice(None)))
+        return {"scores": _means(lessons.scores, owners, len(self.state["centres"]))}
 
-    def forward(self, vectors: torch.Tensor) -> torch.Tensor:
-        return self.scores[nearest(functional.normalize(vectors, dim=-1), self.centres)]
+    def logits(self, vectors: Array) -> Array:
+        return self.state["scores"][self._owners(vectors)]
+
+    def _owners(self, vectors: Array) -> Array:
+        return nearest(unit(vectors), self.state["centres"])
 
 
-def _means(scores: torch.Tensor, owners: torch.Tensor, clusters: int) -> torch.Tensor:
+def _means(scores: NDArray[np.float32], owners: NDArray[np.intp], clusters: int) -> NDArray[np.float32]:
     """Mean scores of each cluster, shape (clusters, m); a cluster without scores gets the mean over all."""
     overall = mean_scores(scores)
-    means = torch.stack([mean_scores(scores[owners == cluster]) for cluster in range(clusters)])
-    return torch.where(means.isnan(), overall, means)
+    means = np.stack([mean_scores(scores[owners == cluster]) for cluster in range(clusters)])
+    return np.where(np.isnan(means), overall, means)

@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import torch
-from torch.nn import functional
+import numpy as np
+from numpy.typing import NDArray
 
 from zooter_core.router.kinds import DistillConfig, Progress
-from zooter_core.router.kinds.base import Head, Lessons, State, frozen
+from zooter_core.router.kinds.arrays import Array, softmax, top, unit
+from zooter_core.router.kinds.base import Head, Lessons, State, zeros
 
 AT_ONCE = 1024  # queries that are compared with all others at once
 
@@ -28,10 +29,8 @@ class NearestHead(Head):
     COLUMNS: ClassVar[Mapping[str, int]] = {"scores": 1}
 
     def __init__(self, width: int, candidates: int, k: int, temperature: float, rows: int) -> None:
-        super().__init__()
         self.k, self.temperature = min(int(k), rows), float(temperature)
-        self.vectors = frozen(rows, width)
-        self.scores = frozen(rows, candidates)
+        self.state = {"vectors": zeros(rows, width), "scores": zeros(rows, candidates)}
 
     @classmethod
     def plan(cls, lessons: Lessons, config: DistillConfig) -> dict[str, Any]:
@@ -40,27 +39,27 @@ class NearestHead(Head):
         return {"k": k, "temperature": cls.setting(config, "temperature"), "rows": rows}
 
     def fit(self, lessons: Lessons, config: DistillConfig, progress: Progress) -> None:
-        self.vectors.copy_(functional.normalize(lessons.vectors.float(), dim=-1))
-        self.scores.copy_(lessons.scores)
-        for column in lessons.scores.isnan().any(dim=0).nonzero().flatten().tolist():
-            gaps = lessons.scores[:, column].isnan()
+        vectors, scores = unit(lessons.batch(slice(None))), lessons.scores.copy()
+        for column in np.flatnonzero(np.isnan(scores).any(axis=0)):
+            gaps = np.isnan(scores[:, column])
             complete = Lessons(
                 lessons.vectors[~gaps], lessons.labels[~gaps], lessons.scores[~gaps, column : column + 1]
             )
-            self.scores[gaps, column] = self._predicted(complete, self.vectors[gaps])
+            scores[gaps, column] = self._predicted(complete, vectors[gaps])
+        self.state = {"vectors": vectors, "scores": scores}
 
-    @torch.no_grad()
     def column(self, lessons: Lessons) -> State:
         """The scores that kNN predicts from these lessons for each of the training queries."""
-        return {"scores": self._predicted(lessons, self.vectors).unsqueeze(-1)}
+        return {"scores": self._predicted(lessons, self.state["vectors"])[:, np.newaxis]}
 
-    def _predicted(self, lessons: Lessons, vectors: torch.Tensor) -> torch.Tensor:
+    def _predicted(self, lessons: Lessons, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """The scores of one candidate, shape (n,), that kNN predicts for vectors, shape (n, width)."""
         other = NearestHead(lessons.vectors.shape[1], 1, self.k, self.temperature, len(lessons.vectors))
         other.fit(lessons, DistillConfig(), lambda epoch, loss: None)
-        return torch.cat([other(part) for part in vectors.split(AT_ONCE)]).squeeze(-1)
+        parts = [other.logits(vectors[n : n + AT_ONCE]) for n in range(0, len(vectors), AT_ONCE)]
+        return np.concatenate(parts)[:, 0]
 
-    def forward(self, vectors: torch.Tensor) -> torch.Tensor:
-        near, rows = (functional.normalize(vectors, dim=-1) @ self.vectors.T).topk(self.k, dim=-1)
-        weights = torch.softmax(near / self.temperature, dim=-1)
-        return torch.einsum("bk,bkm->bm", weights, self.scores[rows])
+    def logits(self, vectors: Array) -> Array:
+        near, rows = top(unit(vectors) @ self.state["vectors"].T, self.k)
+        weights = softmax(near / self.temperature)
+        return (weights[:, None] @ self.state["scores"][rows])[:, 0]

@@ -9,28 +9,38 @@ win. RouteLLM's weight vector after the product is absorbed into v_i.
 
 from __future__ import annotations
 
-import torch
-from torch.nn import functional
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Self
 
-from zooter_core.router.kinds import DistillConfig, Progress
-from zooter_core.router.kinds.base import EmbeddedHead, Lessons, descend
+from zooter_core.router.kinds import DistillConfig
+from zooter_core.router.kinds.arrays import Array
+from zooter_core.router.kinds.base import EmbeddedHead, Lessons, Rows
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class FactorHead(EmbeddedHead):
     """The softmax of its logits is the Bradley-Terry model of the best of all candidates (Luce's choice rule)."""
 
-    def fit(self, lessons: Lessons, config: DistillConfig, progress: Progress) -> None:
-        def loss_of(rows: torch.Tensor) -> torch.Tensor:
-            return wins_loss(self(lessons.batch(rows)), lessons.scores[rows])
+    def objective(self, lessons: Lessons, config: DistillConfig) -> Callable[[Self, Rows], Tensor]:
+        import torch
 
-        descend(self, lessons, config, loss_of, progress)
+        scores = torch.from_numpy(lessons.scores)
 
-    def forward(self, vectors: torch.Tensor) -> torch.Tensor:
-        return self.query(vectors) @ self.candidates.T
+        def loss_of(head: Self, rows: Rows) -> Tensor:
+            return wins_loss(head.logits(torch.from_numpy(lessons.batch(rows))), scores[rows])
+
+        return loss_of
+
+    def logits(self, vectors: Array) -> Array:
+        return self.query(vectors) @ self.state["candidates"].T
 
 
-def wins_loss(logits: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+def wins_loss(logits: Tensor, scores: Tensor) -> Tensor:
     """-log sigmoid(logits_i - logits_j): its mean over the pairs where i scores higher. Shapes (batch, m)."""
+    from torch.nn.functional import logsigmoid
+
     wins = scores.unsqueeze(2) > scores.unsqueeze(1)
     margins = logits.unsqueeze(2) - logits.unsqueeze(1)
-    return -functional.logsigmoid(margins)[wins].sum() / wins.sum().clamp(min=1)
+    return -logsigmoid(margins)[wins].sum() / wins.sum().clamp(min=1)

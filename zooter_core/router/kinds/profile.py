@@ -10,14 +10,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.config.labelling import ENCODER
 from zooter_core.labelling.skills import WIDTH, SkillHead
 from zooter_core.method.skills import SKILLS
 from zooter_core.router.kinds import DistillConfig, Progress
-from zooter_core.router.kinds.base import Head, Lessons, State, frozen, mean_scores
+from zooter_core.router.kinds.arrays import Array, softmax
+from zooter_core.router.kinds.base import Head, Lessons, State, mean_scores, zeros
+
+AT_ONCE = 1024  # queries whose vectors are in memory at once
 
 
 class ProfileHead(Head):
@@ -28,39 +32,38 @@ class ProfileHead(Head):
     COLUMNS: ClassVar[Mapping[str, int]] = {"levels": 1}
 
     def __init__(self, width: int, candidates: int, prior: float) -> None:
-        super().__init__()
         self.prior = prior
-        self.weights, self.bias = frozen(width // 2, len(SKILLS)), frozen(len(SKILLS))
-        self.levels = frozen(len(SKILLS), candidates)
+        self.state = {"weights": zeros(width // 2, len(SKILLS)), "bias": zeros(len(SKILLS))}
+        self.state["levels"] = zeros(len(SKILLS), candidates)
 
     @classmethod
     def plan(cls, lessons: Lessons, config: DistillConfig) -> dict[str, Any]:
         return {"prior": float(cls.setting(config, "prior"))}
 
     def fit(self, lessons: Lessons, config: DistillConfig, progress: Progress) -> None:
-        head = classifier(len(self.weights))
-        self.weights.copy_(torch.from_numpy(head.weights / head.temperature))
-        self.bias.copy_(torch.from_numpy(head.bias / head.temperature))
-        self.levels.copy_(self._levels(lessons))
+        head = classifier(len(self.state["weights"]))
+        self.state["weights"] = (head.weights / head.temperature).astype(np.float32)
+        self.state["bias"] = (head.bias / head.temperature).astype(np.float32)
+        self.state["levels"] = self._levels(lessons)
 
     def column(self, lessons: Lessons) -> State:
         return {"levels": self._levels(lessons)}
 
-    def skills(self, vectors: torch.Tensor) -> torch.Tensor:
+    def skills(self, vectors: Array) -> Array:
         """P(s | q), shape (batch, 16)."""
-        return torch.softmax(vectors[:, -len(self.weights) :] @ self.weights + self.bias, dim=-1)
+        weights = self.state["weights"]
+        return softmax(vectors[:, -len(weights) :] @ weights + self.state["bias"])
 
-    def forward(self, vectors: torch.Tensor) -> torch.Tensor:
-        return self.skills(vectors) @ self.levels
+    def logits(self, vectors: Array) -> Array:
+        return self.skills(vectors) @ self.state["levels"]
 
-    def _levels(self, lessons: Lessons) -> torch.Tensor:
+    def _levels(self, lessons: Lessons) -> NDArray[np.float32]:
         """Shape (16, m). A score that is missing counts nowhere."""
-        shares = torch.cat(
-            [self.skills(lessons.batch(slice(n, n + 1024))) for n in range(0, len(lessons.vectors), 1024)]
-        )
-        scored = (~lessons.scores.isnan()).float()
-        sums = shares.T @ lessons.scores.nan_to_num() + self.prior * mean_scores(lessons.scores)
-        return sums / (shares.T @ scored + self.prior)
+        parts = range(0, len(lessons.vectors), AT_ONCE)
+        shares = np.concatenate([self.skills(lessons.batch(slice(n, n + AT_ONCE))) for n in parts])
+        scored = (~np.isnan(lessons.scores)).astype(np.float32)
+        sums = shares.T @ np.nan_to_num(lessons.scores) + self.prior * mean_scores(lessons.scores)
+        return np.asarray(sums / (shares.T @ scored + self.prior), dtype=np.float32)
 
 
 def classifier(width: int) -> SkillHead:

@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-import torch
+import numpy as np
 
 from zooter_core.router.kinds import DistillConfig, Progress
-from zooter_core.router.kinds.base import Head, Lessons, State, frozen
+from zooter_core.router.kinds.arrays import Array
+from zooter_core.router.kinds.base import Head, Lessons, State, zeros
 
 AT_ONCE = 1 << 14  # queries whose vectors are in memory at once, in double precision
 
@@ -27,40 +28,40 @@ class RidgeHead(Head):
     COLUMNS: ClassVar[Mapping[str, int]] = {"weight": 1, "bias": 0}
 
     def __init__(self, width: int, candidates: int) -> None:
-        super().__init__()
-        self.weight, self.bias = frozen(width, candidates), frozen(candidates)
+        self.state = {"weight": zeros(width, candidates), "bias": zeros(candidates)}
 
     def fit(self, lessons: Lessons, config: DistillConfig, progress: Progress) -> None:
-        if lessons.scores.isnan().any():  # each candidate from the queries that have its score
-            for column in range(lessons.scores.shape[1]):
-                state = self.column(_scored(lessons, column))
-                self.weight[:, column], self.bias[column] = state["weight"][:, 0], state["bias"][0]
+        if np.isnan(lessons.scores).any():  # each candidate from the queries that have its score
+            columns = [self.column(_scored(lessons, column)) for column in range(lessons.scores.shape[1])]
+            self.state = {
+                name: np.concatenate([one[name] for one in columns], axis) for name, axis in self.COLUMNS.items()
+            }
             return
         parts, width = range(0, len(lessons.vectors), AT_ONCE), lessons.vectors.shape[1]
         batches = [slice(first, first + AT_ONCE) for first in parts]
-        level, scores = lessons.scores.double().mean(dim=0), lessons.scores
-        centre = sum(lessons.vectors[rows].double().sum(dim=0) for rows in batches) / len(scores)
-        square = self.setting(config, "penalty") * torch.eye(width, dtype=torch.float64)
-        product = torch.zeros(width, scores.shape[1], dtype=torch.float64)
+        scores = lessons.scores.astype(np.float64)
+        level = scores.mean(axis=0)
+        centre = sum(lessons.vectors[rows].sum(axis=0, dtype=np.float64) for rows in batches) / len(scores)
+        square = self.setting(config, "penalty") * np.eye(width)
+        product = np.zeros((width, scores.shape[1]))
         for rows in batches:
-            x = lessons.vectors[rows].double() - centre
+            x = lessons.vectors[rows] - centre
             square += x.T @ x
-            product += x.T @ (scores[rows].double() - level)
-        weight = torch.linalg.solve(square, product)
-        self.weight.copy_(weight)
-        self.bias.copy_(level - centre @ weight)
+            product += x.T @ (scores[rows] - level)
+        weight = np.linalg.solve(square, product)
+        self.state = {"weight": weight.astype(np.float32), "bias": (level - centre @ weight).astype(np.float32)}
 
     def column(self, lessons: Lessons) -> State:
         other = RidgeHead(lessons.vectors.shape[1], 1)
         other.fit(lessons, DistillConfig(), lambda epoch, loss: None)
-        return other.state_dict()
+        return other.state
 
-    def forward(self, vectors: torch.Tensor) -> torch.Tensor:
-        return vectors @ self.weight + self.bias
+    def logits(self, vectors: Array) -> Array:
+        return vectors @ self.state["weight"] + self.state["bias"]
 
 
 def _scored(lessons: Lessons, column: int) -> Lessons:
     """The queries with a score of one candidate, and that score alone."""
-    rows = ~lessons.scores[:, column].isnan()
+    rows = ~np.isnan(lessons.scores[:, column])
     scores = lessons.scores[rows, column : column + 1]
     return Lessons(lessons.vectors[rows], scores, scores)

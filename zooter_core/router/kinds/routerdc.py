@@ -10,15 +10,18 @@ the same); clusters are k-means on the encoder's vectors, without t-SNE first.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, ClassVar, Self
 
-import torch
-from torch.nn import functional
+import numpy as np
 
 from zooter_core.router.clusters import clusterings
-from zooter_core.router.kinds import DistillConfig, Progress
-from zooter_core.router.kinds.base import EmbeddedHead, Lessons, descend
+from zooter_core.router.kinds import DistillConfig
+from zooter_core.router.kinds.arrays import Array, unit
+from zooter_core.router.kinds.base import EmbeddedHead, Lessons, Rows
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class ContrastiveHead(EmbeddedHead):
@@ -42,33 +45,38 @@ class ContrastiveHead(EmbeddedHead):
     def plan(cls, lessons: Lessons, config: DistillConfig) -> dict[str, float]:
         return {**super().plan(lessons, config), "temperature": cls.setting(config, "temperature")}
 
-    def fit(self, lessons: Lessons, config: DistillConfig, progress: Progress) -> None:
-        settings = {name: self.setting(config, name) for name in self.EXTRA}
-        many = len(lessons.vectors)
-        _, (clusters,) = clusterings(lessons.vectors, min(settings["clusters"], many))
+    def objective(self, lessons: Lessons, config: DistillConfig) -> Callable[[Self, Rows], Tensor]:
+        import torch
 
-        def loss_of(rows: torch.Tensor) -> torch.Tensor:
-            query = functional.normalize(self.query(lessons.batch(rows)), dim=-1)
+        settings = {name: self.setting(config, name) for name in self.EXTRA}
+        most, rng = min(settings["clusters"], len(lessons.vectors)), np.random.default_rng(config.seed)
+        _, (owners,) = clusterings(lessons.vectors, most, rng)
+        clusters, scores = torch.from_numpy(owners), torch.from_numpy(lessons.scores)
+
+        def loss_of(head: Self, rows: Rows) -> Tensor:
+            query = unit(head.query(torch.from_numpy(lessons.batch(rows))))
             good, bad = settings["positives"], settings["negatives"]
-            loss = sample_llm_loss(self.compare(query), lessons.scores[rows], good, bad)
+            loss = sample_llm_loss(head.compare(query), scores[rows], good, bad)
             similarities = query @ query.T / self.temperature
             return loss + settings["spread"] * sample_sample_loss(similarities, clusters[rows], settings["strangers"])
 
-        descend(self, lessons, config, loss_of, progress)
+        return loss_of
 
-    def compare(self, query: torch.Tensor) -> torch.Tensor:
-        return query @ functional.normalize(self.candidates, dim=-1).T / self.temperature
+    def compare(self, query: Array) -> Array:
+        return query @ unit(self.state["candidates"]).T / self.temperature
 
-    def forward(self, vectors: torch.Tensor) -> torch.Tensor:
-        return self.compare(functional.normalize(self.query(vectors), dim=-1))
+    def logits(self, vectors: Array) -> Array:
+        return self.compare(unit(self.query(vectors)))
 
 
-def sample_llm_loss(logits: torch.Tensor, scores: torch.Tensor, positives: int, negatives: int) -> torch.Tensor:
+def sample_llm_loss(logits: Tensor, scores: Tensor, positives: int, negatives: int) -> Tensor:
     """Equation 2: pull each of the best candidates to the query, away from the worst ones.
 
     The cross-entropy of each of the `positives` best candidates above the query's mean score against the `negatives`
     worst below it; summed over the positives, mean over the batch. Shapes (batch, m).
     """
+    import torch
+
     level = scores.nanmean(dim=-1, keepdim=True)  # a missing score is neither good nor bad
     high, best = scores.nan_to_num(-torch.inf).topk(min(positives, scores.shape[1]), dim=-1)
     low, worst = scores.nan_to_num(torch.inf).topk(min(negatives, scores.shape[1]), dim=-1, largest=False)
@@ -81,7 +89,7 @@ def sample_llm_loss(logits: torch.Tensor, scores: torch.Tensor, positives: int, 
     return loss.mean()
 
 
-def sample_sample_loss(similarities: torch.Tensor, clusters: torch.Tensor, strangers: int) -> torch.Tensor:
+def sample_sample_loss(similarities: Tensor, clusters: Tensor, strangers: int) -> Tensor:
     """Equation 4: pull a query to one of its cluster in the batch, away from some of other clusters.
 
     The mean over the queries with another query of their cluster and one of another cluster in the batch; zero where
@@ -92,6 +100,8 @@ def sample_sample_loss(similarities: torch.Tensor, clusters: torch.Tensor, stran
         clusters: shape (batch,).
         strangers: how many of other clusters are drawn; all, where there are fewer.
     """
+    import torch
+
     same = clusters.unsqueeze(0) == clusters.unsqueeze(1)
     mates = same & ~torch.eye(len(clusters), dtype=torch.bool)
     rows = mates.any(dim=-1) & (~same).any(dim=-1)

@@ -6,12 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-import torch
-from torch import nn
-from torch.nn import functional
+import numpy as np
 
+from zooter_core.base.cores import one_thread
 from zooter_core.router.kinds import DistillConfig, Progress
-from zooter_core.router.kinds.base import Head, HeadChange, Lessons, State, descend, frozen
+from zooter_core.router.kinds.arrays import Array, broadcast, concatenate, gelu, log_softmax, logsumexp
+from zooter_core.router.kinds.base import Head, HeadChange, Lessons, State, uniform, zeros
+from zooter_core.router.kinds.perceptrons import Perceptrons
 
 
 class ZooterHead(Head):
@@ -39,78 +40,81 @@ class ZooterHead(Head):
         members: int = 1,
         pool: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__()
         added: int = pool["added"] if pool else 0
         self.out: tuple[int, ...] = tuple(pool["out"]) if pool else ()
         self.first = candidates + len(self.out) - added
         self.columns = [column for column in range(self.first + added) if column not in self.out]
-        self.dropout = nn.Dropout(dropout)
-        self.inner, self.inner_bias = _linear(members, width, hidden)
-        self.outer, self.outer_bias = _linear(members, hidden, self.first)
-        self.added = frozen(members, hidden, added) if added else None
-        self.added_bias = frozen(added) if added else None
+        self.dropout = dropout
+        self.state = {"inner": zeros(members, width, hidden), "inner_bias": zeros(members, 1, hidden)}
+        self.state |= {"outer": zeros(members, hidden, self.first), "outer_bias": zeros(members, 1, self.first)}
+        if added:
+            self.state |= {"added": zeros(members, hidden, added), "added_bias": zeros(added)}
 
     @classmethod
     def plan(cls, lessons: Lessons, config: DistillConfig) -> dict[str, Any]:
         return super().plan(lessons, config) | {"members": int(cls.setting(config, "members"))}
 
-    def members(self, vectors: torch.Tensor) -> torch.Tensor:
+    def members(self, vectors: Array) -> Array:
         """Each member's log-probabilities, shape (members, batch, candidates)."""
         states = self.states(vectors)
         logits = self._first(states)
-        changed = self.added is not None or self.out
-        return torch.log_softmax(self._wide(logits, states), dim=-1) if changed else logits
+        changed = "added" in self.state or self.out
+        return log_softmax(self._wide(logits, states)) if changed else logits
 
-    def states(self, vectors: torch.Tensor) -> torch.Tensor:
+    def states(self, vectors: Array) -> Array:
         """Each member's hidden layer, shape (members, batch, hidden)."""
-        inputs = vectors.expand(len(self.inner), -1, -1)
-        return self.dropout(functional.gelu(torch.baddbmm(self.inner_bias, inputs, self.inner)))
+        return self._dropped(gelu(vectors @ self.state["inner"] + self.state["inner_bias"]))
 
-    def _first(self, states: torch.Tensor) -> torch.Tensor:
-        return torch.log_softmax(torch.baddbmm(self.outer_bias, states, self.outer), dim=-1)
+    def _first(self, states: Array) -> Array:
+        return log_softmax(states @ self.state["outer"] + self.state["outer_bias"])
 
-    def _wide(self, logits: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
+    def _wide(self, logits: Array, states: Array) -> Array:
         """The first candidates' logits, shape (..., first), plus the added ones' and minus those that are out."""
-        if self.added is not None and self.added_bias is not None:
-            more = torch.einsum("mbh,mha->ba", states, self.added) + self.added_bias
-            logits = torch.cat([logits, more.expand(*logits.shape[:-1], -1)], dim=-1)
+        if "added" in self.state:
+            more = (states @ self.state["added"]).sum(0) + self.state["added_bias"]
+            logits = concatenate([logits, broadcast(more, (*logits.shape[:-1], more.shape[-1]))], -1)
         return logits[..., self.columns] if self.out else logits
 
-    def forward(self, vectors: torch.Tensor) -> torch.Tensor:
+    def logits(self, vectors: Array) -> Array:
         states = self.states(vectors)
-        mean = torch.logsumexp(self._first(states), dim=0) - math.log(len(self.inner))
+        mean = logsumexp(self._first(states), 0) - math.log(len(states))
         return self._wide(mean, states)
 
     def selecting(self, columns: Sequence[int]) -> HeadChange:
         numbers = [self.columns[column] for column in columns]
         out = [number for number in range(self.first) if number not in numbers]
-        later = torch.tensor([number - self.first for number in numbers if number >= self.first], dtype=torch.long)
-        state = self.state_dict()
-        for name in self.COLUMNS if self.added is not None else ():
-            state[name] = state[name].index_select(self.COLUMNS[name], later)
+        later = np.array([number - self.first for number in numbers if number >= self.first], dtype=np.intp)
+        state = dict(self.state)
+        for name in self.COLUMNS if "added" in state else ():
+            state[name] = state[name].take(later, self.COLUMNS[name])
             if not len(later):
                 del state[name]
         return {"pool": {"added": len(later), "out": out} if len(later) or out else None}, state
 
     def adding(self, column: State) -> HeadChange:
-        state = self.state_dict() | column
-        if self.added is not None:
+        state = self.state | column
+        if "added" in self.state:
             state = super().adding(column)[1]
         return {"pool": {"added": len(state["added_bias"]), "out": list(self.out)}}, state
 
+    def start(self, rng: np.random.Generator) -> None:
+        """Set the first weights at random, as PyTorch's linear layers do."""
+        for layer in ("inner", "outer"):
+            most = self.state[layer].shape[1] ** -0.5
+            for name in (layer, f"{layer}_bias"):
+                self.state[name] = uniform(rng, most, self.state[name].shape)
+
     def fit(self, lessons: Lessons, config: DistillConfig, progress: Progress) -> None:
-        def loss_of(rows: torch.Tensor) -> torch.Tensor:
-            predicted = self.members(lessons.batch(rows))
-            targets = lessons.labels[rows].expand_as(predicted)
-            return functional.kl_div(predicted, targets, reduction="sum") / (len(predicted) * len(rows))
-
-        descend(self, lessons, config, loss_of, progress)
-
-
-def _linear(members: int, wide: int, out: int) -> tuple[nn.Parameter, nn.Parameter]:
-    """Weights (members, wide, out) and biases (members, 1, out), initialised as nn.Linear does."""
-    most = wide**-0.5
-    return (
-        nn.Parameter(torch.empty(members, wide, out).uniform_(-most, most)),
-        nn.Parameter(torch.empty(members, 1, out).uniform_(-most, most)),
-    )
+        rng = np.random.default_rng(config.seed)
+        self.start(rng)
+        learning = Perceptrons(self.state, self.dropout, rng)
+        self.state = learning.state  # what changes in each step
+        for epoch in range(1, config.epochs + 1):
+            order, total = rng.permutation(len(lessons.vectors)), 0.0
+            with one_thread():
+                for first in range(0, len(order), config.batch):
+                    rows = order[first : first + config.batch]
+                    loss = learning.step(lessons.batch(rows), lessons.labels[rows], config.rate, config.decay)
+                    total += loss * len(rows)
+            progress(epoch, total / len(order))
+        self.state = {name: np.ascontiguousarray(value) for name, value in self.state.items()}

@@ -1,0 +1,94 @@
+"""What numpy computes is what PyTorch computes: functions of arrays, gradients and steps of the optimizer."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from zooter_core.router.kinds import arrays
+from zooter_core.router.kinds.perceptrons import BLOCK, Perceptrons
+from zooter_core.router.kinds.zooter import ZooterHead
+
+RANDOM = np.random.default_rng(2)
+VECTORS = RANDOM.normal(size=(11, 20)).astype(np.float32)
+LABELS = RANDOM.dirichlet(np.ones(5), size=11).astype(np.float32)
+LABELS[0] = np.eye(5)[2]  # nothing for the others
+
+
+def head_of(hidden: int = 7, members: int = 3) -> ZooterHead:
+    head = ZooterHead(20, 5, hidden=hidden, dropout=0.0, members=members)
+    head.start(np.random.default_rng(1))
+    return head
+
+
+def on_torch(head: ZooterHead) -> dict[str, torch.Tensor]:
+    return {name: torch.tensor(value, requires_grad=True) for name, value in head.state.items()}
+
+
+def loss_of(head: ZooterHead, weights: dict[str, torch.Tensor]) -> torch.Tensor:
+    logs = head.on(weights).members(torch.from_numpy(VECTORS))
+    labels = torch.from_numpy(LABELS).expand_as(logs)
+    return torch.nn.functional.kl_div(logs, labels, reduction="sum") / (len(logs) * len(VECTORS))
+
+
+@pytest.mark.parametrize("function", [arrays.gelu, arrays.softmax, arrays.log_softmax, arrays.unit, arrays.exp])
+def test_a_function_gives_the_same_on_arrays_and_on_tensors(function):
+    values = RANDOM.normal(scale=4, size=(50, 30)).astype(np.float32)
+    values[0] = 0
+    assert function(values) == pytest.approx(function(torch.from_numpy(values)).numpy(), rel=1e-5, abs=1e-6)
+
+
+def test_sums_and_the_largest_are_the_same_too():
+    values = RANDOM.normal(size=(4, 6, 30)).astype(np.float32)
+    tensors = torch.from_numpy(values)
+    assert arrays.logsumexp(values, 0) == pytest.approx(arrays.logsumexp(tensors, 0).numpy(), rel=1e-5)
+    for count in (1, 7, 30):
+        largest, places = arrays.top(values, count)
+        assert np.array_equal(np.sort(largest), np.sort(arrays.top(tensors, count)[0].numpy()))
+        assert np.array_equal(np.take_along_axis(values, places, -1), largest)
+
+
+def test_the_loss_and_its_gradient_are_those_of_autograd():
+    head = head_of()
+    learning, weights = Perceptrons(head.state, 0.0, RANDOM), on_torch(head)
+    loss = loss_of(head, weights)
+    loss.backward()
+    assert learning.differentiate(VECTORS, LABELS) == pytest.approx(loss.item(), rel=1e-5)
+    inner, inner_bias, outer, outer_bias = learning._slopes
+    slopes = {
+        "inner": inner.reshape(20, 3, 7).transpose(1, 0, 2),
+        "inner_bias": inner_bias.reshape(3, 1, 7),
+        "outer": outer,
+        "outer_bias": outer_bias,
+    }
+    for name, slope in slopes.items():
+        assert slope == pytest.approx(weights[name].grad.numpy(), abs=1e-7), name
+
+
+def test_dropout_drops_states_and_their_gradients_and_keeps_the_mean():
+    head = head_of(hidden=500, members=1)
+    learning = Perceptrons(head.state, 0.5, np.random.default_rng(0))
+    learning.differentiate(VECTORS[:1], LABELS[:1])
+    by_outer = learning._slopes[2][0]
+    dropped = (by_outer == 0).all(axis=1)
+    assert 0.4 < dropped.mean() < 0.6
+    assert np.array_equal((learning._slopes[0] == 0).all(axis=0), dropped)
+    exact = Perceptrons(head.state, 0.0, RANDOM)
+    exact.differentiate(VECTORS[:1], LABELS[:1])
+    ratio = by_outer[~dropped] / exact._slopes[2][0][~dropped]
+    assert np.median(ratio) == pytest.approx(2, abs=0.5)  # what stays counts twice
+
+
+@pytest.mark.parametrize("hidden", [7, BLOCK // 50])
+def test_steps_are_those_of_adamw(hidden):
+    head = head_of(hidden)
+    learning, weights = Perceptrons(head.state, 0.0, RANDOM), on_torch(head)
+    optimizer = torch.optim.AdamW(weights.values(), lr=1e-2, weight_decay=0.1)
+    for _ in range(20):
+        optimizer.zero_grad()
+        loss_of(head, weights).backward()
+        optimizer.step()
+        learning.step(VECTORS, LABELS, 1e-2, 0.1)
+    for name, weight in weights.items():
+        assert learning.state[name] == pytest.approx(weight.detach().numpy(), abs=1e-4), name

@@ -1,0 +1,160 @@
+"""BERT without PyTorch: the vectors and rewards that it has on PyTorch, from its files alone."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from support import tiny_models
+from support.damaged_models import change_config, put_number
+from zooter_core.base.errors import WorkError, ZooterError
+from zooter_core.config.fleet import load_fleet
+from zooter_core.config.labelling import ENCODER, ScalarConfig
+from zooter_core.fleet import exports
+from zooter_core.labelling.rewards import reward_model
+from zooter_core.router import bert_encoder, encoder
+from zooter_core.router.bert_encoder import BertEncoder
+from zooter_core.router.encoder import Encoder, Encoders, open_encoder
+from zooter_core.router.graph import missing
+
+pytestmark = pytest.mark.skipif(bool(missing()), reason="ONNX Runtime is not installed")
+LONG = "Write a long story about the ships and the people on them. " * 300
+TEXTS = ["Hi", "", " \n", ".", "杯子 ☕ 是什么?", "👩‍👩‍👧‍👦🏴‍☠️", LONG, "What is 12 + 30?", *tiny_models.QUERIES]
+EMBEDDED = Path("models/embedded")
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("ZOOTER_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def folder(tiny_fleet: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny_fleet / "encoder", tmp_path / "encoder"))
+
+
+def test_vectors_are_those_of_torch(folder):
+    ours, exact = BertEncoder(str(folder)), Encoder(str(folder))
+    vectors = ours.embed(TEXTS)
+    assert (vectors.dtype, vectors.shape) == (np.float32, (len(TEXTS), 64))
+    assert np.abs(vectors - exact.embed(TEXTS)).max() < 1e-5
+    assert ours.count(TEXTS) == exact.count(TEXTS)
+    assert ours.identity == exact.identity  # they share stored vectors
+    assert ours.runtime == "onnx"
+
+
+def test_the_shipped_encoder_too(monkeypatch):
+    monkeypatch.setattr(bert_encoder, "_add_quantised", lambda folder: None)
+    ours, exact = BertEncoder(ENCODER), Encoder(ENCODER)
+    assert np.abs(ours.embed(TEXTS) - exact.embed(TEXTS)).max() < 1e-5
+    assert ours.count(TEXTS) == exact.count(TEXTS)
+
+
+def test_a_graph_is_made_once_and_again_for_other_weights(folder, cache, monkeypatch):
+    calls: list[Path] = []
+    write = BertEncoder._write
+    monkeypatch.setattr(BertEncoder, "_write", lambda self, out: calls.append(out) or write(self, out))
+    first, again = (BertEncoder(str(folder)).embed(["Hi"]) for _ in range(2))
+    assert len(calls) == 1
+    assert np.array_equal(first, again)
+    tiny_models.save_encoder(folder, seed=8)
+    assert not np.allclose(BertEncoder(str(folder)).embed(["Hi"]), first, atol=0.1)
+    assert len(calls) == 2
+    assert len(list((cache / "encoders").glob("*/owner"))) == 1
+
+
+def test_seven_bits_are_another_identity(folder):
+    fast, exact = BertEncoder(str(folder), fast=True), BertEncoder(str(folder))
+    if fast.runtime == "int8":  # random weights may be too far off
+        assert fast.identity != exact.identity
+
+
+def test_vectors_that_7_bits_would_change_stay_exact(folder, monkeypatch):
+    monkeypatch.setattr(bert_encoder, "ALIKE", 1.01)
+    with pytest.warns(UserWarning, match="no 7-bit weights: their vectors have a cosine of"):
+        assert BertEncoder(str(folder), fast=True).runtime == "onnx"
+
+
+def test_where_there_is_no_torch_encoders_are_these(folder, monkeypatch):
+    monkeypatch.setattr(encoder, "has_torch", lambda: False)
+    encoders = Encoders()
+    assert isinstance(encoders(str(folder)), BertEncoder)
+    assert encoders(str(folder)) is encoders(str(folder))
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"model_type": "deberta-v2"}, "the architecture deberta-v2"),
+        ({"hidden_act": "gelu_new"}, "a BERT with gelu_new and absolute positions"),
+        ({"position_embedding_type": "relative_key"}, "a BERT with gelu and relative_key positions"),
+    ],
+)
+def test_another_architecture_needs_torch(folder, change, fault):
+    change_config(folder, **change)
+    message = rf"The model in {folder} needs PyTorch and transformers \({fault}\)\. Run `pip install 'zooter\[torch\]'`"
+    with pytest.raises(ZooterError, match=message):
+        BertEncoder(str(folder))
+
+
+def test_a_model_of_a_hub_needs_torch():
+    with pytest.raises(WorkError, match=r"an encoder at owner/model, but found no such folder.*zooter\[torch\]"):
+        BertEncoder("owner/model")
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf])
+def test_weights_that_are_not_finite_do_not_load(folder, number):
+    put_number(folder, number, "layer.1.output.dense.weight")
+    with pytest.raises(WorkError, match=rf"finite vectors at {folder}, but found NaN or infinity in its weights"):
+        BertEncoder(str(folder))
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "config.json", "tokenizer.json"])
+def test_a_damaged_file_is_one_clear_error(folder, file):
+    path = folder / file
+    path.write_bytes(path.read_bytes()[:50])
+    with pytest.raises(ZooterError, match="an encoder at"):
+        BertEncoder(str(folder))
+
+
+def test_a_router_takes_its_encoder_along(folder, tmp_path):
+    BertEncoder(str(folder)).save(tmp_path / "copy")
+    assert np.array_equal(open_encoder(str(tmp_path / "copy")).embed(["Hi"]), Encoder(str(folder)).embed(["Hi"]))
+
+
+PAIRS = [("Hello", "Hello!"), ("What is the sea?", "Wide. " * 400), ("Why? " * 300, "[SEP] No."), ("杯子 ☕", "")]
+
+
+def test_rewards_are_those_of_torch(tiny_fleet, monkeypatch):
+    config = ScalarConfig(str(tiny_fleet / "reward"), max_tokens=128)
+    monkeypatch.setattr(exports, "has_torch", lambda: False)
+    assert exports.make_reward_export(config)
+    model = exports.open_reward(config)
+    assert model is not None
+    assert model.score(PAIRS) == pytest.approx(reward_model(config).score(PAIRS), abs=1e-4)
+
+
+def test_rewards_of_the_embedded_adapter_too(monkeypatch):
+    config = load_fleet(EMBEDDED).reward
+    monkeypatch.setattr(exports, "has_torch", lambda: False)
+    assert exports.make_reward_export(config)
+    assert exports.open_reward(config).score(PAIRS) == pytest.approx(reward_model(config).score(PAIRS), abs=1e-3)
+
+
+def test_a_classifier_with_several_outputs_is_no_reward_model(tmp_path, monkeypatch):
+    tiny_models.save_reward_model(tmp_path / "classes", outputs=3)
+    monkeypatch.setattr(exports, "has_torch", lambda: False)
+    with pytest.raises(ZooterError, match="a reward model with one output, but found 3"):
+        exports.make_reward_export(ScalarConfig(str(tmp_path / "classes")))
+
+
+def test_the_config_of_a_checkpoint_is_an_object(folder):
+    (folder / "config.json").write_text(json.dumps([1]))
+    with pytest.raises(WorkError, match="an encoder at"):
+        BertEncoder(str(folder))

@@ -1,0 +1,123 @@
+"""The base package: commands and routers in processes in which PyTorch and transformers cannot be imported."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from support import tiny_models
+from support.scripted_server import serving
+from zooter_core.base.paths import EMBEDDED_FLEET, OPEN_MODELS, ROOT
+from zooter_core.config.fleet import load_fleet
+from zooter_core.router.encoder import Encoders
+from zooter_core.router.router import Router
+
+QUERY = "What is 15% of 240?"
+BLOCKED = """
+import sys
+from importlib.abc import MetaPathFinder
+
+class Missing(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "transformers", "peft", "accelerate"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Missing())
+for name in ("torch", "transformers", "peft", "accelerate"):
+    sys.modules[name] = None  # find_spec says that they are not there
+"""
+COMMAND = f"{BLOCKED}\nfrom zooter_core.cli.main import main\nsys.exit(main(sys.argv[1:]))"
+
+
+def run(*arguments: object, code: str = COMMAND) -> subprocess.CompletedProcess[str]:
+    call = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.run(call, text=True, capture_output=True, cwd=ROOT, timeout=600)
+
+
+def done(*arguments: object) -> str:
+    ended = run(*arguments)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
+def test_a_fleet_of_servers_from_init_to_the_exam(tmp_path: Path) -> None:
+    with serving() as server:
+        server.models = ["one", "two"]
+        server.replies = {"one": lambda query: "It depends.", "two": lambda query: f"About {query[:20]}: 42."}
+        folder = tmp_path / "mine"
+        done("init", "--yes", "--out", folder, "--endpoint", server.url)
+        started = json.loads(done("route", "--fleet", folder, "--json", QUERY))
+        assert set(started["probabilities"]) == {"one", "two"}
+        assert "router" in done("check", "--fleet", folder, "--json")
+        assert "now has the router" in done("exam", "--quick", "--fleet", folder)
+        assert load_fleet(folder).router is not None
+        assert json.loads(done("route", "--fleet", folder, "--json", QUERY))["candidate"] in ("one", "two")
+
+
+def test_commands_show_their_help() -> None:
+    for command in ("serve", "demo", "init", "exam", "distill", "export onnx"):
+        assert "Usage" in done(*command.split(), "--help")
+
+
+@pytest.mark.parametrize("folder", [EMBEDDED_FLEET / "router", OPEN_MODELS / "router"])
+def test_a_shipped_router_gives_the_probabilities_that_it_gives_on_pytorch(folder: Path) -> None:
+    code = f"""{BLOCKED}
+from zooter_core import Router
+print(Router.load(sys.argv[1]).probabilities(sys.argv[2:]).tolist())"""
+    ended = run(folder, QUERY, "Write a poem about the sea", code=code)
+    assert ended.returncode == 0, ended.stderr
+    exact = Router.load(folder, Encoders()).probabilities([QUERY, "Write a poem about the sea"])
+    assert np.array(json.loads(ended.stdout)) == pytest.approx(exact, abs=1e-5)
+
+
+def test_a_router_is_trained_evaluated_and_extended(tmp_path: Path) -> None:
+    """Of the kind auto, by an encoder that is its own folder's."""
+    tiny_models.save_encoder(tmp_path / "encoder")
+    rows = [
+        {"id": str(n), "query": text, "scores": {"a": float(n % 2), "b": float(n % 2 == 0), "c": 0.5}}
+        for n, text in enumerate(tiny_models.QUERIES)
+    ]
+    scores = tmp_path / "scores.jsonl"
+    scores.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    router = tmp_path / "router"
+    done("distill", "--scores", scores, "--out", router, "--encoder", tmp_path / "encoder")
+    done("evaluate", "--router", router, "--scores", scores, "--json")
+    smaller, wider = tmp_path / "smaller", tmp_path / "wider"
+    done("extend", "--router", router, "--without", "c", "--out", smaller)
+    done("extend", "--router", smaller, "--candidate", "c", "--scores", scores, "--out", wider)
+    assert Router.load(wider).candidates == ("a", "b", "c")
+
+
+@pytest.mark.parametrize(
+    ("options", "user"),
+    [
+        (("--router-kind", "mf"), "A training of the router kind mf"),
+        (("--router-kind", "zooter", "--finetune", "last"), "--finetune"),
+    ],
+)
+def test_what_needs_pytorch_says_so_in_one_sentence(tmp_path: Path, options: tuple[str, ...], user: str) -> None:
+    tiny_models.save_encoder(tmp_path / "encoder")
+    rows = [{"id": str(n), "query": f"query {n}", "scores": {"a": n % 2, "b": 0.5}} for n in range(12)]
+    scores = tmp_path / "scores.jsonl"
+    scores.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    call = ("distill", "--scores", scores, "--out", tmp_path / "out", "--encoder", tmp_path / "encoder")
+    ended = run(*call, *options)
+    assert ended.returncode == 2
+    assert f"{user} needs the package torch, which is not installed. Run `pip install 'zooter[torch]'`." in ended.stderr
+
+
+def test_an_export_needs_pytorch(tmp_path: Path) -> None:
+    ended = run("export", "onnx", "--router", EMBEDDED_FLEET / "router", "--out", tmp_path / "out")
+    assert ended.returncode == 2
+    assert "`zooter export onnx` needs the package torch, which is not installed." in ended.stderr
+
+
+def test_a_candidate_on_transformers_says_what_to_install(fleet_copy: Path) -> None:
+    ended = run("ask", "--fleet", fleet_copy, "--candidate", "base", QUERY)
+    assert ended.returncode in (1, 2)
+    assert "zooter[torch]" in ended.stderr

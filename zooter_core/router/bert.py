@@ -1,0 +1,287 @@
+"""BERT as an ONNX graph, made from its files by numpy and onnx. Neither PyTorch nor transformers is needed.
+
+Sentence encoders of this architecture give the vectors of a middle and of the last layer, as `encoder.pool` does on
+PyTorch. A classifier gives the first number of its head: a reward. Equations: Devlin et al., arXiv 1810.04805.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zooter_core.base.errors import WorkError, ZooterError
+from zooter_core.base.strict_json import parse_json
+from zooter_core.base.weights import INSTALL_TORCH
+
+Array = NDArray[np.float32]
+Weights = Mapping[str, Array]
+CONFIG, FILE = "config.json", "model.safetensors"
+OPSET, IR_VERSION = 20, 10
+OPERATORS = "/model/"  # how the names of the operators that may get 7-bit weights begin, also of those that torch names
+INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+ACTIVATIONS = {"gelu": "Gelu", "relu": "Relu"}
+DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
+LEAST = 1e-12  # a vector's length, where it is divided by
+
+
+def settings_of(folder: Path) -> dict[str, Any]:
+    """The contents of config.json.
+
+    Raises:
+        ZooterError: the model is none that can run without PyTorch.
+        OSError, ValueError: the file does not load.
+    """
+    settings: dict[str, Any] = parse_json((folder / CONFIG).read_text(encoding="utf-8"))
+    if not isinstance(settings, dict):
+        raise ValueError(f"{CONFIG} holds no JSON object")
+    kind, activation = settings.get("model_type"), settings.get("hidden_act", "gelu")
+    positions = settings.get("position_embedding_type", "absolute")
+    fault = ""
+    if kind != "bert":
+        fault = f"the architecture {kind}"
+    elif activation not in ACTIVATIONS or positions != "absolute":
+        fault = f"a BERT with {activation} and {positions} positions"
+    elif not (folder / FILE).is_file():
+        fault = f"no {FILE}"
+    if fault:
+        raise ZooterError(
+            f"a BERT in {folder}, which runs without PyTorch", fault, INSTALL_TORCH,
+            f"The model in {folder} needs PyTorch and transformers ({fault}).",
+        )  # fmt: skip
+    return settings
+
+
+def read_weights(file: Path) -> dict[str, Array]:
+    """All numbers of a safetensors file in single precision, by name; whole numbers are left out."""
+    from safetensors import deserialize
+
+    weights = {}
+    for name, entry in deserialize(file.read_bytes()):
+        if dtype := DTYPES.get(entry["dtype"]):
+            values = np.frombuffer(entry["data"], dtype=dtype).reshape(entry["shape"])
+            if entry["dtype"] == "BF16":  # the upper half of a float32
+                values = (values.astype("<u4") << 16).view("<f4")
+            weights[name] = values.astype(np.float32, copy=False)
+    return weights
+
+
+def first_broken(weights: Weights) -> str | None:
+    """The name of a weight that has NaN or infinity; None if all numbers are finite."""
+    return next((name for name, values in weights.items() if not np.isfinite(values).all()), None)
+
+
+def adapted(weights: Weights, folder: Path) -> dict[str, Array]:
+    """Weights with a LoRA adapter of peft merged (Hu et al., arXiv 2106.09685): W + alpha / r B A.
+
+    Raises:
+        WorkError: the adapter is of a kind that is not merged here.
+        OSError, ValueError: its files do not load.
+    """
+    config = parse_json((folder / "adapter_config.json").read_text(encoding="utf-8"))
+    plain = ("alpha_pattern", "rank_pattern", "use_dora", "use_rslora", "lora_bias", "fan_in_fan_out")
+    if config.get("peft_type") != "LORA" or any(config.get(name) for name in plain):
+        raise WorkError(f"a plain LoRA adapter in {folder}", "another kind", INSTALL_TORCH)
+    stored, merged = read_weights(folder / "adapter_model.safetensors"), dict(weights)
+    stored = {name.removeprefix("base_model.model."): values for name, values in stored.items()}
+    for name, values in stored.items():
+        if name.endswith(".lora_A.weight"):
+            layer = name.removesuffix(".lora_A.weight")
+            change = stored[f"{layer}.lora_B.weight"] @ values * np.float32(config["lora_alpha"] / config["r"])
+            merged[f"{layer}.weight"] = merged[f"{layer}.weight"] + change
+        elif ".lora_B." not in name and ".original_module." not in name:  # biases, and layers that learned in full
+            merged[name.replace(".base_layer.", ".").replace(".modules_to_save.", ".")] = values
+    return merged
+
+
+class Graph:
+    """An ONNX graph under construction. What `add` returns is the name of an operator's output."""
+
+    def __init__(self, inputs: Sequence[str]) -> None:
+        self.inputs = inputs
+        self.nodes: list[Any] = []
+        self.constants: dict[str, Any] = {}
+
+    def constant(self, name: str, values: NDArray[Any]) -> str:
+        from onnx import numpy_helper
+
+        self.constants.setdefault(name, numpy_helper.from_array(values.copy(order="C"), name))
+        return name
+
+    def numbers(self, *values: int) -> str:
+        return self.constant(f"numbers {values}", np.array(values, dtype=np.int64))
+
+    def number(self, value: float) -> str:
+        return self.constant(f"number {value}", np.array(value, dtype=np.float32))
+
+    def add(self, kind: str, *inputs: str, at: str = "", **attributes: Any) -> str:
+        from onnx import helper
+
+        name = f"{at}/{kind}" if at else f"/{kind}_{len(self.nodes)}"
+        output = f"{name}_output"
+        self.nodes.append(helper.make_node(kind, list(inputs), [output], name=name, **attributes))
+        return output
+
+    def model(self, output: str, name: str) -> Any:
+        """The complete model, with one output, whose first axis is the batch."""
+        from onnx import TensorProto, helper
+
+        inputs = [helper.make_tensor_value_info(one, TensorProto.INT64, ["batch", "length"]) for one in self.inputs]
+        self.nodes.append(helper.make_node("Identity", [output], [name], name=f"/{name}"))
+        result = helper.make_tensor_value_info(name, TensorProto.FLOAT, None)
+        graph = helper.make_graph(self.nodes, "bert", inputs, [result], list(self.constants.values()))
+        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+
+
+class Bert:
+    """The layers of a BERT in a graph.
+
+    Args:
+        segments: whether the model is told which of two texts a token is of.
+
+    Raises:
+        KeyError: a weight is missing.
+    """
+
+    def __init__(self, settings: Mapping[str, Any], weights: Weights, segments: bool = True) -> None:
+        self.weights = {name.removeprefix("bert."): values for name, values in weights.items()}
+        self.width, self.heads = int(settings["hidden_size"]), int(settings["num_attention_heads"])
+        self.layers = int(settings["num_hidden_layers"])
+        self.epsilon = float(settings.get("layer_norm_eps", 1e-12))
+        self.activation = ACTIVATIONS[settings.get("hidden_act", "gelu")]
+        self.segments, self.graph = segments, Graph(INPUTS if segments else INPUTS[:2])
+
+    def states(self) -> list[str]:
+        """The states of the embeddings and after each layer, each of shape (batch, length, width)."""
+        add, ids = self.graph.add, INPUTS[0]
+        mask = add("Cast", INPUTS[1], to=1)
+        less = add("Sub", self.graph.number(1.0), mask)
+        shifts = add("Mul", less, self.graph.number(float(np.finfo(np.float32).min)))
+        shifts = add("Unsqueeze", shifts, self.graph.numbers(1, 2))  # of the attention to padding
+        length = add("Shape", ids, start=1, end=2)
+        table = self._weight("embeddings.position_embeddings.weight")
+        places = add("Slice", table, self.graph.numbers(0), length, self.graph.numbers(0))
+        words = self._look_up("embeddings.word_embeddings", ids)
+        kinds = self._look_up("embeddings.token_type_embeddings", INPUTS[2] if self.segments else self._zeros())
+        states = [self._norm("embeddings.LayerNorm", add("Add", add("Add", words, kinds), places))]
+        for number in range(self.layers):
+            states.append(self._layer(f"encoder.layer.{number}", states[-1], shifts))
+        return states
+
+    def vectors(self) -> Any:
+        """The model whose output are `vectors`, shape (batch, 2 * width)."""
+        add, graph, states = self.graph.add, self.graph, self.states()
+        mask = add("Unsqueeze", add("Cast", INPUTS[1], to=1), graph.numbers(2))
+        halves = []
+        for layer in (states[self.layers // 2], states[-1]):
+            sums = add("ReduceSum", add("Mul", layer, mask), graph.numbers(1), keepdims=0)
+            mean = add("Div", sums, add("ReduceSum", mask, graph.numbers(1), keepdims=0))
+            length = add("ReduceL2", mean, graph.numbers(1), keepdims=1)
+            halves.append(add("Div", mean, add("Max", length, graph.number(LEAST))))
+        return graph.model(add("Concat", *halves, axis=1), "vectors")
+
+    def rewards(self) -> Any:
+        """The model whose output are `rewards`, shape (batch,): the first number of a classifier's head."""
+        add, graph = self.graph.add, self.graph
+        first = graph.constant("first", np.array(0, dtype=np.int64))
+        pooled = add("Tanh", self._linear("pooler.dense", add("Gather", self.states()[-1], first, axis=1)))
+        numbers = self._linear("classifier", pooled)
+        return graph.model(add("Gather", numbers, first, axis=1), "rewards")
+
+    def _zeros(self) -> str:
+        """The segment of tokens that are all of one."""
+        return self.graph.add("Sub", INPUTS[0], INPUTS[0])
+
+    def _weight(self, name: str) -> str:
+        return self.graph.constant(name, self.weights[name])
+
+    def _look_up(self, table: str, numbers: str) -> str:
+        return self.graph.add("Gather", self._weight(f"{table}.weight"), numbers, at=OPERATORS + table)
+
+    def _linear(self, layer: str, states: str) -> str:
+        """Weights are stored as (out, in)."""
+        matrix = self.graph.constant(f"{layer}.weight", self.weights[f"{layer}.weight"].T)
+        product = self.graph.add("MatMul", states, matrix, at=OPERATORS + layer)
+        return self.graph.add("Add", product, self._weight(f"{layer}.bias"), at=OPERATORS + layer)
+
+    def _norm(self, layer: str, states: str) -> str:
+        parts = [self._weight(f"{layer}.{name}") for name in ("weight", "bias")]
+        return self.graph.add("LayerNormalization", states, *parts, at=OPERATORS + layer, epsilon=self.epsilon)
+
+    def _layer(self, layer: str, states: str, shifts: str) -> str:
+        add, graph, attention = self.graph.add, self.graph, f"{layer}.attention"
+        split = graph.numbers(0, 0, self.heads, self.width // self.heads)
+        query, key, value = (
+            add("Reshape", self._linear(f"{attention}.self.{name}", states), split)
+            for name in ("query", "key", "value")
+        )
+        query, value = (add("Transpose", part, perm=[0, 2, 1, 3]) for part in (query, value))
+        product = add("MatMul", query, add("Transpose", key, perm=[0, 2, 3, 1]))
+        scaled = add("Div", product, graph.number(math.sqrt(self.width // self.heads)))
+        shares = add("Softmax", add("Add", scaled, shifts), axis=-1)
+        mixed = add("Transpose", add("MatMul", shares, value), perm=[0, 2, 1, 3])
+        mixed = add("Reshape", mixed, graph.numbers(0, 0, self.width))
+        mixed = self._linear(f"{attention}.output.dense", mixed)
+        states = self._norm(f"{attention}.output.LayerNorm", add("Add", mixed, states))
+        inner = add(self.activation, self._linear(f"{layer}.intermediate.dense", states))
+        return self._norm(f"{layer}.output.LayerNorm", add("Add", self._linear(f"{layer}.output.dense", inner), states))
+
+
+def tokenizer_of(folder: Path, most: int, direction: str, padding: bool = True) -> str:
+    """tokenizer.json with the truncation and padding of this use.
+
+    Args:
+        most: tokens of a text; the longer of two texts is cut first.
+        direction: the side on which a text is cut.
+
+    Raises:
+        ZooterError: the model has a tokenizer that is written in Python.
+        Exception: tokenizers has errors of its own for a damaged file.
+    """
+    from tokenizers import Tokenizer
+
+    from zooter_core.router.graph import TOKENIZER, check_patterns
+
+    if not (folder / TOKENIZER).is_file():
+        raise ZooterError(f"a {TOKENIZER} in {folder}", "none", INSTALL_TORCH)
+    check_patterns(folder / TOKENIZER)
+    tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
+    tokenizer.enable_truncation(most, direction=direction)
+    if not padding:
+        tokenizer.no_padding()
+        return str(tokenizer.to_str())
+    options = _tokenizer_options(folder)
+    token = options.get("pad_token") or "[PAD]"
+    token = token["content"] if isinstance(token, dict) else token
+    tokenizer.enable_padding(
+        direction=options.get("padding_side", "right"), pad_id=tokenizer.token_to_id(token) or 0, pad_token=token
+    )
+    return str(tokenizer.to_str())
+
+
+def has_segments(folder: Path) -> bool:
+    """Whether a tokenizer of transformers says which of two texts a token is of."""
+    options = _tokenizer_options(folder)
+    names = options.get("model_input_names")
+    return INPUTS[2] in names if names else options.get("tokenizer_class", "BertTokenizer").startswith("Bert")
+
+
+def _tokenizer_options(folder: Path) -> dict[str, Any]:
+    """The contents of tokenizer_config.json; nothing where there is none."""
+    file = folder / "tokenizer_config.json"
+    options: dict[str, Any] = parse_json(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return options
+
+
+def marks_of(folder: Path) -> Sequence[str]:
+    """The special tokens of a model's tokenizer, such as [SEP]."""
+    from tokenizers import Tokenizer
+
+    from zooter_core.router.graph import TOKENIZER
+
+    tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
+    return [token.content for token in tokenizer.get_added_tokens_decoder().values() if token.special]

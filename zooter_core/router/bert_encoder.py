@@ -1,0 +1,118 @@
+"""The encoders that run without PyTorch: BERT on ONNX Runtime, by a graph that is made once, in the cache folder."""
+
+from __future__ import annotations
+
+import shutil
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zooter_core.base.errors import WorkError, ZooterError, first_line
+from zooter_core.base.exports import Place, digest_of
+from zooter_core.base.weights import INSTALL_TORCH, resolve, stamp_of
+from zooter_core.data.scores import paraphrases
+from zooter_core.router import bert
+from zooter_core.router.config import GRAPH, QUANTISED
+from zooter_core.router.graph import TOKENIZER, TextGraph, check_installed
+from zooter_core.router.quantise import map_weights, quantise
+from zooter_core.router.text_encoder import MOST_CHARACTERS, MOST_TOKENS, Array, GraphEncoder, identity_of
+
+LAYOUT = 1  # raise it when the graph changes: those in the cache are then made again
+ALIKE = 0.98  # the least cosine between the vectors of both graphs, on average
+PROBE = "Hello"
+
+
+class BertEncoder(GraphEncoder):
+    """A frozen encoder of BERT's architecture.
+
+    Args:
+        reference: folder or `package:NAME`.
+        fast: take 7-bit weights, if the vectors are alike with them.
+
+    Raises:
+        ZooterError: it is another kind of model, which needs PyTorch.
+        WorkError: its files do not load, or its weights or its vectors of a first text are not finite.
+    """
+
+    def __init__(self, reference: str, fast: bool = False) -> None:
+        self.reference = reference
+        self.folder = Path(resolve(reference))
+        if not self.folder.is_dir():
+            raise WorkError(
+                f"an encoder at {reference}", "no such folder",
+                f"Name a folder in fleet.toml. {INSTALL_TORCH.removesuffix('.')} for models of a hub.",
+            )  # fmt: skip
+        self.stamp = stamp_of(str(self.folder))
+        try:
+            settings = bert.settings_of(self.folder)
+            place = self._place().make(self._write)
+            name = QUANTISED if fast and (place / QUANTISED).is_file() else GRAPH
+            width, self.middle = int(settings["hidden_size"]), int(settings["num_hidden_layers"]) // 2
+            super().__init__(TextGraph(place, name), width, 2 * width)
+        except ZooterError:
+            raise
+        except Exception as problem:  # json, safetensors, onnx, onnxruntime and tokenizers raise many kinds
+            raise WorkError(
+                f"an encoder at {reference}", first_line(problem), "Name another in fleet.toml."
+            ) from problem
+        self.runtime = "int8" if name == QUANTISED else "onnx"
+        self._batches([PROBE])  # checks that vectors are finite
+
+    @property
+    def identity(self) -> str:
+        identity = identity_of(self.reference, self.stamp, self.width, self.middle)
+        return f"{identity} int8" if self.runtime == "int8" else identity
+
+    def save(self, folder: Path) -> None:
+        shutil.copytree(self.folder, folder, dirs_exist_ok=True)
+
+    def _place(self) -> Place:
+        """A graph is decided by the encoder's files."""
+        files = [(self.folder / name).read_bytes() for name in (bert.CONFIG, TOKENIZER)]
+        source = digest_of(f"{LAYOUT} {self.folder.resolve()} {self.stamp}", *files)
+        return Place("encoders", source, str(self.folder.resolve()))
+
+    def _write(self, out: Path) -> None:
+        """Write the graph, its tokenizer, and the graph with 7-bit weights."""
+        check_installed()
+        weights = bert.read_weights(self.folder / bert.FILE)
+        if name := bert.first_broken(weights):
+            raise self._broken(f"NaN or infinity in its weights ({name})")
+        out.mkdir(parents=True)
+        model = bert.Bert(bert.settings_of(self.folder), weights).vectors()
+        (out / GRAPH).write_bytes(model.SerializeToString())
+        tokenizer = bert.tokenizer_of(self.folder, MOST_TOKENS, direction="left")
+        (out / TOKENIZER).write_text(tokenizer, encoding="utf-8")
+        map_weights(out / GRAPH)
+        _add_quantised(out)
+
+
+def _add_quantised(folder: Path) -> None:
+    """Add the graph with 7-bit weights, unless ONNX Runtime cannot make it, or its vectors are others.
+
+    Pairs of queries that were written for this project show which numbers are large, and how far the vectors move.
+    """
+    usual, others = zip(*paraphrases(), strict=True)
+    exact, path = TextGraph(folder, GRAPH), folder / QUANTISED
+    try:
+        quantise(folder / GRAPH, path, [exact.tokens([text[-MOST_CHARACTERS:]]) for text in usual], bert.OPERATORS)
+        alike = _cosine(*(_vectors(TextGraph(folder, name), others) for name in (GRAPH, QUANTISED)))
+        if not alike >= ALIKE:
+            raise ValueError(f"their vectors have a cosine of {alike:.2f} with the exact ones")
+    except OSError:
+        raise
+    except Exception as problem:  # onnx and ONNX Runtime raise many kinds; the exact graph is enough
+        warnings.warn(f"The encoder has no 7-bit weights: {first_line(problem)}", stacklevel=2)
+        path.unlink(missing_ok=True)
+
+
+def _vectors(graph: TextGraph, texts: Sequence[str]) -> Array:
+    return np.concatenate([graph([text])[0] for text in texts])
+
+
+def _cosine(one: Array, other: Array) -> Any:
+    """The mean over texts; both halves of a vector have unit length."""
+    return (one * other).sum(axis=1).mean() / 2
