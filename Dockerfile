@@ -12,7 +12,7 @@ COPY pages pages
 COPY models/embedded models/embedded
 COPY models/starter models/starter
 COPY models/open-models models/open-models
-COPY models/families.toml models/families.toml
+COPY models/families.toml models/prices.toml models/
 COPY zooter_core zooter_core
 RUN pip install --no-cache-dir --no-compile --no-deps .
 RUN useradd --system --create-home zooter && mkdir /data /keys && chown zooter /data /keys

@@ -73,7 +73,7 @@ def test_a_run_with_another_router_kind(run_copy, ensemble):
     rewards = {record["id"]: record["rewards"] for record in records(run_copy, "rewards.jsonl")}
     train = [record["id"] for record in records(run_copy, "labels.jsonl") if record["fold"] == "train"]
     head = Router.load(run_copy / "router", ensemble.encoders).head
-    assert head.body.scores.detach().numpy() == pytest.approx(
+    assert head.body.state["scores"] == pytest.approx(
         np.array([list(rewards[one].values()) for one in train]), rel=1e-6
     )
     plain = refusal(run_copy, lambda run: pipeline.distill_run(run, ensemble, encoder, DistillConfig()))

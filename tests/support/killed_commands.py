@@ -100,6 +100,7 @@ def ended(child: int) -> str:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that runs this in the background ignores it
     import_all()
     small_batches(pytest.MonkeyPatch())
     few = skills.starter_queries()[:32]

@@ -5,7 +5,6 @@ A full disk, a locked file or a redaction that fails loses lines, never requests
 
 from __future__ import annotations
 
-import json
 import logging
 import queue
 import threading
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from zooter_core.base.errors import ZooterError
-from zooter_core.base.strict_json import dump_json
+from zooter_core.base.strict_json import dump_json, parse_json
 from zooter_core.config.learn import LearnConfig
 from zooter_core.learn.redaction import Redaction, load_redaction
 from zooter_core.learn.traffic import Traffic
@@ -214,7 +213,7 @@ def answer_text(data: bytes) -> str:
 
 def _parsed(text: str) -> dict[str, Any]:
     try:
-        shape = json.loads(text)
+        shape = parse_json(text)
     except (ValueError, RecursionError):  # [DONE], or where the kept part ends
         return {}
     return shape if isinstance(shape, dict) else {}
