@@ -137,7 +137,7 @@ def cards(comparison: Comparison, ensemble: Ensemble | None = None) -> None:
     names = list(ranked) if ranked and not comparison.blind else list(comparison.order)
     failed = [response.candidate for response in comparison.job.failed]
     with st.container(horizontal=True, key=f"cards-{comparison.id}", wrap=False, gap="small"):
-        for name in names:
+        for place, name in enumerate(names, 1):
             key = f"{comparison.id}-{comparison.order.index(name)}"  # without the name, which may be hidden
             with st.container(border=True, key=f"card-{key}"):
                 _card_head(comparison, name, ranked.get(name))
@@ -148,8 +148,7 @@ def cards(comparison: Comparison, ensemble: Ensemble | None = None) -> None:
                     again = partial(comparison.retry, ensemble, name)
                     st.button("Retry", key=f"retry-{key}", icon=":material/replay:", on_click=again)
                 if ensemble is not None and comparison.votable and name in comparison.answered:
-                    number = comparison.order.index(name) + 1
-                    label, shortcut = f"{plain(comparison.label(name))} is best", str(number) if number < 10 else None
+                    label, shortcut = f"{plain(comparison.label(name))} is best", str(place) if place < 10 else None
                     _vote_button(ensemble, comparison, label, key, "best", name, shortcut)
 
 
