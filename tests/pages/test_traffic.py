@@ -59,6 +59,15 @@ def test_without_traffic_it_says_how_to_begin_and_shows_a_sample(open_page: Open
     assert not page.subheader
 
 
+def test_a_file_without_requests_is_as_good_as_none(open_page: Open, tiny_fleet: Path):
+    with Traffic.open(data_folder(load_fleet(tiny_fleet).name)):
+        pass
+    page = open_page("traffic")
+    assert not page.exception
+    assert "No traffic yet" in words(page)
+    assert "sample day" in words(page)
+
+
 def test_what_users_wrote_is_hidden_from_others(open_page: Open, traffic, monkeypatch):
     monkeypatch.setattr(source, "LOCAL", ())
     page = open_page("traffic")

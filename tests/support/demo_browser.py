@@ -69,7 +69,7 @@ class Demo:
         environment = {name: value for name, value in os.environ.items() if name != "ZOOTER_FLEET"}
         self.process = subprocess.Popen(
             [*command, "--history", str(self.history), *self.options],
-            env=environment | self.environment,
+            env=environment | {"XDG_DATA_HOME": str(self.history.parent / "data")} | self.environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )

@@ -19,9 +19,10 @@ def traffic_import(
         option("--format", "NAME", "litellm, openai-batch or jsonl (default: by the first record)."),
     ] = None,
 ) -> None:
-    from zooter_core.learn.imports import import_traffic
+    from zooter_core.learn.imports import check_paths, import_traffic
     from zooter_core.learn.traffic import Traffic, data_folder
 
+    check_paths(paths)
     parts = open_fleet(fleet)
     with Traffic.open(data or data_folder(parts.name)) as traffic:
         count, left_out = import_traffic(paths, traffic, parts.learn, form)

@@ -49,7 +49,7 @@ def import_traffic(
         how many are new, and why others were left out -> their number.
 
     Raises:
-        ZooterError: a file is missing or holds something else.
+        ZooterError: a file holds something else. `check_paths` refuses missing ones.
         WorkError: the traffic cannot be written.
     """
     left_out: Counter[str] = Counter()
@@ -77,13 +77,22 @@ def import_traffic(
     return new + store(), left_out
 
 
+def check_paths(paths: Sequence[Path]) -> None:
+    """Refuse a path with nothing at it, before anything is opened to be written.
+
+    Raises:
+        ZooterError: there is one.
+    """
+    for path in paths:
+        if not path.exists():
+            raise ZooterError("a file of traffic", f"nothing at {path}", "Check the path.")
+
+
 def _read(paths: Sequence[Path], form: str | None, left_out: Counter[str]) -> Iterator[Import]:
     batch: dict[str, Record] = {}  # inputs of a batch by their custom id, until their output comes
     outputs: dict[str, Record] = {}
     count = 0
     for path in paths:
-        if not path.exists():
-            raise ZooterError("a file of traffic", f"nothing at {path}", "Check the path.")
         if _is_history(path):
             count += 1
             yield from _conversations(path)

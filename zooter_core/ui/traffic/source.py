@@ -56,7 +56,10 @@ def may_look() -> bool:
 def traffic_folder(fleet: str) -> Path | None:
     """The folder with traffic of a fleet; None if there is none, or the visitor must not see it."""
     folder = data_folder(fleet)
-    return folder if may_look() and (folder / FILE).is_file() else None
+    if not may_look() or not (folder / FILE).is_file():
+        return None
+    with _open(folder) as traffic:
+        return folder if traffic.newest(1) else None
 
 
 def of_days(folder: Path, fleet: str, days: int) -> Source:
@@ -81,7 +84,7 @@ def _sample_folder() -> Path:
 @st.cache_data(show_spinner=False, max_entries=8)
 def report(source: Source, _ensemble: Ensemble | None = None) -> Report:
     """The report on a period; with the fleet it also says which queries are unlike those of the router's training."""
-    with _open(source) as traffic:
+    with _open(source.folder) as traffic:
         return report_on(traffic, source.fleet, source.since, source.until, _ensemble)
 
 
@@ -89,7 +92,7 @@ def report(source: Source, _ensemble: Ensemble | None = None) -> Report:
 def choices(source: Source) -> dict[str, dict[int, int]]:
     """How many requests each candidate answered, by candidate and by the start of a step in seconds."""
     counts: dict[str, dict[int, int]] = {}
-    with _open(source) as traffic:
+    with _open(source.folder) as traffic:
         for total in traffic.totals(source.since, source.until, hours=source.steps):
             if total.candidate and not total.chore and total.hour is not None:
                 steps = counts.setdefault(total.candidate, {})
@@ -99,25 +102,25 @@ def choices(source: Source) -> dict[str, dict[int, int]]:
 
 def newest(source: Source) -> list[LoggedDecision]:
     """The newest decisions."""
-    with _open(source) as traffic:
+    with _open(source.folder) as traffic:
         return traffic.newest(NEWEST)
 
 
 @st.cache_data(show_spinner=False, max_entries=8)
 def answered_by_all(source: Source) -> set[str]:
     """The ids of the requests of a period that every model answered."""
-    with _open(source) as traffic:
+    with _open(source.folder) as traffic:
         return set(traffic.sampled(source.since, source.until))
 
 
 def rewards(source: Source, request_id: str) -> list[LoggedReward]:
     """The rewards of a decision's answers, the highest first."""
-    with _open(source) as traffic:
+    with _open(source.folder) as traffic:
         return sorted(traffic.rewards(request_ids=[request_id]), key=lambda reward: -reward.reward)
 
 
-def _open(source: Source) -> Traffic:
+def _open(folder: Path) -> Traffic:
     try:
-        return Traffic.open(source.folder, create=False)
+        return Traffic.open(folder, create=False)
     except ZooterError as problem:
         resources.fail(str(problem))
