@@ -89,7 +89,7 @@ def test_a_blind_vote_reveals_the_names(open_tab: Open, server: Demo) -> None:
 
 
 def test_the_arena_is_played_by_keys_alone(open_tab: Open, server: Demo) -> None:
-    page = open_tab(f"{server.address}/compare?view=Arena")
+    page = open_tab(f"{server.address}/compare?view=Arena&models=chat&models=math")
     page.get_by_label("Query", exact=True).fill("What is 40 + 30?", timeout=SLOW)
     page.keyboard.press("Enter")
     expect(page.get_by_text("Which response is best?")).to_be_visible(timeout=SLOW)

@@ -69,8 +69,8 @@ def press(page: Page, label: str, key: str = "Enter") -> None:
 
 
 def test_own_models_are_connected_by_keyboard_and_chat_routes_between_them(
-    open_tab: Callable[..., Page], demo: Demo, server: Scripted, tmp_path: Path
-) -> None:
+    demo: Demo, open_tab: Callable[..., Page], server: Scripted, tmp_path: Path
+) -> None:  # the tabs close before the demo ends
     page = open_tab(f"{demo.address}/models")
     expect(page.get_by_text("Kind of query").first).to_be_visible(timeout=5 * SLOW)
     press(page, "On this machine", "ArrowRight")
