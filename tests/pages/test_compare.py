@@ -272,6 +272,20 @@ def test_a_round_of_the_arena_is_voted_on_revealed_and_followed_by_another(open_
     comparison(page).job.stop()
 
 
+def test_a_next_round_of_one_model_is_a_message(open_page: Open, slow_fleet: Path) -> None:
+    page = open_page("compare", short(slow_fleet), view="Arena")
+    page.text_input(key="arena-query").set_value("What is 12 + 30?")
+    press(page, "Begin")
+    comparison(page).job.wait(60)
+    press(page.run(), "Tie")
+    page.pills[0].set_value(["base"]).run()
+    first = comparison(page)
+    press(page, "Next round")
+    assert not page.exception
+    assert "at least two models" in page.error[0].value
+    assert comparison(page) is first
+
+
 def test_votes_are_not_kept_where_the_history_is_off(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ZOOTER_HISTORY", "off")
     page = opened(press(compare(open_page("compare"), "What is 12 + 30?"), "Tie"), "tally")

@@ -8,11 +8,13 @@ from functools import partial
 
 import streamlit as st
 
+from zooter_core.base.errors import ZooterError
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.fleet.skills import starter_queries
 from zooter_core.ui.compare import comparisons, view
 from zooter_core.ui.compare.comparisons import Comparison
 from zooter_core.ui.history import history
+from zooter_core.ui.widgets import show_error
 
 WHAT = (
     "Two models answer without their names. Vote with the keys **1** and **2**, **T** for a tie, **N** if none is "
@@ -43,7 +45,7 @@ def draw(ensemble: Ensemble, comparison: Comparison | None, models: Sequence[str
         st.rerun()
     if comparison is None or not fights(comparison):
         return
-    view.draw(ensemble, comparison, partial(start, ensemble, "", models, comparison))
+    view.draw(ensemble, comparison, partial(_next_round, ensemble, models, comparison))
     if not comparison.hidden and not comparison.job.running:
         st.button(
             "All models on this query", icon=":material/compare_arrows:", on_click=_all_models,
@@ -57,6 +59,13 @@ def start(ensemble: Ensemble, query: str, models: Sequence[str], previous: Compa
     pair = comparisons.telling_pair(votes, comparisons.pick(ensemble.fleet.pool, models))
     query = query or random.choice(starter_queries()).text
     comparisons.registry().show(comparisons.start(ensemble, query, pair, blind=True, previous=previous))
+
+
+def _next_round(ensemble: Ensemble, models: Sequence[str], previous: Comparison) -> None:
+    try:
+        start(ensemble, "", models, previous)
+    except ZooterError as problem:  # one model alone is picked by now
+        show_error(problem)
 
 
 def fights(comparison: Comparison) -> bool:
