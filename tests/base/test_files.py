@@ -3,6 +3,8 @@ from __future__ import annotations
 import gzip
 import os
 import stat
+import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -69,6 +71,22 @@ def test_a_folder_replaces_another_and_stays_after_an_error(tmp_path):
         raise ZeroDivisionError
     assert [path.name for path in place.iterdir()] == ["second"]
     assert list(tmp_path.iterdir()) == [place]
+
+
+def test_what_a_kill_between_the_two_renames_of_a_folder_leaves_is_deleted_by_the_next(tmp_path):
+    place, program = tmp_path / "router", (
+        "import os, sys; from pathlib import Path; from zooter_core.base.files import atomic; place = Path(sys.argv[1])\n"
+        "with atomic(place) as partial:\n"
+        "    partial.mkdir()\n"
+        "    Path.replace = lambda *_: os._exit(9)\n"
+    )  # fmt: skip
+    place.mkdir()
+    assert subprocess.run([sys.executable, "-c", program, str(place)]).returncode == 9
+    assert len(list(tmp_path.iterdir())) == 2 and not place.exists()  # the old folder and the new one, both aside
+    with atomic(place) as partial:
+        partial.mkdir()
+        (partial / "new").touch()
+    assert [path.name for path in tmp_path.rglob("*")] == ["router", "new"]
 
 
 def test_a_work_folder_is_deleted_at_the_end(tmp_path):

@@ -220,11 +220,13 @@ def atomic(path: Path, *, private: bool = False) -> Iterator[Path]:
         if private:
             os.close(owner_only(str(partial), os.O_WRONLY | os.O_CREAT | os.O_TRUNC))
         yield partial
-        old = path.with_name(f"{path.name}.old-{os.getpid()}")
         if not partial.is_dir():
             with partial.open("r+b") as file:
                 os.fsync(file.fileno())
-        elif path.exists():
+            partial.replace(path)
+            return
+        old = _aside(path.with_name(f"{path.name}.old"), path.parent)
+        if path.exists():
             path.rename(old)  # as a folder cannot replace another
         partial.replace(path)
         shutil.rmtree(old, ignore_errors=True)
