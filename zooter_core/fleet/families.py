@@ -14,6 +14,7 @@ Keys of a `[[family]]`:
     unless          a regular expression for names to which neither figures nor routed_as apply
     base            whether the figures are of base models
     figures         billions of parameters -> benchmark -> share, from `source` of `date`
+    checked         that all figures were compared with the text of `source`
 """
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ def published(family: Family) -> dict[str, float]:
     """Skill -> share from 0 to 1, from the published figures. A skill whose benchmark was not published is absent.
 
     OF_SKILLS is the rule. One figure is computed from another: without MMLU, it is MMLU-Pro on the scale of MMLU, with
-    chance at chance and 1 at 1 (12 models of the table have both; the result is within 0.06 of their MMLU).
+    chance at chance and 1 at 1 (16 models of the table have both; the result is within 0.08 of their MMLU).
     """
     figures = dict(family.skills)
     if "mmlu" not in figures and "mmlu-pro" in figures:
@@ -129,9 +130,10 @@ def _family(entry: Mapping[str, Any], parts: list[str]) -> Family:
 
 def _parameters(entry: Mapping[str, Any], parts: list[str]) -> float | None:
     words = entry.get("words", {})
-    for part in parts:
+    for part in parts:  # before sizes: 17B in Llama-4-Scout-17B-16E is what is active
         if part in words:
             return float(words[part])
+    for part in parts:
         if match := SIZE.fullmatch(part):
             return float(match[1]) / (1000 if match[2] == "m" else 1)
     return float(entry["only"]) if "only" in entry else None
