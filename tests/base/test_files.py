@@ -75,14 +75,16 @@ def test_a_folder_replaces_another_and_stays_after_an_error(tmp_path):
 
 def test_what_a_kill_between_the_two_renames_of_a_folder_leaves_is_deleted_by_the_next(tmp_path):
     place, program = tmp_path / "router", (
-        "import os, sys; from pathlib import Path; from zooter_core.base.files import atomic; place = Path(sys.argv[1])\n"
+        "import os, sys; from pathlib import Path; from zooter_core.base.files import atomic\n"
+        "place = Path(sys.argv[1])\n"
         "with atomic(place) as partial:\n"
         "    partial.mkdir()\n"
         "    Path.replace = lambda *_: os._exit(9)\n"
     )  # fmt: skip
     place.mkdir()
     assert subprocess.run([sys.executable, "-c", program, str(place)]).returncode == 9
-    assert len(list(tmp_path.iterdir())) == 2 and not place.exists()  # the old folder and the new one, both aside
+    assert len(list(tmp_path.iterdir())) == 2  # the old folder and the new one, both aside
+    assert not place.exists()
     with atomic(place) as partial:
         partial.mkdir()
         (partial / "new").touch()
