@@ -57,8 +57,7 @@ def converse(app: AppTest) -> None:
 
 
 def compare(app: AppTest) -> None:
-    app.text_area(key="compare-query").set_value("What is 12 + 30?")
-    next(button for button in app.button if button.label == "Compare").click().run()
+    app.chat_input(key="compare-query").set_value("What is 12 + 30?").run()
     app.session_state["comparison"].job.wait()
     app.run()
 

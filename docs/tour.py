@@ -46,7 +46,9 @@ def why(page: Page) -> None:
 
 def compare(page: Page) -> None:
     page.goto(f"{ADDRESS}/compare?q=Write a Python function that reverses a string")
-    page.get_by_test_id("stFormSubmitButton").get_by_role("button").click(timeout=SLOW)
+    query = page.get_by_test_id("stChatInputTextArea")
+    expect(query).not_to_have_value("", timeout=SLOW)
+    query.press("Enter")
     expect(page.get_by_text("Reward of each response")).to_be_visible(timeout=SLOW)
 
 
@@ -73,7 +75,7 @@ def train(page: Page) -> None:
 
 def benchmark(page: Page) -> None:
     page.goto(f"{ADDRESS}/benchmark")
-    expect(page.get_by_text("How much beta matters")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("Do similar queries help")).to_be_visible(timeout=SLOW)
 
 
 def traffic(page: Page) -> None:

@@ -1,4 +1,4 @@
-"""Benchmark: how the fleet's router compares with its models, with running all, and with the oracle."""
+"""Benchmark: how the fleet's router compares with its models, with running all, and with a perfect choice."""
 
 import streamlit as st
 
@@ -26,19 +26,22 @@ if held_back is None:
         icon=":material/info:",
     )
     st.code(view.report_command(view.relative_path(quality.folder)), language="sh")
-else:
-    view.draw_headline(quality, held_back)
-    st.caption("Figures are rewards, the reward model's scores of responses: only their differences are meaningful.")
-    st.subheader("Methods by data set", anchor=False)
-    sections.draw_methods(held_back)
-    st.subheader("Cost and quality", anchor=False)
-    sections.cost_quality(held_back, quality.pool)
-
-st.subheader("How much beta matters", anchor=False)
-st.markdown(
-    "A query's training label mixes its own rewards (beta = 1) with the mean of the queries that share its tags "
-    "(beta = 0)."
-)
-sections.beta(quality, view.sweep_command(quality.path))
+with st.container(key="beside-report"):
+    if held_back is not None:
+        with st.container():
+            view.draw_headline(quality, held_back)
+        with st.container():
+            st.subheader("Mean reward by data set", anchor=False)
+            sections.draw_methods(held_back)
+        with st.container():
+            st.subheader("Does it pay to ask more models?", anchor=False)
+            sections.cost_quality(held_back, quality.pool)
+    with st.container():
+        st.subheader("Do similar queries help the training?", anchor=False)
+        st.markdown(
+            "The router learns from each query's own rewards, mixed with the mean of the queries that share its tags. "
+            "*beta* is the share of its own: 1 uses nothing else, 0 only the mean."
+        )
+        sections.beta(quality, view.sweep_command(quality.path))
 st.divider()
 download("Full report (JSON)", quality.path.read_bytes(), quality.path.name)

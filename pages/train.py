@@ -16,6 +16,8 @@ ensemble = resources.ensemble()
 from zooter_core.ui.train import labels, scores, steps, train, use  # noqa: E402
 
 session = steps.current()
-for number, (name, step) in enumerate({"Scores": scores, "Labels": labels, "Train": train, "Use": use}.items(), 1):
-    if steps.head(session, number, name, step.summary(session)):
-        step.draw(session, ensemble)
+with st.container(key="beside-steps"):
+    for number, (name, step) in enumerate({"Scores": scores, "Labels": labels, "Train": train, "Use": use}.items(), 1):
+        with st.container():
+            if steps.head(session, number, name, step.summary(session)):
+                step.draw(session, ensemble)

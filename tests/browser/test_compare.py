@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from support.demo_browser import NARROW, SLOW, WIDE, Demo, assert_fits, barriers, click_when_drawn, go_to
 from support.scripted_server import Scripted
@@ -36,6 +36,10 @@ class Permits:
         return at_once(query)
 
 
+def field(page: Page) -> Locator:
+    return page.get_by_test_id("stChatInputTextArea")
+
+
 def to_list(page: Page) -> None:
     click_when_drawn(page, page.get_by_role("tab", name="A list of queries"))
     expect(page.get_by_role("button", name="Compare all")).to_be_visible(timeout=SLOW)
@@ -47,8 +51,8 @@ def test_a_blind_vote_reveals_the_names(open_tab: Open, server: Demo) -> None:
     expect(page.get_by_text("Votes on this fleet")).to_be_visible(
         timeout=3 * SLOW
     )  # the first visit converts the weights
-    page.get_by_label("Query", exact=True).fill(query)
-    page.get_by_test_id("stFormSubmitButton").get_by_role("button").click()
+    field(page).fill(query)
+    field(page).press("Enter")
     expect(page.get_by_text("Which response is best?")).to_be_visible(timeout=SLOW)
     expect(page.locator("h4")).to_have_text(["Response A", "Response B"])
     panel = page.get_by_role("tabpanel").inner_html()
@@ -106,8 +110,8 @@ def test_the_arena_is_played_by_keys_alone(open_tab: Open, server: Demo) -> None
 
 
 def send_linked(page: Page) -> None:
-    expect(page.get_by_label("Query", exact=True)).to_have_value("Write about the sea", timeout=SLOW)
-    page.get_by_test_id("stFormSubmitButton").get_by_role("button").click()
+    expect(field(page)).to_have_value("Write about the sea", timeout=SLOW)
+    field(page).press("Enter")
 
 
 def test_a_link_is_sent_and_a_reload_in_the_middle_loses_nothing(

@@ -118,14 +118,15 @@ def test_a_report_is_tables_and_a_chart(open_page: Open, fleet_with_report: Path
     assert not page.exception
     held_back = report(fleet_with_report)["held_back"]
     head, *rows = methods(page)
-    assert head == ["", "base", "one", "two", "router", "RMR", "oracle"]
+    assert head == ["", "base", "one", "two", "router", "all models", "perfect choice"]
     shown = {row[0]: row[1:] for row in rows}
     for name, row in held_back["datasets"].items():
         expected = [*row["candidates"].values(), row["chosen"], row["rmr"], row["oracle"]]
         assert [float(cell) for cell in shown[name]] == pytest.approx(expected, abs=0.0051)
     ranks = [held_back["mtr"][name] for name in ("router", "rmr", "oracle")]
-    assert [float(cell) for cell in shown["MTR"][3:]] == pytest.approx(ranks, abs=0.0051)
-    ways = tables(page)[1]
+    order = next(row for row in tables(page)[1] if row[0] == "MTR")
+    assert [float(cell) for cell in order[4:]] == pytest.approx(ranks, abs=0.0051)
+    ways = tables(page)[2]
     assert max(map(float, column(ways, "calls"))) == 3
     assert max(map(float, column(ways, "reward"))) == pytest.approx(held_back["mean"]["oracle"], abs=5e-4)
     assert plots(page) == 1
@@ -134,7 +135,7 @@ def test_a_report_is_tables_and_a_chart(open_page: Open, fleet_with_report: Path
 def test_every_column_has_its_meaning(open_page: Open, run: Path) -> None:
     page = open_page("benchmark", run)
     meanings = [element.value for element in page.markdown if element.value.startswith("- **")]
-    for table in tables(page)[1:]:
+    for table in tables(page)[2:]:
         assert any(all(f"- **{name}**: " in text for name in table[0]) for text in meanings)
 
 
@@ -177,7 +178,7 @@ def test_another_trigger_draws_its_own_curve(open_page: Open, fleet_with_report:
     for trigger in {curve["trigger"] for curve in curves}:
         box.set_value(trigger).run()
         assert not page.exception
-        thresholds = [float(cell) for cell in column(tables(page)[1], "threshold") if cell != "–"]
+        thresholds = [float(cell) for cell in column(tables(page)[2], "threshold") if cell != "–"]
         expected = [p["threshold"] for c in curves if c["trigger"] == trigger for p in c["points"][1:]]
         assert thresholds == pytest.approx(expected, abs=5e-4)
 
@@ -218,7 +219,7 @@ def test_a_sweep_is_a_table_with_a_verdict(open_page: Open, fleet_with_report: P
     shutil.copy(run / "sweep.json", fleet_with_report)
     page = open_page("benchmark", fleet_with_report)
     sweep_figures = json.loads((run / "sweep.json").read_text())
-    assert column(tables(page)[2], "beta") == ["0", "0.3", "1"]
+    assert column(tables(page)[3], "beta") == ["0", "0.3", "1"]
     verdict = next(
         element.value
         for element in page.markdown
@@ -233,7 +234,7 @@ def test_a_broken_sweep_is_one_clear_error_and_the_rest_stays(open_page: Open, f
     page = open_page("benchmark", fleet_with_report)
     assert not page.exception
     assert "sweep.json" in page.error[0].value
-    assert len(tables(page)) == 2
+    assert len(tables(page)) == 3
 
 
 def test_a_broken_report_is_one_clear_error(open_page: Open, fleet_with_report: Path) -> None:
@@ -264,7 +265,7 @@ def test_prices_turn_calls_into_dollars(open_page: Open, fleet_with_report: Path
     change(fleet_with_report, priced)
     page = open_page("benchmark", fleet_with_report)
     assert not page.exception
-    assert max(float(cell) for cell in column(tables(page)[1], "dollars")) == 6.0
+    assert max(float(cell) for cell in column(tables(page)[2], "dollars")) == 6.0
     assert any("Dollars cover" in caption.value for caption in page.caption)
 
 
@@ -282,7 +283,7 @@ def test_the_embedded_fleet(open_page: Open) -> None:
     assert not page.error
     assert "beats always using chat, the best single model in hindsight, by 1.53" in page.markdown[0].value
     assert "of the way from the best single model to a perfect choice" in page.markdown[1].value
-    assert methods(page)[0] == ["", "chat", "math", "code", "writer", "router", "RMR", "oracle"]
+    assert methods(page)[0] == ["", "chat", "math", "code", "writer", "router", "all models", "perfect choice"]
 
 
 def test_a_second_look_shows_a_changed_report(open_page: Open, fleet_with_report: Path) -> None:

@@ -35,8 +35,7 @@ def short(fleet: Path, name: str = 'name = "two"') -> Path:
 
 
 def start(page: AppTest, query: str) -> None:
-    page.text_area[0].set_value(query)
-    press(page, "Compare")
+    page.chat_input[0].set_value(query).run()
 
 
 def compare(page: AppTest, query: str) -> AppTest:
@@ -306,9 +305,9 @@ def test_two_responses_are_set_against_each_other(open_page: Open) -> None:
 def test_a_link_fills_in_its_query_and_share_gives_one(open_page: Open) -> None:
     page = open_page("compare", q="What is 12 + 30?")
     assert "comparison" not in page.session_state or page.session_state["comparison"] is None
-    assert page.text_area[0].value == "What is 12 + 30?"
+    assert page.chat_input[0].value == "What is 12 + 30?"
     assert "Nothing has run yet" in page.info[0].value
-    press(page, "Compare")
+    start(page, "What is 12 + 30?")
     assert comparison(page).query == "What is 12 + 30?"
     assert "q" not in page.query_params
     comparison(page).job.wait(60)

@@ -113,8 +113,7 @@ def test_an_endpoint_that_is_not_there_is_one_message(monkeypatch: pytest.Monkey
 
 def compare(page: AppTest) -> AppTest:
     """Compare all models, to the end."""
-    page.text_area[0].set_value(QUERY)
-    press(page, "Compare")
+    page.chat_input[0].set_value(QUERY).run()
     page.session_state["comparison"].job.wait(60)
     page.run()
     assert not page.exception

@@ -72,7 +72,7 @@ def test_what_was_learned_is_shown_before_anything_is_typed(open_page: Open, lea
         record["text"] == "Why do you like the sea." for record in neighbours.records
     )
     assert [tab.label for tab in page.tabs] == list(TABS)
-    assert len(page.get("plotly_chart")) == 5  # three heat maps, entropies, reliability
+    assert len(page.get("plotly_chart")) == 3  # the heat map of the open tab, entropies, reliability
     assert "expected calibration error" in words(page)
     assert f"of {len(neighbours.records)} queries are above 0.9" in words(page)
 

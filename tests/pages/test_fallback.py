@@ -230,8 +230,7 @@ def test_if_all_of_the_best_of_a_few_fail_the_next_answers(over: Over) -> None:
 def test_compare_asks_the_one_that_failed_again(open_page: Open, fleet_copy: Path, server: Scripted) -> None:
     order = endpoint_fleet.save_by_order(fleet_copy, server.url, QUERY, ("good", "recovers"))
     page = open_page("compare", fleet_copy)
-    page.text_area[0].set_value(QUERY)
-    press(page, "Compare")
+    page.chat_input[0].set_value(QUERY).run()
     comparison = page.session_state["comparison"]
     comparison.job.wait(60)
     page.run()

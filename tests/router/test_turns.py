@@ -47,7 +47,9 @@ def test_a_new_topic_by_its_words(turn):
     assert kind_of(turn) == "new"
 
 
-@pytest.mark.parametrize("turn", ["1250 / 8", "skip the first two rows", "Ich verstehe nur Bahnhof", ""])
+@pytest.mark.parametrize(
+    "turn", ["1250 / 8", "skip the first two rows", "Ich verstehe nur Bahnhof", "", "and what is 3 times that?"]
+)
 def test_words_that_leave_it_open(turn):
     assert kind_of(turn) == "unclear"
 

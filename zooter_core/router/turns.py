@@ -28,11 +28,13 @@ _COMPARATIVE = (
     r"(more|less|better|bigger|cheaper|clearer|darker|easier|faster|friendlier|funnier|happier|harder|larger|lighter|"
     r"longer|nicer|quicker|sadder|shorter|simpler|slower|smaller|softer|stronger|sweeter|warmer)"
 )
-_CONTINUES = _words(  # a turn of any length that goes on from what was said
-    r"(and|or|but|also|now|continue|building on|if (the|we)|what if|(what|how) about)\b|"
+_ANSWERS = _words(  # words for an answer that is there
     r".*\b(your (\w+ )?(answer|example|explanation|function|list|poem|reply|response|solution|story|suggestion)s?|"
     r"the above|(above|earlier|last|original|previous|first|second|third) "
     r"(answer|example|message|option|question|reply|response|statement|task))\b"
+)
+_CONTINUES = _words(  # the first words of a turn of any length that goes on from what was said
+    r"(and|or|but|also|now|continue|building on|if (the|we)|what if|(what|how) about)\b"
 )
 _CONNECTS = _words(  # the first words of a short one
     r"(then|so|plus|only|just|not|no|yes|ok|okay|thanks|thank you|really|anything|since|(the )?same|another|"
@@ -46,6 +48,10 @@ _REFERS = _words(  # words that stand for something said before; "a fox and its 
     r"\b((?<!time is )it(?! going| \w+ to\b)|this|these|those|they|them|he|she|him|ones?(?!-)|same|others?|else|"
     r"more(?! than))\b|^that\b|\bthat\W*$|\b(of|about|for|in|to|with|do|does|did|is|was|say|show) that\b|"
     r"^(?!.*\ban? ).*\b(its|their|his|her)\b"
+)
+_ADDS = _words(  # a question or request behind a word that goes on: "and what is 3 times that?"
+    r"(and|or|but|also|now|then|so)\W+(please )?(what|who|whose|when|where|which|how (many|much|do|can|old|far|tall)|"
+    r"is|are|was|do|does|did|calculate|compose|create|draft|factor|find|implement|solve|tell|write|an?)\b(?! about)"
 )
 _CHANGES = _words(  # what is mostly asked of a thing that is there already
     r"(please |can you |could you )?(add|alter|amend|change|check|double|explain|expand|fix|include|keep|leave|"
@@ -67,7 +73,9 @@ def kind_of(turn: str) -> Kind:
     words = len(text.split())
     short = words <= LONG
     ends = _ENDS.match(text) and not _MY_OWN.match(text)
-    if _CONTINUES.match(text) or (short and (_CONNECTS.match(text) or ends)):
+    if words >= FEW and _ADDS.match(text) and not _ANSWERS.match(text):
+        return "unclear"
+    if _CONTINUES.match(text) or _ANSWERS.match(text) or (short and (_CONNECTS.match(text) or ends)):
         return "follow-up"
     if _QUOTED_TEXT.search(text):
         return "new"

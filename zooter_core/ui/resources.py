@@ -10,6 +10,7 @@ import threading
 import time
 import tomllib
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import urlsplit
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 MODELS = ROOT / "models"  # one folder per fleet
 ENDPOINT = "ZOOTER_ENDPOINT"  # the environment variable with the address of an endpoint
 PAUSE = 3.0  # seconds in which the first page is drawn and routes, which imports in another thread would slow down
+LATER = ("plots", "compare.arena", "models.connect", "models.exam", "explorer.live", "benchmark.sections", "train.use")
 PICKED = "fleet-chosen"  # in a session's state: the visitor, not an address, has picked the fleet
 
 
@@ -65,7 +67,9 @@ class Loading:
         finally:
             self.ready.set()
         time.sleep(PAUSE)
-        import zooter_core.ui.plots  # noqa: F401 - half a second that the next page need not wait for
+        for module in LATER:  # a second that the next page need not wait for
+            with suppress(ImportError):  # without the extra `openai`
+                import_module(f"zooter_core.ui.{module}")
 
     def _opened(self, fleet: Fleet | str, running: dict[str, Backend]) -> Ensemble:
         if isinstance(fleet, str):

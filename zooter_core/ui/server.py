@@ -15,6 +15,7 @@ import base64
 import gc
 import hashlib
 import importlib.util
+import json
 import os
 import re
 import sys
@@ -32,7 +33,8 @@ import streamlit.delta_generator as drawing
 from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse
+from starlette.responses import HTMLResponse, PlainTextResponse
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.components.v2.component_manager import BidiComponentManager
 from streamlit.file_util import get_static_dir
@@ -67,12 +69,13 @@ def serve(**options: Any) -> None:
     drawing._use_warning_has_been_displayed = True
     if importlib.util.find_spec("httptools"):  # else h11 parses headers, which bounds them itself
         HTTP_PROTOCOLS["auto"] = "zooter_core.base.connections:Connection"
-    page = (Path(get_static_dir()) / "index.html").read_text(encoding="utf-8")
+    page = with_script(Path(get_static_dir()))
     embed_from = [check_origin(origin, EMBED_FROM) for origin in os.environ.get(EMBED_FROM, "").split()]
     allowed_hosts = {check_host(name, ALLOWED_HOST) for name in os.environ.get(ALLOWED_HOST, "").split()}
     headers = security_headers(content_security_policy(page + widgets.FOCUS, embed_from))
     app = st.App(
         APP,
+        routes=[Route(path, partial(_page, page)) for path in addresses()],
         middleware=[Middleware(_guarded, allowed_hosts=allowed_hosts, headers=headers)],
         lifespan=_started,
         exception_handlers={Exception: partial(internal_error, headers=headers)},
@@ -101,6 +104,45 @@ async def _started(app: st.App) -> AsyncIterator[None]:
         host = Host("localhost" if address in WILDCARDS else address, st.get_option("server.port"))
         run(webbrowser.open, f"http://{host}")
     yield
+
+
+FRESH = {"Cache-Control": "no-cache"}
+CHARTS = ("PlotlyChart.*.js", "EChartsChart.*.js")  # the parts of Streamlit's frontend that take long to load
+# The page's own script. Streamlit's frontend would look for its server below the page's address first, which logs two
+# errors in the console; the server is where the page's other files come from. The libraries of charts are loaded when a
+# link to another page is pointed at and, on this machine, when nothing has been typed for a while.
+SCRIPT = """
+window.__streamlit = { BACKEND_BASE_URL: new URL('.', location.href).href }
+;(() => {
+  const load = () => CHARTS.forEach(name => import(new URL('./static/js/' + name, window.__streamlit.BACKEND_BASE_URL)))
+  let typed = 0
+  addEventListener('keydown', () => { typed = performance.now() }, true)
+  addEventListener('pointerover', event => { if (event.target.closest?.('a')) load() }, true)
+  if (!['localhost', '127.0.0.1', '[::1]'].includes(location.hostname)) return
+  const timer = setInterval(() => {
+    const state = document.querySelector('[data-testid=stApp]')?.dataset.testScriptState
+    if (state !== 'notRunning' || typed + 3000 > performance.now()) return
+    clearInterval(timer)
+    load()
+  }, 1000)
+})()
+"""
+
+
+def addresses() -> list[str]:
+    """The paths of the demo's pages."""
+    return ["/", *(f"/{file.stem}" for file in (APP.parent / "pages").glob("*.py"))]
+
+
+def with_script(folder: Path) -> str:
+    """The HTML of Streamlit's frontend, in a folder, with the page's own script before its first one."""
+    names = [file.name for pattern in CHARTS for file in (folder / "static" / "js").glob(pattern)]
+    page = (folder / "index.html").read_text(encoding="utf-8")
+    return page.replace("<script", f"<script>{SCRIPT.replace('CHARTS', json.dumps(names))}</script>\n    <script", 1)
+
+
+async def _page(page: str, request: Request) -> HTMLResponse:
+    return HTMLResponse(page, headers=FRESH)  # its own each time: middleware writes into its headers
 
 
 INLINE = re.compile(r"<script>(.*?)</script>", re.DOTALL)

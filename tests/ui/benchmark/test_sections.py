@@ -25,14 +25,14 @@ def table(models: int) -> list[Method]:
 
 def test_methods_stand_side_by_side_and_the_best_that_runs_one_model_is_bold() -> None:
     head, rows = sections.cells(table(2), COLUMNS, 2)
-    assert head == ["", "m0", "m1", "router", "oracle"]
+    assert head == ["", "m0", "m1", "router", "perfect choice"]
     best = ":green-background[**1.00**]"
     assert rows == [["su\\|ms", "0.00", best, best, "99.00"], ["MTR", "9.00", "8.00", best, "–"]]
 
 
 def test_of_many_models_the_best_stands_for_all() -> None:
     head, rows = sections.cells(table(6), COLUMNS, 6)
-    assert head == ["", "best model", "router", "oracle"]
+    assert head == ["", "best model", "router", "perfect choice"]
     best = ":green-background[**5.00**]"
     assert rows[0] == ["su\\|ms", f"m5 {best}", best, "99.00"]
     assert rows[1][1:] == ["m5 4.00", ":green-background[**1.00**]", "–"]
@@ -83,7 +83,7 @@ def test_dollars_where_prices_are_known() -> None:
 def test_every_point_and_line_has_its_name_beside_it_and_there_is_no_legend() -> None:
     figure = sections.cost_chart(POINTS, {2: LINE}, POOL, priced=False)
     by_name = traces(figure)
-    assert [by_name[point.name].text[0] for point in POINTS] == [point.name for point in POINTS]
+    assert [by_name[point.name].text[0] for point in POINTS] == ["chat", "math", "router", "perfect choice"]
     assert [note.text for note in figure.layout.annotations] == ["2 if unsure", "random queries"]
     assert figure.layout.showlegend is False
     figure = sections.cost_chart(POINTS, {2: LINE, 3: LINE}, POOL, priced=False)

@@ -8,10 +8,10 @@ from typing import Any
 import plotly.graph_objects as go
 import streamlit as st
 
-from zooter_core.evaluation import report_tables
+from zooter_core.evaluation import report_tables, verdicts
 from zooter_core.evaluation.charts import GREY, add_curves
 from zooter_core.evaluation.figures import Evaluation, Selection
-from zooter_core.evaluation.report_tables import ALL, DATASET, LOWER, ONE, ORACLE, RANDOM, RMR, ROUTER, Method, Point
+from zooter_core.evaluation.report_tables import DATASET, LOWER, ORACLE, RANDOM, RMR, ROUTER, Method, Point
 from zooter_core.ui import charts, plots, tables
 from zooter_core.ui.benchmark.view import Quality
 from zooter_core.ui.sweep_view import draw_sweep
@@ -20,27 +20,42 @@ from zooter_core.ui.text import plain
 from zooter_core.ui.widgets import show_error
 
 MOST_MODELS = 5  # with more, their columns would not fit on a phone: the best of them takes their place
+SHOWN = {RMR: "all models", ORACLE: "perfect choice"}  # the names of methods as the page's picture has them
 METHODS = {
     ROUTER: "the router chooses one model",
-    RMR: "reward model ranking: every model answers, and the response with the highest reward wins",
-    ORACLE: "the best model of each query in hindsight: the upper limit",
+    SHOWN[RMR]: "reward model ranking (RMR): every model answers, and the response with the highest reward wins",
+    SHOWN[ORACLE]: "the best model of each query in hindsight, which papers call the oracle: the upper limit",
 }
+MEAN = "average"
 
 
 def draw_methods(held_back: Evaluation) -> None:
-    """The paper's Table 1, turned over so that it fits: methods side by side, a row per data set."""
+    """The paper's Table 1, turned over so that it fits: methods side by side, a row per data set. Ranks are under
+    *More figures*."""
     methods, models = report_tables.table_one(held_back), len(held_back.pool)
     columns = columns_of(held_back, methods)
-    tables.draw("methods", *cells(methods, columns, models))
+    means = [column for column in columns if column.key.startswith(DATASET) or column.key == MEAN]
+    ranks = [column for column in columns if column not in means]
+    tables.draw("methods", *cells(methods, means, models))
     st.caption(
-        f"**Bold** marks the best of the methods that run {ONE}; for MTR, lower is better. RMR and oracle run {ALL} "
-        "for every query. Small data sets say little."
+        "**Green** marks the best of those that ask one model. *All models* asks every model and keeps the response "
+        "with the highest reward; *perfect choice* is the best model of each query in hindsight. Data sets with few "
+        "queries say little."
     )
     row = st.container(horizontal=True)
-    tables.meanings(METHODS | {column.label: column.help for column in columns}, row)
     labels = [Column("method", "method", ""), Column("models", "runs", ""), *columns]
     rows = [{"method": method.name, "models": method.group, **method.values} for method in methods]
     tables.download("methods", rows, labels, row)
+    with st.expander("More figures", icon=":material/query_stats:"):
+        for sentence in verdicts.of_held_back(held_back):
+            st.markdown(f"- {plain(sentence)}")
+        st.caption(
+            "Intervals cover the choice of queries, not the randomness of training. The best single model has the "
+            "highest average over data sets of these same queries, which favours it a little."
+        )
+        if ranks:
+            tables.draw("ranks", *cells(methods, ranks, models))
+        tables.meanings(METHODS | {column.label: column.help for column in columns}, st)
 
 
 def columns_of(held_back: Evaluation, methods: Sequence[Method]) -> list[Column]:
@@ -67,7 +82,8 @@ def cells(methods: Sequence[Method], columns: Sequence[Column], models: int) -> 
     """
     best = report_tables.best(methods)
     merged = models > MOST_MODELS
-    head = ["", *(["best model"] if merged else []), *(plain(method.name) for method in methods[models * merged :])]
+    names = [SHOWN.get(method.name, method.name) for method in methods[models * merged :]]
+    head = ["", *(["best model"] if merged else []), *map(plain, names)]
     rows = []
     for column in columns:
         winners, row = best.get(column.key, set()), [plain(column.label)]
@@ -102,29 +118,24 @@ TRIGGERS = {
 
 def cost_quality(held_back: Evaluation, pool: Sequence[str]) -> None:
     points, selection = report_tables.named(held_back), held_back.selection
-    triggers = report_tables.triggers(selection) if selection else []
     priced = all(point.dollars is not None for point in points)
-    trigger = ""
     curves: dict[int, list[Point]] = {}
+    shown, near, trigger = points, False, ""
     if selection:
-        trigger = st.selectbox(
-            "When is the router unsure?",
-            triggers,
-            format_func=lambda name: TRIGGERS.get(name, name) + " (best on these queries)" * (name == triggers[0]),
-            help="A measure of the router's uncertainty. Above a threshold, several models run and the response with "
-            "the highest reward wins.",
+        st.markdown(
+            "Where the router is unsure, several models can answer, and the response with the highest reward wins. "
+            "Each line begins at the router alone and goes right as more queries get several answers."
         )
+        with st.popover("Options", icon=":material/tune:", type="tertiary"):
+            trigger, counts, near = _options(selection)
         curves = report_tables.curves(selection, trigger)
-    shown = _shown(list(curves))
-    near = [point for point in points if not point.candidate and point.name != RANDOM]
-    close = bool(selection) and st.toggle(
-        "Zoom in",
-        key="close",
-        help="Hides the single models and the random one, so that the router's curves fill the chart.",
-    )
+        lines = {k: curves[k] for k in counts}
+    else:
+        lines = {}
+    if near:
+        shown = [point for point in points if not point.candidate and point.name != RANDOM]
     alt = "Mean reward over mean cost of each method; the table below holds the same figures."
-    figure = cost_chart(near if close else points, {k: curves[k] for k in shown}, pool, priced)
-    plots.draw(figure, "cost-quality", alt)
+    plots.draw(cost_chart(shown, lines, pool, priced), "cost-quality", alt)
     if selection:
         st.caption(_verdict(selection, trigger))
     all_points = [*points, *(point for line in curves.values() for point in line[1:])]
@@ -132,8 +143,27 @@ def cost_quality(held_back: Evaluation, pool: Sequence[str]) -> None:
         _points(all_points, priced)
     st.caption(
         ("Dollars cover the tokens of the responses, without prompts, router and reward model. " if priced else "")
-        + "A call is one response of one model. RMR and selection also run the reward model."
+        + "A call is one response of one model. Where several answer, the reward model runs too."
     )
+
+
+def _options(selection: Selection) -> tuple[str, list[int], bool]:
+    """What the chart shows: the measure of unsureness, for how many models, and whether the single models are left
+    out."""
+    triggers = report_tables.triggers(selection)
+    trigger = st.selectbox(
+        "When is the router unsure?",
+        triggers,
+        format_func=lambda name: TRIGGERS.get(name, name) + " (best on these queries)" * (name == triggers[0]),
+        help="A measure of the router's uncertainty. Above a threshold, several models answer.",
+    )
+    counts = _shown(list(report_tables.curves(selection, trigger)))
+    near = st.toggle(
+        "Zoom in",
+        key="close",
+        help="Hides the single models and the random one, so that the router's curves fill the chart.",
+    )
+    return trigger, counts, near
 
 
 def cost_chart(
@@ -154,7 +184,7 @@ def cost_chart(
             mode="markers+text",
             marker=_mark(point, pool),
             name=plots.label(point.name),
-            text=[plots.label(point.name, 16)],
+            text=[plots.label(SHOWN.get(point.name, point.name), 16)],
             textposition="top right" if point.name == ROUTER and curves else place,  # the lines begin at the router
             cliponaxis=False,
             hovertext=[f"<b>{plots.label(point.name)}</b><br>{point.described(priced)}"],
@@ -239,7 +269,7 @@ def _points(points: Sequence[Point], priced: bool) -> None:
     frontier = report_tables.frontier(methods, priced)
     rows = [
         {
-            "name": point.name if point.k == 1 else f"{point.name}, {point.k} models if unsure",
+            "name": f"{point.name}, {point.k} models if unsure" if point.k > 1 else SHOWN.get(point.name, point.name),
             "share": point.share if point.k > 1 else None,
             "threshold": point.threshold,
             "calls": point.calls,

@@ -114,14 +114,10 @@ def draw_verdict(report: Report) -> None:
 
 def draw_headline(quality: Quality, held_back: Evaluation) -> None:
     draw_card(held_back, quality.pool)
-    st.caption(f"Mean reward over {held_back.n:,} queries that the router did not train on; further right is better.")
-    with st.expander("More figures", icon=":material/query_stats:"):
-        for sentence in verdicts.of_held_back(held_back):
-            st.markdown(f"- {plain(sentence)}")
-        st.caption(
-            "Intervals cover the choice of queries, not the randomness of training. The best single model of picture "
-            "and list has the highest average over data sets of these same queries, which favours it a little."
-        )
+    st.caption(
+        f"Mean reward over {held_back.n:,} queries that the router did not train on; further right is better. A reward "
+        "is the reward model's score of a response: it has no unit, and only differences are meaningful."
+    )
 
 
 def sentence(held_back: Evaluation) -> str:

@@ -30,6 +30,8 @@ def panel(ensemble: Ensemble, turn: Turn, key: str) -> None:
     with st.container(border=True, key=f"reasons-{key}"):
         st.markdown(f"**What points to {badge(pool, decision.candidate)}**")
         st.markdown(shaded(why.pieces, colour_name(pool, decision.candidate)))
+        if len(decision.query) > len(turn.query) and decision.query.endswith(turn.query):
+            st.caption("The query goes on with what came before it, so the router read them together.")
         st.caption("The stronger a word is marked, the more it counts towards the choice. Grey words count against it.")
         st.markdown("**How likely each model is to answer best**")
         for other, share in by_share(decision.probabilities):

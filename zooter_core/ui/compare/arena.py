@@ -22,16 +22,14 @@ WHAT = (
 )
 
 
-def draw(ensemble: Ensemble, comparison: Comparison | None, models: Sequence[str]) -> None:
+def draw(ensemble: Ensemble, comparison: Comparison | None, pool: Sequence[str]) -> None:
     """The tab: a field for a query of one's own or a random one, and the round.
-
-    Args:
-        models: those that may be drawn; all, if there are none.
 
     Raises:
         ZooterError: the query is empty or too long, or the fleet has a single model.
     """
-    st.caption(WHAT)
+    if comparison is None or not fights(comparison):
+        st.caption(WHAT)
     with st.form("arena", border=False, clear_on_submit=True):
         row = st.container(horizontal=True, vertical_alignment="bottom")
         typed = row.text_input(
@@ -40,6 +38,7 @@ def draw(ensemble: Ensemble, comparison: Comparison | None, models: Sequence[str
         )  # fmt: skip
         with row.container(key="primary-arena", width="content"):
             begun = st.form_submit_button("Begin" if comparison is None else "New round", icon=":material/swords:")
+    models = view.options(pool, single=False).models
     if begun:
         start(ensemble, typed.strip(), models, comparison)
         st.rerun()

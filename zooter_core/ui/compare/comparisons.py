@@ -45,6 +45,7 @@ class Vote:
         reward: the candidate whose response has the highest reward; None if nothing was ranked.
         blind: whether the names were hidden during the vote.
         tag: what the query is about, in the tagger's words; "" if it has no tag.
+        longest: the candidate of the longest response; "" in older votes.
     """
 
     query: str
@@ -55,6 +56,7 @@ class Vote:
     reward: str | None
     blind: bool
     tag: str = ""
+    longest: str = ""
 
     def to_json(self) -> dict[str, Any]:
         return {"kind": KIND, **asdict(self), "candidates": list(self.candidates)}
@@ -87,6 +89,9 @@ def vote_lines(votes: Sequence[Vote]) -> list[str]:
             f"Voters chose the **router's choice** in {_share(router, n)}; a random choice would match {chance:.1f}.",
             f"They chose the **highest reward** in {_share(reward, n)}.",
         ]
+    if measured := [vote for vote in decided if vote.longest]:
+        longest = sum(vote.best == vote.longest for vote in measured)
+        lines.append(f"They chose the **longest response** in {_share(longest, len(measured))}.")
     return lines
 
 
@@ -236,6 +241,7 @@ class Comparison:
             reward=self.best,
             blind=self.hidden,
             tag=self.decision.tags[0].name if self.decision.tags else "",
+            longest=max(self.answered, key=lambda name: len(self.job.responses[name].text)),
         )
         self.hidden = False
         history().vote(self.id, self.fleet, self.vote.to_json())

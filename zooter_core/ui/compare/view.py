@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import NamedTuple
 
 import streamlit as st
 
@@ -33,6 +34,38 @@ NO_REWARDS = "There is no reward model, so the responses are not ranked."
 NEXT_KEY = "Right"
 ALL_TAGS = "all queries"
 TOGETHER = "All models answer at the same time on this machine, so each is slower here than alone."
+
+
+class Options(NamedTuple):
+    """Who answers a query, by what its responses are verified, if anything, and whether names are hidden."""
+
+    models: list[str]
+    answer: str = ""
+    blind: bool = False
+
+
+def options(pool: Sequence[str], comparison: Comparison | None = None, single: bool = True) -> Options:
+    """The options, behind a button that says which models answer.
+
+    Args:
+        comparison: the one on the page; a right answer belongs to the next.
+        single: one query is compared; else only its models can be chosen.
+    """
+    chosen = st.session_state.get("models") or st.query_params.get_all("models")
+    count = sum(name in chosen for name in pool) or len(pool)
+    blind = bool(st.session_state.get("blind")) or st.query_params.get("blind") == "true"
+    label = f"{'All ' * (count == len(pool))}{count} models{', blind' * (single and blind)}"
+    with st.popover(label, icon=":material/tune:", type="tertiary", key="options"):
+        models = st.pills(
+            "Models", pool, selection_mode="multi", default=pool, format_func=plain, key="models", bind="query-params",
+            help="At least two.",
+        )  # fmt: skip
+        if not single:
+            return Options(models)
+        blind = st.toggle("Blind", key="blind", bind="query-params", help=BLIND_HELP)
+        key = f"answer-{comparison.id}" if comparison else "answer"
+        answer = st.text_input("Right answer", key=key, placeholder="If you know it", help=ANSWER_HELP)
+    return Options(models, answer, blind)
 
 
 def draw(ensemble: Ensemble, comparison: Comparison, next_round: Callable[[], None] | None = None) -> None:
@@ -70,6 +103,8 @@ def result(ensemble: Ensemble, comparison: Comparison, next_round: Callable[[], 
     _vote(ensemble, comparison, next_round or partial(comparisons.registry().show, None))
     if comparison.blind and not hidden and ensemble.can_rank:
         _verdict(comparison)
+    if not hidden and not problem:
+        rewards(comparison)
     if not hidden:
         with st.expander("Seconds, tokens and cost", icon=":material/timer:"):
             _costs(comparison)
@@ -79,11 +114,9 @@ def result(ensemble: Ensemble, comparison: Comparison, next_round: Callable[[], 
 
 
 def _verdict(comparison: Comparison) -> None:
-    """Whether router and reward model agree, and the rewards on one axis."""
-    if comparison.job.problem:
-        return
-    st.markdown(verdict(comparison.decision, comparison.ranked()))
-    rewards(comparison)
+    """Whether router and reward model agree."""
+    if not comparison.job.problem:
+        st.markdown(verdict(comparison.decision, comparison.ranked()))
 
 
 def rewards(comparison: Comparison) -> None:

@@ -37,9 +37,14 @@ def draw_live_routing(ensemble: Ensemble, learned: view.Learned | None) -> None:
         except ZooterError as problem:
             show_error(problem)
     example = decision is not None and not query.strip()
-    if learned is not None:
-        _map(ensemble, decision, learned, "an example" if example else "your query")
-    _bars(decision, learned, example)
+    if learned is None:
+        _bars(decision, learned, example)
+        return
+    with st.container(key="beside-map"):
+        with st.container():
+            _map(ensemble, decision, learned, "an example" if example else "your query")
+        with st.container():
+            _bars(decision, learned, example)
 
 
 def _query() -> str:
@@ -88,26 +93,31 @@ def _bars(decision: Decision | None, learned: view.Learned | None, example: bool
         st.caption("Nothing routed yet.")
         return
     text = _in_words(probabilities)
-    left, right = st.columns(2, gap="large")
-    with left:
-        st.markdown("**Probability of giving the best answer**")
-        st.echarts_chart(
-            _bar_chart(probabilities),
-            key="explorer-bars",
-            height=34 * len(probabilities) + 12,
-            renderer="svg",
-            alt=f"Probability of giving the best answer: {text}",
-        )
-    with right:
-        if decision is None:
-            st.caption(f"Nothing routed yet. These are the means over the training queries: {text}.")
-            return
-        if example:
-            st.caption(f"Nothing typed yet: this is the example *{plain(decision.query)}*")
-        st.markdown(f"{tag_badges(decision.tags)}  \n**{plain(decision.candidate)}** would answer.")
-        st.caption(f"In words: {text}. The router is {CERTAINTY[decision.certainty]}.")
-        if example and learned is not None:
-            st.caption(f"On average over the training queries: {_in_words(learned.mean)}.")
+    with st.container(key="halves-bars"):
+        with st.container():
+            st.markdown("**How likely each model is to answer best**")
+            st.echarts_chart(
+                _bar_chart(probabilities),
+                key="explorer-bars",
+                height=34 * len(probabilities) + 12,
+                renderer="svg",
+                alt=f"How likely each model is to answer best: {text}",
+            )
+        with st.container():
+            _choice(decision, learned, example, text)
+
+
+def _choice(decision: Decision | None, learned: view.Learned | None, example: bool, text: str) -> None:
+    """Who would answer and why, in words."""
+    if decision is None:
+        st.caption(f"Nothing routed yet. These are the means over the training queries: {text}.")
+        return
+    if example:
+        st.caption(f"Nothing typed yet: this is the example *{plain(decision.query)}*")
+    st.markdown(f"{tag_badges(decision.tags)}  \n**{plain(decision.candidate)}** would answer.")
+    st.caption(f"In words: {text}. The router is {CERTAINTY[decision.certainty]}.")
+    if example and learned is not None:
+        st.caption(f"On average over the training queries: {_in_words(learned.mean)}.")
 
 
 def _bar_chart(probabilities: Mapping[str, float]) -> dict[str, Any]:

@@ -137,7 +137,9 @@ def draw_tags(learned: Learned) -> None:
     count, order = _controls(len(table.names))
     shown = table.most(count)
     shown = shown.grouped() if order == BY_CANDIDATE else shown
-    for tab, (kind, text) in zip(st.tabs(list(TABS)), TABS.values(), strict=True):
+    for tab, (kind, text) in zip(st.tabs(list(TABS), key="tags", on_change="rerun"), TABS.values(), strict=True):
+        if not tab.open:  # it takes long to draw
+            continue
         with tab:
             st.caption(text)
             alt = f"Heat map of {count} tags and {len(learned.pool)} models: {text}"

@@ -1,0 +1,187 @@
+"""How fast each page of the demo is, in a real browser: python benchmarks/pages.py (needs Chromium)
+
+In each round, `zooter demo` on the embedded fleet starts anew, and a tab opens Chat and stays there a few seconds. Then
+it clicks on every page (first), on every page again (later), and opens each in a new tab by its address (link). The
+mouse rests on a link before the click, as a hand does. Of each visit, taken inside the page when it changes:
+
+sight: from the click, or from the start of navigation, to the first useful sight: the page's field, sentence or cards.
+settled: to the last change of the page, which then stays as it is for a second while no script runs.
+cpu: seconds of processor time that demo and browser take until then, which depend less on what else runs.
+
+The medians of the rounds are printed. `--against DIR` measures another checkout in turns with this one and adds the
+ratios. Timings depend on the machine and on what else runs: compare only figures of one run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+from demo import ADDRESS, FLAGS, MINUTE, PORT
+from playwright.sync_api import Browser, Error, Page, sync_playwright
+
+from zooter_core.base.paths import ROOT
+
+SIGHTS = {  # page -> its first useful sight
+    "Chat": "[data-testid=stChatInputTextArea]:enabled",
+    "Compare": "[data-testid=stTabs] [data-testid=stChatInputTextArea]:enabled",
+    "Models": "[class*=st-key-model-]",
+    "Traffic": "[data-testid=stMain] [data-testid=stAlert]",
+    "Benchmark": "[data-testid=stMain] h3",
+    "Explorer": "[aria-label='Type a query and watch']:enabled",
+    "Train": "[class*=st-key-primary-] button:enabled",
+}
+VISITS = ("first", "later", "link")
+PAUSE, HOVER = 6_000, 300  # milliseconds that a visitor looks at Chat, and before a click
+# Watch the document from the first click, or from the start of navigation: the times of its sight and of its last
+# change, once it has been quiet for a second.
+WATCH = """({ sight, click }) => { window.settled = new Promise(resolve => {
+    let start = click ? null : 0, seen = null, last = null
+    if (click) addEventListener('click', () => { start ??= performance.now() }, { capture: true, once: true })
+    const running = () =>
+        document.querySelector('[data-testid=stApp]')?.dataset.testScriptState !== 'notRunning' ||
+        !!document.querySelector('[data-testid=stSkeleton]')
+    const watcher = new MutationObserver(() => {
+        if (start === null) return
+        last = performance.now()
+        if (seen === null && document.querySelector(sight)) seen = last
+    })
+    watcher.observe(document, { attributes: true, characterData: true, childList: true, subtree: true })
+    const timer = setInterval(() => {
+        if (seen === null || running() || performance.now() - last < 1000) return
+        clearInterval(timer)
+        watcher.disconnect()
+        resolve([(seen - start) / 1000, (last - start) / 1000])
+    }, 50)
+}) }"""
+Figures = tuple[float, float, float]  # of a visit: sight, settled, cpu
+Times = dict[tuple[str, str], list[Figures]]  # (page, visit) -> the figures of each round
+
+
+@contextmanager
+def demo(checkout: Path, data: Path) -> Iterator[None]:
+    """A demo of a checkout on the embedded fleet, without history."""
+    command = [sys.executable, "-m", "zooter_core.cli", "demo", "--port", str(PORT), "--no-browser", "--history", "off"]
+    environment = {**os.environ, "PYTHONPATH": str(checkout), "XDG_DATA_HOME": str(data)}
+    process = subprocess.Popen(
+        command, env=environment, cwd=checkout, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        yield
+    finally:
+        process.send_signal(2)
+        process.wait(60)
+
+
+def watched(page: Page, name: str, act: Callable[[], object]) -> Figures:
+    """The figures of a visit to a page that a click begins."""
+    page.evaluate(WATCH, {"sight": SIGHTS[name], "click": True})
+    return settled(page, act)
+
+
+def opened(page: Page, name: str) -> Figures:
+    """The figures of a visit by an address."""
+    page.add_init_script(f"({WATCH})({{ sight: {SIGHTS[name]!r}, click: false }})")
+    return settled(
+        page, lambda: page.goto(ADDRESS + ("" if name == "Chat" else f"/{name.lower()}"), wait_until="commit")
+    )
+
+
+def settled(page: Page, act: Callable[[], object]) -> Figures:
+    before = cpu_seconds()
+    act()
+    sight, last = page.evaluate("window.settled")
+    return sight, last, cpu_seconds() - before
+
+
+def cpu_seconds() -> float:
+    """Of the demo and the browser: all that this script has started."""
+    total = 0.0
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            times = process.cpu_times()
+            total += times.user + times.system
+    return total
+
+
+def measure(browser: Browser, times: Times) -> None:
+    """One round."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    page = context.new_page()
+    page.set_default_timeout(MINUTE)
+    for _ in range(300):
+        try:
+            page.goto(ADDRESS, wait_until="commit")
+            break
+        except Error:  # the server is not up yet
+            time.sleep(0.1)
+    page.wait_for_selector(SIGHTS["Chat"])
+    page.wait_for_timeout(PAUSE)
+    names = [name for name in SIGHTS if name != "Chat"] + ["Chat"]
+    for visit in ("first", "later"):
+        for name in names:
+            link = page.get_by_test_id("stTopNav").get_by_role("link", name=name, exact=True)
+            link.hover()
+            page.wait_for_timeout(HOVER)
+            times[name, visit].append(watched(page, name, link.click))
+    page.close()
+    for name in names:
+        page = context.new_page()
+        times[name, "link"].append(opened(page, name))
+        page.close()
+    context.close()
+
+
+def report(rounds: dict[Path, Times]) -> None:
+    print(f"{'page':<11}" + "".join(f"{visit + ' sight':>14}{'settled':>9}{'cpu':>6}" for visit in VISITS))
+    for name in SIGHTS:
+        lines = [
+            [statistics.median(column) for visit in VISITS for column in zip(*times[name, visit], strict=True)]
+            for times in rounds.values()
+        ]
+        for label, figures in zip((name, "  against"), lines, strict=False):
+            print(line(label, figures))
+        if len(lines) > 1:
+            print(line("  ratio", [mine / base for mine, base in zip(*lines, strict=True)]))
+
+
+def line(label: str, figures: Sequence[float]) -> str:
+    widths = (14, 9, 6) * len(VISITS)
+    return f"{label:<11}" + "".join(f"{value:>{width}.2f}" for value, width in zip(figures, widths, strict=True))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--against", type=Path, metavar="DIR", help="another checkout")
+    call = parser.parse_args()
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        sys.exit("Expected Chromium, but found none. Install the package chromium.")
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package has its bytecode
+    rounds: dict[Path, Times] = {ROOT: defaultdict(list)}
+    if call.against:
+        rounds[call.against.resolve()] = defaultdict(list)
+    with sync_playwright() as playwright, tempfile.TemporaryDirectory() as data:
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        for number in range(call.rounds):
+            for checkout, times in rounds.items():
+                with demo(checkout, Path(data)):
+                    measure(browser, times)
+                print(f"round {number + 1}: {checkout.name}, load {os.getloadavg()[0]:.1f}", file=sys.stderr)
+    report(rounds)
+
+
+if __name__ == "__main__":
+    main()
