@@ -1,13 +1,13 @@
-"""Large models in turn on one device: python benchmarks/real_fleet.py [--size 13b|tiny] [--parts switch ...]
+"""Large models in turn on one device: python benchmarks/real_fleet.py [--size 13b|7b|tiny] [--parts switch ...]
 
-Six models of the shape of Llama 2 13B (26 GB each in bfloat16) on a GPU that does not hold them all. Their files are
+Six models of the shape of Llama 2 13B (26 GB each in bfloat16) on a GPU that does not hold them all, or of Mistral 7B. Their files are
 sparse, a real header over zeros that take no space on the disk: everything works as with a download, and a load is as
 fast as memory and bus allow. Speeds are measured with random weights. `--size tiny` runs the same on a processor, where
 the figures mean nothing.
 
 Parts: `switch` (loads, unloads and memory over --switches), `speed` (tokens/s of the backend against plain generate(),
 alone and in batches), `static` (one stream with a static cache and torch.compile against the default cache), `collect`
-(the embedded fleet in the pipeline).
+(the embedded fleet in the pipeline), `exam` (`zooter exam --quick` on four of the models, which say nothing sensible).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import argparse
 import gc
 import json
 import math
+import subprocess
 import sys
 import tempfile
 import threading
@@ -47,6 +48,8 @@ from support import tiny_models
 SHAPES: dict[str, dict[str, int]] = {
     "13b": {"hidden_size": 5120, "intermediate_size": 13824, "num_hidden_layers": 40, "num_attention_heads": 40,
             "num_key_value_heads": 40, "vocab_size": 32000, "max_position_embeddings": 4096},
+    "7b": {"hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32, "num_attention_heads": 32,
+           "num_key_value_heads": 8, "vocab_size": 32768, "max_position_embeddings": 32768},
     "tiny": {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4,
              "num_key_value_heads": 4, "vocab_size": 1000, "max_position_embeddings": 4096},
 }  # fmt: skip
@@ -212,10 +215,25 @@ def collect(queries: int, folder: Path) -> None:
     print(f"embedded fleet in bfloat16: {count} responses in {spent:.1f} s, {tokens / spent:.0f} tokens/s")
 
 
+def exam(models: Path) -> None:
+    """`zooter exam --quick` on a fleet of the first four models."""
+    with tempfile.TemporaryDirectory() as folder:
+        rows = [
+            f'[[candidate]]\nname = "{place.name}"\nbackend = "transformers"\nmodel = "{place}"\n'
+            for place in sorted(models.iterdir())[:4]
+        ]
+        (Path(folder) / "fleet.toml").write_text('name = "four"\n\n' + "\n".join(rows))
+        command = [sys.executable, "-m", "zooter_core.cli", "exam", "--fleet", folder, "--quick"]
+        spent, _ = timed(lambda: subprocess.run(command, cwd=ROOT, check=True))
+        lines = (Path(folder) / "exam-quick" / "responses.jsonl").read_text().splitlines()
+    tokens = sum(json.loads(line)["tokens"] for line in lines)
+    print(f"exam: {len(lines)} answers of {tokens} tokens in {spent:.1f} s with loading, rewards and training")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", choices=tuple(SHAPES), default="13b")
-    parser.add_argument("--parts", nargs="+", default=["switch", "speed", "static", "collect"])
+    parser.add_argument("--parts", nargs="+", default=["switch", "speed", "static", "collect", "exam"])
     parser.add_argument("--models", type=int, default=6)
     parser.add_argument("--switches", type=int, default=50)
     parser.add_argument("--tokens", type=int, default=128, help="length of a response in the speed measurements")
@@ -246,6 +264,8 @@ def main() -> None:
         gc.collect()
         if "collect" in call.parts:
             collect(call.queries, Path(folder) / "run")
+        if "exam" in call.parts:
+            exam(Path(folder))
 
 
 if __name__ == "__main__":
