@@ -1,9 +1,9 @@
 """Large models in turn on one device: python benchmarks/real_fleet.py [--size 13b|7b|tiny] [--parts switch ...]
 
-Six models of the shape of Llama 2 13B (26 GB each in bfloat16) on a GPU that does not hold them all, or of Mistral 7B. Their files are
-sparse, a real header over zeros that take no space on the disk: everything works as with a download, and a load is as
-fast as memory and bus allow. Speeds are measured with random weights. `--size tiny` runs the same on a processor, where
-the figures mean nothing.
+Six models of the shape of Llama 2 13B (26 GB each in bfloat16) on a GPU that does not hold them all, or of Mistral 7B
+(14.5 GB). Their files are sparse, a real header over zeros that take no space on the disk: everything works as with a
+download, and a load is as fast as memory and bus allow. Speeds are measured with random weights. `--size tiny` runs the
+same on a processor, where the figures mean nothing.
 
 Parts: `switch` (loads, unloads and memory over --switches), `speed` (tokens/s of the backend against plain generate(),
 alone and in batches), `static` (one stream with a static cache and torch.compile against the default cache), `collect`
