@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import queue
+import threading
 
 import pytest
 import torch
@@ -32,7 +33,7 @@ def tokenizer(tiny_fleet):
 
 def written(tokenizer, text: str, likes: str, on: bool = True, most: int = 12) -> str:
     """What comes after `text` from a model that always finds the first token of `likes` the likeliest."""
-    rows = Rows(["one"], tokenizer, set(), queue.Queue())
+    rows = Rows(["one"], tokenizer, set(), queue.Queue(), threading.Event())
     rows.begin([0])
     calculator = Calculator(rows, [on], tokenizer, digits_of(tokenizer))
     liked = tokenizer.encode(likes, add_special_tokens=False)[0]
@@ -67,7 +68,7 @@ def test_words_after_a_sum_are_left_alone(tokenizer):
 
 def test_only_the_rows_that_go_on_are_finished(tokenizer):
     """The second of three rows has ended and left the batch; the third has a calculator, the first has none."""
-    rows = Rows(["one", "two", "three"], tokenizer, set(), queue.Queue())
+    rows = Rows(["one", "two", "three"], tokenizer, set(), queue.Queue(), threading.Event())
     rows.texts = ["2 + 2 = ", "3 + 3 = ", "4 + 5 = "]
     rows.open, rows.active = {0, 2}, [0, 2]
     seven, nine = (tokenizer.encode(digit, add_special_tokens=False)[0] for digit in "79")

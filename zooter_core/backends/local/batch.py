@@ -23,7 +23,7 @@ from transformers.cache_utils import DynamicLayer
 from zooter_core.backends import Request
 from zooter_core.backends.conversation import prompt_ids, too_long
 from zooter_core.backends.local import memory
-from zooter_core.backends.local.decoding import Calculator, Repetition, Rows, Sampling, StopWhen
+from zooter_core.backends.local.decoding import Calculator, Repetition, Rows, Sampling
 from zooter_core.backends.local.model import NO_ADAPTER, Base
 from zooter_core.base.errors import Failure, WorkError, ZooterError
 from zooter_core.config.fleet import GenerationConfig
@@ -102,7 +102,7 @@ class Batch:
     ) -> None:
         self.base, self.requests, self.generation, self.stop, self.spare = base, requests, generation, stop, spare
         self.sampling = Sampling(generation.temperature, generation.top_k, generation.seed)
-        self.rows = Rows(requests, base.tokenizer, base.ends, pieces)
+        self.rows = Rows(requests, base.tokenizer, base.ends, pieces, stop)
         self.adapters: dict[int, str] = {}
         self.prompts: dict[int, list[int]] = {}
         self.most: dict[int, int] = {}  # tokens of each answer
@@ -289,8 +289,7 @@ class Batch:
                 do_sample=False,  # `Sampling` draws
                 eos_token_id=sorted(self.base.ends),
                 pad_token_id=self.base.tokenizer.pad_token_id,
-                streamer=self.rows,
-                stopping_criteria=StoppingCriteriaList([StopWhen(self.stop)]),
+                stopping_criteria=StoppingCriteriaList([self.rows]),
                 return_dict_in_generate=True,
             )
         new = output.sequences.shape[1] - group.ids.shape[1]

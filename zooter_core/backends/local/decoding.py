@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from tokenizers.decoders import DecodeStream
 from transformers import LogitsProcessor, StoppingCriteria
-from transformers.generation.streamers import BaseStreamer
 
 from zooter_core.backends import Piece, Request
 from zooter_core.backends.local import calculator
@@ -42,21 +41,23 @@ class Sampling(LogitsProcessor):
         return torch.full_like(scores, -torch.inf).scatter_(-1, likeliest.indices.gather(-1, drawn), 0.0)
 
 
-class StopWhen(StoppingCriteria):
-    """Ends every row at the next token when an event is set."""
+class Rows(StoppingCriteria):
+    """Turns the tokens of every step (one a row) into pieces of text, and every finished row into its response. At the
+    next token after an event is set, it ends every row.
 
-    def __init__(self, event: threading.Event) -> None:
-        self.event = event
+    A streamer would get the tokens through ordinary memory, which takes a GPU of a virtual machine longer than the
+    step itself; memory that is pinned does not.
+    """
 
-    def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
-        return torch.full((input_ids.shape[0],), self.event.is_set(), dtype=torch.bool, device=input_ids.device)
-
-
-class Rows(BaseStreamer):
-    """Turns the tokens of every step (one a row) into pieces of text, and every finished row into its response."""
-
-    def __init__(self, requests: Sequence[Request], tokenizer: Any, ends: set[int], pieces: queue.Queue[Any]) -> None:
-        self.requests, self.ends, self.pieces = requests, ends, pieces
+    def __init__(
+        self,
+        requests: Sequence[Request],
+        tokenizer: Any,
+        ends: set[int],
+        pieces: queue.Queue[Any],
+        stop: threading.Event,
+    ) -> None:
+        self.requests, self.ends, self.pieces, self.stop = requests, ends, pieces, stop
         self.backend = tokenizer.backend_tokenizer
         self.decoders = [DecodeStream(skip_special_tokens=True) for _ in requests]
         self.texts = [""] * len(requests)
@@ -66,18 +67,31 @@ class Rows(BaseStreamer):
         self.open = set(range(len(requests)))
         self.active: list[int] = []  # the rows that are generated now
         self.starts: dict[int, float] = {}
+        self._pinned: Any = None
 
     def begin(self, rows: Sequence[int]) -> None:
         """Add rows to those that are generated. The seconds of a response count from its first time here."""
         self.active = [*self.active, *rows]
         self.starts |= dict.fromkeys(rows, time.perf_counter()) | self.starts
 
-    def put(self, value: Any) -> None:
-        """Called by generate() with the next token of every active row."""
-        if value.dim() > 1:  # the prompts, which come first
-            return
+    def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
+        """Called by generate() when every active row has its next token."""
+        self.put(self._here(input_ids[:, -1]))
+        return torch.full((input_ids.shape[0],), self.stop.is_set(), dtype=torch.bool, device=input_ids.device)
+
+    def _here(self, tokens: Any) -> list[int]:
+        if tokens.device.type != "cuda":
+            return list(tokens.tolist())
+        if self._pinned is None or self._pinned.shape != tokens.shape:
+            self._pinned = torch.empty_like(tokens, device="cpu", pin_memory=True)
+        self._pinned.copy_(tokens, non_blocking=True)
+        torch.cuda.current_stream(tokens.device).synchronize()
+        return list(self._pinned.tolist())
+
+    def put(self, tokens: Sequence[int]) -> None:
+        """Take the next token of every active row."""
         now = time.perf_counter()
-        for index, token in zip(self.active, value.tolist(), strict=True):
+        for index, token in zip(self.active, tokens, strict=True):
             if index not in self.open:
                 continue
             self.written[index].append(token)
@@ -92,9 +106,6 @@ class Rows(BaseStreamer):
                 self.pieces.put(Piece(self.requests[index], text))
                 if self.watches[index].repeats(self.texts[index]):
                     self._finish(index, "repeated", now)
-
-    def end(self) -> None:
-        """Called by generate(). `close` ends the rows that are still open, with the reason."""
 
     def narrow(self) -> list[int]:
         """Drop the finished rows. Return the places, among the active ones, of those that continue."""
