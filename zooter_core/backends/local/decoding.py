@@ -44,9 +44,6 @@ class Sampling(LogitsProcessor):
 class Rows(StoppingCriteria):
     """Turns the tokens of every step (one a row) into pieces of text, and every finished row into its response. At the
     next token after an event is set, it ends every row.
-
-    A streamer would get the tokens through ordinary memory, which takes a GPU of a virtual machine longer than the
-    step itself; memory that is pinned does not.
     """
 
     def __init__(
@@ -67,7 +64,6 @@ class Rows(StoppingCriteria):
         self.open = set(range(len(requests)))
         self.active: list[int] = []  # the rows that are generated now
         self.starts: dict[int, float] = {}
-        self._pinned: Any = None
 
     def begin(self, rows: Sequence[int]) -> None:
         """Add rows to those that are generated. The seconds of a response count from its first time here."""
@@ -76,17 +72,8 @@ class Rows(StoppingCriteria):
 
     def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
         """Called by generate() when every active row has its next token."""
-        self.put(self._here(input_ids[:, -1]))
+        self.put(input_ids[:, -1].tolist())
         return torch.full((input_ids.shape[0],), self.stop.is_set(), dtype=torch.bool, device=input_ids.device)
-
-    def _here(self, tokens: Any) -> list[int]:
-        if tokens.device.type != "cuda":
-            return list(tokens.tolist())
-        if self._pinned is None or self._pinned.shape != tokens.shape:
-            self._pinned = torch.empty_like(tokens, device="cpu", pin_memory=True)
-        self._pinned.copy_(tokens, non_blocking=True)
-        torch.cuda.current_stream(tokens.device).synchronize()
-        return list(self._pinned.tolist())
 
     def put(self, tokens: Sequence[int]) -> None:
         """Take the next token of every active row."""
