@@ -4,15 +4,14 @@ import streamlit as st
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.ui import links, resources
-from zooter_core.ui.chat import controls, conversations, share, story, view
+from zooter_core.ui.chat import composer, controls, conversations, share, story, view
 from zooter_core.ui.widgets import focus_composer, pick_example, show_error
 
 talk = conversations.current()
 shared = share.opened()
 # Read once: if an answer ends while the page is drawn, the field must not stay disabled.
 live = {number for number, turn in enumerate(talk.turns) if turn.job.running}
-links.prefill("query")
-typed = st.chat_input("Ask anything", key="query", disabled=bool(live))
+typed = composer.draw(disabled=bool(live))
 focus_composer(len(talk.turns), bool(live))
 view.draw_footnote()
 top = st.container(key="top")
@@ -30,20 +29,20 @@ with top:
     settings = controls.draw(ensemble, talk)
 controls.sidebar(talk)
 
-problem = None
-if query := typed or example:
+if sent := typed or (composer.Sent(example, composer.waiting()) if example else None):
     links.clear()
     share.close()
     try:
-        talk.ask(ensemble, query, settings)
-        view.set_editing(None)
-        st.rerun()
+        talk.ask(ensemble, sent.query, settings, sent.attachments)
     except ZooterError as error:
-        problem = str(error)
+        composer.put_back(sent.query, str(error))
+    composer.clear()
+    view.set_editing(None)
+    st.rerun()
 
 for number in range(len(talk.turns)):
     view.draw_turn(ensemble, talk, number, settings, live=number in live)
 if shared:
     view.draw_shared(shared)
-if problem:
+if problem := composer.problem():
     show_error(problem)

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from zooter_core.ui.chat.conversations import Conversation, Turn
+from zooter_core.ui.chat.conversations import Conversation
+from zooter_core.ui.chat.turns import Turn
 
 ROOT = Path(__file__).resolve().parents[2]
 VISITORS = 8
@@ -24,8 +25,9 @@ def pages(monkeypatch: pytest.MonkeyPatch) -> list[AppTest]:
     monkeypatch.setenv("ZOOTER_FLEET", str(ROOT / "models" / "embedded"))
     opened = [AppTest.from_file(str(ROOT / "pages" / "chat.py"), default_timeout=WAIT).run() for _ in range(VISITORS)]
     for page in opened:
-        page.slider(key="temperature").set_value(0.0)
-        page.slider(key="length").set_value(16).run()
+        id = page.session_state["conversation"].id
+        page.slider(key=f"temperature-{id}").set_value(0.0)
+        page.slider(key=f"length-{id}").set_value(16).run()
     return opened
 
 

@@ -8,7 +8,7 @@ import pytest
 from zooter_core.backends import iter_responses
 from zooter_core.backends.conversation import MOST_CHARACTERS
 from zooter_core.base.errors import ZooterError
-from zooter_core.base.records import Message
+from zooter_core.base.records import Attachment, Message, Reading
 from zooter_core.config.fleet import GenerationConfig, RouterConfig, load_fleet
 from zooter_core.config.labelling import ScalarConfig
 from zooter_core.fleet.ensemble import Ensemble
@@ -246,3 +246,29 @@ def test_threads_that_come_first_at_once_load_the_router_once(tiny_fleet, monkey
     for thread in threads:
         thread.join()
     assert (len(set(choices)), len(choices), len(loads)) == (1, 4, 1)
+
+
+def test_attachments_reach_the_candidates_and_not_the_router(tiny_ensemble):
+    file = Attachment("sum.py", "print(7 + 7)\n" * 3)
+    messages = [Message("user", SEA, (file,))]
+    assert tiny_ensemble.route(messages) == tiny_ensemble.route(SEA)
+    pieces = list(tiny_ensemble.run_candidates(["one", "two"], messages, threading.Event(), GREEDY))
+    for name in ("one", "two"):
+        request = next(piece.request for piece in pieces if piece.candidate == name)
+        content = f"File sum.py:\n```\n{file.text}\n```\n\n{SEA}"
+        assert request.messages == (Message("user", content),)
+        count = tiny_ensemble.backend_of("transformers").count_tokens(request.candidate, file.text)
+        assert [reading.read for reading in request.readings] == [request.readings[0].tokens]
+        assert request.readings[0].tokens > count > 9
+    assert [piece.response.error for piece in pieces if piece.response] == [None, None]
+
+
+def test_what_a_candidate_cannot_read_of_an_attachment_is_left_out_and_it_still_answers(tiny_ensemble):
+    context = tiny_ensemble.backend_of("transformers").context(tiny_ensemble.fleet.candidate("one"))
+    messages = [Message("user", SEA, (Attachment("long.txt", "Water, again and again. " * context),))]
+    pieces = list(tiny_ensemble.run_candidates(["one"], messages, threading.Event(), GREEDY))
+    (reading,) = pieces[0].request.readings
+    assert isinstance(reading, Reading)
+    assert context / 2 < reading.read < context < reading.tokens
+    assert pieces[-1].response.error is None
+    assert pieces[-1].response.tokens > 0

@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from support.app_pages import ask, draw_ended, press, talk, words
 from support.sample_report import report
+from zooter_core.base.records import Message
 from zooter_core.ui.chat import view
 from zooter_core.ui.history import history
 from zooter_core.ui.widgets import EXAMPLES
@@ -87,9 +88,10 @@ def test_all_of_them_or_a_few_answer_and_the_best_is_shown(open_page: Open) -> N
 
 def test_temperature_length_and_system_text_reach_the_answer(open_page: Open) -> None:
     page = open_page("chat")
-    page.slider(key="temperature").set_value(0.0)
-    page.slider(key="length").set_value(16)
-    page.text_area(key="system").set_value("Be brief.").run()
+    id = talk(page).id
+    page.slider(key=f"temperature-{id}").set_value(0.0)
+    page.slider(key=f"length-{id}").set_value(16)
+    page.text_area(key=f"system-{id}").set_value("Be brief.").run()
     page = ask(page, "Write about the sea.")
     turn = talk(page).turns[0]
     assert (turn.settings.temperature, turn.settings.max_new_tokens, turn.settings.system) == (0.0, 16, "Be brief.")
@@ -179,9 +181,9 @@ def test_the_shortcuts_are_listed(open_page: Open) -> None:
 
 def test_a_vote_is_kept_and_disturbs_nothing(open_page: Open, slow_fleet: Path) -> None:
     page = open_page("chat", slow_fleet)
-    page.slider(key="length").set_value(16).run()
+    page.slider(key=f"length-{talk(page).id}").set_value(16).run()
     page = ask(page, "What is 12 + 30?")
-    page.slider(key="length").set_value(448).run()
+    page.slider(key=f"length-{talk(page).id}").set_value(448).run()
     page.chat_input[0].set_value("Write about the sea.").run()
     first, second = talk(page).turns
     page.feedback[0].set_value(1).run()
@@ -202,7 +204,7 @@ def test_a_follow_up_is_routed_and_answered_on_the_conversation(open_page: Open)
     page = ask(ask(open_page("chat"), "Write a list in Python"), "and another")
     first, second = talk(page).turns
     assert second.decision.query == "Write a list in Python\nand another"
-    roles = [message.role for message in talk(page)._messages("x")]
+    roles = [message.role for message in talk(page)._messages(Message("user", "x"))]
     assert roles == ["user", "assistant"] * sum(bool(turn.text.strip()) for turn in (first, second)) + ["user"]
 
 

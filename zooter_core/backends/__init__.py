@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from zooter_core.backends.attachments import estimated_tokens
 from zooter_core.base.errors import Failure, first_line
 from zooter_core.base.plugins import load_kind
-from zooter_core.base.records import Finish, Message, Response
+from zooter_core.base.records import Finish, Message, Reading, Response
 from zooter_core.base.weights import check_torch
 from zooter_core.config.candidates import TRANSFORMERS, CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
@@ -37,11 +38,13 @@ class Request:
     Attributes:
         messages: the last one is the user's, or the beginning of the candidate's answer, which is then continued.
         seed: replaces the seed of the generation settings. Only independent backends use it.
+        readings: how much of each attachment the messages have, in their order.
     """
 
     candidate: CandidateConfig
     messages: tuple[Message, ...]
     seed: int | None = None
+    readings: tuple[Reading, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +148,14 @@ class Backend(Protocol):
     def trial(self, candidate: CandidateConfig) -> str:
         """A query to try the candidate with."""
         return "Say hello."
+
+    def context(self, candidate: CandidateConfig) -> int | None:
+        """Tokens that a prompt and its answer may have together; None if that is unknown."""
+        return candidate.context_tokens
+
+    def count_tokens(self, candidate: CandidateConfig, text: str) -> int:
+        """The tokens of a text; an estimate where the candidate's tokenizer is not at hand."""
+        return estimated_tokens(text)
 
     def sizes(self) -> Mapping[object, int]:
         """Bytes of each model that this backend has in the memory of this machine."""

@@ -9,7 +9,6 @@ it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from zooter_core.backends import Request
@@ -103,7 +102,10 @@ def prompt(request: Request, tokenizer: Any) -> str:
     begun = bool(begun_answer(messages))
     try:
         text: str = tokenizer.apply_chat_template(
-            list(map(asdict, messages)), add_generation_prompt=not begun, continue_final_message=begun, tokenize=False
+            [message.to_json() for message in messages],
+            add_generation_prompt=not begun,
+            continue_final_message=begun,
+            tokenize=False,
         )
     except ValueError as problem:
         raise no_chat_template(f"the tokenizer of {request.candidate.model}") from problem

@@ -21,11 +21,43 @@ SURE, LEANING = 0.75, 0.5  # bounds of the chosen candidate's probability; below
 
 
 @dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that a user has attached to a message, as text."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of a conversation."""
+    """One turn of a conversation.
+
+    Attributes:
+        content: what was typed or answered. Of the user's side, router and reward model read this alone.
+        attachments: what the candidate reads before it.
+    """
 
     role: Role
     content: str
+    attachments: tuple[Attachment, ...] = ()
+
+    def to_json(self) -> dict[str, str]:
+        """The message as chat templates and servers read it. `with_attachments` has put the attachments into it."""
+        return {"role": self.role, "content": self.content}
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How much of an attachment a candidate reads.
+
+    Attributes:
+        tokens: of the complete attachment.
+        read: those that were sent, from its beginning.
+    """
+
+    name: str
+    tokens: int
+    read: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from dataclasses import replace
 from functools import partial
 
 from zooter_core.backends import Backend, Piece, Request, iter_responses, read_ahead, stream_or_fail
+from zooter_core.backends.attachments import estimated_tokens, with_attachments
 from zooter_core.backends.conversation import Conversation, check_query, last_query, messages_of
 from zooter_core.backends.merge_streams import merge_streams
 from zooter_core.base.errors import ZooterError
@@ -163,7 +164,8 @@ class Ensemble(FleetModels):
 
         If all of them fail before their first token, the reserves run one after the other; an empty piece announces
         each. A response that fails keeps all text that was streamed for it. If the last message is the assistant's,
-        the candidates continue it, and a response holds only the continuation.
+        the candidates continue it, and a response holds only the continuation. Where messages have attachments, the
+        first piece of each request says how much of them the candidate reads (`piece.request.readings`).
         """
         messages = messages_of(query)
         check_query(last_query(messages))
@@ -176,11 +178,13 @@ class Ensemble(FleetModels):
         attempts, begun = Attempts(self.fleet, [request.candidate.name for request in requests], together), 0
         while names := attempts.next():
             group, begun = requests[begun : begun + len(names)], begun + len(names)
-            if begun > together:
-                yield Piece(group[0])
-                if stop.is_set():
-                    yield Piece.stopped(group[0])
-                    return
+            group = [self._with_attachments(request, generation) for request in group]
+            for request in group:
+                if request.readings or begun > together:
+                    yield Piece(request)
+            if begun > together and stop.is_set():
+                yield Piece.stopped(group[0])
+                return
             texts = dict.fromkeys(group, "")
             for piece in self.run_requests(group, stop, generation):
                 texts[piece.request] += piece.text
@@ -202,12 +206,26 @@ class Ensemble(FleetModels):
         settings, groups = generation or self.fleet.generation, self._by_backend(requests)
         return merge_streams([partial(stream_or_fail, backend, group, settings) for backend, group in groups], stop)
 
+    def _with_attachments(self, request: Request, generation: GenerationConfig | None = None) -> Request:
+        """A request with the attachments of its messages in their texts, as much as its candidate can read."""
+        if not any(message.attachments for message in request.messages):
+            return request
+        candidate, settings = request.candidate, generation or self.fleet.generation
+        try:
+            backend = self.backend_of(candidate.backend)
+            limits = (backend.context(candidate), settings.max_new_tokens, partial(backend.count_tokens, candidate))
+            messages, readings = with_attachments(request.messages, *limits)
+        except ZooterError:  # raised again when the candidate is asked
+            messages, readings = with_attachments(request.messages, None, 0, estimated_tokens)
+        return replace(request, messages=messages, readings=readings)
+
     def read_ahead(self, conversation: Conversation) -> None:
         """Let the candidates read a conversation in the background where their backend can, so that whoever answers
         its next query begins sooner. The next request ends it."""
         messages, loaded = messages_of(conversation), [c for c in self.fleet.candidates if c.backend in self._used]
-        for backend, requests in self._by_backend([Request(candidate, messages) for candidate in loaded]):
-            read_ahead(backend, requests)
+        requests = [self._with_attachments(Request(candidate, messages)) for candidate in loaded]
+        for backend, group in self._by_backend(requests):
+            read_ahead(backend, group)
 
     def _by_backend(self, requests: Sequence[Request]) -> list[tuple[Backend, list[Request]]]:
         """The backends of requests, each with its own."""

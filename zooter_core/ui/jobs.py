@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from zooter_core.backends import TurnQueue
-from zooter_core.base.records import Message, Ranked, Response
+from zooter_core.base.records import Message, Ranked, Reading, Response
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.evaluation.verified.ranking import verified_ranking
 from zooter_core.fleet.ensemble import Ensemble
@@ -27,7 +27,7 @@ class Plan:
         reserves: answer instead, one after the other, when all candidates fail before their first token.
         previous: responses that stay from an earlier attempt.
         prefix: text that the one candidate has written already and continues.
-        chosen: as in `Answers`.
+        chosen, readings: as in `Answers`; readings of the previous responses.
     """
 
     candidates: Sequence[str]
@@ -35,6 +35,7 @@ class Plan:
     previous: Sequence[Response] = ()
     prefix: str = ""
     chosen: str | None = None
+    readings: Mapping[str, Sequence[Reading]] = field(default_factory=dict)
 
 
 @dataclass(eq=False)
@@ -51,6 +52,7 @@ class Answers:
         reserves: who may still step in.
         chosen: the candidate whose response a visitor wants to count.
         vote: 1 for a thumb up, 0 for a thumb down.
+        readings: candidate -> how much of each attachment of the conversation it has read, in their order.
     """
 
     candidates: tuple[str, ...]
@@ -62,6 +64,7 @@ class Answers:
     reserves: tuple[str, ...] = ()
     chosen: str | None = None
     vote: int | None = None
+    readings: dict[str, Sequence[Reading]] = field(default_factory=dict)
 
     @property
     def running(self) -> bool:
@@ -153,6 +156,7 @@ class Job(BackgroundWork, Answers):
         texts |= dict.fromkeys(plan.candidates, plan.prefix)
         self.begun = threading.Event()
         Answers.__init__(self, tuple(texts), texts, responses, reserves=tuple(plan.reserves), chosen=plan.chosen)
+        self.readings = {name: plan.readings[name] for name in responses if name in plan.readings}
         BackgroundWork.__init__(self)
         self._ensemble, self._plan, self._rank, self._save, self._ended = ensemble, plan, rank, save, ended
         self._key = key
@@ -198,6 +202,8 @@ class Job(BackgroundWork, Answers):
             self.texts[name] += piece.text
             if piece.text:
                 self.begun.set()
+            if piece.request.readings:
+                self.readings = self.readings | {name: piece.request.readings}
             if piece.note:
                 self.notes[name] = piece.note
             if piece.response is not None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from typing import Generic, Literal, NoReturn, Protocol, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import streamlit as st
 
 from zooter_core.ui import resources
 from zooter_core.ui.background import attach
+from zooter_core.ui.history import LOCAL
 
 HOME = "http://localhost:8501/"  # if the page does not know its address
 
@@ -20,6 +21,11 @@ def link(query: str, **more: str | list[str]) -> str:
     base = (st.context.url or HOME).split("?")[0]
     fleet = resources.name_of(resources.folder()) or ""
     return f"{base}?{urlencode({'q': query, 'fleet': fleet, **more}, doseq=True)}"
+
+
+def is_local() -> bool:
+    """Whether the page was opened at an address that only this machine reaches."""
+    return urlsplit(st.context.url or HOME).hostname in LOCAL
 
 
 def prefill(key: str) -> bool:

@@ -61,9 +61,10 @@ def pick_example(key: str) -> str | None:
 
 
 # The keyboard on the Chat page: the composer has the focus at the start and after an answer, `/` leads to it, and `?`
-# shows all shortcuts; Streamlit's own have no such keys. The script is a constant, and the security policy names its
-# hash (server.py): the browser runs this text and no other, as it does with the scripts of Streamlit's own page. It has
-# no "<", at which Streamlit's sanitizer would drop it. On a phone, the focus would open the keyboard.
+# shows all shortcuts; Streamlit's own have no such keys. Files that have come into the composer are sent by themselves:
+# the page shows their sizes, and the query goes with them later. The script is a constant, and the security policy
+# names its hash (server.py): the browser runs this text and no other, as it does with the scripts of Streamlit's own
+# page. It has no "<", at which Streamlit's sanitizer would drop it. On a phone, the focus would open the keyboard.
 SCRIPT = """
 (() => {
   const box = () => document.querySelector('[data-testid="stChatInputTextArea"]')
@@ -83,6 +84,11 @@ SCRIPT = """
     event.preventDefault()
     box().focus()
   })
+  setInterval(() => {
+    const chip = '[data-testid="stChatInput"] [data-testid="stFileChip"]'
+    if (!document.querySelector(chip) || document.querySelector(chip + '[aria-invalid="true"]')) return
+    document.querySelector('[data-testid="stChatInputSubmitButton"]:enabled')?.click()
+  }, 100)
 })()
 """
 FOCUS = f"<script>{SCRIPT}</script>"

@@ -15,6 +15,7 @@ import pytest
 
 from support.gguf_models import POSITIONS, SPECIAL, candidate, write_adapter, write_model, write_peft
 from zooter_core.backends import Piece, Request, backend, loops
+from zooter_core.backends.attachments import estimated_tokens
 from zooter_core.backends.conversation import without_tokens
 from zooter_core.backends.gguf import engine as engine_module
 from zooter_core.backends.gguf.backend import GgufBackend
@@ -201,6 +202,18 @@ def test_a_prompt_that_is_too_long_is_refused_and_the_others_are_answered(gguf, 
     assert refused.finish == "refused"
     assert f"more than the {POSITIONS - 1} that fit" in str(refused.error)
     assert answered.finish == "length"
+
+
+def test_tokens_are_counted_by_the_loaded_model_and_estimated_before(model):
+    backend, entry, text = GgufBackend(), candidate(model), "Why is the sea salt? " * 20
+    assert backend.count_tokens(entry, text) == estimated_tokens(text)
+    backend.load(entry)
+    with backend._engine(entry, *backend._check(entry), threading.Event()) as engine:
+        counted = len(engine.ask("/tokenize", {"content": text})["tokens"])
+    assert backend.count_tokens(entry, text) == counted != estimated_tokens(text)
+    assert backend.context(entry) == backend.context(replace(entry, context_tokens=10**6))
+    assert backend.context(replace(entry, context_tokens=64)) == 64
+    backend.spare()
 
 
 def test_a_context_that_is_too_small_says_what_would_help(model):

@@ -8,10 +8,12 @@ import pytest
 
 from support.hostile_texts import PAYLOADS, faults, payload
 from zooter_core.base.errors import ZooterError
+from zooter_core.base.records import Attachment, Message
 from zooter_core.config.fleet import GenerationConfig, load_fleet
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui.chat import share
-from zooter_core.ui.chat.conversations import Conversation, Settings, Turn
+from zooter_core.ui.chat.conversations import Conversation
+from zooter_core.ui.chat.turns import Settings, Tuning, Turn
 from zooter_core.ui.history import History
 from zooter_core.ui.markdown import safe
 
@@ -76,7 +78,7 @@ def test_settings_reach_the_candidate_and_the_system_text_not_the_router(
     other = Conversation()
     other.ask(ensemble, "Write about the sea.", Settings(max_new_tokens=3, system="Add up 7 apples in Python."))
     assert ended(other).decision == plain.decision
-    messages = other._messages("x", [], "Be brief.")
+    messages = other._messages(Message("user", "x"), [], "Be brief.")
     assert [(m.role, m.content) for m in messages] == [("system", "Be brief."), ("user", "x")]
 
 
@@ -113,7 +115,7 @@ def test_another_answer_is_a_version_and_both_come_back(ensemble: Ensemble, talk
     assert talk.history is not None
     again = Turn.from_json(talk.history.turns(talk.id)[0])
     assert (again.version, again.text, again.versions[1].shown) == (0, first, "two")
-    assert talk._messages("next")[1].content == first.strip()
+    assert talk._messages(Message("user", "next"))[1].content == first.strip()
 
 
 def test_an_earlier_answer_gets_another_version_in_its_place(ensemble: Ensemble, talk: Conversation) -> None:
@@ -181,7 +183,7 @@ def test_a_second_model_answers_beside_the_first_and_may_take_over(ensemble: Ens
     assert turn.job.candidates == ("one", "two")
     assert (turn.candidate, turn.job.ranked) == ("one", None)
     talk.choose(0, "two")
-    assert talk._messages("next")[1].content == turn.job.texts["two"].strip()
+    assert talk._messages(Message("user", "next"))[1].content == turn.job.texts["two"].strip()
     talk.ask(ensemble, "Write about the sea.", Settings("fixed", "one", second="one"))
     runner_up = next(name for name in talk.turns[-1].decision.order if name != "one")
     assert ended(talk).job.candidates == ("one", runner_up)
@@ -247,3 +249,39 @@ def test_a_title_is_the_first_query_shortened(talk: Conversation, ensemble: Ense
     talk.ask(ensemble, "word " * 50)
     assert len(talk.title) == 60
     assert talk.title.endswith("…")
+
+
+def test_files_stay_with_their_query_in_the_history_in_later_turns_and_in_branches(
+    ensemble: Ensemble, talk: Conversation
+) -> None:
+    files = (Attachment("a.txt", "Salt water."),)
+    talk.ask(ensemble, "Write about the sea.", Settings("fixed", "one"), files)
+    ended(talk)
+    talk.ask(ensemble, "Why?", Settings("fixed", "two"))
+    later = ended(talk)
+    assert [reading.name for reading in later.job.readings["two"]] == ["a.txt"]  # the conversation has it
+    assert talk.history is not None
+    again = Turn.from_json(json.loads(json.dumps(talk.history.turns(talk.id)[0])))
+    assert (again.attachments, again.job.readings) == (files, talk.turns[0].job.readings)
+    branch = talk.branch(ensemble, 1, "How?", Settings("fixed", "one"))
+    assert [turn.attachments for turn in branch.turns] == [files, ()]
+    ended(branch)
+    talk.answer_with(ensemble, "two", 0)
+    talk.turns[0].job.wait(60)
+    assert (talk.turns[0].attachments, list(talk.turns[0].job.readings)) == (files, ["two"])
+    talk.edit(ensemble, "And why?", Settings("fixed", "one"), files)
+    assert ended(talk).attachments == files
+
+
+def test_a_second_answer_comes_beside_the_first_which_goes_on_counting(ensemble: Ensemble, talk: Conversation) -> None:
+    talk.tuning = Tuning(max_new_tokens=2)
+    talk.ask(ensemble, "Write about the sea.", Settings("fixed", "one"), (Attachment("a.txt", "Salt water."),))
+    first = ended(talk).job.responses["one"]
+    talk.answer_beside(ensemble, "two")
+    turn = ended(talk)
+    assert (turn.candidate, turn.job.responses["one"]) == ("one", first)
+    assert turn.job.responses["two"].tokens <= 2  # by the settings of the conversation
+    assert set(turn.job.readings) == {"one", "two"}
+    talk.choose(0, "two")
+    assert turn.text == turn.job.texts["two"]
+    assert Turn.from_json(turn.to_json()).candidate == "two"

@@ -175,7 +175,7 @@ async def _attempt(connection: Connection, body: Mapping[str, Any], answer: Part
 def _body(connection: Connection, messages: Sequence[Message], generation: GenerationConfig) -> dict[str, Any]:
     return {
         "model": connection.model,
-        "messages": [{"role": message.role, "content": message.content} for message in messages],
+        "messages": [message.to_json() for message in messages],
         "temperature": generation.temperature,
         "seed": generation.seed,
         connection.config.token_limit: generation.max_new_tokens,

@@ -11,7 +11,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Generator
-from dataclasses import asdict
 from typing import Any, TypeVar
 
 from zooter_core.backends import Piece, Request
@@ -94,7 +93,8 @@ class Answer:
         elif "tokenizer.chat_template" not in header.values:
             raise no_chat_template(self.engine.name)
         else:
-            text = self.engine.ask("/apply-template", {"messages": list(map(asdict, messages))})["prompt"]
+            turns = {"messages": [message.to_json() for message in messages]}
+            text = self.engine.ask("/apply-template", turns)["prompt"]
         body = {"content": text, "add_special": True, "parse_special": True}
         tokens: list[int] = self.engine.ask("/tokenize", body)["tokens"]
         first = header.values.get("tokenizer.ggml.bos_token_id")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from zooter_core.backends import Piece, Request
+from zooter_core.backends.attachments import estimated_tokens
 from zooter_core.backends.gguf.adapters import gguf_adapter
 from zooter_core.backends.gguf.answer import Answer, refusal
 from zooter_core.backends.gguf.engine import OVERHEAD, SLOTS, Engine, EngineError, RefusedError, context_of
@@ -50,6 +51,18 @@ class GgufBackend(ResidentBackend):
         """Note candidates that will be asked, so that a process starts with all adapters of its file."""
         with self._lock:
             self._expected += candidates
+
+    def context(self, candidate: CandidateConfig) -> int | None:
+        return context_of(candidate, self._check(candidate)[0])
+
+    def count_tokens(self, candidate: CandidateConfig, text: str) -> int:
+        """The tokens of a text: counted by llama.cpp if the model is loaded."""
+        header, key = self._check(candidate)
+        if self.resident.has(key):
+            with suppress(EngineError, RefusedError), self._engine(candidate, header, key, NEVER) as engine:
+                assert engine is not None  # only a stop gives None
+                return len(engine.ask("/tokenize", {"content": text})["tokens"])
+        return estimated_tokens(text)
 
     def load(self, candidate: CandidateConfig) -> None:
         """Make the candidate ready to answer; one that does not fit beside the loaded models is only checked."""

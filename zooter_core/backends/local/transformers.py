@@ -36,6 +36,16 @@ class TransformersBackend(ResidentBackend):
         quiet_libraries()
         self.turns: TurnQueue | None = TurnQueue()
         self.resident: Residency[Base] = Residency()
+        self._checkpoint = cache(Checkpoint.of)
+        self._tokenizer = cache(lambda candidate: self._checkpoint(candidate).tokenizer())
+
+    def context(self, candidate: CandidateConfig) -> int | None:
+        config = self._checkpoint(candidate).config.get_text_config()
+        limits = (candidate.context_tokens, getattr(config, "max_position_embeddings", None))
+        return min((limit for limit in limits if limit), default=None)
+
+    def count_tokens(self, candidate: CandidateConfig, text: str) -> int:
+        return len(self._tokenizer(candidate)(text, add_special_tokens=False)["input_ids"])
 
     def load(self, candidate: CandidateConfig) -> None:
         """Make the candidate ready to answer.

@@ -9,10 +9,11 @@ import streamlit as st
 
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui.chat import conversations, share
-from zooter_core.ui.chat.conversations import Conversation, Mode, Settings
+from zooter_core.ui.chat.conversations import Conversation
+from zooter_core.ui.chat.turns import Mode, Settings, Tuning
 from zooter_core.ui.history import Entry, history
 from zooter_core.ui.markdown import safe
-from zooter_core.ui.text import code, plain
+from zooter_core.ui.text import clipped, code, plain
 from zooter_core.ui.widgets import download, icon_button, persistent
 
 MODES: dict[str, Mode] = {"Router": "router", "Best of a few": "select", "All of them": "rmr", "One model": "fixed"}
@@ -31,6 +32,9 @@ TEMPERATURE_HELP = "0 always takes the most probable word; higher values vary mo
 LENGTH_HELP = "In tokens; a token is about three quarters of a word."
 SYSTEM_HELP = "Instructions for the model that answers. The router does not see them."
 NO_REWARDS = "There is no reward model, so no answers are compared here."
+HOTTEST = 1.5
+MOST_SYSTEM = 8_000  # characters
+SHOWN = 40  # of them, where they are not edited
 LONGEST = 1024  # tokens; the slider's upper end, unless the fleet's own limit is higher
 NONE = "none"
 NEW_KEY = "Alt+N"
@@ -52,6 +56,8 @@ def draw(ensemble: Ensemble, talk: Conversation) -> Settings:
         label = f"Who answers: **{mode if mode in modes(ensemble) else 'Router'}**"
         with st.popover(label, icon=":material/alt_route:", type="tertiary", key="who-answers"):
             settings = _settings(ensemble)
+        with st.popover("Settings", icon=":material/tune:", type="tertiary", key="tuning", help="Settings"):
+            _tune(ensemble, talk)
         st.space("stretch")
         if talk.turns:
             with st.popover(
@@ -62,11 +68,15 @@ def draw(ensemble: Ensemble, talk: Conversation) -> Settings:
                     _this_conversation(talk)
             icon_button("New conversation", "add", "begin-here", conversations.clear)  # on a phone: the list is closed
         icon_button("Keyboard shortcuts", "keyboard", "shortcuts", _shortcuts)
+    if changes := _changes(talk.tuning):
+        with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key="tuned"):
+            st.markdown(f":gray-badge[:material/tune: {changes}]", width="content")
+            st.button("Reset", key="reset-tuning", type="tertiary", on_click=_reset, args=(ensemble, talk))
     if entry := conversations.deleted():
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"“{plain(entry.title)}” is deleted.", width="content")
             st.button("Undo", icon=":material/undo:", on_click=conversations.undo)
-    return settings
+    return talk.tuning.applied(settings)
 
 
 @st.dialog("Keyboard shortcuts")
@@ -95,22 +105,52 @@ def _settings(ensemble: Ensemble) -> Settings:
             k = st.slider("How many answer", 2, len(pool), 2, **persistent("k"))
         default = router.unsure_above if router and router.unsure_above < 1 else 0.5
         unsure = st.slider("Unsure above", 0.0, 1.0, default, 0.05, **persistent("unsure", UNSURE_HELP))
-    temperature, length, system = _answer_settings(ensemble)
-    return Settings(mode, candidate, k, unsure, temperature, length, system, second)
-
-
-def _answer_settings(ensemble: Ensemble) -> tuple[float, int, str]:
-    """Temperature, most new tokens and system prompt."""
-    generation = ensemble.fleet.generation
-    default = float(min(generation.temperature, 1.5))
-    temperature = st.slider("Temperature", 0.0, 1.5, default, 0.05, **persistent("temperature", TEMPERATURE_HELP))
-    most, default_length = max(LONGEST, generation.max_new_tokens), generation.max_new_tokens
-    length = st.slider("Longest answer", 16, most, default_length, 16, **persistent("length", LENGTH_HELP))
-    system = st.text_area("System prompt", placeholder="Answer in one sentence.", **persistent("system", SYSTEM_HELP))
     with st.expander(f"The {len(ensemble.fleet.pool)} models", icon=":material/groups:"):
-        for candidate in ensemble.fleet.candidates:
-            st.caption(f"**{plain(candidate.name)}**: {plain(candidate.description)}")
-    return temperature, int(length), system
+        for item in ensemble.fleet.candidates:
+            st.caption(f"**{plain(item.name)}**: {plain(item.description)}")
+    return Settings(mode, candidate, k, unsure, second=second)
+
+
+def _defaults(ensemble: Ensemble) -> tuple[float, int]:
+    """The fleet's temperature and longest answer."""
+    generation = ensemble.fleet.generation
+    return float(min(generation.temperature, HOTTEST)), generation.max_new_tokens
+
+
+def _tune(ensemble: Ensemble, talk: Conversation) -> None:
+    """The settings of this conversation, whoever answers."""
+    temperature, length = _defaults(ensemble)
+    tuning, most = talk.tuning, max(LONGEST, length)
+    system = st.text_area(
+        "System prompt", tuning.system, key=f"system-{talk.id}", help=SYSTEM_HELP, max_chars=MOST_SYSTEM,
+        placeholder="Answer in one sentence.",
+    )  # fmt: skip
+    warmth = temperature if tuning.temperature is None else tuning.temperature
+    warmth = st.slider(
+        "Temperature", 0.0, HOTTEST, warmth, 0.05, key=f"temperature-{talk.id}", help=TEMPERATURE_HELP
+    )  # fmt: skip
+    tokens = tuning.max_new_tokens or length
+    tokens = st.slider("Longest answer", 16, most, tokens, 16, key=f"length-{talk.id}", help=LENGTH_HELP)
+    talk.tuning = Tuning(
+        None if warmth == temperature else warmth, None if tokens == length else int(tokens), system or ""
+    )
+    st.caption("These settings belong to this conversation and apply to every model, from the next answer on.")
+
+
+def _changes(tuning: Tuning) -> str:
+    """What differs from the fleet's settings, as Markdown; empty if nothing does."""
+    parts = [f"system prompt “{plain(clipped(tuning.system, SHOWN))}”"] if tuning.system.strip() else []
+    parts += [] if tuning.temperature is None else [f"temperature {tuning.temperature:g}"]
+    parts += [] if tuning.max_new_tokens is None else [f"at most {tuning.max_new_tokens:,} tokens"]
+    return " · ".join(parts)
+
+
+def _reset(ensemble: Ensemble, talk: Conversation) -> None:
+    """Back to the fleet's settings, also in the fields."""
+    talk.tuning = Tuning()
+    values = dict(zip(("temperature", "length"), _defaults(ensemble), strict=True))
+    for name, value in {"system": "", **values}.items():
+        st.session_state[f"{name}-{talk.id}"] = value
 
 
 def sidebar(talk: Conversation) -> None:

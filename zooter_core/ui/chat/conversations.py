@@ -8,153 +8,19 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from dataclasses import dataclass, field, replace
 
 import streamlit as st
 
-from zooter_core.base.errors import Failure
-from zooter_core.base.records import Decision, Message, Ranked, Response, Tag
+from zooter_core.base.records import Attachment, Decision, Message, Response
 from zooter_core.fleet.ensemble import Ensemble
-from zooter_core.router.explain import Explanation
 from zooter_core.ui import resources
 from zooter_core.ui.background import attach
+from zooter_core.ui.chat.turns import Settings, Tuning, Turn
 from zooter_core.ui.history import Entry, History, history
 from zooter_core.ui.jobs import Answers, Job, Plan
 from zooter_core.ui.links import Registry
 from zooter_core.ui.text import clipped
-
-Mode = Literal["router", "select", "rmr", "fixed"]
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How a query is answered.
-
-    Attributes:
-        mode: `router` (one candidate runs), `select` (the k most probable where the router is unsure), `rmr` (all run),
-            `fixed` (`candidate` runs).
-        unsure_above: for `select`, the trigger's value above which a query is unsure; None for the fleet's.
-        temperature, max_new_tokens: None for the fleet's.
-        system: system prompt; it is not routed.
-        second: a candidate that answers as well, beside the first.
-    """
-
-    mode: Mode = "router"
-    candidate: str | None = None
-    k: int = 2
-    unsure_above: float | None = None
-    temperature: float | None = None
-    max_new_tokens: int | None = None
-    system: str = ""
-    second: str | None = None
-
-
-@dataclass(eq=False)
-class Turn:
-    """A query with its decision and the answers to it.
-
-    Attributes:
-        job: the version of the answer that counts.
-        retry: how often the query was answered before.
-        why: the explanation of the decision, computed when a visitor first opens it.
-        versions: all versions of the answer, the oldest first.
-    """
-
-    query: str
-    decision: Decision
-    job: Answers
-    settings: Settings = Settings()
-    retry: int = 0
-    why: Explanation | None = None
-    versions: list[Answers] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        if self.job not in self.versions:
-            self.versions.append(self.job)
-
-    @property
-    def candidate(self) -> str:
-        return self.job.shown
-
-    @property
-    def text(self) -> str:
-        return self.job.texts[self.candidate]
-
-    @property
-    def version(self) -> int:
-        """The place of the version that counts, from 0."""
-        return self.versions.index(self.job)
-
-    def to_json(self) -> dict[str, Any]:
-        record = {
-            "query": self.query,
-            "decision": self.decision.to_json() | {"probabilities": dict(self.decision.probabilities)},  # not rounded
-            "settings": asdict(self.settings),
-            **_answers_to_json(self.job),
-            "retry": self.retry,
-        }
-        if len(self.versions) > 1:
-            record |= {"versions": [_answers_to_json(job) for job in self.versions], "version": self.version}
-        return record
-
-    @classmethod
-    def from_json(cls, record: dict[str, Any]) -> Turn:
-        values = record["decision"]
-        tags = tuple(Tag(**tag) for tag in values["tags"])
-        decision = Decision(
-            values["query"],
-            values["probabilities"],
-            tags,
-            values["candidate"],
-            values["margin"],
-            values.get("utilities"),
-        )
-        versions = [_answers_from_json(version) for version in record.get("versions", [record])]
-        settings = Settings(**record["settings"])
-        job = versions[record.get("version", 0)]
-        return cls(record["query"], decision, job, settings, record["retry"], versions=versions)
-
-
-def _answers_to_json(job: Answers) -> dict[str, Any]:
-    answer = job.responses.get(job.shown)
-    ended = not job.running or len(job.responses) == len(job.texts)
-    return {
-        "candidate": job.shown,
-        "text": job.texts[job.shown],
-        "texts": job.texts,
-        "responses": {name: response.to_json() for name, response in dict(job.responses).items()},
-        "failed": {response.candidate: str(response.error) for response in job.failed},
-        "failures": {r.candidate: asdict(r.error) for r in job.failed if r.error is not None},
-        "reserves": list(job.reserves),
-        "rewards": {item.response.candidate: item.reward for item in job.ranked or []},
-        "problem": job.problem,
-        "complete": ended and answer is not None and answer.error is None,
-        "chosen": job.chosen,
-        "vote": job.vote,
-    }
-
-
-def _answers_from_json(record: dict[str, Any]) -> Answers:
-    """The answers of a record; those of a record from an older version of Zooter too."""
-    responses = {name: Response.from_json(response) for name, response in record["responses"].items()}
-    for name, failure in record.get("failures", {}).items():  # a response's record has the message alone
-        responses[name] = replace(responses[name], error=Failure(**failure))
-    ranked = [
-        Ranked(responses[name], reward, rank if reward is not None else None)
-        for rank, (name, reward) in enumerate(record["rewards"].items(), 1)
-    ]
-    return Answers(
-        tuple(record["texts"]),
-        record["texts"],
-        responses,
-        ranked or None,
-        record["problem"],
-        reserves=tuple(record.get("reserves", ())),
-        chosen=record.get("chosen"),
-        vote=record.get("vote"),
-    )
-
 
 TITLE = 60  # characters
 DEFAULT = Settings()
@@ -169,6 +35,7 @@ class Conversation:
         fleet: the folder of the fleet that answers.
         history: where the turns are saved; None if nowhere.
         name: the title that the visitor gave it.
+        tuning: how its next queries are answered, whoever does.
     """
 
     fleet: str = ""
@@ -176,32 +43,53 @@ class Conversation:
     turns: list[Turn] = field(default_factory=list)
     history: History | None = None
     name: str = ""
+    tuning: Tuning = field(default_factory=Tuning)
 
-    def ask(self, ensemble: Ensemble, query: str, settings: Settings = DEFAULT) -> None:
+    def ask(
+        self, ensemble: Ensemble, query: str, settings: Settings = DEFAULT, attachments: Sequence[Attachment] = ()
+    ) -> None:
         """Route a query on the conversation so far and start the answer.
 
         Raises:
             ZooterError: the query is empty or too long.
         """
-        decision, plan = _choose(ensemble, self._messages(query), settings)
-        self._start(ensemble, query, decision, settings, plan)
+        message = Message("user", query, tuple(attachments))
+        decision, plan = _choose(ensemble, self._messages(message), settings)
+        self._start(ensemble, message, decision, settings, plan)
 
     def answer_with(self, ensemble: Ensemble, candidate: str, number: int = -1) -> None:
         """Add a version of an answer, by the candidate named; later turns stay as they are."""
         place = number % len(self.turns)
         turn = self._drop(place)
-        self._start(ensemble, turn.query, turn.decision, turn.settings, Plan((candidate,)), turn, place=place)
+        settings = self.tuning.applied(turn.settings)
+        self._start(ensemble, turn.message, turn.decision, settings, Plan((candidate,)), turn, place=place)
 
-    def branch(self, ensemble: Ensemble, number: int, query: str, settings: Settings = DEFAULT) -> Conversation:
+    def answer_beside(self, ensemble: Ensemble, candidate: str, number: int = -1) -> None:
+        """Add a version of an answer that has another candidate's beside it; the first goes on counting."""
+        place = number % len(self.turns)
+        turn = self._drop(place)
+        settings = replace(self.tuning.applied(turn.settings), second=candidate)
+        first = turn.job.responses[turn.candidate]
+        plan = Plan((candidate,), previous=(first,), chosen=first.candidate, readings=turn.job.readings)
+        self._start(ensemble, turn.message, turn.decision, settings, plan, turn, place=place)
+
+    def branch(
+        self,
+        ensemble: Ensemble,
+        number: int,
+        query: str,
+        settings: Settings = DEFAULT,
+        attachments: Sequence[Attachment] = (),
+    ) -> Conversation:
         """Ask another query in place of an earlier one, in a new conversation that begins with the turns before it.
 
         Raises:
             ZooterError: the query is empty or too long.
         """
         copies = [Turn.from_json(turn.to_json()) for turn in self.turns[:number]]
-        other = Conversation(self.fleet, turns=copies, history=self.history)
+        other = Conversation(self.fleet, turns=copies, history=self.history, tuning=self.tuning)
         other.name = clipped(f"{self.title} (branch)", TITLE)
-        other.ask(ensemble, query, settings)
+        other.ask(ensemble, query, settings, attachments)
         for place in range(number):
             other._save(place)
         return other
@@ -210,21 +98,24 @@ class Conversation:
         """Ask the candidate whose answer broke off again; if all candidates failed, ask all of them again."""
         turn = self._drop()
         if turn.job.all_failed and len(turn.job.candidates) > 1:
-            _, plan = _choose(ensemble, self._messages(turn.query), turn.settings)
+            _, plan = _choose(ensemble, self._messages(turn.message), turn.settings)
         else:
             plan = Plan((turn.candidate,), turn.job.reserves, _failed_to_start(turn.job))
         turn.versions.remove(turn.job)
-        self._start(ensemble, turn.query, turn.decision, turn.settings, plan, turn)
+        self._start(ensemble, turn.message, turn.decision, turn.settings, plan, turn)
 
-    def edit(self, ensemble: Ensemble, query: str, settings: Settings = DEFAULT) -> None:
+    def edit(
+        self, ensemble: Ensemble, query: str, settings: Settings = DEFAULT, attachments: Sequence[Attachment] = ()
+    ) -> None:
         """Replace the last query.
 
         Raises:
             ZooterError: the query is empty or too long. The last turn then stays.
         """
-        decision, plan = _choose(ensemble, self._messages(query, self.turns[:-1]), settings)
+        message = Message("user", query, tuple(attachments))
+        decision, plan = _choose(ensemble, self._messages(message, self.turns[:-1]), settings)
         self._drop()
-        self._start(ensemble, query, decision, settings, plan)
+        self._start(ensemble, message, decision, settings, plan)
 
     def resume(self, ensemble: Ensemble, number: int) -> None:
         """Let the candidate whose answer was stopped, cut off or broke off continue it, also in an earlier turn."""
@@ -232,9 +123,9 @@ class Conversation:
         previous = _failed_to_start(turn.job)
         if turn.settings.second:
             previous += tuple(r for name, r in turn.job.responses.items() if name != turn.candidate and not r.error)
-        plan = Plan((turn.candidate,), turn.job.reserves, previous, turn.text, chosen=turn.candidate)
+        plan = Plan((turn.candidate,), turn.job.reserves, previous, turn.text, turn.candidate, turn.job.readings)
         turn.versions.remove(turn.job)
-        self._start(ensemble, turn.query, turn.decision, turn.settings, plan, turn, turn.retry, number)
+        self._start(ensemble, turn.message, turn.decision, turn.settings, plan, turn, turn.retry, number)
 
     def show_version(self, number: int, version: int) -> None:
         """Let another version of an answer count."""
@@ -265,7 +156,7 @@ class Conversation:
     def _start(
         self,
         ensemble: Ensemble,
-        query: str,
+        message: Message,
         decision: Decision,
         settings: Settings,
         plan: Plan,
@@ -290,13 +181,13 @@ class Conversation:
                 self._save(number)
 
         def read_ahead() -> None:
-            if answered := self._messages("", system=settings.system)[:-1]:
+            if answered := self._messages(Message("user", ""), system=settings.system)[:-1]:
                 ensemble.read_ahead(answered)
 
         job = Job(
             ensemble,
             plan,
-            self._messages(query, self.turns[:number], settings.system),
+            self._messages(message, self.turns[:number], settings.system),
             rank=len(plan.candidates) > 1 and not settings.second,
             generation=generation,
             save=save,
@@ -304,7 +195,8 @@ class Conversation:
         )
         versions: list[Answers] = [*previous.versions, job] if previous else [job]
         why = previous.why if previous else None
-        self.turns.insert(number, Turn(query, decision, job, settings, retry, why, versions))
+        turn = Turn(message.content, decision, job, settings, retry, why, versions, message.attachments)
+        self.turns.insert(number, turn)
         self._save(number)
         started.set()
 
@@ -313,13 +205,13 @@ class Conversation:
             entry = Entry(self.id, self.title, self.fleet, 0.0)
             self.history.keep(entry, number, self.turns[number].to_json())
 
-    def _messages(self, query: str, turns: Sequence[Turn] | None = None, system: str = "") -> list[Message]:
+    def _messages(self, message: Message, turns: Sequence[Turn] | None = None, system: str = "") -> list[Message]:
         """The conversation so far and a query. Earlier queries without an answer are left out."""
         messages = [Message("system", system)] if system.strip() else []
         for turn in self.turns if turns is None else turns:
             if answer := turn.text.strip():
-                messages += [Message("user", turn.query), Message("assistant", answer)]
-        return [*messages, Message("user", query)]
+                messages += [turn.message, Message("assistant", answer)]
+        return [*messages, message]
 
     @property
     def title(self) -> str:
@@ -391,7 +283,7 @@ def find(id: str) -> Conversation | None:
     if (entry := history().entry(id)) is None:
         return None
     turns = [Turn.from_json(record) for record in history().turns(id)]
-    talk = Conversation(entry.fleet, id, turns, history())
+    talk = Conversation(entry.fleet, id, turns, history(), tuning=Tuning.of(turns[-1].settings) if turns else Tuning())
     talk.name = entry.title if entry.title != talk.title else ""
     return talk
 

@@ -9,6 +9,7 @@ import base64
 import binascii
 import zlib
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Annotated
 
 import streamlit as st
@@ -16,20 +17,23 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from zooter_core.base.strict_json import dump_json
 from zooter_core.ui import answer_view, links
-from zooter_core.ui.chat.conversations import Conversation, Turn
+from zooter_core.ui.chat.conversations import Conversation
+from zooter_core.ui.chat.turns import Turn
 from zooter_core.ui.markdown import safe
-from zooter_core.ui.text import plain
+from zooter_core.ui.text import fence, plain, visible
 
 
 def markdown(talk: Conversation) -> str:
     """A conversation under its title, as `markdown_of` writes its turns."""
-    return f"# {plain(talk.title)}\n\n{markdown_of(talk.turns)}"
+    system = "\n".join(["System prompt:", *fence(visible(talk.tuning.system)), "", ""]) if talk.tuning.system else ""
+    return f"# {plain(talk.title)}\n\n{system}{markdown_of(talk.turns)}"
 
 
 def markdown_of(turns: Sequence[Turn]) -> str:
-    """Queries as quotations; answers with the candidate, the router's probabilities, and failures in brackets.
+    """Queries as quotations, with their files as code; answers with the candidate and the router's probabilities.
 
-    The texts are made harmless as on the page, for whatever opens the file; `as_json` has the originals.
+    Failures are in brackets. The texts are made harmless as on the page, for whatever opens the file; `as_json` has
+    the originals.
     """
     lines: list[str] = []
     for turn in turns:
@@ -37,6 +41,8 @@ def markdown_of(turns: Sequence[Turn]) -> str:
         who = "nobody" if turn.job.all_failed else plain(turn.candidate)
         end = " (incomplete)" if turn.job.incomplete and not turn.job.all_failed else ""
         lines += [f"> {line}" for line in safe(turn.query, None).split("\n")]
+        for file in turn.attachments:
+            lines += ["", f"Attached: {plain(file.name)}", "", *fence(visible(file.text))]
         lines += ["", f"**{who}**{end} (router: {shares})", ""]
         notes = (answer_view.fallback_note(turn.job), answer_view.problem_of(turn.job, turn.candidate))
         lines += [line for note in notes if note for line in (f"[{safe(note, None)}]", "")]
@@ -45,7 +51,13 @@ def markdown_of(turns: Sequence[Turn]) -> str:
 
 
 def as_json(talk: Conversation) -> str:
-    shape = {"id": talk.id, "title": talk.title, "fleet": talk.fleet, "turns": [turn.to_json() for turn in talk.turns]}
+    shape = {
+        "id": talk.id,
+        "title": talk.title,
+        "fleet": talk.fleet,
+        "settings": asdict(talk.tuning),
+        "turns": [turn.to_json() for turn in talk.turns],
+    }
     return dump_json(shape, ensure_ascii=False, indent=2)
 
 

@@ -16,10 +16,11 @@ from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui import answer_view, charts, links, resources
 from zooter_core.ui.background import draw_live, stop_button
 from zooter_core.ui.charts import badge
-from zooter_core.ui.chat import conversations, share, why
+from zooter_core.ui.chat import composer, conversations, share, why
 from zooter_core.ui.chat.controls import MODES
-from zooter_core.ui.chat.conversations import Conversation, Settings, Turn
-from zooter_core.ui.jobs import Job
+from zooter_core.ui.chat.conversations import Conversation
+from zooter_core.ui.chat.turns import Settings, Turn
+from zooter_core.ui.jobs import Answers, Job
 from zooter_core.ui.markdown import safe
 from zooter_core.ui.text import code, plain
 from zooter_core.ui.widgets import download, icon_button, show_error
@@ -53,7 +54,8 @@ def draw(ensemble: Ensemble, talk: Conversation, number: int) -> None:
             "Share", icon=":material/share:", key=f"share-{key}", help="Share", type="tertiary", on_change="rerun"
         ) as box:
             if box.open:
-                _share(talk, turn, number)
+                with st.container(key="share-links"):
+                    _share(talk, turn, number)
         if last:
             icon_button("Edit", "edit", f"edit-{key}", set_editing, _turn_id(talk, number))
         else:
@@ -61,6 +63,7 @@ def draw(ensemble: Ensemble, talk: Conversation, number: int) -> None:
                         _turn_id(talk, number))  # fmt: skip
         if last or not talk.running:
             _again(ensemble, talk, number, key)
+            _beside(ensemble, talk, number, key)
         if facts := answer_view.facts(turn.job.responses.get(turn.candidate), alone=len(turn.job.candidates) == 1):
             st.caption(facts)
 
@@ -85,9 +88,11 @@ def _versions(talk: Conversation, number: int, key: str) -> None:
 
 
 def _share(talk: Conversation, turn: Turn, number: int) -> None:
+    """What carries a query to others: links, or a file if they cannot hold the answer."""
     address = share.address(turn) if turn.text.strip() else None
     if address:
-        st.caption("This link carries the query and the answer. Opening it runs nothing.")
+        left_out = " The attached files are not in it." if turn.attachments else ""
+        st.caption(f"This link carries the query and the answer. Opening it runs nothing.{left_out}")
         st.code(address, language=None)
     elif turn.text.strip():
         st.caption("The answer is too long for a link. Send it as a file.")
@@ -96,6 +101,8 @@ def _share(talk: Conversation, turn: Turn, number: int) -> None:
     mode = next(label for label, mode in MODES.items() if mode == turn.settings.mode)
     st.caption("This one carries the query alone, to be asked again.")
     st.code(links.link(turn.query, mode=mode), language=None)
+    if links.is_local():
+        st.caption("Both links work on this machine only: you opened the page at its local address.")
 
 
 def _again(ensemble: Ensemble, talk: Conversation, number: int, key: str) -> None:
@@ -115,6 +122,22 @@ def _again(ensemble: Ensemble, talk: Conversation, number: int, key: str) -> Non
         st.rerun()
 
 
+def _beside(ensemble: Ensemble, talk: Conversation, number: int, key: str) -> None:
+    """A menu of models that answer beside the one whose answer counts, if that has one of its own."""
+    turn = talk.turns[number]
+    response = turn.job.responses.get(turn.candidate)
+    others = [name for name in ensemble.fleet.pool if name != turn.candidate]
+    if not others or response is None or response.error or not response.text:
+        return
+    name = st.menu_button(
+        "Beside another model", others, format_func=plain, key=f"beside-{key}",
+        icon=":material/splitscreen_right:", help="Beside another model", type="tertiary",
+    )  # fmt: skip
+    if name:
+        talk.answer_beside(ensemble, name, number)
+        st.rerun()
+
+
 def set_editing(turn: str | None) -> None:
     """Show the field in which a turn's query is changed; none of them for None."""
     st.session_state["editing"] = turn
@@ -131,9 +154,12 @@ def editing(talk: Conversation, number: int) -> bool:
 
 def edit_form(ensemble: Ensemble, talk: Conversation, number: int, settings: Settings) -> None:
     """A query as a field, where its button was: the query itself may have scrolled out of sight."""
-    last = number == len(talk.turns) - 1
+    turn, last = talk.turns[number], number == len(talk.turns) - 1
     with st.form(f"edit-{number}", border=False):
-        query = st.text_area("Your query", talk.turns[number].query)
+        query = st.text_area("Your query", turn.query)
+        names = [file.name for file in turn.attachments]
+        places = range(len(names))
+        files = st.multiselect("Files", places, places, lambda place: names[place]) if names else []
         if not last:
             st.caption("This begins a branch, a conversation of its own with all that came before this query.")
         row = st.container(horizontal=True)
@@ -141,10 +167,11 @@ def edit_form(ensemble: Ensemble, talk: Conversation, number: int, settings: Set
         cancel = row.form_submit_button("Cancel")
     if send:
         try:
+            attachments = [turn.attachments[place] for place in files]
             if last:
-                talk.edit(ensemble, query, settings)
+                talk.edit(ensemble, query, settings, attachments)
             else:
-                conversations.show(talk.branch(ensemble, number, query, settings))
+                conversations.show(talk.branch(ensemble, number, query, settings, attachments))
         except ZooterError as problem:
             show_error(problem)
             return
@@ -226,6 +253,7 @@ def draw_turn(ensemble: Ensemble, talk: Conversation, number: int, settings: Set
     """A query and its answer, with what can be done next; `live`: the answer is drawn while it grows."""
     turn = talk.turns[number]
     answer_view.draw_query(turn.query)
+    composer.draw_files(turn.attachments, f"{talk.id}-{number}")
     with st.chat_message("assistant", avatar=charts.avatar(ensemble.fleet.pool, turn.candidate)):
         explained = routing(talk, number)
         if live and isinstance(turn.job, Job):
@@ -289,11 +317,21 @@ def _draw_text(turn: Turn) -> None:
         for column, name in zip(st.columns(len(job.candidates)), job.candidates, strict=True):
             with column.container(border=True):
                 st.markdown(badge(pool, name))
-                answer_view.draw_answer(job, name)
+                _draw_one(job, name)
         return
-    answer_view.draw_answer(job, turn.candidate)
+    _draw_one(job, turn.candidate)
     if job.running and len(job.candidates) > 1:
         st.caption(f"{len(job.responses)} of {len(job.candidates)} models have answered; the best answer stays.")
+
+
+def _draw_one(job: Answers, name: str) -> None:
+    """A candidate's answer, after what it has read of the files."""
+    readings = job.readings.get(name, ())
+    if note := composer.cut_note(name, readings):
+        st.caption(f":material/content_cut: {note}")
+    if job.running and not job.texts[name] and (tokens := sum(reading.read for reading in readings)):
+        st.caption(f"Reading about {composer.rounded(tokens)} tokens of attached files first ...")
+    answer_view.draw_answer(job, name)
 
 
 def _scored(turn: Turn) -> int:

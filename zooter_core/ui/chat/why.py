@@ -14,11 +14,15 @@ from zooter_core.router.neighbours import Neighbour
 from zooter_core.ui import answer_view, tables
 from zooter_core.ui.answer_view import CERTAINTY
 from zooter_core.ui.charts import badge, by_share, colour, colour_name
-from zooter_core.ui.chat.conversations import Turn
+from zooter_core.ui.chat.turns import Turn
 from zooter_core.ui.text import clipped, plain
 
 STRONG, WEAK = 0.5, 0.15  # shares of the strongest contribution from which a part of the query is shaded
 NEAREST = 3
+NOT_READ = (
+    "The router reads what you type, not the attached files: it has learned from queries, and a page of a file would "
+    "drown the one sentence that says what you want."
+)
 SHORT = 140  # characters of a training query
 
 
@@ -33,6 +37,8 @@ def panel(ensemble: Ensemble, turn: Turn, key: str) -> None:
         if len(decision.query) > len(turn.query) and decision.query.endswith(turn.query):
             st.caption("The query goes on with what came before it, so the router read them together.")
         st.caption("The stronger a word is marked, the more it counts towards the choice. Grey words count against it.")
+        if turn.attachments:
+            st.caption(NOT_READ)
         st.markdown("**How likely each model is to answer best**")
         for other, share in by_share(decision.probabilities):
             text, alt = badge(pool, other, f"{share:.0%}"), f"{other} {share:.0%}"

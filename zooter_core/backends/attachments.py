@@ -1,0 +1,99 @@
+"""Attachments of messages: how a candidate reads them, and how much of them fits into its context.
+
+A file comes before the query that it was attached to. What does not fit is cut at the end: the newest message's files
+have room first, and of several files the short ones stay complete.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from zooter_core.base.records import Attachment, Message, Reading
+
+# A piece of text that few tokenizers cut further, except for long words.
+PIECE = re.compile(r"[A-Za-z]+|\d|[^\x00-\x7f]|[^\sA-Za-z\d]|\n+|[ \t]{2,}")
+LETTERS = 5  # of a token within a word
+TEMPLATE = 16  # tokens that a chat template adds to a message, at most
+RESERVE = 0.03  # share of the context that is left alone: the parts of a prompt are counted apart
+LEAST = 32  # tokens; less of a file says nothing
+TRIES = 6  # to cut a text to a number of tokens
+BACK = 200  # characters; within them, a cut goes back to white space
+RUN = re.compile(r"`+")
+Count = Callable[[str], int]
+
+
+def estimated_tokens(text: str) -> int:
+    """About how many tokens a text has, by a rule that seldom says too few (docs/tour.md has figures)."""
+    count = 0
+    for piece in PIECE.findall(text):
+        count += -(-len(piece) // LETTERS) if piece[0].isascii() and piece[0].isalpha() else 1
+    return count
+
+
+def with_attachments(
+    messages: Sequence[Message], context: int | None, answer: int, count: Count
+) -> tuple[tuple[Message, ...], tuple[Reading, ...]]:
+    """The messages with their attachments in their texts, and how much of each attachment that is.
+
+    Args:
+        context: tokens of prompt and answer; None sends everything.
+        answer: the longest answer in tokens; at most half of the context is kept free for it.
+        count: the tokens of a text.
+    """
+    if not any(message.attachments for message in messages):
+        return tuple(messages), ()
+    room: int | None = None
+    if context is not None:
+        typed = sum(count(message.content) + TEMPLATE for message in messages)
+        room = int(context * (1 - RESERVE)) - min(answer, context // 2) - typed
+    written: list[Message] = []
+    readings: list[Reading] = []
+    for message in reversed(messages):
+        files, latest = _cut(message.attachments, room, count)
+        if room is not None:
+            room -= sum(reading.read for reading in latest)
+        content = "\n\n".join(filter(None, [*files, message.content]))
+        written.append(replace(message, content=content, attachments=()))
+        readings[:0] = latest
+    return tuple(reversed(written)), tuple(readings)
+
+
+def _cut(files: Sequence[Attachment], room: int | None, count: Count) -> tuple[list[str], list[Reading]]:
+    """What is sent of each file: small ones complete, the others an equal part of the room."""
+    frames = [count(_quoted(file.name, "", cut=True)) for file in files]
+    sizes = [frame + count(file.text) for frame, file in zip(frames, files, strict=True)]
+    texts, readings = [""] * len(files), [Reading(file.name, 0, 0) for file in files]
+    left = len(files)
+    for place in sorted(range(len(files)), key=sizes.__getitem__):
+        file, size = files[place], sizes[place]
+        share = size if room is None else min(size, max(room, 0) // left)
+        text, read = _beginning(file.text, size, share, frames[place], count)
+        texts[place] = _quoted(file.name, text, cut=read < size) if text else ""
+        readings[place] = Reading(file.name, size, read)
+        room, left = None if room is None else room - read, left - 1
+    return texts, readings
+
+
+def _beginning(text: str, size: int, share: int, frame: int, count: Count) -> tuple[str, int]:
+    """The longest beginning of a text that fits, about, and its tokens. `size` and `frame`: those of the text between
+    its marks, and of the marks alone."""
+    if share >= size:
+        return text, size
+    length = len(text) * share // size
+    for _ in range(TRIES if share >= LEAST else 0):
+        part = text[:length]
+        if space := max(part.rfind(" ", length - BACK), part.rfind("\n", length - BACK)) + 1:
+            part = part[:space]
+        if (tokens := count(part) + frame) <= share:
+            return part.rstrip(), tokens
+        length = min(length - 1, length * share // tokens)
+    return "", 0
+
+
+def _quoted(name: str, text: str, *, cut: bool) -> str:
+    """A file as a candidate reads it: between more backquotes than it has in a row."""
+    marks = "`" * max(3, 1 + max(map(len, RUN.findall(text)), default=0))
+    note = " (its beginning; the rest does not fit)" if cut else ""
+    return f"File {name}{note}:\n{marks}\n{text}\n{marks}"

@@ -1,0 +1,80 @@
+"""Files that a user attaches to a query, as text: text of any kind, and the text of a PDF.
+
+What is no text is refused with one sentence. A PDF is read in a process of its own, with limits on time and memory.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import unicodedata
+from pathlib import PurePath
+
+from zooter_core.base.errors import ZooterError, one_line
+from zooter_core.base.records import Attachment
+from zooter_core.data import pdf_text
+from zooter_core.data.pdf_text import PART
+
+MOST_FILES = 10  # of one query
+MOST_MEGABYTES = 10  # of a file
+MOST_CHARACTERS = 500_000  # of a file's text
+MOST_PAGES = 500
+PDF_SECONDS = 30
+MOST_NAME = 80  # characters
+PDF = b"%PDF-"
+# Byte order marks, the longer ones first: that of UTF-16 begins that of UTF-32.
+MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe\x00\x00", "utf-32"), (b"\x00\x00\xfe\xff", "utf-32"),
+         (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))  # fmt: skip
+BINARY_SHARE = 0.01  # of a text's characters that may be controls
+EXPECTED = f"text or a PDF of at most {MOST_MEGABYTES} MB"
+
+
+def read_attachment(name: str, content: bytes) -> Attachment:
+    """The text of a file. UTF-8 and what has a byte order mark is read as such, other bytes as Windows-1252.
+
+    Raises:
+        ZooterError: it is empty, too large, protected or broken, or neither text nor PDF.
+    """
+    name = one_line(PurePath(name).name, MOST_NAME) or "file"
+    if len(content) > MOST_MEGABYTES * 1_000_000:
+        raise _refusal(name, f"is larger than {MOST_MEGABYTES} MB", PART)
+    is_pdf = content.lstrip().startswith(PDF)
+    text = _pdf(name, content) if is_pdf else _decoded(name, content)
+    if len(text) > MOST_CHARACTERS:
+        raise _refusal(name, f"has {len(text):,} characters, more than {MOST_CHARACTERS:,}", PART)
+    text = "".join(letter for letter in text if letter in "\n\t" or unicodedata.category(letter) not in ("Cc", "Cs"))
+    if not text.strip():
+        reason = "has no text that can be read; its pages may be pictures" if is_pdf else "is empty"
+        raise _refusal(name, reason, "Attach a version with text.")
+    return Attachment(name, text.strip("\n"))
+
+
+def _decoded(name: str, content: bytes) -> str:
+    """The bytes of a text file, with line ends of one kind."""
+    encoding = next((encoding for mark, encoding in MARKS if content.startswith(mark)), "utf-8")
+    try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError:
+        text = content.decode("cp1252", "replace")
+    controls = sum(unicodedata.category(letter) == "Cc" and letter not in "\n\r\t\f\v" for letter in text[:10_000])
+    if "\0" in text or controls > BINARY_SHARE * min(len(text), 10_000):
+        raise _refusal(name, "is neither text nor PDF", "Save it as text or PDF, and attach that.")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _pdf(name: str, content: bytes) -> str:
+    """The text of a PDF."""
+    command = [sys.executable, "-I", pdf_text.__file__, str(MOST_PAGES), str(MOST_CHARACTERS)]
+    try:
+        process = subprocess.run(command, input=content, capture_output=True, timeout=PDF_SECONDS)
+    except subprocess.TimeoutExpired as problem:
+        raise _refusal(name, f"takes longer than {PDF_SECONDS} s to read", PART) from problem
+    output = process.stdout.decode(errors="replace")
+    if process.returncode:
+        reason, _, next_step = output.partition("\n")
+        raise _refusal(name, reason or "takes too much memory to read", next_step or PART)  # without output, it died
+    return output
+
+
+def _refusal(name: str, reason: str, next_step: str) -> ZooterError:
+    return ZooterError(EXPECTED, f"{name} {reason}", next_step, f"{name} {reason}.")

@@ -1,0 +1,71 @@
+"""The process that reads a PDF: `python pdf_text.py PAGES CHARACTERS`, the file on standard input.
+
+On standard output is the text, and the exit status is 0; or there are a reason and a next step in two lines, and the
+status is 1. A PDF of a stranger may unpack to gigabytes or take hours, so whoever starts this limits its time, and it
+limits its memory. It imports nothing of this package, because it should start at once.
+"""
+
+import logging
+import sys
+from contextlib import suppress
+from io import BytesIO
+from typing import Any
+
+MEMORY = 2 << 30  # bytes of address space
+PART = "Attach the part that you need, or paste it."
+ENCRYPTED = ("is encrypted", "Save it without a password, or paste its text.")
+
+
+class RefusedError(Exception):
+    """A PDF that is not read: the reason and the next step."""
+
+
+def main() -> None:
+    with suppress(ImportError, ValueError, OSError):  # Windows has no such limit
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    pages, characters = map(int, sys.argv[1:])
+    status = 1
+    try:
+        output, status = _read(sys.stdin.buffer.read(), pages, characters), 0
+    except RefusedError as refusal:
+        output = "\n".join(refusal.args)
+    except MemoryError:
+        output = f"takes too much memory to read\n{PART}"
+    except Exception as problem:  # pypdf raises many kinds on broken files
+        reason = " ".join(f"{type(problem).__name__}: {problem}"[:200].split())
+        output = f"is a broken PDF ({reason})\nSave it again, or paste its text."
+    sys.stdout.buffer.write(output.encode(errors="replace"))
+    sys.exit(status)
+
+
+def _read(content: bytes, most_pages: int, most_characters: int) -> str:
+    from pypdf import PasswordType, PdfReader
+    from pypdf.errors import DependencyError
+
+    logging.disable()
+    reader = PdfReader(BytesIO(content))
+    try:
+        if reader.is_encrypted and reader.decrypt("") == PasswordType.NOT_DECRYPTED:
+            raise RefusedError(*ENCRYPTED)
+        return _text(reader, most_pages, most_characters)
+    except DependencyError as problem:  # an encryption that takes another package
+        raise RefusedError(*ENCRYPTED) from problem
+
+
+def _text(reader: Any, most_pages: int, most_characters: int) -> str:
+    if (count := len(reader.pages)) > most_pages:
+        raise RefusedError(f"has {count:,} pages, more than {most_pages}", PART)
+    texts: list[str] = []
+    length = 0
+    for page in reader.pages:
+        texts.append(page.extract_text().strip())
+        length += len(texts[-1])
+        if length > most_characters:
+            raise RefusedError(f"has more than {most_characters:,} characters", PART)
+    return "\n\n".join(filter(None, texts))
+
+
+if __name__ == "__main__":
+    main()

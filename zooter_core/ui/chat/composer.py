@@ -1,0 +1,143 @@
+"""The field for a query, with the files that go with it. What cannot be sent stays: text in the field, files above it.
+
+Files are untrusted: their texts are shown as plain text, and their names without Markdown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import streamlit as st
+
+from zooter_core.backends.attachments import estimated_tokens
+from zooter_core.base.errors import ZooterError, one_line
+from zooter_core.base.records import Attachment, Reading
+from zooter_core.data.documents import MOST_FILES, read_attachment
+from zooter_core.ui import links
+from zooter_core.ui.text import plain, visible
+
+FILES, TEXT, PROBLEM = "attached-files", "text-to-restore", "composer-problem"  # in a session's state
+NO_QUERY = "Type what you want to know about the attached files, then send it."
+PREVIEW = 4_000  # characters
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What a visitor has sent."""
+
+    query: str
+    attachments: tuple[Attachment, ...] = ()
+
+
+def draw(disabled: bool) -> Sent | None:
+    """The field, and the files that wait for a query above it."""
+    if text := st.session_state.pop(TEXT, ""):
+        st.session_state["query"] = text
+    links.prefill("query")
+    _draw_waiting()
+    value = st.chat_input("Ask anything", key="query", accept_file="multiple", disabled=disabled)
+    if value is None:
+        return None
+    if value.files:  # they wait, with their sizes in sight, until the query is sent
+        put_back(value.text, "\n\n".join(_add(value.files)))
+    if waiting() and not value.text.strip():
+        put_back(value.text, NO_QUERY)
+    return Sent(value.text, waiting())
+
+
+def waiting() -> tuple[Attachment, ...]:
+    """The files that go with the next query."""
+    files: tuple[Attachment, ...] = st.session_state.get(FILES, ())
+    return files
+
+
+def problem() -> str | None:
+    """Why the last query was not sent, once."""
+    message: str | None = st.session_state.pop(PROBLEM, None)
+    return message
+
+
+def put_back(text: str, message: str) -> None:
+    """Draw the page again with the text back in the field, and a message unless it is empty."""
+    st.session_state[TEXT], st.session_state[PROBLEM] = text, message
+    st.rerun()
+
+
+def clear() -> None:
+    """Forget the waiting files: they have been sent."""
+    st.session_state.pop(FILES, None)
+
+
+def _add(files: Sequence[st.runtime.uploaded_file_manager.UploadedFile]) -> list[str]:
+    """Add uploaded files to those that wait; returns what is wrong with the others."""
+    read, problems = list(waiting()), []
+    for file in files:
+        if len(read) == MOST_FILES:
+            problems.append(
+                f"A query takes at most {MOST_FILES} files: {one_line(file.name)} and those after it are left out."
+            )
+            break
+        try:
+            with st.spinner(f"Reading {plain(file.name)} ..."):
+                read.append(read_attachment(file.name, file.getvalue()))
+        except ZooterError as error:
+            problems.append(str(error))
+    st.session_state[FILES] = tuple(read)
+    return problems
+
+
+def _remove(number: int) -> None:
+    files = waiting()
+    st.session_state[FILES] = files[:number] + files[number + 1 :]
+
+
+def _draw_waiting() -> None:
+    if files := waiting():
+        with st.bottom, st.container(horizontal=True, key="waiting-files", gap="xsmall"):
+            for number, file in enumerate(files):
+                label = f"{plain(file.name)} · {size(file)}"
+                st.button(
+                    label, f"remove-{number}", f"Remove {plain(file.name)}", _remove, (number,), icon=":material/close:"
+                )
+
+
+def size(file: Attachment) -> str:
+    """The size of a file in tokens; who answers may count a little differently."""
+    return f"about {rounded(estimated_tokens(file.text))} tokens"
+
+
+def rounded(count: int) -> str:
+    """A count to three digits."""
+    unit = 10 ** max(0, len(str(count)) - 3)
+    return f"{round(count / unit) * unit:,}"
+
+
+def draw_files(files: Sequence[Attachment], key: str) -> None:
+    """The files of a query that was sent; each opens as plain text."""
+    if not files:
+        return
+    with st.container(horizontal=True, key=f"files-{key}", gap="xsmall", horizontal_alignment="right"):
+        for number, file in enumerate(files):
+            label = f"{plain(file.name)} · {size(file)}"
+            with st.popover(
+                label, icon=":material/description:", type="tertiary", key=f"file-{key}-{number}", on_change="rerun"
+            ) as box:
+                if box.open:
+                    st.code(visible(file.text[:PREVIEW]), language=None, wrap_lines=True)
+                    if len(file.text) > PREVIEW:
+                        st.caption(f"{len(file.text) - PREVIEW:,} characters more, which an export has.")
+
+
+def cut_note(name: str, readings: Sequence[Reading]) -> str:
+    """What a model has not read of the files, as Markdown; empty if it has read everything."""
+    sentences = []
+    for reading in readings:
+        total = f"about {rounded(reading.tokens)} tokens"
+        if not reading.read:
+            sentences.append(f"{plain(reading.name)} ({total}) was not sent: nothing of it fits.")
+        elif reading.read < reading.tokens:
+            sentences.append(f"Of {plain(reading.name)} ({total}), the first {rounded(reading.read)} were sent.")
+    if not sentences:
+        return ""
+    return f"{' '.join(sentences)} More does not fit into **{plain(name)}**'s context. Attach the part that you need."

@@ -1,0 +1,170 @@
+"""The turns of a conversation as records: a query with its files and settings, the decision, and the answers."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
+
+from zooter_core.base.errors import Failure
+from zooter_core.base.records import Attachment, Decision, Message, Ranked, Reading, Response, Tag
+from zooter_core.router.explain import Explanation
+from zooter_core.ui.jobs import Answers
+
+Mode = Literal["router", "select", "rmr", "fixed"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a query is answered.
+
+    Attributes:
+        mode: `router` (one candidate runs), `select` (the k most probable where the router is unsure), `rmr` (all run),
+            `fixed` (`candidate` runs).
+        unsure_above: for `select`, the trigger's value above which a query is unsure; None for the fleet's.
+        temperature, max_new_tokens: None for the fleet's.
+        system: system prompt; it is not routed.
+        second: a candidate that answers as well, beside the first.
+    """
+
+    mode: Mode = "router"
+    candidate: str | None = None
+    k: int = 2
+    unsure_above: float | None = None
+    temperature: float | None = None
+    max_new_tokens: int | None = None
+    system: str = ""
+    second: str | None = None
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What of the settings belongs to a conversation. It is stored with each turn, and a branch begins with it."""
+
+    temperature: float | None = None
+    max_new_tokens: int | None = None
+    system: str = ""
+
+    @classmethod
+    def of(cls, settings: Settings) -> Tuning:
+        return cls(settings.temperature, settings.max_new_tokens, settings.system)
+
+    def applied(self, settings: Settings) -> Settings:
+        """The settings of a turn of the conversation."""
+        return replace(settings, **asdict(self))
+
+
+@dataclass(eq=False)
+class Turn:
+    """A query with its decision and the answers to it.
+
+    Attributes:
+        job: the version of the answer that counts.
+        retry: how often the query was answered before.
+        why: the explanation of the decision, computed when a visitor first opens it.
+        versions: all versions of the answer, the oldest first.
+        attachments: files that the candidates read with the query; the router does not see them.
+    """
+
+    query: str
+    decision: Decision
+    job: Answers
+    settings: Settings = Settings()
+    retry: int = 0
+    why: Explanation | None = None
+    versions: list[Answers] = field(default_factory=list)
+    attachments: tuple[Attachment, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.job not in self.versions:
+            self.versions.append(self.job)
+
+    @property
+    def candidate(self) -> str:
+        return self.job.shown
+
+    @property
+    def text(self) -> str:
+        return self.job.texts[self.candidate]
+
+    @property
+    def message(self) -> Message:
+        return Message("user", self.query, self.attachments)
+
+    @property
+    def version(self) -> int:
+        """The place of the version that counts, from 0."""
+        return self.versions.index(self.job)
+
+    def to_json(self) -> dict[str, Any]:
+        record = {
+            "query": self.query,
+            "decision": self.decision.to_json() | {"probabilities": dict(self.decision.probabilities)},  # not rounded
+            "settings": asdict(self.settings),
+            **_answers_to_json(self.job),
+            "retry": self.retry,
+        }
+        if self.attachments:
+            record["attachments"] = [asdict(attachment) for attachment in self.attachments]
+        if len(self.versions) > 1:
+            record |= {"versions": [_answers_to_json(job) for job in self.versions], "version": self.version}
+        return record
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> Turn:
+        values = record["decision"]
+        tags = tuple(Tag(**tag) for tag in values["tags"])
+        decision = Decision(
+            values["query"],
+            values["probabilities"],
+            tags,
+            values["candidate"],
+            values["margin"],
+            values.get("utilities"),
+        )
+        versions = [_answers_from_json(version) for version in record.get("versions", [record])]
+        settings = Settings(**record["settings"])
+        job = versions[record.get("version", 0)]
+        files = tuple(Attachment(**attachment) for attachment in record.get("attachments", ()))
+        return cls(record["query"], decision, job, settings, record["retry"], None, versions, files)
+
+
+def _answers_to_json(job: Answers) -> dict[str, Any]:
+    answer = job.responses.get(job.shown)
+    ended = not job.running or len(job.responses) == len(job.texts)
+    return {
+        "candidate": job.shown,
+        "text": job.texts[job.shown],
+        "texts": job.texts,
+        "responses": {name: response.to_json() for name, response in dict(job.responses).items()},
+        "failed": {response.candidate: str(response.error) for response in job.failed},
+        "failures": {r.candidate: asdict(r.error) for r in job.failed if r.error is not None},
+        "reserves": list(job.reserves),
+        "rewards": {item.response.candidate: item.reward for item in job.ranked or []},
+        "problem": job.problem,
+        "complete": ended and answer is not None and answer.error is None,
+        "chosen": job.chosen,
+        "vote": job.vote,
+        "readings": {name: [asdict(reading) for reading in readings] for name, readings in job.readings.items()},
+    }
+
+
+def _answers_from_json(record: dict[str, Any]) -> Answers:
+    """The answers of a record; those of a record from an older version of Zooter too."""
+    responses = {name: Response.from_json(response) for name, response in record["responses"].items()}
+    for name, failure in record.get("failures", {}).items():  # a response's record has the message alone
+        responses[name] = replace(responses[name], error=Failure(**failure))
+    ranked = [
+        Ranked(responses[name], reward, rank if reward is not None else None)
+        for rank, (name, reward) in enumerate(record["rewards"].items(), 1)
+    ]
+    return Answers(
+        tuple(record["texts"]),
+        record["texts"],
+        responses,
+        ranked or None,
+        record["problem"],
+        reserves=tuple(record.get("reserves", ())),
+        chosen=record.get("chosen"),
+        vote=record.get("vote"),
+        readings={name: tuple(Reading(**one) for one in values) for name, values in record.get("readings", {}).items()},
+    )
