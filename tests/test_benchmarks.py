@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from zooter_core.base.errors import ZooterError
+from zooter_core.base.paths import EMBEDDED_FLEET
 from zooter_core.base.records import Query
 from zooter_core.data.run_folder import LABELS, QUERIES
 from zooter_core.data.runs import Run
@@ -268,7 +269,7 @@ def test_learn_replays_a_stream_in_which_things_change(monkeypatch):
     assert np.isnan(stream.train_rewards[:, stream.newcomer]).all()
     assert not stream.available(0)[stream.newcomer]
     assert stream.truth[250:, 1].mean() < 0.35 < stream.truth[:250, 1].mean()
-    methods = [learn.NEVER, learn.HYBRID, learn.GATED, learn.FOLLOWS, learn.THOMPSON, learn.ALL]
+    methods = [learn.NEVER, learn.HYBRID, learn.SHIPPED, learn.UNSERVED, learn.THOMPSON, learn.ALL]
     row = {"seed": 0, "scenario": 0, "noise": 0.0, "methods": learn.row_of(stream, methods)}
     assert row["methods"][learn.ALL]["all"] > row["methods"][learn.NEVER]["all"]
     assert 0 < row["methods"][learn.HYBRID]["calls"] < 0.5
@@ -276,3 +277,17 @@ def test_learn_replays_a_stream_in_which_things_change(monkeypatch):
     table = list(learn.shown([row, row]))
     assert table[0] == "2 streams, noise 0"
     assert any(line.startswith("| hybrid, 5% |") for line in table)
+
+
+def test_learn_replays_the_embedded_fleet():
+    learn = script("learn")
+    scores = learn.own_scores(str(EMBEDDED_FLEET / "router"))
+    assert set(scores.candidates) == {"chat", "math", "code", "writer"}
+    assert learn.spread(scores.scores) == pytest.approx(0.31, rel=0.05)  # the queries of other kinds are left out
+    vectors = np.random.default_rng(0).normal(size=(len(scores.queries), 8))
+    for scenario in learn.OWN_SCENARIOS:
+        stream = learn.Stream.of(scores, vectors, scenario, seed=0, noise=1.0)
+        assert len(stream) > learn.JOINS + 500
+        column = scores.candidates.index(scenario.worse)
+        better = stream.truth[:, column] > stream.truth.min(axis=1)  # than the worst answer
+        assert better[learn.WORSE :].mean() < 0.7 * better[: learn.WORSE].mean()

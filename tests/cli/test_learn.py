@@ -12,6 +12,7 @@ from zooter_core.config.edit import add_candidates, set_table
 from zooter_core.config.fleet import load_fleet
 from zooter_core.learn.traffic import Traffic
 from zooter_core.learn.traffic_rows import LoggedDecision
+from zooter_core.learn.versions import Versions
 
 
 @pytest.fixture
@@ -73,10 +74,18 @@ def test_a_pause_holds_until_resume(learn):
 def test_a_wrong_call_is_one_message(refused, learn, folder, tmp_path):
     assert "nowhere" in refused(2, "learn", "status", fleet=tmp_path / "nowhere")
     assert "between 0 and 1" in refused(2, "learn", "--once", "--share", "2", fleet=folder)
-    assert "none yet" in refused(2, "learn", "promote", fleet=folder)
+    assert "`zooter learn --once` first" in refused(2, "learn", "promote", fleet=folder)
     assert "nothing was promoted" in refused(2, "learn", "rollback", fleet=folder)
     assert "embedded" in refused(2, "learn", "--once", fleet=EMBEDDED_FLEET)
     assert "no traffic" in refused(2, "learn", "--once", "--data", tmp_path / "none", fleet=folder)
+
+
+def test_a_learner_that_is_followed_leaves_nothing_to_promote(refused, learn, folder):
+    versions = Versions(load_fleet(folder))
+    versions.state.follows = True
+    versions.save()
+    assert "serves already" in refused(2, "learn", "promote", fleet=folder)
+    assert "later routers serve too" in learn("status")[1]
 
 
 def test_two_learners_do_not_work_on_one_fleet(refused, folder, tmp_path):
@@ -89,3 +98,10 @@ def test_two_learners_do_not_work_on_one_fleet(refused, folder, tmp_path):
     finally:
         lock.release()
     assert "another process" in message
+
+
+def test_a_share_of_the_processor_is_above_0_and_at_most_1(refused, folder, tmp_path):
+    for wrong in ("0", "1.5"):
+        message = refused(2, "learn", "--once", "--processor", wrong, "--data", tmp_path / "data", fleet=folder)
+        assert "--processor" in message
+        assert wrong in message

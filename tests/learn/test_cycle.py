@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from zooter_core.labelling.rewards.scoring import QueryRewards
 from zooter_core.learn.cycle import Cycle, Settings
 from zooter_core.learn.deciding import Sampling
 from zooter_core.learn.judging import Budget
+from zooter_core.learn.pace import Pace
 from zooter_core.learn.refit import Material, read_linear, refit, vectors_of, write_router
 from zooter_core.learn.traffic import Traffic
 from zooter_core.learn.traffic_rows import FEEDBACK, MODEL, NEWCOMER, LoggedDecision, LoggedReward
@@ -104,7 +106,8 @@ def test_a_better_router_is_learned_proved_and_serves(place):
     assert (first.judged, first.event, first.challenger) == (200, "", "routers/0001")
     traffic.add(decisions(200, 200))
     second, versions, _ = turn(place)
-    assert (second.event, versions.state.champion, versions.state.former) == (PROMOTE, "routers/0001", "router")
+    assert (second.event, versions.state.former) == (PROMOTE, "router")
+    assert versions.state.champion == "routers/0002"  # which learned from the latest decisions too
     assert second.evidence.mean > 0.3
     parts = load_fleet(fleet)
     router = Router.load(parts.router.path)  # the ordinary format
@@ -140,13 +143,26 @@ def test_a_learner_that_is_followed_serves_each_refit(place):
     fleet, _, traffic = place
     for first in (0, 200, 400):
         traffic.add(decisions(200, first))
-        result, versions, _ = turn(place, follow=True)
-    assert (result.event, result.challenger) == ("", "routers/0003")
+        result, versions, _ = turn(place)
+    assert (result.event, result.challenger, result.follows) == ("", "routers/0003", True)
     assert load_fleet(fleet).router.path == str(fleet / "routers" / "0003")
     assert (versions.state.champion, versions.state.former) == ("routers/0003", "router")
     assert [event["event"] for event in versions.state.events] == [PROMOTE]
     set_table(fleet, "router", {"path": "routers/0002"})  # as if the process had ended before the state was written
     assert Versions(load_fleet(fleet)).state.follows
+
+
+@pytest.mark.parametrize("careful", [{"manual": True}, {"proof_only": True}])
+def test_the_learner_is_not_followed_any_more_where_its_owner_or_a_proof_decides(place, careful):
+    fleet, _, traffic = place
+    for first in (0, 200, 400):
+        traffic.add(decisions(200, first))
+        result, versions, _ = turn(place, **(careful if first == 400 else {}))
+    assert (result.event, result.challenger, result.follows) == ("", "routers/0003", False)
+    assert load_fleet(fleet).router.path == str(fleet / "routers" / "0002")
+    assert (versions.state.champion, versions.state.challenger) == ("routers/0002", "routers/0003")
+    assert versions.state.former == "router"  # it still guards
+    assert not versions.state.follows
 
 
 def test_manual_leaves_the_switch_to_its_owner(place):
@@ -281,7 +297,7 @@ def test_a_turn_that_dies_in_any_step_goes_on_later(place, step, monkeypatch):
             turn(place)
     result, versions, _ = turn(place)
     assert versions.state.judged == 400
-    assert load_fleet(fleet).router.path.endswith("routers/0001")
+    assert load_fleet(fleet).router.path.endswith("routers/0002")
     events = [event["event"] for event in versions.state.events]
     assert events == [PROMOTE]
     assert Router.load(load_fleet(fleet).router.path).candidates == POOL
@@ -403,3 +419,25 @@ def test_a_full_disk_is_one_message_and_the_champion_stays(place, monkeypatch):
             turn(place)
     assert (fleet / "fleet.toml").read_text() == before
     assert turn(place)[0].challenger == "routers/0001"
+
+
+def test_a_turn_keeps_its_share_of_the_processor(place):
+    _, data, traffic = place
+    traffic.add(decisions(120))
+
+    class Resting(threading.Event):
+        rested = 0.0
+
+        def wait(self, timeout=None):
+            self.rested += timeout
+            return False
+
+    stop = Resting()
+    pace = Pace(0.1, 1, lambda: time.process_time() + stop.rested, time.process_time)
+    parts = load_fleet(place[0])
+    cycle = Cycle(Versions(parts), Scripted(parts), traffic, data, Settings(Sampling(0.5, 1.0)))
+    before = time.process_time()
+    result = cycle.turn(Budget(1000, pace=pace), stop)
+    worked = time.process_time() - before
+    assert (result.judged, result.challenger) == (120, "routers/0001")
+    assert worked <= 0.1 * (worked + stop.rested) * 1.05

@@ -30,11 +30,24 @@ def test_a_clear_gain_is_proved_and_no_gain_is_not():
 def test_the_gate_takes_enough_pairs_with_enough_of_a_mean():
     """Mean .2 of 100 values +-1 in the ratio 60 to 40: the standard error is sqrt(.96) / 10 = .098."""
     pairs = np.tile([1.0, -1.0, 1.0, -1.0, 1.0], 20)
-    assert evidence(pairs, 1.0, Gate(errors=2.0)).passes
-    assert not evidence(pairs, 1.0, Gate(errors=2.1)).passes
-    assert not evidence(pairs, 1.0, Gate(errors=2.0, margin=0.21)).passes
-    assert not evidence(pairs[1:], 1.0, Gate(errors=0.0)).passes  # 99 pairs
-    assert not evidence(pairs, 0.0, Gate(errors=0.0)).passes  # nothing differs at all
+    assert evidence(pairs, 1.0, Gate(100, errors=2.0)).passes
+    assert not evidence(pairs, 1.0, Gate(100, errors=2.1)).passes
+    assert not evidence(pairs, 1.0, Gate(100, margin=0.21)).passes
+    assert not evidence(pairs[1:], 1.0, Gate(100, errors=0.0)).passes  # 99 pairs
+    assert not evidence(pairs, 0.0, Gate(100, errors=0.0)).passes  # nothing differs at all
+
+
+def test_the_gate_takes_50_pairs_by_default_and_looks_at_the_latest():
+    """31 won and 19 lost: the mean is .24, its standard error sqrt(1 - .24^2) / sqrt(50) = .137, 1.5 of them are .206.
+
+    With 30 won the mean is .2, which is the margin, but below 1.5 standard errors (.139 each).
+    """
+    won, lost, gate = [1.0], [-1.0], Gate(bound=40.0)
+    assert evidence(np.array(31 * won + 19 * lost), 1.0, gate).passes
+    assert not evidence(np.array(30 * won + 20 * lost), 1.0, gate).passes
+    assert not evidence(np.array(30 * won + 19 * lost), 1.0, gate).passes  # 49 pairs
+    assert evidence(np.array(100 * lost + 31 * won + 19 * lost), 1.0, gate).passes
+    assert not evidence(np.array(31 * won + 19 * lost), 1.3, gate).passes  # .24 is below .2 * 1.3
 
 
 def test_without_a_pair_nothing_is_said():

@@ -36,15 +36,15 @@ def learn(
     budget_usd: Annotated[
         float | None, option("--budget-usd", "X", "run: US dollars for these answers in a turn, at most.", min=0)
     ] = None,
-    share: Annotated[float, option("--share", "X", "run: share of queries that all answer.", min=0)] = 0.02,
+    processor: Annotated[
+        float, option("--processor", "X", "run: share of the processor, all cores together, at most.", min=0)
+    ] = 0.5,
+    share: Annotated[float, option("--share", "X", "run: share of queries that all answer.", min=0)] = 0.05,
     pairs: Annotated[
         float, option("--pairs", "X", "run: share of the queries where routers differ that both answer.", min=0)
-    ] = 0.3,
+    ] = 0.5,
     manual: Annotated[bool, option("--manual", help="run: leave promotions to `zooter learn promote`.")] = False,
-    proof: Annotated[bool, option("--proof", help="run: promote only what is proved.")] = False,
-    follow: Annotated[
-        bool, option("--follow", help="run: after a promotion, let later routers serve too while the guard agrees.")
-    ] = False,
+    proof: Annotated[bool, option("--proof", help="run: every router that serves must be proved.")] = False,
     json: Json = False,
 ) -> None:
     parts = open_fleet(fleet)
@@ -58,12 +58,16 @@ def learn(
     if action == "run":
         from zooter_core.learn.cycle import Settings
         from zooter_core.learn.deciding import Sampling
+        from zooter_core.learn.pace import Pace
 
         for name, part in (("--share", share), ("--pairs", pairs)):
             if part > 1:
-                raise ZooterError(f"{name} between 0 and 1", f"{part:g}", "0.02 is every fiftieth query.")
-        settings = Settings(Sampling(share, pairs), manual=manual, proof_only=proof, follow=follow)
-        _run(parts, place, settings, (calls, budget_usd), None if once else every, json)
+                raise ZooterError(f"{name} between 0 and 1", f"{part:g}", "0.05 is every twentieth query.")
+        settings = Settings(Sampling(share, pairs), manual=manual, proof_only=proof)
+        if not 0 < processor <= 1:
+            raise ZooterError("--processor above 0 and up to 1", f"{processor:g}", "0.5 is half of all cores.")
+        limits = {"calls": calls, "dollars": budget_usd, "pace": Pace(processor)}
+        _run(parts, place, settings, limits, None if once else every, json)
         return
     Versions(parts)  # refuses the embedded fleet before a lock is made in it
     lock = _lock(parts, WAIT_SECONDS)
@@ -79,9 +83,7 @@ def _lock(fleet: Fleet, seconds: float = 0) -> Any:
     return locked(folder / LOCK, f"the learner of the fleet {fleet.name}", seconds)
 
 
-def _run(
-    fleet: Fleet, data: Path, settings: Any, limits: tuple[int, float | None], every: float | None, json: bool
-) -> None:
+def _run(fleet: Fleet, data: Path, settings: Any, limits: dict[str, Any], every: float | None, json: bool) -> None:
     from zooter_core.fleet.ensemble import Ensemble
     from zooter_core.learn.cycle import Cycle
     from zooter_core.learn.judging import Budget
@@ -102,7 +104,7 @@ def _run(
                 if (again := load_fleet(fleet.folder)) != fleet:
                     fleet, ensemble = again, Ensemble(again, ensemble.backends)
                 cycle = Cycle(Versions(fleet), ensemble, traffic, data, settings, print_note)
-                turn = cycle.turn(Budget(*limits), stop)
+                turn = cycle.turn(Budget(**limits), stop)
             finally:
                 lock.release()
             print_figures(asdict(turn), json, _print_turn)
@@ -123,7 +125,10 @@ def _change(versions: Any, action: str) -> None:
     contest = state.contest(Gate())
     if action == PROMOTE:
         if contest.challenger is None:
-            raise ZooterError("a challenger to promote", "none yet", "Run `zooter learn --once` first.")
+            step = (
+                "The learner's latest router serves already." if contest.follows else "Run `zooter learn --once` first."
+            )
+            raise ZooterError("a challenger to promote", "none", step)
         contest.promote()
         versions.switch(contest, PROMOTE, None)
     else:
@@ -191,7 +196,8 @@ def _print_turn(turn: dict[str, Any]) -> None:
         proved = ", proved" if shown["proved"] else ""
         out.print(f"{shown['pairs']} pairs, {shown['mean']:+.3f} on the latest ones{proved}.")
     if turn["challenger"]:
-        out.print(f"New challenger: {turn['challenger']}.")
+        what = "router, which serves already" if turn["follows"] else "challenger"
+        out.print(f"New {what}: {turn['challenger']}.")
     if turn["event"]:
         done = "promoted the challenger" if turn["event"] == "promote" else "went back to the router before"
         out.print(f"Learning {done}. {RELOAD}")

@@ -43,8 +43,7 @@ class Settings:
 
     Attributes:
         manual: nothing is promoted by itself; a roll-back is.
-        proof_only: a promotion takes a proof; the mean of the latest pairs is not enough.
-        follow: after a promotion the learner's later routers serve too, until the guard wins.
+        proof_only: a promotion takes a proof, that of a later router too.
     """
 
     sampling: Sampling = field(default_factory=Sampling)
@@ -52,7 +51,6 @@ class Settings:
     learning: Learning = DEFAULTS
     manual: bool = False
     proof_only: bool = False
-    follow: bool = False
 
 
 @dataclass
@@ -65,6 +63,7 @@ class Turn:
         event: PROMOTE, ROLLBACK or "".
         evidence: of the contest, before the event.
         challenger: the router that was made; "" if there was too little new.
+        follows: it serves already.
     """
 
     judged: int = 0
@@ -74,6 +73,7 @@ class Turn:
     event: str = ""
     evidence: Evidence | None = None
     challenger: str = ""
+    follows: bool = False
     failures: dict[str, int] = field(default_factory=dict)
 
 
@@ -111,6 +111,8 @@ class Cycle:
         state, turn = self.versions.state, Turn()
         if state.paused:
             return turn
+        budget.pace.begin()
+        state.follows = state.follows and not (self.settings.manual or self.settings.proof_only)
         judge = Judge(self.ensemble, self.traffic, budget, self.settings.sampling, stop)
         self._newcomers(judge)
         contest = state.contest(self.settings.gate)
@@ -128,6 +130,8 @@ class Cycle:
             self.versions.switch(contest, turn.event, guard if turn.event == ROLLBACK else turn.evidence)
         if not stop.is_set():
             turn.challenger = self._learn(material)
+            turn.follows = bool(turn.challenger) and state.follows
+        budget.pace.rest(stop)
         return turn
 
     def _waiting(self) -> Iterator[list[LoggedDecision]]:
@@ -209,7 +213,7 @@ class Cycle:
 
     def _decide(self, contest: Contest[str], scale: float) -> str:
         trial = self.versions.state.contest(self.settings.gate)
-        event = trial.decide(scale, self.settings.proof_only, self.settings.follow)
+        event = trial.decide(scale, self.settings.proof_only)
         if event == PROMOTE and self.settings.manual:
             self.tell(f"{trial.champion} passes the gate. Promote it with `zooter learn promote`.")
             return ""

@@ -7,7 +7,6 @@ same test that it would have been better, it comes back.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -31,8 +30,8 @@ class Sampling:
         pairs: of those where champion and challenger (or the former champion) differ: the choices of both answer.
     """
 
-    share: float = 0.02
-    pairs: float = 0.3
+    share: float = 0.05
+    pairs: float = 0.5
 
     @property
     def either(self) -> float:
@@ -147,19 +146,18 @@ class Contest(Generic[R]):
         """What the pairs say for the former champion."""
         return evidence(np.array(self.guard), spread, self.gate)
 
-    def decide(self, spread: float, proof_only: bool = False, follow: bool = False) -> str:
+    def decide(self, spread: float, proof_only: bool = False) -> str:
         """Switch if the pairs say so: "promote", "rollback", or "" for neither.
 
         Args:
             spread: of the rewards.
-            proof_only: it takes a proof; the mean of the latest pairs is not enough.
-            follow: as in `promote`.
+            proof_only: it takes a proof; the mean of the latest pairs is not enough. Later refits take one too.
         """
         if self.former is not None and _enough(self.guard_evidence(spread), proof_only):
             self.rollback()
             return "rollback"
         if self.challenger is not None and _enough(self.evidence(spread), proof_only):
-            self.promote(follow)
+            self.promote(follow=not proof_only)
             return "promote"
         return ""
 
@@ -182,8 +180,3 @@ class Contest(Generic[R]):
 
 def _enough(shown: Evidence, proof_only: bool) -> bool:
     return shown.proved if proof_only else shown.passes
-
-
-def extra_calls(candidates: NDArray[np.bool_]) -> float:
-    """Calls beyond the served answer, a query."""
-    return float(candidates.sum(axis=1).mean() - 1) if len(candidates) else math.nan

@@ -22,6 +22,7 @@ from zooter_core.data.prices import cost
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.labelling.rewards import Comparing
 from zooter_core.learn.deciding import Choices, Sampling, Wanted, wanted
+from zooter_core.learn.pace import Pace
 from zooter_core.learn.refit import text_of
 from zooter_core.learn.traffic import Traffic
 from zooter_core.learn.traffic_rows import MODEL, NEWCOMER, PAIR, SAMPLE, SERVED, LoggedDecision, LoggedReward
@@ -40,11 +41,13 @@ class Budget:
     Attributes:
         calls: answers that candidates may still be asked for.
         dollars: for these answers; None without a limit. A candidate without a price costs nothing here.
+        pace: where work rests, so that it keeps under a share of the processor; it never rests by default.
         spent_calls, spent_dollars: so far.
     """
 
     calls: int
     dollars: float | None = None
+    pace: Pace = field(default_factory=Pace)
     spent_calls: int = 0
     spent_dollars: float = 0.0
 
@@ -131,6 +134,8 @@ class Judge:
                 if want.candidates[row, columns[name]]:
                     judged.rewards[row, columns[name]] = reward
             judged.decisions.append(decision)
+            if new or missing:
+                self.budget.pace.rest(self.stop)
         judged.rewards = judged.rewards[: len(judged.decisions)]
         return judged
 
@@ -149,6 +154,7 @@ class Judge:
             for reward in self._judge(decision, [name], [name], judged):
                 reward.why, reward.inclusion = NEWCOMER, share
                 self.traffic.add_rewards([reward])
+            self.budget.pace.rest(self.stop)
             left -= 1
         return max(left, 0) if len(latest) >= count else 0
 

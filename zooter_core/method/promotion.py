@@ -35,8 +35,8 @@ class Gate:
         bound: the largest difference that counts in a bet, in spreads; larger ones are cut to it.
     """
 
-    pairs: int = 100
-    margin: float = 0.05
+    pairs: int = 50
+    margin: float = 0.2
     errors: float = 1.5
     alpha: float = 0.05
     bound: float = 4.0
