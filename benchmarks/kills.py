@@ -4,6 +4,10 @@ Each command runs once undisturbed. Then it is killed `--kills` times at a rando
 new folder, which is empty or holds the result of another call. After each kill the script inspects the folder, runs the
 same command again, and compares every file with the undisturbed run. It also reports files that only the killed run
 left, in the cache and among temporary files too. Exit code 1 if anything differs, loads half written, or stays.
+
+`learn` is killed `--kills` times in each step of a turn that promotes a router and makes another one. After each kill
+the router that serves loads, and is the one before or the one after; the traffic is sound; and the next turn ends as an
+undisturbed one.
 """
 
 from __future__ import annotations
@@ -15,12 +19,14 @@ import os
 import random
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,6 +42,14 @@ make_export(EMBEDDED_FLEET / "router")
 """
 LOCKS = (".lock",)  # empty lock files, which may stay
 QUERIES = 3000
+DECISIONS = 110  # of a turn of `zooter learn`
+# The steps of tests/support/killed_commands.py, and how often a turn takes each of them at least.
+LEARN = {
+    **{"load": 1, "judge": 6, "store": 100, "remember": 6, "switch": 1},
+    **{"embed": 1, "refit": 1, "write": 1, "tidy": 1},
+}
+REPLIES = {"base": "word " * 20, "one": "It depends.", "two": "the sea " * 4}  # the last is best by the reward model
+SHORTEST, LONGEST_STEP = 1e-5, 0.3  # seconds in a step until it is killed
 
 
 @dataclass
@@ -233,6 +247,122 @@ def campaign(command: Command, folder: Path, kills: int, chance: random.Random, 
     return tally
 
 
+def learning_fleet(folder: Path, url: str) -> None:
+    """A fleet of three scripted models whose first router chooses badly, with a challenger, and traffic of a turn."""
+    from support import tiny_models
+    from zooter_core.config.edit import add_candidates, set_table
+
+    tiny_models.save_fleet(folder / "tiny")
+    mine = folder / "fleet"
+    add_candidates(
+        mine,
+        [{"backend": "openai", "base_url": url, "name": n, "model": n, "routed_as": n} for n in tiny_models.POOL],
+    )
+    set_table(mine, "router", {"path": str(folder / "tiny" / "router"), "runtime": "torch"})
+    set_table(mine, "reward", {"kind": "scalar", "model": str(folder / "tiny" / "reward"), "max_tokens": 128})
+    add_traffic(folder, 0)
+    assert turns([folder]) == ["ended 0"]
+    add_traffic(folder, DECISIONS)
+
+
+def add_traffic(folder: Path, first: int) -> None:
+    from support import tiny_models
+    from zooter_core.learn.traffic import Traffic
+    from zooter_core.learn.traffic_rows import LoggedDecision
+
+    with Traffic.open(folder / "data") as traffic:
+        traffic.add(
+            LoggedDecision(
+                f"r{n}", 1000.0 + n, f"{tiny_models.QUERIES[n % 40]} {n}", choice="one", candidate="one",
+                probability=0.5, answer="It depends.",
+            )
+            for n in range(first, first + DECISIONS)
+        )  # fmt: skip
+
+
+def turns(folders: Sequence[Path], deaths: Sequence[str] = ()) -> list[str]:
+    """How a turn in each folder ended, in processes forked from one that has imported PyTorch."""
+    options = ["--once", "--pairs", "0.4", "--share", "0.1"]
+    calls = [
+        ["learn", *options, "--fleet", str(folder / "fleet"), "--data", str(folder / "data")] for folder in folders
+    ]
+    calls = [[death, *call] for death, call in zip(deaths, calls, strict=True)] if deaths else calls
+    command = [sys.executable, "-m", "support.killed_commands", *("\t".join(call) for call in calls)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    child = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT / "tests", env=environment)
+    lines = [line for line in child.stdout.splitlines() if line.startswith(("killed ", "ended "))]
+    assert len(lines) == len(calls), child.stderr
+    return lines
+
+
+def learned(folder: Path) -> dict[str, object]:
+    """What a turn has come to, without times and without the number of a router that does not serve."""
+    state = json.loads((folder / "fleet" / "routers" / "state.json").read_text())
+    challenger = content(folder / "fleet" / (state.pop("challenger") or "routers"))
+    state["events"] = [[event[key] for key in ("event", "router", "before")] for event in state["events"]]
+    del state["version"]
+    columns = "request_id, candidate, reward, source, why, inclusion"
+    with closing(sqlite3.connect(folder / "data" / "traffic.sqlite")) as database:
+        rewards = database.execute(f"SELECT {columns} FROM rewards ORDER BY request_id, candidate").fetchall()
+        sound = database.execute("PRAGMA integrity_check").fetchall()
+        sums = database.execute("SELECT SUM(n), ROUND(SUM(total), 6) FROM reward_hours").fetchall()
+    files = sorted(path.name for path in folder.rglob("*") if "partial" in path.name)
+    champion = content(folder / "fleet" / state["champion"])
+    toml = (folder / "fleet" / "fleet.toml").read_text()
+    return {"state": state, "challenger": challenger, "champion": champion, "fleet.toml": toml, "rewards": rewards,
+            "traffic": sound, "sums": sums, "stays": files}  # fmt: skip
+
+
+def after_kill(folder: Path, before: str, after: str, tally: Tally) -> None:
+    """The router that serves is the one before or after, and loads; the traffic is sound."""
+    toml = (folder / "fleet" / "fleet.toml").read_text()
+    tally.outcomes["as before" if toml == before else "switched" if toml == after else "a mixture"] += 1
+    if toml not in (before, after):
+        tally.problems.append(f"{folder.name}: another fleet.toml")
+    path = folder / "fleet" / "routers" / "0001"
+    if toml == after and not loads(path):
+        tally.problems.append(f"{folder.name}: the router that serves does not load")
+    with closing(sqlite3.connect(folder / "data" / "traffic.sqlite")) as database:
+        if database.execute("PRAGMA integrity_check").fetchall() != [("ok",)]:
+            tally.problems.append(f"{folder.name}: the traffic is damaged")
+
+
+def learn_campaign(folder: Path, kills: int, chance: random.Random) -> dict[str, Tally]:
+    """Kills in each step of a turn."""
+    from support.scripted_server import serving
+
+    with serving() as server:
+        server.replies = {name: (lambda query, text=text: text) for name, text in REPLIES.items()}
+        learning_fleet(folder / "start", server.url)
+        before = (folder / "start" / "fleet" / "fleet.toml").read_text()
+        shutil.copytree(folder / "start", folder / "undisturbed")
+        begun = time.perf_counter()
+        assert turns([folder / "undisturbed"]) == ["ended 0"]
+        seconds, undisturbed = time.perf_counter() - begun, learned(folder / "undisturbed")
+        if [event[0] for event in undisturbed["state"]["events"]] != ["promote"]:  # type: ignore[index]
+            sys.exit(f"Expected an undisturbed turn to promote a router, but found {undisturbed['state']}.")
+        tallies = {}
+        for step, most in LEARN.items():
+            tally = tallies[f"learn, {step}"] = Tally(seconds)
+            places = [folder / f"{step}-{number}" for number in range(kills)]
+            for place in places:
+                shutil.copytree(folder / "start", place)
+            moments = [SHORTEST * (LONGEST_STEP / SHORTEST) ** chance.random() for _ in places]
+            deaths = [f"learn {step}:{chance.randint(1, most)}:{moment:.6f}" for moment in moments]
+            for place, death, end in zip(places, deaths, turns(places, deaths), strict=True):
+                if end != "killed 9":
+                    tally.problems.append(f"{death}: {end}")
+                after_kill(place, before, str(undisturbed["fleet.toml"]), tally)
+            for place, death, end in zip(places, deaths, turns(places), strict=True):
+                now = learned(place)
+                different = [key for key, value in undisturbed.items() if now[key] != value]
+                if end != "ended 0" or different:
+                    tally.problems.append(f"{death}: then {end}, differs: {', '.join(different)}")
+                shutil.rmtree(place)
+            print(f"{step}: {dict(tally.outcomes)}, {len(tally.problems)} problems", file=sys.stderr, flush=True)
+    return tallies
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--kills", type=int, default=15)
@@ -243,7 +373,8 @@ def main() -> None:
     chance, tallies = random.Random(call.seed), {}
     with tempfile.TemporaryDirectory(prefix="zooter-kills-") as name:
         folder = Path(name)
-        for command in commands(inputs(folder)):
+        others = [name for name in call.only if name != "learn"]
+        for command in commands(inputs(folder)) if others or not call.only else ():
             if not call.only or command.name in call.only:
                 (folder / command.name).mkdir()
                 tallies[command.name] = campaign(
@@ -253,6 +384,9 @@ def main() -> None:
                     chance,
                     lambda line: print(line, file=sys.stderr, flush=True),
                 )
+        if not call.only or "learn" in call.only:
+            (folder / "learn").mkdir()
+            tallies |= learn_campaign(folder / "learn", call.kills, chance)
     for name, tally in tallies.items():
         print(f"{name}: {tally.seconds:.1f} s undisturbed, {call.kills} kills: {dict(tally.outcomes)}")
         for problem in tally.problems:

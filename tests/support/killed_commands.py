@@ -3,9 +3,10 @@
 A CALL is "STEP:COUNT" and the arguments of a zooter command, with tabs between them: its process kills itself (SIGKILL)
 when the step has reported progress COUNT times; where STEP is `line`, when COUNT lines have been formatted for a file;
 and where it is `install`, before the COUNT-th renaming with which an exam puts its router into the fleet. With
-"STEP:COUNT:SIGNAL", a step ends by another signal. A call without "STEP:COUNT" lives. Each runs in a process forked
-from this one, which has imported what they need and run nothing; `--together` runs all at the same time. Prints how
-each call ended, a line per call. An exam has 32 queries.
+"STEP:COUNT:SIGNAL", a step ends by another signal. "learn STEP:COUNT:SECONDS" kills so long after the COUNT-th call of
+a step of `zooter learn` (LEARNING) has begun, or at its end if that comes first. A call without "STEP:COUNT" lives.
+Each runs in a process forked from this one, which has imported what they need and run nothing; `--together` runs all at
+the same time. Prints how each call ended, a line per call. An exam has 32 queries.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,7 +29,17 @@ from zooter_core.cli.consoles import Lines
 from zooter_core.cli.main import main
 from zooter_core.data import formats
 from zooter_core.fleet import skills
+from zooter_core.learn import cycle
+from zooter_core.learn.judging import Judge
+from zooter_core.learn.traffic import Traffic
+from zooter_core.learn.versions import Versions
 from zooter_core.pipeline import exam
+
+LEARNING: dict[str, tuple[Any, str]] = {  # the steps of a turn, and what takes them
+    "load": (cycle.Cycle, "__init__"), "judge": (Judge, "batch"), "store": (Traffic, "add_rewards"),
+    "remember": (Versions, "save"), "switch": (Versions, "switch"), "embed": (cycle, "vectors_of"),
+    "refit": (cycle, "refit"), "write": (Versions, "add"), "tidy": (Versions, "tidy"),
+}  # fmt: skip
 
 
 def dying(count: int) -> Callable[..., str]:
@@ -80,11 +92,32 @@ def installing(count: int) -> Callable[[Path, Path], None]:
     return installed
 
 
+def learning(step: str, count: int, seconds: float) -> None:
+    """Let a step of `zooter learn` end the process."""
+    (owner, name), remaining = LEARNING[step], count
+    real = getattr(owner, name)
+
+    def taken(*arguments: Any, **options: Any) -> Any:
+        nonlocal remaining
+        remaining -= 1
+        if remaining:
+            return real(*arguments, **options)
+        sys.setswitchinterval(1e-5)
+        threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGKILL)).start()
+        real(*arguments, **options)
+        return os.kill(os.getpid(), signal.SIGKILL)
+
+    setattr(owner, name, taken)
+
+
 def run_call(call: list[str]) -> int:
     step, _, count = call[0].partition(":")
     if not count:
         return main(call)
-    if step == "line":
+    if step.startswith("learn "):
+        number, seconds = count.split(":")
+        learning(step.removeprefix("learn "), int(number), float(seconds))
+    elif step == "line":
         formats.dump_json = dying(int(count))  # type: ignore[attr-defined]
     elif step == "install":
         exam.install = installing(int(count))

@@ -21,6 +21,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from zooter_core.base.cores import rank_session
 from zooter_core.base.errors import WorkError
 from zooter_core.base.strict_json import dump_json, parse_json
 
@@ -69,6 +70,7 @@ class ServerProcess:
         except BaseException:
             shutil.rmtree(self.folder, ignore_errors=True)
             raise
+        rank_session(self._process.pid)
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self.pid, self._input, self._output = self._process.pid, self._process.stdin, self._process.stdout

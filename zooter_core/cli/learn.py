@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from zooter_core.base.cores import rank_session
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.files import locked
 from zooter_core.cli.consoles import err, out, print_figures, print_note
@@ -92,8 +93,7 @@ def _run(fleet: Fleet, data: Path, settings: Any, limits: dict[str, Any], every:
 
     Versions(fleet)
     stop = threading.Event()
-    with suppress(OSError, AttributeError):
-        os.nice(NICE)
+    _stand_back()
     with suppress(ValueError):  # not the main thread
         signal.signal(signal.SIGTERM, lambda *_: stop.set())
     with Traffic.open(data, create=False) as traffic:
@@ -110,6 +110,15 @@ def _run(fleet: Fleet, data: Path, settings: Any, limits: dict[str, Any], every:
             print_figures(asdict(turn), json, _print_turn)
             if every is None or stop.wait(every):
                 return
+
+
+def _stand_back() -> None:
+    """Leave the processor to the endpoint and whatever else users wait for."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # of PyTorch: its threads take turns with those of an answer
+    with suppress(OSError, AttributeError):
+        os.nice(NICE)
+        if os.getsid(0) == os.getpid():
+            rank_session(os.getpid())
 
 
 def _change(versions: Any, action: str) -> None:

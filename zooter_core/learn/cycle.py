@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from zooter_core.base.errors import ZooterError
+from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.config.fleet import RouterConfig
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.fleet.models import FleetModels
@@ -115,6 +115,7 @@ class Cycle:
         state.follows = state.follows and not (self.settings.manual or self.settings.proof_only)
         judge = Judge(self.ensemble, self.traffic, budget, self.settings.sampling, stop)
         self._newcomers(judge)
+        self._drop_torn_challenger()
         contest = state.contest(self.settings.gate)
         for decisions in self._waiting():
             if stop.is_set() or not self._judged(judge, contest, decisions, turn):
@@ -210,6 +211,19 @@ class Cycle:
             if not state.newcomers[name]:
                 del state.newcomers[name]
         self.versions.save()
+
+    def _drop_torn_challenger(self) -> None:
+        """Forget a challenger whose files do not load. This turn makes another one."""
+        state = self.versions.state
+        if state.challenger is None:
+            return
+        try:
+            read_linear(self.versions.place(state.challenger))
+        except WorkError as problem:
+            self.tell(
+                f"The challenger {state.challenger} does not load ({problem.failure.reason}). Another one is made."
+            )
+            state.challenger, state.pairs, state.learned = None, [], 0
 
     def _decide(self, contest: Contest[str], scale: float) -> str:
         trial = self.versions.state.contest(self.settings.gate)

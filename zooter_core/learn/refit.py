@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,7 +105,7 @@ def vectors_of(encoder: TextEncoder, decisions: Sequence[LoggedDecision], folder
         with np.load(path, allow_pickle=False) as stored:
             before, rows = stored["numbers"], stored["vectors"]
             same = str(stored["encoder"]) == encoder.identity and rows.shape == (len(before), width)
-    except (OSError, ValueError, KeyError, EOFError):  # none yet, or torn
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile):  # none yet, or torn
         same = False
     if same and len(before):
         places = np.minimum(np.searchsorted(before, numbers), len(before) - 1)

@@ -1,0 +1,174 @@
+"""What may go wrong beside `zooter learn`: real servers answer and judge, and the command line runs whole turns."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from zlib import crc32
+
+import pytest
+
+from support.process_limits import full_disk
+from support.reward_endpoint import Endpoint
+from support.scripted_server import serving
+from zooter_core.config.edit import add_candidates, set_table
+from zooter_core.config.fleet import load_fleet
+from zooter_core.learn import judging
+from zooter_core.learn.drift import changes
+from zooter_core.learn.traffic import Traffic
+from zooter_core.learn.traffic_rows import LoggedDecision
+from zooter_core.router.router import Router
+
+TEXTS = {"one": "Add up {} and 3 apples", "two": "Tell me about the sea near town {}"}  # and who answers them well
+TURN = 120  # decisions
+HOUR = 3600.0
+
+
+@dataclass
+class Place:
+    """A fleet whose router serves `base`, and its traffic.
+
+    Attributes:
+        turn: runs `zooter learn --once`; gives the exit code and the message, if there is one.
+        drift: is added to every reward.
+        refused: whether the reward model fails on a query.
+    """
+
+    fleet: Path
+    data: Path
+    turn: Callable[[], tuple[int, str]]
+    drift: float = 0.0
+    refused: Callable[[str], bool] = field(default=lambda query: False)
+    decisions: int = 0
+
+    @property
+    def state(self) -> dict:
+        return json.loads((self.fleet / "routers" / "state.json").read_text())
+
+    @property
+    def serving(self) -> str:
+        """The router of fleet.toml."""
+        router = load_fleet(self.fleet).router
+        assert router is not None
+        return router.path
+
+    def serve(self, candidate: str | None = None, count: int = TURN) -> None:
+        """Traffic, a request every quarter of an hour, that one candidate answers or whoever answers well."""
+        first, self.decisions = self.decisions, self.decisions + count
+        with Traffic.open(self.data) as traffic:
+            for n in range(first, self.decisions):
+                good = ("one", "two")[n % 2]
+                who, query = candidate or good, TEXTS[good].format(n)
+                traffic.add([
+                    LoggedDecision(
+                        f"r{n}", n * HOUR / 4, query, choice=who, candidate=who, probability=0.5,
+                        answer=reply(who)(query),
+                    )
+                ])  # fmt: skip
+
+    def reward(self, body: dict, number: int) -> tuple[int, object]:
+        pairs = [(pair["query"], pair["response"]) for pair in body["pairs"]]
+        if any(self.refused(query) for query, _ in pairs):
+            return 400, {"error": "no reward for this"}
+        noise = [crc32(f"{query} {text}".encode()) % 1000 / 1000 for query, text in pairs]
+        return 200, {"rewards": [("good" in text) + n + self.drift for (_, text), n in zip(pairs, noise, strict=True)]}
+
+
+def reply(name: str) -> Callable[[str], str]:
+    return lambda query: f"A {'good' if query[:3] == TEXTS.get(name, '')[:3] else 'poor'} answer to {query}"
+
+
+@pytest.fixture
+def place(called, tmp_path, tiny_fleet, monkeypatch) -> Iterator[Place]:
+    monkeypatch.setattr("os.nice", lambda increment: 0)
+    fleet, data, endpoint = tmp_path / "fleet", tmp_path / "data", Endpoint()
+
+    def turn() -> tuple[int, str]:
+        return called("learn", "--once", "--fleet", fleet, "--data", data, "--share", 0.2, "--pairs", 1, "--proof")
+
+    with serving() as server:
+        server.replies = {name: reply(name) for name in ("base", "one", "two")}
+        keys = {"backend": "openai", "base_url": server.url}
+        add_candidates(fleet, [keys | {"name": name, "model": name, "routed_as": name} for name in server.replies])
+        set_table(fleet, "router", {"path": str(tiny_fleet / "router"), "runtime": "torch"})
+        set_table(fleet, "reward", {"kind": "http", "url": endpoint.url})
+        mine = Place(fleet, data, turn)
+        monkeypatch.setattr(judging, "time", SimpleNamespace(time=lambda: mine.decisions * HOUR / 4))
+        endpoint.answer = mine.reward
+        yield mine
+        endpoint.close()
+
+
+@pytest.fixture
+def learned(place: Place) -> Place:
+    """The same after a promotion: the router that serves chooses well."""
+    for _ in range(2):
+        place.serve("base")
+        assert place.turn() == (0, "")
+    assert [event["event"] for event in place.state["events"]] == ["promote"]
+    return place
+
+
+def test_a_reward_model_that_fails_on_a_tenth_costs_these_queries_alone(place):
+    place.refused = lambda query: sum(query.encode()) % 10 == 0
+    before = (place.fleet / "fleet.toml").read_text()
+    place.serve("base")
+    assert place.turn() == (0, "")
+    assert (place.state["judged"], place.state["challenger"]) == (TURN, "routers/0001")
+    assert (place.fleet / "fleet.toml").read_text() == before
+    with Traffic.open(place.data) as traffic:
+        queries = {one.request_id: one.query for one in traffic.decisions()}
+        without = queries.keys() - {one.request_id for one in traffic.rewards()}
+    assert without == {name for name, query in queries.items() if place.refused(query)}
+    assert 6 <= len(without) <= 20
+    place.serve("base")
+    assert place.turn() == (0, "")
+    assert [event["event"] for event in place.state["events"]] == ["promote"]
+
+
+def right(folder: str | Path) -> int:
+    """For how many of a hundred queries a router chooses well."""
+    good = [("one", "two")[n % 2] for n in range(100)]
+    routed = Router.load(str(folder)).route([TEXTS[name].format(5000 + n) for n, name in enumerate(good)])
+    return sum(one.candidate == name for one, name in zip(routed, good, strict=True))
+
+
+@pytest.mark.parametrize("drift", [-5.0, 5.0])
+def test_a_reward_model_that_drifts_by_a_constant_lets_no_worse_router_serve(learned, drift):
+    place, before = learned, right(learned.serving)
+    place.drift = drift
+    for _ in range(3):
+        place.serve()
+        assert place.turn() == (0, "")
+        assert right(place.serving) >= before - 2 > 60
+    if drift < 0:  # whoever answers last looks worst to the learner
+        assert right(place.fleet / place.state["challenger"]) < before
+    with Traffic.open(place.data) as traffic:
+        fallen = {change.name for change in changes(traffic, 0.0, place.decisions * HOUR)}
+    assert fallen == ({"one", "two"} if drift < 0 else set())
+
+
+def test_a_torn_challenger_is_made_anew_and_the_champion_serves(learned):
+    champion, torn = learned.serving, learned.state["challenger"]
+    weights = learned.fleet / torn / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    learned.serve(count=10)
+    assert learned.turn() == (0, "")
+    assert (learned.state["judged"], learned.serving) == (learned.decisions, champion)
+    assert learned.state["challenger"] > torn
+    assert right(learned.fleet / learned.state["challenger"]) > 60
+
+
+@pytest.mark.parametrize("size", [64, 4096])
+def test_a_disk_that_is_full_loses_nothing(learned, size):
+    before = (learned.fleet / "fleet.toml").read_text()
+    learned.serve()
+    with full_disk(size):
+        code, message = learned.turn()
+    assert (code, "Free some space" in message) == (1, True), message
+    assert (learned.fleet / "fleet.toml").read_text() == before
+    assert learned.turn() == (0, "")
+    assert learned.state["judged"] == learned.decisions
