@@ -1,19 +1,23 @@
 """How long the traffic file takes, and whether a report's intervals are right: python benchmarks/traffic.py store
 
 `store` fills a traffic file with synthetic decisions, a twentieth of them with the rewards of all candidates, and
-measures adding, summing, the report, and deleting. `coverage` simulates weeks whose truth is known (every candidate's
-reward on every query) and counts how often the 95% intervals of `method/worth.py` contain it. `alarms` counts warnings
-of fallen rewards in weeks in which nothing fell, and in which one candidate's fell midweek.
+measures adding, summing, the report (alone with `report --folder`), and deleting. `coverage` simulates weeks whose
+truth is known (every candidate's reward on every query) and counts how often the 95% intervals of `method/worth.py`
+contain it. `alarms` counts warnings of fallen rewards in weeks in which nothing fell, and in which one candidate's fell
+midweek.
 """
 
 from __future__ import annotations
 
 import argparse
 import resource
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -109,10 +113,13 @@ def grow(traffic: Traffic, first: int, n: int, done: int = 1) -> None:
         print(f"{(copy + 1) * first:,} decisions", flush=True)
 
 
-def report(traffic: Traffic) -> None:
-    """Make the report on the whole week."""
-    for line in sentences(report_on(traffic, "benchmark", BEGIN, BEGIN + WEEK)):
+def report(folder: Path) -> None:
+    """Make the report on the week, and say what it took in this process."""
+    with Traffic.open(folder, create=False) as traffic:
+        lines = timed("the report", lambda: sentences(report_on(traffic, "benchmark", BEGIN, BEGIN + WEEK)))
+    for line in cast("list[str]", lines):
         print(f"  {line}")
+    print(f"memory of the report at most {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MiB")
 
 
 def store(n: int, folder: Path) -> None:
@@ -137,8 +144,7 @@ def store(n: int, folder: Path) -> None:
         timed("sums of a period with odd ends", lambda: traffic.totals(BEGIN + 1000.5, BEGIN + WEEK / 2 + 77))
         timed("the same sums from the rows themselves", lambda: traffic._database.execute(scan).fetchall())
         timed("the newest 20", lambda: traffic.newest(20))
-        timed("the report", lambda: report(traffic))
-        print(f"memory at most {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MiB")
+        subprocess.run([sys.executable, __file__, "report", "--folder", str(folder)], check=True)
         count = timed("deleting one of 50 keys", lambda: traffic.delete(key="key-7"))
         print(f"  {count:,} decisions")
 
@@ -233,9 +239,9 @@ def alarms(weeks: int, sampled: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("store", "coverage", "alarms"))
+    parser.add_argument("what", choices=("store", "report", "coverage", "alarms"))
     parser.add_argument("--decisions", type=int, default=1_000_000)
-    parser.add_argument("--folder", type=Path, help="where the file is made, and stays (default: it is deleted)")
+    parser.add_argument("--folder", type=Path, help="where the file is, or is made and stays (default: it is deleted)")
     parser.add_argument("--weeks", type=int, default=500)
     parser.add_argument("--queries", type=int, default=4000, help="of a simulated week")
     parser.add_argument("--share", type=float, default=SHARE, help="of them that all candidates answer")
@@ -245,6 +251,9 @@ def main() -> None:
         return
     if call.what == "alarms":
         alarms(call.weeks, round(call.queries * call.share))
+        return
+    if call.what == "report":
+        report(call.folder)
         return
     if call.folder:
         store(call.decisions, call.folder)

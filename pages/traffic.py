@@ -1,4 +1,4 @@
-"""Traffic: what routing was worth in the last days, and the newest decisions."""
+"""Traffic: what routing was worth in the last days, which routers served, and the newest decisions."""
 
 import streamlit as st
 
@@ -10,7 +10,7 @@ resources.require_folder("The traffic of a fleet")
 ensemble = resources.ensemble()
 
 # Only now: these import what the fleet's thread imports.
-from zooter_core.ui.traffic import view  # noqa: E402
+from zooter_core.ui.traffic import champions, view  # noqa: E402
 
 fleet = ensemble.fleet
 folder = source.traffic_folder(fleet.name)
@@ -28,10 +28,22 @@ report = source.report(shown, None if shown.sample or not fleet.router else ense
 view.draw_sentences(report)
 if not report.requests:
     st.stop()
-if report.rules:
-    view.draw_worth(report, pool)
-st.subheader("Choices over time", anchor=False)
-view.draw_choices(shown, pool)
-st.subheader("Newest decisions", anchor=False)
-view.draw_decisions(shown, pool)
+with st.container(key="beside-traffic"):
+    with st.container():
+        st.subheader("Choices over time", anchor=False)
+        view.draw_choices(shown, report, pool)
+    with st.container():
+        view.draw_worth(report, pool)
+    with st.container():
+        st.subheader("Routers over time", anchor=False)
+        champions.draw(shown, fleet)
+    with st.container():
+        st.subheader("What has changed", anchor=False)
+        view.draw_changes(report)
+    with st.container():
+        st.subheader("Newest feedback", anchor=False)
+        view.draw_feedback(shown, pool)
+    with st.container():
+        st.subheader("Newest decisions", anchor=False)
+        view.draw_decisions(shown, report, pool)
 view.draw_files(report)

@@ -17,6 +17,7 @@ import yaml
 
 from zooter_core.cli import COMMANDS
 from zooter_core.cli.main import load_command
+from zooter_core.serve.traffic_gauges import GAUGES
 
 ROOT = Path(__file__).resolve().parent.parent
 DEPLOY = ROOT / "deploy"
@@ -108,6 +109,20 @@ def test_prometheus_asks_the_service():
     assert job["static_configs"] == [{"targets": ["serve:8400"]}]
     assert COMPOSE["services"]["serve"]["environment"]["ZOOTER_ALLOWED_HOST"] == "serve"  # or it would be refused
     assert job["authorization"]["credentials_file"] == f"/run/secrets/{next(iter(COMPOSE['secrets']))}"
+
+
+def test_alerts_name_metrics_that_there_are():
+    """Names and labels in the rules are those of the gauges, and Prometheus reads the file."""
+    (name,) = yaml.safe_load((DEPLOY / "prometheus.yml").read_text())["rule_files"]
+    assert any(volume.startswith(f"./deploy/{name}:") for volume in COMPOSE["services"]["prometheus"]["volumes"])
+    (group,) = yaml.safe_load((DEPLOY / name).read_text())["groups"]
+    assert {rule["alert"] for rule in group["rules"]} >= {"RewardsFell", "UnlikeTraining", "ProbabilitiesOff"}
+    metrics = set()
+    for rule in group["rules"]:
+        for metric, labels in re.findall(r"\b(zooter_\w+)(?:\{([^}]*)\})?", rule["expr"]):
+            assert set(re.findall(r"(\w+)=", labels)) <= set(GAUGES[metric][1])
+            metrics.add(metric)
+    assert metrics == set(GAUGES)
 
 
 def unit_file(name: str) -> ConfigParser:

@@ -9,6 +9,7 @@ from zooter_core.cli.main import main
 from zooter_core.config.learn import LearnConfig
 from zooter_core.learn.imports import import_traffic
 from zooter_core.learn.traffic import Traffic
+from zooter_core.ui.compare.comparisons import Vote
 from zooter_core.ui.history import Entry, History
 
 LITELLM = {
@@ -107,6 +108,22 @@ def test_conversations_of_the_demo(traffic, tmp_path):
     (tmp_path / "other.db").write_bytes(b"SQLite format 3\0" + b"x" * 100)
     with pytest.raises(ZooterError, match=r"conversations of the demo"):
         import_traffic([tmp_path / "other.db"], traffic, LearnConfig())
+
+
+def test_votes_of_compare_and_the_arena(traffic, tmp_path):
+    history = History(tmp_path / "history.db")
+    for name, outcome, best in (("1", "best", "b"), ("2", "tie", None), ("3", "none", None)):
+        history.vote(name, "fleets/f", Vote("which?", ("a", "b"), outcome, best, "a", None, True, "code").to_json())
+    history.vote("4", "fleets/f", {"kind": "something else"})
+    assert import_traffic([tmp_path / "history.db"], traffic, LearnConfig())[0] == 3
+    entries = list(traffic.decisions())
+    assert [(entry.candidate, entry.fleet, entry.tags) for entry in entries] == [
+        ("b", "f", ["code"]), ("a", "f", ["code"]), ("a", "f", ["code"])
+    ]  # fmt: skip
+    scores = {(reward.request_id, reward.candidate): reward.reward for reward in traffic.rewards()}
+    assert [(scores[entry.request_id, "a"], scores[entry.request_id, "b"]) for entry in entries] == [
+        (-1.0, 1.0), (0.0, 0.0), (-1.0, -1.0)
+    ]  # fmt: skip
 
 
 def test_texts_pass_the_redaction(traffic, tmp_path):

@@ -11,6 +11,7 @@ import pytest
 from zooter_core.cli.main import main
 from zooter_core.config.fleet import load_fleet
 from zooter_core.fleet.ensemble import Ensemble
+from zooter_core.learn.alternatives import BEFORE, Earlier
 from zooter_core.learn.drift import fallen_rewards, far_queries, moved_tags
 from zooter_core.learn.report import report_on, sentences
 from zooter_core.learn.report_html import html_of
@@ -196,3 +197,47 @@ def test_a_wrong_duration_is_refused(since, capsys):
 def test_no_traffic_says_how_to_begin(tmp_path, capsys):
     assert main(["report", "--data", str(tmp_path)]) == 2
     assert "zooter serve --learn" in capsys.readouterr().err
+
+
+def test_a_router_that_is_too_sure_is_named_with_its_cost(traffic):
+    fill(traffic)
+    traffic._database.execute(
+        """UPDATE decisions SET probabilities = '{"general": 0.02, "code": 0.96, "small": 0.02}'"""
+    )
+    report = report_on(traffic, "f", 0, 7 * DAY)
+    (change,) = (change for change in report.changes if change.kind == "calibration")
+    assert change.message.startswith("The router is too sure")
+    assert "loses no reward" in change.cost
+    assert change.text in sentences(report)
+    page = html_of(report)
+    assert "What has changed" in page
+    assert "was the best" in page
+
+
+def test_a_reward_model_against_people_is_named(traffic):
+    fill(traffic, votes=400)
+    traffic._database.execute("UPDATE rewards SET reward = -reward WHERE source = 'feedback'")
+    report = report_on(traffic, "f", 0, 7 * DAY)
+    (change,) = (change for change in report.changes if change.kind == "people")
+    assert (change.name, change.after) == ("all tags", 0)
+    assert "another model in [reward]" in change.gain
+    assert "The reward model and people" in html_of(report)
+
+
+def test_a_fall_says_what_it_costs(traffic):
+    fill(traffic, broken_after=0.5)
+    report = report_on(traffic, "f", 0, 7 * DAY)
+    (change,) = (change for change in report.changes if change.kind == "reward")
+    assert change.cost.startswith("This costs 1.")  # half of the requests lose about 2
+    assert "answered 50% of them" in change.cost
+    assert "not known yet" in change.gain  # no vectors are stored
+
+
+def test_an_earlier_router_is_one_of_the_rules(traffic):
+    fill(traffic)
+    choices = {f"req-{n}": "general" for n in range(2000)}
+    report = report_on(traffic, "f", 0, 7 * DAY, earlier=[Earlier(BEFORE, "routers/0001", 3 * DAY, choices)])
+    assert report.rule(BEFORE).gain == report.rule("general").gain
+    assert any(line.startswith("The previous router (until ") for line in sentences(report))
+    assert "the previous router" in html_of(report)
+    assert report.to_json()["earlier"] == {BEFORE: {"router": "routers/0001", "until": 3 * DAY}}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from zooter_core.method.calibration import FLATTEST, SHARPEST, log_loss, reliability, temperature_of
+from zooter_core.method.calibration import FLATTEST, SHARPEST, calibration, log_loss, reliability, temperature_of
 
 
 def test_log_loss_by_hand():
@@ -47,3 +47,29 @@ def test_with_missing_scores_a_probability_is_that_of_beating_the_scored_ones():
     assert figures["n"] == 1
     assert figures["ece"] == pytest.approx(0.25)
     assert reliability(probabilities[1:], wins[1:]) == {"n": 0, "ece": None, "bins": []}
+
+
+def drawn(n, power):
+    """Wins that follow p, and probabilities that state p to a power: 1 is calibrated, more is too sure."""
+    dice = np.random.default_rng(3)
+    p = dice.dirichlet([0.7] * 4, n)
+    wins = np.eye(4)[(p.cumsum(axis=1) > dice.random(n)[:, None]).argmax(axis=1)]
+    stated = p**power
+    return stated / stated.sum(axis=1, keepdims=True), wins
+
+
+def test_a_calibrated_router_is_not_called_off():
+    shown = calibration(*drawn(150, 1.0))
+    assert not shown.off
+    assert shown.low == 0
+    assert shown.error <= shown.chance
+    assert shown.temperature == pytest.approx(1, abs=0.3)
+
+
+def test_one_that_is_too_sure_is_called_off_with_the_temperature_that_mends_it():
+    shown = calibration(*drawn(750, 2.5))
+    assert shown.off
+    assert shown.stated > shown.won
+    assert shown.low < shown.error < shown.high
+    assert shown.temperature == pytest.approx(2.5, rel=0.2)
+    assert shown.mended < shown.error / 2

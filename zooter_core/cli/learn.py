@@ -13,14 +13,12 @@ from typing import Annotated, Any, Literal
 
 from zooter_core.base.cores import rank_session
 from zooter_core.base.errors import ZooterError
-from zooter_core.base.files import locked
 from zooter_core.cli.consoles import err, out, print_figures, print_note
 from zooter_core.cli.fleets import open_fleet
 from zooter_core.cli.options import DataDir, FleetDir, Json, argument, option
 from zooter_core.config.fleet import Fleet, load_fleet
 
 Action = Literal["run", "status", "promote", "rollback", "pause", "resume"]
-LOCK = "learn.lock"
 WAIT_SECONDS = 60.0  # for a turn that is at work, before a switch by hand
 NICE = 10  # below the endpoint and whatever else users wait for
 
@@ -70,18 +68,24 @@ def learn(
         limits = {"calls": calls, "dollars": budget_usd, "pace": Pace(processor)}
         _run(parts, place, settings, limits, None if once else every, json)
         return
+    if action in ("promote", "rollback"):
+        from zooter_core.learn.by_hand import switch
+
+        serving = switch(parts, action, WAIT_SECONDS)
+        err.print(f"fleet.toml names {_name(serving)} now. {RELOAD}")
+        return
     Versions(parts)  # refuses the embedded fleet before a lock is made in it
     lock = _lock(parts, WAIT_SECONDS)
     try:
-        _change(Versions(load_fleet(parts.folder)), action)
+        _pause(Versions(load_fleet(parts.folder)), action == "pause")
     finally:
         lock.release()
 
 
 def _lock(fleet: Fleet, seconds: float = 0) -> Any:
-    folder = fleet.folder / "routers"
-    folder.mkdir(exist_ok=True)
-    return locked(folder / LOCK, f"the learner of the fleet {fleet.name}", seconds)
+    from zooter_core.learn.by_hand import lock_learner
+
+    return lock_learner(fleet, seconds)
 
 
 def _run(fleet: Fleet, data: Path, settings: Any, limits: dict[str, Any], every: float | None, json: bool) -> None:
@@ -121,33 +125,10 @@ def _stand_back() -> None:
             rank_session(os.getpid())
 
 
-def _change(versions: Any, action: str) -> None:
-    from zooter_core.learn.versions import PROMOTE, ROLLBACK
-    from zooter_core.method.promotion import Gate
-
-    state = versions.state
-    if action in ("pause", "resume"):
-        state.paused = action == "pause"
-        versions.save()
-        err.print("Nothing is judged, learned or switched until `zooter learn resume`." if state.paused else "Resumed.")
-        return
-    contest = state.contest(Gate())
-    if action == PROMOTE:
-        if contest.challenger is None:
-            step = (
-                "The learner's latest router serves already." if contest.follows else "Run `zooter learn --once` first."
-            )
-            raise ZooterError("a challenger to promote", "none", step)
-        contest.promote()
-        versions.switch(contest, PROMOTE, None)
-    else:
-        before = contest.former or versions.before()
-        if before is None:
-            raise ZooterError("a router to go back to", "none: nothing was promoted yet", "See `zooter learn status`.")
-        contest.former = before
-        contest.rollback()
-        versions.switch(contest, ROLLBACK, None)
-    err.print(f"fleet.toml names {_name(state.champion)} now. {RELOAD}")
+def _pause(versions: Any, paused: bool) -> None:
+    versions.state.paused = paused
+    versions.save()
+    err.print("Nothing is judged, learned or switched until `zooter learn resume`." if paused else "Resumed.")
 
 
 RELOAD = "An endpoint that keeps its traffic takes it by itself, others at SIGHUP or POST /admin/reload."

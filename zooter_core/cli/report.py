@@ -23,7 +23,7 @@ def report(
     from rich.table import Table
 
     from zooter_core.fleet.ensemble import Ensemble
-    from zooter_core.learn.report import HEADINGS, report_on, rows_of, sentences
+    from zooter_core.learn.report import figures, report_on, sentences
     from zooter_core.learn.traffic import Traffic, data_folder
 
     parts, now = open_fleet(fleet), time.time()
@@ -45,8 +45,9 @@ def report(
     for line in sentences(result):
         out.print(line)
     if result.rules:
-        table = Table(*HEADINGS)
-        for row in rows_of(result):
+        headings, rows = figures(result)
+        table = Table(*headings)
+        for row in rows:
             table.add_row(*row)
         out.print()
         out.print(table)

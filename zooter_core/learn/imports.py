@@ -30,9 +30,10 @@ FORMATS = (LITELLM, BATCH, PLAIN)
 VOTES = {"good": 1.0, "bad": -1.0, True: 1.0, False: -1.0}
 AT_ONCE = 1000
 SQLITE = b"SQLite format 3\0"
+COMPARISON = "comparison"  # marks the votes of the page Compare
 MILLISECONDS = 1e11  # a number of a time above it counts milliseconds
 Record = dict[str, Any]
-Import = tuple[LoggedDecision, float | None]  # a decision and the feedback on it
+Import = tuple[LoggedDecision, Mapping[str, float]]  # a decision, and feedback on candidates' answers to it
 
 
 def import_traffic(
@@ -59,19 +60,19 @@ def import_traffic(
     def store() -> int:
         count = traffic.add(decision for decision, _ in part)
         traffic.add_rewards(
-            LoggedReward(entry.request_id, entry.candidate, score, FEEDBACK, time=entry.time)
-            for entry, score in part
-            if score is not None and entry.candidate
+            LoggedReward(entry.request_id, candidate, score, FEEDBACK, time=entry.time)
+            for entry, feedback in part
+            for candidate, score in feedback.items()
         )
         part.clear()
         return count
 
-    for decision, score in _read(paths, form, left_out):
+    for decision, feedback in _read(paths, form, left_out):
         if redaction:
             decision.query = redaction(decision.query)
             decision.context = redaction(decision.context) if decision.context else None
         answer = decision.answer[: config.longest_answer] if config.answers and decision.answer else None
-        part.append((replace(decision, answer=redaction(answer) if redaction and answer else answer), score))
+        part.append((replace(decision, answer=redaction(answer) if redaction and answer else answer), feedback))
         if len(part) >= AT_ONCE:
             new += store()
     return new + store(), left_out
@@ -96,6 +97,7 @@ def _read(paths: Sequence[Path], form: str | None, left_out: Counter[str]) -> It
         if _is_history(path):
             count += 1
             yield from _conversations(path)
+            yield from _votes(path)
             continue
         for file in json_files(path):
             for place, record in each_record(file):
@@ -135,12 +137,7 @@ def _conversations(path: Path) -> Iterator[Import]:
         "SELECT c.id, c.fleet, c.changed, t.number, t.record FROM turns t JOIN conversations c ON c.id = t.conversation"
         " ORDER BY c.changed, t.number"
     )
-    try:
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
-            rows = database.execute(select).fetchall()
-    except sqlite3.Error as problem:
-        expected = f"the conversations of the demo in {path}"
-        raise ZooterError(expected, str(problem), "The page History of the demo shows the path.") from problem
+    rows = _history_rows(path, select)
     turns: dict[str, list[str]] = {}
     for conversation, fleet, changed, number, text in rows:
         record = parse_json(text)
@@ -157,7 +154,40 @@ def _conversations(path: Path) -> Iterator[Import]:
             probabilities=routed["probabilities"], tags=[tag["name"] for tag in routed["tags"]],
             tokens=answer.get("tokens"), seconds=answer.get("seconds"), answer=record["text"], source=DEMO,
         )  # fmt: skip
-        yield decision, None if record["vote"] is None else VOTES[bool(record["vote"])]
+        vote = record["vote"]
+        yield decision, {} if vote is None else _feedback(decision, VOTES[bool(vote)])
+
+
+def _votes(path: Path) -> Iterator[Import]:
+    """The votes on comparisons (ui/compare/comparisons.py): the best response is good and the others are not.
+
+    Equally good responses have 0 each, and where none is good, all are bad.
+    """
+    for name, fleet, moment, text in _history_rows(path, "SELECT id, fleet, time, record FROM votes ORDER BY time"):
+        record = parse_json(text)
+        if record.get("kind") != COMPARISON:
+            continue
+        best, score = record["best"], {"best": -1.0, "none": -1.0, "tie": 0.0}[record["outcome"]]
+        decision = LoggedDecision(
+            f"demo-{hashlib.sha256(f'vote {name}'.encode()).hexdigest()[:40]}", moment, record["query"],
+            fleet=Path(fleet).name, choice=record["router"], candidate=best or record["router"], reason="compare",
+            tags=[record["tag"]] if record.get("tag") else (), source=DEMO,
+        )  # fmt: skip
+        yield decision, {candidate: 1.0 if candidate == best else score for candidate in record["candidates"]}
+
+
+def _history_rows(path: Path, select: str) -> list[Any]:
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
+            return database.execute(select).fetchall()
+    except sqlite3.Error as problem:
+        expected = f"the conversations of the demo in {path}"
+        raise ZooterError(expected, str(problem), "The page History of the demo shows the path.") from problem
+
+
+def _feedback(decision: LoggedDecision, score: float | None) -> dict[str, float]:
+    """Feedback on the answer that was served; none without a score, or if nobody answered."""
+    return {decision.candidate: score} if decision.candidate and score is not None else {}
 
 
 def _form_of(record: Record, place: Place) -> str:
@@ -250,7 +280,7 @@ def _plain(record: Record) -> Import | None:
         answer=answer if isinstance(answer, str) else None,
         chore=is_chore(turns, record.get("metadata")),
     )
-    return entry and (entry[0], score)
+    return entry and (entry[0], _feedback(entry[0], score))
 
 
 def _entry(turns: list[str], record: Record, name: object, *, time: float | None, **values: Any) -> Import | None:
@@ -263,7 +293,7 @@ def _entry(turns: list[str], record: Record, name: object, *, time: float | None
         f"import-{digest[:40]}", time or 0.0, turns[-1], context=context, reason="import", source=IMPORT, **values
     )
     decision.choice = decision.candidate
-    return decision, None
+    return decision, {}
 
 
 def _turns(messages: object) -> list[str]:

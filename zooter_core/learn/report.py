@@ -6,21 +6,32 @@ The equations are in method/worth.py. Here the sample is read from the traffic, 
 from __future__ import annotations
 
 import math
-import random
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from zooter_core.base.strict_json import parse_json
-from zooter_core.learn.drift import Change, changes, day
+from zooter_core.learn.alternatives import (
+    BEFORE,
+    FIRST,
+    UNKNOWN,
+    Earlier,
+    earlier_routers,
+    learned_gains,
+    stored_vectors,
+)
+from zooter_core.learn.drift import EVERYTHING, Change, against_people, changes, day, miscalibrated
+from zooter_core.learn.stakes import Stakes
 from zooter_core.learn.traffic import Traffic
-from zooter_core.learn.traffic_rows import FEEDBACK, IMPORT, VERIFIED, LoggedDecision, LoggedReward, Total
-from zooter_core.method.metrics import Array
+from zooter_core.learn.traffic_rows import Total
+from zooter_core.learn.traffic_sample import Sample, read_sample
+from zooter_core.method.calibration import Calibration, calibration
+from zooter_core.method.metrics import Array, win_shares
 from zooter_core.method.worth import (
+    BEST,
     FEWEST,
     FEWEST_VOTES,
     RANDOM,
@@ -39,10 +50,8 @@ from zooter_core.method.worth import (
 if TYPE_CHECKING:
     from zooter_core.fleet.ensemble import Ensemble
 
-MOST_SAMPLED = 20_000  # requests of the sample that are read; of more, as many are drawn
 MOST_REGRESSED = 300_000  # decisions up to which the mean of all served rewards is computed
 LEAST_SERVED = 0.99  # the share of them that needs a reward
-EVERYTHING = "all tags"
 
 
 @dataclass(frozen=True)
@@ -50,7 +59,7 @@ class Rule:
     """What a way to choose would have had, an answer.
 
     Attributes:
-        name: `routing`, `random`, `rmr` or a candidate.
+        name: `routing`, `random`, `rmr`, a candidate, or an earlier router: `before` or `first`.
         reward, dollars, seconds: means.
         gain: the reward of routing less that of this rule.
         cost: the dollars of routing divided by those of this rule.
@@ -74,9 +83,13 @@ class Report:
         sampled: requests that all candidates answered.
         inclusion: the lowest and the highest probability of being sampled; (0, 0) without any.
         pool: the candidates in the sample.
-        rules: routing first, then the candidates, best first, random and RMR; empty with too little data.
+        rules: routing first, then earlier routers, the candidates, best first, random and RMR; empty with too little
+            data.
+        earlier: the routers that served before.
+        calibration: of the router's probabilities on the sample; None with too little data.
+        learning: what a router that learned from the sample would have earned more, an answer; None if not known.
         agreement: of the reward model with thumbs, by tag and for EVERYTHING.
-        changes: what has changed.
+        changes: what has changed, and what is wrong.
     """
 
     fleet: str
@@ -87,6 +100,9 @@ class Report:
     inclusion: tuple[float, float]
     pool: tuple[str, ...]
     rules: list[Rule]
+    earlier: list[Earlier]
+    calibration: Calibration | None
+    learning: Estimate | None
     agreement: dict[str, Estimate]
     changes: list[Change]
 
@@ -138,8 +154,13 @@ class Report:
             "inclusion": list(self.inclusion),
             "rules": {rule.name: {part: _estimate_json(getattr(rule, part)) for part in parts} for rule in self.rules},
             "best_single": self.best.name if self.best else None,
+            "earlier": {entry.name: {"router": entry.router, "until": entry.until} for entry in self.earlier},
+            "calibration": asdict(self.calibration) if self.calibration else None,
+            "learning": _estimate_json(self.learning) if self.learning else None,
             "agreement": {tag: _estimate_json(estimate) for tag, estimate in self.agreement.items()},
-            "changes": [asdict(change) for change in self.changes],
+            "changes": [
+                {name: value for name, value in asdict(change).items() if name != "requests"} for change in self.changes
+            ],
         }
 
 
@@ -148,11 +169,20 @@ def _estimate_json(estimate: Estimate) -> dict[str, float | int | None]:
     return {name: value if math.isfinite(value) else None for name, value in values.items()} | {"n": estimate.n}
 
 
-def report_on(traffic: Traffic, fleet: str, since: float, until: float, ensemble: Ensemble | None = None) -> Report:
+def report_on(
+    traffic: Traffic,
+    fleet: str,
+    since: float,
+    until: float,
+    ensemble: Ensemble | None = None,
+    earlier: Sequence[Earlier] = (),
+) -> Report:
     """What routing was worth from one time to another.
 
     Args:
-        ensemble: the fleet, to say how far queries are from those that its router learned from; None does not.
+        ensemble: the fleet, to say how far queries are from those that its router learned from, what its earlier
+            routers would have chosen, and what learning would gain; None does not.
+        earlier: instead of the fleet's earlier routers.
 
     Raises:
         ZooterError: its router does not load.
@@ -160,7 +190,15 @@ def report_on(traffic: Traffic, fleet: str, since: float, until: float, ensemble
     totals = traffic.totals(since, until)
     routed = sum(total.n for total in totals if total.routed and not total.chore)
     sample = read_sample(traffic, since, until)
-    estimates = _rules(traffic, sample, since, until, routed) if sample.n >= FEWEST else []
+    folder, enough, gains = traffic.path.parent, sample.n >= FEWEST, np.full(sample.n, math.nan)
+    before = list(earlier)
+    if ensemble and enough:
+        before = before or earlier_routers(ensemble, sample, folder)
+        gains = learned_gains(sample, *stored_vectors(ensemble, sample, folder))
+    learning = weighted_mean(gains, sample.inclusion)
+    calibrated, agreements = calibration_on(sample), _agreement(traffic, since, until)
+    stakes = Stakes(traffic, sample, gains, until)
+    warnings = [*changes(traffic, since, until, ensemble), *miscalibrated(calibrated, since)]
     return Report(
         fleet,
         since,
@@ -169,93 +207,44 @@ def report_on(traffic: Traffic, fleet: str, since: float, until: float, ensemble
         sample.drawn,
         (float(sample.inclusion.min()), float(sample.inclusion.max())) if sample.n else (0.0, 0.0),
         sample.pool,
-        estimates,
-        _agreement(traffic, since, until),
-        changes(traffic, since, until, ensemble),
+        _rules(traffic, sample, since, until, routed, before) if enough else [],
+        before if enough else [],
+        calibrated,
+        learning if learning.n >= FEWEST else None,
+        agreements,
+        [stakes.of(change) for change in (*warnings, *against_people(agreements, since))],
     )
 
 
-@dataclass(frozen=True)
-class Sample:
-    """The requests that all candidates answered.
+def calibration_on(sample: Sample) -> Calibration | None:
+    """The calibration of the router that served last, of all its versions while it has too few requests in the sample.
 
-    Attributes:
-        pool: the candidates.
-        rewards, dollars, seconds: shape (n, N); NaN where there is none.
-        chosen: who was served, by its place in the pool, shape (n,).
-        inclusion: the probability of being sampled, shape (n,).
-        drawn: how many there are; `n` of them were read.
+    None with too few requests at all.
     """
-
-    pool: tuple[str, ...]
-    rewards: Array
-    dollars: Array
-    seconds: Array
-    chosen: NDArray[np.intp]
-    inclusion: Array
-    drawn: int
-
-    @property
-    def n(self) -> int:
-        return len(self.chosen)
+    rows = [row for row, entry in enumerate(sample.decisions) if entry.probabilities]
+    latest = [row for row in rows if sample.decisions[row].router == sample.decisions[rows[-1]].router]
+    rows = latest if len(latest) >= FEWEST else rows
+    if len(rows) < FEWEST:
+        return None
+    stated = [[sample.decisions[row].probabilities.get(name, 0.0) for name in sample.pool] for row in rows]
+    return calibration(np.array(stated), win_shares(sample.rewards[rows]))
 
 
-def read_sample(traffic: Traffic, since: float, until: float) -> Sample:
-    """The uniform sample of a period. Requests for which the client named the model, and chores, are left out."""
-    ids = traffic.sampled(since, math.inf)  # rewards are computed after the request
-    part = sorted(random.Random(0).sample(ids, MOST_SAMPLED)) if len(ids) > MOST_SAMPLED else ids
-    decisions = [
-        decision
-        for decision in traffic.by_id(part)
-        if since <= decision.time < until and decision.probability is not None and not decision.chore
-        and decision.candidate and decision.source != IMPORT
-    ]  # fmt: skip
-    rewards: dict[str, dict[str, LoggedReward]] = defaultdict(dict)
-    for reward in traffic.rewards(request_ids=[decision.request_id for decision in decisions]):
-        earlier = rewards[reward.request_id].get(reward.candidate)
-        if reward.source != FEEDBACK and (earlier is None or reward.source == VERIFIED):
-            rewards[reward.request_id][reward.candidate] = reward
-    inclusion = {
-        request_id: max((reward.inclusion or 0 for reward in row.values() if reward.why == "sample"), default=0.0)
-        for request_id, row in rewards.items()
-    }
-    decisions = [
-        entry for entry in decisions if inclusion.get(entry.request_id) and entry.candidate in rewards[entry.request_id]
-    ]
-    return _table(decisions, rewards, inclusion, round(len(decisions) * len(ids) / len(part)) if part else 0)
-
-
-def _table(
-    decisions: Sequence[LoggedDecision],
-    rewards: Mapping[str, Mapping[str, LoggedReward]],
-    inclusion: Mapping[str, float],
-    drawn: int,
-) -> Sample:
-    pool = tuple(dict.fromkeys(name for entry in decisions for name in sorted(rewards[entry.request_id])))
-    places = {name: place for place, name in enumerate(pool)}
-    tables = np.full((3, len(decisions), len(pool)), np.nan)
-    for row, entry in enumerate(decisions):
-        for name, reward in rewards[entry.request_id].items():
-            served = name == entry.candidate
-            dollars = entry.dollars if served and entry.dollars is not None else reward.dollars
-            seconds = entry.seconds if served and entry.seconds is not None else reward.seconds
-            values = (reward.reward, dollars, seconds)
-            tables[:, row, places[name]] = [math.nan if value is None else value for value in values]
-    chosen = np.array([places[entry.candidate or ""] for entry in decisions], dtype=np.intp)
-    probabilities = np.array([inclusion[entry.request_id] for entry in decisions])
-    return Sample(pool, tables[0], tables[1], tables[2], chosen, probabilities, drawn)
-
-
-def _rules(traffic: Traffic, sample: Sample, since: float, until: float, routed: int) -> list[Rule]:
-    """Every rule's estimates: routing, then candidates by reward, then random and RMR."""
-    rewards = rules(sample.rewards, sample.chosen)
-    dollars, seconds = rules(sample.dollars, sample.chosen, SUM), rules(sample.seconds, sample.chosen, SLOWEST)
+def _rules(
+    traffic: Traffic, sample: Sample, since: float, until: float, routed: int, earlier: Sequence[Earlier]
+) -> list[Rule]:
+    """Every rule's estimates: routing, then earlier routers, then candidates by reward, then random and RMR."""
+    rewards, dollars, seconds = (
+        {**rules(values, sample.chosen, ranked), **{entry.name: _looked_up(values, entry, sample) for entry in earlier}}
+        for values, ranked in ((sample.rewards, BEST), (sample.dollars, SUM), (sample.seconds, SLOWEST))
+    )
     p = sample.inclusion
     average, count = traffic.served_mean(since, until) if routed <= MOST_REGRESSED else (0.0, 0)
     served = average if routed and count >= LEAST_SERVED * routed else None
     estimates = []
     for key, name in (
         (ROUTING, ROUTING),
+        *((entry.name, entry.name) for entry in earlier),
         *((str(n), name) for n, name in enumerate(sample.pool)),
         (RANDOM, RANDOM),
         (RMR, RMR),
@@ -270,9 +259,17 @@ def _rules(traffic: Traffic, sample: Sample, since: float, until: float, routed:
                 ratio_of_means(dollars[ROUTING], dollars[key], p),
             )
         )
-    first, *singles, chance, ranked = estimates
-    singles = [rule for rule in singles if rule.reward.n]
-    return [first, *sorted(singles, key=lambda rule: -rule.reward.mean), chance, ranked]
+    first, others, (chance, ranked) = estimates[0], estimates[1:-2], estimates[-2:]
+    others = [rule for rule in others if rule.reward.n]
+    singles = [rule for rule in others if rule.name in sample.pool]
+    before = [rule for rule in others if rule.name not in sample.pool]
+    return [first, *before, *sorted(singles, key=lambda rule: -rule.reward.mean), chance, ranked]
+
+
+def _looked_up(values: Array, earlier: Earlier, sample: Sample) -> Array:
+    """What an earlier router's choices have, shape (n,); NaN where its choice is not known."""
+    places = earlier.places(sample)
+    return np.where(places == UNKNOWN, math.nan, values[np.arange(sample.n), places])
 
 
 def _narrower(values: Array, inclusion: Array, served: Array, mean: float | None) -> Estimate:
@@ -296,8 +293,34 @@ def _agreement(traffic: Traffic, since: float, until: float) -> dict[str, Estima
     return {tag: agreement(np.array(good[tag]), np.array(bad[tag])) for tag in enough}
 
 
+AGREEMENT_HEADINGS = ("tag", "votes", "agreement")
+
+
+def agreement_rows(report: Report) -> list[tuple[str, ...]]:
+    """A row of texts for each tag with votes enough, under AGREEMENT_HEADINGS."""
+    return [
+        (tag, f"{of.n:,}", f"{of.mean:.0%} ({of.low:.0%} to {of.high:.0%})") for tag, of in report.agreement.items()
+    ]
+
+
+CALIBRATION_HEADINGS = ("probability", "requests", "mean probability", "was the best")
+
+
+def calibration_rows(shown: Calibration) -> list[tuple[str, ...]]:
+    """A row of texts for each bin, under CALIBRATION_HEADINGS."""
+    return [
+        (f"{of['from']:.0%} to {of['to']:.0%}", f"{of['n']:,}", f"{of['probability']:.0%}", f"{of['won']:.0%}")
+        for of in shown.bins
+    ]
+
+
 def sentences(report: Report) -> list[str]:
-    """What the figures mean, in plain words, the most important first."""
+    """What the figures mean, in plain words, the most important first; warnings at the end."""
+    return statements(report) + [change.text for change in report.changes]
+
+
+def statements(report: Report) -> list[str]:
+    """What the figures mean, without warnings."""
     if not report.requests:
         return [f"There was no traffic from {day(report.since)} to {day(report.until)}."]
     lines = _worth(report)
@@ -321,7 +344,14 @@ def sentences(report: Report) -> list[str]:
             f" {overall.mean:.0%} of the pairs{chance} (95% CI {overall.low:.0%} to {overall.high:.0%},"
             f" {overall.n:,} votes)."
         )
-    return lines + [change.message for change in report.changes]
+    if report.calibration and not report.calibration.off:
+        c = report.calibration
+        lines.append(
+            f"The router's probabilities fit: its choices had {c.stated:.0%} on average and were the best in"
+            f" {c.won:.0%} of {c.n:,} sampled requests (expected calibration error {c.error:.2f}, 95% CI {c.low:.2f} to"
+            f" {c.high:.2f})."
+        )
+    return lines
 
 
 def _worth(report: Report) -> list[str]:
@@ -346,10 +376,20 @@ def _worth(report: Report) -> list[str]:
         f"A model at random would have earned {_less(random_rule.gain)}, and the best of all answers by the reward"
         f" model (RMR) {_less(ranked.gain)}{_price(ranked)}.",
     ]
+    lines += [line for entry in report.earlier if (line := _before(report, entry))]
     low, high = report.inclusion
     share = f"{low:.0%}" if round(low, 2) == round(high, 2) else f"{low:.0%} to {high:.0%}"
     lines.append(f"This rests on {report.sampled:,} requests, drawn at random ({share}), that every model answered.")
     return lines
+
+
+def _before(report: Report, earlier: Earlier) -> str:
+    rule = report.rule(earlier.name)
+    if rule is None or rule.gain.n < FEWEST:
+        return ""
+    which = "The previous router" if earlier.name == BEFORE else "The first router"
+    few = "" if rule.gain.n >= report.sampled else f", on {rule.gain.n:,} of the sampled requests"
+    return f"{which} (until {day(earlier.until)}) would have earned {_less(rule.gain)}{_price(rule)}{few}."
 
 
 def _saving(rule: Rule) -> str:
@@ -382,12 +422,12 @@ def _price(rule: Rule) -> str:
     )
 
 
-NAMES = {ROUTING: "routing", RANDOM: "random", RMR: "RMR"}
+NAMES = {ROUTING: "routing", RANDOM: "random", RMR: "RMR", BEFORE: "the previous router", FIRST: "the first router"}
 HEADINGS = ("", "reward", "routing earned", "dollars per 1,000", "cost of routing", "seconds")
 
 
-def rows_of(report: Report) -> list[tuple[str, ...]]:
-    """A row of texts for each rule, under HEADINGS."""
+def figures(report: Report) -> tuple[list[str], list[list[str]]]:
+    """Headings, and a row of texts for each rule; without columns that have no figure, such as prices."""
     rows: list[tuple[str, ...]] = []
     for rule in report.rules:
         name = f"always {rule.name}" if rule.name in report.pool else NAMES[rule.name]
@@ -396,4 +436,5 @@ def rows_of(report: Report) -> list[tuple[str, ...]]:
         dollars = f"{1000 * rule.dollars.mean:.2f}" if rule.dollars.n else ""
         seconds = f"{rule.seconds.mean:.1f}" if rule.seconds.n else ""
         rows.append((name, f"{rule.reward.mean:.2f}", gain, dollars, cost, seconds))
-    return rows
+    used = [place for place in range(len(HEADINGS)) if any(row[place] for row in rows)]
+    return [HEADINGS[place] for place in used], [[row[place] for place in used] for row in rows]

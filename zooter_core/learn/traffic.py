@@ -24,9 +24,12 @@ from zooter_core.learn.traffic_rows import (
     DECISION_COLUMNS,
     FEEDBACK,
     MODEL,
+    NEWCOMER,
+    PAIR,
     REWARD_COLUMNS,
     REWARDS,
     SAMPLE,
+    SERVED,
     TABLES,
     LoggedDecision,
     LoggedReward,
@@ -231,8 +234,18 @@ class Traffic:
 
     def sampled(self, since: float, until: float) -> list[str]:
         """The ids of the requests that all candidates answered, by the time at which their rewards were computed."""
-        select = "SELECT DISTINCT request_id FROM rewards WHERE why = ? AND time >= ? AND time < ? ORDER BY request_id"
-        return [row[0] for row in self._rows(select, SAMPLE, since, until)]
+        select = "SELECT request_id FROM rewards WHERE why = ? AND time >= ? AND time < ? GROUP BY time, request_id"
+        with self._lock, _usable(self.path):  # in the order of the index: millions need no sorting
+            return list(dict.fromkeys(row[0] for row in self._database.execute(select, (SAMPLE, since, until))))
+
+    def judged(self) -> float | None:
+        """When the latest reward was computed; None if there is none."""
+        latest = ", ".join(
+            f"(SELECT MAX(time) FROM rewards WHERE why = '{why}' AND source != '{FEEDBACK}')"
+            for why in (SAMPLE, SERVED, PAIR, NEWCOMER)
+        )
+        times = [moment for moment in self._rows(f"SELECT {latest}")[0] if moment is not None]
+        return max(times, default=None)
 
     def by_id(self, request_ids: Sequence[str]) -> Iterator[LoggedDecision]:
         """The decisions on some requests, as far as they are here."""
@@ -252,12 +265,12 @@ class Traffic:
         ((average, count),) = self._rows(select, MODEL, since, until)
         return (average or 0.0, count)
 
-    def tags(self, since: float, until: float, every: int = 1) -> list[tuple[float, str]]:
-        """Times and tags (a JSON list) of decisions of the router, chores left out: all, or one in `every`."""
+    def tags(self, since: float, until: float, every: int = 1) -> list[tuple[float, str, str]]:
+        """Times, tags (a JSON list) and candidates of the router's decisions but chores: all, or one in `every`."""
         ((last,),) = self._rows("SELECT COALESCE(MAX(number), 0) FROM decisions")
         select = (
             "WITH RECURSIVE picked(n) AS (SELECT ? UNION ALL SELECT n + ? FROM picked WHERE n + ? <= ?)"
-            " SELECT d.time, d.tags FROM picked JOIN decisions d ON d.number = picked.n"
+            " SELECT d.time, d.tags, COALESCE(d.candidate, '') FROM picked JOIN decisions d ON d.number = picked.n"
             " WHERE d.time >= ? AND d.time < ? AND d.probability IS NOT NULL AND d.chore = 0"
         )
         return self._rows(select, self._first_number(since), every, every, last, since, until)
@@ -270,6 +283,13 @@ class Traffic:
             f" WHERE f.source = '{FEEDBACK}' AND f.time >= ? AND f.time < ?"  # as the index has it
         )
         return self._rows(select, MODEL, since, until)
+
+    def newest_feedback(self, limit: int) -> list[tuple[LoggedReward, LoggedDecision]]:
+        """The feedback that came last, with the decision that it is on; the last one first."""
+        select = f"SELECT {REWARDS} FROM rewards WHERE source = '{FEEDBACK}' ORDER BY time DESC LIMIT ?"
+        rewards = [LoggedReward(*row) for row in self._rows(select, limit)]
+        decisions = {entry.request_id: entry for entry in self.by_id([reward.request_id for reward in rewards])}
+        return [(reward, decisions[reward.request_id]) for reward in rewards if reward.request_id in decisions]
 
     def span(self) -> tuple[float, float]:
         """The times of the earliest and the latest decision; (0, 0) if there is none."""

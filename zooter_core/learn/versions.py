@@ -7,12 +7,15 @@ process that ends in between finds out at its next start. The folder of a router
 
 from __future__ import annotations
 
+import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from zooter_core.base.errors import WorkError, ZooterError, first_line
 from zooter_core.base.files import atomic, remove, writing
@@ -21,6 +24,7 @@ from zooter_core.base.strict_json import dump_json, parse_json
 from zooter_core.config.edit import editing, set_table
 from zooter_core.config.fleet import Fleet
 from zooter_core.learn.deciding import Contest
+from zooter_core.method.metrics import interval
 from zooter_core.method.promotion import Evidence, Gate
 
 ROUTERS, STATE = "routers", "state.json"
@@ -44,7 +48,8 @@ class State:
         newcomers: candidates that still have to answer stored queries, and how many.
         pool: the candidates at the last run.
         origin: the router whose training queries the learner starts from: the last one that traffic did not make.
-        events: switches, oldest first: time, event, router, the one before, and the evidence.
+        events: switches, oldest first: time, event, router, the one before, the number of pairs, the mean of the latest
+            ones from `low` to `high`, and the evidence, if it decided: by hand, it did not.
     """
 
     champion: str = STARTING
@@ -133,11 +138,11 @@ class Versions:
             event: PROMOTE, ROLLBACK or FOLLOW.
             evidence: for it, if the pairs decided.
         """
-        before = self.state.champion
+        before, pairs = self.state.champion, self.state.guard if event == ROLLBACK else self.state.pairs
         name_router(self.fleet.folder, contest.champion)
         self.state.take(contest)
         if event != FOLLOW:  # of which there are too many
-            self._note(event, before, evidence)
+            self._note(event, before, summary(pairs) | (asdict(evidence) if evidence else {}))
         self.save()
 
     def before(self) -> str | None:
@@ -180,10 +185,9 @@ class Versions:
         if not serving.startswith(f"{ROUTERS}/"):
             state.origin = serving
         if not first and event != FOLLOW:
-            self._note(event, before, None)
+            self._note(event, before, {})
 
-    def _note(self, event: str, before: str, evidence: Evidence | None) -> None:
-        shown = asdict(evidence) if evidence else {}
+    def _note(self, event: str, before: str, shown: Mapping[str, Any]) -> None:
         self.state.events.append(
             {"time": time.time(), "event": event, "router": self.state.champion, "before": before, **shown}
         )
@@ -199,6 +203,18 @@ class Versions:
         except (OSError, ValueError, TypeError, AttributeError, ZooterError) as problem:
             step = "Delete the file: the contest begins anew, and the routers stay."
             raise WorkError(f"the learner's state in {path}", first_line(problem), step) from problem
+
+
+def summary(pairs: Sequence[float]) -> dict[str, Any]:
+    """How many pairs there are, and the mean of the latest ones with its 95% interval."""
+    latest = np.array(pairs[-Gate().pairs :])
+    low, high = interval(latest) if len(latest) > 1 else (math.nan, math.nan)
+    return {
+        "pairs": len(pairs),
+        "mean": float(latest.mean()) if len(latest) else None,
+        "low": low if math.isfinite(low) else None,
+        "high": high if math.isfinite(high) else None,
+    }
 
 
 def name_router(folder: Path, router: str) -> None:

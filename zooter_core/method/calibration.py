@@ -5,17 +5,21 @@ Shapes: n queries, N candidates; `wins` is `metrics.win_shares` of the scores.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from zooter_core.method.metrics import Array
+from zooter_core.method.metrics import DRAWS, LEVEL, Array
 
 BINS = 10
 TINY = 1e-300  # what divides instead of 0
 SHARPEST, FLATTEST = 0.02, 50.0  # the range of temperatures that is searched
 GOLDEN = (5**0.5 - 1) / 2
 ROUNDS = 40  # of the search; a round leaves 0.618 of the range
+CLEARLY = 0.99  # an error above that of so many calibrated routers is no chance
+LEAST_ERROR = 0.05  # smaller errors change nothing that anybody notices
+FEW = 10  # queries of a bin, below which its spread is that of its probability
 
 
 def log_loss(logits: Array, wins: Array, temperature: float = 1.0) -> float:
@@ -53,14 +57,7 @@ def reliability(probabilities: Array, wins: Array) -> dict[str, Any]:
         probabilities: shape (n, N).
         wins: shape (n, N), NaN for a missing score.
     """
-    chosen = probabilities.argmax(axis=-1)
-    rows = np.arange(len(chosen))
-    gaps = np.isnan(wins)
-    if gaps.any():
-        rows = np.flatnonzero(~gaps[rows, chosen])
-        scored = np.where(gaps, 0.0, probabilities)
-        probabilities = scored / np.maximum(scored.sum(axis=-1, keepdims=True), TINY)
-    stated, won = probabilities[rows, chosen[rows]], wins[rows, chosen[rows]]
+    stated, won = _stated_and_won(probabilities, wins)
     place = np.minimum((stated * BINS).astype(int), BINS - 1)
     filled = [
         {
@@ -74,4 +71,83 @@ def reliability(probabilities: Array, wins: Array) -> dict[str, Any]:
         if (place == number).any()
     ]
     error = sum(b["n"] * abs(b["probability"] - b["won"]) for b in filled)
-    return {"n": len(rows), "ece": error / len(rows) if len(rows) else None, "bins": filled}
+    return {"n": len(stated), "ece": error / len(stated) if len(stated) else None, "bins": filled}
+
+
+def _stated_and_won(probabilities: Array, wins: Array) -> tuple[Array, Array]:
+    """The probability of each query's choice and its share of the win; without queries whose choice has no score."""
+    chosen = probabilities.argmax(axis=-1)
+    rows = np.arange(len(chosen))
+    gaps = np.isnan(wins)
+    if gaps.any():
+        rows = np.flatnonzero(~gaps[rows, chosen])
+        scored = np.where(gaps, 0.0, probabilities)
+        probabilities = scored / np.maximum(scored.sum(axis=-1, keepdims=True), TINY)
+    return probabilities[rows, chosen[rows]], wins[rows, chosen[rows]]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How far a router's probabilities are from how often it was right, on a random sample.
+
+    Attributes:
+        error: the expected calibration error, with its 95% interval `low` to `high`.
+        chance: the error that 99% of calibrated routers stay below with so few queries.
+        stated, won: the mean probability of the choice, and how often it was the best.
+        temperature: what the logits have to be divided by for the least log loss on these queries.
+        mended: the error with that temperature, on the same queries.
+        bins: as `reliability` gives them.
+    """
+
+    n: int
+    error: float
+    low: float
+    high: float
+    chance: float
+    stated: float
+    won: float
+    temperature: float
+    mended: float
+    bins: list[dict[str, Any]]
+
+    @property
+    def off(self) -> bool:
+        """Whether the probabilities are clearly wrong: by more than chance explains, and by enough to matter."""
+        return self.error > max(self.chance, LEAST_ERROR)
+
+
+def calibration(probabilities: Array, wins: Array) -> Calibration:
+    """The calibration of probabilities, with what chance has to do with it; at least one query.
+
+    The error of few queries is above 0 even for a calibrated router, so its interval is the bootstrap's basic one,
+    which takes that off again, and `chance` is simulated: in each bin the difference of probability and share of wins
+    is normal with the spread of such wins (consistency resampling, Bröcker and Smith, 2007). The interval begins at 0
+    where chance explains the error.
+
+    Args:
+        probabilities: shape (n, N). wins: shape (n, N), NaN for a missing score.
+    """
+    stated, won = _stated_and_won(probabilities, wins)
+    shown = reliability(probabilities, wins)
+    place = np.minimum((stated * BINS).astype(int), BINS - 1)
+    counts = np.bincount(place, minlength=BINS)
+    used = counts > 0
+    n = counts[used]
+    gaps = np.bincount(place, stated - won, BINS)[used] / n
+    chance = np.sqrt(np.bincount(place, stated * (1 - stated), BINS)[used]) / n
+    squares = np.bincount(place, (stated - won) ** 2, BINS)[used] / n
+    spread = np.where(n < FEW, chance, np.sqrt(np.maximum(squares - gaps**2, 0.0) / np.maximum(n - 1, 1)))
+    noise, share = np.random.default_rng(0).normal(size=(DRAWS, len(n))), n / n.sum()
+    calibrated = np.quantile(np.abs(noise * chance) @ share, CLEARLY)
+    low, high = np.quantile(np.abs(gaps + noise * spread) @ share, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    error = float(shown["ece"])
+    least = max(2 * error - high, 0.0) if error > calibrated else 0.0
+    complete = ~np.isnan(wins).any(axis=1)
+    logits = np.log(np.maximum(probabilities, TINY))
+    temperature = temperature_of(logits[complete], wins[complete]) if complete.any() else 1.0
+    scaled = np.exp((logits - logits.max(axis=1, keepdims=True)) / temperature)
+    mended = reliability(scaled / scaled.sum(axis=1, keepdims=True), wins)["ece"]
+    return Calibration(
+        len(stated), error, float(least), max(2 * error - float(low), error), float(calibrated),
+        float(stated.mean()), float(won.mean()), temperature, float(mended), shown["bins"],
+    )  # fmt: skip

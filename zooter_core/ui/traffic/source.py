@@ -8,26 +8,33 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections import Counter
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
 from zooter_core.base.errors import ZooterError
+from zooter_core.base.strict_json import parse_json
+from zooter_core.config.fleet import Fleet
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.learn import sample_day
 from zooter_core.learn.report import Report, report_on
 from zooter_core.learn.traffic import FILE, Traffic, data_folder
 from zooter_core.learn.traffic_rows import LoggedDecision, LoggedReward
+from zooter_core.learn.versions import FOLLOW, ROUTERS, STATE, Versions
 from zooter_core.ui import resources
 from zooter_core.ui.history import LOCAL
 from zooter_core.ui.models import manage
 
 PERIODS = {"Last day": 1, "Last 7 days": 7, "Last 30 days": 30}
 DAY = 86_400.0
-NEWEST = 20
+NEWEST, FEEDBACKS = 20, 8
+TAGS, MOST_TAGGED = 25, 20_000  # tags to choose from, and decisions whose tags are read
 FRESH_SECONDS = 20  # a report is made anew after so long
-SAMPLE_DAY = 1_767_571_200.0  # Mon 5 Jan 2026, UTC
+SAMPLE_DAY = datetime(2026, 1, 5).timestamp()  # by the clock of this machine, as all times here
 SAMPLE_POOL: tuple[str, ...] = ("chat", "math", "code", "writer")
 
 
@@ -81,11 +88,12 @@ def _sample_folder() -> Path:
     return folder
 
 
-@st.cache_data(show_spinner=False, max_entries=8)
+@st.cache_data(show_spinner="Summing up the traffic ...", max_entries=8)
 def report(source: Source, _ensemble: Ensemble | None = None) -> Report:
     """The report on a period; with the fleet it also says which queries are unlike those of the router's training."""
+    earlier = sample_day.earlier(SAMPLE_DAY) if source.sample else ()
     with _open(source.folder) as traffic:
-        return report_on(traffic, source.fleet, source.since, source.until, _ensemble)
+        return report_on(traffic, source.fleet, source.since, source.until, _ensemble, earlier)
 
 
 @st.cache_data(show_spinner=False, max_entries=8)
@@ -100,10 +108,63 @@ def choices(source: Source) -> dict[str, dict[int, int]]:
     return counts
 
 
+@st.cache_data(show_spinner=False, max_entries=8)
+def tagged(source: Source, routed: int) -> tuple[list[tuple[float, str, frozenset[str]]], int]:
+    """The router's decisions as times, candidates and tags: all of them, or one in as many as the number behind says.
+
+    Args:
+        routed: how many there are.
+    """
+    every = -(-routed // MOST_TAGGED) or 1
+    with _open(source.folder) as traffic:
+        rows = traffic.tags(source.since, source.until, every)
+    return [(moment, candidate, frozenset(parse_json(tags))) for moment, tags, candidate in rows], every
+
+
+def often(rows: list[tuple[float, str, frozenset[str]]]) -> list[str]:
+    """The tags of most decisions, the most frequent first."""
+    counts = Counter(tag for _, _, tags in rows for tag in tags)
+    return [tag for tag, _ in counts.most_common(TAGS)]
+
+
+def choices_with(source: Source, rows: list[tuple[float, str, frozenset[str]]], tag: str) -> dict[str, dict[int, int]]:
+    """The decisions with a tag, in the shape of `choices`."""
+    counts: dict[str, dict[int, int]] = {}
+    step = source.steps * 3600
+    for moment, candidate, tags in rows:
+        if candidate and tag in tags:
+            steps, start = counts.setdefault(candidate, {}), int(moment // step) * step
+            steps[start] = steps.get(start, 0) + 1
+    return counts
+
+
 def newest(source: Source) -> list[LoggedDecision]:
     """The newest decisions."""
     with _open(source.folder) as traffic:
         return traffic.newest(NEWEST)
+
+
+def feedback(source: Source) -> list[tuple[LoggedReward, LoggedDecision]]:
+    """The newest feedback with its decisions."""
+    with _open(source.folder) as traffic:
+        return traffic.newest_feedback(FEEDBACKS)
+
+
+def versions(fleet: Fleet) -> Versions | None:
+    """The routers of a fleet that has learned; None for one that has not.
+
+    Raises:
+        ZooterError: what the learner remembers is broken.
+    """
+    if not manage.is_users(fleet.folder) or not (fleet.folder / ROUTERS / STATE).is_file():
+        return None
+    return Versions(fleet)
+
+
+def switches(source: Source, learned: Versions | None) -> list[dict[str, Any]]:
+    """The changes of the router until the end of the period, oldest first."""
+    events = sample_day.switches(SAMPLE_DAY) if source.sample else learned.state.events if learned else []
+    return [event for event in events if event["event"] != FOLLOW and event["time"] < source.until]
 
 
 @st.cache_data(show_spinner=False, max_entries=8)

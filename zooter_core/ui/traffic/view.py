@@ -1,24 +1,38 @@
-"""What the page Traffic draws: sentences, two charts, and decisions."""
+"""What the page Traffic draws: sentences, charts, what has changed, feedback and decisions."""
 
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
+from datetime import datetime
 
 import plotly.graph_objects as go
 import streamlit as st
 
-from zooter_core.learn.report import HEADINGS, NAMES, Report, rows_of, sentences
+from zooter_core.learn.alternatives import BEFORE, FIRST
+from zooter_core.learn.report import (
+    AGREEMENT_HEADINGS,
+    CALIBRATION_HEADINGS,
+    NAMES,
+    Report,
+    agreement_rows,
+    calibration_rows,
+    figures,
+    statements,
+)
 from zooter_core.learn.report_html import html_of
 from zooter_core.learn.traffic_rows import FEEDBACK, LoggedDecision
 from zooter_core.method.worth import RANDOM, RMR, ROUTING
 from zooter_core.ui import charts, plots, tables
-from zooter_core.ui.text import clipped, plain
+from zooter_core.ui.text import clipped, escaped, plain, unlinked, visible
 from zooter_core.ui.traffic import source as traffic_source
+from zooter_core.ui.traffic.champions import moment, name_of
 from zooter_core.ui.traffic.source import Source
 from zooter_core.ui.widgets import download
 
-SYMBOLS = {ROUTING: "diamond", RANDOM: "x", RMR: "square"}
+SYMBOLS = {ROUTING: "diamond", BEFORE: "diamond-open", FIRST: "diamond-open-dot", RANDOM: "x", RMR: "square"}
+ROUTERS = (ROUTING, BEFORE, FIRST)
+ICONS = {"reward": "trending_down", "tag": "sell", "far": "explore", "calibration": "speed", "people": "thumbs_up_down"}
+ALL = "all requests"
 REASONS = {
     "router": "The router expected its answer to be the best.",
     "sticky": "The conversation kept its model, as no other one led by enough.",
@@ -28,6 +42,7 @@ REASONS = {
     "chore": "A chat UI sent it for itself, such as for a title.",
     "named": "The client named the model.",
     "rmr": "Every model answered, and the reward model kept the best answer.",
+    "compare": "It is a vote of the page Compare.",
     "best": "The router was unsure: the first models answered, and the reward model kept the best answer.",
     "import": "It comes from a log of another program.",
 }
@@ -46,43 +61,73 @@ def draw_empty(hidden: bool) -> None:
 
 
 def draw_sentences(report: Report) -> None:
-    """What the figures mean; warnings stand out."""
-    first, *rest = [line for line in sentences(report) if line not in {change.message for change in report.changes}]
+    """What the figures mean, and that there are warnings."""
+    first, *rest = statements(report)
     st.markdown(f"#### {plain(first)}")
     for line in rest:
         st.markdown(plain(line))
+    if count := len(report.changes):
+        st.markdown(f":material/warning: {count} warning{'s' if count > 1 else ''}: see *What has changed*.")
+
+
+def draw_changes(report: Report) -> None:
+    """Each warning with its cost and what learning would gain, and the figures behind two of them."""
+    if not report.changes:
+        st.markdown("Nothing that is more than chance.")
     for change in report.changes:
-        st.warning(plain(change.message), icon=":material/trending_down:")
+        more = "".join(f"\n\n{_plain(line)}" for line in (change.cost, change.gain) if line)
+        st.warning(_plain(change.message) + more, icon=f":material/{ICONS[change.kind]}:")
+    if report.calibration:
+        with st.expander("Do the router's probabilities hold?"):
+            tables.draw("calibration", CALIBRATION_HEADINGS, calibration_rows(report.calibration), "rrrr")
+            st.caption("Of sampled requests: the probability of the router's choice, and how often it was the best.")
+    if report.agreement:
+        with st.expander("Does the reward model agree with people?"):
+            tables.draw("agreement", AGREEMENT_HEADINGS, [tuple(map(plain, row)) for row in agreement_rows(report)])
+            st.caption(
+                "In how many pairs of a liked and a disliked answer the liked one has the higher reward; guessing has"
+                " 50%. In parentheses: 95% confidence intervals."
+            )
 
 
-def draw_choices(source: Source, pool: tuple[str, ...]) -> None:
-    """Requests over time, by candidate."""
+def _plain(text: str) -> str:
+    """A sentence of ours as Markdown; what is between backticks stays code."""
+    parts = unlinked(visible(text)).split("`")
+    return "".join(f"`{part}`" if place % 2 else escaped(part, place == 0) for place, part in enumerate(parts))
+
+
+def draw_choices(source: Source, report: Report, pool: tuple[str, ...]) -> None:
+    """Requests over time, by candidate, of one tag or all."""
+    rows, every = traffic_source.tagged(source, report.routed)
+    tags = traffic_source.often(rows)
+    tag = st.selectbox("Requests with the tag", [ALL, *tags], key="tag") if tags else ALL
     figure = go.Figure()
-    counts = traffic_source.choices(source)
+    counts = traffic_source.choices(source) if tag == ALL else traffic_source.choices_with(source, rows, tag)
     order = [*[name for name in pool if name in counts], *sorted(set(counts) - set(pool))]
     for name in order:
-        moments = sorted(counts[name])
+        starts = sorted(counts[name])
         figure.add_bar(
-            x=[_local(moment, source) for moment in moments],
-            y=[counts[name][moment] for moment in moments],
+            x=[datetime.fromtimestamp(start) for start in starts],
+            y=[counts[name][start] for start in starts],
             name=plots.label(name),
             marker={"color": charts.colour(pool, name)},
             hovertemplate="%{x}: %{y} by " + plots.label(name) + "<extra></extra>",
         )
     hours = "hour" if source.steps == 1 else f"{source.steps} hours"
-    plots.framed(figure, "", f"requests per {hours}", 300, barmode="stack", bargap=0.15)
+    part = f" (one in {every} counted)" if tag != ALL and every > 1 else ""
+    plots.framed(figure, "", f"requests per {hours}{part}", 300, barmode="stack", bargap=0.15)
+    edges = [datetime.fromtimestamp(edge) for edge in (source.since, source.until)]
+    figure.update_xaxes(type="date", range=edges)
     figure.update_layout(legend={"traceorder": "normal"})
     plots.draw(figure, "choices", f"Requests over time by the model that answered: {', '.join(order)}.")
 
 
-def _local(moment: float, source: Source) -> datetime:
-    """A time for an axis: of the sample day in UTC, else as clocks here show it."""
-    zone = UTC if source.sample else None
-    return datetime.fromtimestamp(moment, zone).replace(tzinfo=None)
-
-
 def draw_worth(report: Report, pool: tuple[str, ...]) -> None:
     """Reward against cost, with the alternatives as points; without prices, against seconds."""
+    if not report.rules:
+        st.subheader("Reward against cost", anchor=False)
+        st.markdown("Too few requests were answered by every model.")
+        return
     priced = any(rule.dollars.mean > 0 for rule in report.rules)
     st.subheader(f"Reward against {'cost' if priced else 'time'}", anchor=False)
     figure = go.Figure()
@@ -97,9 +142,10 @@ def draw_worth(report: Report, pool: tuple[str, ...]) -> None:
             error_y={"type": "data", "array": [rule.reward.high - rule.reward.mean], "thickness": 1.5, "width": 4},
             mode="markers",
             marker={
-                "size": 14,
-                "color": charts.ROUTER if rule.name == ROUTING else charts.colour(pool, rule.name),
+                "size": 14 if rule.name not in (BEFORE, FIRST) else 20,  # around a point at the same place
+                "color": charts.ROUTER if rule.name in ROUTERS else charts.colour(pool, rule.name),
                 "symbol": SYMBOLS.get(rule.name, "circle"),
+                "line": {"width": 2.5 if rule.name in (BEFORE, FIRST) else 0},
             },
             name=plots.label(name),
             cliponaxis=False,
@@ -115,27 +161,29 @@ def draw_worth(report: Report, pool: tuple[str, ...]) -> None:
         "intervals."
     )
     with st.expander("All figures as a table"):
-        tables.draw("worth", [*HEADINGS], rows_of(report), "l" + "r" * (len(HEADINGS) - 1))
-        st.caption("In parentheses: 95% confidence intervals. Cost of routing: as a share of the row's cost.")
+        tables.draw("worth", *figures(report))
+        share = " Cost of routing: as a share of the row's cost." if priced else ""
+        st.caption(f"In parentheses: 95% confidence intervals.{share}")
 
 
-def draw_decisions(source: Source, pool: tuple[str, ...]) -> None:
+def draw_decisions(source: Source, report: Report, pool: tuple[str, ...]) -> None:
     """The newest decisions; one is opened in full, at first the newest one that every model answered."""
     entries = traffic_source.newest(source)
+    entries += [entry for _, entry in traffic_source.feedback(source) if entry not in entries]
     texts = {entry.request_id: _line(entry, source) for entry in entries}
     names, sampled = list(texts), traffic_source.answered_by_all(source)
     first = next((place for place, name in enumerate(names) if name in sampled), 0)
     picked = st.selectbox("Decision", names, first, format_func=lambda name: texts[name], key="decision")
     if entry := next((entry for entry in entries if entry.request_id == picked), None):
-        draw_decision(source, entry, pool)
+        draw_decision(source, report, entry, pool)
 
 
 def _line(entry: LoggedDecision, source: Source) -> str:
     """A decision in a list."""
-    return f"{_local(entry.time, source):%H:%M} {entry.candidate or 'no answer'}: {clipped(entry.query, 70)}"
+    return f"{moment(entry.time, source)} {entry.candidate or 'no answer'}: {clipped(entry.query, 70)}"
 
 
-def draw_decision(source: Source, entry: LoggedDecision, pool: tuple[str, ...]) -> None:
+def draw_decision(source: Source, report: Report, entry: LoggedDecision, pool: tuple[str, ...]) -> None:
     """Why somebody answered, and what the others would have said."""
     st.text(entry.query)
     tags = "".join(f" :gray-badge[{plain(tag)}]" for tag in entry.tags)
@@ -144,6 +192,10 @@ def draw_decision(source: Source, entry: LoggedDecision, pool: tuple[str, ...]) 
     if entry.probabilities:
         shares = [f"{plain(name)} {share:.0%}" for name, share in charts.by_share(entry.probabilities)]
         st.markdown(f"Probabilities: {', '.join(shares)}.")
+    for earlier in report.earlier:
+        if choice := earlier.choices.get(entry.request_id):
+            router = f"{NAMES[earlier.name].capitalize()} ({plain(name_of(earlier.router))})"
+            st.markdown(f"{router} would have chosen {plain(choice)}.")
     facts = [
         f"{entry.seconds:.1f} s" if entry.seconds is not None else "",
         f"{entry.tokens:,} tokens" if entry.tokens else "",
@@ -162,6 +214,18 @@ def draw_decision(source: Source, entry: LoggedDecision, pool: tuple[str, ...]) 
             st.text(text or "The text of this answer is not kept. `[learn] answers = true` keeps it.")
     if not rewards:
         st.markdown("No reward yet: `zooter learn` computes them in the background.")
+
+
+def draw_feedback(source: Source, pool: tuple[str, ...]) -> None:
+    """The newest votes of users."""
+    entries = traffic_source.feedback(source)
+    if not entries:
+        st.markdown("None yet: `POST /v1/feedback` takes it, and `zooter traffic import` reads the demo's votes.")
+    for reward, entry in entries:
+        icon = ":material/thumb_up:" if reward.reward > 0 else ":material/thumb_down:"
+        icon = icon if reward.reward else ":material/balance:"
+        badge = charts.badge(pool, reward.candidate)
+        st.markdown(f"{icon} {moment(reward.time, source)} {badge} {plain(clipped(entry.query, 90))}")
 
 
 def draw_files(report: Report) -> None:

@@ -1,0 +1,202 @@
+"""Which router served when, what spoke for each switch, and two buttons for who sits at the machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from zooter_core.base.errors import ZooterError
+from zooter_core.config.fleet import Fleet
+from zooter_core.learn.by_hand import former, switch
+from zooter_core.learn.versions import OUTSIDE, PROMOTE, ROLLBACK, ROUTERS, STARTING, Versions, summary
+from zooter_core.ui import charts, plots, resources
+from zooter_core.ui.history import LOCAL
+from zooter_core.ui.models import manage
+from zooter_core.ui.text import plain
+from zooter_core.ui.traffic import source as traffic_source
+from zooter_core.ui.traffic.source import Source
+from zooter_core.ui.widgets import show_error
+
+SHOWN = 10  # switches
+PATIENCE = 3.0  # seconds to wait for a turn of the learner
+DONE = "traffic-switched"  # in the session's state: what serves after a switch
+Event = Mapping[str, Any]
+
+
+def draw(source: Source, fleet: Fleet) -> None:
+    """The routers over time, what spoke for each switch, and the buttons."""
+    try:
+        learned = None if source.sample else traffic_source.versions(fleet)
+    except ZooterError as problem:
+        show_error(problem)
+        return
+    events = traffic_source.switches(source, learned)
+    if not events:
+        st.markdown("One router has served since the beginning.")
+    else:
+        draw_timeline(source, events, learned is not None and learned.state.follows)
+        for event in reversed(events[-SHOWN:]):
+            st.markdown(f"- **{moment(event['time'], source)}**: {line_of(event)}")
+    if source.sample:
+        return
+    if learned is None:
+        yours = "" if manage.is_users(fleet.folder) else ", for a fleet of your own"
+        st.markdown(f"`zooter learn` makes a better router from this traffic{yours}.")
+        return
+    draw_contest(learned)
+    if may_switch():
+        draw_buttons(learned)
+
+
+def name_of(router: str) -> str:
+    """A router as the page names it."""
+    if router == STARTING:
+        return "the starting router"
+    folder, _, number = router.rpartition("/")
+    if folder == ROUTERS and number.isdigit():
+        return f"version {int(number)}"
+    return "the trained router" if router == "router" else f"the router {router}"
+
+
+def moment(time: float, source: Source) -> str:
+    """When something was, as precisely as the period needs."""
+    return f"{datetime.fromtimestamp(time):{'%H:%M' if source.sample else '%a %d %b %H:%M'}}"
+
+
+def line_of(event: Event) -> str:
+    """A switch and what spoke for it, in Markdown."""
+    router, before = plain(name_of(event["router"])), plain(name_of(event["before"]))
+    if event["event"] == OUTSIDE:
+        return f"{_capital(router)} took the place of {before}: somebody changed `fleet.toml`."
+    how = "by the learner" if "capital" in event else "by hand"
+    if event["event"] == ROLLBACK:
+        return f"{_capital(before)} was rolled back to {router} {how}. {pairs_line(event, router)}"
+    return f"{_capital(router)} was promoted in place of {before} {how}. {pairs_line(event, router)}"
+
+
+def pairs_line(pairs: Event, router: str) -> str:
+    """What the pairs say of a router."""
+    n, mean, low, high = (pairs.get(name) for name in ("pairs", "mean", "low", "high"))
+    if not n or mean is None:
+        return "No query had compared the two."
+    if mean < 0 and low is not None and high is not None:
+        low, high = -high, -low
+    interval = f" (95% CI {low:.2f} to {high:.2f})" if low is not None and high is not None else ""
+    where = f"On {n:,} queries" if n > 1 else "On one query"
+    verb = "more" if mean >= 0 else "less"
+    proved = ", which is proof" if pairs.get("proved") else ""
+    return f"{where} where the two chose differently, {router} earned {abs(mean):.2f} {verb} reward{interval}{proved}."
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def draw_timeline(source: Source, events: Sequence[Event], follows: bool) -> None:
+    """A bar from when a router began to serve until another one did; the one that serves is in the router's colour.
+
+    Args:
+        follows: the learner's later routers serve too, without an event each.
+    """
+    begins = [source.since, *(event["time"] for event in events)]
+    ends = [*begins[1:], source.until]
+    routers = [events[0]["before"], *(event["router"] for event in events)]
+    parts = [
+        (router, max(begin, source.since), end)
+        for router, begin, end in zip(routers, begins, ends, strict=True)
+        if end > source.since
+    ]
+    serving = parts[-1][0]
+    last = " and later (serve)" if follows else " (serves)"
+    rows = list(dict.fromkeys(router for router, _, _ in parts))
+    labels = {name: plots.label(name_of(name), 30) + (last if name == serving else "") for name in rows}
+    figure = go.Figure(
+        go.Bar(
+            y=[labels[router] for router, _, _ in parts],
+            base=[datetime.fromtimestamp(begin) for _, begin, _ in parts],
+            x=[1000 * (end - begin) for _, begin, end in parts],
+            orientation="h",
+            marker={"color": [charts.ROUTER if router == serving else charts.GREY for router, _, _ in parts]},
+            hovertext=[
+                f"{labels[router]}: {moment(begin, source)} to {moment(end, source)}" for router, begin, end in parts
+            ],
+            hovertemplate="%{hovertext}<extra></extra>",
+        )
+    )
+    plots.framed(figure, "", "", 70 + 34 * len(rows), bargap=0.45, showlegend=False)
+    figure.update_xaxes(type="date", range=[datetime.fromtimestamp(edge) for edge in (source.since, source.until)])
+    figure.update_yaxes(autorange="reversed")
+    plots.draw(figure, "champions", "Which router served when.")
+
+
+def draw_contest(learned: Versions) -> None:
+    """How the challenger does."""
+    state = learned.state
+    if message := st.session_state.pop(DONE, None):
+        st.success(message, icon=":material/check:")
+    if state.paused:
+        st.markdown("Learning is paused: `zooter learn resume`.")
+    if state.follows:
+        st.markdown(
+            f"{_capital(plain(name_of(state.champion)))} serves. The learner's later routers serve too, while pairs"
+            " with an earlier one agree."
+        )
+        return
+    if state.challenger is None:
+        st.markdown(f"{_capital(plain(name_of(state.champion)))} serves. There is no challenger yet.")
+        return
+    challenger = plain(name_of(state.challenger))
+    st.markdown(
+        f"{_capital(plain(name_of(state.champion)))} serves, and {challenger} is its challenger."
+        f" {pairs_line(summary(state.pairs), challenger)}"
+    )
+
+
+def may_switch() -> bool:
+    """Whether this visitor sits at the machine and may change the fleet."""
+    return (
+        st.get_option("server.address") in LOCAL
+        and manage.allowed()
+        and manage.is_users(resources.ensemble().fleet.folder)
+    )
+
+
+def draw_buttons(learned: Versions) -> None:
+    """Promote and Roll back, each with a second click."""
+    state, back = learned.state, former(learned)
+    manage.draw_problem()
+    with st.container(horizontal=True):
+        if state.challenger is not None:
+            name = plain(name_of(state.challenger))
+            _draw_button(
+                "Promote", PROMOTE, f"Let {name} serve instead of {plain(name_of(state.champion))}?"
+                f" {pairs_line(summary(state.pairs), name)}",
+            )  # fmt: skip
+        if back is not None:
+            name = plain(name_of(back))
+            pairs = f" {pairs_line(summary(state.guard), name)}" if state.former == back else ""
+            _draw_button(
+                "Roll back", ROLLBACK, f"Let {name} serve again instead of {plain(name_of(state.champion))}?{pairs}"
+            )
+
+
+def _draw_button(label: str, event: str, question: str) -> None:
+    with st.popover(label, key=f"ask-{event}"):
+        st.markdown(question)
+        st.button(f"Yes, {label.lower()}", key=f"do-{event}", on_click=_switch, args=(event,))
+
+
+def _switch(event: str) -> None:
+    def change() -> None:
+        serving = name_of(switch(resources.ensemble().fleet, event, PATIENCE))
+        st.session_state[DONE] = (
+            f"{_capital(plain(serving))} serves now. A running endpoint that keeps its traffic takes it by itself, any"
+            " other one at a reload."
+        )
+
+    if may_switch():
+        manage.attempt(change)
