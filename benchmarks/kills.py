@@ -282,7 +282,7 @@ def add_traffic(folder: Path, first: int) -> None:
 
 def turns(folders: Sequence[Path], deaths: Sequence[str] = ()) -> list[str]:
     """How a turn in each folder ended, in processes forked from one that has imported PyTorch."""
-    options = ["--once", "--pairs", "0.4", "--share", "0.1"]
+    options = ["--once", "--pairs", "0.4", "--share", "0.1", "--processor", "1"]
     calls = [
         ["learn", *options, "--fleet", str(folder / "fleet"), "--data", str(folder / "data")] for folder in folders
     ]
