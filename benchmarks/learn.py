@@ -257,7 +257,7 @@ class KL:
         self.last: Linear | None = None
 
     def fit(self, learner: Learner, looked: Array, place: int) -> Linear:
-        half_life, penalty = learner.chosen
+        half_life, penalty = sorted(learner.chosen)[learner.candidates // 2]  # one for all labels
         vectors = np.concatenate([self.stream.train_vectors, self.stream.vectors[:place]])
         rewards = np.concatenate([self.stream.train_rewards, looked[:place]])
         ages = np.concatenate([np.full(len(vectors) - place, float(place)), np.arange(place)[::-1]])

@@ -2,7 +2,8 @@
 
 It knows arrays alone, so that `zooter learn` and benchmarks/learn.py run the same code. The queries that the champion
 was trained on come first and without an age: they begin to fade with the traffic. How fast is a setting; by default
-several half-lives and penalties learn side by side, and the pair that predicted later rewards best gives the router.
+several half-lives and penalties learn side by side, and each candidate has the longest half-life that predicted its
+later rewards about best. So a candidate that has changed is learned anew, and the others are not forgotten with it.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from zooter_core.method.partial_rewards import Array, Linear, Sums, directions, prequential_error
+from zooter_core.method.partial_rewards import Array, Linear, Sums, directions, prequential_errors
 
 HALF_LIVES = (250.0, 500.0, 1000.0, 2000.0, math.inf)  # queries
 PENALTIES = (10.0, 30.0)
 MEMORY = 500.0  # queries: the half-life of the errors by which a setting is chosen
+CLOSE = 0.25  # standard errors of a mean square, within which the longer half-life is taken
 FIRST = (500.0, 30.0)  # until an error is known
+Option = tuple[float, float]  # a half-life and a penalty
 CHUNK = 100  # queries that are learned together, and the least between two choices of a setting
 
 
@@ -40,16 +43,6 @@ DEFAULTS = Learning()
 
 
 @dataclass
-class _Errors:
-    squares: float = 0.0
-    count: float = 0.0
-
-    @property
-    def mean(self) -> float:
-        return self.squares / self.count if self.count > 0 else math.inf
-
-
-@dataclass
 class Learner:
     """Learns from one chunk of queries after another.
 
@@ -65,7 +58,7 @@ class Learner:
     settings: Learning = DEFAULTS
     queries: int = 0
     _sums: list[Sums] = field(default_factory=list)
-    _errors: dict[tuple[float, float], _Errors] = field(default_factory=dict)
+    _errors: dict[Option, Array] = field(default_factory=dict)  # of shape (2, candidates)
 
     @classmethod
     def starting(cls, vectors: NDArray[np.floating], rewards: Array, settings: Learning = DEFAULTS) -> Learner:
@@ -101,10 +94,10 @@ class Learner:
             sums.add(x, rewards, ages, weights)
         self.queries += len(x)
 
-    def _judge(self, option: tuple[float, float], predicted: Array, rewards: Array) -> None:
-        errors, (squares, count) = self._errors.setdefault(option, _Errors()), prequential_error(predicted, rewards)
-        faded = 0.5 ** (len(rewards) / MEMORY)
-        errors.squares, errors.count = errors.squares * faded + squares, errors.count * faded + count
+    def _judge(self, option: Option, predicted: Array, rewards: Array) -> None:
+        errors = self._errors.setdefault(option, np.zeros((2, self.candidates)))
+        errors *= 0.5 ** (len(rewards) / MEMORY)
+        errors += prequential_errors(predicted, rewards)
 
     def catch_up(self, vectors: NDArray[np.floating], rewards: Array) -> None:
         """Rewards that were looked at later for queries that went by before: a newcomer's answers to stored ones."""
@@ -112,29 +105,35 @@ class Learner:
             sums.add(self._reduced(vectors), rewards)
 
     @property
-    def chosen(self) -> tuple[float, float]:
-        """The half-life and the penalty that predicted best, the longer half-life where two did alike."""
-        options = self._options()
-        if not self._errors:
-            return min(options, key=lambda option: (abs(math.log(min(option[0], 1e9) / FIRST[0])), -option[1]))
-        return min(options, key=lambda option: (self._errors[option].mean, -option[0]))
+    def chosen(self) -> list[Option]:
+        """Of each candidate, the half-life and the penalty: the longest half-life that predicted it about best."""
+        return [self._chosen(candidate) for candidate in range(self.candidates)]
 
-    def sums(self, half_life: float | None = None) -> Sums:
-        """The sums of a half-life, of the chosen one by default."""
-        half_life = self.chosen[0] if half_life is None else half_life
-        return self._every()[self.settings.half_lives.index(half_life)]
+    def _chosen(self, candidate: int) -> Option:
+        counted = {option: errors[:, candidate] for option, errors in self._errors.items() if errors[1, candidate]}
+        if not counted:
+            options = self._options()
+            return min(options, key=lambda option: (abs(math.log(min(option[0], 1e9) / FIRST[0])), -option[1]))
+        means = {option: squares / count for option, (squares, count) in counted.items()}
+        best = min(means, key=lambda option: means[option])
+        limit = means[best] * (1 + CLOSE * math.sqrt(2 / counted[best][1]))
+        return min((o for o in means if means[o] <= limit), key=lambda option: (-option[0], means[option]))
 
     def router(self) -> Linear:
         """Predicted rewards for vectors of full width."""
-        half_life, penalty = self.chosen
-        reduced = self.sums(half_life).solve(penalty)
-        return Linear(self.axes @ reduced.weight, reduced.bias)
+        solved = {option: self._sums_of(option[0]).solve(option[1]) for option in dict.fromkeys(self.chosen)}
+        columns = [(solved[option], column) for column, option in enumerate(self.chosen)]
+        weight = np.stack([linear.weight[:, column] for linear, column in columns], axis=1)
+        return Linear(self.axes @ weight, np.array([linear.bias[column] for linear, column in columns]))
 
     def weights(self) -> Array:
         """How many queries each candidate was learned from, the faded ones counted less, shape (m,)."""
-        return self.sums().weights.copy()
+        return np.array([self._sums_of(half).weights[column] for column, (half, _) in enumerate(self.chosen)])
 
-    def _options(self) -> list[tuple[float, float]]:
+    def _sums_of(self, half_life: float) -> Sums:
+        return self._every()[self.settings.half_lives.index(half_life)]
+
+    def _options(self) -> list[Option]:
         return [(half, penalty) for half in self.settings.half_lives for penalty in self.settings.penalties]
 
     def _every(self) -> list[Sums]:

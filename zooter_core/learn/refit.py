@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from zooter_core.base.files import atomic, writing
 from zooter_core.base.strict_json import dump_json, parse_json
-from zooter_core.learn.learner import CHUNK, DEFAULTS, Learner, Learning
+from zooter_core.learn.learner import CHUNK, DEFAULTS, Learner, Learning, Option
 from zooter_core.learn.traffic import Traffic
 from zooter_core.learn.traffic_rows import FEEDBACK, MODEL, NEWCOMER, VERIFIED, LoggedDecision, LoggedReward
 from zooter_core.method.calibration import temperature_of
@@ -126,15 +126,14 @@ class Refit:
     Attributes:
         router: predicted rewards for vectors.
         temperature: divides them before the softmax.
-        half_life, penalty: that were chosen.
+        chosen: a half-life and a penalty for each candidate.
         weights: how many queries each candidate was learned from, the faded ones counted less.
         last: the number of the last decision.
     """
 
     router: Linear
     temperature: float
-    half_life: float
-    penalty: float
+    chosen: Sequence[Option]
     weights: Array
     last: int
 
@@ -164,7 +163,7 @@ def refit(
     _catch_up(learner, material.late, came, vectors, (until, math.inf))
     router = learner.router()
     return Refit(
-        router, _temperature(router, vectors, material.rewards), *learner.chosen, learner.weights(),
+        router, _temperature(router, vectors, material.rewards), learner.chosen, learner.weights(),
         material.decisions[-1].number if len(material) else 0,
     )  # fmt: skip
 
@@ -213,10 +212,11 @@ def write_router(folder: Path, learned: Refit, pool: Sequence[str], encoder: str
     single = {name: np.ascontiguousarray(array, dtype=np.float32) for name, array in arrays.items()}
     save_file(single, str(folder / WEIGHTS), metadata={"format": "pt"})
     (folder / CONFIG).write_text(dump_json(config, indent=2) + "\n", encoding="utf-8")
-    half_life = None if math.isinf(learned.half_life) else learned.half_life
     notes = {
-        "half_life": half_life,
-        "penalty": learned.penalty,
+        "half_lives": {
+            name: None if math.isinf(half) else half for name, (half, _) in zip(pool, learned.chosen, strict=True)
+        },
+        "penalties": {name: penalty for name, (_, penalty) in zip(pool, learned.chosen, strict=True)},
         "queries": dict(zip(pool, np.round(learned.weights, 1).tolist(), strict=True)),
         "last_decision": learned.last,
         **about,

@@ -104,23 +104,19 @@ class Sums:
         return self.squares + np.diag(ridge)
 
 
-def prequential_error(predicted: Array, rewards: Array) -> tuple[float, int]:
-    """How far predictions were from rewards that came later: the sum of squares, and how many numbers it sums.
+def prequential_errors(predicted: Array, rewards: Array) -> Array:
+    """How far predictions were from rewards that came later, by candidate: the sum of squares and how many it sums.
 
-    Queries where several candidates have a reward count by what decides the choice, the differences between their
-    candidates: the query's mean is subtracted on both sides, which takes one number of freedom. A query with a single
-    reward counts not at all, since its reward was looked at because of the choice.
+    A query with a single reward does not count, since its reward was looked at because of the choice.
 
     Args:
         predicted: shape (n, m). rewards: shape (n, m), NaN where there is none.
+
+    Returns:
+        Shape (2, m).
     """
-    counts = (~np.isnan(rewards)).sum(axis=1)
-    rows = counts > 1
-    apart = (predicted - rewards)[rows]
-    if not len(apart):
-        return 0.0, 0
-    apart = apart - np.nanmean(apart, axis=1, keepdims=True)
-    return float(np.nansum(apart**2)), int((counts[rows] - 1).sum())
+    apart = (predicted - rewards)[(~np.isnan(rewards)).sum(axis=1) > 1]
+    return np.stack([np.nansum(apart**2, axis=0), (~np.isnan(apart)).sum(axis=0)])
 
 
 def spread(rewards: Array) -> float:
