@@ -1,10 +1,13 @@
-"""What visitors type first: 150 queries of this project (first_clicks.jsonl), and where the embedded router sends them.
+"""What visitors type first: 150 queries of this project (first_clicks.jsonl), where the embedded router sends them, and
+whether the chosen model's answer is right, or fair for its size.
 
-    python benchmarks/first_clicks.py [--answers] [--json]
+    python benchmarks/first_clicks.py [--answers] [--json] [--fleet FOLDER] [--unjudged FILE]
 
 A choice is right if a person would accept it (`models`); a tag that a page shows is wrong if a person said so
-(`wrong_tags`), and a query without a shown tag has none that is wrong. `--answers` lets the chosen models answer the
-queries that have an `answer`, and checks them by rule. The verdicts are those of one reader.
+(`wrong_tags`), and a query without a shown tag has none that is wrong. `--answers` lets the chosen models answer. An
+answer is right if it passes the query's rule (`answer`, `check`). Otherwise it has the verdict of one reader, in
+first_clicks_verdicts.jsonl: right, fair or wrong. A verdict is of one text: another answer to the same query fails its
+rule or, without one, is not judged. `--unjudged` writes the answers that have no verdict, to be read.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import argparse
 import json
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from zooter_core import Ensemble, load_fleet
 from zooter_core.base.paths import EMBEDDED_FLEET
@@ -21,17 +25,38 @@ from zooter_core.evaluation.verified import verify
 from zooter_core.ui.answer_view import shown_tags
 
 QUERIES = Path(__file__).with_suffix(".jsonl")
+VERDICTS = QUERIES.with_name("first_clicks_verdicts.jsonl")
+TOO_SMALL = "too small"  # what a model says that does not know
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def verdicts() -> dict[tuple[str, str], str]:
+    """What a reader said of an answer, by query and answer."""
+    return {(line["query"], line["answer"]): line["verdict"] for line in lines(VERDICTS)}
+
+
+def judged(entry: dict[str, Any], answer: str, read: dict[tuple[str, str], str]) -> str:
+    """`right` by the query's rule; else the reader's verdict of this text; else `wrong`, or `not judged`."""
+    key = read_key("first_clicks.jsonl", entry)
+    if key and verify(answer, key).right:
+        return "right"
+    return read.get((entry["query"], answer), "wrong" if key else "not judged")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--answers", action="store_true")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--fleet", type=Path, default=EMBEDDED_FLEET)
+    parser.add_argument("--unjudged", type=Path, help="file for the answers without a verdict; needs --answers")
     options = parser.parse_args()
-    ensemble = Ensemble(load_fleet(EMBEDDED_FLEET))
-    entries = [json.loads(line) for line in QUERIES.read_text(encoding="utf-8").splitlines()]
+    ensemble = Ensemble(load_fleet(options.fleet))
+    entries, read = lines(QUERIES), verdicts()
     counts: Counter[str] = Counter()
-    lines = []
+    results = []
     for entry in entries:
         decision = ensemble.route(entry["query"])
         tags = shown_tags(decision.tags)[:1]
@@ -42,20 +67,26 @@ def main() -> None:
             set(tags) - set(entry.get("wrong_tags", ())) - set(entry.get("right_tags", ()))
         )
         counts["no tag"] += not tags
-        line = {"query": entry["query"], "candidate": decision.candidate, "right": routed, "tags": tags}
-        if options.answers and "answer" in entry:
-            key = read_key("answer", {"answer": entry["answer"]})
-            right = verify("".join(ensemble.stream(entry["query"], decision.candidate)), key).right
-            counts["with a key"] += 1
-            counts["answered right"] += right
-            line["answered_right"] = right
-        lines.append(line)
+        result = {"query": entry["query"], "candidate": decision.candidate, "right": routed, "tags": tags}
+        if options.answers:
+            answer = "".join(ensemble.stream(entry["query"], decision.candidate))
+            result |= {"answer": answer, "verdict": judged(entry, answer, read)}
+            counts[f"answer {result['verdict']}"] += 1
+            counts["says that it is too small"] += TOO_SMALL in answer
+        results.append(result)
+    if options.unjudged:
+        unjudged = [
+            json.dumps({"query": line["query"], "answer": line["answer"], "verdict": ""}, ensure_ascii=False)
+            for line in results
+            if line["verdict"] == "not judged"
+        ]
+        options.unjudged.write_text("".join(f"{line}\n" for line in unjudged), encoding="utf-8")
     if options.json:
-        print(json.dumps({"n": len(entries), **counts, "queries": lines}, ensure_ascii=False))
+        print(json.dumps({"n": len(entries), **counts, "queries": results}, ensure_ascii=False))
         return
-    for line in lines:
-        if not line["right"]:
-            print(f"routed to {line['candidate']}: {line['query']}")
+    for result in results:
+        if not result["right"]:
+            print(f"routed to {result['candidate']}: {result['query']}")
     print(f"{len(entries)} queries:", ", ".join(f"{name} {count}" for name, count in counts.items()))
 
 

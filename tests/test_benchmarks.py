@@ -291,3 +291,25 @@ def test_learn_replays_the_embedded_fleet():
         column = scores.candidates.index(scenario.worse)
         better = stream.truth[:, column] > stream.truth.min(axis=1)  # than the worst answer
         assert better[learn.WORSE :].mean() < 0.7 * better[: learn.WORSE].mean()
+
+
+def test_a_verdict_is_of_one_answer_and_a_rule_comes_first() -> None:
+    clicks = script("first_clicks")
+    ruled = {"query": "capital of Peru", "answer": {"regex": "Lima"}}
+    free = {"query": "hi"}
+    read = {("hi", "Hello!"): "fair", ("capital of Peru", "I am too small to know that."): "fair"}
+    assert clicks.judged(ruled, "It is Lima.", read) == "right"
+    assert clicks.judged(ruled, "I am too small to know that.", read) == "fair"
+    assert clicks.judged(ruled, "It is Rome.", read) == "wrong"
+    assert clicks.judged(free, "Hello!", read) == "fair"
+    assert clicks.judged(free, "Hello", read) == "not judged"
+
+
+def test_the_verdicts_are_of_queries_in_the_list() -> None:
+    clicks = script("first_clicks")
+    entries = {entry["query"]: entry for entry in clicks.lines(clicks.QUERIES)}
+    assert len(entries) == 150
+    verdicts = clicks.verdicts()
+    assert {query for query, _ in verdicts} <= set(entries)
+    assert set(verdicts.values()) <= {"right", "fair", "wrong"}
+    assert len(verdicts) == len(clicks.lines(clicks.VERDICTS))

@@ -25,8 +25,9 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoModelForCausalLM, AutoTokenizer, Trainer, TrainingArguments
 
 from recipes.embedded import data, functions
-from recipes.embedded.problems import ALGEBRA, CHAINS, SHORT, SIMPLE, problems
-from recipes.embedded.writing import VERSE, pieces
+from recipes.embedded.problems import ALGEBRA, CHAINS, FIRST, SHORT, SIMPLE, problems
+from recipes.embedded.terse import first_clicks, resembles_a_test
+from recipes.embedded.writing import FIRST_LETTERS, VERSE, forms, pieces, reading, talk
 from zooter_core.backends.local.checkpoint import fast_bfloat16
 from zooter_core.base.strict_json import dump_json, parse_json
 from zooter_core.base.weights import resolve
@@ -39,11 +40,16 @@ ASIDE = 40  # one example in 40 is held back
 
 @dataclass(frozen=True)
 class Turn:
-    """A training turn over `tokens` tokens, of which each source has its share."""
+    """A training turn over `tokens` tokens, of which each source has its share.
+
+    A source that has too few examples is read up to `passes` times.
+    """
 
     tokens: int
     shares: Sequence[float]
     rate: float = 1e-3
+    batch: int = 8
+    passes: int = 1
 
 
 # On two CPU cores: about 230 tokens per second and thread.
@@ -61,6 +67,7 @@ def sources(name: str, folder: Path, seed: int) -> list[list[data.Example]]:
             problems(6000, seed + 100, templates=SHORT),
             problems(6000, seed, templates=SIMPLE),
             problems(3000, seed + 200, templates=CHAINS),
+            _apart(data.shuffled(problems(5000, seed, templates=FIRST) + talk(400, seed, False, "spelling"), seed)),
         ]
     if name == "code":
         tasks = [(task.query, data.python_fence(task.solution)) for task in functions.tasks(8000, seed, False)]
@@ -73,9 +80,22 @@ def sources(name: str, folder: Path, seed: int) -> list[list[data.Example]]:
             data.shuffled(data.alpaca_eval(folder, writing=True), seed),
             data.shuffled(short * 3, seed),
             pieces(3000, seed, False, VERSE) + pieces(3000, seed + 100, False, VERSE),
+            _apart(data.shuffled(talk(600, seed, False, "fun") + pieces(5000, seed, False, FIRST_LETTERS), seed)),
         ]
     questions = [(line["query"], line["answer"]) for line in data.questions(held_back=False)]
-    return [data.shuffled(questions * 2, seed), data.shuffled(data.alpaca_eval(folder, writing=False), seed)]
+    tales = [tale for n in range(6) for tale in pieces(120, seed + n, False, forms("tale"))]
+    return [
+        data.shuffled(questions * 2, seed),
+        data.shuffled(data.alpaca_eval(folder, writing=False), seed),
+        _apart(data.shuffled(talk(16_000, seed, False) + tales, seed)),
+        reading(3000, seed, False),
+    ]
+
+
+def _apart(examples: list[data.Example]) -> list[data.Example]:
+    """Without what resembles a query of benchmarks/first_clicks.jsonl."""
+    tests = first_clicks()
+    return [example for example in examples if not resembles_a_test(example[0], tests)]
 
 
 def encode(tokenizer: Any, example: data.Example) -> dict[str, list[int]]:
@@ -89,23 +109,21 @@ def encode(tokenizer: Any, example: data.Example) -> dict[str, list[int]]:
     return {"input_ids": start + end, "labels": [-100] * len(start) + end}
 
 
-def take(
-    tokenizer: Any, sources: list[list[data.Example]], shares: Sequence[float], tokens: int, seed: int
-) -> tuple[list[dict], list[dict]]:
+def take(tokenizer: Any, sources: list[list[data.Example]], turn: Turn, seed: int) -> tuple[list[dict], list[dict]]:
     """Training examples, each source up to its share of the tokens, and held-back ones that no turn uses."""
     held_back: list[dict] = []
     train: list[dict] = []
-    for examples, share in zip(sources, shares, strict=True):
-        total = count = 0
+    for examples, share in zip(sources, turn.shares, strict=True):
+        pool: list[dict] = []
+        apart: list[dict] = []
         for example in examples:
             item = encode(tokenizer, example)
-            if len(item["input_ids"]) > MOST_TOKENS:
-                continue
-            if aside(example[0]):
-                if count < HELD_BACK // len(sources):
-                    held_back.append(item)
-                count += 1
-            elif total < share * tokens:
+            if len(item["input_ids"]) <= MOST_TOKENS:
+                (apart if aside(example[0]) else pool).append(item)
+        held_back += apart[: HELD_BACK // len(sources)]
+        total = 0
+        for item in pool * turn.passes:
+            if total < share * turn.tokens:
                 train.append(item)
                 total += len(item["input_ids"])
     random.Random(seed).shuffle(train)
@@ -144,9 +162,9 @@ def train(name: str, folder: Path, out: Path, checkpoints: Path, turn: Turn, ran
     base = resolve(BASE, print)
     tokenizer = AutoTokenizer.from_pretrained(base)
     half = torch.cuda.is_available() or fast_bfloat16()
-    examples, held_back = take(tokenizer, sources(name, folder, seed), turn.shares, turn.tokens, seed)
+    examples, held_back = take(tokenizer, sources(name, folder, seed), turn, seed)
     model = adapted(base, half, out if more else None, rank, seed)
-    arguments = settings(checkpoints, turn.rate, half, seed)
+    arguments = settings(checkpoints, turn, half, seed)
     trainer = ResponseTrainer(
         model=model, args=arguments, train_dataset=examples, eval_dataset=held_back, data_collator=collate
     )
@@ -185,15 +203,15 @@ def adapted(base: str | Path, half: bool, adapter: Path | None, rank: int, seed:
     return get_peft_model(model, lora)
 
 
-def settings(checkpoints: Path, rate: float, half: bool, seed: int) -> TrainingArguments:
+def settings(checkpoints: Path, turn: Turn, half: bool, seed: int) -> TrainingArguments:
     """How an adapter is trained."""
     return TrainingArguments(
         output_dir=str(checkpoints),
-        per_device_train_batch_size=8,
+        per_device_train_batch_size=turn.batch,
         per_device_eval_batch_size=8,
         train_sampling_strategy="group_by_length",
         num_train_epochs=1,
-        learning_rate=rate,
+        learning_rate=turn.rate,
         warmup_steps=10,
         lr_scheduler_type="cosine",
         weight_decay=0.0,

@@ -1,16 +1,20 @@
 """Verified skills of the experts: greedy responses of the base and of an expert to held-back items of its field.
 
-    python -m recipes.embedded.skills --data DIR [--only math|code]
+    python -m recipes.embedded.skills --data DIR [--only math|code|chat]
 
 Maths, exact final number: 128 generated problems (with phrasings and numbers that were never trained on), 108 of the
-simplest with small numbers, 68 chains of two to five steps, 81 of school algebra, and 768 held-back GSM8K problems.
+simplest with small numbers, 68 chains of two to five steps, 81 of school algebra, 120 of what people type first, and
+768 held-back GSM8K problems.
 Code: 100 function tasks with unit tests, and the share of held-back Python requests whose code parses.
+Chat, by rule: questions about itself (it names Zooter or its size), what it cannot know (it says that it is too small),
+easy facts and plain questions, which it answers (no false refusal), and 60 questions about a small file or text.
 """
 
 from __future__ import annotations
 
 import argparse
 import random
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -20,7 +24,8 @@ from typing import Any
 from recipes.embedded import checks, data
 from recipes.embedded.functions import tasks
 from recipes.embedded.own_responses import tell
-from recipes.embedded.problems import ALGEBRA, CHAINS, SHORT, SIMPLE, problems
+from recipes.embedded.problems import ALGEBRA, CHAINS, FIRST, SHORT, SIMPLE, problems
+from recipes.embedded.writing import reading, talk
 from zooter_core import pipeline
 from zooter_core.base.records import Query
 from zooter_core.base.strict_json import dump_json
@@ -45,6 +50,7 @@ def maths(folder: Path) -> list[tuple[str, str, Check]]:
     rows += [("simple", *row) for row in problems(108, SEED, True, SIMPLE)]
     rows += [("chains", *row) for row in problems(68, SEED, True, CHAINS)]
     rows += [("algebra", *row) for row in problems(81, SEED, True, ALGEBRA)]
+    rows += [("first", *row) for row in problems(120, SEED, True, FIRST)]
     rows += [("gsm8k", *row) for row in data.shuffled(solved, SEED)[:768]]
 
     return [(source, query, partial(_right, checks.number_key(answer))) for source, query, answer in rows]
@@ -65,11 +71,54 @@ def code(folder: Path) -> list[tuple[str, str, Check]]:
     return rows + [("python", query, checks.parses) for query in requests]
 
 
+def chat(folder: Path) -> list[tuple[str, str, Check]]:
+    """(source, query, check) of held-back talk and plain questions. The data sets are not needed."""
+    rows: list[tuple[str, str, Check]] = []
+    for source, names in TALKS.items():
+        examples = dict(talk(400, SEED, True, names))
+        rows += [(source, query, partial(TALK_CHECKS[source], answer)) for query, answer in list(examples.items())[:60]]
+    plain = [line["query"] for line in data.questions(held_back=True) if line["kind"] != "talk"]
+    rows += [("plain", query, partial(_ventured, "")) for query in random.Random(SEED).sample(plain, 80)]
+    rows += [("reading", query, partial(_read, answer)) for query, answer in reading(60, SEED, True)]
+    return rows
+
+
+def _names_itself(_: str, text: str) -> bool:
+    return bool(re.search("Zooter|135 million", text))
+
+
+def _too_small(_: str, text: str) -> bool:
+    return "too small" in text
+
+
+def _ventured(_: str, text: str) -> bool:
+    return not _too_small(_, text)
+
+
+def _read(answer: str, text: str) -> bool:
+    """Whether a response has the numbers and the names of an answer."""
+    return set(re.findall(r"\d+|(?<=\s)[A-Z]\w+", answer)) <= set(re.findall(r"\w+", text))
+
+
+TALKS = {
+    "itself": "self not_another makers zooter",
+    "unknown": "unknown_winner unknown_person unknown_work unknown_number unknown_now",
+    "beyond_phrases": "beyond_phrases",
+    "known": "known",
+}
+TALK_CHECKS: dict[str, Callable[[str, str], bool]] = {
+    "itself": _names_itself,
+    "unknown": _too_small,
+    "beyond_phrases": _too_small,
+    "known": _ventured,
+}
+
+
 def _right(key: dict[str, Any], text: str) -> bool:
     return verify(text, key).right
 
 
-FIELDS = {"math": maths, "code": code}
+FIELDS = {"math": maths, "code": code, "chat": chat}
 
 
 def pair(fleet: Path, field: str) -> tuple[CandidateConfig, CandidateConfig]:

@@ -39,6 +39,7 @@ MOST = 6  # pairs of a query
 MORE = 500  # pairs against a response to another query
 OFF = 130  # pieces against small talk, and as many answers against pieces
 TESTS = Path(__file__).parents[2] / "tests" / "data"
+FIRST_CLICKS = Path(__file__).parents[2] / "benchmarks" / "first_clicks.jsonl"
 COMMON = frozenset(
     re.findall(
         r"\S+",
@@ -58,6 +59,8 @@ def telling(text: str) -> set[str]:
 def resembles_a_test(query: str, tests: Sequence[set[str]]) -> bool:
     """Whether a query shares three fifths of its words, or of a longer test query's words, with that query."""
     words = telling(query)
+    if not words:  # an emoji has none
+        return False
     shared = [(len(words & test), len(test)) for test in tests]
     return any(n >= 0.6 * len(words) or (of >= 3 and n >= 0.6 * of) for n, of in shared)
 
@@ -68,6 +71,12 @@ def queries_of_tests() -> list[set[str]]:
     lines = [parse_json(line) for name in names for line in (TESTS / f"{name}.jsonl").read_text("utf-8").splitlines()]
     talks = [message["content"] for line in lines for message in line.get("messages", ()) if message["role"] == "user"]
     return [telling(text) for text in [*(line["query"] for line in lines if "query" in line), *talks]]
+
+
+def first_clicks() -> list[set[str]]:
+    """The words of what visitors type first; an emoji has none."""
+    lines = FIRST_CLICKS.read_text("utf-8").splitlines()
+    return [words for line in lines if (words := telling(parse_json(line)["query"]))]
 
 
 def queries(share: float) -> list[JudgedQuery]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from zooter_core.method.partial_rewards import Sums, directions, prequential_error, spread
+from zooter_core.method.partial_rewards import Sums, directions, prequential_errors, spread
 
 NAN = np.nan
 
@@ -76,11 +76,12 @@ def test_directions_are_the_principal_ones():
     assert directions(np.array([[3.0, 0.0], [1.0, 0.0]]), most=2).shape == (2, 1)  # the other direction is empty
 
 
-def test_the_error_counts_differences_between_candidates():
-    """Predicted (1, 0) against (2, 2): the errors -1 and -2 are .5 from their mean. A single reward: none."""
+def test_the_errors_of_each_candidate_where_another_has_a_reward_too():
+    """Predicted (1, 0) against (2, 2): squares 1 and 4, one number each. A single reward does not count."""
     predicted = np.array([[1.0, 0.0], [5.0, 5.0]])
-    assert prequential_error(predicted, np.array([[2.0, 2.0], [0.0, NAN]])) == (0.5, 1)
-    assert prequential_error(predicted[1:], np.array([[0.0, NAN]])) == (0.0, 0)
+    errors = prequential_errors(predicted, np.array([[2.0, 2.0], [0.0, NAN]]))
+    assert errors.tolist() == [[1.0, 4.0], [1.0, 1.0]]
+    assert prequential_errors(predicted[1:], np.array([[0.0, NAN]])).tolist() == [[0.0, 0.0], [0.0, 0.0]]
 
 
 def test_the_spread_is_within_a_query():

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from transformers import AutoTokenizer
 
-from recipes.embedded import data, functions, queries
+from recipes.embedded import data, experts, functions, queries
 from recipes.embedded.generate import Dice, Family, step
-from recipes.embedded.problems import TEMPLATES, problems
+from recipes.embedded.problems import FIRST, TEMPLATES, problems
 from recipes.embedded.queries import FURTHER, OF_PROJECT, SOURCES, sample
-from recipes.embedded.writing import VERSE, pieces
+from recipes.embedded.terse import first_clicks, resembles_a_test
+from recipes.embedded.writing import TALK, VERSE, pieces, talk
 from zooter_core.backends.local.calculator import due
 from zooter_core.evaluation.verified.answers import final_number
 
@@ -61,6 +63,38 @@ def test_no_question_is_one_by_which_the_router_is_tested(request):
     assert not evident_texts & {plain(line["query"]) for line in data.questions(False) + data.questions(True)}
 
 
+def test_what_visitors_type_first_is_not_trained_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "alpaca_eval", lambda folder, writing: [])
+    monkeypatch.setattr(data, "gsm8k", lambda folder: [])
+    tests = first_clicks()
+    assert resembles_a_test("solve this: 3/4 + 1/8", tests)
+    learned = [*experts.sources("chat", tmp_path, 0)[2], *experts.sources("math", tmp_path, 0)[6]]
+    assert len(learned) > 4000
+    assert not [query for query, _ in learned if resembles_a_test(query, tests)]
+
+
+def test_a_source_with_too_few_examples_is_read_again(tiny_fleet: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(tiny_fleet / "base")
+    source = [(f"{number} + 1?", f"{number + 1}") for number in range(20)]
+    once, held_back = experts.take(tokenizer, [source], experts.Turn(10**9, [1.0]), 0)
+    three, apart = experts.take(tokenizer, [source], experts.Turn(10**9, [1.0], passes=3), 0)
+    assert len(once) == 20 - len(held_back)
+    assert (len(three), apart) == (3 * len(once), held_back)
+    tokens = 5 * len(once[0]["input_ids"])
+    assert 5 <= len(experts.take(tokenizer, [source], experts.Turn(tokens, [1.0], passes=3), 0)[0]) <= 6
+
+
+def test_talk_names_the_demo_and_says_what_it_cannot_know() -> None:
+    for name in TALK:
+        train, held_out = ({query for query, _ in talk(300, 0, side, name)} for side in (False, True))
+        assert len(train) > 5
+        assert held_out
+    assert all("Zooter" in answer for _, answer in talk(100, 0, False, "self not_another makers zooter"))
+    unknown = "unknown_winner unknown_person unknown_work unknown_number unknown_now beyond_phrases"
+    assert all("too small" in answer for _, answer in talk(400, 1, True, unknown))
+    assert not any("too small" in answer for _, answer in talk(400, 2, False, "known common_phrases logic grammar fun"))
+
+
 def plain(text: str) -> str:
     return re.sub(r"[^a-z0-9]", "", text.lower())
 
@@ -84,17 +118,24 @@ def test_the_language_of_code(code, name):
     assert data.fenced(code) == (f"```{name}\n{code}\n```" if name else code)
 
 
+def check_sums(query: str, answer: str) -> None:
+    """The calculator writes every sum of the answer, and nothing else."""
+    assert not re.search("[{}]|<<", query + answer)
+    sums = list(re.finditer(r"(?<!\^)\d = (-?[\d.]*\d)", answer))  # `6^3 = 6 * 6 * 6` is left to the model
+    assert sums, (query, answer)
+    for match in sums:
+        assert due(answer[: match.start(1)]) == match[1], (query, answer)
+    for end in range(1, len(answer)):
+        if answer[end - 1] != "=" and (rest := due(answer[:end])) is not None:
+            assert answer[end:].startswith(rest) if rest else not answer[end].isdigit(), answer
+
+
 @pytest.mark.parametrize("held_back", [False, True])
 def test_every_step_is_what_the_calculator_writes_and_it_writes_nothing_else(held_back: bool) -> None:
+    for query, answer in problems(len(FIRST) * 12, 5, held_back, FIRST):
+        check_sums(query, answer)
     for query, answer in problems(len(TEMPLATES) * 12, 5, held_back):
-        assert not re.search("[{}]|<<", query + answer)
-        sums = list(re.finditer(r"(?<!\^)\d = (-?[\d.]*\d)", answer))  # `6^3 = 6 * 6 * 6` is left to the model
-        assert sums, (query, answer)
-        for match in sums:
-            assert due(answer[: match.start(1)]) == match[1], (query, answer)
-        for end in range(1, len(answer)):
-            if answer[end - 1] != "=" and (rest := due(answer[:end])) is not None:
-                assert answer[end:].startswith(rest) if rest else not answer[end].isdigit(), answer
+        check_sums(query, answer)
         last = re.findall(r"(?:(?<!\S)-)?\d[\d.]*", answer.rsplit("\nThe answer is", 1)[0])[-1]
         assert final_number(answer) == final_number(last), (query, answer)
 

@@ -98,6 +98,7 @@ SHORT = _templates("arithmetic", "stories")
 SIMPLE = _templates("sums", "changes", "groups")  # small numbers; the question decides how many steps are needed
 ALGEBRA = _templates("algebra")
 CHAINS = _templates("chains")  # of two to five steps
+FIRST = _templates("firsts")  # what people type first
 TEMPLATES = (*SHORT, *SIMPLE, *ALGEBRA, *CHAINS)
 
 

@@ -1,4 +1,4 @@
-"""Short pieces of writing with the requests they answer, composed from the parts in the tables beside this file."""
+"""Short pieces of writing and of talk with their requests, composed from the parts in the tables beside this file."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def _stanzas(rows: Sequence[str]) -> str:
     return "\n\n".join("\n".join(rows[at : at + 4]) for at in range(0, len(rows), 4))
 
 
-FILES = ("letters", "rewording", "shops", "speeches", "stories", "verses", "rhymes")
+FILES = ("letters", "rewording", "shops", "speeches", "stories", "verses", "rhymes", "talk", "firsts")
 # The forms of verse whose draws need loops or branches; their lines are in rhymes.toml and verses.toml.
 BY_HAND = {function.__name__: function for function in (verse, occasion, acrostic, poem)}
 FAMILIES = {
@@ -105,7 +105,32 @@ FORMS = forms(
     "email poem thanks story sorry haiku invitation product birthday summary cover slogans post wedding"
     " rewrite review diary bedtime speech dialogue headlines"
 )
+FIRST_LETTERS = forms("absence gratitude farewell grievance card application news answer event tale")
 VERSE = forms("verse counted_haiku verse limerick verse occasion counted_haiku verse limerick acrostic")
+
+# What people type first, and how often each. What the model cannot know stands beside what it can.
+TALK = {
+    "self": 8, "not_another": 4, "makers": 4, "skills": 4, "zooter": 2, "small_talk": 14, "languages": 4, "emoji": 5,
+    "fun": 6, "common_phrases": 14, "beyond_phrases": 7, "foreign": 5, "known": 22, "unknown_winner": 4,
+    "unknown_person": 4, "unknown_work": 4, "unknown_number": 5, "unknown_now": 3, "logic": 5,
+    "grammar": 4, "ideas": 10, "suggest": 10, "spelling": 8,
+}  # fmt: skip
+
+
+READING = "reading reading reminder"
+
+
+def talk(count: int, seed: int, held_back: bool, names: str = " ".join(TALK)) -> list[Example]:
+    """Requests of these families with their answers; a short one such as "ping" comes more than once."""
+    dice = Dice(seed, held_back)
+    chosen = names.split()
+    return [FAMILIES[name].example(dice) for name in dice.choices(chosen, [TALK[name] for name in chosen], k=count)]
+
+
+def reading(count: int, seed: int, held_back: bool) -> list[Example]:
+    """Small files and texts with questions that they answer."""
+    dice, chosen = Dice(seed, held_back), forms(READING)
+    return [dice.choice(chosen).example(dice) for _ in range(count)]
 
 
 def pieces(count: int, seed: int, held_back: bool, forms: Sequence[Family] = FORMS) -> list[Example]:
