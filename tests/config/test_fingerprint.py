@@ -125,7 +125,7 @@ model = "base"
 }
 HASHES = {
     "embedded": (
-        "259f55e4bc285555a37c0c84a4d7ebce9b16abb9d3696c0c6a797d431b7eef6b",
+        "148bd5dc3d6d989bc8926627e1c12b46cc2423f613288b422bfa311bd052e26f",
         "00761c72707db8eacdc5f795f5e5e3bc37e988bec915a122ebebd1a7b3499c92",
         "0a31626d3afe8e3af0702c2c741b90d03ebc95913038d67fdda4583001363cf6",
     ),

@@ -15,7 +15,6 @@ import base64
 import gc
 import hashlib
 import importlib.util
-import json
 import os
 import re
 import sys
@@ -44,6 +43,7 @@ from uvicorn.config import HTTP_PROTOCOLS
 
 from zooter_core.base.hosts import WILDCARDS, Gate, Host, check_host, check_origin, names_of_this_machine
 from zooter_core.base.paths import APP
+from zooter_core.base.strict_json import dump_json
 from zooter_core.ui import resources, widgets
 
 ALLOWED_HOST, EMBED_FROM = "ZOOTER_ALLOWED_HOST", "ZOOTER_EMBED_FROM"
@@ -138,7 +138,7 @@ def with_script(folder: Path) -> str:
     """The HTML of Streamlit's frontend, in a folder, with the page's own script before its first one."""
     names = [file.name for pattern in CHARTS for file in (folder / "static" / "js").glob(pattern)]
     page = (folder / "index.html").read_text(encoding="utf-8")
-    return page.replace("<script", f"<script>{SCRIPT.replace('CHARTS', json.dumps(names))}</script>\n    <script", 1)
+    return page.replace("<script", f"<script>{SCRIPT.replace('CHARTS', dump_json(names))}</script>\n    <script", 1)
 
 
 async def _page(page: str, request: Request) -> HTMLResponse:
