@@ -188,6 +188,24 @@ def test_a_budget_ends_a_turn_and_the_next_one_goes_on(place):
     assert versions.state.judged == 60
 
 
+def test_a_stop_before_a_reward_is_no_error_and_its_query_waits(place):
+    fleet, _, traffic = place
+    traffic.add(decisions(60))
+    stop = threading.Event()
+
+    class Stopped(Scripted):
+        def score_responses(self, queries, progress=lambda done: None, stop=None):
+            if len(self.questions) > 20:
+                stop.set()
+                raise WorkError("rewards", "a stop before the last one", "Ask again.")
+            return super().score_responses(queries, progress, stop)
+
+    first, versions, _ = turn(place, stop=stop, ensemble=Stopped(load_fleet(fleet)))
+    assert first.waiting
+    assert versions.state.judged == first.judged < 60
+    assert first.judged + turn(place)[0].judged == 60
+
+
 def test_dollars_are_a_budget_too(place):
     fleet, _, traffic = place
     for name in POOL:

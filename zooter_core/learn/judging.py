@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from zooter_core.backends import Request, iter_responses
-from zooter_core.base.errors import ZooterError
+from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.records import Message, Response
 from zooter_core.data.prices import cost
 from zooter_core.fleet.ensemble import Ensemble
@@ -128,6 +128,9 @@ class Judge:
                 judged.exhausted = True
                 break
             new = self._judge(decision, [name for name in names if name not in stored], missing, judged)
+            if self.stop.is_set() and not new:  # its answers may be cut off: they are asked for again
+                judged.exhausted = True
+                break
             differ = any(rival[row] != rivals[0][row] for rival in rivals[1:])
             self.traffic.add_rewards(self._logged(decision, reward, want, row, differ) for reward in new)
             for name, reward in (stored | {one.candidate: one.reward for one in new}).items():
@@ -177,7 +180,12 @@ class Judge:
         if not answered:
             return []
         texts = [one.text for one in answered.values()]
-        (scored,) = self.ensemble.score_responses([(text_of(decision), texts)], stop=self.stop)
+        try:
+            (scored,) = self.ensemble.score_responses([(text_of(decision), texts)], stop=self.stop)
+        except WorkError:
+            if self.stop.is_set():
+                return []
+            raise
         return [
             LoggedReward(
                 decision.request_id, name, reward, time=time.time(), dollars=self._dollars(decision, one),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import streamlit as st
 
@@ -102,6 +103,7 @@ def _draw_waiting() -> None:
                 )
 
 
+@lru_cache(maxsize=128)  # every rerun of the page shows it
 def size(file: Attachment) -> str:
     """The size of a file in tokens; who answers may count a little differently."""
     return f"about {rounded(estimated_tokens(file.text))} tokens"
