@@ -22,7 +22,7 @@ from zooter_core.learn.cycle import Cycle, Settings
 from zooter_core.learn.deciding import Sampling
 from zooter_core.learn.judging import Budget
 from zooter_core.learn.pace import Pace
-from zooter_core.learn.refit import Material, read_linear, refit, vectors_of, write_router
+from zooter_core.learn.refit import VECTORS, Material, read_linear, refit, stored_vectors, vectors_of, write_router
 from zooter_core.learn.traffic import Traffic
 from zooter_core.learn.traffic_rows import FEEDBACK, MODEL, NEWCOMER, LoggedDecision, LoggedReward
 from zooter_core.learn.versions import PROMOTE, ROLLBACK, Versions
@@ -379,6 +379,20 @@ def test_a_refit_is_the_same_again_and_of_any_encoder(place, tiny_encoder, tmp_p
     logits = linear(tiny_encoder.embed(material.texts[:5]))
     shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     assert router.probabilities(material.texts[:5]) == pytest.approx(shares, abs=1e-4)
+
+
+def test_a_torn_file_of_vectors_has_none_and_is_written_anew(place, tiny_encoder):
+    _, data, traffic = place
+    traffic.add(decisions(20))
+    traffic.add_rewards(LoggedReward(f"r{n}", POOL[n % 3], 1.0, MODEL) for n in range(20))
+    material = Material.read(traffic, POOL)
+    vectors, path = vectors_of(tiny_encoder, material.decisions, data), data / VECTORS
+    stored = path.read_bytes()
+    for length in (0, 1, 60, len(stored) // 2, len(stored) - 1):
+        path.write_bytes(stored[:length])
+        assert not stored_vectors(tiny_encoder, material.decisions, data)[1].any()
+        assert np.array_equal(vectors_of(tiny_encoder, material.decisions, data), vectors)
+        assert stored_vectors(tiny_encoder, material.decisions, data)[1].all()
 
 
 def test_a_reward_model_that_fails_now_and_then_leaves_the_rest(place):

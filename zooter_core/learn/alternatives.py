@@ -22,7 +22,7 @@ from zooter_core.base.strict_json import dump_json, parse_json
 from zooter_core.config.fleet import RouterConfig
 from zooter_core.fleet.models import FleetModels
 from zooter_core.learn.learner import Learner, choices
-from zooter_core.learn.refit import ABOUT, VECTORS, read_linear, text_of
+from zooter_core.learn.refit import ABOUT, read_linear, stored_vectors, text_of
 from zooter_core.learn.traffic_sample import Sample
 from zooter_core.learn.versions import FOLLOW, ROUTERS, STARTING, STATE, Versions
 from zooter_core.method.labels import lot
@@ -124,7 +124,7 @@ def _choices(
 ) -> dict[str, str]:
     fleet, place = ensemble.fleet, versions.place(router)
     if router != STARTING and (place / ABOUT).is_file():
-        vectors, present = stored_vectors(ensemble, sample, folder)
+        vectors, present, _ = stored_vectors(ensemble.router.encoder, sample.decisions, folder)
         if present.sum() >= max(FEWEST, sample.n / 2):
             linear, names = read_linear(place)
             rows = np.flatnonzero(present)
@@ -146,21 +146,6 @@ def _choices(
         for entry, row in zip(new, opened.probabilities([text_of(entry) for entry in new]), strict=True):
             chosen[entry.request_id] = opened.candidates[int(row.argmax())]
     return chosen
-
-
-def stored_vectors(ensemble: Ensemble, sample: Sample, folder: Path) -> tuple[Vectors, NDArray[np.bool_]]:
-    """The vectors of the sample that the learner keeps, shape (n, width), and of which requests there are any."""
-    encoder = ensemble.router.encoder
-    width, present = 2 * encoder.width, np.zeros(sample.n, dtype=bool)
-    vectors = np.zeros((sample.n, width), dtype=np.float32)
-    with suppress(OSError, ValueError, KeyError, EOFError), np.load(folder / VECTORS, allow_pickle=False) as stored:
-        before, rows = stored["numbers"], stored["vectors"]
-        if str(stored["encoder"]) == encoder.identity and rows.shape == (len(before), width) and len(before):
-            numbers = np.array([entry.number for entry in sample.decisions])
-            places = np.minimum(np.searchsorted(before, numbers), len(before) - 1)
-            present = before[places] == numbers
-            vectors[present] = rows[places[present]]
-    return vectors, present
 
 
 def learned_gains(sample: Sample, vectors: Vectors, present: NDArray[np.bool_]) -> Array:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from zipfile import BadZipFile
@@ -92,29 +93,39 @@ def text_of(decision: LoggedDecision) -> str:
     return decision.context or decision.query
 
 
+def stored_vectors(
+    encoder: TextEncoder, decisions: Sequence[LoggedDecision], folder: Path
+) -> tuple[NDArray[np.float32], NDArray[np.bool_], int]:
+    """The vectors of decisions in a file beside the traffic, shape (n, width); of which decisions it has any, (n,);
+    and how many it has in all. A torn file has none.
+
+    Args:
+        folder: of the traffic.
+    """
+    width, count = 2 * encoder.width, 0
+    vectors, present = np.zeros((len(decisions), width), dtype=np.float32), np.zeros(len(decisions), dtype=bool)
+    with suppress(OSError, ValueError, KeyError, EOFError, BadZipFile), np.load(folder / VECTORS) as stored:
+        before, rows = stored["numbers"], stored["vectors"]
+        if str(stored["encoder"]) == encoder.identity and rows.shape == (len(before), width) and len(before):
+            numbers, count = np.array([one.number for one in decisions], dtype=np.int64), len(before)
+            places = np.minimum(np.searchsorted(before, numbers), count - 1)
+            present = before[places] == numbers
+            vectors[present] = rows[places[present]]
+    return vectors, present, count
+
+
 def vectors_of(encoder: TextEncoder, decisions: Sequence[LoggedDecision], folder: Path) -> NDArray[np.float32]:
     """The vectors of decisions, shape (n, width). Those of the last call are read from a file, which holds no others.
 
     Args:
         folder: of the traffic.
     """
-    path, numbers = folder / VECTORS, np.array([one.number for one in decisions], dtype=np.int64)
-    width = 2 * encoder.width
-    vectors, missing = np.zeros((len(decisions), width), dtype=np.float32), np.ones(len(decisions), dtype=bool)
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            before, rows = stored["numbers"], stored["vectors"]
-            same = str(stored["encoder"]) == encoder.identity and rows.shape == (len(before), width)
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile):  # none yet, or torn
-        same = False
-    if same and len(before):
-        places = np.minimum(np.searchsorted(before, numbers), len(before) - 1)
-        missing = before[places] != numbers
-        vectors[~missing] = rows[places[~missing]]
-    if missing.any():
-        vectors[missing] = encoder.embed([text_of(decisions[row]) for row in np.flatnonzero(missing).tolist()])
-    if missing.any() or not same or len(before) != len(numbers):
-        with writing(folder), atomic(path, private=True) as partial, partial.open("wb") as file:
+    vectors, present, count = stored_vectors(encoder, decisions, folder)
+    if not present.all():
+        vectors[~present] = encoder.embed([text_of(decisions[row]) for row in np.flatnonzero(~present).tolist()])
+    if not present.all() or count != len(decisions):
+        numbers = np.array([one.number for one in decisions], dtype=np.int64)
+        with writing(folder), atomic(folder / VECTORS, private=True) as partial, partial.open("wb") as file:
             np.savez(file, numbers=numbers, vectors=vectors, encoder=np.array(encoder.identity))
     return vectors
 

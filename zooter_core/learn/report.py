@@ -21,9 +21,9 @@ from zooter_core.learn.alternatives import (
     Earlier,
     earlier_routers,
     learned_gains,
-    stored_vectors,
 )
 from zooter_core.learn.drift import EVERYTHING, Change, against_people, changes, day, miscalibrated
+from zooter_core.learn.refit import stored_vectors
 from zooter_core.learn.stakes import Stakes
 from zooter_core.learn.traffic import Traffic
 from zooter_core.learn.traffic_rows import Total
@@ -194,7 +194,8 @@ def report_on(
     before = list(earlier)
     if ensemble and enough:
         before = before or earlier_routers(ensemble, sample, folder)
-        gains = learned_gains(sample, *stored_vectors(ensemble, sample, folder))
+        vectors, present, _ = stored_vectors(ensemble.router.encoder, sample.decisions, folder)
+        gains = learned_gains(sample, vectors, present)
     learning = weighted_mean(gains, sample.inclusion)
     calibrated, agreements = calibration_on(sample), _agreement(traffic, since, until)
     stakes = Stakes(traffic, sample, gains, until)
