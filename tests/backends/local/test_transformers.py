@@ -30,6 +30,10 @@ def test_pieces_join_to_the_response(backend, candidates):
     assert [text.strip() for text in texts] == [response.text for response in responses]
 
 
+def test_attention_that_plans_anew_for_every_token_is_off(backend):
+    assert not torch.backends.cuda.cudnn_sdp_enabled()  # what that costs is in docs/own-gpus.md
+
+
 def test_greedy_generation_leaves_nothing_to_chance(backend, candidates):
     assert answers(backend, candidates.values(), replace(GREEDY, seed=1)) == answers(backend, candidates.values())
 
