@@ -5,7 +5,7 @@ a process of its own. Halfway, the mix of skills changes and `code` is replaced 
 `crowd` shows the share of evident queries that go right, window by window, and that `zooter learn rollback` brings the
 first router back to the bit. After each window the crowd waits until everything is judged, so that the figures count
 requests and do not depend on the speed of the machine. `latency` shows the seconds to the first token while learning is
-at work and while it is suspended, in turns.
+at work and while it is suspended, in turns; each of three clients pauses between its requests.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ BROKEN = "code"
 WINDOW = 50
 TOKENS = 16
 CLIENTS = 3
+PAUSE = 3.0  # seconds between two requests of a client, on average, of the latencies
 BLOCK = 30  # requests, of the latencies
 Question = tuple[str, str, bool]  # a query, its expert, and whether that is evident
 
@@ -129,10 +130,17 @@ class Place:
         connection.close()
         return Answer(expert, evident, model, first, self.broken)
 
-    def ask_all(self, questions: Sequence[Question]) -> list[Answer]:
-        """Several requests, a few at a time."""
+    def ask_all(self, questions: Sequence[Question], pause: float = 0.0) -> list[Answer]:
+        """Several requests, a few at a time. Each client pauses before a request, so many seconds on average."""
+        dice = random.Random(questions[0][0])
+        pauses = [dice.expovariate(1 / pause) if pause else 0.0 for _ in questions]
+
+        def ask(question: Question, seconds: float) -> Answer:
+            time.sleep(seconds)
+            return self.ask(question)
+
         with ThreadPoolExecutor(CLIENTS) as pool:
-            return [answer for answer in pool.map(self.ask, questions) if answer.model]  # without a word, nobody
+            return [one for one in pool.map(ask, questions, pauses) if one.model]  # without a word, nobody
 
     def break_code(self, stub: str) -> None:
         """Let a server that answers nonsense take the place of `code`, and the endpoint load the fleet anew."""
@@ -272,7 +280,7 @@ def _router(site: Place) -> str:
     return Path(config.path).relative_to(site.fleet).as_posix()
 
 
-def show_latency(count: int, options: Sequence[str], seed: int) -> None:
+def show_latency(count: int, options: Sequence[str], seed: int, pause: float) -> None:
     """Blocks of requests, in turns with a learner at work and with one that is suspended."""
     questions, times = crowd(count, random.Random(seed)), {True: [], False: []}
     with tempfile.TemporaryDirectory() as folder, place(Path(folder), *options) as site:
@@ -287,12 +295,15 @@ def show_latency(count: int, options: Sequence[str], seed: int) -> None:
             for process in processes:
                 (process.resume if at_work else process.suspend)()
             begun, cpu = time.perf_counter(), _cpu(processes)
-            times[at_work].append([answer.first for answer in site.ask_all(questions[begin : begin + BLOCK])])
+            answers = site.ask_all(questions[begin : begin + BLOCK], pause)
+            times[at_work].append([answer.first for answer in answers])
             if at_work:
                 spent, seconds = spent + _cpu(processes) - cpu, seconds + time.perf_counter() - begun
             print(f"{begin + BLOCK} of {count}", file=sys.stderr, flush=True)
         for process in processes:
             process.resume()
+        judged = sum(int(line.split()[0]) for line in site.news if "decisions judged" in line)
+    print(f"{judged} decisions were judged meanwhile")
     pairs = min(len(times[True]), len(times[False]))
     print(f"learning took {spent / seconds:.2f} of a core while it was at work")
     for quantile in (50, 95):
@@ -319,13 +330,14 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=1500)
     parser.add_argument("--latency-requests", type=int, default=1200)
     parser.add_argument("--only", choices=("crowd", "latency"), nargs="+", default=["crowd", "latency"])
+    parser.add_argument("--pause", type=float, default=PAUSE, help="seconds between a client's requests (latency)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--learn", default="--share 0.05 --pairs 1", help="options of `zooter learn`")
     call = parser.parse_args()
     if "crowd" in call.only:
         show_crowd(call.requests, call.learn.split(), call.seed)
     if "latency" in call.only:
-        show_latency(call.latency_requests, call.learn.split(), call.seed)
+        show_latency(call.latency_requests, call.learn.split(), call.seed, call.pause)
 
 
 if __name__ == "__main__":

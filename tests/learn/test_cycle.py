@@ -22,6 +22,7 @@ from zooter_core.learn.cycle import Cycle, Settings
 from zooter_core.learn.deciding import Sampling
 from zooter_core.learn.judging import Budget
 from zooter_core.learn.pace import Pace
+from zooter_core.learn.precedence import Answering
 from zooter_core.learn.refit import VECTORS, Material, read_linear, refit, stored_vectors, vectors_of, write_router
 from zooter_core.learn.traffic import Traffic
 from zooter_core.learn.traffic_rows import FEEDBACK, MODEL, NEWCOMER, LoggedDecision, LoggedReward
@@ -204,6 +205,27 @@ def test_a_stop_before_a_reward_is_no_error_and_its_query_waits(place):
     assert first.waiting
     assert versions.state.judged == first.judged < 60
     assert first.judged + turn(place)[0].judged == 60
+
+
+def test_an_answer_that_gives_way_to_a_request_is_asked_for_again(place):
+    fleet, data, traffic = place
+    traffic.add(decisions(1))
+    endpoint = Answering(data)
+
+    class Interrupted(Scripted):
+        def run_requests(self, requests, stop, generation=None):
+            first = not self.questions
+            for piece in super().run_requests(requests, stop, generation):
+                if first and piece.candidate == "two":  # a user asks while it answers
+                    with endpoint.request():
+                        assert stop.wait(10)
+                yield piece
+
+    done, _, ensemble = turn(place, ensemble=Interrupted(load_fleet(fleet)), sampling=Sampling(1.0, 0.0))
+    endpoint.close()
+    assert [name for name, _ in ensemble.questions] == ["one", "two", "two"]
+    assert (done.judged, done.calls, done.failures) == (1, 2, {})
+    assert sorted(reward.candidate for reward in traffic.rewards()) == list(POOL)
 
 
 def test_dollars_are_a_budget_too(place):

@@ -20,7 +20,7 @@ from zooter_core.config.fleet import Fleet, load_fleet
 
 Action = Literal["run", "status", "promote", "rollback", "pause", "resume"]
 WAIT_SECONDS = 60.0  # for a turn that is at work, before a switch by hand
-NICE = 10  # below the endpoint and whatever else users wait for
+NICE = 19  # below the endpoint and whatever else users wait for
 
 
 def learn(

@@ -20,8 +20,9 @@ from zooter_core.config.fleet import RouterConfig
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.fleet.models import FleetModels
 from zooter_core.learn.deciding import Choices, Contest, Sampling
-from zooter_core.learn.judging import BATCH, Budget, Judge, learnable
+from zooter_core.learn.judging import BATCH, Budget, Judge, learnable, runs_here
 from zooter_core.learn.learner import DEFAULTS, Learning, choices
+from zooter_core.learn.precedence import Precedence
 from zooter_core.learn.refit import ABOUT, Material, read_linear, refit, text_of, vectors_of, write_router
 from zooter_core.learn.traffic import Traffic
 from zooter_core.learn.traffic_rows import LoggedDecision
@@ -96,6 +97,8 @@ class Cycle:
     ) -> None:
         self.versions, self.ensemble, self.traffic, self.data = versions, ensemble, traffic, data
         self.settings, self.tell, self.pool = settings, tell, ensemble.fleet.pool
+        here = any(runs_here(candidate) for candidate in ensemble.fleet.candidates)
+        self.precedence = Precedence(data if here else None)
         self.names = tuple(ensemble.fleet.routed_as)  # of the pool, in a router
         if len(set(self.names)) < len(self.names):
             step = "Give each candidate a `routed_as` of its own, or none."
@@ -113,7 +116,7 @@ class Cycle:
             return turn
         budget.pace.begin()
         state.follows = state.follows and not (self.settings.manual or self.settings.proof_only)
-        judge = Judge(self.ensemble, self.traffic, budget, self.settings.sampling, stop)
+        judge = Judge(self.ensemble, self.traffic, budget, self.settings.sampling, stop, self.precedence)
         self._newcomers(judge)
         self._drop_torn_challenger()
         contest = state.contest(self.settings.gate)
@@ -130,7 +133,8 @@ class Cycle:
         if turn.event:
             self.versions.switch(contest, turn.event, guard if turn.event == ROLLBACK else turn.evidence)
         if not stop.is_set():
-            turn.challenger = self._learn(material)
+            with self.precedence.quiet(stop):
+                turn.challenger = self._learn(material)
             turn.follows = bool(turn.challenger) and state.follows
         budget.pace.rest(stop)
         return turn
@@ -151,7 +155,8 @@ class Cycle:
         state, fit = self.versions.state, [one for one in decisions if learnable(one, self.pool)]
         last, exhausted = decisions[-1].number, False
         if fit:
-            rivals = self._choices(contest.rivals, fit)
+            with self.precedence.quiet(judge.stop):
+                rivals = self._choices(contest.rivals, fit)
             judged = judge.batch(fit, rivals)
             count, exhausted = len(judged.decisions), judged.exhausted
             if exhausted:

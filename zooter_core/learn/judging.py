@@ -2,8 +2,8 @@
 
 Decisions are looked at in their order, a few at a time. Which answers are looked at is drawn from the request's id
 (`deciding.wanted`), and every reward is stored before the next batch, so that a process that was killed goes on where
-it stopped and asks for nothing twice. Candidates are asked about one query at a time, so that users' requests find
-room.
+it stopped and asks for nothing twice. Candidates are asked about one query at a time, and models on this machine stop
+when a user asks something (`precedence`), so that users' requests find room.
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ import numpy as np
 from zooter_core.backends import Request, iter_responses
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.records import Message, Response
+from zooter_core.config.candidates import CandidateConfig
 from zooter_core.data.prices import cost
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.labelling.rewards import Comparing
 from zooter_core.learn.deciding import Choices, Sampling, Wanted, wanted
 from zooter_core.learn.pace import Pace
+from zooter_core.learn.precedence import Precedence
 from zooter_core.learn.refit import text_of
 from zooter_core.learn.traffic import Traffic
 from zooter_core.learn.traffic_rows import MODEL, NEWCOMER, PAIR, SAMPLE, SERVED, LoggedDecision, LoggedReward
@@ -83,6 +85,11 @@ def check_reward_model(ensemble: Ensemble) -> None:
         raise ZooterError("a reward model that judges a single answer", "one that compares two", step)
 
 
+def runs_here(candidate: CandidateConfig) -> bool:
+    """Whether a candidate uses this machine: in this process, in a child process, or behind a server on it."""
+    return candidate.endpoint is None or candidate.endpoint.local
+
+
 def learnable(decision: LoggedDecision, pool: Sequence[str]) -> bool:
     """Whether a decision is one of the router: no chore, and not named by the client or answered by nobody."""
     return not decision.chore and decision.probability is not None and decision.candidate in pool
@@ -98,14 +105,21 @@ class Judge:
 
     Args:
         stop: ends a batch between two queries when it is set.
+        precedence: when users' requests go first; never by default.
     """
 
     def __init__(
-        self, ensemble: Ensemble, traffic: Traffic, budget: Budget, sampling: Sampling, stop: threading.Event
+        self,
+        ensemble: Ensemble,
+        traffic: Traffic,
+        budget: Budget,
+        sampling: Sampling,
+        stop: threading.Event,
+        precedence: Precedence | None = None,
     ) -> None:
         check_reward_model(ensemble)
         self.ensemble, self.traffic, self.budget, self.sampling, self.stop = ensemble, traffic, budget, sampling, stop
-        self.pool = ensemble.fleet.pool
+        self.pool, self.precedence = ensemble.fleet.pool, precedence or Precedence()
 
     def batch(self, decisions: Sequence[LoggedDecision], rivals: Sequence[Choices]) -> Judged:
         """Judge a few decisions; those for which the budget is too small are left for another time.
@@ -174,6 +188,8 @@ class Judge:
     ) -> list[LoggedReward]:
         """The rewards of some candidates' answers to one query; none for an answer that failed."""
         responses = self._responses(decision, ask, judged)
+        if len(responses) < len(ask):
+            return []  # a stop cut the others off
         if decision.candidate in names and self._has_answer(decision, str(decision.candidate)):
             responses[str(decision.candidate)] = Response(str(decision.candidate), str(decision.answer))
         answered = {name: one for name, one in responses.items() if one.error is None and one.text.strip()}
@@ -181,7 +197,8 @@ class Judge:
             return []
         texts = [one.text for one in answered.values()]
         try:
-            (scored,) = self.ensemble.score_responses([(text_of(decision), texts)], stop=self.stop)
+            with self.precedence.quiet(self.stop):
+                (scored,) = self.ensemble.score_responses([(text_of(decision), texts)], stop=self.stop)
         except WorkError:
             if self.stop.is_set():
                 return []
@@ -196,13 +213,27 @@ class Judge:
         ]  # fmt: skip
 
     def _responses(self, decision: LoggedDecision, ask: Sequence[str], judged: Judged) -> dict[str, Response]:
+        """The answers of candidates, fewer at a stop. Models on this machine that gave way are asked again."""
+        here = [name for name in ask if runs_here(self.ensemble.fleet.candidate(name))]
+        responses = self._answered(decision, [name for name in ask if name not in here], judged, self.stop)
+        while (left := [name for name in here if name not in responses]) and not self.stop.is_set():
+            with self.precedence.quiet(self.stop) as leave:
+                responses |= self._answered(decision, left, judged, leave)
+        return responses
+
+    def _answered(
+        self, decision: LoggedDecision, ask: Sequence[str], judged: Judged, stop: threading.Event
+    ) -> dict[str, Response]:
+        """The answers that were complete before `stop`."""
         if not ask:
             return {}
         fleet = self.ensemble.fleet
         messages = (Message("user", text_of(decision)),)
         requests = [Request(fleet.candidate(name), messages) for name in ask]
-        responses = {}
-        for _, response in iter_responses(self.ensemble.run_requests(requests, self.stop)):
+        responses: dict[str, Response] = {}
+        for _, response in iter_responses(self.ensemble.run_requests(requests, stop)):
+            if stop.is_set():
+                continue
             responses[response.candidate] = response
             self.budget.spend(self._dollars(decision, response))
             if response.error is not None:

@@ -10,7 +10,7 @@ import signal
 import socket
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -219,7 +219,7 @@ class Server:
         async def run(out: Out) -> None:
             body = restricted(await self.body(request), key)
             out.body_is_read.set()
-            with self.admission.admitted(key):
+            with self.admission.admitted(key), self.traffic.answering.request() if self.traffic else nullcontext():
                 async with self.admission.place(), self.gateway.used() as gateway:
                     await _in_time(handle(gateway, body, exchange, out), gateway.fleet.serve.deadline_seconds)
 

@@ -16,6 +16,7 @@ from typing import Any
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.strict_json import dump_json, parse_json
 from zooter_core.config.learn import LearnConfig
+from zooter_core.learn.precedence import Answering
 from zooter_core.learn.redaction import Redaction, load_redaction
 from zooter_core.learn.traffic import Traffic
 from zooter_core.learn.traffic_rows import FEEDBACK, SERVED, LoggedDecision, LoggedReward
@@ -42,6 +43,9 @@ class TrafficLog:
         folder: of the file.
         config: what is kept, and for how long.
 
+    Attributes:
+        answering: tells learners on this machine when to give way.
+
     Raises:
         ZooterError: the file cannot be opened, or there is no such redaction.
     """
@@ -49,6 +53,7 @@ class TrafficLog:
     def __init__(self, folder: Path, config: LearnConfig) -> None:
         self._config, self._redaction = config, load_redaction(config.redact)
         self._traffic = Traffic.open(folder)
+        self.answering = Answering(folder)
         self._waiting: queue.Queue[Entry | None] = queue.Queue(MOST_WAITING)
         self._failing, self._next_cleaning, self._bytes, self._counting = False, 0.0, 0, threading.Lock()
         self._thread = threading.Thread(target=self._write_all, name="traffic", daemon=True)
@@ -89,6 +94,7 @@ class TrafficLog:
         self._waiting.put(None)
         self._thread.join()
         self._traffic.close()
+        self.answering.close()
 
     def _write_all(self) -> None:
         last = False
