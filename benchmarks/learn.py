@@ -11,8 +11,9 @@ The table has the mean score x 100, the calls beyond the served answer a query, 
 everything with all candidates gains over never learning: in all, from 400 queries after a candidate got worse until the
 next one joins, and from 200 queries after the newcomer's burst on. Intervals are of 95%, over streams.
 
-Below it stand the switches, judged by the true scores of the next 400 queries: "promote" and "rollback" were decided by
-the gate, "follow" is each refit of a promoted learner, which serves untested.
+Below it stand the switches, judged by the true scores of the next 400 queries, what serves then against what served
+before: "promote" and "rollback" were decided by the gate, "follow" is each later refit of a promoted learner, which
+serves untested. A promoted learner serves with what it has learned until then.
 
 `--noise` adds normal noise to every reward that a learner sees, in spreads of the rewards. Finished streams are
 in --rows and are not played again. A method takes about a second of one core a stream (OMP_NUM_THREADS=1); the KL head
@@ -211,12 +212,17 @@ def learn(stream: Stream, how: How) -> Played:
         looked[rows] = np.where(candidates, stream.rewards[rows], np.nan)
         contest.observe(looked[rows], rivals)
         learner.observe(stream.vectors[rows], looked[rows])
-        last = int(rows[-1]) + 1
+        last, before, switch = int(rows[-1]) + 1, contest.champion, ""
         if how.gate is not None:
-            before = contest.champion
-            if switch := contest.decide(spread(looked[max(0, last - RECENT) : last]), how.proof_only):
-                played.switches.append((switch, last, gain(stream, before, contest.champion, last)))
-        compete(stream, contest, how, fitted(learner, kl, looked, last, available), last, played)
+            switch = contest.decide(spread(looked[max(0, last - RECENT) : last]), how.proof_only)
+        if switch == "rollback":
+            played.switches.append((switch, last, gain(stream, before, contest.champion, last)))
+        router = fitted(learner, kl, looked, last, available)
+        if switch == "promote":  # what serves from now on: of a learner that is followed, the latest refit
+            contest.refit(router)
+            played.switches.append((switch, last, gain(stream, before, contest.champion, last)))
+        else:
+            compete(stream, contest, how, router, last, played)
     return played
 
 

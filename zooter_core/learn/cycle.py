@@ -134,7 +134,7 @@ class Cycle:
             self.versions.switch(contest, turn.event, guard if turn.event == ROLLBACK else turn.evidence)
         if not stop.is_set():
             with self.precedence.quiet(stop):
-                turn.challenger = self._learn(material)
+                turn.challenger = self._learn(material, promoted=turn.event == PROMOTE and state.follows)
             turn.follows = bool(turn.challenger) and state.follows
         budget.pace.rest(stop)
         return turn
@@ -240,15 +240,19 @@ class Cycle:
             vars(contest).update(vars(trial))
         return event
 
-    def _learn(self, material: Material) -> str:
-        """A new challenger, if enough came since the last one; "" if not."""
+    def _learn(self, material: Material, promoted: bool) -> str:
+        """A new challenger, if enough came since the last one; "" if not.
+
+        Args:
+            promoted: the last one was promoted now, and the learner is followed: what it has learned since serves too.
+        """
         state = self.versions.state
         rewarded = ~np.isnan(material.rewards).all(axis=1) | ~np.isnan(material.late).all(axis=1)
         numbers = np.array([one.number for one in material.decisions])
         fresh = int((rewarded & (numbers > state.learned)).sum()) if len(numbers) else 0
         latest = state.champion if state.follows else state.challenger
         new_pool = latest is not None and set(self.names) != set(self._pool_of(latest))
-        if len(self.pool) < 2 or not rewarded.any() or (fresh < REFIT_EVERY and not new_pool):
+        if len(self.pool) < 2 or not rewarded.any() or (fresh < (1 if promoted else REFIT_EVERY) and not new_pool):
             return ""
         encoder = self.ensemble.router.encoder
         vectors = vectors_of(encoder, material.decisions, self.data)

@@ -29,8 +29,8 @@ FREE_MEMORY = "Free memory, or lower budget_gb in [memory], so that fewer models
 FIX_ADAPTER = "Fix `adapter` in fleet.toml, or train it on this base."
 ADAPTER_FILE = "adapter_model.safetensors"
 
-# transformers prefers cuDNN's attention on Hopper GPUs, for training. It plans anew for every number of keys, that is for
-# every token of an answer, which took longer than the rest of the token (docs/own-gpus.md).
+# transformers prefers cuDNN's attention on Hopper GPUs, for training. It plans anew for every number of keys, that is
+# for every token of an answer, which took longer than the rest of the token (docs/own-gpus.md).
 torch.backends.cuda.enable_cudnn_sdp(False)
 
 
