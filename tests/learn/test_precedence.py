@@ -12,7 +12,7 @@ import pytest
 from zooter_core.learn.precedence import FILE, Answering, Precedence
 
 KILLED = """
-import os, signal, sys
+import sys
 from pathlib import Path
 from zooter_core.learn.precedence import Answering
 with Answering(Path(sys.argv[1])).request():

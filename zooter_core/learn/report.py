@@ -14,14 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zooter_core.base.strict_json import parse_json
-from zooter_core.learn.alternatives import (
-    BEFORE,
-    FIRST,
-    UNKNOWN,
-    Earlier,
-    earlier_routers,
-    learned_gains,
-)
+from zooter_core.learn.alternatives import BEFORE, FIRST, UNKNOWN, Earlier, earlier_routers, learned_gains
 from zooter_core.learn.drift import EVERYTHING, Change, against_people, changes, day, miscalibrated
 from zooter_core.learn.refit import stored_vectors
 from zooter_core.learn.stakes import Stakes
