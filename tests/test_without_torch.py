@@ -59,11 +59,6 @@ def test_a_fleet_of_servers_from_init_to_the_exam(tmp_path: Path) -> None:
         assert json.loads(done("route", "--fleet", folder, "--json", QUERY))["candidate"] in ("one", "two")
 
 
-def test_commands_show_their_help() -> None:
-    for command in ("serve", "demo", "init", "exam", "distill", "export onnx"):
-        assert "Usage" in done(*command.split(), "--help")
-
-
 @pytest.mark.parametrize("folder", [EMBEDDED_FLEET / "router", OPEN_MODELS / "router"])
 def test_a_shipped_router_gives_the_probabilities_that_it_gives_on_pytorch(folder: Path) -> None:
     code = f"""{BLOCKED}

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from functools import partial
 from pathlib import Path
@@ -86,19 +85,6 @@ def test_a_suite_becomes_a_score_file_with_responses(zooter, fleet, server, sums
     assert (figures["n"], figures["of"], figures["candidates"]["a"]["score"]) == (12, 12, 1.0)
     assert figures["candidates"]["a"]["interval"] == pytest.approx([0.757, 1.0], abs=1e-3)  # Wilson's of 12 of 12
     assert "│ b         │ 0.000 │ 0.000 to 0.243 │" in shown
-
-
-def test_endpoints_answer_at_the_same_time(zooter, fleet, server, sums, tmp_path):
-    """The first candidate's answers come when the second one has been asked."""
-    second = threading.Event()
-
-    def waits(query: str) -> str:
-        assert second.wait(60)
-        return "4"
-
-    server.replies |= {"first": waits, "second": lambda query: second.set() or "5"}
-    code, _, err = zooter(*bench(fleet(a="first", b="second"), "gsm8k", sums, tmp_path / "s.jsonl"))
-    assert code == 0, err
 
 
 def test_a_sample_is_said_and_seeded(zooter, fleet, sums, tmp_path):

@@ -272,31 +272,14 @@ def test_started_again_it_goes_on(responses, tmp_path, tiny_ensemble):
         '{"id": "2", "query": "q"}',
         '{"id": "2", "query": "", "responses": {"a": "x"}}',
         '{"id": "2", "query": "q", "resp',
+        '{"id": "1", "query": "q", "responses": {"a": "y"}}',
     ],
 )
 def test_wrong_line_is_named_before_anything_is_written(responses, tmp_path, tiny_ensemble, line):
     responses.write_text('{"id": "1", "query": "q", "responses": {"a": "x"}}\n' + line + "\n")
-    with pytest.raises(ZooterError, match=f"{responses}, line 2"):
+    with pytest.raises(ZooterError, match=f'{responses}, (line 2|but found "1" twice)'):
         score_responses(responses, tmp_path / "out.jsonl", tiny_ensemble)
     assert not (tmp_path / "out.jsonl").exists()
-
-
-def test_the_same_id_twice_is_refused(responses, tmp_path, tiny_ensemble):
-    line = responses.read_text().splitlines()[0] + "\n"
-    responses.write_text(line + line)
-    with pytest.raises(ZooterError, match="different ids"):
-        score_responses(responses, tmp_path / "out.jsonl", tiny_ensemble)
-
-
-def test_a_file_without_responses_is_refused(responses, tmp_path, tiny_ensemble):
-    responses.write_text("")
-    with pytest.raises(ZooterError, match=str(responses)):
-        score_responses(responses, tmp_path / "out.jsonl", tiny_ensemble)
-
-
-def test_output_that_cannot_be_written(responses, tmp_path, tiny_ensemble):
-    with pytest.raises(ZooterError):
-        score_responses(responses, tmp_path / "responses.jsonl" / "out.jsonl", tiny_ensemble)
 
 
 def test_a_response_without_a_reward_sets_its_query_aside_until_the_next_start(
