@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from support import endpoint_fleet, tiny_models
+from support.command_files import write_lines
 from support.scripted_server import serving
 from support.terminal_screen import CLEAR, COLOUR, HOSTILE, MARKUP, Screen, squeezed, terminal, typed
 from zooter_core.base.terminal import visible
@@ -55,19 +56,16 @@ def scores(tmp_path) -> Path:
         }
         for n, text in enumerate(tiny_models.QUERIES)
     ]
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    return path
+    return write_lines(path, lines)
 
 
 @pytest.fixture
 def queries(tmp_path) -> Path:
-    path = tmp_path / "queries.jsonl"
     lines = [
         {"query": f"{text} {HOSTILE}", "dataset": f"set {HOSTILE}", "tags": [f"t {HOSTILE}"]}
         for text in tiny_models.QUERIES
     ]
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    return path
+    return write_lines(tmp_path / "queries.jsonl", lines)
 
 
 def test_ask(fleet):

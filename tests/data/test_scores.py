@@ -43,19 +43,12 @@ def test_a_pool_of_one_has_one_score_a_query(write):
     assert read_scores([write({**GOOD, "scores": {"a": 1}})]).scores.tolist() == [[1.0]]
 
 
-def test_an_id_is_text_and_by_default_the_number_of_the_query(write):
-    queries = read_queries(write({"query": "a"}, "", {"query": "b"}, {"id": 17, "query": "c"}, name="queries.jsonl"))
-    assert [query.id for query in queries] == ["1", "2", "17"]
-
-
-def test_source_is_read_as_dataset(write):
-    queries = read_queries(write({"query": "a", "source": "log"}, {"query": "b", "dataset": "gsm8k", "source": "log"}))
-    assert [query.dataset for query in queries] == ["log", "gsm8k"]
-
-
-def test_tags_of_the_file(write):
-    queries = read_queries(write({"query": "a", "tags": ["math", "code"]}, {"query": "b"}))
-    assert [query.tags for query in queries] == [("math", "code"), ()]
+def test_fields_of_a_queries_file_and_what_stands_for_those_that_are_missing(write):
+    lines = ({"query": "a", "source": "log"}, "\r", {"query": "b", "dataset": "gsm8k", "source": "log"})
+    queries = read_queries(write(*lines, {"id": 17, "query": "c", "tags": ["math", "code"]}, name="queries.jsonl"))
+    assert queries == [
+        Query("1", "a", "log"), Query("2", "b", "gsm8k"), Query("17", "c", tags=("math", "code")),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ["queries.jsonl", "queries.jsonl.gz"])
@@ -65,13 +58,8 @@ def test_any_text_comes_back_whole(write, name, text):
 
 
 def test_text_file_has_a_query_a_line(write):
-    queries = read_queries(write("  first one ", "", "第二 ☕", name="queries.txt"))
+    queries = read_queries(write("  first one ", "", "第二 ☕\r", name="queries.txt"))
     assert queries == [Query("000001", "first one"), Query("000003", "第二 ☕")]
-
-
-def test_windows_line_ends(write):
-    assert [q.text for q in read_queries(write(b"one\r\ntwo\r\n", name="queries.txt"))] == ["one", "two"]
-    assert [q.text for q in read_queries(write(b'{"query": "one"}\r\n{"query": "two"}'))] == ["one", "two"]
 
 
 def test_score_line_is_read_back(write):

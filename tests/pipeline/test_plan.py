@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from support import endpoint_fleet, tiny_models
+from support.command_files import replace_text, write_lines
 from support.scripted_server import Scripted, serving
 from zooter_core.cli.main import main
 from zooter_core.data.runs import Run
@@ -31,16 +32,12 @@ def fleet(fleet_copy, server) -> Path:
 
 @pytest.fixture
 def queries(tmp_path) -> Path:
-    path = tmp_path / "queries.jsonl"
     lines = [{"id": f"q{n}", "query": text} for n, text in enumerate(tiny_models.QUERIES[:12])]
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-    return path
+    return write_lines(tmp_path / "queries.jsonl", lines)
 
 
 def change(fleet: Path, old: str, new: str) -> None:
-    text = (fleet / "fleet.toml").read_text()
-    assert old in text
-    (fleet / "fleet.toml").write_text(text.replace(old, new, 1))
+    replace_text(fleet / "fleet.toml", old, new)
 
 
 def without(fleet: Path, table: str) -> None:

@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zooter_core.base.errors import ZooterError
@@ -245,6 +245,7 @@ words = st.lists(st.sampled_from(["a", "A", "b", "c!", "12", "+", "?", "我", "s
 )
 
 
+@settings(max_examples=50)
 @given(
     st.lists(st.lists(words, min_size=1, max_size=12), min_size=1, max_size=3),
     st.lists(words, max_size=3),

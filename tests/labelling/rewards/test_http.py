@@ -152,13 +152,6 @@ def test_retry_after_is_kept_to(endpoint, monkeypatch):
     assert pauses == [pytest.approx(7.125, abs=0.125)]
 
 
-def test_an_endpoint_that_wants_too_long_a_pause_is_given_up(endpoint):
-    endpoint.answer = lambda body, number: (429, b"", ("retry-after", "99999"))
-    (scored,) = score_queries(model(endpoint), [("q", ["a"])])
-    assert "429" in scored.reason
-    assert len(endpoint.bodies) == 1
-
-
 @pytest.mark.parametrize(("status", "tries"), [(400, 1), (500, 3)])
 def test_one_response_that_the_endpoint_does_not_take_leaves_the_others(endpoint, status, tries):
     def answer(body, number):

@@ -75,12 +75,6 @@ def test_a_batch_equals_each_query_alone(config):
         assert [tag.score for tag in alone] == pytest.approx([tag.score for tag in tags], abs=1e-5)
 
 
-@pytest.mark.models
-def test_vocabulary_and_encoder_have_defaults():
-    (tags,) = tagger(NearestConfig(), ENCODERS).tag(["Fix this SQL query"])
-    assert "sql" in tags[0].name.lower()
-
-
 @pytest.mark.parametrize(
     "content",
     [
