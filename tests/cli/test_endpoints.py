@@ -202,7 +202,7 @@ def test_a_run_with_missing_responses_goes_through_and_later_fills_them(zooter, 
     server.replies |= {"long": long, "plain": lambda query: "It is even."}
     folder, queries = fleet(a="long", b="short", c="plain"), tmp_path / "queries.txt"
     queries.write_text("\n".join(QUERIES[:20]))
-    call = ["run", "--fleet", folder, "--queries", queries, "--epochs", 1, "--holdout", 0.5]
+    call = ["run", "--fleet", folder, "--queries", queries, "--router-kind", "zooter", "--epochs", 1]
     code, _, err = zooter(*call, "--out", tmp_path / "run")
     assert (code, "the connection broke" in err) == (1, True)
     assert not (tmp_path / "run" / "rewards.jsonl").exists()
