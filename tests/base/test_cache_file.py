@@ -57,18 +57,14 @@ def test_a_file_that_is_no_database_is_made_anew(cache, content):
     assert cache.find(SELECT, list(NUMBERS)) == NUMBERS
 
 
-def test_a_folder_in_its_place_is_no_reason_to_fail(cache):
+def test_a_folder_in_its_place_is_no_reason_to_fail(cache, open_at, tmp_path):
     cache.path.mkdir(parents=True)
-    put(cache, NUMBERS)
-    assert cache.find(SELECT, list(NUMBERS)) == {}
-    assert cache.path.is_dir()
-
-
-def test_a_folder_that_cannot_be_written(open_at, tmp_path):
+    below = open_at(tmp_path / "file" / "numbers.sqlite")  # nor is a folder that cannot be made
     (tmp_path / "file").write_text("")
-    cache = open_at(tmp_path / "file" / "numbers.sqlite")
-    put(cache, NUMBERS)
-    assert cache.find(SELECT, list(NUMBERS)) == {}
+    for path in (cache, below):
+        put(path, NUMBERS)
+        assert path.find(SELECT, list(NUMBERS)) == {}
+    assert cache.path.is_dir()
 
 
 def test_a_table_of_another_program_is_left_alone(cache):

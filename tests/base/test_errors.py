@@ -20,12 +20,7 @@ def test_message_says_expected_found_and_next():
     problem = ZooterError("a port", "a harbour", "Try 8501.")
     assert str(problem) == "Expected a port, but found a harbour. Try 8501."
     assert problem.failure == Failure("a port", "a harbour", "Try 8501.")
-
-
-def test_exit_codes():
-    assert ZooterError("a", "b", "c").exit_code == 2
-    assert WorkError("a", "b", "c").exit_code == 1
-    assert issubclass(WorkError, ZooterError)
+    assert problem.exit_code == 2
 
 
 @pytest.mark.parametrize(
@@ -69,14 +64,10 @@ def test_a_list_that_fits_is_complete_and_a_long_one_says_how_many_more():
     assert many.startswith("model-0, model-1, ")
     assert many.endswith(f"and {3000 - many.count('model'):,} more")
     assert len(listed(["x" * 100_000])) <= MOST_NAMED
-
-
-def test_a_long_text_keeps_its_beginning_and_its_end():
-    assert shortened("short", 10) == "short"
     assert shortened("/a/long/path/to/a/file.jsonl", 20) == "/a/long/pa ... jsonl"
 
 
-@given(st.text(max_size=50), st.integers(1, 100_000), st.integers(0, 2))
+@given(st.text(max_size=50), st.integers(1, 10_000), st.integers(0, 2))
 def test_no_message_is_longer_than_can_be_read(text, times, part):
     parts = ["a", "b", "c"]
     parts[part] = text * times

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from zooter_core.cli.main import main
 from zooter_core.config.fleet import load_fleet
 from zooter_core.data import formats
 from zooter_core.data.formats import Options, import_file
+from zooter_core.evaluation.fleet_check import check_part, parts_of
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.labelling import rewards, taggers
 from zooter_core.learn import redaction
@@ -161,11 +161,11 @@ def fleet(package: Path) -> Path:
 def test_its_backend_reward_and_tagger_work_in_a_fleet(fleet, capsys):
     assert main(["ask", "Hello you", "--candidate", "loud", "--fleet", str(fleet)]) == 0
     assert capsys.readouterr().out == "HELLO YOU!!!\n"
-    assert main(["check", "--json", "--fleet", str(fleet)]) == 0
-    parts = {row["part"]: row for row in json.loads(capsys.readouterr().out)["parts"]}
-    assert [parts[part]["name"] for part in ("candidate", "reward model", "tagger")] == ["curious", "length", "first"]
-    assert parts["candidate"]["ok"]
     ensemble = Ensemble(load_fleet(fleet))
+    *parts, _router = parts_of(ensemble, print)
+    assert [(part.name, check_part(ensemble, part)["ok"]) for part in parts] == [
+        (name, True) for name in ("loud", "curious", "length", "first")
+    ]
     assert ensemble.reward_model.score([("Hello", "four")]) == [8.0]
     assert [tag.name for (tag,) in ensemble.tagger.tag(["one two", "three"])] == ["one", "three"]
 

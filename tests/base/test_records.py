@@ -1,12 +1,11 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 
 import pytest
 
 from zooter_core.base.errors import Failure
-from zooter_core.base.records import Decision, Label, Message, Query, Ranked, Response, Tag
+from zooter_core.base.records import Decision, Ranked, Response, Tag
 
 RESPONSE = Response("base", "Hello", tokens=11, seconds=2.0, first_token_seconds=1.0)
 
@@ -67,17 +66,3 @@ def test_certainty_is_the_chosen_probability_in_a_word(probability, word):
 
 def test_decision_keeps_pool_order():
     assert list(Decision.of("q", {"z": 0.1, "a": 0.6, "m": 0.3}).to_json()["probabilities"]) == ["z", "a", "m"]
-
-
-def test_label_survives_json():
-    label = Label("q1", "train", (0.1, 0.9), (1 / 3, 2 / 3), 0.5)
-    assert Label.from_json(json.loads(json.dumps(label.to_json()))) == label
-
-
-@pytest.mark.parametrize(
-    ("record", "field"),
-    [(Message("user", "a"), "content"), (Tag("a", 0.5), "score"), (Query("1", "a"), "text"), (RESPONSE, "text")],
-)
-def test_records_are_frozen(record, field):
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        setattr(record, field, "other")

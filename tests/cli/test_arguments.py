@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -126,19 +127,13 @@ def test_an_impossible_path_in_a_fleet(capsys, fleet_copy, loop, key, what):
     file = fleet_copy / "fleet.toml"
     value = json.dumps(LONG if what == "long" else loop)
     text = file.read_text()
-    for old in {
-        "path": ['path = "router"'],
-        "model": ['model = "base"\n'],
-        "adapter": ['adapter = "adapters/one"'],
-        "vocabulary": ['vocabulary = "tags.json"'],
-        "encoder": ['encoder = "encoder"'],
-        "offload_folder": [],
-        "recorded": ['backend = "transformers"\nmodel = "base"\nadapter = "adapters/two"\ndtype = "float32"\n'],
-    }[key]:
-        new = f'backend = "recorded"\nmodel = {value}\n' if key == "recorded" else f"{key} = {value}\n"
-        text = text.replace(old, new, 1)
-    if key == "offload_folder":
+    if key == "recorded":
+        old = 'backend = "transformers"\nmodel = "base"\nadapter = "adapters/two"\ndtype = "float32"\n'
+        text = text.replace(old, f'backend = "recorded"\nmodel = {value}\n')
+    elif key == "offload_folder":
         text += f"offload_folder = {value}\n"
+    else:
+        text = re.sub(rf"(?m)^{key} = .*", lambda old: f"{key} = {value}", text, count=1)
     file.write_text(text)
     assert main(["route", "q", "--fleet", str(fleet_copy)]) == 2
     err = capsys.readouterr().err

@@ -7,13 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from support.command_files import write_lines
 from support.scripted_server import serving
 from zooter_core.data.scores import read_scores
 
@@ -48,14 +48,9 @@ def fleet(tmp_path, server):
     return save
 
 
-def write(path: Path, lines) -> Path:
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    return path
-
-
 @pytest.fixture
 def sums(tmp_path) -> Path:
-    return write(tmp_path / "sums.jsonl", SUMS)
+    return write_lines(tmp_path / "sums.jsonl", SUMS)
 
 
 @pytest.fixture
@@ -88,19 +83,6 @@ def test_a_suite_becomes_a_score_file_with_responses(zooter, fleet, server, sums
     assert "│ b         │ 0.000 │ 0.000 to 0.243 │" in shown
 
 
-def test_endpoints_answer_at_the_same_time(zooter, fleet, server, sums, tmp_path):
-    """The first candidate's answers come when the second one has been asked."""
-    second = threading.Event()
-
-    def waits(query: str) -> str:
-        assert second.wait(60)
-        return "4"
-
-    server.replies |= {"first": waits, "second": lambda query: second.set() or "5"}
-    code, _, err = zooter(*bench(fleet(a="first", b="second"), "gsm8k", sums, tmp_path / "s.jsonl"))
-    assert code == 0, err
-
-
 def test_a_sample_is_said_and_seeded(zooter, fleet, sums, tmp_path):
     folder = fleet(a="right", b="wrong")
     shown = zooter(*bench(folder, "gsm8k", sums, tmp_path / "one.jsonl", "--limit", 5, "--seed", 3))[1]
@@ -131,7 +113,7 @@ def test_a_query_that_one_candidate_lacks_is_set_aside_and_counted(zooter, tmp_p
     """Recorded responses of two candidates, one of which left a query out."""
     lines = [{"query": line["question"], "responses": {"a": "2", "b": "2"}} for line in SUMS]
     del lines[4]["responses"]["b"]
-    write(tmp_path / "said.jsonl", lines)
+    write_lines(tmp_path / "said.jsonl", lines)
     table = '[[candidate]]\nname = "{}"\nbackend = "recorded"\nmodel = "said.jsonl"\n'
     (tmp_path / "fleet.toml").write_text(table.format("a") + table.format("b"))
     code, shown, err = zooter(*bench(tmp_path, "gsm8k", sums, tmp_path / "s.jsonl"))
@@ -144,7 +126,7 @@ def test_a_query_that_one_candidate_lacks_is_set_aside_and_counted(zooter, tmp_p
 
 def test_mt_bench_with_a_judge_of_the_fleet_and_of_another(zooter, fleet, server, tmp_path):
     turns = [{"question_id": n, "category": "c", "turns": [f"Say {n}.", "Again."]} for n in range(3)]
-    path = write(tmp_path / "question.jsonl", turns)
+    path = write_lines(tmp_path / "question.jsonl", turns)
     folder, out = fleet(a="right", b="wrong", j="judge"), tmp_path / "s.jsonl"
     code, _, err = zooter(*bench(folder, "mt-bench", path, out, "--judge", "j"))
     assert code == 0, err
@@ -179,7 +161,7 @@ def test_mt_bench_with_a_judge_of_the_fleet_and_of_another(zooter, fleet, server
 )
 def test_what_cannot_be_is_exit_2_before_any_work(zooter, fleet, server, sums, tmp_path, suite, arguments, message):
     if suite == "flask":
-        sums = write(sums, [{"text": "q", "metrics": ["Readability"]}])
+        sums = write_lines(sums, [{"text": "q", "metrics": ["Readability"]}])
     code, shown, err = zooter(*bench(fleet(a="right"), suite, sums, tmp_path / "s.jsonl", *arguments))
     assert (code, shown) == (2, "")
     assert message in err

@@ -17,7 +17,6 @@ from rich.panel import Panel
 from rich.table import Column, Table
 from rich.text import Text
 
-from support.command_files import SEA
 from support.terminal_screen import CLEAR, HOSTILE, LINK, MARKUP, Screen, squeezed, streams, terminal, typed
 from zooter_core.base.errors import Failure
 from zooter_core.base.terminal import guarded, visible
@@ -151,14 +150,6 @@ def test_notes_wait_as_long(lines, clock):
     assert printed(lines) == ["Reading b ..."]
 
 
-def test_steps_of_a_command_in_a_pipe(zooter, scores, tiny_fleet, tmp_path):
-    call = ["distill", "--scores", scores, "--out", tmp_path / "router", "--encoder", tiny_fleet / "encoder"]
-    code, _, err = zooter(*call, "--epochs", 2)
-    assert code == 0
-    assert "distill: 2 of 2" in err.splitlines()
-    assert "\x1b" not in err
-
-
 def test_an_error_shows_how_far_a_step_came(capsys):
     def fail_midway() -> None:
         with bars() as progress:
@@ -186,20 +177,6 @@ def test_tables_and_lines_are_never_cut(capsys, monkeypatch, columns):
     assert len({len(part) for part in frame}) == 1
     assert f"│ {name} │ {interval} │" in frame
     assert line.startswith(f"best: {name}, {interval} and more")
-
-
-def test_a_narrow_terminal_gets_the_same_table(zooter, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "30")
-    narrow = zooter("route", SEA)[1]
-    monkeypatch.setenv("COLUMNS", "200")
-    assert zooter("route", SEA)[1] == narrow
-
-
-def test_columns_are_the_width_of_help(zooter, monkeypatch):
-    for columns, widest in (("50", 50), ("90", 90), ("300", 100)):
-        monkeypatch.setenv("COLUMNS", columns)
-        lengths = [len(line) for line in zooter("evaluate", "--help", fleet=None)[1].splitlines()]
-        assert widest - 25 < max(lengths) <= widest
 
 
 @pytest.mark.parametrize("no_colour", [True, False])

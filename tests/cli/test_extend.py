@@ -21,6 +21,12 @@ def wide(tmp_path_factory) -> Path:
     return write_lines(tmp_path_factory.mktemp("wide") / "scores.jsonl", lines)
 
 
+@pytest.fixture(autouse=True)
+def one_seed(monkeypatch):
+    """A learning curve takes most of the time here."""
+    monkeypatch.setattr("zooter_core.evaluation.learning_curve.SEEDS", 1)
+
+
 @pytest.fixture
 def extend(tiny_fleet, wide, tmp_path) -> list[object]:
     """The call, with the tiny fleet's router, into the folder `wider`."""

@@ -23,26 +23,10 @@ def pool(request) -> list[str]:
 
 
 @pytest.fixture
-def scores(tmp_path, pool) -> Path:
-    lines = [{"query": text, "scores": dict.fromkeys(pool, n % 3)} for n, text in enumerate(tiny_models.QUERIES[:4])]
-    return write_lines(tmp_path / "scores.jsonl", lines)
-
-
-@pytest.fixture
 def differing(tmp_path, pool) -> Path:
     """The second line has another pool."""
     lines = [{"query": "q", "scores": dict.fromkeys(pool, 1)}, {"query": "r", "scores": {f"{n}x": 1 for n in pool}}]
     return write_lines(tmp_path / "differing.jsonl", lines)
-
-
-@pytest.fixture
-def fleet(tmp_path, tiny_fleet, pool) -> Path:
-    """A fleet of recorded responses, with the tiny fleet's router, which is for other candidates."""
-    recorded = write_lines(tmp_path / "responses.jsonl", [{"query": "q", "responses": dict.fromkeys(pool, "x")}])
-    text = f'[router]\npath = "{tiny_fleet / "router"}"\nruntime = "torch"\n'
-    text += "".join(CANDIDATE.format(name, recorded) for name in pool)
-    (tmp_path / "fleet.toml").write_text(text)
-    return tmp_path
 
 
 def message(capsys, *arguments: object) -> str:
@@ -63,23 +47,6 @@ def test_pools_that_differ(capsys, differing, tmp_path, tiny_fleet):
         ("distill", "--scores", differing, "--out", tmp_path / "new", "--fleet", tiny_fleet),
     ):
         assert "the same candidates in every line" in message(capsys, *call, "--strict")
-
-
-def test_a_router_for_other_candidates(capsys, fleet, scores, tiny_fleet):
-    for call in (("route", "q"), ("ask", "q"), ("compare", "q"), ("evaluate", "--scores", scores)):
-        message(capsys, *call, "--fleet", fleet)
-    message(capsys, "evaluate", "--router", tiny_fleet / "router", "--scores", scores)
-
-
-def test_candidates_that_are_not_there(capsys, fleet, scores, tmp_path, tiny_fleet):
-    nobody = "x" * 100_000
-    message(capsys, "ask", "q", "--candidate", nobody, "--fleet", fleet)
-    message(capsys, "ask", "q", "--candidate", nobody, "--fleet", tiny_fleet)
-    extend = ("extend", "--router", tiny_fleet / "router", "--out", tmp_path / "new")
-    message(capsys, *extend, "--candidate", nobody, "--scores", scores)
-    message(capsys, *extend, "--candidate", "one", "--scores", scores)
-    message(capsys, *extend, "--without", nobody)
-    message(capsys, "evaluate", "--fleet", tiny_fleet, "--scores", scores, "--prices", fleet)
 
 
 @pytest.mark.parametrize(
@@ -108,14 +75,18 @@ def test_ids_and_keys(capsys, tmp_path, tiny_fleet):
         message(capsys, "route", "q", "--fleet", tmp_path)
 
 
-def test_options(capsys, tiny_fleet, scores):
+def test_options(capsys, tiny_fleet, tmp_path):
     odd = "o" * 100_000
+    lines = [{"query": text, "scores": {"a": n % 3, "b": 1}} for n, text in enumerate(tiny_models.QUERIES[:4])]
+    scores = write_lines(tmp_path / "scores.jsonl", lines)
     for call in (
         ("sweep", "--scores", scores, "--beta", odd),
         ("sweep", "--scores", scores, "--normalise", odd),
         ("distill", "--scores", scores, "--out", "never", "--router-kind", odd),
         ("distill", "--scores", scores, "--out", "never", "--router-set", odd),
         ("route", "q", "--willingness", odd),
+        ("ask", "q", "--candidate", odd, "--fleet", tiny_fleet),
+        ("extend", "--router", tiny_fleet / "router", "--out", "never", "--without", odd),
         (odd,),
         ("route", "q", f"--{odd}"),
         ("route", "q", *MANY),

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from support import endpoint_fleet, tiny_models
+from support.command_files import write_lines
 from support.scripted_server import serving
 from support.terminal_screen import CLEAR, COLOUR, HOSTILE, MARKUP, Screen, squeezed, terminal, typed
 from zooter_core.base.terminal import visible
@@ -20,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NAME = HOSTILE.replace("\r", "")  # a name is one line
 POOL = (f"one {NAME}", "two [/red]", "three")
 ANSWER = f"answer {HOSTILE} end"
+TRAINING = ("--router-kind", "zooter", "--epochs", 1)  # the other kinds would be compared with each other
 
 
 @pytest.fixture
@@ -55,19 +57,16 @@ def scores(tmp_path) -> Path:
         }
         for n, text in enumerate(tiny_models.QUERIES)
     ]
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    return path
+    return write_lines(path, lines)
 
 
 @pytest.fixture
 def queries(tmp_path) -> Path:
-    path = tmp_path / "queries.jsonl"
     lines = [
         {"query": f"{text} {HOSTILE}", "dataset": f"set {HOSTILE}", "tags": [f"t {HOSTILE}"]}
         for text in tiny_models.QUERIES
     ]
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    return path
+    return write_lines(tmp_path / "queries.jsonl", lines)
 
 
 def test_ask(fleet):
@@ -110,21 +109,12 @@ def test_compare(fleet, more):
         assert screen.out.count(visible(ANSWER)) == 3
 
 
-def test_compare_into_a_pipe_is_raw(fleet):
-    screen = typed("compare", "What is 7?", "--fleet", fleet, piped=("stdout", "stderr"))
-    assert screen.out.count(ANSWER) == 3
-
-
-@pytest.mark.parametrize("more", [[], ["--json"]])
-def test_check(fleet, more):
-    screen = typed("check", *more, "--fleet", fleet)
+def test_check(fleet, server):
+    screen = typed("check", "--fleet", fleet)
     assert screen.code == 0
     screen.check()
-    if not more:
-        assert squeezed(visible(POOL[0])) in squeezed(screen.out)
-
-
-def test_check_of_candidates_that_fail(fleet, server):
+    assert squeezed(visible(POOL[0])) in squeezed(screen.out)
+    typed("check", "--json", "--fleet", fleet).check()
     server.replies = {}
     screen = typed("check", "--fleet", fleet)
     assert screen.code == 1
@@ -157,7 +147,7 @@ def test_evaluate_names_data_sets_as_they_are(scores, fleet):
 
 @pytest.mark.slow
 def test_a_run(fleet, queries, tmp_path):
-    call = ("run", "--queries", queries, "--out", tmp_path / "run [/red]", "--epochs", 2, "--fleet", fleet)
+    call = ("run", "--queries", queries, "--out", tmp_path / "run [/red]", *TRAINING, "--fleet", fleet)
     screen = typed(*call)
     assert screen.code == 0, screen.err
     screen.check()
@@ -205,18 +195,17 @@ def test_an_unexpected_error(tiny_fleet, monkeypatch, debug):
     assert CLEAR not in screen.err
 
 
-@pytest.mark.parametrize("piped", [(), ("stdout",)])
-def test_half_characters_of_an_endpoint(fleet_copy, server, queries, tmp_path, piped):
+def test_half_characters_of_an_endpoint(fleet_copy, server, queries, tmp_path):
     folder = endpoint_fleet.save(fleet_copy, server.url, {"a": "halves", "b": "halves"}, router=True)
     expected = "a😀b\ufffdc\ufffdd\ufffd"
-    ask = typed("ask", "Hi", "--fleet", folder, piped=piped)
-    assert (ask.code, ask.out) == (0, f"{expected}\n")
-    compare = typed("compare", "Hi", "--json", "--fleet", folder, piped=piped)
-    assert compare.code == 0
-    assert {row["text"] for row in json.loads(compare.out)["responses"]} == {expected}
-    run = tmp_path / "run"
-    call = ("run", "--queries", queries, "--out", run, "--epochs", 1, "--scores", tmp_path / "s.jsonl")
-    assert typed(*call, "--fleet", folder, piped=piped).code == 0
+    for piped in ((), ("stdout",)):
+        ask = typed("ask", "Hi", "--fleet", folder, piped=piped)
+        assert (ask.code, ask.out) == (0, f"{expected}\n")
+        compare = typed("compare", "Hi", "--json", "--fleet", folder, piped=piped)
+        assert compare.code == 0
+        assert {row["text"] for row in json.loads(compare.out)["responses"]} == {expected}
+    call = ("run", "--queries", queries, "--out", tmp_path / "run", *TRAINING, "--scores", tmp_path / "s.jsonl")
+    assert typed(*call, "--fleet", folder).code == 0
     texts = [json.loads(line)["responses"] for line in (tmp_path / "s.jsonl").read_text().splitlines()]
     assert {text for row in texts for text in row.values()} == {expected}
 

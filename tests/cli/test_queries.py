@@ -38,11 +38,6 @@ def test_json_with_the_fleets_tags(zooter, untagged, tmp_path):
     assert (tmp_path / "out.jsonl").read_bytes() == first
 
 
-def test_the_file_starts_a_run(zooter, untagged, tmp_path):
-    assert zooter("queries", "--from", untagged, "--n", 4, "--out", tmp_path / "out.jsonl")[0] == 0
-    assert zooter("collect", "--queries", tmp_path / "out.jsonl", "--run", tmp_path / "run")[0] == 0
-
-
 def test_table(zooter, untagged, tmp_path):
     code, out, err = zooter("queries", "--from", untagged, "--n", 100, "--out", tmp_path / "out.jsonl")
     assert code == 0

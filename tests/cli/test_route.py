@@ -54,10 +54,6 @@ def test_a_router_with_texts_shows_similar_queries(zooter, run_copy, fleet_copy)
     assert neighbours[0]["text"] in shown
 
 
-def test_a_query_with_markup_stays_as_it_is(zooter):
-    assert "What is [bold]a list[/bold] [/]?" in zooter("route", "What is [bold]a list[/bold] [/]?")[1]
-
-
 @pytest.fixture
 def stdin(monkeypatch):
     return lambda text: monkeypatch.setattr("sys.stdin", io.StringIO(text))

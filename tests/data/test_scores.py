@@ -12,21 +12,14 @@ from zooter_core.data.scores import read_queries, read_responses, read_scores, r
 GOOD = {"id": "1", "query": "2 + 2?", "scores": {"a": 0.5, "b": 1}}
 
 
-@pytest.mark.parametrize("name", ["scores.jsonl", "scores.jsonl.gz"])
-def test_good_score_file(write, name):
-    scores = read_scores([write(GOOD, {**GOOD, "id": "2", "dataset": "x", "scores": {"b": -2, "a": 3.25}}, name=name)])
-    assert scores.datasets == ["all", "x"]
-    assert scores.candidates == ("a", "b")
-    assert scores.scores.tolist() == [[0.5, 1.0], [3.25, -2.0]]
-    assert [query.id for query in scores.queries] == ["1", "2"]
-
-
-def test_several_score_files_over_one_pool(write):
-    one = write({**GOOD, "dataset": "x"}, name="one.jsonl")
+def test_good_score_files_over_one_pool(write):
+    one = write(GOOD, {**GOOD, "id": "2", "dataset": "x", "scores": {"b": -2, "a": 3.25}})
     two = write({**GOOD, "dataset": "y", "scores": {"b": 7, "a": 6}}, name="two.jsonl.gz")
     scores = read_scores([one, str(two)])
-    assert scores.datasets == ["x", "y"]
-    assert scores.scores.tolist() == [[0.5, 1.0], [6.0, 7.0]]
+    assert scores.datasets == ["all", "x", "y"]
+    assert scores.candidates == ("a", "b")
+    assert scores.scores.tolist() == [[0.5, 1.0], [3.25, -2.0], [6.0, 7.0]]
+    assert [query.id for query in scores.queries] == ["1", "2", "1"]
 
 
 def test_a_line_may_lack_a_candidate_and_name_a_new_one(write):
@@ -50,25 +43,12 @@ def test_a_pool_of_one_has_one_score_a_query(write):
     assert read_scores([write({**GOOD, "scores": {"a": 1}})]).scores.tolist() == [[1.0]]
 
 
-def test_candidates_that_are_taken_alone_leave_out_the_queries_that_lack_them(write):
-    path = write({**GOOD, "scores": {"a": 1, "b": 2, "c": 3}}, {**GOOD, "id": "2", "scores": {"b": 1, "c": 2}})
-    subset = read_scores([path]).only(["a", "b"])
-    assert (subset.scores.tolist(), subset.left_out) == ([[1.0, 2.0]], 1)
-
-
-def test_an_id_is_text_and_by_default_the_number_of_the_query(write):
-    queries = read_queries(write({"query": "a"}, "", {"query": "b"}, {"id": 17, "query": "c"}, name="queries.jsonl"))
-    assert [query.id for query in queries] == ["1", "2", "17"]
-
-
-def test_source_is_read_as_dataset(write):
-    queries = read_queries(write({"query": "a", "source": "log"}, {"query": "b", "dataset": "gsm8k", "source": "log"}))
-    assert [query.dataset for query in queries] == ["log", "gsm8k"]
-
-
-def test_tags_of_the_file(write):
-    queries = read_queries(write({"query": "a", "tags": ["math", "code"]}, {"query": "b"}))
-    assert [query.tags for query in queries] == [("math", "code"), ()]
+def test_fields_of_a_queries_file_and_what_stands_for_those_that_are_missing(write):
+    lines = ({"query": "a", "source": "log"}, "\r", {"query": "b", "dataset": "gsm8k", "source": "log"})
+    queries = read_queries(write(*lines, {"id": 17, "query": "c", "tags": ["math", "code"]}, name="queries.jsonl"))
+    assert queries == [
+        Query("1", "a", "log"), Query("2", "b", "gsm8k"), Query("17", "c", tags=("math", "code")),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ["queries.jsonl", "queries.jsonl.gz"])
@@ -78,21 +58,8 @@ def test_any_text_comes_back_whole(write, name, text):
 
 
 def test_text_file_has_a_query_a_line(write):
-    queries = read_queries(write("  first one ", "", "第二 ☕", name="queries.txt"))
+    queries = read_queries(write("  first one ", "", "第二 ☕\r", name="queries.txt"))
     assert queries == [Query("000001", "first one"), Query("000003", "第二 ☕")]
-
-
-def test_windows_line_ends(write):
-    assert [q.text for q in read_queries(write(b"one\r\ntwo\r\n", name="queries.txt"))] == ["one", "two"]
-    assert [q.text for q in read_queries(write(b'{"query": "one"}\r\n{"query": "two"}'))] == ["one", "two"]
-
-
-def test_subset_keeps_the_pool(write):
-    scores = read_scores([write(*({**GOOD, "id": str(n), "scores": {"a": n, "b": -n}} for n in range(4)))])
-    part = scores.subset([3, 1])
-    assert part.scores.tolist() == [[3, -3], [1, -1]]
-    assert ([query.id for query in part.queries], part.candidates) == (["3", "1"], ("a", "b"))
-    assert scores.subset([]).scores.shape == (0, 2)
 
 
 def test_score_line_is_read_back(write):
@@ -102,9 +69,6 @@ def test_score_line_is_read_back(write):
     assert scores.queries == (query,)
     assert np.array_equal(scores.scores, [[0.5, 2.0]])
     assert read_responses("here", line) == {"a": "4", "b": "5"}
-
-
-def test_score_line_leaves_out_what_there_is_not():
     assert set(score_line(Query("7", "2 + 2?"), {"a": 1.0})) == {"id", "query", "scores"}
 
 
@@ -139,6 +103,9 @@ def test_columns_and_queries_can_be_left_out(write):
     assert (subset.candidates, subset.scores[3].tolist()) == (("c", "a"), [0.0, 3.0])
     with pytest.raises(ZooterError, match="none of d"):
         scores.only(["a", "d"])
+    lacking = write({**GOOD, "scores": {"a": 1, "b": 2, "c": 3}}, {**GOOD, "id": "2", "scores": {"b": 1, "c": 2}})
+    part = read_scores([lacking]).only(["a", "b"])
+    assert (part.scores.tolist(), part.left_out) == ([[1.0, 2.0]], 1)
     few = scores.sample(5)
     numbers = [int(query.id) for query in few.queries]
     assert len(set(numbers)) == 5

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from support import tiny_models
+from support.command_files import read_lines, write_lines
 from zooter_core.backends import Piece
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.config.fleet import GenerationConfig, load_fleet
@@ -49,12 +50,8 @@ def done(folder: Path, ensemble, problems=PROBLEMS, progress=lambda *_: None, **
     return job
 
 
-def lines(path: Path) -> list[dict]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
 def texts(folder: Path) -> dict:
-    return {(r["id"], r["candidate"], r["turn"]): r["text"] for r in lines(folder / "responses.jsonl")}
+    return {(r["id"], r["candidate"], r["turn"]): r["text"] for r in read_lines(folder / "responses.jsonl")}
 
 
 @pytest.fixture(scope="module")
@@ -65,10 +62,6 @@ def uninterrupted(tmp_path_factory, tiny_ensemble) -> dict:
         folder = tmp_path_factory.mktemp("whole")
         done(folder, tiny_ensemble)
     return texts(folder)
-
-
-def test_every_candidate_answers_every_problem(uninterrupted, tiny_ensemble):
-    assert set(uninterrupted) == {(problem.id, name, 0) for problem in PROBLEMS for name in tiny_ensemble.fleet.pool}
 
 
 def test_work_that_is_done_is_not_done_again(tmp_path, tiny_ensemble, monkeypatch):
@@ -98,7 +91,7 @@ def test_what_came_before_a_stop_is_kept_and_the_rest_comes_as_if_there_had_been
     assert 6 <= counts[0] < 15 <= counts[1] < 30
     job = done(tmp_path, tiny_ensemble)
     assert texts(tmp_path) == uninterrupted
-    assert len(lines(tmp_path / "responses.jsonl")) == len(lines(tmp_path / "scores.jsonl")) == 30
+    assert len(read_lines(tmp_path / "responses.jsonl")) == len(read_lines(tmp_path / "scores.jsonl")) == 30
     assert not bench.set_aside(job)
 
 
@@ -137,7 +130,7 @@ def test_a_candidate_that_answered_before_a_stop_may_refuse_all_the_rest(tmp_pat
     records = path.read_text().splitlines(keepends=True)
     path.write_text("".join(line for line in records if json.loads(line)["error"] is None))  # as a stop may leave it
     assert bench.set_aside(done(tmp_path, tiny_ensemble, problems)) == aside
-    assert len(lines(path)) == len(records) == 45
+    assert len(read_lines(path)) == len(records) == 45
 
 
 def test_a_candidate_that_is_broken_fails_alone(tmp_path, fleet_copy):
@@ -187,11 +180,10 @@ def test_a_judge_without_any_verdict_ends_the_work(tmp_path, tiny_ensemble, monk
     assert len(texts(tmp_path)) == 30
 
 
-@pytest.mark.parametrize("name", ["s.jsonl", "s.jsonl.gz"])
-def test_the_score_file_is_read_again(tmp_path, tiny_ensemble, name):
-    job = done(tmp_path / "run", tiny_ensemble)
-    assert bench.write(job, "lengths", tmp_path / name) == 10
-    scores, responses = read_scores([tmp_path / name]), read_texts([tmp_path / name])
+def test_the_score_file_is_read_again(tmp_path, tiny_ensemble):
+    job, file = done(tmp_path / "run", tiny_ensemble), tmp_path / "s.jsonl.gz"
+    assert bench.write(job, "lengths", file) == 10
+    scores, responses = read_scores([file]), read_texts([file])
     assert scores.candidates == tiny_ensemble.fleet.pool
     first = scores.queries[0]
     assert (first.id, first.dataset, first.tags) == ("p0", "lengths", ("t",))
@@ -214,7 +206,7 @@ def test_a_second_turn_holds_the_first_answer(tmp_path, tiny_ensemble, monkeypat
     assert [(m.role, m.content) for m in second[0]] == [("user", "One?"), ("assistant", responses[0]), ("user", "Two?")]
     assert len(second) == 3
     bench.write(job, "lengths", tmp_path / "s.jsonl")
-    one, other = lines(tmp_path / "s.jsonl")
+    one, other = read_lines(tmp_path / "s.jsonl")
     assert one["query"] == "One?"
     assert [one["responses"]["base"], *one["later_responses"]["base"]] == responses
     assert one["scores"]["base"] == len(responses[1])
@@ -235,35 +227,33 @@ TURNS = [Problem(f"p{n}", (text, "And then?"), n, ("t",)) for n, text in enumera
 @pytest.mark.parametrize(
     ("file", "changes", "problem"),
     [
-        ("responses.jsonl", {"candidate": "three"}, 'but found "candidate" is none of base, one, two in line 2'),
         ("responses.jsonl", {"turn": 2}, 'but found "turn" is not a whole number from 0 to 1 in line 2'),
-        ("responses.jsonl", {"text": 5}, 'but found "text" is not a text in line 2'),
-        ("scores.jsonl", {"score": float("nan")}, "but found NaN"),
-        ("responses.jsonl", {"id": "strange"}, 'but found one of "strange" in line 2'),
+        ("scores.jsonl", {"candidate": "three"}, 'but found "candidate" is none of base, one, two in line 2'),
+        ("scores.jsonl", {"score": None}, 'but found "score" is not a finite number in line 2'),
         ("scores.jsonl", {"id": {}}, "but found one of {} in line 2"),
     ],
 )
 def test_a_line_of_a_suite_that_was_altered_is_named(tmp_path, tiny_ensemble, file, changes, problem):
     first = done(tmp_path, tiny_ensemble, TURNS)
     path = tmp_path / file
-    records = lines(path)
-    path.write_text("".join(json.dumps(r | (changes if n == 1 else {})) + "\n" for n, r in enumerate(records)))
+    records = read_lines(path)
+    write_lines(path, [record | (changes if number == 1 else {}) for number, record in enumerate(records)])
     with pytest.raises(WorkError) as caught:
         done(tmp_path, tiny_ensemble, TURNS)
     message = str(caught.value)
     assert str(path) in message
     assert "line 2" in message
     assert problem in message
-    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    write_lines(path, records)
     assert done(tmp_path, tiny_ensemble, TURNS).scores == first.scores
 
 
 def test_turns_go_by_their_numbers_and_none_may_be_missing(tmp_path, tiny_ensemble):
     first = done(tmp_path, tiny_ensemble, TURNS)
     path = tmp_path / "responses.jsonl"
-    records = lines(path)
-    path.write_text("".join(json.dumps(record) + "\n" for record in reversed(records)))
+    records = read_lines(path)
+    write_lines(path, reversed(records))
     assert done(tmp_path, tiny_ensemble, TURNS).texts == first.texts
-    path.write_text("".join(json.dumps(record) + "\n" for record in records[1:]))
+    write_lines(path, records[1:])
     with pytest.raises(WorkError, match=r"the turns before turn 1 of p\d by base .* but found only 1\."):
         done(tmp_path, tiny_ensemble, TURNS)

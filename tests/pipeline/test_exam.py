@@ -56,6 +56,9 @@ def folder(servers, tmp_path) -> Path:
 def test_an_exam_gives_the_fleet_a_router(folder, queries, servers):
     ensemble = Ensemble(exam.prepared(folder))
     assert "starting router" in ensemble.router.note
+    cost = exam.estimate(ensemble, queries, ensemble.fleet.generation)
+    assert (cost.answers, cost.dollars) == (128, 0)  # of servers on this machine
+    assert cost.seconds > 0
     report, missing = exam.sit(ensemble, exam.folder_of(folder, True), exam.answerable(queries))
     assert not missing
     assert report.verified is not None
@@ -156,22 +159,12 @@ def test_changes_to_the_fleet_by_hand_during_an_exam_stay(folder, queries):
     assert set(Ensemble(fleet).route("What is 17 times 23?").probabilities) == {"sums", "talker", "late"}
 
 
-def test_the_embedded_fleet_stays_as_it_is():
+def test_one_model_is_no_exam_and_the_embedded_fleet_stays_as_it_is(tmp_path):
     with pytest.raises(ZooterError, match="zooter init"):
         exam.prepared(EMBEDDED_FLEET)
-
-
-def test_one_model_is_no_exam(tmp_path):
     add_candidates(tmp_path, [{"name": "a", "backend": "openai", "model": "a", "base_url": "http://localhost:1/v1"}])
     with pytest.raises(ZooterError, match="two candidates"):
         exam.prepared(tmp_path)
-
-
-def test_the_estimate_counts_answers_and_dollars(folder, queries):
-    ensemble = Ensemble(exam.prepared(folder))
-    cost = exam.estimate(ensemble, queries, ensemble.fleet.generation)
-    assert (cost.answers, cost.dollars) == (128, 0)  # of servers on this machine
-    assert cost.seconds > 0
 
 
 def test_keys_that_nothing_can_check_are_left_out(queries, monkeypatch):

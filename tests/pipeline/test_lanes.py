@@ -93,20 +93,6 @@ def test_a_model_in_memory_works_beside_an_endpoint(fleet_copy, server, tmp_path
     assert {record["text"] for record in records(tmp_path / "run") if record["candidate"] == "far"} == {"yes"}
 
 
-def test_every_answer_is_in_the_file_when_it_is_counted(fleet_copy, server, tmp_path):
-    progress = []
-
-    def watch(tallies) -> None:
-        done = sum(tally.done for tally in tallies)
-        # Other lanes may go on between the two counts.
-        progress.append(((tmp_path / "run" / RESPONSES).read_bytes().count(b"\n"), done))
-
-    collected(tmp_path / "run", endpoint_fleet.save(fleet_copy, server.url, {"a": "a", "b": "b"}), watch=watch)
-    assert len(progress) == 2 * len(QUERIES)
-    assert all(lines >= done for lines, done in progress)
-    assert progress[-1] == (2 * len(QUERIES),) * 2
-
-
 def test_labels_do_not_depend_on_the_order_of_the_answers(fleet_copy, server, tmp_path):
     """Once the first candidate answers last, once first."""
     label_files = []

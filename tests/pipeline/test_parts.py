@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from support.run_folders import content
+from support.run_folders import content, texts
 from zooter_core import pipeline
 from zooter_core.base import files
 from zooter_core.base.errors import ZooterError
@@ -156,6 +156,8 @@ def test_no_shard(text):
 
 def test_shards_together_are_the_run_that_one_process_makes(shards, mixed_fleet, tmp_path, monkeypatch):
     monkeypatch.setattr(batches, "BATCH", 4)
+    sizes = [(folder / RESPONSES).read_bytes().count(b"\n") for folder in shards]
+    assert max(sizes) < sum(sizes) == 4 * len(QUERIES)
     merged(list(reversed(shards)), tmp_path / "merged")
     shard(tmp_path / "alone", mixed_fleet, 0, count=0)
     ensemble = Ensemble(load_fleet(mixed_fleet))
@@ -168,19 +170,8 @@ def test_shards_together_are_the_run_that_one_process_makes(shards, mixed_fleet,
     assert set(one) == set(other)
     assert all(one[name] == other[name] for name in set(one) - {RESPONSES, "run.json"})
     assert LABELS in one
-    states = [json.loads(files["run.json"]) for files in (one, other)]
-    assert states[0]["steps"] == states[1]["steps"]
-    texts = [
-        {(r["id"], r["candidate"]): r["text"] for r in map(json.loads, files[RESPONSES].splitlines())}
-        for files in (one, other)
-    ]
-    assert texts[0] == texts[1]
-
-
-def test_each_shard_has_a_part(shards):
-    sizes = [(folder / RESPONSES).read_bytes().count(b"\n") for folder in shards]
-    assert sum(sizes) == 4 * len(QUERIES)
-    assert max(sizes) < 4 * len(QUERIES)
+    assert json.loads(one["run.json"])["steps"] == json.loads(other["run.json"])["steps"]
+    assert texts(tmp_path / "merged") == texts(tmp_path / "alone")
 
 
 def test_a_merge_that_was_killed_goes_on(shards, tmp_path):
@@ -230,8 +221,8 @@ def test_a_shard_that_is_not_finished_is_named(shards, tmp_path):
     assert "zooter collect --shard 3/3" in message
 
 
-def test_a_shard_is_not_scored_alone_and_keeps_its_number(shards, mixed_fleet, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(batches, "BATCH", 4)
+@pytest.mark.usefixtures("small")
+def test_a_shard_is_not_scored_alone_and_keeps_its_number(shards, mixed_fleet):
     ensemble = Ensemble(load_fleet(mixed_fleet))
     with Run(shards[0]) as run:
         with pytest.raises(ZooterError, match="only the shard 1/3"):

@@ -32,9 +32,6 @@ def test_a_whole_run_gives_every_file(complete, queries):
     assert counts == Counter((id_, name) for id_ in ids for name in POOL)
     for file in ("rewards.jsonl", "tags.jsonl", "labels.jsonl"):
         assert [record["id"] for record in records(complete, file)] == ids
-
-
-def test_the_seals_of_a_whole_run(complete):
     state = json.loads((complete / "run.json").read_text())
     assert {step: seal["records"] for step, seal in state["seals"].items() if step != "distill"} == {
         "start": 40, "collect": 120, "score": 40, "tag": 40, "label": 40,
@@ -64,6 +61,7 @@ def test_labels_follow_from_rewards_and_tags(complete):
 def test_the_router_of_a_whole_run_is_loaded_and_reported(complete):
     router = Router.load(complete / "router", Encoders())
     assert router.candidates == POOL
+    assert router.head.config.labels == {"beta": 0.3, "tau": 1.0, "normalise": "none"}
     report = json.loads((complete / "report.json").read_text())
     assert list(report["candidates"]) == ["all", "odd", "even"]
     held_back_labels = [record for record in records(complete, "labels.jsonl") if record["fold"] == "held_back"]
@@ -89,7 +87,7 @@ def test_a_second_run_elsewhere_gives_the_same_labels_and_router(complete, tmp_p
 
 
 @pytest.mark.parametrize("step", ["collect", "tag", "label"])
-@pytest.mark.parametrize("share", [0.1, 0.33, 0.66, 0.95])
+@pytest.mark.parametrize("share", [0.1, 0.66])
 def test_a_write_cut_short_anywhere_is_made_good(run_copy, complete, ensemble, queries, step, share):
     """Cut inside a batch and inside a line, as when the machine goes down while a batch is written."""
     unfinish(run_copy, step)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from support import endpoint_fleet, tiny_models
+from support.command_files import replace_text, write_lines
 from support.scripted_server import Scripted, serving
 from zooter_core.cli.main import main
 from zooter_core.data.runs import Run
@@ -31,16 +32,12 @@ def fleet(fleet_copy, server) -> Path:
 
 @pytest.fixture
 def queries(tmp_path) -> Path:
-    path = tmp_path / "queries.jsonl"
     lines = [{"id": f"q{n}", "query": text} for n, text in enumerate(tiny_models.QUERIES[:12])]
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-    return path
+    return write_lines(tmp_path / "queries.jsonl", lines)
 
 
 def change(fleet: Path, old: str, new: str) -> None:
-    text = (fleet / "fleet.toml").read_text()
-    assert old in text
-    (fleet / "fleet.toml").write_text(text.replace(old, new, 1))
+    replace_text(fleet / "fleet.toml", old, new)
 
 
 def without(fleet: Path, table: str) -> None:
@@ -95,13 +92,9 @@ def test_a_kind_that_there_is_not(fleet, refused, table):
     ("options", "message"),
     [
         (("--beta", 7), "beta between 0 and 1"),
-        (("--beta", "nan"), "beta between 0 and 1"),
         (("--tau", 0), "a temperature tau > 0"),
-        (("--tau", "nan"), "a temperature tau > 0"),
-        (("--tau", "inf"), "a temperature tau > 0"),
         (("--normalise", "wibble"), "a normalisation"),
         (("--holdout", 1), "--holdout from 0"),
-        (("--holdout", "nan"), "--holdout from 0"),
         (("--holdout", 0.99), "holds back all 12 queries"),
         (("--router-kind", "wibble"), "a known router kind"),
         (("--router-kind", "knn", "--router-set", "k=0"), "k as"),
@@ -127,26 +120,18 @@ def test_tags_that_the_queries_do_not_have(fleet, refused):
     assert 'queries with "tags"' in refused()
 
 
-def test_a_vocabulary_that_cannot_be_read(fleet, refused):
-    (fleet / "tags.json").write_text('{"tags": 7}')
-    assert "vocabulary" in refused()
-
-
 def test_an_encoder_that_does_not_load(fleet, refused):
     (fleet / "encoder" / "model.safetensors").write_bytes(b"no weights")
     assert "an encoder at" in refused(code=1)
 
 
-@pytest.mark.parametrize("file", ["model.safetensors", "config.json"])
-def test_a_reward_model_whose_files_are_missing(fleet, refused, file):
-    (fleet / "reward" / file).unlink()
+def test_a_reward_model_whose_files_are_missing(fleet, refused):
+    weights, config = (fleet / "reward" / name for name in ("model.safetensors", "config.json"))
+    weights.write_bytes(weights.read_bytes()[:2000])
     assert "a reward model at" in refused(code=1)
-
-
-def test_a_reward_model_whose_weights_are_cut_off(fleet, refused):
-    path = fleet / "reward" / "model.safetensors"
-    path.write_bytes(path.read_bytes()[:2000])
-    assert "a reward model at" in refused(code=1)
+    for file in (weights, config):
+        file.unlink()
+        assert "a reward model at" in refused(code=1)
 
 
 @pytest.mark.parametrize(
@@ -154,9 +139,6 @@ def test_a_reward_model_whose_weights_are_cut_off(fleet, refused):
     [
         ('url = "http://127.0.0.1:1/"\napi_key_env = "NO_SUCH_KEY"', "the key of the reward endpoint"),
         ('url = "ftp://127.0.0.1/"', "url as http"),
-        ('url = "http://"', "url as http"),
-        ('url = "http://["', "url as http"),
-        ('url = "http://127.0.0.1:99999/"', "url as http"),
     ],
 )
 def test_a_reward_endpoint_that_cannot_be_asked(fleet, refused, lines, message):
@@ -197,13 +179,10 @@ def unfinished(folder: Path) -> None:
     (folder / "responses.jsonl").write_text("".join(lines[:4]))
 
 
-@pytest.mark.parametrize(
-    ("options", "setting"),
-    [(("--beta", 0.5), "beta"), (("--epochs", 5), "epochs"), (("--samples", 2), "samples"), (("--seed", 3), "seed")],
-)
-def test_another_setting_than_the_run_began_with(begun, refused, options, setting):
+def test_another_setting_than_the_run_began_with(begun, refused):
     unfinished(begun)
-    assert f"the setting {setting}" in refused(*HERE, *options)
+    for option, value in (("beta", 0.5), ("tau", 2), ("epochs", 5), ("samples", 2), ("temperature", 0), ("seed", 3)):
+        assert f"the setting {option}" in refused(*HERE, f"--{option}", value)
 
 
 def test_a_run_of_another_fleet(begun, fleet, refused):
@@ -241,10 +220,6 @@ def test_collect_needs_no_reward(fleet, queries, tmp_path, server):
     call = ["collect", "--fleet", fleet, "--queries", queries, "--run", tmp_path / "run"]
     assert main(list(map(str, call))) == 0
     assert requests_of(server) == 24
-
-
-def test_collect_refuses_samples_that_are_all_the_same(refused):
-    assert "a temperature above 0" in refused("--samples", 2, "--temperature", 0, command="collect")
 
 
 @pytest.mark.parametrize(("step", "table"), [("score", "reward"), ("tag", "tagger")])

@@ -13,7 +13,7 @@ from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.records import Message
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.endpoint import EndpointConfig
-from zooter_core.config.fleet import GenerationConfig, fleet_toml, load_fleet
+from zooter_core.config.fleet import Fleet, GenerationConfig, fleet_toml, load_fleet
 from zooter_core.config.labelling import JudgeConfig
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline.save_fleet import place_of, save_fleet, save_router
@@ -102,17 +102,22 @@ def test_a_failure_leaves_nothing_and_keeps_what_was_there(fleet, router, monkey
     assert {entry.name for entry in place.parent.iterdir()} == {fleet.folder.name, "session", "mine"}
 
 
-def test_odd_settings_survive(fleet, tmp_path):
+def written(fleet: Fleet, name: str) -> Fleet:
+    """A fleet as its fleet.toml in a folder beside it reads."""
+    place = fleet.folder.parent / name
+    (place / "router").mkdir(parents=True)
+    (place / "fleet.toml").write_text(fleet_toml(fleet, name, place, "router"), encoding="utf-8")
+    return load_fleet(place)
+
+
+def test_odd_settings_survive(fleet):
     first, *others = fleet.candidates
     odd = 'a "quoted" \\ line\nand\ttab \x7f 杯子 🍎'
     first = replace(first, description=odd, prompt_template="{{ x }}", usd_per_million_tokens=0.25, calculator=True)
     generation = GenerationConfig(max_new_tokens=7, temperature=0.0)
     router = replace(fleet.router, trigger="margin", unsure_above=0.4)
     changed = replace(fleet, candidates=(first, *others), generation=generation, router=router)
-    place = fleet.folder.parent / "odd"
-    place.mkdir()
-    (place / "fleet.toml").write_text(fleet_toml(changed, "odd", place, "router"), encoding="utf-8")
-    saved = load_fleet(place)
+    saved = written(changed, "odd")
     assert saved.candidates == changed.candidates
     assert saved.generation == generation
     assert saved.router.unsure_above == math.inf  # it was tuned for the other router
@@ -130,7 +135,7 @@ def test_a_judge_of_the_fleet_comes_along(fleet_copy, router):
     assert saved.reward.judge.model == str(fleet_copy / "base")
 
 
-def test_candidates_and_a_judge_behind_servers_come_along(fleet, tmp_path):
+def test_candidates_and_a_judge_behind_servers_come_along(fleet):
     """With names like paths, which stay as their servers know them, and every key of an endpoint changed."""
     every = EndpointConfig("https://host:1/v1", "MY_KEY", 1, 2, 3, 4, 5, 6, 7, 8.5, "max_completion_tokens")
     plain = EndpointConfig("http://localhost:11434/v1")
@@ -140,10 +145,7 @@ def test_candidates_and_a_judge_behind_servers_come_along(fleet, tmp_path):
     )
     judge = CandidateConfig("judge", "openai", "/srv/judge", endpoint=plain)
     changed = replace(fleet, candidates=candidates, reward=JudgeConfig(judge=judge))
-    place = fleet.folder.parent / "far"
-    place.mkdir()
-    (place / "fleet.toml").write_text(fleet_toml(changed, "far", place, "router"), encoding="utf-8")
-    saved = load_fleet(place)
+    saved = written(changed, "far")
     assert (saved.candidates, saved.reward, saved.tagger) == (candidates, changed.reward, fleet.tagger)
     assert saved.fingerprint()["candidates"] == changed.fingerprint()["candidates"]
 
@@ -156,10 +158,7 @@ def test_recorded_responses_are_found_from_the_new_fleet(fleet, tmp_path):
         f'[[candidate]]\nname = "a"\nbackend = "recorded"\nmodel = "{os.path.relpath(file, fleet.folder)}"\n'
     )
     recorded = load_fleet(fleet.folder)
-    place = fleet.folder.parent / "replayed"
-    (place / "router").mkdir(parents=True)
-    (place / "fleet.toml").write_text(fleet_toml(recorded, "replayed", place, "router"), encoding="utf-8")
-    assert str(tmp_path) not in (place / "fleet.toml").read_text()
-    saved = load_fleet(place)
+    saved = written(recorded, "replayed")
+    assert str(tmp_path) not in (saved.folder / "fleet.toml").read_text()
     assert saved.candidates == recorded.candidates
     assert saved.candidates[0].model == str(file)

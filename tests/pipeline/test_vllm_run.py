@@ -11,7 +11,7 @@ from support import tiny_models
 from zooter_core import pipeline
 from zooter_core.base.records import Query
 from zooter_core.config.fleet import load_fleet
-from zooter_core.data.run_folder import RESPONSES, Shard
+from zooter_core.data.run_folder import RESPONSES
 from zooter_core.data.runs import Run
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline import batches, on_ray
@@ -109,15 +109,3 @@ def test_parts_for_vllm_are_large_and_workers_collect_them(ensemble, tmp_path, m
         for r in take_lines(tmp_path, part):
             lines[r["id"], r["candidate"], r["sample"]] = (r["text"], r["tokens"], r["finish"])
     assert lines == {key: answer for key, answer in expected.items() if key[1] == "served"}
-
-
-def test_a_part_for_vllm_knows_which_of_its_responses_the_run_has(ensemble, tmp_path, monkeypatch):
-    monkeypatch.setattr(on_ray, "VLLM_QUERIES", 4)
-    engine, job = RayEngine(ensemble, tmp_path, {}), job_of(ensemble)
-    shards = [shard.number for shard in (Shard.of(query.id, 3) for query in QUERIES)]
-    job.done |= {(QUERIES[0].id, "served", 0), (QUERIES[0].id, "served", 1), (QUERIES[1].id, "served", 0)}
-    parts = {part.shard.number: part.done for part in engine.parts(job, "served")}
-    assert set(parts) == set(shards)
-    assert sum(map(len, parts.values())) == 3
-    assert {("q00", 0), ("q00", 1)} <= set(parts[shards[0]])
-    assert ("q01", 0) in parts[shards[1]]

@@ -23,13 +23,6 @@ def test_generated_queries_are_none_of_the_tests():
     assert not any(tests.overlap(normalise(query)) for query, _ in examples)
 
 
-def test_every_fold_has_every_skill():
-    names = [skill for _, skill in skills.starter()]
-    folds = np.arange(len(names)) // len(SKILLS) % skills.FOLDS
-    for fold in range(skills.FOLDS):
-        assert {name for name, of in zip(names, folds, strict=True) if of == fold} == set(SKILLS)
-
-
 def test_a_head_learns_the_queries_that_count():
     """Two queries of each of two skills; the one that counts nothing is labelled wrongly."""
     vectors = np.zeros((5, 384))

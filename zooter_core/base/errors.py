@@ -128,11 +128,7 @@ def first_line(problem: BaseException) -> str:
 
 
 def check_text(text: str, what: str) -> None:
-    """Refuse a text with lone surrogates, which no tokenizer takes.
-
-    Raises:
-        ZooterError: `what` is not Unicode text.
-    """
+    """Refuse a text with lone surrogates, which no tokenizer takes."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as problem:

@@ -244,27 +244,3 @@ class Selection:
     unsureness: float
     unsure: bool
     candidates: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Label:
-    """A query's training target, in pool order.
-
-    Attributes:
-        plain: s(q), the softmax of the rewards.
-        enhanced: s*(q), mixed with the tag priors.
-        entropy: the reward entropy of `plain`, in [0, 1].
-    """
-
-    id: str
-    fold: Literal["train", "held_back"]
-    plain: tuple[float, ...]
-    enhanced: tuple[float, ...]
-    entropy: float
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, record: Mapping[str, Any]) -> Label:
-        return cls(**{**record, "plain": tuple(record["plain"]), "enhanced": tuple(record["enhanced"])})

@@ -45,9 +45,6 @@ def check_torch(user: str) -> None:
 
     Args:
         user: what needs them, as the beginning of a sentence.
-
-    Raises:
-        ZooterError: one of them is not installed.
     """
     for name in TORCH_PACKAGES:
         if importlib.util.find_spec(name) is None:
@@ -63,11 +60,7 @@ def cache_dir() -> Path:
 
 
 def private_cache() -> Path:
-    """The cache folder, made private. An existing folder that `$ZOOTER_CACHE` names keeps its permissions.
-
-    Raises:
-        OSError: it cannot be made.
-    """
+    """The cache folder, made private. An existing folder that `$ZOOTER_CACHE` names keeps its permissions."""
     folder = cache_dir()
     private_folder(folder, ours=not os.environ.get(CACHE))
     return folder
@@ -96,11 +89,7 @@ def writing_cache(path: Path) -> Iterator[None]:
 
 
 def check_package(reference: str) -> None:
-    """Refuse a `package:NAME` whose NAME no package can have.
-
-    Raises:
-        ZooterError: it has other characters, such as those of a path.
-    """
+    """Refuse a `package:NAME` whose NAME no package can have."""
     name = reference.removeprefix(PREFIX)
     if not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,98}[A-Za-z0-9])?", name):
         raise ZooterError(
@@ -132,11 +121,7 @@ def resolve(reference: str, progress: Progress = silent) -> str:
 
 
 def gguf_file(reference: str) -> Path:
-    """The GGUF file of a reference: a path, or `package:NAME`.
-
-    Raises:
-        ZooterError: the package is not installed or has no such file.
-    """
+    """The GGUF file of a reference: a path, or `package:NAME`."""
     if not reference.startswith(PREFIX):
         return Path(reference)
     for gguf in sorted(_package_folder(reference).glob("*.gguf")):
@@ -166,9 +151,6 @@ def check_readable(folder: Path, names: Sequence[str] = ()) -> None:
 
     Args:
         names: look at these files only.
-
-    Raises:
-        WorkError: names the file.
     """
     try:
         for file in folder.iterdir() if folder.is_dir() else ():

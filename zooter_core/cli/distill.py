@@ -12,16 +12,7 @@ from zooter_core.base.files import check_folder
 from zooter_core.cli import options
 from zooter_core.cli.consoles import bars, err
 from zooter_core.cli.fleets import open_fleet, run_step
-from zooter_core.cli.options import (
-    TagSource,
-    check_learns_from_labels,
-    labels_of,
-    named,
-    open_scores,
-    option,
-    tags_of,
-    training_of,
-)
+from zooter_core.cli.options import option
 from zooter_core.cli.tables import print_report, print_verdict
 from zooter_core.data.run_folder import REPORT
 from zooter_core.evaluation import verdicts
@@ -51,7 +42,7 @@ def distill(
     router_set: options.RouterSettings = None,
     strict: options.Strict = False,
 ) -> None:
-    labels = named(beta=beta, tau=tau, normalise=normalise, holdout=holdout)
+    labels = options.named(beta=beta, tau=tau, normalise=normalise, holdout=holdout)
     if not run and not (scores and out):
         missing = "only one of the two" if scores or out else "neither"
         raise ZooterError("--run DIR, or --scores FILE... with --out DIR", missing, "Try `zooter distill --help`.")
@@ -59,13 +50,13 @@ def distill(
         misplaced = listed(f"--{name}" for name in labels)
         sentence = f"A run's labels are made by `zooter label`, so `zooter distill --run` takes no {misplaced}."
         raise ZooterError("label settings at the step label of a run", misplaced, "Leave them out.", sentence)
-    training = training_of(router_kind, router_set, epochs, seed, finetune, keep_texts)
+    training = options.training_of(router_kind, router_set, epochs, seed, finetune, keep_texts)
     with _alone_or_together(training) as main:
         if run and main:
             _distill_run(run, fleet, encoder, training)
         elif scores and out and main:
             check_folder(out)
-            check_learns_from_labels(training.kind, labels, tagger)
+            options.check_learns_from_labels(training.kind, labels, tagger)
             _distill_scores(scores, out, fleet, encoder, labels, training, tagger, strict)
 
 
@@ -104,22 +95,22 @@ def _distill_scores(
     encoder: str | None,
     settings: dict[str, Any],
     training: DistillConfig,
-    tagger: TagSource,
+    tagger: options.TagSource,
     strict: bool,
 ) -> None:
-    scores = open_scores(files, strict)
+    scores = options.open_scores(files, strict)
     from zooter_core.method.tags import TagIndex
     from zooter_core.pipeline.train import SCORE_LABELS
     from zooter_core.pipeline.train import distill as distill_scores
     from zooter_core.router.encoder import open_encoder
     from zooter_core.router.kinds.auto import AutoHead
 
-    labels = labels_of(SCORE_LABELS, settings)
+    labels = options.labels_of(SCORE_LABELS, settings)
     model = open_encoder(encoder or open_fleet(fleet).encoder)
     texts = [query.text for query in scores.queries]
     with bars() as progress:
         vectors = model.embed_all(texts, lambda done: progress("embed", done, len(texts)))
-        tags = tags_of(scores, tagger, vectors, fleet, training.seed)
+        tags = options.tags_of(scores, tagger, vectors, fleet, training.seed)
         router = distill_scores(
             scores, out, labels=labels, training=training, encoder=model, tags=tags, vectors=vectors, progress=progress
         )

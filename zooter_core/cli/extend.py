@@ -12,23 +12,10 @@ from rich.table import Table
 
 from zooter_core.base.errors import ZooterError, listed
 from zooter_core.base.files import check_folder
+from zooter_core.cli import options
 from zooter_core.cli.consoles import bars, err, print_figures
 from zooter_core.cli.consoles import out as console
-from zooter_core.cli.options import (
-    FleetDir,
-    Json,
-    RouterDir,
-    Seed,
-    Strict,
-    Tagger,
-    check_learns_from_labels,
-    labels_of,
-    named,
-    numbers_of,
-    open_scores,
-    option,
-    tags_of,
-)
+from zooter_core.cli.options import option
 from zooter_core.evaluation import verdicts
 from zooter_core.evaluation.figures import Verdict
 from zooter_core.router.config import LABEL_SETTINGS
@@ -57,20 +44,20 @@ Normalise = Annotated[str | None, option("--normalise", "NAME", f"Normalisation 
 
 
 def extend(
-    router: RouterDir,
+    router: options.RouterDir,
     out: Annotated[Path, option("--out", "DIR", "Folder of the new router.")],
     candidate: Candidate = None,
     without: Without = None,
     scores: Annotated[list[Path] | None, option("--scores", "FILE...", "Score files.")] = None,
     curve: Curve = None,
-    fleet: FleetDir = None,
-    tagger: Tagger = "auto",
+    fleet: options.FleetDir = None,
+    tagger: options.Tagger = "auto",
     beta: Beta = None,
     tau: Tau = None,
     normalise: Normalise = None,
-    seed: Seed = 0,
-    strict: Strict = False,
-    json: Json = False,
+    seed: options.Seed = 0,
+    strict: options.Strict = False,
+    json: options.Json = False,
 ) -> None:
     if out.resolve() == router.resolve():
         raise ZooterError("--out as another folder than --router", str(out), "Give a new folder; the old router stays.")
@@ -88,11 +75,12 @@ def extend(
         head, figures = engine.without(old.head, without), {"removed": without}
     elif candidate and scores and not without:
         old = DistilledRouter.open(router, Encoders())
-        options = named(beta=beta, tau=tau, normalise=normalise)
-        check_learns_from_labels(old.head.config.kind, options, tagger)
-        labels, table = _labels(old, options), engine.matched(open_scores(scores, strict), old.candidates, candidate)
-        sizes = None if curve is None else [int(number) for number in numbers_of("--curve", curve)]
-        tags = partial(tags_of, table, tagger, fleet=fleet, seed=seed)
+        settings = options.named(beta=beta, tau=tau, normalise=normalise)
+        options.check_learns_from_labels(old.head.config.kind, settings, tagger)
+        labels = _labels(old, settings)
+        table = engine.matched(options.open_scores(scores, strict), old.candidates, candidate)
+        sizes = None if curve is None else [int(number) for number in options.numbers_of("--curve", curve)]
+        tags = partial(options.tags_of, table, tagger, fleet=fleet, seed=seed)
         head, figures = _add(old, table, labels, tags, sizes, seed, engine.familiar_rows(table, learned))
         learned = engine.joined(table, learned)
     else:
@@ -138,15 +126,15 @@ def _add(
     }
 
 
-def _labels(router: DistilledRouter, options: dict[str, Any]) -> LabelConfig:
+def _labels(router: DistilledRouter, settings: dict[str, Any]) -> LabelConfig:
     """The label settings that the router names, or else those of `zooter distill --scores`, with the call's instead."""
     from zooter_core.pipeline.train import SCORE_LABELS
 
     config = router.head.config
-    labels = labels_of(replace(SCORE_LABELS, **config.labels), options)
-    if config.kind in LEARN_LABELS and not config.labels and len(options) < len(LABEL_SETTINGS):
-        settings = f"normalise {labels.normalise}, tau {labels.tau:g}, beta {labels.beta:g}"
-        err.print(f"The router does not name its label settings; the new labels use {settings}.")
+    labels = options.labels_of(replace(SCORE_LABELS, **config.labels), settings)
+    if config.kind in LEARN_LABELS and not config.labels and len(settings) < len(LABEL_SETTINGS):
+        used = f"normalise {labels.normalise}, tau {labels.tau:g}, beta {labels.beta:g}"
+        err.print(f"The router does not name its label settings; the new labels use {used}.")
     return labels
 
 

@@ -9,21 +9,11 @@ from rich.table import Table
 
 from zooter_core.base.files import check_file, open_atomic
 from zooter_core.base.strict_json import dump_json
+from zooter_core.cli import options
 from zooter_core.cli.consoles import bars, print_figures
 from zooter_core.cli.consoles import out as console
 from zooter_core.cli.fleets import open_fleet
-from zooter_core.cli.options import (
-    FleetDir,
-    Json,
-    ScoreFiles,
-    Strict,
-    Tagger,
-    check_plot,
-    numbers_of,
-    open_scores,
-    option,
-    tags_of,
-)
+from zooter_core.cli.options import option
 from zooter_core.cli.tables import save_sweep_plot
 from zooter_core.evaluation import verdicts
 from zooter_core.evaluation.figures import Sweep
@@ -37,36 +27,36 @@ Out = Annotated[Path | None, option("--out", "FILE", "Also write it as JSON; the
 
 
 def sweep(
-    scores: ScoreFiles,
-    fleet: FleetDir = None,
+    scores: options.ScoreFiles,
+    fleet: options.FleetDir = None,
     beta: Annotated[str, option("--beta", "LIST", "Weights of the plain label.")] = "0,0.1,0.3,0.5,0.7,0.9,1",
     tau: Annotated[str | None, option("--tau", "LIST", "Softmax temperatures of rewards (default: 0.3).")] = None,
     normalise: Normalise = None,
-    tagger: Tagger = "auto",
+    tagger: options.Tagger = "auto",
     plot: Annotated[Path | None, option("--plot", "FILE", "Also plot the table into an .html file.")] = None,
     out: Out = None,
     folds: Annotated[int, option("--folds", "N", "Folds of the cross-validation.")] = 5,
     seeds: Annotated[int, option("--seeds", "N", "Repetitions, each with other folds.")] = 3,
-    strict: Strict = False,
-    json: Json = False,
+    strict: options.Strict = False,
+    json: options.Json = False,
 ) -> None:
-    check_plot(plot)
+    options.check_plot(plot)
     if out:
         check_file(out)
-    table = open_scores(scores, strict)
+    table = options.open_scores(scores, strict)
     from zooter_core.evaluation.sweep import SweepConfig
     from zooter_core.evaluation.sweep import sweep as sweep_of
     from zooter_core.pipeline.train import SCORE_LABELS
     from zooter_core.router.encoder import open_encoder
 
-    betas = numbers_of("--beta", beta)
-    taus = numbers_of("--tau", tau) if tau else (SCORE_LABELS.tau,)
+    betas = options.numbers_of("--beta", beta)
+    taus = options.numbers_of("--tau", tau) if tau else (SCORE_LABELS.tau,)
     config = SweepConfig(betas, taus, normalise or SCORE_LABELS.normalise, folds, seeds)
     encoder = open_encoder(open_fleet(fleet).encoder)
     texts = [query.text for query in table.queries]
     with bars() as progress:
         vectors = encoder.embed_all(texts, lambda done: progress("embed", done, len(texts)))
-        tags = tags_of(table, tagger, vectors, fleet)
+        tags = options.tags_of(table, tagger, vectors, fleet)
         figures = sweep_of(table, tags, vectors, config, DistillConfig(), progress)
     if plot:
         save_sweep_plot(figures, plot)

@@ -11,7 +11,9 @@
                                                 and missing: [candidate], of which responses
                                                 were missing when the line was written
     tags.jsonl         query                    id, tags: [{name, score}]                       tag_check
-    labels.jsonl       query with rewards       those of `records.Label`                        same_check
+    labels.jsonl       query with rewards       id, fold: "train" or "held_back", plain: s(q),  same_check
+                                                enhanced: s*(q), and the reward entropy of plain
+                                                in [0, 1]: entropy
 
 The file of a finished step is compared by its hash. That of an unfinished step has no hash yet, so its lines are
 checked one by one. A benchmark's folder has a responses.jsonl with `turn` in the place of `sample`, and scores.jsonl.

@@ -42,11 +42,7 @@ class SkillHead:
 
     @classmethod
     def load(cls, file: Path = WEIGHTS) -> SkillHead:
-        """The head that ships, or that of another file.
-
-        Raises:
-            WorkError: the file is missing or damaged, or it is for other skills.
-        """
+        """The head that ships, or that of another file."""
         try:
             with safe_open(file, "np") as stored:
                 skills = (stored.metadata() or {}).get("skills", "").split()

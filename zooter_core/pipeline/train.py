@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from zooter_core.base.errors import ZooterError, listed
 from zooter_core.base.files import check_folder, move_contents, private_folder, remove, update_folder, writing
-from zooter_core.base.records import Label
 from zooter_core.base.weights import check_torch
 from zooter_core.config.labelling import ENCODER
 from zooter_core.data.run_folder import CHECKPOINT, LABELS, REPORT, RESPONSES, REWARDS, ROUTER
+from zooter_core.data.run_lines import Record
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import LEAST, Scores, ScoreSource, as_scores
 from zooter_core.evaluation.evaluate import CrossValidated, Sampled, report
@@ -133,8 +133,8 @@ def distill_run(
         return load_report(run.folder / REPORT)
     pool_of(run, ensemble)
     scores = run.scores(allow_missing)
-    by_id = {record["id"]: Label.from_json(record) for record in run.records(LABELS)}
-    labelled = Labelled.read([by_id[query.id] for query in scores.queries], run.tags())
+    lines = {record["id"]: record for record in run.records(LABELS)}
+    labelled = Labelled.read([lines[query.id] for query in scores.queries], run.tags())
     model = ensemble.encoders(encoder)
     vectors = model.embed_all([query.text for query in scores.queries])
     labels = LabelConfig(**run.state["steps"]["label"])
@@ -202,10 +202,10 @@ class Labelled:
         return cls(learned, table.plain, table.enhanced, tags)
 
     @classmethod
-    def read(cls, labels: Sequence[Label], tags: Sequence[Sequence[str]]) -> Labelled:
-        """The labels of a run."""
-        plain, enhanced = (np.array([getattr(label, name) for label in labels]) for name in ("plain", "enhanced"))
-        return cls(np.array([label.fold == "train" for label in labels]), plain, enhanced, TagIndex.of(tags))
+    def read(cls, lines: Sequence[Record], tags: Sequence[Sequence[str]]) -> Labelled:
+        """The labels of a run, from its lines of labels.jsonl."""
+        plain, enhanced = (np.array([line[name] for line in lines]) for name in ("plain", "enhanced"))
+        return cls(np.array([line["fold"] == "train" for line in lines]), plain, enhanced, TagIndex.of(tags))
 
 
 def train(

@@ -4,7 +4,7 @@ import random
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zooter_core.data.curate.reading import BANDS, GRAM, agreement, near_repeats, signatures
@@ -42,11 +42,7 @@ def test_agreement_estimates_the_jaccard_similarity():
     assert np.std(errors) < 0.0625
 
 
-def test_agreement_of_the_same_and_of_strangers():
-    assert estimate(STORY, STORY) == 1
-    assert estimate(STORY, "completely different: why do ships float?") < 0.1
-
-
+@settings(max_examples=25)
 @given(st.lists(st.text(min_size=1, max_size=12).filter(lambda t: "\0" not in t), min_size=1, max_size=6))
 def test_a_signature_does_not_depend_on_the_other_texts(texts):
     together = signatures(texts)
@@ -86,7 +82,3 @@ def test_recall_and_precision_of_near_repeats():
     repeats = near([*texts, *(f"{text} {rng.choice(WORDS)}" for text in texts)])
     assert sum(repeats[:500]) == 0
     assert sum(repeats[500:]) == 500
-
-
-def test_no_texts():
-    assert near_repeats(np.zeros((0, BANDS), dtype=np.uint64), 0.7).tolist() == []

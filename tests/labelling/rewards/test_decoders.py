@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 import pytest
@@ -42,6 +41,16 @@ def close(rewards, expected):
     assert len({round(reward, 2) for reward in rewards}) == len(PAIRS)  # else it would be true of any constant
 
 
+def by_hand(tokenizer, body, write, number, **options):
+    """The published way: one text at a time, and the head on its states, shape (tokens, width)."""
+    rewards = []
+    for pair in PAIRS:
+        ids = tokenizer(write(*pair), return_tensors="pt", **options)["input_ids"]
+        with torch.no_grad():
+            rewards.append(number(body.eval()(ids).last_hidden_state[0]).item())
+    return rewards
+
+
 def chatml(query, response):
     """What the tiny template writes, letter by letter."""
     return f"<|im_start|>user\n{query}<|im_end|>\n<|im_start|>assistant\n{response}<|im_end|>\n"
@@ -62,15 +71,6 @@ def test_a_batch_of_conversations_equals_each_alone_in_the_models_own_class(tmp_
     assert model.input == "chat"
     close(model.score(PAIRS), expected)
     close(model.score(PAIRS[::-1])[::-1], expected)
-
-
-@pytest.mark.parametrize("side", ["left", "right"])
-def test_the_padding_side_of_the_tokenizer_is_no_matter(tmp_path, side):
-    reward_checkpoints.save_decoder(tmp_path)
-    expected = [reward_model(ScalarConfig(str(tmp_path))).score([pair])[0] for pair in PAIRS]
-    settings = json.loads((tmp_path / "tokenizer_config.json").read_text())
-    (tmp_path / "tokenizer_config.json").write_text(json.dumps(settings | {"padding_side": side}))
-    close(reward_model(ScalarConfig(str(tmp_path))).score(PAIRS), expected)
 
 
 def test_deberta_reads_question_and_answer_as_two_segments(tmp_path):
@@ -97,14 +97,12 @@ def test_pythia_of_openassistant(tmp_path, pooling):
         GPTNeoXConfig(vocab_size=len(tokenizer), max_position_embeddings=512, **reward_checkpoints.SIZES)
     )
     body.load_state_dict(without(state, "gpt_neox."))
-    expected = []
-    for query, response in PAIRS:
-        text = f"<|prompter|>{query}<|endoftext|><|assistant|>{response}<|endoftext|>"
-        ids = tokenizer(text, return_tensors="pt")["input_ids"]
-        with torch.no_grad():
-            states = body.eval()(ids).last_hidden_state[0]
+
+    def number(states):
         pooled = states[-1] if pooling == "last" else states.mean(dim=0)
-        expected.append((state["out_proj.weight"][0] @ pooled + state["out_proj.bias"][0]).item())
+        return state["out_proj.weight"][0] @ pooled + state["out_proj.bias"][0]
+
+    expected = by_hand(tokenizer, body, lambda *pair: OASST.format(query=pair[0], response=pair[1]), number)
     close(reward_model(ScalarConfig(str(tmp_path), template=OASST)).score(PAIRS), expected)
 
 
@@ -115,13 +113,12 @@ def test_ultra(tmp_path):
     tokenizer = PreTrainedTokenizerFast.from_pretrained(tmp_path)
     body = LlamaModel(LlamaConfig.from_pretrained(tmp_path))
     body.load_state_dict(without(state, "model."))
-    expected = []
-    for query, response in PAIRS:
-        ids = tokenizer(f"Human: {query}\n\nAssistant: {response}", return_tensors="pt")["input_ids"]
-        assert ids[0, 0] == tokenizer.bos_token_id
-        with torch.no_grad():
-            states = body.eval()(ids).last_hidden_state[0]
-        expected.append((state["regression_head.weight"][0] @ states[-1]).item())
+    assert tokenizer("Hi")["input_ids"][0] == tokenizer.bos_token_id
+
+    def write(query, response):
+        return f"Human: {query}\n\nAssistant: {response}"
+
+    expected = by_hand(tokenizer, body, write, lambda states: state["regression_head.weight"][0] @ states[-1])
     close(reward_model(UltraConfig(str(tmp_path))).score(PAIRS), expected)
 
 
@@ -131,13 +128,12 @@ def test_a_qwen_head_of_two_layers(tmp_path):
     tokenizer = AutoTokenizer.from_pretrained(tmp_path)
     body = Qwen2Model(Qwen2Config.from_pretrained(tmp_path))
     body.load_state_dict(without(state, "model."))
-    expected = []
-    for pair in PAIRS:
-        ids = tokenizer(chatml(*pair), return_tensors="pt", add_special_tokens=False)["input_ids"]
-        with torch.no_grad():
-            last = body.eval()(ids).last_hidden_state[0, -1]
-        inner = torch.clamp(state["score.0.weight"] @ last + state["score.0.bias"], min=0)
-        expected.append((state["score.2.weight"][0] @ inner + state["score.2.bias"][0]).item())
+
+    def number(states):
+        inner = torch.clamp(state["score.0.weight"] @ states[-1] + state["score.0.bias"], min=0)
+        return state["score.2.weight"][0] @ inner + state["score.2.bias"][0]
+
+    expected = by_hand(tokenizer, body, chatml, number, add_special_tokens=False)
     close(reward_model(ScalarConfig(str(tmp_path))).score(PAIRS), expected)
 
 

@@ -8,7 +8,6 @@ from safetensors.torch import save_file
 from transformers import AutoTokenizer, DebertaV2Config, DebertaV2Model
 
 from support import reward_checkpoints
-from support.damaged_models import put_number
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.config.labelling import PairwiseConfig
 from zooter_core.labelling.rewards import reward_model
@@ -74,10 +73,7 @@ def test_the_reward_is_the_mean_of_both_orders_over_all_rivals(model, reference)
         ]
         assert reward == pytest.approx(sum(margins) / len(margins), abs=1e-4)
     assert sum(scored.rewards) == pytest.approx(0, abs=1e-4)  # what one is ahead another is behind
-
-
-def test_the_order_of_the_responses_is_no_matter(model):
-    (scored,), (turned,) = (score_queries(model, [(QUERY, texts)]) for texts in (TEXTS, TEXTS[::-1]))
+    (turned,) = score_queries(model, [(QUERY, TEXTS[::-1])])
     assert turned.rewards[::-1] == pytest.approx(scored.rewards, abs=1e-5)
 
 
@@ -109,23 +105,9 @@ def test_a_tokenizer_without_the_marks_is_refused(tmp_path):
         reward_model(PairwiseConfig(str(tmp_path)))
 
 
-@pytest.mark.parametrize("weight", ["head_layer.4.weight", "embeddings"])
-def test_weights_that_are_not_finite_are_one_clear_error_of_a_comparing_model(tmp_path, weight):
-    reward_checkpoints.save_pairrm(tmp_path)
-    put_number(tmp_path, float("nan"), weight)
-    with pytest.raises(WorkError, match=f"finite rewards at {tmp_path}"):
-        reward_model(PairwiseConfig(str(tmp_path)))
-
-
 def test_a_comparing_model_whose_weights_overflow_is_one_clear_error(tmp_path):
     reward_checkpoints.save_pairrm(tmp_path)
     huge = {name: torch.full_like(value, 3e38) for name, value in reward_checkpoints.weights(tmp_path).items()}
     save_file(huge, tmp_path / "model.safetensors", {"format": "pt"})
     with pytest.raises(WorkError, match=f"finite rewards at {tmp_path}"):
-        reward_model(PairwiseConfig(str(tmp_path)))
-
-
-def test_a_model_of_another_kind_is_refused(tmp_path):
-    reward_checkpoints.save_deberta(tmp_path)
-    with pytest.raises(ZooterError, match=r"with all its weights at"):
         reward_model(PairwiseConfig(str(tmp_path)))

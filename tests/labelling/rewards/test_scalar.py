@@ -12,7 +12,7 @@ from transformers import AutoModelForSequenceClassification
 from support.damaged_models import put_number
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.config.fleet import load_fleet
-from zooter_core.config.labelling import PluginRewardConfig, ScalarConfig
+from zooter_core.config.labelling import ScalarConfig
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.labelling.rewards import reward_model
 
@@ -41,17 +41,11 @@ def test_one_reward_a_pair(model):
     assert len(rewards) == len(PAIRS)
     assert all(isinstance(reward, float) for reward in rewards)
     assert len({round(reward, 3) for reward in rewards}) == 6
-
-
-def test_no_pairs(model):
     assert model.score([]) == []
 
 
-def test_order_does_not_matter(model):
+def test_a_batch_equals_its_pairs_alone_in_any_order(model):
     assert model.score(PAIRS[::-1])[::-1] == pytest.approx(model.score(PAIRS), abs=1e-5)
-
-
-def test_a_batch_equals_its_pairs_alone(model):
     assert model.score(PAIRS) == pytest.approx([model.score([pair])[0] for pair in PAIRS], abs=1e-5)
 
 
@@ -67,9 +61,7 @@ def test_a_long_pair_is_cut_to_max_tokens(config):
 
 
 def test_an_adapter_changes_the_rewards(config, tmp_path, model):
-    import torch
     from peft import LoraConfig, get_peft_model
-    from transformers import AutoModelForSequenceClassification
 
     torch.manual_seed(0)
     settings = LoraConfig(r=2, target_modules=["query", "value"], init_lora_weights=False, task_type="SEQ_CLS")
@@ -88,9 +80,10 @@ def test_more_than_one_output_is_refused(config, tmp_path):
 
 
 @pytest.mark.parametrize("reference", ["/no/such/folder", "owner/not-on-this-machine"])
-def test_missing_model_is_one_clear_error(config, reference):
+@pytest.mark.parametrize("part", ["model", "adapter"])
+def test_a_missing_model_or_adapter_is_one_clear_error(config, part, reference):
     with pytest.raises(WorkError) as caught:
-        reward_model(replace(config, model=reference))
+        reward_model(replace(config, **{part: reference}))
     assert f"a reward model at {reference}" in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -103,8 +96,7 @@ def test_corrupt_model_is_one_clear_error(config, fleet_copy, file):
         reward_model(replace(config, model=str(fleet_copy / "reward")))
 
 
-@pytest.mark.parametrize("number", [math.nan, math.inf])
-@pytest.mark.parametrize("weight", ["classifier", "embeddings.word_embeddings"])
+@pytest.mark.parametrize(("weight", "number"), [("classifier", math.nan), ("embeddings.word_embeddings", math.inf)])
 def test_weights_that_are_not_finite_are_one_clear_error(config, fleet_copy, weight, number):
     folder = put_number(fleet_copy / "reward", number, weight)
     with pytest.raises(WorkError, match=rf"finite rewards at {folder}, but found NaN or infinity in .*{weight}"):
@@ -143,13 +135,3 @@ def test_memory_that_runs_out_for_a_reward_model_is_freed_for_a_second_try(tiny_
             ensemble.score_responses([("Hi", ["Hello"])])
     assert sizes[0] > sizes[1] == 0
     assert len(sizes) == 2
-
-
-def test_missing_adapter_is_one_clear_error(config, tmp_path):
-    with pytest.raises(WorkError, match="a reward model at"):
-        reward_model(replace(config, adapter=str(tmp_path)))
-
-
-def test_unknown_kind_names_the_nearest(config):
-    with pytest.raises(ZooterError, match=r'"scaler".*Did you mean "scalar"'):
-        reward_model(PluginRewardConfig(kind="scaler"))

@@ -49,12 +49,7 @@ class RefusedError(Exception):
 
 
 class HttpReward:
-    """A reward endpoint.
-
-    Raises:
-        ZooterError: the url is not a web address, the environment lacks the key that fleet.toml names, or the client of
-            servers is not installed.
-    """
+    """A reward endpoint."""
 
     def __init__(self, config: HttpConfig, backend: Callable[[str], Backend]) -> None:
         self.config = config
