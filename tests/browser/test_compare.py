@@ -190,13 +190,13 @@ def test_a_list_continues_while_its_visitor_is_elsewhere_and_stops_when_the_tab_
     address = page.url
     go_to(page, "Chat")
     expect(page.get_by_text("A small router reads your query")).to_be_visible(timeout=SLOW)
-    time.sleep(GRACE + 2)  # a list that nobody looks at would be stopped by now
+    time.sleep(GRACE + 1)  # a list that nobody looks at would be stopped by now
     permits.free.release()
     go_to(page, "Compare")
     expect(page.get_by_text("2 of 200 queries done")).to_be_visible(timeout=SLOW)
     page.close()
     for _ in range(10):
-        time.sleep(GRACE + 2)  # until then the list goes on, and on a busy machine a little longer
+        time.sleep(GRACE + 1)  # until then the list goes on, and on a busy machine a little longer
         again = open_tab(address)
         stopped = again.get_by_text("Stopped: 2 of 200 queries are done.")
         expect(stopped.or_(again.get_by_role("button", name="Stop"))).to_be_visible(timeout=SLOW)

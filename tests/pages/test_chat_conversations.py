@@ -24,23 +24,20 @@ def test_after_a_crash_the_conversation_is_back_and_goes_on(open_page: Open) -> 
     assert "incomplete" not in words(page)
 
 
-def test_a_link_fills_in_its_query_and_waits(open_page: Open) -> None:
-    page = open_page("chat", q="What is 12 + 30?")
+def test_a_link_fills_in_its_query_says_what_else_it_sets_and_waits(open_page: Open) -> None:
+    assert "Who answers" not in open_page("chat", q="Hello", mode="[x](http://a.example)").info[0].value
+    page = open_page("chat", q="What is 12 + 30?", mode="All of them")
     assert talk(page).turns == []
     assert page.chat_input[0].value == "What is 12 + 30?"
     assert "Nothing has run yet" in page.info[0].value
+    assert "**All of them**" in page.info[0].value
     page.run()
     assert talk(page).turns == []
     assert not page.chat_input[0].proto.set_value  # filled in once: a later run leaves what the visitor made of it
-    page.chat_input[0].set_value("What is 12 + 31?").run()
+    page = ask(page, "What is 12 + 31?")
     assert [turn.query for turn in talk(page).turns] == ["What is 12 + 31?"]
     assert "q" not in page.query_params
     assert not page.info
-
-
-def test_a_link_tells_what_else_it_sets(open_page: Open) -> None:
-    assert "**All of them**" in open_page("chat", q="Hello", mode="All of them").info[0].value
-    assert "Who answers" not in open_page("chat", q="Hello", mode="[x](http://a.example)").info[0].value
 
 
 def test_earlier_conversations_are_listed_opened_exported_and_deleted(open_page: Open) -> None:

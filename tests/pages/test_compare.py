@@ -74,6 +74,11 @@ def test_every_candidate_is_ranked_by_reward_with_its_figures(open_page: Open) -
     assert counts == {name: str(response.tokens) for name, response in shown.job.responses.items()}
     assert "No costs" in text
     assert [button.label for button in page.download_button] == ["Download as JSON"]
+    page = opened(page, f"diff-{shown.id}")
+    assert re.search(r"\d+ words in both; \d+ only on the left", words(page))
+    page.segmented_control[0].set_value("Lines").run()
+    assert len(page.code) == 2 + 1  # and the link to share
+    assert "starts with a minus" in words(page)
 
 
 def test_a_right_answer_gives_ticks_and_crosses_and_the_right_ones_lead(open_page: Open) -> None:
@@ -272,15 +277,6 @@ def test_votes_are_not_kept_where_the_history_is_off(open_page: Open, monkeypatc
     page = opened(press(compare(open_page("compare"), "What is 12 + 30?"), "Tie"), "tally")
     assert "history is off" in words(page)
     assert comparison(page).vote is not None
-
-
-def test_two_responses_are_set_against_each_other(open_page: Open) -> None:
-    page = compare(open_page("compare"), "What is 12 + 30?")
-    page = opened(page, f"diff-{comparison(page).id}")
-    assert re.search(r"\d+ words in both; \d+ only on the left", words(page))
-    page.segmented_control[0].set_value("Lines").run()
-    assert len(page.code) == 2 + 1  # and the link to share
-    assert "starts with a minus" in words(page)
 
 
 def test_a_link_fills_in_its_query_and_share_gives_one(open_page: Open) -> None:

@@ -17,6 +17,7 @@ from zooter_core.method.labels import LabelConfig
 from zooter_core.pipeline import distill
 from zooter_core.router.kinds import DistillConfig
 from zooter_core.router.neighbours import ARRAYS, Neighbours
+from zooter_core.ui import resources
 from zooter_core.ui.explorer.view import TABS
 from zooter_core.ui.widgets import EXAMPLES
 
@@ -125,7 +126,7 @@ def test_tags_are_sorted_and_cut_by_the_controls(open_page: Open, learned_fleet:
     assert "mean probability" in heat["data"][0]["hovertext"][0][0]
 
 
-def test_twelve_tags_are_shown_and_more_on_request(open_page: Open, learned_fleet: Path) -> None:
+def test_twelve_tags_are_shown_more_on_request_and_none_is_said(open_page: Open, learned_fleet: Path) -> None:
     neighbours = Neighbours.load(learned_fleet / "router")
     many = [{**record, "tags": [f"tag {n}"]} for n, record in enumerate(neighbours.records)]
     replace(neighbours, records=many).save(learned_fleet / "router")
@@ -137,6 +138,9 @@ def test_twelve_tags_are_shown_and_more_on_request(open_page: Open, learned_flee
     assert tags() == 12
     page.toggle(key="explorer-more").set_value(True).run()
     assert tags() == len(many)
+    replace(neighbours, records=[{**record, "tags": []} for record in many]).save(learned_fleet / "router")
+    resources.forget(learned_fleet)
+    assert "have no tags" in words(open_page("explorer", learned_fleet))
 
 
 def test_a_router_without_its_queries_says_so(open_page: Open) -> None:
@@ -147,14 +151,6 @@ def test_a_router_without_its_queries_says_so(open_page: Open) -> None:
     assert "without its training queries" in words(page)
     assert "zooter distill" in words(page)
     assert "no report.json beside this router" in words(page)
-
-
-def test_queries_without_tags_are_told(open_page: Open, learned_fleet: Path) -> None:
-    neighbours = Neighbours.load(learned_fleet / "router")
-    bare = [{**record, "tags": []} for record in neighbours.records]
-    replace(neighbours, records=bare).save(learned_fleet / "router")
-    page = open_page("explorer", learned_fleet)
-    assert "have no tags" in words(page)
 
 
 @pytest.mark.parametrize(

@@ -29,16 +29,12 @@ def test_a_fleet_without_its_queries_says_how_to_get_them(open_page: Open) -> No
     assert not page.button
 
 
-def test_no_run_is_told_in_words(open_page: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_are_listed_and_read(open_page: Open, tiny_ensemble, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     page = open_page("train")
     page.button_group(key="train-source").set_value("run").run()
     assert "no run with rewards in the folder `runs`" in page.info[0].value
     assert "zooter run" in page.info[0].value
-
-
-def test_runs_are_listed_and_read(open_page: Open, tiny_ensemble, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.chdir(tmp_path)
     for name in ("begun", "done"):
         with Run(tmp_path / "runs" / name, create=True) as run:
             pipeline.start(run, tiny_ensemble, [Query(f"q{n}", f"What is {n}?") for n in range(4)])
@@ -46,8 +42,7 @@ def test_runs_are_listed_and_read(open_page: Open, tiny_ensemble, tmp_path: Path
                 pipeline.collect(run, tiny_ensemble, GenerationConfig(max_new_tokens=2))
                 pipeline.score(run, tiny_ensemble)
                 pipeline.tag(run, tiny_ensemble)
-    page = open_page("train")
-    page.button_group(key="train-source").set_value("run").run()
+    page.run()
     assert page.selectbox(key="train-run").options == ["runs/done: 4 queries, 3 models"]
     assert "`runs/begun` (start finished)" in words(page)
     assert "4 queries, 1 data set, 3 models" in words(page)
@@ -82,17 +77,14 @@ def test_a_line_may_lack_a_candidate_but_counts_only_with_two(open_page: Open) -
     assert "29 queries, 2 data sets, 3 models" in words(page)
 
 
-@pytest.mark.parametrize("name", ["scores.jsonl", "scores.jsonl.gz"])
-def test_a_file_is_read_and_goes(open_page: Open, name: str) -> None:
-    content = gzip.compress(packed(LINES)) if name.endswith(".gz") else packed(LINES)
+def test_a_file_is_read_and_goes(open_page: Open) -> None:
+    content, name = gzip.compress(packed(LINES)), "scores.jsonl.gz"
     page = upload(open_page("train"), content, name)
     assert "30 queries, 2 data sets, 3 models" in words(page)
     assert list(state(page).path.iterdir()) == []
     assert page.file_uploader[0].value is None  # Streamlit's copy in memory went too
-    if name.endswith(".gz"):
-        assert "cut short" in upload(page, content[:60], name).error[0].value
-        upload(page, content, name)
-    open_step(page, 2)
+    assert "cut short" in upload(page, content[:60], name).error[0].value
+    open_step(upload(page, packed(LINES)), 2)
     assert page.selectbox(key="train-tagger").value == "given"
 
 

@@ -217,6 +217,6 @@ def tab_to(page: Page, words: str) -> None:
 
 
 class ShortExamDemo(Demo):
-    """A demo whose exam has sixteen questions."""
+    """A demo whose exam has eight questions."""
 
     module = "support.short_exam"

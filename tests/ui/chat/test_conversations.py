@@ -195,9 +195,9 @@ def test_a_query_put_in_place_of_the_last(ensemble: Ensemble, talk: Conversation
     talk.ask(ensemble, "What is 12 + 30?")
     ended(talk)
     with pytest.raises(ZooterError, match="an empty text"):
-        talk.edit(ensemble, "  ")
+        talk.ask(ensemble, "  ", replacing=True)
     assert talk.turns[0].query == "What is 12 + 30?"
-    talk.edit(ensemble, "Write about the sea.")
+    talk.ask(ensemble, "Write about the sea.", replacing=True)
     ended(talk)
     assert [turn.query for turn in talk.turns] == ["Write about the sea."]
 
@@ -230,7 +230,7 @@ def test_files_stay_with_their_query_in_the_history_in_later_turns_and_in_branch
     talk.answer_with(ensemble, "two", 0)
     talk.turns[0].job.wait(60)
     assert (talk.turns[0].attachments, list(talk.turns[0].job.readings)) == (files, ["two"])
-    talk.edit(ensemble, "And why?", Settings("fixed", "one"), files)
+    talk.ask(ensemble, "And why?", Settings("fixed", "one"), files, replacing=True)
     assert ended(talk).attachments == files
 
 
