@@ -78,6 +78,8 @@ def test_all_of_them_or_a_few_answer_and_the_best_is_shown(open_page: Open) -> N
     page.slider(key="unsure").set_value(0.0).run()
     page = ask(page, "Write about the sea.")
     assert len(talk(page).turns[1].job.candidates) == talk(page).turns[1].settings.k == 2
+    page.slider(key="unsure").set_value(1.0).run()
+    assert len(talk(ask(page, "What is 12 + 31?")).turns[2].job.candidates) == 1
 
 
 def test_the_last_query_is_edited_and_another_query_ends_that(open_page: Open) -> None:

@@ -113,3 +113,20 @@ def test_an_export_has_files_and_settings(open_page: Open) -> None:
     text = share.markdown(talk(page))
     assert "System prompt:\n```\nBe brief.\n```" in text
     assert f"> {QUERY}\n\nAttached: add.py\n\n```\n{CODE}\n```" in text
+
+
+def test_another_model_answers_beside_an_answer(open_page: Open) -> None:
+    page = open_page("chat")
+    page.selectbox(key="mode").select("One model").run()
+    page.selectbox(key="model").select("two").run()
+    page = ask(page, QUERY)
+    text = talk(page).turns[0].text
+    menus = {menu.label: menu for menu in page.menu_button}
+    assert menus["Answer again with"].options == ["two again", "base", "one"]
+    assert menus["Beside another model"].options == ["base", "one"]
+    menus["Beside another model"].click("one").run()
+    page = draw_ended(page)
+    (turn,) = talk(page).turns
+    assert (turn.candidate, turn.text, len(turn.versions)) == ("two", text, 2)  # what counts stays
+    assert turn.job.responses["one"].error is None
+    assert "Continue with one instead" in labels(page)

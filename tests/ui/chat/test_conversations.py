@@ -32,23 +32,6 @@ def ended(talk: Conversation) -> Turn:
     return talk.turns[-1]
 
 
-def test_each_mode_runs_whom_it_should(ensemble: Ensemble, talk: Conversation) -> None:
-    query = "What is 12 + 30?"
-    talk.ask(ensemble, query)
-    alone = ended(talk)
-    assert alone.job.candidates == (alone.decision.candidate,)
-    talk.ask(ensemble, query, Settings("fixed", "two"))
-    assert ended(talk).job.candidates == ("two",)
-    talk.ask(ensemble, query, Settings("rmr"))
-    everyone = ended(talk)
-    assert set(everyone.job.candidates) == set(ensemble.fleet.pool)
-    assert everyone.candidate == everyone.job.ranked[0].response.candidate
-    talk.ask(ensemble, query, Settings("select", k=2, unsure_above=0.0))
-    assert len(ended(talk).job.candidates) == 2
-    talk.ask(ensemble, query, Settings("select", k=2, unsure_above=1.0))
-    assert len(ended(talk).job.candidates) == 1
-
-
 def test_the_candidates_read_what_was_said_when_an_answer_has_ended(
     ensemble: Ensemble, talk: Conversation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
