@@ -6,7 +6,7 @@ import json
 
 from streamlit.testing.v1 import AppTest
 
-from support.app_pages import Open, ask, labels, press, talk, words
+from support.app_pages import Open, ask, draw_ended, labels, press, talk, words
 from support.pdf_files import pdf
 from zooter_core.base.records import Attachment
 from zooter_core.ui.chat import conversations, share
