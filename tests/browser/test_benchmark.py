@@ -9,7 +9,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from support.demo_browser import NARROW, SETTLED, SLOW, WIDE, assert_fits
+from support.demo_browser import NARROW, SETTLED, SLOW, WIDE, assert_fits, downloaded
 
 ROOT = Path(__file__).resolve().parents[2]
 TITLE = "How good is the router?"
@@ -17,7 +17,7 @@ METHODS = ["chat", "math", "code", "writer", "router", "RMR", "oracle"]
 SHOWN = [*METHODS[:5], "all models", "perfect choice"]
 
 
-def test_figures_charts_and_files(open_tab: Callable[..., Page], demo: str, tmp_path: Path) -> None:
+def test_figures_charts_and_files(open_tab: Callable[..., Page], demo: str) -> None:
     page = open_tab(f"{demo}/benchmark", NARROW, color_scheme="dark")
     expect(page.get_by_role("heading", name=TITLE)).to_be_visible(timeout=SLOW)
     expect(page.get_by_text("Routing beats always using chat").first).to_be_visible(timeout=SLOW)
@@ -25,11 +25,11 @@ def test_figures_charts_and_files(open_tab: Callable[..., Page], demo: str, tmp_
     table = page.locator(".st-key-table-methods table")
     expect(table.get_by_role("columnheader")).to_have_text(["", *SHOWN], timeout=SLOW)
     figures = json.loads((ROOT / "models" / "embedded" / "report.json").read_text())
-    rows = _csv(page, "This table (CSV)", tmp_path / "methods.csv")
+    rows = list(csv.DictReader(downloaded(page, "This table (CSV)").splitlines()))
     assert [row["method"] for row in rows] == METHODS
     for name, held_back in figures["held_back"]["datasets"].items():
         assert float(rows[4][name]) == held_back["chosen"]
-    assert json.loads(_file(page, "Full report (JSON)", tmp_path / "report.json")) == figures
+    assert json.loads(downloaded(page, "Full report (JSON)")) == figures
     page.get_by_text("Points as a table").click()
     expect(page.locator(".st-key-table-cost-quality table")).to_be_visible(timeout=SLOW)
     assert_fits(page, WIDE, 360, NARROW)
@@ -46,14 +46,3 @@ def _nothing_scrolls_sideways(page: Page) -> None:
                 .some(name => box.closest(`[data-testid="${name}"]`)))""",
         timeout=SETTLED,
     )
-
-
-def _file(page: Page, label: str, path: Path) -> str:
-    with page.expect_download() as started:
-        page.get_by_test_id("stDownloadButton").get_by_role("button", name=label).first.click()
-    started.value.save_as(path)
-    return path.read_text(encoding="utf-8")
-
-
-def _csv(page: Page, label: str, path: Path) -> list[dict[str, str]]:
-    return list(csv.DictReader(_file(page, label, path).splitlines()))

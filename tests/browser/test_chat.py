@@ -7,7 +7,6 @@ import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
@@ -16,8 +15,12 @@ from support.demo_browser import (
     SLOW,
     WIDE,
     Demo,
+    answered,
+    ask,
     assert_fits,
     barriers,
+    composer,
+    downloaded,
     go_to,
     no_sideways_scrolling,
     send_linked,
@@ -28,17 +31,6 @@ from support.scripted_server import Scripted
 
 STORY = "Write a long story about a shy baker and a dragon who share a kitchen in the mountains."
 Open = Callable[..., Page]
-
-
-def ask(page: Page, query: str) -> None:
-    box = page.get_by_test_id("stChatInputTextArea")
-    expect(box).to_be_enabled(timeout=SLOW)
-    box.fill(query)
-    box.press("Enter")
-
-
-def answered(page: Page) -> None:
-    expect(page.get_by_role("button", name="Edit")).to_be_visible(timeout=SLOW)
 
 
 def writing(page: Page) -> None:
@@ -59,9 +51,7 @@ def test_a_query_is_routed_stopped_answered_by_another_model_and_explained(open_
     line = page.locator("[class*=st-key-strip-]")
     best = re.compile(rf"^(chat|math|code|writer) {max(shares)}%$")
     expect(line.locator(".stMarkdownBadge").first).to_have_text(best)
-    box = line.bounding_box()
-    assert box
-    assert box["height"] <= 44
+    assert line.bounding_box()["height"] <= 44
     writing(page)
     page.get_by_role("button", name="Stop").click()
     answered(page)
@@ -128,14 +118,10 @@ def test_an_exported_conversation_is_complete_and_a_deleted_one_gone(open_tab: O
     send_linked(page)
     answered(page)
     page.get_by_role("button", name="This conversation").click()
-    with page.expect_download(timeout=SLOW) as started:
-        page.get_by_role("button", name="Download as JSON").click(timeout=SLOW)
-    shape = json.loads(Path(started.value.path()).read_text())
+    shape = json.loads(downloaded(page, "Download as JSON"))
     assert shape["turns"][0]["query"] == "What is 21 + 14?"
     assert shape["turns"][0]["text"]
-    with page.expect_download(timeout=SLOW) as started:
-        page.get_by_role("button", name="Download as Markdown").click(timeout=SLOW)
-    assert "> What is 21 + 14?" in Path(started.value.path()).read_text()
+    assert "> What is 21 + 14?" in downloaded(page, "Download as Markdown")
     page.get_by_role("textbox", name="Name").fill("My sums")
     page.get_by_role("textbox", name="Name").press("Enter")
     server.wait_for_title("My sums")
@@ -169,7 +155,7 @@ def test_an_answer_is_shared_in_a_link_that_runs_nothing_and_copied_with_one_cli
     assert barriers(other) == []
     assert len(server.records()) == before
     other.get_by_role("button", name="Ask it here").click()
-    expect(other.get_by_test_id("stChatInputTextArea")).to_have_value("What is 33 + 14?", timeout=SLOW)
+    expect(composer(other)).to_have_value("What is 33 + 14?", timeout=SLOW)
     assert len(server.records()) == before
 
 
@@ -181,13 +167,9 @@ def test_two_models_answer_side_by_side(open_tab: Open, demo: str) -> None:
     page.keyboard.press("Escape")
     ask(page, "What is 40 + 2?")
     answered(page)
-    boxes = [
-        column.bounding_box() for column in page.get_by_test_id("stChatMessage").last.get_by_test_id("stColumn").all()
-    ]
-    assert len(boxes) == 2
-    assert boxes[0]
-    assert boxes[1]
-    assert boxes[0]["y"] == boxes[1]["y"]
+    columns = page.get_by_test_id("stChatMessage").last.get_by_test_id("stColumn").all()
+    left, right = (column.bounding_box() for column in columns)
+    assert left["y"] == right["y"]
     page.mouse.move(0, 0)  # or the tooltip of what has come under it covers the button
     expect(page.get_by_role("tooltip")).to_have_count(0)
     page.get_by_role("button", name="Continue with writer instead").click()
@@ -213,7 +195,7 @@ def test_two_sessions_at_once_keep_to_themselves(open_tab: Open, demo: str) -> N
 def test_the_keyboard_alone_is_enough(open_tab: Open, demo: str) -> None:
     page = open_tab(demo)
     expect(page.get_by_text("Who answers")).to_be_visible(timeout=SLOW)
-    box = page.get_by_test_id("stChatInputTextArea")
+    box = composer(page)
     expect(box).to_be_focused(timeout=SLOW)
     tab_to(page, "Explorer")
     page.keyboard.press("/")

@@ -5,12 +5,22 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from pathlib import Path
 
-import pytest
-from playwright.sync_api import Browser, FilePayload, Page, expect
+from playwright.sync_api import FilePayload, Page, expect
 
-from support.demo_browser import NARROW, SLOW, WIDE, Demo, assert_fits, barriers, wait_until_idle
+from support.demo_browser import (
+    NARROW,
+    SLOW,
+    WIDE,
+    Demo,
+    answered,
+    ask,
+    assert_fits,
+    barriers,
+    composer,
+    downloaded,
+    wait_until_idle,
+)
 from support.pdf_files import pdf
 
 Open = Callable[..., Page]
@@ -20,23 +30,16 @@ NOTES = FilePayload(name="notes.md", mimeType="text/markdown", buffer=b"- Anna b
 NOISE = FilePayload(name="cat.png", mimeType="image/png", buffer=b"\x89PNG\r\n\x1a\n" + bytes(range(256)))
 
 
-def composer(page: Page, address: str) -> None:
-    """Wait until the composer takes keys and files."""
+def opened(page: Page) -> Page:
+    """The page once the composer takes keys and files."""
     expect(page.get_by_text("Who answers")).to_be_visible(timeout=SLOW)
     wait_until_idle(page)
-    assert address in page.url
+    return page
 
 
-def answered(page: Page) -> None:
-    expect(page.get_by_role("button", name="Edit")).to_be_visible(timeout=SLOW)
-    wait_until_idle(page)
-
-
-@pytest.mark.parametrize("width", [NARROW, WIDE])
-def test_files_are_sized_sent_read_and_exported(open_tab: Open, server: Demo, width: int) -> None:
-    page = open_tab(server.address, width)
-    composer(page, server.address)
-    box = page.get_by_test_id("stChatInputTextArea")
+def test_files_are_sized_sent_read_and_exported(open_tab: Open, server: Demo) -> None:
+    page = opened(open_tab(server.address, NARROW))
+    box = composer(page)
     box.fill(QUERY)
     page.locator("input[type=file]").set_input_files([PDF, NOTES, NOISE])
     expect(page.get_by_role("button", name="report.pdf · about 12 tokens")).to_be_visible(timeout=SLOW)
@@ -45,7 +48,7 @@ def test_files_are_sized_sent_read_and_exported(open_tab: Open, server: Demo, wi
     expect(page.get_by_test_id("stFileChip")).to_have_count(0)
     expect(box).to_have_value(QUERY)
     assert barriers(page) == []
-    assert_fits(page)
+    assert_fits(page, WIDE, NARROW)
     box.press("Enter")
     answered(page)
     expect(page.get_by_test_id("stChatMessage").last).to_contain_text("412")
@@ -55,31 +58,23 @@ def test_files_are_sized_sent_read_and_exported(open_tab: Open, server: Demo, wi
     assert_fits(page)
     page.keyboard.press("Escape")
     page.get_by_role("button", name="This conversation").click()
-    with page.expect_download(timeout=SLOW) as started:
-        page.get_by_role("button", name="Download as JSON").click(timeout=SLOW)
-    (turn,) = json.loads(Path(started.value.path()).read_text())["turns"]
+    (turn,) = json.loads(downloaded(page, "Download as JSON"))["turns"]
     assert [file["name"] for file in turn["attachments"]] == ["report.pdf", "notes.md"]
-    with page.expect_download(timeout=SLOW) as started:
-        page.get_by_role("button", name="Download as Markdown").click(timeout=SLOW)
-    assert (
-        "Attached: report.pdf\n\n```\nThe bakery sold 412 loaves in May.\n```" in Path(started.value.path()).read_text()
-    )
+    exported = "Attached: report.pdf\n\n```\nThe bakery sold 412 loaves in May.\n```"
+    assert exported in downloaded(page, "Download as Markdown")
 
 
-@pytest.mark.parametrize("width", [NARROW, WIDE])
-def test_settings_stay_with_their_conversation(open_tab: Open, server: Demo, width: int) -> None:
-    page = open_tab(server.address, width)
-    composer(page, server.address)
+def test_settings_stay_with_their_conversation(open_tab: Open, server: Demo) -> None:
+    page = opened(open_tab(server.address, WIDE))
     page.get_by_role("button", name="Settings").click()
     page.get_by_role("textbox", name="System prompt").fill("Answer in one short sentence.")
     page.keyboard.press("Control+Enter")
     badge = page.get_by_text("system prompt “Answer in one short sentence.”")
     expect(badge).to_be_visible(timeout=SLOW)
     assert barriers(page) == []
-    assert_fits(page)
+    assert_fits(page, NARROW, WIDE)
     page.keyboard.press("Escape")
-    page.get_by_test_id("stChatInputTextArea").fill("How do I boil an egg?")
-    page.get_by_test_id("stChatInputTextArea").press("Enter")
+    ask(page, "How do I boil an egg?")
     answered(page)
     page.reload()
     answered(page)
@@ -91,31 +86,10 @@ def test_settings_stay_with_their_conversation(open_tab: Open, server: Demo, wid
     assert server.records()[-1]["settings"]["system"] == "Answer in one short sentence."
 
 
-def test_a_second_model_answers_beside_an_answer(open_tab: Open, demo: str) -> None:
-    page = open_tab(f"{demo}/?mode=One+model", WIDE)
-    composer(page, demo)
-    page.get_by_test_id("stChatInputTextArea").fill("What is 41 + 2?")
-    page.get_by_test_id("stChatInputTextArea").press("Enter")
-    answered(page)
-    page.get_by_role("button", name="Beside another model").click()
-    page.get_by_role("menuitem", name="writer").or_(page.get_by_role("option", name="writer")).click()
-    expect(page.get_by_role("button", name="Continue with writer instead")).to_be_visible(timeout=SLOW)
-    left, right = (column.bounding_box() for column in page.get_by_test_id("stColumn").all())
-    assert left
-    assert right
-    assert left["y"] == right["y"]
-    assert right["x"] > left["x"]
-    assert barriers(page) == []
-    assert_fits(page, NARROW, WIDE, 2560)
-
-
-def test_links_name_the_host_that_the_browser_used_and_stay_within_a_phone(browser: Browser, server: Demo) -> None:
+def test_links_name_the_host_that_the_browser_used_and_stay_within_a_phone(open_tab: Open, server: Demo) -> None:
     address = server.address.replace("localhost", "127.0.0.1")
-    page = browser.new_page(viewport={"width": NARROW, "height": 844})
-    page.goto(address)
-    composer(page, address)
-    page.get_by_test_id("stChatInputTextArea").fill("What is 42 + 2?")
-    page.get_by_test_id("stChatInputTextArea").press("Enter")
+    page = opened(open_tab(address, NARROW))
+    ask(page, "What is 42 + 2?")
     answered(page)
     page.get_by_role("button", name="Share").click()
     dialog = page.get_by_test_id("stPopoverBody")
@@ -124,17 +98,14 @@ def test_links_name_the_host_that_the_browser_used_and_stay_within_a_phone(brows
     assert len(links) == 2
     assert all(re.match(rf"{re.escape(address)}/?\?", link) for link in links)
     box = dialog.bounding_box()
-    assert box
-    assert box["x"] >= 0
-    assert box["x"] + box["width"] <= NARROW
+    assert 0 <= box["x"] <= NARROW - box["width"]
     assert barriers(page) == []
     assert_fits(page)
-    page.close()
 
 
 def test_the_first_keys_typed_arrive(open_tab: Open, demo: str) -> None:
     page = open_tab(demo)
-    box = page.get_by_test_id("stChatInputTextArea")
+    box = composer(page)
     expect(box).to_be_focused(timeout=SLOW)
     page.keyboard.type("hello")
     wait_until_idle(page)

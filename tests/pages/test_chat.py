@@ -2,29 +2,22 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
-from support.app_pages import ask, draw_ended, press, talk, words
+from support.app_pages import Open, ask, draw_ended, press, talk, words
 from support.sample_report import report
 from zooter_core.base.records import Message
 from zooter_core.ui.chat import view
 from zooter_core.ui.history import history
 from zooter_core.ui.widgets import EXAMPLES
 
-Open = Callable[..., AppTest]
-
 
 def test_the_empty_page_explains_itself_and_asks_an_example(open_page: Open) -> None:
     page = open_page("chat")
-    assert not page.exception
-    examples = {example.replace("$", r"\$") for example in EXAMPLES}
-    assert {button.label for button in page.button} == examples | {
-        "New conversation", "Keyboard shortcuts", "Show me how it works",
-    }  # fmt: skip
+    others = {"New conversation", "Keyboard shortcuts", "Show me how it works"}
+    assert {button.label for button in page.button} == {*EXAMPLES, *others}
     assert len(EXAMPLES) == 6
     assert "A small router reads your query" in words(page)
     page.button(key="chat1").click().run()
@@ -37,21 +30,25 @@ def test_the_empty_page_says_whether_the_router_is_worth_it(open_page: Open, fle
     content["held_back"] |= {"n": 200}
     (fleet_copy / "report.json").write_text(json.dumps(content))
     page = open_page("chat", fleet_copy)
-    assert not page.exception
     assert "Routing beats always using a, the best single model in hindsight, by 0.5" in words(page)
 
 
-def test_a_query_shows_probabilities_tags_choice_and_answer(open_page: Open) -> None:
+def test_a_query_shows_probabilities_tags_choice_answer_and_why(open_page: Open) -> None:
     page = ask(open_page("chat"), "What is 12 + 30?")
-    assert not page.exception
     turn = talk(page).turns[0]
-    text = words(page)
-    name = turn.decision.candidate
-    assert f"[{name} {turn.decision.probabilities[name]:.0%}]" in text
-    assert turn.decision.tags
-    assert turn.decision.tags[0].name in text
+    name, tag = turn.decision.candidate, turn.decision.tags[0].name
     assert turn.job.responses[turn.candidate].finish in ("stop", "length")
-    assert "tokens in" in text
+    shown = [f"[{name} {turn.decision.probabilities[name]:.0%}]", tag, "tokens in"]
+    assert [text for text in shown if text not in words(page)] == []
+    press(page, "Why")
+    assert turn.why is not None
+    shown = [
+        "What points to",
+        "The most similar training queries",
+        "on a scale from 0 (one model for certain) to 1 (all equally likely)",
+        "1 of 3 models ran and wrote",
+    ]
+    assert [text for text in shown if text not in words(page)] == []
 
 
 def test_the_router_can_be_overridden_and_the_answer_made_again(open_page: Open) -> None:
@@ -65,7 +62,6 @@ def test_the_router_can_be_overridden_and_the_answer_made_again(open_page: Open)
     draw_ended(page)
     assert [turn.candidate for turn in talk(page).turns] == ["one"]
     assert "because you chose it" in words(page)
-    assert not page.exception
 
 
 def test_all_of_them_or_a_few_answer_and_the_best_is_shown(open_page: Open) -> None:
@@ -74,7 +70,6 @@ def test_all_of_them_or_a_few_answer_and_the_best_is_shown(open_page: Open) -> N
     page = ask(page, "What is 12 + 30?")
     turn = talk(page).turns[0]
     assert len(turn.job.candidates) == 3
-    assert turn.job.ranked is not None
     assert any(expander.label == "Best of 3 by reward" for expander in page.expander)
     assert "you chose it" not in words(page)
     if turn.candidate != turn.decision.candidate:
@@ -83,32 +78,8 @@ def test_all_of_them_or_a_few_answer_and_the_best_is_shown(open_page: Open) -> N
     page.slider(key="unsure").set_value(0.0).run()
     page = ask(page, "Write about the sea.")
     assert len(talk(page).turns[1].job.candidates) == talk(page).turns[1].settings.k == 2
-    assert not page.exception
-
-
-def test_temperature_length_and_system_text_reach_the_answer(open_page: Open) -> None:
-    page = open_page("chat")
-    id = talk(page).id
-    page.slider(key=f"temperature-{id}").set_value(0.0)
-    page.slider(key=f"length-{id}").set_value(16)
-    page.text_area(key=f"system-{id}").set_value("Be brief.").run()
-    page = ask(page, "Write about the sea.")
-    turn = talk(page).turns[0]
-    assert (turn.settings.temperature, turn.settings.max_new_tokens, turn.settings.system) == (0.0, 16, "Be brief.")
-    assert turn.job.responses[turn.candidate].tokens <= 16
-    assert turn.decision.query == "Write about the sea."
-
-
-def test_why_shows_parts_tags_neighbours_entropy_and_cost(open_page: Open) -> None:
-    page = ask(open_page("chat"), "What is 12 + 30?")
-    press(page, "Why")
-    text = words(page)
-    assert not page.exception
-    assert talk(page).turns[0].why is not None
-    assert "What points to" in text
-    assert "The most similar training queries" in text
-    assert "on a scale from 0 (one model for certain) to 1 (all equally likely)" in text
-    assert "1 of 3 models ran and wrote" in text
+    page.slider(key="unsure").set_value(1.0).run()
+    assert len(talk(ask(page, "What is 12 + 31?")).turns[2].job.candidates) == 1
 
 
 def test_the_last_query_is_edited_and_another_query_ends_that(open_page: Open) -> None:
@@ -126,7 +97,6 @@ def test_the_last_query_is_edited_and_another_query_ends_that(open_page: Open) -
     assert [turn.query for turn in talk(page).turns] == ["Write about the sea.", "What is 12 + 30?"]
     assert not any(area.label == "Your query" for area in page.text_area)
     assert any(button.label == "Edit" for button in page.button)
-    assert not page.exception
 
 
 def test_an_earlier_query_is_changed_in_a_branch(open_page: Open) -> None:
@@ -154,7 +124,6 @@ def test_the_first_minute_goes_through_its_steps_and_ends_with_own_models(open_p
     steps = []
     for _ in range(4):
         press(page, "Next")
-        assert not page.exception
         steps.append(words(page))
     assert "####" in steps[1]  # the cards of all models
     assert "Reward of each response" in steps[2]
@@ -171,12 +140,6 @@ def test_the_first_minute_can_be_skipped_and_a_query_ends_it(open_page: Open) ->
     page = ask(press(page, "Show me how it works"), "What is 12 + 30?")
     assert "Step 1" not in words(page)
     assert len(talk(page).turns) == 1
-
-
-def test_the_shortcuts_are_listed(open_page: Open) -> None:
-    page = press(open_page("chat"), "Keyboard shortcuts")
-    assert not page.exception
-    assert "Begin a new conversation" in page.table[0].value.to_string()
 
 
 def test_a_vote_is_kept_and_disturbs_nothing(open_page: Open, slow_fleet: Path) -> None:
@@ -217,7 +180,7 @@ def test_stop_ends_the_answer_and_keeps_what_came(open_page: Open, slow_fleet: P
     job.wait(60)
     assert not job.running
     assert job.responses[job.candidates[0]].finish in ("stopped", "stop")
-    assert not page.run().exception
+    page.run()
 
 
 @pytest.mark.parametrize(("query", "message"), [("   ", "an empty text"), ("x" * 100_000, "100,000")])
@@ -225,7 +188,6 @@ def test_a_query_that_cannot_be_routed_gets_one_clear_message(open_page: Open, q
     page = open_page("chat")
     page.chat_input[0].set_value(query).run()
     assert message in page.error[0].value
-    assert not page.exception
     assert talk(page).turns == []
 
 
@@ -247,7 +209,6 @@ def test_a_broken_fleet_is_told_on_the_page(
     file.write_text(file.read_text().replace(old, new))
     page = open_page("chat", slow_fleet)
     assert message in page.error[0].value
-    assert not page.exception
 
 
 def test_an_answer_that_ends_while_the_page_is_drawn_leaves_the_field_open(

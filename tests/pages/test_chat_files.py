@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 
 from streamlit.testing.v1 import AppTest
 
-from support.app_pages import ask, draw_ended, labels, press, talk, words
+from support.app_pages import Open, ask, draw_ended, labels, press, talk, words
 from support.pdf_files import pdf
 from zooter_core.base.records import Attachment
 from zooter_core.ui.chat import conversations, share
 
-Open = Callable[..., AppTest]
 QUERY = "What is 12 + 30?"
 CODE = "def add(a, b):\n    return a + b  # <b>bold</b>"
 
@@ -89,15 +87,17 @@ def test_settings_belong_to_a_conversation_and_are_shown_where_they_apply(open_p
     press(page, "New conversation")
     assert "system prompt" not in words(page)
     assert page.text_area(key=f"system-{talk(page).id}").value == ""
-    conversations._live.clear()  # type: ignore[attr-defined]
+    conversations._live.clear()
     page = open_page("chat", chat=first)  # from its file
     assert shown in words(page)
     assert page.text_area(key=f"system-{first}").value == "Be brief."
     page = ask(page, "And 12 + 31?")
-    assert [turn.settings.max_new_tokens for turn in talk(page).turns] == [32, 32]
+    for turn in talk(page).turns:
+        tuned = turn.settings.temperature, turn.settings.max_new_tokens, turn.settings.system
+        assert tuned == (0.2, 32, "Be brief.")
+        assert turn.job.responses[turn.candidate].tokens <= 32
     press(page, "Reset")
     assert "system prompt" not in words(page)
-    assert not page.exception
     assert not page.warning
     assert page.text_area(key=f"system-{first}").value == ""
 
@@ -121,12 +121,12 @@ def test_another_model_answers_beside_an_answer(open_page: Open) -> None:
     page.selectbox(key="model").select("two").run()
     page = ask(page, QUERY)
     text = talk(page).turns[0].text
-    menu = next(menu for menu in page.menu_button if menu.label == "Beside another model")
-    assert menu.options == ["base", "one"]
-    menu.click("one").run()
+    menus = {menu.label: menu for menu in page.menu_button}
+    assert menus["Answer again with"].options == ["two again", "base", "one"]
+    assert menus["Beside another model"].options == ["base", "one"]
+    menus["Beside another model"].click("one").run()
     page = draw_ended(page)
     (turn,) = talk(page).turns
-    assert (turn.candidate, turn.text) == ("two", text)  # what counts stays
+    assert (turn.candidate, turn.text, len(turn.versions)) == ("two", text, 2)  # what counts stays
     assert turn.job.responses["one"].error is None
     assert "Continue with one instead" in labels(page)
-    assert len(turn.versions) == 2

@@ -2,17 +2,14 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from support.app_pages import column, press, tables, words
+from support.app_pages import Open, column, press, tables, words
 from zooter_core.ui.compare.comparisons import Comparison
 from zooter_core.ui.history import history
-
-Open = Callable[..., AppTest]
 
 
 @pytest.fixture
@@ -57,7 +54,6 @@ def heads(page: AppTest) -> list[str]:
 
 def test_every_candidate_is_ranked_by_reward_with_its_figures(open_page: Open) -> None:
     page = compare(open_page("compare"), "What is 12 + 30?")
-    assert not page.exception
     shown = comparison(page)
     assert shown.job.ranked is not None
     rewards = [item.reward for item in shown.job.ranked if item.reward is not None]
@@ -78,13 +74,17 @@ def test_every_candidate_is_ranked_by_reward_with_its_figures(open_page: Open) -
     assert counts == {name: str(response.tokens) for name, response in shown.job.responses.items()}
     assert "No costs" in text
     assert [button.label for button in page.download_button] == ["Download as JSON"]
+    page = opened(page, f"diff-{shown.id}")
+    assert re.search(r"\d+ words in both; \d+ only on the left", words(page))
+    page.segmented_control[0].set_value("Lines").run()
+    assert len(page.code) == 2 + 1  # and the link to share
+    assert "starts with a minus" in words(page)
 
 
 def test_a_right_answer_gives_ticks_and_crosses_and_the_right_ones_lead(open_page: Open) -> None:
     page = open_page("compare")
     page.text_input(key="answer").set_value("no model says this")
     page = compare(page, "What is 12 + 30?")
-    assert not page.exception
     assert all(item.right is False for item in comparison(page).job.ranked or [])
     assert all("wrong" in head for head in heads(page))
     assert "ranked first" in heads(page)[0]
@@ -94,7 +94,6 @@ def test_a_right_answer_gives_ticks_and_crosses_and_the_right_ones_lead(open_pag
 
 def test_a_failing_candidate_fails_alone(open_page: Open, broken_fleet: Path) -> None:
     page = compare(open_page("compare", broken_fleet), "What is 12 + 30?")
-    assert not page.exception
     assert [error.value for error in page.error if "two" in error.value]
     assert len(page.error) == 1
     placed = [item.response.candidate for item in comparison(page).job.ranked or [] if item.rank]
@@ -117,7 +116,7 @@ def test_stop_keeps_what_has_come(open_page: Open, slow_fleet: Path) -> None:
     job.wait(60)
     assert set(job.responses) == set(job.candidates)
     assert job.ranked is not None
-    assert not page.run().exception
+    page.run()
 
 
 def test_two_sessions_do_not_mix(open_page: Open) -> None:
@@ -146,7 +145,6 @@ def sent(page: AppTest) -> set[str]:
 
 def test_the_empty_page_explains_itself_and_offers_examples(open_page: Open) -> None:
     page = open_page("compare")
-    assert not page.exception
     assert "Try one of these:" in words(page)
     assert list(page.pills[0].value) == ["base", "one", "two"]
     assert [tab.label for tab in page.tabs] == ["One query", "Arena", "A list of queries"]
@@ -156,19 +154,10 @@ def test_two_picked_models_compare_among_themselves(open_page: Open) -> None:
     page = open_page("compare")
     page.pills[0].set_value(["base", "two"]).run()
     page = compare(page, "What is 12 + 30?")
-    assert not page.exception
     assert comparison(page).job.candidates == ("base", "two")
     assert sum(comparison(page).decision.probabilities.values()) == pytest.approx(1)
     assert len(heads(page)) == 2
     assert "among the models compared" in words(page)
-
-
-def test_one_model_is_no_comparison(open_page: Open) -> None:
-    page = open_page("compare")
-    page.pills[0].set_value(["one"]).run()
-    start(page, "What is 12 + 30?")
-    assert "at least two models" in page.error[0].value
-    assert "comparison" not in page.session_state
 
 
 def test_costs_are_shown_where_there_are_prices(open_page: Open, slow_fleet: Path) -> None:
@@ -185,7 +174,6 @@ def test_blind_hides_all_that_gives_a_name_away_until_the_vote(open_page: Open) 
     page = open_page("compare")
     before = sent(page)
     page = blind(page, "What is 12 + 30?")
-    assert not page.exception
     shown = comparison(page)
     assert heads(page) == ["#### Response A", "#### Response B", "#### Response C"]
     new = "\n".join(sent(page) - before).replace("between two responses", "")  # a word, not the candidate
@@ -280,7 +268,6 @@ def test_a_next_round_of_one_model_is_a_message(open_page: Open, slow_fleet: Pat
     page.pills[0].set_value(["base"]).run()
     first = comparison(page)
     press(page, "Next round")
-    assert not page.exception
     assert "at least two models" in page.error[0].value
     assert comparison(page) is first
 
@@ -290,16 +277,6 @@ def test_votes_are_not_kept_where_the_history_is_off(open_page: Open, monkeypatc
     page = opened(press(compare(open_page("compare"), "What is 12 + 30?"), "Tie"), "tally")
     assert "history is off" in words(page)
     assert comparison(page).vote is not None
-
-
-def test_two_responses_are_set_against_each_other(open_page: Open) -> None:
-    page = compare(open_page("compare"), "What is 12 + 30?")
-    page = opened(page, f"diff-{comparison(page).id}")
-    assert not page.exception
-    assert re.search(r"\d+ words in both; \d+ only on the left", words(page))
-    page.segmented_control[0].set_value("Lines").run()
-    assert len(page.code) == 2 + 1  # and the link to share
-    assert "starts with a minus" in words(page)
 
 
 def test_a_link_fills_in_its_query_and_share_gives_one(open_page: Open) -> None:
@@ -316,19 +293,7 @@ def test_a_link_fills_in_its_query_and_share_gives_one(open_page: Open) -> None:
     assert not any("Nothing has run yet" in info.value for info in page.info)
 
 
-def test_a_tab_loaded_again_finds_the_running_comparison(open_page: Open, slow_fleet: Path) -> None:
-    page = open_page("compare", slow_fleet)
-    start(page, "Write about the sea.")
-    shown = comparison(page)
-    again = open_page("compare", slow_fleet, compare=shown.id)
-    assert comparison(again) is shown
-    assert not again.exception
-    shown.job.stop()
-    shown.job.wait(60)
-
-
 def test_an_address_of_a_comparison_that_is_gone_says_so(open_page: Open) -> None:
     page = open_page("compare", compare="nobody")
     assert "no longer has" in words(page)
     assert "compare" not in page.query_params
-    assert not page.exception

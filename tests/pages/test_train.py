@@ -4,7 +4,6 @@ import gc
 import gzip
 import json
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from support.app_pages import column, press, tables, words
+from support.app_pages import Open, column, press, tables, words
 from support.app_pages import labels as labels_of_buttons
 from support.train_page import LINES, POOL, open_step, packed, state, upload
 from zooter_core import pipeline
@@ -23,26 +22,19 @@ from zooter_core.method.labels import LabelConfig, label
 from zooter_core.ui.train import labels
 from zooter_core.ui.train.steps import Session, Task
 
-Open = Callable[..., AppTest]
-
 
 def test_a_fleet_without_its_queries_says_how_to_get_them(open_page: Open) -> None:
     page = open_page("train")
     assert "zooter distill --keep-texts" in page.error[0].value
-    assert not page.exception
     assert not page.button
 
 
-def test_no_run_is_told_in_words(open_page: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_are_listed_and_read(open_page: Open, tiny_ensemble, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     page = open_page("train")
     page.button_group(key="train-source").set_value("run").run()
     assert "no run with rewards in the folder `runs`" in page.info[0].value
     assert "zooter run" in page.info[0].value
-
-
-def test_runs_are_listed_and_read(open_page: Open, tiny_ensemble, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.chdir(tmp_path)
     for name in ("begun", "done"):
         with Run(tmp_path / "runs" / name, create=True) as run:
             pipeline.start(run, tiny_ensemble, [Query(f"q{n}", f"What is {n}?") for n in range(4)])
@@ -50,8 +42,7 @@ def test_runs_are_listed_and_read(open_page: Open, tiny_ensemble, tmp_path: Path
                 pipeline.collect(run, tiny_ensemble, GenerationConfig(max_new_tokens=2))
                 pipeline.score(run, tiny_ensemble)
                 pipeline.tag(run, tiny_ensemble)
-    page = open_page("train")
-    page.button_group(key="train-source").set_value("run").run()
+    page.run()
     assert page.selectbox(key="train-run").options == ["runs/done: 4 queries, 3 models"]
     assert "`runs/begun` (start finished)" in words(page)
     assert "4 queries, 1 data set, 3 models" in words(page)
@@ -63,8 +54,6 @@ def test_runs_are_listed_and_read(open_page: Open, tiny_ensemble, tmp_path: Path
     ("line", "message"),
     [
         (LINES[2] | {"scores": {"base": "high", "one": 0, "two": 0}}, '"scores" of base'),
-        (LINES[2] | {"query": ""}, '"query"'),
-        (LINES[2] | {"scores": [1, 0, 0]}, '"scores" as an object of numbers'),
         ({"query": "q", "scores": "![x](http://example.com/a.png)"}, "example.com"),
     ],
 )
@@ -85,22 +74,17 @@ def test_a_line_may_lack_a_candidate_but_counts_only_with_two(open_page: Open) -
     lines = [LINES[0] | {"scores": {"base": 1.0, "one": 0.2}}, LINES[1] | {"scores": {"base": 1.0}}, *LINES[2:]]
     page = upload(open_page("train"), packed(lines))
     assert not page.error
-    assert not page.exception
     assert "29 queries, 2 data sets, 3 models" in words(page)
 
 
-@pytest.mark.parametrize("name", ["scores.jsonl", "scores.jsonl.gz"])
-def test_a_file_is_read_and_goes(open_page: Open, name: str) -> None:
-    content = gzip.compress(packed(LINES)) if name.endswith(".gz") else packed(LINES)
+def test_a_file_is_read_and_goes(open_page: Open) -> None:
+    content, name = gzip.compress(packed(LINES)), "scores.jsonl.gz"
     page = upload(open_page("train"), content, name)
-    assert not page.exception
     assert "30 queries, 2 data sets, 3 models" in words(page)
     assert list(state(page).path.iterdir()) == []
     assert page.file_uploader[0].value is None  # Streamlit's copy in memory went too
-    if name.endswith(".gz"):
-        assert "cut short" in upload(page, content[:60], name).error[0].value
-        upload(page, content, name)
-    open_step(page, 2)
+    assert "cut short" in upload(page, content[:60], name).error[0].value
+    open_step(upload(page, packed(LINES)), 2)
     assert page.selectbox(key="train-tagger").value == "given"
 
 
@@ -131,7 +115,6 @@ def test_the_label_of_a_query_follows_beta(open_page: Open) -> None:
     page.slider(key="train-beta").set_value(0.5).run()
     half = {name: (plain[name] + prior[name]) / 2 for name in POOL}
     assert bar(page) == pytest.approx(half, abs=1e-3)
-    assert not page.exception
 
 
 def test_queries_are_found_by_their_words_and_shown_as_text(open_page: Open) -> None:
@@ -145,7 +128,6 @@ def test_queries_are_found_by_their_words_and_shown_as_text(open_page: Open) -> 
     page.selectbox(key="train-query").set_value(30).run()
     assert "example.com" in words(page)  # markup is shown as text
     assert "![x](http" not in words(page)
-    assert not page.exception
 
 
 @pytest.mark.parametrize("tagger", ["clusters", "fleet", "none"])
@@ -155,7 +137,6 @@ def test_tags_come_from_elsewhere(open_page: Open, tagger: str) -> None:
     for task in state(page).tagging.values():
         task.wait(60)
     page.run()
-    assert not page.exception
     assert not page.error
     assert ("add · apples" in words(page)) == (tagger == "clusters")  # named by its words
     assert ("This query has no tags" in words(page)) == (tagger == "none")
@@ -175,7 +156,6 @@ def test_the_table_fills_row_by_row_and_ends_in_a_verdict(open_page: Open, monke
     assert "trains 6 routers" in words(page)
     press(page, "Sweep beta")
     task = state(page).sweep
-    assert task is not None
     task.wait(60)
     page.run()
     assert {1, 2} <= rows
@@ -199,7 +179,6 @@ def test_a_sweep_can_be_stopped_and_keeps_its_finished_rows(open_page: Open, mon
     page.slider(key="train-folds").set_value(10).run()
     press(page, "Sweep beta")
     task = state(page).sweep
-    assert task is not None
     assert reached.wait(60)
     page.run()
     page.button(key="train-sweep-stop").click().run()
@@ -208,14 +187,12 @@ def test_a_sweep_can_be_stopped_and_keeps_its_finished_rows(open_page: Open, mon
     page.run()
     assert task.stopped
     assert "1 of 7 betas are done" in words(page)
-    assert not page.exception
 
 
 def test_a_sweep_that_fails_says_why(open_page: Open) -> None:
     page = open_step(upload(open_page("train"), packed(LINES[:2])), 2)
     press(page, "Sweep beta")
     task = state(page).sweep
-    assert task is not None
     task.wait(60)
     page.run()
     assert "at least 3 queries" in page.error[0].value

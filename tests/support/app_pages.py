@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from streamlit.testing.v1 import AppTest
 
 from zooter_core.ui.chat.conversations import Conversation
 
+Open = Callable[..., AppTest]  # the fixture `open_page`
 WAIT = 60  # seconds at most for an answer of a tiny model
 
 

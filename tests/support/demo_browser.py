@@ -106,12 +106,37 @@ def is_error(message: ConsoleMessage) -> bool:
     return message.type == "error" and not message.location["url"].endswith(PROBES)
 
 
+def composer(page: Page) -> Locator:
+    """The field for a query, on Chat and on Compare."""
+    return page.get_by_test_id("stChatInputTextArea")
+
+
+def ask(page: Page, query: str) -> None:
+    box = composer(page)
+    expect(box).to_be_enabled(timeout=SLOW)
+    box.fill(query)
+    box.press("Enter")
+
+
+def answered(page: Page) -> None:
+    """Wait until the last answer on Chat has ended."""
+    expect(page.get_by_role("button", name="Edit")).to_be_visible(timeout=SLOW)
+    wait_until_idle(page)
+
+
 def send_linked(page: Page) -> None:
-    """Send the query that the chat's address filled in."""
-    box = page.get_by_test_id("stChatInputTextArea")
+    """Send the query that the address filled in."""
+    box = composer(page)
     expect(box).not_to_have_value("", timeout=SLOW)
     box.press("Enter")
     expect(page.get_by_text("Nothing has run yet")).to_have_count(0, timeout=SLOW)
+
+
+def downloaded(page: Page, label: str, exact: bool = False) -> str:
+    """The text of the file that a button gives."""
+    with page.expect_download(timeout=SLOW) as started:
+        page.get_by_role("button", name=label, exact=exact).first.click(timeout=SLOW)
+    return Path(started.value.path()).read_text(encoding="utf-8")
 
 
 def go_to(page: Page, name: str) -> None:
@@ -120,7 +145,7 @@ def go_to(page: Page, name: str) -> None:
 
 
 def leaves_this_machine(url: str) -> bool:
-    return urlparse(url).hostname not in ("localhost", None)
+    return urlparse(url).hostname not in ("localhost", "127.0.0.1", None)
 
 
 def no_sideways_scrolling(page: Page, *, within: str = ":root") -> bool:
@@ -192,6 +217,6 @@ def tab_to(page: Page, words: str) -> None:
 
 
 class ShortExamDemo(Demo):
-    """A demo whose exam has sixteen questions."""
+    """A demo whose exam has eight questions."""
 
     module = "support.short_exam"

@@ -1,4 +1,4 @@
-"""`zooter` with an exam of eight questions in arithmetic and eight in programming: python -m support.short_exam ..."""
+"""`zooter` with an exam of four questions in arithmetic and four in programming: python -m support.short_exam ..."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from zooter_core.cli.main import main
 from zooter_core.fleet import skills
 
 SKILLS = ("arithmetic", "programming")
-A_SKILL = 8  # queries
+A_SKILL = 4  # queries
 
 
 def short(quick: bool = False) -> list[Query]:

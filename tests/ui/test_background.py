@@ -31,28 +31,21 @@ class Steps(BackgroundWork):
         self.finished.set()
 
 
-def test_work_that_ends_well_has_no_problem() -> None:
-    job = Steps()
-    job.start()
-    assert job.running
-    job.go.set()
-    job.wait(WAIT)
-    assert (job.running, job.problem, job.stopped, job.finished.is_set()) == (False, None, False, True)
-
-
 @pytest.mark.parametrize(
     ("error", "message"),
     [
+        (None, None),
         (ZooterError("a", "b", "c"), "Expected a, but found b. c"),
         (ValueError("odd"), "The work failed: ValueError: odd"),
     ],
 )
-def test_an_error_becomes_the_problem(error: Exception, message: str) -> None:
+def test_work_ends_and_an_error_is_its_problem(error: Exception | None, message: str | None) -> None:
     job = Steps(error)
-    job.go.set()
     job.start()
+    assert job.running
+    job.go.set()
     job.wait(WAIT)
-    assert (job.problem, job.finished.is_set()) == (message, True)
+    assert (job.running, job.problem, job.stopped, job.finished.is_set()) == (False, message, False, True)
 
 
 def test_stopped_work_can_start_again() -> None:
@@ -105,15 +98,6 @@ def test_a_tab_that_reloads_keeps_its_work() -> None:
     tabs.later(0.9 * GRACE)
     tabs.open.add("c")
     tabs.monitor.add(job, "c")
-    tabs.later(10 * GRACE)
-    assert not job.stopping
-    job.stop()
-    job.wait(WAIT)
-
-
-def test_work_that_nobody_was_attached_to_is_left_alone() -> None:
-    tabs, job = Tabs(), Steps()
-    job.start()
     tabs.later(10 * GRACE)
     assert not job.stopping
     job.stop()

@@ -84,12 +84,6 @@ def test_an_avatar_shows_the_initial_even_if_it_is_a_sign_of_xml() -> None:
     assert "".join(ElementTree.fromstring(charts.avatar(["<b>"], "<b>")).itertext()) == "<"
 
 
-def test_a_fonts_name_with_a_number_in_it_is_quoted() -> None:
-    """A browser ignores the whole list otherwise, and takes its own font, often one with serifs."""
-    names = [name.strip() for name in charts.FONT.split(",")]
-    assert [name for name in names if not (name[0] == name[-1] == "'" or name.replace("-", "").isalpha())] == []
-
-
 def test_who_won_is_a_bar_for_each_skill_in_the_colours_of_the_models() -> None:
     name = "<b>%{y}</b>"
     figure = plots.wins({"verse": {"chat": 0.25, name: 0.75}, "facts": {"chat": 1.0}}, ["chat", name], ["chat"])

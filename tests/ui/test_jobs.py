@@ -23,9 +23,13 @@ def greedy(tiny_fleet: Path) -> Ensemble:
     return Ensemble(replace(load_fleet(tiny_fleet), generation=GenerationConfig(max_new_tokens=40, temperature=0.0)))
 
 
-def texts(job: Job) -> list[str]:
+def ended(job: Job) -> Job:
     job.wait(60)
-    return [job.texts[name] for name in job.candidates]
+    return job
+
+
+def texts(job: Job) -> list[str]:
+    return [ended(job).texts[name] for name in job.candidates]
 
 
 def test_jobs_side_by_side_say_what_each_says_alone(greedy: Ensemble) -> None:
@@ -44,37 +48,18 @@ def test_an_answer_made_again_is_another_one(tiny_fleet: Path) -> None:
 
 
 def test_a_ranked_job_ranks_all(greedy: Ensemble) -> None:
-    job = Job(greedy, Plan(["base", "one", "two"]), SUM, rank=True)
-    job.wait(60)
+    job = ended(Job(greedy, Plan(["base", "one", "two"]), SUM, rank=True))
     assert job.problem is None
-    assert job.ranked is not None
     assert {item.response.candidate for item in job.ranked} == {"base", "one", "two"}
 
 
 def test_a_right_answer_is_compared_where_no_reward_model_ranks(greedy: Ensemble) -> None:
-    job = Job(greedy, Plan(["base", "one"]), SUM, key={"answer": {"text": "no model says this"}})
-    job.wait(60)
+    job = ended(Job(greedy, Plan(["base", "one"]), SUM, key={"answer": {"text": "no model says this"}}))
     assert [(item.rank, item.right) for item in job.ranked or []] == [(None, False), (None, False)]
 
 
-def test_stop_ends_all_and_keeps_what_came(tiny_fleet: Path) -> None:
-    endless = GenerationConfig(max_new_tokens=450, temperature=0.0)
-    job = Job(Ensemble(replace(load_fleet(tiny_fleet), generation=endless)), Plan(["base", "one"]), SEA, rank=True)
-    job.stop()
-    job.wait(60)
-    assert not job.running
-    assert {response.finish for response in job.responses.values()} <= {"stopped", "stop"}
-
-
-def test_a_query_that_is_refused_is_the_jobs_problem(greedy: Ensemble) -> None:
-    job = Job(greedy, Plan(["one"]), (Message("user", " "),))
-    job.wait(60)
-    assert "an empty text" in str(job.problem)
-
-
 def test_an_answer_that_was_broken_off_goes_on_from_there(greedy: Ensemble) -> None:
-    rest = Job(greedy, Plan(["one"], prefix="The sea is"), SEA)
-    rest.wait(60)
+    rest = ended(Job(greedy, Plan(["one"], prefix="The sea is"), SEA))
     assert rest.problem is None
     assert rest.responses["one"].text.startswith("The sea is")
     assert len(rest.responses["one"].text) > len("The sea is")
@@ -88,8 +73,7 @@ def test_a_continuation_joins_as_the_text_would_have(greedy: Ensemble, monkeypat
         yield Piece(request, response=Response(candidates[0], "they", 1))
 
     monkeypatch.setattr(greedy, "run_candidates", answer)
-    rest = Job(greedy, Plan(["one"], prefix="The sea and"), SEA)
-    rest.wait(60)
+    rest = ended(Job(greedy, Plan(["one"], prefix="The sea and"), SEA))
     assert rest.texts["one"] == rest.responses["one"].text == "The sea and they"
 
 
@@ -108,13 +92,6 @@ def test_jobs_on_one_model_are_served_in_order_and_know_how_many_are_ahead(tiny_
         job.wait(60)
         assert not job.running
         assert job.ahead == 0
-
-
-def test_the_complete_answer_is_saved_at_the_end(greedy: Ensemble) -> None:
-    saved: list[str] = []
-    job = Job(greedy, Plan(["one"]), SEA, save=lambda answers: saved.append(answers.texts["one"]))
-    job.wait(60)
-    assert saved[-1] == job.responses["one"].text
 
 
 class Down:
@@ -153,7 +130,6 @@ def test_a_reserve_is_shown_and_waits_in_the_queue_of_its_own_model(
     half_down: Ensemble, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     turns = half_down.backend_of("transformers").turns
-    assert turns is not None
     other, waits = turns.join(), watch_waits(turns, monkeypatch)
     job = Job(half_down, Plan(["base"], ["one", "two"]), SEA)
     assert waits.acquire(timeout=30)  # "one" leaves the queue of "down" at once: the first wait is that of "two"
@@ -168,7 +144,6 @@ def test_a_reserve_is_shown_and_waits_in_the_queue_of_its_own_model(
 
 def test_a_stop_while_a_reserve_waits_ends_it(half_down: Ensemble, monkeypatch: pytest.MonkeyPatch) -> None:
     turns = half_down.backend_of("transformers").turns
-    assert turns is not None
     other, waits = turns.join(), watch_waits(turns, monkeypatch)
     job = Job(half_down, Plan(["base"], ["two"]), SEA)
     assert waits.acquire(timeout=30)
@@ -180,22 +155,19 @@ def test_a_stop_while_a_reserve_waits_ends_it(half_down: Ensemble, monkeypatch: 
 
 
 def test_where_all_fail_nothing_is_ranked_and_the_first_is_shown(half_down: Ensemble) -> None:
-    job = Job(half_down, Plan(["base", "one"]), SEA, rank=True)
-    job.wait(60)
+    job = ended(Job(half_down, Plan(["base", "one"]), SEA, rank=True))
     assert (job.all_failed, job.incomplete, job.shown, job.ranked, job.problem) == (True, True, "base", None, None)
 
 
 def test_earlier_responses_stay_and_are_ranked_with_the_new_one(half_down: Ensemble) -> None:
     earlier = (Response("base", "", finish="error", error=Failure.of("down")), Response("one", "The sea is wide."))
-    job = Job(half_down, Plan(["two"], previous=earlier), SEA, rank=True)
-    job.wait(60)
+    job = ended(Job(half_down, Plan(["two"], previous=earlier), SEA, rank=True))
     assert job.candidates == ("base", "one", "two")
     assert job.texts["one"] == "The sea is wide."
     assert {item.response.candidate for item in job.ranked or [] if item.rank} == {"one", "two"}
 
 
 def test_an_answer_that_has_begun_is_not_replaced(half_down: Ensemble) -> None:
-    job = Job(half_down, Plan(["base"], ["two"], prefix="The sea"), SEA)
-    job.wait(60)
+    job = ended(Job(half_down, Plan(["base"], ["two"], prefix="The sea"), SEA))
     assert (job.candidates, job.texts["base"], job.incomplete, job.all_failed) == (("base",), "The sea", True, False)
     assert job.reserves == ("two",)

@@ -52,8 +52,6 @@ def test_chat_compare_and_models_load_no_pytorch(fleet_copy: Path, tmp_path: Pat
     config = fleet_copy / "router" / "config.json"  # router and tagger name one encoder
     config.write_text(json.dumps(json.loads(config.read_text()) | {"encoder": str(fleet_copy / "encoder")}))
     fleet = load_fleet(fleet_copy)
-    assert fleet.router is not None
-    assert fleet.reward is not None
     assert make_export(Path(fleet.router.path))
     assert make_reward_export(fleet.reward)
     environment = os.environ | {"ZOOTER_FLEET": str(fleet_copy), "PYTHONPATH": str(ROOT)}

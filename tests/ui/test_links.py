@@ -21,21 +21,6 @@ def test_a_link_opens_the_query_with_what_is_set(monkeypatch: pytest.MonkeyPatch
     }
 
 
-def test_an_address_fills_a_widget_once_and_keeps_its_query_until_it_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    state: dict[str, str] = {}
-    monkeypatch.setattr(links.st, "query_params", {"q": "Hello", "fleet": "tiny"})
-    monkeypatch.setattr(links.st, "session_state", state)
-    links.prefill("box")
-    assert state["box"] == "Hello"
-    state["box"] = "Hello you"
-    links.prefill("box")
-    assert state["box"] == "Hello you"
-    assert links.pending()
-    links.clear()
-    assert not links.pending()
-    assert links.st.query_params == {"fleet": "tiny"}
-
-
 @dataclass
 class Item:
     id: str

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from support.hostile_texts import ATOMS, PAYLOADS, faults, payload
 from zooter_core.ui.markdown import LONGER, MOST, safe
-from zooter_core.ui.text import code, plain
+from zooter_core.ui.text import plain
 
 TEXT = st.lists(st.sampled_from(ATOMS), max_size=24).map("".join)
 
@@ -46,24 +46,109 @@ def test_what_the_check_finds() -> None:
     assert faults("[a e.example](http://e.example/b)") == []
 
 
-def test_an_image_becomes_its_words_and_address() -> None:
-    assert safe("see ![a cat](http://elsewhere.example/cat.png) there") == (
-        "see a cat (`http://elsewhere.example/cat.png`) there"
-    )
+def test_the_address_of_an_image_is_shortened() -> None:
     assert safe("![](data:image/png;base64," + "A" * 5000 + ")").count("A") < 300
-    assert safe("![a][ref]\n\n[ref]: /cat.png") == "!\\[a\\]\\[ref\\]\n\n\\[ref\\]: /cat.png"
 
 
-def test_money_is_no_formula_but_code_stays() -> None:
-    assert safe("$5 and $6, `$HOME`\n\n```sh\necho $PATH ![x](y)\n```") == (
-        "\\$5 and \\$6, `$HOME`\n\n```sh\necho $PATH ![x](y)\n```"
-    )
+DRAWN = {
+    "images become their words and address": (
+        ("see ![a cat](http://a.example/cat.png) there", "see a cat (`http://a.example/cat.png`) there"),
+        ("![a][ref]\n\n[ref]: /cat.png", "!\\[a\\]\\[ref\\]\n\n\\[ref\\]: /cat.png"),
+    ),
+    "a link names its host, and leads only to web pages": (
+        (
+            "[your bank](https://evil.example/?x=1&y=2)",
+            "[your bank (evil.example)](<https://evil.example/?x=1&amp;y=2>)",
+        ),
+        ("[**your** [bank]](http://evil.example)", "[**your** \\[bank\\] (evil.example)](<http://evil.example>)"),
+        ("[run](javascript:alert(1))", "run (`javascript:alert(1)`)"),
+        ("[file](file:///etc/passwd)", "file (`file:///etc/passwd`)"),
+        ('[a](http://host.example/ "your bank")', "[a (host.example)](<http://host.example/>)"),
+        ("see [this][1]\n\n[1]: /x", "see \\[this\\]\\[1\\]\n\n\\[1\\]: /x"),
+    ),
+    "a bare address is a link where its host is beyond doubt": (
+        ("See http://host.example/a_b.", "See [http\\://host.example/a\\_b](<http://host.example/a_b>)."),
+        ("(www.host.example/a_(b))", "([www.host.example/a\\_(b)](<http://www.host.example/a_(b)>))"),
+        ("<http://host.example>", "[http\\://host.example](<http://host.example>)"),
+        ("http://bank.example@evil.example/", "`http://bank.example@evil.example/`"),
+        ("http://[::1]/ http://", "`http://[::1]/` `http://`"),
+        ("http://bänk.example/", "[http\\://bänk.example/ (xn--bnk-qla.example)](<http://xn--bnk-qla.example/>)"),
+        ("<me@host.example>", "me@host.example"),
+    ),
+    "HTML is text": (
+        ("<b>costs $5</b> if a < b", "\\<b\\>costs \\$5\\</b\\> if a \\< b"),
+        ("<!-- x -->\n<script>y</script>", "\\<!-- x --\\>  \n\\<script\\>y\\</script\\>"),
+        ("`<b>` and \\<i>", "`<b>` and \\<i\\>"),
+    ),
+    "a text cannot pretend to be a badge of the page": (
+        (
+            ":green-badge[best] :material/check: :streamlit:",
+            "\\:green-badge\\[best\\] \\:\u2060material/check: \\:\u2060streamlit:",
+        ),
+        ("At 10:30 he said: yes", "At 10\\:30 he said: yes"),
+    ),
+    "one structure, whatever the dialect": (
+        ("Title\n=====\n\n* a\n    b\n\n3) c\n\n    code", "### Title\n\n*   a  \n    b\n\n3)  c\n\n    code"),
+        ("text\n\n    x = 1\n\nmore", "text\n\n```\nx = 1\n```\n\nmore"),
+        ("__b__ _i_ a_b_c 2 * 3", "**b** *i* a\\_b\\_c 2 \\* 3"),
+        ("6 * 4 = 24.\nThe answer is 24.\n\nBye", "6 \\* 4 = 24.  \nThe answer is 24.\n\nBye"),
+        ("1\\. one\n\\- two\n\\# three\n&#32;&#32;&#32;&#32;four", "1\\. one  \n\\- two  \n\\# three  \nfour"),
+        ("a\u202eb\x1b[31m\ud800", "a\ufffdb\ufffd\\[31m\ufffd"),
+    ),
+    "code stays code": (
+        ("````\n```\n![x](y)\n```\n````", "````\n```\n![x](y)\n```\n````"),
+        ("`` a`b ``, ` `` `", "``a`b``, ``` `` ```"),
+        ("`a``b` `c`", "```a``b``` `c`"),
+        ("| a |\n|---|\n| `x \\| y` |", "| a |\n| --- |\n| `x \\| y` |"),
+        ("```python\ncost = '$5'", "```python\ncost = '$5'\n```"),
+        ("```c++ linenos\na\n```", "```c++\na\n```"),
+        *((f"Here:\n\n{empty}", "Here:") for empty in ("```", "```python\n", "```\n\n```", "~~~ \n  \n~~~")),
+    ),
+    "a language that is drawn as a picture is only code": tuple(
+        (f"```{info}\na\n```", "```\na\n```")
+        for info in ("mermaid", "Mermaid x", "+language-mermaid", "mermaid-x", "&#109;ermaid", "math")
+    ),
+    "formulas are drawn": (
+        (r"so \(x^2\) costs $5", r"so $$x^2$$ costs \$5"),
+        ("\\[a + b\\]", "$$\na + b\n$$"),
+        ("$$a + b$$", "$$\na + b\n$$"),
+        ("So:\n\\[\na\n- b\n\\]\nthen", "So:\n\n$$\na\n- b\n$$\n\nthen"),
+        (r"is \[ x < y \] or", "is\n\n$$\nx < y\n$$\n\nor"),
+        ("is $$x\\$$ or", "is $$x\\ $$ or"),
+        ("is $$x$$ or $$y$$", "is $$x$$ or $$y$$"),
+        (r"\( 6 \times \$4 = \$24 \)", r"$$6 \times \$4 = \$24$$"),
+        ("1. so \\[ x \\]", "1.  so\n\n    $$\n    x\n    $$"),
+        ("| a |\n|---|\n| \\(\\|x\\|\\) |", "| a |\n| --- |\n| $$\\vert x\\vert $$ |"),
+        ("the $x^2$ of $x$", "the $$x^2$$ of $$x$$"),
+        ("$$y=1$$ and $z_1$", "$$y=1$$ and $$z_1$$"),
+    ),
+    "money and variables are no formulas": (
+        (
+            "$5 and $6, `$HOME`\n\n```sh\necho $PATH ![x](y)\n```",
+            "\\$5 and \\$6, `$HOME`\n\n```sh\necho $PATH ![x](y)\n```",
+        ),
+        ("$5-$6 a=b", r"\$5-\$6 a=b"),
+        ("$HOME=x and $PATH", r"\$HOME=x and \$PATH"),
+        (r"$\href{http://a.example}{x}$", r"`$\href{http://a.example}{x}$`"),
+    ),
+}
 
 
-def test_html_is_text() -> None:
-    assert safe("<b>costs $5</b> if a < b") == "\\<b\\>costs \\$5\\</b\\> if a \\< b"
-    assert safe("<!-- x -->\n<script>y</script>") == "\\<!-- x --\\>  \n\\<script\\>y\\</script\\>"
-    assert safe("`<b>` and \\<i>") == "`<b>` and \\<i\\>"
+@pytest.mark.parametrize("what", DRAWN)
+def test_how_texts_are_drawn(what: str) -> None:
+    assert [(text, safe(text)) for text, _ in DRAWN[what]] == list(DRAWN[what])
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("llama-3:8b *x*\n[y](z) <b>", "llama-3\\:8b \\*x\\* \\[y\\](z) \\<b\\>"),
+        ("- http://e.example/ me@e.example", "\\- http\\:\u2060//e.example/ me@\u2060e.example"),
+        ("$5 `x`", "\\$5 \\`x\\`"),
+    ],
+)
+def test_a_name_shows_its_characters(name: str, shown: str) -> None:
+    assert plain(name) == shown
 
 
 def test_what_people_write_stays() -> None:
@@ -76,64 +161,11 @@ def test_what_people_write_stays() -> None:
     assert safe(text) == text.replace("# Title", "### Title")  # the page has titles of its own
 
 
-def test_one_structure_whatever_the_dialect() -> None:
-    assert safe("Title\n=====\n\n* a\n    b\n\n3) c\n\n    code") == "### Title\n\n*   a  \n    b\n\n3)  c\n\n    code"
-    assert safe("text\n\n    x = 1\n\nmore") == "text\n\n```\nx = 1\n```\n\nmore"
-    assert safe("__b__ _i_ a_b_c 2 * 3") == "**b** *i* a\\_b\\_c 2 \\* 3"
-
-
-@pytest.mark.parametrize(
-    ("text", "drawn"),
-    [
-        ("the $x^2$ of $x$", "the $$x^2$$ of $$x$$"),
-        ("$$y=1$$ and $z_1$", "$$y=1$$ and $$z_1$$"),
-        ("costs $5 and $6", r"costs \$5 and \$6"),
-        ("$5-$6 a=b", r"\$5-\$6 a=b"),
-        ("$HOME=x and $PATH", r"\$HOME=x and \$PATH"),
-        (r"$\href{http://a.example}{x}$", r"`$\href{http://a.example}{x}$`"),
-    ],
-)
-def test_single_dollars_are_formulas_where_they_look_like_it(text: str, drawn: str) -> None:
-    assert safe(text) == drawn
-
-
-def test_lines_stay_lines_and_paragraphs_paragraphs() -> None:
-    assert safe("6 * 4 = 24.\nThe answer is 24.\n\nBye") == "6 \\* 4 = 24.  \nThe answer is 24.\n\nBye"
-
-
-def test_text_that_begins_a_line_begins_nothing_else() -> None:
-    assert safe("1\\. one\n\\- two\n\\# three\n&#32;&#32;&#32;&#32;four") == "1\\. one  \n\\- two  \n\\# three  \nfour"
-
-
-@pytest.mark.parametrize("empty", ["```", "```python\n", "```\n\n```", "~~~ \n  \n~~~"])
-def test_an_empty_fence_is_not_drawn(empty: str) -> None:
-    assert safe(f"Here:\n\n{empty}") == "Here:"
-    assert safe(empty) == ""
-
-
-def test_an_open_fence_is_code_to_the_end() -> None:
-    assert safe("```python\ncost = '$5'") == "```python\ncost = '$5'\n```"
-
-
 def test_an_answer_that_comes_piece_by_piece_keeps_what_was_drawn() -> None:
     answer = "Intro:\n\n```python\nx = 1\nprint(x)\n```\n\n- a **b**\n- c\n"
     drawn = [safe(answer[:end]) for end in range(len(answer) + 1)]
     begun = [text for text in drawn if "```python" in text]
     assert all(text.count("```") == 2 and text.startswith("Intro:\n\n```python") for text in begun)
-
-
-def test_code_stays_code_whatever_it_holds() -> None:
-    assert safe("````\n```\n![x](y)\n```\n````") == "````\n```\n![x](y)\n```\n````"
-    assert safe("`` a`b ``, ` `` `") == "``a`b``, ``` `` ```"
-    assert safe("`a``b` `c`") == "```a``b``` `c`"
-    assert code("a`b") == "``a`b``"
-    assert safe("| a |\n|---|\n| `x \\| y` |").endswith("| `x \\| y` |")
-
-
-def test_a_language_that_is_drawn_as_a_picture_is_only_code() -> None:
-    for info in ("mermaid", "Mermaid x", "+language-mermaid", "mermaid-x", "&#109;ermaid", "math"):
-        assert safe(f"```{info}\na\n```") == "```\na\n```"
-    assert safe("```c++ linenos\na\n```") == "```c++\na\n```"
 
 
 @pytest.mark.parametrize(
@@ -162,48 +194,6 @@ def test_prose_gets_no_fence(prose: str) -> None:
     assert "```" not in safe(prose)
 
 
-def test_a_link_names_its_host_and_leads_only_to_web_pages() -> None:
-    assert safe("[your bank](https://evil.example/login?x=1&y=2)") == (
-        "[your bank (evil.example)](<https://evil.example/login?x=1&amp;y=2>)"
-    )
-    assert (
-        safe("[**your** [bank]](http://evil.example)") == "[**your** \\[bank\\] (evil.example)](<http://evil.example>)"
-    )
-    assert safe("[run](javascript:alert(1))") == "run (`javascript:alert(1)`)"
-    assert safe("[file](file:///etc/passwd)") == "file (`file:///etc/passwd`)"
-    assert safe('[a](http://host.example/ "your bank")') == "[a (host.example)](<http://host.example/>)"
-    assert safe("see [this][1]\n\n[1]: /x") == "see \\[this\\]\\[1\\]\n\n\\[1\\]: /x"
-
-
-def test_a_bare_address_is_a_link_where_its_host_is_beyond_doubt() -> None:
-    assert safe("See http://host.example/a_b.") == "See [http\\://host.example/a\\_b](<http://host.example/a_b>)."
-    assert safe("(www.host.example/a_(b))") == "([www.host.example/a\\_(b)](<http://www.host.example/a_(b)>))"
-    assert safe("<http://host.example>") == "[http\\://host.example](<http://host.example>)"
-    assert safe("http://bank.example@evil.example/") == "`http://bank.example@evil.example/`"
-    assert safe("http://[::1]/ http://") == "`http://[::1]/` `http://`"
-    assert "(xn--bnk-qla.example)](<http://xn--bnk-qla.example/>)" in safe("http://bänk.example/")
-    assert safe("<me@host.example>") == "me@host.example"
-
-
-def test_a_text_cannot_pretend_to_be_a_badge_of_the_page() -> None:
-    shown = safe("I am :green-badge[highest reward] :material/check: :streamlit:")
-    assert shown == "I am \\:green-badge\\[highest reward\\] \\:\u2060material/check: \\:\u2060streamlit:"
-    assert safe("At 10:30 he said: yes") == "At 10\\:30 he said: yes"
-
-
-def test_formulas_are_drawn_and_money_is_not() -> None:
-    assert safe(r"so \(x^2\) costs $5") == r"so $$x^2$$ costs \$5"
-    assert safe("\\[a + b\\]") == "$$\na + b\n$$"
-    assert safe("$$a + b$$") == "$$\na + b\n$$"
-    assert safe("So:\n\\[\na\n- b\n\\]\nthen") == "So:\n\n$$\na\n- b\n$$\n\nthen"
-    assert safe(r"is \[ x < y \] or") == "is\n\n$$\nx < y\n$$\n\nor"
-    assert safe("is $$x\\$$ or") == "is $$x\\ $$ or"
-    assert safe("is $$x$$ or $$y$$") == "is $$x$$ or $$y$$"
-    assert safe(r"\( 6 \times \$4 = \$24 \)") == r"$$6 \times \$4 = \$24$$"
-    assert safe("1. so \\[ x \\]") == "1.  so\n\n    $$\n    x\n    $$"
-    assert safe("| a |\n|---|\n| \\(\\|x\\|\\) |").endswith("| $$\\vert x\\vert $$ |")
-
-
 @pytest.mark.parametrize(
     "formula",
     [
@@ -219,10 +209,6 @@ def test_formulas_are_drawn_and_money_is_not() -> None:
 def test_a_formula_that_loads_links_or_leaves_its_place_is_code(formula: str) -> None:
     assert "$$" not in safe(f"so \\({formula}\\)").replace("`", "")
     assert safe(f"\\[\n{formula}\n\\]").startswith("```latex\n\\[\n")
-
-
-def test_characters_that_nobody_sees_are_shown() -> None:
-    assert safe("a\u202eb\x1b[31m\ud800") == "a\ufffdb\ufffd\\[31m\ufffd"
 
 
 def test_a_very_long_text_is_cut_and_says_so() -> None:
@@ -244,9 +230,3 @@ def test_a_bubble_is_bounded() -> None:
     head = "|a" * 40 + "|\n" + "|-" * 40 + "|\n"
     for text in (head + "a\n" * 10_000, "> " * 15 + "a\n" + "b\n" * 10_000, "|a" * 5000 + "|\n" + "|-" * 5000 + "|\n"):
         assert len(safe(text)) <= LONGER * MOST
-
-
-def test_a_name_shows_its_characters() -> None:
-    assert plain("llama-3:8b *x*\n[y](z) <b>") == "llama-3\\:8b \\*x\\* \\[y\\](z) \\<b\\>"
-    assert plain("- http://e.example/ me@e.example") == "\\- http\\:\u2060//e.example/ me@\u2060e.example"
-    assert plain("$5 `x`") == "\\$5 \\`x\\`"

@@ -11,7 +11,6 @@ from streamlit.testing.v1 import AppTest
 from zooter_core.backends.local.transformers import TransformersBackend
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Message
-from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import load_fleet
 from zooter_core.labelling import rewards
 from zooter_core.ui import resources
@@ -35,16 +34,12 @@ def beside(tiny_fleet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     return models
 
 
-def test_the_named_fleet_comes_first_and_every_name_is_its_own(beside: Path) -> None:
+def test_the_named_fleet_comes_first_and_one_without_a_router_cannot_be_picked(beside: Path) -> None:
     fleets = resources.fleets()
     assert list(fleets) == ["first", "models/first", "unmade"]
     assert fleets["first"].endswith("elsewhere/first")
-
-
-def test_a_fleet_without_a_router_cannot_be_picked(beside: Path) -> None:
     page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
-    picker = page.selectbox(key="fleet")
-    assert picker.options == ["first", "models/first"]
+    assert page.selectbox(key="fleet").options == ["first", "models/first"]
     assert not page.exception
 
 
@@ -72,37 +67,21 @@ def test_a_fleet_that_a_visitor_picks_is_loaded_and_an_unknown_one_is_not(beside
     assert not page.exception
 
 
-def test_a_query_can_be_routed_before_the_models_are_loaded(tiny_fleet: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    go, started = threading.Event(), threading.Event()
-
-    def blocked_load(backend: TransformersBackend, candidate: CandidateConfig) -> None:
-        started.set()
-        assert go.wait(60)
-
-    monkeypatch.setattr(TransformersBackend, "load", blocked_load)
-    loading = resources.Loading(load_fleet(tiny_fleet), {})
-    try:
-        assert loading.ready.wait(60)
-        assert started.wait(60)
-        assert loading.ensemble is not None
-        assert loading.ensemble.route([Message("user", "What is 2 + 3?")]).probabilities
-    finally:
-        go.set()
-
-
-def test_routing_does_not_wait_for_a_reward_model_that_loads(tiny_fleet: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("slow", [(TransformersBackend, "load"), (rewards, "reward_model")])
+def test_a_query_can_be_routed_before_the_models_are_loaded(
+    tiny_fleet: Path, monkeypatch: pytest.MonkeyPatch, slow: tuple[object, str]
+) -> None:
     go, started, routed = threading.Event(), threading.Event(), threading.Event()
 
     def blocked_load(*_: object) -> NoReturn:
         started.set()
         go.wait(60)
-        raise ZooterError("a reward model", "none", "")
+        raise ZooterError("a model", "none", "")
 
-    monkeypatch.setattr(rewards, "reward_model", blocked_load)
+    monkeypatch.setattr(*slow, blocked_load)
     loading = resources.Loading(load_fleet(tiny_fleet), {})
 
     def route() -> None:
-        assert loading.ensemble is not None
         loading.ensemble.route([Message("user", "What is 2 + 3?")])
         routed.set()
 

@@ -36,6 +36,11 @@ def by_share(probabilities: Mapping[str, float]) -> list[tuple[str, float]]:
     return sorted(probabilities.items(), key=lambda item: -item[1])
 
 
+def in_words(probabilities: Mapping[str, float]) -> str:
+    """Candidates with their probabilities, the most probable first, as Markdown."""
+    return ", ".join(f"{plain(name)} {p:.0%}" for name, p in by_share(probabilities))
+
+
 def stacked(probabilities: Mapping[str, float], pool: Sequence[str]) -> str:
     """One bar that candidates share, the most probable first. It stretches to any width."""
     parts, start = [], 0.0

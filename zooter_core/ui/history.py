@@ -104,18 +104,17 @@ class History:
             ("INSERT OR REPLACE INTO turns VALUES (?, ?, ?)", (entry.id, number, text)),
         )
 
-    def entries(self, most: int = 50, words: str = "") -> list[Entry]:
-        """The conversations, pinned ones first, the most recently changed first; with `words`, those that have them in
-        title or text."""
+    def entries(self, words: str = "") -> list[Entry]:
+        """The 50 first conversations, pinned ones before the most recently changed; with `words`, of those that have
+        them in title or text."""
         pattern = "%" + "".join(f"\\{letter}" if letter in "%_\\" else letter for letter in words) + "%"
         rows = self._rows(
             "SELECT id, title, fleet, changed, id IN pins FROM conversations"
             " WHERE ?1 = '%%' OR title LIKE ?1 ESCAPE '\\' OR EXISTS"
             " (SELECT 1 FROM turns WHERE conversation = id AND json_valid(record)"
             " AND record ->> 'query' || ' ' || (record ->> 'text') LIKE ?1 ESCAPE '\\')"
-            " ORDER BY id IN pins DESC, changed DESC LIMIT ?2",
+            " ORDER BY id IN pins DESC, changed DESC LIMIT 50",
             pattern,
-            most,
         )
         return [Entry(*row) for row in rows]
 

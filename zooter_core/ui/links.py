@@ -60,6 +60,12 @@ def page_button(label: str, page: str, icon: str, type: Literal["secondary", "te
         go_to(page)
 
 
+def to_exam(reason: str) -> None:
+    """Say why there is nothing to show yet, and lead to the exam, which makes it."""
+    st.info(reason, icon=":material/info:")
+    page_button("Models", "models", "arrow_forward")
+
+
 def go_to(page: str) -> NoReturn:
     """Another page of this session. Streamlit refuses to clear the address while the picker of fleets is bound to it,
     unless it gets other parameters, if only none."""

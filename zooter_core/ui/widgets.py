@@ -55,7 +55,7 @@ def pick_example(key: str) -> str | None:
     st.caption("Try one of these:")
     columns = st.columns(2)
     for number, example in enumerate(EXAMPLES):
-        if columns[number % 2].button(example.replace("$", r"\$"), key=f"{key}{number}", width="stretch"):
+        if columns[number % 2].button(example, key=f"{key}{number}", width="stretch"):
             return example
     return None
 

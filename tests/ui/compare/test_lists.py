@@ -13,7 +13,6 @@ from zooter_core.base.records import Decision, Message, Ranked, Response, Tag
 from zooter_core.data.scores import read_scores
 from zooter_core.evaluation.verified.ranking import verified_ranking
 from zooter_core.fleet.ensemble import Ensemble
-from zooter_core.ui.background import BackgroundWork
 from zooter_core.ui.compare import lists
 from zooter_core.ui.compare.comparisons import Comparison
 from zooter_core.ui.compare.lists import QueryList
@@ -89,7 +88,6 @@ def test_right_answers_come_from_a_column_and_reach_every_file(tmp_path: Path) -
     assert (queries, answers) == (["What is 2 + 2?", "Hello"], {"What is 2 + 2?": "4"})
     verified, plain = row("What is 2 + 2?"), row("Hello")
     verified.key = {"answer": {"text": "fine"}}
-    assert verified.job.ranked is not None
     verified.job.ranked = verified_ranking(verified.job.ranked, verified.key)
     assert "Right answers, of 1: the router's choice **0**; a 0, b 1." in lists.summary_lines([verified, plain])
     (line, other) = csv.DictReader(io.StringIO(lists.to_csv([verified, plain], ("a", "b"))))
@@ -121,14 +119,6 @@ Steered = tuple[Ensemble, StepwiseBackend]
 @pytest.fixture
 def steered(tiny_ensemble: Ensemble) -> Steered:
     return stepwise(tiny_ensemble)
-
-
-def test_every_query_is_compared_in_order(tiny_ensemble: Ensemble) -> None:
-    query_list = QueryList(tiny_ensemble, QUERIES)
-    query_list.wait(120)
-    assert [row.query for row in query_list.finished] == list(QUERIES)
-    assert all(row.job.ranked is not None and len(row.job.ranked) == 3 for row in query_list.finished)
-    assert (query_list.remaining, query_list.problem, query_list.running, query_list.current) == (0, None, False, None)
 
 
 def test_a_stop_keeps_the_finished_queries_and_a_start_continues(steered: Steered) -> None:
@@ -175,29 +165,6 @@ def test_a_stop_in_the_queue_ends_it(steered: Steered) -> None:
     assert visitor.running
     visitor.stop()
     visitor.wait(WAIT)
-
-
-def test_a_query_that_cannot_be_routed_is_the_problem_and_the_others_stay(steered: Steered) -> None:
-    ensemble, backend = steered
-    backend.go.release()
-    query_list = QueryList(ensemble, [QUERIES[0], "  ", QUERIES[1]])
-    query_list.wait(WAIT)
-    assert "an empty text" in str(query_list.problem)
-    assert (len(query_list.finished), query_list.remaining) == (1, 2)
-
-
-def test_one_candidate_is_no_comparison(tiny_ensemble: Ensemble) -> None:
-    with pytest.raises(ZooterError, match="at least two models"):
-        QueryList(tiny_ensemble, QUERIES, ["one"])
-
-
-def test_a_list_is_background_work_and_saved_answers_are_not(steered: Steered) -> None:
-    ensemble, backend = steered
-    backend.go.release()
-    query_list = QueryList(ensemble, QUERIES[:1])
-    assert isinstance(query_list, BackgroundWork)
-    assert not isinstance(Answers(("a",), {"a": ""}), BackgroundWork)
-    query_list.wait(WAIT)
 
 
 def rewarded(chosen: float | None, other: float | None) -> Comparison:

@@ -126,7 +126,6 @@ def test_the_code_with_a_part_of_the_file_and_the_fleets_tagger(fleet, tmp_path,
     pool = ("one", "two")
     scores = SCORES.only(pool).sample(20)
     data = training_data("fleet", "scores.jsonl", only=pool, most=20)
-    assert not data.loaded.is_complete
     Path("scores.jsonl").write_bytes(as_file(data.scores))
     assert len(Path("scores.jsonl").read_text().splitlines()) == len(SCORES.queries)
     exec(distill_code(data, TRAINING, fleet, "my-router"), {})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -73,10 +72,8 @@ def read_quality(folder: str) -> Quality:
 
 def relative_path(path: Path) -> str:
     """A path as you would type it here."""
-    try:
-        return os.fspath(path.resolve().relative_to(Path.cwd()))
-    except ValueError:
-        return os.fspath(path)
+    full = path.resolve()
+    return str(full.relative_to(Path.cwd()) if full.is_relative_to(Path.cwd()) else path)
 
 
 def draw_missing(quality: Quality) -> None:
@@ -113,7 +110,14 @@ def draw_verdict(report: Report) -> None:
 
 
 def draw_headline(quality: Quality, held_back: Evaluation) -> None:
-    draw_card(held_back, quality.pool)
+    headline, pool = sentence(held_back), quality.pool
+    st.markdown(f"### {plain(headline)}")
+    scheme = st.context.theme.type or "light"
+    means = ", ".join(
+        f"{key} {getattr(held_back.mean, key):z.2f}" for key in ("random", "best_single", "chosen", "rmr")
+    )
+    st.image(drawn(held_back, pool, scheme, headline=False), width=680, alt=f"{headline} Mean rewards: {means}.")
+    download("Download as a picture", drawn(held_back, pool, scheme), "zooter-benchmark.svg", type="tertiary")
     st.caption(
         f"Mean reward over {held_back.n:,} queries that the router did not train on; further right is better. A reward "
         "is the reward model's score of a response: it has no unit, and only differences are meaningful."
@@ -166,17 +170,6 @@ def drawn(held_back: Evaluation, pool: Sequence[str], scheme: str = "light", hea
             words(RIGHT + 16, y + 5, f"{value:z.2f}", 14, ink if bold else pale, bold),
         ]
     return picture(WIDTH, height, "".join(body))
-
-
-def draw_card(held_back: Evaluation, pool: Sequence[str]) -> None:
-    headline = sentence(held_back)
-    st.markdown(f"### {plain(headline)}")
-    scheme = st.context.theme.type or "light"
-    means = ", ".join(
-        f"{key} {getattr(held_back.mean, key):z.2f}" for key in ("random", "best_single", "chosen", "rmr")
-    )
-    st.image(drawn(held_back, pool, scheme, headline=False), width=680, alt=f"{headline} Mean rewards: {means}.")
-    download("Download as a picture", drawn(held_back, pool, scheme), "zooter-benchmark.svg", type="tertiary")
 
 
 def sweep_command(path: Path) -> str:

@@ -166,7 +166,7 @@ def sidebar(talk: Conversation) -> None:
             "Search conversations", key="search", placeholder="Search", icon=":material/search:",
             label_visibility="collapsed",
         )  # fmt: skip
-        entries = store.entries(words=(words or "").strip())
+        entries = store.entries((words or "").strip())
         if store.problem:
             st.warning(safe(store.problem))
         if not entries:

@@ -46,15 +46,23 @@ class Conversation:
     tuning: Tuning = field(default_factory=Tuning)
 
     def ask(
-        self, ensemble: Ensemble, query: str, settings: Settings = DEFAULT, attachments: Sequence[Attachment] = ()
+        self,
+        ensemble: Ensemble,
+        query: str,
+        settings: Settings = DEFAULT,
+        attachments: Sequence[Attachment] = (),
+        replacing: bool = False,
     ) -> None:
-        """Route a query on the conversation so far and start the answer.
+        """Route a query on the conversation so far and start the answer; `replacing`: in place of the last query.
 
         Raises:
-            ZooterError: the query is empty or too long.
+            ZooterError: the query is empty or too long. Nothing has changed then.
         """
         message = Message("user", query, tuple(attachments))
-        decision, plan = _choose(ensemble, self._messages(message), settings)
+        turns = self.turns[:-1] if replacing else self.turns
+        decision, plan = _choose(ensemble, self._messages(message, turns), settings)
+        if replacing:
+            self._drop()
         self._start(ensemble, message, decision, settings, plan)
 
     def answer_with(self, ensemble: Ensemble, candidate: str, number: int = -1) -> None:
@@ -103,19 +111,6 @@ class Conversation:
             plan = Plan((turn.candidate,), turn.job.reserves, _failed_to_start(turn.job))
         turn.versions.remove(turn.job)
         self._start(ensemble, turn.message, turn.decision, turn.settings, plan, turn)
-
-    def edit(
-        self, ensemble: Ensemble, query: str, settings: Settings = DEFAULT, attachments: Sequence[Attachment] = ()
-    ) -> None:
-        """Replace the last query.
-
-        Raises:
-            ZooterError: the query is empty or too long. The last turn then stays.
-        """
-        message = Message("user", query, tuple(attachments))
-        decision, plan = _choose(ensemble, self._messages(message, self.turns[:-1]), settings)
-        self._drop()
-        self._start(ensemble, message, decision, settings, plan)
 
     def resume(self, ensemble: Ensemble, number: int) -> None:
         """Let the candidate whose answer was stopped, cut off or broke off continue it, also in an earlier turn."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -62,8 +63,7 @@ def draw(ensemble: Ensemble, talk: Conversation, number: int) -> None:
             icon_button("Change this query in a branch", "call_split", f"branch-{key}", set_editing,
                         _turn_id(talk, number))  # fmt: skip
         if last or not talk.running:
-            _again(ensemble, talk, number, key)
-            _beside(ensemble, talk, number, key)
+            _other_answers(ensemble, talk, number, key)
         if facts := answer_view.facts(turn.job.responses.get(turn.candidate), alone=len(turn.job.candidates) == 1):
             st.caption(facts)
 
@@ -105,37 +105,27 @@ def _share(talk: Conversation, turn: Turn, number: int) -> None:
         st.caption("Both links work on this machine only: you opened the page at its local address.")
 
 
-def _again(ensemble: Ensemble, talk: Conversation, number: int, key: str) -> None:
-    """A menu: the same model once more, or one of the others."""
-    current = talk.turns[number].candidate
-    name = st.menu_button(
-        "Answer again with",
-        [current, *(name for name in ensemble.fleet.pool if name != current)],
-        format_func=lambda name: f"{plain(name)} again" if name == current else plain(name),
-        key=f"again-{key}",
-        icon=":material/refresh:",
-        help="Answer again with",
-        type="tertiary",
-    )
-    if name:
+def _other_answers(ensemble: Ensemble, talk: Conversation, number: int, key: str) -> None:
+    """Two menus of models: one answers again, the same one too; or one answers beside an answer that has come."""
+    turn = talk.turns[number]
+    current, response = turn.candidate, turn.job.responses.get(turn.candidate)
+    others = [name for name in ensemble.fleet.pool if name != current]
+    if name := _menu("Answer again with", [current, *others], "refresh", f"again-{key}", current):
         talk.answer_with(ensemble, name, number)
         st.rerun()
-
-
-def _beside(ensemble: Ensemble, talk: Conversation, number: int, key: str) -> None:
-    """A menu of models that answer beside the one whose answer counts, if that has one of its own."""
-    turn = talk.turns[number]
-    response = turn.job.responses.get(turn.candidate)
-    others = [name for name in ensemble.fleet.pool if name != turn.candidate]
-    if not others or response is None or response.error or not response.text:
-        return
-    name = st.menu_button(
-        "Beside another model", others, format_func=plain, key=f"beside-{key}",
-        icon=":material/splitscreen_right:", help="Beside another model", type="tertiary",
-    )  # fmt: skip
-    if name:
+    has_answer = response is not None and response.text and not response.error
+    if others and has_answer and (name := _menu("Beside another model", others, "splitscreen_right", f"beside-{key}")):
         talk.answer_beside(ensemble, name, number)
         st.rerun()
+
+
+def _menu(label: str, names: Sequence[str], icon: str, key: str, current: str | None = None) -> str | None:
+    """A menu of models behind an icon, the `current` one named as such; returns the one that was picked."""
+    name: str | None = st.menu_button(
+        label, names, format_func=lambda name: plain(name) + " again" * (name == current), key=key,
+        icon=f":material/{icon}:", help=label, type="tertiary",
+    )  # fmt: skip
+    return name
 
 
 def set_editing(turn: str | None) -> None:
@@ -169,7 +159,7 @@ def edit_form(ensemble: Ensemble, talk: Conversation, number: int, settings: Set
         try:
             attachments = [turn.attachments[place] for place in files]
             if last:
-                talk.edit(ensemble, query, settings, attachments)
+                talk.ask(ensemble, query, settings, attachments, replacing=True)
             else:
                 conversations.show(talk.branch(ensemble, number, query, settings, attachments))
         except ZooterError as problem:
@@ -185,13 +175,16 @@ EMBEDDED = "Four 135M-parameter specialists on your processor. Watch the routing
 
 
 def draw_welcome() -> DeltaGenerator:
-    """What the page is for; returns the place for a line on the router, which may still be loading."""
+    """What the page is for, and whether the router is worth it if a report says so; returns the place for a line on
+    the router, which may still be loading."""
     with st.container(key="welcome"):
         st.title("Ask once. The right model answers.", anchor=False)
         st.markdown(
             "A small router reads your query and predicts which model would answer it best. Only that model runs."
         )
-        _draw_verdict()
+        with suppress(ZooterError):  # the page says what is wrong with the fleet
+            if not resources.endpoint() and (verdict := verdicts.of_fleet(load_fleet(resources.folder()))):
+                st.caption(plain(verdicts.headline(verdict)))
         return st.container()
 
 
@@ -203,15 +196,6 @@ def draw_starting(ensemble: Ensemble, place: DeltaGenerator) -> None:
                 "For now, a starting router chooses. An exam trains one on your models' answers:", width="content"
             )
             links.page_button("Models", "models", "arrow_forward", "tertiary")
-
-
-def _draw_verdict() -> None:
-    """Whether the fleet's router is worth it, in a line, if there is a report on it."""
-    if resources.endpoint():
-        return
-    with suppress(ZooterError):  # the page says what is wrong with the fleet
-        if verdict := verdicts.of_fleet(load_fleet(resources.folder())):
-            st.caption(plain(verdicts.headline(verdict)))
 
 
 def draw_footnote() -> None:

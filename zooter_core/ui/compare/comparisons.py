@@ -61,15 +61,11 @@ class Vote:
     def to_json(self) -> dict[str, Any]:
         return {"kind": KIND, **asdict(self), "candidates": list(self.candidates)}
 
-    @classmethod
-    def from_json(cls, record: Mapping[str, Any]) -> Vote:
-        values = {name: value for name, value in record.items() if name != "kind"}
-        return cls(**values | {"candidates": tuple(record["candidates"])})
-
 
 def read_votes(records: Iterable[Mapping[str, Any]]) -> list[Vote]:
     """The votes on comparisons among the history's records."""
-    return [Vote.from_json(record) for record in records if record.get("kind") == KIND]
+    cast = [dict(record) for record in records if record.get("kind") == KIND]
+    return [Vote(**record | {"candidates": tuple(record["candidates"])}) for record in cast if record.pop("kind")]
 
 
 def vote_lines(votes: Sequence[Vote]) -> list[str]:

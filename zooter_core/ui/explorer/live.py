@@ -13,7 +13,7 @@ from zooter_core.base.records import Decision, Message
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui import links
 from zooter_core.ui.answer_view import CERTAINTY
-from zooter_core.ui.charts import by_share, colour, tag_badges
+from zooter_core.ui.charts import colour, in_words, tag_badges
 from zooter_core.ui.explorer import query_map, view
 from zooter_core.ui.text import plain
 from zooter_core.ui.widgets import EXAMPLES, download, show_error
@@ -66,13 +66,7 @@ def _query() -> str:
         st.button("Route it", icon=":material/alt_route:", on_click=_route)
     else:
         _route()
-    st.pills(
-        "Or choose an example",
-        EXAMPLES,
-        key=EXAMPLE,
-        format_func=lambda example: example.replace("$", r"\$"),
-        on_change=_use_example,
-    )
+    st.pills("Or choose an example", EXAMPLES, key=EXAMPLE, on_change=_use_example)
     return "" if pending else query
 
 
@@ -92,7 +86,7 @@ def _bars(decision: Decision | None, learned: view.Learned | None, example: bool
     if probabilities is None:
         st.caption("Nothing routed yet.")
         return
-    text = _in_words(probabilities)
+    text = in_words(probabilities)
     with st.container(key="halves-bars"):
         with st.container():
             st.markdown("**How likely each model is to answer best**")
@@ -117,7 +111,7 @@ def _choice(decision: Decision | None, learned: view.Learned | None, example: bo
     st.markdown(f"{tag_badges(decision.tags)}  \n**{plain(decision.candidate)}** would answer.")
     st.caption(f"In words: {text}. The router is {CERTAINTY[decision.certainty]}.")
     if example and learned is not None:
-        st.caption(f"On average over the training queries: {_in_words(learned.mean)}.")
+        st.caption(f"On average over the training queries: {in_words(learned.mean)}.")
 
 
 def _bar_chart(probabilities: Mapping[str, float]) -> dict[str, Any]:
@@ -144,10 +138,6 @@ def _bar_chart(probabilities: Mapping[str, float]) -> dict[str, Any]:
         "tooltip": {**query_map.HOVER, "formatter": "{b} gives the best answer with probability {c}%"},
         "series": [{"type": "bar", "data": data, "barWidth": "68%", "cursor": "default", "label": label}],
     }
-
-
-def _in_words(probabilities: Mapping[str, float]) -> str:
-    return ", ".join(f"{plain(name)} {p:.0%}" for name, p in by_share(probabilities))
 
 
 def _map(ensemble: Ensemble, decision: Decision | None, learned: view.Learned, title: str) -> None:

@@ -50,21 +50,16 @@ class Region(NamedTuple):
     y: float
 
 
-def regions(points: NDArray[np.floating[Any]], tags: Sequence[Sequence[str]]) -> list[Region]:
+def regions(places: NDArray[np.floating[Any]], tags: Sequence[Sequence[str]]) -> list[Region]:
     """The regions of a map, the clearest first.
 
     A tag's region is where most of its queries are: the larger its share there against its share of all, and the more
     queries it has, the clearer.
 
     Args:
-        points: of the queries, shape (n, 2).
+        places: of the queries, as `Spread` gives them, shape (n, 2).
         tags: of each query.
     """
-    if not len(points):
-        return []
-    low = points.min(axis=0)
-    size = np.maximum(points.max(axis=0) - low, 1e-6)
-    places = (points - low) / size
     rows: dict[str, list[int]] = defaultdict(list)
     for row, names in enumerate(tags):
         for name in dict.fromkeys(names):
@@ -88,7 +83,7 @@ def regions(points: NDArray[np.floating[Any]], tags: Sequence[Sequence[str]]) ->
         y = float(centre[1])
         if len(named) < MOST and all(abs(x - a) > half + b or abs(y - c) > HEIGHT for a, b, c in taken):
             taken.append((x, half, y))
-            named.append(Region(name, float(low[0] + x * size[0]), float(low[1] + y * size[1])))
+            named.append(Region(name, x, y))
     return named
 
 

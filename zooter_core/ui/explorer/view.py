@@ -202,12 +202,10 @@ def as_csv(table: TagTable, pool: Sequence[str]) -> str:
 
 
 def draw_starting(ensemble: Ensemble) -> None:
-    st.info(
+    links.to_exam(
         f"{plain(ensemble.router.note)} So there is nothing to show that it has learned. The exam on the page Models "
-        "trains a router.",
-        icon=":material/info:",
+        "trains a router."
     )
-    links.page_button("Models", "models", "arrow_forward")
 
 
 def draw_missing() -> None:

@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
+from functools import partial
 from urllib.parse import urlsplit
 
 import streamlit as st
@@ -151,16 +151,12 @@ def _draw_choice(models: Sequence[Model], key: str, gpus: Sequence[Gpu] = ()) ->
     st.button(
         "Connect" if len(chosen) < 2 else f"Connect {len(chosen)} models",
         icon=":material/add:", key=f"primary-connect-{key}", disabled=not chosen,
-        on_click=_connect, args=(chosen, gpus),
+        on_click=manage.attempt, args=(partial(_add, chosen, gpus),),
     )  # fmt: skip
 
 
-def _connect(models: Sequence[Model], gpus: Sequence[Gpu]) -> None:
+def _add(models: Sequence[Model], gpus: Sequence[Gpu]) -> None:
     folder = manage.target()
-    manage.attempt(lambda: _add(folder, models, gpus))
-
-
-def _add(folder: Path, models: Sequence[Model], gpus: Sequence[Gpu]) -> None:
     for model in models:
         if model.base_url:
             manage.check_host_allowed(model.base_url)

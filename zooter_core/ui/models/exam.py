@@ -160,10 +160,10 @@ def _draw_start(ensemble: Ensemble, fleet: Path, stopped: bool) -> None:
             )  # fmt: skip
     if begun and not trained:
         st.caption(f"{'Stopped. ' if stopped else ''}The answers so far are kept.")
-    answers = (120 if quick else 600) * len(ensemble.fleet.pool)
-    if not trained and (dollars := exam.dollars(ensemble.fleet, answers // len(ensemble.fleet.pool))) != 0:
+    questions = 120 if quick else 600
+    if not trained and (dollars := exam.dollars(ensemble.fleet, questions)) != 0:
         cost = "at a price that fleet.toml does not name" if dollars is None else f"for about \\${dollars:.2f}"
-        st.caption(f"{answers:,} answers, {cost}.")
+        st.caption(f"{questions * len(ensemble.fleet.pool):,} answers, {cost}.")
 
 
 def _start(ensemble: Ensemble, fleet: Path, quick: bool, again: bool = False) -> None:

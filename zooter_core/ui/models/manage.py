@@ -96,7 +96,7 @@ def buttons(candidate: CandidateConfig) -> None:
         st.form_submit_button("Save", on_click=_save, args=(candidate,))
     with st.popover("Remove", key=f"remove-{name}"):
         st.markdown(f"Remove {plain(name)} from the fleet? Its weights and server stay.")
-        st.button("Remove", key=f"removed-{name}", on_click=_remove, args=(name,))
+        st.button("Remove", key=f"removed-{name}", on_click=attempt, args=(lambda: remove_candidate(target(), name),))
 
 
 def _save(candidate: CandidateConfig) -> None:
@@ -109,7 +109,3 @@ def _save(candidate: CandidateConfig) -> None:
     if keys["name"] != name and candidate.routed_as is None:
         keys["routed_as"] = name if resources.ensemble().fleet.router else None  # what the router calls it
     attempt(lambda: change_candidate(target(), name, keys))
-
-
-def _remove(name: str) -> None:
-    attempt(lambda: remove_candidate(target(), name))

@@ -190,8 +190,7 @@ def draw_decision(source: Source, report: Report, entry: LoggedDecision, pool: t
     st.markdown(f"{charts.badge(pool, entry.candidate or 'no answer')}{tags}")
     st.markdown(REASONS.get(entry.reason or "", ""))
     if entry.probabilities:
-        shares = [f"{plain(name)} {share:.0%}" for name, share in charts.by_share(entry.probabilities)]
-        st.markdown(f"Probabilities: {', '.join(shares)}.")
+        st.markdown(f"Probabilities: {charts.in_words(entry.probabilities)}.")
     for earlier in report.earlier:
         if choice := earlier.choices.get(entry.request_id):
             router = f"{NAMES[earlier.name].capitalize()} ({plain(name_of(earlier.router))})"

@@ -45,11 +45,6 @@ class LoadedScores:
     def key(self) -> str:
         return f"{self.source} {self.only} {self.most}"
 
-    @property
-    def is_complete(self) -> bool:
-        """Whether the scores are all of the source, as a command takes them."""
-        return self.only is None and self.most is None
-
 
 @dataclass(frozen=True)
 class TrainingData:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -176,7 +176,8 @@ def _label(data: TrainingData, labels: Labels, row: int) -> None:
     pool = data.scores.candidates
     draw_query(data.scores.queries[row].text)
     shares = {"plain": labels.plain[row], "prior": labels.prior[row], "enhanced": labels.enhanced[row]}
-    columns, share = _columns(shares), labels.enhanced[row]
+    share, highest = labels.enhanced[row], np.max(list(shares.values()), axis=0)
+    columns: list[int] = sorted(np.argsort(-highest, kind="stable")[:MOST].tolist())
     order = sorted(columns, key=lambda column: -share[column])
     parts = [badge(pool, pool[column], f"{share[column]:.0%}") for column in order]
     alt = "The query's label: " + ", ".join(f"{pool[column]} {share[column]:.0%}" for column in order)
@@ -189,12 +190,6 @@ def _label(data: TrainingData, labels: Labels, row: int) -> None:
         st.caption("Of the same kind, by tag: " + plain(", ".join(names)))
     else:
         st.caption("This query has no tags, so its label is its own scores alone.")
-
-
-def _columns(shares: Mapping[str, Array]) -> list[int]:
-    """The numbers of the candidates in the picture, in pool order: those with the largest shares, MOST at most."""
-    highest = np.max(list(shares.values()), axis=0)
-    return sorted(np.argsort(-highest, kind="stable")[:MOST].tolist())
 
 
 def _bar(pool: Sequence[str], share: Array, columns: Sequence[int]) -> dict[str, Any]:

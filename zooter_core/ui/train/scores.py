@@ -73,12 +73,10 @@ def _loaded(session: Session, ensemble: Ensemble) -> LoadedScores | None:
 
 def _sample(session: Session, ensemble: Ensemble) -> Task[LoadedScores] | None:
     if ensemble.fleet.router is None:
-        st.info(
+        links.to_exam(
             "This fleet has no trained router yet, and so no sample of what one has learned from. The exam on the page "
-            "Models makes both. Or take a run or a score file.",
-            icon=":material/info:",
+            "Models makes both. Or take a run or a score file."
         )
-        links.page_button("Models", "models", "arrow_forward")
         return None
     name, source = ensemble.fleet.name, f"sample {ensemble.fleet.folder}"
 

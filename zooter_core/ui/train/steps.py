@@ -179,7 +179,7 @@ def next_button(session: Session, number: int, label: str) -> None:
 
 def command(text: str, loaded: LoadedScores) -> None:
     st.code(text, language="bash", wrap_lines=True)
-    if not loaded.is_complete:
+    if loaded.only is not None or loaded.most is not None:
         st.caption("The command uses all queries and models of the file; this page uses those chosen in step 1.")
 
 
