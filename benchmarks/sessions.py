@@ -13,24 +13,21 @@ import argparse
 import asyncio
 import json
 import re
-import shutil
-import signal
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from playwright.async_api import Browser, Error, Page, async_playwright, expect
-from servers import Server, free_port, started
+from servers import FLAGS, Server, chromium, demo
 
 from zooter_core.base.paths import EMBEDDED_FLEET, ROOT
 
 sys.path.append(str(ROOT / "tests"))
-FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking", "--no-first-run"]
 MARK = re.compile(r"M\d\dx\d{4}")
 QUERIES = (
     "What is 15% of 240? {}",
@@ -84,13 +81,6 @@ def fleet(call: argparse.Namespace, folder: Path) -> Iterator[Path]:
         yield endpoint_fleet.save(
             tiny_models.save_fleet(folder), server.url, {n: n for n in ("one", "two", "three")}, router=True
         )
-
-
-def demo(folder: Path) -> AbstractContextManager[Server]:
-    """A demo over a fleet; its process ends with the context."""
-    port = free_port()
-    command = [sys.executable, "-m", "zooter_core.cli", "demo", "--port", str(port), "--no-browser", "--history", "off"]
-    return started([*command, "--fleet", str(folder)], port, signal.SIGINT)
 
 
 async def ask(page: Page, visitor: Visitor, turn: int, call: argparse.Namespace) -> None:
@@ -147,16 +137,12 @@ async def watch(server: Server, until: float, log: list[float]) -> None:
 
 
 async def crowd(server: Server, call: argparse.Namespace) -> tuple[list[Visitor], list[float]]:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        sys.exit("Expected Chromium, but found none. Install the package chromium.")
     visitors = [Visitor(number) for number in range(call.sessions)]
     log: list[float] = []
-    address = f"http://localhost:{server.port}"
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        browser = await playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
         until = time.monotonic() + 60 * call.minutes
-        visits = [visit(browser, address, visitor, until, call) for visitor in visitors]
+        visits = [visit(browser, server.address, visitor, until, call) for visitor in visitors]
         await asyncio.gather(watch(server, until, log), *visits)
         log.append(server.megabytes)
         await browser.close()
@@ -199,7 +185,11 @@ def main() -> None:
     parser.add_argument("--most-errors", type=int, default=5, help="a visitor leaves after this many")
     parser.add_argument("--json", type=Path, help="also write all figures to a file")
     call = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name, fleet(call, Path(name)) as folder, demo(folder) as server:
+    with (
+        tempfile.TemporaryDirectory() as name,
+        fleet(call, Path(name)) as folder,
+        demo("--fleet", str(folder)) as server,
+    ):
         visitors, log = asyncio.run(crowd(server, call))
     figures = report(visitors, log, call)
     if call.json:
