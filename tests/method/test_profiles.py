@@ -7,19 +7,12 @@ import math
 import numpy as np
 
 from zooter_core.method import profiles
-from zooter_core.method.skills import GROUPS, SKILLS
 
 
 def test_priors_are_a_softmax_of_levels():
     levels = np.array([[0.8, 0.5], [0.7, 0.5]])  # two candidates, two skills
     e = math.e
     np.testing.assert_allclose(profiles.priors(levels), [[e / (e + 1), 1 / (e + 1)], [0.5, 0.5]])
-
-
-def test_a_query_of_two_skills_mixes_their_priors():
-    priors = profiles.priors(np.array([[0.8, 0.5], [0.7, 0.5]]))
-    first = math.e / (math.e + 1)
-    np.testing.assert_allclose((np.array([[0.25, 0.75]]) @ priors)[0, 0], 0.25 * first + 0.75 * 0.5)
 
 
 def test_a_trained_router_decides_among_those_that_it_knows():
@@ -32,7 +25,3 @@ def test_a_trained_router_decides_among_those_that_it_knows():
 def test_a_skills_own_number_goes_before_its_groups():
     levels = profiles.by_skill({"math": 0.8, "algebra": 0.3})
     assert levels == {"arithmetic": 0.8, "word-problems": 0.8, "algebra": 0.3}
-
-
-def test_groups_are_a_partition_of_the_skills():
-    assert sorted(skill for skills in GROUPS.values() for skill in skills) == sorted(SKILLS)
