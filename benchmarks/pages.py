@@ -21,12 +21,10 @@ import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 
-import psutil
 from playwright.sync_api import Browser, Page, sync_playwright
-from servers import FLAGS, chromium, demo
+from servers import FLAGS, chromium, cpu_seconds, demo, family
 
 from zooter_core.base.paths import ROOT
 
@@ -81,20 +79,10 @@ def opened(page: Page, name: str, address: str) -> Figures:
 
 
 def settled(page: Page, act: Callable[[], object]) -> Figures:
-    before = cpu_seconds()
+    before = cpu_seconds(family()[1:])  # the demo and the browser
     act()
     sight, last = page.evaluate("window.settled")
-    return sight, last, cpu_seconds() - before
-
-
-def cpu_seconds() -> float:
-    """Of the demo and the browser: all that this script has started."""
-    total = 0.0
-    for process in psutil.Process().children(recursive=True):
-        with suppress(psutil.Error):
-            times = process.cpu_times()
-            total += times.user + times.system
-    return total
+    return sight, last, cpu_seconds(family()[1:]) - before
 
 
 def measure(browser: Browser, address: str, times: Times) -> None:

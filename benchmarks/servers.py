@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +46,7 @@ class Server:
     @property
     def processes(self) -> list[psutil.Process]:
         """The process and its children."""
-        return [self.process, *self.process.children(recursive=True)]
+        return family(self.process)
 
     @property
     def megabytes(self) -> float:
@@ -60,7 +60,22 @@ class Server:
     @property
     def cpu_seconds(self) -> float:
         """Processor time so far."""
-        return sum(sum(process.cpu_times()[:2]) for process in self.processes)
+        return cpu_seconds(self.processes)
+
+
+def family(process: psutil.Process | None = None) -> list[psutil.Process]:
+    """A process, by default this one, and its children."""
+    first = process or psutil.Process()
+    return [first, *first.children(recursive=True)]
+
+
+def cpu_seconds(processes: Iterable[psutil.Process]) -> float:
+    """Processor time of processes so far."""
+    total = 0.0
+    for process in processes:
+        with contextlib.suppress(psutil.Error):  # one that ends
+            total += sum(process.cpu_times()[:2])
+    return total
 
 
 @contextmanager

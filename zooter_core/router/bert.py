@@ -167,7 +167,8 @@ class Bert:
         table = self._weight("embeddings.position_embeddings.weight")
         places = add("Slice", table, self.graph.numbers(0), length, self.graph.numbers(0))
         words = self._look_up("embeddings.word_embeddings", ids)
-        kinds = self._look_up("embeddings.token_type_embeddings", INPUTS[2] if self.segments else self._zeros())
+        segments = INPUTS[2] if self.segments else add("Sub", ids, ids)  # all tokens are of one
+        kinds = self._look_up("embeddings.token_type_embeddings", segments)
         states = [self._norm("embeddings.LayerNorm", add("Add", add("Add", words, kinds), places))]
         for number in range(self.layers):
             states.append(self._layer(f"encoder.layer.{number}", states[-1], shifts))
@@ -192,10 +193,6 @@ class Bert:
         pooled = add("Tanh", self._linear("pooler.dense", add("Gather", self.states()[-1], first, axis=1)))
         numbers = self._linear("classifier", pooled)
         return graph.model(add("Gather", numbers, first, axis=1), "rewards")
-
-    def _zeros(self) -> str:
-        """The segment of tokens that are all of one."""
-        return self.graph.add("Sub", INPUTS[0], INPUTS[0])
 
     def _weight(self, name: str) -> str:
         return self.graph.constant(name, self.weights[name])
