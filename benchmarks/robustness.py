@@ -39,7 +39,7 @@ def rows_of(scores: Scores, encoder: Encoder, call: argparse.Namespace) -> Itera
         head = trained(scores, vectors, tags, DistillConfig(seed=seed), train)
         figures = robustness(DistilledRouter(head, encoder), [texts[row] for row in sample])
         earned = scores.scores[judged, head.outputs(vectors[judged]).probabilities.argmax(axis=1)]
-        yield {"seed": seed, "score": float(earned.mean()), "interval": interval(earned)} | figures
+        yield {"seed": seed, "score": float(earned.mean()), "interval": interval(earned)} | figures.to_json()
 
 
 def main() -> None:

@@ -13,7 +13,6 @@ import time
 from typing import Any
 
 import numpy as np
-import torch
 from score_file import parsed, parser_of, trained
 
 from zooter_core.data.scores import Scores, read_scores
@@ -44,7 +43,7 @@ def held_back(scores: Scores, encoder: Encoder, seed: int, left_out: bool) -> Ou
     for mask in parts_of(scores, seed, left_out):
         train, judged = np.flatnonzero(~mask), np.flatnonzero(mask)
         head = trained(scores, vectors, tags, DistillConfig(seed=seed), train)
-        outputs = head.outputs(torch.from_numpy(vectors[judged]))
+        outputs = head.outputs(vectors[judged])
         assert outputs.members is not None
         members = np.empty((len(outputs.members), *scores.scores.shape)) if members is None else members
         probabilities[judged], members[:, judged] = outputs.probabilities, outputs.members
