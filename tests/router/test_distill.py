@@ -53,3 +53,13 @@ def test_a_lucky_first_epoch_does_not_end_a_trial(monkeypatch):
     vectors = np.random.default_rng(0).normal(size=(100, 8)).astype(np.float32)
     labels = np.eye(2)[np.arange(100) % 2]
     assert trial(vectors, labels, POOL, DistillConfig(), labels).epochs == 8
+
+
+def test_a_trial_goes_by_the_scores_that_there_are():
+    """Without two thirds of one candidate's scores, the temperature is still found: no loss is NaN."""
+    groups = np.arange(120) % 2
+    vectors = (np.eye(2)[groups] + np.random.default_rng(0).normal(scale=0.6, size=(120, 2))).astype(np.float32)
+    labels = np.where(np.eye(2)[groups] > 0, 0.9, 0.1)
+    gaps = np.where((np.arange(120) % 3 > 0)[:, None] & [True, False], np.nan, labels)
+    complete, sparse = (trial(vectors, labels, POOL, QUICK, scores) for scores in (labels, gaps))
+    assert 0.5 < sparse.temperature / complete.temperature < 2
