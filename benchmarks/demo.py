@@ -20,28 +20,23 @@ import json
 import os
 import re
 import shutil
-import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-import psutil
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+from servers import FLAGS, Server, chromium, demo, streamlit
 
 from zooter_core.base.paths import EMBEDDED_FLEET
 from zooter_core.config.candidates import GGUF, TRANSFORMERS
 from zooter_core.config.fleet import load_fleet
 from zooter_core.fleet.exports import make_export, make_reward_export
 
-PORT = 8599
-ADDRESS = f"http://localhost:{PORT}"
-FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking", "--no-first-run"]
 MINUTE = 120_000
 QUERIES = ("What is 15% of 240?", "Write a Python function that adds two numbers.", "Write a poem about rain.")
 PAGES = ("Compare", "Explorer", "Benchmark", "Chat")
@@ -134,54 +129,33 @@ def fleet_on(backend: str, folder: Path, tokens: int | None = None) -> Path:
     return copy
 
 
-def tree(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
-    """A process and its children."""
-    first = psutil.Process(process.pid)
-    return [first, *first.children(recursive=True)]
-
-
 @contextmanager
-def served(browser: Browser, *command: str) -> Iterator[tuple[Page, subprocess.Popen[bytes], float]]:
-    """A page of a server that has just been started, its process, and when that began."""
-    page = browser.new_page()
-    begun = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-m", *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        while (
-            True
-        ):  # as `zooter demo` opens a browser when the server is up; pages that fail to load take the processor
-            with suppress(OSError), socket.create_connection(("localhost", PORT)):
-                break
-            time.sleep(0.01)
-        page.goto(ADDRESS, wait_until="commit")
-        yield page, process, begun
-    finally:
-        process.send_signal(2)
-        process.wait(60)
-        page.close()
+def served(browser: Browser, starting: AbstractContextManager[Server]) -> Iterator[tuple[Page, Server, float]]:
+    """A page of a server that starts now, and when that began.
 
-
-def demo(fleet: Path) -> list[str]:
-    return ["zooter_core.cli", "demo", "--port", str(PORT), "--no-browser", "--history", "off", "--fleet", str(fleet)]
+    As with `zooter demo`, the browser opens when the server is up: pages that fail to load take the processor.
+    """
+    with closing(browser.new_page()) as page:
+        begun = time.perf_counter()
+        with starting as server:
+            page.goto(server.address, wait_until="commit")
+            yield page, server, begun
 
 
 def empty_app(browser: Browser, folder: Path) -> float:
     """Seconds from the start of an empty Streamlit app to its composer."""
-    script = folder / "empty.py"
-    script.write_text(EMPTY)
-    options = ["--server.port", str(PORT), "--server.headless", "true", "--browser.gatherUsageStats", "false"]
-    with served(browser, "streamlit", "run", str(script), *options) as (page, _, begun):
+    with served(browser, streamlit(folder / "empty.py", EMPTY)) as (page, _, begun):
         page.wait_for_selector(f"[data-testid={COMPOSER}]:enabled", timeout=MINUTE)
         return time.perf_counter() - begun
 
 
 def chat(browser: Browser, fleet: Path) -> dict[str, float]:
     """Start the demo, ask, and stop it."""
-    with served(browser, *demo(fleet)) as (page, process, begun):
+    with served(browser, demo("--fleet", str(fleet))) as (page, server, begun):
         page.wait_for_selector(f"[data-testid={COMPOSER}]:enabled", timeout=MINUTE)
         shown = time.perf_counter() - begun
         routed, words = ask(page, QUERIES[0], 0)
-        times = [part.cpu_times() for part in tree(process)]
+        cpu = server.cpu_seconds
         wait_for_end(page)
         page.wait_for_timeout(5_000)  # the other models load
         warm = []
@@ -197,7 +171,7 @@ def chat(browser: Browser, fleet: Path) -> dict[str, float]:
         (stop,) = timed(page, "click", [STOPPED], page.get_by_role("button", name="Stop").click)
         return {
             "page": shown, "cold_routed": shown + routed, "cold": shown + words,
-            "cpu": sum(time.user + time.system for time in times), "stop": stop,
+            "cpu": cpu, "stop": stop,
             "routed": statistics.median(pair[0] for pair in warm), "warm": statistics.median(pair[1] for pair in warm),
             "later": later,
         }  # fmt: skip
@@ -205,7 +179,7 @@ def chat(browser: Browser, fleet: Path) -> dict[str, float]:
 
 def tour(browser: Browser, fleet: Path) -> dict[str, float]:
     """Compare four models with short answers, visit every page twice, and weigh the demo."""
-    with served(browser, *demo(fleet)) as (page, process, _):
+    with served(browser, demo("--fleet", str(fleet))) as (page, server, _):
         page.wait_for_selector(f"[data-testid={COMPOSER}]:enabled", timeout=MINUTE)
         ask(page, QUERIES[0], 0)
         wait_for_end(page)
@@ -216,7 +190,7 @@ def tour(browser: Browser, fleet: Path) -> dict[str, float]:
         box.fill(QUERIES[2])
         page.wait_for_timeout(1_000)
         (compare,) = timed(page, "keydown", [RANKED], lambda: box.press("Enter"))
-        parts = [part.memory_full_info() for part in tree(process)]
+        parts = [part.memory_full_info() for part in server.processes]
         first.append(switch(page, TRAIN))
         again = [switch(page, name) for name in (*PAGES, TRAIN)]
         return {
@@ -243,15 +217,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--backends", nargs="+", default=[TRANSFORMERS, GGUF])
     call = parser.parse_args()
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        sys.exit("Expected Chromium, but found none. Install the package chromium.")
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package has its bytecode
     visits: dict[str, list[Visit]] = {backend: [] for backend in call.backends}
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         fleets = {backend: [fleet_on(backend, folder, tokens) for tokens in (None, SHORT)] for backend in visits}
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
         for _ in range(call.rounds):
             for backend, rounds in visits.items():
                 figures = {"empty": empty_app(browser, folder)} | chat(browser, fleets[backend][0])

@@ -16,13 +16,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from score_file import parsed, parser_of
+from score_file import parsed, parser_of, trained
 
 from zooter_core.data.scores import Scores, read_scores
 from zooter_core.method import calibration, labels, metrics
 from zooter_core.pipeline.train import SCORE_LABELS
 from zooter_core.router.clusters import cluster_tags
-from zooter_core.router.distill import learn
 from zooter_core.router.distilled import RouterHead
 from zooter_core.router.encoder import Encoder
 from zooter_core.router.extend import Examples, extend
@@ -51,9 +50,7 @@ def fitted(examples: Examples, folder: str | None, name: str) -> RouterHead:
     path = Path(folder) / name if folder else None
     if path and (path / "config.json").is_file():
         return RouterHead.load(path)
-    scores, config = examples.scores, examples.config
-    wanted = labels.label(scores.scores, scores.datasets, examples.tags, config).enhanced
-    head = learn(examples.vectors, wanted, scores.candidates, "none", settings_of("zooter"), scores=scores.scores)
+    head = trained(examples.scores, examples.vectors, examples.tags, settings_of("zooter"))
     if path:
         head.save(path)
     return head

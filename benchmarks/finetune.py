@@ -15,14 +15,13 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from score_file import parsed, parser_of
+from score_file import parsed, parser_of, trained
 
 from zooter_core.data.scores import Scores, read_scores
 from zooter_core.method import labels
 from zooter_core.method.metrics import interval
 from zooter_core.pipeline.train import SCORE_LABELS
 from zooter_core.router.clusters import cluster_tags
-from zooter_core.router.distill import learn
 from zooter_core.router.distilled import DistilledRouter
 from zooter_core.router.encoder import Encoder
 from zooter_core.router.finetune import MODES, finetune
@@ -45,8 +44,7 @@ def rows_of(scores: Scores, encoder: Encoder, call: argparse.Namespace) -> Itera
     for mode in call.modes:
         begun, config = time.perf_counter(), replace(DistillConfig(), seed=call.seed, finetune=mode)
         if mode == "none":
-            head = learn(inputs, wanted, scores.candidates, encoder.reference, config, scores=learned.scores)
-            router = DistilledRouter(head, encoder)
+            router = DistilledRouter(trained(learned, inputs, tags, config), encoder)
         else:
             router = finetune(texts, inputs, wanted, scores.candidates, encoder, config, scores=learned.scores)
         seconds = time.perf_counter() - begun

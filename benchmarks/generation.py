@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-import psutil
+from servers import cpu_seconds, family
 
 from zooter_core.backends import Backend, Request, backend, expect
 from zooter_core.backends.gguf.adapters import gguf_adapter
@@ -45,12 +45,12 @@ class Series:
     cpu: list[float] = field(default_factory=list)  # tokens per CPU second
 
     def add(self, generate: Generate) -> None:
-        before, begun = _cpu_seconds(), time.perf_counter()
+        before, begun = cpu_seconds(family()), time.perf_counter()
         tokens, first = generate()
         seconds = time.perf_counter() - begun
         self.speeds.append(tokens / seconds)
         self.firsts.append(first)
-        self.cpu.append(tokens / max(_cpu_seconds() - before, 1e-3))
+        self.cpu.append(tokens / max(cpu_seconds(family()) - before, 1e-3))
 
 
 def answers(engine: Backend, fleet: Fleet, names: list[str], queries: list[str]) -> tuple[int, float]:
@@ -145,13 +145,6 @@ def main() -> None:
             )
     engines[GGUF].spare()
     os._exit(0)  # the library's threads would wait for each other
-
-
-def _cpu_seconds() -> float:
-    """CPU seconds of this process and its children."""
-    current = psutil.Process()
-    times = [process.cpu_times() for process in (current, *current.children(recursive=True))]
-    return sum(time.user + time.system for time in times)
 
 
 if __name__ == "__main__":

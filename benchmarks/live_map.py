@@ -9,21 +9,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
-import urllib.request
-from contextlib import suppress
 from pathlib import Path
 
 from playwright.sync_api import Page, expect, sync_playwright
+from servers import FLAGS, chromium, streamlit
 
-PORT = 8598
-ADDRESS = f"http://localhost:{PORT}"
-FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking", "--no-first-run"]
 TEXT = "How do I write a poem about the sea"
 WAYS = ("echarts", "plotly")
 APP = """
@@ -74,9 +66,9 @@ WATCH = """name => { window.measured = new Promise(resolve => {
 }) }"""
 
 
-def typed(page: Page, way: str) -> list[tuple[float, float, bool]]:
+def typed(page: Page, address: str) -> list[tuple[float, float, bool]]:
     """For each key: milliseconds until the map shows it, milliseconds without a map, whether it is the same element."""
-    page.goto(f"{ADDRESS}/?way={way}")
+    page.goto(address)
     box = page.get_by_role("textbox", name="Query")
     expect(page.get_by_text("point 0")).to_be_visible(timeout=60_000)
     box.click()
@@ -93,28 +85,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     rounds = parser.parse_args().rounds
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        sys.exit("Expected Chromium, but found none. Install the package chromium.")
     keys: dict[str, list[tuple[float, float, bool]]] = {way: [] for way in WAYS}
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        script = Path(folder) / "live.py"
-        script.write_text(APP)
-        options = ["--server.port", str(PORT), "--server.headless", "true", "--browser.gatherUsageStats", "false"]
-        server = subprocess.Popen([sys.executable, "-m", "streamlit", "run", str(script), *options])
-        try:
-            while True:
-                with suppress(OSError):
-                    urllib.request.urlopen(f"{ADDRESS}/_stcore/health", timeout=1).close()
-                    break
-                time.sleep(0.1)
-            page = playwright.chromium.launch(executable_path=chromium, args=FLAGS).new_page()
-            for _ in range(rounds):
-                for way in WAYS:
-                    keys[way] += typed(page, way)
-        finally:
-            server.terminate()
-            server.wait(60)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        streamlit(Path(folder) / "live.py", APP) as server,
+        sync_playwright() as playwright,
+    ):
+        page = playwright.chromium.launch(executable_path=chromium(), args=FLAGS).new_page()
+        for _ in range(rounds):
+            for way in WAYS:
+                keys[way] += typed(page, f"{server.address}/?way={way}")
     print(f"load {os.getloadavg()[0]:.1f}, {len(keys[WAYS[0]])} keys each")
     for way, figures in keys.items():
         shown, flash, same = zip(*figures, strict=True)

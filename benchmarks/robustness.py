@@ -9,19 +9,15 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from score_file import parsed, parser_of
+from score_file import parsed, parser_of, trained
 
 from zooter_core.data.scores import Scores, read_scores
 from zooter_core.evaluation.robustness import robustness
-from zooter_core.method import labels
 from zooter_core.method.metrics import interval
-from zooter_core.pipeline.train import SCORE_LABELS
 from zooter_core.router.clusters import cluster_tags
-from zooter_core.router.distill import learn
 from zooter_core.router.distilled import DistilledRouter
 from zooter_core.router.encoder import Encoder
 from zooter_core.router.kinds import DistillConfig
@@ -40,11 +36,7 @@ def rows_of(scores: Scores, encoder: Encoder, call: argparse.Namespace) -> Itera
         tags: list[tuple[str, ...]] = [()] * len(texts)
         for row, carried in zip(train, cluster_tags(vectors[train], seed), strict=True):
             tags[row] = carried
-        wanted = labels.label(scores.scores, scores.datasets, tags, SCORE_LABELS, train).enhanced[train]
-        config = replace(DistillConfig(), seed=seed)
-        head = learn(
-            vectors[train], wanted, scores.candidates, encoder.reference, config, scores=scores.scores[train]
-        )  # fmt: skip
+        head = trained(scores, vectors, tags, DistillConfig(seed=seed), train)
         figures = robustness(DistilledRouter(head, encoder), [texts[row] for row in sample])
         earned = scores.scores[judged, head.outputs(vectors[judged]).probabilities.argmax(axis=1)]
         yield {"seed": seed, "score": float(earned.mean()), "interval": interval(earned)} | figures.to_json()

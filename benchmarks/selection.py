@@ -10,19 +10,16 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import torch
-from score_file import parsed, parser_of
+from score_file import parsed, parser_of, trained
 
 from zooter_core.data.scores import Scores, read_scores
-from zooter_core.method import labels, selection
+from zooter_core.method import selection
 from zooter_core.method.metrics import quantile_interval
 from zooter_core.method.selection import Outputs
-from zooter_core.pipeline.train import SCORE_LABELS, tags_of
-from zooter_core.router.distill import learn
+from zooter_core.pipeline.train import tags_of
 from zooter_core.router.encoder import Encoder
 from zooter_core.router.kinds import DistillConfig
 
@@ -45,12 +42,8 @@ def held_back(scores: Scores, encoder: Encoder, seed: int, left_out: bool) -> Ou
     probabilities, members = np.empty_like(scores.scores), None
     for mask in parts_of(scores, seed, left_out):
         train, judged = np.flatnonzero(~mask), np.flatnonzero(mask)
-        wanted = labels.label(scores.scores, scores.datasets, tags, SCORE_LABELS, train).enhanced[train]
-        head = learn(
-            vectors[train], wanted, scores.candidates, encoder.reference, replace(DistillConfig(), seed=seed),
-            scores=scores.scores[train],
-        )  # fmt: skip
-        outputs = head.outputs(torch.from_numpy(vectors[judged]))
+        head = trained(scores, vectors, tags, DistillConfig(seed=seed), train)
+        outputs = head.outputs(vectors[judged])
         assert outputs.members is not None
         members = np.empty((len(outputs.members), *scores.scores.shape)) if members is None else members
         probabilities[judged], members[:, judged] = outputs.probabilities, outputs.members

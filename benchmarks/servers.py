@@ -1,16 +1,17 @@
-"""What the scripts that talk to servers share: a server in a process of its own, and what that process takes."""
+"""What the scripts that talk to servers share: a server in a process of its own, what that takes, and a browser."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from zooter_core.base.paths import ROOT
 
 STUB = Path(__file__).with_name("stub_server.py")
 START_SECONDS = 180
+FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking", "--no-first-run"]  # of Chromium
 
 
 @dataclass
@@ -32,6 +34,11 @@ class Server:
     ready_seconds: float
 
     @property
+    def address(self) -> str:
+        """Where a browser opens it."""
+        return f"http://localhost:{self.port}"
+
+    @property
     def url(self) -> str:
         """Where a server of chat completions is asked."""
         return f"http://127.0.0.1:{self.port}/v1"
@@ -39,7 +46,7 @@ class Server:
     @property
     def processes(self) -> list[psutil.Process]:
         """The process and its children."""
-        return [self.process, *self.process.children(recursive=True)]
+        return family(self.process)
 
     @property
     def megabytes(self) -> float:
@@ -53,15 +60,32 @@ class Server:
     @property
     def cpu_seconds(self) -> float:
         """Processor time so far."""
-        return sum(sum(process.cpu_times()[:2]) for process in self.processes)
+        return cpu_seconds(self.processes)
+
+
+def family(process: psutil.Process | None = None) -> list[psutil.Process]:
+    """A process, by default this one, and its children."""
+    first = process or psutil.Process()
+    return [first, *first.children(recursive=True)]
+
+
+def cpu_seconds(processes: Iterable[psutil.Process]) -> float:
+    """Processor time of processes so far."""
+    total = 0.0
+    for process in processes:
+        with contextlib.suppress(psutil.Error):  # one that ends
+            total += sum(process.cpu_times()[:2])
+    return total
 
 
 @contextmanager
-def started(command: Sequence[str], port: int, stop: int = signal.SIGTERM, **environment: str) -> Iterator[Server]:
+def started(
+    command: Sequence[str], port: int, stop: int = signal.SIGTERM, folder: Path = ROOT, **environment: str
+) -> Iterator[Server]:
     """A server's process, from when it accepts connections. The signal `stop` ends it."""
     began = time.perf_counter()
     with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | environment, cwd=ROOT)
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | environment, cwd=folder)
         try:
             while not listening(port):
                 if process.poll() is not None or time.perf_counter() - began > START_SECONDS:
@@ -90,6 +114,29 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def demo(*options: str, folder: Path = ROOT, **environment: str) -> AbstractContextManager[Server]:
+    """`zooter demo` without history, with further options of the command; `folder` is the checkout that it runs in."""
+    port = free_port()
+    command = [sys.executable, "-m", "zooter_core.cli", "demo", "--port", str(port), "--no-browser", "--history", "off"]
+    return started([*command, *options], port, signal.SIGINT, folder, **environment)
+
+
+def streamlit(script: Path, source: str) -> AbstractContextManager[Server]:
+    """A Streamlit app, whose source is written to a script."""
+    script.write_text(source)
+    port = free_port()
+    options = ["--server.port", str(port), "--server.headless", "true", "--browser.gatherUsageStats", "false"]
+    return started([sys.executable, "-m", "streamlit", "run", str(script), *options], port, signal.SIGINT)
+
+
+def chromium() -> str:
+    """Where Chromium is. Ends the script where there is none."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    if program := next(filter(None, map(shutil.which, names)), None):
+        return program
+    sys.exit("Expected Chromium, but found none. Install the package chromium.")
 
 
 def stub_server(tokens: int, rate: float, *slow: float) -> AbstractContextManager[Server]:

@@ -6,6 +6,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import nullcontext
 from functools import cache
 from itertools import chain, islice
 from pathlib import Path
@@ -17,6 +18,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that wait do not 
 import numpy as np
 import pytest
 from hypothesis import settings
+
+from zooter_core.base.cores import one_thread
 
 MARKERS = {  # of all tests in a folder or file, under tests/
     "browser": "browser",
@@ -121,14 +124,20 @@ def own_cache(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 @pytest.fixture(scope="module", autouse=True)
-def threads(request: pytest.FixtureRequest) -> None:
-    """Tiny models run on one thread, real ones on all."""
+def threads(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Tiny models and small matrices run on one thread, real models on all.
+
+    Threads of numpy wait for each other: beside other workers, small trainings take twenty times as long with two.
+    """
+    real = "embedded" in request.path.parts
     if "support.tiny_models" in sys.modules:
         import torch
 
         from support import tiny_models
 
-        torch.set_num_threads(tiny_models.THREADS if "embedded" in request.path.parts else 1)
+        torch.set_num_threads(tiny_models.THREADS if real else 1)
+    with nullcontext() if real else one_thread():
+        yield
 
 
 @pytest.fixture(scope="module", autouse=True)

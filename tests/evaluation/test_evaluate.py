@@ -17,7 +17,7 @@ import pytest
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Query
 from zooter_core.data.scores import Scores
-from zooter_core.evaluation.evaluate import CrossValidated, Sampled, compare, evaluate, nearest, report, simple
+from zooter_core.evaluation.evaluate import Sampled, compare, evaluate, nearest, report, simple
 from zooter_core.evaluation.figures import Verdict
 from zooter_core.evaluation.verdicts import of_report, sentences
 from zooter_core.method.selection import Outputs
@@ -302,7 +302,7 @@ def test_cross_validation_gives_the_verdict_where_few_queries_are_held_back(held
     scores = Scores(tuple(Query(str(k), "q1") for k in range(n)), ("a", "b"), np.array([[1.0, 3.0]] * n))
     mask = np.arange(n) >= 7
     outputs = Outputs(np.array([[0.1, 0.9]] * held_back)) if held_back else None
-    crossed = CrossValidated(np.arange(7.0), np.zeros(7))
+    crossed = np.stack([np.arange(7.0), np.zeros(7)])
     verdict = of_report(report(scores, [0.5] * n, mask, outputs, None, crossed))
     assert verdict is not None
     assert (verdict.source, verdict.against, verdict.hindsight) == (source, "b", False)

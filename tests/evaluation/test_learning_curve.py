@@ -19,9 +19,7 @@ def test_a_size_that_does_not_fit(size):
         sizes_of(300, (50, size))
 
 
-@pytest.mark.slow
 def test_the_curve_where_the_new_candidate_is_best_on_a_third():
-    """Slow: it trains routers for each seed and size. It alone looks at a curve's figures."""
     calls = []
     curve = learning_curve(old(), EXAMPLES, (24, 48), progress=lambda *call: calls.append(call))
     assert (curve["judged"], curve["learned"], curve["seeds"]) == (12, 48, SEEDS)

@@ -36,10 +36,10 @@ def test_the_paraphrases_are_pairs_of_different_texts():
     assert len(set(texts)) == len(texts)
 
 
-@pytest.mark.parametrize("name", EDITS)
-@given(text=st.text(max_size=200))
-def test_an_edit_takes_any_text(name, text):
-    assert isinstance(EDITS[name](text), str)
+@given(st.text(max_size=200))
+def test_an_edit_takes_any_text(text):
+    for edit in EDITS.values():
+        assert isinstance(edit(text), str)
 
 
 def test_typos_swap_letters_inside_words_and_are_the_same_each_time():

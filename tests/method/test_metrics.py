@@ -59,10 +59,6 @@ def test_group_means_follow_the_order_of_the_first_rows():
     assert list(means) == ["b", "a"]
 
 
-def test_mean_task_rank_of_one_subset():
-    assert mean_task_rank({"a": [0.1], "b": [0.3], "c": [0.2]}) == {"a": 3.0, "b": 1.0, "c": 2.0}
-
-
 def test_mean_task_rank_looks_at_order_and_not_at_distance():
     assert mean_task_rank({"a": [100.0, 0.1, 0.1], "b": [0.0, 0.2, 0.2]}) == pytest.approx({"a": 5 / 3, "b": 4 / 3})
 
@@ -71,28 +67,11 @@ def test_uplift_without_ties_is_shared_out():
     assert uplift({"a": [3.0, 1.0, 3.0, 3.0], "b": [1.0, 2.0, 1.0, 1.0]}) == {"a": 0.75, "b": 0.25}
 
 
-def test_uplift_of_a_method_that_is_never_first():
-    assert uplift({"a": [2.0, 2.0], "b": [1.0, 1.0]})["b"] == 0.0
-
-
 @given(TABLES)
 def test_some_method_is_first_in_every_subset(table):
     shares = uplift({str(column): table[:, column] for column in range(table.shape[1])})
     assert sum(shares.values()) >= 1 - 1e-9
     assert all(0 <= share <= 1 for share in shares.values())
-
-
-def test_interval_contains_the_mean():
-    values = np.random.default_rng(1).normal(5, 2, size=200)
-    low, high = interval(values)
-    assert low < values.mean() < high
-
-
-def test_interval_is_about_two_standard_errors_each_way():
-    """200 values of spread 2: standard error 2 / sqrt(200) = 0.141, so the width is near 4 * 0.141 = 0.55."""
-    values = np.random.default_rng(1).normal(5, 2, size=200)
-    low, high = interval(values)
-    assert high - low == pytest.approx(0.55, abs=0.1)
 
 
 def test_interval_is_reproducible():
@@ -161,11 +140,7 @@ def test_a_ratio_to_nothing_has_no_interval():
     assert ratio_interval(np.ones(30), np.zeros(30)) is None
     assert ratio_interval(np.ones(30), np.arange(30.0) == 0) is None  # in a third of the draws there is nothing
     assert ratio_interval(np.full(30, 1e30), np.full(30, 5e-324)) is None  # larger than any number
-
-
-def test_few_queries_have_no_interval_of_a_ratio():
-    below = np.arange(1.0, 30.0)
-    assert ratio_interval(below / 4, below) is None
+    assert ratio_interval(np.ones(29), np.ones(29)) is None  # too few queries
 
 
 def test_quantile_interval_is_the_middle():
@@ -179,12 +154,6 @@ def test_quantile_interval_is_the_middle():
 def test_wilson_interval_by_hand(hits, count, expected):
     """8 of 10: z^2 = 3.8416, centre (.8 + .19208) / 1.38416 = .7167, half 1.96 / 1.38416 sqrt(.016 + .0096) = .2266."""
     assert wilson_interval(hits / count, count) == pytest.approx(expected, abs=5e-5)
-
-
-def test_wilson_interval_narrows_with_the_count():
-    """At 1000 the half width is close to the normal one, 1.96 sqrt(.8 * .2 / 1000) = .0248."""
-    low, high = wilson_interval(0.8, 1000)
-    assert (high - low) / 2 == pytest.approx(0.0248, abs=1e-4)
 
 
 def test_a_missing_score_takes_no_part_in_a_win():

@@ -31,6 +31,12 @@ def trained(vectors, scores, config=CONFIG) -> tuple[RouterHead, np.ndarray]:
     return head, earned
 
 
+@pytest.fixture(scope="module")
+def plain() -> tuple[RouterHead, np.ndarray]:
+    """What is learned from queries whose text decides."""
+    return trained(VECTORS, TABLE)
+
+
 def kinds(head: RouterHead) -> list[str]:
     return [part["kind"] for part in head.config.settings["parts"]]
 
@@ -40,8 +46,8 @@ def noise(count: int) -> np.ndarray:
     return np.random.default_rng(3).normal([0.3, 0.0, 0.0], size=(count, 3))
 
 
-def test_where_the_text_decides_it_finds_that_out():
-    head, earned = trained(VECTORS, TABLE)
+def test_where_the_text_decides_it_finds_that_out(plain):
+    head, earned = plain
     assert kinds(head)
     assert "the best single model." in head.body.summary()
     assert head.logits(VECTORS).argmax(axis=1).tolist() == TABLE.argmax(axis=1).tolist()
@@ -70,10 +76,9 @@ def test_equal_scores_favour_nobody():
 
 
 @pytest.mark.parametrize("factor", [1e-6, 1e6])
-def test_the_scale_of_the_scores_means_nothing(factor):
-    head, _ = trained(VECTORS, TABLE)
+def test_the_scale_of_the_scores_means_nothing(plain, factor):
     scaled, _ = learn_auto(replace(scored(VECTORS, TABLE), scores=factor * TABLE), POOL, "none", CONFIG)
-    assert scaled.probabilities(ANY) == pytest.approx(head.probabilities(ANY), abs=1e-4)
+    assert scaled.probabilities(ANY) == pytest.approx(plain[0].probabilities(ANY), abs=1e-4)
 
 
 def test_missing_scores_are_no_obstacle():
@@ -102,26 +107,23 @@ def test_a_kind_that_is_clearly_better_stands_alone():
     assert kinds(head) == ["ridge"]
 
 
-def test_labels_of_a_fold_are_made_without_it():
+def test_labels_of_a_fold_are_made_without_it_and_progress_tells_what_is_left():
     calls: list[np.ndarray] = []
+    steps: list[tuple[int, int]] = []
 
     def labels(rows):
         calls.append(rows)
         return softmax(TABLE[rows], 0.2)
 
-    learn_auto(replace(scored(VECTORS, TABLE), labels=labels), POOL, "none", CONFIG)
+    queries = replace(scored(VECTORS, TABLE), labels=labels)
+    learn_auto(queries, POOL, "none", CONFIG, compared=lambda *step: steps.append(step))
     assert sorted(map(len, calls)) == [48] * 5 + [60]  # five folds, and the end
-
-
-def test_progress_tells_what_is_left():
-    steps: list[tuple[int, int]] = []
-    learn_auto(scored(VECTORS, TABLE), POOL, "none", CONFIG, compared=lambda done, of: steps.append((done, of)))
     assert steps == [(number, 20) for number in range(21)]
 
 
-def test_a_seed_fixes_it():
-    one, two = (learn(VECTORS, softmax(TABLE, 0.2), POOL, "none", CONFIG, scores=TABLE) for _ in range(2))
-    assert np.array_equal(one.logits(ANY), two.logits(ANY))
+def test_a_seed_fixes_it(plain):
+    again = learn(VECTORS, softmax(TABLE, 0.2), POOL, "none", CONFIG, scores=TABLE)
+    assert np.array_equal(again.logits(ANY), plain[0].logits(ANY))
 
 
 def test_one_candidate_more_where_the_best_single_is_all_there_is():

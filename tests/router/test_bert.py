@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from transformers import BertForSequenceClassification
 
 from support import tiny_models
 from support.damaged_models import change_config, put_number
 from zooter_core.base.errors import WorkError, ZooterError
-from zooter_core.config.fleet import load_fleet
 from zooter_core.config.labelling import ENCODER, ScalarConfig
 from zooter_core.fleet import exports
 from zooter_core.labelling.rewards import reward_model
@@ -25,7 +26,6 @@ from zooter_core.router.graph import missing
 pytestmark = pytest.mark.skipif(bool(missing()), reason="ONNX Runtime is not installed")
 LONG = "Write a long story about the ships and the people on them. " * 300
 TEXTS = ["Hi", "", " \n", ".", "杯子 ☕ 是什么?", "👩‍👩‍👧‍👦🏴‍☠️", LONG, "What is 12 + 30?", *tiny_models.QUERIES]
-EMBEDDED = Path("models/embedded")
 
 
 @pytest.fixture(autouse=True)
@@ -128,23 +128,36 @@ def test_a_router_takes_its_encoder_along(folder, tmp_path):
     assert np.array_equal(open_encoder(str(tmp_path / "copy")).embed(["Hi"]), Encoder(str(folder)).embed(["Hi"]))
 
 
+def save_reward_adapter(encoder: Path, folder: Path) -> None:
+    """What makes a reward model of an encoder, with random weights and the settings of the embedded fleet's."""
+    from peft import LoraConfig, get_peft_model
+
+    torch.manual_seed(2)
+    config = LoraConfig(
+        r=4, lora_alpha=8, bias="all", target_modules=["dense", "key", "query", "value"],
+        modules_to_save=["classifier", "LayerNorm"], init_lora_weights=False, task_type="SEQ_CLS",
+    )  # fmt: skip
+    model = get_peft_model(BertForSequenceClassification.from_pretrained(encoder, num_labels=1), config)
+    for weight in model.parameters():
+        if weight.requires_grad:
+            weight.data += 0.1 * torch.randn_like(weight)
+    model.save_pretrained(folder)
+
+
 PAIRS = [("Hello", "Hello!"), ("What is the sea?", "Wide. " * 400), ("Why? " * 300, "[SEP] No."), ("杯子 ☕", "")]
 
 
-def test_rewards_are_those_of_torch(tiny_fleet, monkeypatch):
+@pytest.mark.parametrize("adapted", [False, True])
+def test_rewards_are_those_of_torch(tiny_fleet, tmp_path, monkeypatch, adapted):
     config = ScalarConfig(str(tiny_fleet / "reward"), max_tokens=128)
+    if adapted:
+        save_reward_adapter(tiny_fleet / "encoder", tmp_path / "adapter")
+        config = ScalarConfig(str(tiny_fleet / "encoder"), adapter=str(tmp_path / "adapter"), max_tokens=128)
     monkeypatch.setattr(exports, "has_torch", lambda: False)
     assert exports.make_reward_export(config)
     model = exports.open_reward(config)
     assert model is not None
     assert model.score(PAIRS) == pytest.approx(reward_model(config).score(PAIRS), abs=1e-4)
-
-
-def test_rewards_of_the_embedded_adapter_too(monkeypatch):
-    config = load_fleet(EMBEDDED).reward
-    monkeypatch.setattr(exports, "has_torch", lambda: False)
-    assert exports.make_reward_export(config)
-    assert exports.open_reward(config).score(PAIRS) == pytest.approx(reward_model(config).score(PAIRS), abs=1e-3)
 
 
 def test_a_classifier_with_several_outputs_is_no_reward_model(tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from support.damaged_models import change_config, put_number
+from support.damaged_models import change_config
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.router.config import FIELDS, check_router
 
@@ -112,14 +112,6 @@ def test_a_missing_field_is_named(router, field):
 def test_a_config_that_is_no_json_object(router, text):
     (router / "config.json").write_text(text)
     with pytest.raises(WorkError, match="a whole router in"):
-        check_router(router)
-
-
-@pytest.mark.parametrize("number", [NAN, math.inf, -math.inf])
-@pytest.mark.parametrize("weight", ["inner", "inner_bias", "outer", "outer_bias"])
-def test_a_weight_that_is_not_finite_is_named(router, weight, number):
-    put_number(router, number, weight)
-    with pytest.raises(WorkError, match=rf"a whole router in .*NaN or infinity in .*{weight}.*distill"):
         check_router(router)
 
 

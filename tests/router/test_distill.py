@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.method import calibration
@@ -26,27 +25,10 @@ def distilled(encoder, config=QUICK, **more):
 
 def test_a_separable_problem_is_learned(tiny_encoder):
     router = distilled(tiny_encoder, DistillConfig(epochs=60, rate=1e-2))
+    assert (router.candidates, router.head.config.encoder) == (("math", "writer"), tiny_encoder.reference)
     assert kl(LABELS, router.probabilities(QUERIES)).mean() < 0.01
     choices = router.probabilities(NEW).argmax(axis=1)
     assert choices.tolist() == [0] * 10 + [1] * 2
-
-
-def test_what_is_learned_is_the_distribution_and_not_the_winner_alone(tiny_encoder):
-    router = distilled(tiny_encoder, DistillConfig(epochs=100, rate=1e-2, dropout=0.0))
-    assert router.probabilities(QUERIES) == pytest.approx(LABELS, abs=0.1)
-
-
-def test_a_seed_fixes_the_router(tiny_encoder):
-    first = distilled(tiny_encoder).probabilities(NEW)
-    torch.rand(5)
-    assert np.array_equal(distilled(tiny_encoder).probabilities(NEW), first)
-    assert not np.array_equal(distilled(tiny_encoder, DistillConfig(epochs=5, seed=1)).probabilities(NEW), first)
-
-
-def test_training_leaves_the_callers_random_numbers_alone(tiny_encoder):
-    before = torch.get_rng_state()
-    distilled(tiny_encoder)
-    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_progress_has_every_epoch_and_its_loss(tiny_encoder):
@@ -56,24 +38,6 @@ def test_progress_has_every_epoch_and_its_loss(tiny_encoder):
     )
     assert [epoch for epoch, _ in calls] == list(range(1, 21))
     assert calls[-1][1] < 0.5 * calls[0][1]
-
-
-def test_the_config_names_pool_and_encoder(tiny_encoder):
-    router = distilled(tiny_encoder, DistillConfig(epochs=1, hidden=7))
-    assert router.candidates == ("math", "writer")
-    assert (router.head.config.encoder, router.head.config.settings["hidden"]) == (tiny_encoder.reference, 7)
-
-
-def test_the_encoder_stays_frozen(tiny_encoder):
-    before = {name: weight.clone() for name, weight in tiny_encoder.model.state_dict().items()}
-    distilled(tiny_encoder)
-    after = tiny_encoder.model.state_dict()
-    assert all(torch.equal(weight, after[name]) for name, weight in before.items())
-
-
-def test_one_query_is_enough(tiny_encoder):
-    head = learn(tiny_encoder.embed(["Hi"]), np.array([[0.5, 0.5]]), POOL, tiny_encoder.reference, QUICK)
-    assert head.config.candidates == POOL
 
 
 def test_no_query_is_refused():
@@ -89,3 +53,13 @@ def test_a_lucky_first_epoch_does_not_end_a_trial(monkeypatch):
     vectors = np.random.default_rng(0).normal(size=(100, 8)).astype(np.float32)
     labels = np.eye(2)[np.arange(100) % 2]
     assert trial(vectors, labels, POOL, DistillConfig(), labels).epochs == 8
+
+
+def test_a_trial_goes_by_the_scores_that_there_are():
+    """Without two thirds of one candidate's scores, the temperature is still found: no loss is NaN."""
+    groups = np.arange(120) % 2
+    vectors = (np.eye(2)[groups] + np.random.default_rng(0).normal(scale=0.6, size=(120, 2))).astype(np.float32)
+    labels = np.where(np.eye(2)[groups] > 0, 0.9, 0.1)
+    gaps = np.where((np.arange(120) % 3 > 0)[:, None] & [True, False], np.nan, labels)
+    complete, sparse = (trial(vectors, labels, POOL, QUICK, scores) for scores in (labels, gaps))
+    assert 0.5 < sparse.temperature / complete.temperature < 2

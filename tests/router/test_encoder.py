@@ -68,10 +68,6 @@ def test_a_batch_equals_each_text_alone(fresh, tiny_fleet):
     assert fresh.embed(TEXTS) == pytest.approx(alone, abs=1e-5)
 
 
-def test_embed_and_embed_all_agree(fresh, cache):
-    assert fresh.embed_all(TEXTS) == pytest.approx(fresh.embed(TEXTS), abs=1e-5)
-
-
 def test_the_next_call_of_a_thread_shares_the_pass(fresh, worked):
     first = fresh.embed(TEXTS)
     with ThreadPoolExecutor(1) as other:

@@ -21,35 +21,11 @@ from zooter_core.router.encoder import Encoders
 from zooter_core.router.extend import ABLE, FEWEST, Examples, extend, matched, regress, save, without
 from zooter_core.router.finetune import finetune
 from zooter_core.router.kinds import KINDS, DistillConfig
-from zooter_core.router.kinds.zooter import ZooterHead
 from zooter_core.router.neighbours import RECORDS
 from zooter_core.router.router import Router
 
 able = pytest.mark.parametrize("kind", ABLE)
 every = pytest.mark.parametrize("kind", KINDS)
-
-
-def by_hand() -> ZooterHead:
-    """One member: two inputs, two hidden units, two candidates."""
-    head = ZooterHead(2, 2, hidden=2, dropout=0.5)
-    head.state = {
-        "inner": np.array([[[1.0, 0.0], [0.0, 2.0]]]),
-        "inner_bias": np.array([[[0.0, -2.0]]]),
-        "outer": np.array([[[3.0, 0.0], [0.0, 1.0]]]),
-        "outer_bias": np.array([[[0.0, 0.5]]]),
-    }
-    return head
-
-
-def test_a_column_worked_by_hand():
-    """The hidden states of (1, 1) are 0.8413 and 0: the new logit is 2 * 0.8413 + 0.5; the old ones stay."""
-    head = by_hand()
-    settings, state = head.adding({"added": np.array([[[2.0], [7.0]]]), "added_bias": np.array([0.5])})
-    assert settings == {"pool": {"added": 1, "out": []}}
-    wider = ZooterHead(2, 3, hidden=2, dropout=0.5, **settings).on(state)
-    query = np.array([[1.0, 1.0]])
-    assert np.array_equal(wider.logits(query)[:, :2], head.logits(query))
-    assert wider.logits(query)[0].tolist() == pytest.approx([-0.1241, -2.1482, 2.1827], abs=1e-3)
 
 
 def test_the_regression_worked_by_hand():

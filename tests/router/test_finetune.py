@@ -84,13 +84,12 @@ def test_only_the_last_layer_learns(tiny_encoder, vectors):
     assert all(f".{last}." in name for name in changed(tiny_encoder, router))
 
 
-def test_the_encoder_that_came_is_left_alone(tiny_encoder, vectors):
-    before = {name: weight.clone() for name, weight in tiny_encoder.model.state_dict().items()}
-    first = tiny_encoder.embed(QUERIES[:3])
-    router, _ = learn(tiny_encoder, vectors)
-    assert all(torch.equal(weight, before[name]) for name, weight in tiny_encoder.model.state_dict().items())
+def test_the_encoder_that_came_is_left_alone(tiny_encoder, plain):
+    before = Encoder(tiny_encoder.reference)
+    weights, first = before.model.state_dict(), before.embed(QUERIES[:3])
+    assert all(torch.equal(weight, weights[name]) for name, weight in tiny_encoder.model.state_dict().items())
     assert np.array_equal(tiny_encoder.embed(QUERIES[:3]), first)
-    assert not np.allclose(router.encoder.embed(QUERIES[:3]), first)
+    assert not np.allclose(plain[0].encoder.embed(QUERIES[:3]), first)
 
 
 def test_saved_and_loaded_it_routes_the_same(plain, tmp_path):
@@ -115,7 +114,7 @@ def test_what_cannot_be_fine_tuned_is_refused(tiny_encoder, config):
         finetune(["Hi"], tiny_encoder.embed(["Hi"]), np.eye(2)[:1], POOL, tiny_encoder, config)
 
 
-@pytest.mark.parametrize("stop_after", [1, 5, 7, 10])  # an epoch has seven batches
+@pytest.mark.parametrize("stop_after", [1, 7, 10])  # an epoch has seven batches
 def test_a_training_that_was_stopped_ends_as_one_that_was_not(
     tiny_encoder, vectors, plain, tmp_path, monkeypatch, stop_after
 ):
@@ -141,7 +140,7 @@ def counting(sizes, real):
     return step
 
 
-def test_checkpoints_are_private_and_written_now_and_then(tiny_encoder, vectors, tmp_path, monkeypatch):
+def test_checkpoints_are_private_and_others_or_damaged_ones_are_ignored(tiny_encoder, vectors, tmp_path, monkeypatch):
     saves: list[int] = []
     real = Training._save
 
@@ -155,12 +154,7 @@ def test_checkpoints_are_private_and_written_now_and_then(tiny_encoder, vectors,
     assert saves == [2, 3]  # at the ends of the two epochs: five minutes are not over
     assert path.stat().st_mode & 0o777 == 0o600
     assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_checkpoint_of_other_settings_and_a_damaged_one_are_ignored(tiny_encoder, vectors, tmp_path):
-    path = tmp_path / "finetune.checkpoint"
-    learn(tiny_encoder, vectors, checkpoint=path)
-    other = replace(CONFIG, seed=1)
+    other = replace(CONFIG, seed=1, epochs=1)
     expected = learn(tiny_encoder, vectors, other)[1]
     assert learn(tiny_encoder, vectors, other, checkpoint=path)[1] == expected
     path.write_bytes(path.read_bytes()[:1000])

@@ -77,6 +77,7 @@ def test_other_names_for_the_same_candidates(router):
     renamed = router.for_pool(("x", "one", "z"), ("two", "one", "base"))
     assert renamed.candidates == ("x", "one", "z")
     assert renamed.probabilities(QUERIES) == pytest.approx(router.probabilities(QUERIES)[:, [2, 1, 0]])
+    assert router.for_pool(POOL[::-1]) is router
     swapped = router.for_pool(POOL, ("one", "base", "two"))
     assert swapped.probabilities(QUERIES) == pytest.approx(router.probabilities(QUERIES)[:, [1, 0, 2]])
 
@@ -84,7 +85,7 @@ def test_other_names_for_the_same_candidates(router):
 def test_a_name_that_the_router_lacks_is_refused(router):
     with pytest.raises(ZooterError, match="what zwei is to be routed as") as caught:
         router.for_pool(("base", "zwei"))
-    assert "one for base, one, two" in str(caught.value)
+    assert "a router for the candidates base, zwei, but found one for base, one, two" in str(caught.value)
 
 
 @pytest.mark.skipif(bool(missing()), reason="the extra `onnx` is not installed: pip install 'zooter[onnx]'")

@@ -112,8 +112,13 @@ def test_vectors_of_many_texts_are_cached_on_disk_and_apart_from_those_of_torch(
     assert sum(count for _, count in vector_store.contents().encoders) == 2 * len(TEXTS)
 
 
-def test_it_loads_neither_pytorch_nor_transformers(exported, on_torch):
-    """onnxruntime, tokenizers and numpy are all: whatever else the process loads comes with Python."""
+def test_it_loads_neither_pytorch_nor_transformers_and_onnxruntime_notes_nothing_for_its_maker(
+    exported, on_torch, tmp_path
+):
+    """onnxruntime, tokenizers and numpy are all: whatever else the process loads comes with Python.
+
+    ONNX Runtime would keep what it knows of the process and the machine in the home's cache folder, to send it later.
+    """
     code = f"""
 import sys
 before = set(sys.modules)  # by site, for editable packages and for coverage
@@ -122,10 +127,15 @@ print(Router.load({str(exported)!r}).route(["What is 12 + 30?"])[0].candidate)
 files = {{name: str(getattr(module, "__file__", "")) for name, module in sys.modules.items() if name not in before}}
 print(*sorted({{name.partition(".")[0] for name, file in files.items() if "site-packages" in file}}))
 """
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    home = tmp_path / "home"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ORT_")}
+    environment |= {"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache")}
+    call = [sys.executable, "-c", code]
+    ended = subprocess.run(call, env=environment, capture_output=True, text=True, check=True)
     candidate, packages = ended.stdout.splitlines()
     assert candidate == on_torch.route(["What is 12 + 30?"])[0].candidate
     assert set(packages.split()) <= {"numpy", "onnxruntime", "tokenizers", "zooter_core"}
+    assert [path for path in home.rglob("*") if "onnxruntime" in path.name] == []
 
 
 def head_of(kind, encoder):
@@ -189,11 +199,6 @@ def test_an_export_with_other_probabilities_is_refused(exported, tiny_fleet, tmp
     with pytest.raises(WorkError, match="The exported router's probabilities differ"):
         export_router(tmp_path / "other", tmp_path / "out")
     assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
-
-
-def test_a_folder_without_a_router(tmp_path):
-    with pytest.raises(ZooterError, match=r"a router folder at .*, but found no config\.json there"):
-        Router.load(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["router.onnx", "tokenizer.json"])
@@ -281,16 +286,6 @@ def test_an_onnxruntime_that_does_not_load(exported, tmp_path, monkeypatch):
         monkeypatch.delitem(sys.modules, name)
     with pytest.raises(WorkError, match=r"an onnxruntime that loads, but found no such library"):
         Router.load(exported)
-
-
-def test_onnxruntime_notes_nothing_for_its_maker(exported, tmp_path):
-    """It would keep what it knows of the process and the machine in the home's cache folder, to send it later."""
-    home = tmp_path / "home"
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("ORT_")}
-    environment |= {"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache")}
-    script = f"from zooter_core import Router; Router.load({str(exported)!r}).route(['Hi'])"
-    subprocess.run([sys.executable, "-c", script], env=environment, check=True, capture_output=True)
-    assert [path for path in home.rglob("*") if "onnxruntime" in path.name] == []
 
 
 def test_an_exported_router_cannot_be_changed(exported):

@@ -15,9 +15,10 @@ import pytest
 from support import tiny_models
 from zooter_core.base.errors import ZooterError
 from zooter_core.config.fleet import RouterConfig
-from zooter_core.fleet.exports import make_export, open_router
+from zooter_core.fleet.exports import open_router
 from zooter_core.router import export
-from zooter_core.router.export import export_router
+from zooter_core.router.distilled import DistilledRouter
+from zooter_core.router.export import _add_quantised, export_router
 from zooter_core.router.graph import missing, session
 from zooter_core.router.quantise import _even_out, _shrink, quantise
 from zooter_core.router.router import PortableRouter, Router
@@ -152,12 +153,13 @@ def test_each_graph_is_checked_where_it_is_read(exported, tmp_path):
         fleet_router(folder, "int8")
 
 
-def test_a_router_whose_choices_would_change_has_none(tiny_fleet, tmp_path, monkeypatch):
+def test_a_router_whose_choices_would_change_has_none(exported, tiny_fleet, tmp_path, monkeypatch):
+    folder = without(exported, tmp_path)
     monkeypatch.setattr(export, "SAME_CHOICES", 1.01)
     with pytest.warns(UserWarning, match=r"without 7-bit weights: they would change \d+% of its choices"):
-        export_router(tiny_fleet / "router", tmp_path / "out")
-    assert not (tmp_path / "out" / FAST).exists()
-    assert Router.load(tmp_path / "out").candidates == tiny_models.POOL
+        _add_quantised(DistilledRouter.open(tiny_fleet / "router"), folder)
+    assert not (folder / FAST).exists()
+    assert Router.load(folder).candidates == tiny_models.POOL
 
 
 def test_a_model_that_cannot_be_quantised(exported, tiny_fleet, tmp_path, monkeypatch):
@@ -173,13 +175,6 @@ def test_a_model_that_cannot_be_quantised(exported, tiny_fleet, tmp_path, monkey
         export_router(tiny_fleet / "router", folder)
     assert not (folder / FAST).exists()
     assert Router.load(folder).candidates == tiny_models.POOL
-
-
-def test_the_cache_gets_one_where_fleet_toml_wants_it(fleet_copy, tmp_path, monkeypatch):
-    monkeypatch.setenv("ZOOTER_CACHE", str(tmp_path / "cache"))
-    assert fleet_router(fleet_copy / "router", "int8").encoder.runtime == "int8"
-    graphs = list((tmp_path / "cache" / "routers").glob(f"*/{FAST}"))
-    assert len(graphs) == 1
 
 
 KILLED = """
@@ -204,5 +199,6 @@ def test_a_kill_leaves_nothing_that_the_next_start_does_not_clear(fleet_copy, tm
     assert ended.returncode == -signal.SIGKILL
     assert list(cache.rglob("*.partial-*"))
     assert not list((tmp_path / "tmp").iterdir())
-    assert make_export(fleet_copy / "router") is not None
+    assert fleet_router(fleet_copy / "router", "int8").encoder.runtime == "int8"
     assert not list(cache.rglob("*.partial-*"))
+    assert len(list((cache / "routers").glob(f"*/{FAST}"))) == 1

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModel
 
 from support import tiny_models
-from support.damaged_models import change_config, put_number
+from support.damaged_models import change_config
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.router.distilled import RouterHead, RouterHeadConfig
 from zooter_core.router.encoder import Encoders
@@ -50,11 +50,6 @@ def test_decisions_have_the_probabilities_in_pool_order(router):
     assert [decision.margin for decision in decisions] == pytest.approx(margins)
 
 
-def test_one_text_is_not_a_list_of_queries(router):
-    with pytest.raises(ZooterError, match=r"route\(\[query\]\)"):
-        router.route(QUERIES[0])
-
-
 def test_dropout_is_off(router):
     vectors = router.encoder.embed(QUERIES)
     assert np.array_equal(router.head.probabilities(vectors), router.head.probabilities(vectors.copy()))
@@ -82,13 +77,6 @@ def test_outputs_of_a_head_without_members(kind, settings):
     assert head.outputs(np.ones((2, 4), dtype=np.float32)).members is None
 
 
-def test_saved_and_loaded_it_is_the_same_router(router, tmp_path, encoders):
-    router.save(tmp_path / "copy")
-    copy = Router.load(tmp_path / "copy", encoders)
-    assert copy.candidates == POOL
-    assert np.array_equal(copy.probabilities(QUERIES), router.probabilities(QUERIES))
-
-
 def test_transformers_loads_a_router_folder(tiny_fleet, router):
     config = AutoConfig.from_pretrained(tiny_fleet / "router")
     assert isinstance(config, RouterModelConfig)
@@ -100,10 +88,6 @@ def test_transformers_loads_a_router_folder(tiny_fleet, router):
     vectors = router.encoder.embed(QUERIES)
     logits = head.eval()(torch.from_numpy(vectors)).detach().numpy()
     assert logits == pytest.approx(router.head.logits(vectors), rel=1e-5)
-
-
-def test_the_encoders_weights_are_not_copied(tiny_fleet):
-    assert {path.name for path in (tiny_fleet / "router").iterdir()} == {"config.json", "model.safetensors"}
 
 
 def test_folder_without_a_router(tmp_path, encoders):
@@ -143,6 +127,7 @@ def test_broken_router_is_one_clear_error(fleet_copy, encoders, name, damage):
     [
         {"candidates": ["base", "one"]},
         {"settings": {"hidden": 8, "dropout": 0.5, "members": 2}},
+        {"settings": {"hidden": 16, "dropout": 0.5, "members": 2, "more": 1}},
         {"width": 32},
     ],
 )
@@ -158,13 +143,6 @@ def test_router_whose_encoder_is_gone(fleet_copy, tmp_path):
     path.write_text(json.dumps(json.loads(path.read_text()) | {"encoder": str(tmp_path / "gone")}))
     with pytest.raises(WorkError, match="an encoder at"):
         Router.load(fleet_copy / "router", Encoders())
-
-
-@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
-def test_a_router_with_weights_that_are_not_finite_does_not_load(fleet_copy, encoders, number):
-    put_number(fleet_copy / "router", number, "outer")
-    with pytest.raises(WorkError, match=r"a whole router in .*NaN or infinity.*`zooter distill`"):
-        Router.load(fleet_copy / "router", encoders)
 
 
 @pytest.mark.parametrize("weight", ["inner", "outer"])
@@ -205,15 +183,3 @@ def test_a_pool_of_one_candidate_routes(tmp_path, tiny_fleet, encoders):
     tiny_models.save_router(tmp_path, ("alone",), tiny_fleet / "encoder")
     (decision,) = Router.load(tmp_path, encoders).route(QUERIES[:1])
     assert (decision.candidate, decision.probabilities, decision.margin) == ("alone", {"alone": 1.0}, 1.0)
-
-
-@pytest.mark.parametrize("pool", [("base", "one", "two", "three"), ("base", "one", "zwei")])
-def test_wrong_pool_is_refused(router, pool):
-    with pytest.raises(ZooterError) as caught:
-        router.for_pool(pool)
-    assert f"a router for the candidates {', '.join(pool)}" in str(caught.value)
-    assert "one for base, one, two" in str(caught.value)
-
-
-def test_the_pool_may_have_another_order(router):
-    assert router.for_pool(("two", "base", "one")) is router

@@ -18,6 +18,9 @@ from typing import Any
 
 from zooter_core.evaluation.sandbox.runner import Limits, Verdict, missing, run
 
+# Runs a program with no further user namespaces: what a system administrator or a container forbids.
+WITHOUT_NAMESPACES = ["unshare", "--user", "--map-root-user", "sh", "-c"]
+WITHOUT_NAMESPACES += ['echo 0 > /proc/sys/user/max_user_namespaces; exec "$@"', "-"]
 AS_NOBODY: dict[str, Any] = {"user": 65534, "group": 65534, "extra_groups": []}
 # What attempts may use: `call` runs a system call by its number, as code with ctypes can.
 BEFORE = """

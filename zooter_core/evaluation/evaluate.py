@@ -325,28 +325,13 @@ class Sampled:
         return Sampled(self.rewards[rows], dollars, tokens)
 
 
-@dataclass(frozen=True)
-class CrossValidated:
-    """What choices earn on the training queries, in their order, that were made without learning from the query.
-
-    NaN where there is no score, or where a query took no part.
-
-    Attributes:
-        earned: the score of the choice of a router that learned from the other folds, shape (n,).
-        alone: the score of the best single candidate of those folds, shape (n,).
-    """
-
-    earned: Array
-    alone: Array
-
-
 def report(
     scores: Scores,
     entropies: Sequence[float],
     held_back: NDArray[np.bool_],
     outputs: selection.Outputs | None,
     sampled: Sampled | None = None,
-    cross_validated: CrossValidated | None = None,
+    cross_validated: Array | None = None,
 ) -> Report:
     """The figures of a training: each candidate's rewards by source, and the router on the held-back queries.
 
@@ -361,7 +346,9 @@ def report(
         held_back: which queries the router has not learned from, shape (n,).
         outputs: the router's on the held-back queries; None where there are none.
         sampled: one response for each candidate and query, free of cost, if not given.
-        cross_validated: gives the verdict where few queries are held back.
+        cross_validated: what choices that were made without learning from the query earn on the training queries, of a
+            router and of the best single candidate, shape (2, training queries); NaN where there is no score, or where
+            a query took no part. It gives the verdict where few queries are held back.
     """
     shares = metrics.win_shares(scores.scores)
     names, spread = np.array(scores.datasets), np.array(entropies)
@@ -399,10 +386,10 @@ def _learned(scores: Scores, held_back: NDArray[np.bool_]) -> Scores:
     return scores.subset(np.flatnonzero(~held_back).tolist())
 
 
-def _crossed(learned: Scores, choices: CrossValidated) -> Verdict:
+def _crossed(learned: Scores, earned: Array) -> Verdict:
     """The verdict of cross-validation on the training queries."""
     single = learned.candidates[best_single(learned)]
-    return verdicts.verdict_of(learned, choices.earned, choices.alone, single, "cross-validation", hindsight=False)
+    return verdicts.verdict_of(learned, earned[0], earned[1], single, "cross-validation", hindsight=False)
 
 
 def _judged(fold: Scores, chosen: NDArray[np.intp]) -> NDArray[np.bool_]:

@@ -28,7 +28,7 @@ from zooter_core.labelling.rewards import plain
 from zooter_core.router import bert
 from zooter_core.router.config import CONFIG, ENCODER_FOLDER, GRAPH, QUANTISED, VERSION, WEIGHTS, is_portable
 from zooter_core.router.encoder import Encoders
-from zooter_core.router.graph import TOKENIZER, TextGraph, check_installed, missing
+from zooter_core.router.graph import TOKENIZER, TextGraph, check_installed, missing, tokenizer_json
 from zooter_core.router.quantise import map_weights
 from zooter_core.router.router import PortableRouter, Router
 
@@ -258,7 +258,7 @@ def _reward_place(config: RewardConfig) -> Place | None:
 
 def _export_reward(model: Any, folder: Path) -> None:
     """Write the files of an export, and compare its rewards with the model's."""
-    from zooter_core.router.export import plain_copy, tokenizer_json, write_graph
+    from zooter_core.router.export import plain_copy, tokenizer_of, write_graph
 
     check_installed()
     folder.mkdir()
@@ -267,8 +267,8 @@ def _export_reward(model: Any, folder: Path) -> None:
     sample = dict(model.tokenizer(queries, responses, **options))
     write_graph(_rewards_module(plain_copy(model.model), list(sample)), sample, ["rewards"], folder / REWARD_GRAPH)
     map_weights(folder / REWARD_GRAPH)
-    tokenizer = tokenizer_json(model.tokenizer, str(folder), model.most, padding=False)
-    (folder / TOKENIZER).write_text(tokenizer, encoding="utf-8")
+    tokenizer, _ = tokenizer_of(model.tokenizer, str(folder))
+    (folder / TOKENIZER).write_text(tokenizer_json(tokenizer, model.most, "right"), encoding="utf-8")
     (folder / REWARD_ABOUT).write_text(
         dump_json({"marks": model.tokenizer.all_special_tokens}) + "\n", encoding="utf-8"
     )
@@ -302,8 +302,9 @@ def _write_reward(config: ScalarConfig, folder: Path) -> None:
             bert.Bert(settings, weights, bert.has_segments(source)).rewards().SerializeToString()
         )
         map_weights(folder / REWARD_GRAPH)
-        tokenizer = bert.tokenizer_of(source, config.max_tokens or MOST_TOKENS, direction="right", padding=False)
-        (folder / TOKENIZER).write_text(tokenizer, encoding="utf-8")
+        tokenizer, _ = bert.tokenizer_of(source)
+        text = tokenizer_json(tokenizer, config.max_tokens or MOST_TOKENS, "right")
+        (folder / TOKENIZER).write_text(text, encoding="utf-8")
         marks = {"marks": list(bert.marks_of(source))}
         (folder / REWARD_ABOUT).write_text(dump_json(marks) + "\n", encoding="utf-8")
         if not np.isfinite(PortableReward(folder).score(CHECKED[:1])).all():

@@ -21,9 +21,8 @@ from zooter_core.data.run_folder import ROUTER
 from zooter_core.fleet.families import published, recognise
 from zooter_core.fleet.machine import billions_in
 from zooter_core.labelling.skills import SkillHead
-from zooter_core.method import profiles
 from zooter_core.method.selection import Outputs
-from zooter_core.method.skills import GROUPS, SKILLS
+from zooter_core.method.skills import GROUPS, SKILLS, by_skill, priors, with_experts
 from zooter_core.router.router import Router
 from zooter_core.router.text_encoder import TextEncoder
 
@@ -86,7 +85,7 @@ def profile_of(candidate: CandidateConfig) -> tuple[dict[str, float], str]:
     if family and (figures := published(family)):
         levels, source = levels | figures, PUBLISHED
     if candidate.skills:
-        levels, source = levels | profiles.by_skill(candidate.skills), BY_OWNER
+        levels, source = levels | by_skill(candidate.skills), BY_OWNER
     return levels, source
 
 
@@ -104,7 +103,7 @@ class StartingRouter(Router):
         trained_by = BY_ROUTER if fleet.router else BY_SCORES
         by_candidate = [profile_of(candidate) for candidate in fleet.candidates]
         self.levels = np.array([[levels[skill] for skill in SKILLS] for levels, _ in by_candidate])
-        self._priors = profiles.priors(self.levels)
+        self._priors = priors(self.levels)
         members = trained.candidates if trained else ()
         self.sources = {
             name: trained_by if name in members else source
@@ -123,5 +122,5 @@ class StartingRouter(Router):
         probabilities = skills @ self._priors
         if self._trained is not None:
             experts = self._trained.probabilities(queries)
-            probabilities = profiles.with_experts(probabilities, self._members, experts)
+            probabilities = with_experts(probabilities, self._members, experts)
         return Outputs(probabilities)

@@ -1,4 +1,14 @@
-"""The sixteen skills that a query may ask for, and the coarse groups that they form."""
+"""The sixteen skills that a query may ask for, the groups that they form, and routing by them before any training.
+
+A query's skills times what each candidate is good at: this is the paper's label enhancement (section 3.3) with
+beta = 0, from another source. There, a tag's prior is the mean label of the training queries with the tag; here it is
+the softmax of the candidates' levels in a skill. With P(s | q) from a classifier of queries, a candidate's probability
+is
+
+    p(i | q) = sum over s of P(s | q) softmax_i(a_i(s) / TAU)
+
+A level a_i(s) is in [0, 1]: the owner's own number, a published figure, or a guess from size and name.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +18,7 @@ import numpy as np
 
 from zooter_core.method.metrics import Array
 
+TAU = 0.1  # ten points ahead in a skill: 2.7 times as probable
 SKILLS = (
     "arithmetic",
     "word-problems",
@@ -41,3 +52,31 @@ def group_probabilities(probabilities: Array) -> Array:
     """The probability of each group, shape (n, groups) in the order of GROUPS, from those of skills, (n, skills)."""
     columns = [[SKILLS.index(skill) for skill in skills] for skills in GROUPS.values()]
     return np.stack([probabilities[:, numbers].sum(axis=1) for numbers in columns], axis=1)
+
+
+def by_skill(values: Mapping[str, float]) -> dict[str, float]:
+    """Levels by skill from a table that may name groups too; a skill's own number goes before its group's."""
+    levels = {skill: value for name, value in values.items() for skill in GROUPS.get(name, ())}
+    return levels | {name: value for name, value in values.items() if name in SKILLS}
+
+
+def priors(levels: Array) -> Array:
+    """The prior of each skill: levels of shape (candidates, skills) -> (skills, candidates); rows sum to one."""
+    scaled = levels.T / TAU
+    shares = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+    return shares / shares.sum(axis=1, keepdims=True)
+
+
+def with_experts(probabilities: Array, members: list[int], experts: Array) -> Array:
+    """Let a trained router decide among the candidates that it knows, and the profiles on how much these get together.
+
+    p'(i | q) = p(K | q) r(i | q) for i in K, the candidates of the router r, and p(i | q) for the others.
+
+    Args:
+        probabilities: by profiles, shape (n, candidates).
+        members: the columns of K.
+        experts: r, shape (n, len(members)).
+    """
+    mixed = probabilities.copy()
+    mixed[:, members] = probabilities[:, members].sum(axis=1, keepdims=True) * experts
+    return mixed

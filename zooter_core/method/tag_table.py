@@ -49,13 +49,8 @@ class TagTable:
     def rows(self, chosen: Sequence[int]) -> TagTable:
         """A table of these rows, in this order."""
         picked = list(chosen)
-        return TagTable(
-            tuple(self.names[row] for row in picked),
-            self.counts[picked],
-            self.won[picked],
-            self.probabilities[picked],
-            self.rewards[picked],
-        )
+        names = tuple(self.names[row] for row in picked)
+        return TagTable(names, self.counts[picked], self.won[picked], self.probabilities[picked], self.rewards[picked])
 
     def most(self, count: int) -> TagTable:
         """The `count` tags with the most queries, the largest first; ties by name."""

@@ -17,7 +17,7 @@ from zooter_core.data.run_folder import CHECKPOINT, LABELS, REPORT, RESPONSES, R
 from zooter_core.data.run_lines import Record
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import LEAST, Scores, ScoreSource, as_scores
-from zooter_core.evaluation.evaluate import CrossValidated, Sampled, report
+from zooter_core.evaluation.evaluate import Sampled, report
 from zooter_core.evaluation.figures import Report, load_report
 from zooter_core.evaluation.verified.ranking import verified_figures
 from zooter_core.fleet.ensemble import Ensemble
@@ -243,9 +243,8 @@ def train(
     if config.finetune == "none":
         datasets = [scores.datasets[row] for row in rows]
         scored = Scored.of(scores.scores[rows], datasets, labelled.tags.rows(rows), data[0], labels)
-        head, earned = _head(scored, data[1], scores.candidates, encoder, config, after_epoch, progress)
+        head, cross_validated = _head(scored, data[1], scores.candidates, encoder, config, after_epoch, progress)
         router = DistilledRouter(head, encoder)
-        cross_validated = None if earned is None else CrossValidated(*earned)
         progress("distill", config.epochs, config.epochs)  # training may have stopped earlier
     else:
         check_torch("--finetune")

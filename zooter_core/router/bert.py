@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.strict_json import parse_json
 from zooter_core.base.weights import INSTALL_TORCH
+from zooter_core.router.graph import TOKENIZER, check_patterns
 
 Array = NDArray[np.float32]
 Weights = Mapping[str, Array]
@@ -166,7 +167,8 @@ class Bert:
         table = self._weight("embeddings.position_embeddings.weight")
         places = add("Slice", table, self.graph.numbers(0), length, self.graph.numbers(0))
         words = self._look_up("embeddings.word_embeddings", ids)
-        kinds = self._look_up("embeddings.token_type_embeddings", INPUTS[2] if self.segments else self._zeros())
+        segments = INPUTS[2] if self.segments else add("Sub", ids, ids)  # all tokens are of one
+        kinds = self._look_up("embeddings.token_type_embeddings", segments)
         states = [self._norm("embeddings.LayerNorm", add("Add", add("Add", words, kinds), places))]
         for number in range(self.layers):
             states.append(self._layer(f"encoder.layer.{number}", states[-1], shifts))
@@ -191,10 +193,6 @@ class Bert:
         pooled = add("Tanh", self._linear("pooler.dense", add("Gather", self.states()[-1], first, axis=1)))
         numbers = self._linear("classifier", pooled)
         return graph.model(add("Gather", numbers, first, axis=1), "rewards")
-
-    def _zeros(self) -> str:
-        """The segment of tokens that are all of one."""
-        return self.graph.add("Sub", INPUTS[0], INPUTS[0])
 
     def _weight(self, name: str) -> str:
         return self.graph.constant(name, self.weights[name])
@@ -231,12 +229,8 @@ class Bert:
         return self._norm(f"{layer}.output.LayerNorm", add("Add", self._linear(f"{layer}.output.dense", inner), states))
 
 
-def tokenizer_of(folder: Path, most: int, direction: str, padding: bool = True) -> str:
-    """tokenizer.json with the truncation and padding of this use.
-
-    Args:
-        most: tokens of a text; the longer of two texts is cut first.
-        direction: the side on which a text is cut.
+def tokenizer_of(folder: Path) -> tuple[Any, dict[str, Any]]:
+    """The tokenizer of a model's folder, and how it pads a batch.
 
     Raises:
         ZooterError: the model has a tokenizer that is written in Python.
@@ -244,23 +238,15 @@ def tokenizer_of(folder: Path, most: int, direction: str, padding: bool = True) 
     """
     from tokenizers import Tokenizer
 
-    from zooter_core.router.graph import TOKENIZER, check_patterns
-
     if not (folder / TOKENIZER).is_file():
         raise ZooterError(f"a {TOKENIZER} in {folder}", "none", INSTALL_TORCH)
     check_patterns(folder / TOKENIZER)
     tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
-    tokenizer.enable_truncation(most, direction=direction)
-    if not padding:
-        tokenizer.no_padding()
-        return str(tokenizer.to_str())
     options = _tokenizer_options(folder)
     token = options.get("pad_token") or "[PAD]"
     token = token["content"] if isinstance(token, dict) else token
-    tokenizer.enable_padding(
-        direction=options.get("padding_side", "right"), pad_id=tokenizer.token_to_id(token) or 0, pad_token=token
-    )
-    return str(tokenizer.to_str())
+    side = options.get("padding_side", "right")
+    return tokenizer, {"direction": side, "pad_id": tokenizer.token_to_id(token) or 0, "pad_token": token}
 
 
 def has_segments(folder: Path) -> bool:
@@ -280,8 +266,6 @@ def _tokenizer_options(folder: Path) -> dict[str, Any]:
 def marks_of(folder: Path) -> Sequence[str]:
     """The special tokens of a model's tokenizer, such as [SEP]."""
     from tokenizers import Tokenizer
-
-    from zooter_core.router.graph import TOKENIZER
 
     tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
     return [token.content for token in tokenizer.get_added_tokens_decoder().values() if token.special]

@@ -16,7 +16,7 @@ from zooter_core.base.weights import INSTALL_TORCH, resolve, stamp_of
 from zooter_core.data.scores import paraphrases
 from zooter_core.router import bert
 from zooter_core.router.config import GRAPH, QUANTISED
-from zooter_core.router.graph import TOKENIZER, TextGraph, check_installed
+from zooter_core.router.graph import TOKENIZER, TextGraph, check_installed, tokenizer_json
 from zooter_core.router.quantise import map_weights, quantise
 from zooter_core.router.text_encoder import MOST_CHARACTERS, MOST_TOKENS, Array, GraphEncoder, identity_of
 
@@ -84,8 +84,8 @@ class BertEncoder(GraphEncoder):
         out.mkdir(parents=True)
         model = bert.Bert(bert.settings_of(self.folder), weights).vectors()
         (out / GRAPH).write_bytes(model.SerializeToString())
-        tokenizer = bert.tokenizer_of(self.folder, MOST_TOKENS, direction="left")
-        (out / TOKENIZER).write_text(tokenizer, encoding="utf-8")
+        tokenizer, padding = bert.tokenizer_of(self.folder)
+        (out / TOKENIZER).write_text(tokenizer_json(tokenizer, MOST_TOKENS, "left", padding), encoding="utf-8")
         map_weights(out / GRAPH)
         _add_quantised(out)
 

@@ -24,7 +24,7 @@ from zooter_core.router.bert import OPERATORS
 from zooter_core.router.config import ABOUT, GRAPH, MAPPED, QUANTISED, VERSION, read_about
 from zooter_core.router.distilled import DistilledRouter, RouterHead
 from zooter_core.router.encoder import Batch, Encoder, Encoders, pool
-from zooter_core.router.graph import TOKENIZER, check_installed
+from zooter_core.router.graph import TOKENIZER, check_installed, tokenizer_json
 from zooter_core.router.neighbours import ARRAYS, RECORDS
 from zooter_core.router.quantise import map_weights, quantise, silence
 from zooter_core.router.router import PortableRouter
@@ -117,8 +117,8 @@ def _write(router: DistilledRouter, folder: Path, cached: bool) -> None:
     write_graph(module, sample, names, folder / GRAPH)
     if cached:
         map_weights(folder / GRAPH)
-    tokenizer = tokenizer_json(encoder.tokenizer, encoder.reference, MOST_TOKENS, direction="left")
-    (folder / TOKENIZER).write_text(tokenizer, encoding="utf-8")
+    tokenizer, padding = tokenizer_of(encoder.tokenizer, encoder.reference)
+    (folder / TOKENIZER).write_text(tokenizer_json(tokenizer, MOST_TOKENS, "left", padding), encoding="utf-8")
     config = router.head.config
     about = {
         "version": VERSION,
@@ -211,13 +211,8 @@ def write_graph(module: torch.nn.Module, sample: Batch, outputs: Sequence[str], 
         ) from problem
 
 
-def tokenizer_json(tokenizer: Any, reference: str, most: int, direction: str = "right", padding: bool = True) -> str:
-    """tokenizer.json of a tokenizer of transformers.
-
-    Args:
-        most: tokens of a text; the longer of two texts is cut first.
-        direction: the side on which a text is cut.
-        padding: whether the texts of a batch are padded, as the tokenizer does.
+def tokenizer_of(tokenizer: Any, reference: str) -> tuple[Any, dict[str, Any]]:
+    """A copy of the tokenizer inside one of transformers, and how that pads a batch.
 
     Raises:
         WorkError: it is written in Python.
@@ -231,15 +226,6 @@ def tokenizer_json(tokenizer: Any, reference: str, most: int, direction: str = "
             f"{type(tokenizer).__name__}, which is written in Python",
             "Distill the router with another encoder.",
         )
-    copy = Tokenizer.from_str(fast.to_str())
-    copy.enable_truncation(most, direction=direction)
-    if padding:
-        copy.enable_padding(
-            direction=tokenizer.padding_side,
-            pad_id=tokenizer.pad_token_id,
-            pad_type_id=tokenizer.pad_token_type_id,
-            pad_token=tokenizer.pad_token,
-        )
-    else:
-        copy.no_padding()
-    return str(copy.to_str())
+    padding = {"direction": tokenizer.padding_side, "pad_token": tokenizer.pad_token}
+    padding |= {"pad_id": tokenizer.pad_token_id, "pad_type_id": tokenizer.pad_token_type_id}
+    return Tokenizer.from_str(fast.to_str()), padding

@@ -76,6 +76,7 @@ NOT_EQUAL = "class Same:\n    __eq__ = lambda self, other: True\n    __hash__ = 
         "class E(Exception): pass\nE.__name__ = 'x' * 10**6\ndef f(n): raise E('y' * 10**5)",
     ],
 )
+@pytest.mark.parametrize("account", ["own"], indirect=True)  # messages do not depend on who starts the sandbox
 def test_wrong_code_does_not_pass(account, code):
     verdict = account.run(code, CHECK, seconds=5)
     assert not verdict.passed

@@ -11,13 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from support.sandboxes import ThisUser
+from support.sandboxes import WITHOUT_NAMESPACES, ThisUser
 from zooter_core.evaluation.sandbox import runner
 
 ROOT = Path(__file__).resolve().parents[3]
-# No further user namespaces below this one: what a system administrator or a container forbids.
-WITHOUT = ["unshare", "--user", "--map-root-user", "sh", "-c"]
-WITHOUT += ['echo 0 > /proc/sys/user/max_user_namespaces; exec "$@"', "-"]
 PROGRAM = """
 import os, sys
 from zooter_core.evaluation.sandbox.runner import Limits, SandboxError, missing, run
@@ -32,7 +29,7 @@ print(run("x = [0] * 10**10", "", "f", sandboxed=False).reason)
 
 def test_where_user_namespaces_are_forbidden_it_says_so_and_executes_nothing(allowed):
     """With `sandboxed=False` code runs there, within limits."""
-    command = [*WITHOUT, sys.executable, "-c", PROGRAM]
+    command = [*WITHOUT_NAMESPACES, sys.executable, "-c", PROGRAM]
     ended = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     first, *others = ended.stdout.splitlines()
     assert first.startswith("1 bwrap: Creating new namespace failed: ")

@@ -6,7 +6,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zooter_core.evaluation.sandbox.process import pack, unpack, update
@@ -39,6 +39,7 @@ def travelled(value: object) -> object:
     return unpack(json.loads(json.dumps(pack(value, 100))))
 
 
+@settings(max_examples=50)
 @given(VALUES)
 def test_a_value_arrives_as_it_left(value):
     arrived = travelled(value)
@@ -90,6 +91,7 @@ def test_whatever_is_sent_becomes_a_plain_value_or_an_error(data):
     assert value is None or isinstance(value, (*numbers, *items))
 
 
+@settings(max_examples=50)
 @given(VALUES, VALUES)
 def test_update_makes_equal_what_can_be_changed(old, new):
     updated = update(old, new)

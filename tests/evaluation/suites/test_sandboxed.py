@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from support.sandboxes import WITHOUT_NAMESPACES
 from zooter_core.cli.main import main
 from zooter_core.data.scores import read_scores
 
@@ -19,9 +20,6 @@ LINE = {
     "entry_point": "add",
     "test": "def check(candidate):\n    assert candidate(1, 2) == 3\n",
 }
-# No further user namespaces below this one: what a system administrator or a container forbids.
-FORBIDDEN = ["unshare", "--user", "--map-root-user", "sh", "-c"]
-FORBIDDEN += ['echo 0 > /proc/sys/user/max_user_namespaces; exec "$@"', "-"]
 
 
 @pytest.fixture
@@ -47,7 +45,7 @@ def call(folder: Path, *more: str) -> list[str]:
 
 def forbidden(arguments: list[str]) -> subprocess.CompletedProcess[str]:
     """The command where no sandbox can be made."""
-    command = [*FORBIDDEN, sys.executable, "-m", "zooter_core.cli", *arguments]
+    command = [*WITHOUT_NAMESPACES, sys.executable, "-m", "zooter_core.cli", *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from decimal import Decimal
 
 import pytest
@@ -65,12 +64,6 @@ NUMBER_WAYS = (
 def test_a_number_is_read_however_it_is_said(number, way, separated, before):
     written = f"{number:,}" if separated else f"{number:f}"
     assert final_number(f"{before}\n{way.format(written)}") == number
-
-
-@given(st.text(max_size=200))
-def test_any_text_has_a_finite_number_or_none(text):
-    problems = final_number(text)
-    assert problems is None or problems.is_finite()
 
 
 CHOICES = ["red", "green", "blue", "light blue"]
@@ -206,10 +199,8 @@ def test_regular_expressions():
 
 
 def test_a_regular_expression_that_takes_too_long_is_wrong():
-    begun = time.monotonic()
     outcome = verify("a" * 300_000, {"answer": {"regex": "(a+)+b$"}})
     assert outcome == Outcome(False, "Searching (a+)+b$ took longer than 1 s.")
-    assert time.monotonic() - begun < 10
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import torch
 
 from zooter_core.router.distill import fit_head
 from zooter_core.router.kinds import settings_of
-from zooter_core.router.kinds.mf import FactorHead, wins_loss
+from zooter_core.router.kinds.mf import wins_loss
 
 
 @pytest.mark.parametrize(
@@ -23,14 +23,6 @@ from zooter_core.router.kinds.mf import FactorHead, wins_loss
 )
 def test_loss_of_the_pairs_won(logits, scores, loss):
     assert wins_loss(torch.tensor(logits), torch.tensor(scores)).item() == pytest.approx(loss, abs=1e-6)
-
-
-def test_logits_are_bilinear():
-    """(3, 4) moved by the bias (1, 0) is (4, 4): times (2, 0) and (1, 1)."""
-    head = FactorHead(2, 2, hidden=2, dropout=0.0)
-    head.state = {"project.weight": np.eye(2), "project.bias": np.array([1.0, 0.0])}
-    head.state["candidates"] = np.array([[2.0, 0.0], [1.0, 1.0]])
-    assert head.logits(np.array([[3.0, 4.0]])).tolist() == [[8.0, 8.0]]
 
 
 def test_it_learns_how_often_a_candidate_wins():

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import pytest
 import torch
 
-from zooter_core.router.kinds.routerdc import ContrastiveHead, sample_llm_loss, sample_sample_loss
+from zooter_core.router.kinds.routerdc import sample_llm_loss, sample_sample_loss
 
 LOGITS = torch.tensor([[1.0, 2.0, 5.0]]).log()
 
@@ -66,10 +65,3 @@ def test_sample_sample_loss_draws_as_many_strangers_as_asked():
 @pytest.mark.parametrize("clusters", [[0, 0, 0], [0, 1, 2]])
 def test_without_mates_or_strangers_there_is_no_loss(clusters):
     assert sample_sample_loss(ALIKE, torch.tensor(clusters), 3).item() == 0
-
-
-def test_logits_are_cosines_over_the_temperature():
-    head = ContrastiveHead(2, 2, hidden=2, dropout=0.0, temperature=0.5)
-    head.state = {"project.weight": np.eye(2), "project.bias": np.zeros(2)}
-    head.state["candidates"] = np.array([[2.0, 0.0], [0.0, 5.0]])
-    assert head.logits(np.array([[3.0, 4.0]])).tolist()[0] == pytest.approx([1.2, 1.6])

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import string
 import unicodedata
 from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
+from types import ModuleType
 from typing import Any
 
-from zooter_core.base.errors import ZooterError, listed, one_line
-from zooter_core.evaluation.verified.libraries import library
+from zooter_core.base.errors import ZooterError, listed, not_installed, one_line
 
 REGEX_SECONDS = 1  # of one search: some expressions take exponential time
 SHOWN = 60  # characters of a text in a reason
@@ -38,6 +39,18 @@ LEADS = re.compile(r"\s*\**[(\[]?([A-J])[)\].:,]")
 OPTION = re.compile(rf"\b(?:[Oo]ption|[Cc]hoice){MARK}([A-J])(?![\w'’])")
 BRACKETED = re.compile(r"\(([A-J])\)")
 BARE = re.compile(r"(?<![\w'’(])([B-HJ])(?![\w'’])")  # A and I are words
+
+
+def library(name: str, user: str) -> ModuleType:
+    """A module of the extra `verify`.
+
+    Raises:
+        ZooterError: it is not installed; the message names `user`, the part of a key that needs it.
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        raise not_installed(name, user, "Run `pip install 'zooter[verify]'`.") from None
 
 
 def judged(text: str, answer: Any) -> tuple[bool, str]:

@@ -8,8 +8,8 @@ from typing import Any
 
 from zooter_core.base.errors import ZooterError, listed, one_line
 from zooter_core.base.strict_json import parse_json
+from zooter_core.evaluation.verified.answers import library
 from zooter_core.evaluation.verified.code import BLOCK
-from zooter_core.evaluation.verified.libraries import library
 
 ITEM = re.compile(r"^([ \t]*)(?:[-*]\s|•|\d+[.)]\s)", re.MULTILINE)
 PATTERN_SECONDS = 1  # of one `pattern` of a schema
