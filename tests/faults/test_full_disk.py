@@ -94,7 +94,7 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
 
 def test_a_whole_run_on_a_disk_that_grows(called, small_disk, finished_run, queries, tiny_fleet):
     """The real thing: each start gets a little further, and the end is that of a run with room enough."""
-    sizes, messages = iter(range(8, 400, 48)), []
+    sizes, messages = iter(range(8, 400, 24)), []
     while True:
         folder = small_disk(next(sizes)) / "run"
         code, message = called("run", "--queries", queries, "--out", folder, "--epochs", 2, "--fleet", tiny_fleet)

@@ -49,7 +49,7 @@ ILL = {  # for how many requests, with which status, message and Retry-After
     "no-template": (10**9, 500, "Jinja Exception: roles must alternate", None),
 }
 WEATHER = {"id": "1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
-WHOLE = {  # messages that come in one piece of JSON
+UNSTREAMED = {  # messages that come in one piece of JSON
     "plain-json": {"role": "assistant", "content": "whole"},
     "plain-tool": {"role": "assistant", "content": None, "tool_calls": [WEATHER]},
 }
@@ -80,8 +80,8 @@ class Models(Apis):
             return self.broken(*BROKEN[model])
         if model in CALLS:
             return self.call(*CALLS[model])
-        if model in WHOLE:
-            return self.status(200, {"choices": [{"index": 0, "message": WHOLE[model], "finish_reason": "stop"}]})
+        if model in UNSTREAMED:
+            return self.status(200, {"choices": [{"index": 0, "message": UNSTREAMED[model], "finish_reason": "stop"}]})
         play = getattr(self, model.replace("-", "_"), None)
         if play is None:
             return self.status(404, {"error": {"message": f'model "{model}" not found'}})
@@ -319,4 +319,4 @@ METHODS = [
     for name, play in vars(Models).items()
     if inspect.isfunction(play) and [*inspect.signature(play).parameters] == ["self", "body"]
 ]
-NAMES = (*STREAMED, *BROKEN, *CALLS, *ILL, *WHOLE, *METHODS)  # of all models that have one
+NAMES = (*STREAMED, *BROKEN, *CALLS, *ILL, *UNSTREAMED, *METHODS)  # of all models that have one
