@@ -5,11 +5,12 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, nullcontext
 from functools import cache
 from itertools import chain, islice
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a hub id in a test must fail at once, not look for the hub
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -20,6 +21,10 @@ import pytest
 from hypothesis import settings
 
 from zooter_core.base.cores import one_thread
+
+if TYPE_CHECKING:
+    from support.running_endpoint import Endpoint
+    from support.scripted_server import Scripted
 
 MARKERS = {  # of all tests in a folder or file, under tests/
     "browser": "browser",
@@ -114,12 +119,15 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """No test reads or fills the user's cache or history. All workers share one cache: weights are converted once."""
+    """No test reads or fills the user's cache, history, data or settings. All workers share one cache: weights are
+    converted once."""
     folder, cache = tmp_path_factory.getbasetemp(), shared / "cache"
     cache.mkdir(exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ZOOTER_CACHE", str(cache))
         patch.setenv("ZOOTER_HISTORY", str(folder / "history.db"))
+        patch.setenv("XDG_DATA_HOME", str(folder / "data"))
+        patch.setenv("XDG_CONFIG_HOME", str(folder / "settings"))
         yield folder
 
 
@@ -172,6 +180,29 @@ def tiny_ensemble(tiny_fleet: Path):
     from zooter_core.fleet.ensemble import Ensemble
 
     return Ensemble(load_fleet(tiny_fleet))
+
+
+@pytest.fixture
+def scripted() -> Iterator[Scripted]:
+    """A server on loopback whose models fail as real ones do."""
+    from support.scripted_server import serving
+
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture
+def serve(fleet_copy: Path, scripted: Scripted) -> Iterator[Callable[..., Endpoint]]:
+    """Starts an endpoint in front of scripted models (`in_front_of`)."""
+    pytest.importorskip("fastapi", reason="the extra zooter[serve] is not installed")
+    from support.running_endpoint import in_front_of
+
+    with ExitStack() as stack:
+
+        def start(*models: str, **more: Any) -> Endpoint:
+            return stack.enter_context(in_front_of(fleet_copy, scripted.url, *models, **more))
+
+        yield start
 
 
 @pytest.fixture(scope="session")

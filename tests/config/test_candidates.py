@@ -64,26 +64,16 @@ def test_a_budget_that_is_none_is_refused(folder, line):
 
 def test_a_gguf_candidate(folder):
     keys = 'backend = "gguf"\nthreads = 3\ngpu_layers = 0\ncontext_tokens = 4096'
-    text = (folder / "fleet.toml").read_text()
-    (folder / "fleet.toml").write_text(text + f'\n[[candidate]]\nname = "file"\nmodel = "sub/model.gguf"\n{keys}\n')
-    candidate = load_fleet(folder).candidate("file")
+    fleet = load_fleet(add(folder, f'[[candidate]]\nname = "file"\nmodel = "sub/model.gguf"\n{keys}'))
+    candidate = fleet.candidate("file")
     assert candidate.model == str(folder / "sub" / "model.gguf")  # whether or not it is there
     assert (candidate.threads, candidate.gpu_layers, candidate.context_tokens) == (3, 0, 4096)
 
 
 @pytest.mark.parametrize("line", ["threads = 0", "threads = 1.5", "gpu_layers = -1", 'gpu_layers = "all"'])
 def test_wrong_settings_of_llama_cpp(folder, line):
-    text = (folder / "fleet.toml").read_text()
-    (folder / "fleet.toml").write_text(
-        f'{text}\n[[candidate]]\nname = "f"\nmodel = "m.gguf"\nbackend = "gguf"\n{line}\n'
-    )
-    assert f"{line.split()[0]} in [[candidate]]" in refusal(folder)
-
-
-def test_a_key_of_llama_cpp_is_none_of_transformers(folder):
-    assert 'the key "threads" of the backend gguf, but its backend is transformers' in refusal(
-        change(folder, 'dtype = "float32"', "threads = 2")
-    )
+    wrong = f'[[candidate]]\nname = "f"\nmodel = "m.gguf"\nbackend = "gguf"\n{line}'
+    assert f"{line.split()[0]} in [[candidate]]" in refusal(add(folder, wrong))
 
 
 @pytest.mark.parametrize("line_break", ["\\n", "\\r", "\\u2028"])
@@ -127,12 +117,6 @@ def test_a_vllm_candidate(folder):
 )
 def test_what_a_vllm_candidate_cannot_have(folder, line, message):
     assert message in refusal(served(folder, line))
-
-
-def test_the_arguments_of_vllm_are_none_of_transformers(folder):
-    assert 'the key "vllm" of the backend vllm, but its backend is transformers' in refusal(
-        change(folder, 'dtype = "float32"', "vllm = { max_num_seqs = 2 }")
-    )
 
 
 # Endpoints and recorded responses
@@ -185,9 +169,13 @@ def test_keys_of_a_local_model_are_refused_elsewhere(far, backend, key):
     assert f'the key "{key}" of the backend transformers, but its backend is {backend}' in message
 
 
-def test_keys_of_an_endpoint_are_refused_elsewhere(folder):
-    message = refusal(change(folder, 'revision = "main"', 'base_url = "http://localhost/v1"'))
-    assert 'the key "base_url" of the backend openai, but its backend is transformers' in message
+@pytest.mark.parametrize(
+    ("line", "backend"),
+    [("threads = 2", "gguf"), ("vllm = { max_num_seqs = 2 }", "vllm"), ('base_url = "http://localhost/v1"', "openai")],
+)
+def test_keys_of_other_backends_are_none_of_transformers(folder, line, backend):
+    message = refusal(change(folder, 'revision = "main"', line))
+    assert f'the key "{line.split()[0]}" of the backend {backend}, but its backend is transformers' in message
 
 
 @pytest.mark.parametrize("key", ["endpoint", "memory", "settings"])

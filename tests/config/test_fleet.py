@@ -200,13 +200,6 @@ def test_every_fleet_that_ships_loads(file):
     assert (file.parent / "README.md").is_file()
 
 
-def test_the_router_of_the_example_is_two_lines_away(tmp_path):
-    """As its comment says: with the # removed, wherever the file is."""
-    text = (MODELS / "endpoints" / "fleet.toml").read_text()
-    (tmp_path / "fleet.toml").write_text(text.replace("# [router]\n# path", "[router]\npath"))
-    assert load_fleet(tmp_path).router.path == str(tmp_path / "router")
-
-
 def test_a_fleet_of_very_many_candidates_is_refused_at_once(tmp_path):
     tables = "".join(f'[[candidate]]\nname = "c{n}"\nmodel = "m{n}"\n' for n in range(1001))
     (tmp_path / "fleet.toml").write_text(tables)

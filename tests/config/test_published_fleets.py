@@ -35,7 +35,14 @@ PUBLISHED = {
     "openchat": "GPT4 User: Hello<|end_of_turn|>GPT4 Assistant:",  # OpenChat's README, single-turn V3.2
     "llama-2-chat": "[INST] Hello [/INST]",  # Meta's model card, without a system text
 }
-ODD = ("{query}", "a {b} {{c}} {0}", "{query} and {query}\n\n### Response:", 'f"{x!r}" % s $HOME \\n', "杯子 ☕")
+QUERIES = (
+    "Hello",
+    "{query}",
+    "a {b} {{c}} {0}",
+    "{query} and {query}\n\n### Response:",
+    'f"{x!r}" % s $HOME \\n',
+    "杯子 ☕",
+)
 
 
 @pytest.fixture(scope="module")
@@ -55,35 +62,12 @@ def prompt(tiny_fleet):
     return build
 
 
-def test_the_papers_pool(paper):
+@pytest.mark.parametrize("query", QUERIES)
+def test_prompts_are_the_published_ones_and_a_query_with_braces_stays_as_it_is(paper, prompt, query):
     assert paper.pool == tuple(PUBLISHED)
-    assert {candidate.model.rpartition("/")[2] for candidate in paper.candidates} == {
-        *("WizardLM-13B-V1.2", "WizardCoder-Python-13B-V1.0", "WizardMath-13B-V1.0"),
-        *("vicuna-13b-v1.5", "openchat_v3.2", "Llama-2-13b-chat-hf"),
-    }
-    assert (paper.generation.temperature, paper.generation.max_new_tokens) == (0.7, 2048)
-    assert paper.encoder == "microsoft/mdeberta-v3-base"
-    assert (paper.tagger.kind, paper.tagger.instagger.model) == ("instag", "OFA-Sys/InsTagger")
-    assert (paper.reward.kind, paper.router) == ("ultra", None)
-
-
-@pytest.mark.parametrize("name", PUBLISHED)
-def test_a_prompt_is_the_published_one(paper, prompt, name):
-    assert prompt(paper.candidate(name).prompt_template, "Hello") == PUBLISHED[name]
-
-
-@pytest.mark.parametrize("query", ODD)
-def test_a_query_with_braces_stays_as_it_is(paper, prompt, query):
     for name, published in PUBLISHED.items():
         before, after = published.split("Hello")
         assert prompt(paper.candidate(name).prompt_template, query) == before + query + after
-
-
-def test_no_template_brings_a_first_token_of_its_own(paper):
-    """The backend adds the tokenizer's: a second one would be read as text."""
-    for candidate in paper.candidates:
-        assert not candidate.prompt_template.startswith("<s>")
-        assert candidate.prompt_template.count("{query}") == 1
 
 
 def test_the_gguf_fleet_names_files_beside_it():
@@ -91,14 +75,6 @@ def test_the_gguf_fleet_names_files_beside_it():
     assert {Path(candidate.model).parent for candidate in fleet.candidates} == {MODELS / "gguf"}
     readme = (MODELS / "gguf" / "README.md").read_text(encoding="utf-8")
     assert all(f"`{Path(candidate.model).name}`" in readme for candidate in fleet.candidates)
-
-
-def test_the_qwen_fleet_uses_the_tokenizers_own_templates():
-    fleet = load_fleet(MODELS / "qwen")
-    assert fleet.pool == ("general", "code", "math", "small")
-    assert all(candidate.prompt_template is None for candidate in fleet.candidates)
-    assert all(candidate.model.startswith("Qwen/Qwen2.5-") for candidate in fleet.candidates)
-    assert fleet.router is None
 
 
 @pytest.mark.parametrize("name", ["paper-13b", "qwen", "gguf", "endpoints"])

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from support.run_folders import FILES, content, same_end
+from support.run_folders import FILES, content, same_end, unfinish
 from zooter_core.base.errors import ZooterError
 from zooter_core.router.distilled import DistilledRouter, RouterHead, RouterHeadConfig
 from zooter_core.router.encoder import Encoder, Encoders
@@ -31,6 +31,12 @@ DEATHS = {
     "distill --scores": "distill:1",
     "import": "line:21",
     "import, joined": "line:21",
+}
+
+BEGUN = {  # these go on from the step that they are killed in
+    **{step: step for step in STEPS if step != "collect"},
+    "distill, while it compares kinds": "distill",
+    "distill, before it is saved": "distill",
 }
 
 
@@ -72,6 +78,8 @@ def temporary(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def killed(calls, finished_run, temporary) -> dict[str, Path]:
     """Where each call was killed."""
+    for name, step in BEGUN.items():
+        unfinish(Path(shutil.copytree(finished_run, calls[name][-1])), step, 0)
     shutil.copytree(finished_run / "router", calls["distill --scores"][-1])  # an old one stands in the place
     for name in ("sweep", "import"):
         Path(calls[name][-1]).write_text("the old one")

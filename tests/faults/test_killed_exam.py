@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("aiohttp", reason="the extra zooter[openai] is not installed")
-
 from support.scripted_server import Scripted, serving
 from zooter_core.config.edit import add_candidates
 from zooter_core.config.fleet import load_fleet

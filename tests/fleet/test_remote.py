@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from support.endpoint_fleet import NOWHERE
 from support.scripted_answers import TEXT
-from support.scripted_server import Scripted, serving
+from support.scripted_server import Scripted
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.records import Message, Response
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.fleet.remote import KEY, Endpoint, RemoteEnsemble, endpoint_url
-
-pytest.importorskip("fastapi", reason="the extra zooter[serve] is not installed")
-pytest.importorskip("aiohttp", reason="the extra zooter[openai] is not installed")
 
 if TYPE_CHECKING:
     from support import running_endpoint
@@ -31,31 +26,12 @@ QUERY = "What is 2 + 3?"
 Start = Callable[..., "running_endpoint.Endpoint"]
 
 
-@pytest.fixture
-def scripted() -> Iterator[Scripted]:
-    with serving() as server:
-        yield server
-
-
-@pytest.fixture
-def start(fleet_copy: Path, scripted: Scripted) -> Iterator[Start]:
-    """Starts an endpoint in front of scripted models (`in_front_of`)."""
-    from support.running_endpoint import in_front_of
-
-    with ExitStack() as stack:
-
-        def started(*models: str, **more: Any) -> running_endpoint.Endpoint:
-            return stack.enter_context(in_front_of(fleet_copy, scripted.url, *models, **more))
-
-        yield started
-
-
 def remote(endpoint: running_endpoint.Endpoint) -> RemoteEnsemble:
     return RemoteEnsemble(Endpoint(f"{endpoint.url}/v1"))
 
 
-def test_it_decides_and_answers_as_the_endpoint_does(start: Start) -> None:
-    endpoint = start("good", "good", extra='description = "the last one"\n')
+def test_it_decides_and_answers_as_the_endpoint_does(serve: Start) -> None:
+    endpoint = serve("good", "good", extra='description = "the last one"\n')
     ensemble = remote(endpoint)
     decision = ensemble.route(QUERY)
     shape = endpoint.client.post("/v1/route", json={"messages": [{"role": "user", "content": QUERY}]}).json()
@@ -67,30 +43,30 @@ def test_it_decides_and_answers_as_the_endpoint_does(start: Start) -> None:
     assert [exchange.model for exchange in endpoint.next_exchanges(1)] == [decision.candidate]
 
 
-def test_a_conversation_is_routed_by_all_of_its_users_turns(start: Start) -> None:
-    ensemble = remote(start("good", "good"))
+def test_a_conversation_is_routed_by_all_of_its_users_turns(serve: Start) -> None:
+    ensemble = remote(serve("good", "good"))
     turns = ["Write a long poem about the sea.", "Shorter, please."]
     talk = [Message("user", turns[0]), Message("assistant", "No."), Message("user", turns[1])]
     assert ensemble.route(talk).tags == ensemble.route("\n".join(turns)).tags != ensemble.route(turns[1]).tags
 
 
-def test_the_next_candidate_answers_if_the_first_one_cannot(start: Start) -> None:
-    endpoint = start("http-503", "good")
+def test_the_next_candidate_answers_if_the_first_one_cannot(serve: Start) -> None:
+    endpoint = serve("http-503", "good")
     assert "".join(remote(endpoint).stream(QUERY)) == "".join(TEXT)
     assert {exchange.model: exchange.status for exchange in endpoint.next_exchanges(2)} == dict(
         zip(endpoint.order, (502, 200), strict=True)
     )
 
 
-def test_it_explains_by_asking_again_without_each_word(start: Start) -> None:
-    ensemble = remote(start("good", "good"))
+def test_it_explains_by_asking_again_without_each_word(serve: Start) -> None:
+    ensemble = remote(serve("good", "good"))
     why = ensemble.explain(ensemble.route(QUERY))
     assert [piece.text for piece in why.pieces] == QUERY.split()
     assert (why.candidate, why.neighbours) == (ensemble.route(QUERY).candidate, [])
 
 
-def test_it_ranks_by_the_endpoints_rewards(start: Start) -> None:
-    endpoint = start("good", "echo")
+def test_it_ranks_by_the_endpoints_rewards(serve: Start) -> None:
+    endpoint = serve("good", "echo")
     ensemble = remote(endpoint)
     here = Ensemble(endpoint.server.settings.fleet)
     responses = [Response("chat", "2 + 3 = 5"), Response("math", "I like cats."), Response("chat", "")]
@@ -102,30 +78,30 @@ def test_it_ranks_by_the_endpoints_rewards(start: Start) -> None:
     assert {item.response.candidate for item in ensemble.rank(QUERY)} == set(endpoint.order)
 
 
-def test_the_unsure_queries_go_to_several(start: Start) -> None:
-    ensemble = remote(start("good", "good"))
+def test_the_unsure_queries_go_to_several(serve: Start) -> None:
+    ensemble = remote(serve("good", "good"))
     decision = ensemble.route(QUERY)
     unsure = ensemble.select(QUERY, 2, threshold=-1.0)
     assert (unsure.candidates, unsure.unsureness) == (decision.order, pytest.approx(1 - decision.margin))
     assert ensemble.select(QUERY, 2).candidates == decision.order[:1]  # an endpoint has no threshold of its own
 
 
-def test_without_a_reward_model_it_ranks_nothing(start: Start) -> None:
-    ensemble = remote(start("good", "good", reward=False))
+def test_without_a_reward_model_it_ranks_nothing(serve: Start) -> None:
+    ensemble = remote(serve("good", "good", reward=False))
     with pytest.raises(ZooterError, match="no reward model, so the responses are not ranked"):
         ensemble.rank(QUERY)
     assert not ensemble.can_rank
 
 
-def test_a_reward_model_that_goes_away_is_told_in_the_endpoints_words(start: Start) -> None:
-    ensemble = remote(start("good", "good", reward=False))
+def test_a_reward_model_that_goes_away_is_told_in_the_endpoints_words(serve: Start) -> None:
+    ensemble = remote(serve("good", "good", reward=False))
     ensemble.can_rank = True  # it was there when the demo began
     with pytest.raises(WorkError, match="says: This fleet has no reward model"):
         ensemble.rank(QUERY)
 
 
-def test_feedback_names_the_request_of_the_answer(start: Start) -> None:
-    endpoint = start("good", "good")
+def test_feedback_names_the_request_of_the_answer(serve: Start) -> None:
+    endpoint = serve("good", "good")
     ensemble = remote(endpoint)
     pieces = ensemble.run_candidates(endpoint.order[:1], QUERY, threading.Event())
     response = next(piece.response for piece in pieces if piece.response is not None)
@@ -166,32 +142,6 @@ def test_an_endpoint_that_is_not_there_is_one_message() -> None:
         Endpoint(NOWHERE)
 
 
-class Garbled(BaseHTTPRequestHandler):
-    """Says that its answer is compressed, which it is not."""
-
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("content-encoding", "gzip")
-        self.send_header("content-length", "4")
-        self.end_headers()
-        self.wfile.write(b"junk")
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-def test_an_answer_that_cannot_be_decoded_is_one_message() -> None:
-    with HTTPServer(("127.0.0.1", 0), Garbled) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            with pytest.raises(WorkError, match=r"cannot be reached: .* decompressing"):
-                Endpoint(f"http://127.0.0.1:{server.server_port}/v1")
-        finally:
-            server.shutdown()
-            thread.join()
-
-
 @pytest.mark.parametrize("path", ["/v1", "/elsewhere"])
 def test_another_server_is_no_zooter_endpoint(scripted: Scripted, path: str) -> None:
     """It has a list of models, but no /v1/route; or not even that."""
@@ -200,12 +150,12 @@ def test_another_server_is_no_zooter_endpoint(scripted: Scripted, path: str) -> 
     assert caught.value.exit_code == 2
 
 
-def test_keys_missing_wrong_and_right(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keys_missing_wrong_and_right(serve: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from zooter_core.serve.keys import Key, add_key
 
     file = tmp_path / "keys.json"
     key = add_key(file, Key("demo", "", 0.0, models=("math", "code")))
-    endpoint = start("good", "good", "good", options={"keys": file})
+    endpoint = serve("good", "good", "good", options={"keys": file})
     monkeypatch.delenv(KEY, raising=False)
     with pytest.raises(ZooterError, match=f"wants an API key.*{KEY}"):
         remote(endpoint)
@@ -234,15 +184,15 @@ def test_an_endpoint_that_goes_away_is_one_message(fleet_copy: Path, scripted: S
         ensemble.route(QUERY)
 
 
-def test_an_endpoint_with_other_models_now_is_one_message(start: Start) -> None:
-    connection = Endpoint(f"{start('good', 'good').url}/v1")
+def test_an_endpoint_with_other_models_now_is_one_message(serve: Start) -> None:
+    connection = Endpoint(f"{serve('good', 'good').url}/v1")
     connection.candidates = (*connection.candidates, replace(connection.candidates[0], name="gone"))
     with pytest.raises(WorkError, match=r"serves other models now\. Start the demo again"):
         connection.route([[QUERY]])
 
 
-def test_a_limit_is_told_in_the_endpoints_words(start: Start) -> None:
-    ensemble = remote(start("good", "good", extra="\n[serve]\nrequests_per_minute = 2\n"))
+def test_a_limit_is_told_in_the_endpoints_words(serve: Start) -> None:
+    ensemble = remote(serve("good", "good", extra="\n[serve]\nrequests_per_minute = 2\n"))
     ensemble.route(QUERY)
     with pytest.raises(WorkError, match="has reached its limit of 2 requests a minute"):
         ensemble.route("Another one")

@@ -134,6 +134,6 @@ def test_known_open_models_are_routed_by_their_scores(tmp_path):
 
 
 def test_a_fleet_opens_without_the_client_of_servers():
-    """aiohttp is the extra `openai`: it must not load where no server is asked, nor be missed there."""
+    """aiohttp takes a while to load: it must not where no server is asked."""
     code = "import sys; sys.modules['aiohttp'] = None; import zooter_core.fleet.ensemble, zooter_core.pipeline.exam"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

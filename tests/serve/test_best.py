@@ -29,16 +29,11 @@ def test_where_sure_one_answers(serve, scripted):
     assert len(scripted.bodies) == 1
 
 
-def test_one_that_fails_leaves_the_other(serve):
+def test_one_that_fails_leaves_the_other_and_the_conversation_stays_with_it(serve):
     endpoint = serve("http-500", "good", router=UNSURE)
-    chunks = stream_of(endpoint.chat(model="auto-best", stream=True, headers=HEADERS))
+    chunks = stream_of(endpoint.chat(model="auto-best", stream=True, headers=HEADERS, session_id="s"))
     assert {chunk["model"] for chunk in chunks} == {endpoint.order[1]}
     assert [entry["candidate"] for entry in chunks[-1]["zooter"]["failed"]] == [endpoint.order[0]]
-
-
-def test_the_conversation_stays_with_the_winner(serve):
-    endpoint = serve("http-500", "good", router=UNSURE)
-    endpoint.chat(model="auto-best", session_id="s")
     continued = [{"role": "user", "content": QUERY}, {"role": "assistant", "content": "It"}]
     assert endpoint.chat(continued, session_id="s").json()["model"] == endpoint.order[1]
 

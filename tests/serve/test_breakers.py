@@ -6,20 +6,11 @@ import time
 
 import pytest
 
-pytest.importorskip("fastapi", reason="the extra zooter[serve] is not installed")
-
 from support.running_endpoint import stream_of
 
 METADATA = {"x-zooter-metadata": "enabled"}
-IMAGE = [
-    {
-        "role": "user",
-        "content": [
-            {"type": "text", "text": "What is 2 + 3?"},
-            {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}},
-        ],
-    }
-]
+PARTS = [{"type": "text", "text": "Hi"}, {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}]
+IMAGE = [{"role": "user", "content": PARTS}]
 TOOLS = [{"type": "function", "function": {"name": "f"}}]
 
 

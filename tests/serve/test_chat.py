@@ -87,23 +87,22 @@ def test_a_named_candidate_bypasses_the_router(serve):
     assert endpoint.next_exchange().choice.reason == "named"
 
 
-@pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize("fault", ["http-503", "http-401", "refused"])
+@pytest.mark.parametrize(
+    ("fault", "stream"),
+    [
+        *((fault, stream) for fault in ("http-503", "http-401", "refused") for stream in (False, True)),
+        *(("nothing", True), ("hang-headers", True)),  # a stream without a token
+    ],
+)
 def test_before_the_first_token_the_next_candidate_answers(serve, fault, stream):
-    endpoint = serve(fault, "good")
-    answer = endpoint.chat(stream=stream, headers={"x-zooter-metadata": "enabled"})
-    last = stream_of(answer)[-1] if stream else answer.json()
-    assert answer.status_code == 200
-    assert last["model"] == endpoint.order[1]
-    assert answer.headers["x-zooter-attempts"] == "2"
-    assert [failure["candidate"] for failure in last["zooter"]["failed"]] == [endpoint.order[0]]
-
-
-@pytest.mark.parametrize("fault", ["nothing", "hang-headers"])
-def test_a_stream_without_a_token_falls_back_too(serve, fault):
     endpoint = serve(fault, "good", hang_seconds=0.5)
-    chunks = stream_of(endpoint.chat(stream=True))
-    assert text_of(chunks) == TEXT
+    answer = endpoint.chat(stream=stream, headers={"x-zooter-metadata": "enabled"})
+    chunks = stream_of(answer) if stream else [answer.json()]
+    assert not stream or text_of(chunks) == TEXT
+    assert answer.status_code == 200
+    assert chunks[-1]["model"] == endpoint.order[1]
+    assert answer.headers["x-zooter-attempts"] == "2"
+    assert [failure["candidate"] for failure in chunks[-1]["zooter"]["failed"]] == [endpoint.order[0]]
 
 
 @pytest.mark.parametrize("fault", ["reset-in-the-middle", "error-event"])

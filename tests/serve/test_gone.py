@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import socket
 import threading
 import time
 from contextlib import ExitStack
-from urllib.parse import urlsplit
 
 import pytest
 
+from support.running_endpoint import unanswered
 from zooter_core.labelling.rewards.scoring import STOPPABLE
 from zooter_core.serve.gateway import REWARD_THREADS
 from zooter_core.serve.other_routes import ROUTED_AT_ONCE
@@ -18,22 +16,10 @@ from zooter_core.serve.other_routes import ROUTED_AT_ONCE
 SECONDS = 15  # on a busy machine; the work itself takes milliseconds, and what hangs is given up after 20
 
 
-def connection(endpoint, stream: bool, path: str = "chat/completions", **body) -> socket.socket:
-    """A request whose answer is still to come."""
-    data = json.dumps({"model": "auto", "messages": [{"role": "user", "content": "Hi"}], "stream": stream, **body})
-    parts = urlsplit(endpoint.url)
-    client = socket.create_connection((parts.hostname, parts.port), timeout=20)
-    client.sendall(
-        f"POST /v1/{path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n".encode()
-        + f"Content-Length: {len(data)}\r\n\r\n{data}".encode()
-    )
-    return client
-
-
 @pytest.mark.parametrize(("model", "stream"), [("slow", True), ("hang-first", True), ("hang-first", False)])
 def test_a_client_that_goes_away_stops_the_server_behind(serve, scripted, model, stream):
     endpoint = serve(model)
-    with connection(endpoint, stream) as client:
+    with unanswered(endpoint, stream=stream) as client:
         scripted.wait_for(model, 1)
         if model == "slow":
             assert client.recv(10)
@@ -48,14 +34,14 @@ def test_a_client_that_goes_away_stops_the_server_behind(serve, scripted, model,
 def test_a_request_without_a_client_is_not_routed_again(serve, scripted):
     """No fallback for nobody."""
     endpoint = serve("hang-first", "good")
-    with connection(endpoint, True):
+    with unanswered(endpoint, stream=True):
         scripted.wait_for("hang-first", 1)
     endpoint.next_exchange()
     assert scripted.count("good") == 0
 
 
 def test_a_client_that_goes_away_stops_a_local_candidate(local):
-    with connection(local, True, max_tokens=100_000) as client:
+    with unanswered(local, stream=True, max_tokens=100_000) as client:
         assert client.recv(10)
         left = time.monotonic()
     exchange = local.next_exchange()
@@ -92,7 +78,7 @@ def test_a_client_that_goes_away_stops_its_routing(serve):
     router = endpoint.server.gateway.router
     gate = router._route = Gate(router._route)
     conversations = [[{"role": "user", "content": f"{n} " + "x" * 1000}] for n in range(100)]
-    with connection(endpoint, False, "route", conversations=conversations):
+    with unanswered(endpoint, "route", conversations=conversations):
         assert gate.started.wait(20)
         assert endpoint.server.admission.running == 1  # it has one of the places
         until(lambda: sum(map(len, router._waiting.values())) == ROUTED_AT_ONCE - 1)
@@ -114,7 +100,7 @@ def test_a_client_that_goes_away_stops_its_rewards(serve):
     rerank = {"model": "rmr", "query": "Hi", "documents": [f"text {number}" for number in range(20)]}
     with ExitStack() as clients:
         for _ in range(REWARD_THREADS + 4):
-            clients.enter_context(connection(endpoint, False, "rerank", **rerank))
+            clients.enter_context(unanswered(endpoint, "rerank", **rerank))
         until(lambda: len(gate.calls) == REWARD_THREADS)
         feedback = {"request_id": request_id, "verdict": "good"}
         assert endpoint.client.post("/v1/feedback", json=feedback, timeout=SECONDS).status_code == 200

@@ -14,8 +14,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-pytest.importorskip("fastapi", reason="the extra zooter[serve] is not installed")
-
 from support import endpoint_fleet
 from support.event_loops import run_apart
 from zooter_core.config.fleet import load_fleet

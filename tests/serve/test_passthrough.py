@@ -49,17 +49,18 @@ def test_a_response_is_continued_where_it_was_begun(serve, stream):
     assert endpoint.next_exchange().choice.reason == "previous"
 
 
-@pytest.mark.parametrize("stream", [False, True])
-def test_the_servers_count_of_tokens_is_noted(serve, stream):
-    endpoint = serve("every-api", extra="usd_per_million_tokens = 500_000.0\n")
-    endpoint.client.post("/v1/responses", json={"model": "auto", "input": QUERY, "stream": stream})
-    assert usage_of(endpoint.next_exchange()) == Usage(9, 7, reported=True, dollars=3.5)
-
-
-def test_tokens_of_embeddings_are_noted(serve):
-    endpoint = serve("every-api")
-    endpoint.client.post("/v1/embeddings", json={"model": endpoint.order[0], "input": "Hi"})
-    assert usage_of(endpoint.next_exchange()) == Usage(3, 0, reported=True, dollars=None)
+@pytest.mark.parametrize(
+    ("path", "body", "tokens", "dollars"),
+    [
+        ("responses", {"input": QUERY}, (9, 7), 3.5),
+        ("responses", {"input": QUERY, "stream": True}, (9, 7), 3.5),
+        ("embeddings", {"input": "Hi"}, (3, 0), 0.0),
+    ],
+)
+def test_the_servers_count_of_tokens_is_noted(serve, path, body, tokens, dollars):
+    endpoint = serve("every-api", extra="usd_per_million_tokens = 500_000.0\nusd_per_million_prompt_tokens = 0\n")
+    endpoint.client.post(f"/v1/{path}", json={"model": endpoint.order[0], **body})
+    assert usage_of(endpoint.next_exchange()) == Usage(*tokens, reported=True, dollars=dollars)
 
 
 @pytest.mark.parametrize("broken", ["http-503", "http-404", "fails-after-created", "nothing"])

@@ -56,20 +56,21 @@ def started(fleet: Path, *options: object, **more: Any) -> Iterator[tuple[subpro
             process.kill()
 
 
+def chat(url: str, context: ssl.SSLContext | None = None) -> str:
+    body = json.dumps({"model": "auto", "messages": [{"role": "user", "content": "Hi"}]}).encode()
+    request = urllib.request.Request(f"{url}/chat/completions", body, {"content-type": "application/json"})
+    with urllib.request.urlopen(request, timeout=SECONDS, context=context) as answer:
+        return json.load(answer)["choices"][0]["message"]["content"]
+
+
 def test_tls_hangup_and_stop(fleet_copy, scripted, certificate):
     file, key = certificate
     endpoint_fleet.save(fleet_copy, scripted.url, {"a": "good"}, router=True)
-    context = ssl.create_default_context(cafile=str(file))
-
-    def chat(url: str) -> str:
-        body = json.dumps({"model": "auto", "messages": [{"role": "user", "content": "Hi"}], "stream": True}).encode()
-        request = urllib.request.Request(f"{url}/chat/completions", body, {"content-type": "application/json"})
-        with urllib.request.urlopen(request, timeout=SECONDS, context=context) as answer:
-            return answer.read().decode()
+    ask = partial(chat, context=ssl.create_default_context(cafile=str(file)))
 
     with started(fleet_copy, "--certfile", file, "--keyfile", key) as (process, url):
         assert url.startswith("https://127.0.0.1:")
-        assert "[DONE]" in chat(url)
+        assert ask(url)
         replace_text(fleet_copy / "fleet.toml", 'model = "good"', "model = 7")
         process.send_signal(signal.SIGHUP)
         assert process.stderr is not None
@@ -80,7 +81,7 @@ def test_tls_hangup_and_stop(fleet_copy, scripted, certificate):
         process.send_signal(signal.SIGHUP)
         with ThreadPoolExecutor(1) as threads:
             while not scripted.count("late"):  # until the new fleet answers
-                running = threads.submit(chat, url)
+                running = threads.submit(ask, url)
                 while not scripted.count("late") and not wait([running], 0.05).done:
                     pass
             process.send_signal(signal.SIGTERM)
@@ -89,13 +90,6 @@ def test_tls_hangup_and_stop(fleet_copy, scripted, certificate):
             release.set()
             assert "on-time" in running.result()
         assert process.wait(SECONDS) == -signal.SIGTERM  # as uvicorn ends, for whoever sent the signal
-
-
-def chat(url: str) -> str:
-    body = json.dumps({"model": "auto", "messages": [{"role": "user", "content": "Hi"}]}).encode()
-    request = urllib.request.Request(f"{url}/chat/completions", body, {"content-type": "application/json"})
-    with urllib.request.urlopen(request, timeout=SECONDS) as answer:
-        return json.load(answer)["choices"][0]["message"]["content"]
 
 
 def test_a_reload_is_one_line_and_a_stop_none(fleet_copy, scripted):

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import socket
 import time
-from urllib.parse import urlsplit
 
 import pytest
 
-pytest.importorskip("fastapi", reason="the extra zooter[serve] is not installed")
-
-from support.running_endpoint import stream_of
+from support.running_endpoint import stream_of, unanswered
 from zooter_core.backends.endpoint.events import Splitter
 
 METADATA = {"x-zooter-metadata": "enabled"}
@@ -21,21 +16,9 @@ def serve_table(**keys: float) -> str:
     return "\n[serve]\n" + "".join(f"{key} = {value}\n" for key, value in keys.items())
 
 
-def unread(endpoint, model: str) -> socket.socket:
-    """A stream of which the client never reads anything."""
-    body = {"model": model, "messages": [{"role": "user", "content": "Hi"}], "stream": True}
-    data, parts = json.dumps(body).encode(), urlsplit(endpoint.url)
-    client = socket.socket()
-    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    client.connect((parts.hostname, parts.port))
-    head = "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-    client.sendall(head.encode() + b"Content-Length: %d\r\n\r\n" % len(data) + data)
-    return client
-
-
 def test_a_client_that_never_reads_its_stream_is_gone_after_a_while(serve, scripted):
     endpoint = serve("endless", extra=serve_table(write_seconds=1))
-    with unread(endpoint, "auto"):
+    with unanswered(endpoint, buffer=4096, stream=True):
         exchange = endpoint.next_exchange()
     assert exchange.status == 499
     assert scripted.dropped.wait(20)
@@ -44,7 +27,7 @@ def test_a_client_that_never_reads_its_stream_is_gone_after_a_while(serve, scrip
 def test_auto_waits_a_bounded_time_for_a_place_and_then_asks_the_next(serve, scripted):
     endpoint = serve("endless", "good", parallel=1, extra=serve_table(place_seconds=0.3, queue_seconds=0.6))
     full, free = endpoint.order
-    with unread(endpoint, full):
+    with unanswered(endpoint, buffer=4096, model=full, stream=True):
         scripted.wait_for("endless", 1)
         for _ in range(3):
             answer = endpoint.chat(headers=METADATA).json()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import queue
 import re
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 
@@ -108,6 +110,22 @@ def in_front_of(
     with running(settings) as endpoint:
         endpoint.order = order
         yield endpoint
+
+
+def unanswered(
+    endpoint: Endpoint, path: str = "chat/completions", buffer: int | None = None, **body: Any
+) -> socket.socket:
+    """A connection on which a request was sent. `buffer` is what the kernel takes of the answer, in bytes."""
+    body = {"model": "auto", "messages": [{"role": "user", "content": "Hi"}], **body}
+    data, parts = json.dumps(body), urlsplit(endpoint.url)
+    client = socket.socket()
+    client.settimeout(20)
+    if buffer:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+    client.connect((parts.hostname, parts.port))
+    head = f"POST /v1/{path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    client.sendall(f"{head}Content-Length: {len(data)}\r\n\r\n{data}".encode())
+    return client
 
 
 def stream_of(response: httpx2.Response) -> list[Any]:

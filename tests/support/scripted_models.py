@@ -1,7 +1,8 @@
-"""What a scripted server's models do, one method for each; `hang_first` is the model `hang-first`."""
+"""What a scripted server's models do: by a table, or in a method each; `hang_first` is the model `hang-first`."""
 
 from __future__ import annotations
 
+import inspect
 import json
 import time
 from typing import Any
@@ -10,10 +11,100 @@ from support.scripted_answers import LONGEST, TEXT
 from support.scripted_apis import Apis
 
 NARROW = 1000  # characters that `narrow` takes
+HALF = "Half of"
+STREAMED = {  # words and finish reason
+    "halves": (
+        ["a\ud83d", "\ude00b\ud800", "c\udfff", "d\ud83d"],
+        "stop",
+    ),  # of characters; two make one, two stand alone
+    "empty": ([], "stop"),
+    "unfinished": (TEXT, None),
+    "length": (TEXT, "length"),
+    "filtered": ([HALF], "content_filter"),
+}
+BROKEN = {  # the text of a first event, and what comes then
+    "nothing": ("", b""),
+    "number": ("", b'data: {"choices": [{"index": 0, "delta": {"content": 7}}]}\n\n'),
+    "no-choices": ("", b'data: [1, 2]\n\ndata: {"choices": "many"}\n\n'),
+    "broken-line": (HALF, b'data: {"choices": [{"delta": \n\n'),
+    "half-line": (HALF, b'data: {"choices": [{"delta": {"content": " it'),
+    "not-utf8": (HALF, b"data: \xff\xfe\n\n"),
+    "error-event": (HALF, b'data: {"error": {"message": "the model\\u001b[31m ran\\nout of memory"}}\n\n'),
+    "deep-json": (HALF, b"data: " + b"[" * 100_000 + b"\n\n"),
+    "long-number": (HALF, b'data: {"choices": [], "usage": {"completion_tokens": ' + b"9" * 5000 + b"}}\n\n"),
+}
+CALLS = {  # of tools: a text before, the finish reason, and the member that has the call
+    "tool": (None, "tool_calls"),
+    "tool-after-text": (HALF, "tool_calls"),
+    "tool-stop": (None, "stop"),
+    "tool-info": (HALF, "stop"),
+    "old-tool": (None, "function_call", "function_call"),
+}
+ILL = {  # for how many requests, with which status, message and Retry-After
+    "twice-503": (2, 503, "loading the model", None),
+    "well-again": (3, 503, "starting", None),
+    "wait-429": (1, 429, "slow down", "1"),
+    "long-429": (10**9, 429, "quota", "3600"),
+    # As llama.cpp where the model's template refuses the messages.
+    "no-template": (10**9, 500, "Jinja Exception: roles must alternate", None),
+}
+WEATHER = {"id": "1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
+UNSTREAMED = {  # messages that come in one piece of JSON
+    "plain-json": {"role": "assistant", "content": "whole"},
+    "plain-tool": {"role": "assistant", "content": None, "tool_calls": [WEATHER]},
+}
 
 
 class Models(Apis):
     """Every method plays the model of its name. `body` is the request."""
+
+    def play(self, model: str, body: dict[str, Any]) -> None:
+        kind, _, argument = model.partition(" ")
+        if model in self.server.replies:
+            answer = self.server.replies[model](body["messages"][-1]["content"])
+            if not body.get("stream"):
+                return self.completion(answer if isinstance(answer, str) else " ".join(answer))
+            return self.stream_text(answer.split(" ") if isinstance(answer, str) else answer, " ")
+        if kind in ("ends", "ends-empty"):
+            return self.stream_text(TEXT if kind == "ends" else [], finish=json.loads(argument))
+        if kind == "counts":
+            return self.counts(json.loads(argument))
+        if kind == "waits" or model in ILL:
+            return self.ill(body, *ILL.get(model, (1, 503, "loading", argument)))
+        if model.startswith("http-"):
+            return self.status(int(model.split("-")[1]), {"error": {"message": f"scripted {model}"}})
+        if model in STREAMED:
+            words, finish = STREAMED[model]
+            return self.stream_text(words, finish=finish)
+        if model in BROKEN:
+            return self.broken(*BROKEN[model])
+        if model in CALLS:
+            return self.call(*CALLS[model])
+        if model in UNSTREAMED:
+            return self.status(200, {"choices": [{"index": 0, "message": UNSTREAMED[model], "finish_reason": "stop"}]})
+        play = getattr(self, model.replace("-", "_"), None)
+        if play is None:
+            return self.status(404, {"error": {"message": f'model "{model}" not found'}})
+        return play(body)
+
+    def ill(self, body: Any, requests: int, code: int, message: str, wait: str | None) -> None:
+        """So many refusals, then answers."""
+        if self.server.count(body["model"]) > requests:
+            return self.good(body)
+        headers = {"Retry_After": wait} if wait else {}
+        return self.status(code, {"error": {"code": code, "message": message}}, **headers)
+
+    def broken(self, text: str, rest: bytes) -> None:
+        self.begin()
+        if text:
+            self.event(text)
+        self.wfile.write(rest)
+
+    def hang_first(self, body: Any) -> None:
+        self.hang()
+
+    def reset_first(self, body: Any) -> None:
+        self.reset()
 
     def good(self, body: Any) -> None:
         if not body.get("stream"):
@@ -53,13 +144,6 @@ class Models(Apis):
     def seeded(self, body: Any) -> None:
         self.stream_text([f"seed {body['seed']}"])
 
-    def halves(self, body: Any) -> None:
-        """Half characters: two that make one over two events, and two that stand alone."""
-        self.stream_text(["a\ud83d", "\ude00b\ud800", "c\udfff", "d\ud83d"])
-
-    def hang_first(self, body: Any) -> None:
-        self.hang()
-
     def hang_headers(self, body: Any) -> None:
         self.begin()
         for _ in range(int(LONGEST / 0.1)):  # alive, but no token
@@ -70,13 +154,13 @@ class Models(Apis):
 
     def hang_in_the_middle(self, body: Any) -> None:
         self.begin()
-        self.event("Half of")
+        self.event(HALF)
         self.hang()
 
     def hang_in_comments(self, body: Any) -> None:
         """Alive, but no further token."""
         self.begin()
-        self.event("Half of")
+        self.event(HALF)
         while not self.server.closing.wait(0.1):
             self.raw(": keep-alive")
 
@@ -95,9 +179,6 @@ class Models(Apis):
         self.event("42")
         self.event(finish="stop")
 
-    def reset_first(self, body: Any) -> None:
-        self.reset()
-
     def reset_in_the_middle(self, body: Any) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
@@ -113,17 +194,6 @@ class Models(Apis):
         """A reset in the middle of the first answer, and no fault after that."""
         return self.reset_in_the_middle(body) if self.server.count("recovers") == 1 else self.good(body)
 
-    def twice_503(self, body: Any) -> None:
-        if self.server.count("twice-503") <= 2:
-            return self.status(503, {"error": {"message": "loading the model"}})
-        return self.good(body)
-
-    def well_again(self, body: Any) -> None:
-        """Ill for three requests."""
-        if self.server.count("well-again") <= 3:
-            return self.status(503, {"error": {"message": "starting"}})
-        return self.good(body)
-
     def no_images(self, body: Any) -> None:
         """As llama.cpp without a projector."""
         if not isinstance(body["messages"][-1]["content"], list):
@@ -137,10 +207,6 @@ class Models(Apis):
         if not body.get("tools"):
             return self.good(body)
         return self.status(500, {"error": {"code": 500, "message": "tools param requires --jinja flag"}})
-
-    def no_template(self, body: Any) -> None:
-        """As llama.cpp where the model's template refuses the messages."""
-        self.status(500, {"error": {"code": 500, "message": "Jinja Exception: roles must alternate"}})
 
     def no_stream_options(self, body: Any) -> None:
         """As Mistral once did."""
@@ -175,14 +241,6 @@ class Models(Apis):
         while not self.server.closing.is_set():
             self.event("x" * 10_000)
 
-    def wait_429(self, body: Any) -> None:
-        if self.server.count("wait-429") == 1:
-            return self.status(429, {"error": {"message": "slow down"}}, Retry_After="1")
-        return self.good(body)
-
-    def long_429(self, body: Any) -> None:
-        self.status(429, {"error": {"message": "quota"}}, Retry_After="3600")
-
     def html(self, body: Any) -> None:
         self.begin("text/html; charset=utf-8")
         self.raw("<html><body>Welcome!</body></html>")
@@ -194,53 +252,6 @@ class Models(Apis):
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
-
-    def plain_json(self, body: Any) -> None:
-        self.status(200, {"choices": [{"message": {"role": "assistant", "content": "whole"}}]})
-
-    def broken_line(self, body: Any) -> None:
-        self.begin()
-        self.event("Half of")
-        self.raw('data: {"choices": [{"delta": ')
-
-    def half_line(self, body: Any) -> None:
-        self.begin()
-        self.event("Half of")
-        self.wfile.write(b'data: {"choices": [{"delta": {"content": " it')
-
-    def not_utf8(self, body: Any) -> None:
-        self.begin()
-        self.event("Half of")
-        self.wfile.write(b"data: \xff\xfe\n\n")
-
-    def no_choices(self, body: Any) -> None:
-        self.begin()
-        self.raw("data: [1, 2]")
-        self.raw('data: {"choices": "many"}')
-
-    def number(self, body: Any) -> None:
-        self.begin()
-        self.raw('data: {"choices": [{"index": 0, "delta": {"content": 7}}]}')
-
-    def error_event(self, body: Any) -> None:
-        self.begin()
-        self.event("Half of")
-        self.raw('data: {"error": {"message": "the model\\u001b[31m ran\\nout of memory"}}')
-
-    def empty(self, body: Any) -> None:
-        self.stream_text([], finish="stop")
-
-    def nothing(self, body: Any) -> None:
-        self.begin()
-
-    def unfinished(self, body: Any) -> None:
-        self.stream_text(finish=None)
-
-    def length(self, body: Any) -> None:
-        self.stream_text(finish="length")
-
-    def filtered(self, body: Any) -> None:
-        self.stream_text(["Half of"], finish="content_filter")
 
     def ten_megabytes(self, body: Any) -> None:
         self.begin()
@@ -302,38 +313,10 @@ class Models(Apis):
         self.raw("data: " + json.dumps({"id": "1", "choices": [], "usage": {"completion_tokens": tokens}}))
         self.raw("data: [DONE]")
 
-    def waits(self, body: Any, wait: str) -> None:
-        """One refusal with that Retry-After, then an answer."""
-        if self.server.count(body["model"]) == 1:
-            return self.status(503, {"error": {"message": "loading"}}, Retry_After=wait)
-        return self.good(body)
 
-    def tool(self, body: Any) -> None:
-        self.call(None, "tool_calls")
-
-    def tool_after_text(self, body: Any) -> None:
-        self.call("Half of", "tool_calls")
-
-    def tool_stop(self, body: Any) -> None:
-        self.call(None, "stop")
-
-    def tool_info(self, body: Any) -> None:
-        self.call("Half of", "stop")
-
-    def old_tool(self, body: Any) -> None:
-        self.call(None, "function_call", "function_call")
-
-    def plain_tool(self, body: Any) -> None:
-        call = {"id": "1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
-        message = {"role": "assistant", "content": None, "tool_calls": [call]}
-        self.status(200, {"choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}]})
-
-    def deep_json(self, body: Any) -> None:
-        self.begin()
-        self.event("Half of")
-        self.raw("data: " + "[" * 100_000)
-
-    def long_number(self, body: Any) -> None:
-        self.begin()
-        self.event("Half of")
-        self.raw('data: {"choices": [], "usage": {"completion_tokens": ' + "9" * 5000 + "}}")
+METHODS = [
+    name.replace("_", "-")
+    for name, play in vars(Models).items()
+    if inspect.isfunction(play) and [*inspect.signature(play).parameters] == ["self", "body"]
+]
+NAMES = (*STREAMED, *BROKEN, *CALLS, *ILL, *UNSTREAMED, *METHODS)  # of all models that have one

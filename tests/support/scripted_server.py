@@ -16,6 +16,8 @@ from typing import Any
 
 from support.scripted_answers import LONGEST
 from support.scripted_models import Models
+from zooter_core.config.candidates import CandidateConfig
+from zooter_core.config.endpoint import EndpointConfig
 
 
 class Scripted(ThreadingHTTPServer):
@@ -73,6 +75,16 @@ def serving(certificate: str | None = None) -> Iterator[Scripted]:
         thread.join(5)
 
 
+def at(url: str, model: str = "good", **config: Any) -> CandidateConfig:
+    """A candidate with the name of its model, which is asked once, and given up soon only where it hangs."""
+    waits = {"connect_seconds": 20, "first_token_seconds": 20, "gap_seconds": 20, "retries": 0, "rest_after": 99}
+    if model in ("hang-first", "hang-headers"):
+        waits["first_token_seconds"] = 0.8
+    if model.startswith("hang-in-"):
+        waits["gap_seconds"] = 0.6
+    return CandidateConfig(model, "openai", model, endpoint=EndpointConfig(url, **(waits | config)))
+
+
 class Handler(Models):
     server: Scripted
 
@@ -112,24 +124,3 @@ class Handler(Models):
         finally:
             with self.server.lock:
                 self.server.under_way -= 1
-
-    def play(self, model: str, body: dict[str, Any]) -> None:
-        if model in self.server.replies:
-            answer = self.server.replies[model](body["messages"][-1]["content"])
-            if not body.get("stream"):
-                return self.completion(answer if isinstance(answer, str) else " ".join(answer))
-            return self.stream_text(answer.split(" ") if isinstance(answer, str) else answer, " ")
-        if model.startswith("counts "):
-            return self.counts(json.loads(model.removeprefix("counts ")))
-        if model.startswith("ends "):
-            return self.stream_text(finish=json.loads(model.removeprefix("ends ")))
-        if model.startswith("ends-empty "):
-            return self.stream_text([], finish=json.loads(model.removeprefix("ends-empty ")))
-        if model.startswith("waits "):
-            return self.waits(body, model.removeprefix("waits "))
-        if model.startswith("http-"):
-            return self.status(int(model.split("-")[1]), {"error": {"message": f"scripted {model}"}})
-        play = getattr(self, model.replace("-", "_"), None)
-        if play is None:
-            return self.status(404, {"error": {"message": f'model "{model}" not found'}})
-        return play(body)

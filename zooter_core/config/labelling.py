@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+import functools
+import operator
+from collections.abc import Mapping, Sequence
 from dataclasses import field
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, StrictBool, StrictStr, Tag, model_validator
 
@@ -301,31 +303,20 @@ TAGGERS = {"nearest": NearestConfig, "instag": InstagConfig, "given": GivenConfi
 OTHER = "other"  # pydantic's tag for a plug-in's kind
 
 
-def _kind(kinds: Container[str]) -> Discriminator:
-    """Which class reads a table: that of its kind, or the one for plug-ins."""
+def _by_kind(kinds: Mapping[str, type[Table]], plugin: type[Table]) -> Any:
+    """The type of a table that the class of its kind reads, or the one for plug-ins."""
 
     def kind(values: Any) -> str:
         name = values.get("kind") if isinstance(values, dict) else None
         return name if isinstance(name, str) and name in kinds else OTHER
 
-    return Discriminator(kind)
+    tagged: list[Any] = [Annotated[cls, Tag(name)] for name, cls in {**kinds, OTHER: plugin}.items()]
+    return Annotated[functools.reduce(operator.or_, tagged), Discriminator(kind)]
 
 
-Reward = Annotated[
-    Annotated[ScalarConfig, Tag("scalar")]
-    | Annotated[UltraConfig, Tag("ultra")]
-    | Annotated[PairwiseConfig, Tag("pairwise")]
-    | Annotated[JudgeConfig, Tag("judge")]
-    | Annotated[HttpConfig, Tag("http")]
-    | Annotated[EmbeddedConfig, Tag("embedded")]
-    | Annotated[PluginRewardConfig, Tag(OTHER)],
-    _kind(REWARDS),
-]
-Tagger = Annotated[
-    Annotated[NearestConfig, Tag("nearest")]
-    | Annotated[InstagConfig, Tag("instag")]
-    | Annotated[GivenConfig, Tag("given")]
-    | Annotated[SkillsConfig, Tag("skills")]
-    | Annotated[PluginTaggerConfig, Tag(OTHER)],
-    _kind(TAGGERS),
-]
+if TYPE_CHECKING:
+    Reward = RewardConfig
+    Tagger = TaggerConfig
+else:
+    Reward = _by_kind(REWARDS, PluginRewardConfig)
+    Tagger = _by_kind(TAGGERS, PluginTaggerConfig)

@@ -108,13 +108,12 @@ def _graph_of(place: Path, config: RouterConfig, fast: bool) -> str:
     Raises:
         ZooterError: fleet.toml wants 7-bit weights, and there are none.
     """
-    if config.runtime != INT8 and not (fast and config.runtime == AUTO):
-        return GRAPH
-    if (place / QUANTISED).is_file():
-        return QUANTISED
-    if config.runtime != INT8:
-        return GRAPH
-    raise _no_quantised(config)
+    if config.runtime == INT8 or (fast and config.runtime == AUTO):
+        if (place / QUANTISED).is_file():
+            return QUANTISED
+        if config.runtime == INT8:
+            raise _no_quantised(config)
+    return GRAPH
 
 
 def _no_quantised(config: RouterConfig) -> ZooterError:

@@ -10,15 +10,17 @@ import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
-import httpx2
 import numpy as np
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from zooter_core.backends import Backend
-from zooter_core.backends.endpoint.redaction import Redaction
-from zooter_core.base.errors import WorkError, ZooterError, first_line, listed, one_line
+from zooter_core.backends.endpoint.backend import Portal
+from zooter_core.backends.endpoint.client import Client
+from zooter_core.backends.endpoint.faults import EndpointError
+from zooter_core.base.errors import WorkError, ZooterError, listed
 from zooter_core.base.records import LARGEST_SCORE, Decision, Response, Tag
 from zooter_core.base.strict_json import parse_json
 from zooter_core.base.weights import Progress, silent
@@ -31,14 +33,34 @@ from zooter_core.labelling.rewards.scoring import QueryResponses, QueryRewards
 from zooter_core.method.selection import Outputs
 from zooter_core.router.router import PROBE, Router
 
+Checked = TypeVar("Checked")
 KEY = "ZOOTER_API_KEY"  # the environment variable that holds the endpoint's key
 VERSION = "/v1"  # the path of the API
 RMR = "rmr"  # the model that an endpoint lists if its fleet has a reward model
-CONNECT_SECONDS, REPLY_SECONDS = 5.0, 60.0
+REPLY_SECONDS = 60.0
 MOST_CONVERSATIONS = 100  # in one request
 EXAMPLE = "Give the address of a running `zooter serve`, such as http://127.0.0.1:8400."
 LATER = ("POST /rerank", "POST /feedback")  # calls to what has proved to be a Zooter endpoint
 TRY_AGAIN = "Try again later; see the endpoint's log."
+
+
+class _Model(BaseModel):
+    id: str
+    description: str = ""
+
+
+class _Decision(BaseModel):
+    """What the endpoint says of a conversation."""
+
+    probabilities: Annotated[dict[str, Annotated[float, Field(ge=0)]], Field(min_length=1)]
+    tags: tuple[Tag, ...]
+
+
+class _Reward(BaseModel):
+    """What it says of a document, by its place among those that were sent."""
+
+    index: Annotated[int, Field(ge=0)]
+    relevance_score: Annotated[float, Field(ge=-LARGEST_SCORE, le=LARGEST_SCORE)]
 
 
 def endpoint_url(address: str) -> str:
@@ -74,17 +96,16 @@ class Endpoint:
         key = key_in(KEY, url) if variable else None  # whoever starts this has named both
         # The endpoint has retries and circuit breakers of its own.
         config = EndpointConfig(url, api_key_env=variable, retries=0, rest_seconds=0)
-        self._keyed, self._redact = key is not None, Redaction(key)
-        self._http = httpx2.Client(
-            headers={"Authorization": f"Bearer {key}"} if key else {},
-            timeout=httpx2.Timeout(REPLY_SECONDS, connect=CONNECT_SECONDS),
-            trust_env=not config.local,
-        )
-        models = self._models()
-        pool = [name for name in self._routed([[PROBE]])[0]["probabilities"] if name in models]
+        self._keyed, self._portal = key is not None, Portal("endpoint")
+        self._client = Client(url, key, variable, config.local, config.connect_seconds)
+        self._portal.closing.append(self._client.close)
+        models = {model.id: model.description for model in self._checked(list[_Model], "GET", "/models", "data")}
+        pool = [name for name in self._routed([[PROBE]])[0].probabilities if name in models]
         if not pool:
             raise self._no_zooter("no candidate in its list of models")
-        self.candidates = tuple(_candidate(name, models[name], config) for name in pool)
+        self.candidates = tuple(
+            CandidateConfig(name, ENDPOINT, name, description=models[name], endpoint=config) for name in pool
+        )
         self.has_rewards = RMR in models
 
     @property
@@ -108,20 +129,20 @@ class Endpoint:
 
     def rewards(self, query: str, texts: Sequence[str]) -> list[float | None]:
         """The reward of each response to a query; None for one that has none. Raises as the class."""
-        results = self._ask("POST", "/rerank", {"query": query, "documents": list(texts)}).get("results")
         rewards: list[float | None] = [None] * len(texts)
-        if not isinstance(results, list) or not all(_is_result(result, len(texts)) for result in results):
-            raise self._no_zooter("another reply to POST /rerank")
-        for result in results:
-            rewards[result["index"]] = float(result["relevance_score"])
+        body = {"query": query, "documents": list(texts)}
+        for result in self._checked(list[_Reward], "POST", "/rerank", "results", body):
+            if result.index >= len(texts):
+                raise self._no_zooter("another reply to POST /rerank")
+            rewards[result.index] = result.relevance_score
         return rewards
 
     def give_feedback(self, request_id: str, verdict: str) -> None:
         """Store what a visitor says about an answer. Raises as the class."""
         self._ask("POST", "/feedback", {"request_id": request_id, "verdict": verdict})
 
-    def _decision(self, query: str, record: Mapping[str, Any]) -> Decision:
-        probabilities = record["probabilities"]
+    def _decision(self, query: str, record: _Decision) -> Decision:
+        probabilities = record.probabilities
         if absent := [name for name in self.pool if name not in probabilities]:
             raise WorkError(
                 f"the candidates {listed(self.pool)} at {self.url}",
@@ -130,59 +151,59 @@ class Endpoint:
                 f"The endpoint {self.url} serves other models now.",
             )
         total = sum(probabilities[name] for name in self.pool) or 1.0
-        tags = tuple(Tag(str(tag["name"]), float(tag["score"])) for tag in record["tags"])
-        return Decision.of(query, {name: probabilities[name] / total for name in self.pool}, tags)
+        return Decision.of(query, {name: probabilities[name] / total for name in self.pool}, record.tags)
 
-    def _models(self) -> dict[str, Mapping[str, Any]]:
-        """The models by name."""
-        entries = self._ask("GET", "/models").get("data")
-        entries = entries if isinstance(entries, list) else []
-        return {entry["id"]: entry for entry in entries if isinstance(entry, dict) and isinstance(entry.get("id"), str)}
-
-    def _routed(self, conversations: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
-        """What the endpoint says of each conversation, checked."""
+    def _routed(self, conversations: Sequence[Sequence[str]]) -> list[_Decision]:
+        """What the endpoint says of each conversation."""
         messages = [[{"role": "user", "content": turn} for turn in turns] for turns in conversations]
-        records = self._ask("POST", "/route", {"conversations": messages}).get("data")
-        good = isinstance(records, list) and len(records) == len(conversations)
-        if not isinstance(records, list) or not good or not all(map(_is_decision, records)):
+        records = self._checked(list[_Decision], "POST", "/route", "data", {"conversations": messages})
+        if len(records) != len(conversations):
             raise self._no_zooter("another reply to POST /route")
         return records
+
+    def _checked(
+        self, kind: type[Checked], method: str, path: str, name: str, body: Mapping[str, Any] | None = None
+    ) -> Checked:
+        """A field of a reply, in the form that it must have."""
+        try:
+            return TypeAdapter(kind).validate_python(self._ask(method, path, body).get(name))
+        except ValidationError:
+            raise self._no_zooter(f"another reply to {method} {path}") from None
 
     def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """The JSON object of a reply with status 200."""
         try:
-            reply = self._http.request(method, self.url + path, json=body)
-        except (httpx2.RequestError, httpx2.InvalidURL) as problem:
-            reason = self._redact(first_line(problem))
-            raise WorkError(
-                f"a running endpoint at {self.url}", reason, "Start it with `zooter serve`, or correct the address.",
-                f"The endpoint {self.url} cannot be reached: {reason}.",
-            ) from None  # fmt: skip
-        try:
-            shape = parse_json(reply.content)
+            shape = parse_json(self._portal.submit(self._client.fetch(method, path, body, REPLY_SECONDS)).result())
+        except EndpointError as error:
+            raise self._refusal(error, f"{method} {path}") from None
         except ValueError:
             shape = None
-        if reply.status_code == 200 and isinstance(shape, dict):
-            return shape
-        raise self._refusal(reply.status_code, shape, f"{method} {path}")
+        if not isinstance(shape, dict):
+            raise self._no_zooter(f"status 200 for {method} {path}")
+        return shape
 
-    def _refusal(self, status: int, shape: Any, call: str) -> ZooterError:
-        """The error behind a reply that is no answer."""
-        error = shape.get("error") if isinstance(shape, dict) else None
-        message = error.get("message") if isinstance(error, dict) else None
+    def _refusal(self, error: EndpointError, call: str) -> ZooterError:
+        """The error behind a reply that is no answer, or behind none."""
+        status = error.server_status
+        if error.unreachable or error.timed_out:
+            return WorkError(
+                f"a running endpoint at {self.url}",
+                error.message,
+                "Start it with `zooter serve`, or correct the address.",
+                f"The endpoint {self.url} cannot be reached: {error.message}.",
+            )
         if status == 401:
             reason = f"that it refuses the one in {KEY}" if self._keyed else f"that {KEY} is not set"
             sentence = f"The endpoint {self.url} {'refuses the key in ' + KEY if self._keyed else 'wants an API key'}."
             next_step = f"Put a key of its `zooter serve keys add` into the environment variable {KEY}."
             return ZooterError(f"a key for {self.url}", reason, next_step, sentence)
-        if not isinstance(message, str) or (status in (404, 405) and call not in LATER):
-            return self._no_zooter(f"status {status} for {call}")
-        reason = one_line(self._redact(message))
+        if not error.words or (status in (404, 405) and call not in LATER):
+            return self._no_zooter(f"status {status} for {call}" if status else error.reason)
         return WorkError(
             f"an answer of {self.url}",
-            f"status {status}: {reason}",
+            f"status {status}: {error.words}",
             TRY_AGAIN,
-            f"The endpoint {self.url} says: {reason}",
+            f"The endpoint {self.url} says: {error.words}",
         )
 
     def _no_zooter(self, reason: str) -> ZooterError:
@@ -256,33 +277,3 @@ class RemoteEnsemble(Ensemble):
     def load(self, progress: Progress = silent, on_router: Callable[[], None] = lambda: None) -> None:
         """Nothing loads here: the endpoint has answered already."""
         on_router()
-
-
-def _candidate(name: str, entry: Mapping[str, Any], config: EndpointConfig) -> CandidateConfig:
-    description = entry.get("description")
-    return CandidateConfig(
-        name, ENDPOINT, name, description=description if isinstance(description, str) else "", endpoint=config
-    )
-
-
-def _is_result(result: object, count: int) -> bool:
-    """Whether a result of a ranking names one of `count` texts and has a finite reward."""
-    if not isinstance(result, dict):
-        return False
-    place, reward = result.get("index"), result.get("relevance_score")
-    good = isinstance(reward, int | float) and type(reward) is not bool and abs(reward) <= LARGEST_SCORE
-    return good and type(place) is int and 0 <= place < count
-
-
-def _is_decision(record: object) -> bool:
-    """Whether a record has what a decision needs, in the right types."""
-    if not isinstance(record, dict):
-        return False
-    shares, tags = record.get("probabilities"), record.get("tags")
-    return (
-        isinstance(shares, dict)
-        and bool(shares)
-        and all(type(share) in (int, float) and share >= 0 for share in shares.values())
-        and isinstance(tags, list)
-        and all(isinstance(tag, dict) and "name" in tag and type(tag.get("score")) in (int, float) for tag in tags)
-    )

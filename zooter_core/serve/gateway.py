@@ -24,7 +24,7 @@ from zooter_core.router.router import PROBE
 from zooter_core.serve.batch_router import BatchRouter
 from zooter_core.serve.errors import SERVER, ApiError
 from zooter_core.serve.sessions import Sessions
-from zooter_core.serve.targets import Local, Target, Upstream
+from zooter_core.serve.targets import Local, Upstream
 
 Result = TypeVar("Result")
 REWARD_THREADS = 4  # requests for which rewards are computed at the same time
@@ -51,7 +51,7 @@ class Gateway:
         # The loop's own threads stay free for what takes milliseconds.
         self._reward_threads = ThreadPoolExecutor(REWARD_THREADS, "reward")
         self._users, self._retired, self.closed = 0, False, False
-        self.targets: dict[str, Target] = {
+        self.targets: dict[str, Upstream | Local] = {
             candidate.name: Upstream(candidate) if candidate.endpoint else Local(candidate, ensemble)
             for candidate in fleet.candidates
         }

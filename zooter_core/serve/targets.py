@@ -15,7 +15,7 @@ import uuid
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from zooter_core.backends import Piece, Request
 from zooter_core.backends.endpoint.connection import CHAT, Connection, Watcher, chat_chunk
@@ -67,28 +67,6 @@ class Progress:
     finish: str | None = None
     encrypted: list[str] = field(default_factory=list)
     patience: float = 60.0
-
-
-class Target(Protocol):
-    """A candidate that answers chat completions."""
-
-    name: str
-
-    async def complete(self, request: ChatRequest, routed: bool, progress: Progress) -> dict[str, Any]:
-        """The whole answer, whose `model` is the candidate's name.
-
-        Raises:
-            EndpointError: there is none.
-        """
-
-    def stream(self, request: ChatRequest, routed: bool, progress: Progress) -> AsyncGenerator[bytes, None]:
-        """The answer as server-sent events, one or more whole events at a time, without the final [DONE].
-
-        Nothing is yielded before the first token. In every chunk `model` is the candidate's name.
-
-        Raises:
-            EndpointError: before the first event, or in the middle of the answer.
-        """
 
 
 def renamed(event: bytes, model: bytes) -> bytes:
@@ -148,7 +126,7 @@ def chunk_shape(id: str, created: int, model: str, **more: Any) -> dict[str, Any
 
 
 class Upstream:
-    """A candidate's server. Raises as `Connection`."""
+    """A candidate's server. All of its methods raise an EndpointError where there is no answer, or none to the end."""
 
     def __init__(self, candidate: CandidateConfig) -> None:
         self.name, self.model = candidate.name, candidate.model
@@ -156,6 +134,7 @@ class Upstream:
         self._member = b'"model":' + dump_json(self.name).encode()
 
     async def complete(self, request: ChatRequest, routed: bool, progress: Progress) -> dict[str, Any]:
+        """The whole answer, whose `model` is the candidate's name."""
         answer = await self.post(CHAT, request.for_candidate(self.model, routed), progress)
         choices = answer.get("choices")
         if not isinstance(choices, list) or not choices:
@@ -163,13 +142,17 @@ class Upstream:
         return answer
 
     async def post(self, path: str, body: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
-        """The whole answer of a path of the server. Raises as `complete`."""
+        """The same for a path of the server."""
         answer = await self.connection.post(path, body, progress.patience)
         progress.id, progress.written = str(answer.get("id") or ""), written(answer)
         _note(answer, progress)
         return answer | {"model": self.name}
 
     async def stream(self, request: ChatRequest, routed: bool, progress: Progress) -> AsyncGenerator[bytes, None]:
+        """The answer as events, one or more whole ones at a time, from its first token on, without the final [DONE].
+
+        In every chunk `model` is the candidate's name.
+        """
         body = request.for_candidate(self.model, routed)
         usage = not (body.get("stream_options") or {}).get("include_usage")  # only noted: the client has not asked
         chat = ChatWatcher(progress, self.connection.redact)
@@ -182,7 +165,7 @@ class Upstream:
             raise EndpointError("the stream ended in the middle of the answer")
 
     async def raw_stream(self, path: str, body: Mapping[str, Any], progress: Progress) -> AsyncGenerator[bytes, None]:
-        """The events of the Responses API, from the first part of the answer on. Raises as `complete`."""
+        """The events of the Responses API, from the first part of the answer on."""
         watcher = ResponsesWatcher(progress, self.connection.redact)
         async with aclosing(self.connection.events(path, body, watcher, patience=progress.patience)) as parts:
             async for events in parts:
@@ -252,7 +235,7 @@ def _note(chunk: Mapping[str, Any], progress: Progress) -> None:
 
 
 class Local:
-    """A candidate that an ensemble runs."""
+    """A candidate that an ensemble runs. Answers as `Upstream`."""
 
     def __init__(self, candidate: CandidateConfig, ensemble: Ensemble) -> None:
         self.name, self.candidate, self._ensemble = candidate.name, candidate, ensemble

@@ -16,6 +16,6 @@ def server() -> Iterator[Scripted]:
         yield scripted
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def backend() -> OpenAIBackend:
     return OpenAIBackend()

@@ -9,18 +9,12 @@ from typing import Any
 import pytest
 
 from support.event_loops import run_apart
-from support.scripted_server import serving
+from support.scripted_server import Scripted, at
 from zooter_core.backends.endpoint.abilities import Abilities, abilities_of
 from zooter_core.backends.endpoint.connection import Connection
 from zooter_core.backends.endpoint.faults import EndpointError
-from zooter_core.config.candidates import CandidateConfig
-from zooter_core.config.endpoint import EndpointConfig
 
 PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
-
-
-def server_at(url: str, model: str) -> Connection:
-    return Connection(CandidateConfig(model, "openai", model, endpoint=EndpointConfig(url, retries=0)))
 
 
 @pytest.fixture
@@ -37,7 +31,7 @@ def llama_cpp(tmp_path: Path) -> Iterator[str]:
 
 
 def test_llama_cpp_says_what_it_can_do_and_refuses_an_image_with_status_500(llama_cpp):
-    server = server_at(llama_cpp, "tiny")
+    server = Connection(at(llama_cpp, "tiny"))
 
     async def look() -> tuple[Abilities, EndpointError]:
         abilities = await abilities_of(server)
@@ -54,25 +48,24 @@ def test_llama_cpp_says_what_it_can_do_and_refuses_an_image_with_status_500(llam
     assert (error.subject, error.refused, error.temporary) == ("images", True, False)
 
 
-def look_at(model: str, routes: dict[str, Any]) -> Abilities:
-    with serving() as scripted:
-        scripted.routes = routes
-        return run_apart(abilities_of(server_at(scripted.url, model)))
+def look_at(scripted: Scripted, model: str, routes: dict[str, Any]) -> Abilities:
+    scripted.routes = routes
+    return run_apart(abilities_of(Connection(at(scripted.url, model))))
 
 
-def test_ollama_says_what_a_model_can_do():
+def test_ollama_says_what_a_model_can_do(scripted):
     shown = {"capabilities": ["completion", "vision"], "parameters": "stop  x\nnum_ctx   8192"}
     running = {"models": [{"name": "other", "context_length": 1}, {"name": "good", "context_length": 4096}]}
     abilities = {"images": True, "tools": False, "json_mode": True, "logprobs": False}
-    assert look_at("good", {"/api/show": shown, "/api/ps": running}) == Abilities(4096, **abilities)
-    assert look_at("good", {"/api/show": shown, "/api/ps": {}}) == Abilities(8192, **abilities)
+    assert look_at(scripted, "good", {"/api/show": shown, "/api/ps": running}) == Abilities(4096, **abilities)
+    assert look_at(scripted, "good", {"/api/show": shown, "/api/ps": {}}) == Abilities(8192, **abilities)
 
 
-def test_vllm_lists_the_context_and_trials_show_the_rest():
+def test_vllm_lists_the_context_and_trials_show_the_rest(scripted):
     models = {"data": [{"id": "no-tools", "max_model_len": 16384}]}
     expected = Abilities(16384, images=True, tools=False, json_mode=True, logprobs=False)
-    assert look_at("no-tools", {"/v1/models": models}) == expected
+    assert look_at(scripted, "no-tools", {"/v1/models": models}) == expected
 
 
-def test_a_server_that_fails_trials_says_nothing():
-    assert look_at("http-429", {}) == Abilities()
+def test_a_server_that_fails_trials_says_nothing(scripted):
+    assert look_at(scripted, "http-429", {}) == Abilities()

@@ -6,47 +6,28 @@ import select
 import shutil
 import socket
 import subprocess
-import threading
 import time
 
 import pytest
 
 from support.event_loops import run_apart
-from support.read_stream import read
+from support.read_stream import stream
 from support.scripted_answers import TEXT
-from support.scripted_server import serving
-
-pytest.importorskip("aiohttp", reason="the extra zooter[openai] is not installed")
-
-from zooter_core.backends import Request
+from support.scripted_server import at, serving
 from zooter_core.backends.endpoint.connection import Connection
 from zooter_core.backends.endpoint.events import Splitter, chunk_of, payload
 from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.base.errors import WorkError, one_line
-from zooter_core.base.records import Message
 from zooter_core.config.candidates import CandidateConfig
-from zooter_core.config.endpoint import EndpointConfig
-from zooter_core.config.fleet import GenerationConfig
 
-ASK = (Message("user", "What is the sea?"),)
 FULL_TEXT = "".join(TEXT)
 HALF = "Half of"
 LOG = "See the server's log."
 
 
-def at(url, model="good", **config) -> CandidateConfig:
-    waits = {"connect_seconds": 20, "first_token_seconds": 20, "gap_seconds": 20, "retries": 0, "rest_after": 99}
-    if model in ("hang-first", "hang-headers"):
-        waits["first_token_seconds"] = 0.8
-    if model.startswith("hang-in-"):
-        waits["gap_seconds"] = 0.6
-    return CandidateConfig(model, "openai", model, endpoint=EndpointConfig(url, **(waits | config)))
-
-
 def together(backend, failing, good):
     """A failing candidate between two good ones: its response, after a look at theirs."""
-    requests = [Request(candidate, ASK) for candidate in (good, failing, good)]
-    texts, responses = read(backend.stream(requests, GenerationConfig(), threading.Event()), requests)
+    texts, responses = stream(backend, (good, failing, good))
     for number in (0, 2):
         assert (responses[number].text, responses[number].error, responses[number].finish) == (FULL_TEXT, None, "stop")
     assert responses[1].text == texts[1], "something that was shown is lost"
@@ -174,12 +155,11 @@ def test_a_line_without_end_is_given_up_before_it_fills_the_memory(server, backe
     assert limit in str(response.error)
 
 
-def test_a_redirect_is_not_followed(server, backend):
-    with serving() as other:
-        server.elsewhere = f"{other.url}/chat/completions"
-        response = together(backend, at(server.url, "redirect"), at(server.url))
-        assert "which is not followed" in str(response.error)
-        assert not other.bodies
+def test_a_redirect_is_not_followed(server, scripted, backend):
+    server.elsewhere = f"{scripted.url}/chat/completions"
+    response = together(backend, at(server.url, "redirect"), at(server.url))
+    assert "which is not followed" in str(response.error)
+    assert not scripted.bodies
 
 
 def test_a_server_that_is_not_there(server, backend):
@@ -254,7 +234,7 @@ def test_an_answer_that_is_complete_waits_for_nobody(server, backend):
     assert time.monotonic() - began < 20
 
 
-def test_a_server_that_asks_for_a_pause_gets_it():
+def test_a_server_that_asks_for_a_pause_gets_it(scripted):
     async def ask_twice(connection: Connection) -> tuple[EndpointError, EndpointError]:
         errors = []
         for _ in range(2):
@@ -264,9 +244,8 @@ def test_a_server_that_asks_for_a_pause_gets_it():
         await connection.close()
         return errors[0], errors[1]
 
-    with serving() as busy:
-        first, second = run_apart(ask_twice(Connection(at(busy.url, "waits 30"))))
-        assert busy.count("waits 30") == 1
+    first, second = run_apart(ask_twice(Connection(at(scripted.url, "waits 30"))))
+    assert scripted.count("waits 30") == 1
     assert (first.server_status, first.retry_after, first.not_sent) == (503, 30, False)
     assert (second.status, second.not_sent, second.counts) == (429, True, False)
     assert 25 < second.retry_after <= 30
@@ -281,39 +260,36 @@ def test_an_echoed_key_is_in_no_stream_that_passes_through(server, monkeypatch):
 # Attempts
 
 
-def test_another_attempt_may_end_well(backend):
-    with serving() as busy:
-        response = together(backend, at(busy.url, "twice-503", retries=2), at(busy.url))
-        assert (response.text, response.error, busy.count("twice-503")) == (FULL_TEXT, None, 3)
+def test_another_attempt_may_end_well(scripted, backend):
+    response = together(backend, at(scripted.url, "twice-503", retries=2), at(scripted.url))
+    assert (response.text, response.error, scripted.count("twice-503")) == (FULL_TEXT, None, 3)
 
 
-def test_attempts_are_counted_and_told(backend):
-    with serving() as busy:
-        response = together(backend, at(busy.url, "http-503", retries=1), at(busy.url))
-        assert busy.count("http-503") == 2
-        assert "in the last of 2 attempts" in str(response.error)
+def test_attempts_are_counted_and_told(scripted, backend):
+    response = together(backend, at(scripted.url, "http-503", retries=1), at(scripted.url))
+    assert scripted.count("http-503") == 2
+    assert "in the last of 2 attempts" in str(response.error)
 
 
 @pytest.mark.parametrize("model", ["http-400", "http-401", "http-404", "hang-first", "html", "long-429", "redirect"])
-def test_what_would_fail_again_is_not_asked_again(backend, model):
-    with serving() as busy:
-        together(backend, at(busy.url, model, retries=3), at(busy.url))
-        assert busy.count(model) == 1
+def test_what_would_fail_again_is_not_asked_again(scripted, backend, model):
+    together(backend, at(scripted.url, model, retries=3), at(scripted.url))
+    assert scripted.count(model) == 1
 
 
 @pytest.mark.parametrize("model", ["reset-in-the-middle", "hang-in-the-middle", "broken-line"])
-def test_no_attempt_after_the_first_token(backend, model):
-    with serving() as busy:
-        response = together(backend, at(busy.url, model, retries=3), at(busy.url))
-        assert (response.text, busy.count(model)) == (HALF, 1)
+def test_no_attempt_after_the_first_token(scripted, backend, model):
+    response = together(backend, at(scripted.url, model, retries=3), at(scripted.url))
+    assert (response.text, scripted.count(model)) == (HALF, 1)
 
 
-def test_retry_after_is_honoured(backend):
-    with serving() as busy:
-        response = together(backend, at(busy.url, "wait-429", retries=1), at(busy.url))
-        assert response.error is None
-        times = [at for at, body in zip(busy.times, busy.bodies, strict=True) if body["model"] == "wait-429"]
-        assert times[1] - times[0] >= 1.0
+def test_retry_after_is_honoured(scripted, backend):
+    response = together(backend, at(scripted.url, "wait-429", retries=1), at(scripted.url))
+    assert response.error is None
+    times = [
+        moment for moment, body in zip(scripted.times, scripted.bodies, strict=True) if body["model"] == "wait-429"
+    ]
+    assert times[1] - times[0] >= 1.0
 
 
 def test_a_strangers_text_becomes_one_short_line():
@@ -325,59 +301,52 @@ def test_a_strangers_text_becomes_one_short_line():
 
 
 def asked_alone(backend, candidate):
-    (*_, last) = backend.stream([Request(candidate, ASK)], GenerationConfig(), threading.Event())
-    return last.response
+    return stream(backend, [candidate])[1][0]
 
 
-def test_a_candidate_that_fails_again_and_again_rests_until_a_request_of_ours_is_answered(backend):
+def test_a_candidate_that_fails_again_and_again_rests_until_a_request_of_ours_is_answered(scripted, backend):
     now = [1000.0]
-    with serving() as busy:
-        weak = at(busy.url, "well-again", rest_after=2, rest_seconds=30)
-        backend.connection(weak).breaker.clock = lambda: now[0]
-        for _ in range(2):
-            assert "status 503" in str(asked_alone(backend, weak).error)
-        resting = asked_alone(backend, weak)
-        assert "2 failures in a row, the last: status 503" in str(resting.error)
-        assert "It is asked again in 30 s." in str(resting.error)
-        assert busy.count("well-again") == 2
-        assert asked_alone(backend, at(busy.url, rest_after=2)).error is None  # others are not
-        now[0] += 30
-        assert "3 failures in a row" in str(asked_alone(backend, weak).error)
-        assert [body["messages"] for body in busy.bodies][-1] == [{"role": "user", "content": "Hi"}]
-        now[0] += 30
-        assert asked_alone(backend, weak).error is None
-        assert busy.count("well-again") == 5  # two requests, two trials, and the one that is answered
+    weak = at(scripted.url, "well-again", rest_after=2, rest_seconds=30)
+    backend.connection(weak).breaker.clock = lambda: now[0]
+    for _ in range(2):
+        assert "status 503" in str(asked_alone(backend, weak).error)
+    resting = asked_alone(backend, weak)
+    assert "2 failures in a row, the last: status 503" in str(resting.error)
+    assert "It is asked again in 30 s." in str(resting.error)
+    assert scripted.count("well-again") == 2
+    assert asked_alone(backend, at(scripted.url, rest_after=2)).error is None  # others are not
+    now[0] += 30
+    assert "3 failures in a row" in str(asked_alone(backend, weak).error)
+    assert [body["messages"] for body in scripted.bodies][-1] == [{"role": "user", "content": "Hi"}]
+    now[0] += 30
+    assert asked_alone(backend, weak).error is None
+    assert scripted.count("well-again") == 5  # two requests, two trials, and the one that is answered
 
 
-def test_an_answer_clears_the_record(backend):
-    with serving() as busy:
-        mixed = at(busy.url, "twice-503", rest_after=3)
-        errors = [asked_alone(backend, mixed).error for _ in range(4)]
-        assert [bool(error) for error in errors] == [True, True, False, False]
-        assert busy.count("twice-503") == 4
+def test_an_answer_clears_the_record(scripted, backend):
+    mixed = at(scripted.url, "twice-503", rest_after=3)
+    errors = [asked_alone(backend, mixed).error for _ in range(4)]
+    assert [bool(error) for error in errors] == [True, True, False, False]
+    assert scripted.count("twice-503") == 4
 
 
 @pytest.mark.parametrize("model", ["http-400", "http-501", "http-404", "no-template"])
-def test_a_request_that_is_wrong_itself_does_not_count(backend, model):
-    with serving() as busy:
-        picky = at(busy.url, model, rest_after=1)
-        for _ in range(3):
-            assert "status" in str(asked_alone(backend, picky).error)
-        assert busy.count(model) == 3
+def test_a_request_that_is_wrong_itself_does_not_count(scripted, backend, model):
+    picky = at(scripted.url, model, rest_after=1)
+    for _ in range(3):
+        assert "status" in str(asked_alone(backend, picky).error)
+    assert scripted.count(model) == 3
 
 
-def test_a_server_that_does_not_know_stream_options_is_asked_without_them(backend):
-    with serving() as busy:
-        old = at(busy.url, "no-stream-options")
-        for _ in range(2):
-            assert asked_alone(backend, old).error is None
-        assert ["stream_options" in body for body in busy.bodies] == [True, False, False]
+def test_a_server_that_does_not_know_stream_options_is_asked_without_them(scripted, backend):
+    old = at(scripted.url, "no-stream-options")
+    for _ in range(2):
+        assert asked_alone(backend, old).error is None
+    assert ["stream_options" in body for body in scripted.bodies] == [True, False, False]
 
 
-def test_many_requests_to_a_server_that_is_down_do_not_hammer_it(backend):
-    with serving() as busy:
-        down = at(busy.url, "http-503", rest_after=3, parallel=2)
-        requests = [Request(down, ASK) for _ in range(30)]
-        pieces = list(backend.stream(requests, GenerationConfig(), threading.Event()))
-        assert sum(piece.response is not None and piece.response.finish == "error" for piece in pieces) == 30
-        assert busy.count("http-503") <= 4
+def test_many_requests_to_a_server_that_is_down_do_not_hammer_it(scripted, backend):
+    down = at(scripted.url, "http-503", rest_after=3, parallel=2)
+    _, responses = stream(backend, [down] * 30)
+    assert [response.finish for response in responses] == ["error"] * 30
+    assert scripted.count("http-503") <= 4

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from support.gguf_models import write_model
 from support.tiny_models import save_language_model
 from zooter_core.backends import Piece, Request
 from zooter_core.backends.gguf import auto
@@ -30,10 +29,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> CandidateConfig:
     return CandidateConfig("folder", "auto", str(path), dtype="float32")
 
 
-@pytest.fixture(scope="module")
-def file(tmp_path_factory: pytest.TempPathFactory) -> CandidateConfig:
+@pytest.fixture
+def file(model: Path) -> CandidateConfig:
     """A candidate that only llama.cpp can run."""
-    return CandidateConfig("file", "auto", str(write_model(tmp_path_factory.mktemp("file") / "tiny.gguf")), threads=1)
+    return CandidateConfig("file", "auto", str(model), threads=1)
 
 
 def answer(backend: AutoBackend, candidate: CandidateConfig) -> list[Piece]:

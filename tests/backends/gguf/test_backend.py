@@ -32,11 +32,6 @@ ENDLESS = {"prompt_template": "{query}"}  # without turns, the random model goes
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_model(tmp_path_factory.mktemp("model") / "tiny.gguf")
-
-
-@pytest.fixture(scope="module")
 def endless(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model whose answers take seconds: they never end, and have 8,000 tokens."""
     return write_model(tmp_path_factory.mktemp("endless") / "endless.gguf", context_length=8192)
@@ -115,16 +110,15 @@ def test_candidates_on_one_file_share_a_process_and_each_has_its_adapter(gguf, m
     assert next(iter(gguf.sizes().values())) > 1_000_000
 
 
-def test_an_adapter_that_comes_later_replaces_the_process(model, adapters):
-    gguf = GgufBackend()
+def test_an_adapter_that_comes_later_replaces_the_process(fresh, model, adapters):
     base, expert = candidate(model, **ENDLESS), candidate(model, adapter=adapters[0], **ENDLESS)
-    text = responses(gguf, requests(base))[0].text
-    first = engine_of(gguf).process.pid
-    assert responses(gguf, requests(expert))[0].text != text
-    assert responses(gguf, requests(base))[0].text == text
-    assert engine_of(gguf).process.pid != first
-    gguf.spare()
-    assert not gguf.sizes()
+    text = responses(fresh, requests(base))[0].text
+    first = engine_of(fresh).process.pid
+    assert responses(fresh, requests(expert))[0].text != text
+    assert responses(fresh, requests(base))[0].text == text
+    assert engine_of(fresh).process.pid != first
+    fresh.spare()
+    assert not fresh.sizes()
 
 
 def test_a_stop_cancels_the_answer_and_frees_its_slot(gguf, endless):
@@ -204,61 +198,54 @@ def test_a_prompt_that_is_too_long_is_refused_and_the_others_are_answered(gguf, 
     assert answered.finish == "length"
 
 
-def test_tokens_are_counted_by_the_loaded_model_and_estimated_before(model):
-    backend, entry, text = GgufBackend(), candidate(model), "Why is the sea salt? " * 20
-    assert backend.count_tokens(entry, text) == estimated_tokens(text)
-    backend.load(entry)
-    with backend._engine(entry, *backend._check(entry), threading.Event()) as engine:
+def test_tokens_are_counted_by_the_loaded_model_and_estimated_before(fresh, model):
+    entry, text = candidate(model), "Why is the sea salt? " * 20
+    assert fresh.count_tokens(entry, text) == estimated_tokens(text)
+    fresh.load(entry)
+    with fresh._engine(entry, *fresh._check(entry), threading.Event()) as engine:
         counted = len(engine.ask("/tokenize", {"content": text})["tokens"])
-    assert backend.count_tokens(entry, text) == counted != estimated_tokens(text)
-    assert backend.context(entry) == backend.context(replace(entry, context_tokens=10**6))
-    assert backend.context(replace(entry, context_tokens=64)) == 64
-    backend.spare()
+    assert fresh.count_tokens(entry, text) == counted != estimated_tokens(text)
+    assert fresh.context(entry) == fresh.context(replace(entry, context_tokens=10**6))
+    assert fresh.context(replace(entry, context_tokens=64)) == 64
 
 
-def test_a_context_that_is_too_small_says_what_would_help(model):
-    gguf, small = GgufBackend(), candidate(model, context_tokens=128, **ENDLESS)
-    (response,) = responses(gguf, requests(small, query="word " * 100))
+def test_a_context_that_is_too_small_says_what_would_help(fresh, model):
+    small = candidate(model, context_tokens=128, **ENDLESS)
+    (response,) = responses(fresh, requests(small, query="word " * 100))
     assert "more than the 127 that fit" in str(response.error)
     assert f"Or raise `context_tokens` in fleet.toml: the model reads up to {POSITIONS}." in str(response.error)
-    gguf.spare()
 
 
-def test_no_chat_template(tmp_path):
-    gguf, entry = GgufBackend(), candidate(write_model(tmp_path / "plain.gguf", chat_template=None))
-    (response,) = responses(gguf, requests(entry))
+def test_no_chat_template(fresh, tmp_path):
+    entry = candidate(write_model(tmp_path / "plain.gguf", chat_template=None))
+    (response,) = responses(fresh, requests(entry))
     assert "a chat template in plain.gguf" in str(response.error)
     assert "prompt_template" in str(response.error)
-    assert responses(gguf, requests(replace(entry, prompt_template="Q: {query}\nA:")))[0].error is None
-    gguf.spare()
+    assert responses(fresh, requests(replace(entry, prompt_template="Q: {query}\nA:")))[0].error is None
 
 
 # Faults
 
 
-def test_a_crash_in_native_code_is_told_and_the_next_query_starts_anew(endless):
-    gguf, entry = GgufBackend(), candidate(endless, **ENDLESS)
-    gguf.load(entry)
-    generation = replace(GREEDY, max_new_tokens=8000)
-    stream = gguf.stream(requests(entry), generation, threading.Event())
+def test_a_crash_in_native_code_is_told_and_the_next_query_starts_anew(fresh, endless):
+    entry = candidate(endless, **ENDLESS)
+    stream = fresh.stream(requests(entry), replace(GREEDY, max_new_tokens=8000), threading.Event())
     text = next(stream).text
-    os.kill(engine_of(gguf).process.pid, signal.SIGSEGV)
+    os.kill(engine_of(fresh).process.pid, signal.SIGSEGV)
     *_, last = stream
     assert last.response.finish == "error"
     assert last.response.text.startswith(text.strip())
     assert "llama.cpp ended with signal SIGSEGV. The next query starts it again." in str(last.response.error)
-    assert responses(gguf, requests(entry))[0].error is None
-    gguf.spare()
+    assert responses(fresh, requests(entry))[0].error is None
 
 
-def test_a_process_that_dies_between_two_queries_is_not_noticed(model):
-    gguf, entry = GgufBackend(), candidate(model, **ENDLESS)
-    gguf.load(entry)
-    first = engine_of(gguf).process.pid
+def test_a_process_that_dies_between_two_queries_is_not_noticed(fresh, model):
+    entry = candidate(model, **ENDLESS)
+    fresh.load(entry)
+    first = engine_of(fresh).process.pid
     os.kill(first, signal.SIGKILL)
-    assert responses(gguf, requests(entry))[0].error is None
-    assert engine_of(gguf).process.pid != first
-    gguf.spare()
+    assert responses(fresh, requests(entry))[0].error is None
+    assert engine_of(fresh).process.pid != first
 
 
 @pytest.mark.slow

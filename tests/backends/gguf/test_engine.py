@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import threading
-from pathlib import Path
 
 import pytest
 
-from support.gguf_models import candidate, write_model
+from support.gguf_models import candidate
 from zooter_core.backends.gguf import child, engine
 from zooter_core.backends.gguf.engine import Engine, Slots, first_error, last_line
 from zooter_core.backends.gguf.header import read_header
 from zooter_core.base.errors import WorkError
 
 pytest.importorskip("xllamacpp", reason="the extra gguf is not installed")
-
-
-@pytest.fixture
-def model(tmp_path: Path) -> Path:
-    return write_model(tmp_path / "tiny.gguf")
 
 
 def test_a_reason_that_comes_after_the_failure_and_in_pieces_is_read(model, tmp_path, monkeypatch):

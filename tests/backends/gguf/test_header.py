@@ -12,11 +12,6 @@ from zooter_core.backends.gguf.header import check_model, read_header
 from zooter_core.base.errors import WorkError
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_model(tmp_path_factory.mktemp("model") / "tiny.gguf")
-
-
 def refusal(path: Path) -> str:
     with pytest.raises(WorkError) as raised:
         check_model(read_header(path))

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from support.gguf_models import candidate, write_adapter, write_model
-from zooter_core.backends import Request, backend, read_ahead
+from support.gguf_models import candidate, write_adapter
+from zooter_core.backends import Request, read_ahead
 from zooter_core.backends.gguf import backend as backend_module
 from zooter_core.backends.gguf.backend import GgufBackend
 from zooter_core.backends.gguf.engine import Engine
@@ -24,19 +23,15 @@ TALK = (Message("user", "Which is the largest planet of all?"), Message("assista
 
 
 @pytest.fixture
-def pool(tmp_path: Path) -> list[CandidateConfig]:
-    model = write_model(tmp_path / "tiny.gguf")
+def pool(model: Path, tmp_path: Path) -> list[CandidateConfig]:
     adapter = str(write_adapter(tmp_path / "lora.gguf"))
     return [candidate(model), replace(candidate(model, adapter=adapter), name="other")]
 
 
 @pytest.fixture
-def gguf(pool: list[CandidateConfig]) -> Iterator[GgufBackend]:
-    gguf_backend = backend("gguf")
-    assert isinstance(gguf_backend, GgufBackend)
-    gguf_backend.expect(pool)
-    yield gguf_backend
-    gguf_backend.spare()
+def gguf(fresh: GgufBackend, pool: list[CandidateConfig]) -> GgufBackend:
+    fresh.expect(pool)
+    return fresh
 
 
 def wait_for_readers() -> None:

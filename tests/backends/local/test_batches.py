@@ -25,18 +25,15 @@ POOL = ("base", "one", "two")
 QUESTIONS = ("What is the sea?", "Add up 7 apples", "Why?", "List 12 + 30", "Explain the sea", "a list in Python")
 
 
-def test_a_mixed_batch_gives_each_request_one_response(backend, candidates):
-    _, responses = stream(backend, [candidates[name] for name in ("two", "base", "one", "base")])
-    assert [response.candidate for response in responses] == ["two", "base", "one", "base"]
+@pytest.mark.parametrize("names", [POOL, ("base", "base", "base"), ("two", "base", "one", "two", "base", "base")])
+def test_requests_in_a_batch_are_answered_as_each_alone(backend, candidates, names):
+    """Repeats are read in once; greedy answers must not change by that."""
+    alone = {name: answers(backend, [candidates[name]])[0] for name in set(names)}
+    _, responses = stream(backend, [candidates[name] for name in names])
+    assert [(response.candidate, response.text) for response in responses] == [(name, alone[name]) for name in names]
     for response in responses:
         assert (response.finish, response.error, response.tokens) == ("length", None, 12)
         assert 0 < response.first_token_seconds < response.seconds
-        assert response.text
-
-
-def test_a_mixed_batch_equals_each_candidate_alone(backend, candidates):
-    alone = [answers(backend, [candidates[name]])[0] for name in POOL]
-    assert answers(backend, candidates.values()) == alone
 
 
 def test_queries_of_different_length_in_a_batch_equal_each_alone(backend, candidates):
@@ -67,15 +64,6 @@ def test_a_repetition_penalty_counts_for_its_candidate_alone(backend, candidates
     assert len(set(tokens)) == len(tokens)
 
 
-@pytest.mark.parametrize(
-    "names", [("base", "base", "base"), ("one", "one"), ("one", "base", "one", "two", "base", "base")]
-)
-def test_requests_that_repeat_are_answered_as_each_alone(backend, candidates, names):
-    """Repeats are read in once; greedy answers must not change by that."""
-    alone = {name: answers(backend, [candidates[name]])[0] for name in set(names)}
-    assert answers(backend, [candidates[name] for name in names]) == [alone[name] for name in names]
-
-
 def test_repeats_are_sampled_each_on_its_own(backend, candidates):
     texts = answers(backend, [candidates["base"]] * 6, SAMPLED)
     assert len(set(texts)) > 1
@@ -89,20 +77,40 @@ def test_repeats_of_several_prompts_of_different_length(backend, candidates):
     assert [response.text for response in responses] == alone * 2
 
 
-@pytest.fixture
-def ends_at_different_times(candidates, monkeypatch) -> tuple[list[Request], list[Response]]:
-    """Requests of a batch, and the response to each alone. Some likely tokens end a turn here."""
+@pytest.fixture(scope="module")
+def answered_alone(candidates) -> tuple[set[int], list[Request], list[Response]]:
+    """Some likely tokens, requests of a batch, and the response to each alone where these tokens end a turn."""
     generation = replace(LONG, max_new_tokens=60)
     long = [answers(TransformersBackend(), [candidates["base"]], generation, (Message("user", text),))[0]
             for text in QUESTIONS]  # fmt: skip
     tokenizer = AutoTokenizer.from_pretrained(candidates["base"].model)
-    monkeypatch.setattr(Base, "ends", {tokenizer(text, add_special_tokens=False)["input_ids"][20] for text in long})
+    ends = {tokenizer(text, add_special_tokens=False)["input_ids"][20] for text in long}
     pool = [candidates[name] for name in ("base", "one", "base", "two", "base", "one")]
     requests = [Request(candidate, (Message("user", text),)) for candidate, text in zip(pool, QUESTIONS, strict=True)]
-    fresh = TransformersBackend()
-    expected = [stream(fresh, [r.candidate], generation, r.messages)[1][0] for r in requests]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Base, "ends", ends)
+        fresh = TransformersBackend()
+        expected = [stream(fresh, [r.candidate], generation, r.messages)[1][0] for r in requests]
     assert len({response.tokens for response in expected}) > 2
+    return ends, requests, expected
+
+
+@pytest.fixture
+def ends_at_different_times(answered_alone, monkeypatch) -> tuple[list[Request], list[Response]]:
+    """Requests of a batch, and the response to each alone."""
+    ends, requests, expected = answered_alone
+    monkeypatch.setattr(Base, "ends", ends)
     return requests, expected
+
+
+@pytest.fixture
+def sizes(monkeypatch) -> list[int]:
+    """The rows of each call of `generate`."""
+    sizes, generate = [], LlamaForCausalLM.generate
+    monkeypatch.setattr(
+        LlamaForCausalLM, "generate", lambda model, **o: sizes.append(len(o["input_ids"])) or generate(model, **o)
+    )
+    return sizes
 
 
 @pytest.mark.parametrize(("width", "step", "saved"), [(64, 16, 256), (2, 4, 256), (3, 7, 1), (1, 16, 256)])
@@ -122,12 +130,8 @@ def test_rows_end_and_others_take_their_places(ends_at_different_times, monkeypa
         assert sum(response.seconds for response in responses) < elapsed
 
 
-def test_at_most_so_many_rows_are_generated_at_a_time(ends_at_different_times, monkeypatch):
+def test_at_most_so_many_rows_are_generated_at_a_time(ends_at_different_times, sizes, monkeypatch):
     monkeypatch.setattr(batch, "WIDTH", 4)
-    sizes, generate = [], LlamaForCausalLM.generate
-    monkeypatch.setattr(
-        LlamaForCausalLM, "generate", lambda model, **o: sizes.append(len(o["input_ids"])) or generate(model, **o)
-    )
     requests, _ = ends_at_different_times
     read(TransformersBackend().stream(requests, replace(LONG, max_new_tokens=60), threading.Event()), requests)
     assert max(sizes) == sizes[0] == 4
@@ -175,15 +179,11 @@ def test_the_last_tokens_are_not_read_as_a_slice(candidates):
     assert [(tuple(tensor.shape[:2]), tensor.is_contiguous()) for tensor in read] == [((3, 1), True)]
 
 
-def test_more_rows_join_while_their_caches_fit_into_memory(ends_at_different_times, monkeypatch):
+def test_more_rows_join_while_their_caches_fit_into_memory(ends_at_different_times, sizes, monkeypatch):
     requests, _ = ends_at_different_times
     for name, value in (("WIDTH", 5), ("BEGINNING", 2), ("STEP", 2)):
         monkeypatch.setattr(batch, name, value)
     monkeypatch.setattr(batch.memory, "free", lambda device: 1_000_000_000)
-    generate, sizes = LlamaForCausalLM.generate, []
-    monkeypatch.setattr(
-        LlamaForCausalLM, "generate", lambda model, **o: sizes.append(len(o["input_ids"])) or generate(model, **o)
-    )
 
     def widest(room: int) -> int:
         """With so many bytes for caches, of a gigabyte that is free."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import threading
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,16 +14,12 @@ from peft import LoraConfig, get_peft_model
 from transformers import LlamaConfig, LlamaForCausalLM, LlamaForSequenceClassification, PreTrainedTokenizerFast
 
 from support import tiny_models
-from support.read_stream import read
-from zooter_core.backends import Request
+from support.read_stream import stream
 from zooter_core.backends.local.checkpoint import Checkpoint
 from zooter_core.backends.local.transformers import TransformersBackend
 from zooter_core.base.errors import WorkError, ZooterError
-from zooter_core.base.records import Message
 from zooter_core.config.candidates import CandidateConfig, MemoryConfig
-from zooter_core.config.fleet import GenerationConfig, load_fleet
-
-GREEDY = GenerationConfig(max_new_tokens=8, temperature=0.0)
+from zooter_core.config.fleet import load_fleet
 
 
 @pytest.fixture
@@ -43,8 +38,7 @@ def candidate(folder: Path, **keys) -> CandidateConfig:
 
 
 def ask(backend, *candidates):
-    requests = [Request(entry, (Message("user", "What is the sea?"),)) for entry in candidates]
-    return read(backend.stream(requests, GREEDY, threading.Event()), requests)[1]
+    return stream(backend, candidates)[1]
 
 
 def check(faulty: CandidateConfig, sound: CandidateConfig, *words: str) -> None:

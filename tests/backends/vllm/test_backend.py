@@ -145,9 +145,8 @@ def test_the_request_that_ends_the_engine_is_refused_and_the_others_are_answered
     assert answers[1].finish == "refused"
     reason = "exit code 3" if quietly else "an illegal memory access"
     assert reason in answers[1].error.reason
-    assert (
-        len(scripted_vllm.events("start")) == 4
-    )  # it died among others, alone and first, and alone after another answer
+    # It died among others, alone and first, and alone after another answer.
+    assert len(scripted_vllm.events("start")) == 4
     assert len(scripted_vllm.events("add")) <= 19 + 2 * vllm_backend.AHEAD + 2
 
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import re
-import struct
-import zlib
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -15,7 +12,10 @@ from zooter_core.backends.endpoint.connection import CHAT, PROBE, Connection
 from zooter_core.backends.endpoint.faults import EndpointError
 
 ROUTE_SECONDS = 10.0  # for a route that only llama.cpp, Ollama or vLLM has
-SIDE = 64  # pixels of the picture; some models refuse smaller ones
+WHITE = (  # 64 x 64 pixels; some models refuse smaller pictures
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAEAAAABACAIAAAAlC+aJAAAAXklEQVR4nO3PMQ0AMAzAsPInvYLYYVWKESTzjhsd8KsBrQGtAa0B"
+    "rQGtAa0BrQGtAa0BrQGtAa0BrQGtAa0BrQGtAa0BrQGtAa0BrQGtAa0BrQGtAa0BrQGtAa0BbQHKU9LC7/CP1AAAAABJRU5ErkJggg=="
+)
 FUNCTION = {"name": "now", "description": "The time.", "parameters": {"type": "object", "properties": {}}}
 JSON_PROBE = [{"role": "user", "content": "Reply with an empty JSON object."}]
 
@@ -137,14 +137,6 @@ def _flag(value: object) -> bool | None:
 
 
 def _picture() -> list[dict[str, Any]]:
-    """A message with a white picture."""
-
-    def part(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    head = struct.pack(">IIBBBBB", SIDE, SIDE, 8, 2, 0, 0, 0)
-    rows = zlib.compress((b"\0" + b"\xff" * 3 * SIDE) * SIDE)
-    png = b"\x89PNG\r\n\x1a\n" + part(b"IHDR", head) + part(b"IDAT", rows) + part(b"IEND", b"")
-    url = "data:image/png;base64," + base64.b64encode(png).decode()
-    picture = {"type": "image_url", "image_url": {"url": url}}
+    """A message with a picture."""
+    picture = {"type": "image_url", "image_url": {"url": WHITE}}
     return [{"role": "user", "content": [{"type": "text", "text": "What is this?"}, picture]}]

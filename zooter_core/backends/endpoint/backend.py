@@ -7,7 +7,6 @@ connection, for its first token, or in the middle of an answer.
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import queue
 import threading
 import weakref
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from zooter_core.backends import Backend, Piece, Request
 from zooter_core.backends.merge_streams import Stop
-from zooter_core.base.errors import ZooterError, not_installed
+from zooter_core.base.errors import ZooterError
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
 
@@ -74,8 +73,6 @@ class OpenAIBackend(Backend):
             abandoned.set()
 
     def connection(self, candidate: CandidateConfig) -> Connection:
-        if importlib.util.find_spec("aiohttp") is None:
-            raise not_installed("aiohttp", candidate.name, "Run `pip install 'zooter[openai]'`.")
         from zooter_core.backends.endpoint.connection import Connection
 
         with self._lock:

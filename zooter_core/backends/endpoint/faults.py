@@ -80,7 +80,7 @@ class EndpointError(Exception):
 
     Attributes:
         reason: what happened, as a phrase for people; it holds no key and no prompt.
-        words: what the server said, after a comma, without the key. It may repeat the prompt.
+        words: what the server said, on one short line without the key; "" if nothing. It may repeat the prompt.
         next_step: what the fleet's owner can do, as a sentence.
         server_status: what the server answered with, if it was not 200.
         own_status: for a client of ours if the server's status is not for it.
@@ -111,7 +111,7 @@ class EndpointError(Exception):
     @property
     def message(self) -> str:
         """What happened, in the server's words too, for the fleet's owner."""
-        return self.reason + self.words
+        return f'{self.reason}, "{self.words}"' if self.words else self.reason
 
     @property
     def client_message(self) -> str:
@@ -158,7 +158,7 @@ def status_error(
     """
     body = _read(raw)
     message = message_of(body)
-    words = quoted(message, redact)
+    words = one_line(redact(message))
     if 300 <= status < 400:
         target = _host(redact(headers.get("location", "")))  # hosts are lower case, keys may not be
         reason = f"status {status}: it redirects to {one_line(target) or 'another address'}, which is not followed"
@@ -195,13 +195,13 @@ def sent_error(body: object, redact: Redaction, temporary: bool = True) -> Endpo
     """The error in the body of an answer with status 200, or in an event."""
     message = message_of(body)
     subject = subject_of(500, message)
-    reason, words = "the server sent an error", quoted(message, redact)
-    return EndpointError(reason, TRY_AGAIN, words, temporary=temporary and subject is None, subject=subject)
-
-
-def quoted(message: str, redact: Redaction) -> str:
-    """`, "the server's message"` on one short line, without the key; empty if there is none."""
-    return f', "{one_line(redact(message))}"' if message else ""
+    return EndpointError(
+        "the server sent an error",
+        TRY_AGAIN,
+        one_line(redact(message)),
+        temporary=temporary and subject is None,
+        subject=subject,
+    )
 
 
 def connection_error(problem: BaseException, connect_seconds: float, redact: Redaction) -> EndpointError:

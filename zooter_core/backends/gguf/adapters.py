@@ -59,9 +59,8 @@ def gguf_adapter(adapter: str, base: Header, candidate: str) -> Path:
         shapes = _shapes(done)
         weights = _safetensors(content) if shapes is None else {}
     except FileNotFoundError as problem:
-        raise _fault(
-            candidate, path, f"no {Path(problem.filename).name}", "Name a peft folder or a .gguf file."
-        ) from problem
+        missing = Path(problem.filename).name
+        raise _fault(candidate, path, f"no {missing}", "Name a peft folder or a .gguf file.") from problem
     except (OSError, ValueError, TypeError, SafetensorError, ZooterError) as problem:
         raise _fault(candidate, path, f"files that cannot be read ({problem})") from problem
     if fault := _unsupported(settings):
@@ -162,15 +161,11 @@ def _check(candidate: str, path: Path, shapes: Mapping[str, tuple[int, ...]], ba
     if not base.tensors and "split.count" in base.values:  # the tensors are in the other parts
         return
     for layer in layers:
-        a, b, base_shape = (shapes.get(f"{layer}.lora_a"), shapes.get(f"{layer}.lora_b"), base.shapes.get(layer))
+        a, b, base_shape = shapes.get(f"{layer}.lora_a"), shapes.get(f"{layer}.lora_b"), base.shapes.get(layer)
         if a is None or b is None or a[1:] != b[:1]:
             raise _fault(candidate, path, f"only one half of {layer}")
-        if base_shape is None or (a[0], b[1]) != base_shape:
-            size = (
-                "it is not there"
-                if base_shape is None
-                else f"{a[0]} x {b[1]} instead of {base_shape[0]} x {base_shape[1]}"
-            )
+        if (a[0], b[1]) != base_shape:
+            size = f"{a[0]} x {b[1]} instead of {base_shape[0]} x {base_shape[1]}" if base_shape else "it is not there"
             raise _fault(candidate, path, f"one for another base: {layer}, {size}")
 
 

@@ -233,16 +233,12 @@ class Residency(Generic[Loaded]):
 def too_large(candidate: CandidateConfig, needed: int, available: str) -> WorkError:
     """The error that a model does not fit into memory."""
     if candidate.backend == VLLM:
-        smaller = "or lower gpu_memory_utilization in the candidate's `vllm`."
-        return WorkError(
-            f"{memory.in_words(needed)} of memory for {candidate.model}", available, f"Free memory, {smaller}"
-        )
-    smaller = "" if candidate.quantisation == "4bit" else 'quantisation = "4bit" makes the model smaller, '
-    return WorkError(
-        f"{memory.in_words(needed)} of memory for {candidate.model}",
-        available,
-        f'Free memory, or raise budget_gb in [memory]; {smaller}device_map = "auto" spreads it over devices.',
-    )
+        step = "or lower gpu_memory_utilization in the candidate's `vllm`."
+    else:
+        smaller = "" if candidate.quantisation == "4bit" else 'quantisation = "4bit" makes the model smaller, '
+        step = f'or raise budget_gb in [memory]; {smaller}device_map = "auto" spreads it over devices.'
+    expected = f"{memory.in_words(needed)} of memory for {candidate.model}"
+    return WorkError(expected, available, f"Free memory, {step}")
 
 
 class ResidentBackend(Backend):
