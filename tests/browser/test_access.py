@@ -1,4 +1,4 @@
-"""Every page, wide and light, then narrow and dark: it works, fits, and axe-core finds no barrier."""
+"""Every page, wide and light, then narrow and dark: it works, fits at 200% too, and axe-core finds no barrier."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from support.demo_browser import NARROW, SLOW, WIDE, assert_fits, barriers
+from support.demo_browser import NARROW, SLOW, WIDE, ZOOMED, assert_fits, barriers
 
 LAST_TEXT = {
     "": "Who answers",
@@ -29,7 +29,7 @@ def test_every_page_works_fits_and_has_no_barrier(open_tab: Callable[..., Page],
         expect(page.locator(".js-plotly-plot .main-svg").first).to_be_visible(timeout=SLOW)
     expect(page.get_by_test_id("stSkeleton")).to_have_count(0, timeout=SLOW)
     assert barriers(page) == []
-    assert_fits(page, 2560, WIDE, 360, NARROW)
+    assert_fits(page, 2560, WIDE, ZOOMED, 360, NARROW)
     page.emulate_media(color_scheme="dark")
     expect(page.get_by_test_id("stApp")).to_have_css("background-color", "rgb(19, 16, 25)", timeout=SLOW)
     assert barriers(page) == []

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
 
-from support.demo_browser import NARROW, SLOW, WIDE, assert_fits, barriers
+from support.demo_browser import NARROW, SLOW, WIDE, ZOOMED, assert_fits, barriers
 
 
 def test_the_sample_day(open_tab: Callable[..., Page], demo: str) -> None:
@@ -21,7 +21,7 @@ def test_the_sample_day(open_tab: Callable[..., Page], demo: str) -> None:
     page.get_by_text("All figures as a table").click()
     expect(page.locator(".st-key-table-worth table")).to_be_visible(timeout=SLOW)
     expect(page.get_by_text("(served): reward")).to_be_visible(timeout=SLOW)
-    assert_fits(page, WIDE, 360, NARROW)
+    assert_fits(page, WIDE, ZOOMED, 360, NARROW)
     assert barriers(page) == []
     page.emulate_media(color_scheme="light")
     assert barriers(page) == []

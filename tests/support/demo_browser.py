@@ -18,6 +18,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import ConsoleMessage, Locator, Page, TimeoutError, expect
 
 WIDE, NARROW = 1440, 390  # pixels: a desktop and a phone
+ZOOMED = WIDE // 2  # what a zoom of 200% leaves of a desktop
 SLOW = 120_000  # milliseconds; models load and answer within seconds, a busy machine may take longer
 SETTLED = 20_000  # milliseconds for a page to take its new shape
 # Streamlit's frontend looks for its server under the page's own path first, and finds it one step up: two 404s.

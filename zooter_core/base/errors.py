@@ -128,7 +128,11 @@ def first_line(problem: BaseException) -> str:
 
 
 def check_text(text: str, what: str) -> None:
-    """Refuse a text with lone surrogates, which no tokenizer takes."""
+    """Refuse a text with lone surrogates, which no tokenizer takes.
+
+    Raises:
+        ZooterError: `what` is not Unicode text.
+    """
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as problem:

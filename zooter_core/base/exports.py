@@ -40,7 +40,11 @@ class Place:
         return self.folder if self.source and (self.folder / OWNER).is_file() else None
 
     def make(self, write: Callable[[Path], object]) -> Path:
-        """The folder, after `write` has written into it unless another process has done so."""
+        """The folder, after `write` has written into it unless another process has done so.
+
+        Raises:
+            ZooterError, WorkError: as `write`, or the cache folder cannot be written.
+        """
         with writing_cache(self.folder):
             if self.export is None:
                 for file in self.folder.parent.glob(f"*/{OWNER}"):

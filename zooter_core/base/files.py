@@ -75,6 +75,9 @@ def private_folder(folder: Path, *, ours: bool = True) -> None:
 
     Args:
         ours: make an existing folder private too. Not for one that may hold other things.
+
+    Raises:
+        OSError: it cannot be made.
     """
     if folder.is_dir():
         if ours:
@@ -91,7 +94,11 @@ def private_folder(folder: Path, *, ours: bool = True) -> None:
 
 
 def private_file(path: Path) -> None:
-    """Make a private file for SQLite, or make an existing one private, with the files that SQLite puts beside it."""
+    """Make a private file for SQLite, or make an existing one private, with the files that SQLite puts beside it.
+
+    Raises:
+        OSError: it cannot be made.
+    """
     # Closing a file drops all of the process's locks on it, also those of SQLite in other threads. So it is opened only
     # to make it, before anything in this process can use it.
     for suffix in SQLITE:
@@ -127,6 +134,9 @@ def check_plain(paths: Iterable[Path]) -> None:
     """Refuse links, pipes and devices among the files of a folder of ours: writing to them would change something else.
 
     Hard links pass. An archive cannot bring one to a file outside itself, and backups make them.
+
+    Raises:
+        ZooterError: names the first of them.
     """
     for path in paths:
         with suppress(OSError):  # there is none, or opening it will say why not
@@ -141,7 +151,11 @@ def _is_mine(status: os.stat_result) -> bool:
 
 
 def check_file(path: Path) -> None:
-    """Refuse a file that cannot be written, before any work."""
+    """Refuse a file that cannot be written, before any work.
+
+    Raises:
+        ZooterError: it is a folder, or its folder cannot be made or written.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():
@@ -154,7 +168,11 @@ def check_file(path: Path) -> None:
 
 
 def check_folder(folder: Path) -> None:
-    """Refuse a folder that cannot be made, before any work."""
+    """Refuse a folder that cannot be made, before any work.
+
+    Raises:
+        ZooterError: it is a file, or what is around it cannot be made.
+    """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         if folder.exists() and not folder.is_dir():

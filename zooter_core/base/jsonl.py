@@ -28,6 +28,9 @@ def open_text(path: Path, kind: str, newline: str | None = None) -> TextIO:
 
     Args:
         kind: what the file should be, for the message.
+
+    Raises:
+        ZooterError: there is no such file, or no permission to read it.
     """
     try:
         if not path.is_file():
@@ -40,7 +43,11 @@ def open_text(path: Path, kind: str, newline: str | None = None) -> TextIO:
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """The number and text of each line that is not empty, of a file from elsewhere."""
+    """The number and text of each line that is not empty, of a file from elsewhere.
+
+    Raises:
+        ZooterError: the file is damaged, or one of its lines is too long.
+    """
     number = blank = 0
     try:
         with open_text(path, "a file of JSON lines (.jsonl or .jsonl.gz)") as lines:
@@ -130,7 +137,11 @@ def _without_repeats(pairs: Pairs) -> dict[str, Any]:
 
 
 def append_records(path: Path, records: Iterable[Mapping[str, Any]], private: bool = False) -> None:
-    """Add records to an append-only file, after removing an incomplete last line, and flush them to the disk."""
+    """Add records to an append-only file, after removing an incomplete last line, and flush them to the disk.
+
+    Raises:
+        WorkError: the disk is full.
+    """
     with Appender(path, private) as file:
         file.append(records)
 
@@ -143,6 +154,9 @@ class Appender:
 
     Args:
         private: give the file to its owner alone.
+
+    Raises:
+        WorkError: the file cannot be written.
     """
 
     def __init__(self, path: Path, private: bool = False) -> None:

@@ -45,6 +45,9 @@ def check_torch(user: str) -> None:
 
     Args:
         user: what needs them, as the beginning of a sentence.
+
+    Raises:
+        ZooterError: one of them is not installed.
     """
     for name in TORCH_PACKAGES:
         if importlib.util.find_spec(name) is None:
@@ -60,7 +63,11 @@ def cache_dir() -> Path:
 
 
 def private_cache() -> Path:
-    """The cache folder, made private. An existing folder that `$ZOOTER_CACHE` names keeps its permissions."""
+    """The cache folder, made private. An existing folder that `$ZOOTER_CACHE` names keeps its permissions.
+
+    Raises:
+        OSError: it cannot be made.
+    """
     folder = cache_dir()
     private_folder(folder, ours=not os.environ.get(CACHE))
     return folder
@@ -89,7 +96,11 @@ def writing_cache(path: Path) -> Iterator[None]:
 
 
 def check_package(reference: str) -> None:
-    """Refuse a `package:NAME` whose NAME no package can have."""
+    """Refuse a `package:NAME` whose NAME no package can have.
+
+    Raises:
+        ZooterError: it has other characters, such as those of a path.
+    """
     name = reference.removeprefix(PREFIX)
     if not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,98}[A-Za-z0-9])?", name):
         raise ZooterError(
@@ -121,7 +132,11 @@ def resolve(reference: str, progress: Progress = silent) -> str:
 
 
 def gguf_file(reference: str) -> Path:
-    """The GGUF file of a reference: a path, or `package:NAME`."""
+    """The GGUF file of a reference: a path, or `package:NAME`.
+
+    Raises:
+        ZooterError: the package is not installed or has no such file.
+    """
     if not reference.startswith(PREFIX):
         return Path(reference)
     for gguf in sorted(_package_folder(reference).glob("*.gguf")):
@@ -151,6 +166,9 @@ def check_readable(folder: Path, names: Sequence[str] = ()) -> None:
 
     Args:
         names: look at these files only.
+
+    Raises:
+        WorkError: names the file.
     """
     try:
         for file in folder.iterdir() if folder.is_dir() else ():

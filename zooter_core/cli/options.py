@@ -167,7 +167,11 @@ def generation_of(
 
 
 def collecting_of(allow_missing: bool, budget_usd: float | None, shard: str | None = None) -> Collecting:
-    """How to collect."""
+    """How to collect.
+
+    Raises:
+        ZooterError: the budget is not a number above 0, or there is no such shard.
+    """
     from zooter_core.data.run_folder import Shard
     from zooter_core.pipeline.collect import Collecting
 
@@ -179,7 +183,11 @@ def collecting_of(allow_missing: bool, budget_usd: float | None, shard: str | No
 def engine_of(
     name: str, ensemble: Ensemble, out: Path, address: str | None, gpus: Sequence[str] | None
 ) -> AbstractContextManager[RayEngine | None]:
-    """The engine of a run, for a `with` block; None for this process."""
+    """The engine of a run, for a `with` block; None for this process.
+
+    Raises:
+        ZooterError: an option of Ray without it, or a share of a GPU that is none.
+    """
     if name == "local":
         if address or gpus:
             raise ZooterError("--engine ray with --address or --gpus", "--engine local", "Add --engine ray.")
@@ -199,7 +207,11 @@ def engine_of(
 
 
 def labels_of(defaults: LabelConfig, options: dict[str, Any]) -> LabelConfig:
-    """Label settings with what the call names instead (`named`)."""
+    """Label settings with what the call names instead (`named`).
+
+    Raises:
+        ZooterError: --holdout is out of range.
+    """
     config = replace(defaults, **options)
     if not 0 <= config.holdout < 1:
         raise ZooterError("--holdout from 0 to below 1", str(config.holdout), "Choose another share.")
@@ -230,6 +242,9 @@ def training_of(
     Args:
         kind: None for the default.
         settings: the values of --router-set, each `NAME=NUMBER`.
+
+    Raises:
+        ZooterError: a setting is not a number, or not one of this kind.
     """
     numbers: dict[str, float] = {}
     for pair in settings or ():
@@ -244,7 +259,11 @@ def training_of(
 
 
 def numbers_of(option: str, text: str) -> tuple[float, ...]:
-    """The value of an option that is a list like 0,0.3,1."""
+    """The value of an option that is a list like 0,0.3,1.
+
+    Raises:
+        ZooterError: a part of it is not a number.
+    """
     try:
         return tuple(dict.fromkeys(float(part) for part in text.split(",")))
     except ValueError as problem:

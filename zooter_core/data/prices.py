@@ -21,7 +21,11 @@ TOKENS = 300  # assumed length of a response that is not known
 
 
 def prices_of(fleet: Fleet, pool: Sequence[str]) -> Array:
-    """US dollars per million tokens that each candidate of a pool writes, shape (N,)."""
+    """US dollars per million tokens that each candidate of a pool writes, shape (N,).
+
+    Raises:
+        ZooterError: a candidate is not in the fleet, or has no price there.
+    """
     prices = [fleet.candidate(name).usd_per_million_tokens for name in pool]
     if wrong := [name for name, price in zip(pool, prices, strict=True) if price is None or not 0 <= price < math.inf]:
         raise ZooterError(
@@ -84,7 +88,11 @@ def utilities(probabilities: Array, costs: Array, share: float, worth: float | N
 
 
 def by_willingness(fleet: Fleet, decision: Decision, willingness: float) -> Decision:
-    """A decision by utility, with the prices of fleet.toml (`--willingness`)."""
+    """A decision by utility, with the prices of fleet.toml (`--willingness`).
+
+    Raises:
+        ZooterError: the willingness is below 0 or not finite, or a candidate has no price.
+    """
     names = list(decision.probabilities)
     return _traded(decision, names, prices_of(fleet, names), willingness)
 

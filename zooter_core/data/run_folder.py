@@ -161,7 +161,11 @@ class RunFolder:
             partial.write_text(dump_json(self.state, indent=2) + "\n", encoding="utf-8")
 
     def begin(self, step: str, settings: Settings) -> None:
-        """Record a step's settings when it starts for the first time; later starts must use the same."""
+        """Record a step's settings when it starts for the first time; later starts must use the same.
+
+        Raises:
+            ZooterError: a setting differs from the first start; the message names it.
+        """
         self.agree(step, settings)
         self.state["steps"].setdefault(step, parse_json(dump_json(settings)))
         self._write_state()
@@ -181,7 +185,11 @@ class RunFolder:
                 )
 
     def setting(self, step: str, name: str) -> Any:
-        """A setting of a step that has begun."""
+        """A setting of a step that has begun.
+
+        Raises:
+            ZooterError: the step has not begun.
+        """
         if step not in self.state["steps"]:
             raise ZooterError(
                 f"a run in which the step {step} has begun",
@@ -256,7 +264,11 @@ class RunFolder:
     # Records
 
     def records(self, file: str) -> Iterator[dict[str, Any]]:
-        """The complete records of a file, in order; a torn last line is skipped."""
+        """The complete records of a file, in order; a torn last line is skipped.
+
+        Raises:
+            WorkError: a line in the middle is not JSON.
+        """
         return jsonl.read_records(self.folder / file)
 
     def done(self, file: str, ids: Container[str], check: Check) -> set[tuple[Hashable, ...]]:

@@ -156,6 +156,9 @@ class Run(RunFolder):
     def export_scores(self, path: Path) -> None:
         """Write the run as a score file: the reward model's mean rewards, the means of verified outcomes, the first
         response of each candidate, the tags and answer keys of the queries file.
+
+        Raises:
+            ZooterError: the file cannot be written, or every query is set aside.
         """
         texts, lines = self.responses(), {record["id"]: record for record in self.records(REWARDS)}
         with files.open_atomic(path) as out:
@@ -234,6 +237,10 @@ def export_parquet(run: Run, folder: Path) -> None:
     The `key` of `queries` is JSON. A line of `rewards` is one candidate's: `id`, `candidate`, `reward`, `samples` (none
     where its response is missing) and `verified`, or `id` and `set_aside`. A line of `labels` is one candidate's too:
     `id`, `fold`, `candidate`, `plain`, `enhanced`, `entropy`.
+
+    Raises:
+        ZooterError: pyarrow is not installed, or the folder cannot be made.
+        WorkError: the disk is full.
     """
     if importlib.util.find_spec("pyarrow") is None:
         raise not_installed("pyarrow", "--parquet", "Run `pip install pyarrow`.")

@@ -110,6 +110,9 @@ def each_query(path: str | Path, blank: bool = False) -> Iterator[tuple[str, dic
 
     Args:
         blank: give queries of white space alone too, instead of refusing them.
+
+    Raises:
+        ZooterError: a line is wrong (named), or there is no query.
     """
     path, place = Path(path), ""
     lines: Iterator[tuple[str, dict[str, Any], str]]

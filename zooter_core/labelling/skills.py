@@ -42,7 +42,11 @@ class SkillHead:
 
     @classmethod
     def load(cls, file: Path = WEIGHTS) -> SkillHead:
-        """The head that ships, or that of another file."""
+        """The head that ships, or that of another file.
+
+        Raises:
+            WorkError: the file is missing or damaged, or it is for other skills.
+        """
         try:
             with safe_open(file, "np") as stored:
                 skills = (stored.metadata() or {}).get("skills", "").split()

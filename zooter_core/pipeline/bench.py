@@ -51,6 +51,9 @@ def write(job: SuiteJob, suite: str, path: Path) -> int:
 
     A line has each candidate's first response in `responses`, and later ones in `later_responses`. For a suite that
     runs code, `sandbox` says whether it ran in a sandbox.
+
+    Raises:
+        WorkError: there is no such problem, or the disk is full.
     """
     reasons = set_aside(job)
     scored = [problem for problem in job.problems if problem.id not in reasons]

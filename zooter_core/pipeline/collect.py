@@ -57,7 +57,11 @@ def check_samples(samples: int) -> None:
 
 
 def start(run: Run, ensemble: Ensemble, queries: Sequence[Query]) -> None:
-    """Record the pool and the queries of a run. Each later step records what else of the fleet it depends on."""
+    """Record the pool and the queries of a run. Each later step records what else of the fleet it depends on.
+
+    Raises:
+        ZooterError: the run began with another pool or other queries.
+    """
     if run.by_dataset:
         run.state["split"] = BY_DATASET
     run.state.setdefault("fleet", str(ensemble.fleet.folder))

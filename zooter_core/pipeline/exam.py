@@ -80,7 +80,11 @@ def folder_of(fleet: Path, quick: bool) -> Path:
 
 
 def prepared(folder: Path) -> Fleet:
-    """The fleet in a folder, with a reward model and a tagger; fleet.toml gets what it lacks of them."""
+    """The fleet in a folder, with a reward model and a tagger; fleet.toml gets what it lacks of them.
+
+    Raises:
+        ZooterError: fleet.toml is no fleet, it has one candidate only, it is the embedded one, or it cannot be written.
+    """
     if folder.resolve() == EMBEDDED_FLEET.resolve():
         step = "It has a router. Run `zooter init` for a fleet of your own models."
         raise ZooterError("a fleet of your own", "the embedded one", step)

@@ -134,7 +134,11 @@ class RayEngine:
     def _map(
         self, function: Callable[[Ensemble, Any], Any], jobs: Sequence[Any], most: int, *whose: str
     ) -> Iterator[tuple[int, Any]]:
-        """Call a function with jobs in a pool of at most `most` actors. Yields each job's number with the result."""
+        """Call a function with jobs in a pool of at most `most` actors. Yields each job's number with the result.
+
+        Raises:
+            WorkError: a worker raised, or its actors died more than RESTARTS times.
+        """
         import ray
         import ray.data
 

@@ -56,7 +56,11 @@ class RunningScore:
         return sum((self._counts.get((one, candidate), Right()) for one in datasets), Right())
 
     def update(self, stop: threading.Event) -> None:
-        """Verify what has come since the last call, until `stop` is set."""
+        """Verify what has come since the last call, until `stop` is set.
+
+        Raises:
+            ZooterError, SandboxError: as `verify`.
+        """
         if not self._file.is_file():
             return
         with self._file.open("rb") as file:

@@ -34,6 +34,10 @@ def save_fleet(fleet: Fleet, router: Path, name: str, readme: str, replace: bool
     Args:
         router: a router's folder that `distill` made, for the fleet's candidates; its report.json moves up.
         replace: replace a folder of that name if it was saved by this module.
+
+    Raises:
+        ZooterError: the router is for another pool, the name is wrong or taken.
+        WorkError: the disk is full, or the folder cannot be written.
     """
     pool = parse_json((router / "config.json").read_text(encoding="utf-8"))["candidates"]
     if set(pool) != set(fleet.pool):

@@ -82,6 +82,25 @@ def test_bulk_work_begins_with_few_and_grows_with_each_answer_that_comes_soon(cl
     assert Pace(2, clock, begin=4).limit == 2
 
 
+def test_places_are_given_first_come_first_served():
+    async def run() -> tuple[list[int], int]:
+        pace, order, most, running = Pace(2), [], 0, 0
+
+        async def hold_place(number: int) -> None:
+            nonlocal most, running
+            async with pace.place():
+                order.append(number)
+                running += 1
+                most = max(most, running)
+                await asyncio.sleep(0)
+                running -= 1
+
+        await asyncio.gather(*(hold_place(number) for number in range(9)))
+        return order, most
+
+    assert run_apart(run()) == (list(range(9)), 2)
+
+
 def test_no_request_starts_while_the_server_asks_for_a_pause():
     async def run() -> float:
         pace = Pace(2)
@@ -91,6 +110,29 @@ def test_no_request_starts_while_the_server_asks_for_a_pause():
             return asyncio.get_running_loop().time() - started
 
     assert run_apart(run()) >= 0.19
+
+
+def test_a_request_that_ends_while_it_waits_takes_no_place():
+    async def run() -> bool:
+        pace, release = Pace(1), asyncio.Event()
+
+        async def hold(done: asyncio.Event) -> None:
+            async with pace.place():
+                await done.wait()
+
+        first = asyncio.create_task(hold(release))
+        await asyncio.sleep(0)
+        waiting = [asyncio.create_task(hold(release)) for _ in range(3)]
+        await asyncio.sleep(0)
+        for task in waiting[:2]:
+            task.cancel()
+        await asyncio.gather(*waiting[:2], return_exceptions=True)
+        release.set()
+        await asyncio.gather(first, waiting[2])
+        async with asyncio.timeout(10), pace.place():
+            return True
+
+    assert run_apart(run())
 
 
 def test_a_trial_of_ours_decides_after_the_rest():

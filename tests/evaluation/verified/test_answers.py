@@ -66,6 +66,12 @@ def test_a_number_is_read_however_it_is_said(number, way, separated, before):
     assert final_number(f"{before}\n{way.format(written)}") == number
 
 
+@given(st.text(max_size=200))
+def test_any_text_has_a_finite_number_or_none(text):
+    number = final_number(text)
+    assert number is None or number.is_finite()
+
+
 CHOICES = ["red", "green", "blue", "light blue"]
 
 

@@ -154,6 +154,9 @@ def curate(
         exclude: benchmarks, whose texts must stay out.
         tagging: queries -> tags, called unless the files' tags are used.
         report: called with a line about the progress.
+
+    Raises:
+        ZooterError: a line is wrong or lacks tags that are needed, or no query is left.
     """
     paths, exclude = list(dict.fromkeys(paths)), list(dict.fromkeys(exclude))
     if out.resolve() in {path.resolve() for path in (*paths, *exclude)}:

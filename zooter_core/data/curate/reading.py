@@ -201,7 +201,11 @@ def survey_files(paths: Sequence[Path], benchmarks: Benchmarks, report: Report) 
 
 
 def fetch(paths: Sequence[Path], candidates: Candidates, places: Iterable[int]) -> dict[int, Line]:
-    """The lines of some candidates by their place among the candidates: the second pass."""
+    """The lines of some candidates by their place among the candidates: the second pass.
+
+    Raises:
+        ZooterError: a file has changed since the first pass.
+    """
     wanted = {int(candidates.rows[place]): place for place in places}
     lines: dict[int, Line] = {}
     for line in each_line(paths):

@@ -49,6 +49,10 @@ def import_file(name: str, paths: Sequence[str | Path], out: Path, options: Opti
     """Write the files at `paths`, which have the format `name`, as a score file; returns its number of lines.
 
     The score file appears complete or not at all.
+
+    Raises:
+        ZooterError: the format is unknown, a path does not exist, a record is wrong, or there is nothing to write.
+        WorkError: the disk is full or cannot be written.
     """
     reader: Reader = load_kind("import", KINDS, name)
     sources = [Path(path) for path in paths]

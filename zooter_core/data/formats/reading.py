@@ -55,7 +55,11 @@ class ScoreTable:
         self._rows: dict[str, _Row] = {}
 
     def add(self, key: str, query: str, dataset: str | None, candidate: str, cell: Cell, place: str) -> None:
-        """Add one candidate's cell to the query that has the id `key`."""
+        """Add one candidate's cell to the query that has the id `key`.
+
+        Raises:
+            ZooterError: the candidate has a cell there already, or `key` belongs to another text.
+        """
         if candidate not in self.candidates:
             self.candidates.append(candidate)
         row = self._rows.setdefault(key, _Row(query, dataset, {}))

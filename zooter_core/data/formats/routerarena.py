@@ -33,6 +33,10 @@ def export_routerarena(
 
     Returns:
         candidate -> how many queries it was chosen for, in pool order.
+
+    Raises:
+        ZooterError: a record is wrong, or there is no query.
+        WorkError: the disk is full.
     """
     prompts = _queries(queries)
     counts: dict[str, int] = {}

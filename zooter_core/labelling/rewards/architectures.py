@@ -88,6 +88,10 @@ def load(config: CheckpointConfig, kind: Any = None) -> tuple[Any, Any]:
 
     Args:
         kind: the model's class, if config.json does not name it.
+
+    Raises:
+        WorkError: the weights cannot be loaded, or are not finite.
+        ZooterError: the model has no trained head, or more than one output.
     """
     quiet_libraries()
     folder = resolve(config.model)

@@ -49,7 +49,12 @@ class RefusedError(Exception):
 
 
 class HttpReward:
-    """A reward endpoint."""
+    """A reward endpoint.
+
+    Raises:
+        ZooterError: the url is not a web address, the environment lacks the key that fleet.toml names, or the client of
+            servers is not installed.
+    """
 
     def __init__(self, config: HttpConfig, backend: Callable[[str], Backend]) -> None:
         self.config = config

@@ -24,7 +24,12 @@ MARKS = ("<|source|>", "<|candidate1|>", "<|candidate2|>")
 
 
 class PairwiseReward:
-    """A DeBERTa-v3 pair ranker."""
+    """A DeBERTa-v3 pair ranker.
+
+    Raises:
+        WorkError: the weights cannot be loaded, or the margin is not finite.
+        ZooterError: the tokenizer lacks the marks.
+    """
 
     def __init__(self, config: PairwiseConfig, backend: Callable[[str], Backend]) -> None:
         self.tokenizer, self.model = load(config, PairRM)

@@ -32,6 +32,10 @@ class ScalarReward:
     Args:
         kind: the model's class, if config.json does not name it.
         template: the kind's own text with {query} and {response}.
+
+    Raises:
+        WorkError: the weights cannot be loaded, or the reward is not finite.
+        ZooterError: the model has no trained head, more than one output, or no way to read a query and a response.
     """
 
     def __init__(
@@ -146,6 +150,9 @@ def fitting(
 
     Args:
         special: whether the tokenizer adds its own first and last token.
+
+    Raises:
+        WorkError: the template alone is longer.
     """
     query, response = pair
     room: int | None = None

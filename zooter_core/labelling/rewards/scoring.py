@@ -139,6 +139,9 @@ def rank_by_reward(responses: Sequence[Response], scored: Sequence[Response], re
 
     Args:
         scored: the responses that `rewards` are of.
+
+    Raises:
+        WorkError: none of the scored responses has a reward.
     """
     pairs = [(response, reward) for response, reward in zip(scored, rewards.rewards, strict=True) if reward is not None]
     if scored and not pairs:

@@ -50,7 +50,11 @@ class InsTagger:
         self.backend.load(candidate)
 
     def tag(self, queries: Sequence[str]) -> list[tuple[Tag, ...]]:
-        """The tags of every query. A query that the model refuses as too long has none."""
+        """The tags of every query. A query that the model refuses as too long has none.
+
+        Raises:
+            WorkError: the model failed, or refused several queries and accepted none.
+        """
         template = self.config.template or PROMPT
         prompts = [template.replace("{query}", query) for query in queries]
         generation = GenerationConfig(self.config.max_new_tokens, temperature=0.0)
