@@ -6,7 +6,8 @@ import pytest
 from zooter_core.base.errors import ZooterError
 from zooter_core.method import calibration
 from zooter_core.method.labels import kl
-from zooter_core.router.distill import learn, trial
+from zooter_core.router import distill
+from zooter_core.router.distill import Trial, learn, trial
 from zooter_core.router.distilled import DistilledRouter
 from zooter_core.router.kinds import DistillConfig
 
@@ -63,3 +64,10 @@ def test_a_trial_goes_by_the_scores_that_there_are():
     gaps = np.where((np.arange(120) % 3 > 0)[:, None] & [True, False], np.nan, labels)
     complete, sparse = (trial(vectors, labels, POOL, QUICK, scores) for scores in (labels, gaps))
     assert 0.5 < sparse.temperature / complete.temperature < 2
+
+
+def test_a_trial_of_some_of_many_queries_sets_the_temperature(monkeypatch):
+    monkeypatch.setattr(distill, "MOST_TRIED", 100)
+    monkeypatch.setattr(distill, "trial", lambda vectors, *_: Trial(1, temperature=float(len(vectors))))
+    vectors, labels = np.ones((120, 8), np.float32), np.full((120, 2), 0.5)
+    assert learn(vectors, labels, POOL, "none", QUICK).config.calibration_temperature == 100
