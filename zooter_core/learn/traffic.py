@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from zooter_core.base.errors import WorkError, ZooterError
-from zooter_core.base.files import private_file, private_folder
+from zooter_core.base.files import private_folder
+from zooter_core.base.sqlite_file import open_private
 from zooter_core.learn.traffic_rows import (
     AS_HOURS,
     COLUMNS,
@@ -38,6 +39,13 @@ from zooter_core.learn.traffic_rows import (
 
 FILE = "traffic.sqlite"
 WAIT_SECONDS = 10.0  # for another process that writes
+SETUP = f"""
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = NORMAL;
+PRAGMA secure_delete = ON;
+PRAGMA recursive_triggers = ON;
+PRAGMA cache_size = -32768;
+{TABLES}"""
 ROWS_AT_ONCE = 1000  # read or deleted in one transaction, so that writers never wait long
 HOUR = 3600
 
@@ -78,13 +86,7 @@ class Traffic:
             raise ZooterError(f"traffic in {folder}", f"no {FILE}", next_step, f"There is no traffic in {folder} yet.")
         with _usable(path):
             private_folder(folder, ours=False)
-            private_file(path)
-            database = sqlite3.connect(path, timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False)
-            try:
-                _prepare(database)
-            except BaseException:
-                database.close()
-                raise
+            database = open_private(path, SETUP, WAIT_SECONDS, isolation_level=None, check_same_thread=False)
         return cls(path, database)
 
     def close(self) -> None:
@@ -349,22 +351,6 @@ class Traffic:
                     self._database.execute("ROLLBACK")
                 raise
             self._database.execute("COMMIT")
-
-
-def _prepare(database: sqlite3.Connection) -> None:
-    """Set up a file that may be new. SQLite does not wait when another process switches it to WAL too, so we do."""
-    until = time.monotonic() + WAIT_SECONDS
-    while True:
-        try:
-            database.execute("PRAGMA journal_mode=WAL")
-            for setting in ("synchronous=NORMAL", "secure_delete=ON", "recursive_triggers=ON", "cache_size=-32768"):
-                database.execute(f"PRAGMA {setting}")
-            database.executescript(TABLES)
-            return
-        except sqlite3.OperationalError as problem:
-            if problem.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
-                raise
-            time.sleep(0.01)
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zooter_core.base.cache_file import CacheFile
+from zooter_core.base.sqlite_file import CacheFile
 from zooter_core.base.weights import cache_dir
 
 FILE = "embeddings.sqlite"

@@ -17,14 +17,16 @@ from typing import Any
 
 import streamlit as st
 
-from zooter_core.base.files import private_file, private_folder
+from zooter_core.base.files import private_folder
+from zooter_core.base.sqlite_file import open_private
 from zooter_core.base.strict_json import dump_json, parse_json
 
 VARIABLE = "ZOOTER_HISTORY"  # a file, or "off"
 OFF = "off"
 WAIT_SECONDS = 5.0  # for another demo that writes
 LOCAL = ("localhost", "127.0.0.1", "::1")  # addresses that only this machine reaches
-TABLES = """
+SETUP = """
+PRAGMA journal_mode = WAL;
 CREATE TABLE IF NOT EXISTS conversations
     (id TEXT PRIMARY KEY, title TEXT NOT NULL, fleet TEXT NOT NULL, changed REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS turns
@@ -69,12 +71,11 @@ class History:
         rows: list[Any] = []
         try:
             private_folder(self.path.parent, ours=self.path == _default())
-            private_file(self.path)
-            with closing(sqlite3.connect(self.path, timeout=WAIT_SECONDS)) as database, database:
-                with self._opening:
-                    if not self._has_tables:
-                        _open(database)
-                        self._has_tables = True
+            with self._opening:
+                setup = "" if self._has_tables else SETUP
+                opened = open_private(self.path, setup, WAIT_SECONDS)
+                self._has_tables = True
+            with closing(opened) as database, database:
                 database.execute("PRAGMA synchronous=NORMAL")
                 for query, values in steps:
                     rows = database.execute(query, values).fetchall()
@@ -149,21 +150,6 @@ class History:
 
     def votes(self, fleet: str) -> list[dict[str, Any]]:
         return self._records("SELECT record FROM votes WHERE fleet = ? ORDER BY rowid", fleet)
-
-
-def _open(database: sqlite3.Connection) -> None:
-    """Prepare a file that may be new. SQLite does not wait when another demo switches it to WAL too, so we do."""
-    until = time.monotonic() + WAIT_SECONDS
-    while True:
-        try:
-            database.execute("PRAGMA journal_mode=WAL")
-            database.executescript(TABLES)
-        except sqlite3.OperationalError as problem:
-            if problem.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
-                raise
-            time.sleep(0.01)
-        else:
-            return
 
 
 def path() -> Path | None:

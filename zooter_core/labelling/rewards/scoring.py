@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from zooter_core.base.cache_file import CacheFile
 from zooter_core.base.errors import WorkError, ZooterError, first_line
 from zooter_core.base.records import LARGEST_SCORE, Ranked, Response
+from zooter_core.base.sqlite_file import CacheFile
 from zooter_core.base.weights import cache_dir
 from zooter_core.labelling.rewards import Comparing, RewardModel, Unscored
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from zooter_core.base.cache_file import CacheFile
+from zooter_core.base.sqlite_file import CacheFile
 
 TABLE = "CREATE TABLE IF NOT EXISTS numbers (key BLOB PRIMARY KEY, number REAL)"
 SELECT = "SELECT key, number FROM numbers WHERE key IN"

@@ -1,8 +1,9 @@
-"""A private SQLite file of what can be computed again: vectors of texts, rewards of responses."""
+"""Private SQLite files, and those of what can be computed again: vectors of texts, rewards of responses."""
 
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -13,6 +14,34 @@ from zooter_core.base.weights import cache_dir, private_cache
 
 MOST_KEYS = 500  # in one SELECT; SQLite accepts at least 999
 LOCK_SECONDS = 30.0  # to wait for another process that writes
+
+
+def open_private(path: Path, setup: str, seconds: float, **options: Any) -> sqlite3.Connection:
+    """A connection to a file that is made, private, if there is none.
+
+    Args:
+        setup: SQL that runs first, such as `CREATE TABLE IF NOT EXISTS`. It may switch the file to WAL. SQLite does not
+            wait when another process does so too; this does.
+        seconds: to wait for another process.
+        options: of `sqlite3.connect`.
+
+    Raises:
+        OSError, sqlite3.Error: the file cannot be used.
+    """
+    private_file(path)
+    database, until = sqlite3.connect(path, timeout=seconds, **options), time.monotonic() + seconds
+    try:
+        while True:
+            try:
+                database.executescript(setup)
+                return database
+            except sqlite3.OperationalError as problem:
+                if problem.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                    raise
+                time.sleep(0.01)
+    except BaseException:
+        database.close()
+        raise
 
 
 class CacheFile:
@@ -75,9 +104,7 @@ class CacheFile:
         if self.path.parent == cache_dir():
             private_cache()
         private_folder(self.path.parent, ours=False)
-        private_file(self.path)
-        with closing(sqlite3.connect(self.path, timeout=LOCK_SECONDS, isolation_level=None)) as file:
-            file.executescript(self.setup)
+        with closing(open_private(self.path, self.setup, LOCK_SECONDS, isolation_level=None)) as file:
             yield file
 
     @property
