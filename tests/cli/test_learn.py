@@ -75,7 +75,7 @@ def test_a_wrong_call_is_one_message(refused, learn, folder, tmp_path):
     assert "nowhere" in refused(2, "learn", "status", fleet=tmp_path / "nowhere")
     assert "between 0 and 1" in refused(2, "learn", "--once", "--share", "2", fleet=folder)
     assert "`zooter learn --once` first" in refused(2, "learn", "promote", fleet=folder)
-    assert "nothing was promoted" in refused(2, "learn", "rollback", fleet=folder)
+    assert "no promotion led to" in refused(2, "learn", "rollback", fleet=folder)
     assert "embedded" in refused(2, "learn", "--once", fleet=EMBEDDED_FLEET)
     assert "no traffic" in refused(2, "learn", "--once", "--data", tmp_path / "none", fleet=folder)
 

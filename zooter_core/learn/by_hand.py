@@ -53,7 +53,7 @@ def switch(fleet: Fleet, event: str, seconds: float) -> str:
             contest.former = former(versions)
             if contest.former is None:
                 step = "See `zooter learn status`."
-                raise ZooterError("a router to go back to", "none: nothing was promoted yet", step)
+                raise ZooterError("a router to go back to", "none: no promotion led to the one that serves", step)
             contest.rollback()
         versions.switch(contest, event, None)
         return versions.state.champion

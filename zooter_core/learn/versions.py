@@ -146,9 +146,13 @@ class Versions:
         self.save()
 
     def before(self) -> str | None:
-        """The router before the latest promotion of the one that serves, where the guard has left the contest."""
+        """The router before the promotion that the one that serves comes from, where the guard has left the contest.
+
+        A refit of a promoted learner has no event of its own, but a later number.
+        """
+        serving = _number(self.state.champion)
         for event in reversed(self.state.events):
-            if event["event"] == PROMOTE and event["router"] == self.state.champion:
+            if event["event"] == PROMOTE and _number(event["router"]) <= serving:
                 return str(event["before"])
         return None
 
@@ -203,6 +207,12 @@ class Versions:
         except (OSError, ValueError, TypeError, AttributeError, ZooterError) as problem:
             step = "Delete the file: the contest begins anew, and the routers stay."
             raise WorkError(f"the learner's state in {path}", first_line(problem), step) from problem
+
+
+def _number(router: str) -> int:
+    """The number of a version, which later ones exceed; 0 for any other router."""
+    number = router.removeprefix(f"{ROUTERS}/")
+    return int(number) if number.isdigit() else 0
 
 
 def summary(pairs: Sequence[float]) -> dict[str, Any]:
