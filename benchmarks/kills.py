@@ -5,9 +5,9 @@ new folder, which is empty or holds the result of another call. After each kill 
 same command again, and compares every file with the undisturbed run. It also reports files that only the killed run
 left, in the cache and among temporary files too. Exit code 1 if anything differs, loads half written, or stays.
 
-`learn` is killed `--kills` times in each step of a turn that promotes a router and makes another one. After each kill
-the router that serves loads, and is the one before or the one after; the traffic is sound; and the next turn ends as an
-undisturbed one.
+`learn` is killed `--kills` times in each step of a turn that promotes a router, which then serves with what it has
+learned since. After each kill the router that serves loads, and is the one before or one of these two; the traffic is
+sound; and the next turn ends as an undisturbed one.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import sqlite3
@@ -296,9 +297,10 @@ def turns(folders: Sequence[Path], deaths: Sequence[str] = ()) -> list[str]:
 
 
 def learned(folder: Path) -> dict[str, object]:
-    """What a turn has come to, without times and without the number of a router that does not serve."""
+    """What a turn has come to, without times and without the numbers of its latest routers, which a kill may raise."""
     state = json.loads((folder / "fleet" / "routers" / "state.json").read_text())
-    challenger = content(folder / "fleet" / (state.pop("challenger") or "routers"))
+    routers = {name: state.pop(name) for name in ("champion", "challenger")}
+    contents = {name: content(folder / "fleet" / router) if router else None for name, router in routers.items()}
     state["events"] = [[event[key] for key in ("event", "router", "before")] for event in state["events"]]
     del state["version"]
     columns = "request_id, candidate, reward, source, why, inclusion"
@@ -307,20 +309,25 @@ def learned(folder: Path) -> dict[str, object]:
         sound = database.execute("PRAGMA integrity_check").fetchall()
         sums = database.execute("SELECT SUM(n), ROUND(SUM(total), 6) FROM reward_hours").fetchall()
     files = sorted(path.name for path in folder.rglob("*") if "partial" in path.name)
-    champion = content(folder / "fleet" / state["champion"])
+    toml, _ = numberless(folder)
+    return {"state": state, **contents, "fleet.toml": toml, "rewards": rewards, "traffic": sound, "sums": sums,
+            "stays": files}  # fmt: skip
+
+
+def numberless(folder: Path) -> tuple[str, str | None]:
+    """The fleet.toml without the number of the router that serves, and that router, if it is one of the learner's."""
     toml = (folder / "fleet" / "fleet.toml").read_text()
-    return {"state": state, "challenger": challenger, "champion": champion, "fleet.toml": toml, "rewards": rewards,
-            "traffic": sound, "sums": sums, "stays": files}  # fmt: skip
+    served = re.search(r"routers/\d+", toml)
+    return re.sub(r"routers/\d+", "routers/N", toml), served and served.group()
 
 
 def after_kill(folder: Path, before: str, after: str, tally: Tally) -> None:
-    """The router that serves is the one before or after, and loads; the traffic is sound."""
-    toml = (folder / "fleet" / "fleet.toml").read_text()
+    """The router that serves is the one before or one of the learner's, and loads; the traffic is sound."""
+    toml, served = numberless(folder)
     tally.outcomes["as before" if toml == before else "switched" if toml == after else "a mixture"] += 1
     if toml not in (before, after):
         tally.problems.append(f"{folder.name}: another fleet.toml")
-    path = folder / "fleet" / "routers" / "0001"
-    if toml == after and not loads(path):
+    if served and not loads(folder / "fleet" / served):
         tally.problems.append(f"{folder.name}: the router that serves does not load")
     with closing(sqlite3.connect(folder / "data" / "traffic.sqlite")) as database:
         if database.execute("PRAGMA integrity_check").fetchall() != [("ok",)]:
