@@ -18,7 +18,6 @@ from zooter_core.config.edit import change_candidate, set_table
 from zooter_core.config.fleet import load_fleet
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.labelling.rewards.scoring import QueryRewards
-from zooter_core.learn.by_hand import switch
 from zooter_core.learn.cycle import Cycle, Settings
 from zooter_core.learn.deciding import Sampling
 from zooter_core.learn.judging import Budget
@@ -152,21 +151,6 @@ def test_a_learner_that_is_followed_serves_each_refit(place):
     assert [event["event"] for event in versions.state.events] == [PROMOTE]
     set_table(fleet, "router", {"path": "routers/0002"})  # as if the process had ended before the state was written
     assert Versions(load_fleet(fleet)).state.follows
-
-
-def test_roll_backs_by_hand_lead_from_a_followed_learner_to_its_guard_and_to_the_first_router(place):
-    fleet, _, traffic = place
-    before = (fleet / "fleet.toml").read_text(), contents(fleet / "router")
-    for first in (0, 200, 400):
-        traffic.add(decisions(200, first))
-        turn(place)
-    versions = Versions(load_fleet(fleet))
-    versions.state.former = "routers/0002"  # as after 300 pairs with the first one
-    versions.save()
-    assert [switch(load_fleet(fleet), ROLLBACK, 0) for _ in range(2)] == ["routers/0002", "router"]
-    assert ((fleet / "fleet.toml").read_text(), contents(fleet / "router")) == before
-    with pytest.raises(ZooterError, match="no promotion led to"):
-        switch(load_fleet(fleet), ROLLBACK, 0)
 
 
 @pytest.mark.parametrize("careful", [{"manual": True}, {"proof_only": True}])

@@ -63,6 +63,9 @@ class _Reward(BaseModel):
     relevance_score: Annotated[float, Field(ge=-LARGEST_SCORE, le=LARGEST_SCORE)]
 
 
+MODELS, DECISIONS, REWARDS = TypeAdapter(list[_Model]), TypeAdapter(list[_Decision]), TypeAdapter(list[_Reward])
+
+
 def endpoint_url(address: str) -> str:
     """The address of an endpoint's API, from what a user typed: without a path, it is at /v1.
 
@@ -99,7 +102,7 @@ class Endpoint:
         self._keyed, self._portal = key is not None, Portal("endpoint")
         self._client = Client(url, key, variable, config.local, config.connect_seconds)
         self._portal.closing.append(self._client.close)
-        models = {model.id: model.description for model in self._checked(list[_Model], "GET", "/models", "data")}
+        models = {model.id: model.description for model in self._checked(MODELS, "GET", "/models", "data")}
         pool = [name for name in self._routed([[PROBE]])[0].probabilities if name in models]
         if not pool:
             raise self._no_zooter("no candidate in its list of models")
@@ -131,7 +134,7 @@ class Endpoint:
         """The reward of each response to a query; None for one that has none. Raises as the class."""
         rewards: list[float | None] = [None] * len(texts)
         body = {"query": query, "documents": list(texts)}
-        for result in self._checked(list[_Reward], "POST", "/rerank", "results", body):
+        for result in self._checked(REWARDS, "POST", "/rerank", "results", body):
             if result.index >= len(texts):
                 raise self._no_zooter("another reply to POST /rerank")
             rewards[result.index] = result.relevance_score
@@ -156,17 +159,17 @@ class Endpoint:
     def _routed(self, conversations: Sequence[Sequence[str]]) -> list[_Decision]:
         """What the endpoint says of each conversation."""
         messages = [[{"role": "user", "content": turn} for turn in turns] for turns in conversations]
-        records = self._checked(list[_Decision], "POST", "/route", "data", {"conversations": messages})
+        records = self._checked(DECISIONS, "POST", "/route", "data", {"conversations": messages})
         if len(records) != len(conversations):
             raise self._no_zooter("another reply to POST /route")
         return records
 
     def _checked(
-        self, kind: type[Checked], method: str, path: str, name: str, body: Mapping[str, Any] | None = None
+        self, form: TypeAdapter[Checked], method: str, path: str, name: str, body: Mapping[str, Any] | None = None
     ) -> Checked:
         """A field of a reply, in the form that it must have."""
         try:
-            return TypeAdapter(kind).validate_python(self._ask(method, path, body).get(name))
+            return form.validate_python(self._ask(method, path, body).get(name))
         except ValidationError:
             raise self._no_zooter(f"another reply to {method} {path}") from None
 
@@ -201,7 +204,7 @@ class Endpoint:
             return self._no_zooter(f"status {status} for {call}" if status else error.reason)
         return WorkError(
             f"an answer of {self.url}",
-            f"status {status}: {error.words}",
+            error.message,
             TRY_AGAIN,
             f"The endpoint {self.url} says: {error.words}",
         )
