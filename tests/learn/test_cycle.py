@@ -12,9 +12,8 @@ import pytest
 
 from zooter_core.backends import Piece
 from zooter_core.base.errors import WorkError, ZooterError
-from zooter_core.base.paths import EMBEDDED_FLEET
 from zooter_core.base.records import Response
-from zooter_core.config.edit import change_candidate, set_table
+from zooter_core.config.edit import change_candidate
 from zooter_core.config.fleet import load_fleet
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.labelling.rewards.scoring import QueryRewards
@@ -149,8 +148,6 @@ def test_a_learner_that_is_followed_serves_each_refit(place):
     assert load_fleet(fleet).router.path == str(fleet / "routers" / "0003")
     assert (versions.state.champion, versions.state.former) == ("routers/0003", "router")
     assert [event["event"] for event in versions.state.events] == [PROMOTE]
-    set_table(fleet, "router", {"path": "routers/0002"})  # as if the process had ended before the state was written
-    assert Versions(load_fleet(fleet)).state.follows
 
 
 @pytest.mark.parametrize("careful", [{"manual": True}, {"proof_only": True}])
@@ -307,16 +304,6 @@ def test_a_newcomer_answers_stored_queries(place):
     assert (tuple(pool), linear.weight.shape[1]) == (POOL, 3)
 
 
-def test_a_kill_after_fleet_toml_changed_is_a_promotion(place):
-    fleet, _, traffic = place
-    traffic.add(decisions(200))
-    turn(place)
-    set_table(fleet, "router", {"path": "routers/0001"})  # and the process ends before state.json is written
-    versions = Versions(load_fleet(fleet))
-    assert (versions.state.champion, versions.state.former) == ("routers/0001", "router")
-    assert versions.state.pairs == []
-
-
 @pytest.mark.parametrize("step", ["add_rewards", "save", "add", "name_router", "np.savez"])
 def test_a_turn_that_dies_in_any_step_goes_on_later(place, step, monkeypatch):
     fleet, _, traffic = place
@@ -343,19 +330,6 @@ def test_a_turn_that_dies_in_any_step_goes_on_later(place, step, monkeypatch):
     assert Router.load(load_fleet(fleet).router.path).candidates == POOL
     assert not [path for path in (fleet / "routers").iterdir() if "partial" in path.name]
     assert result.judged <= 200
-
-
-def test_the_embedded_fleet_stays_as_it_is():
-    with pytest.raises(ZooterError, match="embedded"):
-        Versions(load_fleet(EMBEDDED_FLEET))
-
-
-def test_a_torn_state_says_so(place):
-    fleet = place[0]
-    (fleet / "routers").mkdir()
-    (fleet / "routers" / "state.json").write_text('{"champion": "rou')
-    with pytest.raises(WorkError, match="state"):
-        Versions(load_fleet(fleet))
 
 
 def test_deletion_leaves_the_learner_too(place, tiny_encoder):

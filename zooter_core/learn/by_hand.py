@@ -55,7 +55,7 @@ def switch(fleet: Fleet, event: str, seconds: float) -> str:
                 step = "See `zooter learn status`."
                 raise ZooterError("a router to go back to", "none: no promotion led to the one that serves", step)
             contest.rollback()
-        versions.switch(contest, event, None)
+        versions.switch(contest, event)
         return versions.state.champion
     finally:
         lock.release()

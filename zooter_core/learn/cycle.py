@@ -259,11 +259,12 @@ class Cycle:
         learned = refit(material, vectors, self._start(spread(material.rewards)), self.settings.learning)
         about = {"decisions": len(material), "origin": state.origin}
         name = self.versions.add(lambda folder: write_router(folder, learned, self.names, encoder.reference, about))
-        state.learned, contest = learned.last, state.contest(self.settings.gate)
+        contest = state.contest(self.settings.gate)
         contest.refit(name)
         if contest.follows:
-            self.versions.switch(contest, FOLLOW, None)
+            self.versions.switch(contest, FOLLOW, learned=learned.last)
         else:
+            state.learned = learned.last
             state.take(contest)
             self.versions.save()
         self.versions.tidy()

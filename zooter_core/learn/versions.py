@@ -1,8 +1,9 @@
 """The routers that traffic made, in the fleet's folder, and which of them serves.
 
 `routers/0001` and so on are ordinary router folders. `routers/state.json` says who competes and what the pairs say so
-far. What serves is what fleet.toml names, and nothing else: a switch replaces that file at once or not at all, and a
-process that ends in between finds out at its next start. The folder of a router that served is never written again.
+far. What serves is what fleet.toml names, and nothing else. A switch first writes to state.json what it intends, then
+replaces fleet.toml: whichever router that names after a kill, the state that belongs to it is known. The folder of a
+router that served is never written again.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ class State:
         origin: the router whose training queries the learner starts from: the last one that traffic did not make.
         events: switches, oldest first: time, event, router, the one before, the number of pairs, the mean of the latest
             ones from `low` to `high`, and the evidence, if it decided: by hand, it did not.
+        intended: while a switch is at work, the fields that it changes; of the events, those that it adds.
     """
 
     champion: str = STARTING
@@ -66,6 +68,7 @@ class State:
     pool: list[str] = field(default_factory=list)
     origin: str = STARTING
     events: list[dict[str, Any]] = field(default_factory=list)
+    intended: dict[str, Any] = field(default_factory=dict)
 
     def contest(self, gate: Gate) -> Contest[str]:
         """The contest between these routers. What it changes is read back by `take`."""
@@ -75,8 +78,7 @@ class State:
 
     def take(self, contest: Contest[str]) -> None:
         """Remember a contest as it is now."""
-        self.champion, self.challenger, self.former = contest.champion, contest.challenger, contest.former
-        self.pairs, self.guard, self.follows = list(contest.pairs), list(contest.guard), contest.follows
+        vars(self).update(_known(asdict(contest)))
 
 
 class Versions:
@@ -130,19 +132,27 @@ class Versions:
             with atomic(self.folder / STATE, private=True) as partial:
                 partial.write_text(dump_json(asdict(self.state)) + "\n", encoding="utf-8")
 
-    def switch(self, contest: Contest[str], event: str, evidence: Evidence | None) -> None:
-        """Let fleet.toml name the contest's champion, then remember it.
+    def switch(
+        self, contest: Contest[str], event: str, evidence: Evidence | None = None, learned: int | None = None
+    ) -> None:
+        """Let fleet.toml name the contest's champion, and remember it.
 
         Args:
             contest: after its `promote`, `rollback` or `refit`.
             event: PROMOTE, ROLLBACK or FOLLOW.
             evidence: for it, if the pairs decided.
+            learned: as in `State`, if it changes too.
         """
-        before, pairs = self.state.champion, self.state.guard if event == ROLLBACK else self.state.pairs
-        name_router(self.fleet.folder, contest.champion)
-        self.state.take(contest)
+        state = self.state
+        state.intended = _known(asdict(contest))
+        if learned is not None:
+            state.intended["learned"] = learned
         if event != FOLLOW:  # of which there are too many
-            self._note(event, before, summary(pairs) | (asdict(evidence) if evidence else {}))
+            shown = summary(state.guard if event == ROLLBACK else state.pairs) | (asdict(evidence) if evidence else {})
+            state.intended["events"] = [_entry(event, contest.champion, state.champion, shown)]
+        self.save()
+        name_router(self.fleet.folder, contest.champion)
+        self._complete()
         self.save()
 
     def before(self) -> str | None:
@@ -167,8 +177,12 @@ class Versions:
             remove(path)
 
     def _reconcile(self) -> None:
-        """Follow fleet.toml, which somebody may have changed, or which a process changed before it was killed."""
+        """Follow fleet.toml, which somebody may have changed, or a switch that was killed."""
         state, serving = self.state, self.serving
+        if serving == state.intended.get("champion"):
+            self._complete()
+            return
+        state.intended = {}  # the switch was killed before it changed anything
         if serving == state.champion:
             return
         contest, before = state.contest(Gate()), state.champion
@@ -178,35 +192,42 @@ class Versions:
         elif state.former is not None and serving == state.former:
             contest.rollback()
             event = ROLLBACK
-        elif state.follows and serving.startswith(f"{ROUTERS}/"):
-            contest.refit(serving)
-            event = FOLLOW
         else:
             contest = Contest(serving)
             event = OUTSIDE
-        first = not (self.folder / STATE).is_file()
         state.take(contest)
         if not serving.startswith(f"{ROUTERS}/"):
             state.origin = serving
-        if not first and event != FOLLOW:
-            self._note(event, before, {})
+        if (self.folder / STATE).is_file():  # otherwise this is the first start
+            state.events.append(_entry(event, serving, before, {}))
 
-    def _note(self, event: str, before: str, shown: Mapping[str, Any]) -> None:
-        self.state.events.append(
-            {"time": time.time(), "event": event, "router": self.state.champion, "before": before, **shown}
-        )
+    def _complete(self) -> None:
+        """Do to the state what a switch intended, which fleet.toml names by now."""
+        state = self.state
+        events = [*state.events, *state.intended.get("events", [])]
+        vars(state).update(state.intended | {"events": events, "intended": {}})
 
     def _read(self) -> State:
         path = self.folder / STATE
         if not path.is_file():
             return State()
         try:
-            record: Mapping[str, Any] = parse_json(path.read_text(encoding="utf-8"))
-            names = {entry.name for entry in fields(State)}
-            return State(**{name: value for name, value in record.items() if name in names})
+            record = _known(parse_json(path.read_text(encoding="utf-8")))
+            return State(**record | {"intended": _known(record.get("intended", {}))})
         except (OSError, ValueError, TypeError, AttributeError, ZooterError) as problem:
             step = "Delete the file: the contest begins anew, and the routers stay."
             raise WorkError(f"the learner's state in {path}", first_line(problem), step) from problem
+
+
+def _known(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The entries of a record that are fields of a state."""
+    names = {entry.name for entry in fields(State)}
+    return {name: value for name, value in record.items() if name in names}
+
+
+def _entry(event: str, router: str, before: str, shown: Mapping[str, Any]) -> dict[str, Any]:
+    """One of a state's events, which happens now."""
+    return {"time": time.time(), "event": event, "router": router, "before": before, **shown}
 
 
 def _number(router: str) -> int:

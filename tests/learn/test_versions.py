@@ -1,0 +1,201 @@
+"""What the fleet's folder says about its routers, at every moment of a switch and after changes by hand."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from zooter_core.base.errors import WorkError, ZooterError
+from zooter_core.base.paths import EMBEDDED_FLEET
+from zooter_core.config.edit import set_table
+from zooter_core.config.fleet import load_fleet
+from zooter_core.learn.deciding import Contest
+from zooter_core.learn.versions import FOLLOW, MOST_EVENTS, OUTSIDE, PROMOTE, ROLLBACK, STARTING, Versions, name_router
+from zooter_core.method.promotion import Gate, evidence
+
+Switch = Callable[[Contest[str]], None]
+SWITCHES: dict[str, tuple[str, Switch, int | None]] = {  # the event, and what else of the state changes
+    "promote and follow": (PROMOTE, lambda contest: contest.promote(follow=True), None),
+    "promote": (PROMOTE, lambda contest: contest.promote(), None),
+    "roll back": (ROLLBACK, lambda contest: contest.rollback(), None),
+    "follow": (FOLLOW, lambda contest: contest.refit("routers/0003"), 90),
+}
+
+
+def opened(fleet: Path) -> Versions:
+    return Versions(load_fleet(fleet))
+
+
+def record(fleet: Path) -> dict:
+    return json.loads((fleet / "routers" / "state.json").read_text())
+
+
+def rewrite(fleet: Path, **changes: object) -> None:
+    (fleet / "routers" / "state.json").write_text(json.dumps(record(fleet) | changes))
+
+
+@pytest.fixture
+def fleet(fleet_copy: Path) -> Path:
+    """A fleet with a contest of three routers: 0001 serves, 0002 wants to, and `router` guards."""
+    versions = opened(fleet_copy)
+    for _ in range(3):
+        versions.add(lambda folder: shutil.copytree(fleet_copy / "router", folder, dirs_exist_ok=True))
+    state = versions.state
+    state.champion, state.challenger, state.former = "routers/0001", "routers/0002", "router"
+    state.pairs, state.guard = [0.5, 1.0, 0.25] * 20, [1.0, 0.5]
+    state.judged, state.learned, state.pool = 60, 50, ["base", "one", "two"]
+    state.events = [{"time": 1.0, "event": PROMOTE, "router": "routers/0001", "before": "router"}]
+    name_router(fleet_copy, "routers/0001")
+    versions.save()
+    return fleet_copy
+
+
+def switched(fleet: Path, name: str) -> None:
+    versions, (event, change, learned) = opened(fleet), SWITCHES[name]
+    contest = versions.state.contest(Gate())
+    shown = None if event == FOLLOW else evidence(np.array(contest.pairs), 0.4, Gate())
+    change(contest)
+    versions.switch(contest, event, shown, learned)
+
+
+@pytest.fixture
+def moments(fleet, tmp_path, monkeypatch) -> list[Path]:
+    """Copies of the fleet before each renaming that a test makes: all that a killed process can leave."""
+    copies: list[Path] = []
+    replace = Path.replace
+
+    def replaced(path: Path, target: Path) -> Path:
+        copies.append(Path(shutil.copytree(fleet, tmp_path / f"moment-{len(copies)}")))
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", replaced)
+    return copies
+
+
+@pytest.mark.parametrize("name", SWITCHES)
+def test_a_switch_that_is_killed_at_any_moment_has_happened_or_not(fleet, moments, name):
+    if name == "follow":
+        rewrite(fleet, challenger=None, pairs=[], follows=True)
+    before = opened(fleet).state
+    switched(fleet, name)
+    after = opened(fleet).state
+    assert (before.intended, after.intended) == ({}, {})
+    assert before != after
+    named = [load_fleet(place).router.path.endswith(after.champion) for place in (*moments, fleet)]
+    assert named == [False, False, True, True]  # state.json, fleet.toml and state.json are replaced
+    assert [opened(place).state for place in moments] == [before, before, after]
+    for place in moments[:2]:  # the next turn decides again
+        switched(place, name)
+        again = opened(place).state
+        for event in again.events[1:]:
+            event["time"] = after.events[-1]["time"]
+        assert again == after
+    reopened = opened(moments[2])
+    reopened.save()
+    assert record(moments[2]) == record(fleet)
+
+
+@pytest.mark.parametrize(
+    ("name", "champion", "follows", "events"),
+    [
+        ("promote and follow", "routers/0002", True, [PROMOTE, PROMOTE]),
+        ("promote", "routers/0002", False, [PROMOTE, PROMOTE]),
+        ("roll back", "router", False, [PROMOTE, ROLLBACK]),
+        ("follow", "routers/0003", True, [PROMOTE]),  # of which there are too many for events
+    ],
+)
+def test_a_switch_is_remembered(fleet, name, champion, follows, events):
+    if name == "follow":
+        rewrite(fleet, challenger=None, pairs=[], follows=True)
+    switched(fleet, name)
+    state = opened(fleet).state
+    assert (state.champion, state.follows) == (champion, follows)
+    assert [event["event"] for event in state.events] == events
+    assert (state.judged, state.learned) == (60, 90 if name == "follow" else 50)
+    if name != "follow":
+        last = state.events[-1]
+        assert (last["before"], last["router"]) == ("routers/0001", champion)
+        assert (last["pairs"], last["proved"]) == (60, True)
+
+
+def test_the_newest_events_are_kept_and_none_twice(fleet, moments):
+    many = [record(fleet)["events"][0] | {"time": float(n)} for n in range(MOST_EVENTS)]
+    rewrite(fleet, events=many)
+    size = (fleet / "routers" / "state.json").stat().st_size
+    switched(fleet, "promote")
+    assert (moments[1] / "routers" / "state.json").stat().st_size < size + 2000
+    assert record(fleet)["events"][:-1] == many[1:]
+    reopened = opened(moments[2])
+    reopened.save()
+    assert record(moments[2]) == record(fleet)
+
+
+@pytest.mark.parametrize(
+    ("router", "event", "former"),
+    [("router", ROLLBACK, None), ("routers/0003", OUTSIDE, None), (STARTING, OUTSIDE, None)],
+)
+def test_a_change_by_hand_counts_more_than_a_switch_that_was_killed_before(fleet, moments, router, event, former):
+    switched(fleet, "promote and follow")
+    place = moments[1]
+    assert record(place)["intended"]["champion"] == "routers/0002"
+    name_router(place, router)
+    versions = opened(place)
+    state = versions.state
+    assert (state.champion, state.former, state.follows, state.intended) == (router, former, False, {})
+    assert [one["event"] for one in state.events] == [PROMOTE, event]
+    assert "proved" not in state.events[-1]
+    versions.save()
+    name_router(place, "routers/0002")  # later, and by hand: the intention is forgotten by now
+    assert not opened(place).state.follows
+
+
+@pytest.mark.parametrize(
+    ("router", "event", "former"),
+    [("routers/0002", PROMOTE, "routers/0001"), ("router", ROLLBACK, None), ("routers/0003", OUTSIDE, None)],
+)
+def test_a_router_that_is_named_by_hand_serves_and_is_not_followed(fleet, router, event, former):
+    rewrite(fleet, follows=True)
+    set_table(fleet, "router", {"path": router})
+    state = opened(fleet).state
+    assert (state.champion, state.former, state.follows) == (router, former, False)
+    assert (state.pairs, state.guard) == ([], [])
+    last = state.events[-1]
+    assert (last["event"], last["before"], last["router"]) == (event, "routers/0001", router)
+    assert "mean" not in last
+
+
+def test_a_first_start_is_no_event(fleet_copy):
+    versions = opened(fleet_copy)
+    assert (versions.state.champion, versions.state.origin, versions.state.events) == ("router", "router", [])
+    assert not (fleet_copy / "routers").exists()
+
+
+def test_states_of_other_versions_are_read(fleet):
+    before = opened(fleet).state
+    older = record(fleet)
+    del older["intended"]
+    newer = older | {"intended": {"more": 1}, "more": 2}
+    for other in (older, newer):
+        (fleet / "routers" / "state.json").write_text(json.dumps(other))
+        assert asdict(opened(fleet).state) == asdict(before)
+
+
+def test_a_broken_state_says_so(fleet):
+    for broken in ([], "routers/0002", None):
+        rewrite(fleet, intended=broken)
+        with pytest.raises(WorkError, match="state"):
+            opened(fleet)
+    (fleet / "routers" / "state.json").write_text('{"champion": "rou')
+    with pytest.raises(WorkError, match="state"):
+        opened(fleet)
+
+
+def test_the_embedded_fleet_stays_as_it_is():
+    with pytest.raises(ZooterError, match="embedded"):
+        opened(EMBEDDED_FLEET)
