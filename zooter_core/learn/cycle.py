@@ -134,7 +134,7 @@ class Cycle:
             self.versions.switch(contest, turn.event, guard if turn.event == ROLLBACK else turn.evidence)
         if not stop.is_set():
             with self.precedence.quiet(stop):
-                turn.challenger = self._learn(material, promoted=turn.event == PROMOTE and state.follows)
+                turn.challenger = self._learn(material)
             turn.follows = bool(turn.challenger) and state.follows
         budget.pace.rest(stop)
         return turn
@@ -240,13 +240,13 @@ class Cycle:
             vars(contest).update(vars(trial))
         return event
 
-    def _learn(self, material: Material, promoted: bool) -> str:
+    def _learn(self, material: Material) -> str:
         """A new challenger, if enough came since the last one; "" if not.
 
-        Args:
-            promoted: the last one was promoted now, and the learner is followed: what it has learned since serves too.
+        Where the last one was promoted and is followed, all that came since serves too.
         """
         state = self.versions.state
+        promoted = state.follows and bool(state.events) and state.events[-1]["router"] == state.champion
         rewarded = ~np.isnan(material.rewards).all(axis=1) | ~np.isnan(material.late).all(axis=1)
         numbers = np.array([one.number for one in material.decisions])
         fresh = int((rewarded & (numbers > state.learned)).sum()) if len(numbers) else 0
