@@ -20,11 +20,24 @@ from zooter_core.learn.versions import FOLLOW, MOST_EVENTS, OUTSIDE, PROMOTE, RO
 from zooter_core.method.promotion import Gate, evidence
 
 Switch = Callable[[Contest[str]], None]
+
+
+def to_first(contest: Contest[str]) -> None:
+    """Go back to a router that has left the contest, as by hand."""
+    contest.former = "router"
+    contest.rollback()
+
+
 SWITCHES: dict[str, tuple[str, Switch, int | None]] = {  # the event, and what else of the state changes
     "promote and follow": (PROMOTE, lambda contest: contest.promote(follow=True), None),
     "promote": (PROMOTE, lambda contest: contest.promote(), None),
     "roll back": (ROLLBACK, lambda contest: contest.rollback(), None),
+    "roll back to the first": (ROLLBACK, to_first, None),
     "follow": (FOLLOW, lambda contest: contest.refit("routers/0003"), 90),
+}
+BEFORE: dict[str, dict[str, object]] = {  # what is not as in `fleet`
+    "follow": {"challenger": None, "pairs": [], "follows": True},
+    "roll back to the first": {"former": None, "guard": []},
 }
 
 
@@ -80,8 +93,7 @@ def moments(fleet, tmp_path, monkeypatch) -> list[Path]:
 
 @pytest.mark.parametrize("name", SWITCHES)
 def test_a_switch_that_is_killed_at_any_moment_has_happened_or_not(fleet, moments, name):
-    if name == "follow":
-        rewrite(fleet, challenger=None, pairs=[], follows=True)
+    rewrite(fleet, **BEFORE.get(name, {}))
     before = opened(fleet).state
     switched(fleet, name)
     after = opened(fleet).state
@@ -107,12 +119,12 @@ def test_a_switch_that_is_killed_at_any_moment_has_happened_or_not(fleet, moment
         ("promote and follow", "routers/0002", True, [PROMOTE, PROMOTE]),
         ("promote", "routers/0002", False, [PROMOTE, PROMOTE]),
         ("roll back", "router", False, [PROMOTE, ROLLBACK]),
+        ("roll back to the first", "router", False, [PROMOTE, ROLLBACK]),
         ("follow", "routers/0003", True, [PROMOTE]),  # of which there are too many for events
     ],
 )
 def test_a_switch_is_remembered(fleet, name, champion, follows, events):
-    if name == "follow":
-        rewrite(fleet, challenger=None, pairs=[], follows=True)
+    rewrite(fleet, **BEFORE.get(name, {}))
     switched(fleet, name)
     state = opened(fleet).state
     assert (state.champion, state.follows) == (champion, follows)

@@ -78,7 +78,7 @@ class State:
 
     def take(self, contest: Contest[str]) -> None:
         """Remember a contest as it is now."""
-        vars(self).update(_known(asdict(contest)))
+        vars(self).update(_state_fields(asdict(contest)))
 
 
 class Versions:
@@ -144,7 +144,7 @@ class Versions:
             learned: as in `State`, if it changes too.
         """
         state = self.state
-        state.intended = _known(asdict(contest))
+        state.intended = _state_fields(asdict(contest))
         if learned is not None:
             state.intended["learned"] = learned
         if event != FOLLOW:  # of which there are too many
@@ -212,14 +212,14 @@ class Versions:
         if not path.is_file():
             return State()
         try:
-            record = _known(parse_json(path.read_text(encoding="utf-8")))
-            return State(**record | {"intended": _known(record.get("intended", {}))})
+            record = _state_fields(parse_json(path.read_text(encoding="utf-8")))
+            return State(**record | {"intended": _state_fields(record.get("intended", {}))})
         except (OSError, ValueError, TypeError, AttributeError, ZooterError) as problem:
             step = "Delete the file: the contest begins anew, and the routers stay."
             raise WorkError(f"the learner's state in {path}", first_line(problem), step) from problem
 
 
-def _known(record: Mapping[str, Any]) -> dict[str, Any]:
+def _state_fields(record: Mapping[str, Any]) -> dict[str, Any]:
     """The entries of a record that are fields of a state."""
     names = {entry.name for entry in fields(State)}
     return {name: value for name, value in record.items() if name in names}
