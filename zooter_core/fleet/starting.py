@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from zooter_core.base.paths import OPEN_MODELS
 from zooter_core.base.strict_json import parse_json
@@ -24,7 +25,7 @@ from zooter_core.labelling.skills import SkillHead
 from zooter_core.method.selection import Outputs
 from zooter_core.method.skills import GROUPS, SKILLS, by_skill, priors, with_experts
 from zooter_core.router.router import Router
-from zooter_core.router.text_encoder import TextEncoder
+from zooter_core.router.text_encoder import Progress, TextEncoder
 
 BY_OWNER, PUBLISHED, GUESS = "fleet.toml", "published figures", "the models' names and sizes"
 BY_SCORES, BY_ROUTER = "scores on public test questions", "the fleet's router"
@@ -118,9 +119,14 @@ class StartingRouter(Router):
         return {}
 
     def outputs(self, queries: Sequence[str]) -> Outputs:
-        skills = self._head.probabilities(self.encoder.sentence(self.encoder.embed(queries)))
-        probabilities = skills @ self._priors
+        return self._mixed(self.encoder.embed(queries), lambda trained: trained.outputs(queries))
+
+    def outputs_all(self, queries: Sequence[str], progress: Progress = lambda done: None) -> Outputs:
+        return self._mixed(self.encoder.embed_all(queries, progress), lambda trained: trained.outputs_all(queries))
+
+    def _mixed(self, vectors: NDArray[Any], experts: Callable[[Router], Outputs]) -> Outputs:
+        """The probabilities by skill, mixed with those of the trained router where there is one."""
+        probabilities = self._head.probabilities(self.encoder.sentence(vectors)) @ self._priors
         if self._trained is not None:
-            experts = self._trained.probabilities(queries)
-            probabilities = with_experts(probabilities, self._members, experts)
+            probabilities = with_experts(probabilities, self._members, experts(self._trained).probabilities)
         return Outputs(probabilities)
