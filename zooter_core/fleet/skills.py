@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from zooter_core.base.paths import STARTER
@@ -20,9 +18,9 @@ def starter_queries(quick: bool = False) -> list[Query]:
     return read_queries(STARTER / "queries.jsonl")[: QUICK if quick else None]
 
 
-def shares_of(router: Router, queries: Sequence[Query] | None = None) -> dict[str, dict[str, float]]:
-    """Candidate -> kind of query -> the router's mean probability for it there."""
-    queries = starter_queries(quick=True) if queries is None else queries
+def shares_of(router: Router) -> dict[str, dict[str, float]]:
+    """Candidate -> kind of query -> the router's mean probability for it there, on the first starter queries."""
+    queries = starter_queries(quick=True)
     probabilities = router.outputs_all([query.text for query in queries]).probabilities
     kinds = {kind: [n for n, query in enumerate(queries) if query.dataset in skills] for kind, skills in GROUPS.items()}
     means = {kind: np.mean(probabilities[rows], axis=0) for kind, rows in kinds.items() if rows}
