@@ -6,9 +6,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import math
 import signal
 import socket
 import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
@@ -36,6 +38,7 @@ from zooter_core.serve.traffic_log import TrafficLog
 LOG = logging.getLogger("zooter.serve")
 FLEET = "fleet.toml"
 FOLLOW_SECONDS = 5.0  # between two looks at fleet.toml, while traffic is kept
+AGAIN_SECONDS = 60.0  # until a promoted router that did not load is tried again
 Handler = Callable[[Gateway, dict[str, Any], Exchange, Out], Awaitable[None]]
 
 
@@ -165,16 +168,18 @@ class Server:
     async def _follow_learner(self) -> None:
         """Take the router that `zooter learn` promotes, or goes back to. Other changes wait for a reload."""
         file = self.settings.fleet.folder / FLEET
-        changed = _changed(file)
+        changed, again = _changed(file), math.inf
         while True:
             await asyncio.sleep(FOLLOW_SECONDS)
-            if (latest := _changed(file)) == changed:
+            if (latest := _changed(file)) == changed and time.monotonic() < again:
                 continue
-            changed = latest
+            changed, again = latest, math.inf
             with suppress(ZooterError):  # which is logged, or the owner is about to write the rest of the file
                 fleet = await asyncio.to_thread(load_fleet, self.settings.fleet.folder)
                 if fleet.router != self.gateway.fleet.router:
+                    again = time.monotonic() + AGAIN_SECONDS
                     await self.reload()
+                    again = math.inf
 
     async def reload(self) -> Gateway:
         """Load the fleet anew and try its router; the new one answers from the next request on, running answers go on.
