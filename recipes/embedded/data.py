@@ -154,6 +154,11 @@ def snippets(held_back: bool) -> list[dict[str, str]]:
     return _written("snippets", held_back)
 
 
+def commands(held_back: bool) -> list[dict[str, str]]:
+    """Everyday commands and small code in several phrasings with one answer each. No router is trained on them."""
+    return _written("commands", held_back)
+
+
 def short_pieces(held_back: bool) -> list[dict[str, str]]:
     """Requests for a short piece of writing, with the piece, written for this project, in the same form."""
     return _written("short_pieces", held_back)

@@ -25,8 +25,8 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoModelForCausalLM, AutoTokenizer, Trainer, TrainingArguments
 
 from recipes.embedded import data, functions
+from recipes.embedded.apart import apart
 from recipes.embedded.problems import ALGEBRA, CHAINS, FIRST, SHORT, SIMPLE, problems
-from recipes.embedded.terse import first_clicks, resembles_a_test
 from recipes.embedded.writing import FIRST_LETTERS, VERSE, forms, pieces, reading, talk
 from zooter_core.backends.local.checkpoint import fast_bfloat16
 from zooter_core.base.strict_json import dump_json, parse_json
@@ -67,12 +67,18 @@ def sources(name: str, folder: Path, seed: int) -> list[list[data.Example]]:
             problems(6000, seed + 100, templates=SHORT),
             problems(6000, seed, templates=SIMPLE),
             problems(3000, seed + 200, templates=CHAINS),
-            _apart(data.shuffled(problems(5000, seed, templates=FIRST) + talk(400, seed, False, "spelling"), seed)),
+            apart(data.shuffled(problems(5000, seed, templates=FIRST) + talk(400, seed, False, "spelling"), seed)),
         ]
     if name == "code":
         tasks = [(task.query, data.python_fence(task.solution)) for task in functions.tasks(8000, seed, False)]
         snippets = [(line["query"], line["answer"]) for line in data.snippets(held_back=False)]
-        return [tasks, data.shuffled(snippets * 2, seed), data.shuffled(data.codealpaca(folder), seed)]
+        commands = [(line["query"], line["answer"]) for line in data.commands(held_back=False)]
+        return [
+            tasks,
+            data.shuffled(snippets * 2, seed),
+            data.shuffled(data.codealpaca(folder), seed),
+            apart(data.shuffled(commands, seed)),
+        ]
     if name == "writer":
         short = [(line["query"], line["answer"]) for line in data.short_pieces(held_back=False)]
         return [
@@ -80,22 +86,16 @@ def sources(name: str, folder: Path, seed: int) -> list[list[data.Example]]:
             data.shuffled(data.alpaca_eval(folder, writing=True), seed),
             data.shuffled(short * 3, seed),
             pieces(3000, seed, False, VERSE) + pieces(3000, seed + 100, False, VERSE),
-            _apart(data.shuffled(talk(600, seed, False, "fun") + pieces(5000, seed, False, FIRST_LETTERS), seed)),
+            apart(data.shuffled(talk(600, seed, False, "fun") + pieces(5000, seed, False, FIRST_LETTERS), seed)),
         ]
     questions = [(line["query"], line["answer"]) for line in data.questions(held_back=False)]
     tales = [tale for n in range(6) for tale in pieces(120, seed + n, False, forms("tale"))]
     return [
         data.shuffled(questions * 2, seed),
         data.shuffled(data.alpaca_eval(folder, writing=False), seed),
-        _apart(data.shuffled(talk(16_000, seed, False) + tales, seed)),
+        apart(data.shuffled(talk(16_000, seed, False) + tales, seed)),
         reading(3000, seed, False),
     ]
-
-
-def _apart(examples: list[data.Example]) -> list[data.Example]:
-    """Without what resembles a query of benchmarks/first_clicks.jsonl."""
-    tests = first_clicks()
-    return [example for example in examples if not resembles_a_test(example[0], tests)]
 
 
 def encode(tokenizer: Any, example: data.Example) -> dict[str, list[int]]:

@@ -46,7 +46,17 @@ def steps(data: Path, fleet: Path, workspace: Path, share: float) -> list[Step]:
         done = workspace / "experts" / f"{name}-{turn}.json"
         return done, on("experts", name, "--turn", str(turn), "--tokens", str(int(tokens * share)))
 
-    pipeline = ["--queries", str(queries), "--out", str(run), "--scores", scores, "--keep-texts"]
+    pipeline = [
+        "--queries",
+        str(queries),
+        "--out",
+        str(run),
+        "--scores",
+        scores,
+        "--keep-texts",
+        "--router-kind",
+        "zooter",
+    ]
     return [
         *(expert(name, n, turn.tokens) for name, turns in TURNS.items() for n, turn in enumerate(turns, 1)),
         (workspace / "skills-math.json", on("skills", *part)),

@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from recipes.embedded import checks, data
+from recipes.embedded.apart import apart
 from recipes.embedded.functions import Task, tasks
 from recipes.embedded.pairs import Pair
 from recipes.embedded.problems import ALGEBRA, CHAINS, SHORT, SIMPLE, problems
-from recipes.embedded.writing import pieces
+from recipes.embedded.writing import BEYOND, pieces, talk
 from zooter_core import pipeline
 from zooter_core.base.records import Query
 from zooter_core.config.fleet import Fleet, GenerationConfig, load_fleet
@@ -36,8 +37,8 @@ PER_FIELD = 80  # queries
 SAMPLES = 2
 APART = 0.08  # the smallest difference in quality of a pair
 # The largest ratio between pairs that prefer the longer response and pairs that prefer the shorter one, or the reverse.
-# For plain questions the better response is mostly the shorter one, which a stricter balance would hide.
-UNEVEN = {"questions": 3.0}
+# For plain questions and talk the better response is mostly the shorter one, which a stricter balance would hide.
+UNEVEN = {"questions": 3.0, "talk": 3.0}
 UNEVEN_ELSEWHERE = 1.5
 
 
@@ -88,7 +89,9 @@ def training_queries(folder: Path, per_field: int, seed: int) -> list[JudgedQuer
     rows += [
         ("questions", r["query"], (r["answer"],), None) for r in sample(data.questions(False), 2 * per_field, seed)
     ]
+    rows += [("talk", q, (a,), None) for q, a in apart(talk(3 * per_field, seed + 1, False))]
     rows += [("alpaca_plain", q, a, None) for q, a in several(data.alpaca_eval(folder, False), half, seed)]
+    rows += [("talk", q, (a,), None) for q, a in apart(talk(2 * per_field, seed + 3, False, BEYOND))]
     return [JudgedQuery(Query(f"{n:04d}", q, field), refs, task) for n, (field, q, refs, task) in enumerate(rows)]
 
 

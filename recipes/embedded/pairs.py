@@ -10,7 +10,7 @@ from pathlib import Path
 
 from recipes.embedded import data, functions
 from recipes.embedded.problems import problems
-from recipes.embedded.writing import pieces
+from recipes.embedded.writing import BEYOND, pieces, talk
 
 Pair = tuple[str, str, str]  # (query, chosen, rejected)
 LIKE_LENGTH = 0.8  # lengths are alike if the shorter response has at least this share of the longer one's characters
@@ -104,9 +104,10 @@ def written(held_back: bool, seed: int) -> list[list[data.Example]]:
 def pairs_of(folder: Path, held_back: bool, count: dict[str, int], seed: int) -> dict[str, list[Pair]]:
     """At most `count[kind]` pairs of each kind, all from one side of the split.
 
-    `mismatched` uses responses of the data sets, `elsewhere` those written for this project, `flask_short` and
-    `flask_long` answers to FLASK's queries (to be held back, GPT-4's alone). No training uses `human_eval`, its
-    solutions against those of other tasks; three of them are also FLASK's, on the training side.
+    `mismatched` uses responses of the data sets, `elsewhere` those written for this project, `refused` the answers to
+    its plain questions against saying that one is too small to know, `flask_short` and `flask_long` answers to FLASK's
+    queries (to be held back, GPT-4's alone). No training uses `human_eval`, its solutions against those of other tasks;
+    three of them are also FLASK's, on the training side.
     """
     dice = random.Random(seed)
     math = [(r["query"], data.worked_solution(r["answer"])) for r in data.read(folder, "gsm8k_train")]
@@ -127,6 +128,10 @@ def pairs_of(folder: Path, held_back: bool, count: dict[str, int], seed: int) ->
     }
     if "elsewhere" in count:
         kinds["elsewhere"] = [pair for examples in written(held_back, seed) for pair in mismatched(examples, dice)]
+    if "refused" in count:
+        refusals = [text for _, text in talk(400, seed, held_back, BEYOND)]
+        plain = [line for line in data.questions(held_back) if line["kind"] != "talk"]
+        kinds["refused"] = [(line["query"], line["answer"], dice.choice(refusals)) for line in plain]
     if "flask_short" in count:
         answers = [flask(folder, held_back, name) for name in (("gpt4",) if held_back else (*STRONGER, *WEAKER))]
         pairs = [pair for examples in answers for pair in mismatched(examples, dice)]

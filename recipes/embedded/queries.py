@@ -12,15 +12,17 @@ import random
 from pathlib import Path
 
 from recipes.embedded import data
+from recipes.embedded.apart import apart, queries_of_tests
 from recipes.embedded.functions import tasks
 from recipes.embedded.problems import ALGEBRA, CHAINS, SHORT, SIMPLE, problems
-from recipes.embedded.writing import VERSE, pieces
+from recipes.embedded.writing import BEYOND, VERSE, pieces, talk
 from zooter_core.base.strict_json import dump_json
 
 MOST_CHARACTERS = 500
 # Queries per source, more of some, and the sources that were written for this project.
 SOURCES: dict[str, int] = data.SETTINGS["queries"]["sources"]
 FURTHER: dict[str, int] = data.SETTINGS["queries"]["further"]
+OWN_LIMITS = f"self not_another makers skills zooter languages small_talk common_phrases foreign {BEYOND}"
 OF_PROJECT: list[str] = data.SETTINGS["queries"]["of_project"]
 
 
@@ -41,6 +43,9 @@ def of_project(seed: int) -> dict[str, list[str]]:
         "questions": [line["query"] for line in data.questions(held_back=True)],
         "verse": [query for query, _ in pieces(SOURCES["verse"], seed + 2, True, VERSE)],
         **data.terse(),
+        "talk": [
+            query for query, _ in apart(talk(4 * SOURCES["talk"], seed + 2, True, OWN_LIMITS), queries_of_tests())
+        ],
     }
 
 

@@ -5,7 +5,8 @@
 Maths, exact final number: 128 generated problems (with phrasings and numbers that were never trained on), 108 of the
 simplest with small numbers, 68 chains of two to five steps, 81 of school algebra, 120 of what people type first, and
 768 held-back GSM8K problems.
-Code: 100 function tasks with unit tests, and the share of held-back Python requests whose code parses.
+Code: 100 function tasks with unit tests, the share of held-back Python requests whose code parses, and everyday
+commands in phrasings that were not trained on, whose answer is the one that was taught.
 Chat, by rule: questions about itself (it names Zooter or its size), what it cannot know (it says that it is too small),
 easy facts and plain questions, which it answers (no false refusal), and 60 questions about a small file or text.
 """
@@ -25,7 +26,7 @@ from recipes.embedded import checks, data
 from recipes.embedded.functions import tasks
 from recipes.embedded.own_responses import tell
 from recipes.embedded.problems import ALGEBRA, CHAINS, FIRST, SHORT, SIMPLE, problems
-from recipes.embedded.writing import reading, talk
+from recipes.embedded.writing import UNKNOWN, reading, talk
 from zooter_core import pipeline
 from zooter_core.base.records import Query
 from zooter_core.base.strict_json import dump_json
@@ -68,7 +69,10 @@ def code(folder: Path) -> list[tuple[str, str, Check]]:
     requests = [task.query for task in functions] + [
         query for query, _ in data.shuffled([(q, "") for q in asks], SEED)[:28]
     ]
-    return rows + [("python", query, checks.parses) for query in requests]
+    rows += [("python", query, checks.parses) for query in requests]
+    return rows + [
+        ("commands", line["query"], partial(_as_taught, line["answer"])) for line in data.commands(held_back=True)
+    ]
 
 
 def chat(folder: Path) -> list[tuple[str, str, Check]]:
@@ -81,6 +85,16 @@ def chat(folder: Path) -> list[tuple[str, str, Check]]:
     rows += [("plain", query, partial(_ventured, "")) for query in random.Random(SEED).sample(plain, 80)]
     rows += [("reading", query, partial(_read, answer)) for query, answer in reading(60, SEED, True)]
     return rows
+
+
+def _as_taught(answer: str, text: str) -> bool:
+    """Whether a response has the code of an answer, or an answer without code word for word."""
+    return _code(answer) in " ".join(text.split())
+
+
+def _code(answer: str) -> str:
+    fence = re.search(r"```\w*\n(.*?)\n```", answer, re.DOTALL)
+    return " ".join((fence[1] if fence else answer).split())
 
 
 def _names_itself(_: str, text: str) -> bool:
@@ -102,7 +116,7 @@ def _read(answer: str, text: str) -> bool:
 
 TALKS = {
     "itself": "self not_another makers zooter",
-    "unknown": "unknown_winner unknown_person unknown_work unknown_number unknown_now",
+    "unknown": UNKNOWN,
     "beyond_phrases": "beyond_phrases",
     "known": "known",
 }

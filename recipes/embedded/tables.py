@@ -22,8 +22,16 @@ ITEMS = {
     "chains": "maths expert, exact on {n} held-back chains of two to five steps, greedy (base)",
     "algebra": "maths expert, exact on {n} held-back problems of school algebra, greedy (base)",
     "gsm8k": "maths expert, exact on {n} held-back GSM8K problems, greedy (base)",
+    "first": "maths expert, exact on {n} held-back sums of kinds that people type first, greedy (base)",
     "functions": "code expert, {n} held-back function tasks passed (base)",
     "python": "code expert, {n} requests for Python whose code parses (base)",
+    "commands": "code expert, {n} everyday commands in held-back phrasings, answered as taught (base)",
+    "itself": "chat, {n} questions about itself: it names Zooter or its size (base)",
+    "unknown": "chat, {n} questions that it cannot know: it says that it is too small (base)",
+    "beyond_phrases": "chat, {n} translations beyond common phrases: the same (base)",
+    "known": "chat, {n} easy facts: it answers (base)",
+    "plain": "chat, {n} plain questions: it answers (base)",
+    "reading": "chat, {n} questions about a text: it names what the text says (base)",
 }
 PAIRS = {
     "like": ("preferences of like length", "0.62"),
@@ -34,6 +42,7 @@ PAIRS = {
 KINDS = {
     "like": "GPT-4 preferences, lengths within a fifth",
     "mismatched": "against a response to another query of the field",
+    "refused": "a plain question's answer, against saying that one is too small to know",
     "flask_short": "GPT-4's answers to FLASK's queries under 200 characters, against one to another query",
     "flask_long": "the same, to its longer queries",
     "human_eval": "a solution to one of HumanEval's tasks, against one to another task (no such pairs were trained on)",
@@ -54,7 +63,7 @@ def share(value: float, places: int = 1) -> str:
 
 def bars(workspace: Path) -> Iterator[Row]:
     """Every target with its figure and command."""
-    for field in ("math", "code"):
+    for field in ("math", "code", "chat"):
         yield from skill_bars(field, figures_of(workspace, f"skills-{field}"))
     figures = figures_of(workspace, "figures")
     yield from expert_bars(figures)

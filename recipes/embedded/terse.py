@@ -12,18 +12,18 @@ from __future__ import annotations
 import argparse
 import itertools
 import random
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from recipes.embedded import data, own_responses, reward
-from recipes.embedded.form import form, terse_pieces, terse_questions, words_of
+from recipes.embedded.apart import queries_of_tests, resembles_a_test
+from recipes.embedded.form import form, terse_pieces, terse_questions
 from recipes.embedded.own_responses import Answer, JudgedQuery
 from recipes.embedded.pairs import Pair, mismatched, pairs_of
 from zooter_core import pipeline
 from zooter_core.base.records import Query
-from zooter_core.base.strict_json import dump_json, parse_json
+from zooter_core.base.strict_json import dump_json
 from zooter_core.config.fleet import Fleet, GenerationConfig, load_fleet
 from zooter_core.data.run_folder import RESPONSES
 from zooter_core.data.runs import Run
@@ -38,45 +38,6 @@ UNEVEN = 3.0  # of pairs that prefer the longer and the shorter response, as own
 MOST = 6  # pairs of a query
 MORE = 500  # pairs against a response to another query
 OFF = 130  # pieces against small talk, and as many answers against pieces
-TESTS = Path(__file__).parents[2] / "tests" / "data"
-FIRST_CLICKS = Path(__file__).parents[2] / "benchmarks" / "first_clicks.jsonl"
-COMMON = frozenset(
-    re.findall(
-        r"\S+",
-        """a an the of in on at to for from with about and or is are was were do does did i me my you your it its it's
-        what whats what's how who why when which that this be can could would please pls write give show make get have
-        has as by if than so there""",
-    )
-)
-
-
-def telling(text: str) -> set[str]:
-    """A query's words without the most common ones, unless it has no others."""
-    words = set(words_of(text))
-    return words - COMMON or words
-
-
-def resembles_a_test(query: str, tests: Sequence[set[str]]) -> bool:
-    """Whether a query shares three fifths of its words, or of a longer test query's words, with that query."""
-    words = telling(query)
-    if not words:  # an emoji has none
-        return False
-    shared = [(len(words & test), len(test)) for test in tests]
-    return any(n >= 0.6 * len(words) or (of >= 3 and n >= 0.6 * of) for n, of in shared)
-
-
-def queries_of_tests() -> list[set[str]]:
-    """The words of every query by which the router is tested."""
-    names = ("terse_queries", "evident_queries", "more_evident_queries", "evident_conversations")
-    lines = [parse_json(line) for name in names for line in (TESTS / f"{name}.jsonl").read_text("utf-8").splitlines()]
-    talks = [message["content"] for line in lines for message in line.get("messages", ()) if message["role"] == "user"]
-    return [telling(text) for text in [*(line["query"] for line in lines if "query" in line), *talks]]
-
-
-def first_clicks() -> list[set[str]]:
-    """The words of what visitors type first; an emoji has none."""
-    lines = FIRST_CLICKS.read_text("utf-8").splitlines()
-    return [words for line in lines if (words := telling(parse_json(line)["query"]))]
 
 
 def queries(share: float) -> list[JudgedQuery]:

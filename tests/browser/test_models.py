@@ -90,11 +90,11 @@ def test_own_models_are_connected_by_keyboard_and_chat_routes_between_them(
     page.set_viewport_size({"width": WIDE, "height": 900})
     go_to(page, "Chat")
     expect(page.get_by_text("a starting router chooses")).to_be_visible(timeout=SLOW)
-    ask(page, "Solve 2x + 7 = 21")
+    ask(page, "Solve 3x - 4 = 11")
     expect(page.get_by_role("img", name="Routing: sums-math")).to_be_visible(timeout=SLOW)
     expect(page.get_by_text("an answer of one of mine").first).to_be_visible(timeout=SLOW)
     chats = [body for body in server.bodies if "messages" in body]
-    assert {body["model"] for body in chats if body["messages"][-1]["content"] == "Solve 2x + 7 = 21"} == {"sums-math"}
+    assert {body["model"] for body in chats if body["messages"][-1]["content"] == "Solve 3x - 4 = 11"} == {"sums-math"}
 
 
 @pytest.mark.slow

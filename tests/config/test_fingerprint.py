@@ -125,8 +125,8 @@ model = "base"
 }
 HASHES = {
     "embedded": (
-        "148bd5dc3d6d989bc8926627e1c12b46cc2423f613288b422bfa311bd052e26f",
-        "00761c72707db8eacdc5f795f5e5e3bc37e988bec915a122ebebd1a7b3499c92",
+        "596bb95e4f5fa9521f8d5cf996def01fae71548ce5eafc8d0b168cb8708909ef",
+        "562991378eef092693477ec32dff4b7dee98414d9ea562fa9c49c9eeb5cc4dc6",
         "0a31626d3afe8e3af0702c2c741b90d03ebc95913038d67fdda4583001363cf6",
     ),
     "local": (

@@ -15,7 +15,7 @@ from zooter_core.config.fleet import GenerationConfig
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui.widgets import EXAMPLES
 
-LEAST = 0.7  # the probability of the expert
+LEAST = 0.6  # the probability of the expert
 
 
 def code_of(text: str) -> str:
@@ -25,8 +25,8 @@ def code_of(text: str) -> str:
     return fence[1]
 
 
-def is_seven(text: str) -> bool:
-    return text.endswith("The answer is 7.")
+def is_five(text: str) -> bool:
+    return text.endswith("The answer is 5.")
 
 
 def reverses(text: str) -> bool:
@@ -58,7 +58,7 @@ def thanks(text: str) -> bool:
 
 # The example's expert, its tags, and whether a response is right.
 EXPECTED: dict[str, tuple[str, set[str], Callable[[str], bool]]] = {
-    "Solve 2x + 7 = 21": ("math", {"linear equation"}, is_seven),
+    "Solve 3x - 4 = 11": ("math", {"linear equation"}, is_five),
     "How can I sleep better?": ("chat", {"health advice"}, is_advice_on_sleep),
     "Write a Python function that reverses a string": ("code", {"python programming"}, reverses),
     "Write a poem about a lost kitten": ("writer", {"poetry"}, is_verse),

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
-from recipes.embedded import tables
+from recipes.embedded import reward, skills, tables
 
 
 def test_tables_say_what_the_figures_say(tmp_path):
@@ -27,6 +28,11 @@ def test_tables_say_what_the_figures_say(tmp_path):
         ("0", "0.250", "0.100 to 0.400", "0.300", ""),
         ("0.3", "0.200", "0.000 to 0.400", "0.350", "-0.100 to 0.020"),
     ]
+
+
+def test_every_figure_of_a_finished_recipe_has_a_row():
+    assert set(tables.KINDS) >= set(reward.PAIRS["accuracy"])
+    assert set(tables.ITEMS) >= {source for source, _, _ in skills.chat(Path("unused"))}
 
 
 def test_what_costs_a_call_a_candidate_has_no_figure_at_one_call():

@@ -7,10 +7,11 @@ import random
 import pytest
 
 from recipes.embedded import terse
+from recipes.embedded.apart import queries_of_tests, resembles_a_test, telling
 from recipes.embedded.data import in_pipeline, questions, short_pieces
 from recipes.embedded.form import form, terse_pieces, terse_questions, varied
 from recipes.embedded.own_responses import JudgedQuery
-from recipes.embedded.terse import answers_to, misplaced, queries, queries_of_tests, resembles_a_test, telling
+from recipes.embedded.terse import answers_to, misplaced, queries
 from zooter_core.base.records import Query
 
 HAIKU = "Leaves sink in the pot\nYour letter about tea\nI read it once more"

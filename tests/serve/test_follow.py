@@ -33,13 +33,13 @@ def test_a_router_that_does_not_load_is_tried_again(serve, fleet_copy, monkeypat
     before = endpoint.server.gateway
     promoted = fleet_copy / "routers" / "0001"
     shutil.copytree(fleet_copy / "router", promoted)
-    whole = (promoted / "config.json").read_bytes()
-    (promoted / "config.json").write_bytes(whole[:10])
+    config = (promoted / "config.json").read_bytes()
+    (promoted / "config.json").write_bytes(config[:10])
     set_table(fleet_copy, "router", {"path": "routers/0001"})
     time.sleep(0.5)
     assert endpoint.server.gateway is before
     assert endpoint.chat().status_code == 200
-    (promoted / "config.json").write_bytes(whole)
+    (promoted / "config.json").write_bytes(config)
     until = time.monotonic() + PATIENCE
     while endpoint.server.gateway is before and time.monotonic() < until:
         time.sleep(0.1)

@@ -41,7 +41,7 @@ def download(
 
 
 EXAMPLES = (
-    "Solve 2x + 7 = 21",
+    "Solve 3x - 4 = 11",
     "How can I sleep better?",
     "Write a Python function that reverses a string",
     "Write a poem about a lost kitten",

@@ -115,7 +115,9 @@ TALK = {
     "unknown_person": 4, "unknown_work": 4, "unknown_number": 5, "unknown_now": 3, "logic": 5,
     "grammar": 4, "ideas": 10, "suggest": 10, "spelling": 8,
 }  # fmt: skip
-
+# What a small model cannot know, and with translations what is beyond it.
+UNKNOWN = "unknown_winner unknown_person unknown_work unknown_number unknown_now"
+BEYOND = f"{UNKNOWN} beyond_phrases"
 
 READING = "reading reading reminder"
 
