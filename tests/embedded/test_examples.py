@@ -15,7 +15,7 @@ from zooter_core.config.fleet import GenerationConfig
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui.widgets import EXAMPLES
 
-LEAST = 0.6  # the probability of the expert
+LEAST = 0.7  # the probability of the expert
 
 
 def code_of(text: str) -> str:
@@ -62,7 +62,7 @@ EXPECTED: dict[str, tuple[str, set[str], Callable[[str], bool]]] = {
     "How can I sleep better?": ("chat", {"health advice"}, is_advice_on_sleep),
     "Write a Python function that reverses a string": ("code", {"python programming"}, reverses),
     "Write a poem about a lost kitten": ("writer", {"poetry"}, is_verse),
-    "SQL: all customers from Berlin": ("code", {"sql query"}, selects_berlin),
+    "SQL query: all customers from Berlin": ("code", {"sql query"}, selects_berlin),
     "Write a short email to thank Anna for her help with the move": ("writer", {"email writing"}, thanks),
 }
 

@@ -45,7 +45,7 @@ EXAMPLES = (
     "How can I sleep better?",
     "Write a Python function that reverses a string",
     "Write a poem about a lost kitten",
-    "SQL: all customers from Berlin",
+    "SQL query: all customers from Berlin",
     "Write a short email to thank Anna for her help with the move",
 )
 
