@@ -15,6 +15,11 @@ ROOT = Path(__file__).resolve().parents[2]
 TITLE = "How good is the router?"
 METHODS = ["chat", "math", "code", "writer", "router", "RMR", "oracle"]
 SHOWN = [*METHODS[:5], "all models", "perfect choice"]
+NAMES_ON_ONE_LINE = """() => [...document.querySelectorAll('.st-key-table-methods th')].filter(cell => {
+    const range = document.createRange()
+    range.selectNodeContents(cell)
+    return !cell.textContent.trim().includes(' ') && range.getClientRects().length > 1
+}).length === 0"""
 
 
 def test_figures_charts_and_files(open_tab: Callable[..., Page], demo: str) -> None:
@@ -34,6 +39,8 @@ def test_figures_charts_and_files(open_tab: Callable[..., Page], demo: str) -> N
     expect(page.locator(".st-key-table-cost-quality table")).to_be_visible(timeout=SLOW)
     assert_fits(page, WIDE, 360, NARROW)
     _nothing_scrolls_sideways(page)
+    page.set_viewport_size({"width": WIDE, "height": 900})
+    page.wait_for_function(NAMES_ON_ONE_LINE, timeout=SETTLED)
 
 
 def _nothing_scrolls_sideways(page: Page) -> None:
