@@ -125,6 +125,13 @@ def test_alerts_name_metrics_that_there_are():
     assert metrics == set(GAUGES)
 
 
+@pytest.mark.skipif(not shutil.which("promtool"), reason="needs promtool (Debian's package prometheus)")
+def test_alerts_fire_when_they_should():
+    """Prometheus's own test of rules, on days of figures that deploy/alerts_test.yml makes up."""
+    done = subprocess.run(["promtool", "test", "rules", DEPLOY / "alerts_test.yml"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def unit_file(name: str) -> ConfigParser:
     parser = ConfigParser(interpolation=None)
     parser.optionxform = str  # type: ignore[assignment,method-assign]
