@@ -48,8 +48,8 @@ def noise(count: int) -> np.ndarray:
 
 def test_where_the_text_decides_it_finds_that_out(plain):
     head, earned = plain
-    assert kinds(head)
-    assert "the best single model." in head.body.summary()
+    assert kinds(head) == ["zooter", "kmeans", "kmeans", "bayes"]
+    assert head.body.summary().startswith("Cross-validation chose 100% zooter and kmeans, and 0% a regression (bayes)")
     assert head.logits(VECTORS).argmax(axis=1).tolist() == TABLE.argmax(axis=1).tolist()
     assert earned.shape == (2, 60)
     assert earned[0].mean() > earned[1].mean() + 0.3  # out of fold, the router beats the best single candidate
@@ -104,7 +104,8 @@ def test_a_kind_that_is_clearly_better_stands_alone():
     side = vectors @ np.ones(40, np.float32)
     scores = np.stack([side, -side], axis=1).astype(np.float64)
     head, _ = trained(vectors, scores, replace(CONFIG, epochs=1, rate=1e-9))  # the imitation of labels learns nothing
-    assert kinds(head) == ["ridge"]
+    assert kinds(head) == ["bayes"]
+    assert head.body.summary().startswith("Cross-validation chose a regression (bayes)")
 
 
 def test_labels_of_a_fold_are_made_without_it_and_progress_tells_what_is_left():

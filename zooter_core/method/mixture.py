@@ -1,16 +1,16 @@
 """From several predictors of who answers best to one, and how much of it the evidence supports. In numpy.
 
     m_i(q) = sum over predictors k of a_k f_ki(q) / (root mean square of f_k),   brought to a root mean square of 1
-    u_i(q) = s m_i(q) + (1 - s) l_i
+    u_i(q) = s m_i(q) + (1 - s) b_i(q)
 
 1. The weights a are fixed beforehand. For combined forecasts, equal weights are hard to beat (Bates and Granger, 1969;
    Clemen, 1989; Stock and Watson, 2004, call it a puzzle): weights that are estimated fit the noise of few queries, and
    with many they trust what a new data set refutes.
 2. One predictor alone takes the place of the mixture only if it chooses significantly better.
-3. l is each candidate's mean score, also at a root mean square of 1: the choice of the best single candidate. The
-   share s = 1 - (1.96 / t)^2, at least 0, shrinks towards it, as the non-negative garrote does (Breiman, 1995). t is
-   the slope of the scores on m over its standard error: the evidence that the text of a query says anything about who
-   answers it best. Evidence that is not significant counts for nothing.
+3. b is a regression that goes no further than its own evidence (method/evidence.py), also at a root mean square of 1:
+   the best single candidate where the scores say nothing else. The share s = 1 - (1.96 / t)^2, at least 0, shrinks
+   towards it, as the non-negative garrote does (Breiman, 1995). t is the slope of the scores on m over its standard
+   error: the evidence that m says anything about who answers a query best. If it is not significant, b is all.
 
 Scores and predictions count relative to their mean over the candidates of a query. Shapes: n queries, N candidates, K
 predictors; each prediction comes from other queries than the one that it is for.

@@ -17,18 +17,19 @@ from zooter_core.method.labels import LabelConfig, complete, label
 from zooter_core.method.tags import TagIndex
 from zooter_core.router.clusters import Vectors
 from zooter_core.router.distilled import RouterHead
-from zooter_core.router.kinds import ZOOTER, DistillConfig, settings_of
+from zooter_core.router.kinds import BAYES, ZOOTER, DistillConfig, settings_of
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.intp]
 Fit = Callable[..., RouterHead]  # distill.fit_head, which trains the heads
 # The kinds that are compared, with their weights in the mixture, by trials on folds of public scores. The imitation of
-# labels chooses best where a query is unlike all that were learned from; a regression does not help the others.
+# labels chooses best where a query is unlike all that were learned from. The last is what the mixture falls back on; a
+# regression does not help the others.
 MIXTURE: Sequence[tuple[str, dict[str, float], float]] = (
     (ZOOTER, {}, 4.0),
     ("kmeans", {"clusters": 8}, 1.0),
     ("kmeans", {"clusters": 32}, 1.0),
-    ("ridge", {"penalty": 30.0}, 0.0),
+    (BAYES, {}, 0.0),
 )
 FEWEST = 10  # queries; of fewer, each candidate's mean score is all that can be learned
 FOLDS, FEW_FOLDS, MANY = 5, 3, 2_000  # fewer folds, which take less time, where there are many queries
@@ -72,9 +73,10 @@ class Chosen:
     """What cross-validation chose.
 
     Attributes:
-        parts: the settings of each part; none where nothing is better than the best single candidate.
+        parts: the settings of each part; none from fewer than FEWEST queries.
         weights: of the parts, shape (K,).
-        level: each candidate's, shape (N,).
+        level: each candidate's, shape (N,); zeros where there are parts.
+        share: of the mixture; the rest is the regression that it falls back on.
         temperature: of the weighted sum.
         earned: on each query, the scores of the choice by the queries of the other folds and of the best single
             candidate by them, shape (2, n); None without cross-validation.
@@ -83,6 +85,7 @@ class Chosen:
     parts: list[DistillConfig]
     weights: Array
     level: Array
+    share: float = 0.0
     temperature: float = 1.0
     earned: Array | None = None
 
@@ -97,9 +100,8 @@ def compare(
         progress: called with the number of trainings done, and of all.
     """
     scores, count = scored.scores, len(scored.scores)
-    level = mixture.normalised(mixture.level(scores))
     if count < FEWEST or scores.shape[1] < 2:
-        return Chosen([], np.zeros(0), level)
+        return Chosen([], np.zeros(0), mixture.normalised(mixture.level(scores)))
     folds = mixture.stratified(scored.groups, FOLDS if count <= MANY else FEW_FOLDS, config.seed)
     wins = metrics.win_shares(scores)
     wins = complete(wins, np.nan_to_num(metrics.mean(wins, axis=0)))
@@ -118,16 +120,18 @@ def compare(
         predictions[part, folds == fold] = head.logits(scored.vectors[folds == fold])
     progress(total, total)
     mix, factors = mixture.mixed(predictions, priors)
+    cautious, rest = mixture.mixed(predictions, np.eye(len(parts))[-1])
     alone = mixture.better_alone(predictions, mix, scores)
     if alone is not None:
         mix, factors = mixture.mixed(predictions, np.eye(len(parts))[alone])
     share = mixture.shrinkage(mixture.evidence(mix, scores, folds))
     levels = mixture.levels_of(scores, folds)
-    unseen = share * mix + (1 - share) * mixture.normalised(levels)
+    unseen, weights = share * mix + (1 - share) * cautious, share * factors + (1 - share) * rest
     return Chosen(
-        parts=[part for part, factor in zip(parts, factors, strict=True) if share * factor],
-        weights=share * factors[share * factors != 0],
-        level=(1 - share) * level,
+        parts=[part for part, weight in zip(parts, weights, strict=True) if weight],
+        weights=weights[weights != 0],
+        level=np.zeros(scores.shape[1]),
+        share=share,
         temperature=calibration.temperature_of(unseen, wins),
         earned=np.stack([mixture.chosen(choice, scores) for choice in (unseen, levels)]),
     )

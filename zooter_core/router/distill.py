@@ -119,7 +119,8 @@ def learn_auto(
         )
         for part in chosen.parts
     ]
-    settings = {"parts": [{"kind": head.config.kind, "settings": head.config.settings} for head in heads]}
+    parts = [{"kind": head.config.kind, "settings": head.config.settings} for head in heads]
+    settings = {"parts": parts, "share": round(chosen.share, 4)}
     width = scored.vectors.shape[-1]
     head = RouterHead(
         RouterHeadConfig(candidates, encoder, width, AUTO, settings, calibration_temperature=chosen.temperature)

@@ -31,14 +31,14 @@ from zooter_core.router.clusters import Vectors
 from zooter_core.router.config import CONFIG
 from zooter_core.router.distill import MOST_TRIED, TRIAL
 from zooter_core.router.distilled import DistilledRouter, RouterHead, in_parts
-from zooter_core.router.kinds import AUTO, ZOOTER
+from zooter_core.router.kinds import AUTO, BAYES, PROFILE, ZOOTER
 from zooter_core.router.kinds.auto import AutoHead, above
 from zooter_core.router.kinds.base import HeadChange, Lessons, State
 from zooter_core.router.neighbours import ARRAYS, LEARNED, RECORDS, text_hashes
 
 Array = NDArray[np.float64]
 Learner = Callable[[NDArray[np.intp]], State]  # rows to learn from -> the new candidate's column
-ABLE = (AUTO, ZOOTER, "knn", "ridge", "kmeans", "profile")
+ABLE = (AUTO, ZOOTER, "knn", "ridge", "kmeans", PROFILE, BAYES)
 FEWEST = 20  # queries to learn a column from
 MOST_LEARNED = 100_000
 FOLDS = 5
@@ -258,10 +258,13 @@ def _learners(head: RouterHead, examples: Examples) -> list[Learner]:
 
 def _learners_of(body: Any, kind: str, examples: Examples) -> list[Learner]:
     if kind != ZOOTER:
-        new = examples.scores.scores[:, -1:].astype(np.float32)
+        new = examples.scores.scores[:, -1:]
+        if kind == BAYES:
+            new = new - metrics.mean(examples.scores.scores[:, :-1], axis=1, keepdims=True)
 
         def column(rows: NDArray[np.intp]) -> State:
-            return body.column(Lessons(examples.vectors[rows], new[rows], new[rows]))
+            scores = new[rows].astype(np.float32)
+            return body.column(Lessons(examples.vectors[rows], scores, scores))
 
         return [column]
     parts = [body.states(part) for part in in_parts(examples.vectors)]

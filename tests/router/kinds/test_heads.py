@@ -46,7 +46,7 @@ def fit(kind: str, order=(0, 1, 2), seed: int = 0, scores: np.ndarray = SCORES) 
 
 
 TRAINED = ("auto", "zooter", "cosine", "routerdc", "mf")
-CLOSED = ("knn", "ridge", "kmeans", "profile")
+CLOSED = ("knn", "ridge", "kmeans", "profile", "bayes")
 every = pytest.mark.parametrize("kind", KINDS)
 
 

@@ -1,9 +1,9 @@
 """Router kinds: how a query's vector becomes a logit for each candidate. A kind is one file with one class in KINDS.
 
 `zooter` is the method of this project, and `auto` weighs it against others by cross-validation. The rest are routers
-from the literature, on the same encoder and the same score files. `knn`, `ridge` and `kmeans` predict scores and use
-them as logits, so their probabilities are nearly uniform where the scores are close; the choice is the highest score
-all the same. Importing this module does not load PyTorch.
+from the literature, on the same encoder and the same score files. `knn`, `ridge`, `bayes`, `kmeans` and `profile`
+predict scores and use them as logits, so their probabilities are nearly uniform where the scores are close; the choice
+is the highest score all the same. Importing this module does not load PyTorch.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from zooter_core.base.plugins import load_kind
 
 ZOOTER = "zooter"
 AUTO = "auto"
+BAYES = "bayes"
 PROFILE = "profile"
 LEARN_LABELS = (AUTO, ZOOTER)  # the other kinds learn from the scores
 KINDS = {
@@ -26,6 +27,7 @@ KINDS = {
     "knn": "zooter_core.router.kinds.knn:NearestHead",
     "ridge": "zooter_core.router.kinds.ridge:RidgeHead",
     "kmeans": "zooter_core.router.kinds.kmeans:ClusterHead",
+    BAYES: "zooter_core.router.kinds.bayes:BayesHead",
     PROFILE: "zooter_core.router.kinds.profile:ProfileHead",
     "cosine": "zooter_core.router.kinds.cosine:CosineHead",
     "routerdc": "zooter_core.router.kinds.routerdc:ContrastiveHead",
@@ -91,7 +93,7 @@ def check_settings(kind: str, settings: Mapping[str, Any]) -> tuple[str, str, st
     for name, value in settings.items() if kind in KINDS else ():
         field = f"settings.{name}"
         if kind == AUTO:
-            if wrong := _wrong_part(value) if name == "parts" else ("parts alone", f'"{name}"'):
+            if wrong := _wrong_in_auto(name, value):
                 return field, *wrong
             continue
         if name == "pool":
@@ -104,6 +106,16 @@ def check_settings(kind: str, settings: Mapping[str, Any]) -> tuple[str, str, st
         elif name != "dropout" and not 0 < value < math.inf:
             return field, "a number above 0", f"{value}"
     return None
+
+
+def _wrong_in_auto(name: str, value: Any) -> tuple[str, str] | None:
+    """What is wrong with a setting of an `auto` router: what it should be, and what it is."""
+    if name == "parts":
+        return _wrong_part(value)
+    if name != "share":
+        return "parts and share alone", f'"{name}"'
+    number = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+    return None if number else ("a number from 0 to 1", f"{value!r:.60}")
 
 
 def _wrong_part(parts: Any) -> tuple[str, str] | None:

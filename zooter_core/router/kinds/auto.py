@@ -1,10 +1,11 @@
-"""Router kind `auto`: a weighted sum of heads of other kinds, and of each candidate's mean score.
+"""Router kind `auto`: a weighted sum of heads of other kinds.
 
     logits(q)_i = level_i + sum over parts k of weight_k part_k(q)_i
 
-method/mixture.py says how the weights are found, and router/auto.py finds them. Without parts every query goes to the
-candidate with the best mean. Parts may predict scores (`ridge`) or log-probabilities (`zooter`): the weights bring them
-to one scale, and what a part adds to all candidates of a query changes no choice.
+method/mixture.py says how the weights are found, and router/auto.py finds them. The levels are zeros, but for a router
+without parts, which sends every query to the candidate with the best mean score, and for an extended one. Parts may
+predict scores (`bayes`) or log-probabilities (`zooter`): the weights bring them to one scale, and what a part adds to
+all candidates of a query changes no choice.
 """
 
 from __future__ import annotations
@@ -15,19 +16,25 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from zooter_core.base.plugins import load_kind
-from zooter_core.router.kinds import KINDS
+from zooter_core.router.kinds import BAYES, KINDS
 from zooter_core.router.kinds.arrays import Array, log_softmax
 from zooter_core.router.kinds.base import Head, HeadChange, State, zeros
 from zooter_core.router.kinds.zooter import ZooterHead
 
 
 class AutoHead(Head):
-    """`parts` are the kind and the settings of each part. The level and the weights are set once they are known."""
+    """A head of `parts`, whose level and weights are set once they are known.
+
+    Args:
+        parts: the kind and the settings of each.
+        share: of the mixture that cross-validation compared; the rest is the regression that it falls back on.
+    """
 
     EXTRA: ClassVar[Mapping[str, float]] = ZooterHead.EXTRA
     COLUMNS: ClassVar[Mapping[str, int]] = {"level": 0}
 
-    def __init__(self, width: int, candidates: int, parts: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(self, width: int, candidates: int, parts: Sequence[Mapping[str, Any]], share: float = 1.0) -> None:
+        self.share = share
         self.parts: list[Head] = [
             load_kind("router", KINDS, part["kind"])(width, candidates, **part["settings"]) for part in parts
         ]
@@ -46,9 +53,11 @@ class AutoHead(Head):
         """What cross-validation chose, as a sentence."""
         if not self.kinds:
             return "These queries show nothing better than always using the best single model, which this router does."
-        share = 1 - float(np.sqrt((self.state["level"] ** 2).mean()))
-        mixture = " and ".join(dict.fromkeys(self.kinds))
-        return f"Cross-validation chose {share:.0%} {mixture}, and {1 - share:.0%} the best single model."
+        cautious = "a regression (bayes) that stays near the best single model where scores say little"
+        kinds = [kind for kind in dict.fromkeys(self.kinds) if kind != BAYES]
+        if not kinds:
+            return f"Cross-validation chose {cautious}."
+        return f"Cross-validation chose {self.share:.0%} {' and '.join(kinds)}, and {1 - self.share:.0%} {cautious}."
 
     def logits(self, vectors: Array) -> Array:
         logits = self.state["level"] + 0 * vectors[:, :1]  # without parts too, a row for each query, also in a graph

@@ -41,9 +41,7 @@ class ProfileHead(Head):
         return {"prior": float(cls.setting(config, "prior"))}
 
     def fit(self, lessons: Lessons, config: DistillConfig, progress: Progress) -> None:
-        head = classifier(len(self.state["weights"]))
-        self.state["weights"] = (head.weights / head.temperature).astype(np.float32)
-        self.state["bias"] = (head.bias / head.temperature).astype(np.float32)
+        self.state["weights"], self.state["bias"] = classifier_state(len(self.state["weights"]))
         self.state["levels"] = self._levels(lessons)
 
     def column(self, lessons: Lessons) -> State:
@@ -64,6 +62,16 @@ class ProfileHead(Head):
         scored = (~np.isnan(lessons.scores)).astype(np.float32)
         sums = shares.T @ np.nan_to_num(lessons.scores) + self.prior * mean_scores(lessons.scores)
         return np.asarray(sums / (shares.T @ scored + self.prior), dtype=np.float32)
+
+
+def classifier_state(width: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The weights and the bias of the classifier of skills, whose softmax is P(s | q) as it was calibrated.
+
+    Raises:
+        ZooterError: it is for sentence embeddings of another width.
+    """
+    head = classifier(width)
+    return (head.weights / head.temperature).astype(np.float32), (head.bias / head.temperature).astype(np.float32)
 
 
 def classifier(width: int) -> SkillHead:

@@ -1,0 +1,61 @@
+"""Router kind `bayes`: how far it goes from the best single candidate, and by what."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from zooter_core.labelling.skills import WIDTH
+from zooter_core.method.skills import SKILLS
+from zooter_core.router.distill import fit_head
+from zooter_core.router.kinds import settings_of
+from zooter_core.router.kinds.bayes import BayesHead
+from zooter_core.router.kinds.profile import classifier_state
+
+
+def noise(*shape: int, scale: float = 1.0, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(scale=scale, size=shape).astype(np.float32)
+
+
+def fitted(vectors, scores):
+    return fit_head(vectors, scores, ["a", "b", "c"], "none", settings_of("bayes"), scores=scores)
+
+
+def test_logits_by_hand():
+    """The query (3, 4) has the length 5; the weights are a level, and one for each number of the unit vector."""
+    head = BayesHead(2, 2).on({"weight": np.array([[1.0, 0.0], [10.0, 0.0], [0.0, 5.0]])})
+    assert head.logits(np.array([[3.0, 4.0]]))[0].tolist() == pytest.approx([1 + 10 * 0.6, 5 * 0.8])
+
+
+def test_where_the_text_says_nothing_it_is_the_best_single_candidate():
+    head = fitted(noise(300, 6), noise(300, 3, seed=1) + np.array([0.3, 0.0, 0.0]))
+    assert (head.logits(noise(500, 6, seed=2)).argmax(axis=1) == 0).mean() > 0.95
+
+
+def test_skills_are_learned_from_few_queries():
+    """Half of 40 queries ask for one skill, half for another, and their vectors are noise otherwise."""
+    half = np.arange(40) % 2
+
+    def vectors(seed: int) -> np.ndarray:
+        """The second half of a vector, whose first numbers are the skills, is the sentence's."""
+        values = noise(40, 2 * WIDTH, scale=0.2, seed=seed)
+        values[:, WIDTH : WIDTH + len(SKILLS)] = np.eye(len(SKILLS))[np.where(half, 5, 2)]
+        return values
+
+    scores = np.array([[1.0, 0.0, 0.4], [0.0, 1.0, 0.4]])[half] + noise(40, 3, scale=0.5)
+    head = fitted(vectors(1), scores)
+    assert (head.logits(vectors(2)).argmax(axis=1) == half).mean() > 0.9
+
+
+def test_evidence_that_prefers_nothing_still_gives_weights():
+    """Nearly all scores tie, so that hardly any ratios are more probable than others."""
+    scores = np.zeros((40, 3))
+    scores[::9, 0] = 0.5
+    assert np.isfinite(fitted(noise(40, 2 * WIDTH), scores).logits(noise(5, 2 * WIDTH, seed=1))).all()
+
+
+def test_the_shipped_classifier_fits_the_default_encoder():
+    weight, bias = classifier_state(WIDTH)
+    assert (weight.shape, bias.shape) == ((WIDTH, len(SKILLS)), (len(SKILLS),))
+    head = BayesHead(2 * WIDTH, 3)
+    assert head.state["weight"].shape == (1 + len(SKILLS) + 2 * WIDTH, 3)

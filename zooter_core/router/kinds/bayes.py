@@ -1,0 +1,99 @@
+"""Router kind `bayes`: what a candidate is worth, and how a query's skills and text change that, as far as scores show.
+
+    logits(q)_i = w_i (1, P(s | q) for sixteen skills, q / |q|)
+
+A regression of the scores, relative to their mean over the candidates, whose prior variances the evidence chooses: one
+for the candidates' levels, one for skills and one for the text (method/evidence.py). Where the scores say little of
+skills and text it is near the best single candidate; `auto` falls back on it. The classifier of skills is that of
+`profile`; with an encoder of another width they are left out.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zooter_core.labelling.skills import WIDTH
+from zooter_core.method import evidence, mixture
+from zooter_core.method.skills import SKILLS
+from zooter_core.router.kinds import DistillConfig, Progress
+from zooter_core.router.kinds.arrays import Array, concatenate, softmax, unit
+from zooter_core.router.kinds.base import Head, Lessons, State, zeros
+from zooter_core.router.kinds.profile import classifier_state
+
+AT_ONCE = 1 << 14  # queries whose features are in memory at once, in double precision
+TRIED = 200  # queries that the ratios are judged by, which takes a time of their cube
+AVERAGED = 10  # the most probable ratios, whose weights are averaged
+# The variances of weights that are tried, as ratios to that of the noise; 0 leaves skills or the text out.
+LEVELS, RATIOS = (0.03, 0.3), (0.0, 0.03, 0.1, 0.3, 1.0)
+
+
+class BayesHead(Head):
+    """It has no settings: the evidence makes them."""
+
+    TRAINED = False
+    COLUMNS: ClassVar[Mapping[str, int]] = {"weight": 1}
+
+    def __init__(self, width: int, candidates: int) -> None:
+        self.state = {}
+        if width == 2 * WIDTH:
+            self.state = {"skills.weight": zeros(WIDTH, len(SKILLS)), "skills.bias": zeros(len(SKILLS))}
+        self.state["weight"] = zeros(1 + len(self.state.get("skills.bias", ())) + width, candidates)
+
+    def fit(self, lessons: Lessons, config: DistillConfig, progress: Progress) -> None:
+        if "skills.weight" in self.state:
+            self.state["skills.weight"], self.state["skills.bias"] = classifier_state(WIDTH)
+        scores = mixture.relative(lessons.scores.astype(np.float64))
+        self.state["weight"] = self._weights(lessons, scores, config.seed)
+
+    def column(self, lessons: Lessons) -> State:
+        """The lessons' scores are relative to the mean of the other candidates."""
+        return {"weight": self._weights(lessons, lessons.scores.astype(np.float64))}
+
+    def features(self, vectors: Array) -> Array:
+        """Shape (batch, d)."""
+        parts = [0 * vectors[:, :1] + 1, unit(vectors)]
+        if "skills.weight" in self.state:
+            weight = self.state["skills.weight"]
+            parts.insert(1, softmax(vectors[:, -len(weight) :] @ weight + self.state["skills.bias"]))
+        return concatenate(parts, 1)
+
+    def logits(self, vectors: Array) -> Array:
+        return self.features(vectors) @ self.state["weight"]
+
+    def _weights(self, lessons: Lessons, scores: NDArray[np.float64], seed: int = 0) -> NDArray[np.float32]:
+        weights = np.zeros((len(self.state["weight"]), scores.shape[1]))
+        size = mixture.size(scores)
+        if size:
+            tried = np.sort(np.random.default_rng(seed).permutation(len(scores))[:TRIED])
+            skills = len(self.state.get("skills.bias", ()))
+            groups = np.repeat([0, 1, 2], [1, skills, len(weights) - 1 - skills])
+            grid = np.array(list(itertools.product(LEVELS, RATIOS if skills else (0.0,), RATIOS)))
+            features = self.features(lessons.batch(tried)).astype(np.float64)
+            probable = evidence.shares(features, groups, scores[tried] / size, grid)
+            best = np.argsort(-probable, kind="stable")[:AVERAGED]
+            for given, columns in evidence.scored_alike(scores):
+                mean = self._posterior(lessons, np.flatnonzero(given), scores[:, columns])
+                for share, ratios in zip(probable[best] / probable[best].sum(), grid[best], strict=True):
+                    weights[:, columns] += share * mean(ratios[groups])
+        return weights.astype(np.float32)
+
+    def _posterior(
+        self, lessons: Lessons, rows: NDArray[np.intp], scores: NDArray[np.float64]
+    ) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
+        """The posterior mean from some queries as a function of the ratios."""
+        width = len(self.state["weight"])
+        if len(rows) <= width:
+            return partial(evidence.posterior, self.features(lessons.batch(rows)).astype(np.float64), scores[rows])
+        gram, product = np.zeros((width, width)), np.zeros((width, scores.shape[1]))
+        for first in range(0, len(rows), AT_ONCE):
+            part = rows[first : first + AT_ONCE]
+            features = self.features(lessons.batch(part)).astype(np.float64)
+            gram += features.T @ features
+            product += features.T @ scores[part]
+        return partial(evidence.posterior_of_sums, gram, product)
