@@ -29,6 +29,12 @@ def test_candidates_add_their_evidence_each_on_its_own_queries():
     assert shares == pytest.approx(np.array([1.0, ratio]) / (1 + ratio))
 
 
+def test_scores_that_all_tie_prefer_the_smallest_ratio():
+    """Only the determinants count: 1 and 4, whose roots are 1 and 2."""
+    shares = evidence.shares(ONES, ALONE, np.zeros((2, 1)), np.array([[0.0], [1.5]]))
+    assert shares == pytest.approx([2 / 3, 1 / 3])
+
+
 def test_a_group_that_says_nothing_is_improbable():
     """The first feature is the score, the second a coin."""
     dice = np.random.default_rng(0)

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from zooter_core.method.metrics import Array
 
 Rows = NDArray[np.intp]
+TINY = np.finfo(np.float64).tiny
 
 
 def scored_alike(scores: Array) -> Iterator[tuple[NDArray[np.bool_], Rows]]:
@@ -55,7 +56,7 @@ def shares(features: Array, groups: Rows, scores: Array, grid: Array) -> Array:
             part, y = covariance[np.ix_(given, given)], scores[np.ix_(given, columns)]
             squares += float((y * np.linalg.solve(part, y)).sum())
             logs += len(columns) * float(np.linalg.slogdet(part)[1])
-        evidence[row] = -count / 2 * np.log(squares) - logs / 2
+        evidence[row] = -count / 2 * np.log(max(squares, TINY)) - logs / 2  # of scores that all tie, squares are 0
     weights = np.exp(evidence - evidence.max())
     return np.asarray(weights / weights.sum())
 
