@@ -8,9 +8,9 @@
    with many they trust what a new data set refutes.
 2. One predictor alone takes the place of the mixture only if it chooses significantly better.
 3. b is a regression that goes no further than its own evidence (method/evidence.py), also at a root mean square of 1:
-   the best single candidate where the scores say nothing else. The share s = 1 - (1.96 / t)^2, at least 0, shrinks
-   towards it, as the non-negative garrote does (Breiman, 1995). t is the slope of the scores on m over its standard
-   error: the evidence that m says anything about who answers a query best. If it is not significant, b is all.
+   the best single candidate where the scores say nothing else. The share s = 1 - (3 / t)^2, at least 0, shrinks towards
+   it, as the non-negative garrote does (Breiman, 1995). t is the slope of the scores on m over its standard error: the
+   evidence that m says anything about who answers a query best. Up to three standard errors, b is all.
 
 Scores and predictions count relative to their mean over the candidates of a query. Shapes: n queries, N candidates, K
 predictors; each prediction comes from other queries than the one that it is for.
@@ -24,9 +24,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zooter_core.method.metrics import Z95, Array, mean
+from zooter_core.method.metrics import Array, mean
 
 TINY = 1e-9  # a spread below this share of the numbers is rounding
+CLEAR = 3.0  # standard errors: the evidence up to which the mixture does not count
 BETTER = 2.5  # standard errors: one of four predictors is better than the mixture by chance in 5% of cases (Bonferroni)
 
 
@@ -105,8 +106,8 @@ def evidence(mixture: Array, scores: Array, folds: NDArray[np.intp]) -> float:
 
 
 def shrinkage(t: float) -> float:
-    """s, the share of the mixture: 1 - (1.96 / t)^2, and 0 for t up to 1.96."""
-    return 1 - (Z95 / t) ** 2 if t > Z95 else 0.0
+    """s, the share of the mixture: 1 - (3 / t)^2, and 0 for t up to 3."""
+    return 1 - (CLEAR / t) ** 2 if t > CLEAR else 0.0
 
 
 def levels_of(scores: Array, folds: NDArray[np.intp]) -> Array:

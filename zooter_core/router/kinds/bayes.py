@@ -29,8 +29,9 @@ from zooter_core.router.kinds.profile import classifier_state
 AT_ONCE = 1 << 14  # queries whose features are in memory at once, in double precision
 TRIED = 200  # queries that the ratios are judged by, which takes a time of their cube
 AVERAGED = 10  # the most probable ratios, whose weights are averaged
-# The variances of weights that are tried, as ratios to that of the noise; 0 leaves skills or the text out.
-LEVELS, RATIOS = (0.03, 0.3), (0.0, 0.03, 0.1, 0.3, 1.0)
+# The variances of weights that are tried, as ratios to that of the noise; 0 leaves skills or the text out. Those of the
+# text are small: its vectors have so many numbers that larger ones explain noise too.
+LEVELS, OF_SKILLS, OF_TEXT = (0.3, 1.0), (0.0, 0.03, 0.1, 0.3), (0.0, 0.03, 0.1)
 
 
 class BayesHead(Head):
@@ -73,7 +74,7 @@ class BayesHead(Head):
             tried = np.sort(np.random.default_rng(seed).permutation(len(scores))[:TRIED])
             skills = len(self.state.get("skills.bias", ()))
             groups = np.repeat([0, 1, 2], [1, skills, len(weights) - 1 - skills])
-            grid = np.array(list(itertools.product(LEVELS, RATIOS if skills else (0.0,), RATIOS)))
+            grid = np.array(list(itertools.product(LEVELS, OF_SKILLS if skills else (0.0,), OF_TEXT)))
             features = self.features(lessons.batch(tried)).astype(np.float64)
             probable = evidence.shares(features, groups, scores[tried] / size, grid)
             best = np.argsort(-probable, kind="stable")[:AVERAGED]
