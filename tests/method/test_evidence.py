@@ -16,8 +16,10 @@ def test_the_evidence_by_hand(scores, probable):
     """A level for two queries: C = I + r 11', whose determinant is 1 + 2 r. Scores of 1 and 1 have y' C^-1 y =
     2 / (1 + 2 r), so the evidence is the root of 1 + 2 r up to a factor: 1 and 2 for ratios of 0 and 1.5. Scores of 1
     and -1 have y' C^-1 y = 2, so it is 1 over that root."""
-    shares = evidence.shares(ONES, ALONE, np.array(scores)[:, np.newaxis], np.array([[0.0], [1.5]]))
-    assert shares == pytest.approx(probable)
+    grid, column = np.array([[0.0], [1.5]]), np.array(scores)[:, np.newaxis]
+    assert evidence.shares(ONES, ALONE, column, grid) == pytest.approx(probable)
+    even = np.log([1 / share for share in probable])  # what was improbable before needs more evidence
+    assert evidence.shares(ONES, ALONE, column, grid, even) == pytest.approx([0.5, 0.5])
 
 
 def test_candidates_add_their_evidence_each_on_its_own_queries():

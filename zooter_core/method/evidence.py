@@ -36,14 +36,15 @@ def scored_alike(scores: Array) -> Iterator[tuple[NDArray[np.bool_], Rows]]:
             yield given, np.flatnonzero(numbers.reshape(-1) == number)
 
 
-def shares(features: Array, groups: Rows, scores: Array, grid: Array) -> Array:
-    """How probable each row of ratios is by its evidence, if all were equally probable before. Shape (rows,).
+def shares(features: Array, groups: Rows, scores: Array, grid: Array, before: Array | float = 0.0) -> Array:
+    """How probable each row of ratios is by its evidence. Shape (rows,).
 
     Args:
         features: shape (n, d).
         groups: the group of each feature, shape (d,).
         scores: shape (n, N), NaN where one is missing.
         grid: shape (rows, G).
+        before: the logarithm of how probable each row was before, up to a constant, shape (rows,).
     """
     parts = [features[:, groups == group] for group in range(grid.shape[1])]
     kernels = [part @ part.T for part in parts]
@@ -57,6 +58,7 @@ def shares(features: Array, groups: Rows, scores: Array, grid: Array) -> Array:
             squares += float((y * np.linalg.solve(part, y)).sum())
             logs += len(columns) * float(np.linalg.slogdet(part)[1])
         evidence[row] = -count / 2 * np.log(max(squares, TINY)) - logs / 2  # of scores that all tie, squares are 0
+    evidence += before
     weights = np.exp(evidence - evidence.max())
     return np.asarray(weights / weights.sum())
 

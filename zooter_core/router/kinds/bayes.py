@@ -29,9 +29,10 @@ from zooter_core.router.kinds.profile import classifier_state
 AT_ONCE = 1 << 14  # queries whose features are in memory at once, in double precision
 TRIED = 200  # queries that the ratios are judged by, which takes a time of their cube
 AVERAGED = 10  # the most probable ratios, whose weights are averaged
-# The variances of weights that are tried, as ratios to that of the noise; 0 leaves skills or the text out. Those of the
-# text are small: its vectors have so many numbers that larger ones explain noise too.
-LEVELS, OF_SKILLS, OF_TEXT = (0.3, 1.0), (0.0, 0.03, 0.1, 0.3), (0.0, 0.03, 0.1)
+# The variances of weights that are tried, as ratios to that of the noise; 0 leaves skills or the text out. Large ones of
+# the text need much evidence, with the logarithm of how probable they are beforehand: where one candidate is best nearly
+# everywhere, the varied scores of the others speak for them.
+LEVELS, OF_SKILLS, OF_TEXT = (0.3, 1.0), (0.0, 0.03, 0.1, 0.3), {0.0: 0.0, 0.03: 0.0, 0.1: 0.0, 0.3: -5.0, 1.0: -10.0}
 
 
 class BayesHead(Head):
@@ -76,7 +77,8 @@ class BayesHead(Head):
             groups = np.repeat([0, 1, 2], [1, skills, len(weights) - 1 - skills])
             grid = np.array(list(itertools.product(LEVELS, OF_SKILLS if skills else (0.0,), OF_TEXT)))
             features = self.features(lessons.batch(tried)).astype(np.float64)
-            probable = evidence.shares(features, groups, scores[tried] / size, grid)
+            before = np.array([OF_TEXT[ratio] for ratio in grid[:, 2].tolist()])
+            probable = evidence.shares(features, groups, scores[tried] / size, grid, before)
             best = np.argsort(-probable, kind="stable")[:AVERAGED]
             for given, columns in evidence.scored_alike(scores):
                 mean = self._posterior(lessons, np.flatnonzero(given), scores[:, columns])
