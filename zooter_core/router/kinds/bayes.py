@@ -29,9 +29,9 @@ from zooter_core.router.kinds.profile import classifier_state
 AT_ONCE = 1 << 14  # queries whose features are in memory at once, in double precision
 TRIED = 200  # queries that the ratios are judged by, which takes a time of their cube
 AVERAGED = 10  # the most probable ratios, whose weights are averaged
-# The variances of weights that are tried, as ratios to that of the noise; 0 leaves skills or the text out. Large ones of
-# the text need much evidence, with the logarithm of how probable they are beforehand: where one candidate is best nearly
-# everywhere, the varied scores of the others speak for them.
+# The variances of weights that are tried, as ratios to that of the noise; 0 leaves skills or the text out. Those of the
+# text have the logarithm of how probable they are before any score is seen: where one candidate is best nearly
+# everywhere, the varied scores of the others speak for large ones.
 LEVELS, OF_SKILLS, OF_TEXT = (0.3, 1.0), (0.0, 0.03, 0.1, 0.3), {0.0: 0.0, 0.03: 0.0, 0.1: 0.0, 0.3: -5.0, 1.0: -10.0}
 
 
