@@ -58,5 +58,5 @@ def test_the_posterior_mean_by_hand():
 
 def test_candidates_with_scores_on_the_same_queries_come_together():
     scores = np.array([[1.0, NAN, 2.0, NAN], [3.0, 4.0, 5.0, NAN]])
-    found = {tuple(columns.tolist()): given.tolist() for given, columns in evidence.scored_alike(scores)}
-    assert found == {(0, 2): [True, True], (1,): [False, True]}
+    together = {tuple(columns.tolist()): scored.tolist() for scored, columns in evidence.scored_alike(scores)}
+    assert together == {(0, 2): [True, True], (1,): [False, True]}

@@ -31,9 +31,9 @@ TINY = np.finfo(np.float64).tiny
 def scored_alike(scores: Array) -> Iterator[tuple[NDArray[np.bool_], Rows]]:
     """Candidates with scores on the same queries together: which queries these are, shape (n,), and their columns."""
     patterns, numbers = np.unique(~np.isnan(scores).T, axis=0, return_inverse=True)
-    for number, given in enumerate(patterns):
-        if given.any():
-            yield given, np.flatnonzero(numbers.reshape(-1) == number)
+    for number, scored in enumerate(patterns):
+        if scored.any():
+            yield scored, np.flatnonzero(numbers.reshape(-1) == number)
 
 
 def shares(features: Array, groups: Rows, scores: Array, grid: Array, before: Array | float = 0.0) -> Array:
@@ -53,8 +53,8 @@ def shares(features: Array, groups: Rows, scores: Array, grid: Array, before: Ar
     for row, ratios in enumerate(grid):
         covariance = np.eye(len(features)) + np.tensordot(ratios, kernels, axes=1)
         squares = logs = 0.0
-        for given, columns in alike:
-            part, y = covariance[np.ix_(given, given)], scores[np.ix_(given, columns)]
+        for scored, columns in alike:
+            part, y = covariance[np.ix_(scored, scored)], scores[np.ix_(scored, columns)]
             squares += float((y * np.linalg.solve(part, y)).sum())
             logs += len(columns) * float(np.linalg.slogdet(part)[1])
         evidence[row] = -count / 2 * np.log(max(squares, TINY)) - logs / 2  # of scores that all tie, squares are 0

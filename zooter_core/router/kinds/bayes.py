@@ -80,8 +80,8 @@ class BayesHead(Head):
             before = np.array([OF_TEXT[ratio] for ratio in grid[:, 2].tolist()])
             probable = evidence.shares(features, groups, scores[tried] / size, grid, before)
             best = np.argsort(-probable, kind="stable")[:AVERAGED]
-            for given, columns in evidence.scored_alike(scores):
-                mean = self._posterior(lessons, np.flatnonzero(given), scores[:, columns])
+            for scored, columns in evidence.scored_alike(scores):
+                mean = self._posterior(lessons, np.flatnonzero(scored), scores[:, columns])
                 for share, ratios in zip(probable[best] / probable[best].sum(), grid[best], strict=True):
                     weights[:, columns] += share * mean(ratios[groups])
         return weights.astype(np.float32)
