@@ -86,6 +86,8 @@ def test_a_wrong_field_is_named_with_what_it_should_be(router, field, value):
         ("knn", {"k": True}),
         ("routerdc", {"temperature": -math.inf}),
         ("auto", {"parts": 3}),
+        ("auto", {"share": 1.5}),
+        ("auto", {"share": True}),
         ("auto", {"parts": [{"kind": "ridge"}]}),
         ("auto", {"parts": [{"kind": "auto", "settings": {"parts": []}}]}),
         ("auto", {"parts": [{"kind": "zooter", "settings": {"hidden": 0}}]}),

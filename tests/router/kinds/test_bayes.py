@@ -13,7 +13,7 @@ from zooter_core.method.skills import SKILLS
 from zooter_core.router.distill import fit_head
 from zooter_core.router.extend import extend
 from zooter_core.router.kinds import settings_of
-from zooter_core.router.kinds.bayes import BayesHead
+from zooter_core.router.kinds.bayes import OF_TEXT, BayesHead
 from zooter_core.router.kinds.profile import classifier_state
 
 
@@ -49,6 +49,23 @@ def test_skills_are_learned_from_few_queries():
     scores = np.array([[1.0, 0.0, 0.4], [0.0, 1.0, 0.4]])[half] + noise(40, 3, scale=0.5)
     head = fitted(vectors(1), scores)
     assert (head.logits(vectors(2)).argmax(axis=1) == half).mean() > 0.9
+
+
+def test_what_all_candidates_of_a_query_have_in_common_says_nothing():
+    scores, vectors = noise(60, 3), noise(60, 6, seed=1)
+    hard = fitted(vectors, scores + noise(60, 1, scale=10.0, seed=2))
+    assert hard.logits(vectors) == pytest.approx(fitted(vectors, scores).logits(vectors), abs=1e-4)
+
+
+def test_the_varied_scores_of_others_are_no_reason_to_leave_the_best(monkeypatch):
+    """One candidate is best everywhere, and the text decides between the two others."""
+    vectors, unseen = noise(50, 12), noise(500, 12, seed=3)
+    side = vectors @ np.ones(12, np.float32)
+    scores = np.stack([np.full(50, 0.8), 0.2 * side, -0.2 * side], axis=1) + noise(50, 3, seed=1)
+    cautious = (fitted(vectors, scores).logits(unseen).argmax(axis=1) == 0).mean()
+    monkeypatch.setattr("zooter_core.router.kinds.bayes.OF_TEXT", dict.fromkeys(OF_TEXT, 0.0))
+    bold = (fitted(vectors, scores).logits(unseen).argmax(axis=1) == 0).mean()
+    assert cautious > bold + 0.05
 
 
 def test_evidence_that_prefers_nothing_still_gives_weights():
