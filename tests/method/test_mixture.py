@@ -55,21 +55,21 @@ def test_the_slope_over_its_standard_error_by_hand():
     left for a query is x (y - x / 2) for both candidates: 0, 0, 2, -2; its root sum of squares is sqrt(8), over 8.
     """
     scores = np.array([[2.0, 0.0], [2.0, 0.0], [0.0, 2.0], [2.0, 0.0]])
-    assert mixture.evidence(RELATIVE, scores, np.zeros(4, int)) == pytest.approx(0.5 / (8**0.5 / 8))
+    assert mixture.significance(RELATIVE, scores, np.zeros(4, int)) == pytest.approx(0.5 / (8**0.5 / 8))
 
 
 def test_a_perfect_predictor_leaves_no_doubt_and_a_wrong_one_none_either():
-    assert mixture.evidence(RELATIVE, SCORES, FOLDS) == np.inf
-    assert mixture.evidence(-RELATIVE, SCORES, FOLDS) == -np.inf
-    assert mixture.evidence(np.zeros((4, 2)), SCORES, FOLDS) == 0.0
-    assert mixture.evidence(RELATIVE, np.ones((4, 2)), FOLDS) == 0.0  # all candidates score the same
+    assert mixture.significance(RELATIVE, SCORES, FOLDS) == np.inf
+    assert mixture.significance(-RELATIVE, SCORES, FOLDS) == -np.inf
+    assert mixture.significance(np.zeros((4, 2)), SCORES, FOLDS) == 0.0
+    assert mixture.significance(RELATIVE, np.ones((4, 2)), FOLDS) == 0.0  # all candidates score the same
 
 
 def test_what_a_fold_lacks_is_no_evidence():
     """A predictor that only knows the mean of the other folds is wrong about each fold, by chance alone."""
     rng = np.random.default_rng(0)
     scores, folds = rng.normal(size=(30, 3)), np.arange(30) % 5
-    assert mixture.evidence(mixture.levels_of(scores, folds), scores, folds) == 0.0
+    assert mixture.significance(mixture.levels_of(scores, folds), scores, folds) == 0.0
 
 
 @pytest.mark.parametrize(("t", "share"), [(-3, 0), (0, 0), (3, 0), (6, 0.75), (30, 0.99), (np.inf, 1)])
@@ -80,9 +80,9 @@ def test_the_share_of_the_mixture(t, share):
 def test_noise_gets_next_to_nothing_and_a_signal_all():
     rng = np.random.default_rng(1)
     signal, folds = rng.normal(size=(400, 3)), np.arange(400) % 5
-    noise = [mixture.shrinkage(mixture.evidence(rng.normal(size=(400, 3)), signal, folds)) for _ in range(50)]
+    noise = [mixture.shrinkage(mixture.significance(rng.normal(size=(400, 3)), signal, folds)) for _ in range(50)]
     assert np.median(noise) == 0.0
-    assert mixture.shrinkage(mixture.evidence(signal + rng.normal(size=(400, 3)), signal, folds)) > 0.98
+    assert mixture.shrinkage(mixture.significance(signal + rng.normal(size=(400, 3)), signal, folds)) > 0.98
 
 
 def test_one_predictor_stands_alone_only_if_it_is_significantly_better():
@@ -101,7 +101,7 @@ def test_a_missing_score_counts_for_nothing():
     folds = np.array([0, 1, 0, 1, 0])
     assert mixture.chosen(mix, scores)[-1] == 1.0
     assert np.isnan(mixture.chosen(-mix, scores)[-1])
-    assert mixture.evidence(mix, scores, folds) > 2
+    assert mixture.significance(mix, scores, folds) > 2
 
 
 def test_each_group_is_spread_over_the_folds():

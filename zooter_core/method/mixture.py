@@ -1,4 +1,4 @@
-"""From several predictors of who answers best to one, and how much of it the evidence supports. In numpy.
+"""From several predictors of who answers best to one, and how much of it the scores support. In numpy.
 
     m_i(q) = sum over predictors k of a_k f_ki(q) / (root mean square of f_k),   brought to a root mean square of 1
     u_i(q) = s m_i(q) + (1 - s) b_i(q)
@@ -9,8 +9,8 @@
 2. One predictor alone takes the place of the mixture only if it chooses significantly better.
 3. b is a regression that goes no further than its own evidence (method/evidence.py), also at a root mean square of 1:
    the best single candidate where the scores say nothing else. The share s = 1 - (3 / t)^2, at least 0, shrinks towards
-   it, as the non-negative garrote does (Breiman, 1995). t is the slope of the scores on m over its standard error: the
-   evidence that m says anything about who answers a query best. Up to three standard errors, b is all.
+   it, as the non-negative garrote does (Breiman, 1995). t is the slope of the scores on m over its standard error: how
+   surely m says anything about who answers a query best. Up to three standard errors, b is all.
 
 Scores and predictions count relative to their mean over the candidates of a query. Shapes: n queries, N candidates, K
 predictors; each prediction comes from other queries than the one that it is for.
@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from zooter_core.method.metrics import Array, mean
 
 TINY = 1e-9  # a spread below this share of the numbers is rounding
-CLEAR = 3.0  # standard errors: the evidence up to which the mixture does not count
+CLEAR = 3.0  # standard errors, up to which the mixture does not count
 BETTER = 2.5  # standard errors: one of four predictors is better than the mixture by chance in 5% of cases (Bonferroni)
 
 
@@ -85,7 +85,7 @@ def standard_errors(values: Array) -> float:
     return float(values.mean() / error) if error > 0 else 0.0
 
 
-def evidence(mixture: Array, scores: Array, folds: NDArray[np.intp]) -> float:
+def significance(mixture: Array, scores: Array, folds: NDArray[np.intp]) -> float:
     """t: the slope of the relative scores on the mixture, over its standard error.
 
     Both are centred in each fold. A fold's predictions are made without it, so they are high for the candidates that

@@ -124,7 +124,7 @@ def compare(
     alone = mixture.better_alone(predictions, mix, scores)
     if alone is not None:
         mix, factors = mixture.mixed(predictions, np.eye(len(parts))[alone])
-    share = mixture.shrinkage(mixture.evidence(mix, scores, folds))
+    share = mixture.shrinkage(mixture.significance(mix, scores, folds))
     levels = mixture.levels_of(scores, folds)
     unseen, weights = share * mix + (1 - share) * cautious, share * factors + (1 - share) * rest
     return Chosen(

@@ -36,3 +36,9 @@ def test_linear_scores_are_predicted_as_they_are():
     scores = VECTORS @ weight + [1.0, 2.0, 3.0]
     head = fit_head(VECTORS, scores, list("abc"), "none", settings_of("ridge", {"penalty": 1e-9}), scores=scores)
     assert head.logits(NEW) == pytest.approx(NEW @ weight + [1.0, 2.0, 3.0], abs=1e-4)
+
+
+def test_queries_that_do_not_fit_in_memory_together_teach_the_same(monkeypatch):
+    together = logits(2.0)
+    monkeypatch.setattr("zooter_core.router.kinds.base.AT_ONCE", 7)
+    assert logits(2.0) == pytest.approx(together, abs=1e-6)

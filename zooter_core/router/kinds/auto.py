@@ -3,9 +3,9 @@
     logits(q)_i = level_i + sum over parts k of weight_k part_k(q)_i
 
 method/mixture.py says how the weights are found, and router/auto.py finds them. The levels are zeros, but for a router
-without parts, which sends every query to the candidate with the best mean score, and for an extended one. Parts may
-predict scores (`bayes`) or log-probabilities (`zooter`): the weights bring them to one scale, and what a part adds to
-all candidates of a query changes no choice.
+without parts, which sends every query to the candidate with the best mean score, for an extended one and for older
+ones. Parts may predict scores (`bayes`) or log-probabilities (`zooter`): the weights bring them to one scale, and what
+a part adds to all candidates of a query changes no choice.
 """
 
 from __future__ import annotations

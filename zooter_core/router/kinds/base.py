@@ -17,6 +17,7 @@ from zooter_core.router.kinds.arrays import Array
 if TYPE_CHECKING:
     from torch import Tensor
 
+AT_ONCE = 1 << 14  # queries whose features are in memory at once, in double precision
 State = dict[str, Array]
 HeadChange = tuple[dict[str, Any], State]  # the settings that change, and the state of a head with them
 Rows = NDArray[np.intp]
@@ -170,6 +171,23 @@ def zeros(*shape: int) -> NDArray[np.float32]:
 def uniform(rng: np.random.Generator, most: float, shape: Sequence[int]) -> NDArray[np.float32]:
     """Numbers between -most and most."""
     return (2 * rng.random(tuple(shape), dtype=np.float32) - 1) * np.float32(most)
+
+
+def sums(
+    lessons: Lessons, rows: Rows, scores: NDArray[np.float64], features: Callable[[Array], Array]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """X'X, shape (d, d), and X'Y, shape (d, m), over some queries, of which AT_ONCE are in memory at once.
+
+    Args:
+        scores: Y, shape (n, m), none missing on these queries.
+        features: vectors, shape (batch, width) -> X, shape (batch, d).
+    """
+    gram = product = 0.0
+    for first in range(0, len(rows), AT_ONCE):
+        part = rows[first : first + AT_ONCE]
+        x = features(lessons.batch(part)).astype(np.float64)
+        gram, product = gram + x.T @ x, product + x.T @ scores[part]
+    return np.asarray(gram), np.asarray(product)
 
 
 def mean_scores(scores: NDArray[np.float32]) -> NDArray[np.float32]:

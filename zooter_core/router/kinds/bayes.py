@@ -23,10 +23,9 @@ from zooter_core.method import evidence, mixture
 from zooter_core.method.skills import SKILLS
 from zooter_core.router.kinds import DistillConfig, Progress
 from zooter_core.router.kinds.arrays import Array, concatenate, softmax, unit
-from zooter_core.router.kinds.base import Head, Lessons, State, zeros
+from zooter_core.router.kinds.base import Head, Lessons, State, sums, zeros
 from zooter_core.router.kinds.profile import classifier_state
 
-AT_ONCE = 1 << 14  # queries whose features are in memory at once, in double precision
 TRIED = 200  # queries that the ratios are judged by, which takes a time of their cube
 AVERAGED = 10  # the most probable ratios, whose weights are averaged
 # The variances of weights that are tried, as ratios to that of the noise; 0 leaves skills or the text out. Those of the
@@ -90,13 +89,6 @@ class BayesHead(Head):
         self, lessons: Lessons, rows: NDArray[np.intp], scores: NDArray[np.float64]
     ) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
         """The posterior mean from some queries as a function of the ratios."""
-        width = len(self.state["weight"])
-        if len(rows) <= width:
+        if len(rows) <= len(self.state["weight"]):
             return partial(evidence.posterior, self.features(lessons.batch(rows)).astype(np.float64), scores[rows])
-        gram, product = np.zeros((width, width)), np.zeros((width, scores.shape[1]))
-        for first in range(0, len(rows), AT_ONCE):
-            part = rows[first : first + AT_ONCE]
-            features = self.features(lessons.batch(part)).astype(np.float64)
-            gram += features.T @ features
-            product += features.T @ scores[part]
-        return partial(evidence.posterior_of_sums, gram, product)
+        return partial(evidence.posterior_of_sums, *sums(lessons, rows, scores, self.features))
