@@ -81,7 +81,7 @@ def test_a_blind_vote_reveals_the_names(open_tab: Open, server: Demo) -> None:
     page.get_by_text("Seconds, tokens and cost").click()
     page.get_by_text("Differences between two responses").click()
     expect(page.get_by_text("words in both")).to_be_visible(timeout=SLOW)
-    page.get_by_text("Votes on this fleet").click()
+    click_when_drawn(page, page.get_by_text("Votes on this fleet"))  # the differences above it push it down
     expect(page.get_by_text("Voters chose the")).to_be_visible(timeout=SLOW)
     assert_fits(page, NARROW, WIDE)
     assert barriers(page) == []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -33,19 +32,14 @@ KEYS: Mapping[str, float] = {
     "first_token_seconds": 20,
     "hang_seconds": 20,
 }
-# Of a query and some candidates: their order, the folder of the fleet that was the first, its router's files.
-ROUTERS: dict[tuple[str, tuple[str, ...]], tuple[tuple[str, ...], Path, dict[str, bytes]]] = {}
+# Of a query and some candidates: their order.
+ORDERS: dict[tuple[str, tuple[str, ...]], tuple[str, ...]] = {}
 
 
 def save(folder: Path, url: str, models: Mapping[str, str], router: bool = False, **keys: float) -> Path:
     """Write a fleet over a copy of the tiny one; the model `refused` is one whose server is not there."""
     if router:
         tiny_models.save_router(folder / "router", tuple(models), folder / "encoder")
-    return _write(folder, url, models, router, **keys)
-
-
-def _write(folder: Path, url: str, models: Mapping[str, str], router: bool, **keys: float) -> Path:
-    """Write fleet.toml alone."""
     text = (folder / "fleet.toml").read_text()
     text = text[text.index("[reward]") :].partition("[[candidate]]")[0]
     if router:
@@ -67,29 +61,15 @@ def _toml(text: str) -> str:
 
 
 def save_by_order(folder: Path, url: str, query: str, models: Sequence[str], **keys: float) -> tuple[str, ...]:
-    """Write a fleet whose router sends a query to the first of these models; gives the candidates in its order.
-
-    The router is made once: one made anew has other weights if another thread draws random numbers meanwhile.
-    """
+    """Write a fleet whose router sends a query to the first of these models; gives the candidates in its order."""
     from zooter_core.base.records import Message
     from zooter_core.fleet.ensemble import Ensemble
 
     names = ("chat", "math", "code", "writer")[: len(models)]
-    router = folder / "router"
-    if (query, names) not in ROUTERS:
+    if (query, names) not in ORDERS:
         save(folder, url, dict.fromkeys(names, "good"), router=True, **keys)
-        order = Ensemble(load_fleet(folder)).route([Message("user", query)]).order
-        ROUTERS[query, names] = order, folder, {path.name: path.read_bytes() for path in router.iterdir()}
-    order, first_folder, files = ROUTERS[query, names]
-    shutil.rmtree(router)
-    router.mkdir()
-    for name, content in files.items():  # the router's config names the folder's encoder
-        (router / name).write_bytes(content.replace(_json(first_folder), _json(folder)))
+        ORDERS[query, names] = Ensemble(load_fleet(folder)).route([Message("user", query)]).order
+    order = ORDERS[query, names]
     by_name = dict(zip(order, models, strict=True))
-    _write(folder, url, {name: by_name[name] for name in names}, router=True, **keys)
+    save(folder, url, {name: by_name[name] for name in names}, router=True, **keys)
     return order
-
-
-def _json(path: Path) -> bytes:
-    """A path as it begins in a JSON string."""
-    return json.dumps(f"{path}/").encode()[:-1]

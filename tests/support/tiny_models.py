@@ -198,11 +198,12 @@ def save_router(folder: Path, pool: tuple[str, ...], encoder: Path, seed: int = 
             candidates=pool, encoder=str(encoder), width=64, settings={"hidden": 16, "dropout": 0.5, "members": 2}
         )
     )
-    torch.manual_seed(seed)
+    numbers = torch.Generator().manual_seed(seed)  # its own: other threads draw from the common one meanwhile
     state = {}
     for layer in ("inner", "outer"):
         most = head.body.state[layer].shape[1] ** -0.5
         for name in (layer, f"{layer}_bias"):
-            state[name] = 40 * torch.empty(head.body.state[name].shape).uniform_(-most, most).numpy()
+            weights = torch.empty(head.body.state[name].shape).uniform_(-most, most, generator=numbers)
+            state[name] = 40 * weights.numpy()
     head.set_state(state)
     head.save(folder)
