@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import time
 from pathlib import Path
@@ -99,6 +100,14 @@ def test_without_traffic_it_says_how_to_begin_and_shows_a_sample_day(open_page: 
     box.set_value(box.options[1]).run()
     page.toggle(key="sample").set_value(False).run()
     assert not page.subheader
+
+
+def test_the_folder_of_the_sample_day_goes_when_nobody_needs_it():
+    folder = source.of_sample().folder
+    assert folder.is_dir()
+    source._sample_folder.clear()
+    gc.collect()
+    assert not folder.exists()
 
 
 @pytest.fixture

@@ -77,13 +77,14 @@ def of_days(folder: Path, fleet: str, days: int) -> Source:
 
 def of_sample() -> Source:
     """The sample day."""
-    return Source(_sample_folder(), "embedded", SAMPLE_DAY, SAMPLE_DAY + DAY, True, 1)
+    return Source(Path(_sample_folder().name), "embedded", SAMPLE_DAY, SAMPLE_DAY + DAY, True, 1)
 
 
 @st.cache_resource(show_spinner=False)
-def _sample_folder() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="zooter-sample-"))
-    with Traffic.open(folder) as traffic:
+def _sample_folder() -> tempfile.TemporaryDirectory[str]:
+    """Removed when the demo ends."""
+    folder = tempfile.TemporaryDirectory(prefix="zooter-sample-", ignore_cleanup_errors=True)
+    with Traffic.open(Path(folder.name)) as traffic:
         sample_day.fill(traffic, SAMPLE_DAY)
     return folder
 
