@@ -113,10 +113,10 @@ class ServerProcess:
         """The first report; empty if the process ends without one. Raises InterruptedError if `stop` is set."""
         with selectors.DefaultSelector() as selector:
             selector.register(self._output, selectors.EVENT_READ)
-            while not selector.select(POLL_SECONDS):
-                if stop is not None and stop.is_set():
-                    raise InterruptedError
-        return next(self.reports(), {})
+            while stop is None or not stop.is_set():
+                if selector.select(POLL_SECONDS):
+                    return next(self.reports(), {})
+        raise InterruptedError
 
     def reports(self) -> Iterator[dict[str, Any]]:
         """The reports that follow, until the process ends."""
