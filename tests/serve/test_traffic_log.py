@@ -138,4 +138,6 @@ def test_answers_are_read_in_every_form():
     assert answer_text(b'{"output": [{"content": [{"type": "output_text", "text": "a"}]}]}') == "a"
     delta = b'event: response.output_text.delta\ndata: {"type": "response.output_text.delta", "delta": "b"}\n\n'
     assert answer_text(delta * 2) == "bb"
+    raw = 'data: {"choices": [{"delta": {"content": "a\u2028b"}}]}\r\n\r\n'  # two lines for Python alone
+    assert answer_text(raw.encode()) == "a\u2028b"
     assert answer_text(b"\xff{") == ""

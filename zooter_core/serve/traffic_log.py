@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import queue
+import re
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -213,7 +214,7 @@ def answer_text(data: bytes) -> str:
     text = data.decode("utf-8", "replace")
     if not text.startswith(("data:", "event:", ":")):
         return _text_of(_parsed(text))
-    lines = [line.removeprefix("data:").strip() for line in text.splitlines() if line.startswith("data:")]
+    lines = [line.removeprefix("data:").strip() for line in re.split(r"[\r\n]", text) if line.startswith("data:")]
     return "".join(_text_of(_parsed(line)) for line in lines)
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import random
 from typing import Any
 
 import pytest
@@ -82,8 +83,8 @@ def delta(text: str | None, index: int = 0, field: str = "content", finish: str 
     return event(id="1", choices=[{"index": index, "delta": part, "finish_reason": finish}])
 
 
-def masked(events: list[bytes]) -> list[bytes]:
-    mask = Redaction(KEY).events()
+def masked(events: list[bytes], key: str = KEY) -> list[bytes]:
+    mask = Redaction(key).events()
     assert mask is not None
     return [shown for event in events for shown in mask.feed(event)] + mask.end()
 
@@ -115,6 +116,15 @@ def test_a_key_that_is_split_over_events_is_masked(cuts, escaped):
     shown = masked([*events, delta(None, finish="stop")])
     assert texts(shown) == {(0, "content"): f"I am {MASK}, ok"}
     assert not any(KEY[:5].encode() in event for event in shown)
+
+
+@pytest.mark.parametrize("length", [64, 65, 66, 500, 2000])
+@pytest.mark.parametrize("share", [0.01, 0.5, 0.99])
+def test_a_key_as_long_as_a_token_of_a_cloud_is_masked(length, share):
+    key = "".join(random.Random(1).choices("abcdefghij.-_", k=length))
+    cut = int(share * length)
+    shown = masked([delta(f"I am {key[:cut]}"), delta(f"{key[cut:]}, ok"), delta(f"or {key} here")], key)
+    assert texts(shown) == {(0, "content"): f"I am {MASK}, okor {MASK} here"}
 
 
 def test_the_texts_of_several_choices_and_fields_do_not_mix():

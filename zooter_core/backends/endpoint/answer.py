@@ -147,10 +147,10 @@ async def respond(
             attempt += 1
             again = error.temporary and not answer.has_begun
             pause = policy.pause(attempt - 1, error.retry_after) if again else None
-            if pause is None:
-                failure = await _failure(connection, error, answer, attempt)
-                return answer.response("refused" if error.refused else "error", failure)
             try:
+                if pause is None:  # the reason may be looked up at the server
+                    failure = await _failure(connection, error, answer, attempt)
+                    return answer.response("refused" if error.refused else "error", failure)
                 await asyncio.sleep(pause)
             except asyncio.CancelledError:
                 return answer.response("stopped")

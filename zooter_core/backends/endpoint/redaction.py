@@ -10,6 +10,7 @@ from zooter_core.backends.endpoint.events import chunk_of, payload, with_chunk
 
 MASK = "***"
 SHORTEST = 8  # characters; local servers take any word as a key, and such a word may well be part of an answer
+LOOKED_AT = 64  # letters of a key by which its beginning is recognised; Python compiles no pattern for one of hundreds
 TEXTS = ("content", "reasoning_content", "reasoning", "refusal")  # of a delta, which go on from event to event
 Place = tuple[object, ...]  # where a text goes on: a choice and a field, or an output of the Responses API
 
@@ -76,8 +77,10 @@ class RedactedEvents:
     def __init__(self, key: str) -> None:
         self._key = key
         # A string that ends like the key begins, or that has an escaped letter: all others pass without being parsed.
-        begins = "".join(f"(?:{re.escape(letter)}" for letter in key[:-1]) + ")?" * (len(key) - 2) + ")"
-        self._suspicious = re.compile(f'(?:{begins}"\\s*[,}}\\]]|\\\\u|{re.escape(key)})'.encode())
+        first = key[:-1][:LOOKED_AT]
+        begins = "".join(f"(?:{re.escape(letter)}" for letter in first) + ")?" * (len(first) - 1) + ")"
+        longer = re.escape(key[:LOOKED_AT])  # also in a text that ends with more of the key than that, or has all of it
+        self._suspicious = re.compile(f'(?:{begins}"\\s*[,}}\\]]|\\\\u|{longer})'.encode())
         self._texts: dict[Place, RedactedText] = {}
         self._last: dict[Place, tuple[bytes, Mapping[str, Any]]] = {}  # the event that each waiting end came in
 
