@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 import time
@@ -13,6 +14,7 @@ from support.read_stream import ASK, read, stream
 from support.scripted_answers import TEXT
 from support.scripted_server import at, serving
 from zooter_core.backends import Request, stream_or_fail
+from zooter_core.backends.endpoint.connection import Connection
 from zooter_core.backends.endpoint.retry import RetryPolicy
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Message
@@ -140,6 +142,19 @@ def test_stop_ends_a_pause_between_attempts(scripted, backend, monkeypatch):
     (_, (response,)) = answers(backend, [at(scripted.url, "http-503", retries=20)], stop=stop)
     assert response.finish == "stopped"
     assert scripted.count("http-503") == 1
+
+
+def test_stop_ends_the_look_up_of_a_failure(server, backend, monkeypatch):
+    stop = threading.Event()
+
+    async def slow(connection: Connection) -> list[str]:
+        stop.set()
+        await asyncio.sleep(60)
+        return []
+
+    monkeypatch.setattr(Connection, "models", slow)
+    (_, (response,)) = answers(backend, [at(server.url, "http-404")], stop=stop)
+    assert (response.finish, response.error) == ("stopped", None)
 
 
 def test_stop_set_before_the_start(server, backend):

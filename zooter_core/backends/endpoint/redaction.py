@@ -10,7 +10,7 @@ from zooter_core.backends.endpoint.events import chunk_of, payload, with_chunk
 
 MASK = "***"
 SHORTEST = 8  # characters; local servers take any word as a key, and such a word may well be part of an answer
-LOOKED_AT = 64  # letters of a key by which its beginning is recognised; Python compiles no pattern for one of hundreds
+LOOKED_AT = 64  # letters that show the beginning of a key; Python compiles no pattern of hundreds of nested groups
 TEXTS = ("content", "reasoning_content", "reasoning", "refusal")  # of a delta, which go on from event to event
 Place = tuple[object, ...]  # where a text goes on: a choice and a field, or an output of the Responses API
 
