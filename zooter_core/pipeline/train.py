@@ -241,7 +241,8 @@ def train(
 
     data = (vectors[part], labelled.enhanced[part], scores.candidates)
     if config.finetune == "none":
-        datasets = [scores.datasets[row] for row in rows]
+        names = scores.datasets  # built anew at each call
+        datasets = [names[row] for row in rows]
         scored = Scored.of(scores.scores[rows], datasets, labelled.tags.rows(rows), data[0], labels)
         head, cross_validated = _head(scored, data[1], scores.candidates, encoder, config, after_epoch, progress)
         router = DistilledRouter(head, encoder)
