@@ -45,7 +45,7 @@ def test_logs_of_litellm(traffic, tmp_path):
     count, left_out = import_traffic(files, traffic, config)
     assert (count, dict(left_out)) == (2, {"no text of a user": 1})
     first, second = traffic.decisions()
-    assert (first.query, first.context, first.candidate) == ("second", '["first", "second"]', "large")
+    assert (first.query, first.context, first.candidate) == ("second", "first\nsecond", "large")
     assert (first.key, first.user, first.dollars, first.tokens, first.answer) == ("team", "ada", 0.0021, 11, "an a")
     assert (first.seconds, first.first_token_seconds, first.time) == (2.5, 0.5, 1_750_000_003.0)
     assert (first.probability, first.source) == (None, "import")
@@ -91,19 +91,23 @@ def test_plain_lines_with_feedback(traffic, tmp_path):
 
 def test_conversations_of_the_demo(traffic, tmp_path):
     history = History(tmp_path / "history.db")
-    decision = {"query": "q", "probabilities": {"a": 0.8, "b": 0.2}, "tags": [{"name": "code", "score": 1}]}
+    decision = {"query": "first", "probabilities": {"a": 0.8, "b": 0.2}, "tags": [{"name": "code", "score": 1}]}
     record = {
         "query": "first", "decision": decision | {"candidate": "a"}, "settings": {"mode": "router"}, "candidate": "a",
         "text": "answer", "responses": {"a": {"tokens": 4, "seconds": 0.5}}, "vote": 1,
     }  # fmt: skip
-    fixed = record | {"query": "second", "candidate": "b", "settings": {"mode": "fixed"}, "vote": None}
+    fixed = record | {
+        "query": "shorter", "decision": record["decision"] | {"query": "first\nshorter"}, "candidate": "b",
+        "settings": {"mode": "fixed"}, "vote": None,
+    }  # fmt: skip
     history.keep(Entry("c", "title", "f", 0.0), 0, record)
     history.keep(Entry("c", "title", "f", 0.0), 1, fixed)
     assert import_traffic([tmp_path / "history.db"], traffic, LearnConfig())[0] == 2
     assert import_traffic([tmp_path / "history.db"], traffic, LearnConfig())[0] == 0
     first, second = traffic.decisions()
     assert (first.query, first.probability, first.tags, first.source) == ("first", 0.8, ["code"], "demo")
-    assert (second.context, second.probability, second.candidate) == ('["first", "second"]', None, "b")
+    assert (first.context, second.context) == (None, "first\nshorter")
+    assert (second.query, second.probability, second.candidate) == ("shorter", None, "b")
     assert [reward.reward for reward in traffic.rewards()] == [1.0]
     (tmp_path / "other.db").write_bytes(b"SQLite format 3\0" + b"x" * 100)
     with pytest.raises(ZooterError, match=r"conversations of the demo"):

@@ -36,8 +36,9 @@ def test_nothing_is_kept_unless_wanted(serve):
 def test_a_decision_is_kept_without_its_answer(serve):
     endpoint = serve("http-503", "good", options={"learn": True})
     answer = endpoint.chat(user="Ada")
-    endpoint.chat([{"role": "user", "content": "first"}, {"role": "assistant", "content": "x"}, *_turn("second")])
-    first, second = stored(endpoint, 2)
+    endpoint.chat([*_turn("Write a poem about rain."), {"role": "assistant", "content": "x"}, *_turn("shorter please")])
+    endpoint.chat([*_turn(QUERY), {"role": "assistant", "content": "x"}, *_turn("What is the capital of Peru?")])
+    first, second, third = stored(endpoint, 3)
     bad, good = endpoint.order
     assert (first.request_id, first.query, first.user) == (answer.headers["x-request-id"], QUERY, "Ada")
     assert (first.choice, first.candidate, first.reason) == (bad, good, "router")
@@ -45,7 +46,9 @@ def test_a_decision_is_kept_without_its_answer(serve):
     assert (first.answer, first.context, first.chore, first.finish) == (None, None, False, "stop")
     assert first.router == endpoint.server.gateway.router_version
     assert first.seconds > 0
-    assert (second.query, second.context) == ("second", '["first", "second"]')
+    routed = "Write a poem about rain.\nshorter please"  # as the router read it, for it is judged and learned as that
+    assert (second.query, second.context) == ("shorter please", routed)
+    assert (third.query, third.context) == ("What is the capital of Peru?", None)  # a new topic
 
 
 def _turn(text):

@@ -24,6 +24,7 @@ from zooter_core.learn.chores import is_chore
 from zooter_core.learn.redaction import load_redaction
 from zooter_core.learn.traffic import Traffic
 from zooter_core.learn.traffic_rows import DEMO, FEEDBACK, IMPORT, LoggedDecision, LoggedReward
+from zooter_core.router.turns import topic_of
 
 LITELLM, BATCH, PLAIN = "litellm", "openai-batch", "jsonl"
 FORMATS = (LITELLM, BATCH, PLAIN)
@@ -138,17 +139,14 @@ def _conversations(path: Path) -> Iterator[Import]:
         " ORDER BY c.changed, t.number"
     )
     rows = _history_rows(path, select)
-    turns: dict[str, list[str]] = {}
     for conversation, fleet, changed, number, text in rows:
         record = parse_json(text)
-        earlier = turns.setdefault(conversation, [])
-        earlier.append(record["query"])
         routed, answer = record["decision"], record["responses"].get(record["candidate"]) or {}
         by_router = record["settings"]["mode"] == "router"
         name = f"{conversation} {number}"
         decision = LoggedDecision(
             f"demo-{hashlib.sha256(name.encode()).hexdigest()[:40]}", changed, record["query"], session=conversation,
-            context=dump_json(earlier, ensure_ascii=False) if len(earlier) > 1 else None, fleet=fleet,
+            context=routed["query"] if routed["query"] != record["query"] else None, fleet=fleet,
             choice=routed["candidate"], candidate=record["candidate"], reason="router" if by_router else "named",
             probability=routed["probabilities"][routed["candidate"]] if by_router else None,
             probabilities=routed["probabilities"], tags=[tag["name"] for tag in routed["tags"]],
@@ -288,7 +286,8 @@ def _entry(turns: list[str], record: Record, name: object, *, time: float | None
         return None
     content = dump_json(record, sort_keys=True).encode("utf-8", "replace")
     digest = hashlib.sha256(f"{name} ".encode("utf-8", "replace") + content).hexdigest()
-    context = dump_json(turns, ensure_ascii=False) if len(turns) > 1 else None
+    routed = topic_of(turns)
+    context = routed if routed != turns[-1] else None
     decision = LoggedDecision(
         f"import-{digest[:40]}", time or 0.0, turns[-1], context=context, reason="import", source=IMPORT, **values
     )

@@ -89,7 +89,7 @@ def _enter(reward: LoggedReward, place: tuple[int, int], model: Array, outcomes:
 
 
 def text_of(decision: LoggedDecision) -> str:
-    """What routing read: the query, with the turns before it that it refers to."""
+    """What routing read: the query, with the turns before it that it goes on with."""
     return decision.context or decision.query
 
 

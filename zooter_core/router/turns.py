@@ -87,6 +87,15 @@ def kind_of(turn: str) -> Kind:
     return "new"
 
 
+def topic_of(turns: Sequence[str]) -> str:
+    """What a conversation is about now, without a router: a turn of unclear kind is taken for a follow-up.
+
+    Args:
+        turns: the texts of its user, oldest first.
+    """
+    return _options(turns)[-1]
+
+
 class Topics:
     """What conversations are about now, for one call of the router.
 

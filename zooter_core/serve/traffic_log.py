@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from zooter_core.base.errors import ZooterError
-from zooter_core.base.strict_json import dump_json, parse_json
+from zooter_core.base.strict_json import parse_json
 from zooter_core.config.learn import LearnConfig
 from zooter_core.learn.precedence import Answering
 from zooter_core.learn.redaction import Redaction, load_redaction
 from zooter_core.learn.traffic import Traffic
 from zooter_core.learn.traffic_rows import FEEDBACK, SERVED, LoggedDecision, LoggedReward
+from zooter_core.router.turns import topic_of
 from zooter_core.serve.exchange import Exchange
 from zooter_core.serve.metrics import usage_of
 
@@ -30,7 +31,7 @@ MOST_WAITING = 10_000  # exchanges that have not been written; more are lost
 MOST_BYTES = 64 << 20  # of their answers
 AT_ONCE = 500  # in one transaction
 DAY = 86_400.0
-LONGEST_TEXT = 20_000  # characters of a query and of its context; routing reads no more (router/turns.py)
+LONGEST_TEXT = 20_000  # characters of a query
 LONGEST_USER = 200
 BYTES_A_CHARACTER = 100  # of an answer in a stream, whose events are mostly names of fields
 VOTES = {"good": 1.0, "bad": -1.0}
@@ -169,7 +170,7 @@ def decision_of(
         return redaction(text) if redaction else text
 
     turns, usage, decision = request.user_texts, usage_of(exchange), choice.decision
-    context = [stored(turn[:LONGEST_TEXT]) for turn in _newest(turns)] if len(turns) > 1 else None
+    routed = decision.query if decision else topic_of(turns)
     answer = answer_text(bytes(exchange.sent))[: config.longest_answer] if config.answers else ""
     user = request.body.get("safety_identifier") or request.body.get("user")
     first = choice.order[0]
@@ -180,7 +181,7 @@ def decision_of(
         key=exchange.key,
         user=user[:LONGEST_USER] if isinstance(user, str) else None,
         session=request.session[:16],
-        context=dump_json(context, ensure_ascii=False) if context else None,
+        context=stored(routed) if routed != turns[-1] else None,
         fleet=exchange.fleet.name if exchange.fleet else None,
         router=exchange.router_version,
         choice=first,
@@ -198,15 +199,6 @@ def decision_of(
         answer=stored(answer) or None,
         chore=request.chore,
     )
-
-
-def _newest(turns: list[str]) -> list[str]:
-    """The newest turns of a conversation that fit into LONGEST_TEXT characters; the last one always does."""
-    first, length = len(turns) - 1, len(turns[-1])
-    while first and length + len(turns[first - 1]) <= LONGEST_TEXT:
-        first -= 1
-        length += len(turns[first])
-    return turns[first:]
 
 
 def answer_text(data: bytes) -> str:
