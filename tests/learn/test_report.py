@@ -74,6 +74,29 @@ def test_routing_is_compared_with_every_rule(traffic):
     assert "2 of 3 models were needed; never chosen: small." in rest
 
 
+def test_a_model_that_has_just_joined_is_not_the_best_one_yet(traffic):
+    fill(traffic)
+    before = report_on(traffic, "f", 0, 7 * DAY)
+    sampled = traffic.sampled(0, 7 * DAY)[-8:]
+    traffic.add_rewards(LoggedReward(one, "new", 9.0, time=7 * DAY, why=SAMPLE, inclusion=0.2) for one in sampled)
+    report = report_on(traffic, "f", 0, 7 * DAY)
+    assert sentences(report)[0] == sentences(before)[0]
+    assert report.rule("new") is None
+    chance = report.rule("random")
+    assert chance.gain.n == report.sampled
+    assert chance.reward.mean > before.rule("random").reward.mean  # among those who answered, the new one included
+    assert not any("nan" in line for line in sentences(report))
+
+
+def test_a_model_that_has_just_joined_says_nothing_of_a_warning(traffic):
+    fill(traffic, rising=True)
+    (change,) = (change for change in report_on(traffic, "f", 0, 7 * DAY).changes if change.kind == "tag")
+    sampled = traffic.sampled(0.9 * 7 * DAY, 7 * DAY)[-2:]
+    traffic.add_rewards(LoggedReward(one, "new", 9.0, time=7 * DAY, why=SAMPLE, inclusion=0.2) for one in sampled)
+    (later,) = (change for change in report_on(traffic, "f", 0, 7 * DAY).changes if change.kind == "tag")
+    assert later.cost == change.cost
+
+
 def test_every_served_reward_narrows_the_interval(traffic):
     fill(traffic)
     narrow = report_on(traffic, "f", 0, 7 * DAY).rule("small").gain

@@ -227,9 +227,14 @@ def calibration_on(sample: Sample) -> Calibration | None:
 def _rules(
     traffic: Traffic, sample: Sample, since: float, until: float, routed: int, earlier: Sequence[Earlier]
 ) -> list[Rule]:
-    """Every rule's estimates: routing, then earlier routers, then candidates by reward, then random and RMR."""
+    """Every rule's estimates: routing, then earlier routers, then candidates by reward, then random and RMR.
+
+    A candidate that joined lately, with too few requests for an interval, is not among them.
+    """
+    answered = ~np.isnan(sample.rewards)
     rewards, dollars, seconds = (
-        {**rules(values, sample.chosen, ranked), **{entry.name: _looked_up(values, entry, sample) for entry in earlier}}
+        rules(values, sample.chosen, ranked, answered)
+        | {entry.name: _looked_up(values, entry, sample) for entry in earlier}
         for values, ranked in ((sample.rewards, BEST), (sample.dollars, SUM), (sample.seconds, SLOWEST))
     )
     p = sample.inclusion
@@ -254,10 +259,9 @@ def _rules(
             )
         )
     first, others, (chance, ranked) = estimates[0], estimates[1:-2], estimates[-2:]
-    others = [rule for rule in others if rule.reward.n]
-    singles = [rule for rule in others if rule.name in sample.pool]
-    before = [rule for rule in others if rule.name not in sample.pool]
-    return [first, *before, *sorted(singles, key=lambda rule: -rule.reward.mean), chance, ranked]
+    singles = [rule for rule in others if rule.name in sample.pool and rule.gain.n >= FEWEST]
+    before = [rule for rule in others if rule.name not in sample.pool and rule.reward.n]
+    return [first, *before, *sorted(singles, key=lambda rule: rule.gain.mean), chance, ranked]
 
 
 def _looked_up(values: Array, earlier: Earlier, sample: Sample) -> Array:

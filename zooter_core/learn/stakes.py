@@ -59,15 +59,16 @@ class Stakes:
 
     def _regret(self, rows: NDArray[np.bool_]) -> str:
         """Of some requests: what the best single model would have earned there beyond the ones that served."""
-        sample, n = self.sample, int(rows.sum())
+        sample, p = self.sample, self.sample.inclusion[rows]
+        above = sample.rewards - sample.rewards[np.arange(sample.n), sample.chosen][:, None]
+        compared = {name: weighted_mean(above[rows, place], p) for place, name in enumerate(sample.pool)}
+        n = max((estimate.n for estimate in compared.values()), default=0)
         if n < FEWEST:
             return f"What it costs is not known: only {n} of these requests are in the sample, and it takes {FEWEST}."
-        rewards, p = sample.rewards[rows], sample.inclusion[rows]
-        served = rewards[np.arange(n), sample.chosen[rows]]
-        above = [weighted_mean(rewards[:, place] - served, p) for place in range(len(sample.pool))]
-        best = max((place for place in range(len(above)) if above[place].n), key=lambda place: above[place].mean)
-        name, shown = sample.pool[best], above[best]
-        if shown.mean <= t_quantile(1 - LEVEL / 2 / len(above), n - 1) * shown.error:  # the best of several
+        enough = [name for name, estimate in compared.items() if estimate.n >= FEWEST]  # not who joined lately
+        name = max(enough, key=lambda name: compared[name].mean)
+        shown = compared[name]
+        if shown.mean <= t_quantile(1 - LEVEL / 2 / len(enough), shown.n - 1) * shown.error:  # the best of several
             return f"It shows no cost: on {n} such requests in the sample, no single model earned significantly more."
         return f"On such requests, always using {name} would have earned {shown.mean:.2f} more ({_interval(shown)})."
 

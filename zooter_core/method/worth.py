@@ -136,25 +136,32 @@ def ratio_of_means(above: Array, below: Array, inclusion: Array) -> Estimate:
     )
 
 
-def rules(values: Array, chosen: NDArray[np.intp], ranked: str = BEST) -> Mapping[str, Array]:
+def rules(
+    values: Array, chosen: NDArray[np.intp], ranked: str = BEST, asked: NDArray[np.bool_] | None = None
+) -> Mapping[str, Array]:
     """What each rule would have had on each sampled query: routing, random, RMR, and every candidate by its place.
 
     Args:
         values: of each candidate, shape (n, N): rewards, dollars or seconds; NaN where there is none.
         chosen: the candidate that answered, shape (n,).
         ranked: what RMR has of a query: the best of the rewards, the sum of the dollars, or the slowest of the seconds.
-            It has no sum and no slowest where a candidate has no value.
+            It has no sum and no slowest where a candidate that was asked has no value.
+        asked: the candidates among which random and RMR choose, shape (n, N), as a pool changes with time; None for
+            all.
 
     Returns:
         shape (n,) each; the keys are `routing`, `random`, `rmr` and the places "0" to "N-1".
     """
+    pool = np.ones(values.shape, dtype=bool) if asked is None else asked
+    total = np.where(pool, values, 0.0).sum(axis=1)
     if ranked == BEST:
         ranking = np.where(np.isnan(values), -np.inf, values).max(axis=1, initial=-np.inf)
         ranking = np.where(np.isfinite(ranking), ranking, np.nan)
     else:
-        ranking = values.sum(axis=1) if ranked == SUM else values.max(axis=1)
+        ranking = total if ranked == SUM else np.where(pool, values, -np.inf).max(axis=1)
     singles = {str(place): values[:, place] for place in range(values.shape[1])}
-    return {ROUTING: values[np.arange(len(values)), chosen], RANDOM: values.mean(axis=1), RMR: ranking, **singles}
+    chance = total / np.maximum(pool.sum(axis=1), 1)
+    return {ROUTING: values[np.arange(len(values)), chosen], RANDOM: chance, RMR: ranking, **singles}
 
 
 def agreement(good: Array, bad: Array) -> Estimate:
