@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -114,6 +115,9 @@ def test_candidates_that_a_router_does_not_know_get_a_profile_if_the_fleet_says_
     p, r = mixed.route(query).probabilities, trained.route(query).probabilities
     for name in DESCRIPTIONS:  # what the router's candidates get together is shared as the router says
         np.testing.assert_allclose(p[name], (1 - p["polyglot"]) * r[name], atol=1e-6)
+    why = mixed.explain(replace(mixed.route(query), candidate="polyglot"))  # whom no training query knows
+    assert (why.candidate, why.tags) == ("polyglot", [])
+    assert set(why.neighbours[0].label) == set(DESCRIPTIONS)
 
 
 def test_known_open_models_are_routed_by_their_scores(tmp_path):

@@ -107,7 +107,9 @@ def test_neighbours_are_those_of_the_pool():
     assert near.rewards == {"twin": 2.0, "b": -1.5, "a": 2.0}
     alone = neighbours.for_pool(("b",), ("b",))
     assert (alone.candidates, alone.share("b")) == (("b",), 1.0)
-    assert neighbours.for_pool(("c",), ("c",)).candidates == ("a", "b")
+    joined = neighbours.for_pool(("c", "b", "a"), ("c", "b", "a"))  # c came after the training
+    assert (joined.candidates, joined.share("a")) == (("b", "a"), 0.75)
+    assert neighbours.for_pool(("c",), ("c",)) is None
 
 
 def test_a_fleet_routes_between_what_it_has(fleet_copy):

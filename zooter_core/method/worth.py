@@ -9,7 +9,6 @@ is needed. Intervals are for traffic of this kind, not only for the queries that
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -138,7 +137,7 @@ def ratio_of_means(above: Array, below: Array, inclusion: Array) -> Estimate:
 
 def rules(
     values: Array, chosen: NDArray[np.intp], ranked: str = BEST, asked: NDArray[np.bool_] | None = None
-) -> Mapping[str, Array]:
+) -> dict[str, Array]:
     """What each rule would have had on each sampled query: routing, random, RMR, and every candidate by its place.
 
     Args:

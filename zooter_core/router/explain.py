@@ -76,12 +76,13 @@ def explain(router: Router, decision: Decision, neighbours: Neighbours | None = 
     tags: list[TagShare] = []
     near: list[Neighbour] = []
     if neighbours is not None:
-        shares, mean = neighbours.tag_shares(), neighbours.share(decision.candidate)
-        tags = [
-            TagShare(tag.name, shares[tag.name][0], shares[tag.name][1][decision.candidate] - mean)
-            for tag in decision.tags
-            if tag.name in shares
-        ]
+        if decision.candidate in neighbours.candidates:  # else it joined after the router was trained
+            shares, mean = neighbours.tag_shares(), neighbours.share(decision.candidate)
+            tags = [
+                TagShare(tag.name, shares[tag.name][0], shares[tag.name][1][decision.candidate] - mean)
+                for tag in decision.tags
+                if tag.name in shares
+            ]
         near = neighbours.nearest(router.encoder.sentence(router.encoder.embed(texts))[0], count)  # of the same pass
     return Explanation(decision.candidate, pieces, tags, near)
 

@@ -180,14 +180,17 @@ class Neighbours:
                 f"complete neighbours in {path}", first_line(problem), "Make the router again with `zooter distill`."
             ) from problem
 
-    def for_pool(self, pool: Sequence[str], routed_as: Sequence[str]) -> Neighbours:
-        """The same queries for a pool, as `Router.for_pool`; unchanged where these are of other candidates."""
-        if tuple(routed_as) == tuple(pool) == self.candidates or not set(routed_as) <= set(self.candidates):
+    def for_pool(self, pool: Sequence[str], routed_as: Sequence[str]) -> Neighbours | None:
+        """The same queries for those of a pool that answered them, as `Router.for_pool`; None where none did."""
+        known = {name: as_ for name, as_ in zip(pool, routed_as, strict=True) if as_ in self.candidates}
+        if tuple(known) == tuple(known.values()) == self.candidates:
             return self
-        part = PartOfPool(self.candidates, routed_as)
+        if not known:
+            return None
+        part = PartOfPool(self.candidates, list(known.values()))
         return replace(
             self,
-            candidates=tuple(pool),
+            candidates=tuple(known),
             labels=part.distributions(self.labels).astype(np.float32),
             rewards=self.rewards[:, part.columns],
             probabilities=part.distributions(self.probabilities).astype(np.float32),

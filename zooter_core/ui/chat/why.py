@@ -105,7 +105,7 @@ def _neighbours(neighbours: Sequence[Neighbour], pool: Sequence[str], key: str) 
     with_rewards = all(item.rewards for item in neighbours)  # older folders hold labels alone
     rows = []
     for item in neighbours:
-        values = [f"{item.label[name]:.0%}" for name in pool]
+        values = [f"{item.label[name]:.0%}" if name in item.label else "–" for name in pool]
         if with_rewards:
             values = [f"{item.rewards[name]:z.2f}" if name in item.rewards else "–" for name in pool]
         rows.append([_text(item), f"{item.similarity:z.2f}", *values])
