@@ -87,7 +87,16 @@ def test_a_guard_that_has_seen_enough_leaves():
     it = contest()
     it.promote()
     observe(it, rewards(400, 0.0, 1.0))
+    assert it.decide(1.0) == ""
     assert it.former is None
+
+
+def test_a_guard_that_is_better_wins_however_many_pairs_came_at_once():
+    it = contest()
+    it.promote()
+    for _ in range(4):  # batches of one turn
+        observe(it, rewards(100, 1.0, 0.0))
+    assert it.decide(1.0) == "rollback"
 
 
 def test_no_better_is_not_promoted():
@@ -129,4 +138,5 @@ def test_a_guard_of_a_followed_learner_is_renewed():
     it.promote(follow=True)
     it.refit(2)
     observe(it, rewards(400, 0.0, 0.0, 1.0))
+    assert it.decide(1.0) == ""
     assert (it.former, it.guard) == (2, [])

@@ -236,8 +236,10 @@ class Cycle:
         if event == PROMOTE and self.settings.manual:
             self.tell(f"{trial.champion} passes the gate. Promote it with `zooter learn promote`.")
             return ""
-        if event:
-            vars(contest).update(vars(trial))
+        vars(contest).update(vars(trial))
+        if not event:
+            self.versions.state.take(contest)
+            self.versions.save()
         return event
 
     def _learn(self, material: Material) -> str:

@@ -128,8 +128,6 @@ class Contest(Generic[R]):
             self.pairs += differences(rewards, choices[0], next(others)).tolist()
         if self.former is not None:
             self.guard += differences(rewards, choices[0], next(others)).tolist()
-            if len(self.guard) >= GUARD_PAIRS:
-                self.former, self.guard = self.champion if self.follows else None, []
 
     def refit(self, router: R) -> None:
         """The learner made another router."""
@@ -147,7 +145,7 @@ class Contest(Generic[R]):
         return evidence(np.array(self.guard), spread, self.gate)
 
     def decide(self, spread: float, proof_only: bool = False) -> str:
-        """Switch if the pairs say so: "promote", "rollback", or "" for neither.
+        """Switch if the pairs say so: "promote", "rollback", or "" for neither. A guard that has lost leaves.
 
         Args:
             spread: of the rewards.
@@ -159,6 +157,8 @@ class Contest(Generic[R]):
         if self.challenger is not None and _enough(self.evidence(spread), proof_only):
             self.promote(follow=not proof_only)
             return "promote"
+        if len(self.guard) >= GUARD_PAIRS:
+            self.former, self.guard = self.champion if self.follows else None, []
         return ""
 
     def promote(self, follow: bool = False) -> None:
