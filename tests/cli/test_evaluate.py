@@ -157,7 +157,7 @@ def test_a_router_or_a_fleet_with_one_is_needed(refused, tiny_fleet, fleet_copy,
     call = ["evaluate", "--scores", scores]
     assert "neither" in refused(2, *call, fleet=None)
     assert "both" in refused(2, *call, "--router", tiny_fleet / "router", fleet=tiny_fleet)
-    assert "--fleet with --rmr" in refused(2, *call, "--rmr", "--router", tiny_fleet / "router", fleet=None)
+    assert "no --rmr without --fleet" in refused(2, *call, "--rmr", "--router", tiny_fleet / "router", fleet=None)
     assert "responses of all candidates to the query 0, for --rmr" in refused(2, *call, "--rmr", fleet=tiny_fleet)
     replace_text(fleet_copy / "fleet.toml", '[router]\npath = "router"\nruntime', "#")
     assert "a [router] table" in refused(2, *call, fleet=fleet_copy)
@@ -173,12 +173,12 @@ def test_scores_of_other_candidates_are_exit_2(refused, tiny_fleet, tmp_path):
     ("options", "part"),
     [
         (["--plot", "plot.png", "--select"], "ends in .html"),
-        (["--plot", "plot.html"], "--select with --plot"),
-        (["--judge-fleet", "FLEET"], "--select with --judge-fleet"),
+        (["--plot", "plot.html"], "no --plot without --select"),
+        (["--judge-fleet", "FLEET"], "no --judge-fleet without --select"),
         (["--select", "--judge-fleet", "FLEET"], "the responses of all candidates to the query 0"),
-        (["--willingness", 0.5], "--prices with --willingness"),
+        (["--willingness", 0.5], "no --willingness without --prices"),
         (["--willingness", -1], "a willingness of 0 or above"),
-        (["--tokens", 5], "--prices with --tokens"),
+        (["--tokens", 5], "no --tokens without --prices"),
         (["--prices", "FLEET", "--tokens", 0], "greater than or equal to 1"),
         (["--prices", "FLEET"], "a price of every candidate"),
         (["--prices", "nowhere"], "nowhere"),

@@ -124,7 +124,7 @@ def test_another_kind(zooter, refused, scores, wide, tmp_path, tiny_fleet, kind)
     [
         (["--candidate", "base"], "a candidate that the router does not have"),
         (["--candidate", "nwe"], 'Did you mean "new"?'),
-        (["--candidate", "new", "--without", "base"], "--without NAME"),
+        (["--candidate", "new", "--without", "base"], "no --candidate with --without"),
         (["--candidate", "new", "--curve", "50"], "--curve as numbers from 20 to 32"),
         (["--candidate", "new", "--curve", "many"], "--curve as numbers"),
         (["--candidate", "new", "--tau", "0"], "a temperature tau > 0"),

@@ -97,6 +97,25 @@ def test_a_wrong_call_is_one_message(refused, learn, folder, tmp_path):
     assert "no traffic" in refused(2, "learn", "--once", "--data", tmp_path / "none", fleet=folder)
 
 
+@pytest.mark.parametrize(
+    ("action", "options", "expected"),
+    [
+        ("run", ["--calls", "1"], "--calls of 0, or of 2 or more"),
+        ("run", ["--budget-usd", "0"], "--calls 0"),
+        ("status", ["--calls", "500"], "no --calls with `zooter learn status`"),
+        ("pause", ["--once"], "no --once with `zooter learn pause`"),
+    ],
+)
+def test_an_option_that_says_nothing_is_refused(refused, folder, action, options, expected):
+    assert expected in refused(2, "learn", action, *options, fleet=folder)
+
+
+def test_without_calls_the_kept_answers_alone_are_judged(learn):
+    result = json.loads(learn("--once", "--json", "--calls", "0")[1])
+    assert (result["judged"], result["calls"], result["waiting"]) == (150, 0, False)
+    assert json.loads(learn("pause", "--json")[1])["paused"]
+
+
 def test_a_learner_that_is_followed_leaves_nothing_to_promote(refused, learn, folder):
     versions = Versions(load_fleet(folder))
     versions.state.follows = True

@@ -146,6 +146,8 @@ def test_tags_are_the_kinds_where_there_is_one_data_set() -> None:
     result = judged(table, np.array([1.0, 0.0] * 20))
     assert [kind.name for kind in result.gains] == ["even"]
     assert not result.points
+    twice = Scores(tuple(replace(query, tags=query.tags * 2) for query in queries), ("a", "b"), table.scores)
+    assert judged(twice, np.array([1.0, 0.0] * 20)) == result  # a tag that a line names twice counts once
     assert judged(scores(40, tags=("all",)), np.ones(40)).gains == []  # a single kind says nothing more
 
 

@@ -304,6 +304,37 @@ def test_a_newcomer_answers_stored_queries(place):
     assert (tuple(pool), linear.weight.shape[1]) == (POOL, 3)
 
 
+def with_newcomer(place, ensemble=None, **settings):
+    """A turn of all three candidates, of which the third has just joined."""
+    versions = Versions(load_fleet(place[0]))
+    if not versions.state.pool:
+        versions.state.pool = ["base", "one"]
+        versions.save()
+    return turn(place, ensemble=ensemble, **{"sampling": Sampling(0.0, 0.0)} | settings)
+
+
+def test_a_burst_that_the_budget_ends_goes_on_with_the_next_turn(place):
+    traffic = place[2]
+    traffic.add(decisions(150))  # fewer than a burst
+    _, versions, _ = with_newcomer(place, calls=100)
+    assert versions.state.newcomers == {"two": 50}
+    _, versions, ensemble = with_newcomer(place)
+    assert (len(ensemble.questions), versions.state.newcomers) == (50, {})
+    assert len(list(traffic.rewards(why=NEWCOMER))) == 150
+
+
+def test_a_newcomer_that_fails_does_not_take_the_budget(place):
+    place[2].add(decisions(150))
+    ensemble = Scripted(load_fleet(place[0]))
+    ensemble.broken.add("two")
+    result, versions, _ = with_newcomer(place, ensemble)
+    assert (result.calls, result.failures, result.judged) == (3, {"two": 3}, 150)
+    assert versions.state.newcomers == {"two": 147}
+    ensemble.broken.clear()
+    assert with_newcomer(place, ensemble)[1].state.newcomers == {}
+    assert len(list(place[2].rewards(why=NEWCOMER))) == 150
+
+
 @pytest.mark.parametrize("step", ["add_rewards", "save", "add", "name_router", "named", "np.savez"])
 def test_a_turn_that_dies_in_any_step_goes_on_later(place, step, monkeypatch):
     fleet, _, traffic = place

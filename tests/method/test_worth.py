@@ -90,10 +90,10 @@ def test_what_each_rule_would_have_had():
     dollars = np.array([[1.0, 2.0, 3.0], [1.0, 1.0, 1.0]])
     assert rules(dollars, np.array([0, 2]), SUM)["rmr"].tolist() == [6, 3]
     assert rules(dollars, np.array([0, 2]), SLOWEST)["rmr"].tolist() == [3, 1]
-    asked = np.array([[True, False, True], [True, True, True]])  # the second candidate joined later
-    assert rules(dollars, np.array([0, 2]), SUM, asked)["rmr"].tolist() == [4, 3]
-    assert rules(dollars, np.array([0, 2]), SLOWEST, asked)["random"].tolist() == [2, 1]
-    assert rules(-dollars, np.array([0, 2]), SLOWEST, asked)["rmr"].tolist() == [-1, -1]
+    members = np.array([[True, False, True], [True, True, True]])  # the second candidate joined later
+    assert rules(dollars, np.array([0, 2]), SUM, members)["rmr"].tolist() == [4, 3]
+    assert rules(dollars, np.array([0, 2]), SLOWEST, members)["random"].tolist() == [2, 1]
+    assert rules(-dollars, np.array([0, 2]), SLOWEST, members)["rmr"].tolist() == [-1, -1]
 
 
 def test_agreement_counts_pairs():

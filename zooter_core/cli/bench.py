@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
+import typer
 from rich.table import Table
 
 from zooter_core.base.errors import ZooterError
@@ -12,7 +13,7 @@ from zooter_core.base.files import check_file
 from zooter_core.cli.consoles import bars, err, print_figures, print_note, print_set_aside
 from zooter_core.cli.consoles import out as console
 from zooter_core.cli.fleets import open_ensemble
-from zooter_core.cli.options import FleetDir, Json, MaxNewTokens, Seed, generation_of, option
+from zooter_core.cli.options import FleetDir, Json, MaxNewTokens, Seed, check_unused, generation_of, option
 from zooter_core.config.fleet import load_fleet
 from zooter_core.config.labelling import JudgeConfig
 from zooter_core.data.runs import Run
@@ -41,6 +42,7 @@ NoSandbox = Annotated[
 
 
 def bench(
+    context: typer.Context,
     suite: Annotated[str, option("--suite", "NAME", f"Benchmark: {SUITES}.")],
     sources: Annotated[list[Path], option("--from", "FILE...", "The benchmark's own files, plain or .gz.")],
     out: Out,
@@ -56,6 +58,10 @@ def bench(
     json: Json = False,
 ) -> None:
     benchmark = suites.suite(suite)
+    if not benchmark.runs_code:
+        check_unused(context, f"with --suite {suite}", "run_code", "no_sandbox")
+    if not benchmark.judged:
+        check_unused(context, f"with --suite {suite}", "judge", "judge_fleet")
     _check_code(suite, benchmark, run_code, no_sandbox)
     _check_judge(suite, benchmark, judge, judge_fleet)
     if not out.name.endswith((".jsonl", ".jsonl.gz")):
@@ -78,7 +84,6 @@ def bench(
 def _check_code(name: str, suite: Suite, run_code: bool, no_sandbox: bool) -> None:
     """Refuse to run code that nobody allowed, or without the sandbox that the call expects."""
     if not suite.runs_code:
-        _check_unused(name, {"--run-code": run_code, "--no-sandbox": no_sandbox})
         return
     suite.sandboxed = not no_sandbox
     if not run_code:
@@ -97,10 +102,8 @@ def _check_code(name: str, suite: Suite, run_code: bool, no_sandbox: bool) -> No
 
 
 def _check_judge(name: str, suite: Suite, judge: str | None, fleet: Path | None) -> None:
-    """Refuse a call without the judge that the suite needs, or with one that it does not."""
-    if not suite.judged:
-        _check_unused(name, {"--judge": judge, "--judge-fleet": fleet})
-    elif not (judge or fleet):
+    """Refuse a call without the judge that the suite needs."""
+    if suite.judged and not (judge or fleet):
         raise ZooterError(
             f"a judge for --suite {name}", "none", "Add --judge NAME, a candidate of the fleet, or --judge-fleet DIR."
         )
@@ -110,12 +113,6 @@ def _set_judge(suite: Suite, ensemble: Ensemble, name: str | None, fleet: Path |
     config = judge_of(load_fleet(fleet) if fleet else ensemble.fleet, name)
     suite.judge = Judge(config, ensemble.backend_of)
     return config
-
-
-def _check_unused(name: str, options: dict[str, object]) -> None:
-    for unused, value in options.items():
-        if value:
-            raise ZooterError(f"no {unused} with --suite {name}", unused, "Leave it out.")
 
 
 def _print(figures: dict[str, Any]) -> None:

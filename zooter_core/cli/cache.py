@@ -5,26 +5,27 @@ from __future__ import annotations
 from sqlite3 import Error
 from typing import Annotated, Any
 
+import typer
 from rich.table import Table
 
-from zooter_core.base.errors import WorkError, ZooterError
+from zooter_core.base.errors import WorkError
 from zooter_core.cli.consoles import out as console
 from zooter_core.cli.consoles import print_figures
-from zooter_core.cli.options import Json, option
+from zooter_core.cli.options import Json, check_needs, option
 from zooter_core.router import vector_store
 
 GB = 1e9
 
 
 def cache(
+    context: typer.Context,
     prune: Annotated[bool, option("--prune", help="Delete the oldest embeddings; without --gb, all of them.")] = False,
     gb: Annotated[
         float | None, option("--gb", "X", "With --prune: keep the newest, of at most so many gigabytes.", min=0)
     ] = None,
     json: Json = False,
 ) -> None:
-    if gb is not None and not prune:
-        raise ZooterError("--prune with --gb", "--gb alone", "Add --prune, or leave --gb out.")
+    check_needs(context, "--prune", prune, "gb")
     if prune:
         try:
             vector_store.prune(int((gb or 0) * GB))

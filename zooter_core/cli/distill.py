@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
+import typer
+
 from zooter_core.base.errors import ZooterError, listed
 from zooter_core.base.files import check_folder
 from zooter_core.cli import options
@@ -22,6 +24,7 @@ from zooter_core.router.kinds import AUTO, LEARN_LABELS, DistillConfig
 
 
 def distill(
+    context: typer.Context,
     run: Annotated[Path | None, option("--run", "DIR", "Folder of the run.")] = None,
     scores: Annotated[list[Path] | None, option("--scores", "FILE...", "Score files, instead of a run.")] = None,
     out: Annotated[Path | None, option("--out", "DIR", "With --scores: the router's folder.")] = None,
@@ -50,6 +53,8 @@ def distill(
         misplaced = listed(f"--{name}" for name in labels)
         sentence = f"A run's labels are made by `zooter label`, so `zooter distill --run` takes no {misplaced}."
         raise ZooterError("label settings at the step label of a run", misplaced, "Leave them out.", sentence)
+    if run:
+        options.check_unused(context, "with --run", "scores", "out", "tagger", "strict")
     training = options.training_of(router_kind, router_set, epochs, seed, finetune, keep_texts)
     with _alone_or_together(training) as main:
         if run and main:

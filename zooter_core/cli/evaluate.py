@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
+import typer
+
 from zooter_core.base.errors import ZooterError
 from zooter_core.cli.consoles import bars, print_figures, print_set_aside
 from zooter_core.cli.fleets import open_ensemble, open_fleet
-from zooter_core.cli.options import Json, ScoreFiles, Strict, Willingness, check_plot, open_scores, option
+from zooter_core.cli.options import Json, ScoreFiles, Strict, Willingness, check_needs, check_plot, open_scores, option
 from zooter_core.cli.tables import (
     print_evaluation,
     print_selection,
@@ -64,6 +66,7 @@ Tokens = Annotated[
 
 
 def evaluate(
+    context: typer.Context,
     scores: ScoreFiles,
     router: Annotated[Path | None, option("--router", "DIR", "Folder of the router; or use --fleet.")] = None,
     fleet: Annotated[Path | None, option("--fleet", "DIR", "Folder of a fleet, whose router is evaluated.")] = None,
@@ -81,9 +84,9 @@ def evaluate(
 ) -> None:
     check_plot(plot)
     pricing.check_willingness(willingness)
-    _check_needs("--select", select, {"--judge-fleet": judge_fleet, "--plot": plot})
-    _check_needs("--fleet", fleet, {"--rmr": rmr})
-    _check_needs("--prices", prices, {"--willingness": willingness, "--tokens": tokens})
+    check_needs(context, "--select", select, "judge_fleet", "plot")
+    check_needs(context, "--fleet", fleet, "rmr")
+    check_needs(context, "--prices", prices, "willingness", "tokens")
     path, owner = _router_path(router, fleet)
     table = open_scores(scores, strict)
     learned = open_scores(learned_from, strict) if learned_from else None
@@ -125,13 +128,6 @@ def _print(figures: Evaluation) -> None:
     if figures.selection:
         print_selection(figures.selection)
     print_verdict(figures.verdict)
-
-
-def _check_needs(needed: str, value: object, options: dict[str, object]) -> None:
-    """Refuse options that are given without the one that they need."""
-    for name, setting in options.items():
-        if setting and not value:
-            raise ZooterError(f"{needed} with {name}", f"{name} alone", f"Add {needed}, or leave {name} out.")
 
 
 def _router_path(folder: Path | None, fleet: Path | None) -> tuple[str | Path, Fleet | None]:

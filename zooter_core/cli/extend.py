@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
 from rich.table import Table
 
 from zooter_core.base.errors import ZooterError, listed
@@ -44,6 +45,7 @@ Normalise = Annotated[str | None, option("--normalise", "NAME", f"Normalisation 
 
 
 def extend(
+    context: typer.Context,
     router: options.RouterDir,
     out: Annotated[Path, option("--out", "DIR", "Folder of the new router.")],
     candidate: Candidate = None,
@@ -59,6 +61,9 @@ def extend(
     strict: options.Strict = False,
     json: options.Json = False,
 ) -> None:
+    if without:
+        others = ("candidate", "scores", "curve", "fleet", "tagger", "beta", "tau", "normalise", "seed", "strict")
+        options.check_unused(context, "with --without", *others)
     if out.resolve() == router.resolve():
         raise ZooterError("--out as another folder than --router", str(out), "Give a new folder; the old router stays.")
     check_folder(out)
@@ -70,10 +75,10 @@ def extend(
     head: RouterHead
     figures: dict[str, Any]
     learned = learned_texts(router)
-    if without and not (candidate or scores):
+    if without:
         old = DistilledRouter.open(router, Encoders())
         head, figures = engine.without(old.head, without), {"removed": without}
-    elif candidate and scores and not without:
+    elif candidate and scores:
         old = DistilledRouter.open(router, Encoders())
         settings = options.named(beta=beta, tau=tau, normalise=normalise)
         options.check_learns_from_labels(old.head.config.kind, settings, tagger)
@@ -84,7 +89,8 @@ def extend(
         head, figures = _add(old, table, labels, tags, sizes, seed, engine.familiar_rows(table, learned))
         learned = engine.joined(table, learned)
     else:
-        raise ZooterError(USAGE, "neither or both", "Try `zooter extend --help`.")
+        missing = "only one of the two" if candidate or scores else "neither"
+        raise ZooterError(USAGE, missing, "Try `zooter extend --help`.")
     figures = {"router": str(out), "candidates": head.config.candidates} | figures
     engine.save(DistilledRouter(head, old.encoder), out, figures, learned)
     print_figures(figures, json, _print)

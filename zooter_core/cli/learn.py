@@ -11,26 +11,31 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import typer
+
 from zooter_core.base.cores import rank_session
 from zooter_core.base.errors import ZooterError
-from zooter_core.cli.consoles import err, out, print_figures, print_note
+from zooter_core.cli.consoles import err, out, print_figures, print_json, print_note
 from zooter_core.cli.fleets import open_fleet
-from zooter_core.cli.options import DataDir, FleetDir, Json, argument, option
+from zooter_core.cli.options import DataDir, FleetDir, Json, argument, check_unused, option
 from zooter_core.config.fleet import Fleet, load_fleet
 
 Action = Literal["run", "status", "promote", "rollback", "pause", "resume"]
 WAIT_SECONDS = 60.0  # for a turn that is at work, before a switch by hand
+OF_RUN = ("once", "every", "calls", "budget_usd", "processor", "share", "pairs", "manual", "proof")  # options
 NICE = 19  # below the endpoint and whatever else users wait for
 
 
 def learn(
+    context: typer.Context,
     action: Annotated[Action, argument("ACTION", "run (default), status, promote, rollback, pause or resume.")] = "run",
     fleet: FleetDir = None,
     data: DataDir = None,
     once: Annotated[bool, option("--once", help="run: one turn instead of one every --every seconds.")] = False,
     every: Annotated[float, option("--every", "SECONDS", "run: between the starts of two turns.", min=1)] = 600.0,
     calls: Annotated[
-        int, option("--calls", "N", "run: answers that candidates are asked for in a turn, at most.", min=0)
+        int,
+        option("--calls", "N", "run: answers to ask for in a turn, at most; 0 asks for none.", min=0),
     ] = 500,
     budget_usd: Annotated[
         float | None, option("--budget-usd", "X", "run: US dollars for these answers in a turn, at most.", min=0)
@@ -46,6 +51,8 @@ def learn(
     proof: Annotated[bool, option("--proof", help="run: every router that serves must be proved.")] = False,
     json: Json = False,
 ) -> None:
+    if action != "run":
+        check_unused(context, f"with `zooter learn {action}`", *OF_RUN)
     parts = open_fleet(fleet)
     from zooter_core.learn.traffic import data_folder
     from zooter_core.learn.versions import Versions
@@ -59,12 +66,9 @@ def learn(
         from zooter_core.learn.deciding import Sampling
         from zooter_core.learn.pace import Pace
 
-        for name, part in (("--share", share), ("--pairs", pairs)):
-            if part > 1:
-                raise ZooterError(f"{name} between 0 and 1", f"{part:g}", "0.05 is every twentieth query.")
-        settings = Settings(Sampling(share, pairs), manual=manual, proof_only=proof)
-        if not 0 < processor <= 1:
-            raise ZooterError("--processor above 0 and up to 1", f"{processor:g}", "0.5 is half of all cores.")
+        _check_bounds(len(parts.pool), calls, budget_usd, processor, {"--share": share, "--pairs": pairs})
+        sampling = Sampling(share, pairs) if calls else Sampling(0, 0)
+        settings = Settings(sampling, manual=manual, proof_only=proof)
         limits = {"calls": calls, "dollars": budget_usd, "pace": Pace(processor)}
         _run(parts, place, settings, limits, None if once else every, json)
         return
@@ -73,13 +77,30 @@ def learn(
 
         serving = switch(parts, action, WAIT_SECONDS)
         err.print(f"fleet.toml names {_name(serving)} now. {RELOAD}")
-        return
-    Versions(parts)  # refuses the embedded fleet before a lock is made in it
-    lock = _lock(parts, WAIT_SECONDS)
-    try:
-        _pause(Versions(load_fleet(parts.folder)), action == "pause")
-    finally:
-        lock.release()
+    else:
+        Versions(parts)  # refuses the embedded fleet before a lock is made in it
+        lock = _lock(parts, WAIT_SECONDS)
+        try:
+            _pause(Versions(load_fleet(parts.folder)), action == "pause")
+        finally:
+            lock.release()
+    if json:
+        print_json(_status(Versions(load_fleet(parts.folder))))
+
+
+def _check_bounds(
+    models: int, calls: int, budget_usd: float | None, processor: float, shares: dict[str, float]
+) -> None:
+    for name, part in shares.items():
+        if part > 1:
+            raise ZooterError(f"{name} between 0 and 1", f"{part:g}", "0.05 is every twentieth query.")
+    if 0 < calls < models:
+        few = f"{calls}, too few for one query that all {models} models answer"
+        raise ZooterError(f"--calls of 0, or of {models} or more", few, "The default is 500.")
+    if budget_usd == 0:
+        raise ZooterError("--budget-usd above 0", "0", "To ask for no answers, use --calls 0.")
+    if not 0 < processor <= 1:
+        raise ZooterError("--processor above 0 and up to 1", f"{processor:g}", "0.5 is half of all cores.")
 
 
 def _lock(fleet: Fleet, seconds: float = 0) -> Any:

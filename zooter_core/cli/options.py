@@ -56,6 +56,28 @@ def argument(metavar: str, help: str | None = None) -> Any:
     return typer.Argument(metavar=metavar, help=help, parser=PARSERS.get(metavar))
 
 
+def check_unused(context: typer.Context, where: str, *names: str, step: str = "Leave it out.") -> None:
+    """Refuse options that mean nothing in this call, rather than ignore them.
+
+    Args:
+        where: the call, such as "with --run".
+        names: of the parameters.
+
+    Raises:
+        ZooterError: the call has one of them.
+    """
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if parameter.name in names and source is not None and source.name == "COMMANDLINE":
+            raise ZooterError(f"no {parameter.opts[0]} {where}", parameter.opts[0], step)
+
+
+def check_needs(context: typer.Context, needed: str, requirement: object, *names: str) -> None:
+    """Refuse options without the one that they need, if it is not there."""
+    if not requirement:
+        check_unused(context, f"without {needed}", *names, step=f"Add {needed}, or leave it out.")
+
+
 FleetDir = Annotated[Path | None, option("--fleet", "DIR", "Folder with a fleet.toml (default: the embedded fleet).")]
 DataDir = Annotated[
     Path | None, option("--data", "DIR", "Folder of the endpoint's files (default: in the user's data folder).")

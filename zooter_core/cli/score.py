@@ -5,19 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+import typer
+
 from zooter_core.base.errors import ZooterError
 from zooter_core.cli.consoles import bars, err, print_agreement, print_cost, print_set_aside
 from zooter_core.cli.fleets import open_ensemble, run_step
-from zooter_core.cli.options import FleetDir, option
+from zooter_core.cli.options import FleetDir, check_unused, option
 
 
 def score(
+    context: typer.Context,
     run: Annotated[Path | None, option("--run", "DIR", "Folder of the run.")] = None,
     responses: Annotated[Path | None, option("--responses", "FILE", "A score file without `scores`.")] = None,
     out: Annotated[Path | None, option("--out", "FILE", "With --responses: the score file to write.")] = None,
     fleet: FleetDir = None,
 ) -> None:
     if run:
+        check_unused(context, "with --run", "responses", "out")
         _score_run(run, fleet)
     elif responses and out:
         _score_file(responses, out, fleet)

@@ -6,15 +6,17 @@ import time
 from pathlib import Path
 from typing import Annotated, Literal
 
+import typer
 from rich.table import Table
 
 from zooter_core.base.errors import ZooterError, listed
 from zooter_core.cli.consoles import err, out
-from zooter_core.cli.options import argument, option
+from zooter_core.cli.options import argument, check_unused, option
 from zooter_core.serve.keys import Key, add_key, keys_file, read_keys, remove_key
 
 
 def serve_keys(
+    context: typer.Context,
     action: Annotated[Literal["add", "list", "remove"], argument("ACTION", "add NAME, list, or remove NAME.")],
     name: Annotated[str | None, argument("NAME")] = None,
     keys: Annotated[
@@ -33,6 +35,9 @@ def serve_keys(
     ] = 0,
 ) -> None:
     file = keys or keys_file()
+    if action != "add":
+        of_add = ("admin", "models", "concurrent", "requests_per_minute", "tokens_per_minute")
+        check_unused(context, f"with `zooter serve keys {action}`", *of_add)
     if action == "list":
         _list(file)
         return

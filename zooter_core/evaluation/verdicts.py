@@ -67,7 +67,7 @@ def _kinds(scores: Scores, values: Array) -> tuple[list[Kind], list[Kind]]:
     by_dataset = len(set(datasets)) > 1
     rows: dict[str, list[int]] = {}
     for row, (query, dataset) in enumerate(zip(scores.queries, datasets, strict=True)):
-        for name in (dataset,) if by_dataset else query.tags:
+        for name in (dataset,) if by_dataset else dict.fromkeys(query.tags):
             rows.setdefault(name, []).append(row)
     kinds = {name: without_gaps(values[places])[0] for name, places in rows.items() if len(places) >= fewest()}
     if len(rows) < 2:

@@ -117,7 +117,7 @@ class Cycle:
         budget.pace.begin()
         state.follows = state.follows and not (self.settings.manual or self.settings.proof_only)
         judge = Judge(self.ensemble, self.traffic, budget, self.settings.sampling, stop, self.precedence)
-        self._newcomers(judge)
+        self._newcomers(judge, turn)
         self._drop_torn_challenger()
         contest = state.contest(self.settings.gate)
         for decisions in self._waiting():
@@ -201,7 +201,7 @@ class Cycle:
             config = replace(fleet.router, path=path) if fleet.router else RouterConfig(path=path)
         return FleetModels(replace(fleet, router=config), self.ensemble.backends).router
 
-    def _newcomers(self, judge: Judge) -> None:
+    def _newcomers(self, judge: Judge, turn: Turn) -> None:
         """Notice candidates that joined, and let them answer stored queries."""
         state = self.versions.state
         if state.pool:
@@ -212,7 +212,7 @@ class Cycle:
             state.pairs, state.guard = [], []  # a choice of some pairs is gone
         state.pool = list(self.pool)
         for name in list(state.newcomers):
-            state.newcomers[name] = judge.newcomer(name, BURST)
+            state.newcomers[name] = judge.newcomer(name, BURST, turn.failures)
             if not state.newcomers[name]:
                 del state.newcomers[name]
         self.versions.save()

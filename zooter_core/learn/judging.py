@@ -33,6 +33,7 @@ from zooter_core.method.partial_rewards import Array
 
 BATCH = 16  # decisions between two writes
 STORED = 1000  # the latest decisions, from which a newcomer's queries are drawn
+GIVING_UP = 3  # answers of a newcomer that fail in a row
 Note = Callable[[str], None]
 
 
@@ -156,24 +157,32 @@ class Judge:
         judged.rewards = judged.rewards[: len(judged.decisions)]
         return judged
 
-    def newcomer(self, name: str, count: int) -> int:
-        """Let a candidate answer stored queries. Gives how many are left to answer, the budget or a stop aside."""
+    def newcomer(self, name: str, count: int, failures: dict[str, int]) -> int:
+        """Let a candidate answer stored queries, `count` in all; gives how many are left for another time.
+
+        They are left where the budget or a stop ends it, or where GIVING_UP answers in a row have failed.
+
+        Args:
+            failures: counts what failed.
+        """
         latest = [one for one in self.traffic.newest(STORED) if learnable(one, self.pool) and one.candidate != name]
-        drawn = sorted(latest, key=lambda one: lot(one.request_id, 3))[:count]
         before = {reward.request_id for reward in self.traffic.rewards(why=NEWCOMER) if reward.candidate == name}
-        left, judged = count - len(before), Judged([], np.empty(0))
-        for decision in drawn:
-            if left <= 0 or self.stop.is_set() or not self.budget.allows(1):
-                break
-            if decision.request_id in before or name in self._stored(decision):
-                continue
-            share = min(1.0, count / len(latest))
+        drawn = sorted(latest, key=lambda one: lot(one.request_id, 3))[:count]
+        rest = [one for one in drawn if one.request_id not in before and name not in self._stored(one)]
+        rest = rest[: max(count - len(before), 0)]
+        judged, in_a_row = Judged([], np.empty(0), failures=failures), 0
+        for done, decision in enumerate(rest):
+            failed = failures.get(name, 0)
+            if in_a_row == GIVING_UP or not self.budget.allows(1):
+                return len(rest) - done
             for reward in self._judge(decision, [name], [name], judged):
-                reward.why, reward.inclusion = NEWCOMER, share
+                reward.why, reward.inclusion = NEWCOMER, min(1.0, count / len(latest))
                 self.traffic.add_rewards([reward])
+            if self.stop.is_set():
+                return len(rest) - done
+            in_a_row = in_a_row + 1 if failures.get(name, 0) > failed else 0
             self.budget.pace.rest(self.stop)
-            left -= 1
-        return max(left, 0) if len(latest) >= count else 0
+        return 0 if in_a_row < GIVING_UP else in_a_row
 
     def _stored(self, decision: LoggedDecision) -> dict[str, float]:
         rewards = self.traffic.rewards(request_ids=[decision.request_id])

@@ -136,7 +136,7 @@ def ratio_of_means(above: Array, below: Array, inclusion: Array) -> Estimate:
 
 
 def rules(
-    values: Array, chosen: NDArray[np.intp], ranked: str = BEST, asked: NDArray[np.bool_] | None = None
+    values: Array, chosen: NDArray[np.intp], ranked: str = BEST, members: NDArray[np.bool_] | None = None
 ) -> dict[str, Array]:
     """What each rule would have had on each sampled query: routing, random, RMR, and every candidate by its place.
 
@@ -144,14 +144,14 @@ def rules(
         values: of each candidate, shape (n, N): rewards, dollars or seconds; NaN where there is none.
         chosen: the candidate that answered, shape (n,).
         ranked: what RMR has of a query: the best of the rewards, the sum of the dollars, or the slowest of the seconds.
-            It has no sum and no slowest where a candidate that was asked has no value.
-        asked: the candidates among which random and RMR choose, shape (n, N), as a pool changes with time; None for
+            It has no sum and no slowest where a member has no value.
+        members: of the pool when the query came, among whom random and RMR choose, shape (n, N); None for
             all.
 
     Returns:
         shape (n,) each; the keys are `routing`, `random`, `rmr` and the places "0" to "N-1".
     """
-    pool = np.ones(values.shape, dtype=bool) if asked is None else asked
+    pool = np.ones(values.shape, dtype=bool) if members is None else members
     total = np.where(pool, values, 0.0).sum(axis=1)
     if ranked == BEST:
         ranking = np.where(np.isnan(values), -np.inf, values).max(axis=1, initial=-np.inf)

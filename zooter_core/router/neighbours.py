@@ -182,15 +182,15 @@ class Neighbours:
 
     def for_pool(self, pool: Sequence[str], routed_as: Sequence[str]) -> Neighbours | None:
         """The same queries for those of a pool that answered them, as `Router.for_pool`; None where none did."""
-        known = {name: as_ for name, as_ in zip(pool, routed_as, strict=True) if as_ in self.candidates}
-        if tuple(known) == tuple(known.values()) == self.candidates:
+        learned = {name: as_ for name, as_ in zip(pool, routed_as, strict=True) if as_ in self.candidates}
+        if tuple(learned) == tuple(learned.values()) == self.candidates:
             return self
-        if not known:
+        if not learned:
             return None
-        part = PartOfPool(self.candidates, list(known.values()))
+        part = PartOfPool(self.candidates, list(learned.values()))
         return replace(
             self,
-            candidates=tuple(known),
+            candidates=tuple(learned),
             labels=part.distributions(self.labels).astype(np.float32),
             rewards=self.rewards[:, part.columns],
             probabilities=part.distributions(self.probabilities).astype(np.float32),
