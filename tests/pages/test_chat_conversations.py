@@ -60,6 +60,23 @@ def test_earlier_conversations_are_listed_opened_exported_and_deleted(open_page:
     assert id in [entry.id for entry in history().entries()]
 
 
+def test_what_runs_does_not_bring_a_deleted_conversation_back_and_every_deletion_is_undone(open_page: Open) -> None:
+    first = talk(ask(open_page("chat"), "Say something about otters"))
+    second = talk(ask(open_page("chat"), "Say something about owls"))
+    page = open_page("chat")
+    delete = page.button(key=f"delete-{first.id}")
+    delete.click().run()
+    first._save(0)  # as an answer that runs does every second
+    assert history().entry(first.id) is None
+    delete.click().run()  # the second click of a double click
+    page.button(key=f"delete-{second.id}").click().run()
+    for conversation in (second, first):
+        press(page, "Undo")
+        assert talk(page).id == conversation.id
+    assert {first.id, second.id} <= {entry.id for entry in history().entries()}
+    assert "is deleted" not in words(page)
+
+
 def test_a_pinned_conversation_stays_on_top_also_after_an_undo(open_page: Open) -> None:
     first = talk(ask(open_page("chat"), "Say something about otters")).id
     second = talk(ask(open_page("chat"), "Say something about owls")).id

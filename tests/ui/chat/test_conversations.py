@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -130,6 +131,24 @@ def test_an_answer_cut_off_by_its_length_is_continued_in_place(ensemble: Ensembl
     assert turn.text.startswith(cut.text)
     assert len(turn.text) > len(cut.text)
     assert len(turn.versions) == 1
+
+
+def test_a_model_that_has_left_the_fleet_takes_no_turn_with_it(ensemble: Ensemble, talk: Conversation) -> None:
+    for query in ("Write about the sea.", "And about the sky?"):
+        talk.ask(ensemble, query, Settings("fixed", "one", max_new_tokens=3))
+        ended(talk)
+    turns, fleet = list(talk.turns), ensemble.fleet
+    later = Ensemble(replace(fleet, candidates=tuple(c for c in fleet.candidates if c.name != "one")))
+    for step in (partial(talk.resume, later, 0), partial(talk.answer_with, later, "one"),
+                 partial(talk.answer_beside, later, "one")):  # fmt: skip
+        with pytest.raises(ZooterError, match='"one"'):
+            step()
+    assert talk.turns == turns
+    assert [len(turn.versions) for turn in turns] == [1, 1]
+    talk.retry(later)  # somebody else answers
+    turn = ended(talk)
+    assert turn.candidate in later.fleet.pool
+    assert (len(talk.turns), talk.turns[0], turn.query) == (2, turns[0], "And about the sky?")
 
 
 def test_an_earlier_answer_is_continued_where_it_is(ensemble: Ensemble, talk: Conversation) -> None:

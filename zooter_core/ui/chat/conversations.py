@@ -24,7 +24,7 @@ from zooter_core.ui.text import clipped
 
 TITLE = 60  # characters
 DEFAULT = Settings()
-DELETED = "deleted-conversation"  # in a session's state: an entry and its turns
+DELETED = "deleted-conversations"  # in a session's state: entries and their turns, the latest last
 
 
 @dataclass(eq=False)
@@ -61,21 +61,25 @@ class Conversation:
         message = Message("user", query, tuple(attachments))
         turns = self.turns[:-1] if replacing else self.turns
         decision, plan = _choose(ensemble, self._messages(message, turns), settings)
-        if replacing:
-            self._drop()
-        self._start(ensemble, message, decision, settings, plan)
+        self._start(ensemble, message, decision, settings, plan, place=len(turns))
 
     def answer_with(self, ensemble: Ensemble, candidate: str, number: int = -1) -> None:
-        """Add a version of an answer, by the candidate named; later turns stay as they are."""
-        place = number % len(self.turns)
-        turn = self._drop(place)
+        """Add a version of an answer, by the candidate named; later turns stay as they are.
+
+        Raises:
+            ZooterError: the fleet has no such candidate. Nothing has changed then.
+        """
+        turn, place = self.turns[number], number % len(self.turns)
         settings = self.tuning.applied(turn.settings)
         self._start(ensemble, turn.message, turn.decision, settings, Plan((candidate,)), turn, place=place)
 
     def answer_beside(self, ensemble: Ensemble, candidate: str, number: int = -1) -> None:
-        """Add a version of an answer that has another candidate's beside it; the first goes on counting."""
-        place = number % len(self.turns)
-        turn = self._drop(place)
+        """Add a version of an answer that has another candidate's beside it; the first goes on counting.
+
+        Raises:
+            ZooterError: the fleet has no such candidate. Nothing has changed then.
+        """
+        turn, place = self.turns[number], number % len(self.turns)
         settings = replace(self.tuning.applied(turn.settings), second=candidate)
         first = turn.job.responses[turn.candidate]
         plan = Plan((candidate,), previous=(first,), chosen=first.candidate, readings=turn.job.readings)
@@ -103,24 +107,27 @@ class Conversation:
         return other
 
     def retry(self, ensemble: Ensemble) -> None:
-        """Ask the candidate whose answer broke off again; if all candidates failed, ask all of them again."""
-        turn = self._drop()
-        if turn.job.all_failed and len(turn.job.candidates) > 1:
-            _, plan = _choose(ensemble, self._messages(turn.message), turn.settings)
+        """Ask the candidate whose answer broke off again; ask all of them again if all failed, or it has left."""
+        turn, place = self.turns[-1], len(self.turns) - 1
+        everybody = turn.job.all_failed and len(turn.job.candidates) > 1
+        if everybody or turn.candidate not in ensemble.fleet.pool:
+            _, plan = _choose(ensemble, self._messages(turn.message, self.turns[:place]), turn.settings)
         else:
             plan = Plan((turn.candidate,), turn.job.reserves, _failed_to_start(turn.job))
-        turn.versions.remove(turn.job)
-        self._start(ensemble, turn.message, turn.decision, turn.settings, plan, turn)
+        self._start(ensemble, turn.message, turn.decision, turn.settings, plan, turn, place=place, keep=False)
 
     def resume(self, ensemble: Ensemble, number: int) -> None:
-        """Let the candidate whose answer was stopped, cut off or broke off continue it, also in an earlier turn."""
-        turn = self._drop(number)
+        """Let the candidate whose answer was stopped, cut off or broke off continue it, also in an earlier turn.
+
+        Raises:
+            ZooterError: the fleet no longer has it. Nothing has changed then.
+        """
+        turn = self.turns[number]
         previous = _failed_to_start(turn.job)
         if turn.settings.second:
             previous += tuple(r for name, r in turn.job.responses.items() if name != turn.candidate and not r.error)
         plan = Plan((turn.candidate,), turn.job.reserves, previous, turn.text, turn.candidate, turn.job.readings)
-        turn.versions.remove(turn.job)
-        self._start(ensemble, turn.message, turn.decision, turn.settings, plan, turn, turn.retry, number)
+        self._start(ensemble, turn.message, turn.decision, turn.settings, plan, turn, turn.retry, number, keep=False)
 
     def show_version(self, number: int, version: int) -> None:
         """Let another version of an answer count."""
@@ -143,11 +150,6 @@ class Conversation:
         if self.history is not None:
             self.history.rename(self.id, self.title)
 
-    def _drop(self, number: int = -1) -> Turn:
-        turn = self.turns.pop(number)
-        turn.job.stop()
-        return turn
-
     def _start(
         self,
         ensemble: Ensemble,
@@ -157,8 +159,16 @@ class Conversation:
         plan: Plan,
         previous: Turn | None = None,
         seed: int | None = None,
-        place: int | None = None,
+        place: int = 0,
+        keep: bool = True,
     ) -> None:
+        """Start an answer, and only then let its turn take the place of the one that is there.
+
+        Args:
+            previous: a turn with the same query, whose answers stay as versions.
+            place: the number of the turn; that of a new one is the number of turns.
+            keep: the previous turn's latest answer stays too.
+        """
         retry = previous.retry + 1 if previous else 0
         base = ensemble.fleet.generation
         generation = replace(
@@ -167,13 +177,12 @@ class Conversation:
             temperature=base.temperature if settings.temperature is None else settings.temperature,
             max_new_tokens=settings.max_new_tokens or base.max_new_tokens,
         )
-        number = len(self.turns) if place is None else place
         started = threading.Event()  # the job may end before its turn exists
 
         def save(answers: Answers) -> None:
             started.wait(5)
-            if number < len(self.turns) and answers in self.turns[number].versions:
-                self._save(number)
+            if place < len(self.turns) and answers in self.turns[place].versions:
+                self._save(place)
 
         def read_ahead() -> None:
             if answered := self._messages(Message("user", ""), system=settings.system)[:-1]:
@@ -181,18 +190,23 @@ class Conversation:
 
         job = Job(
             ensemble,
-            plan,
-            self._messages(message, self.turns[:number], settings.system),
+            replace(plan, reserves=[name for name in plan.reserves if name in ensemble.fleet.pool]),
+            self._messages(message, self.turns[:place], settings.system),
             rank=len(plan.candidates) > 1 and not settings.second,
             generation=generation,
             save=save,
             ended=read_ahead,
         )
-        versions: list[Answers] = [*previous.versions, job] if previous else [job]
+        versions: list[Answers] = list(previous.versions) if previous else []
+        if previous and not keep:
+            versions.remove(previous.job)
+        versions.append(job)
         why = previous.why if previous else None
         turn = Turn(message.content, decision, job, settings, retry, why, versions, message.attachments)
-        self.turns.insert(number, turn)
-        self._save(number)
+        for replaced in self.turns[place : place + 1]:
+            replaced.job.stop()
+        self.turns[place : place + 1] = [turn]
+        self._save(place)
         started.set()
 
     def _save(self, number: int) -> None:
@@ -303,24 +317,31 @@ def clear() -> None:
 
 def forget(id: str) -> None:
     """Delete a conversation from the history and from memory; `undo` brings it back."""
-    entry = history().entry(id)
-    st.session_state[DELETED] = entry and (entry, history().turns(id))
+    if (entry := history().entry(id)) is None:  # a second click
+        return
+    records = history().turns(id)
+    for talk in (_live().find(id), current()):
+        if talk is not None and talk.id == id:
+            talk.history = None  # an answer that runs would bring it back
+            for turn in talk.turns:
+                turn.job.stop()
     if current().id == id:
         clear()
     _live().remove(id)
     history().forget(id)
+    st.session_state.setdefault(DELETED, []).append((entry, records))
 
 
 def deleted() -> Entry | None:
-    """The conversation that was deleted last, as long as `undo` brings it back."""
+    """The conversation that `undo` brings back: of those deleted in this session, the last one."""
     removed = st.session_state.get(DELETED)
-    return removed[0] if removed else None
+    return removed[-1][0] if removed else None
 
 
 def undo() -> None:
-    """Bring back the conversation that was deleted last."""
-    if removed := st.session_state.pop(DELETED, None):
-        entry, records = removed
+    """Bring back the conversation that was deleted last; then the one before is next."""
+    if removed := st.session_state.get(DELETED):
+        entry, records = removed.pop()
         for number, record in enumerate(records):
             history().keep(entry, number, record)
         if entry.pinned:

@@ -26,7 +26,7 @@ from zooter_core.ui.markdown import safe
 from zooter_core.ui.text import code, plain
 from zooter_core.ui.widgets import download, icon_button, show_error
 
-RETRY_HELP = "Ask the same model again from the start. If no model could answer, ask all of them again."
+RETRY_HELP = "Ask the same model again from the start. If no model could answer, or it is gone, ask all of them again."
 CONTINUE_HELP = "Let the same model continue the answer."
 
 
@@ -38,7 +38,7 @@ def draw(ensemble: Ensemble, talk: Conversation, number: int) -> None:
     with st.container(horizontal=True, key=f"actions-{key}", vertical_alignment="center", gap="xsmall"):
         if last and turn.job.incomplete:
             st.button("Retry", icon=":material/replay:", help=RETRY_HELP, on_click=talk.retry, args=(ensemble,))
-        if turn.job.unfinished:
+        if turn.job.unfinished and turn.candidate in ensemble.fleet.pool:
             st.button("Continue", icon=":material/play_arrow:", help=CONTINUE_HELP, key=f"continue-{key}",
                       on_click=talk.resume, args=(ensemble, number))  # fmt: skip
         _versions(talk, number, key)
@@ -110,7 +110,8 @@ def _other_answers(ensemble: Ensemble, talk: Conversation, number: int, key: str
     turn = talk.turns[number]
     current, response = turn.candidate, turn.job.responses.get(turn.candidate)
     others = [name for name in ensemble.fleet.pool if name != current]
-    if name := _menu("Answer again with", [current, *others], "refresh", f"again-{key}", current):
+    again = [current, *others] if current in ensemble.fleet.pool else others
+    if name := _menu("Answer again with", again, "refresh", f"again-{key}", current):
         talk.answer_with(ensemble, name, number)
         st.rerun()
     has_answer = response is not None and response.text and not response.error

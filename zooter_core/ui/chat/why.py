@@ -27,6 +27,9 @@ SHORT = 140  # characters of a training query
 
 
 def panel(ensemble: Ensemble, turn: Turn, key: str) -> None:
+    if turn.decision.candidate not in ensemble.fleet.pool:
+        st.caption(f"This fleet no longer has {plain(turn.decision.candidate)}, so its router cannot say why.")
+        return
     if turn.why is None:
         turn.why = ensemble.explain(turn.decision)
     why, decision = turn.why, turn.decision
