@@ -7,6 +7,8 @@ import threading
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.config import edit
@@ -79,6 +81,80 @@ def test_a_change_keeps_what_the_owner_wrote(ours):
     edit.remove_candidate(ours, "big")
     assert load_fleet(ours).pool == ("tiny", "third")
     assert load_fleet(ours, (ours / edit.BACKUP).read_text(encoding="utf-8")).pool == ("big", "tiny", "third")
+
+
+COMMENTED = """\
+name = "ours"
+
+# How long.
+[generation]  # short answers
+max_new_tokens = 99
+# seed = 3
+
+
+# ---- Ours ----
+
+# The good one.
+[[candidate]]
+name = "big"
+backend = "openai"
+model = "m"
+base_url = "http://localhost:1/v1"
+# parallel = 4
+
+# The quick one.
+[[candidate]]
+name = "small"
+backend = "openai"
+model = "s"
+base_url = "http://localhost:2/v1"
+
+# That is all.
+"""
+
+
+def test_comments_stay_with_what_they_are_about(tmp_path):
+    file = tmp_path / "fleet.toml"
+    file.write_text(COMMENTED, encoding="utf-8")
+    edit.change_candidate(tmp_path, "big", {"description": "B"})
+    edit.change_candidate(tmp_path, "small", {"description": "S"})
+    edit.set_table(tmp_path, "generation", {"seed": 4})
+    edit.set_table(tmp_path, "router", {"path": "router"})
+    edit.add_candidates(tmp_path, [keys("third", comment="New.")])
+    third = '[[candidate]]\n# New.\nname = "third"\nbackend = "openai"\nmodel = "third"\n'
+    expected = (
+        COMMENTED.replace("# parallel = 4\n", '# parallel = 4\ndescription = "B"\n')
+        .replace("# seed = 3\n\n", '# seed = 3\nseed = 4\n\n[router]\npath = "router"\n')
+        .replace(':2/v1"\n', f':2/v1"\ndescription = "S"\n\n{third}base_url = "http://localhost:3/v1"\n')
+    )
+    assert text(tmp_path) == expected
+    edit.remove_candidate(tmp_path, "big")
+    start, end = expected.index("\n# ---- Ours"), expected.index("\n# The quick one.")
+    assert text(tmp_path) == expected[:start] + expected[end:]
+
+
+def test_the_file_keeps_its_line_ends_its_mode_and_its_place(tmp_path):
+    real = tmp_path / "elsewhere" / "mine.toml"
+    real.parent.mkdir()
+    real.write_bytes(COMMENTED.replace("\n", "\r\n").encode())
+    real.chmod(0o600)
+    folder = tmp_path / "fleet"
+    folder.mkdir()
+    (folder / "fleet.toml").symlink_to(real)
+    edit.change_candidate(folder, "big", {"parallel": 4})
+    assert (folder / "fleet.toml").is_symlink()
+    assert real.read_bytes().count(b"\r\n") == real.read_bytes().count(b"\n") == COMMENTED.count("\n") + 1
+    assert [path.stat().st_mode & 0o777 for path in (real, folder / edit.BACKUP)] == [0o600, 0o600]
+
+
+LINES = st.sampled_from(["", "# note", "[a]", "[[b]]", "x = 1", '[c.d]  # "e"', "[e] #", "y = [", "[1]", "]", 'z = "'])
+
+
+@given(st.lists(LINES, max_size=12))
+def test_a_file_that_is_not_changed_stays_as_it_is(lines):
+    before = "\n".join(lines)
+    body, end = edit._pinned(before)
+    assert edit._unpinned(body) + end == before
 
 
 @pytest.mark.parametrize(

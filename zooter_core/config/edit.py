@@ -6,6 +6,7 @@ was stays beside it as fleet.toml.bak.
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,8 @@ from zooter_core.config.tables import read_toml
 
 FLEET, BACKUP, LOCK = "fleet.toml", "fleet.toml.bak", ".fleet.toml.lock"
 LOCK_SECONDS = 10.0
+TABLE = re.compile(r"\s*\[\[?[^\[\]]*\]\]?\s*(#.*)?")  # a header of one
+ABOVE = "zooter-above:"  # begins a comment that belongs above the header before it
 Keys = Mapping[str, Any]  # of a table; a value None removes the key
 
 HEADER = """\
@@ -44,7 +47,7 @@ def editing(folder: Path) -> Iterator[TOMLDocument]:
     Raises:
         ZooterError: the file is no TOML, the change makes no valid fleet, or the folder cannot be written.
     """
-    path = folder / FLEET
+    path = (folder / FLEET).resolve()  # a link to it stays one
     with writing(path):
         folder.mkdir(parents=True, exist_ok=True)
     lock = locked(folder / LOCK, str(path), LOCK_SECONDS)
@@ -53,20 +56,66 @@ def editing(folder: Path) -> Iterator[TOMLDocument]:
         before = ""
         if path.is_file():
             read_toml(path)  # says what is wrong with it
-            before = path.read_text(encoding="utf-8-sig")
-        document = tomlkit.parse(before)
+            before = path.read_bytes().decode("utf-8-sig")
+        body, end = _pinned(before.replace("\r\n", "\n"))
+        document = tomlkit.parse(body)
         yield document
-        text = tomlkit.dumps(document)
+        text = _unpinned(tomlkit.dumps(document)) + end
+        text = text.replace("\n", "\r\n") if "\r\n" in before else text
         if text == before:
             return
         load_fleet(path, text)  # a file that cannot be read must not replace one that can
         with writing(path):
             if before:
-                shutil.copyfile(path, folder / BACKUP)
+                shutil.copy(path, folder / BACKUP)
             with atomic(path) as partial:
-                partial.write_text(text, encoding="utf-8")
+                partial.write_text(text, encoding="utf-8", newline="")
+                if before:
+                    shutil.copymode(path, partial)
     finally:
         lock.release()
+
+
+def _pinned(text: str) -> tuple[str, str]:
+    """A file for tomlkit, which counts the comments above a table to the table before: they stand below its header,
+    marked. And the comments that end the file, which are of no table.
+    """
+    lines: list[str] = []
+    for line in text.split("\n"):
+        if TABLE.fullmatch(line):
+            above = lines[_notes(lines) :]
+            del lines[len(lines) - len(above) :]
+            lines += [line, *(f"# {ABOVE}{note}" for note in above)]
+        else:
+            lines.append(line)
+    end = lines[_notes(lines) :]
+    if not any(map(str.strip, end)) or end[0]:
+        return "\n".join(lines), ""
+    return "\n".join([*lines[: len(lines) - len(end)], ""]), "\n".join(end)
+
+
+def _notes(lines: Sequence[str]) -> int:
+    """Where the blank lines and comments at the end begin; comments right below a key, before a blank line, are its."""
+    start = len(lines)
+    while start and re.match(rf"\s*(#(?! {ABOVE})|$)", lines[start - 1]):
+        start -= 1
+    return start + next((place for place, line in enumerate(lines[start:]) if not line.strip()), 0)
+
+
+def _unpinned(text: str) -> str:
+    """A file with every comment in its place again."""
+    lines: list[str] = []
+    header = table = 0
+    for line in text.split("\n"):
+        if line.startswith(f"# {ABOVE}"):
+            note = line.removeprefix(f"# {ABOVE}")
+            if note or table > header or not table or lines[table - 1]:  # tomlkit may have put a blank line there
+                lines.insert(table, note)
+                table += 1
+        else:
+            header = table = len(lines)
+            lines.append(line)
+    return "\n".join(lines)
 
 
 def add_candidates(folder: Path, candidates: Sequence[Keys], others: Keys | None = None) -> None:
@@ -153,7 +202,7 @@ def _set(document: TOMLDocument, table: str, keys: Keys) -> None:
 
 def _table(values: Keys) -> Table:
     """A table of TOML. Tables inside it come last."""
-    table = tomlkit.table()
+    table = tomlkit.table().add(tomlkit.comment(ABOVE))
     for line in (values.get("comment") or "").splitlines():
         table.add(tomlkit.comment(line))
     for key, value in sorted(values.items(), key=lambda item: isinstance(item[1], Mapping)):
