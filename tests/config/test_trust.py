@@ -148,3 +148,17 @@ def test_at_a_terminal_it_is_asked_once(fleet, answer, code):
     assert (trust_file().exists(), "hush" in shown + ended.stdout.decode()) == (answer == "y", False)
     if answer == "y":
         assert "no such host" in ended.stdout.decode() + shown
+
+
+def test_no_bar_hides_the_question(fleet, tmp_path):
+    (tmp_path / "queries.txt").write_text("What is 7?\n")
+    ours, theirs = pty.openpty()
+    step = ["collect", "--queries", str(tmp_path / "queries.txt"), "--run", str(tmp_path / "run")]
+    os.write(ours, b"n\n")
+    ended = subprocess.run(
+        [sys.executable, "-m", "zooter_core.cli", *step, "--fleet", str(fleet)], stdin=theirs, stderr=theirs,
+        env=os.environ | {"PYTHONPATH": str(ROOT)}, timeout=120, check=False,
+    )  # fmt: skip
+    shown = os.read(ours, 1 << 16).decode()
+    assert ended.returncode == 2
+    assert "\x1b" not in shown[: shown.index("Send them, now and later?")]  # a bar would be drawn over it

@@ -18,6 +18,7 @@ from zooter_core.base.records import Query
 from zooter_core.config.edit import add_candidates, set_table
 from zooter_core.config.fleet import load_fleet
 from zooter_core.fleet.discovery import Discovery, Model
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.fleet.machine import Gpu
 from zooter_core.fleet.skills import starter_queries
 from zooter_core.method.skills import GROUPS
@@ -316,6 +317,9 @@ def test_the_live_table_shows_who_is_right_so_far(
     shares = dict(zip(column(table, "Skill"), column(table, "sums"), strict=True))
     assert shares["arithmetic"].startswith("100% of ")
     assert set(column(table, "words")) == {"–"}
+    exam._start(Ensemble(load_fleet(folder)), folder, running.quick, again=True)  # in a tab that has not drawn it yet
+    assert sitting(folder) is running
+    assert list(exam.exam.folder_of(folder, running.quick).iterdir())
     running.stop()
     leave.set()
     running.wait(60)

@@ -68,6 +68,8 @@ def run_step(
     from zooter_core.cli.consoles import bars
     from zooter_core.data.runs import Run
 
-    with Run(folder, create=create) as run, bars() as progress:
+    with Run(folder, create=create) as run:
         first = run.state.get("fleet")
-        yield run, open_ensemble(fleet or (Path(first) if first else None), answering), progress
+        ensemble = open_ensemble(fleet or (Path(first) if first else None), answering)  # bars would hide its question
+        with bars() as progress:
+            yield run, ensemble, progress

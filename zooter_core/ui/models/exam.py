@@ -167,6 +167,9 @@ def _draw_start(ensemble: Ensemble, fleet: Path, stopped: bool) -> None:
 
 
 def _start(ensemble: Ensemble, fleet: Path, quick: bool, again: bool = False) -> None:
+    running = _exams().get(fleet.resolve())
+    if running is not None and running.running:  # begun by a second click, or in another tab
+        return
     if again:
         remove(exam.folder_of(fleet, quick))
     _exams()[fleet.resolve()] = Exam(ensemble, fleet, quick)
