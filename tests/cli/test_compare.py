@@ -52,6 +52,17 @@ def test_responses_without_a_reward_are_shown(zooter, monkeypatch):
     assert zooter("compare", SEA)[1].count("no reward") == 3
 
 
+def test_without_a_reward_model_the_responses_are_shown_and_verified(zooter, fleet_copy):
+    text = (fleet_copy / "fleet.toml").read_text()
+    start = text.index("[reward]")
+    (fleet_copy / "fleet.toml").write_text(text[:start] + text[text.index("\n[", start) + 1 :])
+    code, out, err = zooter("compare", SEA, "--json", "--answer", "no model says this", fleet=fleet_copy)
+    responses = json.loads(out)["responses"]
+    assert code == 0
+    assert [(item["rank"], item["reward"], item["right"]) for item in responses] == [(None, None, False)] * 3
+    assert "no [reward] table" in err
+
+
 def test_a_right_answer_verifies_the_responses(zooter):
     code, out, _ = zooter("compare", SEA, "--json", "--answer", "no model says this")
     responses = json.loads(out)["responses"]

@@ -9,6 +9,7 @@ import pty
 import subprocess
 import sys
 from contextlib import suppress
+from select import select
 
 import pytest
 
@@ -35,11 +36,11 @@ def server():
 
 
 def test_all_models_of_a_server(zooter, server, tmp_path):
-    folder = tmp_path / "mine"
+    folder = tmp_path / "my models"
     code, out, err = zooter("init", "--yes", "--out", folder, "--endpoint", server.url, fleet=None)
     assert code == 0
     assert load_fleet(folder).pool == ("small-1b", "big-70b")
-    assert "zooter demo --fleet" in out
+    assert f"zooter demo --fleet '{folder}'" in out
     assert "big:70b" in err
     code, out, _ = zooter("init", "--yes", "--out", folder, "--endpoint", server.url, fleet=None)
     assert code == 0
@@ -54,6 +55,10 @@ def test_some_by_name_or_number(zooter, server, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.StringIO("2, 1\n"))
     assert zooter(*call, "--out", tmp_path / "b", fleet=None)[0] == 0
     assert load_fleet(tmp_path / "b").pool == ("big-70b", "small-1b")
+    monkeypatch.setattr(sys, "stdin", io.StringIO("1\n"))
+    code, out, err = zooter(*call, "--json", "--out", tmp_path / "c", fleet=None)
+    assert (code, json.loads(out)["candidates"]) == (0, ["small-1b"])
+    assert "big-70b" in err  # the table whose numbers it asks for
 
 
 @pytest.mark.parametrize(
@@ -127,6 +132,7 @@ def test_the_arrow_keys_choose(server, tmp_path):
     screen = b""
     try:
         while b"Enter takes" not in screen:
+            assert select([ours], [], [], 60)[0], screen
             screen += os.read(ours, 4096)
         os.write(ours, b"\x1b[B \r")
         with suppress(OSError):  # the terminal is gone when the process is

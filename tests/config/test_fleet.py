@@ -187,6 +187,8 @@ def test_broken_toml_names_the_line(folder):
 def test_no_fleet(tmp_path):
     assert f"none at {tmp_path / 'fleet.toml'}" in refusal(tmp_path)
     assert f"none at {tmp_path / 'nowhere'}" in refusal(tmp_path / "nowhere")
+    (tmp_path / "other.toml").write_text("")
+    assert "Move it into a folder of its own" in refusal(tmp_path / "other.toml")
 
 
 def test_unknown_candidate_names_the_nearest(folder):

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from support.running_endpoint import stream_of
+from support.running_endpoint import QUERY, stream_of
 
 TEXT = "Hello, I am a scripted model."
 
@@ -28,6 +28,21 @@ def test_an_answer_names_its_candidate_in_body_and_headers(serve):
     assert answer.headers["x-zooter-attempts"] == "1"
     assert answer.headers["x-request-id"].startswith("req-")
     assert "zooter" not in answer.json()
+
+
+def test_a_named_candidate_gets_its_own_reasoning_back(serve, scripted):
+    endpoint = serve("reasons", "reasons")
+    second = endpoint.order[1]
+    answer = endpoint.chat(model=second).json()["choices"][0]["message"]
+    turns = [{"role": "user", "content": "Hi"}, answer, {"role": "user", "content": QUERY}]
+    assert "thinking_blocks" in answer
+    for model, with_blocks in (
+        (second, True),
+        ("auto", False),
+        (second, False),
+    ):  # the router's first one writes the same
+        endpoint.chat(turns, model=model)
+        assert ("thinking_blocks" in scripted.bodies[-1]["messages"][1]) == with_blocks
 
 
 def test_a_stream_names_its_candidate_in_every_chunk(serve):

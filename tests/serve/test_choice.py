@@ -228,6 +228,7 @@ def test_encrypted_reasoning_goes_back_to_its_writer_alone():
     assert shown == {**message, "reasoning_details": [{"type": "reasoning.text", "text": "Hm"}]}
     unknown = {"role": "assistant", "content": "", "encrypted_content": "x", "thinking_blocks": [{"signature": "y"}]}
     assert readable_by("math", [unknown], sessions) == [{"role": "assistant", "content": ""}]
+    assert readable_by("math", [unknown], sessions, unknown=True) == [unknown]
 
 
 def test_a_tool_loop_stays_with_the_writer_of_its_reasoning(pair):

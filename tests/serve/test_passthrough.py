@@ -49,6 +49,39 @@ def test_a_response_is_continued_where_it_was_begun(serve, stream):
     assert endpoint.next_exchange().choice.reason == "previous"
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_encrypted_reasoning_of_a_response_goes_back_to_its_writer_alone(serve, scripted, stream):
+    endpoint = serve("reasons", "reasons")
+    second = endpoint.order[1]
+    secret = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "secret"}
+    unknown, turn = secret | {"encrypted_content": "of before a restart"}, {"role": "user", "content": QUERY}
+
+    def sent(model: str, *items: object) -> list[object]:
+        body = {"model": model, "input": [*items, turn], "stream": stream}
+        assert endpoint.client.post("/v1/responses", json=body).status_code == 200
+        return scripted.bodies[-1]["input"]
+
+    assert sent(second) == [turn]
+    assert sent(second, secret, unknown) == [secret, unknown, turn]  # who names it knows whose it is
+    assert sent("auto", secret, unknown) == [turn]  # the router chooses the first, which writes the same
+    assert sent(second, secret) == [turn]
+
+
+def test_all_that_a_response_reads_counts_for_the_limits(serve):
+    endpoint = serve("every-api", extra="context_tokens = 2000\njson_mode = false\n")
+
+    def refusal(**more: object) -> str:
+        answer = endpoint.client.post("/v1/responses", json={"model": "auto", "input": "Hi", **more})
+        assert answer.status_code == 400
+        return answer.json()["error"]["message"]
+
+    assert "JSON mode" in refusal(text={"format": {"type": "json_schema"}})
+    output = [{"role": "user", "content": "Hi"}, {"type": "function_call_output", "output": "x" * 8000}]
+    call = [{"type": "function_call", "name": "f", "arguments": "x" * 8000}, {"role": "user", "content": "Hi"}]
+    for more in ({"instructions": "x" * 8000}, {"max_output_tokens": 2000}, {"input": output}, {"input": call}):
+        assert "its context 2,000" in refusal(**more)
+
+
 @pytest.mark.parametrize(
     ("path", "body", "tokens", "dollars"),
     [

@@ -33,6 +33,23 @@ class Apis(Parts):
         self.raw('event: response.output_text.delta\ndata: {"type": "response.output_text.delta", "delta": "Hi"}')
         return self.raw("event: response.completed\ndata: " + json.dumps({"type": "x", "response": ended}))
 
+    def reasons(self, body: Any) -> None:
+        """An answer with encrypted reasoning."""
+        if not self.path.endswith("/responses"):
+            blocks = [{"type": "thinking", "thinking": "", "signature": "secret"}]
+            message = {"role": "assistant", "content": "ok", "thinking_blocks": blocks}
+            choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
+            return self.status(200, {"id": "1", "object": "chat.completion", "choices": choices})
+        item = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "secret"}
+        response = {"id": "resp_1", "object": "response", "error": None, "output": [item]}
+        if not body.get("stream"):
+            return self.status(200, response)
+        self.begin()
+        done = {"type": "response.output_item.done", "output_index": 0, "item": item}
+        self.raw("event: response.output_item.done\ndata: " + json.dumps(done))
+        ended = {"type": "response.completed", "response": response | {"output": []}}
+        return self.raw("event: response.completed\ndata: " + json.dumps(ended))
+
     def fails_after_created(self, body: Any) -> None:
         """A response that is created and then fails; it is no chat completion."""
         response = {"id": "resp_bad", "object": "response", "error": None}

@@ -37,27 +37,32 @@ def compare(
         pieces = ensemble.run_candidates(pool, messages, threading.Event(), generation)
         responses = {response.candidate: response for _, response in iter_responses(pieces, print_note)}
         answers = [responses[name] for name in pool]
-        try:
-            ranked = ensemble.rank_responses(query, answers)
-        except WorkError as problem:  # the responses were expensive: they are shown without ranks
-            err.print(str(problem))
-            ranked = [Ranked(answer) for answer in answers]
+        ranked = [Ranked(answer) for answer in answers]
+        if ensemble.can_rank:
+            try:
+                ranked = ensemble.rank_responses(query, answers)
+            except WorkError as problem:  # the responses were expensive: they are shown without ranks
+                err.print(str(problem))
+        else:
+            err.print("This fleet has no [reward] table, so the responses are not ranked.")
         ranked = verified_ranking(ranked, key) if key else ranked
     if json:
         shape = {"query": query, "responses": [item.to_json() for item in ranked], "route": decision.to_json()}
         print_json(shape, indent=2)
     else:
         _print(ranked, decision.candidate)
-    return 1 if all(item.rank is None for item in ranked) else 0
+    failed = [item.rank is None if ensemble.can_rank else item.response.error is not None for item in ranked]
+    return 1 if all(failed) else 0
 
 
 def _print(ranked: Sequence[Ranked], chosen: str) -> None:
     for item in ranked:
         answer = item.response
-        if item.reward is None:
-            facts = str(answer.error or "") or ("no reward" if answer.text else "an empty response")
+        if answer.error or not answer.text:
+            facts = str(answer.error or "an empty response")
         else:
-            facts = f"reward {item.reward:.2f}, {answer.seconds:.1f} s, {answer.tokens} tokens"
+            reward = "no reward" if item.reward is None else f"reward {item.reward:.2f}"
+            facts = f"{reward}, {answer.seconds:.1f} s, {answer.tokens} tokens"
         if item.right is not None:
             facts = f"{'right' if item.right else 'wrong'}, {facts}"
         marker = "  <- the router's choice" if answer.candidate == chosen else ""

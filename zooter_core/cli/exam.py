@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -45,7 +46,7 @@ def exam(
     print_agreement(ensemble)
     print_report(report)
     exam.install(fleet, folder)
-    out.print(f"{fleet / 'fleet.toml'} now has the router. zooter demo --fleet {fleet}")
+    out.print(f"{fleet / 'fleet.toml'} now has the router. zooter demo --fleet {shlex.quote(str(fleet))}")
 
 
 def _duration(seconds: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -58,7 +59,7 @@ def init(
     addresses = _addresses(endpoint or (), key_env)
     with waiting("Looking for models ..."):
         discovery = discover(addresses, models or ())
-    if not json:
+    if not json or not (pick or yes):
         _print(discovery)
     if not discovery.models:
         reasons = listed(f"{url}: {reason}" for url, reason in discovery.silent.items())
@@ -104,7 +105,7 @@ def _chosen(models: Sequence[Model], names: Sequence[str], everything: bool) -> 
         raise ZooterError("a short list of models for --yes", "a long one", "Name those to take with --pick.")
     if everything:
         return usual
-    if sys.stdin.isatty() and err.file.isatty():
+    if all(file.isatty() for file in (sys.stdin, out.file, err.file)):
         return _ask(models, usual)
     return _numbers(models)
 
@@ -181,5 +182,6 @@ def _print_end(folder: Path, connected: Connected) -> None:
         out.print(f"Too large for the memory that is left, so they take turns: {listed(connected.waiting)}.")
     if connected.names:
         out.print(f"{folder / 'fleet.toml'} has {listed(connected.names)}.")
-    out.print(f"Next: zooter demo --fleet {folder}    a chat with them")
-    out.print(f"      zooter exam --fleet {folder}    trains a router on their answers")
+    place = shlex.quote(str(folder))
+    out.print(f"Next: zooter demo --fleet {place}    a chat with them")
+    out.print(f"      zooter exam --fleet {place}    trains a router on their answers")

@@ -64,7 +64,7 @@ def editing(folder: Path) -> Iterator[TOMLDocument]:
         text = text.replace("\n", "\r\n") if "\r\n" in before else text
         if text == before:
             return
-        load_fleet(path, text)  # a file that cannot be read must not replace one that can
+        load_fleet(folder / FLEET, text)  # a file that cannot be read must not replace one that can
         with writing(path):
             if before:
                 shutil.copy(path, folder / BACKUP)

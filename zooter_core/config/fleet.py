@@ -208,6 +208,9 @@ def load_fleet(folder: str | Path, text: str | None = None) -> Fleet:
         path = path / "fleet.toml" if path.is_dir() else path
         if text is None and not path.is_file():
             raise ZooterError("a fleet folder with a fleet.toml", f"none at {path}", "Try --fleet models/embedded.")
+        if path.name != "fleet.toml":  # a folder is one fleet: what is made of it lies beside the file
+            step = "Move it into a folder of its own as fleet.toml."
+            raise ZooterError("a fleet folder, or the fleet.toml in one", str(path), step)
         path = path.resolve()
         values = read_toml(path, text)
     except OSError as problem:

@@ -44,9 +44,10 @@ async def answer_chat(gateway: Gateway, body: Mapping[str, Any], exchange: Excha
         await _best_answer(gateway, request, choice.order[: gateway.fleet.serve.best_of], exchange, out)
     else:
         await _answer(gateway, request, exchange, out)
-    if choice.decision is not None and exchange.candidate is not None and not request.chore:
+    if exchange.candidate is not None and not request.chore:
         sessions = gateway.sessions.of(exchange.key)
-        sessions.pin(request.session, exchange.candidate)
+        if choice.decision is not None:
+            sessions.pin(request.session, exchange.candidate)
         for digest in exchange.progress.encrypted:
             sessions.wrote(digest, exchange.candidate)
 
@@ -74,8 +75,12 @@ async def _answer(gateway: Gateway, request: ChatRequest, exchange: Exchange, ou
 
 
 def _for(name: str, gateway: Gateway, request: ChatRequest) -> ChatRequest:
-    """The request for a candidate, without encrypted reasoning of others."""
-    messages = readable_by(name, request.messages, gateway.sessions.of(request.owner))
+    """The request for a candidate, without encrypted reasoning of others.
+
+    Where the client names it, it may be the writer of what nobody is known to have written.
+    """
+    named = name == request.model
+    messages = readable_by(name, request.messages, gateway.sessions.of(request.owner), named)
     if all(new is old for new, old in zip(messages, request.messages, strict=True)):
         return request
     return replace(request, body={**request.body, "messages": messages})

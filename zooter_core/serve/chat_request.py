@@ -115,15 +115,21 @@ class ChatRequest:
         size += len(dump_json(self.body["tools"])) if self.body.get("tools") else 0
         return -(-size // BYTES_A_TOKEN)
 
+    @property
+    def answer_tokens(self) -> int:
+        """The longest answer that the client wants, in tokens; 0 if it does not say."""
+        values = [self.body.get(name) for name in ("max_completion_tokens", "max_tokens", "max_output_tokens")]
+        return next((value for value in values if type(value) is int and value > 0), 0)
+
     @cached_property
     def needs(self) -> Needs:
         """What a candidate must be able to do."""
         body = self.body
-        answer = body.get("max_completion_tokens") or body.get("max_tokens") or 0
-        form = body.get("response_format")
+        text = body.get("text")  # of the Responses API
+        form = body.get("response_format") or (text.get("format") if isinstance(text, Mapping) else None)
         tool_roles = any(message["role"] in ("tool", "function") for message in self.messages)
         return Needs(
-            tokens=self.prompt_tokens + (answer if type(answer) is int else 0),
+            tokens=self.prompt_tokens + self.answer_tokens,
             images=any(part.get("type") in ("image_url", "input_image") for part in self._parts()),
             tools=tool_roles or any(body.get(name) for name in ("tools", "functions")),
             json_mode=isinstance(form, Mapping) and form.get("type") in ("json_object", "json_schema"),

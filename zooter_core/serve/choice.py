@@ -136,8 +136,7 @@ def _priced(fleet: Fleet, request: ChatRequest, decision: Decision, able: Sequen
     """The decision with utilities, if the client trades quality against price."""
     if math.isinf(request.willingness_to_pay):
         return decision
-    tokens = request.body.get("max_completion_tokens") or request.body.get("max_tokens")
-    tokens = tokens if type(tokens) is int and tokens > 0 else prices.TOKENS
+    tokens = request.answer_tokens or prices.TOKENS
     prices.prices_of(fleet, able)  # refuses a candidate without a price
     costs = [prices.cost(fleet.candidate(name), request.prompt_tokens, tokens) for name in able]
     return prices.by_dollars(decision, dict(zip(able, costs, strict=True)), request.willingness_to_pay)

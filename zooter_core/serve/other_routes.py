@@ -17,6 +17,7 @@ from zooter_core.serve.choice import Choice, choose
 from zooter_core.serve.errors import ApiError, bad_request, model_not_found
 from zooter_core.serve.exchange import Exchange, Out
 from zooter_core.serve.gateway import AUTO, RMR, VIRTUAL, Gateway
+from zooter_core.serve.sessions import written_by
 from zooter_core.serve.targets import Progress, Upstream
 
 MOST_CONVERSATIONS = 100
@@ -147,6 +148,8 @@ async def answer_responses(gateway: Gateway, body: Mapping[str, Any], exchange: 
     messages = list(_messages(body.get("input")))
     if not messages:
         raise bad_request("`input` must be a string, or an array with at least one item.", "input")
+    if isinstance(instructions := body.get("instructions"), str):
+        messages.insert(0, {"role": "system", "content": instructions})
     request = ChatRequest({**body, "messages": messages}, exchange.session, exchange.key)
     await _pass(gateway, request, body, RESPONSES, exchange, out)
 
@@ -171,6 +174,8 @@ async def _pass(
         assert isinstance(target, Upstream)
         sent = request.for_candidate(target.model, exchange.routed)
         del sent["messages"]
+        if path == RESPONSES and isinstance(items := sent.get("input"), list):
+            sent["input"] = written_by(name, items, sessions, unknown=not exchange.routed)
         if request.stream:
             return await begun(target.raw_stream(path, sent, progress))
         return await target.post(path, sent, progress)
@@ -181,8 +186,9 @@ async def _pass(
     assert exchange.candidate is not None
     if exchange.routed:
         sessions.pin(request.session, exchange.candidate)
-    if exchange.progress.id:
-        sessions.wrote(exchange.progress.id, exchange.candidate)
+    for written in (exchange.progress.id, *exchange.progress.encrypted):
+        if written:
+            sessions.wrote(written, exchange.candidate)
 
 
 def _behind_servers(gateway: Gateway, request: ChatRequest, path: str) -> ChatRequest:
@@ -203,7 +209,7 @@ def _behind_servers(gateway: Gateway, request: ChatRequest, path: str) -> ChatRe
 
 
 def _messages(items: object) -> Iterator[dict[str, Any]]:
-    """The input of the Responses API as messages, as far as routing reads them."""
+    """The input of the Responses API as messages, as far as routing and the limits read them."""
     if isinstance(items, str):
         yield {"role": "user", "content": items}
     for item in items if isinstance(items, list) else ():
@@ -213,8 +219,11 @@ def _messages(items: object) -> Iterator[dict[str, Any]]:
         parts = [part for part in content if isinstance(part, dict)] if isinstance(content, list) else content
         role = item.get("role")
         if str(item.get("type")).endswith("_output"):
-            yield {"role": "tool", "content": None}
+            output = item.get("output")
+            yield {"role": "tool", "content": output if isinstance(output, str) else dump_json(output)}
         elif role in ("user", "system", "developer", "assistant"):
             yield {"role": role, "content": parts if isinstance(parts, str | list) else None}
         else:  # reasoning, calls: the model's own
-            yield {"role": "assistant", "content": None, "encrypted_content": item.get("encrypted_content")}
+            calls = [item] if str(item.get("type")).endswith("_call") else None
+            secret = item.get("encrypted_content")
+            yield {"role": "assistant", "content": None, "tool_calls": calls, "encrypted_content": secret}

@@ -12,7 +12,7 @@ import copy
 import hashlib
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -92,14 +92,30 @@ def writer_of(messages: Sequence[Mapping[str, Any]], sessions: Sessions) -> str 
     return None
 
 
-def readable_by(candidate: str, messages: Sequence[Mapping[str, Any]], sessions: Sessions) -> list[Mapping[str, Any]]:
-    """The messages without the encrypted reasoning that another candidate wrote, or nobody known."""
-    return [_readable(message, candidate, sessions) for message in messages]
+def readable_by(
+    candidate: str, messages: Sequence[Mapping[str, Any]], sessions: Sessions, unknown: bool = False
+) -> list[Mapping[str, Any]]:
+    """The messages without the encrypted reasoning that another candidate wrote.
+
+    Args:
+        unknown: keep that whose writer is not known.
+    """
+    return [_readable(message, _writers(candidate, unknown), sessions) for message in messages]
 
 
-def _readable(message: Mapping[str, Any], candidate: str, sessions: Sessions) -> Mapping[str, Any]:
+def written_by(candidate: str, items: Sequence[Any], sessions: Sessions, unknown: bool = False) -> list[Any]:
+    """The items of the Responses API's input without the encrypted reasoning of others, as `readable_by`."""
+    writers = _writers(candidate, unknown)
+    return [item for item in items if all(sessions.writer(digest) in writers for digest in digests(item))]
+
+
+def _writers(candidate: str, unknown: bool) -> Collection[str | None]:
+    return {candidate, None} if unknown else {candidate}
+
+
+def _readable(message: Mapping[str, Any], writers: Collection[str | None], sessions: Sessions) -> Mapping[str, Any]:
     def is_candidates(entry: Mapping[str, Any]) -> bool:
-        return all(sessions.writer(digest) == candidate for digest in _of(entry))
+        return all(sessions.writer(digest) in writers for digest in _of(entry))
 
     if not any(True for _ in digests(message)):
         return message

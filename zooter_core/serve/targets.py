@@ -193,13 +193,13 @@ class ChatWatcher(Watcher):
 
 
 class ResponsesWatcher(Watcher):
-    """Takes id and usage from the events of the Responses API."""
+    """Takes id, usage and encrypted reasoning from the events of the Responses API."""
 
     def __init__(self, progress: Progress, redact: Redaction) -> None:
         self._progress, self._redact, self._begun = progress, redact, False
 
     def look(self, event: bytes) -> bool:
-        if not self._begun or b'"usage"' in event:
+        if not self._begun or b'"usage"' in event or b'"encrypted_content"' in event:
             self._begun = self._look(event) or self._begun
         return self._begun
 
@@ -214,8 +214,9 @@ class ResponsesWatcher(Watcher):
         response, kind = chunk.get("response"), chunk.get("type")
         if isinstance(response, dict):
             self._progress.id = self._progress.id or str(response.get("id") or "")
-            if isinstance(usage := response.get("usage"), dict):
-                self._progress.usage = usage
+            _note(response, self._progress)
+        if isinstance(item := chunk.get("item"), dict):
+            self._progress.encrypted += digests(item)
         if not self._begun and (kind in FAILED or chunk.get("error")):
             shape = response if isinstance(response, dict) else {"error": chunk.get("error") or chunk.get("message")}
             raise sent_error(shape, self._redact)
@@ -232,6 +233,8 @@ def _note(chunk: Mapping[str, Any], progress: Progress) -> None:
             progress.finish = finish
         if isinstance(message := choice.get("delta") or choice.get("message"), dict):
             progress.encrypted += digests(message)
+    for item in _objects(chunk.get("output")):
+        progress.encrypted += digests(item)
 
 
 class Local:

@@ -59,6 +59,8 @@ def test_names_are_letters_until_the_vote_which_is_kept() -> None:
     vote = comparison.vote
     assert (vote.blind, vote.best, vote.router, vote.reward) == (True, "chat", "math", "chat")
     assert not comparison.votable  # the names are known now
+    comparison.cast("best", "math")  # by the key that was pressed twice
+    assert comparison.vote is vote
     assert comparisons.read_votes(history().votes("a fleet"))[-1] == vote
 
 

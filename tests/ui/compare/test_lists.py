@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -185,5 +186,9 @@ def test_the_summary_by_hand() -> None:
         "best responses 2.50: running its choice alone loses 2.00 per query.",
         "The router's choices took 20 tokens instead of 80: 75% saved.",
     ]
+    unranked = rewarded(None, None)  # a fleet without a reward model, whose responses are verified all the same
+    unranked.job.ranked = [replace(item, right=item.response.candidate == "a") for item in unranked.job.ranked or ()]
+    unranked.key = {"answer": "x"}
+    assert lists.summary_lines([unranked])[0] == "Right answers, of 1: the router's choice **1**; a 1, b 0."
     for rows in ([rewarded(None, 1.0)], []):
         assert lists.summary_lines(rows) == ["None of the responses has a reward, so there is nothing to rank."]

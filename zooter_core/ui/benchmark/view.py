@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -80,7 +81,7 @@ def draw_missing(quality: Quality) -> None:
     folder = relative_path(quality.folder)
     if quality.step:
         st.info("This run is not finished, so it has no report yet. Its next step:", icon=":material/hourglass_top:")
-        st.code(f"zooter {quality.step} --run {folder}", language="sh")
+        st.code(f"zooter {quality.step} --run {shlex.quote(folder)}", language="sh")
         return
     st.info("This fleet has no report yet. The exam on the page Models makes one.", icon=":material/leaderboard:")
     links.page_button("Models", "models", "arrow_forward")
@@ -96,6 +97,7 @@ def draw_missing(quality: Quality) -> None:
 
 def report_command(folder: str) -> str:
     """The commands that train a fleet's router and write its report."""
+    folder = shlex.quote(folder)
     return (
         f"zooter run --fleet {folder} --queries queries.jsonl --out runs/new --scores runs/new.jsonl\n"
         f"cp -r runs/new/router runs/new/report.json {folder}/"

@@ -227,7 +227,9 @@ class Comparison:
         return not self.job.running and len(self.answered) > 1 and not final
 
     def cast(self, outcome: Outcome, best: str | None = None) -> None:
-        """Store a vote in place of an earlier one, and show the names."""
+        """Store a vote in place of an earlier one, and show the names; nothing where no vote is possible."""
+        if not self.votable:  # the second of two quick ones
+            return
         self.vote = Vote(
             query=self.query,
             candidates=self.job.candidates,

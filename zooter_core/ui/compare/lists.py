@@ -112,10 +112,10 @@ def summary_lines(rows: Sequence[Comparison]) -> list[str]:
             choices.append(scored[row.decision.candidate])
             best += max(item.reward or 0.0 for item in scored.values())
             tokens += sum(item.response.tokens for item in row.ranked())
-    if not choices:
-        return [*lines, "None of the responses has a reward, so there is nothing to rank."]
     if verified := [row for row in rows if row.key]:
         lines.append(_right(verified))
+    if not choices:
+        return [*lines, "None of the responses has a reward, so there is nothing to rank."]
     n = len(choices)
     earned, most = sum(choice.reward or 0.0 for choice in choices) / n, best / n
     lines.append(
