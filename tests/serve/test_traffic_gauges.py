@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import time
+import weakref
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -65,6 +67,10 @@ def test_what_the_gauges_show(tmp_path, tiny_fleet):
     assert registry.get_sample_value(JUDGED) == NOW - DAY / 20  # feedback is no judgement
     unlike = registry.get_sample_value(UNLIKE)
     assert math.isnan(unlike) or 0 <= unlike <= 1
+    replaced = weakref.ref(ensemble)
+    ensemble = None
+    gc.collect()
+    assert replaced() is None  # a fleet that was replaced leaves the memory before the next refresh
 
 
 def test_without_traffic_they_are_not_numbers(tmp_path, tiny_fleet):

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from weakref import ref
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,7 +61,7 @@ class TrafficGauges:
         for name, (_, labels) in GAUGES.items():
             if not labels:
                 self._set(name, None)
-        self._compared_by: Ensemble | None = None
+        self._compared_by: ref[Ensemble] | None = None  # a fleet that was replaced must not stay in memory
         self._usual: tuple[NDArray[np.float32], float] | None = None
         self._similarity: dict[str, float] = {}  # by request; without texts or vectors
         self._thread = threading.Thread(target=self._run, name="gauges", daemon=True)
@@ -112,8 +113,8 @@ class TrafficGauges:
     def _unlike(self, traffic: Traffic, now: float) -> float | None:
         """The share of the newest requests that are unlike the training; only new ones are embedded."""
         ensemble = self._ensemble()
-        if ensemble is not self._compared_by:
-            self._usual, self._similarity, self._compared_by = familiar(ensemble), {}, ensemble
+        if self._compared_by is None or self._compared_by() is not ensemble:
+            self._usual, self._similarity, self._compared_by = familiar(ensemble), {}, ref(ensemble)
         entries = newest_routed(traffic, now - 7 * DAY, math.inf, MOST_COMPARED)
         if self._usual is None or not entries:
             return None

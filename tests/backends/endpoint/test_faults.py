@@ -251,6 +251,17 @@ def test_a_server_that_asks_for_a_pause_gets_it(scripted):
     assert 25 < second.retry_after <= 30
 
 
+def test_whole_answers_that_take_long_bring_the_places_back(scripted):
+    async def limit_after_one(connection: Connection) -> float:
+        connection.pace.limit = 1.0  # as after several refusals
+        await connection.post("/chat/completions", {"model": "good"})
+        await connection.close()
+        return connection.pace.limit
+
+    quick = at(scripted.url, "good", first_token_seconds=0.001, parallel=4)  # which says nothing of a whole answer
+    assert run_apart(limit_after_one(Connection(quick))) > 1
+
+
 def test_an_echoed_key_is_in_no_stream_that_passes_through(server, monkeypatch):
     monkeypatch.setenv("SCRIPTED_KEY", "sk-test-4f9a0c77b1d2")
     shown, error = passed_on(at(server.url, "echo-key", api_key_env="SCRIPTED_KEY"))

@@ -115,10 +115,8 @@ class Connection:
         Raises:
             EndpointError: there is none.
         """
-        async with self._turn(patience) as turn:
-            answer = await self.ask(path, body, WHOLE_SECONDS)
-            turn.soon = self._is_soon(turn)
-        return answer
+        async with self._turn(patience):  # when its first token came is not known
+            return await self.ask(path, body, WHOLE_SECONDS)
 
     async def ask(self, path: str, body: Mapping[str, Any] | None = None, seconds: float = LIST_SECONDS) -> Any:
         """The JSON object at a path, or at another address of the server, without waiting for a place."""
