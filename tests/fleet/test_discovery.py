@@ -110,6 +110,9 @@ def test_a_server_with_a_key(monkeypatch):
         ("0.0.0.0", "http://localhost:11434/v1"),
         ("127.0.0.1:5000", "http://127.0.0.1:5000/v1"),
         ("https://gpu.example.org", "https://gpu.example.org:11434/v1"),
+        ("[::1]:5000", "http://[::1]:5000/v1"),
+        ("[::]:5000", "http://localhost:5000/v1"),
+        ("no:port", "http://localhost:11434/v1"),
     ],
 )
 def test_where_ollama_listens(monkeypatch, host, address):

@@ -13,6 +13,13 @@ HEADERS = {"x-zooter-metadata": "enabled"}
 UNSURE = "unsure_above = -1.0"  # about every query
 
 
+def test_a_chore_is_answered_by_one(serve, scripted):
+    endpoint = serve("good", "echo", router=UNSURE)
+    answer = endpoint.chat("### Task:\nGenerate a concise, 3-5 word title with an emoji.", model="auto-best")
+    assert answer.status_code == 200
+    assert len(scripted.bodies) == 1
+
+
 def test_where_unsure_two_answer_and_the_best_is_kept(serve, scripted):
     endpoint = serve("good", "echo", "good", router=UNSURE)
     answer = endpoint.chat(model="auto-best", headers=HEADERS).json()

@@ -176,11 +176,18 @@ def test_a_conversation_loses_its_candidate_after_sticky_seconds(pair):
     assert (choice.order[0], choice.reason) == ("code", "router")
 
 
-@pytest.mark.parametrize("name", ["session_id", "prompt_cache_key"])
-def test_a_conversation_is_known_by_its_key(pair, name):
-    assert pair("a math=0.6,code=0.4", **{name: "x"}).order[0] == "math"
-    assert pair("b math=0.42,code=0.58", **{name: "x"}).reason == "sticky"
-    assert pair("b math=0.42,code=0.58", **{name: "y"}).reason == "router"
+def test_a_conversation_is_known_by_its_key(pair):
+    assert pair("a math=0.6,code=0.4", session_id="x").order[0] == "math"
+    assert pair("b math=0.42,code=0.58", session_id="x").reason == "sticky"
+    assert pair("b math=0.42,code=0.58", session_id="y").reason == "router"
+
+
+def test_conversations_that_share_a_prompt_cache_are_different_ones(pair):
+    assert pair("a math=0.6,code=0.4", prompt_cache_key="x").order[0] == "math"
+    assert pair("b math=0.42,code=0.58", prompt_cache_key="x").reason == "router"
+    again = talk("a math=0.6,code=0.4", "b math=0.42,code=0.58")
+    assert pair(again, prompt_cache_key="x").reason == "sticky"
+    assert pair(again, prompt_cache_key="y").reason == "router"
 
 
 def test_other_conversations_have_other_keys(pair):

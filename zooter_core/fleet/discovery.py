@@ -23,6 +23,7 @@ from zooter_core.backends.endpoint.connection import Connection
 from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.backends.gguf.header import PART, check_model, read_header
 from zooter_core.base.errors import WorkError
+from zooter_core.base.hosts import Host
 from zooter_core.base.strict_json import parse_json
 from zooter_core.base.terminal import visible
 from zooter_core.config.candidates import ENDPOINT, GGUF, TRANSFORMERS, CandidateConfig
@@ -146,14 +147,14 @@ def discover(
 
 
 def usual_addresses() -> list[str]:
-    """The usual addresses of servers on this machine, and what OLLAMA_HOST names if that is on this machine."""
+    """The usual addresses of servers on this machine; that of Ollama is what OLLAMA_HOST names."""
     addresses = [f"http://localhost:{port}/v1" for port in USUAL.values()]
     host = os.environ.get("OLLAMA_HOST", "").strip()
     if host:
         parts = urlsplit(host if "://" in host else f"http://{host}")
         with suppress(ValueError):
             name = "localhost" if parts.hostname in ("0.0.0.0", "::", None, "") else parts.hostname
-            addresses[0] = f"{parts.scheme}://{name}:{parts.port or USUAL[OLLAMA]}/v1"
+            addresses[0] = f"{parts.scheme}://{Host(name, parts.port or USUAL[OLLAMA])}/v1"
     return addresses
 
 

@@ -39,7 +39,7 @@ async def answer_chat(gateway: Gateway, body: Mapping[str, Any], exchange: Excha
     if request.model == RMR:
         exchange.choice = replace(choice, reason="rmr")
         await _best_answer(gateway, request, choice.order, exchange, out)
-    elif request.model == AUTO_BEST and choice.reason != "tool_loop" and _unsure(gateway, choice):
+    elif request.model == AUTO_BEST and _unsure(gateway, request, choice):
         exchange.choice = replace(choice, reason="best")
         await _best_answer(gateway, request, choice.order[: gateway.fleet.serve.best_of], exchange, out)
     else:
@@ -52,9 +52,10 @@ async def answer_chat(gateway: Gateway, body: Mapping[str, Any], exchange: Excha
             sessions.wrote(digest, exchange.candidate)
 
 
-def _unsure(gateway: Gateway, choice: Choice) -> bool:
+def _unsure(gateway: Gateway, request: ChatRequest, choice: Choice) -> bool:
+    """Whether several should answer. A tool loop goes on as it is, and a chore is not worth it."""
     config = gateway.fleet.router
-    if config is None or choice.outputs is None:
+    if config is None or choice.outputs is None or choice.reason == "tool_loop" or request.chore:
         return False
     return bool(unsureness(choice.outputs, config.trigger)[0] > config.unsure_above)
 

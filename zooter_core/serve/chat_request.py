@@ -97,15 +97,15 @@ class ChatRequest:
     def session(self) -> str:
         """The conversation's key: a hash of the one that the client gives, else of what stays the same in it.
 
+        `prompt_cache_key` is one of these: clients use it for all conversations that begin alike.
         A turn with `models` is of another conversation than one without: it must not decide who answers that.
         """
         names = self.body.get("models")
         models = f" {sorted(map(str, names))}" if names and isinstance(names, list) else ""
-        for value in (self.session_header, self.body.get("session_id"), self.body.get("prompt_cache_key")):
-            if value:
-                return hashlib.sha256(f"given {value}{models}".encode()).hexdigest()
+        if value := self.session_header or self.body.get("session_id"):
+            return hashlib.sha256(f"given {value}{models}".encode()).hexdigest()
         system = [message for message in self.messages if message["role"] in ("system", "developer")]
-        parts = [system, self.body.get("tools"), self.body.get("functions"), self.user_texts[:1]]
+        parts = [system, *map(self.body.get, ("tools", "functions", "prompt_cache_key")), self.user_texts[:1]]
         return hashlib.sha256((dump_json(parts, sort_keys=True) + models).encode()).hexdigest()
 
     @cached_property

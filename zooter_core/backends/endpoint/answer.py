@@ -214,7 +214,7 @@ async def _failure(connection: Connection, error: EndpointError, answer: Partial
     if attempts > 1:
         message += f", in the last of {attempts} attempts"
     if error.counts:
-        connection.failed(message)
+        connection.failed(error.reason)
     return _failure_of(connection, message, next_step)
 
 
