@@ -12,7 +12,7 @@ from zooter_core.cli.main import main
 from zooter_core.config.fleet import load_fleet
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.learn.alternatives import BEFORE, Earlier
-from zooter_core.learn.drift import fallen_rewards, far_queries, moved_tags
+from zooter_core.learn.drift import fall_of, fallen_rewards, far_queries, moved_tags
 from zooter_core.learn.report import report_on, sentences
 from zooter_core.learn.report_html import html_of
 from zooter_core.learn.traffic import HOUR, Traffic
@@ -150,6 +150,14 @@ def test_a_candidate_that_got_worse_is_named_with_its_hour(traffic):
     assert (change.kind, change.name) == ("reward", "code")
     assert change.before - change.after == pytest.approx(2, abs=0.7)
     assert change.since == pytest.approx(3.5 * DAY, abs=DAY)
+
+
+@pytest.mark.parametrize("steps", [2, 4, 8, 24])
+def test_few_rewards_that_stay_are_seldom_called_fallen(steps):
+    dice = np.random.default_rng(0)
+    weeks = dice.normal(size=(2000, steps, 40))
+    sums = [{n: (40, float(part.sum()), float((part**2).sum())) for n, part in enumerate(week)} for week in weeks]
+    assert np.mean([fall_of("a", bins, 1, SAMPLE) is not None for bins in sums]) < 0.06
 
 
 def test_nothing_is_said_where_nothing_changed(traffic):

@@ -33,7 +33,7 @@ STEP_HOURS = 6
 LEAST_SHARE = 0.03  # a tag's share must change by so much
 LATE = 0.25  # the last part of a period, whose tags are compared with those before
 MOST_DECISIONS = 20_000  # whose tags are read
-LEVEL, ALIKE = 0.05, 3
+LEVEL = 0.05
 WEAK = 0.6  # a reward model that agrees with fewer pairs of votes is little help
 LEAST_MENDED = 0.02  # of the calibration error, by a temperature
 EVERYTHING = "all tags"
@@ -109,7 +109,8 @@ def fallen_rewards(traffic: Traffic, since: float, until: float) -> list[Change]
 def fall_of(name: str, bins: Mapping[int, Sums], candidates: int, why: str) -> Change | None:
     """The moment at which the rewards before and after differ most clearly, if they fell; by Welch's t test.
 
-    The tests at neighbouring moments mostly agree, so every ALIKE of them count as one.
+    The tests at neighbouring moments mostly agree: n of them count as 3 + n / 4, with which at most LEVEL of the
+    candidates that stay as they were are named.
 
     Args:
         bins: the sums of each step, by its hour.
@@ -117,11 +118,13 @@ def fall_of(name: str, bins: Mapping[int, Sums], candidates: int, why: str) -> C
     """
     hours = sorted(bins)
     best: tuple[float, int, float, float, float] | None = None
+    tests = 0
     for place in range(1, len(hours)):
         early = _added([bins[hour] for hour in hours[:place]])
         late = _added([bins[hour] for hour in hours[place:]])
         if min(early[0], late[0]) < FEWEST:
             continue
+        tests += 1
         error = math.sqrt(_variance(early) / early[0] + _variance(late) / late[0])
         before, after = early[1] / early[0], late[1] / late[0]
         t = (before - after) / error if error else 0.0
@@ -130,7 +133,7 @@ def fall_of(name: str, bins: Mapping[int, Sums], candidates: int, why: str) -> C
     if best is None:
         return None
     t, hour, before, after, error = best
-    if t < t_quantile(1 - LEVEL * ALIKE / (candidates * len(bins)), FEWEST - 1):
+    if t < t_quantile(1 - LEVEL / (candidates * min(tests, 3 + tests / 4)), FEWEST - 1):
         return None
     half = t_quantile(1 - LEVEL / 2, 2 * FEWEST) * error
     fall, moment = before - after, hour * 3600.0
