@@ -36,6 +36,7 @@ def test_a_key_has_one_form_and_is_read_back_as_it_is(record, key):
     ("record", "field"),
     [
         ({"answer": True}, "answer"),
+        ({"answer": 10**400}, "answer"),
         ({"answer": []}, "answer"),
         ({"answer": {"number": "many"}}, "answer.number"),
         ({"answer": {"regex": "(", "text": "x"}}, "answer"),

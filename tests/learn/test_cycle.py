@@ -22,7 +22,16 @@ from zooter_core.learn.deciding import Sampling
 from zooter_core.learn.judging import Budget
 from zooter_core.learn.pace import Pace
 from zooter_core.learn.precedence import Answering
-from zooter_core.learn.refit import VECTORS, Material, read_linear, refit, stored_vectors, vectors_of, write_router
+from zooter_core.learn.refit import (
+    VECTORS,
+    Material,
+    read_linear,
+    refit,
+    stored_vectors,
+    text_of,
+    vectors_of,
+    write_router,
+)
 from zooter_core.learn.traffic import Traffic
 from zooter_core.learn.traffic_rows import FEEDBACK, MODEL, NEWCOMER, LoggedDecision, LoggedReward
 from zooter_core.learn.versions import PROMOTE, ROLLBACK, Versions, name_router
@@ -378,7 +387,7 @@ def test_deletion_leaves_the_learner_too(place, tiny_encoder):
     vectors = vectors_of(tiny_encoder, material.decisions, data)
     with np.load(data / "learned-vectors.npz") as stored:
         assert stored["numbers"].tolist() == [one.number for one in material.decisions]
-    assert vectors == pytest.approx(tiny_encoder.embed(material.texts), abs=1e-5)
+    assert vectors == pytest.approx(tiny_encoder.embed([text_of(one) for one in material.decisions]), abs=1e-5)
 
 
 def test_feedback_counts_before_the_reward_model(place):
@@ -406,9 +415,10 @@ def test_a_refit_is_the_same_again_and_of_any_encoder(place, tiny_encoder, tmp_p
     linear, pool = read_linear(tmp_path / "one")
     router = Router.load(tmp_path / "one")
     assert router.candidates == tuple(pool) == POOL
-    logits = linear(tiny_encoder.embed(material.texts[:5]))
+    texts = [text_of(one) for one in material.decisions[:5]]
+    logits = linear(tiny_encoder.embed(texts))
     shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    assert router.probabilities(material.texts[:5]) == pytest.approx(shares, abs=1e-4)
+    assert router.probabilities(texts) == pytest.approx(shares, abs=1e-4)
 
 
 def test_a_torn_file_of_vectors_has_none_and_is_written_anew(place, tiny_encoder):

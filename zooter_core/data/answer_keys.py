@@ -22,6 +22,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from zooter_core.base.errors import ZooterError, listed
+from zooter_core.base.strict_json import is_number
 
 FIELDS = ("answer", "tests", "check")
 MARK = "####"  # before the final answer of a worked solution, as in GSM8K
@@ -53,7 +54,7 @@ def _wrong(place: str, field: str, expected: str, value: Any) -> ZooterError:
 
 
 def _answer(place: str, value: Any, choices: Any) -> Key:
-    if _is_number(value):
+    if is_number(value):
         return {"number": str(value)}
     if isinstance(value, str) and MARK in value:
         value = value.rpartition(MARK)[2].strip()
@@ -103,13 +104,9 @@ def _check(place: str, value: Any) -> None:
             raise _wrong(place, f"check.{name}", expected, content)
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
 def _is_numeral(value: Any) -> bool:
     try:
-        return _is_number(value) or (isinstance(value, str) and math.isfinite(float(value)))
+        return is_number(value) or (isinstance(value, str) and math.isfinite(float(value)))
     except ValueError:
         return False
 

@@ -21,7 +21,7 @@ from zooter_core.base.files import atomic, writing
 from zooter_core.base.strict_json import dump_json, parse_json
 from zooter_core.learn.learner import CHUNK, DEFAULTS, Learner, Learning, Option
 from zooter_core.learn.traffic import Traffic
-from zooter_core.learn.traffic_rows import FEEDBACK, MODEL, NEWCOMER, VERIFIED, LoggedDecision, LoggedReward
+from zooter_core.learn.traffic_rows import FEEDBACK, MODEL, NEWCOMER, LoggedDecision
 from zooter_core.method.calibration import temperature_of
 from zooter_core.method.metrics import win_shares
 from zooter_core.method.partial_rewards import Array, Linear
@@ -51,7 +51,7 @@ class Material:
 
     @classmethod
     def read(cls, traffic: Traffic, pool: Sequence[str], most: int = MOST) -> Material:
-        """The latest decisions without chores. A verified outcome, or a person's, counts before the reward model's."""
+        """The latest decisions without chores. A person's verdict counts before the reward model's."""
         decisions = [one for one in reversed(traffic.newest(most)) if not one.chore]
         shape = (len(decisions), len(pool))
         model, outcomes, late, times = (np.full(shape, np.nan) for _ in range(4))
@@ -60,32 +60,21 @@ class Material:
         for reward in traffic.rewards(request_ids=list(rows)):
             if reward.candidate in columns:
                 place = rows[reward.request_id], columns[reward.candidate]
-                _enter(reward, place, model, outcomes)
+                if reward.source == MODEL:
+                    model[place] = reward.reward
+                elif reward.source == FEEDBACK:
+                    outcomes[place] = (min(max(reward.reward, -1.0), 1.0) + 1) / 2
                 if reward.why == NEWCOMER:
                     late[place], times[place] = reward.reward, reward.time
         level = scale_of(model) if (~np.isnan(model)).sum() > 1 else (0.0, 1.0)
         rewards = verified_rewards(model, outcomes, level)
-        alone = np.isnan(model) & ~np.isnan(outcomes)  # nobody judged the answer but a person, or a check
+        alone = np.isnan(model) & ~np.isnan(outcomes)  # nobody judged the answer but a person
         rewards[alone] = level[0] + level[1] * (2 * outcomes[alone] - 1)
         rewards[~np.isnan(late)] = np.nan
         return cls(decisions, rewards, late, times)
 
     def __len__(self) -> int:
         return len(self.decisions)
-
-    @property
-    def texts(self) -> list[str]:
-        """What routing read of each query."""
-        return [text_of(one) for one in self.decisions]
-
-
-def _enter(reward: LoggedReward, place: tuple[int, int], model: Array, outcomes: Array) -> None:
-    if reward.source == MODEL:
-        model[place] = reward.reward
-    elif reward.source == VERIFIED:
-        outcomes[place] = reward.reward
-    elif reward.source == FEEDBACK and math.isnan(outcomes[place]):
-        outcomes[place] = (min(max(reward.reward, -1.0), 1.0) + 1) / 2
 
 
 def text_of(decision: LoggedDecision) -> str:

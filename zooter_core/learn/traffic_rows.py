@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from zooter_core.base.strict_json import dump_json, parse_json
 
-MODEL, VERIFIED, FEEDBACK = "reward model", "verified", "feedback"  # sources of a reward
+MODEL, FEEDBACK = "reward model", "feedback"  # sources of a reward
 SERVED, SAMPLE, PAIR, NEWCOMER = "served", "sample", "pair", "newcomer"  # why a reward was computed
 ENDPOINT, DEMO, IMPORT = "endpoint", "demo", "import"  # sources of a decision
 

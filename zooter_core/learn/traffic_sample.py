@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooter_core.learn.traffic import Traffic
-from zooter_core.learn.traffic_rows import FEEDBACK, IMPORT, VERIFIED, LoggedDecision, LoggedReward
+from zooter_core.learn.traffic_rows import FEEDBACK, IMPORT, LoggedDecision, LoggedReward
 from zooter_core.method.metrics import Array
 
 MOST_SAMPLED = 10_000
@@ -47,11 +47,6 @@ class Sample:
     def n(self) -> int:
         return len(self.chosen)
 
-    @property
-    def times(self) -> Array:
-        """When each request ended, shape (n,)."""
-        return np.array([entry.time for entry in self.decisions])
-
 
 def read_sample(traffic: Traffic, since: float, until: float, most: int = MOST_SAMPLED) -> Sample:
     """The uniform sample of a period. Requests for which the client named the model, and chores, are left out.
@@ -69,8 +64,7 @@ def read_sample(traffic: Traffic, since: float, until: float, most: int = MOST_S
     ]  # fmt: skip
     rewards: dict[str, dict[str, LoggedReward]] = defaultdict(dict)
     for reward in traffic.rewards(request_ids=[decision.request_id for decision in decisions]):
-        earlier = rewards[reward.request_id].get(reward.candidate)
-        if reward.source != FEEDBACK and (earlier is None or reward.source == VERIFIED):
+        if reward.source != FEEDBACK:
             rewards[reward.request_id][reward.candidate] = reward
     inclusion = {
         request_id: max((reward.inclusion or 0 for reward in row.values() if reward.why == "sample"), default=0.0)
