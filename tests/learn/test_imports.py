@@ -76,9 +76,22 @@ def test_a_batch_needs_both_files(traffic, tmp_path):
     assert (entry.query, entry.candidate, entry.tokens, entry.user) == ("q", "m", 3, "u")
 
 
+def test_batches_that_count_alike_are_imported_one_at_a_time(traffic, tmp_path):
+    body = {"model": "m", "messages": [{"role": "user", "content": "q"}]}
+    reply = {"choices": [{"message": {"content": "a"}}]}
+    files = []
+    for number in range(2):
+        lines = [{"custom_id": "request-1", "body": body | {"seed": number}}]
+        files.append(write(tmp_path / f"in-{number}.jsonl", *lines))
+        files.append(write(tmp_path / f"out-{number}.jsonl", {"custom_id": "request-1", "response": {"body": reply}}))
+    count, left_out = import_traffic(files, traffic, LearnConfig())
+    assert (count, dict(left_out)) == (0, {"a custom_id of several batches: import each batch by itself": 2})
+    assert [import_traffic(pair, traffic, LearnConfig())[0] for pair in (files[:2], files[2:])] == [1, 1]
+
+
 def test_plain_lines_with_feedback(traffic, tmp_path):
     lines = [
-        {"query": "one", "model": "m", "feedback": "bad", "time": 1_750_000_000_000},
+        {"query": "one", "model": "m", "seconds": float("nan"), "feedback": "bad", "time": 1_750_000_000_000},
         {"messages": [{"role": "user", "content": "two"}], "feedback": 0.5, "model": "m"},
         {"query": "### Task:\nGenerate 1-3 broad tags categorizing the main themes"},
     ]

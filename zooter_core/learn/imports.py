@@ -7,8 +7,9 @@ from, not as decisions to judge. An id is made of the record's content: a file t
 from __future__ import annotations
 
 import hashlib
+import json
 import sqlite3
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from zooter_core.base.errors import ZooterError
-from zooter_core.base.strict_json import dump_json, is_number, parse_json
+from zooter_core.base.strict_json import is_number, parse_json
 from zooter_core.config.learn import LearnConfig
 from zooter_core.data.formats.reading import Place, each_record, json_files
 from zooter_core.learn.chores import is_chore
@@ -91,8 +92,8 @@ def check_paths(paths: Sequence[Path]) -> None:
 
 
 def _read(paths: Sequence[Path], form: str | None, left_out: Counter[str]) -> Iterator[Import]:
-    batch: dict[str, Record] = {}  # inputs of a batch by their custom id, until their output comes
-    outputs: dict[str, Record] = {}
+    batch = defaultdict[str, list[Record]](list)  # inputs of a batch by their custom id, until their output comes
+    outputs = defaultdict[str, list[Record]](list)
     count = 0
     for path in paths:
         if _is_history(path):
@@ -106,17 +107,19 @@ def _read(paths: Sequence[Path], form: str | None, left_out: Counter[str]) -> It
                 form = form or _form_of(record, place)
                 if form == BATCH:
                     custom = str(record.get("custom_id"))
-                    (batch if "body" in record else outputs)[custom] = record
+                    (batch if "body" in record else outputs)[custom].append(record)
                 elif (entry := (_litellm if form == LITELLM else _plain)(record)) is None:
                     left_out["no text of a user"] += 1
                 else:
                     yield entry
     if not count:
         raise ZooterError("at least one record", "none", "Check the paths.", "The files hold no record.")
-    for custom, record in batch.items():
-        if (output := outputs.get(custom)) is None:
-            left_out["a request of the batch without its output: name both files"] += 1
-        elif (entry := _batch(record, output)) is None:
+    for custom, records in batch.items():
+        if custom not in outputs:
+            left_out["a request of the batch without its output: name both files"] += len(records)
+        elif len(records) > 1 or len(outputs[custom]) > 1:  # nothing tells which output is whose
+            left_out["a custom_id of several batches: import each batch by itself"] += len(records)
+        elif (entry := _batch(records[0], outputs[custom][0])) is None:
             left_out["no text of a user, or no answer"] += 1
         else:
             yield entry
@@ -284,7 +287,7 @@ def _plain(record: Record) -> Import | None:
 def _entry(turns: list[str], record: Record, name: object, *, time: float | None, **values: Any) -> Import | None:
     if not turns:
         return None
-    content = dump_json(record, sort_keys=True).encode("utf-8", "replace")
+    content = json.dumps(record, sort_keys=True).encode("utf-8", "replace")  # other programs write NaN too
     digest = hashlib.sha256(f"{name} ".encode("utf-8", "replace") + content).hexdigest()
     routed = topic_of(turns)
     context = routed if routed != turns[-1] else None
