@@ -8,7 +8,7 @@ from zooter_core.ui.compare import arena, comparisons, lists, view
 from zooter_core.ui.widgets import pick_example, show_error
 
 st.title("All models on one query", anchor=False)
-comparison, query_list = comparisons.registry().current(), lists.registry().current()
+comparison, query_list = comparisons.current(), lists.registry().current()
 if comparison is None and query_list is None:
     st.markdown(
         "Every model answers, and a reward model ranks the responses. Did the router, which runs one, pick well?"

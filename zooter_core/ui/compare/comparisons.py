@@ -25,6 +25,7 @@ from zooter_core.config.fleet import Fleet
 from zooter_core.data.answer_keys import read_key
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.metrics import wilson_interval
+from zooter_core.ui import resources
 from zooter_core.ui.history import history
 from zooter_core.ui.jobs import Answers, Job, Plan
 from zooter_core.ui.links import Registry
@@ -336,6 +337,14 @@ def start(
         hidden=blind,
         key=key,
     )
+
+
+def current() -> Comparison | None:
+    """This tab's comparison; one of another fleet waits until the visitor picks that fleet again."""
+    comparison = registry().current()
+    if comparison is None or resources.endpoint() or comparison.fleet == str(Path(resources.folder()).resolve()):
+        return comparison
+    return None
 
 
 def fleet_key(fleet: Fleet) -> str:
