@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,13 @@ def test_a_text_with_one_is_refused(text, number, field):
 @pytest.mark.parametrize("text", ['"NaN"', '{"NaN": "Infinity"}', "1e308", "-1.5", "123456789012345678901234567890"])
 def test_what_only_looks_like_one_is_read(text):
     assert parse_json(text) == json.loads(text)
+
+
+@pytest.mark.parametrize("inner", ["NaN", '"\\ud800"', "1"])
+@pytest.mark.parametrize("depth", [*range(900, 1000, 7), 10_000])
+def test_json_of_any_depth_is_read_or_refused(inner, depth):
+    with suppress(ValueError):  # at some depths Python reads it and something after that does not
+        parse_json("[" * depth + inner + "]" * depth)
 
 
 @pytest.mark.parametrize(

@@ -68,11 +68,12 @@ def parse_json(text: str | bytes | bytearray, object_pairs_hook: Callable[[Pairs
         ValueError: it is not JSON; a NotFiniteError if only a number is wrong.
     """
     try:
-        value = json.loads(text, parse_constant=_refuse, parse_float=_finite, object_pairs_hook=object_pairs_hook)
+        try:
+            value = json.loads(text, parse_constant=_refuse, parse_float=_finite, object_pairs_hook=object_pairs_hook)
+        except _NotFinite as number:
+            field, _ = next(_not_finite(json.loads(text)), ("", 0.0))
+            raise NotFiniteError(field, str(number)) from None
         return clean(value) if _has_surrogate(text) else value
-    except _NotFinite as number:
-        field, _ = next(_not_finite(json.loads(text)), ("", 0.0))
-        raise NotFiniteError(field, str(number)) from None
     except RecursionError:
         raise ValueError("nested too deeply") from None
 

@@ -7,7 +7,6 @@ from, not as decisions to judge. An id is made of the record's content: a file t
 from __future__ import annotations
 
 import hashlib
-import json
 import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -287,8 +286,7 @@ def _plain(record: Record) -> Import | None:
 def _entry(turns: list[str], record: Record, name: object, *, time: float | None, **values: Any) -> Import | None:
     if not turns:
         return None
-    content = json.dumps(record, sort_keys=True).encode("utf-8", "replace")  # other programs write NaN too
-    digest = hashlib.sha256(f"{name} ".encode("utf-8", "replace") + content).hexdigest()
+    digest = hashlib.sha256(f"{name} {record}".encode("utf-8", "replace")).hexdigest()
     routed = topic_of(turns)
     context = routed if routed != turns[-1] else None
     decision = LoggedDecision(
