@@ -81,9 +81,9 @@ def test_batches_that_count_alike_are_imported_one_at_a_time(traffic, tmp_path):
     reply = {"choices": [{"message": {"content": "a"}}]}
     files = []
     for number in range(2):
-        lines = [{"custom_id": "request-1", "body": body | {"seed": number}}]
-        files.append(write(tmp_path / f"in-{number}.jsonl", *lines))
-        files.append(write(tmp_path / f"out-{number}.jsonl", {"custom_id": "request-1", "response": {"body": reply}}))
+        files.append(write(tmp_path / f"in-{number}.jsonl", {"custom_id": "request-1", "body": body}))
+        answer = {"id": f"batch_req_{number}", "custom_id": "request-1", "response": {"body": reply}}
+        files.append(write(tmp_path / f"out-{number}.jsonl", answer))
     count, left_out = import_traffic(files, traffic, LearnConfig())
     assert (count, dict(left_out)) == (0, {"a custom_id of several batches: import each batch by itself": 2})
     assert [import_traffic(pair, traffic, LearnConfig())[0] for pair in (files[:2], files[2:])] == [1, 1]

@@ -244,7 +244,7 @@ def _batch(record: Record, output: Record) -> Import | None:
     usage = usage if isinstance(usage, dict) else {}
     return _entry(
         turns,
-        record,
+        record | {"output": output},
         record.get("custom_id"),
         time=_time(reply.get("created")),
         user=_text(body.get("user")),
