@@ -164,13 +164,13 @@ def test_a_comparison_of_another_fleet_waits_until_that_is_picked_again(
     open_page: Open, slow_fleet: Path, tiny_fleet: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = compare(open_page("compare"), "What is 12 + 30?")
-    made = comparison(page)
+    first = comparison(page)
     monkeypatch.setenv("ZOOTER_FLEET", str(slow_fleet))
     assert not heads(page.run())
     assert "Try one of these:" in words(page)
     monkeypatch.setenv("ZOOTER_FLEET", str(tiny_fleet))
     assert len(heads(page.run())) == 3
-    assert comparison(page) is made
+    assert comparison(page) is first
 
 
 def test_costs_are_shown_where_there_are_prices(open_page: Open, slow_fleet: Path) -> None:

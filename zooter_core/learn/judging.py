@@ -82,7 +82,7 @@ def check_reward_model(ensemble: Ensemble) -> None:
         ZooterError: it does so, or there is none.
     """
     if isinstance(ensemble.reward_model, Comparing):
-        step = 'Use one of the kinds "scalar", "http", "judge" or "embedded" in [reward].'
+        step = 'Set mode = "single" for a judge, or use one of the kinds "scalar", "http" or "embedded" in [reward].'
         raise ZooterError("a reward model that judges a single answer", "one that compares two", step)
 
 
