@@ -18,6 +18,7 @@ GOOD = [
     ({"answer": ["Paris", "Paris, France"]}, {"answer": {"text": ["Paris", "Paris, France"]}}),
     ({"answer": "3 + 4 = <<3+4=7>>7\n#### 7"}, {"answer": {"text": "7"}}),  # as the release of GSM8K has it
     ({"answer": "B", "choices": ["x", "y"]}, {"answer": {"choice": "B", "choices": ["x", "y"]}}),
+    ({"answer": "y", "choices": ["x", "y"]}, {"answer": {"choice": "B", "choices": ["x", "y"]}}),
     ({"answer": {"regex": "[0-9]+"}}, {"answer": {"regex": "[0-9]+"}}),
     ({"tests": ["assert add(1, 2) == 3"]}, {"tests": ["assert add(1, 2) == 3"]}),
     ({"tests": {"function": "f", "code": "assert f()"}}, {"tests": {"function": "f", "code": "assert f()"}}),
@@ -37,6 +38,8 @@ def test_a_key_has_one_form_and_is_read_back_as_it_is(record, key):
     [
         ({"answer": True}, "answer"),
         ({"answer": 10**400}, "answer"),
+        ({"answer": 2, "choices": ["x", "y"]}, "answer"),
+        ({"answer": "z", "choices": ["x", "y"]}, "answer"),
         ({"answer": []}, "answer"),
         ({"answer": {"number": "many"}}, "answer.number"),
         ({"answer": {"regex": "(", "text": "x"}}, "answer"),

@@ -171,6 +171,12 @@ def test_a_response_without_a_score_sets_its_problem_aside(tmp_path, tiny_ensemb
     assert (again.suite.scored, bench.set_aside(again)) == (3, {})
 
 
+def test_what_has_no_score_twice_is_set_aside_twice(tmp_path, tiny_ensemble):
+    odd = tuple(f"p{n}" for n in range(4))  # a batch of its own at the second start
+    assert set(bench.set_aside(done(tmp_path, tiny_ensemble, suite=Lengths(unscored=odd)))) == set(odd)
+    assert set(bench.set_aside(done(tmp_path, tiny_ensemble, suite=Lengths(unscored=odd)))) == set(odd)
+
+
 def test_a_judge_without_any_verdict_ends_the_work(tmp_path, tiny_ensemble, monkeypatch):
     monkeypatch.setattr(bench, "SCORED", 4)
     with pytest.raises(

@@ -203,6 +203,10 @@ def test_given_tags_go_through_the_pipeline(tmp_path, ensemble, queries):
         pipeline.tag(run, ensemble)
     tags = [[tag["name"] for tag in record["tags"]] for record in records(tmp_path / "run", "tags.jsonl")]
     assert tags == [[], ["even", "q"], [], ["even", "q"]]
+    with Run(tmp_path / "late", create=True) as run:  # none in the first batches
+        pipeline.start(run, ensemble, [*queries[4:], tagged[1]])
+        pipeline.tag(run, ensemble)
+    assert records(tmp_path / "late", "tags.jsonl")[-1]["tags"]
     from zooter_core.base.records import Message
 
     # What comes later has none, and is routed all the same.
@@ -254,6 +258,10 @@ def test_started_again_it_goes_on(responses, tmp_path, tiny_ensemble):
     score_responses(responses, out, tiny_ensemble)
     assert out.read_bytes() == complete
     score_responses(responses, out, tiny_ensemble)
+    assert out.read_bytes() == complete
+    write_lines(responses, [line | {"responses": {"a": "another", "b": "answer"}} for line in LINES])
+    with pytest.raises(ZooterError, match="found others"):
+        score_responses(responses, out, tiny_ensemble)
     assert out.read_bytes() == complete
 
 

@@ -105,11 +105,25 @@ def test_tags_are_given_or_clusters(tiny_encoder):
     query_tags = [query.tags for query in SCORES.queries]
     assert tags_of(SCORES, "auto", vectors) == tags_of(SCORES, "given", vectors) == query_tags
     assert tags_of(SCORES, "none", vectors) == [()] * 24
+    with pytest.raises(ZooterError, match='Did you mean "clusters"'):
+        tags_of(SCORES, "cluster", vectors)
     bare = SCORES.tagged([()] * 24)
     clusters = tags_of(bare, "auto", vectors)
     assert clusters == tags_of(SCORES, "clusters", vectors)
     assert all(len(set(tags)) == len(tags) == TIMES for tags in clusters)
     assert {tag for tags in clusters for tag in tags if not tag.startswith("cluster ")}  # named by their words
+
+
+@pytest.mark.parametrize(
+    ("more", "part"),
+    [
+        ({"tags": [()] * 23}, "tags of 24 queries, but found 23"),
+        ({"vectors": np.zeros((5, 64))}, "vectors of 24 queries, but found 5"),
+    ],
+)
+def test_what_does_not_fit_the_queries_is_refused(tiny_encoder, more, part):
+    with pytest.raises(ZooterError, match=part):
+        distill(SCORES, encoder=tiny_encoder, **more)
 
 
 def test_report_of_the_held_back_queries(tmp_path, tiny_encoder):
@@ -132,7 +146,7 @@ def test_a_prior_is_of_the_tags(tmp_path, tiny_encoder):
 
 def test_a_failure_leaves_an_older_router_alone(tmp_path, tiny_encoder):
     before = distilled(tmp_path / "router", tiny_encoder).probabilities(SUMS)
-    for wrong, message in ((LabelConfig(tau=0.0), "tau > 0"), (LabelConfig(holdout=1.0), "at least one query to dist")):
+    for wrong, message in ((LabelConfig(tau=0.0), "tau > 0"), (LabelConfig(holdout=1.0), "a query to learn from")):
         with pytest.raises(ZooterError, match=message):
             distilled(tmp_path / "router", tiny_encoder, wrong)
     assert np.array_equal(Router.load(tmp_path / "router", Encoders()).probabilities(SUMS), before)

@@ -54,6 +54,11 @@ def _wrong(place: str, field: str, expected: str, value: Any) -> ZooterError:
 
 
 def _answer(place: str, value: Any, choices: Any) -> Key:
+    if _is_list(choices, _is_text) and not isinstance(value, dict):
+        if value in choices:
+            value = chr(ord("A") + choices.index(value))
+        elif not (isinstance(value, str) and (MARK in value or LETTER.fullmatch(value))):
+            raise _wrong(place, "answer", "a letter of `choices`, or the text of one", value)
     if is_number(value):
         return {"number": str(value)}
     if isinstance(value, str) and MARK in value:

@@ -269,7 +269,7 @@ def _mark(job: SuiteJob, name: str) -> None:
             if isinstance(score, Unscored):
                 job.failed[problem.id, name] = score.reason
         job.progress("score", len(job.scores), len(job.problems) * len(job.pool))
-        if not scored and len(batch) >= ENOUGH:
+        if not scored and len(batch) >= ENOUGH and not any(other == name for _, other in job.scores):
             reason = next(job.failed[problem.id, name] for problem in batch)
             raise WorkError(
                 f"a score of any of {len(batch)} responses of {name}",

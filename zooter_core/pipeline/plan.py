@@ -163,8 +163,10 @@ def _check_models(run: Run, plan: Plan, ensemble: Ensemble, steps: Sequence[str]
         else:
             _ = ensemble.reward_model
     if "tag" in steps:
-        tagger = ensemble.tagger
-        if fleet.tagger and fleet.tagger.kind == "given":
-            tagger.tag_all(plan.queries or run.queries())
+        _ = ensemble.tagger
+        given = fleet.tagger and fleet.tagger.kind == "given"
+        if given and not any(query.tags for query in plan.queries or run.queries()):
+            step = "Add them, or name another tagger."
+            raise ZooterError('queries with "tags", for the tagger kind "given"', "none with any", step)
     if "distill" in steps:
         ensemble.encoders(plan.encoder)

@@ -171,6 +171,11 @@ def _scored(out: Path, lines: Sequence[Responses]) -> set[str]:
     for number, record in enumerate(read_records(out), 1):
         id = record.get("id")
         text, texts = responses.get(id, ("", {})) if isinstance(id, str) else ("", {})
+        same = record.get("responses", texts) == texts
+        if text and text == record.get("query") and not same:
+            raise ZooterError(
+                f"the responses to {id!r} as they are in {out}", "others", "Give another --out, or remove that file."
+            )
         if not text or text != record.get("query"):
             raise ZooterError(
                 f"a new file for --out, or one that these responses were scored into before, at {out}",

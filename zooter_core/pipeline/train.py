@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from zooter_core.base.errors import ZooterError, listed
+from zooter_core.base.errors import ZooterError, did_you_mean, listed
 from zooter_core.base.files import check_folder, move_contents, private_folder, remove, update_folder, writing
 from zooter_core.base.weights import check_torch
 from zooter_core.config.labelling import ENCODER
@@ -86,6 +86,9 @@ def distill(
         texts = [query.text for query in scores.queries]
         vectors = encoder.embed_all(texts, lambda done: progress("embed", done, len(texts)))
     index = TagIndex.of(tags_of(scores, tags, vectors, training.seed) if isinstance(tags, str) else tags)
+    for name, count in (("tags", len(index)), ("vectors", len(vectors))):
+        if count != len(scores.queries):
+            raise ZooterError(f"{name} of {len(scores.queries)} queries", str(count), "Give one for each query.")
     labelled = Labelled.of(scores, index, labels)
     checkpoint = None if folder is None else Path(folder) / CHECKPOINT
     trained = train(scores, labelled, vectors, encoder, labels, training, progress, checkpoint=checkpoint)
@@ -96,6 +99,9 @@ def distill(
     return trained.router
 
 
+TAG_SOURCES = ("given", "clusters", "none", "auto")
+
+
 def tags_of(scores: Scores, source: str, vectors: Vectors, seed: int = 0) -> Sequence[Sequence[str]]:
     """The tags of each query.
 
@@ -104,6 +110,8 @@ def tags_of(scores: Scores, source: str, vectors: Vectors, seed: int = 0) -> Seq
             has one, else clusters.
         vectors: of the queries, shape (n, width).
     """
+    if source not in TAG_SOURCES:
+        raise ZooterError(f"tags as one of {listed(TAG_SOURCES)}", f'"{source}"', did_you_mean(source, TAG_SOURCES))
     query_tags = [query.tags for query in scores.queries]
     if source == "clusters" or (source == "auto" and not any(query_tags)):
         return named(cluster_tags(vectors, seed), [query.text for query in scores.queries])
@@ -231,6 +239,9 @@ def train(
         checkpoint: of fine-tuning, see `finetune`.
     """
     rows = np.flatnonzero(labelled.learned)
+    if not len(rows):
+        step = "Lower the share that is held back, or give more queries."
+        raise ZooterError("a query to learn from", f"none: all {len(scores.queries)} are held back", step)
     part: slice | NDArray[np.intp] = slice(None) if labelled.learned.all() else rows  # a slice copies nothing
     losses: list[float] = []
     cross_validated = None

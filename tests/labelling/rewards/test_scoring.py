@@ -172,6 +172,12 @@ def test_what_failed_is_not_kept(tmp_path):
     assert all(scored.complete == [1, 10] for scored in score_queries(Lengths(), QUERIES, cache))
 
 
+def test_what_failed_once_may_fail_again(tmp_path):
+    cache, bad = ScoreCache("model", tmp_path / "rewards.sqlite"), Lengths(dict.fromkeys("1357", math.nan))
+    first = score_queries(bad, QUERIES, cache)
+    assert score_queries(bad, QUERIES, cache) == first  # only these are left, and the model is not at fault
+
+
 def test_another_model_knows_nothing(tmp_path):
     path = tmp_path / "rewards.sqlite"
     ScoreCache("one", path).put({("q", "a"): 1.5})

@@ -127,8 +127,6 @@ def test_tags_of_the_file():
     queries = [Query("1", "a", tags=("x", "y", "x")), Query("2", "b")]
     assert tagging.tag_all(queries) == [(Tag("x", 1.0), Tag("y", 1.0)), ()]
     assert tagging.tag(["a"]) == [()]
-    with pytest.raises(ZooterError, match=r'queries with "tags"'):
-        tagging.tag_all([Query("1", "a")])
 
 
 def test_keys_of_another_kind_are_refused():

@@ -46,7 +46,8 @@ def lines(paths: Sequence[Path], options: Options) -> Iterator[Line]:
 def _models(paths: Sequence[Path]) -> list[Path]:
     models: list[Path] = []
     for path in paths:
-        folder = path.parent if path.name == OUTPUTS else path
+        folder = path.absolute()  # a model's name is that of its folder
+        folder = folder.parent if path.name == OUTPUTS else folder
         folders = [folder] if (folder / OUTPUTS).is_file() else sorted(p.parent for p in folder.glob(f"*/{OUTPUTS}"))
         if not folders:
             expected = f"a model's folder with {OUTPUTS}, or a folder of such folders"

@@ -18,7 +18,7 @@ PROBABILITY = ("arc_", "math_prealgebra", "ceval", "mmlu", "cmmlu")  # beginning
 
 def lines(paths: Sequence[Path], options: Options) -> Iterator[Line]:
     """Score lines; the data set is the file's name."""
-    tables = [file for path in paths for file in ([path] if path.is_file() else path.glob("*.csv"))]
+    tables = [file for path in paths for file in ([path] if path.is_file() else path.glob("*.csv*"))]
     tables = sorted(file for file in tables if file.name.endswith((".csv", ".csv.gz")))
     files = [file for path in paths for file in json_files(path) if file not in tables]
     distinct([_name(file) for file in (*files, *tables)], "files")

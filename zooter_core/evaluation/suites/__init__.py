@@ -207,4 +207,6 @@ def judge_settings(config: JudgeConfig) -> dict[str, Any]:
     """The settings that affect a judge's verdicts, as a run records them."""
     names = ("backend", "model", "adapter", "revision", "prompt_template", "dtype", "quantisation")
     model = {name: value for name, value in asdict(config.judge).items() if name in names}
+    if config.second:
+        model["second"] = {name: value for name, value in asdict(config.second).items() if name in names}
     return model | {"template": config.template, "tries": config.tries, "max_new_tokens": config.max_new_tokens}

@@ -11,8 +11,6 @@ from zooter_core.evaluation.suites import Answered, Problem, Record, Suite
 from zooter_core.labelling.rewards import Unscored
 from zooter_core.labelling.rewards.judge import AUTO_J_PAIR, PAIR, better, prompt, template_of
 
-HALF = {1.0: 1.0, 0.0: 0.5, -1.0: 0.0}  # a tie is half a win
-
 
 class AlpacaEval(Suite):
     """The score is the share of wins over the reference, shown first and second: 0, 0.25, 0.5, 0.75 or 1."""
@@ -39,4 +37,4 @@ def _share(ahead: float, behind: float) -> float:
     for verdict in (ahead, behind):
         if isinstance(verdict, Unscored):
             return verdict
-    return (HALF[ahead] + HALF[-behind]) / 2
+    return (2 + ahead - behind) / 4  # a tie is half a win

@@ -196,7 +196,7 @@ def _cached_or_scored(
         part = missing[first : first + size]
         scored |= zip(part, _score(score, part), strict=True)
     finite = {item: reward for item, reward in scored.items() if not math.isnan(reward)}
-    if not finite and len({query for query, *_ in missing}) >= MANY:
+    if not finite and not cached and len({query for query, *_ in missing}) >= MANY:
         raise WorkError(
             f"a reward for any of {len(missing)} responses or comparisons",
             f"none; the first because: {_reason(scored[missing[0]])}",

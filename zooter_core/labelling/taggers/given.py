@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from zooter_core.backends import Backend
-from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Query, Tag
 from zooter_core.config.labelling import GivenConfig
 from zooter_core.labelling.taggers import Encoders
@@ -24,9 +23,5 @@ class GivenTagger:
         return [()] * len(queries)
 
     def tag_all(self, queries: Sequence[Query]) -> list[tuple[Tag, ...]]:
-        """The tags of every query. Refuses queries of which none has any."""
-        if queries and not any(query.tags for query in queries):
-            raise ZooterError(
-                'queries with "tags", for the tagger kind "given"', "none with any", "Add them, or name another tagger."
-            )
+        """The tags of every query."""
         return [tuple(Tag(name, 1.0) for name in dict.fromkeys(query.tags)) for query in queries]
