@@ -21,7 +21,7 @@ class Parts(BaseHTTPRequestHandler):
     timeout = LONGEST
 
     def status(self, code: int, shape: Any, **headers: str) -> None:
-        content = json.dumps(shape).encode()
+        content = shape if isinstance(shape, bytes) else json.dumps(shape).encode()
         self.send_response(code)
         for name, value in {"Content-Type": "application/json", **headers}.items():
             self.send_header(name.replace("_", "-"), value)

@@ -284,6 +284,12 @@ class Models(Apis):
         """The key as one token, then letter by letter, then as part of a word."""
         self.stream_text(["Your key is ", self.key(), ", or ", *self.key(), f", so x{self.key()}x."])
 
+    def echo_key_escaped(self, body: Any) -> None:
+        """The key in a whole answer, with every letter written as its number."""
+        escaped = "".join(f"\\u{ord(letter):04x}" for letter in self.key())
+        choices = '[{"message": {"content": "It is KEY."}, "finish_reason": "stop"}]'
+        self.status(200, f'{{"choices": {choices}}}'.replace("KEY", escaped).encode())
+
     def echo_key_cut(self, body: Any) -> None:
         """All but the end of the key, and no further word."""
         self.stream_text(["Your key is ", self.key()[:-2]])

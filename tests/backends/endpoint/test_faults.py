@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import time
+from typing import Any
 
 import pytest
 
@@ -249,6 +250,18 @@ def test_a_server_that_asks_for_a_pause_gets_it(scripted):
     assert (first.server_status, first.retry_after, first.not_sent) == (503, 30, False)
     assert (second.status, second.not_sent, second.counts) == (429, True, False)
     assert 25 < second.retry_after <= 30
+
+
+def test_a_key_that_escapes_hide_is_in_no_whole_answer(scripted, monkeypatch):
+    monkeypatch.setenv("SCRIPTED_KEY", "sk-test-4f9a0c77b1d2")
+
+    async def answer(connection: Connection) -> dict[str, Any]:
+        shape = await connection.post("/chat/completions", {"model": "echo-key-escaped"})
+        await connection.close()
+        return shape
+
+    shape = run_apart(answer(Connection(at(scripted.url, "echo-key-escaped", api_key_env="SCRIPTED_KEY"))))
+    assert shape["choices"][0]["message"]["content"] == "It is ***."
 
 
 def test_whole_answers_that_take_long_bring_the_places_back(scripted):

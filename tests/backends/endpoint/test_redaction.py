@@ -118,6 +118,19 @@ def test_a_key_that_is_split_over_events_is_masked(cuts, escaped):
     assert not any(KEY[:5].encode() in event for event in shown)
 
 
+@pytest.mark.parametrize("written", [r"sk-test/ab\"cd", r"sk-test\/ab\"cd", r"\u0073k-test\/ab\"cd"])
+@pytest.mark.parametrize("cut", [0, 1, 2])  # from the end
+def test_a_key_that_escapes_hide_is_masked(written, cut):
+    """As PHP writes a slash, and as any letter may be written."""
+    key = 'sk-test/ab"cd'
+    at = len(written) - cut
+    parts = [part for part in (written[:at], written[at:]) if part]
+    events = [delta("PART").replace(b"PART", part.encode()) for part in parts]
+    assert texts(masked(events, key)) == {(0, "content"): MASK}
+    (elsewhere,) = masked([event(id="PART", choices=[]).replace(b"PART", written.encode())], key)
+    assert key not in str(chunk_of(payload(elsewhere)))
+
+
 @pytest.mark.parametrize("length", [64, 65, 66, 500, 2000])
 @pytest.mark.parametrize("share", [0.01, 0.5, 0.99])
 def test_a_key_as_long_as_a_token_of_a_cloud_is_masked(length, share):

@@ -129,7 +129,7 @@ class Connection:
             raise EndpointError("the answer is not a JSON object")
         if answer.get("error") and "choices" not in answer:
             raise sent_error(answer, self.redact, temporary=False)
-        return answer
+        return self.redact.shape(answer) if b"\\" in data else answer
 
     async def events(
         self,

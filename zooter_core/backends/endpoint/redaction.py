@@ -30,6 +30,10 @@ class Redaction:
         """The same for a body. It leaves keys shorter than SHORTEST alone."""
         return data.replace(self._in_answers.encode(), MASK.encode()) if self._in_answers else data
 
+    def shape(self, value: Any) -> Any:
+        """The same for a body that has been parsed: escapes hide a key from `data`."""
+        return _masked(value, self._in_answers) if self._in_answers else value
+
     def events(self) -> RedactedEvents | None:
         """The same for a stream; None if there is nothing to mask."""
         return RedactedEvents(self._in_answers) if self._in_answers else None
@@ -77,10 +81,12 @@ class RedactedEvents:
     def __init__(self, key: str) -> None:
         self._key = key
         # A string that ends like the key begins, or that has an escaped letter: all others pass without being parsed.
+        escaped = "|".join(rf"\\{re.escape(letter)}" for letter in ("u", *{*'/"\\'} & {*key}))
+        self._escaped = re.compile(escaped.encode())
         first = key[:-1][:LOOKED_AT]
         begins = "".join(f"(?:{re.escape(letter)}" for letter in first) + ")?" * (len(first) - 1) + ")"
         longer = re.escape(key[:LOOKED_AT])  # also in a text that ends with more of the key than that, or has all of it
-        self._suspicious = re.compile(f'(?:{begins}"\\s*[,}}\\]]|\\\\u|{longer})'.encode())
+        self._suspicious = re.compile(f'(?:{begins}"\\s*[,}}\\]]|{escaped}|{longer})'.encode())
         self._texts: dict[Place, RedactedText] = {}
         self._last: dict[Place, tuple[bytes, Mapping[str, Any]]] = {}  # the event that each waiting end came in
 
@@ -109,6 +115,9 @@ class RedactedEvents:
                 self._last.pop(place, None)
                 if self._texts[place].waiting:
                     self._last[place] = event, chunk
+        if self._escaped.search(event):
+            masked = _masked(chunk, self._key)
+            changed, chunk = changed or masked != chunk, masked
         if changed:
             event = with_chunk(event, chunk)
         return [*before, self._plain(event)]
@@ -130,6 +139,15 @@ class RedactedEvents:
             delta = {"index": group, "delta": {field: rest}, "finish_reason": None}
             return [with_chunk(event, {**chunk, "choices": [delta]})]
         return [with_chunk(event, {**chunk, "delta": rest})]
+
+
+def _masked(value: Any, key: str) -> Any:
+    """A value of JSON with the key masked in all of its texts."""
+    if isinstance(value, str):
+        return value.replace(key, MASK)
+    if isinstance(value, list):
+        return [_masked(part, key) for part in value]
+    return {name: _masked(part, key) for name, part in value.items()} if isinstance(value, dict) else value
 
 
 def _deltas(chunk: Mapping[str, Any]) -> list[tuple[object, dict[str, Any], tuple[str, ...]]]:
