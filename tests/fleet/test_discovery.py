@@ -87,6 +87,18 @@ def test_llama_cpp_itself(tmp_path):
     assert (model.parallel, model.context_tokens, model.billions) == (2, 2048, 0.13)
 
 
+def test_what_servers_and_files_say_may_be_anything(tmp_path):
+    entries = [{"id": "a-7b", "meta": {"n_params": 10**400}}]
+    odd = [{"name": ["a list"]}, {"name": "a-7b", "details": 5}, 7]
+    (model,) = models_of({"/v1/models": {"data": entries}, "/api/tags": {"models": odd}})
+    assert (model.name, model.billions) == ("a-7b", 7)  # by its name
+    write_folder(tmp_path / "odd", architectures=5)
+    write_folder(tmp_path / "good")
+    assert [found.name for found in discovery.models_in(tmp_path)] == ["good"]
+    result = discover({"ftp://x/v1": None})
+    assert list(result.silent) == ["ftp://x/v1"]
+
+
 def test_who_does_not_answer_is_named_with_the_reason(monkeypatch):
     monkeypatch.setattr(discovery, "usual_addresses", lambda: ["http://127.0.0.1:9/v1"])
     with serving() as server:
@@ -113,6 +125,7 @@ def test_a_server_with_a_key(monkeypatch):
         ("[::1]:5000", "http://[::1]:5000/v1"),
         ("[::]:5000", "http://localhost:5000/v1"),
         ("no:port", "http://localhost:11434/v1"),
+        ("http://[::1", "http://localhost:11434/v1"),
     ],
 )
 def test_where_ollama_listens(monkeypatch, host, address):

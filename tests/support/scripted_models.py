@@ -67,6 +67,8 @@ class Models(Apis):
             return self.stream_text(answer.split(" ") if isinstance(answer, str) else answer, " ")
         if kind in ("ends", "ends-empty"):
             return self.stream_text(TEXT if kind == "ends" else [], finish=json.loads(argument))
+        if kind == "ends-then":
+            return self.ends_then(argument)
         if kind == "counts":
             return self.counts(json.loads(argument))
         if kind == "waits" or model in ILL:
@@ -163,6 +165,21 @@ class Models(Apis):
         self.event(HALF)
         while not self.server.closing.wait(0.1):
             self.raw(": keep-alive")
+
+    def ends_then(self, how: str) -> None:
+        """A whole answer, and then a reset, silence, or the last event behind a further empty line."""
+        self.begin()
+        for word in TEXT:
+            self.event(word)
+        self.event(finish="stop")
+        time.sleep(0.1)  # else a reset may overtake the text
+        if how == "[DONE]":
+            self.wfile.write(b"\ndata: [DONE]\n\n")
+            self.wfile.flush()
+        if how == "reset":
+            self.reset()
+        else:
+            self.hang()
 
     def lingers(self, body: Any) -> None:
         """A whole answer, and then the connection stays open."""

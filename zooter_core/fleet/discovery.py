@@ -22,9 +22,9 @@ from zooter_core.backends.endpoint.backend import Portal
 from zooter_core.backends.endpoint.connection import Connection
 from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.backends.gguf.header import PART, check_model, read_header
-from zooter_core.base.errors import WorkError
+from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.hosts import Host
-from zooter_core.base.strict_json import parse_json
+from zooter_core.base.strict_json import is_number, parse_json
 from zooter_core.base.terminal import visible
 from zooter_core.config.candidates import ENDPOINT, GGUF, TRANSFORMERS, CandidateConfig
 from zooter_core.config.endpoint import EndpointConfig
@@ -151,8 +151,8 @@ def usual_addresses() -> list[str]:
     addresses = [f"http://localhost:{port}/v1" for port in USUAL.values()]
     host = os.environ.get("OLLAMA_HOST", "").strip()
     if host:
-        parts = urlsplit(host if "://" in host else f"http://{host}")
         with suppress(ValueError):
+            parts = urlsplit(host if "://" in host else f"http://{host}")
             name = "localhost" if parts.hostname in ("0.0.0.0", "::", None, "") else parts.hostname
             addresses[0] = f"{parts.scheme}://{Host(name, parts.port or USUAL[OLLAMA])}/v1"
     return addresses
@@ -175,6 +175,8 @@ async def _all_served(addresses: Mapping[str, str | None]) -> tuple[list[Model],
     for url, result in zip(addresses, results, strict=True):
         if isinstance(result, EndpointError):
             silent[url] = result.message
+        elif isinstance(result, ZooterError):  # an address that is none
+            silent[url] = result.failure.reason
         elif isinstance(result, BaseException):
             raise result
         else:
@@ -238,7 +240,8 @@ async def _details(server: Connection) -> tuple[dict[str, dict[str, Any]], str]:
             if make == LLAMA_CPP and "default_generation_settings" in answer:
                 return {}, make
             if isinstance(entries := answer.get(member), list):
-                return {entry[key]: entry for entry in entries if isinstance(entry, dict) and key in entry}, make
+                named = [entry for entry in entries if isinstance(entry, dict) and isinstance(entry.get(key), str)]
+                return {entry[key]: entry for entry in named}, make
     return {}, ""
 
 
@@ -250,7 +253,7 @@ def _model(server: Connection, make: str, name: str, listing: Mapping[str, Any],
     """A model from what its server lists of it."""
     details, meta = (value if isinstance(value := listing.get(key), dict) else {} for key in ("details", "meta"))
     count = meta.get("n_params")
-    billions = round(count / 1e9, 2) if isinstance(count, int) else billions_in(str(details.get("parameter_size", "")))
+    billions = round(count / 1e9, 2) if is_number(count) else billions_in(str(details.get("parameter_size", "")))
     size = listing.get("size", meta.get("size"))
     capabilities = listing.get("capabilities")
     parallel = abilities.parallel or (1 if make in SLOW_TO_LOAD else None)
@@ -303,7 +306,8 @@ def _of_gguf(path: Path, name: str = "") -> Model | None:
     try:
         header = read_header(path)
         check_model(header)
-    except WorkError:
+        positions = header.positions
+    except (WorkError, ValueError, TypeError):  # of a value that is no number
         return None
     text = name or path.stem
     count = sum(math.prod(shape) for shape in header.shapes.values()) / 1e9
@@ -316,13 +320,13 @@ def _of_gguf(path: Path, name: str = "") -> Model | None:
         size=header.bytes,
         family=header.architecture,
         quantisation=quantised[0].strip("-_.:") if quantised else "",
-        context_tokens=header.positions,
+        context_tokens=positions,
     )
 
 
 def _of_folder(folder: Path) -> Model | None:
     """A transformers folder of a model that writes text; None if it is something else."""
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError, TypeError):  # a config.json may hold anything
         config = parse_json((folder / "config.json").read_text(encoding="utf-8"))
         weights = [path for path in folder.glob("*.safetensors") if path.is_file()]
         if not weights or not isinstance(config, dict):

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from zooter_core.backends import Piece, Request
 from zooter_core.backends.endpoint.connection import CHAT, Connection, Watcher, chat_chunk
-from zooter_core.backends.endpoint.events import DONE, begins, chunk_of, payload
+from zooter_core.backends.endpoint.events import begins, chunk_of, is_done, payload
 from zooter_core.backends.endpoint.faults import EndpointError, sent_error
 from zooter_core.backends.endpoint.redaction import Redaction
 from zooter_core.base.errors import ZooterError
@@ -158,7 +158,7 @@ class Upstream:
         chat = ChatWatcher(progress, self.connection.redact)
         async with aclosing(self.connection.events(CHAT, body, chat, usage, progress.patience)) as parts:
             async for events in parts:
-                passed = [event for event in events if not event.startswith(DONE) and not (usage and is_usage(event))]
+                passed = [event for event in events if not is_done(event) and not (usage and is_usage(event))]
                 if passed:
                     yield b"".join([renamed(event, self._member) for event in passed])
         if progress.finish is None:

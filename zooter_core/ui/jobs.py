@@ -223,8 +223,10 @@ class Job(BackgroundWork, Answers):
     def _joined(self, name: str, text: str) -> str:
         """A response's text behind what it continues, if anything, with the space or line break that came between."""
         prefix = self._plan.prefix
-        came = self.texts[name].removeprefix(prefix) if prefix else ""
-        return prefix + came[: len(came) - len(came.lstrip())] + text
+        if not prefix:
+            return text
+        came = self.texts[name].removeprefix(prefix)
+        return prefix + came[: len(came) - len(came.lstrip())] + text.lstrip()
 
     def _step_in(self, reserve: str) -> None:
         """Let a reserve answer once it is served: in its own model's queue, without a place in any other."""

@@ -179,6 +179,20 @@ def test_a_host_without_an_address(server, backend):
     assert "no connection (no such host)" in str(response.error)
 
 
+@pytest.mark.parametrize("host", ["my..host", "x" * 64])
+def test_a_host_that_is_no_name(server, backend, host):
+    response = together(backend, at(f"http://{host}/v1"), at(server.url))
+    assert "no connection (no such host)" in str(response.error)
+    with pytest.raises(WorkError, match="no such host"):
+        backend.load(at(f"http://{host}/v1"))
+
+
+@pytest.mark.parametrize("how", ["reset", "hang", "[DONE]"])
+def test_what_comes_after_the_end_of_an_answer_spoils_nothing(server, backend, how):
+    response = together(backend, at(server.url, f"ends-then {how}", gap_seconds=0.5), at(server.url))
+    assert (response.text, response.finish, response.error) == (FULL_TEXT, "stop", None)
+
+
 def test_a_server_that_takes_no_connection(server, backend):
     """Its queue of connections is full, so that a further one waits."""
     with socket.socket() as full:

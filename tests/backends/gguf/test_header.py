@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from support.gguf_models import HEADS, LAYERS, POSITIONS, SPECIAL, WIDTH, write_adapter, write_model
+from zooter_core.backends.gguf import header
 from zooter_core.backends.gguf.header import check_model, read_header
 from zooter_core.base.errors import WorkError
 
@@ -67,6 +69,12 @@ def test_a_missing_part_of_a_split_model(tmp_path):
     shutil.copy(parts[0], parts[1])
     assert read_header(parts[0]).bytes == 3 * parts[0].stat().st_size
     assert "Name the first one, big-00001-of-00003.gguf" in refusal(parts[1])
+
+
+def test_a_number_of_parts_that_is_none_counts_for_nothing(model, monkeypatch):
+    content = read_header(model)
+    monkeypatch.setattr(header, "_read", lambda path: replace(content, values=content.values | {"split.count": "x"}))
+    assert read_header(model).bytes == content.bytes
 
 
 def test_files_that_hold_something_else(tmp_path):

@@ -148,6 +148,9 @@ def test_prompt_longer_than_the_model_is_an_error_of_that_request(backend, candi
     (response,) = stream(backend, [candidates["base"]], messages=(Message("user", "a" * 2000),))[1]
     assert (response.finish, response.text) == ("refused", "")
     assert "more than the 511 that fit" in str(response.error)
+    short = replace(candidates["base"], context_tokens=40)
+    (response,) = stream(backend, [short], messages=(Message("user", "a" * 200),))[1]
+    assert (response.finish, "more than the 39 that fit" in str(response.error)) == ("refused", True)
 
 
 def test_missing_model_is_an_error_of_each_of_its_candidates(tmp_path, backend, candidates):

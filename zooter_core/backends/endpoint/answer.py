@@ -64,6 +64,10 @@ class PartialAnswer(Watcher):
         return bool(self.parts or self.reasoning_characters)
 
     @property
+    def complete(self) -> bool:  # type: ignore[override]
+        return self.finish_reason is not None
+
+    @property
     def is_full(self) -> bool:
         """Whether it is as long as it may be."""
         return self.characters >= self.connection.config.most_characters

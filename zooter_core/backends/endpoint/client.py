@@ -74,7 +74,7 @@ class Client:
             if isinstance(problem, aiohttp.ClientError):
                 raise connection_error(problem, self.connect_seconds, self.redact) from None
             raise too_late(seconds, "first token" if kind == EVENTS else "answer") from None
-        except (aiohttp.ClientError, OSError) as problem:
+        except (aiohttp.ClientError, OSError, UnicodeError) as problem:  # UnicodeError: of a host's name
             raise connection_error(problem, self.connect_seconds, self.redact) from None
         finally:
             if response is not None:

@@ -16,7 +16,7 @@ from typing import Any
 import aiohttp
 
 from zooter_core.backends.endpoint.client import EVENTS, Client
-from zooter_core.backends.endpoint.events import DONE, EventTooLongError, Splitter, chunk_of, is_whole, payload
+from zooter_core.backends.endpoint.events import EventTooLongError, Splitter, chunk_of, is_done, is_whole, payload
 from zooter_core.backends.endpoint.faults import (
     TRY_AGAIN,
     EndpointError,
@@ -41,7 +41,13 @@ PROBE = [{"role": "user", "content": "Hi"}]
 
 
 class Watcher:
-    """Who reads a stream looks at it with this."""
+    """Who reads a stream looks at it with this.
+
+    Attributes:
+        complete: whether nothing of the answer can be missing if the connection breaks now.
+    """
+
+    complete = False
 
     def sent(self) -> None:
         """The request has a place, and is sent now."""
@@ -155,7 +161,7 @@ class Connection:
             while not reader.at_end:
                 begun, problem = reader.begun, None
                 try:
-                    reader.read(await self._next(response, until, reader))
+                    reader.read(await self._next(response, until, reader, watcher))
                 except EndpointError as error:
                     problem = error
                     reader.end()
@@ -270,13 +276,13 @@ class Connection:
         async with self.client.open("POST", path, body, EVENTS, seconds) as response:
             yield response
 
-    async def _next(self, response: aiohttp.ClientResponse, until: float, reader: _Reader) -> bytes:
+    async def _next(self, response: aiohttp.ClientResponse, until: float, reader: _Reader, watcher: Watcher) -> bytes:
         """The next bytes of a stream; none at its end."""
         try:
             async with asyncio.timeout_at(until):
                 data: bytes = await response.content.read(MOST_AT_ONCE)
         except (TimeoutError, aiohttp.ClientError, OSError) as problem:
-            if reader.done:
+            if reader.done or watcher.complete:
                 return b""
             if not isinstance(problem, TimeoutError):
                 raise connection_error(problem, self.config.connect_seconds, self.redact) from None
@@ -330,8 +336,7 @@ class _Reader:
             self._show(event)
 
     def _add(self, event: bytes) -> None:
-        if event.startswith(DONE):
-            self.done = True
+        self.done = self.done or is_done(event)
         if self._mask is None:
             self._show(event)
             return

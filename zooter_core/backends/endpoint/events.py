@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 END = re.compile(rb"\r?\n\r?\n")
-DONE = (b"data: [DONE]", b"data:[DONE]")  # how the last event begins
+DONE = b"[DONE]"  # the data of the last event
 LONGEST_END = 4  # bytes
 LONGEST_EVENT = 1 << 24  # bytes; an event that does not end is not kept
 TOKENS = ("content", "tool_calls", "function_call", "reasoning_content", "reasoning", "refusal", "audio")
@@ -42,6 +42,11 @@ class Splitter:
         return rest + b"\n\n" if rest else b""
 
 
+def is_done(event: bytes) -> bool:
+    """Whether an event says that the answer is complete."""
+    return DONE in event and payload(event) == DONE
+
+
 def payload(event: bytes) -> bytes:
     """The data of an event; empty for comments and for events without data."""
     if event.startswith(b"data: ") and event.count(b"\n") == 2:  # as nearly all of them
@@ -69,7 +74,7 @@ def is_whole(event: bytes) -> bool:
     """Whether the last event of a stream is complete, and not cut off in the middle."""
     data = payload(event)
     try:
-        return data == b"[DONE]" or bool(data and chunk_of(data))
+        return data == DONE or bool(data and chunk_of(data))
     except ValueError:
         return False
 

@@ -125,7 +125,8 @@ def read_header(path: Path) -> Header:
         WorkError: there is no such file, it is no GGUF file or not complete, or a part is missing.
     """
     header = _read(path)
-    parts = list(_parts(path, int(header.values.get("split.count", 1))))
+    count = header.values.get("split.count", 1)
+    parts = list(_parts(path, count if isinstance(count, int) else 1))
     return replace(header, bytes=sum(part.bytes for part in parts)) if parts else header
 
 
@@ -182,7 +183,7 @@ def _read(path: Path) -> Header:
         if isinstance(problem, FileNotFoundError | IsADirectoryError):
             raise fault(path, "none there" if not path.exists() else "a folder", CHECK_MODEL) from problem
         raise unreadable(problem, str(path)) from problem
-    except (struct.error, UnicodeDecodeError, ValueError, OverflowError, KeyError, MemoryError) as problem:
+    except (struct.error, ValueError, OverflowError, KeyError, MemoryError, RecursionError) as problem:
         raise fault(path, f"a corrupt header ({problem})", DOWNLOAD_AGAIN) from problem
 
 

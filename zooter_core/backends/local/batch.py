@@ -127,13 +127,14 @@ class Batch:
             except ZooterError as problem:
                 self.rows.close("error", [index], problem.failure)
                 continue
-            if len(ids) >= self.base.positions:
-                failure = too_long(request.candidate.name, len(ids), self.base.positions - 1).failure
+            positions = min(request.candidate.context_tokens or self.base.positions, self.base.positions)
+            if len(ids) >= positions:
+                failure = too_long(request.candidate.name, len(ids), positions - 1).failure
                 self.rows.close("refused", [index], failure)
                 continue
             adapter = self.base.adapters.get(request.candidate.adapter or "", NO_ADAPTER)
             self.prompts[index], self.adapters[index] = ids, adapter
-            self.most[index] = min(self.generation.max_new_tokens, self.base.positions - len(ids))
+            self.most[index] = min(self.generation.max_new_tokens, positions - len(ids))
 
     def _generate_all(self, rows: list[int]) -> None:
         """Generate to the end of some rows, with half as many at a time whenever memory runs out."""
@@ -287,6 +288,7 @@ class Batch:
                 logits_processor=LogitsProcessorList(choosing),
                 max_new_tokens=room if alone else min(room, STEP),
                 do_sample=False,  # `Sampling` draws
+                repetition_penalty=1.0,  # `Repetition` penalises; generation_config.json may name one
                 eos_token_id=sorted(self.base.ends),
                 pad_token_id=self.base.tokenizer.pad_token_id,
                 stopping_criteria=StoppingCriteriaList([self.rows]),
