@@ -94,7 +94,7 @@ def test_what_servers_and_files_say_may_be_anything(tmp_path):
     assert (model.name, model.billions) == ("a-7b", 7)  # by its name
     write_folder(tmp_path / "odd", architectures=5)
     write_folder(tmp_path / "good")
-    assert [found.name for found in discovery.models_in(tmp_path)] == ["good"]
+    assert [model.name for model in discovery.models_in(tmp_path)] == ["good"]
     result = discover({"ftp://x/v1": None})
     assert list(result.silent) == ["ftp://x/v1"]
 

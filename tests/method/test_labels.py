@@ -187,6 +187,12 @@ def test_normalise_rewards_that_are_all_equal(name):
     assert normalise(np.full((2, 2), 3.0), name, ["a", "b"]).tolist() == [[0.0, 0.0], [0.0, 0.0]]
 
 
+@pytest.mark.parametrize("name", ["spread", "zscore", "zscore-dataset"])
+def test_normalise_rewards_whose_spread_is_rounding(name):
+    rewards = np.array([[0.7, 0.7, 0.7, 0.75]])  # the first three are the pool before
+    assert np.abs(normalise(rewards, name, ["x"], scale_columns=3)).max() < 1
+
+
 @given(rewards(), st.sampled_from(sorted(NORMALISATIONS)))
 def test_normalise_keeps_the_order_of_the_candidates(table, name):
     scaled = normalise(table, name, ["d"] * len(table))

@@ -37,6 +37,12 @@ def test_from_thirty_queries_on_the_interval_is_the_bootstraps():
     assert result.significant
 
 
+def test_rounding_is_no_difference():
+    one = np.random.default_rng(0).integers(0, 1000, 200) / 1000
+    shown = difference(one, (one / 3 + one / 3) + one / 3)
+    assert (shown.mean, shown.differing, shown.significant) == (0, 0, False)
+
+
 def test_a_query_without_both_scores_is_left_out():
     result = difference(np.array([1.0, np.nan, 3.0]), np.array([0.0, 1.0, np.nan]))
     assert (result.n, result.mean, result.interval) == (1, 1.0, None)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from support.three_groups import ANY, EXAMPLES, PLAIN, TABLE, VECTORS
-from zooter_core.method.labels import softmax
-from zooter_core.router import distill
+from zooter_core.method.labels import complete, softmax
+from zooter_core.router import auto, distill
 from zooter_core.router.auto import FEWEST, Scored
 from zooter_core.router.distill import learn, learn_auto
 from zooter_core.router.distilled import RouterHead
@@ -89,6 +89,18 @@ def test_missing_scores_are_no_obstacle():
     assert np.isnan(earned).any()
     one = np.where([True, True, False], TABLE, np.nan)  # nobody has scored the third candidate
     assert np.isfinite(trained(VECTORS, one)[0].logits(ANY)).all()
+
+
+def test_a_win_of_a_missing_score_is_its_share_and_nothing_below_0(monkeypatch):
+    completed = []
+    monkeypatch.setattr(
+        auto, "complete", lambda wins, shares: completed.append(complete(wins, shares)) or completed[-1]
+    )
+    holes = np.where(np.random.default_rng(0).random(TABLE.shape) < 0.5, np.nan, TABLE)
+    holes[np.isnan(holes).all(axis=1), 0] = 1.0
+    trained(VECTORS, holes)
+    assert (completed[0] >= 0).all()
+    assert completed[0].sum(axis=1) == pytest.approx(1)
 
 
 def test_of_many_queries_some_compare_and_all_teach(monkeypatch):

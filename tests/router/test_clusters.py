@@ -53,6 +53,14 @@ TEXTS = ["Write a poem about the sea", "Write a song about the sea", "How much i
 NUMBERS = TagIndex.of([("cluster 0-0", "cluster 1-1"), ("cluster 0-0", "cluster 1-1"), ("cluster 0-1",), ("other",)])
 
 
+def test_of_fewer_different_vectors_than_clusters_each_keeps_its_own(monkeypatch):
+    monkeypatch.setattr(clusters, "SAMPLE", 200)
+    few = np.eye(8, dtype=np.float32)[np.arange(1000) % 5]
+    tags = list(cluster_tags(few))
+    assert [len(set(tags[start::5])) for start in range(5)] == [1] * 5
+    assert len(set(tags[:5])) == 5
+
+
 def test_clusters_are_named_by_their_words_and_names_differ() -> None:
     names = list(named(NUMBERS, TEXTS))
     assert names[0] == names[1] == ("about · sea · the", "about · sea · the (2)")

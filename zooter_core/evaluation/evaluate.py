@@ -35,6 +35,7 @@ from zooter_core.evaluation.figures import (
 )
 from zooter_core.method import calibration, metrics, selection
 from zooter_core.method.metrics import Array, mean, without_gaps
+from zooter_core.method.mixture import level
 from zooter_core.router.distill import fit_head
 from zooter_core.router.kinds import settings_of
 from zooter_core.router.router import Router
@@ -388,7 +389,7 @@ def _learned(scores: Scores, held_back: NDArray[np.bool_]) -> Scores:
 
 def _crossed(learned: Scores, earned: Array) -> Verdict:
     """The verdict of cross-validation on the training queries."""
-    single = learned.candidates[best_single(learned)]
+    single = learned.candidates[int(level(learned.scores).argmax())]  # as `mixture.levels_of` chose for earned[1]
     return verdicts.verdict_of(learned, earned[0], earned[1], single, "cross-validation", hindsight=False)
 
 

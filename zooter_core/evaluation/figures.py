@@ -311,6 +311,8 @@ class Evaluation(Figures):
     @property
     def share_of_gap(self) -> float | None:
         """(router - best single) / (oracle - best single), over queries; None where there is nothing to gain."""
+        if self.gap_closed:  # of queries that have all three scores
+            return self.gap_closed.share
         gap = self.mean.oracle - self.mean.best_single
         return None if gap <= 0 else (self.mean.chosen - self.mean.best_single) / gap
 

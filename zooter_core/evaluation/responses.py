@@ -66,8 +66,9 @@ def rewards(
 
 
 def best_scores(scores: Scores, rewards: Array) -> Array:
-    """The score of the response with the highest reward (RMR), shape (n,)."""
-    return np.take_along_axis(scores.scores, rewards.argmax(axis=1)[:, None], axis=1)[:, 0]
+    """The score of the response with the highest reward (RMR), shape (n,); NaN where none has a reward."""
+    best = np.take_along_axis(scores.scores, rewards.argmax(axis=1)[:, None], axis=1)[:, 0]
+    return np.where(np.isfinite(rewards).any(axis=1), best, np.nan)
 
 
 def token_counts(encoder: TextEncoder, scores: Scores, texts: Texts, default: int) -> Array:

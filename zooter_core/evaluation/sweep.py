@@ -140,7 +140,7 @@ def earned(
     folds_of = [_folds(scores, seed, config.folds) for seed in range(config.seeds)]
     total, done = len(config.points) * config.seeds * config.folds, 0
     for beta, tau in config.points:
-        gained, times = np.zeros((2, len(scores.queries)))
+        gained = np.empty((config.seeds, len(scores.queries)))
         for seed in range(config.seeds):
             folds = folds_of[seed]
             for fold in range(config.folds):
@@ -149,14 +149,10 @@ def earned(
                 enhanced = labels.label(scores.scores, scores.datasets, index, settings, train).enhanced[train]
                 seeded = replace(training, seed=seed)
                 head = learn(vectors[train], enhanced, scores.candidates, "", seeded, scores=scores.scores[train])
-                values = scores.scores[test, head.logits(vectors[test]).argmax(axis=1)]
-                gained[test] += np.nan_to_num(values) / config.seeds
-                times[test] += np.isfinite(values)
+                gained[seed, test] = scores.scores[test, head.logits(vectors[test]).argmax(axis=1)]
                 done += 1
                 progress("sweep", done, total)
-        with np.errstate(divide="ignore", invalid="ignore"):  # NaN where no choice has a score
-            means = gained * (config.seeds / times)
-        yield (beta, tau), means
+        yield (beta, tau), np.asarray(mean(gained, axis=0))  # NaN where no choice has a score
 
 
 def _folds(scores: Scores, seed: int, folds: int) -> NDArray[np.intp]:

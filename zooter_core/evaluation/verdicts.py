@@ -132,7 +132,8 @@ def _by_means(figures: Evaluation, other: str) -> Verdict | None:
         return None
     return Verdict(
         against=figures.best_single,
-        difference=figures.mean.chosen - getattr(figures.mean, other),
+        # Where scores are missing, the means are of different queries; the interval is of those that have both.
+        difference=figures.mean.chosen - getattr(figures.mean, other) if n == figures.n else (low + high) / 2,
         interval=None if math.isnan(low) else interval,
         n=n,
         differing=n,  # unknown

@@ -220,8 +220,10 @@ def calibration_on(sample: Sample) -> Calibration | None:
     rows = latest if len(latest) >= FEWEST else rows
     if len(rows) < FEWEST:
         return None
-    stated = [[sample.decisions[row].probabilities.get(name, 0.0) for name in sample.pool] for row in rows]
-    return calibration(np.array(stated), win_shares(sample.rewards[rows]))
+    stated = np.array([[sample.decisions[row].probabilities.get(name, 0.0) for name in sample.pool] for row in rows])
+    wins = win_shares(sample.rewards[rows])
+    judged = ~np.isnan(wins[np.arange(len(rows)), stated.argmax(axis=1)])  # not where its favourite has failed
+    return calibration(stated[judged], wins[judged]) if judged.sum() >= FEWEST else None
 
 
 def _rules(

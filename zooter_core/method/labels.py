@@ -21,6 +21,7 @@ Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 NORMALISATIONS = ("none", "zscore", "zscore-dataset", "spread")
 LOTS = 16**12
+ROUNDING = 1e-9  # of the largest reward: a spread below it is none
 ROUNDS, TOLERANCE = 200, 1e-6  # of the search for priors where rewards are missing
 
 
@@ -55,7 +56,8 @@ def normalise(rewards: Array, name: str, groups: Sequence[str], scale_columns: i
 
 def _standardise(rewards: Array, columns: int) -> Array:
     level, spread = mean(rewards[:, :columns]), std(rewards[:, :columns])
-    return (rewards - level) / spread if spread > 0 else rewards * 0.0
+    size = np.fmax.reduce(np.abs(rewards[:, :columns]), axis=None)
+    return (rewards - level) / spread if spread > ROUNDING * size else rewards * 0.0
 
 
 def _spread(rewards: Array, columns: int) -> Array:
@@ -63,7 +65,7 @@ def _spread(rewards: Array, columns: int) -> Array:
     rewards = rewards / (np.fmax.reduce(np.abs(rewards[:, :columns]), axis=None) or 1.0)
     centred = rewards - mean(rewards[:, :columns], axis=-1, keepdims=True)
     spread = np.sqrt(mean(centred[:, :columns] ** 2))
-    return centred / spread if spread > 0 else centred * 0.0
+    return centred / spread if spread > ROUNDING else centred * 0.0
 
 
 def softmax(rewards: Array, tau: float = 1.0) -> Array:

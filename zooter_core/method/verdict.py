@@ -35,7 +35,7 @@ class Difference:
 
 def difference(one: Array, other: Array) -> Difference:
     """What two choices' scores on the same queries, shape (n,) each, show; a query without both is left out."""
-    (values,) = without_gaps(one - other)
+    (values,) = without_gaps(_beyond_rounding(one, other))
     low, high = interval(values)
     differing, spread = int(np.count_nonzero(values)), has_spread(values)
     significant = differing >= fewest() and (not spread or low > 0 or high < 0)
@@ -47,6 +47,12 @@ def difference(one: Array, other: Array) -> Difference:
         significant=significant,
         queries_needed=None if significant else queries_needed(values),
     )
+
+
+def _beyond_rounding(one: Array, other: Array) -> Array:
+    """Differences, 0 where they are of rounding alone: means of the same numbers in another order are no two scores."""
+    apart = one - other
+    return np.where(np.abs(apart) <= 1e-9 * np.maximum(np.abs(one), np.abs(other)), 0.0, apart)
 
 
 def fewest(tests: int = 1) -> int:

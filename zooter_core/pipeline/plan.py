@@ -164,8 +164,8 @@ def _check_models(run: Run, plan: Plan, ensemble: Ensemble, steps: Sequence[str]
             _ = ensemble.reward_model
     if "tag" in steps:
         _ = ensemble.tagger
-        given = fleet.tagger and fleet.tagger.kind == "given"
-        if given and not any(query.tags for query in plan.queries or run.queries()):
+        from_file = fleet.tagger and fleet.tagger.kind == "given"
+        if from_file and not any(query.tags for query in plan.queries or run.queries()):
             step = "Add them, or name another tagger."
             raise ZooterError('queries with "tags", for the tagger kind "given"', "none with any", step)
     if "distill" in steps:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooter_core.method import calibration, metrics, mixture
-from zooter_core.method.labels import LabelConfig, complete, label
+from zooter_core.method.labels import LabelConfig, complete, label, mean_label
 from zooter_core.method.tags import TagIndex
 from zooter_core.router.clusters import Vectors
 from zooter_core.router.distilled import RouterHead
@@ -104,7 +104,7 @@ def compare(
         return Chosen([], np.zeros(0), mixture.normalised(mixture.level(scores)))
     folds = mixture.stratified(scored.groups, FOLDS if count <= MANY else FEW_FOLDS, config.seed)
     wins = metrics.win_shares(scores)
-    wins = complete(wins, np.nan_to_num(metrics.mean(wins, axis=0)))
+    wins = complete(wins, mean_label(wins))
     kinds, extras, priors = zip(*MIXTURE, strict=True)
     parts = [settings_of(kind, extra, config.seed) for kind, extra in zip(kinds, extras, strict=True)]
     parts[0] = replace(config, kind=ZOOTER)

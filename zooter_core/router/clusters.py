@@ -98,7 +98,8 @@ def clusterings(
             members = _members(nearest(units, centres), clusters)
             more = members.sum(axis=0)
             counts += more
-            centres = centres + (members.T @ units - more[:, np.newaxis] * centres) / counts[:, np.newaxis]
+            steps = members.T @ units - more[:, np.newaxis] * centres
+            centres = centres + steps / np.maximum(counts, 1)[:, np.newaxis]  # an empty cluster stays where it is
         all_centres.append(centres)
     together = np.concatenate(all_centres)
     parts = [

@@ -145,7 +145,7 @@ class Neighbours:
         half = {"vectors": self.vectors, "labels": self.labels, "probabilities": self.probabilities, "map": self.places}
         arrays: dict[str, Any] = {name: array.astype(np.float16) for name, array in half.items()}
         arrays |= {
-            "rewards": _small(np.nan_to_num(self.rewards)),
+            "rewards": _small(np.where(np.isnan(self.rewards), np.fmin.reduce(self.rewards, axis=None), self.rewards)),
             "map_mean": self.projection.mean,
             "map_axes": self.projection.axes,
         }
