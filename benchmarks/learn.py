@@ -70,7 +70,7 @@ SCENARIOS = (
     Scenario(("mmlu", "gsm8k", "humaneval"), ("arc_challenge", "cmmlu"), "Meta-Llama-3-8B", "Chinese-Mistral-7B-v0.1"),
 )
 
-OWN_SPREAD, COPIES = 0.31, 5  # the spread of RouterDC's scores; 1,133 queries fill a stream five times over
+OWN_SPREAD, COPIES = 0.31, 5  # the spread of RouterDC's scores; 1,130 queries fill a stream five times over
 OWN_KINDS = {
     "chat": "questions terse_chat everyday",
     "code": "openers snippets functions terse_code codealpaca human_eval",
