@@ -121,6 +121,22 @@ def test_an_adapter_that_comes_later_replaces_the_process(fresh, model, adapters
     assert not fresh.sizes()
 
 
+def test_a_stop_ends_a_load_and_the_next_request_loads_again(gguf, model, monkeypatch):
+    stop, entry, start = threading.Event(), candidate(model, context_tokens=64), Engine._start
+
+    def start_and_stop(self: Engine, candidate: CandidateConfig) -> object:
+        process = start(self, candidate)
+        stop.set()
+        return process
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Engine, "_start", start_and_stop)
+        (piece,) = gguf.stream(requests(entry), GREEDY, stop)
+    assert piece.response.finish == "stopped"
+    (response,) = responses(gguf, requests(entry))
+    assert response.error is None
+
+
 def test_a_stop_cancels_the_answer_and_frees_its_slot(gguf, endless):
     stop, entry = threading.Event(), candidate(endless, **ENDLESS)
     generation = replace(GREEDY, max_new_tokens=8000)

@@ -198,8 +198,11 @@ class GgufBackend(ResidentBackend):
         self, candidate: CandidateConfig, header: Header, key: EngineKey, stop: threading.Event
     ) -> Iterator[Engine | None]:
         """The process of a candidate, started if necessary. None if `stop` came first."""
-        needed, start = lambda: memory_of(candidate, header), lambda: Engine(candidate, header, key[4:])
-        engine = self.resident.take(key, on_cpu(candidate), needed, start, stop)
+        needed, start = lambda: memory_of(candidate, header), lambda: Engine(candidate, header, key[4:], stop)
+        try:
+            engine = self.resident.take(key, on_cpu(candidate), needed, start, stop)
+        except InterruptedError:
+            engine = None
         try:
             yield engine
         finally:

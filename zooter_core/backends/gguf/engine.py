@@ -140,9 +140,16 @@ class Engine:
         sizes: bytes by device, as measured after loading. What a GPU holds is not visible from outside the process.
     """
 
-    def __init__(self, candidate: CandidateConfig, header: Header, adapters: Sequence[Path]) -> None:
+    def __init__(
+        self,
+        candidate: CandidateConfig,
+        header: Header,
+        adapters: Sequence[Path],
+        stop: threading.Event | None = None,
+    ) -> None:
         """
         Raises:
+            InterruptedError: `stop` was set while it loaded.
             ZooterError: the library is not installed.
             WorkError: the model does not load.
             MemoryError: there is too little memory for it.
@@ -157,7 +164,7 @@ class Engine:
         self.slots = Slots(SLOTS, self.context)
         self.process = self._start(candidate)
         self._socket = str(self.process.folder / child.SOCKET)
-        self.process.loaded(candidate.model, self._reason, CHECK)
+        self.process.loaded(candidate.model, self._reason, CHECK, stop)
         self.sizes: dict[str, int] = {}
         with suppress(psutil.Error):  # it has ended already, as the next request will see
             self.sizes = {"cpu": psutil.Process(self.process.pid).memory_info().rss}
