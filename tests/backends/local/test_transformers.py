@@ -71,11 +71,23 @@ def test_a_conversation_is_more_than_its_last_message(backend, candidates):
     assert answers(backend, [candidates["base"]], messages=talk) != answers(backend, [candidates["base"]])
 
 
-def test_stop_set_before_the_start_ends_after_one_token(backend, candidates):
+def test_stop_set_before_the_start_ends_before_any_token(backend, candidates):
     stop = threading.Event()
     stop.set()
     _, responses = stream(backend, candidates.values(), LONG, stop=stop)
-    assert [(response.finish, response.tokens) for response in responses] == [("stopped", 1)] * 3
+    assert [(response.finish, response.tokens) for response in responses] == [("stopped", 0)] * 3
+
+
+def test_a_stop_is_seen_while_another_batch_runs(backend, candidates):
+    first, second = threading.Event(), threading.Event()
+    running = backend.stream([Request(candidates["base"], ASK)], LONG, first)
+    next(running)  # the base is in use from now on
+    threading.Timer(0.2, second.set).start()
+    _, (response,) = stream(backend, [candidates["base"]], LONG, stop=second)
+    assert (response.finish, response.tokens) == ("stopped", 0)
+    first.set()
+    *_, last = running
+    assert 0 < last.response.tokens < 400
 
 
 def test_stop_ends_all_with_the_text_that_has_come(backend, candidates):

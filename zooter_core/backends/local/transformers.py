@@ -24,6 +24,7 @@ from zooter_core.config.fleet import GenerationConfig
 
 BaseKey = tuple[str | None, ...]
 NEVER = threading.Event()
+LOOK_SECONDS = 0.1  # between two looks at a stop while another batch runs
 
 
 class TransformersBackend(ResidentBackend):
@@ -109,10 +110,18 @@ class TransformersBackend(ResidentBackend):
         abandoned = Stop(stop)  # also set when the reader goes away
 
         def run_batch() -> None:
+            held = False
             try:
-                with base.lock:
+                while not (held or abandoned.is_set()):
+                    held = base.lock.acquire(timeout=LOOK_SECONDS)  # another batch may run for long
+                if abandoned.is_set():
+                    for request in requests:
+                        pieces.put(Piece.stopped(request))
+                else:
                     Batch(base, requests, generation, abandoned, pieces, self.resident.spare).run()
             finally:
+                if held:
+                    base.lock.release()
                 self.resident.release(key)
                 pieces.put(None)
 
