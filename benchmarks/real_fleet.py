@@ -18,6 +18,7 @@ import argparse
 import gc
 import json
 import math
+import os
 import subprocess
 import sys
 import tempfile
@@ -232,12 +233,13 @@ class PlainVllm:
     """vLLM's own engine, whose requests are those of the backend."""
 
     def __init__(self, candidate: CandidateConfig) -> None:
+        os.environ["VLLM_WORKER_MULTIPROCESSING_METHOD"] = "spawn"  # this process has looked at the GPU
         import vllm
 
         settings = {"model": candidate.model, "dtype": "bfloat16", "max_model_len": candidate.context_tokens}
         self.engine = vllm.LLMEngine.from_engine_args(vllm.EngineArgs(**settings, **candidate.vllm))
         self.tokenizer = Checkpoint.of(candidate).tokenizer()
-        self.asked = 0
+        self.number = 0
 
     def ask(self, candidate: CandidateConfig, rows: int, generation: GenerationConfig) -> int:
         """Answer like `sample`; returns the number of tokens."""
@@ -251,8 +253,8 @@ class PlainVllm:
                 seed=seed,
             )
             prompt = vllm.TokensPrompt(prompt_token_ids=prompt_ids(request, self.tokenizer))
-            self.engine.add_request(str(self.asked), prompt, params)
-            self.asked += 1
+            self.engine.add_request(str(self.number), prompt, params)
+            self.number += 1
         count = 0
         while self.engine.has_unfinished_requests():
             count += sum(len(output.outputs[0].token_ids) for output in self.engine.step() if output.finished)

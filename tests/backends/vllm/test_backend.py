@@ -273,6 +273,16 @@ def test_a_python_that_is_not_there_is_named(backend, candidate, monkeypatch, tm
         backend.load(candidate)
 
 
+def test_vllm_may_fork_while_its_process_waits_for_requests(backend, scripted_vllm, candidate):
+    """A fork closes its standard input, which waits for ever if a thread of the process before it was reading there."""
+    scripted_vllm.set(fork=True)
+    stop = threading.Event()
+    timer = threading.Timer(30, stop.set)
+    timer.start()
+    assert responses(backend, requests(candidate, 1), stop)[1].finish == "stop"
+    timer.cancel()
+
+
 def test_a_stop_ends_the_loading(backend, candidate):
     stop = threading.Event()
     stop.set()

@@ -38,7 +38,8 @@ class Inbox:
         threading.Thread(target=self._read, name="read", daemon=True).start()
 
     def _read(self) -> None:
-        for line in sys.stdin:
+        # Not from sys.stdin: vLLM may fork, and a fork closes that, which waits for whoever reads it.
+        for line in os.fdopen(os.dup(0), encoding="utf-8"):
             self._messages.put(json.loads(line))
         shutil.rmtree(sys.argv[2], ignore_errors=True)  # a parent that was killed could not do it
         self._messages.put(None)

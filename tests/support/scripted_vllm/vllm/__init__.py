@@ -1,12 +1,14 @@
 """What child.py uses of vLLM. An answer is "SEED on LENGTH" and the adapter's name, a word a step.
 
 Rules, by seed of a request: `die` ends the process, `refuse` is no valid request, `hang` never goes on after its first
-word, `abort` is ended by vLLM. `fail` is raised when the engine is made, `adapters` when one is loaded.
+word, `abort` is ended by vLLM. `fail` is raised when the engine is made, `adapters` when one is loaded. With `fork` it
+starts a process as vLLM does on a GPU.
 """
 
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import time
 from dataclasses import asdict, dataclass
@@ -55,6 +57,10 @@ class LLMEngine:
         if self.rules.get("fail"):
             print(f"(EngineCore pid=1) ERROR 11-23 [core.py:1] {self.rules['fail']}")
             raise RuntimeError("Engine core initialization failed. See root cause above.")
+        if self.rules.get("fork"):
+            process = multiprocessing.get_context("fork").Process(target=os.getpid)
+            process.start()
+            process.join()
         self.vllm_config = SimpleNamespace(
             model_config=SimpleNamespace(max_model_len=args.max_model_len or 512),
             scheduler_config=SimpleNamespace(max_num_seqs=args.max_num_seqs),
