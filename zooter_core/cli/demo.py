@@ -27,7 +27,7 @@ AllowedHost = Annotated[
 ]
 EmbedFrom = Annotated[
     list[str] | None,
-    option("--embed-from", "ORIGIN...", "Sites that may show the demo in a frame, as https://www.example.org."),
+    option("--embed-from", "ORIGIN...", "Sites that may show the demo in a frame, such as https://www.example.org."),
 ]
 EndpointUrl = Annotated[
     str | None,

@@ -42,7 +42,7 @@ LearnedFrom = Annotated[
         "--learned-from",
         "FILE...",
         "Score files that the router was trained on. The baselines learn from them too, and kNN joins them; without "
-        "them they are picked in hindsight.",
+        "these files, the baselines are picked in hindsight.",
     ),
 ]
 Robust = Annotated[

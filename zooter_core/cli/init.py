@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 MOST_TAKEN = 20  # models of a hosted server that --yes takes
 START = "Start Ollama, vLLM, llama.cpp or LM Studio, or name a server (--endpoint URL) or weights (--models DIR)."
 Folder = Annotated[
-    Path, option("--out", "DIR", "Folder of the fleet (default: my-fleet). One that is there gets more.")
+    Path, option("--out", "DIR", "Folder of the fleet; the models are added to one that exists.")
 ]
 
 

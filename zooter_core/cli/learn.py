@@ -32,7 +32,7 @@ def learn(
     fleet: FleetDir = None,
     data: DataDir = None,
     once: Annotated[bool, option("--once", help="run: one turn instead of one every --every seconds.")] = False,
-    every: Annotated[float, option("--every", "SECONDS", "run: between the starts of two turns.", min=1)] = 600.0,
+    every: Annotated[float, option("--every", "SECONDS", "run: seconds between the starts of two turns.", min=1)] = 600.0,
     calls: Annotated[
         int,
         option("--calls", "N", "run: answers to ask for in a turn, at most; 0 asks for none.", min=0),
@@ -43,9 +43,9 @@ def learn(
     processor: Annotated[
         float, option("--processor", "X", "run: share of the processor, all cores together, at most.", min=0)
     ] = 0.5,
-    share: Annotated[float, option("--share", "X", "run: share of queries that all answer.", min=0)] = 0.05,
+    share: Annotated[float, option("--share", "X", "run: share of queries that every model answers.", min=0)] = 0.05,
     pairs: Annotated[
-        float, option("--pairs", "X", "run: share of the queries where routers differ that both answer.", min=0)
+        float, option("--pairs", "X", "run: share that both models answer, of the queries where two routers differ.", min=0)
     ] = 0.5,
     manual: Annotated[bool, option("--manual", help="run: leave promotions to `zooter learn promote`.")] = False,
     proof: Annotated[bool, option("--proof", help="run: every router that serves must be proved.")] = False,
