@@ -17,8 +17,9 @@ PAGE = Path(__file__).with_suffix(".md")
 INTRODUCTION = """\
 # All commands and options
 
-What `zooter COMMAND --help` says, for every command; [command-line.md](command-line.md) shows the most used ones at work. A value that ends
-in `...` may be several: `--scores a.jsonl b.jsonl`. `python docs/commands.py` writes this page.
+What `zooter COMMAND --help` says, for every command; [command-line.md](command-line.md) shows the most used ones at
+work. Where a value ends in `...`, you may give several: `--scores a.jsonl b.jsonl`. This page is written by
+`python docs/commands.py`.
 """
 
 

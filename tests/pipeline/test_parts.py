@@ -48,7 +48,7 @@ def test_a_worker_that_ends_while_its_part_is_taken_over_loses_nothing(tmp_path,
         at_work = threading.Event()
 
         def worker() -> None:
-            lock = files.locked(place / f"1-1-of-1{parts.LOCK}", "the part")
+            lock = files.locked(place / f"1-1-of-1{parts.LOCK}", "the part").lock
             at_work.set()
             waiting.wait(10)
             with begun.open("a") as out:

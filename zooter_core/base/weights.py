@@ -285,15 +285,8 @@ def install_packages(requirements: Path, progress: Progress = silent) -> None:
     installer = [sys.executable, "-m", "pip", "install"]
     if importlib.util.find_spec("pip") is None:
         installer = ["uv", "pip", "install", "--python", sys.executable]
-    command = [
-        *installer,
-        "--no-deps",
-        "--require-hashes",
-        "--only-binary",
-        ":all:",
-        "--requirement",
-        str(requirements),
-    ]
+    options = ("--no-deps", "--require-hashes", "--only-binary", ":all:", "--requirement", str(requirements))
+    command = [*installer, *options]
     progress(f"Running {' '.join(command)} ...")
     try:
         ended = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
-from urllib.parse import urlsplit
 
 from rich.table import Table
 
@@ -17,7 +16,7 @@ from zooter_core.base.errors import ZooterError, did_you_mean, listed, not_insta
 from zooter_core.cli.consoles import err, out, print_json, waiting
 from zooter_core.cli.options import Json, option
 from zooter_core.config.candidates import ENDPOINT
-from zooter_core.config.trust import PROVIDERS, is_allowed, on_this_machine, trust, use_of
+from zooter_core.config.trust import PROVIDERS, is_allowed, on_this_machine, provider_key, trust, use_of
 from zooter_core.fleet.remote import endpoint_url
 
 if TYPE_CHECKING:
@@ -26,13 +25,12 @@ if TYPE_CHECKING:
 
 MOST_TAKEN = 20  # models of a hosted server that --yes takes
 START = "Start Ollama, vLLM, llama.cpp or LM Studio, or name a server (--endpoint URL) or weights (--models DIR)."
-Folder = Annotated[
-    Path, option("--out", "DIR", "Folder of the fleet; the models are added to one that exists.")
-]
 
 
 def init(
-    out_folder: Folder = Path("my-fleet"),
+    out_folder: Annotated[
+        Path, option("--out", "DIR", "Folder of the fleet; the models are added to one that exists.")
+    ] = Path("my-fleet"),
     endpoint: Annotated[
         list[str] | None, option("--endpoint", "URL...", "Further OpenAI-compatible servers, here or elsewhere.")
     ] = None,
@@ -82,9 +80,8 @@ def _addresses(endpoints: Sequence[str], key_env: str | None) -> Mapping[str, st
     addresses: dict[str, str | None] = {}
     for text in endpoints:
         url = endpoint_url(text if "://" in text else f"http://{text}")
-        host = urlsplit(url).hostname or ""
-        usual = next((name for name, hosts in PROVIDERS.items() if host in hosts and os.environ.get(name)), None)
-        addresses[url] = key_env or usual
+        usual = provider_key(url)
+        addresses[url] = key_env or (usual if usual and os.environ.get(usual) else None)
         if key_env and not is_allowed(key_env, url):  # naming both here is the leave to send it
             trust([(key_env, url)])
             err.print("From now on the key in {} may be sent to {}.".format(*use_of(key_env, url).split("=", 1)))

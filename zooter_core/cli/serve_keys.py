@@ -26,7 +26,9 @@ def serve_keys(
     models: Annotated[
         list[str] | None, option("--models", "NAME...", "add: the candidates that may answer (default: all).")
     ] = None,
-    concurrent: Annotated[int, option("--concurrent", "N", "add: most simultaneous requests; 0 is no limit.", min=0)] = 0,
+    concurrent: Annotated[
+        int, option("--concurrent", "N", "add: most simultaneous requests; 0 is no limit.", min=0)
+    ] = 0,
     requests_per_minute: Annotated[
         int, option("--requests-per-minute", "N", "add: most requests per minute; 0 is no limit.", min=0)
     ] = 0,

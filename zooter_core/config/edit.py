@@ -50,8 +50,7 @@ def editing(folder: Path) -> Iterator[TOMLDocument]:
     path = (folder / FLEET).resolve()  # a link to it stays one
     with writing(path):
         folder.mkdir(parents=True, exist_ok=True)
-    lock = locked(folder / LOCK, str(path), LOCK_SECONDS)
-    try:
+    with locked(folder / LOCK, str(path), LOCK_SECONDS):
         check_file(path)
         before = ""
         if path.is_file():
@@ -72,8 +71,6 @@ def editing(folder: Path) -> Iterator[TOMLDocument]:
                 partial.write_text(text, encoding="utf-8", newline="")
                 if before:
                     shutil.copymode(path, partial)
-    finally:
-        lock.release()
 
 
 def _pinned(text: str) -> tuple[str, str]:

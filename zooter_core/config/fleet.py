@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StrictStr, TypeAdapter, ValidationError
 
@@ -44,7 +44,6 @@ from zooter_core.method import selection
 
 Runtime = Literal["auto", "torch", "onnx", "int8"]
 MOST_CANDIDATES = 1000
-RUNTIMES: tuple[Runtime, ...] = get_args(Runtime)
 
 
 def _trigger(name: str) -> str:

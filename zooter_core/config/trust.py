@@ -40,6 +40,12 @@ PROVIDERS = {  # variable -> hosts
 MODEL_SERVERS = re.compile(r"(VLLM|SGLANG|TGI|LLAMA_CPP|OLLAMA|LITELLM|LLM|MODEL|JUDGE|REWARD|TAGGER)_(API_)?KEY")
 
 
+def provider_key(url: str) -> str | None:
+    """The variable that usually holds the key of the provider at an address; None for any other server."""
+    host = _parts(url).hostname
+    return next((variable for variable, hosts in PROVIDERS.items() if host in hosts), None)
+
+
 def on_this_machine(url: str) -> bool:
     """Whether the host of an address is this machine."""
     name = _parts(url).hostname or ""

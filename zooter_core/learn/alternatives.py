@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.files import atomic, writing
 from zooter_core.base.strict_json import dump_json, parse_json
-from zooter_core.config.fleet import RouterConfig
 from zooter_core.fleet.models import FleetModels
 from zooter_core.learn.learner import Learner, choices
 from zooter_core.learn.refit import ABOUT, read_linear, stored_vectors, text_of
@@ -135,10 +134,7 @@ def _choices(
                 sample.decisions[row].request_id: candidates.get(here[of], "")
                 for row, of in zip(rows, best, strict=True)
             }
-    config = None
-    if router != STARTING:
-        config = replace(fleet.router, path=str(place)) if fleet.router else RouterConfig(path=str(place))
-    then = replace(fleet, router=config)
+    then = versions.fleet_with(router)
     chosen = store.of(f"{router} {then.hash_of('router')[:16]} {' '.join(fleet.pool)}")
     drawn = sorted(sample.decisions, key=lambda entry: lot(entry.request_id, 4))[:MOST_ROUTED]
     if new := [entry for entry in drawn if entry.request_id not in chosen]:

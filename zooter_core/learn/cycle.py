@@ -8,15 +8,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from itertools import islice
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zooter_core.base.errors import WorkError, ZooterError
-from zooter_core.config.fleet import RouterConfig
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.fleet.models import FleetModels
 from zooter_core.learn.deciding import Choices, Contest, Sampling
@@ -145,7 +143,7 @@ class Cycle:
         last = newest[0].number if newest else 0
         while True:
             rest = self.traffic.decisions(after=self.versions.state.judged, limit=BATCH)
-            decisions = [one for one in islice(rest, BATCH) if one.number <= last]
+            decisions = [one for one in rest if one.number <= last]
             if not decisions:
                 return
             yield decisions
@@ -192,14 +190,9 @@ class Cycle:
         return np.asarray(here[choices(linear, vectors, here >= 0)])
 
     def _opened(self, name: str) -> Router:
-        fleet = self.ensemble.fleet
         if name == self.versions.serving:
             return self.ensemble.router
-        config = None
-        if name != STARTING:
-            path = str(self.versions.place(name))
-            config = replace(fleet.router, path=path) if fleet.router else RouterConfig(path=path)
-        return FleetModels(replace(fleet, router=config), self.ensemble.backends).router
+        return FleetModels(self.versions.fleet_with(name), self.ensemble.backends).router
 
     def _newcomers(self, judge: Judge, turn: Turn) -> None:
         """Notice candidates that joined, and let them answer stored queries."""

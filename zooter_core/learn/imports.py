@@ -27,7 +27,6 @@ from zooter_core.learn.traffic_rows import DEMO, FEEDBACK, IMPORT, LoggedDecisio
 from zooter_core.router.turns import topic_of
 
 LITELLM, BATCH, PLAIN = "litellm", "openai-batch", "jsonl"
-FORMATS = (LITELLM, BATCH, PLAIN)
 VOTES = {"good": 1.0, "bad": -1.0, True: 1.0, False: -1.0}
 AT_ONCE = 1000
 SQLITE = b"SQLite format 3\0"
@@ -45,7 +44,7 @@ def import_traffic(
     Args:
         paths: files of JSON or JSON lines, also gzipped, or folders of them.
         config: which redaction the texts pass, and whether answers are kept.
-        form: one of FORMATS; None finds it out by the first record.
+        form: LITELLM, BATCH or PLAIN; None recognises it by the first record.
 
     Returns:
         how many are new, and why others were left out -> their number.

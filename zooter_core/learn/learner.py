@@ -72,18 +72,16 @@ class Learner:
             sums.add(learner._reduced(vectors), rewards)
         return learner
 
-    def observe(self, vectors: NDArray[np.floating], rewards: Array, weights: Array | None = None) -> None:
+    def observe(self, vectors: NDArray[np.floating], rewards: Array) -> None:
         """The next queries, in their order, with the rewards that are known of them.
 
         Args:
             vectors: shape (n, width). rewards: shape (n, m), NaN where there is none; a query may have none at all.
-            weights: shape (n, m), how much each reward counts; 1 by default.
         """
         for first in range(0, len(vectors), CHUNK):
-            rows = slice(first, first + CHUNK)
-            self._chunk(self._reduced(vectors[rows]), rewards[rows], None if weights is None else weights[rows])
+            self._chunk(self._reduced(vectors[first : first + CHUNK]), rewards[first : first + CHUNK])
 
-    def _chunk(self, x: Array, rewards: Array, weights: Array | None) -> None:
+    def _chunk(self, x: Array, rewards: Array) -> None:
         ages = np.arange(len(x))[::-1].astype(np.float64)
         judged = bool(((~np.isnan(rewards)).sum(axis=1) > 1).any()) and len(self._options()) > 1
         for sums in self._every():
@@ -91,7 +89,7 @@ class Learner:
                 for penalty in self.settings.penalties:
                     self._judge((sums.half_life, penalty), sums.solve(penalty)(x), rewards)
             sums.fade(len(x))
-            sums.add(x, rewards, ages, weights)
+            sums.add(x, rewards, ages)
         self.queries += len(x)
 
     def _judge(self, option: Option, predicted: Array, rewards: Array) -> None:

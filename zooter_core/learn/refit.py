@@ -57,7 +57,7 @@ class Material:
         model, outcomes, late, times = (np.full(shape, np.nan) for _ in range(4))
         rows = {one.request_id: row for row, one in enumerate(decisions)}
         columns = {name: column for column, name in enumerate(pool)}
-        for reward in traffic.rewards(request_ids=list(rows)):
+        for reward in traffic.rewards_of(list(rows)):
             if reward.candidate in columns:
                 place = rows[reward.request_id], columns[reward.candidate]
                 if reward.source == MODEL:

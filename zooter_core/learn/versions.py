@@ -11,8 +11,8 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from zooter_core.base.files import atomic, remove, writing
 from zooter_core.base.paths import EMBEDDED_FLEET
 from zooter_core.base.strict_json import dump_json, parse_json
 from zooter_core.config.edit import editing, set_table
-from zooter_core.config.fleet import Fleet
+from zooter_core.config.fleet import Fleet, RouterConfig
 from zooter_core.learn.deciding import Contest
 from zooter_core.method.metrics import interval
 from zooter_core.method.promotion import Evidence, Gate
@@ -113,8 +113,15 @@ class Versions:
         """The folder of a router."""
         return self.fleet.folder / router
 
-    def add(self, write: Any) -> str:
-        """A new version's folder, complete or not there at all: `write` gets a folder to write into. Gives its path."""
+    def fleet_with(self, router: str) -> Fleet:
+        """The fleet with another router."""
+        if router == STARTING:
+            return replace(self.fleet, router=None)
+        config = self.fleet.router or RouterConfig(path=router)
+        return replace(self.fleet, router=replace(config, path=str(self.place(router))))
+
+    def add(self, write: Callable[[Path], None]) -> str:
+        """Add a version: `write` fills a folder, which gets its name only when it is complete. Returns its path."""
         with writing(self.folder):
             self.folder.mkdir(exist_ok=True)
             number = 1 + max([self.state.version, *(int(p.name) for p in self.folder.iterdir() if p.name.isdigit())])

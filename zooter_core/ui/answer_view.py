@@ -43,8 +43,8 @@ def draw(
             is_open = bool(st.session_state.get(opened))
             icon = ":material/expand_less:" if is_open else ":material/expand_more:"
             st.button(
-                "Why", key=f"toggle-{opened}", type="tertiary", icon=icon, icon_position="right", on_click=_toggle,
-                args=(opened,),
+                "Why", key=f"toggle-{opened}", type="tertiary", icon=icon, icon_position="right",
+                on_click=st.session_state.update, args=({opened: not is_open},),
             )  # fmt: skip
     return bool(st.session_state.get(opened))
 
@@ -59,10 +59,6 @@ def bar(key: str, text: str, width: int, share: float, fill: str, alt: str) -> N
     with st.container(horizontal=True, key=f"bar-{key}", vertical_alignment="center", wrap=False):
         st.markdown(text, width=width)
         st.image(charts.filled(share, fill), width="stretch", alt=alt)
-
-
-def _toggle(key: str) -> None:
-    st.session_state[key] = not st.session_state.get(key)
 
 
 FOLDED = 700  # characters of a query from which the rest is folded

@@ -32,8 +32,7 @@ CONTINUE_HELP = "Let the same model continue the answer."
 
 def draw(ensemble: Ensemble, talk: Conversation, number: int) -> None:
     """The row of buttons under an answer; the last one can also be asked again, edited and given by another model."""
-    turn = talk.turns[number]
-    key = f"{talk.id}-{number}-{turn.retry}"
+    turn, key = talk.turns[number], _turn_id(talk, number)
     last, has_text = number == len(talk.turns) - 1, bool(turn.text.strip())
     with st.container(horizontal=True, key=f"actions-{key}", vertical_alignment="center", gap="xsmall"):
         if last and turn.job.incomplete:
@@ -58,10 +57,9 @@ def draw(ensemble: Ensemble, talk: Conversation, number: int) -> None:
                 with st.container(key="share-links"):
                     _share(talk, turn, number)
         if last:
-            icon_button("Edit", "edit", f"edit-{key}", set_editing, _turn_id(talk, number))
+            icon_button("Edit", "edit", f"edit-{key}", set_editing, key)
         else:
-            icon_button("Change this query in a branch", "call_split", f"branch-{key}", set_editing,
-                        _turn_id(talk, number))  # fmt: skip
+            icon_button("Change this query in a branch", "call_split", f"branch-{key}", set_editing, key)
         if last or not talk.running:
             _other_answers(ensemble, talk, number, key)
         if facts := answer_view.facts(turn.job.responses.get(turn.candidate), alone=len(turn.job.candidates) == 1):
@@ -137,10 +135,6 @@ def set_editing(turn: str | None) -> None:
 def _turn_id(talk: Conversation, number: int) -> str:
     """Identifies a turn as it is now; another query, retry or conversation has another value."""
     return f"{talk.id}-{number}-{talk.turns[number].retry}"
-
-
-def editing(talk: Conversation, number: int) -> bool:
-    return bool(st.session_state.get("editing") == _turn_id(talk, number))
 
 
 def edit_form(ensemble: Ensemble, talk: Conversation, number: int, settings: Settings) -> None:
@@ -245,7 +239,7 @@ def draw_turn(ensemble: Ensemble, talk: Conversation, number: int, settings: Set
             _draw_live(turn, turn.job)
         else:
             draw_answer(talk, number)
-            if editing(talk, number):
+            if st.session_state.get("editing") == _turn_id(talk, number):
                 edit_form(ensemble, talk, number, settings)
             else:
                 draw(ensemble, talk, number)
