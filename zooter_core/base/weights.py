@@ -244,7 +244,7 @@ def _convert(gguf: Path, folder: Path, progress: Progress) -> None:
 
 
 def load_reason(problem: BaseException) -> str:
-    """Why transformers did not load a folder. Every call has `trust_remote_code=False`, so it asks nobody."""
+    """Why transformers did not load a folder. Every call has `trust_remote_code=False`, so nobody is asked."""
     line = first_line(problem)
     return "code of its own (auto_map), which Zooter does not run" if "custom code" in line else line
 

@@ -273,7 +273,7 @@ def _relative(table: Table, folder: Path) -> dict[str, Any]:
 
 
 def _fleet(file: FleetFile, path: Path) -> Fleet:
-    """The fleet of a file. `[memory]` holds for all models: a judge and a tagger share memory with the candidates."""
+    """The fleet of a file. `[memory]` is for all models: a judge and a tagger share memory with the candidates."""
 
     def placed(model: CandidateConfig) -> CandidateConfig:
         return replace(model, memory=file.memory) if file.memory else model

@@ -111,7 +111,7 @@ def trust_file() -> Path:
 
 
 def _parts(url: str) -> SplitResult:
-    """The parts of an address; empty ones if it is none, which whoever opens it will say."""
+    """The parts of an address; empty if it is none, and whoever opens it will say so."""
     try:
         parts = urlsplit(url)
         return parts if parts.port != 0 else urlsplit("")

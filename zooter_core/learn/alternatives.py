@@ -1,7 +1,7 @@
 """What other routers would have chosen on a report's sample: the fleet's earlier ones, and one that learns from it.
 
-A router that traffic made needs the vectors alone, which the learner keeps beside the traffic. Any other one routes the
-texts again: of so many requests at most, whose choices are remembered in a private file without a text.
+A router that traffic made needs only the vectors, which the learner keeps beside the traffic. Any other one routes the
+texts of at most MOST_ROUTED requests again, and its choices are remembered in a private file that holds no text.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def earlier_routers(ensemble: Ensemble, sample: Sample, folder: Path) -> list[Ea
 
 
 class _Store:
-    """The choices that were remembered, of the requests in the sample alone: what was deleted leaves it too."""
+    """Remembered choices. They are kept for the requests in the sample only, so those of deleted requests go too."""
 
     def __init__(self, path: Path, sample: Sample) -> None:
         self._path, self._ids = path, {entry.request_id for entry in sample.decisions}

@@ -42,7 +42,7 @@ class Settings:
 
     Attributes:
         manual: nothing is promoted by itself; a roll-back is.
-        proof_only: a promotion takes a proof, that of a later router too.
+        proof_only: every promotion takes a proof, and later routers do not serve without one.
     """
 
     sampling: Sampling = field(default_factory=Sampling)
@@ -57,8 +57,8 @@ class Turn:
     """What a turn did.
 
     Attributes:
-        judged: how many decisions were looked at; `waiting` tells whether the budget left some.
-        calls, dollars: spent.
+        judged: how many decisions were judged; `waiting`: whether the budget left some for later.
+        calls, dollars: what was spent.
         event: PROMOTE, ROLLBACK or "".
         evidence: of the contest, before the event.
         challenger: the router that was made; "" if there was too little new.
@@ -138,7 +138,7 @@ class Cycle:
         return turn
 
     def _waiting(self) -> Iterator[list[LoggedDecision]]:
-        """The decisions that were not judged yet, a batch at a time; it ends where the log did at the start."""
+        """The decisions that are not judged yet, a batch at a time, up to the last one that there was at the start."""
         newest = self.traffic.newest(1)
         last = newest[0].number if newest else 0
         while True:
@@ -238,7 +238,7 @@ class Cycle:
     def _learn(self, material: Material) -> str:
         """A new challenger, if enough came since the last one; "" if not.
 
-        Where the last one was promoted and is followed, all that came since serves too.
+        Where the last one was promoted and is followed, any new reward is enough, and the new router serves at once.
         """
         state = self.versions.state
         promoted = state.follows and bool(state.events) and state.events[-1]["router"] == state.champion

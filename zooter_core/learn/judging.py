@@ -1,9 +1,9 @@
 """Judging what was served: further answers and their rewards, in the background and within a budget.
 
-Decisions are looked at in their order, a few at a time. Which answers are looked at is drawn from the request's id
-(`deciding.wanted`), and every reward is stored before the next batch, so that a process that was killed goes on where
-it stopped and asks for nothing twice. Candidates are asked about one query at a time, and models on this machine stop
-when a user asks something (`precedence`), so that users' requests find room.
+Decisions are judged in their order, a few at a time. The request's id decides which answers are judged
+(`deciding.wanted`), and every reward is stored before the next batch, so a process that was killed continues where it
+stopped and asks for nothing twice. Candidates get one query at a time, and models on this machine stop when a user
+asks something (`precedence`).
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def learnable(decision: LoggedDecision, pool: Sequence[str]) -> bool:
 
 
 class Judge:
-    """Looks at decisions, asks candidates, and stores rewards.
+    """Judges decisions: asks candidates, and stores rewards.
 
     Args:
         stop: ends a batch between two queries when it is set.
@@ -113,7 +113,7 @@ class Judge:
         self.pool, self.precedence = ensemble.fleet.pool, precedence or Precedence()
 
     def batch(self, decisions: Sequence[LoggedDecision], rivals: Sequence[Choices]) -> Judged:
-        """Judge a few decisions; those for which the budget is too small are left for another time.
+        """Judge a few decisions, up to the first for which the budget is too small.
 
         Args:
             rivals: the choices of the routers in the contest for them, shape (n,) each, the champion's first.
@@ -149,9 +149,9 @@ class Judge:
         return judged
 
     def newcomer(self, name: str, count: int, failures: dict[str, int]) -> int:
-        """Let a candidate answer stored queries, `count` in all; gives how many are left for another time.
+        """Let a candidate answer stored queries, `count` in all; returns how many are left for another time.
 
-        They are left where the budget or a stop ends it, or where GIVING_UP answers in a row have failed.
+        Some are left if the budget or a stop ends it, or if GIVING_UP answers in a row have failed.
 
         Args:
             failures: counts what failed.
@@ -250,7 +250,7 @@ class Judge:
     def _logged(
         self, decision: LoggedDecision, reward: LoggedReward, want: Wanted, row: int, differ: bool
     ) -> LoggedReward:
-        """The reward with why it was looked at and how probable that was; of the sample, how probable the sample is."""
+        """The reward with the reason why it was computed, and how probable that was."""
         served = reward.candidate == decision.candidate
         if served and decision.answer:
             reward.why, reward.inclusion = SERVED, 1.0

@@ -1,9 +1,10 @@
 """The learner: queries' vectors and whatever rewards they have, in the order in which they came -> a linear router.
 
 It knows arrays alone, so that `zooter learn` and benchmarks/learn.py run the same code. The queries that the champion
-was trained on come first and without an age: they begin to fade with the traffic. How fast is a setting; by default
-several half-lives and penalties learn side by side, and each candidate has the longest half-life that predicted its
-later rewards about best. So a candidate that has changed is learned anew, and the others are not forgotten with it.
+was trained on come first and without an age: they begin to fade with the traffic. The half-life is a setting; by
+default several half-lives and penalties learn side by side, and each candidate gets the longest half-life that is
+about the best at predicting its later rewards. So a candidate that has changed is learned anew, and the others are not
+forgotten with it.
 """
 
 from __future__ import annotations
@@ -98,13 +99,13 @@ class Learner:
         errors += prequential_errors(predicted, rewards)
 
     def catch_up(self, vectors: NDArray[np.floating], rewards: Array) -> None:
-        """Rewards that were looked at later for queries that went by before: a newcomer's answers to stored ones."""
+        """Rewards that came later, for queries that went by before: those of a newcomer's answers to stored queries."""
         for sums in self._every():
             sums.add(self._reduced(vectors), rewards)
 
     @property
     def chosen(self) -> list[Option]:
-        """Of each candidate, the half-life and the penalty: the longest half-life that predicted it about best."""
+        """Each candidate's half-life and penalty: the longest half-life that is about the best at predicting it."""
         return [self._chosen(candidate) for candidate in range(self.candidates)]
 
     def _chosen(self, candidate: int) -> Option:

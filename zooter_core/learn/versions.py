@@ -42,7 +42,7 @@ class State:
     Attributes:
         champion, challenger, former: as in `Contest`.
         pairs, guard, follows: as in `Contest`.
-        judged: the number of the last decision whose answers were looked at.
+        judged: the number of the last decision that was judged.
         learned: the number of the last decision that the challenger learned from.
         version: of the newest router folder.
         paused: nothing is judged, learned or switched.
@@ -50,8 +50,8 @@ class State:
         pool: the candidates at the last run.
         origin: the router whose training queries the learner starts from: the last one that traffic did not make.
         events: switches, oldest first: time, event, router, the one before, the number of pairs, the mean of the latest
-            ones from `low` to `high`, and the evidence, if it decided: by hand, it did not.
-        intended: while a switch is at work, the fields that it changes; of the events, those that it adds.
+            ones from `low` to `high`, and the evidence, unless the switch was made by hand.
+        intended: during a switch, the fields that it changes, and the events that it adds.
     """
 
     champion: str = STARTING
@@ -163,7 +163,7 @@ class Versions:
         self.save()
 
     def before(self) -> str | None:
-        """The router before the promotion that the one that serves comes from, where the guard has left the contest.
+        """The router that the latest promotion replaced, for a roll-back after the guard has left the contest.
 
         A refit of a promoted learner has no event of its own, but a later number.
         """

@@ -54,7 +54,7 @@ def waiting() -> tuple[Attachment, ...]:
 
 
 def problem() -> str | None:
-    """Why the last query was not sent, once."""
+    """Why the last query was not sent. A second call gives None."""
     message: str | None = st.session_state.pop(PROBLEM, None)
     return message
 

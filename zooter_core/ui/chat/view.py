@@ -170,8 +170,8 @@ EMBEDDED = "Four 135M-parameter specialists on your processor. Watch the routing
 
 
 def draw_welcome() -> DeltaGenerator:
-    """What the page is for, and whether the router is worth it if a report says so; returns the place for a line on
-    the router, which may still be loading."""
+    """What the page is for, and what a report says the router is worth; returns the place for a line on the router,
+    which may still be loading."""
     with st.container(key="welcome"):
         st.title("Ask once. The right model answers.", anchor=False)
         st.markdown(
@@ -285,7 +285,7 @@ def draw_answer(talk: Conversation, number: int) -> None:
 
 
 def _draw_text(turn: Turn) -> None:
-    """Who could not answer, and the answer so far: beside the second model's, if two were asked."""
+    """Who could not answer, and the answer so far, beside that of a second model if two were asked."""
     job = turn.job
     if note := answer_view.fallback_note(job, "**"):
         st.warning(safe(note), icon=":material/swap_horiz:")

@@ -1,4 +1,4 @@
-"""Connect a model: what runs on this machine, or an address and a key. A server answers first, then it is saved.
+"""Connect a model: what runs on this machine, or an address and a key. A server is saved only after it has answered.
 
 A key goes to the environment of this process and nowhere else. The variables that a page may set are those of keys: any
 other could change what programs of this machine do.

@@ -110,7 +110,7 @@ def choices(source: Source) -> dict[str, dict[int, int]]:
 
 @st.cache_data(show_spinner=False, max_entries=8)
 def tagged(source: Source, routed: int) -> tuple[list[tuple[float, str, frozenset[str]]], int]:
-    """The router's decisions as times, candidates and tags: all of them, or one in as many as the number behind says.
+    """The router's decisions as times, candidates and tags, and how many decisions each of them stands for.
 
     Args:
         routed: how many there are.

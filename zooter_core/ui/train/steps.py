@@ -184,7 +184,7 @@ def command(text: str, loaded: LoadedScores) -> None:
 
 
 def primary(label: str, key: str, **more: Any) -> bool:
-    """The one button of a step that a visitor needs. The style sheet colours it: Streamlit's own is illegible here."""
+    """The one button of a step that a visitor needs, in colours of the style sheet: Streamlit's are illegible here."""
     with st.container(key=f"primary-{key}"):
         return st.button(label, key=key, **more)
 
