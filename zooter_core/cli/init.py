@@ -82,7 +82,7 @@ def _addresses(endpoints: Sequence[str], key_env: str | None) -> Mapping[str, st
         url = endpoint_url(text if "://" in text else f"http://{text}")
         usual = provider_key(url)
         addresses[url] = key_env or (usual if usual and os.environ.get(usual) else None)
-        if key_env and not is_allowed(key_env, url):  # naming both here is the leave to send it
+        if key_env and not is_allowed(key_env, url):  # naming both here is the permission to send it
             trust([(key_env, url)])
             err.print("From now on the key in {} may be sent to {}.".format(*use_of(key_env, url).split("=", 1)))
     return addresses

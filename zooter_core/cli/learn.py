@@ -191,7 +191,7 @@ def _print_turn(turn: dict[str, Any]) -> None:
     spent = f", ${turn['dollars']:.2f}" if turn["dollars"] else ""
     out.print(f"{turn['judged']} decisions judged, {turn['calls']} answers asked for{spent}.")
     if turn["waiting"]:
-        out.print("More wait for the next turn: the budget was spent.")
+        out.print("The others wait for the next turn: the budget is spent.")
     for name, count in turn["failures"].items():
         out.print(f"{name} failed {count} times.")
     shown = turn["evidence"]

@@ -84,7 +84,7 @@ def check_uses(uses: Iterable[tuple[str, str]], fleet: str | Path = "DIR") -> No
     if refused := dict.fromkeys(use_of(*use) for use in uses if not is_allowed(*use)):
         shown = listed(" to ".join(use.split("=", 1)) for use in refused)
         raise ZooterError(
-            "leave to send keys of the environment to servers",
+            "permission to send keys of the environment to servers",
             f"none for {shown}",
             f"If you trust the fleet: zooter trust {fleet}, or export {TRUST}='{' '.join(refused)}'.",
             f"The fleet asks to send secrets of this machine's environment: {shown}. Nobody has allowed that.",

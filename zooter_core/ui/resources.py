@@ -10,6 +10,7 @@ import threading
 import time
 import tomllib
 from contextlib import suppress
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -59,7 +60,7 @@ class Loading:
                 self.ensemble = ensemble
                 self.ready.set()
 
-            ensemble.load(self._set_message, can_route)
+            ensemble.load(partial(setattr, self, "message"), can_route)
         except ZooterError as problem:
             self.problem = str(problem)
         except Exception as problem:  # the page shows it; a thread cannot raise to anybody
@@ -80,9 +81,6 @@ class Loading:
         from zooter_core.fleet.ensemble import Ensemble
 
         return Ensemble(fleet, running)
-
-    def _set_message(self, message: str) -> None:
-        self.message = message
 
 
 @st.cache_resource(show_spinner=False)

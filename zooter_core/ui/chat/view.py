@@ -120,11 +120,10 @@ def _other_answers(ensemble: Ensemble, talk: Conversation, number: int, key: str
 
 def _menu(label: str, names: Sequence[str], icon: str, key: str, current: str | None = None) -> str | None:
     """A menu of models behind an icon, the `current` one named as such; returns the one that was picked."""
-    name: str | None = st.menu_button(
+    return st.menu_button(
         label, names, format_func=lambda name: plain(name) + " again" * (name == current), key=key,
         icon=f":material/{icon}:", help=label, type="tertiary",
     )  # fmt: skip
-    return name
 
 
 def set_editing(turn: str | None) -> None:

@@ -177,8 +177,7 @@ def telling_pair(votes: Sequence[Vote], pool: Sequence[str]) -> tuple[str, ...]:
 def _entropy(chances: NDArray[np.float64]) -> NDArray[np.float64]:
     """The entropy of outcomes of two kinds, in nats."""
     p = np.clip(chances, 1e-12, 1 - 1e-12)
-    entropy: NDArray[np.float64] = -p * np.log(p) - (1 - p) * np.log(1 - p)
-    return entropy
+    return -p * np.log(p) - (1 - p) * np.log(1 - p)
 
 
 @dataclass(eq=False)

@@ -38,8 +38,7 @@ class Spread:
         """Places of the map, shape (..., 2), as they are drawn; queries' places are from 0 to 1."""
         ranks = np.linspace(0, 1, len(self.sorted))
         ranked = np.stack([np.interp(places[..., n], self.sorted[:, n], ranks) for n in range(2)], axis=-1)
-        drawn: NDArray[np.float64] = RANKED * ranked + (1 - RANKED) * (places - self.low) / self.size
-        return drawn
+        return RANKED * ranked + (1 - RANKED) * (places - self.low) / self.size
 
 
 class Region(NamedTuple):

@@ -122,7 +122,7 @@ def _served_with(key: str, variable: str, url: str) -> list[Model]:
     """The models of a server that accepts a key, which stays in the environment then."""
     new = variable not in os.environ
     os.environ[variable] = key
-    if not is_allowed(variable, url):  # naming both here is the leave to send it
+    if not is_allowed(variable, url):  # naming both here is the permission to send it
         trust([(variable, url)])
     try:
         return models_at(url, variable)
