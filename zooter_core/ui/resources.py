@@ -69,8 +69,7 @@ class Loading:
             self.ready.set()
         time.sleep(PAUSE)
         for module in LATER:  # a second that the next page need not wait for
-            with suppress(ImportError):  # without the extra `openai`
-                import_module(f"zooter_core.ui.{module}")
+            import_module(f"zooter_core.ui.{module}")
 
     def _opened(self, fleet: Fleet | str, running: dict[str, Backend]) -> Ensemble:
         if isinstance(fleet, str):
