@@ -1,7 +1,5 @@
 """Models: what answers here, what the router thinks each is good at, and how to connect your own."""
 
-import importlib.util
-
 import streamlit as st
 
 from zooter_core.ui import resources
@@ -18,9 +16,7 @@ from zooter_core.ui.models import cards  # noqa: E402
 
 manage.draw_problem()
 users, several = manage.is_users(resources.folder()), len(ensemble.fleet.pool) > 1
-if manage.allowed() and importlib.util.find_spec("aiohttp") is None:
-    st.info("To connect models, run `pip install 'zooter[openai]'`.", icon=":material/add:")
-elif manage.allowed():
+if manage.allowed():
     from zooter_core.ui.models import connect
 
     with st.expander("Connect a model", icon=":material/add:", expanded=not users or not several, key="connect"):

@@ -13,6 +13,7 @@ import json
 import math
 import os
 import re
+import runpy
 import subprocess
 import sys
 import tomllib
@@ -130,6 +131,11 @@ def test_the_architecture_names_every_room_and_only_files_that_exist() -> None:
     rooms = {path.stem for path in (ROOT / "zooter_core").iterdir() if path.suffix == ".py" or path.is_dir()}
     drawn = {Path(name).stem for name in re.findall(r"\w+(?:\.py|/)", diagram)}
     assert drawn == {"app", "pages", *rooms} - {"__init__", "__pycache__"}
+
+
+def test_the_page_of_commands_says_what_the_parsers_say() -> None:
+    page = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+    assert page == runpy.run_path(str(ROOT / "docs" / "commands.py"))["page"](), "run: python docs/commands.py"
 
 
 def test_the_examples_of_kinds_in_contributing_work(tmp_path: Path, monkeypatch, tiny_encoder) -> None:

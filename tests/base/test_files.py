@@ -109,7 +109,7 @@ def test_private_files_and_folders_are_their_owners_alone_whatever_the_umask(tmp
     private_folder(tmp_path / "new")
     private_file(tmp_path / "new" / "base.db")
     append_records(tmp_path / "new" / "lines.jsonl", [{"a": 1}], private=True)
-    locked(tmp_path / "new" / ".lock", "the folder").release()
+    locked(tmp_path / "new" / ".lock", "the folder").lock.release()
     with atomic(tmp_path / "new" / "state.json", private=True) as partial:
         assert rights(partial) == 0o600
         partial.write_text("{}")

@@ -128,11 +128,8 @@ def test_two_learners_do_not_work_on_one_fleet(refused, folder, tmp_path):
     from zooter_core.base.files import locked
 
     (folder / "routers").mkdir()
-    lock = locked(folder / "routers" / "learn.lock", "the test")
-    try:
+    with locked(folder / "routers" / "learn.lock", "the test"):
         message = refused(2, "learn", "--once", "--data", tmp_path / "data", fleet=folder)
-    finally:
-        lock.release()
     assert "another process" in message
 
 

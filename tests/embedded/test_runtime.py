@@ -13,7 +13,6 @@ from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.fleet.exports import PortableReward, make_reward_export, open_router
 from zooter_core.labelling.rewards import reward_model
 from zooter_core.router.encoder import Encoders
-from zooter_core.router.graph import missing
 from zooter_core.router.router import Router
 
 DATA = Path(__file__).resolve().parents[1] / "data"
@@ -48,7 +47,6 @@ def test_the_embedded_routers_choices_stay(on_torch: Router, exact: np.ndarray) 
     assert choices(on_torch, exact) == "".join(CHOICES)
 
 
-@pytest.mark.skipif(bool(missing()), reason="the extra `onnx` is not installed: pip install 'zooter[onnx]'")
 def test_every_runtime_chooses_alike(embedded: Ensemble, exact: np.ndarray, figures: list[str]) -> None:
     """With 7-bit weights, as `zooter serve` routes, a choice between two that are nearly equal may be the other one."""
     assert embedded.router.encoder.runtime == "onnx"  # the default, since the extra is installed
@@ -68,7 +66,6 @@ def test_every_runtime_chooses_alike(embedded: Ensemble, exact: np.ndarray, figu
     assert lost.max() < 0.05
 
 
-@pytest.mark.skipif(bool(missing()), reason="the extra `onnx` is not installed: pip install 'zooter[onnx]'")
 def test_the_exported_reward_model_gives_the_rewards_of_pytorch(embedded: Ensemble) -> None:
     """On this project's cases; the export takes a few seconds, once for all tests that use the same cache."""
     config = embedded.fleet.reward

@@ -33,10 +33,8 @@ from zooter_core.labelling.rewards.scalar import ScalarReward
 from zooter_core.router.distilled import DistilledRouter
 from zooter_core.router.encoder import Encoders
 from zooter_core.router.export import export_router
-from zooter_core.router.graph import PACKAGES, missing
 from zooter_core.router.router import PortableRouter, Router
 
-pytestmark = pytest.mark.skipif(bool(missing()), reason="the extra `onnx` is not installed: pip install 'zooter[onnx]'")
 RESPONSES = ["", "42", "[SEP] no [CLS]", "杯子 ☕ 是什么?", "The sea is wide. " * 200]
 PAIRS = [(query, response) for query in (*tiny_models.QUERIES[:5], "Why? " * 300) for response in RESPONSES]
 
@@ -175,17 +173,6 @@ def test_a_cache_that_cannot_be_written(fleet, exports, tmp_path, monkeypatch):
         open_router(replace(fleet.router, runtime="onnx"))
     with pytest.warns(UserWarning, match="ZOOTER_CACHE"):
         assert open_router(fleet.router).encoder.runtime == "torch"
-
-
-@pytest.mark.parametrize("package", PACKAGES)
-def test_without_the_packages(fleet, exports, monkeypatch, package):
-    monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(ZooterError, match=r"but found no package .*pip install 'zooter\[onnx\]'"):
-        open_router(replace(fleet.router, runtime="onnx"))
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert open_router(fleet.router).encoder.runtime == "torch"
-    assert exports == []
 
 
 def test_a_router_that_does_not_load_is_no_warning(fleet, exports):

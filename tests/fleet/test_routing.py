@@ -18,7 +18,6 @@ from zooter_core.fleet.routing import Routing
 from zooter_core.method.selection import Outputs
 from zooter_core.router.config import GRAPH, QUANTISED
 from zooter_core.router.encoder import Encoder
-from zooter_core.router.graph import missing
 from zooter_core.router.router import PortableRouter
 from zooter_core.router.turns import CERTAIN
 
@@ -85,7 +84,6 @@ def test_router_and_tagger_share_one_pass(tiny_fleet, monkeypatch):
     assert passes == [[SEA]]
 
 
-@pytest.mark.skipif(bool(missing()), reason="the extra `onnx` is not installed: pip install 'zooter[onnx]'")
 @pytest.mark.parametrize(
     ("light", "runtime", "graph"),
     [(True, "auto", QUANTISED), (True, "int8", QUANTISED), (True, "onnx", GRAPH), (False, "auto", GRAPH)],

@@ -54,8 +54,6 @@ def test_decisions_come_in_the_order_in_which_they_were_added(traffic):
     traffic.add(decision(number) for number in (3, 1, 2))  # the clock was set back
     assert [entry.request_id for entry in traffic.decisions()] == ["req-3", "req-1", "req-2"]
     assert [entry.request_id for entry in traffic.decisions(after=1)] == ["req-1", "req-2"]
-    assert [entry.request_id for entry in traffic.decisions(since=2000)] == ["req-3", "req-2"]
-    assert [entry.request_id for entry in traffic.decisions(until=2000)] == ["req-1"]
     assert [entry.request_id for entry in traffic.decisions(limit=2)] == ["req-3", "req-1"]
     assert [entry.request_id for entry in traffic.newest(1)] == ["req-2"]
 
@@ -65,7 +63,7 @@ def test_more_than_a_page_is_read(traffic):
     traffic.add_rewards(LoggedReward(f"req-{number}", name, 1) for number in range(1200) for name in ("a", "b"))
     assert [entry.number for entry in traffic.decisions()] == list(range(1, 2501))
     assert len({(reward.request_id, reward.candidate) for reward in traffic.rewards()}) == 2400
-    assert len(list(traffic.rewards(request_ids=[f"req-{number}" for number in range(900)]))) == 1800
+    assert len(list(traffic.rewards_of([f"req-{number}" for number in range(900)]))) == 1800
 
 
 def test_a_reward_replaces_the_one_of_the_same_source(traffic):
@@ -82,12 +80,11 @@ def test_a_reward_of_a_deleted_request_is_dropped(traffic):
     assert list(traffic.rewards()) == []
 
 
-def test_rewards_are_chosen_by_why_and_time(traffic):
+def test_rewards_are_chosen_by_why(traffic):
     traffic.add(decision(number) for number in (1, 2))
     traffic.add_rewards([LoggedReward("req-1", "small", 1, why=SAMPLE, inclusion=0.05, time=10)])
     traffic.add_rewards([LoggedReward("req-2", "small", 2, time=20)])
     assert [reward.inclusion for reward in traffic.rewards(why=SAMPLE)] == [0.05]
-    assert [reward.reward for reward in traffic.rewards(since=20)] == [2]
 
 
 def plain_sum(entries, since, until):

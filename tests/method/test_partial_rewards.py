@@ -51,14 +51,6 @@ def test_ages_fade_queries_that_are_added_together():
     assert together.products == pytest.approx(apart.products)
 
 
-def test_a_weight_of_two_is_a_query_twice():
-    twice, weighted = Sums(1, 1, np.inf), Sums(1, 1, np.inf)
-    x, rewards = np.array([[1.0], [-1.0]]), np.array([[4.0], [1.0]])
-    twice.add(x[[0, 0, 1]], rewards[[0, 0, 1]])
-    weighted.add(x, rewards, weights=np.array([[2.0], [1.0]]))
-    assert weighted.solve(1.0).weight == pytest.approx(twice.solve(1.0).weight)
-
-
 def test_it_is_the_ridge_of_the_router_kind():
     """Without gaps, fading and a penalised intercept it is kinds/ridge.py: centre both sides, then solve."""
     rng = np.random.default_rng(0)

@@ -3,12 +3,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import ElementTree
 
 from support.app_pages import Open
 
 ROOT = Path(__file__).resolve().parents[2]
+st.get_option("server.address")  # reads .streamlit/config.toml once, before a test changes the folder
 
 
 @pytest.fixture(autouse=True)

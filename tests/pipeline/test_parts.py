@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from filelock import AcquireReturnProxy
 
 from support.run_folders import content, texts
 from zooter_core import pipeline
@@ -36,8 +37,13 @@ def line(query: str) -> str:
 
 def test_a_worker_that_ends_while_its_part_is_taken_over_loses_nothing(tmp_path, ensemble, queries, monkeypatch):
     """The worker of a driver that was killed renames its file when it ends, and a reader may have listed it before."""
-    waiting = threading.Event()
-    monkeypatch.setattr(parts, "time", _Clock(waiting))
+    waiting, lock_of = threading.Event(), parts._lock
+
+    def waited(path: Path) -> AcquireReturnProxy:
+        threading.Timer(0.2, waiting.set).start()  # the worker ends while this waits for its lock
+        return lock_of(path)
+
+    monkeypatch.setattr(parts, "_lock", waited)
     with Run(tmp_path / "run", create=True) as run:
         pipeline.start(run, ensemble, queries)
         ids = [query.id for query in queries][:2]
@@ -48,7 +54,7 @@ def test_a_worker_that_ends_while_its_part_is_taken_over_loses_nothing(tmp_path,
         at_work = threading.Event()
 
         def worker() -> None:
-            lock = files.locked(place / f"1-1-of-1{parts.LOCK}", "the part")
+            lock = files.locked(place / f"1-1-of-1{parts.LOCK}", "the part").lock
             at_work.set()
             waiting.wait(10)
             with begun.open("a") as out:
@@ -78,20 +84,6 @@ def test_a_worker_that_is_killed_when_its_part_has_ended_repeats_nothing(tmp_pat
     assert file.read_text() == first
     assert len(list(parts.take_lines(tmp_path, part))) == 3
     assert not file.exists()
-
-
-class _Clock:
-    """The time, which tells that somebody waits."""
-
-    def __init__(self, waiting: threading.Event) -> None:
-        self.waiting = waiting
-
-    def monotonic(self) -> float:
-        return 0.0
-
-    def sleep(self, seconds: float) -> None:
-        self.waiting.set()
-        threading.Event().wait(0.01)
 
 
 SHORT = GenerationConfig(max_new_tokens=4, temperature=0.7)  # sampled: a batch that were divided would show

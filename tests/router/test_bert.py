@@ -21,9 +21,7 @@ from zooter_core.labelling.rewards import reward_model
 from zooter_core.router import bert_encoder, encoder
 from zooter_core.router.bert_encoder import BertEncoder
 from zooter_core.router.encoder import Encoder, Encoders, open_encoder
-from zooter_core.router.graph import missing
 
-pytestmark = pytest.mark.skipif(bool(missing()), reason="ONNX Runtime is not installed")
 LONG = "Write a long story about the ships and the people on them. " * 300
 TEXTS = ["Hi", "", " \n", ".", "杯子 ☕ 是什么?", "👩‍👩‍👧‍👦🏴‍☠️", LONG, "What is 12 + 30?", *tiny_models.QUERIES]
 

@@ -23,7 +23,6 @@ from zooter_core.method.labels import softmax
 from zooter_core.method.selection import Outputs
 from zooter_core.router.encoder import Encoders
 from zooter_core.router.extend import without
-from zooter_core.router.graph import missing
 from zooter_core.router.kinds import KINDS
 from zooter_core.router.neighbours import Neighbours
 from zooter_core.router.pool import PartOfPool
@@ -88,7 +87,6 @@ def test_a_name_that_the_router_lacks_is_refused(router):
     assert "a router for the candidates base, zwei, but found one for base, one, two" in str(caught.value)
 
 
-@pytest.mark.skipif(bool(missing()), reason="the extra `onnx` is not installed: pip install 'zooter[onnx]'")
 def test_an_exported_router_does_the_same(exported, router):
     pool, names = ("two", "first", "second"), ("two", "one", "one")
     portable = Router.load(exported).for_pool(pool, names)

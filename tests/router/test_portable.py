@@ -22,12 +22,11 @@ from zooter_core.router.config import ENCODER_FOLDER
 from zooter_core.router.distilled import DistilledRouter
 from zooter_core.router.encoder import Encoder, Encoders
 from zooter_core.router.export import HeadGraph, export_router, write_graph
-from zooter_core.router.graph import check_patterns, missing, session
+from zooter_core.router.graph import check_patterns, session
 from zooter_core.router.kinds import KINDS, settings_of
 from zooter_core.router.router import PortableRouter, Router
 from zooter_core.router.text_encoder import SMALL_BATCH
 
-pytestmark = pytest.mark.skipif(bool(missing()), reason="the extra `onnx` is not installed: pip install 'zooter[onnx]'")
 LONG = "Write a long story about the ships and the people on them. " * 300
 TEXTS = ["Hi", "", " \n", ".", "杯子 ☕ 是什么?", "👩‍👩‍👧‍👦🏴‍☠️", LONG, "What is 12 + 30?", *tiny_models.QUERIES]
 

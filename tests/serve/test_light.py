@@ -17,10 +17,7 @@ import pytest
 from support import endpoint_fleet
 from support.event_loops import run_apart
 from zooter_core.config.fleet import load_fleet
-from zooter_core.router.graph import missing
 from zooter_core.serve.gateway import Gateway
-
-pytestmark = pytest.mark.skipif(bool(missing()), reason="the extra `onnx` is not installed: pip install 'zooter[onnx]'")
 
 MOST_MEGABYTES = 300
 # Runs the command and says at its end whether it has loaded PyTorch, and what it loaded is left alone by collections.

@@ -28,7 +28,7 @@ REASONS = {
 
 
 def most_connections() -> int:
-    """Half of the files that this process may open, less some: a request may need a second one, to a model's server."""
+    """Half of the files that this process may open, less a few: a request may also need one to a model's server."""
     try:
         import resource
     except ImportError:  # Windows, which has no such limit
@@ -39,7 +39,7 @@ def most_connections() -> int:
 
 
 def raise_file_limit() -> None:
-    """Raise this process's limit of open files to the allowed maximum: the usual 1,024 are too few for a full queue."""
+    """Raise this process's limit of open files as far as allowed: the usual 1,024 are too few for a full queue."""
     try:
         import resource
     except ImportError:

@@ -59,7 +59,7 @@ def _quota(root: Path) -> float | None:
 
 
 def rank_session(leader: int) -> None:
-    """Give a session's processes together the rank (`nice`) of this process among other sessions.
+    """Give a whole session of processes the rank (`nice`) that this process has, among other sessions.
 
     Linux shares the processor between sessions first (autogroups, see sched(7)), so that the rank of a process alone
     says nothing outside its own one. Elsewhere, and in control groups, this does nothing.
@@ -72,8 +72,8 @@ def rank_session(leader: int) -> None:
 def one_thread() -> Iterator[None]:
     """Let numpy multiply matrices in the calling thread alone, where its library is OpenBLAS, as in its wheels.
 
-    For many small products: its threads wait for each other at each of them, much longer than they work if other
-    processes use the cores.
+    This is for many small products: numpy's threads wait for each other at each one, and if other processes use the
+    cores, that takes much longer than the work.
     """
     library = _openblas()
     if library is None:

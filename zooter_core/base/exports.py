@@ -23,7 +23,7 @@ class Place:
     Attributes:
         kind: the folder of such exports.
         source: decides the model's outputs; None if that cannot be known, so that there is no export.
-        owner: stays when the model's weights change; a new export then replaces the old one.
+        owner: stays the same when the model's weights change, so that a new export replaces the old one.
     """
 
     kind: str

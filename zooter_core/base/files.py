@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, TextIO
 from zooter_core.base.errors import WorkError, ZooterError
 
 if TYPE_CHECKING:
-    from filelock import FileLock
+    from filelock import AcquireReturnProxy
 
 OTHERS = 0o077  # the permissions of everybody but the owner
 SQLITE = ("", "-wal", "-shm", "-journal")  # what SQLite adds to the name of a database for the files beside it
@@ -181,8 +181,9 @@ def check_folder(folder: Path) -> None:
         raise ZooterError(f"a folder to write at {folder}", str(problem), "Give another place.") from problem
 
 
-def locked(path: Path, what: str, seconds: float = 0) -> FileLock:
-    """A lock that one process at a time has. The system releases it however the process ends; else call `release`.
+def locked(path: Path, what: str, seconds: float = 0) -> AcquireReturnProxy:
+    """Take a lock that one process at a time can have. A `with` block releases it at its end, and so does the system
+    when the process ends; whoever keeps it longer calls `.lock.release()`.
 
     Args:
         seconds: how long to wait for it.
@@ -192,15 +193,13 @@ def locked(path: Path, what: str, seconds: float = 0) -> FileLock:
     """
     from filelock import FileLock, Timeout
 
-    lock = FileLock(str(path), mode=0o600)
     try:
-        lock.acquire(timeout=seconds)
+        return FileLock(str(path), mode=0o600).acquire(timeout=seconds)
     except Timeout as problem:
         facts = (f"{what} to be free", "another process at work in it", "Wait for it, or stop it.")
         raise ZooterError(*facts) from problem
     except OSError as problem:
         raise ZooterError(f"{what} to be writable", str(problem), "Fix its permissions, or give another.") from problem
-    return lock
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Host names and origins: under which names a server answers, and from which pages it takes requests.
 
 The list of names prevents DNS rebinding: a site whose name is made to point at this machine is refused by that name.
-Origins prevent that a page of another site sends requests, which browsers allow it without asking the server.
+Origins keep out requests by pages of other sites, which browsers send without asking the server.
 """
 
 from __future__ import annotations

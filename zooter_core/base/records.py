@@ -33,7 +33,7 @@ class Message:
     """One turn of a conversation.
 
     Attributes:
-        content: what was typed or answered. Of the user's side, router and reward model read this alone.
+        content: what was typed or answered. This is all that router and reward model read of a user's message.
         attachments: what the candidate reads before it.
     """
 

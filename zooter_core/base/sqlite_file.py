@@ -1,4 +1,4 @@
-"""Private SQLite files, and those of what can be computed again: vectors of texts, rewards of responses."""
+"""Private SQLite files, and caches in such files of what can be computed again: vectors and rewards."""
 
 from __future__ import annotations
 

@@ -244,7 +244,7 @@ def _convert(gguf: Path, folder: Path, progress: Progress) -> None:
 
 
 def load_reason(problem: BaseException) -> str:
-    """Why transformers did not load a folder. Every call has `trust_remote_code=False`, so it asks nobody."""
+    """Why transformers did not load a folder. Every call has `trust_remote_code=False`, so nobody is asked."""
     line = first_line(problem)
     return "code of its own (auto_map), which Zooter does not run" if "custom code" in line else line
 
@@ -285,15 +285,8 @@ def install_packages(requirements: Path, progress: Progress = silent) -> None:
     installer = [sys.executable, "-m", "pip", "install"]
     if importlib.util.find_spec("pip") is None:
         installer = ["uv", "pip", "install", "--python", sys.executable]
-    command = [
-        *installer,
-        "--no-deps",
-        "--require-hashes",
-        "--only-binary",
-        ":all:",
-        "--requirement",
-        str(requirements),
-    ]
+    options = ("--no-deps", "--require-hashes", "--only-binary", ":all:", "--requirement", str(requirements))
+    command = [*installer, *options]
     progress(f"Running {' '.join(command)} ...")
     try:
         ended = subprocess.run(command, capture_output=True, text=True, check=False)

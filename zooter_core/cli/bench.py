@@ -29,28 +29,24 @@ from zooter_core.pipeline.bench import SuiteJob, answer_and_score, sample
 SUITES = "gsm8k, mmlu, human-eval, alpaca-eval, flask, mt-bench"
 
 
-Out = Annotated[Path, option("--out", "FILE", "Score file to write, .jsonl or .jsonl.gz; FILE.run keeps the work.")]
-Limit = Annotated[int | None, option("--limit", "N", "Use a random sample of N problems (default: all).", min=1)]
-JudgeName = Annotated[
-    str | None, option("--judge", "NAME", "alpaca-eval, flask, mt-bench: a candidate of the fleet as judge.")
-]
-JudgeFleet = Annotated[Path | None, option("--judge-fleet", "DIR", "Fleet of the judge, if it is another one.")]
-RunCode = Annotated[bool, option("--run-code", help="human-eval: run the candidates' code in a sandbox.")]
-NoSandbox = Annotated[
-    bool, option("--no-sandbox", help="human-eval: run it without the sandbox, with your own rights.")
-]
-
-
 def bench(
     context: typer.Context,
     suite: Annotated[str, option("--suite", "NAME", f"Benchmark: {SUITES}.")],
     sources: Annotated[list[Path], option("--from", "FILE...", "The benchmark's own files, plain or .gz.")],
-    out: Out,
-    limit: Limit = None,
-    judge: JudgeName = None,
-    judge_fleet: JudgeFleet = None,
-    run_code: RunCode = False,
-    no_sandbox: NoSandbox = False,
+    out: Annotated[Path, option("--out", "FILE", "Score file to write, .jsonl or .jsonl.gz; FILE.run keeps the work.")],
+    limit: Annotated[
+        int | None, option("--limit", "N", "Use a random sample of N problems (default: all).", min=1)
+    ] = None,
+    judge: Annotated[
+        str | None, option("--judge", "NAME", "alpaca-eval, flask, mt-bench: a candidate of the fleet as judge.")
+    ] = None,
+    judge_fleet: Annotated[
+        Path | None, option("--judge-fleet", "DIR", "Fleet of the judge, if it is another one.")
+    ] = None,
+    run_code: Annotated[bool, option("--run-code", help="human-eval: run the candidates' code in a sandbox.")] = False,
+    no_sandbox: Annotated[
+        bool, option("--no-sandbox", help="human-eval: run it without the sandbox, with your own rights.")
+    ] = False,
     seed: Seed = 0,
     temperature: Annotated[float, option("--temperature", "X", "Sampling temperature; 0 is greedy.")] = 0.0,
     max_new_tokens: MaxNewTokens = None,

@@ -21,7 +21,7 @@ def cache(
     context: typer.Context,
     prune: Annotated[bool, option("--prune", help="Delete the oldest embeddings; without --gb, all of them.")] = False,
     gb: Annotated[
-        float | None, option("--gb", "X", "With --prune: keep the newest, of at most so many gigabytes.", min=0)
+        float | None, option("--gb", "X", "With --prune: keep the newest ones, up to so many gigabytes.", min=0)
     ] = None,
     json: Json = False,
 ) -> None:

@@ -19,37 +19,33 @@ FLEET, ENDPOINT = "ZOOTER_FLEET", "ZOOTER_ENDPOINT"  # from which the pages read
 MANAGE = "ZOOTER_MANAGE"  # and from which hosts models may be connected
 
 
-Address = Annotated[
-    str | None, option("--address", "ADDRESS", "Address to bind, such as 0.0.0.0 (default: localhost only).")
-]
-AllowedHost = Annotated[
-    list[str] | None, option("--allowed-host", "NAME...", "Further host names under which browsers reach the demo.")
-]
-EmbedFrom = Annotated[
-    list[str] | None,
-    option("--embed-from", "ORIGIN...", "Sites that may show the demo in a frame, as https://www.example.org."),
-]
-EndpointUrl = Annotated[
-    str | None,
-    option("--endpoint", "URL", "Talk to a running `zooter serve` instead of a fleet here (key: ZOOTER_API_KEY)."),
-]
-Manage = Annotated[
-    list[str] | None,
-    option("--manage", "HOST...", "With --address: let visitors change the models, connected from these hosts alone."),
-]
-History = Annotated[str | None, option("--history", "FILE|off", "File that stores conversations; off stores none.")]
-
-
 def demo(
     fleet: FleetDir = None,
-    endpoint: EndpointUrl = None,
+    endpoint: Annotated[
+        str | None,
+        option("--endpoint", "URL", "Talk to a running `zooter serve` instead of a fleet here (key: ZOOTER_API_KEY)."),
+    ] = None,
     port: Annotated[int, option("--port", "N", "Port to listen on.")] = 8501,
-    address: Address = None,
-    allowed_host: AllowedHost = None,
-    embed_from: EmbedFrom = None,
-    manage: Manage = None,
+    address: Annotated[
+        str | None, option("--address", "ADDRESS", "Address to bind, such as 0.0.0.0 (default: localhost only).")
+    ] = None,
+    allowed_host: Annotated[
+        list[str] | None, option("--allowed-host", "NAME...", "Further host names under which browsers reach the demo.")
+    ] = None,
+    embed_from: Annotated[
+        list[str] | None,
+        option("--embed-from", "ORIGIN...", "Sites that may show it in a frame, such as https://www.example.org."),
+    ] = None,
+    manage: Annotated[
+        list[str] | None,
+        option(
+            "--manage", "HOST...", "With --address: let visitors change the models, and connect servers on these hosts."
+        ),
+    ] = None,
     no_browser: Annotated[bool, option("--no-browser", help="Do not open a browser.")] = False,
-    history: History = None,
+    history: Annotated[
+        str | None, option("--history", "FILE|off", "File that stores conversations; off stores none.")
+    ] = None,
 ) -> None:
     name, variables = _checked_endpoint(endpoint, fleet) if endpoint else _checked_fleet(fleet)
     environment = {**os.environ, ENDPOINT: "", **variables}

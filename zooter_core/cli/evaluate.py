@@ -32,52 +32,43 @@ from zooter_core.method.metrics import Array
 from zooter_core.method.selection import Outputs
 from zooter_core.router.router import Router
 
-Rmr = Annotated[
-    bool,
-    option("--rmr", help="With --fleet: also evaluate reward model ranking (all candidates run); needs responses."),
-]
-LearnedFrom = Annotated[
-    list[Path] | None,
-    option(
-        "--learned-from",
-        "FILE...",
-        "Score files that the router was trained on. The baselines learn from them too, and kNN joins them; without "
-        "them they are picked in hindsight.",
-    ),
-]
-Robust = Annotated[
-    bool, option("--robust", help="Also measure how often a choice survives typos, case and paraphrases.")
-]
-Select = Annotated[
-    bool, option("--select", help="Also measure cost and quality with k candidates where the router is unsure.")
-]
-JudgeFleet = Annotated[
-    Path | None,
-    option("--judge-fleet", "DIR", "With --select: also keep the best by this fleet's reward; needs responses."),
-]
-Plot = Annotated[Path | None, option("--plot", "FILE", "With --select: also plot it into an .html file.")]
-Prices = Annotated[
-    Path | None, option("--prices", "DIR", "A fleet with usd_per_million_tokens: cost in dollars, not in calls.")
-]
-Tokens = Annotated[
-    int | None,
-    option("--tokens", "N", "With --prices: length of responses that the files lack (default: 300 tokens).", min=1),
-]
-
 
 def evaluate(
     context: typer.Context,
     scores: ScoreFiles,
     router: Annotated[Path | None, option("--router", "DIR", "Folder of the router; or use --fleet.")] = None,
     fleet: Annotated[Path | None, option("--fleet", "DIR", "Folder of a fleet, whose router is evaluated.")] = None,
-    rmr: Rmr = False,
-    learned_from: LearnedFrom = None,
-    robust: Robust = False,
-    select: Select = False,
-    judge_fleet: JudgeFleet = None,
-    plot: Plot = None,
-    prices: Prices = None,
-    tokens: Tokens = None,
+    rmr: Annotated[
+        bool,
+        option("--rmr", help="With --fleet: also evaluate reward model ranking (all candidates run); needs responses."),
+    ] = False,
+    learned_from: Annotated[
+        list[Path] | None,
+        option(
+            "--learned-from",
+            "FILE...",
+            "Score files that the router was trained on. The baselines learn from them too, and kNN joins them; else "
+            "the baselines are picked in hindsight.",
+        ),
+    ] = None,
+    robust: Annotated[
+        bool, option("--robust", help="Also measure how often a choice survives typos, case and paraphrases.")
+    ] = False,
+    select: Annotated[
+        bool, option("--select", help="Also measure cost and quality with k candidates where the router is unsure.")
+    ] = False,
+    judge_fleet: Annotated[
+        Path | None,
+        option("--judge-fleet", "DIR", "With --select: also keep the best by this fleet's reward; needs responses."),
+    ] = None,
+    plot: Annotated[Path | None, option("--plot", "FILE", "With --select: also plot it into an .html file.")] = None,
+    prices: Annotated[
+        Path | None, option("--prices", "DIR", "A fleet with usd_per_million_tokens: cost in dollars, not in calls.")
+    ] = None,
+    tokens: Annotated[
+        int | None,
+        option("--tokens", "N", "With --prices: length of responses that the files lack (default: 300 tokens).", min=1),
+    ] = None,
     willingness: Willingness = 0.0,
     strict: Strict = False,
     json: Json = False,

@@ -36,9 +36,9 @@ def exam(
             cost = exam.estimate(ensemble, queries, parts.generation)
         dollars = "" if not cost.dollars else f", ${cost.dollars:.2f} without the prompts"
         dollars = ", at a cost that fleet.toml does not say" if cost.dollars is None else dollars
-        err.print(
-            f"{cost.answers:,} answers, about {_duration(cost.seconds)}{dollars}. Ctrl-C stops; a second call goes on."
-        )
+        seconds = cost.seconds
+        duration = f"{seconds:.0f} seconds" if seconds < 90 else f"{seconds / 60:.0f} minutes"
+        err.print(f"{cost.answers:,} answers, about {duration}{dollars}. Ctrl-C stops; a second call goes on.")
     how = Collecting(allow_missing=True, budget_usd=budget_usd)
     with bars() as progress:
         report, missing = exam.sit(ensemble, folder, queries, progress, print_note, how, progress.watch)
@@ -47,7 +47,3 @@ def exam(
     print_report(report)
     exam.install(fleet, folder)
     out.print(f"{fleet / 'fleet.toml'} now has the router. zooter demo --fleet {shlex.quote(str(fleet))}")
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} seconds" if seconds < 90 else f"{seconds / 60:.0f} minutes"

@@ -32,31 +32,25 @@ USAGE = "--candidate NAME with --scores FILE..., or --without NAME"
 DEFAULT_LABELS = "(default: as for the router's first labels)."
 
 
-Candidate = Annotated[
-    str | None, option("--candidate", "NAME", "Candidate to add; --scores has its scores and those of the others.")
-]
-Without = Annotated[str | None, option("--without", "NAME", "Candidate to remove; needs no scores.")]
-Curve = Annotated[
-    str | None, option("--curve", "LIST", "Numbers of queries for a learning curve (default: 50,200,1000).")
-]
-Beta = Annotated[float | None, option("--beta", "X", f"Weight of the plain label {DEFAULT_LABELS}")]
-Tau = Annotated[float | None, option("--tau", "X", f"Softmax temperature of rewards {DEFAULT_LABELS}")]
-Normalise = Annotated[str | None, option("--normalise", "NAME", f"Normalisation of rewards {DEFAULT_LABELS}")]
-
-
 def extend(
     context: typer.Context,
     router: options.RouterDir,
     out: Annotated[Path, option("--out", "DIR", "Folder of the new router.")],
-    candidate: Candidate = None,
-    without: Without = None,
+    candidate: Annotated[
+        str | None, option("--candidate", "NAME", "Candidate to add; --scores has its scores and those of the others.")
+    ] = None,
+    without: Annotated[str | None, option("--without", "NAME", "Candidate to remove; needs no scores.")] = None,
     scores: Annotated[list[Path] | None, option("--scores", "FILE...", "Score files.")] = None,
-    curve: Curve = None,
+    curve: Annotated[
+        str | None, option("--curve", "LIST", "Numbers of queries for a learning curve (default: 50,200,1000).")
+    ] = None,
     fleet: options.FleetDir = None,
     tagger: options.Tagger = "auto",
-    beta: Beta = None,
-    tau: Tau = None,
-    normalise: Normalise = None,
+    beta: Annotated[float | None, option("--beta", "X", f"Weight of the plain label {DEFAULT_LABELS}")] = None,
+    tau: Annotated[float | None, option("--tau", "X", f"Softmax temperature of rewards {DEFAULT_LABELS}")] = None,
+    normalise: Annotated[
+        str | None, option("--normalise", "NAME", f"Normalisation of rewards {DEFAULT_LABELS}")
+    ] = None,
     seed: options.Seed = 0,
     strict: options.Strict = False,
     json: options.Json = False,

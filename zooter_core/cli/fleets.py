@@ -24,11 +24,11 @@ def open_fleet(folder: Path | None) -> Fleet:
     fleet = load_fleet(folder or EMBEDDED_FLEET)
     uses = [use for use in fleet.key_uses if use[0] in os.environ and not is_allowed(*use)]
     if uses and sys.stdin.isatty():
-        _ask_for_leave(fleet, uses)
+        _ask_permission(fleet, uses)
     return fleet
 
 
-def _ask_for_leave(fleet: Fleet, uses: Sequence[tuple[str, str]]) -> None:
+def _ask_permission(fleet: Fleet, uses: Sequence[tuple[str, str]]) -> None:
     from zooter_core.cli.consoles import err
 
     if err.file.isatty():

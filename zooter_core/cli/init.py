@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
-from urllib.parse import urlsplit
 
 from rich.table import Table
 
-from zooter_core.base.errors import ZooterError, did_you_mean, listed, not_installed
+from zooter_core.base.errors import ZooterError, did_you_mean, listed
 from zooter_core.cli.consoles import err, out, print_json, waiting
 from zooter_core.cli.options import Json, option
 from zooter_core.config.candidates import ENDPOINT
-from zooter_core.config.trust import PROVIDERS, is_allowed, on_this_machine, trust, use_of
+from zooter_core.config.trust import PROVIDERS, is_allowed, on_this_machine, provider_key, trust, use_of
 from zooter_core.fleet.remote import endpoint_url
 
 if TYPE_CHECKING:
@@ -26,13 +24,12 @@ if TYPE_CHECKING:
 
 MOST_TAKEN = 20  # models of a hosted server that --yes takes
 START = "Start Ollama, vLLM, llama.cpp or LM Studio, or name a server (--endpoint URL) or weights (--models DIR)."
-Folder = Annotated[
-    Path, option("--out", "DIR", "Folder of the fleet (default: my-fleet). One that is there gets more.")
-]
 
 
 def init(
-    out_folder: Folder = Path("my-fleet"),
+    out_folder: Annotated[
+        Path, option("--out", "DIR", "Folder of the fleet; the models are added to one that exists.")
+    ] = Path("my-fleet"),
     endpoint: Annotated[
         list[str] | None, option("--endpoint", "URL...", "Further OpenAI-compatible servers, here or elsewhere.")
     ] = None,
@@ -48,8 +45,6 @@ def init(
     yes: Annotated[bool, option("--yes", help="Take all models of running servers, or else all on disk.")] = False,
     json: Json = False,
 ) -> None:
-    if importlib.util.find_spec("aiohttp") is None:
-        raise not_installed("aiohttp", "zooter init", "Run `pip install 'zooter[openai]'`.")
     from zooter_core.fleet.connect import connect
     from zooter_core.fleet.discovery import discover
 
@@ -82,10 +77,9 @@ def _addresses(endpoints: Sequence[str], key_env: str | None) -> Mapping[str, st
     addresses: dict[str, str | None] = {}
     for text in endpoints:
         url = endpoint_url(text if "://" in text else f"http://{text}")
-        host = urlsplit(url).hostname or ""
-        usual = next((name for name, hosts in PROVIDERS.items() if host in hosts and os.environ.get(name)), None)
-        addresses[url] = key_env or usual
-        if key_env and not is_allowed(key_env, url):  # naming both here is the leave to send it
+        usual = provider_key(url)
+        addresses[url] = key_env or (usual if usual and os.environ.get(usual) else None)
+        if key_env and not is_allowed(key_env, url):  # naming both here is the permission to send it
             trust([(key_env, url)])
             err.print("From now on the key in {} may be sent to {}.".format(*use_of(key_env, url).split("=", 1)))
     return addresses

@@ -32,7 +32,9 @@ def learn(
     fleet: FleetDir = None,
     data: DataDir = None,
     once: Annotated[bool, option("--once", help="run: one turn instead of one every --every seconds.")] = False,
-    every: Annotated[float, option("--every", "SECONDS", "run: between the starts of two turns.", min=1)] = 600.0,
+    every: Annotated[
+        float, option("--every", "SECONDS", "run: seconds between the starts of two turns.", min=1)
+    ] = 600.0,
     calls: Annotated[
         int,
         option("--calls", "N", "run: answers to ask for in a turn, at most; 0 asks for none.", min=0),
@@ -43,9 +45,10 @@ def learn(
     processor: Annotated[
         float, option("--processor", "X", "run: share of the processor, all cores together, at most.", min=0)
     ] = 0.5,
-    share: Annotated[float, option("--share", "X", "run: share of queries that all answer.", min=0)] = 0.05,
+    share: Annotated[float, option("--share", "X", "run: share of queries that every model answers.", min=0)] = 0.05,
     pairs: Annotated[
-        float, option("--pairs", "X", "run: share of the queries where routers differ that both answer.", min=0)
+        float,
+        option("--pairs", "X", "run: share that both models answer, of the queries where two routers differ.", min=0),
     ] = 0.5,
     manual: Annotated[bool, option("--manual", help="run: leave promotions to `zooter learn promote`.")] = False,
     proof: Annotated[bool, option("--proof", help="run: every router that serves must be proved.")] = False,
@@ -78,12 +81,15 @@ def learn(
         serving = switch(parts, action, WAIT_SECONDS)
         err.print(f"fleet.toml names {_name(serving)} now. {RELOAD}")
     else:
+        from zooter_core.learn.by_hand import lock_learner
+
         Versions(parts)  # refuses the embedded fleet before a lock is made in it
-        lock = _lock(parts, WAIT_SECONDS)
-        try:
-            _pause(Versions(load_fleet(parts.folder)), action == "pause")
-        finally:
-            lock.release()
+        with lock_learner(parts, WAIT_SECONDS):
+            versions = Versions(load_fleet(parts.folder))
+            versions.state.paused = action == "pause"
+            versions.save()
+        paused = "Nothing is judged, learned or switched until `zooter learn resume`."
+        err.print(paused if action == "pause" else "Resumed.")
     if json:
         print_json(_status(Versions(load_fleet(parts.folder))))
 
@@ -103,14 +109,9 @@ def _check_bounds(
         raise ZooterError("--processor above 0 and up to 1", f"{processor:g}", "0.5 is half of all cores.")
 
 
-def _lock(fleet: Fleet, seconds: float = 0) -> Any:
-    from zooter_core.learn.by_hand import lock_learner
-
-    return lock_learner(fleet, seconds)
-
-
 def _run(fleet: Fleet, data: Path, settings: Any, limits: dict[str, Any], every: float | None, json: bool) -> None:
     from zooter_core.fleet.ensemble import Ensemble
+    from zooter_core.learn.by_hand import lock_learner
     from zooter_core.learn.cycle import Cycle
     from zooter_core.learn.judging import Budget
     from zooter_core.learn.traffic import Traffic
@@ -124,14 +125,11 @@ def _run(fleet: Fleet, data: Path, settings: Any, limits: dict[str, Any], every:
     with Traffic.open(data, create=False) as traffic:
         ensemble = Ensemble(fleet)
         while not stop.is_set():
-            lock = _lock(fleet)  # of a turn alone, so that others may promote or pause between two
-            try:
+            with lock_learner(fleet):  # for one turn, so that others may promote or pause between two
                 if (again := load_fleet(fleet.folder)) != fleet:
                     fleet, ensemble = again, Ensemble(again, ensemble.backends)
                 cycle = Cycle(Versions(fleet), ensemble, traffic, data, settings, print_note)
                 turn = cycle.turn(Budget(**limits), stop)
-            finally:
-                lock.release()
             print_figures(asdict(turn), json, _print_turn)
             if every is None or stop.wait(every):
                 return
@@ -144,12 +142,6 @@ def _stand_back() -> None:
         os.nice(NICE)
         if os.getsid(0) == os.getpid():
             rank_session(os.getpid())
-
-
-def _pause(versions: Any, paused: bool) -> None:
-    versions.state.paused = paused
-    versions.save()
-    err.print("Nothing is judged, learned or switched until `zooter learn resume`." if paused else "Resumed.")
 
 
 RELOAD = "An endpoint that keeps its traffic takes it by itself, others at SIGHUP or POST /admin/reload."
@@ -199,7 +191,7 @@ def _print_turn(turn: dict[str, Any]) -> None:
     spent = f", ${turn['dollars']:.2f}" if turn["dollars"] else ""
     out.print(f"{turn['judged']} decisions judged, {turn['calls']} answers asked for{spent}.")
     if turn["waiting"]:
-        out.print("More wait for the next turn: the budget was spent.")
+        out.print("The others wait for the next turn: the budget is spent.")
     for name, count in turn["failures"].items():
         out.print(f"{name} failed {count} times.")
     shown = turn["evidence"]

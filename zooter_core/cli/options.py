@@ -104,7 +104,8 @@ Samples = Annotated[
 AllowMissing = Annotated[
     bool,
     option(
-        "--allow-missing", help="Finish without a model that fails for good; the next start asks for what it lacks."
+        "--allow-missing",
+        help="Finish without a model that fails for good; the next start asks for its missing responses.",
     ),
 ]
 BudgetUsd = Annotated[

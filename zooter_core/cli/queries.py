@@ -25,7 +25,7 @@ def queries(
         list[Path] | None, option("--exclude", "FILE...", "Benchmarks whose queries must not be selected.")
     ] = None,
     ngram: Annotated[int, option("--ngram", "N", "Consecutive words that count as an overlap with a benchmark.")] = 8,
-    near: Annotated[float, option("--near", "X", "Similarity of a near repeat, by character 5-grams.")] = 0.7,
+    near: Annotated[float, option("--near", "X", "Least similarity of a near repeat, by character 5-grams.")] = 0.7,
     tagger: Annotated[
         Literal["fleet", "given"] | None,
         option("--tagger", help="Source of tags (default: given where every line has tags)."),

@@ -15,14 +15,14 @@ from zooter_core.data.runs import Run, export_parquet
 from zooter_core.data.scores import read_queries
 from zooter_core.method.labels import LabelConfig
 
-Scores = Annotated[Path | None, option("--scores", "FILE", "Also write rewards and responses as a score file.")]
-
 
 def run(
     queries: Annotated[Path, option("--queries", "FILE", "Queries file.")],
     out: Annotated[Path, option("--out", "DIR", "Folder of the run; a run that was stopped continues.")],
     fleet: options.FleetDir = None,
-    scores: Scores = None,
+    scores: Annotated[
+        Path | None, option("--scores", "FILE", "Also write rewards and responses as a score file.")
+    ] = None,
     temperature: options.Temperature = None,
     max_new_tokens: options.MaxNewTokens = None,
     samples: options.Samples = 1,

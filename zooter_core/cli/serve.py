@@ -16,7 +16,7 @@ from zooter_core.cli.fleets import open_fleet
 from zooter_core.cli.options import FleetDir, check_free, names_given, option
 from zooter_core.router.config import check_router, is_portable
 
-PACKAGES = ("fastapi", "uvicorn", "aiohttp", "prometheus_client")  # the extra `serve`
+PACKAGES = ("fastapi", "uvicorn", "prometheus_client")  # the extra `serve`
 
 
 def serve(

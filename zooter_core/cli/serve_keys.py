@@ -26,12 +26,14 @@ def serve_keys(
     models: Annotated[
         list[str] | None, option("--models", "NAME...", "add: the candidates that may answer (default: all).")
     ] = None,
-    concurrent: Annotated[int, option("--concurrent", "N", "add: maximum of simultaneous requests.", min=0)] = 0,
+    concurrent: Annotated[
+        int, option("--concurrent", "N", "add: most simultaneous requests; 0 is no limit.", min=0)
+    ] = 0,
     requests_per_minute: Annotated[
-        int, option("--requests-per-minute", "N", "add: maximum of requests per minute.", min=0)
+        int, option("--requests-per-minute", "N", "add: most requests per minute; 0 is no limit.", min=0)
     ] = 0,
     tokens_per_minute: Annotated[
-        int, option("--tokens-per-minute", "N", "add: maximum of tokens per minute.", min=0)
+        int, option("--tokens-per-minute", "N", "add: most tokens per minute; 0 is no limit.", min=0)
     ] = 0,
 ) -> None:
     file = keys or keys_file()

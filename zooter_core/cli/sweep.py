@@ -19,22 +19,21 @@ from zooter_core.evaluation import verdicts
 from zooter_core.evaluation.figures import Sweep
 from zooter_core.router.kinds import DistillConfig
 
-Normalise = Annotated[
-    str | None,
-    option("--normalise", "NAME", "Normalisation of rewards: spread (default), none, zscore, zscore-dataset."),
-]
-Out = Annotated[Path | None, option("--out", "FILE", "Also write it as JSON; the demo shows a fleet's sweep.json.")]
-
 
 def sweep(
     scores: options.ScoreFiles,
     fleet: options.FleetDir = None,
     beta: Annotated[str, option("--beta", "LIST", "Weights of the plain label.")] = "0,0.1,0.3,0.5,0.7,0.9,1",
     tau: Annotated[str | None, option("--tau", "LIST", "Softmax temperatures of rewards (default: 0.3).")] = None,
-    normalise: Normalise = None,
+    normalise: Annotated[
+        str | None,
+        option("--normalise", "NAME", "Normalisation of rewards: spread (default), none, zscore, zscore-dataset."),
+    ] = None,
     tagger: options.Tagger = "auto",
     plot: Annotated[Path | None, option("--plot", "FILE", "Also plot the table into an .html file.")] = None,
-    out: Out = None,
+    out: Annotated[
+        Path | None, option("--out", "FILE", "Also write it as JSON; the demo shows a fleet's sweep.json.")
+    ] = None,
     folds: Annotated[int, option("--folds", "N", "Folds of the cross-validation.")] = 5,
     seeds: Annotated[int, option("--seeds", "N", "Repetitions, each with other folds.")] = 3,
     strict: options.Strict = False,

@@ -15,7 +15,7 @@ def traffic_delete(
     key: Annotated[str | None, option("--key", "NAME", "Requests with this API key.")] = None,
     user: Annotated[str | None, option("--user", "NAME", "Requests with this `user`.")] = None,
     id: Annotated[str | None, option("--id", "ID", "The request with this x-request-id.")] = None,
-    older_than: Annotated[str | None, option("--older-than", "TIME", "Requests older than, such as 30d.")] = None,
+    older_than: Annotated[str | None, option("--older-than", "TIME", "Requests older than this, such as 30d.")] = None,
     fleet: FleetDir = None,
     data: DataDir = None,
 ) -> None:

@@ -15,7 +15,7 @@ def trust(fleet: Annotated[Path, argument("DIR", "Folder with a fleet.toml that 
     opened = load_fleet(fleet)
     uses = [use for use in opened.key_uses if not trusted.is_allowed(*use)]
     if not uses:
-        err.print(f"The fleet in {opened.folder} needs no leave.")
+        err.print(f"The fleet in {opened.folder} needs no permission.")
         return
     trusted.trust(uses)
     for use in dict.fromkeys(trusted.use_of(*use) for use in uses):

@@ -42,7 +42,7 @@ NO_ROUTER = """\
 def editing(folder: Path) -> Iterator[TOMLDocument]:
     """The fleet.toml of a folder, to be changed in the block; a new one if there is none.
 
-    Nothing is written unless the changed file is a valid fleet. One process at a time may be at it.
+    Nothing is written unless the changed file is a valid fleet. One process at a time may change it.
 
     Raises:
         ZooterError: the file is no TOML, the change makes no valid fleet, or the folder cannot be written.
@@ -50,8 +50,7 @@ def editing(folder: Path) -> Iterator[TOMLDocument]:
     path = (folder / FLEET).resolve()  # a link to it stays one
     with writing(path):
         folder.mkdir(parents=True, exist_ok=True)
-    lock = locked(folder / LOCK, str(path), LOCK_SECONDS)
-    try:
+    with locked(folder / LOCK, str(path), LOCK_SECONDS):
         check_file(path)
         before = ""
         if path.is_file():
@@ -72,13 +71,12 @@ def editing(folder: Path) -> Iterator[TOMLDocument]:
                 partial.write_text(text, encoding="utf-8", newline="")
                 if before:
                     shutil.copymode(path, partial)
-    finally:
-        lock.release()
 
 
 def _pinned(text: str) -> tuple[str, str]:
-    """A file for tomlkit, which counts the comments above a table to the table before: they stand below its header,
-    marked. And the comments that end the file, which are of no table.
+    """The file as tomlkit shall read it, and the comments at its end, which belong to no table.
+
+    tomlkit would give comments above a header to the table before it, so they are put below the header, marked.
     """
     lines: list[str] = []
     for line in text.split("\n"):
@@ -95,7 +93,7 @@ def _pinned(text: str) -> tuple[str, str]:
 
 
 def _notes(lines: Sequence[str]) -> int:
-    """Where the blank lines and comments at the end begin; comments right below a key, before a blank line, are its."""
+    """Where the blank lines and comments at the end begin. Comments right below a key, before a blank line, stay."""
     start = len(lines)
     while start and re.match(rf"\s*(#(?! {ABOVE})|$)", lines[start - 1]):
         start -= 1
@@ -150,7 +148,7 @@ def add_candidates(folder: Path, candidates: Sequence[Keys], others: Keys | None
 
 
 def remove_candidate(folder: Path, name: str) -> None:
-    """Remove a candidate. Raises as `editing`, or if there is none of the name or no other one."""
+    """Remove a candidate. Raises as `editing`, or if there is no such candidate, or no other."""
     with editing(folder) as document:
         entries = _candidates(document)
         entries.remove(_find(entries, name))
@@ -159,7 +157,7 @@ def remove_candidate(folder: Path, name: str) -> None:
 
 
 def change_candidate(folder: Path, name: str, keys: Keys) -> None:
-    """Set keys of a candidate, `name` among them. Raises as `editing`, or if there is none of the name."""
+    """Set keys of a candidate, which may rename it. Raises as `editing`, or if there is no such candidate."""
     with editing(folder) as document:
         entry = _find(_candidates(document), name)
         for key, value in keys.items():

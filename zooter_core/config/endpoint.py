@@ -15,7 +15,7 @@ from zooter_core.config.trust import check_uses, on_this_machine, use_of
 
 
 def _address(url: str) -> str:
-    """Refuse what is no web address, or has a password, which the message does not show."""
+    """Refuse what is no web address, or has a password in it; the message does not show that."""
     shown = f'"{url}"' if "@" not in url else "an address with a name or password"
     try:
         parts = urlsplit(url)
@@ -56,7 +56,7 @@ class EndpointConfig(Table):
         api_key_env: the environment variable that holds the key. The key itself never stands in fleet.toml.
         connect_seconds, first_token_seconds, gap_seconds: how long to wait for a connection, for the first token after
             the request was sent, and for each further token.
-        retries: more attempts at an answer of which nothing has come.
+        retries: how often to ask again while nothing of the answer has come.
         parallel: requests at the same time; others wait for their turn.
         most_characters: longer answers are cut.
         rest_after, rest_seconds: circuit breaker: after `rest_after` consecutive failures, skip the model for

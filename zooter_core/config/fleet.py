@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StrictStr, TypeAdapter, ValidationError
 
@@ -44,7 +44,6 @@ from zooter_core.method import selection
 
 Runtime = Literal["auto", "torch", "onnx", "int8"]
 MOST_CANDIDATES = 1000
-RUNTIMES: tuple[Runtime, ...] = get_args(Runtime)
 
 
 def _trigger(name: str) -> str:
@@ -274,7 +273,7 @@ def _relative(table: Table, folder: Path) -> dict[str, Any]:
 
 
 def _fleet(file: FleetFile, path: Path) -> Fleet:
-    """The fleet of a file. `[memory]` holds for all models: a judge and a tagger share memory with the candidates."""
+    """The fleet of a file. `[memory]` is for all models: a judge and a tagger share memory with the candidates."""
 
     def placed(model: CandidateConfig) -> CandidateConfig:
         return replace(model, memory=file.memory) if file.memory else model

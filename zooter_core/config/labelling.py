@@ -143,7 +143,7 @@ class PairwiseConfig(CheckpointConfig):
 
 @table("[reward]")
 class JudgeConfig(RewardConfig):
-    """A language model that judges.
+    """A language model as judge.
 
     Attributes:
         judge: a table `[reward.judge]` like a `[[candidate]]`.

@@ -279,8 +279,7 @@ def table(name: str) -> Callable[[type[T]], type[T]]:
                 cls.__init__ = init  # pydantic builds the class at its first use, and then puts its own one back
 
         cls.__init__ = init
-        checked: type[T] = cls
-        return checked
+        return cls
 
     return decorate
 

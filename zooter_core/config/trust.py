@@ -40,6 +40,12 @@ PROVIDERS = {  # variable -> hosts
 MODEL_SERVERS = re.compile(r"(VLLM|SGLANG|TGI|LLAMA_CPP|OLLAMA|LITELLM|LLM|MODEL|JUDGE|REWARD|TAGGER)_(API_)?KEY")
 
 
+def provider_key(url: str) -> str | None:
+    """The variable that usually holds the key of the provider at an address; None for any other server."""
+    host = _parts(url).hostname
+    return next((variable for variable, hosts in PROVIDERS.items() if host in hosts), None)
+
+
 def on_this_machine(url: str) -> bool:
     """Whether the host of an address is this machine."""
     name = _parts(url).hostname or ""
@@ -78,7 +84,7 @@ def check_uses(uses: Iterable[tuple[str, str]], fleet: str | Path = "DIR") -> No
     if refused := dict.fromkeys(use_of(*use) for use in uses if not is_allowed(*use)):
         shown = listed(" to ".join(use.split("=", 1)) for use in refused)
         raise ZooterError(
-            "leave to send keys of the environment to servers",
+            "permission to send keys of the environment to servers",
             f"none for {shown}",
             f"If you trust the fleet: zooter trust {fleet}, or export {TRUST}='{' '.join(refused)}'.",
             f"The fleet asks to send secrets of this machine's environment: {shown}. Nobody has allowed that.",
@@ -105,7 +111,7 @@ def trust_file() -> Path:
 
 
 def _parts(url: str) -> SplitResult:
-    """The parts of an address; empty ones if it is none, which whoever opens it will say."""
+    """The parts of an address; empty if it is none, and whoever opens it will say so."""
     try:
         parts = urlsplit(url)
         return parts if parts.port != 0 else urlsplit("")

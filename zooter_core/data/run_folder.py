@@ -88,7 +88,7 @@ class RunFolder:
             self._check_exists()
         insides = (path for name in (ROUTER, PARTS) for path in (self.folder / name).rglob("*"))
         files.check_plain(itertools.chain((self.folder / name for name in RUN_FILES), insides))
-        self._lock = files.locked(self.folder / LOCK, f"the run folder {folder}")
+        self._lock = files.locked(self.folder / LOCK, f"the run folder {folder}").lock
         try:
             self._make_private()
             self.state = self._read_state()

@@ -28,7 +28,7 @@ from zooter_core.labelling.rewards import plain
 from zooter_core.router import bert
 from zooter_core.router.config import CONFIG, ENCODER_FOLDER, GRAPH, QUANTISED, VERSION, WEIGHTS, is_portable
 from zooter_core.router.encoder import Encoders
-from zooter_core.router.graph import TOKENIZER, TextGraph, check_installed, missing, tokenizer_json
+from zooter_core.router.graph import TOKENIZER, TextGraph, load_onnxruntime, tokenizer_json
 from zooter_core.router.quantise import map_weights
 from zooter_core.router.router import PortableRouter, Router
 
@@ -72,11 +72,11 @@ def open_router(config: RouterConfig, encoders: Callable[[], Encoders] | None = 
         except ZooterError as problem:  # if the router is at fault, loading it says so
             failure = problem
     elif config.runtime != TORCH:
-        check_installed()
+        load_onnxruntime()
         place = make_export(folder)
     if place:
         graph = _graph_of(place, config, fast)
-        with suppress(ZooterError):  # damaged, or a package is gone
+        with suppress(ZooterError):  # damaged
             return PortableRouter.open(place, checked=False, graph=graph)
     if not has_torch():
         return _without_torch(config, fast)
@@ -142,7 +142,7 @@ def make_export(folder: Path, progress: Progress = silent) -> Path | None:
     place = _router_place(folder)
     if is_portable(folder):
         return folder
-    if place.source is None or missing():
+    if place.source is None:
         return None
     if export := place.export:
         return export
@@ -160,7 +160,7 @@ def export_apart(config: RouterConfig, progress: Progress) -> None:
     This process then routes without PyTorch. If the export fails, opening the router says why.
     """
     folder = Path(config.path)
-    if config.runtime != TORCH and has_torch() and not (is_portable(folder) or missing() or cached_export(folder)):
+    if config.runtime != TORCH and has_torch() and not (is_portable(folder) or cached_export(folder)):
         progress("Exporting the router for ONNX Runtime, once ...")
         subprocess.run([sys.executable, "-c", APART, str(folder)], capture_output=True, check=False)
 
@@ -214,14 +214,14 @@ def make_reward_export(config: RewardConfig, progress: Progress = silent) -> Pat
     """Export a reward model into the cache, unless that has been done. Takes a few seconds.
 
     Returns:
-        its folder; None if the extra `onnx` is not installed, or the model is none that can be exported: a classifier
-        in a folder that reads two segments, in single precision.
+        its folder; None if it cannot be exported. A classifier in a folder that reads two segments, in single
+        precision, can.
 
     Raises:
         ZooterError, WorkError: the model does not load, cannot be exported, or its export gives other rewards.
     """
     place = _reward_place(config)
-    if place is None or place.source is None or missing():
+    if place is None or place.source is None:
         return None
     if export := place.export:
         return export
@@ -259,7 +259,7 @@ def _export_reward(model: Any, folder: Path) -> None:
     """Write the files of an export, and compare its rewards with the model's."""
     from zooter_core.router.export import plain_copy, tokenizer_of, write_graph
 
-    check_installed()
+    load_onnxruntime()
     folder.mkdir()
     queries, responses = ([pair[side] for pair in CHECKED] for side in (0, 1))
     options = {"padding": True, "truncation": "longest_first", "max_length": model.most, "return_tensors": "pt"}
@@ -284,7 +284,7 @@ def _write_reward(config: ScalarConfig, folder: Path) -> None:
         ZooterError: it is no classifier of BERT's architecture with one output.
         WorkError: its files do not load, or its rewards are not finite.
     """
-    check_installed()
+    load_onnxruntime()
     source = Path(resolve(config.model))
     settings = bert.settings_of(source)
     try:

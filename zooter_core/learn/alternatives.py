@@ -1,7 +1,7 @@
 """What other routers would have chosen on a report's sample: the fleet's earlier ones, and one that learns from it.
 
-A router that traffic made needs the vectors alone, which the learner keeps beside the traffic. Any other one routes the
-texts again: of so many requests at most, whose choices are remembered in a private file without a text.
+A router that traffic made needs only the vectors, which the learner keeps beside the traffic. Any other one routes the
+texts of at most MOST_ROUTED requests again, and its choices are remembered in a private file that holds no text.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.files import atomic, writing
 from zooter_core.base.strict_json import dump_json, parse_json
-from zooter_core.config.fleet import RouterConfig
 from zooter_core.fleet.models import FleetModels
 from zooter_core.learn.learner import Learner, choices
 from zooter_core.learn.refit import ABOUT, read_linear, stored_vectors, text_of
@@ -96,7 +95,7 @@ def earlier_routers(ensemble: Ensemble, sample: Sample, folder: Path) -> list[Ea
 
 
 class _Store:
-    """The choices that were remembered, of the requests in the sample alone: what was deleted leaves it too."""
+    """Remembered choices. They are kept for the requests in the sample only, so those of deleted requests go too."""
 
     def __init__(self, path: Path, sample: Sample) -> None:
         self._path, self._ids = path, {entry.request_id for entry in sample.decisions}
@@ -135,10 +134,7 @@ def _choices(
                 sample.decisions[row].request_id: candidates.get(here[of], "")
                 for row, of in zip(rows, best, strict=True)
             }
-    config = None
-    if router != STARTING:
-        config = replace(fleet.router, path=str(place)) if fleet.router else RouterConfig(path=str(place))
-    then = replace(fleet, router=config)
+    then = versions.fleet_with(router)
     chosen = store.of(f"{router} {then.hash_of('router')[:16]} {' '.join(fleet.pool)}")
     drawn = sorted(sample.decisions, key=lambda entry: lot(entry.request_id, 4))[:MOST_ROUTED]
     if new := [entry for entry in drawn if entry.request_id not in chosen]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from filelock import FileLock
+from filelock import AcquireReturnProxy
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.files import locked, writing
@@ -13,7 +13,7 @@ from zooter_core.method.promotion import Gate
 LOCK = "learn.lock"
 
 
-def lock_learner(fleet: Fleet, seconds: float = 0) -> FileLock:
+def lock_learner(fleet: Fleet, seconds: float = 0) -> AcquireReturnProxy:
     """The lock of a fleet's learner; a turn has it while it is at work.
 
     Raises:
@@ -36,8 +36,7 @@ def switch(fleet: Fleet, event: str, seconds: float) -> str:
         ZooterError: there is no such router, the fleet is the embedded one, or its learner is at work.
     """
     Versions(fleet)  # refuses the embedded fleet before a lock is made in it
-    lock = lock_learner(fleet, seconds)
-    try:
+    with lock_learner(fleet, seconds):
         versions = Versions(load_fleet(fleet.folder))
         contest = versions.state.contest(Gate())
         if event == PROMOTE:
@@ -57,8 +56,6 @@ def switch(fleet: Fleet, event: str, seconds: float) -> str:
             contest.rollback()
         versions.switch(contest, event)
         return versions.state.champion
-    finally:
-        lock.release()
 
 
 def former(versions: Versions) -> str | None:

@@ -8,15 +8,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from itertools import islice
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zooter_core.base.errors import WorkError, ZooterError
-from zooter_core.config.fleet import RouterConfig
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.fleet.models import FleetModels
 from zooter_core.learn.deciding import Choices, Contest, Sampling
@@ -44,7 +42,7 @@ class Settings:
 
     Attributes:
         manual: nothing is promoted by itself; a roll-back is.
-        proof_only: a promotion takes a proof, that of a later router too.
+        proof_only: every promotion takes a proof, and later routers do not serve without one.
     """
 
     sampling: Sampling = field(default_factory=Sampling)
@@ -59,8 +57,8 @@ class Turn:
     """What a turn did.
 
     Attributes:
-        judged: how many decisions were looked at; `waiting` tells whether the budget left some.
-        calls, dollars: spent.
+        judged: how many decisions were judged; `waiting`: whether the budget left some for later.
+        calls, dollars: what was spent.
         event: PROMOTE, ROLLBACK or "".
         evidence: of the contest, before the event.
         challenger: the router that was made; "" if there was too little new.
@@ -140,12 +138,12 @@ class Cycle:
         return turn
 
     def _waiting(self) -> Iterator[list[LoggedDecision]]:
-        """The decisions that were not judged yet, a batch at a time; it ends where the log did at the start."""
+        """The decisions that are not judged yet, a batch at a time, up to the last one that there was at the start."""
         newest = self.traffic.newest(1)
         last = newest[0].number if newest else 0
         while True:
             rest = self.traffic.decisions(after=self.versions.state.judged, limit=BATCH)
-            decisions = [one for one in islice(rest, BATCH) if one.number <= last]
+            decisions = [one for one in rest if one.number <= last]
             if not decisions:
                 return
             yield decisions
@@ -192,14 +190,9 @@ class Cycle:
         return np.asarray(here[choices(linear, vectors, here >= 0)])
 
     def _opened(self, name: str) -> Router:
-        fleet = self.ensemble.fleet
         if name == self.versions.serving:
             return self.ensemble.router
-        config = None
-        if name != STARTING:
-            path = str(self.versions.place(name))
-            config = replace(fleet.router, path=path) if fleet.router else RouterConfig(path=path)
-        return FleetModels(replace(fleet, router=config), self.ensemble.backends).router
+        return FleetModels(self.versions.fleet_with(name), self.ensemble.backends).router
 
     def _newcomers(self, judge: Judge, turn: Turn) -> None:
         """Notice candidates that joined, and let them answer stored queries."""
@@ -245,7 +238,7 @@ class Cycle:
     def _learn(self, material: Material) -> str:
         """A new challenger, if enough came since the last one; "" if not.
 
-        Where the last one was promoted and is followed, all that came since serves too.
+        Where the last one was promoted and is followed, any new reward is enough, and the new router serves at once.
         """
         state = self.versions.state
         promoted = state.follows and bool(state.events) and state.events[-1]["router"] == state.champion

@@ -1,4 +1,4 @@
-"""Champion and challenger over plain arrays: which further answers to look at, and when another router takes over.
+"""Champion and challenger over plain arrays: which further answers to judge, and when another router takes over.
 
 The champion serves. The challenger is what the learner made of the traffic before a query, so that every pair is a fair
 bet (method/promotion.py). After a switch the former champion stays in the contest as a guard: if the pairs show by the
@@ -23,11 +23,12 @@ GUARD_PAIRS = 300  # after which a former champion leaves the contest
 
 @dataclass(frozen=True)
 class Sampling:
-    """Which answers are looked at beyond the served one.
+    """Which answers are judged beyond the served one.
 
     Attributes:
-        share: of the queries, drawn uniformly: every candidate answers.
-        pairs: of those where champion and challenger (or the former champion) differ: the choices of both answer.
+        share: the share of queries, drawn uniformly, that every candidate answers.
+        pairs: of the queries for which the challenger (or the former champion) chooses differently from the champion,
+            the share that both choices answer.
     """
 
     share: float = 0.05
@@ -35,18 +36,18 @@ class Sampling:
 
     @property
     def either(self) -> float:
-        """With which probability a query where routers differ is in one of the two."""
+        """The probability that a query on which routers differ is drawn for either reason."""
         return self.share + (1 - self.share) * self.pairs
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """The answers to look at, and with which probability each came to be looked at.
+    """The answers to judge.
 
     Attributes:
         sample: the queries that all candidates answer, shape (n,).
-        candidates: shape (n, m), the served ones included.
-        inclusion: shape (n, m); 0 where an answer is never looked at.
+        candidates: whose answers are judged, shape (n, m), the served ones included.
+        inclusion: the probability that an answer is drawn, shape (n, m); 0 where that cannot happen.
     """
 
     sample: NDArray[np.bool_]
@@ -57,12 +58,12 @@ class Wanted:
 def wanted(
     served: Choices, rivals: Sequence[Choices], lots: Array, sampling: Sampling, available: NDArray[np.bool_]
 ) -> Wanted:
-    """Draw the answers to look at for n queries.
+    """Draw the answers to judge for n queries.
 
     Args:
         served: who answered, shape (n,).
         rivals: the choices of each router in the contest, shape (n,) each, the champion's first.
-        lots: uniform numbers in [0, 1), shape (n, 2). They decide alone, so a draw can be repeated.
+        lots: uniform numbers in [0, 1), shape (n, 2). Nothing else is random, so a draw can be repeated.
         available: which candidates can be called, shape (m,).
     """
     rows = np.arange(len(served))
@@ -149,7 +150,7 @@ class Contest(Generic[R]):
 
         Args:
             spread: of the rewards.
-            proof_only: it takes a proof; the mean of the latest pairs is not enough. Later refits take one too.
+            proof_only: only a proof counts, not the mean of the latest pairs, and later refits need one too.
         """
         if self.former is not None and _enough(self.guard_evidence(spread), proof_only):
             self.rollback()

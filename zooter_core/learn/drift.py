@@ -2,8 +2,8 @@
 
 Two warnings are about what is wrong now: probabilities that do not match, and a reward model that contradicts people.
 
-Many moments, candidates and tags are looked at, so each test is held to a stricter level (Bonferroni). With nothing
-changed, about 5% of the reports at most have a false warning of fallen rewards (benchmarks/traffic.py alarms).
+Many moments, candidates and tags are tested, so each test is held to a stricter level (Bonferroni). Where nothing has
+changed, at most about 5% of the reports have a false warning of fallen rewards (benchmarks/traffic.py alarms).
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Change:
     Attributes:
         kind: `reward`, `tag`, `far`, `calibration` or `people`.
         name: of the candidate or the tag.
-        before, after: mean rewards, or shares of the requests; what would be right and what is, where nothing changed.
+        before, after: mean rewards, or shares of the requests; of a warning, what would be right and what is.
         since: when it changed, in seconds since 1970.
         message: says it, and what to do.
         cost, gain: what it costs, and what learning would gain, in a sentence each (stakes.py).

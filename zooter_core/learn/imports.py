@@ -27,7 +27,6 @@ from zooter_core.learn.traffic_rows import DEMO, FEEDBACK, IMPORT, LoggedDecisio
 from zooter_core.router.turns import topic_of
 
 LITELLM, BATCH, PLAIN = "litellm", "openai-batch", "jsonl"
-FORMATS = (LITELLM, BATCH, PLAIN)
 VOTES = {"good": 1.0, "bad": -1.0, True: 1.0, False: -1.0}
 AT_ONCE = 1000
 SQLITE = b"SQLite format 3\0"
@@ -45,7 +44,7 @@ def import_traffic(
     Args:
         paths: files of JSON or JSON lines, also gzipped, or folders of them.
         config: which redaction the texts pass, and whether answers are kept.
-        form: one of FORMATS; None finds it out by the first record.
+        form: LITELLM, BATCH or PLAIN; None recognises it by the first record.
 
     Returns:
         how many are new, and why others were left out -> their number.
@@ -268,15 +267,10 @@ def _plain(record: Record) -> Import | None:
         record,
         record.get("request_id") or record.get("id"),
         time=_time(record.get("time") or record.get("timestamp") or record.get("created")),
-        key=_text(record.get("key")),
-        user=_text(record.get("user")),
-        session=_text(record.get("session")),
         candidate=_text(record.get("candidate")) or _text(record.get("model")),
-        prompt_tokens=_count(record.get("prompt_tokens")),
-        tokens=_count(record.get("tokens")),
-        dollars=_number(record.get("dollars")),
-        seconds=_number(record.get("seconds")),
-        finish=_text(record.get("finish")),
+        **{name: _text(record.get(name)) for name in ("key", "user", "session", "finish")},
+        **{name: _count(record.get(name)) for name in ("prompt_tokens", "tokens")},
+        **{name: _number(record.get(name)) for name in ("dollars", "seconds")},
         answer=answer if isinstance(answer, str) else None,
         chore=is_chore(turns, record.get("metadata")),
     )

@@ -1,16 +1,16 @@
 """Judging what was served: further answers and their rewards, in the background and within a budget.
 
-Decisions are looked at in their order, a few at a time. Which answers are looked at is drawn from the request's id
-(`deciding.wanted`), and every reward is stored before the next batch, so that a process that was killed goes on where
-it stopped and asks for nothing twice. Candidates are asked about one query at a time, and models on this machine stop
-when a user asks something (`precedence`), so that users' requests find room.
+Decisions are judged in their order, a few at a time. The request's id decides which answers are judged
+(`deciding.wanted`), and every reward is stored before the next batch, so a process that was killed continues where it
+stopped and asks for nothing twice. Candidates get one query at a time, and models on this machine stop when a user
+asks something (`precedence`).
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -34,7 +34,6 @@ from zooter_core.method.partial_rewards import Array
 BATCH = 16  # decisions between two writes
 STORED = 1000  # the latest decisions, from which a newcomer's queries are drawn
 GIVING_UP = 3  # answers of a newcomer that fail in a row
-Note = Callable[[str], None]
 
 
 @dataclass
@@ -75,17 +74,6 @@ class Judged:
     failures: dict[str, int] = field(default_factory=dict)
 
 
-def check_reward_model(ensemble: Ensemble) -> None:
-    """Refuse a reward model that only compares answers: a served answer alone has no reward there.
-
-    Raises:
-        ZooterError: it does so, or there is none.
-    """
-    if isinstance(ensemble.reward_model, Comparing):
-        step = 'Set mode = "single" for a judge, or use one of the kinds "scalar", "http" or "embedded" in [reward].'
-        raise ZooterError("a reward model that judges a single answer", "one that compares two", step)
-
-
 def runs_here(candidate: CandidateConfig) -> bool:
     """Whether a candidate uses this machine: in this process, in a child process, or behind a server on it."""
     return candidate.endpoint is None or candidate.endpoint.local
@@ -96,17 +84,15 @@ def learnable(decision: LoggedDecision, pool: Sequence[str]) -> bool:
     return not decision.chore and decision.probability is not None and decision.candidate in pool
 
 
-def lots_of(decisions: Sequence[LoggedDecision]) -> Array:
-    """Two uniform numbers for each decision, from its id, shape (n, 2)."""
-    return np.array([[lot(one.request_id, seed) / LOTS for seed in (1, 2)] for one in decisions]).reshape(-1, 2)
-
-
 class Judge:
-    """Looks at decisions, asks candidates, and stores rewards.
+    """Judges decisions: asks candidates, and stores rewards.
 
     Args:
         stop: ends a batch between two queries when it is set.
         precedence: when users' requests go first; never by default.
+
+    Raises:
+        ZooterError: there is no reward model, or one that only compares answers, which gives a single one no reward.
     """
 
     def __init__(
@@ -118,12 +104,16 @@ class Judge:
         stop: threading.Event,
         precedence: Precedence | None = None,
     ) -> None:
-        check_reward_model(ensemble)
+        if isinstance(ensemble.reward_model, Comparing):
+            step = (
+                'Set mode = "single" for a judge, or use one of the kinds "scalar", "http" or "embedded" in [reward].'
+            )
+            raise ZooterError("a reward model that judges a single answer", "one that compares two", step)
         self.ensemble, self.traffic, self.budget, self.sampling, self.stop = ensemble, traffic, budget, sampling, stop
         self.pool, self.precedence = ensemble.fleet.pool, precedence or Precedence()
 
     def batch(self, decisions: Sequence[LoggedDecision], rivals: Sequence[Choices]) -> Judged:
-        """Judge a few decisions; those for which the budget is too small are left for another time.
+        """Judge a few decisions, up to the first for which the budget is too small.
 
         Args:
             rivals: the choices of the routers in the contest for them, shape (n,) each, the champion's first.
@@ -131,7 +121,8 @@ class Judge:
         columns = {name: column for column, name in enumerate(self.pool)}
         served = np.array([columns[str(one.candidate)] for one in decisions], dtype=np.intp)
         available = np.ones(len(self.pool), dtype=bool)
-        want = wanted(served, rivals, lots_of(decisions), self.sampling, available)
+        lots = np.array([[lot(one.request_id, seed) / LOTS for seed in (1, 2)] for one in decisions])
+        want = wanted(served, rivals, lots.reshape(-1, 2), self.sampling, available)
         judged = Judged([], np.full((len(decisions), len(self.pool)), np.nan))
         for row, decision in enumerate(decisions):
             stored = self._stored(decision)
@@ -158,9 +149,9 @@ class Judge:
         return judged
 
     def newcomer(self, name: str, count: int, failures: dict[str, int]) -> int:
-        """Let a candidate answer stored queries, `count` in all; gives how many are left for another time.
+        """Let a candidate answer stored queries, `count` in all; returns how many are left for another time.
 
-        They are left where the budget or a stop ends it, or where GIVING_UP answers in a row have failed.
+        Some are left if the budget or a stop ends it, or if GIVING_UP answers in a row have failed.
 
         Args:
             failures: counts what failed.
@@ -185,7 +176,7 @@ class Judge:
         return 0 if in_a_row < GIVING_UP else in_a_row
 
     def _stored(self, decision: LoggedDecision) -> dict[str, float]:
-        rewards = self.traffic.rewards(request_ids=[decision.request_id])
+        rewards = self.traffic.rewards_of([decision.request_id])
         return {one.candidate: one.reward for one in rewards if one.source == MODEL}
 
     @staticmethod
@@ -259,7 +250,7 @@ class Judge:
     def _logged(
         self, decision: LoggedDecision, reward: LoggedReward, want: Wanted, row: int, differ: bool
     ) -> LoggedReward:
-        """The reward with why it was looked at and how probable that was; of the sample, how probable the sample is."""
+        """The reward with the reason why it was computed, and how probable that was."""
         served = reward.candidate == decision.candidate
         if served and decision.answer:
             reward.why, reward.inclusion = SERVED, 1.0

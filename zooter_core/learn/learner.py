@@ -1,9 +1,10 @@
 """The learner: queries' vectors and whatever rewards they have, in the order in which they came -> a linear router.
 
 It knows arrays alone, so that `zooter learn` and benchmarks/learn.py run the same code. The queries that the champion
-was trained on come first and without an age: they begin to fade with the traffic. How fast is a setting; by default
-several half-lives and penalties learn side by side, and each candidate has the longest half-life that predicted its
-later rewards about best. So a candidate that has changed is learned anew, and the others are not forgotten with it.
+was trained on come first and without an age: they begin to fade with the traffic. The half-life is a setting; by
+default several half-lives and penalties learn side by side, and each candidate gets the longest half-life that is
+about the best at predicting its later rewards. So a candidate that has changed is learned anew, and the others are not
+forgotten with it.
 """
 
 from __future__ import annotations
@@ -72,18 +73,16 @@ class Learner:
             sums.add(learner._reduced(vectors), rewards)
         return learner
 
-    def observe(self, vectors: NDArray[np.floating], rewards: Array, weights: Array | None = None) -> None:
+    def observe(self, vectors: NDArray[np.floating], rewards: Array) -> None:
         """The next queries, in their order, with the rewards that are known of them.
 
         Args:
             vectors: shape (n, width). rewards: shape (n, m), NaN where there is none; a query may have none at all.
-            weights: shape (n, m), how much each reward counts; 1 by default.
         """
         for first in range(0, len(vectors), CHUNK):
-            rows = slice(first, first + CHUNK)
-            self._chunk(self._reduced(vectors[rows]), rewards[rows], None if weights is None else weights[rows])
+            self._chunk(self._reduced(vectors[first : first + CHUNK]), rewards[first : first + CHUNK])
 
-    def _chunk(self, x: Array, rewards: Array, weights: Array | None) -> None:
+    def _chunk(self, x: Array, rewards: Array) -> None:
         ages = np.arange(len(x))[::-1].astype(np.float64)
         judged = bool(((~np.isnan(rewards)).sum(axis=1) > 1).any()) and len(self._options()) > 1
         for sums in self._every():
@@ -91,7 +90,7 @@ class Learner:
                 for penalty in self.settings.penalties:
                     self._judge((sums.half_life, penalty), sums.solve(penalty)(x), rewards)
             sums.fade(len(x))
-            sums.add(x, rewards, ages, weights)
+            sums.add(x, rewards, ages)
         self.queries += len(x)
 
     def _judge(self, option: Option, predicted: Array, rewards: Array) -> None:
@@ -100,13 +99,13 @@ class Learner:
         errors += prequential_errors(predicted, rewards)
 
     def catch_up(self, vectors: NDArray[np.floating], rewards: Array) -> None:
-        """Rewards that were looked at later for queries that went by before: a newcomer's answers to stored ones."""
+        """Rewards that came later, for queries that went by before: those of a newcomer's answers to stored queries."""
         for sums in self._every():
             sums.add(self._reduced(vectors), rewards)
 
     @property
     def chosen(self) -> list[Option]:
-        """Of each candidate, the half-life and the penalty: the longest half-life that predicted it about best."""
+        """Each candidate's half-life and penalty: the longest half-life that is about the best at predicting it."""
         return [self._chosen(candidate) for candidate in range(self.candidates)]
 
     def _chosen(self, candidate: int) -> Option:

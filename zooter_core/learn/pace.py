@@ -47,7 +47,7 @@ class Pace:
         self.begin()
 
     def begin(self) -> None:
-        """A piece of work begins now. Time that passed without work before it allows nothing."""
+        """A piece of work begins now. Time without work before it does not count as rest."""
         self._since = self.clock(), self.used()
 
     def rest(self, stop: threading.Event) -> float:

@@ -82,8 +82,8 @@ class Precedence:
     def quiet(self, stop: threading.Event) -> Iterator[threading.Event]:
         """Work that gives way: it begins when no request is being answered, and should end when the event is set.
 
-        The event is set as soon as there is a request again, and with `stop`. Patience is counted until a piece of work
-        was not disturbed.
+        The event is set as soon as there is a request again, and with `stop`. Waiting adds up until a piece of work
+        ends undisturbed.
         """
         quiet = 0.0
         while self._waited < self._patience and quiet < QUIET_SECONDS and not stop.is_set():

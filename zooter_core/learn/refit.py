@@ -51,13 +51,13 @@ class Material:
 
     @classmethod
     def read(cls, traffic: Traffic, pool: Sequence[str], most: int = MOST) -> Material:
-        """The latest decisions without chores. A person's verdict counts before the reward model's."""
+        """The latest decisions, chores left out. A person's verdict replaces the reward model's."""
         decisions = [one for one in reversed(traffic.newest(most)) if not one.chore]
         shape = (len(decisions), len(pool))
         model, outcomes, late, times = (np.full(shape, np.nan) for _ in range(4))
         rows = {one.request_id: row for row, one in enumerate(decisions)}
         columns = {name: column for column, name in enumerate(pool)}
-        for reward in traffic.rewards(request_ids=list(rows)):
+        for reward in traffic.rewards_of(list(rows)):
             if reward.candidate in columns:
                 place = rows[reward.request_id], columns[reward.candidate]
                 if reward.source == MODEL:
@@ -78,18 +78,20 @@ class Material:
 
 
 def text_of(decision: LoggedDecision) -> str:
-    """What routing read: the query, with the turns before it that it goes on with."""
+    """What routing read: the query, after the turns that it follows up on."""
     return decision.context or decision.query
 
 
 def stored_vectors(
     encoder: TextEncoder, decisions: Sequence[LoggedDecision], folder: Path
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_], int]:
-    """The vectors of decisions in a file beside the traffic, shape (n, width); of which decisions it has any, (n,);
-    and how many it has in all. A torn file has none.
+    """The vectors that a file beside the traffic has for decisions. A torn file has none.
 
     Args:
         folder: of the traffic.
+
+    Returns:
+        The vectors, shape (n, width); which decisions have one, shape (n,); and how many the file holds in all.
     """
     width, count = 2 * encoder.width, 0
     vectors, present = np.zeros((len(decisions), width), dtype=np.float32), np.zeros(len(decisions), dtype=bool)

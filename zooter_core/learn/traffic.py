@@ -123,34 +123,21 @@ class Traffic:
             rows = ((*reward.row(), reward.request_id) for reward in rewards)
             return max(database.executemany(insert, rows).rowcount, 0)
 
-    def decisions(
-        self,
-        since: float | None = None,
-        until: float | None = None,
-        after: int | None = None,
-        limit: int | None = None,
-    ) -> Iterator[LoggedDecision]:
+    def decisions(self, after: int = 0, limit: int | None = None) -> Iterator[LoggedDecision]:
         """The decisions in the order in which they were added, read a thousand at a time.
 
         Args:
-            since, until: of their time; `until` is excluded.
-            after: the `number` of the last one that is not wanted. A clock that jumps does not hide any from it.
+            after: the `number` of the last one that is not wanted. Unlike a time, it hides none if a clock jumps.
             limit: how many at most.
         """
-        start, end = since if since is not None else float("-inf"), until if until is not None else float("inf")
-        last = max(after or 0, self._first_number(start) - 1 if since is not None else 0)
         left = limit if limit is not None else float("inf")
-        select = (
-            f"SELECT number, {COLUMNS} FROM decisions WHERE number > ? AND time >= ? AND time < ?"
-            " ORDER BY number LIMIT ?"
-        )
+        select = f"SELECT number, {COLUMNS} FROM decisions WHERE number > ? ORDER BY number LIMIT ?"
         while left > 0:
-            rows = self._rows(select, last, start, end, int(min(ROWS_AT_ONCE, left)))
-            for row in rows:
-                yield LoggedDecision.of_row(row)
+            rows = self._rows(select, after, int(min(ROWS_AT_ONCE, left)))
+            yield from map(LoggedDecision.of_row, rows)
             if len(rows) < ROWS_AT_ONCE:
                 return
-            last, left = rows[-1][0], left - len(rows)
+            after, left = rows[-1][0], left - len(rows)
 
     def newest(self, limit: int = 20) -> list[LoggedDecision]:
         """The decisions that were added last, the last one first."""
@@ -159,44 +146,23 @@ class Traffic:
 
     def decision(self, request_id: str) -> LoggedDecision | None:
         """The decision on a request; None if it is not here."""
-        rows = self._rows(f"SELECT number, {COLUMNS} FROM decisions WHERE request_id = ?", request_id)
-        return LoggedDecision.of_row(rows[0]) if rows else None
+        return next(self.by_id([request_id]), None)
 
-    def rewards(
-        self,
-        since: float | None = None,
-        until: float | None = None,
-        why: str | None = None,
-        request_ids: Sequence[str] | None = None,
-    ) -> Iterator[LoggedReward]:
-        """The rewards by request and candidate, read a thousand at a time.
-
-        Args:
-            since, until: of the time at which they were computed; `until` is excluded.
-            why: only these, such as `sample`.
-            request_ids: only of these requests.
-        """
-        conditions, values = ["time >= ?", "time < ?"], [
-            since if since is not None else float("-inf"),
-            until if until is not None else float("inf"),
-        ]  # fmt: skip
-        if why is not None:
-            conditions.append("why = ?")
-            values.append(why)  # type: ignore[arg-type]
-        if request_ids is not None:
-            for first in range(0, len(request_ids), ROWS_AT_ONCE // 2):
-                part = request_ids[first : first + ROWS_AT_ONCE // 2]
-                wanted = " AND ".join([*conditions, f"request_id IN ({', '.join('?' * len(part))})"])
-                for row in self._rows(f"SELECT {REWARDS} FROM rewards WHERE {wanted}", *values, *part):
-                    yield LoggedReward(*row)
-            return
-        where = " AND ".join(["(request_id, candidate, source) > (?, ?, ?)", *conditions])
-        select = f"SELECT {REWARDS} FROM rewards WHERE {where} ORDER BY request_id, candidate, source LIMIT ?"
+    def rewards(self, why: str | None = None) -> Iterator[LoggedReward]:
+        """The rewards by request and candidate, read a thousand at a time; only those of one kind, such as `sample`."""
+        chosen, values = (" AND why = ?", [why]) if why else ("", [])
+        select = (
+            f"SELECT {REWARDS} FROM rewards WHERE (request_id, candidate, source) > (?, ?, ?){chosen}"
+            " ORDER BY request_id, candidate, source LIMIT ?"
+        )
         last = ("", "", "")
         while rows := self._rows(select, *last, *values, ROWS_AT_ONCE):
-            for row in rows:
-                yield LoggedReward(*row)
+            yield from (LoggedReward(*row) for row in rows)
             last = (rows[-1][0], rows[-1][1], rows[-1][3])
+
+    def rewards_of(self, request_ids: Sequence[str]) -> Iterator[LoggedReward]:
+        """The rewards of some requests."""
+        return (LoggedReward(*row) for row in self._rows_of(f"SELECT {REWARDS} FROM rewards", request_ids))
 
     def totals(
         self, since: float | None = None, until: float | None = None, *, hours: int | None = None
@@ -251,11 +217,7 @@ class Traffic:
 
     def by_id(self, request_ids: Sequence[str]) -> Iterator[LoggedDecision]:
         """The decisions on some requests, as far as they are here."""
-        for first in range(0, len(request_ids), ROWS_AT_ONCE // 2):
-            part = request_ids[first : first + ROWS_AT_ONCE // 2]
-            marks = ", ".join("?" * len(part))
-            for row in self._rows(f"SELECT number, {COLUMNS} FROM decisions WHERE request_id IN ({marks})", *part):
-                yield LoggedDecision.of_row(row)
+        return map(LoggedDecision.of_row, self._rows_of(f"SELECT number, {COLUMNS} FROM decisions", request_ids))
 
     def served_mean(self, since: float, until: float) -> tuple[float, int]:
         """The mean reward of the answers that were served where the router chose, chores left out, and how many."""
@@ -338,6 +300,12 @@ class Traffic:
     def _rows(self, select: str, *values: Any) -> list[Any]:
         with self._lock, _usable(self.path):
             return self._database.execute(select, values).fetchall()
+
+    def _rows_of(self, select: str, request_ids: Sequence[str]) -> Iterator[Any]:
+        """The rows of a table that belong to some requests."""
+        for first in range(0, len(request_ids), ROWS_AT_ONCE // 2):
+            part = request_ids[first : first + ROWS_AT_ONCE // 2]
+            yield from self._rows(f"{select} WHERE request_id IN ({', '.join('?' * len(part))})", *part)
 
     @contextmanager
     def _changing(self) -> Iterator[sqlite3.Connection]:

@@ -83,7 +83,7 @@ class LoggedDecision:
         user: the field `user` of the request.
         session: the conversation's key, a hash.
         query: the user's last text.
-        context: what routing read, if it is not the query: with the turns before it that it goes on with.
+        context: what routing read, if that is more than the query: the turns that it follows up on come first.
         router: the version of the router.
         choice: whom the router, or the client, asked for.
         candidate: who answered; None if nobody did.

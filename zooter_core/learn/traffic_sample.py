@@ -63,7 +63,7 @@ def read_sample(traffic: Traffic, since: float, until: float, most: int = MOST_S
         and decision.candidate and decision.source != IMPORT
     ]  # fmt: skip
     rewards: dict[str, dict[str, LoggedReward]] = defaultdict(dict)
-    for reward in traffic.rewards(request_ids=[decision.request_id for decision in decisions]):
+    for reward in traffic.rewards_of([decision.request_id for decision in decisions]):
         if reward.source != FEEDBACK:
             rewards[reward.request_id][reward.candidate] = reward
     inclusion = {

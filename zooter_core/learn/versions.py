@@ -11,8 +11,8 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from zooter_core.base.files import atomic, remove, writing
 from zooter_core.base.paths import EMBEDDED_FLEET
 from zooter_core.base.strict_json import dump_json, parse_json
 from zooter_core.config.edit import editing, set_table
-from zooter_core.config.fleet import Fleet
+from zooter_core.config.fleet import Fleet, RouterConfig
 from zooter_core.learn.deciding import Contest
 from zooter_core.method.metrics import interval
 from zooter_core.method.promotion import Evidence, Gate
@@ -42,7 +42,7 @@ class State:
     Attributes:
         champion, challenger, former: as in `Contest`.
         pairs, guard, follows: as in `Contest`.
-        judged: the number of the last decision whose answers were looked at.
+        judged: the number of the last decision that was judged.
         learned: the number of the last decision that the challenger learned from.
         version: of the newest router folder.
         paused: nothing is judged, learned or switched.
@@ -50,8 +50,8 @@ class State:
         pool: the candidates at the last run.
         origin: the router whose training queries the learner starts from: the last one that traffic did not make.
         events: switches, oldest first: time, event, router, the one before, the number of pairs, the mean of the latest
-            ones from `low` to `high`, and the evidence, if it decided: by hand, it did not.
-        intended: while a switch is at work, the fields that it changes; of the events, those that it adds.
+            ones from `low` to `high`, and the evidence, unless the switch was made by hand.
+        intended: during a switch, the fields that it changes, and the events that it adds.
     """
 
     champion: str = STARTING
@@ -113,8 +113,15 @@ class Versions:
         """The folder of a router."""
         return self.fleet.folder / router
 
-    def add(self, write: Any) -> str:
-        """A new version's folder, complete or not there at all: `write` gets a folder to write into. Gives its path."""
+    def fleet_with(self, router: str) -> Fleet:
+        """The fleet with another router."""
+        if router == STARTING:
+            return replace(self.fleet, router=None)
+        config = self.fleet.router or RouterConfig(path=router)
+        return replace(self.fleet, router=replace(config, path=str(self.place(router))))
+
+    def add(self, write: Callable[[Path], None]) -> str:
+        """Add a version: `write` fills a folder, which gets its name only when it is complete. Returns its path."""
         with writing(self.folder):
             self.folder.mkdir(exist_ok=True)
             number = 1 + max([self.state.version, *(int(p.name) for p in self.folder.iterdir() if p.name.isdigit())])
@@ -156,7 +163,7 @@ class Versions:
         self.save()
 
     def before(self) -> str | None:
-        """The router before the promotion that the one that serves comes from, where the guard has left the contest.
+        """The router that the latest promotion replaced, for a roll-back after the guard has left the contest.
 
         A refit of a promoted learner has no event of its own, but a later number.
         """

@@ -1,6 +1,6 @@
 """Learning from whatever rewards there are: a ridge regression for each candidate, in which old queries fade.
 
-    w_i = argmin  sum over t of u_i(t) 2^(-(T - t) / h) (r_i(t) - level - x(t) w)^2  +  penalty |w|^2
+    w_i = argmin  sum over t of 2^(-(T - t) / h) (r_i(t) - level - x(t) w)^2  +  penalty |w|^2
 
 The sum is over the queries whose reward r_i(t) is known. t numbers the queries, T is the latest one, h the half-life in
 queries. Everything follows from sums that fading multiplies by a constant, so a query costs the same however many went
@@ -42,7 +42,7 @@ class Sums:
     """What the regressions of m candidates need to know of the rewards so far, for one half-life.
 
     Attributes:
-        squares: sum of u x x', shape (m, k, k); x has the constant 1 first.
+        squares: sum of u x x', shape (m, k, k), where u = 2^(-(T - t) / h); x has the constant 1 first.
         products: sum of u r x, shape (m, k).
         weights: sum of u, shape (m,): how many queries each candidate learns from, the faded ones counted less.
     """
@@ -68,14 +68,13 @@ class Sums:
         self.squares *= factor
         self.products *= factor
 
-    def add(self, vectors: Array, rewards: Array, ages: Array | None = None, weights: Array | None = None) -> None:
+    def add(self, vectors: Array, rewards: Array, ages: Array | None = None) -> None:
         """Learn from n queries.
 
         Args:
             vectors: shape (n, width).
             rewards: shape (n, m), NaN where a candidate has none.
             ages: how many queries ago each of them was, shape (n,); 0 by default.
-            weights: u, shape (n, m); 1 by default.
         """
         x = np.concatenate([np.ones((len(vectors), 1)), vectors], axis=1)
         faded = np.ones(len(x)) if ages is None else 0.5 ** (ages / self.half_life)
@@ -83,8 +82,7 @@ class Sums:
             rows = np.flatnonzero(~np.isnan(rewards[:, column]))
             if not len(rows):
                 continue
-            u = faded[rows] if weights is None else faded[rows] * weights[rows, column]
-            scaled = x[rows] * u[:, None]
+            scaled = x[rows] * faded[rows, None]
             self.squares[column] += scaled.T @ x[rows]
             self.products[column] += scaled.T @ rewards[rows, column]
 

@@ -10,13 +10,14 @@ A shard is a run folder with a part of the queries. `merge` makes of all shards 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Container, Hashable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
+
+from filelock import AcquireReturnProxy
 
 from zooter_core.base import files
 from zooter_core.base.errors import Failure, WorkError, ZooterError, listed
@@ -79,8 +80,7 @@ def collect_part(
     """
     place = folder / PARTS
     files.private_folder(place)
-    lock = _lock(place / f"{part.name}{LOCK}")
-    try:
+    with _lock(place / f"{part.name}{LOCK}"):
         begun, ended = (place / f"{part.name}{suffix}" for suffix in (OPEN, CLOSED))
         if ended.exists() and not begun.exists():  # its worker was killed before anybody knew that it had ended
             ended.replace(begun)
@@ -94,8 +94,6 @@ def collect_part(
         job.run(begun)
         begun.replace(ended)
         return tally.problem
-    finally:
-        lock.release()
 
 
 def take_lines(folder: Path, part: Part) -> Iterator[dict[str, Any]]:
@@ -124,8 +122,7 @@ def take_over_parts(run: Run, ids: Container[str], check: Check) -> None:
 
 def _take_over(run: Run, lock_path: Path, ids: Container[str], check: Check) -> None:
     """Add the lines of a part to the responses and delete its files. Its worker may rename them until it ends."""
-    lock = _lock(lock_path)
-    try:
+    with _lock(lock_path):
         for path in (lock_path.with_suffix(suffix) for suffix in (OPEN, CLOSED)):
             if not path.exists():
                 continue
@@ -134,20 +131,11 @@ def _take_over(run: Run, lock_path: Path, ids: Container[str], check: Check) -> 
                 pass
             path.unlink()
         lock_path.unlink(missing_ok=True)
-    finally:
-        lock.release()
 
 
-def _lock(path: Path) -> Any:
+def _lock(path: Path) -> AcquireReturnProxy:
     """The lock of a part, waiting for a worker that still has it."""
-    until = time.monotonic() + WAIT_SECONDS
-    while True:
-        try:
-            return files.locked(path, f"the part {path.stem} of a run")
-        except ZooterError:
-            if time.monotonic() > until:
-                raise
-            time.sleep(0.2)
+    return files.locked(path, f"the part {path.stem} of a run", WAIT_SECONDS)
 
 
 def merge(run: Run, folders: Sequence[Path], progress: Progress = quiet) -> None:

@@ -157,11 +157,8 @@ def score_responses(
         sentence = f"--out is {out}, but lines cannot be added to a compressed file."
         raise ZooterError("--out without .gz", str(out), "Leave .gz out.", sentence)
     check_file(out)
-    lock = locked(out.with_name(f".{out.name}.lock"), f"the file {out}")
-    try:
+    with locked(out.with_name(f".{out.name}.lock"), f"the file {out}"):
         return _score_missing(lines, _scored(out, lines), out, ensemble, progress)
-    finally:
-        lock.release()
 
 
 def _scored(out: Path, lines: Sequence[Responses]) -> set[str]:

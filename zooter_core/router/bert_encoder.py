@@ -16,7 +16,7 @@ from zooter_core.base.weights import INSTALL_TORCH, resolve, stamp_of
 from zooter_core.data.scores import paraphrases
 from zooter_core.router import bert
 from zooter_core.router.config import GRAPH, QUANTISED
-from zooter_core.router.graph import TOKENIZER, TextGraph, check_installed, tokenizer_json
+from zooter_core.router.graph import TOKENIZER, TextGraph, load_onnxruntime, tokenizer_json
 from zooter_core.router.quantise import map_weights, quantise
 from zooter_core.router.text_encoder import MOST_CHARACTERS, MOST_TOKENS, Array, GraphEncoder, identity_of
 
@@ -77,7 +77,7 @@ class BertEncoder(GraphEncoder):
 
     def _write(self, out: Path) -> None:
         """Write the graph, its tokenizer, and the graph with 7-bit weights."""
-        check_installed()
+        load_onnxruntime()
         weights = bert.read_weights(self.folder / bert.FILE)
         if name := bert.first_broken(weights):
             raise self._broken(f"NaN or infinity in its weights ({name})")

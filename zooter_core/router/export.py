@@ -24,7 +24,7 @@ from zooter_core.router.bert import OPERATORS
 from zooter_core.router.config import ABOUT, GRAPH, MAPPED, QUANTISED, VERSION, read_about
 from zooter_core.router.distilled import DistilledRouter, RouterHead
 from zooter_core.router.encoder import Batch, Encoder, Encoders, pool
-from zooter_core.router.graph import TOKENIZER, check_installed, tokenizer_json
+from zooter_core.router.graph import TOKENIZER, load_onnxruntime, tokenizer_json
 from zooter_core.router.neighbours import ARRAYS, RECORDS
 from zooter_core.router.quantise import map_weights, quantise, silence
 from zooter_core.router.router import PortableRouter
@@ -51,10 +51,10 @@ def export_router(folder: Path, out: Path, cached: bool = False) -> PortableRout
         cached: for the cache, which maps the weights (`map_weights`) and needs no copy of the router's neighbours.
 
     Raises:
-        ZooterError: there is no such router, the extra `onnx` is not installed, or the tokenizer is written in Python.
+        ZooterError: there is no such router, or its tokenizer is written in Python.
         WorkError: the router cannot be exported, its export gives other probabilities, or the disk is full.
     """
-    check_installed()
+    load_onnxruntime()
     router = DistilledRouter.open(folder, Encoders())
     with update_folder(out, ABOUT, (ARRAYS, RECORDS, QUANTISED)) as partial:
         with writing(out):

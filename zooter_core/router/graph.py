@@ -7,7 +7,6 @@ can stop. What is accepted takes quadratic time at most, which covers the patter
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -17,10 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zooter_core.base.errors import WorkError, ZooterError, first_line, shortened
+from zooter_core.base.errors import WorkError, first_line, shortened
 from zooter_core.base.strict_json import Pairs, parse_json
 
-PACKAGES = ("onnxruntime", "onnx")  # the extra `onnx`; the second exports
 TOKENIZER = "tokenizer.json"
 COLUMNS = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}  # of a graph's inputs
 MOST_BRANCHES = 24  # of all patterns in one file
@@ -80,26 +78,6 @@ def tokenizer_json(tokenizer: Any, most: int, direction: str, padding: Mapping[s
     else:
         tokenizer.no_padding()
     return str(tokenizer.to_str())
-
-
-def missing() -> list[str]:
-    """The packages of the extra `onnx` that are not installed."""
-    return [name for name in PACKAGES if importlib.util.find_spec(name) is None]
-
-
-def check_installed() -> None:
-    """Refuse to export where the extra `onnx` is not installed.
-
-    Raises:
-        ZooterError, WorkError: a package is missing, or ONNX Runtime does not load.
-    """
-    if missing():
-        raise ZooterError(
-            "ONNX Runtime for the export",
-            f"no package {missing()[0]}",
-            "Run `pip install 'zooter[onnx]'`, or set runtime = \"auto\" in [router] of fleet.toml.",
-        )
-    load_onnxruntime()
 
 
 def session(model: str | bytes) -> Any:

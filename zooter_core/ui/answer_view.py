@@ -23,7 +23,7 @@ LEAST_SHOWN = 0.5  # the score of a tag, for all taggers
 def draw(
     probabilities: Mapping[str, float], tags: Sequence[str], key: str, pool: Sequence[str] = (), why: bool = False
 ) -> bool:
-    """Draw the strip; True if a visitor has opened its reasons.
+    """Draw how a query was routed, as one row; True if a visitor has opened the reasons.
 
     Args:
         probabilities: candidate -> probability.
@@ -43,8 +43,8 @@ def draw(
             is_open = bool(st.session_state.get(opened))
             icon = ":material/expand_less:" if is_open else ":material/expand_more:"
             st.button(
-                "Why", key=f"toggle-{opened}", type="tertiary", icon=icon, icon_position="right", on_click=_toggle,
-                args=(opened,),
+                "Why", key=f"toggle-{opened}", type="tertiary", icon=icon, icon_position="right",
+                on_click=st.session_state.update, args=({opened: not is_open},),
             )  # fmt: skip
     return bool(st.session_state.get(opened))
 
@@ -59,10 +59,6 @@ def bar(key: str, text: str, width: int, share: float, fill: str, alt: str) -> N
     with st.container(horizontal=True, key=f"bar-{key}", vertical_alignment="center", wrap=False):
         st.markdown(text, width=width)
         st.image(charts.filled(share, fill), width="stretch", alt=alt)
-
-
-def _toggle(key: str) -> None:
-    st.session_state[key] = not st.session_state.get(key)
 
 
 FOLDED = 700  # characters of a query from which the rest is folded
@@ -89,7 +85,7 @@ def draw_query(query: str) -> None:
 
 
 def fallback_note(job: Answers, around: str = "") -> str:
-    """Who failed besides the candidate whose answer is shown, and whether that one replaces all of them."""
+    """Says which candidates failed, and who answers for them if all others did; empty if none failed, or all."""
     failed = [response for response in job.failed if response.candidate != job.shown]
     alone = len(failed) == len(job.candidates) - 1
     return "" if job.all_failed else attempts.note(failed, job.shown if alone else None, around)
@@ -134,7 +130,7 @@ def draw_text(job: Answers, name: str) -> None:
 
 
 def draw_ending(response: Response) -> None:
-    """Why a response ended, unless it ended by itself. Not in a caption: a badge would be too pale there."""
+    """Why a response ended early, if it did. Not in a caption: a badge would be too pale there."""
     if response.finish in ENDINGS:
         st.markdown(ENDINGS[response.finish])
 
@@ -166,7 +162,7 @@ def draw_waiting(job: Answers) -> bool:
 
 
 def send_feedback(ensemble: Ensemble, verdicts: Iterable[tuple[Response, bool]]) -> None:
-    """Tell the endpoint, if one answers, whether a visitor finds responses good. What is taken back stays there."""
+    """Tell the endpoint, if one answers, whether a visitor finds responses good. It keeps votes that are taken back."""
     try:
         for response, good in verdicts:
             ensemble.give_feedback(response, good)

@@ -166,8 +166,8 @@ def draw_live(job: BackgroundWork, draw: Callable[[], None], every: float = 0.5,
 
     Args:
         every: seconds between two drawings.
-        at_once: see the end at once instead of at the next drawing. A click on what `draw` draws waits meanwhile, so
-            that the button to stop the work belongs beside it.
+        at_once: show the end at once instead of at the next drawing. A click on what `draw` draws then waits, so draw
+            the button that stops the work outside of it.
     """
     again = False
 
@@ -185,8 +185,8 @@ def draw_live(job: BackgroundWork, draw: Callable[[], None], every: float = 0.5,
 
 
 def _watch(job: BackgroundWork, seconds: float) -> None:
-    """Wait for the end of the work, unless a click elsewhere on the page comes first: Streamlit then ends this run at
-    the next access to the session's state."""
+    """Wait for the end of the work. After a click elsewhere on the page, Streamlit ends this run at the next access to
+    the session's state."""
     end = time.monotonic() + seconds
     while job.running and time.monotonic() < end:
         job.wait(CLICK_WAIT)

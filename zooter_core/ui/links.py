@@ -67,8 +67,8 @@ def to_exam(reason: str) -> None:
 
 
 def go_to(page: str) -> NoReturn:
-    """Another page of this session. Streamlit refuses to clear the address while the picker of fleets is bound to it,
-    unless it gets other parameters, if only none."""
+    """Open another page in this session. Streamlit clears the address, to which the picker of fleets is bound, only if
+    it is given other parameters; an empty set will do."""
     st.switch_page(f"pages/{page}.py", query_params={})
 
 

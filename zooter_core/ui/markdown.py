@@ -266,15 +266,11 @@ def _line(node: SyntaxTreeNode, in_table: bool = False) -> str:
 def _paragraph(nodes: Sequence[SyntaxTreeNode]) -> list[str]:
     """The lines of a paragraph; a display formula in it gets separate lines."""
     lines: list[str] = []
-    for display, group in groupby(nodes, _is_display):
+    for display, group in groupby(nodes, lambda node: node.type == "maths" and node.markup == "\\["):
         run = list(group)
         for part in [formula_lines(node.content, node.markup) for node in run] if display else [Words().lines(run)]:
             lines += [""] * bool(lines and part) + part
     return lines
-
-
-def _is_display(node: SyntaxTreeNode) -> bool:
-    return node.type == "maths" and node.markup == "\\["
 
 
 BARE = re.compile(r"(?:https?://|www\.)[^\s<]*", re.IGNORECASE)

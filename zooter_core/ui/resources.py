@@ -10,6 +10,7 @@ import threading
 import time
 import tomllib
 from contextlib import suppress
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -59,7 +60,7 @@ class Loading:
                 self.ensemble = ensemble
                 self.ready.set()
 
-            ensemble.load(self._set_message, can_route)
+            ensemble.load(partial(setattr, self, "message"), can_route)
         except ZooterError as problem:
             self.problem = str(problem)
         except Exception as problem:  # the page shows it; a thread cannot raise to anybody
@@ -68,8 +69,7 @@ class Loading:
             self.ready.set()
         time.sleep(PAUSE)
         for module in LATER:  # a second that the next page need not wait for
-            with suppress(ImportError):  # without the extra `openai`
-                import_module(f"zooter_core.ui.{module}")
+            import_module(f"zooter_core.ui.{module}")
 
     def _opened(self, fleet: Fleet | str, running: dict[str, Backend]) -> Ensemble:
         if isinstance(fleet, str):
@@ -80,9 +80,6 @@ class Loading:
         from zooter_core.fleet.ensemble import Ensemble
 
         return Ensemble(fleet, running)
-
-    def _set_message(self, message: str) -> None:
-        self.message = message
 
 
 @st.cache_resource(show_spinner=False)

@@ -59,7 +59,7 @@ def draw_methods(held_back: Evaluation) -> None:
 
 
 def columns_of(held_back: Evaluation, methods: Sequence[Method]) -> list[Column]:
-    """The figures of a method: its mean reward in each data set, then the averages and ranks that the report has."""
+    """The columns of a method: its mean reward in each data set, then the averages and ranks that the report has."""
     counts = {name: row.n for name, row in held_back.datasets.items()}
     return [
         *(

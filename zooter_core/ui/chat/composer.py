@@ -49,14 +49,12 @@ def draw(disabled: bool) -> Sent | None:
 
 def waiting() -> tuple[Attachment, ...]:
     """The files that go with the next query."""
-    files: tuple[Attachment, ...] = st.session_state.get(FILES, ())
-    return files
+    return st.session_state.get(FILES, ())
 
 
 def problem() -> str | None:
-    """Why the last query was not sent, once."""
-    message: str | None = st.session_state.pop(PROBLEM, None)
-    return message
+    """Why the last query was not sent. A second call gives None."""
+    return st.session_state.pop(PROBLEM, None)
 
 
 def put_back(text: str, message: str) -> None:

@@ -50,7 +50,7 @@ SHORTCUTS = (
 
 
 def draw(ensemble: Ensemble, talk: Conversation) -> Settings:
-    """The row; returns how the next query is answered."""
+    """Draw the row above a conversation; returns how the next query is answered."""
     with st.container(horizontal=True, key="controls", vertical_alignment="center", gap="small"):
         mode = st.session_state.get("mode", st.query_params.get("mode"))
         label = f"Who answers: **{mode if mode in modes(ensemble) else 'Router'}**"

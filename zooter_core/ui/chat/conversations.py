@@ -162,12 +162,12 @@ class Conversation:
         place: int = 0,
         keep: bool = True,
     ) -> None:
-        """Start an answer, and only then let its turn take the place of the one that is there.
+        """Start an answer. Its turn replaces the one in its place only once it has started.
 
         Args:
             previous: a turn with the same query, whose answers stay as versions.
-            place: the number of the turn; that of a new one is the number of turns.
-            keep: the previous turn's latest answer stays too.
+            place: the number of the turn; for a new one, the number of turns so far.
+            keep: keep the previous turn's latest answer, too.
         """
         retry = previous.retry + 1 if previous else 0
         base = ensemble.fleet.generation
@@ -234,7 +234,7 @@ class Conversation:
 
 
 def _choose(ensemble: Ensemble, messages: Sequence[Message], settings: Settings) -> tuple[Decision, Plan]:
-    """The router's decision, and who answers. A candidate that the visitor has named has no reserves."""
+    """The router's decision, and who answers. Nobody steps in for a candidate that the visitor has named."""
     if settings.mode == "select":
         selection = ensemble.select(messages, settings.k, settings.unsure_above)
         decision, count = selection.decision, len(selection.candidates)

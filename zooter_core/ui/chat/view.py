@@ -32,8 +32,7 @@ CONTINUE_HELP = "Let the same model continue the answer."
 
 def draw(ensemble: Ensemble, talk: Conversation, number: int) -> None:
     """The row of buttons under an answer; the last one can also be asked again, edited and given by another model."""
-    turn = talk.turns[number]
-    key = f"{talk.id}-{number}-{turn.retry}"
+    turn, key = talk.turns[number], _turn_id(talk, number)
     last, has_text = number == len(talk.turns) - 1, bool(turn.text.strip())
     with st.container(horizontal=True, key=f"actions-{key}", vertical_alignment="center", gap="xsmall"):
         if last and turn.job.incomplete:
@@ -58,10 +57,9 @@ def draw(ensemble: Ensemble, talk: Conversation, number: int) -> None:
                 with st.container(key="share-links"):
                     _share(talk, turn, number)
         if last:
-            icon_button("Edit", "edit", f"edit-{key}", set_editing, _turn_id(talk, number))
+            icon_button("Edit", "edit", f"edit-{key}", set_editing, key)
         else:
-            icon_button("Change this query in a branch", "call_split", f"branch-{key}", set_editing,
-                        _turn_id(talk, number))  # fmt: skip
+            icon_button("Change this query in a branch", "call_split", f"branch-{key}", set_editing, key)
         if last or not talk.running:
             _other_answers(ensemble, talk, number, key)
         if facts := answer_view.facts(turn.job.responses.get(turn.candidate), alone=len(turn.job.candidates) == 1):
@@ -122,11 +120,10 @@ def _other_answers(ensemble: Ensemble, talk: Conversation, number: int, key: str
 
 def _menu(label: str, names: Sequence[str], icon: str, key: str, current: str | None = None) -> str | None:
     """A menu of models behind an icon, the `current` one named as such; returns the one that was picked."""
-    name: str | None = st.menu_button(
+    return st.menu_button(
         label, names, format_func=lambda name: plain(name) + " again" * (name == current), key=key,
         icon=f":material/{icon}:", help=label, type="tertiary",
     )  # fmt: skip
-    return name
 
 
 def set_editing(turn: str | None) -> None:
@@ -137,10 +134,6 @@ def set_editing(turn: str | None) -> None:
 def _turn_id(talk: Conversation, number: int) -> str:
     """Identifies a turn as it is now; another query, retry or conversation has another value."""
     return f"{talk.id}-{number}-{talk.turns[number].retry}"
-
-
-def editing(talk: Conversation, number: int) -> bool:
-    return bool(st.session_state.get("editing") == _turn_id(talk, number))
 
 
 def edit_form(ensemble: Ensemble, talk: Conversation, number: int, settings: Settings) -> None:
@@ -176,8 +169,8 @@ EMBEDDED = "Four 135M-parameter specialists on your processor. Watch the routing
 
 
 def draw_welcome() -> DeltaGenerator:
-    """What the page is for, and whether the router is worth it if a report says so; returns the place for a line on
-    the router, which may still be loading."""
+    """What the page is for, and what a report says the router is worth; returns the place for a line on the router,
+    which may still be loading."""
     with st.container(key="welcome"):
         st.title("Ask once. The right model answers.", anchor=False)
         st.markdown(
@@ -245,7 +238,7 @@ def draw_turn(ensemble: Ensemble, talk: Conversation, number: int, settings: Set
             _draw_live(turn, turn.job)
         else:
             draw_answer(talk, number)
-            if editing(talk, number):
+            if st.session_state.get("editing") == _turn_id(talk, number):
                 edit_form(ensemble, talk, number, settings)
             else:
                 draw(ensemble, talk, number)
@@ -291,7 +284,7 @@ def draw_answer(talk: Conversation, number: int) -> None:
 
 
 def _draw_text(turn: Turn) -> None:
-    """Who could not answer, and the answer so far: beside the second model's, if two were asked."""
+    """Who could not answer, and the answer so far, beside that of a second model if two were asked."""
     job = turn.job
     if note := answer_view.fallback_note(job, "**"):
         st.warning(safe(note), icon=":material/swap_horiz:")

@@ -23,7 +23,7 @@ WHAT = (
 
 
 def draw(ensemble: Ensemble, comparison: Comparison | None, pool: Sequence[str]) -> None:
-    """The tab: a field for a query of one's own or a random one, and the round.
+    """Draw the tab: a field for a query, which may stay empty for a random one, and the round.
 
     Raises:
         ZooterError: the query is empty or too long, or the fleet has a single model.
@@ -53,7 +53,7 @@ def draw(ensemble: Ensemble, comparison: Comparison | None, pool: Sequence[str])
 
 
 def start(ensemble: Ensemble, query: str, models: Sequence[str], previous: Comparison | None) -> None:
-    """Begin a round between the two models of which a vote tells most; without a query, with one of the starter set."""
+    """Begin a round between the two models whose vote is expected to tell most; "" takes a query of the starter set."""
     votes = comparisons.read_votes(history().votes(comparisons.fleet_key(ensemble.fleet)))
     pair = comparisons.telling_pair(votes, comparisons.pick(ensemble.fleet.pool, models))
     query = query or random.choice(starter_queries()).text

@@ -158,7 +158,7 @@ def strengths(decided: Sequence[Vote], names: Sequence[str]) -> NDArray[np.float
 
 
 def telling_pair(votes: Sequence[Vote], pool: Sequence[str]) -> tuple[str, ...]:
-    """The two candidates of which one more vote is expected to tell most, drawn by lot among the best few.
+    """The pair of candidates whose next vote is expected to tell most, drawn at random from the best few pairs.
 
     What a vote tells of two strengths is the mutual information of its outcome and them: the entropy of the mean
     chance to win, minus the mean entropy (BALD: Houlsby et al., 2011, arXiv 1112.5745).
@@ -177,8 +177,7 @@ def telling_pair(votes: Sequence[Vote], pool: Sequence[str]) -> tuple[str, ...]:
 def _entropy(chances: NDArray[np.float64]) -> NDArray[np.float64]:
     """The entropy of outcomes of two kinds, in nats."""
     p = np.clip(chances, 1e-12, 1 - 1e-12)
-    entropy: NDArray[np.float64] = -p * np.log(p) - (1 - p) * np.log(1 - p)
-    return entropy
+    return -p * np.log(p) - (1 - p) * np.log(1 - p)
 
 
 @dataclass(eq=False)
@@ -282,7 +281,7 @@ class Comparison:
         return max(rewarded, key=lambda item: item.reward or 0.0).response.candidate if rewarded else None
 
     def to_json(self) -> dict[str, Any]:
-        """The comparison for a download; `query`, `responses` and `route` as in `zooter compare --json`."""
+        """The comparison for a download; `query`, `responses` and `route` are those of `zooter compare --json`."""
         return {
             "id": self.id,
             "fleet": self.fleet,

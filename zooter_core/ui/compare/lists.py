@@ -413,7 +413,7 @@ def _table(query_list: QueryList) -> int | None:
     places = range(len(query_list.finished))
     with st.container(height=TALLEST if len(places) > LATEST else "content", border=False):
         _draw_rows(query_list, places)
-    chosen: int | None = st.selectbox(
+    return st.selectbox(
         "Read the responses to",
         places,
         index=None,
@@ -421,7 +421,6 @@ def _table(query_list: QueryList) -> int | None:
         placeholder="Choose a query",
         key=f"results-{query_list.id}-{len(places)}",
     )
-    return chosen
 
 
 def _draw_rows(query_list: QueryList, places: Sequence[int]) -> None:

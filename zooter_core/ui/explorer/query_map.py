@@ -23,8 +23,8 @@ PER_CHARACTER, HEIGHT = 0.012, 0.09  # of a name, as shares of the map's width a
 
 
 class Spread:
-    """Where places are drawn, so that a crowded middle gets room: a coordinate is RANKED its rank among the queries'
-    places, and the rest its share of their range. The order of the queries along each axis stays.
+    """Where places are drawn, so that a crowded middle gets room: a coordinate is a mean of its rank among the queries
+    (weight RANKED) and its place in their range. The order of the queries along each axis stays.
 
     Args:
         points: the queries' places, shape (n, 2).
@@ -38,8 +38,7 @@ class Spread:
         """Places of the map, shape (..., 2), as they are drawn; queries' places are from 0 to 1."""
         ranks = np.linspace(0, 1, len(self.sorted))
         ranked = np.stack([np.interp(places[..., n], self.sorted[:, n], ranks) for n in range(2)], axis=-1)
-        drawn: NDArray[np.float64] = RANKED * ranked + (1 - RANKED) * (places - self.low) / self.size
-        return drawn
+        return RANKED * ranked + (1 - RANKED) * (places - self.low) / self.size
 
 
 class Region(NamedTuple):
@@ -53,8 +52,8 @@ class Region(NamedTuple):
 def regions(places: NDArray[np.floating[Any]], tags: Sequence[Sequence[str]]) -> list[Region]:
     """The regions of a map, the clearest first.
 
-    A tag's region is where most of its queries are: the larger its share there against its share of all, and the more
-    queries it has, the clearer.
+    A tag's region is where most of its queries are. It is clearer the more queries the tag has, and the more its share
+    there exceeds its share of all queries.
 
     Args:
         places: of the queries, as `Spread` gives them, shape (n, 2).

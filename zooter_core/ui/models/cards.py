@@ -34,7 +34,7 @@ SHARES = "The bars are the router's mean probability for a model, by kind of que
 
 
 def draw(ensemble: Ensemble) -> None:
-    """The cards, beside each other where there is room. The router's part comes last: it takes a moment once."""
+    """Draw the cards side by side where there is room. The router's bars come last: they take a moment at first."""
     fleet, places = ensemble.fleet, {}
     loading = not _all_tried(ensemble)  # before the cards are drawn: one of them may say so by then
     if len(fleet.pool) > 1:

@@ -1,4 +1,4 @@
-"""Connect a model: what runs on this machine, or an address and a key. A server answers first, then it is saved.
+"""Connect a model: what runs on this machine, or an address and a key. A server is saved only after it has answered.
 
 A key goes to the environment of this process and nowhere else. The variables that a page may set are those of keys: any
 other could change what programs of this machine do.
@@ -11,14 +11,13 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
-from urllib.parse import urlsplit
 
 import streamlit as st
 
 from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.base.errors import ZooterError, listed
 from zooter_core.config.edit import fleet_or_none
-from zooter_core.config.trust import PROVIDERS, is_allowed, trust
+from zooter_core.config.trust import PROVIDERS, is_allowed, provider_key, trust
 from zooter_core.fleet.connect import connect, is_in
 from zooter_core.fleet.discovery import USUAL, Discovery, Model, discover, models_at
 from zooter_core.fleet.machine import Gpu
@@ -106,9 +105,8 @@ def _listed(address: str) -> list[Model]:
         example = "It looks like http://localhost:8000/v1."
         raise ZooterError("the address of a server", problem.failure.found, example, sentence) from None
     manage.check_host_allowed(url)
-    host = urlsplit(url).hostname
-    usual = next((name for name, hosts in PROVIDERS.items() if host in hosts), VARIABLE)
-    key, variable = st.session_state["address-key"].strip(), st.session_state["address-variable"].strip() or usual
+    key = st.session_state["address-key"].strip()
+    variable = st.session_state["address-variable"].strip() or provider_key(url) or VARIABLE
     if not key:
         return models_at(url, variable if os.environ.get(variable) and is_allowed(variable, url) else None)
     if not NAME_OF_KEY.fullmatch(variable):
@@ -124,7 +122,7 @@ def _served_with(key: str, variable: str, url: str) -> list[Model]:
     """The models of a server that accepts a key, which stays in the environment then."""
     new = variable not in os.environ
     os.environ[variable] = key
-    if not is_allowed(variable, url):  # naming both here is the leave to send it
+    if not is_allowed(variable, url):  # naming both here is the permission to send it
         trust([(variable, url)])
     try:
         return models_at(url, variable)

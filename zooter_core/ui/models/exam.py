@@ -126,7 +126,7 @@ def draw(ensemble: Ensemble, fleet: Path) -> None:
 
 
 def _report_of(ensemble: Ensemble) -> Report | None:
-    """The report of the exam whose router the fleet has, also of one before this start of the demo."""
+    """The report of the exam that made the fleet's router, also if that was before this start of the demo."""
     for quick in (False, True):
         run = exam.folder_of(ensemble.fleet.folder, quick)
         if exam.is_installed(ensemble.fleet, run):

@@ -1,4 +1,4 @@
-"""Which router served when, what spoke for each switch, and two buttons for who sits at the machine."""
+"""Which router served when, the evidence for each switch, and two buttons for whoever sits at the machine."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Event = Mapping[str, Any]
 
 
 def draw(source: Source, fleet: Fleet) -> None:
-    """The routers over time, what spoke for each switch, and the buttons."""
+    """The routers over time, the evidence for each switch, and the buttons."""
     try:
         learned = None if source.sample else traffic_source.versions(fleet)
     except ZooterError as problem:
@@ -68,7 +68,7 @@ def moment(time: float, source: Source) -> str:
 
 
 def line_of(event: Event) -> str:
-    """A switch and what spoke for it, in Markdown."""
+    """A switch and the evidence for it, in Markdown."""
     router, before = plain(name_of(event["router"])), plain(name_of(event["before"]))
     if event["event"] == OUTSIDE:
         return f"{_capital(router)} took the place of {before}: somebody changed `fleet.toml`."
@@ -79,7 +79,7 @@ def line_of(event: Event) -> str:
 
 
 def pairs_line(pairs: Event, router: str) -> str:
-    """What the pairs say of a router."""
+    """What the pairs say about a router."""
     n, mean, low, high = (pairs.get(name) for name in ("pairs", "mean", "low", "high"))
     if not n or mean is None:
         return "No query had compared the two."

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -100,18 +100,17 @@ def report(source: Source, _ensemble: Ensemble | None = None) -> Report:
 @st.cache_data(show_spinner=False, max_entries=8)
 def choices(source: Source) -> dict[str, dict[int, int]]:
     """How many requests each candidate answered, by candidate and by the start of a step in seconds."""
-    counts: dict[str, dict[int, int]] = {}
+    counts = defaultdict[str, dict[int, int]](Counter)
     with _open(source.folder) as traffic:
         for total in traffic.totals(source.since, source.until, hours=source.steps):
             if total.candidate and not total.chore and total.hour is not None:
-                steps = counts.setdefault(total.candidate, {})
-                steps[total.hour * 3600] = steps.get(total.hour * 3600, 0) + total.n
+                counts[total.candidate][total.hour * 3600] += total.n
     return counts
 
 
 @st.cache_data(show_spinner=False, max_entries=8)
 def tagged(source: Source, routed: int) -> tuple[list[tuple[float, str, frozenset[str]]], int]:
-    """The router's decisions as times, candidates and tags: all of them, or one in as many as the number behind says.
+    """The router's decisions as times, candidates and tags, and how many decisions each of them stands for.
 
     Args:
         routed: how many there are.
@@ -130,12 +129,10 @@ def often(rows: list[tuple[float, str, frozenset[str]]]) -> list[str]:
 
 def choices_with(source: Source, rows: list[tuple[float, str, frozenset[str]]], tag: str) -> dict[str, dict[int, int]]:
     """The decisions with a tag, in the shape of `choices`."""
-    counts: dict[str, dict[int, int]] = {}
-    step = source.steps * 3600
+    counts, step = defaultdict[str, dict[int, int]](Counter), source.steps * 3600
     for moment, candidate, tags in rows:
         if candidate and tag in tags:
-            steps, start = counts.setdefault(candidate, {}), int(moment // step) * step
-            steps[start] = steps.get(start, 0) + 1
+            counts[candidate][int(moment // step) * step] += 1
     return counts
 
 
@@ -178,7 +175,7 @@ def answered_by_all(source: Source) -> set[str]:
 def rewards(source: Source, request_id: str) -> list[LoggedReward]:
     """The rewards of a decision's answers, the highest first."""
     with _open(source.folder) as traffic:
-        return sorted(traffic.rewards(request_ids=[request_id]), key=lambda reward: -reward.reward)
+        return sorted(traffic.rewards_of([request_id]), key=lambda reward: -reward.reward)
 
 
 def _open(folder: Path) -> Traffic:

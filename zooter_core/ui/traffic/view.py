@@ -170,17 +170,15 @@ def draw_decisions(source: Source, report: Report, pool: tuple[str, ...]) -> Non
     """The newest decisions; one is opened in full, at first the newest one that every model answered."""
     entries = traffic_source.newest(source)
     entries += [entry for _, entry in traffic_source.feedback(source) if entry not in entries]
-    texts = {entry.request_id: _line(entry, source) for entry in entries}
+    texts = {
+        entry.request_id: f"{moment(entry.time, source)} {entry.candidate or 'no answer'}: {clipped(entry.query, 70)}"
+        for entry in entries
+    }
     names, sampled = list(texts), traffic_source.answered_by_all(source)
     first = next((place for place, name in enumerate(names) if name in sampled), 0)
     picked = st.selectbox("Decision", names, first, format_func=lambda name: texts[name], key="decision")
     if entry := next((entry for entry in entries if entry.request_id == picked), None):
         draw_decision(source, report, entry, pool)
-
-
-def _line(entry: LoggedDecision, source: Source) -> str:
-    """A decision in a list."""
-    return f"{moment(entry.time, source)} {entry.candidate or 'no answer'}: {clipped(entry.query, 70)}"
 
 
 def draw_decision(source: Source, report: Report, entry: LoggedDecision, pool: tuple[str, ...]) -> None:

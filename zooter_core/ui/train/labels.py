@@ -21,13 +21,12 @@ from zooter_core.pipeline.train import tags_of
 from zooter_core.router.kinds import DistillConfig
 from zooter_core.ui import tables
 from zooter_core.ui.answer_view import draw_query
-from zooter_core.ui.background import draw_live
 from zooter_core.ui.charts import GREY, badge, colour
 from zooter_core.ui.sweep_view import draw_sweep, draw_table
 from zooter_core.ui.text import clipped, plain
 from zooter_core.ui.train import steps
 from zooter_core.ui.train.code import LoadedScores, TrainingData, sweep_command
-from zooter_core.ui.train.steps import Session, Task, draw_end, draw_log, draw_progress, heavy_work, result_of
+from zooter_core.ui.train.steps import Session, Task, draw_end, draw_log, draw_task, heavy_work, result_of
 from zooter_core.ui.widgets import persistent
 
 NORMALISED = {
@@ -245,8 +244,7 @@ def order_of(labels: Labels, order: str) -> list[int]:
     elif order != "file":
         unclear = entropy(labels.plain)
         rows = np.argsort(unclear if order == "clear" else -unclear, kind="stable")
-    numbers: list[int] = rows.tolist()
-    return numbers
+    return rows.tolist()
 
 
 def verdict(pool: tuple[str, ...], shares: dict[str, Any], config: LabelConfig, tagged: bool) -> str:
@@ -299,7 +297,7 @@ def _draw_sweep(session: Session, data: TrainingData, ensemble: Ensemble) -> Non
         st.rerun()
     if task is not None:
         if running:
-            draw_live(task, partial(_draw_sweeping, task))
+            draw_task(task, "train-sweep", draw_table)
         else:
             _draw_swept(task)
     if config is not None:
@@ -332,13 +330,6 @@ def _sweep(task: Task[Any], data: TrainingData, config: SweepConfig, ensemble: E
         task.partial = figures
         task.add_to_log(f"beta {beta:g}: mean score {values.mean():.4f}")
     return figures
-
-
-def _draw_sweeping(task: Task[Any]) -> None:
-    draw_progress(task, "train-sweep")
-    if task.partial:
-        draw_table(task.partial)
-    draw_log(task)
 
 
 def _draw_swept(task: Task[Any]) -> None:

@@ -109,11 +109,15 @@ def heavy_work() -> threading.Lock:
     return threading.Lock()
 
 
-def draw_task(task: Task[Any], key: str) -> None:
-    """A running task's progress and log, drawn until it ends."""
+def draw_task(task: Task[Any], key: str, preview: Callable[[Any], None] = lambda partial: None) -> None:
+    """A running task's progress, its preliminary results as `preview` draws them, and its log, until it ends."""
 
     def draw() -> None:
-        draw_progress(task, key)
+        share = min(1.0, task.done / task.total) if task.total else 0.0
+        st.progress(share, text=f"{task.progress_text} ...")
+        stop_button(task, f"{key}-stop")
+        if task.partial:
+            preview(task.partial)
         draw_log(task)
 
     draw_live(task, draw)
@@ -131,13 +135,6 @@ def result_of(task: Task[Result], key: str, name: str) -> Result | None:
     else:
         draw_end(task, name)
     return task.result
-
-
-def draw_progress(task: Task[Any], key: str) -> None:
-    """A progress bar and a button that stops the task."""
-    share = min(1.0, task.done / task.total) if task.total else 0.0
-    st.progress(share, text=f"{task.progress_text} ...")
-    stop_button(task, f"{key}-stop")
 
 
 def draw_end(task: Task[Any], name: str) -> None:
@@ -184,7 +181,7 @@ def command(text: str, loaded: LoadedScores) -> None:
 
 
 def primary(label: str, key: str, **more: Any) -> bool:
-    """The one button of a step that a visitor needs. The style sheet colours it: Streamlit's own is illegible here."""
+    """The one button of a step that a visitor needs, in colours of the style sheet: Streamlit's are illegible here."""
     with st.container(key=f"primary-{key}"):
         return st.button(label, key=key, **more)
 
@@ -255,5 +252,4 @@ class Session:
 def current() -> Session:
     if "train" not in st.session_state:
         st.session_state["train"] = Session()
-    session: Session = st.session_state["train"]
-    return session
+    return st.session_state["train"]
