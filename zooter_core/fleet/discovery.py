@@ -38,6 +38,7 @@ SLOW_TO_LOAD = (OLLAMA, LM_STUDIO)  # these load a model at its first request
 LOAD_SECONDS = 180.0
 ASK_SECONDS = 10.0  # for a server to list its models
 CONNECT_SECONDS = 1.0
+AT_ONCE = 8  # models that a server is asked about at the same time
 MOST_FILES = 20_000  # looked at in a folder
 EMBEDDINGS = re.compile(r"embed|bge-|minilm|rerank|whisper|clip", re.IGNORECASE)
 QUANTISATION = re.compile(
@@ -212,19 +213,24 @@ async def served(url: str, key_variable: str | None = None) -> list[Model]:
         if any(entry.get("owned_by") == "zooter" for entry in entries):
             raise EndpointError("this is a Zooter endpoint", "Open it with `zooter demo --endpoint`.")
         details, make = await _details(server)
-        models = []
-        for entry in entries:
-            name = entry.get("id")
-            if not isinstance(name, str) or not name or EMBEDDINGS.search(name):
-                continue
-            server.model = name
-            listing = {**entry, **details.get(name, {})}
-            if listing.get("type") in ("embedding", "embeddings"):
-                continue
-            models.append(_model(server, make or _make(entry), name, listing, await stated_abilities(server)))
-        return models
+        listed = [{**entry, **details.get(str(entry.get("id")), {})} for entry in entries]
+        places = asyncio.Semaphore(AT_ONCE)
+
+        async def model(name: str, listing: Mapping[str, Any]) -> Model:
+            async with places:
+                abilities = await stated_abilities(server, name)
+            return _model(server, make or _make(listing), name, listing, abilities)
+
+        return await asyncio.gather(*(model(listing["id"], listing) for listing in listed if _writes(listing)))
     finally:
         await server.close()
+
+
+def _writes(listing: Mapping[str, Any]) -> bool:
+    """Whether an entry of a list of models is one that writes text, as far as its name and type tell."""
+    name = listing.get("id")
+    named = isinstance(name, str) and name and not EMBEDDINGS.search(name)
+    return bool(named) and listing.get("type") not in ("embedding", "embeddings")
 
 
 async def _details(server: Connection) -> tuple[dict[str, dict[str, Any]], str]:
