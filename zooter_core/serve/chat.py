@@ -103,7 +103,7 @@ async def _best_answer(
         await out.json(answer | exchange.metadata)
         return
     await out.begin_events()
-    await out.write(b"".join(event_of(chunk) for chunk in chunks_of(answer, request.body)))
+    await out.write(b"".join(event_of(chunk) for chunk in chunks_of(answer, request.wants_usage)))
     if metadata := exchange.metadata:
         await out.write(event_of(_chunk(answer, choices=[], **metadata)))
     await out.end_events()
@@ -163,8 +163,8 @@ def _text(answer: Mapping[str, Any]) -> str:
     return content if isinstance(content, str) else ""
 
 
-def chunks_of(answer: Mapping[str, Any], body: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """A whole answer as the chunks of a stream."""
+def chunks_of(answer: Mapping[str, Any], usage: bool) -> list[dict[str, Any]]:
+    """A whole answer as the chunks of a stream, the last one with its `usage` if that is wanted."""
     first, last = [], []
     for number, choice in enumerate(answer["choices"]):
         message, index = choice.get("message") or {}, choice.get("index", number)
@@ -174,7 +174,7 @@ def chunks_of(answer: Mapping[str, Any], body: Mapping[str, Any]) -> list[dict[s
         first.append({"index": index, "delta": delta, "logprobs": choice.get("logprobs"), "finish_reason": None})
         last.append({"index": index, "delta": {}, "finish_reason": choice.get("finish_reason")})
     chunks = [_chunk(answer, choices=first), _chunk(answer, choices=last)]
-    if (body.get("stream_options") or {}).get("include_usage"):
+    if usage:
         chunks.append(_chunk(answer, choices=[], usage=answer.get("usage")))
     return chunks
 

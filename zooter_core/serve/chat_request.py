@@ -63,6 +63,11 @@ class ChatRequest:
         return bool(self.body.get("stream"))
 
     @property
+    def wants_usage(self) -> bool:
+        """Whether a stream ends with the count of tokens."""
+        return bool((self.body.get("stream_options") or {}).get("include_usage"))
+
+    @property
     def messages(self) -> Sequence[Mapping[str, Any]]:
         return self.body["messages"]
 

@@ -56,6 +56,7 @@ class Progress:
         usage: the server's count of tokens, if it sends one.
         written: bytes of text in a whole answer, by which tokens are estimated if it does not.
         finish: the reason, as the server names it; None if the answer has not ended.
+        ended: which of several answers have ended.
         encrypted: hashes of encrypted reasoning in it.
         patience: seconds to wait for a place among the candidate's requests.
     """
@@ -65,6 +66,7 @@ class Progress:
     usage: Mapping[str, Any] | None = None
     written: int = 0
     finish: str | None = None
+    ended: set[str] = field(default_factory=set)
     encrypted: list[str] = field(default_factory=list)
     patience: float = 60.0
 
@@ -125,6 +127,16 @@ def chunk_shape(id: str, created: int, model: str, **more: Any) -> dict[str, Any
     return {"id": id, "object": "chat.completion.chunk", "created": created, "model": model, **more}
 
 
+def usage_shape(prompt: int, answer: int) -> dict[str, int]:
+    """A count of tokens in the API's shape."""
+    return {"prompt_tokens": prompt, "completion_tokens": answer, "total_tokens": prompt + answer}
+
+
+def usage_event(progress: Progress, model: str, usage: Mapping[str, Any] | None) -> bytes:
+    """The event that `include_usage` adds."""
+    return event_of(chunk_shape(progress.id, progress.created, model, choices=[], usage=usage))
+
+
 class Upstream:
     """A candidate's server. All of its methods raise an EndpointError where there is no answer, or none to the end."""
 
@@ -153,16 +165,19 @@ class Upstream:
 
         In every chunk `model` is the candidate's name.
         """
-        body = request.for_candidate(self.model, routed)
-        usage = not (body.get("stream_options") or {}).get("include_usage")  # only noted: the client has not asked
-        chat = ChatWatcher(progress, self.connection.redact)
-        async with aclosing(self.connection.events(CHAT, body, chat, usage, progress.patience)) as parts:
+        body, sent = request.for_candidate(self.model, routed), 0
+        choices = body["n"] if type(body.get("n")) is int else 1
+        chat = ChatWatcher(progress, self.connection.redact, choices)
+        async with aclosing(self.connection.events(CHAT, body, chat, True, progress.patience)) as parts:
             async for events in parts:
-                passed = [event for event in events if not is_done(event) and not (usage and is_usage(event))]
+                passed = [e for e in events if not is_done(e) and (request.wants_usage or not is_usage(e))]
+                sent += len(passed)
                 if passed:
                     yield b"".join([renamed(event, self._member) for event in passed])
         if progress.finish is None:
             raise EndpointError("the stream ended in the middle of the answer")
+        if request.wants_usage and progress.usage is None:
+            yield usage_event(progress, self.name, usage_shape(request.prompt_tokens, sent))
 
     async def raw_stream(self, path: str, body: Mapping[str, Any], progress: Progress) -> AsyncGenerator[bytes, None]:
         """The events of the Responses API, from the first part of the answer on."""
@@ -173,10 +188,18 @@ class Upstream:
 
 
 class ChatWatcher(Watcher):
-    """Takes what matters from the events of chat completions."""
+    """Takes what matters from the events of chat completions.
 
-    def __init__(self, progress: Progress, redact: Redaction) -> None:
-        self._progress, self._redact, self._begun = progress, redact, False
+    Args:
+        choices: how many answers were asked for.
+    """
+
+    def __init__(self, progress: Progress, redact: Redaction, choices: int = 1) -> None:
+        self._progress, self._redact, self._choices, self._begun = progress, redact, choices, False
+
+    @property
+    def complete(self) -> bool:
+        return len(self._progress.ended) >= self._choices
 
     def look(self, event: bytes) -> bool:
         if self._begun and is_plain(event):
@@ -231,6 +254,7 @@ def _note(chunk: Mapping[str, Any], progress: Progress) -> None:
             continue
         if isinstance(finish := choice.get("finish_reason"), str):
             progress.finish = finish
+            progress.ended.add(str(choice.get("index")))
         if isinstance(message := choice.get("delta") or choice.get("message"), dict):
             progress.encrypted += digests(message)
     for item in _objects(chunk.get("output")):
@@ -251,15 +275,14 @@ class Local:
         return shape | {"choices": [choice], "usage": progress.usage}
 
     async def stream(self, request: ChatRequest, routed: bool, progress: Progress) -> AsyncGenerator[bytes, None]:
-        usage_wanted = (request.body.get("stream_options") or {}).get("include_usage")
         role = {"role": "assistant"}
         async for piece in self._pieces(request, progress):
             if piece.text:
                 yield self._chunk(progress, role | {"content": piece.text})
                 role = {}
         yield self._chunk(progress, role, progress.finish)
-        if usage_wanted:
-            yield event_of(chunk_shape(progress.id, progress.created, self.name, choices=[], usage=progress.usage))
+        if request.wants_usage:
+            yield usage_event(progress, self.name, progress.usage)
 
     async def _pieces(self, request: ChatRequest, progress: Progress) -> AsyncGenerator[Piece, None]:
         """The pieces of the answer. Generation stops when the reader goes away."""
@@ -297,8 +320,7 @@ class Local:
             refused = response.finish == "refused"
             raise EndpointError(response.error.reason, own_status=500, subject="request" if refused else None)
         progress.finish = FINISH.get(response.finish, "stop")
-        prompt, answer = request.prompt_tokens, response.tokens
-        progress.usage = {"prompt_tokens": prompt, "completion_tokens": answer, "total_tokens": prompt + answer}
+        progress.usage = usage_shape(request.prompt_tokens, response.tokens)
 
     def _chunk(self, progress: Progress, delta: Mapping[str, Any], finish: str | None = None) -> bytes:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}

@@ -64,7 +64,7 @@ class PartialAnswer(Watcher):
         return bool(self.parts or self.reasoning_characters)
 
     @property
-    def complete(self) -> bool:  # type: ignore[override]
+    def complete(self) -> bool:
         return self.finish_reason is not None
 
     @property

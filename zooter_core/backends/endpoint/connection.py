@@ -41,13 +41,12 @@ PROBE = [{"role": "user", "content": "Hi"}]
 
 
 class Watcher:
-    """Who reads a stream looks at it with this.
+    """Who reads a stream looks at it with this."""
 
-    Attributes:
-        complete: whether nothing of the answer can be missing if the connection breaks now.
-    """
-
-    complete = False
+    @property
+    def complete(self) -> bool:
+        """Whether nothing of the answer can be missing if the connection breaks now."""
+        return False
 
     def sent(self) -> None:
         """The request has a place, and is sent now."""
@@ -111,6 +110,7 @@ class Connection:
         self.breaker = Breaker(config.rest_after, config.rest_seconds)
         self.refusals = Refusals()
         self._trial: asyncio.Task[None] | None = None
+        self._retired = False
 
     async def post(self, path: str, body: Mapping[str, Any], patience: float | None = None) -> dict[str, Any]:
         """The whole answer of a path of the server.
@@ -149,7 +149,7 @@ class Connection:
 
         Args:
             watcher: sees every event as it comes.
-            usage: asks for the count of tokens too, if the server knows how.
+            usage: asks for the count of tokens too, if the server knows `stream_options`; else the body's are left out.
 
         Raises:
             EndpointError: before the first event, or in the middle of the answer.
@@ -198,14 +198,19 @@ class Connection:
     def failed(self, reason: str) -> None:
         """Count a request that the server failed. If that opens the breaker, a tiny request tries it after the rest."""
         self.breaker.failed(reason)
-        if self.breaker.state != "closed" and (self._trial is None or self._trial.done()):
+        if self.breaker.state != "closed" and (self._trial is None or self._trial.done()) and not self._retired:
             self._trial = asyncio.create_task(self._try_again())
 
-    async def close(self) -> None:
-        """End the trial, if one waits or runs, and the connections."""
+    async def retire(self) -> None:
+        """End the trial, if one waits or runs: no new request comes. Requests that are under way go on."""
+        self._retired = True
         if self._trial:
             self._trial.cancel()
             await asyncio.gather(self._trial, return_exceptions=True)
+
+    async def close(self) -> None:
+        """End all that is under way."""
+        await self.retire()
         await self.client.close()
 
     async def _try_again(self) -> None:
@@ -273,6 +278,8 @@ class Connection:
                 if opened or error.subject != "stream_options":
                     raise
                 self.refusals.note("stream_options")
+        if usage:
+            body = {name: value for name, value in body.items() if name != "stream_options"}
         async with self.client.open("POST", path, body, EVENTS, seconds) as response:
             yield response
 
