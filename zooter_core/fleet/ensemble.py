@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
-from zooter_core.backends import Backend, Piece, Request, iter_responses, read_ahead, stream_or_fail
+from zooter_core.backends import Backend, Piece, Request, iter_responses, read_ahead, runner, stream_or_fail
 from zooter_core.backends.attachments import estimated_tokens, with_attachments
 from zooter_core.backends.conversation import Conversation, check_query, last_query, messages_of
 from zooter_core.backends.merge_streams import merge_streams
@@ -247,7 +247,8 @@ class Ensemble(FleetModels):
 
     def independent(self, candidate: str) -> bool:
         """Whether a candidate's responses do not depend on the other requests of the same call."""
-        return self.backend_of(self.fleet.candidate(candidate).backend).independent
+        config = self.fleet.candidate(candidate)
+        return runner(self.backend_of(config.backend), config).independent
 
     def divisible(self, candidate: str) -> bool:
         """Whether several machines may divide a candidate's batches. `auto` may be another engine there."""

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
+from zooter_core.backends import retain
 from zooter_core.backends.endpoint.connection import Connection
 from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.backends.endpoint.health import Breaker
@@ -141,6 +142,8 @@ class Gateway:
         self._reward_threads.shutdown(wait=False, cancel_futures=True)
         for connection in self.connections.values():
             await connection.close()
+        for backend in list(self.ensemble.backends.values()):
+            await asyncio.to_thread(retain, backend, ())
 
 
 def _load_router(ensemble: Ensemble, progress: Progress) -> None:

@@ -121,6 +121,31 @@ def test_an_adapter_that_comes_later_replaces_the_process(fresh, model, adapters
     assert not fresh.sizes()
 
 
+def test_an_engine_ends_with_the_last_candidate_that_needs_it(fresh, model, adapters):
+    short, base, expert = candidate(model, context_tokens=64), candidate(model), candidate(model, adapter=adapters[1])
+    responses(fresh, requests(short))
+    responses(fresh, requests(base))
+    fresh.retain([base])
+    pid = engine_of(fresh).process.pid
+    assert responses(fresh, requests(base))[0].error is None
+    assert engine_of(fresh).process.pid == pid
+    responses(fresh, requests(expert))
+    fresh.retain([base])
+    assert not fresh.sizes()
+    assert responses(fresh, requests(base))[0].error is None
+    assert not engine_of(fresh).adapters
+
+
+def test_an_engine_that_nobody_needs_any_more_ends_after_its_answer(fresh, endless):
+    (request,), stop = requests(candidate(endless, **ENDLESS)), threading.Event()
+    pieces = fresh.stream([request], replace(GREEDY, max_new_tokens=400), stop)
+    next(pieces)
+    fresh.retain(())
+    *_, last = pieces
+    assert (last.response.error, last.response.tokens) == (None, 400)
+    assert not fresh.sizes()
+
+
 def test_a_stop_ends_a_load_and_the_next_request_loads_again(gguf, model, monkeypatch):
     stop, entry, start = threading.Event(), candidate(model, context_tokens=64), Engine._start
 

@@ -52,6 +52,19 @@ class GgufBackend(ResidentBackend):
         with self._lock:
             self._expected += candidates
 
+    def retain(self, candidates: Sequence[CandidateConfig]) -> None:
+        """Also forget other adapters, whose files may be gone when a process starts next."""
+        used, keys = {candidate.adapter for candidate in candidates}, []
+        with self._lock:
+            self._expected = list(candidates)
+            for adapters in self._adapters.values():
+                for adapter in adapters.keys() - used:
+                    del adapters[adapter]
+        for candidate in candidates:
+            with suppress(ZooterError):  # raised again when it is asked
+                keys.append(self._check(candidate)[1])
+        self.resident.retain(keys)
+
     def context(self, candidate: CandidateConfig) -> int | None:
         return context_of(candidate, self._check(candidate)[0])
 

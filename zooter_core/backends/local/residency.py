@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cache
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -95,6 +95,12 @@ class Residency(Generic[Loaded]):
                 self._retired.add(key)
                 if not self._users[key]:
                     self._unload(key)
+
+    def retain(self, keys: Collection[object]) -> None:
+        """Retire all models with other keys."""
+        with self._changed:
+            for key in self._models.keys() - set(keys):
+                self.retire(key)
 
     def has(self, key: object) -> bool:
         """Whether the model of a key is loaded."""

@@ -66,6 +66,9 @@ class TransformersBackend(ResidentBackend):
         finally:
             self.resident.release(key)
 
+    def retain(self, candidates: Sequence[CandidateConfig]) -> None:
+        self.resident.retain([key_of(candidate) for candidate in candidates])
+
     def stream(
         self, requests: Sequence[Request], generation: GenerationConfig, stop: threading.Event
     ) -> Iterator[Piece]:
@@ -110,17 +113,17 @@ class TransformersBackend(ResidentBackend):
         abandoned = Stop(stop)  # also set when the reader goes away
 
         def run_batch() -> None:
-            held = False
+            locked = False
             try:
-                while not (held or abandoned.is_set()):
-                    held = base.lock.acquire(timeout=LOOK_SECONDS)  # another batch may run for long
+                while not (locked or abandoned.is_set()):
+                    locked = base.lock.acquire(timeout=LOOK_SECONDS)  # another batch may run for long
                 if abandoned.is_set():
                     for request in requests:
                         pieces.put(Piece.stopped(request))
                 else:
                     Batch(base, requests, generation, abandoned, pieces, self.resident.spare).run()
             finally:
-                if held:
+                if locked:
                     base.lock.release()
                 self.resident.release(key)
                 pieces.put(None)

@@ -59,6 +59,10 @@ class VllmBackend(ResidentBackend):
         """Note candidates that will be asked, so that a process has room for the adapters of its base."""
         self._expected += [candidate for candidate in candidates if candidate not in self._expected]
 
+    def retain(self, candidates: Sequence[CandidateConfig]) -> None:
+        self._expected = list(candidates)
+        self.resident.retain([self.key_of(candidate) for candidate in candidates])
+
     def load(self, candidate: CandidateConfig) -> None:
         """Make the candidate ready to answer; one that does not fit beside the loaded models is only checked."""
         if candidate.adapter:
