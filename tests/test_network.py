@@ -158,7 +158,6 @@ def test_the_demo_works_without_a_network_and_contacts_nobody(tmp_path, fleet_co
 
 
 def test_a_fleet_of_endpoints_contacts_its_endpoints_alone(tmp_path, fleet_copy):
-    pytest.importorskip("aiohttp", reason="the extra zooter[openai] is not installed")
     with serving() as server:
         server.replies = {"long": lambda query: f"{query} Well.", "short": lambda query: "No."}
         fleet = ["--fleet", str(endpoint_fleet.save(fleet_copy, server.url, {"a": "long", "b": "short"}, router=True))]

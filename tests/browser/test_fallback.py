@@ -15,8 +15,6 @@ from support.demo_browser import NARROW, SLOW, WIDE, Demo, assert_fits, barriers
 from support.scripted_answers import TEXT
 from support.scripted_server import Scripted, serving
 
-pytest.importorskip("aiohttp", reason="the extra zooter[openai] is not installed")
-
 QUERY = "What is the sea?"
 COMPLETE = "".join(TEXT)
 Open = Callable[..., Page]

@@ -13,8 +13,6 @@ from support import endpoint_fleet
 from support.command_files import read_lines
 from support.scripted_server import serving
 
-pytest.importorskip("aiohttp", reason="the extra zooter[openai] is not installed")
-
 ROOT = Path(__file__).resolve().parents[2]
 QUERIES = [f"What is {n} + {n}?" for n in range(70)]
 

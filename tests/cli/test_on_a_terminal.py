@@ -15,8 +15,6 @@ from support.scripted_server import serving
 from support.terminal_screen import CLEAR, COLOUR, HOSTILE, MARKUP, Screen, squeezed, terminal, typed
 from zooter_core.base.terminal import visible
 
-pytest.importorskip("aiohttp", reason="the extra zooter[openai] is not installed")
-
 ROOT = Path(__file__).resolve().parents[2]
 NAME = HOSTILE.replace("\r", "")  # a name is one line
 POOL = (f"one {NAME}", "two [/red]", "three")

@@ -181,7 +181,6 @@ def write_folder(folder: Path, **config: Any) -> None:
 
 
 def test_weights_on_disk(tmp_path):
-    pytest.importorskip("gguf")
     from support.gguf_models import write_model
 
     (tmp_path / "a").mkdir()

@@ -16,7 +16,6 @@ from support.scripted_server import Scripted, serving
 from zooter_core.ui.history import history
 
 pytest.importorskip("fastapi", reason="the extra zooter[serve] is not installed")
-pytest.importorskip("aiohttp", reason="the extra zooter[openai] is not installed")
 
 if TYPE_CHECKING:
     from support.running_endpoint import Endpoint

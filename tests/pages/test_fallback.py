@@ -16,8 +16,6 @@ from support.scripted_server import Scripted, serving
 from zooter_core.ui.chat import conversations, share
 from zooter_core.ui.history import history
 
-pytest.importorskip("aiohttp", reason="the extra zooter[openai] is not installed")
-
 QUERY = "What is the sea?"
 COMPLETE = "".join(TEXT)
 Over = Callable[..., tuple[AppTest, tuple[str, ...]]]

@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("aiohttp", reason="the extra zooter[openai] is not installed")
-
 from support import endpoint_fleet
 from support.scripted_answers import LONGEST
 from support.scripted_server import serving

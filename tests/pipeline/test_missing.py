@@ -10,8 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("aiohttp", reason="the extra zooter[openai] is not installed")
-
 from support import endpoint_fleet
 from support.run_folders import records, small_batches
 from support.scripted_server import serving

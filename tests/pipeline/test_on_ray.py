@@ -71,7 +71,6 @@ def test_parts_hold_every_response_once_know_which_the_run_has_and_are_made_in_o
 
 ray = pytest.importorskip("ray", reason="the extra zooter[ray] is not installed")
 parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
-pytest.importorskip("aiohttp", reason="the extra zooter[openai] is not installed")
 
 from support import endpoint_fleet  # noqa: E402 (after the skips)
 from support.ray_driver import PART  # noqa: E402

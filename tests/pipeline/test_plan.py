@@ -13,8 +13,6 @@ from support.scripted_server import Scripted, serving
 from zooter_core.cli.main import main
 from zooter_core.data.runs import Run
 
-pytest.importorskip("aiohttp", reason="the extra zooter[openai] is not installed")
-
 HERE = ("--epochs", "2")
 
 

@@ -201,12 +201,6 @@ def retain(backend: Backend, candidates: Sequence[CandidateConfig]) -> None:
         drop(candidates)
 
 
-def runner(backend: Backend, candidate: CandidateConfig) -> Backend:
-    """The backend that runs a candidate: `auto` chooses one for each."""
-    choose = getattr(backend, "of", None)  # no part of the protocol
-    return choose(candidate) if choose else backend
-
-
 def read_ahead(backend: Backend, requests: Sequence[Request]) -> None:
     """Let a backend read conversations that may go on, in the background, if it can; its next request ends that."""
     if read := getattr(backend, "read_ahead", None):  # no part of the protocol

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shlex
 import sys
@@ -13,7 +12,7 @@ from urllib.parse import urlsplit
 
 from rich.table import Table
 
-from zooter_core.base.errors import ZooterError, did_you_mean, listed, not_installed
+from zooter_core.base.errors import ZooterError, did_you_mean, listed
 from zooter_core.cli.consoles import err, out, print_json, waiting
 from zooter_core.cli.options import Json, option
 from zooter_core.config.candidates import ENDPOINT
@@ -48,8 +47,6 @@ def init(
     yes: Annotated[bool, option("--yes", help="Take all models of running servers, or else all on disk.")] = False,
     json: Json = False,
 ) -> None:
-    if importlib.util.find_spec("aiohttp") is None:
-        raise not_installed("aiohttp", "zooter init", "Run `pip install 'zooter[openai]'`.")
     from zooter_core.fleet.connect import connect
     from zooter_core.fleet.discovery import discover
 

@@ -24,7 +24,7 @@ from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.backends.gguf.header import PART, check_model, read_header
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.hosts import Host
-from zooter_core.base.strict_json import is_number, parse_json
+from zooter_core.base.strict_json import is_number, objects, parse_json
 from zooter_core.base.terminal import visible
 from zooter_core.config.candidates import ENDPOINT, GGUF, TRANSFORMERS, CandidateConfig
 from zooter_core.config.endpoint import EndpointConfig
@@ -208,8 +208,7 @@ async def served(url: str, key_variable: str | None = None) -> list[Model]:
     endpoint = EndpointConfig(base_url=url, api_key_env=key_variable, connect_seconds=CONNECT_SECONDS)
     server = Connection(CandidateConfig("discovery", ENDPOINT, "", endpoint=endpoint))
     try:
-        answer = (await server.ask("/models", seconds=ASK_SECONDS)).get("data")
-        entries = [entry for entry in answer if isinstance(entry, dict)] if isinstance(answer, list) else []
+        entries = objects((await server.ask("/models", seconds=ASK_SECONDS)).get("data"))
         if any(entry.get("owned_by") == "zooter" for entry in entries):
             raise EndpointError("this is a Zooter endpoint", "Open it with `zooter demo --endpoint`.")
         details, make = await _details(server)
@@ -246,8 +245,7 @@ async def _details(server: Connection) -> tuple[dict[str, dict[str, Any]], str]:
             if make == LLAMA_CPP and "default_generation_settings" in answer:
                 return {}, make
             if isinstance(entries := answer.get(member), list):
-                named = [entry for entry in entries if isinstance(entry, dict) and isinstance(entry.get(key), str)]
-                return {entry[key]: entry for entry in named}, make
+                return {entry[key]: entry for entry in objects(entries) if isinstance(entry.get(key), str)}, make
     return {}, ""
 
 

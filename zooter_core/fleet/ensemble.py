@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
-from zooter_core.backends import Backend, Piece, Request, iter_responses, read_ahead, runner, stream_or_fail
+from zooter_core.backends import Backend, Piece, Request, iter_responses, read_ahead, stream_or_fail
 from zooter_core.backends.attachments import estimated_tokens, with_attachments
 from zooter_core.backends.conversation import Conversation, check_query, last_query, messages_of
 from zooter_core.backends.merge_streams import merge_streams
@@ -212,7 +212,7 @@ class Ensemble(FleetModels):
             return request
         candidate, settings = request.candidate, generation or self.fleet.generation
         try:
-            backend = self.backend_of(candidate.backend)
+            backend = self.runner_of(candidate)
             limits = (backend.context(candidate), settings.max_new_tokens, partial(backend.count_tokens, candidate))
             messages, readings = with_attachments(request.messages, *limits)
         except ZooterError:  # raised again when the candidate is asked
@@ -247,8 +247,7 @@ class Ensemble(FleetModels):
 
     def independent(self, candidate: str) -> bool:
         """Whether a candidate's responses do not depend on the other requests of the same call."""
-        config = self.fleet.candidate(candidate)
-        return runner(self.backend_of(config.backend), config).independent
+        return self.runner_of(self.fleet.candidate(candidate)).independent
 
     def divisible(self, candidate: str) -> bool:
         """Whether several machines may divide a candidate's batches. `auto` may be another engine there."""

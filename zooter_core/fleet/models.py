@@ -15,7 +15,7 @@ from zooter_core.base.errors import ZooterError
 from zooter_core.base.paths import EMBEDDED_FLEET
 from zooter_core.base.records import Response
 from zooter_core.base.weights import Progress, has_torch, resolve, version_of
-from zooter_core.config.candidates import GGUF, TRANSFORMERS
+from zooter_core.config.candidates import GGUF, TRANSFORMERS, CandidateConfig
 from zooter_core.config.fleet import Fleet, RouterConfig, load_fleet
 from zooter_core.config.labelling import ENCODER, RewardConfig
 from zooter_core.fleet import starting
@@ -163,6 +163,12 @@ class FleetModels:
                     backends.expect(self.backends[kind], ours)
                     self._used.add(kind)
         return self.backends[kind]
+
+    def runner_of(self, candidate: CandidateConfig) -> Backend:
+        """The backend that runs a candidate: that of its kind, or the one that `auto` has chosen for it."""
+        backend = self.backend_of(candidate.backend)
+        choose = getattr(backend, "of", None)  # no part of the protocol
+        return choose(candidate) if choose else backend
 
     def retain(self, others: Sequence[Fleet] = ()) -> None:
         """Let go of what neither this fleet nor others need any more, of all that its backends have loaded."""

@@ -22,7 +22,7 @@ from zooter_core.serve.choice import Choice
 from zooter_core.serve.exchange import Exchange, Out
 from zooter_core.serve.gateway import AUTO_BEST, RMR, Gateway
 from zooter_core.serve.sessions import readable_by
-from zooter_core.serve.targets import Progress, chunk_shape, event_of
+from zooter_core.serve.targets import Progress, chunk_shape, event_of, text_in
 
 Answers = dict[str, dict[str, Any]]  # in the order of the candidates
 
@@ -146,7 +146,7 @@ async def _answers(gateway: Gateway, request: ChatRequest, names: Sequence[str],
 async def _best(gateway: Gateway, request: ChatRequest, answers: Answers, exchange: Exchange) -> str:
     """The name of the best answer. One that calls a tool has no text to reward: then the router's choice stands."""
     first = next(iter(answers))
-    texts = {name: _text(answer) for name, answer in answers.items()}
+    texts = {name: text_in(answer) for name, answer in answers.items()}
     if len(answers) == 1 or not texts[first]:
         return first
     query = request.user_texts[-1] if request.user_texts else ""
@@ -154,13 +154,6 @@ async def _best(gateway: Gateway, request: ChatRequest, answers: Answers, exchan
     ranked = await gateway.with_rewards(lambda ensemble, stop: ensemble.rank_responses(query, responses, stop))
     exchange.rewards = {entry.response.candidate: entry.reward for entry in ranked}
     return ranked[0].response.candidate
-
-
-def _text(answer: Mapping[str, Any]) -> str:
-    choice = answer["choices"][0]
-    message = choice.get("message") if isinstance(choice, dict) else None
-    content = message.get("content") if isinstance(message, dict) else None
-    return content if isinstance(content, str) else ""
 
 
 def chunks_of(answer: Mapping[str, Any], usage: bool) -> list[dict[str, Any]]:

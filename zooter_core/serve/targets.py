@@ -24,7 +24,7 @@ from zooter_core.backends.endpoint.faults import EndpointError, sent_error
 from zooter_core.backends.endpoint.redaction import Redaction
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Message, Response
-from zooter_core.base.strict_json import dump_json
+from zooter_core.base.strict_json import dump_json, objects
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.serve.chat_request import ChatRequest, text_of
@@ -101,20 +101,27 @@ def is_usage(event: bytes) -> bool:
 
 def written(answer: Mapping[str, Any]) -> int:
     """Bytes of text in a whole answer of chat completions or the Responses API."""
-    choices = [choice.get("message") for choice in _objects(answer.get("choices"))]
+    choices = [choice.get("message") for choice in objects(answer.get("choices"))]
     size = 0
-    for message in (*_objects(choices), *_objects(answer.get("output"))):
+    for message in (*objects(choices), *objects(answer.get("output"))):
         texts = [message.get(name) for name in ("content", "reasoning_content", "reasoning", "refusal", "arguments")]
-        texts += [part.get("text") for part in _objects(message.get("content"))]
-        functions = [call.get("function") for call in _objects(message.get("tool_calls"))]
-        texts += [function.get("arguments") for function in _objects(functions)]
+        texts += [part.get("text") for part in objects(message.get("content"))]
+        functions = [call.get("function") for call in objects(message.get("tool_calls"))]
+        texts += [function.get("arguments") for function in objects(functions)]
         size += sum(len(text.encode("utf-8", "replace")) for text in texts if isinstance(text, str))
     return size
 
 
-def _objects(values: object) -> list[dict[str, Any]]:
-    """The objects in a list."""
-    return [value for value in values if isinstance(value, dict)] if isinstance(values, list) else []
+def text_in(shape: Mapping[str, Any]) -> str:
+    """The text in an answer, or in one of its events, of chat completions or the Responses API."""
+    if shape.get("type") == "response.output_text.delta":
+        return shape["delta"] if isinstance(shape.get("delta"), str) else ""
+    if choices := objects(shape.get("choices")):
+        message = choices[0].get("message") or choices[0].get("delta")
+        content = message.get("content") if isinstance(message, dict) else None
+        return content if isinstance(content, str) else ""
+    parts = [part for item in objects(shape.get("output")) for part in objects(item.get("content"))]
+    return "".join(part["text"] for part in parts if isinstance(part.get("text"), str))
 
 
 def event_of(shape: Mapping[str, Any]) -> bytes:
@@ -249,15 +256,13 @@ class ResponsesWatcher(Watcher):
 def _note(chunk: Mapping[str, Any], progress: Progress) -> None:
     if isinstance(usage := chunk.get("usage"), dict):
         progress.usage = usage
-    for choice in choices if isinstance(choices := chunk.get("choices"), list) else ():
-        if not isinstance(choice, dict):
-            continue
+    for choice in objects(chunk.get("choices")):
         if isinstance(finish := choice.get("finish_reason"), str):
             progress.finish = finish
             progress.ended.add(str(choice.get("index")))
         if isinstance(message := choice.get("delta") or choice.get("message"), dict):
             progress.encrypted += digests(message)
-    for item in _objects(chunk.get("output")):
+    for item in objects(chunk.get("output")):
         progress.encrypted += digests(item)
 
 

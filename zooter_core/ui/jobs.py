@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from zooter_core.backends import TurnQueue, runner
+from zooter_core.backends import TurnQueue
 from zooter_core.base.records import Message, Ranked, Reading, Response
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.evaluation.verified.ranking import verified_ranking
@@ -169,7 +169,7 @@ class Job(BackgroundWork, Answers):
     def _queues(self, candidates: Sequence[str]) -> list[TurnQueue]:
         """The queues of models that serve one job at a time, always in one order so that two jobs cannot deadlock."""
         configs = sorted(map(self._ensemble.fleet.candidate, candidates), key=lambda config: config.backend)
-        queues = [runner(self._ensemble.backend_of(config.backend), config).turns for config in configs]
+        queues = [self._ensemble.runner_of(config).turns for config in configs]
         return [queue for queue in dict.fromkeys(queues) if queue is not None]
 
     @property

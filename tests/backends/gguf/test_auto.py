@@ -99,6 +99,7 @@ def test_what_llama_cpp_cannot_load_falls_back_alone_also_without_a_load(folder,
 
 def test_each_candidate_is_asked_as_its_engine_wants_it(folder, file):
     ensemble = Ensemble(Fleet("fleet", Path(), (folder, file)))
+    ensemble.backend_of("auto").load(folder)
     assert [ensemble.independent(name) for name in ("folder", "file")] == [False, True]
 
 

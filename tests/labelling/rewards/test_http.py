@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-import sys
 import time
 from types import SimpleNamespace
 
@@ -254,9 +253,3 @@ def test_json_that_python_does_not_read_is_one_clear_error(endpoint, content):
     endpoint.answer = lambda body, number: (200, content.encode())
     with pytest.raises(WorkError, match="JSON at the reward endpoint"):
         score_queries(model(endpoint), [("q", ["a"])])
-
-
-def test_without_the_client_of_servers(endpoint, monkeypatch):
-    monkeypatch.setitem(sys.modules, "aiohttp", None)
-    with pytest.raises(ZooterError, match=r"pip install 'zooter\[openai\]'"):
-        model(endpoint)

@@ -10,6 +10,7 @@ from typing import Any
 
 from zooter_core.backends.endpoint.connection import CHAT, PROBE, Connection
 from zooter_core.backends.endpoint.faults import EndpointError
+from zooter_core.base.strict_json import objects
 
 ROUTE_SECONDS = 10.0  # for a route that only llama.cpp, Ollama or vLLM has
 WHITE = (  # 64 x 64 pixels; some models refuse smaller pictures
@@ -81,12 +82,8 @@ async def _ollama(server: Connection, model: str) -> Abilities | None:
     capabilities = shown.get("capabilities")
     if not isinstance(capabilities, list):
         return None
-    running = (await _json(server, "/api/ps")).get("models")
-    lengths = [
-        _count(entry.get("context_length"))
-        for entry in (running if isinstance(running, list) else ())
-        if isinstance(entry, Mapping) and model in (entry.get("name"), entry.get("model"))
-    ]
+    running = objects((await _json(server, "/api/ps")).get("models"))
+    lengths = [_count(one.get("context_length")) for one in running if model in (one.get("name"), one.get("model"))]
     setting = re.search(r"^num_ctx\s+(\d+)", str(shown.get("parameters") or ""), re.MULTILINE)
     context = next(filter(None, lengths), int(setting[1]) if setting else None)
     return Abilities(context, "vision" in capabilities, "tools" in capabilities, json_mode=True)
@@ -94,9 +91,8 @@ async def _ollama(server: Connection, model: str) -> Abilities | None:
 
 async def _vllm(server: Connection, model: str) -> Abilities | None:
     """`max_model_len` in vLLM's list of models."""
-    entries = (await _json(server, "/v1/models")).get("data")
-    for entry in entries if isinstance(entries, list) else ():
-        if isinstance(entry, Mapping) and entry.get("id") == model and "max_model_len" in entry:
+    for entry in objects((await _json(server, "/v1/models")).get("data")):
+        if entry.get("id") == model and "max_model_len" in entry:
             return Abilities(_count(entry["max_model_len"]))
     return None
 

@@ -28,7 +28,7 @@ from zooter_core.backends.endpoint.faults import (
 from zooter_core.backends.endpoint.health import Breaker, Pace, Refusals
 from zooter_core.backends.endpoint.redaction import RedactedEvents, Redaction
 from zooter_core.backends.endpoint.retry import LONGEST_WAIT
-from zooter_core.base.strict_json import parse_json, replace_surrogates
+from zooter_core.base.strict_json import objects, parse_json, replace_surrogates
 from zooter_core.config.candidates import CandidateConfig
 
 CHAT = "/chat/completions"
@@ -157,7 +157,7 @@ class Connection:
         async with self._turn(patience) as turn, self._stream(path, body, usage, watcher) as response:
             watcher.opened(response.headers)
             reader = _Reader(self.redact.events(), watcher, self.client.most_bytes)
-            until = turn.started + self.config.first_token_seconds
+            now, until = asyncio.get_running_loop().time, turn.started + self.config.first_token_seconds
             while not reader.at_end:
                 begun, problem = reader.begun, None
                 try:
@@ -166,10 +166,10 @@ class Connection:
                     problem = error
                     reader.end()
                 if reader.token:
-                    until = asyncio.get_running_loop().time() + self.config.gap_seconds
-                    turn.soon = turn.soon if begun else self._is_soon(turn)
+                    until = now() + self.config.gap_seconds
+                    turn.soon = turn.soon if begun else now() - turn.started < self.config.first_token_seconds / 4
                 if reader.done:
-                    until = min(until, asyncio.get_running_loop().time() + CLOSE_SECONDS)
+                    until = min(until, now() + CLOSE_SECONDS)
                 if reader.begun and reader.events:
                     yield reader.events
                     reader.events = []
@@ -182,8 +182,7 @@ class Connection:
 
     async def models(self) -> list[str]:
         """The names in the server's list of models, without the key."""
-        entries = (await self.ask("/models")).get("data")
-        names = [entry.get("id") for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+        names = [entry.get("id") for entry in objects((await self.ask("/models")).get("data"))]
         return [self.redact(replace_surrogates(name)) for name in names if isinstance(name, str)]
 
     def resting(self) -> EndpointError | None:
@@ -297,9 +296,6 @@ class Connection:
                 raise too_late(self.config.gap_seconds, "further token") from None
             raise too_late(self.config.first_token_seconds, "first token") from None
         return data
-
-    def _is_soon(self, turn: Turn) -> bool:
-        return asyncio.get_running_loop().time() - turn.started < self.config.first_token_seconds / 4
 
 
 class _Reader:

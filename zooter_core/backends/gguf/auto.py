@@ -43,13 +43,17 @@ class AutoBackend(GgufBackend):
             return self._slower
 
     def of(self, candidate: CandidateConfig) -> Backend:
-        """The backend that runs a candidate, as far as its files tell before they are loaded."""
-        if self._installed and candidate not in self._instead:
+        """The backend that runs a candidate, as far as that has shown: it takes no time."""
+        return self if self._installed and candidate not in self._instead else self._transformers
+
+    def _after_a_look(self, candidate: CandidateConfig) -> Backend:
+        """The same when its files have been looked at."""
+        if self.of(candidate) is self:
             try:
                 self._check(candidate)
             except ZooterError as problem:
                 self._falls_back(candidate, problem)
-        return self if self._installed and candidate not in self._instead else self._transformers
+        return self.of(candidate)
 
     def _falls_back(self, candidate: CandidateConfig, problem: ZooterError) -> bool:
         """Whether transformers can load a candidate that llama.cpp cannot load. It then answers from now on."""
@@ -73,21 +77,13 @@ class AutoBackend(GgufBackend):
                     raise
         self._transformers.load(candidate)
 
-    def context(self, candidate: CandidateConfig) -> int | None:
-        runs = self.of(candidate)
-        return super().context(candidate) if runs is self else runs.context(candidate)
-
-    def count_tokens(self, candidate: CandidateConfig, text: str) -> int:
-        runs = self.of(candidate)
-        return super().count_tokens(candidate, text) if runs is self else runs.count_tokens(candidate, text)
-
     def stream(
         self, requests: Iterable[Request], generation: GenerationConfig, stop: threading.Event
     ) -> Iterator[Piece]:
         """The pieces of both backends. An iterator is for candidates of llama.cpp, as `independent` says of each."""
         groups: dict[Backend, list[Request]] = {}
         for request in requests if isinstance(requests, Sequence) else ():
-            groups.setdefault(self.of(request.candidate), []).append(request)
+            groups.setdefault(self._after_a_look(request.candidate), []).append(request)
             yield from self._note(request)
         streams = [partial(runs.stream, group, generation) for runs, group in groups.items() if runs is not self]
         if ours := groups.get(self, []) if isinstance(requests, Sequence) else requests:
@@ -102,6 +98,9 @@ class AutoBackend(GgufBackend):
                 raise
             yield from self._note(request)
             yield from self._transformers.stream([request], generation, stop)
+
+    def read_ahead(self, requests: Sequence[Request]) -> None:
+        super().read_ahead([request for request in requests if self.of(request.candidate) is self])
 
     def _note(self, request: Request) -> Iterator[Piece]:
         """The note why transformers answers a request, if nobody has been told."""

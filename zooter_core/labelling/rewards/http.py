@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -23,7 +22,7 @@ from zooter_core.backends import Backend
 from zooter_core.backends.endpoint.backend import Portal
 from zooter_core.backends.endpoint.redaction import Redaction
 from zooter_core.backends.endpoint.retry import RetryPolicy
-from zooter_core.base.errors import WorkError, ZooterError, not_installed
+from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.config.endpoint import key_from
 from zooter_core.config.labelling import HttpConfig
 from zooter_core.config.trust import on_this_machine
@@ -52,8 +51,7 @@ class HttpReward:
     """A reward endpoint.
 
     Raises:
-        ZooterError: the url is not a web address, the environment lacks the key that fleet.toml names, or the client of
-            servers is not installed.
+        ZooterError: the url is not a web address, or the environment lacks the key that fleet.toml names.
     """
 
     def __init__(self, config: HttpConfig, backend: Callable[[str], Backend]) -> None:
@@ -62,8 +60,6 @@ class HttpReward:
         if not _is_address(self.url):
             raise ZooterError("url as http://... or https://... in [reward]", f'"{self.url}"', "Fix fleet.toml.")
         key = key_from(config.api_key_env, "the reward endpoint", self.url, config.insecure)
-        if importlib.util.find_spec("aiohttp") is None:
-            raise not_installed("aiohttp", "the reward endpoint", "Run `pip install 'zooter[openai]'`.")
         from zooter_core.backends.endpoint.client import Client
 
         self._redact = Redaction(key)
