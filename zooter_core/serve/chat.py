@@ -97,7 +97,7 @@ async def _best_answer(
     """
     answers = await _answers(gateway, request, names, exchange)
     name = await _best(gateway, request, answers, exchange)
-    answer, exchange.progress = answers[name], exchange.compared[name]
+    answer = answers[name]
     exchange.answers(name)
     if not request.stream:
         await out.json(answer | exchange.metadata)

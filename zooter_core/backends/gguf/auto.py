@@ -46,15 +46,6 @@ class AutoBackend(GgufBackend):
         """The backend that runs a candidate, as far as that has shown: it takes no time."""
         return self if self._installed and candidate not in self._instead else self._transformers
 
-    def _after_a_look(self, candidate: CandidateConfig) -> Backend:
-        """The same when its files have been looked at."""
-        if self.of(candidate) is self:
-            try:
-                self._check(candidate)
-            except ZooterError as problem:
-                self._falls_back(candidate, problem)
-        return self.of(candidate)
-
     def _falls_back(self, candidate: CandidateConfig, problem: ZooterError) -> bool:
         """Whether transformers can load a candidate that llama.cpp cannot load. It then answers from now on."""
         try:
@@ -80,10 +71,10 @@ class AutoBackend(GgufBackend):
     def stream(
         self, requests: Iterable[Request], generation: GenerationConfig, stop: threading.Event
     ) -> Iterator[Piece]:
-        """The pieces of both backends. An iterator is for candidates of llama.cpp, as `independent` says of each."""
+        """The pieces of both backends. An iterator is for llama.cpp, whose requests are independent."""
         groups: dict[Backend, list[Request]] = {}
         for request in requests if isinstance(requests, Sequence) else ():
-            groups.setdefault(self._after_a_look(request.candidate), []).append(request)
+            groups.setdefault(self.of(request.candidate), []).append(request)
             yield from self._note(request)
         streams = [partial(runs.stream, group, generation) for runs, group in groups.items() if runs is not self]
         if ours := groups.get(self, []) if isinstance(requests, Sequence) else requests:
@@ -117,7 +108,7 @@ class AutoBackend(GgufBackend):
             self._slower.spare()
 
     def retain(self, candidates: Sequence[CandidateConfig]) -> None:
-        self._instead &= set(candidates)
-        super().retain([candidate for candidate in candidates if candidate not in self._instead])
+        ours = [candidate for candidate in candidates if self._installed and candidate not in self._instead]
+        super().retain(ours)
         if self._slower:
-            retain(self._slower, [candidate for candidate in candidates if self.of(candidate) is self._slower])
+            retain(self._slower, [candidate for candidate in candidates if candidate not in ours])

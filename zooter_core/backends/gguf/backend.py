@@ -67,7 +67,7 @@ class GgufBackend(ResidentBackend):
             for adapters in self._adapters.values():
                 for adapter in adapters.keys() - used:
                     del adapters[adapter]
-        for candidate in candidates:
+        for candidate in candidates if self.resident.names() else ():
             with suppress(ZooterError):  # raised again when it is asked
                 keys.add(self._check(candidate).key)
         self.resident.retain(keys.__contains__)

@@ -156,8 +156,11 @@ class Residency(Generic[Loaded]):
 
     def used(self) -> memory.Sizes:
         """Bytes of all loaded models, by device."""
+        used: Counter[str] = Counter()
         with self._changed:
-            return self._used()
+            for model in self._models.values():
+                used.update(model.sizes)
+        return dict(used)
 
     def spare(self) -> None:
         """Unload all idle models and return their memory."""
@@ -187,14 +190,8 @@ class Residency(Generic[Loaded]):
                 self._unload(key)
         return True
 
-    def _used(self) -> memory.Sizes:
-        used: Counter[str] = Counter()
-        for model in self._models.values():
-            used.update(model.sizes)
-        return dict(used)
-
     def _room(self, candidate: CandidateConfig) -> int:
-        used, budget = self._used(), memory.budget_of(candidate)
+        used, budget = self.used(), memory.budget_of(candidate)
         return sum(memory.room(device, used, budget) for device in memory.devices(candidate.device_map))
 
     def _make_room(self, candidate: CandidateConfig, needed: int, stop: threading.Event) -> bool:
@@ -220,7 +217,7 @@ class Residency(Generic[Loaded]):
         if candidate.device_map in memory.SPREAD:
             return
         (device,) = memory.devices(candidate.device_map)
-        most, budget = self._used().get(device, 0) + memory.free(device), memory.budget_of(candidate)
+        most, budget = self.used().get(device, 0) + memory.free(device), memory.budget_of(candidate)
         limit = f"free on {device} with no other model"
         if budget is not None and budget < most:
             most, limit = budget, "the budget"
