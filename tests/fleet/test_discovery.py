@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import threading
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,23 @@ def test_ollama():
     assert "Ollama" in keys["comment"]
     assert (keys["model"], keys["parallel"], keys["first_token_seconds"]) == ("qwen2.5-coder:7b", 1, 180)
     assert (keys["context_tokens"], keys["tools"], keys["images"]) == (8192, True, False)
+
+
+def test_a_server_is_asked_about_eight_models_at_a_time():
+    together = threading.Barrier(8)
+    names = [f"model-{number:02}" for number in range(16)]
+
+    def show(body: dict[str, Any]) -> dict[str, Any]:
+        together.wait(20)
+        return {"capabilities": ["completion"], "parameters": f"num_ctx {int(body['model'][-2:]) + 1}"}
+
+    with serving() as server:
+        tags = [{"name": name} for name in names]
+        server.routes = {"/v1/models": {"data": [{"id": name} for name in names]}, "/api/tags": {"models": tags}}
+        server.routes |= {"/api/show": show, "/api/ps": {"models": []}}
+        models = run_apart(served(server.url))
+        assert server.most_under_way == 8
+    assert [(model.model, model.context_tokens) for model in models] == [(n, i + 1) for i, n in enumerate(names)]
 
 
 def test_lm_studio():

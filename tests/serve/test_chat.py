@@ -64,8 +64,19 @@ def test_a_stream_is_counted_by_its_server_and_the_client_does_not_see_it(serve,
         chunks = stream_of(endpoint.chat(stream=True, stream_options={"include_obfuscation": False}))
         assert text_of(chunks) == TEXT
         assert all(chunk["choices"] for chunk in chunks)
-    assert ["include_usage" in body["stream_options"] for body in scripted.bodies] == usage_wanted
+    assert ["stream_options" in body for body in scripted.bodies] == usage_wanted
+    assert scripted.bodies[0]["stream_options"] == {"include_obfuscation": False, "include_usage": True}
     assert (endpoint.next_exchange().progress.usage is not None) == (model == "good")
+
+
+def test_a_client_that_wants_usage_gets_an_estimate_where_the_server_does_not_count(serve, scripted):
+    endpoint = serve("no-stream-options", "good")
+    for _ in range(2):
+        chunks = stream_of(endpoint.chat(model=endpoint.order[0], stream=True, stream_options={"include_usage": True}))
+        assert text_of(chunks) == TEXT
+        assert chunks[-1]["usage"] == {"prompt_tokens": 4, "completion_tokens": 10, "total_tokens": 14}
+    assert not any(event.progress.usage for event in endpoint.next_exchanges(2))
+    assert ["stream_options" in body for body in scripted.bodies] == [True, False, False]
 
 
 def test_a_request_is_forwarded_as_it_came(serve, scripted):
@@ -118,6 +129,15 @@ def test_before_the_first_token_the_next_candidate_answers(serve, fault, stream)
     assert chunks[-1]["model"] == endpoint.order[1]
     assert answer.headers["x-zooter-attempts"] == "2"
     assert [failure["candidate"] for failure in chunks[-1]["zooter"]["failed"]] == [endpoint.order[0]]
+
+
+@pytest.mark.parametrize(("choices", "broken"), [(None, False), (1, False), (2, True)])
+def test_a_connection_that_breaks_after_the_answers_end_is_no_fault(serve, choices, broken):
+    endpoint = serve("reset-at-the-end", "good")
+    chunks = stream_of(endpoint.chat(model=endpoint.order[0], stream=True, n=choices))
+    assert text_of(chunks) == TEXT
+    assert ("error" in chunks[-1]) == broken
+    assert (endpoint.next_exchange().error is not None) == broken
 
 
 @pytest.mark.parametrize("fault", ["reset-in-the-middle", "error-event"])

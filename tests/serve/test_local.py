@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from support.running_endpoint import stream_of
@@ -85,3 +87,14 @@ def test_rmr_streams_the_best_answer(local):
 def test_decisions_carry_tags(local):
     shape = local.client.post("/v1/route", json={"messages": [{"role": "user", "content": "What is 12 + 30?"}]}).json()
     assert shape["tags"][0]["name"] == "arithmetic"
+
+
+def test_a_fleet_that_is_loaded_anew_leaves_no_model_behind(local):
+    ensemble = local.server.gateway.ensemble
+    until = time.monotonic() + 60
+    while len(ensemble.loads) < len(ensemble.fleet.pool) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert ensemble.backends["transformers"].sizes()
+    assert local.client.post("/admin/reload", json={}).status_code == 200
+    assert not ensemble.backends["transformers"].sizes()
+    assert local.chat(model="one", max_tokens=2).status_code == 200

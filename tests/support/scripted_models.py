@@ -167,19 +167,15 @@ class Models(Apis):
             self.raw(": keep-alive")
 
     def ends_then(self, how: str) -> None:
-        """A whole answer, and then a reset, silence, or the last event behind a further empty line."""
+        """A whole answer, and then silence, or the last event behind a further empty line."""
         self.begin()
         for word in TEXT:
             self.event(word)
         self.event(finish="stop")
-        time.sleep(0.1)  # else a reset may overtake the text
         if how == "[DONE]":
             self.wfile.write(b"\ndata: [DONE]\n\n")
             self.wfile.flush()
-        if how == "reset":
-            self.reset()
-        else:
-            self.hang()
+        self.hang()
 
     def lingers(self, body: Any) -> None:
         """A whole answer, and then the connection stays open."""
@@ -197,11 +193,19 @@ class Models(Apis):
         self.event(finish="stop")
 
     def reset_in_the_middle(self, body: Any) -> None:
+        self.cut_off(HALF)
+
+    def reset_at_the_end(self, body: Any) -> None:
+        self.cut_off("".join(TEXT), "stop")
+
+    def cut_off(self, text: str, finish: str | None = None) -> None:
+        """An event, and a reset where the body should go on."""
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        data = b'data: {"choices": [{"index": 0, "delta": {"content": "Half of"}}]}\n\n'
+        choices = [{"index": 0, "delta": {"content": text}, "finish_reason": finish}]
+        data = b"data: " + json.dumps({"choices": choices}).encode() + b"\n\n"
         self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
         self.wfile.flush()
         time.sleep(0.1)  # else the reset may overtake the text

@@ -36,7 +36,9 @@ class Scripted(ThreadingHTTPServer):
         self.under_way, self.most_under_way = 0, 0
         self.lock = threading.Condition()
         self.models = ["good", "llama3.1:8b"]
-        self.routes: dict[str, Any] = {}  # path -> its JSON, for what only some makes of servers have
+        self.routes: dict[
+            str, Any
+        ] = {}  # path -> its JSON, or what makes that of a body, where only some servers have it
         self.elsewhere = ""  # where `redirect` points to
         self.replies: dict[str, Callable[[str], str | Iterable[str]]] = {}  # model -> its answer to a query, or words
         self.scheme = "https" if certificate else "http"
@@ -114,7 +116,8 @@ class Handler(Models):
             self.server.lock.notify_all()
         try:
             if self.path in self.server.routes:
-                return self.status(200, self.server.routes[self.path])
+                answer = self.server.routes[self.path]
+                return self.status(200, answer(body) if callable(answer) else answer)
             if "model" not in body:
                 return self.status(404, {"error": {"message": "no such page"}})
             self.play(body["model"], body)

@@ -2,16 +2,19 @@ from __future__ import annotations
 
 import shutil
 import threading
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from zooter_core.backends import Backend
 from zooter_core.backends.local.transformers import TransformersBackend
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Message
-from zooter_core.config.fleet import load_fleet
+from zooter_core.config.fleet import Fleet, load_fleet
 from zooter_core.labelling import rewards
 from zooter_core.ui import resources
 
@@ -49,9 +52,9 @@ def test_a_fleet_that_only_an_address_names_is_loaded_after_a_click(beside: Path
     page.run()
     assert page.selectbox(key="fleet").value == "models/first"
     assert "has not loaded" in page.info[0].value
-    assert resources._loaded() == set()
+    assert not resources._loaded()
     page.button(key="load-fleet").click().run()
-    assert resources._loaded() == {str(beside / "first")}
+    assert set(resources._loaded()) == {str(beside / "first")}
     assert not page.info
     assert not page.exception
 
@@ -61,7 +64,7 @@ def test_a_fleet_that_a_visitor_picks_is_loaded_and_an_unknown_one_is_not(beside
     page.query_params["fleet"] = "../../etc"
     page.run()
     assert page.selectbox(key="fleet").value == "first"
-    assert resources._loaded() == {str(beside.parent / "elsewhere" / "first")}
+    assert set(resources._loaded()) == {str(beside.parent / "elsewhere" / "first")}
     page.selectbox(key="fleet").set_value("models/first").run()
     assert str(beside / "first") in resources._loaded()
     assert not page.exception
@@ -102,3 +105,21 @@ def test_a_fleet_whose_router_is_broken_is_ready_with_a_problem(tiny_fleet: Path
     assert loading.ready.wait(60)
     assert loading.ensemble is None
     assert "a whole router" in (loading.problem or "")
+
+
+def test_a_fleet_that_is_loaded_again_leaves_no_model_that_nobody_needs(tiny_fleet: Path, tmp_path: Path) -> None:
+    fleet = load_fleet(tiny_fleet)
+    shutil.copytree(fleet.candidates[0].model, tmp_path / "other")
+    elsewhere = replace(fleet, candidates=tuple(replace(c, model=str(tmp_path / "other")) for c in fleet.candidates))
+    running: dict[str, Backend] = {}
+
+    def loaded_bases(fleet: Fleet, *others: Fleet) -> int:
+        loading = resources.Loading(fleet, running, others)
+        assert loading.ready.wait(60)
+        assert loading.ensemble is not None
+        until = time.monotonic() + 60
+        while len(loading.ensemble.loads) < len(fleet.pool) and time.monotonic() < until:
+            time.sleep(0.05)
+        return len(running["transformers"].sizes())
+
+    assert [loaded_bases(fleet), loaded_bases(elsewhere, fleet), loaded_bases(elsewhere)] == [1, 2, 1]

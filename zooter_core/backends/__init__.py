@@ -195,6 +195,12 @@ def expect(backend: Backend, candidates: Sequence[CandidateConfig]) -> None:
         prepare(candidates)
 
 
+def retain(backend: Backend, candidates: Sequence[CandidateConfig]) -> None:
+    """Let a backend drop what none of these candidates needs, once the answers under way are complete."""
+    if drop := getattr(backend, "retain", None):  # no part of the protocol
+        drop(candidates)
+
+
 def read_ahead(backend: Backend, requests: Sequence[Request]) -> None:
     """Let a backend read conversations that may go on, in the background, if it can; its next request ends that."""
     if read := getattr(backend, "read_ahead", None):  # no part of the protocol

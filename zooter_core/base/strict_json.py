@@ -78,6 +78,11 @@ def parse_json(text: str | bytes | bytearray, object_pairs_hook: Callable[[Pairs
         raise ValueError("nested too deeply") from None
 
 
+def objects(value: object) -> list[dict[str, Any]]:
+    """The objects in a list of JSON; none in anything else."""
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
+
+
 def _has_surrogate(text: str | bytes | bytearray) -> bool:
     """Whether a JSON text may hold a surrogate. Most long texts lack what it begins with, and `in` is fast."""
     if isinstance(text, str):

@@ -118,15 +118,19 @@ class Fleet:
         return (self.tagger.encoder if self.tagger else None) or ENCODER
 
     @property
+    def language_models(self) -> list[CandidateConfig]:
+        """The candidates, and the models that judge and tag."""
+        judges = self.reward.judges if isinstance(self.reward, JudgeConfig) else ()
+        instagger = self.tagger.instagger if isinstance(self.tagger, InstagConfig) else None
+        return [model for model in (*self.candidates, *judges, instagger) if model]
+
+    @property
     def key_uses(self) -> list[tuple[str, str]]:
         """The variables of the environment that it names for keys, each with the address that the key goes to."""
-        reward, tagger = self.reward, self.tagger
-        judges = reward.judges if isinstance(reward, JudgeConfig) else ()
-        instagger = tagger.instagger if isinstance(tagger, InstagConfig) else None
-        models = [model for model in (*self.candidates, *judges, instagger) if model]
-        uses = [(model.endpoint.api_key_env, model.endpoint.base_url) for model in models if model.endpoint]
-        if isinstance(reward, HttpConfig):
-            uses.append((reward.api_key_env, reward.url))
+        served = [model.endpoint for model in self.language_models if model.endpoint]
+        uses = [(server.api_key_env, server.base_url) for server in served]
+        if isinstance(self.reward, HttpConfig):
+            uses.append((self.reward.api_key_env, self.reward.url))
         return [(variable, url) for variable, url in uses if variable]
 
     def candidate(self, name: str) -> CandidateConfig:

@@ -24,7 +24,7 @@ from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.backends.gguf.header import PART, check_model, read_header
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.hosts import Host
-from zooter_core.base.strict_json import is_number, parse_json
+from zooter_core.base.strict_json import is_number, objects, parse_json
 from zooter_core.base.terminal import visible
 from zooter_core.config.candidates import ENDPOINT, GGUF, TRANSFORMERS, CandidateConfig
 from zooter_core.config.endpoint import EndpointConfig
@@ -38,6 +38,7 @@ SLOW_TO_LOAD = (OLLAMA, LM_STUDIO)  # these load a model at its first request
 LOAD_SECONDS = 180.0
 ASK_SECONDS = 10.0  # for a server to list its models
 CONNECT_SECONDS = 1.0
+AT_ONCE = 8  # models that a server is asked about at the same time
 MOST_FILES = 20_000  # looked at in a folder
 EMBEDDINGS = re.compile(r"embed|bge-|minilm|rerank|whisper|clip", re.IGNORECASE)
 QUANTISATION = re.compile(
@@ -207,24 +208,28 @@ async def served(url: str, key_variable: str | None = None) -> list[Model]:
     endpoint = EndpointConfig(base_url=url, api_key_env=key_variable, connect_seconds=CONNECT_SECONDS)
     server = Connection(CandidateConfig("discovery", ENDPOINT, "", endpoint=endpoint))
     try:
-        answer = (await server.ask("/models", seconds=ASK_SECONDS)).get("data")
-        entries = [entry for entry in answer if isinstance(entry, dict)] if isinstance(answer, list) else []
+        entries = objects((await server.ask("/models", seconds=ASK_SECONDS)).get("data"))
         if any(entry.get("owned_by") == "zooter" for entry in entries):
             raise EndpointError("this is a Zooter endpoint", "Open it with `zooter demo --endpoint`.")
         details, make = await _details(server)
-        models = []
-        for entry in entries:
-            name = entry.get("id")
-            if not isinstance(name, str) or not name or EMBEDDINGS.search(name):
-                continue
-            server.model = name
-            listing = {**entry, **details.get(name, {})}
-            if listing.get("type") in ("embedding", "embeddings"):
-                continue
-            models.append(_model(server, make or _make(entry), name, listing, await stated_abilities(server)))
-        return models
+        listed = [{**entry, **details.get(str(entry.get("id")), {})} for entry in entries]
+        places = asyncio.Semaphore(AT_ONCE)
+
+        async def model(name: str, listing: Mapping[str, Any]) -> Model:
+            async with places:
+                abilities = await stated_abilities(server, name)
+            return _model(server, make or _make(listing), name, listing, abilities)
+
+        return await asyncio.gather(*(model(listing["id"], listing) for listing in listed if _writes(listing)))
     finally:
         await server.close()
+
+
+def _writes(listing: Mapping[str, Any]) -> bool:
+    """Whether an entry of a list of models is one that writes text, as far as its name and type tell."""
+    name = listing.get("id")
+    named = isinstance(name, str) and name and not EMBEDDINGS.search(name)
+    return bool(named) and listing.get("type") not in ("embedding", "embeddings")
 
 
 async def _details(server: Connection) -> tuple[dict[str, dict[str, Any]], str]:
@@ -240,8 +245,7 @@ async def _details(server: Connection) -> tuple[dict[str, dict[str, Any]], str]:
             if make == LLAMA_CPP and "default_generation_settings" in answer:
                 return {}, make
             if isinstance(entries := answer.get(member), list):
-                named = [entry for entry in entries if isinstance(entry, dict) and isinstance(entry.get(key), str)]
-                return {entry[key]: entry for entry in named}, make
+                return {entry[key]: entry for entry in objects(entries) if isinstance(entry.get(key), str)}, make
     return {}, ""
 
 

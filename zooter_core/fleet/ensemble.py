@@ -212,7 +212,7 @@ class Ensemble(FleetModels):
             return request
         candidate, settings = request.candidate, generation or self.fleet.generation
         try:
-            backend = self.backend_of(candidate.backend)
+            backend = self.runner_of(candidate)
             limits = (backend.context(candidate), settings.max_new_tokens, partial(backend.count_tokens, candidate))
             messages, readings = with_attachments(request.messages, *limits)
         except ZooterError:  # raised again when the candidate is asked
@@ -247,7 +247,7 @@ class Ensemble(FleetModels):
 
     def independent(self, candidate: str) -> bool:
         """Whether a candidate's responses do not depend on the other requests of the same call."""
-        return self.backend_of(self.fleet.candidate(candidate).backend).independent
+        return self.runner_of(self.fleet.candidate(candidate)).independent
 
     def divisible(self, candidate: str) -> bool:
         """Whether several machines may divide a candidate's batches. `auto` may be another engine there."""

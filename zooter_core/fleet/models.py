@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from zooter_core import backends
 from zooter_core.backends import Backend
-from zooter_core.backends.gguf import auto
+from zooter_core.backends.gguf import engine_of
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.paths import EMBEDDED_FLEET
 from zooter_core.base.records import Response
 from zooter_core.base.weights import Progress, has_torch, resolve, version_of
-from zooter_core.config.candidates import GGUF, TRANSFORMERS
+from zooter_core.config.candidates import GGUF, TRANSFORMERS, CandidateConfig
 from zooter_core.config.fleet import Fleet, RouterConfig, load_fleet
 from zooter_core.config.labelling import ENCODER, RewardConfig
 from zooter_core.fleet import starting
@@ -136,7 +136,7 @@ class FleetModels:
     def _load_reward(self, config: RewardConfig) -> rewards.RewardModel:
         """From its export, unless candidates need PyTorch anyway, or fleet.toml wants it (`runtime`)."""
         router = self.fleet.router
-        light = all(auto.engine_of(candidate) != TRANSFORMERS for candidate in self.fleet.candidates)
+        light = all(engine_of(candidate) != TRANSFORMERS for candidate in self.fleet.candidates)
         if light and (router is None or router.runtime != TORCH) and (exported := open_reward(config)):
             return exported
         if not has_torch() and make_reward_export(config) and (exported := open_reward(config)):
@@ -164,9 +164,21 @@ class FleetModels:
                     self._used.add(kind)
         return self.backends[kind]
 
+    def runner_of(self, candidate: CandidateConfig) -> Backend:
+        """The backend that runs a candidate: that of its kind, or the one that `auto` has chosen for it."""
+        backend = self.backend_of(candidate.backend)
+        choose = getattr(backend, "of", None)  # no part of the protocol
+        return choose(candidate) if choose else backend
+
+    def retain(self, others: Sequence[Fleet] = ()) -> None:
+        """Let go of what neither this fleet nor others need any more, of all that its backends have loaded."""
+        needed = [model for fleet in (self.fleet, *others) for model in fleet.language_models]
+        for kind, backend in list(self.backends.items()):  # other fleets may add to them meanwhile
+            backends.retain(backend, [model for model in needed if model.backend == kind])
+
     def fetch(self, progress: Progress) -> None:
         """Download or convert the candidates' weights where that has not been done yet."""
-        for reference in dict.fromkeys(c.model for c in self.fleet.candidates if auto.engine_of(c) != GGUF):
+        for reference in dict.fromkeys(c.model for c in self.fleet.candidates if engine_of(c) != GGUF):
             with suppress(ZooterError):  # raised again when the candidate is used
                 resolve(reference, progress)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from zooter_core.backends.endpoint.health import Places
 from zooter_core.config.serve import ServeConfig
-from zooter_core.serve.errors import SERVER, ApiError
+from zooter_core.serve.errors import ApiError
 from zooter_core.serve.keys import Key
 
 MINUTE = 60.0
@@ -145,6 +145,6 @@ class Admission:
 
 
 def _later(status: int, message: str, code: str, seconds: float) -> ApiError:
-    kind = "rate_limit_error" if status == 429 else SERVER
+    kind = "rate_limit_error" if status == 429 else None
     headers = {"retry-after": str(max(1, math.ceil(seconds)))}
     return ApiError(status, f"{message} Try again later.", code, kind=kind, headers=headers)

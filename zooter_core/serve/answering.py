@@ -118,7 +118,7 @@ async def _pass_on(gateway: Gateway, first: bytes, events: Events, exchange: Exc
     except EndpointError as error:
         note_end(gateway, exchange, exchange.candidate, error)
         message = f"{exchange.candidate} broke off: {error.client_message}."
-        raise ApiError(502, message, "upstream_error", kind=SERVER) from None
+        raise ApiError(502, message, "upstream_error") from None
     else:
         note_end(gateway, exchange, exchange.candidate)
     finally:

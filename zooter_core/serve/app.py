@@ -184,7 +184,7 @@ def _add_lookups(app: FastAPI, server: Server) -> None:
         try:
             await asyncio.to_thread(keep_feedback, server.settings.data, record)
         except (ZooterError, OSError) as problem:
-            raise ApiError(500, "The feedback was not stored.", "not_stored", kind=SERVER) from problem
+            raise ApiError(500, "The feedback was not stored.", "not_stored") from problem
         if server.traffic:
             server.traffic.add_feedback(record)
         return JSONResponse({"object": "feedback", "request_id": record["request_id"], "stored": True})

@@ -22,7 +22,7 @@ from zooter_core.serve.choice import Choice
 from zooter_core.serve.exchange import Exchange, Out
 from zooter_core.serve.gateway import AUTO_BEST, RMR, Gateway
 from zooter_core.serve.sessions import readable_by
-from zooter_core.serve.targets import Progress, chunk_shape, event_of
+from zooter_core.serve.targets import Progress, chunk_shape, event_of, text_in
 
 Answers = dict[str, dict[str, Any]]  # in the order of the candidates
 
@@ -97,13 +97,13 @@ async def _best_answer(
     """
     answers = await _answers(gateway, request, names, exchange)
     name = await _best(gateway, request, answers, exchange)
-    answer, exchange.progress = answers[name], exchange.compared[name]
+    answer = answers[name]
     exchange.answers(name)
     if not request.stream:
         await out.json(answer | exchange.metadata)
         return
     await out.begin_events()
-    await out.write(b"".join(event_of(chunk) for chunk in chunks_of(answer, request.body)))
+    await out.write(b"".join(event_of(chunk) for chunk in chunks_of(answer, request.wants_usage)))
     if metadata := exchange.metadata:
         await out.write(event_of(_chunk(answer, choices=[], **metadata)))
     await out.end_events()
@@ -146,7 +146,7 @@ async def _answers(gateway: Gateway, request: ChatRequest, names: Sequence[str],
 async def _best(gateway: Gateway, request: ChatRequest, answers: Answers, exchange: Exchange) -> str:
     """The name of the best answer. One that calls a tool has no text to reward: then the router's choice stands."""
     first = next(iter(answers))
-    texts = {name: _text(answer) for name, answer in answers.items()}
+    texts = {name: text_in(answer) for name, answer in answers.items()}
     if len(answers) == 1 or not texts[first]:
         return first
     query = request.user_texts[-1] if request.user_texts else ""
@@ -156,15 +156,8 @@ async def _best(gateway: Gateway, request: ChatRequest, answers: Answers, exchan
     return ranked[0].response.candidate
 
 
-def _text(answer: Mapping[str, Any]) -> str:
-    choice = answer["choices"][0]
-    message = choice.get("message") if isinstance(choice, dict) else None
-    content = message.get("content") if isinstance(message, dict) else None
-    return content if isinstance(content, str) else ""
-
-
-def chunks_of(answer: Mapping[str, Any], body: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """A whole answer as the chunks of a stream."""
+def chunks_of(answer: Mapping[str, Any], usage: bool) -> list[dict[str, Any]]:
+    """A whole answer as the chunks of a stream, the last one with its `usage` if that is wanted."""
     first, last = [], []
     for number, choice in enumerate(answer["choices"]):
         message, index = choice.get("message") or {}, choice.get("index", number)
@@ -174,7 +167,7 @@ def chunks_of(answer: Mapping[str, Any], body: Mapping[str, Any]) -> list[dict[s
         first.append({"index": index, "delta": delta, "logprobs": choice.get("logprobs"), "finish_reason": None})
         last.append({"index": index, "delta": {}, "finish_reason": choice.get("finish_reason")})
     chunks = [_chunk(answer, choices=first), _chunk(answer, choices=last)]
-    if (body.get("stream_options") or {}).get("include_usage"):
+    if usage:
         chunks.append(_chunk(answer, choices=[], usage=answer.get("usage")))
     return chunks
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from zooter_core.base.strict_json import dump_json
+from zooter_core.base.strict_json import dump_json, objects
 from zooter_core.config.serve import ServeConfig
 from zooter_core.learn.chores import is_chore
 from zooter_core.serve.errors import bad_request
@@ -61,6 +61,11 @@ class ChatRequest:
     @property
     def stream(self) -> bool:
         return bool(self.body.get("stream"))
+
+    @property
+    def wants_usage(self) -> bool:
+        """Whether a stream ends with the count of tokens."""
+        return bool((self.body.get("stream_options") or {}).get("include_usage"))
 
     @property
     def messages(self) -> Sequence[Mapping[str, Any]]:
@@ -127,10 +132,11 @@ class ChatRequest:
         body = self.body
         text = body.get("text")  # of the Responses API
         form = body.get("response_format") or (text.get("format") if isinstance(text, Mapping) else None)
+        parts = [part for message in self.messages for part in objects(message.get("content"))]
         tool_roles = any(message["role"] in ("tool", "function") for message in self.messages)
         return Needs(
             tokens=self.prompt_tokens + self.answer_tokens,
-            images=any(part.get("type") in ("image_url", "input_image") for part in self._parts()),
+            images=any(part.get("type") in ("image_url", "input_image") for part in parts),
             tools=tool_roles or any(body.get(name) for name in ("tools", "functions")),
             json_mode=isinstance(form, Mapping) and form.get("type") in ("json_object", "json_schema"),
         )
@@ -143,11 +149,6 @@ class ChatRequest:
         """
         dropped = ROUTING_FIELDS if routed else ()
         return {key: value for key, value in self.body.items() if key not in dropped} | {"model": model}
-
-    def _parts(self) -> Iterator[Mapping[str, Any]]:
-        for message in self.messages:
-            if isinstance(content := message.get("content"), list):
-                yield from content
 
 
 def read_chat(body: Mapping[str, Any], session_header: str | None = None, owner: str | None = None) -> ChatRequest:
@@ -212,8 +213,7 @@ def text_of(content: object) -> str:
     """The text of a message's content: a string, or the text parts of an array."""
     if isinstance(content, str):
         return content
-    texts = [part.get("text") for part in content if isinstance(part, dict)] if isinstance(content, list) else []
-    return "\n".join(text for text in texts if isinstance(text, str))
+    return "\n".join(part["text"] for part in objects(content) if isinstance(part.get("text"), str))
 
 
 def _texts(message: Mapping[str, Any]) -> Iterator[str]:

@@ -94,9 +94,7 @@ async def choose(gateway: Gateway, request: ChatRequest, writer: str | None = No
     except ZooterError as problem:
         if problem.exit_code == 2:
             raise bad_request(str(problem)) from None
-        raise ApiError(
-            500, "The router failed; see the server's log.", "router_failed", kind="server_error"
-        ) from problem
+        raise ApiError(500, "The router failed; see the server's log.", "router_failed") from problem
     order = [name for name in decision.order if name in able]
     first, reason = (writer, "previous") if writer and writer in order else _settled(gateway, request, decision, order)
     order.remove(first)

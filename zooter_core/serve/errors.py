@@ -18,7 +18,7 @@ class ApiError(Exception):
         status: of HTTP.
         code: a word for programs, such as `model_not_found`.
         param: the field of the body that is at fault.
-        kind: the API's `type`.
+        kind: the API's `type`; by default, by the status.
         headers: further ones, such as Retry-After.
         body: a server's own error, which is passed on as it came.
     """
@@ -27,7 +27,7 @@ class ApiError(Exception):
     message: str
     code: str | None = None
     param: str | None = None
-    kind: str = INVALID
+    kind: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Mapping[str, Any] | None = None
 
@@ -36,7 +36,8 @@ class ApiError(Exception):
         """The body of the answer."""
         if self.body is not None:
             return self.body
-        return {"error": {"message": self.message, "type": self.kind, "param": self.param, "code": self.code}}
+        kind = self.kind or (SERVER if self.status >= 500 else INVALID)
+        return {"error": {"message": self.message, "type": kind, "param": self.param, "code": self.code}}
 
 
 def bad_request(message: str, param: str | None = None, code: str | None = None) -> ApiError:

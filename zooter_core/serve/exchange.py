@@ -23,7 +23,7 @@ from zooter_core.config.fleet import Fleet
 from zooter_core.config.serve import ServeConfig
 from zooter_core.serve.chat_request import ChatRequest, check_size
 from zooter_core.serve.choice import Choice, choose
-from zooter_core.serve.errors import SERVER, ApiError
+from zooter_core.serve.errors import ApiError
 from zooter_core.serve.targets import STREAM_END, Progress, event_of
 
 if TYPE_CHECKING:
@@ -285,7 +285,7 @@ class Reply(Response):
             self._exchange.status = GONE
         except Exception:
             LOG.exception("request %s failed", self._exchange.request_id)
-            await self._fail(out, ApiError(500, "The server failed; see its log.", "internal_error", kind=SERVER))
+            await self._fail(out, ApiError(500, "The server failed; see its log.", "internal_error"))
 
     async def _fail(self, out: Out, error: ApiError) -> None:
         """Send an error: as the answer, or as the last event of one that has begun."""

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
+from zooter_core.backends import retain
 from zooter_core.backends.endpoint.connection import Connection
 from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.backends.endpoint.health import Breaker
@@ -22,7 +23,7 @@ from zooter_core.fleet.exports import export_apart
 from zooter_core.labelling.taggers import is_quick
 from zooter_core.router.router import PROBE
 from zooter_core.serve.batch_router import BatchRouter
-from zooter_core.serve.errors import SERVER, ApiError
+from zooter_core.serve.errors import ApiError
 from zooter_core.serve.sessions import Sessions
 from zooter_core.serve.targets import Local, Upstream
 
@@ -112,6 +113,8 @@ class Gateway:
     async def _close_unused(self) -> None:
         if self._retired and not self._users:
             await self.close()
+            for backend in list(self.ensemble.backends.values()):
+                await asyncio.to_thread(retain, backend, ())
 
     @property
     def models(self) -> dict[str, str]:
@@ -132,7 +135,7 @@ class Gateway:
             stop.set()
             raise
         except ZooterError as problem:
-            raise ApiError(500, f"The reward model failed: {problem}", "reward_failed", kind=SERVER) from problem
+            raise ApiError(500, f"The reward model failed: {problem}", "reward_failed") from problem
 
     async def close(self) -> None:
         """Close connections and end the router's thread."""

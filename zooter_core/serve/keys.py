@@ -141,7 +141,7 @@ class KeyRing:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path, self._state = path, _state(path)
+        self._path, self._state = path, state_of(path)
         self._keys = read_keys(path)
 
     def find(self, text: str) -> Key | None:
@@ -154,7 +154,7 @@ class KeyRing:
 
     def _refresh(self) -> None:
         """Read the file again if it has changed; one that cannot be read leaves the keys as they were."""
-        if (state := _state(self._path)) != self._state:
+        if (state := state_of(self._path)) != self._state:
             self._state = state
             try:
                 self._keys = read_keys(self._path)
@@ -162,7 +162,8 @@ class KeyRing:
                 LOG.warning("the changed key file cannot be read, so the old keys stay: %s", problem)
 
 
-def _state(path: Path) -> tuple[int, int, int] | None:
+def state_of(path: Path) -> tuple[int, int, int] | None:
+    """What changes with a file; None where there is none."""
     try:
         status = path.stat()
     except OSError:

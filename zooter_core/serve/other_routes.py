@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from zooter_core.base.strict_json import dump_json
+from zooter_core.base.strict_json import dump_json, objects
 from zooter_core.config.candidates import ENDPOINT
 from zooter_core.serve.answering import Answer, begun, send_first
 from zooter_core.serve.chat_request import ChatRequest, check_messages, check_model, check_routing_fields, check_size
@@ -216,7 +216,7 @@ def _messages(items: object) -> Iterator[dict[str, Any]]:
         if not isinstance(item, dict):
             raise bad_request("`input` must be a string or an array of objects.", "input")
         content = item.get("content")
-        parts = [part for part in content if isinstance(part, dict)] if isinstance(content, list) else content
+        parts = objects(content) if isinstance(content, list) else content
         role = item.get("role")
         if str(item.get("type")).endswith("_output"):
             output = item.get("output")

@@ -25,10 +25,10 @@ from zooter_core.config.fleet import Fleet, load_fleet
 from zooter_core.config.serve import ServeConfig
 from zooter_core.serve.access import check_content_type, key_of, read_json, restricted
 from zooter_core.serve.admission import Admission
-from zooter_core.serve.errors import SERVER, ApiError
+from zooter_core.serve.errors import ApiError
 from zooter_core.serve.exchange import METADATA_HEADER, METADATA_ON, SESSION_HEADER, Exchange, Observer, Out, Reply
 from zooter_core.serve.gateway import Gateway
-from zooter_core.serve.keys import KeyRing
+from zooter_core.serve.keys import KeyRing, state_of
 from zooter_core.serve.metrics import Metrics, usage_of
 from zooter_core.serve.storage import DecisionLog, RequestIds
 from zooter_core.serve.traces import Traces, collector_named
@@ -168,10 +168,10 @@ class Server:
     async def _follow_learner(self) -> None:
         """Take the router that `zooter learn` promotes, or goes back to. Other changes wait for a reload."""
         file = self.settings.fleet.folder / FLEET
-        changed, again = _changed(file), math.inf
+        changed, again = state_of(file), math.inf
         while True:
             await asyncio.sleep(FOLLOW_SECONDS)
-            if (latest := _changed(file)) == changed and time.monotonic() < again:
+            if (latest := state_of(file)) == changed and time.monotonic() < again:
                 continue
             changed, again = latest, math.inf
             with suppress(ZooterError):  # which is logged, or the owner is about to write the rest of the file
@@ -235,14 +235,6 @@ class Server:
         return Reply(exchange, run, [spend, *self.observers])
 
 
-def _changed(file: Path) -> int:
-    """When a file changed; 0 where there is none."""
-    try:
-        return file.stat().st_mtime_ns
-    except OSError:
-        return 0
-
-
 async def _in_time(answer: Awaitable[None], seconds: float) -> None:
     """Wait for an answer until its deadline."""
     try:
@@ -250,4 +242,4 @@ async def _in_time(answer: Awaitable[None], seconds: float) -> None:
             await answer
     except TimeoutError:
         message = f"The answer took longer than {seconds:g} s."
-        raise ApiError(504, message, "deadline_exceeded", kind=SERVER) from None
+        raise ApiError(504, message, "deadline_exceeded") from None

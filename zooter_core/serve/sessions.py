@@ -16,6 +16,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from zooter_core.base.strict_json import objects
+
 Value = TypeVar("Value")
 MOST_SESSIONS = 100_000
 MOST_WRITERS = 100_000
@@ -133,8 +135,7 @@ def _readable(message: Mapping[str, Any], writers: Collection[str | None], sessi
 def _entries(message: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     yield {"encrypted_content": message.get("encrypted_content")}
     for name in LISTS:
-        entries = message.get(name)
-        yield from (entry for entry in entries if isinstance(entry, dict)) if isinstance(entries, list) else ()
+        yield from objects(message.get(name))
 
 
 def _of(entry: Mapping[str, Any]) -> Iterator[str]:

@@ -24,7 +24,7 @@ from zooter_core.backends.endpoint.faults import EndpointError, sent_error
 from zooter_core.backends.endpoint.redaction import Redaction
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Message, Response
-from zooter_core.base.strict_json import dump_json
+from zooter_core.base.strict_json import dump_json, objects
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.serve.chat_request import ChatRequest, text_of
@@ -56,6 +56,7 @@ class Progress:
         usage: the server's count of tokens, if it sends one.
         written: bytes of text in a whole answer, by which tokens are estimated if it does not.
         finish: the reason, as the server names it; None if the answer has not ended.
+        ended: which of several answers have ended.
         encrypted: hashes of encrypted reasoning in it.
         patience: seconds to wait for a place among the candidate's requests.
     """
@@ -65,6 +66,7 @@ class Progress:
     usage: Mapping[str, Any] | None = None
     written: int = 0
     finish: str | None = None
+    ended: set[str] = field(default_factory=set)
     encrypted: list[str] = field(default_factory=list)
     patience: float = 60.0
 
@@ -99,20 +101,27 @@ def is_usage(event: bytes) -> bool:
 
 def written(answer: Mapping[str, Any]) -> int:
     """Bytes of text in a whole answer of chat completions or the Responses API."""
-    choices = [choice.get("message") for choice in _objects(answer.get("choices"))]
+    choices = [choice.get("message") for choice in objects(answer.get("choices"))]
     size = 0
-    for message in (*_objects(choices), *_objects(answer.get("output"))):
+    for message in (*objects(choices), *objects(answer.get("output"))):
         texts = [message.get(name) for name in ("content", "reasoning_content", "reasoning", "refusal", "arguments")]
-        texts += [part.get("text") for part in _objects(message.get("content"))]
-        functions = [call.get("function") for call in _objects(message.get("tool_calls"))]
-        texts += [function.get("arguments") for function in _objects(functions)]
+        texts += [part.get("text") for part in objects(message.get("content"))]
+        functions = [call.get("function") for call in objects(message.get("tool_calls"))]
+        texts += [function.get("arguments") for function in objects(functions)]
         size += sum(len(text.encode("utf-8", "replace")) for text in texts if isinstance(text, str))
     return size
 
 
-def _objects(values: object) -> list[dict[str, Any]]:
-    """The objects in a list."""
-    return [value for value in values if isinstance(value, dict)] if isinstance(values, list) else []
+def text_in(shape: Mapping[str, Any]) -> str:
+    """The text in an answer, or in one of its events, of chat completions or the Responses API."""
+    if shape.get("type") == "response.output_text.delta":
+        return shape["delta"] if isinstance(shape.get("delta"), str) else ""
+    if choices := objects(shape.get("choices")):
+        message = choices[0].get("message") or choices[0].get("delta")
+        content = message.get("content") if isinstance(message, dict) else None
+        return content if isinstance(content, str) else ""
+    parts = [part for item in objects(shape.get("output")) for part in objects(item.get("content"))]
+    return "".join(part["text"] for part in parts if isinstance(part.get("text"), str))
 
 
 def event_of(shape: Mapping[str, Any]) -> bytes:
@@ -123,6 +132,16 @@ def event_of(shape: Mapping[str, Any]) -> bytes:
 def chunk_shape(id: str, created: int, model: str, **more: Any) -> dict[str, Any]:
     """A chunk in the API's shape."""
     return {"id": id, "object": "chat.completion.chunk", "created": created, "model": model, **more}
+
+
+def usage_shape(prompt: int, answer: int) -> dict[str, int]:
+    """A count of tokens in the API's shape."""
+    return {"prompt_tokens": prompt, "completion_tokens": answer, "total_tokens": prompt + answer}
+
+
+def usage_event(progress: Progress, model: str, usage: Mapping[str, Any] | None) -> bytes:
+    """The event that `include_usage` adds."""
+    return event_of(chunk_shape(progress.id, progress.created, model, choices=[], usage=usage))
 
 
 class Upstream:
@@ -153,16 +172,19 @@ class Upstream:
 
         In every chunk `model` is the candidate's name.
         """
-        body = request.for_candidate(self.model, routed)
-        usage = not (body.get("stream_options") or {}).get("include_usage")  # only noted: the client has not asked
-        chat = ChatWatcher(progress, self.connection.redact)
-        async with aclosing(self.connection.events(CHAT, body, chat, usage, progress.patience)) as parts:
+        body, sent = request.for_candidate(self.model, routed), 0
+        choices = body["n"] if type(body.get("n")) is int else 1
+        chat = ChatWatcher(progress, self.connection.redact, choices)
+        async with aclosing(self.connection.events(CHAT, body, chat, True, progress.patience)) as parts:
             async for events in parts:
-                passed = [event for event in events if not is_done(event) and not (usage and is_usage(event))]
+                passed = [e for e in events if not is_done(e) and (request.wants_usage or not is_usage(e))]
+                sent += len(passed)
                 if passed:
                     yield b"".join([renamed(event, self._member) for event in passed])
         if progress.finish is None:
             raise EndpointError("the stream ended in the middle of the answer")
+        if request.wants_usage and progress.usage is None:
+            yield usage_event(progress, self.name, usage_shape(request.prompt_tokens, sent))
 
     async def raw_stream(self, path: str, body: Mapping[str, Any], progress: Progress) -> AsyncGenerator[bytes, None]:
         """The events of the Responses API, from the first part of the answer on."""
@@ -173,10 +195,18 @@ class Upstream:
 
 
 class ChatWatcher(Watcher):
-    """Takes what matters from the events of chat completions."""
+    """Takes what matters from the events of chat completions.
 
-    def __init__(self, progress: Progress, redact: Redaction) -> None:
-        self._progress, self._redact, self._begun = progress, redact, False
+    Args:
+        choices: how many answers were asked for.
+    """
+
+    def __init__(self, progress: Progress, redact: Redaction, choices: int = 1) -> None:
+        self._progress, self._redact, self._choices, self._begun = progress, redact, choices, False
+
+    @property
+    def complete(self) -> bool:
+        return len(self._progress.ended) >= self._choices
 
     def look(self, event: bytes) -> bool:
         if self._begun and is_plain(event):
@@ -226,14 +256,13 @@ class ResponsesWatcher(Watcher):
 def _note(chunk: Mapping[str, Any], progress: Progress) -> None:
     if isinstance(usage := chunk.get("usage"), dict):
         progress.usage = usage
-    for choice in choices if isinstance(choices := chunk.get("choices"), list) else ():
-        if not isinstance(choice, dict):
-            continue
+    for choice in objects(chunk.get("choices")):
         if isinstance(finish := choice.get("finish_reason"), str):
             progress.finish = finish
+            progress.ended.add(str(choice.get("index")))
         if isinstance(message := choice.get("delta") or choice.get("message"), dict):
             progress.encrypted += digests(message)
-    for item in _objects(chunk.get("output")):
+    for item in objects(chunk.get("output")):
         progress.encrypted += digests(item)
 
 
@@ -251,15 +280,14 @@ class Local:
         return shape | {"choices": [choice], "usage": progress.usage}
 
     async def stream(self, request: ChatRequest, routed: bool, progress: Progress) -> AsyncGenerator[bytes, None]:
-        usage_wanted = (request.body.get("stream_options") or {}).get("include_usage")
         role = {"role": "assistant"}
         async for piece in self._pieces(request, progress):
             if piece.text:
                 yield self._chunk(progress, role | {"content": piece.text})
                 role = {}
         yield self._chunk(progress, role, progress.finish)
-        if usage_wanted:
-            yield event_of(chunk_shape(progress.id, progress.created, self.name, choices=[], usage=progress.usage))
+        if request.wants_usage:
+            yield usage_event(progress, self.name, progress.usage)
 
     async def _pieces(self, request: ChatRequest, progress: Progress) -> AsyncGenerator[Piece, None]:
         """The pieces of the answer. Generation stops when the reader goes away."""
@@ -297,8 +325,7 @@ class Local:
             refused = response.finish == "refused"
             raise EndpointError(response.error.reason, own_status=500, subject="request" if refused else None)
         progress.finish = FINISH.get(response.finish, "stop")
-        prompt, answer = request.prompt_tokens, response.tokens
-        progress.usage = {"prompt_tokens": prompt, "completion_tokens": answer, "total_tokens": prompt + answer}
+        progress.usage = usage_shape(request.prompt_tokens, response.tokens)
 
     def _chunk(self, progress: Progress, delta: Mapping[str, Any], finish: str | None = None) -> bytes:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}

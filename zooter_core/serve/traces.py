@@ -21,7 +21,6 @@ from zooter_core.serve.metrics import usage_of
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
-    from opentelemetry.sdk.trace.export import SpanExporter
     from opentelemetry.trace import Span, SpanKind
 
 VARIABLES = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
@@ -94,13 +93,9 @@ def collector_named() -> bool:
 
 
 class Traces:
-    """Makes the spans of each exchange that has ended, as children of the client's span if it sent a `traceparent`.
+    """Makes the spans of each exchange that has ended, as children of the client's span if it sent a `traceparent`."""
 
-    Args:
-        exporter: where spans go; None means OTLP over HTTP, as the environment says.
-    """
-
-    def __init__(self, exporter: SpanExporter | None = None) -> None:
+    def __init__(self) -> None:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, Resource
         from opentelemetry.sdk.trace import TracerProvider
@@ -110,7 +105,7 @@ class Traces:
         name = os.environ.get("OTEL_SERVICE_NAME") or "zooter"
         resource = Resource.create({SERVICE_NAME: name, SERVICE_VERSION: __version__})
         self._provider = TracerProvider(resource=resource)
-        self._provider.add_span_processor(BatchSpanProcessor(exporter or OTLPSpanExporter()))
+        self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         self._tracer = self._provider.get_tracer("zooter.serve", __version__)
         self._context = TraceContextTextMapPropagator()
 

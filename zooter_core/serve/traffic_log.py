@@ -24,6 +24,7 @@ from zooter_core.learn.traffic_rows import FEEDBACK, SERVED, LoggedDecision, Log
 from zooter_core.router.turns import topic_of
 from zooter_core.serve.exchange import Exchange
 from zooter_core.serve.metrics import usage_of
+from zooter_core.serve.targets import text_in
 
 LOG = logging.getLogger("zooter.serve")
 PATHS = ("/v1/chat/completions", "/v1/responses")
@@ -205,9 +206,9 @@ def answer_text(data: bytes) -> str:
     """The text in an answer as it went to the client: JSON or events, of chat completions or the Responses API."""
     text = data.decode("utf-8", "replace")
     if not text.startswith(("data:", "event:", ":")):
-        return _text_of(_parsed(text))
+        return text_in(_parsed(text))
     lines = [line.removeprefix("data:").strip() for line in re.split(r"[\r\n]", text) if line.startswith("data:")]
-    return "".join(_text_of(_parsed(line)) for line in lines)
+    return "".join(text_in(_parsed(line)) for line in lines)
 
 
 def _parsed(text: str) -> dict[str, Any]:
@@ -216,16 +217,3 @@ def _parsed(text: str) -> dict[str, Any]:
     except (ValueError, RecursionError):  # [DONE], or where the kept part ends
         return {}
     return shape if isinstance(shape, dict) else {}
-
-
-def _text_of(shape: Mapping[str, Any]) -> str:
-    if shape.get("type") == "response.output_text.delta":
-        return shape["delta"] if isinstance(shape.get("delta"), str) else ""
-    choices = shape.get("choices")
-    if isinstance(choices, list) and choices and isinstance(choices[0], dict):
-        message = choices[0].get("message") or choices[0].get("delta")
-        content = message.get("content") if isinstance(message, dict) else None
-        return content if isinstance(content, str) else ""
-    output = shape.get("output") if isinstance(shape.get("output"), list) else ()
-    parts = [part for item in output or () if isinstance(item, dict) for part in item.get("content") or ()]
-    return "".join(part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str))

@@ -168,9 +168,9 @@ class Job(BackgroundWork, Answers):
 
     def _queues(self, candidates: Sequence[str]) -> list[TurnQueue]:
         """The queues of models that serve one job at a time, always in one order so that two jobs cannot deadlock."""
-        kinds = sorted({self._ensemble.fleet.candidate(name).backend for name in candidates})
-        queues = [self._ensemble.backend_of(kind).turns for kind in kinds]
-        return [queue for queue in queues if queue is not None]
+        configs = sorted(map(self._ensemble.fleet.candidate, candidates), key=lambda config: config.backend)
+        queues = [self._ensemble.runner_of(config).turns for config in configs]
+        return [queue for queue in dict.fromkeys(queues) if queue is not None]
 
     @property
     def ahead(self) -> int:

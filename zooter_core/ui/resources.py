@@ -9,6 +9,7 @@ import os
 import threading
 import time
 import tomllib
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
@@ -44,17 +45,18 @@ class Loading:
         ready: set once there is an ensemble or a problem.
     """
 
-    def __init__(self, fleet: Fleet | str, running: dict[str, Backend]) -> None:
-        """Start at once; a text is the address of an endpoint."""
+    def __init__(self, fleet: Fleet | str, running: dict[str, Backend], others: Sequence[Fleet] = ()) -> None:
+        """Start at once; a text is the address of an endpoint. `others` are fleets that share the backends."""
         self.message = "Starting ..."
         self.problem: str | None = None
         self.ensemble: Ensemble | None = None
         self.ready = threading.Event()
-        threading.Thread(target=self._load, args=(fleet, running), name="load", daemon=True).start()
+        threading.Thread(target=self._load, args=(fleet, running, others), name="load", daemon=True).start()
 
-    def _load(self, fleet: Fleet | str, running: dict[str, Backend]) -> None:
+    def _load(self, fleet: Fleet | str, running: dict[str, Backend], others: Sequence[Fleet]) -> None:
         try:
             ensemble = self._opened(fleet, running)
+            ensemble.retain(others)  # the fleet may have had other models before its file changed
 
             def can_route() -> None:
                 self.ensemble = ensemble
@@ -90,15 +92,15 @@ def _backends() -> dict[str, Backend]:
 
 @st.cache_resource(show_spinner=False)
 def _loading(folder: str) -> Loading:
-    loading = Loading(folder if endpoint() else load_fleet(folder), _backends())
-    _loaded().add(folder)
-    return loading
+    others = [fleet for other, fleet in _loaded().items() if other != folder and isinstance(fleet, Fleet)]
+    fleet = _loaded()[folder] = folder if endpoint() else load_fleet(folder)
+    return Loading(fleet, _backends(), others)
 
 
 @st.cache_resource(show_spinner=False)
-def _loaded() -> set[str]:
-    """The folders of the fleets that this server has loaded or started to load."""
-    return set()
+def _loaded() -> dict[str, Fleet | str]:
+    """The fleets that this server has loaded or started to load, by folder."""
+    return {}
 
 
 def begin_loading() -> None:

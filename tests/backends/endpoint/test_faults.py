@@ -187,9 +187,9 @@ def test_a_host_that_is_no_name(server, backend, host):
         backend.load(at(f"http://{host}/v1"))
 
 
-@pytest.mark.parametrize("how", ["reset", "hang", "[DONE]"])
-def test_what_comes_after_the_end_of_an_answer_spoils_nothing(server, backend, how):
-    response = together(backend, at(server.url, f"ends-then {how}", gap_seconds=0.5), at(server.url))
+@pytest.mark.parametrize("model", ["reset-at-the-end", "ends-then hang", "ends-then [DONE]"])
+def test_what_comes_after_the_end_of_an_answer_spoils_nothing(server, backend, model):
+    response = together(backend, at(server.url, model, gap_seconds=0.5), at(server.url))
     assert (response.text, response.finish, response.error) == (FULL_TEXT, "stop", None)
 
 
@@ -359,6 +359,18 @@ def test_a_candidate_that_fails_again_and_again_rests_until_a_request_of_ours_is
     now[0] += 30
     assert asked_alone(backend, weak).error is None
     assert scripted.count("well-again") == 5  # two requests, two trials, and the one that is answered
+
+
+def test_trials_end_with_their_candidate(scripted, backend):
+    gone, stays = (at(scripted.url, "http-503", rest_after=1, rest_seconds=0.1, parallel=n) for n in (1, 2))
+    before = [backend.connection(candidate) for candidate in (gone, stays)]
+    for candidate in (gone, stays):
+        assert asked_alone(backend, candidate).error
+    backend.retain([stays])
+    scripted.wait_for("http-503", 5)  # trials of the other go on
+    assert [connection._trial.done() for connection in before] == [True, False]
+    assert backend.connection(stays) is before[1]
+    backend.retain([])
 
 
 def test_an_answer_clears_the_record(scripted, backend):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from support.gguf_models import write_model
 from support.tiny_models import save_language_model
 from zooter_core.backends import Piece, Request
 from zooter_core.backends.gguf import auto
@@ -79,12 +80,43 @@ def test_what_llama_cpp_cannot_load_transformers_answers_with_a_note(folder):
     assert pieces[-1].response.error is None
 
 
-def test_what_transformers_answers_instead_stays_with_it(folder, tmp_path, monkeypatch):
+def test_what_llama_cpp_cannot_load_falls_back_alone_also_without_a_load(folder, file):
     backend = AutoBackend()
-    backend.load(folder)
-    monkeypatch.setattr(auto, "backend", pytest.fail)  # no second one
-    with pytest.raises(ZooterError):
-        backend.load(CandidateConfig("none", "auto", str(tmp_path / "none")))
+    requests = [Request(candidate, (Message("user", "Why?"),)) for candidate in (file, folder, file)]
+    pieces = list(backend.stream(requests, SHORT, threading.Event()))
+    (noted,) = [piece for piece in pieces if piece.note]
+    assert noted.request is requests[1]
+    responses = {piece.request: piece.response for piece in pieces if piece.response}
+    assert [responses[request].error for request in requests] == [None] * 3
+    assert backend.of(file) is backend
+    assert backend.of(folder) is not backend
+    assert len(backend.sizes()) == 2
+    backend.retain([folder])
+    assert len(backend.sizes()) == 1
+    backend.spare()
+    assert not backend.sizes()
+
+
+def test_each_candidate_is_asked_as_its_engine_wants_it(folder, file):
+    ensemble = Ensemble(Fleet("fleet", Path(), (folder, file)))
+    ensemble.backend_of("auto").load(folder)
+    assert [ensemble.independent(name) for name in ("folder", "file")] == [False, True]
+
+
+def test_an_engine_that_does_not_start_falls_back_too(tmp_path, monkeypatch):
+    """The header can be read; that the architecture is unknown shows when llama.cpp loads it."""
+    package = tmp_path / "two_formats"
+    save_language_model(package)
+    write_model(package / "tiny.gguf", architecture="unheard-of")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    mixed = CandidateConfig("both", "auto", "package:two-formats", dtype="float32", threads=1)
+    backend = AutoBackend()
+    assert backend.of(mixed) is backend
+    note, *pieces = answer(backend, mixed)
+    assert note.note.endswith("transformers answers instead of llama.cpp.")
+    assert pieces[-1].response.error is None
+    assert not any(piece.note for piece in answer(backend, mixed))
+    backend.spare()
 
 
 def test_what_neither_can_load_is_an_error(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import threading
 import time
@@ -121,6 +122,46 @@ def test_an_adapter_that_comes_later_replaces_the_process(fresh, model, adapters
     assert not fresh.sizes()
 
 
+def test_equal_adapters_of_two_names_do_not_shift_the_next(fresh, model, adapters, tmp_path):
+    twin = tmp_path / "twin"
+    shutil.copytree(adapters[0], twin)
+    pool = [candidate(model, adapter=adapter, **ENDLESS) for adapter in (adapters[0], adapters[1], str(twin))]
+    first, other, _ = (response.text for response in responses(fresh, requests(*pool)))
+    fresh.spare()
+    pool = [pool[0], pool[2], pool[1]]
+    fresh.retain([])
+    fresh.expect(pool)
+    assert [response.text for response in responses(fresh, requests(*pool))] == [first, first, other]
+
+
+def test_an_engine_ends_with_the_last_candidate_that_needs_it(fresh, model, adapters):
+    short, base, expert = candidate(model, context_tokens=64), candidate(model), candidate(model, adapter=adapters[1])
+    responses(fresh, requests(short))
+    responses(fresh, requests(base))
+    assert len(fresh.sizes()) == 2
+    fresh.retain([base])
+    pid = engine_of(fresh).process.pid
+    assert responses(fresh, requests(base))[0].error is None
+    assert engine_of(fresh).process.pid == pid
+    responses(fresh, requests(short))
+    responses(fresh, requests(expert))
+    assert len(fresh.sizes()) == 1  # the others do not have its adapter
+    fresh.retain([base])
+    assert not fresh.sizes()
+    assert responses(fresh, requests(base))[0].error is None
+    assert not engine_of(fresh).adapters
+
+
+def test_an_engine_that_nobody_needs_any_more_ends_after_its_answer(fresh, endless):
+    (request,), stop = requests(candidate(endless, **ENDLESS)), threading.Event()
+    pieces = fresh.stream([request], replace(GREEDY, max_new_tokens=400), stop)
+    next(pieces)
+    fresh.retain(())
+    *_, last = pieces
+    assert (last.response.error, last.response.tokens) == (None, 400)
+    assert not fresh.sizes()
+
+
 def test_a_stop_ends_a_load_and_the_next_request_loads_again(gguf, model, monkeypatch):
     stop, entry, start = threading.Event(), candidate(model, context_tokens=64), Engine._start
 
@@ -218,7 +259,7 @@ def test_tokens_are_counted_by_the_loaded_model_and_estimated_before(fresh, mode
     entry, text = candidate(model), "Why is the sea salt? " * 20
     assert fresh.count_tokens(entry, text) == estimated_tokens(text)
     fresh.load(entry)
-    with fresh._engine(entry, *fresh._check(entry), threading.Event()) as engine:
+    with fresh._engine(entry, fresh._check(entry), threading.Event()) as engine:
         counted = len(engine.ask("/tokenize", {"content": text})["tokens"])
     assert fresh.count_tokens(entry, text) == counted != estimated_tokens(text)
     assert fresh.context(entry) == fresh.context(replace(entry, context_tokens=10**6))

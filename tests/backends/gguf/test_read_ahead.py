@@ -63,7 +63,7 @@ def test_whoever_answers_next_has_read_the_conversation(gguf, pool, monkeypatch)
 def test_a_request_ends_the_reading(gguf, pool, monkeypatch):
     reading, ended = threading.Event(), threading.Event()
 
-    def slow(engine, request, stop):
+    def slow(engine, request, adapter, stop):
         reading.set()
         assert stop.wait(60)
         ended.set()
@@ -81,7 +81,7 @@ def test_a_request_ends_the_reading(gguf, pool, monkeypatch):
 
 def test_nobody_reads_what_is_long_or_with_a_large_model_or_while_somebody_answers(gguf, pool, monkeypatch):
     read: list[Request] = []
-    monkeypatch.setattr(gguf, "_read", lambda engine, request, stop: read.append(request))
+    monkeypatch.setattr(gguf, "_read", lambda engine, request, adapter, stop: read.append(request))
     request = Request(pool[0], TALK)
     missing = replace(pool[0], model=str(Path(pool[0].model).with_name("missing.gguf")))
     gguf._read_all([Request(missing, TALK), request], threading.Event())

@@ -239,17 +239,16 @@ def test_a_model_in_use_never_leaves(folders, alone):
 def test_who_waits_for_room_can_stop(folders):
     a, b, _ = pool(folders, ONE).values()
     backend = TransformersBackend()
-    base = backend._take(("held",), a, lambda: Checkpoint.of(a), threading.Event())  # in use until it is released
     stop = threading.Event()
     ended: list[str] = []
     thread = threading.Thread(target=lambda: ended.append(ask(backend, [b], stop=stop)[0][0].finish))
-    thread.start()
-    assert not ended
-    stop.set()
-    thread.join(60)
+    with backend._use(("in use",), a, lambda: Checkpoint.of(a), threading.Event()) as base:
+        assert base is not None
+        thread.start()
+        assert not ended
+        stop.set()
+        thread.join(60)
     assert ended == ["stopped"]
-    assert base is not None
-    backend.resident.release(("held",))
     assert texts(backend, [b])
 
 

@@ -161,16 +161,16 @@ def test_an_engine_that_dies_again_and_again_is_not_started_for_ever(backend, sc
 def test_an_engine_that_dies_before_the_first_request_reaches_it_is_one_death(
     backend, scripted_vllm, candidate, monkeypatch
 ):
-    take = backend.take
+    take = backend.resident._take
 
     def take_and_kill(*arguments):
         killed = take(*arguments)
-        monkeypatch.setattr(backend, "take", take)
+        monkeypatch.setattr(backend.resident, "_take", take)
         os.killpg(killed.process.pid, signal.SIGKILL)
         killed._reader.join(60)
         return killed
 
-    monkeypatch.setattr(backend, "take", take_and_kill)
+    monkeypatch.setattr(backend.resident, "_take", take_and_kill)
     answers = responses(backend, requests(candidate, *range(6)))
     assert {answer.finish for answer in answers.values()} == {"stop"}
     assert len(scripted_vllm.events("start")) == 2
@@ -283,11 +283,20 @@ def test_vllm_may_fork_while_its_process_waits_for_requests(backend, scripted_vl
     timer.cancel()
 
 
+def test_an_engine_ends_with_the_last_candidate_that_needs_it(backend, candidate):
+    backend.load(candidate)
+    backend.retain([candidate])
+    assert len(backend.sizes()) == 1
+    backend.retain([replace(candidate, context_tokens=32)])
+    assert not backend.sizes()
+
+
 def test_a_stop_ends_the_loading(backend, candidate):
     stop = threading.Event()
     stop.set()
     assert {a.finish for a in responses(backend, requests(candidate, 1, 2), stop).values()} == {"stopped"}
-    assert backend.take(candidate, stop) is None
+    with backend.engine(candidate, stop) as started:
+        assert started is None
     assert not backend.sizes()
 
 

@@ -113,9 +113,8 @@ def processes(vllm: engine.Engine) -> list[psutil.Process]:
 def test_killed_in_the_middle_every_request_is_answered_and_nothing_of_it_is_left(backend, pool):
     """vLLM's own process is killed, as the system does when memory runs out."""
     expected = facts(responses(backend, requests(pool[0]), SAMPLED))
-    vllm = backend.take(pool[0], NEVER)
-    backend.give_back(vllm)
-    started = processes(vllm)
+    with backend.engine(pool[0], NEVER) as vllm:
+        started = processes(vllm)
     core = next(process for process in started if any("EngineCore" in part for part in process.cmdline()))
     many, answers, killed = requests(pool[0]), {}, False
     for piece in backend.stream(many, SAMPLED, NEVER):

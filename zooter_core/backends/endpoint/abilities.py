@@ -10,6 +10,7 @@ from typing import Any
 
 from zooter_core.backends.endpoint.connection import CHAT, PROBE, Connection
 from zooter_core.backends.endpoint.faults import EndpointError
+from zooter_core.base.strict_json import objects
 
 ROUTE_SECONDS = 10.0  # for a route that only llama.cpp, Ollama or vLLM has
 WHITE = (  # 64 x 64 pixels; some models refuse smaller pictures
@@ -42,7 +43,7 @@ class Abilities:
 
 async def abilities_of(server: Connection) -> Abilities:
     """What a server says of its model, and what trials show of the rest. It must have answered a request before."""
-    stated = await stated_abilities(server)
+    stated = await stated_abilities(server, server.model)
     trials: dict[str, dict[str, Any]] = {
         "images": {"messages": _picture()},
         "tools": {"messages": PROBE, "tools": [{"type": "function", "function": FUNCTION}]},
@@ -55,9 +56,9 @@ async def abilities_of(server: Connection) -> Abilities:
     return stated
 
 
-async def stated_abilities(server: Connection) -> Abilities:
-    """What a server says of its model, without a request to the model."""
-    return await _llama_cpp(server) or await _ollama(server) or await _vllm(server) or Abilities()
+async def stated_abilities(server: Connection, model: str) -> Abilities:
+    """What a server says of a model, without a request to the model."""
+    return await _llama_cpp(server) or await _ollama(server, model) or await _vllm(server, model) or Abilities()
 
 
 async def _llama_cpp(server: Connection) -> Abilities | None:
@@ -75,28 +76,23 @@ async def _llama_cpp(server: Connection) -> Abilities | None:
     )
 
 
-async def _ollama(server: Connection) -> Abilities | None:
+async def _ollama(server: Connection, model: str) -> Abilities | None:
     """`/api/show` and `/api/ps` of Ollama, which cuts a longer prompt without a word."""
-    shown = await _json(server, "/api/show", {"model": server.model})
+    shown = await _json(server, "/api/show", {"model": model})
     capabilities = shown.get("capabilities")
     if not isinstance(capabilities, list):
         return None
-    running = (await _json(server, "/api/ps")).get("models")
-    lengths = [
-        _count(entry.get("context_length"))
-        for entry in (running if isinstance(running, list) else ())
-        if isinstance(entry, Mapping) and server.model in (entry.get("name"), entry.get("model"))
-    ]
+    running = objects((await _json(server, "/api/ps")).get("models"))
+    lengths = [_count(one.get("context_length")) for one in running if model in (one.get("name"), one.get("model"))]
     setting = re.search(r"^num_ctx\s+(\d+)", str(shown.get("parameters") or ""), re.MULTILINE)
     context = next(filter(None, lengths), int(setting[1]) if setting else None)
     return Abilities(context, "vision" in capabilities, "tools" in capabilities, json_mode=True)
 
 
-async def _vllm(server: Connection) -> Abilities | None:
+async def _vllm(server: Connection, model: str) -> Abilities | None:
     """`max_model_len` in vLLM's list of models."""
-    entries = (await _json(server, "/v1/models")).get("data")
-    for entry in entries if isinstance(entries, list) else ():
-        if isinstance(entry, Mapping) and entry.get("id") == server.model and "max_model_len" in entry:
+    for entry in objects((await _json(server, "/v1/models")).get("data")):
+        if entry.get("id") == model and "max_model_len" in entry:
             return Abilities(_count(entry["max_model_len"]))
     return None
 

@@ -19,7 +19,7 @@ from zooter_core.backends.endpoint.faults import (
 from zooter_core.backends.endpoint.retry import RetryPolicy
 from zooter_core.base.errors import Failure, WorkError, did_you_mean
 from zooter_core.base.records import Finish, Message, Response
-from zooter_core.base.strict_json import Joiner
+from zooter_core.base.strict_json import Joiner, objects
 from zooter_core.config.fleet import GenerationConfig
 
 LONGEST_ID = 200  # characters of a request's id
@@ -64,7 +64,7 @@ class PartialAnswer(Watcher):
         return bool(self.parts or self.reasoning_characters)
 
     @property
-    def complete(self) -> bool:  # type: ignore[override]
+    def complete(self) -> bool:
         return self.finish_reason is not None
 
     @property
@@ -94,9 +94,8 @@ class PartialAnswer(Watcher):
             return False
         if isinstance(usage := chunk.get("usage"), dict):
             self.reported_tokens = usage.get("completion_tokens")
-        choices = chunk.get("choices")
-        choice = choices[0] if isinstance(choices, list) and choices else None
-        return isinstance(choice, dict) and self._add(choice)
+        choices = objects(chunk.get("choices"))
+        return bool(choices) and self._add(choices[0])
 
     def _add(self, choice: Mapping[str, Any]) -> bool:
         if finish := choice.get("finish_reason"):

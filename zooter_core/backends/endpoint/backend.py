@@ -47,6 +47,11 @@ class OpenAIBackend(Backend):
 
         self._portal.submit(connect(connection)).result()
 
+    def retain(self, candidates: Sequence[CandidateConfig]) -> None:
+        with self._lock:
+            for candidate in self._connections.keys() - set(candidates):
+                self._portal.submit(self._connections.pop(candidate).retire())
+
     def abilities(self, candidate: CandidateConfig) -> Abilities:
         """What the candidate's server and model can do."""
         from zooter_core.backends.endpoint.abilities import abilities_of

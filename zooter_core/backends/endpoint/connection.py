@@ -28,7 +28,7 @@ from zooter_core.backends.endpoint.faults import (
 from zooter_core.backends.endpoint.health import Breaker, Pace, Refusals
 from zooter_core.backends.endpoint.redaction import RedactedEvents, Redaction
 from zooter_core.backends.endpoint.retry import LONGEST_WAIT
-from zooter_core.base.strict_json import parse_json, replace_surrogates
+from zooter_core.base.strict_json import objects, parse_json, replace_surrogates
 from zooter_core.config.candidates import CandidateConfig
 
 CHAT = "/chat/completions"
@@ -41,13 +41,12 @@ PROBE = [{"role": "user", "content": "Hi"}]
 
 
 class Watcher:
-    """Who reads a stream looks at it with this.
+    """Who reads a stream looks at it with this."""
 
-    Attributes:
-        complete: whether nothing of the answer can be missing if the connection breaks now.
-    """
-
-    complete = False
+    @property
+    def complete(self) -> bool:
+        """Whether nothing of the answer can be missing if the connection breaks now."""
+        return False
 
     def sent(self) -> None:
         """The request has a place, and is sent now."""
@@ -111,6 +110,7 @@ class Connection:
         self.breaker = Breaker(config.rest_after, config.rest_seconds)
         self.refusals = Refusals()
         self._trial: asyncio.Task[None] | None = None
+        self._retired = False
 
     async def post(self, path: str, body: Mapping[str, Any], patience: float | None = None) -> dict[str, Any]:
         """The whole answer of a path of the server.
@@ -149,7 +149,7 @@ class Connection:
 
         Args:
             watcher: sees every event as it comes.
-            usage: asks for the count of tokens too, if the server knows how.
+            usage: asks for the count of tokens too, if the server knows `stream_options`; else the body's are left out.
 
         Raises:
             EndpointError: before the first event, or in the middle of the answer.
@@ -157,7 +157,7 @@ class Connection:
         async with self._turn(patience) as turn, self._stream(path, body, usage, watcher) as response:
             watcher.opened(response.headers)
             reader = _Reader(self.redact.events(), watcher, self.client.most_bytes)
-            until = turn.started + self.config.first_token_seconds
+            now, until = asyncio.get_running_loop().time, turn.started + self.config.first_token_seconds
             while not reader.at_end:
                 begun, problem = reader.begun, None
                 try:
@@ -166,10 +166,10 @@ class Connection:
                     problem = error
                     reader.end()
                 if reader.token:
-                    until = asyncio.get_running_loop().time() + self.config.gap_seconds
-                    turn.soon = turn.soon if begun else self._is_soon(turn)
+                    until = now() + self.config.gap_seconds
+                    turn.soon = turn.soon if begun else now() - turn.started < self.config.first_token_seconds / 4
                 if reader.done:
-                    until = min(until, asyncio.get_running_loop().time() + CLOSE_SECONDS)
+                    until = min(until, now() + CLOSE_SECONDS)
                 if reader.begun and reader.events:
                     yield reader.events
                     reader.events = []
@@ -182,8 +182,7 @@ class Connection:
 
     async def models(self) -> list[str]:
         """The names in the server's list of models, without the key."""
-        entries = (await self.ask("/models")).get("data")
-        names = [entry.get("id") for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+        names = [entry.get("id") for entry in objects((await self.ask("/models")).get("data"))]
         return [self.redact(replace_surrogates(name)) for name in names if isinstance(name, str)]
 
     def resting(self) -> EndpointError | None:
@@ -198,14 +197,19 @@ class Connection:
     def failed(self, reason: str) -> None:
         """Count a request that the server failed. If that opens the breaker, a tiny request tries it after the rest."""
         self.breaker.failed(reason)
-        if self.breaker.state != "closed" and (self._trial is None or self._trial.done()):
+        if self.breaker.state != "closed" and (self._trial is None or self._trial.done()) and not self._retired:
             self._trial = asyncio.create_task(self._try_again())
 
-    async def close(self) -> None:
-        """End the trial, if one waits or runs, and the connections."""
+    async def retire(self) -> None:
+        """End the trial, if one waits or runs: no new request comes. Requests that are under way go on."""
+        self._retired = True
         if self._trial:
             self._trial.cancel()
             await asyncio.gather(self._trial, return_exceptions=True)
+
+    async def close(self) -> None:
+        """End all that is under way."""
+        await self.retire()
         await self.client.close()
 
     async def _try_again(self) -> None:
@@ -273,6 +277,8 @@ class Connection:
                 if opened or error.subject != "stream_options":
                     raise
                 self.refusals.note("stream_options")
+        if usage:
+            body = {name: value for name, value in body.items() if name != "stream_options"}
         async with self.client.open("POST", path, body, EVENTS, seconds) as response:
             yield response
 
@@ -290,9 +296,6 @@ class Connection:
                 raise too_late(self.config.gap_seconds, "further token") from None
             raise too_late(self.config.first_token_seconds, "first token") from None
         return data
-
-    def _is_soon(self, turn: Turn) -> bool:
-        return asyncio.get_running_loop().time() - turn.started < self.config.first_token_seconds / 4
 
 
 class _Reader:

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from zooter_core.base.strict_json import objects
+
 END = re.compile(rb"\r?\n\r?\n")
 DONE = b"[DONE]"  # the data of the last event
 LONGEST_END = 4  # bytes
@@ -87,10 +89,7 @@ def with_chunk(event: bytes, chunk: Mapping[str, Any]) -> bytes:
 
 def begins(chunk: Mapping[str, Any]) -> bool:
     """Whether a chunk has the first token of an answer, or ends it."""
-    choices = chunk.get("choices")
-    for choice in choices if isinstance(choices, list) else ():
-        if not isinstance(choice, dict):
-            continue
+    for choice in objects(chunk.get("choices")):
         delta = choice.get("delta")
         if choice.get("finish_reason") or (isinstance(delta, dict) and any(delta.get(name) for name in TOKENS)):
             return True

@@ -177,7 +177,8 @@ def status_error(
     if status < 500:
         error.body = body if isinstance(body, dict) and isinstance(body.get("error"), dict) else None
     if subject == "context":
-        error.context_tokens = limit_of(message)
+        match = LIMIT.search(message[:LONGEST])
+        error.context_tokens = int(match[1].replace(",", "")) or None if match else None
     if status == NOT_FOUND:
         error.next_step = "Check model and base_url in fleet.toml; base_url usually ends in /v1."
     elif status == 429:
@@ -299,9 +300,3 @@ def message_of(body: object) -> str:
         body = body.get(key, body) if isinstance(body, Mapping) else body
     text = body if isinstance(body, str) else dump_json(body) if isinstance(body, list) else ""
     return "" if text.lstrip().startswith("<") else text  # a web page has no message in its first line
-
-
-def limit_of(message: str) -> int | None:
-    """The longest context in tokens that a refusal names."""
-    match = LIMIT.search(message[:LONGEST])
-    return int(match[1].replace(",", "")) or None if match else None

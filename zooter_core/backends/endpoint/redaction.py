@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from zooter_core.backends.endpoint.events import chunk_of, payload, with_chunk
+from zooter_core.base.strict_json import objects
 
 MASK = "***"
 SHORTEST = 8  # characters; local servers take any word as a key, and such a word may well be part of an answer
@@ -155,9 +156,8 @@ def _deltas(chunk: Mapping[str, Any]) -> list[tuple[object, dict[str, Any], tupl
     if isinstance(chunk.get("delta"), str) and isinstance(chunk, dict):
         whose = (chunk.get("type"), chunk.get("output_index"), chunk.get("content_index"))
         return [(whose, chunk, ("delta",))]
-    choices = chunk.get("choices")
     return [
         (choice.get("index"), delta, TEXTS)
-        for choice in (choices if isinstance(choices, list) else ())
-        if isinstance(choice, dict) and isinstance(delta := choice.get("delta"), dict)
+        for choice in objects(chunk.get("choices"))
+        if isinstance(delta := choice.get("delta"), dict)
     ]

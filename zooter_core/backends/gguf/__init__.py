@@ -9,9 +9,18 @@ from __future__ import annotations
 
 import importlib.util
 
+from zooter_core.config.candidates import AUTO, GGUF, TRANSFORMERS, CandidateConfig
+
 LIBRARY = "xllamacpp"
 
 
 def installed() -> bool:
     """Whether the library is there. Importing it would load 100 MB into this process."""
     return importlib.util.find_spec(LIBRARY) is not None
+
+
+def engine_of(candidate: CandidateConfig) -> str:
+    """The backend that runs a candidate; for `auto`, the one that this environment prefers."""
+    if candidate.backend != AUTO:
+        return candidate.backend
+    return GGUF if installed() else TRANSFORMERS

@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any, TypeVar
 
 from zooter_core.backends import Piece, Request
@@ -37,11 +38,12 @@ class Answer:
         self,
         engine: Engine,
         request: Request,
-        adapter: int | None,
+        adapter: Path | None,
         generation: GenerationConfig,
         stop: threading.Event,
     ) -> None:
-        self.engine, self.request, self.adapter, self.stop = engine, request, adapter, stop
+        self.engine, self.request, self.stop = engine, request, stop
+        self.adapter = None if adapter is None else engine.adapters[adapter]  # its number in requests
         self.generation = generation
         self.text, self.tokens = "", 0
         self.first: float | None = None

@@ -1,70 +1,114 @@
 """Backend `auto`: llama.cpp where xllamacpp is installed, else transformers.
 
-A model that llama.cpp cannot load goes to transformers as well. To choose, name `gguf` or `transformers` in fleet.toml.
+A candidate that llama.cpp cannot load goes to transformers as well, alone. To choose, name `gguf` or `transformers` in
+fleet.toml.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 
-from zooter_core.backends import Piece, Request, backend
+from zooter_core.backends import Backend, Piece, Request, backend, retain
 from zooter_core.backends.gguf import installed
+from zooter_core.backends.gguf.backend import GgufBackend
+from zooter_core.backends.merge_streams import merge_streams
 from zooter_core.base.errors import ZooterError, not_installed
 from zooter_core.base.weights import has_torch
-from zooter_core.config.candidates import AUTO, GGUF, TRANSFORMERS, CandidateConfig
+from zooter_core.config.candidates import TRANSFORMERS, CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
 
 NEITHER = "Run `pip install 'zooter[gguf]'`, or, for transformers, `pip install 'zooter[torch]'`."
 MISSING = "xllamacpp is not installed, so transformers answers, several times slower. Run `pip install 'zooter[gguf]'`."
 
 
-class AutoBackend:
-    """Passes everything on to one of the two backends."""
+class AutoBackend(GgufBackend):
+    """llama.cpp, with transformers for the candidates that it cannot load."""
 
     def __init__(self) -> None:
-        self._engine = engine()
-        if self._engine == TRANSFORMERS and not has_torch():
+        super().__init__()
+        self._installed, self._making = installed(), threading.Lock()
+        if not (self._installed or has_torch()):
             raise not_installed("xllamacpp", 'The backend "auto"', NEITHER)
-        self._backend = backend(self._engine)
-        self.note = "" if self._engine == GGUF else MISSING  # why transformers answers; told once
+        self._slower: Backend | None = None
+        self._instead: set[CandidateConfig] = set()  # candidates that transformers answers for
+        # Why it does, by candidate, told once; None stands for all candidates.
+        self._notes: dict[CandidateConfig | None, str] = {} if self._installed else {None: MISSING}
 
-    def __getattr__(self, name: str) -> Any:
-        """What is not here is that of the backend in use."""
-        return getattr(self._backend, name)
+    @property
+    def _transformers(self) -> Backend:
+        with self._making:
+            self._slower = self._slower or backend(TRANSFORMERS)
+            return self._slower
+
+    def of(self, candidate: CandidateConfig) -> Backend:
+        """The backend that runs a candidate, as far as that has shown: it takes no time."""
+        return self if self._installed and candidate not in self._instead else self._transformers
+
+    def _falls_back(self, candidate: CandidateConfig, problem: ZooterError) -> bool:
+        """Whether transformers can load a candidate that llama.cpp cannot load. It then answers from now on."""
+        try:
+            if has_torch():
+                self._transformers.context(candidate)
+                self._notes[candidate] = f"{problem.failure.reason}: transformers answers instead of llama.cpp."
+                self._instead.add(candidate)
+        except ZooterError:
+            return False
+        return candidate in self._instead
 
     def load(self, candidate: CandidateConfig) -> None:
-        """Make the candidate ready to answer; with transformers if llama.cpp cannot load it."""
-        try:
-            self._backend.load(candidate)
-        except ZooterError as problem:
-            if self._engine == TRANSFORMERS or not has_torch():
-                raise
-            replacement = backend(TRANSFORMERS)
-            with suppress(ZooterError):
-                replacement.load(candidate)
-                self._engine, self._backend = TRANSFORMERS, replacement
-                self.note = f"{problem.failure.reason}: transformers answers instead of llama.cpp."
+        """Make the candidate ready to answer."""
+        if self.of(candidate) is self:
+            try:
+                super().load(candidate)
                 return
-            raise
+            except ZooterError as problem:
+                if not self._falls_back(candidate, problem):
+                    raise
+        self._transformers.load(candidate)
 
     def stream(
-        self, requests: Sequence[Request], generation: GenerationConfig, stop: threading.Event
+        self, requests: Iterable[Request], generation: GenerationConfig, stop: threading.Event
     ) -> Iterator[Piece]:
-        """The pieces of the backend in use, after the note on why it is transformers."""
-        note, self.note = self.note, ""
-        if note:
-            yield Piece(requests[0], note=note)
-        yield from self._backend.stream(requests, generation, stop)
+        """The pieces of both backends. An iterator is for llama.cpp, whose requests are independent."""
+        groups: dict[Backend, list[Request]] = {}
+        for request in requests if isinstance(requests, Sequence) else ():
+            groups.setdefault(self.of(request.candidate), []).append(request)
+            yield from self._note(request)
+        streams = [partial(runs.stream, group, generation) for runs, group in groups.items() if runs is not self]
+        if ours := groups.get(self, []) if isinstance(requests, Sequence) else requests:
+            streams.append(partial(super().stream, ours, generation))
+        yield from merge_streams(streams, stop)
 
+    def _run(self, request: Request, generation: GenerationConfig, stop: threading.Event) -> Iterator[Piece]:
+        try:
+            yield from super()._run(request, generation, stop)
+        except ZooterError as problem:  # before its first word: it does not load
+            if not self._falls_back(request.candidate, problem):
+                raise
+            yield from self._note(request)
+            yield from self._transformers.stream([request], generation, stop)
 
-def engine() -> str:
-    """The backend that `auto` uses in this environment."""
-    return GGUF if installed() else TRANSFORMERS
+    def read_ahead(self, requests: Sequence[Request]) -> None:
+        super().read_ahead([request for request in requests if self.of(request.candidate) is self])
 
+    def _note(self, request: Request) -> Iterator[Piece]:
+        """The note why transformers answers a request, if nobody has been told."""
+        for key in (None, request.candidate):
+            if note := self._notes.pop(key, ""):
+                yield Piece(request, note=note)
 
-def engine_of(candidate: CandidateConfig) -> str:
-    """The backend that runs a candidate."""
-    return engine() if candidate.backend == AUTO else candidate.backend
+    def sizes(self) -> Mapping[object, int]:
+        return {**super().sizes(), **(self._slower.sizes() if self._slower else {})}
+
+    def spare(self) -> None:
+        super().spare()
+        if self._slower:
+            self._slower.spare()
+
+    def retain(self, candidates: Sequence[CandidateConfig]) -> None:
+        ours = [candidate for candidate in candidates if self._installed and candidate not in self._instead]
+        super().retain(ours)
+        if self._slower:
+            retain(self._slower, [candidate for candidate in candidates if candidate not in ours])

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from zooter_core.backends import Piece, Request
 from zooter_core.backends.attachments import estimated_tokens
@@ -19,7 +19,7 @@ from zooter_core.backends.gguf.answer import Answer, refusal
 from zooter_core.backends.gguf.engine import OVERHEAD, SLOTS, Engine, EngineError, RefusedError, context_of
 from zooter_core.backends.gguf.header import Header, check_model, read_header
 from zooter_core.backends.gguf.offsets import without_offsets
-from zooter_core.backends.local.residency import Residency, ResidentBackend
+from zooter_core.backends.local.residency import NEVER, Residency, ResidentBackend
 from zooter_core.backends.merge_streams import merge_streams
 from zooter_core.base.errors import Failure, ZooterError
 from zooter_core.base.records import Message, Response
@@ -28,10 +28,17 @@ from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
 
 EngineKey = tuple[Any, ...]
-NEVER = threading.Event()
 MOST_AHEAD = 4_000  # characters of a conversation that is read ahead, by each candidate
 LARGEST_AHEAD = 1_000_000_000  # bytes of a model that reads ahead; a larger one would keep a processor busy for long
 STARTED_AGAIN = "The next query starts it again."
+
+
+class Files(NamedTuple):
+    """A candidate's files: the header of its model, what its process loads (`_key`), and its adapter."""
+
+    header: Header
+    key: EngineKey
+    adapter: Path | None
 
 
 class GgufBackend(ResidentBackend):
@@ -52,25 +59,38 @@ class GgufBackend(ResidentBackend):
         with self._lock:
             self._expected += candidates
 
+    def retain(self, candidates: Sequence[CandidateConfig]) -> None:
+        """Also forget other adapters, whose files may be gone when a process starts next."""
+        used, keys = {candidate.adapter for candidate in candidates}, set()
+        with self._lock:
+            self._expected = list(candidates)
+            for adapters in self._adapters.values():
+                for adapter in adapters.keys() - used:
+                    del adapters[adapter]
+        for candidate in candidates if self.resident.names() else ():
+            with suppress(ZooterError):  # raised again when it is asked
+                keys.add(self._check(candidate).key)
+        self.resident.retain(keys.__contains__)
+
     def context(self, candidate: CandidateConfig) -> int | None:
-        return context_of(candidate, self._check(candidate)[0])
+        return context_of(candidate, self._check(candidate).header)
 
     def count_tokens(self, candidate: CandidateConfig, text: str) -> int:
         """The tokens of a text: counted by llama.cpp if the model is loaded."""
-        header, key = self._check(candidate)
-        if self.resident.has(key):
-            with suppress(EngineError, RefusedError), self._engine(candidate, header, key, NEVER) as engine:
+        files = self._check(candidate)
+        if self.resident.has(files.key):
+            with suppress(EngineError, RefusedError), self._engine(candidate, files, NEVER) as engine:
                 assert engine is not None  # only a stop gives None
                 return len(engine.ask("/tokenize", {"content": text})["tokens"])
         return estimated_tokens(text)
 
     def load(self, candidate: CandidateConfig) -> None:
         """Make the candidate ready to answer; one that does not fit beside the loaded models is only checked."""
-        header, key = self._check(candidate)
-        if self.resident.fits(key, on_cpu(candidate), lambda: memory_of(candidate, header)):
-            with self._engine(candidate, header, key, NEVER) as engine:
+        files = self._check(candidate)
+        if self.resident.fits(files.key, on_cpu(candidate), lambda: memory_of(candidate, files.header)):
+            with self._engine(candidate, files, NEVER) as engine:
                 assert engine is not None  # only a stop gives None
-                self._read(engine, Request(candidate, (Message("user", "Hello"),)), NEVER)
+                self._read(engine, Request(candidate, (Message("user", "Hello"),)), files.adapter, NEVER)
 
     def read_ahead(self, requests: Sequence[Request]) -> None:
         """Let models that are loaded read conversations in the background, until they have done so or are asked.
@@ -87,20 +107,19 @@ class GgufBackend(ResidentBackend):
                 self._read_if_cheap(request, stop)
 
     def _read_if_cheap(self, request: Request, stop: threading.Event) -> None:
-        header, key = self._check(request.candidate)
+        files = self._check(request.candidate)
         length = sum(len(message.content) for message in request.messages)
-        cheap = length <= MOST_AHEAD and header.bytes <= LARGEST_AHEAD and self.resident.has(key)
+        cheap = length <= MOST_AHEAD and files.header.bytes <= LARGEST_AHEAD and self.resident.has(files.key)
         if stop.is_set() or not cheap:
             return
-        with self._engine(request.candidate, header, key, stop) as engine:
+        with self._engine(request.candidate, files, stop) as engine:
             if engine is not None and not engine.slots.busy:
-                self._read(engine, request, stop)
+                self._read(engine, request, files.adapter, stop)
 
-    def _read(self, engine: Engine, request: Request, stop: threading.Event) -> None:
+    def _read(self, engine: Engine, request: Request, adapter: Path | None, stop: threading.Event) -> None:
         """Let a slot read a prompt, whose beginning later prompts share: those need not wait for it."""
-        one, number = GenerationConfig(max_new_tokens=1), self._number(engine, request.candidate)
         with suppress(ZooterError, EngineError, RefusedError):  # raised again when it is asked
-            list(Answer(engine, request, number, one, stop).run())
+            list(Answer(engine, request, adapter, GenerationConfig(max_new_tokens=1), stop).run())
 
     def stream(
         self, requests: Iterable[Request], generation: GenerationConfig, stop: threading.Event
@@ -143,22 +162,17 @@ class GgufBackend(ResidentBackend):
     def _run(self, request: Request, generation: GenerationConfig, stop: threading.Event) -> Iterator[Piece]:
         """Answer a request on its process, which is started if necessary."""
         candidate = request.candidate
-        header, key = self._check(candidate)
-        if note := self.resident.note(key, on_cpu(candidate), lambda: memory_of(candidate, header)):
+        files = self._check(candidate)
+        if note := self.resident.note(files.key, on_cpu(candidate), lambda: memory_of(candidate, files.header)):
             yield Piece(request, note=note)
-        with self._engine(candidate, header, key, stop) as engine:
+        with self._engine(candidate, files, stop) as engine:
             if engine is None:
                 yield Piece.stopped(request)
             else:
-                yield from Answer(engine, request, self._number(engine, candidate), generation, stop).run()
+                yield from Answer(engine, request, files.adapter, generation, stop).run()
 
-    def _number(self, engine: Engine, candidate: CandidateConfig) -> int | None:
-        """The number of a candidate's adapter in requests."""
-        adapter = self._adapters[engine.header.path].get(candidate.adapter or "")
-        return None if adapter is None else engine.adapters[adapter]
-
-    def _check(self, candidate: CandidateConfig) -> tuple[Header, EngineKey]:
-        """Read the headers of a candidate's files. The header of its model, and the key of its process."""
+    def _check(self, candidate: CandidateConfig) -> Files:
+        """Read the headers of a candidate's files."""
         with self._lock:
             header = self._header(candidate)
             others = [other for other in self._expected if other.model == candidate.model]
@@ -167,7 +181,7 @@ class GgufBackend(ResidentBackend):
                 with suppress(ZooterError):  # raised again when it is asked
                     self._add_adapter(other)
             self._add_adapter(candidate)
-            return header, self._key(candidate, header)
+            return Files(header, self._key(candidate, header), self._adapters[header.path].get(candidate.adapter or ""))
 
     def _header(self, candidate: CandidateConfig) -> Header:
         """The header of the file that a process loads for a candidate."""
@@ -180,34 +194,25 @@ class GgufBackend(ResidentBackend):
         return header
 
     def _add_adapter(self, candidate: CandidateConfig) -> None:
-        """Note a candidate's adapter. A process without it ends when its answers are complete."""
+        """Note a candidate's adapter. The processes without it end when their answers are complete."""
         header = self._header(candidate)
         adapters = self._adapters.setdefault(header.path, {})
         if candidate.adapter is not None and candidate.adapter not in adapters:
-            file, without = gguf_adapter(candidate.adapter, header, candidate.name), self._key(candidate, header)
-            adapters[candidate.adapter] = file
-            self.resident.retire(without)
+            adapters[candidate.adapter] = gguf_adapter(candidate.adapter, header, candidate.name)
+            self.resident.retain(lambda key: key[0] != header.path)
 
     def _key(self, candidate: CandidateConfig, header: Header) -> EngineKey:
         """What is the same for all candidates on one process. A process cannot load another adapter later."""
         settings = (header.path, candidate.context_tokens, candidate.threads, candidate.gpu_layers)
         return (*settings, *self._adapters[header.path].values())
 
-    @contextmanager
     def _engine(
-        self, candidate: CandidateConfig, header: Header, key: EngineKey, stop: threading.Event
-    ) -> Iterator[Engine | None]:
+        self, candidate: CandidateConfig, files: Files, stop: threading.Event
+    ) -> AbstractContextManager[Engine | None]:
         """The process of a candidate, started if necessary. None if `stop` came first."""
+        header, key = files.header, files.key
         needed, start = lambda: memory_of(candidate, header), lambda: Engine(candidate, header, key[4:], stop)
-        try:
-            engine = self.resident.take(key, on_cpu(candidate), needed, start, stop)
-        except InterruptedError:
-            engine = None
-        try:
-            yield engine
-        finally:
-            if engine is not None:
-                self.resident.release(key)
+        return self.resident.use(key, on_cpu(candidate), needed, start, stop)
 
 
 def on_cpu(candidate: CandidateConfig) -> CandidateConfig:

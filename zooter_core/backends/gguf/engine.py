@@ -159,7 +159,7 @@ class Engine:
         if not hasattr(socket, "AF_UNIX"):
             raise ZooterError("Unix sockets for the backend gguf", "a system without them", INSTALL)
         self.name, self.header = (header.original or header).path.name, header
-        self.adapters = {path: number for number, path in enumerate(adapters)}
+        self.adapters = {path: number for number, path in enumerate(dict.fromkeys(adapters))}
         self.context = context_of(candidate, header)
         self.slots = Slots(SLOTS, self.context)
         self.process = self._start(candidate)

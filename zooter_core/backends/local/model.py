@@ -55,7 +55,8 @@ class Base:
         self._checkpoint = checkpoint
         self._options = _placement(candidate, used)
         self.model: Any = self.bare()
-        self.device = _input_device(self.model)
+        device = self.model.get_input_embeddings().weight.device  # for prompts; accelerate may move it there later
+        self.device: torch.device = torch.device(memory.devices(None)[0]) if device.type == "meta" else device
         self.adapters: dict[str, str] = {}
         self.lock = threading.Lock()
         self.sizes = measured(self.model)
@@ -261,14 +262,6 @@ def _quantised(candidate: CandidateConfig) -> Any:
     if candidate.quantisation == "8bit":
         return BitsAndBytesConfig(load_in_8bit=True)
     return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=dtype_of(candidate))
-
-
-def _input_device(model: Any) -> torch.device:
-    """The device for prompts: that of the embeddings, or where accelerate will move them."""
-    device: torch.device = model.get_input_embeddings().weight.device
-    if device.type != "meta":
-        return device
-    return torch.device(memory.devices(None)[0])
 
 
 def _plain_words(problem: Exception) -> str:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -17,6 +18,8 @@ from zooter_core.backends import Backend, TurnQueue
 from zooter_core.backends.local import memory
 from zooter_core.base.errors import WorkError, first_line, listed
 from zooter_core.config.candidates import VLLM, CandidateConfig
+
+NEVER = threading.Event()  # a stop that nobody sets
 
 
 class Model(Protocol):
@@ -48,19 +51,35 @@ class Residency(Generic[Loaded]):
         self._turns = TurnQueue()
         self._draining = False  # whether a caller waits for models in use to become idle: no new use may begin
 
-    def take(
+    @contextmanager
+    def use(
         self,
         key: object,
         candidate: CandidateConfig,
         needed: Callable[[], int],  # bytes
         load: Callable[[], Loaded],
         stop: threading.Event,
-    ) -> Loaded | None:
-        """The model of a key, for use until `release`. None if `stop` was set while this call waited.
+    ) -> Iterator[Loaded | None]:
+        """The model of a key while the block runs. None if `stop` was set while it waited or loaded.
 
         Raises:
             ZooterError: the model cannot be loaded, or does not fit even without the others.
         """
+        model = self._take(key, candidate, needed, load, stop)
+        try:
+            yield model
+        finally:
+            if model is not None:
+                self._release(key)
+
+    def _take(
+        self,
+        key: object,
+        candidate: CandidateConfig,
+        needed: Callable[[], int],
+        load: Callable[[], Loaded],
+        stop: threading.Event,
+    ) -> Loaded | None:
         if (model := self._use(key)) is not None:
             return model
         ticket = self._turns.join()
@@ -76,11 +95,12 @@ class Residency(Generic[Loaded]):
                 self._models[key] = model
                 self._users[key] += 1
             return model
+        except InterruptedError:  # the stop has ended the loading
+            return None
         finally:
             ticket.leave()
 
-    def release(self, key: object) -> None:
-        """End a use of the model."""
+    def _release(self, key: object) -> None:
         with self._changed:
             self._users[key] -= 1
             self._models[key] = self._models.pop(key)  # now the most recently used
@@ -88,10 +108,10 @@ class Residency(Generic[Loaded]):
                 self._unload(key)
             self._changed.notify_all()
 
-    def retire(self, key: object) -> None:
-        """Unload the model of a key, if it is loaded, as soon as nobody uses it. No new use begins."""
+    def retain(self, needed: Callable[[Any], bool]) -> None:
+        """Unload the models whose keys are not needed, each as soon as nobody uses it. No new use of them begins."""
         with self._changed:
-            if key in self._models:
+            for key in [key for key in self._models if not needed(key)]:
                 self._retired.add(key)
                 if not self._users[key]:
                     self._unload(key)
@@ -136,8 +156,11 @@ class Residency(Generic[Loaded]):
 
     def used(self) -> memory.Sizes:
         """Bytes of all loaded models, by device."""
+        used: Counter[str] = Counter()
         with self._changed:
-            return self._used()
+            for model in self._models.values():
+                used.update(model.sizes)
+        return dict(used)
 
     def spare(self) -> None:
         """Unload all idle models and return their memory."""
@@ -167,14 +190,8 @@ class Residency(Generic[Loaded]):
                 self._unload(key)
         return True
 
-    def _used(self) -> memory.Sizes:
-        used: Counter[str] = Counter()
-        for model in self._models.values():
-            used.update(model.sizes)
-        return dict(used)
-
     def _room(self, candidate: CandidateConfig) -> int:
-        used, budget = self._used(), memory.budget_of(candidate)
+        used, budget = self.used(), memory.budget_of(candidate)
         return sum(memory.room(device, used, budget) for device in memory.devices(candidate.device_map))
 
     def _make_room(self, candidate: CandidateConfig, needed: int, stop: threading.Event) -> bool:
@@ -200,7 +217,7 @@ class Residency(Generic[Loaded]):
         if candidate.device_map in memory.SPREAD:
             return
         (device,) = memory.devices(candidate.device_map)
-        most, budget = self._used().get(device, 0) + memory.free(device), memory.budget_of(candidate)
+        most, budget = self.used().get(device, 0) + memory.free(device), memory.budget_of(candidate)
         limit = f"free on {device} with no other model"
         if budget is not None and budget < most:
             most, limit = budget, "the budget"

@@ -10,20 +10,20 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from functools import cache
 
 from zooter_core.backends import Piece, Request, TurnQueue
 from zooter_core.backends.local.batch import Batch
 from zooter_core.backends.local.checkpoint import Checkpoint
 from zooter_core.backends.local.model import Base
-from zooter_core.backends.local.residency import Residency, ResidentBackend
+from zooter_core.backends.local.residency import NEVER, Residency, ResidentBackend
 from zooter_core.backends.merge_streams import Stop
 from zooter_core.base.weights import quiet_libraries
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
 
 BaseKey = tuple[str | None, ...]
-NEVER = threading.Event()
 LOOK_SECONDS = 0.1  # between two looks at a stop while another batch runs
 
 
@@ -58,13 +58,13 @@ class TransformersBackend(ResidentBackend):
         if not self.resident.fits(key, candidate, lambda: checkpoint().bytes()):
             checkpoint().tokenizer()
             return
-        base = self._take(key, candidate, checkpoint, NEVER)
-        assert base is not None  # only a stop gives None
-        try:
+        with self._use(key, candidate, checkpoint, NEVER) as base:
+            assert base is not None  # only a stop gives None
             with base.lock:
                 base.add_adapter(candidate)
-        finally:
-            self.resident.release(key)
+
+    def retain(self, candidates: Sequence[CandidateConfig]) -> None:
+        self.resident.retain({key_of(candidate) for candidate in candidates}.__contains__)
 
     def stream(
         self, requests: Sequence[Request], generation: GenerationConfig, stop: threading.Event
@@ -83,29 +83,35 @@ class TransformersBackend(ResidentBackend):
         """Run the requests of one base."""
         candidate = requests[0].candidate
         checkpoint = cache(lambda: Checkpoint.of(candidate))
-        try:
-            if note := self.resident.note(key, candidate, lambda: checkpoint().bytes()):
-                yield Piece(requests[0], note=note)
-            base = self._take(key, candidate, checkpoint, stop)
-        except Exception as problem:
-            yield from (Piece.failed(request, problem) for request in requests)
-            return
-        if base is None:
-            yield from (Piece.stopped(request) for request in requests)
-            return
-        yield from self._run(key, base, requests, generation, stop)
+        with ExitStack() as uses:
+            try:
+                if note := self.resident.note(key, candidate, lambda: checkpoint().bytes()):
+                    yield Piece(requests[0], note=note)
+                base = uses.enter_context(self._use(key, candidate, checkpoint, stop))
+            except Exception as problem:
+                yield from (Piece.failed(request, problem) for request in requests)
+                return
+            if base is None:
+                yield from (Piece.stopped(request) for request in requests)
+                return
+            yield from self._run(base, uses.pop_all(), requests, generation, stop)
 
-    def _take(
+    def _use(
         self, key: BaseKey, candidate: CandidateConfig, checkpoint: Callable[[], Checkpoint], stop: threading.Event
-    ) -> Base | None:
-        """The base of a candidate, loaded if necessary. The caller must release it. None if `stop` came first."""
+    ) -> AbstractContextManager[Base | None]:
+        """The base of a candidate, loaded if necessary. None if `stop` came first."""
         needed, load = lambda: checkpoint().bytes(), lambda: self.base(checkpoint(), self.resident.used())
-        return self.resident.take(key, candidate, needed, load, stop)
+        return self.resident.use(key, candidate, needed, load, stop)
 
     def _run(
-        self, key: BaseKey, base: Base, requests: Sequence[Request], generation: GenerationConfig, stop: threading.Event
+        self,
+        base: Base,
+        uses: ExitStack,
+        requests: Sequence[Request],
+        generation: GenerationConfig,
+        stop: threading.Event,
     ) -> Iterator[Piece]:
-        """Run one batch in its own thread and yield its pieces. The base is released at the end."""
+        """Run one batch in its own thread and yield its pieces. The use of the base ends with the batch."""
         pieces: queue.Queue[Piece | None] = queue.Queue()
         abandoned = Stop(stop)  # also set when the reader goes away
 
@@ -122,7 +128,7 @@ class TransformersBackend(ResidentBackend):
             finally:
                 if locked:
                     base.lock.release()
-                self.resident.release(key)
+                uses.close()
                 pieces.put(None)
 
         thread = threading.Thread(target=run_batch, name="generate", daemon=True)

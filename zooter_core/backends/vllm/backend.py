@@ -15,6 +15,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from zooter_core.backends.conversation import prompt_ids, too_long
 from zooter_core.backends.local import memory
 from zooter_core.backends.local.checkpoint import Checkpoint
 from zooter_core.backends.local.model import FIX_ADAPTER
-from zooter_core.backends.local.residency import Residency, ResidentBackend
+from zooter_core.backends.local.residency import NEVER, Residency, ResidentBackend
 from zooter_core.backends.server_process import POLL_SECONDS
 from zooter_core.backends.vllm.engine import Engine, Events
 from zooter_core.base.errors import Failure, WorkError, ZooterError, first_line
@@ -42,7 +43,6 @@ DEATHS = 3
 AHEAD = 2  # requests that are sent, for each that vLLM has room for
 STARTED_AGAIN = "The next query starts vLLM again."
 POISON = "Leave this query out: vLLM ends with it each time."
-NEVER = threading.Event()
 
 
 class VllmBackend(ResidentBackend):
@@ -59,14 +59,18 @@ class VllmBackend(ResidentBackend):
         """Note candidates that will be asked, so that a process has room for the adapters of its base."""
         self._expected += [candidate for candidate in candidates if candidate not in self._expected]
 
+    def retain(self, candidates: Sequence[CandidateConfig]) -> None:
+        self.resident.retain({self.key_of(candidate) for candidate in candidates}.__contains__)
+
     def load(self, candidate: CandidateConfig) -> None:
         """Make the candidate ready to answer; one that does not fit beside the loaded models is only checked."""
         if candidate.adapter:
             rank_of(candidate)
         if not self.resident.fits(self.key_of(candidate), candidate, lambda: bytes_of(candidate)):
             Checkpoint.of(candidate).tokenizer()
-        elif engine := self.take(candidate, NEVER):
-            self.give_back(engine)
+        else:
+            with self.engine(candidate, NEVER):
+                """It is loaded now."""
 
     def stream(
         self, requests: Iterable[Request], generation: GenerationConfig, stop: threading.Event
@@ -85,25 +89,16 @@ class VllmBackend(ResidentBackend):
         key = self.key_of(candidate)
         return not self.resident.has(key), repr(key)
 
-    def take(self, candidate: CandidateConfig, stop: threading.Event) -> Engine | None:
-        """The process of a candidate, started if necessary. The caller must release it. None if `stop` came first."""
+    def engine(self, candidate: CandidateConfig, stop: threading.Event) -> AbstractContextManager[Engine | None]:
+        """The process of a candidate, started if necessary. None if `stop` came first."""
         key, size = self.key_of(candidate), bytes_of(candidate)
         device = memory.devices(None)[0]
         settings = {SHARE: round(size / memory.total(device), 4), **self._adapter_room(candidate), **candidate.vllm}
-        try:
-            return self.resident.take(
-                key,
-                candidate,
-                lambda: size,
-                lambda: Engine(key, Checkpoint.of(candidate), settings, {device: size}, stop),
-                stop,
-            )
-        except InterruptedError:
-            return None
 
-    def give_back(self, engine: Engine) -> None:
-        """End the use of a process."""
-        self.resident.release(engine.key)
+        def start() -> Engine:
+            return Engine(Checkpoint.of(candidate), settings, {device: size}, stop)
+
+        return self.resident.use(key, candidate, lambda: size, start, stop)
 
     def note(self, candidate: CandidateConfig) -> str:
         """The note that a model has to be loaded, which takes vLLM a minute or more; "" if it is."""
@@ -242,20 +237,20 @@ class Turn:
                 continue
             self._again.appendleft(answer)
             candidate = answer.request.candidate
-            try:
-                if note := self._engines.note(candidate):
-                    yield Piece(answer.request, note=note)
-                engine = self._engines.take(candidate, self._stop)
-            except Exception as problem:
-                self._problem = Failure.of(problem)
-                continue
-            if engine is not None:
+            with ExitStack() as uses:
                 try:
-                    yield from self._on(engine)
-                finally:
-                    engine.cancel(list(self._running))
-                    self._running.clear()
-                    self._engines.give_back(engine)
+                    if note := self._engines.note(candidate):
+                        yield Piece(answer.request, note=note)
+                    engine = uses.enter_context(self._engines.engine(candidate, self._stop))
+                except Exception as problem:
+                    self._problem = Failure.of(problem)
+                    continue
+                if engine is not None:
+                    try:
+                        yield from self._on(engine)
+                    finally:
+                        engine.cancel(list(self._running))
+                        self._running.clear()
 
     def _next(self) -> Answer | None:
         """The next request to send, or to end."""

@@ -40,7 +40,6 @@ class Engine:
     """One base model and the adapters of its candidates.
 
     Attributes:
-        key: of its user, which this class does not read.
         sizes: bytes by device that vLLM was told to take.
         positions: the most tokens that a prompt and its answer may have.
         room: requests that vLLM answers at once.
@@ -48,7 +47,6 @@ class Engine:
 
     def __init__(
         self,
-        key: object,
         checkpoint: Checkpoint,
         settings: Mapping[str, Any],
         sizes: memory.Sizes,
@@ -69,7 +67,7 @@ class Engine:
         python = os.environ.get(PYTHON)
         if not python and importlib.util.find_spec("vllm") is None:
             raise not_installed("vllm", candidate.name, INSTALL)
-        self.key, self.name, self.sizes = key, Path(candidate.model).name, sizes
+        self.name, self.sizes = Path(candidate.model).name, sizes
         self.tokenizer, self.tokenizing = checkpoint.tokenizer(), threading.Lock()
         self._adapters: dict[str, int] = {}
         self._numbers = itertools.count(1)
