@@ -278,7 +278,7 @@ def test_an_exam_stops_goes_on_and_gives_a_router(
     assert sitting(folder).problem is None
     assert load_fleet(folder).router is not None
     assert "Right answers, of" in words(page)
-    assert len(page.get("plotly_chart")) == 1
+    assert len(page.get("echarts_chart")) == 1
     assert column(tables(page)[0], "Skill")[:2] == ["all", "arithmetic"]
     assert "A starting router" not in words(page)
     assert page.button(key="primary-exam").disabled
@@ -287,7 +287,7 @@ def test_an_exam_stops_goes_on_and_gives_a_router(
     exam._exams().clear()  # as after a new start of the demo
     page.run()
     assert "Right answers, of" in words(page)
-    assert len(page.get("plotly_chart")) == 1
+    assert len(page.get("echarts_chart")) == 1
     before = len(server.bodies)
     file = folder / "fleet.toml"
     file.write_text(file.read_text().replace('[router]\npath = "router"\n', ""))  # a kill before the last change

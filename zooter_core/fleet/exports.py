@@ -29,7 +29,7 @@ from zooter_core.router import bert
 from zooter_core.router.config import CONFIG, ENCODER_FOLDER, GRAPH, QUANTISED, VERSION, WEIGHTS, is_portable
 from zooter_core.router.encoder import Encoders
 from zooter_core.router.graph import TOKENIZER, TextGraph, check_installed, missing, tokenizer_json
-from zooter_core.router.quantise import map_weights
+from zooter_core.router.onnx_file import map_weights
 from zooter_core.router.router import PortableRouter, Router
 
 AUTO, TORCH, INT8 = "auto", "torch", "int8"  # of [router] runtime; `onnx` is none of these
@@ -310,7 +310,7 @@ def _write_reward(config: ScalarConfig, folder: Path) -> None:
             raise ValueError("rewards that are not finite")
     except ZooterError:
         raise
-    except Exception as problem:  # json, safetensors, onnx, onnxruntime and tokenizers raise many kinds
+    except Exception as problem:  # json, safetensors, onnxruntime and tokenizers raise many kinds
         where = config.adapter or config.model
         raise WorkError(f"a reward model at {where}", first_line(problem), "Check [reward] in fleet.toml.") from problem
 

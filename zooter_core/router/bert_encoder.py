@@ -17,7 +17,8 @@ from zooter_core.data.scores import paraphrases
 from zooter_core.router import bert
 from zooter_core.router.config import GRAPH, QUANTISED
 from zooter_core.router.graph import TOKENIZER, TextGraph, check_installed, tokenizer_json
-from zooter_core.router.quantise import map_weights, quantise
+from zooter_core.router.onnx_file import map_weights
+from zooter_core.router.quantise import quantise
 from zooter_core.router.text_encoder import MOST_CHARACTERS, MOST_TOKENS, Array, GraphEncoder, identity_of
 
 LAYOUT = 1  # raise it when the graph changes: those in the cache are then made again
@@ -54,7 +55,7 @@ class BertEncoder(GraphEncoder):
             super().__init__(TextGraph(place, name), width, 2 * width)
         except ZooterError:
             raise
-        except Exception as problem:  # json, safetensors, onnx, onnxruntime and tokenizers raise many kinds
+        except Exception as problem:  # json, safetensors, onnxruntime and tokenizers raise many kinds
             raise WorkError(
                 f"an encoder at {reference}", first_line(problem), "Name another in fleet.toml."
             ) from problem
@@ -104,7 +105,7 @@ def _add_quantised(folder: Path) -> None:
             raise ValueError(f"their vectors have a cosine of {alike:.2f} with the exact ones")
     except OSError:
         raise
-    except Exception as problem:  # onnx and ONNX Runtime raise many kinds; the exact graph is enough
+    except Exception as problem:  # ONNX Runtime raises many kinds; the exact graph is enough
         warnings.warn(f"The encoder has no 7-bit weights: {first_line(problem)}", stacklevel=2)
         path.unlink(missing_ok=True)
 

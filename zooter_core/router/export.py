@@ -7,9 +7,11 @@ router.py runs it without PyTorch. fleet/exports.py exports reward models in the
 from __future__ import annotations
 
 import copy
+import logging
 import shutil
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +28,12 @@ from zooter_core.router.distilled import DistilledRouter, RouterHead
 from zooter_core.router.encoder import Batch, Encoder, Encoders, pool
 from zooter_core.router.graph import TOKENIZER, check_installed, tokenizer_json
 from zooter_core.router.neighbours import ARRAYS, RECORDS
-from zooter_core.router.quantise import map_weights, quantise, silence
+from zooter_core.router.onnx_file import OPSET, map_weights
+from zooter_core.router.quantise import quantise
 from zooter_core.router.router import PortableRouter
 from zooter_core.router.text_encoder import MOST_TOKENS
 from zooter_core.router.torch_router import HeadModule
 
-OPSET = 20
 SAMPLE = (
     "What is the sea?",
     "Write a list of 7 apples.",
@@ -154,7 +156,7 @@ def _add_quantised(router: DistilledRouter, folder: Path) -> None:
             raise ValueError(f"they would change {1 - same:.0%} of its choices")
     except OSError:
         raise
-    except Exception as problem:  # onnx and ONNX Runtime raise many kinds; the exact graph is enough
+    except Exception as problem:  # ONNX Runtime raises many kinds; the exact graph is enough
         warnings.warn(f"The router is exported without 7-bit weights: {first_line(problem)}", stacklevel=3)
         path.unlink(missing_ok=True)
         _write_about(folder, about)
@@ -183,6 +185,19 @@ def plain_copy(model: torch.nn.Module) -> Any:
     return plain
 
 
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Silence the exporter's warnings, which are for authors of models."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
 def write_graph(module: torch.nn.Module, sample: Batch, outputs: Sequence[str], path: Path) -> None:
     """Export with dynamic batch size and length, and rename the file into place when it is complete.
 
@@ -197,7 +212,7 @@ def write_graph(module: torch.nn.Module, sample: Batch, outputs: Sequence[str], 
     """
     free = {name: {0: "batch", 1: "length"} for name in sample}
     try:
-        with atomic(path) as partial, silence():
+        with atomic(path) as partial, _silence():
             torch.onnx.export(
                 module.eval(), tuple(sample.values()), partial,
                 input_names=list(sample), output_names=list(outputs), dynamic_axes=free,

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from zooter_core.base.errors import WorkError, ZooterError, first_line, shortened
 from zooter_core.base.strict_json import Pairs, parse_json
+from zooter_core.base.weights import has_torch
 
-PACKAGES = ("onnxruntime", "onnx")  # the extra `onnx`; the second exports
+PACKAGES = ("onnxruntime", "onnx")  # the extra `onnx`; PyTorch exports with the second
 TOKENIZER = "tokenizer.json"
 COLUMNS = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}  # of a graph's inputs
 MOST_BRANCHES = 24  # of all patterns in one file
@@ -83,8 +84,8 @@ def tokenizer_json(tokenizer: Any, most: int, direction: str, padding: Mapping[s
 
 
 def missing() -> list[str]:
-    """The packages of the extra `onnx` that are not installed."""
-    return [name for name in PACKAGES if importlib.util.find_spec(name) is None]
+    """What graphs are made with and is not installed."""
+    return [name for name in PACKAGES[: 1 + has_torch()] if importlib.util.find_spec(name) is None]
 
 
 def check_installed() -> None:

@@ -1,49 +1,23 @@
-"""Copies of an ONNX graph: with its weights in a file of their own, and with weights of 7 bits."""
+"""A copy of an ONNX graph with weights of 7 bits."""
 
 from __future__ import annotations
 
-import logging
-import shutil
-import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import copy
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zooter_core.base.files import work_folder
+from zooter_core.base.files import atomic
+from zooter_core.router import onnx_file
 from zooter_core.router.graph import session
 
 Array = NDArray[np.float32]
 Tokens = Mapping[str, NDArray[np.int64]]
+LARGEST = 64  # whole number of a weight
 USUAL = 0.95  # the share of the columns whose numbers are of a usual size
-
-
-def map_weights(graph: Path) -> None:
-    """Move a graph's weights into `GRAPH.data`, which ONNX Runtime maps: it loads in half the time and memory.
-
-    For the cache alone: writing over a mapped file ends the process that uses it.
-    """
-    import onnx
-
-    weights = graph.with_name(f"{graph.name}.data")
-    onnx.save(onnx.load(graph), graph, save_as_external_data=True, location=weights.name)
-    shutil.copymode(graph, weights)
-
-
-@contextmanager
-def silence() -> Iterator[None]:
-    """Silence the exporter's warnings, which are for authors of models."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
 
 
 def quantise(exact: Path, out: Path, texts: Sequence[Tokens], prefix: str) -> None:
@@ -57,37 +31,25 @@ def quantise(exact: Path, out: Path, texts: Sequence[Tokens], prefix: str) -> No
         prefix: of the names of the operators that are quantised.
 
     Raises:
-        Exception: onnx and ONNX Runtime have errors of their own for a graph that they cannot quantise.
+        Exception: ONNX Runtime has errors of its own for a graph that it cannot run.
     """
-    import onnx
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-
-    model = onnx.load(exact)
+    model = onnx_file.read(exact)
     shapes = {weights.name: weights.dims for weights in model.graph.initializer}
     operators = [node for node in model.graph.node if node.name.startswith(prefix)]
     layers = [node for node in operators if node.op_type == "MatMul" and len(shapes.get(node.input[1], ())) == 2]
     tables = [node for node in operators if node.op_type == "Gather" and len(shapes.get(node.input[0], ())) == 2]
     _even_out(model.graph, layers, _largest(model, {node.input[0] for node in layers}, texts))
     _shrink(model.graph, tables)
-    with work_folder(out) as partial:  # quantize_dynamic leaves more files beside what it reads
-        onnx.save(model, partial / "even.onnx")
-        with silence():
-            quantize_dynamic(
-                partial / "even.onnx", partial / out.name, nodes_to_quantize=[node.name for node in layers],
-                per_channel=True, weight_type=QuantType.QInt8, reduce_range=True,
-            )  # fmt: skip
-        (partial / out.name).replace(out)
+    _to_bytes(model.graph, {node.name for node in layers})
+    with atomic(out) as partial:
+        partial.write_bytes(model.SerializeToString())
 
 
 def _largest(model: Any, names: Iterable[str], texts: Sequence[Tokens]) -> dict[str, Array]:
     """The largest magnitude in each column of the states of these names, shape (width,), over some texts."""
-    import onnx
-
-    order, watched = sorted(names), onnx.ModelProto()
-    watched.CopyFrom(model)
+    order, watched = sorted(names), copy.deepcopy(model)
     del watched.graph.output[:]
-    values = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in order]
-    watched.graph.output.extend(values)
+    watched.graph.output.extend([onnx_file.value(name, onnx_file.FLOAT) for name in order])
     watching = session(watched.SerializeToString())
     inputs = [entry.name for entry in watching.get_inputs()]
     largest: dict[str, Array] = {}
@@ -101,8 +63,6 @@ def _largest(model: Any, names: Iterable[str], texts: Sequence[Tokens]) -> dict[
 
 def _even_out(graph: Any, layers: Sequence[Any], largest: Mapping[str, Array]) -> None:
     """Divide the columns with huge numbers before each layer, and multiply the layer's weights for them."""
-    from onnx import helper, numpy_helper
-
     weights, names = {one.name: one for one in graph.initializer}, {node.name for node in layers}
     nodes, evened = [], set()
     for node in graph.node:
@@ -111,10 +71,10 @@ def _even_out(graph: Any, layers: Sequence[Any], largest: Mapping[str, Array]) -
             factors = np.maximum(1, largest[states] / (np.quantile(largest[states], USUAL) or 1)).astype(np.float32)
             if states not in evened:  # several layers may take the same states
                 evened.add(states)
-                graph.initializer.append(numpy_helper.from_array(1 / factors, f"{states} factors"))
-                nodes.append(helper.make_node("Mul", [states, f"{states} factors"], [f"{states} evened"]))
-            larger = numpy_helper.to_array(weights[matrix]) * factors[:, None]
-            graph.initializer.append(numpy_helper.from_array(larger, f"{node.name} weights"))
+                graph.initializer.append(onnx_file.tensor(1 / factors, f"{states} factors"))
+                nodes.append(onnx_file.node("Mul", [states, f"{states} factors"], [f"{states} evened"]))
+            larger = onnx_file.array(weights[matrix]) * factors[:, None]
+            graph.initializer.append(onnx_file.tensor(larger, f"{node.name} weights"))
             node.input[:] = f"{states} evened", f"{node.name} weights"
         nodes.append(node)
     _replace(graph, nodes)
@@ -122,8 +82,6 @@ def _even_out(graph: Any, layers: Sequence[Any], largest: Mapping[str, Array]) -
 
 def _shrink(graph: Any, tables: Sequence[Any]) -> None:
     """Keep tables that are looked up as bytes, with a scale for each row."""
-    from onnx import TensorProto, helper, numpy_helper
-
     weights, names = {one.name: one for one in graph.initializer}, {node.name for node in tables}
     nodes = []
     for node in graph.node:
@@ -131,13 +89,42 @@ def _shrink(graph: Any, tables: Sequence[Any]) -> None:
             nodes.append(node)
             continue
         name, (table, numbers) = node.name, node.input
-        rows = numpy_helper.to_array(weights[table])
+        rows = onnx_file.array(weights[table])
         scales = np.abs(rows).max(axis=1, keepdims=True).clip(np.finfo(np.float32).tiny) / 127
         for part, values in (("bytes", np.rint(rows / scales).astype(np.int8)), ("scales", scales)):
-            graph.initializer.append(numpy_helper.from_array(values, f"{name} {part}"))
-            nodes.append(helper.make_node("Gather", [f"{name} {part}", numbers], [f"{name} {part} of rows"]))
-        nodes.append(helper.make_node("Cast", [f"{name} bytes of rows"], [f"{name} wide"], to=TensorProto.FLOAT))
-        nodes.append(helper.make_node("Mul", [f"{name} wide", f"{name} scales of rows"], list(node.output)))
+            graph.initializer.append(onnx_file.tensor(values, f"{name} {part}"))
+            nodes.append(onnx_file.node("Gather", [f"{name} {part}", numbers], [f"{name} {part} of rows"]))
+        nodes.append(onnx_file.node("Cast", [f"{name} bytes of rows"], [f"{name} wide"], to=onnx_file.FLOAT))
+        nodes.append(onnx_file.node("Mul", [f"{name} wide", f"{name} scales of rows"], list(node.output)))
+    _replace(graph, nodes)
+
+
+def _to_bytes(graph: Any, names: Collection[str]) -> None:
+    """Multiply by weights of 7 bits, with a scale for each column.
+
+    ONNX Runtime makes one operator of these, if they are just so.
+    """
+    weights, nodes, done = {one.name: one for one in graph.initializer}, [], set()
+    for node in graph.node:
+        if node.name not in names:
+            nodes.append(node)
+            continue
+        name, (states, matrix) = node.name, node.input
+        columns = onnx_file.array(weights[matrix])
+        scales = np.maximum(np.abs(columns).max(axis=0) / LARGEST, np.finfo(np.float32).tiny)
+        parts = {"bytes": np.rint(columns / scales), "scales": scales, "zeros": np.zeros(len(scales))}
+        for part, values in parts.items():
+            values = values.astype(np.float32 if part == "scales" else np.int8)
+            graph.initializer.append(onnx_file.tensor(values, f"{name} {part}"))
+        if states not in done:  # several layers may take the same states
+            done.add(states)
+            outputs = [f"{states} {part}" for part in ("bytes", "scale", "zero")]
+            nodes.append(onnx_file.node("DynamicQuantizeLinear", [states], outputs))
+        inputs = [f"{states} bytes", f"{name} bytes", f"{states} zero", f"{name} zeros"]
+        nodes.append(onnx_file.node("MatMulInteger", inputs, [f"{name} sums"]))
+        nodes.append(onnx_file.node("Cast", [f"{name} sums"], [f"{name} wide"], to=onnx_file.FLOAT))
+        nodes.append(onnx_file.node("Mul", [f"{states} scale", f"{name} scales"], [f"{name} scale"]))
+        nodes.append(onnx_file.node("Mul", [f"{name} wide", f"{name} scale"], list(node.output)))
     _replace(graph, nodes)
 
 

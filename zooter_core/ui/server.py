@@ -107,9 +107,9 @@ async def _started(app: st.App) -> AsyncIterator[None]:
 
 
 FRESH = {"Cache-Control": "no-cache"}
-CHARTS = ("PlotlyChart.*.js", "EChartsChart.*.js")  # the parts of Streamlit's frontend that take long to load
+CHARTS = "EChartsChart.*.js"  # the part of Streamlit's frontend that takes long to load
 # The page's own script. Streamlit's frontend would look for its server below the page's address first, which logs two
-# errors in the console; the server is where the page's other files come from. The libraries of charts are loaded when a
+# errors in the console; the server is where the page's other files come from. The library of charts is loaded when a
 # link to another page is pointed at and, on this machine, when nothing has been typed for a while.
 SCRIPT = """
 window.__streamlit = { BACKEND_BASE_URL: new URL('.', location.href).href }
@@ -136,7 +136,7 @@ def addresses() -> list[str]:
 
 def with_script(folder: Path) -> str:
     """The HTML of Streamlit's frontend, in a folder, with the page's own script before its first one."""
-    names = [file.name for pattern in CHARTS for file in (folder / "static" / "js").glob(pattern)]
+    names = [file.name for file in (folder / "static" / "js").glob(CHARTS)]
     page = (folder / "index.html").read_text(encoding="utf-8")
     return page.replace("<script", f"<script>{SCRIPT.replace('CHARTS', dump_json(names))}</script>\n    <script", 1)
 

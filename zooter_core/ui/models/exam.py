@@ -226,7 +226,8 @@ def _draw_result(report: Report, pool: Sequence[str]) -> None:
     wins = {skill: row.share_of_wins for skill, row in report.candidates.items() if skill != NO_DATASET}
     if wins:
         st.markdown("**Who gave the best answer, by skill**")
-        plots.draw(plots.wins(wins, list(report.candidates[NO_DATASET].share_of_wins), pool), "exam-wins", _alt(wins))
+        option = plots.wins(wins, list(report.candidates[NO_DATASET].share_of_wins), pool)
+        plots.draw(option, "exam-wins", _alt(wins), 100 + 24 * len(wins))
 
 
 def _alt(wins: Mapping[str, Mapping[str, float]]) -> str:
