@@ -15,13 +15,13 @@ from support.app_pages import Open, ask, column, labels, press, tables, talk, wo
 from support.scripted_server import Scripted, serving
 from zooter_core.base.paths import EMBEDDED_FLEET
 from zooter_core.base.records import Query
+from zooter_core.base.skills import GROUPS
 from zooter_core.config.edit import add_candidates, set_table
 from zooter_core.config.fleet import load_fleet
 from zooter_core.fleet.discovery import Discovery, Model
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.fleet.machine import Gpu
 from zooter_core.fleet.skills import starter_queries
-from zooter_core.method.skills import GROUPS
 from zooter_core.ui import resources
 from zooter_core.ui.models import cards, connect, exam
 
