@@ -98,11 +98,11 @@ async def _started(app: st.App) -> AsyncIterator[None]:
     gc.freeze()  # no collection looks through all that has been imported (__main__.py)
     gc.enable()
     run = partial(asyncio.get_running_loop().run_in_executor, None)
-    run(resources.begin_loading)
     if not st.get_option("server.headless"):
         address = st.get_option("server.address") or "0.0.0.0"
         host = Host("localhost" if address in WILDCARDS else address, st.get_option("server.port"))
         run(webbrowser.open, f"http://{host}")
+    run(resources.begin_loading)
     yield
 
 
@@ -110,7 +110,7 @@ FRESH = {"Cache-Control": "no-cache"}
 KEPT = {"Cache-Control": "public, immutable, max-age=31536000"}  # its name changes with its content
 CHARTS = "EChartsChart.*.js"  # the part of Streamlit's frontend that takes long to load
 PARTS = ("PageLink", "Html", "Selectbox", "Button", "ChatInput")  # what the first page is made of
-IMPORTED = re.compile(r"""(?:from|import)\s*"\./([^"]+\.js)\"""")
+IMPORTED = re.compile(r'(?:from|import)\s*"\./([^"]+\.js)"')
 # The page's own script. Streamlit's frontend would look for its server below the page's address first, which logs two
 # errors in the console; the server is where the page's other files come from. The library of charts is loaded when a
 # link to another page is pointed at and, on this machine, when nothing has been typed for a while.
