@@ -152,7 +152,8 @@ def with_script(folder: Path) -> str:
 
 def _imports(scripts: Path, page: str) -> list[str]:
     """The files of PARTS, with all that they import and a page does not load by itself."""
-    names, waiting = dict.fromkeys(()), [file.name for part in PARTS for file in scripts.glob(f"{part}.*.js")]
+    names: dict[str, None] = {}  # in order
+    waiting = [file.name for part in PARTS for file in scripts.glob(f"{part}.*.js")]
     while waiting:
         name = waiting.pop()
         if name not in names and name not in page:
