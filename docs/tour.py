@@ -81,7 +81,7 @@ def benchmark(page: Page) -> None:
 def traffic(page: Page) -> None:
     page.goto(f"{ADDRESS}/traffic")
     expect(page.get_by_role("heading", name="Newest decisions")).to_be_visible(timeout=SLOW)
-    expect(page.locator(".js-plotly-plot")).to_have_count(3, timeout=SLOW)
+    expect(page.locator("[data-testid=stEChartsChart] svg")).to_have_count(3, timeout=SLOW)
 
 
 VIEWS: dict[str, Callable[[Page], None]] = {

@@ -249,8 +249,8 @@ def scripted_vllm(tmp_path, monkeypatch):
 @pytest.fixture
 def profiles_of_any_encoder(monkeypatch):
     """A classifier of skills for vectors of any width: skill s is the number s of a sentence's."""
+    from zooter_core.base.skills import SKILLS
     from zooter_core.labelling.skills import SkillHead
-    from zooter_core.method.skills import SKILLS
 
     def classifier(width: int) -> SkillHead:
         return SkillHead(8.0 * np.eye(width, len(SKILLS)), np.zeros(len(SKILLS)))

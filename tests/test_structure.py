@@ -56,7 +56,7 @@ ON_TORCH = {
     "backends.local.transformers", "backends.vllm.backend", "backends.vllm.engine", "labelling.rewards.architectures",
     "labelling.rewards.pairwise", "labelling.rewards.scalar", "router.export", "router.finetune", "router.torch_router",
 }  # fmt: skip
-HEAVY = ("torch", "transformers", "streamlit", "plotly")
+HEAVY = ("torch", "transformers", "streamlit")
 
 FOLDERS = ("zooter_core", "recipes", "benchmarks", "pages")
 NAMED_FOLDERS = (*FOLDERS, "tests")

@@ -25,13 +25,14 @@ from recipes.embedded import data
 from recipes.embedded.functions import tasks
 from recipes.embedded.problems import ALGEBRA, CHAINS, SHORT, SIMPLE, problems
 from zooter_core.base.jsonl import read_records
+from zooter_core.base.skills import GROUPS, SKILLS
 from zooter_core.base.strict_json import dump_json
 from zooter_core.config.labelling import ENCODER
 from zooter_core.data.curate.texts import Benchmarks, normalise
 from zooter_core.labelling.skills import WEIGHTS, WIDTH, SkillHead
 from zooter_core.method.calibration import log_loss, reliability, temperature_of
 from zooter_core.method.metrics import Array
-from zooter_core.method.skills import GROUPS, SKILLS, group_probabilities
+from zooter_core.method.skills import group_probabilities
 from zooter_core.router.encoder import Encoder
 
 ROOT = Path(__file__).parents[2]

@@ -26,7 +26,7 @@ def test_every_page_works_fits_and_has_no_barrier(open_tab: Callable[..., Page],
     expect(page.locator("h1")).to_be_visible(timeout=SLOW)
     expect(page.get_by_text(LAST_TEXT[path]).first).to_be_attached(timeout=SLOW)
     if path in CHARTS:
-        expect(page.locator(".js-plotly-plot .main-svg").first).to_be_visible(timeout=SLOW)
+        expect(page.locator("[data-testid=stEChartsChart] svg").first).to_be_visible(timeout=SLOW)
     expect(page.get_by_test_id("stSkeleton")).to_have_count(0, timeout=SLOW)
     assert barriers(page) == []
     assert_fits(page, 2560, WIDE, ZOOMED, 360, NARROW)

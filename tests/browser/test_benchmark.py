@@ -26,7 +26,7 @@ def test_figures_charts_and_files(open_tab: Callable[..., Page], demo: str) -> N
     page = open_tab(f"{demo}/benchmark", NARROW, color_scheme="dark")
     expect(page.get_by_role("heading", name=TITLE)).to_be_visible(timeout=SLOW)
     expect(page.get_by_text("Routing beats always using chat").first).to_be_visible(timeout=SLOW)
-    expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=SLOW)
+    expect(page.locator("[data-testid=stEChartsChart] svg").first).to_be_visible(timeout=SLOW)
     table = page.locator(".st-key-table-methods table")
     expect(table.get_by_role("columnheader")).to_have_text(["", *SHOWN], timeout=SLOW)
     figures = json.loads((ROOT / "models" / "embedded" / "report.json").read_text())

@@ -14,7 +14,7 @@ def test_the_sample_day(open_tab: Callable[..., Page], demo: str) -> None:
     expect(page.get_by_text("zooter serve --learn")).to_be_visible(timeout=SLOW)
     expect(page.get_by_text("This is a sample day")).to_be_visible(timeout=SLOW)
     expect(page.get_by_text("that every model answered")).to_be_visible(timeout=SLOW)
-    expect(page.locator(".js-plotly-plot")).to_have_count(3, timeout=SLOW)
+    expect(page.locator("[data-testid=stEChartsChart] svg")).to_have_count(3, timeout=SLOW)
     expect(page.get_by_text("was rolled back to")).to_be_visible()
     page.get_by_text("Do the router's probabilities hold?").click()
     expect(page.locator(".st-key-table-calibration table")).to_be_visible(timeout=SLOW)

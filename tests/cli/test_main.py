@@ -24,7 +24,7 @@ from zooter_core.cli.main import main
 codes = [main(call) for call in json.loads(sys.argv[1])]
 print(json.dumps([codes, [name for name in sys.argv[2:] if name in sys.modules]]))
 """
-HEAVY = ("torch", "transformers", "streamlit", "plotly")
+HEAVY = ("torch", "transformers", "streamlit")
 
 
 def run_calls(*calls: list[object], modules: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:

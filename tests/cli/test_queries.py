@@ -51,7 +51,7 @@ def test_given_tags_need_no_fleet_and_load_no_model(tmp_path):
 import sys
 from zooter_core.cli.main import main
 assert main(["queries", "--from", {str(source)!r}, "--n", "4", "--out", {str(tmp_path / "out.jsonl")!r}]) == 0
-print([name for name in ("torch", "transformers", "streamlit", "plotly") if name in sys.modules])
+print([name for name in ("torch", "transformers", "streamlit") if name in sys.modules])
 """
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert "given tags" in process.stdout

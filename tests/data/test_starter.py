@@ -10,11 +10,11 @@ import pytest
 from zooter_core.base.files import sha256_of
 from zooter_core.base.paths import ROOT, STARTER
 from zooter_core.base.records import Query
+from zooter_core.base.skills import SKILLS
 from zooter_core.data.curate.reading import near_repeats, signatures
 from zooter_core.data.curate.texts import Benchmarks, normalise
 from zooter_core.data.scores import each_query
 from zooter_core.evaluation.verified import verify
-from zooter_core.method.skills import SKILLS
 
 QUICK = 120
 HELD_BACK = ROOT / "tests" / "data" / "skill_queries.jsonl"

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from zooter_core.base.paths import EMBEDDED_FLEET, ROOT
+from zooter_core.base.skills import GROUPS, SKILLS
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.edit import add_candidates, change_candidate
 from zooter_core.config.fleet import load_fleet
@@ -21,7 +22,6 @@ from zooter_core.fleet.discovery import Model
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.fleet.exports import open_router
 from zooter_core.fleet.skills import shares_of
-from zooter_core.method.skills import GROUPS, SKILLS
 
 DESCRIPTIONS = {candidate.name: candidate.description for candidate in load_fleet(EMBEDDED_FLEET).candidates}
 

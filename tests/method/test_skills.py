@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from zooter_core.method.skills import GROUPS, SKILLS, by_skill, group_probabilities, priors, with_experts
+from zooter_core.base.skills import GROUPS, SKILLS
+from zooter_core.method.skills import by_skill, group_probabilities, priors, with_experts
 
 
 def test_every_skill_is_in_one_group():

@@ -73,7 +73,7 @@ def downloads(page: AppTest) -> list[str]:
 
 
 def plots(page: AppTest) -> int:
-    return len(page.get("plotly_chart"))
+    return len(page.get("echarts_chart"))
 
 
 def methods(page: AppTest) -> list[list[str]]:
@@ -155,13 +155,13 @@ def test_a_candidates_name_is_no_markdown(open_page: Open, fleet_with_report: Pa
 
 def traces(page: AppTest) -> list[dict[str, Any]]:
     """The lines and marks of the chart of cost and quality."""
-    drawn: list[dict[str, Any]] = json.loads(page.get("plotly_chart")[0].proto.spec)["data"]
+    drawn: list[dict[str, Any]] = json.loads(page.get("echarts_chart")[0].proto.spec)["series"]
     return drawn
 
 
 def test_the_chart_draws_the_curves_that_are_chosen(open_page: Open, fleet_with_report: Path) -> None:
     def lines() -> list[str]:
-        return [trace["name"] for trace in traces(page) if "lines" in trace["mode"]]
+        return [trace["name"] for trace in traces(page) if trace["type"] == "line"]
 
     page = open_page("benchmark", fleet_with_report)
     two, three = [["random queries", f"router, {k} models if unsure"] for k in (2, 3)]

@@ -69,7 +69,7 @@ def test_every_candidate_is_ranked_by_reward_with_its_figures(open_page: Open) -
     assert "saved" in text
     assert "Reward of each response" in text
     assert all(f"{item.response.candidate} {item.reward:.2f}" in text for item in shown.job.ranked)
-    assert len(page.get("plotly_chart")) == 1
+    assert len(page.get("echarts_chart")) == 1
     counts = dict(zip(column(table, "Model"), column(table, "Tokens"), strict=True))
     assert counts == {name: str(response.tokens) for name, response in shown.job.responses.items()}
     assert "No costs" in text
@@ -194,7 +194,7 @@ def test_blind_hides_all_that_gives_a_name_away_until_the_vote(open_page: Open) 
     for name in shown.pool:
         assert not re.search(rf"\b{name}\b", new)
     assert "tokens/s" not in new
-    assert not page.get("plotly_chart")
+    assert not page.get("echarts_chart")
     assert not tables(page)
     assert not page.download_button
     picked = shown.order[1]
@@ -205,7 +205,7 @@ def test_blind_hides_all_that_gives_a_name_away_until_the_vote(open_page: Open) 
     assert [name for head in heads(page) for name in shown.pool if f"[{name}]" in head] == list(shown.order)  # in place
     assert sum(head.startswith("#### 1. ") for head in heads(page)) == 1
     assert sum("your choice" in head for head in heads(page)) == 1
-    assert page.get("plotly_chart")
+    assert page.get("echarts_chart")
     assert "Tie" not in [button.label for button in page.button]  # the vote is cast
     assert history().votes(shown.fleet)[-1]["best"] == picked
     press(page, "Next round")

@@ -15,13 +15,13 @@ from support.app_pages import Open, ask, column, labels, press, tables, talk, wo
 from support.scripted_server import Scripted, serving
 from zooter_core.base.paths import EMBEDDED_FLEET
 from zooter_core.base.records import Query
+from zooter_core.base.skills import GROUPS
 from zooter_core.config.edit import add_candidates, set_table
 from zooter_core.config.fleet import load_fleet
 from zooter_core.fleet.discovery import Discovery, Model
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.fleet.machine import Gpu
 from zooter_core.fleet.skills import starter_queries
-from zooter_core.method.skills import GROUPS
 from zooter_core.ui import resources
 from zooter_core.ui.models import cards, connect, exam
 
@@ -278,7 +278,7 @@ def test_an_exam_stops_goes_on_and_gives_a_router(
     assert sitting(folder).problem is None
     assert load_fleet(folder).router is not None
     assert "Right answers, of" in words(page)
-    assert len(page.get("plotly_chart")) == 1
+    assert len(page.get("echarts_chart")) == 1
     assert column(tables(page)[0], "Skill")[:2] == ["all", "arithmetic"]
     assert "A starting router" not in words(page)
     assert page.button(key="primary-exam").disabled
@@ -287,7 +287,7 @@ def test_an_exam_stops_goes_on_and_gives_a_router(
     exam._exams().clear()  # as after a new start of the demo
     page.run()
     assert "Right answers, of" in words(page)
-    assert len(page.get("plotly_chart")) == 1
+    assert len(page.get("echarts_chart")) == 1
     before = len(server.bodies)
     file = folder / "fleet.toml"
     file.write_text(file.read_text().replace('[router]\npath = "router"\n', ""))  # a kill before the last change

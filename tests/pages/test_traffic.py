@@ -79,7 +79,7 @@ def test_traffic_is_reported(open_page: Open, traffic, tiny_fleet):
     page.segmented_control(key="period").set_value("Last day").run()
     assert "too little data" in words(page)
     assert "Too few requests were answered by every model" in words(page)
-    assert not page.get("plotly_chart") or len(page.get("plotly_chart")) == 1
+    assert not page.get("echarts_chart") or len(page.get("echarts_chart")) == 1
 
 
 def test_without_traffic_it_says_how_to_begin_and_shows_a_sample_day(open_page: Open, monkeypatch):

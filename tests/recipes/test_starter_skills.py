@@ -9,8 +9,8 @@ import pytest
 
 from recipes.starter import skills
 from zooter_core.base.jsonl import read_records
+from zooter_core.base.skills import SKILLS
 from zooter_core.data.curate.texts import Benchmarks, normalise
-from zooter_core.method.skills import SKILLS
 
 
 def test_generated_queries_are_none_of_the_tests():

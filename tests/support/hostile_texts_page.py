@@ -25,7 +25,8 @@ for number, name in enumerate(PAYLOADS):
         st.pills(plain(text), [text], format_func=plain, key=f"pills-{number}")
         st.metric(plain(text), number, help=plain(text))
         show_error(text)
-st.plotly_chart(plots.rewards([Ranked(Response(name, ""), share) for name, share in NAMES.items()], list(NAMES)))
+ranked = [Ranked(Response(name, ""), share) for name, share in NAMES.items()]
+plots.draw(plots.rewards(ranked, list(NAMES)), "rewards", "", 120)
 with st.container(key="pictures"):
     answer_view.draw(NAMES, list(NAMES), "hostile")
     for name in NAMES:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -24,7 +25,17 @@ from streamlit.file_util import get_static_dir
 from support.terminal_screen import ACTS, CLEAR, HOSTILE, terminal
 from zooter_core.base.hosts import Gate
 from zooter_core.base.terminal import visible
-from zooter_core.ui.server import INLINE, Guard, content_security_policy, internal_error, security_headers
+from zooter_core.ui.server import (
+    IMPORTED,
+    INLINE,
+    PARTS,
+    Guard,
+    Scripts,
+    content_security_policy,
+    internal_error,
+    security_headers,
+    with_script,
+)
 
 HEADERS = security_headers(content_security_policy("<script>start()</script>"))
 NAMES = frozenset({"localhost", "127.0.0.1", "::1", "friend.example"})
@@ -106,6 +117,34 @@ def test_the_policy_of_streamlits_page_allows_its_inline_script_alone() -> None:
     assert policy["connect-src"] == "'self'"
     loading = " ".join(policy[name] for name in policy if name.endswith("-src"))
     assert {source for source in loading.split() if not source.startswith("'")} == {"data:", "blob:"}
+
+
+def test_the_page_names_all_scripts_of_the_first_page_at_once() -> None:
+    scripts = Path(get_static_dir()) / "static" / "js"
+    page = with_script(Path(get_static_dir()))
+    for part in PARTS:
+        (file,) = scripts.glob(f"{part}.*.js")
+        for name in (file.name, *IMPORTED.findall(file.read_text(encoding="utf-8"))):
+            assert f"/static/js/{name}" in page
+    links = re.findall(r'<link rel="modulepreload" crossorigin href="./static/js/(.*?)">', page)
+    assert len(links) == len(set(links))
+    assert all((scripts / name).is_file() for name in links)
+
+
+def test_scripts_are_served_as_streamlit_serves_them_and_all_else_goes_on() -> None:
+    async def beyond(request: Request) -> Response:
+        return PlainTextResponse(f"beyond {request.method}")
+
+    app = Starlette(routes=[Route("/{path:path}", beyond, methods=["GET", "POST"])], middleware=[Middleware(Scripts)])
+    client = TestClient(app)
+    file = next((Path(get_static_dir()) / "static" / "js").glob("ChatInput.*.js"))
+    script = client.get(f"/static/js/{file.name}")
+    assert script.content == file.read_bytes()
+    assert script.headers["content-type"].startswith("text/javascript")
+    assert script.headers["cache-control"] == "public, immutable, max-age=31536000"
+    for path in ("/", "/static/js/none.js", "/static/js/../../index.html", "/static/js/..%2f..%2findex.html"):
+        assert client.get(path).text == "beyond GET"
+    assert client.post(f"/static/js/{file.name}").text == "beyond POST"
 
 
 ROOT = Path(__file__).resolve().parents[2]

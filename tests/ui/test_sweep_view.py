@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from zooter_core.evaluation.figures import BetaTau, Sweep, SweepRow
-from zooter_core.ui import sweep_view
+from zooter_core.ui import plots, sweep_view
 
 
 def sweep(taus: int = 1) -> Sweep:
@@ -15,10 +15,11 @@ def sweep(taus: int = 1) -> Sweep:
 
 
 def test_the_chart_has_a_line_per_tau_in_order_of_beta_with_intervals_and_a_star() -> None:
-    figure = sweep_view.chart(sweep(taus=2))
-    line = next(trace for trace in figure.data if trace.name == "tau 1")
-    assert (list(line.x), list(line.y)) == ([0.0, 0.3], [1.5, 1.5])
-    assert (list(line.error_y.array), list(line.error_y.arrayminus)) == ([0.5, 0.5], [0.25, 0.25])
-    assert list(line.marker.symbol) == ["circle", "star"]
-    assert figure.layout.showlegend
-    assert not sweep_view.chart(sweep()).layout.showlegend
+    option = sweep_view.chart(sweep(taus=2))
+    line = next(series for series in option["series"] if series["name"] == "tau 1")
+    assert [item["value"][:2] for item in line["data"]] == [[0.0, 1.5], [0.3, 1.5]]
+    ends = [[end["coord"] for end in interval] for interval in line["markLine"]["data"]]
+    assert ends == [[[0.0, 1.25], [0.0, 2.0]], [[0.3, 1.25], [0.3, 2.0]]]
+    assert [item.get("symbol") for item in line["data"]] == [None, plots.STAR]
+    assert option["legend"]["show"]
+    assert not sweep_view.chart(sweep())["legend"]["show"]

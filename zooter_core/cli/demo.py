@@ -12,7 +12,6 @@ from zooter_core.base.errors import ZooterError
 from zooter_core.base.hosts import WILDCARDS, Host, check_host, check_origin, is_loopback
 from zooter_core.cli.fleets import open_fleet
 from zooter_core.cli.options import FleetDir, check_free, names_given, option
-from zooter_core.router.config import check_router
 
 ADDRESS = "STREAMLIT_SERVER_ADDRESS"  # the variable from which Streamlit reads the address to bind
 FLEET, ENDPOINT = "ZOOTER_FLEET", "ZOOTER_ENDPOINT"  # from which the pages read what answers
@@ -75,6 +74,8 @@ def _checked_fleet(folder: Path | None) -> tuple[str, dict[str, str]]:
     """What the demo shows, and the variables that say so. A mistake in the fleet shows here, not in the browser."""
     fleet = open_fleet(folder)
     if fleet.router:
+        from zooter_core.router.config import check_router  # here: the demo loads numpy once its server listens
+
         check_router(Path(fleet.router.path))
     return f"fleet {fleet.name}", {FLEET: str(fleet.folder.resolve())}
 

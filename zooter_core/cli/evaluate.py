@@ -11,14 +11,9 @@ import typer
 from zooter_core.base.errors import ZooterError
 from zooter_core.cli.consoles import bars, print_figures, print_set_aside
 from zooter_core.cli.fleets import open_ensemble, open_fleet
-from zooter_core.cli.options import Json, ScoreFiles, Strict, Willingness, check_needs, check_plot, open_scores, option
-from zooter_core.cli.tables import (
-    print_evaluation,
-    print_selection,
-    print_trade,
-    print_verdict,
-    save_selection_plot,
-)
+from zooter_core.cli.options import Json, ScoreFiles, Strict, Willingness, check_needs, open_scores, option
+from zooter_core.cli.plots import check_plot, save_selection_plot
+from zooter_core.cli.tables import print_evaluation, print_selection, print_trade, print_verdict
 from zooter_core.config.fleet import Fleet, load_fleet
 from zooter_core.data import prices as pricing
 from zooter_core.data.scores import Scores, read_texts

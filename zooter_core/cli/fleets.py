@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 from zooter_core.base.paths import EMBEDDED_FLEET
 from zooter_core.config.fleet import Fleet, load_fleet
 from zooter_core.config.trust import check_uses, is_allowed, trust, use_of
-from zooter_core.fleet.ensemble import Ensemble
 
 if TYPE_CHECKING:
     from zooter_core.cli.consoles import Bars, Lines
     from zooter_core.data.runs import Run
+    from zooter_core.fleet.ensemble import Ensemble
 
 
 def open_fleet(folder: Path | None) -> Fleet:
@@ -47,6 +47,8 @@ def open_ensemble(folder: Path | None, answering: bool = False) -> Ensemble:
     Args:
         answering: whether candidates will answer, so that their weights must be on this machine.
     """
+    from zooter_core.fleet.ensemble import Ensemble  # here: `zooter demo` opens a fleet without it
+
     ensemble = Ensemble(open_fleet(folder))
     if answering:
         from zooter_core.cli.consoles import err  # loads rich, which `zooter route --json` does without

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from zooter_core.base.errors import MOST_NAMED, ZooterError, first_line, listed, shortened
-from zooter_core.base.files import check_file, impossible
+from zooter_core.base.files import impossible
 from zooter_core.router.kinds import AUTO, KINDS, LEARN_LABELS, ZOOTER, DistillConfig, settings_of
 
 if TYPE_CHECKING:
@@ -304,15 +304,6 @@ def seconds_of(text: str, option: str) -> float:
     if unit not in UNITS or not number.isascii() or not number.isdecimal() or not 0 < int(number[:9]) < 1_000_000:
         raise ZooterError(f"a duration for {option}", f'"{text}"', "For instance 12h, 7d or 2w.")
     return float(int(number) * UNITS[unit])
-
-
-def check_plot(path: Path | None) -> None:
-    """Refuse a --plot that is not a page or cannot be written, before the work."""
-    if path is None:
-        return
-    if path.suffix != ".html":
-        raise ZooterError("--plot as a file that ends in .html", str(path), "Rename it.")
-    check_file(path)
 
 
 def open_scores(paths: Sequence[Path], strict: bool) -> Scores:

@@ -14,7 +14,7 @@ from zooter_core.cli.consoles import bars, print_figures
 from zooter_core.cli.consoles import out as console
 from zooter_core.cli.fleets import open_fleet
 from zooter_core.cli.options import option
-from zooter_core.cli.tables import save_sweep_plot
+from zooter_core.cli.plots import check_plot, save_sweep_plot
 from zooter_core.evaluation import verdicts
 from zooter_core.evaluation.figures import Sweep
 from zooter_core.router.kinds import DistillConfig
@@ -39,7 +39,7 @@ def sweep(
     strict: options.Strict = False,
     json: options.Json = False,
 ) -> None:
-    options.check_plot(plot)
+    check_plot(plot)
     if out:
         check_file(out)
     table = options.open_scores(scores, strict)

@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, StrictBool, StrictStr, ValidationInfo, field_validator
 
 from zooter_core.base.errors import MOST_NAMED, did_you_mean, shortened
+from zooter_core.base.skills import GROUPS, SKILLS
 from zooter_core.base.strict_json import dump_json
 from zooter_core.base.weights import PREFIX
 from zooter_core.config.endpoint import EndpointConfig
@@ -27,7 +28,6 @@ from zooter_core.config.tables import (
     unknown_key,
     with_settings,
 )
-from zooter_core.method.skills import GROUPS, SKILLS
 
 TRANSFORMERS, GGUF, AUTO, ENDPOINT, RECORDED = "transformers", "gguf", "auto", "openai", "recorded"
 VLLM = "vllm"
@@ -75,7 +75,7 @@ class CandidateConfig(Table):
         threads: with `gguf`, threads of llama.cpp; by default the free cores that this process may use.
         gpu_layers: with `gguf`, how many layers go to a GPU; by default all if xllamacpp was built for it, 0 is none.
         vllm: with `vllm`, arguments of its engine (`EngineArgs`) by name, such as `tensor_parallel_size`.
-        skills: how good the candidate is at skills or groups of them (method/skills.py), each in [0, 1]; a starting
+        skills: how good the candidate is at skills or groups of them (base/skills.py), each in [0, 1]; a starting
             router goes by it.
         usd_per_million_tokens: the price of what the candidate writes; 0 is free.
         usd_per_million_prompt_tokens, usd_per_million_cached_tokens: the price of what it reads, and of the part of

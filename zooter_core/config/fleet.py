@@ -40,13 +40,15 @@ from zooter_core.config.tables import (
     refusal,
     table,
 )
-from zooter_core.method import selection
 
 Runtime = Literal["auto", "torch", "onnx", "int8"]
 MOST_CANDIDATES = 1000
+TRIGGER = "margin"  # where fleet.toml names none
 
 
 def _trigger(name: str) -> str:
+    from zooter_core.method import selection  # here: it loads numpy, without which `zooter demo` reads a fleet
+
     if name not in selection.TRIGGERS:
         raise refusal("a known trigger", f'"{name}"', did_you_mean(name, selection.TRIGGERS))
     return name
@@ -83,7 +85,7 @@ class RouterConfig(Table):
     """
 
     path: LocalPath
-    trigger: Annotated[StrictStr, AfterValidator(_trigger)] = selection.DEFAULT
+    trigger: Annotated[StrictStr, AfterValidator(_trigger)] = TRIGGER
     unsure_above: Annotated[float, Field(strict=True), AfterValidator(_threshold), AS_WRITTEN] = math.inf  # never
     runtime: Runtime = "auto"
     others: Literal["refuse", "profile"] = "refuse"

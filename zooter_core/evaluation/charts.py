@@ -1,93 +1,92 @@
-"""Two charts that the command line saves and the demo shows: the score over beta, and quality over cost.
-
-Each function adds lines to a figure; axes, colours and frame are the caller's.
-"""
+"""What two charts show that the command line saves and the demo draws: the score over beta, and quality over cost."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
-import plotly.graph_objects as go
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from zooter_core.evaluation.figures import Sweep, SweepRow
 from zooter_core.evaluation.report_tables import Point
 
-DASHES = ("solid", "dash", "dot", "dashdot")
+DASHES = ("solid", "dashed", "dotted")
 GREY = "#888888"
 SWEEP_AXES = ("beta (weight of the plain label)", "mean score per query, 95% interval")
+RANDOM_QUERIES = "random queries"
 
 
-def add_sweep(figure: go.Figure, sweep: Sweep, colours: Sequence[str]) -> None:
-    """Add the mean score over beta with its 95% interval, a line per tau; a star marks the best point."""
+@dataclass(frozen=True)
+class Line:
+    """A line of a chart.
+
+    Attributes:
+        points: (x, y).
+        texts: each point in words, the parts one below the other; none for a line without marks.
+        intervals: the ends of each point's interval in y, where it has one.
+        best: the numbers of the points that have a star.
+    """
+
+    name: str
+    points: Sequence[tuple[float, float]]
+    colour: str
+    dash: str = "solid"
+    texts: Sequence[Sequence[str]] = ()
+    intervals: Sequence[tuple[float, float]] = ()
+    best: Collection[int] = ()
+
+
+def sweep_lines(sweep: Sweep, colours: Sequence[str]) -> list[Line]:
+    """The mean score over beta with its 95% interval, a line per tau; a star marks the best point."""
     by_tau: dict[float, list[SweepRow]] = {}
     for row in sorted(sweep.rows, key=lambda row: row.beta):
         by_tau.setdefault(row.tau, []).append(row)
-    for number, (tau, rows) in enumerate(by_tau.items()):
-        best = [sweep.is_best(row) for row in rows]
-        figure.add_scatter(
-            x=[row.beta for row in rows],
-            y=[row.mean for row in rows],
-            error_y={
-                "array": [row.interval[1] - row.mean for row in rows],
-                "arrayminus": [row.mean - row.interval[0] for row in rows],
-            },
-            mode="lines+markers",
-            line={"color": colours[number % len(colours)], "dash": DASHES[number % len(DASHES)]},
-            marker={"symbol": ["star" if top else "circle" for top in best], "size": 11},
-            name=f"tau {tau:g}",
-            customdata=[
-                [*row.interval, row.regret, " (the best)" if top else ""] for row, top in zip(rows, best, strict=True)
-            ],
-            hovertemplate="<b>beta %{x:g}%{customdata[3]}</b><br>score %{y:.3f}, 95% interval %{customdata[0]:.3f} "
-            "to %{customdata[1]:.3f}<br>%{customdata[2]:.3f} below the oracle<extra></extra>",
+    return [
+        Line(
+            f"tau {tau:g}",
+            [(row.beta, row.mean) for row in rows],
+            colours[number % len(colours)],
+            DASHES[number % len(DASHES)],
+            [_row_texts(row, sweep.is_best(row)) for row in rows],
+            [row.interval for row in rows],
+            [place for place, row in enumerate(rows) if sweep.is_best(row)],
         )
+        for number, (tau, rows) in enumerate(by_tau.items())
+    ]
 
 
-def add_curves(
-    figure: go.Figure,
-    curves: Mapping[str, Mapping[int, Sequence[Point]]],
-    priced: bool,
-    colours: Sequence[str],
-    **placed: Any,
-) -> None:
-    """Add quality over cost: a line per trigger and k, and per k the straight line of as many random queries.
+def _row_texts(row: SweepRow, best: bool) -> list[str]:
+    low, high = row.interval
+    return [
+        f"beta {row.beta:g}{' (the best)' if best else ''}",
+        f"score {row.mean:.3f}, 95% interval {low:.3f} to {high:.3f}",
+        f"{row.regret:.3f} below the oracle",
+    ]
+
+
+def curve_lines(
+    curves: Mapping[str, Mapping[int, Sequence[Point]]], priced: bool, colours: Sequence[str]
+) -> list[Line]:
+    """Quality over cost: a line per trigger and k, and per k the straight line of as many random queries.
 
     Args:
         curves: name -> k -> the points in the order of cost. All names start and end at the same points.
         priced: cost in dollars; else in calls.
-        placed: further settings of every line, such as its panel.
     """
-    for place, (name, lines) in enumerate(curves.items()):
-        for number, (k, line) in enumerate(lines.items()):
-            costs, rewards = [point.cost(priced) for point in line], [point.reward for point in line]
+    lines = []
+    for place, (name, by_count) in enumerate(curves.items()):
+        for number, (k, points) in enumerate(by_count.items()):
+            places = [(point.cost(priced), point.reward) for point in points]
             if place == 0:
-                figure.add_scatter(
-                    x=[costs[0], costs[-1]],
-                    y=[rewards[0], rewards[-1]],
-                    mode="lines",
-                    line={"color": GREY, "dash": "dot", "width": 1},
-                    name="random queries",
-                    legendgroup="random",
-                    hoverinfo="skip",
-                    **{"showlegend": number == 0} | placed,
-                )
-            figure.add_scatter(
-                x=costs,
-                y=rewards,
-                mode="lines+markers",
-                line={"color": colours[place % len(colours)], "dash": DASHES[number % len(DASHES)], "width": 2},
-                marker={"size": 6},
-                name=f"{name}, {k} models if unsure",
-                text=[curve_text(point, priced) for point in line],
-                hovertemplate="%{text}<extra></extra>",
-                **placed,
-            )
+                lines.append(Line(RANDOM_QUERIES, [places[0], places[-1]], GREY, "dotted"))
+            texts = [curve_texts(point, priced) for point in points]
+            colour, dash = colours[place % len(colours)], DASHES[number % len(DASHES)]
+            lines.append(Line(f"{name}, {k} models if unsure", places, colour, dash, texts))
+    return lines
 
 
-def curve_text(point: Point, priced: bool) -> str:
+def curve_texts(point: Point, priced: bool) -> list[str]:
     """A point of a curve in words."""
-    return (
-        f"<b>{point.k} models for {point.share:.0%} of the queries</b><br>{point.described(priced)}<br>"
-        f"those with an uncertainty above {point.threshold:.3f}"
-    )
+    return [
+        f"{point.k} models for {point.share:.0%} of the queries",
+        point.described(priced),
+        f"those with an uncertainty above {point.threshold:.3f}",
+    ]

@@ -21,13 +21,12 @@ from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Decision, Ranked, Response, Selection
 from zooter_core.base.weights import Progress, silent
 from zooter_core.config.candidates import AUTO, VLLM
-from zooter_core.config.fleet import GenerationConfig
+from zooter_core.config.fleet import TRIGGER, GenerationConfig
 from zooter_core.data import prices
 from zooter_core.fleet.attempts import Attempts, iter_text
 from zooter_core.fleet.models import FleetModels
 from zooter_core.fleet.routing import Routed, Turns
 from zooter_core.labelling.rewards.scoring import QueryResponses, QueryRewards, rank_by_reward, score_queries
-from zooter_core.method import selection
 from zooter_core.router.explain import Explanation, explain
 
 
@@ -105,7 +104,7 @@ class Ensemble(FleetModels):
             raise ZooterError("at least one candidate to run", str(k), "Give a k of 1 or more.")
         routed = self._routed(query)
         config = self.fleet.router  # None behind an endpoint
-        trigger = trigger or (config.trigger if config else selection.DEFAULT)
+        trigger = trigger or (config.trigger if config else TRIGGER)
         if threshold is None:
             threshold = config.unsure_above if config else math.inf
         value = routed.unsureness(trigger)

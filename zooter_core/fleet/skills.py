@@ -6,8 +6,8 @@ import numpy as np
 
 from zooter_core.base.paths import STARTER
 from zooter_core.base.records import Query
+from zooter_core.base.skills import GROUPS
 from zooter_core.data.scores import read_queries
-from zooter_core.method.skills import GROUPS
 from zooter_core.router.router import Router
 
 QUICK = 120  # queries at the beginning of the set; it goes through the skills in turn

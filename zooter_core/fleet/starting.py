@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooter_core.base.paths import OPEN_MODELS
+from zooter_core.base.skills import GROUPS, SKILLS
 from zooter_core.base.strict_json import parse_json
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import Fleet, RouterConfig
@@ -23,7 +24,7 @@ from zooter_core.fleet.families import published, recognise
 from zooter_core.fleet.machine import billions_in
 from zooter_core.labelling.skills import SkillHead
 from zooter_core.method.selection import Outputs
-from zooter_core.method.skills import GROUPS, SKILLS, by_skill, priors, with_experts
+from zooter_core.method.skills import by_skill, priors, with_experts
 from zooter_core.router.router import Router
 from zooter_core.router.text_encoder import Progress, TextEncoder
 

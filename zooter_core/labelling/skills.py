@@ -18,8 +18,8 @@ from safetensors.numpy import save_file
 from zooter_core.base.errors import WorkError, first_line, listed
 from zooter_core.base.files import atomic
 from zooter_core.base.paths import STARTER
+from zooter_core.base.skills import SKILLS
 from zooter_core.method.metrics import Array
-from zooter_core.method.skills import SKILLS
 
 WIDTH = 384
 WEIGHTS = STARTER / "skills.safetensors"

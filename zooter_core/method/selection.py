@@ -94,10 +94,9 @@ TRIGGERS: dict[str, Callable[[Outputs], Array]] = {
     "utility": utility,
     "disagreement": disagreement,
 }
-DEFAULT = "margin"
 
 
-def unsureness(outputs: Outputs, trigger: str = DEFAULT) -> Array:
+def unsureness(outputs: Outputs, trigger: str) -> Array:
     """A trigger's value for each query, shape (n,), in [0, 1]; higher is less sure. Independent of the pool's order."""
     if trigger not in TRIGGERS:
         raise ZooterError("a known trigger", f'"{trigger}"', did_you_mean(trigger, TRIGGERS))

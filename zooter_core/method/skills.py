@@ -1,4 +1,4 @@
-"""The sixteen skills that a query may ask for, the groups that they form, and routing by them before any training.
+"""Routing by the skills that a query asks for, before any training.
 
 A query's skills times what each candidate is good at: this is the paper's label enhancement (section 3.3) with
 beta = 0, from another source. There, a tag's prior is the mean label of the training queries with the tag; here it is
@@ -16,36 +16,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from zooter_core.base.skills import GROUPS, SKILLS
 from zooter_core.method.metrics import Array
 
 TAU = 0.1  # ten points ahead in a skill: 2.7 times as probable
-SKILLS = (
-    "arithmetic",
-    "word-problems",
-    "algebra",
-    "programming",
-    "sql-and-shell",
-    "debugging",
-    "facts",
-    "reasoning",
-    "summary",
-    "rewriting",
-    "translation",  # from English or into it
-    "story",
-    "verse",
-    "letters",
-    "advice",
-    "other-languages",  # an ordinary query in another language than English
-)
-GROUPS: Mapping[str, tuple[str, ...]] = {  # every skill is in one group
-    "math": ("arithmetic", "word-problems", "algebra"),
-    "code": ("programming", "sql-and-shell", "debugging"),
-    "knowledge": ("facts", "reasoning"),
-    "editing": ("summary", "rewriting"),
-    "languages": ("translation", "other-languages"),
-    "writing": ("story", "verse", "letters"),
-    "advice": ("advice",),
-}
 
 
 def group_probabilities(probabilities: Array) -> Array:

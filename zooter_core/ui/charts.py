@@ -1,4 +1,4 @@
-"""Colours, pictures and badges that several pages draw. Charts are in `plots`: plotly takes a while to load."""
+"""Colours, pictures and badges that several pages draw. Charts are in `plots`."""
 
 from __future__ import annotations
 

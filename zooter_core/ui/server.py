@@ -32,7 +32,7 @@ import streamlit.delta_generator as drawing
 from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.components.v2.component_manager import BidiComponentManager
@@ -76,7 +76,7 @@ def serve(**options: Any) -> None:
     app = st.App(
         APP,
         routes=[Route(path, partial(_page, page)) for path in addresses()],
-        middleware=[Middleware(_guarded, allowed_hosts=allowed_hosts, headers=headers)],
+        middleware=[Middleware(_guarded, allowed_hosts=allowed_hosts, headers=headers), Middleware(Scripts)],
         lifespan=_started,
         exception_handlers={Exception: partial(internal_error, headers=headers)},
     )
@@ -98,18 +98,21 @@ async def _started(app: st.App) -> AsyncIterator[None]:
     gc.freeze()  # no collection looks through all that has been imported (__main__.py)
     gc.enable()
     run = partial(asyncio.get_running_loop().run_in_executor, None)
-    run(resources.begin_loading)
     if not st.get_option("server.headless"):
         address = st.get_option("server.address") or "0.0.0.0"
         host = Host("localhost" if address in WILDCARDS else address, st.get_option("server.port"))
         run(webbrowser.open, f"http://{host}")
+    run(resources.begin_loading)
     yield
 
 
 FRESH = {"Cache-Control": "no-cache"}
-CHARTS = ("PlotlyChart.*.js", "EChartsChart.*.js")  # the parts of Streamlit's frontend that take long to load
+KEPT = {"Cache-Control": "public, immutable, max-age=31536000"}  # its name changes with its content
+CHARTS = "EChartsChart.*.js"  # the part of Streamlit's frontend that takes long to load
+PARTS = ("PageLink", "Html", "Selectbox", "Button", "ChatInput")  # what the first page is made of
+IMPORTED = re.compile(r'(?:from|import)\s*"\./([^"]+\.js)"')
 # The page's own script. Streamlit's frontend would look for its server below the page's address first, which logs two
-# errors in the console; the server is where the page's other files come from. The libraries of charts are loaded when a
+# errors in the console; the server is where the page's other files come from. The library of charts is loaded when a
 # link to another page is pointed at and, on this machine, when nothing has been typed for a while.
 SCRIPT = """
 window.__streamlit = { BACKEND_BASE_URL: new URL('.', location.href).href }
@@ -135,14 +138,46 @@ def addresses() -> list[str]:
 
 
 def with_script(folder: Path) -> str:
-    """The HTML of Streamlit's frontend, in a folder, with the page's own script before its first one."""
-    names = [file.name for pattern in CHARTS for file in (folder / "static" / "js").glob(pattern)]
+    """The HTML of Streamlit's frontend, in a folder, with the page's own script before its first one.
+
+    The browser is told at once what the first page is made of, and need not wait until the server has drawn it.
+    """
+    scripts = folder / "static" / "js"
     page = (folder / "index.html").read_text(encoding="utf-8")
-    return page.replace("<script", f"<script>{SCRIPT.replace('CHARTS', dump_json(names))}</script>\n    <script", 1)
+    links = [f'<link rel="modulepreload" crossorigin href="./static/js/{name}">' for name in _imports(scripts, page)]
+    script = SCRIPT.replace("CHARTS", dump_json([file.name for file in scripts.glob(CHARTS)]))
+    page = page.replace("<script", f"<script>{script}</script>\n    <script", 1)
+    return page.replace("</head>", "\n    ".join([*links, "</head>"]), 1)
+
+
+def _imports(scripts: Path, page: str) -> list[str]:
+    """The files of PARTS, with all that they import and a page does not load by itself."""
+    names: dict[str, None] = {}  # in order
+    waiting = [file.name for part in PARTS for file in scripts.glob(f"{part}.*.js")]
+    while waiting:
+        name = waiting.pop()
+        if name not in names and name not in page:
+            names[name] = None
+            waiting += IMPORTED.findall((scripts / name).read_text(encoding="utf-8"))
+    return list(names)
 
 
 async def _page(page: str, request: Request) -> HTMLResponse:
     return HTMLResponse(page, headers=FRESH)  # its own each time: middleware writes into its headers
+
+
+class Scripts:
+    """ASGI middleware: serves the scripts of Streamlit's frontend. Its own route takes threads and more for each of the
+    hundred of a page."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        self.files = {f"/static/js/{file.name}": file for file in Path(get_static_dir()).glob("static/js/*.js")}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        file = self.files.get(scope.get("path", "")) if scope.get("method") == "GET" else None
+        answer = Response(file.read_bytes(), headers=KEPT, media_type="text/javascript") if file else self.app
+        await answer(scope, receive, send)
 
 
 INLINE = re.compile(r"<script>(.*?)</script>", re.DOTALL)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import plotly.graph_objects as go
 import streamlit as st
 
 from zooter_core.evaluation import verdicts
-from zooter_core.evaluation.charts import SWEEP_AXES, add_sweep
+from zooter_core.evaluation.charts import SWEEP_AXES, sweep_lines
 from zooter_core.evaluation.figures import Sweep, SweepRow
 from zooter_core.ui import charts, plots, tables
 from zooter_core.ui.tables import Column
@@ -30,15 +29,14 @@ COLUMNS = [
 def draw_sweep(sweep: Sweep) -> None:
     st.markdown(" ".join(map(plain, verdicts.of_sweep(sweep))))
     alt = "Mean score over beta with its 95% interval; the table below holds the same figures."
-    plots.draw(chart(sweep), "sweep-chart", alt)
+    plots.draw(chart(sweep), "sweep-chart", alt, 380)
     draw_table(sweep)
 
 
-def chart(sweep: Sweep) -> go.Figure:
+def chart(sweep: Sweep) -> plots.Option:
     """The mean score over beta with its 95% interval, a line per tau; a star marks the best point."""
-    figure = go.Figure()
-    add_sweep(figure, sweep, charts.PALETTE)
-    return plots.framed(figure, *SWEEP_AXES, 380, "Score over beta", showlegend=len(figure.data) > 1)
+    lines = sweep_lines(sweep, charts.PALETTE)
+    return plots.framed(map(plots.series_of, lines), *SWEEP_AXES, legend=len(lines) > 1)
 
 
 def draw_table(sweep: Sweep) -> None:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from support.three_groups import EXAMPLES, SCORES, TABLE, VECTORS, old
+from zooter_core.base.skills import SKILLS
 from zooter_core.labelling.skills import WIDTH
-from zooter_core.method.skills import SKILLS
 from zooter_core.router.distill import fit_head
 from zooter_core.router.extend import extend
 from zooter_core.router.kinds import settings_of

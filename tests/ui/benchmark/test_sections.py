@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
-import plotly.graph_objects as go
 import pytest
 
 from support.sample_report import evaluation
 from zooter_core.evaluation.figures import Evaluation
 from zooter_core.evaluation.report_tables import ALL, ONE, Method, Point
+from zooter_core.ui import plots
 from zooter_core.ui.benchmark import sections, view
 from zooter_core.ui.charts import ROUTER, colour
 from zooter_core.ui.tables import Column
@@ -52,53 +52,64 @@ LINE = [
 ]
 
 
-def traces(figure: go.Figure) -> dict[str, go.Scatter]:
-    return {trace.name: trace for trace in figure.data}
+def by_name(option: plots.Option) -> dict[str, plots.Option]:
+    return {series["name"]: series for series in option["series"]}
+
+
+def places(series: plots.Option) -> list[list[float]]:
+    values = [item["value"] if isinstance(item, dict) else item for item in series["data"]]
+    return [value[:2] for value in values]
 
 
 def test_each_way_is_a_mark_in_its_own_colour_and_shape() -> None:
-    by_name = traces(sections.cost_chart(POINTS, {}, POOL, priced=False))
-    assert [(by_name[p.name].x[0], by_name[p.name].y[0]) for p in POINTS] == [(1, 0.5), (1, -0.5), (1, 1.0), (2, 1.5)]
-    assert by_name["math"].marker.color == colour(POOL, "math")
-    assert len({by_name[p.name].marker.symbol for p in POINTS}) == len(POINTS)
+    marks = by_name(sections.cost_chart(POINTS, {}, POOL, priced=False))
+    assert [places(marks[point.name]) for point in POINTS] == [[[1, 0.5]], [[1, -0.5]], [[1, 1.0]], [[2, 1.5]]]
+    assert marks["math"]["itemStyle"]["color"] == colour(POOL, "math")
+    assert len({marks[point.name]["symbol"] for point in POINTS}) == len(POINTS)
 
 
 def test_a_line_a_k_with_a_mark_a_threshold() -> None:
-    by_name = traces(sections.cost_chart(POINTS, {2: LINE}, POOL, priced=False))
-    line = by_name["router, 2 models if unsure"]
-    assert (list(line.x), list(line.y)) == ([1.0, 1.5, 2.0], [1.0, 1.3, 1.4])
-    assert "2 models for 50% of the queries" in line.text[1]
-    assert "above 0.400" in line.text[1]
-    assert (list(by_name["random queries"].x), list(by_name["random queries"].y)) == ([1.0, 2.0], [1.0, 1.4])
+    series = by_name(sections.cost_chart(POINTS, {2: LINE}, POOL, priced=False))
+    line = series["router, 2 models if unsure"]
+    assert places(line) == [[1.0, 1.0], [1.5, 1.3], [2.0, 1.4]]
+    assert "2 models for 50% of the queries" in line["data"][1]["value"]
+    assert "those with an uncertainty above 0.400" in line["data"][1]["value"]
+    assert places(series["random queries"]) == [[1.0, 1.0], [1.5, 1.2], [2.0, 1.4]]
 
 
 def test_dollars_where_prices_are_known() -> None:
-    figure = sections.cost_chart(POINTS, {2: LINE}, POOL, priced=True)
-    by_name = traces(figure)
-    assert list(by_name["router, 2 models if unsure"].x) == [3.0, 4.0, 6.0]
-    assert "6 dollars per thousand queries" in by_name["oracle"].hovertext[0]
-    assert "dollars" in figure.layout.xaxis.title.text
+    option = sections.cost_chart(POINTS, {2: LINE}, POOL, priced=True)
+    series = by_name(option)
+    assert [x for x, _ in places(series["router, 2 models if unsure"])] == [3.0, 4.0, 6.0]
+    assert "6 dollars per thousand queries" in series["oracle"]["data"][0][4]
+    assert "dollars" in option["xAxis"]["name"]
+
+
+def notes(option: plots.Option) -> list[str]:
+    """The labels on lines."""
+    lines = [item for series in option["series"] if series["type"] == "line" for item in series["data"]]
+    return sorted(item["label"]["formatter"] for item in lines if "label" in item)
 
 
 def test_every_point_and_line_has_its_name_beside_it_and_there_is_no_legend() -> None:
-    figure = sections.cost_chart(POINTS, {2: LINE}, POOL, priced=False)
-    by_name = traces(figure)
-    assert [by_name[point.name].text[0] for point in POINTS] == ["chat", "math", "router", "perfect choice"]
-    assert [note.text for note in figure.layout.annotations] == ["2 if unsure", "random queries"]
-    assert figure.layout.showlegend is False
-    figure = sections.cost_chart(POINTS, {2: LINE, 3: LINE}, POOL, priced=False)
-    assert [note.text for note in figure.layout.annotations] == ["2 if unsure", "3", "random queries"]
+    option = sections.cost_chart(POINTS, {2: LINE}, POOL, priced=False)
+    assert [by_name(option)[p.name]["data"][0][2] for p in POINTS] == ["chat", "math", "router", "perfect choice"]
+    assert notes(option) == ["2 if unsure", "random queries"]
+    assert not option["legend"]["show"]
+    assert notes(sections.cost_chart(POINTS, {2: LINE, 3: LINE}, POOL, priced=False)) == [
+        "2 if unsure", "3", "random queries",
+    ]  # fmt: skip
 
 
 def test_labels_of_close_points_go_apart() -> None:
     near = [Point("router", 1, 0.5), Point("RMR", 1, 0.46), Point("oracle", 2, 1.5), Point("random", 2, -0.5)]
-    by_name = traces(sections.cost_chart(near, {}, POOL, priced=False))
-    places = [by_name[point.name].textposition for point in near]
-    assert places == ["top right", "bottom right", "middle right", "middle right"]
+    marks = by_name(sections.cost_chart(near, {}, POOL, priced=False))
+    offsets = [marks[point.name]["label"]["offset"][1] for point in near]
+    assert offsets == [sections.ABOVE, sections.BELOW, 0, 0]
 
 
 def test_a_chart_of_one_point_is_drawn() -> None:
-    assert len(sections.cost_chart(POINTS[:1], {}, POOL, priced=False).data) == 1
+    assert len(sections.cost_chart(POINTS[:1], {}, POOL, priced=False)["series"]) == 1
 
 
 def figures(chosen: float, oracle: float = 0.5) -> Evaluation:

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from zooter_core.backends import Backend
 from zooter_core.base.records import Query, Tag
+from zooter_core.base.skills import SKILLS
 from zooter_core.config.labelling import ENCODER, SkillsConfig
 from zooter_core.labelling.skills import SkillHead
 from zooter_core.labelling.taggers import Encoders
-from zooter_core.method.skills import SKILLS
 
 
 class SkillTagger:

@@ -18,9 +18,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from zooter_core.base.skills import SKILLS
 from zooter_core.labelling.skills import WIDTH
 from zooter_core.method import evidence, mixture
-from zooter_core.method.skills import SKILLS
 from zooter_core.router.kinds import DistillConfig, Progress
 from zooter_core.router.kinds.arrays import Array, concatenate, softmax, unit
 from zooter_core.router.kinds.base import Head, Lessons, State, sums, zeros

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooter_core.base.errors import ZooterError
+from zooter_core.base.skills import SKILLS
 from zooter_core.config.labelling import ENCODER
 from zooter_core.labelling.skills import WIDTH, SkillHead
-from zooter_core.method.skills import SKILLS
 from zooter_core.router.kinds import DistillConfig, Progress
 from zooter_core.router.kinds.arrays import Array, softmax
 from zooter_core.router.kinds.base import Head, Lessons, State, mean_scores, zeros

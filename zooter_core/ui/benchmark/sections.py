@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import plotly.graph_objects as go
 import streamlit as st
 
 from zooter_core.evaluation import report_tables, verdicts
-from zooter_core.evaluation.charts import GREY, add_curves
+from zooter_core.evaluation.charts import GREY, RANDOM_QUERIES, curve_lines
 from zooter_core.evaluation.figures import Evaluation, Selection
 from zooter_core.evaluation.report_tables import DATASET, LOWER, ORACLE, RANDOM, RMR, ROUTER, Method, Point
 from zooter_core.ui import charts, plots, tables
@@ -104,10 +103,11 @@ def _first(candidates: Sequence[Method], key: str) -> int | None:
     return (min if key in LOWER else max)(figures, key=lambda number: figures[number]) if figures else None
 
 
-SYMBOLS = {ROUTER: "star", RMR: "diamond", ORACLE: "x", RANDOM: "cross"}
-ROOM = 72  # pixels right of the chart, for the labels of the points at its edge
+SYMBOLS = {ROUTER: plots.STAR, RMR: "diamond", ORACLE: plots.X, RANDOM: plots.CROSS}
+ROOM = 88  # pixels right of the chart, for the labels of the points at its edge
 CLOSE, CLOSE_ACROSS = 0.07, 0.2  # shares of the height and width within which two labels would touch
-CANDIDATES = ("circle", "square", "triangle-up", "pentagon", "hexagon", "triangle-down", "triangle-left")
+ABOVE, BELOW = -12, 12  # pixels between a label and the height of its mark
+CANDIDATES = ("circle", "rect", "triangle", plots.PENTAGON, "roundRect", plots.DOWN, plots.LEFT)
 TRIGGERS = {
     "margin": "margin: the most probable model has a small lead over the second",
     "entropy": "entropy: the probabilities are spread evenly over all models",
@@ -135,7 +135,7 @@ def cost_quality(held_back: Evaluation, pool: Sequence[str]) -> None:
     if near:
         shown = [point for point in points if not point.candidate and point.name != RANDOM]
     alt = "Mean reward over mean cost of each method; the table below holds the same figures."
-    plots.draw(cost_chart(shown, lines, pool, priced), "cost-quality", alt)
+    plots.draw(cost_chart(shown, lines, pool, priced), "cost-quality", alt, 420)
     if selection:
         st.caption(_verdict(selection, trigger))
     all_points = [*points, *(point for line in curves.values() for point in line[1:])]
@@ -168,39 +168,50 @@ def _options(selection: Selection) -> tuple[str, list[int], bool]:
 
 def cost_chart(
     points: Sequence[Point], curves: Mapping[int, Sequence[Point]], pool: Sequence[str], priced: bool
-) -> go.Figure:
+) -> plots.Option:
     """Mean reward over mean cost: a line per k with a mark per threshold, and a mark per other method, each labelled.
 
     Args:
         curves: k -> its points, in the order of cost.
         priced: cost in dollars; else in calls.
     """
-    figure = go.Figure()
-    add_curves(figure, {ROUTER: curves}, priced, [charts.ROUTER])
-    for point, place in zip(points, _places(points, priced), strict=True):
-        figure.add_scatter(
-            x=[point.cost(priced)],
-            y=[point.reward],
-            mode="markers+text",
-            marker=_mark(point, pool),
-            name=plots.label(point.name),
-            text=[plots.label(SHOWN.get(point.name, point.name), 16)],
-            textposition="top right" if point.name == ROUTER and curves else place,  # the lines begin at the router
-            cliponaxis=False,
-            hovertext=[f"<b>{plots.label(point.name)}</b><br>{point.described(priced)}"],
-            hovertemplate="%{hovertext}<extra></extra>",
-        )
-    _label_lines(figure, curves, priced)
+    lines = [plots.series_of(line) for line in curve_lines({ROUTER: curves}, priced, [charts.ROUTER])]
+    marks = [
+        {
+            "type": "scatter",
+            "name": plots.label(point.name),
+            **_mark(point, pool),
+            "data": [
+                [
+                    point.cost(priced),
+                    point.reward,
+                    plots.label(SHOWN.get(point.name, point.name), 16),
+                    plots.label(point.name),
+                    point.described(priced),
+                ]
+            ],
+            # The router's lines begin at its mark.
+            "label": _label(ABOVE if point.name == ROUTER and curves else offset),
+            "tooltip": plots.hover(2, first=3),
+        }
+        for point, offset in zip(points, _offsets(points, priced), strict=True)
+    ]
+    _label_lines(lines, curves, priced)
     unit = "dollars per thousand queries" if priced else "model calls per query"
-    plots.framed(figure, f"mean cost ({unit})", "mean reward per query", 420, showlegend=False)
-    return figure.update_layout(margin={"r": ROOM})
+    option = plots.framed([*lines, *marks], f"mean cost ({unit})", "mean reward per query")
+    return option | {"grid": option["grid"] | {"right": ROOM}}
 
 
-def _places(points: Sequence[Point], priced: bool) -> list[str]:
+def _label(offset: int, place: str = "right", formatter: str = "{@[2]}") -> dict[str, Any]:
+    """A label beside a mark, so many pixels lower."""
+    return {"show": True, "position": place, "offset": [0, offset], "formatter": formatter, "fontSize": 12}
+
+
+def _offsets(points: Sequence[Point], priced: bool) -> list[int]:
     """Where the label of each point goes: right of it, higher or lower where another point is close."""
     costs, rewards = [point.cost(priced) for point in points], [point.reward for point in points]
     wide, high = max(costs) - min(costs) or 1.0, max(rewards) - min(rewards) or 1.0
-    places = []
+    offsets = []
     for number, (cost, reward) in enumerate(zip(costs, rewards, strict=True)):
         gaps = [
             (other - reward) / high
@@ -209,30 +220,32 @@ def _places(points: Sequence[Point], priced: bool) -> list[str]:
         ]
         above = any(0 < gap < CLOSE for gap in gaps)
         below = any(-CLOSE < gap < 0 for gap in gaps)
-        places.append("middle right" if above == below else "bottom right" if above else "top right")
-    return places
+        offsets.append(0 if above == below else BELOW if above else ABOVE)
+    return offsets
 
 
-def _label_lines(figure: go.Figure, curves: Mapping[int, Sequence[Point]], priced: bool) -> None:
+def _label_lines(lines: Sequence[dict[str, Any]], curves: Mapping[int, Sequence[Point]], priced: bool) -> None:
     """Each line's name at its end, and that of the dotted lines below the first of them."""
-    text: dict[str, Any] = {"showarrow": False, "font": {"size": 12}}
     most = max((line[-1].cost(priced) for line in curves.values()), default=0.0)
     for number, (k, line) in enumerate(curves.items()):
-        x, y = line[-1].cost(priced), line[-1].reward
+        dotted, end = lines[2 * number]["data"], lines[2 * number + 1]["data"][-1]
         name = str(k) if number else f"{k} if unsure"  # in full once: on a phone there is no room for more
         # Right of the end, where the line leaves room, but for the longest, which ends at the marks of other methods.
-        side, shift = ("right", -12) if len(curves) > 1 and x == most else ("left", 0)
-        figure.add_annotation(x=x, y=y, text=name, xanchor=side, xshift=shift, yanchor="bottom", yshift=3, **text)
-    for line in list(curves.values())[:1]:
-        x, y = ((line[0].cost(priced) + line[-1].cost(priced)) / 2, (line[0].reward + line[-1].reward) / 2)
-        figure.add_annotation(x=x, y=y, text="random queries", yanchor="top", yshift=-4, **text)
+        side = "left" if len(curves) > 1 and line[-1].cost(priced) == most else "right"
+        end["label"] = _label(ABOVE, side, name)
+        if not number:
+            middle = [(line[0].cost(priced) + line[-1].cost(priced)) / 2, (line[0].reward + line[-1].reward) / 2]
+            text = _label(0, "bottom", RANDOM_QUERIES)
+            dotted.insert(1, {"value": middle, "symbol": "circle", "symbolSize": 1, "label": text})
 
 
 def _mark(point: Point, pool: Sequence[str]) -> dict[str, Any]:
     if not point.candidate:
-        return {"color": charts.ROUTER if point.name == ROUTER else GREY, "symbol": SYMBOLS[point.name], "size": 13}
+        hue, size = charts.ROUTER if point.name == ROUTER else GREY, 20 if point.name == ROUTER else 13
+        return {"symbol": SYMBOLS[point.name], "symbolSize": size, "itemStyle": {"color": hue}}
     place = list(pool).index(point.name)
-    return {"color": charts.colour(pool, point.name), "symbol": CANDIDATES[place % len(CANDIDATES)], "size": 11}
+    style = {"color": charts.colour(pool, point.name), "opacity": 1}
+    return {"symbol": CANDIDATES[place % len(CANDIDATES)], "symbolSize": 11, "itemStyle": style}
 
 
 def _shown(counts: Sequence[int]) -> list[int]:

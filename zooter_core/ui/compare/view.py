@@ -125,7 +125,7 @@ def rewards(comparison: Comparison) -> None:
     if not scored:
         return
     text = ", ".join(f"{plain(item.response.candidate)} {item.reward or 0:z.2f}" for item in scored)
-    plots.draw(plots.rewards(scored, comparison.pool), "rewards", f"Rewards on one axis: {text}")
+    plots.draw(plots.rewards(scored, comparison.pool), "rewards", f"Rewards on one axis: {text}", 120)
     st.caption(
         f"Reward of each response, further right is better: {text}.",
         help="A reward is the reward model's score of a response to this query. It has no unit and no fixed range: "

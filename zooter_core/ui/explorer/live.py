@@ -15,6 +15,7 @@ from zooter_core.ui import links
 from zooter_core.ui.answer_view import CERTAINTY
 from zooter_core.ui.charts import colour, in_words, tag_badges
 from zooter_core.ui.explorer import query_map, view
+from zooter_core.ui.plots import HOVER
 from zooter_core.ui.text import plain
 from zooter_core.ui.widgets import EXAMPLES, download, show_error
 
@@ -135,7 +136,7 @@ def _bar_chart(probabilities: Mapping[str, float]) -> dict[str, Any]:
             "axisTick": {"show": False},
             "axisLabel": {"fontSize": 14},
         },
-        "tooltip": {**query_map.HOVER, "formatter": "{b} gives the best answer with probability {c}%"},
+        "tooltip": {**HOVER, "formatter": "{b} gives the best answer with probability {c}%"},
         "series": [{"type": "bar", "data": data, "barWidth": "68%", "cursor": "default", "label": label}],
     }
 

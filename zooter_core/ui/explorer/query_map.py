@@ -1,6 +1,6 @@
 """The map of the training queries: its dots, the names of its regions, the query on it, and the same as a picture.
 
-ECharts, which Streamlit includes, updates a chart in place; a changed plotly chart would be removed and drawn again.
+ECharts updates a chart in place, so that the query's point can move.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from zooter_core.method.tag_table import TIE
 from zooter_core.ui.charts import BOLD, CENTRED, GREY, INKS, colour, picture, words
+from zooter_core.ui.plots import HOVER
 
 RANKED = 0.6
 MOST = 9
@@ -91,7 +92,6 @@ SYMBOLS = ("circle", "triangle", "rect", "diamond", "roundRect", "arrow", "pin")
 TIED = "tie"
 REGIONS, LINES, QUERY = "regions", "lines", "query"  # ids of the series that are not dots
 NEAR = 0.1  # of the map's width and height; nearer names would lie under the query's label
-HOVER = {"confine": True, "extraCssText": "max-width:min(360px,80vw);white-space:normal;overflow-wrap:anywhere"}
 ZOOM = {"filterMode": "none", "zoomOnMouseWheel": "ctrl", "moveOnMouseWheel": False}
 QUERY_MARK = {"opacity": 1, "borderColor": "#fff", "borderWidth": 2, "shadowBlur": 8, "shadowColor": "rgba(0,0,0,0.9)"}
 QUERY_LABEL = {

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
 
@@ -26,7 +25,7 @@ from zooter_core.ui.charts import GREY, PALETTE, colour
 from zooter_core.ui.explorer import query_map
 from zooter_core.ui.explorer.query_map import Region, regions
 from zooter_core.ui.markdown import safe
-from zooter_core.ui.plots import CLEAR, draw, framed, label
+from zooter_core.ui.plots import MARK, Option, bars_of, draw, framed, hover, label
 from zooter_core.ui.tables import to_csv
 from zooter_core.ui.text import clipped, plain
 from zooter_core.ui.widgets import download
@@ -143,7 +142,7 @@ def draw_tags(learned: Learned) -> None:
         with tab:
             st.caption(text)
             alt = f"Heat map of {count} tags and {len(learned.pool)} models: {text}"
-            draw(heat_map(shown, kind, learned.pool), f"explorer-{kind}", alt)
+            draw(heat_map(shown, kind, learned.pool), f"explorer-{kind}", alt, ROW * count + 56)
     note = f"All {len(table.names)} tags with their queries, probabilities, wins and rewards."
     download("All tags as CSV", partial(as_csv, table, learned.pool), "tags.csv", help=note)
 
@@ -224,7 +223,7 @@ def draw_entropies(learned: Learned) -> None:
         f"Here {alike / learned.queries:.0%} of {learned.queries} queries are above 0.9."
     )
     alt = "Histogram of the reward entropy of the training queries"
-    draw(entropy_chart(learned.entropies.tolist()), "explorer-entropies", alt)
+    draw(entropy_chart(learned.entropies.tolist()), "explorer-entropies", alt, HEIGHT)
 
 
 def draw_reliability(calibration: Calibration | str) -> None:
@@ -239,16 +238,16 @@ def draw_reliability(calibration: Calibration | str) -> None:
         "Larger dots stand for more queries; the bars are 95% intervals."
     )
     alt = "Reliability diagram: probability of the chosen model against how often it was the best"
-    draw(reliability_chart(calibration), "explorer-reliability", alt)
+    draw(reliability_chart(calibration), "explorer-reliability", alt, HEIGHT)
 
 
 Kind = Literal["probability", "reward", "difference"]
-ROW = 24  # pixels per tag
+ROW, HEIGHT = 24, 340  # pixels per tag, and of the other charts
 MOST_NUMBERS = 8  # candidates up to which a heat map's cell has room for its number
 DEEPEST = 0.55  # opacity of the deepest shade
 
 
-def heat_map(table: TagTable, kind: Kind, pool: Sequence[str]) -> go.Figure:
+def heat_map(table: TagTable, kind: Kind, pool: Sequence[str]) -> Option:
     """Tags by candidates, each candidate's column from the page's ground to its colour.
 
     Rewards are coloured relative to their row, because some tags are harder than others.
@@ -256,82 +255,71 @@ def heat_map(table: TagTable, kind: Kind, pool: Sequence[str]) -> go.Figure:
     values = {"probability": table.probabilities, "reward": table.rewards, "difference": table.difference}[kind]
     shades = np.maximum(values - values.mean(axis=1, keepdims=True), 0) if kind == "reward" else np.abs(values)
     most = 1.0 if kind == "probability" else float(shades.max(initial=0.0)) or 1.0
-    rows = list(range(len(table.names)))
-    figure = go.Figure()
-    for column, name in enumerate(pool):
-        figure.add_heatmap(
-            z=shades[:, [column]],
-            x=[column],
-            y=rows,
-            hovertext=[[_cell_hover(table, kind, row, column, name)] for row in rows],
-            hovertemplate="%{hovertext}<extra></extra>",
-            colorscale=_scale(colour(pool, name)),
-            zmin=0,
-            zmax=most,
-            showscale=False,
-            xgap=2,
-            ygap=2,
-        )
-    if len(pool) <= MOST_NUMBERS:
-        _numbers(figure, values, kind)
-    _tags_by_candidates(figure, table.names, pool)
-    return figure
+    columns = [
+        {
+            "type": "heatmap",
+            "itemStyle": {"borderColor": "transparent", "borderWidth": 2},
+            "label": {"show": len(pool) <= MOST_NUMBERS, "formatter": "{@[3]}", "fontSize": 13},
+            "data": [
+                [
+                    column,
+                    row,
+                    float(shades[row, column]),
+                    _number(values[row, column], kind),
+                    *_cell_hover(table, kind, row, column, name),
+                ]
+                for row in range(len(table.names))
+            ],
+            "tooltip": hover(3, first=4),
+        }
+        for column, name in enumerate(pool)
+    ]
+    scales = [
+        {"show": False, "seriesIndex": column, "dimension": 2, "min": 0, "max": most, "inRange": {"color": _scale(hue)}}
+        for column, hue in enumerate(colour(pool, name) for name in pool)
+    ]
+    heads = {  # each model's colour below its name
+        "type": "scatter",
+        "yAxisIndex": 1,
+        "symbol": "rect",
+        "symbolSize": [24, 4],
+        "silent": True,
+        "data": [
+            {"value": [column, 1], "itemStyle": {"color": colour(pool, name)}} for column, name in enumerate(pool)
+        ],
+    }
+    return _tags_by_candidates([*columns, heads], table.names, pool) | {"visualMap": scales}
 
 
-def _scale(hue: str) -> list[tuple[float, str]]:
+def _scale(hue: str) -> list[str]:
     """A colour scale from the page's ground, light or dark, to a colour on which text in the page's ink is readable."""
     red, green, blue = (int(hue[place : place + 2], 16) for place in (1, 3, 5))
-    return [(0.0, f"rgba({red},{green},{blue},0)"), (1.0, f"rgba({red},{green},{blue},{DEEPEST})")]
+    return [f"rgba({red},{green},{blue},{opacity})" for opacity in (0, DEEPEST)]
 
 
-def _numbers(figure: go.Figure, values: NDArray[np.float64], kind: Kind) -> None:
-    """The number of each cell in the page's ink; a heat map would choose an ink without knowing the ground."""
-    places = [(column, row) for row in range(values.shape[0]) for column in range(values.shape[1])]
-    figure.add_scatter(
-        x=[column for column, _ in places],
-        y=[row for _, row in places],
-        mode="text",
-        text=[_number(values[row, column], kind) for column, row in places],
-        textfont={"size": 13},
-        hoverinfo="skip",
-        showlegend=False,
-    )
+def _tags_by_candidates(series: Sequence[Option], tags: Sequence[str], pool: Sequence[str]) -> Option:
+    """The frame of the heat map: a row per tag, a column per candidate."""
+    bare = {"axisLine": {"show": False}, "axisTick": {"show": False}, "splitLine": {"show": False}}
+    names = {"type": "category", "position": "top", "data": [label(name) for name in pool], **bare}
+    names["axisLabel"] = {"interval": 0, "overflow": "truncate", "width": 120}
+    rows = {"type": "category", "inverse": True, "data": [label(name) for name in tags], **bare}
+    rows["axisLabel"] = {"interval": 0}
+    option = framed(series, xAxis=names)
+    return option | {
+        "grid": {"left": 4, "right": 4, "top": 12, "bottom": 4, "containLabel": True},
+        "yAxis": [rows, {"show": False, "min": 0, "max": 1}],
+    }
 
 
-def _tags_by_candidates(figure: go.Figure, tags: Sequence[str], pool: Sequence[str]) -> None:
-    """Axes of the heat map: a row per tag, a column per candidate with its colour."""
-    axis = {"fixedrange": True, "showgrid": False, "zeroline": False}
-    names = [f"<span style='color:{colour(pool, name)}'>■</span> {label(name)}" for name in pool]
-    figure.update_layout(
-        height=ROW * len(tags) + 56,
-        margin={"l": 0, "r": 0, "t": 44, "b": 0},
-        xaxis={
-            "side": "top",
-            "tickvals": list(range(len(pool))),
-            "ticktext": names,
-            "range": [-0.5, len(pool) - 0.5],  # plotly would leave room around the numbers
-            **axis,
-        },
-        yaxis={
-            "range": [len(tags) - 0.5, -0.5],
-            "tickvals": list(range(len(tags))),
-            "ticktext": [label(name) for name in tags],
-            "ticksuffix": "  ",
-            **axis,
-        },
-        **CLEAR,
-    )
-
-
-def _cell_hover(table: TagTable, kind: Kind, row: int, column: int, name: str) -> str:
+def _cell_hover(table: TagTable, kind: Kind, row: int, column: int, name: str) -> list[str]:
     p, won, reward = (values[row, column] for values in (table.probabilities, table.won, table.rewards))
     facts = {
         "probability": f"mean probability {p:.1%}",
         "reward": f"mean reward {reward:z.2f}, {reward - table.rewards[row].mean():+z.2f} from the tag's mean",
-        "difference": f"router {p:.1%}, actually best {won:.1%}<br>difference {100 * (p - won):+z.1f} points",
+        "difference": f"router {p:.1%}, actually best {won:.1%}; difference {100 * (p - won):+z.1f} points",
     }
     count = "1 query" if table.counts[row] == 1 else f"{table.counts[row]} queries"
-    return f"<b>{label(table.names[row])}: {label(name)}</b><br>{facts[kind]}<br>{count}"
+    return [f"{label(table.names[row])}: {label(name)}", facts[kind], count]
 
 
 def _number(value: float, kind: Kind) -> str:
@@ -341,57 +329,62 @@ def _number(value: float, kind: Kind) -> str:
     return f"{value:.2f}" if kind == "reward" else f"{round(100 * value) or 0:+d}".replace("+0", "0")
 
 
-def entropy_chart(counts: Sequence[int]) -> go.Figure:
+def entropy_chart(counts: Sequence[int]) -> Option:
     """A histogram of the reward entropy of the training queries.
 
     Args:
         counts: queries per bin, shape (BINS,).
     """
-    width = 1 / BINS
-    edges = [(number * width, (number + 1) * width) for number in range(BINS)]
-    figure = go.Figure(
-        go.Bar(
-            x=[(low + high) / 2 for low, high in edges],
-            y=list(counts),
-            width=width * 0.94,
-            marker_color=PALETTE[0],
-            customdata=edges,
-            hovertemplate="entropy %{customdata[0]:.2f} to %{customdata[1]:.2f}: %{y} queries<extra></extra>",
-        )
-    )
-    framed(figure, "reward entropy (0: one clear winner, 1: all equal)", "training queries", showlegend=False)
-    return figure.update_xaxes(range=[0, 1])
+    edges = [(number / BINS, (number + 1) / BINS) for number in range(BINS)]
+    bars = {
+        "type": "bar",
+        "barWidth": "94%",
+        "itemStyle": {"color": PALETTE[0]},
+        "data": [
+            [(low + high) / 2, count, f"entropy {low:.2f} to {high:.2f}: {count} queries"]
+            for (low, high), count in zip(edges, counts, strict=True)
+        ],
+        "tooltip": hover(),
+    }
+    ends = {"min": 0, "max": 1}
+    return framed([bars], "reward entropy (0: one clear winner, 1: all equal)", "training queries", xAxis=ends)
 
 
-def reliability_chart(calibration: Calibration) -> go.Figure:
+def reliability_chart(calibration: Calibration) -> Option:
     """Probability against how often that candidate was the best; both agree on the dashed line."""
     bins = calibration.bins
     intervals = [wilson_interval(one.won, one.n) for one in bins]
-    figure = go.Figure(
-        go.Scatter(x=[0, 1], y=[0, 1], mode="lines", line={"dash": "dash", "color": GREY}, hoverinfo="skip")
-    )
-    figure.add_scatter(
-        x=[one.probability for one in bins],
-        y=[one.won for one in bins],
-        mode="lines+markers",
-        cliponaxis=False,  # a dot at 100% is drawn in full
-        line={"color": PALETTE[0]},
-        marker={"size": [8 + 16 * (one.n / max(other.n for other in bins)) ** 0.5 for one in bins]},
-        error_y={
-            "type": "data",
-            "symmetric": False,
-            "array": [high - one.won for one, (_, high) in zip(bins, intervals, strict=True)],
-            "arrayminus": [one.won - low for one, (low, _) in zip(bins, intervals, strict=True)],
-            "thickness": 1,
-            "width": 3,
-        },
-        customdata=[[one.start, one.end, one.n, *ends] for one, ends in zip(bins, intervals, strict=True)],
-        hovertemplate=(
-            "<b>probability %{customdata[0]:.0%} to %{customdata[1]:.0%}: %{customdata[2]} queries</b><br>"
-            "mean %{x:.1%}; actually best %{y:.1%}<br>"
-            "95% interval %{customdata[3]:.0%} to %{customdata[4]:.0%}<extra></extra>"
+    most = max((one.n for one in bins), default=1)
+    ideal = {"type": "line", "data": [[0, 0], [100, 100]], "symbol": "none", "silent": True}
+    dots = {
+        "type": "line",
+        "symbol": "circle",
+        "clip": False,  # a dot at 100% is drawn in full
+        "itemStyle": {"color": PALETTE[0]},
+        "data": [
+            {
+                "value": [
+                    100 * one.probability,
+                    100 * one.won,
+                    f"probability {one.start:.0%} to {one.end:.0%}: {one.n} queries",
+                    f"mean {one.probability:.1%}; actually best {one.won:.1%}",
+                    f"95% interval {low:.0%} to {high:.0%}",
+                ],
+                "symbolSize": MARK + 16 * (one.n / most) ** 0.5,
+            }
+            for one, (low, high) in zip(bins, intervals, strict=True)
+        ],
+        "tooltip": hover(3),
+        "markLine": bars_of(
+            [(100 * one.probability, 100 * low, 100 * high) for one, (low, high) in zip(bins, intervals, strict=True)],
+            PALETTE[0],
         ),
+    }
+    percent = {"min": 0, "max": 100, "axisLabel": {"formatter": "{value}%"}}
+    return framed(
+        [ideal | {"lineStyle": {"type": "dashed", "color": GREY}}, dots],
+        "probability of the chosen model",
+        "how often it was the best",
+        xAxis=percent,
+        yAxis=dict(percent),
     )
-    framed(figure, "probability of the chosen model", "how often it was the best", showlegend=False)
-    figure.update_xaxes(range=[0, 1], tickformat=".0%")
-    return figure.update_yaxes(range=[0, 1.02], tickformat=".0%")

@@ -12,13 +12,13 @@ import streamlit as st
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.files import remove
+from zooter_core.base.skills import SKILLS
 from zooter_core.data.run_folder import REPORT, RESPONSES, ROUTER
 from zooter_core.data.scores import NO_DATASET
 from zooter_core.evaluation import verdicts
 from zooter_core.evaluation.figures import Report, load_report
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.fleet.skills import starter_queries
-from zooter_core.method.skills import SKILLS
 from zooter_core.pipeline import exam
 from zooter_core.pipeline.running_score import Right, RunningScore
 from zooter_core.pipeline.tally import Tally
@@ -226,7 +226,8 @@ def _draw_result(report: Report, pool: Sequence[str]) -> None:
     wins = {skill: row.share_of_wins for skill, row in report.candidates.items() if skill != NO_DATASET}
     if wins:
         st.markdown("**Who gave the best answer, by skill**")
-        plots.draw(plots.wins(wins, list(report.candidates[NO_DATASET].share_of_wins), pool), "exam-wins", _alt(wins))
+        option = plots.wins(wins, list(report.candidates[NO_DATASET].share_of_wins), pool)
+        plots.draw(option, "exam-wins", _alt(wins), 100 + 24 * len(wins))
 
 
 def _alt(wins: Mapping[str, Mapping[str, float]]) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-import plotly.graph_objects as go
 import streamlit as st
 
 from zooter_core.base.errors import ZooterError
@@ -114,23 +113,27 @@ def draw_timeline(source: Source, events: Sequence[Event], follows: bool) -> Non
     last = " and later (serve)" if follows else " (serves)"
     rows = list(dict.fromkeys(router for router, _, _ in parts))
     labels = {name: plots.label(name_of(name), 30) + (last if name == serving else "") for name in rows}
-    figure = go.Figure(
-        go.Bar(
-            y=[labels[router] for router, _, _ in parts],
-            base=[datetime.fromtimestamp(begin) for _, begin, _ in parts],
-            x=[1000 * (end - begin) for _, begin, end in parts],
-            orientation="h",
-            marker={"color": [charts.ROUTER if router == serving else charts.GREY for router, _, _ in parts]},
-            hovertext=[
-                f"{labels[router]}: {moment(begin, source)} to {moment(end, source)}" for router, begin, end in parts
-            ],
-            hovertemplate="%{hovertext}<extra></extra>",
-        )
+    bars = {
+        "type": "lines",
+        "coordinateSystem": "cartesian2d",
+        "lineStyle": {"width": 18, "opacity": 1},
+        "tooltip": {"formatter": "{b}"},
+        "data": [
+            {
+                "name": f"{labels[router]}: {moment(begin, source)} to {moment(end, source)}",
+                "coords": [[plots.clock(edge), rows.index(router)] for edge in (begin, end)],
+                "lineStyle": {"color": charts.ROUTER if router == serving else charts.GREY},
+            }
+            for router, begin, end in parts
+        ],
+    }
+    option = plots.framed(
+        [bars],
+        xAxis={"type": "time", "min": plots.clock(source.since), "max": plots.clock(source.until)},
+        yAxis={"type": "category", "data": [labels[name] for name in rows], "inverse": True},
+        useUTC=True,
     )
-    plots.framed(figure, "", "", 70 + 34 * len(rows), bargap=0.45, showlegend=False)
-    figure.update_xaxes(type="date", range=[datetime.fromtimestamp(edge) for edge in (source.since, source.until)])
-    figure.update_yaxes(autorange="reversed")
-    plots.draw(figure, "champions", "Which router served when.")
+    plots.draw(option, "champions", "Which router served when.", 50 + 34 * len(rows))
 
 
 def draw_contest(learned: Versions) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime
 
-import plotly.graph_objects as go
 import streamlit as st
 
 from zooter_core.learn.alternatives import BEFORE, FIRST
@@ -29,7 +27,8 @@ from zooter_core.ui.traffic.champions import moment, name_of
 from zooter_core.ui.traffic.source import Source
 from zooter_core.ui.widgets import download
 
-SYMBOLS = {ROUTING: "diamond", BEFORE: "diamond-open", FIRST: "diamond-open-dot", RANDOM: "x", RMR: "square"}
+SYMBOLS = {ROUTING: "diamond", BEFORE: "emptyDiamond", FIRST: "emptyDiamond", RANDOM: plots.X, RMR: "rect"}
+SIZES = {BEFORE: 22, FIRST: 28}  # around a point at the same place
 ROUTERS = (ROUTING, BEFORE, FIRST)
 ICONS = {"reward": "trending_down", "tag": "sell", "far": "explore", "calibration": "speed", "people": "thumbs_up_down"}
 ALL = "all requests"
@@ -101,25 +100,31 @@ def draw_choices(source: Source, report: Report, pool: tuple[str, ...]) -> None:
     rows, every = traffic_source.tagged(source, report.routed)
     tags = traffic_source.often(rows)
     tag = st.selectbox("Requests with the tag", [ALL, *tags], key="tag") if tags else ALL
-    figure = go.Figure()
     counts = traffic_source.choices(source) if tag == ALL else traffic_source.choices_with(source, rows, tag)
     order = [*[name for name in pool if name in counts], *sorted(set(counts) - set(pool))]
-    for name in order:
-        starts = sorted(counts[name])
-        figure.add_bar(
-            x=[datetime.fromtimestamp(start) for start in starts],
-            y=[counts[name][start] for start in starts],
-            name=plots.label(name),
-            marker={"color": charts.colour(pool, name)},
-            hovertemplate="%{x}: %{y} by " + plots.label(name) + "<extra></extra>",
-        )
+    starts = sorted({start for steps in counts.values() for start in steps})
+    series = [
+        {
+            "type": "bar",
+            "name": plots.label(name),
+            "stack": "all",
+            "barCategoryGap": "15%",
+            "itemStyle": {"color": charts.colour(pool, name)},
+            # ECharts stacks items of the same place in their series.
+            "data": [
+                [plots.clock(start), n := counts[name].get(start, 0), f"{moment(start, source)}: {n} by {name}"]
+                for start in starts
+            ],
+            "tooltip": plots.hover(),
+        }
+        for name in order
+    ]
     hours = "hour" if source.steps == 1 else f"{source.steps} hours"
     part = f" (one in {every} counted)" if tag != ALL and every > 1 else ""
-    plots.framed(figure, "", f"requests per {hours}{part}", 300, barmode="stack", bargap=0.15)
-    edges = [datetime.fromtimestamp(edge) for edge in (source.since, source.until)]
-    figure.update_xaxes(type="date", range=edges)
-    figure.update_layout(legend={"traceorder": "normal"})
-    plots.draw(figure, "choices", f"Requests over time by the model that answered: {', '.join(order)}.")
+    edges = {"type": "time", "min": plots.clock(source.since), "max": plots.clock(source.until)}
+    title = f"requests per {hours}{part}"
+    option = plots.framed(series, "", title, legend=True, xAxis=edges, yAxis={"scale": False}, useUTC=True)
+    plots.draw(option, "choices", f"Requests over time by the model that answered: {', '.join(order)}.", 320)
 
 
 def draw_worth(report: Report, pool: tuple[str, ...]) -> None:
@@ -130,31 +135,28 @@ def draw_worth(report: Report, pool: tuple[str, ...]) -> None:
         return
     priced = any(rule.dollars.mean > 0 for rule in report.rules)
     st.subheader(f"Reward against {'cost' if priced else 'time'}", anchor=False)
-    figure = go.Figure()
+    series = []
     for rule in report.rules:
         across = 1000 * rule.dollars.mean if priced else rule.seconds.mean
         if not (math.isfinite(across) and math.isfinite(rule.reward.mean)):
             continue
-        name = NAMES.get(rule.name, rule.name)
-        figure.add_scatter(
-            x=[across],
-            y=[rule.reward.mean],
-            error_y={"type": "data", "array": [rule.reward.high - rule.reward.mean], "thickness": 1.5, "width": 4},
-            mode="markers",
-            marker={
-                "size": 14 if rule.name not in (BEFORE, FIRST) else 20,  # around a point at the same place
-                "color": charts.ROUTER if rule.name in ROUTERS else charts.colour(pool, rule.name),
+        name = plots.label(NAMES.get(rule.name, rule.name))
+        hue = charts.ROUTER if rule.name in ROUTERS else charts.colour(pool, rule.name)
+        series.append(
+            {
+                "type": "scatter",
+                "name": name,
                 "symbol": SYMBOLS.get(rule.name, "circle"),
-                "line": {"width": 2.5 if rule.name in (BEFORE, FIRST) else 0},
-            },
-            name=plots.label(name),
-            cliponaxis=False,
-            hovertemplate=f"{plots.label(name)}: reward %{{y:.2f}} at %{{x:.3g}}<extra></extra>",
+                "symbolSize": SIZES.get(rule.name, 14),
+                "itemStyle": {"color": hue, "opacity": 1},
+                "data": [[across, rule.reward.mean, f"{name}: reward {rule.reward.mean:.2f} at {across:.3g}"]],
+                "tooltip": plots.hover(),
+                "markLine": plots.bars_of([(across, rule.reward.low, rule.reward.high)], hue),
+            }
         )
     x = "dollars per 1,000 answers" if priced else "seconds per answer"
-    plots.framed(figure, x, "mean reward", 400)
-    figure.update_xaxes(rangemode="tozero")
-    plots.draw(figure, "worth", "Reward against cost of routing and its alternatives.")
+    option = plots.framed(series, x, "mean reward", legend=True, xAxis={"scale": False})
+    plots.draw(option, "worth", "Reward against cost of routing and its alternatives.", 420)
     st.caption(
         "A model's point: it answers every request. RMR: all answer, and the reward model keeps the best answer. "
         "Rewards are the reward model's scores, of which only differences are meaningful. Bars are 95% confidence "
