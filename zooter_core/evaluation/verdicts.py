@@ -39,14 +39,23 @@ MOST_NEEDED = 10_000  # queries that a sentence asks for
 QUERIES = {"held-back": "held-back queries", "cross-validation": "cross-validated queries", "judged": "queries"}
 
 
-def verdict_of(scores: Scores, earned: Array, alone: Array, against: str, source: Source, hindsight: bool) -> Verdict:
+def verdict_of(
+    scores: Scores,
+    earned: Array,
+    alone: Array,
+    against: str,
+    source: Source,
+    hindsight: bool = False,
+    folds: Array | None = None,
+) -> Verdict:
     """The verdict on choices for n queries, without what only the choices themselves tell.
 
     Args:
         scores: of the queries. Their data sets, if there are several, or else their tags are the kinds of queries.
         earned, alone: the scores of the router's choice and of the candidate `against`, shape (n,).
+        folds: of cross-validation, as for `difference`.
     """
-    facts = asdict(difference(earned, alone))
+    facts = asdict(difference(earned, alone, folds))
     gains, loses = _kinds(scores, earned - alone)
     return Verdict(
         against=against,

@@ -136,8 +136,8 @@ def score_responses(
 ) -> tuple[int, dict[str, str]]:
     """Write rewards for the responses of a score file without `scores`; started again, it continues after its lines.
 
-    A query with an answer key gets the outcomes of its responses too, as `verified`. Each line says by which reward model
-    its scores are, as a run does (`reward_sha256`).
+    A query with an answer key gets the outcomes of its responses too, as `verified`. As a run does, each line names the
+    reward model that gave its scores, by a hash (`reward_sha256`).
 
     A query that has a response without a finite reward is set aside: it gets no line, and the next start tries again.
 
@@ -145,7 +145,8 @@ def score_responses(
         The number of lines in `out`, and the queries set aside: id -> why.
 
     Raises:
-        ZooterError: a line of `source` is wrong, or `out` is of other responses or of another reward model or cannot be written.
+        ZooterError: a line of `source` is wrong, `out` is of other responses or of another reward model, or it cannot
+            be written.
         WorkError: a line of `out` is damaged, or the reward model cannot work.
     """
     lines = [
