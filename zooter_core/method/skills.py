@@ -14,8 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-
 from zooter_core.method.labels import softmax
 from zooter_core.method.metrics import Array
 
@@ -47,12 +45,6 @@ GROUPS: Mapping[str, tuple[str, ...]] = {  # every skill is in one group
     "writing": ("story", "verse", "letters"),
     "advice": ("advice",),
 }
-
-
-def group_probabilities(probabilities: Array) -> Array:
-    """The probability of each group, shape (n, groups) in the order of GROUPS, from those of skills, (n, skills)."""
-    columns = [[SKILLS.index(skill) for skill in skills] for skills in GROUPS.values()]
-    return np.stack([probabilities[:, numbers].sum(axis=1) for numbers in columns], axis=1)
 
 
 def by_skill(values: Mapping[str, float]) -> dict[str, float]:
