@@ -365,20 +365,16 @@ def report(
 
     sources = {"all": by_source(np.ones(len(names), dtype=bool))}
     sources |= {str(name): by_source(names == name) for name in dict.fromkeys(scores.datasets) if name != NO_DATASET}
-    crossed = None if cross_validated is None else _crossed(_learned(scores, held_back), cross_validated)
+    learned = None if held_back.all() else scores.subset(np.flatnonzero(~held_back).tolist())
+    crossed = _crossed(learned, cross_validated) if learned and cross_validated is not None else None
     if outputs is None:
         return Report(candidates=sources, cross_validation=crossed)
     sampled = sampled or Sampled(scores.scores[..., None])
     rows = np.flatnonzero(held_back)
     judged = _judged(scores.subset(rows.tolist()), outputs.probabilities)
     outputs, rows = outputs.of_queries(judged), rows[judged]
-    learned = None if held_back.all() else _learned(scores, held_back)
     held_back_part = _held_back(outputs, scores.subset(rows.tolist()), learned, sampled.of_queries(rows))
     return Report(candidates=sources, held_back=held_back_part, cross_validation=crossed)
-
-
-def _learned(scores: Scores, held_back: NDArray[np.bool_]) -> Scores:
-    return scores.subset(np.flatnonzero(~held_back).tolist())
 
 
 def _crossed(learned: Scores, earned: Array) -> Verdict:
@@ -415,10 +411,9 @@ def _held_back(outputs: selection.Outputs, fold: Scores, learned: Scores | None,
         number = {} if priced.all() else {"n": int(priced.sum())}
         spent = prices.spent(fold.candidates, outputs.probabilities.argmax(axis=1)[priced], dollars[priced])
         parts["dollars"] = Dollars.model_validate(number | spent)
-        parts["verdict"] = verdicts.priced(figures.verdict, spent)
+        parts["verdict"] = verdicts.with_cost(figures.verdict, spent, "dollars")
     elif sampled.tokens is not None and (counted := np.isfinite(sampled.tokens).all(axis=1)).any():
         choices = outputs.probabilities.argmax(axis=1)[counted]
-        parts["verdict"] = verdicts.counted(
-            figures.verdict, prices.spent(fold.candidates, choices, sampled.tokens[counted])
-        )
+        spent = prices.spent(fold.candidates, choices, sampled.tokens[counted])
+        parts["verdict"] = verdicts.with_cost(figures.verdict, spent, "tokens")
     return figures.but(**parts)

@@ -97,14 +97,9 @@ def never_chosen(candidates: Sequence[str], chosen: Collection[int]) -> list[str
     return [name for number, name in enumerate(candidates) if number not in used] if len(chosen) >= NEVER else []
 
 
-def priced(verdict: Verdict, spent: Mapping[str, Any]) -> Verdict:
-    """A verdict with the cost of what it compares; `spent` as from `prices.spent`."""
-    return verdict.but(dollars=spent["chosen"], dollars_against=spent["candidates"][verdict.against])
-
-
-def counted(verdict: Verdict, spent: Mapping[str, Any]) -> Verdict:
-    """The same with the tokens of an answer, where nobody has a price."""
-    return verdict.but(tokens=spent["chosen"], tokens_against=spent["candidates"][verdict.against])
+def with_cost(verdict: Verdict, spent: Mapping[str, Any], unit: str) -> Verdict:
+    """A verdict with the cost of what it compares, in dollars or tokens; `spent` as from `prices.spent`."""
+    return verdict.but(**{unit: spent["chosen"], f"{unit}_against": spent["candidates"][verdict.against]})
 
 
 def of_report(report: Report) -> Verdict | None:
