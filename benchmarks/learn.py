@@ -32,12 +32,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from kl_head import completed_labels, fit_kl
 
 from zooter_core.base.weights import quiet_libraries
 from zooter_core.data.scores import Scores, read_scores
 from zooter_core.learn.deciding import Choices, Contest, Sampling, wanted
 from zooter_core.learn.learner import DEFAULTS, Learner, Learning, choices
-from zooter_core.method.kl_head import completed_labels, fit_kl
 from zooter_core.method.metrics import wilson_interval
 from zooter_core.method.partial_rewards import Linear, Sums, directions, spread
 from zooter_core.method.promotion import Gate

@@ -31,6 +31,7 @@ from zooter_core.learn.traffic_rows import (
     LoggedDecision,
     LoggedReward,
 )
+from zooter_core.method.metrics import LEVEL, t_quantile
 from zooter_core.method.worth import (
     RANDOM,
     RMR,
@@ -40,7 +41,6 @@ from zooter_core.method.worth import (
     ratio_of_means,
     regression_mean,
     rules,
-    total_over_n,
     weighted_mean,
 )
 
@@ -168,6 +168,18 @@ def week(dice: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray, np.
     chosen = (rewards + 2 * dice.normal(size=(n, candidates))).argmax(axis=1)
     length = dice.lognormal(5, 1, n)[:, None] * dice.lognormal(0, 0.5, (n, candidates))
     return rewards, length * np.array([10, 4, 4, 0.5]) * 1e-6, chosen, moment
+
+
+def total_over_n(values: np.ndarray, inclusion: np.ndarray, queries: int) -> Estimate:
+    """The mean by Horvitz and Thompson, sum(y/p) / N, for a known number of queries N.
+
+    It is unbiased, but also varies with the size of the sample: its variance is sum(y^2 (1 - p) / p^2) / N^2, large
+    where the mean is far from 0. `weighted_mean` is mostly narrower.
+    """
+    average = float(np.sum(values / inclusion)) / queries
+    error = float(np.sum(values**2 * (1 - inclusion) / inclusion**2)) ** 0.5 / queries
+    half = t_quantile((1 + LEVEL) / 2, len(values) - 1) * error
+    return Estimate(average, average - half, average + half, error, len(values))
 
 
 def coverage(weeks: int, queries: int, share: float) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import math
 import sys
 from pathlib import Path
 from xml.etree import ElementTree
@@ -18,6 +19,7 @@ from zooter_core.base.records import Query
 from zooter_core.data.run_folder import LABELS, QUERIES
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import Scores, read_queries
+from zooter_core.method.labels import softmax
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
 sys.path.append(str(FOLDER))  # as for a script that is run
@@ -33,7 +35,7 @@ def script(name: str):
     return module
 
 
-SHARED = ("score_file", "servers")  # what some scripts share
+SHARED = ("kl_head", "score_file", "servers")  # what some scripts share
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in FOLDER.glob("*.py") if path.stem not in SHARED))
@@ -313,3 +315,26 @@ def test_the_verdicts_are_of_queries_in_the_list() -> None:
     assert {query for query, _ in verdicts} <= set(entries)
     assert set(verdicts.values()) <= {"right", "fair", "wrong"}
     assert len(verdicts) == len(clicks.lines(clicks.VERDICTS))
+
+
+def test_labels_with_missing_rewards_are_completed_by_the_predicted_shares():
+    """A single reward says nothing. Rewards 0 and log 3 at tau 1 are 1/4 and 3/4 of the .8 that the third leaves."""
+    rewards = np.array([[np.nan, 9.0, np.nan], [0.0, 2 * math.log(3), np.nan]])
+    predicted = np.log(np.array([[0.5, 0.3, 0.2]] * 2))
+    labels = script("kl_head").completed_labels(rewards, predicted, 2.0, 1.0)
+    assert labels == pytest.approx(np.array([[0.5, 0.3, 0.2], [0.2, 0.6, 0.2]]))
+
+
+@pytest.mark.parametrize(("weight", "share"), [(1.0, 0.7), (3.0, 0.8)])
+def test_the_intercept_of_the_kl_head_alone_reaches_the_mean_label(weight, share):
+    """Where all vectors are the same, the softmax of the intercept is the mean label, but for its penalty."""
+    x, labels = np.zeros((2000, 1)), np.tile([[0.9, 0.1], [0.5, 0.5]], (1000, 1))
+    head = script("kl_head").fit_kl(x, labels, np.tile([weight, 1.0], 1000), penalty=1.0)
+    assert softmax(head(x[:1]))[0] == pytest.approx([share, 1 - share], abs=2e-3)
+
+
+def test_horvitz_and_thompson_divide_by_all_queries():
+    # (1/.5 + 3/.5 + 5/.25) / 10 = 2.8; the variance (1*.5/.25 + 9*.5/.25 + 25*.75/.0625) / 100 = (2 + 18 + 300) / 100
+    estimate = script("traffic").total_over_n(np.array([1.0, 3.0, 5.0]), np.array([0.5, 0.5, 0.25]), 10)
+    assert estimate.mean == pytest.approx(2.8)
+    assert estimate.error == pytest.approx(math.sqrt(3.2))

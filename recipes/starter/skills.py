@@ -32,7 +32,6 @@ from zooter_core.data.curate.texts import Benchmarks, normalise
 from zooter_core.labelling.skills import WEIGHTS, WIDTH, SkillHead
 from zooter_core.method.calibration import log_loss, reliability, temperature_of
 from zooter_core.method.metrics import Array
-from zooter_core.method.skills import group_probabilities
 from zooter_core.router.encoder import Encoder
 
 ROOT = Path(__file__).parents[2]
@@ -200,6 +199,12 @@ def measure(head: SkillHead, encoder: Encoder) -> dict[str, Any]:
         experts = experts_of(head.probabilities(sentence_vectors([line["query"] for line in lines], encoder)))
         figures[name] = {"n": len(lines), "right": right(experts, (line["candidate"] for line in lines))}
     return figures
+
+
+def group_probabilities(probabilities: Array) -> Array:
+    """The probability of each group, shape (n, groups) in the order of GROUPS, from those of skills, (n, skills)."""
+    columns = [[SKILLS.index(skill) for skill in skills] for skills in GROUPS.values()]
+    return np.stack([probabilities[:, numbers].sum(axis=1) for numbers in columns], axis=1)
 
 
 def experts_of(probabilities: Array) -> list[str]:

@@ -88,6 +88,10 @@ def test_a_pause_holds_until_resume(learn):
     assert json.loads(learn("--once", "--json", "--calls", "10")[1])["judged"] > 0
 
 
+def test_the_help_names_no_fleet_that_learning_refuses(zooter):
+    assert "embedded" not in zooter("learn", "--help")[1]
+
+
 def test_a_wrong_call_is_one_message(refused, learn, folder, tmp_path):
     assert "nowhere" in refused(2, "learn", "status", fleet=tmp_path / "nowhere")
     assert "between 0 and 1" in refused(2, "learn", "--once", "--share", "2", fleet=folder)

@@ -302,12 +302,22 @@ def test_cross_validation_gives_the_verdict_where_few_queries_are_held_back(held
     scores = Scores(tuple(Query(str(k), "q1") for k in range(n)), ("a", "b"), np.array([[1.0, 3.0]] * n))
     mask = np.arange(n) >= 7
     outputs = Outputs(np.array([[0.1, 0.9]] * held_back)) if held_back else None
-    crossed = np.stack([np.arange(7.0), np.zeros(7)])
+    crossed = np.stack([np.arange(7.0), np.zeros(7), np.arange(7)])
     verdict = of_report(report(scores, [0.5] * n, mask, outputs, None, crossed))
     assert verdict is not None
     assert (verdict.source, verdict.against, verdict.hindsight) == (source, "b", False)
     if source == "cross-validation":
         assert (verdict.n, verdict.differing, verdict.difference, verdict.significant) == (7, 6, 3.0, True)
+
+
+def test_the_verdict_of_cross_validation_is_by_folds():
+    """The gains 1, 1, 2, 2, 6, 6 of three folds: beyond 0 by the queries, but not by the means 1, 2 and 6."""
+    scores = Scores(tuple(Query(str(k), "q1") for k in range(6)), ("a", "b"), np.array([[1.0, 3.0]] * 6))
+    crossed = np.stack([[1.0, 1, 2, 2, 6, 6], np.zeros(6), [0, 0, 1, 1, 2, 2]])
+    verdict = of_report(report(scores, [0.5] * 6, np.zeros(6, dtype=bool), None, None, crossed))
+    assert verdict is not None
+    assert verdict.interval == pytest.approx((3 - 6.572, 3 + 6.572), abs=1e-3)
+    assert not verdict.significant
 
 
 def test_report_without_held_back_queries_judges_nothing():

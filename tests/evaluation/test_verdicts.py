@@ -159,7 +159,7 @@ def test_the_largest_three_are_named() -> None:
 
 def test_what_routing_costs() -> None:
     spent = {"chosen": 2.5, "candidates": {"general": 4.5, "other": 1.0}, "random": 3.0, "all": 6.0}
-    priced = verdicts.priced(verdict(0.1, 0.0, 0.2), spent)
+    priced = verdicts.with_cost(verdict(0.1, 0.0, 0.2), spent, "dollars")
     assert (priced.dollars, priced.dollars_against) == (2.5, 4.5)
 
 

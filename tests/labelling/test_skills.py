@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from recipes.starter.skills import group_probabilities
 from zooter_core.base.errors import WorkError
 from zooter_core.base.skills import GROUPS, SKILLS
 from zooter_core.config.labelling import ENCODER
 from zooter_core.labelling.skills import WEIGHTS, SkillHead
-from zooter_core.method.skills import group_probabilities
 from zooter_core.router.encoder import Encoder
 
 HELD_BACK = Path(__file__).parents[1] / "data" / "skill_queries.jsonl"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -46,7 +48,7 @@ def test_with_missing_scores_a_probability_is_that_of_beating_the_scored_ones():
     figures = reliability(probabilities, wins)
     assert figures["n"] == 1
     assert figures["ece"] == pytest.approx(0.25)
-    assert reliability(probabilities[1:], wins[1:]) == {"n": 0, "ece": None, "bins": []}
+    assert reliability(probabilities[1:], wins[1:]) == {"n": 0, "ece": pytest.approx(math.nan, nan_ok=True), "bins": []}
 
 
 def drawn(n, power):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -89,6 +91,21 @@ def test_the_interval_of_few_values_is_students():
     """1 to 6: mean 3.5, standard deviation sqrt(3.5) = 1.871, its error .7638; t of five degrees is 2.571."""
     assert interval(np.arange(1.0, 7.0)) == pytest.approx((3.5 - 1.963, 3.5 + 1.963), abs=1e-3)
     assert interval(np.array([0.0, 1.0])) == pytest.approx((0.5 - 6.353, 0.5 + 6.353), abs=1e-3)  # 12.706 * .5
+
+
+def test_the_interval_of_few_differences_among_many_queries_is_students():
+    """Six of a hundred are 1: the variance is (6 - 100 * .06^2) / 99 = .05697, and t of 99 degrees is 1.984."""
+    half = 1.984 * math.sqrt(0.05697 / 100)
+    assert interval(np.array([1.0] * 6 + [0.0] * 94)) == pytest.approx((0.06 - half, 0.06 + half), abs=1e-5)
+
+
+def test_noise_in_few_differences_among_many_queries_is_seldom_an_effect():
+    """The percentile bootstrap finds one in 10% of such draws."""
+    dice, missed = np.random.default_rng(0), 0
+    for _ in range(1000):
+        low, high = interval(np.concatenate([dice.normal(size=8), np.zeros(92)]))
+        missed += low > 0 or high < 0
+    assert missed / 1000 < 0.06
 
 
 def test_from_thirty_values_on_it_is_the_bootstraps():

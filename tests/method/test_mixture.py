@@ -111,3 +111,4 @@ def test_each_group_is_spread_over_the_folds():
     assert np.bincount(folds[10:]).tolist() == [1] * 5
     assert folds.tolist() == mixture.stratified(groups, 5, seed=1).tolist()
     assert folds.tolist() != mixture.stratified(groups, 5, seed=2).tolist()
+    assert (mixture.stratified(groups, 10, seed=1) % 5).tolist() == folds.tolist()

@@ -5,24 +5,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import pytest
 
 from zooter_core.base.skills import GROUPS, SKILLS
-from zooter_core.method.skills import by_skill, group_probabilities, priors, with_experts
+from zooter_core.method.skills import by_skill, priors, with_experts
 
 
 def test_every_skill_is_in_one_group():
     assert len(SKILLS) == 16
     assert sorted(skill for skills in GROUPS.values() for skill in skills) == sorted(SKILLS)
-
-
-def test_a_group_has_the_sum_of_its_skills():
-    probabilities = np.zeros((1, 16))
-    for skill, probability in {"algebra": 0.25, "arithmetic": 0.5, "verse": 0.125, "advice": 0.125}.items():
-        probabilities[0, SKILLS.index(skill)] = probability
-    groups = dict(zip(GROUPS, group_probabilities(probabilities)[0], strict=True))
-    assert groups["math"] == pytest.approx(0.75)
-    assert (groups["writing"], groups["advice"], groups["code"]) == (0.125, 0.125, 0)
 
 
 def test_priors_are_a_softmax_of_levels():

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from zooter_core.method import mixture
 from zooter_core.method.verdict import difference, fewest, queries_needed, stands_out
 
 
@@ -35,6 +36,35 @@ def test_from_thirty_queries_on_the_interval_is_the_bootstraps():
     result = of(*[1.0] * 200, *[-1.0] * 100)
     assert result.interval == pytest.approx((1 / 3 - 0.107, 1 / 3 + 0.107), abs=0.012)
     assert result.significant
+
+
+@pytest.mark.parametrize(
+    ("values", "mean", "half"),
+    [
+        ((1, 1, 2, 2, 6, 6), 3, 6.572),  # means 1, 2, 6: 4.303 sqrt(7 / 3), for t of two degrees
+        ((1, 3, 2, 4, 3, 5), 3, 2.484),  # means 2, 3, 4: 4.303 sqrt(1 / 3)
+        ((1, 3, 1, 3, 1, 3), 2, 1.150),  # means without a spread: that of the queries, 2.571 sqrt(1.2 / 6)
+    ],
+)
+def test_in_cross_validation_the_interval_is_that_of_the_folds_means(values, mean, half):
+    result = difference(np.array(values, dtype=float), np.zeros(6), np.array([0.0, 0, 1, 1, 2, 2]))
+    assert (result.mean, result.n, result.differing) == (mean, 6, 6)
+    assert result.interval == pytest.approx((mean - half, mean + half), abs=1e-3)
+    assert result.significant == (half < mean)
+
+
+def test_cross_validation_on_noise_is_seldom_significant():
+    """Two ways to choose the best single candidate by the other folds: by all of their queries, and by half of them.
+
+    Independent queries would give an interval that misses 0 in 12% of these draws.
+    """
+    folds, significant = np.arange(100) % 5, 0
+    for seed in range(1000):
+        scores = np.random.default_rng(seed).normal(size=(100, 6))
+        halves = np.where((np.arange(100) % 2 == 0)[:, None], scores, np.nan)
+        one, other = (mixture.chosen(mixture.levels_of(part, folds), scores) for part in (halves, scores))
+        significant += difference(one, other, folds).significant
+    assert significant / 1000 <= 0.05
 
 
 def test_rounding_is_no_difference():

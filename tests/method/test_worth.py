@@ -16,7 +16,6 @@ from zooter_core.method.worth import (
     ratio_of_means,
     regression_mean,
     rules,
-    total_over_n,
     weighted_mean,
 )
 
@@ -47,13 +46,6 @@ def test_a_query_without_a_value_is_left_out():
     one = weighted_mean(np.array([2.0]), np.array([0.1]))
     assert one.mean == 2
     assert math.isnan(one.low)
-
-
-def test_horvitz_and_thompson_divide_by_all_queries():
-    # (1/.5 + 3/.5 + 5/.25) / 10 = 2.8; the variance (1*.5/.25 + 9*.5/.25 + 25*.75/.0625) / 100 = (2 + 18 + 300) / 100
-    estimate = total_over_n(np.array([1.0, 3.0, 5.0]), np.array([0.5, 0.5, 0.25]), 10)
-    assert estimate.mean == pytest.approx(2.8)
-    assert estimate.error == pytest.approx(math.sqrt(3.2))
 
 
 def test_a_regression_corrects_an_unlucky_sample():

@@ -17,6 +17,7 @@ from zooter_core.data.runs import Run
 from zooter_core.data.scores import read_scores
 from zooter_core.evaluation.sandbox import runner
 from zooter_core.fleet.ensemble import Ensemble
+from zooter_core.labelling.rewards import PLAIN
 from zooter_core.method.labels import LabelConfig
 from zooter_core.method.verified import scale_of, verified_rewards
 from zooter_core.pipeline import score_responses
@@ -103,7 +104,7 @@ def test_a_reward_model_that_cannot_work_stops_the_step_and_loses_nothing(run_co
     unfinish(run_copy, "score")
     (run_copy / "rewards.jsonl").unlink()
     late = {pair_of(run_copy, query, name) for query in queries[8:] for name in POOL}
-    monkeypatch.setattr(Ensemble, "reward_model", Faulty(raises=late))
+    monkeypatch.setattr(Ensemble, "reward_model", Faulty(raises=late | {PLAIN[:2]}))
     with pytest.raises(WorkError, match=r"for any of .* responses.*index out of range"):
         run_all_steps(run_copy, ensemble, queries)
     assert len(records(run_copy, "rewards.jsonl")) == 8
@@ -112,6 +113,16 @@ def test_a_reward_model_that_cannot_work_stops_the_step_and_loses_nothing(run_co
         pipeline.score(run, ensemble)
     assert len(records(run_copy, "rewards.jsonl")) == 40
     assert not any("set_aside" in record for record in records(run_copy, "rewards.jsonl"))
+
+
+def test_a_last_batch_without_any_reward_is_set_aside_where_the_model_works(run_copy, ensemble, queries, monkeypatch):
+    unfinish(run_copy, "score")
+    (run_copy / "rewards.jsonl").unlink()
+    late = {pair_of(run_copy, query, name) for query in queries[36:] for name in POOL}
+    monkeypatch.setattr(Ensemble, "reward_model", Faulty(raises=late))
+    run_all_steps(run_copy, ensemble, queries)
+    aside = [record["id"] for record in records(run_copy, "rewards.jsonl") if "set_aside" in record]
+    assert aside == [query.id for query in queries[36:]]
 
 
 def test_verified_outcomes_shape_scores_labels_and_the_score_file(tmp_path, ensemble, queries, monkeypatch):
@@ -263,6 +274,20 @@ def test_started_again_it_goes_on(responses, tmp_path, tiny_ensemble):
     with pytest.raises(ZooterError, match="found others"):
         score_responses(responses, out, tiny_ensemble)
     assert out.read_bytes() == complete
+
+
+def test_scores_of_another_reward_model_are_not_mixed(responses, tmp_path, tiny_ensemble):
+    out, fleet = tmp_path / "out.jsonl", tiny_ensemble.fleet
+    score_responses(responses, out, tiny_ensemble)
+    lines = out.read_text().splitlines(keepends=True)
+    out.write_text("".join(lines[:4]))
+    other = Ensemble(replace(fleet, reward=replace(fleet.reward, max_tokens=64)))
+    with pytest.raises(ZooterError, match=r"another reward model, or of other settings in \[reward\]"):
+        score_responses(responses, out, other)
+    assert out.read_text() == "".join(lines[:4])
+    fields = [{name: json.loads(line)[name] for name in ("id", "query", "scores")} for line in lines[:4]]
+    write_lines(out, fields)  # as an earlier version wrote them
+    assert score_responses(responses, out, other) == (10, {})
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,8 @@ def test_where_the_text_decides_it_finds_that_out(plain):
     assert kinds(head) == ["zooter", "kmeans", "kmeans", "bayes"]
     assert head.body.summary().startswith("Cross-validation chose 100% zooter and kmeans, and 0% a regression (bayes)")
     assert head.logits(VECTORS).argmax(axis=1).tolist() == TABLE.argmax(axis=1).tolist()
-    assert earned.shape == (2, 60)
+    assert earned.shape == (3, 60)
+    assert np.bincount(earned[2].astype(int)).tolist() == [12] * 5  # the folds
     assert earned[0].mean() > earned[1].mean() + 0.3  # out of fold, the router beats the best single candidate
 
 

@@ -19,6 +19,7 @@ from support import tiny_models
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.router import vector_store
 from zooter_core.router.config import ENCODER_FOLDER
+from zooter_core.router.distill import fit_head
 from zooter_core.router.distilled import DistilledRouter
 from zooter_core.router.encoder import Encoder, Encoders
 from zooter_core.router.export import HeadGraph, export_router, write_graph
@@ -138,8 +139,6 @@ print(*sorted({{name.partition(".")[0] for name, file in files.items() if "site-
 
 
 def head_of(kind, encoder):
-    from zooter_core.router.distill import fit_head
-
     scores = np.random.default_rng(0).random((len(tiny_models.QUERIES), 3))
     settings = settings_of(kind, {"epochs": 1} if kind in ("cosine", "routerdc", "mf") else None)
     return fit_head(encoder.embed_all(tiny_models.QUERIES), scores, tiny_models.POOL, ENCODER_FOLDER, settings)
@@ -177,6 +176,21 @@ def test_torch_onnx_knows_what_a_kind_computes_with(kind, on_torch, tmp_path):
     (probabilities,) = session(str(tmp_path / "head.onnx")).run(None, {"numbers": numbers.numpy()})
     assert probabilities.shape == (60, 3)
     assert np.abs(probabilities - exact.numpy()).max() < 1e-4
+
+
+def test_of_equally_near_queries_an_export_takes_the_first_ones(tmp_path):
+    """Each vector comes 30 times, with other scores."""
+    vectors = np.eye(10, dtype=np.float32)[np.arange(300) % 10]
+    scores = np.random.default_rng(0).random((300, 3))
+    head = fit_head(vectors, scores, tiny_models.POOL, "", settings_of("knn", {"k": 5}), scores=scores)
+    module = OfNumbers(head)
+    module.table.weight.data = torch.from_numpy(vectors)
+    numbers = torch.arange(10)[:, None].expand(10, 5)
+    write_graph(module, {"numbers": numbers[:4]}, ["probabilities"], tmp_path / "head.onnx")
+    (probabilities,) = session(str(tmp_path / "head.onnx")).run(None, {"numbers": numbers.numpy()})
+    assert np.abs(probabilities - head.probabilities(vectors[:10])).max() < 1e-6
+    with torch.inference_mode():
+        assert np.abs(module(numbers)[0].numpy() - probabilities).max() < 1e-6
 
 
 def test_what_was_there_stays_until_the_export_is_whole(folder, tiny_fleet, monkeypatch):

@@ -21,7 +21,7 @@ from zooter_core.evaluation import responses
 from zooter_core.evaluation.figures import Evaluation, Selection, Trade
 from zooter_core.evaluation.responses import Texts
 from zooter_core.evaluation.robustness import robustness
-from zooter_core.evaluation.verdicts import priced
+from zooter_core.evaluation.verdicts import with_cost
 from zooter_core.method import selection
 from zooter_core.method.metrics import Array
 from zooter_core.method.selection import Outputs
@@ -100,7 +100,7 @@ def evaluate(
     figures = evaluation.evaluation_of(loaded, table, learned, ranked, outputs)
     if costs is not None and figures.verdict:
         spent = pricing.spent(table.candidates, outputs.probabilities.argmax(axis=1), costs)
-        parts["verdict"] = priced(figures.verdict, spent)
+        parts["verdict"] = with_cost(figures.verdict, spent, "dollars")
     figures = figures.but(**parts)
     if plot and figures.selection:
         save_selection_plot(figures.selection, plot)

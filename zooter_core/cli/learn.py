@@ -17,7 +17,7 @@ from zooter_core.base.cores import rank_session
 from zooter_core.base.errors import ZooterError
 from zooter_core.cli.consoles import err, out, print_figures, print_json, print_note
 from zooter_core.cli.fleets import open_fleet
-from zooter_core.cli.options import DataDir, FleetDir, Json, argument, check_unused, option
+from zooter_core.cli.options import DataDir, Json, argument, check_unused, option
 from zooter_core.config.fleet import Fleet, load_fleet
 
 Action = Literal["run", "status", "promote", "rollback", "pause", "resume"]
@@ -29,7 +29,7 @@ NICE = 19  # below the endpoint and whatever else users wait for
 def learn(
     context: typer.Context,
     action: Annotated[Action, argument("ACTION", "run (default), status, promote, rollback, pause or resume.")] = "run",
-    fleet: FleetDir = None,
+    fleet: Annotated[Path | None, option("--fleet", "DIR", "Folder with the fleet.toml of your own fleet.")] = None,
     data: DataDir = None,
     once: Annotated[bool, option("--once", help="run: one turn instead of one every --every seconds.")] = False,
     every: Annotated[

@@ -35,7 +35,7 @@ from zooter_core.evaluation.figures import (
 )
 from zooter_core.method import calibration, metrics, selection
 from zooter_core.method.metrics import Array, mean, without_gaps
-from zooter_core.method.mixture import level
+from zooter_core.method.mixture import chosen, level
 from zooter_core.router.distill import fit_head
 from zooter_core.router.kinds import settings_of
 from zooter_core.router.router import Router
@@ -84,7 +84,7 @@ def evaluation_of(
     router = Router.load(router) if isinstance(router, str | Path) else router
     scores = as_scores(scores)
     probabilities = (outputs or outputs_of(router, scores)).probabilities
-    earned = scores.scores[np.arange(len(probabilities)), probabilities.argmax(axis=1)]
+    earned = chosen(probabilities, scores.scores)
     baselines = {name: (values, name != "random") for name, values in simple(scores, scores).items()}
     learned = None if learned is None else as_scores(learned).in_order(scores.candidates)
     if learned is not None:
@@ -145,8 +145,7 @@ def nearest(scores: Scores, learned: Scores, encoder: TextEncoder) -> Array:
     """
     references = encoder.embed_all([query.text for query in learned.queries])
     head = fit_head(references, learned.scores, learned.candidates, encoder.reference, settings_of("knn"))
-    chosen = head.logits(encoder.embed_all([query.text for query in scores.queries])).argmax(axis=1)
-    return scores.scores[np.arange(len(chosen)), chosen]
+    return chosen(head.logits(encoder.embed_all([query.text for query in scores.queries])), scores.scores)
 
 
 def _baseline(scores: Scores, values: Array, earned: Array, hindsight: bool) -> Baseline:
@@ -192,7 +191,7 @@ def compare(
     check_names(scores.candidates)
     more = dict(more or {})
     table, names = scores.scores, np.array(scores.datasets)
-    earned = table[np.arange(len(table)), probabilities.argmax(axis=1)]
+    earned = chosen(probabilities, table)
     best, random = np.fmax.reduce(table, axis=1), mean(table, axis=1)
     datasets = {
         str(name): _of_dataset(scores.candidates, table[rows], earned[rows], {m: of[rows] for m, of in more.items()})
@@ -223,19 +222,19 @@ def compare(
         mean=Means(**{name: float(mean(values)) for name, values in (means | {"oracle": best} | others).items()}),
         gap_closed=_gap_closed(*without_gaps(earned - single, best - single)),
         best_choice={"router": _best_choice(earned, best), "best_single": _best_choice(single, best)},
-        calibration=_calibration(probabilities, table),
+        calibration=Calibration.model_validate(calibration.reliability(probabilities, metrics.win_shares(table))),
         counts=Counts(**counts, candidates=dict(zip(scores.candidates, _scored(table), strict=True))),
-        verdict=_verdict(scores, probabilities.argmax(axis=1), average.best_single.candidate, learned, source),
+        verdict=_verdict(scores, probabilities, average.best_single.candidate, learned, source),
     )
 
 
-def _verdict(scores: Scores, chosen: NDArray[np.intp], best: str, learned: Scores | None, source: Source) -> Verdict:
+def _verdict(scores: Scores, probabilities: Array, best: str, learned: Scores | None, source: Source) -> Verdict:
     """The router's choices against the best single candidate of `learned`, or else `best`, the one in hindsight."""
     against = best if learned is None else learned.candidates[best_single(learned)]
     alone = scores.scores[:, scores.candidates.index(against)]
-    earned = scores.scores[np.arange(len(chosen)), chosen]
+    earned = chosen(probabilities, scores.scores)
     verdict = verdicts.verdict_of(scores, earned, alone, against, source, learned is None)
-    return verdict.but(never_needed=verdicts.never_chosen(scores.candidates, chosen.tolist()))
+    return verdict.but(never_needed=verdicts.never_chosen(scores.candidates, probabilities.argmax(axis=1).tolist()))
 
 
 def _interval(name: str, values: Array) -> tuple[float, float]:
@@ -269,11 +268,6 @@ def _gap_closed(closed: Array, gap: Array) -> Share | None:
         return None
     spread, share = metrics.ratio_interval(closed, gap), float(metrics.ratio(closed.mean(), gap.mean()))
     return Share(share=share, interval=spread) if spread is not None and np.isfinite(share) else None
-
-
-def _calibration(probabilities: Array, table: Array) -> Calibration:
-    figures = calibration.reliability(probabilities, metrics.win_shares(table))
-    return Calibration.model_validate(figures | ({"ece": np.nan} if figures["ece"] is None else {}))
 
 
 def _of_dataset(candidates: tuple[str, ...], table: Array, chosen: Array, more: Mapping[str, Array]) -> DatasetFigures:
@@ -348,8 +342,8 @@ def report(
         outputs: the router's on the held-back queries; None where there are none.
         sampled: one response for each candidate and query, free of cost, if not given.
         cross_validated: what choices that were made without learning from the query earn on the training queries, of a
-            router and of the best single candidate, shape (2, training queries); NaN where there is no score, or where
-            a query took no part. It gives the verdict where few queries are held back.
+            router and of the best single candidate, and the fold of each query, shape (3, training queries); NaN where
+            there is no score, or where a query took no part. It gives the verdict where few queries are held back.
     """
     shares = metrics.win_shares(scores.scores)
     names, spread = np.array(scores.datasets), np.array(entropies)
@@ -371,31 +365,28 @@ def report(
 
     sources = {"all": by_source(np.ones(len(names), dtype=bool))}
     sources |= {str(name): by_source(names == name) for name in dict.fromkeys(scores.datasets) if name != NO_DATASET}
-    crossed = None if cross_validated is None else _crossed(_learned(scores, held_back), cross_validated)
+    learned = None if held_back.all() else scores.subset(np.flatnonzero(~held_back).tolist())
+    crossed = _crossed(learned, cross_validated) if learned and cross_validated is not None else None
     if outputs is None:
         return Report(candidates=sources, cross_validation=crossed)
     sampled = sampled or Sampled(scores.scores[..., None])
     rows = np.flatnonzero(held_back)
-    judged = _judged(scores.subset(rows.tolist()), outputs.probabilities.argmax(axis=1))
+    judged = _judged(scores.subset(rows.tolist()), outputs.probabilities)
     outputs, rows = outputs.of_queries(judged), rows[judged]
-    learned = None if held_back.all() else _learned(scores, held_back)
     held_back_part = _held_back(outputs, scores.subset(rows.tolist()), learned, sampled.of_queries(rows))
     return Report(candidates=sources, held_back=held_back_part, cross_validation=crossed)
 
 
-def _learned(scores: Scores, held_back: NDArray[np.bool_]) -> Scores:
-    return scores.subset(np.flatnonzero(~held_back).tolist())
-
-
 def _crossed(learned: Scores, earned: Array) -> Verdict:
     """The verdict of cross-validation on the training queries."""
-    single = learned.candidates[int(level(learned.scores).argmax())]  # as `mixture.levels_of` chose for earned[1]
-    return verdicts.verdict_of(learned, earned[0], earned[1], single, "cross-validation", hindsight=False)
+    single = learned.candidates[int(level(learned.scores).argmax())]  # as `mixture.levels_of` chose in each fold
+    router, alone, folds = earned
+    return verdicts.verdict_of(learned, router, alone, single, "cross-validation", folds=folds)
 
 
-def _judged(fold: Scores, chosen: NDArray[np.intp]) -> NDArray[np.bool_]:
+def _judged(fold: Scores, probabilities: Array) -> NDArray[np.bool_]:
     """The queries of the data sets where every candidate, and the choice, has a score for some query; shape (n,)."""
-    columns = np.column_stack([fold.scores, fold.scores[np.arange(len(chosen)), chosen]])
+    columns = np.column_stack([fold.scores, chosen(probabilities, fold.scores)])
     able = {name: bool(row.all()) for name, row in metrics.group_means(np.isfinite(columns), fold.datasets).items()}
     return np.array([able[name] for name in fold.datasets], dtype=bool)
 
@@ -420,10 +411,9 @@ def _held_back(outputs: selection.Outputs, fold: Scores, learned: Scores | None,
         number = {} if priced.all() else {"n": int(priced.sum())}
         spent = prices.spent(fold.candidates, outputs.probabilities.argmax(axis=1)[priced], dollars[priced])
         parts["dollars"] = Dollars.model_validate(number | spent)
-        parts["verdict"] = verdicts.priced(figures.verdict, spent)
+        parts["verdict"] = verdicts.with_cost(figures.verdict, spent, "dollars")
     elif sampled.tokens is not None and (counted := np.isfinite(sampled.tokens).all(axis=1)).any():
         choices = outputs.probabilities.argmax(axis=1)[counted]
-        parts["verdict"] = verdicts.counted(
-            figures.verdict, prices.spent(fold.candidates, choices, sampled.tokens[counted])
-        )
+        spent = prices.spent(fold.candidates, choices, sampled.tokens[counted])
+        parts["verdict"] = verdicts.with_cost(figures.verdict, spent, "tokens")
     return figures.but(**parts)

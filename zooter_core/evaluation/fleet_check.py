@@ -20,7 +20,7 @@ from zooter_core.config.candidates import RECORDED, CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.fleet.attempts import check_answered
 from zooter_core.fleet.ensemble import Ensemble
-from zooter_core.labelling.rewards import Comparing
+from zooter_core.labelling.rewards import PLAIN, Comparing
 from zooter_core.labelling.rewards.scoring import score_queries
 
 Row = dict[str, Any]
@@ -102,7 +102,7 @@ def _abilities(backend: OpenAIBackend, entry: CandidateConfig) -> Row:
 
 
 def _reward(ensemble: Ensemble) -> Row:
-    scored = score_queries(ensemble.reward_model, [("Hi", ("Hello!", "Blue."))])[0]  # not from the cache
+    scored = score_queries(ensemble.reward_model, [(PLAIN[0], PLAIN[1:])])[0]  # not from the cache
     if scored.rewards[0] is None:
         raise WorkError("a reward for a greeting", f"none: {scored.reason}", "Check [reward] in fleet.toml.")
     pool = len(ensemble.fleet.pool)

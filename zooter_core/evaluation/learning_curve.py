@@ -89,7 +89,7 @@ def _verdicts(scores: Scores, earned: dict[str, Array], size: int) -> dict[str, 
     verdicts = {}
     for key, other, name in (("verdict", "single", single), ("against_old", "old", "the old router")):
         gains = mean(earned[f"extended {size}"] - earned[other], axis=0)
-        verdict = verdict_of(scores, gains, np.zeros_like(gains), name, "held-back", hindsight=False)
+        verdict = verdict_of(scores, gains, np.zeros_like(gains), name, "held-back")
         verdicts[key] = verdict.to_json()
     return verdicts
 

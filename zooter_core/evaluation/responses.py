@@ -10,6 +10,7 @@ from zooter_core.base.errors import ZooterError, listed
 from zooter_core.data.scores import Scores
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.metrics import Array
+from zooter_core.method.mixture import chosen
 from zooter_core.router.text_encoder import TextEncoder
 
 Texts = Sequence[Mapping[str, str]]  # for each query, the response of each candidate
@@ -67,8 +68,7 @@ def rewards(
 
 def best_scores(scores: Scores, rewards: Array) -> Array:
     """The score of the response with the highest reward (RMR), shape (n,); NaN where none has a reward."""
-    best = np.take_along_axis(scores.scores, rewards.argmax(axis=1)[:, None], axis=1)[:, 0]
-    return np.where(np.isfinite(rewards).any(axis=1), best, np.nan)
+    return np.where(np.isfinite(rewards).any(axis=1), chosen(rewards, scores.scores), np.nan)
 
 
 def token_counts(encoder: TextEncoder, scores: Scores, texts: Texts, default: int) -> Array:

@@ -106,12 +106,7 @@ def figures(scores: Scores, config: SweepConfig, means: Mapping[Point, Array]) -
         best=BetaTau(beta=best[0], tau=best[1]),
         differs=all(row.minus_best[1] < 0 for row in rows if (row.beta, row.tau) != best),
         verdict=verdict_of(
-            scores,
-            means[best],
-            _alone(scores, config),
-            scores.candidates[best_single(scores)],
-            "cross-validation",
-            hindsight=False,
+            scores, means[best], _alone(scores, config), scores.candidates[best_single(scores)], "cross-validation"
         ),
     )
 

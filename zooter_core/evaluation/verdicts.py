@@ -39,14 +39,23 @@ MOST_NEEDED = 10_000  # queries that a sentence asks for
 QUERIES = {"held-back": "held-back queries", "cross-validation": "cross-validated queries", "judged": "queries"}
 
 
-def verdict_of(scores: Scores, earned: Array, alone: Array, against: str, source: Source, hindsight: bool) -> Verdict:
+def verdict_of(
+    scores: Scores,
+    earned: Array,
+    alone: Array,
+    against: str,
+    source: Source,
+    hindsight: bool = False,
+    folds: Array | None = None,
+) -> Verdict:
     """The verdict on choices for n queries, without what only the choices themselves tell.
 
     Args:
         scores: of the queries. Their data sets, if there are several, or else their tags are the kinds of queries.
         earned, alone: the scores of the router's choice and of the candidate `against`, shape (n,).
+        folds: of cross-validation, as for `difference`.
     """
-    facts = asdict(difference(earned, alone))
+    facts = asdict(difference(earned, alone, folds))
     gains, loses = _kinds(scores, earned - alone)
     return Verdict(
         against=against,
@@ -88,14 +97,9 @@ def never_chosen(candidates: Sequence[str], chosen: Collection[int]) -> list[str
     return [name for number, name in enumerate(candidates) if number not in used] if len(chosen) >= NEVER else []
 
 
-def priced(verdict: Verdict, spent: Mapping[str, Any]) -> Verdict:
-    """A verdict with the cost of what it compares; `spent` as from `prices.spent`."""
-    return verdict.but(dollars=spent["chosen"], dollars_against=spent["candidates"][verdict.against])
-
-
-def counted(verdict: Verdict, spent: Mapping[str, Any]) -> Verdict:
-    """The same with the tokens of an answer, where nobody has a price."""
-    return verdict.but(tokens=spent["chosen"], tokens_against=spent["candidates"][verdict.against])
+def with_cost(verdict: Verdict, spent: Mapping[str, Any], unit: str) -> Verdict:
+    """A verdict with the cost of what it compares, in dollars or tokens; `spent` as from `prices.spent`."""
+    return verdict.but(**{unit: spent["chosen"], f"{unit}_against": spent["candidates"][verdict.against]})
 
 
 def of_report(report: Report) -> Verdict | None:

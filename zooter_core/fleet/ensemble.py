@@ -26,6 +26,7 @@ from zooter_core.data import prices
 from zooter_core.fleet.attempts import Attempts, iter_text
 from zooter_core.fleet.models import FleetModels
 from zooter_core.fleet.routing import Routed, Turns
+from zooter_core.labelling.rewards import PLAIN
 from zooter_core.labelling.rewards.scoring import QueryResponses, QueryRewards, rank_by_reward, score_queries
 from zooter_core.router.explain import Explanation, explain
 
@@ -310,4 +311,4 @@ class Ensemble(FleetModels):
                 self.loads[candidate.name] = problem
         progress("Loading the reward model ...")
         with suppress(ZooterError):
-            score_queries(self.reward_model, [("Hello", ("Hello!", "What?"))])  # not from the cache
+            score_queries(self.reward_model, [(PLAIN[0], PLAIN[1:])])  # not from the cache

@@ -19,6 +19,7 @@ from zooter_core.base.errors import WorkError, first_line, listed
 from zooter_core.base.files import atomic
 from zooter_core.base.paths import STARTER
 from zooter_core.base.skills import SKILLS
+from zooter_core.method.labels import softmax
 from zooter_core.method.metrics import Array
 
 WIDTH = 384
@@ -79,9 +80,7 @@ class SkillHead:
         Args:
             vectors: unit sentence embeddings of the default encoder, shape (n, 384), from `TextEncoder.sentence`.
         """
-        scaled = self.logits(vectors) / self.temperature
-        powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-        return powers / powers.sum(axis=1, keepdims=True)
+        return softmax(self.logits(vectors), self.temperature)
 
 
 def _damaged(file: Path, problem: str) -> WorkError:

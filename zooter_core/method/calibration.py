@@ -5,11 +5,13 @@ Shapes: n queries, N candidates; `wins` is `metrics.win_shares` of the scores.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from zooter_core.method.labels import softmax
 from zooter_core.method.metrics import DRAWS, LEVEL, Array
 
 BINS = 10
@@ -50,7 +52,7 @@ def reliability(probabilities: Array, wins: Array) -> dict[str, Any]:
     Where some candidates have no score, a probability is that of winning against those that have one; a query whose
     choice has none does not count.
 
-    Returns `n`, the number of queries; `ece`, the expected calibration error (Guo et al., equation 3; None without a
+    Returns `n`, the number of queries; `ece`, the expected calibration error (Guo et al., equation 3; NaN without a
     query); and `bins`, the bins with a query: `from`, `to`, `n`, and the means `probability` and `won`.
 
     Args:
@@ -71,7 +73,7 @@ def reliability(probabilities: Array, wins: Array) -> dict[str, Any]:
         if (place == number).any()
     ]
     error = sum(b["n"] * abs(b["probability"] - b["won"]) for b in filled)
-    return {"n": len(stated), "ece": error / len(stated) if len(stated) else None, "bins": filled}
+    return {"n": len(stated), "ece": error / len(stated) if len(stated) else math.nan, "bins": filled}
 
 
 def _stated_and_won(probabilities: Array, wins: Array) -> tuple[Array, Array]:
@@ -145,8 +147,7 @@ def calibration(probabilities: Array, wins: Array) -> Calibration:
     complete = ~np.isnan(wins).any(axis=1)
     logits = np.log(np.maximum(probabilities, TINY))
     temperature = temperature_of(logits[complete], wins[complete]) if complete.any() else 1.0
-    scaled = np.exp((logits - logits.max(axis=1, keepdims=True)) / temperature)
-    mended = reliability(scaled / scaled.sum(axis=1, keepdims=True), wins)["ece"]
+    mended = reliability(softmax(logits, temperature), wins)["ece"]
     return Calibration(
         len(stated), error, float(least), max(2 * error - float(low), error), float(calibrated),
         float(stated.mean()), float(won.mean()), temperature, float(mended), shown["bins"],

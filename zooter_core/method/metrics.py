@@ -104,14 +104,16 @@ def interval(values: Array) -> tuple[float, float]:
     """The 95% interval of the mean of `values`, shape (n,), one for each query; NaN counts for nothing.
 
     From FEW numbers on it is the percentile bootstrap, with fewer it is Student's t (Hesterberg, 2015, The American
-    Statistician 69, compares the two). A single number, or numbers that are all the same, have no spread and so no
-    interval: both ends are NaN. More than BLOCKS queries are first joined at random into so many blocks, which are
-    resampled: the spread of the mean is the same, and the work no longer grows.
+    Statistician 69, compares the two). The repeats of the commonest number count as one: where two choices mostly
+    earn the same, the few differences have the spread, and the bootstrap is as narrow as that of so few numbers. A
+    single number, or numbers that are all the same, have no spread and so no interval: both ends are NaN. More than
+    BLOCKS queries are first joined at random into so many blocks, which are resampled: the spread of the mean is the
+    same, and the work no longer grows.
     """
     (values,) = without_gaps(values)
     if not has_spread(values):
         return math.nan, math.nan
-    if len(values) >= FEW:
+    if len(values) - np.unique(values, return_counts=True)[1].max() + 1 >= FEW:
         return quantile_interval(*_resampled([values]))
     half = t_quantile((1 + LEVEL) / 2, len(values) - 1) * standard_error(values)
     return float(values.mean()) - half, float(values.mean()) + half

@@ -14,18 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-
 from zooter_core.base.skills import GROUPS, SKILLS
+from zooter_core.method.labels import softmax
 from zooter_core.method.metrics import Array
 
 TAU = 0.1  # ten points ahead in a skill: 2.7 times as probable
-
-
-def group_probabilities(probabilities: Array) -> Array:
-    """The probability of each group, shape (n, groups) in the order of GROUPS, from those of skills, (n, skills)."""
-    columns = [[SKILLS.index(skill) for skill in skills] for skills in GROUPS.values()]
-    return np.stack([probabilities[:, numbers].sum(axis=1) for numbers in columns], axis=1)
 
 
 def by_skill(values: Mapping[str, float]) -> dict[str, float]:
@@ -36,9 +29,7 @@ def by_skill(values: Mapping[str, float]) -> dict[str, float]:
 
 def priors(levels: Array) -> Array:
     """The prior of each skill: levels of shape (candidates, skills) -> (skills, candidates); rows sum to one."""
-    scaled = levels.T / TAU
-    shares = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-    return shares / shares.sum(axis=1, keepdims=True)
+    return softmax(levels.T, TAU)
 
 
 def with_experts(probabilities: Array, members: list[int], experts: Array) -> Array:

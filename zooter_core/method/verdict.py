@@ -33,10 +33,18 @@ class Difference:
     queries_needed: int | None
 
 
-def difference(one: Array, other: Array) -> Difference:
-    """What two choices' scores on the same queries, shape (n,) each, show; a query without both is left out."""
-    (values,) = without_gaps(_beyond_rounding(one, other))
-    low, high = interval(values)
+def difference(one: Array, other: Array, folds: Array | None = None) -> Difference:
+    """What two choices' scores on the same queries, shape (n,) each, show; a query without both is left out.
+
+    Args:
+        folds: in cross-validation, the number of each query's fold, shape (n,). The choices in a fold follow from the
+            scores of the others, so the differences depend on each other, and an interval of independent ones would be
+            too narrow. Student's t of the folds' means takes its place, which supposes nothing of the queries in a fold
+            (Ibragimov and Müller, 2010, Journal of Business & Economic Statistics 28).
+    """
+    values, of = without_gaps(_beyond_rounding(one, other), np.zeros(len(one)) if folds is None else folds)
+    means = np.array([values[of == fold].mean() for fold in np.unique(of)])
+    low, high = interval(means if has_spread(means) else values)
     differing, spread = int(np.count_nonzero(values)), has_spread(values)
     significant = differing >= fewest() and (not spread or low > 0 or high < 0)
     return Difference(

@@ -58,19 +58,6 @@ def weighted_mean(values: Array, inclusion: Array) -> Estimate:
     return _estimate(values[present], 1 / inclusion[present])
 
 
-def total_over_n(values: Array, inclusion: Array, queries: int) -> Estimate:
-    """The mean by Horvitz and Thompson, sum(y/p) / N, for a known number of queries N.
-
-    It is unbiased, but also varies with the size of the sample: its variance is sum(y^2 (1 - p) / p^2) / N^2, large
-    where the mean is far from 0. `weighted_mean` is mostly narrower.
-    """
-    present = ~np.isnan(values)
-    y, p = values[present], inclusion[present]
-    average = float(np.sum(y / p)) / queries
-    error = math.sqrt(float(np.sum(y**2 * (1 - p) / p**2))) / queries
-    return _around(average, error, len(y))
-
-
 def regression_mean(values: Array, inclusion: Array, covariates: Array, means: Array) -> Estimate:
     """The mean with the help of what is known of every query, such as the reward of the answer that was served.
 

@@ -136,7 +136,8 @@ def score_responses(
 ) -> tuple[int, dict[str, str]]:
     """Write rewards for the responses of a score file without `scores`; started again, it continues after its lines.
 
-    A query with an answer key gets the outcomes of its responses too, as `verified`.
+    A query with an answer key gets the outcomes of its responses too, as `verified`. As a run does, each line names the
+    reward model that gave its scores, by a hash (`reward_sha256`).
 
     A query that has a response without a finite reward is set aside: it gets no line, and the next start tries again.
 
@@ -144,7 +145,8 @@ def score_responses(
         The number of lines in `out`, and the queries set aside: id -> why.
 
     Raises:
-        ZooterError: a line of `source` is wrong, or `out` is of other responses or cannot be written.
+        ZooterError: a line of `source` is wrong, `out` is of other responses or of another reward model, or it cannot
+            be written.
         WorkError: a line of `out` is damaged, or the reward model cannot work.
     """
     lines = [
@@ -158,10 +160,11 @@ def score_responses(
         raise ZooterError("--out without .gz", str(out), "Leave .gz out.", sentence)
     check_file(out)
     with locked(out.with_name(f".{out.name}.lock"), f"the file {out}"):
-        return _score_missing(lines, _scored(out, lines), out, ensemble, progress)
+        reward = ensemble.fleet.hash_of("reward")
+        return _score_missing(lines, _scored(out, lines, reward), out, ensemble, reward, progress)
 
 
-def _scored(out: Path, lines: Sequence[Responses]) -> set[str]:
+def _scored(out: Path, lines: Sequence[Responses], reward: str) -> set[str]:
     """The ids of the queries that `out` has lines of, each checked."""
     responses = {query.id: (query.text, texts) for query, texts in lines}
     done: set[str] = set()
@@ -180,6 +183,13 @@ def _scored(out: Path, lines: Sequence[Responses]) -> set[str]:
                 "Give another --out.",
                 f"{out} has a line of a query that these responses do not have: {str(record.get('query'))[:60]!r}.",
             )
+        if record.get("reward_sha256", reward) != reward:  # none: of an earlier version
+            raise ZooterError(
+                f"scores of this fleet's reward model in {out}",
+                f"those of another one in line {number}",
+                "Give another --out, or the fleet with which it began.",
+                f"The scores in {out} are of another reward model, or of other settings in [reward].",
+            )
         if id in done or not all_finite(record.get("scores"), texts):
             raise WorkError(
                 f"one line with a finite score of each of {', '.join(texts)} for {id!r} in {out}",
@@ -191,7 +201,7 @@ def _scored(out: Path, lines: Sequence[Responses]) -> set[str]:
 
 
 def _score_missing(
-    lines: Sequence[Responses], done: set[str], out: Path, ensemble: Ensemble, progress: Progress
+    lines: Sequence[Responses], done: set[str], out: Path, ensemble: Ensemble, reward: str, progress: Progress
 ) -> tuple[int, dict[str, str]]:
     """Append the lines that `out` lacks; returns what `score_responses` does."""
     reasons: dict[str, str] = {}
@@ -208,7 +218,8 @@ def _score_missing(
             else:
                 scores = dict(zip(texts, rewards.complete, strict=True))
                 outcomes = {name: verify(text, query.key).right for name, text in texts.items()} if query.key else {}
-                new.append(score_line(query, scores, texts, {name: float(right) for name, right in outcomes.items()}))
+                line = score_line(query, scores, texts, {name: float(right) for name, right in outcomes.items()})
+                new.append(line | {"reward_sha256": reward})
         append_records(out, new)
         progress("score", min(first + batches.BATCH, len(lines)), len(lines))
     return len(lines) - len(reasons), reasons

@@ -78,8 +78,7 @@ class Chosen:
         level: each candidate's, shape (N,); zeros where there are parts.
         share: of the mixture; the rest is the regression that it falls back on.
         temperature: of the weighted sum.
-        earned: on each query, the scores of the choice by the queries of the other folds and of the best single
-            candidate by them, shape (2, n); None without cross-validation.
+        earned: as from `earned_by`; None without cross-validation.
     """
 
     parts: list[DistillConfig]
@@ -102,7 +101,9 @@ def compare(
     scores, count = scored.scores, len(scored.scores)
     if count < FEWEST or scores.shape[1] < 2:
         return Chosen([], np.zeros(0), mixture.normalised(mixture.level(scores)))
-    folds = mixture.stratified(scored.groups, FOLDS if count <= MANY else FEW_FOLDS, config.seed)
+    folds = parts_of_folds = mixture.stratified(scored.groups, FOLDS if count <= MANY else FEW_FOLDS, config.seed)
+    if count > MANY:  # the means of three folds would say little of their spread
+        parts_of_folds = mixture.stratified(scored.groups, 2 * FEW_FOLDS, config.seed)
     wins = metrics.win_shares(scores)
     wins = complete(wins, mean_label(wins))
     kinds, extras, priors = zip(*MIXTURE, strict=True)
@@ -125,7 +126,6 @@ def compare(
     if alone is not None:
         mix, factors = mixture.mixed(predictions, np.eye(len(parts))[alone])
     share = mixture.shrinkage(mixture.significance(mix, scores, folds))
-    levels = mixture.levels_of(scores, folds)
     unseen, weights = share * mix + (1 - share) * cautious, share * factors + (1 - share) * rest
     return Chosen(
         parts=[part for part, weight in zip(parts, weights, strict=True) if weight],
@@ -133,20 +133,24 @@ def compare(
         level=np.zeros(scores.shape[1]),
         share=share,
         temperature=calibration.temperature_of(unseen, wins),
-        earned=np.stack([mixture.chosen(choice, scores) for choice in (unseen, levels)]),
+        earned=_earned(unseen, scores, folds, parts_of_folds),
     )
 
 
 def earned_by(scored: Scored, config: DistillConfig, fit: Fit) -> Array:
     """On each query, the scores of a kind's choice by the queries of the other folds, and of the best single candidate
-    by them, shape (2, n)."""
+    by them; and the number of its fold, or of its half of a fold where there are few. Shape (3, n)."""
     folds = mixture.stratified(scored.groups, FOLDS, config.seed)
     logits = np.empty(scored.scores.shape)
     for fold in np.unique(folds):
         head = _trained(scored, config, folds != fold, fit)
         logits[folds == fold] = head.logits(scored.vectors[folds == fold])
-    levels = mixture.levels_of(scored.scores, folds)
-    return np.stack([mixture.chosen(choice, scored.scores) for choice in (logits, levels)])
+    return _earned(logits, scored.scores, folds, folds)
+
+
+def _earned(logits: Array, scores: Array, folds: Rows, parts: Rows) -> Array:
+    choices = (logits, mixture.levels_of(scores, folds))
+    return np.stack([*(mixture.chosen(choice, scores) for choice in choices), parts])
 
 
 def _first(scored: Scored, part: DistillConfig, aside: NDArray[np.bool_], wins: Array, fit: Fit) -> tuple[int, Array]:

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import shutil
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from zooter_core.base.errors import WorkError, ZooterError, first_line
 from zooter_core.base.exports import Place, digest_of
 from zooter_core.base.weights import INSTALL_TORCH, resolve, stamp_of
-from zooter_core.data.scores import paraphrases
 from zooter_core.router import bert
 from zooter_core.router.config import GRAPH, QUANTISED
 from zooter_core.router.graph import TOKENIZER, TextGraph, load_onnxruntime, tokenizer_json
-from zooter_core.router.quantise import map_weights, quantise
+from zooter_core.router.quantise import add_quantised, map_weights
 from zooter_core.router.text_encoder import MOST_CHARACTERS, MOST_TOKENS, Array, GraphEncoder, identity_of
 
 LAYOUT = 1  # raise it when the graph changes: those in the cache are then made again
@@ -91,28 +88,19 @@ class BertEncoder(GraphEncoder):
 
 
 def _add_quantised(folder: Path) -> None:
-    """Add the graph with 7-bit weights, unless ONNX Runtime cannot make it, or its vectors are others.
+    """Add the graph with 7-bit weights, unless its vectors are others."""
+    exact = TextGraph(folder, GRAPH)
 
-    Pairs of queries that were written for this project show which numbers are large, and how far the vectors move.
-    """
-    usual, others = zip(*paraphrases(), strict=True)
-    exact, path = TextGraph(folder, GRAPH), folder / QUANTISED
-    try:
-        quantise(folder / GRAPH, path, [exact.tokens([text[-MOST_CHARACTERS:]]) for text in usual], bert.OPERATORS)
-        alike = _cosine(*(_vectors(TextGraph(folder, name), others) for name in (GRAPH, QUANTISED)))
+    def check(texts: Sequence[str]) -> None:
+        one, other = (_vectors(TextGraph(folder, name), texts) for name in (GRAPH, QUANTISED))
+        alike = (one * other).sum(axis=1).mean() / 2  # both halves of a vector have unit length
         if not alike >= ALIKE:
             raise ValueError(f"their vectors have a cosine of {alike:.2f} with the exact ones")
-    except OSError:
-        raise
-    except Exception as problem:  # onnx and ONNX Runtime raise many kinds; the exact graph is enough
-        warnings.warn(f"The encoder has no 7-bit weights: {first_line(problem)}", stacklevel=2)
-        path.unlink(missing_ok=True)
+
+    add_quantised(
+        folder, lambda text: exact.tokens([text[-MOST_CHARACTERS:]]), check, "The encoder has no 7-bit weights"
+    )
 
 
 def _vectors(graph: TextGraph, texts: Sequence[str]) -> Array:
     return np.concatenate([graph([text])[0] for text in texts])
-
-
-def _cosine(one: Array, other: Array) -> Any:
-    """The mean over texts; both halves of a vector have unit length."""
-    return (one * other).sum(axis=1).mean() / 2

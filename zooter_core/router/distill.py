@@ -111,7 +111,7 @@ def learn_auto(
     chosen = compare(scored.part(rows) if count > MOST_TRIED else scored, config, fit_head, compared)
     earned = None
     if chosen.earned is not None:
-        earned = np.full((2, count), np.nan)
+        earned = np.full((3, count), np.nan)
         earned[:, rows] = chosen.earned
     heads = [
         fit_head(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import shutil
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,14 +18,12 @@ import torch
 from zooter_core.base.errors import WorkError, first_line
 from zooter_core.base.files import atomic, sha256_of, update_folder, writing
 from zooter_core.base.strict_json import dump_json
-from zooter_core.data.scores import paraphrases
-from zooter_core.router.bert import OPERATORS
 from zooter_core.router.config import ABOUT, GRAPH, MAPPED, QUANTISED, VERSION, read_about
 from zooter_core.router.distilled import DistilledRouter, RouterHead
 from zooter_core.router.encoder import Batch, Encoder, Encoders, pool
 from zooter_core.router.graph import TOKENIZER, load_onnxruntime, tokenizer_json
 from zooter_core.router.neighbours import ARRAYS, RECORDS
-from zooter_core.router.quantise import map_weights, quantise, silence
+from zooter_core.router.quantise import add_quantised, map_weights, silence
 from zooter_core.router.router import PortableRouter
 from zooter_core.router.text_encoder import MOST_TOKENS
 from zooter_core.router.torch_router import HeadModule
@@ -140,23 +137,18 @@ def _write_about(folder: Path, about: Mapping[str, Any]) -> None:
 
 
 def _add_quantised(router: DistilledRouter, folder: Path) -> None:
-    """Add the graph with 7-bit weights, unless ONNX Runtime cannot make it, or too many of its choices are others.
+    """Add the graph with 7-bit weights, unless too many of its choices are others."""
+    about = read_about(folder)
 
-    Pairs of queries that were written for this project show which numbers are large, and how it chooses.
-    """
-    path, about = folder / QUANTISED, read_about(folder)
-    usual, others = zip(*paraphrases(), strict=True)
-    try:
-        quantise(folder / GRAPH, path, [_encoder(router).tokens([text], "np") for text in usual], prefix=OPERATORS)
-        _write_about(folder, about | {"sha256": about["sha256"] | {QUANTISED: sha256_of(path)}})
-        exact, fast = (PortableRouter.open(folder, graph=name).probabilities(others) for name in (GRAPH, QUANTISED))
+    def check(texts: Sequence[str]) -> None:
+        checksums = about["sha256"] | {QUANTISED: sha256_of(folder / QUANTISED)}
+        _write_about(folder, about | {"sha256": checksums})
+        exact, fast = (PortableRouter.open(folder, graph=name).probabilities(texts) for name in (GRAPH, QUANTISED))
         if (same := np.mean(exact.argmax(axis=1) == fast.argmax(axis=1))) < SAME_CHOICES:
             raise ValueError(f"they would change {1 - same:.0%} of its choices")
-    except OSError:
-        raise
-    except Exception as problem:  # onnx and ONNX Runtime raise many kinds; the exact graph is enough
-        warnings.warn(f"The router is exported without 7-bit weights: {first_line(problem)}", stacklevel=3)
-        path.unlink(missing_ok=True)
+
+    tokens, warning = _encoder(router).tokens, "The router is exported without 7-bit weights"
+    if not add_quantised(folder, lambda text: tokens([text], "np"), check, warning):
         _write_about(folder, about)
 
 

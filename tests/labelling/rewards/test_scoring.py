@@ -12,7 +12,7 @@ from zooter_core.base.errors import Failure, WorkError, ZooterError
 from zooter_core.base.records import Response
 from zooter_core.config.fleet import load_fleet
 from zooter_core.fleet.ensemble import Ensemble
-from zooter_core.labelling.rewards import Unscored, reward_model
+from zooter_core.labelling.rewards import PLAIN, Unscored, reward_model
 from zooter_core.labelling.rewards.scoring import ScoreCache, score_queries
 
 
@@ -67,8 +67,17 @@ def test_a_model_that_cannot_work_at_all_stops():
 
     with pytest.raises(WorkError, match=r"Start it"):
         score_queries(Broken(), QUERIES)
+    texts = [text for _, texts in QUERIES for text in texts]
     with pytest.raises(WorkError, match=r"any of 20 responses.*first because: the reward is nan"):
-        score_queries(Lengths(dict.fromkeys([text for _, texts in QUERIES for text in texts], math.nan)), QUERIES)
+        score_queries(Lengths(dict.fromkeys([*texts, *PLAIN], math.nan)), QUERIES)
+    with pytest.raises(WorkError, match=r"any of 8 responses or comparisons.*because: the reward is nan"):
+        score_queries(Ahead(dict.fromkeys([*texts, *PLAIN], math.nan)), QUERIES)
+
+
+def test_many_queries_without_a_reward_are_at_fault_where_the_model_has_one_for_a_plain_text():
+    texts = [text for _, texts in QUERIES for text in texts]
+    for model in (Lengths(raises=texts), Ahead(dict.fromkeys(texts, math.nan))):
+        assert [scored.rewards for scored in score_queries(model, QUERIES)] == [(None, None)] * 10
 
 
 def test_a_model_that_gives_too_few_rewards_stops():

@@ -103,7 +103,7 @@ class Verdict:
 
 
 def run(
-    code: str, check: str, function: str, *, setup: str = "", limits: Limits | None = None, sandboxed: bool = True
+    code: str, check: str, function: str, *, setup: str = "", limits: Limits = Limits(), sandboxed: bool = True
 ) -> Verdict:
     """Execute untrusted code, and a check that calls its function.
 
@@ -122,7 +122,6 @@ def run(
         raise SandboxError("Linux or macOS, to run untrusted code", platform.system(), "Linux in WSL will do.")
     if sandboxed and (reason := _unsupported()):
         raise _cannot(reason)
-    limits = limits or Limits()
     job = {"code": code, "check": check, "function": function, "setup": setup}
     with ExitStack() as stack:
         (from_worker, to_checker), (from_checker, to_worker) = _pipe(stack), _pipe(stack)

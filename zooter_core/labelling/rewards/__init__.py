@@ -23,6 +23,7 @@ KINDS = {
     "http": "zooter_core.labelling.rewards.http:HttpReward",
     "embedded": "zooter_core.labelling.rewards.scalar:ScalarReward",
 }
+PLAIN = "Hello", "Hello!", "What?"  # a query and two responses, for which every model that works has a reward
 ON_TORCH = ("scalar", "ultra", "pairwise", "embedded")
 
 

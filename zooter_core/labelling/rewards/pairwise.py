@@ -14,7 +14,7 @@ import torch
 from zooter_core.backends import Backend
 from zooter_core.base.errors import ZooterError, listed
 from zooter_core.config.labelling import PairwiseConfig
-from zooter_core.labelling.rewards import plain
+from zooter_core.labelling.rewards import PLAIN, plain
 from zooter_core.labelling.rewards.architectures import PairRM, check_probe, in_batches, load, version_of
 
 BATCH = 8
@@ -42,7 +42,7 @@ class PairwiseReward:
             )
         self.most = config.max_tokens or MOST_TOKENS
         self.version = version_of(self.model)
-        check_probe(config, self.compare, ("Hello", "Hello!", "What?"))
+        check_probe(config, self.compare, PLAIN)
 
     def compare(self, triples: Sequence[tuple[str, str, str]]) -> list[float]:
         """The margin of the first response in every (query, first, second), in batches of like length."""

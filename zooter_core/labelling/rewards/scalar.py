@@ -16,7 +16,7 @@ from torch.nn.utils.rnn import pad_sequence
 from zooter_core.backends import Backend
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.config.labelling import ScalarConfig, UltraConfig
-from zooter_core.labelling.rewards import filled, plain
+from zooter_core.labelling.rewards import PLAIN, filled, plain
 from zooter_core.labelling.rewards.architectures import UltraRM, check_probe, in_batches, load, version_of
 
 BATCH = 16
@@ -56,7 +56,7 @@ class ScalarReward:
         self.template = config.template or template
         self.input = self._input(config)
         self.version = version_of(self.model)
-        check_probe(config, self.score, ("Hello", "Hello!"))
+        check_probe(config, self.score, PLAIN[:2])
 
     def _input(self, config: ScalarConfig) -> str:
         """How the model reads query and response: `pair`, `chat` or `template`."""

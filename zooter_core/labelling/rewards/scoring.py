@@ -22,14 +22,14 @@ from zooter_core.base.errors import WorkError, ZooterError, first_line
 from zooter_core.base.records import LARGEST_SCORE, Ranked, Response
 from zooter_core.base.sqlite_file import CacheFile
 from zooter_core.base.weights import cache_dir
-from zooter_core.labelling.rewards import Comparing, RewardModel, Unscored
+from zooter_core.labelling.rewards import PLAIN, Comparing, RewardModel, Unscored
 
 Item = tuple[str, ...]  # a query and a response, or a query and two responses that are compared
 QueryResponses = tuple[str, Sequence[str]]  # a query and its responses
 Score = Callable[[Sequence[Item]], list[float]]
 QUERIES_TOGETHER = 4  # for a comparing model, which is slow: then progress is reported
 STOPPABLE = 4  # responses or comparisons between two looks at a stop
-MANY = 4  # queries without any reward after which the model is at fault, not they
+MANY = 4  # queries without any reward after which PLAIN tells whether the model or they are at fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +196,8 @@ def _cached_or_scored(
         part = missing[first : first + size]
         scored |= zip(part, _score(score, part), strict=True)
     finite = {item: reward for item, reward in scored.items() if not math.isnan(reward)}
-    if not finite and not cached and len({query for query, *_ in missing}) >= MANY:
+    many = len({query for query, *_ in missing}) >= MANY
+    if not finite and many and math.isnan(_score(score, [PLAIN[: len(missing[0])]])[0]):
         raise WorkError(
             f"a reward for any of {len(missing)} responses or comparisons",
             f"none; the first because: {_reason(scored[missing[0]])}",

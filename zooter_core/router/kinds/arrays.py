@@ -78,10 +78,15 @@ def unit(vectors: Array) -> Array:
 
 
 def top(values: Array, count: int) -> tuple[Array, Array]:
-    """The largest values and their places, in any order, shape (..., count)."""
+    """The largest values and their places, in any order, shape (n, count). Of equal values the first ones count."""
     if not _is_numpy(values):
-        return tuple(_torch().topk(values, count, dim=-1))
-    places = np.argpartition(-values, count - 1, axis=-1)[..., :count]
+        if _torch().onnx.is_in_onnx_export():  # ONNX has the same rule, PyTorch has none
+            return tuple(_torch().topk(values, count, dim=-1))
+        return tuple(part[:, :count] for part in _torch().sort(values, dim=-1, descending=True, stable=True))
+    least = -np.partition(-values, count - 1, axis=-1)[:, count - 1 : count]
+    above, equal = values > least, values == least
+    room = count - above.sum(axis=-1, keepdims=True)
+    places = np.nonzero(above | (equal & (equal.cumsum(axis=-1) <= room)))[1].reshape(-1, count)
     return np.take_along_axis(values, places, axis=-1), places
 
 
