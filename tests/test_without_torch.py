@@ -1,4 +1,4 @@
-"""The base package: commands and routers in processes in which PyTorch and transformers cannot be imported."""
+"""The base package: commands and routers in processes in which what it has not cannot be imported, such as PyTorch."""
 
 from __future__ import annotations
 
@@ -23,13 +23,15 @@ BLOCKED = """
 import sys
 from importlib.abc import MetaPathFinder
 
+ABSENT = ("torch", "transformers", "peft", "accelerate", "onnx", "plotly")
+
 class Missing(MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ("torch", "transformers", "peft", "accelerate"):
+        if name.partition(".")[0] in ABSENT:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 sys.meta_path.insert(0, Missing())
-for name in ("torch", "transformers", "peft", "accelerate"):
+for name in ABSENT:
     sys.modules[name] = None  # find_spec says that they are not there
 """
 COMMAND = f"{BLOCKED}\nfrom zooter_core.cli.main import main\nsys.exit(main(sys.argv[1:]))"
