@@ -23,7 +23,7 @@ BLOCKED = """
 import sys
 from importlib.abc import MetaPathFinder
 
-ABSENT = ("torch", "transformers", "peft", "accelerate", "onnx", "plotly")
+ABSENT = ("torch", "transformers", "peft", "accelerate", "plotly")
 
 class Missing(MetaPathFinder):
     def find_spec(self, name, path=None, target=None):

@@ -161,7 +161,7 @@ def test_what_was_there_stays_until_the_new_is_whole(called, calls, queries, tmp
 
 def test_a_plot_too(called, scores, tiny_fleet, tmp_path):
     call = ["sweep", "--scores", scores, "--beta", 1, "--seeds", 1, "--folds", 2, "--fleet", tiny_fleet, "--plot"]
-    refused(called, 1000, tmp_path / "plot.html", *call, tmp_path / "plot.html")
+    refused(called, 5000, tmp_path / "plot.html", *call, tmp_path / "plot.html")
     assert not list(tmp_path.iterdir())
 
 
