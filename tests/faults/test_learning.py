@@ -125,11 +125,11 @@ def learned(place: Place, promoted: Path) -> Place:
         for _ in range(2):
             place.serve("base")
             assert place.turn() == (0, "")
-        for folder, kept in folders.items():
-            shutil.copytree(folder, kept)
+        for folder, copy in folders.items():
+            shutil.copytree(folder, copy)
     else:
-        for folder, kept in folders.items():
-            shutil.copytree(kept, folder, dirs_exist_ok=True)
+        for folder, copy in folders.items():
+            shutil.copytree(copy, folder, dirs_exist_ok=True)
         place.decisions = 2 * TURN
     assert [event["event"] for event in place.state["events"]] == ["promote"]
     return place
