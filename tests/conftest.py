@@ -47,9 +47,12 @@ FIRST = (  # the slow tests, those that share models or servers together: each g
     ("embedded", "test_weights.py", "cli/test_setup.py", "test_network.py", "serve/test_light.py", "test_package.py"),
     (
         *("pipeline/test_on_ray.py", "router/test_processes.py", "router/test_portable.py", "fleet/test_exports.py"),
-        *("router/test_quantise.py", "cli/test_main.py", "cli/test_on_a_terminal.py", "test_docs.py"),
+        "router/test_quantise.py",
     ),
-    ("faults", "backends/local/test_out_of_memory.py"),
+    (
+        *("faults", "backends/local/test_out_of_memory.py"),  # with those that use the same `programs`
+        *("cli/test_main.py", "cli/test_on_a_terminal.py", "test_docs.py"),
+    ),
 )
 
 
@@ -207,7 +210,7 @@ def serve(fleet_copy: Path, scripted: Scripted) -> Iterator[Callable[..., Endpoi
 
 @pytest.fixture(scope="session")
 def programs() -> Iterator[Path]:
-    """A folder for PATH with a `zooter` that runs in a process of its own, without the seconds of its imports."""
+    """A folder for PATH with a `zooter`, and `killed_commands`, in processes of their own that need no imports."""
     from support.warm_process import commands
 
     with tempfile.TemporaryDirectory() as folder, commands(Path(folder)) as programs:

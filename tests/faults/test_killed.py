@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,6 @@ from zooter_core.router.encoder import Encoder, Encoders
 from zooter_core.router.extend import save
 from zooter_core.router.router import Router
 
-TESTS = Path(__file__).resolve().parents[1]
 STEPS = {"collect": 13, "score": 4, "tag": 5, "label": 3}  # how often a step has reported progress before the kill
 DEATHS = {
     **{step: f"{step}:{count}" for step, count in STEPS.items()},
@@ -76,7 +74,7 @@ def temporary(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def killed(calls, finished_run, temporary) -> dict[str, Path]:
+def killed(calls, finished_run, temporary, programs) -> dict[str, Path]:
     """Where each call was killed."""
     for name, step in BEGUN.items():
         unfinish(Path(shutil.copytree(finished_run, calls[name][-1])), step, 0)
@@ -84,9 +82,9 @@ def killed(calls, finished_run, temporary) -> dict[str, Path]:
     for name in ("sweep", "import"):
         Path(calls[name][-1]).write_text("the old one")
     command = ["\t".join([death, *calls[name]]) for name, death in DEATHS.items()]
-    child = [sys.executable, "-m", "support.killed_commands", *command]
     places = os.environ | {"TMPDIR": str(temporary)}
-    ended = subprocess.run(child, capture_output=True, text=True, check=True, env=places, cwd=TESTS)
+    child = [programs / "killed_commands", *command]
+    ended = subprocess.run(child, capture_output=True, text=True, check=True, env=places)
     assert ended.stdout.splitlines() == ["killed 9"] * len(DEATHS), ended.stderr
     return {name: Path(call[-1]) for name, call in calls.items()}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 
 from support.process_limits import full_disk
 from support.reward_endpoint import Endpoint
-from support.scripted_server import serving
+from support.scripted_server import Scripted, serving
 from zooter_core.config.edit import add_candidates, set_table
 from zooter_core.config.fleet import load_fleet
 from zooter_core.learn import judging
@@ -81,33 +82,55 @@ def reply(name: str) -> Callable[[str], str]:
     return lambda query: f"A {'good' if query[:3] == TEXTS.get(name, '')[:3] else 'poor'} answer to {query}"
 
 
+@pytest.fixture(scope="module")
+def servers() -> Iterator[tuple[Scripted, Endpoint]]:
+    """The candidates' server and the reward model's."""
+    endpoint = Endpoint()
+    with serving() as server:
+        server.replies = {name: reply(name) for name in ("base", "one", "two")}
+        yield server, endpoint
+    endpoint.close()
+
+
 @pytest.fixture
-def place(called, tmp_path, tiny_fleet, monkeypatch) -> Iterator[Place]:
+def place(called, tmp_path, tiny_fleet, monkeypatch, servers) -> Place:
     monkeypatch.setattr("os.nice", lambda increment: 0)
-    fleet, data, endpoint = tmp_path / "fleet", tmp_path / "data", Endpoint()
+    monkeypatch.setenv("ZOOTER_CACHE", str(tmp_path / "cache"))  # rewards of other tests are none of this one
+    (server, endpoint), fleet, data = servers, tmp_path / "fleet", tmp_path / "data"
 
     def turn() -> tuple[int, str]:
         return called("learn", "--once", "--fleet", fleet, "--data", data, "--share", 0.2, "--pairs", 1, "--proof")
 
-    with serving() as server:
-        server.replies = {name: reply(name) for name in ("base", "one", "two")}
-        keys = {"backend": "openai", "base_url": server.url}
-        add_candidates(fleet, [keys | {"name": name, "model": name, "routed_as": name} for name in server.replies])
-        set_table(fleet, "router", {"path": str(tiny_fleet / "router"), "runtime": "torch"})
-        set_table(fleet, "reward", {"kind": "http", "url": endpoint.url})
-        mine = Place(fleet, data, turn)
-        monkeypatch.setattr(judging, "time", SimpleNamespace(time=lambda: mine.decisions * HOUR / 4))
-        endpoint.answer = mine.reward
-        yield mine
-        endpoint.close()
+    keys = {"backend": "openai", "base_url": server.url}
+    add_candidates(fleet, [keys | {"name": name, "model": name, "routed_as": name} for name in server.replies])
+    set_table(fleet, "router", {"path": str(tiny_fleet / "router"), "runtime": "torch"})
+    set_table(fleet, "reward", {"kind": "http", "url": endpoint.url})
+    place = Place(fleet, data, turn)
+    monkeypatch.setattr(judging, "time", SimpleNamespace(time=lambda: place.decisions * HOUR / 4))
+    endpoint.answer = place.reward
+    return place
+
+
+@pytest.fixture(scope="module")
+def promoted(tmp_path_factory) -> Path:
+    """Keeps the folders of a fleet after its promotion, once a test has made them."""
+    return tmp_path_factory.mktemp("promoted")
 
 
 @pytest.fixture
-def learned(place: Place) -> Place:
+def learned(place: Place, promoted: Path) -> Place:
     """The same after a promotion: the router that serves chooses well."""
-    for _ in range(2):
-        place.serve("base")
-        assert place.turn() == (0, "")
+    folders = {place.fleet: promoted / "fleet", place.data: promoted / "data"}
+    if not (promoted / "data").exists():
+        for _ in range(2):
+            place.serve("base")
+            assert place.turn() == (0, "")
+        for folder, copy in folders.items():
+            shutil.copytree(folder, copy)
+    else:
+        for folder, copy in folders.items():
+            shutil.copytree(copy, folder, dirs_exist_ok=True)
+        place.decisions = 2 * TURN
     assert [event["event"] for event in place.state["events"]] == ["promote"]
     return place
 

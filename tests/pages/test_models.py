@@ -18,6 +18,7 @@ from zooter_core.base.records import Query
 from zooter_core.base.skills import GROUPS
 from zooter_core.config.edit import add_candidates, set_table
 from zooter_core.config.fleet import load_fleet
+from zooter_core.fleet import exports
 from zooter_core.fleet.discovery import Discovery, Model
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.fleet.machine import Gpu
@@ -252,8 +253,9 @@ def test_a_name_that_is_taken_is_refused_and_the_last_model_stays(page: AppTest,
 
 
 @pytest.fixture
-def quick_rewards(folder: Path, tiny_fleet: Path) -> None:
-    """The fleet has a tiny reward model, where an exam would give it the embedded one."""
+def quick(folder: Path, tiny_fleet: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fleet has a tiny reward model, where an exam would give it the embedded one, and no router is exported."""
+    monkeypatch.setattr(exports, "make_export", lambda folder: None)
     set_table(folder, "reward", {"kind": "scalar", "model": str(tiny_fleet / "reward")})
 
 
@@ -261,7 +263,7 @@ def sitting(folder: Path) -> exam.Exam:
     return exam._exams()[folder.resolve()]
 
 
-@pytest.mark.usefixtures("quick_rewards")
+@pytest.mark.usefixtures("quick")
 def test_an_exam_stops_goes_on_and_gives_a_router(
     page: AppTest, folder: Path, server: Scripted, queries: list[Query], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -298,7 +300,7 @@ def test_an_exam_stops_goes_on_and_gives_a_router(
     assert len(server.bodies) == before
 
 
-@pytest.mark.usefixtures("quick_rewards")
+@pytest.mark.usefixtures("quick")
 def test_the_live_table_shows_who_is_right_so_far(
     page: AppTest, folder: Path, server: Scripted, queries: list[Query], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -325,7 +327,7 @@ def test_the_live_table_shows_who_is_right_so_far(
     running.wait(60)
 
 
-@pytest.mark.usefixtures("quick_rewards")
+@pytest.mark.usefixtures("quick")
 def test_an_exam_of_other_models_is_refused_and_can_begin_again(
     page: AppTest, folder: Path, server: Scripted, queries: list[Query], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -63,9 +63,9 @@ def chat(url: str, context: ssl.SSLContext | None = None) -> str:
         return json.load(answer)["choices"][0]["message"]["content"]
 
 
-def test_tls_hangup_and_stop(fleet_copy, scripted, certificate):
+def test_tls_hangup_and_stop(fleet_copy, scripted, exported, certificate):
     file, key = certificate
-    endpoint_fleet.save(fleet_copy, scripted.url, {"a": "good"}, router=True)
+    endpoint_fleet.save(fleet_copy, scripted.url, {"base": "good"}, exported)
     ask = partial(chat, context=ssl.create_default_context(cafile=str(file)))
 
     with started(fleet_copy, "--certfile", file, "--keyfile", key) as (process, url):
@@ -92,8 +92,8 @@ def test_tls_hangup_and_stop(fleet_copy, scripted, certificate):
         assert process.wait(SECONDS) == -signal.SIGTERM  # as uvicorn ends, for whoever sent the signal
 
 
-def test_a_reload_is_one_line_and_a_stop_none(fleet_copy, scripted):
-    endpoint_fleet.save(fleet_copy, scripted.url, {"a": "good"}, router=True)
+def test_a_reload_is_one_line_and_a_stop_none(fleet_copy, scripted, exported):
+    endpoint_fleet.save(fleet_copy, scripted.url, {"base": "good"}, exported)
     with started(fleet_copy) as (process, url):
         assert process.stderr is not None
         chat(url)
@@ -107,8 +107,8 @@ def test_a_reload_is_one_line_and_a_stop_none(fleet_copy, scripted):
         assert process.stderr.read() in ("", "The fleet far is loaded anew.\n")
 
 
-def test_a_second_ctrl_c_ends_at_once_and_closes_what_is_open(fleet_copy, scripted):
-    endpoint_fleet.save(fleet_copy, scripted.url, {"a": "hang-first"}, router=True)
+def test_a_second_ctrl_c_ends_at_once_and_closes_what_is_open(fleet_copy, scripted, exported):
+    endpoint_fleet.save(fleet_copy, scripted.url, {"base": "hang-first"}, exported)
     with started(fleet_copy) as (process, url), ThreadPoolExecutor(1) as threads:
         assert process.stderr is not None
         hanging = threads.submit(chat, url)
@@ -124,9 +124,8 @@ def test_a_second_ctrl_c_ends_at_once_and_closes_what_is_open(fleet_copy, script
         assert (fleet_copy / "data" / "decisions.jsonl").read_text().count("\n") == 1
 
 
-def test_a_router_for_other_candidates_is_one_message(fleet_copy, scripted):
-    endpoint_fleet.save(fleet_copy, scripted.url, {"a": "good", "b": "good"}, router=True)
-    replace_text(fleet_copy / "fleet.toml", 'name = "b"', 'name = "c"')
+def test_a_router_for_other_candidates_is_one_message(fleet_copy, scripted, exported):
+    endpoint_fleet.save(fleet_copy, scripted.url, {"base": "good", "other": "good"}, exported)
     command = [sys.executable, "-m", "zooter_core.cli", "serve", "--fleet", str(fleet_copy), "--port", "0"]
     command += ["--data", str(fleet_copy / "data")]
     ended = subprocess.run(command, stderr=subprocess.PIPE, text=True, timeout=SECONDS, check=False)
@@ -137,8 +136,8 @@ def test_a_router_for_other_candidates_is_one_message(fleet_copy, scripted):
     assert "Traceback" not in message
 
 
-def test_half_sent_requests_leave_files_for_others(fleet_copy, scripted):
-    endpoint_fleet.save(fleet_copy, scripted.url, {"a": "good"}, router=True)
+def test_half_sent_requests_leave_files_for_others(fleet_copy, scripted, exported):
+    endpoint_fleet.save(fleet_copy, scripted.url, {"base": "good"}, exported)
     head = b"POST /v1/route HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
     limit = partial(resource.setrlimit, resource.RLIMIT_NOFILE, (256, 256))
     with started(fleet_copy, preexec_fn=limit) as (_, url), ExitStack() as stack:
@@ -152,8 +151,8 @@ def test_half_sent_requests_leave_files_for_others(fleet_copy, scripted):
         assert chat(url)
 
 
-def test_a_restart_on_an_inherited_socket_refuses_no_request(fleet_copy, scripted):
-    endpoint_fleet.save(fleet_copy, scripted.url, {"a": "good"}, router=True)
+def test_a_restart_on_an_inherited_socket_refuses_no_request(fleet_copy, scripted, exported):
+    endpoint_fleet.save(fleet_copy, scripted.url, {"base": "good"}, exported)
     ended, answers = threading.Event(), []
 
     def ask(url: str) -> None:

@@ -1,20 +1,17 @@
-"""Commands that die: python -m support.killed_commands [--together] CALL ...
+"""Commands that die: killed_commands [--together] CALL ... (a program of support.warm_process)
 
 A CALL is "STEP:COUNT" and the arguments of a zooter command, with tabs between them: its process kills itself (SIGKILL)
 when the step has reported progress COUNT times; where STEP is `line`, when COUNT lines have been formatted for a file;
 and where it is `install`, before the COUNT-th renaming with which an exam puts its router into the fleet. With
-"STEP:COUNT:SIGNAL", a step ends by another signal. "learn STEP:COUNT:SECONDS" kills so long after the COUNT-th call of
-a step of `zooter learn` (LEARNING) has begun, or at its end if that comes first. A call without "STEP:COUNT" lives.
-Each runs in a process forked from this one, which has imported what they need and run nothing; `--together` runs all at
-the same time. Prints how each call ended, a line per call. An exam has 32 queries.
+"STEP:COUNT:SIGNAL", a step ends by another signal. A call without "STEP:COUNT" lives. Each runs in a process forked
+from this one; `--together` runs all at the same time. Prints how each call ended, a line per call. An exam has 32
+queries.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,23 +20,12 @@ import pytest
 import torch
 
 from support.run_folders import small_batches
-from support.warm_process import import_all
 from zooter_core.base.strict_json import dump_json
 from zooter_core.cli.consoles import Lines
 from zooter_core.cli.main import main
 from zooter_core.data import formats
 from zooter_core.fleet import skills
-from zooter_core.learn import cycle
-from zooter_core.learn.judging import Judge
-from zooter_core.learn.traffic import Traffic
-from zooter_core.learn.versions import Versions
 from zooter_core.pipeline import exam
-
-LEARNING: dict[str, tuple[Any, str]] = {  # the steps of a turn, and what takes them
-    "load": (cycle.Cycle, "__init__"), "judge": (Judge, "batch"), "store": (Traffic, "add_rewards"),
-    "remember": (Versions, "save"), "switch": (Versions, "switch"), "embed": (cycle, "vectors_of"),
-    "refit": (cycle, "refit"), "write": (Versions, "add"), "tidy": (Versions, "tidy"),
-}  # fmt: skip
 
 
 def dying(count: int) -> Callable[..., str]:
@@ -92,32 +78,11 @@ def installing(count: int) -> Callable[[Path, Path], None]:
     return installed
 
 
-def learning(step: str, count: int, seconds: float) -> None:
-    """Let a step of `zooter learn` end the process."""
-    (owner, name), remaining = LEARNING[step], count
-    real = getattr(owner, name)
-
-    def taken(*arguments: Any, **options: Any) -> Any:
-        nonlocal remaining
-        remaining -= 1
-        if remaining:
-            return real(*arguments, **options)
-        sys.setswitchinterval(1e-5)
-        threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGKILL)).start()
-        real(*arguments, **options)
-        return os.kill(os.getpid(), signal.SIGKILL)
-
-    setattr(owner, name, taken)
-
-
 def run_call(call: list[str]) -> int:
     step, _, count = call[0].partition(":")
     if not count:
         return main(call)
-    if step.startswith("learn "):
-        number, seconds = count.split(":")
-        learning(step.removeprefix("learn "), int(number), float(seconds))
-    elif step == "line":
+    if step == "line":
         formats.dump_json = dying(int(count))  # type: ignore[attr-defined]
     elif step == "install":
         exam.install = installing(int(count))
@@ -131,14 +96,12 @@ def ended(child: int) -> str:
     return f"killed {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else f"ended {os.WEXITSTATUS(status)}"
 
 
-if __name__ == "__main__":
+def run_all(calls: list[str]) -> int:
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that runs this in the background ignores it
-    import_all()
     small_batches(pytest.MonkeyPatch())
     few = skills.starter_queries()[:32]
     skills.starter_queries = lambda quick=False: few
-    calls = sys.argv[1:]
     if together := calls[:1] == ["--together"]:
         calls = calls[1:]
     children = []
@@ -147,6 +110,7 @@ if __name__ == "__main__":
         if not children[-1]:
             os._exit(run_call(call.split("\t")))
         if not together:
-            print(ended(children.pop()))
+            print(ended(children.pop()), flush=True)
     for child in children:
-        print(ended(child))
+        print(ended(child), flush=True)
+    return 0

@@ -2,7 +2,8 @@
 
 A process of its own spends five seconds of the processor on imports; a fork of this one spends none. It has the
 streams, the folder and the environment of its caller. Only the end of the interpreter is cut short: what a test says
-about that needs a real process. `commands` gives a folder with a `zooter` that calls the server.
+about that needs a real process. `commands` gives a folder with programs that call the server: `zooter`, and
+`killed_commands` (support.killed_commands).
 
 python -m support.warm_process SOCKET   serves until its stdin ends
 """
@@ -17,6 +18,7 @@ import select
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,7 +35,7 @@ CALLER = """#!{python} -IS
 import json, os, signal, socket, sys
 with socket.socket(socket.AF_UNIX) as server:
     server.connect({path!r})
-    request = json.dumps([sys.argv[1:], os.getcwd(), dict(os.environ)]).encode()
+    request = json.dumps([[{program!r}, *sys.argv[1:]], os.getcwd(), dict(os.environ)]).encode()
     socket.send_fds(server, [len(request).to_bytes(4, "big")], [0, 1, 2])
     server.sendall(request)
     answers = server.makefile()
@@ -46,7 +48,7 @@ with socket.socket(socket.AF_UNIX) as server:
 
 @contextmanager
 def commands(folder: Path) -> Iterator[Path]:
-    """A folder with a `zooter` that runs in a fork of a warm process; each knows only what its caller has."""
+    """A folder with programs that run in forks of a warm process; each knows only what its caller has."""
     path = folder / "socket"
     server = subprocess.Popen(
         [sys.executable, "-m", "support.warm_process", str(path)],
@@ -57,10 +59,11 @@ def commands(folder: Path) -> Iterator[Path]:
         assert server.stdout is not None
         assert server.stdout.readline() == b"ready\n"
         (folder / "bin").mkdir()
-        caller = folder / "bin" / "zooter"
-        caller.write_text(CALLER.format(python=sys.executable, path=str(path)))
-        caller.chmod(0o755)
-        yield caller.parent
+        for program in ("zooter", "killed_commands"):
+            caller = folder / "bin" / program
+            caller.write_text(CALLER.format(python=sys.executable, path=str(path), program=program))
+            caller.chmod(0o755)
+        yield folder / "bin"
     finally:
         server.communicate()
 
@@ -110,7 +113,8 @@ def answer(connection: socket.socket) -> None:
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
-    sys.argv = ["zooter", *arguments]
+    tempfile.tempdir = None  # where the caller says
+    sys.argv = arguments
     sys.stdin, sys.stdout, sys.stderr = map(reopened, range(3))
 
 
@@ -121,7 +125,12 @@ if __name__ == "__main__":
     from zooter_core.cli.main import main
 
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1))
-    code = main()
+    if sys.argv[0] == "killed_commands":
+        from support.killed_commands import run_all
+
+        code = run_all(sys.argv[1:])
+    else:
+        code = main()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)  # the libraries' own ends wait for threads that a fork does not have
