@@ -27,6 +27,10 @@ X = "path://M-6-4-4-6 0-2 4-6 6-4 2 0 6 4 4 6 0 2-4 6-6 4-2 0Z"
 PENTAGON = "path://M0-6 5.7-1.9 3.5 4.9H-3.5L-5.7-1.9Z"
 DOWN = "path://M0 6-6-5H6Z"
 LEFT = "path://M-6 0 5-6V6Z"
+DIAMOND = "path://M0-8 8 0 0 8-8 0ZM0-6.5-6.5 0 0 6.5 6.5 0Z"  # hollow
+DOTTED_DIAMOND = f"{DIAMOND}M-1.5-1.5H1.5V1.5H-1.5Z"
+SQUARE = 12  # pixels of a mark in a legend; that of a line is wider
+TIME = {"type": "time", "axisLabel": {"formatter": {"day": "{d} {MMM}", "hour": "{HH}:{mm}", "minute": "{HH}:{mm}"}}}
 
 
 def draw(option: Option, key: str, alt: str, height: int) -> None:
@@ -42,14 +46,19 @@ def framed(series: Iterable[Option], x: str = "", y: str = "", legend: bool = Fa
     across = {"nameLocation": "middle", "nameGap": 28, **more.pop("xAxis", {})}
     up = {"nameLocation": "end", "nameTextStyle": {"align": "left"}, **more.pop("yAxis", {})}
     below = 30 * bool(x) + 30 * legend
+    parts = list(series)
+    narrow = {} if any(part["type"] == "line" for part in parts) else {"itemWidth": SQUARE, "itemHeight": SQUARE}
+    ends = [end["coord"] for part in parts for pair in part.get("markLine", {}).get("data", ()) for end in pair]
+    if ends:  # ECharts' axes do not make room for marked lines
+        parts.append({"type": "scatter", "data": ends, "symbolSize": 0, "silent": True})
     return {
         "animation": False,
         "grid": {"left": 4, "right": 16, "top": 32 if y else 8, "bottom": below, "containLabel": True},
-        "legend": {"show": legend, "type": "scroll", "bottom": 0, "left": 0},
+        "legend": {"show": legend, "type": "scroll", "bottom": 0, "left": 0, **narrow},
         "tooltip": dict(HOVER),
         "xAxis": {"type": "value", "scale": True, "name": x, **across},
         "yAxis": {"type": "value", "scale": True, "name": y, **up},
-        "series": list(series),
+        "series": parts,
         **more,
     }
 

@@ -83,11 +83,12 @@ def test_names_are_in_no_template():
 
 def test_reliability_shows_each_bin_with_its_interval():
     bins = [{"from": 0.5, "to": 0.6, "n": 4, "probability": 0.55, "won": 0.5}]
-    ideal, line = view.reliability_chart(Calibration(ece=0.05, bins=bins))["series"]
+    ideal, line, room = view.reliability_chart(Calibration(ece=0.05, bins=bins))["series"]
     low, high = wilson_interval(0.5, 4)
     assert line["data"][0]["value"][:2] == [100 * 0.55, 50]
     (interval,) = line["markLine"]["data"]
     assert [end["coord"] for end in interval] == [[100 * 0.55, 100 * low], [100 * 0.55, 100 * high]]
+    assert room["data"] == [end["coord"] for end in interval]
     assert ideal["data"] == [[0, 0], [100, 100]]
 
 

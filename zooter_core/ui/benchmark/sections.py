@@ -106,7 +106,7 @@ def _first(candidates: Sequence[Method], key: str) -> int | None:
 SYMBOLS = {ROUTER: plots.STAR, RMR: "diamond", ORACLE: plots.X, RANDOM: plots.CROSS}
 ROOM = 88  # pixels right of the chart, for the labels of the points at its edge
 CLOSE, CLOSE_ACROSS = 0.07, 0.2  # shares of the height and width within which two labels would touch
-ABOVE, BELOW = -12, 12  # pixels between a label and the height of its mark
+ABOVE, BELOW = -14, 14  # pixels between a label and the height of its mark
 CANDIDATES = ("circle", "rect", "triangle", plots.PENTAGON, "roundRect", plots.DOWN, plots.LEFT)
 TRIGGERS = {
     "margin": "margin: the most probable model has a small lead over the second",
@@ -180,6 +180,7 @@ def cost_chart(
         {
             "type": "scatter",
             "name": plots.label(point.name),
+            "z": 3,  # above the lines
             **_mark(point, pool),
             "data": [
                 [
@@ -198,7 +199,7 @@ def cost_chart(
     ]
     _label_lines(lines, curves, priced)
     unit = "dollars per thousand queries" if priced else "model calls per query"
-    option = plots.framed([*lines, *marks], f"mean cost ({unit})", "mean reward per query")
+    option = plots.framed([*lines, *marks], f"mean cost ({unit})", "mean reward per query", yAxis={"splitNumber": 8})
     return option | {"grid": option["grid"] | {"right": ROOM}}
 
 
@@ -242,7 +243,7 @@ def _label_lines(lines: Sequence[dict[str, Any]], curves: Mapping[int, Sequence[
 def _mark(point: Point, pool: Sequence[str]) -> dict[str, Any]:
     if not point.candidate:
         hue, size = charts.ROUTER if point.name == ROUTER else GREY, 20 if point.name == ROUTER else 13
-        return {"symbol": SYMBOLS[point.name], "symbolSize": size, "itemStyle": {"color": hue}}
+        return {"symbol": SYMBOLS[point.name], "symbolSize": size, "itemStyle": {"opacity": 1, "color": hue}}
     place = list(pool).index(point.name)
     style = {"color": charts.colour(pool, point.name), "opacity": 1}
     return {"symbol": CANDIDATES[place % len(CANDIDATES)], "symbolSize": 11, "itemStyle": style}

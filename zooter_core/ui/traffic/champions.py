@@ -129,7 +129,7 @@ def draw_timeline(source: Source, events: Sequence[Event], follows: bool) -> Non
     }
     option = plots.framed(
         [bars],
-        xAxis={"type": "time", "min": plots.clock(source.since), "max": plots.clock(source.until)},
+        xAxis={**plots.TIME, "min": plots.clock(source.since), "max": plots.clock(source.until)},
         yAxis={"type": "category", "data": [labels[name] for name in rows], "inverse": True},
         useUTC=True,
     )

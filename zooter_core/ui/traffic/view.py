@@ -27,8 +27,8 @@ from zooter_core.ui.traffic.champions import moment, name_of
 from zooter_core.ui.traffic.source import Source
 from zooter_core.ui.widgets import download
 
-SYMBOLS = {ROUTING: "diamond", BEFORE: "emptyDiamond", FIRST: "emptyDiamond", RANDOM: plots.X, RMR: "rect"}
-SIZES = {BEFORE: 22, FIRST: 28}  # around a point at the same place
+SYMBOLS = {ROUTING: "diamond", BEFORE: plots.DIAMOND, FIRST: plots.DOTTED_DIAMOND, RANDOM: plots.X, RMR: "rect"}
+SIZES = {BEFORE: 22, FIRST: 24}  # around a point at the same place
 ROUTERS = (ROUTING, BEFORE, FIRST)
 ICONS = {"reward": "trending_down", "tag": "sell", "far": "explore", "calibration": "speed", "people": "thumbs_up_down"}
 ALL = "all requests"
@@ -121,7 +121,7 @@ def draw_choices(source: Source, report: Report, pool: tuple[str, ...]) -> None:
     ]
     hours = "hour" if source.steps == 1 else f"{source.steps} hours"
     part = f" (one in {every} counted)" if tag != ALL and every > 1 else ""
-    edges = {"type": "time", "min": plots.clock(source.since), "max": plots.clock(source.until)}
+    edges = {**plots.TIME, "min": plots.clock(source.since), "max": plots.clock(source.until)}
     title = f"requests per {hours}{part}"
     option = plots.framed(series, "", title, legend=True, xAxis=edges, yAxis={"scale": False}, useUTC=True)
     plots.draw(option, "choices", f"Requests over time by the model that answered: {', '.join(order)}.", 320)
