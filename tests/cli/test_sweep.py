@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 
@@ -46,6 +47,13 @@ def test_a_place_that_cannot_be_written_is_refused_before_the_work(refused, swee
 
 def test_a_plot_of_another_kind_is_exit_2(refused, sweep, tmp_path):
     assert "ends in .html" in refused(2, *sweep, "--plot", tmp_path / "sweep.png")
+
+
+def test_a_plot_without_plotly_names_the_extra_before_the_work(refused, sweep, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "plotly", None)  # as where it is not installed
+    message = refused(2, *sweep, "--plot", tmp_path / "sweep.html")
+    assert "--plot needs the package plotly" in message
+    assert "zooter[plots]" in message
 
 
 @pytest.mark.parametrize("betas", ["2", "0,-1", "much", ""])
