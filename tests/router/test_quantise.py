@@ -168,7 +168,7 @@ def test_a_model_that_cannot_be_quantised(exported, tiny_fleet, tmp_path, monkey
         raise RuntimeError("no such layer")
 
     folder = Path(shutil.copytree(exported, tmp_path / "router"))
-    monkeypatch.setattr(export, "quantise", broken)
+    monkeypatch.setattr("zooter_core.router.quantise.quantise", broken)
     with pytest.warns(UserWarning, match="exported without 7-bit weights: no such layer"):
         export_router(tiny_fleet / "router", folder)
     assert not (folder / FAST).exists()

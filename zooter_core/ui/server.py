@@ -107,7 +107,7 @@ async def _started(app: st.App) -> AsyncIterator[None]:
 
 
 FRESH = {"Cache-Control": "no-cache"}
-KEPT = {"Cache-Control": "public, immutable, max-age=31536000"}  # its name changes with its content
+FOR_A_YEAR = {"Cache-Control": "public, immutable, max-age=31536000"}  # its name changes with its content
 CHARTS = "EChartsChart.*.js"  # the part of Streamlit's frontend that takes long to load
 PARTS = ("PageLink", "Html", "Selectbox", "Button", "ChatInput")  # what the first page is made of
 IMPORTED = re.compile(r'(?:from|import)\s*"\./([^"]+\.js)"')
@@ -176,7 +176,7 @@ class Scripts:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         file = self.files.get(scope.get("path", "")) if scope.get("method") == "GET" else None
-        answer = Response(file.read_bytes(), headers=KEPT, media_type="text/javascript") if file else self.app
+        answer = Response(file.read_bytes(), headers=FOR_A_YEAR, media_type="text/javascript") if file else self.app
         await answer(scope, receive, send)
 
 
