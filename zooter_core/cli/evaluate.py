@@ -56,7 +56,9 @@ def evaluate(
         Path | None,
         option("--judge-fleet", "DIR", "With --select: also keep the best by this fleet's reward; needs responses."),
     ] = None,
-    plot: Annotated[Path | None, option("--plot", "FILE", "With --select: also plot it into an .html file.")] = None,
+    plot: Annotated[
+        Path | None, option("--plot", "FILE", "With --select: also plot it into an .html file (extra: plots).")
+    ] = None,
     prices: Annotated[
         Path | None, option("--prices", "DIR", "A fleet with usd_per_million_tokens: cost in dollars, not in calls.")
     ] = None,

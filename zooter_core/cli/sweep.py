@@ -30,7 +30,9 @@ def sweep(
         option("--normalise", "NAME", "Normalisation of rewards: spread (default), none, zscore, zscore-dataset."),
     ] = None,
     tagger: options.Tagger = "auto",
-    plot: Annotated[Path | None, option("--plot", "FILE", "Also plot the table into an .html file.")] = None,
+    plot: Annotated[
+        Path | None, option("--plot", "FILE", "Also plot the table into an .html file (extra: plots).")
+    ] = None,
     out: Annotated[
         Path | None, option("--out", "FILE", "Also write it as JSON; the demo shows a fleet's sweep.json.")
     ] = None,
