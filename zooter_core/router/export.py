@@ -7,8 +7,11 @@ router.py runs it without PyTorch. fleet/exports.py exports reward models in the
 from __future__ import annotations
 
 import copy
+import logging
 import shutil
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +26,7 @@ from zooter_core.router.distilled import DistilledRouter, RouterHead
 from zooter_core.router.encoder import Batch, Encoder, Encoders, pool
 from zooter_core.router.graph import TOKENIZER, load_onnxruntime, tokenizer_json
 from zooter_core.router.neighbours import ARRAYS, RECORDS
-from zooter_core.router.quantise import add_quantised, map_weights, silence
+from zooter_core.router.quantise import add_quantised, map_weights
 from zooter_core.router.router import PortableRouter
 from zooter_core.router.text_encoder import MOST_TOKENS
 from zooter_core.router.torch_router import HeadModule
@@ -175,6 +178,19 @@ def plain_copy(model: torch.nn.Module) -> Any:
     return plain
 
 
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Silence the exporter's warnings, which are for authors of models."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
 def write_graph(module: torch.nn.Module, sample: Batch, outputs: Sequence[str], path: Path) -> None:
     """Export with dynamic batch size and length, and rename the file into place when it is complete.
 
@@ -189,7 +205,7 @@ def write_graph(module: torch.nn.Module, sample: Batch, outputs: Sequence[str], 
     """
     free = {name: {0: "batch", 1: "length"} for name in sample}
     try:
-        with atomic(path) as partial, silence():
+        with atomic(path) as partial, _silence():
             torch.onnx.export(
                 module.eval(), tuple(sample.values()), partial,
                 input_names=list(sample), output_names=list(outputs), dynamic_axes=free,

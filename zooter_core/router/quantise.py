@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,19 +33,6 @@ def map_weights(graph: Path) -> None:
     weights = graph.with_name(f"{graph.name}.data")
     onnx.save(onnx.load(graph), graph, save_as_external_data=True, location=weights.name)
     shutil.copymode(graph, weights)
-
-
-@contextmanager
-def silence() -> Iterator[None]:
-    """Silence the exporter's warnings, which are for authors of models."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
 
 
 def add_quantised(
