@@ -55,6 +55,8 @@ FIRST = (  # the slow tests, those that share models or servers together: each g
     ),
 )
 
+INTERNAL_ERRORS: list[str] = []
+
 
 @cache
 def place_of(path: Path) -> str:
@@ -111,6 +113,16 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_finish() -> None:
     """What is imported and collected stays: no garbage collection has to look through it again."""
     gc.freeze()
+
+
+def pytest_internalerror(excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+    INTERNAL_ERRORS.append(str(excinfo.value))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """xdist's own error comes after that of the worker that caused it: the end of a log shows the first one again."""
+    if INTERNAL_ERRORS and not hasattr(config, "workerinput"):
+        print(f"\nThe first internal error:\n{INTERNAL_ERRORS[0][-3000:]}", file=sys.stderr)
 
 
 @pytest.fixture(scope="session")

@@ -26,9 +26,9 @@ def test_contacts_are_masked(text, masked):
 
 @pytest.mark.parametrize("letter", ["a", "1", "1 ", "+1 ", "a.", "a@", "DE89 ", "-"])
 def test_a_hostile_text_takes_no_time(letter):
-    begun = time.perf_counter()
+    begun = time.thread_time()
     without_contacts(letter * 20_000)
-    assert time.perf_counter() - begun < 2
+    assert time.thread_time() - begun < 2  # 0.02 s; a pattern that backtracks takes minutes
 
 
 def test_an_unknown_kind_is_named():
