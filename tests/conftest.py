@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import ast
 import gc
 import os
 import shutil
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, nullcontext
-from functools import cache
+from functools import cache, wraps
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,6 +58,20 @@ FIRST = (  # the slow tests, those that share models or servers together: each g
 )
 
 INTERNAL_ERRORS: list[str] = []
+
+# Before 3.11.8 and 3.12.2, Python counts the depth of all threads' parsing as one, and may fail (gh-106905): where
+# garbage collection lets another thread go on, as hypothesis's callback does. A failed test's report parses too.
+PARSE, ALONE = ast.parse, threading.RLock()
+
+
+@wraps(PARSE)
+def parse_alone(*source: Any, **options: Any) -> ast.AST:
+    with ALONE:
+        return PARSE(*source, **options)
+
+
+if sys.version_info < (3, 11, 8) or (3, 12) <= sys.version_info < (3, 12, 2):
+    ast.parse = parse_alone
 
 
 @cache
