@@ -51,6 +51,23 @@ def test_what_changed_is_forgotten_and_the_others_are_not():
     assert (choices(learner.router(), x[3000:]) == 0).mean() < 0.02
 
 
+@pytest.mark.parametrize("drift", [20.0, -20.0])
+def test_what_all_rewards_have_in_common_from_some_moment_on_is_not_learned(drift):
+    """Served rewards and a sample: what serves most since would look better, or worse, than the others."""
+    x, rewards = stream(4000)
+    rewards[2060:] += drift  # another version of the reward model, within a chunk
+    rng = np.random.default_rng(1)
+    served = np.where(np.arange(4000) < 2000, rng.integers(3, size=4000), 0)
+    partial = np.where((np.arange(3) == served[:, None]) | (rng.random((4000, 1)) < 0.1), rewards, np.nan)
+    learner = Learner.starting(x[:100], rewards[:100])
+    learner.observe(x[100:2000], partial[100:2000])
+    before = right(learner, x, rewards)
+    for first in range(2000, 2400, 100):
+        learner.observe(x[first : first + 100], partial[first : first + 100])
+        assert right(learner, x, rewards) > before - 0.02
+    assert learner.shift == pytest.approx(drift, abs=1)
+
+
 def test_one_half_life_is_used_as_it_is():
     x, rewards = stream(400)
     learner = Learner.starting(x[:100], rewards[:100], Learning((math.inf,), (30.0,)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from zooter_core.method.partial_rewards import Sums, directions, prequential_errors, spread
+from zooter_core.method.partial_rewards import Sums, directions, onset, prequential_errors, shared_shift, spread
 
 NAN = np.nan
 
@@ -74,6 +74,22 @@ def test_the_errors_of_each_candidate_where_another_has_a_reward_too():
     errors = prequential_errors(predicted, np.array([[2.0, 2.0], [0.0, NAN]]))
     assert errors.tolist() == [[1.0, 4.0], [1.0, 1.0]]
     assert prequential_errors(predicted[1:], np.array([[0.0, NAN]])).tolist() == [[0.0, 0.0], [0.0, 0.0]]
+
+
+def test_a_shift_is_what_all_candidates_share_beyond_the_spread():
+    predicted = np.array([[1.0, 2.0, 0.0], [3.0, 4.0, 0.0]])
+    rewards = np.array([[6.0, 6.5, NAN], [7.0, NAN, NAN]])  # the first is 5 and 4 above, the second 4.5; spread 0.25
+    assert shared_shift(predicted, rewards) == 4.5
+    assert shared_shift(predicted, -rewards + 2 * predicted) == -4.5
+    assert shared_shift(predicted, np.array([[6.0, 1.9, NAN], [7.0, NAN, NAN]])) == 0  # the second is not above
+    assert shared_shift(predicted, np.array([[6.0, NAN, NAN], [7.0, NAN, NAN]])) is None  # the second is unknown
+    assert (
+        shared_shift(predicted, np.array([[9.0, 2.1, NAN], [NAN, NAN, NAN]])) == 0
+    )  # 0.1 above, with a spread of 3.45
+    assert shared_shift(predicted, np.array([[6.0, NAN, NAN], [NAN, 9.0, NAN]])) is None  # no query has two
+    assert shared_shift(predicted[:, :0], rewards[:, :0]) is None
+    later = np.array([[0.0, NAN], [1.0, 0.0], [NAN, NAN], [5.0, NAN], [NAN, 6.0]])
+    assert onset(np.zeros((5, 2)), later) == 3
 
 
 def test_the_spread_is_within_a_query():

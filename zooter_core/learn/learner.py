@@ -16,7 +16,16 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from zooter_core.method.partial_rewards import Array, Linear, Sums, directions, prequential_errors
+from zooter_core.method.partial_rewards import (
+    Array,
+    Linear,
+    Sums,
+    directions,
+    onset,
+    prequential_errors,
+    shared_shift,
+    spread,
+)
 
 HALF_LIVES = (250.0, 500.0, 1000.0, 2000.0, math.inf)  # queries
 PENALTIES = (10.0, 30.0)
@@ -52,12 +61,14 @@ class Learner:
         axes: the directions that vectors are reduced to, shape (width, k).
         settings: half-lives and penalties that learn side by side.
         queries: how many queries went by.
+        shift: of all candidates' latest rewards, against those before; they are learned without it.
     """
 
     candidates: int
     axes: Array
     settings: Learning = DEFAULTS
     queries: int = 0
+    shift: float = 0.0
     _sums: list[Sums] = field(default_factory=list)
     _errors: dict[Option, Array] = field(default_factory=dict)  # of shape (2, candidates)
 
@@ -82,7 +93,18 @@ class Learner:
         for first in range(0, len(vectors), CHUNK):
             self._chunk(self._reduced(vectors[first : first + CHUNK]), rewards[first : first + CHUNK])
 
-    def _chunk(self, x: Array, rewards: Array) -> None:
+    def _chunk(self, x: Array, rewards: Array, divide: bool = True) -> None:
+        oldest = self._every()[-1]
+        taught = oldest.weights > 0
+        compared = oldest.solve(self.settings.penalties[-1])(x)[:, taught], rewards[:, taught]
+        shift = shared_shift(*compared)
+        shift = self.shift if shift is None else shift
+        if divide and abs(shift - self.shift) > spread(rewards):  # it began within the chunk
+            begin = onset(*compared)
+            self._chunk(x[:begin], rewards[:begin], divide=False)
+            self._chunk(x[begin:], rewards[begin:], divide=False)
+            return
+        self.shift, rewards = shift, rewards - shift
         ages = np.arange(len(x))[::-1].astype(np.float64)
         judged = bool(((~np.isnan(rewards)).sum(axis=1) > 1).any()) and len(self._options()) > 1
         for sums in self._every():
@@ -101,7 +123,7 @@ class Learner:
     def catch_up(self, vectors: NDArray[np.floating], rewards: Array) -> None:
         """Rewards that came later, for queries that went by before: those of a newcomer's answers to stored queries."""
         for sums in self._every():
-            sums.add(self._reduced(vectors), rewards)
+            sums.add(self._reduced(vectors), rewards - self.shift)
 
     @property
     def chosen(self) -> list[Option]:

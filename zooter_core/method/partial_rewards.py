@@ -117,6 +117,36 @@ def prequential_errors(predicted: Array, rewards: Array) -> Array:
     return np.stack([np.nansum(apart**2, axis=0), (~np.isnan(apart)).sum(axis=0)])
 
 
+def shared_shift(predicted: Array, rewards: Array) -> float | None:
+    """How far the rewards of all candidates are above or below what was predicted: the least of their mean distances.
+
+    It is 0 where these differ in sign or the least is within the rewards' spread, and None where fewer than two
+    candidates have rewards or no query has two. What is left is no candidate that changed, but the reward model, or
+    queries that are harder for all: it does not say who is better.
+
+    Args:
+        predicted: shape (n, m). rewards: shape (n, m), NaN where there is none.
+    """
+    apart = rewards - predicted
+    means = np.nanmean(apart[:, ~np.isnan(apart).all(axis=0)], axis=0)
+    size = spread(rewards)
+    if len(means) < 2 or not size:
+        return None
+    least = float(means[np.abs(means).argmin()])
+    alike = np.sign(means).min() == np.sign(means).max()
+    return least if alike and abs(least) > size else 0.0
+
+
+def onset(predicted: Array, rewards: Array) -> int:
+    """The query from which on rewards differ from the predictions in another way than before: of all splits in two, the
+    one whose halves are closest to their own means."""
+    apart = rewards - predicted
+    rows = np.flatnonzero(~np.isnan(apart).all(axis=1))
+    sums, before = np.nanmean(apart[rows], axis=1).cumsum(), np.arange(1, len(rows))
+    explained = sums[:-1] ** 2 / before + (sums[-1] - sums[:-1]) ** 2 / (len(rows) - before)
+    return int(rows[explained.argmax() + 1])
+
+
 def spread(rewards: Array) -> float:
     """The root mean square of what a reward differs from the mean of its query; 0 where no query has two.
 
