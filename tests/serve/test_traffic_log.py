@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from support.running_endpoint import QUERY
+from support.running_endpoint import QUERY, unanswered
 from zooter_core.base.errors import WorkError
 from zooter_core.learn.redaction import without_contacts
 from zooter_core.learn.traffic import FILE, Traffic
@@ -62,6 +62,15 @@ def test_the_answer_is_kept_where_wanted(serve, stream):
     (entry,) = stored(endpoint)
     assert entry.answer
     assert entry.answer == answer_text(answer.content)[:5]
+
+
+def test_an_answer_that_the_client_broke_off_is_not_kept(serve):
+    endpoint = serve("slow", extra="[learn]\ntraffic = true\nanswers = true\n")
+    with unanswered(endpoint, stream=True) as client:
+        while b"content" not in client.recv(10_000):
+            pass
+    (entry,) = stored(endpoint)
+    assert (entry.candidate, entry.answer) == (endpoint.order[0], None)
 
 
 def test_feedback_becomes_a_reward(serve):

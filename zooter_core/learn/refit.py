@@ -121,6 +121,27 @@ def vectors_of(encoder: TextEncoder, decisions: Sequence[LoggedDecision], folder
     return vectors
 
 
+def forget_vectors(traffic: Traffic) -> None:
+    """Remove the vectors of decisions that have been deleted from the file beside the traffic; a torn file goes."""
+    path = traffic.path.parent / VECTORS
+    try:
+        with np.load(path) as stored:
+            present = np.isin(stored["numbers"], traffic.numbers(int(stored["numbers"].min())))
+            if present.all():
+                return
+            arrays = {name: stored[name][present] if stored[name].ndim else stored[name] for name in stored.files}
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile, IndexError):
+        arrays = {}
+    with writing(path.parent):
+        if not arrays or not len(arrays["numbers"]):
+            path.unlink(missing_ok=True)
+            return
+        with atomic(path, private=True) as partial, partial.open("wb") as file:
+            np.savez(file, **arrays)
+
+
 @dataclass(frozen=True)
 class Refit:
     """What a refit made.

@@ -139,6 +139,10 @@ class Traffic:
                 return
             after, left = rows[-1][0], left - len(rows)
 
+    def numbers(self, first: int) -> list[int]:
+        """The numbers of the decisions from one on."""
+        return [number for (number,) in self._rows("SELECT number FROM decisions WHERE number >= ?", first)]
+
     def newest(self, limit: int = 20) -> list[LoggedDecision]:
         """The decisions that were added last, the last one first."""
         select = f"SELECT number, {COLUMNS} FROM decisions ORDER BY number DESC LIMIT ?"
