@@ -277,10 +277,14 @@ def test_what_is_stored_says_why_and_with_which_probability(place):
     traffic.add(decisions(100))
     turn(place, sampling=Sampling(0.2, 0.0))
     rewards = list(traffic.rewards())
-    served = [reward for reward in rewards if reward.candidate == "base"]
-    assert len(served) == 100
-    assert {reward.inclusion for reward in served} == {1.0}
-    assert {reward.inclusion for reward in rewards if reward.candidate != "base"} == {0.2}
+    sample = [reward for reward in rewards if reward.why == "sample"]
+    assert {name: [one.request_id for one in sample if one.candidate == name] for name in POOL} == dict.fromkeys(
+        POOL, sorted({one.request_id for one in sample})
+    )  # also of the candidate that was served
+    assert {reward.inclusion for reward in sample} == {0.2}
+    served = [reward for reward in rewards if reward.why == "served"]
+    assert ({one.candidate for one in served}, {one.inclusion for one in served}) == ({"base"}, {1.0})
+    assert len(served) + len(sample) / 3 == 100
 
 
 def test_chores_and_named_candidates_are_left_out(place):

@@ -258,11 +258,14 @@ class Judge:
     def _logged(
         self, decision: LoggedDecision, reward: LoggedReward, want: Wanted, row: int, differ: bool
     ) -> LoggedReward:
-        """The reward with the reason why it was computed, and how probable that was."""
-        if self._has_answer(decision, reward.candidate):
-            reward.why, reward.inclusion = SERVED, 1.0
-        elif want.sample[row]:
+        """The reward with the reason why it was computed, and how probable that was.
+
+        The sample has the served answers too: without them it would lack the queries that the router gives a candidate.
+        """
+        if want.sample[row]:
             reward.why, reward.inclusion = SAMPLE, self.sampling.share
+        elif self._has_answer(decision, reward.candidate):
+            reward.why, reward.inclusion = SERVED, 1.0
         else:  # a served answer that was not kept was given again, beside the other of the pair
             sampling = self.sampling
             reward.why, reward.inclusion = PAIR, sampling.either if differ else sampling.share
