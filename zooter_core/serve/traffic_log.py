@@ -6,6 +6,7 @@ A full disk, a locked file or a redaction that fails loses lines, never requests
 from __future__ import annotations
 
 import logging
+import math
 import queue
 import re
 import threading
@@ -32,7 +33,7 @@ PATHS = ("/v1/chat/completions", "/v1/responses")
 MOST_WAITING = 10_000  # exchanges that have not been written; more are lost
 MOST_BYTES = 64 << 20  # of their answers
 AT_ONCE = 500  # in one transaction
-DAY = 86_400.0
+CLEAN_SECONDS, DAY = 3600.0, 86_400.0
 LONGEST_USER = 200
 BYTES_A_CHARACTER = 100  # of an answer in a stream, whose events are mostly names of fields
 VOTES = {"good": 1.0, "bad": -1.0}
@@ -58,7 +59,7 @@ class TrafficLog:
         self._traffic = Traffic.open(folder)
         self.answering = Answering(folder)
         self._waiting: queue.Queue[Entry | None] = queue.Queue(MOST_WAITING)
-        self._failing, self._next_cleaning, self._bytes, self._counting = False, 0.0, 0, threading.Lock()
+        self._failing, self._cleaned, self._bytes, self._counting = False, -math.inf, 0, threading.Lock()
         self._thread = threading.Thread(target=self._write_all, name="traffic", daemon=True)
         self._thread.start()
 
@@ -100,12 +101,8 @@ class TrafficLog:
         self.answering.close()
 
     def _write_all(self) -> None:
-        last = False
-        while not last:
-            entries = [self._waiting.get()]
-            while len(entries) < AT_ONCE and not self._waiting.empty():
-                entries.append(self._waiting.get())
-            last = None in entries
+        entries: list[Entry | None] = []  # what is too old goes before the first request, and also where none comes
+        while True:
             try:
                 self._write([entry for entry in entries if entry is not None])
                 self._clean()
@@ -116,6 +113,19 @@ class TrafficLog:
             else:
                 self._failing = False
             self._written(entries)
+            if None in entries:
+                return
+            entries = self._next()
+
+    def _next(self) -> list[Entry | None]:
+        """What is waiting, as soon as there is something; nothing if it is time to clean first."""
+        try:
+            entries = [self._waiting.get(timeout=CLEAN_SECONDS)]
+        except queue.Empty:
+            return []
+        while len(entries) < AT_ONCE and not self._waiting.empty():
+            entries.append(self._waiting.get())
+        return entries
 
     def _written(self, entries: Iterable[Entry | None]) -> None:
         """Count the answers of entries no longer as waiting."""
@@ -144,10 +154,9 @@ class TrafficLog:
 
     def _clean(self) -> None:
         """Delete what is too old, once an hour."""
-        now = time.time()
-        if self._config.retention_days and now >= self._next_cleaning:
-            self._next_cleaning = now + 3600
-            if self._traffic.delete(older_than=now - self._config.retention_days * DAY):
+        if self._config.retention_days and time.monotonic() >= self._cleaned + CLEAN_SECONDS:
+            self._cleaned = time.monotonic()
+            if self._traffic.delete(older_than=time.time() - self._config.retention_days * DAY):
                 forget_vectors(self._traffic)
 
     def _warn(self, reason: str) -> None:
