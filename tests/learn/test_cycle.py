@@ -20,7 +20,7 @@ from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.labelling.rewards.scoring import QueryRewards
 from zooter_core.learn.cycle import Cycle, Settings
 from zooter_core.learn.deciding import Sampling
-from zooter_core.learn.judging import Budget
+from zooter_core.learn.judging import STORED, Budget
 from zooter_core.learn.pace import Pace
 from zooter_core.learn.precedence import Answering
 from zooter_core.learn.refit import (
@@ -319,9 +319,21 @@ def test_no_traffic_and_a_pause_change_nothing(place):
     assert (fleet / "fleet.toml").read_text() == before
 
 
+def test_an_imported_log_does_not_crowd_out_what_was_judged(place):
+    _, _, traffic = place
+    traffic.add(decisions(20))
+    traffic.add_rewards(LoggedReward(f"r{n}", "base", 1.0) for n in range(20))
+    traffic.add(replace(one, probability=None) for one in decisions(60, 20))
+    traffic.add_rewards([LoggedReward("r30", "base", 1.0, FEEDBACK)])
+    assert [one.request_id for one in Material.read(traffic, POOL, 21).decisions] == [
+        *(f"r{n}" for n in range(20)), "r30"
+    ]  # fmt: skip
+
+
 def test_a_newcomer_answers_stored_queries(place):
     fleet, _, traffic = place
     traffic.add(decisions(400))
+    traffic.add(replace(one, probability=None) for one in decisions(STORED, 400))  # a log that was imported
     parts = load_fleet(fleet)
     ensemble = Scripted(replace(parts, candidates=parts.candidates[:2]))
     settings, data = Settings(Sampling(0.1, 0.0)), place[1]

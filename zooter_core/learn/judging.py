@@ -158,7 +158,8 @@ class Judge:
         Args:
             failures: counts what failed.
         """
-        latest = [one for one in self.traffic.newest(STORED) if learnable(one, self.pool) and one.candidate != name]
+        stored = self.traffic.newest(STORED, useful=True)
+        latest = [one for one in stored if learnable(one, self.pool) and one.candidate != name]
         before = {reward.request_id for reward in self.traffic.rewards(why=NEWCOMER) if reward.candidate == name}
         drawn = sorted(latest, key=lambda one: lot(one.request_id, 3))[:count]
         rest = [one for one in drawn if one.request_id not in before and name not in self._stored(one)]

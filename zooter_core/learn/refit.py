@@ -51,8 +51,8 @@ class Material:
 
     @classmethod
     def read(cls, traffic: Traffic, pool: Sequence[str], most: int = MOST) -> Material:
-        """The latest decisions, chores left out. A person's verdict replaces the reward model's."""
-        decisions = [one for one in reversed(traffic.newest(most)) if not one.chore]
+        """The latest useful decisions. A person's verdict replaces the reward model's."""
+        decisions = traffic.newest(most, useful=True)[::-1]
         shape = (len(decisions), len(pool))
         model, outcomes, late, times = (np.full(shape, np.nan) for _ in range(4))
         rows = {one.request_id: row for row, one in enumerate(decisions)}
