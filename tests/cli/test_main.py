@@ -9,6 +9,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import warnings
 from itertools import pairwise
 
 import pytest
@@ -25,6 +26,14 @@ codes = [main(call) for call in json.loads(sys.argv[1])]
 print(json.dumps([codes, [name for name in sys.argv[2:] if name in sys.modules]]))
 """
 HEAVY = ("torch", "transformers", "streamlit")
+
+
+def test_a_warning_of_ours_is_a_line_without_code():
+    assert main(["--version"]) == 0
+    assert warnings.formatwarning("It is off.", UserWarning, sys.modules[main.__module__].__file__, 7) == (
+        "zooter: It is off.\n"
+    )
+    assert "UserWarning: It is off." in warnings.formatwarning("It is off.", UserWarning, json.__file__, 7)
 
 
 def run_calls(*calls: list[object], modules: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:

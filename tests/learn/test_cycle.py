@@ -13,13 +13,14 @@ import pytest
 from zooter_core.backends import Piece
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.records import Response
-from zooter_core.config.edit import change_candidate
+from zooter_core.cli.main import main
+from zooter_core.config.edit import change_candidate, set_table
 from zooter_core.config.fleet import load_fleet
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.labelling.rewards.scoring import QueryRewards
 from zooter_core.learn.cycle import Cycle, Settings
 from zooter_core.learn.deciding import Sampling
-from zooter_core.learn.judging import Budget
+from zooter_core.learn.judging import STORED, Budget
 from zooter_core.learn.pace import Pace
 from zooter_core.learn.precedence import Answering
 from zooter_core.learn.refit import (
@@ -254,15 +255,36 @@ def test_without_answers_only_the_sample_is_judged(place):
     assert 3 * 15 <= len(rewards) <= 3 * 45
 
 
+def test_where_answers_are_kept_those_of_the_sample_are_too(place):
+    fleet, _, traffic = place
+    set_table(fleet, "learn", {"answers": True})
+    traffic.add(decisions(2))
+    turn(place, sampling=Sampling(1.0, 0.0))
+    others = {(one.candidate, one.answer) for one in traffic.rewards()}
+    assert others == {("base", None), ("one", "one"), ("two", "two")}  # the served one is with its decision
+
+
+def test_an_answer_that_was_cut_is_not_judged_as_a_whole_one(place):
+    fleet, _, traffic = place
+    set_table(fleet, "learn", {"longest_answer": 4})
+    traffic.add(decisions(2))  # their answers are "base", as long as those that are kept
+    _, _, ensemble = turn(place, sampling=Sampling(0.0, 0.0))
+    assert (list(traffic.rewards()), ensemble.questions) == ([], [])
+
+
 def test_what_is_stored_says_why_and_with_which_probability(place):
     _, _, traffic = place
     traffic.add(decisions(100))
     turn(place, sampling=Sampling(0.2, 0.0))
     rewards = list(traffic.rewards())
-    served = [reward for reward in rewards if reward.candidate == "base"]
-    assert len(served) == 100
-    assert {reward.inclusion for reward in served} == {1.0}
-    assert {reward.inclusion for reward in rewards if reward.candidate != "base"} == {0.2}
+    sample = [reward for reward in rewards if reward.why == "sample"]
+    assert {name: [one.request_id for one in sample if one.candidate == name] for name in POOL} == dict.fromkeys(
+        POOL, sorted({one.request_id for one in sample})
+    )  # also of the candidate that was served
+    assert {reward.inclusion for reward in sample} == {0.2}
+    served = [reward for reward in rewards if reward.why == "served"]
+    assert ({one.candidate for one in served}, {one.inclusion for one in served}) == ({"base"}, {1.0})
+    assert len(served) + len(sample) / 3 == 100
 
 
 def test_chores_and_named_candidates_are_left_out(place):
@@ -297,9 +319,21 @@ def test_no_traffic_and_a_pause_change_nothing(place):
     assert (fleet / "fleet.toml").read_text() == before
 
 
+def test_an_imported_log_does_not_crowd_out_what_was_judged(place):
+    _, _, traffic = place
+    traffic.add(decisions(20))
+    traffic.add_rewards(LoggedReward(f"r{n}", "base", 1.0) for n in range(20))
+    traffic.add(replace(one, probability=None) for one in decisions(60, 20))
+    traffic.add_rewards([LoggedReward("r30", "base", 1.0, FEEDBACK)])
+    assert [one.request_id for one in Material.read(traffic, POOL, 21).decisions] == [
+        *(f"r{n}" for n in range(20)), "r30"
+    ]  # fmt: skip
+
+
 def test_a_newcomer_answers_stored_queries(place):
     fleet, _, traffic = place
     traffic.add(decisions(400))
+    traffic.add(replace(one, probability=None) for one in decisions(STORED, 400))  # a log that was imported
     parts = load_fleet(fleet)
     ensemble = Scripted(replace(parts, candidates=parts.candidates[:2]))
     settings, data = Settings(Sampling(0.1, 0.0)), place[1]
@@ -381,13 +415,33 @@ def test_deletion_leaves_the_learner_too(place, tiny_encoder):
     traffic.add_rewards(LoggedReward(f"r{n}", "base", float(n % 2)) for n in range(100))
     material = Material.read(traffic, POOL)
     vectors_of(tiny_encoder, material.decisions, data)
-    traffic.delete(user="ann")
+    assert main(["traffic", "delete", "--user", "ann", "--data", str(data)]) == 0
     material = Material.read(traffic, POOL)
     assert len(material) == 50
-    vectors = vectors_of(tiny_encoder, material.decisions, data)
-    with np.load(data / "learned-vectors.npz") as stored:
-        assert stored["numbers"].tolist() == [one.number for one in material.decisions]
+    vectors, present, count = stored_vectors(tiny_encoder, material.decisions, data)
+    assert (present.all(), count) == (True, 50)
     assert vectors == pytest.approx(tiny_encoder.embed([text_of(one) for one in material.decisions]), abs=1e-5)
+    traffic.delete(
+        user="bob", request_id="r0"
+    )  # by the endpoint: the next turn forgets the vector, with nothing to learn
+    turn(place, calls=0)
+    assert stored_vectors(tiny_encoder, material.decisions, data)[2] == 49
+    assert main(["traffic", "delete", "--user", "bob", "--data", str(data)]) == 0
+    assert not (data / VECTORS).exists()
+
+
+def test_answers_to_the_sample_pass_the_redaction(place):
+    fleet, _, traffic = place
+    traffic.add(decisions(4, answer=None))
+    set_table(fleet, "learn", {"answers": True, "redact": "contacts"})
+
+    class Telling(Scripted):
+        def run_requests(self, requests, stop, generation=None):
+            for request in requests:
+                yield Piece(request, "", Response(request.candidate.name, "ann@example.org", tokens=10))
+
+    turn(place, ensemble=Telling(load_fleet(fleet)), sampling=Sampling(1.0, 0.0))
+    assert {one.answer for one in traffic.rewards()} == {"[EMAIL]"}
 
 
 def test_feedback_counts_before_the_reward_model(place):

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.cli.main import main
 from zooter_core.config.learn import LearnConfig
+from zooter_core.learn import imports
 from zooter_core.learn.imports import import_traffic
 from zooter_core.learn.traffic import Traffic
 from zooter_core.ui.compare.comparisons import Vote
@@ -148,6 +150,23 @@ def test_texts_pass_the_redaction(traffic, tmp_path):
     import_traffic([file], traffic, LearnConfig(redact="contacts", answers=True))
     (entry,) = traffic.decisions()
     assert (entry.query, entry.answer) == ("mail [EMAIL]", "to [EMAIL]")
+
+
+def test_what_a_redaction_fails_on_is_left_out(traffic, tmp_path, monkeypatch):
+    monkeypatch.setattr(imports, "load_redaction", lambda name: {"fine": "fine"}.__getitem__)
+    file = write(tmp_path / "a.jsonl", {"query": "a secret"}, {"query": "fine"})
+    assert import_traffic([file], traffic, LearnConfig()) == (1, {"the redaction failed": 1})
+    assert [entry.query for entry in traffic.decisions()] == ["fine"]
+
+
+def test_a_time_that_is_none_is_that_of_the_import(traffic, tmp_path):
+    odd = [{"query": "none"}, {"query": "before 1970", "time": -5}, {"query": "never", "time": 1e300}]
+    micro = {"query": "in millionths", "time": 1_750_000_000_000_000}
+    before = time.time()
+    import_traffic([write(tmp_path / "a.jsonl", *odd, micro)], traffic, LearnConfig())
+    *imported, last = (entry.time for entry in traffic.decisions())
+    assert all(before <= moment <= time.time() for moment in imported)
+    assert last == 1_750_000_000
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"a": 1}', "nonsense", "[1]"])

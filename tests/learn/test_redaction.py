@@ -5,7 +5,7 @@ import time
 import pytest
 
 from zooter_core.base.errors import ZooterError
-from zooter_core.learn.redaction import load_redaction, without_contacts
+from zooter_core.learn.redaction import load_redaction, redacted, without_contacts
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,11 @@ def test_a_hostile_text_takes_no_time(letter):
     begun = time.thread_time()
     without_contacts(letter * 20_000)
     assert time.thread_time() - begun < 2  # 0.02 s; a pattern that backtracks takes minutes
+
+
+def test_a_text_is_redacted_before_it_is_cut():
+    assert redacted("write to ann@example.org", 14, without_contacts) == "write to [EMAI"
+    assert redacted("write to ann@example.org", 14, None) == "write to ann@e"
 
 
 def test_an_unknown_kind_is_named():

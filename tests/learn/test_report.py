@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -135,6 +136,13 @@ def test_only_the_period_counts(traffic):
     fill(traffic, begin=7 * DAY)
     assert report_on(traffic, "f", 0, 7 * DAY).requests == 0
     assert 900 < report_on(traffic, "f", 7 * DAY, 10.5 * DAY).routed < 1100
+
+
+def test_a_share_below_one_percent_is_shown_as_it_is(traffic):
+    fill(traffic)
+    report = report_on(traffic, "mine", 0.0, 7 * DAY)
+    assert "drawn at random (20%)" in " ".join(sentences(report))
+    assert "drawn at random (0.4%)" in " ".join(sentences(replace(report, inclusion=(0.004, 0.004))))
 
 
 def test_votes_are_compared_with_rewards(traffic):

@@ -6,10 +6,12 @@ import time
 
 import pytest
 
-from support.running_endpoint import QUERY
+from support.running_endpoint import QUERY, unanswered
 from zooter_core.base.errors import WorkError
+from zooter_core.config.learn import LearnConfig
 from zooter_core.learn.redaction import without_contacts
 from zooter_core.learn.traffic import FILE, Traffic
+from zooter_core.learn.traffic_rows import LoggedDecision
 from zooter_core.serve import traffic_log
 from zooter_core.serve.traffic_log import answer_text
 
@@ -62,6 +64,31 @@ def test_the_answer_is_kept_where_wanted(serve, stream):
     (entry,) = stored(endpoint)
     assert entry.answer
     assert entry.answer == answer_text(answer.content)[:5]
+
+
+def test_an_answer_that_the_client_broke_off_is_not_kept(serve):
+    endpoint = serve("slow", extra="[learn]\ntraffic = true\nanswers = true\n")
+    with unanswered(endpoint, stream=True) as client:
+        while b"content" not in client.recv(10_000):
+            pass
+    (entry,) = stored(endpoint)
+    assert (entry.candidate, entry.answer) == (endpoint.order[0], None)
+
+
+def test_what_is_too_old_goes_without_a_request_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(traffic_log, "CLEAN_SECONDS", 0.2)
+    with Traffic.open(tmp_path) as traffic:
+        traffic.add(LoggedDecision("old", time.time() - 2 * traffic_log.DAY, "a query"))
+        log = traffic_log.TrafficLog(tmp_path, LearnConfig(retention_days=1))
+        try:
+            for moment in (0.0, time.time() - 2 * traffic_log.DAY):  # of the next one, which comes later
+                until = time.monotonic() + 30
+                while traffic.newest() and time.monotonic() < until:
+                    time.sleep(0.02)
+                assert traffic.newest() == []
+                traffic.add(LoggedDecision("older", moment, "a query"))
+        finally:
+            log.close()
 
 
 def test_feedback_becomes_a_reward(serve):

@@ -13,8 +13,10 @@ import os
 import re
 import sys
 import traceback
+import warnings
 from collections import deque
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -91,6 +93,8 @@ def _is_option(argument: str) -> bool:
 
 
 PROGRAM = "zooter"
+PACKAGE = Path(__file__).parents[1]
+LIBRARY_WARNING = warnings.formatwarning
 PLAIN: Any = {"add_completion": False, "rich_markup_mode": None, "pretty_exceptions_enable": False}
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -162,6 +166,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     end = arguments.index("--") if "--" in arguments else len(arguments)
     debug = "--debug" in arguments[:end]
     arguments = [argument for argument in arguments[:end] if argument != "--debug"] + arguments[end:]
+    warnings.formatwarning = _shown_warning
     with guarded():
         try:
             return _run(arguments)
@@ -177,6 +182,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             message, code = _described(problem)
             print(f"{PROGRAM}: {message}", file=sys.stderr)
             return code
+
+
+def _shown_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    """A warning of ours as a line of its own, without the place in the code; those of libraries as they are."""
+    ours = category is UserWarning and Path(filename).is_relative_to(PACKAGE)
+    return f"{PROGRAM}: {message}\n" if ours else LIBRARY_WARNING(message, category, filename, lineno, line)
 
 
 def _run(arguments: list[str]) -> int:

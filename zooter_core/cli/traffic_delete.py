@@ -22,9 +22,11 @@ def traffic_delete(
     if key is user is id is older_than is None:
         next_step = "Give --key, --user, --id or --older-than; together they narrow the choice."
         raise ZooterError("what to delete", "nothing", next_step, "Say what to delete.")
+    from zooter_core.learn.refit import forget_vectors
     from zooter_core.learn.traffic import Traffic, data_folder
 
     before = time.time() - seconds_of(older_than, "--older-than") if older_than else None
     with Traffic.open(data or data_folder(open_fleet(fleet).name), create=False) as traffic:
         count = traffic.delete(key=key, user=user, request_id=id, older_than=before)
+        forget_vectors(traffic)
     err.print(f"Requests deleted from {traffic.path}: {count:,}")

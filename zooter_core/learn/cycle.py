@@ -21,7 +21,16 @@ from zooter_core.learn.deciding import Choices, Contest, Sampling
 from zooter_core.learn.judging import BATCH, Budget, Judge, learnable, runs_here
 from zooter_core.learn.learner import DEFAULTS, Learning, choices
 from zooter_core.learn.precedence import Precedence
-from zooter_core.learn.refit import ABOUT, Material, read_linear, refit, text_of, vectors_of, write_router
+from zooter_core.learn.refit import (
+    ABOUT,
+    Material,
+    forget_vectors,
+    read_linear,
+    refit,
+    text_of,
+    vectors_of,
+    write_router,
+)
 from zooter_core.learn.traffic import Traffic
 from zooter_core.learn.traffic_rows import LoggedDecision
 from zooter_core.learn.versions import FOLLOW, PROMOTE, ROLLBACK, STARTING, Versions
@@ -112,6 +121,7 @@ class Cycle:
         state, turn = self.versions.state, Turn()
         if state.paused:
             return turn
+        forget_vectors(self.traffic)
         budget.pace.begin()
         state.follows = state.follows and not (self.settings.manual or self.settings.proof_only)
         judge = Judge(self.ensemble, self.traffic, budget, self.settings.sampling, stop, self.precedence)

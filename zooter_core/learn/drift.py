@@ -218,8 +218,8 @@ def newest_routed(traffic: Traffic, since: float, until: float, most: int) -> li
     """Among the newest decisions, those of the router in a period, chores left out; the last one first."""
     return [
         entry
-        for entry in traffic.newest(most)
-        if since <= entry.time < until and entry.probability is not None and not entry.chore
+        for entry in traffic.newest(most, useful=True)
+        if since <= entry.time < until and entry.probability is not None
     ]
 
 

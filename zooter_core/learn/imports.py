@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
@@ -21,7 +22,7 @@ from zooter_core.base.strict_json import is_number, parse_json
 from zooter_core.config.learn import LearnConfig
 from zooter_core.data.formats.reading import Place, each_record, json_files
 from zooter_core.learn.chores import is_chore
-from zooter_core.learn.redaction import load_redaction
+from zooter_core.learn.redaction import LONGEST_TEXT, Redaction, load_redaction, redacted
 from zooter_core.learn.traffic import Traffic
 from zooter_core.learn.traffic_rows import DEMO, FEEDBACK, IMPORT, LoggedDecision, LoggedReward
 from zooter_core.router.turns import topic_of
@@ -31,7 +32,7 @@ VOTES = {"good": 1.0, "bad": -1.0, True: 1.0, False: -1.0}
 AT_ONCE = 1000
 SQLITE = b"SQLite format 3\0"
 COMPARISON = "comparison"  # marks the votes of the page Compare
-MILLISECONDS = 1e11  # a number of a time above it counts milliseconds
+LATEST = 1e11  # seconds: a time above it counts thousandths, millionths or billionths of one
 Record = dict[str, Any]
 Import = tuple[LoggedDecision, Mapping[str, float]]  # a decision, and feedback on candidates' answers to it
 
@@ -68,14 +69,24 @@ def import_traffic(
         return count
 
     for decision, feedback in _read(paths, form, left_out):
-        if redaction:
-            decision.query = redaction(decision.query)
-            decision.context = redaction(decision.context) if decision.context else None
-        answer = decision.answer[: config.longest_answer] if config.answers and decision.answer else None
-        part.append((replace(decision, answer=redaction(answer) if redaction and answer else answer), feedback))
+        try:
+            part.append((_storable(decision, config, redaction), feedback))
+        except Exception:  # of a redaction, which is code of others: its text must not be stored
+            left_out["the redaction failed"] += 1
         if len(part) >= AT_ONCE:
             new += store()
     return new + store(), left_out
+
+
+def _storable(decision: LoggedDecision, config: LearnConfig, redaction: Redaction | None) -> LoggedDecision:
+    """A decision with what may be stored of its texts."""
+    context, answer = decision.context, decision.answer if config.answers else None
+    return replace(
+        decision,
+        query=redacted(decision.query, LONGEST_TEXT, redaction),
+        context=context and redacted(context, LONGEST_TEXT, redaction),
+        answer=answer and redacted(answer, config.longest_answer, redaction),
+    )
 
 
 def check_paths(paths: Sequence[Path]) -> None:
@@ -217,7 +228,7 @@ def _litellm(record: Record) -> Import | None:
         turns,
         record,
         record.get("id") or record.get("request_id"),
-        time=ended or began,
+        when=ended or began,
         key=_text(metadata.get("user_api_key_alias")) or _text(record.get("api_key")),
         user=_text(record.get("end_user")) or _text(record.get("user")),
         session=_text(record.get("session_id")) or _text(record.get("trace_id")),
@@ -245,7 +256,7 @@ def _batch(record: Record, output: Record) -> Import | None:
         turns,
         record | {"output": output},
         record.get("custom_id"),
-        time=_time(reply.get("created")),
+        when=_time(reply.get("created")),
         user=_text(body.get("user")),
         candidate=_text(body.get("model")),
         prompt_tokens=_count(usage.get("prompt_tokens")),
@@ -266,7 +277,7 @@ def _plain(record: Record) -> Import | None:
         turns,
         record,
         record.get("request_id") or record.get("id"),
-        time=_time(record.get("time") or record.get("timestamp") or record.get("created")),
+        when=_time(record.get("time") or record.get("timestamp") or record.get("created")),
         candidate=_text(record.get("candidate")) or _text(record.get("model")),
         **{name: _text(record.get(name)) for name in ("key", "user", "session", "finish")},
         **{name: _count(record.get(name)) for name in ("prompt_tokens", "tokens")},
@@ -277,15 +288,16 @@ def _plain(record: Record) -> Import | None:
     return entry and (entry[0], _feedback(entry[0], score))
 
 
-def _entry(turns: list[str], record: Record, name: object, *, time: float | None, **values: Any) -> Import | None:
+def _entry(turns: list[str], record: Record, name: object, *, when: float | None, **values: Any) -> Import | None:
     if not turns:
         return None
     digest = hashlib.sha256(f"{name} {record}".encode("utf-8", "replace")).hexdigest()
     routed = topic_of(turns)
     context = routed if routed != turns[-1] else None
     decision = LoggedDecision(
-        f"import-{digest[:40]}", time or 0.0, turns[-1], context=context, reason="import", source=IMPORT, **values
-    )
+        f"import-{digest[:40]}", when or time.time(), turns[-1], context=context, reason="import", source=IMPORT,
+        **values,
+    )  # fmt: skip
     decision.choice = decision.candidate
     return decision, {}
 
@@ -325,15 +337,16 @@ def _json(value: object) -> Any:
 def _time(value: object) -> float | None:
     """Seconds since 1970, from a number or a date in ISO 8601; without a time zone it is UTC."""
     if is_number(value):
-        seconds = float(value)
-        return seconds / 1000 if seconds > MILLISECONDS else seconds
-    if not isinstance(value, str):
+        seconds = next((value / unit for unit in (1, 1e3, 1e6, 1e9) if value / unit <= LATEST), 0.0)
+    elif isinstance(value, str):
+        try:
+            moment = datetime.fromisoformat(value)
+            seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        except (ValueError, OverflowError):
+            return None
+    else:
         return None
-    try:
-        moment = datetime.fromisoformat(value)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
-        return None
+    return seconds if seconds > 0 else None
 
 
 def _text(value: object) -> str | None:

@@ -25,6 +25,7 @@ from zooter_core.labelling.rewards import Comparing
 from zooter_core.learn.deciding import Choices, Sampling, Wanted, wanted
 from zooter_core.learn.pace import Pace
 from zooter_core.learn.precedence import Precedence
+from zooter_core.learn.redaction import load_redaction, redacted
 from zooter_core.learn.refit import text_of
 from zooter_core.learn.traffic import Traffic
 from zooter_core.learn.traffic_rows import MODEL, NEWCOMER, PAIR, SAMPLE, SERVED, LoggedDecision, LoggedReward
@@ -111,6 +112,7 @@ class Judge:
             raise ZooterError("a reward model that judges a single answer", "one that compares two", step)
         self.ensemble, self.traffic, self.budget, self.sampling, self.stop = ensemble, traffic, budget, sampling, stop
         self.pool, self.precedence = ensemble.fleet.pool, precedence or Precedence()
+        self.redaction = load_redaction(ensemble.fleet.learn.redact)
 
     def batch(self, decisions: Sequence[LoggedDecision], rivals: Sequence[Choices]) -> Judged:
         """Judge a few decisions, up to the first for which the budget is too small.
@@ -156,7 +158,8 @@ class Judge:
         Args:
             failures: counts what failed.
         """
-        latest = [one for one in self.traffic.newest(STORED) if learnable(one, self.pool) and one.candidate != name]
+        stored = self.traffic.newest(STORED, useful=True)
+        latest = [one for one in stored if learnable(one, self.pool) and one.candidate != name]
         before = {reward.request_id for reward in self.traffic.rewards(why=NEWCOMER) if reward.candidate == name}
         drawn = sorted(latest, key=lambda one: lot(one.request_id, 3))[:count]
         rest = [one for one in drawn if one.request_id not in before and name not in self._stored(one)]
@@ -179,9 +182,10 @@ class Judge:
         rewards = self.traffic.rewards_of([decision.request_id])
         return {one.candidate: one.reward for one in rewards if one.source == MODEL}
 
-    @staticmethod
-    def _has_answer(decision: LoggedDecision, name: str) -> bool:
-        return name == decision.candidate and bool(decision.answer)
+    def _has_answer(self, decision: LoggedDecision, name: str) -> bool:
+        """Whether a candidate's whole answer was kept: a part would be judged as if it were all."""
+        longest = self.ensemble.fleet.learn.longest_answer
+        return name == decision.candidate and 0 < len(decision.answer or "") < longest
 
     def _judge(
         self, decision: LoggedDecision, names: Sequence[str], ask: Sequence[str], judged: Judged
@@ -245,17 +249,24 @@ class Judge:
 
     def _answer(self, decision: LoggedDecision, response: Response) -> str | None:
         settings = self.ensemble.fleet.learn
-        return response.text[: settings.longest_answer] if settings.answers and not decision.answer else None
+        if not settings.answers or self._has_answer(decision, response.candidate):
+            return None
+        try:
+            return redacted(response.text, settings.longest_answer, self.redaction)
+        except Exception:  # of a redaction, which is code of others: its text must not be stored
+            return None
 
     def _logged(
         self, decision: LoggedDecision, reward: LoggedReward, want: Wanted, row: int, differ: bool
     ) -> LoggedReward:
-        """The reward with the reason why it was computed, and how probable that was."""
-        served = reward.candidate == decision.candidate
-        if served and decision.answer:
-            reward.why, reward.inclusion = SERVED, 1.0
-        elif want.sample[row]:
+        """The reward with the reason why it was computed, and how probable that was.
+
+        The sample has the served answers too: without them it would lack the queries that the router gives a candidate.
+        """
+        if want.sample[row]:
             reward.why, reward.inclusion = SAMPLE, self.sampling.share
+        elif self._has_answer(decision, reward.candidate):
+            reward.why, reward.inclusion = SERVED, 1.0
         else:  # a served answer that was not kept was given again, beside the other of the pair
             sampling = self.sampling
             reward.why, reward.inclusion = PAIR, sampling.either if differ else sampling.share

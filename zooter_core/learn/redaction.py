@@ -11,6 +11,8 @@ from collections.abc import Callable
 
 from zooter_core.base.plugins import load_kind
 
+LONGEST_TEXT = 20_000  # characters of a query
+ACROSS = 500  # characters beyond the end that are read too: what the cut would halve is masked as a whole
 KINDS = {"contacts": "zooter_core.learn.redaction:without_contacts"}
 Redaction = Callable[[str], str]
 # In this order: an address may hold digits that look like a telephone number.
@@ -30,6 +32,11 @@ def load_redaction(name: str | None) -> Redaction | None:
         ZooterError: there is no such kind, or the package that adds it cannot be imported.
     """
     return load_kind("redaction", KINDS, name) if name else None
+
+
+def redacted(text: str, longest: int, redaction: Redaction | None) -> str:
+    """The beginning of a text as it may be stored. It is redacted before it is cut."""
+    return redaction(text[: longest + ACROSS])[:longest] if redaction else text[:longest]
 
 
 def without_contacts(text: str) -> str:

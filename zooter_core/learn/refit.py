@@ -51,8 +51,8 @@ class Material:
 
     @classmethod
     def read(cls, traffic: Traffic, pool: Sequence[str], most: int = MOST) -> Material:
-        """The latest decisions, chores left out. A person's verdict replaces the reward model's."""
-        decisions = [one for one in reversed(traffic.newest(most)) if not one.chore]
+        """The latest useful decisions. A person's verdict replaces the reward model's."""
+        decisions = traffic.newest(most, useful=True)[::-1]
         shape = (len(decisions), len(pool))
         model, outcomes, late, times = (np.full(shape, np.nan) for _ in range(4))
         rows = {one.request_id: row for row, one in enumerate(decisions)}
@@ -119,6 +119,27 @@ def vectors_of(encoder: TextEncoder, decisions: Sequence[LoggedDecision], folder
         with writing(folder), atomic(folder / VECTORS, private=True) as partial, partial.open("wb") as file:
             np.savez(file, numbers=numbers, vectors=vectors, encoder=np.array(encoder.identity))
     return vectors
+
+
+def forget_vectors(traffic: Traffic) -> None:
+    """Remove the vectors of decisions that have been deleted from the file beside the traffic; a torn file goes."""
+    path = traffic.path.parent / VECTORS
+    try:
+        with np.load(path) as stored:
+            present = np.isin(stored["numbers"], traffic.numbers(int(stored["numbers"].min())))
+            if present.all():
+                return
+            arrays = {name: stored[name][present] if stored[name].ndim else stored[name] for name in stored.files}
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile, IndexError):
+        arrays = {}
+    with writing(path.parent):
+        if not arrays or not len(arrays["numbers"]):
+            path.unlink(missing_ok=True)
+            return
+        with atomic(path, private=True) as partial, partial.open("wb") as file:
+            np.savez(file, **arrays)
 
 
 @dataclass(frozen=True)

@@ -377,8 +377,8 @@ def _worth(report: Report) -> list[str]:
         f" model (RMR) {_less(ranked.gain)}{_price(ranked)}.",
     ]
     lines += [line for entry in report.earlier if (line := _before(report, entry))]
-    low, high = report.inclusion
-    share = f"{low:.0%}" if round(low, 2) == round(high, 2) else f"{low:.0%} to {high:.0%}"
+    low, high = (f"{100 * share:.3g}%" for share in report.inclusion)  # 0.5% is not 0%
+    share = low if low == high else f"{low} to {high}"
     lines.append(f"This rests on {report.sampled:,} requests, drawn at random ({share}), that every model answered.")
     return lines
 

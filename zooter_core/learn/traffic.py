@@ -139,9 +139,20 @@ class Traffic:
                 return
             after, left = rows[-1][0], left - len(rows)
 
-    def newest(self, limit: int = 20) -> list[LoggedDecision]:
-        """The decisions that were added last, the last one first."""
-        select = f"SELECT number, {COLUMNS} FROM decisions ORDER BY number DESC LIMIT ?"
+    def numbers(self, first: int) -> list[int]:
+        """The numbers of the decisions from one on."""
+        return [number for (number,) in self._rows("SELECT number FROM decisions WHERE number >= ?", first)]
+
+    def newest(self, limit: int = 20, *, useful: bool = False) -> list[LoggedDecision]:
+        """The decisions that were added last, the last one first.
+
+        Args:
+            useful: only what can be learned from: the router's decisions, and others with a reward, but no chores. So
+                an old log that is imported does not crowd them out.
+        """
+        rewarded = "EXISTS (SELECT 1 FROM rewards r WHERE r.request_id = decisions.request_id)"
+        where = f" WHERE chore = 0 AND (probability IS NOT NULL OR {rewarded})" if useful else ""
+        select = f"SELECT number, {COLUMNS} FROM decisions{where} ORDER BY number DESC LIMIT ?"
         return [LoggedDecision.of_row(row) for row in self._rows(select, limit)]
 
     def decision(self, request_id: str) -> LoggedDecision | None:

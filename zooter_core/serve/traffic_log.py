@@ -6,6 +6,7 @@ A full disk, a locked file or a redaction that fails loses lines, never requests
 from __future__ import annotations
 
 import logging
+import math
 import queue
 import re
 import threading
@@ -18,11 +19,12 @@ from zooter_core.base.errors import ZooterError
 from zooter_core.base.strict_json import parse_json
 from zooter_core.config.learn import LearnConfig
 from zooter_core.learn.precedence import Answering
-from zooter_core.learn.redaction import Redaction, load_redaction
+from zooter_core.learn.redaction import LONGEST_TEXT, Redaction, load_redaction, redacted
+from zooter_core.learn.refit import forget_vectors
 from zooter_core.learn.traffic import Traffic
 from zooter_core.learn.traffic_rows import FEEDBACK, SERVED, LoggedDecision, LoggedReward
 from zooter_core.router.turns import topic_of
-from zooter_core.serve.exchange import Exchange
+from zooter_core.serve.exchange import GONE, Exchange
 from zooter_core.serve.metrics import usage_of
 from zooter_core.serve.targets import text_in
 
@@ -31,8 +33,7 @@ PATHS = ("/v1/chat/completions", "/v1/responses")
 MOST_WAITING = 10_000  # exchanges that have not been written; more are lost
 MOST_BYTES = 64 << 20  # of their answers
 AT_ONCE = 500  # in one transaction
-DAY = 86_400.0
-LONGEST_TEXT = 20_000  # characters of a query
+CLEAN_SECONDS, DAY = 3600.0, 86_400.0
 LONGEST_USER = 200
 BYTES_A_CHARACTER = 100  # of an answer in a stream, whose events are mostly names of fields
 VOTES = {"good": 1.0, "bad": -1.0}
@@ -58,7 +59,7 @@ class TrafficLog:
         self._traffic = Traffic.open(folder)
         self.answering = Answering(folder)
         self._waiting: queue.Queue[Entry | None] = queue.Queue(MOST_WAITING)
-        self._failing, self._next_cleaning, self._bytes, self._counting = False, 0.0, 0, threading.Lock()
+        self._failing, self._cleaned, self._bytes, self._counting = False, -math.inf, 0, threading.Lock()
         self._thread = threading.Thread(target=self._write_all, name="traffic", daemon=True)
         self._thread.start()
 
@@ -100,12 +101,8 @@ class TrafficLog:
         self.answering.close()
 
     def _write_all(self) -> None:
-        last = False
-        while not last:
-            entries = [self._waiting.get()]
-            while len(entries) < AT_ONCE and not self._waiting.empty():
-                entries.append(self._waiting.get())
-            last = None in entries
+        entries: list[Entry | None] = []  # what is too old goes before the first request, and also where none comes
+        while True:
             try:
                 self._write([entry for entry in entries if entry is not None])
                 self._clean()
@@ -116,6 +113,19 @@ class TrafficLog:
             else:
                 self._failing = False
             self._written(entries)
+            if None in entries:
+                return
+            entries = self._next()
+
+    def _next(self) -> list[Entry | None]:
+        """What is waiting, as soon as there is something; nothing if it is time to clean first."""
+        try:
+            entries = [self._waiting.get(timeout=CLEAN_SECONDS)]
+        except queue.Empty:
+            return []
+        while len(entries) < AT_ONCE and not self._waiting.empty():
+            entries.append(self._waiting.get())
+        return entries
 
     def _written(self, entries: Iterable[Entry | None]) -> None:
         """Count the answers of entries no longer as waiting."""
@@ -144,10 +154,10 @@ class TrafficLog:
 
     def _clean(self) -> None:
         """Delete what is too old, once an hour."""
-        now = time.time()
-        if self._config.retention_days and now >= self._next_cleaning:
-            self._next_cleaning = now + 3600
-            self._traffic.delete(older_than=now - self._config.retention_days * DAY)
+        if self._config.retention_days and time.monotonic() >= self._cleaned + CLEAN_SECONDS:
+            self._cleaned = time.monotonic()
+            if self._traffic.delete(older_than=time.time() - self._config.retention_days * DAY):
+                forget_vectors(self._traffic)
 
     def _warn(self, reason: str) -> None:
         if not self._failing:
@@ -167,22 +177,20 @@ def decision_of(
     if request is None or choice is None or not request.user_texts or not request.user_texts[-1].strip():
         return None
 
-    def stored(text: str) -> str:
-        return redaction(text) if redaction else text
-
     turns, usage, decision = request.user_texts, usage_of(exchange), choice.decision
     routed = decision.query if decision else topic_of(turns)
-    answer = answer_text(bytes(exchange.sent))[: config.longest_answer] if config.answers else ""
+    complete = exchange.status != GONE or exchange.progress.finish is not None  # not what a client broke off
+    answer = answer_text(bytes(exchange.sent)) if config.answers and complete else ""
     user = request.body.get("safety_identifier") or request.body.get("user")
     first = choice.order[0]
     return LoggedDecision(
         request_id=exchange.request_id,
         time=ended,
-        query=stored(turns[-1][:LONGEST_TEXT]),
+        query=redacted(turns[-1], LONGEST_TEXT, redaction),
         key=exchange.key,
         user=user[:LONGEST_USER] if isinstance(user, str) else None,
         session=request.session[:16],
-        context=stored(routed) if routed != turns[-1] else None,
+        context=redacted(routed, LONGEST_TEXT, redaction) if routed != turns[-1] else None,
         fleet=exchange.fleet.name if exchange.fleet else None,
         router=exchange.router_version,
         choice=first,
@@ -197,7 +205,7 @@ def decision_of(
         seconds=exchange.seconds,
         first_token_seconds=exchange.first_token_seconds,
         finish=exchange.progress.finish or exchange.error,
-        answer=stored(answer) or None,
+        answer=redacted(answer, config.longest_answer, redaction) or None,
         chore=request.chore,
     )
 

@@ -206,7 +206,8 @@ def draw_decision(source: Source, report: Report, entry: LoggedDecision, pool: t
     for reward in rewards:
         served = " (served)" if reward.candidate == entry.candidate else ""
         if reward.source == FEEDBACK:
-            st.markdown(f"Feedback: {'good' if reward.reward > 0 else 'bad'} ({reward.reward:g}).")
+            verdict = "good" if reward.reward > 0 else "bad" if reward.reward < 0 else "neither good nor bad"
+            st.markdown(f"Feedback: {verdict} ({reward.reward:g}).")
             continue
         with st.expander(f"{plain(reward.candidate)}{served}: reward {reward.reward:.2f}"):
             text = reward.answer or (entry.answer if served else None)
