@@ -6,7 +6,6 @@ import shlex
 from pathlib import Path
 from typing import Annotated
 
-from zooter_core.base.files import remove
 from zooter_core.cli import options
 from zooter_core.cli.consoles import bars, err, out, print_agreement, print_missing, print_note, waiting
 from zooter_core.cli.fleets import open_fleet
@@ -28,7 +27,7 @@ def exam(
 
     folder, parts = exam.folder_of(fleet, quick), exam.prepared(fleet)
     if restart:
-        remove(folder)
+        exam.discard(folder)
     ensemble, queries = Ensemble(parts), exam.answerable(starter_queries(quick), print_note)
     if not folder.exists():
         with waiting("Trying every model ..."):

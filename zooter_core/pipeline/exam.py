@@ -17,15 +17,15 @@ from pathlib import Path
 from zooter_core import pipeline
 from zooter_core.backends import Request, iter_responses
 from zooter_core.base.errors import Failure, ZooterError
-from zooter_core.base.files import atomic, writing
+from zooter_core.base.files import atomic, locked, remove, writing
 from zooter_core.base.paths import EMBEDDED_FLEET
 from zooter_core.base.records import Message, Query, Response
 from zooter_core.base.strict_json import parse_json
 from zooter_core.config.edit import set_router, set_table
 from zooter_core.config.fleet import Fleet, GenerationConfig, load_fleet
 from zooter_core.config.labelling import ENCODER
-from zooter_core.data.run_folder import REPORT, ROUTER, STATE, STEPS
-from zooter_core.data.runs import Run
+from zooter_core.data.run_folder import LOCK, REPORT, ROUTER, STATE, STEPS
+from zooter_core.data.runs import Run, find_runs
 from zooter_core.evaluation.figures import Report
 from zooter_core.evaluation.verified import check_verifiable
 from zooter_core.fleet.ensemble import Ensemble
@@ -77,6 +77,17 @@ def answerable(queries: Sequence[Query], tell: Callable[[str], None] = lambda no
 def folder_of(fleet: Path, quick: bool) -> Path:
     """The run folder of a fleet's exam."""
     return fleet / ("exam-quick" if quick else "exam")
+
+
+def discard(folder: Path) -> None:
+    """Delete an exam with its answers, if there is one.
+
+    Raises:
+        ZooterError: another process is at work in it.
+    """
+    if folder.is_dir():
+        with writing(folder), locked(folder / LOCK, f"the exam in {folder}"):
+            remove(folder)
 
 
 def prepared(folder: Path) -> Fleet:
@@ -189,6 +200,11 @@ def install(fleet: Path, run: Path) -> None:
         with atomic(fleet / REPORT) as partial:
             shutil.copyfile(run / REPORT, partial)
     set_router(fleet, ROUTER, parse_json((run / STATE).read_text(encoding="utf-8"))["steps"]["start"]["pool"])
+
+
+def has_all_answers(run: Path) -> bool:
+    """Whether every candidate has answered every query of an exam that has begun."""
+    return any("collect" in one.finished for one in find_runs(run)[:1])
 
 
 def is_installed(fleet: Fleet, run: Path) -> bool:
