@@ -164,9 +164,8 @@ def _draw_start(ensemble: Ensemble, fleet: Path, stopped: bool) -> None:
     if begun and not complete:
         st.caption(f"{'Stopped. ' if stopped else ''}The answers so far are kept.")
     questions = 120 if quick else 600
-    if not trained and (dollars := exam.dollars(ensemble.fleet, questions)) != 0:
-        cost = "at a price that fleet.toml does not name" if dollars is None else f"for about \\${dollars:.2f}"
-        st.caption(f"{questions * len(ensemble.fleet.pool):,} answers, {cost}.")
+    if not trained and (cost := exam.cost_of(ensemble.fleet, questions)):
+        st.caption(f"{questions * len(ensemble.fleet.pool):,} answers, {plain(cost)}.")
 
 
 def _start(ensemble: Ensemble, fleet: Path, quick: bool, again: bool = False) -> None:
