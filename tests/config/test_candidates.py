@@ -26,6 +26,11 @@ def test_a_price_that_can_be_none_is_refused(folder, price):
     )
 
 
+@pytest.mark.parametrize("name", ["", "  "])
+def test_a_candidate_has_a_name(folder, name):
+    assert "must be a name" in refusal(change(folder, 'name = "math"', f'name = "{name}"'))
+
+
 @pytest.mark.parametrize(
     ("skills", "part"), [("0.5", "must be a table"), ("{ maths = 1 }", '"math"'), ("{ math = 2 }", "at most 1")]
 )
