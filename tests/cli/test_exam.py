@@ -7,6 +7,7 @@ import pytest
 from support.scripted_server import serving
 from zooter_core.config.edit import add_candidates
 from zooter_core.config.fleet import load_fleet
+from zooter_core.data.runs import Run
 from zooter_core.fleet import skills
 
 
@@ -33,6 +34,21 @@ def test_an_exam_from_start_to_router(zooter, folder):
     code, _, err = zooter("exam", "--quick", fleet=folder)
     assert code == 0
     assert "answers, about" not in err  # it is all there
+
+
+def test_an_exam_that_another_process_holds_is_not_deleted(refused, folder):
+    with Run(folder / "exam-quick", create=True):
+        assert "another process at work" in refused(2, "exam", "--quick", "--restart", fleet=folder)
+        assert (folder / "exam-quick").is_dir()
+
+
+def test_a_model_without_answers_has_no_share_of_right_ones(zooter, folder):
+    add_candidates(folder, [{"name": "gone", "backend": "openai", "model": "a", "base_url": "http://127.0.0.1:9/v1"}])
+    code, out, _ = zooter("exam", "--quick", fleet=folder)
+    assert code == 0
+    (line,) = [line for line in out.splitlines() if line.startswith("right responses")]
+    assert "gone" not in line
+    assert ": one " in line
 
 
 def test_a_wrong_call_is_one_message(refused, folder, tmp_path):

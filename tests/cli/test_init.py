@@ -68,6 +68,7 @@ def test_some_by_name_or_number(zooter, server, tmp_path, monkeypatch):
         ((), "7\n", "numbers from 1 to 2"),
         ((), "", "nothing"),
         (("--models", "nowhere"), "", "nowhere"),
+        (("--endpoint", "ftp://x"), "", "http://localhost:8000/v1"),
     ],
 )
 def test_wrong_calls_leave_no_folder(refused, server, tmp_path, monkeypatch, arguments, typed, part):
@@ -108,6 +109,15 @@ def test_a_key_for_a_server_is_named_in_the_fleet(zooter, server, tmp_path, monk
     first = load_fleet(tmp_path / "a").candidates[0].endpoint
     assert first is not None
     assert first.api_key_env == "BOX_KEY"
+
+
+def test_a_key_in_place_of_its_variable_is_refused_and_written_nowhere(refused, server, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    call = ("init", "--yes", "--out", tmp_path / "a", "--endpoint", "http://models.example", "--key-env", "sk-secret1")
+    message = refused(2, *call, fleet=None)
+    assert "--key-env" in message
+    assert "sk-secret1" not in message
+    assert not (tmp_path / "config").exists()
 
 
 def test_names_of_a_hostile_server_do_nothing(server, tmp_path):

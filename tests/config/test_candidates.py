@@ -26,6 +26,19 @@ def test_a_price_that_can_be_none_is_refused(folder, price):
     )
 
 
+@pytest.mark.parametrize("name", ["", "  "])
+def test_a_candidate_has_a_name(folder, name):
+    assert "must be a name" in refusal(change(folder, 'name = "math"', f'name = "{name}"'))
+
+
+@pytest.mark.parametrize(
+    ("skills", "part"), [("0.5", "must be a table"), ("{ maths = 1 }", '"math"'), ("{ math = 2 }", "at most 1")]
+)
+def test_skills_that_can_be_none_are_refused(folder, skills, part):
+    line = "usd_per_million_tokens = 2"
+    assert part in refusal(change(folder, line, f"{line}\nskills = {skills}"))
+
+
 @pytest.mark.parametrize("price", ["0", "0.0", "15", "0.075"])
 def test_a_price_that_can_be(folder, price):
     change(folder, "usd_per_million_tokens = 2", f"usd_per_million_tokens = {price}")

@@ -74,6 +74,53 @@ def test_a_server_is_asked_about_eight_models_at_a_time():
     assert [(model.model, model.context_tokens) for model in models] == [(n, i + 1) for i, n in enumerate(names)]
 
 
+def test_a_long_list_of_a_hosted_server_takes_a_few_requests():
+    with serving() as server:
+        server.models = [f"model-{number}" for number in range(300)]
+        assert len(run_apart(served(server.url))) == 300
+        assert len(server.paths) <= 5
+
+
+def test_llama_cpp_is_told_from_ollama_whose_list_it_has():
+    tags = [{"name": "my-7b", "size": "", "details": {"parameter_size": "", "quantization_level": ""}}]
+    entry = {"id": "my-7b", "owned_by": "llamacpp", "meta": {"n_params": 7 * GB, "size": 4 * GB, "ftype": "Q4_K_M"}}
+    props = {"default_generation_settings": {"n_ctx": 4096}, "total_slots": 2}
+    (model,) = models_of({"/v1/models": {"data": [entry]}, "/api/tags": {"models": tags}, "/props": props})
+    assert (model.make, model.parallel, model.facts) == ("llama.cpp", 2, "7B, Q4_K_M, 4.0 GB, 4,096 tokens")
+
+
+def test_a_server_with_two_names_is_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(discovery, "usual_folders", list)
+    with serving() as server:
+        local = server.url.replace("127.0.0.1", "localhost")
+        monkeypatch.setattr(discovery, "usual_addresses", lambda: [local])
+        models = discover({server.url: None}).models
+        assert [model.model for model in models] == server.models
+        assert {model.base_url for model in models} == {server.url}
+        connect(tmp_path, models)
+        assert connect(tmp_path, discover().models).present == discover().models
+
+
+def test_a_usual_folder_that_cannot_be_looked_into_is_left_out(monkeypatch):
+    monkeypatch.setattr(discovery, "usual_addresses", list)
+    monkeypatch.setenv("OLLAMA_MODELS", f"/{'a' * 300}")  # as one without permission, which root always has
+    assert all(len(place.name) < 300 for place in discovery.usual_folders())
+
+
+def test_a_folder_that_somebody_named_is_listed_whole(tmp_path, monkeypatch):
+    from support.gguf_models import write_model
+
+    monkeypatch.setattr(discovery, "usual_addresses", list)
+    monkeypatch.setattr(discovery, "usual_folders", lambda: [tmp_path / "usual"])
+    for folder in ("usual", "mine"):
+        (tmp_path / folder).mkdir()
+        write_model(tmp_path / folder / "tiny.gguf")
+    with serving() as server:
+        server.models = ["tiny"]
+        models = discover({server.url: None}, [tmp_path / "mine"]).models
+    assert [(model.backend, model.place.endswith("mine")) for model in models] == [("openai", False), ("gguf", True)]
+
+
 def test_lm_studio():
     listing = {"data": [
         {"id": "gemma-2-9b-it", "type": "llm", "arch": "gemma2", "quantization": "Q4_0", "max_context_length": 8192},
@@ -92,6 +139,8 @@ def test_vllm_and_others():
     assert (model.name, model.make, model.context_tokens) == ("qwen2.5-7b", "vLLM", 32768)
     assert model.keys().get("parallel") is None  # it takes as many as the default
     (other,) = models_of({"/v1/models": {"data": [{"id": "my model"}, {"id": 3}, "x"]}})
+    (eclipse,) = models_of({"/v1/models": {"data": [{"id": "eclipse-7b"}, {"id": "clip-vit-b"}, {"id": "bge-m3"}]}})
+    assert eclipse.name == "eclipse-7b"
     assert (other.name, other.make, other.billions) == ("my-model", "a server", None)
 
 
@@ -229,7 +278,8 @@ def test_the_largest_models_get_the_room():
 def test_models_join_a_fleet(tmp_path):
     judge = Model("openai", "llama3.1:8b", "on Ollama", "Ollama", billions=8, base_url="http://localhost:1/v1")
     twin = Model("openai", "llama3.1:8b", "on vLLM", "vLLM", billions=8, base_url="http://localhost:2/v1")
-    assert connect(tmp_path, [judge, twin]).names == ("llama3.1-8b", "llama3.1-8b-2")
+    other = Model("openai", "gemma2:9b", "on vLLM", "vLLM", billions=8, base_url="http://localhost:2/v1")
+    assert connect(tmp_path, [judge, twin, other]).names == ("llama3.1-8b", "llama3.1-8b-2", "gemma2-9b")
     fleet = load_fleet(tmp_path)
     assert fleet.reward is not None
     assert (fleet.reward.kind, fleet.tagger and fleet.tagger.kind) == ("judge", "skills")
@@ -240,7 +290,15 @@ def test_models_join_a_fleet(tmp_path):
     ]
     again = connect(tmp_path, [judge, Model("openai", "small", "here", base_url="http://localhost:1/v1")])
     assert (again.names, again.present) == (("small",), (judge,))
-    assert len(load_fleet(tmp_path).pool) == 3
+    assert len(load_fleet(tmp_path).pool) == 4
+
+
+def test_one_model_on_two_servers_does_not_judge_itself(tmp_path):
+    twins = [Model("openai", "llama3.1:8b", "", billions=8, base_url=f"http://localhost:{n}/v1") for n in (1, 2)]
+    connect(tmp_path, twins)
+    reward = load_fleet(tmp_path).reward
+    assert reward is not None
+    assert reward.kind == "embedded"
 
 
 def test_a_router_that_does_not_know_the_new_ones_is_told_so(tmp_path):

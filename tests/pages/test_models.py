@@ -18,6 +18,7 @@ from zooter_core.base.records import Query
 from zooter_core.base.skills import GROUPS
 from zooter_core.config.edit import add_candidates, set_table
 from zooter_core.config.fleet import load_fleet
+from zooter_core.data.runs import Run
 from zooter_core.fleet import exports
 from zooter_core.fleet.discovery import Discovery, Model
 from zooter_core.fleet.ensemble import Ensemble
@@ -185,6 +186,16 @@ def test_a_key_stays_in_memory(page: AppTest, server: Scripted, folder: Path, tm
     assert os.environ.pop("SHOP_API_KEY") == KEY
 
 
+def test_a_key_that_was_mistyped_can_be_typed_again(page: AppTest, server: Scripted, folder: Path) -> None:
+    server.models = ["good"]  # listed for any key, as some providers do
+    page = press(lists(page, server.url, "sk-mistyped", "SHOP_API_KEY"), "Connect")
+    page = drawn(lists(page, server.url, KEY, "SHOP_API_KEY"), folder)
+    assert not page.error
+    assert os.environ.pop("SHOP_API_KEY") == KEY
+    page.button(key="try-good").click().run()
+    assert server.headers[-1]["authorization"] == f"Bearer {KEY}"
+
+
 def test_without_manage_the_page_only_shows(open_page: Open, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ZOOTER_MANAGE", "")
     page = drawn(open_page("models", folder), folder)
@@ -345,12 +356,32 @@ def test_an_exam_of_other_models_is_refused_and_can_begin_again(
     (error,) = page.error
     assert "began with other models or questions" in error.value
     before = len(server.bodies)
+    with Run(folder / "exam-quick"):  # as `zooter exam` in a terminal
+        assert any("another process at work" in error.value for error in press(page, "Begin again").error)
+    assert (folder / "exam-quick" / "responses.jsonl").is_file()
     press(page, "Begin again")
     sitting(folder).wait(120)
     page.run()
     assert not page.error
     assert len(server.bodies) - before >= 3 * 24  # every question is asked anew
     assert load_fleet(folder).router is not None
+
+
+@pytest.mark.usefixtures("quick")
+def test_an_exam_that_lacks_answers_at_its_end_can_go_on(
+    page: AppTest, folder: Path, queries: list[Query], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exam, "starter_queries", lambda quick: queries[:32])
+    add_candidates(folder, [{"name": "gone", "backend": "openai", "model": "a", "base_url": "http://127.0.0.1:9/v1"}])
+    resources.forget(folder)
+    press(page.run(), "Start the exam")
+    sitting(folder).wait(120)
+    page = drawn(page.run(), folder)
+    text = words(page)
+    assert "gone lacks answers" in text
+    assert "Right answers, of" in text
+    assert "nan" not in text
+    assert not next(button for button in page.button if button.label == "Go on").disabled
 
 
 @pytest.mark.parametrize("name", ["chat", "compare", "explorer", "train", "benchmark"])

@@ -16,7 +16,7 @@ from support.scripted_server import Scripted, serving
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.paths import EMBEDDED_FLEET
 from zooter_core.base.records import Query
-from zooter_core.config.edit import add_candidates
+from zooter_core.config.edit import add_candidates, set_table
 from zooter_core.config.fleet import load_fleet
 from zooter_core.evaluation import verdicts
 from zooter_core.fleet.ensemble import Ensemble
@@ -61,11 +61,22 @@ def on_torch(folder: Path) -> Ensemble:
     return Ensemble(replace(fleet, router=replace(fleet.router, runtime="torch")))
 
 
+def test_a_cost_says_what_it_leaves_out(tmp_path):
+    hosted = {"name": "a", "backend": "openai", "model": "a", "base_url": "https://models.example/v1"}
+    add_candidates(tmp_path, [hosted | {"usd_per_million_tokens": 10.0}])
+    assert exam.cost_of(load_fleet(tmp_path), 100) == "$0.12 without the prompts"
+    judge = {key: value for key, value in hosted.items() if key != "name"}
+    set_table(tmp_path, "reward", {"kind": "judge", "judge": judge})
+    assert exam.cost_of(load_fleet(tmp_path), 100) == "$0.12 without the prompts and the judges"
+    add_candidates(tmp_path, [hosted | {"name": "b", "model": "b"}])
+    assert exam.cost_of(load_fleet(tmp_path), 100) == "at a cost that fleet.toml does not say"
+
+
 def test_an_exam_gives_the_fleet_a_router(folder, queries, servers):
     ensemble = Ensemble(exam.prepared(folder))
     assert "starting router" in ensemble.router.note
     cost = exam.estimate(ensemble, queries, ensemble.fleet.generation)
-    assert (cost.answers, cost.dollars) == (128, 0)  # of servers on this machine
+    assert (cost.answers, cost.cost) == (128, "")  # of servers on this machine
     assert cost.seconds > 0
     report, missing = exam.sit(ensemble, exam.folder_of(folder, True), exam.answerable(queries))
     assert not missing

@@ -24,6 +24,7 @@ class Scripted(ThreadingHTTPServer):
     """The server. It records the bodies, headers and paths of all requests."""
 
     daemon_threads = True
+    request_queue_size = 64  # connections that come at the same time are not dropped
 
     def __init__(self, certificate: str | None = None) -> None:
         super().__init__(("127.0.0.1", 0), Handler)

@@ -6,7 +6,6 @@ import shlex
 from pathlib import Path
 from typing import Annotated
 
-from zooter_core.base.files import remove
 from zooter_core.cli import options
 from zooter_core.cli.consoles import bars, err, out, print_agreement, print_missing, print_note, waiting
 from zooter_core.cli.fleets import open_fleet
@@ -28,17 +27,15 @@ def exam(
 
     folder, parts = exam.folder_of(fleet, quick), exam.prepared(fleet)
     if restart:
-        remove(folder)
+        exam.discard(folder)
     ensemble, queries = Ensemble(parts), exam.answerable(starter_queries(quick), print_note)
     if not folder.exists():
         with waiting("Trying every model ..."):
             ensemble.fetch(err.print)
-            cost = exam.estimate(ensemble, queries, parts.generation)
-        dollars = "" if not cost.dollars else f", ${cost.dollars:.2f} without the prompts"
-        dollars = ", at a cost that fleet.toml does not say" if cost.dollars is None else dollars
-        seconds = cost.seconds
+            estimate = exam.estimate(ensemble, queries, parts.generation)
+        seconds, cost = estimate.seconds, f", {estimate.cost}" if estimate.cost else ""
         duration = f"{seconds:.0f} seconds" if seconds < 90 else f"{seconds / 60:.0f} minutes"
-        err.print(f"{cost.answers:,} answers, about {duration}{dollars}. Ctrl-C stops; a second call goes on.")
+        err.print(f"{estimate.answers:,} answers, about {duration}{cost}. Ctrl-C stops; a second call goes on.")
     how = Collecting(allow_missing=True, budget_usd=budget_usd)
     with bars() as progress:
         report, missing = exam.sit(ensemble, folder, queries, progress, print_note, how, progress.watch)

@@ -16,13 +16,14 @@ from zooter_core.cli.consoles import err, out, print_json, waiting
 from zooter_core.cli.options import Json, option
 from zooter_core.config.candidates import ENDPOINT
 from zooter_core.config.trust import PROVIDERS, is_allowed, on_this_machine, provider_key, trust, use_of
-from zooter_core.fleet.remote import endpoint_url
+from zooter_core.fleet.remote import server_url
 
 if TYPE_CHECKING:
     from zooter_core.fleet.connect import Connected
     from zooter_core.fleet.discovery import Discovery, Model
 
 MOST_TAKEN = 20  # models of a hosted server that --yes takes
+KEY_STEP = "Set it first, such as export MODEL_API_KEY=..., and give its name: --key-env MODEL_API_KEY."
 START = "Start Ollama, vLLM, llama.cpp or LM Studio, or name a server (--endpoint URL) or weights (--models DIR)."
 
 
@@ -49,8 +50,10 @@ def init(
     from zooter_core.fleet.discovery import discover
 
     for folder in models or ():
-        if not folder.is_dir():
-            raise ZooterError("a folder with weights after --models", str(folder), "Check the path.")
+        if not os.path.isdir(folder) or not os.access(folder, os.R_OK | os.X_OK):
+            raise ZooterError(
+                "a readable folder with weights after --models", str(folder), "Check the path and its permissions."
+            )
     addresses = _addresses(endpoint or (), key_env)
     with waiting("Looking for models ..."):
         discovery = discover(addresses, models or ())
@@ -74,9 +77,13 @@ def init(
 
 def _addresses(endpoints: Sequence[str], key_env: str | None) -> Mapping[str, str | None]:
     """The servers that the user names, each with the variable that holds its key: a provider's own, or --key-env."""
+    if key_env and not os.environ.get(key_env, "").strip():  # it may be the key itself, so nothing shows it
+        raise ZooterError(
+            "the name of a variable with a key after --key-env", "no such variable in the environment", KEY_STEP
+        )
     addresses: dict[str, str | None] = {}
     for text in endpoints:
-        url = endpoint_url(text if "://" in text else f"http://{text}")
+        url = server_url(text)
         usual = provider_key(url)
         addresses[url] = key_env or (usual if usual and os.environ.get(usual) else None)
         if key_env and not is_allowed(key_env, url):  # naming both here is the permission to send it

@@ -35,7 +35,7 @@ def print_report(report: Report) -> None:
     if count := len(report.set_aside):
         out.print(f"set aside: {count} {'query' if count == 1 else 'queries'} without rewards, listed in {REPORT}")
     if verified := report.verified:
-        shares = ", ".join(f"{name} {_cell(share, '.0%')}" for name, share in verified.right.items())
+        shares = ", ".join(f"{name} {share:.0%}" for name, share in verified.measured.items())
         out.print(f"right responses, by the answer keys of {verified.n:,} queries: {shares}")
         if verified.agreement is not None:
             out.print(f"the reward model prefers the right one in {verified.agreement:.0%} of {verified.pairs:,} pairs")

@@ -137,6 +137,8 @@ class CandidateConfig(Table):
     def _name(cls, value: str) -> str:
         if len(lines := value.splitlines()) > 1 or value != "".join(lines):  # it goes into headers and logs
             raise refusal("a name in one line", repr(shortened(value, MOST_NAMED)), "Remove the line break.")
+        if not value.strip():
+            raise refusal("a name", repr(value), 'For instance name = "math".')
         return value
 
     @field_validator("model")

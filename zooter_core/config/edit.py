@@ -129,12 +129,12 @@ def add_candidates(folder: Path, candidates: Sequence[Keys], others: Keys | None
     with editing(folder) as document:
         if "name" not in document:
             if not document.as_string().strip():
-                for line in HEADER.replace("DIR", folder.name).splitlines():
+                for line in HEADER.replace("DIR", folder.resolve().name).splitlines():
                     document.add(tomlkit.comment(line.removeprefix("# ")))
                 document.add(tomlkit.nl())
             document.add("name", folder.resolve().name)
             document.add(tomlkit.nl())
-            for line in NO_ROUTER.replace("DIR", folder.name).splitlines():
+            for line in NO_ROUTER.replace("DIR", folder.resolve().name).splitlines():
                 document.add(tomlkit.comment(line.removeprefix("# ")))
             document.add(tomlkit.nl())
         for key, values in (others or {}).items():

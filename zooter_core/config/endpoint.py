@@ -128,8 +128,8 @@ def key_in(variable: str, whose: str) -> str:
     key = os.environ.get(variable, "").strip()
     if not key:
         raise ZooterError(
-            f"the key of {whose} in the environment variable {variable}",
-            "none there",
+            f"the key of {whose} in the environment",
+            f"no key in {variable}",
             f"Set it first: export {variable}=...",
         )
     if not (key.isascii() and key.isprintable() and " " not in key):

@@ -106,6 +106,7 @@ REQUIREMENTS = {
     "float_type": "a number",
     "bool_type": "true or false",
     "dataclass_type": "a table",
+    "dict_type": "a table",
     "list_type": "a list",
     "finite_number": "a finite number",
     "greater_than": "above {gt}",

@@ -375,7 +375,8 @@ class Verified(Figures):
 
     Attributes:
         n: queries with a key.
-        right: the share of each candidate's responses that are right.
+        right: the share of each candidate's responses that are right; NaN for one without responses.
+        measured: the shares of those that have responses.
         agreement: how often the reward model gives the right one of a right and a wrong response the higher reward,
             over `pairs` of them; None where there is none.
     """
@@ -384,6 +385,10 @@ class Verified(Figures):
     right: dict[str, End]
     agreement: float | None
     pairs: int
+
+    @property
+    def measured(self) -> ByName:
+        return {name: share for name, share in self.right.items() if not math.isnan(share)}
 
 
 class Report(Figures):

@@ -9,7 +9,7 @@ from typing import Any
 
 from zooter_core.config.candidates import ENDPOINT, TRANSFORMERS, CandidateConfig
 from zooter_core.config.edit import add_candidates, fleet_or_none, free_name, set_table
-from zooter_core.fleet.discovery import Model
+from zooter_core.fleet.discovery import Model, one_name
 from zooter_core.fleet.families import recognise
 from zooter_core.fleet.list_prices import list_price
 from zooter_core.fleet.machine import Gpu
@@ -76,8 +76,10 @@ def connect(folder: Path, models: Sequence[Model], gpus: Sequence[Gpu] = ()) -> 
 
 def is_in(model: Model, candidates: Sequence[CandidateConfig]) -> bool:
     """Whether a model is among a fleet's candidates."""
-    identities = {(one.backend, one.model, one.endpoint and one.endpoint.base_url) for one in candidates}
-    return (model.backend, model.model, model.base_url or None) in identities
+    identities = {
+        (one.backend, one.model, one_name(one.endpoint.base_url) if one.endpoint else "") for one in candidates
+    }
+    return (model.backend, model.model, one_name(model.base_url)) in identities
 
 
 def placed(models: Sequence[Model], gpus: Sequence[Gpu]) -> dict[Model, str]:
@@ -97,14 +99,13 @@ def placed(models: Sequence[Model], gpus: Sequence[Gpu]) -> dict[Model, str]:
 def _others(tables: Sequence[dict[str, Any]], models: Sequence[Model]) -> dict[str, Any]:
     """The reward model and tagger of a new fleet. The two largest models judge, if they are large enough for that: one
     alone would judge its own answers."""
-    served = [
-        (model.billions, keys)
-        for model, keys in zip(models, tables, strict=True)
-        if model.backend == ENDPOINT and model.billions and model.billions >= GOOD_JUDGE
-    ]
+    served: dict[str, tuple[float, dict[str, Any]]] = {}  # by name: the same model on two servers is one judge
+    for model, keys in zip(models, tables, strict=True):
+        if model.backend == ENDPOINT and model.billions and model.billions >= GOOD_JUDGE:
+            served.setdefault(model.name, (model.billions, keys))
     if len(served) < 2:
         return {"reward": EMBEDDED_REWARD, "tagger": {"kind": "skills"}}
-    largest = sorted(served, key=lambda one: -one[0])[:2]
+    largest = sorted(served.values(), key=lambda one: -one[0])[:2]
     shared = ("backend", "model", "base_url", "api_key_env", "parallel", "first_token_seconds")
     judge, second = ({key: keys[key] for key in shared if key in keys} for _, keys in largest)
     names = " and ".join(keys["name"] for _, keys in largest)

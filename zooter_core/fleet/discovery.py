@@ -13,11 +13,12 @@ import re
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from zooter_core.backends.endpoint.abilities import Abilities, stated_abilities
+from zooter_core.backends.endpoint.abilities import Abilities, of_entry, of_llama_cpp, of_ollama
 from zooter_core.backends.endpoint.backend import Portal
 from zooter_core.backends.endpoint.connection import Connection
 from zooter_core.backends.endpoint.faults import EndpointError
@@ -40,7 +41,7 @@ ASK_SECONDS = 10.0  # for a server to list its models
 CONNECT_SECONDS = 1.0
 AT_ONCE = 8  # models that a server is asked about at the same time
 MOST_FILES = 20_000  # looked at in a folder
-EMBEDDINGS = re.compile(r"embed|bge-|minilm|rerank|whisper|clip", re.IGNORECASE)
+EMBEDDINGS = re.compile(r"embed|bge-|minilm|rerank|whisper|(?<![a-z])clip(?![a-z])", re.IGNORECASE)
 QUANTISATION = re.compile(
     r"[-_.:]?\b(?:UD-)?(?:I?Q\d(?:_\w+)?|BF16|F16|F32|FP8|AWQ|GPTQ(?:-Int\d)?|GGUF|MLX|\dbit)\b", re.IGNORECASE
 )
@@ -137,14 +138,29 @@ def discover(
         usual: look at the usual ports and cache folders of this machine too.
     """
     addresses = addresses or {}
-    local = dict.fromkeys(usual_addresses()) if usual else {}
-    served, silent = _apart(_all_served(local | dict(addresses)))
+    servers: dict[str, str] = {}  # a server that has two names is asked by the first
+    for url in (*addresses, *(usual_addresses() if usual else ())):
+        servers.setdefault(one_name(url), url)
+    served, silent = _apart(_all_served({url: addresses.get(url) for url in servers.values()}))
     places = [*folders, *(usual_folders() if usual else ())]
-    files = [model for place in dict.fromkeys(places) for model in models_in(place)]
     names = {model.name for model in served}
-    models = [*served, *(model for model in files if model.name not in names)]  # Ollama serves the files that it has
+    files = [  # Ollama serves the files that it has; a folder that somebody named is listed whole
+        model
+        for place in dict.fromkeys(places)
+        for model in models_in(place)
+        if place in folders or model.name not in names
+    ]
     problems = {url: reason for url, reason in silent.items() if url in addresses}
-    return Discovery(tuple(models), gpus(), problems, tuple(name for name in PROVIDERS if os.environ.get(name)))
+    return Discovery((*served, *files), gpus(), problems, tuple(name for name in PROVIDERS if os.environ.get(name)))
+
+
+def one_name(url: str) -> str:
+    """An address with one name for this machine, which is localhost, 127.0.0.1 and ::1."""
+    with suppress(ValueError):
+        parts = urlsplit(url)
+        if parts.hostname in ("localhost", "127.0.0.1", "::1"):
+            return f"{parts.scheme}://{Host('localhost', parts.port)}{parts.path}"
+    return url
 
 
 def usual_addresses() -> list[str]:
@@ -165,7 +181,7 @@ def usual_folders() -> list[Path]:
     hub = os.environ.get("HF_HUB_CACHE") or Path(os.environ.get("HF_HOME") or home / ".cache/huggingface") / "hub"
     ollama = Path(os.environ.get("OLLAMA_MODELS") or home / ".ollama/models")
     places = [ollama, home / ".lmstudio/models", home / ".cache/lm-studio/models", Path(hub)]
-    return [place for place in places if place.is_dir()]
+    return [place for place in places if os.path.isdir(place)]  # not of one that cannot be read
 
 
 async def _all_served(addresses: Mapping[str, str | None]) -> tuple[list[Model], dict[str, str]]:
@@ -213,12 +229,15 @@ async def served(url: str, key_variable: str | None = None) -> list[Model]:
             raise EndpointError("this is a Zooter endpoint", "Open it with `zooter demo --endpoint`.")
         details, make = await _details(server)
         listed = [{**entry, **details.get(str(entry.get("id")), {})} for entry in entries]
+        shared = await of_llama_cpp(server) if make == LLAMA_CPP else None
         places = asyncio.Semaphore(AT_ONCE)
 
         async def model(name: str, listing: Mapping[str, Any]) -> Model:
-            async with places:
-                abilities = await stated_abilities(server, name)
-            return _model(server, make or _make(listing), name, listing, abilities)
+            abilities = shared
+            if make == OLLAMA:  # the only one that has to be asked about each model: a hosted list has hundreds
+                async with places:
+                    abilities = await of_ollama(server, name)
+            return _model(server, make or _make(listing), name, listing, abilities or of_entry(listing))
 
         return await asyncio.gather(*(model(listing["id"], listing) for listing in listed if _writes(listing)))
     finally:
@@ -233,12 +252,15 @@ def _writes(listing: Mapping[str, Any]) -> bool:
 
 
 async def _details(server: Connection) -> tuple[dict[str, dict[str, Any]], str]:
-    """What Ollama and LM Studio list of their models, by name, and which of the two it is."""
+    """What Ollama and LM Studio list of their models, by name, and which make of server it is.
+
+    llama.cpp comes first: its server has Ollama's list too, without the details.
+    """
     root = server.client.url.removesuffix("/v1")
     for path, member, key, make in (
+        ("/props", "", "", LLAMA_CPP),
         ("/api/tags", "models", "name", OLLAMA),
         ("/api/v0/models", "data", "id", LM_STUDIO),
-        ("/props", "", "", LLAMA_CPP),
     ):
         with suppress(EndpointError):
             answer = await server.ask(root + path, seconds=ASK_SECONDS)
@@ -354,10 +376,10 @@ def _of_folder(folder: Path) -> Model | None:
 
 def _of_ollama(folder: Path) -> Iterator[Model]:
     """The models whose manifests lie in Ollama's folder. Their files have no names, so the manifest gives it."""
-    for path in sorted((folder / "manifests").rglob("*"))[:MOST_FILES]:
+    files = (Path(place, name) for place, _, names in os.walk(folder / "manifests") for name in names)
+    for path in sorted(islice(files, MOST_FILES)):
         with suppress(OSError, ValueError, KeyError, TypeError):
-            layers = parse_json(path.read_text(encoding="utf-8"))["layers"] if path.is_file() else ()
-            for layer in layers:
+            for layer in parse_json(path.read_text(encoding="utf-8"))["layers"]:
                 if str(layer["mediaType"]).endswith(".model"):
                     blob = folder / "blobs" / str(layer["digest"]).replace(":", "-")
                     if model := _of_gguf(blob, f"{path.parent.name}:{path.name}"):

@@ -80,6 +80,21 @@ def endpoint_url(address: str) -> str:
     return url if urlsplit(url).path else url + VERSION
 
 
+def server_url(address: str) -> str:
+    """The address of a model server, up to and with its /v1, from what a user typed, perhaps without a scheme.
+
+    Raises:
+        ZooterError: as `endpoint_url`.
+    """
+    try:
+        return endpoint_url(address if "://" in address else f"http://{address}")
+    except ZooterError as problem:
+        shown = f'"{address}"' if "@" not in address else "An address with a name or password"
+        sentence = f"{shown} is not the address of a server." if address else "There is no address yet."
+        example = "It looks like http://localhost:8000/v1."
+        raise ZooterError("the address of a server", problem.failure.found, example, sentence) from None
+
+
 class Endpoint:
     """The connection to a running endpoint, which has been asked for its models and for a decision.
 

@@ -17,15 +17,16 @@ from pathlib import Path
 from zooter_core import pipeline
 from zooter_core.backends import Request, iter_responses
 from zooter_core.base.errors import Failure, ZooterError
-from zooter_core.base.files import atomic, writing
+from zooter_core.base.files import atomic, locked, remove, writing
 from zooter_core.base.paths import EMBEDDED_FLEET
 from zooter_core.base.records import Message, Query, Response
 from zooter_core.base.strict_json import parse_json
+from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.edit import set_router, set_table
 from zooter_core.config.fleet import Fleet, GenerationConfig, load_fleet
-from zooter_core.config.labelling import ENCODER
-from zooter_core.data.run_folder import REPORT, ROUTER, STATE, STEPS
-from zooter_core.data.runs import Run
+from zooter_core.config.labelling import ENCODER, JudgeConfig
+from zooter_core.data.run_folder import LOCK, REPORT, ROUTER, STATE, STEPS
+from zooter_core.data.runs import Run, find_runs
 from zooter_core.evaluation.figures import Report
 from zooter_core.evaluation.verified import check_verifiable
 from zooter_core.fleet.ensemble import Ensemble
@@ -46,11 +47,11 @@ DEFAULTS = {"reward": {"kind": "embedded"}, "tagger": {"kind": "skills"}}
 
 @dataclass(frozen=True)
 class Estimate:
-    """What an exam will take. `dollars` is None where an endpoint has no price in fleet.toml."""
+    """What an exam will take. `cost` is for people; see `cost_of`."""
 
     answers: int
     seconds: float
-    dollars: float | None
+    cost: str
 
 
 def answerable(queries: Sequence[Query], tell: Callable[[str], None] = lambda note: None) -> list[Query]:
@@ -77,6 +78,17 @@ def answerable(queries: Sequence[Query], tell: Callable[[str], None] = lambda no
 def folder_of(fleet: Path, quick: bool) -> Path:
     """The run folder of a fleet's exam."""
     return fleet / ("exam-quick" if quick else "exam")
+
+
+def discard(folder: Path) -> None:
+    """Delete an exam with its answers, if there is one.
+
+    Raises:
+        ZooterError: another process is at work in it.
+    """
+    if folder.is_dir():
+        with writing(folder), locked(folder / LOCK, f"the exam in {folder}"):
+            remove(folder)
 
 
 def prepared(folder: Path) -> Fleet:
@@ -115,14 +127,24 @@ def estimate(ensemble: Ensemble, queries: Sequence[Query], generation: Generatio
     apart = {c.name for c in ensemble.fleet.candidates if c.endpoint and not (c.endpoint.local and here)}
     together = [seconds[name] for name in apart]
     in_turn = sum(taken for name, taken in seconds.items() if name not in apart)
-    cost = dollars(ensemble.fleet, len(queries))
+    cost = cost_of(ensemble.fleet, len(queries))
     return Estimate(len(queries) * len(ensemble.fleet.pool), max([in_turn, *together]), cost)
 
 
-def dollars(fleet: Fleet, queries: int) -> float | None:
-    """What the answers to so many queries cost, without the prompts; None if a hosted model has no price."""
-    prices = [c.usd_per_million_tokens for c in fleet.candidates if c.endpoint and not c.endpoint.local]
-    return None if None in prices else sum(price or 0 for price in prices) * queries * MEAN_TOKENS / 1e6
+def cost_of(fleet: Fleet, queries: int) -> str:
+    """What the answers to so many queries cost, for people, and what that leaves out; empty if all of it is free."""
+    prices = [one.usd_per_million_tokens for one in fleet.candidates if _is_hosted(one)]
+    if None in prices:
+        return "at a cost that fleet.toml does not say"
+    judges = fleet.reward.judges if isinstance(fleet.reward, JudgeConfig) else ()
+    total = sum(price or 0 for price in prices) * queries * MEAN_TOKENS / 1e6
+    if any(map(_is_hosted, judges)):
+        return f"${total:.2f} without the prompts and the judges"
+    return f"${total:.2f} without the prompts" if total else ""
+
+
+def _is_hosted(candidate: CandidateConfig) -> bool:
+    return candidate.endpoint is not None and not candidate.endpoint.local
 
 
 def _seconds_of(response: Response) -> float:
@@ -189,6 +211,11 @@ def install(fleet: Path, run: Path) -> None:
         with atomic(fleet / REPORT) as partial:
             shutil.copyfile(run / REPORT, partial)
     set_router(fleet, ROUTER, parse_json((run / STATE).read_text(encoding="utf-8"))["steps"]["start"]["pool"])
+
+
+def has_all_answers(run: Path) -> bool:
+    """Whether every candidate has answered every query of an exam that has begun."""
+    return any("collect" in one.finished for one in find_runs(run)[:1])
 
 
 def is_installed(fleet: Fleet, run: Path) -> bool:

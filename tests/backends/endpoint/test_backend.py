@@ -194,7 +194,7 @@ def test_a_missing_key_is_told_before_anything_is_asked(server, backend, monkeyp
     monkeypatch.delenv("SCRIPTED_KEY", raising=False)
     needy, before = at(server.url, api_key_env="SCRIPTED_KEY"), len(server.bodies)
     _, (failed, good) = answers(backend, [needy, at(server.url)])
-    assert "the key of good in the environment variable SCRIPTED_KEY" in str(failed.error)
+    assert "the key of good in the environment, but found no key in SCRIPTED_KEY" in str(failed.error)
     assert (good.error, len(server.bodies)) == (None, before + 1)
     with pytest.raises(ZooterError, match="SCRIPTED_KEY"):
         backend.load(needy)

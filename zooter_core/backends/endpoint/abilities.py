@@ -58,10 +58,10 @@ async def abilities_of(server: Connection) -> Abilities:
 
 async def stated_abilities(server: Connection, model: str) -> Abilities:
     """What a server says of a model, without a request to the model."""
-    return await _llama_cpp(server) or await _ollama(server, model) or await _vllm(server, model) or Abilities()
+    return await of_llama_cpp(server) or await of_ollama(server, model) or await _vllm(server, model) or Abilities()
 
 
-async def _llama_cpp(server: Connection) -> Abilities | None:
+async def of_llama_cpp(server: Connection) -> Abilities | None:
     """`/props` of llama.cpp. Any model gives JSON by its grammars; tools are left out where the template has none."""
     props = await _json(server, "/props")
     if "default_generation_settings" not in props:
@@ -76,7 +76,7 @@ async def _llama_cpp(server: Connection) -> Abilities | None:
     )
 
 
-async def _ollama(server: Connection, model: str) -> Abilities | None:
+async def of_ollama(server: Connection, model: str) -> Abilities | None:
     """`/api/show` and `/api/ps` of Ollama, which cuts a longer prompt without a word."""
     shown = await _json(server, "/api/show", {"model": model})
     capabilities = shown.get("capabilities")
@@ -93,8 +93,13 @@ async def _vllm(server: Connection, model: str) -> Abilities | None:
     """`max_model_len` in vLLM's list of models."""
     for entry in objects((await _json(server, "/v1/models")).get("data")):
         if entry.get("id") == model and "max_model_len" in entry:
-            return Abilities(_count(entry["max_model_len"]))
+            return of_entry(entry)
     return None
+
+
+def of_entry(entry: Mapping[str, Any]) -> Abilities:
+    """What an entry in a server's list of models says."""
+    return Abilities(_count(entry.get("max_model_len")))
 
 
 async def _json(server: Connection, path: str, body: Mapping[str, Any] | None = None) -> Mapping[str, Any]:

@@ -42,6 +42,10 @@ class OpenAIBackend(Backend):
 
     def load(self, candidate: CandidateConfig) -> None:
         """Check that the server is there and accepts the key. The server loads its model with the first request."""
+        with self._lock:
+            earlier = self._connections.get(candidate)
+            if earlier and earlier.key != earlier.config.key(earlier.name):  # it was typed again
+                self._portal.submit(self._connections.pop(candidate).retire())
         connection = self.connection(candidate)
         from zooter_core.backends.endpoint.answer import connect
 

@@ -103,8 +103,10 @@ class Connection:
         assert candidate.endpoint is not None  # config/candidates.py has checked it
         self.name, self.model, self.config = candidate.name, candidate.model, candidate.endpoint
         config, variable = self.config, self.config.api_key_env
-        key = config.key(self.name)
-        self.client = Client(config.base_url, key, variable, config.local, config.connect_seconds, config.most_bytes)
+        self.key = config.key(self.name)
+        self.client = Client(
+            config.base_url, self.key, variable, config.local, config.connect_seconds, config.most_bytes
+        )
         self.redact = self.client.redact
         self.pace = Pace(config.parallel, begin=begin)
         self.breaker = Breaker(config.rest_after, config.rest_seconds)

@@ -21,7 +21,8 @@ from zooter_core.config.trust import PROVIDERS, is_allowed, provider_key, trust
 from zooter_core.fleet.connect import connect, is_in
 from zooter_core.fleet.discovery import USUAL, Discovery, Model, discover, models_at
 from zooter_core.fleet.machine import Gpu
-from zooter_core.fleet.remote import endpoint_url
+from zooter_core.fleet.remote import server_url
+from zooter_core.ui import resources
 from zooter_core.ui.models import manage
 from zooter_core.ui.models.cards import describe
 from zooter_core.ui.text import code, plain
@@ -30,6 +31,7 @@ from zooter_core.ui.widgets import show_error
 DISCOVERY, LISTED = "models-discovery", "models-listed"  # in the session's state
 MANY = 12  # models; longer lists scroll
 VARIABLE = "MODEL_API_KEY"  # for a server that is no provider's
+TYPED: set[str] = set()  # variables whose key was typed here: a wrong one can be typed again
 NAME_OF_KEY = re.compile(r"[A-Z][A-Z0-9_]*_(KEY|TOKEN)")
 KEY_HELP = "Stays in this process and is gone when the demo ends. It is never written to a file."
 VARIABLE_HELP = (
@@ -98,12 +100,7 @@ def _draw_address() -> None:
 
 def _listed(address: str) -> list[Model]:
     """The models at an address, asked with the key in the form or in the environment."""
-    try:
-        url = endpoint_url(address if "://" in address else f"http://{address}")
-    except ZooterError as problem:
-        sentence = f'"{address}" is not the address of a server.' if address else "There is no address yet."
-        example = "It looks like http://localhost:8000/v1."
-        raise ZooterError("the address of a server", problem.failure.found, example, sentence) from None
+    url = server_url(address)
     manage.check_host_allowed(url)
     key = st.session_state["address-key"].strip()
     variable = st.session_state["address-variable"].strip() or provider_key(url) or VARIABLE
@@ -112,7 +109,7 @@ def _listed(address: str) -> list[Model]:
     if not NAME_OF_KEY.fullmatch(variable):
         sentence, rule = f'"{variable}" is not a name for a key.', "It ends in _KEY or _TOKEN, such as MODEL_API_KEY."
         raise ZooterError("a variable for a key", f'"{variable}"', rule, sentence)
-    if os.environ.get(variable, key) != key:
+    if variable not in TYPED and os.environ.get(variable, "") not in ("", key):
         sentence = f"{variable} holds another key already."
         raise ZooterError("a variable without a key", variable, "Name another variable for this one.", sentence)
     return _served_with(key, variable, url)
@@ -120,16 +117,22 @@ def _listed(address: str) -> list[Model]:
 
 def _served_with(key: str, variable: str, url: str) -> list[Model]:
     """The models of a server that accepts a key, which stays in the environment then."""
-    new = variable not in os.environ
+    before = os.environ.get(variable)
     os.environ[variable] = key
     if not is_allowed(variable, url):  # naming both here is the permission to send it
         trust([(variable, url)])
     try:
-        return models_at(url, variable)
+        models = models_at(url, variable)
     except (EndpointError, ZooterError):
-        if new:
+        if before is None:
             del os.environ[variable]
+        else:
+            os.environ[variable] = before
         raise
+    TYPED.add(variable)
+    if before not in (None, key):  # models that are connected answer with the new key from now on
+        resources.forget(manage.target())
+    return models
 
 
 def _draw_choice(models: Sequence[Model], key: str, gpus: Sequence[Gpu] = ()) -> None:

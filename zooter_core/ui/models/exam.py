@@ -11,7 +11,6 @@ from pathlib import Path
 import streamlit as st
 
 from zooter_core.base.errors import ZooterError
-from zooter_core.base.files import remove
 from zooter_core.base.skills import SKILLS
 from zooter_core.data.run_folder import REPORT, RESPONSES, ROUTER
 from zooter_core.data.scores import NO_DATASET
@@ -24,6 +23,7 @@ from zooter_core.pipeline.running_score import Right, RunningScore
 from zooter_core.pipeline.tally import Tally
 from zooter_core.ui import links, plots, resources, tables
 from zooter_core.ui.background import BackgroundWork, StoppedError, attach, draw_live, stop_button
+from zooter_core.ui.models import manage
 from zooter_core.ui.text import plain
 from zooter_core.ui.widgets import show_error
 
@@ -147,10 +147,13 @@ def _draw_start(ensemble: Ensemble, fleet: Path, stopped: bool) -> None:
         quick = LENGTHS[length]
         folder = exam.folder_of(fleet, quick)
         begun, trained = (folder / RESPONSES).is_file(), (folder / ROUTER).is_dir()
-        done = trained and exam.is_installed(ensemble.fleet, folder)
-        label = "Use its router" if trained else "Go on" if begun else "Start the exam"
+        installed = trained and exam.is_installed(ensemble.fleet, folder)
+        complete = trained and exam.has_all_answers(folder)
+        done = complete and installed
+        goes_on = "Go on" if begun and not done else "Start the exam"
+        label = "Use its router" if trained and not installed else goes_on
         st.button(
-            label if not done else "Start the exam", icon=":material/school:", key="primary-exam",
+            label, icon=":material/school:", key="primary-exam",
             on_click=_start, args=(ensemble, fleet, quick), disabled=done,
         )  # fmt: skip
         if begun:
@@ -158,20 +161,23 @@ def _draw_start(ensemble: Ensemble, fleet: Path, stopped: bool) -> None:
                 "Begin again", key="exam-again", icon=":material/restart_alt:",
                 help="Deletes the answers of this exam.", on_click=_start, args=(ensemble, fleet, quick, True),
             )  # fmt: skip
-    if begun and not trained:
+    if begun and not complete:
         st.caption(f"{'Stopped. ' if stopped else ''}The answers so far are kept.")
     questions = 120 if quick else 600
-    if not trained and (dollars := exam.dollars(ensemble.fleet, questions)) != 0:
-        cost = "at a price that fleet.toml does not name" if dollars is None else f"for about \\${dollars:.2f}"
-        st.caption(f"{questions * len(ensemble.fleet.pool):,} answers, {cost}.")
+    if not trained and (cost := exam.cost_of(ensemble.fleet, questions)):
+        st.caption(f"{questions * len(ensemble.fleet.pool):,} answers, {plain(cost)}.")
 
 
 def _start(ensemble: Ensemble, fleet: Path, quick: bool, again: bool = False) -> None:
     running = _exams().get(fleet.resolve())
     if running is not None and running.running:  # begun by a second click, or in another tab
         return
-    if again:
-        remove(exam.folder_of(fleet, quick))
+    try:
+        if again:
+            exam.discard(exam.folder_of(fleet, quick))
+    except ZooterError as problem:
+        st.session_state[manage.PROBLEM] = str(problem)
+        return
     _exams()[fleet.resolve()] = Exam(ensemble, fleet, quick)
 
 
@@ -221,7 +227,7 @@ def _draw_result(report: Report, pool: Sequence[str]) -> None:
         for sentence in verdicts.sentences(verdict):
             st.markdown(plain(sentence))
     if verified := report.verified:
-        shares = ", ".join(f"{plain(name)} {share:.0%}" for name, share in verified.right.items())
+        shares = ", ".join(f"{plain(name)} {share:.0%}" for name, share in verified.measured.items())
         st.caption(f"Right answers, of {verified.n:,} that can be checked: {shares}.")
     wins = {skill: row.share_of_wins for skill, row in report.candidates.items() if skill != NO_DATASET}
     if wins:
