@@ -37,6 +37,7 @@ if sent := typed or (composer.Sent(example, composer.waiting()) if example else 
     except ZooterError as error:
         composer.put_back(sent.query, str(error))
     composer.clear()
+    conversations.settle()
     view.set_editing(None)
     st.rerun()
 

@@ -69,7 +69,10 @@ def test_a_query_is_routed_stopped_answered_by_another_model_and_explained(open_
     page.get_by_role("button", name="Why").click()
     expect(page.get_by_text("What points to")).to_be_visible(timeout=SLOW)
     expect(page.get_by_text("The most similar training queries")).to_be_visible(timeout=SLOW)
-    assert_fits(page, NARROW, WIDE)
+    assert_fits(page, NARROW, WIDE, 2560)
+    page.wait_for_timeout(500)
+    answer = page.get_by_test_id("stChatMessage").last.bounding_box()
+    assert answer["width"] < 1000  # lines stay readable on a wide screen
 
 
 def test_a_reload_in_the_middle_loses_nothing(open_tab: Open, demo: str) -> None:

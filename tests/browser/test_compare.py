@@ -28,6 +28,11 @@ from support.demo_browser import (
 from support.scripted_server import Scripted
 from zooter_core.ui.background import GRACE
 
+OVERLAPS = """chart => {
+    const texts = [...chart.querySelectorAll('text')].map(text => [text.textContent, text.getBoundingClientRect()])
+    const over = (a, b) => a.left < b.right && b.left < a.right && Math.abs(a.top - b.top) < 11
+    return texts.filter(([, box], n) => texts.slice(n + 1).some(([, other]) => over(box, other))).map(([text]) => text)
+}"""
 Open = Callable[..., Page]
 QUERIES = ("What is 12 + 30?", "=2+3", "Write about the sea, briefly", "Why is the sky blue?", "List three fruits")
 
@@ -78,6 +83,8 @@ def test_a_blind_vote_reveals_the_names(open_tab: Open, server: Demo) -> None:
     expect(page.get_by_text("your choice")).to_have_count(1)
     charts = page.locator("[data-testid=stEChartsChart] svg").filter(visible=True)
     expect(charts).to_have_count(1, timeout=SLOW)
+    assert charts.locator("text").count() == 4  # two names and two rewards
+    assert charts.evaluate(OVERLAPS) == []
     page.get_by_text("Seconds, tokens and cost").click()
     page.get_by_text("Differences between two responses").click()
     expect(page.get_by_text("words in both")).to_be_visible(timeout=SLOW)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import Locator, Page, expect
 
-from support.demo_browser import NARROW, SLOW, WIDE, assert_fits, click_when_drawn
+from support.demo_browser import NARROW, SETTLED, SLOW, WIDE, assert_fits, click_when_drawn, wait_until_idle
 
 IN_WORDS = re.compile(r"(chat|math|code|writer) (\d+)%")
 Open = Callable[..., Page]
@@ -69,3 +69,24 @@ def test_on_a_phone_typing_moves_the_probabilities_without_enter(open_tab: Open,
     expect(box(visit(page))).to_have_value("Write a Python function that counts vowels", timeout=SLOW)
     expect(page.get_by_text("expected calibration error")).to_be_visible(timeout=SLOW)
     assert_fits(page, NARROW, WIDE)
+
+
+SCROLLED = "document.querySelector('[data-testid=stMain]').scrollTop"
+
+
+def test_a_finger_on_the_map_scrolls_the_page(open_tab: Open, demo: str) -> None:
+    page = open_tab(f"{demo}/explorer", NARROW, has_touch=True, is_mobile=True)
+    chart = page.get_by_test_id("stEChartsChart").first
+    expect(chart.locator("canvas").first).to_be_visible(timeout=SLOW)
+    wait_until_idle(page)
+    chart.evaluate("chart => chart.scrollIntoView({ block: 'center' })")
+    page.wait_for_timeout(500)
+    before = page.evaluate(SCROLLED)
+    finger = page.context.new_cdp_session(page)
+    for step in range(12):
+        kind = "touchMove" if step else "touchStart"
+        points = [{"x": NARROW / 2, "y": 450 - 12 * step}]
+        finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+        page.wait_for_timeout(16)
+    finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    page.wait_for_function(f"before => {SCROLLED} > before + 40", arg=before, timeout=SETTLED)

@@ -77,6 +77,14 @@ def test_what_runs_does_not_bring_a_deleted_conversation_back_and_every_deletion
     assert "is deleted" not in words(page)
 
 
+def test_a_deletion_is_settled_by_the_next_query(open_page: Open) -> None:
+    first = talk(ask(open_page("chat"), "Say something about otters")).id
+    page = open_page("chat")
+    page.button(key=f"delete-{first}").click().run()
+    assert "is deleted" in words(page)
+    assert "is deleted" not in words(ask(page, "Say something about owls"))
+
+
 def test_a_pinned_conversation_stays_on_top_also_after_an_undo(open_page: Open) -> None:
     first = talk(ask(open_page("chat"), "Say something about otters")).id
     second = talk(ask(open_page("chat"), "Say something about owls")).id

@@ -69,7 +69,8 @@ def test_every_candidate_is_ranked_by_reward_with_its_figures(open_page: Open) -
     assert "saved" in text
     assert "Reward of each response" in text
     assert all(f"{item.response.candidate} {item.reward:.2f}" in text for item in shown.job.ranked)
-    assert len(page.get("echarts_chart")) == 1
+    (chart,) = page.get("echarts_chart")
+    assert chart.proto.alt.startswith("Rewards on one axis: ")
     counts = dict(zip(column(table, "Model"), column(table, "Tokens"), strict=True))
     assert counts == {name: str(response.tokens) for name, response in shown.job.responses.items()}
     assert "No costs" in text

@@ -93,6 +93,7 @@ def test_without_traffic_it_says_how_to_begin_and_shows_a_sample_day(open_page: 
         "The previous router (until ", ":material/thumb_up:",
     ):  # fmt: skip
         assert part in text
+    assert page.get("echarts_chart")[1].proto.alt.startswith("Mean reward against seconds per answer")
     assert page.warning
     assert not {box.key for box in page.button} & {"do-promote", "do-rollback"}
     box = page.selectbox(key="tag")

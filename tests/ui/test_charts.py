@@ -23,6 +23,15 @@ def test_rewards_are_dots_on_one_axis_in_the_colours_of_their_models() -> None:
     assert [item["itemStyle"]["color"] for item in dots["data"]] == [charts.colour(POOL, n) for n in ("math", "writer")]
 
 
+def test_long_names_of_dots_end_within_the_chart_and_hide_where_they_overlap() -> None:
+    names = ("meta-llama/Llama-3.1-70B-Instruct-Turbo", "chat", "claude-3-5-haiku-20241022")
+    ranked = [Ranked(Response(name, "a"), float(number), 1) for number, name in enumerate(names)]
+    _, dots = plots.rewards(ranked, names)["series"]
+    assert [item["label"]["align"] for item in dots["data"]] == ["left", "center", "right"]
+    assert [len(item["value"][2]) for item in dots["data"]] == [18, 4, 18]
+    assert dots["labelLayout"]["hideOverlap"]
+
+
 def test_colours_differ_and_go_round_in_a_large_pool() -> None:
     pool = [str(number) for number in range(9)]
     used = [charts.colour(pool, name) for name in pool]
@@ -32,7 +41,7 @@ def test_colours_differ_and_go_round_in_a_large_pool() -> None:
 
 def test_a_name_is_in_no_template_of_a_chart() -> None:
     """ECharts would read `{b}` in one, and markup in that of a tooltip."""
-    name = '<a href="http://elsewhere.example">x</a> {b}'
+    name = "<b>x</b>{b}"
     _, dots = plots.rewards([Ranked(Response(name, "a"), 1.0, 1)], [name])["series"]
     assert dots["data"][0]["value"][2] == name
     assert name not in str([dots["label"], dots["tooltip"]])

@@ -46,6 +46,18 @@ def test_a_pin_keeps_a_conversation_on_top_until_it_is_deleted(tmp_path: Path) -
     assert not store.entries()[0].pinned
 
 
+def test_what_is_restored_has_its_date_and_its_pin(tmp_path: Path) -> None:
+    store = History(tmp_path / "history.db")
+    for id in ("a", "b"):
+        store.keep(entry(id), 0, {"query": id})
+    store.pin("a", True)
+    before = store.entries()
+    store.forget("a")
+    store.restore(before[0], [{"query": "a"}])
+    assert store.entries() == before
+    assert store.turns("a") == [{"query": "a"}]
+
+
 def test_conversations_are_found_by_words_of_title_query_or_answer(tmp_path: Path) -> None:
     store = History(tmp_path / "history.db")
     store.keep(entry("a"), 0, {"query": "How tall is an oak?", "text": "About 100% taller than a_bush."})

@@ -9,7 +9,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,6 +142,18 @@ class History:
             ("DELETE FROM pins WHERE conversation = ?", (conversation,)),
             ("DELETE FROM conversations WHERE id = ?", (conversation,)),
         )
+
+    def restore(self, entry: Entry, records: Sequence[Mapping[str, Any]]) -> None:
+        """Bring back what `forget` has deleted, with its date and its pin."""
+        turns = ((entry.id, number, dump_json(record, ensure_ascii=False)) for number, record in enumerate(records))
+        self._run(
+            (
+                "INSERT OR REPLACE INTO conversations VALUES (?, ?, ?, ?)",
+                (entry.id, entry.title, entry.fleet, entry.changed),
+            ),
+            *(("INSERT OR REPLACE INTO turns VALUES (?, ?, ?)", turn) for turn in turns),
+        )
+        self.pin(entry.id, entry.pinned)
 
     def vote(self, id: str, fleet: str, record: Mapping[str, Any]) -> None:
         """Store a vote, in place of an earlier one with the same id."""

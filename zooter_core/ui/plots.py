@@ -29,6 +29,7 @@ DOWN = "path://M0 6-6-5H6Z"
 LEFT = "path://M-6 0 5-6V6Z"
 DIAMOND = "path://M0-8 8 0 0 8-8 0ZM0-6.5-6.5 0 0 6.5 6.5 0Z"  # hollow
 DOTTED_DIAMOND = f"{DIAMOND}M-1.5-1.5H1.5V1.5H-1.5Z"
+SHORT = 12  # characters of a name that fits on both sides of its dot, also at the edge of a chart
 SQUARE = 12  # pixels of a mark in a legend; that of a line is wider
 TIME = {"type": "time", "axisLabel": {"formatter": {"day": "{d} {MMM}", "hour": "{HH}:{mm}", "minute": "{HH}:{mm}"}}}
 
@@ -117,13 +118,18 @@ def rewards(ranked: Sequence[Ranked], pool: Sequence[str]) -> Option:
     dots = {
         "type": "scatter",
         "symbolSize": 18,
-        "label": {"show": True, "formatter": "{@[2]}\n{@[3]}", "fontSize": 13},
+        # Without its own height, a line is as high as a Chinese character is wide, where there is a font for it.
+        "label": {"show": True, "formatter": "{@[2]}\n{@[3]}", "fontSize": 13, "lineHeight": 15},
+        "labelLayout": {"hideOverlap": True},  # the text below has them all
         "tooltip": {"formatter": "reward of {@[2]}<br/>{@[3]}"},
         "data": [
             {
-                "value": [reward, 0, label(name), f"{reward:z.2f}"],
+                "value": [reward, 0, label(name, 18), f"{reward:z.2f}"],
                 "itemStyle": {"color": charts.colour(pool, name)},
-                "label": {"position": "top" if place % 2 == 0 else "bottom"},
+                "label": {
+                    "position": "top" if place % 2 == 0 else "bottom",
+                    "align": "center" if len(name) <= SHORT else "left" if reward < (low + high) / 2 else "right",
+                },
             }
             for place, (reward, name) in enumerate(scored)
         ],

@@ -77,6 +77,11 @@ def test_a_line_a_k_with_a_mark_a_threshold() -> None:
     assert places(series["random queries"]) == [[1.0, 1.0], [1.5, 1.2], [2.0, 1.4]]
 
 
+def test_the_hover_of_a_point_has_the_name_beside_it() -> None:
+    marks = by_name(sections.cost_chart(POINTS, {}, POOL, priced=False))
+    assert [marks[point.name]["data"][0][3] for point in POINTS] == ["chat", "math", "router", "perfect choice"]
+
+
 def test_dollars_where_prices_are_known() -> None:
     option = sections.cost_chart(POINTS, {2: LINE}, POOL, priced=True)
     series = by_name(option)

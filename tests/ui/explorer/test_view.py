@@ -50,6 +50,14 @@ def test_each_column_goes_from_the_ground_to_its_models_colour():
     ]
 
 
+def test_long_names_stand_aslant_above_the_columns():
+    def angle(*pool: str) -> float:
+        return view.heat_map(TABLE, "probability", pool)["xAxis"]["axisLabel"]["rotate"]
+
+    assert angle("math", "code") == 0
+    assert angle("qwen2.5-7b-instruct", "mistral-small-24b") == view.SLANT
+
+
 def test_rewards_are_coloured_within_their_tag_and_shown_as_they_are():
     """sums: mean 1.5, so .5 above and below; odd: mean 1, so 2 below and above."""
     option = view.heat_map(TABLE, "reward", ("a", "b"))

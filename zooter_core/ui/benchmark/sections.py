@@ -187,7 +187,7 @@ def cost_chart(
                     point.cost(priced),
                     point.reward,
                     plots.label(SHOWN.get(point.name, point.name), 16),
-                    plots.label(point.name),
+                    plots.label(SHOWN.get(point.name, point.name)),
                     point.described(priced),
                 ]
             ],

@@ -342,8 +342,10 @@ def undo() -> None:
     """Bring back the conversation that was deleted last; then the one before is next."""
     if removed := st.session_state.get(DELETED):
         entry, records = removed.pop()
-        for number, record in enumerate(records):
-            history().keep(entry, number, record)
-        if entry.pinned:
-            history().pin(entry.id, True)
+        history().restore(entry, records)
         open(entry.id)
+
+
+def settle() -> None:
+    """What was deleted stays deleted: the visitor has gone on."""
+    st.session_state.pop(DELETED, None)

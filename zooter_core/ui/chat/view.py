@@ -113,7 +113,7 @@ def _other_answers(ensemble: Ensemble, talk: Conversation, number: int, key: str
         talk.answer_with(ensemble, name, number)
         st.rerun()
     has_answer = response is not None and response.text and not response.error
-    if others and has_answer and (name := _menu("Beside another model", others, "splitscreen_right", f"beside-{key}")):
+    if others and has_answer and (name := _menu("Beside another model", others, "splitscreen_right", f"second-{key}")):
         talk.answer_beside(ensemble, name, number)
         st.rerun()
 

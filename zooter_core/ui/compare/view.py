@@ -124,10 +124,10 @@ def rewards(comparison: Comparison) -> None:
     scored = [item for item in comparison.ranked() if item.reward is not None]
     if not scored:
         return
-    text = ", ".join(f"{plain(item.response.candidate)} {item.reward or 0:z.2f}" for item in scored)
+    text = ", ".join(f"{item.response.candidate} {item.reward or 0:z.2f}" for item in scored)
     plots.draw(plots.rewards(scored, comparison.pool), "rewards", f"Rewards on one axis: {text}", 120)
     st.caption(
-        f"Reward of each response, further right is better: {text}.",
+        f"Reward of each response, further right is better: {plain(text)}.",
         help="A reward is the reward model's score of a response to this query. It has no unit and no fixed range: "
         "only differences between responses to the same query are meaningful.",
     )

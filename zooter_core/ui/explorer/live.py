@@ -13,7 +13,7 @@ from zooter_core.base.records import Decision, Message
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui import links
 from zooter_core.ui.answer_view import CERTAINTY
-from zooter_core.ui.charts import colour, in_words, tag_badges
+from zooter_core.ui.charts import by_share, colour, in_words, tag_badges
 from zooter_core.ui.explorer import query_map, view
 from zooter_core.ui.plots import HOVER
 from zooter_core.ui.text import plain
@@ -96,7 +96,8 @@ def _bars(decision: Decision | None, learned: view.Learned | None, example: bool
                 key="explorer-bars",
                 height=34 * len(probabilities) + 12,
                 renderer="svg",
-                alt=f"How likely each model is to answer best: {text}",
+                alt="How likely each model is to answer best: "
+                + ", ".join(f"{name} {p:.0%}" for name, p in by_share(probabilities)),
             )
         with st.container():
             _choice(decision, learned, example, text)
@@ -134,7 +135,7 @@ def _bar_chart(probabilities: Mapping[str, float]) -> dict[str, Any]:
             "inverse": True,
             "axisLine": {"show": False},
             "axisTick": {"show": False},
-            "axisLabel": {"fontSize": 14},
+            "axisLabel": {"fontSize": 14, "overflow": "truncate", "width": 150},  # leaves room for bars on a phone
         },
         "tooltip": {**HOVER, "formatter": "{b} gives the best answer with probability {c}%"},
         "series": [{"type": "bar", "data": data, "barWidth": "68%", "cursor": "default", "label": label}],

@@ -92,7 +92,12 @@ SYMBOLS = ("circle", "triangle", "rect", "diamond", "roundRect", "arrow", "pin")
 TIED = "tie"
 REGIONS, LINES, QUERY = "regions", "lines", "query"  # ids of the series that are not dots
 NEAR = 0.1  # of the map's width and height; nearer names would lie under the query's label
-ZOOM = {"filterMode": "none", "zoomOnMouseWheel": "ctrl", "moveOnMouseWheel": False}
+ZOOM = {
+    "filterMode": "none",
+    "zoomOnMouseWheel": "ctrl",
+    "moveOnMouseWheel": False,
+    "preventDefaultMouseMove": False,  # a finger on the map scrolls the page
+}
 QUERY_MARK = {"opacity": 1, "borderColor": "#fff", "borderWidth": 2, "shadowBlur": 8, "shadowColor": "rgba(0,0,0,0.9)"}
 QUERY_LABEL = {
     "show": True,

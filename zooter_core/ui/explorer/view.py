@@ -142,7 +142,8 @@ def draw_tags(learned: Learned) -> None:
         with tab:
             st.caption(text)
             alt = f"Heat map of {count} tags and {len(learned.pool)} models: {text}"
-            draw(heat_map(shown, kind, learned.pool), f"explorer-{kind}", alt, ROW * count + 56)
+            height = ROW * count + 56 + HEADS * slanted(learned.pool)
+            draw(heat_map(shown, kind, learned.pool), f"explorer-{kind}", alt, height)
     note = f"All {len(table.names)} tags with their queries, probabilities, wins and rewards."
     download("All tags as CSV", partial(as_csv, table, learned.pool), "tags.csv", help=note)
 
@@ -243,6 +244,8 @@ def draw_reliability(calibration: Calibration | str) -> None:
 
 Kind = Literal["probability", "reward", "difference"]
 ROW, HEIGHT = 24, 340  # pixels per tag, and of the other charts
+SLANT, HEADS = -40, 70  # degrees of long names above the columns, and the pixels that they take
+FLAT = 32  # characters of names that fit side by side on a phone
 MOST_NUMBERS = 8  # candidates up to which a heat map's cell has room for its number
 DEEPEST = 0.55  # opacity of the deepest shade
 
@@ -297,11 +300,16 @@ def _scale(hue: str) -> list[str]:
     return [f"rgba({red},{green},{blue},{opacity})" for opacity in (0, DEEPEST)]
 
 
+def slanted(pool: Sequence[str]) -> bool:
+    """Whether the names of candidates are too long to stand side by side above the columns on a phone."""
+    return len(pool) * max(map(len, pool)) > FLAT
+
+
 def _tags_by_candidates(series: Sequence[Option], tags: Sequence[str], pool: Sequence[str]) -> Option:
     """The frame of the heat map: a row per tag, a column per candidate."""
     bare = {"axisLine": {"show": False}, "axisTick": {"show": False}, "splitLine": {"show": False}}
     names = {"type": "category", "position": "top", "data": [label(name) for name in pool], **bare}
-    names["axisLabel"] = {"interval": 0, "overflow": "truncate", "width": 120}
+    names["axisLabel"] = {"interval": 0, "overflow": "truncate", "width": 120, "rotate": SLANT * slanted(pool)}
     rows = {"type": "category", "inverse": True, "data": [label(name) for name in tags], **bare}
     rows["axisLabel"] = {"interval": 0}
     option = framed(series, xAxis=names)

@@ -135,6 +135,7 @@ def draw_worth(report: Report, pool: tuple[str, ...]) -> None:
         return
     priced = any(rule.dollars.mean > 0 for rule in report.rules)
     st.subheader(f"Reward against {'cost' if priced else 'time'}", anchor=False)
+    x = "dollars per 1,000 answers" if priced else "seconds per answer"
     series = []
     for rule in report.rules:
         across = 1000 * rule.dollars.mean if priced else rule.seconds.mean
@@ -149,14 +150,13 @@ def draw_worth(report: Report, pool: tuple[str, ...]) -> None:
                 "symbol": SYMBOLS.get(rule.name, "circle"),
                 "symbolSize": SIZES.get(rule.name, 14),
                 "itemStyle": {"color": hue, "opacity": 1},
-                "data": [[across, rule.reward.mean, f"{name}: reward {rule.reward.mean:.2f} at {across:.3g}"]],
+                "data": [[across, rule.reward.mean, f"{name}: reward {rule.reward.mean:.2f} at {across:.3g} {x}"]],
                 "tooltip": plots.hover(),
                 "markLine": plots.bars_of([(across, rule.reward.low, rule.reward.high)], hue),
             }
         )
-    x = "dollars per 1,000 answers" if priced else "seconds per answer"
     option = plots.framed(series, x, "mean reward", legend=True, xAxis={"scale": False})
-    plots.draw(option, "worth", "Reward against cost of routing and its alternatives.", 420)
+    plots.draw(option, "worth", f"Mean reward against {x}, of routing and its alternatives.", 420)
     st.caption(
         "A model's point: it answers every request. RMR: all answer, and the reward model keeps the best answer. "
         "Rewards are the reward model's scores, of which only differences are meaningful. Bars are 95% confidence "
