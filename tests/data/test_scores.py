@@ -31,6 +31,17 @@ def test_a_line_may_lack_a_candidate_and_name_a_new_one(write):
     assert scores.scores_of(1) == {"a": 1.0, "c": 5.0}
 
 
+def test_a_candidate_with_next_to_no_scores_counts_as_one_without(write):
+    most = {"a": 60, "b": 60, "few": 9, "enough": 10}
+    scored = [[name for name in most if n < most[name]] for n in range(60)]
+    lines = [{"id": str(n), "query": f"q{n}", "scores": dict.fromkeys(scored[n], 1.0)} for n in range(60)]
+    scores = read_scores([write(*lines)])
+    assert scores.barely_scored == ["few"]
+    left = scores.without_barely_scored()
+    assert left.missing == {"few": 60, "enough": 50}
+    assert scores.subset(range(40)).barely_scored == []  # 9 of 40 are more than a fifth
+
+
 def test_a_query_with_one_score_is_left_out_and_counted(write):
     one = {**GOOD, "id": "2", "scores": {"a": 1}, "responses": {"a": "alone"}}
     path = write(one, {**GOOD, "id": "3", "responses": {"a": "x"}})

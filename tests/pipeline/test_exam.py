@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from support.process_limits import full_disk
-from support.run_folders import content
+from support.run_folders import content, texts
 from support.scripted_server import Scripted, serving
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.paths import EMBEDDED_FLEET
@@ -113,9 +113,12 @@ def test_a_stop_loses_nothing(folder, queries, servers):
 
     with pytest.raises(KeyboardInterrupt):
         exam.sit(ensemble, run, queries[:24], stop)
-    requests = len(servers.bodies)
+    queried, requests = {query.id: query.text for query in queries}, len(servers.bodies)
+    stored = {(candidate, queried[query]) for query, candidate in texts(run)}
+    assert len(stored) >= 15
     exam.sit(Ensemble(exam.prepared(folder)), run, queries[:24])
-    assert len(servers.bodies) - requests <= 48 - 15
+    again = {(body["model"], body["messages"][-1]["content"]) for body in servers.bodies[requests:]}
+    assert not again & stored
     with pytest.raises(ZooterError, match="--restart"):
         exam.sit(Ensemble(exam.prepared(folder)), run, queries[:30])
 

@@ -60,6 +60,20 @@ def test_scores_of_one_candidate_teach_nothing_and_are_refused(tmp_path, tiny_en
     assert not (tmp_path / "router").exists()
 
 
+@pytest.mark.parametrize("kind", ["auto", "kmeans"])
+def test_one_score_makes_no_candidate_the_best(tiny_encoder, kind):
+    scores = np.repeat(SCORES.scores, 2, axis=0)
+    queries = tuple(
+        Query(f"{n}", f"{query.text} {n % 2}") for n, query in enumerate(q for q in SCORES.queries for _ in "12")
+    )
+    one = np.full((len(scores), 1), np.nan)
+    one[0] = 9.0
+    table = Scores(queries, ("math", "writer", "new"), np.concatenate([scores, one], axis=1))
+    router = distill(table, training=settings_of(kind), encoder=tiny_encoder)
+    routed = [decision.candidate for decision in router.route(SUMS + TEXTS)]
+    assert routed.count("new") <= 1
+
+
 def test_the_saved_router_is_the_one_returned(tmp_path, tiny_encoder):
     folder = tmp_path / "below" / "router"
     router = distill(SCORES, str(folder), labels=LABELS, training=TRAINING, encoder=tiny_encoder)

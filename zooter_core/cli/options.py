@@ -316,6 +316,9 @@ def open_scores(paths: Sequence[Path], strict: bool) -> Scores:
     if scores.missing:
         lacking = listed(f"{name} on {count:,}" for name, count in scores.missing.items())
         err.print(f"Scores are missing, of {total:,} queries: {lacking}. Their labels come from similar queries.")
+    for name in scores.barely_scored:
+        count = total - scores.missing[name]
+        err.print(f"{name} has scores on {count} of {total:,} queries, too few to learn from: it counts as average.")
     if scores.left_out:
         err.print(f"Left out: {scores.left_out:,} queries with scores of fewer than two candidates.")
     return scores

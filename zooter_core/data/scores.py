@@ -24,6 +24,7 @@ from zooter_core.method.verified import scale_of, verified_rewards
 NO_DATASET = "all"
 PARAPHRASES = Path(__file__).with_name("paraphrases.jsonl")
 LEAST = 2  # candidates with a score that a query needs, in a pool of so many
+FEWEST = 10  # scores of a candidate, or those of a fifth of few queries, that say anything of it
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,18 @@ class Scores:
         """The candidates that lack scores, and on how many queries."""
         counts = np.isnan(self.scores).sum(axis=0).tolist()
         return {name: count for name, count in zip(self.candidates, counts, strict=True) if count}
+
+    @property
+    def barely_scored(self) -> list[str]:
+        """The candidates of whom so few queries have a score, beside the others', that it says next to nothing."""
+        counts = (~np.isnan(self.scores)).sum(axis=0).tolist()
+        fewest = min(FEWEST, len(self.queries) / 5)
+        return [name for name, count in zip(self.candidates, counts, strict=True) if 0 < count < fewest]
+
+    def without_barely_scored(self) -> Scores:
+        """A copy in which these candidates have no score at all: they count as average."""
+        few = np.isin(self.candidates, self.barely_scored)
+        return replace(self, scores=np.where(few, np.nan, self.scores)) if few.any() else self
 
     def scores_of(self, row: int) -> dict[str, float]:
         """The scores that a query has, by candidate."""

@@ -231,13 +231,14 @@ def train(
     """Train a router on the training fold and report on the held-back one.
 
     Args:
-        scores: of n queries.
+        scores: of n queries. Of candidates who have next to none, they do not count (`Scores.barely_scored`).
         labelled: their labels, made with the settings `labels`.
         vectors: of the queries by the encoder, shape (n, 2 * width).
         sampled: single responses, for the report.
         set_aside: queries without rewards, for the report: id -> why.
         checkpoint: of fine-tuning, see `finetune`.
     """
+    scores = scores.without_barely_scored()
     rows = np.flatnonzero(labelled.learned)
     if not len(rows):
         step = "Lower the share that is held back, or give more queries."
