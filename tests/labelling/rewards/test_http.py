@@ -89,7 +89,7 @@ def test_the_key_comes_from_the_environment_and_is_not_shown(endpoint, monkeypat
     assert "secret" not in str(caught.value)
     with pytest.raises(WorkError, match=r"Name the variable that holds its key"):
         model(endpoint).score(PAIRS[:1])
-    for value, reason in (("", "none"), ("se\ncret", "other"), ("schlüssel", "other")):
+    for value, reason in (("", "no key"), ("se\ncret", "other"), ("schlüssel", "other")):
         monkeypatch.setenv("REWARD_KEY", value)
         with pytest.raises(ZooterError, match=reason) as refused:
             model(endpoint, api_key_env="REWARD_KEY")
