@@ -24,7 +24,8 @@ project = "Zooter"
 copyright = "the Zooter contributors, Apache-2.0"
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 root_doc = "README"
-include_patterns = ["*.md", "docs/**", "models/*/README.md", "benchmarks/README.md"]
+FLEETS = ("embedded", "starter", "open-models", "endpoints", "gguf", "qwen", "paper-13b")  # not those that Train saved
+include_patterns = ["*.md", "docs/**", "benchmarks/README.md", *(f"models/{name}/README.md" for name in FLEETS)]
 exclude_patterns = [".*", "runs", "site", "tests", "zooter_core", "**/__pycache__"]
 
 myst_enable_extensions = ["html_image"]
