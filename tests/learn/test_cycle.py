@@ -1,28 +1,26 @@
-"""A turn of the learner on scripted models: `one` answers sums best, `two` everything else, and rewards say so."""
+"""Turns of the learner: deciding, learning, and what may go wrong in between."""
 
 from __future__ import annotations
 
 import threading
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from support.scripted_learner import POOL, STOP, Scripted, contents, decisions, turn
 from zooter_core.backends import Piece
-from zooter_core.base.errors import WorkError, ZooterError
+from zooter_core.base.errors import WorkError
 from zooter_core.base.records import Response
 from zooter_core.cli.main import main
-from zooter_core.config.edit import change_candidate, set_table
+from zooter_core.config.edit import set_table
 from zooter_core.config.fleet import load_fleet
-from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.labelling.rewards.scoring import QueryRewards
 from zooter_core.learn.cycle import Cycle, Settings
 from zooter_core.learn.deciding import Sampling
 from zooter_core.learn.judging import STORED, Budget
 from zooter_core.learn.pace import Pace
-from zooter_core.learn.precedence import Answering
 from zooter_core.learn.refit import (
     VECTORS,
     Material,
@@ -34,78 +32,10 @@ from zooter_core.learn.refit import (
     write_router,
 )
 from zooter_core.learn.traffic import Traffic
-from zooter_core.learn.traffic_rows import FEEDBACK, MODEL, NEWCOMER, LoggedDecision, LoggedReward
+from zooter_core.learn.traffic_rows import FEEDBACK, MODEL, NEWCOMER, LoggedReward
 from zooter_core.learn.versions import PROMOTE, ROLLBACK, Versions, name_router
 from zooter_core.method.promotion import Gate
 from zooter_core.router.router import Router
-
-POOL = ("base", "one", "two")
-GOOD = {"sum": "one", "sea": "two"}
-STOP = threading.Event()
-
-
-class Scripted(Ensemble):
-    """Candidates that answer their name, and a reward model that knows who should have answered.
-
-    Attributes:
-        questions: (candidate, text) of every call.
-        broken: candidates that fail.
-    """
-
-    def __init__(self, fleet, backends=None, good=GOOD) -> None:
-        super().__init__(fleet, backends)
-        self.questions: list[tuple[str, str]] = []
-        self.good, self.broken = good, set()
-
-    @property
-    def reward_model(self):
-        return object()
-
-    def run_requests(self, requests, stop, generation=None):
-        for request in requests:
-            name = request.candidate.name
-            self.questions.append((name, request.messages[-1].content))
-            failure = ZooterError("an answer", "none", "") if name in self.broken else None
-            text = "" if failure else name
-            yield Piece(request, "", Response(name, text, tokens=10, error=failure and failure.failure))
-
-    def score_responses(self, queries, progress=lambda done: None, stop=None):
-        return [
-            QueryRewards(tuple(float(self.good["sum" if "Add" in query else "sea"] == text) for text in texts))
-            for query, texts in queries
-        ]
-
-
-def decisions(count: int, first: int = 0, candidate: str = "base", answer: str | None = "kept") -> list[LoggedDecision]:
-    texts = ("Add up {} and 3 apples", "Tell me about the sea near town {}")
-    return [
-        LoggedDecision(
-            f"r{n}", 1000.0 + n, texts[n % 2].format(n), choice=candidate, candidate=candidate, probability=0.5,
-            answer=None if answer is None else candidate, prompt_tokens=8,
-        )
-        for n in range(first, first + count)
-    ]  # fmt: skip
-
-
-@pytest.fixture
-def place(fleet_copy: Path, tmp_path: Path):
-    """A fleet, and a folder with traffic."""
-    data = tmp_path / "data"
-    with Traffic.open(data) as traffic:
-        yield fleet_copy, data, traffic
-
-
-def turn(place, calls=10_000, stop=STOP, ensemble=None, dollars=None, **settings):
-    fleet, data, traffic = place
-    parts = load_fleet(fleet)
-    ensemble = ensemble or Scripted(parts)
-    versions = Versions(parts)
-    settings = Settings(**{"sampling": Sampling(0.5, 1.0), "gate": Gate(pairs=20)} | settings)
-    return Cycle(versions, ensemble, traffic, data, settings).turn(Budget(calls, dollars), stop), versions, ensemble
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_a_better_router_is_learned_proved_and_serves(place):
@@ -181,129 +111,6 @@ def test_manual_leaves_the_switch_to_its_owner(place):
     result, versions, _ = turn(place, manual=True)
     assert result.evidence.passes
     assert (result.event, versions.serving) == ("", "router")
-
-
-def test_a_budget_ends_a_turn_and_the_next_one_goes_on(place):
-    _, _, traffic = place
-    traffic.add(decisions(60))
-    first, versions, ensemble = turn(place, calls=20)
-    assert first.waiting
-    assert first.calls <= 20
-    before = list(ensemble.questions)
-    second, versions, ensemble = turn(place)
-    assert first.judged + second.judged == 60
-    assert not set(before) & set(ensemble.questions)  # nothing twice
-    assert versions.state.judged == 60
-
-
-def test_a_stop_before_a_reward_is_no_error_and_its_query_waits(place):
-    fleet, _, traffic = place
-    traffic.add(decisions(60))
-    stop = threading.Event()
-
-    class Stopped(Scripted):
-        def score_responses(self, queries, progress=lambda done: None, stop=None):
-            if len(self.questions) > 20:
-                stop.set()
-                raise WorkError("rewards", "a stop before the last one", "Ask again.")
-            return super().score_responses(queries, progress, stop)
-
-    first, versions, _ = turn(place, stop=stop, ensemble=Stopped(load_fleet(fleet)))
-    assert first.waiting
-    assert versions.state.judged == first.judged < 60
-    assert first.judged + turn(place)[0].judged == 60
-
-
-def test_an_answer_that_gives_way_to_a_request_is_asked_for_again(place):
-    fleet, data, traffic = place
-    traffic.add(decisions(1))
-    endpoint = Answering(data)
-
-    class Interrupted(Scripted):
-        def run_requests(self, requests, stop, generation=None):
-            first = not self.questions
-            for piece in super().run_requests(requests, stop, generation):
-                if first and piece.candidate == "two":  # a user asks while it answers
-                    with endpoint.request():
-                        assert stop.wait(10)
-                yield piece
-
-    done, _, ensemble = turn(place, ensemble=Interrupted(load_fleet(fleet)), sampling=Sampling(1.0, 0.0))
-    endpoint.close()
-    assert [name for name, _ in ensemble.questions] == ["one", "two", "two"]
-    assert (done.judged, done.calls, done.failures) == (1, 2, {})
-    assert sorted(reward.candidate for reward in traffic.rewards()) == list(POOL)
-
-
-def test_dollars_are_a_budget_too(place):
-    fleet, _, traffic = place
-    for name in POOL:
-        change_candidate(fleet, name, {"usd_per_million_tokens": 100_000})  # a dollar for an answer of ten tokens
-    traffic.add(decisions(60))
-    result, _, _ = turn(place, dollars=5.0)
-    assert result.waiting
-    assert 5.0 <= result.dollars <= 7.0
-
-
-def test_without_answers_only_the_sample_is_judged(place):
-    _, _, traffic = place
-    traffic.add(decisions(100, answer=None))
-    turn(place, sampling=Sampling(0.3, 0.0))
-    rewards = list(traffic.rewards())
-    assert {reward.why for reward in rewards} == {"sample"}
-    assert {reward.inclusion for reward in rewards} == {0.3}
-    assert 3 * 15 <= len(rewards) <= 3 * 45
-
-
-def test_where_answers_are_kept_those_of_the_sample_are_too(place):
-    fleet, _, traffic = place
-    set_table(fleet, "learn", {"answers": True})
-    traffic.add(decisions(2))
-    turn(place, sampling=Sampling(1.0, 0.0))
-    others = {(one.candidate, one.answer) for one in traffic.rewards()}
-    assert others == {("base", None), ("one", "one"), ("two", "two")}  # the served one is with its decision
-
-
-def test_an_answer_that_was_cut_is_not_judged_as_a_whole_one(place):
-    fleet, _, traffic = place
-    set_table(fleet, "learn", {"longest_answer": 4})
-    traffic.add(decisions(2))  # their answers are "base", as long as those that are kept
-    _, _, ensemble = turn(place, sampling=Sampling(0.0, 0.0))
-    assert (list(traffic.rewards()), ensemble.questions) == ([], [])
-
-
-def test_what_is_stored_says_why_and_with_which_probability(place):
-    _, _, traffic = place
-    traffic.add(decisions(100))
-    turn(place, sampling=Sampling(0.2, 0.0))
-    rewards = list(traffic.rewards())
-    sample = [reward for reward in rewards if reward.why == "sample"]
-    assert {name: [one.request_id for one in sample if one.candidate == name] for name in POOL} == dict.fromkeys(
-        POOL, sorted({one.request_id for one in sample})
-    )  # also of the candidate that was served
-    assert {reward.inclusion for reward in sample} == {0.2}
-    served = [reward for reward in rewards if reward.why == "served"]
-    assert ({one.candidate for one in served}, {one.inclusion for one in served}) == ({"base"}, {1.0})
-    assert len(served) + len(sample) / 3 == 100
-
-
-def test_chores_and_named_candidates_are_left_out(place):
-    _, _, traffic = place
-    chore, named, nobody = decisions(3)
-    traffic.add([replace(chore, chore=True), replace(named, probability=None), replace(nobody, candidate=None)])
-    result, versions, ensemble = turn(place)
-    assert (result.judged, ensemble.questions, versions.state.judged) == (0, [], 3)
-
-
-def test_a_candidate_that_fails_is_counted_and_the_others_are_judged(place):
-    fleet, _, traffic = place
-    traffic.add(decisions(40))
-    ensemble = Scripted(load_fleet(fleet))
-    ensemble.broken.add("two")
-    result, _, _ = turn(place, ensemble=ensemble)
-    assert result.judged == 40
-    assert result.failures["two"] > 5
-    assert {reward.candidate for reward in traffic.rewards()} == {"base", "one"}
 
 
 def test_no_traffic_and_a_pause_change_nothing(place):

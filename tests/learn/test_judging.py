@@ -1,0 +1,136 @@
+"""What a turn of the learner judges, within its budget, and what it stores of it."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+from support.scripted_learner import POOL, Scripted, decisions, turn
+from zooter_core.base.errors import WorkError
+from zooter_core.config.edit import change_candidate, set_table
+from zooter_core.config.fleet import load_fleet
+from zooter_core.learn.deciding import Sampling
+from zooter_core.learn.precedence import Answering
+
+
+def test_a_budget_ends_a_turn_and_the_next_one_goes_on(place):
+    _, _, traffic = place
+    traffic.add(decisions(60))
+    first, versions, ensemble = turn(place, calls=20)
+    assert first.waiting
+    assert first.calls <= 20
+    before = list(ensemble.questions)
+    second, versions, ensemble = turn(place)
+    assert first.judged + second.judged == 60
+    assert not set(before) & set(ensemble.questions)  # nothing twice
+    assert versions.state.judged == 60
+
+
+def test_a_stop_before_a_reward_is_no_error_and_its_query_waits(place):
+    fleet, _, traffic = place
+    traffic.add(decisions(60))
+    stop = threading.Event()
+
+    class Stopped(Scripted):
+        def score_responses(self, queries, progress=lambda done: None, stop=None):
+            if len(self.questions) > 20:
+                stop.set()
+                raise WorkError("rewards", "a stop before the last one", "Ask again.")
+            return super().score_responses(queries, progress, stop)
+
+    first, versions, _ = turn(place, stop=stop, ensemble=Stopped(load_fleet(fleet)))
+    assert first.waiting
+    assert versions.state.judged == first.judged < 60
+    assert first.judged + turn(place)[0].judged == 60
+
+
+def test_an_answer_that_gives_way_to_a_request_is_asked_for_again(place):
+    fleet, data, traffic = place
+    traffic.add(decisions(1))
+    endpoint = Answering(data)
+
+    class Interrupted(Scripted):
+        def run_requests(self, requests, stop, generation=None):
+            first = not self.questions
+            for piece in super().run_requests(requests, stop, generation):
+                if first and piece.candidate == "two":  # a user asks while it answers
+                    with endpoint.request():
+                        assert stop.wait(10)
+                yield piece
+
+    done, _, ensemble = turn(place, ensemble=Interrupted(load_fleet(fleet)), sampling=Sampling(1.0, 0.0))
+    endpoint.close()
+    assert [name for name, _ in ensemble.questions] == ["one", "two", "two"]
+    assert (done.judged, done.calls, done.failures) == (1, 2, {})
+    assert sorted(reward.candidate for reward in traffic.rewards()) == list(POOL)
+
+
+def test_dollars_are_a_budget_too(place):
+    fleet, _, traffic = place
+    for name in POOL:
+        change_candidate(fleet, name, {"usd_per_million_tokens": 100_000})  # a dollar for an answer of ten tokens
+    traffic.add(decisions(60))
+    result, _, _ = turn(place, dollars=5.0)
+    assert result.waiting
+    assert 5.0 <= result.dollars <= 7.0
+
+
+def test_without_answers_only_the_sample_is_judged(place):
+    _, _, traffic = place
+    traffic.add(decisions(100, answer=None))
+    turn(place, sampling=Sampling(0.3, 0.0))
+    rewards = list(traffic.rewards())
+    assert {reward.why for reward in rewards} == {"sample"}
+    assert {reward.inclusion for reward in rewards} == {0.3}
+    assert 3 * 15 <= len(rewards) <= 3 * 45
+
+
+def test_where_answers_are_kept_those_of_the_sample_are_too(place):
+    fleet, _, traffic = place
+    set_table(fleet, "learn", {"answers": True})
+    traffic.add(decisions(2))
+    turn(place, sampling=Sampling(1.0, 0.0))
+    others = {(one.candidate, one.answer) for one in traffic.rewards()}
+    assert others == {("base", None), ("one", "one"), ("two", "two")}  # the served one is with its decision
+
+
+def test_an_answer_that_was_cut_is_not_judged_as_a_whole_one(place):
+    fleet, _, traffic = place
+    set_table(fleet, "learn", {"longest_answer": 4})
+    traffic.add(decisions(2))  # their answers are "base", as long as those that are kept
+    _, _, ensemble = turn(place, sampling=Sampling(0.0, 0.0))
+    assert (list(traffic.rewards()), ensemble.questions) == ([], [])
+
+
+def test_what_is_stored_says_why_and_with_which_probability(place):
+    _, _, traffic = place
+    traffic.add(decisions(100))
+    turn(place, sampling=Sampling(0.2, 0.0))
+    rewards = list(traffic.rewards())
+    sample = [reward for reward in rewards if reward.why == "sample"]
+    assert {name: [one.request_id for one in sample if one.candidate == name] for name in POOL} == dict.fromkeys(
+        POOL, sorted({one.request_id for one in sample})
+    )  # also of the candidate that was served
+    assert {reward.inclusion for reward in sample} == {0.2}
+    served = [reward for reward in rewards if reward.why == "served"]
+    assert ({one.candidate for one in served}, {one.inclusion for one in served}) == ({"base"}, {1.0})
+    assert len(served) + len(sample) / 3 == 100
+
+
+def test_chores_and_named_candidates_are_left_out(place):
+    _, _, traffic = place
+    chore, named, nobody = decisions(3)
+    traffic.add([replace(chore, chore=True), replace(named, probability=None), replace(nobody, candidate=None)])
+    result, versions, ensemble = turn(place)
+    assert (result.judged, ensemble.questions, versions.state.judged) == (0, [], 3)
+
+
+def test_a_candidate_that_fails_is_counted_and_the_others_are_judged(place):
+    fleet, _, traffic = place
+    traffic.add(decisions(40))
+    ensemble = Scripted(load_fleet(fleet))
+    ensemble.broken.add("two")
+    result, _, _ = turn(place, ensemble=ensemble)
+    assert result.judged == 40
+    assert result.failures["two"] > 5
+    assert {reward.candidate for reward in traffic.rewards()} == {"base", "one"}

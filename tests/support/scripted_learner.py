@@ -1,0 +1,79 @@
+"""Turns of the learner on scripted models: `one` answers sums best, `two` everything else, and rewards say so."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from zooter_core.backends import Piece
+from zooter_core.base.errors import ZooterError
+from zooter_core.base.records import Response
+from zooter_core.config.fleet import load_fleet
+from zooter_core.fleet.ensemble import Ensemble
+from zooter_core.labelling.rewards.scoring import QueryRewards
+from zooter_core.learn.cycle import Cycle, Settings
+from zooter_core.learn.deciding import Sampling
+from zooter_core.learn.judging import Budget
+from zooter_core.learn.traffic_rows import LoggedDecision
+from zooter_core.learn.versions import Versions
+from zooter_core.method.promotion import Gate
+
+POOL = ("base", "one", "two")
+GOOD = {"sum": "one", "sea": "two"}
+STOP = threading.Event()
+
+
+class Scripted(Ensemble):
+    """Candidates that answer their name, and a reward model that knows who should have answered.
+
+    Attributes:
+        questions: (candidate, text) of every call.
+        broken: candidates that fail.
+    """
+
+    def __init__(self, fleet, backends=None, good=GOOD) -> None:
+        super().__init__(fleet, backends)
+        self.questions: list[tuple[str, str]] = []
+        self.good, self.broken = good, set()
+
+    @property
+    def reward_model(self):
+        return object()
+
+    def run_requests(self, requests, stop, generation=None):
+        for request in requests:
+            name = request.candidate.name
+            self.questions.append((name, request.messages[-1].content))
+            failure = ZooterError("an answer", "none", "") if name in self.broken else None
+            text = "" if failure else name
+            yield Piece(request, "", Response(name, text, tokens=10, error=failure and failure.failure))
+
+    def score_responses(self, queries, progress=lambda done: None, stop=None):
+        return [
+            QueryRewards(tuple(float(self.good["sum" if "Add" in query else "sea"] == text) for text in texts))
+            for query, texts in queries
+        ]
+
+
+def decisions(count: int, first: int = 0, candidate: str = "base", answer: str | None = "kept") -> list[LoggedDecision]:
+    texts = ("Add up {} and 3 apples", "Tell me about the sea near town {}")
+    return [
+        LoggedDecision(
+            f"r{n}", 1000.0 + n, texts[n % 2].format(n), choice=candidate, candidate=candidate, probability=0.5,
+            answer=None if answer is None else candidate, prompt_tokens=8,
+        )
+        for n in range(first, first + count)
+    ]  # fmt: skip
+
+
+def turn(place, calls=10_000, stop=STOP, ensemble=None, dollars=None, **settings):
+    fleet, data, traffic = place
+    parts = load_fleet(fleet)
+    ensemble = ensemble or Scripted(parts)
+    versions = Versions(parts)
+    settings = Settings(**{"sampling": Sampling(0.5, 1.0), "gate": Gate(pairs=20)} | settings)
+    return Cycle(versions, ensemble, traffic, data, settings).turn(Budget(calls, dollars), stop), versions, ensemble
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
