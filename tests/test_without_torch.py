@@ -24,7 +24,7 @@ BLOCKED = """
 import sys
 from importlib.abc import MetaPathFinder
 
-ABSENT = ("torch", "transformers", "peft", "accelerate", "plotly")
+ABSENT = ("torch", "transformers", "peft", "accelerate", "plotly", "onnx")
 
 class Missing(MetaPathFinder):
     def find_spec(self, name, path=None, target=None):

@@ -16,7 +16,7 @@ from support import tiny_models
 from zooter_core.base.errors import ZooterError
 from zooter_core.config.fleet import RouterConfig
 from zooter_core.fleet.exports import open_router
-from zooter_core.router import export
+from zooter_core.router import export, onnx_file
 from zooter_core.router.distilled import DistilledRouter
 from zooter_core.router.export import _add_quantised, export_router
 from zooter_core.router.graph import session
@@ -34,22 +34,15 @@ def fleet_router(folder: Path, runtime: str, fast: bool = False) -> Router:
 
 def two_layers(path: Path) -> list[np.ndarray]:
     """A graph of two layers on the same states, (1, n, WIDTH) -> (1, n, 6), written to a file; their weights."""
-    from onnx import TensorProto, helper, numpy_helper, save
-
     weights = [np.random.default_rng(seed).normal(size=(WIDTH, 3)).astype(np.float32) for seed in (0, 1)]
     nodes = [
-        helper.make_node("MatMul", ["states", "one"], ["first"], name="a"),
-        helper.make_node("MatMul", ["states", "two"], ["second"], name="b"),
-        helper.make_node("Concat", ["first", "second"], ["vectors"], axis=-1),
+        onnx_file.node("MatMul", ["states", "one"], ["first"], "a"),
+        onnx_file.node("MatMul", ["states", "two"], ["second"], "b"),
+        onnx_file.node("Concat", ["first", "second"], ["vectors"], axis=-1),
     ]
-    graph = helper.make_graph(
-        nodes,
-        "two layers",
-        [helper.make_tensor_value_info("states", TensorProto.FLOAT, [1, None, WIDTH])],
-        [helper.make_tensor_value_info("vectors", TensorProto.FLOAT, [1, None, 6])],
-        [numpy_helper.from_array(one, name) for one, name in zip(weights, ("one", "two"), strict=True)],
-    )
-    save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), path)
+    stored = [onnx_file.tensor(one, name) for one, name in zip(weights, ("one", "two"), strict=True)]
+    states, vectors = (onnx_file.value(name, onnx_file.FLOAT) for name in ("states", "vectors"))
+    path.write_bytes(onnx_file.model(nodes, "two layers", [states], [vectors], stored).SerializeToString())
     return weights
 
 
@@ -61,33 +54,29 @@ def states(seed: int) -> np.ndarray:
 
 
 def test_evening_out_leaves_the_result_as_it_is(tmp_path):
-    import onnx
-
     weights = two_layers(tmp_path / "graph.onnx")
-    model = onnx.load(tmp_path / "graph.onnx")
+    model = onnx_file.read(tmp_path / "graph.onnx")
     largest = np.ones(WIDTH, dtype=np.float32)
     largest[HUGE] = 200
     _even_out(model.graph, list(model.graph.node)[:2], {"states": largest})
     assert [node.op_type for node in model.graph.node] == ["Mul", "MatMul", "MatMul", "Concat"]  # one for both
     result = session(model.SerializeToString()).run(None, {"states": states(0)})[0]
     assert result == pytest.approx(states(0) @ np.concatenate(weights, axis=1), rel=1e-4, abs=1e-3)
-    left = {one.name: onnx.numpy_helper.to_array(one) for one in model.graph.initializer}
+    left = {one.name: onnx_file.array(one) for one in model.graph.initializer}
     assert left.keys() == {"states factors", "a weights", "b weights"}
     assert left["states factors"][HUGE] < 0.02
 
 
 def test_a_huge_column_leaves_the_others_their_bits(tmp_path):
     """The column has weights of 0, so that all of the result is made of the others: one scale for all would lose it."""
-    from onnx import load, numpy_helper, save
-
     exact, fast = tmp_path / "graph.onnx", tmp_path / "fast.onnx"
     two_layers(exact)
-    model = load(exact)
+    model = onnx_file.read(exact)
     for one in model.graph.initializer:
-        weights = numpy_helper.to_array(one).copy()
+        weights = onnx_file.array(one).copy()
         weights[HUGE] = 0
-        one.CopyFrom(numpy_helper.from_array(weights, one.name))
-    save(model, exact)
+        one.CopyFrom(onnx_file.tensor(weights, one.name))
+    exact.write_bytes(model.SerializeToString())
     quantise(exact, fast, [{"states": states(seed)} for seed in range(20)], prefix="")
     expected, actual = (session(str(path)).run(None, {"states": states(999)})[0] for path in (exact, fast))
     assert 0 < np.abs(actual - expected).max() < 0.05 * np.abs(expected).max()
@@ -95,19 +84,14 @@ def test_a_huge_column_leaves_the_others_their_bits(tmp_path):
 
 
 def test_a_table_has_a_scale_for_each_row():
-    from onnx import TensorProto, helper, numpy_helper
-
     table = np.array([[1, -2, 0.5], [1000, 3, -500], [0, 0, 0]], dtype=np.float32)
-    node = helper.make_node("Gather", ["table", "numbers"], ["rows"], name="words")
-    values = helper.make_tensor_value_info("rows", TensorProto.FLOAT, [None, None, 3])
-    inputs = [helper.make_tensor_value_info("numbers", TensorProto.INT64, [None, None])]
-    graph = helper.make_graph([node], "a table", inputs, [values], [numpy_helper.from_array(table, "table")])
-    _shrink(graph, [node])
-    assert {one.name: one.data_type for one in graph.initializer} == {
-        "words bytes": TensorProto.INT8,
-        "words scales": TensorProto.FLOAT,
-    }
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    node = onnx_file.node("Gather", ["table", "numbers"], ["rows"], "words")
+    inputs = [onnx_file.value("numbers", onnx_file.INT64)]
+    outputs = [onnx_file.value("rows", onnx_file.FLOAT)]
+    model = onnx_file.model([node], "a table", inputs, outputs, [onnx_file.tensor(table, "table")])
+    _shrink(model.graph, [node])
+    types = {one.name: one.data_type for one in model.graph.initializer}
+    assert types == {"words bytes": onnx_file.INT8, "words scales": onnx_file.FLOAT}
     (rows,) = session(model.SerializeToString()).run(None, {"numbers": np.array([[1, 0, 2]])})
     assert rows[0] == pytest.approx(table[[1, 0, 2]], abs=4)  # 1000 / 127 is 7.9: half of it, at most
     assert rows[0, 1] == pytest.approx(table[0], abs=0.008)

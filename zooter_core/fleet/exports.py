@@ -29,7 +29,7 @@ from zooter_core.router import bert
 from zooter_core.router.config import CONFIG, ENCODER_FOLDER, GRAPH, QUANTISED, VERSION, WEIGHTS, is_portable
 from zooter_core.router.encoder import Encoders
 from zooter_core.router.graph import TOKENIZER, TextGraph, load_onnxruntime, tokenizer_json
-from zooter_core.router.quantise import map_weights
+from zooter_core.router.onnx_file import map_weights
 from zooter_core.router.router import PortableRouter, Router
 
 AUTO, TORCH, INT8 = "auto", "torch", "int8"  # of [router] runtime; `onnx` is none of these

@@ -1,4 +1,4 @@
-"""BERT as an ONNX graph, made from its files by numpy and onnx. Neither PyTorch nor transformers is needed.
+"""BERT as an ONNX graph, made from its files by numpy. Neither PyTorch nor transformers is needed.
 
 Sentence encoders of this architecture give the vectors of a middle and of the last layer, as `encoder.pool` does on
 PyTorch. A classifier gives the first number of its head: a reward. Equations: Devlin et al., arXiv 1810.04805.
@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.strict_json import parse_json
 from zooter_core.base.weights import INSTALL_TORCH
+from zooter_core.router import onnx_file
 from zooter_core.router.graph import TOKENIZER, check_patterns
 
 Array = NDArray[np.float32]
 Weights = Mapping[str, Array]
 CONFIG, FILE = "config.json", "model.safetensors"
-OPSET, IR_VERSION = 20, 10
 OPERATORS = "/model/"  # how the names of the operators that may get 7-bit weights begin, also of those that torch names
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 ACTIVATIONS = {"gelu": "Gelu", "relu": "Relu"}
@@ -108,9 +108,7 @@ class Graph:
         self.constants: dict[str, Any] = {}
 
     def constant(self, name: str, values: NDArray[Any]) -> str:
-        from onnx import numpy_helper
-
-        self.constants.setdefault(name, numpy_helper.from_array(values.copy(order="C"), name))
+        self.constants.setdefault(name, onnx_file.tensor(values, name))
         return name
 
     def numbers(self, *values: int) -> str:
@@ -120,22 +118,17 @@ class Graph:
         return self.constant(f"number {value}", np.array(value, dtype=np.float32))
 
     def add(self, kind: str, *inputs: str, at: str = "", **attributes: Any) -> str:
-        from onnx import helper
-
         name = f"{at}/{kind}" if at else f"/{kind}_{len(self.nodes)}"
         output = f"{name}_output"
-        self.nodes.append(helper.make_node(kind, list(inputs), [output], name=name, **attributes))
+        self.nodes.append(onnx_file.node(kind, inputs, [output], name, **attributes))
         return output
 
     def model(self, output: str, name: str) -> Any:
         """The complete model, with one output, whose first axis is the batch."""
-        from onnx import TensorProto, helper
-
-        inputs = [helper.make_tensor_value_info(one, TensorProto.INT64, ["batch", "length"]) for one in self.inputs]
-        self.nodes.append(helper.make_node("Identity", [output], [name], name=f"/{name}"))
-        result = helper.make_tensor_value_info(name, TensorProto.FLOAT, None)
-        graph = helper.make_graph(self.nodes, "bert", inputs, [result], list(self.constants.values()))
-        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+        inputs = [onnx_file.value(one, onnx_file.INT64, ["batch", "length"]) for one in self.inputs]
+        self.nodes.append(onnx_file.node("Identity", [output], [name], f"/{name}"))
+        result = onnx_file.value(name, onnx_file.FLOAT)
+        return onnx_file.model(self.nodes, "bert", inputs, [result], list(self.constants.values()))
 
 
 class Bert:

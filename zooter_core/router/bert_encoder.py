@@ -14,7 +14,8 @@ from zooter_core.base.weights import INSTALL_TORCH, resolve, stamp_of
 from zooter_core.router import bert
 from zooter_core.router.config import GRAPH, QUANTISED
 from zooter_core.router.graph import TOKENIZER, TextGraph, load_onnxruntime, tokenizer_json
-from zooter_core.router.quantise import add_quantised, map_weights
+from zooter_core.router.onnx_file import map_weights
+from zooter_core.router.quantise import add_quantised
 from zooter_core.router.text_encoder import MOST_CHARACTERS, MOST_TOKENS, Array, GraphEncoder, identity_of
 
 LAYOUT = 1  # raise it when the graph changes: those in the cache are then made again

@@ -1,10 +1,10 @@
-"""Copies of an ONNX graph: with its weights in a file of their own, and with weights of 7 bits."""
+"""A copy of an ONNX graph with weights of 7 bits."""
 
 from __future__ import annotations
 
-import shutil
+import copy
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from zooter_core.base.errors import first_line
 from zooter_core.data.scores import paraphrases
+from zooter_core.router import onnx_file
 from zooter_core.router.bert import OPERATORS
 from zooter_core.router.config import GRAPH, QUANTISED
 from zooter_core.router.graph import session
@@ -21,18 +22,6 @@ Array = NDArray[np.float32]
 Tokens = Mapping[str, NDArray[np.int64]]
 MOST = 64  # the largest magnitude of a weight in 7 bits
 USUAL = 0.95  # the share of the columns whose numbers are of a usual size
-
-
-def map_weights(graph: Path) -> None:
-    """Move a graph's weights into `GRAPH.data`, which ONNX Runtime maps: it loads in half the time and memory.
-
-    For the cache alone: writing over a mapped file ends the process that uses it.
-    """
-    import onnx
-
-    weights = graph.with_name(f"{graph.name}.data")
-    onnx.save(onnx.load(graph), graph, save_as_external_data=True, location=weights.name)
-    shutil.copymode(graph, weights)
 
 
 def add_quantised(
@@ -53,7 +42,7 @@ def add_quantised(
         check(others)
     except OSError:
         raise
-    except Exception as problem:  # onnx and ONNX Runtime raise many kinds; the exact graph is enough
+    except Exception as problem:  # ONNX Runtime raises many kinds; the exact graph is enough
         warnings.warn(f"{warning}: {first_line(problem)}", stacklevel=4)
         (folder / QUANTISED).unlink(missing_ok=True)
         return False
@@ -71,11 +60,9 @@ def quantise(exact: Path, out: Path, texts: Sequence[Tokens], prefix: str) -> No
         prefix: of the names of the operators that are quantised.
 
     Raises:
-        Exception: onnx and ONNX Runtime have errors of their own for a graph that they cannot quantise.
+        Exception: ONNX Runtime has errors of its own for a graph that it cannot run.
     """
-    import onnx
-
-    model = onnx.load(exact)
+    model = onnx_file.read(exact)
     shapes = {weights.name: weights.dims for weights in model.graph.initializer}
     operators = [node for node in model.graph.node if node.name.startswith(prefix)]
     layers = [node for node in operators if node.op_type == "MatMul" and len(shapes.get(node.input[1], ())) == 2]
@@ -83,18 +70,14 @@ def quantise(exact: Path, out: Path, texts: Sequence[Tokens], prefix: str) -> No
     _even_out(model.graph, layers, _largest(model, {node.input[0] for node in layers}, texts))
     _multiply_bytes(model.graph, layers)
     _shrink(model.graph, tables)
-    onnx.save(model, out)
+    out.write_bytes(model.SerializeToString())
 
 
 def _largest(model: Any, names: Iterable[str], texts: Sequence[Tokens]) -> dict[str, Array]:
     """The largest magnitude in each column of the states of these names, shape (width,), over some texts."""
-    import onnx
-
-    order, watched = sorted(names), onnx.ModelProto()
-    watched.CopyFrom(model)
+    order, watched = sorted(names), copy.deepcopy(model)
     del watched.graph.output[:]
-    values = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in order]
-    watched.graph.output.extend(values)
+    watched.graph.output.extend(onnx_file.value(name, onnx_file.FLOAT) for name in order)
     watching = session(watched.SerializeToString())
     inputs = [entry.name for entry in watching.get_inputs()]
     largest: dict[str, Array] = {}
@@ -108,77 +91,74 @@ def _largest(model: Any, names: Iterable[str], texts: Sequence[Tokens]) -> dict[
 
 def _even_out(graph: Any, layers: Sequence[Any], largest: Mapping[str, Array]) -> None:
     """Divide the columns with huge numbers before each layer, and multiply the layer's weights for them."""
-    from onnx import helper, numpy_helper
+    weights, evened = _weights(graph), set()
 
-    weights, names = {one.name: one for one in graph.initializer}, {node.name for node in layers}
-    nodes, evened = [], set()
-    for node in graph.node:
-        if node.name in names:
-            states, matrix = node.input
-            factors = np.maximum(1, largest[states] / (np.quantile(largest[states], USUAL) or 1)).astype(np.float32)
-            if states not in evened:  # several layers may take the same states
-                evened.add(states)
-                graph.initializer.append(numpy_helper.from_array(1 / factors, f"{states} factors"))
-                nodes.append(helper.make_node("Mul", [states, f"{states} factors"], [f"{states} evened"]))
-            larger = numpy_helper.to_array(weights[matrix]) * factors[:, None]
-            graph.initializer.append(numpy_helper.from_array(larger, f"{node.name} weights"))
-            node.input[:] = f"{states} evened", f"{node.name} weights"
-        nodes.append(node)
-    _replace(graph, nodes)
+    def changed(node: Any) -> Iterator[Any]:
+        states, matrix = node.input
+        factors = np.maximum(1, largest[states] / (np.quantile(largest[states], USUAL) or 1)).astype(np.float32)
+        if states not in evened:  # several layers may take the same states
+            evened.add(states)
+            graph.initializer.append(onnx_file.tensor(1 / factors, f"{states} factors"))
+            yield onnx_file.node("Mul", [states, f"{states} factors"], [f"{states} evened"])
+        graph.initializer.append(
+            onnx_file.tensor(onnx_file.array(weights[matrix]) * factors[:, None], f"{node.name} weights")
+        )
+        node.input[:] = f"{states} evened", f"{node.name} weights"
+        yield node
+
+    _change(graph, layers, changed)
 
 
 def _multiply_bytes(graph: Any, layers: Sequence[Any]) -> None:
     """Let layers multiply bytes. ONNX Runtime's own quantizer writes the same graph, but takes seconds: it goes through
     the columns one by one."""
-    from onnx import TensorProto, helper, numpy_helper
+    weights, as_bytes = _weights(graph), set()
 
-    weights, names = {one.name: one for one in graph.initializer}, {node.name for node in layers}
-    nodes, as_bytes = [], set()
-    for node in graph.node:
-        if node.name not in names:
-            nodes.append(node)
-            continue
+    def changed(node: Any) -> Iterator[Any]:
         name, (states, matrix) = node.name, node.input
-        columns = numpy_helper.to_array(weights[matrix])
+        columns = onnx_file.array(weights[matrix])
         scales = np.abs(columns).max(axis=0) / MOST
         scales[scales < np.finfo(np.float32).tiny] = 1
         for part, values in (("bytes", np.rint(columns / scales).astype(np.int8)), ("scales", scales)):
-            graph.initializer.append(numpy_helper.from_array(values, f"{name} {part}"))
+            graph.initializer.append(onnx_file.tensor(values, f"{name} {part}"))
         if states not in as_bytes:  # several layers may take the same states
             as_bytes.add(states)
             parts = [f"{states} {part}" for part in ("bytes", "scale", "zero")]
-            nodes.append(helper.make_node("DynamicQuantizeLinear", [states], parts))
+            yield onnx_file.node("DynamicQuantizeLinear", [states], parts)
         inputs = [f"{states} bytes", f"{name} bytes", f"{states} zero"]
-        nodes.append(helper.make_node("MatMulInteger", inputs, [f"{name} sums"]))
-        nodes.append(helper.make_node("Cast", [f"{name} sums"], [f"{name} wide"], to=TensorProto.FLOAT))
-        nodes.append(helper.make_node("Mul", [f"{states} scale", f"{name} scales"], [f"{name} scale"]))
-        nodes.append(helper.make_node("Mul", [f"{name} wide", f"{name} scale"], list(node.output)))
-    _replace(graph, nodes)
+        yield onnx_file.node("MatMulInteger", inputs, [f"{name} sums"])
+        yield onnx_file.node("Cast", [f"{name} sums"], [f"{name} wide"], to=onnx_file.FLOAT)
+        yield onnx_file.node("Mul", [f"{states} scale", f"{name} scales"], [f"{name} scale"])
+        yield onnx_file.node("Mul", [f"{name} wide", f"{name} scale"], node.output)
+
+    _change(graph, layers, changed)
 
 
 def _shrink(graph: Any, tables: Sequence[Any]) -> None:
     """Keep tables that are looked up as bytes, with a scale for each row."""
-    from onnx import TensorProto, helper, numpy_helper
+    weights = _weights(graph)
 
-    weights, names = {one.name: one for one in graph.initializer}, {node.name for node in tables}
-    nodes = []
-    for node in graph.node:
-        if node.name not in names:
-            nodes.append(node)
-            continue
+    def changed(node: Any) -> Iterator[Any]:
         name, (table, numbers) = node.name, node.input
-        rows = numpy_helper.to_array(weights[table])
+        rows = onnx_file.array(weights[table])
         scales = np.abs(rows).max(axis=1, keepdims=True).clip(np.finfo(np.float32).tiny) / 127
         for part, values in (("bytes", np.rint(rows / scales).astype(np.int8)), ("scales", scales)):
-            graph.initializer.append(numpy_helper.from_array(values, f"{name} {part}"))
-            nodes.append(helper.make_node("Gather", [f"{name} {part}", numbers], [f"{name} {part} of rows"]))
-        nodes.append(helper.make_node("Cast", [f"{name} bytes of rows"], [f"{name} wide"], to=TensorProto.FLOAT))
-        nodes.append(helper.make_node("Mul", [f"{name} wide", f"{name} scales of rows"], list(node.output)))
-    _replace(graph, nodes)
+            graph.initializer.append(onnx_file.tensor(values, f"{name} {part}"))
+            yield onnx_file.node("Gather", [f"{name} {part}", numbers], [f"{name} {part} of rows"])
+        yield onnx_file.node("Cast", [f"{name} bytes of rows"], [f"{name} wide"], to=onnx_file.FLOAT)
+        yield onnx_file.node("Mul", [f"{name} wide", f"{name} scales of rows"], node.output)
+
+    _change(graph, tables, changed)
 
 
-def _replace(graph: Any, nodes: Sequence[Any]) -> None:
-    """Give a graph these operators, and drop the weights that none of them uses."""
+def _weights(graph: Any) -> dict[str, Any]:
+    return {one.name: one for one in graph.initializer}
+
+
+def _change(graph: Any, operators: Sequence[Any], changed: Callable[[Any], Iterator[Any]]) -> None:
+    """Put others in the place of some operators, and drop the weights that none uses any more."""
+    names = {node.name for node in operators}
+    nodes = [one for node in graph.node for one in (changed(node) if node.name in names else [node])]
     del graph.node[:]
     graph.node.extend(nodes)
     used = {name for node in nodes for name in node.input}
