@@ -5,7 +5,8 @@ a process of its own. Halfway, the mix of skills changes and `code` is replaced 
 `crowd` shows the share of evident queries that go right, window by window, and that `zooter learn rollback` brings the
 first router back to the bit. After each window the crowd waits until everything is judged, so that the figures count
 requests and do not depend on the speed of the machine. `latency` shows the seconds to the first token while learning is
-at work and while it is suspended, in turns; each of three clients pauses between its requests.
+at work and while it is suspended: the same requests, asked both ways and in turns first the one and the other; each of
+three clients pauses between its requests.
 """
 
 from __future__ import annotations
@@ -281,7 +282,7 @@ def _router(site: Place) -> str:
 
 
 def show_latency(count: int, options: Sequence[str], seed: int, pause: float) -> None:
-    """Blocks of requests, in turns with a learner at work and with one that is suspended."""
+    """Blocks of requests, each with a learner at work and with one that is suspended."""
     questions, times = crowd(count, random.Random(seed)), {True: [], False: []}
     with tempfile.TemporaryDirectory() as folder, place(Path(folder), *options) as site:
         assert site.learner is not None
@@ -290,24 +291,24 @@ def show_latency(count: int, options: Sequence[str], seed: int, pause: float) ->
         processes = [psutil.Process(site.learner.pid)]
         processes += processes[0].children(recursive=True)
         spent, seconds = 0.0, 0.0
-        for number, begin in enumerate(range(0, count, BLOCK)):
-            at_work = number % 2 == 0
-            for process in processes:
-                (process.resume if at_work else process.suspend)()
-            begun, cpu = time.perf_counter(), _cpu(processes)
-            answers = site.ask_all(questions[begin : begin + BLOCK], pause)
-            times[at_work].append([answer.first for answer in answers])
-            if at_work:
-                spent, seconds = spent + _cpu(processes) - cpu, seconds + time.perf_counter() - begun
-            print(f"{begin + BLOCK} of {count}", file=sys.stderr, flush=True)
+        for number, begin in enumerate(range(0, count // 2, BLOCK)):
+            for at_work in (True, False) if number % 2 else (False, True):
+                for process in processes:
+                    (process.resume if at_work else process.suspend)()
+                begun, cpu = time.perf_counter(), _cpu(processes)
+                answers = site.ask_all(questions[begin : begin + BLOCK], pause)
+                times[at_work].append([answer.first for answer in answers])
+                if at_work:
+                    spent, seconds = spent + _cpu(processes) - cpu, seconds + time.perf_counter() - begun
+            print(f"{2 * (begin + BLOCK)} of {count}", file=sys.stderr, flush=True)
         for process in processes:
             process.resume()
         judged = sum(int(line.split()[0]) for line in site.news if "decisions judged" in line)
     print(f"{judged} decisions were judged meanwhile")
-    pairs = min(len(times[True]), len(times[False]))
+    pairs = len(times[True])
     print(f"learning took {spent / seconds:.2f} of a core while it was at work")
     for quantile in (50, 95):
-        at_work, alone = (np.percentile(np.concatenate(times[on][:pairs]), quantile) for on in (True, False))
+        at_work, alone = (np.percentile(np.concatenate(times[on]), quantile) for on in (True, False))
         draws = np.random.default_rng(0).integers(pairs, size=(1000, pairs))
         ratios = [
             np.percentile(np.concatenate([times[True][row] for row in draw]), quantile)

@@ -1,8 +1,10 @@
 """How fast each page of the demo is, in a real browser: python benchmarks/pages.py (needs Chromium)
 
 In each round, `zooter demo` on the embedded fleet starts anew, and a tab opens Chat and stays there a few seconds. Then
-it clicks on every page (first), on every page again (later), and opens each in a new tab by its address (link). The
-mouse rests on a link before the click, as a hand does. Of each visit, taken inside the page when it changes:
+it clicks on every page (first), on every page again (later), opens each in a new tab by its address (link), and does so
+once more (again). The browser has a profile on disk that is new in each round, so it keeps compiled scripts from one
+tab to the next, as a visitor's does. The mouse rests on a link before the click, as a hand does. Of each visit, taken
+inside the page when it changes:
 
 sight: from the click, or from the start of navigation, to the first useful sight: the page's field, sentence or cards.
 settled: to the last change of the page, which then stays as it is for a second while no script runs.
@@ -21,9 +23,10 @@ import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import BrowserContext, Page, sync_playwright
 from servers import FLAGS, chromium, cpu_seconds, demo, family
 
 from zooter_core.base.paths import ROOT
@@ -37,7 +40,7 @@ SIGHTS = {  # page -> its first useful sight
     "Explorer": "[aria-label='Type a query and watch']:enabled",
     "Train": "[class*=st-key-primary-] button:enabled",
 }
-VISITS = ("first", "later", "link")
+VISITS = ("first", "later", "link", "again")
 MINUTE = 120_000
 PAUSE, HOVER = 6_000, 300  # milliseconds that a visitor looks at Chat, and before a click
 # Watch the document from the first click, or from the start of navigation: the times of its sight and of its last
@@ -85,9 +88,8 @@ def settled(page: Page, act: Callable[[], object]) -> Figures:
     return sight, last, cpu_seconds(family()[1:]) - before
 
 
-def measure(browser: Browser, address: str, times: Times) -> None:
+def measure(context: BrowserContext, address: str, times: Times) -> None:
     """One round."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
     page = context.new_page()
     page.set_default_timeout(MINUTE)
     page.goto(address, wait_until="commit")
@@ -101,11 +103,11 @@ def measure(browser: Browser, address: str, times: Times) -> None:
             page.wait_for_timeout(HOVER)
             times[name, visit].append(watched(page, name, link.click))
     page.close()
-    for name in names:
-        page = context.new_page()
-        times[name, "link"].append(opened(page, name, address))
-        page.close()
-    context.close()
+    for visit in ("link", "again"):
+        for name in names:
+            page = context.new_page()
+            times[name, visit].append(opened(page, name, address))
+            page.close()
 
 
 def report(rounds: dict[Path, Times]) -> None:
@@ -136,11 +138,18 @@ def main() -> None:
     if call.against:
         rounds[call.against.resolve()] = defaultdict(list)
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as data:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
+        launch = partial(
+            playwright.chromium.launch_persistent_context,
+            executable_path=chromium(), args=FLAGS, viewport={"width": 1440, "height": 900},
+        )  # fmt: skip
         for number in range(call.rounds):
             for checkout, times in rounds.items():
-                with demo(folder=checkout, PYTHONPATH=str(checkout), XDG_DATA_HOME=data) as server:
-                    measure(browser, server.address, times)
+                with (
+                    tempfile.TemporaryDirectory() as profile,
+                    demo(folder=checkout, PYTHONPATH=str(checkout), XDG_DATA_HOME=data) as server,
+                    launch(profile) as context,
+                ):
+                    measure(context, server.address, times)
                 print(f"round {number + 1}: {checkout.name}, load {os.getloadavg()[0]:.1f}", file=sys.stderr)
     report(rounds)
 
