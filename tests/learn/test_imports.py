@@ -183,6 +183,10 @@ def test_the_commands(tmp_path, capsys):
     assert "traffic.sqlite: 2" in capsys.readouterr().err
     assert main(["traffic", "delete", "--user", "ada", *data]) == 0
     assert "traffic.sqlite: 1" in capsys.readouterr().err
+    assert main(["traffic", "import", str(file), *data]) == 0
+    assert main(["traffic", "delete", "--id", LITELLM["id"], *data]) == 0
+    with Traffic.open(tmp_path / "data") as traffic:
+        assert [entry.query for entry in traffic.decisions()] == ["from the table"]
     assert main(["traffic", "delete", *data]) == 2
     assert "Say what to delete" in capsys.readouterr().err
     assert main(["traffic", "delete", "--older-than", "1d", *data]) == 0

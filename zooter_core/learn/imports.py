@@ -24,7 +24,7 @@ from zooter_core.data.formats.reading import Place, each_record, json_files
 from zooter_core.learn.chores import is_chore
 from zooter_core.learn.redaction import LONGEST_TEXT, Redaction, load_redaction, redacted
 from zooter_core.learn.traffic import Traffic
-from zooter_core.learn.traffic_rows import DEMO, FEEDBACK, IMPORT, LoggedDecision, LoggedReward
+from zooter_core.learn.traffic_rows import DEMO, FEEDBACK, IMPORT, LoggedDecision, LoggedReward, id_prefix
 from zooter_core.router.turns import topic_of
 
 LITELLM, BATCH, PLAIN = "litellm", "openai-batch", "jsonl"
@@ -292,10 +292,11 @@ def _entry(turns: list[str], record: Record, name: object, *, when: float | None
     if not turns:
         return None
     digest = hashlib.sha256(f"{name} {record}".encode("utf-8", "replace")).hexdigest()
+    prefix = "import-" if name is None else id_prefix(str(name))
     routed = topic_of(turns)
     context = routed if routed != turns[-1] else None
     decision = LoggedDecision(
-        f"import-{digest[:40]}", when or time.time(), turns[-1], context=context, reason="import", source=IMPORT,
+        f"{prefix}{digest[:40]}", when or time.time(), turns[-1], context=context, reason="import", source=IMPORT,
         **values,
     )  # fmt: skip
     decision.choice = decision.candidate
