@@ -110,7 +110,7 @@ def test_an_earlier_query_is_changed_in_a_branch(open_page: Open) -> None:
     assert branch is not old
     assert [turn.query for turn in branch.turns] == ["What is 12 + 31?"]
     assert [turn.query for turn in old.turns] == ["What is 12 + 30?", "Write about the sea."]
-    assert [entry.title for entry in history().entries()][:2] == ["What is 12 + 30? (branch)", "What is 12 + 30?"]
+    assert [entry.title for entry in history().entries()][:2] == ["What is 12 + 31?", "What is 12 + 30?"]
 
 
 def test_the_first_minute_goes_through_its_steps_and_ends_with_own_models(open_page: Open) -> None:
