@@ -104,6 +104,14 @@ def test_plain_lines_with_feedback(traffic, tmp_path):
     assert [entry.chore for entry in entries] == [False, False, True]
 
 
+def test_stars_are_no_feedback(traffic, tmp_path):
+    """One star would be liked as much as five: a number above 0 is."""
+    file = write(tmp_path / "a.jsonl", *({"query": f"q{n}", "model": "m", "feedback": n} for n in range(1, 6)))
+    with pytest.raises(ZooterError, match=r"from -1 \(bad\) to 1 \(good\) in .*a.jsonl, line 2, but found 2\..*stars"):
+        import_traffic([file], traffic, LearnConfig())
+    assert list(traffic.decisions()) == []
+
+
 def test_conversations_of_the_demo(traffic, tmp_path):
     history = History(tmp_path / "history.db")
     decision = {"query": "first", "probabilities": {"a": 0.8, "b": 0.2}, "tags": [{"name": "code", "score": 1}]}

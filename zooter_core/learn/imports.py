@@ -119,6 +119,9 @@ def _read(paths: Sequence[Path], form: str | None, left_out: Counter[str]) -> It
                     (batch if "body" in record else outputs)[custom].append(record)
                 elif (entry := (_litellm if form == LITELLM else _plain)(record)) is None:
                     left_out["no text of a user"] += 1
+                elif beyond := [score for score in entry[1].values() if abs(score) > 1]:
+                    expected = f"feedback from -1 (bad) to 1 (good) in {place}"
+                    raise ZooterError(expected, f"{beyond[0]:g}", "Write one to five stars as (stars - 3) / 2.")
                 else:
                     yield entry
     if not count:
@@ -267,7 +270,7 @@ def _batch(record: Record, output: Record) -> Import | None:
 
 
 def _plain(record: Record) -> Import | None:
-    """A line with `query` or `messages`, and what it has of our names; `feedback` is good, bad or a number."""
+    """A line with `query` or `messages`, and what it has of our names; `feedback` is good, bad or a number from -1 to 1."""
     query = record.get("query")
     turns = [query] if isinstance(query, str) and query.strip() else _turns(record.get("messages"))
     vote = record.get("feedback")
