@@ -107,7 +107,7 @@ def test_the_cache_of_rewards_keeps_nothing_of_what_is_judged(place):
     assert len(list(traffic.rewards())) == 6
     items = [(one.query, name) for one in decisions(2) for name in POOL]
     assert ensemble._cache().get(items) == {}
-    ensemble.score_responses([items[0][:1] + (POOL,)])
+    ensemble.score_responses([(items[0][0], POOL)])
     assert len(ensemble._cache().get(items)) == 3
 
 

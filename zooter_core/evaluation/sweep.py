@@ -109,7 +109,7 @@ def figures(scores: Scores, config: SweepConfig, means: Mapping[Point, Array]) -
         differs=all(row.minus_best[1] < 0 for row in rows if (row.beta, row.tau) != best),
         verdict=verdict_of(
             scores, means[best], _alone(scores, config), scores.candidates[best_single(scores)], "cross-validation",
-            folds=_numbers(scores, 0) % (config.folds if config.folds >= FOLDS else 2 * config.folds),
+            folds=_parts(scores, config.folds),
         ),
     )  # fmt: skip
 
@@ -164,6 +164,11 @@ def _folds(scores: Scores, seed: int, folds: int) -> NDArray[np.intp]:
             "queries in at least two folds", f"all {count} in one fold (seed {seed})", "Give a larger score file."
         )
     return numbers
+
+
+def _parts(scores: Scores, folds: int) -> Array:
+    """What the verdict goes by, shape (n,): the folds of the first seed, or their halves where there are few."""
+    return (_numbers(scores, 0) % (folds if folds >= FOLDS else 2 * folds)).astype(np.float64)
 
 
 def _numbers(scores: Scores, seed: int) -> NDArray[np.intp]:

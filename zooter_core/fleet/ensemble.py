@@ -280,7 +280,7 @@ class Ensemble(FleetModels):
         stop: threading.Event | None = None,
         cached: bool = True,
     ) -> list[QueryRewards]:
-        """The rewards of the responses to each query; `score_queries` with the fleet's model and, if `cached`, cache."""
+        """The rewards of responses to queries: `score_queries` with the fleet's model and, if `cached`, cache."""
         return score_queries(self.reward_model, queries, self._cache() if cached else None, progress, stop)
 
     def give_feedback(self, response: Response, good: bool) -> None:

@@ -80,7 +80,7 @@ def recognise(name: str, billions: float | None = None) -> Family | None:
     """The family and the size of the model of that name; None for an unknown one.
 
     Args:
-        billions: of parameters, as its server counts them, for a name without a size such as Ollama's `llama3.1:latest`.
+        billions: of parameters, as its server counts them, for a name without a size: `llama3.1:latest`.
     """
     plain = _plain(name)
     for entry, pattern in _table() if len(name) <= MOST_CHARACTERS else ():

@@ -270,7 +270,7 @@ def _batch(record: Record, output: Record) -> Import | None:
 
 
 def _plain(record: Record) -> Import | None:
-    """A line with `query` or `messages`, and what it has of our names; `feedback` is good, bad or a number from -1 to 1."""
+    """A line with `query` or `messages`, and what it has of our names; `feedback` is good, bad or from -1 to 1."""
     query = record.get("query")
     turns = [query] if isinstance(query, str) and query.strip() else _turns(record.get("messages"))
     vote = record.get("feedback")

@@ -292,14 +292,14 @@ class Traffic:
             ValueError: nothing is given.
         """
         ids = [request_id, request_id and f"{id_prefix(request_id)}*"]
-        conditions = {"key = ?": [key], "user = ?": [user], "time < ?": [older_than]}
+        conditions: dict[str, list[Any]] = {"key = ?": [key], "user = ?": [user], "time < ?": [older_than]}
         conditions |= {"(request_id = ? OR request_id GLOB ?)": ids}
         conditions = {condition: values for condition, values in conditions.items() if values[0] is not None}
         if not conditions:
             raise ValueError("say what to delete")
         select = f"SELECT number FROM decisions WHERE {' AND '.join(conditions)} AND number > ? ORDER BY number LIMIT ?"
-        given, deleted, last = [value for values in conditions.values() for value in values], 0, 0
-        while rows := self._rows(select, *given, last, ROWS_AT_ONCE):
+        arguments, deleted, last = [value for values in conditions.values() for value in values], 0, 0
+        while rows := self._rows(select, *arguments, last, ROWS_AT_ONCE):
             with self._changing() as database:
                 deleted += database.executemany("DELETE FROM decisions WHERE number = ?", rows).rowcount
             last = rows[-1][0]
