@@ -11,11 +11,12 @@ talk = conversations.current()
 shared = share.opened()
 # Read once: if an answer ends while the page is drawn, the field must not stay disabled.
 live = {number for number, turn in enumerate(talk.turns) if turn.job.running}
-typed = composer.draw(disabled=bool(live))
-focus_composer(len(talk.turns), bool(live))
-view.draw_footnote()
 top = st.container(key="top")
-telling = story.draw(talk)
+telling, typed = story.draw(talk), None
+if not telling:  # Streamlit opens a page that has the field at its end, which hides the heading of a step
+    typed = composer.draw(disabled=bool(live))
+    focus_composer(len(talk.turns), bool(live))
+view.draw_footnote()
 welcome = None if talk.turns or shared or telling else view.draw_welcome()
 offered = not (talk.turns or shared or telling or links.pending())
 example = pick_example("chat") if offered else None
@@ -24,7 +25,8 @@ if links.pending():
 ensemble = resources.ensemble()
 if welcome:
     view.draw_starting(ensemble, welcome)
-    story.invite(ensemble, welcome)
+    if not links.pending():
+        story.invite(ensemble, welcome)
 with top:
     settings = controls.draw(ensemble, talk)
 controls.sidebar(talk)

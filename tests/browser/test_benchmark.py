@@ -39,6 +39,8 @@ def test_figures_charts_and_files(open_tab: Callable[..., Page], demo: str) -> N
     expect(page.locator(".st-key-table-cost-quality table")).to_be_visible(timeout=SLOW)
     assert_fits(page, WIDE, 360, NARROW)
     _nothing_scrolls_sideways(page)
+    short, long = (table.get_by_role("cell", name=name).bounding_box() for name in ("problems", "routerdc_mmlu"))
+    assert long["height"] == short["height"]  # one line
     page.set_viewport_size({"width": WIDE, "height": 900})
     page.wait_for_function(NAMES_ON_ONE_LINE, timeout=SETTLED)
 

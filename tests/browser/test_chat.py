@@ -245,6 +245,18 @@ def test_conversations_are_beside_the_page_and_behind_a_button_on_a_phone(open_t
     assert no_sideways_scrolling(page)
 
 
+def test_the_first_minute_begins_at_its_heading_on_a_phone(open_tab: Open, demo: str) -> None:
+    page = open_tab(demo)
+    page.set_viewport_size({"width": NARROW, "height": 650})
+    page.get_by_role("button", name="Show me how it works").click(timeout=SLOW)
+    expect(page.get_by_role("button", name="Skip")).to_be_visible(timeout=SLOW)
+    wait_until_idle(page)
+    page.wait_for_timeout(500)  # nothing scrolls by itself
+    assert page.evaluate("[...document.querySelectorAll('*')].every(box => box.scrollTop === 0)")
+    page.get_by_role("button", name="Skip").click()
+    expect(composer(page)).to_be_in_viewport(timeout=SLOW)
+
+
 def test_a_hundred_thousand_characters_do_not_freeze_the_page(open_tab: Open, server: Demo) -> None:
     long = "**bold** and [a link](http://host.example/x) ![i](http://host.example/i.png) $5 `code`\n" * 1200
     page = open_tab(f"{server.address}/?q=What+is+2+%2B+2%3F")

@@ -7,7 +7,7 @@ import pytest
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Query
-from zooter_core.data.scores import read_queries, read_responses, read_scores, read_texts, score_line
+from zooter_core.data.scores import Scores, read_queries, read_responses, read_scores, read_texts, score_line
 
 GOOD = {"id": "1", "query": "2 + 2?", "scores": {"a": 0.5, "b": 1}}
 
@@ -39,7 +39,15 @@ def test_a_candidate_with_next_to_no_scores_counts_as_one_without(write):
     assert scores.barely_scored == ["few"]
     left = scores.without_barely_scored()
     assert left.missing == {"few": 60, "enough": 50}
-    assert scores.subset(range(40)).barely_scored == []  # 9 of 40 are more than a fifth
+    assert scores.subset(range(40)).barely_scored == []  # 9 are more than a fifth of 40
+
+
+def test_where_all_candidates_have_few_scores_none_is_left_out():
+    table = np.full((50, 20), np.nan)
+    for n in range(50):
+        table[n, [2 * n % 20, (2 * n + 1) % 20]] = 1.0  # five of each
+    queries = tuple(Query(f"{n}", f"q{n}") for n in range(50))
+    assert Scores(queries, tuple(f"m{n}" for n in range(20)), table).barely_scored == []
 
 
 def test_a_query_with_one_score_is_left_out_and_counted(write):

@@ -259,6 +259,29 @@ def report_of(router, scores, held_back, entropies, sampled=None):
 TIED = Scores(SCORES.queries, ("a", "b"), np.array([[1.0, 3.0], [2.0, 2.0], [4.0, 6.0]]))
 
 
+def with_one_score_of_another():
+    """Twelve queries with scores of a and b, and one of c, which is the highest of all and alone in its data set."""
+    queries = tuple(Query(f"{n}", "q2" if n else "q1", "y" if n else "x") for n in range(12))
+    return Scores(queries, ("a", "b", "c"), np.array([[3.0, np.nan, 9.0]] + [[3.0, 2.0, np.nan]] * 11))
+
+
+def test_a_candidate_with_one_score_is_not_what_a_router_is_compared_with():
+    router = Fixed(("a", "b", "c"), q1=[0.1, 0.8, 0.1], q2=[0.1, 0.8, 0.1])
+    figures = evaluate(router, with_one_score_of_another())
+    assert figures["average"]["best_single"]["candidate"] == figures["verdict"]["against"] == "a"
+    assert figures["datasets"]["x"]["candidates"]["c"] == 9.0
+    baselines = {name: figures["baselines"][name] for name in ("best single", "majority", "best a data set")}
+    assert {name: (baseline["n"], baseline["chosen"]) for name, baseline in baselines.items()} == dict.fromkeys(
+        baselines, (12, 3.0)
+    )
+
+
+def test_a_report_counts_the_scores_of_a_candidate_that_has_next_to_none():
+    figures = report(with_one_score_of_another(), [0.5] * 12, np.zeros(12, bool), None).candidates["all"]
+    assert figures.scored == {"a": 12, "b": 11, "c": 1}
+    assert figures.mean_reward.keys() == {"a", "b"}
+
+
 def test_report_shares_the_win_of_a_tie():
     """a: half of the tie on q2. b: q1, q3 and the other half."""
     row = report_of(ROUTER, TIED, [False] * 3, [0.5, 1.0, 0.0])["candidates"]["all"]

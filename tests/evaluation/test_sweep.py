@@ -6,7 +6,7 @@ import pytest
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Query
 from zooter_core.data.scores import Scores
-from zooter_core.evaluation.sweep import SweepConfig, earned, figures, sweep
+from zooter_core.evaluation.sweep import SweepConfig, _folds, earned, figures, sweep
 from zooter_core.router.kinds import DistillConfig
 
 SUMS = [f"Add up {n} apples and {n + 3} apples" for n in range(24)]
@@ -41,6 +41,19 @@ def test_each_beta_has_a_row_with_its_interval(vectors):
     assert (verdict.against, verdict.source, verdict.hindsight, verdict.n) == ("math", "cross-validation", False, 40)
     assert verdict.difference == pytest.approx(best.mean - 4.0 * 24 / 40)  # `math`, the best single of every fold
     assert verdict.significant
+
+
+@pytest.mark.parametrize("folds", [3, 5])
+def test_a_gain_in_one_fold_alone_is_not_significant(folds):
+    """The routers of a fold are one router: its queries are not as many independent tries."""
+    queries = tuple(Query(f"q{n}", "Hi") for n in range(600))
+    scores = Scores(queries, ("a", "b"), np.array([[1.0, 0.0]] * 600))
+    config = SweepConfig(betas=(0.3,), folds=folds, seeds=1)
+    first = _folds(scores, 0, folds) == 0
+    one = figures(scores, config, {(0.3, 1.0): np.where(first, 3.0, 1.0)}).verdict
+    every = figures(scores, config, {(0.3, 1.0): np.where(np.arange(600) % 2, 3.0, 1.0)}).verdict
+    assert (one.significant, every.significant) == (False, True)
+    assert one.difference == pytest.approx(2 * first.mean())
 
 
 def test_tau_is_swept_too(vectors):

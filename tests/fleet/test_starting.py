@@ -120,11 +120,23 @@ def test_candidates_that_a_router_does_not_know_get_a_profile_if_the_fleet_says_
     assert set(why.neighbours[0].label) == set(DESCRIPTIONS)
 
 
+def test_a_name_without_a_size_has_that_of_its_server(tmp_path):
+    url = "http://localhost:11434/v1"
+    sizes = {"llama3.2:latest": 3.21, "poet": 70.0}  # as Ollama says
+    connect(tmp_path, [Model("openai", one, "on Ollama", billions=size, base_url=url) for one, size in sizes.items()])
+    llama, poet = load_fleet(tmp_path).candidates
+    assert starting.profile_of(llama) == starting.profile_of(replace(llama, model="llama3.2:3b", description=""))
+    assert starting.profile_of(llama)[1] == starting.PUBLISHED
+    assert starting.profile_of(poet)[0] == starting.guess("poet", 70.0)
+
+
 def test_known_open_models_are_routed_by_their_scores(tmp_path):
     """Two that models/open-models knows share what profiles give both as its router says; the third keeps its own."""
     url = "http://localhost:11434/v1"
-    names = {"llama3.1:8b": "llama-3.1-8b-instruct", "qwen2.5:7b": "qwen2.5-7b-instruct"}
-    connect(tmp_path, [Model("openai", name, "on Ollama", base_url=url) for name in (*names, "poet:3b")])
+    names = {"llama3.1:latest": "llama-3.1-8b-instruct", "qwen2.5:7b": "qwen2.5-7b-instruct"}
+    sizes = {"llama3.1:latest": 8.03}  # as Ollama says
+    models = (*names, "poet:3b")
+    connect(tmp_path, [Model("openai", one, "on Ollama", billions=sizes.get(one), base_url=url) for one in models])
     fleet = load_fleet(tmp_path)
     assert fleet.routed_as == (*names.values(), "poet-3b")
     router = Ensemble(fleet).router

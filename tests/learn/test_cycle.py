@@ -301,8 +301,8 @@ def test_a_reward_model_that_fails_now_and_then_leaves_the_rest(place):
     traffic.add(decisions(200))
 
     class Failing(Scripted):
-        def score_responses(self, queries, progress=lambda done: None, stop=None):
-            scored = super().score_responses(queries, progress, stop)
+        def score_responses(self, queries, progress=lambda done: None, stop=None, cached=True):
+            scored = super().score_responses(queries, progress, stop, cached)
             return [QueryRewards((None,) * len(one.rewards), "broken") if "6 " in query else one
                     for (query, _), one in zip(queries, scored, strict=True)]  # fmt: skip
 

@@ -104,6 +104,14 @@ def test_plain_lines_with_feedback(traffic, tmp_path):
     assert [entry.chore for entry in entries] == [False, False, True]
 
 
+def test_stars_are_no_feedback(traffic, tmp_path):
+    """One star would be liked as much as five: a number above 0 is."""
+    file = write(tmp_path / "a.jsonl", *({"query": f"q{n}", "model": "m", "feedback": n} for n in range(1, 6)))
+    with pytest.raises(ZooterError, match=r"from -1 \(bad\) to 1 \(good\) in .*a.jsonl, line 2, but found 2\..*stars"):
+        import_traffic([file], traffic, LearnConfig())
+    assert list(traffic.decisions()) == []
+
+
 def test_conversations_of_the_demo(traffic, tmp_path):
     history = History(tmp_path / "history.db")
     decision = {"query": "first", "probabilities": {"a": 0.8, "b": 0.2}, "tags": [{"name": "code", "score": 1}]}
@@ -183,6 +191,10 @@ def test_the_commands(tmp_path, capsys):
     assert "traffic.sqlite: 2" in capsys.readouterr().err
     assert main(["traffic", "delete", "--user", "ada", *data]) == 0
     assert "traffic.sqlite: 1" in capsys.readouterr().err
+    assert main(["traffic", "import", str(file), *data]) == 0
+    assert main(["traffic", "delete", "--id", LITELLM["id"], *data]) == 0
+    with Traffic.open(tmp_path / "data") as traffic:
+        assert [entry.query for entry in traffic.decisions()] == ["from the table"]
     assert main(["traffic", "delete", *data]) == 2
     assert "Say what to delete" in capsys.readouterr().err
     assert main(["traffic", "delete", "--older-than", "1d", *data]) == 0

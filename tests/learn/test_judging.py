@@ -9,6 +9,7 @@ from support.scripted_learner import POOL, Scripted, decisions, turn
 from zooter_core.base.errors import WorkError
 from zooter_core.config.edit import change_candidate, set_table
 from zooter_core.config.fleet import load_fleet
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.learn.deciding import Sampling
 from zooter_core.learn.precedence import Answering
 
@@ -32,11 +33,11 @@ def test_a_stop_before_a_reward_is_no_error_and_its_query_waits(place):
     stop = threading.Event()
 
     class Stopped(Scripted):
-        def score_responses(self, queries, progress=lambda done: None, stop=None):
+        def score_responses(self, queries, progress=lambda done: None, stop=None, cached=True):
             if len(self.questions) > 20:
                 stop.set()
                 raise WorkError("rewards", "a stop before the last one", "Ask again.")
-            return super().score_responses(queries, progress, stop)
+            return super().score_responses(queries, progress, stop, cached)
 
     first, versions, _ = turn(place, stop=stop, ensemble=Stopped(load_fleet(fleet)))
     assert first.waiting
@@ -92,6 +93,22 @@ def test_where_answers_are_kept_those_of_the_sample_are_too(place):
     turn(place, sampling=Sampling(1.0, 0.0))
     others = {(one.candidate, one.answer) for one in traffic.rewards()}
     assert others == {("base", None), ("one", "one"), ("two", "two")}  # the served one is with its decision
+
+
+def test_the_cache_of_rewards_keeps_nothing_of_what_is_judged(place):
+    fleet, _, traffic = place
+    traffic.add(decisions(2))
+
+    class Rewarding(Scripted):
+        reward_model, score_responses = Ensemble.reward_model, Ensemble.score_responses
+
+    ensemble = Rewarding(load_fleet(fleet))
+    turn(place, ensemble=ensemble, sampling=Sampling(1.0, 0.0))
+    assert len(list(traffic.rewards())) == 6
+    items = [(one.query, name) for one in decisions(2) for name in POOL]
+    assert ensemble._cache().get(items) == {}
+    ensemble.score_responses([(items[0][0], POOL)])
+    assert len(ensemble._cache().get(items)) == 3
 
 
 def test_an_answer_that_was_cut_is_not_judged_as_a_whole_one(place):

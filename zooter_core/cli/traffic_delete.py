@@ -14,7 +14,9 @@ from zooter_core.cli.options import DataDir, FleetDir, option, seconds_of
 def traffic_delete(
     key: Annotated[str | None, option("--key", "NAME", "Requests with this API key.")] = None,
     user: Annotated[str | None, option("--user", "NAME", "Requests with this `user`.")] = None,
-    id: Annotated[str | None, option("--id", "ID", "The request with this x-request-id.")] = None,
+    id: Annotated[
+        str | None, option("--id", "ID", "The request with this x-request-id, or with this id in an imported log.")
+    ] = None,
     older_than: Annotated[str | None, option("--older-than", "TIME", "Requests older than this, such as 30d.")] = None,
     fleet: FleetDir = None,
     data: DataDir = None,

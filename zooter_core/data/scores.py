@@ -24,7 +24,7 @@ from zooter_core.method.verified import scale_of, verified_rewards
 NO_DATASET = "all"
 PARAPHRASES = Path(__file__).with_name("paraphrases.jsonl")
 LEAST = 2  # candidates with a score that a query needs, in a pool of so many
-FEWEST = 10  # scores of a candidate, or those of a fifth of few queries, that say anything of it
+FEWEST = 10  # scores of a candidate that say anything of it, or a fifth of what another has
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Scores:
     def barely_scored(self) -> list[str]:
         """The candidates of whom so few queries have a score, beside the others', that it says next to nothing."""
         counts = (~np.isnan(self.scores)).sum(axis=0).tolist()
-        fewest = min(FEWEST, len(self.queries) / 5)
+        fewest = min(FEWEST, max(counts) / 5)
         return [name for name, count in zip(self.candidates, counts, strict=True) if 0 < count < fewest]
 
     def without_barely_scored(self) -> Scores:

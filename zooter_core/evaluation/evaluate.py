@@ -115,13 +115,15 @@ def simple(scores: Scores, learned: Scores) -> dict[str, Array]:
     """The score that simple rules learned from `learned` get on each query of `scores`, shape (n,); NaN for no score.
 
     `best single` is the candidate with the highest mean over data sets, `majority` the one that wins most queries, and
-    `best a data set` the one with the highest mean in the query's data set (best single where that is a new one).
+    `best a data set` the one with the highest mean in the query's data set (best single where that is a new one). None
+    of them is one with next to no scores (`Scores.barely_scored`).
     """
+    learned = learned.without_barely_scored()
     table = learned.scores
     means = metrics.group_means(table, learned.datasets)
     single = best_single(learned)
     majority = int(np.nanargmax(mean(metrics.win_shares(table), axis=0)))
-    best = {name: int(np.nanargmax(row)) for name, row in means.items()}
+    best = {name: int(np.nanargmax(row)) for name, row in means.items() if not np.isnan(row).all()}
     places = [best.get(name, single) for name in scores.datasets]
     return {
         "random": mean(scores.scores, axis=1),
@@ -132,8 +134,8 @@ def simple(scores: Scores, learned: Scores) -> dict[str, Array]:
 
 
 def best_single(scores: Scores) -> int:
-    """The number of the candidate with the highest mean over data sets."""
-    means = metrics.group_means(scores.scores, scores.datasets)
+    """The number of the candidate with the highest mean over data sets, of those with more than next to no scores."""
+    means = metrics.group_means(scores.without_barely_scored().scores, scores.datasets)
     return int(np.nanargmax(mean(np.array(list(means.values())), axis=0)))
 
 
@@ -198,7 +200,8 @@ def compare(
         for name in dict.fromkeys(scores.datasets)
         for rows in (names == name,)
     }
-    average = _average(scores.candidates, list(datasets.values()), more)
+    enough = [name for name in scores.candidates if name not in scores.barely_scored]
+    average = _average(enough, list(datasets.values()), more)
     single = table[:, scores.candidates.index(average.best_single.candidate)]
     alone = {"router": earned} | {name: table[:, column] for column, name in enumerate(scores.candidates)}
     ranks, ranks_alone = (_ranks(methods, scores.datasets) for methods in (alone | more | {"oracle": best}, alone))
@@ -288,7 +291,7 @@ def _of_dataset(candidates: tuple[str, ...], table: Array, chosen: Array, more: 
 
 
 def _average(candidates: Sequence[str], datasets: Sequence[DatasetFigures], more: Mapping[str, Array]) -> Average:
-    """Means over data sets, each data set counting the same."""
+    """Means over data sets, each data set counting the same; the best of these candidates."""
     keys = ("chosen", "regret", "oracle", "random", *more)
     means: dict[str, Any] = {key: float(mean(np.array([getattr(row, key) for row in datasets]))) for key in keys}
     overall = {name: float(mean(np.array([row.candidates[name] for row in datasets]))) for name in candidates}
@@ -331,7 +334,8 @@ def report(
     """The figures of a training: each candidate's rewards by source, and the router on the held-back queries.
 
     A candidate is left out of a source where it has no score, and a data set of the held-back ones where the router or
-    some candidate has none, or all if nothing can be compared. `scored` counts each candidate's scores where some lack.
+    some candidate has none, or all if nothing can be compared. One with next to no scores counts as having none, but
+    `scored`, which is there where some lack, counts each candidate's.
 
     The latter are those of `compare` with RMR among the methods, `selection` (in a pool of two or more) and, where
     prices are known, the `dollars` that the methods cost for a thousand queries.
@@ -345,6 +349,7 @@ def report(
             router and of the best single candidate, and the fold of each query, shape (3, training queries); NaN where
             there is no score, or where a query took no part. It gives the verdict where few queries are held back.
     """
+    every, scores = scores.scores, scores.without_barely_scored()
     shares = metrics.win_shares(scores.scores)
     names, spread = np.array(scores.datasets), np.array(entropies)
 
@@ -354,7 +359,7 @@ def report(
 
     def by_source(rows: NDArray[np.bool_]) -> SourceFigures:
         table = scores.scores[rows]
-        counts = dict(zip(scores.candidates, _scored(table), strict=True))
+        counts = dict(zip(scores.candidates, _scored(every[rows]), strict=True))
         return SourceFigures(
             n=int(rows.sum()),
             mean_reward=by_name(table),

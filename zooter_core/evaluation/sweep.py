@@ -17,6 +17,7 @@ from zooter_core.evaluation.verdicts import verdict_of
 from zooter_core.method import labels, metrics
 from zooter_core.method.metrics import Array, mean
 from zooter_core.method.tags import TagIndex
+from zooter_core.router.auto import FOLDS
 from zooter_core.router.clusters import Vectors
 from zooter_core.router.distill import learn
 from zooter_core.router.kinds import DistillConfig
@@ -78,7 +79,8 @@ def figures(scores: Scores, config: SweepConfig, means: Mapping[Point, Array]) -
 
     A row's `mean` is over queries and seeds, its 95% `interval` over queries, and `minus_best` the interval of the
     paired difference from the best point, which has the highest mean. `differs` says whether every other point is worse
-    beyond its interval. The `verdict` compares the best point with the best single candidate of the training folds.
+    beyond its interval. The `verdict` compares the best point with the best single candidate of the training folds, by
+    the means of the first seed's folds, or of their halves where there are few.
 
     Args:
         means: point -> the mean score over seeds of each query, shape (n,); NaN where no choice has a score.
@@ -106,9 +108,10 @@ def figures(scores: Scores, config: SweepConfig, means: Mapping[Point, Array]) -
         best=BetaTau(beta=best[0], tau=best[1]),
         differs=all(row.minus_best[1] < 0 for row in rows if (row.beta, row.tau) != best),
         verdict=verdict_of(
-            scores, means[best], _alone(scores, config), scores.candidates[best_single(scores)], "cross-validation"
+            scores, means[best], _alone(scores, config), scores.candidates[best_single(scores)], "cross-validation",
+            folds=_parts(scores, config.folds),
         ),
-    )
+    )  # fmt: skip
 
 
 def _alone(scores: Scores, config: SweepConfig) -> Array:
@@ -155,10 +158,20 @@ def _folds(scores: Scores, seed: int, folds: int) -> NDArray[np.intp]:
     count = len(scores.queries)
     if count < folds:
         raise ZooterError(f"at least {folds} queries for {folds} folds", str(count), "Give a larger score file.")
-    digests = (hashlib.sha256(f"fold {seed}|{query.id}".encode()).hexdigest() for query in scores.queries)
-    numbers = np.array([int(digest[:12], 16) % folds for digest in digests])
+    numbers = _numbers(scores, seed) % folds
     if (numbers == numbers[0]).all():
         raise ZooterError(
             "queries in at least two folds", f"all {count} in one fold (seed {seed})", "Give a larger score file."
         )
     return numbers
+
+
+def _parts(scores: Scores, folds: int) -> Array:
+    """What the verdict goes by, shape (n,): the folds of the first seed, or their halves where there are few."""
+    return (_numbers(scores, 0) % (folds if folds >= FOLDS else 2 * folds)).astype(np.float64)
+
+
+def _numbers(scores: Scores, seed: int) -> NDArray[np.intp]:
+    """A number for each query by a hash of its id, shape (n,), from which its fold follows."""
+    digests = (hashlib.sha256(f"fold {seed}|{query.id}".encode()).hexdigest() for query in scores.queries)
+    return np.array([int(digest[:12], 16) for digest in digests])

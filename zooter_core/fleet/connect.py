@@ -12,7 +12,7 @@ from zooter_core.config.edit import add_candidates, fleet_or_none, free_name, se
 from zooter_core.fleet.discovery import Model, one_name
 from zooter_core.fleet.families import recognise
 from zooter_core.fleet.list_prices import list_price
-from zooter_core.fleet.machine import Gpu
+from zooter_core.fleet.machine import Gpu, billions_in
 
 GOOD_JUDGE = 7.0  # billions of parameters from which a model can judge answers
 MOST_IN_PAIRS = 3  # candidates whose answers judges compare in pairs, both orders; the cost is quadratic
@@ -59,10 +59,12 @@ def connect(folder: Path, models: Sequence[Model], gpus: Sequence[Gpu] = ()) -> 
         elif gpus and model.backend == TRANSFORMERS:
             keys["comment"] += "\nNo room beside the others on a GPU: it takes turns with them."
             waiting.append(keys["name"])
+        if model.billions and billions_in(f"{keys['name']} {model.model}") is None:  # a starting router goes by it
+            keys["description"] = f"{model.billions:g}B parameters"
         if price := list_price(model.base_url, model.model):
             keys["comment"] += f"\nList price on {price.day}, by {price.source}: compare it with the provider's."
             keys |= {"usd_per_million_tokens": price.answer, "usd_per_million_prompt_tokens": price.prompt}
-        if (family := recognise(model.model)) and family.routed_as:
+        if (family := recognise(model.model, model.billions)) and family.routed_as:
             keys["routed_as"] = family.routed_as
         tables.append(keys)
     if tables:

@@ -278,9 +278,10 @@ class Ensemble(FleetModels):
         queries: Sequence[QueryResponses],
         progress: Callable[[int], None] = lambda done: None,
         stop: threading.Event | None = None,
+        cached: bool = True,
     ) -> list[QueryRewards]:
-        """The rewards of the responses to each query; `score_queries` with the fleet's model and cache."""
-        return score_queries(self.reward_model, queries, self._cache(), progress, stop)
+        """The rewards of responses to queries: `score_queries` with the fleet's model and, if `cached`, cache."""
+        return score_queries(self.reward_model, queries, self._cache() if cached else None, progress, stop)
 
     def give_feedback(self, response: Response, good: bool) -> None:
         """Store a visitor's verdict on a response. Only a fleet behind an endpoint does so (remote.py).

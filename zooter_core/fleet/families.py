@@ -41,6 +41,7 @@ OF_SKILLS = {  # skill -> the benchmark that stands for it
 MMLU_CHANCE, PRO_CHANCE, PRO_POWER = 0.25, 0.1, 0.61  # the power fits the models of the table that have both
 
 MOST_CHARACTERS = 300  # of a name
+ALIKE = 1.35  # the ratio of two counts of parameters; CodeGemma 7B has 8.5 billion
 MAKERS = "meta|meta-llama|c4ai|google|qwen|mistralai|microsoft|nvidia|ibm-granite|allenai|deepseek-ai|openai|tiiuae"
 ENDING = re.compile(r"(?i)(\.gguf|-gguf)+$")
 SIZE = re.compile(r"(\d+(?:\.\d+)?)([bm])", re.ASCII)
@@ -75,15 +76,19 @@ class Family:
     date: date | None = None
 
 
-def recognise(name: str) -> Family | None:
-    """The family and the size of the model of that name; None for an unknown one."""
+def recognise(name: str, billions: float | None = None) -> Family | None:
+    """The family and the size of the model of that name; None for an unknown one.
+
+    Args:
+        billions: of parameters, as its server counts them, for a name without a size: `llama3.1:latest`.
+    """
     plain = _plain(name)
     for entry, pattern in _table() if len(name) <= MOST_CHARACTERS else ():
         if match := pattern.match(plain):
             parts = [part for part in plain[match.end() :].split("-") if part]
             words = entry.get("words", {})
             others = [part for part in parts if part not in words and not SIZE.fullmatch(part)]
-            return _family(entry, parts) if all(map(PLAIN.fullmatch, others)) else None
+            return _family(entry, parts, billions) if all(map(PLAIN.fullmatch, others)) else None
     return None
 
 
@@ -117,8 +122,8 @@ def _table() -> list[tuple[dict[str, Any], re.Pattern[str]]]:
     ]
 
 
-def _family(entry: Mapping[str, Any], parts: list[str]) -> Family:
-    size = _parameters(entry, parts)
+def _family(entry: Mapping[str, Any], parts: list[str], billions: float | None) -> Family:
+    size = _parameters(entry, parts) or _rounded(entry, billions)
     other = bool(re.search(entry.get("unless", r"(?!)"), "-".join(parts)))
     other = other or (not entry.get("base") and not BASE.isdisjoint(parts))
     key = "" if size is None or other else f"{size:g}"
@@ -137,3 +142,13 @@ def _parameters(entry: Mapping[str, Any], parts: list[str]) -> float | None:
         if match := SIZE.fullmatch(part):
             return float(match[1]) / (1000 if match[2] == "m" else 1)
     return float(entry["only"]) if "only" in entry else None
+
+
+def _rounded(entry: Mapping[str, Any], billions: float | None) -> float | None:
+    """The size by which the table knows a model of so many parameters; makers leave some of them out."""
+    if not billions:
+        return None
+    sizes = map(float, {*entry.get("figures", {}), *entry.get("routed_as", {})})
+    ratios = {size: max(size, billions) / min(size, billions) for size in sizes}
+    near = [size for size, ratio in ratios.items() if ratio < ALIKE]
+    return min(near, key=lambda size: ratios[size]) if near else billions

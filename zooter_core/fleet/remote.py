@@ -269,11 +269,12 @@ class RemoteEnsemble(Ensemble):
         queries: Sequence[QueryResponses],
         progress: Callable[[int], None] = lambda done: None,
         stop: threading.Event | None = None,
+        cached: bool = True,
     ) -> list[QueryRewards]:
         """The rewards of the responses to each query, from the reward model of the endpoint's fleet.
 
         Args:
-            stop: not used; the endpoint ends what nobody waits for.
+            stop, cached: not used; the endpoint ends what nobody waits for, and has a cache of its own.
 
         Raises:
             ZooterError: that fleet has none.

@@ -81,8 +81,9 @@ def open_models(fleet: Fleet) -> RouterConfig | None:
 def profile_of(candidate: CandidateConfig) -> tuple[dict[str, float], str]:
     """A candidate's level in each skill, and where most of that comes from."""
     names = f"{candidate.name} {candidate.model}"
-    family = recognise(candidate.model)
-    billions = (family.parameters if family else None) or billions_in(names)
+    size = billions_in(f"{candidate.description} {names}")
+    family = recognise(candidate.model, size)
+    billions = (family.parameters if family else None) or size
     levels, source = guess(f"{names} {candidate.description}", billions), GUESS
     if family and (figures := published(family)):
         levels, source = levels | figures, PUBLISHED

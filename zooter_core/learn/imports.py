@@ -24,7 +24,7 @@ from zooter_core.data.formats.reading import Place, each_record, json_files
 from zooter_core.learn.chores import is_chore
 from zooter_core.learn.redaction import LONGEST_TEXT, Redaction, load_redaction, redacted
 from zooter_core.learn.traffic import Traffic
-from zooter_core.learn.traffic_rows import DEMO, FEEDBACK, IMPORT, LoggedDecision, LoggedReward
+from zooter_core.learn.traffic_rows import DEMO, FEEDBACK, IMPORT, LoggedDecision, LoggedReward, id_prefix
 from zooter_core.router.turns import topic_of
 
 LITELLM, BATCH, PLAIN = "litellm", "openai-batch", "jsonl"
@@ -119,6 +119,9 @@ def _read(paths: Sequence[Path], form: str | None, left_out: Counter[str]) -> It
                     (batch if "body" in record else outputs)[custom].append(record)
                 elif (entry := (_litellm if form == LITELLM else _plain)(record)) is None:
                     left_out["no text of a user"] += 1
+                elif beyond := [score for score in entry[1].values() if abs(score) > 1]:
+                    expected = f"feedback from -1 (bad) to 1 (good) in {place}"
+                    raise ZooterError(expected, f"{beyond[0]:g}", "Write one to five stars as (stars - 3) / 2.")
                 else:
                     yield entry
     if not count:
@@ -267,7 +270,7 @@ def _batch(record: Record, output: Record) -> Import | None:
 
 
 def _plain(record: Record) -> Import | None:
-    """A line with `query` or `messages`, and what it has of our names; `feedback` is good, bad or a number."""
+    """A line with `query` or `messages`, and what it has of our names; `feedback` is good, bad or from -1 to 1."""
     query = record.get("query")
     turns = [query] if isinstance(query, str) and query.strip() else _turns(record.get("messages"))
     vote = record.get("feedback")
@@ -292,10 +295,11 @@ def _entry(turns: list[str], record: Record, name: object, *, when: float | None
     if not turns:
         return None
     digest = hashlib.sha256(f"{name} {record}".encode("utf-8", "replace")).hexdigest()
+    prefix = "import-" if name is None else id_prefix(str(name))
     routed = topic_of(turns)
     context = routed if routed != turns[-1] else None
     decision = LoggedDecision(
-        f"import-{digest[:40]}", when or time.time(), turns[-1], context=context, reason="import", source=IMPORT,
+        f"{prefix}{digest[:40]}", when or time.time(), turns[-1], context=context, reason="import", source=IMPORT,
         **values,
     )  # fmt: skip
     decision.choice = decision.candidate

@@ -201,8 +201,8 @@ class Judge:
             return []
         texts = [one.text for one in answered.values()]
         try:
-            with self.precedence.quiet(self.stop):
-                (scored,) = self.ensemble.score_responses([(text_of(decision), texts)], stop=self.stop)
+            with self.precedence.quiet(self.stop):  # the cache would keep hashes of users' texts when they are deleted
+                (scored,) = self.ensemble.score_responses([(text_of(decision), texts)], stop=self.stop, cached=False)
         except WorkError:
             if self.stop.is_set():
                 return []

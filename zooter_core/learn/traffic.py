@@ -35,6 +35,7 @@ from zooter_core.learn.traffic_rows import (
     LoggedDecision,
     LoggedReward,
     Total,
+    id_prefix,
 )
 
 FILE = "traffic.sqlite"
@@ -284,18 +285,21 @@ class Traffic:
         Their bytes are overwritten with zeros, also those in the write-ahead log.
 
         Args:
+            request_id: of a request, or what its log called it where it was imported.
             older_than: a time, in seconds since 1970.
 
         Raises:
             ValueError: nothing is given.
         """
-        conditions = {"key = ?": key, "user = ?": user, "request_id = ?": request_id, "time < ?": older_than}
-        conditions = {condition: value for condition, value in conditions.items() if value is not None}
+        ids = [request_id, request_id and f"{id_prefix(request_id)}*"]
+        conditions: dict[str, list[Any]] = {"key = ?": [key], "user = ?": [user], "time < ?": [older_than]}
+        conditions |= {"(request_id = ? OR request_id GLOB ?)": ids}
+        conditions = {condition: values for condition, values in conditions.items() if values[0] is not None}
         if not conditions:
             raise ValueError("say what to delete")
         select = f"SELECT number FROM decisions WHERE {' AND '.join(conditions)} AND number > ? ORDER BY number LIMIT ?"
-        deleted, last = 0, 0
-        while rows := self._rows(select, *conditions.values(), last, ROWS_AT_ONCE):
+        arguments, deleted, last = [value for values in conditions.values() for value in values], 0, 0
+        while rows := self._rows(select, *arguments, last, ROWS_AT_ONCE):
             with self._changing() as database:
                 deleted += database.executemany("DELETE FROM decisions WHERE number = ?", rows).rowcount
             last = rows[-1][0]

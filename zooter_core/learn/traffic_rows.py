@@ -5,6 +5,7 @@ Triggers keep the sums in step. A deletion of a decision takes its rewards along
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
@@ -193,6 +194,11 @@ REWARD_COLUMNS = tuple(entry.name for entry in fields(LoggedReward))
 _PROBABILITIES, _TAGS = DECISION_COLUMNS.index("probabilities"), DECISION_COLUMNS.index("tags")
 COLUMNS = ", ".join(DECISION_COLUMNS)
 REWARDS = ", ".join(REWARD_COLUMNS)
+
+
+def id_prefix(name: str) -> str:
+    """How the ids begin of the requests that have this id in an imported log."""
+    return f"import-{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:16]}-"
 
 
 def _storable(value: Any) -> Any:

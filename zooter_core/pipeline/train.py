@@ -231,14 +231,14 @@ def train(
     """Train a router on the training fold and report on the held-back one.
 
     Args:
-        scores: of n queries. Of candidates who have next to none, they do not count (`Scores.barely_scored`).
+        scores: of n queries. Of candidates who have next to none, nothing is learned (`Scores.barely_scored`).
         labelled: their labels, made with the settings `labels`.
         vectors: of the queries by the encoder, shape (n, 2 * width).
         sampled: single responses, for the report.
         set_aside: queries without rewards, for the report: id -> why.
         checkpoint: of fine-tuning, see `finetune`.
     """
-    scores = scores.without_barely_scored()
+    every, scores = scores, scores.without_barely_scored()
     rows = np.flatnonzero(labelled.learned)
     if not len(rows):
         step = "Lower the share that is held back, or give more queries."
@@ -277,7 +277,7 @@ def train(
     outputs = None
     if held_back.any():
         outputs = router.head.outputs(np.asarray(vectors[held_back], dtype=np.float32))
-    figures = report(scores, entropy(labelled.plain).tolist(), held_back, outputs, sampled, cross_validated)
+    figures = report(every, entropy(labelled.plain).tolist(), held_back, outputs, sampled, cross_validated)
     learned = np.unique(text_hashes(scores.queries[row].text for row in rows))
     return Trained(router, neighbours, learned, figures.but(losses=losses, set_aside=dict(set_aside or {})))
 

@@ -117,6 +117,8 @@ def test_a_branch_begins_with_what_came_before_and_both_are_kept(ensemble: Ensem
         "Write about the sea. (branch)",
         "Write about the sea.",
     ]
+    ended(talk.branch(ensemble, 0, "What is 2 + 2?"))
+    assert talk.history.entries()[0].title == "What is 2 + 2?"  # nothing of the other is left
     with pytest.raises(ZooterError, match="empty"):
         talk.branch(ensemble, 1, " ")
 

@@ -100,7 +100,8 @@ class Conversation:
         """
         copies = [Turn.from_json(turn.to_json()) for turn in self.turns[:number]]
         other = Conversation(self.fleet, turns=copies, history=self.history, tuning=self.tuning)
-        other.name = clipped(f"{self.title} (branch)", TITLE)
+        if copies:
+            other.name = clipped(f"{self.title} (branch)", TITLE)
         other.ask(ensemble, query, settings, attachments)
         for place in range(number):
             other._save(place)

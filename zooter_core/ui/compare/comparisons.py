@@ -226,10 +226,10 @@ class Comparison:
         final = self.vote is not None and self.vote.blind
         return not self.job.running and len(self.answered) > 1 and not final
 
-    def cast(self, outcome: Outcome, best: str | None = None) -> None:
-        """Store a vote in place of an earlier one, and show the names; nothing where no vote is possible."""
-        if not self.votable:  # the second of two quick ones
-            return
+    def cast(self, outcome: Outcome, best: str | None = None) -> bool:
+        """Store a vote in place of another one, and show the names. False where it is there, or no vote is possible."""
+        if not self.votable or (self.vote and (self.vote.outcome, self.vote.best) == (outcome, best)):
+            return False  # the second of two quick ones
         self.vote = Vote(
             query=self.query,
             candidates=self.job.candidates,
@@ -243,6 +243,7 @@ class Comparison:
         )
         self.hidden = False
         history().vote(self.id, self.fleet, self.vote.to_json())
+        return True
 
     @property
     def verdicts(self) -> list[tuple[Response, bool]]:

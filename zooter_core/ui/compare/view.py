@@ -236,8 +236,8 @@ def _vote_button(
 
 
 def _cast(ensemble: Ensemble, comparison: Comparison, outcome: Outcome, best: str | None = None) -> None:
-    comparison.cast(outcome, best)
-    answer_view.send_feedback(ensemble, comparison.verdicts)
+    if comparison.cast(outcome, best):
+        answer_view.send_feedback(ensemble, comparison.verdicts)
 
 
 def _vote(ensemble: Ensemble, comparison: Comparison, next_round: Callable[[], None]) -> None:
