@@ -115,7 +115,7 @@ def collect(
         With `allow_missing`, the candidates that lack responses, and why; empty when the step is finished.
 
     Raises:
-        ZooterError: an endpoint on another machine has no price, and there is a budget.
+        ZooterError: an endpoint has no price, and there is a budget.
         WorkError: a candidate cannot work, or refuses every query; all responses so far are saved.
     """
     check_samples(samples)
@@ -148,11 +148,10 @@ def collect(
 
 
 def _tallies(ensemble: Ensemble, how: Collecting) -> dict[str, Tally]:
-    """A tally for each candidate. Refuses a budget where an endpoint has no price; on this machine, that is free."""
+    """A tally for each candidate. Refuses a budget where an endpoint has no price."""
     candidates = ensemble.fleet.candidates
     if how.budget_usd is not None:
-        paid = [one for one in candidates if one.endpoint and not one.endpoint.local]
-        prices_of(ensemble.fleet, [candidate.name for candidate in paid])
+        prices_of(ensemble.fleet, [candidate.name for candidate in candidates if candidate.endpoint])
     return {
         candidate.name: Tally(candidate.name, 0, price=candidate.usd_per_million_tokens) for candidate in candidates
     }
