@@ -7,11 +7,11 @@ import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Literal
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import BrowserContext, BrowserType, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from support import endpoint_fleet
 from support.demo_browser import SLOW, WIDE, Demo, is_error, leaves_this_machine
@@ -26,28 +26,13 @@ expect.set_options(timeout=30_000)  # ms; five seconds, the default, are short o
 
 
 @pytest.fixture(scope="session")
-def chromium() -> Iterator[BrowserType]:
+def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("no Chromium on this machine: install the package chromium")
     with sync_playwright() as playwright:
-        yield playwright.chromium
-
-
-@pytest.fixture(scope="session")
-def visitor(chromium: BrowserType, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext]:
-    """A browser with a profile on disk, which keeps compiled scripts: a page then takes half of the processor time."""
-    profile = tmp_path_factory.mktemp("profile")
-    context = chromium.launch_persistent_context(profile, executable_path=CHROMIUM, args=FLAGS.split())
-    yield context
-    context.close()
-
-
-@pytest.fixture(scope="session")
-def telephone(chromium: BrowserType) -> Iterator[BrowserContext]:
-    """A browser on a screen that is touched."""
-    browser = chromium.launch(executable_path=CHROMIUM, args=FLAGS.split())
-    yield browser.new_context(has_touch=True, is_mobile=True)
-    browser.close()
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS.split())
+        yield chromium
+        chromium.close()
 
 
 class FramingSite(BaseHTTPRequestHandler):
@@ -90,7 +75,7 @@ def server(
         STREAMLIT_SERVER_ENABLE_CORS="false",
     )
     if CHROMIUM is not None:
-        page = request.getfixturevalue("visitor").new_page()
+        page = request.getfixturevalue("browser").new_page()
         page.goto(f"{demo.address}/compare")
         expect(page.get_by_text("Votes on this fleet")).to_be_visible(timeout=5 * SLOW)
         page.close()
@@ -123,18 +108,13 @@ def demo(server: Demo) -> str:
 
 
 @pytest.fixture
-def open_tab(request: pytest.FixtureRequest) -> Iterator[Callable[..., Page]]:
+def open_tab(browser: Browser) -> Iterator[Callable[..., Page]]:
     """Opens a tab of its own session; fails at the end on console errors and on requests that leave this machine."""
     pages: list[Page] = []
     problems: list[str] = []
 
-    def open_page(
-        address: str, width: int = WIDE, color_scheme: Literal["light", "dark"] = "light", touch: bool = False
-    ) -> Page:
-        context: BrowserContext = request.getfixturevalue("telephone" if touch else "visitor")
-        page = context.new_page()
-        page.set_viewport_size({"width": width, "height": 900})
-        page.emulate_media(color_scheme=color_scheme)
+    def open_page(address: str, width: int = WIDE, **more: Any) -> Page:
+        page = browser.new_page(viewport={"width": width, "height": 900}, **more)
         page.on("console", lambda message: problems.append(message.text) if is_error(message) else None)
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on("request", lambda request: problems.append(request.url) if leaves_this_machine(request.url) else None)
@@ -144,9 +124,5 @@ def open_tab(request: pytest.FixtureRequest) -> Iterator[Callable[..., Page]]:
 
     yield open_page
     for page in pages:
-        if not page.is_closed():
-            page.evaluate("try { localStorage.clear() } catch {}")  # a later test finds nothing of this one
-            page.close()
-        page.context.clear_permissions()
-        page.context.clear_cookies()
+        page.close()
     assert problems == []

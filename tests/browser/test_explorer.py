@@ -75,7 +75,7 @@ SCROLLED = "document.querySelector('[data-testid=stMain]').scrollTop"
 
 
 def test_a_finger_on_the_map_scrolls_the_page(open_tab: Open, demo: str) -> None:
-    page = open_tab(f"{demo}/explorer", NARROW, touch=True)
+    page = open_tab(f"{demo}/explorer", NARROW, has_touch=True, is_mobile=True)
     chart = page.get_by_test_id("stEChartsChart").first
     expect(chart.locator("canvas").first).to_be_visible(timeout=SLOW)
     wait_until_idle(page)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from support import endpoint_fleet
 from support.demo_browser import NARROW, SLOW, WIDE, Demo, assert_fits, barriers, send_linked
@@ -102,7 +102,7 @@ def counting(query: str) -> Iterator[str]:
         time.sleep(0.05)
 
 
-def test_after_a_crash_the_answer_can_be_continued(visitor: BrowserContext, directed: tuple[Demo, Scripted]) -> None:
+def test_after_a_crash_the_answer_can_be_continued(browser: Browser, directed: tuple[Demo, Scripted]) -> None:
     demo, endpoints = directed
     query = "Count to two hundred."
 
@@ -110,7 +110,7 @@ def test_after_a_crash_the_answer_can_be_continued(visitor: BrowserContext, dire
         return next((str(turn["text"]) for turn in demo.records() if turn["query"] == query), "")
 
     endpoints.replies.update(dict.fromkeys(("base", "one", "two"), counting))
-    page = visitor.new_page()  # without a look at the console, which reports the lost connection
+    page = browser.new_page()  # without a look at the console, which reports the lost connection
     page.goto(f"{demo.address}/?q={query.replace(' ', '+')}")
     send_linked(page)
     end = time.monotonic() + SLOW / 1000

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from support.demo_browser import SLOW, Demo, composer, downloaded, wait_until_idle
 
@@ -193,8 +193,8 @@ def test_the_train_page_takes_an_upload_and_the_explorer_gives_files(open_tab: O
     assert downloaded(page, "Download as a picture").startswith("<svg")
 
 
-def test_what_slips_into_the_page_loads_nothing_and_runs_nothing(visitor: BrowserContext, server: Demo) -> None:
-    page = visitor.new_page()
+def test_what_slips_into_the_page_loads_nothing_and_runs_nothing(browser: Browser, server: Demo) -> None:
+    page = browser.new_page()
     left: list[str] = []
     page.route("http://evil.example/**", lambda route: (left.append(route.request.url), route.abort())[-1])
     page.goto(server.address)
@@ -229,10 +229,10 @@ def test_what_slips_into_the_page_loads_nothing_and_runs_nothing(visitor: Browse
 
 
 def test_only_a_site_that_is_named_shows_the_demo_in_a_frame(
-    visitor: BrowserContext, server: Demo, sites: tuple[str, str]
+    browser: Browser, server: Demo, sites: tuple[str, str]
 ) -> None:
     friend, other = sites
-    page = visitor.new_page()
+    page = browser.new_page()
     page.goto(f"{friend}/?{server.address}/")
     inside = page.frame_locator("iframe")
     expect(inside.get_by_text("A small router reads your query")).to_be_visible(timeout=SLOW)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, Request, Route, expect
+from playwright.sync_api import Browser, Request, Route, expect
 
 from support.demo_browser import SLOW, WIDE, free_port, leaves_this_machine, wait_for_server
 from support.hostile_texts import NAMES
@@ -54,9 +54,8 @@ def page_of_texts(tmp_path: Path) -> Iterator[str]:
     process.wait(60)
 
 
-def test_hostile_texts_reach_no_other_host(visitor: BrowserContext, page_of_texts: str) -> None:
-    page = visitor.new_page()
-    page.set_viewport_size({"width": WIDE, "height": 900})
+def test_hostile_texts_reach_no_other_host(browser: Browser, page_of_texts: str) -> None:
+    page = browser.new_page(viewport={"width": WIDE, "height": 900})
     outward: list[str] = []
 
     def judge(route: Route, request: Request) -> None:
