@@ -82,10 +82,11 @@ def opened(page: Page, name: str, address: str) -> Figures:
 
 
 def settled(page: Page, act: Callable[[], object]) -> Figures:
-    before = cpu_seconds(family()[1:])  # the demo and the browser
+    before = {process: cpu_seconds([process]) for process in family()[1:]}  # the demo and the browser
     act()
     sight, last = page.evaluate("window.settled")
-    return sight, last, cpu_seconds(family()[1:]) - before
+    # Of what has ended meanwhile, such as an earlier tab, nothing counts.
+    return sight, last, sum(cpu_seconds([process]) - before.get(process, 0) for process in family()[1:])
 
 
 def measure(context: BrowserContext, address: str, times: Times) -> None:

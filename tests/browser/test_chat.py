@@ -234,8 +234,6 @@ def test_conversations_are_beside_the_page_and_behind_a_button_on_a_phone(open_t
     expect(page.get_by_role("dialog")).to_contain_text("Begin a new conversation", timeout=SLOW)
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_have_count(0)
-    wait_until_idle(page)
-    page.wait_for_timeout(500)  # what a run dims has its colour again
     assert barriers(page) == []
     page.set_viewport_size({"width": NARROW, "height": 844})
     page.reload()

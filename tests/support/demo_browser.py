@@ -160,9 +160,10 @@ def no_sideways_scrolling(page: Page, *, within: str = ":root") -> bool:
 
 
 def barriers(page: Page) -> list[str]:
-    """What axe-core calls serious or critical, without tooltips: while one fades, its contrast is low."""
+    """What axe-core calls serious or critical, without what fades: tooltips, and what a run is about to draw anew."""
     page.mouse.move(0, 0)
-    expect(page.get_by_role("tooltip")).to_have_count(0, timeout=SETTLED)
+    for fading in (page.get_by_role("tooltip"), page.locator("[data-stale=true]")):
+        expect(fading).to_have_count(0, timeout=SETTLED)
     violations = Axe().run(page).response["violations"]
     return [
         f"{rule['id']}: {node['html'][:200]}"

@@ -200,8 +200,8 @@ def compare(
         for name in dict.fromkeys(scores.datasets)
         for rows in (names == name,)
     }
-    enough = [name for name in scores.candidates if name not in scores.barely_scored]
-    average = _average(enough, list(datasets.values()), more)
+    few = scores.barely_scored
+    average = _average([name for name in scores.candidates if name not in few], list(datasets.values()), more)
     single = table[:, scores.candidates.index(average.best_single.candidate)]
     alone = {"router": earned} | {name: table[:, column] for column, name in enumerate(scores.candidates)}
     ranks, ranks_alone = (_ranks(methods, scores.datasets) for methods in (alone | more | {"oracle": best}, alone))

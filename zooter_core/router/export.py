@@ -26,13 +26,12 @@ from zooter_core.router.distilled import DistilledRouter, RouterHead
 from zooter_core.router.encoder import Batch, Encoder, Encoders, pool
 from zooter_core.router.graph import TOKENIZER, load_onnxruntime, tokenizer_json
 from zooter_core.router.neighbours import ARRAYS, RECORDS
-from zooter_core.router.onnx_file import map_weights
+from zooter_core.router.onnx_file import OPSET, map_weights
 from zooter_core.router.quantise import add_quantised
 from zooter_core.router.router import PortableRouter
 from zooter_core.router.text_encoder import MOST_TOKENS
 from zooter_core.router.torch_router import HeadModule
 
-OPSET = 20
 SAMPLE = (
     "What is the sea?",
     "Write a list of 7 apples.",

@@ -71,12 +71,17 @@ def messages() -> dict[str, Any]:
 
 
 def tensor(values: NDArray[Any], name: str) -> Any:
-    number = next(number for number, dtype in DTYPES.items() if values.dtype == np.dtype(dtype))
-    return messages()["Tensor"](dims=values.shape, data_type=number, name=name, raw_data=values.tobytes())
+    """An array of any shape as weights.
+
+    Raises:
+        KeyError: its numbers are of a type that DTYPES lacks.
+    """
+    kinds = {np.dtype(dtype): number for number, dtype in DTYPES.items()}
+    return messages()["Tensor"](dims=values.shape, data_type=kinds[values.dtype], name=name, raw_data=values.tobytes())
 
 
 def array(stored: Any) -> NDArray[Any]:
-    """The numbers of a tensor.
+    """The numbers of a tensor, in its shape. They cannot be written to.
 
     Raises:
         ValueError: they are not stored as the exporters here store them.
@@ -112,12 +117,18 @@ def value(name: str, kind: int, axes: Sequence[str] | None = None) -> Any:
 def model(
     nodes: Sequence[Any], name: str, inputs: Sequence[Any], outputs: Sequence[Any], weights: Sequence[Any]
 ) -> Any:
+    """A whole model; inputs and outputs are as from `value`, weights as from `tensor`."""
     graph = messages()["Graph"](node=nodes, name=name, input=inputs, output=outputs, initializer=weights)
     return messages()["Model"](ir_version=IR_VERSION, graph=graph, opset_import=[messages()["Opset"](version=OPSET)])
 
 
 def read(path: Path) -> Any:
-    """A model, with the weights that are in a file of their own."""
+    """A model, with the weights that are in a file of their own.
+
+    Raises:
+        OSError: a file is missing or cannot be read.
+        Exception: protobuf has an error of its own for a file that is no model.
+    """
     loaded = messages()["Model"].FromString(path.read_bytes())
     for one in loaded.graph.initializer:
         if one.data_location == EXTERNAL:
