@@ -160,10 +160,15 @@ def no_sideways_scrolling(page: Page, *, within: str = ":root") -> bool:
 
 
 def barriers(page: Page) -> list[str]:
-    """What axe-core calls serious or critical, without what fades: tooltips, and what a run is about to draw anew."""
+    """What axe-core calls serious or critical and what stays so: colours fade for a moment when a page is redrawn."""
     page.mouse.move(0, 0)
-    for fading in (page.get_by_role("tooltip"), page.locator("[data-stale=true]")):
-        expect(fading).to_have_count(0, timeout=SETTLED)
+    until = time.monotonic() + SETTLED / 1000
+    while (serious := _serious(page)) and time.monotonic() < until:
+        page.wait_for_timeout(500)
+    return serious
+
+
+def _serious(page: Page) -> list[str]:
     violations = Axe().run(page).response["violations"]
     return [
         f"{rule['id']}: {node['html'][:200]}"
