@@ -219,7 +219,7 @@ def show_crowd(count: int, options: Sequence[str], seed: int) -> None:
         for begin in range(0, count, WINDOW):
             if begin <= count // 2 < begin + WINDOW:
                 site.break_code(stub.url)
-                first = (site.fleet / "fleet.toml").read_bytes() if _router(site) == "router" else first
+                first = (site.fleet / "fleet.toml").read_bytes().replace(_router(site).encode(), b"router")
             before = _router(site)
             window = site.ask_all(questions[begin : begin + WINDOW])
             answers += window

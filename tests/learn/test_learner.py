@@ -51,6 +51,29 @@ def test_what_changed_is_forgotten_and_the_others_are_not():
     assert (choices(learner.router(), x[3000:]) == 0).mean() < 0.02
 
 
+def test_a_candidate_that_breaks_is_left_within_a_chunk_however_much_was_known_of_it():
+    x, rewards = stream(6000)
+    rewards[:, 0] += 1.0
+    rewards[5500:, 0] = -10.0  # candidate 0 broke
+    served = np.random.default_rng(1).integers(3, size=6000)
+    partial = np.where((np.arange(3) == served[:, None]) | (np.arange(6000) % 20 == 0)[:, None], rewards, np.nan)
+    learner = Learner.starting(x[:5000], rewards[:5000])
+    learner.observe(x[5000:5500], partial[5000:5500])
+    before = learner.weights()
+    assert (choices(learner.router(), x) == 0).mean() > 0.3
+    learner.observe(x[5500:5600], partial[5500:5600])
+    assert (choices(learner.router(), x) == 0).mean() < 0.1
+    assert (learner.weights()[1:] > 0.8 * before[1:]).all()
+
+
+def test_one_query_that_is_hard_for_all_is_no_shift():
+    x, rewards = stream(201)
+    rewards[200] -= 20
+    learner = Learner.starting(x[:100], rewards[:100])
+    learner.observe(x[100:], rewards[100:])
+    assert learner.shift == 0.0
+
+
 @pytest.mark.parametrize("drift", [20.0, -20.0])
 def test_what_all_rewards_have_in_common_from_some_moment_on_is_not_learned(drift):
     """Served rewards and a sample: what serves most since would look better, or worse, than the others."""

@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from zooter_core.method.partial_rewards import Sums, directions, onset, prequential_errors, shared_shift, spread
+from zooter_core.method.partial_rewards import (
+    Sums,
+    directions,
+    fallen,
+    onset,
+    prequential_errors,
+    shared_shift,
+    spread,
+)
 
 NAN = np.nan
 
@@ -77,19 +85,46 @@ def test_the_errors_of_each_candidate_where_another_has_a_reward_too():
 
 
 def test_a_shift_is_what_all_candidates_share_beyond_the_spread():
-    predicted = np.array([[1.0, 2.0, 0.0], [3.0, 4.0, 0.0]])
-    rewards = np.array([[6.0, 6.5, NAN], [7.0, NAN, NAN]])  # the first is 5 and 4 above, the second 4.5; spread 0.25
+    predicted = np.array([[1.0, 2.0, 0.0], [3.0, 4.0, 0.0]] * 5)
+    rewards = np.array([[6.0, 6.5, NAN], [7.0, NAN, NAN]] * 5)  # the first is 5 and 4 above, the second 4.5; spread .25
     assert shared_shift(predicted, rewards) == 4.5
     assert shared_shift(predicted, -rewards + 2 * predicted) == -4.5
-    assert shared_shift(predicted, np.array([[6.0, 1.9, NAN], [7.0, NAN, NAN]])) == 0  # the second is not above
-    assert shared_shift(predicted, np.array([[6.0, NAN, NAN], [7.0, NAN, NAN]])) is None  # the second is unknown
-    assert (
-        shared_shift(predicted, np.array([[9.0, 2.1, NAN], [NAN, NAN, NAN]])) == 0
-    )  # 0.1 above, with a spread of 3.45
-    assert shared_shift(predicted, np.array([[6.0, NAN, NAN], [NAN, 9.0, NAN]])) is None  # no query has two
+    assert shared_shift(predicted[1:], rewards[1:]) is None  # nine queries say too little
+    assert shared_shift(predicted, np.array([[6.0, 1.9, NAN], [7.0, NAN, NAN]] * 5)) == 0  # the second is not above
+    assert shared_shift(predicted, np.array([[6.0, NAN, NAN], [7.0, NAN, NAN]] * 5)) is None  # the second is unknown
+    small = np.array([[9.0, 2.1, NAN], [7.0, NAN, NAN]] * 5)  # 0.1 above, with a spread of 3.45
+    assert shared_shift(predicted, small) == 0
+    assert shared_shift(predicted, np.array([[6.0, NAN, NAN], [NAN, 9.0, NAN]] * 5)) is None  # no query has two
     assert shared_shift(predicted[:, :0], rewards[:, :0]) is None
     later = np.array([[0.0, NAN], [1.0, 0.0], [NAN, NAN], [5.0, NAN], [NAN, 6.0]])
     assert onset(np.zeros((5, 2)), later) == 3
+
+
+def test_rewards_have_fallen_if_they_are_lower_than_predicted_and_those_of_others_are_not():
+    """The first candidate is 1 +- 1 below, the second 0 +- 1: the error is sqrt(2 / 9) with ten rewards, .471; the
+    spread is sqrt(.25), .5, or that of the query in which only one has a reward, which does not count."""
+    alternating = np.tile([1.0, -1.0], 5)
+    predicted = np.zeros((10, 2))
+    rewards = np.stack([alternating - 1, alternating], axis=1)
+    assert fallen(predicted, rewards).tolist() == [False, False]  # 2.1 standard errors
+    longer = np.concatenate([rewards, rewards, rewards])
+    assert fallen(np.zeros((30, 2)), longer).tolist() == [True, False]  # 1 / sqrt(2 * 30 / 29 / 30) = 3.8
+    assert fallen(np.zeros((30, 2)), -longer).tolist() == [False, False]  # the first rose; the second stayed at 0
+    alike = longer + np.array([1.0, 0.0])
+    assert fallen(np.full((30, 2), 5.0), alike).tolist() == [False, False]  # both are 5 below
+    assert fallen(predicted[:9], 1000 * rewards[:9]).tolist() == [False, False]  # nine rewards say too little
+    wide = longer + np.stack([np.zeros(30), np.tile([9.0, 9.0, -9.0, -9.0, 0.0], 6)], axis=1)
+    assert fallen(np.zeros((30, 2)), wide).tolist() == [False, False]  # 1 is less than half of such a spread
+    assert not fallen(np.zeros((30, 2)), np.where(np.eye(2)[[0] * 15 + [1] * 15] > 0, longer, NAN)).any()  # no spread
+
+
+def test_what_is_forgotten_counts_as_so_many_queries():
+    sums = Sums(2, 1, np.inf)
+    sums.add(np.ones((100, 1)), np.tile([2.0, 3.0], (100, 1)))
+    sums.forget(0, 25)
+    sums.forget(1, 1000)
+    assert sums.weights.tolist() == [25, 100]
+    assert sums.products[0].tolist() == [50, 50]
 
 
 def test_the_spread_is_within_a_query():

@@ -21,6 +21,7 @@ from zooter_core.method.partial_rewards import (
     Linear,
     Sums,
     directions,
+    fallen,
     onset,
     prequential_errors,
     shared_shift,
@@ -31,6 +32,7 @@ HALF_LIVES = (250.0, 500.0, 1000.0, 2000.0, math.inf)  # queries
 PENALTIES = (10.0, 30.0)
 MEMORY = 500.0  # queries: the half-life of the errors by which a setting is chosen
 CLOSE = 0.25  # standard errors of a mean square, within which the longer half-life is taken
+REMEMBERED = 50.0  # queries, as which all count that a candidate was learned from before its rewards fell
 FIRST = (500.0, 30.0)  # until an error is known
 Option = tuple[float, float]  # a half-life and a penalty
 CHUNK = 100  # queries that are learned together, and the least between two choices of a setting
@@ -105,6 +107,9 @@ class Learner:
             self._chunk(x[begin:], rewards[begin:], divide=False)
             return
         self.shift, rewards = shift, rewards - shift
+        for candidate in np.flatnonzero(fallen(self._linear()(x), np.where(taught, rewards, np.nan))):
+            for sums in self._every():
+                sums.forget(int(candidate), REMEMBERED)
         ages = np.arange(len(x))[::-1].astype(np.float64)
         judged = bool(((~np.isnan(rewards)).sum(axis=1) > 1).any()) and len(self._options()) > 1
         for sums in self._every():
@@ -142,10 +147,15 @@ class Learner:
 
     def router(self) -> Linear:
         """Predicted rewards for vectors of full width."""
+        linear = self._linear()
+        return Linear(self.axes @ linear.weight, linear.bias)
+
+    def _linear(self) -> Linear:
+        """Predicted rewards for reduced vectors."""
         solved = {option: self._sums_of(option[0]).solve(option[1]) for option in dict.fromkeys(self.chosen)}
         columns = [(solved[option], column) for column, option in enumerate(self.chosen)]
         weight = np.stack([linear.weight[:, column] for linear, column in columns], axis=1)
-        return Linear(self.axes @ weight, np.array([linear.bias[column] for linear, column in columns]))
+        return Linear(weight, np.array([linear.bias[column] for linear, column in columns]))
 
     def weights(self) -> Array:
         """How many queries each candidate was learned from, the faded ones counted less, shape (m,)."""

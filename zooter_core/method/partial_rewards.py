@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 DIRECTIONS = 128  # 64 to 256 choose about as well as all 768, and a refit takes milliseconds
 INTERCEPT = 1.0  # the penalty on the intercept: one query whose reward is the level
+FEWEST = 10  # rewards, from which on their mean says something
+FALLEN, FAR = 3.0, 0.5  # standard errors, and spreads, by which rewards have fallen
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,12 @@ class Sums:
             self.squares[column] += scaled.T @ x[rows]
             self.products[column] += scaled.T @ rewards[rows, column]
 
+    def forget(self, candidate: int, most: float) -> None:
+        """Let all that a candidate was learned from count as so many queries at most."""
+        factor = min(1.0, most / max(float(self.weights[candidate]), 1e-300))
+        self.squares[candidate] *= factor
+        self.products[candidate] *= factor
+
     def solve(self, penalty: float) -> Linear:
         """The regressions' weights in the space of the sums."""
         level = self.level
@@ -121,13 +129,15 @@ def shared_shift(predicted: Array, rewards: Array) -> float | None:
     """How far the rewards of all candidates are above or below what was predicted: the least of their mean distances.
 
     It is 0 where these differ in sign or the least is within the rewards' spread, and None where fewer than two
-    candidates have rewards or no query has two. What is left is no candidate that changed, but the reward model, or
-    queries that are harder for all: it does not say who is better.
+    candidates or ten queries have rewards, or no query has two. What is left is no candidate that changed, but the
+    reward model, or queries that are harder for all: it does not say who is better.
 
     Args:
         predicted: shape (n, m). rewards: shape (n, m), NaN where there is none.
     """
     apart = rewards - predicted
+    if (~np.isnan(apart)).any(axis=1).sum() < FEWEST:
+        return None
     means = np.nanmean(apart[:, ~np.isnan(apart).all(axis=0)], axis=0)
     size = spread(rewards)
     if len(means) < 2 or not size:
@@ -135,6 +145,28 @@ def shared_shift(predicted: Array, rewards: Array) -> float | None:
     least = float(means[np.abs(means).argmin()])
     alike = np.sign(means).min() == np.sign(means).max()
     return least if alike and abs(least) > size else 0.0
+
+
+def fallen(predicted: Array, rewards: Array) -> NDArray[np.bool_]:
+    """Whose rewards are lower than was predicted, while those of the others are not, shape (m,).
+
+    A candidate's rewards must be below their predictions by half of the rewards' spread on average, and further below
+    than those of all others by three standard errors (Welch), with ten rewards on either side. Learners that restart
+    where such a test finds a change keep up with rewards that change at once (Cao et al., "Nearly optimal adaptive
+    procedure with change detection for piecewise-stationary bandit", AISTATS 2019).
+
+    Args:
+        predicted: shape (n, m). rewards: shape (n, m), NaN where there is none.
+    """
+    apart, size = rewards - predicted, spread(rewards)
+    result = np.zeros(apart.shape[1], dtype=bool)
+    for candidate in range(len(result) if size else 0):
+        its, others = apart[:, candidate], np.delete(apart, candidate, axis=1)
+        its, others = its[~np.isnan(its)], others[~np.isnan(others)]
+        if min(len(its), len(others)) >= FEWEST:
+            error = np.sqrt(its.var(ddof=1) / len(its) + others.var(ddof=1) / len(others))
+            result[candidate] = its.mean() < -FAR * size and others.mean() - its.mean() > FALLEN * error
+    return result
 
 
 def onset(predicted: Array, rewards: Array) -> int:
