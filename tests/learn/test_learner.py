@@ -66,6 +66,15 @@ def test_a_candidate_that_breaks_is_left_within_a_chunk_however_much_was_known_o
     assert (learner.weights()[1:] > 0.8 * before[1:]).all()
 
 
+def test_a_candidate_that_was_always_worse_in_traffic_than_in_training_has_not_fallen():
+    x, rewards = stream(1600)
+    rewards[:1000, 0] += 8.0  # its training answers were longer, say
+    learner = Learner.starting(x[:1000], rewards[:1000])
+    learner.observe(x[1000:], rewards[1000:])
+    assert learner.weights()[0] > 200
+    assert (choices(learner.router(), x[1000:]) == rewards[1000:].argmax(axis=1)).mean() > 0.6
+
+
 def test_one_query_that_is_hard_for_all_is_no_shift():
     x, rewards = stream(201)
     rewards[200] -= 20

@@ -30,8 +30,9 @@ from zooter_core.method.partial_rewards import (
 
 HALF_LIVES = (250.0, 500.0, 1000.0, 2000.0, math.inf)  # queries
 PENALTIES = (10.0, 30.0)
-MEMORY = 500.0  # queries: the half-life of the errors by which a setting is chosen
+MEMORY = 500.0  # queries: the half-life of the errors by which a setting is chosen, and of the usual distances
 CLOSE = 0.25  # standard errors of a mean square, within which the longer half-life is taken
+USUAL = 30.0  # rewards, from which on their usual distance from their predictions is known
 REMEMBERED = 50.0  # queries, as which all count that a candidate was learned from before its rewards fell
 FIRST = (500.0, 30.0)  # until an error is known
 Option = tuple[float, float]  # a half-life and a penalty
@@ -73,6 +74,10 @@ class Learner:
     shift: float = 0.0
     _sums: list[Sums] = field(default_factory=list)
     _errors: dict[Option, Array] = field(default_factory=dict)  # of shape (2, candidates)
+    _apart: Array = field(init=False)  # rewards minus predictions: how many there are and their sum, (2, candidates)
+
+    def __post_init__(self) -> None:
+        self._apart = np.zeros((2, self.candidates))
 
     @classmethod
     def starting(cls, vectors: NDArray[np.floating], rewards: Array, settings: Learning = DEFAULTS) -> Learner:
@@ -107,9 +112,7 @@ class Learner:
             self._chunk(x[begin:], rewards[begin:], divide=False)
             return
         self.shift, rewards = shift, rewards - shift
-        for candidate in np.flatnonzero(fallen(self._linear()(x), np.where(taught, rewards, np.nan))):
-            for sums in self._every():
-                sums.forget(int(candidate), REMEMBERED)
+        self._forget_fallen(self._linear()(x), np.where(taught, rewards, np.nan))
         ages = np.arange(len(x))[::-1].astype(np.float64)
         judged = bool(((~np.isnan(rewards)).sum(axis=1) > 1).any()) and len(self._options()) > 1
         for sums in self._every():
@@ -119,6 +122,18 @@ class Learner:
             sums.fade(len(x))
             sums.add(x, rewards, ages)
         self.queries += len(x)
+
+    def _forget_fallen(self, predicted: Array, rewards: Array) -> None:
+        """Forget most of the candidates whose rewards are further below their predictions than they were before."""
+        counts, totals = self._apart
+        usual = np.where(counts >= USUAL, totals / np.maximum(counts, 1), np.nan)
+        for candidate in np.flatnonzero(fallen(predicted + usual, rewards)):
+            for sums in self._every():
+                sums.forget(int(candidate), REMEMBERED)
+            self._apart[:, candidate], rewards[:, candidate] = 0.0, np.nan
+        apart = rewards - predicted
+        self._apart *= 0.5 ** (len(rewards) / MEMORY)
+        self._apart += (~np.isnan(apart)).sum(axis=0), np.nansum(apart, axis=0)
 
     def _judge(self, option: Option, predicted: Array, rewards: Array) -> None:
         errors = self._errors.setdefault(option, np.zeros((2, self.candidates)))
