@@ -68,11 +68,12 @@ def test_a_candidate_that_breaks_is_left_within_a_chunk_however_much_was_known_o
 
 def test_a_candidate_that_was_always_worse_in_traffic_than_in_training_has_not_fallen():
     x, rewards = stream(1600)
-    rewards[:1000, 0] += 8.0  # its training answers were longer, say
+    rewards[:1000, 0] += 2.0  # its training answers were longer, say
+    served = np.random.default_rng(1).integers(3, size=1600)
+    partial = np.where((np.arange(3) == served[:, None]) | (np.arange(1600) % 10 == 0)[:, None], rewards, np.nan)
     learner = Learner.starting(x[:1000], rewards[:1000])
-    learner.observe(x[1000:], rewards[1000:])
-    assert learner.weights()[0] > 200
-    assert (choices(learner.router(), x[1000:]) == rewards[1000:].argmax(axis=1)).mean() > 0.6
+    learner.observe(x[1000:], partial[1000:])
+    assert learner.weights()[0] > 400
 
 
 def test_one_query_that_is_hard_for_all_is_no_shift():
