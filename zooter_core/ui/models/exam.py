@@ -176,7 +176,7 @@ def _start(ensemble: Ensemble, fleet: Path, quick: bool, again: bool = False) ->
         if again:
             exam.discard(exam.folder_of(fleet, quick))
     except ZooterError as problem:
-        st.session_state[manage.PROBLEM] = str(problem)
+        manage.show_problem(problem)
         return
     _exams()[fleet.resolve()] = Exam(ensemble, fleet, quick)
 

@@ -18,13 +18,12 @@ from zooter_core.base.paths import EMBEDDED_FLEET
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.edit import change_candidate, remove_candidate
 from zooter_core.ui import resources
+from zooter_core.ui.markdown import safe
 from zooter_core.ui.text import plain
-from zooter_core.ui.widgets import show_error
 
 MANAGE = "ZOOTER_MANAGE"  # the environment variable: "" is off, "*" any host, else hosts with spaces
 ANY = "*"
 NEW_FLEET = "my-fleet"
-PROBLEM = "models-problem"  # in the session's state
 
 
 def allowed() -> bool:
@@ -65,24 +64,22 @@ def changed(folder: Path) -> None:
 
 
 def attempt(change: Callable[[], None]) -> None:
-    """Make a change in a callback; a problem is shown by `draw_problem`."""
-    st.session_state[PROBLEM] = None
+    """Make a change in a callback; a problem is shown."""
     try:
         change()
     except ZooterError as problem:
-        st.session_state[PROBLEM] = str(problem)
+        show_problem(problem)
         return
     changed(target())
 
 
-def draw_problem() -> None:
-    """The problem of the change just made, if it had one."""
-    if problem := st.session_state.pop(PROBLEM, None):
-        show_error(problem)
+def show_problem(problem: ZooterError) -> None:
+    """Show why a change in a callback failed, in sight wherever the visitor is on the page."""
+    st.toast(safe(str(problem)), icon=":material/error:", duration="infinite")
 
 
-def buttons(candidate: CandidateConfig) -> None:
-    """Edit and Remove, under a model's card."""
+def buttons(candidate: CandidateConfig, alone: bool) -> None:
+    """Edit and Remove, under a model's card; a model that is alone in its fleet stays."""
     if not (allowed() and is_users(resources.folder())):
         return
     name = candidate.name
@@ -94,6 +91,8 @@ def buttons(candidate: CandidateConfig) -> None:
             help="Of what it writes; empty if unknown.",
         )  # fmt: skip
         st.form_submit_button("Save", on_click=_save, args=(candidate,))
+    if alone:
+        return
     with st.popover("Remove", key=f"remove-{name}"):
         st.markdown(f"Remove {plain(name)} from the fleet? Its weights and server stay.")
         st.button("Remove", key=f"removed-{name}", on_click=attempt, args=(lambda: remove_candidate(target(), name),))
@@ -102,7 +101,7 @@ def buttons(candidate: CandidateConfig) -> None:
 def _save(candidate: CandidateConfig) -> None:
     name, state = candidate.name, st.session_state
     keys = {
-        "name": state[f"name-{name}"].strip(),
+        "name": state[f"name-{name}"].strip() or name,
         "description": state[f"description-{name}"].strip() or None,
         "usd_per_million_tokens": state[f"price-{name}"],
     }

@@ -171,7 +171,6 @@ def may_switch() -> bool:
 def draw_buttons(learned: Versions) -> None:
     """Promote and Roll back, each with a second click."""
     state, back = learned.state, former(learned)
-    manage.draw_problem()
     with st.container(horizontal=True):
         if state.challenger is not None:
             name = plain(name_of(state.challenger))
