@@ -61,7 +61,7 @@ def pick_example(key: str) -> str | None:
 
 
 # The keyboard on the Chat page: the composer has the focus at the start and after an answer, `/` leads to it, and `?`
-# shows all shortcuts; Streamlit's own have no such keys. Files that have come into the composer are sent by themselves:
+# shows all shortcuts; Streamlit's own have no such keys. Where it is hidden, a step of the story begins at the top. Files that have come into the composer are sent by themselves:
 # the page shows their sizes, and the query goes with them later. The script is a constant, and the security policy
 # names its hash (server.py): the browser runs this text and no other, as it does with the scripts of Streamlit's own
 # page. It has no "<", at which Streamlit's sanitizer would drop it. On a phone, the focus would open the keyboard.
@@ -71,10 +71,12 @@ SCRIPT = """
   const typing = () => document.activeElement.matches('input, textarea, select, [contenteditable="true"]')
   const focus = left => {
     const field = box()
+    if (field && !field.offsetParent) return document.querySelector('.stMain').scrollTo(0, 0)
+    if (!matchMedia('(hover: hover)').matches) return
     if (field && !field.disabled) return typing() || field.focus({ preventScroll: true })
     if (left) setTimeout(focus, 100, left - 1)
   }
-  if (matchMedia('(hover: hover)').matches) focus(100)
+  focus(100)
   if (window.zooterSlash) return
   window.zooterSlash = true
   document.addEventListener('keydown', event => {
@@ -94,6 +96,6 @@ SCRIPT = """
 FOCUS = f"<script>{SCRIPT}</script>"
 
 
-def focus_composer(turns: int, running: bool) -> None:
-    """Focus the composer, unless somebody types elsewhere; again whenever the arguments change."""
-    st.html(f'<i data-state="{turns} {running}"></i>{FOCUS}', unsafe_allow_javascript=True)
+def focus_composer(state: str) -> None:
+    """Focus the composer, unless somebody types elsewhere; again whenever the state changes."""
+    st.html(f'<i data-state="{state}"></i>{FOCUS}', unsafe_allow_javascript=True)

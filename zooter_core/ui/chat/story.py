@@ -58,11 +58,11 @@ def invite(ensemble: Ensemble, place: DeltaGenerator) -> None:
                   args=(ensemble,))  # fmt: skip
 
 
-def draw(talk: Conversation) -> bool:
-    """The step that this session is at; False if it is at none."""
+def draw(talk: Conversation) -> str:
+    """The step that this session is at; returns its title, or "" if it is at none."""
     number, comparison = st.session_state.get(STEP), st.session_state.get(ROUND)
     if number is None or not isinstance(comparison, Comparison) or talk.turns:
-        return False
+        return ""
     attach(comparison.job)
     step, last = STEPS[number], number == WORTH
     with st.container(border=True, key="story-box"):
@@ -85,7 +85,7 @@ def draw(talk: Conversation) -> bool:
                 st.button("Next", icon=":material/arrow_forward:", key="primary-next", shortcut="Right",
                           on_click=_go_to, args=(number + 1,))  # fmt: skip
                 st.button("Skip", type="tertiary", on_click=_end)
-    return True
+    return step.title
 
 
 def _begin(ensemble: Ensemble) -> None:
