@@ -241,8 +241,27 @@ def test_conversations_are_beside_the_page_and_behind_a_button_on_a_phone(open_t
     expect(side).to_be_hidden()
     page.get_by_test_id("stExpandSidebarButton").click()
     side.get_by_role("button", name="What is 7 + 8?").first.click()
-    expect(page.get_by_role("button", name="Edit")).to_be_attached(timeout=SLOW)
+    expect(side).to_be_hidden()  # it would cover the conversation
+    expect(page.get_by_role("button", name="Edit")).to_be_visible(timeout=SLOW)
     assert no_sideways_scrolling(page)
+
+
+LEFT_EDGES = """(paragraph, words) => words.map(word => {
+    const range = new Range(), text = paragraph.firstChild, start = text.data.indexOf(word)
+    range.setStart(text, start)
+    range.setEnd(text, start + word.length)
+    return range.getBoundingClientRect().left
+})"""
+
+
+def test_a_query_from_right_to_left_runs_that_way(open_tab: Open, directed: tuple[Demo, Scripted]) -> None:
+    page = open_tab(directed[0].address, NARROW)
+    ask(page, "ما هو Python؟ اشرح لي الفكرة باختصار مع مثال")
+    answered(page)
+    query = page.get_by_test_id("stChatMessage").first.locator("p")
+    first, foreign, later = query.evaluate(LEFT_EDGES, ["ما", "Python", "اشرح"])
+    assert first > foreign > later
+    assert query.evaluate("text => getComputedStyle(text).textAlign") == "start"  # also where a line is short
 
 
 def test_the_first_minute_begins_at_its_heading_on_a_phone(open_tab: Open, demo: str) -> None:

@@ -61,10 +61,12 @@ def pick_example(key: str) -> str | None:
 
 
 # The keyboard on the Chat page: the composer has the focus at the start and after an answer, `/` leads to it, and `?`
-# shows all shortcuts; Streamlit's own have no such keys. Where it is hidden, a step of the story begins at the top. Files that have come into the composer are sent by themselves:
-# the page shows their sizes, and the query goes with them later. The script is a constant, and the security policy
-# names its hash (server.py): the browser runs this text and no other, as it does with the scripts of Streamlit's own
-# page. It has no "<", at which Streamlit's sanitizer would drop it. On a phone, the focus would open the keyboard.
+# shows all shortcuts; Streamlit's own have no such keys. Where it is hidden, a step of the story begins at its top.
+# Files that have come into the composer are sent by themselves: the page shows their sizes, and the query goes with
+# them later. On a phone, the focus would open the keyboard; there the list of conversations covers the page, and closes
+# once one is chosen. The script is a constant, and the security policy names its hash (server.py): the browser runs this
+# text and no other, as it does with the scripts of Streamlit's own page. It has no "<", at which Streamlit's sanitizer
+# would drop it.
 SCRIPT = """
 (() => {
   const box = () => document.querySelector('[data-testid="stChatInputTextArea"]')
@@ -85,6 +87,11 @@ SCRIPT = """
     if (event.key !== '/') return
     event.preventDefault()
     box().focus()
+  })
+  document.addEventListener('click', event => {
+    const chosen = event.target.closest('.st-key-new button, [class*="st-key-open-"] button')
+    if (!chosen || !matchMedia('(max-width: 768px)').matches) return
+    document.querySelector('[data-testid="stSidebarCollapseButton"] button')?.click()
   })
   setInterval(() => {
     const chip = '[data-testid="stChatInput"] [data-testid="stFileChip"]'

@@ -108,7 +108,8 @@ def _draw_waiting() -> None:
 @lru_cache(maxsize=128)  # every rerun of the page shows it
 def size(file: Attachment) -> str:
     """The size of a file in tokens; who answers may count a little differently."""
-    return f"about {rounded(estimated_tokens(file.text))} tokens"
+    tokens = estimated_tokens(file.text)
+    return f"about {rounded(tokens)} token{'s' * (tokens != 1)}"
 
 
 def rounded(count: int) -> str:
