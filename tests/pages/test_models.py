@@ -254,8 +254,8 @@ def test_changes_on_the_page_keep_those_made_by_hand(page: AppTest, folder: Path
 def test_a_name_that_is_taken_is_refused_and_the_last_model_stays(page: AppTest, folder: Path) -> None:
     page.text_input(key="name-sums").set_value("words")
     page = press(page, "Save")
-    (told,) = page.toast  # in sight at every place of the page
-    assert "twice" in told.value
+    (toast,) = page.toast  # in sight at every place of the page
+    assert "twice" in toast.value
     assert names(folder) == ("sums", "words")
     assert not page.run().toast
     page.text_input(key="name-sums").set_value(" ")  # an empty name leaves the old one

@@ -64,9 +64,9 @@ def pick_example(key: str) -> str | None:
 # shows all shortcuts; Streamlit's own have no such keys. Where it is hidden, a step of the story begins at its top.
 # Files that have come into the composer are sent by themselves: the page shows their sizes, and the query goes with
 # them later. On a phone, the focus would open the keyboard; there the list of conversations covers the page, and closes
-# once one is chosen. The script is a constant, and the security policy names its hash (server.py): the browser runs this
-# text and no other, as it does with the scripts of Streamlit's own page. It has no "<", at which Streamlit's sanitizer
-# would drop it.
+# once one is chosen. The script is a constant, and the security policy names its hash (server.py): the browser runs
+# this text and no other, as it does with the scripts of Streamlit's own page. It has no "<", at which Streamlit's
+# sanitizer would drop it.
 SCRIPT = """
 (() => {
   const box = () => document.querySelector('[data-testid="stChatInputTextArea"]')
