@@ -254,12 +254,12 @@ def test_changes_on_the_page_keep_those_made_by_hand(page: AppTest, folder: Path
 def test_a_name_that_is_taken_is_refused_and_the_last_model_stays(page: AppTest, folder: Path) -> None:
     page.text_input(key="name-sums").set_value("words")
     page = press(page, "Save")
-    (toast,) = page.toast  # in sight at every place of the page
-    assert "twice" in toast.value
+    (error,) = page.get("popover")[0].error  # in sight, wherever on the page the model is
+    assert "twice" in error.value
     assert names(folder) == ("sums", "words")
-    assert not page.run().toast
+    assert not page.run().error
     page.text_input(key="name-sums").set_value(" ")  # an empty name leaves the old one
-    assert not press(page, "Save").toast
+    assert not press(page, "Save").error
     assert names(folder) == ("sums", "words")
     page.button(key="removed-sums").click().run()
     assert names(folder) == ("words",)
@@ -359,7 +359,7 @@ def test_an_exam_of_other_models_is_refused_and_can_begin_again(
     assert "began with other models or questions" in error.value
     before = len(server.bodies)
     with Run(folder / "exam-quick"):  # as `zooter exam` in a terminal
-        assert any("another process at work" in error.value for error in press(page, "Begin again").toast)
+        assert any("another process at work" in error.value for error in press(page, "Begin again").error)
     assert (folder / "exam-quick" / "responses.jsonl").is_file()
     press(page, "Begin again")
     sitting(folder).wait(120)

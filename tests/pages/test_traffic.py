@@ -143,7 +143,7 @@ def test_a_switch_waits_for_a_turn_only_a_moment(open_page: Open, learned: Path,
     page = open_page("traffic", learned)
     with lock_learner(load_fleet(learned)):
         page.button(key="do-promote").click().run()
-    assert "the learner of the fleet" in " ".join(box.value for box in page.toast)
+    assert "the learner of the fleet" in " ".join(box.value for box in page.error)
     assert load_fleet(learned).router.path == str(learned / "router")
 
 

@@ -152,8 +152,9 @@ def _draw_choice(models: Sequence[Model], key: str, gpus: Sequence[Gpu] = ()) ->
     st.button(
         "Connect" if len(chosen) < 2 else f"Connect {len(chosen)} models",
         icon=":material/add:", key=f"primary-connect-{key}", disabled=not chosen,
-        on_click=manage.attempt, args=(partial(_add, chosen, gpus),),
+        on_click=manage.attempt, args=(partial(_add, chosen, gpus), key),
     )  # fmt: skip
+    manage.draw_problem(key)
 
 
 def _add(models: Sequence[Model], gpus: Sequence[Gpu]) -> None:

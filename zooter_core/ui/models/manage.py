@@ -18,12 +18,13 @@ from zooter_core.base.paths import EMBEDDED_FLEET
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.edit import change_candidate, remove_candidate
 from zooter_core.ui import resources
-from zooter_core.ui.markdown import safe
 from zooter_core.ui.text import plain
+from zooter_core.ui.widgets import show_error
 
 MANAGE = "ZOOTER_MANAGE"  # the environment variable: "" is off, "*" any host, else hosts with spaces
 ANY = "*"
 NEW_FLEET = "my-fleet"
+PROBLEM = "problem-"  # and the place, in the session's state
 
 
 def allowed() -> bool:
@@ -63,19 +64,20 @@ def changed(folder: Path) -> None:
     resources.pick_fleet(folder)
 
 
-def attempt(change: Callable[[], None]) -> None:
-    """Make a change in a callback; a problem is shown."""
+def attempt(change: Callable[[], None], place: str) -> None:
+    """Make a change in a callback; `draw_problem` shows at its place why it failed."""
     try:
         change()
     except ZooterError as problem:
-        show_problem(problem)
+        st.session_state[PROBLEM + place] = str(problem)
         return
     changed(target())
 
 
-def show_problem(problem: ZooterError) -> None:
-    """Show why a change in a callback failed, in sight wherever the visitor is on the page."""
-    st.toast(safe(str(problem)), icon=":material/error:", duration="infinite")
+def draw_problem(place: str) -> None:
+    """Why the change just made at a place of the page failed, if it did: elsewhere, it could be out of sight."""
+    if problem := st.session_state.pop(PROBLEM + place, None):
+        show_error(problem)
 
 
 def buttons(candidate: CandidateConfig, alone: bool) -> None:
@@ -84,6 +86,7 @@ def buttons(candidate: CandidateConfig, alone: bool) -> None:
         return
     name = candidate.name
     with st.popover("Edit", key=f"edit-{name}"), st.form(f"form-{name}", border=False):
+        draw_problem(f"edit-{name}")
         st.text_input("Name", name, key=f"name-{name}", max_chars=64)
         st.text_input("Description", candidate.description, key=f"description-{name}", help="What it is good at.")
         st.number_input(
@@ -94,8 +97,12 @@ def buttons(candidate: CandidateConfig, alone: bool) -> None:
     if alone:
         return
     with st.popover("Remove", key=f"remove-{name}"):
+        draw_problem(f"remove-{name}")
         st.markdown(f"Remove {plain(name)} from the fleet? Its weights and server stay.")
-        st.button("Remove", key=f"removed-{name}", on_click=attempt, args=(lambda: remove_candidate(target(), name),))
+        st.button(
+            "Remove", key=f"removed-{name}", on_click=attempt,
+            args=(lambda: remove_candidate(target(), name), f"remove-{name}"),
+        )  # fmt: skip
 
 
 def _save(candidate: CandidateConfig) -> None:
@@ -107,4 +114,4 @@ def _save(candidate: CandidateConfig) -> None:
     }
     if keys["name"] != name and candidate.routed_as is None:
         keys["routed_as"] = name if resources.ensemble().fleet.router else None  # what the router calls it
-    attempt(lambda: change_candidate(target(), name, keys))
+    attempt(lambda: change_candidate(target(), name, keys), f"edit-{name}")
