@@ -196,6 +196,16 @@ def test_a_key_that_was_mistyped_can_be_typed_again(page: AppTest, server: Scrip
     assert server.headers[-1]["authorization"] == f"Bearer {KEY}"
 
 
+def test_a_key_is_for_the_server_that_it_was_typed_for(page: AppTest, server: Scripted) -> None:
+    assert not lists(page, server.url, KEY).error
+    with serving() as other:
+        assert not lists(page, other.url).error
+        assert not any("authorization" in headers for headers in other.headers)
+        (error,) = lists(page, other.url, "sk-of-the-other").error
+    assert "MODEL\\_API\\_KEY holds another key already. Name another variable" in error.value
+    assert os.environ.pop("MODEL_API_KEY") == KEY
+
+
 def test_without_manage_the_page_only_shows(open_page: Open, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ZOOTER_MANAGE", "")
     page = drawn(open_page("models", folder), folder)
