@@ -25,7 +25,7 @@ ensemble = resources.ensemble()
 if welcome:
     view.draw_starting(ensemble, welcome)
     if not links.pending():
-        story.invite(ensemble, welcome)
+        story.invite(ensemble, talk, welcome)
 with top:
     settings = controls.draw(ensemble, talk)
 controls.sidebar(talk)
