@@ -403,6 +403,7 @@ def test_other_pages_of_a_fleet_without_router_and_rewards(open_page: Open, fold
     if name != "compare":
         assert "Models" in labels(page)
         assert "exam" in words(page).lower()
+    assert "The router trained on" not in words(page)
 
 
 def test_chat_routes_by_the_starting_router(open_page: Open, folder: Path, server: Scripted) -> None:
