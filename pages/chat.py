@@ -5,17 +5,16 @@ import streamlit as st
 from zooter_core.base.errors import ZooterError
 from zooter_core.ui import links, resources
 from zooter_core.ui.chat import composer, controls, conversations, share, story, view
-from zooter_core.ui.widgets import focus_composer, pick_example, show_error
+from zooter_core.ui.widgets import focus_composer, pick_example
 
 talk = conversations.current()
 shared = share.opened()
 # Read once: if an answer ends while the page is drawn, the field must not stay disabled.
 live = {number for number, turn in enumerate(talk.turns) if turn.job.running}
 top = st.container(key="top")
-telling, typed = story.draw(talk), None
-if not telling:  # Streamlit opens a page that has the field at its end, which hides the heading of a step
-    typed = composer.draw(disabled=bool(live))
-    focus_composer(len(talk.turns), bool(live))
+telling = story.draw(talk)
+typed = composer.draw(begun=bool(talk.turns), disabled=bool(live))  # the style sheet hides it while the story is told
+focus_composer(f"{len(talk.turns)} {bool(live)} {telling}")
 view.draw_footnote()
 welcome = None if talk.turns or shared or telling else view.draw_welcome()
 offered = not (talk.turns or shared or telling or links.pending())
@@ -26,7 +25,7 @@ ensemble = resources.ensemble()
 if welcome:
     view.draw_starting(ensemble, welcome)
     if not links.pending():
-        story.invite(ensemble, welcome)
+        story.invite(ensemble, talk, welcome)
 with top:
     settings = controls.draw(ensemble, talk)
 controls.sidebar(talk)
@@ -47,5 +46,3 @@ for number in range(len(talk.turns)):
     view.draw_turn(ensemble, talk, number, settings, live=number in live)
 if shared:
     view.draw_shared(shared)
-if problem := composer.problem():
-    show_error(problem)

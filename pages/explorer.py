@@ -9,11 +9,13 @@ from zooter_core.ui.explorer.live import draw_live_routing
 from zooter_core.ui.widgets import show_error
 
 st.title("What the router has learned", anchor=False)
-st.markdown(
-    "The router trained on queries that every model answered and a reward model scored.  \n"
-    "See what it learned from them, and how it routes your query while you type."
-)
 ensemble = resources.ensemble()
+starting = bool(ensemble.router.note) and ensemble.fleet.router is None
+if not starting:
+    st.markdown(
+        "The router trained on queries that every model answered and a reward model scored.  \n"
+        "See what it learned from them, and how it routes your query while you type."
+    )
 problem, learned = None, None
 try:
     learned = view.learned(ensemble)
@@ -22,7 +24,7 @@ except ZooterError as error:
 
 draw_live_routing(ensemble, learned)
 resources.require_folder("What the router has learned from its training queries")
-if ensemble.router.note and ensemble.fleet.router is None:
+if starting:
     view.draw_starting(ensemble)
     st.stop()
 if problem:

@@ -14,7 +14,6 @@ ensemble = resources.ensemble()
 # Only now: these import what the fleet's thread imports.
 from zooter_core.ui.models import cards  # noqa: E402
 
-manage.draw_problem()
 users, several = manage.is_users(resources.folder()), len(ensemble.fleet.pool) > 1
 if manage.allowed():
     from zooter_core.ui.models import connect

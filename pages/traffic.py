@@ -15,7 +15,7 @@ from zooter_core.ui.traffic import champions, view  # noqa: E402
 fleet = ensemble.fleet
 folder = source.traffic_folder(fleet.name)
 if folder is None:
-    view.draw_empty(hidden=not source.may_look())
+    view.draw_empty(fleet, hidden=not source.may_look())
     if not st.toggle("Show a sample day", value=True, key="sample"):
         st.stop()
     st.info("This is a sample day: queries of this project, answered by the embedded fleet.", icon=":material/science:")

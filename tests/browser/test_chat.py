@@ -241,20 +241,46 @@ def test_conversations_are_beside_the_page_and_behind_a_button_on_a_phone(open_t
     expect(side).to_be_hidden()
     page.get_by_test_id("stExpandSidebarButton").click()
     side.get_by_role("button", name="What is 7 + 8?").first.click()
-    expect(page.get_by_role("button", name="Edit")).to_be_attached(timeout=SLOW)
+    expect(side).to_be_hidden()  # it would cover the conversation
+    expect(page.get_by_role("button", name="Edit")).to_be_visible(timeout=SLOW)
     assert no_sideways_scrolling(page)
+
+
+LEFT_EDGES = """(paragraph, words) => words.map(word => {
+    const range = new Range(), text = paragraph.firstChild, start = text.data.indexOf(word)
+    range.setStart(text, start)
+    range.setEnd(text, start + word.length)
+    return range.getBoundingClientRect().left
+})"""
+
+
+def test_a_query_from_right_to_left_runs_that_way(open_tab: Open, directed: tuple[Demo, Scripted]) -> None:
+    page = open_tab(directed[0].address, NARROW)
+    ask(page, "ما هو Python؟ اشرح لي الفكرة باختصار مع مثال")
+    answered(page)
+    query = page.get_by_test_id("stChatMessage").first.locator("p")
+    first, foreign, later = query.evaluate(LEFT_EDGES, ["ما", "Python", "اشرح"])
+    assert first > foreign > later
+    assert query.evaluate("text => getComputedStyle(text).textAlign") == "start"  # also where a line is short
 
 
 def test_the_first_minute_begins_at_its_heading_on_a_phone(open_tab: Open, demo: str) -> None:
     page = open_tab(demo)
     page.set_viewport_size({"width": NARROW, "height": 650})
-    page.get_by_role("button", name="Show me how it works").click(timeout=SLOW)
-    expect(page.get_by_role("button", name="Skip")).to_be_visible(timeout=SLOW)
-    wait_until_idle(page)
-    page.wait_for_timeout(500)  # nothing scrolls by itself
-    assert page.evaluate("[...document.querySelectorAll('*')].every(box => box.scrollTop === 0)")
+    page.reload()
+    expect(page.get_by_role("button", name="Show me how it works")).to_be_visible(timeout=SLOW)
+    for title in ("Ask once", "A router reads", "The winner answers", "What the others"):
+        expect(page.get_by_role("heading", name=title)).to_be_in_viewport(timeout=SLOW)
+        wait_until_idle(page)
+        page.wait_for_timeout(500)  # nothing scrolls by itself
+        assert page.locator(".stMain").evaluate("main => main.scrollTop") == 0
+        if title == "Ask once":
+            composer(page).fill("Not sent yet")
+        page.locator(".stMain").evaluate("main => main.scrollTo(0, main.scrollHeight)")
+        page.get_by_role("button", name=re.compile("Show me how|Next")).click()
     page.get_by_role("button", name="Skip").click()
     expect(composer(page)).to_be_in_viewport(timeout=SLOW)
+    expect(composer(page)).to_have_value("Not sent yet")
 
 
 def test_a_hundred_thousand_characters_do_not_freeze_the_page(open_tab: Open, server: Demo) -> None:

@@ -65,6 +65,7 @@ def test_what_is_no_text_is_refused_and_the_others_stay(open_page: Open) -> None
     for number in range(10):
         page = attach(page, f"{number}.txt", b"one")
     assert "A query takes at most 10 files: 9.txt and those after it are left out." in page.error[0].value
+    assert "0.txt · about 1 token" in labels(page)
 
 
 def test_what_does_not_fit_is_named_under_the_query(open_page: Open) -> None:

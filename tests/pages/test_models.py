@@ -196,6 +196,16 @@ def test_a_key_that_was_mistyped_can_be_typed_again(page: AppTest, server: Scrip
     assert server.headers[-1]["authorization"] == f"Bearer {KEY}"
 
 
+def test_a_key_is_for_the_server_that_it_was_typed_for(page: AppTest, server: Scripted) -> None:
+    assert not lists(page, server.url, KEY).error
+    with serving() as other:
+        assert not lists(page, other.url).error
+        assert not any("authorization" in headers for headers in other.headers)
+        (error,) = lists(page, other.url, "sk-of-the-other").error
+    assert "MODEL\\_API\\_KEY holds another key already. Name another variable" in error.value
+    assert os.environ.pop("MODEL_API_KEY") == KEY
+
+
 def test_without_manage_the_page_only_shows(open_page: Open, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ZOOTER_MANAGE", "")
     page = drawn(open_page("models", folder), folder)
@@ -254,14 +264,16 @@ def test_changes_on_the_page_keep_those_made_by_hand(page: AppTest, folder: Path
 def test_a_name_that_is_taken_is_refused_and_the_last_model_stays(page: AppTest, folder: Path) -> None:
     page.text_input(key="name-sums").set_value("words")
     page = press(page, "Save")
-    assert page.error
+    (error,) = page.get("popover")[0].error  # in sight, wherever on the page the model is
+    assert "twice" in error.value
     assert names(folder) == ("sums", "words")
     assert not page.run().error
+    page.text_input(key="name-sums").set_value(" ")  # an empty name leaves the old one
+    assert not press(page, "Save").error
+    assert names(folder) == ("sums", "words")
     page.button(key="removed-sums").click().run()
     assert names(folder) == ("words",)
-    page.button(key="removed-words").click().run()
-    assert page.error
-    assert names(folder) == ("words",)
+    assert "Remove" not in labels(page)
 
 
 @pytest.fixture
@@ -391,6 +403,7 @@ def test_other_pages_of_a_fleet_without_router_and_rewards(open_page: Open, fold
     if name != "compare":
         assert "Models" in labels(page)
         assert "exam" in words(page).lower()
+    assert "The router trained on" not in words(page)
 
 
 def test_chat_routes_by_the_starting_router(open_page: Open, folder: Path, server: Scripted) -> None:

@@ -82,10 +82,10 @@ def test_traffic_is_reported(open_page: Open, traffic, tiny_fleet):
     assert not page.get("echarts_chart") or len(page.get("echarts_chart")) == 1
 
 
-def test_without_traffic_it_says_how_to_begin_and_shows_a_sample_day(open_page: Open, monkeypatch):
+def test_without_traffic_it_says_how_to_begin_and_shows_a_sample_day(open_page: Open, tiny_fleet: Path, monkeypatch):
     monkeypatch.setenv("ZOOTER_MANAGE", "*")
     page = open_page("traffic")
-    assert any(block.value == "zooter serve --learn" for block in page.code)
+    assert any(block.value == f"zooter serve --learn --fleet {tiny_fleet}" for block in page.code)
     assert {title.value for title in page.subheader} >= {"Reward against time", "Choices over time"}
     text = words(page)
     for part in (

@@ -119,6 +119,21 @@ def test_scores_of_more_models_can_be_cut_to_the_fleets(open_page: Open, first_f
     assert "wide" not in resources.fleets()
 
 
+@pytest.mark.parametrize("kind", ["knn", "ridge"])
+def test_a_kind_without_epochs_is_trained_too(open_page: Open, kind: str) -> None:
+    page = open_step(upload(open_page("train"), packed(LINES)), 3)
+    page.selectbox(key="train-kind").set_value(kind).run()
+    train(page)
+    assert not page.error
+    assert "Your router" in words(page)
+
+
+def test_a_single_query_is_enough(open_page: Open) -> None:
+    page = upload(open_page("train"), packed(LINES[:1]))
+    assert "**1 query, 1 data set, 3 models**" in words(page)
+    assert not train(open_step(page, 3)).error
+
+
 def test_a_distillation_that_fails_keeps_nothing(open_page: Open) -> None:
     named = [line | {"scores": {"oracle": 1.0, "b": 0.0}} for line in LINES]
     page = train(open_step(upload(open_page("train"), packed(named)), 3))

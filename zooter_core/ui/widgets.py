@@ -61,20 +61,24 @@ def pick_example(key: str) -> str | None:
 
 
 # The keyboard on the Chat page: the composer has the focus at the start and after an answer, `/` leads to it, and `?`
-# shows all shortcuts; Streamlit's own have no such keys. Files that have come into the composer are sent by themselves:
-# the page shows their sizes, and the query goes with them later. The script is a constant, and the security policy
-# names its hash (server.py): the browser runs this text and no other, as it does with the scripts of Streamlit's own
-# page. It has no "<", at which Streamlit's sanitizer would drop it. On a phone, the focus would open the keyboard.
+# shows all shortcuts; Streamlit's own have no such keys. Where it is hidden, a step of the story begins at its top.
+# Files that have come into the composer are sent by themselves: the page shows their sizes, and the query goes with
+# them later. On a phone, the focus would open the keyboard; there the list of conversations covers the page, and closes
+# once one is chosen. The script is a constant, and the security policy names its hash (server.py): the browser runs
+# this text and no other, as it does with the scripts of Streamlit's own page. It has no "<", at which Streamlit's
+# sanitizer would drop it.
 SCRIPT = """
 (() => {
   const box = () => document.querySelector('[data-testid="stChatInputTextArea"]')
   const typing = () => document.activeElement.matches('input, textarea, select, [contenteditable="true"]')
   const focus = left => {
     const field = box()
+    if (field && !field.offsetParent) return document.querySelector('.stMain').scrollTo(0, 0)
+    if (!matchMedia('(hover: hover)').matches) return
     if (field && !field.disabled) return typing() || field.focus({ preventScroll: true })
     if (left) setTimeout(focus, 100, left - 1)
   }
-  if (matchMedia('(hover: hover)').matches) focus(100)
+  focus(100)
   if (window.zooterSlash) return
   window.zooterSlash = true
   document.addEventListener('keydown', event => {
@@ -83,6 +87,11 @@ SCRIPT = """
     if (event.key !== '/') return
     event.preventDefault()
     box().focus()
+  })
+  document.addEventListener('click', event => {
+    const chosen = event.target.closest('.st-key-new button, [class*="st-key-open-"] button')
+    if (!chosen || !matchMedia('(max-width: 768px)').matches) return
+    document.querySelector('[data-testid="stSidebarCollapseButton"] button')?.click()
   })
   setInterval(() => {
     const chip = '[data-testid="stChatInput"] [data-testid="stFileChip"]'
@@ -94,6 +103,6 @@ SCRIPT = """
 FOCUS = f"<script>{SCRIPT}</script>"
 
 
-def focus_composer(turns: int, running: bool) -> None:
-    """Focus the composer, unless somebody types elsewhere; again whenever the arguments change."""
-    st.html(f'<i data-state="{turns} {running}"></i>{FOCUS}', unsafe_allow_javascript=True)
+def focus_composer(state: str) -> None:
+    """Focus the composer, unless somebody types elsewhere; again whenever the state changes."""
+    st.html(f'<i data-state="{state}"></i>{FOCUS}', unsafe_allow_javascript=True)

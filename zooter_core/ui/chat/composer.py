@@ -17,6 +17,7 @@ from zooter_core.base.records import Attachment, Reading
 from zooter_core.data.documents import MOST_FILES, read_attachment
 from zooter_core.ui import links
 from zooter_core.ui.text import plain, visible
+from zooter_core.ui.widgets import show_error
 
 FILES, TEXT, PROBLEM = "attached-files", "text-to-restore", "composer-problem"  # in a session's state
 NO_QUERY = "Type what you want to know about the attached files, then send it."
@@ -31,13 +32,21 @@ class Sent:
     attachments: tuple[Attachment, ...] = ()
 
 
-def draw(disabled: bool) -> Sent | None:
-    """The field, and the files that wait for a query above it."""
+def draw(begun: bool, disabled: bool) -> Sent | None:
+    """The field, and above it what is wrong with the last query and the files that wait for one.
+
+    Args:
+        begun: a conversation has begun: the page then opens at its end and follows the answer.
+    """
     if text := st.session_state.pop(TEXT, ""):
         st.session_state["query"] = text
     links.prefill("query")
-    _draw_waiting()
-    value = st.chat_input("Ask anything", key="query", accept_file="multiple", disabled=disabled)
+    with st.bottom:
+        if problem := st.session_state.pop(PROBLEM, None):
+            show_error(problem)
+        _draw_waiting()
+    place = st if begun else st.bottom
+    value = place.chat_input("Ask anything", key="query", accept_file="multiple", disabled=disabled)
     if value is None:
         return None
     if value.files:  # they wait, with their sizes in sight, until the query is sent
@@ -50,11 +59,6 @@ def draw(disabled: bool) -> Sent | None:
 def waiting() -> tuple[Attachment, ...]:
     """The files that go with the next query."""
     return st.session_state.get(FILES, ())
-
-
-def problem() -> str | None:
-    """Why the last query was not sent. A second call gives None."""
-    return st.session_state.pop(PROBLEM, None)
 
 
 def put_back(text: str, message: str) -> None:
@@ -93,7 +97,7 @@ def _remove(number: int) -> None:
 
 def _draw_waiting() -> None:
     if files := waiting():
-        with st.bottom, st.container(horizontal=True, key="waiting-files", gap="xsmall"):
+        with st.container(horizontal=True, key="waiting-files", gap="xsmall"):
             for number, file in enumerate(files):
                 label = f"{plain(file.name)} · {size(file)}"
                 st.button(
@@ -104,7 +108,8 @@ def _draw_waiting() -> None:
 @lru_cache(maxsize=128)  # every rerun of the page shows it
 def size(file: Attachment) -> str:
     """The size of a file in tokens; who answers may count a little differently."""
-    return f"about {rounded(estimated_tokens(file.text))} tokens"
+    tokens = estimated_tokens(file.text)
+    return f"about {rounded(tokens)} token{'s' * (tokens != 1)}"
 
 
 def rounded(count: int) -> str:

@@ -18,7 +18,7 @@ from zooter_core.ui.compare.comparisons import Comparison
 from zooter_core.ui.widgets import EXAMPLES, show_error
 
 ROUTED, ANSWERED, COMPARED, REWARDED, WORTH = range(5)
-STEP, ROUND = "story-step", "story"  # in a session's state
+STEP, ROUND = "story-step", "story"  # in a session's state: the conversation and the step that it is at; the answers
 
 
 class Step(NamedTuple):
@@ -51,18 +51,18 @@ STEPS = (
 )
 
 
-def invite(ensemble: Ensemble, place: DeltaGenerator) -> None:
+def invite(ensemble: Ensemble, talk: Conversation, place: DeltaGenerator) -> None:
     """The button that begins the story, on the empty page of a fleet that can rank answers."""
     if ensemble.can_rank and len(ensemble.fleet.pool) > 1:
         place.button("Show me how it works", icon=":material/play_circle:", key="primary-story", on_click=_begin,
-                  args=(ensemble,))  # fmt: skip
+                  args=(ensemble, talk))  # fmt: skip
 
 
-def draw(talk: Conversation) -> bool:
-    """The step that this session is at; False if it is at none."""
-    number, comparison = st.session_state.get(STEP), st.session_state.get(ROUND)
-    if number is None or not isinstance(comparison, Comparison) or talk.turns:
-        return False
+def draw(talk: Conversation) -> str:
+    """The step that a new conversation is at; returns its title, or "" if it is at none."""
+    (begun, number), comparison = st.session_state.get(STEP, ("", 0)), st.session_state.get(ROUND)
+    if begun != talk.id or not isinstance(comparison, Comparison) or talk.turns:
+        return ""
     attach(comparison.job)
     step, last = STEPS[number], number == WORTH
     with st.container(border=True, key="story-box"):
@@ -76,29 +76,29 @@ def draw(talk: Conversation) -> bool:
             st.markdown(step.text)
         with st.container(horizontal=True, vertical_alignment="center"):
             if number:
-                st.button("Back", icon=":material/arrow_back:", on_click=_go_to, args=(number - 1,))
+                st.button("Back", icon=":material/arrow_back:", on_click=_go_to, args=(talk, number - 1))
             if last:
                 with st.container(key="primary-own", width="content"):
                     links.page_button("Connect my models", "models", "add")
                 st.button("Ask something", icon=":material/edit:", on_click=_end)
             else:
                 st.button("Next", icon=":material/arrow_forward:", key="primary-next", shortcut="Right",
-                          on_click=_go_to, args=(number + 1,))  # fmt: skip
+                          on_click=_go_to, args=(talk, number + 1))  # fmt: skip
                 st.button("Skip", type="tertiary", on_click=_end)
-    return True
+    return step.title
 
 
-def _begin(ensemble: Ensemble) -> None:
+def _begin(ensemble: Ensemble, talk: Conversation) -> None:
     try:
         st.session_state[ROUND] = comparisons.start(ensemble, EXAMPLES[0])
     except ZooterError as problem:
         show_error(problem)
         return
-    _go_to(0)
+    _go_to(talk, 0)
 
 
-def _go_to(step: int) -> None:
-    st.session_state[STEP] = step
+def _go_to(talk: Conversation, step: int) -> None:
+    st.session_state[STEP] = talk.id, step
 
 
 def _end() -> None:

@@ -17,8 +17,8 @@ from zooter_core.ui.history import history
 from zooter_core.ui.widgets import show_error
 
 WHAT = (
-    "Two models answer without their names. Vote with the keys **1** and **2**, **T** for a tie, **N** if none is "
-    "good. Then the names appear, with the choices of the router and the reward model."
+    "Two models answer without their names. Vote by a click, or with the keys **1** and **2**, **T** for a tie, **N** "
+    "if none is good. Then the names appear, with the choices of the router and the reward model."
 )
 
 

@@ -94,7 +94,7 @@ def _draw_card(ensemble: Ensemble, candidate: CandidateConfig) -> DeltaGenerator
             with st.spinner("Asking ..."):
                 st.session_state[f"tried-{name}"] = _try(ensemble, candidate)
             st.rerun()
-        manage.buttons(candidate)
+        manage.buttons(candidate, alone=len(ensemble.fleet.pool) == 1)
     if state == "ready" and (answer := st.session_state.get(f"tried-{name}")):
         st.markdown(f"“{TRY}”  \n**{plain(answer)}**")
     return place

@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
+from urllib.parse import urlsplit
 
 import streamlit as st
 
@@ -31,7 +32,7 @@ from zooter_core.ui.widgets import show_error
 DISCOVERY, LISTED = "models-discovery", "models-listed"  # in the session's state
 MANY = 12  # models; longer lists scroll
 VARIABLE = "MODEL_API_KEY"  # for a server that is no provider's
-TYPED: set[str] = set()  # variables whose key was typed here: a wrong one can be typed again
+TYPED: dict[str, str] = {}  # variable -> the host for which its key was typed here: a wrong one can be typed again
 NAME_OF_KEY = re.compile(r"[A-Z][A-Z0-9_]*_(KEY|TOKEN)")
 KEY_HELP = "Stays in this process and is gone when the demo ends. It is never written to a file."
 VARIABLE_HELP = (
@@ -104,12 +105,14 @@ def _listed(address: str) -> list[Model]:
     manage.check_host_allowed(url)
     key = st.session_state["address-key"].strip()
     variable = st.session_state["address-variable"].strip() or provider_key(url) or VARIABLE
+    host = urlsplit(url).netloc
     if not key:
-        return models_at(url, variable if os.environ.get(variable) and is_allowed(variable, url) else None)
+        has_key = os.environ.get(variable) and is_allowed(variable, url) and TYPED.get(variable, host) == host
+        return models_at(url, variable if has_key else None)
     if not NAME_OF_KEY.fullmatch(variable):
         sentence, rule = f'"{variable}" is not a name for a key.', "It ends in _KEY or _TOKEN, such as MODEL_API_KEY."
         raise ZooterError("a variable for a key", f'"{variable}"', rule, sentence)
-    if variable not in TYPED and os.environ.get(variable, "") not in ("", key):
+    if TYPED.get(variable) != host and os.environ.get(variable, "") not in ("", key):
         sentence = f"{variable} holds another key already."
         raise ZooterError("a variable without a key", variable, "Name another variable for this one.", sentence)
     return _served_with(key, variable, url)
@@ -129,7 +132,7 @@ def _served_with(key: str, variable: str, url: str) -> list[Model]:
         else:
             os.environ[variable] = before
         raise
-    TYPED.add(variable)
+    TYPED[variable] = urlsplit(url).netloc
     if before not in (None, key):  # models that are connected answer with the new key from now on
         resources.forget(manage.target())
     return models
@@ -152,8 +155,9 @@ def _draw_choice(models: Sequence[Model], key: str, gpus: Sequence[Gpu] = ()) ->
     st.button(
         "Connect" if len(chosen) < 2 else f"Connect {len(chosen)} models",
         icon=":material/add:", key=f"primary-connect-{key}", disabled=not chosen,
-        on_click=manage.attempt, args=(partial(_add, chosen, gpus),),
+        on_click=manage.attempt, args=(partial(_add, chosen, gpus), key),
     )  # fmt: skip
+    manage.draw_problem(key)
 
 
 def _add(models: Sequence[Model], gpus: Sequence[Gpu]) -> None:

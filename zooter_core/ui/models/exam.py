@@ -117,6 +117,7 @@ def draw(ensemble: Ensemble, fleet: Path) -> None:
         if sitting and sitting.report and sitting.shown.acquire(blocking=False):  # the first tab that sees the end
             resources.forget(fleet)
             st.rerun()
+        manage.draw_problem("exam")
         if sitting and sitting.problem:
             show_error(sitting.problem)
         elif report := sitting.report if sitting and sitting.report else _report_of(ensemble):
@@ -176,7 +177,7 @@ def _start(ensemble: Ensemble, fleet: Path, quick: bool, again: bool = False) ->
         if again:
             exam.discard(exam.folder_of(fleet, quick))
     except ZooterError as problem:
-        st.session_state[manage.PROBLEM] = str(problem)
+        st.session_state[f"{manage.PROBLEM}exam"] = str(problem)
         return
     _exams()[fleet.resolve()] = Exam(ensemble, fleet, quick)
 

@@ -24,7 +24,7 @@ from zooter_core.ui.widgets import show_error
 MANAGE = "ZOOTER_MANAGE"  # the environment variable: "" is off, "*" any host, else hosts with spaces
 ANY = "*"
 NEW_FLEET = "my-fleet"
-PROBLEM = "models-problem"  # in the session's state
+PROBLEM = "problem-"  # and the place, in the session's state
 
 
 def allowed() -> bool:
@@ -64,29 +64,29 @@ def changed(folder: Path) -> None:
     resources.pick_fleet(folder)
 
 
-def attempt(change: Callable[[], None]) -> None:
-    """Make a change in a callback; a problem is shown by `draw_problem`."""
-    st.session_state[PROBLEM] = None
+def attempt(change: Callable[[], None], place: str) -> None:
+    """Make a change in a callback; `draw_problem` shows at its place why it failed."""
     try:
         change()
     except ZooterError as problem:
-        st.session_state[PROBLEM] = str(problem)
+        st.session_state[PROBLEM + place] = str(problem)
         return
     changed(target())
 
 
-def draw_problem() -> None:
-    """The problem of the change just made, if it had one."""
-    if problem := st.session_state.pop(PROBLEM, None):
+def draw_problem(place: str) -> None:
+    """Why the change just made at a place of the page failed, if it did: elsewhere, it could be out of sight."""
+    if problem := st.session_state.pop(PROBLEM + place, None):
         show_error(problem)
 
 
-def buttons(candidate: CandidateConfig) -> None:
-    """Edit and Remove, under a model's card."""
+def buttons(candidate: CandidateConfig, alone: bool) -> None:
+    """Edit and Remove, under a model's card; a model that is alone in its fleet stays."""
     if not (allowed() and is_users(resources.folder())):
         return
     name = candidate.name
     with st.popover("Edit", key=f"edit-{name}"), st.form(f"form-{name}", border=False):
+        draw_problem(f"edit-{name}")
         st.text_input("Name", name, key=f"name-{name}", max_chars=64)
         st.text_input("Description", candidate.description, key=f"description-{name}", help="What it is good at.")
         st.number_input(
@@ -94,18 +94,24 @@ def buttons(candidate: CandidateConfig) -> None:
             help="Of what it writes; empty if unknown.",
         )  # fmt: skip
         st.form_submit_button("Save", on_click=_save, args=(candidate,))
+    if alone:
+        return
     with st.popover("Remove", key=f"remove-{name}"):
+        draw_problem(f"remove-{name}")
         st.markdown(f"Remove {plain(name)} from the fleet? Its weights and server stay.")
-        st.button("Remove", key=f"removed-{name}", on_click=attempt, args=(lambda: remove_candidate(target(), name),))
+        st.button(
+            "Remove", key=f"removed-{name}", on_click=attempt,
+            args=(lambda: remove_candidate(target(), name), f"remove-{name}"),
+        )  # fmt: skip
 
 
 def _save(candidate: CandidateConfig) -> None:
     name, state = candidate.name, st.session_state
     keys = {
-        "name": state[f"name-{name}"].strip(),
+        "name": state[f"name-{name}"].strip() or name,
         "description": state[f"description-{name}"].strip() or None,
         "usd_per_million_tokens": state[f"price-{name}"],
     }
     if keys["name"] != name and candidate.routed_as is None:
         keys["routed_as"] = name if resources.ensemble().fleet.router else None  # what the router calls it
-    attempt(lambda: change_candidate(target(), name, keys))
+    attempt(lambda: change_candidate(target(), name, keys), f"edit-{name}")

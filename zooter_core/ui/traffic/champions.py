@@ -171,7 +171,7 @@ def may_switch() -> bool:
 def draw_buttons(learned: Versions) -> None:
     """Promote and Roll back, each with a second click."""
     state, back = learned.state, former(learned)
-    manage.draw_problem()
+    manage.draw_problem("switch")
     with st.container(horizontal=True):
         if state.challenger is not None:
             name = plain(name_of(state.challenger))
@@ -202,4 +202,4 @@ def _switch(event: str) -> None:
         )
 
     if may_switch():
-        manage.attempt(change)
+        manage.attempt(change, "switch")

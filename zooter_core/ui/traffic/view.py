@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from shlex import quote
 
 import streamlit as st
 
+from zooter_core.config.fleet import Fleet
 from zooter_core.learn.alternatives import BEFORE, FIRST
 from zooter_core.learn.report import (
     AGREEMENT_HEADINGS,
@@ -21,6 +23,7 @@ from zooter_core.learn.report_html import html_of
 from zooter_core.learn.traffic_rows import FEEDBACK, LoggedDecision
 from zooter_core.method.worth import RANDOM, RMR, ROUTING
 from zooter_core.ui import charts, plots, tables
+from zooter_core.ui.models.manage import is_users
 from zooter_core.ui.text import clipped, escaped, plain, unlinked, visible
 from zooter_core.ui.traffic import source as traffic_source
 from zooter_core.ui.traffic.champions import moment, name_of
@@ -47,16 +50,17 @@ REASONS = {
 }
 
 
-def draw_empty(hidden: bool) -> None:
+def draw_empty(fleet: Fleet, hidden: bool) -> None:
     """Say how to begin."""
     if hidden:
         message = "Traffic holds what users wrote, so this demo shows it only on the machine where it runs."
         st.info(message, icon=":material/lock:")
         return
     st.markdown("No traffic yet. Keep what comes through the endpoint, and this page says what routing is worth:")
-    st.code("zooter serve --learn", language="sh")
+    option = f" --fleet {quote(str(fleet.folder))}" if is_users(fleet.folder) else ""
+    st.code(f"zooter serve --learn{option}", language="sh", wrap_lines=True)
     st.markdown("Old logs are a beginning too:")
-    st.code("zooter traffic import FILE", language="sh")
+    st.code(f"zooter traffic import FILE{option}", language="sh", wrap_lines=True)
 
 
 def draw_sentences(report: Report) -> None:

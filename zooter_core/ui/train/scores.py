@@ -189,7 +189,8 @@ def _reading(session: Session, source: str, load: Callable[[Task[LoadedScores]],
 
 def _size(scores: Scores) -> str:
     sets = len(set(scores.datasets))
-    return f"{len(scores.queries):,} queries, {sets} data set{'s' * (sets != 1)}, {len(scores.candidates)} models"
+    queries = "1 query" if len(scores.queries) == 1 else f"{len(scores.queries):,} queries"
+    return f"{queries}, {sets} data set{'s' * (sets != 1)}, {len(scores.candidates)} models"
 
 
 def _part(loaded: LoadedScores, ensemble: Ensemble) -> LoadedScores:

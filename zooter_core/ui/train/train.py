@@ -125,11 +125,11 @@ def distill_in_task(
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    losses = report.losses
-    task.add_to_log(
-        f"Divergence from the labels (KL): {losses[0]:.3f} nats after the first epoch, {losses[-1]:.3f} after the last "
-        f"of {len(losses)}"
-    )
+    if losses := report.losses:  # there are no epochs where a router is solved in one step
+        task.add_to_log(
+            f"Divergence from the labels (KL): {losses[0]:.3f} nats after the first epoch, {losses[-1]:.3f} after the "
+            f"last of {len(losses)}"
+        )
     return DistilledRouter(folder, data, training, report)
 
 
