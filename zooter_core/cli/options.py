@@ -306,8 +306,12 @@ def seconds_of(text: str, option: str) -> float:
     return float(int(number) * UNITS[unit])
 
 
-def open_scores(paths: Sequence[Path], strict: bool) -> Scores:
-    """Score files, with a note of the scores that they lack."""
+def open_scores(paths: Sequence[Path], strict: bool, judged: bool = False) -> Scores:
+    """Score files, with a note of the scores that they lack.
+
+    Args:
+        judged: a router is judged by them, and none learns from them.
+    """
     from zooter_core.cli.consoles import err
     from zooter_core.data.scores import read_scores
 
@@ -315,10 +319,12 @@ def open_scores(paths: Sequence[Path], strict: bool) -> Scores:
     total = len(scores.queries)
     if scores.missing:
         lacking = listed(f"{name} on {count:,}" for name, count in scores.missing.items())
-        err.print(f"Scores are missing, of {total:,} queries: {lacking}. Their labels come from similar queries.")
+        use = "A choice without a score does not count." if judged else "Their labels come from similar queries."
+        err.print(f"Scores are missing, of {total:,} queries: {lacking}. {use}")
     for name in scores.barely_scored:
         count = total - scores.missing[name]
-        err.print(f"{name} has scores on {count} of {total:,} queries, too few to learn from: it counts as average.")
+        use = "be the best single model" if judged else "learn from: it counts as average"
+        err.print(f"{name} has scores on {count} of {total:,} queries, too few to {use}.")
     if scores.left_out:
         err.print(f"Left out: {scores.left_out:,} queries with scores of fewer than two candidates.")
     return scores
