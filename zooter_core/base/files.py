@@ -150,12 +150,17 @@ def _is_mine(status: os.stat_result) -> bool:
     return os.name != "nt" and status.st_uid == os.geteuid()
 
 
-def check_file(path: Path) -> None:
+def check_file(path: Path, sources: Iterable[Path] = ()) -> None:
     """Refuse a file that cannot be written, before any work.
 
+    Args:
+        sources: files that are read, whose place it must not take.
+
     Raises:
-        ZooterError: it is a folder, or its folder cannot be made or written.
+        ZooterError: it is a folder or one of the sources, or its folder cannot be made or written.
     """
+    if path.resolve() in {source.resolve() for source in sources}:
+        raise ZooterError("a file to write beside those that are read", f"one of them, {path}", "Name another file.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():
