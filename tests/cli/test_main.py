@@ -170,6 +170,7 @@ def test_version(capsys):
         (["run", "--queries", "q.jsonl"], ["--out"]),
         (["run", "--queries", "q.jsonl", "--out", "d", "--beta", "much"], ["--beta"]),
         (["run", "--queries", "q.jsonl", "--out", "d", "--seed", "1.5"], ["--seed"]),
+        (["distill", "--scores", "s.jsonl", "--out", "d", "--seed", "-1"], ["--seed", "equal to 0"]),
         (["evaluate", "--router", "d"], ["--scores"]),
         (["score"], ["--run DIR", "neither"]),
         (["score", "--responses", "r.jsonl"], ["--run DIR", "only one of the two"]),
