@@ -287,13 +287,15 @@ def test_a_candidate_with_one_score_leaves_the_others_judged(tmp_path):
     scores = with_one_score_of_another()
     held_back = np.arange(12) < 4
     outputs = Outputs(np.array([[0.1, 0.2, 0.7], [0.2, 0.7, 0.1], [0.7, 0.2, 0.1], [0.2, 0.7, 0.1]]))
-    result = report(scores, [0.5] * 12, held_back, outputs)
+    result = report(scores, [0.5] * 12, held_back, outputs, Sampled(scores.scores[..., None], np.ones((12, 3))))
     result.write(tmp_path / "report.json")
     figures = load_report(tmp_path / "report.json").held_back
     assert figures is not None
     assert (figures.n, figures.pool, figures.best_single) == (3, ["a", "b"], "a")
     assert figures.mean.chosen == pytest.approx((2 + 3 + 2) / 3)
     assert figures.calibration.bins[0].probability == pytest.approx(0.7)
+    assert figures.dollars is not None
+    assert figures.dollars.candidates.keys() == {"a", "b"}
 
 
 def test_report_shares_the_win_of_a_tie():
