@@ -159,8 +159,7 @@ def check_file(path: Path, sources: Iterable[Path] = ()) -> None:
     Raises:
         ZooterError: it is a folder or one of the sources, or its folder cannot be made or written.
     """
-    if path.resolve() in {source.resolve() for source in sources}:
-        raise ZooterError("a file to write beside those that are read", f"one of them, {path}", "Name another file.")
+    check_apart(path, sources)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():
@@ -170,6 +169,12 @@ def check_file(path: Path, sources: Iterable[Path] = ()) -> None:
         probe.unlink()
     except OSError as problem:
         raise ZooterError(f"a place to write {path}", str(problem), "Give another place.") from problem
+
+
+def check_apart(path: Path, sources: Iterable[Path]) -> None:
+    """Refuse to write over a file that is read."""
+    if path.resolve() in {source.resolve() for source in sources}:
+        raise ZooterError("a file to write beside those that are read", f"one of them, {path}", "Name another file.")
 
 
 def check_folder(folder: Path) -> None:

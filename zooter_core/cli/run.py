@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 from zooter_core.base.errors import listed
-from zooter_core.base.files import check_file
+from zooter_core.base.files import check_apart
 from zooter_core.cli import options
 from zooter_core.cli.consoles import bars, err, print_agreement, print_cost, print_missing, print_note, print_set_aside
 from zooter_core.cli.fleets import open_ensemble
@@ -49,7 +49,7 @@ def run(
 ) -> None:
     how = collecting_of(allow_missing, budget_usd)
     if scores:
-        check_file(scores, [queries])
+        check_apart(scores, [queries])
     questions, ensemble = read_queries(queries, err.print), open_ensemble(fleet, answering=True)
     generation = generation_of(ensemble.fleet.generation, temperature, max_new_tokens, seed)
     labels = labels_of(LabelConfig(), named(beta=beta, tau=tau, normalise=normalise, holdout=holdout))

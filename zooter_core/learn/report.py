@@ -363,8 +363,10 @@ def _worth(report: Report) -> list[str]:
         ]
     gain = best.gain
     if gain.significant:
-        size, more = f"{abs(gain.mean):.2f} {'more' if gain.mean > 0 else 'less'}", _ends(gain)
-        first = f"Routing earned {size} reward per answer than always using {best.name} (95% CI {more}){_saving(best)}."
+        size, interval = f"{abs(gain.mean):.2f} {'more' if gain.mean > 0 else 'less'}", _ends(gain)
+        first = (
+            f"Routing earned {size} reward per answer than always using {best.name} (95% CI {interval}){_saving(best)}."
+        )
     else:
         first = (
             f"Routing shows no significant difference in reward from always using {best.name}, the best single model"
