@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from support.process_limits import bound_by_permissions
 from zooter_core.base import files
 from zooter_core.base.errors import WorkError, ZooterError
-from zooter_core.base.files import atomic, locked, narrow, open_atomic, private_file, private_folder
+from zooter_core.base.files import atomic, check_folder, locked, narrow, open_atomic, private_file, private_folder
 from zooter_core.base.jsonl import append_records
 
 
@@ -54,6 +55,20 @@ def test_a_place_that_cannot_be_written(tmp_path, name):
     with pytest.raises(ZooterError, match="a place to write"), open_atomic(tmp_path / name):
         pytest.fail("it began")
     assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("name", ["router", "new"])
+def test_a_folder_that_cannot_be_written_is_refused_before_the_work(tmp_path, name):
+    (tmp_path / "router").mkdir()
+    (tmp_path / "router").chmod(0o555)
+    tmp_path.chmod(0o555)
+    try:
+        with bound_by_permissions(), pytest.raises(ZooterError, match="a folder to write at"):
+            check_folder(tmp_path / name)
+    finally:
+        tmp_path.chmod(0o755)
+    check_folder(tmp_path / "new")
+    assert [path.name for path in tmp_path.iterdir()] == ["router"]
 
 
 def test_a_folder_replaces_another_and_stays_after_an_error(tmp_path):

@@ -121,6 +121,26 @@ def test_an_empty_option(refused, call):
     assert "is empty" in refused(*call, "")
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        ("run", "--fleet", "FLEET", "--out", "NEW", "--queries", "SCORES", "--scores"),
+        ("score", "--fleet", "FLEET", "--responses", "SCORES", "--out"),
+        ("sweep", "--scores", "SCORES", "--out"),
+        ("import", "routerdc", "SCORES", "--out"),
+        ("export", "routerarena", "--router", "ROUTER", "--queries", "SCORES", "--out"),
+        ("queries", "--n", "3", "--from", "SCORES", "--out"),
+        ("bench", "--suite", "gsm8k", "--from", "SCORES", "--out"),
+    ],
+    ids=" ".join,
+)
+def test_what_is_read_is_not_written_over(refused, scores, tmp_path, call):
+    lines = [json.dumps(json.loads(line) | {"responses": {"one": "x"}}) for line in scores.read_text().splitlines()]
+    scores.write_text("\n".join(lines))  # so that each of them would go on
+    assert "a file to write beside those that are read" in refused(*call, "SCORES")
+    assert scores.read_text() == "\n".join(lines)
+
+
 @pytest.mark.parametrize("key", ["path", "model", "adapter", "vocabulary", "encoder", "offload_folder", "recorded"])
 @pytest.mark.parametrize("what", ["long", "loop"])
 def test_an_impossible_path_in_a_fleet(capsys, fleet_copy, loop, key, what):

@@ -35,6 +35,12 @@ def test_each_router_kind(zooter, distill, scores, tmp_path, kind):
     assert (code, json.loads(out)["n"]) == (0, 10)
 
 
+def test_queries_that_repeat_others_are_counted(zooter, distill, scores):
+    call = [*distill[:3], scores, *distill[3:], "--router-kind", "knn"]
+    assert "10 of 20 queries repeat others." in zooter(*call)[2]
+    assert "repeat others" not in zooter(*distill, "--router-kind", "knn")[2]
+
+
 def test_the_verdict_of_the_held_back_queries(zooter, distill, tmp_path):
     code, out, _ = zooter(*distill, "--epochs", 1)
     assert (code, "cross-validated queries" in out) == (0, True)  # nothing is held back

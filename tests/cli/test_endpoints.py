@@ -210,4 +210,4 @@ def test_a_run_with_missing_responses_goes_through_and_later_fills_them(zooter, 
     assert "responses are missing; queries with a score, of 20: a 6, b 20, c 20" in out
     recovery.set()
     code, out, err = zooter(*call, "--out", tmp_path / "run", "--allow-missing")
-    assert (code, "missing" in out + err) == (0, False)
+    assert (code, "are missing" in out + err) == (0, False)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 from support.command_files import POOL, NoReward, read_lines, replace_text, write_lines
@@ -39,6 +40,34 @@ def test_the_verdict_comes_last_and_is_in_the_json(zooter, evaluate, scores):
     fair = zooter(*evaluate, "--learned-from", scores, fleet=None)[1]
     assert "in hindsight" not in fair
     assert "always using" in fair.splitlines()[-1]
+
+
+def test_queries_that_the_router_has_learned_from_are_counted(zooter, evaluate, scores, tmp_path):
+    assert "has learned from" not in zooter(*evaluate, fleet=None)[2]
+    router = tmp_path / "router"
+    assert zooter("distill", "--scores", scores, "--out", router, "--holdout", 0.5)[0] == 0
+    learned = len(np.load(router / "learned.npy"))
+    err = zooter("evaluate", "--router", router, "--scores", scores, fleet=None)[2]
+    assert 0 < learned < 10
+    assert f"learned from {learned} of these 10 queries" in err
+
+
+def test_a_misspelt_candidate_is_named_with_the_right_one(refused, evaluate, scores, tmp_path):
+    lines = read_lines(scores)
+    lines[0]["scores"]["tow"] = lines[0]["scores"].pop("two")
+    call = [*evaluate[:-1], write_lines(tmp_path / "typo.jsonl", lines)]
+    message = refused(2, *call, fleet=None)
+    assert "scores of tow" in message
+    assert 'Did you mean "two"?' in message
+
+
+def test_notes_on_scores_that_lack_are_about_judging(zooter, evaluate, scores, tmp_path):
+    lines = read_lines(scores)
+    for line in lines[1:]:
+        del line["scores"]["one"]
+    err = zooter(*evaluate[:-1], write_lines(tmp_path / "few.jsonl", lines), fleet=None)[2]
+    assert "one on 9. A choice without a score does not count." in err
+    assert "one has scores on 1 of 10 queries, too few to be the best single model." in err
 
 
 def test_table_one_for_several_data_sets(zooter, tiny_fleet, scores, answered, tmp_path):
@@ -166,7 +195,7 @@ def test_a_router_or_a_fleet_with_one_is_needed(refused, tiny_fleet, fleet_copy,
 def test_scores_of_other_candidates_are_exit_2(refused, tiny_fleet, tmp_path):
     other = write_lines(tmp_path / "scores.jsonl", [{"query": "q", "scores": {"a": 1, "b": 2}}])
     message = refused(2, "evaluate", "--router", tiny_fleet / "router", "--scores", other, fleet=None)
-    assert "one for base, one, two" in message
+    assert "Known: base, one, two." in message
 
 
 @pytest.mark.parametrize(

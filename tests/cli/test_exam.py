@@ -53,5 +53,6 @@ def test_a_model_without_answers_has_no_share_of_right_ones(zooter, folder):
 
 def test_a_wrong_call_is_one_message(refused, folder, tmp_path):
     assert "fleet.toml" in refused(2, "exam", fleet=tmp_path / "nowhere")
+    assert "--budget-usd above 0" in refused(2, "exam", "--quick", "--budget-usd", "0", fleet=folder)
     (folder / "fleet.toml").write_text("candidate = 3\n")
     assert "fleet.toml" in refused(2, "exam", fleet=folder)

@@ -127,7 +127,7 @@ def test_another_kind(zooter, refused, scores, wide, tmp_path, tiny_fleet, kind)
         (["--candidate", "new", "--without", "base"], "no --candidate with --without"),
         (["--candidate", "new", "--curve", "50"], "--curve as numbers from 20 to 32"),
         (["--candidate", "new", "--curve", "many"], "--curve as numbers"),
-        (["--candidate", "new", "--tau", "0"], "a temperature tau > 0"),
+        (["--candidate", "new", "--tau", "0"], "a finite temperature tau > 0"),
         ([], "--candidate NAME with --scores"),
     ],
 )

@@ -82,7 +82,9 @@ def test_roll_backs_lead_from_a_followed_learner_to_its_guard_and_to_the_first_r
 
 def test_a_pause_holds_until_resume(learn):
     assert learn("pause")[0] == 0
-    assert json.loads(learn("--once", "--json")[1])["judged"] == 0
+    _, out, err = learn("--once", "--json")
+    assert json.loads(out)["judged"] == 0
+    assert "until `zooter learn resume`" in err
     assert "Learning is paused." in learn("status")[1]
     assert learn("resume")[0] == 0
     assert json.loads(learn("--once", "--json", "--calls", "10")[1])["judged"] > 0

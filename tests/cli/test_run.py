@@ -13,8 +13,9 @@ from zooter_core.method.labels import lot
 
 def test_a_second_call_shows_the_same_report_and_exports_scores(zooter, run_copy, queries, tmp_path, finished_run):
     call = ["run", "--queries", queries, "--out", run_copy, "--epochs", 2, "--holdout", 0.5]
-    code, out, _ = zooter(*call, "--scores", tmp_path / "scores.jsonl")
+    code, out, err = zooter(*call, "--scores", tmp_path / "scores.jsonl")
     assert code == 0
+    assert err.splitlines()[-1] == f"A router for {', '.join(POOL)} is in {run_copy / 'router'}."
     assert "rewards of the candidates" in out
     assert "regret of router" in out
     assert "held-back queries" in out.splitlines()[-2]

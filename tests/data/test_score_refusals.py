@@ -142,6 +142,13 @@ def test_a_damaged_file_is_named(write, name, damage):
     assert "cut short or damaged" in message
 
 
+@pytest.mark.parametrize(("encoding", "byte"), [("latin-1", "0xe9"), ("utf-16", "0xff")])
+def test_a_file_in_another_encoding_is_to_be_saved_as_utf_8(tmp_path, encoding, byte):
+    path = tmp_path / "queries.txt"
+    path.write_text("What is a café?\n", encoding=encoding)
+    assert f"the byte {byte}, not UTF-8. Save it as UTF-8." in refusal(read_queries, path)
+
+
 def test_strictly_all_lines_have_the_candidates_of_the_first(write):
     two = write({**GOOD, "scores": {"a": 1, "c": 2}}, name="two.jsonl")
     with pytest.raises(ZooterError) as caught:

@@ -18,7 +18,7 @@ from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Query
 from zooter_core.data.scores import Scores
 from zooter_core.evaluation.evaluate import Sampled, compare, evaluate, nearest, report, simple
-from zooter_core.evaluation.figures import Verdict
+from zooter_core.evaluation.figures import Verdict, load_report
 from zooter_core.evaluation.verdicts import of_report, sentences
 from zooter_core.method.selection import Outputs
 
@@ -280,6 +280,22 @@ def test_a_report_counts_the_scores_of_a_candidate_that_has_next_to_none():
     figures = report(with_one_score_of_another(), [0.5] * 12, np.zeros(12, bool), None).candidates["all"]
     assert figures.scored == {"a": 12, "b": 11, "c": 1}
     assert figures.mean_reward.keys() == {"a", "b"}
+
+
+def test_a_candidate_with_one_score_leaves_the_others_judged(tmp_path):
+    """c has the score of q1 alone. Of the held-back q1 to q4, the router gives c to q1, and to the others b and a."""
+    scores = with_one_score_of_another()
+    held_back = np.arange(12) < 4
+    outputs = Outputs(np.array([[0.1, 0.2, 0.7], [0.2, 0.7, 0.1], [0.7, 0.2, 0.1], [0.2, 0.7, 0.1]]))
+    result = report(scores, [0.5] * 12, held_back, outputs, Sampled(scores.scores[..., None], np.ones((12, 3))))
+    result.write(tmp_path / "report.json")
+    figures = load_report(tmp_path / "report.json").held_back
+    assert figures is not None
+    assert (figures.n, figures.pool, figures.best_single) == (3, ["a", "b"], "a")
+    assert figures.mean.chosen == pytest.approx((2 + 3 + 2) / 3)
+    assert figures.calibration.bins[0].probability == pytest.approx(0.7)
+    assert figures.dollars is not None
+    assert figures.dollars.candidates.keys() == {"a", "b"}
 
 
 def test_report_shares_the_win_of_a_tie():

@@ -43,6 +43,15 @@ def test_each_beta_has_a_row_with_its_interval(vectors):
     assert verdict.significant
 
 
+def test_one_high_score_of_a_candidate_draws_no_queries_to_it(vectors):
+    third = np.full((40, 1), np.nan)
+    third[0] = 9.0
+    scores = Scores(QUERIES, (*SCORES.candidates, "new"), np.hstack([SCORES.scores, third]))
+    config = SweepConfig(betas=(0.0,), folds=2, seeds=1)
+    (row,) = sweep(scores, TAGS, vectors, config, QUICK).rows
+    assert row.n > 36  # hardly any goes to the third, which counts as average; half of them did
+
+
 @pytest.mark.parametrize("folds", [3, 5])
 def test_a_gain_in_one_fold_alone_is_not_significant(folds):
     """The routers of a fold are one router: its queries are not as many independent tries."""

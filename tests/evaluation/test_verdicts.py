@@ -285,7 +285,9 @@ def test_betas_that_may_be_as_good_are_named() -> None:
 
 def test_a_beta_alone_and_several_taus() -> None:
     assert "nothing to compare it with" in verdicts.of_sweep(sweep())[0]
-    assert "0.3 with tau 1" in verdicts.of_sweep(sweep((-0.5, 0.1), (-0.4, 0.2), taus=2))[0]
+    (first,) = verdicts.of_sweep(sweep((-0.5, 0.1), (-0.4, 0.2), taus=2))
+    assert "0.3 with tau 1" in first
+    assert "between the 6 pairs of beta and tau" in first
 
 
 def test_what_the_best_beta_gains() -> None:

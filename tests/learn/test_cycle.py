@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from dataclasses import replace
@@ -317,6 +318,23 @@ def test_a_clock_that_jumps_loses_no_decision(place):
     assert turn(place)[0].judged == 150
     traffic.add(replace(one, time=3.0) for one in decisions(150, 150))
     assert turn(place)[0].judged == 150
+
+
+def test_a_traffic_file_that_begins_anew_is_judged_from_its_first_decision(place, tiny_encoder, tmp_path):
+    fleet, data, traffic = place
+    traffic.add(decisions(150))
+    turn(place)
+    with Traffic.open(tmp_path / "anew") as anew:
+        anew.add(decisions(110, 150))
+        shutil.copyfile(data / VECTORS, tmp_path / "anew" / VECTORS)  # as where traffic.sqlite alone was deleted
+        traffic.delete(older_than=1e12)
+        assert turn(place)[0].judged == 0  # the same file, whose numbers go on
+        result, _, _ = turn((fleet, tmp_path / "anew", anew))
+        assert (result.judged, result.challenger) == (110, "routers/0002")
+        material = Material.read(anew, POOL)
+    vectors, present, _ = stored_vectors(tiny_encoder, material.decisions, tmp_path / "anew")
+    assert present.all()
+    assert vectors == pytest.approx(tiny_encoder.embed([text_of(one) for one in material.decisions]), abs=1e-5)
 
 
 def test_a_turn_without_news_makes_no_router(place):

@@ -104,6 +104,13 @@ def test_plain_lines_with_feedback(traffic, tmp_path):
     assert [entry.chore for entry in entries] == [False, False, True]
 
 
+def test_feedback_that_cannot_be_stored_is_counted(traffic, tmp_path):
+    lines = [{"query": "q1", "model": "m", "feedback": "great"}, {"query": "q2", "feedback": "good"}, {"query": "q3"}]
+    new, left_out = import_traffic([write(tmp_path / "a.jsonl", *lines)], traffic, LearnConfig())
+    assert (new, sum(left_out.values())) == (3, 2)
+    assert not list(traffic.rewards())
+
+
 def test_stars_are_no_feedback(traffic, tmp_path):
     """One star would be liked as much as five: a number above 0 is."""
     file = write(tmp_path / "a.jsonl", *({"query": f"q{n}", "model": "m", "feedback": n} for n in range(1, 6)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -73,6 +74,15 @@ def test_routing_is_compared_with_every_rule(traffic):
     assert first.startswith("Routing earned ")
     assert "more reward per answer than always using" in first
     assert "2 of 3 models were needed; never chosen: small." in rest
+
+
+def test_what_routing_loses_has_an_interval_without_a_sign(traffic):
+    fill(traffic)
+    traffic._database.execute("UPDATE rewards SET reward = reward - 4 WHERE candidate = 'code'")
+    first = sentences(report_on(traffic, "f", 0, 7 * DAY))[0]
+    assert re.match(
+        r"Routing earned 1\.\d\d less reward .* than always using general \(95% CI 0\.\d\d to 1\.\d\d\)", first
+    )
 
 
 def test_a_model_that_has_just_joined_is_not_the_best_one_yet(traffic):

@@ -186,7 +186,8 @@ def test_a_candidate_that_never_answers_keeps_its_place(fleet, weak, tmp_path, k
     folder = tmp_path / "run"
     report = run_all_steps(folder, fleet, kind)
     assert report.candidates["all"].scored == {"aa": 0, "b": 20, "c": 20}
-    assert report.held_back is None
+    judged = {"zooter": None, "ridge": ["b", "c"]}  # this zooter gives all of these queries to it, so none is judged
+    assert (report.held_back and report.held_back.pool) == judged[kind]
     assert {record["plain"][0] for record in records(folder, "labels.jsonl")} == {1 / 3}
     assert read_scores([folder / "scores.jsonl"]).candidates == ("b", "c")
 

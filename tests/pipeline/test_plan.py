@@ -90,7 +90,7 @@ def test_a_kind_that_there_is_not(fleet, refused, table):
     ("options", "message"),
     [
         (("--beta", 7), "beta between 0 and 1"),
-        (("--tau", 0), "a temperature tau > 0"),
+        (("--tau", 0), "a finite temperature tau > 0"),
         (("--normalise", "wibble"), "a normalisation"),
         (("--holdout", 1), "--holdout from 0"),
         (("--holdout", 0.99), "holds back all 12 queries"),

@@ -36,9 +36,28 @@ def test_a_stream_says_what_the_whole_answer_says(local):
 
 def test_generation_settings_are_the_requests(local):
     assert local.chat(model="base", max_completion_tokens=3).json()["usage"]["completion_tokens"] <= 3
-    response = local.chat(model="base", temperature=-1)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("max_tokens", 0, "`max_tokens` must be a whole number above 0."),
+        ("max_completion_tokens", "8", "`max_completion_tokens` must be a whole number above 0."),
+        ("temperature", -1, "`temperature` must be a number of at least 0."),
+        ("seed", "x", "`seed` must be a whole number."),
+    ],
+)
+def test_a_wrong_setting_is_named_as_the_request_names_it(local, field, value, message):
+    response = local.chat(model="base", **{field: value})
     assert response.status_code == 400
-    assert "temperature" in response.json()["error"]["message"]
+    assert (response.json()["error"]["message"], response.json()["error"]["param"]) == (message, field)
+
+
+def test_a_message_without_text_is_refused_for_that_reason(local):
+    for model in ("base", "auto"):
+        response = local.chat([{"role": "user", "content": " "}], model=model)
+        assert response.status_code == 400
+        assert "needs text in the last message" in response.json()["error"]["message"]
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import shutil
 import stat
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -150,12 +150,16 @@ def _is_mine(status: os.stat_result) -> bool:
     return os.name != "nt" and status.st_uid == os.geteuid()
 
 
-def check_file(path: Path) -> None:
+def check_file(path: Path, sources: Iterable[Path] = ()) -> None:
     """Refuse a file that cannot be written, before any work.
 
+    Args:
+        sources: files that are read, whose place it must not take.
+
     Raises:
-        ZooterError: it is a folder, or its folder cannot be made or written.
+        ZooterError: it is a folder or one of the sources, or its folder cannot be made or written.
     """
+    check_apart(path, sources)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():
@@ -167,16 +171,24 @@ def check_file(path: Path) -> None:
         raise ZooterError(f"a place to write {path}", str(problem), "Give another place.") from problem
 
 
+def check_apart(path: Path, sources: Iterable[Path]) -> None:
+    """Refuse to write over a file that is read."""
+    if path.resolve() in {source.resolve() for source in sources}:
+        raise ZooterError("a file to write beside those that are read", f"one of them, {path}", "Name another file.")
+
+
 def check_folder(folder: Path) -> None:
-    """Refuse a folder that cannot be made, before any work.
+    """Refuse a folder that cannot be made or written, before any work.
 
     Raises:
-        ZooterError: it is a file, or what is around it cannot be made.
+        ZooterError: it is a file, or it or what is around it cannot be made or written.
     """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         if folder.exists() and not folder.is_dir():
             raise NotADirectoryError(f"{folder} is a file")
+        with work_folder(folder, folder if folder.is_dir() else None):
+            pass
     except OSError as problem:
         raise ZooterError(f"a folder to write at {folder}", str(problem), "Give another place.") from problem
 
@@ -279,11 +291,8 @@ def update_folder(folder: Path, last: str, gone: Sequence[str] = ()) -> Iterator
         WorkError: the disk is full.
     """
     check_folder(folder)
-    with ExitStack() as stack:
-        try:  # inside the folder, if it is there: for the renames it must be on the same file system
-            new = stack.enter_context(work_folder(folder, folder if folder.is_dir() else folder.parent))
-        except OSError as problem:
-            raise ZooterError(f"a folder to write at {folder}", str(problem), "Give another place.") from problem
+    # Inside the folder, if it is there: for the renames it must be on the same file system.
+    with work_folder(folder, folder if folder.is_dir() else None) as new:
         yield new
         with writing(folder):
             files = [path.relative_to(new) for path in sorted(new.rglob("*")) if path.is_file()]

@@ -62,9 +62,19 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
                     raise ZooterError(place, "more", "Remove empty lines.")
                 if text:
                     yield number, text
+    except UnicodeDecodeError as problem:
+        raise not_utf8(path, problem) from problem
     except DAMAGE as problem:
         next_step = "The file is cut short or damaged; download it again."
         raise ZooterError(f"a readable file {path}", f"{problem} after line {number}", next_step) from problem
+
+
+def not_utf8(path: Path, problem: UnicodeDecodeError) -> ZooterError:
+    """The error for a file from elsewhere that is text in another encoding, or no text."""
+    next_step = "Save it as UTF-8. If it is, it is cut short or damaged; download it again."
+    return ZooterError(
+        f"a readable file {path}", f"the byte 0x{problem.object[problem.start]:02x}, not UTF-8", next_step
+    )
 
 
 def read_lines(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -62,7 +62,7 @@ def bench(
     _check_judge(suite, benchmark, judge, judge_fleet)
     if not out.name.endswith((".jsonl", ".jsonl.gz")):
         raise ZooterError("--out as a file that ends in .jsonl or .jsonl.gz", str(out), "Rename it.")
-    check_file(out)
+    check_file(out, sources)
     problems = benchmark.read(sources)
     drawn = sample(problems, limit, seed)
     ensemble = open_ensemble(fleet, answering=True)

@@ -16,7 +16,7 @@ from zooter_core.cli.consoles import bars, err
 from zooter_core.cli.fleets import open_fleet, run_step
 from zooter_core.cli.options import option
 from zooter_core.cli.tables import print_report, print_verdict
-from zooter_core.data.run_folder import REPORT
+from zooter_core.data.run_folder import REPORT, ROUTER
 from zooter_core.evaluation import verdicts
 from zooter_core.evaluation.figures import load_report
 from zooter_core.router import processes
@@ -91,6 +91,7 @@ def _distill_run(run: Path, fleet: Path | None, encoder: str | None, training: D
         check(folder, Plan(("distill",), encoder=encoder, training=training), ensemble)
         report = pipeline.distill_run(folder, ensemble, encoder, training, progress)
     print_report(report)
+    err.print(f"A router for {listed(ensemble.fleet.pool)} is in {run / ROUTER}.")
 
 
 def _distill_scores(

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from zooter_core.base.errors import ZooterError
-from zooter_core.cli.consoles import bars, print_figures, print_set_aside
+from zooter_core.cli.consoles import bars, err, print_figures, print_set_aside
 from zooter_core.cli.fleets import open_ensemble, open_fleet
 from zooter_core.cli.options import Json, ScoreFiles, Strict, Willingness, check_needs, open_scores, option
 from zooter_core.cli.plots import check_plot, save_selection_plot
@@ -76,14 +76,20 @@ def evaluate(
     check_needs(context, "--fleet", fleet, "rmr")
     check_needs(context, "--prices", prices, "willingness", "tokens")
     path, owner = _router_path(router, fleet)
-    table = open_scores(scores, strict)
+    table = open_scores(scores, strict, judged=True)
     learned = open_scores(learned_from, strict) if learned_from else None
     texts = _texts(scores, table, {"--judge-fleet": judge_fleet, "--rmr": rmr}, prices)
     paid = pricing.prices_of(load_fleet(prices), table.candidates) if prices else None
     from zooter_core.evaluation import evaluate as evaluation
     from zooter_core.router.encoder import Encoders
+    from zooter_core.router.extend import familiar_rows
+    from zooter_core.router.neighbours import learned_texts
 
     loaded = Router.load(path, Encoders())
+    familiar = familiar_rows(table, learned_texts(Path(path)))
+    if familiar is not None and familiar.any():
+        share = f"{familiar.sum():,} of these {len(familiar):,} queries"
+        err.print(f"The router has learned from {share}, so it looks better here than it is. Use other queries.")
     if owner is not None:
         loaded = loaded.for_pool(owner.pool, owner.routed_as)
     ranked = {"rmr": responses.best_scores(table, _rewards(fleet, table, texts))} if rmr else None

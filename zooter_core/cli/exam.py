@@ -19,11 +19,11 @@ def exam(
     budget_usd: options.BudgetUsd = None,
     restart: Annotated[bool, option("--restart", help="Begin again instead of going on.")] = False,
 ) -> None:
+    how = options.collecting_of(True, budget_usd)
     open_fleet(fleet)  # asks about keys
     from zooter_core.fleet.ensemble import Ensemble
     from zooter_core.fleet.skills import starter_queries
     from zooter_core.pipeline import exam
-    from zooter_core.pipeline.collect import Collecting
 
     folder, parts = exam.folder_of(fleet, quick), exam.prepared(fleet)
     if restart:
@@ -36,7 +36,6 @@ def exam(
         seconds, cost = estimate.seconds, f", {estimate.cost}" if estimate.cost else ""
         duration = f"{seconds:.0f} seconds" if seconds < 90 else f"{seconds / 60:.0f} minutes"
         err.print(f"{estimate.answers:,} answers, about {duration}{cost}. Ctrl-C stops; a second call goes on.")
-    how = Collecting(allow_missing=True, budget_usd=budget_usd)
     with bars() as progress:
         report, missing = exam.sit(ensemble, folder, queries, progress, print_note, how, progress.watch)
     print_missing(missing)

@@ -88,8 +88,7 @@ def learn(
             versions = Versions(load_fleet(parts.folder))
             versions.state.paused = action == "pause"
             versions.save()
-        paused = "Nothing is judged, learned or switched until `zooter learn resume`."
-        err.print(paused if action == "pause" else "Resumed.")
+        err.print(PAUSED if action == "pause" else "Resumed.")
     if json:
         print_json(_status(Versions(load_fleet(parts.folder))))
 
@@ -131,6 +130,8 @@ def _run(fleet: Fleet, data: Path, settings: Any, limits: dict[str, Any], every:
                     ensemble.retain()
                 cycle = Cycle(Versions(fleet), ensemble, traffic, data, settings, print_note)
                 turn = cycle.turn(Budget(**limits), stop)
+            if cycle.versions.state.paused:
+                err.print(PAUSED)
             print_figures(asdict(turn), json, _print_turn)
             if every is None or stop.wait(every):
                 return
@@ -145,6 +146,7 @@ def _stand_back() -> None:
             rank_session(os.getpid())
 
 
+PAUSED = "Nothing is judged, learned or switched until `zooter learn resume`."
 RELOAD = "An endpoint that keeps its traffic takes it by itself, others at SIGHUP or POST /admin/reload."
 
 

@@ -30,6 +30,7 @@ from zooter_core.base.errors import (
     MOST_NAMED,
     ZooterError,
     did_you_mean,
+    listed,
     shortened,
 )
 from zooter_core.base.terminal import guarded
@@ -44,7 +45,7 @@ class CallError(ZooterError):
     @classmethod
     def of(cls, message: str, command: str) -> CallError:
         """An error that says what is wrong with a call of a command."""
-        message = shortened(message, MOST_LISTED)
+        message = shortened(" ".join(message.replace("Value error, ", "").split()), MOST_LISTED)
         message = message if message.endswith((".", "?")) else f"{message}."
         return cls(f"a valid call of {command}", message, f"Try `{command} --help`.", message)
 
@@ -118,8 +119,9 @@ class Commands(TyperGroup):
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in COMMANDS:
-            message = f"Unknown command {shortened(cmd_name, MOST_NAMED)}. {did_you_mean(cmd_name, COMMANDS)}"
-            raise CallError.of(message, PROGRAM)
+            longer = listed(name for name in COMMANDS if name.startswith(f"{cmd_name} "))
+            hint = f"Known: {longer}." if longer else did_you_mean(cmd_name, COMMANDS)
+            raise CallError.of(f"Unknown command {shortened(cmd_name, MOST_NAMED)}. {hint}", PROGRAM)
         return load_command(cmd_name)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:

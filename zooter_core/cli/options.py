@@ -140,8 +140,8 @@ Holdout = Annotated[
     float | None,
     option("--holdout", "X", "Share of queries held back for evaluation (default: 0.2; for score files 0)."),
 ]
-Seed = Annotated[int, option("--seed", "N", "Random seed.")]
-TrainingSeed = Annotated[int | None, option("--seed", "N", "Random seed (default: 0; in a run, the fleet's).")]
+Seed = Annotated[int, option("--seed", "N", "Random seed.", min=0)]
+TrainingSeed = Annotated[int | None, option("--seed", "N", "Random seed (default: 0; in a run, the fleet's).", min=0)]
 TagSource = Literal["auto", "given", "clusters", "fleet", "none"]
 Tagger = Annotated[
     TagSource,
@@ -295,6 +295,7 @@ def numbers_of(option: str, text: str) -> tuple[float, ...]:
         ) from problem
 
 
+REPEATED = 0.01  # of the queries: fewer repeats change no verdict
 UNITS = {"m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 
 
@@ -306,19 +307,34 @@ def seconds_of(text: str, option: str) -> float:
     return float(int(number) * UNITS[unit])
 
 
-def open_scores(paths: Sequence[Path], strict: bool) -> Scores:
-    """Score files, with a note of the scores that they lack."""
+def open_scores(paths: Sequence[Path], strict: bool, judged: bool = False) -> Scores:
+    """Score files, with a note of the scores that they lack.
+
+    Args:
+        judged: a router is judged by them, and none learns from them.
+    """
+    import numpy as np
+
     from zooter_core.cli.consoles import err
     from zooter_core.data.scores import read_scores
+    from zooter_core.router.neighbours import text_hashes
 
     scores = read_scores(paths, strict=strict)
     total = len(scores.queries)
     if scores.missing:
         lacking = listed(f"{name} on {count:,}" for name, count in scores.missing.items())
-        err.print(f"Scores are missing, of {total:,} queries: {lacking}. Their labels come from similar queries.")
+        use = "A choice without a score does not count." if judged else "Their labels come from similar queries."
+        err.print(f"Scores are missing, of {total:,} queries: {lacking}. {use}")
     for name in scores.barely_scored:
         count = total - scores.missing[name]
-        err.print(f"{name} has scores on {count} of {total:,} queries, too few to learn from: it counts as average.")
+        use = "be the best single model" if judged else "learn from: it counts as average"
+        err.print(f"{name} has scores on {count} of {total:,} queries, too few to {use}.")
+    repeats = total - len(np.unique(text_hashes(query.text for query in scores.queries)))
+    if not judged and repeats >= REPEATED * total:
+        err.print(
+            f"{repeats:,} of {total:,} queries repeat others. A verdict takes repeats for new queries, so routing looks"
+            " better than it is. Remove them."
+        )
     if scores.left_out:
         err.print(f"Left out: {scores.left_out:,} queries with scores of fewer than two candidates.")
     return scores

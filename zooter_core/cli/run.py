@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+from zooter_core.base.errors import listed
+from zooter_core.base.files import check_apart
 from zooter_core.cli import options
 from zooter_core.cli.consoles import bars, err, print_agreement, print_cost, print_missing, print_note, print_set_aside
 from zooter_core.cli.fleets import open_ensemble
 from zooter_core.cli.options import collecting_of, engine_of, generation_of, labels_of, named, option, training_of
 from zooter_core.cli.tables import print_report
-from zooter_core.data.run_folder import STEPS
+from zooter_core.data.run_folder import ROUTER, STEPS
 from zooter_core.data.runs import Run, export_parquet
 from zooter_core.data.scores import read_queries
 from zooter_core.method.labels import LabelConfig
@@ -46,6 +48,8 @@ def run(
     ] = None,
 ) -> None:
     how = collecting_of(allow_missing, budget_usd)
+    if scores:
+        check_apart(scores, [queries])
     questions, ensemble = read_queries(queries, err.print), open_ensemble(fleet, answering=True)
     generation = generation_of(ensemble.fleet.generation, temperature, max_new_tokens, seed)
     labels = labels_of(LabelConfig(), named(beta=beta, tau=tau, normalise=normalise, holdout=holdout))
@@ -75,3 +79,4 @@ def run(
         if parquet:
             export_parquet(folder, parquet)
     print_report(report)
+    err.print(f"A router for {listed(ensemble.fleet.pool)} is in {out / ROUTER}.")

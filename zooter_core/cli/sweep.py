@@ -43,7 +43,7 @@ def sweep(
 ) -> None:
     check_plot(plot)
     if out:
-        check_file(out)
+        check_file(out, scores)
     table = options.open_scores(scores, strict)
     from zooter_core.evaluation.sweep import SweepConfig
     from zooter_core.evaluation.sweep import sweep as sweep_of

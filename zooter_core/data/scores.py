@@ -6,7 +6,7 @@ A score file is the neutral way in: from one, `zooter distill --scores` trains a
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -84,8 +84,7 @@ class Scores:
                 listed(self.candidates),
                 "Use score files of one pool.",
             )
-        order = [self.candidates.index(name) for name in candidates]
-        return Scores(self.queries, tuple(candidates), self.scores[:, order])
+        return self.of_columns([self.candidates.index(name) for name in candidates])
 
     def only(self, candidates: Sequence[str]) -> Scores:
         """A copy with the columns of these candidates alone, and the queries with scores of two of them."""
@@ -93,8 +92,12 @@ class Scores:
             raise ZooterError(
                 f"scores of {listed(candidates)}", f"none of {listed(missing)}", "Add their scores on the same queries."
             )
-        columns = [self.candidates.index(name) for name in candidates]
-        return Scores(self.queries, tuple(candidates), self.scores[:, columns]).comparable()
+        return self.of_columns([self.candidates.index(name) for name in candidates]).comparable()
+
+    def of_columns(self, columns: Iterable[int]) -> Scores:
+        """A copy with the columns of these numbers, in this order."""
+        columns = list(columns)
+        return Scores(self.queries, tuple(self.candidates[column] for column in columns), self.scores[:, columns])
 
     def comparable(self) -> Scores:
         """The queries with scores of two candidates, or of the only one."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from zooter_core.base.errors import ZooterError, did_you_mean, listed
 from zooter_core.data import prices
 from zooter_core.data.scores import NO_DATASET, Scores, ScoreSource, as_scores
 from zooter_core.evaluation import verdicts
@@ -106,6 +107,9 @@ def outputs_of(
     Raises:
         ZooterError: the router lacks one of the candidates.
     """
+    if missing := [name for name in scores.candidates if name not in router.candidates]:
+        step = f"{did_you_mean(missing[0], router.candidates)} Rename or remove them, or name a router that knows them."
+        raise ZooterError("scores of the router's candidates alone", f"scores of {listed(missing)} too", step)
     router = router.for_pool(scores.candidates)
     outputs = router.outputs_all([query.text for query in scores.queries], progress)
     return outputs.in_order([router.candidates.index(name) for name in scores.candidates])
@@ -317,10 +321,11 @@ class Sampled:
     dollars: Array | None = None
     tokens: Array | None = None
 
-    def of_queries(self, rows: NDArray[np.intp]) -> Sampled:
-        """Those of some queries."""
-        dollars, tokens = (None if part is None else part[rows] for part in (self.dollars, self.tokens))
-        return Sampled(self.rewards[rows], dollars, tokens)
+    def part(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Sampled:
+        """Those of some queries and candidates."""
+        place = np.ix_(rows, columns)
+        dollars, tokens = (None if table is None else table[place] for table in (self.dollars, self.tokens))
+        return Sampled(self.rewards[place], dollars, tokens)
 
 
 def report(
@@ -335,7 +340,8 @@ def report(
 
     A candidate is left out of a source where it has no score, and a data set of the held-back ones where the router or
     some candidate has none, or all if nothing can be compared. One with next to no scores counts as having none, but
-    `scored`, which is there where some lack, counts each candidate's.
+    `scored`, which is there where some lack, counts each candidate's. One without any score at all is not among the
+    held-back figures, nor are the queries that the router gives to it.
 
     The latter are those of `compare` with RMR among the methods, `selection` (in a pool of two or more) and, where
     prices are known, the `dollars` that the methods cost for a thousand queries.
@@ -375,10 +381,14 @@ def report(
     if outputs is None:
         return Report(candidates=sources, cross_validation=crossed)
     sampled = sampled or Sampled(scores.scores[..., None])
-    rows = np.flatnonzero(held_back)
+    columns = np.flatnonzero(np.isfinite(scores.scores).any(axis=0))
+    able = np.isin(outputs.probabilities.argmax(axis=1), columns)
+    scores, outputs = scores.of_columns(columns), outputs.of_queries(able).in_order(columns.tolist())
+    learned = learned and learned.of_columns(columns)
+    rows = np.flatnonzero(held_back)[able]
     judged = _judged(scores.subset(rows.tolist()), outputs.probabilities)
     outputs, rows = outputs.of_queries(judged), rows[judged]
-    held_back_part = _held_back(outputs, scores.subset(rows.tolist()), learned, sampled.of_queries(rows))
+    held_back_part = _held_back(outputs, scores.subset(rows.tolist()), learned, sampled.part(rows, columns))
     return Report(candidates=sources, held_back=held_back_part, cross_validation=crossed)
 
 

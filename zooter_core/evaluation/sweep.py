@@ -134,7 +134,7 @@ def earned(
     progress: Progress = lambda step, done, of: None,
 ) -> Iterator[tuple[Point, Array]]:
     """Each point with the mean score over seeds of each query, shape (n,), as it is done. Arguments: see `sweep`."""
-    index = TagIndex.of(tags)
+    scores, index = scores.without_barely_scored(), TagIndex.of(tags)
     folds_of = [_folds(scores, seed, config.folds) for seed in range(config.seeds)]
     total, done = len(config.points) * config.seeds * config.folds, 0
     for beta, tau in config.points:

@@ -310,10 +310,12 @@ def of_sweep(sweep: Sweep) -> list[str]:
             "interval of the difference reaches 0. It was chosen on these same queries, which favours it a little."
         )
     elif len(near) == len(others):
+        tried, matter = (
+            ("values of beta", "beta matters") if len(taus) == 1 else ("pairs of beta and tau", "they matter")
+        )
         first = (
-            f"No significant difference between the {len(others) + 1} values of beta: the 95% intervals of all "
-            f"differences from the highest score (beta {name(best)}) reach 0. These scores do not show that beta "
-            "matters."
+            f"No significant difference between the {len(others) + 1} {tried}: the 95% intervals of all "
+            f"differences from the highest score (beta {name(best)}) reach 0. These scores do not show that {matter}."
         )
     else:
         first = (

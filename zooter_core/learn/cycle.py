@@ -23,6 +23,7 @@ from zooter_core.learn.learner import DEFAULTS, Learning, choices
 from zooter_core.learn.precedence import Precedence
 from zooter_core.learn.refit import (
     ABOUT,
+    VECTORS,
     Material,
     forget_vectors,
     read_linear,
@@ -121,6 +122,9 @@ class Cycle:
         state, turn = self.versions.state, Turn()
         if state.paused:
             return turn
+        if self.traffic.last_number() < state.judged:  # another file than at the last turn: its numbers begin anew
+            state.judged = state.learned = 0
+            (self.data / VECTORS).unlink(missing_ok=True)
         forget_vectors(self.traffic)
         budget.pace.begin()
         state.follows = state.follows and not (self.settings.manual or self.settings.proof_only)
@@ -149,8 +153,7 @@ class Cycle:
 
     def _waiting(self) -> Iterator[list[LoggedDecision]]:
         """The decisions that are not judged yet, a batch at a time, up to the last one that there was at the start."""
-        newest = self.traffic.newest(1)
-        last = newest[0].number if newest else 0
+        last = self.traffic.last_number()
         while True:
             rest = self.traffic.decisions(after=self.versions.state.judged, limit=BATCH)
             decisions = [one for one in rest if one.number <= last]

@@ -123,6 +123,8 @@ def _read(paths: Sequence[Path], form: str | None, left_out: Counter[str]) -> It
                     expected = f"feedback from -1 (bad) to 1 (good) in {place}"
                     raise ZooterError(expected, f"{beyond[0]:g}", "Write one to five stars as (stars - 3) / 2.")
                 else:
+                    if form == PLAIN and record.get("feedback") is not None and not entry[1]:
+                        left_out["feedback that is not good, bad or a number, or names no model"] += 1
                     yield entry
     if not count:
         raise ZooterError("at least one record", "none", "Check the paths.", "The files hold no record.")

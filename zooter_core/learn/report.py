@@ -362,14 +362,15 @@ def _worth(report: Report) -> list[str]:
             " takes were answered by every model. `zooter learn` lets all models answer a small share of the requests."
         ]
     gain = best.gain
-    interval = f"95% CI {gain.low:.2f} to {gain.high:.2f}"
     if gain.significant:
-        size = f"{abs(gain.mean):.2f} {'more' if gain.mean > 0 else 'less'}"
-        first = f"Routing earned {size} reward per answer than always using {best.name} ({interval}){_saving(best)}."
+        size, interval = f"{abs(gain.mean):.2f} {'more' if gain.mean > 0 else 'less'}", _ends(gain)
+        first = (
+            f"Routing earned {size} reward per answer than always using {best.name} (95% CI {interval}){_saving(best)}."
+        )
     else:
         first = (
             f"Routing shows no significant difference in reward from always using {best.name}, the best single model"
-            f" ({gain.mean:+.2f}, {interval}){_saving(best)}."
+            f" ({gain.mean:+z.2f}, 95% CI {gain.low:z.2f} to {gain.high:z.2f}){_saving(best)}."
         )
     lines = [
         first,
@@ -410,9 +411,14 @@ def _saving(rule: Rule) -> str:
 def _less(gain: Estimate) -> str:
     """What a rule would have earned beside routing."""
     if gain.low <= 0 <= gain.high or not math.isfinite(gain.low):
-        return f"about the same ({-gain.mean:+.2f}, 95% CI {-gain.high:.2f} to {-gain.low:.2f})"
+        return f"about the same ({-gain.mean:+z.2f}, 95% CI {-gain.high:z.2f} to {-gain.low:z.2f})"
+    return f"{abs(gain.mean):.2f} {'less' if gain.mean > 0 else 'more'} (95% CI {_ends(gain)})"
+
+
+def _ends(gain: Estimate) -> str:
+    """The interval of how much more, or less, where one of the two is said."""
     low, high = sorted((abs(gain.low), abs(gain.high)))
-    return f"{abs(gain.mean):.2f} {'less' if gain.mean > 0 else 'more'} (95% CI {low:.2f} to {high:.2f})"
+    return f"{low:.2f} to {high:.2f}"
 
 
 def _price(rule: Rule) -> str:
@@ -431,7 +437,7 @@ def figures(report: Report) -> tuple[list[str], list[list[str]]]:
     rows: list[tuple[str, ...]] = []
     for rule in report.rules:
         name = f"always {rule.name}" if rule.name in report.pool else NAMES[rule.name]
-        gain = f"{rule.gain.mean:+.2f} ({rule.gain.low:.2f} to {rule.gain.high:.2f})" if rule.name != ROUTING else ""
+        gain = f"{rule.gain.mean:+z.2f} ({rule.gain.low:z.2f} to {rule.gain.high:z.2f})" if rule.name != ROUTING else ""
         cost = f"{rule.cost.mean:.0%}" if rule.name != ROUTING and math.isfinite(rule.cost.mean) else ""
         dollars = f"{1000 * rule.dollars.mean:.2f}" if rule.dollars.n else ""
         seconds = f"{rule.seconds.mean:.1f}" if rule.seconds.n else ""

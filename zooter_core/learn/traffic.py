@@ -140,6 +140,11 @@ class Traffic:
                 return
             after, left = rows[-1][0], left - len(rows)
 
+    def last_number(self) -> int:
+        """The number of the decision that was added last, even if it has been deleted since; 0 if there was none."""
+        ((number,),) = self._rows("SELECT COALESCE(MAX(seq), 0) FROM sqlite_sequence WHERE name = 'decisions'")
+        return int(number)
+
     def numbers(self, first: int) -> list[int]:
         """The numbers of the decisions from one on."""
         return [number for (number,) in self._rows("SELECT number FROM decisions WHERE number >= ?", first)]

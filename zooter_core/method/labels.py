@@ -77,7 +77,7 @@ def softmax(rewards: Array, tau: float = 1.0) -> Array:
         ZooterError: tau is not positive or not finite, or a reward is infinite.
     """
     if not 0 < tau < np.inf:
-        raise ZooterError("a temperature tau > 0, and finite,", str(tau), "Use --tau 1 (the paper's value).")
+        raise ZooterError("a finite temperature tau > 0", str(tau), "Use --tau 1 (the paper's value).")
     rewards = np.asarray(rewards, dtype=np.float64)
     if np.isinf(rewards).any():
         raise ZooterError("finite rewards", "infinity", "Remove the queries with such rewards first.")

@@ -158,7 +158,7 @@ def score_responses(
     if out.suffix == ".gz":
         sentence = f"--out is {out}, but lines cannot be added to a compressed file."
         raise ZooterError("--out without .gz", str(out), "Leave .gz out.", sentence)
-    check_file(out)
+    check_file(out, [source])
     with locked(out.with_name(f".{out.name}.lock"), f"the file {out}"):
         reward = ensemble.fleet.hash_of("reward")
         return _score_missing(lines, _scored(out, lines, reward), out, ensemble, reward, progress)

@@ -104,7 +104,7 @@ async def choose(gateway: Gateway, request: ChatRequest, writer: str | None = No
 def _named(fleet: Fleet, request: ChatRequest) -> Choice:
     candidate = fleet.candidate(request.model)
     if param := unsupported(candidate, request.body):
-        message = f"{request.model} runs on this machine and does not support `{param}` as it is in this request."
+        message = f"{request.model} runs on this machine and {_lacking(param)}."
         raise bad_request(message, param, "unsupported_parameter")
     return Choice((request.model,), "named")
 
@@ -126,8 +126,13 @@ def _passed_over(gateway: Gateway, request: ChatRequest) -> dict[str, str]:
         if reason := unable(candidate, request.needs, connection.refusals if connection else None):
             reasons[candidate.name] = reason
         elif param := unsupported(candidate, request.body):
-            reasons[candidate.name] = f"does not support {param}"
+            reasons[candidate.name] = _lacking(param)
     return reasons
+
+
+def _lacking(param: str) -> str:
+    """Why a local candidate cannot answer a request with such a field (`unsupported`)."""
+    return "needs text in the last message" if param == "messages" else f"does not support `{param}` as it is here"
 
 
 def _priced(fleet: Fleet, request: ChatRequest, decision: Decision, able: Sequence[str]) -> Decision:

@@ -38,6 +38,12 @@ STREAM_END = b"data: [DONE]\n\n"
 BEFORE = ("response.created", "response.queued", "response.in_progress")  # events without a part of the answer
 FAILED = ("response.failed", "error")
 FINISH = {"stop": "stop", "length": "length", "stopped": "stop", "repeated": "length"}
+SETTINGS = {  # by the field of a request, the later one of two counts: the fleet's name, and what it must be
+    "max_tokens": ("max_new_tokens", "a whole number above 0"),
+    "max_completion_tokens": ("max_new_tokens", "a whole number above 0"),
+    "temperature": ("temperature", "a number of at least 0"),
+    "seed": ("seed", "a whole number"),
+}
 ROLES = {"developer": "system", "system": "system", "assistant": "assistant"}
 # A key, since a quote inside a string is escaped. The first one of an event is its own; those of nested objects follow.
 MODEL = re.compile(rb'(?<!\\)"model"\s*:\s*(?:"(?:[^"\\]|\\.)*"|null)')
@@ -346,12 +352,11 @@ def generation_of(body: Mapping[str, Any], default: GenerationConfig) -> Generat
     Raises:
         ApiError: a setting has the wrong type or range.
     """
-    settings = {
-        "max_new_tokens": body.get("max_completion_tokens") or body.get("max_tokens"),
-        "temperature": body.get("temperature"),
-        "seed": body.get("seed"),
-    }
-    try:
-        return replace(default, **{name: value for name, value in settings.items() if value is not None})
-    except ZooterError as problem:
-        raise bad_request(str(problem)) from None
+    settings = default
+    for name, (setting, expected) in SETTINGS.items():
+        if (value := body.get(name)) is not None:
+            try:
+                settings = replace(settings, **{setting: value})
+            except ZooterError:
+                raise bad_request(f"`{name}` must be {expected}.", name) from None
+    return settings

@@ -197,7 +197,7 @@ def test_nothing_left(tmp_path):
 
 def test_out_is_not_one_of_the_files(tmp_path):
     out = lines(tmp_path / "out.jsonl", {"query": "fine"})
-    with pytest.raises(ZooterError, match="--out beside the files"):
+    with pytest.raises(ZooterError, match="beside those that are read"):
         curated(tmp_path, [out])
     assert json.loads(out.read_text()) == {"query": "fine"}
 

@@ -58,6 +58,12 @@ def test_broken_json_is_named_by_line(tmp_path, text, line):
         list(each_record(file))
 
 
+def test_a_file_in_another_encoding_is_to_be_saved_as_utf_8(tmp_path):
+    (tmp_path / "a.json").write_bytes(b'{"query": "caf\xe9"}')
+    with pytest.raises(ZooterError, match="the byte 0xe9, not UTF-8"):
+        list(each_record(tmp_path / "a.json"))
+
+
 def test_a_truncated_gzip_file_is_named(tmp_path):
     file = tmp_path / "a.json.gz"
     file.write_bytes(gzip.compress(json.dumps([{"a": n} for n in range(9999)]).encode())[:-2000])

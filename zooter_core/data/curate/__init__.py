@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from zooter_core.base.errors import ZooterError
-from zooter_core.base.files import open_atomic
+from zooter_core.base.files import check_file, open_atomic
 from zooter_core.base.strict_json import dump_json
 from zooter_core.data.curate.reading import Candidates, Line, Report, Survey, fetch, survey_files
 from zooter_core.data.curate.texts import Benchmarks
@@ -159,8 +159,7 @@ def curate(
         ZooterError: a line is wrong or lacks tags that are needed, or no query is left.
     """
     paths, exclude = list(dict.fromkeys(paths)), list(dict.fromkeys(exclude))
-    if out.resolve() in {path.resolve() for path in (*paths, *exclude)}:
-        raise ZooterError("--out beside the files that are read", f"one of them, {out}", "Name another file.")
+    check_file(out, (*paths, *exclude))
     if not out.name.endswith((".jsonl", ".jsonl.gz")):
         raise ZooterError("--out as a .jsonl or .jsonl.gz file", str(out), "Rename it.")
     with open_atomic(out) as file:

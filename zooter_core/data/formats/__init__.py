@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from zooter_core.base.errors import ZooterError
-from zooter_core.base.files import open_atomic
+from zooter_core.base.files import check_file, open_atomic
 from zooter_core.base.plugins import load_kind
 from zooter_core.base.strict_json import dump_json
 
@@ -59,6 +59,7 @@ def import_file(name: str, paths: Sequence[str | Path], out: Path, options: Opti
     for path in sources:
         if not path.exists():
             raise ZooterError(f"files of {name}", f"nothing at {path}", "Check the path.")
+    check_file(out, sources)
     count = 0
     with open_atomic(out) as file:
         for line in reader(sources, options):

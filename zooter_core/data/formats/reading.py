@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from zooter_core.base.errors import FIX_PERMISSIONS, ZooterError, listed
-from zooter_core.base.jsonl import DAMAGE, open_text
+from zooter_core.base.jsonl import DAMAGE, not_utf8, open_text
 from zooter_core.base.strict_json import ESCAPED, clean, is_number
 from zooter_core.data.formats import Line, Options
 
@@ -116,6 +116,8 @@ def read_text(path: Path) -> str:
     try:
         with open_text(path, "a file of JSON") as file:
             text = file.read(LARGEST_TEXT + 1)
+    except UnicodeDecodeError as problem:
+        raise not_utf8(path, problem) from problem
     except DAMAGE as problem:
         raise ZooterError(f"a readable file {path}", str(problem), FIX_FILE) from problem
     if len(text) > LARGEST_TEXT:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from zooter_core.base.errors import ZooterError, listed
-from zooter_core.base.files import open_atomic
+from zooter_core.base.files import check_file, open_atomic
 from zooter_core.base.records import Decision
 from zooter_core.base.strict_json import dump_json
 from zooter_core.data.formats.reading import each_record, text_of
@@ -38,6 +38,7 @@ def export_routerarena(
         ZooterError: a record is wrong, or there is no query.
         WorkError: the disk is full.
     """
+    check_file(out, [queries])
     prompts = _queries(queries)
     counts: dict[str, int] = {}
     with open_atomic(out) as file:
