@@ -16,7 +16,7 @@ from support.scripted_server import Scripted, serving
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.paths import EMBEDDED_FLEET
 from zooter_core.base.records import Query
-from zooter_core.config.edit import add_candidates, set_table
+from zooter_core.config.edit import add_candidates, remove_candidate, set_table
 from zooter_core.config.fleet import load_fleet
 from zooter_core.evaluation import verdicts
 from zooter_core.fleet.ensemble import Ensemble
@@ -134,6 +134,13 @@ def test_a_model_that_fails_leaves_the_others_a_router(folder, queries, servers,
     assert set(report.candidates["all"].mean_reward) >= {"sums", "words"}
     exam.install(folder, folder / "exam")
     assert on_torch(folder).router.note == ""
+
+
+def test_where_all_models_but_one_fail_the_cause_is_named(folder, queries, servers):
+    add_candidates(folder, [{"backend": "openai", "base_url": servers.url, "name": "broken", "model": "http-404"}])
+    remove_candidate(folder, "sums")
+    with pytest.raises(WorkError, match="broken at .* failed: status 404"):
+        exam.sit(Ensemble(exam.prepared(folder)), folder / "exam", exam.answerable(queries[:4]))
 
 
 def test_a_server_that_disappears_in_the_middle_is_named_and_made_up_for_later(folder, queries, servers):

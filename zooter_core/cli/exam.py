@@ -34,8 +34,10 @@ def exam(
             ensemble.fetch(err.print)
             estimate = exam.estimate(ensemble, queries, parts.generation)
         seconds, cost = estimate.seconds, f", {estimate.cost}" if estimate.cost else ""
-        duration = f"{seconds:.0f} seconds" if seconds < 90 else f"{seconds / 60:.0f} minutes"
-        err.print(f"{estimate.answers:,} answers, about {duration}{cost}. Ctrl-C stops; a second call goes on.")
+        duration = f", about {seconds:.0f} seconds" if seconds < 90 else f", about {seconds / 60:.0f} minutes"
+        err.print(
+            f"{estimate.answers:,} answers{duration if seconds else ''}{cost}. Ctrl-C stops; a second call goes on."
+        )
     with bars() as progress:
         report, missing = exam.sit(ensemble, folder, queries, progress, print_note, how, progress.watch)
     print_missing(missing)

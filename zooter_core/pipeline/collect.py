@@ -142,7 +142,7 @@ def collect(
     if problems := _problems(tallies, elsewhere):
         if how.allow_missing:
             return problems
-        raise _failed(problems)
+        raise failed(problems)
     run.seal("collect")
     return {}
 
@@ -200,7 +200,7 @@ def _problems(tallies: Mapping[str, Tally], elsewhere: Elsewhere | None) -> dict
     return {name: tally.problem for name, tally in tallies.items() if tally.problem}
 
 
-def _failed(problems: Mapping[str, Failure]) -> WorkError:
+def failed(problems: Mapping[str, Failure]) -> WorkError:
     """The error that ends the step."""
     (name, failure), *others = problems.items()
     also = f"Responses of {listed(other for other, _ in others)} are missing too. " if others else ""

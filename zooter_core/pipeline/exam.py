@@ -33,7 +33,7 @@ from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.fleet.machine import gpus
 from zooter_core.method.labels import LabelConfig
 from zooter_core.pipeline.batches import Progress, quiet
-from zooter_core.pipeline.collect import Collecting, start_settings
+from zooter_core.pipeline.collect import Collecting, failed, start_settings
 from zooter_core.pipeline.plan import Plan, check
 from zooter_core.pipeline.tally import Tally
 from zooter_core.router.kinds import PROFILE, settings_of
@@ -184,6 +184,8 @@ def sit(
         check(run, Plan(STEPS, queries, generation, 1, None, LABELS, ENCODER, training), ensemble)
         pipeline.start(run, ensemble, queries)
         missing = pipeline.collect(run, ensemble, generation, progress, 1, tell, how, watch)
+        if missing and len({name for texts in run.responses().values() for name in texts}) < 2:
+            raise failed(missing)
         holes = bool(missing)
         pipeline.score(run, ensemble, progress, None, holes)
         pipeline.tag(run, ensemble, progress, None)
