@@ -139,7 +139,7 @@ def test_a_model_that_fails_leaves_the_others_a_router(folder, queries, servers,
 def test_where_all_models_but_one_fail_the_cause_is_named(folder, queries, servers):
     add_candidates(folder, [{"backend": "openai", "base_url": servers.url, "name": "broken", "model": "http-404"}])
     remove_candidate(folder, "sums")
-    with pytest.raises(WorkError, match="broken at .* failed: status 404"):
+    with pytest.raises(WorkError, match=r"broken at .* failed: status 404"):
         exam.sit(Ensemble(exam.prepared(folder)), folder / "exam", exam.answerable(queries[:4]))
 
 

@@ -34,10 +34,9 @@ def exam(
             ensemble.fetch(err.print)
             estimate = exam.estimate(ensemble, queries, parts.generation)
         seconds, cost = estimate.seconds, f", {estimate.cost}" if estimate.cost else ""
-        duration = f", about {seconds:.0f} seconds" if seconds < 90 else f", about {seconds / 60:.0f} minutes"
-        err.print(
-            f"{estimate.answers:,} answers{duration if seconds else ''}{cost}. Ctrl-C stops; a second call goes on."
-        )
+        taken = f", about {seconds:.0f} seconds" if seconds < 90 else f", about {seconds / 60:.0f} minutes"
+        begun = f"{estimate.answers:,} answers{taken if seconds else ''}{cost}"
+        err.print(f"{begun}. Ctrl-C stops; a second call goes on.")
     with bars() as progress:
         report, missing = exam.sit(ensemble, folder, queries, progress, print_note, how, progress.watch)
     print_missing(missing)
