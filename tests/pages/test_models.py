@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from support.app_pages import Open, ask, column, labels, press, tables, talk, words
@@ -92,6 +93,23 @@ def lists(page: AppTest, address: str, key: str = "", variable: str = "") -> App
     page.text_input(key="address-key").set_value(key)
     page.text_input(key="address-variable").set_value(variable)
     return press(page, "List its models")
+
+
+def test_a_list_is_asked_for_again_where_the_page_is_drawn_anew_meanwhile(
+    page: AppTest, server: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls, ask = 0, connect.models_at
+
+    def interrupted(url: str, variable: str | None = None) -> list[Model]:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            st.rerun()  # as the cards do when the last model has loaded
+        return ask(url, variable)
+
+    monkeypatch.setattr(connect, "models_at", interrupted)
+    assert len(lists(page, server.url).checkbox) >= 2
+    assert calls == 2
 
 
 def test_cards_say_what_answers_and_what_the_router_gives_it(page: AppTest, server: Scripted) -> None:

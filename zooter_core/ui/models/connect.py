@@ -30,6 +30,7 @@ from zooter_core.ui.text import code, plain
 from zooter_core.ui.widgets import show_error
 
 DISCOVERY, LISTED = "models-discovery", "models-listed"  # in the session's state
+LOOK, ADDRESS = "models-look", "models-address"  # there while a press of a button waits for its end
 MANY = 12  # models; longer lists scroll
 VARIABLE = "MODEL_API_KEY"  # for a server that is no provider's
 TYPED: dict[str, str] = {}  # variable -> the host for which its key was typed here: a wrong one can be typed again
@@ -52,9 +53,11 @@ def draw() -> None:
 
 def _draw_here() -> None:
     st.markdown("Finds models of Ollama, vLLM, llama.cpp and LM Studio, GGUF files, and transformers models on disk.")
-    if st.button("Look for models", icon=":material/search:", key="primary-look"):
+    st.button("Look for models", icon=":material/search:", key="primary-look", on_click=_begin, args=(LOOK,))
+    if LOOK in st.session_state:
         with st.spinner("Looking ..."):
             st.session_state[DISCOVERY] = discover()
+        del st.session_state[LOOK]
     discovery: Discovery | None = st.session_state.get(DISCOVERY)
     if discovery is None:
         return
@@ -80,8 +83,8 @@ def _draw_address() -> None:
         row = st.container(horizontal=True)
         row.text_input("Key", key="address-key", type="password", help=KEY_HELP, placeholder="If it needs one")
         row.text_input("Variable", key="address-variable", help=VARIABLE_HELP, placeholder=VARIABLE)
-        sent = st.form_submit_button("List its models", icon=":material/search:")
-    if sent:
+        st.form_submit_button("List its models", icon=":material/search:", on_click=_begin, args=(ADDRESS,))
+    if ADDRESS in st.session_state:
         st.session_state[LISTED] = None
         try:
             with st.spinner("Asking the server ..."):
@@ -92,11 +95,17 @@ def _draw_address() -> None:
             show_error(
                 f"No list of models: {problem.message}. Check the address and the key, and that the server runs."
             )
+        del st.session_state[ADDRESS]
     models: list[Model] | None = st.session_state.get(LISTED)
     if models:
         _draw_choice(models, "address")
     elif models is not None:
         st.info("The server lists no model that writes text.", icon=":material/search_off:")
+
+
+def _begin(button: str) -> None:
+    """What a button was pressed for: it begins anew if the page is drawn meanwhile, as when a model loads."""
+    st.session_state[button] = True
 
 
 def _listed(address: str) -> list[Model]:
