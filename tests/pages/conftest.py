@@ -8,6 +8,7 @@ from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import ElementTree
 
 from support.app_pages import Open
+from zooter_core.ui import resources
 
 ROOT = Path(__file__).resolve().parents[2]
 st.get_option("server.address")  # reads .streamlit/config.toml once, before a test changes the folder
@@ -30,6 +31,7 @@ def no_exceptions(monkeypatch: pytest.MonkeyPatch) -> None:
 def open_page(tiny_fleet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
     """Opens a page over the tiny fleet (or another folder), loaded, with a history of the test's own."""
     monkeypatch.setenv("ZOOTER_HISTORY", str(tmp_path / "own" / "history.db"))
+    monkeypatch.setattr(resources, "PAUSE", 0)
 
     def open_one(page: str, fleet: Path = tiny_fleet, **address: str) -> AppTest:
         monkeypatch.setenv("ZOOTER_FLEET", str(fleet))
