@@ -41,6 +41,8 @@ def folder(tmp_path, monkeypatch, tiny_fleet):
 @pytest.fixture
 def learn(zooter, folder, tmp_path, monkeypatch):
     monkeypatch.setattr("os.nice", lambda increment: 0)
+    # Models and browsers of other tests are children of this process too, whose time would count as the learner's.
+    monkeypatch.setattr("zooter_core.learn.pace.Pace.rest", lambda pace, stop: 0.0)
     return lambda *arguments: zooter("learn", *arguments, "--data", tmp_path / "data", fleet=folder)
 
 
