@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from support.demo_browser import NARROW, SLOW, WIDE, ask, assert_fits, go_to, wait_until_idle
+from support.demo_browser import NARROW, SLOW, WIDE, ask, assert_fits, click_when_drawn, go_to, wait_until_idle
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "train-browser-test"
@@ -78,7 +78,7 @@ def test_a_score_file_becomes_a_fleet_that_chat_uses(page: Page) -> None:
     go_to(page, "Train")
     expect(page.get_by_text("beta 1, tags in the file")).to_be_visible(timeout=SLOW)
 
-    page.locator(".st-key-primary-train-train button").click()
+    click_when_drawn(page, page.locator(".st-key-primary-train-train button"))
     expect(page.get_by_text(re.compile("Your router chooses the best model in"))).to_be_visible(timeout=SLOW)
     page.get_by_text("Regret and other figures").click()
     expect(page.locator(".st-key-table-train-methods table")).to_be_visible(timeout=SLOW)
@@ -100,7 +100,7 @@ def test_a_score_file_becomes_a_fleet_that_chat_uses(page: Page) -> None:
 def test_a_sweep_continues_while_its_visitor_is_on_another_page_and_can_be_stopped(page: Page) -> None:
     page.get_by_role("button", name="Next: labels").click()
     page.get_by_text("Advanced").click(timeout=SLOW)
-    page.get_by_role("button", name="Sweep beta").click(timeout=SLOW)
+    click_when_drawn(page, page.get_by_role("button", name="Sweep beta"))
     expect(page.get_by_role("button", name="Stop")).to_be_visible(timeout=SLOW)
     go_to(page, "Compare")
     expect(page.get_by_text("All models on one query")).to_be_visible(timeout=SLOW)

@@ -93,9 +93,8 @@ def tags_of_queries(
         session.tagging = {key: Task(lambda task: _tag(task, scores, tagger, ensemble), heavy_work())}
     task = session.tagging[key]
     result = result_of(task, "train-tag", "Tagging")
-    if task.stopped and st.button("Resume", key="train-tag-again"):
-        session.tagging.clear()
-        st.rerun()
+    if task.stopped:
+        st.button("Resume", key="train-tag-again", on_click=session.tagging.clear)
     return result
 
 
@@ -291,10 +290,10 @@ def _draw_sweep(session: Session, data: TrainingData, ensemble: Ensemble) -> Non
     config = _sweep_settings(data)
     task = session.sweep
     running = task is not None and task.running
-    if st.button("Sweep beta", icon=":material/stacked_line_chart:", disabled=running or config is None):
-        assert config is not None  # else the button is disabled
-        session.sweep = Task(partial(_sweep, data=data, config=config, ensemble=ensemble), heavy_work())
-        st.rerun()
+    st.button(
+        "Sweep beta", icon=":material/stacked_line_chart:", disabled=running or config is None,
+        on_click=_begin_sweep, args=(session, data, config, ensemble),
+    )  # fmt: skip
     if task is not None:
         if running:
             draw_task(task, "train-sweep", draw_table)
@@ -302,6 +301,10 @@ def _draw_sweep(session: Session, data: TrainingData, ensemble: Ensemble) -> Non
             _draw_swept(task)
     if config is not None:
         steps.command(sweep_command(data, config, ensemble.fleet), data.loaded)
+
+
+def _begin_sweep(session: Session, data: TrainingData, config: SweepConfig, ensemble: Ensemble) -> None:
+    session.sweep = Task(partial(_sweep, data=data, config=config, ensemble=ensemble), heavy_work())
 
 
 def _sweep_settings(data: TrainingData) -> SweepConfig | None:

@@ -58,9 +58,8 @@ def _run(session: Session, data: TrainingData, training: DistillConfig, ensemble
     task = session.distillation
     running = task is not None and task.running
     button = partial(steps.primary, "Train") if session.router is None else partial(st.button, "Train again")
-    if button(key="train-train", icon=":material/science:", disabled=running):
-        start(session, data, training, ensemble)
-        st.rerun()
+    what = (session, data, training, ensemble)
+    button(key="train-train", icon=":material/science:", disabled=running, on_click=start, args=what)
     if task is None:
         return
     if running:
