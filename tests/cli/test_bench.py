@@ -156,7 +156,7 @@ def test_mt_bench_with_a_judge_of_the_fleet_and_of_another(zooter, fleet, server
         ("gsm8", [], 'Did you mean "gsm8k"'),
         ("gsm8k", ["--out", "s.csv"], "--out as a file that ends in .jsonl"),
         ("gsm8k", ["--from", "nowhere.jsonl"], "no file at nowhere.jsonl"),
-        ("gsm8k", ["--temperature", -1], "temperature in [generation] must be at least 0"),
+        ("gsm8k", ["--temperature", -1], "greater than or equal to 0"),
     ],
 )
 def test_what_cannot_be_is_exit_2_before_any_work(zooter, fleet, server, sums, tmp_path, suite, arguments, message):

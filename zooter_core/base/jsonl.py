@@ -49,8 +49,9 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
         ZooterError: the file is damaged, or one of its lines is too long.
     """
     number = blank = 0
+    what = "a text file" if path.name.endswith((".txt", ".txt.gz")) else "a file of JSON lines (.jsonl or .jsonl.gz)"
     try:
-        with open_text(path, "a file of JSON lines (.jsonl or .jsonl.gz)") as lines:
+        with open_text(path, what) as lines:
             for number, line in enumerate(iter(lambda: lines.readline(LONGEST), ""), 1):
                 text = line.strip()
                 blank += 0 if text else len(line)

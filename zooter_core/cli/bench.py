@@ -48,7 +48,7 @@ def bench(
         bool, option("--no-sandbox", help="human-eval: run it without the sandbox, with your own rights.")
     ] = False,
     seed: Seed = 0,
-    temperature: Annotated[float, option("--temperature", "X", "Sampling temperature; 0 is greedy.")] = 0.0,
+    temperature: Annotated[float, option("--temperature", "X", "Sampling temperature; 0 is greedy.", min=0)] = 0.0,
     max_new_tokens: MaxNewTokens = None,
     fleet: FleetDir = None,
     json: Json = False,

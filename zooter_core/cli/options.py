@@ -89,10 +89,10 @@ Strict = Annotated[bool, option("--strict", help="Refuse score files in which a 
 Json = Annotated[bool, option("--json", help="Print one JSON document.")]
 Query = Annotated[str, argument("QUERY")]
 Temperature = Annotated[
-    float | None, option("--temperature", "X", "Sampling temperature; 0 is greedy (default: the fleet's).")
+    float | None, option("--temperature", "X", "Sampling temperature; 0 is greedy (default: the fleet's).", min=0)
 ]
 MaxNewTokens = Annotated[
-    int | None, option("--max-new-tokens", "N", "Longest response in tokens (default: the fleet's).")
+    int | None, option("--max-new-tokens", "N", "Longest response in tokens (default: the fleet's).", min=1)
 ]
 Willingness = Annotated[
     float,
