@@ -37,6 +37,13 @@ def test_lines_of_several_threads_stay_whole(tmp_path):
     assert [[r["n"] for r in records if r["name"] == name] for name in "abcd"] == [list(range(50))] * 4
 
 
+def test_an_incomplete_last_line_is_removed_first(tmp_path):
+    path = tmp_path / "lines.jsonl"
+    path.write_bytes(b'{"n": 1}\n{"n": 2')
+    append_records(path, [{"n": 3}])
+    assert list(read_records(path)) == [{"n": 1}, {"n": 3}]
+
+
 def test_nothing_follows_a_line_for_which_there_was_no_room(tmp_path):
     path = tmp_path / "lines.jsonl"
     out = Appender(path)
