@@ -13,7 +13,16 @@ import pytest
 from support.process_limits import bound_by_permissions
 from zooter_core.base import files
 from zooter_core.base.errors import WorkError, ZooterError
-from zooter_core.base.files import atomic, check_folder, locked, narrow, open_atomic, private_file, private_folder
+from zooter_core.base.files import (
+    atomic,
+    check_folder,
+    locked,
+    narrow,
+    open_atomic,
+    private_file,
+    private_folder,
+    update_folder,
+)
 from zooter_core.base.jsonl import append_records
 
 
@@ -83,6 +92,16 @@ def test_a_folder_replaces_another_and_stays_after_an_error(tmp_path):
         raise ZeroDivisionError
     assert [path.name for path in place.iterdir()] == ["second"]
     assert list(tmp_path.iterdir()) == [place]
+
+
+def test_the_file_that_makes_a_folder_complete_comes_last(tmp_path, monkeypatch):
+    moved: list[str] = []
+    replace = Path.replace
+    monkeypatch.setattr(Path, "replace", lambda path, target: moved.append(target.name) or replace(path, target))
+    with update_folder(tmp_path / "out", "last.json") as new:
+        for name in ("a.bin", "last.json", "z.bin"):
+            (new / name).write_text(name)
+    assert moved == ["a.bin", "z.bin", "last.json"]
 
 
 def test_what_a_kill_between_the_two_renames_of_a_folder_leaves_is_deleted_by_the_next(tmp_path):

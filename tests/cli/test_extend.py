@@ -35,7 +35,7 @@ def extend(tiny_fleet, wide, tmp_path) -> list[object]:
 
 def test_json(zooter, extend, wide, tmp_path):
     router = tmp_path / "wider"
-    options = ["--candidate", "new", "--curve", "20,30", "--beta", 0.2, "--json"]
+    options = ["--candidate", "new", "--curve", "20,30,20", "--beta", 0.2, "--json"]
     code, out, _ = zooter(*extend, *options, fleet=None)
     shape = json.loads(out)
     assert code == 0

@@ -180,6 +180,7 @@ def test_a_merge_that_was_killed_goes_on(shards, tmp_path):
 
 def test_a_shard_is_missing_or_there_twice(shards, tmp_path):
     assert "no folder of 2/3" in refusal([shards[0], shards[2]], tmp_path / "out")
+    assert "no folder of 3/3" in refusal(shards[:2], tmp_path / "out")
     assert "twice or more" in refusal([*shards, shards[1]], tmp_path / "out")
     copy = Path(shutil.copytree(shards[1], tmp_path / "copy"))
     assert f"both {shards[1]} and {copy} are 2/3" in refusal([*shards, copy], tmp_path / "out")

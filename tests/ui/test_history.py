@@ -68,7 +68,7 @@ def test_conversations_are_found_by_words_of_title_query_or_answer(tmp_path: Pat
 
     assert matching("ABOUT B") == ["b"]
     assert matching("oak") == matching("100%") == matching("a_b") == ["a"]
-    assert matching("0%t") == matching("axb") == []
+    assert matching("0%t") == matching("axb") == matching("a_out") == []
     assert matching("") == ["b", "a"]
     store.rename("a", "Trees")
     store.keep(entry("a"), 0, {"query": "more"})

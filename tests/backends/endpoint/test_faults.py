@@ -241,6 +241,13 @@ def test_signs_of_life_are_no_tokens(server, backend):
     assert (shown, error.reason, error.status) == (HALF, "no further token for 0.6 s", 504)
 
 
+def test_a_gap_between_tokens_is_not_waited_for_as_long_as_the_first(server, backend):
+    began = time.monotonic()
+    silent = at(server.url, "hang-in-the-middle", gap_seconds=0.5, first_token_seconds=40)
+    assert "no further token for 0.5 s" in str(together(backend, silent, at(server.url)).error)
+    assert time.monotonic() - began < 20
+
+
 def test_an_answer_that_is_complete_waits_for_nobody(server, backend):
     lingering = at(server.url, "lingers", gap_seconds=60)
     began = time.monotonic()

@@ -91,6 +91,13 @@ def test_another_answer_is_a_version_and_both_come_back(ensemble: Ensemble, talk
     assert talk._messages(Message("user", "next"))[1].content == first.strip()
 
 
+def test_each_new_answer_has_a_seed_of_its_own(ensemble: Ensemble, talk: Conversation) -> None:
+    talk.ask(ensemble, "Write about the sea.", Settings("fixed", "one", max_new_tokens=3))
+    ended(talk)
+    talk.answer_with(ensemble, "one")
+    assert [job._generation.seed for job in ended(talk).versions] == [0, 1]
+
+
 def test_an_earlier_answer_gets_another_version_in_its_place(ensemble: Ensemble, talk: Conversation) -> None:
     for query in ("Write about the sea.", "What is 12 + 30?"):
         talk.ask(ensemble, query, Settings("fixed", "one"))
