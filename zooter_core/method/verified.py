@@ -20,6 +20,7 @@ from zooter_core.method.metrics import Array, mean, std
 # w. With .1, queries of which all responses are wrong hardly tell who is better; routers lost by it
 # (benchmarks/verified_rewards.py).
 OPINION = 0.5
+ROUNDING = 1e-12  # of the mean: no deviation, which would be lost in the sum
 
 
 def verified_rewards(
@@ -39,6 +40,6 @@ def verified_rewards(
 
 
 def scale_of(rewards: Array) -> tuple[float, float]:
-    """Mean and standard deviation of the rewards that there are; a deviation of 1 where they are all equal."""
+    """Mean and standard deviation of the rewards that there are; a deviation of 1 where all but rounding is equal."""
     level, spread = float(mean(rewards)), float(std(rewards))
-    return level, spread if spread > 0 else 1.0
+    return level, spread if spread > ROUNDING * abs(level) else 1.0
