@@ -18,6 +18,7 @@ from zooter_core.base.errors import FIX_PERMISSIONS, Failure, WorkError, ZooterE
 from zooter_core.base.files import owner_only, writing
 from zooter_core.base.strict_json import NotFiniteError, Pairs, dump_json, parse_json
 
+JSON_LINES = "a file of JSON lines (.jsonl or .jsonl.gz)"
 LONGEST = 1 << 24  # characters of a line; a small .gz can hold a line larger than the memory
 DAMAGE = (EOFError, OSError, zlib.error, UnicodeDecodeError)  # of a file that is cut short or no text
 FLUSH_SECONDS = 0.8  # between two flushes of an Appender to the disk
@@ -42,16 +43,18 @@ def open_text(path: Path, kind: str, newline: str | None = None) -> TextIO:
         raise ZooterError(f"a readable file {path}", str(problem), FIX_PERMISSIONS) from problem
 
 
-def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
+def numbered_lines(path: Path, kind: str = JSON_LINES) -> Iterator[tuple[int, str]]:
     """The number and text of each line that is not empty, of a file from elsewhere.
+
+    Args:
+        kind: what the file should be, for the message.
 
     Raises:
         ZooterError: the file is damaged, or one of its lines is too long.
     """
     number = blank = 0
-    what = "a text file" if path.name.endswith((".txt", ".txt.gz")) else "a file of JSON lines (.jsonl or .jsonl.gz)"
     try:
-        with open_text(path, what) as lines:
+        with open_text(path, kind) as lines:
             for number, line in enumerate(iter(lambda: lines.readline(LONGEST), ""), 1):
                 text = line.strip()
                 blank += 0 if text else len(line)

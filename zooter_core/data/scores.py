@@ -133,7 +133,8 @@ def each_query(path: str | Path, blank: bool = False) -> Iterator[tuple[str, dic
     path, place = Path(path), ""
     lines: Iterator[tuple[str, dict[str, Any], str]]
     if path.name.endswith((".txt", ".txt.gz")):
-        lines = ((f"{path}, line {number}", {"query": line}, f"{number:06d}") for number, line in numbered_lines(path))
+        texts = numbered_lines(path, "a text file")
+        lines = ((f"{path}, line {number}", {"query": line}, f"{number:06d}") for number, line in texts)
     else:
         lines = ((place, record, str(number)) for number, (place, record) in enumerate(read_lines(path), 1))
     for place, record, fallback in lines:
