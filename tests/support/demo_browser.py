@@ -201,10 +201,21 @@ def assert_fits(page: Page, *widths: int, within: str = ":root") -> None:
         page.wait_for_function(TABLES_FIT, timeout=SETTLED)
 
 
+STILL = """button => {
+    for (let box = button; box; box = box.parentElement)
+        if (box.getAnimations().some(one => one.playState === 'running')) return false
+    return true
+}"""
+
+
 def click_when_drawn(page: Page, place: Locator) -> None:
-    """Click when the page's script has run to its end: while the page is first drawn, a click may be lost."""
+    """Click when the page's script has run to its end and nothing around the place moves.
+
+    While a page is first drawn, or an expander opens, a button may slip away from under the mouse during the click.
+    """
     expect(place).to_be_visible(timeout=SLOW)
     wait_until_idle(page)
+    page.wait_for_function(STILL, arg=place.element_handle(timeout=SLOW), timeout=SLOW)
     place.click(timeout=SLOW)
 
 
