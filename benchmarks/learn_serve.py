@@ -6,7 +6,8 @@ a process of its own. Halfway, the mix of skills changes and `code` is replaced 
 first router back to the bit. After each window the crowd waits until everything is judged, so that the figures count
 requests and do not depend on the speed of the machine. `latency` shows the seconds to the first token while learning is
 at work and while it is suspended: the same requests, asked both ways and in turns first the one and the other; each of
-three clients pauses between its requests.
+three clients pauses between its requests. What is not judged yet at a block's end is judged before the next one begins,
+so that the learner at work has what is asked meanwhile to judge and no more.
 """
 
 from __future__ import annotations
@@ -290,7 +291,7 @@ def show_latency(count: int, options: Sequence[str], seed: int, pause: float) ->
         site.caught_up()
         processes = [psutil.Process(site.learner.pid)]
         processes += processes[0].children(recursive=True)
-        spent, seconds = 0.0, 0.0
+        spent, seconds, judged = 0.0, 0.0, 0
         for number, begin in enumerate(range(0, count // 2, BLOCK)):
             for at_work in (True, False) if number % 2 else (False, True):
                 for process in processes:
@@ -300,12 +301,13 @@ def show_latency(count: int, options: Sequence[str], seed: int, pause: float) ->
                 times[at_work].append([answer.first for answer in answers])
                 if at_work:
                     spent, seconds = spent + _cpu(processes) - cpu, seconds + time.perf_counter() - begun
+                    judged += sum(int(line.split()[0]) for line in site.news if "decisions judged" in line)
+                for process in processes:
+                    process.resume()
+                site.caught_up()
             print(f"{2 * (begin + BLOCK)} of {count}", file=sys.stderr, flush=True)
-        for process in processes:
-            process.resume()
-        judged = sum(int(line.split()[0]) for line in site.news if "decisions judged" in line)
-    print(f"{judged} decisions were judged meanwhile")
     pairs = len(times[True])
+    print(f"{judged} decisions were judged while {pairs * BLOCK} requests were answered")
     print(f"learning took {spent / seconds:.2f} of a core while it was at work")
     for quantile in (50, 95):
         at_work, alone = (np.percentile(np.concatenate(times[on]), quantile) for on in (True, False))

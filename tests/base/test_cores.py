@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import psutil
 import pytest
@@ -64,20 +61,3 @@ def test_numpy_multiplies_in_one_thread_and_then_as_before():
     with one_thread():
         assert library.scipy_openblas_get_num_threads64_() == 1
     assert library.scipy_openblas_get_num_threads64_() == before
-
-
-RANK = """
-import os, sys
-from zooter_core.base.cores import rank_session
-os.nice(3)
-rank_session(int(sys.argv[1]))
-"""
-
-
-@pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="sessions are not ranked here")
-def test_a_session_gets_the_rank_of_the_process_that_ranks_it():
-    with psutil.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True) as process:
-        subprocess.run([sys.executable, "-c", RANK, str(process.pid)], check=True)
-        shown = Path(f"/proc/{process.pid}/autogroup").read_text().split()
-        process.stdin.write(b"\n")
-    assert shown[2] == str(min(os.nice(0) + 3, 19))

@@ -92,6 +92,26 @@ def test_a_reload_in_the_middle_loses_nothing(open_tab: Open, demo: str) -> None
     expect(page.get_by_text("stopped", exact=True)).to_have_count(0)
 
 
+def test_back_and_forward_show_the_conversations_of_before(open_tab: Open, demo: str) -> None:
+    page, queries = open_tab(demo), ("What is 61 + 12?", "What is 62 + 12?")
+    for query in queries:
+        ask(page, query)
+        answered(page)
+        page.locator(".st-key-new button").click()
+        expect(page.get_by_text("A small router reads your query")).to_be_visible(timeout=SLOW)
+    messages = page.get_by_test_id("stChatMessage")
+    for query in queries:
+        page.get_by_test_id("stSidebar").get_by_role("button", name=query).click()
+        expect(messages.first).to_contain_text(query, timeout=SLOW)
+        page.wait_for_timeout(1500)  # later than what still comes from the address before
+    page.go_back()
+    expect(messages.first).to_contain_text(queries[0], timeout=SLOW)
+    page.go_forward()
+    expect(messages.first).to_contain_text(queries[1], timeout=SLOW)
+    wait_until_idle(page)
+    expect(messages.first).to_contain_text(queries[1])
+
+
 def endless(query: str) -> Iterator[str]:
     """Words until the reader goes away."""
     while True:

@@ -21,8 +21,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from zooter_core.base.cores import rank_session
 from zooter_core.base.errors import WorkError
+from zooter_core.base.sessions import rank_session
 from zooter_core.base.strict_json import dump_json, parse_json
 
 POLL_SECONDS = 0.05  # between looks at a stop

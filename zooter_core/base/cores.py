@@ -58,16 +58,6 @@ def _quota(root: Path) -> float | None:
     return number if number > 0 else None
 
 
-def rank_session(leader: int) -> None:
-    """Give a whole session of processes the rank (`nice`) that this process has, among other sessions.
-
-    Linux shares the processor between sessions first (autogroups, see sched(7)), so that the rank of a process alone
-    says nothing outside its own one. Elsewhere, and in control groups, this does nothing.
-    """
-    with suppress(OSError, AttributeError):
-        Path(f"/proc/{leader}/autogroup").write_text(str(os.nice(0)), encoding="ascii")
-
-
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Let numpy multiply matrices in the calling thread alone, where its library is OpenBLAS, as in its wheels.

@@ -13,8 +13,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from zooter_core.base.cores import rank_session
 from zooter_core.base.errors import ZooterError
+from zooter_core.base.sessions import lead_session, rank_session
 from zooter_core.cli.consoles import err, out, print_figures, print_json, print_note
 from zooter_core.cli.fleets import open_fleet
 from zooter_core.cli.options import DataDir, Json, argument, check_unused, option
@@ -54,7 +54,9 @@ def learn(
     proof: Annotated[bool, option("--proof", help="run: every router that serves must be proved.")] = False,
     json: Json = False,
 ) -> None:
-    if action != "run":
+    if action == "run":
+        lead_session()  # the rank of `_stand_back` holds against an endpoint in another terminal too
+    else:
         check_unused(context, f"with `zooter learn {action}`", *OF_RUN)
     parts = open_fleet(fleet)
     from zooter_core.learn.traffic import data_folder

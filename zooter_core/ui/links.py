@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections.abc import Callable
 from typing import Generic, Literal, NoReturn, Protocol, TypeVar
 from urllib.parse import urlencode, urlsplit
@@ -48,6 +50,30 @@ def pending() -> bool:
 def clear() -> None:
     """Remove the query from the address: a reload then shows the answer."""
     st.query_params.pop("q", None)
+
+
+TAKEN_OVER = 1.0  # seconds until the browser has taken a written address over; what it sends before names the old one
+
+
+def write(parameter: str, id: str | None) -> None:
+    """Let the address name what this tab shows, or nothing."""
+    key = f"written-{parameter}"
+    if id != st.session_state.get(key, (None, 0.0))[0]:
+        st.session_state[key] = (id, time.monotonic())
+    if id is None:
+        st.query_params.pop(parameter, None)
+    elif id != st.query_params.get(parameter):
+        st.query_params[parameter] = id
+
+
+def visited(parameter: str) -> str | None:
+    """The id in the address where this tab has not written it: the tab is new, or its visitor went back or forward."""
+    key, id = f"written-{parameter}", st.query_params.get(parameter)
+    written, when = st.session_state.get(key, (None, -math.inf))
+    if id is None or id == written or time.monotonic() - when < TAKEN_OVER:
+        return None
+    st.session_state[key] = (id, -math.inf)
+    return id
 
 
 def notice(next_step: str) -> None:
@@ -114,18 +140,18 @@ class Registry(Generic[Item]):
             self._items.pop(id, None)
 
     def current(self) -> Item | None:
-        """This tab's item: its own, or the one that the address names."""
+        """This tab's item: the one that the address names for a new tab or after Back, else its own."""
         item: Item | None = st.session_state.get(self._kind)
-        if item is None and (id := st.query_params.get(self._parameter)):
-            item = st.session_state[self._kind] = self.find(id)
+        if id := visited(self._parameter):
+            item = st.session_state[self._kind] = self.find(id) or item
             if item is None:
-                st.query_params.pop(self._parameter)
+                write(self._parameter, None)
                 st.info(
                     f"This address names a {self._kind} that the server no longer has. A restart of the server clears "
                     "them."
                 )
         if item is not None:
-            st.query_params[self._parameter] = item.id
+            write(self._parameter, item.id)
             self.add(item)
             attach(self._job_of(item))
         return item
@@ -133,4 +159,4 @@ class Registry(Generic[Item]):
     def show(self, item: Item | None) -> None:
         st.session_state[self._kind] = item
         if item is None:
-            st.query_params.pop(self._parameter, None)
+            write(self._parameter, None)

@@ -14,7 +14,7 @@ import streamlit as st
 
 from zooter_core.base.records import Attachment, Decision, Message, Response
 from zooter_core.fleet.ensemble import Ensemble
-from zooter_core.ui import resources
+from zooter_core.ui import links, resources
 from zooter_core.ui.background import attach
 from zooter_core.ui.chat.turns import Settings, Tuning, Turn
 from zooter_core.ui.history import Entry, History, history
@@ -272,14 +272,14 @@ def _new() -> Conversation:
 
 
 def current() -> Conversation:
-    """This session's conversation: its own, the one that the address names, or a new one."""
+    """This session's conversation: the one that its address names when new or after Back, its own, or a new one."""
     talk: Conversation | None = st.session_state.get("conversation")
-    if talk is None:
-        id = st.query_params.get("chat")
-        talk = st.session_state["conversation"] = (find(id) if id else None) or _new()
-    if talk.turns and st.query_params.get("chat") != talk.id:
-        st.query_params["chat"] = talk.id
+    if id := links.visited("chat"):
+        talk = find(id) or talk
+    if talk is None or id:
+        talk = st.session_state["conversation"] = talk or _new()
     if talk.turns:
+        links.write("chat", talk.id)
         _live().add(talk)
         for turn in talk.turns:
             attach(turn.job)
@@ -313,7 +313,7 @@ def clear() -> None:
     for turn in current().turns:
         turn.job.stop()
     st.session_state["conversation"] = _new()
-    st.query_params.pop("chat", None)
+    links.write("chat", None)
 
 
 def forget(id: str) -> None:
