@@ -273,11 +273,9 @@ def _new() -> Conversation:
 
 def current() -> Conversation:
     """This session's conversation: the one that its address names when new or after Back, its own, or a new one."""
-    talk: Conversation | None = st.session_state.get("conversation")
-    if id := links.visited("chat"):
-        talk = find(id) or talk
-    if talk is None or id:
-        talk = st.session_state["conversation"] = talk or _new()
+    id = links.visited("chat")
+    talk: Conversation = (find(id) if id else None) or st.session_state.get("conversation") or _new()
+    st.session_state["conversation"] = talk
     if talk.turns:
         links.write("chat", talk.id)
         _live().add(talk)
