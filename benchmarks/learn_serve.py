@@ -5,9 +5,10 @@ a process of its own. Halfway, the mix of skills changes and `code` is replaced 
 `crowd` shows the share of evident queries that go right, window by window, and that `zooter learn rollback` brings the
 first router back to the bit. After each window the crowd waits until everything is judged, so that the figures count
 requests and do not depend on the speed of the machine. `latency` shows the seconds to the first token while learning is
-at work and while it is suspended: the same requests, asked both ways and in turns first the one and the other; each of
-three clients pauses between its requests. What is not judged yet at a block's end is judged before the next one begins,
-so that the learner at work has what is asked meanwhile to judge and no more.
+at work and while it is suspended: the same requests at the same moments, asked both ways and in turns first the one and
+the other. The moments do not depend on the answers, or a slow answer would change which requests meet. What is not
+judged yet at a block's end is judged before the next one begins, so that the learner at work has what is asked
+meanwhile to judge and no more.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +54,7 @@ BROKEN = "code"
 WINDOW = 50
 TOKENS = 16
 CLIENTS = 3
-PAUSE = 3.0  # seconds between two requests of a client, on average, of the latencies
+PAUSE = 1.0  # seconds between two requests, on average, of the latencies
 BLOCK = 30  # requests, of the latencies
 Question = tuple[str, str, bool]  # a query, its expert, and whether that is evident
 
@@ -133,16 +135,17 @@ class Place:
         return Answer(expert, evident, model, first, self.broken)
 
     def ask_all(self, questions: Sequence[Question], pause: float = 0.0) -> list[Answer]:
-        """Several requests, a few at a time. Each client pauses before a request, so many seconds on average."""
+        """Several requests, a few at a time; with a pause as they come, one after so many seconds on average."""
         dice = random.Random(questions[0][0])
-        pauses = [dice.expovariate(1 / pause) if pause else 0.0 for _ in questions]
+        moments = accumulate(dice.expovariate(1 / pause) if pause else 0.0 for _ in questions)
+        begun = time.perf_counter()
 
-        def ask(question: Question, seconds: float) -> Answer:
-            time.sleep(seconds)
+        def ask(question: Question, moment: float) -> Answer:
+            time.sleep(max(0.0, begun + moment - time.perf_counter()))
             return self.ask(question)
 
-        with ThreadPoolExecutor(CLIENTS) as pool:
-            return [one for one in pool.map(ask, questions, pauses) if one.model]  # without a word, nobody
+        with ThreadPoolExecutor(len(questions) if pause else CLIENTS) as pool:
+            return [one for one in pool.map(ask, questions, moments) if one.model]  # without a word, nobody
 
     def break_code(self, stub: str) -> None:
         """Let a server that answers nonsense take the place of `code`, and the endpoint load the fleet anew."""
@@ -333,7 +336,7 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=1500)
     parser.add_argument("--latency-requests", type=int, default=1200)
     parser.add_argument("--only", choices=("crowd", "latency"), nargs="+", default=["crowd", "latency"])
-    parser.add_argument("--pause", type=float, default=PAUSE, help="seconds between a client's requests (latency)")
+    parser.add_argument("--pause", type=float, default=PAUSE, help="seconds between two requests (latency)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--learn", default="--share 0.05 --pairs 1", help="options of `zooter learn`")
     call = parser.parse_args()

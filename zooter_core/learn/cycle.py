@@ -137,6 +137,7 @@ class Cycle:
                 turn.waiting = True
                 break
         turn.calls, turn.dollars = budget.spent_calls, budget.spent_dollars
+        self.precedence.give_way(stop)
         material = Material.read(self.traffic, self.pool)
         scale = spread(material.rewards[-RECENT:])
         turn.evidence = contest.evidence(scale)
@@ -146,7 +147,7 @@ class Cycle:
             self.versions.switch(contest, turn.event, guard if turn.event == ROLLBACK else turn.evidence)
         if not stop.is_set():
             with self.precedence.quiet(stop):
-                turn.challenger = self._learn(material)
+                turn.challenger = self._learn(material, lambda: self.precedence.give_way(stop))
             turn.follows = bool(turn.challenger) and state.follows
         budget.pace.rest(stop)
         return turn
@@ -248,10 +249,13 @@ class Cycle:
             self.versions.save()
         return event
 
-    def _learn(self, material: Material) -> str:
+    def _learn(self, material: Material, between: Callable[[], None]) -> str:
         """A new challenger, if enough came since the last one; "" if not.
 
         Where the last one was promoted and is followed, any new reward is enough, and the new router serves at once.
+
+        Args:
+            between: called before each piece of work.
         """
         state = self.versions.state
         promoted = state.follows and bool(state.events) and state.events[-1]["router"] == state.champion
@@ -263,8 +267,9 @@ class Cycle:
         if len(self.pool) < 2 or not rewarded.any() or (fresh < (1 if promoted else REFIT_EVERY) and not new_pool):
             return ""
         encoder = self.ensemble.router.encoder
-        vectors = vectors_of(encoder, material.decisions, self.data)
-        learned = refit(material, vectors, self._start(spread(material.rewards)), self.settings.learning)
+        vectors = vectors_of(encoder, material.decisions, self.data, between)
+        start = self._start(spread(material.rewards))
+        learned = refit(material, vectors, start, self.settings.learning, between)
         about = {"decisions": len(material), "origin": state.origin}
         name = self.versions.add(lambda folder: write_router(folder, learned, self.names, encoder.reference, about))
         contest = state.contest(self.settings.gate)

@@ -87,8 +87,10 @@ class Learner:
             vectors: shape (n, width). rewards: shape (n, m), NaN where there is none.
         """
         learner = cls(rewards.shape[1], directions(vectors), settings)
-        for sums in learner._every():
-            sums.add(learner._reduced(vectors), rewards)
+        first, *others = learner._every()
+        first.add(learner._reduced(vectors), rewards)
+        for sums in others:
+            sums.take(first)
         return learner
 
     def observe(self, vectors: NDArray[np.floating], rewards: Array) -> None:

@@ -78,6 +78,19 @@ class Precedence:
             return False
         return process > 0 and psutil.pid_exists(process)
 
+    def give_way(self, stop: threading.Event) -> None:
+        """Wait, in the middle of work, if a request is being answered."""
+        if self.requested():
+            self._wait(stop)
+
+    def _wait(self, stop: threading.Event) -> None:
+        """Wait until no request has been answered for a while, or patience or `stop` ends it."""
+        quiet = 0.0
+        while self._waited < self._patience and quiet < QUIET_SECONDS and not stop.is_set():
+            quiet = 0.0 if self.requested() else quiet + LOOK_SECONDS
+            stop.wait(LOOK_SECONDS)
+            self._waited += LOOK_SECONDS
+
     @contextmanager
     def quiet(self, stop: threading.Event) -> Iterator[threading.Event]:
         """Work that gives way: it begins when no request is being answered, and should end when the event is set.
@@ -85,16 +98,8 @@ class Precedence:
         The event is set as soon as there is a request again, and with `stop`. Waiting adds up until a piece of work
         ends undisturbed.
         """
-        quiet = 0.0
-        while self._waited < self._patience and quiet < QUIET_SECONDS and not stop.is_set():
-            if self.requested():
-                quiet = 0.0
-            elif not quiet and not self._waited:
-                break  # nobody has asked for a while
-            else:
-                quiet += LOOK_SECONDS
-            stop.wait(LOOK_SECONDS)
-            self._waited += LOOK_SECONDS
+        if self._waited or self.requested():  # else nobody has asked for a while
+            self._wait(stop)
         leave, ended = threading.Event(), threading.Event()
         patient = self._waited < self._patience
 

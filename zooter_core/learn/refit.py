@@ -8,7 +8,7 @@ the stored queries alone. Neither PyTorch nor transformers is loaded.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +32,7 @@ from zooter_core.router.text_encoder import TextEncoder
 MOST = 20_000  # decisions that a refit learns from, the latest ones
 VECTORS = "learned-vectors.npz"  # beside the traffic
 ABOUT = "learned.json"
+EMBEDDED = 16  # texts at once
 TRIAL = 50  # queries with all rewards, from which on the probabilities are calibrated
 
 
@@ -105,15 +106,21 @@ def stored_vectors(
     return vectors, present, count
 
 
-def vectors_of(encoder: TextEncoder, decisions: Sequence[LoggedDecision], folder: Path) -> NDArray[np.float32]:
+def vectors_of(
+    encoder: TextEncoder, decisions: Sequence[LoggedDecision], folder: Path, between: Callable[[], None] = lambda: None
+) -> NDArray[np.float32]:
     """The vectors of decisions, shape (n, width). Those of the last call are read from a file, which holds no others.
 
     Args:
         folder: of the traffic.
+        between: called before each piece of work.
     """
     vectors, present, count = stored_vectors(encoder, decisions, folder)
-    if not present.all():
-        vectors[~present] = encoder.embed([text_of(decisions[row]) for row in np.flatnonzero(~present).tolist()])
+    missing = np.flatnonzero(~present)
+    for first in range(0, len(missing), EMBEDDED):
+        between()
+        rows = missing[first : first + EMBEDDED]
+        vectors[rows] = encoder.embed([text_of(decisions[row]) for row in rows.tolist()])
     if not present.all() or count != len(decisions):
         numbers = np.array([one.number for one in decisions], dtype=np.int64)
         with writing(folder), atomic(folder / VECTORS, private=True) as partial, partial.open("wb") as file:
@@ -166,12 +173,14 @@ def refit(
     vectors: NDArray[np.float32],
     start: tuple[NDArray[np.float32], Array] | None = None,
     settings: Learning = DEFAULTS,
+    between: Callable[[], None] = lambda: None,
 ) -> Refit:
     """Learn from the traffic, after the champion's training queries.
 
     Args:
         vectors: of the decisions, shape (n, width).
         start: vectors and rewards of the training queries, shapes (t, width) and (t, m); None without any.
+        between: called before each piece of work.
     """
     if start is None:
         start = vectors, np.full((len(vectors), material.rewards.shape[1]), np.nan)
@@ -180,10 +189,12 @@ def refit(
     came = np.where(np.isnan(material.late), np.inf, material.late_times)
     until = -math.inf
     for first in range(0, len(material), CHUNK):
+        between()
         rows = slice(first, first + CHUNK)
         until = _catch_up(learner, material.late, came, vectors, (until, float(times[first])))
         learner.observe(vectors[rows], material.rewards[rows])
     _catch_up(learner, material.late, came, vectors, (until, math.inf))
+    between()
     router = learner.router()
     return Refit(
         router, _temperature(router, vectors, material.rewards), learner.chosen, learner.weights(),

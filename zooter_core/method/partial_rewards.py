@@ -9,7 +9,9 @@ before. x(t) is the query's vector in a few principal directions (`directions`),
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,9 +37,17 @@ class Linear:
 def directions(vectors: NDArray[np.floating], most: int = DIRECTIONS) -> Array:
     """The principal directions of some queries' vectors (not centred), shape (width, at most `most`), orthonormal."""
     rows = np.asarray(vectors, dtype=np.float64)
-    values, axes = np.linalg.eigh(rows.T @ rows)
+    values, axes = _eigen((rows.T @ rows).tobytes())
     used = int(min(most, (values > 1e-9 * max(values[-1], 1e-300)).sum()))
     return np.ascontiguousarray(axes[:, ::-1][:, :used])
+
+
+@lru_cache(maxsize=1)  # each refit of a learner starts with the same queries
+def _eigen(matrix: bytes) -> tuple[Array, Array]:
+    """The eigenvalues and eigenvectors of a symmetric matrix."""
+    numbers = np.frombuffer(matrix)
+    values, axes = np.linalg.eigh(numbers.reshape(math.isqrt(len(numbers)), -1))
+    return values, axes
 
 
 class Sums:
@@ -87,6 +97,10 @@ class Sums:
             scaled = x[rows] * faded[rows, None]
             self.squares[column] += scaled.T @ x[rows]
             self.products[column] += scaled.T @ rewards[rows, column]
+
+    def take(self, other: Sums) -> None:
+        """What another half-life has learned, from queries without an age."""
+        self.squares[:], self.products[:] = other.squares, other.products
 
     def forget(self, candidate: int, most: float) -> None:
         """Let all that a candidate was learned from count as so many queries at most."""
