@@ -30,6 +30,7 @@ from zooter_core.fleet.exports import (
 )
 from zooter_core.labelling.rewards import reward_model
 from zooter_core.labelling.rewards.scalar import ScalarReward
+from zooter_core.router.config import LEARNED
 from zooter_core.router.distilled import DistilledRouter
 from zooter_core.router.encoder import Encoders
 from zooter_core.router.export import export_router
@@ -88,6 +89,32 @@ def test_a_fleet_routes_and_tags_as_on_torch_with_one_encoder(fleet, exports):
         assert [tag.name for tag in one.tags] == [tag.name for tag in other.tags]
     assert isinstance(ensemble.router, PortableRouter)
     assert ensemble.tagger.encoder is ensemble.router.encoder
+
+
+def test_the_routers_of_zooter_learn_have_no_exports_and_share_what_is_loaded(fleet, exports):
+    make_export(Path(fleet.router.path))
+    before = Ensemble(fleet)
+    learned = Path(shutil.copytree(fleet.router.path, Path(fleet.router.path).parent / "routers" / "0001"))
+    (learned / LEARNED).write_text("{}")
+    promoted = replace(fleet, router=replace(fleet.router, path=str(learned)))
+    queries = tiny_models.QUERIES[:6]
+    expected, reward_model = before.router.probabilities(queries), before.reward_model
+    for after in (before.renewed(promoted), Ensemble(promoted)):
+        assert isinstance(after.router, DistilledRouter)
+        assert after.router.encoder.runtime == "onnx"
+        assert after.router.probabilities(queries) == pytest.approx(expected, abs=1e-4)
+    after = before.renewed(promoted)
+    assert after.router.encoder is before.router.encoder
+    assert after.reward_model is reward_model
+    assert after.backends is before.backends
+    assert make_export(learned) is None
+    assert len(exports) == 1
+    changed = replace(
+        promoted, reward=replace(fleet.reward, max_tokens=16), router=replace(promoted.router, runtime="torch")
+    )
+    after = before.renewed(changed)
+    assert after.reward_model is not reward_model
+    assert after.router.encoder.runtime == "torch"
 
 
 def test_routing_a_fleet_loads_no_pytorch(fleet, fleet_copy, exports):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from zooter_core.base.records import Response
 from zooter_core.cli.main import main
 from zooter_core.config.edit import set_table
 from zooter_core.config.fleet import load_fleet
+from zooter_core.fleet.exports import open_router
 from zooter_core.labelling.rewards.scoring import QueryRewards
 from zooter_core.learn.cycle import Cycle, Settings
 from zooter_core.learn.deciding import Sampling
@@ -102,6 +105,22 @@ def test_the_learner_is_not_followed_any_more_where_its_owner_or_a_proof_decides
     assert (versions.state.champion, versions.state.challenger) == ("routers/0002", "routers/0003")
     assert versions.state.former == "router"  # it still guards
     assert not versions.state.follows
+
+
+def test_a_fine_tuned_encoder_stays_where_it_is(place):
+    """The routers that are learned link to it, and the fleet's folder may be moved."""
+    fleet, _, traffic = place
+    config = json.loads((fleet / "router" / "config.json").read_text())
+    shutil.copytree(config["encoder"], fleet / "router" / "encoder")
+    (fleet / "router" / "config.json").write_text(json.dumps(config | {"encoder": "encoder"}))
+    for first in (0, 200, 400):
+        traffic.add(decisions(200, first))
+        result, _, _ = turn(place)
+    assert (result.challenger, result.follows) == ("routers/0003", True)
+    moved = fleet.rename(fleet.with_name("moved"))
+    router = open_router(load_fleet(moved).router)
+    assert Path(router.encoder.reference) == moved / "router" / "encoder"
+    assert router.route(["Add up 5 and 3 apples"])[0].candidate == "one"
 
 
 def test_manual_leaves_the_switch_to_its_owner(place):

@@ -128,7 +128,7 @@ def _run(fleet: Fleet, data: Path, settings: Any, limits: dict[str, Any], every:
         while not stop.is_set():
             with lock_learner(fleet):  # for one turn, so that others may promote or pause between two
                 if (again := load_fleet(fleet.folder)) != fleet:
-                    fleet, ensemble = again, Ensemble(again, ensemble.backends)
+                    fleet, ensemble = again, ensemble.renewed(again)
                     ensemble.retain()
                 cycle = Cycle(Versions(fleet), ensemble, traffic, data, settings, print_note)
                 turn = cycle.turn(Budget(**limits), stop)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -26,11 +26,12 @@ from zooter_core.config.fleet import RouterConfig
 from zooter_core.config.labelling import RewardConfig, ScalarConfig, UltraConfig
 from zooter_core.labelling.rewards import plain
 from zooter_core.router import bert
-from zooter_core.router.config import CONFIG, ENCODER_FOLDER, GRAPH, QUANTISED, VERSION, WEIGHTS, is_portable
+from zooter_core.router.config import CONFIG, ENCODER_FOLDER, GRAPH, LEARNED, QUANTISED, VERSION, WEIGHTS, is_portable
 from zooter_core.router.encoder import Encoders
 from zooter_core.router.graph import TOKENIZER, TextGraph, load_onnxruntime, tokenizer_json
 from zooter_core.router.onnx_file import map_weights
 from zooter_core.router.router import PortableRouter, Router
+from zooter_core.router.text_encoder import TextEncoder
 
 AUTO, TORCH, INT8 = "auto", "torch", "int8"  # of [router] runtime; `onnx` is none of these
 LAYOUT = 2  # raise it when what is exported of a router changes: exports in the cache are then made again
@@ -50,14 +51,21 @@ CHECKED = [
 ]
 
 
-def open_router(config: RouterConfig, encoders: Callable[[], Encoders] | None = None, fast: bool = False) -> Router:
+def open_router(
+    config: RouterConfig,
+    encoders: Callable[[], Encoders] | None = None,
+    fast: bool = False,
+    running: Iterable[TextEncoder] = (),
+) -> Router:
     """The router of a fleet: an exported one, its export in the cache, which is made if need be, or one on PyTorch.
 
     PyTorch runs it if fleet.toml says so, if the encoder is named by a hub id, or if the export fails or is damaged.
+    The routers of `zooter learn` are too many to export each: numpy runs their heads.
 
     Args:
         encoders: called for a router on PyTorch, which shares their models; new ones if not given.
         fast: with `runtime = "auto"`, take 7-bit weights where the export has them.
+        running: encoders of a router with the same runtime, which one of `zooter learn` shares.
 
     Raises:
         ZooterError, WorkError: as `Router.load`, or fleet.toml wants ONNX Runtime (`onnx`, `int8`), or 7-bit weights,
@@ -66,6 +74,9 @@ def open_router(config: RouterConfig, encoders: Callable[[], Encoders] | None = 
     folder, place, failure = Path(config.path), None, None
     if is_portable(folder):
         return PortableRouter.open(folder, graph=_graph_of(folder, config, fast))
+    if config.runtime != TORCH and (folder / LEARNED).is_file():
+        with suppress(ZooterError):  # its encoder may need PyTorch
+            return _without_torch(config, fast, running)
     if config.runtime == AUTO:
         try:
             place = make_export(folder)
@@ -92,11 +103,12 @@ def open_router(config: RouterConfig, encoders: Callable[[], Encoders] | None = 
     return router
 
 
-def _without_torch(config: RouterConfig, fast: bool) -> Router:
+def _without_torch(config: RouterConfig, fast: bool, running: Iterable[TextEncoder] = ()) -> Router:
     """A router with its head on numpy and its encoder on ONNX Runtime."""
     if config.runtime == TORCH:
         check_torch(f'runtime = "{TORCH}" in [router]')
-    router = Router.load(config.path, Encoders(fast=config.runtime == INT8 or (fast and config.runtime == AUTO)))
+    fast = config.runtime == INT8 or (fast and config.runtime == AUTO)
+    router = Router.load(config.path, Encoders(fast, torch=False, running=running))
     if config.runtime == INT8 and router.encoder.runtime != INT8:
         raise _no_quantised(config)
     return router
@@ -133,8 +145,8 @@ def make_export(folder: Path, progress: Progress = silent) -> Path | None:
     """Export a router into the cache, unless that has been done. Takes a few seconds.
 
     Returns:
-        its folder; None if PyTorch or ONNX Runtime is not installed, or if the encoder is named by a hub id, whose
-        weights may change.
+        its folder; None if PyTorch or ONNX Runtime is not installed, if the encoder is named by a hub id, whose weights
+        may change, or if numpy runs the router's head.
 
     Raises:
         ZooterError, WorkError: as `export_router`.
@@ -142,7 +154,7 @@ def make_export(folder: Path, progress: Progress = silent) -> Path | None:
     place = _router_place(folder)
     if is_portable(folder):
         return folder
-    if place.source is None:
+    if place.source is None or _is_light(folder):
         return None
     if export := place.export:
         return export
@@ -160,9 +172,23 @@ def export_apart(config: RouterConfig, progress: Progress) -> None:
     This process then routes without PyTorch. If the export fails, opening the router says why.
     """
     folder = Path(config.path)
-    if config.runtime != TORCH and has_torch() and not (is_portable(folder) or cached_export(folder)):
+    done = is_portable(folder) or _is_light(folder) or cached_export(folder)
+    if config.runtime != TORCH and has_torch() and not done:
         progress("Exporting the router for ONNX Runtime, once ...")
         subprocess.run([sys.executable, "-c", APART, str(folder)], capture_output=True, check=False)
+
+
+def _is_light(folder: Path) -> bool:
+    """Whether it is a router of `zooter learn` with an encoder that needs no PyTorch: numpy runs its head."""
+    with suppress(OSError, ValueError, KeyError, TypeError, ZooterError):
+        return (folder / LEARNED).is_file() and bool(bert.settings_of(Path(_encoder_of(folder))))
+    return False
+
+
+def _encoder_of(folder: Path) -> str:
+    """Where a router's encoder lies."""
+    reference = parse_json((folder / CONFIG).read_text(encoding="utf-8"))["encoder"]
+    return str(folder / ENCODER_FOLDER) if reference == ENCODER_FOLDER else resolve(reference)
 
 
 def _router_place(folder: Path) -> Place:
@@ -170,8 +196,7 @@ def _router_place(folder: Path) -> Place:
     source: str | None = None
     with suppress(OSError, ValueError, KeyError, TypeError, ZooterError):  # `Router.load` says what is wrong
         config, weights = (folder / CONFIG).read_bytes(), (folder / WEIGHTS).read_bytes()
-        reference = parse_json(config.decode("utf-8"))["encoder"]
-        encoder = str(folder / ENCODER_FOLDER) if reference == ENCODER_FOLDER else resolve(reference)
+        encoder = _encoder_of(folder)
         if stamp := stamp_of(encoder):
             source = digest_of(f"{VERSION} {LAYOUT} {Path(encoder).resolve()} {stamp}", config, weights)
     return Place("routers", source, str(folder.resolve()))

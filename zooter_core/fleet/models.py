@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from zooter_core import backends
 from zooter_core.backends import Backend
@@ -19,7 +19,7 @@ from zooter_core.config.candidates import GGUF, TRANSFORMERS, CandidateConfig
 from zooter_core.config.fleet import Fleet, RouterConfig, load_fleet
 from zooter_core.config.labelling import ENCODER, RewardConfig
 from zooter_core.fleet import starting
-from zooter_core.fleet.exports import TORCH, make_reward_export, open_reward, open_router
+from zooter_core.fleet.exports import AUTO, TORCH, make_reward_export, open_reward, open_router
 from zooter_core.fleet.routing import Routing
 from zooter_core.labelling import rewards, taggers
 from zooter_core.labelling.rewards.scoring import ScoreCache
@@ -36,6 +36,11 @@ Part = TypeVar("Part")
 
 class _AnotherEncoderError(Exception):
     """The encoder of the tagger is not the router's."""
+
+
+def runtime_of(fleet: Fleet) -> str:
+    """What runs its router (`[router] runtime`)."""
+    return fleet.router.runtime if fleet.router else AUTO
 
 
 class FleetModels:
@@ -62,6 +67,16 @@ class FleetModels:
         self.loads: dict[str, ZooterError | None] = {}
         self.can_rank = fleet.reward is not None
         self._lock = threading.RLock()  # the tagger may load the router first
+        self._running: list[TextEncoder] = []  # the encoder of this fleet before it changed
+
+    def renewed(self, fleet: Fleet) -> Self:
+        """This fleet after a change of fleet.toml. What is loaded is shared where that says the same as before."""
+        new = type(self)(fleet, self.backends, self.light)
+        if fleet.reward == self.fleet.reward and "reward" in self._parts:
+            new._parts["reward"] = self._parts["reward"]
+        if runtime_of(fleet) == runtime_of(self.fleet) and "router" in self._parts:
+            new._running = [self.router.encoder]
+        return new
 
     @property
     def router(self) -> Router:
@@ -99,7 +114,7 @@ class FleetModels:
     @cached_property
     def encoders(self) -> Encoders:
         """Encoders by reference, which load when they are first needed."""
-        return Encoders(fast=self.light)
+        return Encoders(fast=self.light, running=self._running)
 
     def _open_router(self, fleet: Fleet) -> Router:
         """The router of fleet.toml, the open-models router if it knows the candidates, or one that starts without."""
@@ -119,7 +134,7 @@ class FleetModels:
         return starting.StartingRouter(fleet, self._opened(embedded).encoder, trained)
 
     def _opened(self, config: RouterConfig) -> Router:
-        return open_router(config, lambda: self.encoders, fast=self.light)
+        return open_router(config, lambda: self.encoders, self.light, self._running)
 
     def _open_neighbours(self, config: RouterConfig) -> Neighbours | None:
         from zooter_core.router.neighbours import Neighbours
@@ -135,9 +150,8 @@ class FleetModels:
 
     def _load_reward(self, config: RewardConfig) -> rewards.RewardModel:
         """From its export, unless candidates need PyTorch anyway, or fleet.toml wants it (`runtime`)."""
-        router = self.fleet.router
         light = all(engine_of(candidate) != TRANSFORMERS for candidate in self.fleet.candidates)
-        if light and (router is None or router.runtime != TORCH) and (exported := open_reward(config)):
+        if light and runtime_of(self.fleet) != TORCH and (exported := open_reward(config)):
             return exported
         if not has_torch() and make_reward_export(config) and (exported := open_reward(config)):
             return exported

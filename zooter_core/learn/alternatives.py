@@ -19,14 +19,14 @@ from numpy.typing import NDArray
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.files import atomic, writing
 from zooter_core.base.strict_json import dump_json, parse_json
-from zooter_core.fleet.models import FleetModels
 from zooter_core.learn.learner import Learner, choices
-from zooter_core.learn.refit import ABOUT, read_linear, stored_vectors, text_of
+from zooter_core.learn.refit import read_linear, stored_vectors, text_of
 from zooter_core.learn.traffic_sample import Sample
 from zooter_core.learn.versions import FOLLOW, ROUTERS, STARTING, STATE, Versions
 from zooter_core.method.labels import lot
 from zooter_core.method.metrics import Array
 from zooter_core.method.worth import FEWEST
+from zooter_core.router.config import LEARNED
 
 if TYPE_CHECKING:
     from zooter_core.fleet.ensemble import Ensemble
@@ -122,7 +122,7 @@ def _choices(
     ensemble: Ensemble, versions: Versions, router: str, sample: Sample, folder: Path, store: _Store
 ) -> dict[str, str]:
     fleet, place = ensemble.fleet, versions.place(router)
-    if router != STARTING and (place / ABOUT).is_file():
+    if router != STARTING and (place / LEARNED).is_file():
         vectors, present, _ = stored_vectors(ensemble.router.encoder, sample.decisions, folder)
         if present.sum() >= max(FEWEST, sample.n / 2):
             linear, names = read_linear(place)
@@ -138,7 +138,7 @@ def _choices(
     chosen = store.of(f"{router} {then.hash_of('router')[:16]} {' '.join(fleet.pool)}")
     drawn = sorted(sample.decisions, key=lambda entry: lot(entry.request_id, 4))[:MOST_ROUTED]
     if new := [entry for entry in drawn if entry.request_id not in chosen]:
-        opened = FleetModels(then, ensemble.backends).router
+        opened = ensemble.renewed(then).router
         for entry, row in zip(new, opened.probabilities([text_of(entry) for entry in new]), strict=True):
             chosen[entry.request_id] = opened.candidates[int(row.argmax())]
     return chosen

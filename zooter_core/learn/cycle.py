@@ -16,13 +16,11 @@ from numpy.typing import NDArray
 
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.fleet.ensemble import Ensemble
-from zooter_core.fleet.models import FleetModels
 from zooter_core.learn.deciding import Choices, Contest, Sampling
 from zooter_core.learn.judging import BATCH, Budget, Judge, learnable, runs_here
 from zooter_core.learn.learner import DEFAULTS, Learning, choices
 from zooter_core.learn.precedence import Precedence
 from zooter_core.learn.refit import (
-    ABOUT,
     VECTORS,
     Material,
     forget_vectors,
@@ -37,6 +35,7 @@ from zooter_core.learn.traffic_rows import LoggedDecision
 from zooter_core.learn.versions import FOLLOW, PROMOTE, ROLLBACK, STARTING, Versions
 from zooter_core.method.partial_rewards import Array, spread
 from zooter_core.method.promotion import Evidence, Gate
+from zooter_core.router.config import ENCODER_FOLDER, LEARNED
 from zooter_core.router.router import Router
 
 REFIT_EVERY = 100  # decisions
@@ -188,7 +187,7 @@ class Cycle:
         vectors: Vectors | None = None
         result = []
         for name in routers:
-            if (self.versions.place(name) / ABOUT).is_file() and name != STARTING:
+            if (self.versions.place(name) / LEARNED).is_file() and name != STARTING:
                 vectors = self.ensemble.router.encoder.embed(texts) if vectors is None else vectors
                 result.append(self._linear_choices(name, vectors))
             else:
@@ -206,7 +205,7 @@ class Cycle:
     def _opened(self, name: str) -> Router:
         if name == self.versions.serving:
             return self.ensemble.router
-        return FleetModels(self.versions.fleet_with(name), self.ensemble.backends).router
+        return self.ensemble.renewed(self.versions.fleet_with(name)).router
 
     def _newcomers(self, judge: Judge, turn: Turn) -> None:
         """Notice candidates that joined, and let them answer stored queries."""
@@ -271,7 +270,9 @@ class Cycle:
         start = self._start(spread(material.rewards))
         learned = refit(material, vectors, start, self.settings.learning, between)
         about = {"decisions": len(material), "origin": state.origin}
-        name = self.versions.add(lambda folder: write_router(folder, learned, self.names, encoder.reference, about))
+        inside = (self.versions.place(self.versions.serving) / ENCODER_FOLDER).resolve()
+        reference = inside if encoder.reference in (ENCODER_FOLDER, str(inside)) else encoder.reference
+        name = self.versions.add(lambda folder: write_router(folder, learned, self.names, reference, about))
         contest = state.contest(self.settings.gate)
         contest.refit(name)
         if contest.follows:

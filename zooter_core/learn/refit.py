@@ -8,6 +8,7 @@ the stored queries alone. Neither PyTorch nor transformers is loaded.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,12 +27,11 @@ from zooter_core.method.calibration import temperature_of
 from zooter_core.method.metrics import win_shares
 from zooter_core.method.partial_rewards import Array, Linear
 from zooter_core.method.verified import scale_of, verified_rewards
-from zooter_core.router.config import CONFIG, WEIGHTS, broken
+from zooter_core.router.config import CONFIG, ENCODER_FOLDER, LEARNED, WEIGHTS, broken
 from zooter_core.router.text_encoder import TextEncoder
 
 MOST = 20_000  # decisions that a refit learns from, the latest ones
 VECTORS = "learned-vectors.npz"  # beside the traffic
-ABOUT = "learned.json"
 EMBEDDED = 16  # texts at once
 TRIAL = 50  # queries with all rewards, from which on the probabilities are calibrated
 
@@ -221,15 +221,20 @@ def _temperature(router: Linear, vectors: NDArray[np.float32], rewards: Array) -
     return temperature_of(router(vectors[rows].astype(np.float64)), win_shares(rewards[rows]))
 
 
-def write_router(folder: Path, learned: Refit, pool: Sequence[str], encoder: str, about: Mapping[str, object]) -> None:
+def write_router(
+    folder: Path, learned: Refit, pool: Sequence[str], encoder: str | Path, about: Mapping[str, object]
+) -> None:
     """Write the folder of a router of the kind `ridge`, as `zooter distill` does, but without PyTorch.
 
     Args:
-        encoder: its reference, as in the champion's config.json.
+        encoder: its reference, or the folder of a fine-tuned one, to which the router's folder gets a link.
         about: what else learned.json says.
     """
     from safetensors.numpy import save_file
 
+    if isinstance(encoder, Path):
+        (folder / ENCODER_FOLDER).symlink_to(os.path.relpath(encoder, folder.resolve()), target_is_directory=True)
+        encoder = ENCODER_FOLDER
     config = {
         "architectures": ["RouterHead"],
         "calibration_temperature": learned.temperature,
@@ -255,7 +260,7 @@ def write_router(folder: Path, learned: Refit, pool: Sequence[str], encoder: str
         "last_decision": learned.last,
         **about,
     }
-    (folder / ABOUT).write_text(dump_json(notes, indent=2) + "\n", encoding="utf-8")
+    (folder / LEARNED).write_text(dump_json(notes, indent=2) + "\n", encoding="utf-8")
 
 
 def read_linear(folder: Path) -> tuple[Linear, list[str]]:

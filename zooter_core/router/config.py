@@ -24,6 +24,7 @@ ABOUT = "router.json"  # of an exported router, beside GRAPH and TOKENIZER
 GRAPH = "router.onnx"
 MAPPED = f"{GRAPH}.data"  # the graph's weights, in the cache alone
 QUANTISED = "router.int8.onnx"  # the graph with 7-bit weights, if it chooses as GRAPH does
+LEARNED = "learned.json"  # beside the config of a router that `zooter learn` made
 VERSION = 1  # of the layout of an exported router
 AGAIN, EXPORT_AGAIN = "make the router again with `zooter distill`", "export the router again with `zooter export onnx`"
 Fields = Mapping[str, tuple[str, Callable[[Any], bool]]]

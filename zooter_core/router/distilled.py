@@ -168,7 +168,7 @@ class DistilledRouter(Router):
         check_router(Path(folder))
         try:
             head = RouterHead.load(folder)
-            inside = Path(folder) / ENCODER_FOLDER
+            inside = (Path(folder) / ENCODER_FOLDER).resolve()
             router = cls(head, encoders(str(inside) if head.config.encoder == ENCODER_FOLDER else head.config.encoder))
             router.outputs([PROBE])
         except ZooterError:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -143,17 +143,18 @@ def pool(model: torch.nn.Module, middle: int, batch: Batch) -> torch.Tensor:
     return torch.cat([torch.nn.functional.normalize(part, dim=-1) for part in pooled], dim=-1)
 
 
-def open_encoder(reference: str, fast: bool = False) -> TextEncoder:
+def open_encoder(reference: str, fast: bool = False, torch: bool = True) -> TextEncoder:
     """The encoder of a reference: hub id, folder or `package:NAME`.
 
     Args:
         fast: without PyTorch, take 7-bit weights if the encoder has them.
+        torch: run it on PyTorch where that is installed.
 
     Raises:
-        ZooterError: it needs PyTorch, which is not installed.
+        ZooterError: it needs PyTorch, which is not installed or not wanted.
         WorkError: it does not load, or its weights or its vectors of a first text are not finite.
     """
-    if has_torch():
+    if torch and has_torch():
         return Encoder(reference)
     from zooter_core.router.bert_encoder import BertEncoder
 
@@ -161,14 +162,18 @@ def open_encoder(reference: str, fast: bool = False) -> TextEncoder:
 
 
 class Encoders:
-    """Encoders by reference, each loaded once and shared; `fast` as in `open_encoder`."""
+    """Encoders by reference, each loaded once and shared; `fast` and `torch` as in `open_encoder`.
 
-    def __init__(self, fast: bool = False) -> None:
-        self._loaded: dict[str, TextEncoder] = {}
-        self._lock, self._fast = threading.Lock(), fast
+    Args:
+        running: what is loaded already.
+    """
+
+    def __init__(self, fast: bool = False, torch: bool = True, running: Iterable[TextEncoder] = ()) -> None:
+        self._loaded = {encoder.reference: encoder for encoder in running}
+        self._lock, self._fast, self._torch = threading.Lock(), fast, torch
 
     def __call__(self, reference: str) -> TextEncoder:
         with self._lock:
             if reference not in self._loaded:
-                self._loaded[reference] = open_encoder(reference, self._fast)
+                self._loaded[reference] = open_encoder(reference, self._fast, self._torch)
             return self._loaded[reference]

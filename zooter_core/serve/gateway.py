@@ -51,18 +51,25 @@ class Gateway:
         self.fleet, self.router, self.sessions, self.ensemble = fleet, router, sessions, ensemble
         # The loop's own threads stay free for what takes milliseconds.
         self._reward_threads = ThreadPoolExecutor(REWARD_THREADS, "reward")
-        self._users, self._retired, self.closed = 0, False, False
+        self._users, self._retired, self._lends, self.closed = 0, False, False, False
         self.targets: dict[str, Upstream | Local] = {
             candidate.name: Upstream(candidate) if candidate.endpoint else Local(candidate, ensemble)
             for candidate in fleet.candidates
         }
 
     @classmethod
-    async def open(cls, fleet: Fleet, sessions: Sessions | None = None, progress: Progress = silent) -> Gateway:
+    async def open(
+        cls,
+        fleet: Fleet,
+        sessions: Sessions | None = None,
+        progress: Progress = silent,
+        ensemble: Ensemble | None = None,
+    ) -> Gateway:
         """Load a fleet's router and make its candidates ready to be asked.
 
         Args:
             sessions: the conversations of the gateway that this one replaces.
+            ensemble: its models, if some of them are loaded already.
 
         Raises:
             ZooterError: a part of the fleet does not load.
@@ -71,7 +78,7 @@ class Gateway:
         for candidate in fleet.candidates:  # before there is anything to close again
             if candidate.endpoint:
                 candidate.endpoint.key(candidate.name)
-        ensemble = Ensemble(fleet, light=all(c.backend == ENDPOINT for c in fleet.candidates))
+        ensemble = ensemble or Ensemble(fleet, light=all(c.backend == ENDPOINT for c in fleet.candidates))
         await asyncio.to_thread(_load_router, ensemble, progress)
         if not ensemble.light:  # a candidate that is asked meanwhile loads at once
             threading.Thread(target=ensemble.load, name="load", daemon=True).start()
@@ -105,15 +112,19 @@ class Gateway:
             self._users -= 1
             await self._close_unused()
 
-    async def retire(self) -> None:
-        """Close it as soon as nobody uses it."""
-        self._retired = True
+    async def retire(self, lends: bool = False) -> None:
+        """Close it as soon as nobody uses it.
+
+        Args:
+            lends: whether the gateway after it uses the same models, which stay.
+        """
+        self._retired, self._lends = True, lends
         await self._close_unused()
 
     async def _close_unused(self) -> None:
         if self._retired and not self._users:
             await self.close()
-            for backend in list(self.ensemble.backends.values()):
+            for backend in () if self._lends else list(self.ensemble.backends.values()):
                 await asyncio.to_thread(retain, backend, ())
 
     @property

@@ -178,11 +178,14 @@ class Server:
                 fleet = await asyncio.to_thread(load_fleet, self.settings.fleet.folder)
                 if fleet.router != self.gateway.fleet.router:
                     again = time.monotonic() + AGAIN_SECONDS
-                    await self.reload()
+                    await self.reload(keep_models=True)
                     again = math.inf
 
-    async def reload(self) -> Gateway:
+    async def reload(self, keep_models: bool = False) -> Gateway:
         """Load the fleet anew and try its router; the new one answers from the next request on, running answers go on.
+
+        Args:
+            keep_models: load the router alone if the language models are the same as before.
 
         Raises:
             ZooterError: it does not load; the old one stays.
@@ -190,13 +193,16 @@ class Server:
         async with self.reloading:
             try:
                 fleet = await asyncio.to_thread(load_fleet, self.settings.fleet.folder)
-                new = await Gateway.open(fleet, self.gateway.sessions, self.progress)
+                before = self.gateway.ensemble
+                keep_models = keep_models and fleet.language_models == before.fleet.language_models
+                ensemble = before.renewed(fleet) if keep_models else None
+                new = await Gateway.open(fleet, self.gateway.sessions, self.progress, ensemble)
             except ZooterError as problem:
                 LOG.error("the new fleet does not load, so the old one stays: %s", problem)
                 raise
             old, self.gateway = self.gateway, new
             gc.unfreeze()  # nothing of the old fleet must stay (run.py)
-            await old.retire()
+            await old.retire(lends=keep_models)
             self.progress(f"The fleet {fleet.name} is loaded anew.")
             return new
 
