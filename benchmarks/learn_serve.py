@@ -1,4 +1,4 @@
-"""A model breaks behind the endpoint: python benchmarks/learn_serve.py [--requests 1500] [--only crowd latency]
+"""A model breaks behind the endpoint: python benchmarks/learn_serve.py [--requests 1500] [--only latency ...]
 
 `zooter serve --learn` answers a scripted crowd with a copy of the embedded fleet, and `zooter learn` runs beside it as
 a process of its own. Halfway, the mix of skills changes and `code` is replaced by a server that answers nonsense.
@@ -8,7 +8,7 @@ requests and do not depend on the speed of the machine. `latency` shows the seco
 at work and while it is suspended: the same requests at the same moments, asked both ways and in turns first the one and
 the other. The moments do not depend on the answers, or a slow answer would change which requests meet. What is not
 judged yet at a block's end is judged before the next one begins, so that the learner at work has what is asked
-meanwhile to judge and no more.
+meanwhile to judge and no more. `promotion` shows what it costs the endpoint to take another router.
 """
 
 from __future__ import annotations
@@ -39,6 +39,9 @@ from servers import Server, free_port, started, stub_server
 from zooter_core.base.paths import EMBEDDED_FLEET, ROOT
 from zooter_core.config.edit import change_candidate, set_table
 from zooter_core.config.fleet import load_fleet
+from zooter_core.learn.learner import FIRST
+from zooter_core.learn.refit import Refit, write_router
+from zooter_core.method.partial_rewards import Linear
 
 EVIDENT = ("evident_queries", "more_evident_queries", "terse_queries", "opening_queries")  # in tests/data
 EXPERTS = {
@@ -56,6 +59,7 @@ TOKENS = 16
 CLIENTS = 3
 PAUSE = 1.0  # seconds between two requests, on average, of the latencies
 BLOCK = 30  # requests, of the latencies
+PROMOTIONS = 3
 Question = tuple[str, str, bool]  # a query, its expert, and whether that is evident
 
 
@@ -292,18 +296,18 @@ def show_latency(count: int, options: Sequence[str], seed: int, pause: float) ->
         assert site.learner is not None
         site.ask_all(questions[:BLOCK])
         site.caught_up()
-        processes = [psutil.Process(site.learner.pid)]
-        processes += processes[0].children(recursive=True)
+        learner = psutil.Process(site.learner.pid)
         spent, seconds, judged = 0.0, 0.0, 0
         for number, begin in enumerate(range(0, count // 2, BLOCK)):
             for at_work in (True, False) if number % 2 else (False, True):
+                processes = [learner, *learner.children(recursive=True)]  # models may have been loaded
                 for process in processes:
                     (process.resume if at_work else process.suspend)()
-                begun, cpu = time.perf_counter(), _cpu(processes)
+                begun, cpu = time.perf_counter(), _cpu(learner)
                 answers = site.ask_all(questions[begin : begin + BLOCK], pause)
                 times[at_work].append([answer.first for answer in answers])
                 if at_work:
-                    spent, seconds = spent + _cpu(processes) - cpu, seconds + time.perf_counter() - begun
+                    spent, seconds = spent + _cpu(learner) - cpu, seconds + time.perf_counter() - begun
                     judged += sum(int(line.split()[0]) for line in site.news if "decisions judged" in line)
                 for process in processes:
                     process.resume()
@@ -327,15 +331,50 @@ def show_latency(count: int, options: Sequence[str], seed: int, pause: float) ->
         )
 
 
-def _cpu(processes: Sequence[psutil.Process]) -> float:
-    return sum(sum(process.cpu_times()[:2]) for process in processes)
+def show_promotion(seed: int) -> None:
+    """Requests one after another, before and after the endpoint takes a router that `zooter learn` might have made."""
+    count = 100
+    questions = crowd(count * (PROMOTIONS + 1), random.Random(seed))
+    print("| routers taken | p50 to the first token | p95 | slowest | memory of the endpoint and its models |")
+    print("|---|---|---|---|---|", flush=True)
+    with tempfile.TemporaryDirectory() as folder, place(Path(folder)) as site:
+        assert site.learner is not None
+        site.learner.terminate()
+        site.ask_all(questions[:WINDOW])
+        endpoint = psutil.Process(site.endpoint.process.pid)
+        for number in range(PROMOTIONS + 1):
+            if number:
+                set_table(site.fleet, "router", {"path": _random_router(site.fleet, number)})
+            firsts = []
+            for question in questions[number * count : (number + 1) * count]:
+                firsts.append(1000 * site.ask(question).first)
+                time.sleep(0.1)
+            shown = " | ".join(f"{value:.0f} ms" for value in np.percentile(firsts, (50, 95, 100)))
+            memory = sum(one.memory_info().rss for one in (endpoint, *endpoint.children(recursive=True)))
+            print(f"| {number} | {shown} | {memory / 2**20:.0f} MiB |", flush=True)
+
+
+def _random_router(fleet: Path, number: int) -> str:
+    config = json.loads((fleet / "router" / "config.json").read_text(encoding="utf-8"))
+    dice, pool = np.random.default_rng(number), config["candidates"]
+    linear = Linear(dice.normal(size=(config["width"], len(pool))), np.zeros(len(pool)))
+    place = fleet / "routers" / f"{number:04}"
+    place.mkdir(parents=True)
+    write_router(place, Refit(linear, 1.0, [FIRST] * len(pool), np.ones(len(pool)), 0), pool, config["encoder"], {})
+    return place.relative_to(fleet).as_posix()
+
+
+def _cpu(process: psutil.Process) -> float:
+    """Of a process and its child processes, those that have ended included."""
+    return sum(sum(one.cpu_times()[:4]) for one in (process, *process.children(recursive=True)))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--requests", type=int, default=1500)
     parser.add_argument("--latency-requests", type=int, default=1200)
-    parser.add_argument("--only", choices=("crowd", "latency"), nargs="+", default=["crowd", "latency"])
+    parts = ("crowd", "latency", "promotion")
+    parser.add_argument("--only", choices=parts, nargs="+", default=parts)
     parser.add_argument("--pause", type=float, default=PAUSE, help="seconds between two requests (latency)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--learn", default="--share 0.05 --pairs 1", help="options of `zooter learn`")
@@ -344,6 +383,8 @@ def main() -> None:
         show_crowd(call.requests, call.learn.split(), call.seed)
     if "latency" in call.only:
         show_latency(call.latency_requests, call.learn.split(), call.seed, call.pause)
+    if "promotion" in call.only:
+        show_promotion(call.seed)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.fleet.exports import (
     PortableReward,
     cached_export,
+    export_apart,
     make_export,
     make_reward_export,
     open_reward,
@@ -91,7 +92,7 @@ def test_a_fleet_routes_and_tags_as_on_torch_with_one_encoder(fleet, exports):
     assert ensemble.tagger.encoder is ensemble.router.encoder
 
 
-def test_the_routers_of_zooter_learn_have_no_exports_and_share_what_is_loaded(fleet, exports):
+def test_the_routers_of_zooter_learn_have_no_exports_and_share_what_is_loaded(fleet, exports, monkeypatch):
     make_export(Path(fleet.router.path))
     before = Ensemble(fleet)
     learned = Path(shutil.copytree(fleet.router.path, Path(fleet.router.path).parent / "routers" / "0001"))
@@ -107,6 +108,8 @@ def test_the_routers_of_zooter_learn_have_no_exports_and_share_what_is_loaded(fl
     assert after.router.encoder is before.router.encoder
     assert after.reward_model is reward_model
     assert after.backends is before.backends
+    monkeypatch.setattr(subprocess, "run", lambda *call, **options: pytest.fail("a process exports it"))
+    export_apart(promoted.router, print)
     assert make_export(learned) is None
     assert len(exports) == 1
     changed = replace(
