@@ -25,6 +25,7 @@ from zooter_core.learn.cycle import Cycle, Settings
 from zooter_core.learn.deciding import Sampling
 from zooter_core.learn.judging import STORED, Budget
 from zooter_core.learn.pace import Pace
+from zooter_core.learn.precedence import Precedence
 from zooter_core.learn.refit import (
     VECTORS,
     Material,
@@ -300,6 +301,15 @@ def test_a_refit_is_the_same_again_and_of_any_encoder(place, tiny_encoder, tmp_p
     logits = linear(tiny_encoder.embed(texts))
     shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     assert router.probabilities(texts) == pytest.approx(shares, abs=1e-4)
+
+
+def test_a_refit_gives_way_between_its_pieces(place, monkeypatch):
+    _, _, traffic = place
+    pauses: list[threading.Event] = []
+    monkeypatch.setattr(Precedence, "give_way", lambda self, stop: pauses.append(stop))
+    traffic.add(decisions(200))
+    assert turn(place)[0].challenger
+    assert len(pauses) == 1 + 13 + 2 + 1  # before reading, each 16 texts, each 100 decisions, and the router
 
 
 def test_a_torn_file_of_vectors_has_none_and_is_written_anew(place, tiny_encoder):

@@ -72,6 +72,27 @@ def test_work_begins_when_no_request_is_left_and_is_told_of_the_next(answering, 
     assert disturbed == [True]
 
 
+def test_work_gives_way_in_the_middle(answering, tmp_path):
+    begun, middle, ended, stop = (threading.Event() for _ in range(4))
+
+    def learn() -> None:
+        learner = Precedence(tmp_path)
+        with learner.quiet(stop):
+            begun.set()
+            middle.wait(10)
+            learner.give_way(stop)
+            ended.set()
+
+    learner = threading.Thread(target=learn)
+    learner.start()
+    assert begun.wait(10)
+    with answering.request():
+        middle.set()
+        assert not ended.wait(0.5)
+    assert ended.wait(10)
+    learner.join()
+
+
 def test_whoever_waited_long_enough_works_to_the_end(answering, tmp_path):
     learner = Precedence(tmp_path, patience=0.2)
     for _ in range(2):  # it is as patient the second time
