@@ -21,10 +21,10 @@ from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Decision, Ranked, Response, Selection
 from zooter_core.base.weights import Progress, silent
 from zooter_core.config.candidates import AUTO, VLLM
-from zooter_core.config.fleet import TRIGGER, GenerationConfig
+from zooter_core.config.fleet import TRIGGER, Fleet, GenerationConfig
 from zooter_core.data import prices
 from zooter_core.fleet.attempts import Attempts, iter_text
-from zooter_core.fleet.models import FleetModels
+from zooter_core.fleet.models import FleetModels, runtime_of
 from zooter_core.fleet.routing import Routed, Turns
 from zooter_core.labelling.rewards import PLAIN
 from zooter_core.labelling.rewards.scoring import QueryResponses, QueryRewards, rank_by_reward, score_queries
@@ -289,6 +289,15 @@ class Ensemble(FleetModels):
         Raises:
             ZooterError: it could not be stored.
         """
+
+    def renewed(self, fleet: Fleet) -> Ensemble:
+        """This fleet after a change of fleet.toml. What is loaded is shared where that says the same as before."""
+        new = Ensemble(fleet, self.backends, self.light)
+        if fleet.reward == self.fleet.reward and "reward" in self._parts:
+            new._parts["reward"] = self._parts["reward"]
+        if runtime_of(fleet) == runtime_of(self.fleet) and "router" in self._parts:
+            new._running = [self.router.encoder]
+        return new
 
     def load(self, progress: Progress = silent, on_router: Callable[[], None] = lambda: None) -> None:
         """Load all parts now. A candidate or reward model that fails is skipped, and raises its error when used.

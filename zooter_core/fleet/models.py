@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from zooter_core import backends
 from zooter_core.backends import Backend
@@ -68,15 +68,6 @@ class FleetModels:
         self.can_rank = fleet.reward is not None
         self._lock = threading.RLock()  # the tagger may load the router first
         self._running: list[TextEncoder] = []  # the encoder of this fleet before it changed
-
-    def renewed(self, fleet: Fleet) -> Self:
-        """This fleet after a change of fleet.toml. What is loaded is shared where that says the same as before."""
-        new = type(self)(fleet, self.backends, self.light)
-        if fleet.reward == self.fleet.reward and "reward" in self._parts:
-            new._parts["reward"] = self._parts["reward"]
-        if runtime_of(fleet) == runtime_of(self.fleet) and "router" in self._parts:
-            new._running = [self.router.encoder]
-        return new
 
     @property
     def router(self) -> Router:
