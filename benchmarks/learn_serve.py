@@ -358,10 +358,10 @@ def _random_router(fleet: Path, number: int) -> str:
     config = json.loads((fleet / "router" / "config.json").read_text(encoding="utf-8"))
     dice, pool = np.random.default_rng(number), config["candidates"]
     linear = Linear(dice.normal(size=(config["width"], len(pool))), np.zeros(len(pool)))
-    place = fleet / "routers" / f"{number:04}"
-    place.mkdir(parents=True)
-    write_router(place, Refit(linear, 1.0, [FIRST] * len(pool), np.ones(len(pool)), 0), pool, config["encoder"], {})
-    return place.relative_to(fleet).as_posix()
+    folder = fleet / "routers" / f"{number:04}"
+    folder.mkdir(parents=True)
+    write_router(folder, Refit(linear, 1.0, [FIRST] * len(pool), np.ones(len(pool)), 0), pool, config["encoder"], {})
+    return folder.relative_to(fleet).as_posix()
 
 
 def _cpu(process: psutil.Process) -> float:
