@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from zooter_core.base.errors import WorkError, ZooterError, did_you_mean, first_line
+from zooter_core.base.gone import check_gone
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -41,6 +42,7 @@ def load_kind(family: str, kinds: Mapping[str, str], name: str) -> Any:
         return getattr(importlib.import_module(module), attribute)
     added = _added(family)
     if name not in added:
+        check_gone(f"{family} kind {name}")
         raise ZooterError(f"a known {family} kind", f'"{name}"', did_you_mean(name, [*kinds, *added]))
     entry = added[name]
     try:

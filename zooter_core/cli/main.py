@@ -33,6 +33,7 @@ from zooter_core.base.errors import (
     listed,
     shortened,
 )
+from zooter_core.base.gone import check_gone
 from zooter_core.base.terminal import guarded
 from zooter_core.cli import COMMANDS
 
@@ -73,6 +74,7 @@ def _arranged(arguments: Sequence[str], options: Mapping[str, Any], command: str
         if option is None and not _is_option(argument):
             positional.append(argument)
         elif option is None:
+            check_gone(f"{command} {name}")
             raise CallError.of(f"Unknown option {shortened(name, MOST_NAMED)}. {did_you_mean(name, options)}", command)
         elif option.is_flag:
             arranged.append(argument)
@@ -119,6 +121,7 @@ class Commands(TyperGroup):
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in COMMANDS:
+            check_gone(f"{PROGRAM} {cmd_name}")
             longer = listed(name for name in COMMANDS if name.startswith(f"{cmd_name} "))
             hint = f"Known: {longer}." if longer else did_you_mean(cmd_name, COMMANDS)
             raise CallError.of(f"Unknown command {shortened(cmd_name, MOST_NAMED)}. {hint}", PROGRAM)

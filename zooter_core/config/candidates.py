@@ -203,7 +203,7 @@ class CandidateConfig(Table):
                 sentence = f'{{where}} has the key "{key}" of the backend {owner}, but its backend is {backend}.'
                 step = "Remove it, or correct backend."
                 raise refusal(f"a key of the backend {backend}", f'"{key}"', step, key, sentence)
-            raise unknown_key(key, keys)
+            raise unknown_key(cls.title, key, keys)
         if backend != ENDPOINT:
             return values
         endpoint = {key: value for key, value in values.items() if key in remote}

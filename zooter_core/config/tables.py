@@ -31,6 +31,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from zooter_core.base.errors import MOST_NAMED, ZooterError, did_you_mean, shortened
 from zooter_core.base.files import impossible
+from zooter_core.base.gone import GONE
 from zooter_core.base.weights import PREFIX, check_package
 
 DEEPEST = 50  # tables and lists inside each other
@@ -193,9 +194,11 @@ class Table:
 
     Attributes:
         hidden: fields that are not keys of the table in the file.
+        title: the table in messages, such as "[router]".
     """
 
     hidden: ClassVar[Sequence[str]] = ()
+    title: ClassVar[str] = ""
 
     @classmethod
     def file_keys(cls) -> list[str]:
@@ -206,7 +209,7 @@ class Table:
         """The fields for a table of the file. Raises a refusal for an unknown key."""
         for key in values:
             if key not in cls.file_keys():
-                raise unknown_key(key, cls.file_keys())
+                raise unknown_key(cls.title, key, cls.file_keys())
         return values
 
     def to_file(self) -> dict[str, Any]:
@@ -256,8 +259,12 @@ def default_of(table: Table, name: str) -> Any:
     return entry.default if entry.default_factory is MISSING else entry.default_factory()
 
 
-def unknown_key(key: str, keys: Sequence[str]) -> PydanticCustomError:
+def unknown_key(title: str, key: str, keys: Sequence[str]) -> PydanticCustomError:
     """The refusal of a key that a table does not have."""
+    if instead := GONE.get(f"{title} {key}"):
+        return refusal(
+            "a key of this version", f'"{key}"', "", key, f'{{where}} has the key "{key}", which is gone: {instead}'
+        )
     hint, name = did_you_mean(key, keys), shortened(key, MOST_NAMED)
     return refusal("a known key", f'"{name}"', hint, key, f'{{where}} has an unknown key "{name}".')
 
@@ -268,6 +275,7 @@ def table(name: str) -> Callable[[type[T]], type[T]]:
 
     def decorate(plain: type[T]) -> type[T]:
         cls: Any = dataclass(frozen=True, config=ConfigDict(extra="forbid", defer_build=True))(plain)
+        cls.title = name
         check = cls.__init__
 
         @functools.wraps(check)
