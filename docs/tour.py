@@ -1,6 +1,6 @@
-"""Take the screenshots of docs/tour.md from the real demo, and draw the card of README.md. This needs Chromium.
+"""Take the screenshots of docs/tour.md from the real demo. This needs Chromium.
 
-python docs/tour.py [PAGE ...]    (`card` alone needs no browser)
+python docs/tour.py [PAGE ...]
 """
 
 from __future__ import annotations
@@ -15,11 +15,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
-
-from zooter_core.base.paths import EMBEDDED_FLEET
-from zooter_core.data.run_folder import REPORT
-from zooter_core.evaluation.figures import load_report
-from zooter_core.ui.benchmark import view
 
 PORT = 8598
 ADDRESS = f"http://localhost:{PORT}"
@@ -87,7 +82,6 @@ def traffic(page: Page) -> None:
 VIEWS: dict[str, Callable[[Page], None]] = {
     view.__name__: view for view in (chat, why, compare, models, traffic, explorer, train, benchmark)
 }
-CARD = "card"
 THEMED = ("explorer", "benchmark")  # these draw for one ground, and so once more for the other
 
 
@@ -113,25 +107,11 @@ def take(browser: Browser, name: str) -> None:
     print(f"saved {name}", flush=True)
 
 
-def draw_card() -> None:
-    """The main figure of the Benchmark page for a light and for a dark ground."""
-    report = load_report(EMBEDDED_FLEET / REPORT)
-    assert report.held_back is not None
-    for name, scheme in (("card", "light"), ("card-dark", "dark")):
-        drawn = view.drawn(report.held_back, report.held_back.pool, scheme)
-        (PICTURES / f"{name}.svg").write_text(drawn, encoding="utf-8")
-    print("saved card", flush=True)
-
-
 def main() -> None:
-    names = sys.argv[1:] or [*VIEWS, CARD]
-    if unknown := set(names) - {*VIEWS, CARD}:
-        sys.exit(f"There is no page {', '.join(unknown)}. The pages are {', '.join(VIEWS)}, and {CARD}.")
-    if CARD in names:
-        draw_card()
-        names.remove(CARD)
-    if names:
-        take_all(names)
+    names = sys.argv[1:] or [*VIEWS]
+    if unknown := set(names) - {*VIEWS}:
+        sys.exit(f"There is no page {', '.join(unknown)}. The pages are {', '.join(VIEWS)}.")
+    take_all(names)
 
 
 def take_all(names: list[str]) -> None:

@@ -95,17 +95,3 @@ def test_a_score_file_becomes_a_fleet_that_chat_uses(page: Page) -> None:
     ask(page, "Write a short poem about the harbour")
     expect(page.get_by_role("img", name=re.compile("^Routing:"))).to_be_visible(timeout=SLOW)
     expect(page.get_by_text(re.compile(r"tokens in"))).to_be_visible(timeout=SLOW)
-
-
-def test_a_sweep_continues_while_its_visitor_is_on_another_page_and_can_be_stopped(page: Page) -> None:
-    page.get_by_role("button", name="Next: labels").click()
-    page.get_by_text("Advanced").click(timeout=SLOW)
-    click_when_drawn(page, page.get_by_role("button", name="Sweep beta"))
-    expect(page.get_by_role("button", name="Stop")).to_be_visible(timeout=SLOW)
-    go_to(page, "Compare")
-    expect(page.get_by_text("All models on one query")).to_be_visible(timeout=SLOW)
-    go_to(page, "Train")
-    page.get_by_role("button", name="Stop").click(timeout=SLOW)
-    expect(page.get_by_text(re.compile(r"betas are done|No partial results")).first).to_be_visible(timeout=SLOW)
-    expect(page.get_by_role("button", name="Sweep beta")).to_be_enabled(timeout=SLOW)
-    assert_fits(page, NARROW, WIDE)

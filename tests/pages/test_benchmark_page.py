@@ -101,8 +101,8 @@ def test_a_run_folder_is_shown_like_a_fleet_and_every_column_has_its_meaning(ope
     page = open_page("benchmark", run)
     assert not page.error
     assert [len(row) for row in methods(page)] == [7] * len(methods(page))
-    assert plots(page) == 2  # the sweep lies beside the report
-    assert downloads(page) == ["Download as a picture"] + ["This table (CSV)"] * 3 + ["Full report (JSON)"]
+    assert plots(page) == 3  # the sweep lies beside the report
+    assert downloads(page) == ["This table (CSV)"] * 3 + ["Full report (JSON)"]
     meanings = [element.value for element in page.markdown if element.value.startswith("- **")]
     for table in tables(page)[2:]:
         assert any(all(f"- **{name}**: " in text for name in table[0]) for text in meanings)
@@ -128,9 +128,9 @@ def test_a_report_is_a_verdict_tables_and_a_chart(open_page: Open, fleet_with_re
     ways = tables(page)[2]
     assert max(map(float, column(ways, "calls"))) == 3
     assert max(map(float, column(ways, "reward"))) == pytest.approx(held_back["mean"]["oracle"], abs=5e-4)
-    assert plots(page) == 1
+    assert plots(page) == 2
     assert "no sweep" in page.info[-1].value
-    assert f"--out {fleet_with_report / 'sweep.json'}" in page.code[-1].value
+    assert f"> {fleet_with_report / 'sweep.json'}" in page.code[-1].value
 
 
 def test_without_held_back_queries_cross_validation_has_the_verdict(open_page: Open, fleet_with_report: Path) -> None:
@@ -155,7 +155,7 @@ def test_a_candidates_name_is_no_markdown(open_page: Open, fleet_with_report: Pa
 
 def traces(page: AppTest) -> list[dict[str, Any]]:
     """The lines and marks of the chart of cost and quality."""
-    drawn: list[dict[str, Any]] = json.loads(page.get("echarts_chart")[0].proto.spec)["series"]
+    drawn: list[dict[str, Any]] = json.loads(page.get("echarts_chart")[1].proto.spec)["series"]
     return drawn
 
 
@@ -197,7 +197,7 @@ def test_a_sweep_is_a_table_with_a_verdict(open_page: Open, fleet_with_report: P
         if "values of beta" in element.value or "scores highest" in element.value
     )
     assert ("significantly higher" in verdict) == sweep_figures["differs"]
-    assert plots(page) == 2
+    assert plots(page) == 3
 
 
 def test_a_broken_sweep_is_one_clear_error_and_the_rest_stays(open_page: Open, fleet_with_report: Path) -> None:

@@ -3,28 +3,26 @@ from __future__ import annotations
 import gc
 import gzip
 import json
-import threading
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from support.app_pages import Open, column, press, tables, words
+from support.app_pages import Open, words
 from support.app_pages import labels as labels_of_buttons
-from support.train_page import LINES, POOL, open_step, packed, state, upload
+from support.train_page import LINES, POOL, open_step, packed, settled, state, upload
 from zooter_core import pipeline
 from zooter_core.base.records import Query
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.data.runs import Run
-from zooter_core.method.labels import LabelConfig, label
+from zooter_core.method.labels import LabelConfig
 from zooter_core.ui.train import labels
-from zooter_core.ui.train.steps import Session, Task
+from zooter_core.ui.train.steps import Session
 
 
 def test_a_fleet_without_its_queries_says_how_to_get_them(open_page: Open) -> None:
-    page = open_page("train")
+    page = settled(open_page("train"))
     assert "zooter distill --keep-texts" in page.error[0].value
     assert not page.button
 
@@ -42,7 +40,7 @@ def test_runs_are_listed_and_read(open_page: Open, tiny_ensemble, tmp_path: Path
                 pipeline.collect(run, tiny_ensemble, GenerationConfig(max_new_tokens=2))
                 pipeline.score(run, tiny_ensemble)
                 pipeline.tag(run, tiny_ensemble)
-    page.run()
+    settled(page.run())
     assert page.selectbox(key="train-run").options == ["runs/done: 4 queries, 3 models"]
     assert "`runs/begun` (start finished)" in words(page)
     assert "4 queries, 1 data set, 3 models" in words(page)
@@ -95,16 +93,16 @@ def bar(page: AppTest) -> dict[str, float]:
 
 
 def test_the_label_of_a_query_follows_beta(open_page: Open) -> None:
-    odd = LINES[0] | {"id": "odd", "scores": dict.fromkeys(POOL, 0.0) | {"two": 0.4}}
+    query = "![x](http://example.com/a.png) <script>alert(1)</script>"  # shown as text
+    odd = LINES[0] | {"id": "odd", "query": query, "scores": dict.fromkeys(POOL, 0.0) | {"two": 0.4}}
     page = open_step(upload(open_page("train"), packed([*LINES, odd])), 2)
     page.slider(key="train-beta").set_value(0.0).run()
-    assert page.selectbox(key="train-query").value == 30  # the query where tags change the winner comes first
-    assert "change the winner in 1 of 31 queries" in words(page)
+    assert "example.com" in words(page)  # the query whose scores and kind differ most
+    assert "![x](http" not in words(page)
     assert "Its own scores" in words(page)
     assert "they favour **two**" in words(page)
     assert "Queries of the same kind favour **base**" in words(page)
     assert "At beta 0 the label favours **base**" in words(page)
-    assert "| base | 0.000 |" in words(page)
     prior = bar(page)
     assert max(prior, key=prior.__getitem__) == "base"
     assert sum(prior.values()) == pytest.approx(1, abs=1e-3)
@@ -117,85 +115,14 @@ def test_the_label_of_a_query_follows_beta(open_page: Open) -> None:
     assert bar(page) == pytest.approx(half, abs=1e-3)
 
 
-def test_queries_are_found_by_their_words_and_shown_as_text(open_page: Open) -> None:
-    wild = LINES[0] | {"query": "![x](http://example.com/a.png) <script>alert(1)</script> $5", "id": "wild"}
-    page = open_step(upload(open_page("train"), packed([*LINES, wild])), 2)
-    page.text_input(key="train-sought").set_value("SEA 20").run()
-    assert page.selectbox(key="train-query").options == ["Write about the sea 20"]
-    page.text_input(key="train-sought").set_value("nowhere").run()
-    assert "No query matches" in page.info[0].value
-    page.text_input(key="train-sought").set_value("").run()
-    page.selectbox(key="train-query").set_value(30).run()
-    assert "example.com" in words(page)  # markup is shown as text
-    assert "![x](http" not in words(page)
-
-
 @pytest.mark.parametrize("tagger", ["clusters", "fleet", "none"])
 def test_tags_come_from_elsewhere(open_page: Open, tagger: str) -> None:
     page = open_step(upload(open_page("train"), packed(LINES)), 2)
     page.selectbox(key="train-tagger").set_value(tagger).run()
-    for task in state(page).tagging.values():
-        task.wait(60)
-    page.run()
+    settled(page)
     assert not page.error
     assert ("add · apples" in words(page)) == (tagger == "clusters")  # named by its words
     assert ("This query has no tags" in words(page)) == (tagger == "none")
-
-
-def test_the_table_fills_row_by_row_and_ends_in_a_verdict(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    rows, report = set(), Task.report
-
-    def count_rows(task: Task[Any], *args: Any) -> None:
-        rows.add(len(task.partial.rows) if task.partial else 0)
-        report(task, *args)
-
-    monkeypatch.setattr(Task, "report", count_rows)
-    page = open_step(upload(open_page("train"), packed(LINES)), 2)
-    page.multiselect(key="train-betas").set_value([0.0, 0.3, 1.0]).run()
-    page.slider(key="train-folds").set_value(2).run()
-    assert "trains 6 routers" in words(page)
-    press(page, "Sweep beta")
-    task = state(page).sweep
-    task.wait(60)
-    page.run()
-    assert {1, 2} <= rows
-    assert [row.beta for row in task.result.rows] == [0.0, 0.3, 1.0]
-    assert column(tables(page)[1], "beta") == ["0", "0.3", "1"]
-    assert "between the 3 values of beta" in words(page)
-    assert "zooter sweep --scores scores.jsonl" in page.code[-1].value
-
-
-def test_a_sweep_can_be_stopped_and_keeps_its_finished_rows(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    reached, go, report = threading.Event(), threading.Event(), Task.report
-
-    def hold_after_the_first_row(task: Task[Any], *args: Any) -> None:
-        if task.partial:
-            reached.set()
-            go.wait(60)
-        report(task, *args)
-
-    monkeypatch.setattr(Task, "report", hold_after_the_first_row)
-    page = open_step(upload(open_page("train"), packed(LINES)), 2)
-    page.slider(key="train-folds").set_value(10).run()
-    press(page, "Sweep beta")
-    task = state(page).sweep
-    assert reached.wait(60)
-    page.run()
-    page.button(key="train-sweep-stop").click().run()
-    go.set()
-    task.wait(60)
-    page.run()
-    assert task.stopped
-    assert "1 of 7 betas are done" in words(page)
-
-
-def test_a_sweep_that_fails_says_why(open_page: Open) -> None:
-    page = open_step(upload(open_page("train"), packed(LINES[:2])), 2)
-    press(page, "Sweep beta")
-    task = state(page).sweep
-    task.wait(60)
-    page.run()
-    assert "at least 3 queries" in page.error[0].value
 
 
 def test_the_sessions_folder_goes_with_the_session() -> None:
@@ -235,12 +162,3 @@ def test_a_step_opens_in_its_turn_and_other_scores_start_again(open_page: Open) 
     assert state(page).reached == 1
     assert labels_of_buttons(page) == {"Next: labels"}
     assert ":gray[**3 · Train**]" in words(page)
-
-
-def test_the_orders_of_queries() -> None:
-    rewards = np.array([[1.0, 0.0], [5.0, 0.0], [0.0, 0.1]])
-    computed = label(rewards, ["x"] * 3, [("t",)] * 3, LabelConfig(beta=0.0))
-    assert labels.order_of(computed, "file") == [0, 1, 2]
-    assert labels.order_of(computed, "clear") == [1, 0, 2]
-    assert labels.order_of(computed, "unclear") == [2, 0, 1]
-    assert labels.order_of(computed, "changed") == [2]

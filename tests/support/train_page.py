@@ -31,23 +31,25 @@ def state(page: AppTest) -> Session:
     return session
 
 
+def settled(page: AppTest) -> AppTest:
+    """Wait until all scores are read and all queries tagged, and draw the page again."""
+    for task in (*state(page).loaded.values(), *state(page).tagging.values()):
+        task.wait(60)
+    return page.run()
+
+
 def upload(page: AppTest, content: bytes, name: str = "scores.jsonl") -> AppTest:
     """Upload a file and wait until it is read, or refused."""
     page.button_group(key="train-source").set_value("file").run()
     page.file_uploader[0].upload(name, content, "application/jsonl").run()
-    session = state(page)
-    assert session.uploaded is not None
-    session.loaded[session.uploaded].wait(60)
-    return page.run()
+    return settled(page)
 
 
 def open_step(page: AppTest, number: int) -> AppTest:
     """Press *Next* until the step is open, and wait for the tags, which step 2 may compute."""
     for step in range(state(page).step + 1, number + 1):
         page.button(key=f"train-next-{step}").click().run()
-        for task in state(page).tagging.values():
-            task.wait(60)
-        page.run()
+        settled(page)
     return page
 
 

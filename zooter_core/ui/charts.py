@@ -9,8 +9,7 @@ from zooter_core.base.records import Tag
 from zooter_core.ui.text import plain
 
 SVG = "http://www.w3.org/2000/svg"
-INKS = {"light": ("#ffffff", "#120e1c", "#57525f"), "dark": ("#131019", "#f1eef7", "#bdb7c7")}  # ground, ink, paler
-CENTRED, BOLD = 'text-anchor="middle"', 'font-weight="700"'
+INKS = {"light": ("#ffffff", "#120e1c"), "dark": ("#131019", "#f1eef7")}  # ground, ink
 FONT = "'Source Sans Pro', 'Source Sans 3', Helvetica, Arial, sans-serif"  # without quotes, "3" is no name
 
 
@@ -19,16 +18,12 @@ def picture(width: float, height: float, body: str, more: str = "") -> str:
     return f'<svg xmlns="{SVG}" {size}{more}>{body}</svg>'
 
 
-def words(x: float, y: float, text: str, size: int, fill: str, more: str = "") -> str:
-    """A line of text, with further attributes."""
-    style = f'font-family="{FONT}" font-size="{size}" fill="{fill}" {more}'
-    return f'<text x="{x:.1f}" y="{y:.1f}" {style}>{escape(text)}</text>'
-
-
 def avatar(pool: Sequence[str], name: str) -> str:
     """A disc in a model's colour with its initial."""
+    initial = escape(name.strip()[:1].upper())
+    style = f'font-family="{FONT}" font-size="16" font-weight="700" text-anchor="middle" fill="#14101f"'
     disc = f'<circle cx="16" cy="16" r="16" fill="{colour(pool, name)}"/>'
-    return picture(32, 32, disc + words(16, 21.5, name.strip()[:1].upper(), 16, "#14101f", f"{CENTRED} {BOLD}"))
+    return picture(32, 32, f'{disc}<text x="16" y="21.5" {style}>{initial}</text>')
 
 
 def by_share(probabilities: Mapping[str, float]) -> list[tuple[str, float]]:

@@ -1,8 +1,6 @@
-"""The map of the training queries: dots, names of regions, the query on it, and the same as a picture."""
+"""The map of the training queries: dots, names of regions, and the query on it."""
 
 from __future__ import annotations
-
-from xml.etree import ElementTree
 
 import numpy as np
 
@@ -14,7 +12,6 @@ from zooter_core.ui.explorer.query_map import HEIGHT, MOST, PER_CHARACTER, Regio
 
 POINTS = np.random.default_rng(0).normal(size=(90, 2), scale=0.05) + np.repeat([[0, 0], [1, 0], [0, 1]], 30, axis=0)
 TAGS = [("sums", "all")] * 30 + [("poems", "all")] * 30 + [("code", "all")] * 29 + [("rare",)]
-SVG = "{http://www.w3.org/2000/svg}"
 
 
 def test_each_region_has_its_tag_where_its_queries_are() -> None:
@@ -54,19 +51,6 @@ def option(scheme: str = "light") -> dict:
     plain = query_map.places(pool, POINTS, [number % 2 for number in range(90)], [["hover"]] * 90)
     named = query_map.with_regions(plain, [Region("<script>", 0.5, 0.5)], scheme)
     return query_map.with_query(named, [9.0, 0.0], pool[0], pool, "your query", POINTS[:5].tolist())
-
-
-def test_the_picture_has_each_dot_the_names_the_query_and_its_lines() -> None:
-    root = ElementTree.fromstring(query_map.picture_of(option(), "A title", "dark"))
-    marks = [*root.iter(f"{SVG}circle"), *root.iter(f"{SVG}path"), *root.iter(f"{SVG}rect")]
-    legend = len(NAMES) + 1
-    assert len(marks) == 90 + 1 + legend + 1  # with the query, and the ground
-    assert len(list(root.iter(f"{SVG}line"))) == 5
-    texts = [text.text for text in root.iter(f"{SVG}text")]
-    assert {"A title", "<script>", "your query"} <= set(texts)
-    for line in root.iter(f"{SVG}line"):
-        assert 0 <= float(line.get("x1", -1)) <= query_map.WIDE
-        assert query_map.HEAD <= float(line.get("y1", -1)) <= query_map.HIGH
 
 
 def test_names_can_be_read_on_either_ground() -> None:

@@ -12,8 +12,8 @@ from zooter_core.evaluation.charts import GREY, RANDOM_QUERIES, curve_lines
 from zooter_core.evaluation.figures import Evaluation, Selection
 from zooter_core.evaluation.report_tables import DATASET, LOWER, ORACLE, RANDOM, RMR, ROUTER, Method, Point
 from zooter_core.ui import charts, plots, tables
+from zooter_core.ui.benchmark.sweep import draw_sweep
 from zooter_core.ui.benchmark.view import Quality
-from zooter_core.ui.sweep_view import draw_sweep
 from zooter_core.ui.tables import Column, show
 from zooter_core.ui.text import plain
 from zooter_core.ui.widgets import show_error

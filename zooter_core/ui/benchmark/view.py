@@ -1,4 +1,4 @@
-"""A fleet's report for the Benchmark page: where it lies, how to make one, its headline and a picture of that."""
+"""A fleet's report for the Benchmark page: where it lies, how to make one, and its headline."""
 
 from __future__ import annotations
 
@@ -14,14 +14,9 @@ from zooter_core.base.errors import ZooterError
 from zooter_core.config.fleet import Fleet, load_fleet
 from zooter_core.evaluation import figures, verdicts
 from zooter_core.evaluation.figures import Evaluation, Report, Sweep
-from zooter_core.ui import links
-from zooter_core.ui.charts import BOLD, GREY, INKS, ROUTER, colour, picture, words
+from zooter_core.ui import links, plots
+from zooter_core.ui.charts import GREY, ROUTER, colour
 from zooter_core.ui.text import plain
-from zooter_core.ui.widgets import download
-
-WIDTH, ROW, HEAD = 640, 34, 84  # pixels of the picture
-LEFT, RIGHT = 210, 550  # of its axis
-LINK = "Zooter: one front door to several language models · arxiv.org/abs/2311.08692"
 
 
 @dataclass(frozen=True)
@@ -114,12 +109,10 @@ def draw_verdict(report: Report) -> None:
 def draw_headline(quality: Quality, held_back: Evaluation) -> None:
     headline, pool = sentence(held_back), quality.pool
     st.markdown(f"### {plain(headline)}")
-    scheme = st.context.theme.type or "light"
     means = ", ".join(
         f"{key} {getattr(held_back.mean, key):z.2f}" for key in ("random", "best_single", "chosen", "rmr")
     )
-    st.image(drawn(held_back, pool, scheme, headline=False), width=680, alt=f"{headline} Mean rewards: {means}.")
-    download("Download as a picture", drawn(held_back, pool, scheme), "zooter-benchmark.svg", type="tertiary")
+    plots.draw(means_chart(held_back, pool), "means", f"{headline} Mean rewards: {means}.", 240)
     st.caption(
         f"Mean reward over {held_back.n:,} queries that the router did not train on; further right is better. A reward "
         "is the reward model's score of a response: it has no unit, and only differences are meaningful."
@@ -136,9 +129,8 @@ def sentence(held_back: Evaluation) -> str:
     return f"{share:.0%} of the way from the best single model to a perfect choice, {calls}."
 
 
-def drawn(held_back: Evaluation, pool: Sequence[str], scheme: str = "light", headline: bool = True) -> str:
-    """Where random choice, the best single model, the router, all models and the oracle stand, below the sentence."""
-    top = HEAD if headline else 0
+def means_chart(held_back: Evaluation, pool: Sequence[str]) -> plots.Option:
+    """Where random choice, the best single model, the router, all models and the oracle stand, a dot each."""
     mean, single = held_back.mean, held_back.best_single
     rows = [
         ("random model", mean.random, GREY),
@@ -147,34 +139,21 @@ def drawn(held_back: Evaluation, pool: Sequence[str], scheme: str = "light", hea
         (f"all models: {len(pool)} calls", mean.rmr, GREY),
         ("perfect choice", mean.oracle, GREY),
     ]
-    ground, ink, pale = INKS[scheme]
-    low, high = min(value for _, value, _ in rows), max(value for _, value, _ in rows)
-    first, _, rest = sentence(held_back).partition(" of the way ")
-    head, tail = (first, f"of the way {rest}") if rest else (sentence(held_back), "")
-    height = top + ROW * len(rows) + (44 if headline else 20)
-    body = [f'<rect width="{WIDTH}" height="{height}" rx="12" fill="{ground}"/>']
-
-    if headline:
-        body += [
-            words(20, 42, head, 32 if rest else 18, ROUTER, BOLD),
-            words(20, 66, tail, 14, ink),
-            words(WIDTH - 20, 24, "Zooter · mean reward", 12, pale, 'text-anchor="end"'),
-            words(20, height - 14, LINK, 12, pale),
-        ]
-    for place, (name, value, fill) in enumerate(rows):
-        y = top + ROW * place + 20
-        x = LEFT + (RIGHT - LEFT) * (value - low) / ((high - low) or 1)
-        bold = BOLD if fill == ROUTER else ""
-        body += [
-            words(20, y + 5, name, 15, ink, bold),
-            f'<line x1="{LEFT}" x2="{RIGHT}" y1="{y}" y2="{y}" stroke="{GREY}" stroke-opacity="0.3"/>',
-            f'<circle cx="{x:.1f}" cy="{y}" r="{9 if bold else 7}" fill="{fill}"/>',
-            words(RIGHT + 16, y + 5, f"{value:z.2f}", 14, ink if bold else pale, bold),
-        ]
-    return picture(WIDTH, height, "".join(body))
+    dots = {
+        "type": "scatter",
+        "symbolSize": 16,
+        "label": {"show": True, "position": "right", "formatter": "{@[2]}", "fontSize": 13},
+        "tooltip": {"formatter": "{@[3]}<br/>mean reward {@[2]}"},
+        "data": [
+            {"value": [value, row, f"{value:z.2f}", name], "itemStyle": {"color": fill, "opacity": 1}}
+            for row, (name, value, fill) in enumerate(rows)
+        ],
+    }
+    names = {"type": "category", "data": [plots.label(name, 40) for name, _, _ in rows], "inverse": True}
+    return plots.framed([dots], "mean reward per query", yAxis=names)
 
 
 def sweep_command(path: Path) -> str:
     """The command that writes sweep.json beside a report."""
-    target = relative_path(path.parent / figures.SWEEP)
-    return f"zooter sweep --scores runs/new.jsonl --tau 1 --normalise none --out {target}"
+    target = shlex.quote(relative_path(path.parent / figures.SWEEP))
+    return f"zooter evaluate --scores runs/new.jsonl --sweep beta=0,0.1,0.3,0.5,0.7,0.9,1 --json > {target}"

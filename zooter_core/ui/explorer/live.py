@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -17,7 +16,7 @@ from zooter_core.ui.charts import by_share, colour, in_words, tag_badges
 from zooter_core.ui.explorer import query_map, view
 from zooter_core.ui.plots import HOVER
 from zooter_core.ui.text import plain
-from zooter_core.ui.widgets import EXAMPLES, download, show_error
+from zooter_core.ui.widgets import EXAMPLES, show_error
 
 # Keys of the session's state: the text in the box, the chosen example, and a link's query that is not routed yet.
 TYPED, EXAMPLE, PENDING = "explorer-typed", "explorer-example", "explorer-pending"
@@ -170,6 +169,3 @@ def _map(ensemble: Ensemble, decision: Decision | None, learned: view.Learned, t
         "queries, even where they are far apart on the map. The names are common tags; Ctrl and the mouse wheel zoom "
         f"in.{sample}"
     )
-    heading = f"{learned.queries:,} training queries by the model with the highest reward"
-    text = partial(query_map.picture_of, option, heading, scheme)
-    download("Download as a picture", text, "zooter-map.svg", type="tertiary")

@@ -1,4 +1,4 @@
-"""The map of the training queries: its dots, the names of its regions, the query on it, and the same as a picture.
+"""The map of the training queries: its dots, the names of its regions and the query on it.
 
 ECharts updates a chart in place, so that the query's point can move.
 """
@@ -6,14 +6,14 @@ ECharts updates a chart in place, so that the query's point can move.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zooter_core.method.tag_table import TIE
-from zooter_core.ui.charts import BOLD, CENTRED, GREY, INKS, colour, picture, words
+from zooter_core.ui.charts import GREY, INKS, colour
 from zooter_core.ui.plots import HOVER
 
 RANKED = 0.6
@@ -169,7 +169,7 @@ def _dots(name: str, number: int, pool: Sequence[str], data: list[list[Any]]) ->
 
 def with_regions(option: Mapping[str, Any], regions: Sequence[Region], scheme: str) -> dict[str, Any]:
     """The map with the names of its regions, in ink that can be read on the page's ground and on dots."""
-    ground, ink, _ = INKS[scheme]
+    ground, ink = INKS[scheme]
     names = {
         "type": "scatter",
         "id": REGIONS,
@@ -242,52 +242,3 @@ def _apart(names: Mapping[str, Any], point: Sequence[float], option: Mapping[str
 
 def _axes(option: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [option["xAxis"], option["yAxis"]]
-
-
-WIDE, HIGH = 1200, 720  # pixels of the picture
-HEAD, EDGE = 84, 24  # pixels above the map, and at its sides
-
-
-def picture_of(option: Mapping[str, Any], title: str, scheme: str = "light") -> str:
-    """The map's dots, regions and query, below a title and a legend.
-
-    Args:
-        option: the map, by `places`, `with_regions` and `with_query`.
-    """
-    ground, ink, _ = INKS[scheme]
-    low, high = ([axis[end] for axis in (option["xAxis"], option["yAxis"])] for end in ("min", "max"))
-
-    def place(point: Any) -> tuple[float, float]:
-        x, y = ((point[n] - low[n]) / (high[n] - low[n]) for n in (0, 1))
-        return EDGE + x * (WIDE - 2 * EDGE), HIGH - EDGE - y * (HIGH - HEAD - EDGE)
-
-    body = [f'<rect width="{WIDE}" height="{HIGH}" fill="{ground}"/>', words(EDGE, 36, title, 20, ink)]
-    left = float(EDGE)
-    for series in option["series"]:
-        kind = series.get("id")
-        if kind == REGIONS:
-            outline = f'stroke="{ground}" stroke-width="4" paint-order="stroke" {CENTRED} {BOLD}'
-            body += [words(*place(item["value"]), item["name"], 15, ink, outline) for item in series["data"]]
-        elif kind == LINES:
-            body += [_line(place, item["coords"], series["lineStyle"]["color"]) for item in series["data"]]
-        else:
-            size, fill = 9 if kind == QUERY else 4, series["itemStyle"]["color"]
-            body += [_mark(series["symbol"], *place(item), size, fill) for item in series["data"]]
-            body.append(_mark(series["symbol"], left + 5, 59, 5, fill))
-            body.append(words(left + 16, 64, series["name"], 14, ink))
-            left += 40 + 7.5 * len(series["name"])
-    return picture(WIDE, HIGH, "".join(body))
-
-
-def _line(place: Callable[[Any], tuple[float, float]], ends: Any, stroke: str) -> str:
-    (x1, y1), (x2, y2) = map(place, ends)
-    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{stroke}" stroke-width="1.5"/>'
-
-
-def _mark(symbol: str, x: float, y: float, size: float, fill: str) -> str:
-    """A dot in the shape that the chart gives it, as far as there is one for it here."""
-    paths = {"triangle": "M0 -1L1 .8L-1 .8Z", "diamond": "M0 -1.2L1 0L0 1.2L-1 0Z", "rect": "M-.9 -.9H.9V.9H-.9Z"}
-    if symbol not in paths:
-        return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{size:g}" fill="{fill}" fill-opacity="0.8"/>'
-    at = f"translate({x:.1f} {y:.1f}) scale({size:g})"
-    return f'<path d="{paths[symbol]}" transform="{at}" fill="{fill}" fill-opacity="0.8"/>'

@@ -21,8 +21,7 @@ from zooter_core.ui import links
 from zooter_core.ui.charts import badge
 from zooter_core.ui.text import clipped, code, plain
 from zooter_core.ui.train import steps
-from zooter_core.ui.train.code import LoadedScores
-from zooter_core.ui.train.steps import Session, Task, result_of
+from zooter_core.ui.train.steps import LoadedScores, Session, Task, result_of
 from zooter_core.ui.widgets import persistent
 
 SOURCES = {
@@ -93,7 +92,7 @@ def _sample(session: Session, ensemble: Ensemble) -> Task[LoadedScores] | None:
         total, shipped = len(neighbours.records), len(scores.queries)
         part = f"all {total:,} queries" if shipped == total else f"{shipped:,} of the {total:,} queries"
         note = f"These are {part} that the router of **{plain(name)}** trained on, with each model's reward."
-        return LoadedScores(source, f"the sample of the fleet {name}", "sample.jsonl", scores, config, note)
+        return LoadedScores(source, f"the sample of the fleet {name}", scores, config, note)
 
     return _reading(session, source, load)
 
@@ -121,7 +120,7 @@ def _run(session: Session, ensemble: Ensemble) -> Task[LoadedScores] | None:
     def load(task: Task[LoadedScores]) -> LoadedScores:
         with Run(chosen) as run:
             scores = run.scores()
-        return LoadedScores(f"run {chosen}", f"the run {chosen}", "scores.jsonl", scores, LabelConfig())
+        return LoadedScores(f"run {chosen}", f"the run {chosen}", scores, LabelConfig())
 
     return _reading(session, f"run {chosen}", load)
 
@@ -177,7 +176,7 @@ def _read(task: Task[LoadedScores], source: str, path: Path, name: str) -> Loade
         raise ZooterError(*(part.replace(str(path), name) for part in parts)) from problem
     finally:
         path.unlink(missing_ok=True)
-    return LoadedScores(source, f"the file {name}", name, scores, SCORE_LABELS)
+    return LoadedScores(source, f"the file {name}", scores, SCORE_LABELS)
 
 
 def _reading(session: Session, source: str, load: Callable[[Task[LoadedScores]], LoadedScores]) -> Task[LoadedScores]:

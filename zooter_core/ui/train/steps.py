@@ -5,17 +5,18 @@ from __future__ import annotations
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import streamlit as st
 
+from zooter_core.data.scores import Scores
 from zooter_core.evaluation.figures import Report
+from zooter_core.method.labels import LabelConfig
 from zooter_core.router.kinds import DistillConfig
 from zooter_core.ui.background import BackgroundWork, StoppedError, draw_live, stop_button
-from zooter_core.ui.train.code import LoadedScores, TrainingData
 from zooter_core.ui.widgets import show_error
 
 Result = TypeVar("Result")
@@ -23,7 +24,6 @@ STEPS = {
     "read": "Reading lines",
     "embed": "Computing embeddings",
     "tag": "Tagging queries",
-    "sweep": "Training and evaluating routers",
     "distill": "Training, epoch by epoch",
 }
 
@@ -38,7 +38,6 @@ class Task(BackgroundWork, Generic[Result]):
     Attributes:
         step, done, total: the current step; `total` is 0 where it is unknown.
         log: lines with the seconds since the start.
-        partial: preliminary results, if the function sets them.
         result: what the function returned; None until then.
         waiting: whether it waits for its turn.
     """
@@ -49,7 +48,6 @@ class Task(BackgroundWork, Generic[Result]):
         super().__init__()
         self.step, self.done, self.total = "", 0, 0
         self.log: list[str] = []
-        self.partial: Any = None
         self.result: Result | None = None
         self.waiting = turn is not None
         self._function, self._turn, self._started = function, turn, time.monotonic()
@@ -109,15 +107,13 @@ def heavy_work() -> threading.Lock:
     return threading.Lock()
 
 
-def draw_task(task: Task[Any], key: str, preview: Callable[[Any], None] = lambda partial: None) -> None:
-    """A running task's progress, its preliminary results as `preview` draws them, and its log, until it ends."""
+def draw_task(task: Task[Any], key: str) -> None:
+    """A running task's progress and its log, until it ends."""
 
     def draw() -> None:
         share = min(1.0, task.done / task.total) if task.total else 0.0
         st.progress(share, text=f"{task.progress_text} ...")
         stop_button(task, f"{key}-stop")
-        if task.partial:
-            preview(task.partial)
         draw_log(task)
 
     draw_live(task, draw)
@@ -174,12 +170,6 @@ def next_button(session: Session, number: int, label: str) -> None:
     primary(label, f"train-next-{number}", icon=":material/arrow_forward:", on_click=go_to, args=(session, number))
 
 
-def command(text: str, loaded: LoadedScores) -> None:
-    st.code(text, language="bash", wrap_lines=True)
-    if loaded.only is not None or loaded.most is not None:
-        st.caption("The command uses all queries and models of the file; this page uses those chosen in step 1.")
-
-
 def primary(label: str, key: str, **more: Any) -> bool:
     """The one button of a step that a visitor needs, in colours of the style sheet: Streamlit's are illegible here."""
     with st.container(key=f"primary-{key}"):
@@ -187,6 +177,48 @@ def primary(label: str, key: str, **more: Any) -> bool:
 
 
 USE = 4  # the last step
+
+
+@dataclass(frozen=True)
+class LoadedScores:
+    """The scores of one source, or of `only` these candidates and of `most` queries of it.
+
+    Attributes:
+        source: identifies the source.
+        name: the source in words.
+        config: the label settings to start with.
+        note: about the source, as Markdown.
+    """
+
+    source: str
+    name: str
+    scores: Scores
+    config: LabelConfig
+    note: str = ""
+    only: tuple[str, ...] | None = None
+    most: int | None = None
+
+    @property
+    def key(self) -> str:
+        return f"{self.source} {self.only} {self.most}"
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Scores, tags and label settings for a router.
+
+    Attributes:
+        tags: of each query; `tagger` names their source.
+    """
+
+    loaded: LoadedScores
+    tags: Sequence[Sequence[str]]
+    tagger: str
+    config: LabelConfig
+
+    @property
+    def scores(self) -> Scores:
+        return self.loaded.scores
 
 
 @dataclass(frozen=True)
@@ -227,7 +259,6 @@ class Session:
     uploaded: str | None = None
     configured: str | None = None
     tagging: dict[str, Task[Any]] = field(default_factory=dict)
-    sweep: Task[Any] | None = None
     distillation: Task[DistilledRouter] | None = None
     routers: int = 0
     saved: Path | None = None

@@ -21,12 +21,19 @@ from zooter_core.ui import answer_view, tables
 from zooter_core.ui.charts import ROUTER, colour
 from zooter_core.ui.text import plain
 from zooter_core.ui.train import steps
-from zooter_core.ui.train.code import TrainingData, as_file, distill_code, distill_command
 from zooter_core.ui.train.labels import embedded
-from zooter_core.ui.train.steps import DistilledRouter, Session, Task, draw_end, draw_log, draw_task, heavy_work
-from zooter_core.ui.widgets import download, persistent
+from zooter_core.ui.train.steps import (
+    DistilledRouter,
+    Session,
+    Task,
+    TrainingData,
+    draw_end,
+    draw_log,
+    draw_task,
+    heavy_work,
+)
+from zooter_core.ui.widgets import persistent
 
-OUT = "my-router"  # the folder in the code and the command
 HOLDOUT_HELP = "The share of queries to evaluate the router on; it does not train on them."
 KIND_HELP = (
     "`auto` compares some of the others by cross-validation and mixes them. `zooter` learns the labels. The rest, from "
@@ -49,7 +56,6 @@ def draw(session: Session, ensemble: Ensemble) -> None:
     main = st.container()
     with st.expander("Advanced", icon=":material/tune:"):
         data, training = _settings(session.data)
-        _as_code(data, training, ensemble)
     with main:
         _run(session, data, training, ensemble)
 
@@ -202,11 +208,3 @@ def _methods(held_back: Evaluation) -> None:
         "Score: the mean with equal weight for every data set. MTR: mean task rank, the rank among these methods over "
         "data sets. %Uplift: the share of data sets where a method ranks first. Oracle: the best model in hindsight."
     )
-
-
-def _as_code(data: TrainingData, training: DistillConfig, ensemble: Ensemble) -> None:
-    st.markdown("**The same as code and as a command**")
-    st.code(distill_code(data, training, ensemble.fleet, OUT), language="python", wrap_lines=True)
-    steps.command(distill_command(data, training, ensemble.fleet, OUT), data.loaded)
-    if not data.loaded.source.startswith("file"):
-        download(f"Download {plain(data.loaded.file)}", partial(as_file, data.scores), data.loaded.file)

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import streamlit as st
 
 from zooter_core.base.errors import ZooterError
+from zooter_core.config.fleet import Fleet
+from zooter_core.evaluation import verdicts
+from zooter_core.evaluation.figures import Report
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline.save_fleet import place_of, save_fleet, save_router
+from zooter_core.router.kinds import DistillConfig
 from zooter_core.ui import links, resources
 from zooter_core.ui.text import code, plain
 from zooter_core.ui.train import steps
-from zooter_core.ui.train.code import readme
-from zooter_core.ui.train.steps import DistilledRouter, Session
-from zooter_core.ui.train.train import OUT
+from zooter_core.ui.train.steps import DistilledRouter, Session, TrainingData
 from zooter_core.ui.widgets import persistent, show_error
+
+OUT = "my-router"  # the name to begin with
 
 
 def summary(session: Session) -> str:
@@ -99,3 +104,35 @@ def save(router: DistilledRouter, name: str, ensemble: Ensemble, replace_it: boo
         resources.forget(place)
         return place
     return save_router(router.folder, name, fleet.folder, text, replace_it)
+
+
+def readme(name: str, data: TrainingData, training: DistillConfig, report: Report, fleet: Fleet) -> str:
+    """The README of a saved folder: how the router was trained, on what, and how good it is."""
+    pool = ", ".join(data.scores.candidates)
+    lines = [
+        f"# {name}",
+        "",
+        f"A router for {_plain(pool)},",
+        f"distilled on the Train page of the demo from {len(data.tags):,} queries of {_plain(data.loaded.name)}.",
+        "",
+        f"- Labels: beta {data.config.beta:g}, tau {data.config.tau:g}, normalise {data.config.normalise}, "
+        f"tags {data.tagger}; {data.config.holdout:.0%} of the queries held back.",
+        f"- Training: kind {training.kind}, at most {training.epochs} epochs, encoder `{fleet.encoder}`.",
+    ]
+    if held_back := report.held_back:
+        mean = held_back.mean
+        others = f"best single model {mean.regret_best_single:.3f}, random choice {mean.regret_random:.3f}"
+        lines.append(f"- Regret on {held_back.n} held-back queries: {mean.regret:.3f}; {others}.")
+    if verdict := verdicts.of_report(report):
+        lines.append(f"- {verdicts.headline(verdict.but(against=_plain(verdict.against)))}")
+    lines += [
+        "",
+        "fleet.toml names the candidates, reward model and tagger, with their licences; they must stay where they are.",
+        "The router trained on the scores named above, whose terms apply to it.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _plain(text: str) -> str:
+    """The name of a file or a model without markup."""
+    return re.sub(r"[^\w .,:/-]", "?", text)

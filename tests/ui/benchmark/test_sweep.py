@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 from zooter_core.evaluation.figures import BetaTau, Sweep, SweepRow
-from zooter_core.ui import plots, sweep_view
+from zooter_core.ui import plots
+from zooter_core.ui.benchmark.sweep import chart
 
 
 def sweep(taus: int = 1) -> Sweep:
@@ -15,11 +16,11 @@ def sweep(taus: int = 1) -> Sweep:
 
 
 def test_the_chart_has_a_line_per_tau_in_order_of_beta_with_intervals_and_a_star() -> None:
-    option = sweep_view.chart(sweep(taus=2))
+    option = chart(sweep(taus=2))
     line = next(series for series in option["series"] if series["name"] == "tau 1")
     assert [item["value"][:2] for item in line["data"]] == [[0.0, 1.5], [0.3, 1.5]]
     ends = [[end["coord"] for end in interval] for interval in line["markLine"]["data"]]
     assert ends == [[[0.0, 1.25], [0.0, 2.0]], [[0.3, 1.25], [0.3, 2.0]]]
     assert [item.get("symbol") for item in line["data"]] == [None, plots.STAR]
     assert option["legend"]["show"]
-    assert not sweep_view.chart(sweep())["legend"]["show"]
+    assert not chart(sweep())["legend"]["show"]

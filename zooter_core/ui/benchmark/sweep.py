@@ -1,4 +1,4 @@
-"""A sweep over beta as a verdict, a chart and a table, for the Train and the Benchmark page."""
+"""A sweep over beta as a verdict, a chart and a table."""
 
 from __future__ import annotations
 
@@ -30,18 +30,14 @@ def draw_sweep(sweep: Sweep) -> None:
     st.markdown(" ".join(map(plain, verdicts.of_sweep(sweep))))
     alt = "Mean score over beta with its 95% interval; the table below holds the same figures."
     plots.draw(chart(sweep), "sweep-chart", alt, 380)
-    draw_table(sweep)
+    best = {("mean", number) for number, row in enumerate(sweep.rows) if sweep.is_best(row)}
+    tables.show("beta", [_cells(row, sweep) for row in sweep.rows], COLUMNS, best)
 
 
 def chart(sweep: Sweep) -> plots.Option:
     """The mean score over beta with its 95% interval, a line per tau; a star marks the best point."""
     lines = sweep_lines(sweep, charts.PALETTE)
     return plots.framed(map(plots.series_of, lines), *SWEEP_AXES, legend=len(lines) > 1)
-
-
-def draw_table(sweep: Sweep) -> None:
-    best = {("mean", number) for number, row in enumerate(sweep.rows) if sweep.is_best(row)}
-    tables.show("beta", [_cells(row, sweep) for row in sweep.rows], COLUMNS, best)
 
 
 def _cells(row: SweepRow, sweep: Sweep) -> dict[str, Any]:
