@@ -141,7 +141,7 @@ def test_what_is_read_is_not_written_over(refused, scores, tmp_path, call):
     assert scores.read_text() == "\n".join(lines)
 
 
-@pytest.mark.parametrize("key", ["path", "model", "adapter", "vocabulary", "encoder", "offload_folder", "recorded"])
+@pytest.mark.parametrize("key", ["path", "model", "adapter", "vocabulary", "encoder", "recorded"])
 @pytest.mark.parametrize("what", ["long", "loop"])
 def test_an_impossible_path_in_a_fleet(capsys, fleet_copy, loop, key, what):
     file = fleet_copy / "fleet.toml"
@@ -150,8 +150,6 @@ def test_an_impossible_path_in_a_fleet(capsys, fleet_copy, loop, key, what):
     if key == "recorded":
         old = 'backend = "transformers"\nmodel = "base"\nadapter = "adapters/two"\ndtype = "float32"\n'
         text = text.replace(old, f'backend = "recorded"\nmodel = {value}\n')
-    elif key == "offload_folder":
-        text += f"offload_folder = {value}\n"
     else:
         text = re.sub(rf"(?m)^{key} = .*", lambda old: f"{key} = {value}", text, count=1)
     file.write_text(text)

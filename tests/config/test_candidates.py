@@ -52,9 +52,9 @@ def test_an_unknown_quantisation_names_the_nearest(folder):
 
 
 def test_where_a_model_lies(folder):
-    keys = 'dtype = "float32"\ndevice_map = "auto"\noffload_folder = "offloaded/math"'
+    keys = 'dtype = "float32"\ndevice_map = "auto"'
     candidate = load_fleet(change(folder, 'dtype = "float32"', keys)).candidate("math")
-    assert (candidate.device_map, candidate.offload_folder) == ("auto", str(folder / "offloaded" / "math"))
+    assert candidate.device_map == "auto"
 
 
 def test_a_judge_and_a_tagger_in_memory_share_the_candidates_budget(folder):
@@ -174,7 +174,7 @@ def test_the_keys_of_an_endpoint_are_known(far):
     assert 'Did you mean "base_url"?' in refusal(change(far, "api_key_env", 'base_ulr = "x"\napi_key_env'))
 
 
-@pytest.mark.parametrize("key", ["dtype", "calculator", "quantisation", "device_map", "offload_folder"])
+@pytest.mark.parametrize("key", ["dtype", "calculator", "quantisation", "device_map"])
 @pytest.mark.parametrize("backend", ["openai", "recorded"])
 def test_keys_of_a_local_model_are_refused_elsewhere(far, backend, key):
     text = {"openai": 'base_url = "http://x/v1"\n', "recorded": ""}[backend]

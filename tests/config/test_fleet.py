@@ -61,10 +61,10 @@ def test_a_router_may_be_made_later(folder):
 
 def test_when_a_router_is_unsure(folder):
     router = load_fleet(folder).router
-    assert (router.trigger, router.unsure_above) == ("margin", math.inf)
-    change(folder, 'path = "router"\n', 'path = "router"\ntrigger = "entropy"\nunsure_above = 0.8\n')
+    assert router.unsure_above == math.inf
+    change(folder, 'path = "router"\n', 'path = "router"\nunsure_above = 0.8\n')
     router = load_fleet(folder).router
-    assert (router.trigger, router.unsure_above) == ("entropy", 0.8)
+    assert router.unsure_above == 0.8
     assert 'Did you mean "entropy"?' in refusal(change(folder, '"entropy"', '"entrpy"'))
 
 

@@ -46,7 +46,7 @@ def save(folder: Path, server: Scripted, *models: str) -> Path:
 
     def limited(entry: re.Match[str]) -> str:
         gap = 0.6 if entry[1].startswith("hang-in-") else 20
-        return f"{entry[0]}most_characters = 20_000\ngap_seconds = {gap}\n"
+        return f"{entry[0]}gap_seconds = {gap}\n"
 
     file.write_text(re.sub(r'name = "(.*)"\nbackend = "openai"\n', limited, file.read_text()))
     return folder

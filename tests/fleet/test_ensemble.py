@@ -126,10 +126,9 @@ def test_select_runs_one_where_the_router_is_sure_and_k_where_not(tiny_ensemble)
 def test_select_goes_by_the_fleets_settings(tiny_fleet):
     fleet = load_fleet(tiny_fleet)
     assert not Ensemble(fleet).select(ASK).unsure  # by default no query is
-    unsure = replace(fleet, router=replace(fleet.router, trigger="disagreement", unsure_above=-1.0))
+    unsure = replace(fleet, router=replace(fleet.router, unsure_above=-1.0))
     selected = Ensemble(unsure).select(ASK)
     assert (selected.unsure, len(selected.candidates)) == (True, 2)
-    assert selected.unsureness == Ensemble(fleet).select(ASK, trigger="disagreement").unsureness
 
 
 def test_select_of_what_cannot_be_is_refused(tiny_ensemble):

@@ -115,7 +115,7 @@ def test_odd_settings_survive(fleet):
     odd = 'a "quoted" \\ line\nand\ttab \x7f 杯子 🍎'
     first = replace(first, description=odd, prompt_template="{{ x }}", usd_per_million_tokens=0.25, calculator=True)
     generation = GenerationConfig(max_new_tokens=7, temperature=0.0)
-    router = replace(fleet.router, trigger="margin", unsure_above=0.4)
+    router = replace(fleet.router, unsure_above=0.4)
     changed = replace(fleet, candidates=(first, *others), generation=generation, router=router)
     saved = written(changed, "odd")
     assert saved.candidates == changed.candidates

@@ -101,9 +101,11 @@ def test_a_place_that_is_given_while_its_client_leaves_goes_to_the_next():
     run_apart(scenario())
 
 
-def test_the_wait_is_bounded():
+def test_the_wait_is_bounded(monkeypatch):
+    monkeypatch.setattr("zooter_core.serve.admission.QUEUE_SECONDS", 0.01)
+
     async def scenario() -> None:
-        door, _ = admission(concurrent=1, queue=1, queue_seconds=0.01)
+        door, _ = admission(concurrent=1, queue=1)
         async with door.place():
             with pytest.raises(ApiError) as caught:
                 await door.place().__aenter__()
@@ -168,8 +170,9 @@ def test_a_deadline_ends_an_answer(serve, scripted, stream):
     assert scripted.dropped.wait(20)  # the server behind has stopped too
 
 
-def test_size_of_a_conversation(serve):
-    endpoint = serve("good", extra="[serve]\nmost_messages = 2\nmost_prompt_tokens = 10\n")
+def test_size_of_a_conversation(serve, monkeypatch):
+    monkeypatch.setattr("zooter_core.serve.chat_request.MOST_MESSAGES", 2)
+    endpoint = serve("good", extra="[serve]\nmost_prompt_tokens = 10\n")
     three = [{"role": "user", "content": "x"}] * 3
     response = endpoint.chat(three)
     assert (response.status_code, response.json()["error"]["code"]) == (400, "too_many_messages")

@@ -40,7 +40,7 @@ class Chooser:
             CandidateConfig(name=name, backend="openai", model=name, endpoint=endpoint, **keys)
             for name, keys in candidates.items()
         )
-        self.fleet = Fleet("test", tmp_path, pool, serve=ServeConfig(sticky_seconds=600, switch_margin=0.2))
+        self.fleet = Fleet("test", tmp_path, pool, serve=ServeConfig(sticky_seconds=600))
         self.now = 0.0
         self.sessions = Sessions(lambda: self.now)
 

@@ -8,6 +8,7 @@ import pytest
 
 from support.running_endpoint import stream_of, unanswered
 from zooter_core.backends.endpoint.events import Splitter
+from zooter_core.serve import answering, exchange
 
 METADATA = {"x-zooter-metadata": "enabled"}
 
@@ -16,16 +17,19 @@ def serve_table(**keys: float) -> str:
     return "\n[serve]\n" + "".join(f"{key} = {value}\n" for key, value in keys.items())
 
 
-def test_a_client_that_never_reads_its_stream_is_gone_after_a_while(serve, scripted):
-    endpoint = serve("endless", extra=serve_table(write_seconds=1))
+def test_a_client_that_never_reads_its_stream_is_gone_after_a_while(serve, scripted, monkeypatch):
+    monkeypatch.setattr(exchange, "WRITE_SECONDS", 1)
+    endpoint = serve("endless")
     with unanswered(endpoint, buffer=4096, stream=True):
-        exchange = endpoint.next_exchange()
-    assert exchange.status == 499
+        ended = endpoint.next_exchange()
+    assert ended.status == 499
     assert scripted.dropped.wait(20)
 
 
-def test_auto_waits_a_bounded_time_for_a_place_and_then_asks_the_next(serve, scripted):
-    endpoint = serve("endless", "good", parallel=1, extra=serve_table(place_seconds=0.3, queue_seconds=0.6))
+def test_auto_waits_a_bounded_time_for_a_place_and_then_asks_the_next(serve, scripted, monkeypatch):
+    monkeypatch.setattr(answering, "PLACE_SECONDS", 0.3)
+    monkeypatch.setattr(answering, "QUEUE_SECONDS", 0.6)
+    endpoint = serve("endless", "good", parallel=1)
     full, free = endpoint.order
     with unanswered(endpoint, buffer=4096, model=full, stream=True):
         scripted.wait_for("endless", 1)

@@ -131,10 +131,10 @@ def test_slow_headers_and_bodies_end_and_take_no_place(serve, scripted, tmp_path
         assert steady.recv(12) == b"HTTP/1.1 400"  # it is no JSON
 
 
-def test_one_address_has_so_many_connections(serve):
-    extra = "[serve]\nconnections_per_client = 5\n"
+def test_one_address_has_so_many_connections(serve, monkeypatch):
+    monkeypatch.setattr("zooter_core.serve.run.CONNECTIONS_PER_CLIENT", 5)
     for options, expected in (({}, 5), ({"proxies": ("127.0.0.0/8",)}, 20)):
-        endpoint = serve("good", options=options, extra=extra)
+        endpoint = serve("good", options=options)
         with ExitStack() as stack:
             half = [stack.enter_context(connected(endpoint, POST)) for _ in range(20)]
             time.sleep(0.5)

@@ -19,7 +19,6 @@ base_url = "{url}"
 retries = {retries}
 rest_after = {rest_after}
 rest_seconds = {rest_seconds}
-connect_seconds = 20
 first_token_seconds = {first_token_seconds}
 parallel = {parallel}
 """

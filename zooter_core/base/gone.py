@@ -8,6 +8,24 @@ from __future__ import annotations
 from zooter_core.base.errors import ZooterError
 
 GONE: dict[str, str] = {  # name -> what to do instead: the end of a sentence, and further ones
+    "[[candidate]] connect_seconds": "Zooter waits 5 s for a connection. Remove the key.",
+    "[[candidate]] most_characters": "an answer is cut at 200,000 characters. Remove the key.",
+    "[[candidate]] offload_folder": "weights that must be rewritten for it go to the cache folder. Remove the key.",
+    "[learn] longest_answer": "20,000 characters of an answer are kept. Remove the key.",
+    "[reward] batch": "16 responses go into a request. Remove the key.",
+    "[reward] cache": "rewards are always cached; `zooter setup --clear` deletes them. Remove the key.",
+    "[reward] max_new_tokens": "a judge writes up to 1,024 tokens. Remove the key.",
+    "[reward] timeout_seconds": "a reward endpoint has 60 s to answer. Remove the key.",
+    "[reward] tries": "a judge is asked up to 3 times. Remove the key.",
+    "[router] trigger": "`unsure_above` looks at the margin between the two most probable candidates. Remove the key.",
+    "[serve] connections_per_client": "one address may have 512 connections. Remove the key.",
+    "[serve] most_messages": "a request may have 2,000 messages; see also `most_prompt_tokens`. Remove the key.",
+    "[serve] place_seconds": "`auto` waits 5 s for a place at a model, then asks the next one. Remove the key.",
+    "[serve] queue_seconds": "a request waits up to 60 s for a place. Remove the key.",
+    "[serve] switch_margin": "a conversation changes its model if another one leads by more than 0.1. Remove the key.",
+    "[serve] write_seconds": "a client has 60 s to take a part of an answer. Remove the key.",
+    "[tagger] max_new_tokens": "the tagger writes up to 512 tokens. Remove the key.",
+    "[tagger] template": "InsTagger's own prompt is used. Remove the key, or write a tagger plug-in (docs/plugins.md).",
 }
 
 

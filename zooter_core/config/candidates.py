@@ -16,7 +16,6 @@ from zooter_core.config.endpoint import EndpointConfig
 from zooter_core.config.tables import (
     AS_WRITTEN,
     Count,
-    LocalPath,
     NotNegative,
     Positive,
     Reference,
@@ -100,7 +99,6 @@ class CandidateConfig(Table):
     dtype: StrictStr | None = None
     quantisation: Literal["8bit", "4bit"] | None = None
     device_map: StrictStr | None = None
-    offload_folder: LocalPath | None = None
     calculator: StrictBool = False
     repetition_penalty: Annotated[float, Field(strict=True, ge=1, allow_inf_nan=False), AS_WRITTEN] = 1.0
     threads: Count | None = None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, StrictBool, StrictStr
@@ -54,11 +55,12 @@ class EndpointConfig(Table):
     Attributes:
         base_url: what comes before `/chat/completions`; ends in `/v1` with most servers.
         api_key_env: the environment variable that holds the key. The key itself never stands in fleet.toml.
-        connect_seconds, first_token_seconds, gap_seconds: how long to wait for a connection, for the first token after
-            the request was sent, and for each further token.
+        connect_seconds: how long to wait for a connection; no key of the file.
+        first_token_seconds, gap_seconds: how long to wait for the first token after the request was sent, and for each
+            further token.
         retries: how often to ask again while nothing of the answer has come.
         parallel: requests at the same time; others wait for their turn.
-        most_characters: longer answers are cut.
+        most_characters: longer answers are cut; no key of the file.
         rest_after, rest_seconds: circuit breaker: after `rest_after` consecutive failures, skip the model for
             `rest_seconds`.
         token_limit: the server's name for the number of new tokens.
@@ -77,6 +79,8 @@ class EndpointConfig(Table):
     rest_seconds: NotNegative = 30.0
     token_limit: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     insecure: StrictBool = False
+
+    hidden: ClassVar[Sequence[str]] = ("connect_seconds", "most_characters")
 
     @property
     def host(self) -> str:

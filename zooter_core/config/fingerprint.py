@@ -17,10 +17,10 @@ from zooter_core.config.tables import Table, default_of
 FILES = ("model", "adapter", "vocabulary", "encoder", "path")  # keys that may name a file or folder
 # Keys that say how something is shown, paid for, reached or placed, but not what comes out of it.
 OUTSIDE = {
-    *("description", "skills", "routed_as", "usd_per_million_tokens", "cache", "timeout_seconds", "batch"),
+    *("description", "skills", "routed_as", "usd_per_million_tokens"),
     *("api_key_env", "insecure"),
     *("usd_per_million_prompt_tokens", "usd_per_million_cached_tokens"),
-    *("device_map", "offload_folder", "memory", "connect_seconds", "first_token_seconds", "gap_seconds"),
+    *("device_map", "memory", "connect_seconds", "first_token_seconds", "gap_seconds"),
     *("retries", "parallel", "rest_after", "rest_seconds", "token_limit", "judge", "second", "instagger"),
     *("threads", "gpu_layers"),
     *("context_tokens", "images", "tools", "json_mode"),
@@ -33,7 +33,7 @@ PLACING = {  # arguments of vLLM that say the same
 ORDER = (
     *("kind", "name", "backend", "model", "adapter", "revision", "prompt_template", "max_tokens", "dtype"),
     *("quantisation", "calculator", "repetition_penalty", "input", "vocabulary", "encoder", "threshold", "most"),
-    *("template", "mode", "tries", "max_new_tokens", "url", "api", "endpoint", "base_url", "most_characters"),
+    *("template", "mode", "url", "api", "endpoint", "base_url", "most_characters"),
 )
 LARGE = 1 << 26  # bytes
 MOST_FILES = 10_000  # in a model's folder

@@ -43,15 +43,6 @@ from zooter_core.config.tables import (
 
 Runtime = Literal["auto", "torch", "onnx", "int8"]
 MOST_CANDIDATES = 1000
-TRIGGER = "margin"  # where fleet.toml names none
-
-
-def _trigger(name: str) -> str:
-    from zooter_core.method import selection  # here: it loads numpy, without which `zooter demo` reads a fleet
-
-    if name not in selection.TRIGGERS:
-        raise refusal("a known trigger", f'"{name}"', did_you_mean(name, selection.TRIGGERS))
-    return name
 
 
 def _threshold(value: float) -> float:
@@ -75,7 +66,7 @@ class RouterConfig(Table):
     """The `[router]` table.
 
     Attributes:
-        trigger, unsure_above: a query is unsure if the trigger (one of selection.TRIGGERS) is above the number.
+        unsure_above: a query is unsure if 1 - the margin between the two most probable candidates is above the number.
         runtime: what computes the encoder's vectors of a query, for router and tagger alike: `torch`, `onnx` (ONNX
             Runtime), `int8` (ONNX Runtime with 7-bit weights), or `auto`, which is `onnx` if ONNX Runtime is installed
             and the router can be exported, else `torch`; `zooter serve` takes 7-bit weights with `auto`, unless
@@ -85,7 +76,6 @@ class RouterConfig(Table):
     """
 
     path: LocalPath
-    trigger: Annotated[StrictStr, AfterValidator(_trigger)] = TRIGGER
     unsure_above: Annotated[float, Field(strict=True), AfterValidator(_threshold), AS_WRITTEN] = math.inf  # never
     runtime: Runtime = "auto"
     others: Literal["refuse", "profile"] = "refuse"
@@ -243,7 +233,7 @@ def load_fleet(folder: str | Path, text: str | None = None) -> Fleet:
 def fleet_toml(fleet: Fleet, name: str, folder: Path, router: str) -> str:
     """The fleet.toml of a fleet with another router, in another folder: paths lead back to where the models are.
 
-    What was for the fleet's own router (`trigger`, `unsure_above`, `routed_as`) is left out.
+    What was for the fleet's own router (`unsure_above`, `routed_as`) is left out.
 
     Args:
         router: its path in the folder.

@@ -19,7 +19,6 @@ from zooter_core.config.tables import (
     Count,
     ExistingPath,
     PluginTable,
-    Positive,
     Reference,
     Table,
     refusal,
@@ -56,15 +55,10 @@ ResponseTemplate = Annotated[StrictStr, _template("{query}", "{response}")]
 
 @table("[reward]")
 class RewardConfig(Table):
-    """The keys of `[reward]` that every kind has. docs/reward-models.md shows a table of each kind.
-
-    Attributes:
-        cache: whether rewards are kept in the user's cache folder.
-    """
+    """The keys of `[reward]` that every kind has. docs/reward-models.md shows a table of each kind."""
 
     kind: StrictStr = field(kw_only=True)
     revision: StrictStr | None = field(default=None, kw_only=True)
-    cache: StrictBool = field(default=True, kw_only=True)
 
     @property
     def compares(self) -> bool:
@@ -152,15 +146,12 @@ class JudgeConfig(RewardConfig):
         mode: rate each response alone (`single`), or compare two responses in both orders (`pair`).
         template: the judge's whole prompt with {query} and {response}, or {query}, {first} and {second} in the mode
             `pair`; or one of NAMED.
-        tries: how often the judge is asked until its text can be read.
     """
 
     judge: Annotated[CandidateConfig, _named("judge")]
     kind: Literal["judge"] = field(default="judge", kw_only=True)
     mode: Literal["single", "pair"] = "single"
     template: StrictStr | None = None
-    tries: Count = 3
-    max_new_tokens: Count = 512
     second: Annotated[CandidateConfig, _named("second")] | None = None
 
     @property
@@ -188,7 +179,6 @@ class HttpConfig(RewardConfig):
         model: the endpoint's name for it.
         api: what the endpoint speaks.
         api_key_env: the environment variable that holds the endpoint's key.
-        batch: responses in a request.
         insecure: whether the key may go to another machine over plain HTTP.
     """
 
@@ -198,8 +188,6 @@ class HttpConfig(RewardConfig):
     api: Literal["pairs", "score", "pooling"] = "pairs"
     template: ResponseTemplate | None = None
     api_key_env: Variable | None = None
-    timeout_seconds: Positive = 60.0
-    batch: Count = 16
     insecure: StrictBool = False
 
 
@@ -254,15 +242,12 @@ class InstagConfig(TaggerConfig):
 
     Attributes:
         instagger: a table `[tagger.instagger]` like a `[[candidate]]`.
-        template: its prompt with {query}, in place of InsTagger's.
         most: the most tags for a query.
     """
 
     instagger: Annotated[CandidateConfig, _named("instagger")]
     kind: Literal["instag"] = field(default="instag", kw_only=True)
     most: Count = 4
-    template: Annotated[StrictStr, _template("{query}")] | None = None
-    max_new_tokens: Count = 512
 
 
 @table("[tagger]")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import ClassVar
+
 from pydantic import StrictBool, StrictStr
 
 from zooter_core.config.tables import Count, NotNegative, Table, table
@@ -14,7 +17,7 @@ class LearnConfig(Table):
     Attributes:
         traffic: whether queries and decisions are kept (`zooter serve --learn` keeps them too).
         answers: whether answers are kept as well.
-        longest_answer: characters of an answer that are kept.
+        longest_answer: characters of an answer that are kept; no key of the file.
         retention_days: what is older is deleted; 0 keeps it for good.
         redact: the kind of redaction that texts pass before they are stored (learn/redaction.py); None stores them as
             they are.
@@ -25,3 +28,5 @@ class LearnConfig(Table):
     longest_answer: Count = 20_000
     retention_days: NotNegative = 90
     redact: StrictStr | None = None
+
+    hidden: ClassVar[Sequence[str]] = ("longest_answer",)

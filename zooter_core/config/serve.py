@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, StrictStr
 
-from zooter_core.config.tables import AS_WRITTEN, Count, NotNegative, Positive, Table, table
+from zooter_core.config.tables import Count, NotNegative, Positive, Table, table
 
 Limit = Annotated[int, Field(strict=True, ge=0)]  # 0 means none
 
@@ -17,36 +17,25 @@ class ServeConfig(Table):
 
     Attributes:
         sticky_seconds: how long a conversation keeps its candidate after its last turn; 0 routes every turn anew.
-        switch_margin: a conversation changes its candidate if another one's probability leads by more than this.
         best_of: how many candidates answer for the model `auto-best`, where the router is unsure.
-        connections_per_client: that one address may have, unless it is a proxy's (`--proxy`). 0 is no limit.
         concurrent: requests that are answered at the same time.
-        queue: further requests that wait for a place, for up to `queue_seconds`.
-        place_seconds: how long `auto` waits for a place among a candidate's `parallel` requests, then asks the next;
-            for the last one, and for one that the client names, it is `queue_seconds`.
+        queue: further requests that wait for a place.
         hedge_seconds: if a candidate has not begun to answer `auto` by then, the next one is asked beside it, and the
             first that begins answers; 0 never does.
-        write_seconds: for a client to take a part of an answer; then it counts as gone.
         deadline_seconds: from the end of the wait to the end of the answer.
         requests_per_minute, tokens_per_minute: on average; a minute's worth may come at once. 0 is no limit.
-        most_messages, most_prompt_tokens: of one request. 0 is no limit.
+        most_prompt_tokens: of one request. 0 is no limit.
         chores: the candidate for titles, tags and the like, which chat UIs ask for themselves (learn/chores.py); None
             routes them as any request.
     """
 
     sticky_seconds: NotNegative = 600
-    switch_margin: Annotated[float, Field(strict=True, ge=0, le=1), AS_WRITTEN] = 0.1
     best_of: Count = 2
-    connections_per_client: Limit = 512
     concurrent: Count = 256
     queue: Limit = 1024
-    queue_seconds: Positive = 60
-    place_seconds: Positive = 5
     hedge_seconds: NotNegative = 0
-    write_seconds: Positive = 60
     deadline_seconds: Positive = 900
     requests_per_minute: Limit = 0
     tokens_per_minute: Limit = 0
-    most_messages: Limit = 2000
     most_prompt_tokens: Limit = 0
     chores: StrictStr | None = None

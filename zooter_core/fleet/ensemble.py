@@ -21,13 +21,14 @@ from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Decision, Ranked, Response, Selection
 from zooter_core.base.weights import Progress, silent
 from zooter_core.config.candidates import AUTO, VLLM
-from zooter_core.config.fleet import TRIGGER, Fleet, GenerationConfig
+from zooter_core.config.fleet import Fleet, GenerationConfig
 from zooter_core.data import prices
 from zooter_core.fleet.attempts import Attempts, iter_text
 from zooter_core.fleet.models import FleetModels, runtime_of
 from zooter_core.fleet.routing import Routed, Turns
 from zooter_core.labelling.rewards import PLAIN
 from zooter_core.labelling.rewards.scoring import QueryResponses, QueryRewards, rank_by_reward, score_queries
+from zooter_core.method.selection import TRIGGER
 from zooter_core.router.explain import Explanation, explain
 
 
@@ -87,7 +88,7 @@ class Ensemble(FleetModels):
         return explain(self.router, decision, self.neighbours)
 
     def select(
-        self, query: Conversation, k: int = 2, threshold: float | None = None, trigger: str | None = None
+        self, query: Conversation, k: int = 2, threshold: float | None = None, trigger: str = TRIGGER
     ) -> Selection:
         """Choose the candidates that should answer: the k most probable if the router is unsure, else the first.
 
@@ -96,7 +97,7 @@ class Ensemble(FleetModels):
         Args:
             threshold: a query is unsure if its trigger's value, in [0, 1], is above it. Default: `unsure_above` of
                 [router] in fleet.toml; never without it.
-            trigger: the measure of unsureness (`selection.TRIGGERS`). Default: `trigger` of [router].
+            trigger: the measure of unsureness (`selection.TRIGGERS`).
 
         Raises:
             ZooterError: k is below 1, or the router has no such trigger.
@@ -105,7 +106,6 @@ class Ensemble(FleetModels):
             raise ZooterError("at least one candidate to run", str(k), "Give a k of 1 or more.")
         routed = self._routed(query)
         config = self.fleet.router  # None behind an endpoint
-        trigger = trigger or (config.trigger if config else TRIGGER)
         if threshold is None:
             threshold = config.unsure_above if config else math.inf
         value = routed.unsureness(trigger)

@@ -192,9 +192,9 @@ class FleetModels:
             backend.spare()
 
     def _cache(self) -> ScoreCache | None:
-        """The cache of rewards; None if fleet.toml or the kind of reward model does not want one."""
+        """The cache of rewards; None if the kind of reward model does not want one."""
         version, config = getattr(self.reward_model, "version", None), self.fleet.reward
-        if version is None or config is None or not config.cache:
+        if version is None or config is None:
             return None
         identity = f"{self.fleet.hash_of('reward')} {version_of(config.weights)} {version}"
         return self._part("cache", config, lambda _: ScoreCache(identity))

@@ -88,6 +88,7 @@ def disagreement(outputs: Outputs) -> Array:
     return np.maximum(divergence, 0) / np.log(max(min(members.shape[0], members.shape[2]), 2))
 
 
+TRIGGER = "margin"  # the default
 TRIGGERS: dict[str, Callable[[Outputs], Array]] = {
     "margin": margin,
     "entropy": entropy,
@@ -96,7 +97,7 @@ TRIGGERS: dict[str, Callable[[Outputs], Array]] = {
 }
 
 
-def unsureness(outputs: Outputs, trigger: str) -> Array:
+def unsureness(outputs: Outputs, trigger: str = TRIGGER) -> Array:
     """A trigger's value for each query, shape (n,), in [0, 1]; higher is less sure. Independent of the pool's order."""
     if trigger not in TRIGGERS:
         raise ZooterError("a known trigger", f'"{trigger}"', did_you_mean(trigger, TRIGGERS))

@@ -17,6 +17,7 @@ from zooter_core.serve.keys import Key
 MINUTE = 60.0
 MOST_BODIES = 64  # of one key that are read at the same time; others of that key wait
 BUSY_SECONDS = 1  # after which a client may try again when the queue is full
+QUEUE_SECONDS = 60.0  # that a request waits for a place
 
 
 @dataclass
@@ -128,12 +129,11 @@ class Admission:
         Raises:
             ApiError: none has become free in time.
         """
-        seconds = self._limits().queue_seconds
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(QUEUE_SECONDS):
                 await self._places.enter()
         except TimeoutError:
-            message = f"No place became free within {seconds:g} s."
+            message = f"No place became free within {QUEUE_SECONDS:g} s."
             raise _later(503, message, "queue_timeout", BUSY_SECONDS) from None
         try:
             yield

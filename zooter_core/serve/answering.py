@@ -13,12 +13,14 @@ from zooter_core.backends.endpoint.connection import CHAT
 from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.base.errors import listed
 from zooter_core.fleet.attempts import Attempts
+from zooter_core.serve.admission import QUEUE_SECONDS
 from zooter_core.serve.errors import INVALID, SERVER, ApiError
 from zooter_core.serve.exchange import Exchange, Out
 from zooter_core.serve.gateway import Gateway
 from zooter_core.serve.targets import Progress
 
 MOST_FALLBACKS = 5
+PLACE_SECONDS = 5.0  # that `auto` waits for a place among a candidate's `parallel` requests, then asks the next
 AS_ONE = (404, 429)  # statuses that a client gets if every candidate's server answers with it
 Events = AsyncGenerator[bytes, None]
 Answer = dict[str, Any] | tuple[bytes, Events]  # a whole one, or the first events of a stream and the others
@@ -74,7 +76,7 @@ async def _first(gateway: Gateway, exchange: Exchange, attempts: Attempts, ask: 
                     continue
                 exchange.hedged = exchange.hedged or bool(running)
                 progress = exchange.tries(name)
-                progress.patience = config.queue_seconds if name == attempts.last else config.place_seconds
+                progress.patience = QUEUE_SECONDS if name == attempts.last else PLACE_SECONDS
                 running[asyncio.create_task(ask(name, progress))] = name
             more = hedge if attempts.has_reserve and len(running) == 1 else 0
             done, _ = await asyncio.wait(running, timeout=more or None, return_when=asyncio.FIRST_COMPLETED)

@@ -16,6 +16,7 @@ from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.base.records import Response
 from zooter_core.fleet.attempts import Attempts
 from zooter_core.method.selection import unsureness
+from zooter_core.serve.admission import QUEUE_SECONDS
 from zooter_core.serve.answering import Answer, begun, failed, note_end, note_failures, send_first
 from zooter_core.serve.chat_request import ChatRequest, read_chat
 from zooter_core.serve.choice import Choice
@@ -57,7 +58,7 @@ def _unsure(gateway: Gateway, request: ChatRequest, choice: Choice) -> bool:
     config = gateway.fleet.router
     if config is None or choice.outputs is None or choice.reason == "tool_loop" or request.chore:
         return False
-    return bool(unsureness(choice.outputs, config.trigger)[0] > config.unsure_above)
+    return bool(unsureness(choice.outputs)[0] > config.unsure_above)
 
 
 async def _answer(gateway: Gateway, request: ChatRequest, exchange: Exchange, out: Out) -> None:
@@ -117,7 +118,7 @@ async def _answers(gateway: Gateway, request: ChatRequest, names: Sequence[str],
 
     async def answer(name: str) -> dict[str, Any]:
         progress = exchange.tries(name)
-        progress.patience = gateway.fleet.serve.queue_seconds
+        progress.patience = QUEUE_SECONDS
         shape = await gateway.targets[name].complete(unstreamed, True, progress)
         exchange.compared[name] = progress  # now, since the client may go away before the others have answered
         exchange.ends(name)

@@ -23,6 +23,7 @@ ROLES = ("developer", "system", "user", "assistant", "tool", "function")
 WITH_CONTENT = ("developer", "system", "user")  # roles; a message of another one may have none, as where it calls tools
 BYTES_A_TOKEN = 4  # an estimate; tokenizers of one pool differ by more than it is wrong
 MOST_DOLLARS = 1e9
+MOST_MESSAGES = 2000  # of one request
 LONGEST_NAME = 512  # characters of a model's name and of a session's
 
 
@@ -225,8 +226,8 @@ def _texts(message: Mapping[str, Any]) -> Iterator[str]:
 
 def check_size(request: ChatRequest, limits: ServeConfig) -> None:
     """Refuse a request with too many messages or tokens."""
-    if limits.most_messages and len(request.messages) > limits.most_messages:
-        message = f"{len(request.messages):,} messages are too many; the limit is {limits.most_messages:,}."
+    if len(request.messages) > MOST_MESSAGES:
+        message = f"{len(request.messages):,} messages are too many; the limit is {MOST_MESSAGES:,}."
         raise bad_request(message, "messages", "too_many_messages")
     if limits.most_prompt_tokens and request.prompt_tokens > limits.most_prompt_tokens:
         message = f"The prompt has about {request.prompt_tokens:,} tokens; the limit is {limits.most_prompt_tokens:,}."

@@ -20,6 +20,7 @@ from zooter_core.serve.gateway import VIRTUAL, Gateway
 from zooter_core.serve.sessions import writer_of
 
 NEEDS = {"images": "takes no images", "tools": "calls no tools", "json_mode": "has no JSON mode"}
+SWITCH_MARGIN = 0.1  # a conversation changes its candidate if another one's probability leads by more
 # Fields of the API that a local candidate cannot honour, with the values that ask for nothing.
 UNSUPPORTED: Mapping[str, Sequence[Any]] = {
     "tools": (None, []),
@@ -158,7 +159,7 @@ def _settled(gateway: Gateway, request: ChatRequest, decision: Decision, order: 
     if current == order[0] or sessions.age(request.session) > config.sticky_seconds:
         return order[0], "router"
     values = decision.utilities or decision.probabilities
-    if values[order[0]] - values[current] > config.switch_margin:
+    if values[order[0]] - values[current] > SWITCH_MARGIN:
         return order[0], "switched"
     return current, "sticky"
 

@@ -20,7 +20,6 @@ from starlette.types import Message, Receive, Scope, Send
 from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.base.strict_json import dump_json
 from zooter_core.config.fleet import Fleet
-from zooter_core.config.serve import ServeConfig
 from zooter_core.serve.chat_request import ChatRequest, check_size
 from zooter_core.serve.choice import Choice, choose
 from zooter_core.serve.errors import ApiError
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger("zooter.serve")
 GONE = 499  # the status, in logs, of a request whose client went away
+WRITE_SECONDS = 60.0  # for a client to take a part of an answer; then it counts as gone
 METADATA_HEADER, METADATA_ON = "x-zooter-metadata", "enabled"
 SESSION_HEADER = "x-session-id"
 
@@ -209,9 +209,8 @@ class Out:
         Raises:
             GoneError: it has not taken the part in time.
         """
-        config = self._exchange.fleet.serve if self._exchange.fleet else ServeConfig()
         try:
-            async with asyncio.timeout(config.write_seconds):
+            async with asyncio.timeout(WRITE_SECONDS):
                 await self._to_client(message)
         except TimeoutError:
             raise GoneError from None

@@ -18,6 +18,8 @@ from zooter_core.base.weights import Progress
 from zooter_core.serve.app import build_app
 from zooter_core.serve.server import Server, ServeSettings
 
+CONNECTIONS_PER_CLIENT = 512  # that one address may have, unless it is a proxy's (`--proxy`)
+
 
 class UvicornServer(uvicorn.Server):
     """Uvicorn, which opens the fleet before it listens, and says when it is ready.
@@ -59,7 +61,7 @@ def uvicorn_server(server: Server, on_ready: Callable[[int], None]) -> uvicorn.S
 
     def most_connections(address: str) -> int:
         name = ip_address(host_name(address) or address)
-        return 0 if any(name in network for network in networks) else server.limits.connections_per_client
+        return 0 if any(name in network for network in networks) else CONNECTIONS_PER_CLIENT
 
     config = uvicorn.Config(
         build_app(server),

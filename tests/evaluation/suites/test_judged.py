@@ -27,7 +27,7 @@ def judged():
             endpoint = EndpointConfig(base_url=server.url)
             candidate = CandidateConfig("judge", "openai", "judge", endpoint=endpoint)
             benchmark = suite(name)
-            benchmark.judge = Judge(JudgeConfig(judge=candidate, tries=2, **more), lambda kind: OpenAIBackend())
+            benchmark.judge = Judge(JudgeConfig(judge=candidate, **more), lambda kind: OpenAIBackend())
             return benchmark
 
         make.prompts = lambda: [body["messages"][-1]["content"] for body in server.bodies]
@@ -152,7 +152,7 @@ def test_without_a_verdict_there_is_no_score(judged, tmp_path, name, line):
     clear, muddy = benchmark.score([(problem, ("clear",) * 2), (problem, ("clear", "muddy")[-len(problem.turns) :])])
     assert clear == clear
     assert isinstance(muddy, Unscored)
-    assert muddy.reason == "no verdict in the judge's text in 2 tries"
+    assert muddy.reason == "no verdict in the judge's text in 3 tries"
 
 
 def test_a_response_cannot_speak_to_the_judge_from_outside_its_part(judged, tmp_path):

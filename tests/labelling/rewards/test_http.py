@@ -31,8 +31,9 @@ def model(endpoint, **options):
     return reward_model(HttpConfig(url=endpoint.url, **options))
 
 
-def test_pairs_go_in_batches(endpoint):
-    assert model(endpoint, batch=2, model="mine").score(PAIRS) == [1, 2, 3, 4, 5]
+def test_pairs_go_in_batches(endpoint, monkeypatch):
+    monkeypatch.setattr(http, "AT_ONCE", 2)
+    assert model(endpoint, model="mine").score(PAIRS) == [1, 2, 3, 4, 5]
     assert [len(body["pairs"]) for body in endpoint.bodies] == [2, 2, 1]
     assert endpoint.bodies[0] == {
         "model": "mine",
@@ -176,11 +177,12 @@ def test_what_is_no_finite_number_is_set_aside(endpoint, value):
     assert second.reason
 
 
-def test_an_endpoint_that_hangs(endpoint):
+def test_an_endpoint_that_hangs(endpoint, monkeypatch):
     """One slow batch is sent again, then pair by pair; two pairs in a row without an answer, and it is enough."""
+    monkeypatch.setattr(http, "TIMEOUT_SECONDS", 0.2)
     endpoint.answer = lambda body, number: endpoint.closing.wait(20) and (200, rewards_of(body))
-    with pytest.raises(WorkError, match=r"no answer in 0.2 s\. Restart it, or raise timeout_seconds"):
-        model(endpoint, timeout_seconds=0.2).score(PAIRS)
+    with pytest.raises(WorkError, match=r"no answer in 0.2 s\. Restart it"):
+        model(endpoint).score(PAIRS)
     end = time.monotonic() + 20  # the server may read the last request when its client is gone
     while len(endpoint.bodies) < 4 and time.monotonic() < end:
         time.sleep(0.01)
@@ -188,14 +190,16 @@ def test_an_endpoint_that_hangs(endpoint):
 
 
 @pytest.mark.slow
-def test_one_response_that_takes_too_long_leaves_the_others(endpoint):
+def test_one_response_that_takes_too_long_leaves_the_others(endpoint, monkeypatch):
+    monkeypatch.setattr(http, "TIMEOUT_SECONDS", 0.5)
+
     def answer(body, number):
         if any(pair["response"] == "aaa" for pair in body["pairs"]):
             endpoint.closing.wait(20)
         return 200, rewards_of(body)
 
     endpoint.answer = answer
-    results = score_queries(model(endpoint, timeout_seconds=0.5), [(query, [text]) for query, text in PAIRS])
+    results = score_queries(model(endpoint), [(query, [text]) for query, text in PAIRS])
     assert [scored.rewards for scored in results] == [(1,), (2,), (None,), (4,), (5,)]
     assert "no answer in 0.5 s" in results[2].reason
 

@@ -165,19 +165,19 @@ def test_a_template_of_ones_own():
 
 
 def test_a_language_model_of_a_fleet_judges(tiny_fleet):
-    """A real backend: random words have no verdict, so the queries are set aside after `tries` tries."""
+    """A real backend: random words have no verdict, so the queries are set aside after three tries."""
     folder = load_fleet(tiny_fleet).candidate("base")
     backend = TransformersBackend()
-    config = JudgeConfig(judge=folder, tries=2, max_new_tokens=4, template="{query} {response}")
+    config = JudgeConfig(judge=folder, template="{query} {response}")
     model = reward_model(config, lambda kind: backend)
     (scored,) = score_queries(model, [("Hi", ["Hello", "No"])])
     assert scored.rewards == (None, None)
-    assert "in 2 tries" in scored.reason
+    assert "in 3 tries" in scored.reason
 
 
 def test_a_fleet_with_a_judge_is_read(fleet_copy):
     text = (fleet_copy / "fleet.toml").read_text()
-    table = '[reward]\nkind = "judge"\ntries = 2\n\n[reward.judge]\nbackend = "transformers"\nmodel = "base"\n'
+    table = '[reward]\nkind = "judge"\n\n[reward.judge]\nbackend = "transformers"\nmodel = "base"\n'
     old = text[text.index("[reward]") : text.index("[tagger]")]
     (fleet_copy / "fleet.toml").write_text(text.replace(old, table + "\n"))
     reward = load_fleet(fleet_copy).reward

@@ -115,7 +115,7 @@ def test_a_model_that_fails_is_an_error():
 
 def test_a_query_that_is_too_long_has_no_tags(tiny_fleet):
     candidate = load_fleet(tiny_fleet).candidate("base")
-    config = InstagConfig(instagger=candidate, max_new_tokens=4, template="Tag: {query}")
+    config = InstagConfig(instagger=candidate)
     tagging = tagger(config, ENCODERS, lambda kind: TransformersBackend())
     assert tagging.tag(["Why? " * 400, "Hi"]) == [(), ()]  # random words are no JSON
     with pytest.raises(WorkError, match=r"more than the 511 that fit.*\[tagger.instagger\]"):

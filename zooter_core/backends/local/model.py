@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import threading
 import weakref
@@ -20,7 +21,7 @@ from zooter_core.backends.local import memory
 from zooter_core.backends.local.checkpoint import Checkpoint, dtype_of, fault
 from zooter_core.backends.local.decoding import digits_of
 from zooter_core.base.errors import WorkError, first_line, not_installed
-from zooter_core.base.weights import LOAD_LOCK, check_readable
+from zooter_core.base.weights import LOAD_LOCK, cache_dir, check_readable
 from zooter_core.config.candidates import CandidateConfig
 
 NO_ADAPTER = "__base__"  # peft's name for a row without adapter
@@ -242,11 +243,10 @@ def _placement(candidate: CandidateConfig, used: memory.Sizes) -> dict[str, Any]
         }
         if len(most) > 1:  # the budget is for the GPUs
             most["cpu"] = memory.room("cpu", {}, None)
-        options = {"device_map": candidate.device_map, "max_memory": most}
+        rewritten = cache_dir() / "offloaded" / hashlib.sha256(candidate.model.encode()).hexdigest()[:16]
+        options = {"device_map": candidate.device_map, "max_memory": most, "offload_folder": str(rewritten)}
     elif places[0] != "cpu" or candidate.quantisation:  # directly, not through the CPU's memory
         options = {"device_map": {"": places[0]}}
-    if candidate.offload_folder:
-        options["offload_folder"] = candidate.offload_folder
     if candidate.quantisation:
         options["quantization_config"] = _quantised(candidate)
     return options

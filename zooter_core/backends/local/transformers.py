@@ -145,5 +145,5 @@ def key_of(candidate: CandidateConfig) -> BaseKey:
     """The settings that are the same for all candidates on one base."""
     return (
         *(candidate.model, candidate.revision, candidate.dtype),
-        *(candidate.quantisation, candidate.device_map, candidate.offload_folder),
+        *(candidate.quantisation, candidate.device_map),
     )

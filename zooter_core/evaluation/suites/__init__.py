@@ -16,7 +16,7 @@ from zooter_core.config.fleet import Fleet
 from zooter_core.config.labelling import NAMED, JudgeConfig
 from zooter_core.data.formats.reading import each_record
 from zooter_core.evaluation.verified import verify
-from zooter_core.labelling.rewards.judge import Judge, prompt
+from zooter_core.labelling.rewards.judge import MAX_NEW_TOKENS, TRIES, Judge, prompt
 
 SUITES = {
     "gsm8k": "zooter_core.evaluation.suites.gsm8k:Gsm8k",
@@ -209,4 +209,4 @@ def judge_settings(config: JudgeConfig) -> dict[str, Any]:
     model = {name: value for name, value in asdict(config.judge).items() if name in names}
     if config.second:
         model["second"] = {name: value for name, value in asdict(config.second).items() if name in names}
-    return model | {"template": config.template, "tries": config.tries, "max_new_tokens": config.max_new_tokens}
+    return model | {"template": config.template, "tries": TRIES, "max_new_tokens": MAX_NEW_TOKENS}

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from zooter_core.backends.endpoint.faults import EndpointError
 
 CONNECT_SECONDS = 10.0
+TIMEOUT_SECONDS = 60.0
+AT_ONCE = 16  # responses in a request
 MOST_TIMEOUTS = 2  # of a batch, and of single pairs in a row; then the endpoint counts as hanging
 USUAL, ONCE = RetryPolicy(), RetryPolicy(retries=0)
 KEY_REFUSED, NOT_FOUND = (401, 403), 404
@@ -64,7 +66,7 @@ class HttpReward:
 
         self._redact = Redaction(key)
         self._timeouts = 0  # of single pairs in a row
-        seconds = min(CONNECT_SECONDS, config.timeout_seconds)
+        seconds = CONNECT_SECONDS
         self._client = Client(self.url, key, config.api_key_env, on_this_machine(self.url), seconds)
         self._portal = Portal("rewards")
         self._portal.closing.append(self._client.close)
@@ -73,7 +75,7 @@ class HttpReward:
     def score(self, pairs: Sequence[Pair]) -> list[float]:
         """The rewards of (query, response) pairs."""
         one_a_request = self.config.api == "pooling" and not self.config.template
-        size = 1 if one_a_request else self.config.batch
+        size = 1 if one_a_request else AT_ONCE
         rewards: list[float] = []
         for first in range(0, len(pairs), size):
             rewards += self._batch(pairs[first : first + size])
@@ -134,7 +136,7 @@ class HttpReward:
         body = self._body(pairs)
         for attempt in count():
             try:
-                reply = self._client.fetch("POST", self.url, body, self.config.timeout_seconds)
+                reply = self._client.fetch("POST", self.url, body, TIMEOUT_SECONDS)
                 return self._portal.submit(reply).result()
             except EndpointError as problem:
                 error = problem
@@ -151,10 +153,10 @@ class HttpReward:
     def _timed_out(self, pairs: int) -> Exception:
         """The error after a time-out: these pairs are too slow, or the endpoint hangs."""
         self._timeouts += pairs == 1
-        reason = f"no answer in {self.config.timeout_seconds:g} s"
+        reason = f"no answer in {TIMEOUT_SECONDS:g} s"
         if self._timeouts < MOST_TIMEOUTS:
             return RefusedError(f"the reward endpoint gave {reason}")
-        return self._error("an answer", reason, "Restart it, or raise timeout_seconds in [reward].")
+        return self._error("an answer", reason, "Restart it, or give it more room.")
 
     def _failure(self, error: EndpointError) -> Exception:
         """What a failure means for these pairs, or for all."""

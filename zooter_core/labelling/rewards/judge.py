@@ -103,6 +103,8 @@ BETTER = re.compile(
 )
 MARGIN = {"1": 1.0, "2": -1.0, "0": 0.0, "tie": 0.0}
 RETRY_TEMPERATURE = 0.7
+TRIES = 3  # until the judge's text can be read
+MAX_NEW_TOKENS = 1024
 Reader = Callable[[str], float | None]  # the verdict in the judge's text; None if it has none
 
 
@@ -141,8 +143,8 @@ class Judge:
         self, candidate: CandidateConfig, backend: Backend, prompts: Sequence[str], readers: Sequence[Reader]
     ) -> list[float]:
         verdicts: list[float | None] = [None] * len(prompts)
-        for number in range(self.config.tries):
-            generation = GenerationConfig(self.config.max_new_tokens, RETRY_TEMPERATURE if number else 0.0, seed=number)
+        for number in range(TRIES):
+            generation = GenerationConfig(MAX_NEW_TOKENS, RETRY_TEMPERATURE if number else 0.0, seed=number)
             missing = [row for row, verdict in enumerate(verdicts) if verdict is None]
             for first in range(0, len(missing), BATCH):
                 rows = missing[first : first + BATCH]
@@ -150,7 +152,7 @@ class Judge:
                 for row, answer in zip(rows, answers, strict=True):
                     failed = f"the judge failed: {answer.error}" if answer.error else None
                     verdicts[row] = Unscored(failed) if failed else readers[row](answer.text)
-        none = Unscored(f"no verdict in the judge's text in {self.config.tries} tries")
+        none = Unscored(f"no verdict in the judge's text in {TRIES} tries")
         return [none if verdict is None else verdict for verdict in verdicts]
 
 

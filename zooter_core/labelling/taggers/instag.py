@@ -1,7 +1,7 @@
 """Tagger kind `instag`: a causal language model that writes tags as JSON, such as OFA-Sys/InsTagger (arXiv 2308.07074).
 
 The prompt is the one that InsTagger was trained with, inside the template of Vicuna v1.1, its base model. Any chat
-model can replace it: name its backend and model in `[tagger.instagger]`, and a `template` if it needs other words.
+model can replace it: name its backend and model in `[tagger.instagger]`.
 Models often write broken JSON, so tags are also read from its fragments.
 """
 
@@ -33,6 +33,7 @@ VICUNA = (
 INSTAGGER = "instagger"  # in the name of a model that VICUNA is for
 MANY = 4  # queries refused without exception, after which the tagger is at fault, not they
 LONGEST = 60  # characters of a tag's name; what is longer is a sentence
+MAX_NEW_TOKENS = 512
 LOOSE = re.compile(r"""["']?tag["']?\s*:\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)')""", re.IGNORECASE)
 
 
@@ -55,9 +56,8 @@ class InsTagger:
         Raises:
             WorkError: the model failed, or refused several queries and accepted none.
         """
-        template = self.config.template or PROMPT
-        prompts = [template.replace("{query}", query) for query in queries]
-        generation = GenerationConfig(self.config.max_new_tokens, temperature=0.0)
+        prompts = [PROMPT.replace("{query}", query) for query in queries]
+        generation = GenerationConfig(MAX_NEW_TOKENS, temperature=0.0)
         responses: list[Response] = []
         for first in range(0, len(prompts), BATCH):
             responses += ask(self.backend, self.candidate, prompts[first : first + BATCH], generation)
