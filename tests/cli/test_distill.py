@@ -36,9 +36,9 @@ def test_each_router_kind(zooter, distill, scores, tmp_path, kind):
 
 
 def test_queries_that_repeat_others_are_counted(zooter, distill, scores):
-    call = [*distill[:3], scores, *distill[3:], "--router-kind", "knn"]
+    call = [*distill[:3], scores, *distill[3:], "--router-kind", "kmeans"]
     assert "10 of 20 queries repeat others." in zooter(*call)[2]
-    assert "repeat others" not in zooter(*distill, "--router-kind", "knn")[2]
+    assert "repeat others" not in zooter(*distill, "--router-kind", "kmeans")[2]
 
 
 def test_the_verdict_of_the_held_back_queries(zooter, distill, tmp_path):
@@ -64,20 +64,21 @@ def test_finetuning_saves_the_encoder(zooter, distill, scores, tmp_path):
 
 
 def test_settings_of_a_kind(zooter, distill, tmp_path):
-    assert zooter(*distill, "--router-kind", "knn", "--router-set", "k=3", "temperature=0.5")[0] == 0
+    assert zooter(*distill, "--router-kind", "kmeans", "--router-set", "clusters=3")[0] == 0
     config = json.loads((tmp_path / "router" / "config.json").read_text())
-    assert config["settings"] == {"k": 3, "temperature": 0.5, "rows": 10}
+    assert config["settings"] == {"clusters": 3}
 
 
 @pytest.mark.parametrize(
     ("options", "part"),
     [
-        (["--router-kind", "knnn"], 'Did you mean "knn"?'),
-        (["--router-kind", "knn", "--router-set", "kk=3"], 'Did you mean "k"?'),
-        (["--router-kind", "knn", "--router-set", "k"], "NAME=NUMBER"),
-        (["--router-kind", "knn", "--epochs", 3], "a setting of the router kind knn"),
-        (["--router-kind", "knn", "--beta", 0.3], "no label settings for the router kind knn"),
-        (["--router-kind", "mf", "--tagger", "fleet"], "no label settings for the router kind mf"),
+        (["--router-kind", "kmeens"], 'Did you mean "kmeans"?'),
+        (["--router-kind", "knn"], "`router kind knn` is gone: use the default, `--router-kind auto`."),
+        (["--router-kind", "kmeans", "--router-set", "cluster=3"], 'Did you mean "clusters"?'),
+        (["--router-kind", "kmeans", "--router-set", "clusters"], "NAME=NUMBER"),
+        (["--router-kind", "kmeans", "--epochs", 3], "a setting of the router kind kmeans"),
+        (["--router-kind", "kmeans", "--beta", 0.3], "no label settings for the router kind kmeans"),
+        (["--router-kind", "bayes", "--tagger", "fleet"], "no label settings for the router kind bayes"),
         (["--epochs", 0], "epochs as a whole number of at least 1"),
     ],
 )

@@ -74,7 +74,7 @@ def test_help_of_a_command_and_a_fleet_that_is_not_there_load_nothing_heavy():
 @pytest.mark.slow
 def test_results_alone_are_on_stdout_and_no_bars_of_libraries_on_stderr(scores, tmp_path, tiny_fleet, programs):
     wide, narrow, encoder = tmp_path / "wide", tmp_path / "narrow", tiny_fleet / "encoder"
-    distill = ["distill", "--scores", scores, "--out", wide, "--encoder", encoder, "--router-kind", "ridge"]
+    distill = ["distill", "--scores", scores, "--out", wide, "--encoder", encoder, "--router-kind", "kmeans"]
     extend = ["extend", "--router", wide, "--without", "two", "--out", narrow, "--json"]
     first, second = (
         subprocess.run([programs / "zooter", *map(str, call)], capture_output=True, text=True, check=True, cwd=ROOT)

@@ -59,8 +59,8 @@ def test_ages_fade_queries_that_are_added_together():
     assert together.products == pytest.approx(apart.products)
 
 
-def test_it_is_the_ridge_of_the_router_kind():
-    """Without gaps, fading and a penalised intercept it is kinds/ridge.py: centre both sides, then solve."""
+def test_it_is_a_ridge_regression():
+    """Without gaps, fading and a penalised intercept: centre both sides, then solve."""
     rng = np.random.default_rng(0)
     x, rewards = rng.normal(size=(4000, 3)), rng.normal(size=(4000, 2))
     sums = Sums(2, 3, np.inf)

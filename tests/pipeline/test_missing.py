@@ -180,13 +180,13 @@ def test_a_query_with_one_response_is_set_aside_until_it_has_another(fleet, weak
     assert same_end(folder, tmp_path / "whole")
 
 
-@pytest.mark.parametrize("kind", ["zooter", "ridge"])
+@pytest.mark.parametrize("kind", ["zooter", "bayes"])
 def test_a_candidate_that_never_answers_keeps_its_place(fleet, weak, tmp_path, kind):
     weak("a", 0)
     folder = tmp_path / "run"
     report = run_all_steps(folder, fleet, kind)
     assert report.candidates["all"].scored == {"aa": 0, "b": 20, "c": 20}
-    judged = {"zooter": None, "ridge": ["b", "c"]}  # this zooter gives all of these queries to it, so none is judged
+    judged = {"zooter": None, "bayes": ["b", "c"]}  # this zooter gives all of these queries to it, so none is judged
     assert (report.held_back and report.held_back.pool) == judged[kind]
     assert {record["plain"][0] for record in records(folder, "labels.jsonl")} == {1 / 3}
     assert read_scores([folder / "scores.jsonl"]).candidates == ("b", "c")

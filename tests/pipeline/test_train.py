@@ -87,7 +87,7 @@ def test_the_saved_router_is_the_one_returned(tmp_path, tiny_encoder):
 
 @pytest.mark.parametrize(
     ("training", "saved"),
-    [(TRAINING, {"beta": 0.5, "tau": 0.7, "normalise": "none"}), (settings_of("knn", {"k": 3}), {})],
+    [(TRAINING, {"beta": 0.5, "tau": 0.7, "normalise": "none"}), (settings_of("kmeans", {"clusters": 3}), {})],
 )
 def test_the_config_has_the_label_settings_where_labels_were_learned(tmp_path, tiny_encoder, training, saved):
     distilled(tmp_path / "router", tiny_encoder, LabelConfig(beta=0.5, tau=0.7, holdout=0.0), training)

@@ -170,12 +170,6 @@ def test_tag_priors_count():
     assert examples.labels() == pytest.approx(np.tile(examples.labels().mean(axis=0), (60, 1)))
 
 
-@pytest.mark.parametrize("kind", ["cosine", "routerdc", "mf"])
-def test_a_kind_that_cannot(kind):
-    with pytest.raises(ZooterError, match=f"{', '.join(ABLE)}.*the kind {kind}.*zooter distill"):
-        extend(old(kind), EXAMPLES)
-
-
 # Taking out
 
 

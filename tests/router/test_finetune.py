@@ -108,7 +108,7 @@ def test_a_seed_fixes_it_and_few_queries_are_enough(tiny_encoder):
     assert np.array_equal(one.probabilities(["Hi"]), other.probabilities(["Hi"]))
 
 
-@pytest.mark.parametrize("config", [DistillConfig(), DistillConfig(finetune="first"), settings_of("knn")])
+@pytest.mark.parametrize("config", [DistillConfig(), DistillConfig(finetune="first"), settings_of("kmeans")])
 def test_what_cannot_be_fine_tuned_is_refused(tiny_encoder, config):
     with pytest.raises(ZooterError, match="--finetune last or all"):
         finetune(["Hi"], tiny_encoder.embed(["Hi"]), np.eye(2)[:1], POOL, tiny_encoder, config)

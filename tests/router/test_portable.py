@@ -140,13 +140,13 @@ print(*sorted({{name.partition(".")[0] for name, file in files.items() if "site-
 
 def head_of(kind, encoder):
     scores = np.random.default_rng(0).random((len(tiny_models.QUERIES), 3))
-    settings = settings_of(kind, {"epochs": 1} if kind in ("cosine", "routerdc", "mf") else None)
-    return fit_head(encoder.embed_all(tiny_models.QUERIES), scores, tiny_models.POOL, ENCODER_FOLDER, settings)
+    vectors = encoder.embed_all(tiny_models.QUERIES)
+    return fit_head(vectors, scores, tiny_models.POOL, ENCODER_FOLDER, settings_of(kind))
 
 
 def test_a_router_without_members_can_be_exported(on_torch, tmp_path):
     """The encoder is inside the router's folder; that of the tiny fleet is elsewhere."""
-    DistilledRouter(head_of("knn", on_torch.encoder), on_torch.encoder).save(tmp_path / "router")
+    DistilledRouter(head_of("kmeans", on_torch.encoder), on_torch.encoder).save(tmp_path / "router")
     outputs = export_router(tmp_path / "router", tmp_path / "out").outputs(TEXTS)
     exact = DistilledRouter.open(tmp_path / "router", Encoders()).outputs(TEXTS)
     assert np.abs(outputs.probabilities - exact.probabilities).max() < 1e-4
@@ -166,7 +166,7 @@ class OfNumbers(torch.nn.Module):
 
 
 # The kind of the fixture and the one above are exported with their encoder.
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("zooter", "knn")])
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("zooter", "kmeans")])
 def test_torch_onnx_knows_what_a_kind_computes_with(kind, on_torch, tmp_path):
     module = OfNumbers(head_of(kind, on_torch.encoder))
     numbers = torch.arange(300).reshape(60, 5)
@@ -176,21 +176,6 @@ def test_torch_onnx_knows_what_a_kind_computes_with(kind, on_torch, tmp_path):
     (probabilities,) = session(str(tmp_path / "head.onnx")).run(None, {"numbers": numbers.numpy()})
     assert probabilities.shape == (60, 3)
     assert np.abs(probabilities - exact.numpy()).max() < 1e-4
-
-
-def test_of_equally_near_queries_an_export_takes_the_first_ones(tmp_path):
-    """Each vector comes 30 times, with other scores."""
-    vectors = np.eye(10, dtype=np.float32)[np.arange(300) % 10]
-    scores = np.random.default_rng(0).random((300, 3))
-    head = fit_head(vectors, scores, tiny_models.POOL, "", settings_of("knn", {"k": 5}), scores=scores)
-    module = OfNumbers(head)
-    module.table.weight.data = torch.from_numpy(vectors)
-    numbers = torch.arange(10)[:, None].expand(10, 5)
-    write_graph(module, {"numbers": numbers[:4]}, ["probabilities"], tmp_path / "head.onnx")
-    (probabilities,) = session(str(tmp_path / "head.onnx")).run(None, {"numbers": numbers.numpy()})
-    assert np.abs(probabilities - head.probabilities(vectors[:10])).max() < 1e-6
-    with torch.inference_mode():
-        assert np.abs(module(numbers)[0].numpy() - probabilities).max() < 1e-6
 
 
 def test_what_was_there_stays_until_the_export_is_whole(folder, tiny_fleet, monkeypatch):

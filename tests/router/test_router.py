@@ -70,7 +70,7 @@ def test_outputs_have_each_member(router):
 
 @pytest.mark.parametrize(
     ("kind", "settings"),
-    [("zooter", {"hidden": 4, "dropout": 0.0, "members": 1}), ("knn", {"k": 1, "temperature": 1.0, "rows": 2})],
+    [("zooter", {"hidden": 4, "dropout": 0.0, "members": 1}), ("kmeans", {"clusters": 2})],
 )
 def test_outputs_of_a_head_without_members(kind, settings):
     head = RouterHead(RouterHeadConfig(candidates=POOL, width=4, kind=kind, settings=settings))

@@ -26,6 +26,19 @@ GONE: dict[str, str] = {  # name -> what to do instead: the end of a sentence, a
     "[serve] write_seconds": "a client has 60 s to take a part of an answer. Remove the key.",
     "[tagger] max_new_tokens": "the tagger writes up to 512 tokens. Remove the key.",
     "[tagger] template": "InsTagger's own prompt is used. Remove the key, or write a tagger plug-in (docs/plugins.md).",
+    "router kind cosine": (
+        "use the default, `--router-kind auto`. A saved router of this kind must be made again with `zooter distill`."
+    ),
+    "router kind knn": (
+        "use the default, `--router-kind auto`. A saved router of this kind must be made again with `zooter distill`."
+    ),
+    "router kind mf": (
+        "use the default, `--router-kind auto`. A saved router of this kind must be made again with `zooter distill`."
+    ),
+    "router kind ridge": "use the default, `--router-kind auto`. Saved routers of this kind can still be used.",
+    "router kind routerdc": (
+        "use the default, `--router-kind auto`. A saved router of this kind must be made again with `zooter distill`."
+    ),
 }
 
 

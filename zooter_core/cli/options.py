@@ -162,7 +162,7 @@ RouterKind = Annotated[
     ),
 ]
 RouterSettings = Annotated[
-    list[str] | None, option("--router-set", "NAME=NUMBER...", "Settings of that kind, such as k=50.")
+    list[str] | None, option("--router-set", "NAME=NUMBER...", "Settings of that kind, such as clusters=64.")
 ]
 FinetunedPart = Literal["none", "last", "all"]
 Finetune = Annotated[
@@ -275,7 +275,9 @@ def training_of(
         try:
             numbers[name] = float(value)
         except ValueError as problem:
-            raise ZooterError("--router-set as NAME=NUMBER", repr(pair), "For instance --router-set k=50.") from problem
+            raise ZooterError(
+                "--router-set as NAME=NUMBER", repr(pair), "For instance --router-set clusters=64."
+            ) from problem
     kind = kind or (AUTO if finetune == "none" else ZOOTER)
     config = settings_of(kind, numbers | named(epochs=epochs), seed=seed or 0)
     return replace(config, keep_texts=keep_texts, finetune=finetune)

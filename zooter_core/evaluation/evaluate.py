@@ -34,11 +34,11 @@ from zooter_core.evaluation.figures import (
     Verdict,
     check_names,
 )
+from zooter_core.evaluation.nearest import completed, predicted
 from zooter_core.method import calibration, metrics, selection
 from zooter_core.method.metrics import Array, mean, without_gaps
 from zooter_core.method.mixture import chosen, level
-from zooter_core.router.distill import fit_head
-from zooter_core.router.kinds import settings_of
+from zooter_core.router.kinds.arrays import unit
 from zooter_core.router.router import Router
 from zooter_core.router.text_encoder import TextEncoder
 
@@ -144,14 +144,15 @@ def best_single(scores: Scores) -> int:
 
 
 def nearest(scores: Scores, learned: Scores, encoder: TextEncoder) -> Array:
-    """The score that kNN gets on each query, shape (n,), with its default settings and the router's encoder.
+    """The score that kNN's choice gets on each query, shape (n,), with the router's encoder.
 
     Args:
         scores, learned: with the candidates in the same order.
     """
-    references = encoder.embed_all([query.text for query in learned.queries])
-    head = fit_head(references, learned.scores, learned.candidates, encoder.reference, settings_of("knn"))
-    return chosen(head.logits(encoder.embed_all([query.text for query in scores.queries])), scores.scores)
+    vectors, learned_from = (encoder.embed_all([query.text for query in one.queries]) for one in (scores, learned))
+    references = unit(learned_from.astype(np.float32))
+    table = completed(references, learned.scores.astype(np.float32))
+    return chosen(predicted(vectors, references, table), scores.scores)
 
 
 def _baseline(scores: Scores, values: Array, earned: Array, hindsight: bool) -> Baseline:

@@ -28,6 +28,7 @@ from zooter_core.method.metrics import win_shares
 from zooter_core.method.partial_rewards import Array, Linear
 from zooter_core.method.verified import scale_of, verified_rewards
 from zooter_core.router.config import CONFIG, ENCODER_FOLDER, LEARNED, WEIGHTS, broken
+from zooter_core.router.kinds import LINEAR
 from zooter_core.router.text_encoder import TextEncoder
 
 MOST = 20_000  # decisions that a refit learns from, the latest ones
@@ -224,7 +225,7 @@ def _temperature(router: Linear, vectors: NDArray[np.float32], rewards: Array) -
 def write_router(
     folder: Path, learned: Refit, pool: Sequence[str], encoder: str | Path, about: Mapping[str, object]
 ) -> None:
-    """Write the folder of a router of the kind `ridge`, as `zooter distill` does, but without PyTorch.
+    """Write the folder of a linear router, in the format of `zooter distill`.
 
     Args:
         encoder: its reference, or the folder of a fine-tuned one, to which the router's folder gets a link.
@@ -241,7 +242,7 @@ def write_router(
         "candidates": list(pool),
         "dtype": "float32",
         "encoder": encoder,
-        "kind": "ridge",
+        "kind": LINEAR,
         "labels": {},
         "model_type": "zooter-router",
         "settings": {},

@@ -16,14 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooter_core.base.errors import WorkError, ZooterError
-from zooter_core.base.plugins import load_kind
 from zooter_core.base.strict_json import dump_json, parse_json
 from zooter_core.base.weights import check_readable
 from zooter_core.method.selection import Outputs
 from zooter_core.router.clusters import Vectors
 from zooter_core.router.config import CONFIG, ENCODER_FOLDER, WEIGHTS, broken, check_router
 from zooter_core.router.encoder import Encoders
-from zooter_core.router.kinds import KINDS, ZOOTER
+from zooter_core.router.kinds import ZOOTER, head_class
 from zooter_core.router.kinds.arrays import softmax
 from zooter_core.router.kinds.base import Head, State
 from zooter_core.router.router import PROBE, Router
@@ -44,7 +43,7 @@ class RouterHeadConfig:
         candidates: the pool in order.
         encoder: a model reference, or ENCODER_FOLDER.
         width: of the encoder's vectors.
-        kind: one of `kinds.KINDS`; `settings` are the keyword arguments of its class.
+        kind: as `kinds.head_class` knows it; `settings` are the keyword arguments of its class.
         calibration_temperature: divides the logits before the softmax, so that a probability says how often such a
             candidate wins.
         labels: beta, tau and normalise of the labels that the router learned from; empty for kinds that learn from
@@ -73,8 +72,7 @@ class RouterHead:
 
     def __init__(self, config: RouterHeadConfig) -> None:
         self.config, self.folder = config, ""
-        kind = load_kind("router", KINDS, config.kind)
-        self.body: Head = kind(config.width, len(config.candidates), **config.settings)
+        self.body: Head = head_class(config.kind)(config.width, len(config.candidates), **config.settings)
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:

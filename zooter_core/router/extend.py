@@ -38,7 +38,7 @@ from zooter_core.router.neighbours import ARRAYS, LEARNED, RECORDS, text_hashes
 
 Array = NDArray[np.float64]
 Learner = Callable[[NDArray[np.intp]], State]  # rows to learn from -> the new candidate's column
-ABLE = (AUTO, ZOOTER, "knn", "ridge", "kmeans", PROFILE, BAYES)
+ABLE = (AUTO, ZOOTER, "kmeans", PROFILE, BAYES)
 FEWEST = 20  # queries to learn a column from
 MOST_LEARNED = 100_000
 FOLDS = 5

@@ -12,14 +12,12 @@ from safetensors.torch import load_file
 
 from support.damaged_models import change_config, put_number
 from zooter_core.base.errors import WorkError, ZooterError
+from zooter_core.base.gone import GONE
 from zooter_core.method.labels import enhance, softmax, tag_priors
 from zooter_core.router.distill import fit_head, learn
-from zooter_core.router.distilled import DistilledRouter, RouterHead
+from zooter_core.router.distilled import DistilledRouter, RouterHead, RouterHeadConfig
 from zooter_core.router.encoder import Encoders
 from zooter_core.router.kinds import KINDS, DistillConfig, settings_of
-from zooter_core.router.kinds.cosine import CosineHead
-from zooter_core.router.kinds.mf import FactorHead
-from zooter_core.router.kinds.routerdc import ContrastiveHead
 from zooter_core.router.router import Router
 
 POOL = ("a", "b", "c")
@@ -45,8 +43,8 @@ def fit(kind: str, order=(0, 1, 2), seed: int = 0, scores: np.ndarray = SCORES) 
     return fit_head(VECTORS, labels, pool, "none", config, scores=scores)
 
 
-TRAINED = ("auto", "zooter", "cosine", "routerdc", "mf")
-CLOSED = ("knn", "ridge", "kmeans", "profile", "bayes")
+TRAINED = ("auto", "zooter")
+CLOSED = ("kmeans", "profile", "bayes")
 every = pytest.mark.parametrize("kind", KINDS)
 
 
@@ -130,7 +128,7 @@ def test_one_query_and_one_candidate_are_enough(kind):
     assert np.isfinite(head.logits(NEW)).all()
 
 
-@pytest.mark.parametrize("kind", ["auto", "ridge"])
+@pytest.mark.parametrize("kind", ["auto", "kmeans"])
 def test_labels_stand_in_for_scores(kind):
     config = settings_of(kind, {"epochs": 2} if kind in TRAINED else {})
     labels = softmax(SCORES, 0.2)
@@ -146,21 +144,6 @@ def test_progress_has_the_epochs_of_trained_kinds():
     assert epochs == [1, 2] * (len(TRAINED) - 1)
 
 
-@pytest.mark.parametrize(
-    ("head", "state", "logits"),
-    [
-        (CosineHead(2, 2, 2, 0.0), {"log_scale": np.array(np.log(10))}, [8.0, 6.0]),
-        (ContrastiveHead(2, 2, 2, 0.0, temperature=0.5), {}, [1.6, 1.2]),
-        (FactorHead(2, 2, 2, 0.0), {}, [8.0, 15.0]),
-    ],
-)
-def test_logits_by_hand(head, state, logits):
-    """The query is (2, 4) + (1, 0); with (0, 2) and (5, 0) it has the cosines .8 and .6, and the products 8 and 15."""
-    state |= {"project.weight": np.eye(2), "project.bias": np.array([1.0, 0.0])}
-    state |= {"candidates": np.array([[0.0, 2.0], [5.0, 0.0]])}
-    assert head.on(state).logits(np.array([[2.0, 4.0]]))[0].tolist() == pytest.approx(logits)
-
-
 # Settings
 
 
@@ -169,13 +152,13 @@ def test_zooters_settings_are_the_plain_ones_and_its_members():
 
 
 def test_a_kind_has_its_own_defaults_and_takes_others():
-    config = settings_of("routerdc", {"rate": 0.01, "positives": 2.0})
-    assert (config.kind, config.rate, config.extra["positives"]) == ("routerdc", 0.01, 2)
-    assert isinstance(config.extra["positives"], int)
-    assert config.extra["negatives"] == settings_of("routerdc").extra["negatives"]
+    config = settings_of("zooter", {"rate": 0.01, "members": 2.0})
+    assert (config.kind, config.rate, config.extra["members"]) == ("zooter", 0.01, 2)
+    assert isinstance(config.extra["members"], int)
+    assert settings_of("kmeans").extra == {"clusters": 32}
 
 
-@pytest.mark.parametrize(("kind", "near"), [("knnn", "knn"), ("rigde", "ridge"), ("routerDC", "routerdc")])
+@pytest.mark.parametrize(("kind", "near"), [("kmeens", "kmeans"), ("zoter", "zooter"), ("Profile", "profile")])
 def test_unknown_kind_names_the_nearest(kind, near):
     with pytest.raises(ZooterError, match=f'a known router kind.*"{kind}".*Did you mean "{near}"'):
         settings_of(kind)
@@ -184,16 +167,16 @@ def test_unknown_kind_names_the_nearest(kind, near):
 @pytest.mark.parametrize(
     ("kind", "settings", "message"),
     [
-        ("knn", {"kk": 5}, 'a setting of the router kind knn, but found "kk". Did you mean "k"'),
-        ("knn", {"epochs": 5}, 'a setting of the router kind knn, but found "epochs". Known: k, temperature'),
-        ("mf", {"k": 5}, "a setting of the router kind mf"),
-        ("knn", {"k": 0}, "k as a whole number of at least 1, but found 0"),
-        ("knn", {"k": 1.5}, "k as a whole number of at least 1"),
-        ("knn", {"temperature": 0}, "temperature as a number above 0"),
-        ("ridge", {"penalty": float("nan")}, "penalty as a number above 0"),
+        ("kmeans", {"cluster": 5}, 'of the router kind kmeans, but found "cluster". Did you mean "clusters"'),
+        ("kmeans", {"epochs": 5}, 'a setting of the router kind kmeans, but found "epochs". Known: clusters'),
+        ("bayes", {"k": 5}, "a setting of the router kind bayes"),
+        ("kmeans", {"clusters": 0}, "clusters as a whole number of at least 1, but found 0"),
+        ("kmeans", {"clusters": 1.5}, "clusters as a whole number of at least 1"),
+        ("profile", {"prior": 0}, "prior as a number above 0"),
+        ("profile", {"prior": float("nan")}, "prior as a number above 0"),
         ("zooter", {"epochs": 0}, "epochs as a whole number of at least 1"),
         ("zooter", {"dropout": 1}, "dropout as a number from 0 to below 1"),
-        ("routerdc", {"spread": -1}, "spread as a number of at least 0"),
+        ("zooter", {"decay": -1}, "decay as a number of at least 0"),
     ],
 )
 def test_wrong_settings_are_refused(kind, settings, message):
@@ -205,13 +188,35 @@ def test_wrong_settings_are_refused(kind, settings, message):
 # Router folders
 
 
+@pytest.mark.parametrize("kind", ["knn", "cosine", "mf", "routerdc"])
+def test_a_folder_of_a_kind_that_is_gone_says_what_to_do(kind, tmp_path):
+    """Whether it is the router's own kind, or that of a part."""
+    fitted("kmeans").save(tmp_path)
+    parts = {"parts": [{"kind": kind, "settings": {}}], "share": 1.0}
+    for changes in ({"kind": kind}, {"kind": "auto", "settings": parts}):
+        change_config(tmp_path, **changes)
+        with pytest.raises(ZooterError) as caught:
+            Router.load(tmp_path, Encoders())
+        assert str(caught.value) == f"`router kind {kind}` is gone: {GONE[f'router kind {kind}']}"
+
+
+def test_a_folder_of_the_kind_ridge_is_read_and_cannot_be_trained(tmp_path, tiny_encoder):
+    """`zooter learn` writes such folders, and `zooter distill` of version 0.2 did."""
+    width = 2 * tiny_encoder.width
+    head = RouterHead(RouterHeadConfig(POOL, tiny_encoder.reference, width, "ridge"))
+    head.set_state({"weight": np.eye(width, 3, dtype=np.float32), "bias": np.array([0, 0, 9], dtype=np.float32)})
+    head.save(tmp_path)
+    assert Router.load(tmp_path, Encoders()).route(["Hello"])[0].candidate == "c"
+    with pytest.raises(ZooterError, match="`router kind ridge` is gone: use the default"):
+        settings_of("ridge")
+
+
 def test_a_folder_of_an_unknown_kind_names_the_nearest(tmp_path):
-    fitted("knn").save(tmp_path)
-    path = tmp_path / "config.json"
-    path.write_text(path.read_text().replace('"kind": "knn"', '"kind": "kn"'))
+    fitted("kmeans").save(tmp_path)
+    change_config(tmp_path, kind="kmeens")
     with pytest.raises(ZooterError) as caught:
         Router.load(tmp_path, Encoders())
-    assert str(caught.value) == 'Expected a known router kind, but found "kn". Did you mean "knn"?'
+    assert str(caught.value) == 'Expected a known router kind, but found "kmeens". Did you mean "kmeans"?'
     assert caught.value.exit_code == 2
 
 

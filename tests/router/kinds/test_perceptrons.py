@@ -32,22 +32,17 @@ def loss_of(head: ZooterHead, weights: dict[str, torch.Tensor]) -> torch.Tensor:
     return torch.nn.functional.kl_div(logs, labels, reduction="sum") / (len(logs) * len(VECTORS))
 
 
-@pytest.mark.parametrize("function", [arrays.gelu, arrays.softmax, arrays.log_softmax, arrays.unit, arrays.exp])
+@pytest.mark.parametrize("function", [arrays.gelu, arrays.softmax, arrays.log_softmax, arrays.unit])
 def test_a_function_gives_the_same_on_arrays_and_on_tensors(function):
     values = RANDOM.normal(scale=4, size=(50, 30)).astype(np.float32)
     values[0] = 0
     assert function(values) == pytest.approx(function(torch.from_numpy(values)).numpy(), rel=1e-5, abs=1e-6)
 
 
-def test_sums_and_the_largest_are_the_same_too():
+def test_sums_are_the_same_too():
     values = RANDOM.normal(size=(4, 6, 30)).astype(np.float32)
     tensors = torch.from_numpy(values)
     assert arrays.logsumexp(values, 0) == pytest.approx(arrays.logsumexp(tensors, 0).numpy(), rel=1e-5)
-    values, tensors = values.reshape(-1, 30), tensors.reshape(-1, 30)
-    for count in (1, 7, 30):
-        largest, places = arrays.top(values, count)
-        assert np.array_equal(np.sort(largest), np.sort(arrays.top(tensors, count)[0].numpy()))
-        assert np.array_equal(np.take_along_axis(values, places, -1), largest)
 
 
 def test_the_loss_and_its_gradient_are_those_of_autograd():

@@ -1,9 +1,8 @@
 """Router kinds: how a query's vector becomes a logit for each candidate. A kind is one file with one class in KINDS.
 
-`zooter` is the method of this project, and `auto` weighs it against others by cross-validation. The rest are routers
-from the literature, on the same encoder and the same score files. `knn`, `ridge`, `bayes`, `kmeans` and `profile`
-predict scores and use them as logits, so their probabilities are nearly uniform where the scores are close; the choice
-is the highest score all the same. Importing this module does not load PyTorch.
+`zooter` is the method of this project, and `auto` weighs it against others by cross-validation. `bayes`, `kmeans` and
+`profile` predict scores and use them as logits, so their probabilities are nearly uniform where the scores are close;
+the choice is the highest score all the same. Importing this module does not load PyTorch.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from zooter_core.base.errors import ZooterError, did_you_mean
+from zooter_core.base.gone import check_gone
 from zooter_core.base.plugins import load_kind
 
 ZOOTER = "zooter"
@@ -24,15 +24,11 @@ LEARN_LABELS = (AUTO, ZOOTER)  # the other kinds learn from the scores
 KINDS = {
     AUTO: "zooter_core.router.kinds.auto:AutoHead",
     "zooter": "zooter_core.router.kinds.zooter:ZooterHead",
-    "knn": "zooter_core.router.kinds.knn:NearestHead",
-    "ridge": "zooter_core.router.kinds.ridge:RidgeHead",
     "kmeans": "zooter_core.router.kinds.kmeans:ClusterHead",
     BAYES: "zooter_core.router.kinds.bayes:BayesHead",
     PROFILE: "zooter_core.router.kinds.profile:ProfileHead",
-    "cosine": "zooter_core.router.kinds.cosine:CosineHead",
-    "routerdc": "zooter_core.router.kinds.routerdc:ContrastiveHead",
-    "mf": "zooter_core.router.kinds.mf:FactorHead",
 }
+LINEAR = "ridge"  # in the folders that `zooter learn` writes; `zooter distill` has no such kind
 Progress = Callable[[int, float], None]  # epoch, its mean loss
 
 
@@ -44,7 +40,7 @@ class DistillConfig:
         epochs, rate, decay, batch, hidden, dropout: of a head that is trained by gradient descent (`epochs` is the
             maximum, `hidden` the width of its hidden layer or projection); other heads ignore them.
         kind: one of KINDS.
-        extra: further settings of this kind by name (`k` of `knn`); the others have the kind's defaults.
+        extra: further settings of this kind by name (`clusters` of `kmeans`); the others have the kind's defaults.
         finetune: which part of the encoder learns too: none, its last layer, or all.
         keep_texts: whether the router's folder has the texts of its training queries, to show them as neighbours.
     """
@@ -65,7 +61,16 @@ class DistillConfig:
 SHARED = tuple(
     one.name for one in fields(DistillConfig) if one.name not in ("seed", "kind", "extra", "keep_texts", "finetune")
 )
-MAY_BE_ZERO = ("decay", "dropout", "spread")
+MAY_BE_ZERO = ("decay", "dropout")
+
+
+def head_class(kind: str) -> Any:
+    """The class of the head in a router's folder, or of a part of it.
+
+    Raises:
+        ZooterError: the kind is unknown.
+    """
+    return load_kind("router", {LINEAR: "zooter_core.router.kinds.linear:LinearHead"} | KINDS, kind)
 
 
 def settings_of(kind: str, settings: Mapping[str, float] | None = None, seed: int = 0) -> DistillConfig:
@@ -123,7 +128,8 @@ def _wrong_part(parts: Any) -> tuple[str, str] | None:
     for part in parts if isinstance(parts, list) else [parts]:
         if not isinstance(part, dict) or set(part) != {"kind", "settings"} or not isinstance(part["settings"], dict):
             return "a list of objects with kind and settings", f"{part!r:.60}"
-        if part["kind"] not in KINDS or part["kind"] == AUTO:
+        if part["kind"] not in (*KINDS, LINEAR) or part["kind"] == AUTO:
+            check_gone(f"router kind {part['kind']}")
             return "parts of known kinds", f"{part['kind']!r:.60}"
         if mistake := check_settings(part["kind"], part["settings"]):
             return f"parts whose {mistake[0]} is {mistake[1]}", mistake[2]

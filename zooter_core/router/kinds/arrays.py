@@ -77,23 +77,6 @@ def unit(vectors: Array) -> Array:
     return vectors / np.maximum(np.sqrt((vectors * vectors).sum(axis=-1, keepdims=True)), _LEAST)
 
 
-def top(values: Array, count: int) -> tuple[Array, Array]:
-    """The largest values and their places, in any order, shape (n, count). Of equal values the first ones count."""
-    if not _is_numpy(values):
-        if _torch().onnx.is_in_onnx_export():  # ONNX has the same rule, PyTorch has none
-            return tuple(_torch().topk(values, count, dim=-1))
-        return tuple(part[:, :count] for part in _torch().sort(values, dim=-1, descending=True, stable=True))
-    least = -np.partition(-values, count - 1, axis=-1)[:, count - 1 : count]
-    above, equal = values > least, values == least
-    room = count - above.sum(axis=-1, keepdims=True)
-    places = np.nonzero(above | (equal & (equal.cumsum(axis=-1) <= room)))[1].reshape(-1, count)
-    return np.take_along_axis(values, places, axis=-1), places
-
-
-def exp(values: Array) -> Array:
-    return np.exp(values) if _is_numpy(values) else _torch().exp(values)
-
-
 def concatenate(parts: Sequence[Array], axis: int) -> Array:
     return np.concatenate(parts, axis) if _is_numpy(parts[0]) else _torch().cat(list(parts), axis)
 

@@ -15,8 +15,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from zooter_core.base.plugins import load_kind
-from zooter_core.router.kinds import BAYES, KINDS
+from zooter_core.router.kinds import BAYES, head_class
 from zooter_core.router.kinds.arrays import Array, log_softmax
 from zooter_core.router.kinds.base import Head, HeadChange, State, zeros
 from zooter_core.router.kinds.zooter import ZooterHead
@@ -35,9 +34,7 @@ class AutoHead(Head):
 
     def __init__(self, width: int, candidates: int, parts: Sequence[Mapping[str, Any]], share: float = 1.0) -> None:
         self.share = share
-        self.parts: list[Head] = [
-            load_kind("router", KINDS, part["kind"])(width, candidates, **part["settings"]) for part in parts
-        ]
+        self.parts: list[Head] = [head_class(part["kind"])(width, candidates, **part["settings"]) for part in parts]
         self.kinds = [part["kind"] for part in parts]
         self.settings = [dict(part["settings"]) for part in parts]
         self.state = {"weights": zeros(len(parts)), "level": zeros(candidates)}

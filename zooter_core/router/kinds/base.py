@@ -1,21 +1,17 @@
-"""What the router kinds share: the data that a head learns from, its interface, and gradient descent by PyTorch."""
+"""What the router kinds share: the data that a head learns from, and its interface."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zooter_core.base.weights import check_torch
 from zooter_core.router.kinds import DistillConfig, Progress
 from zooter_core.router.kinds.arrays import Array
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 AT_ONCE = 1 << 14  # queries whose features are in memory at once, in double precision
 State = dict[str, Array]
@@ -106,62 +102,6 @@ class Head:
 
     def _dropped(self, states: Array) -> Array:
         return self.drop(states) if self.drop else states
-
-
-class EmbeddedHead(Head):
-    """A head with a learned vector for each candidate, which projects the query into their space. PyTorch trains it."""
-
-    TRAINING: ClassVar[Mapping[str, float]] = {"hidden": 128, "dropout": 0.1, "epochs": 30}
-    COLUMNS: ClassVar[Mapping[str, int]] = {"candidates": 0}
-
-    def __init__(self, width: int, candidates: int, hidden: int, dropout: float) -> None:
-        self.dropout = dropout
-        self.state = {"candidates": zeros(candidates, hidden)}
-        self.state |= {"project.weight": zeros(hidden, width), "project.bias": zeros(hidden)}
-
-    def query(self, vectors: Array) -> Array:
-        """Vectors (batch, width) -> (batch, hidden)."""
-        return self._dropped(vectors @ self.state["project.weight"].T + self.state["project.bias"])
-
-    def start(self, seed: int) -> None:
-        """Set the first weights at random."""
-        rng, (hidden, width) = np.random.default_rng(seed), self.state["project.weight"].shape
-        for name in ("project.weight", "project.bias"):
-            self.state[name] = uniform(rng, width**-0.5, self.state[name].shape)
-        first = rng.standard_normal(self.state["candidates"].shape, dtype=np.float32)
-        self.state["candidates"] = first * np.float32(hidden**-0.5)
-
-    def fit(self, lessons: Lessons, config: DistillConfig, progress: Progress) -> None:
-        check_torch(f"A training of the router kind {config.kind}")
-        self.start(config.seed)
-        import torch
-
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(config.seed)
-            self._descend(lessons, config, self.objective(lessons, config), progress)
-
-    def objective(self, lessons: Lessons, config: DistillConfig) -> Callable[[Self, Rows], Tensor]:
-        """The loss of a head of tensors on a batch of queries, by their row numbers."""
-        raise NotImplementedError
-
-    def _descend(
-        self, lessons: Lessons, config: DistillConfig, loss_of: Callable[[Self, Rows], Tensor], progress: Progress
-    ) -> None:
-        """Minimise the mean of `loss_of` over the batches by AdamW."""
-        import torch
-
-        weights = {name: torch.from_numpy(value).requires_grad_() for name, value in self.state.items()}
-        learning = self.on(weights, lambda states: torch.nn.functional.dropout(states, self.dropout))
-        optimizer = torch.optim.AdamW(weights.values(), lr=config.rate, weight_decay=config.decay, fused=True)
-        for epoch in range(1, config.epochs + 1):
-            total = 0.0
-            for rows in torch.randperm(len(lessons.vectors)).split(config.batch):
-                loss = loss_of(learning, rows.numpy())
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                total += loss.item() * len(rows)
-            progress(epoch, total / len(lessons.vectors))  # the tensors share the state's memory
 
 
 def zeros(*shape: int) -> NDArray[np.float32]:

@@ -36,8 +36,8 @@ from zooter_core.ui.widgets import persistent
 
 HOLDOUT_HELP = "The share of queries to evaluate the router on; it does not train on them."
 KIND_HELP = (
-    "`auto` compares some of the others by cross-validation and mixes them. `zooter` learns the labels. The rest, from "
-    "the literature, learn from the scores."
+    "`auto` compares some of the others by cross-validation and mixes them. `zooter` learns the labels. The rest "
+    "learn from the scores."
 )
 EPOCHS_HELP = "Passes over the queries. With 100 queries or more, a trial finds out when more do not help."
 KEEP_HELP = "Chat can then show the most similar training queries, and this page can use them as a sample."

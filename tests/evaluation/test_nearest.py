@@ -1,0 +1,60 @@
+"""The baseline kNN, worked by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from zooter_core.evaluation.nearest import AT_ONCE, completed, predicted
+
+VECTORS = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]], dtype=np.float32)
+SCORES = np.array([[4.0, 0.0], [0.0, 8.0], [5.0, 5.0]], dtype=np.float32)
+
+
+def scores_of(query, **settings):
+    return predicted(np.array([query], dtype=np.float32), VECTORS, SCORES, **settings)[0]
+
+
+@pytest.mark.parametrize(("query", "row"), [([5.0, 1.0], 0), ([0.1, 1.0], 1), ([-1.0, 0.5], 2)])
+def test_with_one_neighbour_they_are_its_scores(query, row):
+    assert scores_of(query, k=1).tolist() == SCORES[row].tolist()
+
+
+def test_neighbours_weigh_by_their_similarity():
+    """Cosines 1 and 0 at temperature 1 / ln 3 weigh 3 to 1: 0.75 (4, 0) + 0.25 (0, 8) = (3, 2)."""
+    assert scores_of([7.0, 0.0], k=2, temperature=1 / math.log(3)) == pytest.approx([3.0, 2.0])
+
+
+def test_a_high_temperature_gives_the_plain_mean():
+    """(4 + 0 + 5) / 3 and (0 + 8 + 5) / 3."""
+    assert scores_of([1.0, 0.0], k=3, temperature=1e6) == pytest.approx([3.0, 13 / 3], rel=1e-4)
+
+
+def test_more_neighbours_than_queries_are_all_of_them():
+    assert scores_of([1.0, 0.3], k=50) == pytest.approx(scores_of([1.0, 0.3], k=3))
+
+
+@pytest.mark.parametrize("k", [1, 2, 5])
+def test_of_equally_near_queries_the_first_ones_count(k):
+    """Queries 1, 2, 4, 5, ... are all the same; each has scores of its own, so that the mean tells which were taken."""
+    same, other = [1.0, 0.0], [0.0, 1.0]
+    vectors = np.array([other if row % 3 == 0 else same for row in range(300)], dtype=np.float32)
+    scores = np.array([[2.0**-row, 0.0] for row in range(300)])
+    first = [row for row in range(300) if row % 3][:k]
+    query = np.array([same], dtype=np.float32)
+    assert predicted(query, vectors, scores, k)[0] == pytest.approx(scores[first].mean(axis=0))
+
+
+def test_many_queries_are_compared_in_parts():
+    queries = np.tile(np.array([[5.0, 1.0], [0.1, 1.0]], dtype=np.float16), (AT_ONCE, 1))
+    assert predicted(queries, VECTORS, SCORES, 1).tolist() == [[4, 0], [0, 8]] * AT_ONCE
+
+
+def test_a_gap_is_filled_from_the_queries_with_that_candidates_score():
+    """The third query lacks the second score: of the first and the second, cosines -1 and 0, the second is nearer."""
+    gaps = SCORES.copy()
+    gaps[2, 1] = np.nan
+    assert completed(VECTORS, gaps, 1).tolist() == [[4, 0], [0, 8], [5, 8]]
+    assert np.isnan(gaps[2, 1])

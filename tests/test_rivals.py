@@ -1,0 +1,200 @@
+"""benchmarks/rivals.py: the routers of the literature, their equations worked by hand."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from support.command_files import write_lines
+from zooter_core.method.labels import softmax
+from zooter_core.router.distill import fit_head
+from zooter_core.router.kinds import KINDS, settings_of
+
+FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
+sys.path.append(str(FOLDER))  # as for a script that is run
+
+rivals = import_module("rivals")
+GROUPS = np.arange(60) % 3
+NOISE = np.random.default_rng(0).normal(scale=0.1, size=(60, 6))
+VECTORS = (np.eye(6)[GROUPS] + np.eye(6)[GROUPS + 3] + NOISE).astype(np.float32)
+SCORES = np.array([[0.9, 0.1, 0.3], [0.2, 0.8, 0.1], [0.0, 0.3, 1.0]])[GROUPS]
+NEW = np.eye(6, dtype=np.float32)[:3] + np.eye(6, dtype=np.float32)[3:]
+
+
+@pytest.fixture(autouse=True)
+def kinds(monkeypatch):
+    for name, place in rivals.RIVALS.items():
+        monkeypatch.setitem(KINDS, name, place)
+
+
+def logits(kind, vectors, scores, new, settings=None):
+    names = [str(column) for column in range(scores.shape[1])]
+    config = settings_of(kind, settings)
+    return fit_head(vectors, softmax(scores), names, "none", config, scores=scores).logits(new)
+
+
+@pytest.mark.parametrize("kind", rivals.RIVALS)
+def test_it_chooses_the_candidate_of_the_group(kind):
+    """Also where each candidate lacks its score on a third of the queries of every group."""
+    gaps = SCORES.copy()
+    gaps[np.arange(60), np.arange(60) // 3 % 3] = np.nan
+    settings = {"epochs": 60, "rate": 1e-2} if kind not in ("knn", "ridge") else {}
+    for scores in (SCORES, gaps):
+        assert logits(kind, VECTORS, scores, NEW, settings).argmax(axis=-1).tolist() == [0, 1, 2]
+
+
+def test_another_script_runs_with_these_kinds(tmp_path, tiny_encoder):
+    rows = [
+        {"id": str(n), "dataset": f"d{n % 2}", "query": f"Add {n} apples", "scores": {"a": n % 2, "b": 0.5}}
+        for n in range(20)
+    ]
+    call = [sys.executable, FOLDER / "rivals.py", "heads.py", write_lines(tmp_path / "scores.jsonl", rows)]
+    call += ["--encoder", tiny_encoder.reference, "--kinds", "kmeans", "knn", "ridge", "--seeds", "1", "--json"]
+    ended = subprocess.run([*map(str, call)], capture_output=True, text=True, check=True)
+    methods = [row["method"] for row in json.loads(ended.stdout)["rows"]]
+    assert methods[:3] == ["kmeans", "knn", "ridge"]
+
+
+@pytest.mark.parametrize(
+    ("head", "state", "logits"),
+    [
+        (rivals.CosineHead(2, 2, 2, 0.0), {"log_scale": np.array(np.log(10))}, [8.0, 6.0]),
+        (rivals.ContrastiveHead(2, 2, 2, 0.0, temperature=0.5), {}, [1.6, 1.2]),
+        (rivals.FactorHead(2, 2, 2, 0.0), {}, [8.0, 15.0]),
+    ],
+)
+def test_logits_by_hand(head, state, logits):
+    """The query is (2, 4) + (1, 0); with (0, 2) and (5, 0) it has the cosines .8 and .6, and the products 8 and 15."""
+    state |= {"project.weight": np.eye(2), "project.bias": np.array([1.0, 0.0])}
+    state |= {"candidates": np.array([[0.0, 2.0], [5.0, 0.0]])}
+    assert head.on(state).logits(np.array([[2.0, 4.0]]))[0].tolist() == pytest.approx(logits)
+
+
+@pytest.mark.parametrize("penalty", [0.01, 2.0, 50.0])
+def test_ridge_is_least_squares_with_a_row_of_sqrt_penalty_for_each_weight(penalty):
+    """|XW - Y|^2 + penalty |W|^2 is |[X; sqrt(penalty) I] W - [Y; 0]|^2, with X and Y less their means."""
+    centre, level = VECTORS.mean(axis=0), SCORES.mean(axis=0)
+    left = np.vstack([VECTORS - centre, np.sqrt(penalty) * np.eye(6)])
+    right = np.vstack([SCORES - level, np.zeros((6, 3))])
+    weight = np.linalg.lstsq(left, right)[0]
+    predicted = logits("ridge", VECTORS, SCORES, NEW, {"penalty": penalty})
+    assert predicted == pytest.approx((NEW - centre) @ weight + level, abs=1e-5)
+
+
+def test_a_huge_penalty_leaves_the_mean_scores():
+    predicted = logits("ridge", VECTORS, SCORES, NEW, {"penalty": 1e12})
+    assert predicted == pytest.approx(np.tile(SCORES.mean(axis=0), (3, 1)), abs=1e-5)
+
+
+# cosine
+
+
+def test_the_best_candidates_share_a_query():
+    scores = np.array([[1.0, 0.0, 1.0], [2.0, 2.0, 2.0], [0.0, 3.0, 1.0]])
+    assert rivals.best_shares(scores).tolist() == [[0.5, 0.0, 0.5], [0.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
+
+
+def test_loss_is_the_cross_entropy_with_the_best():
+    """Softmax (1/4, 1/4, 1/2): half of ln 4 and half of ln 2; then ln 4. The query that all share does not count."""
+    logits = torch.tensor([[1.0, 1.0, 2.0]] * 3).log()
+    targets = torch.tensor([[0.5, 0.0, 0.5], [0.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+    expected = ((math.log(4) + math.log(2)) / 2 + math.log(4)) / 2
+    assert rivals.best_loss(logits, targets).item() == pytest.approx(expected)
+
+
+def test_without_a_best_candidate_there_is_no_loss():
+    assert rivals.best_loss(torch.rand(2, 3), torch.zeros(2, 3)).item() == 0
+
+
+# mf
+
+
+@pytest.mark.parametrize(
+    ("logits", "scores", "loss"),
+    [
+        ([[math.log(3), 0.0]], [[1.0, 0.0]], math.log(4 / 3)),  # the winner's chance is 3/4
+        ([[math.log(3), 0.0]], [[0.0, 0.2]], math.log(4)),
+        ([[7.0, 0.0]], [[1.0, 1.0]], 0.0),  # a tie is no win
+        ([[0.0, 0.0, 0.0]], [[2.0, 1.0, 0.0]], math.log(2)),
+        ([[math.log(3), 0.0], [0.0, 0.0]], [[1.0, 0.0], [0.0, 1.0]], (math.log(4 / 3) + math.log(2)) / 2),
+    ],
+)
+def test_loss_of_the_pairs_won(logits, scores, loss):
+    assert rivals.wins_loss(torch.tensor(logits), torch.tensor(scores)).item() == pytest.approx(loss, abs=1e-6)
+
+
+def test_it_learns_how_often_a_candidate_wins():
+    """The same query three times won by `a`, once by `b`: the chance that a beats b is 3/4."""
+    scores = np.array([[1.0, 0.0]] * 3 + [[0.0, 1.0]])
+    settings = {"epochs": 300, "rate": 1e-2, "decay": 0, "dropout": 0}
+    (row,) = logits("mf", np.ones((4, 3), dtype=np.float32), scores, np.ones((1, 3), dtype=np.float32), settings)
+    assert softmax(row)[0] == pytest.approx(0.75, abs=0.01)
+
+
+# routerdc: similarities are logarithms, so that their powers are whole numbers
+
+
+LOGITS = torch.tensor([[1.0, 2.0, 5.0]]).log()
+
+
+@pytest.mark.parametrize(
+    ("scores", "positives", "negatives", "loss"),
+    [
+        ([1.0, 0.0, 0.0], 1, 2, math.log(8 / 1)),
+        ([1.0, 0.0, 0.0], 3, 3, math.log(8 / 1)),  # those below the mean are no positives, those above no negatives
+        ([1.0, 1.0, 0.0], 2, 2, math.log(6 / 1) + math.log(7 / 2)),
+        ([1.0, 1.0, 0.0], 1, 2, math.log(6 / 1)),
+        ([0.9, 0.5, 0.1], 3, 1, math.log(6 / 1)),  # 0.5 is the mean: neither
+        ([50.0, 20.0, 10.0], 3, 3, math.log(8 / 1)),  # another scale: 20 is below the mean of 26.7
+        ([1.0, 1.0, 1.0], 3, 3, 0.0),
+        ([0.0, 0.0, 0.0], 3, 3, 0.0),
+    ],
+)
+def test_sample_llm_loss(scores, positives, negatives, loss):
+    value = rivals.sample_llm_loss(LOGITS, torch.tensor([scores]), positives, negatives)
+    assert value.item() == pytest.approx(loss, abs=1e-6)
+
+
+def test_sample_llm_loss_is_the_mean_over_the_batch():
+    scores = torch.tensor([[1.0, 0.0, 0.0], [1.0, 1.0, 1.0]])
+    assert rivals.sample_llm_loss(LOGITS.repeat(2, 1), scores, 1, 2).item() == pytest.approx(math.log(8) / 2)
+
+
+def test_sample_llm_loss_has_a_gradient_everywhere():
+    logits = torch.zeros(2, 3, requires_grad=True)
+    rivals.sample_llm_loss(logits, torch.tensor([[1.0, 0.0, 0.0], [1.0, 1.0, 1.0]]), 3, 3).backward()
+    assert logits.grad.tolist()[0] == pytest.approx([(1 / 3 - 1) / 2, 1 / 6, 1 / 6])
+    assert logits.grad.tolist()[1] == [0, 0, 0]
+
+
+ALIKE = torch.tensor([[9.0, 2.0, 3.0], [2.0, 9.0, 4.0], [3.0, 4.0, 9.0]]).log()
+
+
+@pytest.mark.parametrize("strangers", [1, 2, 3, 9])
+def test_sample_sample_loss(strangers):
+    """Queries 1 and 2 are mates, 3 is the stranger: ln((2 + 3) / 2) and ln((2 + 4) / 2). 3 has no mate."""
+    value = rivals.sample_sample_loss(ALIKE, torch.tensor([0, 0, 1]), strangers)
+    assert value.item() == pytest.approx((math.log(5 / 2) + math.log(6 / 2)) / 2)
+
+
+def test_sample_sample_loss_draws_as_many_strangers_as_asked():
+    """Both mates have the similarity ln 2 and every stranger ln 3: ln((2 + 3 n) / 2) for n strangers."""
+    clusters = torch.tensor([0, 0, 1, 2, 3])
+    alike = torch.full((5, 5), 3.0).log()
+    alike[0, 1] = alike[1, 0] = math.log(2)
+    for strangers in (1, 2, 3):
+        expected = math.log((2 + 3 * strangers) / 2)
+        assert rivals.sample_sample_loss(alike, clusters, strangers).item() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("clusters", [[0, 0, 0], [0, 1, 2]])
+def test_without_mates_or_strangers_there_is_no_loss(clusters):
+    assert rivals.sample_sample_loss(ALIKE, torch.tensor(clusters), 3).item() == 0
