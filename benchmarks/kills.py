@@ -99,27 +99,16 @@ def inputs(folder: Path) -> dict[str, Path]:
         for n in range(30_000):
             words = " ".join(hashlib.sha256(f"{n} {k}".encode()).hexdigest()[:6] for k in range(12))
             file.write(json.dumps({"query": words, "tags": [f"t{n % 97}", f"u{n % 31}"]}) + "\n")
-    for model in ("a", "b", "c"):
-        place = folder / "bench" / "sums" / "test" / model
-        place.mkdir(parents=True)
-        records = [
-            {"index": n, "origin_query": f"What is {n} + {n}?", "prompt": "", "score": n % 2, "prediction": "x" * 500}
-            for n in range(20_000)
-        ]
-        head = {"model_name": model, "dataset_name": "sums", "split": "test"}
-        (place / "20250101_000000.json").write_text(json.dumps({**head, "records": records}))
-    return {"scores": scores, "few": few, "chats": chats, "bench": folder / "bench", "encoder": folder / "encoder"}
+    return {"scores": scores, "few": few, "chats": chats, "encoder": folder / "encoder"}
 
 
 def commands(at: dict[str, Path]) -> list[Command]:
     zooter = [sys.executable, "-m", "zooter_core.cli"]
     distill = [*zooter, "distill", "--encoder", str(at["encoder"]), "--out", "{out}", "--scores"]
     queries = [*zooter, "queries", "--from", str(at["chats"]), "--tagger", "given", "--out", "{out}.jsonl.gz", "--n"]
-    bring = [*zooter, "import", "llmrouterbench", "--out", "{out}.jsonl"]
     return [
         Command("distill", [*distill, str(at["scores"])], [*distill, str(at["few"])], router=True),
         Command("queries", [*queries, "3000"], [*queries, "10"]),
-        Command("import", [*bring, str(at["bench"])], [*bring, str(at["bench"] / "sums" / "test" / "a")]),
         Command("weights", [sys.executable, "-c", CONVERT]),
         Command("onnx", [sys.executable, "-c", EXPORT]),
     ]

@@ -114,9 +114,8 @@ def calls(tmp_path: Path, fleet_copy: Path) -> list[list[str]]:
             "base": "yes", "one": "no", "two": f"{n}"}, "tags": ["ab"[n % 2]]}
         for n, text in enumerate(tiny_models.QUERIES)
     ]  # fmt: skip
-    scores, source = tmp_path / "scores.jsonl", tmp_path / "source.json"
+    scores = tmp_path / "scores.jsonl"
     scores.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    source.write_text('[{"question": "q", "scores": {"a": 1}}]')
     problems = tmp_path / "problems.jsonl"
     problems.write_text('{"question": "What is 3 + 4?", "answer": "#### 7"}\n')
     fleet, router = ["--fleet", fleet_copy], tmp_path / "router"
@@ -130,11 +129,9 @@ def calls(tmp_path: Path, fleet_copy: Path) -> list[list[str]]:
         ["run", "--queries", scores, "--out", tmp_path / "run", "--epochs", 1, *fleet],
         ["score", "--responses", scores, "--out", tmp_path / "scored.jsonl", *fleet],
         ["distill", "--scores", scores, "--epochs", 1, "--out", router, *fleet],
-        ["evaluate", "--router", router, "--scores", scores, "--robust", "--select"],
+        ["evaluate", "--router", router, "--scores", scores, "--select"],
         ["sweep", "--scores", scores, "--beta", 1, "--seeds", 1, "--folds", 2, "--plot", tmp_path / "p.html", *fleet],
         ["extend", "--router", router, "--without", "two", "--out", tmp_path / "smaller"],
-        ["export", "routerarena", "--router", router, "--queries", scores, "--out", tmp_path / "out.json"],
-        ["import", "routerdc", source, "--out", tmp_path / "imported.jsonl"],
         ["bench", "--suite", "gsm8k", "--from", problems, "--out", tmp_path / "bench.jsonl", *fleet],
     ]
     return [[str(part) for part in call] for call in calls]

@@ -7,11 +7,9 @@ import pytest
 
 from zooter_core import backends
 from zooter_core.base.errors import WorkError, ZooterError
-from zooter_core.base.plugins import GROUPS, kind_names, load_kind
+from zooter_core.base.plugins import load_kind
 from zooter_core.cli.main import main
 from zooter_core.config.fleet import load_fleet
-from zooter_core.data import formats
-from zooter_core.data.formats import Options, import_file
 from zooter_core.evaluation.fleet_check import check_part, parts_of
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.labelling import rewards, taggers
@@ -23,7 +21,6 @@ FAMILIES = {
     "router": kinds.KINDS,
     "reward": rewards.KINDS,
     "tagger": taggers.KINDS,
-    "import": formats.KINDS,
     "redaction": redaction.KINDS,
 }
 
@@ -92,11 +89,6 @@ class First:
     def tag_all(self, queries):
         return self.tag([query.text for query in queries])
 
-
-def lines(paths, options):
-    for path in paths:
-        for number, text in enumerate(path.read_text().splitlines()):
-            yield {"id": str(number), "query": text, "scores": {"a": 1.0}}
 """
 ENTRY_POINTS = """\
 [zooter.backends]
@@ -112,9 +104,6 @@ first = zooter_shout:First
 
 [zooter.routers]
 my-means = zooter_core.router.kinds.kmeans:ClusterHead
-
-[zooter.formats]
-plain = zooter_shout:lines
 """
 FLEET = """\
 [reward]
@@ -170,20 +159,7 @@ def test_its_backend_reward_and_tagger_work_in_a_fleet(fleet, capsys):
     assert [tag.name for (tag,) in ensemble.tagger.tag(["one two", "three"])] == ["one", "three"]
 
 
-def test_its_format_is_listed_and_imported(package, tmp_path, capsys):
-    sys.modules.pop("zooter_core.cli.import_", None)  # which lists the formats when it is loaded
-    assert main(["import", "--help"]) == 0
-    assert "routerbench, plain" in " ".join(capsys.readouterr().out.split())
-    sys.modules.pop("zooter_core.cli.import_", None)
-    (tmp_path / "queries.txt").write_text("one\ntwo\n")
-    assert import_file("plain", [tmp_path / "queries.txt"], tmp_path / "scores.jsonl", Options()) == 2
-
-
-def test_its_kinds_are_listed_after_ours(package):
-    added = {"backend": ["broken", "shout"], "reward": ["length"], "tagger": ["first"], "router": ["my-means"]}
-    added |= {"import": ["plain"], "redaction": []}
-    for family in GROUPS:
-        assert kind_names(family, FAMILIES[family]) == [*FAMILIES[family], *added[family]]
+def test_a_misspelt_name_finds_its_kinds_too(package):
     with pytest.raises(ZooterError, match='Did you mean "shout"'):
         load_kind("backend", backends.KINDS, "shuot")
     assert kinds.settings_of("my-means").kind == "my-means"

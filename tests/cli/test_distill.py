@@ -56,11 +56,7 @@ def test_finetuning_saves_the_encoder(zooter, distill, scores, tmp_path):
     router = tmp_path / "router"
     assert zooter(*distill, "--finetune", "last", "--epochs", 1)[0] == 0
     assert (router / "encoder" / "model.safetensors").is_file()
-    code, out, _ = zooter("evaluate", "--router", router, "--scores", scores, "--robust", "--json", fleet=None)
-    assert code == 0
-    assert set(json.loads(out)["robustness"]) == {"n", "edits", "mean", "pairs", "paraphrases"}
-    out = zooter("evaluate", "--router", router, "--scores", scores, "--robust", fleet=None)[1]
-    assert "survive a paraphrase" in out
+    assert zooter("evaluate", "--router", router, "--scores", scores, fleet=None)[0] == 0
 
 
 def test_settings_of_a_kind(zooter, distill, tmp_path):

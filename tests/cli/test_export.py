@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 
-def test_choices_need_queries(refused, tiny_fleet, tmp_path):
-    call = ("export", "routerarena", "--router", tiny_fleet / "router", "--out", tmp_path / "out.json")
-    assert "Option --queries is missing" in refused(2, *call, fleet=None)
-
-
 def test_a_router_is_not_exported_into_the_folder_of_a_model(refused, fleet_copy):
     call = ("export", "onnx", "--router", fleet_copy / "router", "--out", fleet_copy / "router")
     assert "already holds a model's config.json. Give a new folder" in refused(2, *call, fleet=None)

@@ -168,7 +168,6 @@ def test_queries(queries, fleet, tmp_path):
         ("evaluate", "--router", HOSTILE, "--scores", HOSTILE),
         ("label", "--run", HOSTILE),
         ("sweep", "--scores", HOSTILE),
-        ("import", "routerdc", HOSTILE, "--out", "never.jsonl"),
     ],
 )
 def test_errors(tiny_fleet, arguments):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from zooter_core.base.errors import ZooterError
-from zooter_core.data.formats import reading
+from zooter_core.data import json_records
 from zooter_core.data.scores import read_queries, read_responses, read_scores
 
 GOOD = {"id": "1", "query": "2 + 2?", "scores": {"a": 0.5, "b": 1}}
@@ -183,11 +183,11 @@ def test_a_small_gz_of_many_empty_lines_ends_soon(tmp_path, monkeypatch):
 
 
 def test_a_text_that_unpacks_to_more_than_memory_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(reading, "LARGEST_TEXT", 1000)
+    monkeypatch.setattr(json_records, "LARGEST_TEXT", 1000)
     path = tmp_path / "records.json.gz"
     with gzip.open(path, "wt") as file:
         file.write("[" + " " * 2000 + "]")
-    assert "at most 1,000 characters" in refusal(lambda place: list(reading.each_record(place)), path)
+    assert "at most 1,000 characters" in refusal(lambda place: list(json_records.each_record(place)), path)
 
 
 def test_a_parquet_file_is_no_score_file(tmp_path):

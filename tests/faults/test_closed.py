@@ -26,8 +26,6 @@ def place(tmp_path, finished_run, tiny_fleet, queries, scores, responses, monkey
     shutil.copy(queries, tmp_path / "queries.jsonl")
     shutil.copy(scores, tmp_path / "scores.jsonl")
     shutil.copy(responses, tmp_path / "responses.jsonl")
-    (tmp_path / "sources").mkdir()
-    (tmp_path / "sources" / "source.json").write_text('[{"question": "q", "scores": {"a": 1}}]')
     (tmp_path / "out").mkdir()
     monkeypatch.setenv("ZOOTER_CACHE", str(tmp_path / "cache"))
     yield tmp_path
@@ -53,17 +51,8 @@ def call_of(name: str, place: Path) -> list[object]:
         "evaluate": ["evaluate", *router, *scores],
         "distill": ["distill", *scores, "--encoder", place / "fleet" / "encoder", "--out", place / "out" / "router"],
         "extend": ["extend", *router, "--without", "two", "--out", place / "out" / "smaller"],
-        "export": [
-            "export",
-            "routerarena",
-            *router,
-            "--queries",
-            place / "queries.jsonl",
-            "--out",
-            place / "out" / "p",
-        ],
+        "export": ["export", "onnx", *router, "--out", place / "out" / "p"],
         "queries": ["queries", "--from", place / "queries.jsonl", "--n", 5, "--out", place / "out" / "q.jsonl"],
-        "import": ["import", "routerdc", place / "sources", "--out", place / "out" / "i.jsonl"],
         "sweep": ["sweep", *scores, "--beta", 1, "--seeds", 1, "--folds", 2, "--out", place / "out" / "s.json", *fleet],
         "score": ["score", "--responses", place / "responses.jsonl", "--out", place / "out" / "scored.jsonl", *fleet],
     }
@@ -86,9 +75,7 @@ READ = [
     ("fleet/reward/model.safetensors", ("score",)),
     ("scores.jsonl", ("distill", "evaluate", "sweep")),
     ("responses.jsonl", ("score",)),
-    ("queries.jsonl", ("run", "queries", "export")),
-    ("sources", ("import",)),
-    ("sources/source.json", ("import",)),
+    ("queries.jsonl", ("run", "queries")),
     ("run", ("label", "distill --run")),
     ("run/run.json", ("label",)),
     ("run/rewards.jsonl", ("label", "distill --run")),
@@ -117,7 +104,7 @@ def test_what_is_closed_is_named_and_nothing_is_made(called, place, closed, name
 
 
 @pytest.mark.parametrize("mode", [0o000, 0o444, 0o555])
-@pytest.mark.parametrize("name", ["run", "distill", "extend", "export", "queries", "import", "sweep", "score"])
+@pytest.mark.parametrize("name", ["run", "distill", "extend", "export", "queries", "sweep", "score"])
 def test_a_folder_to_write_into_that_is_closed(called, place, name, mode):
     (place / "out").chmod(mode)
     with bound_by_permissions():
@@ -192,8 +179,6 @@ def test_a_run_folder_that_cannot_be_written(called, place):
 
 @pytest.fixture
 def calls(tmp_path, queries, scores, responses, finished_run, tiny_fleet) -> dict[str, list[object]]:
-    source = tmp_path / "source.json"
-    source.write_text('[{"question": "q", "scores": {"a": 1}}]')
     sweep = ["sweep", "--scores", scores, "--fleet", tiny_fleet, "--beta", 1, "--seeds", 1, "--folds", 2]
     run = ["run", "--queries", queries, "--fleet", tiny_fleet]
     router = ["--router", finished_run / "router"]
@@ -204,13 +189,11 @@ def calls(tmp_path, queries, scores, responses, finished_run, tiny_fleet) -> dic
         "score": ["score", "--responses", responses, "--fleet", tiny_fleet, "--out"],
         "sweep --out": [*sweep, "--out"],
         "sweep --plot": [*sweep, "--plot"],
-        "import": ["import", "routerdc", source, "--out"],
-        "export": ["export", "routerarena", *router, "--queries", scores, "--out"],
         "extend": ["extend", *router, "--without", "two", "--out"],
     }
 
 
-NAMES = ("run --out", "run --scores", "distill", "score", "sweep --out", "sweep --plot", "import", "export", "extend")
+NAMES = ("run --out", "run --scores", "distill", "score", "sweep --out", "sweep --plot", "extend")
 
 
 @pytest.mark.parametrize("name", NAMES)

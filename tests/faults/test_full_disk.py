@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -124,14 +123,9 @@ def calls(run_copy, scores, tiny_fleet, tmp_path) -> dict[str, tuple[Path, list[
     """What each command writes that writes a whole file or folder, and a call of it."""
     encoder = ["--encoder", tiny_fleet / "encoder"]
     router = run_copy / "router"
-    source = tmp_path / "source.json"
-    lines = [json.loads(line) for line in scores.read_text().splitlines()]
-    source.write_text(json.dumps([{"question": line["query"], "scores": line["scores"]} for line in lines]))
     calls = {
         "distill": ["--scores", scores, "--epochs", 2, *encoder, "--out"],
         "extend": ["--router", router, "--without", "two", "--out"],
-        "import": ["routerdc", source, "--out"],
-        "export": ["routerarena", "--router", router, "--queries", scores, "--out"],
         "sweep": ["--scores", scores, "--beta", 1, "--seeds", 1, "--folds", 2, "--fleet", tiny_fleet, "--out"],
         "queries": ["--from", scores, "--n", 30, "--tagger", "given", "--out"],
         "run": [
@@ -143,7 +137,7 @@ def calls(run_copy, scores, tiny_fleet, tmp_path) -> dict[str, tuple[Path, list[
     return {name: (tmp_path / outs[name], [name, *call]) for name, call in calls.items()}
 
 
-@pytest.mark.parametrize("name", ["distill", "extend", "import", "export", "sweep", "queries", "run"])
+@pytest.mark.parametrize("name", ["distill", "extend", "sweep", "queries", "run"])
 def test_what_was_there_stays_until_the_new_is_whole(called, calls, queries, tmp_path, name):
     shutil.copy(queries, tmp_path / "queries.jsonl")
     place, call = calls[name]

@@ -27,8 +27,6 @@ DEATHS = {
     "sweep": "sweep:2",
     "score --responses": "score:5",
     "distill --scores": "distill:1",
-    "import": "line:21",
-    "import, joined": "line:21",
 }
 
 BEGUN = {  # these go on from the step that they are killed in
@@ -42,15 +40,6 @@ BEGUN = {  # these go on from the step that they are killed in
 def calls(tmp_path_factory, finished_run, queries, scores, responses, tiny_fleet) -> dict[str, list[str]]:
     """A call of each; where it writes is its last argument."""
     folder = tmp_path_factory.mktemp("killed")
-    lines = [json.loads(line) for line in scores.read_text().splitlines()]
-    source = folder / "source.json"
-    source.write_text(json.dumps([{"question": line["query"], "scores": line["scores"]} for line in lines]))
-    for model in ("a", "b"):
-        part = folder / "bench" / model / "20250101_000000.json"
-        part.parent.mkdir(parents=True)
-        records = [{"index": n, "origin_query": f"{n}?", "score": 1, "prediction": "x" * 9000} for n in range(400)]
-        shape = {"model_name": model, "dataset_name": "sums", "split": "test", "records": records}
-        part.write_text(json.dumps(shape))
     few = ["--beta", 1, "--seeds", 1, "--folds", 3]
     router = ["--epochs", 2, "--encoder", tiny_fleet / "encoder"]
     run = ["run", "--queries", queries, "--epochs", 2, "--fleet", tiny_fleet, "--out"]
@@ -61,8 +50,6 @@ def calls(tmp_path_factory, finished_run, queries, scores, responses, tiny_fleet
         "sweep": ["sweep", "--scores", scores, *few, "--fleet", tiny_fleet, "--out"],
         "score --responses": ["score", "--responses", responses, "--fleet", tiny_fleet, "--out"],
         "distill --scores": ["distill", "--scores", scores, *router, "--out"],
-        "import": ["import", "routerdc", source, "--out"],
-        "import, joined": ["import", "llmrouterbench", folder / "bench", "--out"],
     }
     return {name: [*map(str, call), str(folder / f"{n}")] for n, (name, call) in enumerate(calls.items())}
 
@@ -79,8 +66,7 @@ def killed(calls, finished_run, temporary, programs) -> dict[str, Path]:
     for name, step in BEGUN.items():
         unfinish(Path(shutil.copytree(finished_run, calls[name][-1])), step, 0)
     shutil.copytree(finished_run / "router", calls["distill --scores"][-1])  # an old one stands in the place
-    for name in ("sweep", "import"):
-        Path(calls[name][-1]).write_text("the old one")
+    Path(calls["sweep"][-1]).write_text("the old one")
     command = ["\t".join([death, *calls[name]]) for name, death in DEATHS.items()]
     places = os.environ | {"TMPDIR": str(temporary)}
     child = [programs / "killed_commands", *command]
@@ -162,15 +148,6 @@ def test_a_router_that_was_there_stays_until_the_new_one_is_whole(called, calls,
     assert content(killed[name]) == content(alone(called, calls[name], tmp_path / "alone"))
 
 
-def test_an_import_leaves_the_old_file_and_begins_again(called, calls, killed, tmp_path):
-    place = killed["import"]
-    assert place.read_text() == "the old one"
-    assert list(place.parent.glob(f"{place.name}.partial-*")), "killed too early"
-    assert called(*calls["import"])[0] == 0
-    assert place.read_bytes() == alone(called, calls["import"], tmp_path / "alone").read_bytes()
-    assert not list(place.parent.glob(f"{place.name}.partial-*"))
-
-
 def router_of(encoder: Encoder, seed: int) -> Router:
     settings = {"hidden": 4, "dropout": 0.0, "members": 2}
     config = RouterHeadConfig(("a", "b"), encoder.reference, 2 * encoder.width, settings=settings)
@@ -214,6 +191,4 @@ def test_a_router_killed_while_it_takes_its_place_is_the_old_the_new_or_none(
 
 
 def test_no_command_leaves_anything_where_temporary_files_are(killed, temporary):
-    """The import that joins files holds some megabytes when it is killed."""
-    assert not killed["import, joined"].exists()
     assert not list(temporary.iterdir())

@@ -51,7 +51,7 @@ def calls_of(fleet: Path, scores: Path, out: Path) -> dict[str, list[object]]:
         "compare": ["compare", SEA, "--json", *named],
         "evaluate": ["evaluate", *router, "--scores", scores, "--json"],
         "evaluate --fleet": ["evaluate", *named, "--scores", scores, "--select", "--json"],
-        "export": ["export", "routerarena", *router, "--queries", scores, "--out", out],
+        "export": ["export", "onnx", *router, "--out", out],
         "extend --without": ["extend", *router, "--without", "two", "--out", out, "--json"],
         "extend --candidate": ["extend", *router, "--candidate", "new", "--scores", scores, "--out", out, "--json"],
         "demo": ["demo", "--no-browser", "--port", 8599, *named],

@@ -1,11 +1,10 @@
 """Commands that die: killed_commands [--together] CALL ... (a program of support.warm_process)
 
 A CALL is "STEP:COUNT" and the arguments of a zooter command, with tabs between them: its process kills itself (SIGKILL)
-when the step has reported progress COUNT times; where STEP is `line`, when COUNT lines have been formatted for a file;
-and where it is `install`, before the COUNT-th renaming with which an exam puts its router into the fleet. With
-"STEP:COUNT:SIGNAL", a step ends by another signal. A call without "STEP:COUNT" lives. Each runs in a process forked
-from this one; `--together` runs all at the same time. Prints how each call ended, a line per call. An exam has 32
-queries.
+when the step has reported progress COUNT times; where STEP is `install`, before the COUNT-th renaming with which an
+exam puts its router into the fleet. With "STEP:COUNT:SIGNAL", a step ends by another signal. A call without
+"STEP:COUNT" lives. Each runs in a process forked from this one; `--together` runs all at the same time. Prints how
+each call ended, a line per call. An exam has 32 queries.
 """
 
 from __future__ import annotations
@@ -14,32 +13,15 @@ import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
 from support.run_folders import small_batches
-from zooter_core.base.strict_json import dump_json
 from zooter_core.cli.consoles import Lines
 from zooter_core.cli.main import main
-from zooter_core.data import formats
 from zooter_core.fleet import skills
 from zooter_core.pipeline import exam
-
-
-def dying(count: int) -> Callable[..., str]:
-    """Stands in for dump_json, and kills after so many lines."""
-    remaining = count
-
-    def dump(*arguments: Any, **options: Any) -> str:
-        nonlocal remaining
-        remaining -= 1
-        if not remaining:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return dump_json(*arguments, **options)
-
-    return dump
 
 
 def killing(step: str, count: int, number: int = signal.SIGKILL) -> Callable[..., None]:
@@ -82,9 +64,7 @@ def run_call(call: list[str]) -> int:
     step, _, count = call[0].partition(":")
     if not count:
         return main(call)
-    if step == "line":
-        formats.dump_json = dying(int(count))  # type: ignore[attr-defined]
-    elif step == "install":
+    if step == "install":
         exam.install = installing(int(count))
     else:
         Lines.__call__ = killing(step, *map(int, count.split(":")))  # type: ignore[method-assign]

@@ -8,6 +8,14 @@ from __future__ import annotations
 from zooter_core.base.errors import ZooterError
 
 GONE: dict[str, str] = {  # name -> what to do instead: the end of a sentence, and further ones
+    "zooter evaluate --robust": (
+        "in a checkout of the repository, `python benchmarks/formats.py robustness SCORES --router DIR` measures it."
+    ),
+    "zooter export --queries": (
+        "in a checkout of the repository, `python benchmarks/formats.py routerarena QUERIES --router DIR --out "
+        "FILE` writes RouterArena's predictions."
+    ),
+    "zooter import": "in a checkout of the repository, `python benchmarks/formats.py` reads the same formats.",
     "[[candidate]] connect_seconds": "Zooter waits 5 s for a connection. Remove the key.",
     "[[candidate]] most_characters": "an answer is cut at 200,000 characters. Remove the key.",
     "[[candidate]] offload_folder": "weights that must be rewritten for it go to the cache folder. Remove the key.",

@@ -1,7 +1,7 @@
 """Plug-in kinds by name: our own tables of name -> import path, joined by the entry points of installed packages.
 
-A kind is imported when it is first used. Entry points are looked up only for a name that is not in our table and for
-lists of kinds, because that reads the metadata of every installed package.
+A kind is imported when it is first used. Entry points are looked up only for a name that is not in our table, because
+that reads the metadata of every installed package.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ GROUPS = {
     "reward": "zooter.rewards",
     "tagger": "zooter.taggers",
     "router": "zooter.routers",
-    "import": "zooter.formats",
     "redaction": "zooter.redactions",
 }
 
@@ -54,11 +53,6 @@ def load_kind(family: str, kinds: Mapping[str, str], name: str) -> Any:
             f"{type(problem).__name__}: {first_line(problem)}",
             f"Reinstall {package}, or update it.",
         ) from problem
-
-
-def kind_names(family: str, kinds: Mapping[str, str]) -> list[str]:
-    """The names of our own kinds of a family, then those that installed packages add."""
-    return list(dict.fromkeys([*kinds, *sorted(_added(family))]))
 
 
 def _added(family: str) -> dict[str, EntryPoint]:

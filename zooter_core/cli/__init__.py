@@ -1,7 +1,6 @@
 """The command line. Each command is a file with a function of its name, which loads when the command is called.
 
-To add a command, add the file and a line to COMMANDS. A Python keyword takes an underscore, as in `import_.py`;
-so does a space, as in `serve_keys.py`.
+To add a command, add the file and a line to COMMANDS. A space becomes an underscore, as in `serve_keys.py`.
 """
 
 COMMANDS = {  # name -> what `zooter --help` says
@@ -29,8 +28,7 @@ COMMANDS = {  # name -> what `zooter --help` says
     "tag": "Tag the queries of a run.",
     "label": "Compute the labels of a run.",
     "distill": "Train a router on the labels of a run, or on score files.",
-    "import": "Convert a public benchmark's files to a score file.",
-    "export": "Write a router for ONNX Runtime alone, or its choices in a benchmark's own format.",
+    "export": "Write a router for ONNX Runtime alone.",
     "bench": "Answer a public benchmark with every model and score the answers.",
     "evaluate": "Evaluate a router on score files: reward, regret, MTR, %Uplift.",
     "extend": "Add a candidate to a router's pool, or remove one, without training from scratch.",

@@ -20,7 +20,6 @@ from zooter_core.data.scores import Scores, read_texts
 from zooter_core.evaluation import responses
 from zooter_core.evaluation.figures import Evaluation, Selection, Trade
 from zooter_core.evaluation.responses import Texts
-from zooter_core.evaluation.robustness import robustness
 from zooter_core.evaluation.verdicts import with_cost
 from zooter_core.method import selection
 from zooter_core.method.metrics import Array
@@ -46,9 +45,6 @@ def evaluate(
             "the baselines are picked in hindsight.",
         ),
     ] = None,
-    robust: Annotated[
-        bool, option("--robust", help="Also measure how often a choice survives typos, case and paraphrases.")
-    ] = False,
     select: Annotated[
         bool, option("--select", help="Also measure cost and quality with k candidates where the router is unsure.")
     ] = False,
@@ -103,8 +99,6 @@ def evaluate(
         parts["trade"] = Trade.model_validate(trade)
     if select:
         parts["selection"] = _selection(outputs, table, costs, judge_fleet, texts)
-    if robust:
-        parts["robustness"] = robustness(loaded, [query.text for query in table.queries])
     figures = evaluation.evaluation_of(loaded, table, learned, ranked, outputs)
     if costs is not None and figures.verdict:
         spent = pricing.spent(table.candidates, outputs.probabilities.argmax(axis=1), costs)

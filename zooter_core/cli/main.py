@@ -8,7 +8,6 @@ from __future__ import annotations
 import atexit
 import gc
 import importlib
-import keyword
 import os
 import re
 import sys
@@ -104,7 +103,7 @@ SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 def load_command(name: str) -> Any:
     """The command of a name in COMMANDS, from its file."""
-    module = f"{name}_" if keyword.iskeyword(name) else name.replace(" ", "_")
+    module = name.replace(" ", "_")
     function = getattr(importlib.import_module(f"zooter_core.cli.{module}"), module)
     app = typer.Typer(**PLAIN)
     app.command(name, cls=Command, help=COMMANDS[name])(function)

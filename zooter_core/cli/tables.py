@@ -10,7 +10,7 @@ from rich.text import Text
 from zooter_core.cli.consoles import out
 from zooter_core.data.run_folder import REPORT
 from zooter_core.evaluation import report_tables, verdicts
-from zooter_core.evaluation.figures import Evaluation, Report, Robustness, Selection, Trade, Verdict
+from zooter_core.evaluation.figures import Evaluation, Report, Selection, Trade, Verdict
 
 MOST_DATASETS = 8  # columns that most terminals have room for
 
@@ -63,8 +63,6 @@ def print_evaluation(figures: Evaluation) -> None:
         _print_baselines(figures)
     if not math.isnan(off := figures.calibration.ece):
         out.print(f"calibration: probabilities differ from the share of wins by {off:.3f} on average (ECE)")
-    if figures.robustness:
-        _print_robustness(figures.robustness)
     rows = {"regret": "router", "regret_best_single": f"{figures.best_single}, the best single"}
     for key, what in (rows | {"regret_random": "random"}).items():
         interval = verdicts.ends(getattr(figures.interval, key), ".3f")
@@ -129,12 +127,6 @@ def _print_baselines(figures: Evaluation) -> None:
         minus = verdicts.ends(row.router_minus, ".3f")
         table.add_row(shown, _cell(row.chosen, ".4f"), _cell(row.regret, ".3f"), minus)
     out.print(table)
-
-
-def _print_robustness(figures: Robustness) -> None:
-    shown = ", ".join(f"{name} {share:.1%}" for name, share in figures.edits.items())
-    out.print(f"choices that survive an edit: {figures.mean:.1%} of {figures.n} queries ({shown})")
-    out.print(f"choices that survive a paraphrase: {figures.paraphrases:.1%} of {figures.pairs} pairs")
 
 
 def print_trade(figures: Trade) -> None:

@@ -262,16 +262,6 @@ class Verdict(Figures):
     tokens_against: float | None = None
 
 
-class Robustness(Figures):
-    """The share of `n` queries whose candidate survives each edit, and of `pairs` of paraphrases that share one."""
-
-    n: int
-    edits: ByName
-    mean: float
-    pairs: int
-    paraphrases: float
-
-
 class Evaluation(Figures):
     """How well a router chooses.
 
@@ -295,7 +285,6 @@ class Evaluation(Figures):
     counts: Counts | None = None
     baselines: dict[str, Baseline] = {}
     trade: Trade | None = None
-    robustness: Robustness | None = None
     verdict: Verdict | None = None  # None in reports of earlier versions
 
     @property

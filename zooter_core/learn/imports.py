@@ -20,7 +20,7 @@ from typing import Any
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.strict_json import is_number, parse_json
 from zooter_core.config.learn import LearnConfig
-from zooter_core.data.formats.reading import Place, each_record, json_files
+from zooter_core.data.json_records import Place, each_record, json_files
 from zooter_core.learn.chores import is_chore
 from zooter_core.learn.redaction import LONGEST_TEXT, Redaction, load_redaction, redacted
 from zooter_core.learn.traffic import Traffic

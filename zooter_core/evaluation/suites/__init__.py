@@ -14,7 +14,7 @@ from zooter_core.base.errors import ZooterError, listed
 from zooter_core.base.plugins import load_kind
 from zooter_core.config.fleet import Fleet
 from zooter_core.config.labelling import NAMED, JudgeConfig
-from zooter_core.data.formats.reading import each_record
+from zooter_core.data.json_records import each_record
 from zooter_core.evaluation.verified import verify
 from zooter_core.labelling.rewards.judge import MAX_NEW_TOKENS, TRIES, Judge, prompt
 

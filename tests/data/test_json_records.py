@@ -7,9 +7,8 @@ import json
 
 import pytest
 
-from support.format_imports import write
 from zooter_core.base.errors import ZooterError
-from zooter_core.data.formats.reading import each_record, read_object
+from zooter_core.data.json_records import each_record
 
 
 @pytest.mark.parametrize("layout", ["dense", "wide", "lines", "odd"])
@@ -31,11 +30,13 @@ def test_json_is_read_whatever_its_layout(tmp_path, layout):
     assert list(each_record(file)) == [(f"{file}, line {n}", r) for n, r in zip(lines, records, strict=True)]
 
 
-def test_an_empty_array_has_no_records_and_is_no_object(tmp_path):
-    file = write(tmp_path / "a.json", [])
+def test_an_empty_array_has_no_records_and_a_number_is_none(tmp_path):
+    file = tmp_path / "a.json"
+    file.write_text("[]")
     assert list(each_record(file)) == []
-    with pytest.raises(ZooterError, match="a JSON object in"):
-        read_object(file)
+    file.write_text("[\n7]")
+    with pytest.raises(ZooterError, match=r"a JSON object in .*a\.json, line 2"):
+        list(each_record(file))
 
 
 @pytest.mark.parametrize(
