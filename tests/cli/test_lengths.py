@@ -43,7 +43,7 @@ def message(capsys, *arguments: object) -> str:
 def test_pools_that_differ(capsys, differing, tmp_path, tiny_fleet):
     for call in (
         ("evaluate", "--router", tiny_fleet / "router", "--scores", differing),
-        ("sweep", "--scores", differing, "--fleet", tiny_fleet),
+        ("evaluate", "--scores", differing, "--sweep", "beta=1", "--fleet", tiny_fleet),
         ("distill", "--scores", differing, "--out", tmp_path / "new", "--fleet", tiny_fleet),
     ):
         assert "the same candidates in every line" in message(capsys, *call, "--strict")
@@ -80,8 +80,8 @@ def test_options(capsys, tiny_fleet, tmp_path):
     lines = [{"query": text, "scores": {"a": n % 3, "b": 1}} for n, text in enumerate(tiny_models.QUERIES[:4])]
     scores = write_lines(tmp_path / "scores.jsonl", lines)
     for call in (
-        ("sweep", "--scores", scores, "--beta", odd),
-        ("sweep", "--scores", scores, "--normalise", odd),
+        ("evaluate", "--scores", scores, "--sweep", f"beta={odd}"),
+        ("evaluate", "--scores", scores, "--sweep", f"normalise={odd}"),
         ("distill", "--scores", scores, "--out", "never", "--router-kind", odd),
         ("distill", "--scores", scores, "--out", "never", "--router-set", odd),
         ("route", "q", "--willingness", odd),

@@ -128,7 +128,7 @@ def test_distill_evaluate_sweep_and_extend(scores, tiny_fleet, tmp_path):
         ("evaluate", "--router", router, "--scores", scores, "--select", "--json"),
         ("extend", "--router", router, "--without", "three", "--out", tmp_path / "less"),
         ("extend", "--router", tmp_path / "less", "--candidate", "three", "--scores", scores, "--out", tmp_path / "n"),
-        ("sweep", "--scores", scores, "--beta", "0,1", "--seeds", 1, "--folds", 2, "--fleet", tiny_fleet),
+        ("evaluate", "--scores", scores, "--sweep", "beta=0,1", "--fleet", tiny_fleet),
     )
     for call in calls:
         screen = typed(*call)
@@ -167,7 +167,7 @@ def test_queries(queries, fleet, tmp_path):
         ("route", "Hi", "--fleet", HOSTILE),
         ("evaluate", "--router", HOSTILE, "--scores", HOSTILE),
         ("label", "--run", HOSTILE),
-        ("sweep", "--scores", HOSTILE),
+        ("evaluate", "--scores", HOSTILE, "--sweep", HOSTILE),
     ],
 )
 def test_errors(tiny_fleet, arguments):

@@ -53,7 +53,7 @@ def call_of(name: str, place: Path) -> list[object]:
         "extend": ["extend", *router, "--without", "two", "--out", place / "out" / "smaller"],
         "export": ["export", "onnx", *router, "--out", place / "out" / "p"],
         "queries": ["queries", "--from", place / "queries.jsonl", "--n", 5, "--out", place / "out" / "q.jsonl"],
-        "sweep": ["sweep", *scores, "--beta", 1, "--seeds", 1, "--folds", 2, "--out", place / "out" / "s.json", *fleet],
+        "sweep": ["evaluate", *scores, "--sweep", "beta=1", "--plot", place / "out" / "s.html", *fleet],
         "score": ["score", "--responses", place / "responses.jsonl", "--out", place / "out" / "scored.jsonl", *fleet],
     }
     return calls[name]
@@ -179,7 +179,6 @@ def test_a_run_folder_that_cannot_be_written(called, place):
 
 @pytest.fixture
 def calls(tmp_path, queries, scores, responses, finished_run, tiny_fleet) -> dict[str, list[object]]:
-    sweep = ["sweep", "--scores", scores, "--fleet", tiny_fleet, "--beta", 1, "--seeds", 1, "--folds", 2]
     run = ["run", "--queries", queries, "--fleet", tiny_fleet]
     router = ["--router", finished_run / "router"]
     return {
@@ -187,13 +186,12 @@ def calls(tmp_path, queries, scores, responses, finished_run, tiny_fleet) -> dic
         "run --scores": [*run, "--out", tmp_path / "run", "--scores"],
         "distill": ["distill", "--scores", scores, "--encoder", tiny_fleet / "encoder", "--out"],
         "score": ["score", "--responses", responses, "--fleet", tiny_fleet, "--out"],
-        "sweep --out": [*sweep, "--out"],
-        "sweep --plot": [*sweep, "--plot"],
+        "sweep --plot": ["evaluate", "--scores", scores, "--sweep", "beta=1", "--fleet", tiny_fleet, "--plot"],
         "extend": ["extend", *router, "--without", "two", "--out"],
     }
 
 
-NAMES = ("run --out", "run --scores", "distill", "score", "sweep --out", "sweep --plot", "extend")
+NAMES = ("run --out", "run --scores", "distill", "score", "sweep --plot", "extend")
 
 
 @pytest.mark.parametrize("name", NAMES)

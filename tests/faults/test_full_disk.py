@@ -126,18 +126,17 @@ def calls(run_copy, scores, tiny_fleet, tmp_path) -> dict[str, tuple[Path, list[
     calls = {
         "distill": ["--scores", scores, "--epochs", 2, *encoder, "--out"],
         "extend": ["--router", router, "--without", "two", "--out"],
-        "sweep": ["--scores", scores, "--beta", 1, "--seeds", 1, "--folds", 2, "--fleet", tiny_fleet, "--out"],
         "queries": ["--from", scores, "--n", 30, "--tagger", "given", "--out"],
         "run": [
             *("--queries", run_copy.parent / "queries.jsonl", "--out", run_copy, "--epochs", 2),
             *("--fleet", tiny_fleet, "--scores"),
         ],
     }
-    outs = dict.fromkeys(calls, "out.jsonl") | {"distill": "out", "extend": "out", "sweep": "out.json"}
+    outs = dict.fromkeys(calls, "out.jsonl") | {"distill": "out", "extend": "out"}
     return {name: (tmp_path / outs[name], [name, *call]) for name, call in calls.items()}
 
 
-@pytest.mark.parametrize("name", ["distill", "extend", "sweep", "queries", "run"])
+@pytest.mark.parametrize("name", ["distill", "extend", "queries", "run"])
 def test_what_was_there_stays_until_the_new_is_whole(called, calls, queries, tmp_path, name):
     shutil.copy(queries, tmp_path / "queries.jsonl")
     place, call = calls[name]
@@ -154,7 +153,7 @@ def test_what_was_there_stays_until_the_new_is_whole(called, calls, queries, tmp
 
 
 def test_a_plot_too(called, scores, tiny_fleet, tmp_path):
-    call = ["sweep", "--scores", scores, "--beta", 1, "--seeds", 1, "--folds", 2, "--fleet", tiny_fleet, "--plot"]
+    call = ["evaluate", "--scores", scores, "--sweep", "beta=1", "--fleet", tiny_fleet, "--plot"]
     refused(called, 5000, tmp_path / "plot.html", *call, tmp_path / "plot.html")
     assert not list(tmp_path.iterdir())
 

@@ -24,7 +24,6 @@ DEATHS = {
     **{step: f"{step}:{count}" for step, count in STEPS.items()},
     "distill, while it compares kinds": "compare:2",
     "distill, before it is saved": "distill:1",
-    "sweep": "sweep:2",
     "score --responses": "score:5",
     "distill --scores": "distill:1",
 }
@@ -40,14 +39,12 @@ BEGUN = {  # these go on from the step that they are killed in
 def calls(tmp_path_factory, finished_run, queries, scores, responses, tiny_fleet) -> dict[str, list[str]]:
     """A call of each; where it writes is its last argument."""
     folder = tmp_path_factory.mktemp("killed")
-    few = ["--beta", 1, "--seeds", 1, "--folds", 3]
     router = ["--epochs", 2, "--encoder", tiny_fleet / "encoder"]
     run = ["run", "--queries", queries, "--epochs", 2, "--fleet", tiny_fleet, "--out"]
     calls: dict[str, list[object]] = {
         **dict.fromkeys(STEPS, run),
         "distill, while it compares kinds": run,
         "distill, before it is saved": run,
-        "sweep": ["sweep", "--scores", scores, *few, "--fleet", tiny_fleet, "--out"],
         "score --responses": ["score", "--responses", responses, "--fleet", tiny_fleet, "--out"],
         "distill --scores": ["distill", "--scores", scores, *router, "--out"],
     }
@@ -66,7 +63,6 @@ def killed(calls, finished_run, temporary, programs) -> dict[str, Path]:
     for name, step in BEGUN.items():
         unfinish(Path(shutil.copytree(finished_run, calls[name][-1])), step, 0)
     shutil.copytree(finished_run / "router", calls["distill --scores"][-1])  # an old one stands in the place
-    Path(calls["sweep"][-1]).write_text("the old one")
     command = ["\t".join([death, *calls[name]]) for name, death in DEATHS.items()]
     places = os.environ | {"TMPDIR": str(temporary)}
     child = [programs / "killed_commands", *command]
@@ -121,12 +117,6 @@ def test_a_run_killed_while_its_router_is_saved(called, run_copy, finished_run, 
     call = ["run", "--queries", queries, "--epochs", 2, "--fleet", tiny_fleet, "--out", run_copy]
     assert called(*call)[0] == 0
     assert same_end(run_copy, finished_run)
-
-
-def test_a_sweep_leaves_the_old_figures_and_begins_again(called, calls, killed, tmp_path):
-    assert killed["sweep"].read_text() == "the old one"
-    assert called(*calls["sweep"])[0] == 0
-    assert killed["sweep"].read_bytes() == alone(called, calls["sweep"], tmp_path / "alone").read_bytes()
 
 
 def test_scored_responses_are_kept(called, calls, killed, tmp_path):

@@ -98,8 +98,11 @@ def test_a_router_with_a_wrong_config(failed, calls, fleet_copy, name, field, va
 def test_an_encoder_whose_weights_are_not_finite(failed, calls, fleet_copy, scores, tmp_path, name, number):
     put_number(fleet_copy / "encoder", number, "layer.1.output.dense.weight")
     change_config(fleet_copy / "router", encoder=str(fleet_copy / "encoder"))
-    tables = ["--scores", scores, "--fleet", fleet_copy, "--out", tmp_path / "out"]
-    calls |= {"sweep": ["sweep", "--beta", 1, "--json", *tables], "distill": ["distill", *tables]}
+    tables = ["--scores", scores, "--fleet", fleet_copy]
+    calls |= {
+        "sweep": ["evaluate", "--sweep", "beta=1", "--json", *tables],
+        "distill": ["distill", *tables, "--out", tmp_path / "out"],
+    }
     code, message = failed(*calls[name])
     assert code == 1
     assert f"an encoder that gives finite vectors at {fleet_copy / 'encoder'}" in message
@@ -136,14 +139,13 @@ def test_a_record_of_a_run_that_is_not_finite_is_named(called, run_copy, number)
     assert f'"tags.0.score" in line 3 of {file}, but found {number}. Remove that line' in message
 
 
-def test_a_sweep_of_queries_in_one_fold(failed, tmp_path, tiny_fleet):
+def test_a_sweep_of_too_few_queries(failed, tmp_path, tiny_fleet):
     file = tmp_path / "two.jsonl"
     rows = [{"id": str(n), "query": text, "scores": {"a": n, "b": 1}} for n, text in enumerate(tiny_models.QUERIES[:2])]
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    call = ["sweep", "--scores", file, "--folds", 2, "--fleet", tiny_fleet, "--out", tmp_path / "out", "--json"]
-    code, message = failed(*call)
+    code, message = failed("evaluate", "--scores", file, "--sweep", "beta=1", "--fleet", tiny_fleet, "--json")
     assert code == 2
-    assert "queries in at least two folds" in message
+    assert "at least 5 queries for 5 folds" in message
 
 
 SIZES = st.sampled_from([0.0, 5e-324, 1e-300, 1.0, 3.0, 1e15, 1e29, 1e30, 1.1e30, 1e100, 1e300, 1.7e308])

@@ -16,6 +16,7 @@ GONE: dict[str, str] = {  # name -> what to do instead: the end of a sentence, a
         "FILE` writes RouterArena's predictions."
     ),
     "zooter import": "in a checkout of the repository, `python benchmarks/formats.py` reads the same formats.",
+    "zooter sweep": "`zooter evaluate --sweep beta=0,0.1,0.3,1 tau=0.3 --scores FILE` prints the same table.",
     "[[candidate]] connect_seconds": "Zooter waits 5 s for a connection. Remove the key.",
     "[[candidate]] most_characters": "an answer is cut at 200,000 characters. Remove the key.",
     "[[candidate]] offload_folder": "weights that must be rewritten for it go to the cache folder. Remove the key.",

@@ -30,7 +30,6 @@ COMMANDS = {  # name -> what `zooter --help` says
     "distill": "Train a router on the labels of a run, or on score files.",
     "export": "Write a router for ONNX Runtime alone.",
     "bench": "Answer a public benchmark with every model and score the answers.",
-    "evaluate": "Evaluate a router on score files: reward, regret, MTR, %Uplift.",
+    "evaluate": "Evaluate a router on score files: reward, regret, MTR, %Uplift; or how much beta and tau matter.",
     "extend": "Add a candidate to a router's pool, or remove one, without training from scratch.",
-    "sweep": "Measure how much beta and tau matter, by cross-validation.",
 }

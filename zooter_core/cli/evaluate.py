@@ -1,19 +1,29 @@
-"""`zooter evaluate`: a router against score files, and what selection and prices would change."""
+"""`zooter evaluate`: a router against score files, or routers over a range of beta and tau (`--sweep`)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from zooter_core.base.errors import ZooterError
+from zooter_core.base.errors import ZooterError, listed
 from zooter_core.cli.consoles import bars, err, print_figures, print_set_aside
 from zooter_core.cli.fleets import open_ensemble, open_fleet
-from zooter_core.cli.options import Json, ScoreFiles, Strict, Willingness, check_needs, open_scores, option
-from zooter_core.cli.plots import check_plot, save_selection_plot
-from zooter_core.cli.tables import print_evaluation, print_selection, print_trade, print_verdict
+from zooter_core.cli.options import (
+    Json,
+    ScoreFiles,
+    Strict,
+    Willingness,
+    check_needs,
+    check_unused,
+    open_scores,
+    option,
+    tags_of,
+)
+from zooter_core.cli.plots import check_plot, save_selection_plot, save_sweep_plot
+from zooter_core.cli.tables import print_evaluation, print_selection, print_sweep, print_trade, print_verdict
 from zooter_core.config.fleet import Fleet, load_fleet
 from zooter_core.data import prices as pricing
 from zooter_core.data.scores import Scores, read_texts
@@ -24,7 +34,11 @@ from zooter_core.evaluation.verdicts import with_cost
 from zooter_core.method import selection
 from zooter_core.method.metrics import Array
 from zooter_core.method.selection import Outputs
+from zooter_core.router.kinds import DistillConfig
 from zooter_core.router.router import Router
+
+if TYPE_CHECKING:
+    from zooter_core.evaluation.sweep import SweepConfig
 
 
 def evaluate(
@@ -45,6 +59,14 @@ def evaluate(
             "the baselines are picked in hindsight.",
         ),
     ] = None,
+    sweep: Annotated[
+        list[str] | None,
+        option(
+            "--sweep",
+            "NAME=LIST...",
+            "Without a router: how much beta and tau matter, by cross-validation, such as beta=0,0.3,1 tau=0.3,1.",
+        ),
+    ] = None,
     select: Annotated[
         bool, option("--select", help="Also measure cost and quality with k candidates where the router is unsure.")
     ] = False,
@@ -53,7 +75,8 @@ def evaluate(
         option("--judge-fleet", "DIR", "With --select: also keep the best by this fleet's reward; needs responses."),
     ] = None,
     plot: Annotated[
-        Path | None, option("--plot", "FILE", "With --select: also plot it into an .html file (extra: plots).")
+        Path | None,
+        option("--plot", "FILE", "With --select or --sweep: also plot it into an .html file (extra: plots)."),
     ] = None,
     prices: Annotated[
         Path | None, option("--prices", "DIR", "A fleet with usd_per_million_tokens: cost in dollars, not in calls.")
@@ -67,6 +90,11 @@ def evaluate(
     json: Json = False,
 ) -> None:
     check_plot(plot)
+    if sweep:
+        others = ("router", "rmr", "learned_from", "select", "judge_fleet", "prices", "tokens", "willingness")
+        check_unused(context, "with --sweep", *others)
+        _sweep(open_scores(scores, strict), _sweep_config(sweep), fleet, plot, json)
+        return
     pricing.check_willingness(willingness)
     check_needs(context, "--select", select, "judge_fleet", "plot")
     check_needs(context, "--fleet", fleet, "rmr")
@@ -107,6 +135,45 @@ def evaluate(
     if plot and figures.selection:
         save_selection_plot(figures.selection, plot)
     print_figures(figures, json, _print)
+
+
+def _sweep(table: Scores, config: SweepConfig, fleet: Path | None, plot: Path | None, json: bool) -> None:
+    """Routers over a range of beta and tau, with the encoder of the fleet."""
+    from zooter_core.evaluation.sweep import sweep
+    from zooter_core.router.encoder import open_encoder
+
+    encoder = open_encoder(open_fleet(fleet).encoder)
+    texts = [query.text for query in table.queries]
+    with bars() as progress:
+        vectors = encoder.embed_all(texts, lambda done: progress("embed", done, len(texts)))
+        figures = sweep(table, tags_of(table, "auto", vectors, fleet), vectors, config, DistillConfig(), progress)
+    if plot:
+        save_sweep_plot(figures, plot)
+    print_figures(figures, json, print_sweep)
+
+
+def _sweep_config(values: Sequence[str]) -> SweepConfig:
+    """The values of --sweep; what they do not name is as in `zooter distill --scores`."""
+    from zooter_core.evaluation.sweep import SweepConfig
+    from zooter_core.pipeline.train import SCORE_LABELS
+
+    given = {name: text for name, _, text in (value.partition("=") for value in values)}
+    wrong = sorted(given.keys() - {"beta", "tau", "normalise"})
+    try:
+        numbers = {name: tuple(map(float, given[name].split(","))) for name in ("beta", "tau") if name in given}
+    except ValueError:
+        wrong = list(values)
+    if wrong:
+        raise ZooterError(
+            "--sweep as beta=NUMBERS, tau=NUMBERS or normalise=NAME",
+            listed(map(repr, wrong)),
+            "For instance --sweep beta=0,0.3,1 tau=0.3,1.",
+        )
+    return SweepConfig(
+        betas=tuple(dict.fromkeys(numbers.get("beta", SweepConfig.betas))),
+        taus=tuple(dict.fromkeys(numbers.get("tau", (SCORE_LABELS.tau,)))),
+        normalise=given.get("normalise", SCORE_LABELS.normalise),
+    )
 
 
 def _print(figures: Evaluation) -> None:

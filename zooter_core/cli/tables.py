@@ -10,7 +10,7 @@ from rich.text import Text
 from zooter_core.cli.consoles import out
 from zooter_core.data.run_folder import REPORT
 from zooter_core.evaluation import report_tables, verdicts
-from zooter_core.evaluation.figures import Evaluation, Report, Selection, Trade, Verdict
+from zooter_core.evaluation.figures import Evaluation, Report, Selection, Sweep, Trade, Verdict
 
 MOST_DATASETS = 8  # columns that most terminals have room for
 
@@ -161,3 +161,16 @@ def _print_curves(figures: Selection, measure: str) -> None:
     best = figures.best
     verdict = "significantly better than random" if best.beats_random else "no significant difference from random"
     out.print(f"best for k = {best.k}: {best.trigger}, {verdict}")
+
+
+def print_sweep(figures: Sweep) -> None:
+    title = f"{figures.n} queries, each held back once per seed; {figures.folds} folds, {figures.seeds} seeds"
+    columns = ("beta", "tau", "score", "95% interval", "regret", "minus best, 95%")
+    table = Table(*columns, title=title, title_justify="left")
+    for row in figures.rows:
+        minus = "" if figures.is_best(row) else verdicts.ends(row.minus_best, ".3f")
+        figures_of_row = (f"{row.mean:.4f}", verdicts.ends(row.interval, ".3f"), f"{row.regret:.4f}")
+        table.add_row(f"{row.beta:g}", f"{row.tau:g}", *figures_of_row, minus)
+    out.print(table)
+    for sentence in verdicts.of_sweep(figures):
+        out.print(sentence)

@@ -324,7 +324,7 @@ class SweepRow(BetaTau):
 
 
 class Sweep(Figures):
-    """sweep.json: what `zooter sweep --out` writes. `total`: the number of rows of a sweep that may be unfinished."""
+    """What `zooter evaluate --sweep --json` prints. `total`: the number of rows of a sweep that may be unfinished."""
 
     n: int
     folds: int
@@ -449,8 +449,8 @@ def load_report(path: Path) -> Report:
 
 
 def load_sweep(path: Path) -> Sweep:
-    """Read what `zooter sweep --out` wrote."""
-    return _read(Sweep, _json(path), path, "Run `zooter sweep --out` again.")
+    """Read what `zooter evaluate --sweep --json` printed."""
+    return _read(Sweep, _json(path), path, "Run `zooter evaluate --sweep --json` again.")
 
 
 def _read(kind: type[Part], values: dict[str, Any], path: Path, next_step: str) -> Part:

@@ -38,13 +38,13 @@ class SweepConfig:
 
     def __post_init__(self) -> None:
         if not self.betas or not self.taus:
-            raise ZooterError("at least one beta and one tau", "none", "Use --beta 0,0.1,0.3,1.")
+            raise ZooterError("at least one beta and one tau", "none", "For instance beta=0,0.1,0.3,1.")
         for beta in self.betas:
             if not 0 <= beta <= 1:
-                raise ZooterError("every beta between 0 and 1", str(beta), "Use --beta 0,0.1,0.3,1.")
+                raise ZooterError("every beta between 0 and 1", str(beta), "For instance beta=0,0.1,0.3,1.")
         for tau in self.taus:
             if not 0 < tau < float("inf"):
-                raise ZooterError("every tau above 0", str(tau), "Use --tau 0.1,0.3,1.")
+                raise ZooterError("every tau above 0", str(tau), "For instance tau=0.1,0.3,1.")
         if self.folds < 2 or self.seeds < 1:
             raise ZooterError("2 folds and 1 seed at least", f"{self.folds} and {self.seeds}", "Give more.")
 
