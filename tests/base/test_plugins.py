@@ -13,7 +13,6 @@ from zooter_core.config.fleet import load_fleet
 from zooter_core.evaluation.fleet_check import check_part, parts_of
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.labelling import rewards, taggers
-from zooter_core.learn import redaction
 from zooter_core.router import kinds
 
 FAMILIES = {
@@ -21,7 +20,6 @@ FAMILIES = {
     "router": kinds.KINDS,
     "reward": rewards.KINDS,
     "tagger": taggers.KINDS,
-    "redaction": redaction.KINDS,
 }
 
 

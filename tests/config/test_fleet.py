@@ -284,7 +284,7 @@ def test_learn_keeps_nothing_unless_it_says_so(tmp_path):
     text = '[[candidate]]\nname = "a"\nbackend = "transformers"\nmodel = "m"\n'
     (tmp_path / "fleet.toml").write_text(text)
     learn = load_fleet(tmp_path).learn
-    assert (learn.traffic, learn.answers, learn.redact, learn.retention_days) == (False, False, None, 90)
+    assert (learn.traffic, learn.answers, learn.retention_days) == (False, False, 90)
     (tmp_path / "fleet.toml").write_text(text + "[learn]\ntraffic = true\nretention_days = 7\n")
     assert load_fleet(tmp_path).learn.retention_days == 7
     (tmp_path / "fleet.toml").write_text(text + "[learn]\nretention = 7\n")

@@ -13,11 +13,8 @@ import numpy as np
 import pytest
 
 from support.scripted_learner import POOL, STOP, Scripted, contents, decisions, turn
-from zooter_core.backends import Piece
 from zooter_core.base.errors import WorkError
-from zooter_core.base.records import Response
 from zooter_core.cli.main import main
-from zooter_core.config.edit import set_table
 from zooter_core.config.fleet import load_fleet
 from zooter_core.fleet.exports import open_router
 from zooter_core.labelling.rewards.scoring import QueryRewards
@@ -256,20 +253,6 @@ def test_deletion_leaves_the_learner_too(place, tiny_encoder):
     assert stored_vectors(tiny_encoder, material.decisions, data)[2] == 49
     assert main(["traffic", "delete", "--user", "bob", "--data", str(data)]) == 0
     assert not (data / VECTORS).exists()
-
-
-def test_answers_to_the_sample_pass_the_redaction(place):
-    fleet, _, traffic = place
-    traffic.add(decisions(4, answer=None))
-    set_table(fleet, "learn", {"answers": True, "redact": "contacts"})
-
-    class Telling(Scripted):
-        def run_requests(self, requests, stop, generation=None):
-            for request in requests:
-                yield Piece(request, "", Response(request.candidate.name, "ann@example.org", tokens=10))
-
-    turn(place, ensemble=Telling(load_fleet(fleet)), sampling=Sampling(1.0, 0.0))
-    assert {one.answer for one in traffic.rewards()} == {"[EMAIL]"}
 
 
 def test_feedback_counts_before_the_reward_model(place):

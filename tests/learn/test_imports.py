@@ -8,7 +8,6 @@ import pytest
 from zooter_core.base.errors import ZooterError
 from zooter_core.cli.main import main
 from zooter_core.config.learn import LearnConfig
-from zooter_core.learn import imports
 from zooter_core.learn.imports import import_traffic
 from zooter_core.learn.traffic import Traffic
 from zooter_core.ui.compare.comparisons import Vote
@@ -158,20 +157,6 @@ def test_votes_of_compare_and_the_arena(traffic, tmp_path):
     assert [(scores[entry.request_id, "a"], scores[entry.request_id, "b"]) for entry in entries] == [
         (-1.0, 1.0), (0.0, 0.0), (-1.0, -1.0)
     ]  # fmt: skip
-
-
-def test_texts_pass_the_redaction(traffic, tmp_path):
-    file = write(tmp_path / "a.jsonl", {"query": "mail a@b.org", "answer": "to a@b.org"})
-    import_traffic([file], traffic, LearnConfig(redact="contacts", answers=True))
-    (entry,) = traffic.decisions()
-    assert (entry.query, entry.answer) == ("mail [EMAIL]", "to [EMAIL]")
-
-
-def test_what_a_redaction_fails_on_is_left_out(traffic, tmp_path, monkeypatch):
-    monkeypatch.setattr(imports, "load_redaction", lambda name: {"fine": "fine"}.__getitem__)
-    file = write(tmp_path / "a.jsonl", {"query": "a secret"}, {"query": "fine"})
-    assert import_traffic([file], traffic, LearnConfig()) == (1, {"the redaction failed": 1})
-    assert [entry.query for entry in traffic.decisions()] == ["fine"]
 
 
 def test_a_time_that_is_none_is_that_of_the_import(traffic, tmp_path):

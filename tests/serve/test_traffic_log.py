@@ -9,7 +9,6 @@ import pytest
 from support.running_endpoint import QUERY, unanswered
 from zooter_core.base.errors import WorkError
 from zooter_core.config.learn import LearnConfig
-from zooter_core.learn.redaction import without_contacts
 from zooter_core.learn.traffic import FILE, Traffic
 from zooter_core.learn.traffic_rows import LoggedDecision
 from zooter_core.serve import traffic_log
@@ -119,25 +118,6 @@ def test_chores_go_to_their_candidate(serve, name):
     assert endpoint.next_exchange().choice.reason == "chore"
     assert endpoint.chat(QUERY, headers).headers["x-model-router-selected-model"] == endpoint.order[0]
     assert endpoint.next_exchange().choice.reason == "router"  # the conversation has no candidate from its title
-
-
-def test_texts_pass_the_redaction(serve):
-    endpoint = serve("good", extra='[learn]\ntraffic = true\nredact = "contacts"\n')
-    endpoint.chat("my mail is ann@example.org")
-    assert [entry.query for entry in stored(endpoint)] == [without_contacts("my mail is ann@example.org")]
-
-
-def test_a_redaction_that_fails_stores_nothing(serve, monkeypatch):
-    def redact(text):
-        if "secret" in text:
-            raise RuntimeError("a bug")
-        return text
-
-    monkeypatch.setattr(traffic_log, "load_redaction", lambda name: redact)
-    endpoint = serve("good", options={"learn": True})
-    assert endpoint.chat("a secret").status_code == 200
-    assert endpoint.chat("harmless").status_code == 200
-    assert [entry.query for entry in stored(endpoint)] == ["harmless"]
 
 
 def test_a_full_disk_loses_lines_and_no_request(serve, monkeypatch, caplog):

@@ -21,6 +21,10 @@ GONE: dict[str, str] = {  # name -> what to do instead: the end of a sentence, a
     "[[candidate]] most_characters": "an answer is cut at 200,000 characters. Remove the key.",
     "[[candidate]] offload_folder": "weights that must be rewritten for it go to the cache folder. Remove the key.",
     "[learn] longest_answer": "20,000 characters of an answer are kept. Remove the key.",
+    "[learn] redact": (
+        "let a proxy or the client mask texts before they reach the endpoint, or delete what was stored with "
+        "`zooter learn forget`."
+    ),
     "[reward] batch": "16 responses go into a request. Remove the key.",
     "[reward] cache": "rewards are always cached; `zooter setup --clear` deletes them. Remove the key.",
     "[reward] max_new_tokens": "a judge writes up to 1,024 tokens. Remove the key.",

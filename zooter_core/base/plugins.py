@@ -22,7 +22,6 @@ GROUPS = {
     "reward": "zooter.rewards",
     "tagger": "zooter.taggers",
     "router": "zooter.routers",
-    "redaction": "zooter.redactions",
 }
 
 

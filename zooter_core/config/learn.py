@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from pydantic import StrictBool, StrictStr
+from pydantic import StrictBool
 
 from zooter_core.config.tables import Count, NotNegative, Table, table
 
@@ -19,14 +19,11 @@ class LearnConfig(Table):
         answers: whether answers are kept as well.
         longest_answer: characters of an answer that are kept; no key of the file.
         retention_days: what is older is deleted; 0 keeps it for good.
-        redact: the kind of redaction that texts pass before they are stored (learn/redaction.py); None stores them as
-            they are.
     """
 
     traffic: StrictBool = False
     answers: StrictBool = False
     longest_answer: Count = 20_000
     retention_days: NotNegative = 90
-    redact: StrictStr | None = None
 
     hidden: ClassVar[Sequence[str]] = ("longest_answer",)

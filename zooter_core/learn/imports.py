@@ -22,9 +22,8 @@ from zooter_core.base.strict_json import is_number, parse_json
 from zooter_core.config.learn import LearnConfig
 from zooter_core.data.json_records import Place, each_record, json_files
 from zooter_core.learn.chores import is_chore
-from zooter_core.learn.redaction import LONGEST_TEXT, Redaction, load_redaction, redacted
 from zooter_core.learn.traffic import Traffic
-from zooter_core.learn.traffic_rows import DEMO, FEEDBACK, IMPORT, LoggedDecision, LoggedReward, id_prefix
+from zooter_core.learn.traffic_rows import DEMO, FEEDBACK, IMPORT, LONGEST_TEXT, LoggedDecision, LoggedReward, id_prefix
 from zooter_core.router.turns import topic_of
 
 LITELLM, BATCH, PLAIN = "litellm", "openai-batch", "jsonl"
@@ -44,7 +43,7 @@ def import_traffic(
 
     Args:
         paths: files of JSON or JSON lines, also gzipped, or folders of them.
-        config: which redaction the texts pass, and whether answers are kept.
+        config: whether answers are kept.
         form: LITELLM, BATCH or PLAIN; None recognises it by the first record.
 
     Returns:
@@ -55,8 +54,8 @@ def import_traffic(
         WorkError: the traffic cannot be written.
     """
     left_out: Counter[str] = Counter()
-    redaction, new = load_redaction(config.redact), 0
     part: list[Import] = []
+    new = 0
 
     def store() -> int:
         count = traffic.add(decision for decision, _ in part)
@@ -69,23 +68,20 @@ def import_traffic(
         return count
 
     for decision, feedback in _read(paths, form, left_out):
-        try:
-            part.append((_storable(decision, config, redaction), feedback))
-        except Exception:  # of a redaction, which is code of others: its text must not be stored
-            left_out["the redaction failed"] += 1
+        part.append((_storable(decision, config), feedback))
         if len(part) >= AT_ONCE:
             new += store()
     return new + store(), left_out
 
 
-def _storable(decision: LoggedDecision, config: LearnConfig, redaction: Redaction | None) -> LoggedDecision:
+def _storable(decision: LoggedDecision, config: LearnConfig) -> LoggedDecision:
     """A decision with what may be stored of its texts."""
     context, answer = decision.context, decision.answer if config.answers else None
     return replace(
         decision,
-        query=redacted(decision.query, LONGEST_TEXT, redaction),
-        context=context and redacted(context, LONGEST_TEXT, redaction),
-        answer=answer and redacted(answer, config.longest_answer, redaction),
+        query=decision.query[:LONGEST_TEXT],
+        context=context and context[:LONGEST_TEXT],
+        answer=answer and answer[: config.longest_answer],
     )
 
 

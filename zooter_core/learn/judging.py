@@ -25,7 +25,6 @@ from zooter_core.labelling.rewards import Comparing
 from zooter_core.learn.deciding import Choices, Sampling, Wanted, wanted
 from zooter_core.learn.pace import Pace
 from zooter_core.learn.precedence import Precedence
-from zooter_core.learn.redaction import load_redaction, redacted
 from zooter_core.learn.refit import text_of
 from zooter_core.learn.traffic import Traffic
 from zooter_core.learn.traffic_rows import MODEL, NEWCOMER, PAIR, SAMPLE, SERVED, LoggedDecision, LoggedReward
@@ -112,7 +111,6 @@ class Judge:
             raise ZooterError("a reward model that judges a single answer", "one that compares two", step)
         self.ensemble, self.traffic, self.budget, self.sampling, self.stop = ensemble, traffic, budget, sampling, stop
         self.pool, self.precedence = ensemble.fleet.pool, precedence or Precedence()
-        self.redaction = load_redaction(ensemble.fleet.learn.redact)
 
     def batch(self, decisions: Sequence[LoggedDecision], rivals: Sequence[Choices]) -> Judged:
         """Judge a few decisions, up to the first for which the budget is too small.
@@ -251,10 +249,7 @@ class Judge:
         settings = self.ensemble.fleet.learn
         if not settings.answers or self._has_answer(decision, response.candidate):
             return None
-        try:
-            return redacted(response.text, settings.longest_answer, self.redaction)
-        except Exception:  # of a redaction, which is code of others: its text must not be stored
-            return None
+        return response.text[: settings.longest_answer]
 
     def _logged(
         self, decision: LoggedDecision, reward: LoggedReward, want: Wanted, row: int, differ: bool

@@ -15,6 +15,7 @@ from zooter_core.base.strict_json import dump_json, parse_json
 MODEL, FEEDBACK = "reward model", "feedback"  # sources of a reward
 SERVED, SAMPLE, PAIR, NEWCOMER = "served", "sample", "pair", "newcomer"  # why a reward was computed
 ENDPOINT, DEMO, IMPORT = "endpoint", "demo", "import"  # sources of a decision
+LONGEST_TEXT = 20_000  # characters of a query
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS decisions (

@@ -1,6 +1,6 @@
 """What the endpoint keeps for learning (learn/traffic.py). A thread of its own writes it, so no answer waits for it.
 
-A full disk, a locked file or a redaction that fails loses lines, never requests.
+A full disk or a locked file loses lines, never requests.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import queue
 import re
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,9 @@ from zooter_core.base.errors import ZooterError
 from zooter_core.base.strict_json import parse_json
 from zooter_core.config.learn import LearnConfig
 from zooter_core.learn.precedence import Answering
-from zooter_core.learn.redaction import LONGEST_TEXT, Redaction, load_redaction, redacted
 from zooter_core.learn.refit import forget_vectors
 from zooter_core.learn.traffic import Traffic
-from zooter_core.learn.traffic_rows import FEEDBACK, SERVED, LoggedDecision, LoggedReward
+from zooter_core.learn.traffic_rows import FEEDBACK, LONGEST_TEXT, SERVED, LoggedDecision, LoggedReward
 from zooter_core.router.turns import topic_of
 from zooter_core.serve.exchange import GONE, Exchange
 from zooter_core.serve.metrics import usage_of
@@ -51,11 +50,11 @@ class TrafficLog:
         answering: tells learners on this machine when to give way.
 
     Raises:
-        ZooterError: the file cannot be opened, or there is no such redaction.
+        ZooterError: the file cannot be opened.
     """
 
     def __init__(self, folder: Path, config: LearnConfig) -> None:
-        self._config, self._redaction = config, load_redaction(config.redact)
+        self._config = config
         self._traffic = Traffic.open(folder)
         self.answering = Answering(folder)
         self._waiting: queue.Queue[Entry | None] = queue.Queue(MOST_WAITING)
@@ -134,23 +133,14 @@ class TrafficLog:
 
     def _write(self, entries: list[Entry]) -> None:
         exchanges = [entry for entry in entries if isinstance(entry, tuple)]
-        self._traffic.add(list(self._decisions(exchanges)))
+        decisions = [decision_of(exchange, ended, self._config) for exchange, ended in exchanges]
+        self._traffic.add([decision for decision in decisions if decision is not None])
         rewards = [entry for entry in entries if isinstance(entry, LoggedReward)]
         for reward in rewards:
             decision = self._traffic.decision(reward.request_id)
             if decision is not None and decision.candidate is not None:
                 reward.candidate = decision.candidate
         self._traffic.add_rewards(reward for reward in rewards if reward.candidate)
-
-    def _decisions(self, exchanges: list[tuple[Exchange, float]]) -> Iterator[LoggedDecision]:
-        for exchange, ended in exchanges:
-            try:
-                decision = decision_of(exchange, ended, self._config, self._redaction)
-            except Exception as problem:  # of a redaction, which is code of others: its text must not be stored
-                LOG.warning("the traffic of %s is lost: %s", exchange.request_id, type(problem).__name__)
-                continue
-            if decision is not None:
-                yield decision
 
     def _clean(self) -> None:
         """Delete what is too old, once an hour."""
@@ -165,9 +155,7 @@ class TrafficLog:
         self._failing = True
 
 
-def decision_of(
-    exchange: Exchange, ended: float, config: LearnConfig, redaction: Redaction | None = None
-) -> LoggedDecision | None:
+def decision_of(exchange: Exchange, ended: float, config: LearnConfig) -> LoggedDecision | None:
     """What is kept of an exchange; None if it has no text of a user.
 
     Args:
@@ -186,11 +174,11 @@ def decision_of(
     return LoggedDecision(
         request_id=exchange.request_id,
         time=ended,
-        query=redacted(turns[-1], LONGEST_TEXT, redaction),
+        query=turns[-1][:LONGEST_TEXT],
         key=exchange.key,
         user=user[:LONGEST_USER] if isinstance(user, str) else None,
         session=request.session[:16],
-        context=redacted(routed, LONGEST_TEXT, redaction) if routed != turns[-1] else None,
+        context=routed[:LONGEST_TEXT] if routed != turns[-1] else None,
         fleet=exchange.fleet.name if exchange.fleet else None,
         router=exchange.router_version,
         choice=first,
@@ -205,7 +193,7 @@ def decision_of(
         seconds=exchange.seconds,
         first_token_seconds=exchange.first_token_seconds,
         finish=exchange.progress.finish or exchange.error,
-        answer=redacted(answer, config.longest_answer, redaction) or None,
+        answer=answer[: config.longest_answer] or None,
         chore=request.chore,
     )
 
