@@ -17,7 +17,6 @@ import yaml
 
 from zooter_core.cli import COMMANDS
 from zooter_core.cli.main import load_command
-from zooter_core.serve.traffic_gauges import GAUGES
 
 ROOT = Path(__file__).resolve().parent.parent
 DEPLOY = ROOT / "deploy"
@@ -109,27 +108,6 @@ def test_prometheus_asks_the_service():
     assert job["static_configs"] == [{"targets": ["serve:8400"]}]
     assert COMPOSE["services"]["serve"]["environment"]["ZOOTER_ALLOWED_HOST"] == "serve"  # or it would be refused
     assert job["authorization"]["credentials_file"] == f"/run/secrets/{next(iter(COMPOSE['secrets']))}"
-
-
-def test_alerts_name_metrics_that_there_are():
-    """Names and labels in the rules are those of the gauges, and Prometheus reads the file."""
-    (name,) = yaml.safe_load((DEPLOY / "prometheus.yml").read_text())["rule_files"]
-    assert any(volume.startswith(f"./deploy/{name}:") for volume in COMPOSE["services"]["prometheus"]["volumes"])
-    (group,) = yaml.safe_load((DEPLOY / name).read_text())["groups"]
-    assert {rule["alert"] for rule in group["rules"]} >= {"RewardsFell", "UnlikeTraining", "ProbabilitiesOff"}
-    metrics = set()
-    for rule in group["rules"]:
-        for metric, labels in re.findall(r"\b(zooter_\w+)(?:\{([^}]*)\})?", rule["expr"]):
-            assert set(re.findall(r"(\w+)=", labels)) <= set(GAUGES[metric][1])
-            metrics.add(metric)
-    assert metrics == set(GAUGES)
-
-
-@pytest.mark.skipif(not shutil.which("promtool"), reason="needs promtool (Debian's package prometheus)")
-def test_alerts_fire_when_they_should():
-    """Prometheus's own test of rules, on days of figures that deploy/alerts_test.yml makes up."""
-    done = subprocess.run(["promtool", "test", "rules", DEPLOY / "alerts_test.yml"], capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def unit_file(name: str) -> ConfigParser:

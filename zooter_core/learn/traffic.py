@@ -25,12 +25,9 @@ from zooter_core.learn.traffic_rows import (
     DECISION_COLUMNS,
     FEEDBACK,
     MODEL,
-    NEWCOMER,
-    PAIR,
     REWARD_COLUMNS,
     REWARDS,
     SAMPLE,
-    SERVED,
     TABLES,
     LoggedDecision,
     LoggedReward,
@@ -222,15 +219,6 @@ class Traffic:
         select = "SELECT request_id FROM rewards WHERE why = ? AND time >= ? AND time < ? GROUP BY time, request_id"
         with self._lock, _usable(self.path):  # in the order of the index: millions need no sorting
             return list(dict.fromkeys(row[0] for row in self._database.execute(select, (SAMPLE, since, until))))
-
-    def judged(self) -> float | None:
-        """When the latest reward was computed; None if there is none."""
-        latest = ", ".join(
-            f"(SELECT MAX(time) FROM rewards WHERE why = '{why}' AND source != '{FEEDBACK}')"
-            for why in (SAMPLE, SERVED, PAIR, NEWCOMER)
-        )
-        times = [moment for moment in self._rows(f"SELECT {latest}")[0] if moment is not None]
-        return max(times, default=None)
 
     def by_id(self, request_ids: Sequence[str]) -> Iterator[LoggedDecision]:
         """The decisions on some requests, as far as they are here."""

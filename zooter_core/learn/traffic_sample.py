@@ -48,14 +48,13 @@ class Sample:
         return len(self.chosen)
 
 
-def read_sample(traffic: Traffic, since: float, until: float, most: int = MOST_SAMPLED) -> Sample:
-    """The uniform sample of a period. Requests for which the client named the model, and chores, are left out.
+def read_sample(traffic: Traffic, since: float, until: float) -> Sample:
+    """The uniform sample of a period, or MOST_SAMPLED requests of it, drawn at random.
 
-    Args:
-        most: requests of the sample that are read; of more, as many are drawn.
+    Requests for which the client named the model, and chores, are left out.
     """
     ids = traffic.sampled(since, math.inf)  # rewards are computed after the request
-    part = random.Random(0).sample(ids, most) if len(ids) > most else ids
+    part = random.Random(0).sample(ids, MOST_SAMPLED) if len(ids) > MOST_SAMPLED else ids
     decisions = [
         decision
         for decision in traffic.by_id(part)

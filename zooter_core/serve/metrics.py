@@ -136,15 +136,11 @@ class Figures:
 
 
 class Metrics:
-    """The figures of one server, in all and by API key.
-
-    Attributes:
-        registry: of the figures in all; other parts of a server may add theirs.
-    """
+    """The figures of one server, in all and by API key."""
 
     def __init__(self) -> None:
         self._all, self._by_key = Figures(), dict[str, Figures]()
-        registry = self.registry = self._all.registry
+        registry = self._all.registry
         self._running = Gauge("zooter_running_requests", "Requests that are being answered.", registry=registry)
         self._queue = Gauge("zooter_queued_requests", "Requests that wait for a place.", registry=registry)
         self._breakers = Gauge(

@@ -32,7 +32,6 @@ from zooter_core.serve.keys import KeyRing, state_of
 from zooter_core.serve.metrics import Metrics, usage_of
 from zooter_core.serve.storage import DecisionLog, RequestIds
 from zooter_core.serve.traces import Traces, collector_named
-from zooter_core.serve.traffic_gauges import TrafficGauges
 from zooter_core.serve.traffic_log import TrafficLog
 
 LOG = logging.getLogger("zooter.serve")
@@ -110,7 +109,6 @@ class Server:
         self.admission = Admission(lambda: self.limits)
         self.keys = KeyRing(settings.keys) if settings.keys else None
         self.traffic: TrafficLog | None = None
-        self._gauges: TrafficGauges | None = None
 
     @property
     def limits(self) -> ServeConfig:
@@ -129,7 +127,6 @@ class Server:
             self.traffic = TrafficLog(self.settings.data, self.settings.fleet.learn)
         self.gateway = await Gateway.open(self.settings.fleet, progress=self.progress)
         if self.traffic:
-            self._gauges = TrafficGauges(self.settings.data, lambda: self.gateway.ensemble, self.metrics.registry)
             self._follow = asyncio.create_task(self._follow_learner())
         self.observers = [observer for observer in (log, self.traffic, traces) if observer] + self.observers
         if hasattr(signal, "SIGHUP") and threading.current_thread() is threading.main_thread():
@@ -142,8 +139,6 @@ class Server:
                     task.cancel()  # its fleet would stay open
             await self.gateway.close()
             log.close()
-            if self._gauges:
-                await asyncio.to_thread(self._gauges.close)
             if self.traffic:
                 await asyncio.to_thread(self.traffic.close)
             if traces:
