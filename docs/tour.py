@@ -73,14 +73,8 @@ def benchmark(page: Page) -> None:
     expect(page.get_by_text("Do similar queries help")).to_be_visible(timeout=SLOW)
 
 
-def traffic(page: Page) -> None:
-    page.goto(f"{ADDRESS}/traffic")
-    expect(page.get_by_role("heading", name="Newest decisions")).to_be_visible(timeout=SLOW)
-    expect(page.locator("[data-testid=stEChartsChart] svg")).to_have_count(3, timeout=SLOW)
-
-
 VIEWS: dict[str, Callable[[Page], None]] = {
-    view.__name__: view for view in (chat, why, compare, models, traffic, explorer, train, benchmark)
+    view.__name__: view for view in (chat, why, compare, models, explorer, train, benchmark)
 }
 THEMED = ("explorer", "benchmark")  # these draw for one ground, and so once more for the other
 

@@ -16,24 +16,20 @@ fleet = ensemble.fleet
 folder = source.traffic_folder(fleet.name)
 if folder is None:
     view.draw_empty(fleet, hidden=not source.may_look())
-    if not st.toggle("Show a sample day", value=True, key="sample"):
-        st.stop()
-    st.info("This is a sample day: queries of this project, answered by the embedded fleet.", icon=":material/science:")
-    shown, pool = source.of_sample(), source.SAMPLE_POOL
-else:
-    period = st.segmented_control("Period", list(source.PERIODS), default="Last 7 days", required=True, key="period")
-    shown, pool = source.of_days(folder, fleet.name, source.PERIODS[period]), fleet.pool
+    st.stop()
 
-report = source.report(shown, None if shown.sample or not fleet.router else ensemble)
+period = st.segmented_control("Period", list(source.PERIODS), default="Last 7 days", required=True, key="period")
+shown = source.of_days(folder, fleet.name, source.PERIODS[period])
+report = source.report(shown, ensemble if fleet.router else None)
 view.draw_sentences(report)
 if not report.requests:
     st.stop()
 with st.container(key="beside-traffic"):
     with st.container():
         st.subheader("Choices over time", anchor=False)
-        view.draw_choices(shown, report, pool)
+        view.draw_choices(shown, report, fleet.pool)
     with st.container():
-        view.draw_worth(report, pool)
+        view.draw_worth(report, fleet.pool)
     with st.container():
         st.subheader("Routers over time", anchor=False)
         champions.draw(shown, fleet)
@@ -42,8 +38,7 @@ with st.container(key="beside-traffic"):
         view.draw_changes(report)
     with st.container():
         st.subheader("Newest feedback", anchor=False)
-        view.draw_feedback(shown, pool)
+        view.draw_feedback(shown, fleet.pool)
     with st.container():
         st.subheader("Newest decisions", anchor=False)
-        view.draw_decisions(shown, report, pool)
-view.draw_files(report)
+        view.draw_decisions(shown, fleet.pool)

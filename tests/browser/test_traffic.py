@@ -1,21 +1,31 @@
-"""The page Traffic with its sample day, wide and narrow, light and dark."""
+"""The page Traffic, wide and narrow, light and dark."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 
+import pytest
 from playwright.sync_api import Page, expect
 
-from support.demo_browser import NARROW, SLOW, WIDE, ZOOMED, assert_fits, barriers
+from support.demo_browser import NARROW, SLOW, WIDE, ZOOMED, Demo, assert_fits, barriers
+from support.traffic_days import add_days
 
 
-def test_the_sample_day(open_tab: Callable[..., Page], demo: str) -> None:
-    page = open_tab(f"{demo}/traffic", NARROW, color_scheme="dark")
-    expect(page.get_by_text("zooter serve --learn")).to_be_visible(timeout=SLOW)
-    expect(page.get_by_text("This is a sample day")).to_be_visible(timeout=SLOW)
+@pytest.fixture
+def busy(server: Demo) -> Iterator[Demo]:
+    """The demo of the embedded fleet, with traffic."""
+    folder = server.history.parent / "data" / "zooter" / "serve" / "embedded"
+    add_days(folder, ("chat", "math", "code", "writer"))
+    yield server
+    shutil.rmtree(folder)
+
+
+def test_traffic(open_tab: Callable[..., Page], busy: Demo) -> None:
+    page = open_tab(f"{busy.address}/traffic", NARROW, color_scheme="dark")
     expect(page.get_by_text("that every model answered")).to_be_visible(timeout=SLOW)
-    expect(page.locator("[data-testid=stEChartsChart] svg")).to_have_count(3, timeout=SLOW)
-    expect(page.get_by_text("was rolled back to")).to_be_visible()
+    expect(page.locator("[data-testid=stEChartsChart] svg")).to_have_count(2, timeout=SLOW)
+    expect(page.get_by_text("The router is too unsure")).to_be_visible()
     page.get_by_text("Do the router's probabilities hold?").click()
     expect(page.locator(".st-key-table-calibration table")).to_be_visible(timeout=SLOW)
     page.get_by_text("All figures as a table").click()
@@ -25,5 +35,9 @@ def test_the_sample_day(open_tab: Callable[..., Page], demo: str) -> None:
     assert barriers(page) == []
     page.emulate_media(color_scheme="light")
     assert barriers(page) == []
-    page.get_by_text("Show a sample day").click()
-    expect(page.get_by_text("This is a sample day")).to_have_count(0, timeout=SLOW)
+
+
+def test_without_traffic_it_says_how_to_begin(open_tab: Callable[..., Page], demo: str) -> None:
+    page = open_tab(f"{demo}/traffic", NARROW)
+    expect(page.get_by_text("zooter serve --learn")).to_be_visible(timeout=SLOW)
+    assert barriers(page) == []

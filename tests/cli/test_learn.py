@@ -146,23 +146,3 @@ def test_a_share_of_the_processor_is_above_0_and_at_most_1(refused, folder, tmp_
         message = refused(2, "learn", "--once", "--processor", wrong, "--data", tmp_path / "data", fleet=folder)
         assert "--processor" in message
         assert wrong in message
-
-
-def test_a_report_knows_the_router_before_a_switch(learn, zooter, folder, tmp_path):
-    assert learn("--once", "--share", "0.4", "--calls", "400")[0] == 0
-    assert learn("promote")[0] == 0
-
-    def report():
-        options = ["--data", tmp_path / "data", "--since", "30000d", "--json"]
-        code, out, err = zooter("report", *options, fleet=folder)
-        assert code == 0, err
-        return json.loads(out)
-
-    first = report()
-    assert list(first["earlier"]) == ["before"]
-    assert first["rules"]["before"]["gain"]["n"] > 30
-    stored = (tmp_path / "data" / "earlier-choices.json").read_text()
-    assert "What is" not in stored  # no text of a user
-    assert report()["rules"] == first["rules"]
-    assert learn("rollback")[0] == 0
-    assert report()["earlier"]["before"]["router"] == "routers/0001"  # by the vectors that the learner stored

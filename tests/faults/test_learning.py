@@ -18,7 +18,7 @@ from support.scripted_server import Scripted, serving
 from zooter_core.config.edit import add_candidates, set_table
 from zooter_core.config.fleet import load_fleet
 from zooter_core.learn import judging
-from zooter_core.learn.drift import changes
+from zooter_core.learn.drift import fallen_rewards
 from zooter_core.learn.traffic import Traffic
 from zooter_core.learn.traffic_rows import LoggedDecision
 from zooter_core.router.router import Router
@@ -184,7 +184,7 @@ def test_a_reward_model_that_drifts_by_a_constant_lets_no_worse_router_serve(fol
         assert place.serving != router
         assert right(place.serving) >= before > 60
     with Traffic.open(place.data) as traffic:
-        fallen = {change.name for change in changes(traffic, 0.0, place.decisions * HOUR)}
+        fallen = {change.name for change in fallen_rewards(traffic, 0.0, place.decisions * HOUR)}
     assert fallen == ({"base", "one", "two"} if drift < 0 else set())
 
 

@@ -13,10 +13,8 @@ import pytest
 from zooter_core.cli.main import main
 from zooter_core.config.fleet import load_fleet
 from zooter_core.fleet.ensemble import Ensemble
-from zooter_core.learn.alternatives import BEFORE, Earlier
-from zooter_core.learn.drift import fall_of, fallen_rewards, far_queries, moved_tags
+from zooter_core.learn.drift import fall_of, fallen_rewards, far_queries
 from zooter_core.learn.report import report_on, sentences
-from zooter_core.learn.report_html import html_of
 from zooter_core.learn.traffic import HOUR, Traffic
 from zooter_core.learn.traffic_rows import FEEDBACK, SAMPLE, LoggedDecision, LoggedReward
 
@@ -24,19 +22,18 @@ DAY = 24 * HOUR
 POOL = ("general", "code", "small")
 
 
-def fill(traffic, n=2000, share=0.2, begin=0.0, broken_after=None, rising=False, votes=0):
+def fill(traffic, n=2000, share=0.2, begin=0.0, broken_after=None, votes=0):
     """A week in which routing earns 1 more than `general` and costs half; `small` never answers."""
     dice = np.random.default_rng(1)
     decisions, rewards = [], []
     for number in range(n):
         moment = begin + 7 * DAY * number / n
         is_code = number % 2
-        name = "code" if is_code else "general"
-        tags = ["code" if is_code else "talk", *(["new"] if rising and number > 0.8 * n else [])]
+        name, tag = ("code", "code") if is_code else ("general", "talk")
         decisions.append(
             LoggedDecision(
                 f"req-{number}", moment, f"query {number}", choice=name, candidate=name, probability=0.8,
-                probabilities=dict.fromkeys(POOL, 1 / 3), tags=tags, dollars=0.002 if name == "general" else 0,
+                probabilities=dict.fromkeys(POOL, 1 / 3), tags=[tag], dollars=0.002 if name == "general" else 0,
                 tokens=10, seconds=1.0, reason="router",
             )
         )  # fmt: skip
@@ -97,15 +94,6 @@ def test_a_model_that_has_just_joined_is_not_the_best_one_yet(traffic):
     assert chance.gain.n == report.sampled
     assert chance.reward.mean > before.rule("random").reward.mean  # among those who answered, the new one included
     assert not any("nan" in line for line in sentences(report))
-
-
-def test_a_model_that_has_just_joined_says_nothing_of_a_warning(traffic):
-    fill(traffic, rising=True)
-    (change,) = (change for change in report_on(traffic, "f", 0, 7 * DAY).changes if change.kind == "tag")
-    sampled = traffic.sampled(0.9 * 7 * DAY, 7 * DAY)[-2:]
-    traffic.add_rewards(LoggedReward(one, "new", 9.0, time=7 * DAY, why=SAMPLE, inclusion=0.2) for one in sampled)
-    (later,) = (change for change in report_on(traffic, "f", 0, 7 * DAY).changes if change.kind == "tag")
-    assert later.cost == change.cost
 
 
 def test_every_served_reward_narrows_the_interval(traffic):
@@ -181,13 +169,6 @@ def test_few_rewards_that_stay_are_seldom_called_fallen(steps):
 def test_nothing_is_said_where_nothing_changed(traffic):
     fill(traffic)
     assert fallen_rewards(traffic, 0, 7 * DAY) == []
-    assert moved_tags(traffic, 0, 7 * DAY) == []
-
-
-def test_a_tag_that_rises_is_named(traffic):
-    fill(traffic, rising=True)
-    (change,) = moved_tags(traffic, 0, 7 * DAY)
-    assert (change.kind, change.name, change.before < 0.1, change.after > 0.5) == ("tag", "new", True, True)
 
 
 def test_queries_unlike_the_training_are_counted(traffic, tiny_fleet):
@@ -212,29 +193,23 @@ def test_queries_unlike_the_training_are_counted(traffic, tiny_fleet):
     assert far_queries(traffic, ensemble, 0, 100) == [] or ensemble.neighbours  # a router may have no neighbours
 
 
-def test_the_page_escapes_names(traffic):
-    fill(traffic)
-    report = report_on(traffic, "<script>", 0, 7 * DAY)
-    page = html_of(report)
-    assert "<script>" not in page
-    assert "<svg" in page
-    assert sentences(report)[0] in page
-
-
 def test_the_command_reports(tmp_path, capsys):
     import time
 
     with Traffic.open(tmp_path) as traffic:
         fill(traffic, begin=time.time() - 6.9 * DAY, n=1000)
-    assert main(["report", "--data", str(tmp_path), "--html", str(tmp_path / "r.html"), "--since", "30d"]) == 0
+    assert main(["report", "--data", str(tmp_path), "--since", "30d"]) == 0
     out = capsys.readouterr().out
     assert out.startswith("Routing earned")
     assert "always general" in out
-    assert "<svg" in (tmp_path / "r.html").read_text()
     assert main(["report", "--data", str(tmp_path), "--json"]) == 0
     shape = json.loads(capsys.readouterr().out)
     assert shape["rules"]["general"]["gain"]["n"] > 100
-    assert shape["sentences"][0] in out or shape["sentences"]
+    assert set(shape) == {
+        "fleet", "since", "until", "sentences", "requests", "routed", "chores", "answered", "sampled", "inclusion",
+        "rules", "best_single", "calibration", "agreement", "changes",
+    }  # fmt: skip
+    assert [set(change) for change in shape["changes"]] == [{"kind", "name", "before", "after", "since", "message"}]
 
 
 @pytest.mark.parametrize("since", ["7", "d", "-7d", "7y", "0d", "1e9d", "٣d"])
@@ -248,7 +223,7 @@ def test_no_traffic_says_how_to_begin(tmp_path, capsys):
     assert "zooter serve --learn" in capsys.readouterr().err
 
 
-def test_a_router_that_is_too_sure_is_named_with_its_cost(traffic):
+def test_a_router_that_is_too_sure_is_named(traffic):
     fill(traffic)
     traffic._database.execute(
         """UPDATE decisions SET probabilities = '{"general": 0.02, "code": 0.96, "small": 0.02}'"""
@@ -256,37 +231,4 @@ def test_a_router_that_is_too_sure_is_named_with_its_cost(traffic):
     report = report_on(traffic, "f", 0, 7 * DAY)
     (change,) = (change for change in report.changes if change.kind == "calibration")
     assert change.message.startswith("The router is too sure")
-    assert "loses no reward" in change.cost
-    assert change.text in sentences(report)
-    page = html_of(report)
-    assert "What has changed" in page
-    assert "was the best" in page
-
-
-def test_a_reward_model_against_people_is_named(traffic):
-    fill(traffic, votes=400)
-    traffic._database.execute("UPDATE rewards SET reward = -reward WHERE source = 'feedback'")
-    report = report_on(traffic, "f", 0, 7 * DAY)
-    (change,) = (change for change in report.changes if change.kind == "people")
-    assert (change.name, change.after) == ("all tags", 0)
-    assert "another model in [reward]" in change.gain
-    assert "The reward model and people" in html_of(report)
-
-
-def test_a_fall_says_what_it_costs(traffic):
-    fill(traffic, broken_after=0.5)
-    report = report_on(traffic, "f", 0, 7 * DAY)
-    (change,) = (change for change in report.changes if change.kind == "reward")
-    assert change.cost.startswith("This costs 1.")  # half of the requests lose about 2
-    assert "answered 50% of them" in change.cost
-    assert "not known yet" in change.gain  # no vectors are stored
-
-
-def test_an_earlier_router_is_one_of_the_rules(traffic):
-    fill(traffic)
-    choices = {f"req-{n}": "general" for n in range(2000)}
-    report = report_on(traffic, "f", 0, 7 * DAY, earlier=[Earlier(BEFORE, "routers/0001", 3 * DAY, choices)])
-    assert report.rule(BEFORE).gain == report.rule("general").gain
-    assert any(line.startswith("The previous router (until ") for line in sentences(report))
-    assert "the previous router" in html_of(report)
-    assert report.to_json()["earlier"] == {BEFORE: {"router": "routers/0001", "until": 3 * DAY}}
+    assert change.message in sentences(report)

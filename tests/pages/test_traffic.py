@@ -1,23 +1,19 @@
-"""Traffic: its empty state, the sample day, and a report on traffic of the session's fleet."""
+"""Traffic: its empty state, and a report on traffic of the session's fleet."""
 
 from __future__ import annotations
 
-import gc
 import shutil
-import time
 from pathlib import Path
 
 import pytest
 
-from support.app_pages import Open, labels, words
+from support.app_pages import Open, words
+from support.traffic_days import add_days
 from zooter_core.config.fleet import load_fleet
 from zooter_core.learn.by_hand import lock_learner
 from zooter_core.learn.traffic import Traffic, data_folder
-from zooter_core.learn.traffic_rows import SAMPLE, LoggedDecision, LoggedReward
 from zooter_core.learn.versions import Versions
 from zooter_core.ui.traffic import champions, source
-
-DAY = 86_400.0
 
 
 @pytest.fixture(autouse=True)
@@ -26,26 +22,18 @@ def own_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def traffic(tiny_fleet: Path) -> Traffic:
-    """Three days in which the first model answers and is liked best; every fourth request is sampled."""
-    pool = load_fleet(tiny_fleet).pool
-    begin, n = time.time() - 3 * DAY, 200
-    with Traffic.open(data_folder(load_fleet(tiny_fleet).name)) as opened:
-        for number in range(n):
-            moment, name = begin + 3 * DAY * number / n, f"req-{number}"
-            chances = dict.fromkeys(pool, 1 / len(pool))
-            entry = LoggedDecision(
-                name, moment, f"What is *{number}*?", choice=pool[0], candidate=pool[0], probability=1 / len(pool),
-                probabilities=chances, reason="router", dollars=0.001, seconds=1.5, tokens=7, answer="It is <b>.",
-            )  # fmt: skip
-            opened.add(entry)
-            rewards = [
-                LoggedReward(name, who, (who == pool[0]) + number % 3, why=SAMPLE, inclusion=0.25, time=moment,
-                             dollars=0.002, seconds=1.0, answer=f"{who} would say {number}.")
-                for who in pool
-            ]  # fmt: skip
-            opened.add_rewards(rewards if number % 4 == 0 else [])
-    return opened
+def traffic(tiny_fleet: Path) -> None:
+    """Three days of the fleet."""
+    fleet = load_fleet(tiny_fleet)
+    add_days(data_folder(fleet.name), fleet.pool)
+
+
+def test_without_traffic_it_says_how_to_get_some(open_page: Open, tiny_fleet: Path):
+    page = open_page("traffic")
+    assert [block.value for block in page.code] == [
+        f"zooter serve --learn --fleet {tiny_fleet}", f"zooter learn import FILE --fleet {tiny_fleet}"
+    ]  # fmt: skip
+    assert not page.subheader
 
 
 def test_a_file_without_requests_is_as_good_as_none(open_page: Open, tiny_fleet: Path):
@@ -53,15 +41,13 @@ def test_a_file_without_requests_is_as_good_as_none(open_page: Open, tiny_fleet:
         pass
     page = open_page("traffic")
     assert "No traffic yet" in words(page)
-    assert "sample day" in words(page)
 
 
 def test_what_users_wrote_is_hidden_from_others(open_page: Open, traffic, monkeypatch):
     monkeypatch.setattr(source, "LOCAL", ())
     page = open_page("traffic")
     assert "only on the machine where it runs" in words(page)
-    assert "sample day" in words(page)
-    assert "What is *1" not in " ".join(str(option) for box in page.selectbox for option in box.options)
+    assert not page.selectbox
 
 
 def test_traffic_is_reported(open_page: Open, traffic, tiny_fleet):
@@ -69,11 +55,17 @@ def test_traffic_is_reported(open_page: Open, traffic, tiny_fleet):
     assert not page.code
     assert "always using" in words(page)
     assert "This rests on 50 requests, drawn at random (25%)" in words(page)
-    assert "Report (HTML)" in {button.proto.label for button in page.get("download_button")} | labels(page)
+    assert {title.value for title in page.subheader} >= {"Reward against cost", "Choices over time"}
+    assert page.get("echarts_chart")[1].proto.alt.startswith("Mean reward against dollars per 1,000 answers")
+    assert ["The router is too unsure" in box.value for box in page.warning] == [True]
+    assert ":material/thumb_up:" in words(page)
+    assert page.selectbox(key="tag").options == ["all requests", "arithmetic", "odd"]
     box = page.selectbox(key="decision")
     assert box.value == "req-196"  # the newest one that every model answered
     assert "What is *196*?" in words(page)
     assert {f"{name} would say 196." for name in load_fleet(tiny_fleet).pool} <= {text.value for text in page.text}
+    page.selectbox(key="tag").set_value("odd").run()
+    assert not page.exception
     box.set_value("req-199").run()
     assert "No reward yet" in words(page)
     page.segmented_control(key="period").set_value("Last day").run()
@@ -82,37 +74,8 @@ def test_traffic_is_reported(open_page: Open, traffic, tiny_fleet):
     assert not page.get("echarts_chart") or len(page.get("echarts_chart")) == 1
 
 
-def test_without_traffic_it_says_how_to_begin_and_shows_a_sample_day(open_page: Open, tiny_fleet: Path, monkeypatch):
-    monkeypatch.setenv("ZOOTER_MANAGE", "*")
-    page = open_page("traffic")
-    assert any(block.value == f"zooter serve --learn --fleet {tiny_fleet}" for block in page.code)
-    assert {title.value for title in page.subheader} >= {"Reward against time", "Choices over time"}
-    text = words(page)
-    for part in (
-        "sample day", "every model answered", "warning", "was promoted in place of", "was rolled back to",
-        "The previous router (until ", ":material/thumb_up:",
-    ):  # fmt: skip
-        assert part in text
-    assert page.get("echarts_chart")[1].proto.alt.startswith("Mean reward against seconds per answer")
-    assert page.warning
-    assert not {box.key for box in page.button} & {"do-promote", "do-rollback"}
-    box = page.selectbox(key="tag")
-    assert len(box.options) > 5
-    box.set_value(box.options[1]).run()
-    page.toggle(key="sample").set_value(False).run()
-    assert not page.subheader
-
-
-def test_the_folder_of_the_sample_day_goes_when_nobody_needs_it():
-    folder = source.of_sample().folder
-    assert folder.is_dir()
-    source._sample_folder.clear()
-    gc.collect()
-    assert not folder.exists()
-
-
 @pytest.fixture
-def learned(fleet_copy: Path, traffic: Traffic) -> Path:
+def learned(fleet_copy: Path, traffic: None) -> Path:
     """A copy of the fleet whose learner has a challenger with three pairs."""
     versions = Versions(load_fleet(fleet_copy))
     versions.state.challenger = versions.add(

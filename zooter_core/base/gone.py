@@ -52,6 +52,7 @@ GONE: dict[str, str] = {  # name -> what to do instead: the end of a sentence, a
     "router kind routerdc": (
         "use the default, `--router-kind auto`. A saved router of this kind must be made again with `zooter distill`."
     ),
+    "zooter report --html": "`zooter report` prints the report as text, and with --json as JSON.",
 }
 
 

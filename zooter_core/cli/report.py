@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Annotated
 
 from zooter_core.base.errors import ZooterError
@@ -17,7 +16,6 @@ def report(
     fleet: FleetDir = None,
     data: DataDir = None,
     json: Json = False,
-    html: Annotated[Path | None, option("--html", "FILE", "Write the report as one HTML file.")] = None,
 ) -> None:
     seconds = seconds_of(since, "--since")
     from rich.table import Table
@@ -34,11 +32,6 @@ def report(
         except ZooterError as problem:
             err.print(f"The queries are not compared with those of the router's training. {problem}")
             result = report_on(traffic, parts.name, now - seconds, now)
-    if html:
-        from zooter_core.learn.report_html import write_html
-
-        write_html(result, html)
-        err.print(f"The report is in {html}.")
     if json:
         print_json(result.to_json())
         return

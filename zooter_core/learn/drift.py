@@ -1,9 +1,7 @@
-"""What has changed in the traffic: rewards that fell, tags that rise or fall, queries unlike those of the training.
+"""Warnings: rewards of a candidate that fell, queries unlike those of the training, and probabilities that are off.
 
-Two warnings are about what is wrong now: probabilities that do not match, and a reward model that contradicts people.
-
-Many moments, candidates and tags are tested, so each test is held to a stricter level (Bonferroni). Where nothing has
-changed, at most about 5% of the reports have a false warning of fallen rewards (benchmarks/traffic.py alarms).
+Many moments and candidates are tested for a fall, so each test is held to a stricter level (Bonferroni). Where nothing
+has changed, at most about 5% of the reports have a false warning (benchmarks/traffic.py alarms).
 """
 
 from __future__ import annotations
@@ -12,47 +10,36 @@ import math
 import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from zooter_core.base.strict_json import parse_json
 from zooter_core.learn.traffic import Traffic
-from zooter_core.learn.traffic_rows import MODEL, SAMPLE, SERVED, LoggedDecision
+from zooter_core.learn.traffic_rows import MODEL, SAMPLE, SERVED
 from zooter_core.method.calibration import Calibration
 from zooter_core.method.metrics import t_quantile, wilson_interval
-from zooter_core.method.worth import Estimate
 
 if TYPE_CHECKING:
     from zooter_core.fleet.ensemble import Ensemble
 
-FEWEST = 30  # rewards before and after a moment, and uses of a tag
+FEWEST = 30  # rewards before and after a moment, requests, and training queries
 STEP_HOURS = 6
-LEAST_SHARE = 0.03  # a tag's share must change by so much
-LATE = 0.25  # the last part of a period, whose tags are compared with those before
-MOST_DECISIONS = 20_000  # whose tags are read
 LEVEL = 0.05
-WEAK = 0.6  # a reward model that agrees with fewer pairs of votes is little help
-LEAST_MENDED = 0.02  # of the calibration error, by a temperature
-EVERYTHING = "all tags"
 FAR, MOST_FAR = 0.05, 300  # the share of training queries that count as far, and queries that are looked at
 Sums = tuple[int, float, float]  # n, sum, sum of squares
 
 
 @dataclass(frozen=True)
 class Change:
-    """Something that has changed.
+    """A warning.
 
     Attributes:
-        kind: `reward`, `tag`, `far`, `calibration` or `people`.
-        name: of the candidate or the tag.
-        before, after: mean rewards, or shares of the requests; of a warning, what would be right and what is.
+        kind: `reward`, `far` or `calibration`.
+        name: of the candidate, `queries` or `probabilities`.
+        before, after: mean rewards, or shares of the requests: what would be usual or right, and what is.
         since: when it changed, in seconds since 1970.
         message: says it, and what to do.
-        cost, gain: what it costs, and what learning would gain, in a sentence each (stakes.py).
-        requests: the ids of those that a warning of the kind `far` is about.
     """
 
     kind: str
@@ -61,27 +48,6 @@ class Change:
     after: float
     since: float
     message: str
-    cost: str = ""
-    gain: str = ""
-    requests: frozenset[str] = field(default=frozenset(), repr=False)
-
-    @property
-    def text(self) -> str:
-        """All that is said of it."""
-        return " ".join(filter(None, (self.message, self.cost, self.gain)))
-
-
-def changes(traffic: Traffic, since: float, until: float, ensemble: Ensemble | None = None) -> list[Change]:
-    """What has changed in a period, the largest falls of rewards first.
-
-    Args:
-        ensemble: the fleet, whose router's encoder says which queries are unlike the training ones; None does not ask.
-
-    Raises:
-        ZooterError: its router does not load.
-    """
-    far = far_queries(traffic, ensemble, since, until) if ensemble else []
-    return [*fallen_rewards(traffic, since, until), *far, *moved_tags(traffic, since, until)]
 
 
 def fallen_rewards(traffic: Traffic, since: float, until: float) -> list[Change]:
@@ -154,52 +120,27 @@ def _variance(sums: Sums) -> float:
     return max((squares - total**2 / n) / (n - 1), 0.0)
 
 
-def moved_tags(traffic: Traffic, since: float, until: float) -> list[Change]:
-    """The tags whose share of the requests in the last quarter of a period differs from that before it."""
-    count = sum(total.n for total in traffic.totals(since, until) if total.routed and not total.chore)
-    rows = traffic.tags(since, until, -(-count // MOST_DECISIONS) or 1)
-    if not rows:
-        return []
-    first, last = min(row[0] for row in rows), max(row[0] for row in rows)
-    border = last - LATE * (last - first)
-    early, late, n = Counter[str](), Counter[str](), [0, 0]
-    for moment, text, _ in rows:
-        n[moment >= border] += 1
-        (late if moment >= border else early).update(set(parse_json(text)))
-    if min(n) < FEWEST:
-        return []
-    tags = [tag for tag in early | late if early[tag] + late[tag] >= FEWEST]
-    moved = []
-    for tag in tags:
-        before, after = early[tag] / n[0], late[tag] / n[1]
-        pooled = (early[tag] + late[tag]) / sum(n)
-        error = math.sqrt(pooled * (1 - pooled) * (1 / n[0] + 1 / n[1]))
-        if abs(after - before) >= LEAST_SHARE and abs(after - before) > error * t_quantile(
-            1 - LEVEL / 2 / len(tags), min(n)
-        ):
-            verb = "rose" if after > before else "fell"
-            message = (
-                f"Requests with the tag {tag} {verb} from {before:.0%} to {after:.0%} of the traffic since"
-                f" {day(border)}. Where the router has seen few of them, its choices are less certain."
-            )
-            moved.append(Change("tag", tag, before, after, border, message))
-    return sorted(moved, key=lambda change: -abs(change.after - change.before))
-
-
 def far_queries(traffic: Traffic, ensemble: Ensemble, since: float, until: float) -> list[Change]:
     """A warning if many of the newest queries are unlike those that the router learned from; it takes its encoder.
 
-    Unlike means: less similar to their nearest training query than 95% of the training queries are to theirs.
+    Unlike means: less similar to their nearest training query than 95% of the training queries are to theirs. There is
+    no warning where the router has no training queries, or too few.
 
     Raises:
-        ZooterError: the router or its encoder does not load.
+        ZooterError: the router, its encoder or its training queries do not load.
     """
-    entries = newest_routed(traffic, since, until, MOST_FAR)
-    usual = familiar(ensemble) if len(entries) >= FEWEST else None
-    if usual is None:
+    newest = traffic.newest(MOST_FAR, useful=True)
+    entries = [entry for entry in newest if since <= entry.time < until and entry.probability is not None]
+    neighbours = ensemble.neighbours if len(entries) >= FEWEST else None
+    if neighbours is None or len(neighbours.vectors) < FEWEST:
         return []
-    training, border = usual
-    far = nearest(ensemble, training, [entry.query for entry in entries]) < border
+    training, encoder = np.asarray(neighbours.vectors, dtype=np.float32), ensemble.router.encoder
+    rows = np.arange(0, len(training), -(-len(training) // MOST_FAR))
+    among = training[rows] @ training.T
+    among[np.arange(len(rows)), rows] = -1.0  # a query's similarity to itself
+    border = np.quantile(among.max(axis=1), FAR)
+    vectors = encoder.sentence(encoder.embed([entry.query for entry in entries]))  # of users: they are not stored
+    far = (vectors @ training.T).max(axis=1) < border
     share = float(far.mean())
     if wilson_interval(share, len(entries))[0] <= 2 * FAR:
         return []
@@ -210,41 +151,7 @@ def far_queries(traffic: Traffic, ensemble: Ensemble, since: float, until: float
         f" {FAR:.0%} would be usual{f' (frequent tags: {often})' if often else ''}. Its choices there are less certain;"
         " train it on queries like these."
     )
-    requests = frozenset(entry.request_id for entry, is_far in zip(entries, far, strict=True) if is_far)
-    return [Change("far", "queries", FAR, share, entries[-1].time, message, requests=requests)]
-
-
-def newest_routed(traffic: Traffic, since: float, until: float, most: int) -> list[LoggedDecision]:
-    """Among the newest decisions, those of the router in a period, chores left out; the last one first."""
-    return [
-        entry
-        for entry in traffic.newest(most, useful=True)
-        if since <= entry.time < until and entry.probability is not None
-    ]
-
-
-def familiar(ensemble: Ensemble) -> tuple[NDArray[np.float32], float] | None:
-    """The vectors of the router's training queries, and the similarity that all but FAR of them have to another one.
-
-    None where the router has no training queries, or too few.
-
-    Raises:
-        ZooterError: they do not load.
-    """
-    neighbours = ensemble.neighbours
-    if neighbours is None or len(neighbours.vectors) < FEWEST:
-        return None
-    training = np.asarray(neighbours.vectors, dtype=np.float32)
-    rows = np.arange(0, len(training), -(-len(training) // MOST_FAR))
-    among = training[rows] @ training.T
-    among[np.arange(len(rows)), rows] = -1.0  # a query's similarity to itself
-    return training, float(np.quantile(among.max(axis=1), FAR))
-
-
-def nearest(ensemble: Ensemble, training: NDArray[np.float32], texts: Sequence[str]) -> NDArray[np.float32]:
-    """The similarity of texts to the nearest training query, shape (n,). Their vectors are of users: none is stored."""
-    encoder = ensemble.router.encoder
-    return np.asarray((encoder.sentence(encoder.embed(texts)) @ training.T).max(axis=1))
+    return [Change("far", "queries", FAR, share, entries[-1].time, message)]
 
 
 def miscalibrated(calibration: Calibration | None, since: float) -> list[Change]:
@@ -256,47 +163,10 @@ def miscalibrated(calibration: Calibration | None, since: float) -> list[Change]
     message = (
         f"The router is {direction}: its choices had a probability of {c.stated:.0%} on average and were the best in"
         f" {c.won:.0%} of {c.n:,} sampled requests. The probabilities are off by {c.error:.2f} on average (expected"
-        f" calibration error, 95% CI {c.low:.2f} to {c.high:.2f}; chance alone explains {c.chance:.2f})."
+        f" calibration error, 95% CI {c.low:.2f} to {c.high:.2f}; chance alone explains {c.chance:.2f}). Routers of"
+        " `zooter learn` are calibrated on the sample."
     )
-    cost = (
-        "Its first choice stays the same, so `auto` loses no reward by it. What reads the probabilities goes wrong:"
-        " when `auto-best` asks more models, when a conversation changes its model, and the certainty that is shown."
-    )
-    if c.mended < c.error - LEAST_MENDED:
-        gain = (
-            f"A temperature of {c.temperature:.1f} would bring the error to {c.mended:.2f} on these requests. Routers"
-            " of `zooter learn` are calibrated on the sample; `zooter distill` calibrates on its training queries."
-        )
-    else:
-        gain = "No temperature mends it: the router is wrong about some queries. `zooter learn` trains another one."
-    return [Change("calibration", "probabilities", c.won, c.stated, since, message, cost, gain)]
-
-
-def against_people(agreements: Mapping[str, Estimate], since: float) -> list[Change]:
-    """Warnings where the reward model hardly agrees with thumbs: for all answers, or else for single tags.
-
-    The upper end of the interval must be below WEAK, held to a stricter level with every tag that is looked at.
-    """
-    warnings: list[Change] = []
-    for tag, shown in agreements.items():
-        if shown.error != shown.error or (warnings and warnings[0].name == EVERYTHING):
-            continue
-        upper = shown.mean + t_quantile(1 - LEVEL / 2 / len(agreements), max(shown.n // 2 - 1, 1)) * shown.error
-        if upper >= WEAK:
-            continue
-        where = "" if tag == EVERYTHING else f" with the tag {tag}"
-        message = (
-            f"The reward model disagrees with people on answers{where}: it prefers the liked answer to a disliked one"
-            f" in {shown.mean:.0%} of the pairs (95% CI {shown.low:.0%} to {shown.high:.0%}, {shown.n:,} votes), where"
-            " guessing has 50%."
-        )
-        cost = "The rewards of this report say little about what people want there, and so do the savings."
-        gain = (
-            "Learning from these rewards gains nothing there: use another model in [reward], or checked answers."
-            " `zooter learn` trusts a thumb before the reward model."
-        )
-        warnings.append(Change("people", tag, WEAK, shown.mean, since, message, cost, gain))
-    return warnings
+    return [Change("calibration", "probabilities", c.won, c.stated, since, message)]
 
 
 def day(moment: float) -> str:

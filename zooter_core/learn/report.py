@@ -7,17 +7,13 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from zooter_core.base.strict_json import parse_json
-from zooter_core.learn.alternatives import BEFORE, FIRST, UNKNOWN, Earlier, earlier_routers, learned_gains
-from zooter_core.learn.drift import EVERYTHING, Change, against_people, changes, day, miscalibrated
-from zooter_core.learn.refit import stored_vectors
-from zooter_core.learn.stakes import Stakes
+from zooter_core.learn.drift import Change, day, fallen_rewards, far_queries, miscalibrated
 from zooter_core.learn.traffic import Traffic
 from zooter_core.learn.traffic_rows import Total
 from zooter_core.learn.traffic_sample import Sample, read_sample
@@ -45,6 +41,7 @@ if TYPE_CHECKING:
 
 MOST_REGRESSED = 300_000  # decisions up to which the mean of all served rewards is computed
 LEAST_SERVED = 0.99  # the share of them that needs a reward
+EVERYTHING = "all tags"
 
 
 @dataclass(frozen=True)
@@ -52,7 +49,7 @@ class Rule:
     """What a way to choose would have had, an answer.
 
     Attributes:
-        name: `routing`, `random`, `rmr`, a candidate, or an earlier router: `before` or `first`.
+        name: `routing`, `random`, `rmr`, or a candidate.
         reward, dollars, seconds: means.
         gain: the reward of routing less that of this rule.
         cost: the dollars of routing divided by those of this rule.
@@ -76,13 +73,10 @@ class Report:
         sampled: requests that all candidates answered.
         inclusion: the lowest and the highest probability of being sampled; (0, 0) without any.
         pool: the candidates in the sample.
-        rules: routing first, then earlier routers, the candidates, best first, random and RMR; empty with too little
-            data.
-        earlier: the routers that served before.
+        rules: routing first, then the candidates, best first, random and RMR; empty with too little data.
         calibration: of the router's probabilities on the sample; None with too little data.
-        learning: what a router that learned from the sample would have earned more, an answer; None if not known.
         agreement: of the reward model with thumbs, by tag and for EVERYTHING.
-        changes: what has changed, and what is wrong.
+        changes: the warnings.
     """
 
     fleet: str
@@ -93,9 +87,7 @@ class Report:
     inclusion: tuple[float, float]
     pool: tuple[str, ...]
     rules: list[Rule]
-    earlier: list[Earlier]
     calibration: Calibration | None
-    learning: Estimate | None
     agreement: dict[str, Estimate]
     changes: list[Change]
 
@@ -147,13 +139,9 @@ class Report:
             "inclusion": list(self.inclusion),
             "rules": {rule.name: {part: _estimate_json(getattr(rule, part)) for part in parts} for rule in self.rules},
             "best_single": self.best.name if self.best else None,
-            "earlier": {entry.name: {"router": entry.router, "until": entry.until} for entry in self.earlier},
             "calibration": asdict(self.calibration) if self.calibration else None,
-            "learning": _estimate_json(self.learning) if self.learning else None,
             "agreement": {tag: _estimate_json(estimate) for tag, estimate in self.agreement.items()},
-            "changes": [
-                {name: value for name, value in asdict(change).items() if name != "requests"} for change in self.changes
-            ],
+            "changes": [asdict(change) for change in self.changes],
         }
 
 
@@ -162,20 +150,11 @@ def _estimate_json(estimate: Estimate) -> dict[str, float | int | None]:
     return {name: value if math.isfinite(value) else None for name, value in values.items()} | {"n": estimate.n}
 
 
-def report_on(
-    traffic: Traffic,
-    fleet: str,
-    since: float,
-    until: float,
-    ensemble: Ensemble | None = None,
-    earlier: Sequence[Earlier] = (),
-) -> Report:
+def report_on(traffic: Traffic, fleet: str, since: float, until: float, ensemble: Ensemble | None = None) -> Report:
     """What routing was worth from one time to another.
 
     Args:
-        ensemble: the fleet, to say how far queries are from those that its router learned from, what its earlier
-            routers would have chosen, and what learning would gain; None does not.
-        earlier: instead of the fleet's earlier routers.
+        ensemble: the fleet, to say how far queries are from those that its router learned from; None does not.
 
     Raises:
         ZooterError: its router does not load.
@@ -183,16 +162,8 @@ def report_on(
     totals = traffic.totals(since, until)
     routed = sum(total.n for total in totals if total.routed and not total.chore)
     sample = read_sample(traffic, since, until)
-    folder, enough, gains = traffic.path.parent, sample.n >= FEWEST, np.full(sample.n, math.nan)
-    before = list(earlier)
-    if ensemble and enough:
-        before = before or earlier_routers(ensemble, sample, folder)
-        vectors, present, _ = stored_vectors(ensemble.router.encoder, sample.decisions, folder)
-        gains = learned_gains(sample, vectors, present)
-    learning = weighted_mean(gains, sample.inclusion)
-    calibrated, agreements = calibration_on(sample), _agreement(traffic, since, until)
-    stakes = Stakes(traffic, sample, gains, until)
-    warnings = [*changes(traffic, since, until, ensemble), *miscalibrated(calibrated, since)]
+    calibrated = calibration_on(sample)
+    far = far_queries(traffic, ensemble, since, until) if ensemble else []
     return Report(
         fleet,
         since,
@@ -201,12 +172,10 @@ def report_on(
         sample.drawn,
         (float(sample.inclusion.min()), float(sample.inclusion.max())) if sample.n else (0.0, 0.0),
         sample.pool,
-        _rules(traffic, sample, since, until, routed, before) if enough else [],
-        before if enough else [],
+        _rules(traffic, sample, since, until, routed) if sample.n >= FEWEST else [],
         calibrated,
-        learning if learning.n >= FEWEST else None,
-        agreements,
-        [stakes.of(change) for change in (*warnings, *against_people(agreements, since))],
+        _agreement(traffic, since, until),
+        [*fallen_rewards(traffic, since, until), *far, *miscalibrated(calibrated, since)],
     )
 
 
@@ -226,50 +195,33 @@ def calibration_on(sample: Sample) -> Calibration | None:
     return calibration(stated[judged], wins[judged]) if judged.sum() >= FEWEST else None
 
 
-def _rules(
-    traffic: Traffic, sample: Sample, since: float, until: float, routed: int, earlier: Sequence[Earlier]
-) -> list[Rule]:
-    """Every rule's estimates: routing, then earlier routers, then candidates by reward, then random and RMR.
+def _rules(traffic: Traffic, sample: Sample, since: float, until: float, routed: int) -> list[Rule]:
+    """Every rule's estimates: routing, then candidates by reward, then random and RMR.
 
     A candidate that joined lately, with too few requests for an interval, is not among them.
     """
     answered = ~np.isnan(sample.rewards)
     rewards, dollars, seconds = (
         rules(values, sample.chosen, ranked, answered)
-        | {entry.name: _looked_up(values, entry, sample) for entry in earlier}
         for values, ranked in ((sample.rewards, BEST), (sample.dollars, SUM), (sample.seconds, SLOWEST))
     )
     p = sample.inclusion
     average, count = traffic.served_mean(since, until) if routed <= MOST_REGRESSED else (0.0, 0)
     served = average if routed and count >= LEAST_SERVED * routed else None
-    estimates = []
-    for key, name in (
-        (ROUTING, ROUTING),
-        *((entry.name, entry.name) for entry in earlier),
-        *((str(n), name) for n, name in enumerate(sample.pool)),
-        (RANDOM, RANDOM),
-        (RMR, RMR),
-    ):
-        estimates.append(
-            Rule(
-                name,
-                _narrower(rewards[key], p, rewards[ROUTING], served),
-                weighted_mean(dollars[key], p),
-                weighted_mean(seconds[key], p),
-                _narrower(rewards[ROUTING] - rewards[key], p, rewards[ROUTING], served),
-                ratio_of_means(dollars[ROUTING], dollars[key], p),
-            )
+    names = {ROUTING: ROUTING, **{str(n): name for n, name in enumerate(sample.pool)}, RANDOM: RANDOM, RMR: RMR}
+    first, *others, chance, ranked = (
+        Rule(
+            name,
+            _narrower(rewards[key], p, rewards[ROUTING], served),
+            weighted_mean(dollars[key], p),
+            weighted_mean(seconds[key], p),
+            _narrower(rewards[ROUTING] - rewards[key], p, rewards[ROUTING], served),
+            ratio_of_means(dollars[ROUTING], dollars[key], p),
         )
-    first, others, (chance, ranked) = estimates[0], estimates[1:-2], estimates[-2:]
-    singles = [rule for rule in others if rule.name in sample.pool and rule.gain.n >= FEWEST]
-    before = [rule for rule in others if rule.name not in sample.pool and rule.reward.n]
-    return [first, *before, *sorted(singles, key=lambda rule: rule.gain.mean), chance, ranked]
-
-
-def _looked_up(values: Array, earlier: Earlier, sample: Sample) -> Array:
-    """What an earlier router's choices have, shape (n,); NaN where its choice is not known."""
-    places = earlier.places(sample)
-    return np.where(places == UNKNOWN, math.nan, values[np.arange(sample.n), places])
+        for key, name in names.items()
+    )
+    singles = [rule for rule in others if rule.gain.n >= FEWEST]
+    return [first, *sorted(singles, key=lambda rule: rule.gain.mean), chance, ranked]
 
 
 def _narrower(values: Array, inclusion: Array, served: Array, mean: float | None) -> Estimate:
@@ -316,7 +268,7 @@ def calibration_rows(shown: Calibration) -> list[tuple[str, ...]]:
 
 def sentences(report: Report) -> list[str]:
     """What the figures mean, in plain words, the most important first; warnings at the end."""
-    return statements(report) + [change.text for change in report.changes]
+    return statements(report) + [change.message for change in report.changes]
 
 
 def statements(report: Report) -> list[str]:
@@ -377,20 +329,10 @@ def _worth(report: Report) -> list[str]:
         f"A model at random would have earned {_less(random_rule.gain)}, and the best of all answers by the reward"
         f" model (RMR) {_less(ranked.gain)}{_price(ranked)}.",
     ]
-    lines += [line for entry in report.earlier if (line := _before(report, entry))]
     low, high = (f"{100 * share:.3g}%" for share in report.inclusion)  # 0.5% is not 0%
     share = low if low == high else f"{low} to {high}"
     lines.append(f"This rests on {report.sampled:,} requests, drawn at random ({share}), that every model answered.")
     return lines
-
-
-def _before(report: Report, earlier: Earlier) -> str:
-    rule = report.rule(earlier.name)
-    if rule is None or rule.gain.n < FEWEST:
-        return ""
-    which = "The previous router" if earlier.name == BEFORE else "The first router"
-    few = "" if rule.gain.n >= report.sampled else f", on {rule.gain.n:,} of the sampled requests"
-    return f"{which} (until {day(earlier.until)}) would have earned {_less(rule.gain)}{_price(rule)}{few}."
 
 
 def _saving(rule: Rule) -> str:
@@ -428,7 +370,7 @@ def _price(rule: Rule) -> str:
     )
 
 
-NAMES = {ROUTING: "routing", RANDOM: "random", RMR: "RMR", BEFORE: "the previous router", FIRST: "the first router"}
+NAMES = {ROUTING: "routing", RANDOM: "random", RMR: "RMR"}
 HEADINGS = ("", "reward", "routing earned", "dollars per 1,000", "cost of routing", "seconds")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 import streamlit as st
@@ -11,6 +10,7 @@ import streamlit as st
 from zooter_core.base.errors import ZooterError
 from zooter_core.config.fleet import Fleet
 from zooter_core.learn.by_hand import former, switch
+from zooter_core.learn.drift import day
 from zooter_core.learn.versions import OUTSIDE, PROMOTE, ROLLBACK, ROUTERS, STARTING, Versions, summary
 from zooter_core.ui import charts, plots, resources
 from zooter_core.ui.history import LOCAL
@@ -29,7 +29,7 @@ Event = Mapping[str, Any]
 def draw(source: Source, fleet: Fleet) -> None:
     """The routers over time, the evidence for each switch, and the buttons."""
     try:
-        learned = None if source.sample else traffic_source.versions(fleet)
+        learned = traffic_source.versions(fleet)
     except ZooterError as problem:
         show_error(problem)
         return
@@ -39,9 +39,7 @@ def draw(source: Source, fleet: Fleet) -> None:
     else:
         draw_timeline(source, events, learned is not None and learned.state.follows)
         for event in reversed(events[-SHOWN:]):
-            st.markdown(f"- **{moment(event['time'], source)}**: {line_of(event)}")
-    if source.sample:
-        return
+            st.markdown(f"- **{day(event['time'])}**: {line_of(event)}")
     if learned is None:
         yours = "" if manage.is_users(fleet.folder) else ", for a fleet of your own"
         st.markdown(f"`zooter learn` makes a better router from this traffic{yours}.")
@@ -59,11 +57,6 @@ def name_of(router: str) -> str:
     if folder == ROUTERS and number.isdigit():
         return f"version {int(number)}"
     return "the trained router" if router == "router" else f"the router {router}"
-
-
-def moment(time: float, source: Source) -> str:
-    """When something was, as precisely as the period needs."""
-    return f"{datetime.fromtimestamp(time):{'%H:%M' if source.sample else '%a %d %b %H:%M'}}"
 
 
 def line_of(event: Event) -> str:
@@ -120,7 +113,7 @@ def draw_timeline(source: Source, events: Sequence[Event], follows: bool) -> Non
         "tooltip": {"formatter": "{b}"},
         "data": [
             {
-                "name": f"{labels[router]}: {moment(begin, source)} to {moment(end, source)}",
+                "name": f"{labels[router]}: {day(begin)} to {day(end)}",
                 "coords": [[plots.clock(edge), rows.index(router)] for edge in (begin, end)],
                 "lineStyle": {"color": charts.ROUTER if router == serving else charts.GREY},
             }

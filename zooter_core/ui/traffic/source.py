@@ -1,4 +1,4 @@
-"""Where the page Traffic reads: the endpoint's folder of the session's fleet, or the sample day that ships.
+"""Where the page Traffic reads: the endpoint's folder of the session's fleet.
 
 Traffic holds what users wrote. It is shown only by a demo that other machines cannot reach, or whose owner lets
 visitors manage the fleet.
@@ -6,11 +6,9 @@ visitors manage the fleet.
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +18,6 @@ from zooter_core.base.errors import ZooterError
 from zooter_core.base.strict_json import parse_json
 from zooter_core.config.fleet import Fleet
 from zooter_core.fleet.ensemble import Ensemble
-from zooter_core.learn import sample_day
 from zooter_core.learn.report import Report, report_on
 from zooter_core.learn.traffic import FILE, Traffic, data_folder
 from zooter_core.learn.traffic_rows import LoggedDecision, LoggedReward
@@ -34,8 +31,6 @@ DAY = 86_400.0
 NEWEST, FEEDBACKS = 20, 8
 TAGS, MOST_TAGGED = 25, 20_000  # tags to choose from, and decisions whose tags are read
 FRESH_SECONDS = 20  # a report is made anew after so long
-SAMPLE_DAY = datetime(2026, 1, 5).timestamp()  # by the clock of this machine, as all times here
-SAMPLE_POOL: tuple[str, ...] = ("chat", "math", "code", "writer")
 
 
 @dataclass(frozen=True)
@@ -43,7 +38,6 @@ class Source:
     """A traffic file and the period that is shown.
 
     Attributes:
-        sample: whether it is the sample day.
         steps: hours of a step in the chart over time.
     """
 
@@ -51,7 +45,6 @@ class Source:
     fleet: str
     since: float
     until: float
-    sample: bool
     steps: int
 
 
@@ -72,29 +65,14 @@ def traffic_folder(fleet: str) -> Path | None:
 def of_days(folder: Path, fleet: str, days: int) -> Source:
     """The newest days of a fleet's traffic. The end is rounded, so that a report serves a while."""
     until = (time.time() // FRESH_SECONDS + 1) * FRESH_SECONDS
-    return Source(folder, fleet, until - days * DAY, until, False, {1: 1, 7: 6}.get(days, 24))
-
-
-def of_sample() -> Source:
-    """The sample day."""
-    return Source(Path(_sample_folder().name), "embedded", SAMPLE_DAY, SAMPLE_DAY + DAY, True, 1)
-
-
-@st.cache_resource(show_spinner=False)
-def _sample_folder() -> tempfile.TemporaryDirectory[str]:
-    """Removed when the demo ends."""
-    folder = tempfile.TemporaryDirectory(prefix="zooter-sample-", ignore_cleanup_errors=True)
-    with Traffic.open(Path(folder.name)) as traffic:
-        sample_day.fill(traffic, SAMPLE_DAY)
-    return folder
+    return Source(folder, fleet, until - days * DAY, until, {1: 1, 7: 6}.get(days, 24))
 
 
 @st.cache_data(show_spinner="Summing up the traffic ...", max_entries=8)
 def report(source: Source, _ensemble: Ensemble | None = None) -> Report:
     """The report on a period; with the fleet it also says which queries are unlike those of the router's training."""
-    earlier = sample_day.earlier(SAMPLE_DAY) if source.sample else ()
     with _open(source.folder) as traffic:
-        return report_on(traffic, source.fleet, source.since, source.until, _ensemble, earlier)
+        return report_on(traffic, source.fleet, source.since, source.until, _ensemble)
 
 
 @st.cache_data(show_spinner=False, max_entries=8)
@@ -161,7 +139,7 @@ def versions(fleet: Fleet) -> Versions | None:
 
 def switches(source: Source, learned: Versions | None) -> list[dict[str, Any]]:
     """The changes of the router until the end of the period, oldest first."""
-    events = sample_day.switches(SAMPLE_DAY) if source.sample else learned.state.events if learned else []
+    events = learned.state.events if learned else []
     return [event for event in events if event["event"] != FOLLOW and event["time"] < source.until]
 
 

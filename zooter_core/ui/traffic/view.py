@@ -8,7 +8,7 @@ from shlex import quote
 import streamlit as st
 
 from zooter_core.config.fleet import Fleet
-from zooter_core.learn.alternatives import BEFORE, FIRST
+from zooter_core.learn.drift import day
 from zooter_core.learn.report import (
     AGREEMENT_HEADINGS,
     CALIBRATION_HEADINGS,
@@ -19,21 +19,16 @@ from zooter_core.learn.report import (
     figures,
     statements,
 )
-from zooter_core.learn.report_html import html_of
 from zooter_core.learn.traffic_rows import FEEDBACK, LoggedDecision
 from zooter_core.method.worth import RANDOM, RMR, ROUTING
 from zooter_core.ui import charts, plots, tables
 from zooter_core.ui.models.manage import is_users
 from zooter_core.ui.text import clipped, escaped, plain, unlinked, visible
 from zooter_core.ui.traffic import source as traffic_source
-from zooter_core.ui.traffic.champions import moment, name_of
 from zooter_core.ui.traffic.source import Source
-from zooter_core.ui.widgets import download
 
-SYMBOLS = {ROUTING: "diamond", BEFORE: plots.DIAMOND, FIRST: plots.DOTTED_DIAMOND, RANDOM: plots.X, RMR: "rect"}
-SIZES = {BEFORE: 22, FIRST: 24}  # around a point at the same place
-ROUTERS = (ROUTING, BEFORE, FIRST)
-ICONS = {"reward": "trending_down", "tag": "sell", "far": "explore", "calibration": "speed", "people": "thumbs_up_down"}
+SYMBOLS = {ROUTING: "diamond", RANDOM: plots.X, RMR: "rect"}
+ICONS = {"reward": "trending_down", "far": "explore", "calibration": "speed"}
 ALL = "all requests"
 REASONS = {
     "router": "The router expected its answer to be the best.",
@@ -60,7 +55,7 @@ def draw_empty(fleet: Fleet, hidden: bool) -> None:
     option = f" --fleet {quote(str(fleet.folder))}" if is_users(fleet.folder) else ""
     st.code(f"zooter serve --learn{option}", language="sh", wrap_lines=True)
     st.markdown("Old logs are a beginning too:")
-    st.code(f"zooter traffic import FILE{option}", language="sh", wrap_lines=True)
+    st.code(f"zooter learn import FILE{option}", language="sh", wrap_lines=True)
 
 
 def draw_sentences(report: Report) -> None:
@@ -74,12 +69,11 @@ def draw_sentences(report: Report) -> None:
 
 
 def draw_changes(report: Report) -> None:
-    """Each warning with its cost and what learning would gain, and the figures behind two of them."""
+    """The warnings, and the tables behind what the report says of probabilities and of thumbs."""
     if not report.changes:
         st.markdown("Nothing that is more than chance.")
     for change in report.changes:
-        more = "".join(f"\n\n{_plain(line)}" for line in (change.cost, change.gain) if line)
-        st.warning(_plain(change.message) + more, icon=f":material/{ICONS[change.kind]}:")
+        st.warning(_plain(change.message), icon=f":material/{ICONS[change.kind]}:")
     if report.calibration:
         with st.expander("Do the router's probabilities hold?"):
             tables.draw("calibration", CALIBRATION_HEADINGS, calibration_rows(report.calibration), "rrrr")
@@ -116,7 +110,7 @@ def draw_choices(source: Source, report: Report, pool: tuple[str, ...]) -> None:
             "itemStyle": {"color": charts.colour(pool, name)},
             # ECharts stacks items of the same place in their series.
             "data": [
-                [plots.clock(start), n := counts[name].get(start, 0), f"{moment(start, source)}: {n} by {name}"]
+                [plots.clock(start), n := counts[name].get(start, 0), f"{day(start)}: {n} by {name}"]
                 for start in starts
             ],
             "tooltip": plots.hover(),
@@ -146,13 +140,13 @@ def draw_worth(report: Report, pool: tuple[str, ...]) -> None:
         if not (math.isfinite(across) and math.isfinite(rule.reward.mean)):
             continue
         name = plots.label(NAMES.get(rule.name, rule.name))
-        hue = charts.ROUTER if rule.name in ROUTERS else charts.colour(pool, rule.name)
+        hue = charts.ROUTER if rule.name == ROUTING else charts.colour(pool, rule.name)
         series.append(
             {
                 "type": "scatter",
                 "name": name,
                 "symbol": SYMBOLS.get(rule.name, "circle"),
-                "symbolSize": SIZES.get(rule.name, 14),
+                "symbolSize": 14,
                 "itemStyle": {"color": hue, "opacity": 1},
                 "data": [[across, rule.reward.mean, f"{name}: reward {rule.reward.mean:.2f} at {across:.3g} {x}"]],
                 "tooltip": plots.hover(),
@@ -172,22 +166,22 @@ def draw_worth(report: Report, pool: tuple[str, ...]) -> None:
         st.caption(f"In parentheses: 95% confidence intervals.{share}")
 
 
-def draw_decisions(source: Source, report: Report, pool: tuple[str, ...]) -> None:
+def draw_decisions(source: Source, pool: tuple[str, ...]) -> None:
     """The newest decisions; one is opened in full, at first the newest one that every model answered."""
     entries = traffic_source.newest(source)
     entries += [entry for _, entry in traffic_source.feedback(source) if entry not in entries]
     texts = {
-        entry.request_id: f"{moment(entry.time, source)} {entry.candidate or 'no answer'}: {clipped(entry.query, 70)}"
+        entry.request_id: f"{day(entry.time)} {entry.candidate or 'no answer'}: {clipped(entry.query, 70)}"
         for entry in entries
     }
     names, sampled = list(texts), traffic_source.answered_by_all(source)
     first = next((place for place, name in enumerate(names) if name in sampled), 0)
     picked = st.selectbox("Decision", names, first, format_func=lambda name: texts[name], key="decision")
     if entry := next((entry for entry in entries if entry.request_id == picked), None):
-        draw_decision(source, report, entry, pool)
+        draw_decision(source, entry, pool)
 
 
-def draw_decision(source: Source, report: Report, entry: LoggedDecision, pool: tuple[str, ...]) -> None:
+def draw_decision(source: Source, entry: LoggedDecision, pool: tuple[str, ...]) -> None:
     """Why somebody answered, and what the others would have said."""
     st.text(entry.query)
     tags = "".join(f" :gray-badge[{plain(tag)}]" for tag in entry.tags)
@@ -195,10 +189,6 @@ def draw_decision(source: Source, report: Report, entry: LoggedDecision, pool: t
     st.markdown(REASONS.get(entry.reason or "", ""))
     if entry.probabilities:
         st.markdown(f"Probabilities: {charts.in_words(entry.probabilities)}.")
-    for earlier in report.earlier:
-        if choice := earlier.choices.get(entry.request_id):
-            router = f"{NAMES[earlier.name].capitalize()} ({plain(name_of(earlier.router))})"
-            st.markdown(f"{router} would have chosen {plain(choice)}.")
     facts = [
         f"{entry.seconds:.1f} s" if entry.seconds is not None else "",
         f"{entry.tokens:,} tokens" if entry.tokens else "",
@@ -224,14 +214,9 @@ def draw_feedback(source: Source, pool: tuple[str, ...]) -> None:
     """The newest votes of users."""
     entries = traffic_source.feedback(source)
     if not entries:
-        st.markdown("None yet: `POST /v1/feedback` takes it, and `zooter traffic import` reads the demo's votes.")
+        st.markdown("None yet: `POST /v1/feedback` takes it, and `zooter learn import` reads the demo's votes.")
     for reward, entry in entries:
         icon = ":material/thumb_up:" if reward.reward > 0 else ":material/thumb_down:"
         icon = icon if reward.reward else ":material/balance:"
         badge = charts.badge(pool, reward.candidate)
-        st.markdown(f"{icon} {moment(reward.time, source)} {badge} {plain(clipped(entry.query, 90))}")
-
-
-def draw_files(report: Report) -> None:
-    """The report to take along."""
-    download("Report (HTML)", lambda: html_of(report), "zooter-report.html", help="One file to send to a colleague.")
+        st.markdown(f"{icon} {day(reward.time)} {badge} {plain(clipped(entry.query, 90))}")
