@@ -280,7 +280,7 @@ def turns(folders: Sequence[Path], deaths: Sequence[str] = ()) -> list[str]:
         deaths: "STEP:COUNT:SECONDS" kills a turn so long after the COUNT-th call of a step has begun, or at its end if
             that comes first.
     """
-    options = ["--once", "--pairs", "0.6", "--share", "0.1", "--processor", "1"]
+    options = ["--once", "--share", "0.1"]
     calls = [
         ["learn", *options, "--fleet", str(folder / "fleet"), "--data", str(folder / "data")] for folder in folders
     ]

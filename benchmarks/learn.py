@@ -171,7 +171,6 @@ class How:
         served: whether the reward of every served answer counts.
         pairs: the share of disagreements that two candidates answer.
         gate: a contest decides when the learner's routers serve; without, each does so at once.
-        proof_only: every router must be proved, not the first alone.
         head: `ridge`, or `kl` for the head that imitates completed labels.
     """
 
@@ -180,7 +179,6 @@ class How:
     learning: Learning = DEFAULTS
     pairs: float = 0.0
     gate: Gate | None = None
-    proof_only: bool = False
     head: str = "ridge"
 
 
@@ -214,7 +212,7 @@ def learn(stream: Stream, how: How) -> Played:
         learner.observe(stream.vectors[rows], looked[rows])
         last, before, switch = int(rows[-1]) + 1, contest.champion, ""
         if how.gate is not None:
-            switch = contest.decide(spread(looked[max(0, last - RECENT) : last]), how.proof_only)
+            switch = contest.decide(spread(looked[max(0, last - RECENT) : last]))
         if switch == "rollback":
             played.switches.append((switch, last, gain(stream, before, contest.champion, last)))
         router = fitted(learner, kl, looked, last, available)
@@ -332,10 +330,7 @@ METHODS: dict[str, Callable[[Stream], Played]] = {
     "hybrid, 1%": lambda stream: learn(stream, How(0.01)),
     SHIPPED: lambda stream: learn(stream, DEFAULT),
     UNSERVED: lambda stream: learn(stream, replace(DEFAULT, served=False)),
-    "zooter learn --share 0.02 --pairs 0.3": lambda stream: learn(stream, replace(DEFAULT, share=0.02, pairs=0.3)),
-    "zooter learn --share 0.02 --pairs 0.3 --proof": lambda stream: learn(
-        stream, replace(DEFAULT, share=0.02, pairs=0.3, proof_only=True)
-    ),
+    "zooter learn, 2%, 30% of pairs": lambda stream: learn(stream, replace(DEFAULT, share=0.02, pairs=0.3)),
     ALL: lambda stream: learn(stream, How(1.0)),
 }
 PARTS = {

@@ -17,6 +17,7 @@ import argparse
 import hashlib
 import http.client
 import json
+import os
 import random
 import shutil
 import signal
@@ -39,6 +40,7 @@ from servers import Server, free_port, started, stub_server
 from zooter_core.base.paths import EMBEDDED_FLEET, ROOT
 from zooter_core.config.edit import change_candidate, set_table
 from zooter_core.config.fleet import load_fleet
+from zooter_core.learn.deciding import Sampling
 from zooter_core.learn.learner import FIRST
 from zooter_core.learn.refit import Refit, write_router
 from zooter_core.method.partial_rewards import Linear
@@ -61,6 +63,17 @@ PAUSE = 1.0  # seconds between two requests, on average, of the latencies
 BLOCK = 30  # requests, of the latencies
 PROMOTIONS = 3
 Question = tuple[str, str, bool]  # a query, its expert, and whether that is evident
+# `zooter learn`, but a turn a second and with a share of pairs. Arguments: the fleet, the data, both shares.
+LEARNER = """
+import sys
+from pathlib import Path
+from zooter_core.cli.learn import take_turns
+from zooter_core.config.fleet import load_fleet
+from zooter_core.learn.cycle import Settings
+from zooter_core.learn.deciding import Sampling
+fleet, data, share, pairs = sys.argv[1:]
+take_turns(load_fleet(Path(fleet)), Path(data), Settings(Sampling(float(share), float(pairs))), every=1.0)
+"""
 
 
 @dataclass
@@ -188,19 +201,20 @@ class Place:
 
 
 @contextmanager
-def place(folder: Path, *options: str) -> Iterator[Place]:
-    """The embedded fleet's copy, served, and a learner with further options."""
+def place(folder: Path, sampling: Sampling) -> Iterator[Place]:
+    """The embedded fleet's copy, served, and a learner."""
     fleet, data, port = folder / "fleet", folder / "data", free_port()
     shutil.copytree(EMBEDDED_FLEET, fleet)
     set_table(fleet, "generation", {"max_new_tokens": TOKENS, "temperature": 0.3})
     set_table(fleet, "learn", {"answers": True})
     zooter = [sys.executable, "-u", "-m", "zooter_core.cli"]
-    where = ["--fleet", str(fleet), "--data", str(data)]
-    with started([*zooter, "serve", "--learn", "--port", str(port), *where], port) as endpoint:
+    served = ["--fleet", str(fleet), "--data", str(data), "--port", str(port)]
+    with started([*zooter, "serve", "--learn", *served], port) as endpoint:
         site = Place(fleet, data, endpoint)
         site.ask(("Hello", "chat", False))
-        call = [*zooter, "learn", "--every", "1", *where, *options]
-        site.learner = subprocess.Popen(call, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        call = [sys.executable, "-u", "-c", LEARNER, fleet, data, str(sampling.share), str(sampling.pairs)]
+        environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}  # as `zooter learn` sets it
+        site.learner = subprocess.Popen(call, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
         threading.Thread(target=site.listen, daemon=True).start()
         try:
             yield site
@@ -216,13 +230,13 @@ def hashes(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def show_crowd(count: int, options: Sequence[str], seed: int) -> None:
+def show_crowd(count: int, sampling: Sampling, seed: int) -> None:
     questions = crowd(count, random.Random(seed))
     print(f"{count} requests, {len({query for query, _, _ in questions})} of them distinct, of {TOKENS} tokens")
     print("| requests | evident | right | code queries answered by the broken code | router | calls |", flush=True)
     print("|---|---|---|---|---|---|", flush=True)
     answers: list[Answer] = []
-    with tempfile.TemporaryDirectory() as folder, stub_server(TOKENS, 0) as stub, place(Path(folder), *options) as site:
+    with tempfile.TemporaryDirectory() as folder, stub_server(TOKENS, 0) as stub, place(Path(folder), sampling) as site:
         first, routers = (site.fleet / "fleet.toml").read_bytes(), hashes(site.fleet / "router")
         for begin in range(0, count, WINDOW):
             if begin <= count // 2 < begin + WINDOW:
@@ -289,10 +303,10 @@ def _router(site: Place) -> str:
     return Path(config.path).relative_to(site.fleet).as_posix()
 
 
-def show_latency(count: int, options: Sequence[str], seed: int, pause: float) -> None:
+def show_latency(count: int, sampling: Sampling, seed: int, pause: float) -> None:
     """Blocks of requests, each with a learner at work and with one that is suspended."""
     questions, times = crowd(count, random.Random(seed)), {True: [], False: []}
-    with tempfile.TemporaryDirectory() as folder, place(Path(folder), *options) as site:
+    with tempfile.TemporaryDirectory() as folder, place(Path(folder), sampling) as site:
         assert site.learner is not None
         site.ask_all(questions[:BLOCK])
         site.caught_up()
@@ -337,7 +351,7 @@ def show_promotion(seed: int) -> None:
     questions = crowd(count * (PROMOTIONS + 1), random.Random(seed))
     print("| routers taken | p50 to the first token | p95 | slowest | memory of the endpoint and its models |")
     print("|---|---|---|---|---|", flush=True)
-    with tempfile.TemporaryDirectory() as folder, place(Path(folder)) as site:
+    with tempfile.TemporaryDirectory() as folder, place(Path(folder), Sampling()) as site:
         assert site.learner is not None
         site.learner.terminate()
         site.ask_all(questions[:WINDOW])
@@ -377,12 +391,14 @@ def main() -> None:
     parser.add_argument("--only", choices=parts, nargs="+", default=parts)
     parser.add_argument("--pause", type=float, default=PAUSE, help="seconds between two requests (latency)")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--learn", default="--share 0.05 --pairs 1", help="options of `zooter learn`")
+    parser.add_argument("--share", type=float, default=0.05, help="of queries that every model answers")
+    parser.add_argument("--pairs", type=float, default=1.0, help="of queries where two routers differ, answered twice")
     call = parser.parse_args()
+    sampling = Sampling(call.share, call.pairs)
     if "crowd" in call.only:
-        show_crowd(call.requests, call.learn.split(), call.seed)
+        show_crowd(call.requests, sampling, call.seed)
     if "latency" in call.only:
-        show_latency(call.latency_requests, call.learn.split(), call.seed, call.pause)
+        show_latency(call.latency_requests, sampling, call.seed, call.pause)
     if "promotion" in call.only:
         show_promotion(call.seed)
 

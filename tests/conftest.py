@@ -58,12 +58,6 @@ FIRST = (  # the slow tests, those that share models or servers together: each g
 )
 
 
-@pytest.fixture(autouse=True)
-def _in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`zooter learn` goes on in a copy of its process; tests call it in theirs."""
-    monkeypatch.setattr("zooter_core.cli.learn.lead_session", lambda: None)
-
-
 INTERNAL_ERRORS: list[str] = []
 
 # Before 3.11.8 and 3.12.2, Python counts the depth of all threads' parsing as one, and may fail (gh-106905): where

@@ -41,13 +41,11 @@ def folder(tmp_path, monkeypatch, tiny_fleet):
 @pytest.fixture
 def learn(zooter, folder, tmp_path, monkeypatch):
     monkeypatch.setattr("os.nice", lambda increment: 0)
-    # Models and browsers of other tests are children of this process too, whose time would count as the learner's.
-    monkeypatch.setattr("zooter_core.learn.pace.Pace.rest", lambda pace, stop: 0.0)
     return lambda *arguments: zooter("learn", *arguments, "--data", tmp_path / "data", fleet=folder)
 
 
 def test_a_turn_and_the_switches_by_hand(learn, folder):
-    code, out, err = learn("--once", "--share", "0.1", "--calls", "100")
+    code, out, err = learn("--once", "--share", "0.1")
     assert code == 0, err
     assert "150 decisions judged" in out
     assert "New challenger: routers/0001." in out
@@ -68,7 +66,7 @@ def test_a_turn_and_the_switches_by_hand(learn, folder):
 
 def test_roll_backs_lead_from_a_followed_learner_to_its_guard_and_to_the_first_router(refused, learn, folder):
     before = (folder / "fleet.toml").read_text()
-    assert learn("--once", "--share", "0.1", "--calls", "100")[0] == 0
+    assert learn("--once", "--share", "0.1")[0] == 0
     assert learn("promote")[0] == 0
     for refit in ("routers/0002", "routers/0003"):
         shutil.copytree(folder / "routers" / "0001", folder / refit)
@@ -89,7 +87,7 @@ def test_a_pause_holds_until_resume(learn):
     assert "until `zooter learn resume`" in err
     assert "Learning is paused." in learn("status")[1]
     assert learn("resume")[0] == 0
-    assert json.loads(learn("--once", "--json", "--calls", "10")[1])["judged"] > 0
+    assert json.loads(learn("--once", "--json")[1])["judged"] > 0
 
 
 def test_the_help_names_no_fleet_that_learning_refuses(zooter):
@@ -108,9 +106,8 @@ def test_a_wrong_call_is_one_message(refused, learn, folder, tmp_path):
 @pytest.mark.parametrize(
     ("action", "options", "expected"),
     [
-        ("run", ["--calls", "1"], "--calls of 0, or of 2 or more"),
-        ("run", ["--budget-usd", "0"], "--calls 0"),
-        ("status", ["--calls", "500"], "no --calls with `zooter learn status`"),
+        ("run", ["--calls", "0"], "`zooter learn --calls` is gone: "),
+        ("status", ["--budget-usd", "5"], "no --budget-usd with `zooter learn status`"),
         ("pause", ["--once"], "no --once with `zooter learn pause`"),
     ],
 )
@@ -118,8 +115,8 @@ def test_an_option_that_says_nothing_is_refused(refused, folder, action, options
     assert expected in refused(2, "learn", action, *options, fleet=folder)
 
 
-def test_without_calls_the_kept_answers_alone_are_judged(learn):
-    result = json.loads(learn("--once", "--json", "--calls", "0")[1])
+def test_without_a_budget_the_kept_answers_alone_are_judged(learn):
+    result = json.loads(learn("--once", "--json", "--budget-usd", "0")[1])
     assert (result["judged"], result["calls"], result["waiting"]) == (150, 0, False)
     assert json.loads(learn("pause", "--json")[1])["paused"]
 
@@ -139,10 +136,3 @@ def test_two_learners_do_not_work_on_one_fleet(refused, folder, tmp_path):
     with locked(folder / "routers" / "learn.lock", "the test"):
         message = refused(2, "learn", "--once", "--data", tmp_path / "data", fleet=folder)
     assert "another process" in message
-
-
-def test_a_share_of_the_processor_is_above_0_and_at_most_1(refused, folder, tmp_path):
-    for wrong in ("0", "1.5"):
-        message = refused(2, "learn", "--once", "--processor", wrong, "--data", tmp_path / "data", fleet=folder)
-        assert "--processor" in message
-        assert wrong in message

@@ -41,7 +41,7 @@ class Place:
     fleet: Path
     data: Path
     turn: Callable[[], tuple[int, str]]
-    options: tuple[str, ...] = ("--proof",)
+    options: tuple[str, ...] = ()
     drift: float = 0.0
     refused: Callable[[str], bool] = field(default=lambda query: False)
     decisions: int = 0
@@ -100,8 +100,7 @@ def place(called, tmp_path, tiny_fleet, monkeypatch, servers) -> Place:
     (server, endpoint), fleet, data = servers, tmp_path / "fleet", tmp_path / "data"
 
     def turn() -> tuple[int, str]:
-        how = ("--share", 0.2, "--pairs", 1, *place.options)
-        return called("learn", "--once", "--fleet", fleet, "--data", data, *how)
+        return called("learn", "--once", "--fleet", fleet, "--data", data, "--share", 0.2, *place.options)
 
     keys = {"backend": "openai", "base_url": server.url}
     add_candidates(fleet, [keys | {"name": name, "model": name, "routed_as": name} for name in server.replies])
@@ -114,25 +113,14 @@ def place(called, tmp_path, tiny_fleet, monkeypatch, servers) -> Place:
 
 
 @pytest.fixture(scope="module")
-def promoted(tmp_path_factory) -> Path:
+def copies(tmp_path_factory) -> Path:
     """Keeps the folders of a fleet after its promotion, once a test has made them."""
     return tmp_path_factory.mktemp("promoted")
 
 
 @pytest.fixture
-def learned(place: Place, promoted: Path) -> Place:
-    """The same after a promotion: the router that serves chooses well."""
-    return after_promotion(place, promoted / "proved")
-
-
-@pytest.fixture
-def followed(place: Place, promoted: Path) -> Place:
-    """The same without --proof: each later router of the learner serves at once."""
-    place.options = ()
-    return after_promotion(place, promoted / "followed")
-
-
-def after_promotion(place: Place, copies: Path) -> Place:
+def followed(place: Place, copies: Path) -> Place:
+    """The same after a promotion: the router that serves chooses well, and each later one serves at once."""
     folders = {place.fleet: copies / "fleet", place.data: copies / "data"}
     if not (copies / "data").exists():
         for _ in range(2):
@@ -188,24 +176,27 @@ def test_a_reward_model_that_drifts_by_a_constant_lets_no_worse_router_serve(fol
     assert fallen == ({"base", "one", "two"} if drift < 0 else set())
 
 
-def test_a_torn_challenger_is_made_anew_and_the_champion_serves(learned):
-    champion, torn = learned.serving, learned.state["challenger"]
-    weights = learned.fleet / torn / "model.safetensors"
+def test_a_torn_challenger_is_made_anew_and_the_champion_serves(place):
+    place.options = ("--manual",)
+    place.serve("base")
+    assert place.turn() == (0, "")
+    champion, torn = place.serving, place.state["challenger"]
+    weights = place.fleet / torn / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
-    learned.serve(count=10)
-    assert learned.turn() == (0, "")
-    assert (learned.state["judged"], learned.serving) == (learned.decisions, champion)
-    assert learned.state["challenger"] > torn
-    assert right(learned.fleet / learned.state["challenger"]) > 60
+    place.serve("base", count=10)
+    assert place.turn() == (0, "")
+    assert (place.state["judged"], place.serving) == (place.decisions, champion)
+    assert place.state["challenger"] > torn
+    assert right(place.fleet / place.state["challenger"]) > 60
 
 
 @pytest.mark.parametrize("size", [64, 4096])
-def test_a_disk_that_is_full_loses_nothing(learned, size):
-    before = (learned.fleet / "fleet.toml").read_text()
-    learned.serve()
+def test_a_disk_that_is_full_loses_nothing(followed, size):
+    before = (followed.fleet / "fleet.toml").read_text()
+    followed.serve()
     with full_disk(size):
-        code, message = learned.turn()
+        code, message = followed.turn()
     assert (code, "Free some space" in message) == (1, True), message
-    assert (learned.fleet / "fleet.toml").read_text() == before
-    assert learned.turn() == (0, "")
-    assert learned.state["judged"] == learned.decisions
+    assert (followed.fleet / "fleet.toml").read_text() == before
+    assert followed.turn() == (0, "")
+    assert followed.state["judged"] == followed.decisions

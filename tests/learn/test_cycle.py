@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,8 +19,6 @@ from zooter_core.labelling.rewards.scoring import QueryRewards
 from zooter_core.learn.cycle import Cycle, Settings
 from zooter_core.learn.deciding import Sampling
 from zooter_core.learn.judging import STORED, Budget
-from zooter_core.learn.pace import Pace
-from zooter_core.learn.precedence import Precedence
 from zooter_core.learn.refit import (
     VECTORS,
     Material,
@@ -92,12 +88,11 @@ def test_a_learner_that_is_followed_serves_each_refit(place):
     assert [event["event"] for event in versions.state.events] == [PROMOTE]
 
 
-@pytest.mark.parametrize("careful", [{"manual": True}, {"proof_only": True}])
-def test_the_learner_is_not_followed_any_more_where_its_owner_or_a_proof_decides(place, careful):
+def test_the_learner_is_not_followed_any_more_where_its_owner_decides(place):
     fleet, _, traffic = place
     for first in (0, 200, 400):
         traffic.add(decisions(200, first))
-        result, versions, _ = turn(place, **(careful if first == 400 else {}))
+        result, versions, _ = turn(place, manual=first == 400)
     assert (result.event, result.challenger, result.follows) == ("", "routers/0003", False)
     assert load_fleet(fleet).router.path == str(fleet / "routers" / "0002")
     assert (versions.state.champion, versions.state.challenger) == ("routers/0002", "routers/0003")
@@ -240,7 +235,7 @@ def test_deletion_leaves_the_learner_too(place, tiny_encoder):
     traffic.add_rewards(LoggedReward(f"r{n}", "base", float(n % 2)) for n in range(100))
     material = Material.read(traffic, POOL)
     vectors_of(tiny_encoder, material.decisions, data)
-    assert main(["traffic", "delete", "--user", "ann", "--data", str(data)]) == 0
+    assert main(["learn", "forget", "--user", "ann", "--data", str(data)]) == 0
     material = Material.read(traffic, POOL)
     assert len(material) == 50
     vectors, present, count = stored_vectors(tiny_encoder, material.decisions, data)
@@ -251,7 +246,7 @@ def test_deletion_leaves_the_learner_too(place, tiny_encoder):
     )  # by the endpoint: the next turn forgets the vector, with nothing to learn
     turn(place, calls=0)
     assert stored_vectors(tiny_encoder, material.decisions, data)[2] == 49
-    assert main(["traffic", "delete", "--user", "bob", "--data", str(data)]) == 0
+    assert main(["learn", "forget", "--user", "bob", "--data", str(data)]) == 0
     assert not (data / VECTORS).exists()
 
 
@@ -284,15 +279,6 @@ def test_a_refit_is_the_same_again_and_of_any_encoder(place, tiny_encoder, tmp_p
     logits = linear(tiny_encoder.embed(texts))
     shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     assert router.probabilities(texts) == pytest.approx(shares, abs=1e-4)
-
-
-def test_a_refit_gives_way_between_its_pieces(place, monkeypatch):
-    _, _, traffic = place
-    pauses: list[threading.Event] = []
-    monkeypatch.setattr(Precedence, "give_way", lambda self, stop: pauses.append(stop))
-    traffic.add(decisions(200))
-    assert turn(place)[0].challenger
-    assert len(pauses) == 1 + 13 + 2 + 1  # before reading, each 16 texts, each 100 decisions, and the router
 
 
 def test_a_torn_file_of_vectors_has_none_and_is_written_anew(place, tiny_encoder):
@@ -382,25 +368,3 @@ def test_a_full_disk_is_one_message_and_the_champion_stays(place, monkeypatch):
             turn(place)
     assert (fleet / "fleet.toml").read_text() == before
     assert turn(place)[0].challenger == "routers/0001"
-
-
-def test_a_turn_keeps_its_share_of_the_processor(place):
-    _, data, traffic = place
-    traffic.add(decisions(120))
-
-    class Resting(threading.Event):
-        rested = 0.0
-
-        def wait(self, timeout=None):
-            self.rested += timeout
-            return False
-
-    stop = Resting()
-    pace = Pace(0.1, 1, lambda: time.process_time() + stop.rested, time.process_time)
-    parts = load_fleet(place[0])
-    cycle = Cycle(Versions(parts), Scripted(parts), traffic, data, Settings(Sampling(0.5, 1.0)))
-    before = time.process_time()
-    result = cycle.turn(Budget(1000, pace=pace), stop)
-    worked = time.process_time() - before
-    assert (result.judged, result.challenger) == (120, "routers/0001")
-    assert worked <= 0.1 * (worked + stop.rested) * 1.05

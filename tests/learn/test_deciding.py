@@ -105,21 +105,12 @@ def test_no_better_is_not_promoted():
     assert it.decide(1.0) == ""
 
 
-def test_a_proof_may_be_demanded():
-    it = contest(errors=0.0, margin=0.1)
-    observe(it, np.tile([[0.0, 1.0], [1.0, 0.0], [0.0, 0.3]], (34, 1))[:100])
-    assert it.decide(1.0, proof_only=True) == ""
+def test_a_promoted_learner_is_followed():
+    it = contest()
+    observe(it, rewards(200, 0.0, 1.0))
     assert it.decide(1.0) == "promote"
-
-
-def test_a_promoted_learner_is_followed_unless_each_router_takes_a_proof():
-    for proof_only in (False, True):
-        it = contest()
-        observe(it, rewards(200, 0.0, 1.0))
-        assert it.decide(1.0, proof_only) == "promote"
-        it.refit(2)
-        now = (1, 2) if proof_only else (2, None)
-        assert (it.champion, it.challenger, it.former) == (*now, 0)
+    it.refit(2)
+    assert (it.champion, it.challenger, it.former) == (2, None, 0)
 
 
 def test_the_learner_is_followed_until_the_guard_wins():

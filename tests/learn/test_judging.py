@@ -11,7 +11,6 @@ from zooter_core.config.edit import change_candidate, set_table
 from zooter_core.config.fleet import load_fleet
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.learn.deciding import Sampling
-from zooter_core.learn.precedence import Answering
 
 
 def test_a_budget_ends_a_turn_and_the_next_one_goes_on(place):
@@ -43,27 +42,6 @@ def test_a_stop_before_a_reward_is_no_error_and_its_query_waits(place):
     assert first.waiting
     assert versions.state.judged == first.judged < 60
     assert first.judged + turn(place)[0].judged == 60
-
-
-def test_an_answer_that_gives_way_to_a_request_is_asked_for_again(place):
-    fleet, data, traffic = place
-    traffic.add(decisions(1))
-    endpoint = Answering(data)
-
-    class Interrupted(Scripted):
-        def run_requests(self, requests, stop, generation=None):
-            first = not self.questions
-            for piece in super().run_requests(requests, stop, generation):
-                if first and piece.candidate == "two":  # a user asks while it answers
-                    with endpoint.request():
-                        assert stop.wait(10)
-                yield piece
-
-    done, _, ensemble = turn(place, ensemble=Interrupted(load_fleet(fleet)), sampling=Sampling(1.0, 0.0))
-    endpoint.close()
-    assert [name for name, _ in ensemble.questions] == ["one", "two", "two"]
-    assert (done.judged, done.calls, done.failures) == (1, 2, {})
-    assert sorted(reward.candidate for reward in traffic.rewards()) == list(POOL)
 
 
 def test_dollars_are_a_budget_too(place):

@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 from zooter_core.base.errors import WorkError
-from zooter_core.base.sessions import rank_session
 from zooter_core.base.strict_json import dump_json, parse_json
 
 POLL_SECONDS = 0.05  # between looks at a stop
@@ -31,6 +30,16 @@ FULL = (  # what libraries say when memory runs out
     *("out of memory", "failed to allocate", "unable to allocate", "cannot allocate memory"),
     *("failed to create context", "gpu memory utilization", "for the cache blocks", "on kv cache"),
 )
+
+
+def rank_session(leader: int) -> None:
+    """Give a whole session of processes the rank (`nice`) of this process, among other sessions.
+
+    Linux shares the processor between sessions first (autogroups, see sched(7)), so that the rank of a process that
+    leads a session says nothing outside. Elsewhere, and in control groups, this does nothing.
+    """
+    with suppress(OSError, AttributeError):
+        Path(f"/proc/{leader}/autogroup").write_text(str(os.nice(0)), encoding="ascii")
 
 
 class ServerProcess:

@@ -53,6 +53,15 @@ GONE: dict[str, str] = {  # name -> what to do instead: the end of a sentence, a
         "use the default, `--router-kind auto`. A saved router of this kind must be made again with `zooter distill`."
     ),
     "zooter report --html": "`zooter report` prints the report as text, and with --json as JSON.",
+    "zooter learn --every": "a turn begins every ten minutes; for other times, let a timer run `zooter learn --once`.",
+    "zooter learn --calls": "a turn asks for at most 500 answers; --budget-usd bounds their cost, and 0 asks for none.",
+    "zooter learn --processor": "learning runs at the lowest priority (`nice`), behind whatever users wait for.",
+    "zooter learn --pairs": "half of the queries on which two routers differ are answered by both of their choices.",
+    "zooter learn --proof": "a router serves once it passes the gate; with --manual you decide yourself.",
+    "zooter traffic": "use `zooter learn import PATH` to add old logs, and `zooter learn forget` to delete traffic.",
+    "zooter learn import --format": "the first record tells the format.",
+    "zooter learn forget --id": "use --request.",
+    "zooter learn forget --older-than": "use --before, with a duration or a date.",
 }
 
 

@@ -9,20 +9,23 @@ from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from zooter_core.base.errors import ZooterError
-from zooter_core.base.sessions import lead_session, rank_session
 from zooter_core.cli.consoles import err, out, print_figures, print_json, print_note
 from zooter_core.cli.fleets import open_fleet
 from zooter_core.cli.options import DataDir, Json, argument, check_unused, option
 from zooter_core.config.fleet import Fleet, load_fleet
 
+if TYPE_CHECKING:
+    from zooter_core.learn.cycle import Settings
+
 Action = Literal["run", "status", "promote", "rollback", "pause", "resume"]
+EVERY_SECONDS = 600.0  # between the starts of two turns
 WAIT_SECONDS = 60.0  # for a turn that is at work, before a switch by hand
-OF_RUN = ("once", "every", "calls", "budget_usd", "processor", "share", "pairs", "manual", "proof")  # options
+OF_RUN = ("once", "budget_usd", "share", "manual")  # options
 NICE = 19  # below the endpoint and whatever else users wait for
 
 
@@ -31,32 +34,16 @@ def learn(
     action: Annotated[Action, argument("ACTION", "run (default), status, promote, rollback, pause or resume.")] = "run",
     fleet: Annotated[Path | None, option("--fleet", "DIR", "Folder with the fleet.toml of your own fleet.")] = None,
     data: DataDir = None,
-    once: Annotated[bool, option("--once", help="run: one turn instead of one every --every seconds.")] = False,
-    every: Annotated[
-        float, option("--every", "SECONDS", "run: seconds between the starts of two turns.", min=1)
-    ] = 600.0,
-    calls: Annotated[
-        int,
-        option("--calls", "N", "run: answers to ask for in a turn, at most; 0 asks for none.", min=0),
-    ] = 500,
+    once: Annotated[bool, option("--once", help="run: one turn instead of one every ten minutes.")] = False,
     budget_usd: Annotated[
-        float | None, option("--budget-usd", "X", "run: US dollars for these answers in a turn, at most.", min=0)
+        float | None,
+        option("--budget-usd", "X", "run: US dollars for answers in a turn, at most; 0 asks for no answers.", min=0),
     ] = None,
-    processor: Annotated[
-        float, option("--processor", "X", "run: share of the processor, all cores together, at most.", min=0)
-    ] = 0.5,
     share: Annotated[float, option("--share", "X", "run: share of queries that every model answers.", min=0)] = 0.05,
-    pairs: Annotated[
-        float,
-        option("--pairs", "X", "run: share that both models answer, of the queries where two routers differ.", min=0),
-    ] = 0.5,
     manual: Annotated[bool, option("--manual", help="run: leave promotions to `zooter learn promote`.")] = False,
-    proof: Annotated[bool, option("--proof", help="run: every router that serves must be proved.")] = False,
     json: Json = False,
 ) -> None:
-    if action == "run":
-        lead_session()  # the rank of `_stand_back` holds against an endpoint in another terminal too
-    else:
+    if action != "run":
         check_unused(context, f"with `zooter learn {action}`", *OF_RUN)
     parts = open_fleet(fleet)
     from zooter_core.learn.traffic import data_folder
@@ -69,13 +56,11 @@ def learn(
     if action == "run":
         from zooter_core.learn.cycle import Settings
         from zooter_core.learn.deciding import Sampling
-        from zooter_core.learn.pace import Pace
 
-        _check_bounds(len(parts.pool), calls, budget_usd, processor, {"--share": share, "--pairs": pairs})
-        sampling = Sampling(share, pairs) if calls else Sampling(0, 0)
-        settings = Settings(sampling, manual=manual, proof_only=proof)
-        limits = {"calls": calls, "dollars": budget_usd, "pace": Pace(processor)}
-        _run(parts, place, settings, limits, None if once else every, json)
+        if share > 1:
+            raise ZooterError("--share between 0 and 1", f"{share:g}", "0.05 is every twentieth query.")
+        sampling = Sampling(share) if budget_usd != 0 else Sampling(0, 0)
+        take_turns(parts, place, Settings(sampling, manual=manual), budget_usd, None if once else EVERY_SECONDS, json)
         return
     if action in ("promote", "rollback"):
         from zooter_core.learn.by_hand import switch
@@ -95,22 +80,21 @@ def learn(
         print_json(_status(Versions(load_fleet(parts.folder))))
 
 
-def _check_bounds(
-    models: int, calls: int, budget_usd: float | None, processor: float, shares: dict[str, float]
+def take_turns(
+    fleet: Fleet,
+    data: Path,
+    settings: Settings,
+    budget_usd: float | None = None,
+    every: float | None = EVERY_SECONDS,
+    json: bool = False,
 ) -> None:
-    for name, part in shares.items():
-        if part > 1:
-            raise ZooterError(f"{name} between 0 and 1", f"{part:g}", "0.05 is every twentieth query.")
-    if 0 < calls < models:
-        few = f"{calls}, too few for one query that all {models} models answer"
-        raise ZooterError(f"--calls of 0, or of {models} or more", few, "The default is 500.")
-    if budget_usd == 0:
-        raise ZooterError("--budget-usd above 0", "0", "To ask for no answers, use --calls 0.")
-    if not 0 < processor <= 1:
-        raise ZooterError("--processor above 0 and up to 1", f"{processor:g}", "0.5 is half of all cores.")
+    """Learn until SIGTERM, at low priority, and print what each turn did.
 
-
-def _run(fleet: Fleet, data: Path, settings: Any, limits: dict[str, Any], every: float | None, json: bool) -> None:
+    Args:
+        data: the folder of the traffic.
+        budget_usd: for the answers of a turn; None without a limit.
+        every: seconds between the starts of two turns; None takes one turn.
+    """
     from zooter_core.fleet.ensemble import Ensemble
     from zooter_core.learn.by_hand import lock_learner
     from zooter_core.learn.cycle import Cycle
@@ -120,7 +104,9 @@ def _run(fleet: Fleet, data: Path, settings: Any, limits: dict[str, Any], every:
 
     Versions(fleet)
     stop = threading.Event()
-    _stand_back()
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # of PyTorch: its threads take turns with those of an answer
+    with suppress(OSError, AttributeError):
+        os.nice(NICE)
     with suppress(ValueError):  # not the main thread
         signal.signal(signal.SIGTERM, lambda *_: stop.set())
     with Traffic.open(data, create=False) as traffic:
@@ -131,21 +117,12 @@ def _run(fleet: Fleet, data: Path, settings: Any, limits: dict[str, Any], every:
                     fleet, ensemble = again, ensemble.renewed(again)
                     ensemble.retain()
                 cycle = Cycle(Versions(fleet), ensemble, traffic, data, settings, print_note)
-                turn = cycle.turn(Budget(**limits), stop)
+                turn = cycle.turn(Budget(dollars=budget_usd), stop)
             if cycle.versions.state.paused:
                 err.print(PAUSED)
             print_figures(asdict(turn), json, _print_turn)
             if every is None or stop.wait(every):
                 return
-
-
-def _stand_back() -> None:
-    """Leave the processor to the endpoint and whatever else users wait for."""
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # of PyTorch: its threads take turns with those of an answer
-    with suppress(OSError, AttributeError):
-        os.nice(NICE)
-        if os.getsid(0) == os.getpid():
-            rank_session(os.getpid())
 
 
 PAUSED = "Nothing is judged, learned or switched until `zooter learn resume`."

@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.learn.deciding import Choices, Contest, Sampling
-from zooter_core.learn.judging import BATCH, Budget, Judge, learnable, runs_here
+from zooter_core.learn.judging import BATCH, Budget, Judge, learnable
 from zooter_core.learn.learner import DEFAULTS, Learning, choices
-from zooter_core.learn.precedence import Precedence
 from zooter_core.learn.refit import (
     VECTORS,
     Material,
@@ -51,14 +50,12 @@ class Settings:
 
     Attributes:
         manual: nothing is promoted by itself; a roll-back is.
-        proof_only: every promotion takes a proof, and later routers do not serve without one.
     """
 
     sampling: Sampling = field(default_factory=Sampling)
     gate: Gate = field(default_factory=Gate)
     learning: Learning = DEFAULTS
     manual: bool = False
-    proof_only: bool = False
 
 
 @dataclass
@@ -104,8 +101,6 @@ class Cycle:
     ) -> None:
         self.versions, self.ensemble, self.traffic, self.data = versions, ensemble, traffic, data
         self.settings, self.tell, self.pool = settings, tell, ensemble.fleet.pool
-        here = any(runs_here(candidate) for candidate in ensemble.fleet.candidates)
-        self.precedence = Precedence(data if here else None)
         self.names = tuple(ensemble.fleet.routed_as)  # of the pool, in a router
         if len(set(self.names)) < len(self.names):
             step = "Give each candidate a `routed_as` of its own, or none."
@@ -125,9 +120,8 @@ class Cycle:
             state.judged = state.learned = 0
             (self.data / VECTORS).unlink(missing_ok=True)
         forget_vectors(self.traffic)
-        budget.pace.begin()
-        state.follows = state.follows and not (self.settings.manual or self.settings.proof_only)
-        judge = Judge(self.ensemble, self.traffic, budget, self.settings.sampling, stop, self.precedence)
+        state.follows = state.follows and not self.settings.manual
+        judge = Judge(self.ensemble, self.traffic, budget, self.settings.sampling, stop)
         self._newcomers(judge, turn)
         self._drop_torn_challenger()
         contest = state.contest(self.settings.gate)
@@ -136,7 +130,6 @@ class Cycle:
                 turn.waiting = True
                 break
         turn.calls, turn.dollars = budget.spent_calls, budget.spent_dollars
-        self.precedence.give_way(stop)
         material = Material.read(self.traffic, self.pool)
         scale = spread(material.rewards[-RECENT:])
         turn.evidence = contest.evidence(scale)
@@ -145,10 +138,8 @@ class Cycle:
         if turn.event:
             self.versions.switch(contest, turn.event, guard if turn.event == ROLLBACK else turn.evidence)
         if not stop.is_set():
-            with self.precedence.quiet(stop):
-                turn.challenger = self._learn(material, lambda: self.precedence.give_way(stop))
+            turn.challenger = self._learn(material)
             turn.follows = bool(turn.challenger) and state.follows
-        budget.pace.rest(stop)
         return turn
 
     def _waiting(self) -> Iterator[list[LoggedDecision]]:
@@ -166,8 +157,7 @@ class Cycle:
         state, fit = self.versions.state, [one for one in decisions if learnable(one, self.pool)]
         last, exhausted = decisions[-1].number, False
         if fit:
-            with self.precedence.quiet(judge.stop):
-                rivals = self._choices(contest.rivals, fit)
+            rivals = self._choices(contest.rivals, fit)
             judged = judge.batch(fit, rivals)
             count, exhausted = len(judged.decisions), judged.exhausted
             if exhausted:
@@ -238,7 +228,7 @@ class Cycle:
 
     def _decide(self, contest: Contest[str], scale: float) -> str:
         trial = self.versions.state.contest(self.settings.gate)
-        event = trial.decide(scale, self.settings.proof_only)
+        event = trial.decide(scale)
         if event == PROMOTE and self.settings.manual:
             self.tell(f"{trial.champion} passes the gate. Promote it with `zooter learn promote`.")
             return ""
@@ -248,13 +238,10 @@ class Cycle:
             self.versions.save()
         return event
 
-    def _learn(self, material: Material, between: Callable[[], None]) -> str:
+    def _learn(self, material: Material) -> str:
         """A new challenger, if enough came since the last one; "" if not.
 
         Where the last one was promoted and is followed, any new reward is enough, and the new router serves at once.
-
-        Args:
-            between: called before each piece of work.
         """
         state = self.versions.state
         promoted = state.follows and bool(state.events) and state.events[-1]["router"] == state.champion
@@ -266,9 +253,9 @@ class Cycle:
         if len(self.pool) < 2 or not rewarded.any() or (fresh < (1 if promoted else REFIT_EVERY) and not new_pool):
             return ""
         encoder = self.ensemble.router.encoder
-        vectors = vectors_of(encoder, material.decisions, self.data, between)
+        vectors = vectors_of(encoder, material.decisions, self.data)
         start = self._start(spread(material.rewards))
-        learned = refit(material, vectors, start, self.settings.learning, between)
+        learned = refit(material, vectors, start, self.settings.learning)
         about = {"decisions": len(material), "origin": state.origin}
         inside = (self.versions.place(self.versions.serving) / ENCODER_FOLDER).resolve()
         reference = inside if encoder.reference in (ENCODER_FOLDER, str(inside)) else encoder.reference

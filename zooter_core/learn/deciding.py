@@ -145,18 +145,17 @@ class Contest(Generic[R]):
         """What the pairs say for the former champion."""
         return evidence(np.array(self.guard), spread, self.gate)
 
-    def decide(self, spread: float, proof_only: bool = False) -> str:
+    def decide(self, spread: float) -> str:
         """Switch if the pairs say so: "promote", "rollback", or "" for neither. A guard that has lost leaves.
 
         Args:
             spread: of the rewards.
-            proof_only: only a proof counts, not the mean of the latest pairs, and later refits need one too.
         """
-        if self.former is not None and _enough(self.guard_evidence(spread), proof_only):
+        if self.former is not None and self.guard_evidence(spread).passes:
             self.rollback()
             return "rollback"
-        if self.challenger is not None and _enough(self.evidence(spread), proof_only):
-            self.promote(follow=not proof_only)
+        if self.challenger is not None and self.evidence(spread).passes:
+            self.promote(follow=True)
             return "promote"
         if len(self.guard) >= GUARD_PAIRS:
             self.former, self.guard = self.champion if self.follows else None, []
@@ -177,7 +176,3 @@ class Contest(Generic[R]):
         if self.former is not None:
             self.champion, self.former = self.former, None
             self.pairs, self.guard, self.follows = [], [], False
-
-
-def _enough(shown: Evidence, proof_only: bool) -> bool:
-    return shown.proved if proof_only else shown.passes

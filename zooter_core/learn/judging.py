@@ -2,8 +2,7 @@
 
 Decisions are judged in their order, a few at a time. The request's id decides which answers are judged
 (`deciding.wanted`), and every reward is stored before the next batch, so a process that was killed continues where it
-stopped and asks for nothing twice. Candidates get one query at a time, and models on this machine stop when a user
-asks something (`precedence`).
+stopped and asks for nothing twice. Candidates get one query at a time.
 """
 
 from __future__ import annotations
@@ -18,13 +17,10 @@ import numpy as np
 from zooter_core.backends import Request, iter_responses
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.records import Message, Response
-from zooter_core.config.candidates import CandidateConfig
 from zooter_core.data.prices import cost
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.labelling.rewards import Comparing
 from zooter_core.learn.deciding import Choices, Sampling, Wanted, wanted
-from zooter_core.learn.pace import Pace
-from zooter_core.learn.precedence import Precedence
 from zooter_core.learn.refit import text_of
 from zooter_core.learn.traffic import Traffic
 from zooter_core.learn.traffic_rows import MODEL, NEWCOMER, PAIR, SAMPLE, SERVED, LoggedDecision, LoggedReward
@@ -34,6 +30,7 @@ from zooter_core.method.partial_rewards import Array
 BATCH = 16  # decisions between two writes
 STORED = 1000  # the latest decisions, from which a newcomer's queries are drawn
 GIVING_UP = 3  # answers of a newcomer that fail in a row
+CALLS = 500  # answers that a turn asks for, at most
 
 
 @dataclass
@@ -43,13 +40,11 @@ class Budget:
     Attributes:
         calls: answers that candidates may still be asked for.
         dollars: for these answers; None without a limit. A candidate without a price costs nothing here.
-        pace: where work rests, so that it keeps under a share of the processor; it never rests by default.
         spent_calls, spent_dollars: so far.
     """
 
-    calls: int
+    calls: int = CALLS
     dollars: float | None = None
-    pace: Pace = field(default_factory=Pace)
     spent_calls: int = 0
     spent_dollars: float = 0.0
 
@@ -74,11 +69,6 @@ class Judged:
     failures: dict[str, int] = field(default_factory=dict)
 
 
-def runs_here(candidate: CandidateConfig) -> bool:
-    """Whether a candidate uses this machine: in this process, in a child process, or behind a server on it."""
-    return candidate.endpoint is None or candidate.endpoint.local
-
-
 def learnable(decision: LoggedDecision, pool: Sequence[str]) -> bool:
     """Whether a decision is one of the router: no chore, and not named by the client or answered by nobody."""
     return not decision.chore and decision.probability is not None and decision.candidate in pool
@@ -89,7 +79,6 @@ class Judge:
 
     Args:
         stop: ends a batch between two queries when it is set.
-        precedence: when users' requests go first; never by default.
 
     Raises:
         ZooterError: there is no reward model, or one that only compares answers, which gives a single one no reward.
@@ -102,7 +91,6 @@ class Judge:
         budget: Budget,
         sampling: Sampling,
         stop: threading.Event,
-        precedence: Precedence | None = None,
     ) -> None:
         if isinstance(ensemble.reward_model, Comparing):
             step = (
@@ -110,7 +98,7 @@ class Judge:
             )
             raise ZooterError("a reward model that judges a single answer", "one that compares two", step)
         self.ensemble, self.traffic, self.budget, self.sampling, self.stop = ensemble, traffic, budget, sampling, stop
-        self.pool, self.precedence = ensemble.fleet.pool, precedence or Precedence()
+        self.pool = ensemble.fleet.pool
 
     def batch(self, decisions: Sequence[LoggedDecision], rivals: Sequence[Choices]) -> Judged:
         """Judge a few decisions, up to the first for which the budget is too small.
@@ -143,8 +131,6 @@ class Judge:
                 if want.candidates[row, columns[name]]:
                     judged.rewards[row, columns[name]] = reward
             judged.decisions.append(decision)
-            if new or missing:
-                self.budget.pace.rest(self.stop)
         judged.rewards = judged.rewards[: len(judged.decisions)]
         return judged
 
@@ -173,7 +159,6 @@ class Judge:
             if self.stop.is_set():
                 return len(rest) - done
             in_a_row = in_a_row + 1 if failures.get(name, 0) > failed else 0
-            self.budget.pace.rest(self.stop)
         return 0 if in_a_row < GIVING_UP else in_a_row
 
     def _stored(self, decision: LoggedDecision) -> dict[str, float]:
@@ -199,8 +184,8 @@ class Judge:
             return []
         texts = [one.text for one in answered.values()]
         try:
-            with self.precedence.quiet(self.stop):  # the cache would keep hashes of users' texts when they are deleted
-                (scored,) = self.ensemble.score_responses([(text_of(decision), texts)], stop=self.stop, cached=False)
+            # The cache would keep hashes of users' texts when they are deleted.
+            (scored,) = self.ensemble.score_responses([(text_of(decision), texts)], stop=self.stop, cached=False)
         except WorkError:
             if self.stop.is_set():
                 return []
@@ -215,26 +200,15 @@ class Judge:
         ]  # fmt: skip
 
     def _responses(self, decision: LoggedDecision, ask: Sequence[str], judged: Judged) -> dict[str, Response]:
-        """The answers of candidates, fewer at a stop. Models on this machine that gave way are asked again."""
-        here = [name for name in ask if runs_here(self.ensemble.fleet.candidate(name))]
-        responses = self._answered(decision, [name for name in ask if name not in here], judged, self.stop)
-        while (left := [name for name in here if name not in responses]) and not self.stop.is_set():
-            with self.precedence.quiet(self.stop) as leave:
-                responses |= self._answered(decision, left, judged, leave)
-        return responses
-
-    def _answered(
-        self, decision: LoggedDecision, ask: Sequence[str], judged: Judged, stop: threading.Event
-    ) -> dict[str, Response]:
-        """The answers that were complete before `stop`."""
+        """The answers of candidates that were complete before a stop."""
         if not ask:
             return {}
         fleet = self.ensemble.fleet
         messages = (Message("user", text_of(decision)),)
         requests = [Request(fleet.candidate(name), messages) for name in ask]
         responses: dict[str, Response] = {}
-        for _, response in iter_responses(self.ensemble.run_requests(requests, stop)):
-            if stop.is_set():
+        for _, response in iter_responses(self.ensemble.run_requests(requests, self.stop)):
+            if self.stop.is_set():
                 continue
             responses[response.candidate] = response
             self.budget.spend(self._dollars(decision, response))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,19 +107,15 @@ def stored_vectors(
     return vectors, present, count
 
 
-def vectors_of(
-    encoder: TextEncoder, decisions: Sequence[LoggedDecision], folder: Path, between: Callable[[], None] = lambda: None
-) -> NDArray[np.float32]:
+def vectors_of(encoder: TextEncoder, decisions: Sequence[LoggedDecision], folder: Path) -> NDArray[np.float32]:
     """The vectors of decisions, shape (n, width). Those of the last call are read from a file, which holds no others.
 
     Args:
         folder: of the traffic.
-        between: called before each piece of work.
     """
     vectors, present, count = stored_vectors(encoder, decisions, folder)
     missing = np.flatnonzero(~present)
     for first in range(0, len(missing), EMBEDDED):
-        between()
         rows = missing[first : first + EMBEDDED]
         vectors[rows] = encoder.embed([text_of(decisions[row]) for row in rows.tolist()])
     if not present.all() or count != len(decisions):
@@ -174,14 +170,12 @@ def refit(
     vectors: NDArray[np.float32],
     start: tuple[NDArray[np.float32], Array] | None = None,
     settings: Learning = DEFAULTS,
-    between: Callable[[], None] = lambda: None,
 ) -> Refit:
     """Learn from the traffic, after the champion's training queries.
 
     Args:
         vectors: of the decisions, shape (n, width).
         start: vectors and rewards of the training queries, shapes (t, width) and (t, m); None without any.
-        between: called before each piece of work.
     """
     if start is None:
         start = vectors, np.full((len(vectors), material.rewards.shape[1]), np.nan)
@@ -190,12 +184,10 @@ def refit(
     came = np.where(np.isnan(material.late), np.inf, material.late_times)
     until = -math.inf
     for first in range(0, len(material), CHUNK):
-        between()
         rows = slice(first, first + CHUNK)
         until = _catch_up(learner, material.late, came, vectors, (until, float(times[first])))
         learner.observe(vectors[rows], material.rewards[rows])
     _catch_up(learner, material.late, came, vectors, (until, math.inf))
-    between()
     router = learner.router()
     return Refit(
         router, _temperature(router, vectors, material.rewards), learner.chosen, learner.weights(),

@@ -12,7 +12,7 @@ import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, nullcontext, suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -225,7 +225,7 @@ class Server:
         async def run(out: Out) -> None:
             body = restricted(await self.body(request), key)
             out.body_is_read.set()
-            with self.admission.admitted(key), self.traffic.answering.request() if self.traffic else nullcontext():
+            with self.admission.admitted(key):
                 async with self.admission.place(), self.gateway.used() as gateway:
                     await _in_time(handle(gateway, body, exchange, out), gateway.fleet.serve.deadline_seconds)
 

@@ -18,7 +18,6 @@ from typing import Any
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.strict_json import parse_json
 from zooter_core.config.learn import LearnConfig
-from zooter_core.learn.precedence import Answering
 from zooter_core.learn.refit import forget_vectors
 from zooter_core.learn.traffic import Traffic
 from zooter_core.learn.traffic_rows import FEEDBACK, LONGEST_TEXT, SERVED, LoggedDecision, LoggedReward
@@ -46,9 +45,6 @@ class TrafficLog:
         folder: of the file.
         config: what is kept, and for how long.
 
-    Attributes:
-        answering: tells learners on this machine when to give way.
-
     Raises:
         ZooterError: the file cannot be opened.
     """
@@ -56,7 +52,6 @@ class TrafficLog:
     def __init__(self, folder: Path, config: LearnConfig) -> None:
         self._config = config
         self._traffic = Traffic.open(folder)
-        self.answering = Answering(folder)
         self._waiting: queue.Queue[Entry | None] = queue.Queue(MOST_WAITING)
         self._failing, self._cleaned, self._bytes, self._counting = False, -math.inf, 0, threading.Lock()
         self._thread = threading.Thread(target=self._write_all, name="traffic", daemon=True)
@@ -97,7 +92,6 @@ class TrafficLog:
         self._waiting.put(None)
         self._thread.join()
         self._traffic.close()
-        self.answering.close()
 
     def _write_all(self) -> None:
         entries: list[Entry | None] = []  # what is too old goes before the first request, and also where none comes
