@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import time
+from datetime import datetime
 
 import pytest
 
@@ -179,17 +180,35 @@ def test_anything_else_is_refused(traffic, tmp_path, text):
 
 def test_the_commands(tmp_path, capsys):
     file, data = write(tmp_path / "a.jsonl", LITELLM, SPEND), ["--data", str(tmp_path / "data")]
-    assert main(["traffic", "import", str(file), *data]) == 0
+    assert main(["learn", "import", str(file), *data]) == 0
     assert "traffic.sqlite: 2" in capsys.readouterr().err
-    assert main(["traffic", "delete", "--user", "ada", *data]) == 0
+    assert main(["learn", "forget", "--user", "ada", *data]) == 0
     assert "traffic.sqlite: 1" in capsys.readouterr().err
-    assert main(["traffic", "import", str(file), *data]) == 0
-    assert main(["traffic", "delete", "--id", LITELLM["id"], *data]) == 0
+    assert main(["learn", "import", str(file), *data]) == 0
+    assert main(["learn", "forget", "--request", LITELLM["id"], *data]) == 0
     with Traffic.open(tmp_path / "data") as traffic:
         assert [entry.query for entry in traffic.decisions()] == ["from the table"]
-    assert main(["traffic", "delete", *data]) == 2
-    assert "Say what to delete" in capsys.readouterr().err
-    assert main(["traffic", "delete", "--older-than", "1d", *data]) == 0
+    assert main(["learn", "forget", *data]) == 2
+    assert "Say what to forget" in capsys.readouterr().err
+    assert main(["learn", "forget", "--before", "1d", *data]) == 0
     with Traffic.open(tmp_path / "data") as traffic:
         assert list(traffic.decisions()) == []
-    assert main(["traffic", "delete", "--user", "x", "--data", str(tmp_path / "none")]) == 2
+    assert main(["learn", "forget", "--user", "x", "--data", str(tmp_path / "none")]) == 2
+
+
+def test_what_was_before_a_date_is_forgotten(tmp_path, capsys):
+    times = [datetime(2026, 10, 31, 23, 59), datetime(2026, 11, 1)]  # by the clock of this machine
+    lines = [{"query": f"{time:%d}", "time": time.timestamp()} for time in times]
+    file, data = write(tmp_path / "a.jsonl", *lines), ["--data", str(tmp_path / "data")]
+    assert main(["learn", "import", str(file), *data]) == 0
+    assert main(["learn", "forget", "--before", "2026-11-01", *data]) == 0
+    with Traffic.open(tmp_path / "data") as traffic:
+        assert [entry.query for entry in traffic.decisions()] == ["01"]
+    for wrong in ("2026-13-01", "november", "01.11.2026", "-1d"):
+        assert main(["learn", "forget", f"--before={wrong}", *data]) == 2
+        assert "For instance 30d, or 2026-11-01." in capsys.readouterr().err
+
+
+def test_files_of_several_formats_are_imported_at_once(traffic, tmp_path):
+    files = write(tmp_path / "a.jsonl", SPEND), write(tmp_path / "b.jsonl", {"query": "plain"})
+    assert import_traffic(files, traffic, LearnConfig()) == (2, {})

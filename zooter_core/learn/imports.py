@@ -36,15 +36,12 @@ Record = dict[str, Any]
 Import = tuple[LoggedDecision, Mapping[str, float]]  # a decision, and feedback on candidates' answers to it
 
 
-def import_traffic(
-    paths: Sequence[Path], traffic: Traffic, config: LearnConfig, form: str | None = None
-) -> tuple[int, Counter[str]]:
+def import_traffic(paths: Sequence[Path], traffic: Traffic, config: LearnConfig) -> tuple[int, Counter[str]]:
     """Add the requests in files to the traffic.
 
     Args:
         paths: files of JSON or JSON lines, also gzipped, or folders of them.
         config: whether answers are kept.
-        form: LITELLM, BATCH or PLAIN; None recognises it by the first record.
 
     Returns:
         how many are new, and why others were left out -> their number.
@@ -67,7 +64,7 @@ def import_traffic(
         part.clear()
         return count
 
-    for decision, feedback in _read(paths, form, left_out):
+    for decision, feedback in _read(paths, left_out):
         part.append((_storable(decision, config), feedback))
         if len(part) >= AT_ONCE:
             new += store()
@@ -96,7 +93,7 @@ def check_paths(paths: Sequence[Path]) -> None:
             raise ZooterError("a file of traffic", f"nothing at {path}", "Check the path.")
 
 
-def _read(paths: Sequence[Path], form: str | None, left_out: Counter[str]) -> Iterator[Import]:
+def _read(paths: Sequence[Path], left_out: Counter[str]) -> Iterator[Import]:
     batch = defaultdict[str, list[Record]](list)  # inputs of a batch by their custom id, until their output comes
     outputs = defaultdict[str, list[Record]](list)
     count = 0
@@ -107,6 +104,7 @@ def _read(paths: Sequence[Path], form: str | None, left_out: Counter[str]) -> It
             yield from _votes(path)
             continue
         for file in json_files(path):
+            form = ""  # of the file's first record
             for place, record in each_record(file):
                 count += 1
                 form = form or _form_of(record, place)
@@ -210,7 +208,7 @@ def _form_of(record: Record, place: Place) -> str:
         return PLAIN
     expected = "a log of LiteLLM, an OpenAI batch file, or lines with `query` or `messages`"
     raise ZooterError(
-        f"{expected} in {place}", f"a record with {', '.join(list(record)[:5]) or 'nothing'}", "Name it with --format."
+        f"{expected} in {place}", f"a record with {', '.join(list(record)[:5]) or 'nothing'}", "Check the path."
     )
 
 

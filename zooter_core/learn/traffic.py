@@ -80,7 +80,7 @@ class Traffic:
         """
         path = folder / FILE
         if not create and not path.is_file():
-            next_step = "Start `zooter serve --learn`, or add old logs with `zooter traffic import`."
+            next_step = "Start `zooter serve --learn`, or add old logs with `zooter learn import`."
             raise ZooterError(f"traffic in {folder}", f"no {FILE}", next_step, f"There is no traffic in {folder} yet.")
         with _usable(path):
             private_folder(folder, ours=False)

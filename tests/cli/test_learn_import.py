@@ -8,7 +8,7 @@ from zooter_core.learn.traffic import FILE, Traffic
 
 def test_a_path_with_nothing_at_it_makes_no_traffic_file(tmp_path, tiny_fleet, capsys):
     call = [
-        "traffic",
+        "learn",
         "import",
         str(tmp_path / "none.jsonl"),
         "--fleet",
@@ -24,7 +24,7 @@ def test_a_path_with_nothing_at_it_makes_no_traffic_file(tmp_path, tiny_fleet, c
 def test_lines_are_imported_and_counted(tmp_path, tiny_fleet, capsys):
     log = tmp_path / "log.jsonl"
     log.write_text("".join(json.dumps({"query": f"What is {n}?", "time": 1_767_571_200 + n}) + "\n" for n in range(3)))
-    call = ["traffic", "import", str(log), "--fleet", str(tiny_fleet), "--data", str(tmp_path / "d")]
+    call = ["learn", "import", str(log), "--fleet", str(tiny_fleet), "--data", str(tmp_path / "d")]
     assert main(call) == 0
     assert "New requests" in capsys.readouterr().err
     with Traffic.open(tmp_path / "d") as traffic:

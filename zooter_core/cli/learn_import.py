@@ -1,23 +1,19 @@
-"""`zooter traffic import`: logs of other programs as traffic to learn from."""
+"""`zooter learn import`: logs of other programs as traffic to learn from."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from zooter_core.cli.consoles import err
 from zooter_core.cli.fleets import open_fleet
-from zooter_core.cli.options import DataDir, FleetDir, argument, option
+from zooter_core.cli.options import DataDir, FleetDir, argument
 
 
-def traffic_import(
+def learn_import(
     paths: Annotated[list[Path], argument("PATH", "Files of JSON or JSON lines, also gzipped, or folders of them.")],
     fleet: FleetDir = None,
     data: DataDir = None,
-    form: Annotated[
-        Literal["litellm", "openai-batch", "jsonl"] | None,
-        option("--format", "NAME", "litellm, openai-batch or jsonl (default: by the first record)."),
-    ] = None,
 ) -> None:
     from zooter_core.learn.imports import check_paths, import_traffic
     from zooter_core.learn.traffic import Traffic, data_folder
@@ -25,7 +21,7 @@ def traffic_import(
     check_paths(paths)
     parts = open_fleet(fleet)
     with Traffic.open(data or data_folder(parts.name)) as traffic:
-        count, left_out = import_traffic(paths, traffic, parts.learn, form)
+        count, left_out = import_traffic(paths, traffic, parts.learn)
     for reason, number in left_out.items():
         err.print(f"left out {number:,}: {reason}")
     err.print(f"New requests in {traffic.path}: {count:,}")

@@ -1,0 +1,49 @@
+"""`zooter learn forget`: delete what was kept of requests, with the rewards that were computed for them."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from datetime import datetime
+from typing import Annotated
+
+from zooter_core.base.errors import ZooterError
+from zooter_core.cli.consoles import err
+from zooter_core.cli.fleets import open_fleet
+from zooter_core.cli.options import DataDir, FleetDir, option, seconds_of
+
+
+def learn_forget(
+    key: Annotated[str | None, option("--key", "NAME", "Requests with this API key.")] = None,
+    user: Annotated[str | None, option("--user", "NAME", "Requests with this `user`.")] = None,
+    request: Annotated[
+        str | None, option("--request", "ID", "The request with this x-request-id, or this id in an imported log.")
+    ] = None,
+    before: Annotated[
+        str | None, option("--before", "TIME", "Requests before a date such as 2026-11-01, or older than 30d.")
+    ] = None,
+    fleet: FleetDir = None,
+    data: DataDir = None,
+) -> None:
+    if key is user is request is before is None:
+        next_step = "Give --key, --user, --request or --before; together they narrow the choice."
+        raise ZooterError("what to forget", "nothing", next_step, "Say what to forget.")
+    moment = None if before is None else _moment(before)
+    from zooter_core.learn.refit import forget_vectors
+    from zooter_core.learn.traffic import Traffic, data_folder
+
+    with Traffic.open(data or data_folder(open_fleet(fleet).name), create=False) as traffic:
+        count = traffic.delete(key=key, user=user, request_id=request, older_than=moment)
+        forget_vectors(traffic)
+    err.print(f"Requests deleted from {traffic.path}: {count:,}")
+
+
+def _moment(text: str) -> float:
+    """Seconds since 1970 of the beginning of a day, on the clock of this machine, or of a duration ago."""
+    with suppress(ValueError, OverflowError, OSError):
+        return datetime.strptime(text, "%Y-%m-%d").timestamp()
+    try:
+        return time.time() - seconds_of(text, "--before")
+    except ZooterError as problem:
+        next_step = "For instance 30d, or 2026-11-01."
+        raise ZooterError("a duration or a date for --before", f'"{text}"', next_step) from problem
