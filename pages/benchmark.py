@@ -8,7 +8,6 @@ from zooter_core.ui.benchmark import sections, view
 from zooter_core.ui.widgets import download
 
 st.title("How good is the router?", anchor=False)
-resources.require_folder("The benchmark of a router")
 try:
     quality = view.read_quality(resources.folder())
 except ZooterError as problem:

@@ -23,7 +23,6 @@ except ZooterError as error:
     problem = str(error)
 
 draw_live_routing(ensemble, learned)
-resources.require_folder("What the router has learned from its training queries")
 if starting:
     view.draw_starting(ensemble)
     st.stop()

@@ -8,7 +8,6 @@ from zooter_core.ui.text import code, plain
 
 st.title("Models", anchor=False)
 st.markdown("The models that answer here, and which queries the router gives to each.")
-resources.require_folder("The list of models")
 ensemble = resources.ensemble()
 
 # Only now: these import what the fleet's thread imports.

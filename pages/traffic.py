@@ -6,7 +6,6 @@ from zooter_core.ui import resources
 from zooter_core.ui.traffic import source
 
 st.title("Traffic", anchor=False)
-resources.require_folder("The traffic of a fleet")
 ensemble = resources.ensemble()
 
 # Only now: these import what the fleet's thread imports.

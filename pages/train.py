@@ -9,7 +9,6 @@ st.markdown(
     "From scores to a router that Chat uses, in four steps. The defaults work: press the coloured button of each step. "
     "Nothing leaves this machine."
 )
-resources.require_folder("Training a router")
 ensemble = resources.ensemble()
 
 # Only now: these import what the fleet's thread imports, and two threads must not begin to import transformers at once.

@@ -136,27 +136,3 @@ def test_a_wrong_fleet_is_exit_2(refused, servers, fleet_copy):
     replace_text(fleet_copy / "fleet.toml", "[router]", "[ruoter]")
     assert "ruoter" in refused(2, "demo", fleet=fleet_copy)
     assert not servers
-
-
-def test_an_endpoint_stands_for_a_fleet(zooter, servers, fleet_copy, monkeypatch):
-    pytest.importorskip("fastapi", reason="the extra zooter[serve] is not installed")
-    from support.running_endpoint import in_front_of
-    from support.scripted_server import serving
-
-    monkeypatch.setenv("ZOOTER_ENDPOINT", NOWHERE)  # only the option counts
-    with serving() as scripted, in_front_of(fleet_copy, scripted.url, "good", "good") as endpoint:
-        port = free_port()
-        code, _, err = zooter("demo", "--endpoint", endpoint.url, "--port", port, "--no-browser", fleet=None)
-    assert code == 0
-    assert zooter("demo", "--port", free_port(), "--no-browser")[0] == 0
-    (_, environment), (_, without) = servers
-    assert environment["ZOOTER_ENDPOINT"] == f"{endpoint.url}/v1"
-    assert f"The demo of the endpoint {endpoint.url}/v1 is at http://localhost:{port}" in err
-    assert not without["ZOOTER_ENDPOINT"]
-
-
-def test_a_wrong_endpoint_is_one_message(refused, servers):
-    assert "The demo shows a fleet or an endpoint, not both" in refused(2, "demo", "--endpoint", NOWHERE)
-    assert "cannot be reached" in refused(1, "demo", "--endpoint", NOWHERE, fleet=None)
-    assert "the web address of an endpoint" in refused(2, "demo", "--endpoint", "somewhere", fleet=None)
-    assert not servers

@@ -15,6 +15,7 @@ import pytest
 from support.event_loops import run_apart
 from support.scripted_server import serving
 from zooter_core.backends.endpoint.faults import EndpointError
+from zooter_core.base.errors import ZooterError
 from zooter_core.base.paths import PRICES
 from zooter_core.config.edit import add_candidates
 from zooter_core.config.fleet import load_fleet
@@ -22,7 +23,7 @@ from zooter_core.config.labelling import JudgeConfig
 from zooter_core.config.trust import PROVIDERS
 from zooter_core.fleet import discovery, machine
 from zooter_core.fleet.connect import connect, placed
-from zooter_core.fleet.discovery import Model, discover, served
+from zooter_core.fleet.discovery import Model, discover, served, server_url
 from zooter_core.fleet.list_prices import list_price
 from zooter_core.fleet.machine import Gpu, billions_in
 
@@ -174,6 +175,36 @@ def test_who_does_not_answer_is_named_with_the_reason(monkeypatch):
     assert list(result.silent) == ["http://127.0.0.1:1/v1", server.url]  # the usual port that is closed is no news
     assert "refused" in result.silent["http://127.0.0.1:1/v1"]
     assert "Zooter endpoint" in result.silent[server.url]
+
+
+@pytest.mark.parametrize(
+    ("address", "url"),
+    [
+        ("localhost:8090", "http://localhost:8090/v1"),
+        (" https://models.example.org/ ", "https://models.example.org/v1"),
+        ("http://[::1]:8400/behind/v1/", "http://[::1]:8400/behind/v1"),
+    ],
+)
+def test_an_address_without_a_path_gets_that_of_the_api(address, url):
+    assert server_url(address) == url
+
+
+@pytest.mark.parametrize("address", ["ftp://host", "http://", "http://h?x=1", "http://h:0"])
+def test_another_text_is_no_address(address):
+    with pytest.raises(ZooterError, match=r"is not the address of a server.*http://localhost:8000/v1") as caught:
+        server_url(address)
+    assert (caught.value.exit_code, address in str(caught.value)) == (2, True)
+
+
+def test_an_empty_address_is_told():
+    with pytest.raises(ZooterError, match="There is no address yet"):
+        server_url(" ")
+
+
+def test_a_password_in_an_address_is_refused_and_not_shown():
+    with pytest.raises(ZooterError, match="An address with a name or password is not") as caught:
+        server_url("http://me:secret@host")
+    assert "secret" not in str(caught.value)
 
 
 def test_a_server_with_a_key(monkeypatch):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from zooter_core.base.errors import ZooterError
 
 GONE: dict[str, str] = {  # name -> what to do instead: the end of a sentence, and further ones
+    "zooter demo --endpoint": "call `zooter demo --fleet DIR` with the fleet that the endpoint serves.",
     "zooter evaluate --robust": (
         "in a checkout of the repository, `python benchmarks/formats.py robustness SCORES --router DIR` measures it."
     ),
@@ -16,7 +17,17 @@ GONE: dict[str, str] = {  # name -> what to do instead: the end of a sentence, a
         "FILE` writes RouterArena's predictions."
     ),
     "zooter import": "in a checkout of the repository, `python benchmarks/formats.py` reads the same formats.",
+    "zooter learn --calls": "a turn asks for at most 500 answers; --budget-usd bounds their cost, and 0 asks for none.",
+    "zooter learn --every": "a turn begins every ten minutes; for other times, let a timer run `zooter learn --once`.",
+    "zooter learn --pairs": "half of the queries on which two routers differ are answered by both of their choices.",
+    "zooter learn --processor": "learning runs at the lowest priority (`nice`), behind whatever users wait for.",
+    "zooter learn --proof": "a router serves once it passes the gate; with --manual you decide yourself.",
+    "zooter learn forget --id": "use --request.",
+    "zooter learn forget --older-than": "use --before, with a duration or a date.",
+    "zooter learn import --format": "the first record tells the format.",
+    "zooter report --html": "`zooter report` prints the report as text, and with --json as JSON.",
     "zooter sweep": "`zooter evaluate --sweep beta=0,0.1,0.3,1 tau=0.3 --scores FILE` prints the same table.",
+    "zooter traffic": "use `zooter learn import PATH` to add old logs, and `zooter learn forget` to delete traffic.",
     "[[candidate]] connect_seconds": "Zooter waits 5 s for a connection. Remove the key.",
     "[[candidate]] most_characters": "an answer is cut at 200,000 characters. Remove the key.",
     "[[candidate]] offload_folder": "weights that must be rewritten for it go to the cache folder. Remove the key.",
@@ -52,16 +63,6 @@ GONE: dict[str, str] = {  # name -> what to do instead: the end of a sentence, a
     "router kind routerdc": (
         "use the default, `--router-kind auto`. A saved router of this kind must be made again with `zooter distill`."
     ),
-    "zooter report --html": "`zooter report` prints the report as text, and with --json as JSON.",
-    "zooter learn --every": "a turn begins every ten minutes; for other times, let a timer run `zooter learn --once`.",
-    "zooter learn --calls": "a turn asks for at most 500 answers; --budget-usd bounds their cost, and 0 asks for none.",
-    "zooter learn --processor": "learning runs at the lowest priority (`nice`), behind whatever users wait for.",
-    "zooter learn --pairs": "half of the queries on which two routers differ are answered by both of their choices.",
-    "zooter learn --proof": "a router serves once it passes the gate; with --manual you decide yourself.",
-    "zooter traffic": "use `zooter learn import PATH` to add old logs, and `zooter learn forget` to delete traffic.",
-    "zooter learn import --format": "the first record tells the format.",
-    "zooter learn forget --id": "use --request.",
-    "zooter learn forget --older-than": "use --before, with a duration or a date.",
 }
 
 

@@ -8,22 +8,18 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-from zooter_core.base.errors import ZooterError
 from zooter_core.base.hosts import WILDCARDS, Host, check_host, check_origin, is_loopback
 from zooter_core.cli.fleets import open_fleet
 from zooter_core.cli.options import FleetDir, check_free, names_given, option
+from zooter_core.config.fleet import Fleet
 
 ADDRESS = "STREAMLIT_SERVER_ADDRESS"  # the variable from which Streamlit reads the address to bind
-FLEET, ENDPOINT = "ZOOTER_FLEET", "ZOOTER_ENDPOINT"  # from which the pages read what answers
+FLEET = "ZOOTER_FLEET"  # from which the pages read what answers
 MANAGE = "ZOOTER_MANAGE"  # and from which hosts models may be connected
 
 
 def demo(
     fleet: FleetDir = None,
-    endpoint: Annotated[
-        str | None,
-        option("--endpoint", "URL", "Talk to a running `zooter serve` instead of a fleet here (key: ZOOTER_API_KEY)."),
-    ] = None,
     port: Annotated[int, option("--port", "N", "Port to listen on.")] = 8501,
     address: Annotated[
         str | None, option("--address", "ADDRESS", "Address to bind, such as 0.0.0.0 (default: localhost only).")
@@ -46,8 +42,8 @@ def demo(
         str | None, option("--history", "FILE|off", "File that stores conversations; off stores none.")
     ] = None,
 ) -> None:
-    name, variables = _checked_endpoint(endpoint, fleet) if endpoint else _checked_fleet(fleet)
-    environment = {**os.environ, ENDPOINT: "", **variables}
+    shown = _checked(fleet)
+    environment = {**os.environ, FLEET: str(shown.folder.resolve())}
     if history:
         environment["ZOOTER_HISTORY"] = history if history == "off" else str(Path(history).resolve())
     for option_name, values, variable, check in (
@@ -60,7 +56,7 @@ def demo(
     address = environment.get(ADDRESS) or "localhost"
     check_free("demo", address, port)
     host = Host("localhost" if address in WILDCARDS else address, port)
-    print(f"The demo of the {name} is at http://{host} (Ctrl-C stops it).", file=sys.stderr)
+    print(f"The demo of the fleet {shown.name} is at http://{host} (Ctrl-C stops it).", file=sys.stderr)
     environment[MANAGE] = " ".join(manage) if manage else "*" if is_loopback(address) else ""
     if not is_loopback(address):
         print("Other machines can reach it too, and it has no password.", file=sys.stderr)
@@ -70,26 +66,11 @@ def demo(
     runpy.run_module("zooter_core.ui", run_name="__main__")
 
 
-def _checked_fleet(folder: Path | None) -> tuple[str, dict[str, str]]:
-    """What the demo shows, and the variables that say so. A mistake in the fleet shows here, not in the browser."""
+def _checked(folder: Path | None) -> Fleet:
+    """The fleet that the demo shows. A mistake in it shows here, not in the browser."""
     fleet = open_fleet(folder)
     if fleet.router:
         from zooter_core.router.config import check_router  # here: the demo loads numpy once its server listens
 
         check_router(Path(fleet.router.path))
-    return f"fleet {fleet.name}", {FLEET: str(fleet.folder.resolve())}
-
-
-def _checked_endpoint(address: str, folder: Path | None) -> tuple[str, dict[str, str]]:
-    """The same for an endpoint, which is asked for its models and a decision."""
-    if folder is not None:
-        raise ZooterError(
-            "--fleet or --endpoint",
-            "both",
-            "Leave one of them out.",
-            "The demo shows a fleet or an endpoint, not both.",
-        )
-    from zooter_core.fleet.remote import Endpoint, endpoint_url
-
-    endpoint = Endpoint(endpoint_url(address))
-    return f"endpoint {endpoint.url}", {ENDPOINT: endpoint.url}
+    return fleet

@@ -16,7 +16,6 @@ from zooter_core.cli.consoles import err, out, print_json, waiting
 from zooter_core.cli.options import Json, option
 from zooter_core.config.candidates import ENDPOINT
 from zooter_core.config.trust import PROVIDERS, is_allowed, on_this_machine, provider_key, trust, use_of
-from zooter_core.fleet.remote import server_url
 
 if TYPE_CHECKING:
     from zooter_core.fleet.connect import Connected
@@ -77,6 +76,8 @@ def init(
 
 def _addresses(endpoints: Sequence[str], key_env: str | None) -> Mapping[str, str | None]:
     """The servers that the user names, each with the variable that holds its key: a provider's own, or --key-env."""
+    from zooter_core.fleet.discovery import server_url
+
     if key_env and not os.environ.get(key_env, "").strip():  # it may be the key itself, so nothing shows it
         raise ZooterError(
             "the name of a variable with a key after --key-env", "no such variable in the environment", KEY_STEP

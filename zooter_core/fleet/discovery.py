@@ -201,6 +201,23 @@ async def _all_served(addresses: Mapping[str, str | None]) -> tuple[list[Model],
     return models, silent
 
 
+def server_url(address: str) -> str:
+    """The address of a model server, up to and with its /v1, from what a user typed, perhaps without a scheme.
+
+    Raises:
+        ZooterError: it is no web address, or it holds a password.
+    """
+    typed = address.strip()
+    try:
+        url = EndpointConfig(base_url=(typed if "://" in typed else f"http://{typed}").rstrip("/")).base_url
+    except ZooterError:
+        shown = f'"{address}"' if "@" not in address else "An address with a name or password"
+        sentence = f"{shown} is not the address of a server." if typed else "There is no address yet."
+        example = "It looks like http://localhost:8000/v1."
+        raise ZooterError("the address of a server", shown, example, sentence) from None
+    return url if urlsplit(url).path else f"{url}/v1"
+
+
 def models_at(url: str, key_variable: str | None = None) -> list[Model]:
     """The models of one server. Arguments and errors: see `served`."""
     return _apart(served(url, key_variable))
@@ -226,7 +243,7 @@ async def served(url: str, key_variable: str | None = None) -> list[Model]:
     try:
         entries = objects((await server.ask("/models", seconds=ASK_SECONDS)).get("data"))
         if any(entry.get("owned_by") == "zooter" for entry in entries):
-            raise EndpointError("this is a Zooter endpoint", "Open it with `zooter demo --endpoint`.")
+            raise EndpointError("this is a Zooter endpoint", "Show its fleet with `zooter demo --fleet DIR`.")
         details, make = await _details(server)
         listed = [{**entry, **details.get(str(entry.get("id")), {})} for entry in entries]
         shared = await of_llama_cpp(server) if make == LLAMA_CPP else None

@@ -25,7 +25,7 @@ from zooter_core.config.fleet import Fleet, GenerationConfig
 from zooter_core.data import prices
 from zooter_core.fleet.attempts import Attempts, iter_text
 from zooter_core.fleet.models import FleetModels, runtime_of
-from zooter_core.fleet.routing import Routed, Turns
+from zooter_core.fleet.routing import Routed
 from zooter_core.labelling.rewards import PLAIN
 from zooter_core.labelling.rewards.scoring import QueryResponses, QueryRewards, rank_by_reward, score_queries
 from zooter_core.method.selection import TRIGGER
@@ -71,16 +71,12 @@ class Ensemble(FleetModels):
         """Route many texts in one batch."""
         for query in queries:
             check_query(query)
-        return [routed.decision for routed in self.decide([[query] for query in queries])]
-
-    def decide(self, conversations: Sequence[Turns]) -> list[Routed]:
-        """Route many conversations in one batch, each by its user's turns. The texts are not checked."""
-        return self.routing(conversations)
+        return [routed.decision for routed in self.routing([[query] for query in queries])]
 
     def _routed(self, query: Conversation) -> Routed:
         messages = messages_of(query)
         check_query(messages[-1].content if messages else "")
-        (routed,) = self.decide([[message.content for message in messages if message.role == "user"]])
+        (routed,) = self.routing([[message.content for message in messages if message.role == "user"]])
         return routed
 
     def explain(self, decision: Decision) -> Explanation:
@@ -105,7 +101,7 @@ class Ensemble(FleetModels):
         if k < 1:
             raise ZooterError("at least one candidate to run", str(k), "Give a k of 1 or more.")
         routed = self._routed(query)
-        config = self.fleet.router  # None behind an endpoint
+        config = self.fleet.router  # None: a starting router chooses
         if threshold is None:
             threshold = config.unsure_above if config else math.inf
         value = routed.unsureness(trigger)
@@ -282,13 +278,6 @@ class Ensemble(FleetModels):
     ) -> list[QueryRewards]:
         """The rewards of responses to queries: `score_queries` with the fleet's model and, if `cached`, cache."""
         return score_queries(self.reward_model, queries, self._cache() if cached else None, progress, stop)
-
-    def give_feedback(self, response: Response, good: bool) -> None:
-        """Store a visitor's verdict on a response. Only a fleet behind an endpoint does so (remote.py).
-
-        Raises:
-            ZooterError: it could not be stored.
-        """
 
     def renewed(self, fleet: Fleet) -> Ensemble:
         """This fleet after a change of fleet.toml. What is loaded is shared where that says the same as before."""

@@ -34,7 +34,7 @@ class BatchRouter:
     in the next batch, and does not hold up short ones of others.
 
     Args:
-        route: the decisions on a batch (`Ensemble.decide`).
+        route: the decisions on a batch (`FleetModels.routing`).
     """
 
     def __init__(self, route: Route) -> None:

@@ -83,7 +83,7 @@ class Gateway:
         if not ensemble.light:  # a candidate that is asked meanwhile loads at once
             threading.Thread(target=ensemble.load, name="load", daemon=True).start()
         version = await asyncio.to_thread(fleet.hash_of, "router")
-        gateway = cls(fleet, BatchRouter(ensemble.decide), ensemble, sessions or Sessions())
+        gateway = cls(fleet, BatchRouter(ensemble.routing), ensemble, sessions or Sessions())
         gateway.router_version = version[:12]
         return gateway
 

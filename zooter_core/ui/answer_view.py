@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import LEANING, SURE, Response, Tag
 from zooter_core.fleet import attempts
-from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui import charts
 from zooter_core.ui.charts import badge
 from zooter_core.ui.jobs import Answers
@@ -159,12 +157,3 @@ def draw_waiting(job: Answers) -> bool:
     queries = f"{job.ahead} other queries are" if job.ahead > 1 else "another query is"
     st.caption(f":material/hourglass: Waiting: {queries} answered first.")
     return True
-
-
-def send_feedback(ensemble: Ensemble, verdicts: Iterable[tuple[Response, bool]]) -> None:
-    """Tell the endpoint, if one answers, whether a visitor finds responses good. It keeps votes that are taken back."""
-    try:
-        for response, good in verdicts:
-            ensemble.give_feedback(response, good)
-    except ZooterError as problem:
-        st.toast(f"Your vote is stored here alone. {plain(str(problem))}", icon=":material/error:")

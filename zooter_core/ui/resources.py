@@ -1,7 +1,4 @@
-"""The fleets behind the demo. Each is loaded once, in the background, and shared by the sessions that pick it.
-
-With `zooter demo --endpoint URL` there is one, behind that endpoint; its address then stands for the fleet's folder.
-"""
+"""The fleets behind the demo. Each is loaded once, in the background, and shared by the sessions that pick it."""
 
 from __future__ import annotations
 
@@ -15,14 +12,13 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
-from urllib.parse import urlsplit
 
 import streamlit as st
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.paths import EMBEDDED_FLEET, ROOT
 from zooter_core.config.fleet import Fleet, load_fleet
-from zooter_core.ui.text import code, plain
+from zooter_core.ui.text import plain
 from zooter_core.ui.widgets import show_error
 
 if TYPE_CHECKING:
@@ -30,7 +26,6 @@ if TYPE_CHECKING:
     from zooter_core.fleet.ensemble import Ensemble
 
 MODELS = ROOT / "models"  # one folder per fleet
-ENDPOINT = "ZOOTER_ENDPOINT"  # the environment variable with the address of an endpoint
 PAUSE = 3.0  # seconds in which the first page is drawn and routes, which imports in another thread would slow down
 LATER = ("plots", "compare.arena", "models.connect", "models.exam", "explorer.live", "benchmark.sections", "train.use")
 PICKED = "fleet-chosen"  # in a session's state: the visitor, not an address, has picked the fleet
@@ -45,17 +40,19 @@ class Loading:
         ready: set once there is an ensemble or a problem.
     """
 
-    def __init__(self, fleet: Fleet | str, running: dict[str, Backend], others: Sequence[Fleet] = ()) -> None:
-        """Start at once; a text is the address of an endpoint. `others` are fleets that share the backends."""
+    def __init__(self, fleet: Fleet, running: dict[str, Backend], others: Sequence[Fleet] = ()) -> None:
+        """Start at once. `others` are fleets that share the backends."""
         self.message = "Starting ..."
         self.problem: str | None = None
         self.ensemble: Ensemble | None = None
         self.ready = threading.Event()
         threading.Thread(target=self._load, args=(fleet, running, others), name="load", daemon=True).start()
 
-    def _load(self, fleet: Fleet | str, running: dict[str, Backend], others: Sequence[Fleet]) -> None:
+    def _load(self, fleet: Fleet, running: dict[str, Backend], others: Sequence[Fleet]) -> None:
         try:
-            ensemble = self._opened(fleet, running)
+            from zooter_core.fleet.ensemble import Ensemble
+
+            ensemble = Ensemble(fleet, running)
             ensemble.retain(others)  # the fleet may have had other models before its file changed
 
             def can_route() -> None:
@@ -73,16 +70,6 @@ class Loading:
         for module in LATER:  # a second that the next page need not wait for
             import_module(f"zooter_core.ui.{module}")
 
-    def _opened(self, fleet: Fleet | str, running: dict[str, Backend]) -> Ensemble:
-        if isinstance(fleet, str):
-            self.message = "Asking the endpoint ..."
-            from zooter_core.fleet.remote import Endpoint, RemoteEnsemble
-
-            return RemoteEnsemble(Endpoint(fleet), running)
-        from zooter_core.fleet.ensemble import Ensemble
-
-        return Ensemble(fleet, running)
-
 
 @st.cache_resource(show_spinner=False)
 def _backends() -> dict[str, Backend]:
@@ -92,13 +79,13 @@ def _backends() -> dict[str, Backend]:
 
 @st.cache_resource(show_spinner=False)
 def _loading(folder: str) -> Loading:
-    others = [fleet for other, fleet in _loaded().items() if other != folder and isinstance(fleet, Fleet)]
-    fleet = _loaded()[folder] = folder if endpoint() else load_fleet(folder)
+    others = [fleet for other, fleet in _loaded().items() if other != folder]
+    fleet = _loaded()[folder] = load_fleet(folder)
     return Loading(fleet, _backends(), others)
 
 
 @st.cache_resource(show_spinner=False)
-def _loaded() -> dict[str, Fleet | str]:
+def _loaded() -> dict[str, Fleet]:
     """The fleets that this server has loaded or started to load, by folder."""
     return {}
 
@@ -109,26 +96,8 @@ def begin_loading() -> None:
         _loading(_default())
 
 
-def endpoint() -> str | None:
-    """The address of the endpoint that answers instead of a fleet here."""
-    return os.environ.get(ENDPOINT) or None
-
-
-def require_folder(what: str) -> None:
-    """If an endpoint answers, say that it does not have what a page shows, and end the page's run."""
-    if url := endpoint():
-        st.info(
-            f"{what} needs the folder of a fleet, and this demo talks to the endpoint {code(url)}. "
-            "`zooter demo --fleet DIR` shows it.",
-            icon=":material/cloud:",
-        )
-        st.stop()
-
-
 def fleets() -> dict[str, str]:
     """Name -> folder of every fleet in `models` and beside the default one, which comes first."""
-    if url := endpoint():
-        return {urlsplit(url).netloc: url}
     names: dict[str, str] = {}
     paths = set()
     parents = dict.fromkeys(path.resolve() for path in (MODELS, Path(_default()).parent, Path.cwd()))
@@ -215,8 +184,8 @@ def _is_ready(folder: str) -> bool:
 
 
 def _default() -> str:
-    """The folder of the fleet that `zooter demo --fleet` names, or the address of the endpoint."""
-    return endpoint() or os.environ.get("ZOOTER_FLEET", str(EMBEDDED_FLEET))
+    """The folder of the fleet that `zooter demo --fleet` names."""
+    return os.environ.get("ZOOTER_FLEET", str(EMBEDDED_FLEET))
 
 
 def ensemble() -> Ensemble:
@@ -239,8 +208,6 @@ def ensemble() -> Ensemble:
 
 def pool() -> tuple[str, ...]:
     """The candidates of the session's fleet, even before it is loaded."""
-    if endpoint():
-        return ensemble().fleet.pool
     try:
         return load_fleet(folder()).pool
     except ZooterError as problem:

@@ -54,12 +54,12 @@ def comparison_of_two(*, blind: bool = False, order: tuple[str, ...] = ("math", 
 def test_names_are_letters_until_the_vote_which_is_kept() -> None:
     comparison = comparison_of_two(blind=True)
     assert [comparison.label(name) for name in comparison.order] == ["Response A", "Response B"]
-    assert comparison.cast("best", "chat")
+    comparison.cast("best", "chat")
     assert comparison.label("chat") == "chat"
     vote = comparison.vote
     assert (vote.blind, vote.best, vote.router, vote.reward) == (True, "chat", "math", "chat")
     assert not comparison.votable  # the names are known now
-    assert not comparison.cast("best", "math")  # by the key that was pressed twice, which sends no feedback again
+    comparison.cast("best", "math")  # by the key that was pressed twice
     assert comparison.vote is vote
     assert comparisons.read_votes(history().votes("a fleet"))[-1] == vote
 
@@ -70,8 +70,7 @@ def test_an_open_vote_can_be_changed(blind: bool) -> None:
     comparison.reveal()  # it is open now
     comparison.cast("best", "chat")
     assert comparison.votable
-    assert comparison.cast("tie")
-    assert not comparison.cast("tie")  # by a quick second click
+    comparison.cast("tie")
     assert (comparison.vote.outcome, comparison.vote.best, comparison.vote.blind) == ("tie", None, False)
 
 

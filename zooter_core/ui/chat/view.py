@@ -23,7 +23,7 @@ from zooter_core.ui.chat.conversations import Conversation
 from zooter_core.ui.chat.turns import Settings, Turn
 from zooter_core.ui.jobs import Answers, Job
 from zooter_core.ui.markdown import safe
-from zooter_core.ui.text import code, plain
+from zooter_core.ui.text import plain
 from zooter_core.ui.widgets import download, icon_button, show_error
 
 RETRY_HELP = "Ask the same model again from the start. If no model could answer, or it is gone, ask all of them again."
@@ -48,7 +48,7 @@ def draw(ensemble: Ensemble, talk: Conversation, number: int) -> None:
                 "thumbs",
                 key=f"thumb-{key}-{turn.version}",
                 default=turn.job.vote,
-                on_change=lambda: _vote(ensemble, talk, number, st.session_state[f"thumb-{key}-{turn.version}"]),
+                on_change=lambda: talk.vote(number, st.session_state[f"thumb-{key}-{turn.version}"]),
             )
         with st.popover(
             "Share", icon=":material/share:", key=f"share-{key}", help="Share", type="tertiary", on_change="rerun"
@@ -64,14 +64,6 @@ def draw(ensemble: Ensemble, talk: Conversation, number: int) -> None:
             _other_answers(ensemble, talk, number, key)
         if facts := answer_view.facts(turn.job.responses.get(turn.candidate), alone=len(turn.job.candidates) == 1):
             st.caption(facts)
-
-
-def _vote(ensemble: Ensemble, talk: Conversation, number: int, value: int | None) -> None:
-    talk.vote(number, value)
-    turn = talk.turns[number]
-    response = turn.job.responses.get(turn.candidate)
-    if value is not None and response is not None:
-        answer_view.send_feedback(ensemble, [(response, value == 1)])
 
 
 def _versions(talk: Conversation, number: int, key: str) -> None:
@@ -177,7 +169,7 @@ def draw_welcome() -> DeltaGenerator:
             "A small router reads your query and predicts which model would answer it best. Only that model runs."
         )
         with suppress(ZooterError):  # the page says what is wrong with the fleet
-            if not resources.endpoint() and (verdict := verdicts.of_fleet(load_fleet(resources.folder()))):
+            if verdict := verdicts.of_fleet(load_fleet(resources.folder())):
                 st.caption(plain(verdicts.headline(verdict)))
         return st.container()
 
@@ -193,9 +185,7 @@ def draw_starting(ensemble: Ensemble, place: DeltaGenerator) -> None:
 
 
 def draw_footnote() -> None:
-    if url := resources.endpoint():
-        text = f"{len(resources.pool())} models behind the endpoint {code(url)}. Check important answers."
-    elif Path(resources.folder()).resolve() == EMBEDDED_FLEET.resolve():
+    if Path(resources.folder()).resolve() == EMBEDDED_FLEET.resolve():
         text = EMBEDDED
     else:
         text = f"{len(resources.pool())} models behind one router. Check important answers."

@@ -226,10 +226,10 @@ class Comparison:
         final = self.vote is not None and self.vote.blind
         return not self.job.running and len(self.answered) > 1 and not final
 
-    def cast(self, outcome: Outcome, best: str | None = None) -> bool:
-        """Store a vote in place of another one, and show the names. False where it is there, or no vote is possible."""
+    def cast(self, outcome: Outcome, best: str | None = None) -> None:
+        """Store a vote in place of another one, and show the names, unless it is there or no vote is possible."""
         if not self.votable or (self.vote and (self.vote.outcome, self.vote.best) == (outcome, best)):
-            return False  # the second of two quick ones
+            return  # the second of two quick ones
         self.vote = Vote(
             query=self.query,
             candidates=self.job.candidates,
@@ -243,15 +243,6 @@ class Comparison:
         )
         self.hidden = False
         history().vote(self.id, self.fleet, self.vote.to_json())
-        return True
-
-    @property
-    def verdicts(self) -> list[tuple[Response, bool]]:
-        """What the vote says about single responses: the best one is good; if none is good, all are bad."""
-        if self.vote is None or self.vote.outcome == "tie":
-            return []
-        names = self.answered if self.vote.best is None else [self.vote.best]
-        return [(self.job.responses[name], self.vote.best is not None) for name in names]
 
     def retry(self, ensemble: Ensemble, name: str) -> None:
         """Ask one candidate again; the other responses stay, and all are ranked anew."""
@@ -342,14 +333,14 @@ def start(
 def current() -> Comparison | None:
     """This tab's comparison; one of another fleet waits until the visitor picks that fleet again."""
     comparison = registry().current()
-    if comparison is None or resources.endpoint() or comparison.fleet == str(Path(resources.folder()).resolve()):
+    if comparison is None or comparison.fleet == str(Path(resources.folder()).resolve()):
         return comparison
     return None
 
 
 def fleet_key(fleet: Fleet) -> str:
-    """The key under which votes on a fleet are stored: its folder, or an endpoint's address."""
-    return fleet.name if fleet.folder == Path() else str(fleet.folder.resolve())
+    """The key under which votes on a fleet are stored: its folder."""
+    return str(fleet.folder.resolve())
 
 
 def pick(pool: Sequence[str], candidates: Sequence[str]) -> tuple[str, ...]:

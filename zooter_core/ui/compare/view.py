@@ -100,7 +100,7 @@ def result(ensemble: Ensemble, comparison: Comparison, next_round: Callable[[], 
     elif not comparison.blind:  # after a blind vote, nothing moves the card that a visitor has voted for
         _verdict(comparison)
     cards(comparison, ensemble)
-    _vote(ensemble, comparison, next_round or partial(comparisons.registry().show, None))
+    _vote(comparison, next_round or partial(comparisons.registry().show, None))
     if comparison.blind and not hidden and ensemble.can_rank:
         _verdict(comparison)
     if not hidden and not problem:
@@ -182,7 +182,7 @@ def cards(comparison: Comparison, ensemble: Ensemble | None = None) -> None:
                     st.button("Retry", key=f"retry-{key}", icon=":material/replay:", on_click=again)
                 if ensemble is not None and comparison.votable and name in comparison.answered:
                     label, shortcut = f"{plain(comparison.label(name))} is best", str(place) if place < 10 else None
-                    _vote_button(ensemble, comparison, label, key, "best", name, shortcut)
+                    _vote_button(comparison, label, key, "best", name, shortcut)
 
 
 def _card_head(comparison: Comparison, name: str, item: Ranked | None) -> None:
@@ -220,7 +220,6 @@ def _card_body(comparison: Comparison, name: str) -> None:
 
 
 def _vote_button(
-    ensemble: Ensemble,
     comparison: Comparison,
     label: str,
     key: str,
@@ -231,24 +230,18 @@ def _vote_button(
     vote = comparison.vote
     selected = vote is not None and (vote.outcome, vote.best) == (outcome, best)
     icon = ":material/check:" if selected else ":material/how_to_vote:"
-    arguments = (ensemble, comparison, outcome, best)
-    st.button(label, key=f"vote-{key}", icon=icon, on_click=_cast, args=arguments, shortcut=shortcut)
+    st.button(label, key=f"vote-{key}", icon=icon, on_click=comparison.cast, args=(outcome, best), shortcut=shortcut)
 
 
-def _cast(ensemble: Ensemble, comparison: Comparison, outcome: Outcome, best: str | None = None) -> None:
-    if comparison.cast(outcome, best):
-        answer_view.send_feedback(ensemble, comparison.verdicts)
-
-
-def _vote(ensemble: Ensemble, comparison: Comparison, next_round: Callable[[], None]) -> None:
+def _vote(comparison: Comparison, next_round: Callable[[], None]) -> None:
     """What else a visitor can vote for than one card; after the vote, what it was and the next round."""
     vote = comparison.vote
     with st.container(horizontal=True, vertical_alignment="center"):
         if comparison.votable:
             again = " Voting again replaces your vote." if vote else ""
             st.markdown(f"**Which response is best?**{again}", width="content")
-            _vote_button(ensemble, comparison, "Tie", f"{comparison.id}-tie", "tie", shortcut="T")
-            _vote_button(ensemble, comparison, "None is good", f"{comparison.id}-none", "none", shortcut="N")
+            _vote_button(comparison, "Tie", f"{comparison.id}-tie", "tie", shortcut="T")
+            _vote_button(comparison, "None is good", f"{comparison.id}-none", "none", shortcut="N")
         elif vote:
             other = {"tie": "a tie", "none": "none of them is good"}
             choice = f"**{plain(vote.best)}**, {comparison.letter(vote.best)}" if vote.best else other[vote.outcome]

@@ -20,9 +20,8 @@ from zooter_core.base.errors import ZooterError, listed
 from zooter_core.config.edit import fleet_or_none
 from zooter_core.config.trust import PROVIDERS, is_allowed, provider_key, trust
 from zooter_core.fleet.connect import connect, is_in
-from zooter_core.fleet.discovery import USUAL, Discovery, Model, discover, models_at
+from zooter_core.fleet.discovery import USUAL, Discovery, Model, discover, models_at, server_url
 from zooter_core.fleet.machine import Gpu
-from zooter_core.fleet.remote import server_url
 from zooter_core.ui import resources
 from zooter_core.ui.models import manage
 from zooter_core.ui.models.cards import describe
