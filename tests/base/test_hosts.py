@@ -112,7 +112,7 @@ def test_any_text_is_a_host_in_one_spelling_or_none(text: str) -> None:
 @given(HOSTLIKE)
 def test_an_origin_that_is_taken_adds_nothing_to_a_header(text: str) -> None:
     try:
-        origin = check_origin(f"https://{text}", "--embed-from")
+        origin = check_origin(f"https://{text}", "--allowed-origin")
     except ZooterError:
         return
     assert not set(origin) & set(" \t\r\n;,'\"*")
@@ -142,10 +142,10 @@ def test_what_is_no_host_is_refused_with_the_option_and_an_example() -> None:
 
 @pytest.mark.parametrize("text", ["", "*", "www.example.org", "https://a/b", "https://*.a", "https://a;b", "data:x"])
 def test_what_is_no_origin_is_refused(text: str) -> None:
-    with pytest.raises(ZooterError, match=r"an origin .* for --embed-from"):
-        check_origin(text, "--embed-from")
+    with pytest.raises(ZooterError, match=r"an origin .* for --allowed-origin"):
+        check_origin(text, "--allowed-origin")
 
 
 def test_an_origin_has_one_spelling() -> None:
-    assert check_origin("HTTPS://Www.Example.org:8443/", "--embed-from") == "https://www.example.org:8443"
-    assert check_origin("http://[::1]:3000", "--embed-from") == "http://[::1]:3000"
+    assert check_origin("HTTPS://Www.Example.org:8443/", "--allowed-origin") == "https://www.example.org:8443"
+    assert check_origin("http://[::1]:3000", "--allowed-origin") == "http://[::1]:3000"

@@ -70,7 +70,7 @@ def server(
     demo = Demo(
         tmp_path_factory.mktemp("demo") / "history.db",
         None,
-        *("--embed-from", sites[0], "--allowed-host", "Friend.example"),
+        *("--allowed-origin", sites[0], "--allowed-host", "Friend.example"),
         STREAMLIT_SERVER_ENABLE_XSRF_PROTECTION="false",  # the demo ignores this
         STREAMLIT_SERVER_ENABLE_CORS="false",
     )

@@ -164,7 +164,7 @@ def test_other_origins_are_not_allowed_to_read(server: Demo) -> None:
 
 
 def test_a_demo_that_binds_every_address_answers_to_the_one_that_was_dialled(tmp_path: Path) -> None:
-    demo = Demo(tmp_path / "history.db", None, "--address", "0.0.0.0")
+    demo = Demo(tmp_path / "history.db", None, "--host", "0.0.0.0")
     try:
         for host, status in (("127.0.0.2", 200), ("127.0.0.3", 403), ("localhost", 200), ("evil.example", 403)):
             connection = http.client.HTTPConnection("127.0.0.2", demo.port, timeout=30)

@@ -38,13 +38,13 @@ def test_the_server_gets_the_fleet(zooter, servers, tiny_fleet):
 
 
 def test_the_server_gets_hosts_sites_address_and_history(zooter, servers, monkeypatch, tmp_path):
-    monkeypatch.setenv("ZOOTER_EMBED_FROM", "http://Localhost:3000/")
-    call = ("--allowed-host", "Demo.Example.org.", "--allowed-host", "[::2]", "--address", "127.0.0.1")
+    monkeypatch.setenv("ZOOTER_ALLOWED_ORIGIN", "http://Localhost:3000/")
+    call = ("--allowed-host", "Demo.Example.org.", "--allowed-host", "[::2]", "--host", "127.0.0.1")
     assert zooter("demo", "--port", free_port(), *call, "--history", tmp_path / "h.db")[0] == 0
     assert zooter("demo", "--port", free_port(), "--history", "off")[0] == 0
     (_, environment), (_, forgetful) = servers
     assert environment["ZOOTER_ALLOWED_HOST"] == "demo.example.org ::2"
-    assert environment["ZOOTER_EMBED_FROM"] == "http://localhost:3000"
+    assert environment["ZOOTER_ALLOWED_ORIGIN"] == "http://localhost:3000"
     assert environment["STREAMLIT_SERVER_ADDRESS"] == "127.0.0.1"
     assert environment["ZOOTER_HISTORY"] == str(tmp_path / "h.db")
     assert forgetful["ZOOTER_HISTORY"] == "off"
@@ -76,7 +76,7 @@ def test_the_server_of_connected_models_listens_before_what_routes_is_loaded(tmp
 def test_the_address_and_who_can_reach_it(zooter, servers, monkeypatch, address, shown, is_open):
     monkeypatch.delenv("STREAMLIT_SERVER_ADDRESS", raising=False)
     port = free_port()
-    _, _, err = zooter("demo", "--port", port, *(("--address", address) if address else ()))
+    _, _, err = zooter("demo", "--port", port, *(("--host", address) if address else ()))
     ((_, environment),) = servers
     assert environment.get("STREAMLIT_SERVER_ADDRESS") == address
     assert f"http://{shown}:{port}" in err
@@ -99,9 +99,9 @@ def test_a_busy_port_is_exit_2(refused, servers):
         ("--port", "http", "--port"),
         ("--allowed-host", "http://demo.example.org", "a host name or an IP address for --allowed-host"),
         ("--allowed-host", "", "--allowed-host is empty"),
-        ("--embed-from", "www.example.org", "an origin (scheme, host and port of a site) for --embed-from"),
-        ("--address", "", "--address is empty"),
-        ("--address", "192.0.2.1", "192.0.2.1"),
+        ("--allowed-origin", "www.example.org", "an origin (scheme, host and port of a site) for --allowed-origin"),
+        ("--host", "", "--host is empty"),
+        ("--host", "192.0.2.1", "192.0.2.1"),
     ],
 )
 def test_impossible_values_are_exit_2(refused, servers, option, value, part):
@@ -127,7 +127,7 @@ def test_a_fleet_without_a_router_opens(zooter, servers, fleet_copy):
 
 @pytest.mark.parametrize(("more", "hosts"), [((), ""), (("--manage", "models.example.org"), "models.example.org")])
 def test_on_an_open_address_models_change_only_by_leave(zooter, servers, more, hosts):
-    assert zooter("demo", "--no-browser", "--port", free_port(), "--address", "0.0.0.0", *more)[0] == 0
+    assert zooter("demo", "--no-browser", "--port", free_port(), "--host", "0.0.0.0", *more)[0] == 0
     ((_, environment),) = servers
     assert environment["ZOOTER_MANAGE"] == hosts
 

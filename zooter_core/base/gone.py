@@ -8,6 +8,8 @@ from __future__ import annotations
 from zooter_core.base.errors import ZooterError
 
 GONE: dict[str, str] = {  # name -> what to do instead: the end of a sentence, and further ones
+    "zooter demo --address": "write --host, as `zooter serve` has it.",
+    "zooter demo --embed-from": "write --allowed-origin, as `zooter serve` has it.",
     "zooter demo --endpoint": "call `zooter demo --fleet DIR` with the fleet that the endpoint serves.",
     "zooter evaluate --robust": (
         "in a checkout of the repository, `python benchmarks/formats.py robustness SCORES --router DIR` measures it."

@@ -21,20 +21,20 @@ MANAGE = "ZOOTER_MANAGE"  # and from which hosts models may be connected
 def demo(
     fleet: FleetDir = None,
     port: Annotated[int, option("--port", "N", "Port to listen on.")] = 8501,
-    address: Annotated[
-        str | None, option("--address", "ADDRESS", "Address to bind, such as 0.0.0.0 (default: localhost only).")
+    host: Annotated[
+        str | None, option("--host", "ADDRESS", "Address to bind, such as 0.0.0.0 (default: localhost only).")
     ] = None,
     allowed_host: Annotated[
         list[str] | None, option("--allowed-host", "NAME...", "Further host names under which browsers reach the demo.")
     ] = None,
-    embed_from: Annotated[
+    allowed_origin: Annotated[
         list[str] | None,
-        option("--embed-from", "ORIGIN...", "Sites that may show it in a frame, such as https://www.example.org."),
+        option("--allowed-origin", "ORIGIN...", "Sites that may show it in a frame, such as https://www.example.org."),
     ] = None,
     manage: Annotated[
         list[str] | None,
         option(
-            "--manage", "HOST...", "With --address: let visitors change the models, and connect servers on these hosts."
+            "--manage", "HOST...", "With --host: let visitors change the models, and connect servers on these hosts."
         ),
     ] = None,
     no_browser: Annotated[bool, option("--no-browser", help="Do not open a browser.")] = False,
@@ -48,15 +48,15 @@ def demo(
         environment["ZOOTER_HISTORY"] = history if history == "off" else str(Path(history).resolve())
     for option_name, values, variable, check in (
         ("--allowed-host", allowed_host, "ZOOTER_ALLOWED_HOST", check_host),
-        ("--embed-from", embed_from, "ZOOTER_EMBED_FROM", check_origin),
+        ("--allowed-origin", allowed_origin, "ZOOTER_ALLOWED_ORIGIN", check_origin),
     ):
         environment[variable] = " ".join(names_given(values, option_name, variable, check))
-    if address is not None:
-        environment[ADDRESS] = check_host(address, "--address")
+    if host is not None:
+        environment[ADDRESS] = check_host(host, "--host")
     address = environment.get(ADDRESS) or "localhost"
     check_free("demo", address, port)
-    host = Host("localhost" if address in WILDCARDS else address, port)
-    print(f"The demo of the fleet {shown.name} is at http://{host} (Ctrl-C stops it).", file=sys.stderr)
+    site = Host("localhost" if address in WILDCARDS else address, port)
+    print(f"The demo of the fleet {shown.name} is at http://{site} (Ctrl-C stops it).", file=sys.stderr)
     environment[MANAGE] = " ".join(manage) if manage else "*" if is_loopback(address) else ""
     if not is_loopback(address):
         print("Other machines can reach it too, and it has no password.", file=sys.stderr)

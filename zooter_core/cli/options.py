@@ -370,7 +370,6 @@ def check_free(command: str, address: str, port: int) -> None:
         raise ZooterError(
             f"a port up to {LAST_PORT}", str(port), f"Try zooter {command} --port {DEFAULT_PORT[command]}."
         )
-    option = "--address" if command == "demo" else "--host"
     with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -378,9 +377,9 @@ def check_free(command: str, address: str, port: int) -> None:
         except OSError as problem:
             if isinstance(problem, socket.gaierror) or getattr(problem, "errno", None) == errno.EADDRNOTAVAIL:
                 raise ZooterError(
-                    f"an address of this machine for {option}",
+                    "an address of this machine for --host",
                     f"{address} ({first_line(problem)})",
-                    f"Try {option} 0.0.0.0, which means all of them.",
+                    "Try --host 0.0.0.0, which means all of them.",
                 ) from problem
             other = port + 1 if 1023 < port < LAST_PORT else DEFAULT_PORT[command]
             next_step = f"Try another: zooter {command} --port {other}."

@@ -1,7 +1,7 @@
 """The demo's server: Streamlit with app.py behind a guard, started by `zooter demo`.
 
 Port, address and headless are Streamlit's options (`--server.port 8501`, or STREAMLIT_SERVER_PORT).
-ZOOTER_ALLOWED_HOST and ZOOTER_EMBED_FROM hold host names and origins, separated by spaces.
+ZOOTER_ALLOWED_HOST and ZOOTER_ALLOWED_ORIGIN hold host names and origins, separated by spaces.
 
 The guard refuses requests of other hosts and origins, and adds security headers. Model text is made harmless where it
 is drawn (markdown.py); the headers are a second line of defence: even if something slips through, the browser loads
@@ -46,7 +46,7 @@ from zooter_core.base.paths import APP
 from zooter_core.base.strict_json import dump_json
 from zooter_core.ui import resources, widgets
 
-ALLOWED_HOST, EMBED_FROM = "ZOOTER_ALLOWED_HOST", "ZOOTER_EMBED_FROM"
+ALLOWED_HOST, ALLOWED_ORIGIN = "ZOOTER_ALLOWED_HOST", "ZOOTER_ALLOWED_ORIGIN"
 SETTINGS = {
     "server.enableCORS": True,  # True forbids pages of other origins to read
     "server.enableXsrfProtection": True,
@@ -70,9 +70,9 @@ def serve(**options: Any) -> None:
     if importlib.util.find_spec("httptools"):  # else h11 parses headers, which bounds them itself
         HTTP_PROTOCOLS["auto"] = "zooter_core.base.connections:Connection"
     page = with_script(Path(get_static_dir()))
-    embed_from = [check_origin(origin, EMBED_FROM) for origin in os.environ.get(EMBED_FROM, "").split()]
+    allowed_origins = [check_origin(origin, ALLOWED_ORIGIN) for origin in os.environ.get(ALLOWED_ORIGIN, "").split()]
     allowed_hosts = {check_host(name, ALLOWED_HOST) for name in os.environ.get(ALLOWED_HOST, "").split()}
-    headers = security_headers(content_security_policy(page + widgets.FOCUS, embed_from))
+    headers = security_headers(content_security_policy(page + widgets.FOCUS, allowed_origins))
     app = st.App(
         APP,
         routes=[Route(path, partial(_page, page)) for path in addresses()],
@@ -183,12 +183,12 @@ class Scripts:
 INLINE = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
 
-def content_security_policy(page: str, embed_from: Iterable[str] = ()) -> str:
+def content_security_policy(page: str, allowed_origins: Iterable[str] = ()) -> str:
     """The policy for an HTML page. It allows the page's inline scripts by their hashes.
 
     Args:
         page: the HTML.
-        embed_from: origins whose pages may show the demo in a frame.
+        allowed_origins: origins whose pages may show the demo in a frame.
     """
     hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in INLINE.findall(page)]
     directives = {
@@ -203,7 +203,7 @@ def content_security_policy(page: str, embed_from: Iterable[str] = ()) -> str:
         "object-src": ["'none'"],
         "base-uri": ["'self'"],
         "form-action": ["'self'"],
-        "frame-ancestors": ["'self'", *embed_from],
+        "frame-ancestors": ["'self'", *allowed_origins],
     }
     return "; ".join(f"{name} {' '.join(sources)}" for name, sources in directives.items())
 
