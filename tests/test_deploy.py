@@ -17,6 +17,7 @@ import yaml
 
 from zooter_core.cli import COMMANDS
 from zooter_core.cli.main import load_command
+from zooter_core.serve.server import GRACE_SECONDS
 
 ROOT = Path(__file__).resolve().parent.parent
 DEPLOY = ROOT / "deploy"
@@ -126,9 +127,8 @@ def test_the_unit_calls_what_there_is(unit):
     program, *words = shlex.split(unit["Service"]["ExecStart"])
     assert program.endswith("/zooter")
     check_call(words)
-    grace = int(words[words.index("--grace-seconds") + 1])
-    assert int(unit["Service"]["TimeoutStopSec"]) > grace
-    assert words[words.index("--fd") + 1] == "3"  # the first that systemd passes
+    assert int(unit["Service"]["TimeoutStopSec"]) > GRACE_SECONDS
+    assert int(COMPOSE["services"]["serve"]["stop_grace_period"].removesuffix("s")) > GRACE_SECONDS
     assert unit["Unit"]["Requires"] == "zooter.socket"
     assert unit_file("zooter.socket")["Socket"]["ListenStream"] == "127.0.0.1:8400"  # as the proxies expect
 

@@ -7,6 +7,7 @@ import socket
 
 import pytest
 
+from zooter_core.cli import serve
 from zooter_core.serve.keys import KeyRing
 
 
@@ -36,6 +37,11 @@ def test_a_key_is_shown_once(zooter, file):
         (("remove", "phone"), "There are no keys"),
         (("add", "My Phone"), "lower-case"),
         (("show",), "show"),
+        (("add", "phone", "--limit", "tokens=9"), "requests-per-minute=60"),
+        (("add", "phone", "--limit", "concurrent=many"), "but found concurrent=many"),
+        (("add", "phone", "--limit", "concurrent=-1"), "a whole number"),
+        (("add", "phone", "--limit", "concurrent=1", "concurrent=2"), "each once"),
+        (("list", "--limit", "concurrent=4"), "no --limit with `zooter serve keys list`"),
     ],
 )
 def test_wrong_calls(refused, file, call, part):
@@ -57,7 +63,6 @@ def test_a_named_file_needs_a_key_on_localhost_too(refused, file):
     ("options", "part"),
     [
         (("--certfile", "nowhere.pem"), "a certificate and its private key"),
-        (("--keyfile", "key.pem"), "--certfile"),
         (("--proxy", "proxy.example.org"), "an IP address or a network for --proxy"),
         (("--proxy", "10.0.0.0/8"), "zooter serve keys add NAME"),
     ],
@@ -67,6 +72,39 @@ def test_what_cannot_be_served(refused, tmp_path, monkeypatch, options, part):
     assert part in refused(2, "serve", *options)
 
 
-def test_what_is_no_listening_socket_is_refused(refused, tmp_path):
-    for make in (lambda: socket.socket().detach(), lambda: os.open(tmp_path, os.O_RDONLY)):
-        assert "a listening TCP socket" in refused(2, "serve", "--fd", make())
+def test_a_key_has_limits_of_its_own(zooter, file):
+    limits = ("--limit", "concurrent=4", "tokens-per-minute=100000", "--limit", "requests-per-minute=60")
+    code, out, _ = zooter("serve", "keys", "add", "phone", *limits, "--keys", file, fleet=None)
+    assert code == 0
+    key = KeyRing(file).find(out.strip())
+    assert (key.concurrent, key.requests_per_minute, key.tokens_per_minute) == (4, 60, 100_000)
+
+
+def test_a_socket_of_systemd_is_taken_and_not_handed_on(monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as made:
+        passed = os.dup(made.fileno())
+        os.set_inheritable(passed, True)
+        monkeypatch.setattr(serve, "FIRST_FD", passed)
+        for pid, taken in ((os.getppid(), False), (os.getpid(), True)):
+            monkeypatch.setenv("LISTEN_PID", str(pid))
+            monkeypatch.setenv("LISTEN_FDS", "1")
+            listener = serve._activated()
+            assert (listener is not None) is taken
+            assert not {"LISTEN_PID", "LISTEN_FDS"} & os.environ.keys()
+        with listener:
+            assert listener.getsockname() == made.getsockname()
+            assert not listener.get_inheritable()
+
+
+def test_what_systemd_passes_is_one_listening_socket(refused, tmp_path, monkeypatch):
+    """A file, a socket that does not listen, and several."""
+    for make, count, part in (
+        (lambda: os.open(tmp_path, os.O_RDONLY), 1, "a listening TCP socket"),
+        (lambda: socket.socket().detach(), 1, "a listening TCP socket"),
+        (lambda: socket.create_server(("127.0.0.1", 0)).detach(), 2, "one socket of systemd"),
+    ):
+        monkeypatch.setenv("LISTEN_PID", str(os.getpid()))
+        monkeypatch.setenv("LISTEN_FDS", str(count))
+        monkeypatch.setattr(serve, "FIRST_FD", make())
+        assert part in refused(2, "serve")
+        assert "LISTEN_FDS" not in os.environ

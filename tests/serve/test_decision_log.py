@@ -39,13 +39,6 @@ def test_a_line_has_the_decision_and_nothing_of_the_prompt(serve):
     assert stat.S_IMODE((folder / "decisions.jsonl").stat().st_mode) == 0o600
 
 
-def test_prompts_are_there_if_wanted(serve):
-    endpoint = serve("good", options={"log_prompts": True})
-    endpoint.chat()
-    endpoint.next_exchange()
-    assert lines(endpoint.server.settings.data)[0]["messages"] == [{"role": "user", "content": QUERY}]
-
-
 PRICES = """usd_per_million_tokens = 10
 usd_per_million_prompt_tokens = 2
 usd_per_million_cached_tokens = 0.5

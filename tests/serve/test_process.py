@@ -28,23 +28,37 @@ from support.command_files import replace_text
 
 pytestmark = pytest.mark.slow
 SECONDS = 240
+# As systemd starts a service with a socket: the variables name the process that the command becomes.
+ACTIVATE = """import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
+os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
+"""
 
 
 @pytest.fixture
-def certificate(tmp_path: Path) -> tuple[Path, Path]:
+def certificate(tmp_path: Path) -> Path:
+    """A file with a certificate and its private key."""
     if shutil.which("openssl") is None:
         pytest.skip("no openssl to make a certificate with")
     key, file = tmp_path / "key.pem", tmp_path / "certificate.pem"
     call = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
     call += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(file)]
     subprocess.run(call, check=True, capture_output=True)
-    return file, key
+    file.write_text(file.read_text() + key.read_text())
+    return file
 
 
 @contextmanager
-def started(fleet: Path, *options: object, **more: Any) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The command when it is ready, and its address; `more` goes to Popen."""
-    command = [sys.executable, "-m", "zooter_core.cli", "serve", "--fleet", str(fleet), "--port", "0"]
+def started(
+    fleet: Path, *options: object, listener: socket.socket | None = None, **more: Any
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The command when it is ready, and its address; it gets `listener` as systemd passes one. `more` goes to Popen."""
+    command = [sys.executable]
+    if listener:
+        command += ["-c", ACTIVATE, str(listener.fileno())]
+        more["pass_fds"] = [listener.fileno()]
+    command += ["-m", "zooter_core.cli", "serve", "--fleet", str(fleet), "--port", "0"]
     command += ["--data", str(fleet / "data"), *map(str, options)]
     environment = os.environ | {"COLUMNS": "200"}
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, **more) as process:
@@ -64,11 +78,10 @@ def chat(url: str, context: ssl.SSLContext | None = None) -> str:
 
 
 def test_tls_hangup_and_stop(fleet_copy, scripted, exported, certificate):
-    file, key = certificate
     endpoint_fleet.save(fleet_copy, scripted.url, {"base": "good"}, exported)
-    ask = partial(chat, context=ssl.create_default_context(cafile=str(file)))
+    ask = partial(chat, context=ssl.create_default_context(cafile=str(certificate)))
 
-    with started(fleet_copy, "--certfile", file, "--keyfile", key) as (process, url):
+    with started(fleet_copy, "--certfile", certificate) as (process, url):
         assert url.startswith("https://127.0.0.1:")
         assert ask(url)
         replace_text(fleet_copy / "fleet.toml", 'model = "good"', "model = 7")
@@ -151,7 +164,7 @@ def test_half_sent_requests_leave_files_for_others(fleet_copy, scripted, exporte
         assert chat(url)
 
 
-def test_a_restart_on_an_inherited_socket_refuses_no_request(fleet_copy, scripted, exported):
+def test_a_restart_on_a_socket_of_systemd_refuses_no_request(fleet_copy, scripted, exported):
     endpoint_fleet.save(fleet_copy, scripted.url, {"base": "good"}, exported)
     ended, answers = threading.Event(), []
 
@@ -160,8 +173,7 @@ def test_a_restart_on_an_inherited_socket_refuses_no_request(fleet_copy, scripte
             answers.append(chat(url))
 
     with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(8) as threads:
-        call = {"pass_fds": [listener.fileno()]}
-        with started(fleet_copy, "--fd", listener.fileno(), **call) as (old, url):
+        with started(fleet_copy, listener=listener) as (old, url):
             assert url == f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
             asking = [threads.submit(ask, url) for _ in range(8)]
             try:
@@ -170,7 +182,7 @@ def test_a_restart_on_an_inherited_socket_refuses_no_request(fleet_copy, scripte
                 old.send_signal(signal.SIGTERM)
                 old.wait(SECONDS)
                 before = len(answers)
-                with started(fleet_copy, "--fd", listener.fileno(), **call):
+                with started(fleet_copy, listener=listener):
                     while len(answers) < before + 100 and not any(one.done() for one in asking):
                         time.sleep(0.01)
                     ended.set()

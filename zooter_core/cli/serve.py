@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import socket
 from contextlib import suppress
 from ipaddress import ip_network
@@ -17,18 +18,13 @@ from zooter_core.cli.options import FleetDir, check_free, names_given, option
 from zooter_core.router.config import check_router, is_portable
 
 PACKAGES = ("fastapi", "uvicorn", "prometheus_client")  # the extra `serve`
+FIRST_FD = 3  # of the sockets that systemd passes
 
 
 def serve(
     fleet: FleetDir = None,
     host: Annotated[str, option("--host", "ADDRESS", "Address to bind.")] = "127.0.0.1",
     port: Annotated[int, option("--port", "N", "Port to listen on.")] = 8400,
-    fd: Annotated[
-        int | None,
-        option(
-            "--fd", "N", "Listen on an inherited socket, such as 3 of systemd, instead of --host and --port.", min=3
-        ),
-    ] = None,
     data: Annotated[
         Path | None,
         option("--data", "DIR", "Folder of feedback and decision log (default: in the user's data folder)."),
@@ -37,12 +33,12 @@ def serve(
         Path | None,
         option("--keys", "FILE", "Require API keys of this file (default: none on localhost, else the user's file)."),
     ] = None,
-    log_prompts: Annotated[bool, option("--log-prompts", help="Write messages into the decision log.")] = False,
     learn: Annotated[
         bool, option("--learn", help="Keep queries and decisions, for `zooter report` and `zooter learn`.")
     ] = False,
-    certfile: Annotated[Path | None, option("--certfile", "FILE", "Certificate for TLS (PEM).")] = None,
-    keyfile: Annotated[Path | None, option("--keyfile", "FILE", "Its private key (default: in --certfile).")] = None,
+    certfile: Annotated[
+        Path | None, option("--certfile", "FILE", "Certificate and private key for TLS, in one file (PEM).")
+    ] = None,
     proxy: Annotated[
         list[str] | None, option("--proxy", "ADDRESS...", "Addresses whose X-Forwarded headers are trusted.")
     ] = None,
@@ -53,9 +49,6 @@ def serve(
         list[str] | None,
         option("--allowed-origin", "ORIGIN...", "Sites whose pages may use it, such as https://www.example.org."),
     ] = None,
-    grace_seconds: Annotated[
-        int, option("--grace-seconds", "N", "Seconds that running answers may take to finish after a stop.", min=0)
-    ] = 30,
 ) -> None:
     if absent := [name for name in PACKAGES if importlib.util.find_spec(name) is None]:
         raise ZooterError(
@@ -64,14 +57,14 @@ def serve(
     parts = open_fleet(fleet)
     if parts.router and not is_portable(Path(parts.router.path)):  # which is checked when it loads
         check_router(Path(parts.router.path))
-    listener = None if fd is None else _inherited(fd)
+    listener = _activated()
     if listener is None:
         check_host(host, "--host")
     else:
         host, port = listener.getsockname()[:2]
     addresses = tuple(_address(text) for text in proxy or ())
     keys = _required_keys(keys, host, bool(addresses))
-    _check_certificate(certfile, keyfile)
+    _check_certificate(certfile)
     if listener is None:
         check_free("serve", host, port)
     from zooter_core.learn.traffic import data_folder
@@ -79,9 +72,8 @@ def serve(
     from zooter_core.serve.server import ServeSettings
 
     settings = ServeSettings(
-        parts, host, port, data or data_folder(parts.name), keys=keys, log_prompts=log_prompts, learn=learn,
-        certificate=certfile, private_key=keyfile, proxies=addresses, grace_seconds=grace_seconds,
-        listener=listener,
+        parts, host, port, data or data_folder(parts.name), keys=keys, learn=learn, certificate=certfile,
+        proxies=addresses, listener=listener,
         allowed_hosts=names_given(allowed_host, "--allowed-host", "ZOOTER_ALLOWED_HOST", check_host),
         allowed_origins=names_given(allowed_origin, "--allowed-origin", "ZOOTER_ALLOWED_ORIGIN", check_origin),
     )  # fmt: skip
@@ -101,18 +93,27 @@ def serve(
         run(settings, ready, err.print)
 
 
-def _inherited(fd: int) -> socket.socket:
-    """The listening socket that a file descriptor is."""
+def _activated() -> socket.socket | None:
+    """The listening socket that systemd passes to this process (sd_listen_fds(3)); None if it passes none.
+
+    Processes that this one starts get neither the variables nor the socket.
+    """
+    pid, count, _ = (os.environ.pop(name, "") for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"))
+    if pid != str(os.getpid()):  # of another process, which has handed its environment on
+        return None
+    if count != "1":
+        raise ZooterError("one socket of systemd", f"LISTEN_FDS={count}", "Keep one ListenStream= in the .socket unit.")
     try:
-        listener = socket.socket(fileno=fd)
+        listener = socket.socket(fileno=FIRST_FD)
+        listener.set_inheritable(False)
         inet = listener.family in (socket.AF_INET, socket.AF_INET6)
         if inet and listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
             return listener
         reason = "another kind of socket"
     except OSError as problem:
         reason = str(problem)
-    next_step = "systemd passes one from a .socket unit as --fd 3 (docs/deploy.md)."
-    raise ZooterError(f"a listening TCP socket as file descriptor {fd}", reason, next_step)
+    next_step = "Give the .socket unit a ListenStream= with a port (docs/deploy.md)."
+    raise ZooterError("a listening TCP socket of systemd", reason, next_step)
 
 
 def _address(text: str) -> str:
@@ -125,19 +126,19 @@ def _address(text: str) -> str:
     return text
 
 
-def _check_certificate(certfile: Path | None, keyfile: Path | None) -> None:
-    """Refuse files that TLS cannot use, before anything loads."""
+def _check_certificate(certfile: Path | None) -> None:
+    """Refuse a file that TLS cannot use, before anything loads."""
     if certfile is None:
-        if keyfile is not None:
-            raise ZooterError("--certfile FILE beside --keyfile", "none", "Add it.")
         return
     import ssl
 
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certfile, keyfile, password="")
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certfile, password="")
     except OSError as problem:  # ssl.SSLError is one
         raise ZooterError(
-            f"a certificate and its private key in {certfile}", str(problem), "Give both as PEM, without a password."
+            f"a certificate and its private key in {certfile}",
+            str(problem),
+            "Put both into this file as PEM, without a password: cat certificate.pem key.pem > FILE.",
         ) from None
 
 

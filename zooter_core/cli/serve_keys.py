@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 from rich.table import Table
 
-from zooter_core.base.errors import ZooterError, listed
+from zooter_core.base.errors import MOST_NAMED, ZooterError, listed, shortened
 from zooter_core.cli.consoles import err, out
 from zooter_core.cli.options import argument, check_unused, option
 from zooter_core.serve.keys import Key, add_key, keys_file, read_keys, remove_key
+
+LIMITS = ("concurrent", "requests-per-minute", "tokens-per-minute")  # of a key, as in `serve.keys.Key`
 
 
 def serve_keys(
@@ -26,20 +30,14 @@ def serve_keys(
     models: Annotated[
         list[str] | None, option("--models", "NAME...", "add: the candidates that may answer (default: all).")
     ] = None,
-    concurrent: Annotated[
-        int, option("--concurrent", "N", "add: most simultaneous requests; 0 is no limit.", min=0)
-    ] = 0,
-    requests_per_minute: Annotated[
-        int, option("--requests-per-minute", "N", "add: most requests per minute; 0 is no limit.", min=0)
-    ] = 0,
-    tokens_per_minute: Annotated[
-        int, option("--tokens-per-minute", "N", "add: most tokens per minute; 0 is no limit.", min=0)
-    ] = 0,
+    limit: Annotated[
+        list[str] | None,
+        option("--limit", "NAME=NUMBER...", f"add: its own limits: {listed(LIMITS)}; 0 is no limit."),
+    ] = None,
 ) -> None:
     file = keys or keys_file()
     if action != "add":
-        of_add = ("admin", "models", "concurrent", "requests_per_minute", "tokens_per_minute")
-        check_unused(context, f"with `zooter serve keys {action}`", *of_add)
+        check_unused(context, f"with `zooter serve keys {action}`", "admin", "models", "limit")
     if action == "list":
         _list(file)
         return
@@ -49,10 +47,24 @@ def serve_keys(
         remove_key(file, name)
         err.print(f"The key {name} is no longer valid.")
         return
-    limits = (concurrent, requests_per_minute, tokens_per_minute)
-    text = add_key(file, Key(name, "", 0.0, admin, tuple(models) if models else None, *limits))
+    text = add_key(file, Key(name, "", 0.0, admin, tuple(models) if models else None, **_limits(limit or ())))
     err.print(f"The key {name}, which is shown only now:")
     print(text)
+
+
+def _limits(entries: Sequence[str]) -> dict[str, int]:
+    """The fields of a key from what --limit says."""
+    limits: dict[str, int] = {}
+    for entry in entries:
+        name, _, number = entry.partition("=")
+        if name not in LIMITS or name in limits or not re.fullmatch(r"[0-9]{1,15}", number):
+            raise ZooterError(
+                f"limits such as {LIMITS[0]}=4, {LIMITS[1]}=60 or {LIMITS[2]}=100000 for --limit",
+                shortened(entry, MOST_NAMED),
+                "Name each once, with a whole number; 0 is no limit.",
+            )
+        limits[name] = int(number)
+    return {name.replace("-", "_"): number for name, number in limits.items()}
 
 
 def _list(file: Path) -> None:

@@ -76,7 +76,6 @@ def uvicorn_server(server: Server, on_ready: Callable[[int], None]) -> uvicorn.S
         proxy_headers=bool(settings.proxies),
         forwarded_allow_ips=list(settings.proxies),
         ssl_certfile=settings.certificate,
-        ssl_keyfile=settings.private_key,
         timeout_graceful_shutdown=settings.grace_seconds,
     )
     return UvicornServer(config, server, on_ready)

@@ -36,6 +36,7 @@ from zooter_core.serve.traffic_log import TrafficLog
 
 LOG = logging.getLogger("zooter.serve")
 FLEET = "fleet.toml"
+GRACE_SECONDS = 30
 FOLLOW_SECONDS = 5.0  # between two looks at fleet.toml, while traffic is kept
 AGAIN_SECONDS = 60.0  # until a promoted router that did not load is tried again
 Handler = Callable[[Gateway, dict[str, Any], Exchange, Out], Awaitable[None]]
@@ -50,13 +51,12 @@ class ServeSettings:
         data: the folder for feedback and the decision log.
         most_bytes: of a request's body.
         keys: the file of API keys; None requires none.
-        log_prompts: whether the decision log holds the messages themselves.
         learn: whether queries and decisions are kept to learn from, whatever `[learn]` says.
-        certificate, private_key: files of PEM for TLS; None is plain HTTP.
+        certificate: a file of PEM for TLS, with the certificate and its private key; None is plain HTTP.
         proxies: addresses whose X-Forwarded headers are believed.
         allowed_hosts: further host names under which it answers.
         allowed_origins: sites whose pages may send it requests, and read the answers.
-        listener: a listening socket that was inherited, instead of `host` and `port`.
+        listener: a listening socket that systemd has passed, instead of `host` and `port`.
         grace_seconds: for running answers to end after a stop.
     """
 
@@ -66,15 +66,13 @@ class ServeSettings:
     data: Path = field(default=Path())
     most_bytes: int = 32 << 20
     keys: Path | None = None
-    log_prompts: bool = False
     learn: bool = False
     certificate: Path | None = None
-    private_key: Path | None = None
     proxies: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
     listener: socket.socket | None = None
-    grace_seconds: int = 30
+    grace_seconds: int = GRACE_SECONDS
 
 
 class Server:
@@ -146,7 +144,7 @@ class Server:
 
     def _open_data(self) -> tuple[DecisionLog, RequestIds]:
         try:
-            return DecisionLog(self.settings.data, self.settings.log_prompts), RequestIds(self.settings.data)
+            return DecisionLog(self.settings.data), RequestIds(self.settings.data)
         except OSError as problem:
             next_step = "Fix its permissions, or give another folder with --data."
             raise ZooterError(

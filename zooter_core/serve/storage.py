@@ -41,8 +41,8 @@ class DecisionLog:
         OSError: the file cannot be opened.
     """
 
-    def __init__(self, folder: Path, prompts: bool = False, most_bytes: int = MOST_BYTES) -> None:
-        self._path, self._prompts, self._most = folder / DECISIONS, prompts, most_bytes
+    def __init__(self, folder: Path, most_bytes: int = MOST_BYTES) -> None:
+        self._path, self._most = folder / DECISIONS, most_bytes
         private_folder(folder)
         self._failing = False
         self._open()
@@ -53,7 +53,7 @@ class DecisionLog:
 
     def __call__(self, exchange: Exchange) -> None:
         """Write the line of an exchange."""
-        line = (dump_json(record_of(exchange, self._prompts), ensure_ascii=False) + "\n").encode("utf-8", "replace")
+        line = (dump_json(record_of(exchange), ensure_ascii=False) + "\n").encode("utf-8", "replace")
         try:
             if self._size and self._size + len(line) > self._most:
                 self._rotate()
@@ -85,12 +85,12 @@ class DecisionLog:
             self._open()
 
 
-def record_of(exchange: Exchange, prompts: bool = False) -> dict[str, Any]:
-    """The line of an exchange. Nothing of the prompt or the answer is in it, unless `prompts` asks for the messages."""
+def record_of(exchange: Exchange) -> dict[str, Any]:
+    """The line of an exchange. Nothing of the prompt or the answer is in it."""
     choice, request, usage = exchange.choice, exchange.request, usage_of(exchange)
     decision = choice.decision if choice else None
     text = "\n\n".join(request.user_texts) if request else ""
-    record: dict[str, Any] = {
+    return {
         "time": round(time.time(), 3),
         "request_id": exchange.request_id,
         "path": exchange.path,
@@ -106,7 +106,7 @@ def record_of(exchange: Exchange, prompts: bool = False) -> dict[str, Any]:
         "choice": choice.order[0] if choice else None,
         "reason": choice.reason if choice else None,
         "passed_over": list(choice.passed_over) if choice else [],
-        "failed": [_failure(name, error, prompts) for name, error in exchange.failures],
+        "failed": [_failure(name, error) for name, error in exchange.failures],
         "hedged": exchange.hedged,
         "candidate": exchange.candidate,
         "rewards": exchange.rewards or None,
@@ -122,12 +122,11 @@ def record_of(exchange: Exchange, prompts: bool = False) -> dict[str, Any]:
         "finish": exchange.progress.finish,
         "error": exchange.error,
     }
-    return record | ({"messages": list(request.messages)} if prompts and request else {})
 
 
-def _failure(name: str, error: EndpointError, prompts: bool) -> dict[str, Any]:
+def _failure(name: str, error: EndpointError) -> dict[str, Any]:
     """Why a candidate failed. What its server says, after a colon, may repeat the prompt."""
-    reason = error.message if prompts else error.reason.partition(": ")[0]
+    reason = error.reason.partition(": ")[0]
     return {"candidate": name, "status": error.status, "server_status": error.server_status, "reason": reason}
 
 
