@@ -32,7 +32,7 @@ def test_the_server_gets_the_fleet(zooter, servers, tiny_fleet):
     code, _, err = zooter("demo", "--port", port, "--no-browser")
     ((options, environment),) = servers
     assert code == 0
-    assert options == ["--server.port", str(port), "--server.headless", "true"]
+    assert options == ["--server.port", str(port), "--server.headless", "true", "--", "--manage", "*"]
     assert environment["ZOOTER_FLEET"] == str(tiny_fleet)
     assert f"http://localhost:{port}" in err
 
@@ -122,14 +122,13 @@ def test_a_fleet_without_a_router_opens(zooter, servers, fleet_copy):
     assert zooter("demo", "--no-browser", "--port", free_port(), fleet=fleet_copy)[0] == 0
     ((_, environment),) = servers
     assert environment["ZOOTER_FLEET"] == str(fleet_copy)
-    assert environment["ZOOTER_MANAGE"] == "*"
 
 
-@pytest.mark.parametrize(("more", "hosts"), [((), ""), (("--manage", "models.example.org"), "models.example.org")])
-def test_on_an_open_address_models_change_only_by_leave(zooter, servers, more, hosts):
+@pytest.mark.parametrize("more", [(), ("--manage", "models.example.org", "other.example.org")])
+def test_on_an_open_address_models_change_only_by_leave(zooter, servers, more):
     assert zooter("demo", "--no-browser", "--port", free_port(), "--host", "0.0.0.0", *more)[0] == 0
-    ((_, environment),) = servers
-    assert environment["ZOOTER_MANAGE"] == hosts
+    ((options, _),) = servers
+    assert options[4:] == (["--", *more] if more else [])
 
 
 def test_a_wrong_fleet_is_exit_2(refused, servers, fleet_copy):

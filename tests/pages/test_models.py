@@ -12,7 +12,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from support.app_pages import Open, ask, column, labels, press, tables, talk, words
+from support.app_pages import Open, ask, column, labels, let_manage, press, tables, talk, words
 from support.scripted_server import Scripted, serving
 from zooter_core.base.paths import EMBEDDED_FLEET
 from zooter_core.base.records import Query
@@ -52,7 +52,7 @@ def server(queries: list[Query]) -> Iterator[Scripted]:
 
 @pytest.fixture(autouse=True)
 def managed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("ZOOTER_MANAGE", "*")
+    let_manage(monkeypatch, "*")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))  # of trusted keys
     monkeypatch.delenv("MODEL_API_KEY", raising=False)
     monkeypatch.chdir(tmp_path)
@@ -185,7 +185,7 @@ def test_a_wrong_address_host_key_or_variable_is_one_message(
     assert "MODEL_API_KEY" not in os.environ  # a key that is refused is forgotten
     assert (os.environ.get("LD_PRELOAD") != KEY, os.environ["MY_TOKEN"]) == (True, "of another server")
     before = len(server.paths)
-    monkeypatch.setenv("ZOOTER_MANAGE", "models.example.org")
+    let_manage(monkeypatch, "models.example.org")
     (error,) = lists(page, server.url).error
     assert "connects models from models.example.org" in error.value
     assert len(server.paths) == before
@@ -225,7 +225,7 @@ def test_a_key_is_for_the_server_that_it_was_typed_for(page: AppTest, server: Sc
 
 
 def test_without_manage_the_page_only_shows(open_page: Open, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ZOOTER_MANAGE", "")
+    let_manage(monkeypatch)
     page = drawn(open_page("models", folder), folder)
     assert labels(page) == {"Try"}
     assert "Changing the models is off here." in words(page)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from support.app_pages import Open, words
+from support.app_pages import Open, let_manage, words
 from support.traffic_days import add_days
 from zooter_core.config.fleet import load_fleet
 from zooter_core.learn.by_hand import lock_learner
@@ -87,7 +87,7 @@ def learned(fleet_copy: Path, traffic: None) -> Path:
 
 
 def test_promote_and_roll_back(open_page: Open, learned: Path, monkeypatch):
-    monkeypatch.setenv("ZOOTER_MANAGE", "*")
+    let_manage(monkeypatch, "*")
     before = (learned / "fleet.toml").read_text()
     page = open_page("traffic", learned)
     assert "version 1 earned 2.00 more reward" in words(page)
@@ -101,7 +101,7 @@ def test_promote_and_roll_back(open_page: Open, learned: Path, monkeypatch):
 
 
 def test_a_switch_waits_for_a_turn_only_a_moment(open_page: Open, learned: Path, monkeypatch):
-    monkeypatch.setenv("ZOOTER_MANAGE", "*")
+    let_manage(monkeypatch, "*")
     monkeypatch.setattr(champions, "PATIENCE", 0.1)
     page = open_page("traffic", learned)
     with lock_learner(load_fleet(learned)):
@@ -113,7 +113,7 @@ def test_a_switch_waits_for_a_turn_only_a_moment(open_page: Open, learned: Path,
 @pytest.mark.parametrize("address", [True, False])
 def test_others_have_no_buttons(open_page: Open, learned: Path, monkeypatch, address):
     if address:  # that other machines reach, though its owner lets visitors manage the fleet
-        monkeypatch.setenv("ZOOTER_MANAGE", "*")
+        let_manage(monkeypatch, "*")
         monkeypatch.setattr(champions, "LOCAL", ())
     page = open_page("traffic", learned)
     assert "is its challenger" in words(page)
@@ -121,7 +121,7 @@ def test_others_have_no_buttons(open_page: Open, learned: Path, monkeypatch, add
 
 
 def test_a_learner_that_is_followed_has_nothing_to_promote(open_page: Open, learned: Path, monkeypatch):
-    monkeypatch.setenv("ZOOTER_MANAGE", "*")
+    let_manage(monkeypatch, "*")
     versions = Versions(load_fleet(learned))
     versions.state.challenger, versions.state.follows = None, True
     versions.save()

@@ -44,9 +44,9 @@ def test_check_tells_the_memory_of_each_of_them(folder, capsys, monkeypatch):
     for name in ("base", "other"):  # large enough to be more than 0 MB
         tiny_models.save_language_model(folder / name, hidden=512)
     size = sum(path.stat().st_size for path in (folder / "base").glob("*.safetensors"))
-    monkeypatch.setenv("ZOOTER_MEMORY_GB", f"{1.5 * size / 1e9}")
     monkeypatch.setenv("COLUMNS", "200")
-    (folder / "fleet.toml").write_text((folder / "fleet.toml").read_text().replace('adapter = "adapters/one"\n', ""))
+    text = (folder / "fleet.toml").read_text().replace('adapter = "adapters/one"\n', "")
+    (folder / "fleet.toml").write_text(text.replace("budget_gb = 0.0002", f"budget_gb = {1.5 * size / 1e9}"))
     assert main(["check", "--json", "--fleet", str(folder)]) == 0
     out, err = capsys.readouterr()
     memory = {part["name"]: part["memory_mb"] for part in json.loads(out)["parts"] if part["part"] == "candidate"}

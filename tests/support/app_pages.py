@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
 from zooter_core.ui.chat.conversations import Conversation
+from zooter_core.ui.models import manage
 
 Open = Callable[..., AppTest]  # the fixture `open_page`
 WAIT = 60  # seconds at most for an answer of a tiny model
+
+
+def let_manage(monkeypatch: pytest.MonkeyPatch, *hosts: str) -> None:
+    """Let visitors connect models from these hosts; from none, they must not change the fleet."""
+    monkeypatch.setattr(sys, "argv", ["app.py", *((manage.OPTION, *hosts) if hosts else ())])
 
 
 def words(page: AppTest) -> str:

@@ -159,6 +159,7 @@ thread = threading.Thread(target=fails)
 thread.start()
 thread.join()
 print("searched for components", "streamlit.components.v2.manifest_scanner" in sys.modules, flush=True)
+print("arguments", sys.argv[1:], flush=True)
 print("collects garbage", gc.isenabled(), gc.get_freeze_count() > 10_000, flush=True)
 raise RuntimeError("page " + {HOSTILE!r})
 """
@@ -202,7 +203,7 @@ def test_a_page_that_fails_does_nothing_to_the_terminal(tmp_path):
     received = bytearray()
     with terminal(received) as file:
         process = subprocess.Popen(
-            [*command, "--server.headless", "true"],
+            [*command, "--server.headless", "true", "--", "--manage", "a.example", "b.example"],
             stdout=file,
             stderr=file,
             cwd=ROOT,
@@ -226,4 +227,5 @@ def test_a_page_that_fails_does_nothing_to_the_terminal(tmp_path):
     for source in ("printed", "thread", "page"):
         assert f"{source} {visible(HOSTILE)}" in text
     assert "searched for components False" in text
+    assert "arguments ['--manage', 'a.example', 'b.example']" in text
     assert "collects garbage True True" in text

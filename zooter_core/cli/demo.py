@@ -15,7 +15,6 @@ from zooter_core.config.fleet import Fleet
 
 ADDRESS = "STREAMLIT_SERVER_ADDRESS"  # the variable from which Streamlit reads the address to bind
 FLEET = "ZOOTER_FLEET"  # from which the pages read what answers
-MANAGE = "ZOOTER_MANAGE"  # and from which hosts models may be connected
 
 
 def demo(
@@ -57,12 +56,15 @@ def demo(
     check_free("demo", address, port)
     site = Host("localhost" if address in WILDCARDS else address, port)
     print(f"The demo of the fleet {shown.name} is at http://{site} (Ctrl-C stops it).", file=sys.stderr)
-    environment[MANAGE] = " ".join(manage) if manage else "*" if is_loopback(address) else ""
-    if not is_loopback(address):
+    if is_loopback(address):
+        manage = manage or ["*"]
+    else:
         print("Other machines can reach it too, and it has no password.", file=sys.stderr)
     # In this process: another one would import again what has been imported here.
     os.environ.update(environment)
     sys.argv = ["zooter demo", "--server.port", str(port), *(["--server.headless", "true"] if no_browser else [])]
+    if manage:
+        sys.argv += ["--", "--manage", *manage]  # the app's own arguments (ui/models/manage.py)
     runpy.run_module("zooter_core.ui", run_name="__main__")
 
 

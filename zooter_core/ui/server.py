@@ -1,6 +1,7 @@
 """The demo's server: Streamlit with app.py behind a guard, started by `zooter demo`.
 
-Port, address and headless are Streamlit's options (`--server.port 8501`, or STREAMLIT_SERVER_PORT).
+Port, address and headless are Streamlit's options (`--server.port 8501`, or STREAMLIT_SERVER_PORT). What follows them
+after `--` are the app's own arguments, as with `streamlit run`.
 ZOOTER_ALLOWED_HOST and ZOOTER_ALLOWED_ORIGIN hold host names and origins, separated by spaces.
 
 The guard refuses requests of other hosts and origins, and adds security headers. Model text is made harmless where it
@@ -57,8 +58,9 @@ SETTINGS = {
 
 
 @click.command()
+@click.argument("arguments", nargs=-1)
 @configurator_options
-def serve(**options: Any) -> None:
+def serve(arguments: tuple[str, ...], **options: Any) -> None:
     """Serve until Ctrl-C, with Streamlit's options from the command line, the environment and its files."""
     # Otherwise Streamlit treats the folder pages/ as its older kind of pages until app.py has run once, and a first
     # visit to /compare would show the page without the frame.
@@ -80,7 +82,7 @@ def serve(**options: Any) -> None:
         lifespan=_started,
         exception_handlers={Exception: partial(internal_error, headers=headers)},
     )
-    sys.argv = [str(APP)]  # as in `streamlit run`, which looks for modules and settings in its folder
+    sys.argv = [str(APP), *arguments]  # as in `streamlit run`, which looks for modules and settings in its folder
     settings = {name.replace("_", "."): value for name, value in options.items() if value not in (None, ())}
     with suppress(KeyboardInterrupt):
         app.run(config=settings | SETTINGS)

@@ -93,18 +93,6 @@ def test_one_that_cannot_fit_fails_alone_and_nothing_leaves_for_it(folders, load
     assert loads == Counter(["a", "c"])
 
 
-def test_the_environment_sets_the_budget(folders, monkeypatch):
-    a, b, _ = pool(folders).values()
-    size = Checkpoint.of(a).bytes()
-    monkeypatch.setenv(memory.BUDGET, str(ONE * size / 1e9))
-    backend = TransformersBackend()
-    ask(backend, [a, b])
-    assert backend.resident.names() == ["b"]
-    monkeypatch.setenv(memory.BUDGET, "much")
-    with pytest.raises(ZooterError, match="ZOOTER_MEMORY_GB as a number above 0"):
-        backend.load(a)
-
-
 def test_without_a_budget_it_is_what_the_device_has_free(folders, monkeypatch, alone):
     a, b, _ = pool(folders).values()
     size = Checkpoint.of(a).bytes()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gc
 import math
-import os
 import re
 import sys
 import weakref
@@ -21,7 +20,6 @@ from zooter_core.base.errors import ZooterError, did_you_mean
 from zooter_core.config.candidates import CandidateConfig
 
 Sizes = dict[str, int]
-BUDGET = "ZOOTER_MEMORY_GB"  # environment variable that replaces budget_gb of [memory]
 SPREAD = ("auto", "balanced", "balanced_low_0", "sequential")  # values of device_map that are not a device
 MARGIN = 0.05  # share of a device's memory that generation itself needs
 GB = 1e9
@@ -104,22 +102,9 @@ def room(device: str, used: Mapping[str, int], budget: int | None) -> int:
 
 
 def budget_of(candidate: CandidateConfig) -> int | None:
-    """The most bytes that models may use on a device; None if only the device sets a limit.
-
-    Raises:
-        ZooterError: the environment variable is not a number above 0.
-    """
-    value = os.environ.get(BUDGET)
-    if not value:
-        gigabytes = candidate.memory.budget_gb if candidate.memory else None
-        return None if gigabytes is None else int(gigabytes * GB)
-    try:
-        number = float(value)
-    except ValueError:
-        number = math.nan
-    if not 0 < number < math.inf:
-        raise ZooterError(f"{BUDGET} as a number above 0", f'"{value}"', f"For instance {BUDGET}=40.")
-    return int(number * GB)
+    """The most bytes that models may use on a device; None if only the device sets a limit."""
+    gigabytes = candidate.memory.budget_gb if candidate.memory else None
+    return None if gigabytes is None else int(gigabytes * GB)
 
 
 def is_full(problem: BaseException | None) -> bool:

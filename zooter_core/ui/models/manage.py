@@ -6,7 +6,7 @@ hosts: an address that a visitor types is a way into the network.
 
 from __future__ import annotations
 
-import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -21,15 +21,21 @@ from zooter_core.ui import resources
 from zooter_core.ui.text import plain
 from zooter_core.ui.widgets import show_error
 
-MANAGE = "ZOOTER_MANAGE"  # the environment variable: "" is off, "*" any host, else hosts with spaces
-ANY = "*"
+OPTION = "--manage"  # in the app's own arguments, as in `streamlit run app.py -- --manage HOST ...`
+ANY = "*"  # instead of a host
 NEW_FLEET = "my-fleet"
 PROBLEM = "problem-"  # and the place, in the session's state
 
 
+def hosts() -> list[str]:
+    """The hosts from which visitors may connect models; none if they must not change the fleet."""
+    arguments = sys.argv[1:]  # those of the app: see ui/server.py
+    return arguments[arguments.index(OPTION) + 1 :] if OPTION in arguments else []
+
+
 def allowed() -> bool:
     """Whether visitors may change the fleet."""
-    return bool(os.environ.get(MANAGE))
+    return bool(hosts())
 
 
 def check_host_allowed(url: str) -> None:
@@ -38,10 +44,9 @@ def check_host_allowed(url: str) -> None:
     Raises:
         ZooterError: it is not among those of `--manage`.
     """
-    hosts = os.environ.get(MANAGE, "").split()
-    host = urlsplit(url).hostname or ""
-    if ANY not in hosts and host not in hosts:
-        sentence = f'This demo connects models from {listed(hosts) or "no host"}, and not from "{host}".'
+    allowed_hosts, host = hosts(), urlsplit(url).hostname or ""
+    if ANY not in allowed_hosts and host not in allowed_hosts:
+        sentence = f'This demo connects models from {listed(allowed_hosts) or "no host"}, and not from "{host}".'
         raise ZooterError(
             "a host that `--manage` names", f'"{host}"', "Start it with `--manage` and the host.", sentence
         )
