@@ -3,12 +3,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from support import tiny_models
 from support.command_files import POOL, write_lines
-from zooter_core.evaluation.figures import Verdict
 
 
 @pytest.fixture(scope="session")
@@ -21,12 +19,6 @@ def wide(tmp_path_factory) -> Path:
     return write_lines(tmp_path_factory.mktemp("wide") / "scores.jsonl", lines)
 
 
-@pytest.fixture(autouse=True)
-def one_seed(monkeypatch):
-    """A learning curve takes most of the time here."""
-    monkeypatch.setattr("zooter_core.evaluation.learning_curve.SEEDS", 1)
-
-
 @pytest.fixture
 def extend(tiny_fleet, wide, tmp_path) -> list[object]:
     """The call, with the tiny fleet's router, into the folder `wider`."""
@@ -35,18 +27,13 @@ def extend(tiny_fleet, wide, tmp_path) -> list[object]:
 
 def test_json(zooter, extend, wide, tmp_path):
     router = tmp_path / "wider"
-    options = ["--candidate", "new", "--curve", "20,30,20", "--beta", 0.2, "--json"]
+    options = ["--candidate", "new", "--beta", 0.2, "--json"]
     code, out, _ = zooter(*extend, *options, fleet=None)
     shape = json.loads(out)
     assert code == 0
     assert (shape["candidates"], shape["added"], shape["n"], shape["kind"]) == ([*POOL, "new"], "new", 40, "zooter")
     assert shape["labels"] == {"beta": 0.2, "tau": 0.3, "normalise": "spread"}
     assert shape["temperature"] > 0
-    assert [row["n"] for row in shape["curve"]["rows"]] == [20, 30]
-    verdict, against_old = (Verdict.model_validate(shape["curve"][key]) for key in ("verdict", "against_old"))
-    assert (verdict.source, verdict.hindsight, against_old.against) == ("held-back", False, "the old router")
-    last = shape["curve"]["rows"][-1]
-    assert against_old.interval == (last["extended_minus_old"] and tuple(last["extended_minus_old"]))
     assert json.loads((router / "report.json").read_text()) == shape
     code, out, _ = zooter("evaluate", "--router", router, "--scores", wide, "--json", fleet=None)
     assert (code, json.loads(out)["n"]) == (0, 40)
@@ -54,10 +41,8 @@ def test_json(zooter, extend, wide, tmp_path):
 
 def test_a_candidate_added_and_removed_again(zooter, extend, tiny_fleet, tmp_path):
     wider, back = tmp_path / "wider", tmp_path / "back"
-    code, out, err = zooter(*extend, "--candidate", "new", "--curve", "20", fleet=None)
+    code, out, err = zooter(*extend, "--candidate", "new", fleet=None)
     assert code == 0
-    assert all(word in out for word in ("new added", "from scratch", "the old router", "oracle"))
-    assert "outer extended with 20 queries" in out.splitlines()[-1]
     assert "does not name its label settings" in err
     assert "new from 40 queries" in err
     code, out, err = zooter("extend", "--router", wider, "--without", "new", "--out", back, fleet=None)
@@ -66,32 +51,6 @@ def test_a_candidate_added_and_removed_again(zooter, extend, tiny_fleet, tmp_pat
     assert (back / "model.safetensors").read_bytes() == (tiny_fleet / "router" / "model.safetensors").read_bytes()
     code, out, _ = zooter("extend", "--router", wider, "--without", "base", "--out", back, "--json", fleet=None)
     assert json.loads(out) == {"router": str(back), "candidates": ["one", "two", "new"], "removed": "base"}
-
-
-def test_a_router_is_judged_by_queries_that_it_has_not_learned_from(zooter, wide, tmp_path, tiny_fleet):
-    lines, router = [json.loads(line) for line in wide.read_text().splitlines()], tmp_path / "router"
-    familiar = [{**line, "scores": {name: line["scores"][name] for name in POOL}} for line in lines[:34]]
-    call = [
-        "distill",
-        "--scores",
-        write_lines(tmp_path / "familiar.jsonl", familiar),
-        "--encoder",
-        tiny_fleet / "encoder",
-    ]
-    assert zooter(*call, "--epochs", 1, "--out", router, fleet=None)[0] == 0
-    extend = ["extend", "--router", router, "--candidate", "new", "--curve", "20", "--out", tmp_path / "wider"]
-    code, out, err = zooter(*extend, "--json", "--scores", wide, fleet=None)
-    assert (code, json.loads(out)["curve"]) == (0, None)  # a fifth is 8, but 6 are new
-    assert "has learned from too many of these queries" in err
-    more = [line | {"query": f"Another one, {n}"} for n, line in enumerate(lines[:8])]
-    scores = write_lines(tmp_path / "wide.jsonl", [*lines, *more])
-    code, out, err = zooter(*extend, "--json", "--scores", scores, fleet=None)
-    curve = json.loads(out)["curve"]
-    assert (code, curve["unseen"], curve["judged"], curve["learned"]) == (0, True, 10, 38)
-    assert len(np.load(tmp_path / "wider" / "learned.npy")) == 48
-    (router / "learned.npy").unlink()  # as routers of earlier versions
-    code, _, err = zooter(*extend, "--scores", scores, fleet=None)
-    assert (code, "does not say which queries it learned from" in err) == (0, True)
 
 
 def test_the_label_settings_of_the_router(zooter, scores, wide, tmp_path, tiny_fleet):
@@ -120,8 +79,6 @@ def test_another_kind(zooter, refused, scores, wide, tmp_path, tiny_fleet):
         (["--candidate", "base"], "a candidate that the router does not have"),
         (["--candidate", "nwe"], 'Did you mean "new"?'),
         (["--candidate", "new", "--without", "base"], "no --candidate with --without"),
-        (["--candidate", "new", "--curve", "50"], "--curve as numbers from 20 to 32"),
-        (["--candidate", "new", "--curve", "many"], "--curve as numbers"),
         (["--candidate", "new", "--tau", "0"], "a finite temperature tau > 0"),
         ([], "--candidate NAME with --scores"),
     ],

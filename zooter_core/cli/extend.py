@@ -9,16 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
 from zooter_core.base.errors import ZooterError, listed
 from zooter_core.base.files import check_folder
 from zooter_core.cli import options
 from zooter_core.cli.consoles import bars, err, print_figures
-from zooter_core.cli.consoles import out as console
 from zooter_core.cli.options import option
-from zooter_core.evaluation import verdicts
-from zooter_core.evaluation.figures import Verdict
 from zooter_core.router.config import LABEL_SETTINGS
 from zooter_core.router.kinds import LEARN_LABELS
 
@@ -41,9 +37,6 @@ def extend(
     ] = None,
     without: Annotated[str | None, option("--without", "NAME", "Candidate to remove; needs no scores.")] = None,
     scores: Annotated[list[Path] | None, option("--scores", "FILE...", "Score files.")] = None,
-    curve: Annotated[
-        str | None, option("--curve", "LIST", "Numbers of queries for a learning curve (default: 50,200,1000).")
-    ] = None,
     fleet: options.FleetDir = None,
     tagger: options.Tagger = "auto",
     beta: Annotated[float | None, option("--beta", "X", f"Weight of the plain label {DEFAULT_LABELS}")] = None,
@@ -56,7 +49,7 @@ def extend(
     json: options.Json = False,
 ) -> None:
     if without:
-        others = ("candidate", "scores", "curve", "fleet", "tagger", "beta", "tau", "normalise", "seed", "strict")
+        others = ("candidate", "scores", "fleet", "tagger", "beta", "tau", "normalise", "seed", "strict")
         options.check_unused(context, "with --without", *others)
     if out.resolve() == router.resolve():
         raise ZooterError("--out as another folder than --router", str(out), "Give a new folder; the old router stays.")
@@ -78,9 +71,8 @@ def extend(
         options.check_learns_from_labels(old.head.config.kind, settings, tagger)
         labels = _labels(old, settings)
         table = engine.matched(options.open_scores(scores, strict), old.candidates, candidate)
-        sizes = None if curve is None else [int(number) for number in options.numbers_of("--curve", curve)]
         tags = partial(options.tags_of, table, tagger, fleet=fleet, seed=seed)
-        head, figures = _add(old, table, labels, tags, sizes, seed, engine.familiar_rows(table, learned))
+        head, figures = _add(old, table, labels, tags, seed, engine.familiar_rows(table, learned))
         learned = engine.joined(table, learned)
     else:
         missing = "only one of the two" if candidate or scores else "neither"
@@ -95,24 +87,18 @@ def _add(
     scores: Scores,
     labels: LabelConfig,
     tags: Callable[[Vectors], Sequence[Sequence[str]]],
-    sizes: Sequence[int] | None,
     seed: int,
     familiar: Mask | None,
 ) -> tuple[RouterHead, dict[str, Any]]:
     """A head with the last candidate of the scores added, and the figures of that."""
-    from zooter_core.evaluation.learning_curve import learning_curve, sizes_of
     from zooter_core.method.tags import TagIndex
     from zooter_core.router import extend as engine
 
-    sizes = sizes_of(len(scores.queries), sizes)
     texts = [query.text for query in scores.queries]
     with bars() as progress:
         vectors = router.encoder.embed_all(texts, lambda done: progress("embed", done, len(texts)))
         examples = engine.Examples(scores, vectors, TagIndex.of(tags(vectors)), labels, familiar)
         extension = engine.extend(router.head, examples, seed)
-        curve = learning_curve(router.head, examples, sizes, seed, progress) if sizes else None
-    if sizes and curve is None:
-        err.print("No learning curve: the router has learned from too many of these queries to judge it by the others.")
     config = router.head.config
     return extension.head, {
         "added": scores.candidates[-1],
@@ -122,7 +108,6 @@ def _add(
         "penalty": extension.penalty,
         "temperature": extension.head.config.calibration_temperature,
         "old_temperature": config.calibration_temperature,
-        "curve": curve,
     }
 
 
@@ -139,32 +124,9 @@ def _labels(router: DistilledRouter, settings: dict[str, Any]) -> LabelConfig:
 
 
 def _print(figures: dict[str, Any]) -> None:
-    if figures.get("curve"):
-        _print_curve(figures["curve"], figures["added"])
     if "added" in figures:
         settings = figures["labels"] and listed(f"{name} {value}" for name, value in figures["labels"].items())
         labels = f"labels: {settings}; " if settings else ""
         temperature = f"temperature {figures['old_temperature']:.2f} -> {figures['temperature']:.2f}"
         err.print(f"Added {figures['added']} from {figures['n']} queries; {labels}{temperature}.")
     err.print(f"A router for {listed(figures['candidates'])} is in {figures['router']}.")
-
-
-def _print_curve(curve: dict[str, Any], name: str) -> None:
-    title = f"mean score on {curve['judged']} held-back queries, {curve['seeds']} seeds; {name} added"
-    if not curve["unseen"]:
-        err.print(
-            "The router does not say which queries it learned from. It may know these: take its figures with care."
-        )
-    columns = ("queries", "extended", "minus old, 95%", "new one chosen", "from scratch")
-    table = Table(*columns, title=title, title_justify="left")
-    for row in curve["rows"]:
-        minus = verdicts.ends(row["extended_minus_old"], ".4f")
-        cells = (f"{row['extended']:.4f}", minus, f"{row['chosen']:.0%}", f"{row['scratch']:.4f}")
-        table.add_row(str(row["n"]), *cells)
-    console.print(table)
-    others = f"the old router {curve['old']:.4f}, best single {curve['single']:.4f}, oracle {curve['oracle']:.4f}"
-    console.print(f"{others}; from scratch with all {curve['learned']} others {curve['all']:.4f}")
-    subject = f"The router extended with {max(row['n'] for row in curve['rows']):,} queries"
-    console.print(verdicts.headline(Verdict.model_validate(curve["against_old"]), subject, "the old router"))
-    for sentence in verdicts.sentences(Verdict.model_validate(curve["verdict"]), subject):
-        console.print(sentence)

@@ -283,20 +283,6 @@ def training_of(
     return replace(config, keep_texts=keep_texts, finetune=finetune)
 
 
-def numbers_of(option: str, text: str) -> tuple[float, ...]:
-    """The value of an option that is a list like 0,0.3,1.
-
-    Raises:
-        ZooterError: a part of it is not a number.
-    """
-    try:
-        return tuple(dict.fromkeys(float(part) for part in text.split(",")))
-    except ValueError as problem:
-        raise ZooterError(
-            f"{option} as numbers with commas", repr(text), f"For instance {option} 0.1,0.3,1."
-        ) from problem
-
-
 REPEATED = 0.01  # of the queries: fewer repeats change no verdict
 UNITS = {"m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 
