@@ -152,7 +152,7 @@ def nearest(scores: Scores, learned: Scores, encoder: TextEncoder) -> Array:
     vectors, learned_from = (encoder.embed_all([query.text for query in one.queries]) for one in (scores, learned))
     references = unit(learned_from.astype(np.float32))
     table = completed(references, learned.scores.astype(np.float32))
-    return chosen(predicted(vectors, references, table), scores.scores)
+    return chosen(predicted(vectors, references, table).astype(np.float64), scores.scores)
 
 
 def _baseline(scores: Scores, values: Array, earned: Array, hindsight: bool) -> Baseline:
