@@ -20,7 +20,6 @@ from zooter_core.labelling.rewards import judge
 from zooter_core.labelling.taggers import instag
 from zooter_core.router.explain import pieces_of
 from zooter_core.ui import markdown
-from zooter_core.ui.compare import diff
 from zooter_core.ui.markdown import MOST
 from zooter_core.ui.text import plain
 
@@ -111,8 +110,6 @@ READERS: dict[str, tuple[Callable[[str], object], Callable[[int], str]]] = {
     "plain: letters": (plain, lambda n: "a" * n),
     "plain: brackets": (plain, lambda n: "![[" * (n // 3)),
     "plain: colons": (plain, lambda n: ":a" * (n // 2)),
-    "diff: one word": (lambda text: diff.words(text, "a " * 1500), lambda n: "a b " * (n // 4)),
-    "diff: lines": (lambda text: diff.lines(text, "a\n" * 1500), lambda n: "a\nb\n" * (n // 4)),
     "explain: sentences": (pieces_of, lambda n: "a." * (n // 2) + " a" * 60),
     "calculator: digits": (calculator.due, lambda n: "1" * n),
     "curate: signs": (normalise, lambda n: "-" + " " * n),

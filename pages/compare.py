@@ -1,20 +1,20 @@
-"""Compare: several models answer one query or a list of queries, and a reward model ranks the responses."""
+"""Compare: several models answer a query, and a reward model ranks the responses."""
 
 import streamlit as st
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.ui import links, resources
-from zooter_core.ui.compare import arena, comparisons, lists, view
+from zooter_core.ui.compare import arena, comparisons, view
 from zooter_core.ui.widgets import pick_example, show_error
 
 st.title("All models on one query", anchor=False)
-comparison, query_list = comparisons.current(), lists.registry().current()
-if comparison is None and query_list is None:
+comparison = comparisons.current()
+if comparison is None:
     st.markdown(
         "Every model answers, and a reward model ranks the responses. Did the router, which runs one, pick well?"
     )
 pool = resources.pool()
-one, pair, many = st.tabs(["One query", "Arena", "A list of queries"], key="view", bind="query-params")
+one, pair = st.tabs(["One query", "Arena"], key="view", bind="query-params")
 
 if one.open:
     with one:
@@ -49,18 +49,3 @@ if pair.open:
         except ZooterError as problem:
             show_error(problem)
         view.tally(ensemble)
-
-if many.open:
-    with many:
-        ensemble = resources.ensemble()
-        if query_list is not None:
-            lists.draw(query_list)
-        else:
-            models = view.options(pool, single=False).models
-            try:
-                if sent := lists.form():
-                    queries, answers = sent
-                    lists.show(lists.QueryList(ensemble, queries, models, answers))
-                    st.rerun()
-            except ZooterError as problem:
-                show_error(problem)

@@ -1,13 +1,10 @@
-"""What visitors do on the Compare page: one query blind, on the embedded fleet; a list of them, on tiny models."""
+"""What visitors do on the Compare page: one query, blind and by a link, and rounds of the arena."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
 import threading
-import time
 from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
@@ -22,11 +19,9 @@ from support.demo_browser import (
     barriers,
     click_when_drawn,
     downloaded,
-    go_to,
     send_linked,
 )
 from support.scripted_server import Scripted
-from zooter_core.ui.background import GRACE
 
 OVERLAPS = """chart => {
     const texts = [...chart.querySelectorAll('text')].map(text => [text.textContent, text.getBoundingClientRect()])
@@ -34,7 +29,6 @@ OVERLAPS = """chart => {
     return texts.filter(([, box], n) => texts.slice(n + 1).some(([, other]) => over(box, other))).map(([text]) => text)
 }"""
 Open = Callable[..., Page]
-QUERIES = ("What is 12 + 30?", "=2+3", "Write about the sea, briefly", "Why is the sky blue?", "List three fruits")
 
 
 def at_once(query: str) -> str:
@@ -50,11 +44,6 @@ class Permits:
     def __call__(self, query: str) -> str:
         self.free.acquire(timeout=SLOW / 1000)
         return at_once(query)
-
-
-def to_list(page: Page) -> None:
-    click_when_drawn(page, page.get_by_role("tab", name="A list of queries"))
-    expect(page.get_by_role("button", name="Compare all")).to_be_visible(timeout=SLOW)
 
 
 def test_a_blind_vote_reveals_the_names(open_tab: Open, server: Demo) -> None:
@@ -86,9 +75,7 @@ def test_a_blind_vote_reveals_the_names(open_tab: Open, server: Demo) -> None:
     assert charts.locator("text").count() == 4  # two names and two rewards
     assert charts.evaluate(OVERLAPS) == []
     page.get_by_text("Seconds, tokens and cost").click()
-    page.get_by_text("Differences between two responses").click()
-    expect(page.get_by_text("words in both")).to_be_visible(timeout=SLOW)
-    click_when_drawn(page, page.get_by_text("Votes on this fleet"))  # the differences above it push it down
+    click_when_drawn(page, page.get_by_text("Votes on this fleet"))  # the figures above it push it down
     expect(page.get_by_text("Voters chose the")).to_be_visible(timeout=SLOW)
     assert_fits(page, NARROW, WIDE)
     assert barriers(page) == []
@@ -140,74 +127,3 @@ def test_a_link_is_sent_and_a_reload_in_the_middle_loses_nothing(
     expect(other.get_by_test_id("stChatMessage")).to_contain_text("Write about the sea", timeout=SLOW)
     expect(other.get_by_text("Reward of each response")).to_be_visible(timeout=SLOW)
     expect(other.locator("h4")).to_have_count(2)
-
-
-def test_a_list_from_csv_is_stopped_and_resumed(open_tab: Open, directed: tuple[Demo, Scripted]) -> None:
-    demo, endpoints = directed
-    permits = Permits()
-    permits.free.release(2)
-    endpoints.replies.update(base=at_once, one=at_once, two=permits)
-    page = open_tab(f"{demo.address}/compare")
-    to_list(page)
-    upload = page.locator('input[type="file"]')
-    upload.set_input_files({"name": "wrong.csv", "mimeType": "text/csv", "buffer": b"query\nfine\none, two\n"})
-    expect(page.get_by_text("wrong.csv")).to_be_visible(timeout=SLOW)
-    page.get_by_role("button", name="Compare all").click()
-    expect(page.get_by_text("1 column in line 3")).to_be_visible(timeout=SLOW)
-    assert_fits(page, NARROW, WIDE)
-    assert barriers(page) == []
-
-    text = io.StringIO()
-    csv.writer(text).writerows([("id", "query"), *enumerate(QUERIES)])
-    upload.set_input_files({"name": "right.csv", "mimeType": "text/csv", "buffer": text.getvalue().encode()})
-    expect(page.get_by_text("queries found")).to_be_visible(timeout=SLOW)  # where the message was
-    page.get_by_role("button", name="Compare all").click()
-    expect(page.get_by_text("2 of 5 queries done")).to_be_visible(timeout=SLOW)
-    page.get_by_role("button", name="Stop").click()
-    stopped = page.get_by_text("Stopped: 2 of 5 queries are done.")
-    expect(stopped).to_be_visible(timeout=SLOW)
-    assert_fits(page, NARROW, WIDE)
-
-    page.reload()
-    expect(stopped).to_be_visible(timeout=SLOW)
-    endpoints.replies.update(two=at_once)
-    page.get_by_role("button", name="Resume").click()
-    expect(page.get_by_text("All 5 queries are done.")).to_be_visible(timeout=SLOW)
-    assert_fits(page, NARROW, WIDE)
-    rows = list(csv.DictReader(io.StringIO(downloaded(page, "CSV", exact=True), newline="")))
-    assert [row["query"] for row in rows] == [QUERIES[0], "'=2+3", *QUERIES[2:]]
-    lines = [json.loads(line) for line in downloaded(page, "JSON lines").splitlines()]
-    assert [line["query"] for line in lines] == list(QUERIES)
-    assert all(set(line["scores"]) == {"base", "one", "two"} for line in lines)
-    assert barriers(page) == []
-
-
-def test_a_list_continues_while_its_visitor_is_elsewhere_and_stops_when_the_tab_closes(
-    open_tab: Open, directed: tuple[Demo, Scripted]
-) -> None:
-    demo, endpoints = directed
-    permits = Permits()
-    permits.free.release()
-    endpoints.replies.update(base=at_once, one=at_once, two=permits)
-    page = open_tab(f"{demo.address}/compare")
-    to_list(page)
-    page.get_by_label("Queries, one per line").fill("\n".join(f"What is {n} + 1?" for n in range(200)))
-    page.get_by_role("button", name="Compare all").click()
-    expect(page.get_by_text("1 of 200 queries done")).to_be_visible(timeout=SLOW)
-    address = page.url
-    go_to(page, "Chat")
-    expect(page.get_by_text("A small router reads your query")).to_be_visible(timeout=SLOW)
-    time.sleep(GRACE + 1)  # a list that nobody looks at would be stopped by now
-    permits.free.release()
-    go_to(page, "Compare")
-    expect(page.get_by_text("2 of 200 queries done")).to_be_visible(timeout=SLOW)
-    page.close()
-    for _ in range(10):
-        time.sleep(GRACE + 1)  # until then the list goes on, and on a busy machine a little longer
-        again = open_tab(address)
-        stopped = again.get_by_text("Stopped: 2 of 200 queries are done.")
-        expect(stopped.or_(again.get_by_role("button", name="Stop"))).to_be_visible(timeout=SLOW)
-        if stopped.is_visible():
-            return
-        again.close()
-    raise AssertionError("the list was not stopped")

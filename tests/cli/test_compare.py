@@ -1,8 +1,15 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+from functools import partial
 
-from support.command_files import ADAPTER, POOL, SEA, NoReward, check_decision, damage
+import pytest
+
+from support.command_files import ADAPTER, POOL, ROOT, SEA, NoReward, check_decision, damage
 
 
 def test_responses_are_in_rank_order(zooter):
@@ -70,3 +77,101 @@ def test_a_right_answer_verifies_the_responses(zooter):
     assert [response["right"] for response in responses] == [False] * len(responses)
     assert all(response["reason"] for response in responses)
     assert zooter("compare", SEA, "--answer", "no model says this")[1].count("(wrong, reward") == len(responses)
+
+
+SUM = "What is 12 + 30?"
+
+
+def test_lines_of_stdin_are_compared_one_after_the_other(zooter, stdin):
+    lines = (SEA, "", json.dumps({"id": 7, "query": SUM, "answer": "no model says this"}))
+    stdin("\n".join(lines))
+    code, out, err = zooter("compare", "-", "--json")
+    assert (code, err) == (0, "")
+    first, second = map(json.loads, out.splitlines())
+    alone = json.loads(zooter("compare", SEA, "--json")[1])
+    for shape, query in ((first, SEA), (second, SUM)):
+        assert set(shape) == set(alone)
+        assert shape["query"] == query
+        check_decision(shape["route"], query)
+        assert {response["candidate"] for response in shape["responses"]} == set(POOL)
+    assert first["route"] == alone["route"]
+    texts = [{response["candidate"]: response["text"] for response in shape["responses"]} for shape in (first, alone)]
+    assert texts[0] == texts[1]
+    assert [response.get("right") for response in first["responses"]] == [None] * 3
+    assert [response["right"] for response in second["responses"]] == [False] * 3
+    stdin("\n".join(lines))
+    code, out, _ = zooter("compare", "-")
+    shown = [line for line in out.splitlines() if line in (SEA, SUM) or "(reward " in line or "(wrong, " in line]
+    assert code == 0
+    assert [line if line in (SEA, SUM) else line.split()[0] for line in shown] == [
+        SEA, "1.", "2.", "3.", SUM, "1.", "2.", "3."
+    ]  # fmt: skip
+
+
+def test_an_empty_stdin_compares_nothing(zooter, stdin):
+    stdin("")
+    assert zooter("compare", "-", "--json") == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"query": ', "a JSON object in line 3 of stdin"),
+        ('{"text": "x"}', '"query" as a text that is not empty in line 3 of stdin'),
+        ('{"query": "x", "answer": {"nummer": 4}}', '"answer" as a number, a text'),
+        ("x" * 30_000, "in line 3 of stdin, but found 30,000"),
+    ],
+)
+def test_a_wrong_line_is_named_and_those_before_it_are_printed(zooter, stdin, line, message):
+    stdin(f"{SEA}\n\n{line}\n{SUM}\n")
+    code, out, err = zooter("compare", "-", "--json")
+    assert code == 2
+    assert [json.loads(line)["query"] for line in out.splitlines()] == [SEA]
+    assert message in err
+    assert "line 3 of stdin" in err
+    assert len(err.splitlines()) == 1
+
+
+def test_an_answer_of_all_lines_is_refused(refused):
+    assert 'Give each line its own: {"query": "...", "answer": "..."}' in refused(2, "compare", "-", "--answer", "4")
+
+
+def test_a_query_that_fails_leaves_the_others_and_is_exit_1(zooter, stdin, monkeypatch):
+    texts = [item["text"] for item in json.loads(zooter("compare", SEA, "--json")[1])["responses"]]
+    monkeypatch.setattr("zooter_core.fleet.ensemble.Ensemble.reward_model", NoReward(*texts))
+    stdin(f"{SEA}\n{SUM}\n")
+    code, out, err = zooter("compare", "-", "--json")
+    first, second = map(json.loads, out.splitlines())
+    assert code == 1
+    assert [item["rank"] for item in first["responses"]] == [None] * 3
+    assert [item["rank"] for item in second["responses"]] == [1, 2, 3]
+    assert "a reward for the responses" in err
+    assert err.splitlines()[-1] == "1 of 2 queries failed."
+
+
+def test_progress_is_told_now_and_then(zooter, stdin, monkeypatch):
+    monkeypatch.setattr("zooter_core.cli.consoles.EVERY", 0.0)
+    stdin(f"{SEA}\n{SUM}\n")
+    code, _, err = zooter("compare", "-", "--json")
+    assert code == 0
+    assert err.splitlines() == [f"Query {number}: all candidates answer ..." for number in (1, 2)]
+
+
+@pytest.mark.slow
+def test_ctrl_c_keeps_what_was_printed(tiny_fleet):
+    call = ["compare", "-", "--json", "--max-new-tokens", "64", "--fleet", str(tiny_fleet)]
+    with subprocess.Popen(
+        [sys.executable, "-m", "zooter_core.cli", *call],
+        cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # a job in the background would ignore it
+    ) as child:  # fmt: skip
+        child.stdin.write("".join(f"What is {number} + 1?\n" for number in range(500)))
+        child.stdin.flush()
+        lines = [child.stdout.readline(), child.stdout.readline()]
+        os.kill(child.pid, signal.SIGINT)  # in the middle of a later query
+        rest, err = child.communicate(timeout=60)
+    assert child.returncode == 130, err
+    queries = [json.loads(line)["query"] for line in [*lines, *rest.splitlines()]]
+    assert queries == [f"What is {number} + 1?" for number in range(len(queries))]
+    assert 2 <= len(queries) < 500
+    assert "Traceback" not in err

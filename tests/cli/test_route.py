@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import io
 import json
 import shutil
 
@@ -52,11 +51,6 @@ def test_a_router_with_texts_shows_similar_queries(zooter, run_copy, fleet_copy)
     shown = zooter("route", query, "--why", fleet=fleet_copy)[1]
     assert "label of similar queries and their rewards" in shown
     assert neighbours[0]["text"] in shown
-
-
-@pytest.fixture
-def stdin(monkeypatch):
-    return lambda text: monkeypatch.setattr("sys.stdin", io.StringIO(text))
 
 
 def test_lines_and_json_lines_from_stdin(zooter, stdin):

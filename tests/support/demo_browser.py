@@ -139,10 +139,10 @@ def send_linked(page: Page) -> None:
     expect(page.get_by_text("Nothing has run yet")).to_have_count(0, timeout=SLOW)
 
 
-def downloaded(page: Page, label: str, exact: bool = False) -> str:
+def downloaded(page: Page, label: str) -> str:
     """The text of the file that a button gives."""
     with page.expect_download(timeout=SLOW) as started:
-        page.get_by_role("button", name=label, exact=exact).first.click(timeout=SLOW)
+        page.get_by_role("button", name=label).first.click(timeout=SLOW)
     return Path(started.value.path()).read_text(encoding="utf-8")
 
 

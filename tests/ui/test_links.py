@@ -27,8 +27,9 @@ class Item:
     id: str
 
 
-def test_the_latest_are_found_and_the_oldest_leave() -> None:
-    registry: Registry[Item] = Registry("item", "item", 2)
+def test_the_latest_are_found_and_the_oldest_leave(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(links, "MOST", 2)
+    registry: Registry[Item] = Registry("item", "item")
     first, second, third = Item("1"), Item("2"), Item("3")
     registry.add(first)
     registry.add(second)

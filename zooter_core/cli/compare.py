@@ -1,23 +1,36 @@
-"""`zooter compare`: every candidate's response, ranked by reward."""
+"""`zooter compare`: every candidate's response to a query, or to each line of stdin, ranked by reward."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated
 
 from zooter_core.backends import iter_responses
-from zooter_core.base.errors import WorkError
-from zooter_core.base.records import Message, Ranked
-from zooter_core.cli.consoles import err, out, print_json, print_note, waiting
+from zooter_core.backends.conversation import check_query
+from zooter_core.base.errors import WorkError, ZooterError, one_line
+from zooter_core.base.records import Message, Query, Ranked
+from zooter_core.cli.consoles import Lines, err, out, print_json, print_note, waiting
 from zooter_core.cli.fleets import open_ensemble
-from zooter_core.cli.options import FleetDir, Json, MaxNewTokens, Query, Temperature, generation_of, option
+from zooter_core.cli.options import (
+    FleetDir,
+    Json,
+    MaxNewTokens,
+    QueryOrStdin,
+    Temperature,
+    generation_of,
+    option,
+)
+from zooter_core.cli.stdin import STDIN, stdin_records
+from zooter_core.config.fleet import GenerationConfig
 from zooter_core.data.answer_keys import read_key
+from zooter_core.data.scores import read_query
 from zooter_core.evaluation.verified.ranking import verified_ranking
+from zooter_core.fleet.ensemble import Ensemble
 
 
 def compare(
-    query: Query,
+    query: QueryOrStdin,
     answer: Annotated[
         str | None,
         option("--answer", "TEXT", "The right answer: a number, a letter or a text. Responses are verified."),
@@ -27,32 +40,60 @@ def compare(
     temperature: Temperature = None,
     max_new_tokens: MaxNewTokens = None,
 ) -> int:
-    key = read_key("--answer", {"answer": answer})
+    many = query == STDIN
+    if many and answer is not None:
+        given = f"--answer {one_line(answer, 60)}"
+        raise ZooterError("no --answer beside -", given, 'Give each line its own: {"query": "...", "answer": "..."}.')
+    queries: Iterable[Query] = [Query("", query, key=read_key("--answer", {"answer": answer}))]
     ensemble = open_ensemble(fleet, answering=True)
     generation = generation_of(ensemble.fleet.generation, temperature, max_new_tokens)
-    messages = [Message("user", query)]
-    decision = ensemble.route(messages)
-    pool = ensemble.fleet.pool
-    with waiting("All candidates answer ..."):
-        pieces = ensemble.run_candidates(pool, messages, threading.Event(), generation)
-        responses = {response.candidate: response for _, response in iter_responses(pieces, print_note)}
-        answers = [responses[name] for name in pool]
-        ranked = [Ranked(answer) for answer in answers]
-        if ensemble.can_rank:
-            try:
-                ranked = ensemble.rank_responses(query, answers)
-            except WorkError as problem:  # the responses were expensive: they are shown without ranks
-                err.print(str(problem))
+    if not ensemble.can_rank:
+        err.print("This fleet has no [reward] table, so the responses are not ranked.")
+    lines, done, failed = Lines(err), 0, 0
+    for item in _stdin_queries() if many else queries:
+        decision = ensemble.route([Message("user", item.text)])
+        text = f"Query {done + 1}: all candidates answer ..." if many else "All candidates answer ..."
+        with waiting(text, lines):
+            ranked = _ranked(ensemble, item, generation)
+        if json:
+            shape = {"query": item.text, "responses": [one.to_json() for one in ranked], "route": decision.to_json()}
+            print_json(shape, indent=None if many else 2, flush=many)
         else:
-            err.print("This fleet has no [reward] table, so the responses are not ranked.")
-        ranked = verified_ranking(ranked, key) if key else ranked
-    if json:
-        shape = {"query": query, "responses": [item.to_json() for item in ranked], "route": decision.to_json()}
-        print_json(shape, indent=2)
-    else:
-        _print(ranked, decision.candidate)
-    failed = [item.rank is None if ensemble.can_rank else item.response.error is not None for item in ranked]
-    return 1 if all(failed) else 0
+            if many:
+                out.print(one_line(item.text), style="bold underline")
+            _print(ranked, decision.candidate)
+        done += 1
+        failed += all(one.rank is None if ensemble.can_rank else one.response.error is not None for one in ranked)
+    if many and failed:
+        err.print(f"{failed} of {done} queries failed.")
+    return 1 if failed else 0
+
+
+def _stdin_queries() -> Iterator[Query]:
+    """The queries of stdin, each with what its responses are verified by, if its line says so."""
+    for place, record in stdin_records():
+        query = read_query(place, record, place)
+        try:
+            check_query(query.text)
+        except ZooterError as problem:
+            facts = problem.failure
+            raise ZooterError(f"{facts.expected} in {place}", facts.found, facts.next_step) from problem
+        yield query
+
+
+def _ranked(ensemble: Ensemble, query: Query, generation: GenerationConfig) -> list[Ranked]:
+    """The responses of all candidates, the best first; as they are in the pool where nothing ranks them."""
+    pool = ensemble.fleet.pool
+    pieces = ensemble.run_candidates(pool, [Message("user", query.text)], threading.Event(), generation)
+    responses = {response.candidate: response for _, response in iter_responses(pieces, print_note)}
+    answers = [responses[name] for name in pool]
+    ranked = [Ranked(answer) for answer in answers]
+    if ensemble.can_rank:
+        try:
+            ranked = ensemble.rank_responses(query.text, answers)
+        except WorkError as problem:  # the responses were expensive: they are shown without ranks
+            err.print(str(problem))
+    return verified_ranking(ranked, query.key) if query.key else ranked
 
 
 def _print(ranked: Sequence[Ranked], chosen: str) -> None:

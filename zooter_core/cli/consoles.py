@@ -251,10 +251,16 @@ def bars() -> Iterator[Lines | Bars]:
 
 
 @contextmanager
-def waiting(text: str) -> Iterator[Callable[[str], None]]:
-    """A spinner with a text on a terminal, else lines; yields a function that changes the text."""
+def waiting(text: str, lines: Lines | None = None) -> Iterator[Callable[[str], None]]:
+    """A spinner with a text on a terminal, else lines; yields a function that changes the text.
+
+    Args:
+        lines: those of several waits in a row, so that the time between two lines passes through all of them.
+    """
     if not err.file.isatty():
-        yield Lines(err).note
+        lines = lines or Lines(err)
+        lines.note(text)
+        yield lines.note
         return
     spinner = Spinner("dots", Text(err.shown(text)), style="status.spinner")
     with _above(err), Live(spinner, console=err, transient=True, redirect_stdout=False):

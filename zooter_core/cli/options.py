@@ -88,6 +88,7 @@ ScoreFiles = Annotated[list[Path], option("--scores", "FILE...", "Score files.")
 Strict = Annotated[bool, option("--strict", help="Refuse score files in which a line lacks a candidate's score.")]
 Json = Annotated[bool, option("--json", help="Print one JSON document.")]
 Query = Annotated[str, argument("QUERY")]
+QueryOrStdin = Annotated[str, argument("QUERY", "The query, or - to read lines or JSON lines from stdin.")]
 Temperature = Annotated[
     float | None, option("--temperature", "X", "Sampling temperature; 0 is greedy (default: the fleet's).", min=0)
 ]

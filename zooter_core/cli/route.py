@@ -8,22 +8,20 @@ from typing import Annotated, Any
 
 from zooter_core.backends.conversation import Conversation
 from zooter_core.base.errors import ZooterError, one_line
-from zooter_core.base.jsonl import LONGEST
 from zooter_core.base.records import Decision, Message
-from zooter_core.base.strict_json import parse_json
 from zooter_core.base.terminal import json_text
 from zooter_core.cli.fleets import open_ensemble
-from zooter_core.cli.options import FleetDir, Json, Willingness, argument, option
+from zooter_core.cli.options import FleetDir, Json, QueryOrStdin, Willingness, option
+from zooter_core.cli.stdin import STDIN, stdin_records
 from zooter_core.data.prices import check_trade
 from zooter_core.router.explain import Explanation
 from zooter_core.serve.errors import ApiError
 
 MOST_SHOWN = 5  # words for and against, and similar queries
-STDIN = "-"
 
 
 def route(
-    query: Annotated[str, argument("QUERY", "The query, or - to read lines or JSON lines from stdin.")],
+    query: QueryOrStdin,
     fleet: FleetDir = None,
     willingness: Willingness = 0.0,
     why: Annotated[
@@ -91,19 +89,13 @@ def _print_why(why: Explanation) -> None:
 
 def _stdin_conversations() -> Iterator[Conversation]:
     """Lines of stdin to route: JSON lines give their `messages` or `query`, other lines stand for themselves."""
-    for number, line in enumerate(_stdin_lines(), 1):
-        if not (text := line.strip()):
-            continue
-        if not text.startswith("{"):
-            yield text
-            continue
+    for place, record in stdin_records():
         try:
-            record = parse_json(text)
             conversation = _user_turns(record) if "messages" in record else record["query"].strip()
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, ApiError) as problem:
-            expected = f'a JSON object with "query" or "messages" in line {number} of stdin'
+        except (ValueError, KeyError, TypeError, AttributeError, ApiError) as problem:
             reason = f" ({problem.message})" if isinstance(problem, ApiError) else ""
-            raise ZooterError(expected, f"{line[:60]!r}{reason}", "Fix the line.") from problem
+            shown = f"{str(record)[:60]}{reason}"
+            raise ZooterError(f'"query" or "messages" in {place}', shown, "Fix the line.") from problem
         if conversation:
             yield conversation
 
@@ -122,18 +114,3 @@ def _user_turns(record: Mapping[str, Any]) -> list[Message]:
     if not turns or not turns[-1].strip():
         raise ValueError("no text of the user's")
     return [Message("user", turn) for turn in turns]
-
-
-def _stdin_lines() -> Iterator[str]:
-    """The lines of stdin, which may hold any bytes and may never end."""
-    stdin = getattr(sys.stdin, "buffer", sys.stdin)
-    for number, line in enumerate(iter(lambda: stdin.readline(LONGEST), stdin.read(0)), 1):
-        if len(line) == LONGEST:
-            raise ZooterError(f"at most {LONGEST:,} bytes in line {number} of stdin", "more", "Shorten the line.")
-        try:
-            yield line if isinstance(line, str) else line.decode("utf-8")
-        except UnicodeDecodeError as problem:
-            byte = line[problem.start]
-            raise ZooterError(
-                f"UTF-8 text in line {number} of stdin", f"the byte 0x{byte:02x}", "Save the text as UTF-8."
-            ) from problem

@@ -117,10 +117,8 @@ class Registry(Generic[Item]):
         job_of: gives the work in the background that belongs to an item; a tab that shows the item looks at it.
     """
 
-    def __init__(
-        self, kind: str, parameter: str, most: int = MOST, job_of: Callable[[Item], object] = lambda item: item
-    ) -> None:
-        self._kind, self._parameter, self._most, self._job_of = kind, parameter, most, job_of
+    def __init__(self, kind: str, parameter: str, job_of: Callable[[Item], object] = lambda item: item) -> None:
+        self._kind, self._parameter, self._job_of = kind, parameter, job_of
         self._items: dict[str, Item] = {}
         self._lock = threading.Lock()
 
@@ -129,7 +127,7 @@ class Registry(Generic[Item]):
         with self._lock:
             self._items.pop(item.id, None)
             self._items[item.id] = item
-            while len(self._items) > self._most:
+            while len(self._items) > MOST:
                 self._items.pop(next(iter(self._items)))
 
     def find(self, id: str) -> Item | None:

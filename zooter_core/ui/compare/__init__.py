@@ -1,1 +1,1 @@
-"""The Compare page: comparisons of one query, lists of queries, votes and differences."""
+"""The Compare page: comparisons of one query, and votes."""

@@ -1,4 +1,4 @@
-"""What the Compare page draws of one query: the responses, their rewards, a vote, and their differences."""
+"""What the Compare page draws of one query: the responses, their rewards, and a vote."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from zooter_core.ui.background import BackgroundWork, draw_live, stop_button
 from zooter_core.ui.charts import badge
 from zooter_core.ui.compare import comparisons
 from zooter_core.ui.compare.comparisons import Comparison, Outcome, fleet_key, verdict
-from zooter_core.ui.compare.diff import draw_differences
 from zooter_core.ui.history import history
 from zooter_core.ui.markdown import safe
 from zooter_core.ui.text import code, plain
@@ -108,7 +107,6 @@ def result(ensemble: Ensemble, comparison: Comparison, next_round: Callable[[], 
     if not hidden:
         with st.expander("Seconds, tokens and cost", icon=":material/timer:"):
             _costs(comparison)
-    draw_differences(comparison)
     with st.container(horizontal=True):
         _take_away(comparison)
 

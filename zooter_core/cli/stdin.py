@@ -1,0 +1,47 @@
+"""The lines of stdin, for commands that take - in place of a query."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from zooter_core.base.errors import ZooterError
+from zooter_core.base.jsonl import LONGEST
+from zooter_core.base.strict_json import parse_json
+
+STDIN = "-"
+
+
+def stdin_records() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each line that is not empty, as its place and its record: a JSON object, or {"query": line} for any other text.
+
+    Raises:
+        ZooterError: a line begins as a JSON object and is none, or is too long or not UTF-8.
+    """
+    for number, line in enumerate(_lines(), 1):
+        if not (text := line.strip()):
+            continue
+        place = f"line {number} of stdin"
+        record = {"query": text}
+        if text.startswith("{"):
+            try:
+                record = parse_json(text)
+            except (ValueError, RecursionError) as problem:
+                raise ZooterError(f"a JSON object in {place}", repr(text[:60]), "Fix the line.") from problem
+        yield place, record
+
+
+def _lines() -> Iterator[str]:
+    """The lines of stdin, which may hold any bytes and may never end."""
+    stdin = getattr(sys.stdin, "buffer", sys.stdin)
+    for number, line in enumerate(iter(lambda: stdin.readline(LONGEST), stdin.read(0)), 1):
+        if len(line) == LONGEST:
+            raise ZooterError(f"at most {LONGEST:,} bytes in line {number} of stdin", "more", "Shorten the line.")
+        try:
+            yield line if isinstance(line, str) else line.decode("utf-8")
+        except UnicodeDecodeError as problem:
+            byte = line[problem.start]
+            raise ZooterError(
+                f"UTF-8 text in line {number} of stdin", f"the byte 0x{byte:02x}", "Save the text as UTF-8."
+            ) from problem
