@@ -42,8 +42,8 @@ def compare(
 ) -> int:
     many = query == STDIN
     if many and answer is not None:
-        given = f"--answer {one_line(answer, 60)}"
-        raise ZooterError("no --answer beside -", given, 'Give each line its own: {"query": "...", "answer": "..."}.')
+        step = 'Give each line its own: {"query": "...", "answer": "..."}.'
+        raise ZooterError("no --answer beside -", f"--answer {one_line(answer, 60)}", step)
     queries: Iterable[Query] = [Query("", query, key=read_key("--answer", {"answer": answer}))]
     ensemble = open_ensemble(fleet, answering=True)
     generation = generation_of(ensemble.fleet.generation, temperature, max_new_tokens)
