@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import random
 import secrets
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import combinations
@@ -17,13 +16,13 @@ from typing import Any, Literal
 
 import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
 
 from zooter_core.base.errors import ZooterError, listed
 from zooter_core.base.records import Decision, Message, Ranked, Response
 from zooter_core.config.fleet import Fleet
 from zooter_core.data.answer_keys import read_key
 from zooter_core.fleet.ensemble import Ensemble
+from zooter_core.method.bradley_terry import Strengths, fit
 from zooter_core.method.metrics import wilson_interval
 from zooter_core.ui import resources
 from zooter_core.ui.history import history
@@ -98,7 +97,6 @@ def _share(count: int, n: int) -> str:
 
 
 NEARLY = 0.9  # of what the best pair tells
-DRAWS, WARM_UP = 4000, 200  # of the posterior distribution of the strengths, after as many that are dropped
 
 
 @dataclass(frozen=True)
@@ -106,8 +104,8 @@ class Standing:
     """A model's place.
 
     Attributes:
-        strength: the share of votes that it would win if all models competed, the mean of the posterior distribution.
-        low, high: the middle 95% of that distribution.
+        strength: the share of votes that it would win if all models competed (`method/bradley_terry.py`).
+        low, high: the ends of its 95% interval.
         won, votes: votes for it, and votes for one response in which it took part.
     """
 
@@ -125,59 +123,30 @@ def leaderboard(votes: Sequence[Vote]) -> list[Standing]:
     names = sorted({name for vote in decided for name in vote.candidates})
     if not decided:
         return []
-    draws = strengths(decided, names)
-    means, (low, high) = draws.mean(axis=0), np.quantile(draws, [0.025, 0.975], axis=0)
     rows = []
-    for column, name in enumerate(names):
-        figures = (float(means[column]), float(low[column]), float(high[column]))
-        won = sum(vote.best == name for vote in decided)
-        rows.append(Standing(name, *figures, won, sum(name in vote.candidates for vote in decided)))
+    for name, (strength, low, high) in zip(names, strengths(decided, names).shares().tolist(), strict=True):
+        won, cast = sum(vote.best == name for vote in decided), sum(name in vote.candidates for vote in decided)
+        rows.append(Standing(name, strength, low, high, won, cast))
     return sorted(rows, key=lambda row: -row.strength)
 
 
-def strengths(decided: Sequence[Vote], names: Sequence[str]) -> NDArray[np.float64]:
-    """Draws of the models' Bradley-Terry strengths, which sum to 1, from their posterior; shape (DRAWS, models).
-
-    Before any vote all shares are equally likely, so one vote leaves a wide interval. Where all models take part in
-    every vote, the posterior is Dirichlet(1 + votes won); of two models with one vote it is Beta(2, 1). In general the
-    Gibbs sampler of Caron and Doucet (2012, Journal of Computational and Graphical Statistics 21) draws from it.
-    """
-    chance = np.random.default_rng(0)
-    groups = Counter(frozenset(vote.candidates) for vote in decided)
-    takes_part = np.array([[name in group for name in names] for group in groups], dtype=np.float64)
-    takes_part = takes_part.reshape(len(groups), len(names))  # also without votes
-    counts = np.array(list(groups.values()))
-    won = np.array([sum(vote.best == name for vote in decided) for name in names])
-    values, draws = np.ones(len(names)), np.empty((WARM_UP + DRAWS, len(names)))
-    for row in draws:
-        waited = chance.gamma(counts, 1 / (takes_part @ values))
-        values = chance.gamma(1 + won, 1 / (1 + waited @ takes_part))
-        row[:] = values / values.sum()
-        values = row * chance.gamma(len(names))  # votes say nothing about the sum, so it comes from the prior
-    return draws[WARM_UP:]
+def strengths(decided: Sequence[Vote], names: Sequence[str]) -> Strengths:
+    """The models' strengths by votes for one response."""
+    races = [[name in vote.candidates for name in names] for vote in decided]
+    winners = [names.index(vote.best or "") for vote in decided]
+    return fit(np.array(races, dtype=bool).reshape(len(decided), len(names)), winners)
 
 
 def telling_pair(votes: Sequence[Vote], pool: Sequence[str]) -> tuple[str, ...]:
     """The pair of candidates whose next vote is expected to tell most, drawn at random from the best few pairs.
 
-    What a vote tells of two strengths is the mutual information of its outcome and them: the entropy of the mean
-    chance to win, minus the mean entropy (BALD: Houlsby et al., 2011, arXiv 1112.5745).
-
     Args:
         pool: at least two candidates.
     """
-    draws = strengths([vote for vote in votes if vote.best in pool and set(vote.candidates) <= set(pool)], pool)
+    gains = strengths([vote for vote in votes if vote.best in pool and set(vote.candidates) <= set(pool)], pool).gains()
     pairs = list(combinations(range(len(pool)), 2))
-    chances = np.stack([draws[:, a] / (draws[:, a] + draws[:, b]) for a, b in pairs])
-    gains = _entropy(chances.mean(axis=1)) - _entropy(chances).mean(axis=1)
-    best = np.flatnonzero(gains >= NEARLY * gains.max())
-    return tuple(pool[number] for number in pairs[random.choice(best.tolist())])
-
-
-def _entropy(chances: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The entropy of outcomes of two kinds, in nats."""
-    p = np.clip(chances, 1e-12, 1 - 1e-12)
-    return -p * np.log(p) - (1 - p) * np.log(1 - p)
+    most = max(gains[pair] for pair in pairs)
+    return tuple(pool[number] for number in random.choice([pair for pair in pairs if gains[pair] >= NEARLY * most]))
 
 
 @dataclass(eq=False)

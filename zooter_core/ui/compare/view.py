@@ -295,6 +295,6 @@ def _leaderboard(rows: Sequence[comparisons.Standing], pool: Sequence[str]) -> N
     ]
     tables.draw("leaderboard", ["model", "wins against all others", "95% interval", "best in", "votes"], cells)
     st.caption(
-        "The share of votes that a model would win if all competed, by the Bradley-Terry model. The interval is "
-        "Bayesian: before the first vote, all shares are equally likely."
+        "The share of votes that a model would win if all competed, by the Bradley-Terry model. Each begins with half "
+        "a vote, so that a single vote leaves a wide interval."
     )

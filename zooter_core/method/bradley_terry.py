@@ -1,0 +1,86 @@
+"""The Bradley-Terry model in numpy: how strong each of n models is, from races that one of several models won.
+
+    P(i wins a race among S) = exp(u_i) / sum over j in S of exp(u_j)
+
+Of two, this is the logistic function of u_i - u_j (Bradley and Terry, 1952); of more, Luce's choice rule (1959).
+
+1. The strengths u maximise the likelihood, by Newton's method. Each model begins with PRIOR wins in races of all, so
+   that one that has never lost keeps a finite strength.
+2. Their covariance is the inverse of the Fisher information, the sum of diag(p) - p p' over the races. Of two models
+   that won w_1 and w_2 races, the first's log-odds are log(w_1 / w_2), with the variance 1 / w_1 + 1 / w_2.
+
+Only differences of strengths mean anything: u sums to 0, and the inverse is that on differences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zooter_core.method.metrics import Z95, Array
+
+PRIOR = 0.5  # wins; the log-odds of few races then have little bias (Haldane, 1956)
+MOST_STEPS, SMALLEST = 200, 1e-10
+
+
+@dataclass(frozen=True)
+class Strengths:
+    """What the races say.
+
+    Attributes:
+        values: u, shape (n,).
+        covariance: shape (n, n).
+    """
+
+    values: Array
+    covariance: Array
+
+    def shares(self) -> Array:
+        """How likely each wins a race of all, and the ends of its 95% interval, Wald's for the log-odds. Shape (n, 3).
+
+        The log-odds u_i - log(sum over j != i of exp(u_j)) have the derivatives 1 for i and -s_j / (1 - s_i) for j.
+        """
+        odds = np.exp(self.values)
+        shares = odds / odds.sum()
+        derivatives = -shares / (1 - shares)[:, np.newaxis]
+        np.fill_diagonal(derivatives, 1.0)
+        errors = np.sqrt(np.einsum("ij,jk,ik->i", derivatives, self.covariance, derivatives))
+        logits = np.log(shares / (1 - shares))
+        return 1 / (1 + np.exp(-(logits[:, np.newaxis] + Z95 * errors[:, np.newaxis] * np.array([0, -1, 1]))))
+
+    def gains(self) -> Array:
+        """How much one more race of each two would tell, shape (n, n): its information p (1 - p), times the variance of
+        the difference of their strengths. The determinant of the covariance shrinks by 1 + that."""
+        variances = np.diag(self.covariance)
+        apart = variances[:, np.newaxis] + variances - 2 * self.covariance
+        chances = 1 / (1 + np.exp(self.values - self.values[:, np.newaxis]))
+        return np.asarray(chances * (1 - chances) * apart)
+
+
+def fit(races: NDArray[np.bool_], winners: Sequence[int], prior: float = PRIOR) -> Strengths:
+    """The strengths of n models.
+
+    Args:
+        races: who took part in each, shape (races, n); there may be none.
+        winners: the number of the model that won each.
+        prior: wins with which each begins. At 0, there is no maximum where some models have won all races against the
+            others.
+    """
+    n = races.shape[1]
+    takes_part, counts = np.vstack([races, np.ones(n)]), np.append(np.ones(len(races)), n * prior)
+    won = np.bincount(np.asarray(winners, dtype=np.intp), minlength=n) + prior
+    values, covariance = np.zeros(n), np.eye(n)
+    for _ in range(MOST_STEPS):
+        odds = takes_part * np.exp(values)
+        chances = odds / odds.sum(axis=1, keepdims=True)
+        expected = counts @ chances
+        information = np.diag(expected) - (chances.T * counts) @ chances
+        covariance = np.linalg.inv(information + 1 / n) - 1 / n  # the information of equal shifts is 0
+        step = covariance @ (won - expected)
+        values = values + step / max(1.0, float(np.ptp(step)))  # a longer one could go too far, and diverge
+        if np.ptp(step) < SMALLEST:
+            break
+    return Strengths(values, covariance)
