@@ -7,9 +7,7 @@ same on a processor, where the figures mean nothing.
 
 Parts: `switch` (loads, unloads and memory over --switches), `speed` (tokens/s of the backend against plain generate(),
 alone and in batches), `static` (one stream with a static cache and torch.compile against the default cache), `collect`
-(the embedded fleet in the pipeline), `exam` (`zooter exam --quick` on four of the models, which say nothing sensible),
-`vllm` (tokens/s of the backend vllm against vLLM alone with the same samples) and `vllm-exam` (the exam with vLLM, all
-models at once on the GPU). The last two need vLLM beside this package.
+(the embedded fleet in the pipeline), `exam` (`zooter exam --quick` on four of the models, which say nothing sensible).
 """
 
 from __future__ import annotations
@@ -18,7 +16,6 @@ import argparse
 import gc
 import json
 import math
-import os
 import subprocess
 import sys
 import tempfile
@@ -36,11 +33,8 @@ from transformers import GenerationConfig as Settings
 
 from zooter_core import pipeline
 from zooter_core.backends import Request, iter_responses
-from zooter_core.backends.conversation import prompt_ids
 from zooter_core.backends.local import memory
-from zooter_core.backends.local.checkpoint import Checkpoint
 from zooter_core.backends.local.transformers import TransformersBackend, key_of
-from zooter_core.backends.vllm.backend import VllmBackend
 from zooter_core.base.paths import EMBEDDED_FLEET, ROOT
 from zooter_core.base.records import Message, Query
 from zooter_core.base.weights import quiet_libraries
@@ -229,85 +223,11 @@ def collect(queries: int, folder: Path) -> None:
     print(f"embedded fleet in bfloat16: {count} responses in {spent:.1f} s, {tokens / spent:.0f} tokens/s")
 
 
-class PlainVllm:
-    """vLLM's own engine, whose requests are those of the backend."""
-
-    def __init__(self, candidate: CandidateConfig) -> None:
-        os.environ["VLLM_WORKER_MULTIPROCESSING_METHOD"] = "spawn"  # this process has looked at the GPU
-        import vllm
-
-        settings = {"model": candidate.model, "dtype": "bfloat16", "max_model_len": candidate.context_tokens}
-        self.engine = vllm.LLMEngine.from_engine_args(vllm.EngineArgs(**settings, **candidate.vllm))
-        self.tokenizer = Checkpoint.of(candidate).tokenizer()
-        self.number = 0
-
-    def ask(self, candidate: CandidateConfig, rows: int, generation: GenerationConfig) -> int:
-        """Answer like `sample`; returns the number of tokens."""
-        import vllm
-
-        for seed, request in enumerate(requests_of(candidate, rows)):
-            params = vllm.SamplingParams(
-                max_tokens=generation.max_new_tokens,
-                temperature=generation.temperature,
-                top_k=generation.top_k,
-                seed=seed,
-            )
-            prompt = vllm.TokensPrompt(prompt_token_ids=prompt_ids(request, self.tokenizer))
-            self.engine.add_request(str(self.number), prompt, params)
-            self.number += 1
-        count = 0
-        while self.engine.has_unfinished_requests():
-            count += sum(len(output.outputs[0].token_ids) for output in self.engine.step() if output.finished)
-        return count
-
-
-def requests_of(candidate: CandidateConfig, rows: int) -> list[Request]:
-    return [Request(candidate, (Message("user", f"{QUERY} {number}"),), number) for number in range(rows)]
-
-
-def sample(backend: VllmBackend, candidate: CandidateConfig, rows: int, generation: GenerationConfig) -> int:
-    """Sample responses to one query through the backend; returns their number of tokens."""
-    count = 0
-    for _, response in iter_responses(backend.stream(requests_of(candidate, rows), generation, threading.Event())):
-        assert response.error is None, response.error
-        count += response.tokens
-    return count
-
-
-def vllm_speed(model: Path, tokens: int, rounds: int) -> None:
-    """The same requests through the backend vllm and through vLLM alone, in turn, on one GPU."""
-    share: dict[str, Any] = {"gpu_memory_utilization": 0.4}
-    candidate = CandidateConfig(model.name, "vllm", str(model), context_tokens=4096, vllm=share)
-    backend = VllmBackend()
-    loading, _ = timed(lambda: backend.load(candidate))
-    print(f"vLLM: ready after {loading:.0f} s")
-    plain = PlainVllm(candidate)
-    generation = GenerationConfig(tokens, 1.0)  # weights of zeros make every token as likely as any other
-    for rows in (1, 8, 32, 128, 256):
-        speeds: dict[str, list[float]] = {"backend": [], "vLLM": []}
-        for _ in range(rounds + 1):  # the first one warms up
-            for name, function in (
-                ("backend", lambda rows=rows: sample(backend, candidate, rows, generation)),
-                ("vLLM", lambda rows=rows: plain.ask(candidate, rows, generation)),
-            ):
-                spent, count = timed(function)
-                speeds[name].append(count / spent)
-        medians = {name: sorted(values[1:])[rounds // 2] for name, values in speeds.items()}
-        shown = ", ".join(f"{name} {value:.1f} tokens/s" for name, value in medians.items())
-        print(f"{rows:3d} together, {tokens} tokens each: {shown}, ratio {medians['backend'] / medians['vLLM']:.2f}")
-    plain.engine.engine_core.shutdown()
-    backend.spare()
-
-
-def exam(models: Path, settings: str) -> None:
-    """`zooter exam --quick` on a fleet of the first four models.
-
-    Args:
-        settings: lines of each candidate in fleet.toml.
-    """
+def exam(models: Path) -> None:
+    """`zooter exam --quick` on a fleet of the first four models."""
     with tempfile.TemporaryDirectory() as folder:
         rows = [
-            f'[[candidate]]\nname = "{place.name}"\nmodel = "{place}"\n{settings}\n'
+            f'[[candidate]]\nname = "{place.name}"\nmodel = "{place}"\nbackend = "transformers"\n'
             for place in sorted(models.iterdir())[:4]
         ]
         (Path(folder) / "fleet.toml").write_text('name = "four"\n\n' + "\n".join(rows))
@@ -353,11 +273,7 @@ def main() -> None:
         if "collect" in call.parts:
             collect(call.queries, Path(folder) / "run")
         if "exam" in call.parts:
-            exam(Path(folder), 'backend = "transformers"')
-        if "vllm" in call.parts:
-            vllm_speed(Path(candidates[0].model), call.tokens, call.rounds)
-        if "vllm-exam" in call.parts:
-            exam(Path(folder), 'backend = "vllm"\ncontext_tokens = 4096\nvllm = { gpu_memory_utilization = 0.22 }')
+            exam(Path(folder))
 
 
 if __name__ == "__main__":

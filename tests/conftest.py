@@ -268,17 +268,6 @@ def exported(tiny_fleet: Path, shared: Path) -> Path:
 
 
 @pytest.fixture
-def scripted_vllm(tmp_path, monkeypatch):
-    """The Python that the backend vllm starts has a package `vllm` that answers by rules."""
-    from support.scripted_vllm import ScriptedVllm
-    from zooter_core.backends.vllm.engine import PYTHON
-
-    scripted = ScriptedVllm(tmp_path)
-    monkeypatch.setenv(PYTHON, str(scripted.python))
-    return scripted
-
-
-@pytest.fixture
 def profiles_of_any_encoder(monkeypatch):
     """A classifier of skills for vectors of any width: skill s is the number s of a sentence's."""
     from zooter_core.base.skills import SKILLS

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from zooter_core.backends.local.checkpoint import Checkpoint
 from zooter_core.backends.local.transformers import TransformersBackend
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.paths import ROOT
@@ -48,11 +47,10 @@ def folder(tiny_fleet: Path, tmp_path: Path, mark: Path) -> Path:
     "opened",
     [
         lambda path: TransformersBackend().load(CandidateConfig("one", "transformers", path)),
-        lambda path: Checkpoint.of(CandidateConfig("one", "vllm", path)),
         lambda path: load(ScalarConfig(path)),
         Encoder,
     ],
-    ids=["candidate", "vllm", "reward", "encoder"],
+    ids=["candidate", "reward", "encoder"],
 )
 def test_code_in_a_models_folder_does_not_run_and_nobody_is_asked(folder, mark, opened):
     with pytest.raises(ZooterError, match=r"code of its own \(auto_map\), which Zooter does not run"):

@@ -53,7 +53,7 @@ LIGHT = (
 # The modules that load PyTorch or transformers when they are imported: the base package has neither.
 ON_TORCH = {
     "backends.local.batch", "backends.local.checkpoint", "backends.local.decoding", "backends.local.model",
-    "backends.local.transformers", "backends.vllm.backend", "backends.vllm.engine", "labelling.rewards.architectures",
+    "backends.local.transformers", "labelling.rewards.architectures",
     "labelling.rewards.pairwise", "labelling.rewards.scalar", "router.export", "router.finetune", "router.torch_router",
 }  # fmt: skip
 HEAVY = ("torch", "transformers", "streamlit")

@@ -112,14 +112,13 @@ def test_pieces_join_to_the_whole(pieces):
 
 
 def test_no_other_module_writes_or_reads_json():
-    """But for programs that run apart from this package (sandbox, the processes of llama.cpp and vLLM), files of other
+    """But for programs that run apart from this package (sandbox, the process of llama.cpp), files of other
     programs, where NaN stands for what is missing, rewards of an endpoint, for which it is the same, the text of a
     model that writes tags, which holds no numbers, and the events of an upstream server, which are passed on as they
     came."""
     files = [path for folder in ("zooter_core", "recipes", "pages") for path in (ROOT / folder).rglob("*.py")]
     apart = {
         "zooter_core/backends/gguf/child.py",
-        "zooter_core/backends/vllm/child.py",
         "zooter_core/backends/endpoint/events.py",
         "zooter_core/base/strict_json.py",
         "zooter_core/data/json_records.py",

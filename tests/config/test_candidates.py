@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from support.fleet_toml import add, change, refusal
+from zooter_core.base.errors import ZooterError
 from zooter_core.config.candidates import MemoryConfig
 from zooter_core.config.endpoint import EndpointConfig
 from zooter_core.config.fleet import load_fleet
@@ -97,39 +96,19 @@ def test_a_name_is_one_line(far, line_break):
     assert "a name in one line" in refusal(far)
 
 
-# vLLM
+@pytest.mark.parametrize("keys", ["", 'adapter = "math"\nvllm = { tensor_parallel_size = 2 }', "dtype = 5\nx = 1"])
+def test_the_backend_vllm_is_gone_and_the_message_says_what_comes_instead(folder, keys):
+    table = f'[[candidate]]\nname = "served"\nbackend = "vllm"\nmodel = "owner/model"\n{keys}'
+    sentence = r'\[\[candidate\]\] 3 of .* has the backend "vllm", which is gone: start `vllm serve MODEL`'
+    with pytest.raises(ZooterError, match=sentence):
+        load_fleet(add(folder, table))
 
 
-def served(folder: Path, line: str) -> Path:
-    return add(folder, f'[[candidate]]\nname = "served"\nmodel = "owner/model"\nbackend = "vllm"\n{line}\n')
-
-
-def test_a_vllm_candidate(folder):
-    arguments = "vllm = { tensor_parallel_size = 2, hf_overrides = { rope_theta = 1e6 } }"
-    candidate = load_fleet(served(folder, f'adapter = "adapters/math"\n{arguments}')).candidate("served")
-    assert (candidate.adapter, candidate.dtype) == (str(folder / "adapters" / "math"), None)
-    assert candidate.vllm == {"tensor_parallel_size": 2, "hf_overrides": {"rope_theta": 1e6}}
-    assert candidate.to_file()["vllm"] == candidate.vllm
-
-
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [
-        ("vllm = 2", "vllm in [[candidate]] 3"),
-        ("vllm = { max_model_len = 512 }", "Use the key context_tokens."),
-        ("vllm = { trust_remote_code = true }", "Others may run code"),
-        ('vllm = { logits_processors = ["evil:Code"] }', "Others may run code"),
-        ('vllm = { distributed_executor_backend = "evil.Code" }', "Others may run code"),
-        ('vllm = { hf_overrides = { auto_map = { AutoModel = "evil.Code" } } }', "only rope_... in hf_overrides"),
-        ("vllm = { tensor_paralel_size = 2 }", 'Did you mean "tensor_parallel_size"?'),
-        ("vllm = { seed = 1979-05-27 }", "a date or a time"),
-        ("calculator = true", 'the key "calculator" of the backend transformers, but its backend is vllm'),
-        ("repetition_penalty = 1.1", 'the key "repetition_penalty" of the backend transformers'),
-        ('quantisation = "4bit"', 'the key "quantisation" of the backend transformers'),
-    ],
-)
-def test_what_a_vllm_candidate_cannot_have(folder, line, message):
-    assert message in refusal(served(folder, line))
+@pytest.mark.parametrize("backend", ["transformers", "gguf", "openai"])
+def test_so_are_the_arguments_of_vllm(folder, backend):
+    table = f'[[candidate]]\nname = "b"\nbackend = "{backend}"\nmodel = "m"\nvllm = {{ max_num_seqs = 2 }}'
+    with pytest.raises(ZooterError, match='the key "vllm", which is gone: give these arguments to `vllm serve`'):
+        load_fleet(add(folder, table))
 
 
 # Endpoints and recorded responses
@@ -184,7 +163,7 @@ def test_keys_of_a_local_model_are_refused_elsewhere(far, backend, key):
 
 @pytest.mark.parametrize(
     ("line", "backend"),
-    [("threads = 2", "gguf"), ("vllm = { max_num_seqs = 2 }", "vllm"), ('base_url = "http://localhost/v1"', "openai")],
+    [("threads = 2", "gguf"), ('base_url = "http://localhost/v1"', "openai")],
 )
 def test_keys_of_other_backends_are_none_of_transformers(folder, line, backend):
     message = refusal(change(folder, 'revision = "main"', line))

@@ -211,21 +211,6 @@ def test_it_does_not_change_with_what_shapes_nothing(folder, old, new):
     assert load_fleet(change(folder, old, new)).fingerprint() == before
 
 
-def test_it_depends_on_what_vllm_computes_and_not_on_where(folder):
-    good = (folder / "fleet.toml").read_text()
-
-    def candidates(arguments: str) -> str:
-        table = f'[[candidate]]\nname = "served"\nmodel = "owner/model"\nbackend = "vllm"\nvllm = {arguments}\n'
-        (folder / "fleet.toml").write_text(f"{good}\n{table}")
-        return load_fleet(folder).fingerprint()["candidates"]
-
-    plain = candidates("{}")
-    assert candidates("{ tensor_parallel_size = 2, gpu_memory_utilization = 0.5, max_num_seqs = 8 }") == plain
-    quantised = candidates('{ quantization = "fp8", kv_cache_dtype = "fp8" }')
-    assert quantised != plain
-    assert candidates('{ kv_cache_dtype = "fp8", max_num_seqs = 8, quantization = "fp8" }') == quantised
-
-
 def test_it_does_not_change_when_the_fleet_moves(folder, tmp_path, monkeypatch):
     before = load_fleet(folder).fingerprint()
     assert load_fleet(shutil.copytree(folder, tmp_path / "else" / "where")).fingerprint() == before

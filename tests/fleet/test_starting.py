@@ -74,6 +74,19 @@ def test_published_figures_go_before_a_guess():
     assert levels["programming"] > levels["facts"]
 
 
+@pytest.mark.parametrize("base", ["Qwen/Qwen2.5-7B-Instruct", "my-org/base-7b"])
+def test_an_adapter_has_the_levels_of_its_base_but_for_what_its_name_says(base):
+    on_base = {"backend": "openai", "description": f"LoRA adapter of {base}"}
+    levels, source = starting.profile_of(candidate(name="base", model=base, backend="openai"))
+    assert starting.profile_of(candidate(name="v2", model="v2", **on_base)) == (levels, source)
+    math, _ = starting.profile_of(candidate(name="math", model="math", **on_base))
+    better = {skill for skill in SKILLS if math[skill] > levels[skill]}
+    assert better == set(GROUPS["math"])
+    described = f"LoRA adapter of {base}. Poems."
+    verse, _ = starting.profile_of(candidate(name="v2", model="v2", backend="openai", description=described))
+    assert {skill for skill in SKILLS if verse[skill] > levels[skill]} == {"verse"}
+
+
 def test_a_fleet_without_a_router_routes(tmp_path):
     folder = fleet_of(tmp_path, *DESCRIPTIONS)
     for name, description in DESCRIPTIONS.items():

@@ -26,8 +26,8 @@ class Scripted(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64  # connections that come at the same time are not dropped
 
-    def __init__(self, certificate: str | None = None) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+    def __init__(self, certificate: str | None = None, handler: type[Handler] | None = None) -> None:
+        super().__init__(("127.0.0.1", 0), handler or Handler)
         self.bodies: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.paths: list[str] = []
@@ -65,8 +65,8 @@ class Scripted(ThreadingHTTPServer):
 
 
 @contextmanager
-def serving(certificate: str | None = None) -> Iterator[Scripted]:
-    server = Scripted(certificate)
+def serving(certificate: str | None = None, handler: type[Handler] | None = None) -> Iterator[Scripted]:
+    server = Scripted(certificate, handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:

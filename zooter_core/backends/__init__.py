@@ -22,12 +22,10 @@ from zooter_core.config.fleet import GenerationConfig
 KINDS = {
     "transformers": "zooter_core.backends.local.transformers:TransformersBackend",
     "gguf": "zooter_core.backends.gguf.backend:GgufBackend",
-    "vllm": "zooter_core.backends.vllm.backend:VllmBackend",
     "auto": "zooter_core.backends.gguf.auto:AutoBackend",
     "openai": "zooter_core.backends.endpoint.backend:OpenAIBackend",
     "recorded": "zooter_core.backends.recorded:RecordedBackend",
 }
-ON_TORCH = (TRANSFORMERS, "vllm")
 POLL_SECONDS = 0.1  # between looks at a stop event, which does not wake a waiting thread
 
 
@@ -184,7 +182,7 @@ def backend(kind: str) -> Backend:
     Raises:
         ZooterError: there is no such kind, or it needs a package that is not installed.
     """
-    if kind in ON_TORCH:
+    if kind == TRANSFORMERS:
         check_torch(f'The backend "{kind}"')
     return load_kind("backend", KINDS, kind)()
 

@@ -40,6 +40,10 @@ GONE: dict[str, str] = {  # name -> what to do instead: the end of a sentence, a
     "[[candidate]] connect_seconds": "Zooter waits 5 s for a connection. Remove the key.",
     "[[candidate]] most_characters": "an answer is cut at 200,000 characters. Remove the key.",
     "[[candidate]] offload_folder": "weights that must be rewritten for it go to the cache folder. Remove the key.",
+    "[[candidate]] vllm": (
+        'give these arguments to `vllm serve`, and name the server in the candidate by backend = "openai" and '
+        "base_url (docs/own-gpus.md)."
+    ),
     "[learn] longest_answer": "20,000 characters of an answer are kept. Remove the key.",
     "[learn] redact": (
         "let a proxy or the client mask texts before they reach the endpoint, or delete what was stored with "
@@ -59,6 +63,10 @@ GONE: dict[str, str] = {  # name -> what to do instead: the end of a sentence, a
     "[serve] write_seconds": "a client has 60 s to take a part of an answer. Remove the key.",
     "[tagger] max_new_tokens": "the tagger writes up to 512 tokens. Remove the key.",
     "[tagger] template": "InsTagger's own prompt is used. Remove the key, or write a tagger plug-in (docs/plugins.md).",
+    "backend kind vllm": (
+        "start `vllm serve MODEL`, with `--enable-lora --lora-modules NAME=FOLDER ...` for adapters, and call "
+        "`zooter init --endpoint http://localhost:8000/v1`, which makes a candidate of each (docs/own-gpus.md)."
+    ),
     "router kind cosine": (
         "use the default, `--router-kind auto`. A saved router of this kind must be made again with `zooter distill`."
     ),

@@ -9,8 +9,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, StrictBool, StrictStr, ValidationInfo, field_validator
 
 from zooter_core.base.errors import MOST_NAMED, did_you_mean, shortened
+from zooter_core.base.gone import GONE
 from zooter_core.base.skills import GROUPS, SKILLS
-from zooter_core.base.strict_json import dump_json
 from zooter_core.base.weights import PREFIX
 from zooter_core.config.endpoint import EndpointConfig
 from zooter_core.config.tables import (
@@ -29,22 +29,6 @@ from zooter_core.config.tables import (
 )
 
 TRANSFORMERS, GGUF, AUTO, ENDPOINT, RECORDED = "transformers", "gguf", "auto", "openai", "recorded"
-VLLM = "vllm"
-# Arguments of vLLM's engine that keys of the table set, or that Zooter leaves at their defaults.
-SET_BY_KEY = {"model": "model", "tokenizer": "model", "revision": "revision", "dtype": "dtype"} | {
-    "max_model_len": "context_tokens",
-    "enable_lora": "adapter",
-}
-# Those that a stranger's file may set: numbers and switches, which import no code, load no plug-in and open no path.
-VLLM_ARGUMENTS = (
-    *("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size", "enable_expert_parallel"),
-    *("gpu_memory_utilization", "kv_cache_memory_bytes", "cpu_offload_gb", "swap_space", "block_size"),
-    *("max_num_seqs", "max_num_batched_tokens", "max_num_partial_prefills", "long_prefill_token_threshold"),
-    *("enable_chunked_prefill", "enable_prefix_caching", "kv_cache_dtype", "calculate_kv_scales", "enforce_eager"),
-    *("quantization", "seed", "hf_overrides", "attention_backend", "async_scheduling", "disable_sliding_window"),
-    *("disable_custom_all_reduce", "disable_cascade_attn", "num_gpu_blocks_override", "limit_mm_per_prompt"),
-    *("max_lora_rank", "max_loras", "max_cpu_loras", "lora_dtype", "fully_sharded_loras"),
-)
 
 
 @table("[memory]")
@@ -62,8 +46,8 @@ class CandidateConfig(Table):
     """One `[[candidate]]` table.
 
     Attributes:
-        backend: how the candidate is run: `transformers`, `gguf`, `auto` (the faster one of these two), `vllm`,
-            `openai`, `recorded`, or the name of a plug-in.
+        backend: how the candidate is run: `transformers`, `gguf`, `auto` (the faster one of these two), `openai`,
+            `recorded`, or the name of a plug-in.
         model: a hub id, a folder or `package:NAME`. With the backend `gguf` it is a .gguf file or a package with one;
             with `openai` it is the server's name for the model; with `recorded` it is a score file or a run folder.
         adapter: a peft folder or hub id; with `gguf` a peft folder or a LoRA adapter as a .gguf file.
@@ -73,7 +57,6 @@ class CandidateConfig(Table):
         repetition_penalty: makes tokens that were written already less likely; 1 has no effect.
         threads: with `gguf`, threads of llama.cpp; by default the free cores that this process may use.
         gpu_layers: with `gguf`, how many layers go to a GPU; by default all if xllamacpp was built for it, 0 is none.
-        vllm: with `vllm`, arguments of its engine (`EngineArgs`) by name, such as `tensor_parallel_size`.
         skills: how good the candidate is at skills or groups of them (base/skills.py), each in [0, 1]; a starting
             router goes by it.
         usd_per_million_tokens: the price of what the candidate writes; 0 is free.
@@ -103,7 +86,6 @@ class CandidateConfig(Table):
     repetition_penalty: Annotated[float, Field(strict=True, ge=1, allow_inf_nan=False), AS_WRITTEN] = 1.0
     threads: Count | None = None
     gpu_layers: Annotated[int, Field(strict=True, ge=0)] | None = None
-    vllm: dict[str, Any] = field(default_factory=dict, hash=False)
     description: StrictStr = ""
     skills: dict[str, Annotated[float, Field(strict=True, ge=0, le=1), AS_WRITTEN]] = field(
         default_factory=dict, hash=False
@@ -128,7 +110,6 @@ class CandidateConfig(Table):
     )
     generating: ClassVar[Sequence[str]] = ("adapter", "prompt_template", "calculator", "repetition_penalty")
     engine: ClassVar[Sequence[str]] = ("threads", "gpu_layers")  # of llama.cpp
-    served: ClassVar[Sequence[str]] = ("adapter", "prompt_template", "revision", "dtype", "vllm")  # by vLLM
 
     @field_validator("name")
     @classmethod
@@ -158,46 +139,29 @@ class CandidateConfig(Table):
                 raise refusal("known skills or groups of them", f'"{shortened(name, MOST_NAMED)}"', hint)
         return value
 
-    @field_validator("vllm")
-    @classmethod
-    def _vllm(cls, value: dict[str, Any]) -> dict[str, Any]:
-        for name in value:
-            if name in SET_BY_KEY:
-                raise refusal("arguments without keys of their own", f'"{name}"', f"Use the key {SET_BY_KEY[name]}.")
-            if name not in VLLM_ARGUMENTS:
-                hint = did_you_mean(name, VLLM_ARGUMENTS)
-                step = f"{hint} Others may run code that a file brings; start `vllm serve` with them yourself."
-                raise refusal("arguments of vLLM that run no foreign code", f'"{shortened(name, MOST_NAMED)}"', step)
-        for name in value["hf_overrides"] if isinstance(value.get("hf_overrides"), dict) else ():
-            if not name.startswith("rope_"):
-                raise refusal("only rope_... in hf_overrides", f'"{shortened(name, MOST_NAMED)}"', "Remove it.")
-        try:
-            dump_json(value)
-        except TypeError:
-            raise refusal("numbers, texts, lists and tables", "a date or a time", "Write it as a text.") from None
-        return value
-
     @classmethod
     def from_file(cls, values: dict[str, Any]) -> dict[str, Any]:
         """The fields for a table: the keys of the endpoint, or of a plug-in's settings, become a table of their own."""
         every, remote = cls.file_keys(), EndpointConfig.file_keys()
-        local = [key for key in every if key not in (*cls.engine, VLLM)]
+        local = [key for key in every if key not in cls.engine]
         backend = values.get("backend", TRANSFORMERS)
         by_backend = {
             TRANSFORMERS: local,
             GGUF: [*cls.shared, *cls.generating, *cls.engine],
             AUTO: [*local, *cls.engine],
-            VLLM: [*cls.shared, *cls.served],
             ENDPOINT: [*cls.shared, *remote],
             RECORDED: cls.shared,
         }
         keys = by_backend.get(backend if isinstance(backend, str) else TRANSFORMERS)
+        if instead := GONE.get(f"backend kind {backend}"):
+            sentence = f'{{where}} has the backend "{backend}", which is gone: {instead}'
+            raise refusal("a backend of this version", f'"{backend}"', "", "backend", sentence)
         if keys is None:
             return with_settings(values, local)
         others = [key for key in values if key not in keys]
         for key in others:
             if key in every or key in remote:
-                owner = VLLM if key == VLLM else TRANSFORMERS if key in local else GGUF if key in every else ENDPOINT
+                owner = TRANSFORMERS if key in local else GGUF if key in every else ENDPOINT
                 sentence = f'{{where}} has the key "{key}" of the backend {owner}, but its backend is {backend}.'
                 step = "Remove it, or correct backend."
                 raise refusal(f"a key of the backend {backend}", f'"{key}"', step, key, sentence)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from zooter_core.base.errors import ZooterError
-from zooter_core.config.candidates import ENDPOINT, VLLM, CandidateConfig
+from zooter_core.config.candidates import ENDPOINT, CandidateConfig
 from zooter_core.config.endpoint import EndpointConfig
 from zooter_core.config.labelling import HttpConfig
 from zooter_core.config.tables import Table, default_of
@@ -24,10 +24,6 @@ OUTSIDE = {
     *("retries", "parallel", "rest_after", "rest_seconds", "token_limit", "judge", "second", "instagger"),
     *("threads", "gpu_layers"),
     *("context_tokens", "images", "tools", "json_mode"),
-}
-PLACING = {  # arguments of vLLM that say the same
-    *("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size", "gpu_memory_utilization"),
-    *("kv_cache_memory_bytes", "max_num_seqs", "max_num_batched_tokens", "max_loras", "enforce_eager"),
 }
 # The order in which settings have always been hashed; new keys come after them.
 ORDER = (
@@ -71,8 +67,6 @@ def _settings(table: Table) -> dict[str, Any]:
         fields(table), key=lambda entry: ORDER.index(entry.name) if entry.name in ORDER else len(ORDER)
     ):
         value = getattr(table, entry.name)
-        if entry.name == VLLM and isinstance(table, CandidateConfig):
-            value = {key: value[key] for key in sorted(value) if key not in PLACING}
         if entry.name not in OUTSIDE and (entry.name == "kind" or value != default_of(table, entry.name)):
             values[entry.name] = _settings(value) if isinstance(value, EndpointConfig) else value
     return values

@@ -318,7 +318,7 @@ class RunFolder:
 def versions() -> dict[str, str]:
     """Versions of Python and of the installed libraries that affect a run, for run.json."""
     libraries = {"python": platform.python_version()}
-    for name in ("zooter", "torch", "transformers", "peft", "vllm", "xllamacpp", "numpy"):
+    for name in ("zooter", "torch", "transformers", "peft", "xllamacpp", "numpy"):
         with suppress(importlib.metadata.PackageNotFoundError):  # an extra, or Zooter in a folder
             libraries[name] = importlib.metadata.version(name)
     return libraries

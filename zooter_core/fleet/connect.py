@@ -60,11 +60,11 @@ def connect(folder: Path, models: Sequence[Model], gpus: Sequence[Gpu] = ()) -> 
             keys["comment"] += "\nNo room beside the others on a GPU: it takes turns with them."
             waiting.append(keys["name"])
         if model.billions and billions_in(f"{keys['name']} {model.model}") is None:  # a starting router goes by it
-            keys["description"] = f"{model.billions:g}B parameters"
+            keys.setdefault("description", f"{model.billions:g}B parameters")
         if price := list_price(model.base_url, model.model):
             keys["comment"] += f"\nList price on {price.day}, by {price.source}: compare it with the provider's."
             keys |= {"usd_per_million_tokens": price.answer, "usd_per_million_prompt_tokens": price.prompt}
-        if (family := recognise(model.model, model.billions)) and family.routed_as:
+        if not model.base and (family := recognise(model.model, model.billions)) and family.routed_as:
             keys["routed_as"] = family.routed_as
         tables.append(keys)
     if tables:
@@ -100,10 +100,10 @@ def placed(models: Sequence[Model], gpus: Sequence[Gpu]) -> dict[Model, str]:
 
 def _others(tables: Sequence[dict[str, Any]], models: Sequence[Model]) -> dict[str, Any]:
     """The reward model and tagger of a new fleet. The two largest models judge, if they are large enough for that: one
-    alone would judge its own answers."""
+    alone would judge its own answers. A LoRA adapter, which was trained for something else, does not judge."""
     served: dict[str, tuple[float, dict[str, Any]]] = {}  # by name: the same model on two servers is one judge
     for model, keys in zip(models, tables, strict=True):
-        if model.backend == ENDPOINT and model.billions and model.billions >= GOOD_JUDGE:
+        if model.backend == ENDPOINT and not model.base and model.billions and model.billions >= GOOD_JUDGE:
             served.setdefault(model.name, (model.billions, keys))
     if len(served) < 2:
         return {"reward": EMBEDDED_REWARD, "tagger": {"kind": "skills"}}

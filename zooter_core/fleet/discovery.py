@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from zooter_core.backends.endpoint.abilities import Abilities, of_entry, of_llama_cpp, of_ollama
+from zooter_core.backends.endpoint.abilities import Abilities, base_of, of_entry, of_llama_cpp, of_ollama
 from zooter_core.backends.endpoint.backend import Portal
 from zooter_core.backends.endpoint.connection import Connection
 from zooter_core.backends.endpoint.faults import EndpointError
@@ -57,6 +57,7 @@ class Model:
         billions: of parameters, where something says so.
         size: bytes of its weights.
         base_url, api_key_env, parallel: of its server.
+        base: the server's name for the model of which it is a LoRA adapter.
     """
 
     backend: str
@@ -74,6 +75,7 @@ class Model:
     base_url: str = ""
     api_key_env: str | None = None
     parallel: int | None = None
+    base: str = ""
 
     @property
     def name(self) -> str:
@@ -109,6 +111,7 @@ class Model:
             keys["first_token_seconds"] = LOAD_SECONDS if self.make in SLOW_TO_LOAD else None
             keys |= {"images": self.images, "tools": self.tools, "json_mode": self.json_mode}
             keys["context_tokens"] = self.context_tokens
+            keys["description"] = f"LoRA adapter of {visible(self.base)}" if self.base else None
         return {key: value for key, value in keys.items() if value is not None}
 
 
@@ -254,7 +257,9 @@ async def served(url: str, key_variable: str | None = None) -> list[Model]:
             if make == OLLAMA:  # the only one that has to be asked about each model: a hosted list has hundreds
                 async with places:
                     abilities = await of_ollama(server, name)
-            return _model(server, make or _make(listing), name, listing, abilities or of_entry(listing))
+            base = base_of(listing, listed)
+            abilities = abilities or of_entry(listing, base)
+            return _model(server, make or _make(listing), name, listing, abilities, str(base.get("id", "")))
 
         return await asyncio.gather(*(model(listing["id"], listing) for listing in listed if _writes(listing)))
     finally:
@@ -292,7 +297,9 @@ def _make(entry: Mapping[str, Any]) -> str:
     return {"vllm": VLLM, "llamacpp": LLAMA_CPP}.get(str(entry.get("owned_by")), OTHER)
 
 
-def _model(server: Connection, make: str, name: str, listing: Mapping[str, Any], abilities: Abilities) -> Model:
+def _model(
+    server: Connection, make: str, name: str, listing: Mapping[str, Any], abilities: Abilities, base: str
+) -> Model:
     """A model from what its server lists of it."""
     details, meta = (value if isinstance(value := listing.get(key), dict) else {} for key in ("details", "meta"))
     count = meta.get("n_params")
@@ -306,7 +313,7 @@ def _model(server: Connection, make: str, name: str, listing: Mapping[str, Any],
         name,
         f"on {make} at {server.config.host}",
         make,
-        billions or billions_in(name),
+        billions or billions_in(base or name),
         size if isinstance(size, int) and size > 0 else None,
         str(details.get("family") or listing.get("arch") or ""),
         str(details.get("quantization_level") or listing.get("quantization") or meta.get("ftype") or ""),
@@ -317,6 +324,7 @@ def _model(server: Connection, make: str, name: str, listing: Mapping[str, Any],
         server.config.base_url,
         server.config.api_key_env,
         parallel,
+        base,
     )
 
 

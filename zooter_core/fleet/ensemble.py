@@ -20,7 +20,7 @@ from zooter_core.backends.merge_streams import merge_streams
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Decision, Ranked, Response, Selection
 from zooter_core.base.weights import Progress, silent
-from zooter_core.config.candidates import AUTO, VLLM
+from zooter_core.config.candidates import AUTO
 from zooter_core.config.fleet import Fleet, GenerationConfig
 from zooter_core.data import prices
 from zooter_core.fleet.attempts import Attempts, iter_text
@@ -248,11 +248,6 @@ class Ensemble(FleetModels):
     def divisible(self, candidate: str) -> bool:
         """Whether several machines may divide a candidate's batches. `auto` may be another engine there."""
         return self.fleet.candidate(candidate).backend != AUTO and self.independent(candidate)
-
-    def takes_turns(self, candidate: str) -> bool:
-        """Whether a candidate's model fills a device, so that in a run such candidates answer one after the other, or
-        on workers elsewhere."""
-        return not self.independent(candidate) or self.fleet.candidate(candidate).backend == VLLM
 
     def rank_responses(
         self, query: str, responses: Sequence[Response], stop: threading.Event | None = None

@@ -33,6 +33,7 @@ BY_SCORES, BY_ROUTER = "scores on public test questions", "the fleet's router"
 
 UNKNOWN = 0.6  # the level of a model whose size nothing says
 SPECIAL, ELSEWHERE = 0.2, -0.1  # what a speciality adds to its skills and takes from the others
+ADAPTER = re.compile(r"LoRA adapter of (\S+)")  # in the description that `zooter init` writes
 WORDS: Mapping[str, tuple[str, ...]] = {
     r"code\w*|coding|\w*coder|starcoder\w*|program\w*|python|javascript|html|functions?": GROUPS["code"],
     r"sql|shell|bash": ("sql-and-shell",),
@@ -79,13 +80,20 @@ def open_models(fleet: Fleet) -> RouterConfig | None:
 
 
 def profile_of(candidate: CandidateConfig) -> tuple[dict[str, float], str]:
-    """A candidate's level in each skill, and where most of that comes from."""
+    """A candidate's level in each skill, and where most of that comes from.
+
+    A LoRA adapter has the levels of its base, but for what its own name and description say.
+    """
     names = f"{candidate.name} {candidate.model}"
     size = billions_in(f"{candidate.description} {names}")
-    family = recognise(candidate.model, size)
+    base = ADAPTER.search(candidate.description)
+    family = recognise(base[1] if base else candidate.model, size)
     billions = (family.parameters if family else None) or size
-    levels, source = guess(f"{names} {candidate.description}", billions), GUESS
+    levels, source = guess(f"{names} {ADAPTER.sub('', candidate.description)}", billions), GUESS
     if family and (figures := published(family)):
+        if base:
+            general = level_of_size(billions)
+            figures = {skill: figure + (levels[skill] - general) for skill, figure in figures.items()}
         levels, source = levels | figures, PUBLISHED
     if candidate.skills:
         levels, source = levels | by_skill(candidate.skills), BY_OWNER

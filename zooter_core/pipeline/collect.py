@@ -126,7 +126,7 @@ def collect(
     tallies = _tallies(ensemble, how)
     job = _job(run, ensemble, generation, samples, how, tallies) if run.sealed("start") else None
     for name, tally in tallies.items():  # a broken one shows now, not after the others have worked
-        here = elsewhere is None or not ensemble.takes_turns(name)
+        here = elsewhere is None or ensemble.independent(name)
         if here and (job is None or tally.done < tally.total):
             load_candidate(ensemble, name, tally, how.allow_missing)
     run.begin("collect", settings)

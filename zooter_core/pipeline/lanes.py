@@ -117,7 +117,7 @@ class CollectJob:
         for name, tally in self.tallies.items():
             if tally.done >= tally.total or tally.problem:
                 continue
-            if not self.ensemble.takes_turns(name):
+            if self.ensemble.independent(name):
                 local[name] = [name]
             elif elsewhere is None:
                 local.setdefault(f"backend {self.ensemble.fleet.candidate(name).backend}", []).append(name)

@@ -32,8 +32,6 @@ from zooter_core.base.errors import (
     not_installed,
     shortened,
 )
-from zooter_core.base.strict_json import dump_json
-from zooter_core.config.candidates import VLLM
 from zooter_core.config.fleet import load_fleet
 from zooter_core.data.run_folder import Shard, versions
 from zooter_core.fleet.ensemble import Ensemble
@@ -44,7 +42,6 @@ from zooter_core.pipeline.parts import Part, collect_part, take_lines
 from zooter_core.pipeline.score import score_lines
 
 PART_QUERIES = 256  # about as many in a part
-VLLM_QUERIES = 1024  # in a part for vLLM, which forms larger batches and has little to do at a part's end
 ACTOR_BATCHES = 4  # of rewards or tags at least, for an actor: it takes longer to load than to compute a few
 RESTARTS = 3  # of an actor, and tries of its part after those; an engine that dies again and again must not loop
 VERSION_SECONDS = 120.0  # for each machine to tell its versions
@@ -56,7 +53,7 @@ class RayEngine:
 
     Args:
         folder: of the run, which all machines must share.
-        gpus: the share of a GPU of a candidate's actors, or `reward` or `tagger`; otherwise `gpus_of`.
+        gpus: the share of a GPU of a candidate's actors, or `reward` or `tagger`; otherwise one where there are any.
     """
 
     def __init__(self, ensemble: Ensemble, folder: Path, gpus: Mapping[str, float]) -> None:
@@ -70,8 +67,7 @@ class RayEngine:
     def group(self, name: str) -> object:
         """Candidates on one base model share actors, each of which loads it once."""
         candidate = self._ensemble.fleet.candidate(name)
-        settings = (candidate.revision, candidate.dtype, candidate.quantisation, dump_json(candidate.vllm))
-        return candidate.backend, candidate.model, *settings
+        return candidate.backend, candidate.model, candidate.revision, candidate.dtype, candidate.quantisation
 
     def lane(self, job: CollectJob, names: Sequence[str]) -> Stream[str]:
         """The lane of some candidates whose model runs in actors."""
@@ -111,8 +107,7 @@ class RayEngine:
 
     def parts(self, job: CollectJob, name: str) -> Iterator[Part]:
         """The parts of a candidate that lack responses."""
-        queries = VLLM_QUERIES if self._ensemble.fleet.candidate(name).backend == VLLM else PART_QUERIES
-        place, count = self._ensemble.fleet.pool.index(name), max(1, math.ceil(len(job.queries) / queries))
+        place, count = self._ensemble.fleet.pool.index(name), max(1, math.ceil(len(job.queries) / PART_QUERIES))
         keys_of: dict[int, list[Key]] = {}
         for _, batch in replace(job, shard=None).batches(name):
             keys = list(batch.values())
@@ -123,13 +118,6 @@ class RayEngine:
             done = tuple(sorted((key.id, key.sample) for key in keys if key in job.done))
             if len(done) < len(keys):
                 yield Part(name, place, Shard(number, count), done, job.tallies[name].works)
-
-    def gpus_of(self, name: str) -> float:
-        """The GPUs of an actor where there are any and `gpus` does not say: those that vLLM spreads a model over."""
-        if name not in self._ensemble.fleet.pool:
-            return 1.0
-        vllm = self._ensemble.fleet.candidate(name).vllm
-        return float(math.prod(vllm.get(f"{kind}_parallel_size", 1) for kind in ("tensor", "pipeline", "data")))
 
     def _map(
         self, function: Callable[[Ensemble, Any], Any], jobs: Sequence[Any], most: int, *whose: str
@@ -147,7 +135,7 @@ class RayEngine:
         rows = [{"number": number, "payload": pickle.dumps(job)} for number, job in enumerate(jobs)]
         fleet = str(self._ensemble.fleet.folder)
         on_gpus = ray.cluster_resources().get("GPU", 0) > 0
-        gpus = max(self._gpus.get(name, self.gpus_of(name) if on_gpus else 0.0) for name in whose)
+        gpus = max(self._gpus.get(name, float(on_gpus)) for name in whose)
         with warnings.catch_warnings(action="ignore"):  # the two limits are to get names of their own in Ray 2.64
             data = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
                 Worker,

@@ -65,6 +65,9 @@ def test_vllm_lists_the_context_and_trials_show_the_rest(scripted):
     models = {"data": [{"id": "no-tools", "max_model_len": 16384}]}
     expected = Abilities(16384, images=True, tools=False, json_mode=True, logprobs=False)
     assert look_at(scripted, "no-tools", {"/v1/models": models}) == expected
+    adapter = {"id": "no-tools", "parent": "base", "max_model_len": None}
+    models = {"data": [{"id": "base", "parent": None, "max_model_len": 16384}, adapter]}
+    assert look_at(scripted, "no-tools", {"/v1/models": models}) == expected
 
 
 def test_a_server_that_fails_trials_says_nothing(scripted):

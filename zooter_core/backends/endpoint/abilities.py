@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -91,15 +91,22 @@ async def of_ollama(server: Connection, model: str) -> Abilities | None:
 
 async def _vllm(server: Connection, model: str) -> Abilities | None:
     """`max_model_len` in vLLM's list of models."""
-    for entry in objects((await _json(server, "/v1/models")).get("data")):
+    entries = objects((await _json(server, "/v1/models")).get("data"))
+    for entry in entries:
         if entry.get("id") == model and "max_model_len" in entry:
-            return of_entry(entry)
+            return of_entry(entry, base_of(entry, entries))
     return None
 
 
-def of_entry(entry: Mapping[str, Any]) -> Abilities:
-    """What an entry in a server's list of models says."""
-    return Abilities(_count(entry.get("max_model_len")))
+def base_of(entry: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The entry of the model that one in vLLM's list is a LoRA adapter of; empty if it is none."""
+    parent = entry.get("parent")
+    return next((one for one in entries if parent and parent == one.get("id") != entry.get("id")), {})
+
+
+def of_entry(entry: Mapping[str, Any], base: Mapping[str, Any]) -> Abilities:
+    """What an entry in a server's list of models says. An adapter has no length of its own there."""
+    return Abilities(_count(entry.get("max_model_len")) or _count(base.get("max_model_len")))
 
 
 async def _json(server: Connection, path: str, body: Mapping[str, Any] | None = None) -> Mapping[str, Any]:

@@ -24,7 +24,7 @@ import psutil
 from zooter_core.backends import TurnQueue
 from zooter_core.backends.gguf import LIBRARY, child, installed
 from zooter_core.backends.gguf.header import Header
-from zooter_core.backends.server_process import ServerProcess
+from zooter_core.backends.gguf.server_process import ServerProcess
 from zooter_core.base.cores import free_cores
 from zooter_core.base.errors import ZooterError, not_installed
 from zooter_core.base.strict_json import dump_json, parse_json
@@ -194,7 +194,7 @@ class Engine:
             "verbosity": 1,
         }
         environment = os.environ | WAITING | {"OMP_NUM_THREADS": str(threads)}
-        return ServerProcess("llama.cpp", child.__file__, settings, environment)
+        return ServerProcess(child.__file__, settings, environment)
 
     def _reason(self, report: Mapping[str, Any]) -> str:
         """Why the model does not load."""

@@ -17,7 +17,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from zooter_core.backends import Backend, TurnQueue
 from zooter_core.backends.local import memory
 from zooter_core.base.errors import WorkError, first_line, listed
-from zooter_core.config.candidates import VLLM, CandidateConfig
+from zooter_core.config.candidates import CandidateConfig
 
 NEVER = threading.Event()  # a stop that nobody sets
 
@@ -249,11 +249,8 @@ class Residency(Generic[Loaded]):
 
 def too_large(candidate: CandidateConfig, needed: int, available: str) -> WorkError:
     """The error that a model does not fit into memory."""
-    if candidate.backend == VLLM:
-        step = "or lower gpu_memory_utilization in the candidate's `vllm`."
-    else:
-        smaller = "" if candidate.quantisation == "4bit" else 'quantisation = "4bit" makes the model smaller, '
-        step = f'or raise budget_gb in [memory]; {smaller}device_map = "auto" spreads it over devices.'
+    smaller = "" if candidate.quantisation == "4bit" else 'quantisation = "4bit" makes the model smaller, '
+    step = f'or raise budget_gb in [memory]; {smaller}device_map = "auto" spreads it over devices.'
     expected = f"{memory.in_words(needed)} of memory for {candidate.model}"
     return WorkError(expected, available, f"Free memory, {step}")
 

@@ -1,9 +1,9 @@
-"""A model in a process of its own, which `gguf` and `vllm` start and ask: its folder, log, reports and end.
+"""The process in which llama.cpp runs a model: its folder, log, report and end.
 
-The process runs a script, `python SCRIPT SETTINGS FOLDER`, which imports nothing of this package. Each line of JSON on
-its standard output is a report; the first one says that the model is loaded, or with `died` why not. The script ends
-when its standard input does, and then removes the folder: nothing is left when this process is killed. A crash in
-native code ends that process and not this one.
+The process runs a script, `python SCRIPT SETTINGS FOLDER`, which imports nothing of this package. A line of JSON on its
+standard output says that the model is loaded, or with `died` why not. The script ends when its standard input does, and
+then removes the folder: nothing is left when this process is killed. A crash in native code ends that process and not
+this one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ POLL_SECONDS = 0.05  # between looks at a stop
 EXIT_SECONDS = 2.0  # for a process that has closed its pipe or socket to end
 FULL = (  # what libraries say when memory runs out
     *("out of memory", "failed to allocate", "unable to allocate", "cannot allocate memory"),
-    *("failed to create context", "gpu memory utilization", "for the cache blocks", "on kv cache"),
+    "failed to create context",
 )
 
 
@@ -46,30 +46,16 @@ class ServerProcess:
     """A process that runs a model.
 
     Attributes:
-        name: the library's, for messages.
-        folder: for sockets and the log; only this user may enter it.
+        folder: for the socket and the log; only this user may enter it.
     """
 
-    def __init__(
-        self,
-        name: str,
-        script: str,
-        settings: Mapping[str, Any],
-        environment: Mapping[str, str],
-        python: str = sys.executable,
-    ) -> None:
-        """
-        Raises:
-            OSError: there is no such Python.
-        """
-        self.name = name
+    def __init__(self, script: str, settings: Mapping[str, Any], environment: Mapping[str, str]) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="zooter-"))
-        self._log, self._log_start = self.folder / "log", 0
-        self._sending, self._closing = threading.Lock(), threading.Lock()
+        self._log, self._closing = self.folder / "log", threading.Lock()
         try:
             with self._log.open("wb") as log:
                 self._process = subprocess.Popen(
-                    [python, "-I", script, dump_json(settings), str(self.folder)],
+                    [sys.executable, "-I", script, dump_json(settings), str(self.folder)],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=log,
@@ -95,8 +81,8 @@ class ServerProcess:
         reason_of: Callable[[Mapping[str, Any]], str],
         next_step: str,
         stop: threading.Event | None = None,
-    ) -> dict[str, Any]:
-        """The first report, once the model is loaded, which may take minutes. Otherwise the process ends.
+    ) -> None:
+        """Wait until the model is loaded, which may take minutes. If it does not load, the process ends.
 
         Args:
             reason_of: why the model does not load, by a report that says so; an empty one if there is none.
@@ -109,11 +95,11 @@ class ServerProcess:
         try:
             report = self.first_report(stop)
             if report and "died" not in report:
-                return report
+                return
             reason = reason_of(report)
             if any(words in reason.lower() for words in FULL):
                 raise MemoryError(reason)
-            raise WorkError(f"{self.name} to load {model}", reason, next_step)
+            raise WorkError(f"llama.cpp to load {model}", reason, next_step)
         except BaseException:
             self.close()
             raise
@@ -124,59 +110,33 @@ class ServerProcess:
             selector.register(self._output, selectors.EVENT_READ)
             while stop is None or not stop.is_set():
                 if selector.select(POLL_SECONDS):
-                    return next(self.reports(), {})
+                    with suppress(ValueError):  # a line that a death has cut off, or `close` came first
+                        return parse_json(line) if (line := self._output.readline()) else {}
+                    return {}
         raise InterruptedError
 
-    def reports(self) -> Iterator[dict[str, Any]]:
-        """The reports that follow, until the process ends."""
-        with suppress(ValueError):  # a line that a death has cut off, or `close` came first
-            for line in self._output:
-                yield parse_json(line)
-
-    def send(self, message: Mapping[str, Any]) -> None:
-        """Send a line of JSON. A process that has ended does not get it."""
-        with suppress(OSError, ValueError), self._sending:
-            self._input.write(f"{dump_json(message)}\n".encode())
-            self._input.flush()
-
     def log(self) -> str:
-        """What the process has written to standard error since `skip_log`."""
+        """What the process has written to standard error."""
         with suppress(OSError):
-            return self._log.read_bytes()[self._log_start :].decode(errors="replace")
+            return self._log.read_bytes().decode(errors="replace")
         return ""
 
-    def skip_log(self) -> None:
-        """Leave out of `log` what is in it now, since it explains no later death."""
-        with suppress(OSError):
-            self._log_start = self._log.stat().st_size
-
-    def ending(self, reason: str = "", code: int | None = None) -> str:
-        """How the process has ended, with its reason.
-
-        Args:
-            code: the exit code, if the process has reported that of another one.
-        """
-        if code is None:
-            with suppress(subprocess.TimeoutExpired):
-                code = self._process.wait(EXIT_SECONDS)
-        if code is None:
-            return f"{self.name} closed the connection"
+    def ending(self, reason: str = "") -> str:
+        """How the process has ended, with its reason."""
+        try:
+            code = self._process.wait(EXIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            return "llama.cpp closed the connection"
         if code == -signal.SIGKILL:
-            return f"the process of {self.name} was killed (SIGKILL), as the system does when memory runs out"
+            return "the process of llama.cpp was killed (SIGKILL), as the system does when memory runs out"
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        return f"the process of {self.name} ended with {how}{f' ({reason})' if reason else ''}"
+        return f"the process of llama.cpp ended with {how}{f' ({reason})' if reason else ''}"
 
-    def close(self, seconds: float = 0.0) -> None:
-        """End the process with all that it has started, and remove its folder.
-
-        Args:
-            seconds: how long it may take to end by itself.
-        """
+    def close(self) -> None:
+        """End the process with all that it has started, and remove its folder."""
         with self._closing:
             with suppress(OSError):
                 self._input.close()
-            with suppress(subprocess.TimeoutExpired):
-                self._process.wait(seconds)
             with suppress(ProcessLookupError, PermissionError):  # macOS raises the second for a group that has ended
                 os.killpg(self.pid, signal.SIGKILL)
             self._process.wait()

@@ -1,13 +1,9 @@
-"""A process that runs a model: what comes from it, how its end is explained, and that nothing of it is left.
-
-The tests of what is left run both scripts there are: llama.cpp's, and vLLM's with a scripted vLLM.
-"""
+"""A process that runs a model: what comes from it, how its end is explained, and that nothing of it is left."""
 
 from __future__ import annotations
 
 import json
 import os
-import signal
 import stat
 import subprocess
 import sys
@@ -22,20 +18,16 @@ import psutil
 import pytest
 
 from support.gguf_models import write_model
-from zooter_core.backends import server_process
-from zooter_core.backends.gguf import child as gguf_child
-from zooter_core.backends.server_process import ServerProcess
-from zooter_core.backends.vllm import child as vllm_child
+from zooter_core.backends.gguf import child, server_process
+from zooter_core.backends.gguf.server_process import ServerProcess
 from zooter_core.base.errors import WorkError
 
-ECHO = """
+SCRIPT = """
 import json, sys
-print(json.dumps({"settings": json.loads(sys.argv[1])}), flush=True)
 print("a warning", file=sys.stderr, flush=True)
-for line in sys.stdin:
-    print(json.dumps({"answer": json.loads(line)}), flush=True)
+print(json.dumps({"settings": json.loads(sys.argv[1])}), flush=True)
+sys.stdin.read()
 """
-VLLM = {"model": "x", "revision": None, "dtype": "float32", "max_model_len": 64, "gpu_memory_utilization": 0.01}
 
 
 @pytest.fixture
@@ -46,7 +38,7 @@ def start(tmp_path: Path) -> Iterator[Any]:
     def from_text(text: str, **settings: Any) -> ServerProcess:
         script = tmp_path / "script.py"
         script.write_text(text)
-        started.append(ServerProcess("a library", str(script), settings, os.environ))
+        started.append(ServerProcess(str(script), settings, os.environ))
         return started[-1]
 
     yield from_text
@@ -54,28 +46,21 @@ def start(tmp_path: Path) -> Iterator[Any]:
         process.close()
 
 
-def test_messages_go_in_and_reports_come_out(start):
-    process = start(ECHO, threads=2)
+def test_settings_go_in_and_a_report_comes_out(start):
+    process = start(SCRIPT, threads=2)
     assert process.first_report() == {"settings": {"threads": 2}}
-    process.send({"number": 1})
-    assert next(process.reports()) == {"answer": {"number": 1}}
     assert stat.S_IMODE(process.folder.stat().st_mode) == 0o700
     assert process.log() == "a warning\n"
-    process.skip_log()
-    assert process.log() == ""
     assert process.running
     process.close()
     process.close()
     assert not process.running
     assert not process.folder.exists()
-    process.send({"number": 2})
-    assert (list(process.reports()), process.log()) == ([], "")
+    assert process.log() == ""
 
 
 def test_a_line_that_a_death_cuts_off_is_no_report(start):
-    process = start("""print('{"number": 1}\\n{"num', end="")""")
-    assert process.first_report() == {"number": 1}
-    assert list(process.reports()) == []
+    assert start("""print('{"num', end="")""").first_report() == {}
     assert start("").first_report() == {}
 
 
@@ -92,10 +77,10 @@ def test_a_stop_ends_the_wait_for_a_model(start):
 @pytest.mark.parametrize(
     ("code", "sentence"),
     [
-        ("sys.exit(3)", "the process of a library ended with exit code 3 (no such file)"),
-        ("os.kill(os.getpid(), signal.SIGSEGV)", "the process of a library ended with signal SIGSEGV (no such file)"),
-        ("os.kill(os.getpid(), signal.SIGKILL)", "the process of a library was killed (SIGKILL), as the system does"),
-        ("os.close(1); time.sleep(60)", "a library closed the connection"),
+        ("sys.exit(3)", "the process of llama.cpp ended with exit code 3 (no such file)"),
+        ("os.kill(os.getpid(), signal.SIGSEGV)", "the process of llama.cpp ended with signal SIGSEGV (no such file)"),
+        ("os.kill(os.getpid(), signal.SIGKILL)", "the process of llama.cpp was killed (SIGKILL), as the system does"),
+        ("os.close(1); time.sleep(60)", "llama.cpp closed the connection"),
     ],
 )
 def test_an_end_is_told_with_its_reason(start, monkeypatch, code, sentence):
@@ -103,7 +88,6 @@ def test_an_end_is_told_with_its_reason(start, monkeypatch, code, sentence):
     process = start(f"import os, signal, sys, time; {code}")
     assert process.first_report() == {}
     assert process.ending("no such file").startswith(sentence)
-    assert "exit code 7" in process.ending(code=7)  # of a process that this one has started
 
 
 @pytest.mark.parametrize(
@@ -118,28 +102,26 @@ def test_a_model_without_room_is_told_from_one_that_does_not_load(start, reason,
     assert not process.folder.exists()
 
 
-def test_closing_lets_it_end_by_itself_and_ends_what_it_started(start, tmp_path):
+def test_closing_ends_what_it_started(start):
     process = start(
-        f"""
+        """
 import subprocess, sys
 other = subprocess.Popen(["sleep", "1000"])
-print(other.pid, flush=True)
+print(f'{{"other": {other.pid}}}', flush=True)
 sys.stdin.read()
-open({str(tmp_path / "done")!r}, "w").close()
 """
     )
-    other = psutil.Process(next(process.reports()))
-    process.close(30)
-    assert (tmp_path / "done").exists()
+    other = psutil.Process(process.first_report()["other"])
+    process.close()
     psutil.wait_procs([other], timeout=20)
     assert not other.is_running() or other.status() == psutil.STATUS_ZOMBIE
 
 
 PARENT = """
 import json, os, sys, time
-from zooter_core.backends.server_process import ServerProcess
-script, settings, python, reports = json.loads(sys.argv[1])
-process = ServerProcess("x", script, settings, os.environ, python)
+from zooter_core.backends.gguf.server_process import ServerProcess
+script, settings, reports = json.loads(sys.argv[1])
+process = ServerProcess(script, settings, os.environ)
 loaded = process.first_report() if reports else {}
 print(json.dumps([process.pid, str(process.folder), loaded]), flush=True)
 time.sleep(1000)
@@ -147,13 +129,10 @@ time.sleep(1000)
 
 
 @pytest.mark.parametrize("loaded", [True, False], ids=["loaded", "loading"])
-@pytest.mark.parametrize("engine", ["gguf", "vllm"])
-def test_nothing_is_left_when_the_one_that_started_it_is_killed(tmp_path, scripted_vllm, engine, loaded):
-    call = (vllm_child.__file__, VLLM, str(scripted_vllm.python), loaded)
-    if engine == "gguf":
-        pytest.importorskip("xllamacpp", reason="the extra gguf is not installed")
-        settings = {"model": str(write_model(tmp_path / "tiny.gguf")), "adapters": [], "threads": 1, "verbosity": 1}
-        call = (gguf_child.__file__, settings, sys.executable, loaded)
+def test_nothing_is_left_when_the_one_that_started_it_is_killed(tmp_path, loaded):
+    pytest.importorskip("xllamacpp", reason="the extra gguf is not installed")
+    settings = {"model": str(write_model(tmp_path / "tiny.gguf")), "adapters": [], "threads": 1, "verbosity": 1}
+    call = (child.__file__, settings, loaded)
     places = {**os.environ, "TMPDIR": str(tmp_path)}
     with subprocess.Popen(
         [sys.executable, "-c", PARENT, json.dumps(call)], stdout=subprocess.PIPE, env=places
@@ -169,24 +148,11 @@ def test_nothing_is_left_when_the_one_that_started_it_is_killed(tmp_path, script
     assert not Path(folder).exists()
 
 
-def test_processes_of_vllm_end_even_if_the_one_above_them_is_killed_first(scripted_vllm):
-    """As Ray does with the children of a worker that ends, and not with theirs."""
-    process = ServerProcess("vLLM", vllm_child.__file__, VLLM, os.environ, str(scripted_vllm.python))
-    assert "room" in process.first_report()
-    started = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
-    assert len(started) == 2
-    os.kill(process.pid, signal.SIGKILL)
-    process._input.close()  # as the system does when this process is gone
-    gone, left = psutil.wait_procs(started, timeout=60)
-    assert (len(gone), left) == (2, [])
-    assert not process.folder.exists()
-    process.close()
-
-
 def test_a_python_that_is_not_there_leaves_no_folder(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(server_process.sys, "executable", str(tmp_path / "none"))
     with pytest.raises(OSError, match="none"):
-        ServerProcess("x", "script.py", {}, os.environ, str(tmp_path / "none"))
+        ServerProcess("script.py", {}, os.environ)
     assert list(tmp_path.iterdir()) == []
 
 
