@@ -8,11 +8,12 @@ import streamlit as st
 from zooter_core.ui import resources
 
 LOOKS = Path(resources.__file__).parent
+traffic: Literal["visible", "hidden"] = "visible" if resources.has_traffic() else "hidden"  # at its address, always
 pages = [
     st.Page("pages/chat.py", title="Chat", default=True),
     st.Page("pages/compare.py", title="Compare"),
     st.Page("pages/models.py", title="Models"),
-    st.Page("pages/traffic.py", title="Traffic"),
+    st.Page("pages/traffic.py", title="Traffic", visibility=traffic),
     st.Page("pages/explorer.py", title="Explorer"),
     st.Page("pages/train.py", title="Train"),
     st.Page("pages/benchmark.py", title="Benchmark"),
@@ -26,7 +27,8 @@ st.html(LOOKS / "style.css")
 # Streamlit hides its navigation in a sidebar on narrow screens; a row of links replaces it.
 with st.container(horizontal=True, key="narrow-navigation", gap="xxsmall", wrap=False):
     for entry in pages:
-        st.page_link(entry)
+        if entry.visibility == "visible":
+            st.page_link(entry)
 resources.picker()
 resources.confirm()
 page.run()

@@ -18,6 +18,7 @@ import streamlit as st
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.paths import EMBEDDED_FLEET, ROOT
 from zooter_core.config.fleet import Fleet, load_fleet
+from zooter_core.learn.traffic import FILE, data_folder
 from zooter_core.ui.text import plain
 from zooter_core.ui.widgets import show_error
 
@@ -212,6 +213,13 @@ def pool() -> tuple[str, ...]:
         return load_fleet(folder()).pool
     except ZooterError as problem:
         fail(str(problem))
+
+
+def has_traffic() -> bool:
+    """Whether something came through the endpoint of the session's fleet. The file is not opened: every page asks."""
+    with suppress(ZooterError):  # the page says what is wrong
+        return (data_folder(load_fleet(folder()).name) / FILE).is_file()
+    return False
 
 
 def fail(message: str) -> NoReturn:
