@@ -53,9 +53,9 @@ def draw_empty(fleet: Fleet, hidden: bool) -> None:
         return
     st.markdown("No traffic yet. Keep what comes through the endpoint, and this page says what routing is worth:")
     option = f" --fleet {quote(str(fleet.folder))}" if is_users(fleet.folder) else ""
-    st.code(f"zooter serve --learn{option}", language="sh", wrap_lines=True)
+    st.code(f"zooter serve --learn{option}", language=None, wrap_lines=True)
     st.markdown("Old logs are a beginning too:")
-    st.code(f"zooter learn import FILE{option}", language="sh", wrap_lines=True)
+    st.code(f"zooter learn import FILE{option}", language=None, wrap_lines=True)
 
 
 def draw_sentences(report: Report) -> None:
