@@ -4,11 +4,10 @@ import streamlit as st
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.ui import links, resources
-from zooter_core.ui.chat import composer, controls, conversations, share, story, view
+from zooter_core.ui.chat import composer, controls, conversations, story, view
 from zooter_core.ui.widgets import focus_composer, pick_example
 
 talk = conversations.current()
-shared = share.opened()
 # Read once: if an answer ends while the page is drawn, the field must not stay disabled.
 live = {number for number, turn in enumerate(talk.turns) if turn.job.running}
 top = st.container(key="top")
@@ -16,8 +15,8 @@ telling = story.draw(talk)
 typed = composer.draw(begun=bool(talk.turns), disabled=bool(live))  # the style sheet hides it while the story is told
 focus_composer(f"{len(talk.turns)} {bool(live)} {telling}")
 view.draw_footnote()
-welcome = None if talk.turns or shared or telling else view.draw_welcome()
-offered = not (talk.turns or shared or telling or links.pending())
+welcome = None if talk.turns or telling else view.draw_welcome()
+offered = not (talk.turns or telling or links.pending())
 example = pick_example("chat") if offered else None
 if links.pending():
     view.link_notice()
@@ -32,7 +31,6 @@ controls.sidebar(talk)
 
 if sent := typed or (composer.Sent(example, composer.waiting()) if example else None):
     links.clear()
-    share.close()
     try:
         talk.ask(ensemble, sent.query, settings, sent.attachments)
     except ZooterError as error:
@@ -44,5 +42,3 @@ if sent := typed or (composer.Sent(example, composer.waiting()) if example else 
 
 for number in range(len(talk.turns)):
     view.draw_turn(ensemble, talk, number, settings, live=number in live)
-if shared:
-    view.draw_shared(shared)

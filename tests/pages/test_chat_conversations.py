@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from support.app_pages import Open, ask, draw_ended, press, talk, words
-from zooter_core.ui.chat import conversations, share
+from zooter_core.ui.chat import conversations
 from zooter_core.ui.history import Entry, history
 
 
@@ -98,20 +98,6 @@ def test_a_pinned_conversation_stays_on_top_also_after_an_undo(open_page: Open) 
     press(page, "Undo")
     page.button(key=f"pin-{first}").click().run()  # it is pinned again, so this unpins it
     assert "Pinned" not in words(page)
-
-
-def test_an_answer_in_a_link_is_shown_and_nothing_runs(open_page: Open) -> None:
-    answer = share.SharedAnswer(
-        query="Why?", text="Because **so**.", model="one", probabilities={"one": 0.9, "two": 0.1}
-    )
-    page = open_page("chat", shared=answer.packed())
-    assert "Because **so**." in words(page)
-    assert "Nothing has run here" in page.info[0].value
-    assert talk(page).turns == []
-    press(page, "Ask it here")
-    assert page.chat_input[0].value == "Why?"
-    assert talk(page).turns == []
-    assert "damaged" in open_page("chat", shared="abc").warning[0].value
 
 
 def test_a_history_that_is_off_is_said(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:

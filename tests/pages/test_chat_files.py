@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 from support.app_pages import Open, ask, draw_ended, labels, press, talk, words
 from support.pdf_files import pdf
 from zooter_core.base.records import Attachment
-from zooter_core.ui.chat import conversations, share
+from zooter_core.ui.chat import conversations, export
 
 QUERY = "What is 12 + 30?"
 CODE = "def add(a, b):\n    return a + b  # <b>bold</b>"
@@ -107,27 +107,25 @@ def test_an_export_has_files_and_settings(open_page: Open) -> None:
     page = open_page("chat")
     page.text_area(key=f"system-{talk(page).id}").set_value("Be brief.").run()
     page = ask(attach(page, "add.py", CODE.encode()), QUERY)
-    shape = json.loads(share.as_json(talk(page)))
+    shape = json.loads(export.as_json(talk(page)))
     assert shape["settings"] == {"temperature": None, "max_new_tokens": None, "system": "Be brief."}
     assert shape["turns"][0]["attachments"] == [{"name": "add.py", "text": CODE}]
     assert shape["turns"][0]["settings"]["system"] == "Be brief."
-    text = share.markdown(talk(page))
+    text = export.markdown(talk(page))
     assert "System prompt:\n```\nBe brief.\n```" in text
     assert f"> {QUERY}\n\nAttached: add.py\n\n```\n{CODE}\n```" in text
 
 
-def test_another_model_answers_beside_an_answer(open_page: Open) -> None:
+def test_the_same_model_or_another_answers_again(open_page: Open) -> None:
     page = open_page("chat")
     page.selectbox(key="mode").select("One model").run()
     page.selectbox(key="model").select("two").run()
     page = ask(page, QUERY)
-    text = talk(page).turns[0].text
-    menus = {menu.label: menu for menu in page.menu_button}
-    assert menus["Answer again with"].options == ["two again", "base", "one"]
-    assert menus["Beside another model"].options == ["base", "one"]
-    menus["Beside another model"].click("one").run()
+    first = talk(page).turns[0].text
+    (menu,) = page.menu_button
+    assert menu.label == "Answer again with"
+    assert menu.options == ["two again", "base", "one"]
+    menu.click("one").run()
     page = draw_ended(page)
     (turn,) = talk(page).turns
-    assert (turn.candidate, turn.text, len(turn.versions)) == ("two", text, 2)  # what counts stays
-    assert turn.job.responses["one"].error is None
-    assert "Continue with one instead" in labels(page)
+    assert (turn.candidate, turn.versions[0].texts) == ("one", {"two": first})

@@ -13,7 +13,7 @@ from support import endpoint_fleet
 from support.app_pages import Open, draw_ended, labels, press, talk, words
 from support.scripted_answers import TEXT
 from support.scripted_server import Scripted, serving
-from zooter_core.ui.chat import conversations, share
+from zooter_core.ui.chat import conversations, export
 from zooter_core.ui.history import history
 
 QUERY = "What is the sea?"
@@ -66,12 +66,12 @@ def test_the_next_model_answers_with_a_note_that_stays(over: Over, open_page: Op
         assert COMPLETE in words(view)
         assert not view.error
         assert not {"Retry", "Continue"} & labels(view)
-        record = json.loads(share.as_json(talk(view)))["turns"][0]
+        record = json.loads(export.as_json(talk(view)))["turns"][0]
         assert history().turns(talk(view).id)[0] == record
         assert (record["decision"]["candidate"], record["candidate"], record["complete"]) == (first, second, True)
         assert list(record["failed"]) == [first]
         assert "failed: status 500" in record["failed"][first]
-        assert f"[{view.warning[0].value}]".replace("**", "") in share.markdown(talk(view))
+        assert f"[{view.warning[0].value}]".replace("**", "") in export.markdown(talk(view))
     press(page, "Why")
     assert "1 of 3 models ran" in words(page)
 
@@ -88,7 +88,7 @@ def test_a_partial_answer_stays_and_the_same_model_can_be_asked_again(
         assert f"**{second}** answers instead" in view.warning[0].value
         assert {"Retry", "Continue"} <= labels(view)
         assert not history().turns(talk(view).id)[0]["complete"]
-        assert "(incomplete)" in share.markdown(talk(view))
+        assert "(incomplete)" in export.markdown(talk(view))
         page = view
     page = press_and_wait(page, "Retry")
     assert COMPLETE in words(page)
@@ -152,8 +152,8 @@ def test_if_all_fail_each_reason_is_given_once_and_all_can_be_tried_again(
         assert not view.feedback
         assert "incomplete" not in words(view)
         page = view
-    assert "**nobody** (router: " in share.markdown(talk(page))
-    assert f"[{message}]".replace("  \n", "\n") in share.markdown(talk(page))
+    assert "**nobody** (router: " in export.markdown(talk(page))
+    assert f"[{message}]".replace("  \n", "\n") in export.markdown(talk(page))
     server.replies["reset-first"] = lambda query: "Well again."
     page = press_and_wait(page, "Retry")
     assert "Well again." in words(page)

@@ -27,15 +27,12 @@ class Plan:
         reserves: answer instead, one after the other, when all candidates fail before their first token.
         previous: responses that stay from an earlier attempt.
         prefix: text that the one candidate has written already and continues.
-        chosen, readings: as in `Answers`; readings of the previous responses.
     """
 
     candidates: Sequence[str]
     reserves: Sequence[str] = ()
     previous: Sequence[Response] = ()
     prefix: str = ""
-    chosen: str | None = None
-    readings: Mapping[str, Sequence[Reading]] = field(default_factory=dict)
 
 
 @dataclass(eq=False)
@@ -50,7 +47,6 @@ class Answers:
         problem: why all of it failed.
         notes: candidate -> what it waits for, in one line.
         reserves: who may still step in.
-        chosen: the candidate whose response a visitor wants to count.
         vote: 1 for a thumb up, 0 for a thumb down.
         readings: candidate -> how much of each attachment of the conversation it has read, in their order.
     """
@@ -62,7 +58,6 @@ class Answers:
     problem: str | None = None
     notes: dict[str, str] = field(default_factory=dict)
     reserves: tuple[str, ...] = ()
-    chosen: str | None = None
     vote: int | None = None
     readings: dict[str, Sequence[Reading]] = field(default_factory=dict)
 
@@ -77,9 +72,7 @@ class Answers:
 
     @property
     def shown(self) -> str:
-        """The candidate whose response counts: chosen, or with the highest reward, or the first that did not fail."""
-        if self.chosen in self.candidates:
-            return self.chosen
+        """The candidate whose response counts: with the highest reward, or the first that did not fail."""
         if self.ranked and self.ranked[0].rank is not None:
             return self.ranked[0].response.candidate
         able = (name for name in self.candidates if not self.failed_to_start(name))
@@ -155,8 +148,7 @@ class Job(BackgroundWork, Answers):
         texts = {name: response.text for name, response in responses.items()}
         texts |= dict.fromkeys(plan.candidates, plan.prefix)
         self.begun = threading.Event()
-        Answers.__init__(self, tuple(texts), texts, responses, reserves=tuple(plan.reserves), chosen=plan.chosen)
-        self.readings = {name: plan.readings[name] for name in responses if name in plan.readings}
+        Answers.__init__(self, tuple(texts), texts, responses, reserves=tuple(plan.reserves))
         BackgroundWork.__init__(self)
         self._ensemble, self._plan, self._rank, self._save, self._ended = ensemble, plan, rank, save, ended
         self._key = key

@@ -25,9 +25,12 @@ def link(query: str, **more: str | list[str]) -> str:
     return f"{base}?{urlencode({'q': query, 'fleet': fleet, **more}, doseq=True)}"
 
 
-def is_local() -> bool:
-    """Whether the page was opened at an address that only this machine reaches."""
-    return urlsplit(st.context.url or HOME).hostname in LOCAL
+def draw_link(content: str, query: str, **more: str | list[str]) -> None:
+    """A link to this page to copy, and what it does."""
+    local = urlsplit(st.context.url or HOME).hostname in LOCAL
+    note = " It works on this machine only: you opened the page at its local address." if local else ""
+    st.caption(f"This link opens the page with {content}. Nothing runs until the query is sent.{note}")
+    st.code(link(query, **more), language=None, wrap_lines=True)
 
 
 def prefill(key: str) -> bool:

@@ -12,9 +12,9 @@ from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Attachment, Message
 from zooter_core.config.fleet import GenerationConfig, load_fleet
 from zooter_core.fleet.ensemble import Ensemble
-from zooter_core.ui.chat import share
+from zooter_core.ui.chat import export
 from zooter_core.ui.chat.conversations import Conversation
-from zooter_core.ui.chat.turns import Settings, Tuning, Turn
+from zooter_core.ui.chat.turns import Settings, Turn
 from zooter_core.ui.history import History
 
 
@@ -148,8 +148,7 @@ def test_a_model_that_has_left_the_fleet_takes_no_turn_with_it(ensemble: Ensembl
         ended(talk)
     turns, fleet = list(talk.turns), ensemble.fleet
     later = Ensemble(replace(fleet, candidates=tuple(c for c in fleet.candidates if c.name != "one")))
-    for step in (partial(talk.resume, later, 0), partial(talk.answer_with, later, "one"),
-                 partial(talk.answer_beside, later, "one")):  # fmt: skip
+    for step in (partial(talk.resume, later, 0), partial(talk.answer_with, later, "one")):
         with pytest.raises(ZooterError, match='"one"'):
             step()
     assert talk.turns == turns
@@ -173,18 +172,6 @@ def test_an_earlier_answer_is_continued_where_it_is(ensemble: Ensemble, talk: Co
     assert len(talk.turns[0].text) > len(first)
     assert talk.turns[1].text == second
     assert [record["text"] for record in talk.history.turns(talk.id)] == [turn.text for turn in talk.turns]
-
-
-def test_a_second_model_answers_beside_the_first_and_may_take_over(ensemble: Ensemble, talk: Conversation) -> None:
-    talk.ask(ensemble, "Write about the sea.", Settings("fixed", "one", second="two"))
-    turn = ended(talk)
-    assert turn.job.candidates == ("one", "two")
-    assert (turn.candidate, turn.job.ranked) == ("one", None)
-    talk.choose(0, "two")
-    assert talk._messages(Message("user", "next"))[1].content == turn.job.texts["two"].strip()
-    talk.ask(ensemble, "Write about the sea.", Settings("fixed", "one", second="one"))
-    runner_up = next(name for name in talk.turns[-1].decision.order if name != "one")
-    assert ended(talk).job.candidates == ("one", runner_up)
 
 
 def test_a_conversation_is_named_after_its_first_query_or_as_a_visitor_says(
@@ -218,9 +205,9 @@ def test_an_export_loads_nothing_in_what_opens_it(ensemble: Ensemble, talk: Conv
     talk.ask(ensemble, hostile, Settings("fixed", "two"))
     turn = ended(talk)
     turn.job.responses["two"] = replace(turn.job.responses["two"], text=hostile)
-    assert faults(share.markdown(talk)) == []
-    assert "> Two  \n> lines" in share.markdown(talk)
-    (record,) = json.loads(share.as_json(talk))["turns"]
+    assert faults(export.markdown(talk)) == []
+    assert "> Two  \n> lines" in export.markdown(talk)
+    (record,) = json.loads(export.as_json(talk))["turns"]
     assert record["query"] == record["responses"]["two"]["text"].strip() == hostile.strip()
 
 
@@ -245,15 +232,18 @@ def test_files_stay_with_their_query_in_the_history_in_later_turns_and_in_branch
     assert ended(talk).attachments == files
 
 
-def test_a_second_answer_comes_beside_the_first_which_goes_on_counting(ensemble: Ensemble, talk: Conversation) -> None:
-    talk.tuning = Tuning(max_new_tokens=2)
-    talk.ask(ensemble, "Write about the sea.", Settings("fixed", "one"), (Attachment("a.txt", "Salt water."),))
-    first = ended(talk).job.responses["one"]
-    talk.answer_beside(ensemble, "two")
-    turn = ended(talk)
-    assert (turn.candidate, turn.job.responses["one"]) == ("one", first)
-    assert turn.job.responses["two"].tokens <= 2  # by the settings of the conversation
-    assert set(turn.job.readings) == {"one", "two"}
-    talk.choose(0, "two")
-    assert turn.text == turn.job.texts["two"]
-    assert Turn.from_json(turn.to_json()).candidate == "two"
+def test_a_turn_of_an_older_version_with_two_answers_shows_the_one_that_was_chosen(
+    ensemble: Ensemble, talk: Conversation
+) -> None:
+    """Version 0.2 could ask two models side by side, and a visitor chose whose answer counts."""
+    talk.ask(ensemble, "Write about the sea.", Settings("fixed", "one"))
+    record = json.loads(json.dumps(ended(talk).to_json()))
+    response = record["responses"]["one"] | {"candidate": "two", "text": "The sea is wide."}
+    record |= {"chosen": "two", "candidate": "two", "text": response["text"]}
+    record["settings"] |= {"second": "two"}
+    record["texts"] |= {"two": response["text"]}
+    record["responses"] |= {"two": response}
+    turn = Turn.from_json(record)
+    assert (turn.candidate, turn.text, turn.settings) == ("two", "The sea is wide.", Settings("fixed", "one"))
+    again = Turn.from_json(json.loads(json.dumps(turn.to_json())))  # as a later vote saves it
+    assert (again.candidate, again.job.texts) == ("two", record["texts"])

@@ -8,7 +8,7 @@ from itertools import groupby
 import streamlit as st
 
 from zooter_core.fleet.ensemble import Ensemble
-from zooter_core.ui.chat import conversations, share
+from zooter_core.ui.chat import conversations, export
 from zooter_core.ui.chat.conversations import Conversation
 from zooter_core.ui.chat.turns import Mode, Settings, Tuning
 from zooter_core.ui.history import Entry, history
@@ -23,7 +23,6 @@ MODE_HELP = (
     "**All of them**: every model answers and the reward model picks the best (reward model ranking).  \n"
     "**One model**: the model that you choose, whatever the router predicts."
 )
-SECOND_HELP = "Answers every query beside the first. If it is the first already, the runner-up answers."
 UNSURE_HELP = (
     "One minus the lead of the most probable model over the next: 0 is certain, 1 a tie. At 0, several models answer "
     "every query; at 1, hardly any."
@@ -36,7 +35,6 @@ HOTTEST = 1.5
 MOST_SYSTEM = 8_000  # characters
 SHOWN = 40  # of them, where they are not edited
 LONGEST = 1024  # tokens; the slider's upper end, unless the fleet's own limit is higher
-NONE = "none"
 NEW_KEY = "Alt+N"
 SHORTCUTS = (
     ("/", "Go to the field for a query"),
@@ -94,12 +92,9 @@ def _settings(ensemble: Ensemble) -> Settings:
     mode = MODES[st.selectbox("Who answers", modes(ensemble), key="mode", bind="query-params", help=MODE_HELP)]
     if not ensemble.can_rank:
         st.caption(NO_REWARDS)
-    candidate, k, unsure, second = None, 2, None, None
+    candidate, k, unsure = None, 2, None
     if mode == "fixed":
         candidate = st.selectbox("Model", pool, **persistent("model"))
-    if mode in ("router", "fixed") and len(pool) > 1:
-        choice = st.selectbox("Second model", [NONE, *pool], **persistent("second", SECOND_HELP))
-        second = None if choice == NONE else choice
     if mode == "select":
         if len(pool) > 2:
             k = st.slider("How many answer", 2, len(pool), 2, **persistent("k"))
@@ -108,7 +103,7 @@ def _settings(ensemble: Ensemble) -> Settings:
     with st.expander(f"The {len(ensemble.fleet.pool)} models", icon=":material/groups:"):
         for item in ensemble.fleet.candidates:
             st.caption(f"**{plain(item.name)}**: {plain(item.description)}")
-    return Settings(mode, candidate, k, unsure, second=second)
+    return Settings(mode, candidate, k, unsure)
 
 
 def _defaults(ensemble: Ensemble) -> tuple[float, int]:
@@ -209,6 +204,6 @@ def _entry(entry: Entry, is_current: bool) -> None:
 def _this_conversation(talk: Conversation) -> None:
     key = f"name-{talk.id}"
     st.text_input("Name", talk.title, key=key, on_change=lambda: talk.rename(st.session_state[key]))
-    download("Download as Markdown", share.markdown(talk), f"zooter-{talk.id}.md")
-    download("Download as JSON", share.as_json(talk), f"zooter-{talk.id}.json")
+    download("Download as Markdown", export.markdown(talk), f"zooter-{talk.id}.md")
+    download("Download as JSON", export.as_json(talk), f"zooter-{talk.id}.json")
     st.button("Delete", icon=":material/delete:", on_click=conversations.forget, args=(talk.id,))

@@ -73,18 +73,6 @@ class Conversation:
         settings = self.tuning.applied(turn.settings)
         self._start(ensemble, turn.message, turn.decision, settings, Plan((candidate,)), turn, place=place)
 
-    def answer_beside(self, ensemble: Ensemble, candidate: str, number: int = -1) -> None:
-        """Add a version of an answer that has another candidate's beside it; the first goes on counting.
-
-        Raises:
-            ZooterError: the fleet has no such candidate. Nothing has changed then.
-        """
-        turn, place = self.turns[number], number % len(self.turns)
-        settings = replace(self.tuning.applied(turn.settings), second=candidate)
-        first = turn.job.responses[turn.candidate]
-        plan = Plan((candidate,), previous=(first,), chosen=first.candidate, readings=turn.job.readings)
-        self._start(ensemble, turn.message, turn.decision, settings, plan, turn, place=place)
-
     def branch(
         self,
         ensemble: Ensemble,
@@ -124,21 +112,13 @@ class Conversation:
             ZooterError: the fleet no longer has it. Nothing has changed then.
         """
         turn = self.turns[number]
-        previous = _failed_to_start(turn.job)
-        if turn.settings.second:
-            previous += tuple(r for name, r in turn.job.responses.items() if name != turn.candidate and not r.error)
-        plan = Plan((turn.candidate,), turn.job.reserves, previous, turn.text, turn.candidate, turn.job.readings)
+        plan = Plan((turn.candidate,), turn.job.reserves, _failed_to_start(turn.job), turn.text)
         self._start(ensemble, turn.message, turn.decision, turn.settings, plan, turn, turn.retry, number, keep=False)
 
     def show_version(self, number: int, version: int) -> None:
         """Let another version of an answer count."""
         turn = self.turns[number]
         turn.job = turn.versions[version]
-        self._save(number)
-
-    def choose(self, number: int, candidate: str) -> None:
-        """Let another candidate's response count, of several that answered."""
-        self.turns[number].job.chosen = candidate
         self._save(number)
 
     def vote(self, number: int, value: int | None) -> None:
@@ -193,7 +173,7 @@ class Conversation:
             ensemble,
             replace(plan, reserves=[name for name in plan.reserves if name in ensemble.fleet.pool]),
             self._messages(message, self.turns[:place], settings.system),
-            rank=len(plan.candidates) > 1 and not settings.second,
+            rank=len(plan.candidates) > 1,
             generation=generation,
             save=save,
             ended=read_ahead,
@@ -243,18 +223,8 @@ def _choose(ensemble: Ensemble, messages: Sequence[Message], settings: Settings)
         decision = ensemble.route(messages)
         count = len(decision.order) if settings.mode == "rmr" else 1
     if settings.mode == "fixed" and settings.candidate in decision.order:
-        return decision, Plan(_with_second((settings.candidate,), decision, settings))
-    if settings.second and settings.mode == "router":
-        return decision, Plan(_with_second(decision.order[:1], decision, settings))
+        return decision, Plan((settings.candidate,))
     return decision, Plan(decision.order[:count], decision.order[count:])
-
-
-def _with_second(first: tuple[str, ...], decision: Decision, settings: Settings) -> tuple[str, ...]:
-    """The candidate and the second one; if they are the same, the next most probable is the second."""
-    others = [name for name in decision.order if name not in first]
-    if not settings.second or not others:
-        return first
-    return (*first, settings.second if settings.second in others else others[0])
 
 
 def _failed_to_start(job: Answers) -> tuple[Response, ...]:

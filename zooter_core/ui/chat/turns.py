@@ -23,7 +23,6 @@ class Settings:
         unsure_above: for `select`, the trigger's value above which a query is unsure; None for the fleet's.
         temperature, max_new_tokens: None for the fleet's.
         system: system prompt; it is not routed.
-        second: a candidate that answers as well, beside the first.
     """
 
     mode: Mode = "router"
@@ -33,7 +32,6 @@ class Settings:
     temperature: float | None = None
     max_new_tokens: int | None = None
     system: str = ""
-    second: str | None = None
 
 
 @dataclass(frozen=True)
@@ -122,7 +120,7 @@ class Turn:
             values.get("utilities"),
         )
         versions = [_answers_from_json(version) for version in record.get("versions", [record])]
-        settings = Settings(**record["settings"])
+        settings = Settings(**{name: value for name, value in record["settings"].items() if name != "second"})
         job = versions[record.get("version", 0)]
         files = tuple(Attachment(**attachment) for attachment in record.get("attachments", ()))
         return cls(record["query"], decision, job, settings, record["retry"], None, versions, files)
@@ -142,14 +140,17 @@ def _answers_to_json(job: Answers) -> dict[str, Any]:
         "rewards": {item.response.candidate: item.reward for item in job.ranked or []},
         "problem": job.problem,
         "complete": ended and answer is not None and answer.error is None,
-        "chosen": job.chosen,
         "vote": job.vote,
         "readings": {name: [asdict(reading) for reading in readings] for name, readings in job.readings.items()},
     }
 
 
 def _answers_from_json(record: dict[str, Any]) -> Answers:
-    """The answers of a record; those of a record from an older version of Zooter too."""
+    """The answers of a record; those of a record from an older version of Zooter too.
+
+    Two models could answer there side by side, and `chosen` names the one that counts: it comes first here.
+    """
+    texts = {name: record["texts"][name] for name in sorted(record["texts"], key=lambda n: n != record.get("chosen"))}
     responses = {name: Response.from_json(response) for name, response in record["responses"].items()}
     for name, failure in record.get("failures", {}).items():  # a response's record has the message alone
         responses[name] = replace(responses[name], error=Failure(**failure))
@@ -158,13 +159,12 @@ def _answers_from_json(record: dict[str, Any]) -> Answers:
         for rank, (name, reward) in enumerate(record["rewards"].items(), 1)
     ]
     return Answers(
-        tuple(record["texts"]),
-        record["texts"],
+        tuple(texts),
+        texts,
         responses,
         ranked or None,
         record["problem"],
         reserves=tuple(record.get("reserves", ())),
-        chosen=record.get("chosen"),
         vote=record.get("vote"),
         readings={name: tuple(Reading(**one) for one in values) for name, values in record.get("readings", {}).items()},
     )

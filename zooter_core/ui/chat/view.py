@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,15 +15,14 @@ from zooter_core.evaluation import verdicts
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui import answer_view, charts, links, resources
 from zooter_core.ui.background import draw_live, stop_button
-from zooter_core.ui.charts import badge
-from zooter_core.ui.chat import composer, conversations, share, why
+from zooter_core.ui.chat import composer, conversations, why
 from zooter_core.ui.chat.controls import MODES
 from zooter_core.ui.chat.conversations import Conversation
 from zooter_core.ui.chat.turns import Settings, Turn
-from zooter_core.ui.jobs import Answers, Job
+from zooter_core.ui.jobs import Job
 from zooter_core.ui.markdown import safe
 from zooter_core.ui.text import plain
-from zooter_core.ui.widgets import download, icon_button, show_error
+from zooter_core.ui.widgets import icon_button, show_error
 
 RETRY_HELP = "Ask the same model again from the start. If no model could answer, or it is gone, ask all of them again."
 CONTINUE_HELP = "Let the same model continue the answer."
@@ -54,8 +52,9 @@ def draw(ensemble: Ensemble, talk: Conversation, number: int) -> None:
             "Share", icon=":material/share:", key=f"share-{key}", help="Share", type="tertiary", on_change="rerun"
         ) as box:
             if box.open:
-                with st.container(key="share-links"):
-                    _share(talk, turn, number)
+                mode = next(label for label, mode in MODES.items() if mode == turn.settings.mode)
+                query = "the same query, without its files," if turn.attachments else "the same query"
+                links.draw_link(f"{query} and mode", turn.query, mode=mode)
         if last:
             icon_button("Edit", "edit", f"edit-{key}", set_editing, key)
         else:
@@ -77,45 +76,16 @@ def _versions(talk: Conversation, number: int, key: str) -> None:
     icon_button("Next version", "chevron_right", f"next-{key}", show, number, place + 1, disabled=last)
 
 
-def _share(talk: Conversation, turn: Turn, number: int) -> None:
-    """What carries a query to others: links, or a file if they cannot hold the answer."""
-    address = share.address(turn) if turn.text.strip() else None
-    if address:
-        left_out = " The attached files are not in it." if turn.attachments else ""
-        st.caption(f"This link carries the query and the answer. Opening it runs nothing.{left_out}")
-        st.code(address, language=None)
-    elif turn.text.strip():
-        st.caption("The answer is too long for a link. Send it as a file.")
-        text = share.markdown_of([turn])
-        download("Download the answer", text, f"zooter-{talk.id}-{number + 1}.md")
-    mode = next(label for label, mode in MODES.items() if mode == turn.settings.mode)
-    st.caption("This one carries the query alone, to be asked again.")
-    st.code(links.link(turn.query, mode=mode), language=None)
-    if links.is_local():
-        st.caption("Both links work on this machine only: you opened the page at its local address.")
-
-
 def _other_answers(ensemble: Ensemble, talk: Conversation, number: int, key: str) -> None:
-    """Two menus of models: one answers again, the same one too; or one answers beside an answer that has come."""
-    turn = talk.turns[number]
-    current, response = turn.candidate, turn.job.responses.get(turn.candidate)
-    others = [name for name in ensemble.fleet.pool if name != current]
-    again = [current, *others] if current in ensemble.fleet.pool else others
-    if name := _menu("Answer again with", again, "refresh", f"again-{key}", current):
+    """A menu of models, one of which answers again; the same one too."""
+    label, current, pool = "Answer again with", talk.turns[number].candidate, ensemble.fleet.pool
+    names = sorted(pool, key=lambda name: name != current)
+    if name := st.menu_button(
+        label, names, format_func=lambda name: plain(name) + " again" * (name == current), key=f"again-{key}",
+        icon=":material/refresh:", help=label, type="tertiary",
+    ):  # fmt: skip
         talk.answer_with(ensemble, name, number)
         st.rerun()
-    has_answer = response is not None and response.text and not response.error
-    if others and has_answer and (name := _menu("Beside another model", others, "splitscreen_right", f"second-{key}")):
-        talk.answer_beside(ensemble, name, number)
-        st.rerun()
-
-
-def _menu(label: str, names: Sequence[str], icon: str, key: str, current: str | None = None) -> str | None:
-    """A menu of models behind an icon, the `current` one named as such; returns the one that was picked."""
-    return st.menu_button(
-        label, names, format_func=lambda name: plain(name) + " again" * (name == current), key=key,
-        icon=f":material/{icon}:", help=label, type="tertiary",
-    )  # fmt: skip
 
 
 def set_editing(turn: str | None) -> None:
@@ -200,23 +170,6 @@ def link_notice() -> None:
     links.notice(f"read it, then send it.{also}")
 
 
-def draw_shared(answer: share.SharedAnswer) -> None:
-    """An answer that came with a link: nothing has run."""
-    st.info(
-        "A link carries this answer. Nothing has run here, and anyone can write such a link.", icon=":material/link:"
-    )
-    pool = list(answer.probabilities)
-    answer_view.draw_query(answer.query)
-    with st.chat_message("assistant", avatar=charts.avatar(pool, answer.model)):
-        if answer.probabilities:
-            answer_view.draw(answer.probabilities, [answer.tag] if answer.tag else [], "shared")
-        st.markdown(safe(answer.text))
-        st.markdown(badge(pool, answer.model))  # a badge in a caption would be too pale
-        with st.container(horizontal=True):
-            st.button("Ask it here", icon=":material/edit:", on_click=share.ask_again, args=(answer.query,))
-            st.button("Close", on_click=share.close)
-
-
 def draw_turn(ensemble: Ensemble, talk: Conversation, number: int, settings: Settings, live: bool) -> None:
     """A query and its answer, with what can be done next; `live`: the answer is drawn while it grows."""
     turn = talk.turns[number]
@@ -256,16 +209,7 @@ def _draw_live(turn: Turn, job: Job) -> None:
 def draw_answer(talk: Conversation, number: int) -> None:
     turn = talk.turns[number]
     _draw_text(turn)
-    others = [name for name in turn.job.candidates if name != turn.candidate]
-    if turn.settings.second and others and not turn.job.ranked:
-        st.button(
-            f"Continue with {plain(others[0])} instead",
-            key=f"choose-{talk.id}-{number}-{turn.version}",
-            icon=":material/swap_horiz:",
-            on_click=talk.choose,
-            args=(number, others[0]),
-        )
-    elif turn.job.ranked:
+    if turn.job.ranked:
         with st.expander(f"Best of {_scored(turn)} by reward", icon=":material/leaderboard:"):
             for item in turn.job.ranked:
                 reward = "no reward" if item.reward is None else f"reward {item.reward:.2f}"
@@ -274,32 +218,21 @@ def draw_answer(talk: Conversation, number: int) -> None:
 
 
 def _draw_text(turn: Turn) -> None:
-    """Who could not answer, and the answer so far, beside that of a second model if two were asked."""
+    """Who could not answer, and the answer so far."""
     job = turn.job
     if note := answer_view.fallback_note(job, "**"):
         st.warning(safe(note), icon=":material/swap_horiz:")
     if answer_view.draw_waiting(job):
         return
-    if turn.settings.second and len(job.candidates) > 1 and not job.ranked:
-        pool = list(turn.decision.probabilities)
-        for column, name in zip(st.columns(len(job.candidates)), job.candidates, strict=True):
-            with column.container(border=True):
-                st.markdown(badge(pool, name))
-                _draw_one(job, name)
-        return
-    _draw_one(job, turn.candidate)
-    if job.running and len(job.candidates) > 1:
-        st.caption(f"{len(job.responses)} of {len(job.candidates)} models have answered; the best answer stays.")
-
-
-def _draw_one(job: Answers, name: str) -> None:
-    """A candidate's answer, after what it has read of the files."""
+    name = turn.candidate
     readings = job.readings.get(name, ())
     if note := composer.cut_note(name, readings):
         st.caption(f":material/content_cut: {note}")
     if job.running and not job.texts[name] and (tokens := sum(reading.read for reading in readings)):
         st.caption(f"Reading about {composer.rounded(tokens)} tokens of attached files first ...")
     answer_view.draw_answer(job, name)
+    if job.running and len(job.candidates) > 1:
+        st.caption(f"{len(job.responses)} of {len(job.candidates)} models have answered; the best answer stays.")
 
 
 def _scored(turn: Turn) -> int:

@@ -141,10 +141,7 @@ def _take_away(comparison: Comparison) -> None:
             parameters["models"] = list(comparison.job.candidates)
         if comparison.blind:
             parameters["blind"] = "true"
-        st.caption(
-            "This link opens the page with the same query, models and mode. Nothing runs until the query is sent."
-        )
-        st.code(links.link(comparison.query, **parameters), language=None, wrap_lines=True)
+        links.draw_link("the same query, models and mode", comparison.query, **parameters)
 
 
 def routing(comparison: Comparison) -> None:
