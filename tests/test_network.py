@@ -126,12 +126,11 @@ def calls(tmp_path: Path, fleet_copy: Path) -> list[list[str]]:
         ["compare", "Hi", *fleet],
         ["check", *fleet],
         ["queries", "--from", scores, "--n", 9, "--tagger", "fleet", "--out", tmp_path / "queries.jsonl", *fleet],
-        ["run", "--queries", scores, "--out", tmp_path / "run", "--epochs", 1, *fleet],
+        ["run", "--queries", scores, "--out", tmp_path / "run", "--router-set", "epochs=1", *fleet],
         ["score", "--responses", scores, "--out", tmp_path / "scored.jsonl", *fleet],
-        ["distill", "--scores", scores, "--epochs", 1, "--out", router, *fleet],
+        ["distill", "--scores", scores, "--router-set", "epochs=1", "--out", router, *fleet],
         ["evaluate", "--router", router, "--scores", scores, "--select"],
         ["evaluate", "--scores", scores, "--sweep", "beta=1", "--plot", tmp_path / "p.html", *fleet],
-        ["extend", "--router", router, "--without", "two", "--out", tmp_path / "smaller"],
         ["bench", "--suite", "gsm8k", "--from", problems, "--out", tmp_path / "bench.jsonl", *fleet],
     ]
     return [[str(part) for part in call] for call in calls]

@@ -46,7 +46,6 @@ LIGHT = (
     "router.bert_encoder",
     "router.config",
     "router.distilled",
-    "router.extend",
     "router.kinds",
     "serve.run",
 )

@@ -76,7 +76,7 @@ print(Router.load(sys.argv[1]).probabilities(sys.argv[2:]).tolist())"""
     assert np.array(json.loads(ended.stdout)) == pytest.approx(exact, abs=1e-5)
 
 
-def test_a_router_is_trained_evaluated_and_extended(tmp_path: Path) -> None:
+def test_a_router_is_trained_and_evaluated(tmp_path: Path) -> None:
     """Of the kind auto, by an encoder that is its own folder's."""
     tiny_models.save_encoder(tmp_path / "encoder")
     rows = [
@@ -87,10 +87,7 @@ def test_a_router_is_trained_evaluated_and_extended(tmp_path: Path) -> None:
     router = tmp_path / "router"
     done("distill", "--scores", scores, "--out", router, "--encoder", tmp_path / "encoder")
     done("evaluate", "--router", router, "--scores", scores, "--json")
-    smaller, wider = tmp_path / "smaller", tmp_path / "wider"
-    done("extend", "--router", router, "--without", "c", "--out", smaller)
-    done("extend", "--router", smaller, "--candidate", "c", "--scores", scores, "--out", wider)
-    assert Router.load(wider).candidates == ("a", "b", "c")
+    assert Router.load(router).candidates == ("a", "b", "c")
 
 
 def test_fine_tuning_needs_pytorch_and_says_so_in_one_sentence(tmp_path: Path) -> None:

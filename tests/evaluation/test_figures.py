@@ -93,7 +93,7 @@ def test_an_incomplete_report_is_one_clear_error(tmp_path, held_back, place):
     [
         ("{", "a readable"),
         ("[]", "a JSON object"),
-        ({"candidates": ["a", "b"], "added": "b"}, "another kind of report"),  # of zooter extend
+        ({"candidates": ["a", "b"], "added": "b"}, "another kind of report"),
         ({"candidates": {}}, "another kind of report"),
     ],
 )

@@ -110,9 +110,9 @@ def test_kinds_unused_candidates_and_costs_follow() -> None:
 
 
 def test_another_subject_against_another_opponent() -> None:
-    subject = "The router extended with 200 queries"
+    subject = "The new router"
     assert headline(verdict(0.01, -0.02, 0.04), subject, "the old router") == (
-        "The router extended with 200 queries shows no significant difference from the old router (+1.0 points, 95% CI "
+        "The new router shows no significant difference from the old router (+1.0 points, 95% CI "
         "-2.0 to 4.0, 329 held-back queries)."
     )
 

@@ -172,16 +172,6 @@ def test_normalise_spread_makes_the_scale_of_the_rewards_mean_nothing(table, fac
     assert other == pytest.approx(one, abs=1e-6)
 
 
-@pytest.mark.parametrize("name", NORMALISATIONS)
-def test_normalise_by_the_first_columns_alone(name):
-    """A further column is on their scale and does not change what a difference between them is."""
-    wide = np.column_stack([REWARDS, REWARDS[:, 0] + 100])
-    scaled = normalise(wide, name, GROUPS, scale_columns=REWARDS.shape[1])
-    assert scaled[:, :-1] == pytest.approx(normalise(REWARDS, name, GROUPS))
-    apart = (scaled[:, -1] - scaled[:, 0]) / 100
-    assert apart * (REWARDS[:, 1] - REWARDS[:, 0]) == pytest.approx(scaled[:, 1] - scaled[:, 0])
-
-
 @pytest.mark.parametrize("name", ["zscore", "zscore-dataset", "spread"])
 def test_normalise_rewards_that_are_all_equal(name):
     assert normalise(np.full((2, 2), 3.0), name, ["a", "b"]).tolist() == [[0.0, 0.0], [0.0, 0.0]]
@@ -189,8 +179,9 @@ def test_normalise_rewards_that_are_all_equal(name):
 
 @pytest.mark.parametrize("name", ["spread", "zscore", "zscore-dataset"])
 def test_normalise_rewards_whose_spread_is_rounding(name):
-    rewards = np.array([[0.7, 0.7, 0.7, 0.75]])  # the first three are the pool before
-    assert np.abs(normalise(rewards, name, ["x"], scale_columns=3)).max() < 1
+    rewards = np.array([[0.7, 0.7, 0.1 * 7]])
+    assert rewards.max() > rewards.min()
+    assert np.abs(normalise(rewards, name, ["x"])).max() < 1
 
 
 @given(rewards(), st.sampled_from(sorted(NORMALISATIONS)))

@@ -7,13 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from support.three_groups import ANY, EXAMPLES, PLAIN, TABLE, VECTORS
+from support.three_groups import ANY, TABLE, VECTORS
 from zooter_core.method.labels import complete, softmax
 from zooter_core.router import auto, distill
 from zooter_core.router.auto import FEWEST, Scored
 from zooter_core.router.distill import learn, learn_auto
 from zooter_core.router.distilled import RouterHead
-from zooter_core.router.extend import extend
 from zooter_core.router.kinds import settings_of
 
 POOL = ("a", "b", "c")
@@ -138,10 +137,3 @@ def test_labels_of_a_fold_are_made_without_it_and_progress_tells_what_is_left():
 def test_a_seed_fixes_it(plain):
     again = learn(VECTORS, softmax(TABLE, 0.2), POOL, "none", CONFIG, scores=TABLE)
     assert np.array_equal(again.logits(ANY), plain[0].logits(ANY))
-
-
-def test_one_candidate_more_where_the_best_single_is_all_there_is():
-    head, _ = learn_auto(scored(VECTORS[:5], TABLE[:5, :2]), POOL[:2], "none", CONFIG)
-    wider = extend(head, replace(EXAMPLES, config=PLAIN)).head
-    assert np.array_equal(wider.logits(ANY)[:, :2], head.logits(ANY))
-    assert np.isfinite(wider.probabilities(ANY)).all()

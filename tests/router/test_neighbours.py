@@ -85,7 +85,7 @@ def test_scores_leave_out_queries_without_texts():
     stored = neighbours()
     del stored.records[0]["text"]
     assert [query.text for query in stored.scores().queries] == ["Count the words", "Write a poem"]
-    with pytest.raises(ZooterError, match="--keep-texts"):
+    with pytest.raises(ZooterError, match="Take the run or the score file"):
         neighbours(texts=False).scores()
 
 

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from support.sample_report import report
-from support.three_groups import ANY, CENTRES, old
 from support.tiny_models import POOL, QUERIES
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Query
@@ -22,8 +21,6 @@ from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.labels import softmax
 from zooter_core.method.selection import Outputs
 from zooter_core.router.encoder import Encoders
-from zooter_core.router.extend import without
-from zooter_core.router.kinds import KINDS
 from zooter_core.router.neighbours import Neighbours
 from zooter_core.router.pool import PartOfPool
 from zooter_core.router.router import Router
@@ -49,18 +46,6 @@ def test_two_that_are_routed_as_one_share_it_evenly():
     assert part.distributions(ROWS[:1]) == pytest.approx(np.array([[0.25, 0.2, 0.25]]) / 0.7)
     outputs = part.outputs(Outputs(ROWS[:1], np.stack([ROWS[:1], ROWS[1:]])))
     assert outputs.members == pytest.approx(np.array([[[0.25, 0.2, 0.25]], [[0, 0.7, 0]]]) / 0.7)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_gives_what_it_gives_without_the_others(kind):
-    head = old(kind, "abc")
-    part = PartOfPool(head.config.candidates, ("a", "c"))
-    for vectors in (CENTRES, ANY[:50]):
-        expected = without(head, "b").outputs(vectors)
-        outputs = part.outputs(head.outputs(vectors))
-        assert outputs.probabilities == pytest.approx(expected.probabilities, abs=1e-6)
-        if kind == "zooter":
-            assert outputs.members == pytest.approx(expected.members, abs=1e-6)
 
 
 def test_a_router_for_a_part_is_a_router(router):

@@ -33,8 +33,8 @@ def call(tiny_fleet, tmp_path):
     lines += [{"query": f"Write about the sea {n} times", "scores": {"math": 0, "writer": 1}} for n in range(50)]
     scores = tmp_path / "scores.jsonl"
     scores.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    words = ["distill", "--scores", scores, "--encoder", encoder, "--tagger", "none", "--finetune", "all"]
-    return [*map(str, words), "--epochs", "2", "--router-set", "dropout=0", "--out"]
+    words = ["distill", "--scores", scores, "--encoder", encoder, "--finetune", "all"]
+    return [*map(str, words), "--router-set", "epochs=2", "dropout=0", "--out"]
 
 
 def launch(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -8,9 +8,21 @@ from __future__ import annotations
 from zooter_core.base.errors import ZooterError
 
 GONE: dict[str, str] = {  # name -> what to do instead: the end of a sentence, and further ones
+    "zooter collect": (
+        "call `zooter run --queries FILE --out DIR --until collect`; a later call without --until goes on."
+    ),
     "zooter demo --address": "write --host, as `zooter serve` has it.",
     "zooter demo --embed-from": "write --allowed-origin, as `zooter serve` has it.",
     "zooter demo --endpoint": "call `zooter demo --fleet DIR` with the fleet that the endpoint serves.",
+    "zooter distill --epochs": "use `--router-set epochs=N`.",
+    "zooter distill --keep-texts": (
+        "routers of `zooter exam` keep the texts of their queries. For others use Python: `distill` keeps them "
+        "with `keep_texts=True` in its DistillConfig."
+    ),
+    "zooter distill --tagger": (
+        "the tags of the score files count if they have any, otherwise clusters of similar queries. For others use "
+        "Python: `distill(..., tags=...)`."
+    ),
     "zooter evaluate --robust": (
         "in a checkout of the repository, `python benchmarks/formats.py robustness SCORES --router DIR` measures it."
     ),
@@ -18,7 +30,16 @@ GONE: dict[str, str] = {  # name -> what to do instead: the end of a sentence, a
         "in a checkout of the repository, `python benchmarks/formats.py routerarena QUERIES --router DIR --out "
         "FILE` writes RouterArena's predictions."
     ),
+    "zooter extend": (
+        "add the model to fleet.toml and call `zooter run` with the same --out, or `zooter exam`, again; only the "
+        "new model is asked. A model that leaves fleet.toml needs nothing. Of score files, `zooter distill "
+        "--scores FILE... --out DIR` makes a router with the new scores."
+    ),
     "zooter import": "in a checkout of the repository, `python benchmarks/formats.py` reads the same formats.",
+    "zooter label": (
+        "call `zooter run --queries FILE --out DIR --until label`, with --beta, --tau, --normalise and --holdout "
+        "as before."
+    ),
     "zooter learn --calls": "a turn asks for at most 500 answers; --budget-usd bounds their cost, and 0 asks for none.",
     "zooter learn --every": "a turn begins every ten minutes; for other times, let a timer run `zooter learn --once`.",
     "zooter learn --pairs": "half of the queries on which two routers differ are answered by both of their choices.",
@@ -28,6 +49,14 @@ GONE: dict[str, str] = {  # name -> what to do instead: the end of a sentence, a
     "zooter learn forget --older-than": "use --before, with a duration or a date.",
     "zooter learn import --format": "the first record tells the format.",
     "zooter report --html": "`zooter report` prints the report as text, and with --json as JSON.",
+    "zooter run --epochs": "use `--router-set epochs=N`.",
+    "zooter run --keep-texts": (
+        "routers of `zooter exam` keep the texts of their queries. For others use Python: `distill` keeps them "
+        "with `keep_texts=True` in its DistillConfig."
+    ),
+    "zooter run --parquet": (
+        "the .jsonl files of the run are read by pandas (`pd.read_json(path, lines=True)`) and by duckdb as they are."
+    ),
     "zooter serve --fd": "leave it out; the socket that systemd passes (LISTEN_FDS) is recognised.",
     "zooter serve --grace-seconds": "leave it out; running answers have 30 s to finish.",
     "zooter serve --keyfile": "put the private key into the file of --certfile: cat certificate.pem key.pem > FILE.",
@@ -36,6 +65,7 @@ GONE: dict[str, str] = {  # name -> what to do instead: the end of a sentence, a
     "zooter serve keys --requests-per-minute": "write `--limit requests-per-minute=N`.",
     "zooter serve keys --tokens-per-minute": "write `--limit tokens-per-minute=N`.",
     "zooter sweep": "`zooter evaluate --sweep beta=0,0.1,0.3,1 tau=0.3 --scores FILE` prints the same table.",
+    "zooter tag": "call `zooter run --queries FILE --out DIR --until tag`, which also collects and scores.",
     "zooter traffic": "use `zooter learn import PATH` to add old logs, and `zooter learn forget` to delete traffic.",
     "[[candidate]] connect_seconds": "Zooter waits 5 s for a connection. Remove the key.",
     "[[candidate]] most_characters": "an answer is cut at 200,000 characters. Remove the key.",
@@ -80,6 +110,7 @@ GONE: dict[str, str] = {  # name -> what to do instead: the end of a sentence, a
     "router kind routerdc": (
         "use the default, `--router-kind auto`. A saved router of this kind must be made again with `zooter distill`."
     ),
+    "router setting pool": "`zooter extend` wrote it. Train the router again with `zooter distill` or `zooter run`.",
 }
 
 

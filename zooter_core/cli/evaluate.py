@@ -106,11 +106,10 @@ def evaluate(
     paid = pricing.prices_of(load_fleet(prices), table.candidates) if prices else None
     from zooter_core.evaluation import evaluate as evaluation
     from zooter_core.router.encoder import Encoders
-    from zooter_core.router.extend import familiar_rows
-    from zooter_core.router.neighbours import learned_texts
+    from zooter_core.router.neighbours import familiar_rows
 
     loaded = Router.load(path, Encoders())
-    familiar = familiar_rows(table, learned_texts(Path(path)))
+    familiar = familiar_rows(table.queries, Path(path))
     if familiar is not None and familiar.any():
         share = f"{familiar.sum():,} of these {len(familiar):,} queries"
         err.print(f"The router has learned from {share}, so it looks better here than it is. Use other queries.")

@@ -25,7 +25,7 @@ ROUNDING = 1e-9  # of the largest reward: a spread below it is none
 ROUNDS, TOLERANCE = 200, 1e-6  # of the search for priors where rewards are missing
 
 
-def normalise(rewards: Array, name: str, groups: Sequence[str], scale_columns: int | None = None) -> Array:
+def normalise(rewards: Array, name: str, groups: Sequence[str]) -> Array:
     """Rewards on a stated scale before the softmax, shape (n, N).
 
     `none` leaves them unchanged. `zscore` subtracts the mean of all rewards and divides by their standard deviation,
@@ -36,35 +36,33 @@ def normalise(rewards: Array, name: str, groups: Sequence[str], scale_columns: i
         rewards: shape (n, N).
         name: one of NORMALISATIONS.
         groups: the data set of each query.
-        scale_columns: the number of columns, from the first, that set the scale; all if None.
     """
     if name not in NORMALISATIONS:
         raise ZooterError(
             f"a normalisation ({', '.join(NORMALISATIONS)})", f'"{name}"', did_you_mean(name, NORMALISATIONS)
         )
     rewards = np.asarray(rewards, dtype=np.float64)
-    columns = rewards.shape[1] if scale_columns is None else scale_columns
     if name == "none":
         return rewards
     if name != "zscore-dataset":
-        return (_spread if name == "spread" else _standardise)(rewards, columns)
+        return (_spread if name == "spread" else _standardise)(rewards)
     scaled, names = np.empty_like(rewards), np.asarray(groups)
     for group in dict.fromkeys(groups):
-        scaled[names == group] = _standardise(rewards[names == group], columns)
+        scaled[names == group] = _standardise(rewards[names == group])
     return scaled
 
 
-def _standardise(rewards: Array, columns: int) -> Array:
-    level, spread = mean(rewards[:, :columns]), std(rewards[:, :columns])
-    size = np.fmax.reduce(np.abs(rewards[:, :columns]), axis=None)
+def _standardise(rewards: Array) -> Array:
+    level, spread = mean(rewards), std(rewards)
+    size = np.fmax.reduce(np.abs(rewards), axis=None)
     return (rewards - level) / spread if spread > ROUNDING * size else rewards * 0.0
 
 
-def _spread(rewards: Array, columns: int) -> Array:
+def _spread(rewards: Array) -> Array:
     # The squares of huge ones would overflow.
-    rewards = rewards / (np.fmax.reduce(np.abs(rewards[:, :columns]), axis=None) or 1.0)
-    centred = rewards - mean(rewards[:, :columns], axis=-1, keepdims=True)
-    spread = np.sqrt(mean(centred[:, :columns] ** 2))
+    rewards = rewards / (np.fmax.reduce(np.abs(rewards), axis=None) or 1.0)
+    centred = rewards - mean(rewards, axis=-1, keepdims=True)
+    spread = np.sqrt(mean(centred**2))
     return centred / spread if spread > ROUNDING else centred * 0.0
 
 
@@ -232,18 +230,17 @@ def label(
     tags: Sequence[Sequence[str]],
     config: LabelConfig,
     train: NDArray[np.intp] | None = None,
-    scale_columns: int | None = None,
 ) -> Labels:
     """Rewards -> normalised -> softmax -> tag priors -> enhanced labels, for all queries at once.
 
     Args:
-        rewards, groups, scale_columns: as for `normalise`.
+        rewards, groups: as for `normalise`.
         tags: as for `enhance`. A query without tags has its plain label as prior.
         config: beta, tau and normalise; the caller applies holdout and seed.
         train: the rows that the tag priors are computed from and that are enhanced; the others keep their plain label.
             All rows if None.
     """
-    scaled = normalise(rewards, config.normalise, groups, scale_columns)
+    scaled = normalise(rewards, config.normalise, groups)
     every = Enhancement.of(scaled.copy(), tags, config, train)
     return Labels(scaled, *every.rows(0, len(scaled)))
 

@@ -246,7 +246,7 @@ class Neighbours:
             raise ZooterError(
                 "training queries with their texts in the router's folder",
                 "none" if not self.records else "queries without texts",
-                "Make the router with `zooter distill --keep-texts`.",
+                "Take the run or the score file that the router was trained on.",
             )
         texts = [self.records[row] for row in rows]
         queries = tuple(Query(f"kept-{r['id']}", r["text"], r["dataset"], tuple(r["tags"])) for r in texts)
@@ -261,13 +261,15 @@ def text_hashes(texts: Iterable[str]) -> NDArray[np.uint64]:
     return np.frombuffer(digests, dtype="<u8")
 
 
-def learned_texts(folder: Path) -> NDArray[np.uint64] | None:
-    """The hashes of what the router in a folder learned from; None where it does not say."""
+def familiar_rows(queries: Sequence[Query], folder: Path) -> NDArray[np.bool_] | None:
+    """Which queries the router in a folder has learned from; None where it does not say."""
     try:
-        hashes = np.load(folder / LEARNED, allow_pickle=False)
+        learned = np.load(folder / LEARNED, allow_pickle=False)
     except (OSError, ValueError, EOFError):  # an older router, or a damaged file
         return None
-    return hashes if hashes.dtype == np.uint64 and hashes.ndim == 1 else None
+    if learned.dtype != np.uint64 or learned.ndim != 1:
+        return None
+    return np.isin(text_hashes(query.text for query in queries), learned)
 
 
 def spread(tags: TagIndex, most: int = MOST, seed: int = 0) -> NDArray[np.intp]:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
-from support.three_groups import EXAMPLES, SCORES, TABLE, VECTORS, old
 from zooter_core.base.skills import SKILLS
 from zooter_core.labelling.skills import WIDTH
 from zooter_core.router.distill import fit_head
-from zooter_core.router.extend import extend
 from zooter_core.router.kinds import settings_of
 from zooter_core.router.kinds.bayes import OF_TEXT, BayesHead
 from zooter_core.router.kinds.profile import classifier_state
@@ -73,15 +69,6 @@ def test_evidence_that_prefers_nothing_still_gives_weights():
     scores = np.zeros((40, 3))
     scores[::9, 0] = 0.5
     assert np.isfinite(fitted(noise(40, 2 * WIDTH), scores).logits(noise(5, 2 * WIDTH, seed=1))).all()
-
-
-def test_a_new_candidate_is_compared_with_the_others_on_the_same_query():
-    """What all candidates of a query have in common, as how hard it is, says nothing of the new one."""
-    hard = SCORES.scores + noise(60, 1, scale=10.0)
-    other = replace(EXAMPLES, scores=replace(SCORES, scores=hard))
-    logits = [extend(old("bayes"), examples).head.logits(VECTORS) for examples in (EXAMPLES, other)]
-    assert logits[1] == pytest.approx(logits[0], abs=1e-4)
-    assert logits[0].argmax(axis=1).tolist() == TABLE.argmax(axis=1).tolist()
 
 
 def test_the_shipped_classifier_fits_the_default_encoder():

@@ -101,14 +101,12 @@ def check_settings(kind: str, settings: Mapping[str, Any]) -> tuple[str, str, st
             if wrong := _wrong_in_auto(name, value):
                 return field, *wrong
             continue
-        if name == "pool":
-            if value is not None and not _is_pool(value):
-                return field, "an object with added, a number, and out, a list of numbers", f"{value!r:.60}"
-        elif isinstance(value, bool) or not isinstance(value, int | float):
+        check_gone(f"router setting {name}")
+        if isinstance(value, bool) or not isinstance(value, int | float):
             return field, "a number", f"{value!r:.60}"
-        elif name == "dropout" and not 0 <= value < 1:
+        if name == "dropout" and not 0 <= value < 1:
             return field, "a number from 0 to below 1", f"{value}"
-        elif name != "dropout" and not 0 < value < math.inf:
+        if name != "dropout" and not 0 < value < math.inf:
             return field, "a number above 0", f"{value}"
     return None
 
@@ -134,13 +132,6 @@ def _wrong_part(parts: Any) -> tuple[str, str] | None:
         if mistake := check_settings(part["kind"], part["settings"]):
             return f"parts whose {mistake[0]} is {mistake[1]}", mistake[2]
     return None
-
-
-def _is_pool(value: Any) -> bool:
-    """Whether a value is a `pool` of the kind zooter: how many candidates were added, and which were removed."""
-    if not isinstance(value, dict) or set(value) != {"added", "out"} or not isinstance(value["out"], list):
-        return False
-    return all(isinstance(number, int) and number >= 0 for number in (value["added"], *value["out"]))
 
 
 def _number(kind: str, name: str, value: float, defaults: Mapping[str, float]) -> float:

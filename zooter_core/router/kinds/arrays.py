@@ -79,7 +79,3 @@ def unit(vectors: Array) -> Array:
 
 def concatenate(parts: Sequence[Array], axis: int) -> Array:
     return np.concatenate(parts, axis) if _is_numpy(parts[0]) else _torch().cat(list(parts), axis)
-
-
-def broadcast(values: Array, shape: Sequence[int]) -> Array:
-    return np.broadcast_to(values, shape) if _is_numpy(values) else _torch().broadcast_to(values, list(shape))

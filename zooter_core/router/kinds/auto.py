@@ -3,9 +3,9 @@
     logits(q)_i = level_i + sum over parts k of weight_k part_k(q)_i
 
 method/mixture.py says how the weights are found, and router/auto.py finds them. The levels are zeros, but for a router
-without parts, which sends every query to the candidate with the best mean score, for an extended one and for older
-ones. Parts may predict scores (`bayes`) or log-probabilities (`zooter`): the weights bring them to one scale, and what
-a part adds to all candidates of a query changes no choice.
+without parts, which sends every query to the candidate with the best mean score, and for older ones. Parts may predict
+scores (`bayes`) or log-probabilities (`zooter`): the weights bring them to one scale, and what a part adds to all
+candidates of a query changes no choice.
 """
 
 from __future__ import annotations
@@ -13,11 +13,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
-import numpy as np
-
 from zooter_core.router.kinds import BAYES, head_class
 from zooter_core.router.kinds.arrays import Array, log_softmax
-from zooter_core.router.kinds.base import Head, HeadChange, State, zeros
+from zooter_core.router.kinds.base import Head, State, zeros
 from zooter_core.router.kinds.zooter import ZooterHead
 
 
@@ -30,13 +28,11 @@ class AutoHead(Head):
     """
 
     EXTRA: ClassVar[Mapping[str, float]] = ZooterHead.EXTRA
-    COLUMNS: ClassVar[Mapping[str, int]] = {"level": 0}
 
     def __init__(self, width: int, candidates: int, parts: Sequence[Mapping[str, Any]], share: float = 1.0) -> None:
         self.share = share
         self.parts: list[Head] = [head_class(part["kind"])(width, candidates, **part["settings"]) for part in parts]
         self.kinds = [part["kind"] for part in parts]
-        self.settings = [dict(part["settings"]) for part in parts]
         self.state = {"weights": zeros(len(parts)), "level": zeros(candidates)}
         for number, part in enumerate(self.parts):
             self.state |= above(part.state, number)
@@ -69,25 +65,6 @@ class AutoHead(Head):
             if logs is not None:
                 return log_softmax(self.logits(vectors) + weight * (logs - part.logits(vectors)))
         return None
-
-    def selecting(self, columns: Sequence[int]) -> HeadChange:
-        state = {"weights": self.state["weights"], "level": self.state["level"][list(columns)]}
-        return self._changed([part.selecting(columns) for part in self.parts], state)
-
-    def adding(self, column: State) -> HeadChange:
-        """`column` has the new candidate's `level`, and its part of each part under `parts.NUMBER.`."""
-        changes = [part.adding(below(column, number)) for number, part in enumerate(self.parts)]
-        level = np.concatenate([self.state["level"], column["level"]])
-        return self._changed(changes, {"weights": self.state["weights"], "level": level})
-
-    def _changed(self, changes: Sequence[HeadChange], state: State) -> HeadChange:
-        parts = []
-        for number, (change, inner) in enumerate(changes):
-            kind, settings = self.kinds[number], self.settings[number]
-            merged = {name: value for name, value in {**settings, **change}.items() if value is not None}
-            parts.append({"kind": kind, "settings": merged})
-            state |= above(inner, number)
-        return {"parts": parts}, state
 
 
 def above(state: State, number: int) -> State:

@@ -15,7 +15,6 @@ from zooter_core.router.kinds.arrays import Array
 
 AT_ONCE = 1 << 14  # queries whose features are in memory at once, in double precision
 State = dict[str, Array]
-HeadChange = tuple[dict[str, Any], State]  # the settings that change, and the state of a head with them
 Rows = NDArray[np.intp]
 
 
@@ -53,7 +52,6 @@ class Head:
     TRAINED: ClassVar[bool] = True  # by gradient descent, in epochs
     TRAINING: ClassVar[Mapping[str, float]] = {}  # where its DistillConfig differs from zooter's
     EXTRA: ClassVar[Mapping[str, float]] = {}  # further settings of this kind, with their defaults
-    COLUMNS: ClassVar[Mapping[str, int]] = {}  # entries with a part for each candidate, and the axis of the parts
 
     state: State
     drop: Callable[[Array], Array] | None = None
@@ -84,20 +82,6 @@ class Head:
 
     def fit(self, lessons: Lessons, config: DistillConfig, progress: Progress) -> None:
         """Learn, in place, with random numbers from the config's seed alone."""
-        raise NotImplementedError
-
-    def selecting(self, columns: Sequence[int]) -> HeadChange:
-        """The change to a head for some of the candidates (their numbers, ascending) with the same logits."""
-        numbers, axes = np.array(columns, dtype=np.intp), self.COLUMNS
-        return {}, {n: v.take(numbers, axes[n]) if n in axes else v for n, v in self.state.items()}
-
-    def adding(self, column: State) -> HeadChange:
-        """The change to a head with one more candidate at the end, whose part of each of COLUMNS is in `column`."""
-        axes = self.COLUMNS
-        return {}, {n: np.concatenate([v, column[n]], axes[n]) if n in axes else v for n, v in self.state.items()}
-
-    def column(self, lessons: Lessons) -> State:
-        """One more candidate's part of each of COLUMNS, from scores of shape (n, 1); only some kinds can."""
         raise NotImplementedError
 
     def _dropped(self, states: Array) -> Array:

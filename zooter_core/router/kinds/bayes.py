@@ -11,9 +11,8 @@ skills and text it is near the best single candidate; `auto` falls back on it. T
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +22,7 @@ from zooter_core.labelling.skills import WIDTH
 from zooter_core.method import evidence, mixture
 from zooter_core.router.kinds import DistillConfig, Progress
 from zooter_core.router.kinds.arrays import Array, concatenate, softmax, unit
-from zooter_core.router.kinds.base import Head, Lessons, State, sums, zeros
+from zooter_core.router.kinds.base import Head, Lessons, sums, zeros
 from zooter_core.router.kinds.profile import classifier_state
 
 TRIED = 200  # queries that the ratios are judged by, which takes a time of their cube
@@ -38,7 +37,6 @@ class BayesHead(Head):
     """It has no settings: the evidence makes them."""
 
     TRAINED = False
-    COLUMNS: ClassVar[Mapping[str, int]] = {"weight": 1}
 
     def __init__(self, width: int, candidates: int) -> None:
         self.state = {}
@@ -51,10 +49,6 @@ class BayesHead(Head):
             self.state["skills.weight"], self.state["skills.bias"] = classifier_state(WIDTH)
         scores = mixture.relative(lessons.scores.astype(np.float64))
         self.state["weight"] = self._weights(lessons, scores, config.seed)
-
-    def column(self, lessons: Lessons) -> State:
-        """The lessons' scores are relative to the mean of the other candidates."""
-        return {"weight": self._weights(lessons, lessons.scores.astype(np.float64))}
 
     def features(self, vectors: Array) -> Array:
         """Shape (batch, d)."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from zooter_core.router.clusters import clusterings, nearest
 from zooter_core.router.kinds import DistillConfig, Progress
 from zooter_core.router.kinds.arrays import Array, unit
-from zooter_core.router.kinds.base import Head, Lessons, State, mean_scores, zeros
+from zooter_core.router.kinds.base import Head, Lessons, mean_scores, zeros
 
 
 class ClusterHead(Head):
@@ -23,7 +23,6 @@ class ClusterHead(Head):
 
     TRAINED = False
     EXTRA: ClassVar[Mapping[str, float]] = {"clusters": 32}
-    COLUMNS: ClassVar[Mapping[str, int]] = {"scores": 1}
 
     def __init__(self, width: int, candidates: int, clusters: int) -> None:
         self.state = {"centres": zeros(clusters, width), "scores": zeros(clusters, candidates)}
@@ -36,10 +35,6 @@ class ClusterHead(Head):
         clusters = len(self.state["centres"])
         (centres,), (owners,) = clusterings(lessons.vectors, clusters, np.random.default_rng(config.seed))
         self.state = {"centres": centres, "scores": _means(lessons.scores, owners, clusters)}
-
-    def column(self, lessons: Lessons) -> State:
-        owners = self._owners(lessons.batch(slice(None)))
-        return {"scores": _means(lessons.scores, owners, len(self.state["centres"]))}
 
     def logits(self, vectors: Array) -> Array:
         return self.state["scores"][self._owners(vectors)]

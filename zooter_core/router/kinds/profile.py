@@ -19,7 +19,7 @@ from zooter_core.config.labelling import ENCODER
 from zooter_core.labelling.skills import WIDTH, SkillHead
 from zooter_core.router.kinds import DistillConfig, Progress
 from zooter_core.router.kinds.arrays import Array, softmax
-from zooter_core.router.kinds.base import Head, Lessons, State, mean_scores, zeros
+from zooter_core.router.kinds.base import Head, Lessons, mean_scores, zeros
 
 AT_ONCE = 1024  # queries whose vectors are in memory at once
 
@@ -29,7 +29,6 @@ class ProfileHead(Head):
 
     TRAINED = False
     EXTRA: ClassVar[Mapping[str, float]] = {"prior": 1.0}
-    COLUMNS: ClassVar[Mapping[str, int]] = {"levels": 1}
 
     def __init__(self, width: int, candidates: int, prior: float) -> None:
         self.prior = prior
@@ -43,9 +42,6 @@ class ProfileHead(Head):
     def fit(self, lessons: Lessons, config: DistillConfig, progress: Progress) -> None:
         self.state["weights"], self.state["bias"] = classifier_state(len(self.state["weights"]))
         self.state["levels"] = self._levels(lessons)
-
-    def column(self, lessons: Lessons) -> State:
-        return {"levels": self._levels(lessons)}
 
     def skills(self, vectors: Array) -> Array:
         """P(s | q), shape (batch, 16)."""

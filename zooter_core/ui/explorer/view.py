@@ -210,8 +210,8 @@ def draw_starting(ensemble: Ensemble) -> None:
 
 def draw_missing() -> None:
     st.info(
-        "This router was saved without its training queries, so there is no map and no table of tags (`zooter extend` "
-        f"never saves them). {DISTILL} adds them.",
+        f"This router was saved without its training queries, so there is no map and no table of tags. {DISTILL} adds "
+        "them.",
         icon=":material/info:",
     )
 
