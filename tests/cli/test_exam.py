@@ -12,17 +12,22 @@ from zooter_core.fleet import skills
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
+def server():
+    with serving() as scripted:
+        scripted.replies = {"one": lambda query: "It depends.", "two": lambda query: f"About {query[:20]}: 42."}
+        yield scripted
+
+
+@pytest.fixture
+def folder(server, tmp_path, monkeypatch):
     first = skills.starter_queries()[:32]
     monkeypatch.setattr(skills, "starter_queries", lambda quick=False: first)
-    with serving() as server:
-        server.replies = {"one": lambda query: "It depends.", "two": lambda query: f"About {query[:20]}: 42."}
-        keys = {"backend": "openai", "base_url": server.url}
-        add_candidates(tmp_path / "mine", [keys | {"name": name, "model": name} for name in server.replies])
-        yield tmp_path / "mine"
+    keys = {"backend": "openai", "base_url": server.url}
+    add_candidates(tmp_path / "mine", [keys | {"name": name, "model": name} for name in server.replies])
+    return tmp_path / "mine"
 
 
-def test_an_exam_from_start_to_router(zooter, folder):
+def test_an_exam_from_start_to_router(zooter, folder, server):
     code, out, err = zooter("exam", "--quick", fleet=folder)
     assert code == 0
     assert "64 answers, about" in err
@@ -34,6 +39,13 @@ def test_an_exam_from_start_to_router(zooter, folder):
     code, _, err = zooter("exam", "--quick", fleet=folder)
     assert code == 0
     assert "answers, about" not in err  # it is all there
+    server.replies["three"] = lambda query: "Three."
+    add_candidates(folder, [{"backend": "openai", "base_url": server.url, "name": "three", "model": "three"}])
+    asked = server.count("one")
+    code, _, err = zooter("exam", "--quick", fleet=folder)
+    assert code == 0
+    assert "32 answers of three; all others are kept" in err
+    assert (server.count("one"), load_fleet(folder).pool) == (asked, ("one", "two", "three"))
 
 
 def test_an_exam_that_another_process_holds_is_not_deleted(refused, folder):

@@ -66,7 +66,7 @@ def test_changed_setting_is_refused_by_name(folder, changed, before, now):
         run.begin("label", {"beta": 0.3, "tau": 1.0})
         with pytest.raises(ZooterError) as caught:
             run.begin("label", changed)
-        with pytest.raises(ZooterError, match="zooter collect"):
+        with pytest.raises(ZooterError, match="--until collect"):
             run.setting("collect", "samples")
     assert (folder / "run.json").read_bytes() == content
     assert (caught.value.failure.expected, caught.value.failure.found) == (f"the setting {before}", now)

@@ -33,7 +33,17 @@ def distilled(tmp_path, tiny_fleet, capsys):
     def distill(content: bytes, name: str = "scores.jsonl") -> Router | str:
         source, out = tmp_path / name, tmp_path / "router"
         source.write_bytes(content)
-        call = ["distill", "--scores", source, "--out", out, "--encoder", tiny_fleet / "encoder", "--epochs", 40]
+        call = [
+            "distill",
+            "--scores",
+            source,
+            "--out",
+            out,
+            "--encoder",
+            tiny_fleet / "encoder",
+            "--router-set",
+            "epochs=40",
+        ]
         code = main([*map(str, call), "--router-set", "rate=0.01"])
         err = capsys.readouterr().err
         assert "Traceback" not in err

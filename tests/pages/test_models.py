@@ -370,7 +370,7 @@ def test_the_live_table_shows_who_is_right_so_far(
 
 
 @pytest.mark.usefixtures("quick")
-def test_an_exam_of_other_models_is_refused_and_can_begin_again(
+def test_an_exam_of_another_model_is_refused_and_can_begin_again(
     page: AppTest, folder: Path, server: Scripted, queries: list[Query], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(exam, "starter_queries", lambda quick: queries[:24])
@@ -378,13 +378,15 @@ def test_an_exam_of_other_models_is_refused_and_can_begin_again(
     server.wait_for("sums", 3)
     sitting(folder).stop()
     sitting(folder).wait(60)
-    add_candidates(folder, [{"name": "new", "backend": "openai", "model": "words", "base_url": server.url}])
+    file = folder / "fleet.toml"
+    file.write_text(file.read_text().replace('model = "sums"', 'model = "words"'))
     resources.forget(folder)
     press(page.run(), "Go on")
     sitting(folder).wait(60)
     page.run()
     (error,) = page.error
-    assert "began with other models or questions" in error.value
+    assert "The responses of sums" in error.value
+    assert "came from another model" in error.value
     before = len(server.bodies)
     with Run(folder / "exam-quick"):  # as `zooter exam` in a terminal
         assert any("another process at work" in error.value for error in press(page, "Begin again").error)
@@ -393,8 +395,31 @@ def test_an_exam_of_other_models_is_refused_and_can_begin_again(
     sitting(folder).wait(120)
     page.run()
     assert not page.error
-    assert len(server.bodies) - before >= 3 * 24  # every question is asked anew
+    assert len(server.bodies) - before >= 2 * 24  # every question is asked anew
     assert load_fleet(folder).router is not None
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_model_that_comes_after_the_exam_is_asked_alone(
+    page: AppTest, folder: Path, server: Scripted, queries: list[Query], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exam, "starter_queries", lambda quick: queries[:24])
+    press(page, "Start the exam")
+    sitting(folder).wait(120)
+    drawn(page.run(), folder)
+    server.replies["late"] = lambda query: "It is late."
+    add_candidates(folder, [{"name": "new", "backend": "openai", "model": "late", "base_url": server.url}])
+    resources.forget(folder)
+    page = drawn(page.run(), folder)
+    assert "The answers so far are kept. New since then: new." in words(page)
+    before = server.count("sums")
+    press(page, "Go on")
+    sitting(folder).wait(120)
+    page.run()
+    assert not page.error
+    assert server.count("sums") - before <= 1  # a page that is drawn anew tries each model
+    assert server.count("late") >= 24
+    assert load_fleet(folder).pool == ("sums", "words", "new")
 
 
 @pytest.mark.usefixtures("quick")

@@ -49,8 +49,8 @@ def test_answers_that_the_server_has_logged_survive_a_kill(fleet_copy, tmp_path)
     with serving() as server:
         server.replies = {name: reply(name, n * 0.02) for n, name in enumerate("abc", 1)}
         fleet = endpoint_fleet.save(fleet_copy, server.url, {name: name for name in "abc"})
-        call = ["collect", "--fleet", fleet, "--queries", tmp_path / "queries.txt", "--run", tmp_path / "run"]
-        call = [*map(str, call)]
+        call = ["run", "--fleet", fleet, "--queries", tmp_path / "queries.txt", "--out", tmp_path / "run"]
+        call = [*map(str, call), "--until", "collect"]
         paths = os.environ | {"PYTHONPATH": str(ROOT)}
         with subprocess.Popen(
             [sys.executable, "-m", "zooter_core.cli", *call], env=paths, stderr=subprocess.PIPE

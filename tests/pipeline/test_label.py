@@ -59,7 +59,7 @@ def test_labels_when_every_query_is_held_back():
 
 def test_a_worker_and_the_step_label_load_no_pytorch_for_themselves():
     """Each actor of Ray would spend three seconds on it, also where it only scores or tags through an endpoint."""
-    code = "import sys, zooter_core.cli.label, zooter_core.pipeline.on_ray, zooter_core.pipeline.plan; "
+    code = "import sys, zooter_core.pipeline, zooter_core.pipeline.on_ray, zooter_core.pipeline.plan; "
     code += "print([name for name in ('torch', 'transformers') if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 

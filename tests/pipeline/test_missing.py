@@ -17,7 +17,7 @@ from zooter_core import pipeline
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Query
 from zooter_core.config.fleet import GenerationConfig, load_fleet
-from zooter_core.data.runs import Run, export_parquet
+from zooter_core.data.runs import Run
 from zooter_core.data.scores import read_scores
 from zooter_core.evaluation.figures import Report, load_report
 from zooter_core.fleet.ensemble import Ensemble
@@ -224,12 +224,3 @@ def test_a_wrong_list_of_missing_candidates_is_named(fleet, weak, tmp_path):
     (folder / "rewards.jsonl").write_text(text.replace('"missing": ["aa"]', '"missing": ["zz"]', 1))
     with pytest.raises(ZooterError, match=r'"missing" is not a list of some of aa, b, c in line'):
         run_all_steps(folder, fleet)
-
-
-def test_parquet_files_have_a_row_for_each_reward_that_there_is(fleet, weak, tmp_path):
-    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
-    weak("a", 8)
-    run_all_steps(tmp_path / "run", fleet)
-    with Run(tmp_path / "run") as run:
-        export_parquet(run, tmp_path / "tables")
-    assert len(parquet.read_table(tmp_path / "tables" / "rewards.parquet")) == 8 + 20 + 20

@@ -70,7 +70,6 @@ def test_parts_hold_every_response_once_know_which_the_run_has_and_are_made_in_o
 
 
 ray = pytest.importorskip("ray", reason="the extra zooter[ray] is not installed")
-parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
 
 from support import endpoint_fleet  # noqa: E402 (after the skips)
 from support.ray_driver import PART  # noqa: E402
@@ -146,8 +145,8 @@ def workers() -> list[psutil.Process]:
 
 
 def options(fleet: Path, queries: Path, folder: Path) -> list[str]:
-    places = ["--fleet", str(fleet), "--queries", str(queries), "--out", str(folder), "--parquet", f"{folder}-tables"]
-    return [*places, "--max-new-tokens", "24", "--epochs", "1"]
+    places = ["--fleet", str(fleet), "--queries", str(queries), "--out", str(folder)]
+    return [*places, "--max-new-tokens", "24", "--router-set", "epochs=1"]
 
 
 def driver(*call: object) -> subprocess.Popen:
@@ -214,5 +213,3 @@ def test_a_killed_worker_and_a_killed_driver_lose_and_repeat_nothing(tiny_ensemb
         assert (folder / name).read_bytes() == (tmp_path / "local" / name).read_bytes()
     one, other = (sorted((place / "rewards.jsonl").read_bytes().splitlines()) for place in (folder, tmp_path / "local"))
     assert one == other
-    rows = {path.stem: parquet.read_metadata(path).num_rows for path in Path(f"{folder}-tables").iterdir()}
-    assert rows == {"queries": count, "responses": 2 * count, "rewards": 2 * count, "tags": count, "labels": 2 * count}

@@ -131,5 +131,5 @@ def test_the_same_fleet_in_another_folder_goes_on(run_copy, fleet_copy, queries)
 def test_a_step_before_its_turn_is_refused(tmp_path, ensemble, queries, step, needed):
     with Run(tmp_path / "run", create=True) as run:
         pipeline.start(run, ensemble, queries)
-        with pytest.raises(ZooterError, match=f"zooter {needed} --run"):
+        with pytest.raises(ZooterError, match=f"--until {needed}"):
             step(run, ensemble)

@@ -13,7 +13,7 @@ from support.scripted_server import Scripted, serving
 from zooter_core.cli.main import main
 from zooter_core.data.runs import Run
 
-HERE = ("--epochs", "2")
+HERE = ("--router-set", "epochs=2")
 
 
 @pytest.fixture
@@ -52,10 +52,9 @@ def requests_of(server: Scripted) -> int:
 def refused(fleet, queries, tmp_path, server, capsys):
     """A run that must be refused before it asks anything: its message."""
 
-    def call(*options: object, code: int = 2, command: str = "run") -> str:
+    def call(*options: object, code: int = 2) -> str:
         before = requests_of(server)
-        out = ("--out" if command == "run" else "--run", tmp_path / "run")
-        arguments = [command, "--fleet", fleet, "--queries", queries, *out, *options]
+        arguments = ["run", "--fleet", fleet, "--queries", queries, "--out", tmp_path / "run", *options]
         assert main(list(map(str, arguments))) == code
         messages = [line for line in capsys.readouterr().err.splitlines() if line.startswith("zooter: ")]
         assert len(messages) == 1
@@ -179,16 +178,18 @@ def unfinished(folder: Path) -> None:
 
 def test_another_setting_than_the_run_began_with(begun, refused):
     unfinished(begun)
-    for option, value in (("beta", 0.5), ("tau", 2), ("epochs", 5), ("samples", 2), ("temperature", 0), ("seed", 3)):
+    for option, value in (("beta", 0.5), ("tau", 2), ("samples", 2), ("temperature", 0), ("seed", 3)):
         assert f"the setting {option}" in refused(*HERE, f"--{option}", value)
+    assert "the setting epochs" in refused("--router-set", "epochs=5")
 
 
 def test_a_run_of_another_fleet(begun, fleet, refused):
     unfinished(begun)
     change(fleet, "max_tokens = 128", "max_tokens = 64")
     assert "the setting reward_sha256" in refused(*HERE)
-    change(fleet, 'name = "a"', 'name = "other"')
-    assert "the setting pool" in refused(*HERE)
+    change(fleet, "max_tokens = 64", "max_tokens = 128")
+    change(fleet, 'model = "first"', 'model = "second"')
+    assert "The responses of a in the run" in refused(*HERE)
 
 
 def test_a_step_that_is_finished_needs_nothing_any_more(fleet, queries, tmp_path, server, refused):
@@ -209,13 +210,13 @@ def test_a_step_that_is_finished_needs_nothing_any_more(fleet, queries, tmp_path
     assert "NO_SUCH_KEY" in refused(*HERE)
 
 
-# The steps alone
+# The first steps alone
 
 
 def test_collect_needs_no_reward(fleet, queries, tmp_path, server):
     without(fleet, "reward")
     without(fleet, "tagger")
-    call = ["collect", "--fleet", fleet, "--queries", queries, "--run", tmp_path / "run"]
+    call = ["run", "--fleet", fleet, "--queries", queries, "--out", tmp_path / "run", "--until", "collect"]
     assert main(list(map(str, call))) == 0
     assert requests_of(server) == 24
 
@@ -223,8 +224,8 @@ def test_collect_needs_no_reward(fleet, queries, tmp_path, server):
 @pytest.mark.parametrize(("step", "table"), [("score", "reward"), ("tag", "tagger")])
 def test_a_step_without_its_table(fleet, queries, tmp_path, capsys, step, table):
     without(fleet, table)
-    call = ["collect", "--fleet", fleet, "--queries", queries, "--run", tmp_path / "run"]
-    assert main(list(map(str, call))) == 0
-    assert main([step, "--run", str(tmp_path / "run")]) == 2
+    call = ["run", "--fleet", fleet, "--queries", queries, "--out", tmp_path / "run", "--until"]
+    assert main([*map(str, call), "collect"]) == 0
+    assert main([*map(str, call), step]) == 2
     assert f"a [{table}] table in fleet.toml" in capsys.readouterr().err
     assert step not in json.loads((tmp_path / "run" / "run.json").read_text())["steps"]

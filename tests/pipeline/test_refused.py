@@ -36,19 +36,18 @@ def collected(run: Run, fleet: Path, queries: list[Query] = QUERIES) -> Ensemble
 
 def test_a_query_that_is_too_long_is_set_aside_by_name_and_the_run_ends_well(tiny_fleet, tmp_path, capsys):
     (tmp_path / "queries.jsonl").write_text("".join(json.dumps({"id": q.id, "query": q.text}) + "\n" for q in QUERIES))
-    call = ["--fleet", str(tiny_fleet), "--queries", str(tmp_path / "queries.jsonl"), "--max-new-tokens", "4"]
-    assert main(["collect", *call, "--run", str(tmp_path / "run")]) == 0
+    call = ["run", "--fleet", str(tiny_fleet), "--queries", str(tmp_path / "queries.jsonl"), "--max-new-tokens", "4"]
+    call += ["--out", str(tmp_path / "run"), "--router-set", "epochs=2"]
+    assert main([*call, "--until", "collect"]) == 0
     message = " ".join(capsys.readouterr().err.split())
     assert "1 query is set aside, without responses: long: no response of base: " in message
     responses = [json.loads(line) for line in (tmp_path / "run" / RESPONSES).read_text().splitlines()]
     assert len(responses) == 27
     assert {(r["id"], r["finish"]) for r in responses if r["error"]} == {("long", "refused")}
-    assert main(["score", "--run", str(tmp_path / "run")]) == 0
+    assert main(call) == 0
     assert "1 query is set aside, without rewards: long: no response of base: " in " ".join(
         capsys.readouterr().err.split()
     )
-    for step in ("tag", "label", "distill"):
-        assert main([step, "--run", str(tmp_path / "run"), *(["--epochs", "2"] if step == "distill" else [])]) == 0
     labels = [json.loads(line)["id"] for line in (tmp_path / "run" / "labels.jsonl").read_text().splitlines()]
     assert labels == [query.id for query in QUERIES[:-1]]
     report = json.loads((tmp_path / "run" / "report.json").read_text())

@@ -78,7 +78,7 @@ def test_other_queries_are_refused(run_copy, ensemble, queries):
 
 @pytest.mark.parametrize(
     ("weights", "step", "setting"),
-    [("adapters/one/adapter_model", "collect", "candidates_sha256"), ("reward/model", "score", "reward_sha256")],
+    [("adapters/one/adapter_model", "collect", "The responses of one "), ("reward/model", "score", "reward_sha256")],
 )
 def test_changed_weights_are_refused_by_name(run_copy, fleet_copy, weights, step, setting):
     file = fleet_copy / f"{weights}.safetensors"
@@ -97,7 +97,10 @@ def test_changed_weights_are_refused_by_name(run_copy, fleet_copy, weights, step
             unchanged(run)
 
 
-def test_another_pool_is_refused(run_copy, fleet_copy, queries):
+def test_a_step_alone_refuses_another_pool(run_copy, fleet_copy):
+    """`zooter run` takes it up: tests/pipeline/test_changed_pool.py."""
     fleet = load_fleet(fleet_copy)
     other = Ensemble(replace(fleet, candidates=fleet.candidates[:2]))
-    assert "pool" in refusal(run_copy, lambda run: pipeline.start(run, other, queries))
+    forget_steps(run_copy, "distill")
+    step = "`zooter run` again, which takes up a changed pool"
+    assert step in refusal(run_copy, lambda run: pipeline.distill_run(run, other, fleet.encoder, DISTILL))

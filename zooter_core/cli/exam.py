@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 from typing import Annotated
 
+from zooter_core.base.errors import listed
 from zooter_core.cli import options
 from zooter_core.cli.consoles import bars, err, out, print_agreement, print_missing, print_note, waiting
 from zooter_core.cli.fleets import open_fleet
@@ -29,13 +30,15 @@ def exam(
     if restart:
         exam.discard(folder)
     ensemble, queries = Ensemble(parts), exam.answerable(starter_queries(quick), print_note)
-    if not folder.exists():
-        with waiting("Trying every model ..."):
+    new = exam.newcomers(parts, folder)
+    if new.candidates:
+        with waiting("Trying every model ..." if new.pool == parts.pool else "Trying the new models ..."):
             ensemble.fetch(err.print)
-            estimate = exam.estimate(ensemble, queries, parts.generation)
+            estimate = exam.estimate(Ensemble(new, ensemble.backends), queries, parts.generation)
         seconds, cost = estimate.seconds, f", {estimate.cost}" if estimate.cost else ""
         taken = f", about {seconds:.0f} seconds" if seconds < 90 else f", about {seconds / 60:.0f} minutes"
-        begun = f"{estimate.answers:,} answers{taken if seconds else ''}{cost}"
+        whose = "" if new.pool == parts.pool else f" of {listed(new.pool)}; all others are kept"
+        begun = f"{estimate.answers:,} answers{whose}{taken if seconds else ''}{cost}"
         err.print(f"{begun}. Ctrl-C stops; a second call goes on.")
     with bars() as progress:
         report, missing = exam.sit(ensemble, folder, queries, progress, print_note, how, progress.watch)

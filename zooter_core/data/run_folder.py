@@ -26,14 +26,20 @@ from zooter_core.base.strict_json import dump_json, parse_json
 from zooter_core.data.run_lines import Check
 
 QUERIES, RESPONSES, REWARDS = "queries.jsonl", "responses.jsonl", "rewards.jsonl"
+EARLIER = "rewards.earlier.jsonl"  # those of an earlier pool, while the step score makes them anew
 TAGS, LABELS, ROUTER, REPORT = "tags.jsonl", "labels.jsonl", "router", "report.json"
 CHECKPOINT = "finetune.checkpoint"  # of fine-tuning, beside the router's folder or in it, until it is over
 STATE, LOCK, PARTS = "run.json", ".lock", "parts"  # parts: responses of workers that are not taken over yet
-RUN_FILES = (QUERIES, RESPONSES, REWARDS, TAGS, LABELS, ROUTER, f"{ROUTER}.partial", REPORT, STATE, LOCK, PARTS)
+RUN_FILES = (
+    *(QUERIES, RESPONSES, REWARDS, EARLIER, TAGS, LABELS),
+    *(ROUTER, f"{ROUTER}.partial", REPORT, STATE, LOCK, PARTS),
+)
 FILE_OF = {"start": QUERIES, "collect": RESPONSES, "score": REWARDS, "tag": TAGS, "label": LABELS, "distill": REPORT}
 STEPS = tuple(FILE_OF)
+FOLLOWS = {"start": "pool", "collect": "candidates_sha256", "score": "pool"}  # settings that follow the fleet
 FORMAT = 1  # of a run folder
 PIECE = 1 << 20  # bytes read at once
+LINES = 1000  # written at once
 Settings = Mapping[str, Any]
 
 
@@ -161,14 +167,22 @@ class RunFolder:
             partial.write_text(dump_json(self.state, indent=2) + "\n", encoding="utf-8")
 
     def begin(self, step: str, settings: Settings) -> None:
-        """Record a step's settings when it starts for the first time; later starts must use the same.
+        """Record a step's settings when it starts; later starts must use the same, but for those in FOLLOWS.
 
         Raises:
             ZooterError: a setting differs from the first start; the message names it.
         """
         self.agree(step, settings)
-        self.state["steps"].setdefault(step, parse_json(dump_json(settings)))
+        self.state["steps"][step] = parse_json(dump_json(settings))
+        if step in self.state["seals"]:
+            self.state["seals"][step]["settings_sha256"] = _hash_of(self.state["steps"][step])
         self._write_state()
+
+    def reopen(self, *steps: str) -> None:
+        """Make steps unfinished, so that they make good what has changed. The next `begin` writes it down."""
+        for step in steps:
+            self.state["seals"].pop(step, None)
+        self.state.pop("open", None)
 
     def agree(self, step: str, settings: Settings) -> None:
         """Refuse settings with which a step that has begun cannot go on. As `begin`, but writes nothing."""
@@ -176,7 +190,7 @@ class RunFolder:
         first = self.state["steps"].get(step, settings)
         for name in dict.fromkeys([*first, *settings]):
             before, now = _short(first.get(name)), _short(settings.get(name))
-            if first.get(name) != settings.get(name):
+            if first.get(name) != settings.get(name) and name != FOLLOWS.get(step):
                 raise ZooterError(
                     f"the setting {name} = {before}",
                     f"{name} = {now}",
@@ -194,7 +208,7 @@ class RunFolder:
             raise ZooterError(
                 f"a run in which the step {step} has begun",
                 "none",
-                f"Run `zooter {step} --run DIR` first.",
+                finishing(step),
                 f"The step {step} of the run {self.folder} has not begun.",
             )
         return self.state["steps"][step][name]
@@ -299,20 +313,25 @@ class RunFolder:
         """Add a batch of records and flush it to the disk."""
         jsonl.append_records(self.folder / file, records, private=True)
 
-    def appending(self, file: str) -> jsonl.Appender:
-        """The file, open for records that come one by one. Close it before the step is sealed."""
-        return jsonl.Appender(self.folder / file, private=True)
-
     def replace(self, file: str, records: Iterable[Mapping[str, Any]]) -> None:
         """Write a file anew. It is as it was until all records are on the disk."""
         path = self.folder / file
         with files.writing(path), files.atomic(path, private=True) as partial:
-            jsonl.append_records(partial, records, private=True)
+            left = iter(records)
+            with jsonl.Appender(partial, private=True) as out:
+                while lines := list(itertools.islice(left, LINES)):
+                    out.append(lines)
 
     def remove(self, file: str) -> None:
         """Delete a file of an unfinished step."""
         with files.writing(self.folder / file):
             (self.folder / file).unlink(missing_ok=True)
+
+
+def finishing(step: str) -> str:
+    """What to do where a step is not finished."""
+    until = "collect" if step == "start" else step
+    return f"Run `zooter run --queries FILE --out DIR{'' if step == 'distill' else f' --until {until}'}` first."
 
 
 def versions() -> dict[str, str]:
@@ -336,6 +355,9 @@ def _check_shape(state: dict[str, Any]) -> None:
     names = isinstance(pool, list) and all(isinstance(name, str) for name in pool)
     if not names or not pool or len(set(pool)) < len(pool):
         raise ValueError('"pool" is not a list of different names')
+    asked = state["steps"].get("collect", {}).get("candidates_sha256", "")  # of version 0.2: one hash
+    if not isinstance(asked, str) and not (isinstance(asked, dict) and asked.keys() >= set(pool)):
+        raise ValueError('"candidates_sha256" is not an object with a hash of each candidate')
     for step, seal in state["seals"].items():
         hashes = seal.get("router", {})
         texts = (seal.get("file"), seal.get("sha256"), seal.get("settings_sha256"))

@@ -10,9 +10,11 @@
                                                 or id and set_aside: why it has no rewards;
                                                 and missing: [candidate], of which responses
                                                 were missing when the line was written
+    rewards.earlier    query                    as rewards.jsonl, of an earlier pool, while the     reward_check
+    .jsonl                                      step score makes rewards.jsonl anew
     tags.jsonl         query                    id, tags: [{name, score}]                       tag_check
-    labels.jsonl       query with rewards       id, fold: "train" or "held_back", plain: s(q),  same_check
-                                                enhanced: s*(q), and the reward entropy of plain
+    labels.jsonl       query with rewards       id, fold: "train" or "held_back", plain: s(q),  none: they are
+                                                enhanced: s*(q), and the reward entropy of plain  made anew
                                                 in [0, 1]: entropy
 
 The file of a finished step is compared by its hash. That of an unfinished step has no hash yet, so its lines are

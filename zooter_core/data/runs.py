@@ -1,16 +1,14 @@
 """A pipeline's run: the queries, responses, rewards, tags and scores that its folder holds, as values.
 
-`export_parquet` writes them for tools that read columns. `find_runs` looks for run folders and tells how far each is.
+`find_runs` looks for run folders and tells how far each is.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import math
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any, Never
 
@@ -18,17 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooter_core.base import files
-from zooter_core.base.errors import ZooterError, not_installed
+from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Query
 from zooter_core.base.strict_json import dump_json, parse_json
 from zooter_core.config.fleet import Fleet
 from zooter_core.data import prices
-from zooter_core.data.run_folder import LABELS, QUERIES, RESPONSES, REWARDS, STATE, TAGS, RunFolder
+from zooter_core.data.run_folder import QUERIES, RESPONSES, REWARDS, STATE, TAGS, RunFolder, finishing
 from zooter_core.data.scores import Scores, score_line
 from zooter_core.method.verified import scale_of, verified_rewards
 
 BY_DATASET = "datasets"  # how queries are held back, in run.json
-ROWS = 10_000  # of a Parquet file in memory at a time
 SEARCH_DEPTH = 3  # levels of folders below the one that `find_runs` searches
 
 
@@ -76,7 +73,7 @@ class Run(RunFolder):
         pool = self.setting("start", "pool")
         reasons: dict[str, dict[tuple[int, int], str]] = {}
         for record in self.records(RESPONSES):
-            if record.get("error") is not None:
+            if record.get("error") is not None and record["candidate"] in pool:
                 reason = f"no response of {record['candidate']}: {record['error']}"
                 reasons.setdefault(record["id"], {})[pool.index(record["candidate"]), record["sample"]] = reason
         return {query.id: min(reasons[query.id].items())[1] for query in self.queries() if query.id in reasons}
@@ -106,7 +103,7 @@ class Run(RunFolder):
             raise ZooterError(
                 f"a run with rewards at {self.folder}",
                 "none yet",
-                "Run `zooter score --run DIR` first.",
+                finishing("score"),
                 f"The step score of the run {self.folder} is not finished.",
             )
         if not any("rewards" in record for record in self.records(REWARDS)):
@@ -231,89 +228,21 @@ class RewardLines:
         return means
 
 
-def export_parquet(run: Run, folder: Path) -> None:
-    """Write `queries`, `responses`, `rewards`, `tags` and `labels` as NAME.parquet into a folder.
-
-    The `key` of `queries` is JSON. A line of `rewards` is one candidate's: `id`, `candidate`, `reward`, `samples` (none
-    where its response is missing) and `verified`, or `id` and `set_aside`. A line of `labels` is one candidate's too:
-    `id`, `fold`, `candidate`, `plain`, `enhanced`, `entropy`.
-
-    Raises:
-        ZooterError: pyarrow is not installed, or the folder cannot be made.
-        WorkError: the disk is full.
-    """
-    if importlib.util.find_spec("pyarrow") is None:
-        raise not_installed("pyarrow", "--parquet", "Run `pip install pyarrow`.")
-    pool = run.setting("start", "pool")
-    files.check_folder(folder)
-    with files.writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    for name in (QUERIES, RESPONSES, REWARDS, TAGS, LABELS):
-        _write(folder / f"{Path(name).stem}.parquet", name, _rows(run, name, pool))
-
-
-def _rows(run: Run, name: str, pool: list[str]) -> Iterator[dict[str, Any]]:
-    for record in run.records(name):
-        if name == REWARDS and "set_aside" not in record:
-            for candidate in record["rewards"]:
-                reward, samples = record["rewards"][candidate], record["samples"][candidate]
-                row = {"id": record["id"], "candidate": candidate, "reward": reward, "samples": samples}
-                yield row | {"verified": record.get("verified", {}).get(candidate)}
-        elif name == QUERIES and "key" in record:
-            yield record | {"key": dump_json(record["key"], ensure_ascii=False)}
-        elif name == LABELS:
-            for number, candidate in enumerate(pool):
-                values = {key: record[key][number] for key in ("plain", "enhanced")}
-                yield {**record, "candidate": candidate, **values}
-        else:
-            yield record
-
-
-def _write(path: Path, name: str, rows: Iterator[dict[str, Any]]) -> None:
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    text, number, numbers = pa.string(), pa.float64(), pa.list_(pa.float64())
-    tag = pa.struct([("name", text), ("score", number)])
-    schemas = {
-        QUERIES: [("id", text), ("text", text), ("dataset", text), ("tags", pa.list_(text)), ("key", text)],
-        RESPONSES: [
-            *((key, text) for key in ("id", "candidate")),
-            ("sample", pa.int64()),
-            ("text", text),
-            ("tokens", pa.int64()),
-            *((key, number) for key in ("seconds", "first_token_seconds")),
-            *((key, text) for key in ("finish", "error")),
-        ],
-        REWARDS: [
-            *((key, text) for key in ("id", "candidate", "set_aside")),
-            ("reward", number),
-            *((key, numbers) for key in ("samples", "verified")),
-        ],
-        TAGS: [("id", text), ("tags", pa.list_(tag))],
-        LABELS: [
-            *((key, text) for key in ("id", "fold", "candidate")),
-            *((key, number) for key in ("plain", "enhanced", "entropy")),
-        ],
-    }
-    schema = pa.schema(schemas[name])
-    with files.writing(path), files.atomic(path) as partial, parquet.ParquetWriter(partial, schema) as out:
-        while piece := list(islice(rows, ROWS)):
-            out.write_table(pa.Table.from_pylist(piece, schema=schema))
-
-
 @dataclass(frozen=True)
 class RunSummary:
     """What the run.json of a run folder says, read without the lock.
 
     Attributes:
         queries: their number; 0 if the run has not begun.
+        pool: the candidates that rewards, labels and router are for.
+        asked: all that responses were asked of, also those that left the pool.
         finished: the sealed steps, in order.
     """
 
     folder: Path
     queries: int
     pool: tuple[str, ...]
+    asked: tuple[str, ...]
     finished: tuple[str, ...]
 
     @property
@@ -333,6 +262,8 @@ def _summary(path: Path) -> RunSummary | None:
     try:
         state = parse_json(path.read_text(encoding="utf-8"))
         start = state["steps"].get("start", {"queries": 0, "pool": []})
-        return RunSummary(path.parent, int(start["queries"]), tuple(start["pool"]), tuple(state["seals"]))
+        pool, hashes = tuple(start["pool"]), state["steps"].get("collect", {}).get("candidates_sha256", ())
+        asked = pool if isinstance(hashes, str) else tuple(hashes)  # version 0.2 has one hash for all
+        return RunSummary(path.parent, int(start["queries"]), pool, asked, tuple(state["seals"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
         return None

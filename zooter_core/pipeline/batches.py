@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Query
-from zooter_core.data.run_folder import FILE_OF, QUERIES
+from zooter_core.data.run_folder import FILE_OF, QUERIES, finishing
 from zooter_core.data.run_lines import Check, Record, same_check
 from zooter_core.data.runs import Run
 from zooter_core.fleet.ensemble import Ensemble
@@ -37,9 +37,8 @@ def require(run: Run, step: str, allow_missing: bool = False) -> None:
         sentence = f"This run holds only the shard {shard}."
         raise ZooterError("a whole run", f"its shard {shard}", "Merge the shards with `zooter merge` first.", sentence)
     if not run.sealed(step) and not allow_missing:
-        command = "collect --run DIR --queries FILE" if step == "start" else f"{step} --run DIR"
         sentence = f"The step {step} of this run is not finished."
-        raise ZooterError(f"a finished step {step}", "an unfinished one", f"Run `zooter {command}`.", sentence)
+        raise ZooterError(f"a finished step {step}", "an unfinished one", finishing(step), sentence)
 
 
 def pool_of(run: Run, ensemble: Ensemble) -> tuple[str, ...]:
@@ -49,7 +48,7 @@ def pool_of(run: Run, ensemble: Ensemble) -> tuple[str, ...]:
         raise ZooterError(
             f"a fleet of the run's candidates {', '.join(pool)}",
             f"one of {', '.join(ensemble.fleet.pool)}",
-            "Give the fleet of this run with --fleet, or start a new run.",
+            "Give the fleet of this run with --fleet. Or call `zooter run` again, which takes up a changed pool.",
         )
     return pool
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from zooter_core.base.errors import Failure, WorkError, ZooterError, listed
 from zooter_core.base.records import Query
 from zooter_core.base.strict_json import dump_json
-from zooter_core.config.fleet import GenerationConfig
+from zooter_core.config.fleet import Fleet, GenerationConfig
 from zooter_core.data.prices import prices_of
 from zooter_core.data.run_folder import RESPONSES, Settings, Shard, versions
 from zooter_core.data.run_lines import response_check
@@ -40,8 +40,49 @@ def collect_settings(
     count = len(queries) or run.state["steps"].get("start", {}).get("queries", 0)
     batch = _batch_of(run) or batches.rows_of(count * samples)
     part = {} if shard is None else {"shard": str(shard)}
-    fleet = ensemble.fleet.hash_of("candidates")
-    return {**asdict(generation), "samples": samples, "batch": batch, "candidates_sha256": fleet, **part}
+    hashes = candidate_hashes(run, ensemble.fleet)
+    return {**asdict(generation), "samples": samples, "batch": batch, "candidates_sha256": hashes, **part}
+
+
+def candidate_hashes(run: Run, fleet: Fleet) -> dict[str, str]:
+    """A hash of each candidate that a run has asked so far, and of those that the fleet has gained, in this order.
+
+    Raises:
+        ZooterError: a candidate's responses in the run came from another model, or with other settings.
+    """
+    recorded: dict[str, str] | str = run.state["steps"].get("collect", {}).get("candidates_sha256", {})
+    hashes = _hashes_of_version_0_2(run, fleet, recorded) if isinstance(recorded, str) else dict(recorded)
+    for name in fleet.pool:
+        digest = _hash_of(fleet, [name])
+        if hashes.setdefault(name, digest) != digest:
+            raise _changed(f"The responses of {name} in the run {run.folder}")
+    return hashes
+
+
+def _hashes_of_version_0_2(run: Run, fleet: Fleet, recorded: str) -> dict[str, str]:
+    """The hashes of a run that has one over its whole pool."""
+    pool: list[str] = run.setting("start", "pool")
+    if gone := [name for name in pool if name not in fleet.pool]:
+        raise ZooterError(
+            f"a fleet with all of {listed(pool)} for a run that version 0.2 began",
+            f"one without {listed(gone)}",
+            f"Add {listed(gone)} again for the next `zooter run`; after it they may go. Or start a new run.",
+        )
+    if _hash_of(fleet, pool) != recorded:
+        raise _changed(f"The responses of one of {listed(pool)} in the run {run.folder}")
+    return {name: _hash_of(fleet, [name]) for name in pool}
+
+
+def _hash_of(fleet: Fleet, names: Sequence[str]) -> str:
+    return replace(fleet, candidates=tuple(map(fleet.candidate, names))).hash_of("candidates")
+
+
+def _changed(whose: str) -> ZooterError:
+    return ZooterError(
+        "the model with which the run began", "another one, or other settings of it",
+        "Give the candidate another name in fleet.toml, or start a new run (`zooter exam --restart`).",
+        f"{whose} came from another model, or with other settings, than fleet.toml has now.",
+    )  # fmt: skip
 
 
 def _batch_of(run: Run) -> int | None:
@@ -59,13 +100,21 @@ def check_samples(samples: int) -> None:
 def start(run: Run, ensemble: Ensemble, queries: Sequence[Query]) -> None:
     """Record the pool and the queries of a run. Each later step records what else of the fleet it depends on.
 
+    A run goes on with the candidates that the fleet has now: those that came are asked, and responses of those that
+    left stay in the file. Rewards, labels and router are made for the new pool.
+
     Raises:
-        ZooterError: the run began with another pool or other queries.
+        ZooterError: the run began with other queries, or a candidate is another model.
     """
     if run.by_dataset:
         run.state["split"] = BY_DATASET
     run.state.setdefault("fleet", str(ensemble.fleet.folder))
     run.state.setdefault("versions", versions())
+    steps = run.state["steps"]
+    if "start" in steps and steps["start"]["pool"] != list(ensemble.fleet.pool):
+        if "collect" in steps:  # while the pool of a run of version 0.2 is known
+            steps["collect"]["candidates_sha256"] = candidate_hashes(run, ensemble.fleet)
+        run.reopen("collect", "score", "label", "distill")
     run.begin("start", start_settings(ensemble, queries))
     write_queries(run, [query.to_json() for query in queries])
 
@@ -122,9 +171,10 @@ def collect(
     settings = collect_settings(run, ensemble, generation, samples, how.shard)
     run.agree("collect", settings)
     if run.sealed("collect"):
+        run.begin("collect", settings)  # version 0.2 has written one hash for all candidates
         return {}
-    tallies = _tallies(ensemble, how)
-    job = _job(run, ensemble, generation, samples, how, tallies) if run.sealed("start") else None
+    tallies, asked = _tallies(ensemble, how), tuple(settings["candidates_sha256"])
+    job = _job(run, ensemble, generation, samples, how, tallies, asked) if run.sealed("start") else None
     for name, tally in tallies.items():  # a broken one shows now, not after the others have worked
         here = elsewhere is None or ensemble.independent(name)
         if here and (job is None or tally.done < tally.total):
@@ -164,17 +214,26 @@ def _job(
     samples: int,
     how: Collecting,
     tallies: Mapping[str, Tally],
+    asked: Sequence[str],
 ) -> CollectJob:
-    """What the lanes need, with what the run has already."""
+    """What the lanes need, with what the run has already.
+
+    Args:
+        asked: all candidates of the run, also those that left.
+    """
     queries = in_order(run.queries())
-    check = response_check(ensemble.fleet.pool, samples)
+    check = response_check(asked, samples)
     take_over_parts(run, {query.id for query in queries}, check)
     done = run.done(RESPONSES, {query.id for query in queries}, check)
     paid = [tallies[candidate.name] for candidate in ensemble.fleet.candidates if candidate.endpoint]
     budget = Budget(how.budget_usd, lambda: sum(tally.dollars for tally in paid))
-    job = CollectJob(ensemble, generation, samples, queries, how.shard, done, tallies, budget, batch=_batch_of(run))
+    numbers = {name: number for number, name in enumerate(asked)}
+    job = CollectJob(
+        ensemble, generation, samples, queries, how.shard, done, tallies, budget, _batch_of(run), numbers=numbers
+    )
     for record in run.records(RESPONSES):
-        tallies[record["candidate"]].count(record, new=False)
+        if record["candidate"] in tallies:
+            tallies[record["candidate"]].count(record, new=False)
     job.count()
     return job
 

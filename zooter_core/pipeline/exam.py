@@ -164,23 +164,23 @@ def sit(
     how: Collecting = DESPITE_FAILURES,
     watch: Callable[[Sequence[Tally]], None] = lambda tallies: None,
 ) -> tuple[Report, Mapping[str, Failure]]:
-    """Let the candidates answer, and train a router. A call after a stop goes on.
+    """Let the candidates answer, and train a router. A call after a stop goes on; one with new candidates asks those.
 
     Returns:
         the report, and why candidates lack answers, if any do.
 
     Raises:
-        ZooterError: the fleet differs from that with which the exam began, or a part of it does not work.
+        ZooterError: the questions or a candidate differ from those of the exam, or a part of the fleet does not work.
         WorkError: no two candidates answer.
     """
     fleet = ensemble.fleet
     training = replace(settings_of(PROFILE), keep_texts=True)
     generation = replace(fleet.generation, max_new_tokens=min(LONGEST, fleet.generation.max_new_tokens), seed=0)
     with Run(folder, create=True) as run:
-        begun = run.state["steps"].get("start")
-        if begun and begun != start_settings(ensemble, queries):
-            sentence = f"The exam in {folder} began with other models or questions."
-            raise ZooterError("the models and questions of the exam", "others", "Begin again: --restart.", sentence)
+        settings = start_settings(ensemble, queries)
+        if run.state["steps"].get("start", settings)["queries_sha256"] != settings["queries_sha256"]:
+            sentence = f"The exam in {folder} began with other questions."
+            raise ZooterError("the questions of the exam", "others", "Begin again: --restart.", sentence)
         check(run, Plan(STEPS, queries, generation, 1, None, LABELS, ENCODER, training), ensemble)
         pipeline.start(run, ensemble, queries)
         missing = pipeline.collect(run, ensemble, generation, progress, 1, tell, how, watch)
@@ -215,9 +215,15 @@ def install(fleet: Path, run: Path) -> None:
     set_router(fleet, ROUTER, parse_json((run / STATE).read_text(encoding="utf-8"))["steps"]["start"]["pool"])
 
 
-def has_all_answers(run: Path) -> bool:
-    """Whether every candidate has answered every query of an exam that has begun."""
-    return any("collect" in one.finished for one in find_runs(run)[:1])
+def newcomers(fleet: Fleet, run: Path) -> Fleet:
+    """A fleet with those candidates alone that its exam has not asked yet; all of them before it has begun."""
+    asked = {name for one in find_runs(run)[:1] for name in one.asked}
+    return replace(fleet, candidates=tuple(one for one in fleet.candidates if one.name not in asked))
+
+
+def has_all_answers(fleet: Fleet, run: Path) -> bool:
+    """Whether every candidate of a fleet has answered every query of an exam that has begun."""
+    return any("collect" in one.finished and {*fleet.pool} <= {*one.pool} for one in find_runs(run)[:1])
 
 
 def is_installed(fleet: Fleet, run: Path) -> bool:

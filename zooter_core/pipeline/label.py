@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import compress, islice
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from zooter_core.base.records import Query
 from zooter_core.data.run_folder import LABELS, QUERIES, REWARDS, TAGS
-from zooter_core.data.run_lines import same_check, tag_check
+from zooter_core.data.run_lines import tag_check
 from zooter_core.data.runs import RewardLines, Run
 from zooter_core.data.scores import NO_DATASET
 from zooter_core.fleet.ensemble import Ensemble
@@ -73,13 +73,7 @@ def label(run: Run, config: LabelConfig, progress: Progress = quiet, allow_missi
     # Before `begin`, because wrong settings must not bind the run.
     every = enhancement(table, config)
     run.begin("label", asdict(config))
-    done, total = 0, len(table.rows)
-    with run.appending(LABELS) as out:
-        for done, batch in _missing_lines(run, lambda: label_lines(table.ids(run), every)):
-            out.append(batch)
-            progress("label", done, total)
-    if done < total:  # all were there
-        progress("label", total, total)
+    run.replace(LABELS, _counted(label_lines(table.ids(run), every), len(table.rows), progress))
     if run.sealed("score"):
         run.seal("label")
 
@@ -207,16 +201,9 @@ def label_lines(ids: Iterable[str], every: Enhancement) -> Iterator[Line]:
             yield {"id": next(left), "fold": fold, "plain": s, "enhanced": mixed, "entropy": entropy}
 
 
-def _missing_lines(run: Run, lines: Callable[[], Iterator[Line]]) -> Iterator[tuple[int, list[Line]]]:
-    """The lines that labels.jsonl lacks, in batches, each with the number of lines after it. Refuses altered lines."""
-    left, done = lines(), 0
-    for record in run.records(LABELS):
-        done += 1
-        if record != next(left, None):  # an earlier line was removed, or this one is wrong
-            wanted = {line["id"]: line for line in lines()}
-            present = run.done(LABELS, wanted, same_check(wanted))
-            left, done = (line for id, line in wanted.items() if (id,) not in present), len(present)
-            break
-    while batch := list(islice(left, batches.BATCH)):
-        done += len(batch)
-        yield done, batch
+def _counted(lines: Iterable[Line], total: int, progress: Progress) -> Iterator[Line]:
+    """The lines, with progress after each batch."""
+    for done, line in enumerate(lines, 1):
+        yield line
+        if not done % batches.BATCH or done == total:
+            progress("label", done, total)

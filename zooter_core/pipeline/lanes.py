@@ -70,6 +70,7 @@ class CollectJob:
         queries: sorted by data set and length.
         done: the keys of the responses that are in the file.
         batch: responses in a batch; by default `batches.rows_of` all. A run goes on with what it began with.
+        numbers: of the candidates, for the seeds; by default their places in the pool. They stay when the pool changes.
     """
 
     ensemble: Ensemble
@@ -82,6 +83,11 @@ class CollectJob:
     budget: Budget = field(default_factory=Budget)
     batch: int | None = None
     out: Appender | None = None
+    numbers: Mapping[str, int] = field(default_factory=dict)
+
+    def number(self, name: str) -> int:
+        """The number of a candidate."""
+        return self.numbers.get(name, self.ensemble.fleet.pool.index(name))
 
     def count(self) -> None:
         """Set how many responses each tally needs, and how many of them are in the file."""
@@ -128,7 +134,7 @@ class CollectJob:
 
     def batches(self, name: str) -> Iterator[tuple[int, dict[Request, Key]]]:
         """The fixed batches of a candidate, each with its seed, as far as this shard has them."""
-        number, candidate = self.ensemble.fleet.pool.index(name), self.ensemble.fleet.candidate(name)
+        number, candidate = self.number(name), self.ensemble.fleet.candidate(name)
         rows_of_all = self.batch or batches.rows_of(len(self.queries) * self.samples)
         size = max(1, rows_of_all // self.samples)
         for first in range(0, len(self.queries), size):

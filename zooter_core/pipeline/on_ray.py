@@ -107,7 +107,7 @@ class RayEngine:
 
     def parts(self, job: CollectJob, name: str) -> Iterator[Part]:
         """The parts of a candidate that lack responses."""
-        place, count = self._ensemble.fleet.pool.index(name), max(1, math.ceil(len(job.queries) / PART_QUERIES))
+        place, count = job.number(name), max(1, math.ceil(len(job.queries) / PART_QUERIES))
         keys_of: dict[int, list[Key]] = {}
         for _, batch in replace(job, shard=None).batches(name):
             keys = list(batch.values())

@@ -42,7 +42,7 @@ class Part:
     """What one worker collects at a time.
 
     Attributes:
-        number: of the candidate in the pool.
+        number: of the candidate, as in CollectJob.
         done: the (id, sample) of responses that the run has already.
         works: whether the candidate has answered anything yet.
     """
@@ -89,7 +89,10 @@ def collect_part(
         done |= {Key.of(record) for record in records}
         tally = Tally(part.candidate, 0, works=part.works or any(record.get("error") is None for record in records))
         tallies = {part.candidate: tally}
-        job = CollectJob(ensemble, generation, samples, queries, part.shard, done, tallies, batch=batch)
+        numbers = {part.candidate: part.number}
+        job = CollectJob(
+            ensemble, generation, samples, queries, part.shard, done, tallies, batch=batch, numbers=numbers
+        )
         job.count()
         job.run(begun)
         begun.replace(ended)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from zooter_core.base.errors import ZooterError
+from zooter_core.base.errors import ZooterError, listed
 from zooter_core.base.skills import SKILLS
 from zooter_core.data.run_folder import REPORT, RESPONSES, ROUTER
 from zooter_core.data.scores import NO_DATASET
@@ -149,7 +149,7 @@ def _draw_start(ensemble: Ensemble, fleet: Path, stopped: bool) -> None:
         folder = exam.folder_of(fleet, quick)
         begun, trained = (folder / RESPONSES).is_file(), (folder / ROUTER).is_dir()
         installed = trained and exam.is_installed(ensemble.fleet, folder)
-        complete = trained and exam.has_all_answers(folder)
+        complete = trained and exam.has_all_answers(ensemble.fleet, folder)
         done = complete and installed
         goes_on = "Go on" if begun and not done else "Start the exam"
         label = "Use its router" if trained and not installed else goes_on
@@ -162,11 +162,13 @@ def _draw_start(ensemble: Ensemble, fleet: Path, stopped: bool) -> None:
                 "Begin again", key="exam-again", icon=":material/restart_alt:",
                 help="Deletes the answers of this exam.", on_click=_start, args=(ensemble, fleet, quick, True),
             )  # fmt: skip
+    new = exam.newcomers(ensemble.fleet, folder)
     if begun and not complete:
-        st.caption(f"{'Stopped. ' if stopped else ''}The answers so far are kept.")
+        more = f" New since then: {plain(listed(new.pool))}." if new.candidates else ""
+        st.caption(f"{'Stopped. ' if stopped else ''}The answers so far are kept.{more}")
     questions = 120 if quick else 600
-    if not trained and (cost := exam.cost_of(ensemble.fleet, questions)):
-        st.caption(f"{questions * len(ensemble.fleet.pool):,} answers, {plain(cost)}.")
+    if new.candidates and (cost := exam.cost_of(new, questions)):
+        st.caption(f"{questions * len(new.pool):,} answers, {plain(cost)}.")
 
 
 def _start(ensemble: Ensemble, fleet: Path, quick: bool, again: bool = False) -> None:
