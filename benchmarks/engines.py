@@ -1,7 +1,7 @@
 """The same queries answered by two engines and scored by one reward model: python benchmarks/engines.py RUN OTHER
 
 RUN and OTHER are run folders with rewards of the same candidates, for instance one of transformers and one of llama.cpp
-(`backend = "gguf"`, or `"transformers"`, in fleet.toml; `zooter collect`, then `zooter score`, with the same options).
+(`backend = "gguf"`, or `"transformers"`, in fleet.toml; `zooter run --until score`, with the same options).
 Compared are the queries that both have: each candidate's mean reward, the share of queries on which it is the best, and
 what the embedded router's choices earn, with 95% intervals of the differences (resampled queries).
 

@@ -77,7 +77,7 @@ def main() -> None:
     rank = int(os.environ.get("RANK", "0"))
     with tempfile.TemporaryDirectory() as folder:  # the main process's is used; the others are told its name
         os.environ["ZOOTER_CACHE"] = f"{folder}/cache"
-        command = ["distill", "--finetune", "all", "--tagger", "none", "--epochs", str(call.epochs)]
+        command = ["distill", "--finetune", "all", "--router-set", f"epochs={call.epochs}"]
         command += ["--scores", f"{folder}/scores.jsonl", "--encoder", f"{folder}/encoder", "--out", f"{folder}/router"]
         if rank == 0:
             save_encoder(Path(folder) / "encoder", call.shape)

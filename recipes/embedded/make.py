@@ -21,7 +21,9 @@ from recipes.embedded.data import FLEET
 from recipes.embedded.experts import TURNS
 from recipes.embedded.own_responses import PER_FIELD
 from recipes.embedded.queries import OF_PROJECT
+from zooter_core.base.jsonl import read_records
 from zooter_core.base.strict_json import dump_json, parse_json
+from zooter_core.data.run_folder import QUERIES
 from zooter_core.router.neighbours import RECORDS
 
 REHEARSAL = 0.02
@@ -54,7 +56,6 @@ def steps(data: Path, fleet: Path, workspace: Path, share: float) -> list[Step]:
         str(run),
         "--scores",
         scores,
-        "--keep-texts",
         "--router-kind",
         "zooter",
     ]
@@ -79,14 +80,15 @@ def steps(data: Path, fleet: Path, workspace: Path, share: float) -> list[Step]:
 
 
 def publish(run: Path, fleet: Path) -> None:
-    """Copy router and report into the fleet. Only queries written for this project keep their text."""
+    """Copy router and report into the fleet, with the texts of the queries that were written for this project."""
     shutil.copytree(run / "router", fleet / "router", dirs_exist_ok=True)
     shutil.copy(run / "report.json", fleet / "report.json")
     path = fleet / "router" / RECORDS
     shape = parse_json(path.read_text(encoding="utf-8"))
+    texts = {record["id"]: record["text"] for record in read_records(run / QUERIES)}
     for record in shape["queries"]:
-        if record["dataset"] not in OF_PROJECT:
-            record.pop("text", None)
+        if record["dataset"] in OF_PROJECT:
+            record["text"] = texts[record["id"]]
     path.write_text(dump_json(shape, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

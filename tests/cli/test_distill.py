@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from support.command_files import write_lines
+from support.command_files import read_lines, write_lines
 from zooter_core.evaluation.figures import load_report
 from zooter_core.evaluation.verdicts import of_report, sentences
 from zooter_core.router.kinds import KINDS
@@ -18,12 +18,14 @@ def distill(scores, tmp_path, tiny_fleet) -> list[object]:
     return ["distill", "--scores", scores, "--out", tmp_path / "router", "--encoder", tiny_fleet / "encoder"]
 
 
-@pytest.mark.parametrize(("tagger", "tags"), [("auto", 1), ("given", 1), ("clusters", 5), ("none", 0), ("fleet", 3)])
-def test_tags_from_each_source(zooter, distill, tagger, tags):
-    code, _, err = zooter(*distill, "--epochs", 2, "--tagger", tagger)
+@pytest.mark.parametrize(("given", "tags"), [(True, 1), (False, 5)])
+def test_tags_are_those_of_the_file_or_clusters(zooter, distill, scores, tmp_path, given, tags):
+    lines = [line if given else line | {"tags": []} for line in read_lines(scores)]
+    distill[2] = write_lines(tmp_path / "scores.jsonl", lines)
+    code, _, err = zooter(*distill, "--router-set", "epochs=2")
     assert code == 0
     assert "A router for two, base, one is in" in err
-    assert f"{tags} tags ({tagger})" in err
+    assert f"{tags} tags." in err
 
 
 @pytest.mark.usefixtures("profiles_of_any_encoder")
@@ -42,11 +44,11 @@ def test_queries_that_repeat_others_are_counted(zooter, distill, scores):
 
 
 def test_the_verdict_of_the_held_back_queries(zooter, distill, tmp_path):
-    code, out, _ = zooter(*distill, "--epochs", 1)
+    code, out, _ = zooter(*distill, "--router-set", "epochs=1")
     assert (code, "cross-validated queries" in out) == (0, True)  # nothing is held back
-    code, out, _ = zooter(*distill, "--router-kind", "zooter", "--epochs", 1)
+    code, out, _ = zooter(*distill, "--router-kind", "zooter", "--router-set", "epochs=1")
     assert (code, out) == (0, "")
-    code, out, _ = zooter(*distill, "--epochs", 1, "--holdout", 0.5)
+    code, out, _ = zooter(*distill, "--router-set", "epochs=1", "--holdout", 0.5)
     verdict = of_report(load_report(tmp_path / "router" / "report.json"))
     assert (code, out.splitlines()) == (0, sentences(verdict))
     assert (verdict.source, verdict.hindsight) == ("held-back", False)
@@ -54,7 +56,7 @@ def test_the_verdict_of_the_held_back_queries(zooter, distill, tmp_path):
 
 def test_finetuning_saves_the_encoder(zooter, distill, scores, tmp_path):
     router = tmp_path / "router"
-    assert zooter(*distill, "--finetune", "last", "--epochs", 1)[0] == 0
+    assert zooter(*distill, "--finetune", "last", "--router-set", "epochs=1")[0] == 0
     assert (router / "encoder" / "model.safetensors").is_file()
     assert zooter("evaluate", "--router", router, "--scores", scores, fleet=None)[0] == 0
 
@@ -72,10 +74,9 @@ def test_settings_of_a_kind(zooter, distill, tmp_path):
         (["--router-kind", "knn"], "`router kind knn` is gone: use the default, `--router-kind auto`."),
         (["--router-kind", "kmeans", "--router-set", "cluster=3"], 'Did you mean "clusters"?'),
         (["--router-kind", "kmeans", "--router-set", "clusters"], "NAME=NUMBER"),
-        (["--router-kind", "kmeans", "--epochs", 3], "a setting of the router kind kmeans"),
+        (["--router-kind", "kmeans", "--router-set", "epochs=3"], "a setting of the router kind kmeans"),
         (["--router-kind", "kmeans", "--beta", 0.3], "no label settings for the router kind kmeans"),
-        (["--router-kind", "bayes", "--tagger", "fleet"], "no label settings for the router kind bayes"),
-        (["--epochs", 0], "epochs as a whole number of at least 1"),
+        (["--router-set", "epochs=0"], "epochs as a whole number of at least 1"),
     ],
 )
 def test_wrong_settings_are_exit_2(refused, distill, tmp_path, options, part):

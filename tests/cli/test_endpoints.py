@@ -161,10 +161,9 @@ def test_rewards_and_tags_may_come_from_servers_too(zooter, fleet, server, tmp_p
     assert (rows["reward model"]["found"], rows["tagger"]["found"]) == ("2.00", "small talk")
     queries = tmp_path / "queries.txt"
     queries.write_text("What is the sea?\nWhy?\n")
-    for step in ("collect", "score", "tag"):
-        options = ("--queries", queries) if step == "collect" else ()
-        code, _, err = zooter(step, "--fleet", folder, "--run", tmp_path / "run", *options)
-        assert code == 0, err
+    run = ["run", "--queries", queries, "--out", tmp_path / "run", "--until", "tag"]
+    code, _, err = zooter(*run, "--fleet", folder)
+    assert code == 0, err
     assert [record["rewards"] for record in read_lines(tmp_path / "run" / "rewards.jsonl")] == [{"a": 2, "b": 9}] * 2
     tags = [record["tags"] for record in read_lines(tmp_path / "run" / "tags.jsonl")]
     assert [[tag["name"] for tag in row] for row in tags] == [["small talk"]] * 2
@@ -175,7 +174,8 @@ def test_a_runs_responses_make_a_fleet(zooter, fleet, server, tmp_path):
     queries = tmp_path / "queries.txt"
     queries.write_text("What is the sea?\nWhy?\n")
     folder = fleet(a="long", b="short")
-    assert zooter("collect", "--fleet", folder, "--queries", queries, "--run", tmp_path / "run")[0] == 0
+    run = ["run", "--queries", queries, "--out", tmp_path / "run", "--until", "collect"]
+    assert zooter(*run, "--fleet", folder)[0] == 0
     before = len(server.bodies)
     (tmp_path / "fleet.toml").write_text(
         "".join(f'[[candidate]]\nname = "{name}"\nbackend = "recorded"\nmodel = "run"\n' for name in "ab")
@@ -200,7 +200,7 @@ def test_a_run_with_missing_responses_goes_through_and_later_fills_them(zooter, 
     server.replies |= {"long": long, "plain": lambda query: "It is even."}
     folder, queries = fleet(a="long", b="short", c="plain"), tmp_path / "queries.txt"
     queries.write_text("\n".join(QUERIES[:20]))
-    call = ["run", "--fleet", folder, "--queries", queries, "--router-kind", "zooter", "--epochs", 1]
+    call = ["run", "--fleet", folder, "--queries", queries, "--router-kind", "zooter", "--router-set", "epochs=1"]
     code, _, err = zooter(*call, "--out", tmp_path / "run")
     assert (code, "the connection broke" in err) == (1, True)
     assert not (tmp_path / "run" / "rewards.jsonl").exists()

@@ -86,7 +86,6 @@ def test_options(capsys, tiny_fleet, tmp_path):
         ("distill", "--scores", scores, "--out", "never", "--router-set", odd),
         ("route", "q", "--willingness", odd),
         ("ask", "q", "--candidate", odd, "--fleet", tiny_fleet),
-        ("extend", "--router", tiny_fleet / "router", "--out", "never", "--without", odd),
         (odd,),
         ("route", "q", f"--{odd}"),
         ("route", "q", *MANY),

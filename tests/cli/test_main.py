@@ -73,16 +73,16 @@ def test_help_of_a_command_and_a_fleet_that_is_not_there_load_nothing_heavy():
 
 @pytest.mark.slow
 def test_results_alone_are_on_stdout_and_no_bars_of_libraries_on_stderr(scores, tmp_path, tiny_fleet, programs):
-    wide, narrow, encoder = tmp_path / "wide", tmp_path / "narrow", tiny_fleet / "encoder"
-    distill = ["distill", "--scores", scores, "--out", wide, "--encoder", encoder, "--router-kind", "kmeans"]
-    extend = ["extend", "--router", wide, "--without", "two", "--out", narrow, "--json"]
+    router, encoder = tmp_path / "router", tiny_fleet / "encoder"
+    distill = ["distill", "--scores", scores, "--out", router, "--encoder", encoder, "--router-kind", "kmeans"]
+    evaluate = ["evaluate", "--router", router, "--scores", scores, "--json"]
     first, second = (
         subprocess.run([programs / "zooter", *map(str, call)], capture_output=True, text=True, check=True, cwd=ROOT)
-        for call in (distill, extend)
+        for call in (distill, evaluate)
     )
     assert first.stdout == ""
-    assert json.loads(second.stdout) == {"router": str(narrow), "candidates": ["base", "one"], "removed": "two"}
-    assert f"is in {wide}." in first.stderr
+    assert json.loads(second.stdout)["n"] == 10
+    assert f"is in {router}." in first.stderr
     assert "it/s" not in first.stderr + second.stderr
 
 
@@ -179,10 +179,8 @@ def test_version(capsys):
         (["distill", "--scores", "s.jsonl"], ["--run DIR", "only one of the two"]),
         (["score", "--run", "r", "--out", "o.jsonl"], ["no --out with --run"]),
         (["distill", "--run", "r", "--scores", "s.jsonl"], ["no --scores with --run"]),
-        (["distill", "--run", "r", "--tagger", "auto"], ["no --tagger with --run"]),
-        (["extend", "--router", "r", "--out", "o", "--without", "a", "--beta", "0"], ["no --beta with --without"]),
+        (["run", "--queries", "q.jsonl", "--out", "d", "--until", "distill"], ["--until", "label"]),
         (["serve", "keys", "list", "--admin"], ["no --admin with `zooter serve keys list`"]),
-        (["distill", "--scores", "s.jsonl", "--out", "d", "--tagger", "best"], ["--tagger", "clusters"]),
     ],
     ids=" ".join,
 )

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NAME = HOSTILE.replace("\r", "")  # a name is one line
 POOL = (f"one {NAME}", "two [/red]", "three")
 ANSWER = f"answer {HOSTILE} end"
-TRAINING = ("--router-kind", "zooter", "--epochs", 1)  # the other kinds would be compared with each other
+TRAINING = ("--router-kind", "zooter", "--router-set", "epochs=1")  # the other kinds would be compared with each other
 
 
 @pytest.fixture
@@ -119,15 +119,13 @@ def test_check(fleet, server):
     screen.check()
 
 
-def test_distill_evaluate_sweep_and_extend(scores, tiny_fleet, tmp_path):
+def test_distill_evaluate_and_sweep(scores, tiny_fleet, tmp_path):
     router = tmp_path / "router [/red]"
-    options = ("--encoder", tiny_fleet / "encoder", "--epochs", 2)
+    options = ("--encoder", tiny_fleet / "encoder", "--router-set", "epochs=2")
     calls = (
         ("distill", "--scores", scores, "--out", router, *options),
         ("evaluate", "--router", router, "--scores", scores),
         ("evaluate", "--router", router, "--scores", scores, "--select", "--json"),
-        ("extend", "--router", router, "--without", "three", "--out", tmp_path / "less"),
-        ("extend", "--router", tmp_path / "less", "--candidate", "three", "--scores", scores, "--out", tmp_path / "n"),
         ("evaluate", "--scores", scores, "--sweep", "beta=0,1", "--fleet", tiny_fleet),
     )
     for call in calls:
@@ -166,7 +164,7 @@ def test_queries(queries, fleet, tmp_path):
         ("ask", "Hi", "--candidate", HOSTILE),
         ("route", "Hi", "--fleet", HOSTILE),
         ("evaluate", "--router", HOSTILE, "--scores", HOSTILE),
-        ("label", "--run", HOSTILE),
+        ("score", "--run", HOSTILE),
         ("evaluate", "--scores", HOSTILE, "--sweep", HOSTILE),
     ],
 )
@@ -223,7 +221,9 @@ def test_half_characters_in_files(fleet_copy, tiny_fleet, tmp_path):
     ]
     scores.write_text("".join(json.dumps(line) + "\n" for line in lines))
     router = tmp_path / "router"
-    trained = typed("distill", "--scores", scores, "--out", router, "--encoder", tiny_fleet / "encoder", "--epochs", 1)
+    trained = typed(
+        "distill", "--scores", scores, "--out", router, "--encoder", tiny_fleet / "encoder", "--router-set", "epochs=1"
+    )
     assert trained.code == 0, trained.err
     shown = typed("evaluate", "--router", router, "--scores", scores, piped=("stdout",))
     assert shown.code == 0, shown.err

@@ -7,6 +7,11 @@ import pytest
 
 from support.command_files import POOL, SEA, check_decision, read_lines
 from support.run_folders import forget_steps
+from zooter_core.config.fleet import load_fleet
+from zooter_core.data.runs import Run
+from zooter_core.fleet.ensemble import Ensemble
+from zooter_core.pipeline import distill_run
+from zooter_core.router.kinds import DistillConfig
 
 
 def test_json(zooter):
@@ -35,9 +40,11 @@ def test_why(zooter):
 
 
 def test_a_router_with_texts_shows_similar_queries(zooter, run_copy, fleet_copy):
-    """As a user's own: its router folder, made with --keep-texts, is put into the fleet."""
+    """As a user's own: its router folder, made in Python with the texts, is put into the fleet."""
     forget_steps(run_copy, "distill")
-    assert zooter("distill", "--run", run_copy, "--epochs", 2, "--keep-texts", fleet=fleet_copy)[0] == 0
+    ensemble = Ensemble(load_fleet(fleet_copy))
+    with Run(run_copy) as run:
+        distill_run(run, ensemble, ensemble.fleet.encoder, DistillConfig(epochs=2, keep_texts=True))
     shutil.copytree(run_copy / "router", fleet_copy / "router", dirs_exist_ok=True)
     query = read_lines(run_copy / "queries.jsonl")[0]["text"]
     code, out, _ = zooter("route", query, "--why", "--json", fleet=fleet_copy)

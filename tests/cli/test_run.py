@@ -1,18 +1,20 @@
-"""`zooter run` and its steps: collect, score, tag, label, distill."""
+"""`zooter run` and its steps, and `zooter score` and `zooter distill` of a run."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from support.command_files import POOL, SEA, NoReward, read_lines, replace_text, write_lines
 from support.run_folders import forget_steps
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.labels import lot
 
 
 def test_a_second_call_shows_the_same_report_and_exports_scores(zooter, run_copy, queries, tmp_path, finished_run):
-    call = ["run", "--queries", queries, "--out", run_copy, "--epochs", 2, "--holdout", 0.5]
+    call = ["run", "--queries", queries, "--out", run_copy, "--router-set", "epochs=2", "--holdout", 0.5]
     code, out, err = zooter(*call, "--scores", tmp_path / "scores.jsonl")
     assert code == 0
     assert err.splitlines()[-1] == f"A router for {', '.join(POOL)} is in {run_copy / 'router'}."
@@ -30,7 +32,9 @@ def test_empty_queries_in_a_file_of_traffic_are_set_aside_and_counted(zooter, qu
     lines[1:1] = ['{"id": "e1", "query": ""}', '{"id": "e2", "query": " \\n\\t "}']
     traffic = tmp_path / "traffic.jsonl"
     traffic.write_text("\n".join(lines) + "\n")
-    code, _, err = zooter("run", "--queries", traffic, "--out", tmp_path / "run", "--epochs", 2, "--holdout", 0.5)
+    code, _, err = zooter(
+        "run", "--queries", traffic, "--out", tmp_path / "run", "--router-set", "epochs=2", "--holdout", 0.5
+    )
     assert code == 0
     assert f"2 queries are empty and set aside, first in {traffic}, line 2." in err
     assert (tmp_path / "run" / "labels.jsonl").read_bytes() == (finished_run / "labels.jsonl").read_bytes()
@@ -45,32 +49,55 @@ def test_a_run_that_began_before_keeps_its_way_to_hold_queries_back(zooter, run_
     assert state.pop("split") == "datasets"
     (run_copy / "run.json").write_text(json.dumps(state))
     (run_copy / "labels.jsonl").unlink(missing_ok=True)
-    assert zooter("label", "--run", run_copy, "--holdout", 0.5, fleet=None)[0] == 0
+    call = ["run", "--queries", queries, "--out", run_copy, "--holdout", 0.5, "--until", "label"]
+    assert zooter(*call)[0] == 0
     lots = {line["id"]: lot(line["id"], 0) / 16**12 for line in read_lines(run_copy / "queries.jsonl")}
     folds = {line["id"]: line["fold"] for line in read_lines(run_copy / "labels.jsonl")}
     assert folds == {id: "held_back" if lots[id] < 0.5 else "train" for id in folds}
 
 
-def test_steps_one_by_one_equal_a_run(zooter, finished_run, queries, tmp_path, tiny_fleet):
+def test_steps_one_by_one_equal_a_run(zooter, finished_run, queries, tmp_path, tiny_fleet, monkeypatch):
     folder = tmp_path / "run"
-    assert zooter("collect", "--run", folder, "--queries", queries)[0] == 0
-    for step in ("score", "tag"):
-        assert zooter(step, "--run", folder, fleet=None)[0] == 0  # the run knows its fleet
-    assert zooter("label", "--run", folder, "--holdout", 0.5, fleet=None)[0] == 0
+    run = ["run", "--queries", queries, "--out", folder, "--scores", tmp_path / "scores.jsonl"]
+    with monkeypatch.context() as patch:
+        patch.setattr(Ensemble, "reward_model", None)  # no model but the candidates is loaded
+        patch.setattr(Ensemble, "tagger", None)
+        code, out, err = zooter(*run, "--until", "collect")
+    assert (code, out) == (0, "")
+    assert err.splitlines()[-1].startswith(f"{folder} has the step collect.")
+    assert finished(folder) == ["start", "collect"]
+    assert not (tmp_path / "scores.jsonl").exists()
+    assert zooter("score", "--run", folder, fleet=None)[0] == 0  # the run knows its fleet
+    assert finished(folder) == ["start", "collect", "score"]
+    assert zooter(*run, "--until", "tag")[0] == 0
+    assert finished(folder) == ["start", "collect", "score", "tag"]
+    assert len(read_lines(tmp_path / "scores.jsonl")) == 12
+    assert zooter(*run, "--until", "label", "--holdout", 0.5)[0] == 0
+    assert finished(folder)[-1] == "label"
     encoder = tiny_fleet / "encoder"
-    assert zooter("distill", "--run", folder, "--epochs", 2, "--encoder", encoder, fleet=None)[0] == 0
+    assert zooter("distill", "--run", folder, "--router-set", "epochs=2", "--encoder", encoder, fleet=None)[0] == 0
     for name in ("labels.jsonl", "report.json", "router/model.safetensors"):
         assert (folder / name).read_bytes() == (finished_run / name).read_bytes()
 
 
+def finished(folder: Path) -> list[str]:
+    return list(json.loads((folder / "run.json").read_text())["seals"])
+
+
+def test_other_label_settings_than_those_of_a_labelled_run_are_refused(refused, run_copy, queries):
+    call = ["run", "--queries", queries, "--out", run_copy, "--until", "label", "--holdout", 0.5, "--beta", 0.5]
+    assert "the setting beta = 0.3, but now beta = 0.5" in refused(2, *call)
+
+
 def test_the_fleets_seed_is_the_runs_and_samples_are_those_of_the_call(zooter, fleet_copy, queries, tmp_path):
     replace_text(fleet_copy / "fleet.toml", "temperature = 0.7", "temperature = 0.7\nseed = 5")
-    assert zooter("collect", "--queries", queries, "--run", tmp_path / "run", "--samples", 2, fleet=fleet_copy)[0] == 0
+    call = ["run", "--queries", queries, "--out", tmp_path / "run", "--samples", 2, "--until", "collect"]
+    assert zooter(*call, fleet=fleet_copy)[0] == 0
     assert json.loads((tmp_path / "run" / "run.json").read_text())["steps"]["collect"]["seed"] == 5
     assert len(read_lines(tmp_path / "run" / "responses.jsonl")) == 12 * 3 * 2
 
 
-@pytest.mark.parametrize("step", ["collect", "score", "tag", "label", "distill"])
+@pytest.mark.parametrize("step", ["score", "distill"])
 def test_a_step_without_a_run_is_exit_2(refused, tmp_path, step):
     assert "a run folder at" in refused(2, step, "--run", tmp_path / "none", fleet=None)
 

@@ -153,7 +153,7 @@ def test_at_a_terminal_it_is_asked_once(fleet, answer, code):
 def test_no_bar_hides_the_question(fleet, tmp_path):
     (tmp_path / "queries.txt").write_text("What is 7?\n")
     ours, theirs = pty.openpty()
-    step = ["collect", "--queries", str(tmp_path / "queries.txt"), "--run", str(tmp_path / "run")]
+    step = ["run", "--queries", str(tmp_path / "queries.txt"), "--out", str(tmp_path / "run"), "--until", "collect"]
     os.write(ours, b"n\n")
     ended = subprocess.run(
         [sys.executable, "-m", "zooter_core.cli", *step, "--fleet", str(fleet)], stdin=theirs, stderr=theirs,

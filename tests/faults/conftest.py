@@ -59,7 +59,7 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory, tiny_fleet: Path, que
     torch.set_num_threads(1)  # as in the tests: the last digits hang on it, and this comes before a test's own fixtures
     with pytest.MonkeyPatch.context() as patch:
         run_folders.small_batches(patch)
-        call = ["run", "--queries", queries, "--out", folder, "--epochs", 2, "--fleet", tiny_fleet]
+        call = ["run", "--queries", queries, "--out", folder, "--router-set", "epochs=2", "--fleet", tiny_fleet]
         assert main(list(map(str, call))) == 0
     return folder
 
@@ -67,6 +67,18 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory, tiny_fleet: Path, que
 @pytest.fixture
 def run_copy(finished_run: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(finished_run, tmp_path / "run"))
+
+
+@pytest.fixture
+def step_of(queries: Path, tiny_fleet: Path) -> Callable[[str, Path], list[object]]:
+    """A call that ends with a step of the finished run."""
+
+    def call(step: str, folder: Path) -> list[object]:
+        if step in ("score", "distill"):
+            return [step, "--run", folder, *(["--router-set", "epochs=2"] if step == "distill" else [])]
+        return ["run", "--queries", queries, "--out", folder, "--fleet", tiny_fleet, "--until", step]
+
+    return call
 
 
 @pytest.fixture

@@ -22,12 +22,6 @@ CASES = 48
 STEPS = [*FILES, "distill"]
 
 
-def steps_from(called, folder: Path, step: str) -> None:
-    for later in [*FILES, "distill"][list(FILES).index(step) :]:
-        more = ["--epochs", 2] if later == "distill" else []
-        assert called(later, "--run", folder, *more)[0] == 0
-
-
 def lines_of(folder: Path, name: str) -> object:
     """What a step has written of its queries, whatever the order of its lines and however long each response took."""
     return texts(folder) if name == "responses.jsonl" else sorted((folder / name).read_bytes().splitlines())
@@ -41,18 +35,20 @@ def of_queries(folder: Path) -> dict[str, object]:
 
 @pytest.mark.parametrize("seed", range(CASES))
 def test_a_run_altered_at_random_is_told_or_ends_as_without(
-    called, run_copy, finished_run, queries, tiny_fleet, seed, record_property
+    called, run_copy, finished_run, queries, tiny_fleet, step_of, seed, record_property
 ):
     state = altered_runs.STATES[seed % len(altered_runs.STATES)]
     if state != "finished":
         unfinish(run_copy, state, 0.5)
     record_property("altered", altered_runs.alter(seed, run_copy, FILES.get(state, "")))
     if seed // len(altered_runs.STATES) % 2:
-        code, _ = called("run", "--queries", queries, "--out", run_copy, "--epochs", 2, "--fleet", tiny_fleet)
+        code, _ = called(
+            "run", "--queries", queries, "--out", run_copy, "--router-set", "epochs=2", "--fleet", tiny_fleet
+        )
     else:
         code = 0
         for step in STEPS[STEPS.index(state) if state in STEPS else 0 :]:
-            code = code or called(step, "--run", run_copy, *(["--epochs", 2] if step == "distill" else []))[0]
+            code = code or called(*step_of(step, run_copy))[0]
     assert code in (0, 1, 2)
     if code == 0:
         assert of_queries(run_copy) == of_queries(finished_run)
@@ -62,12 +58,12 @@ ORDER = {"start": "queries.jsonl", **FILES}
 
 
 @pytest.mark.parametrize(("step", "later"), list(itertools.combinations([*ORDER, "distill"], 2)))
-def test_no_later_step_builds_on_a_finished_file_that_was_altered(called, run_copy, step, later):
+def test_no_later_step_builds_on_a_finished_file_that_was_altered(called, run_copy, step_of, step, later):
     unfinish(run_copy, later, 0.5)
     file = run_copy / ORDER[step]
     file.write_bytes(file.read_bytes().replace(b"2", b"3", 1))
     before = content(run_copy)
-    code, message = called(later, "--run", run_copy, *(["--epochs", 2] if later == "distill" else []))
+    code, message = called(*step_of(later, run_copy))
     assert code == 1
     assert f"{file} as it was when the step {step} was finished, but found it changed since" in message
     assert content(run_copy) == before
@@ -78,7 +74,7 @@ def test_no_later_step_builds_on_a_finished_file_that_was_altered(called, run_co
 def test_a_finished_router_that_was_altered_is_told_and_can_be_made_anew(
     called, run_copy, finished_run, queries, tiny_fleet, file, gone
 ):
-    call = ["run", "--queries", queries, "--out", run_copy, "--epochs", 2, "--fleet", tiny_fleet]
+    call = ["run", "--queries", queries, "--out", run_copy, "--router-set", "epochs=2", "--fleet", tiny_fleet]
     path = run_copy / "router" / file
     path.unlink() if gone else path.write_bytes(path.read_bytes()[:-1])
     code, message = called(*call)
@@ -92,7 +88,7 @@ def test_a_finished_router_that_was_altered_is_told_and_can_be_made_anew(
 
 def test_a_router_that_was_moved_away_is_made_again(called, run_copy, finished_run, tiny_fleet):
     (run_copy / "router").rename(run_copy.parent / "mine")
-    assert called("distill", "--run", run_copy, "--epochs", 2)[0] == 0
+    assert called("distill", "--run", run_copy, "--router-set", "epochs=2")[0] == 0
     assert same_end(run_copy, finished_run)
 
 
@@ -105,9 +101,12 @@ def test_a_setting_of_a_finished_step_that_was_altered_is_told(called, run_copy,
     state = json.loads((run_copy / "run.json").read_text())
     state["steps"][step][name] = value
     (run_copy / "run.json").write_text(json.dumps(state))
-    code, message = called("distill", "--run", run_copy, "--epochs", 2)
+    code, message = called("distill", "--run", run_copy, "--router-set", "epochs=2")
     assert code == 1
     assert f"the settings of the step {step} in {run_copy / 'run.json'} as they were when it was finished" in message
+
+
+CONTINUED = ("collect", "score", "tag")  # labels are made anew
 
 
 def of_another_run(line: bytes) -> bytes:
@@ -132,17 +131,16 @@ def of_another_run(line: bytes) -> bytes:
         ("score", {"set_aside": None}, '"set_aside" is not a text'),
         ("tag", {"tags": None}, '"tags" is not a list of objects'),
         ("tag", {"tags": [{"name": "x"}]}, "a tag is not a name and a score"),
-        ("label", {"fold": "both"}, "not what the step writes"),
-        ("label", {"plain": [0.3, 0.3, 0.4]}, "not what the step writes"),
-        ("label", {"id": ["q01"]}, 'one of ["q01"]'),
-        *((step, of_another_run, 'one of "strange" in line') for step in FILES),
-        *((step, lambda line: line, "a second one of ") for step in FILES),
-        *((step, lambda line: b"[1, 2]\n", "b'[1, 2]") for step in FILES),
-        *((step, lambda line: b"\x00\x00\x00\n", "b'\\x00") for step in FILES),
-        *((step, lambda line: b'{"id": 3', "") for step in FILES),  # torn: a line was added after it
+        *((step, of_another_run, 'one of "strange" in line') for step in CONTINUED),
+        *((step, lambda line: line, "a second one of ") for step in CONTINUED),
+        *((step, lambda line: b"[1, 2]\n", "b'[1, 2]") for step in CONTINUED),
+        *((step, lambda line: b"\x00\x00\x00\n", "b'\\x00") for step in CONTINUED),
+        *((step, lambda line: b'{"id": 3', "") for step in CONTINUED),  # torn: a line was added after it
     ],
 )
-def test_a_wrong_line_of_an_unfinished_step_is_named_and_taken_out(called, run_copy, finished_run, step, change, fault):
+def test_a_wrong_line_of_an_unfinished_step_is_named_and_taken_out(
+    called, run_copy, finished_run, step_of, step, change, fault
+):
     """A line with other fields in the place of the third, or a line of something else before it."""
     unfinish(run_copy, step, 0.5)
     file = run_copy / FILES[step]
@@ -152,14 +150,14 @@ def test_a_wrong_line_of_an_unfinished_step_is_named_and_taken_out(called, run_c
     else:
         wrong, rest = change(lines[1]), lines[2:]
     file.write_bytes(b"".join([*lines[:2], wrong, *rest]))
-    code, message = called(step, "--run", run_copy)
+    code, message = called(*step_of(step, run_copy))
     assert code == 1
     assert str(file) in message
     assert "line 3" in message
     assert fault in message
     assert "Remove that line and start again" in message
     file.write_bytes(b"".join([*lines[:2], *rest]))  # as the message says
-    assert called(step, "--run", run_copy)[0] == 0
+    assert called(*step_of(step, run_copy))[0] == 0
     assert lines_of(run_copy, file.name) == lines_of(finished_run, file.name)
 
 
@@ -202,6 +200,10 @@ def test_a_wrong_line_of_scored_responses_is_named(called, tmp_path, responses, 
     assert sorted(out.read_bytes().splitlines()) == sorted(expected.splitlines())
 
 
+def reversed_lines(data: bytes) -> bytes:
+    return b"".join(reversed(data.splitlines(keepends=True)))
+
+
 @pytest.mark.parametrize("damage", [lambda data: data[: len(data) // 2], lambda data: b"not JSON", lambda data: b""])
 def test_a_run_json_that_cannot_be_read_costs_no_record(called, run_copy, finished_run, queries, tiny_fleet, damage):
     unfinish(run_copy, "score", 0.4)
@@ -214,42 +216,43 @@ def test_a_run_json_that_cannot_be_read_costs_no_record(called, run_copy, finish
     assert "delete it and start again with the same settings" in message
     assert content(run_copy) == before
     file.unlink()  # as the message says
-    call = ["run", "--queries", queries, "--out", run_copy, "--epochs", 2, "--fleet", tiny_fleet]
+    call = ["run", "--queries", queries, "--out", run_copy, "--router-set", "epochs=2", "--fleet", tiny_fleet]
     assert called(*call)[0] == 0
     assert (run_copy / "responses.jsonl").read_bytes() == before["responses.jsonl"]
     assert (run_copy / "rewards.jsonl").read_bytes().startswith(before["rewards.jsonl"])
     assert same_end(run_copy, finished_run)
 
 
-def test_labels_in_another_order_are_still_those_of_their_queries(called, run_copy, finished_run):
-    """Nothing goes by a line's number: the router of shuffled lines is the same."""
+@pytest.mark.parametrize("damage", [lambda data: data[: len(data) // 2], lambda data: b"not JSON\n", reversed_lines])
+def test_labels_of_an_unfinished_step_are_made_anew(called, run_copy, finished_run, step_of, damage):
     unfinish(run_copy, "label", 1)
     file = run_copy / "labels.jsonl"
-    file.write_bytes(b"".join(reversed(file.read_bytes().splitlines(keepends=True))))
-    steps_from(called, run_copy, "label")
-    for name in ("router/model.safetensors", "report.json"):
-        assert content(run_copy)[name] == content(finished_run)[name]
+    file.write_bytes(damage(file.read_bytes()))
+    for step in ("label", "distill"):
+        assert called(*step_of(step, run_copy))[0] == 0
+    assert same_end(run_copy, finished_run)
 
 
 @pytest.mark.parametrize(("number", "maker"), [(2, "9.9.9"), (0, "0.0.1"), (2, None)])
-def test_a_run_of_another_version_is_refused_with_both_versions(called, run_copy, number, maker):
+def test_a_run_of_another_version_is_refused_with_both_versions(called, run_copy, step_of, number, maker):
     state = json.loads((run_copy / "run.json").read_text())
     state["format"] = number
     state["versions"] = {"zooter": maker} if maker else {}
     (run_copy / "run.json").write_text(json.dumps(state))
     before = content(run_copy)
-    code, message = called("label", "--run", run_copy)
+    code, message = called(*step_of("label", run_copy))
     assert code == 2
     assert f"a run of format 1, which this Zooter {__version__} reads" in message
     assert f"format {number}, made by Zooter {maker or 'unknown'}" in message
     assert content(run_copy) == before
 
 
-def test_a_run_of_an_older_zooter_of_this_format_goes_on(called, run_copy, finished_run):
+def test_a_run_of_an_older_zooter_of_this_format_goes_on(called, run_copy, finished_run, step_of):
     unfinish(run_copy, "label", 0.5)
     state = json.loads((run_copy / "run.json").read_text())
     state["versions"] |= {"zooter": "0.0.1"}
     (run_copy / "run.json").write_text(json.dumps(state))
-    steps_from(called, run_copy, "label")
+    for step in ("label", "distill"):
+        assert called(*step_of(step, run_copy))[0] == 0
     assert same_end(run_copy, finished_run)
     assert json.loads((run_copy / "run.json").read_text())["versions"]["zooter"] == "0.0.1"

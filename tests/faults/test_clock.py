@@ -31,12 +31,10 @@ def backwards(monkeypatch):
     monkeypatch.setattr(time, "time", lambda: next(now))
 
 
-def test_a_whole_run_on_a_clock_that_goes_backwards(called, backwards, finished_run, queries, tiny_fleet, tmp_path):
-    folder, router = tmp_path / "run", ["--epochs", 2, "--fleet", tiny_fleet]
-    assert called("collect", "--run", folder, "--queries", queries, "--fleet", tiny_fleet)[0] == 0
-    for step in ("score", "tag", "label"):
-        assert called(step, "--run", folder)[0] == 0
-    assert called("run", "--queries", queries, "--out", folder, *router)[0] == 0
+def test_a_whole_run_on_a_clock_that_goes_backwards(called, backwards, finished_run, step_of, tmp_path):
+    folder = tmp_path / "run"
+    for step in ("collect", "score", "tag", "label", "distill"):
+        assert called(*step_of(step, folder))[0] == 0
     assert same_end(folder, finished_run)
     for line in (folder / "responses.jsonl").read_text(encoding="utf-8").splitlines():
         assert 0 < json.loads(line)["first_token_seconds"] <= json.loads(line)["seconds"] < 3600

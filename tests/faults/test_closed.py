@@ -45,12 +45,22 @@ def call_of(name: str, place: Path) -> list[object]:
         "route": ["route", "Hi", *fleet],
         "why": ["route", "Hi", "--why", *fleet],
         "ask": ["ask", "Hi", "--candidate", "one", *fleet],
-        "label": ["label", *run],
-        "distill --run": ["distill", "--epochs", 2, *run],
-        "run": ["run", "--queries", place / "queries.jsonl", "--out", place / "out" / "run", "--epochs", 2, *fleet],
+        "run --until label": [
+            *("run", "--queries", place / "queries.jsonl", "--out", place / "run", "--until", "label", *fleet)
+        ],
+        "distill --run": ["distill", "--router-set", "epochs=2", *run],
+        "run": [
+            "run",
+            "--queries",
+            place / "queries.jsonl",
+            "--out",
+            place / "out" / "run",
+            "--router-set",
+            "epochs=2",
+            *fleet,
+        ],
         "evaluate": ["evaluate", *router, *scores],
         "distill": ["distill", *scores, "--encoder", place / "fleet" / "encoder", "--out", place / "out" / "router"],
-        "extend": ["extend", *router, "--without", "two", "--out", place / "out" / "smaller"],
         "export": ["export", "onnx", *router, "--out", place / "out" / "p"],
         "queries": ["queries", "--from", place / "queries.jsonl", "--n", 5, "--out", place / "out" / "q.jsonl"],
         "sweep": ["evaluate", *scores, "--sweep", "beta=1", "--plot", place / "out" / "s.html", *fleet],
@@ -64,9 +74,9 @@ READ = [
     ("fleet/fleet.toml", ("route", "ask", "sweep")),
     ("fleet/tags.json", ("route", "run")),
     ("fleet/encoder/model.safetensors", ("route", "distill")),
-    ("fleet/router", ("route", "evaluate", "extend", "export")),
+    ("fleet/router", ("route", "evaluate", "export")),
     ("fleet/router/config.json", ("route", "evaluate")),
-    ("fleet/router/model.safetensors", ("route", "extend")),
+    ("fleet/router/model.safetensors", ("route",)),
     ("fleet/router/neighbours.safetensors", ("why",)),
     ("fleet/base/tokenizer.json", ("run",)),
     ("fleet/base/model.safetensors", ("run",)),
@@ -76,17 +86,16 @@ READ = [
     ("scores.jsonl", ("distill", "evaluate", "sweep")),
     ("responses.jsonl", ("score",)),
     ("queries.jsonl", ("run", "queries")),
-    ("run", ("label", "distill --run")),
-    ("run/run.json", ("label",)),
-    ("run/rewards.jsonl", ("label", "distill --run")),
-    ("run/labels.jsonl", ("label",)),
+    ("run", ("run --until label", "distill --run")),
+    ("run/run.json", ("run --until label",)),
+    ("run/rewards.jsonl", ("run --until label", "distill --run")),
 ]
 
 
 @pytest.mark.parametrize(("closed", "name"), [(closed, name) for closed, names in READ for name in names])
 def test_what_is_closed_is_named_and_nothing_is_made(called, place, closed, name):
-    if name in ("label", "distill --run"):
-        unfinish(place / "run", name.split()[0], 0.5)
+    if name in ("run --until label", "distill --run"):
+        unfinish(place / "run", "distill" if name == "distill --run" else "label", 0.5)
     before = content(place)
     (place / closed).chmod(0)
     with bound_by_permissions():
@@ -104,7 +113,7 @@ def test_what_is_closed_is_named_and_nothing_is_made(called, place, closed, name
 
 
 @pytest.mark.parametrize("mode", [0o000, 0o444, 0o555])
-@pytest.mark.parametrize("name", ["run", "distill", "extend", "export", "queries", "sweep", "score"])
+@pytest.mark.parametrize("name", ["run", "distill", "export", "queries", "sweep", "score"])
 def test_a_folder_to_write_into_that_is_closed(called, place, name, mode):
     (place / "out").chmod(mode)
     with bound_by_permissions():
@@ -163,13 +172,13 @@ def test_a_router_works_without_neighbours_that_are_closed(called, place):
         assert called(*call_of("evaluate", place)) == (0, "")
 
 
-def test_a_run_folder_that_cannot_be_written(called, place):
+def test_a_run_folder_that_cannot_be_written(called, place, step_of):
     unfinish(place / "run", "label", 0.5)
     (place / "run" / ".lock").unlink(missing_ok=True)
     before = content(place / "run")
     (place / "run").chmod(0o555)
     with bound_by_permissions():
-        code, message = called("label", "--run", place / "run")
+        code, message = called(*step_of("label", place / "run"))
     (place / "run").chmod(0o755)
     assert code == 2
     assert f"the run folder {place / 'run'} to be writable" in message
@@ -180,18 +189,17 @@ def test_a_run_folder_that_cannot_be_written(called, place):
 @pytest.fixture
 def calls(tmp_path, queries, scores, responses, finished_run, tiny_fleet) -> dict[str, list[object]]:
     run = ["run", "--queries", queries, "--fleet", tiny_fleet]
-    router = ["--router", finished_run / "router"]
+    ["--router", finished_run / "router"]
     return {
         "run --out": [*run, "--out"],
         "run --scores": [*run, "--out", tmp_path / "run", "--scores"],
         "distill": ["distill", "--scores", scores, "--encoder", tiny_fleet / "encoder", "--out"],
         "score": ["score", "--responses", responses, "--fleet", tiny_fleet, "--out"],
         "sweep --plot": ["evaluate", "--scores", scores, "--sweep", "beta=1", "--fleet", tiny_fleet, "--plot"],
-        "extend": ["extend", *router, "--without", "two", "--out"],
     }
 
 
-NAMES = ("run --out", "run --scores", "distill", "score", "sweep --plot", "extend")
+NAMES = ("run --out", "run --scores", "distill", "score", "sweep --plot")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -203,7 +211,7 @@ def test_a_place_that_is_taken_is_told_before_the_work(called, calls, tmp_path, 
     monkeypatch.setattr("zooter_core.pipeline.train.train", None)
     (tmp_path / "file").write_text("mine")
     (tmp_path / "folder.html").mkdir()
-    folder = name in ("run --out", "distill", "extend")
+    folder = name in ("run --out", "distill")
     place = tmp_path / "file" / "new.html" if beneath else tmp_path / ("file" if folder else "folder.html")
     code, message = called(*calls[name], place)
     assert code == 2

@@ -40,7 +40,7 @@ def test_a_step_goes_on_when_there_is_room_again(called, run_copy, finished_run,
     assert file.read_bytes().startswith(before)
     assert len(file.read_bytes()) == size, "nothing more was written"
     for later in [*FILES, "distill"][list(FILES).index(step) :]:
-        more = ["--epochs", 2] if later == "distill" else []
+        more = ["--router-set", "epochs=2"] if later == "distill" else []
         assert called(later, "--run", run_copy, *more)[0] == 0
     assert same_end(run_copy, finished_run)
 
@@ -51,22 +51,21 @@ def test_distill_goes_on_when_there_is_room_again(called, run_copy, finished_run
     before = content(run_copy)
     size = (finished_run / file).stat().st_size - 1
     with full_disk(size):
-        code, message = called("distill", "--run", run_copy, "--epochs", 2)
+        code, message = called("distill", "--run", run_copy, "--router-set", "epochs=2")
     assert code == 1
     assert f"room to write {run_copy}" in message
     after = content(run_copy)
     assert {name: after[name] for name in before} == before
-    assert called("distill", "--run", run_copy, "--epochs", 2)[0] == 0
+    assert called("distill", "--run", run_copy, "--router-set", "epochs=2")[0] == 0
     assert same_end(run_copy, finished_run)
 
 
-def test_what_a_run_knows_of_itself_is_never_half_written(called, run_copy, finished_run):
+def test_what_a_run_knows_of_itself_is_never_half_written(called, run_copy, step_of):
     unfinish(run_copy, "tag", 0.3)
     before = content(run_copy)
-    refused(called, 64, run_copy / "run.json", "tag", "--run", run_copy)
+    refused(called, 64, run_copy / "run.json", *step_of("tag", run_copy))
     assert content(run_copy) == before
-    for step in ("tag", "label"):
-        assert called(step, "--run", run_copy)[0] == 0
+    assert called(*step_of("label", run_copy))[0] == 0
 
 
 @pytest.fixture
@@ -96,7 +95,9 @@ def test_a_whole_run_on_a_disk_that_grows(called, small_disk, finished_run, quer
     sizes, messages = iter(range(8, 400, 24)), []
     while True:
         folder = small_disk(next(sizes)) / "run"
-        code, message = called("run", "--queries", queries, "--out", folder, "--epochs", 2, "--fleet", tiny_fleet)
+        code, message = called(
+            "run", "--queries", queries, "--out", folder, "--router-set", "epochs=2", "--fleet", tiny_fleet
+        )
         if code == 0:
             break
         assert code == 1
@@ -122,21 +123,19 @@ def test_rewards_for_responses_go_on(called, tmp_path, responses, tiny_fleet):
 def calls(run_copy, scores, tiny_fleet, tmp_path) -> dict[str, tuple[Path, list[object]]]:
     """What each command writes that writes a whole file or folder, and a call of it."""
     encoder = ["--encoder", tiny_fleet / "encoder"]
-    router = run_copy / "router"
     calls = {
-        "distill": ["--scores", scores, "--epochs", 2, *encoder, "--out"],
-        "extend": ["--router", router, "--without", "two", "--out"],
+        "distill": ["--scores", scores, "--router-set", "epochs=2", *encoder, "--out"],
         "queries": ["--from", scores, "--n", 30, "--tagger", "given", "--out"],
         "run": [
-            *("--queries", run_copy.parent / "queries.jsonl", "--out", run_copy, "--epochs", 2),
+            *("--queries", run_copy.parent / "queries.jsonl", "--out", run_copy, "--router-set", "epochs=2"),
             *("--fleet", tiny_fleet, "--scores"),
         ],
     }
-    outs = dict.fromkeys(calls, "out.jsonl") | {"distill": "out", "extend": "out"}
+    outs = dict.fromkeys(calls, "out.jsonl") | {"distill": "out"}
     return {name: (tmp_path / outs[name], [name, *call]) for name, call in calls.items()}
 
 
-@pytest.mark.parametrize("name", ["distill", "extend", "queries", "run"])
+@pytest.mark.parametrize("name", ["distill", "queries", "run"])
 def test_what_was_there_stays_until_the_new_is_whole(called, calls, queries, tmp_path, name):
     shutil.copy(queries, tmp_path / "queries.jsonl")
     place, call = calls[name]

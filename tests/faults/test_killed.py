@@ -14,14 +14,15 @@ import pytest
 
 from support.run_folders import FILES, content, same_end, unfinish
 from zooter_core.base.errors import ZooterError
+from zooter_core.base.files import update_folder
 from zooter_core.router.distilled import DistilledRouter, RouterHead, RouterHeadConfig
 from zooter_core.router.encoder import Encoder, Encoders
-from zooter_core.router.extend import save
 from zooter_core.router.router import Router
 
-STEPS = {"collect": 13, "score": 4, "tag": 5, "label": 3}  # how often a step has reported progress before the kill
+STEPS = {"collect": 13, "score": 4, "tag": 5}  # how often a step has reported progress before the kill
 DEATHS = {
     **{step: f"{step}:{count}" for step, count in STEPS.items()},
+    "label": "label:3",
     "distill, while it compares kinds": "compare:2",
     "distill, before it is saved": "distill:1",
     "score --responses": "score:5",
@@ -29,7 +30,7 @@ DEATHS = {
 }
 
 BEGUN = {  # these go on from the step that they are killed in
-    **{step: step for step in STEPS if step != "collect"},
+    **{step: step for step in (*STEPS, "label") if step != "collect"},
     "distill, while it compares kinds": "distill",
     "distill, before it is saved": "distill",
 }
@@ -39,10 +40,10 @@ BEGUN = {  # these go on from the step that they are killed in
 def calls(tmp_path_factory, finished_run, queries, scores, responses, tiny_fleet) -> dict[str, list[str]]:
     """A call of each; where it writes is its last argument."""
     folder = tmp_path_factory.mktemp("killed")
-    router = ["--epochs", 2, "--encoder", tiny_fleet / "encoder"]
-    run = ["run", "--queries", queries, "--epochs", 2, "--fleet", tiny_fleet, "--out"]
+    router = ["--router-set", "epochs=2", "--encoder", tiny_fleet / "encoder"]
+    run = ["run", "--queries", queries, "--router-set", "epochs=2", "--fleet", tiny_fleet, "--out"]
     calls: dict[str, list[object]] = {
-        **dict.fromkeys(STEPS, run),
+        **dict.fromkeys((*STEPS, "label"), run),
         "distill, while it compares kinds": run,
         "distill, before it is saved": run,
         "score --responses": ["score", "--responses", responses, "--fleet", tiny_fleet, "--out"],
@@ -89,6 +90,12 @@ def test_a_step_killed_goes_on_where_it_was(called, calls, killed, finished_run,
     assert same_end(killed[step], finished_run)
 
 
+def test_labels_are_written_all_or_none(called, calls, killed, finished_run):
+    assert not (killed["label"] / FILES["label"]).exists()
+    assert called(*calls["label"])[0] == 0
+    assert same_end(killed["label"], finished_run)
+
+
 @pytest.mark.parametrize("name", ["distill, while it compares kinds", "distill, before it is saved"])
 def test_a_run_killed_while_its_router_is_made(called, calls, killed, finished_run, name):
     folder = killed[name]
@@ -114,7 +121,7 @@ def test_a_run_killed_while_its_router_is_saved(called, run_copy, finished_run, 
         shutil.rmtree(run_copy / "router")
     if left != "no seal":
         (run_copy / "report.json").unlink()
-    call = ["run", "--queries", queries, "--epochs", 2, "--fleet", tiny_fleet, "--out", run_copy]
+    call = ["run", "--queries", queries, "--router-set", "epochs=2", "--fleet", tiny_fleet, "--out", run_copy]
     assert called(*call)[0] == 0
     assert same_end(run_copy, finished_run)
 
@@ -151,6 +158,12 @@ def test_a_router_killed_while_it_takes_its_place_is_the_old_the_new_or_none(
     tiny_encoder, tmp_path, monkeypatch, renames
 ):
     """Its files are renamed one by one; two routers of one pool could be mixed without anybody noticing."""
+
+    def save(router: Router, folder: Path, figures: dict[str, int]) -> None:
+        with update_folder(folder, "config.json") as partial:
+            router.save(partial)
+            (partial / "report.json").write_text(json.dumps(figures))
+
     save(router_of(tiny_encoder, 1), tmp_path / "old", {"figure": 1})
     save(router_of(tiny_encoder, 2), tmp_path / "new", {"figure": 2})
     shutil.copytree(tmp_path / "old", tmp_path / "out")

@@ -96,7 +96,7 @@ def test_a_run_stops_with_one_message_and_goes_on_when_the_server_is_mended(
     queries, responses = tmp_path / "queries.jsonl", tmp_path / "run" / "responses.jsonl"
     lines = [{"id": f"q{n}", "query": f"What is {n} + {n}?"} for n in range(10)]
     queries.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    call = ["run", "--fleet", fleet, "--queries", queries, "--epochs", 2, "--holdout", 0.3, "--out"]
+    call = ["run", "--fleet", fleet, "--queries", queries, "--router-set", "epochs=2", "--holdout", 0.3, "--out"]
     code, message = called(*call, tmp_path / "run")
     before = responses.read_bytes() if responses.exists() else b""
     if code == 0:
@@ -112,8 +112,8 @@ def test_a_run_stops_with_one_message_and_goes_on_when_the_server_is_mended(
     state = json.loads((tmp_path / "run" / "run.json").read_text())
     again = tmp_path / "run" if model != "refused" or "collect" not in state["steps"] else tmp_path / "new"
     # The steps behind it are those of any other run.
-    rest = ["collect", "--run"] if again == tmp_path / "run" and model != "reset-in-the-middle" else call
-    assert called(*rest, again) == (0, "")
+    rest = ["--until", "collect"] if again == tmp_path / "run" and model != "reset-in-the-middle" else []
+    assert called(*call, again, *rest) == (0, "")
     after = content(again)
     assert after["responses.jsonl"].startswith(before if again == tmp_path / "run" else b"")
     records = [json.loads(line) for line in after["responses.jsonl"].splitlines()]

@@ -52,8 +52,6 @@ def calls_of(fleet: Path, scores: Path, out: Path) -> dict[str, list[object]]:
         "evaluate": ["evaluate", *router, "--scores", scores, "--json"],
         "evaluate --fleet": ["evaluate", *named, "--scores", scores, "--select", "--json"],
         "export": ["export", "onnx", *router, "--out", out],
-        "extend --without": ["extend", *router, "--without", "two", "--out", out, "--json"],
-        "extend --candidate": ["extend", *router, "--candidate", "new", "--scores", scores, "--out", out, "--json"],
         "demo": ["demo", "--no-browser", "--port", 8599, *named],
     }
 
@@ -84,7 +82,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("field", "value"), [(field, value) for field, values in WRONG.items() for value in values])
-@pytest.mark.parametrize("name", ["route", "evaluate", "export", "extend --without", "demo"])
+@pytest.mark.parametrize("name", ["route", "evaluate", "export", "demo"])
 def test_a_router_with_a_wrong_config(failed, calls, fleet_copy, name, field, value):
     change_config(fleet_copy / "router", **{field: value})
     code, message = failed(*calls[name])
@@ -128,13 +126,13 @@ def test_a_reward_model_whose_weights_are_not_finite(called, run_copy, finished_
 
 
 @pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999"])
-def test_a_record_of_a_run_that_is_not_finite_is_named(called, run_copy, number):
+def test_a_record_of_a_run_that_is_not_finite_is_named(called, run_copy, step_of, number):
     unfinish(run_copy, "tag", 0.5)
     file = run_copy / "tags.jsonl"
     lines = file.read_text().splitlines(keepends=True)
     lines[2] = json.dumps(json.loads(lines[2]) | {"tags": [{"name": "x", "score": 9}]}).replace("9", number) + "\n"
     file.write_text("".join(lines))
-    code, message = called("tag", "--run", run_copy)
+    code, message = called(*step_of("tag", run_copy))
     assert code == 1
     assert f'"tags.0.score" in line 3 of {file}, but found {number}. Remove that line' in message
 

@@ -20,21 +20,23 @@ from zooter_core.labelling.rewards.scoring import ScoreCache
 BUSY = "another process at work in it"
 
 
-def test_a_second_command_on_a_run_is_refused_and_the_first_is_unharmed(called, run_copy, finished_run, tiny_ensemble):
+def test_a_second_command_on_a_run_is_refused_and_the_first_is_unharmed(
+    called, run_copy, finished_run, tiny_ensemble, step_of
+):
     unfinish(run_copy, "score", 0.3)
     refusals = []
 
     def meanwhile(step: str, done: int, of: int) -> None:
         if done % 8 == 0:
-            refusals.extend(called(name, "--run", run_copy) for name in ("score", "tag", "label"))
+            refusals.extend(called(*step_of(name, run_copy)) for name in ("score", "label"))
 
     with Run(run_copy) as run:
         pipeline.score(run, tiny_ensemble, meanwhile)
     assert len(refusals) > 3
     assert all(code == 2 and f"the run folder {run_copy} to be free" in message for code, message in refusals)
     assert all(BUSY in message for _, message in refusals)
-    for step in (["tag"], ["label"], ["distill", "--epochs", 2]):
-        assert called(step[0], "--run", run_copy, *step[1:])[0] == 0
+    for step in ("label", "distill"):
+        assert called(*step_of(step, run_copy))[0] == 0
     assert same_end(run_copy, finished_run)
 
 
@@ -107,7 +109,7 @@ def test_two_runs_side_by_side_on_one_cache(tiny_fleet, queries, tmp_path, progr
     """
 
     def run_together(names: str, cache: str) -> None:
-        settings = ["--queries", queries, "--epochs", 2, "--fleet", tiny_fleet]
+        settings = ["--queries", queries, "--router-set", "epochs=2", "--fleet", tiny_fleet]
         calls = ["\t".join(map(str, ["run", "--out", tmp_path / name, *settings])) for name in names]
         environment = os.environ | {"ZOOTER_CACHE": str(tmp_path / cache)}
         command = [programs / "killed_commands", "--together", *calls]

@@ -94,7 +94,8 @@ def test_a_run_that_has_not_ended_says_its_next_step(open_page: Open, run: Path,
     (tmp_path / "run.json").write_text(json.dumps(state))
     page = open_page("benchmark", tmp_path)
     assert "not finished" in page.info[0].value
-    assert page.code[0].value == f"zooter label --run {tmp_path}"
+    assert "`label`" in page.info[0].value
+    assert page.code[0].value == f"zooter run --queries queries.jsonl --out {tmp_path}"
 
 
 def test_a_run_folder_is_shown_like_a_fleet_and_every_column_has_its_meaning(open_page: Open, run: Path) -> None:

@@ -21,9 +21,9 @@ from zooter_core.ui.train import labels
 from zooter_core.ui.train.steps import Session
 
 
-def test_a_fleet_without_its_queries_says_how_to_get_them(open_page: Open) -> None:
+def test_a_fleet_without_its_queries_says_what_to_take_instead(open_page: Open) -> None:
     page = settled(open_page("train"))
-    assert "zooter distill --keep-texts" in page.error[0].value
+    assert "Take the run or the score file" in page.error[0].value
     assert not page.button
 
 

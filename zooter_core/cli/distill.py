@@ -29,7 +29,6 @@ def distill(
     scores: Annotated[list[Path] | None, option("--scores", "FILE...", "Score files, instead of a run.")] = None,
     out: Annotated[Path | None, option("--out", "DIR", "With --scores: the router's folder.")] = None,
     fleet: options.FleetDir = None,
-    tagger: options.Tagger = "auto",
     encoder: Annotated[
         str | None, option("--encoder", "ID", "Sentence encoder: a model's name or folder (default: the fleet's).")
     ] = None,
@@ -38,10 +37,8 @@ def distill(
     normalise: options.Normalise = None,
     holdout: options.Holdout = None,
     seed: options.TrainingSeed = None,
-    epochs: options.Epochs = None,
     router_kind: options.RouterKind = None,
     finetune: options.Finetune = "none",
-    keep_texts: options.KeepTexts = False,
     router_set: options.RouterSettings = None,
     strict: options.Strict = False,
 ) -> None:
@@ -51,18 +48,18 @@ def distill(
         raise ZooterError("--run DIR, or --scores FILE... with --out DIR", missing, "Try `zooter distill --help`.")
     if run and labels:
         misplaced = listed(f"--{name}" for name in labels)
-        sentence = f"A run's labels are made by `zooter label`, so `zooter distill --run` takes no {misplaced}."
+        sentence = f"A run's labels are made by `zooter run`, so `zooter distill --run` takes no {misplaced}."
         raise ZooterError("label settings at the step label of a run", misplaced, "Leave them out.", sentence)
     if run:
-        options.check_unused(context, "with --run", "scores", "out", "tagger", "strict")
-    training = options.training_of(router_kind, router_set, epochs, seed, finetune, keep_texts)
+        options.check_unused(context, "with --run", "scores", "out", "strict")
+    training = options.training_of(router_kind, router_set, seed, finetune)
     with _alone_or_together(training) as main:
         if run and main:
             _distill_run(run, fleet, encoder, training)
         elif scores and out and main:
             check_folder(out)
-            options.check_learns_from_labels(training.kind, labels, tagger)
-            _distill_scores(scores, out, fleet, encoder, labels, training, tagger, strict)
+            options.check_learns_from_labels(training.kind, labels)
+            _distill_scores(scores, out, fleet, encoder, labels, training, strict)
 
 
 @contextmanager
@@ -90,8 +87,9 @@ def _distill_run(run: Path, fleet: Path | None, encoder: str | None, training: D
         encoder = encoder or ensemble.fleet.encoder
         check(folder, Plan(("distill",), encoder=encoder, training=training), ensemble)
         report = pipeline.distill_run(folder, ensemble, encoder, training, progress)
+        pool = folder.setting("start", "pool")
     print_report(report)
-    err.print(f"A router for {listed(ensemble.fleet.pool)} is in {run / ROUTER}.")
+    err.print(f"A router for {listed(pool)} is in {run / ROUTER}.")
 
 
 def _distill_scores(
@@ -101,12 +99,11 @@ def _distill_scores(
     encoder: str | None,
     settings: dict[str, Any],
     training: DistillConfig,
-    tagger: options.TagSource,
     strict: bool,
 ) -> None:
     scores = options.open_scores(files, strict)
     from zooter_core.method.tags import TagIndex
-    from zooter_core.pipeline.train import SCORE_LABELS
+    from zooter_core.pipeline.train import SCORE_LABELS, tags_of
     from zooter_core.pipeline.train import distill as distill_scores
     from zooter_core.router.encoder import open_encoder
     from zooter_core.router.kinds.auto import AutoHead
@@ -116,7 +113,7 @@ def _distill_scores(
     texts = [query.text for query in scores.queries]
     with bars() as progress:
         vectors = model.embed_all(texts, lambda done: progress("embed", done, len(texts)))
-        tags = options.tags_of(scores, tagger, vectors, fleet, training.seed)
+        tags = tags_of(scores, "auto", vectors, training.seed)
         router = distill_scores(
             scores, out, labels=labels, training=training, encoder=model, tags=tags, vectors=vectors, progress=progress
         )
@@ -127,5 +124,5 @@ def _distill_scores(
         err.print(body.summary())
     if training.kind in LEARN_LABELS:
         scale = f"normalise {labels.normalise}, tau {labels.tau:g}, beta {labels.beta:g}"
-        err.print(f"Labels: {scale}; {(TagIndex.of(tags).counts > 0).sum()} tags ({tagger}).")
+        err.print(f"Labels: {scale}; {(TagIndex.of(tags).counts > 0).sum()} tags.")
     print_verdict(verdicts.of_report(load_report(out / REPORT)))

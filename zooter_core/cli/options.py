@@ -152,7 +152,6 @@ Tagger = Annotated[
         "auto uses the file's tags where it has any, otherwise clusters.",
     ),
 ]
-Epochs = Annotated[int | None, option("--epochs", "N", "Maximum number of passes over the queries (default: 8).")]
 RouterKind = Annotated[
     str | None,
     option(
@@ -163,7 +162,8 @@ RouterKind = Annotated[
     ),
 ]
 RouterSettings = Annotated[
-    list[str] | None, option("--router-set", "NAME=NUMBER...", "Settings of that kind, such as clusters=64.")
+    list[str] | None,
+    option("--router-set", "NAME=NUMBER...", "Settings of that kind, such as epochs=20 or clusters=64."),
 ]
 FinetunedPart = Literal["none", "last", "all"]
 Finetune = Annotated[
@@ -172,9 +172,6 @@ Finetune = Annotated[
         "--finetune",
         help="Part of the encoder to train too: nothing (seconds), the last layer, or all of it (needs a GPU).",
     ),
-]
-KeepTexts = Annotated[
-    bool, option("--keep-texts", help="Keep the text of the queries in the router's folder, to explain choices.")
 ]
 
 
@@ -242,9 +239,9 @@ def labels_of(defaults: LabelConfig, options: dict[str, Any]) -> LabelConfig:
     return config
 
 
-def check_learns_from_labels(kind: str, options: dict[str, Any], tagger: TagSource) -> None:
+def check_learns_from_labels(kind: str, options: dict[str, Any]) -> None:
     """Refuse label settings for a kind of router that learns from the scores themselves."""
-    unused = [f"--{name}" for name in options if name != "holdout"] or ["--tagger fleet"] * (tagger == "fleet")
+    unused = [f"--{name}" for name in options if name != "holdout"]
     if kind not in LEARN_LABELS and unused:
         raise ZooterError(
             f"no label settings for the router kind {kind}, which learns from the scores",
@@ -254,12 +251,7 @@ def check_learns_from_labels(kind: str, options: dict[str, Any], tagger: TagSour
 
 
 def training_of(
-    kind: str | None,
-    settings: Sequence[str] | None,
-    epochs: int | None,
-    seed: int | None,
-    finetune: FinetunedPart,
-    keep_texts: bool,
+    kind: str | None, settings: Sequence[str] | None, seed: int | None, finetune: FinetunedPart
 ) -> DistillConfig:
     """How a router is trained.
 
@@ -280,8 +272,7 @@ def training_of(
                 "--router-set as NAME=NUMBER", repr(pair), "For instance --router-set clusters=64."
             ) from problem
     kind = kind or (AUTO if finetune == "none" else ZOOTER)
-    config = settings_of(kind, numbers | named(epochs=epochs), seed=seed or 0)
-    return replace(config, keep_texts=keep_texts, finetune=finetune)
+    return replace(settings_of(kind, numbers, seed=seed or 0), finetune=finetune)
 
 
 REPEATED = 0.01  # of the queries: fewer repeats change no verdict

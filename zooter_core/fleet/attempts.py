@@ -3,7 +3,7 @@ endpoint. It sends nothing and waits for nothing; whoever runs the requests tell
 
 - `Ensemble.run_candidates`: some candidates together; if all of them fail before their first token, reserves in turn.
 - `zooter serve` (serve/answering.py): one candidate after the other, or beside one that is slow; the last one again.
-- `zooter collect` (pipeline/lanes.py): one candidate, which rests after failures and is then asked again.
+- `zooter run` (pipeline/lanes.py): one candidate, which rests after failures and is then asked again.
 
 The end of this file says for people who failed and why.
 """

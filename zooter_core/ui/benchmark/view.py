@@ -75,8 +75,9 @@ def relative_path(path: Path) -> str:
 def draw_missing(quality: Quality) -> None:
     folder = relative_path(quality.folder)
     if quality.step:
-        st.info("This run is not finished, so it has no report yet. Its next step:", icon=":material/hourglass_top:")
-        st.code(f"zooter {quality.step} --run {shlex.quote(folder)}", language="sh")
+        unfinished = f"This run is not finished, so it has no report yet. Its next step is `{quality.step}`. To go on:"
+        st.info(unfinished, icon=":material/hourglass_top:")
+        st.code(f"zooter run --queries queries.jsonl --out {shlex.quote(folder)}", language="sh")
         return
     st.info("This fleet has no report yet. The exam on the page Models makes one.", icon=":material/leaderboard:")
     links.page_button("Models", "models", "arrow_forward")

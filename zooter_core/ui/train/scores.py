@@ -84,7 +84,7 @@ def _sample(session: Session, ensemble: Ensemble) -> Task[LoadedScores] | None:
             raise ZooterError(
                 "training queries in the router's folder",
                 "none",
-                "Train the router again with `zooter distill --keep-texts`.",
+                "Take the run or the score file that it was trained on.",
                 "This fleet's router was saved without its training queries.",
             )
         settings = {"beta": 0.3, "tau": 1.0, **ensemble.router.labels}
