@@ -3,8 +3,8 @@
 For each size a synthetic score file is written, whose vectors are put into the store of embeddings (random directions
 around 40 topics, so that there is something to learn); then `zooter distill --scores` runs on it in a process of its
 own, and `evaluate` and `evaluate --sweep` after it where `--also` names them. `--label` measures the step `label` of a
-run instead, with three tags a query. Printed: seconds, processor seconds, the largest memory of the process, and the slope:
-how many times the processor time of the size before, divided by how many times its queries.
+run instead, with three tags a query. Printed: seconds, processor seconds, the largest memory of the process, and the
+slope: how many times the processor time of the size before, divided by how many times its queries.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from support.patience import PATIENCE
 from zooter_core.backends.merge_streams import Stop, merge_streams
 
 
@@ -27,7 +28,7 @@ def test_a_fast_stream_does_not_wait_for_a_slow_one():
     blocked = threading.Event()
 
     def slow(stop):
-        blocked.wait(10)
+        blocked.wait(PATIENCE)
         yield "late"
 
     items = merge_streams([slow, counting("fast")], threading.Event())

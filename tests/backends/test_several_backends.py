@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from support.patience import PATIENCE
 from zooter_core.backends import Backend, Piece, Request, iter_responses, stream_or_fail
 from zooter_core.base.records import Message, Response
 from zooter_core.config.fleet import GenerationConfig, load_fleet
@@ -60,7 +61,7 @@ def test_backends_work_at_the_same_time(tiny_fleet, waiting):
 
     class Waiting(Echo):
         def stream(self, requests, generation, stop):
-            assert answered.wait(20)
+            assert answered.wait(PATIENCE)
             yield from super().stream(requests, generation, stop)
 
     class First(Echo):

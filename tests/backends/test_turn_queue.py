@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from support.patience import PATIENCE
 from zooter_core.backends import TurnQueue
 
 
@@ -12,7 +13,7 @@ from zooter_core.backends import TurnQueue
 def go_on() -> Iterator[threading.Event]:
     """A stop that is set only if a turn never comes, so that no test waits for ever."""
     stop = threading.Event()
-    bound = threading.Timer(20, stop.set)
+    bound = threading.Timer(PATIENCE, stop.set)
     bound.start()
     yield stop
     bound.cancel()

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from support.patience import PATIENCE
 from support.process_limits import full_disk
 from zooter_core.base.errors import WorkError
 from zooter_core.base.jsonl import Appender, append_records, read_records
@@ -24,7 +25,7 @@ def test_lines_of_several_threads_stay_whole(tmp_path):
     with Appender(path) as out:
 
         def write(name: str) -> None:
-            start.wait(10)
+            start.wait(PATIENCE)
             for number in range(50):
                 out.append([{"name": name, "n": number, "text": name * 500}])
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from support.patience import PATIENCE
 from zooter_core.base.sqlite_file import CacheFile
 
 TABLE = "CREATE TABLE IF NOT EXISTS numbers (key BLOB PRIMARY KEY, number REAL)"
@@ -139,7 +140,7 @@ def _wait_for(workers: list) -> None:
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(timeout=120)
+        worker.join(timeout=PATIENCE)
 
 
 def test_threads_and_processes_write_at_once(cache):

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from support import gguf_models
-from support.scripted_answers import LONGEST
+from support.patience import PATIENCE
 from zooter_core.base import weights
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.paths import WEIGHT_PACKAGES
@@ -113,7 +113,7 @@ def test_of_two_starts_at_once_one_converts_and_the_other_waits(
     def convert(message: str) -> None:
         if message.startswith("Converting"):
             os.write(conversions[1], b"c")
-            assert select.select([second[0]], [], [], LONGEST)[0]
+            assert select.select([second[0]], [], [], PATIENCE)[0]
 
     def wait_for_the_first() -> None:
         private_cache = weights.private_cache
@@ -121,7 +121,7 @@ def test_of_two_starts_at_once_one_converts_and_the_other_waits(
         weights.resolve(packaged, convert)
 
     children = [forked(lambda: weights.resolve(packaged, convert))]
-    assert select.select([conversions[0]], [], [], LONGEST)[0]
+    assert select.select([conversions[0]], [], [], PATIENCE)[0]
     children.append(forked(wait_for_the_first))
     assert [ended(child) for child in children] == [0, 0]
     assert os.read(conversions[0], 9) == b"c"
@@ -175,7 +175,7 @@ def test_models_that_are_wanted_at_once_are_loaded_one_after_the_other(
     )
     with ThreadPoolExecutor(len(parts)) as threads:
         for part in [threads.submit(part) for part in parts]:
-            part.result(timeout=LONGEST)
+            part.result(timeout=PATIENCE)
     assert overlaps == []
     assert fresh.reward_model.score(pairs) == rewards
     assert fresh.route("Hi").probabilities == probabilities

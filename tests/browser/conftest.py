@@ -22,7 +22,7 @@ FLAGS = (
     "--no-sandbox --disable-dev-shm-usage --disable-background-networking --disable-component-update --disable-sync "
     "--no-first-run"
 )
-expect.set_options(timeout=30_000)  # ms; five seconds, the default, are short on a busy machine
+expect.set_options(timeout=SLOW)  # five seconds, the default, are short on a busy machine
 
 
 @pytest.fixture(scope="session")

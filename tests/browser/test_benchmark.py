@@ -9,7 +9,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from support.demo_browser import NARROW, SETTLED, SLOW, WIDE, assert_fits, downloaded
+from support.demo_browser import NARROW, SLOW, WIDE, assert_fits, downloaded
 
 ROOT = Path(__file__).resolve().parents[2]
 TITLE = "How good is the router?"
@@ -42,7 +42,7 @@ def test_figures_charts_and_files(open_tab: Callable[..., Page], demo: str) -> N
     short, long = (table.get_by_role("cell", name=name).bounding_box() for name in ("problems", "routerdc_mmlu"))
     assert long["height"] == short["height"]  # one line
     page.set_viewport_size({"width": WIDE, "height": 900})
-    page.wait_for_function(NAMES_ON_ONE_LINE, timeout=SETTLED)
+    page.wait_for_function(NAMES_ON_ONE_LINE, timeout=SLOW)
 
 
 def _nothing_scrolls_sideways(page: Page) -> None:
@@ -53,5 +53,5 @@ def _nothing_scrolls_sideways(page: Page) -> None:
             .filter(box => box.scrollWidth > box.clientWidth + 1)
             .every(box => ['stCode', 'stSidebar']
                 .some(name => box.closest(`[data-testid="${name}"]`)))""",
-        timeout=SETTLED,
+        timeout=SLOW,
     )

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import Locator, Page, expect
 
-from support.demo_browser import NARROW, SETTLED, SLOW, WIDE, assert_fits, click_when_drawn, wait_until_idle
+from support.demo_browser import NARROW, SLOW, WIDE, assert_fits, click_when_drawn, wait_until_idle
 
 IN_WORDS = re.compile(r"(chat|math|code|writer) (\d+)%")
 Open = Callable[..., Page]
@@ -89,4 +89,4 @@ def test_a_finger_on_the_map_scrolls_the_page(open_tab: Open, demo: str) -> None
         finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
         page.wait_for_timeout(16)
     finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-    page.wait_for_function(f"before => {SCROLLED} > before + 40", arg=before, timeout=SETTLED)
+    page.wait_for_function(f"before => {SCROLLED} > before + 40", arg=before, timeout=SLOW)

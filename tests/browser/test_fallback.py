@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from support import endpoint_fleet
 from support.demo_browser import NARROW, SLOW, WIDE, Demo, assert_fits, barriers, send_linked
+from support.patience import wait_until
 from support.scripted_answers import TEXT
 from support.scripted_server import Scripted, serving
 
@@ -113,9 +114,7 @@ def test_after_a_crash_the_answer_can_be_continued(browser: Browser, directed: t
     page = browser.new_page()  # without a look at the console, which reports the lost connection
     page.goto(f"{demo.address}/?q={query.replace(' ', '+')}")
     send_linked(page)
-    end = time.monotonic() + SLOW / 1000
-    while not text_of_turn().startswith("0 1 2") and time.monotonic() < end:
-        time.sleep(0.05)
+    wait_until(lambda: text_of_turn().startswith("0 1 2"))
     demo.crash()
     try:
         text = text_of_turn().strip()

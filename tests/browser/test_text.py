@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, Request, Route, expect
 
 from support.demo_browser import SLOW, WIDE, free_port, leaves_this_machine, wait_for_server
 from support.hostile_texts import NAMES
+from support.patience import PATIENCE
 from zooter_core.ui import charts
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -51,7 +52,7 @@ def page_of_texts(tmp_path: Path) -> Iterator[str]:
     wait_for_server(f"http://localhost:{port}", process)
     yield f"http://localhost:{port}"
     process.terminate()
-    process.wait(60)
+    process.wait(PATIENCE)
 
 
 def test_hostile_texts_reach_no_other_host(browser: Browser, page_of_texts: str) -> None:

@@ -13,6 +13,7 @@ from select import select
 
 import pytest
 
+from support.patience import PATIENCE
 from support.scripted_server import serving
 from support.terminal_screen import CLEAR, COLOUR, typed
 from zooter_core.base.paths import ROOT
@@ -148,7 +149,7 @@ def test_the_arrow_keys_choose(server, tmp_path):
         with suppress(OSError):  # the terminal is gone when the process is
             while part := os.read(ours, 4096):
                 screen += part
-        assert process.wait(30) == 0, screen.decode(errors="replace")
+        assert process.wait(PATIENCE) == 0, screen.decode(errors="replace")
     finally:
         process.kill()
         os.close(ours)

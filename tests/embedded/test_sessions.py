@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from support.patience import PATIENCE
 from zooter_core.ui.chat.conversations import Conversation
 from zooter_core.ui.chat.turns import Turn
 
 ROOT = Path(__file__).resolve().parents[2]
 VISITORS = 8
-WAIT = 300  # seconds at most for all of them
 
 
 def turn(page: AppTest) -> Turn:
@@ -23,7 +23,9 @@ def turn(page: AppTest) -> Turn:
 @pytest.fixture
 def pages(monkeypatch: pytest.MonkeyPatch) -> list[AppTest]:
     monkeypatch.setenv("ZOOTER_FLEET", str(ROOT / "models" / "embedded"))
-    opened = [AppTest.from_file(str(ROOT / "pages" / "chat.py"), default_timeout=WAIT).run() for _ in range(VISITORS)]
+    opened = [
+        AppTest.from_file(str(ROOT / "pages" / "chat.py"), default_timeout=PATIENCE).run() for _ in range(VISITORS)
+    ]
     for page in opened:
         id = page.session_state["conversation"].id
         page.slider(key=f"temperature-{id}").set_value(0.0)
@@ -37,7 +39,7 @@ def test_sessions_are_served_at_once_and_each_gets_its_own_answer(pages: list[Ap
         page.chat_input[0].set_value(query).run()
     jobs = [turn(page).job for page in pages]
     for job in jobs:
-        job.wait(WAIT)
+        job.wait(PATIENCE)
     assert not any(job.ahead for job in jobs)
     for number, (page, query) in enumerate(zip(pages, queries, strict=True)):
         page.run()

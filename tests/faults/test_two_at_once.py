@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from support.patience import PATIENCE
 from support.run_folders import same_end, unfinish
 from zooter_core import pipeline
 from zooter_core.base.errors import ZooterError
@@ -96,7 +97,7 @@ def test_two_processes_on_one_cache_keep_all_of_both(tmp_path):
     for process in writers:
         process.start()
     for process in writers:
-        process.join(timeout=120)
+        process.join(timeout=PATIENCE)
     assert [process.exitcode for process in writers] == [0, 0]
     items = [(f"query {n}", text) for n in range(30) for text in ("response", "a", "b")]
     assert ScoreCache("model", path).get(items) == {item: int(item[0].split()[1]) / 10 for item in items}

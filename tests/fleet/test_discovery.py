@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from support.event_loops import run_apart
+from support.patience import PATIENCE
 from support.scripted_server import serving
 from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.base.errors import ZooterError
@@ -63,7 +64,7 @@ def test_a_server_is_asked_about_eight_models_at_a_time():
     names = [f"model-{number:02}" for number in range(16)]
 
     def show(body: dict[str, Any]) -> dict[str, Any]:
-        together.wait(20)
+        together.wait(PATIENCE)
         return {"capabilities": ["completion"], "parameters": f"num_ctx {int(body['model'][-2:]) + 1}"}
 
     with serving() as server:

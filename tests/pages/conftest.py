@@ -8,6 +8,7 @@ from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import ElementTree
 
 from support.app_pages import Open
+from support.patience import PATIENCE
 from zooter_core.ui import resources
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,7 +36,7 @@ def open_page(tiny_fleet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
     def open_one(page: str, fleet: Path = tiny_fleet, **address: str) -> AppTest:
         monkeypatch.setenv("ZOOTER_FLEET", str(fleet))
-        page_test = AppTest.from_file(str(ROOT / "pages" / f"{page}.py"), default_timeout=60)
+        page_test = AppTest.from_file(str(ROOT / "pages" / f"{page}.py"), default_timeout=PATIENCE)
         for name, value in address.items():
             page_test.query_params[name] = value
         return page_test.run()

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from support.app_pages import Open, ask, draw_ended, press, talk, words
+from support.patience import PATIENCE
 from support.sample_report import report
 from zooter_core.base.records import Message
 from zooter_core.ui.chat import view
@@ -119,7 +120,7 @@ def test_the_first_minute_goes_through_its_steps_and_ends_with_own_models(open_p
     assert "The **router**" in words(page)
     assert "Try one of these" not in words(page)
     press(page, "Next")
-    page.session_state["story"].job.wait(60)
+    page.session_state["story"].job.wait(PATIENCE)
     press(page, "Back")
     steps = []
     for _ in range(4):
@@ -156,7 +157,7 @@ def test_a_vote_is_kept_and_disturbs_nothing(open_page: Open, slow_fleet: Path) 
     assert talk(page).turns[1] is second
     assert not second.job.stopping
     second.job.stop()
-    second.job.wait(60)
+    second.job.wait(PATIENCE)
     assert history().turns(talk(page).id)[0]["vote"] == 1
 
 
@@ -179,7 +180,7 @@ def test_stop_ends_the_answer_and_keeps_what_came(open_page: Open, slow_fleet: P
     job = talk(page).turns[0].job
     if job.running:
         page.button(key="stop").click().run()
-    job.wait(60)
+    job.wait(PATIENCE)
     assert not job.running
     assert job.responses[job.candidates[0]].finish in ("stopped", "stop")
     page.run()

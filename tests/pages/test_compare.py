@@ -8,6 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from support.app_pages import Open, column, press, tables, words
+from support.patience import PATIENCE
 from zooter_core.ui.compare.comparisons import Comparison
 from zooter_core.ui.history import history
 
@@ -38,7 +39,7 @@ def start(page: AppTest, query: str) -> None:
 def compare(page: AppTest, query: str) -> AppTest:
     start(page, query)
     if "comparison" in page.session_state:
-        page.session_state["comparison"].job.wait(60)
+        page.session_state["comparison"].job.wait(PATIENCE)
     return page.run()
 
 
@@ -109,7 +110,7 @@ def test_stop_keeps_what_has_come(open_page: Open, slow_fleet: Path) -> None:
     job = comparison(page).job
     if job.running:
         page.button(key="stop").click().run()
-    job.wait(60)
+    job.wait(PATIENCE)
     assert set(job.responses) == set(job.candidates)
     assert job.ranked is not None
     page.run()
@@ -247,7 +248,7 @@ def test_a_round_of_the_arena_is_voted_on_revealed_and_followed_by_another(open_
     page.text_input(key="arena-query").set_value("What is 12 + 30?")
     press(page, "Begin")
     first = comparison(page)
-    first.job.wait(60)
+    first.job.wait(PATIENCE)
     page.run()
     assert len(first.order) == 2
     assert [head[:13] for head in heads(page)] == ["#### Response", "#### Response"]
@@ -260,7 +261,7 @@ def test_a_round_of_the_arena_is_voted_on_revealed_and_followed_by_another(open_
     assert second is not first
     assert second.query != first.query  # one of the starter set
     assert second.hidden
-    second.job.wait(60)
+    second.job.wait(PATIENCE)
     press(page.run(), "Response B is best")
     press(page, "All models on this query")
     assert set(comparison(page).order) == set(second.pool)
@@ -272,7 +273,7 @@ def test_a_next_round_of_one_model_is_a_message(open_page: Open, slow_fleet: Pat
     page = open_page("compare", short(slow_fleet), view="Arena")
     page.text_input(key="arena-query").set_value("What is 12 + 30?")
     press(page, "Begin")
-    comparison(page).job.wait(60)
+    comparison(page).job.wait(PATIENCE)
     press(page.run(), "Tie")
     page.pills[0].set_value(["base"]).run()
     first = comparison(page)
@@ -296,7 +297,7 @@ def test_a_link_fills_in_its_query_and_share_gives_one(open_page: Open) -> None:
     start(page, "What is 12 + 30?")
     assert comparison(page).query == "What is 12 + 30?"
     assert "q" not in page.query_params
-    comparison(page).job.wait(60)
+    comparison(page).job.wait(PATIENCE)
     page.run()
     assert any("q=What+is+12+%2B+30%3F" in code.value for code in page.code)
     assert not any("Nothing has run yet" in info.value for info in page.info)

@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from support import endpoint_fleet
 from support.app_pages import Open, draw_ended, labels, press, talk, words
+from support.patience import PATIENCE
 from support.scripted_answers import TEXT
 from support.scripted_server import Scripted, serving
 from zooter_core.ui.chat import conversations, export
@@ -229,12 +230,12 @@ def test_compare_asks_the_one_that_failed_again(open_page: Open, fleet_copy: Pat
     page = open_page("compare", fleet_copy)
     page.chat_input[0].set_value(QUERY).run()
     comparison = page.session_state["comparison"]
-    comparison.job.wait(60)
+    comparison.job.wait(PATIENCE)
     page.run()
     assert "the connection broke" in page.error[0].value
     assert [item.response.candidate for item in comparison.job.ranked if item.rank] == [order[0]]
     press(page, "Retry")
-    comparison.job.wait(60)
+    comparison.job.wait(PATIENCE)
     page.run()
     assert not page.error
     assert {item.response.candidate for item in comparison.job.ranked if item.rank} == set(order)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from support.app_pages import Open, ask, column, labels, let_manage, press, tables, talk, words
+from support.patience import PATIENCE, wait_until
 from support.scripted_server import Scripted, serving
 from zooter_core.base.paths import EMBEDDED_FLEET
 from zooter_core.base.records import Query
@@ -75,10 +75,10 @@ def page(open_page: Open, folder: Path) -> AppTest:
 def drawn(page: AppTest, folder: Path) -> AppTest:
     """The page once the fleet's models have been tried."""
     loading = resources._loading(str(folder))
-    assert loading.ready.wait(60)
+    assert loading.ready.wait(PATIENCE)
     for thread in threading.enumerate():
         if thread.name == "load":
-            thread.join(60)
+            thread.join(PATIENCE)
     page.run()
     return page
 
@@ -313,11 +313,11 @@ def test_an_exam_stops_goes_on_and_gives_a_router(
     page = press(page, "Start the exam")
     server.wait_for("sums", 5)
     sitting(folder).stop()
-    sitting(folder).wait(60)
+    sitting(folder).wait(PATIENCE)
     page.run()
     assert "Stopped. The answers so far are kept." in words(page)
     page = press(page, "Go on")
-    sitting(folder).wait(120)
+    sitting(folder).wait(PATIENCE)
     page.run()
     assert sitting(folder).problem is None
     assert load_fleet(folder).router is not None
@@ -337,7 +337,7 @@ def test_an_exam_stops_goes_on_and_gives_a_router(
     file.write_text(file.read_text().replace('[router]\npath = "router"\n', ""))  # a kill before the last change
     resources.forget(folder)
     press(page.run(), "Use its router")
-    sitting(folder).wait(120)
+    sitting(folder).wait(PATIENCE)
     assert load_fleet(folder).router is not None
     assert len(server.bodies) == before
 
@@ -349,13 +349,11 @@ def test_the_live_table_shows_who_is_right_so_far(
     monkeypatch.setattr(exam, "starter_queries", lambda quick: queries)
     monkeypatch.setattr(exam, "CHECK_EVERY", 0.02)
     leave = threading.Event()
-    server.replies["words"] = lambda query: "done" if leave.wait(60) else ""
+    server.replies["words"] = lambda query: "done" if leave.wait(PATIENCE) else ""
     page = press(page, "Start the exam")
-    running, until = sitting(folder), time.monotonic() + 60
-    while running.score is None or not running.score.of("sums", "arithmetic").checked:
-        assert running.running
-        assert time.monotonic() < until
-        time.sleep(0.02)
+    running = sitting(folder)
+    wait_until(lambda: running.score is not None and running.score.of("sums", "arithmetic").checked)
+    assert running.running
     page.run()
     table = next(table for table in tables(page) if table[0] == ["Skill", "sums", "words"])
     shares = dict(zip(column(table, "Skill"), column(table, "sums"), strict=True))
@@ -366,7 +364,7 @@ def test_the_live_table_shows_who_is_right_so_far(
     assert list(exam.exam.folder_of(folder, running.quick).iterdir())
     running.stop()
     leave.set()
-    running.wait(60)
+    running.wait(PATIENCE)
 
 
 @pytest.mark.usefixtures("quick")
@@ -377,12 +375,12 @@ def test_an_exam_of_another_model_is_refused_and_can_begin_again(
     press(page, "Start the exam")
     server.wait_for("sums", 3)
     sitting(folder).stop()
-    sitting(folder).wait(60)
+    sitting(folder).wait(PATIENCE)
     file = folder / "fleet.toml"
     file.write_text(file.read_text().replace('model = "sums"', 'model = "words"'))
     resources.forget(folder)
     press(page.run(), "Go on")
-    sitting(folder).wait(60)
+    sitting(folder).wait(PATIENCE)
     page.run()
     (error,) = page.error
     assert "The responses of sums" in error.value
@@ -392,7 +390,7 @@ def test_an_exam_of_another_model_is_refused_and_can_begin_again(
         assert any("another process at work" in error.value for error in press(page, "Begin again").error)
     assert (folder / "exam-quick" / "responses.jsonl").is_file()
     press(page, "Begin again")
-    sitting(folder).wait(120)
+    sitting(folder).wait(PATIENCE)
     page.run()
     assert not page.error
     assert len(server.bodies) - before >= 2 * 24  # every question is asked anew
@@ -430,7 +428,7 @@ def test_an_exam_that_lacks_answers_at_its_end_can_go_on(
     add_candidates(folder, [{"name": "gone", "backend": "openai", "model": "a", "base_url": "http://127.0.0.1:9/v1"}])
     resources.forget(folder)
     press(page.run(), "Start the exam")
-    sitting(folder).wait(120)
+    sitting(folder).wait(PATIENCE)
     page = drawn(page.run(), folder)
     text = words(page)
     assert "gone lacks answers" in text

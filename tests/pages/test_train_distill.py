@@ -9,6 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from support.app_pages import Open, press, words
+from support.patience import PATIENCE
 from support.train_page import LINES, POOL, open_step, packed, settled, state, train, upload
 from zooter_core.config.fleet import load_fleet
 from zooter_core.evaluation.verdicts import of_report, sentences
@@ -143,7 +144,7 @@ def test_a_stopped_distillation_keeps_nothing(open_page: Open) -> None:
         page.run()
         assert task.waiting
         page.button(key="train-distill-stop").click().run()
-        task.wait(60)
+        task.wait(PATIENCE)
     page.run()
     assert task.stopped
     assert "was stopped" in words(page)

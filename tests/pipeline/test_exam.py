@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from support.patience import PATIENCE
 from support.process_limits import full_disk
 from support.run_folders import content, texts
 from support.scripted_server import Scripted, serving
@@ -249,11 +250,11 @@ def test_two_exams_at_once_are_refused(folder, queries):
 
     def wait(step: str, done: int, total: int) -> None:
         entered.set()
-        leave.wait(30)
+        leave.wait(PATIENCE)
 
     thread = threading.Thread(target=exam.sit, args=(ensemble, run, queries[:24], wait))
     thread.start()
-    assert entered.wait(30)
+    assert entered.wait(PATIENCE)
     try:
         with pytest.raises(ZooterError, match="another process"):
             exam.sit(Ensemble(exam.prepared(folder)), run, queries[:24])

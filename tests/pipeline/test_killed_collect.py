@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from support import endpoint_fleet
-from support.scripted_answers import LONGEST
+from support.patience import PATIENCE
 from support.scripted_server import serving
 from zooter_core.cli.main import main
 from zooter_core.data.run_folder import RESPONSES
@@ -37,7 +37,7 @@ def test_answers_that_the_server_has_logged_survive_a_kill(fleet_copy, tmp_path)
             time.sleep(seconds)
             with enough:
                 late = len(log) >= ENOUGH
-            assert not late or killed.wait(LONGEST)
+            assert not late or killed.wait(PATIENCE)
             with enough:
                 log.append((model, query))
                 enough.notify_all()
@@ -56,7 +56,7 @@ def test_answers_that_the_server_has_logged_survive_a_kill(fleet_copy, tmp_path)
             [sys.executable, "-m", "zooter_core.cli", *call], env=paths, stderr=subprocess.PIPE
         ) as child:
             with enough:
-                assert enough.wait_for(lambda: len(log) >= ENOUGH, LONGEST)
+                assert enough.wait_for(lambda: len(log) >= ENOUGH, PATIENCE)
                 logged = set(log)
             time.sleep(1)
             child.send_signal(signal.SIGKILL)

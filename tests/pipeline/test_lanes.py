@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from support import endpoint_fleet
-from support.scripted_answers import LONGEST
+from support.patience import PATIENCE
 from support.scripted_server import serving
 from zooter_core import pipeline
 from zooter_core.base.errors import WorkError, ZooterError
@@ -62,7 +62,7 @@ def test_all_endpoints_work_at_the_same_time(fleet_copy, server, tmp_path):
         def answered(query: str) -> str:
             first[name] += 1
             if first[name] == 1:
-                together.wait(LONGEST)
+                together.wait(PATIENCE)
             return f"{name}: {query}"
 
         return answered
@@ -77,7 +77,7 @@ def test_all_endpoints_work_at_the_same_time(fleet_copy, server, tmp_path):
 def test_a_model_in_memory_works_beside_an_endpoint(fleet_copy, server, tmp_path):
     """The endpoint answers nothing until the model in memory has."""
     answered = threading.Event()
-    server.replies["far"] = lambda query: "yes" if answered.wait(LONGEST) else "too late"
+    server.replies["far"] = lambda query: "yes" if answered.wait(PATIENCE) else "too late"
     local = '\n[[candidate]]\nname = "near"\nbackend = "transformers"\nmodel = "base"\n'
     fleet = endpoint_fleet.save(fleet_copy, server.url, {"far": "far"})
     (fleet / "fleet.toml").write_text((fleet / "fleet.toml").read_text() + local)
@@ -100,7 +100,7 @@ def test_labels_do_not_depend_on_the_order_of_the_answers(fleet_copy, server, tm
 
         def reply(query: str, name: str, late: str = late, others: threading.Event = others) -> str:
             if name == late:
-                assert others.wait(LONGEST)
+                assert others.wait(PATIENCE)
             return f"{name}: {query}" * (1 + len(query) % 3)
 
         def watch(tallies, late: str = late, others: threading.Event = others) -> None:
@@ -230,7 +230,7 @@ def test_a_candidate_that_is_given_up_leaves_its_budget_to_the_others(fleet_copy
     ended: queue.Queue[dict] = queue.Queue()
     how = Collecting(allow_missing=True, budget_usd=44)
     threading.Thread(target=lambda: ended.put(collected(tmp_path / "run", fleet, how)), daemon=True).start()
-    problems = ended.get(timeout=100)
+    problems = ended.get(timeout=PATIENCE)
     assert list(problems) == ["a"]
     assert "status 400" in problems["a"].found
     assert counts(tmp_path / "run") == {"b": len(QUERIES)}

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from support import tiny_models
+from support.patience import PATIENCE
 from zooter_core import pipeline
 from zooter_core.base.records import Message, Query
 from zooter_core.cli.main import main
@@ -71,6 +72,6 @@ def test_a_run_says_so_and_loads_each_base_once(folder, tmp_path, monkeypatch):
 
 def test_a_job_keeps_what_its_candidates_wait_for(folder):
     job = Job(Ensemble(load_fleet(folder)), Plan(("base", "two")), [Message("user", "Hello")], generation=SHORT)
-    job.wait(60)
+    job.wait(PATIENCE)
     assert job.notes == {"two": NOTE}
     assert {name: response.error for name, response in job.responses.items()} == {"base": None, "two": None}

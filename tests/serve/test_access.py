@@ -7,7 +7,8 @@ import logging
 import httpx2
 import pytest
 
-from support.running_endpoint import QUERY, READY_SECONDS, Endpoint
+from support.patience import PATIENCE
+from support.running_endpoint import QUERY, Endpoint
 from zooter_core.serve.keys import Key, add_key
 
 CHAT = {"model": "auto", "messages": [{"role": "user", "content": QUERY}]}
@@ -34,7 +35,7 @@ def endpoint(serve) -> Endpoint:
 def send(endpoint: Endpoint, method: str, path: str, body: object = None, **headers: str | None) -> httpx2.Response:
     """A request with just these headers; `_` in a name stands for `-`."""
     named = {name.replace("_", "-"): value for name, value in headers.items() if value is not None}
-    with httpx2.Client(base_url=endpoint.url, trust_env=False, timeout=READY_SECONDS) as client:
+    with httpx2.Client(base_url=endpoint.url, trust_env=False, timeout=PATIENCE) as client:
         request = client.build_request(method, path, json=body) if body else client.build_request(method, path)
         if body and "content_type" in headers:
             del request.headers["content-type"]

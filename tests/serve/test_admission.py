@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from support.event_loops import run_apart
+from support.patience import PATIENCE
 from support.running_endpoint import stream_of
 from zooter_core.config.serve import ServeConfig
 from zooter_core.serve.admission import Admission
@@ -167,7 +168,7 @@ def test_a_deadline_ends_an_answer(serve, scripted, stream):
         assert response.status_code == 504
         error = response.json()["error"]
     assert error["code"] == "deadline_exceeded"
-    assert scripted.dropped.wait(20)  # the server behind has stopped too
+    assert scripted.dropped.wait(PATIENCE)  # the server behind has stopped too
 
 
 def test_size_of_a_conversation(serve, monkeypatch):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from support.event_loops import run_apart
+from support.patience import PATIENCE
 from zooter_core.base.errors import WorkError
 from zooter_core.base.records import Decision
 from zooter_core.fleet.routing import Routed
@@ -35,7 +36,7 @@ class Slow:
         self.batches.append(texts)
         self.threads.add(threading.get_ident())
         self.started.set()
-        assert self.go.wait(20)
+        assert self.go.wait(PATIENCE)
         if "bad" in texts:
             raise Panic("no")
         return [Routed(Decision.of(text, {"a": 1.0}), OUTPUTS) for text in texts]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
+from support.patience import wait_until
 from support.running_endpoint import stream_of
 
 METADATA = {"x-zooter-metadata": "enabled"}
@@ -61,9 +60,7 @@ def test_a_tiny_request_of_ours_tries_a_server_after_its_rest(serve, scripted):
     ill, good = endpoint.order
     for _ in range(2):
         assert endpoint.chat().json()["model"] == good
-    end = time.monotonic() + 30
-    while states(endpoint)[ill] != "closed" and time.monotonic() < end:
-        time.sleep(0.05)
+    wait_until(lambda: states(endpoint)[ill] == "closed")
     trials = [body for body in scripted.bodies if body["messages"] == [{"role": "user", "content": "Hi"}]]
     assert [body["max_tokens"] for body in trials] == [1, 1]  # the first one failed too
     assert endpoint.chat().json()["model"] == ill

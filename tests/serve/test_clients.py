@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from support.patience import PATIENCE
+
 openai = pytest.importorskip("openai", reason="OpenAI's client is not installed")
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -17,7 +19,6 @@ CLIENTS = Path(os.environ.get("ZOOTER_CLIENTS") or ROOT / ".clients")
 SUPPORT = ROOT / "tests" / "support"
 QUESTION = "What is 2 + 3?"
 TEXT = "Hello, I am a scripted model."
-SECONDS = 240  # to import a client on a busy machine
 MODES = pytest.mark.parametrize("mode", ["stream", "whole"])
 
 
@@ -28,7 +29,7 @@ def needs(path: Path):
 def output(*command: object, **environment: str) -> str:
     text = [str(part) for part in command]
     settings = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", **environment}
-    ended = subprocess.run(text, capture_output=True, text=True, timeout=SECONDS, env=settings, check=False)
+    ended = subprocess.run(text, capture_output=True, text=True, timeout=PATIENCE, env=settings, check=False)
     assert ended.returncode == 0, ended.stderr[-2000:]
     return ended.stdout
 

@@ -6,14 +6,13 @@ import shutil
 import time
 
 from support.command_files import replace_text
+from support.patience import PATIENCE, wait_until
 from support.running_endpoint import running
 from zooter_core.backends.local.residency import Residency
 from zooter_core.config.edit import set_table
 from zooter_core.config.fleet import load_fleet
 from zooter_core.serve import server
 from zooter_core.serve.server import ServeSettings
-
-PATIENCE = 60  # seconds, on a busy machine
 
 
 def test_a_promoted_router_is_taken_without_a_reload(serve, fleet_copy, monkeypatch):
@@ -39,16 +38,13 @@ def test_a_promotion_loads_no_language_model_again(fleet_copy, tmp_path, monkeyp
     monkeypatch.setattr(Residency, "_load", noted)
     monkeypatch.setattr(server, "FOLLOW_SECONDS", 0.1)
     with running(ServeSettings(load_fleet(fleet_copy), port=0, data=tmp_path / "data", learn=True)) as endpoint:
-        before, until = endpoint.server.gateway, time.monotonic() + PATIENCE
-        while len(before.ensemble.loads) < len(before.fleet.pool) and time.monotonic() < until:
-            time.sleep(0.05)
+        before = endpoint.server.gateway
+        wait_until(lambda: len(before.ensemble.loads) == len(before.fleet.pool))
         count = len(loads)
         assert count
         shutil.copytree(fleet_copy / "router", fleet_copy / "routers" / "0001")
         set_table(fleet_copy, "router", {"path": "routers/0001"})
-        while not before.closed and time.monotonic() < until:
-            time.sleep(0.05)
-        assert before.closed
+        wait_until(lambda: before.closed)
         for model in ("base", "one", "two"):
             assert endpoint.chat(model=model, max_tokens=2).status_code == 200
         assert len(loads) == count
@@ -69,9 +65,7 @@ def test_a_router_that_does_not_load_is_tried_again(serve, fleet_copy, monkeypat
     assert endpoint.server.gateway is before
     assert endpoint.chat().status_code == 200
     (promoted / "config.json").write_bytes(config)
-    until = time.monotonic() + PATIENCE
-    while endpoint.server.gateway is before and time.monotonic() < until:
-        time.sleep(0.1)
+    wait_until(lambda: endpoint.server.gateway is not before)
     assert endpoint.server.gateway.fleet.router.path == str(promoted)
 
 

@@ -8,12 +8,11 @@ from contextlib import ExitStack
 
 import pytest
 
+from support.patience import NEVER, PATIENCE, wait_until
 from support.running_endpoint import unanswered
 from zooter_core.labelling.rewards.scoring import STOPPABLE
 from zooter_core.serve.gateway import REWARD_THREADS
 from zooter_core.serve.other_routes import ROUTED_AT_ONCE
-
-SECONDS = 15  # on a busy machine; the work itself takes milliseconds, and what hangs is given up after 20
 
 
 @pytest.mark.parametrize(("model", "stream"), [("slow", True), ("hang-first", True), ("hang-first", False)])
@@ -23,10 +22,8 @@ def test_a_client_that_goes_away_stops_the_server_behind(serve, scripted, model,
         scripted.wait_for(model, 1)
         if model == "slow":
             assert client.recv(10)
-        left = time.monotonic()
     exchange = endpoint.next_exchange()
-    assert scripted.dropped.wait(20)
-    assert time.monotonic() - left < SECONDS
+    assert scripted.dropped.wait(PATIENCE)
     assert exchange.status == 499
     assert exchange.seconds is not None
 
@@ -43,20 +40,9 @@ def test_a_request_without_a_client_is_not_routed_again(serve, scripted):
 def test_a_client_that_goes_away_stops_a_local_candidate(local):
     with unanswered(local, stream=True, max_tokens=100_000) as client:
         assert client.recv(10)
-        left = time.monotonic()
     exchange = local.next_exchange()
-    while [thread for thread in threading.enumerate() if thread.name == "answer"]:
-        assert time.monotonic() - left < SECONDS
-        time.sleep(0.01)
+    wait_until(lambda: not [thread for thread in threading.enumerate() if thread.name == "answer"])
     assert exchange.status == 499
-
-
-def until(reached) -> None:
-    """Wait until something holds."""
-    started = time.monotonic()
-    while not reached():
-        assert time.monotonic() - started < SECONDS
-        time.sleep(0.01)
 
 
 class Gate:
@@ -69,7 +55,7 @@ class Gate:
     def __call__(self, items):
         self.calls.append(list(items))
         self.started.set()
-        assert self.go.wait(20)
+        assert self.go.wait(NEVER)
         return self.compute(items)
 
 
@@ -79,12 +65,12 @@ def test_a_client_that_goes_away_stops_its_routing(serve):
     gate = router._route = Gate(router._route)
     conversations = [[{"role": "user", "content": f"{n} " + "x" * 1000}] for n in range(100)]
     with unanswered(endpoint, "route", conversations=conversations):
-        assert gate.started.wait(20)
+        assert gate.started.wait(PATIENCE)
         assert endpoint.server.admission.running == 1  # it has one of the places
-        until(lambda: sum(map(len, router._waiting.values())) == ROUTED_AT_ONCE - 1)
+        wait_until(lambda: sum(map(len, router._waiting.values())) == ROUTED_AT_ONCE - 1)
         time.sleep(0.1)
         assert sum(map(len, router._waiting.values())) == ROUTED_AT_ONCE - 1  # the others make no work yet
-    until(lambda: not endpoint.server.admission.running)
+    wait_until(lambda: not endpoint.server.admission.running)
     gate.go.set()
     assert endpoint.chat("Hello").status_code == 200
     assert [len(batch) for batch in gate.calls[1:]] == [1]  # that of the chat alone
@@ -101,9 +87,9 @@ def test_a_client_that_goes_away_stops_its_rewards(serve):
     with ExitStack() as clients:
         for _ in range(REWARD_THREADS + 4):
             clients.enter_context(unanswered(endpoint, "rerank", **rerank))
-        until(lambda: len(gate.calls) == REWARD_THREADS)
+        wait_until(lambda: len(gate.calls) == REWARD_THREADS)
         feedback = {"request_id": request_id, "verdict": "good"}
-        assert endpoint.client.post("/v1/feedback", json=feedback, timeout=SECONDS).status_code == 200
+        assert endpoint.client.post("/v1/feedback", json=feedback).status_code == 200
     assert [endpoint.next_exchange().status for _ in range(REWARD_THREADS + 4)] == [499] * (REWARD_THREADS + 4)
     gate.go.set()
     last = endpoint.client.post("/v1/rerank", json={"query": "Hi", "documents": ["last"]})

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from support.patience import PATIENCE
 from support.running_endpoint import QUERY
 from zooter_core.base.errors import ZooterError
 from zooter_core.serve.access import NOT_FORWARDED
@@ -245,5 +246,5 @@ def test_keys_that_are_added_at_the_same_time_are_all_there(file):
     for process in processes:
         process.stdin.write("\n")
         process.stdin.flush()
-    assert [process.wait(60) for process in processes] == [0] * 5
+    assert [process.wait(PATIENCE) for process in processes] == [0] * 5
     assert sorted(read_keys(file)) == names

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
+from support.patience import wait_until
 from support.running_endpoint import stream_of
 
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
@@ -110,9 +109,7 @@ def test_decisions_carry_tags(local):
 
 def test_a_fleet_that_is_loaded_anew_leaves_no_model_behind(local):
     ensemble = local.server.gateway.ensemble
-    until = time.monotonic() + 60
-    while len(ensemble.loads) < len(ensemble.fleet.pool) and time.monotonic() < until:
-        time.sleep(0.05)
+    wait_until(lambda: len(ensemble.loads) == len(ensemble.fleet.pool))
     assert ensemble.backends["transformers"].sizes()
     assert local.client.post("/admin/reload", json={}).status_code == 200
     assert not ensemble.backends["transformers"].sizes()

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from support.patience import PATIENCE
 from support.running_endpoint import stream_of, unanswered
 from zooter_core.backends.endpoint.events import Splitter
 from zooter_core.serve import answering, exchange
@@ -23,7 +24,7 @@ def test_a_client_that_never_reads_its_stream_is_gone_after_a_while(serve, scrip
     with unanswered(endpoint, buffer=4096, stream=True):
         ended = endpoint.next_exchange()
     assert ended.status == 499
-    assert scripted.dropped.wait(20)
+    assert scripted.dropped.wait(PATIENCE)
 
 
 def test_auto_waits_a_bounded_time_for_a_place_and_then_asks_the_next(serve, scripted, monkeypatch):
@@ -52,7 +53,7 @@ def test_beside_a_slow_candidate_the_next_one_answers(serve, scripted, stream):
     assert last["zooter"]["hedged"] is True
     assert last["zooter"]["failed"] == [{"candidate": slow, "reason": f"{fast} began to answer before it"}]
     assert answer.headers["x-zooter-attempts"] == "2"
-    assert scripted.dropped.wait(20)  # the slow one's request has been closed
+    assert scripted.dropped.wait(PATIENCE)  # the slow one's request has been closed
     assert endpoint.client.get("/ready").json()["breakers"][slow] == "closed"
     assert endpoint.next_exchange().progress.usage["total_tokens"] == 16
     assert f'zooter_hedges_total{{model="{fast}"}} 1.0' in endpoint.client.get("/metrics").text
@@ -63,7 +64,7 @@ def test_a_slow_candidate_that_begins_first_answers_after_all(serve, scripted):
     answer = endpoint.chat(headers=METADATA).json()
     assert answer["model"] == endpoint.order[0]
     assert [failure["candidate"] for failure in answer["zooter"]["failed"]] == [endpoint.order[1]]
-    assert scripted.dropped.wait(20)
+    assert scripted.dropped.wait(PATIENCE)
 
 
 def test_without_hedge_seconds_and_for_a_named_candidate_nobody_else_is_asked(serve, scripted):

@@ -15,6 +15,7 @@ import httpx2
 import psutil
 import pytest
 
+from support.patience import PATIENCE, wait_until
 from support.running_endpoint import QUERY, Endpoint
 from zooter_core.base import connections
 from zooter_core.serve.keys import Key, add_key
@@ -24,7 +25,6 @@ POST = b"POST /v1/route HTTP/1.1\r\nhost: localhost\r\ncontent-type: application
 CHUNKED = POST + b"transfer-encoding: chunked\r\n\r\n"
 ENDLESS = 64 << 20
 MOST_TAKEN = 16 << 20  # what the kernel's buffers hold on both sides, and what is on its way
-PATIENCE = 20.0  # on a busy machine
 
 
 def connected(endpoint: Endpoint, data: bytes = b"") -> socket.socket:
@@ -59,10 +59,10 @@ def send_until_closed(connection: socket.socket, parts: Iterable[bytes]) -> int:
 
 
 @contextmanager
-def health(endpoint: Endpoint) -> Iterator[list[float]]:
-    """How long /health takes, asked again and again while the block runs."""
+def prompt_health(endpoint: Endpoint) -> Iterator[None]:
+    """Each of many requests for /health is answered within 3 s while the block runs, or half of what that takes."""
     seconds: list[float] = []
-    begun, ended = threading.Event(), threading.Event()
+    begun, ended, first = threading.Event(), threading.Event(), time.perf_counter()
 
     def ask() -> None:
         with httpx2.Client(base_url=endpoint.url, trust_env=False, timeout=PATIENCE) as client:
@@ -77,10 +77,11 @@ def health(endpoint: Endpoint) -> Iterator[list[float]]:
         asking = threads.submit(ask)
         assert begun.wait(PATIENCE)
         try:
-            yield seconds
+            yield
         finally:
             ended.set()
         asking.result()
+    assert max(seconds) < max(3, (time.perf_counter() - first) / 2)
 
 
 @pytest.mark.parametrize(
@@ -97,10 +98,9 @@ def health(endpoint: Endpoint) -> Iterator[list[float]]:
 def test_headers_without_end_are_cut_off(serve, first, part):
     endpoint = serve("good")
     before = psutil.Process().memory_info().rss
-    with connected(endpoint, first) as connection, health(endpoint) as seconds:
+    with connected(endpoint, first) as connection, prompt_health(endpoint):
         assert send_until_closed(connection, itertools.repeat(part)) < MOST_TAKEN
     assert psutil.Process().memory_info().rss - before < 48 << 20
-    assert max(seconds) < 5
 
 
 def test_headers_beyond_the_limit_are_named_and_those_below_are_read(serve):
@@ -111,8 +111,8 @@ def test_headers_beyond_the_limit_are_named_and_those_below_are_read(serve):
 
 
 def test_slow_headers_and_bodies_end_and_take_no_place(serve, scripted, tmp_path, monkeypatch):
-    monkeypatch.setattr(connections, "HEADER_SECONDS", 1.0)
-    monkeypatch.setattr(connections, "BODY_SECONDS", 2.0)
+    monkeypatch.setattr(connections, "HEADER_SECONDS", 3.0)
+    monkeypatch.setattr(connections, "BODY_SECONDS", 3.0)
     slow, other = (add_key(tmp_path / "keys.json", Key(name, "", 0.0)) for name in ("slow", "other"))
     endpoint = serve("good", options={"keys": tmp_path / "keys.json"}, extra="[serve]\nconcurrent = 1\nqueue = 0\n")
     head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
@@ -131,23 +131,30 @@ def test_slow_headers_and_bodies_end_and_take_no_place(serve, scripted, tmp_path
         assert steady.recv(12) == b"HTTP/1.1 400"  # it is no JSON
 
 
+def still_open(connections: list[socket.socket]) -> list[socket.socket]:
+    """Those on which nothing has come, not even their end."""
+    waiting = []
+    for connection in connections:
+        try:
+            assert not connection.recv(1)
+        except BlockingIOError:
+            waiting.append(connection)
+        except ConnectionError:
+            pass
+    return waiting
+
+
 def test_one_address_has_so_many_connections(serve, monkeypatch):
     monkeypatch.setattr("zooter_core.serve.run.CONNECTIONS_PER_CLIENT", 5)
     for options, expected in (({}, 5), ({"proxies": ("127.0.0.0/8",)}, 20)):
         endpoint = serve("good", options=options)
         with ExitStack() as stack:
             half = [stack.enter_context(connected(endpoint, POST)) for _ in range(20)]
-            time.sleep(0.5)
-            open_now = 0
             for connection in half:
                 connection.setblocking(False)
-                try:
-                    assert not connection.recv(1)
-                except BlockingIOError:
-                    open_now += 1
-                except ConnectionError:
-                    pass
-            assert open_now == expected
+            wait_until(lambda half=half, most=expected: len(still_open(half)) <= most)
+            time.sleep(0.2)  # no more are closed
+            assert len(still_open(half)) == expected
             assert httpx2.get(f"{endpoint.url}/health", trust_env=False).status_code == 200
 
 
@@ -158,12 +165,11 @@ DEEP = b'{"a": ' + b"[" * 101 + b"]" * 101 + b"}"
 def test_a_large_body_of_many_values_is_refused_before_it_is_built(serve):
     endpoint = serve("good")
     before = psutil.Process().memory_info().rss
-    with health(endpoint) as seconds:
+    with prompt_health(endpoint):
         for body in (WIDE, DEEP, b'{"a": "' + b"\\\\" * 1000 + b'", "b": [' + b'"\\"",' * 400_000 + b"1]}"):
             response = endpoint.client.post("/v1/chat/completions", content=body)
             assert (response.status_code, response.json()["error"]["code"]) == (400, "invalid_json")
     assert psutil.Process().memory_info().rss - before < 200 << 20  # the body itself, twice
-    assert max(seconds) < 3
 
 
 @pytest.mark.parametrize(
@@ -178,8 +184,7 @@ def test_a_large_body_of_many_values_is_refused_before_it_is_built(serve):
 def test_a_large_body_of_few_values_is_answered(serve, scripted, content):
     endpoint = serve("good")
     body = {"model": endpoint.order[0], "messages": [{"role": "user", "content": content}]}
-    with health(endpoint) as seconds:
+    with prompt_health(endpoint):
         response = endpoint.client.post("/v1/chat/completions", content=json.dumps(body).encode())
     assert response.status_code == 200, response.text
     assert scripted.bodies[-1]["messages"] == body["messages"]
-    assert max(seconds) < 3

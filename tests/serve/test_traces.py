@@ -9,7 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from support.running_endpoint import QUERY, READY_SECONDS
+from support.patience import PATIENCE
+from support.running_endpoint import QUERY
 from zooter_core.base.errors import ZooterError
 from zooter_core.serve import traces
 
@@ -49,7 +50,7 @@ def test_a_request_is_a_span_of_the_clients_trace(serve, collector):
     endpoint = serve("http-503", "good")
     bad, good = endpoint.order
     answer = endpoint.chat(headers={"traceparent": f"00-{TRACE}-{SPAN}-01"})
-    body = collector.get(timeout=READY_SECONDS)
+    body = collector.get(timeout=PATIENCE)
     (resource,) = ExportTraceServiceRequest.FromString(body).resource_spans
     span, routing, *tries = resource.scope_spans[0].spans
     attributes = {entry.key: entry.value for entry in span.attributes}
@@ -59,7 +60,7 @@ def test_a_request_is_a_span_of_the_clients_trace(serve, collector):
     assert [value.string_value for value in attributes["zooter.failed"].array_value.values] == [bad]
     assert attributes["http.response.status_code"].int_value == 200
     assert set(attributes) <= set(traces.ATTRIBUTES)
-    assert 0 < span.end_time_unix_nano - span.start_time_unix_nano < READY_SECONDS * 1e9
+    assert 0 < span.end_time_unix_nano - span.start_time_unix_nano < PATIENCE * 1e9
     assert QUERY.encode() not in body
     assert {child.parent_span_id for child in (routing, *tries)} == {span.span_id}
     assert all(span.start_time_unix_nano <= child.start_time_unix_nano for child in (routing, *tries))

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from support.patience import wait_until
 from support.running_endpoint import QUERY, unanswered
 from zooter_core.base.errors import WorkError
 from zooter_core.config.learn import LearnConfig
@@ -19,11 +20,9 @@ TITLE = "### Task:\nGenerate a concise, 3-5 word title with an emoji summarizing
 
 def stored(endpoint, count=1):
     """The decisions that are there, once there are so many."""
-    until = time.monotonic() + 30
     with Traffic.open(endpoint.server.settings.data) as traffic:
-        while len(entries := list(traffic.decisions())) < count and time.monotonic() < until:
-            time.sleep(0.02)
-        return entries
+        wait_until(lambda: len(list(traffic.decisions())) >= count)
+        return list(traffic.decisions())
 
 
 def test_nothing_is_kept_unless_wanted(serve):
@@ -81,10 +80,7 @@ def test_what_is_too_old_goes_without_a_request_too(tmp_path, monkeypatch):
         log = traffic_log.TrafficLog(tmp_path, LearnConfig(retention_days=1))
         try:
             for moment in (0.0, time.time() - 2 * traffic_log.DAY):  # of the next one, which comes later
-                until = time.monotonic() + 30
-                while traffic.newest() and time.monotonic() < until:
-                    time.sleep(0.02)
-                assert traffic.newest() == []
+                wait_until(lambda: traffic.newest() == [])
                 traffic.add(LoggedDecision("older", moment, "a query"))
         finally:
             log.close()
@@ -96,10 +92,8 @@ def test_feedback_becomes_a_reward(serve):
     stored(endpoint)
     for body in ({"verdict": "good"}, {"comment": "a comment alone"}, {"verdict": "bad", "comment": "no"}):
         assert endpoint.client.post("/v1/feedback", json={"request_id": request_id, **body}).status_code == 200
-    until = time.monotonic() + 30
     with Traffic.open(endpoint.server.settings.data) as traffic:
-        while [reward.reward for reward in traffic.rewards()] != [-1] and time.monotonic() < until:
-            time.sleep(0.02)
+        wait_until(lambda: [reward.reward for reward in traffic.rewards()] == [-1])
         (reward,) = traffic.rewards()
     assert (reward.source, reward.candidate, reward.inclusion) == ("feedback", endpoint.order[0], None)
 
@@ -121,7 +115,10 @@ def test_chores_go_to_their_candidate(serve, name):
 
 
 def test_a_full_disk_loses_lines_and_no_request(serve, monkeypatch, caplog):
-    def full(*values):
+    lost = []
+
+    def full(traffic, entries):
+        lost.extend(entries)
         raise WorkError("room", "the disk is full")
 
     endpoint = serve("good", options={"learn": True})
@@ -129,10 +126,7 @@ def test_a_full_disk_loses_lines_and_no_request(serve, monkeypatch, caplog):
         patch.setattr(Traffic, "add", full)
         assert endpoint.chat().status_code == 200
         assert endpoint.chat().status_code == 200
-        until = time.monotonic() + 30
-        while "disk is full" not in caplog.text and time.monotonic() < until:
-            time.sleep(0.02)
-        time.sleep(0.2)
+        wait_until(lambda: len(lost) == 2 and "disk is full" in caplog.text)
     assert caplog.text.count("lines of the traffic are lost") == 1
     assert endpoint.chat("later").status_code == 200
     assert [entry.query for entry in stored(endpoint)] == ["later"]

@@ -18,11 +18,10 @@ import httpx2
 import pytest
 
 from support import endpoint_fleet
+from support.patience import PATIENCE
 from support.running_endpoint import QUERY, running, stream_of
 from zooter_core.config.fleet import load_fleet
 from zooter_core.serve.server import ServeSettings
-
-START_SECONDS = 240
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +33,7 @@ def upstream() -> Iterator[str]:
     program = "from transformers.cli.transformers import main; main()"
     command = [sys.executable, "-c", program, "serve", "--host", "127.0.0.1", "--port", str(port)]
     with subprocess.Popen(command, stdout=-3, stderr=-3, env=os.environ | {"HF_HUB_OFFLINE": "1"}) as process:
-        until = time.monotonic() + START_SECONDS
+        until = time.monotonic() + PATIENCE
         while True:
             with suppress(httpx2.TransportError):
                 if httpx2.get(f"http://127.0.0.1:{port}/health", trust_env=False).status_code == 200:

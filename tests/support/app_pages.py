@@ -8,11 +8,11 @@ from collections.abc import Callable
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from support.patience import PATIENCE
 from zooter_core.ui.chat.conversations import Conversation
 from zooter_core.ui.models import manage
 
 Open = Callable[..., AppTest]  # the fixture `open_page`
-WAIT = 60  # seconds at most for an answer of a tiny model
 
 
 def let_manage(monkeypatch: pytest.MonkeyPatch, *hosts: str) -> None:
@@ -63,7 +63,7 @@ def talk(page: AppTest) -> Conversation:
 def draw_ended(page: AppTest) -> AppTest:
     """The Chat page once the last answer has ended."""
     if talk(page).turns:
-        talk(page).turns[-1].job.wait(WAIT)
+        talk(page).turns[-1].job.wait(PATIENCE)
         assert not talk(page).running
     page.run()
     assert not page.exception

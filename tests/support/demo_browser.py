@@ -17,10 +17,11 @@ from urllib.parse import urlparse
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import ConsoleMessage, Locator, Page, TimeoutError, expect
 
+from support.patience import PATIENCE, wait_until
+
 WIDE, NARROW = 1440, 390  # pixels: a desktop and a phone
 ZOOMED = WIDE // 2  # what a zoom of 200% leaves of a desktop
-SLOW = 120_000  # milliseconds; models load and answer within seconds, a busy machine may take longer
-SETTLED = 20_000  # milliseconds for a page to take its new shape
+SLOW = 1000 * PATIENCE  # milliseconds; models load and answer within seconds
 # Streamlit's frontend looks for its server under the page's own path first, and finds it one step up: two 404s.
 PROBES = ("/_stcore/health", "/_stcore/host-config")
 # It also asks for the file of each download button that it draws, and complains if the page has run again by then and
@@ -31,15 +32,16 @@ FILES = (".md", ".json", ".jsonl", ".csv", ".html")
 
 def wait_for_server(address: str, process: subprocess.Popen[bytes]) -> None:
     """Wait until a Streamlit server answers."""
-    end = time.monotonic() + SLOW / 1000
-    while time.monotonic() < end:
+
+    def answers() -> bool:
         try:
-            urllib.request.urlopen(f"{address}/_stcore/health", timeout=1).close()
-            return
+            urllib.request.urlopen(f"{address}/_stcore/health", timeout=PATIENCE).close()
         except OSError:
             assert process.poll() is None, "the server ended at its start"
-            time.sleep(0.2)
-    raise TimeoutError(f"no answer from {address}")
+            return False
+        return True
+
+    wait_until(answers, pause=0.2)
 
 
 def free_port() -> int:
@@ -82,11 +84,11 @@ class Demo:
 
     def stop(self) -> None:
         self.process.send_signal(2)
-        self.process.wait(60)
+        self.process.wait(PATIENCE)
 
     def crash(self) -> None:
         self.process.kill()
-        self.process.wait(60)
+        self.process.wait(PATIENCE)
 
     def records(self, table: str = "turns") -> list[dict[str, Any]]:
         """The records of the history's turns or votes, the oldest first."""
@@ -94,10 +96,7 @@ class Demo:
 
     def wait_for_title(self, title: str) -> None:
         """Wait until a conversation has a title."""
-        until = time.monotonic() + SLOW / 1000
-        while title not in self._column("conversations", "title"):
-            assert time.monotonic() < until, f"no conversation is named {title}"
-            time.sleep(0.05)
+        wait_until(lambda: title in self._column("conversations", "title"))
 
     def _column(self, table: str, name: str) -> list[str]:
         if not self.history.exists():
@@ -159,7 +158,7 @@ def no_sideways_scrolling(page: Page, *, within: str = ":root") -> bool:
     """Whether an element comes to fit its width: after a change of size, charts take a moment to follow."""
     fits = "name => { const box = document.querySelector(name); return box && box.scrollWidth <= box.clientWidth }"
     try:
-        page.wait_for_function(fits, arg=within, timeout=SETTLED)
+        page.wait_for_function(fits, arg=within, timeout=SLOW)
     except TimeoutError:
         return False
     return True
@@ -168,7 +167,7 @@ def no_sideways_scrolling(page: Page, *, within: str = ":root") -> bool:
 def barriers(page: Page) -> list[str]:
     """What axe-core calls serious or critical and what stays so: colours fade for a moment when a page is redrawn."""
     page.mouse.move(0, 0)
-    until = time.monotonic() + SETTLED / 1000
+    until = time.monotonic() + SLOW / 1000
     while (serious := _serious(page)) and time.monotonic() < until:
         page.wait_for_timeout(500)
     return serious
@@ -198,7 +197,7 @@ def assert_fits(page: Page, *widths: int, within: str = ":root") -> None:
         if width is not None:
             page.set_viewport_size({"width": width, "height": 900})
         assert no_sideways_scrolling(page, within=within), width
-        page.wait_for_function(TABLES_FIT, timeout=SETTLED)
+        page.wait_for_function(TABLES_FIT, timeout=SLOW)
 
 
 STILL = """button => {

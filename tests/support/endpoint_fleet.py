@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from support import tiny_models
+from support.patience import NEVER, PATIENCE
 from zooter_core.config.fleet import load_fleet
 
 NOWHERE = "http://127.0.0.1:9/v1"  # a port at which nobody listens
@@ -28,8 +29,8 @@ KEYS: Mapping[str, float] = {
     "parallel": 32,
     "rest_after": 2,
     "rest_seconds": 0.2,
-    "first_token_seconds": 20,
-    "hang_seconds": 20,
+    "first_token_seconds": PATIENCE,
+    "hang_seconds": NEVER,
 }
 # Of a query and some candidates: their order.
 ORDERS: dict[tuple[str, tuple[str, ...]], tuple[str, ...]] = {}
@@ -59,7 +60,8 @@ def save(folder: Path, url: str, models: Mapping[str, str], router: bool | Path 
 def _entry(name: str, model: str, url: str, keys: Mapping[str, float]) -> str:
     url = NOWHERE if model == "refused" else url
     first = keys["hang_seconds" if model in ("hang-first", "hang-headers") else "first_token_seconds"]
-    return CANDIDATE.format(name=_toml(name), model=model, url=url, **{**keys, "first_token_seconds": first})
+    values = {**keys, "first_token_seconds": first, "patience": PATIENCE}
+    return CANDIDATE.format(name=_toml(name), model=model, url=url, **values)
 
 
 def _toml(text: str) -> str:

@@ -17,12 +17,12 @@ from urllib.parse import urlsplit
 import httpx2
 
 from support import endpoint_fleet
+from support.patience import PATIENCE
 from zooter_core.config.fleet import load_fleet
 from zooter_core.serve import run
 from zooter_core.serve.exchange import Exchange
 from zooter_core.serve.server import Server, ServeSettings
 
-READY_SECONDS = 240  # on a busy machine
 GRACE_SECONDS = 2  # for answers that a test leaves hanging
 QUERY = "What is 2 + 3?"
 
@@ -49,7 +49,7 @@ class Endpoint:
 
     def next_exchange(self) -> Exchange:
         """The exchange that ends next, in the endpoint's order: a client has its answer before the exchange ends."""
-        return self.exchanges.get(timeout=READY_SECONDS)
+        return self.exchanges.get(timeout=PATIENCE)
 
     def next_exchanges(self, count: int) -> list[Exchange]:
         """So many of them; a further one that has ended too is a mistake."""
@@ -72,15 +72,15 @@ def running(settings: ServeSettings) -> Iterator[Endpoint]:
     uvicorn_server = run.uvicorn_server(server, ports.put)
     thread = threading.Thread(target=uvicorn_server.run, daemon=True)
     thread.start()
-    port = ports.get(timeout=READY_SECONDS)
+    port = ports.get(timeout=PATIENCE)
     url = f"http://127.0.0.1:{port}"
     try:
         headers = {"content-type": "application/json"}
-        with httpx2.Client(base_url=url, headers=headers, timeout=READY_SECONDS, trust_env=False) as client:
+        with httpx2.Client(base_url=url, headers=headers, timeout=PATIENCE, trust_env=False) as client:
             yield Endpoint(url, client, server, exchanges)
     finally:
         uvicorn_server.should_exit = True
-        thread.join(READY_SECONDS)
+        thread.join(PATIENCE)
 
 
 @contextmanager
@@ -119,7 +119,7 @@ def unanswered(
     body = {"model": "auto", "messages": [{"role": "user", "content": "Hi"}], **body}
     data, parts = json.dumps(body), urlsplit(endpoint.url)
     client = socket.socket()
-    client.settimeout(20)
+    client.settimeout(PATIENCE)
     if buffer:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
     client.connect((parts.hostname, parts.port))

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from http.server import ThreadingHTTPServer
 from typing import Any
 
-from support.scripted_answers import LONGEST
+from support.patience import PATIENCE
 from support.scripted_models import Models
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.endpoint import EndpointConfig
@@ -61,7 +61,7 @@ class Scripted(ThreadingHTTPServer):
     def wait_for(self, model: str, count: int) -> None:
         """Wait until a model has been asked so often."""
         with self.lock:
-            assert self.lock.wait_for(lambda: self.count(model) >= count, LONGEST)
+            assert self.lock.wait_for(lambda: self.count(model) >= count, PATIENCE)
 
 
 @contextmanager
@@ -75,17 +75,19 @@ def serving(certificate: str | None = None, handler: type[Handler] | None = None
         server.closing.set()
         server.shutdown()
         server.server_close()
-        thread.join(5)
+        thread.join(PATIENCE)
 
 
 def at(url: str, model: str = "good", **config: Any) -> CandidateConfig:
     """A candidate with the name of its model, which is asked once, and given up soon only where it hangs."""
-    waits = {"connect_seconds": 20, "first_token_seconds": 20, "gap_seconds": 20, "retries": 0, "rest_after": 99}
+    waits = dict.fromkeys(("connect_seconds", "first_token_seconds", "gap_seconds"), PATIENCE)
     if model in ("hang-first", "hang-headers"):
         waits["first_token_seconds"] = 0.8
     if model.startswith("hang-in-"):
         waits["gap_seconds"] = 0.6
-    return CandidateConfig(model, "openai", model, endpoint=EndpointConfig(url, **(waits | config)))
+    return CandidateConfig(
+        model, "openai", model, endpoint=EndpointConfig(url, **({"retries": 0, "rest_after": 99} | waits | config))
+    )
 
 
 class Handler(Models):

@@ -12,8 +12,6 @@ from zooter_core.base.records import Response
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.fleet.ensemble import Ensemble
 
-WAIT = 60  # seconds at most; each event comes at once
-
 
 class StepwiseBackend:
     """Answers one call at a time, each after a `go`.

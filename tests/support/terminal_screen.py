@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from support.patience import PATIENCE
 from zooter_core.cli import consoles
 from zooter_core.cli.main import main
 
@@ -79,7 +80,7 @@ def terminal(into: bytearray) -> Iterator[io.TextIOBase]:
         yield file
     finally:
         file.close()
-        thread.join(60)
+        thread.join(PATIENCE)
         os.close(master)
 
 

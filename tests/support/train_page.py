@@ -6,6 +6,7 @@ import json
 
 from streamlit.testing.v1 import AppTest
 
+from support.patience import PATIENCE
 from zooter_core.ui.train.steps import Session
 
 POOL = ("base", "one", "two")
@@ -58,5 +59,5 @@ def train(page: AppTest) -> AppTest:
     page.button(key="train-train").click().run()
     task = state(page).distillation
     assert task is not None
-    task.wait(60)
+    task.wait(PATIENCE)
     return page.run()

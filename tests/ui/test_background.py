@@ -6,10 +6,9 @@ import threading
 
 import pytest
 
+from support.patience import PATIENCE
 from zooter_core.base.errors import ZooterError
 from zooter_core.ui.background import GRACE, BackgroundWork, Monitor, StoppedError
-
-WAIT = 30  # seconds at most; each event comes at once
 
 
 class Steps(BackgroundWork):
@@ -44,7 +43,7 @@ def test_work_ends_and_an_error_is_its_problem(error: Exception | None, message:
     job.start()
     assert job.running
     job.go.set()
-    job.wait(WAIT)
+    job.wait(PATIENCE)
     assert (job.running, job.problem, job.stopped, job.finished.is_set()) == (False, message, False, True)
 
 
@@ -52,11 +51,11 @@ def test_stopped_work_can_start_again() -> None:
     job = Steps()
     job.start()
     job.stop()
-    job.wait(WAIT)
+    job.wait(PATIENCE)
     assert (job.stopping, job.stopped, job.problem, job.finished.is_set()) == (True, True, None, True)
     job.go.set()
     job.start()
-    job.wait(WAIT)
+    job.wait(PATIENCE)
     assert (job.stopping, job.stopped, job.problem) == (False, False, None)
 
 
@@ -86,7 +85,7 @@ def test_work_is_stopped_when_its_last_tab_was_closed_for_the_grace_period() -> 
     assert not job.stopping
     tabs.later(0.2 * GRACE)
     assert job.stopping
-    job.wait(WAIT)
+    job.wait(PATIENCE)
     assert job.stopped
 
 
@@ -101,4 +100,4 @@ def test_a_tab_that_reloads_keeps_its_work() -> None:
     tabs.later(10 * GRACE)
     assert not job.stopping
     job.stop()
-    job.wait(WAIT)
+    job.wait(PATIENCE)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from support.patience import PATIENCE
 from zooter_core.ui.history import Entry, History, path
 
 
@@ -135,7 +136,7 @@ def test_two_demos_on_one_file_lose_nothing(tmp_path: Path) -> None:
         assert demo.stdout.readline() == "ready\n"
     for demo in demos:
         demo.stdin.close()
-    assert [demo.wait(120) for demo in demos] == [0, 0]
+    assert [demo.wait(PATIENCE) for demo in demos] == [0, 0]
     store = History(tmp_path / "history.db")
     for name in ("a", "b"):
         assert [turn["n"] for turn in store.turns(name)] == list(range(100))

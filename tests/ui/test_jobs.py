@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from support.patience import PATIENCE
 from zooter_core.backends import Piece, Request, Ticket, TurnQueue
 from zooter_core.base.errors import Failure
 from zooter_core.base.records import Message, Response
@@ -24,7 +25,7 @@ def greedy(tiny_fleet: Path) -> Ensemble:
 
 
 def ended(job: Job) -> Job:
-    job.wait(60)
+    job.wait(PATIENCE)
     return job
 
 
@@ -86,13 +87,13 @@ def test_jobs_on_one_model_are_served_in_order_and_know_how_many_are_ahead(tiny_
     jobs = [Job(ensemble, Plan(["base"]), SEA) for _ in range(4)]
     assert [job.ahead for job in jobs[1:]] == [1, 2, 3]
     jobs[1].stop()
-    jobs[1].wait(60)
+    jobs[1].wait(PATIENCE)
     assert jobs[1].responses["base"].finish == "stopped"
     assert jobs[1].responses["base"].tokens == 0
     assert [job.ahead for job in jobs[2:]] == [1, 2]
     for job in (jobs[0], jobs[2], jobs[3]):
         job.stop()
-        job.wait(60)
+        job.wait(PATIENCE)
         assert not job.running
         assert job.ahead == 0
 
@@ -135,11 +136,11 @@ def test_a_reserve_is_shown_and_waits_in_the_queue_of_its_own_model(
     turns = half_down.backend_of("transformers").turns
     other, waits = turns.join(), watch_waits(turns, monkeypatch)
     job = Job(half_down, Plan(["base"], ["one", "two"]), SEA)
-    assert waits.acquire(timeout=30)  # "one" leaves the queue of "down" at once: the first wait is that of "two"
+    assert waits.acquire(timeout=PATIENCE)  # "one" leaves the queue of "down" at once: the first wait is that of "two"
     assert (job.ahead, job.shown, job.reserves, job.running) == (1, "two", (), True)
     assert answer_view.problem_of(job, "base") is None  # the job is not at its end
     other.leave()
-    job.wait(60)
+    job.wait(PATIENCE)
     assert [response.candidate for response in job.failed] == ["base", "one"]
     assert (job.shown, job.responses["two"].error, job.incomplete, job.all_failed) == ("two", None, False, False)
     assert turns.join().ahead == 0  # it has left
@@ -149,9 +150,9 @@ def test_a_stop_while_a_reserve_waits_ends_it(half_down: Ensemble, monkeypatch: 
     turns = half_down.backend_of("transformers").turns
     other, waits = turns.join(), watch_waits(turns, monkeypatch)
     job = Job(half_down, Plan(["base"], ["two"]), SEA)
-    assert waits.acquire(timeout=30)
+    assert waits.acquire(timeout=PATIENCE)
     job.stop()
-    job.wait(60)
+    job.wait(PATIENCE)
     assert not job.running
     assert (job.shown, job.responses["two"].finish, job.incomplete) == ("two", "stopped", False)
     other.leave()

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import shutil
 import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
@@ -10,6 +9,7 @@ from typing import NoReturn
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from support.patience import PATIENCE, wait_until
 from zooter_core.backends import Backend
 from zooter_core.backends.local.transformers import TransformersBackend
 from zooter_core.base.errors import ZooterError
@@ -41,13 +41,13 @@ def test_the_named_fleet_comes_first_and_one_without_a_router_cannot_be_picked(b
     fleets = resources.fleets()
     assert list(fleets) == ["first", "models/first", "unmade"]
     assert fleets["first"].endswith("elsewhere/first")
-    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=PATIENCE).run()
     assert page.selectbox(key="fleet").options == ["first", "models/first"]
     assert not page.exception
 
 
 def test_a_fleet_that_only_an_address_names_is_loaded_after_a_click(beside: Path) -> None:
-    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=PATIENCE)
     page.query_params["fleet"] = "models/first"
     page.run()
     assert page.selectbox(key="fleet").value == "models/first"
@@ -60,7 +60,7 @@ def test_a_fleet_that_only_an_address_names_is_loaded_after_a_click(beside: Path
 
 
 def test_a_fleet_that_a_visitor_picks_is_loaded_and_an_unknown_one_is_not(beside: Path) -> None:
-    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=PATIENCE)
     page.query_params["fleet"] = "../../etc"
     page.run()
     assert page.selectbox(key="fleet").value == "first"
@@ -78,7 +78,7 @@ def test_a_query_can_be_routed_before_the_models_are_loaded(
 
     def blocked_load(*_: object) -> NoReturn:
         started.set()
-        go.wait(60)
+        go.wait(PATIENCE)
         raise ZooterError("a model", "none", "")
 
     monkeypatch.setattr(*slow, blocked_load)
@@ -89,10 +89,10 @@ def test_a_query_can_be_routed_before_the_models_are_loaded(
         routed.set()
 
     try:
-        assert loading.ready.wait(60)
-        assert started.wait(60)
+        assert loading.ready.wait(PATIENCE)
+        assert started.wait(PATIENCE)
         threading.Thread(target=route, daemon=True).start()
-        assert routed.wait(30)
+        assert routed.wait(PATIENCE)
     finally:
         go.set()
 
@@ -102,7 +102,7 @@ def test_a_fleet_whose_router_is_broken_is_ready_with_a_problem(tiny_fleet: Path
     shutil.copytree(tiny_fleet, folder)
     (folder / "router" / "config.json").write_text("{")
     loading = resources.Loading(load_fleet(folder), {})
-    assert loading.ready.wait(60)
+    assert loading.ready.wait(PATIENCE)
     assert loading.ensemble is None
     assert "a whole router" in (loading.problem or "")
 
@@ -115,11 +115,9 @@ def test_a_fleet_that_is_loaded_again_leaves_no_model_that_nobody_needs(tiny_fle
 
     def loaded_bases(fleet: Fleet, *others: Fleet) -> int:
         loading = resources.Loading(fleet, running, others)
-        assert loading.ready.wait(60)
+        assert loading.ready.wait(PATIENCE)
         assert loading.ensemble is not None
-        until = time.monotonic() + 60
-        while len(loading.ensemble.loads) < len(fleet.pool) and time.monotonic() < until:
-            time.sleep(0.05)
+        wait_until(lambda: len(loading.ensemble.loads) == len(fleet.pool))
         return len(running["transformers"].sizes())
 
     assert [loaded_bases(fleet), loaded_bases(elsewhere, fleet), loaded_bases(elsewhere)] == [1, 2, 1]

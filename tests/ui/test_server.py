@@ -7,8 +7,6 @@ import re
 import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -22,6 +20,8 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 from streamlit.file_util import get_static_dir
 
+from support.demo_browser import wait_for_server
+from support.patience import PATIENCE, wait_until
 from support.terminal_screen import ACTS, CLEAR, HOSTILE, terminal
 from zooter_core.base.hosts import Gate
 from zooter_core.base.terminal import visible
@@ -183,9 +183,7 @@ def visit(port: int, printed: Callable[[], bool]) -> None:
     message.rerun_script.query_string = ""
     with connect(f"ws://localhost:{port}/_stcore/stream", origin=f"http://localhost:{port}", proxy=None) as session:
         session.send(message.SerializeToString())
-        end = time.monotonic() + 60
-        while not printed() and time.monotonic() < end:
-            time.sleep(0.05)
+        wait_until(printed)
 
 
 def text_of(received: bytearray) -> str:
@@ -210,17 +208,11 @@ def test_a_page_that_fails_does_nothing_to_the_terminal(tmp_path):
             env={**os.environ, "TERM": "xterm"},
         )
         try:
-            for _ in range(300):
-                try:
-                    urllib.request.urlopen(f"http://localhost:{port}/_stcore/health", timeout=1).close()
-                    break
-                except OSError:
-                    assert process.poll() is None
-                    time.sleep(0.2)
+            wait_for_server(f"http://localhost:{port}", process)
             visit(port, lambda: f"page {visible(HOSTILE)}" in text_of(received))
         finally:
             process.terminate()
-            process.wait(30)
+            process.wait(PATIENCE)
     text = text_of(received)
     assert not ACTS.search(text), repr(text)
     assert CLEAR not in text

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import pytest
 
+from support.patience import NEVER, PATIENCE
 from support.read_stream import ASK, read, stream
 from support.scripted_answers import TEXT
 from support.scripted_server import at, serving
@@ -92,7 +93,7 @@ def test_candidates_answer_at_the_same_time(server, backend):
 def test_no_more_requests_than_allowed_are_under_way(scripted, backend):
     """Every request waits for another one, so that two are under way, and never more."""
     pair = threading.Barrier(2)
-    scripted.replies["paired"] = lambda query: f"{pair.wait(20) * 0}"
+    scripted.replies["paired"] = lambda query: f"{pair.wait(PATIENCE) * 0}"
     _, responses = answers(backend, [at(scripted.url, "paired", parallel=2)] * 6)
     assert [response.text for response in responses] == ["0"] * 6
     assert scripted.most_under_way == 2
@@ -112,7 +113,7 @@ def test_stop_ends_all_within_a_third_of_a_second(backend, model):
     assert min(seconds) < 0.3
 
 
-PATIENT = {"first_token_seconds": 20, "gap_seconds": 20}
+PATIENT = {"first_token_seconds": NEVER, "gap_seconds": NEVER}
 
 
 def stopping(backend, model) -> float:
@@ -131,7 +132,7 @@ def stopping(backend, model) -> float:
         seconds = time.monotonic() - stopped_at[0]
         assert [(r.finish, r.error) for r in responses] == [("stopped", None)] * 2
         assert [response.text for response in responses] == texts
-        assert broken.dropped.wait(20), "the server did not notice"
+        assert broken.dropped.wait(PATIENCE), "the server did not notice"
         return seconds
 
 
@@ -178,7 +179,7 @@ def test_an_abandoned_answer_ends_at_the_server_too(scripted, backend):
     pieces = backend.stream([Request(at(scripted.url, "slow"), ASK)], GENERATION, threading.Event())
     next(pieces)
     pieces.close()
-    assert scripted.dropped.wait(20)
+    assert scripted.dropped.wait(PATIENCE)
 
 
 # The key

@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -184,14 +183,11 @@ def test_a_stop_cancels_the_answer_and_frees_its_slot(gguf, endless):
     pieces: list[Piece] = []
     for piece in gguf.stream(requests(entry), generation, stop):
         pieces.append(piece)
-        if not stop.is_set():
-            stop.set()
-            begun = time.perf_counter()
+        stop.set()
     response = pieces[-1].response
     assert response.finish == "stopped"
     assert 0 < response.tokens < 7000
     assert response.text.startswith(pieces[0].text.strip())
-    assert time.perf_counter() - begun < 60  # 0.1 s where cores are free
     assert responses(gguf, requests(*[entry] * 10))[0].finish == "length"  # all slots answer
 
 

@@ -12,6 +12,7 @@ import sys
 import pytest
 
 from support.gguf_models import write_model
+from support.patience import PATIENCE
 from zooter_core.backends.gguf import child
 
 pytest.importorskip("xllamacpp", reason="the extra gguf is not installed")
@@ -41,6 +42,6 @@ def test_a_model_that_does_not_load_keeps_the_process_until_its_reason_is_read(t
             assert piece, log[full:]
             log += piece
         process.stdin.close()
-        assert process.wait(60) == 0
+        assert process.wait(PATIENCE) == 0
     os.close(reader)
     assert not (tmp_path / "folder").exists()

@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from support.gguf_models import candidate
+from support.patience import PATIENCE
 from zooter_core.backends.gguf import child, engine
 from zooter_core.backends.gguf.engine import Engine, Slots, first_error, last_line
 from zooter_core.backends.gguf.header import read_header
@@ -85,7 +86,7 @@ def test_who_finds_no_slot_or_no_room_waits_until_there_is():
         waiting.join(0.05)
         assert not taken
         slots.give_back(first)
-        waiting.join(10)
+        waiting.join(PATIENCE)
         assert taken[0] is not None
 
 

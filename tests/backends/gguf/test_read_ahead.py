@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from support.gguf_models import candidate, write_adapter
+from support.patience import PATIENCE
 from zooter_core.backends import Request, read_ahead
 from zooter_core.backends.gguf import backend as backend_module
 from zooter_core.backends.gguf.backend import GgufBackend
@@ -37,7 +38,7 @@ def gguf(fresh: GgufBackend, pool: list[CandidateConfig]) -> GgufBackend:
 def wait_for_readers() -> None:
     for thread in threading.enumerate():
         if thread.name == "read ahead":
-            thread.join(60)
+            thread.join(PATIENCE)
 
 
 def test_whoever_answers_next_has_read_the_conversation(gguf, pool, monkeypatch):
@@ -65,17 +66,17 @@ def test_a_request_ends_the_reading(gguf, pool, monkeypatch):
 
     def slow(engine, request, adapter, stop):
         reading.set()
-        assert stop.wait(60)
+        assert stop.wait(PATIENCE)
         ended.set()
 
     for entry in pool:
         gguf.load(entry)
     monkeypatch.setattr(gguf, "_read", slow)
     gguf.read_ahead([Request(entry, TALK) for entry in pool])
-    assert reading.wait(60)
+    assert reading.wait(PATIENCE)
     (*_, piece) = gguf.stream([Request(pool[0], TALK[:1])], SHORT, threading.Event())
     assert piece.response.error is None
-    assert ended.wait(60)
+    assert ended.wait(PATIENCE)
     wait_for_readers()
 
 

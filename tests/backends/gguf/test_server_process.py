@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 from support.gguf_models import write_model
+from support.patience import NEVER, PATIENCE
 from zooter_core.backends.gguf import child, server_process
 from zooter_core.backends.gguf.server_process import ServerProcess
 from zooter_core.base.errors import WorkError
@@ -65,13 +66,13 @@ def test_a_line_that_a_death_cuts_off_is_no_report(start):
 
 
 def test_a_stop_ends_the_wait_for_a_model(start):
-    process, stop = start("import time; time.sleep(60)"), threading.Event()
+    process, stop = start(f"import time; time.sleep({NEVER})"), threading.Event()
     threading.Timer(0.2, stop.set).start()
     begun = time.monotonic()
     with pytest.raises(InterruptedError):
         process.first_report(stop)
     process.close()
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < PATIENCE
 
 
 @pytest.mark.parametrize(
@@ -80,11 +81,11 @@ def test_a_stop_ends_the_wait_for_a_model(start):
         ("sys.exit(3)", "the process of llama.cpp ended with exit code 3 (no such file)"),
         ("os.kill(os.getpid(), signal.SIGSEGV)", "the process of llama.cpp ended with signal SIGSEGV (no such file)"),
         ("os.kill(os.getpid(), signal.SIGKILL)", "the process of llama.cpp was killed (SIGKILL), as the system does"),
-        ("os.close(1); time.sleep(60)", "llama.cpp closed the connection"),
+        ("os.close(1); time.sleep(600)", "llama.cpp closed the connection"),
     ],
 )
 def test_an_end_is_told_with_its_reason(start, monkeypatch, code, sentence):
-    monkeypatch.setattr(server_process, "EXIT_SECONDS", 20 if "time" not in code else 0.1)
+    monkeypatch.setattr(server_process, "EXIT_SECONDS", PATIENCE if "time" not in code else 0.1)
     process = start(f"import os, signal, sys, time; {code}")
     assert process.first_report() == {}
     assert process.ending("no such file").startswith(sentence)
@@ -113,7 +114,7 @@ sys.stdin.read()
     )
     other = psutil.Process(process.first_report()["other"])
     process.close()
-    psutil.wait_procs([other], timeout=20)
+    psutil.wait_procs([other], timeout=PATIENCE)
     assert not other.is_running() or other.status() == psutil.STATUS_ZOMBIE
 
 
@@ -143,7 +144,7 @@ def test_nothing_is_left_when_the_one_that_started_it_is_killed(tmp_path, loaded
         assert folder.startswith(str(tmp_path))
         assert bool(report) == loaded
         parent.kill()
-    gone, left = psutil.wait_procs(started, timeout=60)
+    gone, left = psutil.wait_procs(started, timeout=PATIENCE)
     assert (len(gone), left) == (len(started), [])
     assert not Path(folder).exists()
 
@@ -158,7 +159,7 @@ def test_a_python_that_is_not_there_leaves_no_folder(tmp_path, monkeypatch):
 
 RANK = """
 import os, sys
-from zooter_core.backends.server_process import rank_session
+from zooter_core.backends.gguf.server_process import rank_session
 os.nice(3)
 rank_session(int(sys.argv[1]))
 """

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from support import tiny_models
+from support.patience import PATIENCE
 from support.three_bases import GREEDY, NAMES, ONE, QUERIES, TWO, ask, pool, texts
 from zooter_core.backends import Request
 from zooter_core.backends.local import memory
@@ -220,7 +221,7 @@ def test_a_model_in_use_never_leaves(folders, alone):
     (response,) = [piece.response for piece in pieces if piece.response is not None]
     assert (response.finish, response.tokens) == ("length", 300)
     for thread in threads:
-        thread.join(60)
+        thread.join(PATIENCE)
     assert answers == {"b": alone["b"][0], "c": alone["c"][0]}
 
 
@@ -235,7 +236,7 @@ def test_who_waits_for_room_can_stop(folders):
         thread.start()
         assert not ended
         stop.set()
-        thread.join(60)
+        thread.join(PATIENCE)
     assert ended == ["stopped"]
     assert texts(backend, [b])
 
@@ -255,7 +256,7 @@ def test_threads_that_ask_in_turn_for_models_that_do_not_fit_together_all_finish
     for thread in running:
         thread.start()
     for thread in running:
-        thread.join(120)
+        thread.join(PATIENCE)
     assert not any(thread.is_alive() for thread in running)
     assert sorted(answers) == sorted([(name, alone[name][0]) for name in NAMES[:2]] * (3 * threads))
 

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from support.patience import PATIENCE
 from support.sandboxes import ThisUser
 from zooter_core.evaluation.sandbox import runner
 from zooter_core.evaluation.sandbox.runner import Limits, run
 
 ROOT = Path(__file__).resolve().parents[3]
-LONGEST = 60  # seconds, on a busy machine
 
 # In a sandbox without limits, and whose filter refuses nothing: a daemon that holds `alive` open as long as it lives.
 DAEMON = """
@@ -40,7 +40,7 @@ STARTER = "import subprocess, sys; subprocess.run(sys.argv[3:], pass_fds=[int(sy
 
 def ended(alive: int) -> bool:
     """Whether nobody holds the pipe any more; waits for that."""
-    return bool(select.select([alive], [], [], LONGEST)[0]) and os.read(alive, 1) == b""
+    return bool(select.select([alive], [], [], PATIENCE)[0]) and os.read(alive, 1) == b""
 
 
 @pytest.mark.parametrize("end", ["its code ends", "bubblewrap is killed", "its parent is killed"])
@@ -107,7 +107,7 @@ def test_without_a_parent_no_code_is_executed_and_both_end(allowed):
             end.close()
         assert checker.stdout.readline() == b"{}\n"
         checker.stdin.close()
-        assert (checker.wait(LONGEST), worker.wait(LONGEST)) == (1, 0)
+        assert (checker.wait(PATIENCE), worker.wait(PATIENCE)) == (1, 0)
         assert checker.stdout.read() == b""
 
 

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from support.patience import PATIENCE
 from support.reward_endpoint import Endpoint, rewards_of
 from zooter_core.backends.endpoint.retry import RetryPolicy
 from zooter_core.base.errors import WorkError, ZooterError
@@ -180,7 +181,7 @@ def test_what_is_no_finite_number_is_set_aside(endpoint, value):
 def test_an_endpoint_that_hangs(endpoint, monkeypatch):
     """One slow batch is sent again, then pair by pair; two pairs in a row without an answer, and it is enough."""
     monkeypatch.setattr(http, "TIMEOUT_SECONDS", 0.2)
-    endpoint.answer = lambda body, number: endpoint.closing.wait(20) and (200, rewards_of(body))
+    endpoint.answer = lambda body, number: endpoint.closing.wait(PATIENCE) and (200, rewards_of(body))
     with pytest.raises(WorkError, match=r"no answer in 0.2 s\. Restart it"):
         model(endpoint).score(PAIRS)
     end = time.monotonic() + 20  # the server may read the last request when its client is gone
@@ -195,7 +196,7 @@ def test_one_response_that_takes_too_long_leaves_the_others(endpoint, monkeypatc
 
     def answer(body, number):
         if any(pair["response"] == "aaa" for pair in body["pairs"]):
-            endpoint.closing.wait(20)
+            endpoint.closing.wait(PATIENCE)
         return 200, rewards_of(body)
 
     endpoint.answer = answer

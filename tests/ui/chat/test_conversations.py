@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from support.hostile_texts import PAYLOADS, faults, payload
+from support.patience import PATIENCE
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Attachment, Message
 from zooter_core.config.fleet import GenerationConfig, load_fleet
@@ -29,7 +30,7 @@ def talk(tmp_path: Path) -> Conversation:
 
 
 def ended(talk: Conversation) -> Turn:
-    talk.turns[-1].job.wait(60)
+    talk.turns[-1].job.wait(PATIENCE)
     return talk.turns[-1]
 
 
@@ -104,7 +105,7 @@ def test_an_earlier_answer_gets_another_version_in_its_place(ensemble: Ensemble,
         ended(talk)
     later = talk.turns[1]
     talk.answer_with(ensemble, "two", 0)
-    talk.turns[0].job.wait(60)
+    talk.turns[0].job.wait(PATIENCE)
     assert [turn.candidate for turn in talk.turns] == ["two", "one"]
     assert len(talk.turns[0].versions) == 2
     assert talk.turns[1] is later
@@ -166,7 +167,7 @@ def test_an_earlier_answer_is_continued_where_it_is(ensemble: Ensemble, talk: Co
         ended(talk)
     first, second = (turn.text for turn in talk.turns)
     talk.resume(ensemble, 0)
-    talk.turns[0].job.wait(60)
+    talk.turns[0].job.wait(PATIENCE)
     assert [turn.query for turn in talk.turns] == ["Write about the sea.", "And about the sky?"]
     assert talk.turns[0].text.startswith(first)
     assert len(talk.turns[0].text) > len(first)
@@ -226,7 +227,7 @@ def test_files_stay_with_their_query_in_the_history_in_later_turns_and_in_branch
     assert [turn.attachments for turn in branch.turns] == [files, ()]
     ended(branch)
     talk.answer_with(ensemble, "two", 0)
-    talk.turns[0].job.wait(60)
+    talk.turns[0].job.wait(PATIENCE)
     assert (talk.turns[0].attachments, list(talk.turns[0].job.readings)) == (files, ["two"])
     talk.ask(ensemble, "And why?", Settings("fixed", "one"), files, replacing=True)
     assert ended(talk).attachments == files

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from support.patience import PATIENCE
 from zooter_core.base.errors import Failure, ZooterError
 from zooter_core.base.records import Decision, Ranked, Response
 from zooter_core.fleet.ensemble import Ensemble
@@ -118,7 +119,7 @@ def test_a_blind_order_is_drawn_anew(tiny_ensemble: Ensemble) -> None:
     comparisons = [start(tiny_ensemble, "Hello", blind=True) for _ in range(12)]
     for comparison in comparisons:
         comparison.job.stop()
-        comparison.job.wait(60)
+        comparison.job.wait(PATIENCE)
         assert set(comparison.order) == set(comparison.job.candidates)
     assert len({comparison.order for comparison in comparisons}) > 1  # by chance all alike once in 360 million
     assert start(tiny_ensemble, "Hello", ("two", "base"), previous=comparisons[0]).order == ("base", "two")

@@ -4,10 +4,9 @@ import threading
 
 import pytest
 
+from support.patience import PATIENCE
 from zooter_core.base.errors import ZooterError
 from zooter_core.ui.train.steps import Task
-
-WAIT = 30  # seconds at most; each event comes at once
 
 
 def count(task: Task[str]) -> str:
@@ -24,7 +23,7 @@ def until_stopped(task: Task[None]) -> None:
 
 def test_a_task_reports_its_progress_and_returns_its_result() -> None:
     task = Task(count)
-    task.wait(WAIT)
+    task.wait(PATIENCE)
     assert (task.result, task.problem, task.stopped, task.running) == ("result", None, False, False)
     assert (task.step, task.done, task.total) == ("embed", 3, 3)
     assert [line.split("s  ")[1] for line in task.log] == ["Computing embeddings (3)", "Done."]
@@ -34,7 +33,7 @@ def test_a_stop_ends_it_at_the_next_report_without_a_result() -> None:
     task = Task(until_stopped)
     assert task.running
     task.stop()
-    task.wait(WAIT)
+    task.wait(PATIENCE)
     assert (task.stopped, task.result, task.running) == (True, None, False)
     assert "No partial results" in task.log[-1]
 
@@ -44,7 +43,7 @@ def test_a_failure_is_its_problem_and_in_its_log() -> None:
         raise ZooterError("a", "b", "c")
 
     task = Task(fail)
-    task.wait(WAIT)
+    task.wait(PATIENCE)
     assert (task.problem, task.result) == ("Expected a, but found b. c", None)
     assert task.log[-1].endswith("Failed.")
 
@@ -57,16 +56,16 @@ def test_heavy_tasks_run_one_after_the_other_and_a_waiting_one_can_stop() -> Non
         until_stopped(task)
 
     first = Task(first_work, turn)
-    assert started.wait(WAIT)
+    assert started.wait(PATIENCE)
     second, third = Task(until_stopped, turn), Task(count, turn)
     assert second.waiting
     assert "Waiting" in second.progress_text
     second.stop()
-    second.wait(WAIT)
+    second.wait(PATIENCE)
     assert second.stopped
     assert third.waiting
     first.stop()
-    third.wait(WAIT)
+    third.wait(PATIENCE)
     assert third.result == "result"
     assert not turn.locked()
 
@@ -81,5 +80,5 @@ def test_heavy_tasks_run_one_after_the_other_and_a_waiting_one_can_stop() -> Non
 )
 def test_progress_in_words(step: str, done: int, total: int, text: str) -> None:
     task = Task(lambda task: task.report(step, done, total) if step else None)
-    task.wait(WAIT)
+    task.wait(PATIENCE)
     assert task.progress_text == text
