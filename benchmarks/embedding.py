@@ -15,10 +15,11 @@ import tempfile
 import time
 from collections.abc import Callable
 
-from zooter_core.base.weights import resolve
+from zooter_core.base.sqlite_file import CacheFile
+from zooter_core.base.weights import cache_dir, resolve
 from zooter_core.data.scores import read_scores
 from zooter_core.router.encoder import Encoder
-from zooter_core.router.vector_store import contents, prune
+from zooter_core.router.vector_store import FILE
 
 
 def timed(function: Callable[[], object]) -> tuple[float, float]:
@@ -39,20 +40,21 @@ def main() -> None:
     os.environ["ZOOTER_CACHE"] = tempfile.mkdtemp()
     texts = [query.text for query in read_scores([call.scores]).sample(call.texts).queries]
     ours, rows = Encoder(call.encoder), {}
+    store = CacheFile(cache_dir() / FILE, "")
     from sentence_transformers import SentenceTransformer
 
     theirs = SentenceTransformer(resolve(call.encoder), device="cpu")
     theirs.max_seq_length = 256
     ours.embed_all(texts[:32]), theirs.encode(texts[:32])  # warm
     for _ in range(call.rounds):
-        prune(0)
+        store.delete()
         rows.setdefault("zooter", []).append(timed(lambda: ours.embed_all(texts)))
         rows.setdefault("sentence-transformers", []).append(timed(lambda: theirs.encode(texts)))
     rows["zooter, all stored"] = [timed(lambda: ours.embed_all(texts))]
     for name, times in rows.items():
         seconds, processor = (statistics.median(column) for column in zip(*times, strict=True))
         print(f"{name}: {len(texts) / seconds:,.1f} texts/s, {seconds:.2f} s, {processor:.2f} s of processor time")
-    print(f"store: {contents().size / len(texts):,.0f} bytes a text")
+    print(f"store: {store.size / len(texts):,.0f} bytes a text")
 
 
 if __name__ == "__main__":

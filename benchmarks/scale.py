@@ -43,7 +43,7 @@ def write(path: Path, queries: int, candidates: int, encoder: str) -> None:
     model, dice = Encoder(encoder), np.random.default_rng(0)
     centres = dice.normal(size=(TOPICS, 2 * model.width))
     skills = dice.uniform(size=(TOPICS, candidates))
-    store = VectorStore(model.identity, model.reference, 2 * model.width)
+    store = VectorStore(model.identity, 2 * model.width)
     with path.open("w") as file:
         for first in range(0, queries, PART):
             many = min(PART, queries - first)

@@ -2,10 +2,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from zooter_core.cli import setup
 from zooter_core.cli.main import main
+from zooter_core.labelling.rewards.scoring import ScoreCache
+from zooter_core.router.vector_store import VectorStore
 
 
 @pytest.mark.slow
@@ -21,6 +24,36 @@ def test_weights_that_are_installed_are_only_converted(
     assert "zooter demo" in out
     assert "MB" in err
     assert "Running" not in err
+
+
+def test_clear_deletes_the_stored_embeddings_and_rewards_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ZOOTER_CACHE", str(tmp_path))
+    store, rewards = VectorStore("an encoder", 4), ScoreCache("a model")
+    store.put([f"{n}" for n in range(10_000)], np.ones((10_000, 4)))
+    rewards.put({("q", "r"): 0.5})
+    (tmp_path / "converted").mkdir()
+    size = sum(path.stat().st_size for path in tmp_path.glob("*.sqlite*"))
+    assert main(["setup", "--clear"]) == 0
+    out, _ = capsys.readouterr()
+    assert f"Deleted {size / 1e6:.1f} MB of stored embeddings and rewards" in out
+    assert "converted weights there stay" in out.replace("\n", " ")
+    assert [path.name for path in tmp_path.iterdir()] == ["converted"]
+    assert (rewards.get([("q", "r")]), store.fill(["1"], np.zeros((1, 4)))) == ({}, [0])
+    assert main(["setup", "--clear"]) == 0
+    assert "Deleted 0.0 MB" in capsys.readouterr().out
+
+
+def test_a_cache_that_cannot_be_deleted_is_one_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ZOOTER_CACHE", str(tmp_path))
+    (tmp_path / ScoreCache.FILE / "in its place").mkdir(parents=True)
+    assert main(["setup", "--clear"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert ScoreCache.FILE in err.replace("\n", "")
 
 
 @pytest.mark.slow

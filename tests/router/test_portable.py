@@ -16,8 +16,8 @@ import pytest
 import torch
 
 from support import tiny_models
+from support.stored_vectors import stored_vectors
 from zooter_core.base.errors import WorkError, ZooterError
-from zooter_core.router import vector_store
 from zooter_core.router.config import ENCODER_FOLDER
 from zooter_core.router.distill import fit_head
 from zooter_core.router.distilled import DistilledRouter
@@ -109,7 +109,7 @@ def test_vectors_of_many_texts_are_cached_on_disk_and_apart_from_those_of_torch(
     assert done[-1] == len(TEXTS)
     assert np.array_equal(router.encoder.embed_all(TEXTS, lambda n: pytest.fail("computed again")), first)
     on_torch.encoder.embed_all(TEXTS)
-    assert sum(count for _, count in vector_store.contents().encoders) == 2 * len(TEXTS)
+    assert stored_vectors() == 2 * len(TEXTS)
 
 
 def test_it_loads_neither_pytorch_nor_transformers_and_onnxruntime_notes_nothing_for_its_maker(

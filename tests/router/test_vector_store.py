@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from support.stored_vectors import stored_vectors
 from zooter_core.router import vector_store
-from zooter_core.router.vector_store import FILE, VectorStore, contents, prune
+from zooter_core.router.vector_store import FILE, VectorStore
 
 TEXTS = ["a", "b", "c"]
 VECTORS = np.array([[0.5, -0.25], [1.0, 2.0], [0.125, 0.0]], dtype=np.float32)
@@ -22,7 +23,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def store() -> VectorStore:
-    return VectorStore("encoder 1", "encoder", 2)
+    return VectorStore("encoder 1", 2)
 
 
 def filled(store: VectorStore, texts=TEXTS) -> tuple[np.ndarray, list[int]]:
@@ -40,13 +41,12 @@ def test_vectors_are_found_by_their_texts(store):
 def test_an_empty_store_leaves_no_file_behind(store, cache):
     assert filled(store)[1] == [0, 1, 2]
     assert not cache.exists()
-    assert contents().encoders == ()
 
 
 def test_vectors_of_another_encoder_are_never_given(store):
     store.put(TEXTS, VECTORS)
-    assert filled(VectorStore("encoder 2", "encoder", 2))[1] == [0, 1, 2]
-    assert filled(VectorStore("encoder 1", "encoder", 3), TEXTS)[1] == [0, 1, 2]
+    assert filled(VectorStore("encoder 2", 2))[1] == [0, 1, 2]
+    assert filled(VectorStore("encoder 1", 3), TEXTS)[1] == [0, 1, 2]
 
 
 @pytest.mark.parametrize("blob", [b"x", np.full(2, np.nan, dtype=np.float32).tobytes(), None])
@@ -61,23 +61,11 @@ def test_a_damaged_row_is_made_again(store, cache, blob):
 
 def test_the_oldest_go_when_it_is_too_large(store, monkeypatch):
     monkeypatch.setattr(vector_store, "LARGEST", 40 * vector_store.PAGE)
-    store = VectorStore("wide", "wide", 1000)
+    store = VectorStore("wide", 1000)
     for part in range(6):
         store.put([f"{part} {n}" for n in range(100)], np.ones((100, 1000)))
-    counts = dict(contents().encoders)["wide"]
-    assert 100 < counts < 400  # about eight vectors a page
+    count = stored_vectors()
+    assert 100 < count < 400  # about eight vectors a page
     missing = store.fill([f"{part} 99" for part in range(6)], np.zeros((6, 1000)))
     assert missing == list(range(missing[-1] + 1))
     assert 5 not in missing
-
-
-def test_pruning_keeps_the_newest_and_gives_space_back(cache):
-    store = VectorStore("wide", "wide", 1000)
-    for part in range(3):
-        store.put([f"{part} {n}" for n in range(100)], np.ones((100, 1000)))
-    before = contents().size
-    prune(20 * vector_store.PAGE)
-    assert contents().size <= 24 * vector_store.PAGE < before
-    assert store.fill(["2 99", "0 0"], np.zeros((2, 1000))) == [1]
-    prune(0)
-    assert not cache.exists()

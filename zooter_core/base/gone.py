@@ -8,6 +8,7 @@ from __future__ import annotations
 from zooter_core.base.errors import ZooterError
 
 GONE: dict[str, str] = {  # name -> what to do instead: the end of a sentence, and further ones
+    "zooter cache": "`zooter setup --clear` deletes the stored embeddings and rewards.",
     "zooter collect": (
         "call `zooter run --queries FILE --out DIR --until collect`; a later call without --until goes on."
     ),

