@@ -83,7 +83,8 @@ def main() -> None:
         server.models = list(MODELS)
         server.replies = {name: lambda query: "It depends." for name in MODELS}
         place, fleet = Path(name), Path(name, "my-fleet")
-        init = [call.python, "-m", "zooter_core.cli", "init", "--yes", "--out", str(fleet), "--endpoint", server.url]
+        init = [call.python, "-m", "zooter_core.cli", "init", "--pick", "all"]
+        init += ["--out", str(fleet), "--endpoint", server.url]
         subprocess.run(init, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
         sys.executable = call.python  # of the demos
         browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)

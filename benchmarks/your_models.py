@@ -1,7 +1,7 @@
 """From servers that run to a trained router: python benchmarks/your_models.py [--candidates chat math code] [--full]
 
-llama.cpp's server runs for each candidate of the embedded fleet, as somebody's own models would. `zooter init --yes`
-writes a fleet, `zooter exam --quick` trains its router, or the whole exam with `--full`. Printed are the seconds of
+llama.cpp's server runs for each candidate of the embedded fleet, as somebody's own models would. `zooter init` writes a
+fleet, `zooter exam --quick` trains its router, or the whole exam with `--full`. Printed are the seconds of
 both, and the share of evident queries (tests/data) that go to the right expert: by the starting router from the names
 of the models alone, by one from their descriptions, and by the router of the exam.
 """
@@ -54,7 +54,7 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as place, llama_servers(names, Path(place, "servers")) as addresses:
         folder = Path(place, "my-fleet")
-        print(f"init: {zooter('init', '--yes', '--out', str(folder), '--endpoint', *addresses):.1f} s")
+        print(f"init: {zooter('init', '--pick', 'all', '--out', str(folder), '--endpoint', *addresses):.1f} s")
         experts = dict(zip(names, load_fleet(folder).pool, strict=True))
         print(f"starting router, by names: {share_right(folder, experts)}")
         embedded = load_fleet(EMBEDDED_FLEET)

@@ -56,7 +56,7 @@ def test_a_fleet_of_servers_from_init_to_the_exam(tmp_path: Path) -> None:
         server.models = ["one", "two"]
         server.replies = {"one": lambda query: "It depends.", "two": lambda query: f"About {query[:20]}: 42."}
         folder = tmp_path / "mine"
-        done("init", "--yes", "--out", folder, "--endpoint", server.url)
+        done("init", "--pick", "all", "--out", folder, "--endpoint", server.url)
         started = json.loads(done("route", "--fleet", folder, "--json", QUERY))
         assert set(started["probabilities"]) == {"one", "two"}
         assert "router" in done("check", "--fleet", folder, "--json")

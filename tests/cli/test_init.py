@@ -38,12 +38,12 @@ def server():
 
 def test_all_models_of_a_server(zooter, server, tmp_path):
     folder = tmp_path / "my models"
-    code, out, err = zooter("init", "--yes", "--out", folder, "--endpoint", server.url, fleet=None)
+    code, out, err = zooter("init", "--pick", "all", "--out", folder, "--endpoint", server.url, fleet=None)
     assert code == 0
     assert load_fleet(folder).pool == ("small-1b", "big-70b")
     assert f"zooter demo --fleet '{folder}'" in out
     assert "big:70b" in err
-    code, out, _ = zooter("init", "--yes", "--out", folder, "--endpoint", server.url, fleet=None)
+    code, out, _ = zooter("init", "--pick", "all", "--out", folder, "--endpoint", server.url, fleet=None)
     assert code == 0
     assert "Already in the fleet: small-1b, big-70b." in out
 
@@ -88,14 +88,14 @@ def test_nothing_to_find(refused, tmp_path):
 def test_a_long_list_elsewhere_is_not_taken_as_a_whole(zooter, server, tmp_path, monkeypatch):
     server.models = [f"m{number}" for number in range(30)]
     monkeypatch.setattr("zooter_core.cli.init.on_this_machine", lambda url: False)
-    code, _, err = zooter("init", "--yes", "--out", tmp_path / "a", "--endpoint", server.url, fleet=None)
+    code, _, err = zooter("init", "--pick", "all", "--out", tmp_path / "a", "--endpoint", server.url, fleet=None)
     assert code == 2
     assert "--pick" in err
 
 
 def test_a_providers_key_is_named_and_its_server_left_alone(zooter, server, tmp_path, monkeypatch):
     monkeypatch.setenv("GROQ_API_KEY", "secret-value")
-    code, out, err = zooter("init", "--yes", "--out", tmp_path / "a", "--endpoint", server.url, fleet=None)
+    code, out, err = zooter("init", "--pick", "all", "--out", tmp_path / "a", "--endpoint", server.url, fleet=None)
     assert code == 0
     assert "GROQ_API_KEY is set" in err
     assert "secret-value" not in out + err + (tmp_path / "a" / "fleet.toml").read_text()
@@ -104,7 +104,7 @@ def test_a_providers_key_is_named_and_its_server_left_alone(zooter, server, tmp_
 def test_a_key_for_a_server_is_named_in_the_fleet(zooter, server, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("BOX_KEY", "good-key")
-    call = ("init", "--yes", "--out", tmp_path / "a", "--endpoint", server.url, "--key-env", "BOX_KEY")
+    call = ("init", "--pick", "all", "--out", tmp_path / "a", "--endpoint", server.url, "--key-env", "BOX_KEY")
     assert zooter(*call, fleet=None)[0] == 0
     assert server.headers[0]["authorization"] == "Bearer good-key"
     first = load_fleet(tmp_path / "a").candidates[0].endpoint
@@ -114,7 +114,8 @@ def test_a_key_for_a_server_is_named_in_the_fleet(zooter, server, tmp_path, monk
 
 def test_a_key_in_place_of_its_variable_is_refused_and_written_nowhere(refused, server, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    call = ("init", "--yes", "--out", tmp_path / "a", "--endpoint", "http://models.example", "--key-env", "sk-secret1")
+    server_and_key = ("--endpoint", "http://models.example", "--key-env", "sk-secret1")
+    call = ("init", "--pick", "all", "--out", tmp_path / "a", *server_and_key)
     message = refused(2, *call, fleet=None)
     assert "--key-env" in message
     assert "sk-secret1" not in message
@@ -124,7 +125,7 @@ def test_a_key_in_place_of_its_variable_is_refused_and_written_nowhere(refused, 
 def test_names_of_a_hostile_server_do_nothing(server, tmp_path):
     server.models = [f"bad {CLEAR}\n[[candidate]]\nname='x' {COLOUR}7b"]
     folder = tmp_path / "a"
-    screen = typed("init", "--yes", "--out", folder, "--endpoint", server.url)
+    screen = typed("init", "--pick", "all", "--out", folder, "--endpoint", server.url)
     assert screen.code == 0
     screen.check()
     assert CLEAR not in (folder / "fleet.toml").read_text()

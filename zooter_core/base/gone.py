@@ -37,6 +37,7 @@ GONE: dict[str, str] = {  # name -> what to do instead: the end of a sentence, a
         "--scores FILE... --out DIR` makes a router with the new scores."
     ),
     "zooter import": "in a checkout of the repository, `python benchmarks/formats.py` reads the same formats.",
+    "zooter init --yes": "use `--pick all`, which takes the same models.",
     "zooter label": (
         "call `zooter run --queries FILE --out DIR --until label`, with --beta, --tau, --normalise and --holdout "
         "as before."

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from zooter_core.fleet.connect import Connected
     from zooter_core.fleet.discovery import Discovery, Model
 
-MOST_TAKEN = 20  # models of a hosted server that --yes takes
+ALL = "all"  # for --pick
+MOST_TAKEN = 20  # models of a hosted server that `--pick all` takes
 KEY_STEP = "Set it first, such as export MODEL_API_KEY=..., and give its name: --key-env MODEL_API_KEY."
 START = "Start Ollama, vLLM, llama.cpp or LM Studio, or name a server (--endpoint URL) or weights (--models DIR)."
 
@@ -40,9 +41,9 @@ def init(
         list[Path] | None, option("--models", "DIR...", "Further folders with GGUF files or transformers folders.")
     ] = None,
     pick: Annotated[
-        list[str] | None, option("--pick", "NAME...", "Take these models, by their names in the table.")
+        list[str] | None,
+        option("--pick", "NAME...", "Take these models; `all` takes those of running servers, or else those on disk."),
     ] = None,
-    yes: Annotated[bool, option("--yes", help="Take all models of running servers, or else all on disk.")] = False,
     json: Json = False,
 ) -> None:
     from zooter_core.fleet.connect import connect
@@ -56,12 +57,12 @@ def init(
     addresses = _addresses(endpoint or (), key_env)
     with waiting("Looking for models ..."):
         discovery = discover(addresses, models or ())
-    if not json or not (pick or yes):
+    if not json or not pick:
         _print(discovery)
     if not discovery.models:
         reasons = listed(f"{url}: {reason}" for url, reason in discovery.silent.items())
         raise ZooterError("a model on this machine or at a server that you name", reasons or "none", START)
-    chosen = _chosen(discovery.models, pick or (), yes)
+    chosen = _chosen(discovery.models, pick or ())
     connected = connect(out_folder, chosen, discovery.gpus)
     if json:
         names = {
@@ -93,9 +94,10 @@ def _addresses(endpoints: Sequence[str], key_env: str | None) -> Mapping[str, st
     return addresses
 
 
-def _chosen(models: Sequence[Model], names: Sequence[str], everything: bool) -> list[Model]:
-    """The models that the user wants: by --pick, by --yes, or asked for."""
-    if names:
+def _chosen(models: Sequence[Model], names: Sequence[str]) -> list[Model]:
+    """The models that the user wants: by --pick, or asked for."""
+    everything = list(names) == [ALL]
+    if names and not everything:
         for name in names:
             if name not in [model.name for model in models]:
                 raise ZooterError(
@@ -104,7 +106,7 @@ def _chosen(models: Sequence[Model], names: Sequence[str], everything: bool) -> 
         return [model for model in models if model.name in names]
     usual = _usual(models)
     if everything and not usual:
-        raise ZooterError("a short list of models for --yes", "a long one", "Name those to take with --pick.")
+        raise ZooterError("a short list of models for --pick all", "a long one", "Name those to take.")
     if everything:
         return usual
     if all(file.isatty() for file in (sys.stdin, out.file, err.file)):
@@ -113,7 +115,7 @@ def _chosen(models: Sequence[Model], names: Sequence[str], everything: bool) -> 
 
 
 def _usual(models: Sequence[Model]) -> list[Model]:
-    """What --yes takes: models of servers on this machine and short lists of others; without a server those on disk."""
+    """What `--pick all` takes: all of servers on this machine, short lists of others; without any, what is on disk."""
     by_server: dict[str, list[Model]] = {}
     for model in models:
         by_server.setdefault(model.base_url, []).append(model)
@@ -156,7 +158,7 @@ def _numbers(models: Sequence[Model]) -> list[Model]:
         picked = []
     if not picked or not all(1 <= number <= len(models) for number in picked):
         line_text = " ".join(line)[:60] or "nothing"
-        raise ZooterError(f"numbers from 1 to {len(models)} on stdin", line_text, "Or use --pick NAME ..., or --yes.")
+        raise ZooterError(f"numbers from 1 to {len(models)} on stdin", line_text, "Or name them with --pick.")
     return [models[number - 1] for number in dict.fromkeys(picked)]
 
 
