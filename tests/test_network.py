@@ -129,7 +129,7 @@ def calls(tmp_path: Path, fleet_copy: Path) -> list[list[str]]:
         ["run", "--queries", scores, "--out", tmp_path / "run", "--router-set", "epochs=1", *fleet],
         ["score", "--responses", scores, "--out", tmp_path / "scored.jsonl", *fleet],
         ["distill", "--scores", scores, "--router-set", "epochs=1", "--out", router, *fleet],
-        ["evaluate", "--router", router, "--scores", scores, "--select"],
+        ["evaluate", "--router", router, "--scores", scores, "--plot", tmp_path / "e.html"],
         ["evaluate", "--scores", scores, "--sweep", "beta=1", "--plot", tmp_path / "p.html", *fleet],
         ["bench", "--suite", "gsm8k", "--from", problems, "--out", tmp_path / "bench.jsonl", *fleet],
     ]

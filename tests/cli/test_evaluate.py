@@ -113,9 +113,9 @@ def test_baselines_from_the_training_scores(zooter, evaluate, scores):
     assert "hindsight" not in out
 
 
-def test_selection(zooter, evaluate):
+def test_a_plot_of_selection(zooter, evaluate, tmp_path):
     plain = json.loads(zooter(*evaluate, "--json", fleet=None)[1])
-    code, out, _ = zooter(*evaluate, "--select", "--json", fleet=None)
+    code, out, _ = zooter(*evaluate, "--plot", tmp_path / "plot.html", "--json", fleet=None)
     shape = json.loads(out)
     assert code == 0
     selection = shape.pop("selection")
@@ -133,9 +133,9 @@ def test_selection(zooter, evaluate):
     assert "judge" not in selection
 
 
-def test_selection_with_a_judge_prices_and_a_plot(zooter, tiny_fleet, answered, priced, tmp_path):
-    call = ["evaluate", "--router", tiny_fleet / "router", "--scores", answered, "--select"]
-    call += ["--judge-fleet", tiny_fleet, "--prices", priced, "--willingness", 0.5, "--plot", tmp_path / "plot.html"]
+def test_prices_rewards_and_a_plot(zooter, tiny_fleet, answered, priced, tmp_path):
+    call = ["evaluate", "--router", tiny_fleet / "router", "--fleet", priced, "--scores", answered]
+    call += ["--rmr", "--willingness", 0.5, "--plot", tmp_path / "plot.html"]
     code, out, _ = zooter(*call, "--json", fleet=None)
     assert code == 0
     shape = json.loads(out)
@@ -158,24 +158,22 @@ def test_selection_with_a_judge_prices_and_a_plot(zooter, tiny_fleet, answered, 
     assert "dollars per thousand queries, those of" in out.splitlines()[-1]
 
 
-def test_tokens_are_counted_where_there_are_responses(zooter, tiny_fleet, scores, answered, priced):
+def test_tokens_are_counted_where_there_are_responses(zooter, scores, answered, priced):
     """Without responses all have the same number of tokens, so dollars are proportional to the price."""
-    call = ["evaluate", "--router", tiny_fleet / "router", "--prices", priced, "--json", "--scores"]
+    call = ["evaluate", "--fleet", priced, "--json", "--scores"]
     default = json.loads(zooter(*call, scores, fleet=None)[1])["trade"]
     assert default["dollars"] == pytest.approx(default["price"] * 300 / 1000)
-    fewer = json.loads(zooter(*call, scores, "--tokens", 50, fleet=None)[1])["trade"]
-    assert fewer["dollars"] == pytest.approx(default["price"] * 50 / 1000)
     counted = json.loads(zooter(*call, answered, fleet=None)[1])["trade"]
     assert 0 < counted["dollars"] < default["dollars"]
     assert counted["price"] == default["price"]
 
 
-def test_queries_that_the_judge_cannot_score_are_named(zooter, tiny_fleet, answered, monkeypatch):
+def test_queries_that_the_reward_model_cannot_score_are_named(zooter, tiny_fleet, answered, tmp_path, monkeypatch):
     first = read_lines(answered)[0]
     model = NoReward(f"one says {first['query']}")
     monkeypatch.setattr("zooter_core.fleet.ensemble.Ensemble.reward_model", model)
-    call = ["evaluate", "--router", tiny_fleet / "router", "--scores", answered, "--select"]
-    code, out, err = zooter(*call, "--judge-fleet", tiny_fleet, "--json", fleet=None)
+    call = ["evaluate", "--fleet", tiny_fleet, "--scores", answered, "--rmr", "--plot", tmp_path / "plot.html"]
+    code, out, err = zooter(*call, "--json", fleet=None)
     assert code == 0
     assert "1 query is set aside" in err
     assert f"  {first['id']}: " in err
@@ -185,7 +183,6 @@ def test_queries_that_the_judge_cannot_score_are_named(zooter, tiny_fleet, answe
 def test_a_router_or_a_fleet_with_one_is_needed(refused, tiny_fleet, fleet_copy, scores):
     call = ["evaluate", "--scores", scores]
     assert "neither" in refused(2, *call, fleet=None)
-    assert "both" in refused(2, *call, "--router", tiny_fleet / "router", fleet=tiny_fleet)
     assert "no --rmr without --fleet" in refused(2, *call, "--rmr", "--router", tiny_fleet / "router", fleet=None)
     assert "responses of all candidates to the query 0, for --rmr" in refused(2, *call, "--rmr", fleet=tiny_fleet)
     replace_text(fleet_copy / "fleet.toml", '[router]\npath = "router"\nruntime', "#")
@@ -201,16 +198,11 @@ def test_scores_of_other_candidates_are_exit_2(refused, tiny_fleet, tmp_path):
 @pytest.mark.parametrize(
     ("options", "part"),
     [
-        (["--plot", "plot.png", "--select"], "ends in .html"),
-        (["--plot", "plot.html"], "no --plot without --select"),
-        (["--judge-fleet", "FLEET"], "no --judge-fleet without --select"),
-        (["--select", "--judge-fleet", "FLEET"], "the responses of all candidates to the query 0"),
-        (["--willingness", 0.5], "no --willingness without --prices"),
+        (["--plot", "plot.png"], "ends in .html"),
+        (["--willingness", 0.5], "no --willingness without --fleet"),
+        (["--willingness", 0.5, "--fleet", "FLEET"], "a price of every candidate"),
         (["--willingness", -1], "a willingness of 0 or above"),
-        (["--tokens", 5], "no --tokens without --prices"),
-        (["--prices", "FLEET", "--tokens", 0], "greater than or equal to 1"),
-        (["--prices", "FLEET"], "a price of every candidate"),
-        (["--prices", "nowhere"], "nowhere"),
+        (["--fleet", "nowhere"], "nowhere"),
     ],
 )
 def test_impossible_combinations_are_exit_2(refused, evaluate, tiny_fleet, options, part):

@@ -125,7 +125,7 @@ def test_distill_evaluate_and_sweep(scores, tiny_fleet, tmp_path):
     calls = (
         ("distill", "--scores", scores, "--out", router, *options),
         ("evaluate", "--router", router, "--scores", scores),
-        ("evaluate", "--router", router, "--scores", scores, "--select", "--json"),
+        ("evaluate", "--router", router, "--scores", scores, "--plot", tmp_path / "plot.html"),
         ("evaluate", "--scores", scores, "--sweep", "beta=0,1", "--fleet", tiny_fleet),
     )
     for call in calls:

@@ -149,14 +149,6 @@ def test_a_file_in_another_encoding_is_to_be_saved_as_utf_8(tmp_path, encoding, 
     assert f"the byte {byte}, not UTF-8. Save it as UTF-8." in refusal(read_queries, path)
 
 
-def test_strictly_all_lines_have_the_candidates_of_the_first(write):
-    two = write({**GOOD, "scores": {"a": 1, "c": 2}}, name="two.jsonl")
-    with pytest.raises(ZooterError) as caught:
-        read_scores([write(GOOD), two], strict=True)
-    assert f"{two}, line 1: b, c" in str(caught.value)
-    assert "--strict" in str(caught.value)
-
-
 def test_no_query_with_two_scores_is_one_clear_error(write):
     path = write({**GOOD, "scores": {"a": 1}}, {**GOOD, "id": "2", "scores": {"b": 1}})
     with pytest.raises(ZooterError, match=r"scores of two candidates for some query in .*one of a, b a line"):

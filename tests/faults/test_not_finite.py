@@ -50,7 +50,7 @@ def calls_of(fleet: Path, scores: Path, out: Path) -> dict[str, list[object]]:
         "ask": ["ask", SEA, *named],
         "compare": ["compare", SEA, "--json", *named],
         "evaluate": ["evaluate", *router, "--scores", scores, "--json"],
-        "evaluate --fleet": ["evaluate", *named, "--scores", scores, "--select", "--json"],
+        "evaluate --fleet": ["evaluate", *named, "--scores", scores, "--json"],
         "export": ["export", "onnx", *router, "--out", out],
         "demo": ["demo", "--no-browser", "--port", 8599, *named],
     }
@@ -181,7 +181,7 @@ def test_any_finite_scores_give_figures_in_json_or_one_message(tiny_fleet, tmp_p
         "--scores",
         file,
         "--json",
-        *(["--select"] if select else []),
+        *(["--plot", file.with_name("plot.html")] if select else []),
     ]
     with redirect_stdout(StringIO()) as out, redirect_stderr(StringIO()) as err:
         code = main(list(map(str, call)))

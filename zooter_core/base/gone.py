@@ -20,13 +20,19 @@ GONE: dict[str, str] = {  # name -> what to do instead: the end of a sentence, a
         "routers of `zooter exam` keep the texts of their queries. For others use Python: `distill` keeps them "
         "with `keep_texts=True` in its DistillConfig."
     ),
+    "zooter distill --strict": "the notes of every command that reads score files say which scores are missing.",
     "zooter distill --tagger": (
         "the tags of the score files count if they have any, otherwise clusters of similar queries. For others use "
         "Python: `distill(..., tags=...)`."
     ),
+    "zooter evaluate --judge-fleet": "`--fleet DIR --rmr --plot FILE.html` also keeps the best by that fleet's reward.",
+    "zooter evaluate --prices": "`--fleet DIR` names the prices, also beside --router.",
     "zooter evaluate --robust": (
         "in a checkout of the repository, `python benchmarks/formats.py robustness SCORES --router DIR` measures it."
     ),
+    "zooter evaluate --select": "`--plot FILE.html` measures cost and quality, and plots them.",
+    "zooter evaluate --strict": "the notes of every command that reads score files say which scores are missing.",
+    "zooter evaluate --tokens": "a response that the files lack counts as 300 tokens.",
     "zooter export --queries": (
         "in a checkout of the repository, `python benchmarks/formats.py routerarena QUERIES --router DIR --out "
         "FILE` writes RouterArena's predictions."

@@ -40,7 +40,6 @@ def distill(
     router_kind: options.RouterKind = None,
     finetune: options.Finetune = "none",
     router_set: options.RouterSettings = None,
-    strict: options.Strict = False,
 ) -> None:
     labels = options.named(beta=beta, tau=tau, normalise=normalise, holdout=holdout)
     if not run and not (scores and out):
@@ -51,7 +50,7 @@ def distill(
         sentence = f"A run's labels are made by `zooter run`, so `zooter distill --run` takes no {misplaced}."
         raise ZooterError("label settings at the step label of a run", misplaced, "Leave them out.", sentence)
     if run:
-        options.check_unused(context, "with --run", "scores", "out", "strict")
+        options.check_unused(context, "with --run", "scores", "out")
     training = options.training_of(router_kind, router_set, seed, finetune)
     with _alone_or_together(training) as main:
         if run and main:
@@ -59,7 +58,7 @@ def distill(
         elif scores and out and main:
             check_folder(out)
             options.check_learns_from_labels(training.kind, labels)
-            _distill_scores(scores, out, fleet, encoder, labels, training, strict)
+            _distill_scores(scores, out, fleet, encoder, labels, training)
 
 
 @contextmanager
@@ -99,9 +98,8 @@ def _distill_scores(
     encoder: str | None,
     settings: dict[str, Any],
     training: DistillConfig,
-    strict: bool,
 ) -> None:
-    scores = options.open_scores(files, strict)
+    scores = options.open_scores(files)
     from zooter_core.method.tags import TagIndex
     from zooter_core.pipeline.train import SCORE_LABELS, tags_of
     from zooter_core.pipeline.train import distill as distill_scores

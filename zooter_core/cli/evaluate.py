@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,7 +14,6 @@ from zooter_core.cli.fleets import open_ensemble, open_fleet
 from zooter_core.cli.options import (
     Json,
     ScoreFiles,
-    Strict,
     Willingness,
     check_needs,
     check_unused,
@@ -24,7 +23,7 @@ from zooter_core.cli.options import (
 )
 from zooter_core.cli.plots import check_plot, save_selection_plot, save_sweep_plot
 from zooter_core.cli.tables import print_evaluation, print_selection, print_sweep, print_trade, print_verdict
-from zooter_core.config.fleet import Fleet, load_fleet
+from zooter_core.config.fleet import Fleet
 from zooter_core.data import prices as pricing
 from zooter_core.data.scores import Scores, read_texts
 from zooter_core.evaluation import responses
@@ -44,8 +43,12 @@ if TYPE_CHECKING:
 def evaluate(
     context: typer.Context,
     scores: ScoreFiles,
-    router: Annotated[Path | None, option("--router", "DIR", "Folder of the router; or use --fleet.")] = None,
-    fleet: Annotated[Path | None, option("--fleet", "DIR", "Folder of a fleet, whose router is evaluated.")] = None,
+    router: Annotated[
+        Path | None, option("--router", "DIR", "Folder of the router (default: that of --fleet).")
+    ] = None,
+    fleet: Annotated[
+        Path | None, option("--fleet", "DIR", "Folder of a fleet, for its router, prices and reward model.")
+    ] = None,
     rmr: Annotated[
         bool,
         option("--rmr", help="With --fleet: also evaluate reward model ranking (all candidates run); needs responses."),
@@ -67,43 +70,33 @@ def evaluate(
             "Without a router: how much beta and tau matter, by cross-validation, such as beta=0,0.3,1 tau=0.3,1.",
         ),
     ] = None,
-    select: Annotated[
-        bool, option("--select", help="Also measure cost and quality with k candidates where the router is unsure.")
-    ] = False,
-    judge_fleet: Annotated[
-        Path | None,
-        option("--judge-fleet", "DIR", "With --select: also keep the best by this fleet's reward; needs responses."),
-    ] = None,
     plot: Annotated[
         Path | None,
-        option("--plot", "FILE", "With --select or --sweep: also plot it into an .html file (extra: plots)."),
-    ] = None,
-    prices: Annotated[
-        Path | None, option("--prices", "DIR", "A fleet with usd_per_million_tokens: cost in dollars, not in calls.")
-    ] = None,
-    tokens: Annotated[
-        int | None,
-        option("--tokens", "N", "With --prices: length of responses that the files lack (default: 300 tokens).", min=1),
+        option(
+            "--plot",
+            "FILE",
+            "Also measure cost and quality with k candidates where the router is unsure, and plot them into an .html "
+            "file; with --sweep, plot the sweep (extra: plots).",
+        ),
     ] = None,
     willingness: Willingness = 0.0,
-    strict: Strict = False,
     json: Json = False,
 ) -> None:
     check_plot(plot)
     if sweep:
-        others = ("router", "rmr", "learned_from", "select", "judge_fleet", "prices", "tokens", "willingness")
-        check_unused(context, "with --sweep", *others)
-        _sweep(open_scores(scores, strict), _sweep_config(sweep), fleet, plot, json)
+        check_unused(context, "with --sweep", "router", "rmr", "learned_from", "willingness")
+        _sweep(open_scores(scores), _sweep_config(sweep), fleet, plot, json)
         return
     pricing.check_willingness(willingness)
-    check_needs(context, "--select", select, "judge_fleet", "plot")
-    check_needs(context, "--fleet", fleet, "rmr")
-    check_needs(context, "--prices", prices, "willingness", "tokens")
-    path, owner = _router_path(router, fleet)
-    table = open_scores(scores, strict, judged=True)
-    learned = open_scores(learned_from, strict) if learned_from else None
-    texts = _texts(scores, table, {"--judge-fleet": judge_fleet, "--rmr": rmr}, prices)
-    paid = pricing.prices_of(load_fleet(prices), table.candidates) if prices else None
+    check_needs(context, "--fleet", fleet, "rmr", "willingness")
+    owner = open_fleet(fleet) if fleet else None
+    path = router or _router_of(owner)
+    table = open_scores(scores, judged=True)
+    learned = open_scores(learned_from) if learned_from else None
+    paid = _prices(owner, table.candidates, willingness) if owner else None
+    texts = read_texts(scores, table) if rmr or paid is not None else []
+    if rmr:
+        responses.check_complete(table, texts)
     from zooter_core.evaluation import evaluate as evaluation
     from zooter_core.router.encoder import Encoders
     from zooter_core.router.neighbours import familiar_rows
@@ -113,26 +106,21 @@ def evaluate(
     if familiar is not None and familiar.any():
         share = f"{familiar.sum():,} of these {len(familiar):,} queries"
         err.print(f"The router has learned from {share}, so it looks better here than it is. Use other queries.")
-    if owner is not None:
+    if owner and not router:
         loaded = loaded.for_pool(owner.pool, owner.routed_as)
-    ranked = {"rmr": responses.best_scores(table, _rewards(fleet, table, texts))} if rmr else None
+    rewards = _rewards(fleet, table, texts) if rmr else None
+    ranked = None if rewards is None else {"rmr": responses.best_scores(table, rewards)}
     with bars() as progress:
         outputs = evaluation.outputs_of(loaded, table, lambda done: progress("embed", done, len(table.queries)))
-    parts: dict[str, Any] = {}
+    figures = evaluation.evaluation_of(loaded, table, learned, ranked, outputs)
     costs = None
     if paid is not None:
-        costs = pricing.dollars(paid, responses.token_counts(loaded.encoder, table, texts, tokens or pricing.TOKENS))
-        trade = pricing.trade(outputs.probabilities, table.scores, paid, costs, willingness)
-        parts["trade"] = Trade.model_validate(trade)
-    if select:
-        parts["selection"] = _selection(outputs, table, costs, judge_fleet, texts)
-    figures = evaluation.evaluation_of(loaded, table, learned, ranked, outputs)
-    if costs is not None and figures.verdict:
-        spent = pricing.spent(table.candidates, outputs.probabilities.argmax(axis=1), costs)
-        parts["verdict"] = with_cost(figures.verdict, spent, "dollars")
-    figures = figures.but(**parts)
-    if plot and figures.selection:
-        save_selection_plot(figures.selection, plot)
+        costs = pricing.dollars(paid, responses.token_counts(loaded.encoder, table, texts))
+        figures = _with_costs(figures, table, outputs, paid, costs, willingness)
+    if plot:
+        selected = _selection(outputs, table, costs, rewards)
+        save_selection_plot(selected, plot)
+        figures = figures.but(selection=selected)
     print_figures(figures, json, _print)
 
 
@@ -184,52 +172,45 @@ def _print(figures: Evaluation) -> None:
     print_verdict(figures.verdict)
 
 
-def _router_path(folder: Path | None, fleet: Path | None) -> tuple[str | Path, Fleet | None]:
-    """The folder of the router, and the fleet if it is a fleet's."""
-    if bool(folder) == bool(fleet):
-        raise ZooterError(
-            "--router DIR, or --fleet DIR for its router", "both" if folder else "neither", "Give one of them."
-        )
-    if folder is not None:
-        return folder, None
-    parts = open_fleet(fleet)
-    if parts.router is None:
-        raise parts.missing("router")
-    return parts.router.path, parts
+def _router_of(fleet: Fleet | None) -> str | Path:
+    """The folder of the fleet's router."""
+    if fleet is None:
+        raise ZooterError("--router DIR, or --fleet DIR for its router", "neither", "Give one of them.")
+    if fleet.router is None:
+        raise fleet.missing("router")
+    return fleet.router.path
 
 
-def _texts(files: Sequence[Path], scores: Scores, needed: dict[str, object], prices: Path | None) -> Texts:
-    """The responses in the files, where an option uses them.
-
-    Args:
-        needed: the options that need the responses of all candidates.
-
-    Raises:
-        ZooterError: such an option is given, and a response is missing.
-    """
-    options = [name for name, value in needed.items() if value]
-    texts = read_texts(files, scores) if options or prices else []
-    for name in options:
-        responses.check_complete(scores, texts, name)
-    return texts
+def _prices(fleet: Fleet, pool: Sequence[str], willingness: float) -> Array | None:
+    """Prices of a pool, shape (N,); None where the fleet lacks one and the call does not need them."""
+    priced = {entry.name for entry in fleet.candidates if entry.usd_per_million_tokens is not None}
+    return pricing.prices_of(fleet, pool) if willingness or priced.issuperset(pool) else None
 
 
-def _selection(
-    outputs: Outputs, scores: Scores, costs: Array | None, judge_fleet: Path | None, texts: Texts
-) -> Selection:
-    """What selection costs and gains, keeping the best by score, and with a fleet also by its reward."""
+def _with_costs(
+    figures: Evaluation, scores: Scores, outputs: Outputs, prices: Array, costs: Array, willingness: float
+) -> Evaluation:
+    """The figures with what choosing by probability costs, and by utility, and with the costs in the verdict."""
+    trade = pricing.trade(outputs.probabilities, scores.scores, prices, costs, willingness)
+    figures = figures.but(trade=Trade.model_validate(trade))
+    if not figures.verdict:
+        return figures
+    spent = pricing.spent(scores.candidates, outputs.probabilities.argmax(axis=1), costs)
+    return figures.but(verdict=with_cost(figures.verdict, spent, "dollars"))
+
+
+def _selection(outputs: Outputs, scores: Scores, costs: Array | None, rewards: Array | None) -> Selection:
+    """What selection costs and gains, keeping the best by score, and with rewards also by reward."""
     figures = selection.report(outputs, scores.scores, costs=costs)
-    if judge_fleet:
-        columns = selection.ranking(outputs.probabilities)[:, : selection.MOST].tolist()
-        judged = _rewards(judge_fleet, scores, texts, columns)
-        figures["judge"] = selection.report(outputs, scores.scores, judged, costs)
+    if rewards is not None:
+        figures["judge"] = selection.report(outputs, scores.scores, rewards, costs)
     return Selection.model_validate(figures)
 
 
-def _rewards(fleet: Path | None, scores: Scores, texts: Texts, columns: Sequence[Sequence[int]] | None = None) -> Array:
+def _rewards(fleet: Path | None, scores: Scores, texts: Texts) -> Array:
     """Rewards by a fleet, shape (n, N), with a note of the queries that have none."""
     ensemble = open_ensemble(fleet)
     with bars() as progress:
-        table, reasons = responses.rewards(ensemble, scores, texts, columns, progress)
+        table, reasons = responses.rewards(ensemble, scores, texts, progress)
     print_set_aside(reasons)
     return table

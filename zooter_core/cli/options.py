@@ -85,7 +85,6 @@ DataDir = Annotated[
 RouterDir = Annotated[Path, option("--router", "DIR", "Folder of the router.")]
 RunDir = Annotated[Path, option("--run", "DIR", "Folder of the run.")]
 ScoreFiles = Annotated[list[Path], option("--scores", "FILE...", "Score files.")]
-Strict = Annotated[bool, option("--strict", help="Refuse score files in which a line lacks a candidate's score.")]
 Json = Annotated[bool, option("--json", help="Print one JSON document.")]
 Query = Annotated[str, argument("QUERY")]
 QueryOrStdin = Annotated[str, argument("QUERY", "The query, or - to read lines or JSON lines from stdin.")]
@@ -287,7 +286,7 @@ def seconds_of(text: str, option: str) -> float:
     return float(int(number) * UNITS[unit])
 
 
-def open_scores(paths: Sequence[Path], strict: bool, judged: bool = False) -> Scores:
+def open_scores(paths: Sequence[Path], judged: bool = False) -> Scores:
     """Score files, with a note of the scores that they lack.
 
     Args:
@@ -299,7 +298,7 @@ def open_scores(paths: Sequence[Path], strict: bool, judged: bool = False) -> Sc
     from zooter_core.data.scores import read_scores
     from zooter_core.router.neighbours import text_hashes
 
-    scores = read_scores(paths, strict=strict)
+    scores = read_scores(paths)
     total = len(scores.queries)
     if scores.missing:
         lacking = listed(f"{name} on {count:,}" for name, count in scores.missing.items())

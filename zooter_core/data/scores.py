@@ -163,14 +163,11 @@ def read_queries(path: str | Path, tell: Callable[[str], None] = lambda note: No
     return queries
 
 
-def read_scores(
-    paths: Sequence[str | Path], progress: Callable[[int], None] = lambda lines: None, strict: bool = False
-) -> Scores:
+def read_scores(paths: Sequence[str | Path], progress: Callable[[int], None] = lambda lines: None) -> Scores:
     """One or more score files, read line by line. A line may lack candidates; with fewer than two it is left out.
 
     Args:
         progress: called with the number of queries so far; an exception of it ends the reading.
-        strict: refuse a line that lacks a candidate.
 
     Raises:
         ZooterError: a line is wrong, an id occurs twice in a file, or no query has scores of two candidates.
@@ -183,13 +180,6 @@ def read_scores(
             scores = record.get("scores")
             if not isinstance(scores, dict) or not scores:
                 raise ZooterError(f'"scores" as an object of numbers in {place}', _shown(scores), "Fix the line.")
-            if strict and table.pool and set(scores) != set(table.pool):
-                differing = listed(sorted(set(scores) ^ set(table.pool)))
-                raise ZooterError(
-                    f"the same candidates in every line ({listed(table.pool)})",
-                    f"a difference in {place}: {differing}",
-                    "Remove such lines, use one file per pool, or leave out --strict.",
-                )
             table.add({name: _number(value, f'"scores" of {name} in {place}') for name, value in scores.items()})
             if outcomes := _outcomes(place, record, scores):
                 verified[len(queries)] = outcomes

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from zooter_core.base.errors import ZooterError, listed
+from zooter_core.data.prices import TOKENS
 from zooter_core.data.scores import Scores
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.metrics import Array
@@ -17,18 +18,14 @@ Texts = Sequence[Mapping[str, str]]  # for each query, the response of each cand
 BATCH = 16  # queries that the reward model scores at a time
 
 
-def check_complete(scores: Scores, texts: Texts, option: str) -> None:
-    """Refuse score files that lack the response of a candidate.
-
-    Args:
-        option: what needs the responses, for the message.
-    """
+def check_complete(scores: Scores, texts: Texts) -> None:
+    """Refuse score files that lack the response of a candidate, which --rmr needs."""
     for query, responses in zip(scores.queries, texts, strict=True):
         if missing := [name for name in scores.candidates if name not in responses]:
             raise ZooterError(
-                f"the responses of all candidates to the query {query.id}, for {option}",
+                f"the responses of all candidates to the query {query.id}, for --rmr",
                 f"none of {listed(missing)}",
-                f'Add "responses" to every line, or leave {option} out.',
+                'Add "responses" to every line, or leave --rmr out.',
             )
 
 
@@ -36,24 +33,19 @@ def rewards(
     ensemble: Ensemble,
     scores: Scores,
     texts: Texts,
-    columns: Sequence[Sequence[int]] | None,
     progress: Callable[[str, int, int], None],
 ) -> tuple[Array, dict[str, str]]:
     """Rewards of responses by a fleet's reward model.
 
-    Args:
-        columns: for each query the columns of those candidates; None for all.
-
     Returns:
-        Rewards of shape (n, N), -inf for a response that is empty, has no reward or is not in `columns`; and why
-        queries are set aside, by their id.
+        Rewards of shape (n, N), -inf for a response that is empty or has no reward; and why queries are set aside, by
+        their id.
     """
-    columns = columns or [range(len(scores.candidates))] * len(texts)
     reasons: dict[str, str] = {}
     table = np.full(scores.scores.shape, -np.inf)
-    for first in range(0, len(columns), BATCH):
-        rows = range(first, min(first + BATCH, len(columns)))
-        answered = {row: [c for c in columns[row] if texts[row][scores.candidates[c]]] for row in rows}
+    for first in range(0, len(texts), BATCH):
+        rows = range(first, min(first + BATCH, len(texts)))
+        answered = {row: [c for c, name in enumerate(scores.candidates) if texts[row][name]] for row in rows}
         results = ensemble.score_responses(
             [(scores.queries[row].text, [texts[row][scores.candidates[c]] for c in answered[row]]) for row in rows]
         )
@@ -62,7 +54,7 @@ def rewards(
                 table[row, column] = -np.inf if reward is None else reward
             if result.reason:
                 reasons[scores.queries[row].id] = result.reason
-        progress("reward", rows.stop, len(columns))
+        progress("reward", rows.stop, len(texts))
     return table, reasons
 
 
@@ -71,15 +63,15 @@ def best_scores(scores: Scores, rewards: Array) -> Array:
     return np.where(np.isfinite(rewards).any(axis=1), chosen(rewards, scores.scores), np.nan)
 
 
-def token_counts(encoder: TextEncoder, scores: Scores, texts: Texts, default: int) -> Array:
-    """Tokens of each response by the encoder's tokenizer, shape (n, N); `default` where there is no response."""
+def token_counts(encoder: TextEncoder, scores: Scores, texts: Texts) -> Array:
+    """Tokens of each response by the encoder's tokenizer, shape (n, N); TOKENS where there is no response."""
     places = [
         (row, column)
         for row, responses in enumerate(texts)
         for column, name in enumerate(scores.candidates)
         if name in responses
     ]
-    table = np.full(scores.scores.shape, float(default))
+    table = np.full(scores.scores.shape, float(TOKENS))
     counts = encoder.count([texts[row][scores.candidates[column]] for row, column in places])
     for place, count in zip(places, counts, strict=True):
         table[place] = count

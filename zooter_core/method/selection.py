@@ -210,7 +210,7 @@ def report(
         rewards, costs = (None if values is None else values[able] for values in (rewards, costs))
         table, outputs = table[able], outputs.of_queries(able)
     if not len(table):
-        facts = ("a query whose most probable candidates have scores", "none", "Score more, or leave --select out.")
+        facts = ("a query whose most probable candidates have scores", "none", "Score more of the candidates.")
         raise ZooterError(*facts)
     if table.shape[1] < 2:
         raise ZooterError("a pool of two candidates or more", "one", "Selection needs candidates to choose from.")
