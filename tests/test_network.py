@@ -131,7 +131,7 @@ def calls(tmp_path: Path, fleet_copy: Path) -> list[list[str]]:
         ["distill", "--scores", scores, "--router-set", "epochs=1", "--out", router, *fleet],
         ["evaluate", "--router", router, "--scores", scores, "--plot", tmp_path / "e.html"],
         ["evaluate", "--scores", scores, "--sweep", "beta=1", "--plot", tmp_path / "p.html", *fleet],
-        ["bench", "--suite", "gsm8k", "--from", problems, "--out", tmp_path / "bench.jsonl", *fleet],
+        ["bench", "gsm8k", "--from", problems, "--out", tmp_path / "bench.jsonl", *fleet],
     ]
     return [[str(part) for part in call] for call in calls]
 

@@ -76,8 +76,8 @@ CALLS = [
     ("queries", "--n", "3", "--out", "NEW", "--from"),
     ("queries", "--n", "3", "--from", "SCORES", "--out"),
     ("queries", "--n", "3", "--from", "SCORES", "--out", "NEW", "--exclude"),
-    ("bench", "--suite", "gsm8k", "--out", "NEW", "--from"),
-    ("bench", "--suite", "gsm8k", "--from", "SCORES", "--out"),
+    ("bench", "gsm8k", "--out", "NEW", "--from"),
+    ("bench", "gsm8k", "--from", "SCORES", "--out"),
 ]
 
 
@@ -96,8 +96,7 @@ def test_an_impossible_path(refused, loop, call):
         ("evaluate", "--scores", "SCORES", "--sweep"),
         ("distill", "--scores", "SCORES", "--out", "NEW", "--router-kind"),
         ("distill", "--scores", "SCORES", "--out", "NEW", "--router-set"),
-        ("bench", "--from", "SCORES", "--out", "NEW", "--suite"),
-        ("bench", "--suite", "flask", "--from", "SCORES", "--out", "NEW", "--judge"),
+        ("bench", "flask", "--from", "SCORES", "--out", "NEW", "--judge"),
     ],
     ids=" ".join,
 )
@@ -111,7 +110,7 @@ def test_an_empty_option(refused, call):
         ("run", "--fleet", "FLEET", "--out", "NEW", "--queries", "SCORES", "--scores"),
         ("score", "--fleet", "FLEET", "--responses", "SCORES", "--out"),
         ("queries", "--n", "3", "--from", "SCORES", "--out"),
-        ("bench", "--suite", "gsm8k", "--from", "SCORES", "--out"),
+        ("bench", "gsm8k", "--from", "SCORES", "--out"),
     ],
     ids=" ".join,
 )

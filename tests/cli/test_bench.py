@@ -60,7 +60,7 @@ def zooter(called, monkeypatch):
 
 
 def bench(fleet: Path, suite: str, path: Path, out: Path, *more: object) -> list[object]:
-    return ["bench", "--fleet", fleet, "--suite", suite, "--from", path, "--out", out, *more]
+    return ["bench", suite, "--fleet", fleet, "--from", path, "--out", out, *more]
 
 
 def test_a_suite_becomes_a_score_file_with_responses(zooter, fleet, server, sums, tmp_path):
@@ -134,23 +134,22 @@ def test_mt_bench_with_a_judge_of_the_fleet_and_of_another(zooter, fleet, server
     second = [body["messages"] for body in server.bodies if body["model"] == "right" and len(body["messages"]) > 1]
     contents = sorted([message["content"] for message in messages] for messages in second)  # they arrive in any order
     assert contents == [[f"Say {n}.", "Fine.", "Again."] for n in range(3)]
-    code, _, err = zooter(
-        *bench(fleet(a="right"), "mt-bench", path, tmp_path / "t.jsonl", "--judge-fleet", folder, "--judge", "j")
-    )
-    assert code == 0, err
-    code, _, err = zooter(*bench(fleet(a="right"), "mt-bench", path, tmp_path / "u.jsonl", "--judge-fleet", folder))
+    call = bench(fleet(a="right"), "mt-bench", path, tmp_path / "t.jsonl", "--judge")
+    code, _, err = zooter(*call, folder)
     assert code == 2
-    assert "Add --judge with one of a, b, j." in err
+    assert f"a [reward] of kind judge, or one candidate, in {folder}, but found 3 candidates" in err
+    code, _, err = zooter(*call, fleet(j="judge"))
+    assert code == 0, err
+    assert read_scores([tmp_path / "t.jsonl"]).scores.tolist() == [[9]] * 3
 
 
 @pytest.mark.parametrize(
     ("suite", "arguments", "message"),
     [
-        ("human-eval", [], "--run-code with --suite human-eval, which runs Python that the candidates write"),
-        ("gsm8k", ["--run-code"], "no --run-code with --suite gsm8k"),
-        ("gsm8k", ["--no-sandbox"], "no --no-sandbox with --suite gsm8k"),
-        ("gsm8k", ["--judge", "a"], "no --judge with --suite gsm8k"),
-        ("flask", [], "a judge for --suite flask"),
+        ("human-eval", [], "--run-code with human-eval, which runs Python that the candidates write"),
+        ("gsm8k", ["--run-code"], "no --run-code with gsm8k"),
+        ("gsm8k", ["--judge", "a"], "no --judge with gsm8k"),
+        ("flask", [], "a judge for flask"),
         ("flask", ["--judge", "z"], "a candidate of the fleet"),
         ("gsm8k", ["--limit", 0], "greater than or equal to 1"),
         ("gsm8", [], 'Did you mean "gsm8k"'),

@@ -8,6 +8,9 @@ from __future__ import annotations
 from zooter_core.base.errors import ZooterError
 
 GONE: dict[str, str] = {  # name -> what to do instead: the end of a sentence, and further ones
+    "zooter bench --judge-fleet": "`--judge DIR` names the folder of the judge's fleet.",
+    "zooter bench --no-sandbox": "HumanEval's code runs in the sandbox alone. docs/bench.md lists what that needs.",
+    "zooter bench --suite": "name the benchmark itself: `zooter bench gsm8k --from FILE --out FILE`.",
     "zooter cache": "`zooter setup --clear` deletes the stored embeddings and rewards.",
     "zooter collect": (
         "call `zooter run --queries FILE --out DIR --until collect`; a later call without --until goes on."

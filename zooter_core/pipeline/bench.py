@@ -50,7 +50,7 @@ def write(job: SuiteJob, suite: str, path: Path) -> int:
     """Write the problems with scores of all candidates as a score file, atomically; returns their number.
 
     A line has each candidate's first response in `responses`, and later ones in `later_responses`. For a suite that
-    runs code, `sandbox` says whether it ran in a sandbox.
+    runs code, `sandbox` says that it ran in a sandbox.
 
     Raises:
         WorkError: there is no such problem, or the disk is full.

@@ -101,8 +101,8 @@ def test_without_a_parent_no_code_is_executed_and_both_end(allowed):
     with ExitStack() as stack:
         (from_worker, to_checker), (from_checker, to_worker) = runner._pipe(stack), runner._pipe(stack)
         of_checker, of_worker = (from_worker, to_worker), (from_checker, to_checker)
-        checker = stack.enter_context(runner._process("checker", of_checker, Limits(), True))
-        worker = stack.enter_context(runner._process("worker", of_worker, Limits(), True))
+        checker = stack.enter_context(runner._process("checker", of_checker, Limits()))
+        worker = stack.enter_context(runner._process("worker", of_worker, Limits()))
         for end in (*of_checker, *of_worker):
             end.close()
         assert checker.stdout.readline() == b"{}\n"
@@ -121,6 +121,5 @@ def test_a_run_leaves_no_process_descriptor_or_folder_behind(allowed, tmp_path, 
     ThisUser().passes("", "")
     before = left()
     for code in ("def f(): return 1", "while True: pass", "import os\nos._exit(0)", "import time\ntime.sleep(99)"):
-        for sandboxed in (True, False):
-            run(code, "f()", "f", limits=Limits(seconds=1), sandboxed=sandboxed)
+        run(code, "f()", "f", limits=Limits(seconds=1))
     assert left() == before

@@ -17,31 +17,27 @@ from zooter_core.evaluation.sandbox import runner
 ROOT = Path(__file__).resolve().parents[3]
 PROGRAM = """
 import os, sys
-from zooter_core.evaluation.sandbox.runner import Limits, SandboxError, missing, run
+from zooter_core.evaluation.sandbox.runner import SandboxError, missing, run
 try:
     run("import os; os.mkdir('/tmp/zooter-was-here')", "f()", "f")
 except SandboxError as problem:
     print(problem.exit_code, missing(), os.path.exists("/tmp/zooter-was-here"))
-print(run("def f(): return 1", "assert f() == 1", "f", sandboxed=False))
-print(run("x = [0] * 10**10", "", "f", sandboxed=False).reason)
 """
 
 
 def test_where_user_namespaces_are_forbidden_it_says_so_and_executes_nothing(allowed):
-    """With `sandboxed=False` code runs there, within limits."""
     command = [*WITHOUT_NAMESPACES, sys.executable, "-c", PROGRAM]
     ended = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
-    first, *others = ended.stdout.splitlines()
-    assert first.startswith("1 bwrap: Creating new namespace failed: ")
-    assert first.endswith(" False")
-    assert "max_*_namespaces" in first
-    assert others == ["Verdict(passed=True, reason='')", "out of memory"], ended.stderr
+    assert ended.stdout.startswith("1 bwrap: Creating new namespace failed: "), ended.stderr
+    assert ended.stdout.endswith(" False\n")
+    assert "max_*_namespaces" in ended.stdout
 
 
 @pytest.mark.parametrize(
     ("name", "value", "reason"),
     [
         ("sys.platform", "darwin", "the sandbox needs Linux"),
+        ("sys.platform", "win32", "the sandbox needs Linux"),
         ("platform.machine", lambda: "riscv64", "this processor is riscv64, and the sandbox needs x86_64 or aarch64"),
         ("os.environ", {"PATH": "/nowhere"}, "bubblewrap is not installed (`apt install bubblewrap`"),
     ],

@@ -1,4 +1,4 @@
-"""`zooter bench --suite human-eval` with a sandbox, without one, and where the system has none."""
+"""`zooter bench human-eval` in the sandbox, and where the system has none."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import pytest
 
 from support.sandboxes import WITHOUT_NAMESPACES
 from zooter_core.cli.main import main
-from zooter_core.data.scores import read_scores
 
 ROOT = Path(__file__).resolve().parents[3]
 LINE = {
@@ -40,7 +39,7 @@ def folder(tmp_path):
 
 def call(folder: Path, *more: str) -> list[str]:
     paths = ["--fleet", str(folder), "--from", str(folder / "suite.jsonl"), "--out", str(folder / "out.jsonl")]
-    return ["bench", "--suite", "human-eval", "--run-code", *paths, *more]
+    return ["bench", "human-eval", "--run-code", *paths, *more]
 
 
 def forbidden(arguments: list[str]) -> subprocess.CompletedProcess[str]:
@@ -59,21 +58,8 @@ def test_with_a_sandbox_nothing_gets_out(folder, capsys):
 
 
 @pytest.mark.slow
-def test_where_there_is_none_it_asks_for_no_sandbox_before_any_answer(folder):
+def test_where_there_is_none_it_says_so_before_any_answer(folder):
     ended = forbidden(call(folder))
     assert (ended.returncode, ended.stdout) == (2, "")
     assert "Expected a sandbox for the code of --run-code, but found none: bwrap: Creating new " in ended.stderr
-    assert "add --no-sandbox: then the code can read, change and send whatever your account can" in ended.stderr
     assert not (folder / "out.jsonl.run").exists()
-
-
-@pytest.mark.slow
-def test_without_one_the_summary_and_the_file_say_so(folder, capsys):
-    ended = forbidden(call(folder, "--no-sandbox"))
-    assert ended.returncode == 0, ended.stderr
-    assert "scored without a sandbox" in ended.stdout
-    assert json.loads((folder / "out.jsonl").read_text())["sandbox"] is False
-    assert read_scores([folder / "out.jsonl"]).scores.tolist() == [[1, 1]]
-    assert (folder / "outside").exists()
-    assert main(call(folder)) == 2
-    assert "the setting sandbox = false" in capsys.readouterr().err

@@ -20,7 +20,6 @@ import struct
 import subprocess
 import sys
 import sysconfig
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -31,7 +30,6 @@ from typing import IO
 
 from zooter_core.base.errors import WorkError
 
-ROOT = Path(__file__).resolve().parents[3]
 START = """
 import sys
 sys.path.append({!r})
@@ -84,7 +82,7 @@ class Limits:
     Attributes:
         seconds: of wall-clock time, and of processor time.
         memory: bytes of address space.
-        disk: bytes in all files of its folder, which is in memory; without a sandbox, bytes of one file.
+        disk: bytes in all files of its folder, which is in memory.
         output: bytes printed, and bytes of one returned value.
     """
 
@@ -102,9 +100,7 @@ class Verdict:
     reason: str = ""
 
 
-def run(
-    code: str, check: str, function: str, *, setup: str = "", limits: Limits = Limits(), sandboxed: bool = True
-) -> Verdict:
+def run(code: str, check: str, function: str, *, setup: str = "", limits: Limits = Limits()) -> Verdict:
     """Execute untrusted code, and a check that calls its function.
 
     Args:
@@ -113,21 +109,18 @@ def run(
             function: arguments, result and exception travel as plain values (`values`).
         function: the function's name.
         setup: trusted code that defines other names for the check.
-        sandboxed: if False, both have resource limits only: the code can do everything that this process can.
 
     Raises:
         SandboxError: the sandbox cannot be set up.
     """
-    if os.name != "posix":
-        raise SandboxError("Linux or macOS, to run untrusted code", platform.system(), "Linux in WSL will do.")
-    if sandboxed and (reason := _unsupported()):
+    if reason := _unsupported():
         raise _cannot(reason)
     job = {"code": code, "check": check, "function": function, "setup": setup}
     with ExitStack() as stack:
         (from_worker, to_checker), (from_checker, to_worker) = _pipe(stack), _pipe(stack)
         of_checker, of_worker = (from_worker, to_worker), (from_checker, to_checker)
-        checker = stack.enter_context(_process("checker", of_checker, limits, sandboxed))
-        worker = stack.enter_context(_process("worker", of_worker, limits, sandboxed))
+        checker = stack.enter_context(_process("checker", of_checker, limits))
+        worker = stack.enter_context(_process("worker", of_worker, limits))
         for end in (*of_checker, *of_worker):
             end.close()
         verdict, lost = _watch(checker, worker, job, limits)
@@ -165,36 +158,29 @@ def _pipe(stack: ExitStack) -> Ends:
 
 
 @contextmanager
-def _process(role: str, channel: Ends, limits: Limits, sandboxed: bool) -> Iterator[Process]:
+def _process(role: str, channel: Ends, limits: Limits) -> Iterator[Process]:
     """A checker or a worker. Leaving the context kills bubblewrap, and thereby everything inside."""
     descriptors = tuple(end.fileno() for end in channel)
-    user = service_user() if sandboxed else 0
-    program = START.format(INSIDE if sandboxed else str(ROOT), role, descriptors, user, asdict(limits))
+    program = START.format(INSIDE, role, descriptors, service_user(), asdict(limits))
     with ExitStack() as stack:
-        if sandboxed:
-            rules, rules_end = _pipe(stack)
-            rules_end.write(system_call_filter(platform.machine()))
-            rules_end.close()
-            descriptors = (*descriptors, rules.fileno())
-            command, folder = bwrap_call(program, limits.disk, rules.fileno()), "/"
-        else:
-            command = [sys.executable, "-I", "-S", "-c", program]
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="zooter-", ignore_cleanup_errors=True))
+        rules, rules_end = _pipe(stack)
+        rules_end.write(system_call_filter(platform.machine()))
+        rules_end.close()
         process = Process(
-            command,
+            bwrap_call(program, limits.disk, rules.fileno()),
             stdin=subprocess.PIPE if role == "checker" else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL if role == "checker" else subprocess.STDOUT,
-            cwd=folder,
+            cwd="/",
             env={},
-            pass_fds=descriptors,
+            pass_fds=(*descriptors, rules.fileno()),
             start_new_session=True,
         )
         with process:
             try:
                 yield process
             finally:
-                with suppress(ProcessLookupError, PermissionError):  # macOS raises the second if the group has ended
+                with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
 
 

@@ -5,6 +5,7 @@ What they share is here: reading files, with errors that name file, line and fie
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 from zooter_core.base.errors import ZooterError, listed
 from zooter_core.base.plugins import load_kind
-from zooter_core.config.fleet import Fleet
+from zooter_core.config.fleet import Fleet, load_fleet
 from zooter_core.config.labelling import NAMED, JudgeConfig
 from zooter_core.data.json_records import each_record
 from zooter_core.evaluation.verified import verify
@@ -132,14 +133,12 @@ class Suite:
         judged, runs_code: whether its scores need a judge, or run the candidates' code.
         scale: the meaning of a score, in words.
         judge: to be set before `score` if `judged`.
-        sandboxed: to be set to False before `score` if code is to run without a sandbox.
     """
 
     judged = False
     runs_code = False
     scale = ""
     judge: Judge
-    sandboxed = True
 
     def read(self, paths: Sequence[Path]) -> list[Problem]:
         """The problems in the files of the public release.
@@ -154,12 +153,12 @@ class Suite:
         raise NotImplementedError
 
     def scored_in(self) -> dict[str, bool]:
-        """Whether code ran in a sandbox, for files and figures; empty for a suite that runs no code."""
-        return {"sandbox": self.sandboxed} if self.runs_code else {}
+        """That code ran in a sandbox, for files and figures; empty for a suite that runs no code."""
+        return {"sandbox": True} if self.runs_code else {}
 
     def score(self, answered: Sequence[Answered]) -> list[float]:
         """The score of each: 1 if the last response is right by the key, else 0. An `Unscored` if it has none."""
-        return [float(verify(texts[-1], problem.key, sandboxed=self.sandboxed).right) for problem, texts in answered]
+        return [float(verify(texts[-1], problem.key).right) for problem, texts in answered]
 
     def first_form(self, key: Any) -> Any:
         """A key as a problem first held it: the digest in a run folder is of this form, so that old folders go on."""
@@ -183,23 +182,26 @@ def framed(opening: str, parts: Mapping[str, str], ending: str) -> str:
     return prompt("\n\n".join([opening, *blocks, ending]), **texts)
 
 
-def judge_of(fleet: Fleet, name: str | None) -> JudgeConfig:
-    """The judge of a suite: a candidate by its name, or else the judge in the fleet's [reward], or its only candidate.
+def judge_of(fleet: Fleet, judge: str) -> JudgeConfig:
+    """The judge of a suite: a candidate of the fleet, or the judge of the fleet in that folder.
+
+    The latter is the judge in its [reward], or its only candidate.
 
     Raises:
-        ZooterError: there is no such candidate, or none is named and there are several.
+        ZooterError: there is no such candidate and no such folder, or the folder's fleet has several candidates.
     """
-    if name:
-        return JudgeConfig(fleet.candidate(name))
-    if isinstance(fleet.reward, JudgeConfig):
-        config = fleet.reward
+    if judge in fleet.pool or not os.path.isdir(judge):
+        return JudgeConfig(fleet.candidate(judge))
+    other = load_fleet(judge)
+    if isinstance(other.reward, JudgeConfig):
+        config = other.reward
         return config if config.template in NAMED else replace(config, template=None)  # suites have other templates
-    if len(fleet.candidates) == 1:
-        return JudgeConfig(fleet.candidates[0])
+    if len(other.candidates) == 1:
+        return JudgeConfig(other.candidates[0])
     raise ZooterError(
-        f"a [reward] of kind judge, or one candidate, in {fleet.folder}",
-        f"{len(fleet.candidates)} candidates",
-        f"Add --judge with one of {listed(fleet.pool)}.",
+        f"a [reward] of kind judge, or one candidate, in {other.folder}",
+        f"{len(other.candidates)} candidates",
+        "Add such a [reward] to its fleet.toml.",
     )
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from zooter_core.evaluation.verified import answers, code, form
@@ -22,11 +21,10 @@ class Outcome:
     reason: str = ""
 
 
-def verify(text: str, key: Mapping[str, Any], *, sandboxed: bool = True) -> Outcome:
+def verify(text: str, key: Mapping[str, Any]) -> Outcome:
     """Whether a response is right by a key: all parts of the key must hold. An empty response is wrong.
 
     Args:
-        sandboxed: if False, code runs without a sandbox, with this process's rights.
 
     Raises:
         SandboxError: tests need a sandbox, and this system has none.
@@ -36,7 +34,7 @@ def verify(text: str, key: Mapping[str, Any], *, sandboxed: bool = True) -> Outc
         return Outcome(False, "The response is empty.")
     parts: list[tuple[Callable[[str, Any], tuple[bool, str]], Any]] = [(answers.judged, key.get("answer"))]
     parts += [(form.CHECKS[name], value) for name, value in (key.get("check") or {}).items()]
-    parts += [(partial(code.judged, sandboxed=sandboxed), key.get("tests"))]  # last: it takes longest
+    parts += [(code.judged, key.get("tests"))]  # last: it takes longest
     reasons = []
     for judged, value in parts:
         if value is not None:

@@ -16,7 +16,7 @@ TRIES = 50  # beginnings of a response to parse
 BEGINS = re.compile(r"(?:from|import|def|class|async def)\b|@\w")
 
 
-def judged(text: str, tests: Any, sandboxed: bool) -> tuple[bool, str]:
+def judged(text: str, tests: Any) -> tuple[bool, str]:
     """Whether the function in a response passes its tests, and why.
 
     Args:
@@ -30,7 +30,7 @@ def judged(text: str, tests: Any, sandboxed: bool) -> tuple[bool, str]:
     else:
         name, check = asserted(tests if isinstance(tests, str) else "\n".join(tests))
         prompt = ""
-    verdict = runner.run(program(text, prompt, name), check, name, setup=_stub(prompt), sandboxed=sandboxed)
+    verdict = runner.run(program(text, prompt, name), check, name, setup=_stub(prompt))
     if verdict.passed:
         return True, f"{name} passes its tests."
     return False, f"{name} fails its tests: {one_line(verdict.reason).rstrip(': .')}."
