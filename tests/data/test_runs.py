@@ -44,7 +44,7 @@ def test_reading_a_run_back(finished):
 
 
 def test_scores_are_the_rewards_with_the_taggers_tags_once_they_are_finished(finished):
-    with pytest.raises(ZooterError, match="zooter score"):
+    with pytest.raises(ZooterError, match="--until score"):
         finished.scores()
     finished.seal("score")
     scores = finished.scores()

@@ -407,6 +407,7 @@ def test_a_model_that_comes_after_the_exam_is_asked_alone(
     drawn(page.run(), folder)
     server.replies["late"] = lambda query: "It is late."
     add_candidates(folder, [{"name": "new", "backend": "openai", "model": "late", "base_url": server.url}])
+    set_table(folder, "router", {"others": "profile"})  # as connecting a model does
     resources.forget(folder)
     page = drawn(page.run(), folder)
     assert "The answers so far are kept. New since then: new." in words(page)
