@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ASKING = {
     "backends/endpoint/retry.py", "cli/learn.py", "cli/report.py", "cli/serve_keys.py", "cli/learn_forget.py",
     "learn/drift.py", "learn/imports.py", "learn/judging.py", "learn/versions.py", "serve/chat.py", "serve/keys.py",
-    "serve/storage.py", "serve/targets.py", "serve/traces.py", "serve/traffic_log.py",
+    "serve/storage.py", "serve/targets.py", "serve/traffic_log.py",
     "ui/chat/controls.py", "ui/history.py", "ui/traffic/source.py", "ui/plots.py",
 }  # fmt: skip
 

@@ -71,7 +71,7 @@ async def _first(gateway: Gateway, exchange: Exchange, attempts: Attempts, ask: 
                 await asyncio.sleep(attempts.pause)
                 (name,), late = names, False
                 if refusal := gateway.refusal(name):
-                    exchange.ends(name, refusal)
+                    exchange.fails(name, refusal)
                     attempts.failed(name, refusal)
                     continue
                 exchange.hedged = exchange.hedged or bool(running)
@@ -86,14 +86,14 @@ async def _first(gateway: Gateway, exchange: Exchange, attempts: Attempts, ask: 
                 try:
                     answer = task.result()
                 except EndpointError as error:
-                    exchange.ends(name, error)
+                    exchange.fails(name, error)
                     attempts.failed(name, error)
                     continue
                 exchange.answers(name)
                 attempts.answered(name)
                 for other in running.values():
                     slower = f"{name} began to answer before it"
-                    exchange.ends(other, EndpointError(slower, own_status=504, not_sent=True))
+                    exchange.fails(other, EndpointError(slower, own_status=504, not_sent=True))
                 return name, answer
     finally:
         await _cancel(running)

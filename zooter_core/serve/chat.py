@@ -121,7 +121,6 @@ async def _answers(gateway: Gateway, request: ChatRequest, names: Sequence[str],
         progress.patience = QUEUE_SECONDS
         shape = await gateway.targets[name].complete(unstreamed, True, progress)
         exchange.compared[name] = progress  # now, since the client may go away before the others have answered
-        exchange.ends(name)
         return shape
 
     resting = {name: refusal for name in names if (refusal := gateway.refusal(name))}
@@ -130,7 +129,7 @@ async def _answers(gateway: Gateway, request: ChatRequest, names: Sequence[str],
     answers: Answers = {}
     for name, result in (*resting.items(), *zip(awake, results, strict=True)):
         if isinstance(result, EndpointError):
-            exchange.ends(name, result)
+            exchange.fails(name, result)
             attempts.failed(name, result)
         elif isinstance(result, BaseException):
             raise result

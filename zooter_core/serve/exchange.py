@@ -36,23 +36,6 @@ SESSION_HEADER = "x-session-id"
 
 
 @dataclass
-class Attempt:
-    """One request to a candidate.
-
-    Attributes:
-        started: on the clock of `time.perf_counter`.
-        seconds: until it ended; None while it runs.
-        error: why it failed before its first token.
-    """
-
-    candidate: str
-    started: float
-    progress: Progress
-    seconds: float | None = None
-    error: EndpointError | None = None
-
-
-@dataclass
 class Exchange:
     """What has happened to a request so far. Observers see it when it has ended.
 
@@ -61,11 +44,10 @@ class Exchange:
         wants_metadata: whether the client asked for the field `zooter`.
         key: the name of the API key.
         session: the value of `x-session-id`.
-        traceparent: the client's span, in the form of W3C Trace Context.
         fleet, request: who was asked what; None if the body was refused.
         events: of a stream that were sent, about one a token.
         router_version: of the router that was asked (`Gateway.router_version`).
-        attempts: the requests to candidates, in the order in which they began.
+        asked: the candidates that were asked, each with the progress of its latest answer.
         failures: candidates that failed before their first token, in order; a retry counts again.
         hedged: whether a candidate was asked beside another one that was slow.
         candidate: who answers; None until its first token.
@@ -81,7 +63,6 @@ class Exchange:
     request_id: str = field(default_factory=lambda: f"req-{uuid.uuid4().hex}")
     key: str | None = None
     session: str | None = None
-    traceparent: str | None = None
     fleet: Fleet | None = None
     request: ChatRequest | None = None
     model: str = ""
@@ -89,10 +70,9 @@ class Exchange:
     events: int = 0
     started: float = field(default_factory=time.perf_counter)
     router_version: str | None = None
-    routing_started: float = 0.0
     routing_seconds: float | None = None
     choice: Choice | None = None
-    attempts: list[Attempt] = field(default_factory=list)
+    asked: dict[str, Progress] = field(default_factory=dict)
     failures: list[tuple[str, EndpointError]] = field(default_factory=list)
     hedged: bool = False
     candidate: str | None = None
@@ -118,30 +98,25 @@ class Exchange:
 
     async def choose(self, gateway: Gateway, request: ChatRequest, writer: str | None = None) -> Choice:
         """Choose the candidates (`choice.choose`), and note the choice and how long it took."""
-        self.routing_started = time.perf_counter()
+        started = time.perf_counter()
         self.router_version = gateway.router_version
         self.choice = await choose(gateway, request, writer, self.asker)
-        self.routing_seconds = time.perf_counter() - self.routing_started
+        self.routing_seconds = time.perf_counter() - started
         return self.choice
 
     def tries(self, candidate: str) -> Progress:
         """Note that a candidate is asked. Gives the progress of its answer."""
-        self.progress = Progress()
-        self.attempts.append(Attempt(candidate, time.perf_counter(), self.progress))
+        self.progress = self.asked[candidate] = Progress()
         return self.progress
 
-    def ends(self, candidate: str, error: EndpointError | None = None) -> None:
-        """Note that a candidate's answer is complete, or why it has none."""
-        if error is not None:
-            self.failures.append((candidate, error))
-        for attempt in self.attempts:
-            if attempt.candidate == candidate and attempt.seconds is None:
-                attempt.seconds, attempt.error = time.perf_counter() - attempt.started, error
+    def fails(self, candidate: str, error: EndpointError) -> None:
+        """Note why a candidate has not begun to answer."""
+        self.failures.append((candidate, error))
 
     def answers(self, candidate: str) -> None:
         """Note that a candidate has begun to answer."""
         self.candidate = candidate
-        self.progress = next(attempt.progress for attempt in reversed(self.attempts) if attempt.candidate == candidate)
+        self.progress = self.asked[candidate]
         self.first_token_seconds = time.perf_counter() - self.started
 
     def keep(self, data: bytes) -> None:

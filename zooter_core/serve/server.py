@@ -31,7 +31,6 @@ from zooter_core.serve.gateway import Gateway
 from zooter_core.serve.keys import KeyRing, state_of
 from zooter_core.serve.metrics import Metrics, usage_of
 from zooter_core.serve.storage import DecisionLog, RequestIds
-from zooter_core.serve.traces import Traces, collector_named
 from zooter_core.serve.traffic_log import TrafficLog
 
 LOG = logging.getLogger("zooter.serve")
@@ -120,13 +119,13 @@ class Server:
         Raises:
             ZooterError: a part of the fleet does not load, or there is no place for the log.
         """
-        (log, self.ids), traces = self._open_data(), Traces() if collector_named() else None
+        log, self.ids = self._open_data()
         if self.settings.learn or self.settings.fleet.learn.traffic:
             self.traffic = TrafficLog(self.settings.data, self.settings.fleet.learn)
         self.gateway = await Gateway.open(self.settings.fleet, progress=self.progress)
         if self.traffic:
             self._follow = asyncio.create_task(self._follow_learner())
-        self.observers = [observer for observer in (log, self.traffic, traces) if observer] + self.observers
+        self.observers = [observer for observer in (log, self.traffic) if observer] + self.observers
         if hasattr(signal, "SIGHUP") and threading.current_thread() is threading.main_thread():
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._on_hangup)
         try:
@@ -139,8 +138,6 @@ class Server:
             log.close()
             if self.traffic:
                 await asyncio.to_thread(self.traffic.close)
-            if traces:
-                await asyncio.to_thread(traces.close)
 
     def _open_data(self) -> tuple[DecisionLog, RequestIds]:
         try:
@@ -218,7 +215,7 @@ class Server:
         name = key.name if key else None
         exchange = Exchange(request.url.path, wants_metadata, self.ids.new(name), name)
         exchange.keeps = self.traffic.keeps if self.traffic else 0
-        exchange.session, exchange.traceparent = map(request.headers.get, (SESSION_HEADER, "traceparent"))
+        exchange.session = request.headers.get(SESSION_HEADER)
 
         async def run(out: Out) -> None:
             body = restricted(await self.body(request), key)
