@@ -81,8 +81,8 @@ def test_a_key_has_limits_of_its_own(zooter, file):
 
 
 def test_a_socket_of_systemd_is_taken_and_not_handed_on(monkeypatch):
-    with socket.create_server(("127.0.0.1", 0)) as made:
-        passed = os.dup(made.fileno())
+    with socket.create_server(("127.0.0.1", 0)) as original:
+        passed = os.dup(original.fileno())
         os.set_inheritable(passed, True)
         monkeypatch.setattr(serve, "FIRST_FD", passed)
         for pid, taken in ((os.getppid(), False), (os.getpid(), True)):
@@ -92,7 +92,7 @@ def test_a_socket_of_systemd_is_taken_and_not_handed_on(monkeypatch):
             assert (listener is not None) is taken
             assert not {"LISTEN_PID", "LISTEN_FDS"} & os.environ.keys()
         with listener:
-            assert listener.getsockname() == made.getsockname()
+            assert listener.getsockname() == original.getsockname()
             assert not listener.get_inheritable()
 
 
