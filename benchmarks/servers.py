@@ -119,8 +119,8 @@ def free_port() -> int:
 def demo(*options: str, folder: Path = ROOT, **environment: str) -> AbstractContextManager[Server]:
     """`zooter demo` without history, with further options of the command; `folder` is the checkout that it runs in."""
     port = free_port()
-    command = [sys.executable, "-m", "zooter_core.cli", "demo", "--port", str(port), "--no-browser", "--history", "off"]
-    return started([*command, *options], port, signal.SIGINT, folder, **environment)
+    command = [sys.executable, "-m", "zooter_core.cli", "demo", "--port", str(port), "--no-browser"]
+    return started([*command, *options], port, signal.SIGINT, folder, **{"ZOOTER_HISTORY": "off"} | environment)
 
 
 def streamlit(script: Path, source: str) -> AbstractContextManager[Server]:

@@ -56,7 +56,6 @@ CALLS = [
     ("compare", "q", "--fleet"),
     ("check", "--fleet"),
     ("demo", "--fleet"),
-    ("demo", "--fleet", "FLEET", "--history"),
     ("run", "--fleet", "FLEET", "--out", "NEW", "--queries"),
     ("run", "--fleet", "FLEET", "--queries", "SCORES", "--out"),
     ("run", "--fleet", "FLEET", "--queries", "SCORES", "--out", "NEW", "--scores"),

@@ -37,17 +37,14 @@ def test_the_server_gets_the_fleet(zooter, servers, tiny_fleet):
     assert f"http://localhost:{port}" in err
 
 
-def test_the_server_gets_hosts_sites_address_and_history(zooter, servers, monkeypatch, tmp_path):
+def test_the_server_gets_hosts_sites_and_address(zooter, servers, monkeypatch):
     monkeypatch.setenv("ZOOTER_ALLOWED_ORIGIN", "http://Localhost:3000/")
     call = ("--allowed-host", "Demo.Example.org.", "--allowed-host", "[::2]", "--host", "127.0.0.1")
-    assert zooter("demo", "--port", free_port(), *call, "--history", tmp_path / "h.db")[0] == 0
-    assert zooter("demo", "--port", free_port(), "--history", "off")[0] == 0
-    (_, environment), (_, forgetful) = servers
+    assert zooter("demo", "--port", free_port(), *call)[0] == 0
+    ((_, environment),) = servers
     assert environment["ZOOTER_ALLOWED_HOST"] == "demo.example.org ::2"
     assert environment["ZOOTER_ALLOWED_ORIGIN"] == "http://localhost:3000"
     assert environment["STREAMLIT_SERVER_ADDRESS"] == "127.0.0.1"
-    assert environment["ZOOTER_HISTORY"] == str(tmp_path / "h.db")
-    assert forgetful["ZOOTER_HISTORY"] == "off"
 
 
 STARTED = """

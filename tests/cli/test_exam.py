@@ -7,7 +7,6 @@ import pytest
 from support.scripted_server import serving
 from zooter_core.config.edit import add_candidates
 from zooter_core.config.fleet import load_fleet
-from zooter_core.data.runs import Run
 from zooter_core.fleet import skills
 
 
@@ -46,12 +45,6 @@ def test_an_exam_from_start_to_router(zooter, folder, server):
     assert code == 0
     assert "32 answers of three; all others are kept" in err
     assert (server.count("one"), load_fleet(folder).pool) == (asked, ("one", "two", "three"))
-
-
-def test_an_exam_that_another_process_holds_is_not_deleted(refused, folder):
-    with Run(folder / "exam-quick", create=True):
-        assert "another process at work" in refused(2, "exam", "--quick", "--restart", fleet=folder)
-        assert (folder / "exam-quick").is_dir()
 
 
 def test_a_model_without_answers_has_no_share_of_right_ones(zooter, folder):

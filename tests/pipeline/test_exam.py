@@ -120,7 +120,7 @@ def test_a_stop_loses_nothing(folder, queries, servers):
     exam.sit(Ensemble(exam.prepared(folder)), run, queries[:24])
     again = {(body["model"], body["messages"][-1]["content"]) for body in servers.bodies[requests:]}
     assert not again & stored
-    with pytest.raises(ZooterError, match="--restart"):
+    with pytest.raises(ZooterError, match="to begin again"):
         exam.sit(Ensemble(exam.prepared(folder)), run, queries[:30])
 
 

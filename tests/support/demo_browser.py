@@ -74,9 +74,12 @@ class Demo:
         if self.fleet is not None:
             command += ["--fleet", str(self.fleet)]
         environment = {name: value for name, value in os.environ.items() if name != "ZOOTER_FLEET"}
+        environment |= {"XDG_DATA_HOME": str(self.history.parent / "data"), "ZOOTER_HISTORY": str(self.history)}
         self.process = subprocess.Popen(
-            [*command, "--history", str(self.history), *self.options],
-            env=environment | {"XDG_DATA_HOME": str(self.history.parent / "data")} | self.environment,
+            [*command, *self.options],
+            env=environment
+            | {"XDG_DATA_HOME": str(self.history.parent / "data"), "ZOOTER_HISTORY": str(self.history)}
+            | self.environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )

@@ -100,7 +100,7 @@ def test_a_file_that_cannot_be_written_is_reported_and_stops_nothing(tmp_path: P
     store.keep(entry("a"), 0, {})
     assert store.entries() == []
     assert str(broken) in str(store.problem)
-    assert "--history" in str(store.problem)
+    assert "ZOOTER_HISTORY" in str(store.problem)
     folder = History(tmp_path / "history.db" / "inside")
     assert folder.entries() == []
     assert folder.problem

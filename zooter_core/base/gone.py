@@ -18,6 +18,9 @@ GONE: dict[str, str] = {  # name -> what to do instead: the end of a sentence, a
     "zooter demo --address": "write --host, as `zooter serve` has it.",
     "zooter demo --embed-from": "write --allowed-origin, as `zooter serve` has it.",
     "zooter demo --endpoint": "call `zooter demo --fleet DIR` with the fleet that the endpoint serves.",
+    "zooter demo --history": (
+        "name the file in the variable ZOOTER_HISTORY, or turn the history off with ZOOTER_HISTORY=off."
+    ),
     "zooter distill --epochs": "use `--router-set epochs=N`.",
     "zooter distill --keep-texts": (
         "routers of `zooter exam` keep the texts of their queries. For others use Python: `distill` keeps them "
@@ -36,6 +39,9 @@ GONE: dict[str, str] = {  # name -> what to do instead: the end of a sentence, a
     "zooter evaluate --select": "`--plot FILE.html` measures cost and quality, and plots them.",
     "zooter evaluate --strict": "the notes of every command that reads score files say which scores are missing.",
     "zooter evaluate --tokens": "a response that the files lack counts as 300 tokens.",
+    "zooter exam --restart": (
+        "the same command asks new models alone; to begin again, delete the folder exam or exam-quick."
+    ),
     "zooter export --queries": (
         "in a checkout of the repository, `python benchmarks/formats.py routerarena QUERIES --router DIR --out "
         "FILE` writes RouterArena's predictions."

@@ -37,14 +37,9 @@ def demo(
         ),
     ] = None,
     no_browser: Annotated[bool, option("--no-browser", help="Do not open a browser.")] = False,
-    history: Annotated[
-        str | None, option("--history", "FILE|off", "File that stores conversations; off stores none.")
-    ] = None,
 ) -> None:
     shown = _checked(fleet)
     environment = {**os.environ, FLEET: str(shown.folder.resolve())}
-    if history:
-        environment["ZOOTER_HISTORY"] = history if history == "off" else str(Path(history).resolve())
     for option_name, values, variable, check in (
         ("--allowed-host", allowed_host, "ZOOTER_ALLOWED_HOST", check_host),
         ("--allowed-origin", allowed_origin, "ZOOTER_ALLOWED_ORIGIN", check_origin),

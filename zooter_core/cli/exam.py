@@ -18,7 +18,6 @@ def exam(
     fleet: Annotated[Path, option("--fleet", "DIR", "Folder of the fleet.")],
     quick: Annotated[bool, option("--quick", help="120 queries instead of 600.")] = False,
     budget_usd: options.BudgetUsd = None,
-    restart: Annotated[bool, option("--restart", help="Begin again instead of going on.")] = False,
 ) -> None:
     how = options.collecting_of(True, budget_usd)
     open_fleet(fleet)  # asks about keys
@@ -27,8 +26,6 @@ def exam(
     from zooter_core.pipeline import exam
 
     folder, parts = exam.folder_of(fleet, quick), exam.prepared(fleet)
-    if restart:
-        exam.discard(folder)
     ensemble, queries = Ensemble(parts), exam.answerable(starter_queries(quick), print_note)
     new = exam.newcomers(parts, folder)
     if new.candidates:

@@ -80,7 +80,7 @@ def _hash_of(fleet: Fleet, names: Sequence[str]) -> str:
 def _changed(whose: str) -> ZooterError:
     return ZooterError(
         "the model with which the run began", "another one, or other settings of it",
-        "Give the candidate another name in fleet.toml, or start a new run (`zooter exam --restart`).",
+        "Give the candidate another name in fleet.toml, or start in another folder; of an exam, delete its folder.",
         f"{whose} came from another model, or with other settings, than fleet.toml has now.",
     )  # fmt: skip
 

@@ -180,7 +180,7 @@ def sit(
         settings = start_settings(ensemble, queries)
         if run.state["steps"].get("start", settings)["queries_sha256"] != settings["queries_sha256"]:
             sentence = f"The exam in {folder} began with other questions."
-            raise ZooterError("the questions of the exam", "others", "Begin again: --restart.", sentence)
+            raise ZooterError("the questions of the exam", "others", f"Delete {folder} to begin again.", sentence)
         check(run, Plan(STEPS, queries, generation, 1, None, LABELS, ENCODER, training), ensemble)
         pipeline.start(run, ensemble, queries)
         missing = pipeline.collect(run, ensemble, generation, progress, 1, tell, how, watch)

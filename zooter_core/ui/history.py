@@ -82,8 +82,8 @@ class History:
             self.problem = None
         except (sqlite3.Error, OSError) as problem:
             self.problem = (
-                f"The history {self.path} cannot be used: {problem}. Your conversation continues without it. Choose "
-                "another file with `zooter demo --history FILE`, or turn it off with `--history off`."
+                f"The history {self.path} cannot be used: {problem}. Your conversation continues without it. Name "
+                "another file in the variable ZOOTER_HISTORY, or turn it off with ZOOTER_HISTORY=off."
             )
         return rows
 

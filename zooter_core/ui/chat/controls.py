@@ -171,7 +171,9 @@ def sidebar(talk: Conversation) -> None:
             st.caption(label)
             for entry in group:
                 _entry(entry, entry.id == talk.id)
-        st.caption(f"Saved on this machine only, in {code(str(store.path))}. Turn off: `zooter demo --history off`.")
+        st.caption(
+            f"Saved on this machine only, in {code(str(store.path))}. Turn off: `ZOOTER_HISTORY=off zooter demo`."
+        )
 
 
 def period(entry: Entry, today: date) -> str:
