@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import partial
 
 from zooter_core.backends.local import calculator
-from zooter_core.data.curate.texts import normalise
+from zooter_core.data.curate import normalise
 from zooter_core.evaluation.suites import flask
 from zooter_core.evaluation.verified import answers, code
 from zooter_core.labelling.rewards import judge

@@ -28,7 +28,7 @@ from zooter_core.base.jsonl import read_records
 from zooter_core.base.skills import GROUPS, SKILLS
 from zooter_core.base.strict_json import dump_json
 from zooter_core.config.labelling import ENCODER
-from zooter_core.data.curate.texts import Benchmarks, normalise
+from zooter_core.data.curate import Benchmarks, normalise
 from zooter_core.labelling.skills import WEIGHTS, WIDTH, SkillHead
 from zooter_core.method.calibration import log_loss, reliability, temperature_of
 from zooter_core.method.metrics import Array
@@ -41,7 +41,7 @@ REQUESTS = Path(__file__).with_name("requests.toml")
 HELD_BACK = TESTS / "skill_queries.jsonl"
 EVIDENT = ("evident_queries", "more_evident_queries", "terse_queries")
 EXPERT_OF_GROUP = {"math": "math", "code": "code", "writing": "writer"}  # of the embedded fleet; the others go to chat
-SEED, FOLDS, STEPS, NGRAM = 0, 5, 60, 8
+SEED, FOLDS, STEPS = 0, 5, 60
 MOST = 120  # queries of the embedded recipe for a skill
 SHARES = (0.0, 0.1, 0.3, 1.0)  # what one of these counts, beside a starter query
 DECAYS = (1e-5, 3e-5, 1e-4, 3e-4)
@@ -94,7 +94,7 @@ def generated() -> list[Example]:
     examples += [(task.query, "programming") for task in functions[: MOST // 2]]
     examples += about_texts(lines, [task.solution for task in functions[MOST // 2 :]])
     random.Random(SEED).shuffle(examples)
-    tests = Benchmarks.read([HELD_BACK, *(TESTS / f"{name}.jsonl" for name in EVIDENT)], NGRAM)
+    tests = Benchmarks.read([HELD_BACK, *(TESTS / f"{name}.jsonl" for name in EVIDENT)])
     of_skill: dict[str, list[str]] = {skill: [] for skill in SKILLS}
     for query, skill in examples:
         if len(of_skill[skill]) < MOST and not tests.overlap(normalise(query)):

@@ -18,10 +18,22 @@ def untagged(tmp_path_factory) -> Path:
     return write_lines(tmp_path_factory.mktemp("untagged") / "queries.jsonl", lines)
 
 
-def test_json_with_the_fleets_tags(zooter, untagged, tmp_path):
+def test_json_with_the_fleets_tags(zooter, untagged, tmp_path, monkeypatch):
+    monkeypatch.setattr("zooter_core.data.curate.MOST_TAGGED", 20)
     benchmark = write_lines(tmp_path / "bench.jsonl", [{"query": "Write about the sea"}])
-    call = ["queries", "--from", untagged, "--n", 8, "--out", tmp_path / "out.jsonl", "--exclude", benchmark, "--json"]
-    code, out, err = zooter(*call, "--tag-at-most", 20)
+    call = [
+        "queries",
+        "--from",
+        untagged,
+        "--limit",
+        8,
+        "--out",
+        tmp_path / "out.jsonl",
+        "--exclude",
+        benchmark,
+        "--json",
+    ]
+    code, out, err = zooter(*call)
     shape = json.loads(out)
     assert (code, err) == (0, "")
     assert (shape["n"], shape["read"], shape["tags"]["queries"]) == (8, 41, 20)
@@ -34,12 +46,12 @@ def test_json_with_the_fleets_tags(zooter, untagged, tmp_path):
     }
     assert len({line["id"] for line in lines}) == 8
     first = (tmp_path / "out.jsonl").read_bytes()
-    assert zooter(*call, "--tag-at-most", 20)[1] == out
+    assert zooter(*call)[1] == out
     assert (tmp_path / "out.jsonl").read_bytes() == first
 
 
 def test_table(zooter, untagged, tmp_path):
-    code, out, err = zooter("queries", "--from", untagged, "--n", 100, "--out", tmp_path / "out.jsonl")
+    code, out, err = zooter("queries", "--from", untagged, "--limit", 100, "--out", tmp_path / "out.jsonl")
     assert code == 0
     assert all(word in out for word in ("source", "s0", "s1", "left out:", "near repeats", "the fleet's tags"))
     assert "of 100 queries" in err
@@ -50,7 +62,7 @@ def test_given_tags_need_no_fleet_and_load_no_model(tmp_path):
     code = f"""
 import sys
 from zooter_core.cli.main import main
-assert main(["queries", "--from", {str(source)!r}, "--n", "4", "--out", {str(tmp_path / "out.jsonl")!r}]) == 0
+assert main(["queries", "--from", {str(source)!r}, "--limit", "4", "--out", {str(tmp_path / "out.jsonl")!r}]) == 0
 print([name for name in ("torch", "transformers", "streamlit") if name in sys.modules])
 """
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
@@ -61,16 +73,14 @@ print([name for name in ("torch", "transformers", "streamlit") if name in sys.mo
 @pytest.mark.parametrize(
     ("options", "part"),
     [
-        (["--n", 0], "--n of at least 1"),
-        (["--near", 2], "--near above 0"),
-        (["--ngram", 0], "--ngram of at least 1"),
+        (["--limit", 0], "--limit"),
+        (["--n", 4], "`zooter queries --n` is gone: it is `--limit` now"),
         (["--out", "out.txt"], "--out as a .jsonl"),
         (["--exclude", "none.jsonl"], "no file at none.jsonl"),
-        (["--tagger", "given"], '"tags" in'),
         (["--fleet", "nowhere"], "nowhere"),
     ],
 )
 def test_wrong_calls_are_exit_2(refused, untagged, tmp_path, options, part):
-    call = ["queries", "--from", untagged, "--n", 4, "--out", tmp_path / "out.jsonl", *options]
+    call = ["queries", "--from", untagged, "--limit", 4, "--out", tmp_path / "out.jsonl", *options]
     assert part in refused(2, *call, fleet=None)
     assert list(tmp_path.iterdir()) == []

@@ -11,8 +11,7 @@ from zooter_core.base.files import sha256_of
 from zooter_core.base.paths import ROOT, STARTER
 from zooter_core.base.records import Query
 from zooter_core.base.skills import SKILLS
-from zooter_core.data.curate.reading import near_repeats, signatures
-from zooter_core.data.curate.texts import Benchmarks, normalise
+from zooter_core.data.curate import Benchmarks, NearRepeats, normalise
 from zooter_core.data.scores import each_query
 from zooter_core.evaluation.verified import verify
 
@@ -22,7 +21,6 @@ EVIDENT = ("evident_queries", "more_evident_queries", "terse_queries", "opening_
 DATA_SETS = ROOT.parent / "shared" / "data"
 # The file whose queries were compared with the data sets.
 COMPARED = "e58f9bd58ba54f358a908d89fba535f81e6a1c22d22b5dfc270f75e0035b1cfd"
-NEAR, NGRAM = 0.7, 8  # the defaults of `zooter queries`
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +33,8 @@ def test_the_reader_reads_600_different_queries(queries):
     assert len({query.id for query in queries}) == 600
     texts = [normalise(query.text) for query in queries]
     assert len(set(texts)) == 600
-    assert not near_repeats(signatures(texts), NEAR).any()
+    near = NearRepeats()
+    assert not any(map(near.is_one, texts))
 
 
 def test_skills_are_balanced(queries):
@@ -59,7 +58,7 @@ def test_every_answer_and_check_can_be_used(queries):
 
 def overlapping(queries: list[Query], files: list[Path]) -> list[str]:
     """The ids of the queries that share a run of words with a query of a file."""
-    others = Benchmarks.read(files, NGRAM)
+    others = Benchmarks.read(files)
     return [query.id for query in queries if others.overlap(normalise(query.text))]
 
 

@@ -10,7 +10,7 @@ import pytest
 from recipes.starter import skills
 from zooter_core.base.jsonl import read_records
 from zooter_core.base.skills import GROUPS, SKILLS
-from zooter_core.data.curate.texts import Benchmarks, normalise
+from zooter_core.data.curate import Benchmarks, normalise
 
 
 def test_generated_queries_are_none_of_the_tests():
@@ -19,7 +19,7 @@ def test_generated_queries_are_none_of_the_tests():
     assert set(counts) <= set(SKILLS)
     assert max(counts.values()) == skills.MOST
     assert len(set(examples)) > 0.98 * len(examples)
-    tests = Benchmarks.read([skills.HELD_BACK, *(skills.TESTS / f"{name}.jsonl" for name in skills.EVIDENT)], 8)
+    tests = Benchmarks.read([skills.HELD_BACK, *(skills.TESTS / f"{name}.jsonl" for name in skills.EVIDENT)])
     assert not any(tests.overlap(normalise(query)) for query, _ in examples)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from rich.table import Table
 
@@ -14,28 +14,20 @@ from zooter_core.cli.consoles import err, print_figures, waiting
 from zooter_core.cli.consoles import out as console
 from zooter_core.cli.fleets import open_ensemble, open_fleet
 from zooter_core.cli.options import FleetDir, Json, Seed, option
-from zooter_core.data.curate import CurateConfig, curate
+from zooter_core.data.curate import curate
 
 
 def queries(
     sources: Annotated[list[Path], option("--from", "FILE...", "Queries files to select from.")],
-    n: Annotated[int, option("--n", "N", "Maximum number of queries to select.")],
+    limit: Annotated[int, option("--limit", "N", "Maximum number of queries to select.", min=1)],
     out: Annotated[Path, option("--out", "FILE", "Queries file to write, .jsonl or .jsonl.gz.")],
     exclude: Annotated[
         list[Path] | None, option("--exclude", "FILE...", "Benchmarks whose queries must not be selected.")
     ] = None,
-    ngram: Annotated[int, option("--ngram", "N", "Consecutive words that count as an overlap with a benchmark.")] = 8,
-    near: Annotated[float, option("--near", "X", "Least similarity of a near repeat, by character 5-grams.")] = 0.7,
-    tagger: Annotated[
-        Literal["fleet", "given"] | None,
-        option("--tagger", help="Source of tags (default: given where every line has tags)."),
-    ] = None,
-    tag_at_most: Annotated[int, option("--tag-at-most", "N", "Maximum number of queries to tag.")] = 20_000,
     seed: Seed = 0,
     fleet: FleetDir = None,
     json: Json = False,
 ) -> None:
-    config = CurateConfig(n, seed, ngram, near, tag_at_most, tagger)
     if fleet:
         open_fleet(fleet)  # a mistake in it shows before the work
     fleet_tagger = cache(lambda: open_ensemble(fleet).tagger)
@@ -44,10 +36,10 @@ def queries(
         return [tuple(tag.name for tag in tags) for tags in fleet_tagger().tag_all([Query("", text) for text in texts])]
 
     with waiting("Reading ...") as show:
-        figures = curate(sources, exclude or [], out, config, tagging, show)
+        figures = curate(sources, exclude or [], out, limit, seed, tagging, show)
     print_figures(figures, json, _print)
-    if figures["n"] < n:
-        err.print(f"Only {figures['n']:,} of {n:,} queries were selected: no more are left.")
+    if figures["n"] < limit:
+        err.print(f"Only {figures['n']:,} of {limit:,} queries were selected: no more are left.")
 
 
 def _print(figures: dict[str, Any]) -> None:

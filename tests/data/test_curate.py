@@ -1,0 +1,466 @@
+"""Queries to train on, from several files."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+import sys
+from itertools import chain
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from zooter_core.base.errors import ZooterError
+from zooter_core.base.records import Query
+from zooter_core.data import curate as module
+from zooter_core.data.curate import (
+    EXAMPLES,
+    UNTAGGED,
+    Benchmarks,
+    NearRepeats,
+    cover,
+    curate,
+    key,
+    normalise,
+    sample,
+    shares,
+    worth,
+)
+from zooter_core.data.scores import read_queries
+
+DISTINCT = [" ".join(f"{'dklmprst'[(7 * n + k) % 8]}{n * k * 7919 % 9973}" for k in range(1, 5)) for n in range(1, 31)]
+EIGHT = "one two three four five six seven eight"
+
+
+def lines(path: Path, *records: object) -> Path:
+    text = "".join((r if isinstance(r, str) else json.dumps(r, ensure_ascii=False)) + "\n" for r in records)
+    path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())
+    return path
+
+
+def untaggable(texts):
+    pytest.fail("the tagger was called")
+
+
+def first_letter(texts):
+    return [(text[0].lower(),) for text in texts]
+
+
+def curated(folder: Path, paths, limit=10, exclude=(), tagging=first_letter, seed=0):
+    """The figures and the lines written."""
+    out = folder / "out.jsonl"
+    figures = curate(list(paths), list(exclude), out, limit, seed, tagging, lambda message: None)
+    return figures, [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
+
+
+def refusal(folder: Path, paths, **settings) -> str:
+    with pytest.raises(ZooterError) as caught:
+        curated(folder, paths, **settings)
+    assert not (folder / "out.jsonl").exists()
+    assert not list(folder.glob("*.partial*"))
+    return str(caught.value)
+
+
+def test_each_reason_to_leave_a_query_out(tmp_path):
+    story = "Ana has a basket of apples and gives half of them to her brother before they walk home along the river"
+    source = lines(
+        tmp_path / "mine.jsonl",
+        {"id": "keep", "query": story},
+        {"id": "repeat", "query": story.upper() + "?!"},
+        {"id": "near", "query": story + " today"},
+        {"id": "empty", "query": "?!"},
+        {"id": "other", "query": "Why do ships float?"},
+        {"id": "in one", "query": f"please, {EIGHT.upper()}"},
+        {"id": "in two", "query": "short one"},
+        {"id": "in two as well", "query": "Short one!"},
+    )
+    one = lines(tmp_path / "one.jsonl", {"query": f"{EIGHT} nine"})
+    two = lines(tmp_path / "two.txt", "Short, one.")
+    figures, written = curated(tmp_path, [source], exclude=[one, two])
+    assert [line["id"] for line in sorted(written, key=lambda line: line["id"])] == ["keep", "other"]
+    assert figures == {
+        "n": 2,
+        "out": str(tmp_path / "out.jsonl"),
+        "seed": 0,
+        "read": 8,
+        "empty": 1,
+        "excluded": {
+            str(one): {"count": 1, "examples": ["in one"]},
+            str(two): {"count": 2, "examples": ["in two", "in two as well"]},
+        },
+        "repeats": 1,
+        "near_repeats": 1,
+        "left": 2,
+        "sources": {"mine": {"read": 8, "left": 2, "kept": 2}},
+        "tags": {"from": "fleet", "queries": 2, "of": 2, "covered": 2, "untagged": 0},
+    }
+
+
+def test_what_is_written_is_a_queries_file(tmp_path):
+    source = lines(tmp_path / "mine.jsonl", {"id": 7, "query": "杯子 ☕?", "source": "log", "tags": ["x", "y", "x"]})
+    _, written = curated(tmp_path, [source], tagging=untaggable)
+    assert written == [{"id": "7", "query": "杯子 ☕?", "dataset": "log", "tags": ["x", "y"]}]
+    (query,) = read_queries(tmp_path / "out.jsonl")
+    assert (query.dataset, query.tags) == ("log", ("x", "y"))
+
+
+def test_a_contaminated_query_does_not_hide_a_clean_near_repeat(tmp_path):
+    long = "and then they walked along the river until the sun went down behind the old mill"
+    source = lines(tmp_path / "mine.txt", f"{EIGHT} {long}", f"one {long}")
+    bench = lines(tmp_path / "bench.txt", EIGHT)
+    assert [line["query"] for line in curated(tmp_path, [source], exclude=[bench])[1]] == [f"one {long}"]
+
+
+def test_sources_are_mixed_evenly_as_far_as_they_last(tmp_path):
+    one = lines(tmp_path / "one.txt", *DISTINCT[:20])
+    two = lines(tmp_path / "two.jsonl.gz", *({"query": q, "dataset": "few"} for q in DISTINCT[20:22]))
+    three = lines(tmp_path / "three.jsonl.gz", *({"query": q} for q in DISTINCT[22:]))
+    figures, written = curated(tmp_path, [one, two, three], limit=10)
+    assert {name: row["kept"] for name, row in figures["sources"].items()} == {"one": 4, "few": 2, "three": 4}
+    assert sorted(line["dataset"] for line in written) == ["few"] * 2 + ["one"] * 4 + ["three"] * 4
+
+
+def test_ids_are_unique_over_files_and_within_a_source(tmp_path):
+    files = [lines(tmp_path / f"{name}.txt", DISTINCT[at]) for at, name in enumerate(("one", "two"))]
+    first, second = curated(tmp_path, files)[1]
+    assert (first["id"], second["id"]) == ("000001", f"{second['dataset']}/000001")
+    files = [
+        lines(
+            tmp_path / f"{at}.jsonl", *({"id": "a", "query": q, "dataset": "x"} for q in DISTINCT[4 * at : 4 * at + 2])
+        )
+        for at in range(2)
+    ]
+    assert [line["id"] for line in curated(tmp_path, files)[1]] == ["a", "x/a", "x/a/2", "x/a/3"]
+
+
+def test_the_rarest_tags_come_first(tmp_path):
+    tags = [["common"]] * 25 + [["rare", "rarer"]] * 5
+    source = lines(tmp_path / "s.jsonl", *({"query": q, "tags": t} for q, t in zip(DISTINCT, tags, strict=True)))
+    _, written = curated(tmp_path, [source], limit=4)
+    # rare and rarer gain 2, then common 1 as they do together: the order of the two is the seed's. Then 1/2 and 2/3.
+    assert written[0]["tags"] == ["rare", "rarer"]
+    assert sorted(line["tags"] for line in written[1:3]) == [["common"], ["rare", "rarer"]]
+    assert written[3]["tags"] == ["rare", "rarer"]
+
+
+def test_the_same_seed_gives_the_same_bytes_and_a_file_named_twice_is_read_once(tmp_path):
+    source = lines(tmp_path / "s.txt", *DISTINCT)
+    outputs = []
+    for seed in (1, 1, 2):
+        assert curated(tmp_path, [source, source], seed=seed)[0]["read"] == len(DISTINCT)
+        outputs.append((tmp_path / "out.jsonl").read_bytes())
+    assert outputs[0] == outputs[1] != outputs[2]
+
+
+def test_wrong_line_is_named(tmp_path):
+    good, wrong = lines(tmp_path / "good.txt", "fine"), lines(tmp_path / "wrong.jsonl", {"query": "fine"}, {"query": 7})
+    assert f"{wrong}, line 2" in refusal(tmp_path, [good, wrong])
+    assert f"{wrong}, line 2" in refusal(tmp_path, [good], exclude=[wrong])
+
+
+def test_nothing_left(tmp_path):
+    source = lines(tmp_path / "s.txt", "One.", "???")
+    assert "none of 2 read" in refusal(tmp_path, [source], exclude=[lines(tmp_path / "b.txt", "one")])
+
+
+def test_out_is_not_one_of_the_files(tmp_path):
+    out = lines(tmp_path / "out.jsonl", {"query": "fine"})
+    with pytest.raises(ZooterError, match="beside those that are read"):
+        curated(tmp_path, [out])
+    assert json.loads(out.read_text()) == {"query": "fine"}
+
+
+def test_interrupted_while_tagging(tmp_path):
+    def interrupted(texts):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        curated(tmp_path, [lines(tmp_path / "s.txt", "fine")], tagging=interrupted)
+    assert [path.name for path in tmp_path.iterdir()] == ["s.txt"]
+
+
+def test_given_tags_are_taken_where_every_line_has_them(tmp_path):
+    tags = [["a"]] * 5 + [["b"], []]
+    source = lines(tmp_path / "s.jsonl", *({"query": q, "tags": t} for q, t in zip(DISTINCT, tags, strict=False)))
+    figures, written = curated(tmp_path, [source], limit=3, tagging=untaggable)
+    assert sorted(line["tags"] for line in written) == [[], ["a"], ["b"]]
+    assert figures["tags"] == {"from": "given", "queries": 7, "of": 2, "covered": 2, "untagged": 1}
+
+
+def test_the_tagger_is_asked_where_a_line_has_no_tags(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "TOGETHER", 1)
+    source = lines(tmp_path / "s.jsonl", {"query": DISTINCT[0], "tags": ["a"]}, {"query": DISTINCT[1]})
+    figures, written = curated(tmp_path, [source])
+    assert figures["tags"]["from"] == "fleet"
+    assert sorted(line["tags"] for line in written) == [[DISTINCT[0][0]], [DISTINCT[1][0]]]
+
+
+def test_the_tagger_sees_a_sample_at_most(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "MOST_TAGGED", 7)
+    source = lines(tmp_path / "s.txt", *DISTINCT)
+    tagged_texts: list[str] = []
+
+    def tagging(texts):
+        tagged_texts.extend(texts)
+        return first_letter(texts)
+
+    figures, _ = curated(tmp_path, [source], limit=3, tagging=tagging)
+    assert (len(tagged_texts), figures["tags"]["queries"], figures["left"], figures["n"]) == (7, 7, 30, 3)
+    assert curated(tmp_path, [source], limit=9)[0]["tags"]["queries"] == 9
+
+
+def test_without_datasketch_one_message_names_the_extra(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "datasketch", None)
+    assert "zooter[queries]" in refusal(tmp_path, [lines(tmp_path / "s.txt", "fine")])
+
+
+WORDS = st.lists(st.sampled_from(["a", "A", "b", "c!", "12", "+", "?", "我", "sea"]), min_size=1, max_size=12).map(
+    " ".join
+)
+
+
+@settings(max_examples=50)
+@given(
+    st.lists(st.lists(WORDS, min_size=1, max_size=12), min_size=1, max_size=3),
+    st.lists(WORDS, max_size=3),
+    st.integers(1, 12),
+)
+def test_what_always_holds(tmp_path_factory, sources, excluded, limit):
+    folder = tmp_path_factory.mktemp("curated")
+    paths = [lines(folder / f"{at}.txt", *texts) for at, texts in enumerate(sources)]
+    exclude = [lines(folder / "bench.txt", *excluded)] if excluded else []
+    benchmarks = Benchmarks({"b": excluded})
+    clean = [text for text in map(normalise, chain(*sources)) if text and not benchmarks.overlap(text)]
+    if not clean:
+        assert "at least one query that is left" in refusal(folder, paths, limit=limit, exclude=exclude)
+        return
+    figures, written = curated(folder, paths, limit=limit, exclude=exclude)
+    texts = [normalise(line["query"]) for line in written]
+    assert len({key(text) for text in texts}) == len(texts) == figures["n"] == min(limit, figures["left"])
+    assert len({line["id"] for line in written}) == len(written)
+    assert all(text and benchmarks.overlap(text) is None for text in texts)
+    gone = figures["empty"] + figures["repeats"] + figures["near_repeats"]
+    gone += sum(row["count"] for row in figures["excluded"].values())
+    assert figures["read"] == sum(map(len, sources)) == gone + figures["left"]
+    assert sum(row["kept"] for row in figures["sources"].values()) == figures["n"]
+
+
+def test_one_id_in_thousands_of_lines_takes_linear_time():
+    """Each line is looked up a few times at most: a set that counts the look-ups, in place of a clock."""
+    n = 3000
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "set", CountingSet, raising=False)
+        CountingSet.lookups = 0
+        ids = [record["id"] for record in module.records([Query("a", "", "x")] * n)]
+    assert ids == ["a", "x/a", *(f"x/a/{number}" for number in range(2, n))]
+    assert CountingSet.lookups <= 3 * n
+
+
+class CountingSet(set):
+    lookups = 0
+
+    def __contains__(self, item):
+        CountingSet.lookups += 1
+        return super().__contains__(item)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("What is the sea?", "what is THE sea"),
+        ("  What\tis\n the sea", "What is the sea ?!"),
+        ("Don't e-mail me", "dont email me"),
+        ("Straße", "STRASSE"),
+        ("12 * 3", "12 × 3"),
+        ("我们去海边吧。", "我们 去海边吧"),
+        ("caf\u00e9", "cafe\u0301"),
+        ("zero\u200bwidth", "zerowidth"),
+        ("a b", "ab"),
+    ],
+)
+def test_case_punctuation_and_spaces_do_not_count(one, other):
+    assert key(normalise(one)) == key(normalise(other))
+
+
+def test_overlap_of_eight_words_in_a_row_and_of_shorter_texts_as_a_whole():
+    benchmarks = Benchmarks({"b": [f"Zero, {EIGHT.title()}!", "Short one?", "???"]})
+    assert benchmarks.overlap(normalise(f"and {EIGHT} and")) == "b"
+    assert benchmarks.overlap(normalise(EIGHT)) == "b"
+    assert benchmarks.overlap(normalise(EIGHT.replace("four", "4"))) is None  # seven in a row, at most
+    assert benchmarks.overlap(normalise("two three four")) is None  # a short text only as a whole
+    assert benchmarks.overlap(normalise("SHORT ONE")) == "b"
+    assert benchmarks.overlap(normalise("a short one")) is None
+    assert Benchmarks({}).overlap(EIGHT) is None
+
+
+def test_a_query_counts_at_the_first_file_that_it_overlaps():
+    benchmarks = Benchmarks({"one": ["x", EIGHT], "two": ["y", f"{EIGHT} nine"]})
+    assert [benchmarks.overlap(text) for text in (f"two {EIGHT} nine", "y", "x", "z")] == ["one", "two", "one", None]
+
+
+def test_benchmarks_are_queries_files_or_score_files(tmp_path):
+    scores = lines(tmp_path / "scores.jsonl", {"query": "What is it?", "scores": {"a": 1}})
+    text = lines(tmp_path / "b.txt", "Who is it?")
+    benchmarks = Benchmarks.read([scores, text])
+    assert benchmarks.overlap("what is it") == str(scores)
+    assert benchmarks.overlap("who is it") == str(text)
+
+
+def test_five_examples_of_an_overlap_are_named(tmp_path):
+    source = lines(tmp_path / "s.txt", "fine", *[f"{EIGHT} {n}" for n in range(9)])
+    figures, _ = curated(tmp_path, [source], exclude=[lines(tmp_path / "b.txt", EIGHT)])
+    (row,) = figures["excluded"].values()
+    assert row == {"count": 9, "examples": [f"{n:06d}" for n in range(2, 2 + EXAMPLES)]}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("What is 12 + 30?", "What is 12 - 30?"),
+        ("What is 12 - 30?", "What is 12 * 30?"),
+        ("What is 12 / 30?", "What is 12 30?"),
+        ("1.5 apples", "15 apples"),
+        ("1 23", "12 3"),
+        ("x + y", "x = y"),
+        ("की", "का"),
+        ("☕", "🍵"),
+    ],
+)
+def test_what_makes_another_query_counts(one, other):
+    assert key(normalise(one)) != key(normalise(other))
+
+
+def test_words_of_a_normalised_text():
+    assert normalise("Hello, World! 2+2 = 4?") == "hello world 2 + 2 = 4"
+    assert normalise("我们 play") == "我 们 play"
+
+
+@pytest.mark.parametrize("text", ["", " ", "?!…", "- -", "\u200b", "。"])
+def test_nothing_but_punctuation_is_empty(text):
+    assert normalise(text) == ""
+
+
+@given(st.text())
+def test_a_normalised_text_is_words_and_single_spaces(text):
+    normal = normalise(text)
+    assert normal == " ".join(normal.split())
+    assert " " not in key(normal)
+
+
+STORY = "ana has a basket of apples and gives half of them to her brother before they walk home along the river"
+MANY_WORDS = [f"w{number * 7919 % 9973}" for number in range(3_000)]
+
+
+def near(texts: list[str]) -> list[bool]:
+    return list(map(NearRepeats().is_one, texts))
+
+
+@pytest.mark.parametrize("text", ["a", "ab", "abcd", "abcde", "☕", "我", "\udcff"])
+def test_short_texts_repeat_themselves_alone(text):
+    assert near([text, text, text + "x" * 20]) == [False, True, False]
+
+
+def test_a_near_repeat_is_of_an_earlier_text():
+    texts = [STORY, "why do ships float", f"{STORY} today", "why do planes fly"]
+    assert near(texts) == [False, False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("changed", "repeats"),
+    [
+        (STORY.replace("apples", "stones"), True),  # 93 of 113 runs
+        (STORY.replace("apples", "stones").replace("brother", "teacher"), True),
+        (STORY.replace("apples", "stones").replace("brother", "teacher").replace("river", "shore"), False),
+    ],
+)
+def test_how_near_is_near(changed, repeats):
+    assert near([STORY, changed]) == [False, repeats]
+
+
+def test_many_that_share_half_of_their_text_are_none():
+    rng = random.Random(1)
+    half = " ".join(rng.choices(MANY_WORDS, k=12))
+    texts = [f"{half} {' '.join(rng.choices(MANY_WORDS, k=8))}" for _ in range(30)]
+    assert near(texts) == [False] * 30
+    assert near(texts + [f"{text} x" for text in texts]) == [False] * 30 + [True] * 30
+
+
+def test_recall_and_precision_of_near_repeats():
+    rng = random.Random(2)
+    texts = [" ".join(rng.choices(MANY_WORDS, k=20)) for _ in range(500)]
+    repeats = near([*texts, *(f"{text} {rng.choice(MANY_WORDS)}" for text in texts)])
+    assert sum(repeats[:500]) == 0
+    assert sum(repeats[500:]) == 500
+
+
+@pytest.mark.parametrize(
+    ("counts", "n", "dealt"),
+    [
+        ([100, 2, 100], 11, [4, 2, 5]),
+        ([3, 3, 3], 1, [0, 0, 1]),
+        ([], 4, []),
+    ],
+)
+def test_shares(counts, n, dealt):
+    assert shares(counts, n) == dealt
+
+
+@given(st.lists(st.integers(0, 50), max_size=8), st.integers(0, 200))
+def test_shares_are_even_as_far_as_sources_last(counts, n):
+    dealt = shares(counts, n)
+    assert sum(dealt) == min(n, sum(counts))
+    most = max(dealt, default=0)
+    for count, share in zip(counts, dealt, strict=True):
+        assert 0 <= share <= count
+        assert share == count or share >= most - 1
+
+
+def test_sample_takes_the_first_of_each_source():
+    assert sample([0, 0, 0, 1, 0, 1], 4) == [0, 1, 3, 5]
+    assert sample([0, 0, 0, 1, 0], 4) == [0, 1, 2, 3]
+    assert sample([0, 1], 9) == [0, 1]
+    assert sample([], 9) == []
+
+
+def test_cover_by_hand():
+    tags = [("a",), ("a", "b"), ("c",), ("a", "b"), ("b",)]
+    sources = [0] * 5
+    # Row 1 gains 2, as row 3 does, and is earlier. Then row 2 gains 1 and row 3 gains 1/2 + 1/2 = 1: row 2 is earlier.
+    # Then row 3 (1) is above row 0 and 4 (1/2 each). Then a and b are there twice: rows 0 and 4 gain 1/3 each.
+    assert cover(tags, sources, 5) == [1, 2, 3, 0, 4]
+    assert cover(tags, sources, 2) == [1, 2]
+
+
+def test_worth_by_hand():
+    assert [worth(count) for count in (0, 1, 7, 8, 9, 10, 31, 32)] == [
+        *(1, 1 / 2, 1 / 8, 1 / 9, 1 / 9, 1 / 11, 1 / 29, 1 / 33)
+    ]
+
+
+def slowly(tags, sources, n):
+    """The definition: look at every query for every pick."""
+    room = dict(zip(dict.fromkeys(sources), shares([sources.count(s) for s in dict.fromkeys(sources)], n), strict=True))
+    tag_counts: dict[str, int] = {}
+    left, picked = list(range(len(tags))), []
+    while any(room[sources[place]] for place in left):
+        open_ones = [place for place in left if room[sources[place]]]
+        gains = {place: sum(worth(tag_counts.get(t, 0)) for t in tags[place] or UNTAGGED) for place in open_ones}
+        best = max(open_ones, key=lambda place: (gains[place], -place))
+        for name in tags[best] or UNTAGGED:
+            tag_counts[name] = tag_counts.get(name, 0) + 1
+        room[sources[best]] -= 1
+        left.remove(best)
+        picked.append(best)
+    return picked
+
+
+rows = st.tuples(st.sets(st.sampled_from("abcde"), max_size=3).map(lambda tags: tuple(sorted(tags))), st.integers(0, 2))
+
+
+@given(st.lists(rows, max_size=60), st.integers(1, 60))
+def test_lazy_cover_is_greedy_cover(drawn, n):
+    tags, sources = [row[0] for row in drawn], [row[1] for row in drawn]
+    assert cover(tags, sources, n) == slowly(tags, sources, n)

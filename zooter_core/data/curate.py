@@ -1,0 +1,338 @@
+"""Queries to train on, in the manner of ZOOTER's DivInstruct: from several files, without repeats, with varied tags.
+
+`curate` drops what repeats an earlier query or overlaps a benchmark, and picks the rest by how rare their tags are.
+"""
+
+from __future__ import annotations
+
+import heapq
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+
+from zooter_core.base.errors import ZooterError, not_installed
+from zooter_core.base.files import check_file, open_atomic
+from zooter_core.base.records import Query
+from zooter_core.base.strict_json import dump_json
+from zooter_core.data.scores import each_query
+
+OVERLAP = 8  # words in a row that a query may not share with a benchmark
+EXAMPLES = 5  # ids of overlapping queries that the figures name
+GRAM = 5  # characters
+NEAR = 0.7  # Jaccard similarity of two texts' runs of GRAM characters from which the later one is a near repeat
+BANDS, ROWS = 20, 5  # of MinHash: two texts of similarity NEAR share a band with probability 0.98
+MOST_TAGGED = 20_000  # queries for a tagger, drawn at random
+TOGETHER = 256  # queries given to a tagger at a time
+EVERY = 1000  # queries between two reports
+
+SIGNS = {"-": "−", "*": "×", "/": "÷"}
+_SIGN = re.compile(r"[-*/](?=\s*\d)")
+_BETWEEN_DIGITS = re.compile(r"(?<=\d) (?=\d)")
+_UNSPACED = (  # scripts without spaces: every character counts as a word
+    *((0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x3040, 0x30FF), (0x3400, 0x9FFF), (0xF900, 0xFAFF)),
+    (0x20000, 0x3FFFF),
+)
+
+Tags = tuple[str, ...]
+Tagging = Callable[[Sequence[str]], list[Tags]]
+UNTAGGED: Tags = ("",)  # queries without tags share a tag, so that they are picked in turn with the others
+
+
+class _Plain(dict[int, str | None]):
+    """For str.translate: what replaces a character, computed when it first occurs."""
+
+    def __missing__(self, code: int) -> str | None:
+        kind = unicodedata.category(chr(code))
+        plain: str | None = chr(code)
+        if kind == "Cf":  # invisible: joiners and direction marks
+            plain = None
+        elif kind[0] in "PZ" or kind == "Cc":
+            plain = " "
+        elif kind[0] == "S" or any(first <= code <= last for first, last in _UNSPACED):
+            plain = f" {chr(code)} "
+        self[code] = plain
+        return plain
+
+
+_PLAIN = _Plain()
+
+
+def normalise(text: str) -> str:
+    """A text's words with single spaces, without case and punctuation; "" if there are none.
+
+    Symbols (+, =, emoji) are separate words, and so are - * / before a number: "12 - 30" is not "12 * 30".
+    """
+    text = unicodedata.normalize("NFC", text.casefold())
+    text = _SIGN.sub(lambda sign: SIGNS[sign[0]], text)
+    return " ".join(text.translate(_PLAIN).split())
+
+
+def key(normal: str) -> str:
+    """The key that repeats share: a normalised text without spaces, except between numbers (1.5 is not 15)."""
+    return _BETWEEN_DIGITS.sub("\0", normal).replace(" ", "")
+
+
+def word_runs(normal: str) -> Iterable[str]:
+    """The runs of OVERLAP words of a normalised text. A shorter text has its key instead, which no run equals."""
+    words = normal.split(" ")
+    if len(words) < OVERLAP:
+        return (key(normal),)
+    return (" ".join(words[start : start + OVERLAP]) for start in range(len(words) - OVERLAP + 1))
+
+
+class Benchmarks:
+    """The texts to keep out of training: name of a file -> its texts."""
+
+    def __init__(self, texts: Mapping[str, Iterable[str]]) -> None:
+        self._names, self._numbers = list(texts), dict[str, int]()
+        for number, group in enumerate(texts.values()):
+            for normal in filter(None, map(normalise, group)):
+                for run in word_runs(normal):
+                    self._numbers.setdefault(run, number)
+
+    @classmethod
+    def read(cls, paths: Sequence[Path]) -> Benchmarks:
+        """Benchmarks from queries files or score files."""
+        return cls({str(path): [query.text for _, _, query in each_query(path, blank=True)] for path in paths})
+
+    def overlap(self, normal: str) -> str | None:
+        """The first file that shares OVERLAP words in a row, or a whole shorter text, with a normalised text."""
+        numbers = [self._numbers[run] for run in word_runs(normal) if run in self._numbers]
+        return self._names[min(numbers)] if numbers else None
+
+
+class NearRepeats:
+    """Finds texts that nearly repeat an earlier one: by MinHash, and then by their similarity itself."""
+
+    def __init__(self) -> None:
+        try:
+            from datasketch import MinHash, MinHashLSH
+        except ImportError:
+            raise not_installed("datasketch", "zooter queries", "Run `pip install 'zooter[queries]'`.") from None
+        self._empty = MinHash(BANDS * ROWS, hashfunc=crc32)
+        self._index = MinHashLSH(num_perm=BANDS * ROWS, params=(BANDS, ROWS))
+
+    def is_one(self, normal: str) -> bool:
+        """Whether a text is a near repeat; if not, later ones are compared with it."""
+        grams, hashed = _grams(normal), self._empty.copy()
+        hashed.update_batch([gram.encode("utf-8", "surrogatepass") for gram in grams])
+        if any(_similarity(grams, _grams(other)) >= NEAR for other in self._index.query(hashed)):
+            return True
+        self._index.insert(normal, hashed)
+        return False
+
+
+def _grams(normal: str) -> set[str]:
+    padded = normal + "\0" * (GRAM - 1)
+    return {padded[start : start + GRAM] for start in range(len(normal))}
+
+
+def _similarity(one: set[str], other: set[str]) -> float:
+    shared = len(one & other)
+    return shared / (len(one) + len(other) - shared)
+
+
+def shares(counts: Sequence[int], n: int) -> list[int]:
+    """n places shared out as evenly as the number of queries in each source allows; min(n, sum(counts)) in all.
+
+    Example: shares([100, 2, 100], 11) is [4, 2, 5].
+    """
+    places, remaining = [0] * len(counts), n
+    for served, source in enumerate(sorted(range(len(counts)), key=counts.__getitem__)):
+        places[source] = min(counts[source], remaining // (len(counts) - served))
+        remaining -= places[source]
+    return places
+
+
+def _room(sources: Sequence[Any], n: int) -> dict[Any, int]:
+    counts = Counter(sources)
+    return dict(zip(counts, shares(list(counts.values()), n), strict=True))
+
+
+def sample(sources: Sequence[Any], n: int) -> list[int]:
+    """Places of up to n queries: the first ones of every source, in even shares. The order must be random already."""
+    room, drawn = _room(sources, n), []
+    for place, source in enumerate(sources):
+        if room[source]:
+            room[source] -= 1
+            drawn.append(place)
+    return drawn
+
+
+def worth(count: int) -> float:
+    """The gain of a query by a tag that `count` picked ones have: 1 / (1 + count), count cut to three binary digits.
+
+    A tag's worth then changes about fifty times while thousands are picked, instead of every time.
+    """
+    shift = max(0, count.bit_length() - 3)
+    return 1 / (1 + (count >> shift << shift))
+
+
+def cover(tags: Sequence[Tags], sources: Sequence[Any], n: int) -> list[int]:
+    """Places of up to n queries in the order picked: always the one whose tags are the rarest among those picked.
+
+    A query's gain is the sum of the worth of its tags; a tie goes to the earlier place. No source gets more than its
+    even share. Gains only fall while queries are picked, so an earlier gain is an upper bound (lazy greedy: Minoux,
+    1978).
+    """
+    room = _room(sources, n)
+    uses: Counter[str] = Counter()
+    heap = [(-float(len(names or UNTAGGED)), place) for place, names in enumerate(tags)]
+    heapq.heapify(heap)
+    picked: list[int] = []
+    while heap:
+        bound, place = heap[0]
+        names = tags[place] or UNTAGGED
+        loss = -sum(worth(uses[name]) for name in names)
+        if not room[sources[place]]:
+            heapq.heappop(heap)
+        elif loss > bound:
+            heapq.heapreplace(heap, (loss, place))
+        else:
+            heapq.heappop(heap)
+            picked.append(place)
+            room[sources[place]] -= 1
+            uses.update(names)
+    return picked
+
+
+@dataclass
+class Sifted:
+    """The queries of some files.
+
+    Attributes:
+        left: those to pick from. Their `dataset` is their source: their own, or else the name of the file.
+        read: number of queries by source.
+        excluded: benchmark -> ids of the queries that overlap it.
+        untagged: whether some line has no tags.
+    """
+
+    left: list[Query] = field(default_factory=list)
+    read: Counter[str] = field(default_factory=Counter)
+    excluded: dict[str, list[str]] = field(default_factory=dict)
+    empty: int = 0
+    repeats: int = 0
+    near_repeats: int = 0
+    untagged: bool = False
+
+
+def sift(paths: Sequence[Path], exclude: Sequence[Path], report: Callable[[str], None]) -> Sifted:
+    """Read queries files, and set aside what is empty, overlaps a benchmark, or repeats an earlier query."""
+    benchmarks, near, keys = Benchmarks.read(exclude), NearRepeats(), set[str]()
+    sifted = Sifted(excluded={str(path): [] for path in exclude})
+    for path in paths:
+        stem = path.name.split(".jsonl")[0].split(".txt")[0] or path.name
+        for _, record, query in each_query(path, blank=True):
+            source = query.dataset or stem
+            sifted.read[source] += 1
+            sifted.untagged |= "tags" not in record
+            normal = normalise(query.text)
+            if not normal:
+                sifted.empty += 1
+            elif name := benchmarks.overlap(normal):
+                sifted.excluded[name].append(query.id)
+            elif (shared_key := key(normal)) in keys:
+                sifted.repeats += 1
+            else:
+                keys.add(shared_key)
+                if near.is_one(normal):
+                    sifted.near_repeats += 1
+                else:
+                    sifted.left.append(replace(query, dataset=source, tags=tuple(dict.fromkeys(query.tags))))
+            if (number := sifted.read.total()) % EVERY == 0:
+                report(f"Reading: {number:,} queries ...")
+    return sifted
+
+
+def curate(
+    paths: Sequence[Path],
+    exclude: Sequence[Path],
+    out: Path,
+    limit: int,
+    seed: int,
+    tagging: Tagging,
+    report: Callable[[str], None],
+) -> dict[str, Any]:
+    """Write up to `limit` queries of the files into `out`; returns the counts of the summary.
+
+    Args:
+        paths: queries files.
+        exclude: benchmarks, whose texts must stay out.
+        tagging: texts -> tags, called unless every line of the files has tags.
+        report: called with a line about the progress.
+
+    Raises:
+        ZooterError: a line is wrong, or no query is left.
+    """
+    paths, exclude = list(dict.fromkeys(paths)), list(dict.fromkeys(exclude))
+    check_file(out, (*paths, *exclude))
+    if not out.name.endswith((".jsonl", ".jsonl.gz")):
+        raise ZooterError("--out as a .jsonl or .jsonl.gz file", str(out), "Rename it.")
+    with open_atomic(out) as file:
+        sifted = sift(paths, exclude, report)
+        if not sifted.left:
+            read = sifted.read.total()
+            raise ZooterError("at least one query that is left", f"none of {read:,} read", "Name other files.")
+        order = np.random.default_rng(seed).permutation(len(sifted.left))
+        offered = [sifted.left[number] for number in order]
+        if sifted.untagged:
+            offered = [offered[place] for place in sample([q.dataset for q in offered], max(MOST_TAGGED, limit))]
+            offered = list(_tagged(offered, tagging, report))
+        places = cover([query.tags for query in offered], [query.dataset for query in offered], limit)
+        picked = [offered[place] for place in places]
+        for record in records(picked):
+            file.write(dump_json(record, ensure_ascii=False) + "\n")
+    return {"n": len(picked), "out": str(out), "seed": seed, **figures(sifted, offered, picked)}
+
+
+def _tagged(queries: Sequence[Query], tagging: Tagging, report: Callable[[str], None]) -> Iterator[Query]:
+    for start in range(0, len(queries), TOGETHER):
+        report(f"Tagging: {start:,} of {len(queries):,} queries ...")
+        part = queries[start : start + TOGETHER]
+        for query, tags in zip(part, tagging([query.text for query in part]), strict=True):
+            yield replace(query, tags=tags)
+
+
+def records(picked: Sequence[Query]) -> Iterator[dict[str, Any]]:
+    """Lines of a queries file. An id that is taken gets its source before it, and a number after it if needed."""
+    ids: set[str] = set()
+    numbers: Counter[str] = Counter()
+    for query in picked:
+        name, longer = query.id, f"{query.dataset}/{query.id}"
+        while name in ids:  # the numbers go on where the last query of that id stopped
+            numbers[longer] += 1
+            name = longer if numbers[longer] == 1 else f"{longer}/{numbers[longer]}"
+        ids.add(name)
+        record = {"id": name, "query": query.text, "dataset": query.dataset, "tags": list(query.tags)}
+        yield record | dict(query.key or {})
+
+
+def figures(sifted: Sifted, offered: Sequence[Query], picked: Sequence[Query]) -> dict[str, Any]:
+    """The counts of the summary. The queries read are the sum of empty, excluded, repeats, near_repeats and left."""
+    left, chosen = (Counter(query.dataset for query in queries) for queries in (sifted.left, picked))
+    return {
+        "read": sifted.read.total(),
+        "empty": sifted.empty,
+        "excluded": {name: {"count": len(ids), "examples": ids[:EXAMPLES]} for name, ids in sifted.excluded.items()},
+        "repeats": sifted.repeats,
+        "near_repeats": sifted.near_repeats,
+        "left": len(sifted.left),
+        "sources": {
+            name: {"read": count, "left": left[name], "kept": chosen[name]} for name, count in sifted.read.items()
+        },
+        "tags": {
+            "from": "fleet" if sifted.untagged else "given",
+            "queries": len(offered),
+            "of": len(set(chain.from_iterable(query.tags for query in offered))),
+            "covered": len(set(chain.from_iterable(query.tags for query in picked))),
+            "untagged": sum(not query.tags for query in picked),
+        },
+    }
