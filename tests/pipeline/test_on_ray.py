@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -46,27 +47,65 @@ def test_without_ray_the_message_names_the_extra(tiny_ensemble, tmp_path, monkey
 def test_parts_hold_every_response_once_know_which_the_run_has_and_are_made_in_one_pass(
     tiny_ensemble, tmp_path, monkeypatch
 ):
-    """Each part is what a worker makes of its shard. A pass a part would take hours for a million queries."""
+    """Each part is what a worker makes of it. A pass a part would take hours for a million queries."""
     monkeypatch.setattr(on_ray, "PART_QUERIES", 10)
     monkeypatch.setattr(batches, "BATCH", 4)
     queries = [Query(f"q{number}", "Why?") for number in range(80)]
     name, passes = tiny_ensemble.fleet.pool[0], []
-    job = CollectJob(tiny_ensemble, GenerationConfig(), 2, queries, None, set(), {name: Tally(name, 160)})
+    job = CollectJob(tiny_ensemble, GenerationConfig(), 2, queries, set(), {name: Tally(name, 160)})
     with monkeypatch.context() as patch:
         patch.setattr(CollectJob, "batches", lambda job, name: passes.append(name) or batches_of(job, name))
-        parts = list(RayEngine(tiny_ensemble, tmp_path, {}).parts(job, name))
+        parts = list(RayEngine(tiny_ensemble, tmp_path).parts(job, name))
     assert passes == [name]
     keys = [
-        sorted(key for _, batch in replace(job, shard=part.shard).batches(name) for key in batch.values())
+        sorted(key for _, batch in replace(job, part=part.batches).batches(name) for key in batch.values())
         for part in parts
     ]
-    assert 1 < len(parts) <= 8
+    assert [len(of_part) for of_part in keys] == [20] * 8
     assert sorted(key for of_part in keys for key in of_part) == sorted(
         (query.id, name, sample) for query in queries for sample in (0, 1)
     )
     job.done |= {*keys[0], keys[1][0]}
-    first, *others = RayEngine(tiny_ensemble, tmp_path, {}).parts(job, name)
+    first, *others = RayEngine(tiny_ensemble, tmp_path).parts(job, name)
     assert (first, others) == (replace(parts[1], done=((keys[1][0].id, keys[1][0].sample),)), parts[2:])
+
+
+@pytest.mark.parametrize("queries", [1, 5, 30])
+def test_a_run_of_few_batches_has_a_part_for_each(tiny_ensemble, tmp_path, monkeypatch, queries):
+    monkeypatch.setattr(on_ray, "PART_QUERIES", 1)
+    name = tiny_ensemble.fleet.pool[0]
+    few = [Query(f"q{number}", "Why?") for number in range(queries)]
+    job = CollectJob(tiny_ensemble, GenerationConfig(), 1, few, set(), {name: Tally(name, queries)}, batch=4)
+    parts = list(RayEngine(tiny_ensemble, tmp_path).parts(job, name))
+    assert len(parts) == math.ceil(queries / 4)
+    keys = [
+        key for part in parts for _, batch in replace(job, part=part.batches).batches(name) for key in batch.values()
+    ]
+    assert sorted(key.id for key in keys) == sorted(query.id for query in few)
+
+
+@pytest.mark.parametrize(
+    ("gpus", "models", "share"),
+    [
+        (0, 3, 0),
+        (1, 1, 1),
+        (4, 1, 1),
+        (4, 4, 1),
+        (4, 5, 1 / 2),
+        (4, 8, 1 / 2),
+        (4, 9, 1 / 3),
+        (1, 3, 1 / 3),
+        (2, 7, 1 / 4),
+    ],
+)
+def test_an_actor_takes_a_gpu_or_an_equal_share_of_one(gpus, models, share):
+    """With four GPUs and nine models, a GPU holds at most three: a third each."""
+    assert on_ray.gpus_of_actor(gpus, models) == share
+
+
+def test_candidates_on_one_base_are_one_model(tiny_ensemble, tmp_path):
+    assert len(tiny_ensemble.fleet.pool) == 3
+    assert RayEngine(tiny_ensemble, tmp_path)._models() == 1
 
 
 ray = pytest.importorskip("ray", reason="the extra zooter[ray] is not installed")
@@ -76,23 +115,19 @@ from support.ray_driver import PART  # noqa: E402
 from support.scripted_server import serving  # noqa: E402
 
 
-def test_an_unknown_name_of_gpus_is_refused_before_ray_starts(tiny_ensemble, tmp_path):
-    with pytest.raises(ZooterError, match='Did you mean "base"'), ray_engine(tiny_ensemble, tmp_path, gpus={"bse": 1}):
-        pass
-    assert not ray.is_initialized()
-
-
 def test_no_cluster_and_no_workers_are_one_message_each(tiny_ensemble, tmp_path, monkeypatch):
     def nowhere(**options: object) -> None:
-        raise ConnectionError(f"no GCS at {options['address']}")
+        raise ConnectionError(f"no GCS at {options.get('address', os.environ['RAY_ADDRESS'])}")
 
     with monkeypatch.context() as patch:
         patch.setattr(ray, "init", nowhere)
+        patch.setenv("RAY_ADDRESS", "auto")
         with (
             pytest.raises(ZooterError, match=r"a Ray cluster at auto, but found no GCS"),
-            ray_engine(tiny_ensemble, tmp_path, "auto"),
+            ray_engine(tiny_ensemble, tmp_path),
         ):
             pass
+        patch.delenv("RAY_ADDRESS")
         patch.setattr(ray, "init", lambda **options: None)
         patch.setattr(ray, "nodes", lambda: [{"Alive": True, "Resources": {"memory": 1.0}}])
         with (
@@ -151,8 +186,8 @@ def options(fleet: Path, queries: Path, folder: Path) -> list[str]:
 
 def driver(*call: object) -> subprocess.Popen:
     paths = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}", "OMP_NUM_THREADS": "1"}
-    address = ray.get_runtime_context().gcs_address
-    command = [sys.executable, "-m", "support.ray_driver", "--address", address, *options(*call)]
+    paths["RAY_ADDRESS"] = ray.get_runtime_context().gcs_address
+    command = [sys.executable, "-m", "support.ray_driver", *options(*call)]
     return subprocess.Popen(command, env=paths, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 
@@ -160,7 +195,7 @@ def driver(*call: object) -> subprocess.Popen:
 def test_a_killed_worker_and_a_killed_driver_lose_and_repeat_nothing(tiny_ensemble, fleet_copy, tmp_path, monkeypatch):
     """A whole run of a model in memory and a scripted endpoint. A worker is killed, then the driver; the same command
     then finishes, with the labels of a run without Ray. Slow: seven processes import PyTorch. It alone protects
-    `--engine ray`. Ray is started once, as without --address, and outlives the first driver as a cluster does.
+    `--engine ray`. Ray is started once, as without $RAY_ADDRESS, and outlives the first driver as a cluster does.
     """
     monkeypatch.setenv("RAY_worker_niceness", "0")  # its 15 is a thirtieth of a core beside processes that are busy
     requests: Counter[str] = Counter()

@@ -34,8 +34,7 @@ GONE: dict[str, str] = {  # name -> what to do instead: the end of a sentence, a
     "zooter evaluate --judge-fleet": "`--fleet DIR --rmr --plot FILE.html` also keeps the best by that fleet's reward.",
     "zooter evaluate --prices": "`--fleet DIR` names the prices, also beside --router.",
     "zooter evaluate --robust": (
-        "in a checkout of the repository, `python benchmarks/formats.py robustness SCORES --router DIR` measures "
-        "it."
+        "in a checkout of the repository, `python benchmarks/formats.py robustness SCORES --router DIR` measures it."
     ),
     "zooter evaluate --select": "`--plot FILE.html` measures cost and quality, and plots them.",
     "zooter evaluate --strict": "the notes of every command that reads score files say which scores are missing.",
@@ -66,20 +65,28 @@ GONE: dict[str, str] = {  # name -> what to do instead: the end of a sentence, a
     "zooter learn forget --id": "use --request.",
     "zooter learn forget --older-than": "use --before, with a duration or a date.",
     "zooter learn import --format": "the first record tells the format.",
+    "zooter merge": (
+        "on several machines, `zooter run --engine ray` divides the work and fills one run folder. Shards that are "
+        "there already are put together by version 0.2."
+    ),
     "zooter queries --n": "it is `--limit` now, as in `zooter bench`.",
     "zooter queries --near": "near repeats are found at a similarity of 0.7.",
     "zooter queries --ngram": "eight words in a row count as an overlap with a benchmark.",
     "zooter queries --tag-at-most": "a random 20,000 queries are tagged at most, or as many as `--limit` asks for.",
     "zooter queries --tagger": "the tags in the files are used where every line has them, else the fleet's tagger.",
     "zooter report --html": "`zooter report` prints the report as text, and with --json as JSON.",
+    "zooter run --address": "name the cluster in RAY_ADDRESS, as in `RAY_ADDRESS=auto zooter run --engine ray ...`.",
     "zooter run --epochs": "use `--router-set epochs=N`.",
+    "zooter run --gpus": (
+        "leave it out. An actor of a model takes one GPU, or an equal share of one where there are more models "
+        "than GPUs."
+    ),
     "zooter run --keep-texts": (
         "routers of `zooter exam` keep the texts of their queries. For others use Python: `distill` keeps them "
         "with `keep_texts=True` in its DistillConfig."
     ),
     "zooter run --parquet": (
-        "the .jsonl files of the run are read by pandas (`pd.read_json(path, lines=True)`) and by duckdb as they "
-        "are."
+        "the .jsonl files of the run are read by pandas (`pd.read_json(path, lines=True)`) and by duckdb as they are."
     ),
     "zooter serve --fd": "leave it out; the socket that systemd passes (LISTEN_FDS) is recognised.",
     "zooter serve --grace-seconds": "leave it out; running answers have 30 s to finish.",
@@ -95,7 +102,7 @@ GONE: dict[str, str] = {  # name -> what to do instead: the end of a sentence, a
     "[[candidate]] most_characters": "an answer is cut at 200,000 characters. Remove the key.",
     "[[candidate]] offload_folder": "weights that must be rewritten for it go to the cache folder. Remove the key.",
     "[[candidate]] vllm": (
-        "give these arguments to `vllm serve`, and name the server in the candidate by backend = \"openai\" and "
+        'give these arguments to `vllm serve`, and name the server in the candidate by backend = "openai" and '
         "base_url (docs/own-gpus.md)."
     ),
     "[learn] longest_answer": "20,000 characters of an answer are kept. Remove the key.",
@@ -122,21 +129,17 @@ GONE: dict[str, str] = {  # name -> what to do instead: the end of a sentence, a
         "`zooter init --endpoint http://localhost:8000/v1`, which makes a candidate of each (docs/own-gpus.md)."
     ),
     "router kind cosine": (
-        "use the default, `--router-kind auto`. A saved router of this kind must be made again with `zooter "
-        "distill`."
+        "use the default, `--router-kind auto`. A saved router of this kind must be made again with `zooter distill`."
     ),
     "router kind knn": (
-        "use the default, `--router-kind auto`. A saved router of this kind must be made again with `zooter "
-        "distill`."
+        "use the default, `--router-kind auto`. A saved router of this kind must be made again with `zooter distill`."
     ),
     "router kind mf": (
-        "use the default, `--router-kind auto`. A saved router of this kind must be made again with `zooter "
-        "distill`."
+        "use the default, `--router-kind auto`. A saved router of this kind must be made again with `zooter distill`."
     ),
     "router kind ridge": "use the default, `--router-kind auto`. Saved routers of this kind can still be used.",
     "router kind routerdc": (
-        "use the default, `--router-kind auto`. A saved router of this kind must be made again with `zooter "
-        "distill`."
+        "use the default, `--router-kind auto`. A saved router of this kind must be made again with `zooter distill`."
     ),
     "router setting pool": "`zooter extend` wrote it. Train the router again with `zooter distill` or `zooter run`.",
 }

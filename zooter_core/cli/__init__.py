@@ -21,7 +21,6 @@ COMMANDS = {  # name -> what `zooter --help` says
     "check": "Test every part of a fleet and measure its speed.",
     "queries": "Select a diverse set of queries to train on.",
     "run": "Run the whole pipeline: collect, score, tag, label, distill, report.",
-    "merge": "Put the shards of a run together.",
     "score": "Score the responses of a run, or those in a file.",
     "distill": "Train a router on the labels of a run, or on score files.",
     "export": "Write a router for ONNX Runtime alone.",

@@ -114,14 +114,10 @@ BudgetUsd = Annotated[
 ]
 Engine = Annotated[
     Literal["local", "ray"],
-    option("--engine", help="Where models in memory, the reward model and the tagger run: here, or on a Ray cluster."),
-]
-Address = Annotated[
-    str | None, option("--address", "HOST", "With --engine ray: the cluster (default: one on this machine).")
-]
-Gpus = Annotated[
-    list[str] | None,
-    option("--gpus", "NAME=SHARE...", "With --engine ray: GPUs of each actor of a model, such as math=0.5 reward=1."),
+    option(
+        "--engine",
+        help="Where models in memory, the reward model and the tagger run: here, or on Ray (a cluster: $RAY_ADDRESS).",
+    ),
 ]
 Beta = Annotated[
     float | None,
@@ -186,44 +182,26 @@ def generation_of(
     return replace(defaults, **named(temperature=temperature, max_new_tokens=max_new_tokens, seed=seed))
 
 
-def collecting_of(allow_missing: bool, budget_usd: float | None, shard: str | None = None) -> Collecting:
+def collecting_of(allow_missing: bool, budget_usd: float | None) -> Collecting:
     """How to collect.
 
     Raises:
-        ZooterError: the budget is not a number above 0, or there is no such shard.
+        ZooterError: the budget is not a number above 0.
     """
-    from zooter_core.data.run_folder import Shard
     from zooter_core.pipeline.collect import Collecting
 
     if budget_usd is not None and not 0 < budget_usd < math.inf:
         raise ZooterError("--budget-usd above 0", str(budget_usd), "For instance --budget-usd 20.")
-    return Collecting(allow_missing, budget_usd, Shard.parse(shard) if shard else None)
+    return Collecting(allow_missing, budget_usd)
 
 
-def engine_of(
-    name: str, ensemble: Ensemble, out: Path, address: str | None, gpus: Sequence[str] | None
-) -> AbstractContextManager[RayEngine | None]:
-    """The engine of a run, for a `with` block; None for this process.
-
-    Raises:
-        ZooterError: an option of Ray without it, or a share of a GPU that is none.
-    """
+def engine_of(name: str, ensemble: Ensemble, out: Path) -> AbstractContextManager[RayEngine | None]:
+    """The engine of a run, for a `with` block; None for this process."""
     if name == "local":
-        if address or gpus:
-            raise ZooterError("--engine ray with --address or --gpus", "--engine local", "Add --engine ray.")
         return nullcontext()
     from zooter_core.pipeline.on_ray import ray_engine
 
-    shares: dict[str, float] = {}
-    for pair in gpus or ():
-        candidate, _, share = pair.rpartition("=")
-        try:
-            shares[candidate] = float(share)
-        except ValueError:
-            shares[candidate] = -1.0
-        if not candidate or not 0 <= shares[candidate] < math.inf:
-            raise ZooterError("--gpus as NAME=SHARE", repr(pair), "For instance --gpus math=0.5.")
-    return ray_engine(ensemble, out, address, shares)
+    return ray_engine(ensemble, out)
 
 
 def labels_of(defaults: LabelConfig, options: dict[str, Any]) -> LabelConfig:

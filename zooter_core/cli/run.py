@@ -46,8 +46,6 @@ def run(
     finetune: options.Finetune = "none",
     router_set: options.RouterSettings = None,
     engine: options.Engine = "local",
-    address: options.Address = None,
-    gpus: options.Gpus = None,
 ) -> None:
     how = collecting_of(allow_missing, budget_usd)
     if scores:
@@ -62,9 +60,9 @@ def run(
 
     steps = STEPS[: STEPS.index(until) + 1] if until else STEPS
     with Run(out, create=True) as folder, bars() as progress:
-        check(folder, Plan(steps, questions, generation, samples, None, labels, encoder, training, scores), ensemble)
+        check(folder, Plan(steps, questions, generation, samples, labels, encoder, training, scores), ensemble)
         pipeline.start(folder, ensemble, questions)
-        with engine_of(engine, ensemble, out, address, gpus) as elsewhere:
+        with engine_of(engine, ensemble, out) as elsewhere:
             missing = pipeline.collect(
                 folder, ensemble, generation, progress, samples, print_note, how, progress.watch, elsewhere
             )

@@ -12,16 +12,15 @@ import hashlib
 import importlib.metadata
 import itertools
 import platform
-import re
 from collections.abc import Container, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
 from zooter_core import __version__
 from zooter_core.base import files, jsonl
 from zooter_core.base.errors import FIX_PERMISSIONS, WorkError, ZooterError
+from zooter_core.base.gone import GONE
 from zooter_core.base.strict_json import dump_json, parse_json
 from zooter_core.data.run_lines import Check
 
@@ -40,35 +39,8 @@ FOLLOWS = {"start": "pool", "collect": "candidates_sha256", "score": "pool"}  # 
 FORMAT = 1  # of a run folder
 PIECE = 1 << 20  # bytes read at once
 LINES = 1000  # written at once
+MERGE = "zooter merge"
 Settings = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Shard:
-    """A part of a run that one of several machines collects: the queries whose id falls into it by its hash.
-
-    Shard 3/16 is the third of sixteen.
-    """
-
-    number: int
-    count: int
-
-    @classmethod
-    def parse(cls, text: str) -> Shard:
-        """The shard of a name such as 3/16."""
-        match = re.fullmatch(r"([1-9]\d{0,5})/([1-9]\d{0,5})", text)
-        if match is None or int(match[1]) > int(match[2]):
-            raise ZooterError("--shard as I/N with I from 1 to N", repr(text), "For instance --shard 3/16.")
-        return cls(int(match[1]), int(match[2]))
-
-    def __str__(self) -> str:
-        return f"{self.number}/{self.count}"
-
-    @classmethod
-    def of(cls, id: str, count: int) -> Shard:
-        """The shard of a query, one of `count`."""
-        digest = hashlib.sha256(id.encode("utf-8", "surrogatepass")).digest()
-        return cls(int.from_bytes(digest[:8]) % count + 1, count)
 
 
 class RunFolder:
@@ -159,6 +131,9 @@ class RunFolder:
                 "Restore a copy. Or delete it and start again with the same settings as before: existing records are "
                 "kept. Or start a new run in another folder.",
             ) from problem
+        if shard := state["steps"].get("collect", {}).get("shard"):
+            sentence = f"{self.folder} holds only the shard {shard} of a run. `{MERGE}` is gone: {GONE[MERGE]}"
+            raise ZooterError("a whole run", f"its shard {shard}", "", sentence)
         return state
 
     def _write_state(self) -> None:

@@ -20,7 +20,6 @@ from zooter_core.backends.merge_streams import merge_streams
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Decision, Ranked, Response, Selection
 from zooter_core.base.weights import Progress, silent
-from zooter_core.config.candidates import AUTO
 from zooter_core.config.fleet import Fleet, GenerationConfig
 from zooter_core.data import prices
 from zooter_core.fleet.attempts import Attempts, iter_text
@@ -244,10 +243,6 @@ class Ensemble(FleetModels):
     def independent(self, candidate: str) -> bool:
         """Whether a candidate's responses do not depend on the other requests of the same call."""
         return self.runner_of(self.fleet.candidate(candidate)).independent
-
-    def divisible(self, candidate: str) -> bool:
-        """Whether several machines may divide a candidate's batches. `auto` may be another engine there."""
-        return self.fleet.candidate(candidate).backend != AUTO and self.independent(candidate)
 
     def rank_responses(
         self, query: str, responses: Sequence[Response], stop: threading.Event | None = None

@@ -20,7 +20,7 @@ Lines = dict[str, dict[str, Any]]  # of a batch: query id -> line
 Job = TypeVar("Job")
 BATCH = 64
 MOST_ROWS = 512  # of the step collect: a model in memory generates a part of them at the same time
-FEWEST_BATCHES = 16  # of the step collect, unless they would be smaller than BATCH: shards and workers divide them
+FEWEST_BATCHES = 16  # of the step collect, unless they would be smaller than BATCH: workers divide them
 
 
 def quiet(step: str, done: int, of: int) -> None:
@@ -28,14 +28,11 @@ def quiet(step: str, done: int, of: int) -> None:
 
 
 def require(run: Run, step: str, allow_missing: bool = False) -> None:
-    """Refuse to go on before a step is finished, or with a shard, which has only a part of the responses.
+    """Refuse to go on before a step is finished.
 
     Args:
         allow_missing: go on with what the step has, where responses are missing. The next step stays open then, too.
     """
-    if step == "collect" and (shard := run.state["steps"].get("collect", {}).get("shard")):
-        sentence = f"This run holds only the shard {shard}."
-        raise ZooterError("a whole run", f"its shard {shard}", "Merge the shards with `zooter merge` first.", sentence)
     if not run.sealed(step) and not allow_missing:
         sentence = f"The step {step} of this run is not finished."
         raise ZooterError(f"a finished step {step}", "an unfinished one", finishing(step), sentence)

@@ -149,7 +149,7 @@ class _Turn(CollectJob):
         }
         able = {name for _, name in job.texts}  # has answered before, so its refusals do not show that it is broken
         tallies = {name: Tally(name, 0, works=name in able) for name in names}
-        super().__init__(job.ensemble, job.generation, 1, queries, None, done, tallies)
+        super().__init__(job.ensemble, job.generation, 1, queries, done, tallies)
         self.job, self.turn, self.problems = job, turn, problems
         self.count()
 

@@ -11,7 +11,7 @@ from zooter_core.base.records import Query
 from zooter_core.base.strict_json import dump_json
 from zooter_core.config.fleet import Fleet, GenerationConfig
 from zooter_core.data.prices import prices_of
-from zooter_core.data.run_folder import RESPONSES, Settings, Shard, versions
+from zooter_core.data.run_folder import RESPONSES, Settings, versions
 from zooter_core.data.run_lines import response_check
 from zooter_core.data.runs import BY_DATASET, Run
 from zooter_core.fleet.ensemble import Ensemble
@@ -33,15 +33,13 @@ def collect_settings(
     ensemble: Ensemble,
     generation: GenerationConfig,
     samples: int,
-    shard: Shard | None = None,
     queries: Sequence[Query] = (),
 ) -> Settings:
     """What a run records of its step collect. `queries` are those of a run that has not begun."""
     count = len(queries) or run.state["steps"].get("start", {}).get("queries", 0)
     batch = _batch_of(run) or batches.rows_of(count * samples)
-    part = {} if shard is None else {"shard": str(shard)}
     hashes = candidate_hashes(run, ensemble.fleet)
-    return {**asdict(generation), "samples": samples, "batch": batch, "candidates_sha256": hashes, **part}
+    return {**asdict(generation), "samples": samples, "batch": batch, "candidates_sha256": hashes}
 
 
 def candidate_hashes(run: Run, fleet: Fleet) -> dict[str, str]:
@@ -127,12 +125,10 @@ class Collecting:
         allow_missing: finish with the other candidates if one fails for good. The step stays open then, and the next
             start asks for what is missing.
         budget_usd: the most that the endpoints' answers in this run may cost.
-        shard: the part of the run to collect.
     """
 
     allow_missing: bool = False
     budget_usd: float | None = None
-    shard: Shard | None = None
 
 
 def collect(
@@ -168,7 +164,7 @@ def collect(
         WorkError: a candidate cannot work, or refuses every query; all responses so far are saved.
     """
     check_samples(samples)
-    settings = collect_settings(run, ensemble, generation, samples, how.shard)
+    settings = collect_settings(run, ensemble, generation, samples)
     run.agree("collect", settings)
     if run.sealed("collect"):
         run.begin("collect", settings)  # version 0.2 has written one hash for all candidates
@@ -228,9 +224,7 @@ def _job(
     paid = [tallies[candidate.name] for candidate in ensemble.fleet.candidates if candidate.endpoint]
     budget = Budget(how.budget_usd, lambda: sum(tally.dollars for tally in paid))
     numbers = {name: number for number, name in enumerate(asked)}
-    job = CollectJob(
-        ensemble, generation, samples, queries, how.shard, done, tallies, budget, _batch_of(run), numbers=numbers
-    )
+    job = CollectJob(ensemble, generation, samples, queries, done, tallies, budget, _batch_of(run), numbers=numbers)
     for record in run.records(RESPONSES):
         if record["candidate"] in tallies:
             tallies[record["candidate"]].count(record, new=False)

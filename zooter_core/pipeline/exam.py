@@ -181,7 +181,7 @@ def sit(
         if run.state["steps"].get("start", settings)["queries_sha256"] != settings["queries_sha256"]:
             sentence = f"The exam in {folder} began with other questions."
             raise ZooterError("the questions of the exam", "others", f"Delete {folder} to begin again.", sentence)
-        check(run, Plan(STEPS, queries, generation, 1, None, LABELS, ENCODER, training), ensemble)
+        check(run, Plan(STEPS, queries, generation, 1, LABELS, ENCODER, training), ensemble)
         pipeline.start(run, ensemble, queries)
         missing = pipeline.collect(run, ensemble, generation, progress, 1, tell, how, watch)
         if missing and len({name for texts in run.responses().values() for name in texts}) < 2:

@@ -24,7 +24,6 @@ from zooter_core.base.errors import Failure
 from zooter_core.base.jsonl import Appender
 from zooter_core.base.records import Message, Query, Response
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.data.run_folder import Shard
 from zooter_core.fleet.attempts import Attempts
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline import batches
@@ -68,6 +67,7 @@ class CollectJob:
 
     Attributes:
         queries: sorted by data set and length.
+        part: which of the fixed batches to collect.
         done: the keys of the responses that are in the file.
         batch: responses in a batch; by default `batches.rows_of` all. A run goes on with what it began with.
         numbers: of the candidates, for the seeds; by default their places in the pool. They stay when the pool changes.
@@ -77,11 +77,11 @@ class CollectJob:
     generation: GenerationConfig
     samples: int
     queries: Sequence[Query]
-    shard: Shard | None
     done: set[tuple[object, ...]]
     tallies: Mapping[str, Tally]
     budget: Budget = field(default_factory=Budget)
     batch: int | None = None
+    part: slice = field(default_factory=lambda: slice(None))
     out: Appender | None = None
     numbers: Mapping[str, int] = field(default_factory=dict)
 
@@ -133,31 +133,24 @@ class CollectJob:
         return lanes + [elsewhere.lane(self, names) for names in on_workers.values() if elsewhere is not None]
 
     def batches(self, name: str) -> Iterator[tuple[int, dict[Request, Key]]]:
-        """The fixed batches of a candidate, each with its seed, as far as this shard has them."""
+        """The fixed batches of a candidate, each with its seed."""
         number, candidate = self.number(name), self.ensemble.fleet.candidate(name)
         rows_of_all = self.batch or batches.rows_of(len(self.queries) * self.samples)
         size = max(1, rows_of_all // self.samples)
-        for first in range(0, len(self.queries), size):
+        for first in range(0, len(self.queries), size)[self.part]:
             seed = self.generation.seed * 1_000_003 + number * len(self.queries) + first
-            batch = self.queries[first : first + size]
-            rows = [(query, sample) for query in batch for sample in range(self.samples)]
+            rows = [(query, sample) for query in self.queries[first : first + size] for sample in range(self.samples)]
             yield (
                 seed,
                 {
                     Request(candidate, self.messages(name, query), seed + row): Key(query.id, name, sample)
                     for row, (query, sample) in enumerate(rows)
-                    if self.holds(name, query, batch)
                 },
             )
 
     def messages(self, name: str, query: Query) -> tuple[Message, ...]:
         """What a candidate is asked."""
         return (Message("user", query.text),)
-
-    def holds(self, name: str, query: Query, batch: Sequence[Query]) -> bool:
-        """Whether this shard has a query. Batches that cannot be divided belong to the shard of their first query."""
-        first = query if self.ensemble.divisible(name) else batch[0]
-        return self.shard is None or self.shard == Shard.of(first.id, self.shard.count)
 
     def write(self, record: Mapping[str, Any]) -> None:
         """Write a response, and count it."""

@@ -26,14 +26,13 @@ from zooter_core.base.errors import (
     Failure,
     WorkError,
     ZooterError,
-    did_you_mean,
     first_line,
     listed,
     not_installed,
     shortened,
 )
 from zooter_core.config.fleet import load_fleet
-from zooter_core.data.run_folder import Shard, versions
+from zooter_core.data.run_folder import versions
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline.batches import Lines
 from zooter_core.pipeline.label import tag_lines
@@ -45,7 +44,7 @@ PART_QUERIES = 256  # about as many in a part
 ACTOR_BATCHES = 4  # of rewards or tags at least, for an actor: it takes longer to load than to compute a few
 RESTARTS = 3  # of an actor, and tries of its part after those; an engine that dies again and again must not loop
 VERSION_SECONDS = 120.0  # for each machine to tell its versions
-REWARD, TAGGER = "reward", "tagger"  # in --gpus, besides the candidates
+ADDRESS = "RAY_ADDRESS"  # an environment variable of Ray's own: the cluster
 
 
 class RayEngine:
@@ -53,16 +52,10 @@ class RayEngine:
 
     Args:
         folder: of the run, which all machines must share.
-        gpus: the share of a GPU of a candidate's actors, or `reward` or `tagger`; otherwise one where there are any.
     """
 
-    def __init__(self, ensemble: Ensemble, folder: Path, gpus: Mapping[str, float]) -> None:
+    def __init__(self, ensemble: Ensemble, folder: Path) -> None:
         self._ensemble, self._folder = ensemble, folder.resolve()
-        names = (*ensemble.fleet.pool, REWARD, TAGGER)
-        for name in gpus:
-            if name not in names:
-                raise ZooterError("--gpus of a candidate, reward or tagger", repr(name), did_you_mean(name, names))
-        self._gpus = gpus
 
     def group(self, name: str) -> object:
         """Candidates on one base model share actors, each of which loads it once."""
@@ -77,8 +70,7 @@ class RayEngine:
         """The lines of each job of a step with its number, as they end."""
         rows = list(jobs)
         function: Callable[[Ensemble, Any], Lines] = score_lines if step == "score" else tag_lines
-        most = math.ceil(len(rows) / ACTOR_BATCHES)
-        yield from self._map(function, rows, most, REWARD if step == "score" else TAGGER)
+        yield from self._map(function, rows, math.ceil(len(rows) / ACTOR_BATCHES), 1, step)
 
     def _collect(self, job: CollectJob, names: Sequence[str], stop: threading.Event) -> Iterator[str]:
         """Have actors collect the parts of some candidates, and take each one over when it ends."""
@@ -92,7 +84,7 @@ class RayEngine:
             batch=job.batch,
         )
         try:
-            for number, problem in self._map(function, parts, len(parts), *names):
+            for number, problem in self._map(function, parts, len(parts), self._models(), listed(names)):
                 part = parts[number]
                 for record in take_lines(self._folder, part):
                     if Key.of(record) not in job.done:
@@ -107,22 +99,28 @@ class RayEngine:
 
     def parts(self, job: CollectJob, name: str) -> Iterator[Part]:
         """The parts of a candidate that lack responses."""
-        place, count = job.number(name), max(1, math.ceil(len(job.queries) / PART_QUERIES))
-        keys_of: dict[int, list[Key]] = {}
-        for _, batch in replace(job, shard=None).batches(name):
-            keys = list(batch.values())
-            for key in keys:  # see `CollectJob.holds`
-                decides = key if self._ensemble.divisible(name) else keys[0]
-                keys_of.setdefault(Shard.of(decides.id, count).number, []).append(key)
-        for number, keys in sorted(keys_of.items()):
-            done = tuple(sorted((key.id, key.sample) for key in keys if key in job.done))
+        batches = [list(batch.values()) for _, batch in job.batches(name)]
+        place, count = job.number(name), math.ceil(len(job.queries) / PART_QUERIES)
+        for number in range(min(count, len(batches))):
+            part = Part(name, place, number, count, (), job.tallies[name].works)
+            keys = [key for batch in batches[part.batches] for key in batch]
+            done = tuple((key.id, key.sample) for key in keys if key in job.done)
             if len(done) < len(keys):
-                yield Part(name, place, Shard(number, count), done, job.tallies[name].works)
+                yield replace(part, done=done)
+
+    def _models(self) -> int:
+        """How many models of candidates run in actors at the same time."""
+        candidates = self._ensemble.fleet.pool
+        return len({self.group(name) for name in candidates if not self._ensemble.independent(name)})
 
     def _map(
-        self, function: Callable[[Ensemble, Any], Any], jobs: Sequence[Any], most: int, *whose: str
+        self, function: Callable[[Ensemble, Any], Any], jobs: Sequence[Any], most: int, models: int, whose: str
     ) -> Iterator[tuple[int, Any]]:
         """Call a function with jobs in a pool of at most `most` actors. Yields each job's number with the result.
+
+        Args:
+            models: that run at the same time, each in such a pool.
+            whose: the work, for messages.
 
         Raises:
             WorkError: a worker raised, or its actors died more than RESTARTS times.
@@ -134,15 +132,13 @@ class RayEngine:
             return
         rows = [{"number": number, "payload": pickle.dumps(job)} for number, job in enumerate(jobs)]
         fleet = str(self._ensemble.fleet.folder)
-        on_gpus = ray.cluster_resources().get("GPU", 0) > 0
-        gpus = max(self._gpus.get(name, float(on_gpus)) for name in whose)
         with warnings.catch_warnings(action="ignore"):  # the two limits are to get names of their own in Ray 2.64
             data = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
                 Worker,
                 batch_size=1,
                 concurrency=(1, most),
                 num_cpus=1,
-                num_gpus=gpus,
+                num_gpus=gpus_of_actor(ray.cluster_resources().get("GPU", 0), models),
                 fn_constructor_kwargs={"fleet": fleet, "function": pickle.dumps(function)},
                 max_restarts=RESTARTS,
                 max_task_retries=RESTARTS,
@@ -153,10 +149,20 @@ class RayEngine:
         except ray.exceptions.RayError as problem:
             reason = shortened(first_line(getattr(problem, "cause", None) or problem), 400)
             raise WorkError(
-                f"the workers of {listed(whose)} to finish",
+                f"the workers of {whose} to finish",
                 reason,
                 "See the logs of Ray on that machine. Start the command again; it continues from here.",
             ) from problem
+
+
+def gpus_of_actor(gpus: float, models: int) -> float:
+    """The GPUs that an actor asks for: one, an equal share of one where models are more than GPUs, or none.
+
+    Args:
+        gpus: in the cluster.
+        models: that run at the same time.
+    """
+    return 1 / max(1, math.ceil(models / gpus)) if gpus else 0.0
 
 
 class Worker:
@@ -179,32 +185,26 @@ def _problem_of(ensemble: Ensemble, part: Part, **settings: Any) -> Failure | No
 
 
 @contextmanager
-def ray_engine(
-    ensemble: Ensemble, folder: Path, address: str | None = None, gpus: Mapping[str, float] | None = None
-) -> Iterator[RayEngine]:
-    """Connect to a cluster, or start one on this machine; it ends with the block.
-
-    Args:
-        address: of the cluster, such as `auto` or `ray://head:10001`.
+def ray_engine(ensemble: Ensemble, folder: Path) -> Iterator[RayEngine]:
+    """Connect to the cluster that $RAY_ADDRESS names, or start one on this machine; it ends with the block.
 
     Raises:
-        ZooterError: Ray is not installed, there is no cluster or no worker, a machine has other versions, or `gpus`
-            names something unknown.
+        ZooterError: Ray is not installed, there is no cluster or no worker, or a machine has other versions.
     """
     if importlib.util.find_spec("ray") is None:
         raise not_installed("ray", "--engine ray", "Run `pip install 'zooter[ray]'`.")
     import ray
     from ray.data import DataContext
 
-    engine = RayEngine(ensemble, folder, gpus or {})
+    address = os.environ.get(ADDRESS)
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what matters comes as an exception
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a Ray that starts here reports to nobody
-    options = {"include_dashboard": False} if address is None else {}
+    options = {} if address else {"address": "local", "include_dashboard": False}  # Ray reads the variable itself
     try:
-        ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **options)
+        ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
     except Exception as problem:  # Ray raises ConnectionError, RuntimeError, ValueError and its own
         where = f"a Ray cluster at {address}" if address else "a Ray cluster on this machine"
-        step = "Start it (`ray start --head`), or fix --address. Head and driver need the same Ray and Python."
+        step = f"Start it (`ray start --head`), or fix {ADDRESS}. Head and driver need the same Ray and Python."
         raise ZooterError(where, shortened(first_line(problem), 400), step) from problem
     try:
         _check_workers()
@@ -213,7 +213,7 @@ def ray_engine(
         context.print_on_execution_start = False
         context.execution_options.preserve_order = False
         logging.getLogger("ray.data").setLevel(logging.ERROR)
-        yield engine
+        yield RayEngine(ensemble, folder)
     finally:
         ray.shutdown()
 

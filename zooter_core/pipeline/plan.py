@@ -15,7 +15,7 @@ from zooter_core.base.weights import has_torch
 from zooter_core.config.candidates import RECORDED
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.config.labelling import CheckpointConfig
-from zooter_core.data.run_folder import RUN_FILES, Settings, Shard
+from zooter_core.data.run_folder import RUN_FILES, Settings
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import NO_DATASET
 from zooter_core.evaluation.figures import check_names
@@ -34,7 +34,6 @@ class Plan:
     Attributes:
         steps: of `run_folder.STEPS`. `start` needs `queries`, `collect` needs `generation` and `samples`, `label`
             needs `labels`, and `distill` needs `encoder` and `training`.
-        shard: the part of the run to collect.
         scores: a score file to write at the end.
     """
 
@@ -42,7 +41,6 @@ class Plan:
     queries: Sequence[Query] = ()
     generation: GenerationConfig | None = None
     samples: int = 1
-    shard: Shard | None = None
     labels: LabelConfig | None = None
     encoder: str = ""
     training: DistillConfig | None = None
@@ -129,9 +127,7 @@ def _settings(run: Run, plan: Plan, ensemble: Ensemble | None) -> dict[str, Sett
         hashes = ensemble.fleet.fingerprint()
         settings["start"] = start_settings(ensemble, plan.queries)
         if plan.generation:
-            settings["collect"] = collect_settings(
-                run, ensemble, plan.generation, plan.samples, plan.shard, plan.queries
-            )
+            settings["collect"] = collect_settings(run, ensemble, plan.generation, plan.samples, plan.queries)
         settings["score"] = {"reward_sha256": hashes["reward"]}
         settings["tag"] = {"tagger_sha256": hashes["tagger"]}
     if plan.labels:

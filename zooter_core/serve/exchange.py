@@ -47,7 +47,7 @@ class Exchange:
         fleet, request: who was asked what; None if the body was refused.
         events: of a stream that were sent, about one a token.
         router_version: of the router that was asked (`Gateway.router_version`).
-        asked: the candidates that were asked, each with the progress of its latest answer.
+        latest: the candidates that were asked, each with the progress of its latest answer.
         failures: candidates that failed before their first token, in order; a retry counts again.
         hedged: whether a candidate was asked beside another one that was slow.
         candidate: who answers; None until its first token.
@@ -72,7 +72,7 @@ class Exchange:
     router_version: str | None = None
     routing_seconds: float | None = None
     choice: Choice | None = None
-    asked: dict[str, Progress] = field(default_factory=dict)
+    latest: dict[str, Progress] = field(default_factory=dict)
     failures: list[tuple[str, EndpointError]] = field(default_factory=list)
     hedged: bool = False
     candidate: str | None = None
@@ -106,7 +106,7 @@ class Exchange:
 
     def tries(self, candidate: str) -> Progress:
         """Note that a candidate is asked. Gives the progress of its answer."""
-        self.progress = self.asked[candidate] = Progress()
+        self.progress = self.latest[candidate] = Progress()
         return self.progress
 
     def fails(self, candidate: str, error: EndpointError) -> None:
@@ -116,7 +116,7 @@ class Exchange:
     def answers(self, candidate: str) -> None:
         """Note that a candidate has begun to answer."""
         self.candidate = candidate
-        self.progress = self.asked[candidate]
+        self.progress = self.latest[candidate]
         self.first_token_seconds = time.perf_counter() - self.started
 
     def keep(self, data: bytes) -> None:
