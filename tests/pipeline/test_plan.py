@@ -204,6 +204,11 @@ def test_a_step_that_is_finished_needs_nothing_any_more(fleet, queries, tmp_path
     change(fleet, f"{judge}\n", f'{judge}api_key_env = "NO_SUCH_KEY"\n\n')
     assert main(list(map(str, call))) == 0
     assert requests_of(server) == before
+    text = (fleet / "fleet.toml").read_text()
+    new = text[text.rindex("[[candidate]]") :].replace('name = "b"', 'name = "c"')
+    (fleet / "fleet.toml").write_text(text + new)
+    assert "NO_SUCH_KEY" in refused(*HERE)  # a new candidate's responses need the judge
+    (fleet / "fleet.toml").write_text(text)
     with Run(tmp_path / "run") as run:
         run.state["seals"] = {name: run.state["seals"][name] for name in ("start", "collect")}
         run._write_state()

@@ -70,6 +70,16 @@ def test_a_wrong_field_is_named_with_what_it_should_be(router, field, value):
     assert "make the router again with `zooter distill`" in str(caught.value)
 
 
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_router_with_candidates_that_were_added_to_it_says_what_made_it(router, inside):
+    """As version 0.2 wrote it; in a router of the kind auto, one of its parts may be such."""
+    settings = SETTINGS | {"pool": {"added": 1, "out": []}}
+    parts = {"parts": [{"kind": "zooter", "settings": settings}], "share": 1.0}
+    change_config(router, kind="auto" if inside else "zooter", settings=parts if inside else settings)
+    with pytest.raises(ZooterError, match=r"`zooter extend` wrote it\. Train the router again"):
+        check_router(router)
+
+
 @pytest.mark.parametrize(
     ("kind", "change"),
     [

@@ -58,20 +58,13 @@ def open_ensemble(folder: Path | None, answering: bool = False) -> Ensemble:
 
 
 @contextmanager
-def run_step(
-    folder: Path, fleet: Path | None, answering: bool = False, create: bool = False
-) -> Iterator[tuple[Run, Ensemble, Lines | Bars]]:
-    """A run with its fleet and progress bars; without a fleet, that with which the run began.
-
-    Args:
-        answering: see `open_ensemble`.
-        create: whether the run may be a new one.
-    """
+def run_step(folder: Path, fleet: Path | None) -> Iterator[tuple[Run, Ensemble, Lines | Bars]]:
+    """A run with its fleet and progress bars; without a fleet, that with which the run began."""
     from zooter_core.cli.consoles import bars
     from zooter_core.data.runs import Run
 
-    with Run(folder, create=create) as run:
+    with Run(folder) as run:
         first = run.state.get("fleet")
-        ensemble = open_ensemble(fleet or (Path(first) if first else None), answering)  # bars would hide its question
+        ensemble = open_ensemble(fleet or (Path(first) if first else None))  # bars would hide its question
         with bars() as progress:
             yield run, ensemble, progress

@@ -1,9 +1,10 @@
 """A folder of append-only records: work in it can stop at any point, and another process can continue it.
 
 `run.json` holds the settings of each step, library versions, and a seal for each finished step (record count and
-sha256), which is checked when the folder is opened. Every other file is JSON lines (`run_lines` says what is in them),
-written a batch at a time; a torn last line is cut off before the next append. The folder is private, because it holds
-queries and answers. Whatever writes raises a WorkError if the disk is full or the file cannot be written.
+sha256), which is checked when the folder is opened. Settings stay as they were at a step's first start, but for those
+that follow the fleet's pool (FOLLOWS). Every other file is JSON lines (`run_lines` says what is in them), written a
+batch at a time; a torn last line is cut off before the next append. The folder is private, because it holds queries and
+answers. Whatever writes raises a WorkError if the disk is full or the file cannot be written.
 """
 
 from __future__ import annotations

@@ -21,6 +21,8 @@ from zooter_core.pipeline.lanes import CollectJob, Elsewhere, in_order
 from zooter_core.pipeline.parts import take_over_parts
 from zooter_core.pipeline.tally import Budget, Tally
 
+OF_POOL = ("collect", "score", "label", "distill")  # the steps that a change of the pool begins again
+
 
 def start_settings(ensemble: Ensemble, queries: Sequence[Query]) -> Settings:
     """What a run records of its pool and queries."""
@@ -40,6 +42,11 @@ def collect_settings(
     batch = _batch_of(run) or batches.rows_of(count * samples)
     hashes = candidate_hashes(run, ensemble.fleet)
     return {**asdict(generation), "samples": samples, "batch": batch, "candidates_sha256": hashes}
+
+
+def has_another_pool(run: Run, fleet: Fleet) -> bool:
+    """Whether a run that has begun has another pool than the fleet."""
+    return bool(run.state["steps"].get("start", {}).get("pool", list(fleet.pool)) != list(fleet.pool))
 
 
 def candidate_hashes(run: Run, fleet: Fleet) -> dict[str, str]:
@@ -108,11 +115,10 @@ def start(run: Run, ensemble: Ensemble, queries: Sequence[Query]) -> None:
         run.state["split"] = BY_DATASET
     run.state.setdefault("fleet", str(ensemble.fleet.folder))
     run.state.setdefault("versions", versions())
-    steps = run.state["steps"]
-    if "start" in steps and steps["start"]["pool"] != list(ensemble.fleet.pool):
-        if "collect" in steps:  # while the pool of a run of version 0.2 is known
-            steps["collect"]["candidates_sha256"] = candidate_hashes(run, ensemble.fleet)
-        run.reopen("collect", "score", "label", "distill")
+    if has_another_pool(run, ensemble.fleet):
+        if (begun := run.state["steps"].get("collect")) is not None:  # while the pool of a run of version 0.2 is known
+            begun["candidates_sha256"] = candidate_hashes(run, ensemble.fleet)
+        run.reopen(*OF_POOL)
     run.begin("start", start_settings(ensemble, queries))
     write_queries(run, [query.to_json() for query in queries])
 

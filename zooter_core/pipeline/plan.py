@@ -23,7 +23,7 @@ from zooter_core.evaluation.verified import check_verifiable
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method import labels
 from zooter_core.method.labels import LabelConfig, held_back, lot
-from zooter_core.pipeline.collect import check_samples, collect_settings, start_settings
+from zooter_core.pipeline.collect import OF_POOL, check_samples, collect_settings, has_another_pool, start_settings
 from zooter_core.router.kinds import DistillConfig
 
 
@@ -47,13 +47,10 @@ class Plan:
     scores: Path | None = None
 
 
-def check(run: Run, plan: Plan, ensemble: Ensemble | None = None) -> None:
+def check(run: Run, plan: Plan, ensemble: Ensemble) -> None:
     """Refuse a plan that would fail later; the run stays as it is.
 
     A finished step needs nothing more, so the models and servers that it used may be gone.
-
-    Args:
-        ensemble: needed for every step but `label`.
 
     Raises:
         ZooterError: a setting makes no sense or differs from those with which the run began, the fleet lacks a part, or
@@ -63,13 +60,12 @@ def check(run: Run, plan: Plan, ensemble: Ensemble | None = None) -> None:
     _check_settings(plan, run.by_dataset)
     if plan.scores:
         _check_scores(run, plan.scores)
-    open_steps = [step for step in plan.steps if not run.sealed(step)]
-    if ensemble is not None:
-        _check_parts(ensemble, open_steps)
+    again = OF_POOL if has_another_pool(run, ensemble.fleet) else ()
+    open_steps = [step for step in plan.steps if not run.sealed(step) or step in again]
+    _check_parts(ensemble, open_steps)
     for step, settings in _settings(run, plan, ensemble).items():
         run.agree(step, settings)
-    if ensemble is not None:
-        _check_models(run, plan, ensemble, open_steps)
+    _check_models(run, plan, ensemble, open_steps)
 
 
 def _check_settings(plan: Plan, by_dataset: bool) -> None:
@@ -120,16 +116,16 @@ def _check_parts(ensemble: Ensemble, steps: Sequence[str]) -> None:
         check_names(ensemble.fleet.pool)
 
 
-def _settings(run: Run, plan: Plan, ensemble: Ensemble | None) -> dict[str, Settings]:
+def _settings(run: Run, plan: Plan, ensemble: Ensemble) -> dict[str, Settings]:
     """What each step of the plan records when it begins."""
-    settings: dict[str, Settings] = {}
-    if ensemble is not None:
-        hashes = ensemble.fleet.fingerprint()
-        settings["start"] = start_settings(ensemble, plan.queries)
-        if plan.generation:
-            settings["collect"] = collect_settings(run, ensemble, plan.generation, plan.samples, plan.queries)
-        settings["score"] = {"reward_sha256": hashes["reward"]}
-        settings["tag"] = {"tagger_sha256": hashes["tagger"]}
+    hashes = ensemble.fleet.fingerprint()
+    settings: dict[str, Settings] = {
+        "start": start_settings(ensemble, plan.queries),
+        "score": {"reward_sha256": hashes["reward"]},
+        "tag": {"tagger_sha256": hashes["tagger"]},
+    }
+    if plan.generation:
+        settings["collect"] = collect_settings(run, ensemble, plan.generation, plan.samples, plan.queries)
     if plan.labels:
         settings["label"] = asdict(plan.labels)
     if plan.training:
