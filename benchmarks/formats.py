@@ -90,9 +90,7 @@ def missing(value: Any) -> bool:
 def alpacaeval(paths: Sequence[Path], annotator: str | None) -> Iterator[Line]:
     """The score is the judge's preference minus 1. Without an annotator it is the one that judged every model."""
     folders = [
-        path
-        for given in paths
-        for path in ([given] if (given / "model_outputs.json").exists() else sorted(given.iterdir()))
+        f for path in paths for f in ([path] if (path / "model_outputs.json").exists() else sorted(path.iterdir()))
     ]
     judges = set.intersection(*({path.parent.name for path in f.glob("*/annotations.json")} for f in folders))
     if len(judges) != 1 and annotator is None:
@@ -181,20 +179,21 @@ def routerbench(paths: Sequence[Path], annotator: str | None) -> Iterator[Line]:
     Its prompt is that of the row with most scores.
     """
     csv.field_size_limit(1 << 24)  # a response can be long
-    merged: dict[str, tuple[int, Line, dict[str, Line]]] = {}  # id -> most scores of a row, that row, model -> figures
+    queries: dict[str, tuple[int, Line, dict[str, Line]]] = {}  # id -> most scores of a row, that row, model -> figures
     for file in (file for path in paths for file in ([path] if path.is_file() else sorted(path.glob("*.csv*")))):
         with open_text(file, "a CSV file of RouterBench", newline="") as source:
             for row in csv.DictReader(source, strict=True):
                 pool = _models(tuple(row))
                 cells = {name: _cell(row, name) for name in pool if row[name].strip().lower() not in BLANK}
-                most, prompt, known = merged.setdefault(row["sample_id"].strip(), (len(cells), row, {}))
-                if any(known.get(name, cell)["score"] != cell["score"] for name, cell in cells.items()):
+                most, best, merged = queries.setdefault(row["sample_id"].strip(), (len(cells), row, {}))
+                if any(merged.get(name, cell)["score"] != cell["score"] for name, cell in cells.items()):
                     raise ValueError(f"two scores of one model for the sample_id {row['sample_id']} in {file}")
-                known |= {name: cell for name, cell in cells.items() if name not in known}
-                best = (len(cells), row) if len(cells) > most else (most, prompt)
-                merged[row["sample_id"].strip()] = (*best, known)
+                merged |= {name: cell for name, cell in cells.items() if name not in merged}
+                if len(cells) > most:
+                    most, best = len(cells), row
+                queries[row["sample_id"].strip()] = (most, best, merged)
     table = Table(pool)
-    for id, (_, row, cells) in merged.items():
+    for id, (_, row, cells) in queries.items():
         for name, figures in cells.items():
             table.add(id, _joined(row["prompt"]), row["eval_name"].strip() or "routerbench", name, **figures)
     yield from table.lines()

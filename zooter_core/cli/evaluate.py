@@ -144,10 +144,10 @@ def _sweep_config(values: Sequence[str]) -> SweepConfig:
     from zooter_core.evaluation.sweep import SweepConfig
     from zooter_core.pipeline.train import SCORE_LABELS
 
-    given = {name: text for name, _, text in (value.partition("=") for value in values)}
-    wrong = sorted(given.keys() - {"beta", "tau", "normalise"})
+    settings = {name: text for name, _, text in (value.partition("=") for value in values)}
+    wrong = sorted(settings.keys() - {"beta", "tau", "normalise"})
     try:
-        numbers = {name: tuple(map(float, given[name].split(","))) for name in ("beta", "tau") if name in given}
+        numbers = {name: tuple(map(float, settings[name].split(","))) for name in ("beta", "tau") if name in settings}
     except ValueError:
         wrong = list(values)
     if wrong:
@@ -159,7 +159,7 @@ def _sweep_config(values: Sequence[str]) -> SweepConfig:
     return SweepConfig(
         betas=tuple(dict.fromkeys(numbers.get("beta", SweepConfig.betas))),
         taus=tuple(dict.fromkeys(numbers.get("tau", (SCORE_LABELS.tau,)))),
-        normalise=given.get("normalise", SCORE_LABELS.normalise),
+        normalise=settings.get("normalise", SCORE_LABELS.normalise),
     )
 
 
