@@ -16,7 +16,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from support.patience import PATIENCE
 from zooter_core.evaluation.sandbox.runner import Limits, Verdict, missing, run
 
 # Runs a program with no further user namespaces: what a system administrator or a container forbids.
@@ -113,7 +112,7 @@ class Ordinary(ThisUser):
     def close(self) -> None:
         assert self._process.stdin is not None
         self._process.stdin.close()
-        self._process.wait(PATIENCE)
+        self._process.wait()
         shutil.rmtree(self.folder)
 
 
