@@ -18,9 +18,9 @@ def distill(scores, tmp_path, tiny_fleet) -> list[object]:
     return ["distill", "--scores", scores, "--out", tmp_path / "router", "--encoder", tiny_fleet / "encoder"]
 
 
-@pytest.mark.parametrize(("given", "tags"), [(True, 1), (False, 5)])
-def test_tags_are_those_of_the_file_or_clusters(zooter, distill, scores, tmp_path, given, tags):
-    lines = [line if given else line | {"tags": []} for line in read_lines(scores)]
+@pytest.mark.parametrize(("tagged", "tags"), [(True, 1), (False, 5)])
+def test_tags_are_those_of_the_file_or_clusters(zooter, distill, scores, tmp_path, tagged, tags):
+    lines = [line if tagged else line | {"tags": []} for line in read_lines(scores)]
     distill[2] = write_lines(tmp_path / "scores.jsonl", lines)
     code, _, err = zooter(*distill, "--router-set", "epochs=2")
     assert code == 0

@@ -40,11 +40,11 @@ def test_an_exam_from_start_to_router(zooter, folder, server):
     assert "answers, about" not in err  # it is all there
     server.replies["three"] = lambda query: "Three."
     add_candidates(folder, [{"backend": "openai", "base_url": server.url, "name": "three", "model": "three"}])
-    asked = server.count("one")
+    before = server.count("one")
     code, _, err = zooter("exam", "--quick", fleet=folder)
     assert code == 0
     assert "32 answers of three; all others are kept" in err
-    assert (server.count("one"), load_fleet(folder).pool) == (asked, ("one", "two", "three"))
+    assert (server.count("one"), load_fleet(folder).pool) == (before, ("one", "two", "three"))
 
 
 def test_a_model_without_answers_has_no_share_of_right_ones(zooter, folder):

@@ -53,16 +53,16 @@ class Lengths:
     """A reward model that goes by length, and counts what it is asked. Nothing of it is cached."""
 
     def __init__(self) -> None:
-        self.asked: Counter[str] = Counter()
+        self.counts: Counter[str] = Counter()
 
     def score(self, pairs):
-        self.asked.update(response[0] for _, response in pairs)
+        self.counts.update(response[0] for _, response in pairs)
         return [len(response) / 10 for _, response in pairs]
 
 
 class Rivals(Lengths):
     def compare(self, triples):
-        self.asked.update(first[0] for _, first, _ in triples)
+        self.counts.update(first[0] for _, first, _ in triples)
         return [(len(first) - len(second)) / 10 for _, first, second in triples]
 
     score = None  # type: ignore[assignment]
@@ -104,7 +104,7 @@ def run_all_steps(folder: Path, fleet: Path, queries: list[Query] = QUERIES) -> 
         pipeline.distill_run(run, ensemble, ensemble.fleet.encoder, DistillConfig(epochs=1))
 
 
-def asked(server: Scripted) -> Counter[str]:
+def requests_of(server: Scripted) -> Counter[str]:
     return Counter(body["model"] for body in server.bodies)
 
 
@@ -120,7 +120,7 @@ def same_end(folder: Path, other: Path) -> bool:
 
 
 def as_of_version_0_2(folder: Path, fleet: Path) -> None:
-    """A run.json with one hash over the whole pool, and a step score that does not say for which pool it is."""
+    """A run.json with one hash over the pool, and a step score that does not say for which pool it is."""
     state = json.loads((folder / "run.json").read_text())
     state["steps"]["collect"]["candidates_sha256"] = load_fleet(fleet).hash_of("candidates")
     del state["steps"]["score"]["pool"]
@@ -136,27 +136,27 @@ def test_a_new_candidate_alone_is_asked_and_scored(fleet_of, server, rewards, tm
     before = (tmp_path / "run" / "responses.jsonl").read_bytes()
     if old:
         as_of_version_0_2(tmp_path / "run", fleet_of("ab"))
-    assert rewards.asked == {"a": 20, "b": 20}
+    assert rewards.counts == {"a": 20, "b": 20}
     run_all_steps(tmp_path / "run", fleet_of("cab"))  # also not at the end
-    assert asked(server) == {"a": 20, "b": 20, "c": 20}
-    assert rewards.asked == {"a": 20, "b": 20, "c": 20}
+    assert requests_of(server) == {"a": 20, "b": 20, "c": 20}
+    assert rewards.counts == {"a": 20, "b": 20, "c": 20}
     assert (tmp_path / "run" / "responses.jsonl").read_bytes().startswith(before)
     run_all_steps(tmp_path / "whole", fleet_of("cab"))
     assert same_end(tmp_path / "run", tmp_path / "whole")
     run_all_steps(tmp_path / "run", fleet_of("cab"))  # nothing more to do
-    assert asked(server) == {"a": 40, "b": 40, "c": 40}
+    assert requests_of(server) == {"a": 40, "b": 40, "c": 40}
 
 
 def test_a_candidate_that_left_is_ignored_and_comes_back_for_nothing(fleet_of, server, rewards, tmp_path):
     folder = tmp_path / "run"
     run_all_steps(folder, fleet_of("abc"))
-    before, first = (folder / "responses.jsonl").read_bytes(), dict(asked(server))
+    before, first = (folder / "responses.jsonl").read_bytes(), dict(requests_of(server))
     run_all_steps(folder, fleet_of("ac"))
-    assert (dict(asked(server)), rewards.asked["a"]) == (first, 20)
+    assert (dict(requests_of(server)), rewards.counts["a"]) == (first, 20)
     assert list(records(folder, "rewards.jsonl")[0]["rewards"]) == ["a", "c"]
-    whole = tmp_path / "of two"
-    run_all_steps(whole, fleet_of("ac"))
-    assert same_end(folder, whole)
+    of_two = tmp_path / "of two"
+    run_all_steps(of_two, fleet_of("ac"))
+    assert same_end(folder, of_two)
     server.bodies.clear()
     run_all_steps(folder, fleet_of("abc"))
     assert not server.bodies
@@ -172,7 +172,7 @@ def test_a_model_that_compares_judges_every_pair_of_the_new_pool(fleet_of, monke
     run_all_steps(tmp_path / "run", fleet_of("abc"))
     run_all_steps(tmp_path / "whole", fleet_of("abc"))
     assert same_end(tmp_path / "run", tmp_path / "whole")
-    assert model.asked["a"] == 20 * (1 + 2 + 2)
+    assert model.counts["a"] == 20 * (1 + 2 + 2)
 
 
 def test_another_model_behind_a_name_is_refused_by_that_name(fleet_of, server, rewards, tmp_path):
@@ -186,7 +186,7 @@ def test_another_model_behind_a_name_is_refused_by_that_name(fleet_of, server, r
     assert message.startswith(f"The responses of b in the run {tmp_path / 'run'} came from another model")
     assert "another name in fleet.toml" in message
     assert (tmp_path / "run" / "run.json").read_bytes() == before
-    assert asked(server) == {"a": 20, "b": 20}
+    assert requests_of(server) == {"a": 20, "b": 20}
 
 
 @pytest.mark.parametrize("change", ["gone", "another model"])
@@ -203,7 +203,7 @@ def test_a_run_of_version_0_2_whose_candidates_cannot_be_compared_says_so(fleet_
     if change == "gone":  # as the message says
         run_all_steps(tmp_path / "run", fleet_of("abc"))
         run_all_steps(tmp_path / "run", fleet_of("bc"))
-        assert asked(server) == {"a": 20, "b": 20, "c": 20}
+        assert requests_of(server) == {"a": 20, "b": 20, "c": 20}
 
 
 def test_a_query_that_the_new_candidate_refuses_is_set_aside_while_it_is_there(fleet_of, server, rewards, tmp_path):
@@ -231,8 +231,8 @@ def test_a_stop_while_rewards_are_made_anew_loses_none(fleet_of, server, rewards
         run_all_steps(tmp_path / "run", fleet_of("abc"))
     assert len(records(tmp_path / "run", "rewards.jsonl")) == 8
     run_all_steps(tmp_path / "run", fleet_of("abcd"))  # and one more comes meanwhile
-    assert asked(server) == {"a": 20, "b": 20, "c": 20, "d": 20}
-    assert rewards.asked == {"a": 20, "b": 20, "c": 20, "d": 20}
+    assert requests_of(server) == {"a": 20, "b": 20, "c": 20, "d": 20}
+    assert rewards.counts == {"a": 20, "b": 20, "c": 20, "d": 20}
     run_all_steps(tmp_path / "whole", fleet_of("abcd"))
     assert same_end(tmp_path / "run", tmp_path / "whole")
 

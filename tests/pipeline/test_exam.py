@@ -194,10 +194,10 @@ def test_a_model_that_came_after_the_exam_is_asked_alone_and_one_that_left_needs
     exam.install(folder, run)
     assert on_torch(folder).router.candidates == ("sums", "late")
     assert len(servers.bodies) == 72
-    whole = folder / "from the start"
-    exam.sit(Ensemble(fleet), whole, few)
+    fresh = folder / "from the start"
+    exam.sit(Ensemble(fleet), fresh, few)
     for name in ("labels.jsonl", "rewards.jsonl", "router/neighbours.json"):
-        assert (run / name).read_bytes() == (whole / name).read_bytes()
+        assert (run / name).read_bytes() == (fresh / name).read_bytes()
 
 
 def test_changes_to_the_fleet_by_hand_during_an_exam_stay(folder, queries):

@@ -331,8 +331,10 @@ def _check_shape(state: dict[str, Any]) -> None:
     names = isinstance(pool, list) and all(isinstance(name, str) for name in pool)
     if not names or not pool or len(set(pool)) < len(pool):
         raise ValueError('"pool" is not a list of different names')
-    asked = state["steps"].get("collect", {}).get("candidates_sha256", "")  # of version 0.2: one hash
-    if not isinstance(asked, str) and not (isinstance(asked, dict) and asked.keys() >= set(pool)):
+    hashes_of_candidates = state["steps"].get("collect", {}).get("candidates_sha256", "")  # of version 0.2: one hash
+    if not isinstance(hashes_of_candidates, str) and not (
+        isinstance(hashes_of_candidates, dict) and hashes_of_candidates.keys() >= set(pool)
+    ):
         raise ValueError('"candidates_sha256" is not an object with a hash of each candidate')
     for step, seal in state["seals"].items():
         hashes = seal.get("router", {})

@@ -235,14 +235,14 @@ class RunSummary:
     Attributes:
         queries: their number; 0 if the run has not begun.
         pool: the candidates that rewards, labels and router are for.
-        asked: all that responses were asked of, also those that left the pool.
+        candidates: all that responses were asked of, also those that left the pool.
         finished: the sealed steps, in order.
     """
 
     folder: Path
     queries: int
     pool: tuple[str, ...]
-    asked: tuple[str, ...]
+    candidates: tuple[str, ...]
     finished: tuple[str, ...]
 
     @property
@@ -263,7 +263,7 @@ def _summary(path: Path) -> RunSummary | None:
         state = parse_json(path.read_text(encoding="utf-8"))
         start = state["steps"].get("start", {"queries": 0, "pool": []})
         pool, hashes = tuple(start["pool"]), state["steps"].get("collect", {}).get("candidates_sha256", ())
-        asked = pool if isinstance(hashes, str) else tuple(hashes)  # version 0.2 has one hash for all
-        return RunSummary(path.parent, int(start["queries"]), pool, asked, tuple(state["seals"]))
+        candidates = pool if isinstance(hashes, str) else tuple(hashes)  # version 0.2 has one hash for all
+        return RunSummary(path.parent, int(start["queries"]), pool, candidates, tuple(state["seals"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
         return None

@@ -175,8 +175,8 @@ def collect(
     if run.sealed("collect"):
         run.begin("collect", settings)  # version 0.2 has written one hash for all candidates
         return {}
-    tallies, asked = _tallies(ensemble, how), tuple(settings["candidates_sha256"])
-    job = _job(run, ensemble, generation, samples, how, tallies, asked) if run.sealed("start") else None
+    tallies, candidates = _tallies(ensemble, how), tuple(settings["candidates_sha256"])
+    job = _job(run, ensemble, generation, samples, how, tallies, candidates) if run.sealed("start") else None
     for name, tally in tallies.items():  # a broken one shows now, not after the others have worked
         here = elsewhere is None or ensemble.independent(name)
         if here and (job is None or tally.done < tally.total):
@@ -216,20 +216,20 @@ def _job(
     samples: int,
     how: Collecting,
     tallies: Mapping[str, Tally],
-    asked: Sequence[str],
+    candidates: Sequence[str],
 ) -> CollectJob:
     """What the lanes need, with what the run has already.
 
     Args:
-        asked: all candidates of the run, also those that left.
+        candidates: all of the run, also those that left.
     """
     queries = in_order(run.queries())
-    check = response_check(asked, samples)
+    check = response_check(candidates, samples)
     take_over_parts(run, {query.id for query in queries}, check)
     done = run.done(RESPONSES, {query.id for query in queries}, check)
     paid = [tallies[candidate.name] for candidate in ensemble.fleet.candidates if candidate.endpoint]
     budget = Budget(how.budget_usd, lambda: sum(tally.dollars for tally in paid))
-    numbers = {name: number for number, name in enumerate(asked)}
+    numbers = {name: number for number, name in enumerate(candidates)}
     job = CollectJob(ensemble, generation, samples, queries, done, tallies, budget, _batch_of(run), numbers=numbers)
     for record in run.records(RESPONSES):
         if record["candidate"] in tallies:

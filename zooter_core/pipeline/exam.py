@@ -217,8 +217,8 @@ def install(fleet: Path, run: Path) -> None:
 
 def newcomers(fleet: Fleet, run: Path) -> Fleet:
     """A fleet with those candidates alone that its exam has not asked yet; all of them before it has begun."""
-    asked = {name for one in find_runs(run)[:1] for name in one.asked}
-    return replace(fleet, candidates=tuple(one for one in fleet.candidates if one.name not in asked))
+    answering = {name for one in find_runs(run)[:1] for name in one.candidates}
+    return replace(fleet, candidates=tuple(one for one in fleet.candidates if one.name not in answering))
 
 
 def has_all_answers(fleet: Fleet, run: Path) -> bool:

@@ -57,12 +57,13 @@ def score_lines(
     lines: dict[str, dict[str, Any]] = {id: {"id": id, "set_aside": reason} for id, reason in job.set_aside.items()}
     answered = [query for query in job.queries if query.id not in job.set_aside]
     alone = not job.earlier or not isinstance(ensemble.reward_model, Comparing)
-    earlier = {query.id: _kept(job, query.id, alone) for query in answered}
+    earlier = {query.id: _earlier_rewards(job, query.id, alone) for query in answered}
     new = {id: [name for name in job.scored(id) if name not in line.get("rewards", ())] for id, line in earlier.items()}
-    asked = [query for query in answered if new[query.id]]
-    requests = [(q.text, [text for name in new[q.id] for text in job.texts[q.id][name]]) for q in asked]
+    lacking = [query for query in answered if new[query.id]]
+    requests = [(q.text, [text for name in new[q.id] for text in job.texts[q.id][name]]) for q in lacking]
     lines |= {query.id: {"id": query.id, **earlier[query.id]} for query in answered}
-    for query, rewards in zip(asked, ensemble.score_responses(requests, progress), strict=True):
+    scored = ensemble.score_responses(requests, progress) if requests else []  # else no model is loaded
+    for query, rewards in zip(lacking, scored, strict=True):
         line = rewards.line(query.id, new[query.id])
         if query.key and "rewards" in line:
             texts = {name: job.texts[query.id][name] for name in new[query.id]}
@@ -73,7 +74,7 @@ def score_lines(
     return lines
 
 
-def _kept(job: ScoreJob, id: str, alone: bool) -> Line:
+def _earlier_rewards(job: ScoreJob, id: str, alone: bool) -> Line:
     """The rewards of a query that an earlier line has: all or nothing, unless each response is scored alone."""
     line, names = job.earlier.get(id, {}), job.scored(id)
     if not alone and set(line.get("rewards", ())) != set(names):
@@ -83,10 +84,10 @@ def _kept(job: ScoreJob, id: str, alone: bool) -> Line:
     }
 
 
-def _joined(kept: Line, new: Line, names: Sequence[str]) -> Line:
-    """A line of the rewards that were kept and of the new ones."""
-    both = {field: kept.get(field, {}) | new[field] for field in FIELDS if field in new}
-    return {"id": new["id"]} | {field: {name: values[name] for name in names} for field, values in both.items()}
+def _joined(earlier: Line, new: Line, names: Sequence[str]) -> Line:
+    """A line of earlier rewards and new ones."""
+    joined = {field: earlier.get(field, {}) | new[field] for field in FIELDS if field in new}
+    return {"id": new["id"]} | {field: {name: values[name] for name in names} for field, values in joined.items()}
 
 
 def score(
@@ -167,8 +168,8 @@ def _set_outdated_apart(
     else:  # other candidates are no mistake
         run.done(REWARDS, queries, Check(lambda record: None))
     if any(record["id"] in outdated for record in run.records(REWARDS)):
-        both = [*run.records(EARLIER), *(record for record in run.records(REWARDS) if record["id"] in outdated)]
-        run.replace(EARLIER, {record["id"]: record for record in both if "rewards" in record}.values())
+        apart = [*run.records(EARLIER), *(record for record in run.records(REWARDS) if record["id"] in outdated)]
+        run.replace(EARLIER, {record["id"]: record for record in apart if "rewards" in record}.values())
         run.replace(REWARDS, (record for record in run.records(REWARDS) if record["id"] not in outdated))
     return {record["id"]: record for record in run.records(EARLIER) if _is_usable(record, queries)}
 
@@ -176,8 +177,8 @@ def _set_outdated_apart(
 def _is_usable(record: Record, queries: Mapping[str, Query]) -> bool:
     """Whether a line of EARLIER has the rewards of some candidates, and outcomes if its query has an answer key."""
     line = {name: value for name, value in record.items() if name != "missing"}
-    known = record["id"] in queries and bool(queries[record["id"]].key) == ("verified" in record)
-    return known and reward_check(list(record["rewards"]), None).wrong(line) is None
+    matches = record["id"] in queries and bool(queries[record["id"]].key) == ("verified" in record)
+    return matches and reward_check(list(record["rewards"]), None).wrong(line) is None
 
 
 def score_responses(
