@@ -4,8 +4,7 @@ For each size, the mean score of the candidates that each kind of router chooses
 draw the training queries: `folds` from a random part of the file, `left out` from all data sets but one. `single` is
 the candidate that is best on the same training queries. The interval is that of a difference over the seeds (95%).
 `--pairs` takes two candidates of each file instead, as RouteLLM does: the best with the worst, and the two best.
-`--synthetic` adds sets whose truth is known: 2 to 20 candidates, ties, gaps, noise alone. `--plot FILE.svg` draws what
-each kind gains over `single`; with `--rows FILE` from rows that were printed with `--json` before.
+`--synthetic` adds sets whose truth is known: 2 to 20 candidates, ties, gaps, noise alone.
 """
 
 from __future__ import annotations
@@ -32,13 +31,6 @@ from zooter_core.router.encoder import Encoder
 SIZES = (50, 100, 200, 500, 1000, 2000, 5000)
 JUDGED = 900  # queries that a seed judges by, at most
 WIDTH, TOPICS = 64, 8  # of synthetic sets
-PANEL = 240  # pixels
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00")
-STYLE = """
-text { font: 11px Helvetica, Arial, sans-serif; fill: #444 } .ground { fill: #fff }
-line { stroke: #888; stroke-opacity: .3 } polyline { fill: none } path { stroke-width: 1.5 }
-@media (prefers-color-scheme: dark) { text { fill: #ccc } .ground { fill: #131019 } }
-"""
 Array = np.ndarray
 
 
@@ -125,62 +117,6 @@ def pairs(bench: Bench) -> dict[str, Bench]:
     return result
 
 
-def drawn(rows: Sequence[dict[str, Any]], kinds: Sequence[str]) -> str:
-    """An SVG picture: what each kind gains over the best single candidate, a panel for each set and split.
-
-    The bars are the intervals of the first kind. A line that leaves its panel is below all of them.
-    """
-    panels: dict[str, list[dict[str, Any]]] = {}
-    for row in sorted(rows, key=lambda row: row["size"]):
-        panels.setdefault(f"{row['set']}, {row['split']}".removeprefix("synthetic: "), []).append(row)
-    across = min(3, len(panels))
-    width, height = PANEL * across + 20, (PANEL - 30) * -(-len(panels) // across) + 30
-    body = [f'<rect width="{width}" height="{height}" rx="8" class="ground"/>']
-    for number, (kind, colour) in enumerate(zip(kinds, COLOURS, strict=False)):
-        body.append(f'<text x="{20 + 75 * number}" y="18" style="fill:{colour};font-weight:bold">{kind}</text>')
-    for number, (title, here) in enumerate(panels.items()):
-        left, top = PANEL * (number % across), 30 + (PANEL - 30) * (number // across)
-        body.append(
-            f'<svg x="{left}" y="{top}" width="{PANEL}" height="{PANEL - 30}">{panel(title, here, kinds)}</svg>'
-        )
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}">'
-    return f"{head}<style>{STYLE}</style>{''.join(body)}</svg>\n"
-
-
-def panel(title: str, rows: Sequence[dict[str, Any]], kinds: Sequence[str]) -> str:
-    first = f"{kinds[0]}_minus_single"
-    ends = [[100 * end for end in row[first][1:]] for row in rows]
-    gains = {kind: [100 * (row[kind] - row["single"]) for row in rows] for kind in kinds}
-    low, high = min(0.0, *map(min, ends)), max(0.1, *map(max, ends), *map(max, gains.values()))
-    step = next((step for step in (0.5, 1, 2, 5, 10, 20, 50, 100, 200) if (high - low) / step <= 5), 500)
-    sizes = [row["size"] for row in rows]
-    widest = max(np.log(SIZES[-1] / SIZES[0]), np.log(max(sizes) / SIZES[0]))
-
-    def across(size: float) -> float:
-        return 45 + (PANEL - 60) * float(np.log(size / SIZES[0]) / widest)
-
-    def down(gain: float) -> float:
-        return PANEL - 55 - (PANEL - 85) * (gain - low) / (high - low)
-
-    parts = [f'<text x="35" y="14">{title}</text>']
-    for tick in np.arange(np.ceil(low / step), high / step) * step:
-        y, strong = down(tick), "" if tick else ' style="stroke-opacity:1"'
-        parts.append(f'<line x1="35" x2="{PANEL}" y1="{y:.1f}" y2="{y:.1f}"{strong}/>')
-        parts.append(f'<text x="30" y="{y + 4:.1f}" text-anchor="end">{tick + 0.0:+g}</text>')
-    for size in sizes:
-        label = size if size % 1000 else f"{size // 1000}k"
-        parts.append(f'<text x="{across(size):.1f}" y="{PANEL - 38}" text-anchor="middle">{label}</text>')
-    for kind, colour in reversed(list(zip(kinds, COLOURS, strict=False))):
-        points = " ".join(f"{across(x):.1f},{down(y):.1f}" for x, y in zip(sizes, gains[kind], strict=True))
-        thick = 3 if kind == kinds[0] else 1.5
-        line = f'<polyline points="{points}" style="stroke:{colour};stroke-width:{thick}"/>'
-        parts.append(f'<svg width="{PANEL}" height="{PANEL - 50}">{line}</svg>')  # cuts off what is below
-    for size, (worst, best) in zip(sizes, ends, strict=True):
-        x = across(size)
-        parts.append(f'<path d="M{x:.1f} {down(worst):.1f}V{down(best):.1f}" style="stroke:{COLOURS[0]}"/>')
-    return "".join(parts)
-
-
 def earned(bench: Bench, kind: str, train: Array, judged: Array, seed: int) -> float:
     table = bench.scores.scores
     if kind == "single":
@@ -231,8 +167,6 @@ def main() -> None:
     parser.add_argument("scores", nargs="*", metavar="FILE")
     parser.add_argument("--pairs", action="store_true", help="two candidates of each file")
     parser.add_argument("--synthetic", action="store_true")
-    parser.add_argument("--plot", type=Path, metavar="FILE.svg")
-    parser.add_argument("--rows", type=Path, metavar="FILE", help="draw these rows alone, and compute none")
     parser.add_argument("--kinds", nargs="+", default=["auto", "zooter", "kmeans"], metavar="KIND")
     parser.add_argument("--sizes", nargs="+", type=int, default=SIZES, metavar="N")
     parser.add_argument("--seeds", type=int, default=10)
@@ -250,15 +184,11 @@ def main() -> None:
         benches = {f"{name}, {two}": part for name, bench in benches.items() for two, part in pairs(bench).items()}
     if call.synthetic:
         benches |= {f"synthetic: {name}": one.bench() for name, one in SYNTHETIC.items()}
-    rows = [json.loads(line) for line in call.rows.read_text().splitlines()] if call.rows else []
-    if not benches and not rows:
+    if not benches:
         sys.exit("no set: name a score file, or --synthetic")
     for name, bench in benches.items():
         for row in rows_of(name, bench, call):
-            rows.append(row)
             print(json.dumps(row) if call.json else shown(row, call.kinds), flush=True)
-    if call.plot:
-        call.plot.write_text(drawn(rows, call.kinds), encoding="utf-8")
 
 
 if __name__ == "__main__":
