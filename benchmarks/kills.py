@@ -105,7 +105,7 @@ def inputs(folder: Path) -> dict[str, Path]:
 def commands(at: dict[str, Path]) -> list[Command]:
     zooter = [sys.executable, "-m", "zooter_core.cli"]
     distill = [*zooter, "distill", "--encoder", str(at["encoder"]), "--out", "{out}", "--scores"]
-    queries = [*zooter, "queries", "--from", str(at["chats"]), "--tagger", "given", "--out", "{out}.jsonl.gz", "--n"]
+    queries = [*zooter, "queries", "--from", str(at["chats"]), "--out", "{out}.jsonl.gz", "--limit"]
     return [
         Command("distill", [*distill, str(at["scores"])], [*distill, str(at["few"])], router=True),
         Command("queries", [*queries, "3000"], [*queries, "10"]),

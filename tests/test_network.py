@@ -125,7 +125,7 @@ def calls(tmp_path: Path, fleet_copy: Path) -> list[list[str]]:
         ["ask", "Hi", *fleet],
         ["compare", "Hi", *fleet],
         ["check", *fleet],
-        ["queries", "--from", scores, "--n", 9, "--tagger", "fleet", "--out", tmp_path / "queries.jsonl", *fleet],
+        ["queries", "--from", scores, "--limit", 9, "--out", tmp_path / "queries.jsonl", *fleet],
         ["run", "--queries", scores, "--out", tmp_path / "run", "--router-set", "epochs=1", *fleet],
         ["score", "--responses", scores, "--out", tmp_path / "scored.jsonl", *fleet],
         ["distill", "--scores", scores, "--router-set", "epochs=1", "--out", router, *fleet],

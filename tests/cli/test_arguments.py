@@ -72,9 +72,9 @@ CALLS = [
     ("evaluate", "--fleet", "FLEET", "--sweep", "beta=1", "--scores"),
     ("export", "onnx", "--out", "NEW", "--router"),
     ("export", "onnx", "--router", "ROUTER", "--out"),
-    ("queries", "--n", "3", "--out", "NEW", "--from"),
-    ("queries", "--n", "3", "--from", "SCORES", "--out"),
-    ("queries", "--n", "3", "--from", "SCORES", "--out", "NEW", "--exclude"),
+    ("queries", "--limit", "3", "--out", "NEW", "--from"),
+    ("queries", "--limit", "3", "--from", "SCORES", "--out"),
+    ("queries", "--limit", "3", "--from", "SCORES", "--out", "NEW", "--exclude"),
     ("bench", "gsm8k", "--out", "NEW", "--from"),
     ("bench", "gsm8k", "--from", "SCORES", "--out"),
 ]
@@ -108,7 +108,7 @@ def test_an_empty_option(refused, call):
     [
         ("run", "--fleet", "FLEET", "--out", "NEW", "--queries", "SCORES", "--scores"),
         ("score", "--fleet", "FLEET", "--responses", "SCORES", "--out"),
-        ("queries", "--n", "3", "--from", "SCORES", "--out"),
+        ("queries", "--limit", "3", "--from", "SCORES", "--out"),
         ("bench", "gsm8k", "--from", "SCORES", "--out"),
     ],
     ids=" ".join,

@@ -130,7 +130,8 @@ def test_every_suite_is_in_the_help_of_bench(capsys):
     from zooter_core.evaluation.suites import SUITES
 
     main(["bench", "--help"])
-    assert ", ".join(SUITES) in " ".join(capsys.readouterr().out.split())
+    shown = " ".join(capsys.readouterr().out.split()).replace("- ", "-")  # a name may be broken at its dash
+    assert ", ".join(SUITES) in shown
 
 
 @pytest.mark.parametrize(

@@ -151,7 +151,17 @@ def test_a_run(fleet, queries, tmp_path):
 
 
 def test_queries(queries, fleet, tmp_path):
-    call = ("queries", "--from", queries, "--n", 500, "--out", tmp_path / "out [/red] :smile:.jsonl", "--fleet", fleet)
+    call = (
+        "queries",
+        "--from",
+        queries,
+        "--limit",
+        500,
+        "--out",
+        tmp_path / "out [/red] :smile:.jsonl",
+        "--fleet",
+        fleet,
+    )
     screen = typed(*call)
     assert screen.code == 0, screen.err
     screen.check()
@@ -232,7 +242,7 @@ def test_half_characters_in_files(fleet_copy, tiny_fleet, tmp_path):
     scored = typed("score", "--responses", scores, "--out", responses, "--fleet", tiny_fleet)
     assert scored.code == 0, scored.err
     assert json.loads(responses.read_text().splitlines()[0])["responses"][f"a {half[:-1]}\ufffd"] == "half \ufffd"
-    picked = typed("queries", "--from", scores, "--n", 9, "--out", tmp_path / "q.jsonl", "--fleet", tiny_fleet)
+    picked = typed("queries", "--from", scores, "--limit", 9, "--out", tmp_path / "q.jsonl", "--fleet", tiny_fleet)
     assert picked.code == 0, picked.err
 
 

@@ -34,7 +34,7 @@ def server(monkeypatch) -> Iterator[Scripted]:
 @pytest.fixture
 def fleet(zooter, server, tmp_path) -> Path:
     folder = tmp_path / "my-fleet"
-    code, _, err = zooter("init", "--yes", "--out", folder, fleet=None)
+    code, _, err = zooter("init", "--pick", "all", "--out", folder, fleet=None)
     assert code == 0, err
     return folder
 
@@ -50,7 +50,7 @@ def test_the_base_and_its_adapters_are_four_candidates(fleet, server):
 
 
 def test_a_server_that_is_named_gives_the_same(zooter, server, fleet, tmp_path):
-    call = ("init", "--yes", "--out", tmp_path / "named", "--endpoint", server.url)
+    call = ("init", "--pick", "all", "--out", tmp_path / "named", "--endpoint", server.url)
     assert zooter(*call, fleet=None)[0] == 0
     ours, theirs = (folder.joinpath("fleet.toml").read_text() for folder in (fleet, tmp_path / "named"))
     assert ours.replace("my-fleet", "named") == theirs

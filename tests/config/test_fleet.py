@@ -65,7 +65,6 @@ def test_when_a_router_is_unsure(folder):
     change(folder, 'path = "router"\n', 'path = "router"\nunsure_above = 0.8\n')
     router = load_fleet(folder).router
     assert router.unsure_above == 0.8
-    assert 'Did you mean "entropy"?' in refusal(change(folder, '"entropy"', '"entrpy"'))
 
 
 def test_the_runtime_is_a_known_one(folder):

@@ -62,7 +62,7 @@ def call_of(name: str, place: Path) -> list[object]:
         "evaluate": ["evaluate", *router, *scores],
         "distill": ["distill", *scores, "--encoder", place / "fleet" / "encoder", "--out", place / "out" / "router"],
         "export": ["export", "onnx", *router, "--out", place / "out" / "p"],
-        "queries": ["queries", "--from", place / "queries.jsonl", "--n", 5, "--out", place / "out" / "q.jsonl"],
+        "queries": ["queries", "--from", place / "queries.jsonl", "--limit", 5, "--out", place / "out" / "q.jsonl"],
         "sweep": ["evaluate", *scores, "--sweep", "beta=1", "--plot", place / "out" / "s.html", *fleet],
         "score": ["score", "--responses", place / "responses.jsonl", "--out", place / "out" / "scored.jsonl", *fleet],
     }

@@ -125,7 +125,7 @@ def calls(run_copy, scores, tiny_fleet, tmp_path) -> dict[str, tuple[Path, list[
     encoder = ["--encoder", tiny_fleet / "encoder"]
     calls = {
         "distill": ["--scores", scores, "--router-set", "epochs=2", *encoder, "--out"],
-        "queries": ["--from", scores, "--n", 30, "--tagger", "given", "--out"],
+        "queries": ["--from", scores, "--limit", 30, "--out"],
         "run": [
             *("--queries", run_copy.parent / "queries.jsonl", "--out", run_copy, "--router-set", "epochs=2"),
             *("--fleet", tiny_fleet, "--scores"),

@@ -41,8 +41,9 @@ def traffic(tmp_path):
         yield opened
 
 
-def test_logs_of_litellm(traffic, tmp_path):
-    config = LearnConfig(answers=True, longest_answer=4)
+def test_logs_of_litellm(traffic, tmp_path, monkeypatch):
+    monkeypatch.setattr("zooter_core.learn.imports.LONGEST_ANSWER", 4)
+    config = LearnConfig(answers=True)
     files = [write(tmp_path / "a.jsonl", LITELLM, SPEND, {"call_type": "aembedding", "messages": None})]
     count, left_out = import_traffic(files, traffic, config)
     assert (count, dict(left_out)) == (2, {"no text of a user": 1})

@@ -89,9 +89,9 @@ def test_the_cache_of_rewards_keeps_nothing_of_what_is_judged(place):
     assert len(ensemble._cache().get(items)) == 3
 
 
-def test_an_answer_that_was_cut_is_not_judged_as_a_whole_one(place):
-    fleet, _, traffic = place
-    set_table(fleet, "learn", {"longest_answer": 4})
+def test_an_answer_that_was_cut_is_not_judged_as_a_whole_one(place, monkeypatch):
+    _, _, traffic = place
+    monkeypatch.setattr("zooter_core.learn.judging.LONGEST_ANSWER", 4)
     traffic.add(decisions(2))  # their answers are "base", as long as those that are kept
     _, _, ensemble = turn(place, sampling=Sampling(0.0, 0.0))
     assert (list(traffic.rewards()), ensemble.questions) == ([], [])

@@ -197,7 +197,7 @@ def test_a_step_that_is_finished_needs_nothing_any_more(fleet, queries, tmp_path
     server.replies["judge"] = lambda query: "Rating: [[5]]" if "No." in query else "Rating: [[7]]"
     without(fleet, "reward")
     judge = f'[reward.judge]\nbackend = "openai"\nmodel = "judge"\nbase_url = "{server.url}"\n'
-    change(fleet, "[tagger]", f'[reward]\nkind = "judge"\ncache = false\n\n{judge}\n[tagger]')
+    change(fleet, "[tagger]", f'[reward]\nkind = "judge"\n\n{judge}\n[tagger]')
     call = ["run", "--fleet", fleet, "--queries", queries, "--out", tmp_path / "run", *HERE]
     assert main(list(map(str, call))) == 0
     before = requests_of(server)

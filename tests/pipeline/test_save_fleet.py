@@ -137,7 +137,10 @@ def test_a_judge_of_the_fleet_comes_along(fleet_copy, router):
 
 def test_candidates_and_a_judge_behind_servers_come_along(fleet):
     """With names like paths, which stay as their servers know them, and every key of an endpoint changed."""
-    every = EndpointConfig("https://host:1/v1", "MY_KEY", 1, 2, 3, 4, 5, 6, 7, 8.5, "max_completion_tokens")
+    every = EndpointConfig(
+        "https://host:1/v1", "MY_KEY", first_token_seconds=2, gap_seconds=3, retries=4, parallel=5, rest_after=7,
+        rest_seconds=8.5, token_limit="max_completion_tokens",
+    )  # fmt: skip
     plain = EndpointConfig("http://localhost:11434/v1")
     candidates = (
         CandidateConfig("a", "openai", "/srv/models/one", description="far", endpoint=every),

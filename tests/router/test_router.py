@@ -171,9 +171,10 @@ def test_a_query_whose_logits_overflow_is_no_choice(fleet_copy, encoders, monkey
 def test_one_member_that_gives_no_number_is_seen(router, monkeypatch):
     """Its probabilities come from the mean, which might hide it."""
     vectors = router.encoder.embed(QUERIES)
-    members = router.head.body.members(vectors).copy()
+    members, logits = router.head.body.members(vectors).copy(), router.head.body.logits(vectors)
     members[1, 0, 0] = math.nan
     monkeypatch.setattr(router.head.body, "members", lambda vectors: members)
+    monkeypatch.setattr(router.head.body, "logits", lambda vectors: logits)
     assert np.isfinite(router.head.probabilities(vectors)).all()
     with pytest.raises(WorkError, match="finite probabilities from the router"):
         router.head.outputs(vectors)

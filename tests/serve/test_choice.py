@@ -27,6 +27,14 @@ from zooter_core.serve.sessions import Sessions, digests, readable_by
 TOOLS = [{"type": "function", "function": {"name": "f"}}]
 CALL = {"role": "assistant", "content": None, "tool_calls": [{"id": "1", "function": {"name": "f"}}]}
 RESULT = {"role": "tool", "tool_call_id": "1", "content": "42"}
+
+
+@pytest.fixture(autouse=True)
+def margin(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By how much another candidate must lead to end a conversation with one."""
+    monkeypatch.setattr("zooter_core.serve.choice.SWITCH_MARGIN", 0.2)
+
+
 PARTS = [{"type": "text", "text": "math=0.1,code=0.9"}, {"type": "image_url", "image_url": {"url": "data:x"}}]
 IMAGE = [{"role": "user", "content": PARTS}]
 

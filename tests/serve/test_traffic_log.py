@@ -56,8 +56,9 @@ def _turn(text):
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_the_answer_is_kept_where_wanted(serve, stream):
-    endpoint = serve("good", extra="[learn]\ntraffic = true\nanswers = true\nlongest_answer = 5\n")
+def test_the_answer_is_kept_where_wanted(serve, stream, monkeypatch):
+    monkeypatch.setattr("zooter_core.serve.traffic_log.LONGEST_ANSWER", 5)
+    endpoint = serve("good", extra="[learn]\ntraffic = true\nanswers = true\n")
     answer = endpoint.chat(stream=stream)
     (entry,) = stored(endpoint)
     assert entry.answer

@@ -41,8 +41,8 @@ def completed(vectors: Array, scores: Array, k: int = NEIGHBOURS, temperature: f
     full = scores.copy()
     for column in np.flatnonzero(np.isnan(scores).any(axis=0)):
         gaps = np.isnan(scores[:, column])
-        known = scores[~gaps, column : column + 1]
-        full[gaps, column] = predicted(vectors[gaps], vectors[~gaps], known, k, temperature)[:, 0]
+        scored = scores[~gaps, column : column + 1]
+        full[gaps, column] = predicted(vectors[gaps], vectors[~gaps], scored, k, temperature)[:, 0]
     return full
 
 

@@ -23,7 +23,16 @@ from zooter_core.config.learn import LearnConfig
 from zooter_core.data.json_records import Place, each_record, json_files
 from zooter_core.learn.chores import is_chore
 from zooter_core.learn.traffic import Traffic
-from zooter_core.learn.traffic_rows import DEMO, FEEDBACK, IMPORT, LONGEST_TEXT, LoggedDecision, LoggedReward, id_prefix
+from zooter_core.learn.traffic_rows import (
+    DEMO,
+    FEEDBACK,
+    IMPORT,
+    LONGEST_ANSWER,
+    LONGEST_TEXT,
+    LoggedDecision,
+    LoggedReward,
+    id_prefix,
+)
 from zooter_core.router.turns import topic_of
 
 LITELLM, BATCH, PLAIN = "litellm", "openai-batch", "jsonl"
@@ -78,7 +87,7 @@ def _storable(decision: LoggedDecision, config: LearnConfig) -> LoggedDecision:
         decision,
         query=decision.query[:LONGEST_TEXT],
         context=context and context[:LONGEST_TEXT],
-        answer=answer and answer[: config.longest_answer],
+        answer=answer and answer[:LONGEST_ANSWER],
     )
 
 

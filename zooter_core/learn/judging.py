@@ -23,7 +23,16 @@ from zooter_core.labelling.rewards import Comparing
 from zooter_core.learn.deciding import Choices, Sampling, Wanted, wanted
 from zooter_core.learn.refit import text_of
 from zooter_core.learn.traffic import Traffic
-from zooter_core.learn.traffic_rows import MODEL, NEWCOMER, PAIR, SAMPLE, SERVED, LoggedDecision, LoggedReward
+from zooter_core.learn.traffic_rows import (
+    LONGEST_ANSWER,
+    MODEL,
+    NEWCOMER,
+    PAIR,
+    SAMPLE,
+    SERVED,
+    LoggedDecision,
+    LoggedReward,
+)
 from zooter_core.method.labels import LOTS, lot
 from zooter_core.method.partial_rewards import Array
 
@@ -167,8 +176,7 @@ class Judge:
 
     def _has_answer(self, decision: LoggedDecision, name: str) -> bool:
         """Whether a candidate's whole answer was kept: a part would be judged as if it were all."""
-        longest = self.ensemble.fleet.learn.longest_answer
-        return name == decision.candidate and 0 < len(decision.answer or "") < longest
+        return name == decision.candidate and 0 < len(decision.answer or "") < LONGEST_ANSWER
 
     def _judge(
         self, decision: LoggedDecision, names: Sequence[str], ask: Sequence[str], judged: Judged
@@ -220,10 +228,9 @@ class Judge:
         return cost(self.ensemble.fleet.candidate(response.candidate), decision.prompt_tokens or 0, response.tokens)
 
     def _answer(self, decision: LoggedDecision, response: Response) -> str | None:
-        settings = self.ensemble.fleet.learn
-        if not settings.answers or self._has_answer(decision, response.candidate):
+        if not self.ensemble.fleet.learn.answers or self._has_answer(decision, response.candidate):
             return None
-        return response.text[: settings.longest_answer]
+        return response.text[:LONGEST_ANSWER]
 
     def _logged(
         self, decision: LoggedDecision, reward: LoggedReward, want: Wanted, row: int, differ: bool

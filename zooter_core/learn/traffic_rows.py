@@ -16,6 +16,7 @@ MODEL, FEEDBACK = "reward model", "feedback"  # sources of a reward
 SERVED, SAMPLE, PAIR, NEWCOMER = "served", "sample", "pair", "newcomer"  # why a reward was computed
 ENDPOINT, DEMO, IMPORT = "endpoint", "demo", "import"  # sources of a decision
 LONGEST_TEXT = 20_000  # characters of a query
+LONGEST_ANSWER = 20_000  # characters of an answer
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS decisions (

@@ -20,7 +20,7 @@ from zooter_core.base.strict_json import parse_json
 from zooter_core.config.learn import LearnConfig
 from zooter_core.learn.refit import forget_vectors
 from zooter_core.learn.traffic import Traffic
-from zooter_core.learn.traffic_rows import FEEDBACK, LONGEST_TEXT, SERVED, LoggedDecision, LoggedReward
+from zooter_core.learn.traffic_rows import FEEDBACK, LONGEST_ANSWER, LONGEST_TEXT, SERVED, LoggedDecision, LoggedReward
 from zooter_core.router.turns import topic_of
 from zooter_core.serve.exchange import GONE, Exchange
 from zooter_core.serve.metrics import usage_of
@@ -60,7 +60,7 @@ class TrafficLog:
     @property
     def keeps(self) -> int:
         """How many bytes of an answer an exchange must keep."""
-        return self._config.longest_answer * BYTES_A_CHARACTER if self._config.answers else 0
+        return LONGEST_ANSWER * BYTES_A_CHARACTER if self._config.answers else 0
 
     def __call__(self, exchange: Exchange) -> None:
         """Store an exchange, soon."""
@@ -187,7 +187,7 @@ def decision_of(exchange: Exchange, ended: float, config: LearnConfig) -> Logged
         seconds=exchange.seconds,
         first_token_seconds=exchange.first_token_seconds,
         finish=exchange.progress.finish or exchange.error,
-        answer=answer[: config.longest_answer] or None,
+        answer=answer[:LONGEST_ANSWER] or None,
         chore=request.chore,
     )
 

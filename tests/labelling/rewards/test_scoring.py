@@ -228,15 +228,6 @@ def test_an_ensemble_keeps_rewards_between_starts(counted):
     assert calls == [20]
 
 
-def test_the_cache_can_be_turned_off(counted):
-    fleet, calls = counted
-    off = replace(fleet, reward=replace(fleet.reward, cache=False))
-    assert off.fingerprint() == fleet.fingerprint()  # a run may turn it off
-    for _ in range(2):
-        Ensemble(off).score_responses(QUERIES)
-    assert calls == [20, 20]
-
-
 def test_other_weights_or_settings_know_nothing(counted, fleet_copy):
     fleet, calls = counted
     first = Ensemble(fleet).score_responses(QUERIES)

@@ -99,11 +99,11 @@ def test_at_most_so_many_and_none_where_there_is_none():
     assert [len(tags) for tags in tagging.tag(["many", "few"])] == [3, 0]
 
 
-def test_a_template_and_a_model_of_ones_own():
+def test_a_model_of_ones_own():
     candidate = replace(CANDIDATE, model="owner/chat")
     backend = Scripted(lambda text: '["x"]')
-    tagger(InstagConfig(instagger=candidate, template="Tag: {query}"), ENCODERS, lambda kind: backend).tag(["a"])
-    assert backend.requests[0][0].messages[0].content == "Tag: a"
+    tagger(InstagConfig(instagger=candidate), ENCODERS, lambda kind: backend).tag(["a"])
+    assert backend.requests[0][0].messages[0].content.endswith("User query: a")
     assert backend.candidate.prompt_template is None  # its own chat template
 
 
@@ -134,5 +134,3 @@ def test_keys_of_another_kind_are_refused():
         GivenConfig(vocabulary="tags.json")
     with pytest.raises(ZooterError, match='lacks the key "instagger"'):
         InstagConfig()
-    with pytest.raises(ZooterError, match=r"template in \[tagger\] lacks {query}"):
-        InstagConfig(instagger=CANDIDATE, template="Tag it.")
