@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-PATIENCE = 600.0  # seconds; far beyond what a slow machine needs beside other work
+PATIENCE = 300.0  # seconds; far beyond what a slow machine needs beside other work
 NEVER = 2 * PATIENCE  # seconds after which what hangs on purpose gives up; whoever waits for it has failed by then
 
 
