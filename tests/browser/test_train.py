@@ -84,7 +84,7 @@ def test_a_score_file_becomes_a_fleet_that_chat_uses(page: Page) -> None:
     expect(page.locator(".st-key-table-train-methods table")).to_be_visible(timeout=SLOW)
     assert_fits(page, NARROW, WIDE)
 
-    page.get_by_text("Advanced").last.click()
+    click_when_drawn(page, page.get_by_text("Advanced").last)
     page.get_by_role("textbox", name="Name").fill(NAME)
     page.get_by_role("textbox", name="Name").press("Enter")
     wait_until_idle(page)
