@@ -38,8 +38,8 @@ def test_a_step_goes_on_when_there_is_room_again(called, run_copy, finished_run,
     assert size > (run_copy / "run.json").stat().st_size, "it is not this file that is to be full"
     refused(called, size, file, *step_of(step, run_copy))
     assert file.read_bytes().startswith(before)
-    whole = len(before) if step == "label" else size  # labels are written all or none
-    assert len(file.read_bytes()) == whole, "nothing more was written"
+    kept_bytes = len(before) if step == "label" else size  # labels are written all or none
+    assert len(file.read_bytes()) == kept_bytes, "nothing more was written"
     for later in [*FILES, "distill"][list(FILES).index(step) :]:
         assert called(*step_of(later, run_copy))[0] == 0
     assert same_end(run_copy, finished_run)
