@@ -43,7 +43,7 @@ if sys.argv[1:]:
     from streamlit.testing.v1 import AppTest
 
     for page in sys.argv[1:]:
-        app = AppTest.from_file(f"pages/{page}.py", default_timeout=120).run()
+        app = AppTest.from_file(f"pages/{page}.py", default_timeout=300).run()
         print(json.dumps([page, [str(error.value) for error in app.exception]]))
 """
 # A demo and a visitor, with the one interface that the namespace has switched on.
@@ -61,7 +61,7 @@ try:
         assert demo.poll() is None, "the demo ended at its start"
         try:
             for page in ("_stcore/health", "", "compare"):
-                print(urllib.request.urlopen(f"http://127.0.0.1:{port}/{page}", timeout=60).status)
+                print(urllib.request.urlopen(f"http://127.0.0.1:{port}/{page}", timeout=300).status)
             break
         except OSError:
             time.sleep(0.3)

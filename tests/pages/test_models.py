@@ -403,7 +403,7 @@ def test_a_model_that_comes_after_the_exam_is_asked_alone(
 ) -> None:
     monkeypatch.setattr(exam, "starter_queries", lambda quick: queries[:24])
     press(page, "Start the exam")
-    sitting(folder).wait(120)
+    sitting(folder).wait(PATIENCE)
     drawn(page.run(), folder)
     server.replies["late"] = lambda query: "It is late."
     add_candidates(folder, [{"name": "new", "backend": "openai", "model": "late", "base_url": server.url}])
@@ -413,7 +413,7 @@ def test_a_model_that_comes_after_the_exam_is_asked_alone(
     assert "The answers so far are kept. New since then: new." in words(page)
     before = server.count("sums")
     press(page, "Go on")
-    sitting(folder).wait(120)
+    sitting(folder).wait(PATIENCE)
     page.run()
     assert not page.error
     assert server.count("sums") - before <= 1  # a page that is drawn anew tries each model

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from support.patience import PATIENCE
 from zooter_core.config.fleet import load_fleet
 from zooter_core.learn.traffic import FILE, data_folder
 from zooter_core.ui import resources
@@ -17,7 +18,7 @@ ALWAYS = ["Chat", "Compare", "Models", "Explorer", "Train", "Benchmark"]
 
 def shown() -> list[str]:
     """The pages in the row of links, in a new session."""
-    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=PATIENCE).run()
     assert not page.exception
     return [link.proto.label for link in page.get("page_link")]
 
