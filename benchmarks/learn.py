@@ -12,8 +12,8 @@ everything with all candidates gains over never learning: in all, from 400 queri
 next one joins, and from 200 queries after the newcomer's burst on. Intervals are of 95%, over streams.
 
 Below it stand the switches, judged by the true scores of the next 400 queries, what serves then against what served
-before: "promote" and "rollback" were decided by the gate, "follow" is each later refit of a promoted learner, which
-serves untested. A promoted learner serves with what it has learned until then.
+before: "promote" and "rollback" were decided by the gate, "follow" is each later refit of a promoted learner that took
+over because it had earned more on pairs of its own.
 
 `--noise` adds normal noise to every reward that a learner sees, in spreads of the rewards. Finished streams are
 in --rows and are not played again. A method takes about a second of one core a stream (OMP_NUM_THREADS=1); the KL head
@@ -213,14 +213,9 @@ def learn(stream: Stream, how: How) -> Played:
         last, before, switch = int(rows[-1]) + 1, contest.champion, ""
         if how.gate is not None:
             switch = contest.decide(spread(looked[max(0, last - RECENT) : last]))
-        if switch == "rollback":
+        if switch:
             played.switches.append((switch, last, gain(stream, before, contest.champion, last)))
-        router = fitted(learner, kl, looked, last, available)
-        if switch == "promote":  # what serves from now on: of a learner that is followed, the latest refit
-            contest.refit(router)
-            played.switches.append((switch, last, gain(stream, before, contest.champion, last)))
-        else:
-            compete(stream, contest, how, router, last, played)
+        compete(stream, contest, how, fitted(learner, kl, looked, last, available), last, played)
     return played
 
 
@@ -230,9 +225,8 @@ def compete(stream: Stream, contest: Contest[Choose], how: How, router: Choose, 
         contest.champion = router
         return
     before = contest.champion
-    contest.refit(router)
-    if contest.follows:
-        played.switches.append(("follow", place, gain(stream, before, router, place)))
+    if contest.refit(router):
+        played.switches.append(("follow", place, gain(stream, before, contest.champion, place)))
 
 
 def burst(stream: Stream, learner: Learner, looked: Array, played: Played) -> None:

@@ -1,8 +1,10 @@
 """Routers from few queries and from many: python benchmarks/learning_curves.py [FILE...] [--pairs] [--synthetic]
 
 For each size, the mean score of the candidates that each kind of router chooses for unseen queries, over seeds, which
-draw the training queries: `folds` from a random part of the file, `left out` from all data sets but one. `single` is
-the candidate that is best on the same training queries. The interval is that of a difference over the seeds (95%).
+draw the training queries: `folds` from a random part of the file, `left out` from all data sets but one. With `mix`, a
+third of the data sets is four times as frequent among the judged queries as in training, the others a quarter.
+`single` is the candidate that is best on the same training queries. The interval is that of a difference over the seeds
+(95%); `worst` is the smallest difference from `single` of any seed.
 `--pairs` takes two candidates of each file instead, as RouteLLM does: the best with the worst, and the two best.
 `--synthetic` adds sets whose truth is known: 2 to 20 candidates, ties, gaps, noise alone.
 """
@@ -29,6 +31,7 @@ from zooter_core.method import metrics, mixture
 from zooter_core.router.encoder import Encoder
 
 SIZES = (50, 100, 200, 500, 1000, 2000, 5000)
+SPLITS = ("folds", "mix", "left out")
 JUDGED = 900  # queries that a seed judges by, at most
 WIDTH, TOPICS = 64, 8  # of synthetic sets
 Array = np.ndarray
@@ -97,11 +100,21 @@ class Lessons:
             order = np.random.default_rng(1000 + seed).permutation(count)
             if split == "folds":
                 judged, rest = np.split(order, [min(JUDGED, count // 6)])
+            elif split == "mix":
+                judged, rest = np.split(order, [count // 2])
+                judged = self._other_mix(judged, seed)
             else:
                 left = self.datasets[seed % len(self.datasets)]
                 judged, rest = order[names[order] == left][:JUDGED], order[names[order] != left]
             if len(rest) >= size:
                 yield seed, np.sort(rest[:size]), np.sort(judged)
+
+    def _other_mix(self, rows: Array, seed: int) -> Array:
+        """Of these rows, JUDGED with replacement, of which some data sets have more and the others less."""
+        rng = np.random.default_rng(2000 + seed)
+        frequent = rng.choice(self.datasets, max(1, len(self.datasets) // 3), replace=False)
+        weights = np.where(np.isin(self.bench.names[rows], frequent), 4.0, 0.25)
+        return rng.choice(rows, JUDGED, p=weights / weights.sum())
 
 
 def pairs(bench: Bench) -> dict[str, Bench]:
@@ -128,7 +141,7 @@ def earned(bench: Bench, kind: str, train: Array, judged: Array, seed: int) -> f
 
 def rows_of(name: str, bench: Bench, call: argparse.Namespace) -> Iterator[dict[str, Any]]:
     lessons = Lessons(bench, call.seeds)
-    for split in ("folds",) if name.startswith("synthetic: ") else ("folds", "left out"):
+    for split in ("folds",) if name.startswith("synthetic: ") else SPLITS:
         for size in call.sizes:
             draws = list(lessons.of(split, size))
             if not draws:
@@ -143,6 +156,7 @@ def rows_of(name: str, bench: Bench, call: argparse.Namespace) -> Iterator[dict[
                     kind: float(values.mean()),
                     f"{call.kinds[0]}_minus_{kind}": difference(means[call.kinds[0]] - values),
                 }
+            row["worst"] = float((means[call.kinds[0]] - means["single"]).min())
             yield row
 
 
@@ -155,11 +169,11 @@ def difference(values: Array) -> list[float]:
 def shown(row: dict[str, Any], kinds: Sequence[str]) -> str:
     cells = [f"{row['set']:24} {row['split']:9} {row['size']:5}"]
     cells += [f"{kind} {100 * row[kind]:6.2f}" for kind in ("single", *kinds)]
-    for other in ("single", "zooter"):
+    for other in ("single", "zooter", "ridge"):
         if f"{kinds[0]}_minus_{other}" in row:
             mean, low, high = (100 * value for value in row[f"{kinds[0]}_minus_{other}"])
             cells.append(f"minus {other} {mean:+.2f} ({low:.2f} to {high:.2f})")
-    return "  ".join(cells)
+    return "  ".join([*cells, f"worst {100 * row['worst']:+.1f}"])
 
 
 def main() -> None:

@@ -29,7 +29,15 @@ CANDIDATES = ("chat", "math", "code", "writer")
 TOPICS = ("the sea", "a list in Python", "12 + 30 apples", "a toast", "SQL joins", "rain", "a square root", "cats")
 VERBS = ("Write a short text about", "Explain to a child", "What should everybody know about", "Give three facts about")
 FLEET = 'name = "stub"\n[router]\npath = "{}"\nruntime = "{}"\n'
-CANDIDATE = '\n[[candidate]]\nname = "{}"\nbackend = "openai"\nmodel = "stub"\nbase_url = "{}"\nparallel = 100000\n'
+CANDIDATE = """
+[[candidate]]
+name = "{}"
+backend = "openai"
+model = "stub"
+base_url = "{}"
+parallel = 100000
+rest_seconds = 0
+"""
 LITELLM = """
 model_list:
   - model_name: auto

@@ -1,7 +1,7 @@
 """The stub of `servers.py`: python stub_server.py PORT TOKENS RATE [SHARE SECONDS] answers at a fixed rate of tokens.
 
 A SHARE of the requests waits so many SECONDS before its first token. Images are refused as by llama.cpp's server, and
-LONG is answered with as many tokens as fill every buffer on the way.
+LONG is answered with as many tokens as fill every buffer on the way, and FLOOD with events without end.
 """
 
 from __future__ import annotations
@@ -13,19 +13,31 @@ import sys
 from typing import Any
 
 LONG, LONG_TOKENS, LONG_AT_ONCE = b"Write without end", 100_000, 100
+FLOOD = b"Flood with "  # and then what: comments, empty events, tokens
 REFUSAL = b'{"error":{"code":500,"message":"image input is not supported","type":"server_error"}}'
+
+
+def chunked(data: bytes) -> bytes:
+    """A part of a body."""
+    return f"{len(data):x}\r\n".encode() + data + b"\r\n"
+
+
+def event(delta: dict[str, str], finish: str | None = None) -> bytes:
+    """A part with one event."""
+    choice = {"index": 0, "delta": delta, "finish_reason": finish}
+    shape: dict[str, Any] = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "stub"}
+    return chunked(b"data: " + json.dumps(shape | {"choices": [choice]}, separators=(",", ":")).encode() + b"\n\n")
+
+
+FLOODS = {
+    b"comments": chunked(b": alive\n\n" * 1000),
+    b"empty": event({"role": "assistant", "content": ""}) * 100,
+    b"tokens": event({"content": " x"}) * 100,
+}
 
 
 def main(port: int, tokens: int, rate: float, share: float = 0, seconds: float = 0) -> None:
     """Answer every request with the same tokens; `rate` is in tokens a second, 0 sends all at once."""
-
-    def event(delta: dict[str, str], finish: str | None = None) -> bytes:
-        choice = {"index": 0, "delta": delta, "finish_reason": finish}
-        shape: dict[str, Any] = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "stub"}
-        shape |= {"choices": [choice]}
-        data = b"data: " + json.dumps(shape, separators=(",", ":")).encode() + b"\n\n"
-        return f"{len(data):x}\r\n".encode() + data + b"\r\n"
-
     head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
     parts = [event({"role": "assistant", "content": ""}), *[event({"content": " word"})] * tokens]
     end = event({}, "stop") + b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n"
@@ -45,6 +57,11 @@ def main(port: int, tokens: int, rate: float, share: float = 0, seconds: float =
                     size = f"Content-Type: application/json\r\nContent-Length: {len(REFUSAL)}\r\n\r\n"
                     writer.write(b"HTTP/1.1 500 Internal Server Error\r\n" + size.encode() + REFUSAL)
                     continue
+                if FLOOD in body:
+                    writer.write(head)
+                    while True:
+                        writer.write(next(flood for name, flood in FLOODS.items() if FLOOD + name in body))
+                        await writer.drain()
                 if LONG in body:
                     writer.write(head + parts[0])
                     for _ in range(0, LONG_TOKENS, LONG_AT_ONCE):

@@ -33,7 +33,7 @@ elif learned is None:
 else:
     st.subheader("Tags and models", anchor=False)
     st.caption(
-        f"From the {learned.queries} training queries, where the router does a little better than on new ones. A tag "
+        f"From the {learned.queries:,} training queries, where the router does a little better than on new ones. A tag "
         "names what a query is about or asks for."
     )
     view.draw_tags(learned)

@@ -15,15 +15,20 @@ from zooter_core.ui.models import cards  # noqa: E402
 
 users, several = manage.is_users(resources.folder()), len(ensemble.fleet.pool) > 1
 if manage.allowed():
-    from zooter_core.ui.models import connect
+    from zooter_core.ui.models import build, connect
 
-    with st.expander("Connect a model", icon=":material/add:", expanded=not users or not several, key="connect"):
-        if not users:
+    router = build.waiting()
+    title = f"Build a fleet for the router {code(router.folder.name)}" if router else "Connect a model"
+    is_open = bool(router) or not users or not several
+    with st.expander(title, icon=":material/add:", expanded=is_open, key="connect"):
+        if router:
+            st.markdown("Find your models, and say which answers under each name that the router knows.")
+        elif not users:
             where = f"the folder {code(manage.NEW_FLEET)} where the demo was started"
             st.markdown(f"Your models become a fleet of their own, in {where}.")
         elif not several:
             st.markdown("With a second model, there is a choice for the router to make.")
-        connect.draw()
+        connect.draw(router)
 else:
     st.info("Changing the models is off here. `zooter demo --manage HOST` allows it.", icon=":material/lock:")
 place = st.container()

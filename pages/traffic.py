@@ -12,15 +12,16 @@ ensemble = resources.ensemble()
 from zooter_core.ui.traffic import champions, view  # noqa: E402
 
 fleet = ensemble.fleet
-folder = source.traffic_folder(fleet.name)
+folder = source.traffic_folder(fleet)
 if folder is None:
     view.draw_empty(fleet, hidden=not source.may_look())
     st.stop()
 
 period = st.segmented_control("Period", list(source.PERIODS), default="Last 7 days", required=True, key="period")
 shown = source.of_days(folder, fleet.name, source.PERIODS[period])
-report = source.report(shown, ensemble if fleet.router else None)
+report = source.report(shown, fleet, ensemble if fleet.router else None)
 view.draw_sentences(report)
+view.draw_advice(report, fleet, folder)
 if not report.requests:
     st.stop()
 with st.container(key="beside-traffic"):

@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+import tomlkit
+
 from zooter_core.base.paths import PRICES
 from zooter_core.config.trust import PROVIDERS
 from zooter_core.fleet.list_prices import DATE
@@ -55,7 +57,7 @@ def main() -> None:
                             prices.setdefault(name, price)
         if prices:
             entries = (
-                f'"{name}" = [{prompt:g}, {answer:g}]'
+                f"{tomlkit.item(name).as_string()} = [{prompt:g}, {answer:g}]"
                 for name, (prompt, answer) in sorted(prices.items())
                 if (plain := DATE.sub("", name)) == name or prices.get(plain) != prices[name]
             )

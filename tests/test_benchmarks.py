@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import gzip
 import importlib.util
 import json
 import math
+import random
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +35,14 @@ def script(name: str):
     sys.modules[spec.name] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.mark.parametrize("kind", ["headers", "fleet"])
+def test_damaged_files_are_read_or_refused(tmp_path, kind):
+    damage = script("fuzz").KINDS[kind](tmp_path)
+    for number in range(60):
+        with suppress(ZooterError):
+            damage(random.Random(number))
 
 
 SHARED = ("kl_head", "score_file", "servers")  # what some scripts share
@@ -88,6 +99,45 @@ def test_heads_compares_settings_with_the_default(monkeypatch, capsys, score_fil
     assert longer["folds"] > 0.9
 
 
+def test_heads_judges_by_a_test_file(monkeypatch, capsys, score_file, tiny_encoder, tmp_path):
+    """Its candidates stand in another order, and its best ones are the training file's worst."""
+    lines = [json.loads(line) for line in score_file.read_text().splitlines()]
+    turned = [
+        line | {"id": f"t{n}", "scores": {name: 1 - value for name, value in reversed(line["scores"].items())}}
+        for n, line in enumerate(lines)
+    ]
+    (tmp_path / "test.jsonl").write_text("".join(json.dumps(line) + "\n" for line in turned))
+    common = (score_file, "--encoder", tiny_encoder.reference, "--seeds", "1", "--json", "--kinds", "kmeans", "--test")
+    for file, right in ((score_file, True), (tmp_path / "test.jsonl", False)):
+        figures = run(monkeypatch, capsys, "heads", *common, file)
+        row = figures["rows"][0]
+        assert row["method"] == "kmeans"
+        assert row["test"] == pytest.approx(np.mean(list(row["datasets"].values())))
+        assert (row["test"] > 0.8) == right
+
+
+def test_two_judges_of_one_file(tmp_path):
+    """The candidates that both have judged, on the queries where they have."""
+    lines = [
+        {
+            "id": str(n),
+            "query": f"q{n}",
+            "source_dataset": "x",
+            "one": {"a": 1, "b": 0, "c": 1},
+            "two": {"b": 1, "a": 0},
+        }
+        for n in range(20)
+    ]
+    del lines[3]["two"]["a"]
+    path = tmp_path / "judges.jsonl.gz"
+    with gzip.open(path, "wt") as file:
+        file.writelines(json.dumps(line) + "\n" for line in lines)
+    rewards, truth = script("label_quality").of_judges(str(path), ("one", "two"), ())
+    assert rewards.candidates == truth.candidates == ("a", "b")
+    assert (len(rewards.queries), rewards.scores[0].tolist(), truth.scores[0].tolist()) == (19, [1, 0], [0, 1])
+    assert script("label_quality").of_judges(str(path), ("one", "two"), ("a",))[0].candidates == ("b",)
+
+
 def test_auto_learns_from_labels_that_are_made_without_the_fold(monkeypatch, score_file, tiny_encoder):
     """As in `zooter distill --scores`: a fold's own labels would make the imitation of labels look too good."""
     heads = script("heads")
@@ -114,7 +164,7 @@ def test_learning_curves_have_a_row_for_each_split_and_size(monkeypatch, capsys,
     curves.main()
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [(row["split"], row["size"]) for row in rows] == [
-        ("folds", 10), ("folds", 20), ("left out", 10), ("left out", 20),
+        ("folds", 10), ("folds", 20), ("mix", 10), ("mix", 20), ("left out", 10), ("left out", 20),
     ]  # fmt: skip
 
 

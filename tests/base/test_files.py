@@ -16,6 +16,7 @@ from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.files import (
     atomic,
     check_folder,
+    inside,
     locked,
     narrow,
     open_atomic,
@@ -246,6 +247,35 @@ def test_a_private_file_that_is_a_link_leads_nowhere(tmp_path):
     for name in ("base.db", "base2.db"):
         with pytest.raises(OSError, match="it is a link"):
             private_file(tmp_path / name)
-    with pytest.raises(WorkError, match="it is a link"):
-        append_records(tmp_path / "lines.jsonl", [{"a": 1}], private=True)
+    for private in (True, False):
+        with pytest.raises(WorkError, match="it is a link"):
+            append_records(tmp_path / "lines.jsonl", [{"a": 1}], private)
     assert (other.read_text(), rights(other)) == ("mine", 0o644)
+
+
+@posix
+def test_no_link_leads_out_of_a_strangers_folder(tmp_path):
+    """Its owner may reach the folder by one."""
+    photos, fleet = tmp_path / "photos", tmp_path / "fleet"
+    (photos / "0001").mkdir(parents=True)
+    fleet.mkdir()
+    (fleet / "routers").symlink_to("../photos")
+    (tmp_path / "mine").symlink_to(fleet)
+    assert inside(tmp_path / "mine", "router/new") == tmp_path / "mine" / "router" / "new"
+    for name in ("routers", "routers/0001"):
+        with pytest.raises(ZooterError, match=r"routers, but.*a link to \.\./photos"):
+            inside(tmp_path / "mine", name)
+    with pytest.raises(ZooterError, match="a link to"):
+        locked(fleet / "routers", "the fleet")
+
+    def update() -> None:
+        with update_folder(fleet, "last.json") as new:
+            (new / "routers").mkdir()
+            (new / "routers" / "a.bin").touch()
+
+    with pytest.raises(ZooterError, match="a link to"):
+        update()
+    (tmp_path / f"out.partial-{os.getpid()}").symlink_to(photos)  # what a killed process would have left
+    with atomic(tmp_path / "out") as partial:
+        partial.write_text("")
+    assert [path.name for path in photos.rglob("*")] == ["0001"]

@@ -64,5 +64,24 @@ def test_certainty_is_the_chosen_probability_in_a_word(probability, word):
     assert Decision.of("q", {"a": rest, "b": probability, "c": rest, "d": rest}).certainty == word
 
 
+@pytest.mark.parametrize(
+    ("probabilities", "rivals"),
+    [
+        ({"a": 0.33, "b": 0.45, "c": 0.22}, ("b", "a")),
+        ({"a": 0.49, "b": 0.2, "c": 0.31}, ("a", "c")),  # nobody else is close: the next one
+        ({"a": 0.3, "b": 0.26, "c": 0.22, "d": 0.22}, ("a", "b", "c")),
+        ({"a": 0.5, "b": 0.5}, ()),
+        ({"a": 0.8, "b": 0.2}, ()),
+        ({"a": 1.0}, ()),
+    ],
+)
+def test_an_undecided_router_has_two_or_three_rivals(probabilities, rivals):
+    assert Decision.of("q", probabilities).rivals == rivals
+
+
+def test_where_prices_decide_nobody_is_undecided():
+    assert Decision.of("q", {"a": 0.4, "b": 0.6}, (), {"a": 0.3, "b": 0.1}).rivals == ()
+
+
 def test_decision_keeps_pool_order():
     assert list(Decision.of("q", {"z": 0.1, "a": 0.6, "m": 0.3}).to_json()["probabilities"]) == ["z", "a", "m"]

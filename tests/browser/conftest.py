@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from support import endpoint_fleet
-from support.demo_browser import SLOW, WIDE, Demo, is_error, leaves_this_machine
+from support.demo_browser import SLOW, WIDE, Demo, StreamlitDemo, is_error, leaves_this_machine
 from support.scripted_server import Scripted, serving
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -22,6 +22,10 @@ FLAGS = (
     "--no-sandbox --disable-dev-shm-usage --disable-background-networking --disable-component-update --disable-sync "
     "--no-first-run"
 )
+UNPROTECTED = {  # the demo ignores these
+    "STREAMLIT_SERVER_ENABLE_XSRF_PROTECTION": "false",
+    "STREAMLIT_SERVER_ENABLE_CORS": "false",
+}
 expect.set_options(timeout=SLOW)  # five seconds, the default, are short on a busy machine
 
 
@@ -71,14 +75,28 @@ def server(
         tmp_path_factory.mktemp("demo") / "history.db",
         None,
         *("--allowed-origin", sites[0], "--allowed-host", "Friend.example"),
-        STREAMLIT_SERVER_ENABLE_XSRF_PROTECTION="false",  # the demo ignores this
-        STREAMLIT_SERVER_ENABLE_CORS="false",
+        **UNPROTECTED,
     )
     if CHROMIUM is not None:
         page = request.getfixturevalue("browser").new_page()
         page.goto(f"{demo.address}/compare")
         expect(page.get_by_text("Votes on this fleet")).to_be_visible(timeout=5 * SLOW)
         page.close()
+    yield demo
+    demo.stop()
+
+
+@pytest.fixture(scope="session", params=["zooter demo", "streamlit run app.py"])
+def any_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """A demo by each of the two commands that start one."""
+    if request.param == "zooter demo":
+        yield request.getfixturevalue("server")
+        return
+    demo = StreamlitDemo(
+        tmp_path_factory.mktemp("streamlit") / "history.db",
+        ZOOTER_ALLOWED_HOST="friend.example",
+        **UNPROTECTED,
+    )
     yield demo
     demo.stop()
 

@@ -221,6 +221,14 @@ def test_conversations_are_beside_the_page_and_behind_a_button_on_a_phone(open_t
     answered(page)
     side = page.get_by_test_id("stSidebar")
     expect(side.get_by_role("button", name="What is 7 + 8?").first).to_be_visible(timeout=SLOW)
+    page.get_by_placeholder("Search").focus()
+    for _ in range(2):
+        page.keyboard.press("Tab")
+        focused = page.evaluate("document.activeElement.closest('[class*=st-key-]')?.className ?? ''")
+        assert not re.search("st-key-(pin|delete)-", focused)  # one stop a conversation
+    side.get_by_role("button", name="What is 7 + 8?").first.focus()
+    page.keyboard.press("ArrowRight")
+    expect(side.get_by_role("button", name="Pin").and_(page.locator(":focus"))).to_have_count(1, timeout=SLOW)
     page.evaluate("document.activeElement.blur()")
     page.keyboard.press("Alt+n")
     expect(page.get_by_role("heading", name="Ask once")).to_be_visible(timeout=SLOW)
@@ -253,7 +261,7 @@ def test_a_query_from_right_to_left_runs_that_way(open_tab: Open, directed: tupl
     page = open_tab(directed[0].address, NARROW)
     ask(page, "ما هو Python؟ اشرح لي الفكرة باختصار مع مثال")
     answered(page)
-    query = page.get_by_test_id("stChatMessage").first.locator("p")
+    query = page.get_by_test_id("stChatMessage").first.get_by_text("Python")  # the innermost element
     first, foreign, later = query.evaluate(LEFT_EDGES, ["ما", "Python", "اشرح"])
     assert first > foreign > later
     assert query.evaluate("text => getComputedStyle(text).textAlign") == "start"  # also where a line is short
@@ -294,5 +302,7 @@ def test_a_hundred_thousand_characters_do_not_freeze_the_page(open_tab: Open, se
     page.goto(f"{server.address}/?chat=long")  # a page that froze would never come
     expect(page.get_by_text("characters more, which an export has")).to_be_visible(timeout=SLOW)
     page.get_by_role("button", name="Edit").click()
-    expect(page.get_by_role("textbox", name="Your query")).to_be_in_viewport(timeout=SLOW)
+    field = page.get_by_test_id("stChatMessage").get_by_role("textbox", name="Your query")
+    expect(field).to_be_focused(timeout=SLOW)
+    expect(field).to_be_in_viewport(timeout=SLOW)
     assert no_sideways_scrolling(page)

@@ -55,7 +55,7 @@ def test_a_blind_vote_reveals_the_names(open_tab: Open, server: Demo) -> None:
     expect(page.locator("h4")).to_have_text(["Response A", "Response B"])
     panel = page.get_by_role("tabpanel").inner_html()
     assert not re.search(r"\b(chat|math)\b", panel.replace("Chat message from user", ""))
-    assert page.locator("[data-testid=stEChartsChart] svg").count() == 0
+    assert page.locator("[data-testid=stPlotlyChart]:has(.main-svg)").count() == 0
     assert_fits(page, NARROW, WIDE)
 
     page.get_by_role("button", name="Response B is best").click()
@@ -70,9 +70,10 @@ def test_a_blind_vote_reveals_the_names(open_tab: Open, server: Demo) -> None:
     card = page.get_by_test_id("stMarkdownContainer").filter(has=cards.filter(has_text=str(vote["best"])))
     expect(card).to_contain_text("your choice")
     expect(page.get_by_text("your choice")).to_have_count(1)
-    charts = page.locator("[data-testid=stEChartsChart] svg").filter(visible=True)
+    charts = page.locator("[data-testid=stPlotlyChart]:has(.main-svg)").filter(visible=True)
     expect(charts).to_have_count(1, timeout=SLOW)
-    assert charts.locator("text").count() == 4  # two names and two rewards
+    expect(charts.locator(".textpoint text")).to_have_count(2)  # a name and a reward each
+    expect(charts.locator(".textpoint tspan")).to_have_count(4)
     assert charts.evaluate(OVERLAPS) == []
     page.get_by_text("Seconds, tokens and cost").click()
     click_when_drawn(page, page.get_by_text("Votes on this fleet"))  # the figures above it push it down

@@ -42,7 +42,7 @@ def test_on_a_phone_typing_moves_the_probabilities_without_enter(open_tab: Open,
     expect(page.get_by_test_id("stExpandSidebarButton")).to_be_hidden()  # the conversations are on Chat alone
     expect(page.locator("h1")).to_be_in_viewport(timeout=SLOW)
     expect(box(page)).to_be_visible(timeout=SLOW)
-    expect(page.get_by_test_id("stEChartsChart")).to_have_count(5, timeout=SLOW)
+    expect(page.get_by_test_id("stPlotlyChart")).to_have_count(6, timeout=SLOW)  # the query is a chart over the map
     expect(page.get_by_text("Nothing typed yet")).to_be_visible(timeout=SLOW)
     box(page).click()
     box(page).press_sequentially("What is 15% of 240?", delay=80)
@@ -50,17 +50,22 @@ def test_on_a_phone_typing_moves_the_probabilities_without_enter(open_tab: Open,
     expect(page.get_by_text("math would answer")).to_be_visible(timeout=SLOW)
     first = probabilities(page)
     assert 98 <= sum(first.values()) <= 102
-    expect(page.get_by_test_id("stEChartsChart").nth(1)).to_contain_text(f"{first['math']}%")
+    bars = page.locator("[data-testid=stPlotlyChart][aria-label^=How]").filter(visible=True)
+    expect(bars).to_contain_text(f"{first['math']}%")
 
+    dots = page.locator(".st-key-explorer-map .js-plotly-plot")
+    dots.evaluate("map => { map.dataset.stays = 'yes' }")
     box(page).fill("")
     box(page).press_sequentially("Write a Python function that counts vowels", delay=40)
     expect(page.get_by_text("code would answer")).to_be_visible(timeout=SLOW)
     second = probabilities(page)
     assert second["code"] > first["code"]
     assert second["math"] < first["math"]
+    expect(dots).to_have_attribute("data-stays", "yes")  # the map too: its dots do not flash
+    expect(page.get_by_role("figure", name="On the map: your query")).to_have_count(1)  # of two that take turns
     expect(box(page)).to_be_focused()  # the box is left alone while one types
     expect(box(page)).to_have_value("Write a Python function that counts vowels")
-    expect(page.get_by_role("img", name="Heat map of 12 tags").first).to_be_visible(timeout=SLOW)
+    expect(page.get_by_role("figure", name="Heat map of 12 tags").first).to_be_visible(timeout=SLOW)
     page.get_by_role("tab", name="Difference").click()
     expect(page.get_by_text("overrates a model")).to_be_visible(timeout=SLOW)
     expect(page.get_by_text("expected calibration error")).to_be_visible(timeout=SLOW)
@@ -76,8 +81,8 @@ SCROLLED = "document.querySelector('[data-testid=stMain]').scrollTop"
 
 def test_a_finger_on_the_map_scrolls_the_page(open_tab: Open, demo: str) -> None:
     page = open_tab(f"{demo}/explorer", NARROW, has_touch=True, is_mobile=True)
-    chart = page.get_by_test_id("stEChartsChart").first
-    expect(chart.locator("canvas").first).to_be_visible(timeout=SLOW)
+    chart = page.get_by_test_id("stPlotlyChart").first
+    expect(chart.locator(".main-svg").first).to_be_visible(timeout=SLOW)
     wait_until_idle(page)
     chart.evaluate("chart => chart.scrollIntoView({ block: 'center' })")
     page.wait_for_timeout(500)

@@ -103,7 +103,12 @@ def counting(query: str) -> Iterator[str]:
         time.sleep(0.05)
 
 
-def test_after_a_crash_the_answer_can_be_continued(browser: Browser, directed: tuple[Demo, Scripted]) -> None:
+STOPPED = "getComputedStyle(document.querySelector('[data-testid=stApp]'), '::after').content"
+
+
+def test_after_a_crash_the_page_comes_back_and_the_answer_can_be_continued(
+    browser: Browser, directed: tuple[Demo, Scripted]
+) -> None:
     demo, endpoints = directed
     query = "Count to two hundred."
 
@@ -117,13 +122,15 @@ def test_after_a_crash_the_answer_can_be_continued(browser: Browser, directed: t
     wait_until(lambda: text_of_turn().startswith("0 1 2"))
     demo.crash()
     try:
+        page.wait_for_function(f"{STOPPED}.includes('Zooter has stopped. Start it again: zooter demo')", timeout=SLOW)
+        expect(page.get_by_text("streamlit run")).not_to_be_visible(timeout=SLOW)
         text = text_of_turn().strip()
         assert text.startswith("0 1 2")
         endpoints.replies.update(dict.fromkeys(("base", "one", "two"), lambda query: "and the rest."))
     finally:
         demo.start()  # for the tests behind this one, too
-    page.reload()
     expect(page.get_by_text("incomplete")).to_be_visible(timeout=SLOW)
+    page.wait_for_function(f"{STOPPED} === 'none'", timeout=SLOW)
     page.get_by_role("button", name="Continue").click()
     expect(answer(page, "and the rest.")).to_be_visible(timeout=SLOW)
     expect(page.get_by_text("incomplete")).to_have_count(0, timeout=SLOW)

@@ -13,11 +13,16 @@ import psutil
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from support.demo_browser import SLOW, Demo, composer, downloaded, wait_until_idle
+from support.demo_browser import SLOW, Demo, answered, composer, downloaded, wait_until_idle
+from support.demo_browser import ask as ask_query
 
 Open = Callable[..., Page]
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 ROOT = Path(__file__).resolve().parents[2]
+
+
+class PageAlone(Demo):
+    program = ("streamlit", "run", str(ROOT / "pages" / "chat.py"), "--server.headless", "true", "--server.port")
 
 
 def ask(demo: Demo, method: str, path: str, **headers: str) -> http.client.HTTPResponse:
@@ -60,8 +65,8 @@ def handshake(demo: Demo, host: str | None, origin: str | None) -> int:
         ("GET", "/..%2f..%2fetc/passwd", 400),
     ],
 )
-def test_everything_is_sent_with_the_headers(server: Demo, method: str, path: str, status: int) -> None:
-    answer = ask(server, method, path, Host=f"localhost:{server.port}")
+def test_everything_is_sent_with_the_headers(any_server: Demo, method: str, path: str, status: int) -> None:
+    answer = ask(any_server, method, path, Host=f"localhost:{any_server.port}")
     assert answer.status == status
     assert answer.headers["Referrer-Policy"] == "no-referrer"
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
@@ -72,11 +77,11 @@ def test_everything_is_sent_with_the_headers(server: Demo, method: str, path: st
     assert "http:" not in re.sub(r"frame-ancestors [^;]*", "", policy)
 
 
-def test_a_module_of_the_page_is_sent_with_the_headers(server: Demo) -> None:
-    page = ask(server, "GET", "/", Host=f"localhost:{server.port}").read().decode()
+def test_a_module_of_the_page_is_sent_with_the_headers(any_server: Demo) -> None:
+    page = ask(any_server, "GET", "/", Host=f"localhost:{any_server.port}").read().decode()
     script = re.search(r'src="\.(/static/js/[^"]+)"', page)
     assert script is not None
-    answer = ask(server, "GET", script[1], Host=f"localhost:{server.port}")
+    answer = ask(any_server, "GET", script[1], Host=f"localhost:{any_server.port}")
     assert answer.status == 200
     assert "script-src 'self' 'sha256-" in answer.headers["Content-Security-Policy"]
 
@@ -94,15 +99,15 @@ def test_a_module_of_the_page_is_sent_with_the_headers(server: Demo) -> None:
         ("", 400),
     ],
 )
-def test_only_listed_hosts_are_answered(server: Demo, host: str, status: int) -> None:
-    host = host.format(port=server.port)
+def test_only_listed_hosts_are_answered(any_server: Demo, host: str, status: int) -> None:
+    host = host.format(port=any_server.port)
     for path in ("/", "/_stcore/health"):
-        assert ask(server, "GET", path, Host=host).status == status
-    assert handshake(server, host, f"http://{host}") == (101 if status == 200 else status)
+        assert ask(any_server, "GET", path, Host=host).status == status
+    assert handshake(any_server, host, f"http://{host}") == (101 if status == 200 else status)
 
 
-def test_a_refused_host_is_told_what_to_do(server: Demo) -> None:
-    answer = ask(server, "GET", "/", Host=f"my.example:{server.port}")
+def test_a_refused_host_is_told_what_to_do(any_server: Demo) -> None:
+    answer = ask(any_server, "GET", "/", Host=f"my.example:{any_server.port}")
     assert answer.status == 403
     assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
     assert "zooter demo --allowed-host my.example\n" in answer.read().decode()
@@ -122,44 +127,46 @@ def test_a_refused_host_is_told_what_to_do(server: Demo) -> None:
     ],
 )
 def test_only_the_demos_own_pages_open_its_websocket(
-    server: Demo, host: str | None, origin: str | None, status: int
+    any_server: Demo, host: str | None, origin: str | None, status: int
 ) -> None:
-    host = host.format(port=server.port) if host is not None else None
-    origin = origin.format(port=server.port) if origin is not None else None
-    assert handshake(server, host, origin) == status
+    host = host.format(port=any_server.port) if host is not None else None
+    origin = origin.format(port=any_server.port) if origin is not None else None
+    assert handshake(any_server, host, origin) == status
 
 
-def test_the_demo_cuts_off_headers_without_end(server: Demo) -> None:
-    before = psutil.Process(server.process.pid).memory_info().rss
+def test_the_demo_cuts_off_headers_without_end(any_server: Demo) -> None:
+    before = psutil.Process(any_server.process.pid).memory_info().rss
     for first, part in (
         (b"GET / HTTP/1.1\r\n", b"x: " + b"x" * 1000 + b"\r\n"),
         (b"GET / HTTP/1.1\r\nx: ", b"x" * 65536),
     ):
         taken = 0
-        with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+        with socket.create_connection(("127.0.0.1", any_server.port), timeout=30) as connection:
             connection.sendall(first)
             with suppress(ConnectionError):
                 while taken < 64 << 20:
                     connection.sendall(part)
                     taken += len(part)
         assert taken < 16 << 20  # what buffers hold
-    assert psutil.Process(server.process.pid).memory_info().rss - before < 64 << 20
-    assert ask(server, "GET", "/_stcore/health", Host="localhost").status == 200
+    assert psutil.Process(any_server.process.pid).memory_info().rss - before < 64 << 20
+    assert ask(any_server, "GET", "/_stcore/health", Host="localhost").status == 200
 
 
-def test_an_upload_without_the_pages_token_is_refused(server: Demo) -> None:
+def test_an_upload_without_the_pages_token_is_refused(any_server: Demo) -> None:
     """Though this demo's environment turns the protection off."""
-    headers = {"Host": f"localhost:{server.port}", "Origin": f"http://localhost:{server.port}"}
-    answer = ask(server, "PUT", "/_stcore/upload_file/session/file", **headers)
+    headers = {"Host": f"localhost:{any_server.port}", "Origin": f"http://localhost:{any_server.port}"}
+    answer = ask(any_server, "PUT", "/_stcore/upload_file/session/file", **headers)
     assert answer.status == 403
     assert "XSRF" in answer.read().decode()
-    foreign = ask(server, "PUT", "/_stcore/upload_file/session/file", **headers | {"Origin": "http://localhost:1"})
+    foreign = ask(any_server, "PUT", "/_stcore/upload_file/session/file", **headers | {"Origin": "http://localhost:1"})
     assert "own pages only" in foreign.read().decode()
 
 
-def test_other_origins_are_not_allowed_to_read(server: Demo) -> None:
+def test_other_origins_are_not_allowed_to_read(any_server: Demo) -> None:
     """Though this demo's environment turns that protection off, too."""
-    answer = ask(server, "GET", "/_stcore/health", Host=f"localhost:{server.port}", Origin="http://evil.example")
+    answer = ask(
+        any_server, "GET", "/_stcore/health", Host=f"localhost:{any_server.port}", Origin="http://evil.example"
+    )
     assert answer.headers["Access-Control-Allow-Origin"] is None
 
 
@@ -175,7 +182,29 @@ def test_a_demo_that_binds_every_address_answers_to_the_one_that_was_dialled(tmp
     assert demo.process.returncode == 0
 
 
+def test_a_page_that_streamlit_runs_alone_shows_one_sentence(open_tab: Open, tmp_path: Path) -> None:
+    """Its server has no guard."""
+    demo = PageAlone(tmp_path / "history.db")
+    try:
+        page = open_tab(demo.address)
+        expect(page.get_by_text("Start the demo with zooter demo")).to_be_visible(timeout=SLOW)
+        wait_until_idle(page)
+        expect(page.get_by_role("button", name="New conversation")).to_have_count(0)
+        page.close()
+    finally:
+        demo.stop()
+
+
 # In the browser. `open_tab` fails on errors in the console, to which a violation of the policy belongs.
+
+
+def test_what_streamlit_run_has_started_answers(open_tab: Open, any_server: Demo) -> None:
+    page = open_tab(any_server.address)
+    expect(page.get_by_text("Try one of these")).to_be_visible(timeout=SLOW)
+    ask_query(page, "Hello")
+    answered(page)
+    page.goto(f"{any_server.address}/models")
+    expect(page.get_by_text("The models that answer here")).to_be_visible(timeout=SLOW)
 
 
 def test_the_train_page_takes_an_upload_and_the_explorer_gives_files(open_tab: Open, demo: str) -> None:

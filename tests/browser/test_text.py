@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Request, Route, expect
 
-from support.demo_browser import SLOW, WIDE, free_port, leaves_this_machine, wait_for_server
+from support.demo_browser import SLOW, WIDE, leaves_this_machine, wait_for_server
 from support.hostile_texts import NAMES
 from support.patience import PATIENCE
+from support.ports import free_port
 from zooter_core.ui import charts
 
 TESTS = Path(__file__).resolve().parents[1]
-PICTURES = [charts.stacked(NAMES, list(NAMES)), *(charts.avatar(list(NAMES), name) for name in NAMES)]
+PICTURES = [charts.stacked(NAMES, list(NAMES), pale=True), *(charts.avatar(list(NAMES), name) for name in NAMES)]
 LOADS = "img, video, audio, iframe, object, embed, svg image, [style*='url(']"
 OURS = '.st-key-pictures [data-testid="stImage"] img[src^="data:image/svg+xml;base64,"]'  # one of our own drawings
 FAULTS = """([loads, ours]) => {

@@ -24,7 +24,7 @@ def busy(server: Demo) -> Iterator[Demo]:
 def test_traffic(open_tab: Callable[..., Page], busy: Demo) -> None:
     page = open_tab(f"{busy.address}/traffic", NARROW, color_scheme="dark")
     expect(page.get_by_text("that every model answered")).to_be_visible(timeout=SLOW)
-    expect(page.locator("[data-testid=stEChartsChart] svg")).to_have_count(2, timeout=SLOW)
+    expect(page.locator("[data-testid=stPlotlyChart]:has(.main-svg)")).to_have_count(2, timeout=SLOW)
     expect(page.get_by_text("The router is too unsure")).to_be_visible()
     page.get_by_text("Do the router's probabilities hold?").click()
     expect(page.locator(".st-key-table-calibration table")).to_be_visible(timeout=SLOW)

@@ -59,24 +59,30 @@ def test_responses_without_a_reward_are_shown(zooter, monkeypatch):
     assert zooter("compare", SEA)[1].count("no reward") == 3
 
 
-def test_without_a_reward_model_the_responses_are_shown_and_verified(zooter, fleet_copy):
+ANSWERED = json.dumps({"query": SEA, "answer": "no model says this"})
+
+
+def test_without_a_reward_model_the_responses_are_shown_and_verified(zooter, stdin, fleet_copy):
     text = (fleet_copy / "fleet.toml").read_text()
     start = text.index("[reward]")
     (fleet_copy / "fleet.toml").write_text(text[:start] + text[text.index("\n[", start) + 1 :])
-    code, out, err = zooter("compare", SEA, "--json", "--answer", "no model says this", fleet=fleet_copy)
+    stdin(ANSWERED)
+    code, out, err = zooter("compare", "-", "--json", fleet=fleet_copy)
     responses = json.loads(out)["responses"]
     assert code == 0
     assert [(item["rank"], item["reward"], item["right"]) for item in responses] == [(None, None, False)] * 3
     assert "no [reward] table" in err
 
 
-def test_a_right_answer_verifies_the_responses(zooter):
-    code, out, _ = zooter("compare", SEA, "--json", "--answer", "no model says this")
+def test_a_right_answer_verifies_the_responses(zooter, stdin):
+    stdin(ANSWERED)
+    code, out, _ = zooter("compare", "-", "--json")
     responses = json.loads(out)["responses"]
     assert code == 0
     assert [response["right"] for response in responses] == [False] * len(responses)
     assert all(response["reason"] for response in responses)
-    assert zooter("compare", SEA, "--answer", "no model says this")[1].count("(wrong, reward") == len(responses)
+    stdin(ANSWERED)
+    assert zooter("compare", "-")[1].count("(wrong, reward") == len(responses)
 
 
 SUM = "What is 12 + 30?"
@@ -130,10 +136,6 @@ def test_a_wrong_line_is_named_and_those_before_it_are_printed(zooter, stdin, li
     assert message in err
     assert "line 3 of stdin" in err
     assert len(err.splitlines()) == 1
-
-
-def test_an_answer_of_all_lines_is_refused(refused):
-    assert 'Give each line its own: {"query": "...", "answer": "..."}' in refused(2, "compare", "-", "--answer", "4")
 
 
 def test_a_query_that_fails_leaves_the_others_and_is_exit_1(zooter, stdin, monkeypatch):

@@ -10,6 +10,7 @@ import pytest
 
 from support.command_files import replace_text
 from support.endpoint_fleet import NOWHERE
+from support.ports import free_port
 
 
 @pytest.fixture
@@ -20,11 +21,6 @@ def servers(monkeypatch):
     monkeypatch.setattr(os, "environ", os.environ.copy())
     monkeypatch.setattr(runpy, "run_module", lambda name, run_name: calls.append((sys.argv[1:], dict(os.environ))))
     return calls
-
-
-def free_port() -> int:
-    with socket.create_server(("localhost", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 def test_the_server_gets_the_fleet(zooter, servers, tiny_fleet):
@@ -97,6 +93,8 @@ def test_a_busy_port_is_exit_2(refused, servers):
         ("--allowed-host", "http://demo.example.org", "a host name or an IP address for --allowed-host"),
         ("--allowed-host", "", "--allowed-host is empty"),
         ("--allowed-origin", "www.example.org", "an origin (scheme, host and port of a site) for --allowed-origin"),
+        ("--manage", "http://models.example.org", "a host, or a host and a port, for --manage"),
+        ("--manage", "models.example.org:99999", "a host, or a host and a port, for --manage"),
         ("--host", "", "--host is empty"),
         ("--host", "192.0.2.1", "192.0.2.1"),
     ],
@@ -121,7 +119,7 @@ def test_a_fleet_without_a_router_opens(zooter, servers, fleet_copy):
     assert environment["ZOOTER_FLEET"] == str(fleet_copy)
 
 
-@pytest.mark.parametrize("more", [(), ("--manage", "models.example.org", "other.example.org")])
+@pytest.mark.parametrize("more", [(), ("--manage", "models.example.org", "[::1]:9000")])
 def test_on_an_open_address_models_change_only_by_leave(zooter, servers, more):
     assert zooter("demo", "--no-browser", "--port", free_port(), "--host", "0.0.0.0", *more)[0] == 0
     ((options, _),) = servers

@@ -12,6 +12,8 @@ import pytest
 from support import endpoint_fleet
 from support.command_files import read_lines
 from support.scripted_server import serving
+from zooter_core.config.edit import change_candidate
+from zooter_core.config.fleet import load_fleet
 
 ROOT = Path(__file__).resolve().parents[2]
 QUERIES = [f"What is {n} + {n}?" for n in range(70)]
@@ -59,6 +61,40 @@ def test_check_tells_health_and_speed(zooter, fleet):
     table = zooter("check", "--fleet", fleet(a="long", b="short"))[1]
     assert "a: set images = true, tools = true, json_mode = true in its [[candidate]]" in " ".join(table.split())
     assert table.count("elsewhere") == 2
+
+
+def test_check_writes_who_thinks(zooter, fleet):
+    folder = fleet(a="ollama 310", b="llama.cpp 40", c="short")
+    change_candidate(folder, "b", {"thinking": False})
+    code, out, _ = zooter("check", "--fleet", folder)
+    assert code == 0
+    text = " ".join(out.split())
+    assert "thinks before it answers (about 310 tokens); answers after" in text
+    assert 'a: fleet.toml has thinking = "auto" now.' in text
+    assert [one.thinking for one in load_fleet(folder).candidates] == ["auto", False, None]
+    change_candidate(folder, "b", {"model": "openai 40"})
+    rows = json.loads(zooter("check", "--json", "--fleet", folder)[1])["parts"]
+    assert rows[1]["found"].startswith("thinks before it answers (about 40 tokens), although thinking = false;")
+    assert "thinking" not in rows[0]  # it stands there
+
+
+@pytest.mark.models
+def test_a_real_model_that_thinks_from_init_to_its_answer(zooter, tmp_path):
+    """llama.cpp's own server over the embedded expert for math, with a template that opens thoughts."""
+    pytest.importorskip("xllamacpp", reason="the extra gguf is not installed")
+    from support.llama_servers import llama_servers
+
+    folder = tmp_path / "my-fleet"
+    with llama_servers(["math", "chat"], tmp_path / "servers", thinking=["math"]) as addresses:
+        code, _, err = zooter("init", "--out", folder, "--pick", "all", "--endpoint", *addresses)
+        assert (code, err.count("thinks")) == (0, 1)
+        assert [one.thinking for one in load_fleet(folder).candidates] == ["auto", None]
+        code, out, _ = zooter("check", "--fleet", folder)
+        assert "thinks before it answers (about" in " ".join(out.split())
+        name = load_fleet(folder).pool[0]
+        code, out, err = zooter("ask", "What is 2 + 2?", "--candidate", name, "--max-new-tokens", 16, "--fleet", folder)
+    assert (code, out) == (0, "The answer is 4.\n")
+    assert "2 + 2 = 4" in err
 
 
 def test_check_of_a_candidate_that_fails_is_exit_1(zooter, fleet):

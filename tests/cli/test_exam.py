@@ -7,6 +7,7 @@ import pytest
 from support.scripted_server import serving
 from zooter_core.config.edit import add_candidates
 from zooter_core.config.fleet import load_fleet
+from zooter_core.evaluation.figures import load_report
 from zooter_core.fleet import skills
 
 
@@ -45,6 +46,31 @@ def test_an_exam_from_start_to_router(zooter, folder, server):
     assert code == 0
     assert "32 answers of three; all others are kept" in err
     assert (server.count("one"), load_fleet(folder).pool) == (before, ("one", "two", "three"))
+
+
+def test_what_thinking_earns_and_costs_is_said(zooter, folder, server):
+    keys = {"backend": "openai", "base_url": server.url}
+    add_candidates(folder, [keys | {"name": "deep", "model": "llama.cpp 30", "thinking": True}])
+    code, out, _ = zooter("exam", "--quick", fleet=folder)
+    assert code == 0
+    (line,) = [line for line in out.splitlines() if line.startswith("deep, which thinks, earned")]
+    assert "more tokens" in line
+    assert "32 queries" in line
+    assert load_report(folder / "exam-quick" / "report.json").thinking[0].thinker == "deep"
+
+
+def test_a_router_that_is_not_better_is_not_used_unless_somebody_says_so(zooter, folder, server):
+    server.replies["one"] = server.replies["two"]
+    code, out, _ = zooter("exam", "--quick", fleet=folder)
+    assert code == 0
+    assert "so the starting router stays." in out
+    assert f"More queries tell more:  zooter exam --fleet {folder}" in out
+    assert f"To use it all the same:  zooter exam --quick --use anyway --fleet {folder}" in out
+    assert load_fleet(folder).router is None
+    code, out, _ = zooter("exam", "--quick", "--use", "anyway", fleet=folder)
+    assert (code, load_fleet(folder).router is not None) == (0, True)
+    assert "now has the router" in out
+    assert "now has the router" in zooter("exam", "--quick", fleet=folder)[1]
 
 
 def test_a_model_without_answers_has_no_share_of_right_ones(zooter, folder):

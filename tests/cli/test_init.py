@@ -122,16 +122,35 @@ def test_a_key_in_place_of_its_variable_is_refused_and_written_nowhere(refused, 
     assert not (tmp_path / "config").exists()
 
 
-def test_names_of_a_hostile_server_do_nothing(server, tmp_path):
-    server.models = [f"bad {CLEAR}\n[[candidate]]\nname='x' {COLOUR}7b"]
+def test_names_of_a_hostile_server_are_passed_over_with_a_line(server, tmp_path):
+    server.models = [f"bad {CLEAR}\n[[candidate]]\nname='x' {COLOUR}7b", "good:7b"]
     folder = tmp_path / "a"
     screen = typed("init", "--pick", "all", "--out", folder, "--endpoint", server.url)
     assert screen.code == 0
     screen.check()
-    assert CLEAR not in (folder / "fleet.toml").read_text()
-    fleet = load_fleet(folder)
-    assert len(fleet.candidates) == 1
-    assert fleet.candidates[0].model == server.models[0]  # what the server is asked for
+    assert rb"passed over: bad \x1b" in screen.parts["stderr"]
+    assert "bad" not in (folder / "fleet.toml").read_text()
+    assert [one.model for one in load_fleet(folder).candidates] == ["good:7b"]
+
+
+LONG = f"hf.co/somebody/{'Long-' * 9}8B-GGUF:Q4_K_M"
+NAMED = [*(f"model{number}:latest" for number in range(18)), LONG, "llama3.2:latest"]
+
+
+@pytest.mark.parametrize("models", [["llama3.2:latest"], NAMED])
+def test_models_of_which_only_the_name_is_known_fit_a_terminal(zooter, server, tmp_path, monkeypatch, models):
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.chdir(tmp_path)
+    server.models = models
+    code, out, err = zooter("init", "--pick", "all", "--out", "mine", "--endpoint", server.url, fleet=None)
+    assert code == 0
+    lines = (err + out).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert [line.split()[3] for line in lines if ":latest" in line] == [
+        model.removesuffix(":latest") for model in models if model.endswith(":latest")
+    ]
+    assert len(lines) <= len(models) + 16
+    assert " ".join(out.split()).count("llama3.2") == 1
 
 
 def test_the_arrow_keys_choose(server, tmp_path):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 
 import pytest
 
@@ -17,10 +19,16 @@ from zooter_core.learn.versions import Versions
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch, tiny_fleet):
+def replies():
+    """What the two models answer."""
+    return {"one": lambda query: "It depends.", "two": lambda query: f"About {query[:20]}: 42."}
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch, tiny_fleet, replies):
     """A fleet of two scripted servers with the tiny router's encoder and reward model, and 150 decisions."""
     with serving() as server:
-        server.replies = {"one": lambda query: "It depends.", "two": lambda query: f"About {query[:20]}: 42."}
+        server.replies = replies
         keys = {"backend": "openai", "base_url": server.url}
         mine = tmp_path / "mine"
         candidates = [keys | {"name": name, "model": name, "routed_as": name} for name in server.replies]
@@ -113,6 +121,22 @@ def test_a_wrong_call_is_one_message(refused, learn, folder, tmp_path):
 )
 def test_an_option_that_says_nothing_is_refused(refused, folder, action, options, expected):
     assert expected in refused(2, "learn", action, *options, fleet=folder)
+
+
+def test_a_turn_that_is_terminated_says_so(learn, replies):
+    def reply(query: str) -> str:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return "42"
+
+    before = signal.getsignal(signal.SIGTERM)
+    replies["two"] = reply
+    try:
+        code, out, err = learn("--once", "--share", "0.1")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert code == 0, err
+    assert "Stopped before the turn was complete" in out
+    assert "the budget is spent" not in out
 
 
 def test_without_a_budget_the_kept_answers_alone_are_judged(learn):

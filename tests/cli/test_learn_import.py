@@ -29,3 +29,18 @@ def test_lines_are_imported_and_counted(tmp_path, tiny_fleet, capsys):
     assert "New requests" in capsys.readouterr().err
     with Traffic.open(tmp_path / "d") as traffic:
         assert len(traffic.newest()) == 3
+
+
+def test_what_is_no_query_is_counted_by_its_reason_and_an_unknown_format_is_described(tmp_path, tiny_fleet, capsys):
+    log, data = tmp_path / "log.json", ["--fleet", str(tiny_fleet), "--data", str(tmp_path / "d")]
+    calls = [
+        {"call_type": kind, "messages": "some text"} for kind in ("acompletion", "aspeech", "amoderation", "aspeech")
+    ]
+    log.write_text(json.dumps({"data": calls}))
+    assert main(["learn", "import", str(log), *data]) == 0
+    assert [line for line in capsys.readouterr().err.splitlines() if "left out" in line] == [
+        "left out 2: speech", "left out 1: moderation"
+    ]  # fmt: skip
+    log.write_text('[{"colour": "red", "size": 1}]')
+    assert main(["learn", "import", str(log), *data]) == 2
+    assert "records with the fields colour, size" in " ".join(capsys.readouterr().err.split())

@@ -7,6 +7,7 @@ import pytest
 
 from support.command_files import POOL, SEA, check_decision, read_lines
 from support.run_folders import forget_steps
+from zooter_core.config.edit import set_table
 from zooter_core.config.fleet import load_fleet
 from zooter_core.data.runs import Run
 from zooter_core.fleet.ensemble import Ensemble
@@ -125,3 +126,15 @@ def test_prices_traded_in(zooter, refused, priced):
     assert "a willingness of 0 or above" in refused(2, "route", SEA, "--willingness", -1, fleet=priced)
     for command in ("route", "ask"):
         assert "a price of every candidate" in refused(2, command, SEA, "--willingness", 1)
+
+
+def test_the_willingness_of_the_fleet_is_the_default_and_is_said(zooter, priced):
+    traded = zooter("route", SEA, "--json", "--willingness", 5, fleet=priced)[1]
+    plain = json.loads(zooter("route", SEA, "--json", fleet=priced)[1])
+    set_table(priced, "router", {"willingness": 5.0})
+    assert zooter("route", SEA, "--json", fleet=priced)[1] == traded
+    assert json.loads(zooter("route", SEA, "--json", "--willingness", 0, fleet=priced)[1]) == plain
+    reason = "one is chosen for its price: "
+    assert reason in zooter("route", SEA, fleet=priced)[1].replace("\n", " ")
+    assert reason in zooter("ask", SEA, "--max-new-tokens", 4, fleet=priced)[2].replace("\n", " ")
+    assert "weighs the prices" in zooter("check", "--json", fleet=priced)[1]

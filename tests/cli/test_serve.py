@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 
 import pytest
 
+from support.traffic_week import DAY, fill
 from zooter_core.cli import serve
+from zooter_core.config.fleet import Fleet
+from zooter_core.learn.traffic import Traffic
 from zooter_core.serve.keys import KeyRing
 
 
@@ -53,6 +57,20 @@ def test_another_address_needs_a_key(refused, tmp_path, monkeypatch):
     message = refused(2, "serve", "--host", "0.0.0.0")
     assert "zooter serve keys add NAME" in message
     assert str(tmp_path / "zooter" / "keys.json") in message
+
+
+def test_with_learn_it_says_how_long_the_sample_takes(tmp_path):
+    fleet = Fleet("mine", tmp_path, ())
+    text = serve._outlook(fleet, tmp_path)
+    assert "First figures take 30 requests that every model answers, 5% of those that are routed" in text
+    assert "about 15 hours at 1,000 requests a day. `zooter learn` asks" in text
+    assert not list(tmp_path.iterdir())
+    with Traffic.open(tmp_path) as traffic:
+        fill(traffic, n=140, share=0.1, begin=time.time() - 7 * DAY)
+    assert "at today's 20 requests a day" in serve._outlook(fleet, tmp_path)
+    with Traffic.open(tmp_path / "other") as traffic:
+        fill(traffic, n=1000, begin=time.time() - 6.9 * DAY)
+    assert serve._outlook(fleet, tmp_path / "other") == "`zooter report` says what routing is worth."
 
 
 def test_a_named_file_needs_a_key_on_localhost_too(refused, file):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from support.fleet_toml import add, change, refusal
+from support.fleet_toml import FAR, add, change, refusal
 from zooter_core.base.errors import ZooterError
 from zooter_core.config.candidates import MemoryConfig
 from zooter_core.config.endpoint import EndpointConfig
@@ -88,12 +88,25 @@ def test_wrong_settings_of_llama_cpp(folder, line):
     assert f"{line.split()[0]} in [[candidate]]" in refusal(add(folder, wrong))
 
 
-@pytest.mark.parametrize("line_break", ["\\n", "\\r", "\\u2028"])
-def test_a_name_is_one_line(far, line_break):
-    text = (far / "fleet.toml").read_text()
-    name = load_fleet(far).candidates[0].name
-    (far / "fleet.toml").write_text(text.replace(f'name = "{name}"', f'name = "a{line_break}x-key: 1"', 1))
+@pytest.mark.parametrize("character", ["\\n", "\\r", "\\t", "\\u000b", "\\u001b", "\\u0085", "\\u2028", "\\u202e"])
+@pytest.mark.parametrize("place", ["name", "routed_as", "fleet"])
+def test_a_name_is_one_line_without_control_characters(far, place, character):
+    value = f'"a{character}x-key: 1"'
+    text = {
+        "name": FAR.replace('name = "far"', f"name = {value}"),
+        "routed_as": f"{FAR}routed_as = {value}\n",
+        "fleet": f"name = {value}\n{FAR}",
+    }[place]
+    (far / "fleet.toml").write_text(text)
     assert "a name in one line" in refusal(far)
+
+
+@pytest.mark.parametrize("name", ["auto", "auto-best", "rmr", "RMR", " Auto"])
+def test_a_candidate_has_no_name_of_the_endpoints_own(folder, name):
+    """It would replace the router there."""
+    message = refusal(change(folder, 'name = "math"', f'name = "{name}"'))
+    assert "a name other than auto, auto-best, rmr" in message
+    assert message.endswith("Rename it.")
 
 
 @pytest.mark.parametrize("keys", ["", 'adapter = "math"\nvllm = { tensor_parallel_size = 2 }', "dtype = 5\nx = 1"])
@@ -136,7 +149,8 @@ def test_a_model_of_an_endpoint_is_no_path(far):
         ("parallel = 2", "parallel = 0", "parallel"),
         ("parallel = 2", "parallel = 2.5", "parallel"),
         ("parallel = 2", "retries = -1", "retries"),
-        ("parallel = 2", 'token_limit = "max_token"', "token_limit"),
+        ("parallel = 2", 'thinking = "much"', "thinking"),
+        ("parallel = 2", "extra_body = {temperature = 1}", "extra_body"),
         ("http://localhost:11434/v1", "localhost:11434/v1", "base_url"),
         ("http://localhost:11434/v1", "ftp://localhost/v1", "base_url"),
         ("http://localhost:11434/v1", "http://", "base_url"),

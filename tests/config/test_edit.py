@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import errno
+import json
+import shlex
 import threading
+import tomllib
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+import tomlkit
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from zooter_core.base.errors import WorkError, ZooterError
@@ -134,27 +139,148 @@ def test_comments_stay_with_what_they_are_about(tmp_path):
 
 
 def test_the_file_keeps_its_line_ends_its_mode_and_its_place(tmp_path):
-    real = tmp_path / "elsewhere" / "mine.toml"
-    real.parent.mkdir()
+    folder = tmp_path / "fleet"
+    real = folder / "..data" / "mine.toml"  # as Kubernetes mounts a file
+    real.parent.mkdir(parents=True)
     real.write_bytes(COMMENTED.replace("\n", "\r\n").encode())
     real.chmod(0o600)
-    folder = tmp_path / "fleet"
-    folder.mkdir()
-    (folder / "fleet.toml").symlink_to(real)
+    (folder / "fleet.toml").symlink_to("..data/mine.toml")
     edit.change_candidate(folder, "big", {"parallel": 4})
     assert (folder / "fleet.toml").is_symlink()
     assert real.read_bytes().count(b"\r\n") == real.read_bytes().count(b"\n") == COMMENTED.count("\n") + 1
     assert [path.stat().st_mode & 0o777 for path in (real, folder / edit.BACKUP)] == [0o600, 0o600]
 
 
-LINES = st.sampled_from(["", "# note", "[a]", "[[b]]", "x = 1", '[c.d]  # "e"', "[e] #", "y = [", "[1]", "]", 'z = "'])
+@pytest.mark.parametrize("name", ["fleet.toml", edit.BACKUP, edit.LOCK])
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_link_out_of_a_strangers_folder_is_refused_and_what_it_leads_to_stays(ours, tmp_path, name, is_there):
+    folder, other = ours / "fleet", ours / "bashrc"
+    folder.mkdir()
+    (folder / "fleet.toml").write_text(HAND_WRITTEN)
+    if is_there:
+        other.write_text(HAND_WRITTEN)
+    (folder / name).unlink(missing_ok=True)
+    (folder / name).symlink_to("../bashrc")
+    with pytest.raises(ZooterError, match=rf"{name}.*a link to .*bashrc"):
+        edit.add_candidates(folder, [keys("new")])
+    assert (other.read_text() if is_there else other.exists()) == (HAND_WRITTEN if is_there else False)
+    assert sorted(path.name for path in folder.iterdir()) == sorted({"fleet.toml", name})
 
 
+LINES = st.sampled_from(
+    [
+        *(
+            "",
+            "# note",
+            "# 0",
+            "  # zooter-above:[f]",
+            "[a]",
+            "[[b]]",
+            "  [[b]] # 1",
+            '[c.d]  # "e"',
+            "[e] #",
+            "[c.'#']",
+        ),
+        *(
+            "x = 1",
+            "v.w = 2",
+            "y = [",
+            "[1],",
+            "]",
+            "s = {a = [2]} # }",
+            "t = '# \"'",
+            'u = """',
+            '# " ] """',
+            "q = '''",
+            "'''",
+        ),
+    ]
+)
+
+
+def apart(text: str) -> tuple[str, dict[str, object]]:
+    """A file as it would be written without a change, and what tomlkit reads in it."""
+    body, headers, end = edit._apart(text)
+    document = tomlkit.parse(body)
+    return edit._together(document, headers) + end, document.unwrap()
+
+
+@settings(suppress_health_check=[HealthCheck.filter_too_much], max_examples=300)
 @given(st.lists(LINES, max_size=12))
 def test_a_file_that_is_not_changed_stays_as_it_is(lines):
     before = "\n".join(lines)
-    body, end = edit._pinned(before)
-    assert edit._unpinned(body) + end == before
+    try:
+        values = tomllib.loads(before)
+        tomlkit.parse(before)
+    except ValueError:
+        assume(False)
+    after, read = apart(before)
+    assert (read, tomllib.loads(after)) == (values, values)
+    if before == tomlkit.dumps(tomlkit.parse(before)):  # tomlkit puts tables of one array together
+        assert after == before
+
+
+ATTACK = '\n[[candidate]]\nname = "mallory"\nbackend = "openai"\nmodel = "m"\nbase_url = "http://evil.example/v1"\n'
+BREAKS = ["\n", "\r", "\r\n", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029"]
+
+
+@pytest.mark.parametrize("line_break", BREAKS)
+@pytest.mark.parametrize("start", ["", "# ", "zooter-above:", "zooter-above:# ", "# zooter-above:"])
+def test_no_text_becomes_a_table(ours, start, line_break):
+    """Wherever it goes: into a comment, a value, a description."""
+    table = "".join(f"{line_break}{start}{line}" for line in f"{ATTACK}[learn]\ntraffic = true".split("\n"))
+    edit.add_candidates(ours, [keys("third", comment=table, description=table) | {"model": table}])
+    edit.change_candidate(ours, "small", {"description": table})
+    edit.set_router(ours, "router", ["big", "small", "third"])
+    fleet = load_fleet(ours)
+    assert fleet.pool == ("big", "small", "third")
+    assert [fleet.candidate("third").model, fleet.candidate("small").description] == [table, table]
+    assert not fleet.learn.traffic
+
+
+def test_comments_of_the_owner_stay_comments(ours):
+    """One that looks like the header of a table, or like the number that stands for a comment meanwhile."""
+    lines = ["# zooter-above:[learn]", "#0", "[[candidate]]  #1", "# zooter-above:traffic = true"]
+    file = ours / "fleet.toml"
+    file.write_text("\n".join([*lines[:2], HAND_WRITTEN.replace("[[candidate]]", "\n".join(lines[2:]), 1)]))
+    edit.change_candidate(ours, "big", {"parallel": 4})
+    after = text(ours)
+    assert [line for line in lines if line in after.splitlines()] == lines
+    assert not load_fleet(ours).learn.traffic
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["my\n[learn]\ntraffic = true", "a\x85b", "it's; rm -rf $HOME", b"\xff".decode("utf-8", "surrogateescape")],
+    ids=["table", "line", "shell", "bytes"],
+)
+def test_the_name_of_a_folder_is_one_line(tmp_path, name):
+    folder = tmp_path / name
+    edit.add_candidates(folder, [keys("a")])
+    fleet = load_fleet(folder)
+    assert (fleet.pool, fleet.learn.traffic, fleet.name.isprintable()) == (("a",), False, True)
+    assert f"zooter exam --fleet {shlex.quote(fleet.name)}`" in text(folder)
+    without_name = text(folder).replace(f"name = {json.dumps(fleet.name)}\n", "", 1)
+    assert load_fleet(folder, without_name).name == fleet.name
+
+
+def test_a_change_that_would_be_read_as_another_one_is_not_written(ours, monkeypatch):
+    monkeypatch.setattr(edit.tomlkit, "dumps", lambda document: document.as_string() + "[learn]\ntraffic = true\n")
+    with pytest.raises(ZooterError, match="Nothing was written"):
+        edit.change_candidate(ours, "big", {"parallel": 4})
+    assert text(ours) == HAND_WRITTEN
+
+
+def test_comments_of_tables_that_are_apart_stay_with_them(tmp_path):
+    """tomlkit puts the tables of one array together."""
+    first, second = COMMENTED.split("\n# The quick one.")
+    between = "\n# How it listens.\n[serve]\nqueue = 5\n"
+    (tmp_path / "fleet.toml").write_text(f"{first}{between}\n# The quick one.{second}", encoding="utf-8")
+    edit.change_candidate(tmp_path, "small", {"description": "S"})
+    rows = [line for line in text(tmp_path).splitlines() if line]
+    follows = dict(pairwise(rows))
+    assert (follows["# The quick one."], follows["# How it listens."]) == ("[[candidate]]", "[serve]")
+    assert follows["# The good one."] == "[[candidate]]"
 
 
 @pytest.mark.parametrize(
@@ -204,7 +330,26 @@ def test_a_new_router_has_names_of_its_own(ours):
     assert router.others == "profile"
 
 
+def test_what_a_fleet_says_of_prices_outlives_its_router(ours):
+    edit.set_table(ours, "router", {"willingness": 0.2})
+    edit.set_router(ours, "router", ["big", "small"])
+    fleet = load_fleet(ours)
+    assert fleet.router is not None
+    assert fleet.willingness == 0.2
+    edit.remove_router(ours)
+    fleet = load_fleet(ours)
+    assert (fleet.router, fleet.willingness) == (None, 0.2)
+    edit.set_table(ours, "router", {"path": "router"})
+    text_ = text(ours).replace("willingness = 0.2\n", "")
+    (ours / "fleet.toml").write_text(text_)
+    edit.remove_router(ours)
+    edit.remove_router(ours)
+    assert "[router]" not in text(ours)
+
+
 def test_names_are_free():
+    assert edit.free_name("auto", []) == "auto-2"
+    assert edit.free_name("RMR", ["RMR-2"]) == "RMR-3"
     assert edit.free_name("a", []) == "a"
     assert edit.free_name("a", ["a", "a-2"]) == "a-3"
 

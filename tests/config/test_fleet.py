@@ -12,7 +12,7 @@ from support.fleet_toml import GOOD, change, refusal
 from zooter_core.base.errors import ZooterError
 from zooter_core.config.candidates import CandidateConfig, MemoryConfig
 from zooter_core.config.endpoint import EndpointConfig
-from zooter_core.config.fleet import GenerationConfig, RouterConfig, load_fleet
+from zooter_core.config.fleet import Fleet, GenerationConfig, RouterConfig, fleet_toml, load_fleet
 from zooter_core.config.labelling import REWARDS, TAGGERS
 
 MODELS = Path(__file__).parents[2] / "models"
@@ -296,3 +296,30 @@ def test_chores_go_to_a_candidate_of_the_fleet(tmp_path):
     (tmp_path / "fleet.toml").write_text(text)
     with pytest.raises(ZooterError, match='"small"'):
         load_fleet(tmp_path)
+
+
+def test_a_fleet_toml_is_read_through_a_link_only_within_its_folder(tiny_fleet, tmp_path):
+    (tmp_path / "fleet.toml").symlink_to(tiny_fleet / "fleet.toml")
+    with pytest.raises(ZooterError, match=f"a link to {tiny_fleet}.*--fleet {tiny_fleet}"):
+        load_fleet(tmp_path)
+    (tmp_path / "whole").symlink_to(tiny_fleet)  # its owner's: what is written goes there
+    assert load_fleet(tmp_path / "whole").folder == tiny_fleet.resolve()
+
+
+def test_prices_alone_need_no_trained_router(folder):
+    def written(*keys: str) -> Fleet:
+        text = GOOD.replace('path = "router"', "\n".join(keys))
+        (folder / "fleet.toml").write_text(text)
+        return load_fleet(folder)
+
+    fleet = written("willingness = 0.2")
+    assert (fleet.router, fleet.willingness) == (None, 0.2)
+    assert "willingness = 0.2" in fleet_toml(fleet, "other", folder, "router")
+    trained = written('path = "router"', "willingness = 0")
+    assert trained.router is not None
+    assert trained.willingness == 0
+    for keys in ([], ["unsure_above = 0.2"], ["willingness = 0.2", "unsure_above = 0.2"]):
+        with pytest.raises(ZooterError, match=r'\[router\] of .* lacks the key "path"'):
+            written(*keys)
+    with pytest.raises(ZooterError, match=r"willingness in .* must be at least 0"):
+        written("willingness = -0.2")

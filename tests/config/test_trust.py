@@ -17,7 +17,7 @@ from zooter_core.cli.main import main
 from zooter_core.config.endpoint import EndpointConfig
 from zooter_core.config.fleet import load_fleet
 from zooter_core.config.labelling import HttpConfig
-from zooter_core.config.trust import trust_file
+from zooter_core.config.trust import trust, trust_file
 from zooter_core.labelling.rewards.http import HttpReward
 
 SECRET = "AWS_SECRET_ACCESS_KEY"
@@ -111,6 +111,11 @@ def test_a_trusted_fleet_may_send_what_it_named_then_and_nothing_else(fleet, cap
     assert "Nobody has allowed" in refusal("OPENAI_API_KEY", ELSEWHERE)
     assert main(["trust", str(write(fleet, "https://other.example.org"))]) == 0
     assert [refusal(SECRET, url) for url in (ELSEWHERE, "https://other.example.org/v1")] == ["", ""]
+
+
+def test_an_address_with_spaces_allows_no_second_pair():
+    trust([(SECRET, "http://h OPENAI_API_KEY=https://evil.example/v1")])
+    assert trust_file().read_text().split() == [f"{SECRET}=http://h%20openai_api_key%3Dhttps"]
 
 
 def test_a_variable_allows_it_for_a_service(monkeypatch):

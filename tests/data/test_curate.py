@@ -30,6 +30,7 @@ from zooter_core.data.curate import (
     worth,
 )
 from zooter_core.data.scores import read_queries
+from zooter_core.router.turns import topic_of
 
 DISTINCT = [" ".join(f"{'dklmprst'[(7 * n + k) % 8]}{n * k * 7919 % 9973}" for k in range(1, 5)) for n in range(1, 31)]
 EIGHT = "one two three four five six seven eight"
@@ -86,6 +87,7 @@ def test_each_reason_to_leave_a_query_out(tmp_path):
         "out": str(tmp_path / "out.jsonl"),
         "seed": 0,
         "read": 8,
+        "left_out": {},
         "empty": 1,
         "excluded": {
             str(one): {"count": 1, "examples": ["in one"]},
@@ -155,10 +157,34 @@ def test_the_same_seed_gives_the_same_bytes_and_a_file_named_twice_is_read_once(
     assert outputs[0] == outputs[1] != outputs[2]
 
 
-def test_wrong_line_is_named(tmp_path):
-    good, wrong = lines(tmp_path / "good.txt", "fine"), lines(tmp_path / "wrong.jsonl", {"query": "fine"}, {"query": 7})
-    assert f"{wrong}, line 2" in refusal(tmp_path, [good, wrong])
-    assert f"{wrong}, line 2" in refusal(tmp_path, [good], exclude=[wrong])
+def test_wrong_line_is_counted_and_one_of_a_benchmark_is_named(tmp_path):
+    records = [{"query": "fine"}, {"query": 7}, "nonsense", {"query": "odd", "check": 7}, {"query": "odd", "source": 7}]
+    wrong = lines(tmp_path / "wrong.jsonl", *records)
+    assert f"{wrong}, line 2" in refusal(tmp_path, [lines(tmp_path / "good.txt", "fine")], exclude=[wrong])
+    figures, (line,) = curated(tmp_path, [wrong])
+    assert (line["query"], figures["read"]) == ("fine", 1)
+    assert figures["left_out"].pop("without text") == figures["left_out"].pop("broken") == 1
+    assert [reason.partition(" as ")[0] for reason in figures["left_out"]] == ['without "check"', 'without "dataset"']
+
+
+def test_logs_are_sources_and_a_follow_up_is_asked_with_its_topic(tmp_path):
+    turns = ["Write a poem about ships.", "Shorter, please"]
+    log = lines(tmp_path / "log.jsonl", {"messages": [{"role": "user", "content": text} for text in turns]})
+    table = tmp_path / "table.csv"
+    table.write_text('Query,tags,model,answer\nWhy do ships float?,"sea, ships",gpt-x,Because.\n')
+    out = tmp_path / "out" / "picked.jsonl"
+    out.parent.mkdir()
+    curate([log, table], [], out, 10, 0, first_letter, lambda message: None, topic_of)
+    picked = {line["dataset"]: line for line in map(json.loads, out.read_text().splitlines())}
+    assert picked["log"]["query"] == "\n".join(turns)
+    assert (picked["table"]["query"], "answer" in picked["table"]) == ("Why do ships float?", False)
+    figures, (line,) = curated(tmp_path, [table], tagging=untaggable)
+    assert (line["tags"], figures["tags"]["from"]) == (["sea", "ships"], "given")
+
+
+def test_nothing_left_says_why(tmp_path):
+    log = lines(tmp_path / "log.jsonl", {"call_type": "aembedding", "messages": "some text"})
+    assert "none of 0 read, and 1 embeddings" in refusal(tmp_path, [log])
 
 
 def test_nothing_left(tmp_path):

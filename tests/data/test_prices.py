@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 
 from zooter_core.base.errors import ZooterError
+from zooter_core.base.records import Decision
 from zooter_core.config.candidates import CandidateConfig
-from zooter_core.config.fleet import Fleet
+from zooter_core.config.endpoint import EndpointConfig
+from zooter_core.config.fleet import Fleet, RouterConfig
+from zooter_core.data import prices
 from zooter_core.data.prices import check_trade, dollars, prices_of, trade, utilities
 
 PRICES = np.array([4.0, 1.0, 0.0])
@@ -65,3 +68,38 @@ def test_trade_worked_by_hand():
     assert np.isnan(figures["score_minus"]).all()  # both queries lose 1: there is no spread
     plain = trade(PROBABILITIES, table, PRICES, np.ones((2, 3)), 0)
     assert {key: plain[key] for key in plain["at_0"]} == plain["at_0"]
+
+
+def served(host, price=None):
+    endpoint = EndpointConfig(f"http://{host}/v1")
+    return CandidateConfig("s", "openai", "m", endpoint=endpoint, usd_per_million_tokens=price)
+
+
+def test_a_local_model_without_a_price_is_free_and_a_hosted_one_counts_as_the_dearest(tmp_path):
+    local = CandidateConfig("l", "transformers", "m")
+    mixed = Fleet("f", tmp_path, (served("a.example", 4.0), served("b.example"), served("localhost:1"), local))
+    assert prices.assumed(mixed).tolist() == [4.0, 4.0, 0.0, 0.0]
+    assert "Without a price there, these count as the dearest: s." in prices.in_words(mixed)
+    assert prices.assumed(Fleet("f", tmp_path, (served("a.example"), local))).tolist() == [0.0, 0.0]
+    assert prices.in_words(Fleet("f", tmp_path, (served("a.example"), local))) == ""
+
+
+@pytest.mark.parametrize(
+    ("written", "router", "expected"),
+    [(None, None, prices.STARTING), (None, "router", 0.0), (0.0, None, 0.0), (0.3, "router", 0.3)],
+)
+def test_the_willingness_of_a_fleet(tmp_path, written, router, expected):
+    one = Fleet("f", tmp_path, (), RouterConfig(router) if router else None, willingness=written)
+    assert prices.willingness_of(one) == expected
+
+
+def test_a_choice_by_price_is_explained():
+    """b costs a quarter of a, and a is only 2 points ahead."""
+    decision = Decision.of("q", {"a": 0.51, "b": 0.49})
+    assert prices.why(decision) == ""
+    cheaper = prices.weighed(decision, np.array([4.0, 1.0]), 0.1)
+    assert (cheaper.candidate, cheaper.most_probable) == ("b", "a")
+    assert cheaper.utilities == pytest.approx({"a": 0.41, "b": 0.465})
+    assert prices.why(cheaper).startswith("b is chosen for its price: a is 2 points more probable")
+    for costs, willingness in ((np.zeros(2), 0.1), (np.array([4.0, 1.0]), 0.0)):
+        assert prices.weighed(cheaper, costs, willingness) == decision

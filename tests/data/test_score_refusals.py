@@ -6,11 +6,14 @@ import gzip
 import resource
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from zooter_core.base.errors import ZooterError
+from zooter_core.base.records import Query
 from zooter_core.data import json_records
-from zooter_core.data.scores import read_queries, read_responses, read_scores
+from zooter_core.data.scores import Scores, read_queries, read_responses, read_scores
+from zooter_core.pipeline import distill
 
 GOOD = {"id": "1", "query": "2 + 2?", "scores": {"a": 0.5, "b": 1}}
 
@@ -56,6 +59,28 @@ def test_wrong_line_of_a_score_file_names_file_line_and_field(write, change, fie
     message = scores_refusal(path)
     assert f"{path}, line 2" in message
     assert field in message
+
+
+NOT_NAMES = ["", "   ", "\u00a0", "\u200b", "a\x00b", "a\nb", "a\r", "a\u2028b", "a\x1b[2J", "x" * 5000]
+
+
+@pytest.mark.parametrize("name", NOT_NAMES, ids=ascii)
+def test_what_can_be_no_name_of_a_candidate_is_refused_with_its_line(write, name):
+    """A router for it would not load, or its name could stand in no header and no log."""
+    path = write(GOOD, {**GOOD, "id": "2", "scores": {"a": 0.5, name: 1}})
+    message = scores_refusal(path)
+    assert f'for a candidate in "scores" in {path}, line 2' in message
+    assert len(message) < 1000
+    with pytest.raises(ZooterError, match=r'for a candidate in "responses" in file, line 3'):
+        read_responses("file, line 3", {"responses": {name: "text"}})
+    with pytest.raises(ZooterError, match="for a candidate, but"):
+        Scores((Query("1", "2 + 2?"),), ("a", name), np.ones((1, 2)))
+
+
+def test_scores_of_one_candidate_name_their_file(write):
+    path = write({**GOOD, "scores": {"a": 1}})
+    with pytest.raises(ZooterError, match=f"two candidates or more in {path}, but found those of a alone"):
+        distill(path)
 
 
 @pytest.mark.parametrize(

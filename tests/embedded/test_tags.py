@@ -6,9 +6,15 @@ import json
 from pathlib import Path
 
 from zooter_core.fleet.ensemble import Ensemble
+from zooter_core.ui import answer_view
 
 ROOT = Path(__file__).resolve().parents[2]
 LEAST = 0.85
+SUMS = [  # as people type them first; none is in the vocabulary
+    *("What is 6 times 7?", "3 plus 3", "What is 3 plus 3?", "2+2=?", "how much is 9 times 9", "What's 15 minus 8?"),
+    *("subtract 6 from 20", "7 x 8 = ?", "compute 19 + 23", "twelve times twelve", "1+1", "What is 81/9", "double 16"),
+    *("what is 10 times 10 plus 5", "14+28"),
+]
 
 
 def test_shown_tags_can_be_trusted(embedded: Ensemble, figures: list[str]) -> None:
@@ -24,3 +30,9 @@ def test_shown_tags_can_be_trusted(embedded: Ensemble, figures: list[str]) -> No
     figures.append(f"{share:.1%} of the shown tags are right; {queries:.1%} of 200 queries show a right one")
     assert share >= LEAST
     assert queries >= LEAST
+
+
+def test_a_plain_sum_is_no_equation_and_no_fraction(embedded: Ensemble) -> None:
+    shown = [answer_view.shown_tags(tags)[:1] for tags in embedded.tagger.tag(SUMS)]
+    assert [(query, tags) for query, tags in zip(SUMS, shown, strict=True) if tags not in ([], ["arithmetic"])] == []
+    assert shown.count(["arithmetic"]) > len(SUMS) / 2

@@ -57,6 +57,24 @@ def test_no_significant_difference_says_how_many_queries_would_tell() -> None:
     assert "About 1,300 queries would tell." in headline(verdict(0.01, -0.1, 0.1, source="judged", queries_needed=1201))
 
 
+@pytest.mark.parametrize(
+    ("n", "needed", "borderline"), [(96, 120, True), (96, 143, True), (96, 144, False), (9, 11, True)]
+)
+def test_an_estimate_close_to_what_there_is_is_called_borderline(n: int, needed: int, borderline: bool) -> None:
+    sentence = headline(verdict(0.01, -0.01, 0.03, n, source="cross-validation", queries_needed=needed))
+    assert ("This is borderline: twice as many queries should tell." in sentence) == borderline
+    assert ("would tell" in sentence) != borderline
+
+
+def test_where_routing_has_not_shown_that_it_is_better_there_is_advice() -> None:
+    undecided, too_few = verdict(0.01, -0.02, 0.04), verdict(0.1, 0.05, 0.15, 3, significant=False)
+    more = "More queries of your own tell more: `zooter queries --from` selects them from logs."
+    worse, same = verdict(-0.041, -0.062, -0.02), verdict(0.0, 0.0, 0.0, 16, differing=0, interval=None)
+    expected = [f" Until then, general alone does as well. {more}", f" {more}", " Use general alone.", ""]
+    undecisive = [undecided, too_few, worse, same]
+    assert [sentences(one)[0].removeprefix(headline(one)) for one in undecisive] == expected
+
+
 def test_rewards_have_no_unit_and_the_decimals_that_they_bear() -> None:
     rewards = {"points": False, "against": "chat", "hindsight": True}
     assert headline(verdict(1.526, 1.307, 1.753, **rewards)) == (
@@ -115,6 +133,45 @@ def test_another_subject_against_another_opponent() -> None:
         "The new router shows no significant difference from the old router (+1.0 points, 95% CI "
         "-2.0 to 4.0, 329 held-back queries)."
     )
+
+
+# Which of two routers serves
+
+BETTER, WORSE, LEVEL, BEHIND = (0.04, 0.02, 0.06), (-0.04, -0.06, -0.02), (0.01, -0.01, 0.03), (-0.01, -0.03, 0.01)
+
+
+@pytest.mark.parametrize(
+    ("against", "rival", "alone", "taken"),
+    [
+        (verdicts.STARTING, BETTER, LEVEL, True),
+        (verdicts.STARTING, BETTER, WORSE, True),  # it is better than what serves, though one model alone is better yet
+        (verdicts.STARTING, LEVEL, BETTER, True),
+        (verdicts.STARTING, LEVEL, LEVEL, False),
+        (verdicts.STARTING, LEVEL, WORSE, False),
+        (verdicts.STARTING, BEHIND, BETTER, False),
+        (verdicts.STARTING, WORSE, BETTER, False),
+        (verdicts.PRESENT, BETTER, LEVEL, True),
+        (verdicts.PRESENT, LEVEL, BETTER, False),  # it may have beaten that model as well
+    ],
+)
+def test_a_new_router_serves_if_it_is_better(
+    against: str, rival: tuple[float, float, float], alone: tuple[float, float, float], taken: bool
+) -> None:
+    report = Report(candidates={}, cross_validation=verdict(*alone, source="cross-validation"))
+    other = verdict(*rival, against=against, source="judged")
+    assert verdicts.takes_over(report, other) == taken
+    assert verdicts.takes_over(report, None)
+    first, *more = verdicts.settled(report, other, taken)
+    assert against in first
+    assert (f"so {against} stays." in " ".join(more)) != taken
+
+
+def test_on_queries_that_both_have_learned_from_the_old_router_stays() -> None:
+    report = Report(candidates={}, cross_validation=verdict(*BETTER))
+    none = verdicts.verdict_of(scores(9), np.full(9, np.nan), np.zeros(9), verdicts.PRESENT, "judged")
+    assert not verdicts.takes_over(report, none)
+    (first, _) = verdicts.settled(report, none, False)
+    assert first == "0 queries are too few to compare the new router with the present router."
 
 
 # Verdicts
@@ -237,6 +294,8 @@ def test_no_way_and_a_way_back() -> None:
     assert "cannot gain anything" in verdicts.of_held_back(none)[0]
     back = held_back(-1.2, -0.8, mean={"chosen": -0.5})
     assert "widens it by 50%" in verdicts.of_held_back(back)[0]
+    far = held_back(-1.2, -0.8, mean={"chosen": -23.0})
+    assert verdicts.of_held_back(far)[0].endswith("but makes it 13 times as wide.")
 
 
 def test_regret_with_intervals_where_there_are_any() -> None:

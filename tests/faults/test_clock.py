@@ -15,9 +15,11 @@ from zooter_core.ui.history import Entry, History
 
 ROOT = Path(__file__).resolve().parents[2]
 # Who may ask for the time of day: to note when something was said or judged, to show dates, to say what is newer than a
-# week, and to read a server's date to wait for; and what the endpoint writes down or sends.
+# week, and to read a server's date to wait for, or those in logs; and what the endpoint writes down or sends.
 ASKING = {
-    "backends/endpoint/retry.py", "cli/learn.py", "cli/report.py", "cli/serve_keys.py", "cli/learn_forget.py",
+    "backends/endpoint/retry.py", "cli/learn.py", "cli/report.py", "cli/serve.py", "cli/serve_keys.py",
+    "cli/learn_forget.py",
+    "data/json_records.py",
     "learn/drift.py", "learn/imports.py", "learn/judging.py", "learn/versions.py", "serve/chat.py", "serve/keys.py",
     "serve/storage.py", "serve/targets.py", "serve/traffic_log.py",
     "ui/chat/controls.py", "ui/history.py", "ui/traffic/source.py", "ui/plots.py",

@@ -57,7 +57,7 @@ def ended(programs: Path, *calls: list[str]) -> list[str]:
 
 
 def test_an_exam_goes_on_after_every_death(folder: Path, server: Scripted, programs: Path) -> None:
-    exam = ["exam", "--quick", "--fleet", str(folder)]
+    exam = ["exam", "--quick", "--use", "anyway", "--fleet", str(folder)]
     route = ["route", "What is 2 + 2?", "--json", "--fleet", str(folder)]
     calls = [[death, *exam] for death, _ in DEATHS]
     assert ended(programs, *calls, route, exam) == [*(end for _, end in DEATHS), DONE, DONE]

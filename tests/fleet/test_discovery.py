@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
+import tempfile
 import threading
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from support.event_loops import run_apart
 from support.patience import PATIENCE
-from support.scripted_server import serving
+from support.scripted_server import Handler, serving
+from support.thinking_servers import TEMPLATE
+from support.tiny_models import CHATML
 from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.paths import PRICES
@@ -24,7 +29,8 @@ from zooter_core.config.labelling import JudgeConfig
 from zooter_core.config.trust import PROVIDERS
 from zooter_core.fleet import discovery, machine
 from zooter_core.fleet.connect import connect, placed
-from zooter_core.fleet.discovery import Model, discover, served, server_url
+from zooter_core.fleet.discovered import Model
+from zooter_core.fleet.discovery import discover, served, server_url
 from zooter_core.fleet.list_prices import list_price
 from zooter_core.fleet.machine import Gpu, billions_in
 
@@ -91,6 +97,25 @@ def test_llama_cpp_is_told_from_ollama_whose_list_it_has():
     assert (model.make, model.parallel, model.facts) == ("llama.cpp", 2, "7B, Q4_K_M, 4.0 GB, 4,096 tokens")
 
 
+@pytest.mark.parametrize(
+    ("routes", "thinks"),
+    [
+        ({"/api/tags": {"models": []}, "/api/show": {"capabilities": ["completion", "thinking"]}}, True),
+        ({"/api/tags": {"models": []}, "/api/show": {"capabilities": ["completion"]}}, False),
+        ({"/props": {"default_generation_settings": {}, "chat_template": TEMPLATE}}, True),
+        ({"/props": {"default_generation_settings": {}, "chat_template": CHATML}}, False),
+        ({}, True),  # by its name alone
+    ],
+)
+def test_whether_a_model_thinks_is_found_out_and_written(tmp_path, routes, thinks):
+    (model,) = models_of({"/v1/models": {"data": [{"id": "Qwen/Qwen3-8B"}]}, "/api/ps": {"models": []}, **routes})
+    assert ("thinks" in model.facts) is thinks
+    connect(tmp_path, [model])
+    (candidate,) = load_fleet(tmp_path).candidates
+    assert candidate.thinking == ("auto" if thinks else None)
+    assert ("thinking = false switches that off" in (tmp_path / "fleet.toml").read_text()) is thinks
+
+
 def test_a_server_with_two_names_is_one(tmp_path, monkeypatch):
     monkeypatch.setattr(discovery, "usual_folders", list)
     with serving() as server:
@@ -101,12 +126,6 @@ def test_a_server_with_two_names_is_one(tmp_path, monkeypatch):
         assert {model.base_url for model in models} == {server.url}
         connect(tmp_path, models)
         assert connect(tmp_path, discover().models).present == discover().models
-
-
-def test_a_usual_folder_that_cannot_be_looked_into_is_left_out(monkeypatch):
-    monkeypatch.setattr(discovery, "usual_addresses", list)
-    monkeypatch.setenv("OLLAMA_MODELS", f"/{'a' * 300}")  # as one without permission, which root always has
-    assert all(len(place.name) < 300 for place in discovery.usual_folders())
 
 
 def test_a_folder_that_somebody_named_is_listed_whole(tmp_path, monkeypatch):
@@ -156,16 +175,161 @@ def test_llama_cpp_itself(tmp_path):
     assert (model.parallel, model.context_tokens, model.billions) == (2, 2048, 0.13)
 
 
-def test_what_servers_and_files_say_may_be_anything(tmp_path):
+def test_what_servers_say_may_be_anything():
     entries = [{"id": "a-7b", "meta": {"n_params": 10**400}}]
     odd = [{"name": ["a list"]}, {"name": "a-7b", "details": 5}, 7]
     (model,) = models_of({"/v1/models": {"data": entries}, "/api/tags": {"models": odd}})
     assert (model.name, model.billions) == ("a-7b", 7)  # by its name
-    write_folder(tmp_path / "odd", architectures=5)
-    write_folder(tmp_path / "good")
-    assert [model.name for model in discovery.models_in(tmp_path)] == ["good"]
     result = discover({"ftp://x/v1": None})
     assert list(result.silent) == ["ftp://x/v1"]
+
+
+@pytest.mark.parametrize("line_break", ["\n", "\r", "\x85", "\u2028", "\x1b"])
+def test_a_model_whose_name_is_none_is_passed_over(tmp_path, line_break):
+    """It would write what it likes into fleet.toml, and the user would see another name."""
+    bad = f"llama-3-8b{line_break}zooter-above:[[candidate]]{line_break}zooter-above:[learn]"
+    details = [{"name": "good:7b", "id": bad, "details": {"parameter_size": f"7B{line_break}", "family": 5}}]
+    entries = [{"id": bad}, {"id": "good:7b", "parent": bad}, {"id": "x" * 5000}]
+    notes: list[str] = []
+    with serving() as server:
+        server.routes = {"/v1/models": {"data": entries}, "/api/tags": {"models": details}, "/api/show": {}}
+        models = run_apart(served(server.url, None, notes.append))
+        connect(tmp_path, models)
+    assert [model.model for model in models] == ["good:7b"]
+    (note,) = notes
+    assert note.isprintable()
+    assert "passed over: llama-3-8b\\" in note
+    assert (load_fleet(tmp_path).pool, load_fleet(tmp_path).learn.traffic) == (("good-7b",), False)
+
+
+def test_of_very_many_models_the_first_are_listed(tmp_path):
+    notes: list[str] = []
+    with serving() as server:
+        server.models = [f"m{number}" for number in range(200_000)]
+        models = run_apart(served(server.url, None, notes.append))
+    assert [model.model for model in models] == server.models[: discovery.MOST_MODELS]
+    (note,) = notes
+    assert "199,000 more models" in note
+    twins = [replace(model, model=f"{number}/twin") for number, model in enumerate(models)]
+    assert len(connect(tmp_path, twins).names) == len(connect(tmp_path, twins).present) == len(models)
+
+
+def test_a_server_that_is_slow_to_tell_what_its_models_can_do(monkeypatch):
+    monkeypatch.setattr(discovery, "DETAILS_SECONDS", 0.2)
+    answer, notes = threading.Event(), list[str]()
+
+    def show(body: dict[str, Any]) -> dict[str, Any]:
+        answer.wait(PATIENCE)
+        return {}
+
+    with serving() as server:
+        names = [f"m{number}" for number in range(100)]
+        server.routes = {"/v1/models": {"data": [{"id": name} for name in names]}, "/api/show": show}
+        server.routes |= {"/api/tags": {"models": [{"name": name, "size": 10**400} for name in names]}}
+        models = run_apart(served(server.url, None, notes.append))
+        answer.set()
+    assert [(model.model, model.size) for model in models] == [(name, None) for name in names]
+    assert "has not said within 0.2 s" in notes[0]
+
+
+TEXTS = ["Q4\n", "9" * 400 + "B", "num_ctx " + "9" * 5000, "a-7b"]
+NUMBERS = st.sampled_from([10**400, -(10**400), 2**63, 0, -1])
+WILD = st.recursive(
+    st.none() | st.booleans() | st.text() | st.sampled_from(TEXTS) | st.integers() | NUMBERS
+    | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=6,
+)  # fmt: skip
+FIELDS = {
+    "/v1/models": ("id", "owned_by", "parent", "max_model_len", "meta", "type", "capabilities", "max_context_length"),
+    "/api/tags": ("name", "id", "size", "details"),
+    "/api/show": ("capabilities", "parameters", "error"),
+    "/api/ps": ("models",),
+    "/api/v0/models": ("id", "type", "arch", "quantization", "loaded_context_length", "capabilities"),
+    "/props": ("default_generation_settings", "chat_template_caps", "modalities", "total_slots"),
+}
+LISTS = {"/v1/models": "data", "/api/tags": "models", "/api/v0/models": "data"}
+
+
+def wild(*names: str) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries({}, optional=dict.fromkeys(names, WILD))
+
+
+USUAL = {  # fields that often have what they should have
+    "meta": wild("n_params", "size", "ftype"),
+    "details": wild("family", "parameter_size", "quantization_level"),
+    "default_generation_settings": wild("n_ctx"),
+    "models": st.lists(wild("context_length").map(lambda entry: {"name": "a-7b", **entry})),
+    "capabilities": st.lists(st.sampled_from(["vision", "tool_use", 5, None])),
+    "owned_by": st.sampled_from(["vllm", "llamacpp"]),
+    **dict.fromkeys(("id", "name", "parent"), st.just("a-7b")),
+}
+
+
+def body(path: str) -> st.SearchStrategy[Any]:
+    """What a route sends: its fields with anything in them, or something else."""
+    fields = {name: WILD | USUAL[name] if name in USUAL else WILD for name in FIELDS[path]}
+    entry = st.fixed_dictionaries({}, optional=fields) | WILD
+    return st.fixed_dictionaries({LISTS[path]: WILD | st.lists(entry, max_size=3)}) if path in LISTS else entry
+
+
+@pytest.fixture(scope="module")
+def wild_server():
+    with serving() as server:
+        yield server
+
+
+@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+@given(st.fixed_dictionaries({}, optional={path: body(path) for path in FIELDS}))
+def test_whatever_a_server_sends_the_others_are_listed(wild_server, routes):
+    good = [{"id": "good-8b"}]
+    if isinstance(listing := routes.get("/v1/models"), dict) and isinstance(listing["data"], list):
+        listing["data"] += good
+    wild_server.routes = {"/v1/models": {"data": good}, **routes}
+    notes: list[str] = []
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            models = run_apart(served(wild_server.url, None, notes.append))
+        except EndpointError:
+            return
+        assert all(model.model for model in models)
+        names = connect(Path(folder), models).names if models else ()
+        fleet = load_fleet(folder) if models else None
+        assert names == (fleet.pool if fleet else ())
+        assert not fleet or [one.model for one in fleet.candidates] == [model.model for model in models]
+        assert all(note.isprintable() for note in [*notes, *(model.facts for model in models)])
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [b'{"data": [{"id": "a", "size": 1e400}]}', b'{"data": [{"id": "a", "size": %s}]}' % (b"9" * 5000), b"[" * 100_000,
+     b'{"error": ' + b"[" * 900 + b"]" * 900 + b"}", b'{"data": [' + b'"\\u0041",' * 4_000_000 + b"1]}"],
+    ids=["infinite", "a number of 5,000 digits", "deep", "a deep error", "long"],
+)  # fmt: skip
+def test_one_bad_server_does_not_end_the_search(tmp_path, monkeypatch, reply):
+    monkeypatch.setattr(discovery, "usual_addresses", list)
+    monkeypatch.setattr(discovery, "usual_folders", list)
+    monkeypatch.setenv("LLM_API_KEY", "key")  # which is looked for in what it sends
+
+    class Bad(Handler):
+        def do_GET(self) -> None:  # noqa: N802 (http.server calls it)
+            self.send_response(200)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(reply)))
+            self.end_headers()
+            self.wfile.write(reply)
+
+    with serving() as good, serving(handler=Bad) as bad:
+        result = discover({bad.url: "LLM_API_KEY", good.url: None})
+    assert [model.model for model in result.models] == good.models
+    assert list(result.silent) == [bad.url]
+
+
+@pytest.mark.parametrize("model", ["openrouter/auto", "RMR", "org/auto-best:latest", "Auto-Instruct"])
+def test_a_model_never_gets_a_name_of_the_endpoints_own(tmp_path, model):
+    (name,) = connect(tmp_path, [Model("openai", model, "there", base_url="http://localhost:1/v1")]).names
+    assert name in ("auto-model", "rmr-model", "auto-best-model")
+    assert load_fleet(tmp_path).pool == (name,)
 
 
 def test_who_does_not_answer_is_named_with_the_reason(monkeypatch):
@@ -253,40 +417,6 @@ def test_billions(text, billions):
 )
 def test_names_are_short(model, name):
     assert Model("openai", model, "").name == name
-
-
-def write_folder(folder: Path, **config: Any) -> None:
-    folder.mkdir(parents=True)
-    (folder / "config.json").write_text(json.dumps({"architectures": ["LlamaForCausalLM"], **config}))
-    (folder / "model.safetensors").write_bytes(b"0" * 1000)
-
-
-def test_weights_on_disk(tmp_path):
-    from support.gguf_models import write_model
-
-    (tmp_path / "a").mkdir()
-    write_model(tmp_path / "a" / "tiny-Q4_0.gguf")
-    (tmp_path / "a" / "broken.gguf").write_bytes(b"GGUF??")
-    write_folder(tmp_path / "hub" / "models--org--Tiny-1B" / "snapshots" / "abc", max_position_embeddings=512)
-    write_folder(tmp_path / "encoder", architectures=["BertModel"])
-    (tmp_path / "loop").symlink_to(tmp_path)
-    small, hub = sorted(discovery.models_in(tmp_path), key=lambda model: model.backend)
-    assert (small.backend, small.name, small.quantisation) == ("gguf", "tiny", "Q4_0")
-    assert (hub.backend, hub.model, hub.context_tokens, hub.billions) == ("transformers", "org/Tiny-1B", 512, 1)
-
-
-def test_ollamas_files_have_the_names_of_their_manifests(tmp_path):
-    from support.gguf_models import write_model
-
-    (tmp_path / "blobs").mkdir()
-    write_model(tmp_path / "blobs" / "sha256-abc")
-    manifest = tmp_path / "manifests" / "host" / "library" / "tiny" / "1b"
-    manifest.parent.mkdir(parents=True)
-    layers = [{"mediaType": "application/vnd.ollama.image.model", "digest": "sha256:abc"}]
-    manifest.write_text(json.dumps({"layers": layers}))
-    (model,) = discovery.models_in(tmp_path)
-    assert model.place == "Ollama's file of tiny:1b"
-    assert model.model.endswith("sha256-abc")
 
 
 def test_gpus_by_the_drivers_tool(tmp_path, monkeypatch):

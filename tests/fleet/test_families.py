@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from zooter_core.base.paths import FAMILIES, OPEN_MODELS
 from zooter_core.config.fleet import load_fleet
-from zooter_core.fleet.families import BENCHMARKS, OF_SKILLS, Family, published, recognise
+from zooter_core.fleet.families import BENCHMARKS, OF_SKILLS, Family, published, recognise, thinks
 
 TABLE = {entry["name"]: entry for entry in tomllib.loads(FAMILIES.read_text(encoding="utf-8"))["family"]}
 SIZES = [(name, size) for name, entry in TABLE.items() for size in entry.get("figures", {})]
@@ -239,3 +239,27 @@ def test_folders_quantisation_and_capitals_change_nothing(name, folder, quantise
 def test_a_name_with_an_unknown_word_is_another_model(name, word):
     family = recognise(f"{name}-8b-tuned{word}")
     assert family is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("qwen3:30b-a3b", "Qwen/Qwen3-8B", "Qwen/Qwen3-235B-A22B-Thinking-2507", "qwq:32b", "deepseek-r1:8b"),
+        *("deepseek-ai/DeepSeek-R1-Distill-Llama-8B", "deepseek-reasoner", "deepseek/deepseek-v3.2", "gpt-oss:20b"),
+        *("openai/o3-mini", "gpt-5.1", "mistralai/Magistral-Small-2509", "zai-org/GLM-4.6", "phi4-reasoning:14b"),
+    ],
+)
+def test_a_name_says_that_a_model_thinks(name):
+    assert thinks(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("qwen2.5:7b", "Qwen/Qwen3-30B-A3B-Instruct-2507", "Qwen/Qwen3-Coder-480B-A35B-Instruct", "qwen3-coder:30b"),
+        *("deepseek-chat", "deepseek-coder-v2:16b", "gpt-4o", "gpt-4.1-mini", "llama3.3:70b", "gemma3:4b", "phi4:14b"),
+        *("mistral-small:24b", "yi:6b", "zephyr", "marco", "foo1-7b"),
+    ],
+)
+def test_other_names_do_not(name):
+    assert not thinks(name)

@@ -24,10 +24,22 @@ from zooter_core.router.turns import CERTAIN
 SEA = "What is the sea?"
 
 
+class Unread:
+    """An encoder whose vectors say nothing, so that no turn is small talk."""
+
+    def embed(self, texts: Sequence[str]) -> np.ndarray:
+        return np.zeros((len(texts), 1), dtype=np.float32)
+
+    embed_all = embed
+
+    def sentence(self, vectors: np.ndarray) -> np.ndarray:
+        return vectors
+
+
 class Scripted:
     """A router that is as sure of `a` as `sure` says of a text, else undecided, and a tagger."""
 
-    candidates = ("a", "b")
+    candidates, encoder = ("a", "b"), Unread()
 
     def __init__(self, sure: dict[str, float]) -> None:
         self.sure, self.computed, self.tagged = sure, list[list[str]](), list[list[str]]()

@@ -14,14 +14,15 @@ import pytest
 from zooter_core.base.paths import EMBEDDED_FLEET, ROOT
 from zooter_core.base.skills import GROUPS, SKILLS
 from zooter_core.config.candidates import CandidateConfig
-from zooter_core.config.edit import add_candidates, change_candidate
+from zooter_core.config.edit import add_candidates, change_candidate, set_table
 from zooter_core.config.fleet import load_fleet
+from zooter_core.data import prices
 from zooter_core.fleet import starting
 from zooter_core.fleet.connect import connect
-from zooter_core.fleet.discovery import Model
+from zooter_core.fleet.discovered import Model
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.fleet.exports import open_router
-from zooter_core.fleet.skills import shares_of
+from zooter_core.fleet.skills import shares_of, starter_queries
 
 DESCRIPTIONS = {candidate.name: candidate.description for candidate in load_fleet(EMBEDDED_FLEET).candidates}
 
@@ -103,6 +104,41 @@ def test_a_fleet_without_a_router_routes(tmp_path):
     assert explanation.neighbours == []
     shares = shares_of(ensemble.router)
     assert max(shares, key=lambda name: shares[name]["math"]) == "math"
+
+
+HOSTED = "http://models.example/v1"
+GEMMA = {"gemma-3-27b-it": 0.2, "gemma-3-12b-it": 0.1, "gemma-3-4b-it": 0.04}
+
+
+def test_prices_count_before_training(tmp_path):
+    """Published figures put the largest model first on every query, often only just."""
+    folder = tmp_path
+    for name, price in GEMMA.items():
+        fleet_of(folder, name, model=name, base_url=HOSTED, usd_per_million_tokens=price)
+    queries = [query.text for query in starter_queries(True)]
+
+    def share_of_dearest() -> float:
+        ensemble = Ensemble(load_fleet(folder))
+        assert ("[router] willingness" in ensemble.router.note) == (prices.willingness_of(ensemble.fleet) > 0)
+        decisions = ensemble.route_all(queries)
+        assert decisions[0] == ensemble.route(queries[0])
+        return float(np.mean([decision.candidate == "gemma-3-27b-it" for decision in decisions]))
+
+    assert 0.5 < share_of_dearest() < 0.8
+    set_table(folder, "router", {"willingness": 0.0})
+    assert share_of_dearest() == 1.0
+    set_table(folder, "router", {"willingness": 1.0})
+    assert share_of_dearest() < 0.1
+
+
+def test_of_equal_models_the_cheapest_answers(tmp_path):
+    for name, price in {"dear": 8.0, "middling": 1.6, "cheap": 0.4}.items():
+        fleet_of(tmp_path, name, base_url=HOSTED, usd_per_million_tokens=price)
+    ensemble = Ensemble(load_fleet(tmp_path))
+    decision = ensemble.route("Hello")
+    assert (decision.candidate, decision.order) == ("cheap", ("cheap", "middling", "dear"))
+    assert ensemble.select("Hello").candidates == ("cheap",)
+    assert ensemble.route("Hello", 0).candidate == "dear"  # who says 0 ignores prices
 
 
 def test_two_equal_models_share_evenly(tmp_path):

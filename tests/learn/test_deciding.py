@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from zooter_core.learn.deciding import Contest, Sampling, differences, wanted
+from zooter_core.learn.deciding import OWN_PAIRS, Contest, Sampling, differences, wanted
 from zooter_core.method.promotion import Gate
 
 ALL = np.ones(3, dtype=bool)
@@ -105,29 +105,56 @@ def test_no_better_is_not_promoted():
     assert it.decide(1.0) == ""
 
 
-def test_a_promoted_learner_is_followed():
+def test_a_refit_of_a_promoted_learner_takes_over_when_it_has_earned_more_itself():
     it = contest()
     observe(it, rewards(200, 0.0, 1.0))
     assert it.decide(1.0) == "promote"
+    assert not it.refit(2)
+    assert (it.champion, it.challenger, it.former) == (1, 2, 0)
+    observe(it, rewards(40, 0.0, 0.0, 0.6))
+    assert it.refit(3)
+    assert (it.champion, it.challenger, it.former, it.pairs) == (2, 3, 0, [])
+
+
+@pytest.mark.parametrize("gains", [[], [1.0] * (OWN_PAIRS - 1), [-1.0] * 40, [0.0] * 40])
+def test_a_refit_that_has_not_is_replaced(gains):
+    """The pairs of the challengers before it say nothing for it: it may have learned what they had not."""
+    it = contest()
+    it.promote(follow=True)
+    it.pairs = [1.0] * 10
     it.refit(2)
-    assert (it.champion, it.challenger, it.former) == (2, None, 0)
+    it.pairs += gains
+    assert not it.refit(3)
+    assert (it.champion, it.challenger) == (1, 3)
+
+
+@pytest.mark.parametrize("gains", [[], [1.0] * (OWN_PAIRS - 1), [-1.0] * OWN_PAIRS])
+def test_a_challenger_is_not_promoted_by_the_pairs_of_those_before_it(gains):
+    it = contest()
+    observe(it, rewards(200, 0.0, 1.0))
+    it.refit(2)
+    it.pairs += gains
+    assert it.evidence(1.0).passes
+    assert it.decide(1.0) == ""
+    it.pairs += [1.0] * 2 * OWN_PAIRS
+    assert it.decide(1.0) == "promote"
 
 
 def test_the_learner_is_followed_until_the_guard_wins():
     it = contest()
     it.promote(follow=True)
     it.refit(2)
-    assert (it.champion, it.former, it.challenger) == (2, 0, None)
     observe(it, rewards(100, 1.0, 0.0, 0.0))
     assert it.decide(1.0) == "rollback"
     it.refit(3)
-    assert (it.champion, it.challenger, it.follows) == (0, 3, False)
+    observe(it, rewards(10, 0.0, 0.0, 0.0, 1.0))
+    assert not it.refit(4)
+    assert (it.champion, it.challenger, it.follows) == (0, 4, False)
 
 
 def test_a_guard_of_a_followed_learner_is_renewed():
     it = contest()
     it.promote(follow=True)
-    it.refit(2)
-    observe(it, rewards(400, 0.0, 0.0, 1.0))
+    observe(it, rewards(400, 0.0, 1.0))
     assert it.decide(1.0) == ""
-    assert (it.former, it.guard) == (2, [])
+    assert (it.former, it.guard) == (1, [])

@@ -46,13 +46,24 @@ def test_logs_of_litellm(traffic, tmp_path, monkeypatch):
     config = LearnConfig(answers=True)
     files = [write(tmp_path / "a.jsonl", LITELLM, SPEND, {"call_type": "aembedding", "messages": None})]
     count, left_out = import_traffic(files, traffic, config)
-    assert (count, dict(left_out)) == (2, {"no text of a user": 1})
+    assert (count, dict(left_out)) == (2, {"embeddings": 1})
     first, second = traffic.decisions()
     assert (first.query, first.context, first.candidate) == ("second", "first\nsecond", "large")
     assert (first.key, first.user, first.dollars, first.tokens, first.answer) == ("team", "ada", 0.0021, 11, "an a")
     assert (first.seconds, first.first_token_seconds, first.time) == (2.5, 0.5, 1_750_000_003.0)
     assert (first.probability, first.source) == (None, "import")
     assert (second.query, second.seconds, second.key, second.user) == ("from the table", 2, "hash", "bob")
+
+
+def test_no_record_is_later_than_its_import_and_each_id_of_its_user_is_found(traffic, tmp_path):
+    late, plain = "2999-01-01T00:00:00Z", {"query": "q", "feedback": "good", "model": "m"}
+    ids = {"user": "ada", "safety_identifier": "s" * 300}
+    write(tmp_path / "a.jsonl", LITELLM | {"endTime": late, "user": "team-7"})
+    write(tmp_path / "b.jsonl", plain | {"time": late} | ids)
+    import_traffic([tmp_path / "a.jsonl", tmp_path / "b.jsonl"], traffic, LearnConfig())
+    assert max(traffic.span()) <= time.time()
+    assert max(reward.time for reward in traffic.rewards()) <= time.time()
+    assert [traffic.delete(user=user) for user in ("team-7", "s" * 300)] == [1, 1]
 
 
 def test_a_file_imported_twice_is_stored_once(traffic, tmp_path):
@@ -148,7 +159,7 @@ def test_conversations_of_the_demo(traffic, tmp_path):
 def test_votes_of_compare_and_the_arena(traffic, tmp_path):
     history = History(tmp_path / "history.db")
     for name, outcome, best in (("1", "best", "b"), ("2", "tie", None), ("3", "none", None)):
-        history.vote(name, "fleets/f", Vote("which?", ("a", "b"), outcome, best, "a", None, True, "code").to_json())
+        history.vote(name, "fleets/f", Vote("which?", ("a", "b"), outcome, best, None, True, "code", "", "a").to_json())
     history.vote("4", "fleets/f", {"kind": "something else"})
     assert import_traffic([tmp_path / "history.db"], traffic, LearnConfig())[0] == 3
     entries = list(traffic.decisions())
@@ -208,6 +219,21 @@ def test_what_was_before_a_date_is_forgotten(tmp_path, capsys):
     for wrong in ("2026-13-01", "november", "01.11.2026", "-1d"):
         assert main(["learn", "forget", f"--before={wrong}", *data]) == 2
         assert "For instance 30d, or 2026-11-01." in capsys.readouterr().err
+
+
+def test_exports_of_other_programs_keep_what_they_say(traffic, tmp_path):
+    trace = {
+        "id": "t", "type": "GENERATION", "userId": "ada", "sessionId": "s", "endTime": "2026-01-02T03:04:05Z",
+        "model": "large", "input": [{"role": "user", "content": "traced"}], "output": "an answer",
+    }  # fmt: skip
+    write(tmp_path / "a.jsonl", trace, trace | {"type": "SPAN"}, {"unknown": 1})
+    (tmp_path / "b.csv").write_text("query;model;user;feedback;api_key\ntabled;small;bob;good;sk-secret\n")
+    count, left_out = import_traffic([tmp_path], traffic, LearnConfig(answers=True))
+    assert (count, left_out) == (2, {"other calls (span)": 1, "of an unknown format": 1})
+    traced, tabled = sorted(traffic.decisions(), key=lambda entry: entry.query, reverse=True)
+    assert (traced.candidate, traced.user, traced.session, traced.time) == ("large", "ada", "s", 1_767_323_045.0)
+    assert (traced.answer, tabled.candidate, tabled.user, tabled.key) == ("an answer", "small", "bob", None)
+    assert [reward.reward for reward in traffic.rewards()] == [1]
 
 
 def test_files_of_several_formats_are_imported_at_once(traffic, tmp_path):

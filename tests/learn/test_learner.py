@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from zooter_core.learn.learner import Learner, Learning, choices
+from zooter_core.method.partial_rewards import capped
 
 
 def stream(count: int, width: int = 16, candidates: int = 3, seed: int = 0):
@@ -99,6 +100,63 @@ def test_what_all_rewards_have_in_common_from_some_moment_on_is_not_learned(drif
         learner.observe(x[first : first + 100], partial[first : first + 100])
         assert right(learner, x, rewards) > before - 0.02
     assert learner.shift == pytest.approx(drift, abs=1)
+
+
+def heeded(learner: Learner, x, judged, feedback, owners) -> Learner:
+    """The learner after queries whose rewards are judged, and what people said of them."""
+    learner.observe(x, judged)
+    learner.heed(x, np.where(np.isnan(feedback), judged, feedback), judged, owners)
+    return learner
+
+
+@pytest.mark.parametrize("gap", [0, 1000])  # queries without any reward before the feedback
+def test_the_feedback_of_one_owner_has_a_tenth_of_a_candidates_weight_at_most(gap):
+    x, rewards = stream(1000 + gap + 300)
+    judged, feedback = np.full((2, *rewards.shape), np.nan)
+    judged[:1000:10] = rewards[:1000:10]
+    feedback[-300:, 0] = 50.0
+    owners = [None] * (1000 + gap) + ["mallory"] * 300
+    before = Learner.starting(x[:50], rewards[:50])
+    before.observe(x, judged)
+    learner = heeded(Learner.starting(x[:50], rewards[:50]), x, judged, feedback, owners)
+    for sums, without in zip(learner._every(), before._every(), strict=True):
+        most = 0.1 * (sums.weights[0] + 1) * 1.001  # the prior of a regression weighs 1
+        assert 0 < sums.weights[0] - without.weights[0] <= most
+        assert abs(sums.products[0, 0] - without.products[0, 0]) <= 50 * most
+        assert np.array_equal(sums.weights[1:], without.weights[1:])
+
+
+def test_feedback_in_place_of_a_reward_adds_no_weight():
+    x, rewards = stream(200)
+    feedback = np.full(rewards.shape, np.nan)
+    feedback[:2, 1] = 5.0
+    owners = ["ann"] * 200
+    learner = heeded(Learner.starting(x[:50], rewards[:50]), x, rewards, feedback, owners)
+    corrected = np.where(np.isnan(feedback), rewards, feedback)  # two of two hundred count in full
+    plain = Learner.starting(x[:50], rewards[:50])
+    plain.observe(x, corrected)
+    assert learner.weights() == pytest.approx(plain.weights())
+    assert learner._every()[0].products == pytest.approx(plain._every()[0].products)
+
+
+def test_thumbs_say_of_no_candidate_that_it_fell_and_what_was_said_before_it_fell_is_forgotten():
+    x, rewards = stream(700)
+    rewards[500:, 0] -= 20.0
+    feedback = np.full(rewards.shape, np.nan)
+    feedback[:400, 0], feedback[400:, 1] = 30.0, -30.0
+    learner = heeded(Learner.starting(x[:100], rewards[:100]), x, rewards, feedback, ["ann"] * 700)
+    judged = Learner.starting(x[:100], rewards[:100])
+    judged.observe(x, rewards)
+    assert learner.weights() == pytest.approx(judged.weights())
+    assert learner._every()[0].products[0] == pytest.approx(judged._every()[0].products[0])
+    assert learner._every()[0].products[1, 0] < judged._every()[0].products[1, 0]
+
+
+@pytest.mark.parametrize(("owners", "factors"), [([0] * 8, 0.5), ([0] * 4 + [1] * 4, 1.0), ([0, 1] * 4, 1.0)])
+def test_owners_of_opinions_are_capped_each(owners, factors):
+    """The rest weighs 12 and the opinions 1 each: a quarter of 12 + 8 f is 8 f for f = .5, and 4 is below 5."""
+    ones = np.ones((1, 8))
+    assert capped(ones, ones, np.array([12.0]), np.array(owners), 0.25) == pytest.approx(np.full(8, factors), abs=1e-5)
 
 
 def test_one_half_life_is_used_as_it_is():

@@ -10,45 +10,15 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from support.traffic_week import DAY, POOL, fill
 from zooter_core.cli.main import main
 from zooter_core.config.fleet import load_fleet
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.learn.drift import fall_of, fallen_rewards, far_queries
-from zooter_core.learn.report import report_on, sentences
-from zooter_core.learn.traffic import HOUR, Traffic
-from zooter_core.learn.traffic_rows import FEEDBACK, SAMPLE, LoggedDecision, LoggedReward
-
-DAY = 24 * HOUR
-POOL = ("general", "code", "small")
-
-
-def fill(traffic, n=2000, share=0.2, begin=0.0, broken_after=None, votes=0):
-    """A week in which routing earns 1 more than `general` and costs half; `small` never answers."""
-    dice = np.random.default_rng(1)
-    decisions, rewards = [], []
-    for number in range(n):
-        moment = begin + 7 * DAY * number / n
-        is_code = number % 2
-        name, tag = ("code", "code") if is_code else ("general", "talk")
-        decisions.append(
-            LoggedDecision(
-                f"req-{number}", moment, f"query {number}", choice=name, candidate=name, probability=0.8,
-                probabilities=dict.fromkeys(POOL, 1 / 3), tags=[tag], dollars=0.002 if name == "general" else 0,
-                tokens=10, seconds=1.0, reason="router",
-            )
-        )  # fmt: skip
-        everybody = dice.random() < share
-        for who in POOL if everybody else (name,):
-            value = {"general": 1.0, "code": 3.0 if is_code else 0.0, "small": -2.0}[who] + dice.normal()
-            value -= 2.0 if who == "code" and broken_after is not None and number > broken_after * n else 0.0
-            dollars = 0.002 if who == "general" else 0.0
-            reward = LoggedReward(f"req-{number}", who, value, time=moment + 60, dollars=dollars, seconds=2.0)
-            reward.why, reward.inclusion = (SAMPLE, share) if everybody else ("served", 1.0)
-            rewards.append(reward)
-            if who == name and number < votes:
-                rewards.append(LoggedReward(f"req-{number}", who, 1.0 if value > 2 else -1.0, FEEDBACK, time=moment))
-    traffic.add(decisions)
-    traffic.add_rewards(rewards)
+from zooter_core.learn.report import figures, report_on, sentences
+from zooter_core.learn.traffic import Traffic
+from zooter_core.learn.traffic_rows import SAMPLE, LoggedDecision, LoggedReward
+from zooter_core.method.worth import Estimate
 
 
 @pytest.fixture
@@ -202,13 +172,16 @@ def test_the_command_reports(tmp_path, capsys):
     out = capsys.readouterr().out
     assert out.startswith("Routing earned")
     assert "always general" in out
+    assert "\nWhat to do: " in out
     assert main(["report", "--data", str(tmp_path), "--json"]) == 0
     shape = json.loads(capsys.readouterr().out)
     assert shape["rules"]["general"]["gain"]["n"] > 100
     assert set(shape) == {
         "fleet", "since", "until", "sentences", "requests", "routed", "chores", "answered", "sampled", "inclusion",
-        "rules", "best_single", "calibration", "agreement", "changes",
+        "rules", "best_single", "calibration", "agreement", "changes", "thinking", "requests_a_day", "advice",
     }  # fmt: skip
+    assert "temperature" not in json.dumps(shape)
+    assert set(shape["advice"]) == {"kind", "sentence", "reason", "command"}
     assert [set(change) for change in shape["changes"]] == [{"kind", "name", "before", "after", "since", "message"}]
 
 
@@ -232,3 +205,79 @@ def test_a_router_that_is_too_sure_is_named(traffic):
     (change,) = (change for change in report.changes if change.kind == "calibration")
     assert change.message.startswith("The router is too sure")
     assert change.message in sentences(report)
+
+
+def priced(report, *cost):
+    """The same with this ratio of dollars to the best single model, and its interval."""
+    ratio = Estimate(*cost, 0.1, 400)
+    rules = [replace(rule, cost=ratio) if rule is report.best else rule for rule in report.rules]
+    return replace(report, rules=rules)
+
+
+@pytest.mark.parametrize(
+    ("cost", "sentence", "cell"),
+    [
+        ((0.59, 0.5, 0.7), "and cost 41% less (95% CI 30% to 50%)", "59%"),
+        ((1.4, 1.2, 1.7), "and cost 40% more (95% CI 20% to 70%)", "140%"),
+        ((23.23, 20.1, 27.0), "and cost 23 times as much (95% CI 20 to 27)", "23 times"),
+        ((1.9, 1.1, 5.2), "and cost 1.9 times as much (95% CI 1.1 to 5.2)", "190%"),
+        ((1.5, 0.4, 9.0), "at no significantly different cost (1.5 times as much, 95% CI 0.4 to 9.0)", "150%"),
+        ((1.1, 0.9, 1.3), "at no significantly different cost (+10%, 95% CI -10% to +30%)", "110%"),
+        ((0.001, 0.0005, 0.002), "and cost over 99% less", "under 1%"),
+    ],
+)
+def test_what_is_far_from_a_percentage_is_told_in_times(traffic, cost, sentence, cell):
+    fill(traffic)
+    report = priced(report_on(traffic, "f", 0, 7 * DAY), *cost)
+    assert sentence in sentences(report)[0]
+    headings, rows = figures(report)
+    assert rows[1][headings.index("cost of routing")] == cell
+
+
+@pytest.mark.parametrize(("price", "cells"), [(0.001, {"0.50", "1.00"}), (1e-7, {"0.000050", "0.00010"}), (0.0, None)])
+def test_dollars_are_shown_as_far_as_they_count(traffic, price, cells):
+    fill(traffic)
+    for table in ("decisions", "rewards"):
+        traffic._database.execute(f"UPDATE {table} SET dollars = ? * (candidate = 'general')", [price])
+    headings, rows = figures(report_on(traffic, "f", 0, 7 * DAY))
+    assert ("dollars per 1,000" in headings) == (cells is not None)
+    if cells:
+        shown = [row[headings.index("dollars per 1,000")] for row in rows]
+        assert "0.00" not in shown
+        assert {text for text in shown if text != "0"} & cells
+
+
+def test_tokens_are_shown_with_thoughts_and_what_these_earn_by_tag(traffic):
+    fill(traffic)
+    headings, rows = figures(report_on(traffic, "f", 0, 7 * DAY))
+    assert headings[-1] == "tokens"
+    for table in ("decisions", "rewards"):
+        traffic._database.execute(f"UPDATE {table} SET tokens = 40, thought_tokens = 0")
+        traffic._database.execute(
+            f"UPDATE {table} SET tokens = 350, thought_tokens = 300, dollars = 0.001 WHERE candidate = 'code'"
+        )
+    report = report_on(traffic, "f", 0, 7 * DAY)
+    headings, rows = figures(report)
+    of = {row[0]: row[-1] for row in rows}
+    assert headings[-1] == "tokens (thoughts)"
+    assert (of["always code"], of["always general"], of["RMR"]) == ("350 (300)", "40 (0)", "430 (300)")
+    lines = sentences(report)
+    assert any(line.startswith("code, which thinks, earned ") and "310 more tokens" in line for line in lines)
+    (by_tag,) = (line for line in lines if "thinking earned" in line)
+    assert re.search(r"on code, (thinking earned )?[12]\.\d\d more", by_tag, re.IGNORECASE)
+    assert re.search(r"on talk, (thinking earned )?[01]\.\d\d less", by_tag, re.IGNORECASE)
+    assert report.to_json()["thinking"][0]["tokens"]["mean"] == pytest.approx(310)
+    twins = report_on(traffic, "f", 0, 7 * DAY, twins=[["code", "small"]])
+    assert {(row.thinker, row.other, row.twins) for row in twins.thinking} == {("code", "small", True)}
+
+
+def test_answers_that_end_in_thoughts_are_counted(traffic):
+    fill(traffic)
+    assert report_on(traffic, "f", 0, 7 * DAY).cut == {}
+    traffic._database.execute(
+        "UPDATE decisions SET finish = 'length', tokens = 256, thought_tokens = 250"
+        " WHERE candidate = 'code' AND number % 4 = 0"
+    )
+    assert report_on(traffic, "f", 0, 7 * DAY).cut == {"code": pytest.approx(0.5)}
+    traffic._database.execute("UPDATE decisions SET thought_tokens = 100")  # the text was cut, and not the thoughts
+    assert report_on(traffic, "f", 0, 7 * DAY).cut == {}

@@ -1,16 +1,21 @@
 from __future__ import annotations
 
 import os
+import random
 import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 import time
+from contextlib import closing
 
 import pytest
 
 from zooter_core.base.errors import WorkError, ZooterError
-from zooter_core.learn.traffic import FILE, HOUR, Traffic
+from zooter_core.cli.main import main
+from zooter_core.config.fleet import Fleet
+from zooter_core.learn.traffic import FILE, HOUR, Traffic, data_folder, own_data_folder
 from zooter_core.learn.traffic_rows import FEEDBACK, SAMPLE, LoggedDecision, LoggedReward
 
 
@@ -137,6 +142,88 @@ def test_nothing_of_a_deleted_text_stays_on_the_disk(traffic):
         assert b"a-secret-that-nobody" not in path.read_bytes(), path
 
 
+def files_with(text: str, traffic: Traffic) -> list[str]:
+    return [path.name for path in traffic.path.parent.iterdir() if text.encode() in path.read_bytes()]
+
+
+def test_a_deletion_leaves_no_copies_that_sqlite_made_when_it_moved_rows(traffic):
+    chance = random.Random(1)
+    for part in range(40):
+        entries = [decision(25 * part + n, user=f"u{chance.randrange(9)}") for n in range(25)]
+        for entry in entries:
+            entry.request_id = f"{chance.getrandbits(64)}"
+            entry.query = f"secret of {entry.user}. " * chance.choice((1, 10, 100))
+        traffic.add(entries)
+        traffic.add_rewards(
+            LoggedReward(entry.request_id, name, 1.0, answer=entry.query[:600]) for entry in entries for name in "ab"
+        )
+        traffic.delete(user=(user := f"u{part % 9}"))
+        assert files_with(f"secret of {user}.", traffic) == []
+    assert traffic._database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+@pytest.fixture
+def reader(traffic):
+    """Another program that reads what is there now."""
+    traffic.add([decision(number, user="ada", query="a secret") for number in range(60)])
+    with closing(sqlite3.connect(traffic.path, check_same_thread=False)) as other:
+        other.execute("BEGIN")
+        other.execute("SELECT COUNT(*) FROM decisions").fetchall()
+        yield other
+
+
+def test_a_deletion_waits_for_who_reads(traffic, reader):
+    ending = threading.Timer(0.3, reader.close)
+    ending.start()
+    assert traffic.delete(user="ada") == 60
+    assert files_with("a secret", traffic) == []
+    ending.join()
+
+
+def test_a_deletion_that_somebody_keeps_from_its_end_says_what_is_left_and_ends_when_it_is_called_again(
+    traffic, reader, monkeypatch, capsys
+):
+    monkeypatch.setattr("zooter_core.learn.traffic.WAIT_SECONDS", 0.2)
+    call = ["learn", "forget", "--user", "ada", "--data", str(traffic.path.parent)]
+    assert main(call) == 1
+    message = " ".join(capsys.readouterr().err.split())
+    assert f"60 requests are deleted, but their texts are still in {traffic.path}-wal" in message
+    assert main(call) == 1
+    reader.close()
+    assert main(call) == 0
+    assert files_with("a secret", traffic) == []
+
+
+@pytest.mark.parametrize("user", ["u" * 200, "u" * 201, "ü" * 5000, "\udce9" * 300])
+def test_the_requests_of_a_user_are_found_however_long_the_id_is(traffic, user):
+    same_beginning = user[:200] + "x" * 300
+    traffic.add([decision(1, user=user), decision(2, other_user=user), decision(3, user=same_beginning), decision(4)])
+    assert all(len(entry.user or "") <= 200 for entry in traffic.decisions())
+    assert traffic.delete(user=user) == 2
+    assert [entry.request_id for entry in traffic.decisions()] == ["req-3", "req-4"]
+
+
+def test_a_file_of_an_earlier_version_has_long_ids_cut_and_one_of_a_user_alone(traffic):
+    traffic.add([decision(1), decision(2)])
+    traffic._database.execute("UPDATE decisions SET user = ? WHERE number = 1", ["u" * 200])
+    traffic._database.execute("UPDATE decisions SET user = ? WHERE number = 2", ["u" * 300])  # of an imported log
+    traffic._database.execute("ALTER TABLE decisions DROP COLUMN other_user")
+    with Traffic.open(traffic.path.parent) as again:
+        assert again.delete(user="u" * 300) == 2
+
+
+def test_a_file_of_an_earlier_version_gets_columns_for_thoughts(traffic):
+    traffic.add([decision(1)])
+    traffic.add_rewards([LoggedReward("req-1", "a", 1.0)])
+    for table in ("decisions", "rewards"):
+        traffic._database.execute(f"ALTER TABLE {table} DROP COLUMN thought_tokens")
+    with Traffic.open(traffic.path.parent) as again:
+        again.add([decision(2, tokens=9, thought_tokens=7)])
+        again.add_rewards([LoggedReward("req-2", "a", 1.0, tokens=9, thought_tokens=7)])
+        assert [entry.thought_tokens for entry in again.decisions()] == [None, 7]
+        assert [reward.thought_tokens for reward in again.rewards()] == [None, 7]
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
 def test_its_files_are_private(traffic):
     traffic.add(decision(1))
@@ -228,3 +315,44 @@ def test_a_killed_writer_leaves_a_sound_file(tmp_path):
 
 def test_sqlite_is_recent_enough():
     assert sqlite3.sqlite_version_info >= (3, 35)  # ON CONFLICT without a target
+
+
+# The folder of a fleet's traffic
+
+NAMES = ["mine", "/somewhere", "../history", "..", ".", "", "a/b", "a\0b", "x" * 300, "Bücher & mehr"]
+
+
+@pytest.fixture
+def data_root(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "xdg"))
+    return tmp_path / "xdg" / "zooter"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_name_of_a_fleet_leads_elsewhere_and_no_two_fleets_share_a_folder(data_root, tmp_path, name):
+    (data_root / "history").mkdir(parents=True)
+    (data_root / "serve").mkdir()
+    folders = {data_folder(Fleet(name, tmp_path / folder, ())) for folder in ("one", "two")}
+    assert len(folders) == 2
+    assert {folder.parent for folder in folders} == {data_root / "traffic"}
+    with Traffic.open(folders.pop()) as traffic:
+        traffic.add(decision(1))
+
+
+def test_traffic_of_an_earlier_version_goes_to_the_first_fleet_that_writes(data_root, tmp_path):
+    one, two = (Fleet("mine", tmp_path / folder, ()) for folder in ("one", "two"))
+    notes: list[str] = []
+    with Traffic.open(data_root / "serve" / "mine") as traffic:
+        traffic.add(decision(1))
+    assert data_folder(one) == data_root / "serve" / "mine"  # a look takes nothing
+    with Traffic.open(own_data_folder(one, notes.append), create=False) as traffic:
+        assert traffic.decision("req-1") is not None
+    assert data_folder(one) == own_data_folder(one, notes.append)
+    assert not own_data_folder(two, notes.append).exists()
+    assert [str(one.folder) in note for note in notes] == [True]
+
+
+def test_a_link_in_the_place_of_earlier_traffic_is_not_taken(data_root, tmp_path):
+    (data_root / "serve").mkdir(parents=True)
+    (data_root / "serve" / "mine").symlink_to(tmp_path)
+    assert own_data_folder(Fleet("mine", tmp_path, ()), pytest.fail).parent == data_root / "traffic"

@@ -15,11 +15,12 @@ from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.paths import EMBEDDED_FLEET
 from zooter_core.config.edit import set_table
 from zooter_core.config.fleet import load_fleet
+from zooter_core.learn.by_hand import lock_learner
 from zooter_core.learn.deciding import Contest
 from zooter_core.learn.versions import FOLLOW, MOST_EVENTS, OUTSIDE, PROMOTE, ROLLBACK, STARTING, Versions, name_router
 from zooter_core.method.promotion import Gate, evidence
 
-Switch = Callable[[Contest[str]], None]
+Switch = Callable[[Contest[str]], object]
 
 
 def to_first(contest: Contest[str]) -> None:
@@ -36,7 +37,7 @@ SWITCHES: dict[str, tuple[str, Switch, int | None]] = {  # the event, and what e
     "follow": (FOLLOW, lambda contest: contest.refit("routers/0003"), 90),
 }
 BEFORE: dict[str, dict[str, object]] = {  # what is not as in `fleet`
-    "follow": {"challenger": None, "pairs": [], "follows": True},
+    "follow": {"follows": True},
     "roll back to the first": {"former": None, "guard": []},
 }
 
@@ -91,6 +92,31 @@ def moments(fleet, tmp_path, monkeypatch) -> list[Path]:
     return copies
 
 
+WRITERS: dict[str, Callable[[Versions], object]] = {
+    "lock": lambda versions: lock_learner(versions.fleet),
+    "add": lambda versions: versions.add(Path.mkdir),
+    "save": Versions.save,
+    "tidy": Versions.tidy,
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "writer"),
+    [*(("routers", writer) for writer in WRITERS), ("routers/state.json", "save"), ("routers/learn.lock", "lock")],
+)
+def test_a_link_among_the_routers_is_refused_and_what_it_leads_to_stays(fleet, tmp_path, name, writer):
+    photos, versions = tmp_path / "photos", opened(fleet)
+    for number in range(20):  # more than are spared
+        (photos / f"{number:04}").mkdir(parents=True)
+    before = sorted(photos.iterdir())
+    if (fleet / name).exists():
+        (fleet / name).rename(tmp_path / "before")
+    (fleet / name).symlink_to(photos)
+    with pytest.raises(ZooterError, match=f"{name}, but.*a link to"):
+        WRITERS[writer](versions)
+    assert sorted(photos.iterdir()) == before
+
+
 @pytest.mark.parametrize("name", SWITCHES)
 def test_a_switch_that_is_killed_at_any_moment_has_happened_or_not(fleet, moments, name):
     rewrite(fleet, **BEFORE.get(name, {}))
@@ -120,7 +146,7 @@ def test_a_switch_that_is_killed_at_any_moment_has_happened_or_not(fleet, moment
         ("promote", "routers/0002", False, [PROMOTE, PROMOTE]),
         ("roll back", "router", False, [PROMOTE, ROLLBACK]),
         ("roll back to the first", "router", False, [PROMOTE, ROLLBACK]),
-        ("follow", "routers/0003", True, [PROMOTE]),  # of which there are too many for events
+        ("follow", "routers/0002", True, [PROMOTE]),  # of which there are too many for events
     ],
 )
 def test_a_switch_is_remembered(fleet, name, champion, follows, events):

@@ -65,13 +65,10 @@ def test_a_calibrated_router_is_not_called_off():
     assert not shown.off
     assert shown.low == 0
     assert shown.error <= shown.chance
-    assert shown.temperature == pytest.approx(1, abs=0.3)
 
 
-def test_one_that_is_too_sure_is_called_off_with_the_temperature_that_mends_it():
+def test_one_that_is_too_sure_is_called_off():
     shown = calibration(*drawn(750, 2.5))
     assert shown.off
     assert shown.stated > shown.won
     assert shown.low < shown.error < shown.high
-    assert shown.temperature == pytest.approx(2.5, rel=0.2)
-    assert shown.mended < shown.error / 2

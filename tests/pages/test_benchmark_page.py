@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from support.app_pages import Open, column, tables
+from support.app_pages import Open, column, tables, words
+from support.drawn_charts import charts
 from support.hostile_texts import faults
 from zooter_core import pipeline
 from zooter_core.base.records import Query
@@ -73,7 +74,7 @@ def downloads(page: AppTest) -> list[str]:
 
 
 def plots(page: AppTest) -> int:
-    return len(page.get("echarts_chart"))
+    return len(charts(page))
 
 
 def methods(page: AppTest) -> list[list[str]]:
@@ -156,13 +157,13 @@ def test_a_candidates_name_is_no_markdown(open_page: Open, fleet_with_report: Pa
 
 def traces(page: AppTest) -> list[dict[str, Any]]:
     """The lines and marks of the chart of cost and quality."""
-    drawn: list[dict[str, Any]] = json.loads(page.get("echarts_chart")[1].proto.spec)["series"]
+    drawn: list[dict[str, Any]] = charts(page)["cost-quality"]["data"]
     return drawn
 
 
 def test_the_chart_draws_the_curves_that_are_chosen(open_page: Open, fleet_with_report: Path) -> None:
     def lines() -> list[str]:
-        return [trace["name"] for trace in traces(page) if trace["type"] == "line"]
+        return [trace["name"] for trace in traces(page) if "lines" in trace["mode"]]
 
     page = open_page("benchmark", fleet_with_report)
     two, three = [["random queries", f"router, {k} models if unsure"] for k in (2, 3)]
@@ -172,7 +173,9 @@ def test_the_chart_draws_the_curves_that_are_chosen(open_page: Open, fleet_with_
     page.pills(key="curves").set_value([]).run()
     assert lines() == []
     singles = {"base", "one", "two", "random"}
-    assert singles <= {trace["name"] for trace in traces(page)}
+    low = next((text for text in words(page).splitlines() if text.startswith("Too far below")), "")
+    assert {name for name in singles if f"{name} (" not in low} <= {trace["name"] for trace in traces(page)}
+    assert "two" in {trace["name"] for trace in traces(page)}  # the best of them
     page.toggle(key="close").set_value(True).run()
     names = {trace["name"] for trace in traces(page)}
     assert {"router", "RMR", "oracle"} <= names

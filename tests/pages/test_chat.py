@@ -6,11 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from support.app_pages import Open, ask, draw_ended, press, talk, words
+from support.app_pages import Open, ask, draw_ended, labels, press, talk, words
 from support.patience import PATIENCE
 from support.sample_report import report
+from zooter_core.base.money import in_dollars
+from zooter_core.base.paths import EMBEDDED_FLEET
 from zooter_core.base.records import Message
+from zooter_core.config.edit import change_candidate, set_table
+from zooter_core.config.fleet import load_fleet
+from zooter_core.fleet.ensemble import Ensemble
+from zooter_core.ui import resources
 from zooter_core.ui.chat import view
+from zooter_core.ui.chat.turns import Turn
 from zooter_core.ui.history import history
 from zooter_core.ui.widgets import EXAMPLES
 
@@ -25,21 +32,32 @@ def test_the_empty_page_explains_itself_and_asks_an_example(open_page: Open) -> 
     assert talk(page).turns[0].query == EXAMPLES[1]
 
 
-def test_the_empty_page_says_whether_the_router_is_worth_it(open_page: Open, fleet_copy: Path) -> None:
-    assert "always using" not in words(open_page("chat", fleet_copy))  # there is no report
+def test_the_empty_page_says_how_often_the_router_picks_the_best(open_page: Open, fleet_copy: Path) -> None:
+    assert "Picks the best" not in words(open_page("chat", fleet_copy))  # there is no report
     content = report()
-    content["held_back"] |= {"n": 200}
-    (fleet_copy / "report.json").write_text(json.dumps(content))
-    page = open_page("chat", fleet_copy)
-    assert "Routing beats always using a, the best single model in hindsight, by 0.5" in words(page)
+    best = {"router": 0.757, "best_single": 0.4}
+    for router, shown in ((0.757, True), (0.4, False)):  # no oftener than one model alone: nothing to say
+        best["router"] = router
+        content["held_back"] |= {
+            "n": 200,
+            "best_choice": {name: {"share": share, "interval": [0, 1], "n": 200} for name, share in best.items()},
+        }
+        (fleet_copy / "report.json").write_text(json.dumps(content))
+        page = open_page("chat", fleet_copy)
+        line = "Picks the best of two models in 76 of 100 queries; one call instead of two."
+        assert (line in words(page)) == ("Benchmark" in labels(page)) == shown
+    assert "Connect my models" not in labels(page)  # they are connected
+    page = open_page("chat", EMBEDDED_FLEET)
+    assert "Picks the best of four models in" in words(page)
+    assert "Connect my models" in labels(page)
 
 
 def test_a_query_shows_probabilities_tags_choice_answer_and_why(open_page: Open) -> None:
     page = ask(open_page("chat"), "What is 12 + 30?")
     turn = talk(page).turns[0]
-    name, tag = turn.decision.candidate, turn.decision.tags[0].name
+    tag = turn.decision.tags[0].name
     assert turn.job.responses[turn.candidate].finish in ("stop", "length")
-    shown = [f"[{name} {turn.decision.probabilities[name]:.0%}]", tag, "tokens in"]
+    shown = [f"undecided: {' or '.join(turn.decision.rivals)}", tag, "tokens in"]
     assert [text for text in shown if text not in words(page)] == []
     press(page, "Why")
     assert turn.why is not None
@@ -50,6 +68,49 @@ def test_a_query_shows_probabilities_tags_choice_answer_and_why(open_page: Open)
         "1 of 3 models ran and wrote",
     ]
     assert [text for text in shown if text not in words(page)] == []
+
+
+TYPED = "What is 2*3*4?\n  __init__ ~~x~~ $5 and $6\n# x :red[y] <b>"
+
+
+def test_what_was_typed_is_shown_as_it_was_typed(open_page: Open) -> None:
+    page = ask(open_page("chat"), TYPED)
+    assert TYPED in [text.value for text in page.text]
+    assert "<b>" not in "".join(element.value for element in page.markdown)
+
+
+def test_with_prices_the_routing_says_what_the_answer_cost_and_the_dearest_would_have(
+    open_page: Open, tiny_fleet: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "priced"
+    shutil.copytree(tiny_fleet, folder)
+    assert "cost" not in words(ask(open_page("chat", folder), "What is 12 + 30?"))
+    chosen = Ensemble(load_fleet(folder)).route("What is 12 + 30?").candidate
+    dear = next(name for name in load_fleet(folder).pool if name != chosen)
+    for name in load_fleet(folder).pool:
+        change_candidate(folder, name, {"usd_per_million_tokens": 40.0 if name == dear else 10.0})
+    resources.forget(folder)
+    page = ask(open_page("chat", folder), "What is 12 + 30?")
+    turn = talk(page).turns[-1]
+    tokens = turn.job.responses[turn.candidate].tokens
+    costs = [f"\\${in_dollars(price * tokens / 1e6)}" for price in (10.0, 40.0)]
+    assert f"This cost {costs[0]}; **{dear}**, the dearest, would have cost about {costs[1]}." in words(page)
+
+
+def test_why_says_when_a_price_has_decided(open_page: Open, tiny_fleet: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "priced"
+    shutil.copytree(tiny_fleet, folder)
+    chosen = Ensemble(load_fleet(folder)).route("What is 12 + 30?").candidate
+    for name in load_fleet(folder).pool:
+        change_candidate(folder, name, {"usd_per_million_tokens": 4.0 if name == chosen else 1.0})
+    set_table(folder, "router", {"willingness": 1.0})
+    page = ask(open_page("chat", folder), "What is 12 + 30?")
+    turn = talk(page).turns[0]
+    assert turn.decision.most_probable == chosen != turn.decision.candidate
+    press(page, "Why")
+    assert f"{turn.decision.candidate} is chosen for its price: {chosen} is" in words(page)
+    restored = Turn.from_json(turn.to_json())
+    assert restored.decision.order == turn.decision.order
 
 
 def test_the_router_can_be_overridden_and_the_answer_made_again(open_page: Open) -> None:
@@ -63,6 +124,26 @@ def test_the_router_can_be_overridden_and_the_answer_made_again(open_page: Open)
     draw_ended(page)
     assert [turn.candidate for turn in talk(page).turns] == ["one"]
     assert "because you chose it" in words(page)
+
+
+@pytest.mark.parametrize("query", ["What is 12 + 30?", "Write about the sky."])
+def test_where_the_router_is_undecided_all_whom_it_may_mean_answer_side_by_side(open_page: Open, query: str) -> None:
+    page = ask(open_page("chat"), query)
+    turn = talk(page).turns[0]
+    first, second = turn.decision.rivals
+    share, other = (f"{turn.decision.probabilities[name]:.0%}" for name in (first, second))
+    assert f"**{first}** answers: {share}, against {other} for {second}." in words(page)
+    assert f"[{first} {share}]" not in words(page)  # no badge of one model
+    alone = turn.text
+    page = draw_ended(press(page, "Ask both"))
+    turn = talk(page).turns[0]
+    assert (turn.job.candidates, turn.job.texts[first]) == ((first, second), alone)
+    assert (len(turn.versions), len(turn.job.ranked or [])) == (2, 2)
+    won = f". Its probability is {share}, against {other} for {second}." if turn.candidate == first else " of 2;"
+    assert f"**{turn.candidate}** has the highest reward{won}" in words(page)
+    assert "Ask both" not in labels(page)
+    page = ask(page, "Write about the sea.")  # and the conversation goes on from the better one
+    assert talk(page).turns[1].text
 
 
 def test_all_of_them_or_a_few_answer_and_the_best_is_shown(open_page: Open) -> None:

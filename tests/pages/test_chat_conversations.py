@@ -24,6 +24,19 @@ def test_after_a_crash_the_conversation_is_back_and_goes_on(open_page: Open) -> 
     assert "incomplete" not in words(page)
 
 
+def test_a_damaged_turn_is_left_out_with_a_note_and_its_file_stays(open_page: Open) -> None:
+    page = ask(ask(open_page("chat"), "Write about the sea."), "And about lakes?")
+    conversation = talk(page)
+    history().keep(Entry(conversation.id, "", "", 0.0), 0, {"query": "Write about the sea.", "decision": [1]})
+    stored = history().turns(conversation.id)
+    conversations._live.clear()
+    page = open_page("chat", chat=conversation.id)
+    assert [turn.query for turn in talk(page).turns] == ["And about lakes?"]
+    assert "1 of the 2 turns of this conversation cannot be read" in page.warning[0].value
+    ask(page, "And about rivers?")
+    assert history().turns(conversation.id) == stored
+
+
 def test_a_link_fills_in_its_query_says_what_else_it_sets_and_waits(open_page: Open) -> None:
     assert "Who answers" not in open_page("chat", q="Hello", mode="[x](http://a.example)").info[0].value
     page = open_page("chat", q="What is 12 + 30?", mode="All of them")

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from support import tiny_models
 from support.app_pages import Open, words
+from support.drawn_charts import charts
 from zooter_core.base.records import Query
 from zooter_core.data.scores import Scores
 from zooter_core.method.labels import LabelConfig
@@ -18,6 +18,7 @@ from zooter_core.pipeline import distill
 from zooter_core.router.kinds import DistillConfig
 from zooter_core.router.neighbours import ARRAYS, Neighbours
 from zooter_core.ui import resources
+from zooter_core.ui.explorer import query_map
 from zooter_core.ui.explorer.view import TABS
 from zooter_core.ui.widgets import EXAMPLES
 
@@ -42,36 +43,42 @@ def learned_fleet(slow_fleet: Path, distilled: Path) -> Path:
     return Path(shutil.copytree(distilled, slow_fleet / "router")).parent
 
 
-def spec(page: AppTest, number: int) -> dict:
-    """The option of a chart: the map first, if there is one, then the bars."""
-    option: dict = json.loads(page.get("echarts_chart")[number].proto.spec)
-    return option
-
-
 def bars(page: AppTest) -> list[float]:
-    """The probabilities; their chart is the map's neighbour."""
-    first = [spec(page, number)["series"][0] for number in range(len(page.get("echarts_chart")))][:2]
-    return next([bar["value"] for bar in series["data"]] for series in first if series["type"] == "bar")
+    """The probabilities."""
+    (drawn,) = charts(page)["explorer-bars"]["data"]
+    shares: list[float] = drawn["x"]
+    return shares
+
+
+def tags(page: AppTest) -> list[str]:
+    """The rows of the heat map."""
+    names: list[str] = charts(page)["explorer-probability"]["layout"]["yaxis"]["ticktext"]
+    return names
 
 
 def test_what_was_learned_is_shown_before_anything_is_typed(open_page: Open, learned_fleet: Path) -> None:
     page = open_page("explorer", learned_fleet)
     neighbours = Neighbours.load(learned_fleet / "router")
-    assert sum(bars(page)) == pytest.approx(100, abs=0.2)
+    assert sum(bars(page)) == pytest.approx(1)
     assert f"Nothing typed yet: this is the example *{EXAMPLES[0]}*" in words(page)
     mean = neighbours.probabilities.mean(axis=0)
     assert all(f"{name} {share:.0%}" in words(page) for name, share in zip(tiny_models.POOL, mean, strict=True))
-    *dots, regions, lines, example = spec(page, 0)["series"]
-    assert {item["name"] for item in regions["data"]} <= set(TAGS)
+    drawn = charts(page)
+    assert {words["text"][3:-4] for words in drawn["explorer-map"]["layout"]["annotations"]} <= set(TAGS)
+    lines, example = drawn["explorer-query"]["data"]
     assert example["name"] == "an example"
-    assert len(lines["data"]) == 5
-    points = [point for series in dots for point in series["data"]]
-    assert len(points) == len(neighbours.records)
-    assert sum("Why do you like the sea." in line for point in points for line in point[2:]) == any(
+    assert lines["x"].count(None) == 5
+    hovers = [words for trace in drawn["explorer-map"]["data"] for words in trace["hovertext"]]
+    assert len(hovers) == len(neighbours.records)
+    assert sum("Why do you like the sea." in words for words in hovers) == any(
         record["text"] == "Why do you like the sea." for record in neighbours.records
     )
     assert [tab.label for tab in page.tabs] == list(TABS)
-    assert len(page.get("echarts_chart")) == 2 + 3  # the heat map of the open tab, entropies, reliability
+    assert set(drawn) == {
+        *("explorer-map", "explorer-query", "explorer-bars"),
+        *("explorer-probability", "explorer-entropies", "explorer-reliability"),
+    }
+    assert all(figure["alt"] for figure in drawn.values())
     assert "expected calibration error" in words(page)
     assert f"of {len(neighbours.records)} queries are above 0.9" in words(page)
 
@@ -81,13 +88,14 @@ def test_a_query_moves_bars_and_has_its_place_on_the_map(open_page: Open, learne
     before = bars(page)
     page.text_input[0].set_value("Add up 7 apples?").run()
     assert bars(page) != before
-    assert sum(bars(page)) == pytest.approx(100, abs=0.2)
-    typed = spec(page, 0)["series"][-1]
+    assert sum(bars(page)) == pytest.approx(1)
+    typed = charts(page)["explorer-query"]["data"][-1]
     assert typed["name"] == "your query"
     neighbours = Neighbours.load(learned_fleet / "router")
     row = next((n for n, record in enumerate(neighbours.records) if record["text"] == "Add up 7 apples?"), None)
     if row is not None:  # a query it has learned from lies on its own dot
-        np.testing.assert_allclose(typed["data"][0], neighbours.places[row], atol=0.02)
+        spread = query_map.Spread(neighbours.places)(neighbours.places[row])
+        np.testing.assert_allclose([*typed["x"], *typed["y"]], spread, atol=0.02)
     assert "would answer" in words(page)
     page.text_input[0].set_value("").run()
     assert bars(page) == before
@@ -105,7 +113,7 @@ def test_a_query_in_the_address_waits_for_a_click_or_a_change(open_page: Open, l
         assert page.text_input[0].value == "Explain 12 + 30 = ?"
         assert "Nothing has run yet" in page.info[0].value
         assert "would answer" not in words(page)
-        assert bars(page) == pytest.approx((100 * mean).tolist(), abs=0.1)
+        assert bars(page) == pytest.approx(mean.tolist(), abs=1e-6)
         page.run()
     page.button[0].click().run()
     assert "would answer" in words(page)
@@ -117,13 +125,13 @@ def test_a_query_in_the_address_waits_for_a_click_or_a_change(open_page: Open, l
 
 def test_tags_are_sorted_and_cut_by_the_controls(open_page: Open, learned_fleet: Path) -> None:
     page = open_page("explorer", learned_fleet)
-    assert sorted(spec(page, 2)["yAxis"][0]["data"]) == sorted(TAGS)
+    assert sorted(tags(page)) == sorted(TAGS)
     page.segmented_control[0].set_value("number of queries").run()
     counts = Neighbours.load(learned_fleet / "router").tag_shares()
-    heat = spec(page, 2)
     expected = sorted(TAGS, key=lambda tag: (-counts[tag][0], tag))
-    assert heat["yAxis"][0]["data"] == expected
-    assert "mean probability" in heat["series"][0]["data"][0][5]
+    assert tags(page) == expected
+    first = charts(page)["explorer-probability"]["data"][0]
+    assert "on average over" in first["hovertext"][0][0].replace("<br>", " ")
 
 
 def test_twelve_tags_are_shown_more_on_request_and_none_is_said(open_page: Open, learned_fleet: Path) -> None:
@@ -131,13 +139,9 @@ def test_twelve_tags_are_shown_more_on_request_and_none_is_said(open_page: Open,
     many = [{**record, "tags": [f"tag {n}"]} for n, record in enumerate(neighbours.records)]
     replace(neighbours, records=many).save(learned_fleet / "router")
     page = open_page("explorer", learned_fleet)
-
-    def tags() -> int:
-        return len(spec(page, 2)["yAxis"][0]["data"])
-
-    assert tags() == 12
+    assert len(tags(page)) == 12
     page.toggle(key="explorer-more").set_value(True).run()
-    assert tags() == len(many)
+    assert len(tags(page)) == len(many)
     replace(neighbours, records=[{**record, "tags": []} for record in many]).save(learned_fleet / "router")
     resources.forget(learned_fleet)
     assert "have no tags" in words(open_page("explorer", learned_fleet))
@@ -147,7 +151,7 @@ def test_a_router_without_its_queries_says_so(open_page: Open) -> None:
     page = open_page("explorer")
     page.text_input[0].set_value("What is 12 + 30?").run()
     assert len(bars(page)) == len(tiny_models.POOL)
-    assert len(page.get("echarts_chart")) == 1  # no map
+    assert set(charts(page)) == {"explorer-bars"}  # no map
     assert "without its training queries" in words(page)
     assert "zooter distill" in words(page)
     assert "no report.json beside this router" in words(page)

@@ -25,7 +25,7 @@ def own_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def traffic(tiny_fleet: Path) -> None:
     """Three days of the fleet."""
     fleet = load_fleet(tiny_fleet)
-    add_days(data_folder(fleet.name), fleet.pool)
+    add_days(data_folder(fleet), fleet.pool)
 
 
 def test_without_traffic_it_says_how_to_get_some(open_page: Open, tiny_fleet: Path):
@@ -37,7 +37,7 @@ def test_without_traffic_it_says_how_to_get_some(open_page: Open, tiny_fleet: Pa
 
 
 def test_a_file_without_requests_is_as_good_as_none(open_page: Open, tiny_fleet: Path):
-    with Traffic.open(data_folder(load_fleet(tiny_fleet).name)):
+    with Traffic.open(data_folder(load_fleet(tiny_fleet))):
         pass
     page = open_page("traffic")
     assert "No traffic yet" in words(page)
@@ -52,11 +52,17 @@ def test_what_users_wrote_is_hidden_from_others(open_page: Open, traffic, monkey
 
 def test_traffic_is_reported(open_page: Open, traffic, tiny_fleet):
     page = open_page("traffic")
-    assert not page.code
     assert "always using" in words(page)
+    first = load_fleet(tiny_fleet).pool[0]
+    assert f"**Use {first} alone.** The router chose it for each of 200 requests" in " ".join(
+        b.value for b in page.info
+    )
+    (command,) = (block.value for block in page.code)
+    assert command.startswith("curl ")
+    assert f'"model": "{first}"' in command
     assert "This rests on 50 requests, drawn at random (25%)" in words(page)
     assert {title.value for title in page.subheader} >= {"Reward against cost", "Choices over time"}
-    assert page.get("echarts_chart")[1].proto.alt.startswith("Mean reward against dollars per 1,000 answers")
+    assert page.get("plotly_chart")[1].proto.alt.startswith("Mean reward against dollars per 1,000 answers")
     assert ["The router is too unsure" in box.value for box in page.warning] == [True]
     assert ":material/thumb_up:" in words(page)
     assert page.selectbox(key="tag").options == ["all requests", "arithmetic", "odd"]
@@ -71,13 +77,14 @@ def test_traffic_is_reported(open_page: Open, traffic, tiny_fleet):
     page.segmented_control(key="period").set_value("Last day").run()
     assert "too little data" in words(page)
     assert "Too few requests were answered by every model" in words(page)
-    assert not page.get("echarts_chart") or len(page.get("echarts_chart")) == 1
+    assert not page.get("plotly_chart") or len(page.get("plotly_chart")) == 1
 
 
 @pytest.fixture
-def learned(fleet_copy: Path, traffic: None) -> Path:
-    """A copy of the fleet whose learner has a challenger with three pairs."""
-    versions = Versions(load_fleet(fleet_copy))
+def learned(fleet_copy: Path) -> Path:
+    """A fleet with three days of traffic, whose learner has a challenger with three pairs."""
+    versions = Versions(fleet := load_fleet(fleet_copy))
+    add_days(data_folder(fleet), fleet.pool)
     versions.state.challenger = versions.add(
         lambda place: shutil.copytree(fleet_copy / "router", place, dirs_exist_ok=True)
     )

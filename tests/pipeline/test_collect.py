@@ -84,7 +84,7 @@ def test_a_response_that_fails_ends_collect_and_what_came_is_kept(tmp_path, ense
 
 
 class Recorder:
-    """A backend that answers with nothing, and remembers what it was asked with which seed."""
+    """A backend that answers with a word, and remembers what it was asked with which seed."""
 
     independent = False
 
@@ -97,7 +97,7 @@ class Recorder:
     def stream(self, requests, generation, stop):
         self.batches.append((generation.seed, {request.candidate.name for request in requests}, len(requests)))
         for request in requests:
-            yield Piece(request, response=Response(request.candidate.name, ""))
+            yield Piece(request, response=Response(request.candidate.name, "Yes"))
 
 
 def test_every_batch_is_of_one_candidate_and_has_a_seed_of_its_own(tmp_path, tiny_fleet, queries):

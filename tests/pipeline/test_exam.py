@@ -17,9 +17,10 @@ from support.scripted_server import Scripted, serving
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.paths import EMBEDDED_FLEET
 from zooter_core.base.records import Query
-from zooter_core.config.edit import add_candidates, remove_candidate, set_table
+from zooter_core.config.edit import add_candidates, change_candidate, remove_candidate, set_table
 from zooter_core.config.fleet import load_fleet
 from zooter_core.evaluation import verdicts
+from zooter_core.evaluation.figures import load_report
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.fleet.skills import starter_queries
 from zooter_core.pipeline import exam
@@ -73,6 +74,21 @@ def test_a_cost_says_what_it_leaves_out(tmp_path):
     assert exam.cost_of(load_fleet(tmp_path), 100) == "at a cost that fleet.toml does not say"
 
 
+@pytest.mark.parametrize("name", ["exam-quick", "router", "router.old", "report.json"])
+def test_a_link_in_the_place_of_what_an_exam_writes_is_refused_before_anything_is_asked(
+    folder, queries, servers, tmp_path_factory, name
+):
+    photos, run = tmp_path_factory.mktemp("photos"), exam.folder_of(folder, True)
+    (photos / "beach.jpg").write_text("mine")
+    (folder / name).symlink_to(photos)
+    with pytest.raises(ZooterError, match="a link to"):
+        exam.sit(Ensemble(exam.prepared(folder)), run, queries)
+    with pytest.raises(ZooterError, match="a link to"):
+        exam.discard(run) if name == run.name else exam.install(folder, run)
+    assert not servers.bodies
+    assert [path.read_text() for path in photos.iterdir()] == ["mine"]
+
+
 def test_an_exam_gives_the_fleet_a_router(folder, queries, servers):
     ensemble = Ensemble(exam.prepared(folder))
     assert "starting router" in ensemble.router.note
@@ -103,6 +119,59 @@ def test_an_exam_gives_the_fleet_a_router(folder, queries, servers):
     exam.install(folder, exam.folder_of(folder, True))
     assert (folder / "router.old" / "mine.txt").is_file()
     assert not (folder / "router" / "mine.txt").exists()
+
+
+SKILLED = {"sums": {"writing": 0.9, "math": 0.1}, "words": {"writing": 0.1, "math": 0.9}}  # the wrong way round
+
+
+def sat(folder: Path, queries: list[Query]) -> Path:
+    """The folder of an exam that has ended."""
+    run = exam.folder_of(folder, True)
+    exam.sit(Ensemble(exam.prepared(folder)), run, exam.answerable(queries))
+    return run
+
+
+def test_a_router_that_beats_the_starting_one_takes_its_place(folder, queries):
+    for name, levels in SKILLED.items():
+        change_candidate(folder, name, {"skills": levels})
+    run = sat(folder, queries)
+    for anyway in (False, False):  # a second call comes to the same end
+        assert exam.settle(folder, run, Ensemble(load_fleet(folder)), anyway)
+        assert exam.is_installed(load_fleet(folder), run)
+    rival = exam.rival_of(run)
+    assert rival is not None
+    assert (rival.against, rival.n, rival.significant) == (verdicts.STARTING, 64, True)
+    assert rival.difference > 0
+
+
+def test_one_that_is_not_better_waits_until_somebody_wants_it_anyway(folder, queries, servers):
+    servers.replies["sums"] = servers.replies["words"]  # there is nothing to learn
+    run = sat(folder, queries[:32])
+    before, ensemble = (folder / "fleet.toml").read_bytes(), Ensemble(load_fleet(folder))
+    for _ in range(2):
+        assert not exam.settle(folder, run, ensemble)
+        assert (folder / "fleet.toml").read_bytes() == before
+        assert not (folder / "router").exists()
+    assert exam.settle(folder, run, ensemble, anyway=True)
+    assert exam.settle(folder, run, ensemble)  # it is the fleet's own by now
+    assert load_fleet(folder).router is not None
+
+
+def test_what_a_trained_router_has_learned_from_does_not_count(folder, queries):
+    """The router of fleet.toml learned from the training queries: held-back ones are left, on which both are equal."""
+    run = sat(folder, queries[:32])
+    exam.install(folder, run)
+    (folder / "router" / "mine.txt").write_text("another router")
+    assert not exam.settle(folder, run, Ensemble(load_fleet(folder)))
+    rival, held_back = exam.rival_of(run), load_report(run / "report.json").held_back
+    assert rival is not None
+    assert held_back is not None
+    assert (rival.against, rival.n, rival.differing) == (verdicts.PRESENT, held_back.n, 0)
+    assert (folder / "router" / "mine.txt").is_file()
+    (folder / "router" / "config.json").write_text("{")  # a router that does not work is no rival
+    assert exam.settle(folder, run, Ensemble(load_fleet(folder)))
+    assert exam.rival_of(run) is None
+    assert on_torch(folder).router.note == ""
 
 
 def test_a_stop_loses_nothing(folder, queries, servers):

@@ -241,3 +241,14 @@ def test_a_budget_needs_prices(fleet_copy, server, tmp_path):
     with pytest.raises(ZooterError, match="no valid price of a"):
         collected(tmp_path / "run", fleet, Collecting(budget_usd=1))
     assert server.bodies == []
+
+
+def test_a_candidate_whose_answers_are_empty_is_ended_by_name_and_they_earn_nothing(fleet_copy, server, tmp_path):
+    numbers = range(0, 20, 3)
+    server.replies["a"] = lambda query: "" if int(query.split()[2]) in numbers else f"a: {query}"
+    fleet = endpoint_fleet.save(fleet_copy, server.url, {"a": "a", "b": "b"}, parallel=1)
+    with pytest.raises(WorkError, match=r"5 of \d+ answers are empty or unfinished, the latest: an empty answer"):
+        collected(tmp_path / "run", fleet)
+    blank = [record for record in records(tmp_path / "run") if record["candidate"] == "a" and not record["text"]]
+    assert len(blank) == 5
+    assert {record["finish"] for record in blank} == {"refused"}

@@ -28,7 +28,7 @@ from zooter_core.router.kinds import DistillConfig
 
 pytestmark = pytest.mark.slow  # whole runs, most of them twice
 SHORT = GenerationConfig(max_new_tokens=4, temperature=0.0)
-QUERIES = [Query(f"q{n:02}", f"What is {n} + {n}?") for n in range(20)]
+QUERIES = [Query(f"q{n:02}", f"Tell me about {n} apples.") for n in range(20)]
 LABELS = LabelConfig(holdout=0.4)
 BATCH = 4  # of small_batches
 SAME = ("labels.jsonl", "tags.jsonl", "report.json", "router/model.safetensors", "router/neighbours.json")
@@ -188,7 +188,7 @@ def test_a_candidate_that_never_answers_keeps_its_place(fleet, weak, tmp_path, k
     assert report.candidates["all"].scored == {"aa": 0, "b": 20, "c": 20}
     judged = {"zooter": None, "bayes": ["b", "c"]}  # this zooter gives all of these queries to it, so none is judged
     assert (report.held_back and report.held_back.pool) == judged[kind]
-    assert {record["plain"][0] for record in records(folder, "labels.jsonl")} == {1 / 3}
+    assert [record["plain"][0] for record in records(folder, "labels.jsonl")] == pytest.approx([1 / 3] * len(QUERIES))
     assert read_scores([folder / "scores.jsonl"]).candidates == ("b", "c")
 
 

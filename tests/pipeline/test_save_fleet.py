@@ -16,7 +16,8 @@ from zooter_core.config.endpoint import EndpointConfig
 from zooter_core.config.fleet import Fleet, GenerationConfig, fleet_toml, load_fleet
 from zooter_core.config.labelling import JudgeConfig
 from zooter_core.fleet.ensemble import Ensemble
-from zooter_core.pipeline.save_fleet import place_of, save_fleet, save_router
+from zooter_core.pipeline import save_fleet as saving
+from zooter_core.pipeline.save_fleet import place_of, router_without_fleet, save_router
 
 
 @pytest.fixture
@@ -29,6 +30,13 @@ def router(fleet_copy, tmp_path):
     folder = Path(shutil.copytree(fleet_copy / "router", tmp_path / "session" / "router-1"))
     (folder / "report.json").write_text('{"n": 1}')
     return folder
+
+
+def save_fleet(fleet: Fleet, router: Path, name: str, readme: str, replace: bool = False) -> Path:
+    """A folder beside the fleet's."""
+    place = place_of(name, fleet.folder.parent)
+    saving.save_fleet(fleet, router, place, readme, replace)
+    return place
 
 
 def test_the_new_fleet_works_and_shares_all_but_the_router(fleet, router):
@@ -56,7 +64,7 @@ def test_a_name_that_leads_elsewhere_is_refused(fleet, router, name):
     with pytest.raises(ZooterError, match="letters, digits and dashes"):
         save_fleet(fleet, router, name, "")
     with pytest.raises(ZooterError, match="letters, digits and dashes"):
-        place_of(name, fleet.folder)
+        place_of(name, fleet.folder.parent)
 
 
 def test_nothing_is_overwritten_unasked(fleet, router):
@@ -89,8 +97,11 @@ def test_a_router_for_another_pool_is_refused_and_can_be_saved_alone(fleet, rout
     with pytest.raises(ZooterError, match="one for a, b, c"):
         save_fleet(fleet, router, "mine", "")
     assert not (fleet.folder.parent / "mine").exists()
-    place = save_router(router, "mine", fleet.folder, "# alone\n")
+    place = place_of("mine", fleet.folder.parent)
+    save_router(router, place, "# alone\n")
     assert {entry.name for entry in place.iterdir()} == {"router", "report.json", "README.md"}
+    assert router_without_fleet(place) == ("a", "b", "c")
+    assert router_without_fleet(fleet.folder) == router_without_fleet(place / "router") == ()
 
 
 def test_a_failure_leaves_nothing_and_keeps_what_was_there(fleet, router, monkeypatch):
@@ -139,7 +150,7 @@ def test_candidates_and_a_judge_behind_servers_come_along(fleet):
     """With names like paths, which stay as their servers know them, and every key of an endpoint changed."""
     every = EndpointConfig(
         "https://host:1/v1", "MY_KEY", first_token_seconds=2, gap_seconds=3, retries=4, parallel=5, rest_after=7,
-        rest_seconds=8.5, token_limit="max_completion_tokens",
+        rest_seconds=8.5, extra_body={"top_k": 20},
     )  # fmt: skip
     plain = EndpointConfig("http://localhost:11434/v1")
     candidates = (

@@ -12,10 +12,12 @@ from support.command_files import write_lines
 from support.run_folders import FILES, POOL, content, records, run_all_steps, texts, unfinish
 from zooter_core import pipeline
 from zooter_core.base.errors import WorkError, ZooterError
+from zooter_core.data.evident_keys import key_in
 from zooter_core.data.run_folder import REWARDS
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import read_scores
 from zooter_core.evaluation.sandbox import runner
+from zooter_core.evaluation.verified import verify
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.labelling.rewards import PLAIN
 from zooter_core.method.labels import LabelConfig
@@ -229,7 +231,7 @@ LINES = [
         "id": f"r{n}",
         "query": f"What is {n} + {n}?",
         "dataset": "sums",
-        "responses": {"a": str(2 * n), "b": "I see. " * n},
+        "responses": {"a": str(2 * n), "b": "I see. " * (n + 1)},
     }
     for n in range(10)
 ]
@@ -248,7 +250,9 @@ def test_responses_become_a_score_file(responses, tmp_path, tiny_ensemble):
     scores = read_scores([tmp_path / "out.jsonl"])
     assert (scores.candidates, scores.datasets) == (("a", "b"), ["sums"] * 10)
     pairs = [(line["query"], text) for line in LINES for text in line["responses"].values()]
-    assert scores.scores.ravel() == pytest.approx(tiny_ensemble.reward_model.score(pairs), abs=1e-5)
+    rewards = np.array(tiny_ensemble.reward_model.score(pairs))
+    outcomes = np.array([verify(text, key_in(query)).right for query, text in pairs], float)  # they are sums
+    assert scores.scores.ravel() == pytest.approx(verified_rewards(rewards, outcomes), abs=1e-5)
     written = records(tmp_path, "out.jsonl")
     assert [line["responses"] for line in written] == [line["responses"] for line in LINES]
 
@@ -322,3 +326,15 @@ def test_a_response_without_a_reward_sets_its_query_aside_until_the_next_start(
     Faulty.nan = ()
     assert score_responses(responses, out, tiny_ensemble) == (10, {})
     assert [query.id for query in read_scores([out]).queries][-1] == "r2"
+
+
+def test_thoughts_in_a_response_earn_nothing(tmp_path, tiny_ensemble):
+    lines = [
+        {"id": "1", "query": "Why?", "responses": {"a": "<think>Hm.</think>\nSalt.", "b": "Sand."}},
+        {"id": "2", "query": "How?", "responses": {"a": "<think>Hm. So", "b": "Sand."}},
+    ]
+    (tmp_path / "in.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    count, reasons = score_responses(tmp_path / "in.jsonl", tmp_path / "out.jsonl", tiny_ensemble)
+    assert (count, reasons) == (1, {"2": "the response of a is empty, or thoughts without an answer"})
+    (line,) = [json.loads(text) for text in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert line["responses"] == {"a": "Salt.", "b": "Sand."}

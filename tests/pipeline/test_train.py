@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Query
+from zooter_core.config.labelling import ENCODER
 from zooter_core.data.scores import Scores, score_line
 from zooter_core.method.labels import LabelConfig
 from zooter_core.pipeline import distill
 from zooter_core.pipeline.train import tags_of
 from zooter_core.router.clusters import TIMES
-from zooter_core.router.encoder import Encoder, Encoders
-from zooter_core.router.kinds import DistillConfig, settings_of
+from zooter_core.router.encoder import Encoder, Encoders, open_encoder
+from zooter_core.router.kinds import KINDS, LEARN_LABELS, DistillConfig, settings_of
+from zooter_core.router.neighbours import Neighbours
 from zooter_core.router.router import Router
 
 SUMS = [f"Add up {n} apples and {n + 3} apples" for n in range(16)]
@@ -58,6 +61,40 @@ def test_scores_of_one_candidate_teach_nothing_and_are_refused(tmp_path, tiny_en
     with pytest.raises(ZooterError, match="a router has to choose"):
         distill(alone, tmp_path / "router", encoder=tiny_encoder)
     assert not (tmp_path / "router").exists()
+
+
+STEPS = np.random.default_rng(0).integers(0, 8, (24, 2)) / 4 + SCORES.scores  # quarters, which 1e12 leaves exact
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda table: 1e-6 * table,
+        lambda table: 1e6 * table,
+        lambda table: table + 1e12,
+        lambda table: table + 1000 * np.arange(24)[:, None],  # a level of each query, which compares no candidates
+    ],
+    ids=["a millionth", "a million times", "far from 0", "levels"],
+)
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_kind_depends_on_the_scale_of_the_scores(tiny_encoder, kind, change):
+    if kind == "profile":  # its classifier is for the default encoder
+        tiny_encoder = open_encoder(ENCODER)
+    training = settings_of(kind, {"epochs": 5} if kind in LEARN_LABELS else {})
+    queries = [query.text for query in SCORES.queries]
+    plain, changed = (
+        distill(replace(SCORES, scores=table), training=training, encoder=tiny_encoder, tags="given")
+        for table in (STEPS, change(STEPS))
+    )
+    assert changed.probabilities(queries) == pytest.approx(plain.probabilities(queries), abs=1e-4)
+    assert np.ptp(plain.probabilities(queries)) > 0.1
+
+
+def test_neighbours_keep_scores_apart_that_are_far_from_0(tmp_path, tiny_encoder):
+    distill(replace(SCORES, scores=STEPS + 1e12), tmp_path, training=settings_of("kmeans"), encoder=tiny_encoder)
+    neighbours = Neighbours.load(tmp_path)
+    assert neighbours is not None
+    assert np.array_equal(neighbours.rewards - 1e12, STEPS)
 
 
 @pytest.mark.parametrize("kind", ["auto", "kmeans"])

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from support.three_groups import ANY, TABLE, VECTORS
 from zooter_core.method.labels import complete, softmax
@@ -60,6 +61,24 @@ def test_where_the_text_says_nothing_it_is_the_best_single_candidate():
     head, earned = trained(vectors, noise(300))
     assert (head.logits(ANY).argmax(axis=1) == 1).mean() > 0.9
     assert earned[0].mean() == pytest.approx(earned[1].mean(), abs=0.05)
+
+
+def test_a_query_unlike_all_that_it_learned_from_goes_to_the_best_single_candidate():
+    """Sixty queries with much noise are evidence enough for queries like them, and not for those of another field."""
+    scores = TABLE + np.random.default_rng(5).normal(scale=0.5, size=TABLE.shape) + np.array([0.05, 0.0, 0.0])
+    head, _ = trained(VECTORS, scores)
+    assert head.body.share > 0
+    assert head.body.share_far < head.body.share
+    unlike = -VECTORS
+    assert head.body.near(VECTORS).mean() > 0.8
+    assert head.body.near(unlike).max() == 0
+    assert "On queries unlike these, the best single model counts for" in head.body.summary()
+    best = np.full(60, scores.mean(axis=0).argmax())
+    assert (head.logits(unlike).argmax(axis=1) == best).all()
+    assert (head.logits(VECTORS).argmax(axis=1) == TABLE.argmax(axis=1)).mean() > 0.9
+    tensors = head.body.on({name: torch.from_numpy(value) for name, value in head.body.state.items()})
+    queries = np.concatenate([VECTORS, unlike])
+    assert tensors.logits(torch.from_numpy(queries)).numpy() == pytest.approx(head.logits(queries), abs=1e-5)
 
 
 @pytest.mark.parametrize("count", [1, FEWEST - 1])

@@ -81,6 +81,38 @@ def test_the_router_decides_where_words_do_not():
     assert topics.rows([0.2, CERTAIN, 0.9, CERTAIN - 0.01, 0.3]) == [0, 1, 4]
 
 
+def test_small_talk_is_routed_alone_if_it_is_short_and_no_new_topic():
+    turns: list[str] = []
+
+    def small_talk(texts):
+        turns.extend(texts)
+        return [text != "shorter" for text in texts]
+
+    first, long = "Write a poem about snow.", "and thanks " * 20
+    conversations = [
+        [first, "and another"],
+        [first, "Thanks!"],
+        [first, "shorter"],
+        [first, long],
+        [first, "What is a dog?"],
+        ["Thanks!"],
+        [],
+        [""],
+    ]
+    topics = Topics(conversations, small_talk)
+    assert topics.texts == [
+        f"{first}\nand another",
+        "Thanks!",
+        f"{first}\nshorter",
+        f"{first}\n{long}",
+        "What is a dog?",
+        "Thanks!",
+        "",
+        "",
+    ]
+    assert turns == ["Thanks!", "shorter"]
+
+
 def test_of_a_long_conversation_its_end_is_routed():
     (text,) = Topics([["x" * 30_000, "and now?"]]).texts
     assert text.endswith("x\nand now?")

@@ -9,8 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from support.event_loops import run_apart
-from support.patience import PATIENCE
-from support.running_endpoint import stream_of
 from zooter_core.config.serve import ServeConfig
 from zooter_core.serve.admission import Admission
 from zooter_core.serve.errors import ApiError
@@ -55,13 +53,6 @@ def test_overdrawn_tokens_have_to_refill():
     assert refused(door.count, LAPTOP) == (429, "rate_limit_exceeded", 61)  # 601 tokens at 10 a second, rounded up
     clock.now += 61
     door.count(LAPTOP)
-
-
-def test_limits_in_all_hold_for_every_key():
-    door, _ = admission(requests_per_minute=1)
-    door.count(PHONE)
-    assert refused(door.count, LAPTOP)[:2] == (429, "rate_limit_exceeded")
-    assert refused(door.count, None)[:2] == (429, "rate_limit_exceeded")
 
 
 def test_places_are_given_in_order_of_arrival():
@@ -157,30 +148,14 @@ def test_limits_of_a_key_over_http(serve, tmp_path):
         assert endpoint.client.post("/v1/route", json=question, headers=headers).status_code == 429
 
 
-@pytest.mark.parametrize("stream", [False, True])
-def test_a_deadline_ends_an_answer(serve, scripted, stream):
-    seconds = 2 if stream else 0.3  # the first token comes before it on a busy machine too
-    endpoint = serve("slow" if stream else "hang-first", extra=f"[serve]\ndeadline_seconds = {seconds}\n")
-    response = endpoint.chat(stream=stream)
-    if stream:
-        error = stream_of(response)[-1]["error"]
-    else:
-        assert response.status_code == 504
-        error = response.json()["error"]
-    assert error["code"] == "deadline_exceeded"
-    assert scripted.dropped.wait(PATIENCE)  # the server behind has stopped too
-
-
 def test_size_of_a_conversation(serve, monkeypatch):
     monkeypatch.setattr("zooter_core.serve.chat_request.MOST_MESSAGES", 2)
-    endpoint = serve("good", extra="[serve]\nmost_prompt_tokens = 10\n")
+    endpoint = serve("good")
     three = [{"role": "user", "content": "x"}] * 3
     response = endpoint.chat(three)
     assert (response.status_code, response.json()["error"]["code"]) == (400, "too_many_messages")
-    response = endpoint.chat("word " * 9)
-    assert (response.status_code, response.json()["error"]["code"]) == (400, "context_length_exceeded")
     assert endpoint.client.post("/v1/route", json={"messages": three}).status_code == 400
-    ranked = endpoint.client.post("/v1/rerank", json={"query": "word", "documents": ["word " * 20]})
-    assert (ranked.status_code, ranked.json()["error"]["code"]) == (400, "context_length_exceeded")
+    ranked = endpoint.client.post("/v1/rerank", json={"query": "word", "documents": ["word"] * 2})
+    assert (ranked.status_code, ranked.json()["error"]["code"]) == (400, "too_many_messages")
     items = {"model": "auto", "input": three}
     assert endpoint.client.post("/v1/responses", json=items).status_code == 400

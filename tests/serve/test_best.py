@@ -28,6 +28,16 @@ def test_where_unsure_two_answer_and_the_best_is_kept(serve, scripted):
     assert len(scripted.bodies) == 2
 
 
+def test_thoughts_are_not_rewarded_and_an_answer_that_ends_in_them_is_not_the_best(serve, scripted):
+    scripted.replies["plain"] = lambda query: "The answer is 42."
+    endpoint = serve("llama.cpp-none 30", "plain", router=UNSURE)
+    answer = endpoint.chat(model="auto-best", headers=HEADERS).json()
+    assert len(set(answer["zooter"]["rewards"].values())) == 1
+    cut = endpoint.chat(model="auto-best", max_tokens=8, headers=HEADERS).json()
+    assert cut["choices"][0]["message"]["content"] == "The answer is 42."
+    assert len(cut["zooter"]["rewards"]) == 1
+
+
 def test_where_sure_one_answers(serve, scripted):
     endpoint = serve("good", "echo", router="unsure_above = 2.0")
     answer = endpoint.chat(model="auto-best", headers=HEADERS).json()

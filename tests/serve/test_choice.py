@@ -14,6 +14,7 @@ from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.endpoint import EndpointConfig
 from zooter_core.config.fleet import Fleet
 from zooter_core.config.serve import ServeConfig
+from zooter_core.data import prices
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.fleet.routing import Routed
 from zooter_core.method.selection import Outputs
@@ -49,6 +50,7 @@ class Chooser:
             for name, keys in candidates.items()
         )
         self.fleet = Fleet("test", tmp_path, pool, serve=ServeConfig(sticky_seconds=600))
+        self.weights = prices.assumed(self.fleet), 0.0
         self.now = 0.0
         self.sessions = Sessions(lambda: self.now)
 
@@ -76,7 +78,8 @@ class Chooser:
             entries = dict(pair.split("=") for pair in text.split()[-1].split(",")) if "=" in text else {}
             even = 1 / len(self.fleet.pool)
             probabilities = {name: float(entries.get(name, even)) for name in self.fleet.pool}
-            routed.append(Routed(Decision.of(text, probabilities), Outputs(np.array([list(probabilities.values())]))))
+            decision = prices.weighed(Decision.of(text, probabilities), *self.weights)
+            routed.append(Routed(decision, Outputs(np.array([list(probabilities.values())]))))
         return routed
 
 
@@ -153,10 +156,18 @@ def test_willingness_to_pay_is_the_worth_of_a_tenth(chooser, body, first):
     assert choose("math=0.4,code=0.6", **body).order[0] == first
 
 
+def test_willingness_to_pay_wins_over_what_the_fleet_says(chooser):
+    """code is 0.2 better and costs 0.03 dollars: too dear for the fleet, not for this client."""
+    choose = chooser(math={"usd_per_million_tokens": 0}, code={"usd_per_million_tokens": 100})
+    choose.weights = prices.assumed(choose.fleet), 0.3
+    assert choose("math=0.4,code=0.6", False).order == ("math", "code")
+    assert choose("math=0.4,code=0.6", False, willingness_to_pay=1.0).order == ("code", "math")
+
+
 def test_willingness_to_pay_counts_the_prompt(chooser):
     """Both write for nothing; code reads about 2,500 tokens at 10 dollars a million: 0.025 dollars."""
-    prices = {"usd_per_million_tokens": 0.0}
-    choose = chooser(math=prices, code=prices | {"usd_per_million_prompt_tokens": 10.0})
+    free = {"usd_per_million_tokens": 0.0}
+    choose = chooser(math=free, code=free | {"usd_per_million_prompt_tokens": 10.0})
     text = "x" * 10_000 + " math=0.4,code=0.6"
     assert choose(text, False, willingness_to_pay=0.0130).order[0] == "code"
     assert choose(text, False, willingness_to_pay=0.0120).order[0] == "math"

@@ -82,7 +82,7 @@ def test_openai_for_javascript(endpoint, url, mode):
 
 
 @needs(CLIENTS / "bin" / "python")
-@pytest.mark.parametrize("client", ["litellm", "langchain"])
+@pytest.mark.parametrize("client", ["anthropic", "litellm", "langchain"])
 @MODES
 def test_libraries(endpoint, url, client, mode):
     program = CLIENTS / "bin" / "python"
@@ -90,6 +90,23 @@ def test_libraries(endpoint, url, client, mode):
     answer = json.loads(output(program, SUPPORT / "client_calls.py", client, url, mode, **settings).splitlines()[-1])
     assert answer["text"] == TEXT
     assert answer["model"] == endpoint.order[1]
+
+
+@needs(CLIENTS / "bin" / "python")
+def test_anthropic_for_python_gets_thoughts_and_calls_of_tools(serve, scripted):
+    calls = [
+        {"index": place, "id": f"call_{place}", "function": {"name": "add", "arguments": arguments}}
+        for place, arguments in enumerate(('{"terms": [2, 3]}', "{}"))
+    ]
+    deltas = [{"reasoning_content": "hm"}, {"content": "I add."}, {"tool_calls": calls}]
+    choices = [{"index": 0, "delta": delta, "finish_reason": None} for delta in deltas]
+    choices.append({"index": 0, "delta": {}, "finish_reason": "tool_calls"})
+    scripted.streams["good"] = [f"data: {json.dumps({'choices': [choice]})}\n\n".encode() for choice in choices]
+    program = CLIENTS / "bin" / "python"
+    answer = json.loads(output(program, SUPPORT / "client_calls.py", "anthropic", f"{serve('good').url}/v1", "stream"))
+    uses = [{"type": "tool_use", "name": "add", "input": arguments} for arguments in ({"terms": [2, 3]}, {})]
+    assert answer["content"] == [{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "I add."}, *uses]
+    assert (answer["error"], answer["tokens"]) == ("not_found_error", 4)
 
 
 @needs(CLIENTS / "bin" / "llm")

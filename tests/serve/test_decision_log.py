@@ -11,7 +11,7 @@ import pytest
 
 from support.running_endpoint import QUERY
 from zooter_core.serve.exchange import Exchange
-from zooter_core.serve.storage import FILES, DecisionLog
+from zooter_core.serve.storage import FILES, DecisionLog, RequestIds, keep_feedback
 
 
 def lines(folder) -> list[dict]:
@@ -127,3 +127,12 @@ def test_the_reason_says_who_chose(serve, model, reason):
     assert f'zooter_choices_total{{model="{answer["model"]}",reason="{reason}"}}' in (
         endpoint.client.get("/metrics").text
     )
+
+
+def test_a_folder_that_was_there_keeps_its_mode(tmp_path):
+    (tmp_path / "shared").mkdir(mode=0o755)
+    for name in ("shared", "new"):
+        DecisionLog(tmp_path / name).close()
+        RequestIds(tmp_path / name)
+        keep_feedback(tmp_path / name, {"verdict": "good"})
+    assert [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("shared", "new")] == [0o755, 0o700]

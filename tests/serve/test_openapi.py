@@ -18,7 +18,17 @@ CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,re
 
 def test_the_description_names_every_route(serve):
     paths = serve("good", "good").client.get("/openapi.json").json()["paths"]
-    expected = {"chat/completions", "responses", "embeddings", "route", "feedback", "models", "models/{model}"}
+    expected = {
+        "chat/completions",
+        "messages",
+        "responses",
+        "responses/{response_id}",
+        "embeddings",
+        "route",
+        "feedback",
+        "models",
+        "models/{model}",
+    }
     assert {f"/v1/{name}" for name in expected} | {"/health"} <= set(paths)
 
 

@@ -6,7 +6,10 @@ import json
 
 import pytest
 
+from support.patience import wait_until
 from support.running_endpoint import QUERY
+from zooter_core.learn.traffic_rows import LONGEST_ANSWER
+from zooter_core.serve.keys import Key, add_key
 from zooter_core.serve.metrics import Usage, usage_of
 
 
@@ -113,6 +116,77 @@ def test_a_response_that_another_server_holds_is_not_asked_for_elsewhere(serve, 
     body = {"model": "auto", "input": QUERY, "previous_response_id": "resp_7"}
     assert endpoint.client.post("/v1/responses", json=body).status_code == 502
     assert scripted.count("every-api") == 0
+
+
+def begin(endpoint, key=None, **body):
+    """The id of a response that was given, once the request has ended."""
+    body = {"model": "auto", "input": QUERY, **body}
+    endpoint.client.post("/v1/responses", json=body, headers={"authorization": f"Bearer {key}"})
+    return endpoint.next_exchange().progress.id
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_response_is_given_again_by_the_server_that_gave_it_and_to_its_key_alone(serve, scripted, tmp_path, stream):
+    mine, other = (add_key(tmp_path / "keys.json", Key(name, "", 0.0)) for name in ("mine", "other"))
+    endpoint = serve("every-api", "every-api", options={"keys": tmp_path / "keys.json"})
+    name = begin(endpoint, mine, model=endpoint.order[1], stream=stream)
+    scripted.routes[f"/v1/responses/{name}"] = stored = {"id": name, "object": "response", "model": "every-api"}
+
+    def get(key, name=name):
+        return endpoint.client.get(f"/v1/responses/{name}", headers={"authorization": f"Bearer {key}"})
+
+    assert get(mine).json() == stored | {"model": endpoint.order[1]}
+    assert scripted.paths[-1] == f"/v1/responses/{name}"
+    count = len(scripted.paths)
+    for answer in (get(other), get(mine, "resp_99"), get(mine, "..%2Fmodels")):
+        assert answer.status_code == 404
+    assert get(other).json()["error"]["code"] == "response_not_found"
+    assert len(scripted.paths) == count
+
+
+TEXT = {"type": "message", "content": [{"type": "output_text", "text": "The answer is 5."}]}
+CALL = {"type": "function_call", "name": "f", "arguments": "{}"}
+LONG = {"type": "message", "content": [{"type": "output_text", "text": "x" * LONGEST_ANSWER}]}
+CUT = {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}
+STORED = "\n[learn]\ntraffic = true\nanswers = true\n"
+
+
+@pytest.mark.parametrize(
+    ("extra", "output", "more", "status"),
+    [
+        (STORED, [TEXT], {}, "completed"),
+        (STORED, [{"type": "reasoning"}, TEXT], CUT, "incomplete"),
+        (STORED, [TEXT, CALL], {}, None),
+        (STORED, [LONG], {}, None),
+        (STORED, [], {}, None),
+        ("\n[learn]\ntraffic = true\n", [TEXT], {}, None),
+        ("", [TEXT], {}, None),
+    ],
+)
+def test_what_no_server_holds_comes_from_the_store_if_it_is_all_there(serve, scripted, extra, output, more, status):
+    endpoint = serve("good", extra=extra)
+    scripted.routes["/v1/responses"] = {"id": "resp_1", "object": "response", "output": output, **more}
+    name = begin(endpoint)
+    if traffic := endpoint.server.traffic:
+        wait_until(
+            lambda: traffic.decision(endpoint.server.gateway.sessions.request(name) or "") or output[1:] == [CALL]
+        )
+    answer = endpoint.client.get(f"/v1/responses/{name}")
+    if status is None:
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "response_not_stored")
+        assert "status 404" in answer.json()["error"]["message"]
+        assert "`answers = true` in [learn]" in answer.json()["error"]["message"]
+        return
+    shape = answer.json()
+    assert (shape["id"], shape["status"], shape["model"]) == ("resp_1", status, endpoint.order[0])
+    assert shape["incomplete_details"] == more.get("incomplete_details")
+    assert shape["output"][0]["content"][0]["text"] == "The answer is 5."
+
+
+def test_a_server_that_is_away_is_no_missing_response(serve):
+    endpoint = serve("refused")
+    endpoint.server.gateway.sessions.wrote("resp_1", "chat")
+    assert endpoint.client.get("/v1/responses/resp_1").status_code == 502
 
 
 def test_where_no_server_has_it_the_status_says_so(serve):

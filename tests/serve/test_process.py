@@ -199,3 +199,22 @@ def test_a_restart_on_a_socket_of_systemd_refuses_no_request(fleet_copy, scripte
                 ended.set()
         for one in asking:
             one.result()  # none was refused or broken off
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_ends_it_while_the_fleet_loads(fleet_copy, exported, number):
+    """The vocabulary of tags comes through a pipe that nobody writes to."""
+    endpoint_fleet.save(fleet_copy, "http://127.0.0.1:9/v1", {"base": "good"}, exported)
+    (fleet_copy / "tags.json").unlink()
+    os.mkfifo(fleet_copy / "tags.json")
+    command = [sys.executable, "-m", "zooter_core.cli", "serve", "--fleet", str(fleet_copy), "--port", "0"]
+    with subprocess.Popen([*command, "--data", str(fleet_copy / "data")], stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        try:
+            assert "Loading" in process.stderr.readline()
+            wait_until((fleet_copy / "data").exists)  # it is past its imports, and loads
+            process.send_signal(number)
+            assert process.wait(PATIENCE) == -number
+            assert process.stderr.read() == ""
+        finally:
+            process.kill()

@@ -81,6 +81,6 @@ def test_bytes_that_drip_into_a_huge_event_take_time_by_their_number():
     for _ in range(20_000):
         assert list(splitter.feed(b"x")) == []
     (event,) = [*splitter.feed(b"\r"), *splitter.feed(b"\n\r"), *splitter.feed(b"\ndata: 1")]
-    assert (len(event), event[-4:]) == (12_020_010, b"\r\n\r\n")
-    assert splitter.end() == b"data: 1\n\n"
+    assert (len(event), event[-1:]) == (12_020_006, b"x")
+    assert splitter.end() == b"data: 1"
     assert time.process_time() - begun < 20

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
 import time
+from contextlib import closing
 
 import pytest
 
@@ -65,6 +68,22 @@ def test_the_answer_is_kept_where_wanted(serve, stream, monkeypatch):
     assert entry.answer == answer_text(answer.content)[:5]
 
 
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("model", ["llama.cpp-none 40", "llama.cpp 40"])
+def test_thoughts_are_counted_and_not_kept(serve, model, stream):
+    endpoint = serve(model, extra="[learn]\ntraffic = true\nanswers = true\n")
+    endpoint.chat(stream=stream)
+    (entry,) = stored(endpoint)
+    assert entry.answer == "The answer is 42."
+    assert 25 < entry.thought_tokens < entry.tokens  # in a whole answer by its bytes
+
+
+def test_an_answer_without_thoughts_has_none(serve):
+    endpoint = serve("good", options={"learn": True})
+    endpoint.chat()
+    assert [entry.thought_tokens for entry in stored(endpoint)] == [0]
+
+
 def test_an_answer_that_the_client_broke_off_is_not_kept(serve):
     endpoint = serve("slow", extra="[learn]\ntraffic = true\nanswers = true\n")
     with unanswered(endpoint, stream=True) as client:
@@ -85,6 +104,37 @@ def test_what_is_too_old_goes_without_a_request_too(tmp_path, monkeypatch):
                 traffic.add(LoggedDecision("older", moment, "a query"))
         finally:
             log.close()
+
+
+def test_what_is_too_old_goes_as_soon_as_nobody_reads_it(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(traffic_log, "CLEAN_SECONDS", 0.2)
+    monkeypatch.setattr("zooter_core.learn.traffic.WAIT_SECONDS", 0.2)
+    with Traffic.open(tmp_path) as traffic, closing(sqlite3.connect(traffic.path)) as reader:
+        traffic.add(LoggedDecision("old", 0.0, "a secret"))
+        reader.execute("BEGIN")
+        reader.execute("SELECT COUNT(*) FROM decisions").fetchall()
+        log = traffic_log.TrafficLog(tmp_path, LearnConfig(retention_days=1))
+        try:
+            wait_until(lambda: "what is too old is not deleted" in caplog.text)
+            reader.close()
+            wait_until(lambda: not any(b"a secret" in path.read_bytes() for path in tmp_path.iterdir()))
+        finally:
+            log.close()
+    assert "lines of the traffic are lost" not in caplog.text
+
+
+def test_each_id_of_a_user_is_kept(serve):
+    endpoint = serve("good", options={"learn": True})
+    for ids in (
+        {"user": "Ada", "safety_identifier": "x" * 900},
+        {"safety_identifier": "y"},
+        {"user": "z", "safety_identifier": "z"},
+    ):
+        endpoint.chat(**ids)
+    entries = stored(endpoint, 3)
+    assert [(entry.user, bool(entry.other_user)) for entry in entries] == [("Ada", True), ("y", False), ("z", False)]
+    with Traffic.open(endpoint.server.settings.data) as traffic:
+        assert [traffic.delete(user=user) for user in ("x" * 900, "Ada", "y", "z")] == [1, 0, 1, 1]
 
 
 def test_feedback_becomes_a_reward(serve):
@@ -146,3 +196,6 @@ def test_answers_are_read_in_every_form():
     raw = 'data: {"choices": [{"delta": {"content": "a\u2028b"}}]}\r\n\r\n'  # two lines for Python alone
     assert answer_text(raw.encode()) == "a\u2028b"
     assert answer_text(b"\xff{") == ""
+    thoughts, text = {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}, {"type": "text", "text": "a"}
+    for content in ("<think>hm</think>a", [thoughts, text]):
+        assert answer_text(json.dumps({"choices": [{"message": {"content": content}}]}).encode()) == "a"

@@ -6,7 +6,6 @@ It takes half a minute to start, and alone shows that a real server's answers pa
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ import pytest
 
 from support import endpoint_fleet
 from support.patience import PATIENCE
+from support.ports import free_port
 from support.running_endpoint import QUERY, running, stream_of
 from zooter_core.config.fleet import load_fleet
 from zooter_core.serve.server import ServeSettings
@@ -27,9 +27,7 @@ from zooter_core.serve.server import ServeSettings
 @pytest.fixture(scope="module")
 def upstream() -> Iterator[str]:
     """The address of a running server."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     program = "from transformers.cli.transformers import main; main()"
     command = [sys.executable, "-c", program, "serve", "--host", "127.0.0.1", "--port", str(port)]
     with subprocess.Popen(command, stdout=-3, stderr=-3, env=os.environ | {"HF_HUB_OFFLINE": "1"}) as process:

@@ -36,6 +36,28 @@ def langchain(url: str, stream: bool) -> dict[str, str | None]:
     return {"text": "".join(chunk.content for chunk in chunks), "model": names[-1] if names else None}
 
 
+def anthropic(url: str, stream: bool) -> dict[str, object]:
+    """The message with all of its blocks. The client adds `/v1` to its address."""
+    import anthropic
+
+    turn, tool = {"role": "user", "content": QUESTION}, {"name": "add", "input_schema": {"type": "object"}}
+    request = {"model": "auto", "max_tokens": 50, "messages": [turn], "tools": [tool]}
+    with anthropic.Anthropic(base_url=url.removesuffix("/v1"), api_key="none", max_retries=0) as client:
+        if stream:
+            with client.messages.stream(**request) as events:
+                message = events.get_final_message()
+        else:
+            message = client.messages.create(**request)
+        try:
+            client.messages.create(**{**request, "model": "gpt-99"})
+        except anthropic.NotFoundError as problem:
+            error = problem.body["error"]["type"]
+        tokens = client.messages.count_tokens(model="auto", messages=[turn]).input_tokens
+    content = [block.model_dump(include={"type", "text", "thinking", "name", "input"}) for block in message.content]
+    text = "".join(block.get("text", "") for block in content)
+    return {"text": text, "model": message.model, "content": content, "error": error, "tokens": tokens}
+
+
 if __name__ == "__main__":
     client, base_url, mode = sys.argv[1:]
     print(json.dumps(globals()[client](base_url, mode == "stream")))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -18,6 +17,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import ConsoleMessage, Locator, Page, TimeoutError, expect
 
 from support.patience import PATIENCE, wait_until
+from support.ports import free_port
+from zooter_core.base.paths import APP
 
 WIDE, NARROW = 1440, 390  # pixels: a desktop and a phone
 ZOOMED = WIDE // 2  # what a zoom of 200% leaves of a desktop
@@ -44,21 +45,14 @@ def wait_for_server(address: str, process: subprocess.Popen[bytes]) -> None:
     wait_until(answers, pause=0.2)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 class Demo:
     """A demo over the embedded fleet or another, its history in a file of its own.
 
     Attributes:
-        module: what runs as `zooter`.
+        program: the module that Python runs, and its arguments up to the port.
     """
 
-    module = "zooter_core.cli"
+    program: tuple[str, ...] = ("zooter_core.cli", "demo", "--no-browser", "--port")
 
     def __init__(self, history: Path, fleet: Path | None = None, *options: str, **environment: str) -> None:
         self.port = free_port()
@@ -70,7 +64,7 @@ class Demo:
         self.start()
 
     def start(self) -> None:
-        command = [sys.executable, "-m", self.module, "demo", "--port", str(self.port), "--no-browser"]
+        command = [sys.executable, "-m", *self.program, str(self.port)]
         if self.fleet is not None:
             command += ["--fleet", str(self.fleet)]
         environment = {name: value for name, value in os.environ.items() if name != "ZOOTER_FLEET"}
@@ -245,4 +239,10 @@ def tab_to(page: Page, words: str) -> None:
 class ShortExamDemo(Demo):
     """A demo whose exam has eight questions."""
 
-    module = "support.short_exam"
+    program = ("support.short_exam", *Demo.program[1:])
+
+
+class StreamlitDemo(Demo):
+    """A demo that Streamlit's own command has started."""
+
+    program = ("streamlit", "run", str(APP), "--server.headless", "true", "--server.port")

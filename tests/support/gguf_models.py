@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from zooter_core.config.candidates import CandidateConfig
 
 WIDTH, HEADS, KEY_HEADS, INNER, LAYERS, POSITIONS = 64, 4, 2, 96, 2, 512
 SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
-NORMAL, CONTROL = 1, 3
+NORMAL, CONTROL, USER_DEFINED = 1, 3, 4
 Shapes = dict[str, tuple[int, int]]
 
 
@@ -36,15 +37,19 @@ def matrices(width: int = WIDTH) -> Shapes:
     }
 
 
-def write_model(path: Path, width: int = WIDTH, seed: int = 0, kind: str = "F32", **changes: Any) -> Path:
+def write_model(
+    path: Path, width: int = WIDTH, seed: int = 0, kind: str = "F32", chain: Sequence[str] = (), **changes: Any
+) -> Path:
     """A model whose weights are random.
 
     Args:
         kind: the quantisation of the layers' matrices.
+        chain: further tokens. After each of them, the model writes the next one, and ends after the last; so its layers
+            add nothing, and the width has to be that of the vocabulary at least.
         changes: values of its header by the end of their key; None leaves out.
     """
     dice = np.random.default_rng(seed)
-    tokens = [*SPECIAL, *ascii_tokens(), "Ġt"]
+    tokens = [*SPECIAL, *ascii_tokens(), "Ġt", *chain]
     values: dict[str, Any] = {
         "architecture": "llama",
         "type": "model",
@@ -65,7 +70,8 @@ def write_model(path: Path, width: int = WIDTH, seed: int = 0, kind: str = "F32"
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("gpt-2")
     writer.add_token_list(tokens)
-    writer.add_token_types([CONTROL] * len(SPECIAL) + [NORMAL] * (len(tokens) - len(SPECIAL)))
+    normal = [NORMAL] * (len(tokens) - len(SPECIAL) - len(chain))
+    writer.add_token_types([*[CONTROL] * len(SPECIAL), *normal, *[USER_DEFINED] * len(chain)])
     writer.add_token_merges(["Ġ t"])
     writer.add_eos_token_id(2)
     writer.add_bos_token_id(0)
@@ -75,16 +81,22 @@ def write_model(path: Path, width: int = WIDTH, seed: int = 0, kind: str = "F32"
     if "split.count" in values:
         writer.add_uint16("split.count", values["split.count"])
 
-    writer.add_tensor("token_embd.weight", dice.normal(0, 0.5, (len(tokens), width)).astype(np.float32))
+    embeddings = dice.normal(0, 0.5, (len(tokens), width)).astype(np.float32)
     output = dice.normal(0, 0.5, (len(tokens), width)).astype(np.float32)
     output[: len(SPECIAL)] = 0  # hardly ever chosen, so that answers do not end
+    if chain:
+        embeddings, output = np.eye(len(tokens), width, dtype=np.float32), np.zeros_like(output)
+        places = [*range(len(tokens) - len(chain), len(tokens)), SPECIAL.index("<|im_end|>")]
+        output[places[1:], places[:-1]] = 1
+    writer.add_tensor("token_embd.weight", embeddings)
     writer.add_tensor("output.weight", output)
     writer.add_tensor("output_norm.weight", np.ones(width, np.float32))
     for layer in range(LAYERS):
         for name in ("attn_norm", "ffn_norm"):
             writer.add_tensor(f"blk.{layer}.{name}.weight", np.ones(width, np.float32))
         for name, shape in matrices(width).items():
-            matrix, quantised = dice.normal(0, 0.5, shape).astype(np.float32), GGMLQuantizationType[kind]
+            adds = not chain or name not in ("attn_output", "ffn_down")
+            matrix, quantised = adds * dice.normal(0, 0.5, shape).astype(np.float32), GGMLQuantizationType[kind]
             writer.add_tensor(f"blk.{layer}.{name}.weight", quantize(matrix, quantised), raw_dtype=quantised)
     _finish(writer)
     return path

@@ -44,6 +44,15 @@ PAYLOADS = {
     "link of a definition": f"[bank][1] [bank]\n\n[1]: {EVIL}/NAME\n[bank]: {EVIL}/NAME",
     "footnote": f"a[^1]\n\n[^1]: {IMAGE}",
     "directives": f":red[{IMAGE}] :streamlit: :material/check: ::name[{LINK}] :a{{href={EVIL}}}",
+    "image made of a mark and an address": f"!{EVIL}/NAME !<{EVIL}/NAME> ![{EVIL}/NAME](<{EVIL}/NAME>)",
+    "fence on a line that goes on": f"a\n    ~~~~b~~~~\n\n```\n~~~~\n{IMAGE}\n```",
+    "code across the cells of a row": f"a\n| `b | c |\n|---|---|\n| d | {IMAGE}` |\n\n`e\nf | g\n--|--\n| {IMAGE}` |",
+    "code below a table that is too long": f"- {'|a' * 38}|\n  {'|-' * 38}|\n" + "  a\n" * 100 + f"  `b|{IMAGE}|c`",
+    "fence in a list below an empty fence": f"- a\n  ```\n  ```\n  2. b\n     ```\n     {IMAGE}\n\n     c\n     ```",
+    "icons in parts": ":strea[mlit:](x) :strea![mlit:](y) \\:streamlit: &#58;streamlit: :mater&#105;al/check:",
+    "directive behind a tab": f":\t[{IMAGE}] :\t{{href={EVIL}}}",
+    "address in parts": "htt&#112;://evil.example/NAME htt[p://evil.example/NAME](x) http\\://evil.example/NAME",
+    "number for a host": "http://2130706433/NAME [bank](http://0x7f.1/NAME)",
     "host read backwards": f"[\u202eelpmaxe.knab]({EVIL}/NAME)",
 }
 ATOMS = (

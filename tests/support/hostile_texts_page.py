@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from support.hostile_texts import NAMES, PAYLOADS, generated, payload
-from zooter_core.base.records import Ranked, Response, Tag
+from zooter_core.base.records import Decision, Ranked, Response, Tag
 from zooter_core.ui import answer_view, charts, plots
 from zooter_core.ui.markdown import safe
 from zooter_core.ui.text import code, plain
@@ -25,10 +25,11 @@ for number, name in enumerate(PAYLOADS):
         st.pills(plain(text), [text], format_func=plain, key=f"pills-{number}")
         st.metric(plain(text), number, help=plain(text))
         show_error(text)
-ranked = [Ranked(Response(name, ""), share) for name, share in NAMES.items()]
-plots.draw(plots.rewards(ranked, list(NAMES)), "rewards", "", 120)
+hostile = [Ranked(Response(name, ""), place) for place, name in enumerate(NAMES)]
+plots.draw(plots.rewards(hostile, list(NAMES)), "rewards", "The rewards.", 120)
+plots.draw(plots.wins({name: {name: 1.0} for name in NAMES}, list(NAMES), list(NAMES)), "wins", "Who won.", 2000)
 with st.container(key="pictures"):
-    answer_view.draw(NAMES, list(NAMES), "hostile")
+    answer_view.draw(Decision.of("", NAMES, (Tag(next(iter(NAMES)), 1.0),)), "hostile")
     for name in NAMES:
         st.image(charts.avatar(list(NAMES), name))
 st.text("all drawn")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -10,19 +11,23 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from support import thinking_llama
 from zooter_core.backends.gguf import child
 from zooter_core.backends.gguf.adapters import gguf_adapter
 from zooter_core.backends.gguf.header import read_header
-from zooter_core.base.paths import EMBEDDED_FLEET
+from zooter_core.base.paths import EMBEDDED_FLEET, ROOT
 from zooter_core.base.weights import gguf_file
 from zooter_core.config.fleet import load_fleet
 
 
 @contextmanager
-def llama_servers(names: Sequence[str], folder: Path, port: int = 0) -> Iterator[list[str]]:
+def llama_servers(
+    names: Sequence[str], folder: Path, port: int = 0, thinking: Sequence[str] = ()
+) -> Iterator[list[str]]:
     """The addresses of servers of the embedded fleet's candidates, each with its adapter, up to /v1.
 
     Args:
+        thinking: those of the names that think before they answer.
         port: of the first one, the others follow; 0 lets the system choose.
     """
     fleet, addresses = load_fleet(EMBEDDED_FLEET), []
@@ -30,10 +35,11 @@ def llama_servers(names: Sequence[str], folder: Path, port: int = 0) -> Iterator
         for number, name in enumerate(names):
             candidate = fleet.candidate(name)
             model = gguf_file(candidate.model)
+            header = read_header(model)
             assert candidate.adapter is not None
             settings: dict[str, Any] = {
                 "model": str(model),
-                "adapters": [str(gguf_adapter(candidate.adapter, read_header(model), name))],
+                "adapters": [str(gguf_adapter(candidate.adapter, header, name))],
                 "threads": 1,
                 "hostnames": ["127.0.0.1"],
                 "port": port + number if port else 0,
@@ -43,17 +49,26 @@ def llama_servers(names: Sequence[str], folder: Path, port: int = 0) -> Iterator
                 "offline": True,
                 "ui": False,
             }
+            if name in thinking:
+                template = thinking_llama.TEMPLATE
+                settings |= {
+                    "chat_template": template,
+                    "enable_reasoning": 1,
+                    "default_template_kwargs": {"enable_thinking": "true"},
+                }
             place = folder / name
             place.mkdir(parents=True)
-            addresses.append(stack.enter_context(running(settings, place)) + "/v1")
+            script = (thinking_llama if name in thinking else child).__file__
+            addresses.append(stack.enter_context(running(settings, place, script)) + "/v1")
         yield addresses
 
 
 @contextmanager
-def running(settings: dict[str, Any], folder: Path) -> Iterator[str]:
+def running(settings: dict[str, Any], folder: Path, script: str = child.__file__) -> Iterator[str]:
     """The address of llama.cpp's own server with fields of xllamacpp's CommonParams; it ends with the block."""
     process = subprocess.Popen(
-        [sys.executable, "-I", child.__file__, json.dumps(settings, default=list), str(folder)],
+        [sys.executable, script, json.dumps(settings, default=list), str(folder)],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from support.tiny_models import QUERIES as TEXTS
+from support import tiny_models
 from zooter_core import pipeline
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Query
@@ -25,6 +25,7 @@ from zooter_core.router.kinds import DistillConfig
 
 POOL = ("base", "one", "two")
 FILES = {"collect": "responses.jsonl", "score": "rewards.jsonl", "tag": "tags.jsonl", "label": "labels.jsonl"}
+TEXTS = [text.replace("12 + 30 = ?", "12 and 30 pears") for text in tiny_models.QUERIES]  # a sum has an answer key
 QUERIES = [Query(f"q{n:02d}", text, "even" if n % 2 else "odd") for n, text in enumerate(TEXTS)]
 DISTILL = DistillConfig(epochs=2)
 

@@ -7,8 +7,10 @@ import json
 import time
 from typing import Any
 
+from support.foreign_answers import FORMS, ODD, UNSTREAMED_FORMS, Foreign
 from support.scripted_answers import LONGEST, TEXT
 from support.scripted_apis import Apis
+from support.thinking_servers import MAKES, completion, refusal, stream
 
 NARROW = 1000  # characters that `narrow` takes
 HALF = "Half of"
@@ -65,12 +67,26 @@ class Models(Apis):
             if not body.get("stream"):
                 return self.completion(answer if isinstance(answer, str) else " ".join(answer))
             return self.stream_text(answer.split(" ") if isinstance(answer, str) else answer, " ")
+        if form := FORMS.get(model) or UNSTREAMED_FORMS.get(model):
+            return self.foreign(form, body)
         if kind in ("ends", "ends-empty"):
             return self.stream_text(TEXT if kind == "ends" else [], finish=json.loads(argument))
         if kind == "ends-then":
             return self.ends_then(argument)
         if kind == "counts":
             return self.counts(json.loads(argument))
+        if events := self.server.streams.get(model):
+            self.begin()
+            self.wfile.write(b"".join(events))
+            return None
+        if make := MAKES.get(kind):
+            if message := refusal(make, body):
+                return self.status(400, {"error": {"message": message}})
+            if not body.get("stream"):
+                return self.status(200, completion(make, int(argument), body))
+            self.begin()
+            self.wfile.write(stream(make, int(argument), body))
+            return None
         if kind == "waits" or model in ILL:
             return self.ill(body, *ILL.get(model, (1, 503, "loading", argument)))
         if model.startswith("http-"):
@@ -88,6 +104,32 @@ class Models(Apis):
         if play is None:
             return self.status(404, {"error": {"message": f'model "{model}" not found'}})
         return play(body)
+
+    def foreign(self, form: Foreign, body: dict[str, Any]) -> None:
+        if body["messages"][-1]["content"] != ODD:
+            return self.good(body)
+        self.send_response(200)
+        self.send_header("Content-Type", form.kind)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for part in form.parts:
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
+            if self.server.closing.is_set():
+                return None
+        if form.breaks:
+            time.sleep(0.1)  # else the reset may overtake the text
+            return self.reset()
+        self.wfile.write(b"0\r\n\r\n")
+        return None
+
+    def picky(self, body: Any) -> None:
+        """As OpenAI's models that think: fields with other names, or none at all."""
+        for name in ("chat_template_kwargs", "thinking", "think", "max_tokens", "temperature"):
+            if name in body:
+                message = f"Unsupported parameter: '{name}' is not supported with this model."
+                message += " Use 'max_completion_tokens' instead." if name == "max_tokens" else ""
+                return self.status(400, {"error": {"message": message, "param": name, "code": "unsupported_parameter"}})
+        return self.stream_text([json.dumps({name: body[name] for name in body if name not in ("messages", "stream")})])
 
     def ill(self, body: Any, requests: int, code: int, message: str, wait: str | None) -> None:
         """So many refusals, then answers."""

@@ -42,6 +42,7 @@ class Scripted(ThreadingHTTPServer):
         ] = {}  # path -> its JSON, or what makes that of a body, where only some servers have it
         self.elsewhere = ""  # where `redirect` points to
         self.replies: dict[str, Callable[[str], str | Iterable[str]]] = {}  # model -> its answer to a query, or words
+        self.streams: dict[str, list[bytes]] = {}  # model -> the events of its answer
         self.scheme = "https" if certificate else "http"
         if certificate:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

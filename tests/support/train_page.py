@@ -15,7 +15,7 @@ LINES = [
         "id": f"q{n}",
         "query": f"Add up {n} apples" if n < 18 else f"Write about the sea {n}",
         "scores": {"base": 1.0, "one": 0.2, "two": 0.1} if n < 18 else {"base": 0.1, "one": 0.3, "two": 1.0},
-        "dataset": "sums" if n < 18 else "texts",
+        "dataset": "sums" if n < 18 else "verse",
         "tags": ["math"] if n < 18 else ["writing"],
     }
     for n in range(30)

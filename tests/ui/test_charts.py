@@ -7,6 +7,7 @@ import pytest
 from support.hostile_texts import NAMES, PAYLOADS, faults, payload
 from zooter_core.base.errors import Failure
 from zooter_core.base.records import Ranked, Response, Tag
+from zooter_core.evaluation.charts import GREY, PALETTE, text
 from zooter_core.ui import charts, plots
 
 POOL = ("chat", "math", "code", "writer")
@@ -18,35 +19,27 @@ def test_rewards_are_dots_on_one_axis_in_the_colours_of_their_models() -> None:
         Ranked(Response("math", "b"), -0.001, 2),
         Ranked(Response("chat", "", finish="error", error=Failure.of("broken"))),
     ]
-    _, dots = plots.rewards(ranked, POOL)["series"]
-    assert [item["value"] for item in dots["data"]] == [[-0.001, 0, "math", "0.00"], [1.5, 0, "writer", "1.50"]]
-    assert [item["itemStyle"]["color"] for item in dots["data"]] == [charts.colour(POOL, n) for n in ("math", "writer")]
+    _, dots = plots.rewards(ranked, POOL)["data"]
+    assert (dots["x"], dots["text"]) == ([-0.001, 1.5], ["math<br>0.00", "writer<br>1.50"])
+    assert dots["hovertext"][1] == "The response of writer has the reward 1.50."
+    assert dots["marker"]["color"] == [charts.colour(POOL, name) for name in ("math", "writer")]
 
 
 def test_long_names_of_dots_end_within_the_chart_and_hide_where_they_overlap() -> None:
-    names = ("meta-llama/Llama-3.1-70B-Instruct-Turbo", "chat", "claude-3-5-haiku-20241022")
-    ranked = [Ranked(Response(name, "a"), float(number), 1) for number, name in enumerate(names)]
-    _, dots = plots.rewards(ranked, names)["series"]
-    assert [item["label"]["align"] for item in dots["data"]] == ["left", "center", "right"]
-    assert [len(item["value"][2]) for item in dots["data"]] == [18, 4, 18]
-    assert dots["labelLayout"]["hideOverlap"]
+    names = ("meta-llama/Llama-3.1-70B-Instruct-Turbo", "gpt", "phi-4-reasoning", "chat", "claude-3-5-haiku-20241022")
+    ranked = [
+        Ranked(Response(name, "a"), reward, 1) for name, reward in zip(names, (0.0, 0.9, 0.95, 1.0, 2.0), strict=True)
+    ]
+    _, dots = plots.rewards(ranked, names)["data"]
+    assert [place.split()[-1] for place in dots["textposition"]] == ["right", "center", "right", "center", "left"]
+    assert [len(words.partition("<br>")[0]) for words in dots["text"]] == [0, 0, 0, 4, 18]
 
 
 def test_colours_differ_and_go_round_in_a_large_pool() -> None:
     pool = [str(number) for number in range(9)]
     used = [charts.colour(pool, name) for name in pool]
-    assert len(set(used)) == len(charts.PALETTE)
-    assert used[0] == used[len(charts.PALETTE)]
-
-
-def test_a_name_is_in_no_template_of_a_chart() -> None:
-    """ECharts would read `{b}` in one, and markup in that of a tooltip."""
-    name = "<b>x</b>{b}"
-    _, dots = plots.rewards([Ranked(Response(name, "a"), 1.0, 1)], [name])["series"]
-    assert dots["data"][0]["value"][2] == name
-    assert name not in str([dots["label"], dots["tooltip"]])
-    assert plots.label("a\n" * 500).endswith("…")
-    assert len(plots.label("a" * 500)) == 200
+    assert len(set(used)) == len(PALETTE)
+    assert used[0] == used[len(PALETTE)]
 
 
 def test_a_tag_ends_no_badge() -> None:
@@ -55,7 +48,7 @@ def test_a_tag_ends_no_badge() -> None:
 
 
 def test_tags_are_badges_and_none_is_said() -> None:
-    assert charts.tag_badges((Tag("arithmetic", 0.812),)) == ":blue-badge[arithmetic 0.81]"
+    assert charts.tag_badges((Tag("arithmetic", 0.812),)) == ":gray-badge[arithmetic 81%]"
     assert "no tag" in charts.tag_badges(())
 
 
@@ -87,10 +80,10 @@ def test_an_avatar_shows_the_initial_even_if_it_is_a_sign_of_xml() -> None:
 
 def test_who_won_is_a_bar_for_each_skill_in_the_colours_of_the_models() -> None:
     name = "<b>{a}</b>"
-    option = plots.wins({"verse": {"chat": 0.25, name: 0.75}, "facts": {"chat": 1.0}}, ["chat", name], ["chat"])
-    chat, other = option["series"]
-    assert option["yAxis"]["data"] == ["verse", "facts"]
-    assert [item[:2] for item in chat["data"]] == [[25, 0], [100, 1]]
-    assert [item[2] for item in other["data"]] == [f"{name}: 75%", f"{name}: 0%"]
-    assert [one["itemStyle"]["color"] for one in (chat, other)] == [charts.colour(["chat"], "chat"), charts.GREY]
-    assert name not in str(other["tooltip"])
+    figure = plots.wins({"verse": {"chat": 0.25, name: 0.75}, "facts": {"chat": 1.0}}, ["chat", name], ["chat"])
+    chat, other = figure["data"]
+    assert figure["layout"]["yaxis"]["ticktext"] == ["verse", "facts"]
+    assert (chat["x"], chat["y"]) == ([0.25, 1.0], [0, 1])
+    assert chat["hovertext"][0] == "chat gave the best answer to 25% of verse."
+    assert (other["x"], other["name"]) == ([0.75, 0.0], text(name))
+    assert [one["marker"]["color"] for one in (chat, other)] == [charts.colour(["chat"], "chat"), GREY]

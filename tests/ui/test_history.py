@@ -47,6 +47,19 @@ def test_a_pin_keeps_a_conversation_on_top_until_it_is_deleted(tmp_path: Path) -
     assert not store.entries()[0].pinned
 
 
+def test_nothing_of_a_deleted_conversation_stays_on_the_disk(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "history.db")) as other:  # another demo
+        history = History(tmp_path / "history.db")
+        for id in ("a", "b", "c"):
+            for number in range(20):
+                history.keep(entry(id), number, {"query": f"secret of {id}" * 40})
+        other.execute("SELECT COUNT(*) FROM turns").fetchall()
+        history.forget("b")
+        assert history.problem is None
+        assert [path.name for path in tmp_path.iterdir() if b"secret of b" in path.read_bytes()] == []
+    assert len(history.turns("c")) == 20
+
+
 def test_what_is_restored_has_its_date_and_its_pin(tmp_path: Path) -> None:
     store = History(tmp_path / "history.db")
     for id in ("a", "b"):
@@ -71,8 +84,8 @@ def test_conversations_are_found_by_words_of_title_query_or_answer(tmp_path: Pat
     assert matching("oak") == matching("100%") == matching("a_b") == ["a"]
     assert matching("0%t") == matching("axb") == matching("a_out") == []
     assert matching("") == ["b", "a"]
-    store.rename("a", "Trees")
     store.keep(entry("a"), 0, {"query": "more"})
+    store.rename("a", "Trees")
     assert [entry.title for entry in store.entries()] == ["Trees", "about b"]
 
 

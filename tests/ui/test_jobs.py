@@ -175,3 +175,36 @@ def test_an_answer_that_has_begun_is_not_replaced(half_down: Ensemble) -> None:
     job = ended(Job(half_down, Plan(["base"], ["two"], prefix="The sea"), SEA))
     assert (job.candidates, job.texts["base"], job.incomplete, job.all_failed) == (("base",), "The sea", True, False)
     assert job.reserves == ("two",)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "response", "thoughts", "timed"),
+    [
+        ((("hm", ""), (" hm", ""), ("", "42")), ("hm hm", "42"), "hm hm", True),
+        ((("hm", ""), ("hm hm", ""), ("", "42")), ("hm hm", "42"), "hm hm", True),  # it was asked again
+        ((("", "hm hm 42"),), ("hm hm", "42"), "hm hm", False),  # they were taken for text while they came
+        ((("hm", ""),), ("", "hm"), None, False),  # and the other way round
+    ],
+)
+def test_the_thoughts_of_the_response_are_right(
+    greedy: Ensemble,
+    monkeypatch: pytest.MonkeyPatch,
+    pieces: Sequence[tuple[str, str]],
+    response: tuple[str, str],
+    thoughts: str | None,
+    timed: bool,
+) -> None:
+    def answer(candidates, messages, *rest):
+        request = Request(greedy.fleet.candidate(candidates[0]), tuple(messages))
+        yield from (Piece(request, text, thoughts=thought) for thought, text in pieces)
+        yield Piece(request, response=Response(candidates[0], response[1], 3, thoughts=response[0]))
+
+    monkeypatch.setattr(greedy, "run_candidates", answer)
+    job = ended(Job(greedy, Plan(["one"]), SUM))
+    assert job.texts["one"] == response[1]
+    shown = job.thoughts.get("one")
+    assert (shown and shown.text) == thoughts
+    assert (shown is not None and shown.seconds is not None) == timed
+    again = Job(greedy, Plan(["two"], previous=[job.responses["one"]]), SUM)
+    assert "one" in again.thoughts or thoughts is None  # whoever is not asked again keeps them
+    ended(again)

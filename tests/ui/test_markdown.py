@@ -53,7 +53,8 @@ def test_the_address_of_an_image_is_shortened() -> None:
 DRAWN = {
     "images become their words and address": (
         ("see ![a cat](http://a.example/cat.png) there", "see a cat (`http://a.example/cat.png`) there"),
-        ("![a][ref]\n\n[ref]: /cat.png", "!\\[a\\]\\[ref\\]\n\n\\[ref\\]: /cat.png"),
+        ("![a][ref]\n\n[ref]: /cat.png", "\\!\\[a\\]\\[ref\\]\n\n\\[ref\\]: /cat.png"),
+        ("!http://host.example/", "\\![http\\://host.example/](<http://host.example/>)"),
     ),
     "a link names its host, and leads only to web pages": (
         (
@@ -63,43 +64,54 @@ DRAWN = {
         ("[**your** [bank]](http://evil.example)", "[**your** \\[bank\\] (evil.example)](<http://evil.example>)"),
         ("[run](javascript:alert(1))", "run (`javascript:alert(1)`)"),
         ("[file](file:///etc/passwd)", "file (`file:///etc/passwd`)"),
+        ("see [docs/a.md](docs/a.md)", "see `docs/a.md`"),
         ('[a](http://host.example/ "your bank")', "[a (host.example)](<http://host.example/>)"),
+        ("[a](http://host.example/b\\_c?d&amp;e)", "[a (host.example)](<http://host.example/b_c?d&amp;e>)"),
         ("see [this][1]\n\n[1]: /x", "see \\[this\\]\\[1\\]\n\n\\[1\\]: /x"),
     ),
     "a bare address is a link where its host is beyond doubt": (
         ("See http://host.example/a_b.", "See [http\\://host.example/a\\_b](<http://host.example/a_b>)."),
         ("(www.host.example/a_(b))", "([www.host.example/a\\_(b)](<http://www.host.example/a_(b)>))"),
         ("<http://host.example>", "[http\\://host.example](<http://host.example>)"),
+        ("[www.host.example](http://www.host.example)", "[www.host.example](<http://www.host.example>)"),
         ("http://bank.example@evil.example/", "`http://bank.example@evil.example/`"),
-        ("http://[::1]/ http://", "`http://[::1]/` `http://`"),
-        ("http://bänk.example/", "[http\\://bänk.example/ (xn--bnk-qla.example)](<http://xn--bnk-qla.example/>)"),
-        ("<me@host.example>", "me@host.example"),
+        ("http://[::1]/ http:// http://2130706433/", "`http://[::1]/` `http://` `http://2130706433/`"),
+        ("http://bänk.example/", "`http://bänk.example/`"),
+        ("<me@host.example>", "\\<me@host.example>"),
     ),
     "HTML is text": (
-        ("<b>costs $5</b> if a < b", "\\<b\\>costs \\$5\\</b\\> if a \\< b"),
-        ("<!-- x -->\n<script>y</script>", "\\<!-- x --\\>  \n\\<script\\>y\\</script\\>"),
-        ("`<b>` and \\<i>", "`<b>` and \\<i\\>"),
+        ("<b>costs $5</b> if a < b", "\\<b>costs \\$5\\</b> if a \\< b"),
+        ("<!-- x -->\n<script>y</script>", "\\<\\!-- x -->  \n\\<script>y\\</script>"),
+        ("`<b>` and \\<i> &lt;u>", "`<b>` and \\<i> \\<u>"),
     ),
     "a text cannot pretend to be a badge of the page": (
         (
             ":green-badge[best] :material/check: :streamlit:",
             "\\:green-badge\\[best\\] \\:\u2060material/check: \\:\u2060streamlit:",
         ),
+        ("\\:streamlit: :strea[mlit:](x)", "\\:\u2060streamlit: \\:strea\u2060mlit: (`x`)"),
         ("At 10:30 he said: yes", "At 10\\:30 he said: yes"),
     ),
     "one structure, whatever the dialect": (
         ("Title\n=====\n\n* a\n    b\n\n3) c\n\n    code", "### Title\n\n*   a  \n    b\n\n3)  c\n\n    code"),
         ("text\n\n    x = 1\n\nmore", "text\n\n```\nx = 1\n```\n\nmore"),
-        ("__b__ _i_ a_b_c 2 * 3", "**b** *i* a\\_b\\_c 2 \\* 3"),
-        ("6 * 4 = 24.\nThe answer is 24.\n\nBye", "6 \\* 4 = 24.  \nThe answer is 24.\n\nBye"),
-        ("1\\. one\n\\- two\n\\# three\n&#32;&#32;&#32;&#32;four", "1\\. one  \n\\- two  \n\\# three  \nfour"),
+        ("__b__ _i_ a_b_c 2 * 3 ~~d~~ ~e", "__b__ _i_ a_b_c 2 * 3 ~~d~~ \\~e"),
+        ("2*3*4 is (1+3)*4*(2+1)*.5", "2\\*3\\*4 is (1+3)\\*4\\*(2+1)\\*.5"),
+        ("x**2 + y**2, w*h*d, n*(n-1)*(n-2)", "x\\*\\*2 + y\\*\\*2, w\\*h\\*d, n\\*(n-1)\\*(n-2)"),
+        ("__init__ and __main__", "\\_\\_init\\_\\_ and \\_\\_main\\_\\_"),
+        ("**bold**text, *it*, **a:**(b)", "**bold**text, *it*, **a:**(b)"),
+        ("6 * 4 = 24.\nThe answer is 24.\n\nBye", "6 * 4 = 24.  \nThe answer is 24.\n\nBye"),
+        ("1\\. one\n\\- two\n\\# three\n&#32;four", "1\\. one  \n\\- two  \n\\# three  \n\u00a0four"),
+        ("a\n    - b\n    ~~~~c~~~~\n    * * *", "a  \n\\- b  \n\\~\\~\\~\\~c\\~\\~\\~\\~  \n\\* * *"),
+        ("a | b\n:--|--:|-\n", "a | b  \n\\:--|--\\:|-"),
         ("a\u202eb\x1b[31m\ud800", "a\ufffdb\ufffd\\[31m\ufffd"),
     ),
     "code stays code": (
         ("````\n```\n![x](y)\n```\n````", "````\n```\n![x](y)\n```\n````"),
-        ("`` a`b ``, ` `` `", "``a`b``, ``` `` ```"),
-        ("`a``b` `c`", "```a``b``` `c`"),
+        ("`` a`b ``, ` `` `, ```", "`` a`b ``, ` `` `, \\`\\`\\`"),
+        ("`a``b` `c`", "`a``b` `c`"),
         ("| a |\n|---|\n| `x \\| y` |", "| a |\n| --- |\n| `x \\| y` |"),
+        ("| a |\n|---|\n| `x\\\\|![y](z)` |", "| a |\n| --- |\n| `x\\|![y](z)` |"),
         ("```python\ncost = '$5'", "```python\ncost = '$5'\n```"),
         ("```c++ linenos\na\n```", "```c++\na\n```"),
         *((f"Here:\n\n{empty}", "Here:") for empty in ("```", "```python\n", "```\n\n```", "~~~ \n  \n~~~")),
@@ -113,11 +125,12 @@ DRAWN = {
         ("\\[a + b\\]", "$$\na + b\n$$"),
         ("$$a + b$$", "$$\na + b\n$$"),
         ("So:\n\\[\na\n- b\n\\]\nthen", "So:\n\n$$\na\n- b\n$$\n\nthen"),
-        (r"is \[ x < y \] or", "is\n\n$$\nx < y\n$$\n\nor"),
+        (r"is \[ x < y \] or", "is \n\n$$\nx < y\n$$\n\nor"),
         ("is $$x\\$$ or", "is $$x\\ $$ or"),
         ("is $$x$$ or $$y$$", "is $$x$$ or $$y$$"),
+        (r"\(x\)\(y\)", "$$x$$\u2060$$y$$"),
         (r"\( 6 \times \$4 = \$24 \)", r"$$6 \times \$4 = \$24$$"),
-        ("1. so \\[ x \\]", "1.  so\n\n    $$\n    x\n    $$"),
+        ("1. so \\[ x \\]", "1.  so \n\n    $$\n    x\n    $$"),
         ("| a |\n|---|\n| \\(\\|x\\|\\) |", "| a |\n| --- |\n| $$\\vert x\\vert $$ |"),
         ("the $x^2$ of $x$", "the $$x^2$$ of $$x$$"),
         ("$$y=1$$ and $z_1$", "$$y=1$$ and $$z_1$$"),
@@ -129,7 +142,7 @@ DRAWN = {
         ),
         ("$5-$6 a=b", r"\$5-\$6 a=b"),
         ("$HOME=x and $PATH", r"\$HOME=x and \$PATH"),
-        (r"$\href{http://a.example}{x}$", r"`$\href{http://a.example}{x}$`"),
+        (r"$\def{x}$", r"\$\\def\{x\}\$"),
     ),
 }
 
@@ -175,10 +188,16 @@ def test_an_answer_that_comes_piece_by_piece_keeps_what_was_drawn() -> None:
         "#include <iostream>\nusing namespace std;\n\nint main() {\n    return 0;\n}",
         "SELECT name FROM customers\nWHERE city = 'Bonn'\nORDER BY name\nLIMIT 5;",
         "<html>\n<body>\n<p>Hi</p>\n</body>\n</html>",
+        "def reverse(s):\n    return s[::-1]",
     ],
 )
 def test_a_program_without_a_fence_gets_one(program: str) -> None:
     assert safe(program) == f"```\n{program}\n```"
+
+
+def test_a_fence_without_its_beginning_is_one_all_the_same() -> None:
+    assert safe("def reverse(s):\n    return s[::-1]\n```") == "```\ndef reverse(s):\n    return s[::-1]\n```"
+    assert safe("Hello\n```") == "Hello"
 
 
 @pytest.mark.parametrize(
@@ -220,9 +239,13 @@ def test_a_very_long_text_is_cut_and_says_so() -> None:
     assert fenced.rstrip().endswith("characters more, which an export has*")
 
 
-@pytest.mark.parametrize("text", ["> " * 40 + "a", "- " * 20 + "a", "*a " * 30 + "a* " * 30])
+@pytest.mark.parametrize("text", ["> " * 40 + "a", "- " * 20 + "a"])
 def test_what_is_nested_too_deeply_is_shown_as_it_was_written(text: str) -> None:
     assert safe(text) == f"```\n{text}\n```"
+
+
+def test_emphasis_is_not_nested_without_end() -> None:
+    assert safe("*a " * 300 + "a* " * 300) == ("\\*a " * 300 + "a\\* " * 300).strip()
 
 
 @pytest.mark.slow

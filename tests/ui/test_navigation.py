@@ -30,7 +30,7 @@ def test_traffic_is_in_the_navigation_where_there_is_traffic(
     monkeypatch.setenv("ZOOTER_FLEET", str(tiny_fleet))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     assert shown() == ALWAYS
-    folder = data_folder(load_fleet(tiny_fleet).name)
+    folder = data_folder(load_fleet(tiny_fleet))
     folder.mkdir(parents=True)
     (folder / FILE).touch()  # its content is the page's business
     assert shown() == [*ALWAYS[:3], "Traffic", *ALWAYS[3:]]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from textwrap import indent
 
 import pytest
 from starlette.applications import Starlette
@@ -22,6 +22,7 @@ from streamlit.file_util import get_static_dir
 
 from support.demo_browser import wait_for_server
 from support.patience import PATIENCE, wait_until
+from support.ports import free_port
 from support.terminal_screen import ACTS, CLEAR, HOSTILE, terminal
 from zooter_core.base.hosts import Gate
 from zooter_core.base.terminal import visible
@@ -148,6 +149,14 @@ def test_scripts_are_served_as_streamlit_serves_them_and_all_else_goes_on() -> N
 
 
 ROOT = Path(__file__).resolve().parents[2]
+START = """
+import streamlit as st
+if __name__ != "__main__":
+    from zooter_core.ui import server
+
+    app = st.App(__file__, **server.guarded())
+else:
+"""
 PAGE = f"""
 import gc, sys, threading
 
@@ -191,21 +200,21 @@ def text_of(received: bytearray) -> str:
 
 
 @pytest.mark.slow
-def test_a_page_that_fails_does_nothing_to_the_terminal(tmp_path):
+@pytest.mark.parametrize("command", [("-c", SERVE), ("-m", "streamlit", "run")], ids=["zooter demo", "streamlit run"])
+def test_a_page_that_fails_does_nothing_to_the_terminal(tmp_path, command):
     pytest.importorskip("websockets")
-    (tmp_path / "page.py").write_text(PAGE, encoding="utf-8")
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-c", SERVE, str(tmp_path / "page.py"), "--server.port", str(port)]
+    (tmp_path / "page.py").write_text(START + indent(PAGE, "    "), encoding="utf-8")
+    port = free_port()
+    options = [str(tmp_path / "page.py"), "--server.port", str(port), "--server.headless", "true"]
+    options += ["--logger.hideWelcomeMessage", "true"]  # Streamlit's command prints it in colours before
     received = bytearray()
     with terminal(received) as file:
         process = subprocess.Popen(
-            [*command, "--server.headless", "true", "--", "--manage", "a.example", "b.example"],
+            [sys.executable, *command, *options, "--", "--manage", "a.example", "b.example"],
             stdout=file,
             stderr=file,
             cwd=ROOT,
-            env={**os.environ, "TERM": "xterm"},
+            env={**os.environ, "TERM": "xterm", "PYTHONPATH": str(ROOT)},
         )
         try:
             wait_for_server(f"http://localhost:{port}", process)

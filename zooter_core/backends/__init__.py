@@ -51,6 +51,7 @@ class Piece:
 
     Attributes:
         text: the new text.
+        thoughts: what is new of the thoughts before it.
         response: the complete response; the last piece of every request has it.
         note: one line that explains why the request has to wait.
     """
@@ -59,6 +60,7 @@ class Piece:
     text: str = ""
     response: Response | None = None
     note: str = ""
+    thoughts: str = ""
 
     @property
     def candidate(self) -> str:

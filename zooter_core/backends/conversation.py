@@ -106,6 +106,7 @@ def prompt(request: Request, tokenizer: Any) -> str:
             add_generation_prompt=not begun,
             continue_final_message=begun,
             tokenize=False,
+            **({"enable_thinking": bool(thinking)} if (thinking := request.candidate.thinking) is not None else {}),
         )
     except ValueError as problem:
         raise no_chat_template(f"the tokenizer of {request.candidate.model}") from problem

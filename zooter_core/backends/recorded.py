@@ -15,6 +15,7 @@ from pathlib import Path
 
 from zooter_core.backends import Backend, Piece, Request
 from zooter_core.backends.conversation import begun_answer, last_query
+from zooter_core.backends.thoughts import split, still_thinking
 from zooter_core.base.errors import ZooterError, listed, one_line
 from zooter_core.base.jsonl import read_lines
 from zooter_core.base.records import Response
@@ -118,7 +119,10 @@ class RecordedBackend(Backend):
             except ZooterError as problem:
                 yield Piece.failed(request, problem, "refused")
                 continue
-            words = re.findall(r"\S+\s*|\s+", text)
+            parts = split(text)
+            if parts.thoughts:
+                yield Piece(request, thoughts=parts.thoughts)
+            words = re.findall(r"\S+\s*|\s+", parts.text)
             first = time.perf_counter() - started
             done = 0
             while done < len(words) and not stop.is_set():
@@ -129,10 +133,13 @@ class RecordedBackend(Backend):
                 response=Response(
                     name,
                     "".join(words[:done]),
-                    tokens=done,  # words, as the file does not name a tokenizer
+                    tokens=done + len(parts.thoughts.split()),  # words, as the file does not name a tokenizer
                     seconds=time.perf_counter() - started,
                     first_token_seconds=first if done else None,
-                    finish="stop" if done == len(words) else "stopped",
+                    finish="stopped" if done < len(words) else "refused" if parts.unfinished else "stop",
+                    error=still_thinking(name, 0).failure if parts.unfinished else None,
+                    thoughts=parts.thoughts,
+                    thought_tokens=len(parts.thoughts.split()),
                 ),
             )
 

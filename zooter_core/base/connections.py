@@ -1,5 +1,6 @@
-"""Connections of the endpoint and the demo: how much a client may send before its request is read, how slowly, and
-how many connections there may be. uvicorn with httptools bounds none of this.
+"""Connections of the endpoint: how much a client may send before its request is read, how slowly, and how many
+connections there may be. uvicorn with httptools bounds none of this; it also stops at an offer to change the protocol,
+and sends chunks to clients of HTTP/1.0, which know none.
 
 While the server waits for a client (for headers, the rest of a body, or a next request), its connection may be closed
 to make room for another one.
@@ -12,7 +13,8 @@ import socket
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+import httptools
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 HEADER_BYTES = 64 << 10  # of a request's line and headers; also of anything else that is not its body
 HEADER_SECONDS = 10.0
@@ -20,6 +22,7 @@ LAST_SECONDS = 1.0  # for a first request, when the server stops
 BODY_SECONDS, BODY_BYTES_A_SECOND = 20.0, 16 << 10  # a body may take so long, and a second more for so many bytes
 BUFFER_BYTES = 128 << 10  # that the system takes of an answer before the client reads; by itself it takes megabytes
 OTHER_FILES, MOST_FILES = 64, 1 << 16
+OFFERS = (b"upgrade", b"http2-settings")  # headers in which a client offers another protocol
 REASONS = {
     408: "The request did not arrive in time.",
     431: f"The request line and the headers have more than {HEADER_BYTES:,} bytes.",
@@ -48,6 +51,18 @@ def raise_file_limit() -> None:
     wanted = MOST_FILES if most == resource.RLIM_INFINITY else min(most, MOST_FILES)
     if files != resource.RLIM_INFINITY and files < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+
+
+class OldCycle(RequestResponseCycle):
+    """A request of HTTP/1.0: an answer of unknown length ends with its connection."""
+
+    async def send(self, message: Any) -> None:
+        if message["type"] == "http.response.start":
+            if not any(name.lower() == b"content-length" for name, _ in message.get("headers", ())):
+                self.chunked_encoding = False
+        elif self.chunked_encoding is False and not self.expected_content_length:
+            self.expected_content_length = len(message.get("body", b""))
+        await super().send(message)
 
 
 class Connection(HttpToolsProtocol):
@@ -84,19 +99,56 @@ class Connection(HttpToolsProtocol):
         if self._timer is None and (self.cycle is None or self.cycle.response_complete):
             self._wait(HEADER_SECONDS)  # a further request begins
         self._unread += len(data)
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        try:
+            self._feed(data)
+        except httptools.HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
         if self._unread > HEADER_BYTES:
             self._refuse(431)
+
+    def _feed(self, data: bytes) -> None:
+        """Parse what has come. An offer of another protocol that is not taken is ignored (RFC 9110, 7.8).
+
+        The parser takes all that follows an offer for the other protocol, so a new one gets the request without it.
+        """
+        while data:
+            try:
+                self.parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as offer:
+                data = data[offer.args[0] :]
+            if self._should_upgrade():
+                self.handle_websocket_upgrade()
+                return
+            version = self.parser.get_http_version().encode()
+            head = [self.parser.get_method(), b" ", self.url, b" HTTP/", version, b"\r\n"]
+            for name, value in self.headers:
+                if name not in OFFERS:
+                    head += [name, b": ", value, b"\r\n"]
+            self.parser = httptools.HttpRequestParser(self)
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
+            self.parser.feed_data(b"".join([*head, b"\r\n"]))
+
+    @property
+    def _is_offer(self) -> bool:
+        """Whether the headers are parsed again, without the offer in them."""
+        offered = self.parser.should_upgrade() and any(name == b"upgrade" for name, _ in self.headers)
+        return offered and not self._should_upgrade()
 
     def on_headers_complete(self) -> None:
         size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
         if size > HEADER_BYTES:
             self._unread = size
             raise ValueError(REASONS[431])  # the parser stops, and calls `send_400_response`
+        if self._is_offer:
+            return
         self._unread = self._body = 0
         super().on_headers_complete()
-        if self._last and self.cycle is not None:
-            self.cycle.keep_alive = False
+        if self.cycle is not None:
+            self.cycle.keep_alive = self.cycle.keep_alive and not self._last
+            if self.scope["http_version"] < "1.1":
+                self.cycle.__class__ = OldCycle  # uvicorn has no other way to choose it
         self._wait(BODY_SECONDS, self._check_body)
 
     def on_body(self, body: bytes) -> None:
@@ -104,6 +156,8 @@ class Connection(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self._is_offer:
+            return
         self._unread = 0
         self._stop_waiting()
         super().on_message_complete()

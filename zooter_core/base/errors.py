@@ -76,6 +76,27 @@ class WorkError(ZooterError):
     exit_code = 1
 
 
+class NotInstalledError(ZooterError):
+    """Something needs a package that is not there.
+
+    Attributes:
+        package: its name.
+        command: what installs it.
+    """
+
+    def __init__(self, package: str, user: str, command: str, otherwise: str = "") -> None:
+        """Say it.
+
+        Args:
+            user: what needs the package, as the beginning of a sentence.
+            otherwise: another way out, after "Run ..., or".
+        """
+        sentence = f"{user} needs the package {package}, which is not installed."
+        step = f"Run `{command}`, or {otherwise}." if otherwise else f"Run `{command}`."
+        super().__init__(f"the package {package} for {user}", "none", step, sentence)
+        self.package, self.command = package, command
+
+
 def did_you_mean(name: str, options: Iterable[str]) -> str:
     """`Did you mean "x"?` with the nearest of the possible names, else the list of them."""
     names = sorted(options)
@@ -109,12 +130,6 @@ def one_line(text: str, most: int = MOST_FOREIGN) -> str:
     """A text from outside as one short line without control characters."""
     line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
     return shortened(line, most)
-
-
-def not_installed(package: str, user: str, next_step: str) -> ZooterError:
-    """An error because something needs a package that is not there."""
-    sentence = f"{user} needs the package {package}, which is not installed."
-    return ZooterError(f"the package {package} for {user}", "none", next_step, sentence)
 
 
 def unreadable(problem: OSError, what: str) -> WorkError:

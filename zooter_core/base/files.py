@@ -2,6 +2,9 @@
 
 What holds queries and answers is private: files with the permissions 0600 in folders with 0700, whatever the umask.
 Files that the user names with --out have the permissions of any new file. Windows has no such permissions.
+
+A fleet's folder or a run's may come from a stranger, with links in it. What is written, appended, locked or deleted
+there goes through `inside` and the functions here, none of which follows a link.
 """
 
 from __future__ import annotations
@@ -14,10 +17,13 @@ import os
 import shutil
 import stat
 import threading
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from pathlib import Path, PurePath
+from tokenize import TokenError
+from typing import TYPE_CHECKING, BinaryIO, TextIO
+from zipfile import BadZipFile
 
 from zooter_core.base.errors import WorkError, ZooterError
 
@@ -29,6 +35,19 @@ SQLITE = ("", "-wal", "-shm", "-journal")  # what SQLite adds to the name of a d
 CREATING = threading.Lock()
 LINK = "it is a link, which may lead to another file"
 PARTIAL = ".partial-"  # in the name of what is incomplete
+# What numpy raises for a damaged file of arrays: its header is parsed as Python, its parts are in a ZIP archive.
+TORN = (
+    OSError,
+    ValueError,
+    KeyError,
+    IndexError,
+    EOFError,
+    MemoryError,
+    SyntaxError,
+    TokenError,
+    BadZipFile,
+    zlib.error,
+)
 RUST = "(os error "  # in what tokenizers and safetensors raise where Python raises OSError
 
 
@@ -116,18 +135,43 @@ def owner_only(path: str, flags: int) -> int:
     Raises:
         OSError: it cannot be opened, or is a link.
     """
-    try:
-        descriptor = os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o600)
-    except OSError as problem:
-        if problem.errno == errno.ELOOP:
-            raise FileExistsError(errno.ELOOP, LINK, path) from problem
-        raise
+    descriptor = no_link(path, flags, 0o600)
     if hasattr(os, "fchmod"):
         with suppress(OSError):
             status = os.fstat(descriptor)
             if stat.S_IMODE(status.st_mode) != 0o600 and _is_mine(status):
                 os.fchmod(descriptor, 0o600)
     return descriptor
+
+
+def no_link(path: str, flags: int, mode: int = 0o666) -> int:
+    """An opener for `open` that refuses a link.
+
+    Raises:
+        OSError: it cannot be opened, or is a link.
+    """
+    try:
+        return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), mode)
+    except OSError as problem:
+        if problem.errno == errno.ELOOP:
+            raise FileExistsError(errno.ELOOP, LINK, path) from problem
+        raise
+
+
+def inside(folder: Path, name: str | PurePath) -> Path:
+    """The path of what is written or deleted in a folder that may come from a stranger.
+
+    The folder itself may be reached by a link: only its owner makes one. Links in it could lead to anything of the
+    owner's, so each part of the name is checked.
+
+    Raises:
+        ZooterError: a part of the name is a link, a pipe or a device.
+    """
+    path = folder
+    for part in PurePath(name).parts:
+        path /= part
+        check_plain([path])
+    return path
 
 
 def check_plain(paths: Iterable[Path]) -> None:
@@ -148,6 +192,38 @@ def check_plain(paths: Iterable[Path]) -> None:
 
 def _is_mine(status: os.stat_result) -> bool:
     return os.name != "nt" and status.st_uid == os.geteuid()
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file to read it: nothing but a file. A pipe would wait for whoever writes to it; a device has no end.
+
+    Raises:
+        OSError: it cannot be opened, or is something else.
+    """
+
+    def check(mode: int) -> None:
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, "it is a folder", str(path))
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, "it is a pipe or a device", str(path))
+
+    check(os.stat(path).st_mode)
+    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0)))  # noqa: SIM115
+    try:
+        check(os.fstat(file.fileno()).st_mode)  # another one may have taken its place
+    except OSError:
+        file.close()
+        raise
+    return file
+
+
+def read_bounded(path: Path, most: int) -> bytes:
+    """The content of a file of at most so many bytes. Raises as `open_regular`, also for a larger one."""
+    with open_regular(path) as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise OSError(errno.EFBIG, f"it has more than {most:,} bytes", str(path))
+    return content
 
 
 def check_file(path: Path, sources: Iterable[Path] = ()) -> None:
@@ -201,10 +277,11 @@ def locked(path: Path, what: str, seconds: float = 0) -> AcquireReturnProxy:
         seconds: how long to wait for it.
 
     Raises:
-        ZooterError: another process has it, or the place cannot be written.
+        ZooterError: another process has it, the place cannot be written, or it is a link.
     """
     from filelock import FileLock, Timeout
 
+    check_plain([path])
     try:
         return FileLock(str(path), mode=0o600).acquire(timeout=seconds)
     except Timeout as problem:
@@ -218,7 +295,8 @@ def locked(path: Path, what: str, seconds: float = 0) -> AcquireReturnProxy:
 def atomic(path: Path, *, private: bool = False) -> Iterator[Path]:
     """A path aside at which to write a file or a folder. It replaces `path` at the end, after a flush to the disk.
 
-    After an error or an interrupt `path` is as it was. What killed processes left aside is deleted.
+    After an error or an interrupt `path` is as it was. What killed processes left aside is deleted. A link at `path` is
+    replaced, and what it leads to stays.
 
     Args:
         private: make a file that its owner alone reads and writes, before anything is written to it.
@@ -240,7 +318,8 @@ def atomic(path: Path, *, private: bool = False) -> Iterator[Path]:
         if path.exists():
             path.rename(old)  # as a folder cannot replace another
         partial.replace(path)
-        shutil.rmtree(old, ignore_errors=True)
+        with suppress(OSError):
+            remove(old)
     finally:
         remove(partial)
 
@@ -287,7 +366,7 @@ def update_folder(folder: Path, last: str, gone: Sequence[str] = ()) -> Iterator
         gone: old files that are deleted unless the new folder has a file of that name.
 
     Raises:
-        ZooterError: at once, if there can be no such folder.
+        ZooterError: at once, if there can be no such folder; later, if a link is in the place of a file of it.
         WorkError: the disk is full.
     """
     check_folder(folder)
@@ -296,11 +375,12 @@ def update_folder(folder: Path, last: str, gone: Sequence[str] = ()) -> Iterator
         yield new
         with writing(folder):
             files = [path.relative_to(new) for path in sorted(new.rglob("*")) if path.is_file()]
+            places = [(inside(folder, file), file) for file in sorted(files, key=lambda file: file.as_posix() == last)]
             for name in (last, *gone):
                 (folder / name).unlink(missing_ok=True)
-            for file in sorted(files, key=lambda file: file.as_posix() == last):
-                (folder / file).parent.mkdir(parents=True, exist_ok=True)
-                (new / file).replace(folder / file)
+            for place, file in places:
+                place.parent.mkdir(parents=True, exist_ok=True)
+                (new / file).replace(place)
 
 
 def move_contents(source: Path, folder: Path) -> None:
@@ -346,4 +426,5 @@ def clear(folder: Path, name: str = "") -> None:
         if (name and written != name) or not written or not number.isdecimal() or not number.isascii():
             continue
         if int(number) == os.getpid() or not psutil.pid_exists(int(number)):
-            shutil.rmtree(old, ignore_errors=True) if old.is_dir() else old.unlink(missing_ok=True)
+            with suppress(OSError):
+                remove(old)

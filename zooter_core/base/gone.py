@@ -15,6 +15,9 @@ GONE: dict[str, str] = {  # name -> what to do instead: the end of a sentence, a
     "zooter collect": (
         "call `zooter run --queries FILE --out DIR --until collect`; a later call without --until goes on."
     ),
+    "zooter compare --answer": (
+        """write it beside the query: `echo '{"query": "What is 9 + 9?", "answer": 18}' | zooter compare -`."""
+    ),
     "zooter demo --address": "write --host, as `zooter serve` has it.",
     "zooter demo --embed-from": "write --allowed-origin, as `zooter serve` has it.",
     "zooter demo --endpoint": "call `zooter demo --fleet DIR` with the fleet that the endpoint serves.",
@@ -116,8 +119,16 @@ GONE: dict[str, str] = {  # name -> what to do instead: the end of a sentence, a
     "[reward] timeout_seconds": "a reward endpoint has 60 s to answer. Remove the key.",
     "[reward] tries": "a judge is asked up to 3 times. Remove the key.",
     "[router] trigger": "`unsure_above` looks at the margin between the two most probable candidates. Remove the key.",
+    "[serve] deadline_seconds": "a model's answer may take its `answer_seconds` in [[candidate]]. Remove the key.",
+    "[serve] requests_per_minute": "API keys have limits: `zooter serve keys add NAME --limit`. Remove the key.",
+    "[serve] tokens_per_minute": "API keys have limits: `zooter serve keys add NAME --limit`. Remove the key.",
+    "[[candidate]] token_limit": "the name that a server wants is found out. Remove the key.",
     "[serve] connections_per_client": "one address may have 512 connections. Remove the key.",
-    "[serve] most_messages": "a request may have 2,000 messages; see also `most_prompt_tokens`. Remove the key.",
+    "[serve] most_messages": "a request may have 2,000 messages. Remove the key.",
+    "[serve] most_prompt_tokens": (
+        "`auto` gives a model no request beyond its `context_tokens` in [[candidate]], and API keys have limits: "
+        "`zooter serve keys add NAME --limit`. Remove the key."
+    ),
     "[serve] place_seconds": "`auto` waits 5 s for a place at a model, then asks the next one. Remove the key.",
     "[serve] queue_seconds": "a request waits up to 60 s for a place. Remove the key.",
     "[serve] switch_margin": "a conversation changes its model if another one leads by more than 0.1. Remove the key.",

@@ -183,3 +183,20 @@ def check_origin(text: str, option: str) -> str:
         )
     scheme, host = page
     return f"{scheme}://{host}"
+
+
+def check_server(text: str, option: str) -> str:
+    """The canonical spelling of a host name that a user typed, with the port if there is one: HOST or HOST:PORT.
+
+    Raises:
+        ZooterError: it is neither; `option` says where it was typed.
+    """
+    name = host_name(text)
+    host = Host(name) if name else parse_host(text)
+    if host is None:
+        raise ZooterError(
+            f"a host, or a host and a port, for {option}",
+            repr(text),
+            f"Write it as in {option} models.example.org or {option} models.example.org:8000.",
+        )
+    return str(host)

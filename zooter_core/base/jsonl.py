@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Self, TextIO
 
 from zooter_core.base.errors import FIX_PERMISSIONS, Failure, WorkError, ZooterError
-from zooter_core.base.files import owner_only, writing
+from zooter_core.base.files import no_link, owner_only, writing
 from zooter_core.base.strict_json import NotFiniteError, Pairs, dump_json, parse_json
 
 JSON_LINES = "a file of JSON lines (.jsonl or .jsonl.gz)"
@@ -43,26 +43,27 @@ def open_text(path: Path, kind: str, newline: str | None = None) -> TextIO:
         raise ZooterError(f"a readable file {path}", str(problem), FIX_PERMISSIONS) from problem
 
 
-def numbered_lines(path: Path, kind: str = JSON_LINES) -> Iterator[tuple[int, str]]:
+def numbered_lines(path: Path, kind: str = JSON_LINES, longest: int | None = None) -> Iterator[tuple[int, str]]:
     """The number and text of each line that is not empty, of a file from elsewhere.
 
     Args:
         kind: what the file should be, for the message.
+        longest: characters of a line, and of all empty ones; LONGEST if it is not given.
 
     Raises:
         ZooterError: the file is damaged, or one of its lines is too long.
     """
-    number = blank = 0
+    number, blank, longest = 0, 0, longest or LONGEST
     try:
         with open_text(path, kind) as lines:
-            for number, line in enumerate(iter(lambda: lines.readline(LONGEST), ""), 1):
+            for number, line in enumerate(iter(lambda: lines.readline(longest), ""), 1):
                 text = line.strip()
                 blank += 0 if text else len(line)
-                if len(line) == LONGEST:
-                    place = f"at most {LONGEST:,} characters in {path}, line {number}"
+                if len(line) == longest:
+                    place = f"at most {longest:,} characters in {path}, line {number}"
                     raise ZooterError(place, "more", "Shorten or remove the line.")
-                if blank > LONGEST:  # a .gz of a megabyte can hold a thousand times as many
-                    place = f"at most {LONGEST:,} characters in all empty lines of {path}"
+                if blank > longest:  # a .gz of a megabyte can hold a thousand times as many
+                    place = f"at most {longest:,} characters in all empty lines of {path}"
                     raise ZooterError(place, "more", "Remove empty lines.")
                 if text:
                     yield number, text
@@ -170,14 +171,14 @@ class Appender:
         private: give the file to its owner alone.
 
     Raises:
-        WorkError: the file cannot be written.
+        WorkError: the file cannot be written, or is a link.
     """
 
     def __init__(self, path: Path, private: bool = False) -> None:
         self._path, self._lock = path, threading.Lock()
         self._problem: BaseException | None = None
         with writing(path):
-            self._file = open(path, "ab", buffering=0, opener=owner_only if private else None)  # noqa: SIM115
+            self._file = open(path, "ab", buffering=0, opener=owner_only if private else no_link)  # noqa: SIM115
             _cut_incomplete_line(path)
         self._unflushed, self._closing = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._flush, name="flush", daemon=True)

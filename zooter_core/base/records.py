@@ -18,6 +18,7 @@ Certainty = Literal["sure", "leaning", "undecided"]
 # learn from scores can hold them as float32.
 LARGEST_SCORE = 1e30
 SURE, LEANING = 0.75, 0.5  # bounds of the chosen candidate's probability; below 0.5 another one is more likely the best
+CLOSE, MOST_CLOSE = 0.7, 3  # between which candidates a router is undecided: their share of the highest probability
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,7 @@ class Response:
     """One candidate's response to a query.
 
     Attributes:
-        tokens: number of generated tokens.
+        tokens: number of generated tokens, those of thoughts included.
         seconds: from the start of generation to its end.
         first_token_seconds: from the start to the first token; None without any token.
         finish: `stop` (end of turn), `length` (token limit), `stopped` (by the user), `repeated` (it repeated itself,
@@ -107,6 +108,8 @@ class Response:
             alone, such as a query that is too long, which no retry can fix.
         error: why it failed; None if it did not.
         request_id: the server's name for the request (`x-request-id`), if it gave one.
+        thoughts: what the model wrote before its answer, to be shown and nothing else: it is no part of the JSON.
+        thought_tokens: the tokens of these.
     """
 
     candidate: str
@@ -117,6 +120,8 @@ class Response:
     finish: Finish = "stop"
     error: Failure | None = None
     request_id: str | None = None
+    thoughts: str = ""
+    thought_tokens: int = 0
 
     @property
     def failed_before_first_token(self) -> bool:
@@ -124,11 +129,10 @@ class Response:
         return self.error is not None and not self.text
 
     def to_json(self) -> dict[str, Any]:
-        """The fields as JSON; the error as its message, the request's id only if there is one."""
+        """The fields as JSON; the error as its message. An id and a count of thoughts only if there are any."""
         record = asdict(self) | {"error": self.error and str(self.error)}
-        if self.request_id is None:
-            del record["request_id"]
-        return record
+        del record["thoughts"]
+        return {name: value for name, value in record.items() if value or name not in ("request_id", "thought_tokens")}
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Response:
@@ -137,10 +141,11 @@ class Response:
 
     @property
     def tokens_per_second(self) -> float | None:
-        """Decoding speed after the first token; None for fewer than two tokens."""
-        if self.first_token_seconds is None or self.tokens < 2 or self.seconds <= self.first_token_seconds:
+        """Decoding speed after the first token of the text; None for fewer than two tokens."""
+        tokens = self.tokens - self.thought_tokens
+        if self.first_token_seconds is None or tokens < 2 or self.seconds <= self.first_token_seconds:
             return None
-        return (self.tokens - 1) / (self.seconds - self.first_token_seconds)
+        return (tokens - 1) / (self.seconds - self.first_token_seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,10 +197,25 @@ class Decision:
     utilities: Mapping[str, float] | None = None
 
     @property
+    def most_probable(self) -> str:
+        """The candidate that is most likely to answer best, which prices may have passed over."""
+        return max(self.probabilities, key=lambda name: self.probabilities[name])
+
+    @property
     def certainty(self) -> Certainty:
         """The chosen candidate's probability in a word."""
         probability = self.probabilities[self.candidate]
         return "sure" if probability >= SURE else "leaning" if probability >= LEANING else "undecided"
+
+    @property
+    def rivals(self) -> tuple[str, ...]:
+        """The two or three candidates that the router is undecided between, the most probable first; empty if it is
+        not, or if prices have decided."""
+        if self.certainty != "undecided" or self.utilities or len(self.probabilities) < 2:
+            return ()
+        order, highest = self.order, max(self.probabilities.values())
+        close = [name for name in order if self.probabilities[name] >= CLOSE * highest]
+        return order[: min(max(len(close), 2), MOST_CLOSE)]
 
     @property
     def order(self) -> tuple[str, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +15,8 @@ from zooter_core.base.files import SQLITE, private_file, private_folder
 from zooter_core.base.weights import cache_dir, private_cache
 
 MOST_KEYS = 500  # in one SELECT; SQLite accepts at least 999
+PIECE = 1 << 20  # bytes written at once
+UNUSABLE = (sqlite3.Error, OSError, UnicodeDecodeError)  # what a file raises that is damaged or cannot be opened
 LOCK_SECONDS = 30.0  # to wait for another process that writes
 
 
@@ -26,7 +30,7 @@ def open_private(path: Path, setup: str, seconds: float, **options: Any) -> sqli
         options: of `sqlite3.connect`.
 
     Raises:
-        OSError, sqlite3.Error: the file cannot be used.
+        OSError, sqlite3.Error, UnicodeDecodeError: the file cannot be used.
     """
     private_file(path)
     database, until = sqlite3.connect(path, timeout=seconds, **options), time.monotonic() + seconds
@@ -42,6 +46,95 @@ def open_private(path: Path, setup: str, seconds: float, **options: Any) -> sqli
     except BaseException:
         database.close()
         raise
+
+
+def is_full(problem: BaseException) -> bool:
+    """Whether an error of SQLite says that the disk has no room, or a quota allows none."""
+    code = problem.sqlite_errorcode & 0xFF if isinstance(problem, sqlite3.OperationalError) else None
+    return code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
+
+
+def open_alone(path: Path, seconds: float, **options: Any) -> sqlite3.Connection:
+    """A connection to a file that nobody else has open until it is closed.
+
+    It keeps the index of the write-ahead log in memory, for which a full disk has no room.
+
+    Args:
+        seconds: to wait until nobody else has it open.
+        options: of `sqlite3.connect`.
+
+    Raises:
+        OSError, sqlite3.Error: the file cannot be used, or others have it open.
+    """
+    private_file(path)
+    database = sqlite3.connect(path, timeout=seconds, isolation_level=None, **options)
+    try:
+        database.execute("PRAGMA locking_mode = EXCLUSIVE").fetchall()
+        database.execute("BEGIN EXCLUSIVE")
+        database.execute("ROLLBACK")  # the lock stays
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def change_in_memory(path: Path, seconds: float, change: Callable[[sqlite3.Connection], object]) -> None:
+    """Change a file where the disk has no room at all: in memory, and the result is written in the file's place.
+
+    In WAL mode every change, a deletion too, is first added to the log; and where the log holds new pages, the file has
+    no room for them either. Here both give their room to the result. A process that is killed while that is written
+    leaves a damaged file, so this is for a file that would otherwise keep what its owner wants to be gone. It is not in
+    WAL mode afterwards; whoever opens it next brings it back to that.
+
+    Args:
+        seconds: to wait until nobody else has it open.
+        change: must not make the content larger. The file is written compactly.
+
+    Raises:
+        OSError, sqlite3.Error: others have it open, or there is too little memory; the file is as it was.
+    """
+    import psutil
+
+    with closing(open_alone(path, seconds)) as file, closing(sqlite3.connect(":memory:", isolation_level=None)) as copy:
+        parts = [Path(f"{path}{suffix}") for suffix in SQLITE if os.path.isfile(f"{path}{suffix}")]
+        if 4 * sum(part.stat().st_size for part in parts) > psutil.virtual_memory().available:
+            raise OSError(errno.ENOMEM, "too little free memory to rewrite it on a full disk", str(path))
+        content = bytearray(file.serialize())
+        content[18:20] = b"\1\1"  # not in WAL mode, which memory does not have
+        copy.deserialize(bytes(content))
+        change(copy)
+        copy.execute("VACUUM")
+        content = bytearray(copy.serialize())
+        for part in parts[1:]:
+            os.truncate(part, 0)  # and so `file` has nothing to move into the file when it is closed
+        with open(path, "r+b", buffering=0) as out:
+            for first in range(0, len(content), PIECE):
+                out.write(content[first : first + PIECE])
+            out.truncate()
+            os.fsync(out.fileno())
+    for part in parts[1:]:
+        part.unlink(missing_ok=True)
+
+
+def empty_log(database: sqlite3.Connection, seconds: float) -> bool:
+    """Move what the write-ahead log holds into the file, and cut the log to nothing: it has pages as they once were.
+
+    Args:
+        seconds: to wait for others who read what is in the log.
+
+    Returns:
+        whether it is empty.
+    """
+    until, ((timeout,),) = time.monotonic() + seconds, database.execute("PRAGMA busy_timeout").fetchall()
+    database.execute("PRAGMA busy_timeout = 0").fetchall()  # a checkpoint that waits would keep writers waiting
+    try:
+        while database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.05)
+        return True
+    finally:
+        database.execute(f"PRAGMA busy_timeout = {timeout}").fetchall()
 
 
 class CacheFile:
@@ -74,7 +167,7 @@ class CacheFile:
                 for first in range(0, len(keys), MOST_KEYS):
                     part = keys[first : first + MOST_KEYS]
                     values |= file.execute(f"{select} ({','.join('?' * len(part))})", [*before, *part])
-        except (sqlite3.Error, OSError):
+        except UNUSABLE:
             return {}
         return values
 
@@ -84,8 +177,8 @@ class CacheFile:
             self._transact(edit)
         except (sqlite3.OperationalError, OSError):  # locked for long, or the disk is full
             return
-        except sqlite3.DatabaseError:
-            with suppress(sqlite3.Error, OSError):
+        except (sqlite3.DatabaseError, UnicodeDecodeError):
+            with suppress(*UNUSABLE):
                 self.delete()
                 self._transact(edit)
 
@@ -99,7 +192,7 @@ class CacheFile:
         """A connection that commits every statement by itself.
 
         Raises:
-            OSError, sqlite3.Error: the file cannot be used.
+            OSError, sqlite3.Error, UnicodeDecodeError: the file cannot be used.
         """
         if self.path.parent == cache_dir():
             private_cache()

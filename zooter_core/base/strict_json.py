@@ -16,10 +16,15 @@ import math
 import re
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any, TypeGuard
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 
 from zooter_core.base.errors import WorkError
 
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+Shape = TypeVar("Shape")
 Pairs = list[tuple[str, Any]]
 SURROGATE = re.compile("[\ud800-\udfff]")
 FIRST_HALVES = ("\ud800", "\udbff")
@@ -76,6 +81,31 @@ def parse_json(text: str | bytes | bytearray, object_pairs_hook: Callable[[Pairs
         return clean(value) if _has_surrogate(text) else value
     except RecursionError:
         raise ValueError("nested too deeply") from None
+
+
+def of_type(kind: type[Shape], value: object) -> Shape:
+    """A JSON value as an annotated type has it, such as a dataclass or `list[str]`. All that we wrote and read again
+    passes here, unless a file has a check of its own. Keys that the type does not name are left out.
+
+    Raises:
+        ValueError: a part is missing or of another type; names the first one.
+    """
+    from pydantic import ValidationError  # here: most commands start without it
+
+    try:
+        shape: Shape = _adapter(kind).validate_json(dump_json(value), strict=True)  # type: ignore[arg-type]
+        return shape
+    except ValidationError as problem:
+        first = problem.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise ValueError(f'"{place}": {first["msg"]}' if place else first["msg"]) from None
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
 
 
 def objects(value: object) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ to stdout and stderr while they are terminals; a file or a pipe gets the text un
 
 from __future__ import annotations
 
+import logging
 import re
 import sys
 from collections.abc import Iterable, Iterator
@@ -18,11 +19,21 @@ from zooter_core.base.strict_json import dump_json
 # C0 without tab and newline (a carriage return unless a newline follows), DEL, C1, bidirectional overrides and
 # isolates, and lone surrogates, which no terminal can show.
 ACTING = re.compile(r"\r(?!\n)|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+NOT_IN_NAMES = re.compile(rf"{ACTING.pattern}|[\t\r\n\u2028\u2029]")  # all of these, tabs, and what separates lines
 
 
 def visible(text: str) -> str:
     r"""A text with control characters written out: an escape as `\x1b`, a right-to-left override as `\u202e`."""
-    return ACTING.sub(lambda match: repr(match[0])[1:-1], text)
+    return ACTING.sub(_written_out, text)
+
+
+def visible_name(text: str) -> str:
+    """A name with everything written out that no name may have: it stays on its line."""
+    return NOT_IN_NAMES.sub(_written_out, text)
+
+
+def _written_out(match: re.Match[str]) -> str:
+    return repr(match[0])[1:-1]
 
 
 def json_text(shape: Any, indent: int | None = None) -> str:
@@ -62,6 +73,17 @@ def guard() -> None:
         stream = getattr(sys, name)
         if stream is not None and stream.isatty():
             setattr(sys, name, cast(TextIO, Screen(stream)))
+
+
+def guard_logs() -> None:
+    """As `guard`, also for loggers that have stored the streams before."""
+    streams = {name: getattr(sys, name) for name in ("stdout", "stderr")}
+    guard()
+    for logger in (logging.root, *logging.root.manager.loggerDict.values()):
+        for handler in getattr(logger, "handlers", ()):
+            for name, stream in streams.items():
+                if isinstance(handler, logging.StreamHandler) and handler.stream is stream:
+                    handler.setStream(getattr(sys, name))
 
 
 @contextmanager

@@ -18,12 +18,14 @@ from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Any
 
-from zooter_core.base.errors import WorkError, ZooterError, first_line, not_installed, unreadable
+from zooter_core.base.errors import NotInstalledError, WorkError, ZooterError, first_line, unreadable
 from zooter_core.base.files import atomic, private_folder
+from zooter_core.base.paths import WEIGHT_PACKAGES
 
 PREFIX = "package:"
 TORCH_PACKAGES = ("torch", "transformers")  # of the extra `torch`
-INSTALL_TORCH = "Run `pip install 'zooter[torch]'`."
+INSTALL_TORCH = "pip install 'zooter[torch]'"
+OF_EMBEDDED = "`zooter setup` for the weights of the embedded fleet"
 CACHE = "ZOOTER_CACHE"  # an environment variable
 # For making or loading a model. Meanwhile transformers and peft set state of the whole process (the default dtype, the
 # tied weights): two at once break each other, and every later load.
@@ -47,11 +49,11 @@ def check_torch(user: str) -> None:
         user: what needs them, as the beginning of a sentence.
 
     Raises:
-        ZooterError: one of them is not installed.
+        NotInstalledError: one of them is not there.
     """
     for name in TORCH_PACKAGES:
         if importlib.util.find_spec(name) is None:
-            raise not_installed(name, user, INSTALL_TORCH)
+            raise NotInstalledError(name, user, INSTALL_TORCH)
 
 
 def cache_dir() -> Path:
@@ -114,13 +116,13 @@ def resolve(reference: str, progress: Progress = silent) -> str:
     """The hub id or folder for `from_pretrained`.
 
     Raises:
-        ZooterError: the package is not installed or has no weights.
+        ZooterError: the package is not installed or has no weights, or PyTorch, which converts them, is not installed.
         WorkError: this user cannot read a file of the folder, or the GGUF file could not be converted.
     """
     if not reference.startswith(PREFIX):
         check_readable(Path(reference))
         return reference
-    root = _package_folder(reference)
+    root = package_folder(reference)
     for config in sorted([*root.glob("config.json"), *root.glob("*/config.json")]):
         return str(config.parent)
     for gguf in sorted(root.glob("*.gguf")):
@@ -139,25 +141,27 @@ def gguf_file(reference: str) -> Path:
     """
     if not reference.startswith(PREFIX):
         return Path(reference)
-    for gguf in sorted(_package_folder(reference).glob("*.gguf")):
+    for gguf in sorted(package_folder(reference).glob("*.gguf")):
         return gguf
     name = reference.removeprefix(PREFIX)
     raise ZooterError(f"a .gguf file in the package {name}", "none", "Name another model in fleet.toml.")
 
 
-def _package_folder(reference: str) -> Path:
-    """The folder of an installed `package:NAME`."""
+def package_folder(reference: str) -> Path:
+    """The folder of an installed `package:NAME`.
+
+    Raises:
+        NotInstalledError: it is not there.
+    """
     check_package(reference)
     name = reference.removeprefix(PREFIX)
     # find_spec of a top-level name looks the package up without importing it (its import may need llama.cpp).
     spec = importlib.util.find_spec(name.replace("-", "_"))
     folders = list(spec.submodule_search_locations or ()) if spec else []
     if not folders:
-        raise ZooterError(
-            f"the package {name} with the weights for {reference}",
-            "no such package installed",
-            "Run `zooter setup`, or `pip install` it.",
-        )
+        ours = name in [line.partition("==")[0] for line in packages_in(WEIGHT_PACKAGES)]
+        command, otherwise = ("zooter setup", "") if ours else (f"pip install {name}", OF_EMBEDDED)
+        raise NotInstalledError(name, f"The model {reference}", command, otherwise)
     return Path(folders[0])
 
 
@@ -212,6 +216,7 @@ def _converted(gguf: Path, version: str, progress: Progress) -> Path:
     done = cache_dir() / f"{gguf.stem}-{version}-bf16"
     if done.is_dir():
         return done
+    check_torch(f"The conversion of {gguf.name} for transformers")
     with writing_cache(done):
         if done.is_dir():  # another process converted it while this one waited for the lock
             return done

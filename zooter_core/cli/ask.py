@@ -12,7 +12,7 @@ from zooter_core.base.records import Message, Response
 from zooter_core.cli.consoles import err, print_note
 from zooter_core.cli.fleets import open_ensemble
 from zooter_core.cli.options import FleetDir, MaxNewTokens, Query, Temperature, Willingness, generation_of, option
-from zooter_core.data.prices import check_trade
+from zooter_core.data import prices
 from zooter_core.fleet.attempts import check_answered, note
 
 
@@ -22,13 +22,13 @@ def ask(
     candidate: Annotated[
         str | None, option("--candidate", "NAME", "Ask this candidate instead of the router's choice.")
     ] = None,
-    willingness: Willingness = 0.0,
+    willingness: Willingness = None,
     temperature: Temperature = None,
     max_new_tokens: MaxNewTokens = None,
 ) -> None:
     ensemble = open_ensemble(fleet, answering=True)
     generation = generation_of(ensemble.fleet.generation, temperature, max_new_tokens)
-    check_trade(ensemble.fleet, willingness)
+    prices.check_trade(ensemble.fleet, willingness or 0.0)
     messages = [Message("user", query)]
     if candidate is not None:
         ensemble.fleet.candidate(candidate)  # an unknown name shows before the work
@@ -39,18 +39,26 @@ def ask(
         probabilities = listed((f"{name} {p:.0%}" for name, p in decision.probabilities.items()), "  ")
         tags = listed(tag.name for tag in decision.tags) or "none"
         err.print(f"{probabilities}  |  tags: {tags}  ->  {shortened(names[0], MOST_NAMED)}", style="dim")
+        if candidate is None and (reason := prices.why(decision)):
+            err.print(reason, style="dim")
     _print_answer(names, ensemble.run_candidates(names[:1], messages, threading.Event(), generation, names[1:]))
 
 
 def _print_answer(names: Sequence[str], pieces: Iterator[Piece]) -> None:
     """Print an answer as it arrives, and on stderr which candidate takes over from which."""
     responses: list[Response] = []
-    candidate = names[0]
+    candidate, thinking = names[0], False
     for piece in pieces:
         if piece.candidate != candidate:
             candidate = piece.candidate
             err.print(note(responses[-1:], candidate))
         print_note(piece.note)
+        if piece.thoughts:
+            err.print(piece.thoughts, style="dim", end="")
+            thinking = True
+        if piece.text and thinking:
+            err.print()
+            thinking = False
         print(piece.text, end="", flush=True)
         if piece.response is not None:
             responses.append(piece.response)

@@ -7,9 +7,13 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from zooter_core.base.errors import ZooterError
+from zooter_core.base.strict_json import dump_json
 from zooter_core.cli.consoles import out, print_json, print_note, waiting
 from zooter_core.cli.fleets import open_ensemble
 from zooter_core.cli.options import FleetDir, Json
+from zooter_core.config.edit import change_candidate
+from zooter_core.config.fleet import Fleet
 from zooter_core.evaluation import verdicts
 
 
@@ -21,6 +25,7 @@ def check(fleet: FleetDir = None, json: Json = False) -> int:
     for part in parts_of(ensemble, print_note):
         with waiting(f"Checking the {part.kind} {part.name} ..."):
             rows.append(check_part(ensemble, part))
+    _write_thinking(ensemble.fleet, rows)
     name, verdict = ensemble.fleet.name, verdicts.of_fleet(ensemble.fleet)
     if json:
         print_json({"fleet": name, "parts": rows, "verdict": verdict and verdict.to_json()}, indent=2)
@@ -29,6 +34,18 @@ def check(fleet: FleetDir = None, json: Json = False) -> int:
         if verdict:
             out.print(f"router: {verdicts.headline(verdict)}")
     return 0 if all(row["ok"] for row in rows) else 1
+
+
+def _write_thinking(fleet: Fleet, rows: list[dict[str, Any]]) -> None:
+    """Say in fleet.toml which models think, where it does not say yet, so that their first thoughts have room too."""
+    unsaid = {candidate.name for candidate in fleet.candidates if candidate.thinking is None}
+    for row in rows:
+        if row.get("thought_tokens") and row["name"] in unsaid:
+            try:
+                change_candidate(fleet.folder, row["name"], {"thinking": "auto"})
+                row["thinking"] = "auto"
+            except ZooterError:  # the folder cannot be written
+                row["advice"] = row.get("advice", {}) | {"thinking": "auto"}
 
 
 def _print(name: str, rows: list[dict[str, Any]]) -> None:
@@ -42,16 +59,18 @@ def _print(name: str, rows: list[dict[str, Any]]) -> None:
             Text("ok", style="green") if row["ok"] else Text("failed", style="red"),
             f"{row['seconds']:.2f}",
             "" if first is None else f"{first:.2f} s",
-            "" if speed is None else f"{speed:.0f}",
+            "" if speed is None or speed < 1 else f"{speed:.0f}",
             f"{memory} MB" if memory is not None else "elsewhere" if row["ok"] else "",
-            "see below" if not row["ok"] else row["found"] if first is None else "",
+            "see below" if not row["ok"] else row["found"] if first is None or row.get("thought_tokens") else "",
         )
     out.print(table)
     for row in rows:
         if not row["ok"]:
             out.print(f"{row['name']}: {row['found']}")
+        if row.get("thinking"):
+            out.print(f'{row["name"]}: fleet.toml has thinking = "auto" now. With false it answers without, if it can.')
         if note := row.get("note"):
             out.print(f"{row['name']}: {note} `zooter exam` trains one.")
         if advice := row.get("advice"):
-            keys = ", ".join(f"{key} = {str(value).lower()}" for key, value in advice.items())
+            keys = ", ".join(f"{key} = {dump_json(value)}" for key, value in advice.items())
             out.print(f"{row['name']}: set {keys} in its [[candidate]], which is what its server can do.")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Annotated
 
 from zooter_core.backends import iter_responses
 from zooter_core.backends.conversation import check_query
@@ -19,11 +18,10 @@ from zooter_core.cli.options import (
     QueryOrStdin,
     Temperature,
     generation_of,
-    option,
 )
 from zooter_core.cli.stdin import STDIN, stdin_records
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.data.answer_keys import read_key
+from zooter_core.data.evident_keys import key_of
 from zooter_core.data.scores import read_query
 from zooter_core.evaluation.verified.ranking import verified_ranking
 from zooter_core.fleet.ensemble import Ensemble
@@ -31,26 +29,19 @@ from zooter_core.fleet.ensemble import Ensemble
 
 def compare(
     query: QueryOrStdin,
-    answer: Annotated[
-        str | None,
-        option("--answer", "TEXT", "The right answer: a number, a letter or a text. Responses are verified."),
-    ] = None,
     fleet: FleetDir = None,
     json: Json = False,
     temperature: Temperature = None,
     max_new_tokens: MaxNewTokens = None,
 ) -> int:
     many = query == STDIN
-    if many and answer is not None:
-        step = 'Give each line its own: {"query": "...", "answer": "..."}.'
-        raise ZooterError("no --answer beside -", f"--answer {one_line(answer, 60)}", step)
-    queries: Iterable[Query] = [Query("", query, key=read_key("--answer", {"answer": answer}))]
+    queries: Iterable[Query] = _stdin_queries() if many else [Query("", query)]
     ensemble = open_ensemble(fleet, answering=True)
     generation = generation_of(ensemble.fleet.generation, temperature, max_new_tokens)
     if not ensemble.can_rank:
         err.print("This fleet has no [reward] table, so the responses are not ranked.")
     lines, done, failed = Lines(err), 0, 0
-    for item in _stdin_queries() if many else queries:
+    for item in queries:
         decision = ensemble.route([Message("user", item.text)])
         text = f"Query {done + 1}: all candidates answer ..." if many else "All candidates answer ..."
         with waiting(text, lines):
@@ -93,7 +84,8 @@ def _ranked(ensemble: Ensemble, query: Query, generation: GenerationConfig) -> l
             ranked = ensemble.rank_responses(query.text, answers)
         except WorkError as problem:  # the responses were expensive: they are shown without ranks
             err.print(str(problem))
-    return verified_ranking(ranked, query.key) if query.key else ranked
+    key = key_of(query)
+    return verified_ranking(ranked, key) if key else ranked
 
 
 def _print(ranked: Sequence[Ranked], chosen: str) -> None:
@@ -103,7 +95,8 @@ def _print(ranked: Sequence[Ranked], chosen: str) -> None:
             facts = str(answer.error or "an empty response")
         else:
             reward = "no reward" if item.reward is None else f"reward {item.reward:.2f}"
-            facts = f"{reward}, {answer.seconds:.1f} s, {answer.tokens} tokens"
+            facts = f"{reward}, {answer.seconds:.1f} s, {answer.tokens:,} tokens"
+            facts += f" ({answer.thought_tokens:,} of thoughts)" if answer.thought_tokens else ""
         if item.right is not None:
             facts = f"{'right' if item.right else 'wrong'}, {facts}"
         marker = "  <- the router's choice" if answer.candidate == chosen else ""

@@ -21,6 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from zooter_core.base.errors import Failure
+from zooter_core.base.money import in_dollars
 from zooter_core.base.terminal import Screen, json_text, visible
 
 if TYPE_CHECKING:
@@ -154,7 +155,9 @@ def tally_text(tally: Tally) -> str:
         parts.append(f"{tally.rate:.1f}/s" if tally.rate >= 1 else f"{60 * tally.rate:.1f}/min")
     if tally.tokens:
         parts.append(f"{tally.tokens:,} tokens")
-        parts += [f"${tally.dollars:,.2f}"] if tally.price else []
+        parts += [f"${in_dollars(tally.dollars)}"] if tally.price else []
+    if tally.blank:
+        parts.append(f"{tally.blank:,} empty or unfinished")
     if tally.problem:
         parts.append(f"skipped: {tally.problem.reason}")
     elif (seconds_left := tally.seconds_left) and tally.done < tally.total:

@@ -8,13 +8,15 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-from zooter_core.base.hosts import WILDCARDS, Host, check_host, check_origin, is_loopback
+from zooter_core.base.hosts import WILDCARDS, Host, check_host, check_origin, check_server, is_loopback
 from zooter_core.cli.fleets import open_fleet
 from zooter_core.cli.options import FleetDir, check_free, names_given, option
 from zooter_core.config.fleet import Fleet
+from zooter_core.fleet.packages import check_encoder, check_engines
 
 ADDRESS = "STREAMLIT_SERVER_ADDRESS"  # the variable from which Streamlit reads the address to bind
 FLEET = "ZOOTER_FLEET"  # from which the pages read what answers
+ANY = "*"  # for --manage: every host
 
 
 def demo(
@@ -33,7 +35,9 @@ def demo(
     manage: Annotated[
         list[str] | None,
         option(
-            "--manage", "HOST...", "With --host: let visitors change the models, and connect servers on these hosts."
+            "--manage",
+            "HOST[:PORT]...",
+            "With --host: let visitors change the models, and connect servers on these hosts (HOST: usual ports only).",
         ),
     ] = None,
     no_browser: Annotated[bool, option("--no-browser", help="Do not open a browser.")] = False,
@@ -47,12 +51,13 @@ def demo(
         environment[variable] = " ".join(names_given(values, option_name, variable, check))
     if host is not None:
         environment[ADDRESS] = check_host(host, "--host")
+    manage = [value if value == ANY else check_server(value, "--manage") for value in manage or ()]
     address = environment.get(ADDRESS) or "localhost"
     check_free("demo", address, port)
     site = Host("localhost" if address in WILDCARDS else address, port)
     print(f"The demo of the fleet {shown.name} is at http://{site} (Ctrl-C stops it).", file=sys.stderr)
     if is_loopback(address):
-        manage = manage or ["*"]
+        manage = manage or [ANY]
     else:
         print("Other machines can reach it too, and it has no password.", file=sys.stderr)
     # In this process: another one would import again what has been imported here.
@@ -64,10 +69,12 @@ def demo(
 
 
 def _checked(folder: Path | None) -> Fleet:
-    """The fleet that the demo shows. A mistake in it shows here, not in the browser."""
+    """The fleet that the demo shows. A mistake in it, or a package that is missing, shows here, not in the browser."""
     fleet = open_fleet(folder)
     if fleet.router:
         from zooter_core.router.config import check_router  # here: the demo loads numpy once its server listens
 
         check_router(Path(fleet.router.path))
+    check_encoder(fleet)
+    check_engines(fleet)
     return fleet

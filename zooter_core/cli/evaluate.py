@@ -79,7 +79,7 @@ def evaluate(
             "file; with --sweep, plot the sweep (extra: plots).",
         ),
     ] = None,
-    willingness: Willingness = 0.0,
+    willingness: Willingness = None,
     json: Json = False,
 ) -> None:
     check_plot(plot)
@@ -87,13 +87,13 @@ def evaluate(
         check_unused(context, "with --sweep", "router", "rmr", "learned_from", "willingness")
         _sweep(open_scores(scores), _sweep_config(sweep), fleet, plot, json)
         return
-    pricing.check_willingness(willingness)
+    pricing.check_willingness(willingness or 0.0)
     check_needs(context, "--fleet", fleet, "rmr", "willingness")
     owner = open_fleet(fleet) if fleet else None
     path = router or _router_of(owner)
     table = open_scores(scores, judged=True)
     learned = open_scores(learned_from) if learned_from else None
-    paid = _prices(owner, table.candidates, willingness) if owner else None
+    paid = _prices(owner, table.candidates, willingness or 0.0) if owner else None
     texts = read_texts(scores, table) if rmr or paid is not None else []
     if rmr:
         responses.check_complete(table, texts)
@@ -116,6 +116,8 @@ def evaluate(
     costs = None
     if paid is not None:
         costs = pricing.dollars(paid, responses.token_counts(loaded.encoder, table, texts))
+        if willingness is None:
+            willingness = (owner.willingness if owner else None) or 0.0
         figures = _with_costs(figures, table, outputs, paid, costs, willingness)
     if plot:
         selected = _selection(outputs, table, costs, rewards)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from zooter_core.base.errors import listed
 from zooter_core.cli import options
@@ -17,10 +17,15 @@ from zooter_core.cli.tables import print_report
 def exam(
     fleet: Annotated[Path, option("--fleet", "DIR", "Folder of the fleet.")],
     quick: Annotated[bool, option("--quick", help="120 queries instead of 600.")] = False,
+    use: Annotated[
+        Literal["better", "anyway"],
+        option("--use", help="Take the new router if it is better than the one that the fleet has, or anyway."),
+    ] = "better",
     budget_usd: options.BudgetUsd = None,
 ) -> None:
     how = options.collecting_of(True, budget_usd)
     open_fleet(fleet)  # asks about keys
+    from zooter_core.evaluation import verdicts
     from zooter_core.fleet.ensemble import Ensemble
     from zooter_core.fleet.skills import starter_queries
     from zooter_core.pipeline import exam
@@ -33,14 +38,23 @@ def exam(
             ensemble.fetch(err.print)
             estimate = exam.estimate(Ensemble(new, ensemble.backends), queries, parts.generation)
         seconds, cost = estimate.seconds, f", {estimate.cost}" if estimate.cost else ""
-        taken = f", about {seconds:.0f} seconds" if seconds < 90 else f", about {seconds / 60:.0f} minutes"
+        time = f", about {seconds:.0f} seconds" if seconds < 90 else f", about {seconds / 60:.0f} minutes"
         whose = "" if new.pool == parts.pool else f" of {listed(new.pool)}; all others are kept"
-        begun = f"{estimate.answers:,} answers{whose}{taken if seconds else ''}{cost}"
+        begun = f"{estimate.answers:,} answers{whose}{time if seconds else ''}{cost}"
         err.print(f"{begun}. Ctrl-C stops; a second call goes on.")
     with bars() as progress:
         report, missing = exam.sit(ensemble, folder, queries, progress, print_note, how, progress.watch)
     print_missing(missing)
     print_agreement(ensemble)
     print_report(report)
-    exam.install(fleet, folder)
-    out.print(f"{fleet / 'fleet.toml'} now has the router. zooter demo --fleet {shlex.quote(str(fleet))}")
+    taken = exam.settle(fleet, folder, ensemble, use == "anyway")
+    if rival := exam.rival_of(folder):
+        for sentence in verdicts.settled(report, rival, taken):
+            out.print(sentence)
+    place = f"--fleet {shlex.quote(str(fleet))}"
+    if taken:
+        out.print(f"{fleet / 'fleet.toml'} now has the router. zooter demo {place}")
+        return
+    if quick:
+        out.print(f"More queries tell more:  zooter exam {place}")
+    out.print(f"To use it all the same:  zooter exam {'--quick ' * quick}--use anyway {place}")

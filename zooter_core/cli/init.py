@@ -5,24 +5,30 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from rich.table import Table
 
-from zooter_core.base.errors import ZooterError, did_you_mean, listed
+from zooter_core.base.errors import MOST_NAMED, NotInstalledError, ZooterError, did_you_mean, listed, shortened
 from zooter_core.cli.consoles import err, out, print_json, waiting
 from zooter_core.cli.options import Json, option
 from zooter_core.config.candidates import ENDPOINT
+from zooter_core.config.fleet import load_fleet
 from zooter_core.config.trust import PROVIDERS, is_allowed, on_this_machine, provider_key, trust, use_of
 
 if TYPE_CHECKING:
     from zooter_core.fleet.connect import Connected
-    from zooter_core.fleet.discovery import Discovery, Model
+    from zooter_core.fleet.discovered import Model
+    from zooter_core.fleet.discovery import Discovery
 
 ALL = "all"  # for --pick
+MOST_NOTES = 10  # lines about what is passed over
 MOST_TAKEN = 20  # models of a hosted server that `--pick all` takes
+FRAME, LEAST_ROOM = 10, 24  # columns of the lines of a table with three columns; of a model's id and facts
 KEY_STEP = "Set it first, such as export MODEL_API_KEY=..., and give its name: --key-env MODEL_API_KEY."
 START = "Start Ollama, vLLM, llama.cpp or LM Studio, or name a server (--endpoint URL) or weights (--models DIR)."
 
@@ -48,6 +54,7 @@ def init(
 ) -> None:
     from zooter_core.fleet.connect import connect
     from zooter_core.fleet.discovery import discover
+    from zooter_core.fleet.packages import missing
 
     for folder in models or ():
         if not os.path.isdir(folder) or not os.access(folder, os.R_OK | os.X_OK):
@@ -64,15 +71,18 @@ def init(
         raise ZooterError("a model on this machine or at a server that you name", reasons or "none", START)
     chosen = _chosen(discovery.models, pick or ())
     connected = connect(out_folder, chosen, discovery.gpus)
+    lacking = missing(load_fleet(out_folder))
     if json:
         names = {
             "fleet": str(out_folder),
             "candidates": connected.names,
             "present": [m.name for m in connected.present],
+            "missing": {error.package: error.command for error in lacking},
         }
-        print_json(names | {"silent": dict(discovery.silent), "providers": discovery.providers}, indent=2)
+        others = {"silent": dict(discovery.silent), "passed_over": discovery.passed_over}
+        print_json(names | others | {"providers": discovery.providers}, indent=2)
     else:
-        _print_end(out_folder, connected)
+        _print_end(out_folder, connected, lacking)
 
 
 def _addresses(endpoints: Sequence[str], key_env: str | None) -> Mapping[str, str | None]:
@@ -131,12 +141,23 @@ def _ask(models: Sequence[Model], usual: Sequence[Model]) -> list[Model]:
     """Let the user mark models with the arrow keys and the space bar."""
     import questionary
 
+    search = len(models) > MOST_TAKEN
+    how = "type to search, arrow keys, space marks, Ctrl-A" if search else "arrow keys, space marks, a"
+    names, room = max(len(model.name) for model in models), err.width - 6  # beside the mark, in one line
     choices = [
-        questionary.Choice(f"{model.name}  {model.facts}  {model.place}", model, checked=model in usual)
+        questionary.Choice(
+            "  ".join(filter(None, (f"{model.name:{names}}", model.facts, model.place)))[:room],
+            model,
+            checked=model in usual,
+        )
         for model in models
     ]
     marked: list[Model] | None = questionary.checkbox(
-        "Which models?", choices, instruction="(arrow keys, space marks, a marks all, Enter takes them)"
+        "Which models?",
+        choices,
+        instruction=f"({how} marks all, Enter takes them)",
+        use_search_filter=search,
+        use_jk_keys=not search,
     ).ask()
     if marked is None:
         raise KeyboardInterrupt
@@ -162,30 +183,59 @@ def _numbers(models: Sequence[Model]) -> list[Model]:
     return [models[number - 1] for number in dict.fromkeys(picked)]
 
 
+def _print_models(models: Sequence[Model]) -> None:
+    """The table of models, no wider than the terminal. Models of one place have it as a line above them."""
+    numbers, names = len(str(len(models))), max(len(model.name) for model in models)
+    table = Table("", title="models", title_justify="left")
+    table.add_column("name", no_wrap=True)
+    table.add_column("model", max_width=max(err.width - numbers - names - FRAME, LEAST_ROOM), overflow="fold")
+    rows = enumerate(models, 1)
+    for place, group in groupby(rows, lambda row: row[1].place):
+        members = list(group)
+        if not (alone := len(members) == 1):
+            table.add_row("", "", f"{place}:")
+        for number, model in members:
+            shown = model.model if model.backend == ENDPOINT else Path(model.model).name
+            texts = (shortened(shown, MOST_NAMED), model.facts, place if alone else "")
+            table.add_row(str(number), model.name, ", ".join(filter(None, texts)))
+        table.add_section()
+    err.print(table)
+
+
 def _print(discovery: Discovery) -> None:
     """The table of models, and what else there is."""
     if discovery.models:
-        table = Table("", "name", "model", "where", title="models", title_justify="left")
-        for number, model in enumerate(discovery.models, 1):
-            shown = model.model if model.backend == ENDPOINT else Path(model.model).name
-            table.add_row(str(number), model.name, f"{shown}\n{model.facts}" if model.facts else shown, model.place)
-        err.print(table)
+        _print_models(discovery.models)
     for number, gpu in enumerate(discovery.gpus):
         err.print(f"GPU {number}: {gpu.name}, {gpu.free / 1e9:.0f} of {gpu.total / 1e9:.0f} GB free")
     for url, reason in discovery.silent.items():
         err.print(f"No models from {url}: {reason}.")
+    for note in discovery.passed_over[:MOST_NOTES]:
+        err.print(note)
+    if (more := len(discovery.passed_over) - MOST_NOTES) > 0:
+        err.print(f"So are {more:,} more.")
     for variable in discovery.providers:
         host = PROVIDERS[variable][0]
         err.print(f"{variable} is set. To use {host}, which has not been contacted: --endpoint https://{host}/v1")
 
 
-def _print_end(folder: Path, connected: Connected) -> None:
+def _print_end(folder: Path, connected: Connected, lacking: Sequence[NotInstalledError]) -> None:
     if connected.present:
-        out.print(f"Already in the fleet: {listed(dict.fromkeys(model.name for model in connected.present))}.")
+        _print_wrapped(f"Already in the fleet: {listed(dict.fromkeys(model.name for model in connected.present))}.")
     if connected.waiting:
-        out.print(f"Too large for the memory that is left, so they take turns: {listed(connected.waiting)}.")
+        _print_wrapped(f"Too large for the memory that is left, so they take turns: {listed(connected.waiting)}.")
     if connected.names:
-        out.print(f"{folder / 'fleet.toml'} has {listed(connected.names)}.")
+        _print_wrapped(f"{folder / 'fleet.toml'} has {listed(connected.names)}.")
     place = shlex.quote(str(folder))
-    out.print(f"Next: zooter demo --fleet {place}    a chat with them")
-    out.print(f"      zooter exam --fleet {place}    trains a router on their answers")
+    steps = {error.command: f"installs {error.package}, which is missing" for error in reversed(lacking)}
+    steps[f"zooter demo --fleet {place}"] = "a chat with them"
+    steps[f"zooter exam --fleet {place}"] = "trains a router on their answers"
+    width = max(map(len, steps))
+    for number, (command, purpose) in enumerate(steps.items()):
+        out.print(f"{'      ' if number else 'Next: '}{command:{width}}    {purpose}")
+
+
+def _print_wrapped(text: str) -> None:
+    """Print a list of names with line breaks between them alone."""
+    lines = textwrap.wrap(text, out.width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+    out.print("\n".join(lines))

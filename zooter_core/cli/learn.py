@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from zooter_core.base.errors import ZooterError
+from zooter_core.base.money import in_dollars
 from zooter_core.cli.consoles import err, out, print_figures, print_json, print_note
 from zooter_core.cli.fleets import open_fleet
 from zooter_core.cli.options import DataDir, Json, argument, check_unused, option
@@ -46,21 +47,21 @@ def learn(
     if action != "run":
         check_unused(context, f"with `zooter learn {action}`", *OF_RUN)
     parts = open_fleet(fleet)
-    from zooter_core.learn.traffic import data_folder
     from zooter_core.learn.versions import Versions
 
-    place = data or data_folder(parts.name)
     if action == "status":
         print_figures(_status(Versions(parts)), json, _print_status)
         return
     if action == "run":
         from zooter_core.learn.cycle import Settings
         from zooter_core.learn.deciding import Sampling
+        from zooter_core.learn.traffic import own_data_folder
 
         if share > 1:
             raise ZooterError("--share between 0 and 1", f"{share:g}", "0.05 is every twentieth query.")
         sampling = Sampling(share) if budget_usd != 0 else Sampling(0, 0)
-        take_turns(parts, place, Settings(sampling, manual=manual), budget_usd, None if once else EVERY_SECONDS, json)
+        place, settings = data or own_data_folder(parts, print_note), Settings(sampling, manual=manual)
+        take_turns(parts, place, settings, budget_usd, None if once else EVERY_SECONDS, json)
         return
     if action in ("promote", "rollback"):
         from zooter_core.learn.by_hand import switch
@@ -153,8 +154,8 @@ def _status(versions: Any) -> dict[str, Any]:
 def _print_status(figures: dict[str, Any]) -> None:
     out.print(f"Champion: {_name(figures['champion'])}.")
     if figures["follows"]:
-        out.print("The learner's later routers serve too, while the guard agrees.")
-    elif figures["challenger"] is None:
+        out.print("The learner's later routers serve too, each as soon as it has earned more than the one before.")
+    if figures["challenger"] is None:
         out.print("There is no challenger yet.")
     else:
         mean = figures["mean"]
@@ -170,9 +171,11 @@ def _print_status(figures: dict[str, Any]) -> None:
 
 
 def _print_turn(turn: dict[str, Any]) -> None:
-    spent = f", ${turn['dollars']:.2f}" if turn["dollars"] else ""
+    spent = f", ${in_dollars(turn['dollars'])}" if turn["dollars"] else ""
     out.print(f"{turn['judged']} decisions judged, {turn['calls']} answers asked for{spent}.")
-    if turn["waiting"]:
+    if turn["stopped"]:
+        out.print("Stopped before the turn was complete. The next turn goes on from here.")
+    elif turn["waiting"]:
         out.print("The others wait for the next turn: the budget is spent.")
     for name, count in turn["failures"].items():
         out.print(f"{name} failed {count} times.")
@@ -181,8 +184,7 @@ def _print_turn(turn: dict[str, Any]) -> None:
         proved = ", proved" if shown["proved"] else ""
         out.print(f"{shown['pairs']} pairs, {shown['mean']:+.3f} on the latest ones{proved}.")
     if turn["challenger"]:
-        what = "router, which serves already" if turn["follows"] else "challenger"
-        out.print(f"New {what}: {turn['challenger']}.")
+        out.print(f"New challenger: {turn['challenger']}.")
     if turn["event"]:
-        done = "promoted the challenger" if turn["event"] == "promote" else "went back to the router before"
+        done = "went back to the router before" if turn["event"] == "rollback" else "promoted the challenger"
         out.print(f"Learning {done}. {RELOAD}")

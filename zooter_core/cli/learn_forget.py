@@ -8,14 +8,14 @@ from datetime import datetime
 from typing import Annotated
 
 from zooter_core.base.errors import ZooterError
-from zooter_core.cli.consoles import err
+from zooter_core.cli.consoles import err, print_note
 from zooter_core.cli.fleets import open_fleet
 from zooter_core.cli.options import DataDir, FleetDir, option, seconds_of
 
 
 def learn_forget(
     key: Annotated[str | None, option("--key", "NAME", "Requests with this API key.")] = None,
-    user: Annotated[str | None, option("--user", "NAME", "Requests with this `user`.")] = None,
+    user: Annotated[str | None, option("--user", "NAME", "Requests with this `user` or `safety_identifier`.")] = None,
     request: Annotated[
         str | None, option("--request", "ID", "The request with this x-request-id, or this id in an imported log.")
     ] = None,
@@ -29,12 +29,11 @@ def learn_forget(
         next_step = "Give --key, --user, --request or --before; together they narrow the choice."
         raise ZooterError("what to forget", "nothing", next_step, "Say what to forget.")
     moment = None if before is None else _moment(before)
-    from zooter_core.learn.refit import forget_vectors
-    from zooter_core.learn.traffic import Traffic, data_folder
+    from zooter_core.learn.refit import forget
+    from zooter_core.learn.traffic import Traffic, own_data_folder
 
-    with Traffic.open(data or data_folder(open_fleet(fleet).name), create=False) as traffic:
-        count = traffic.delete(key=key, user=user, request_id=request, older_than=moment)
-        forget_vectors(traffic)
+    with Traffic.open(data or own_data_folder(open_fleet(fleet), print_note), create=False) as traffic:
+        count = forget(traffic, key=key, user=user, request_id=request, older_than=moment)
     err.print(f"Requests deleted from {traffic.path}: {count:,}")
 
 

@@ -95,8 +95,12 @@ MaxNewTokens = Annotated[
     int | None, option("--max-new-tokens", "N", "Longest response in tokens (default: the fleet's).", min=1)
 ]
 Willingness = Annotated[
-    float,
-    option("--willingness", "X", "Choose by probability - X * price / highest price; 0 ignores prices."),
+    float | None,
+    option(
+        "--willingness",
+        "X",
+        "Choose by probability - X * price / highest price; 0 ignores prices (default: the fleet's).",
+    ),
 ]
 Samples = Annotated[
     int, option("--samples", "N", "Responses per candidate and query; the mean of their rewards counts.")

@@ -1,20 +1,24 @@
-"""Charts that commands save, by plotly (the extra `plots`): a page that needs nothing else."""
+"""Charts that commands save: a page that needs nothing else."""
 
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 
-from zooter_core.base.errors import ZooterError, not_installed
+from zooter_core.base.errors import NotInstalledError, ZooterError
 from zooter_core.base.files import check_file, open_atomic
-from zooter_core.evaluation import report_tables
-from zooter_core.evaluation.charts import SWEEP_AXES, Line, curve_lines, sweep_lines
+from zooter_core.evaluation import charts, report_tables
+from zooter_core.evaluation.charts import Figure
 from zooter_core.evaluation.figures import Selection, Sweep
 
-COLOURS = ("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd")
-DASHES = {"solid": "solid", "dashed": "dash", "dotted": "dot"}  # plotly's names
+PAGE = f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>TITLE</title>
+<style>body {{ font-family: {charts.FONT}; max-width: 72rem; margin: auto; padding: 1rem }}</style></head>
+<body><h1>TITLE</h1>
+"""
+HEIGHT = 520  # pixels of a chart
 
 
 def check_plot(path: Path | None) -> None:
@@ -24,56 +28,38 @@ def check_plot(path: Path | None) -> None:
     if path.suffix != ".html":
         raise ZooterError("--plot as a file that ends in .html", str(path), "Rename it.")
     if importlib.util.find_spec("plotly") is None:
-        raise not_installed("plotly", "--plot", "Run `pip install 'zooter[plots]'`.")
+        raise NotInstalledError("plotly", "--plot", "pip install 'zooter[plots]'")
     check_file(path)
 
 
 def save_sweep_plot(figures: Sweep, path: Path) -> None:
     """Plot the score over beta with its 95% interval, a line per tau."""
     title = f"Held-back queries: {figures.folds} folds, {figures.seeds} seeds, n = {figures.n}"
-    _save(path, title, {"": sweep_lines(figures, COLOURS)}, *SWEEP_AXES)
+    _save(path, title, {"": charts.sweep_chart(figures)})
 
 
 def save_selection_plot(figures: Selection, path: Path) -> None:
-    """Plot quality over cost, a line per trigger and k, random queries dotted; a second panel by the judge if any."""
-    panels = {"keeping the best by score": figures}
+    """Plot quality over cost, a line per trigger and k, random queries dotted; a second chart by the judge if any."""
+    panels = {"Keeping the best by score": figures}
     if figures.judge:
-        panels["keeping the best by reward"] = figures.judge
+        panels["Keeping the best by reward"] = figures.judge
     priced = figures.curves[0].points[0].dollars is not None
-    lines = {}
+    drawn = {}
     for name, panel in panels.items():
         curves = {trigger: report_tables.curves(panel, trigger) for trigger in report_tables.triggers(panel)}
-        lines[name] = curve_lines(curves, priced, COLOURS)
-    across = "dollars per thousand queries" if priced else "calls per query"
-    _save(path, "k candidates where the router is unsure, otherwise one", lines, across, "mean score")
+        drawn[name] = charts.selection_chart(curves, priced)
+    _save(path, "k candidates where the router is unsure, otherwise one", drawn)
 
 
-def _save(path: Path, title: str, panels: Mapping[str, Sequence[Line]], across: str, up: str) -> None:
-    """Write a page whose panels, side by side, have the same scale upwards."""
-    from plotly.subplots import make_subplots
+def _save(path: Path, title: str, panels: Mapping[str, Figure]) -> None:
+    """Write a page of charts, one below the other, each with its title."""
+    from plotly.io import to_html
 
-    figure = make_subplots(cols=len(panels), subplot_titles=list(panels), shared_yaxes=True)
-    named: set[str] = set()  # in the legend
-    for column, lines in enumerate(panels.values(), 1):
-        for line in lines:
-            heights = [y for _, y in line.points]
-            bars = list(zip(heights, line.intervals, strict=False))
-            figure.add_scatter(
-                x=[x for x, _ in line.points],
-                y=heights,
-                error_y={"array": [high - y for y, (_, high) in bars], "arrayminus": [y - low for y, (low, _) in bars]},
-                mode="lines+markers" if line.texts else "lines",
-                line={"color": line.colour, "dash": DASHES[line.dash]},
-                marker={"symbol": ["star" if n in line.best else "circle" for n in range(len(heights))], "size": 11},
-                name=escape(line.name),
-                legendgroup=line.name,
-                showlegend=line.name not in named,
-                hovertext=["<br>".join(map(escape, text)) for text in line.texts],
-                hoverinfo="name+text" if line.texts else "skip",
-                row=1,
-                col=column,
-            )
-            named.add(line.name)
-    figure.update_xaxes(title=across).update_yaxes(title=up, col=1)
     with open_atomic(path) as file:
-        figure.update_layout(title=title, template="plotly_white").write_html(file, include_plotlyjs=True)
+        file.write(PAGE.replace("TITLE", escape(title)))
+        for number, (name, figure) in enumerate(panels.items()):
+            drawn = charts.on_white(figure, HEIGHT)
+            file.write(f"<h2>{escape(name)}</h2>\n" if name else "")
+            options = {"include_plotlyjs": not number, "full_html": False, "div_id": f"chart-{number}"}
+            file.write(to_html(drawn, charts.CONFIG, **options))
+        file.write("</body></html>\n")

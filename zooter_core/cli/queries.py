@@ -18,7 +18,7 @@ from zooter_core.data.curate import curate
 
 
 def queries(
-    sources: Annotated[list[Path], option("--from", "FILE...", "Queries files to select from.")],
+    sources: Annotated[list[Path], option("--from", "FILE...", "Queries files or logs to select from.")],
     limit: Annotated[int, option("--limit", "N", "Maximum number of queries to select.", min=1)],
     out: Annotated[Path, option("--out", "FILE", "Queries file to write, .jsonl or .jsonl.gz.")],
     exclude: Annotated[
@@ -28,6 +28,8 @@ def queries(
     fleet: FleetDir = None,
     json: Json = False,
 ) -> None:
+    from zooter_core.router.turns import topic_of
+
     if fleet:
         open_fleet(fleet)  # a mistake in it shows before the work
     fleet_tagger = cache(lambda: open_ensemble(fleet).tagger)
@@ -36,7 +38,7 @@ def queries(
         return [tuple(tag.name for tag in tags) for tags in fleet_tagger().tag_all([Query("", text) for text in texts])]
 
     with waiting("Reading ...") as show:
-        figures = curate(sources, exclude or [], out, limit, seed, tagging, show)
+        figures = curate(sources, exclude or [], out, limit, seed, tagging, show, topic_of)
     print_figures(figures, json, _print)
     if figures["n"] < limit:
         err.print(f"Only {figures['n']:,} of {limit:,} queries were selected: no more are left.")
@@ -50,6 +52,7 @@ def _print(figures: dict[str, Any]) -> None:
     console.print(table)
     reasons = [("empty", figures["empty"]), ("repeats", figures["repeats"]), ("near repeats", figures["near_repeats"])]
     reasons += [(f"overlapping {name}", row["count"]) for name, row in figures["excluded"].items()]
+    reasons += list(figures["left_out"].items())
     console.print("left out: " + ", ".join(f"{count:,} {reason}" for reason, count in reasons))
     tags = figures["tags"]
     origin = "given tags" if tags["from"] == "given" else "the fleet's tags"

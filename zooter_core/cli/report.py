@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from typing import Annotated
 
 from zooter_core.base.errors import ZooterError
@@ -20,20 +21,23 @@ def report(
     seconds = seconds_of(since, "--since")
     from rich.table import Table
 
+    from zooter_core.evaluation.thinking import twins
     from zooter_core.fleet.ensemble import Ensemble
+    from zooter_core.learn.advice import Setup, advise
     from zooter_core.learn.report import figures, report_on, sentences
     from zooter_core.learn.traffic import Traffic, data_folder
 
     parts, now = open_fleet(fleet), time.time()
-    with Traffic.open(data or data_folder(parts.name), create=False) as traffic:
+    with Traffic.open(data or data_folder(parts), create=False) as traffic:
         ensemble = Ensemble(parts) if parts.router else None
         try:
-            result = report_on(traffic, parts.name, now - seconds, now, ensemble)
+            result = report_on(traffic, parts.name, now - seconds, now, ensemble, twins(parts.candidates))
         except ZooterError as problem:
             err.print(f"The queries are not compared with those of the router's training. {problem}")
-            result = report_on(traffic, parts.name, now - seconds, now)
+            result = report_on(traffic, parts.name, now - seconds, now, None, twins(parts.candidates))
+    advice = advise(result, Setup.of(parts, traffic.path.parent))
     if json:
-        print_json(result.to_json())
+        print_json(result.to_json() | {"advice": asdict(advice)})
         return
     for line in sentences(result):
         out.print(line)
@@ -44,3 +48,7 @@ def report(
             table.add_row(*row)
         out.print()
         out.print(table)
+    out.print()
+    out.print(f"What to do: {advice.sentence} {advice.reason}")
+    if advice.command:
+        out.print(advice.command)

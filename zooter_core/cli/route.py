@@ -13,7 +13,7 @@ from zooter_core.base.terminal import json_text
 from zooter_core.cli.fleets import open_ensemble
 from zooter_core.cli.options import FleetDir, Json, QueryOrStdin, Willingness, option
 from zooter_core.cli.stdin import STDIN, stdin_records
-from zooter_core.data.prices import check_trade
+from zooter_core.data import prices
 from zooter_core.router.explain import Explanation
 from zooter_core.serve.errors import ApiError
 
@@ -23,14 +23,14 @@ MOST_SHOWN = 5  # words for and against, and similar queries
 def route(
     query: QueryOrStdin,
     fleet: FleetDir = None,
-    willingness: Willingness = 0.0,
+    willingness: Willingness = None,
     why: Annotated[
         bool, option("--why", help="Show which words, tags and similar queries speak for the choice.")
     ] = False,
     json: Json = False,
 ) -> None:
     ensemble = open_ensemble(fleet)
-    check_trade(ensemble.fleet, willingness)
+    prices.check_trade(ensemble.fleet, willingness or 0.0)
     note = ensemble.router.note
     if note and not json:
         print(f"{note} `zooter exam` trains one.", file=sys.stderr)
@@ -61,6 +61,8 @@ def _print(decision: Decision) -> None:
     out.print(table)
     out.print("tags: " + (", ".join(f"{tag.name} ({tag.score:.2f})" for tag in decision.tags) or "none"))
     out.print(f"chosen: {decision.candidate}, {decision.margin:.1%} ahead of the next; {decision.certainty}")
+    if reason := prices.why(decision):
+        out.print(reason)
 
 
 def _print_why(why: Explanation) -> None:

@@ -5,19 +5,23 @@ from __future__ import annotations
 import importlib.util
 import os
 import socket
+import time
 from contextlib import suppress
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated
 
-from zooter_core.base.errors import ZooterError
+from zooter_core.base.errors import NotInstalledError, ZooterError
 from zooter_core.base.hosts import Host, check_host, check_origin, is_loopback
 from zooter_core.cli.consoles import err
 from zooter_core.cli.fleets import open_fleet
 from zooter_core.cli.options import FleetDir, check_free, names_given, option
+from zooter_core.config.fleet import Fleet
+from zooter_core.fleet.packages import check_engines
 from zooter_core.router.config import check_router, is_portable
 
 PACKAGES = ("fastapi", "uvicorn", "prometheus_client")  # the extra `serve`
+LEARN = "`zooter learn` asks for these answers, and `zooter report` says what routing is worth."
 FIRST_FD = 3  # of the sockets that systemd passes
 
 
@@ -51,12 +55,11 @@ def serve(
     ] = None,
 ) -> None:
     if absent := [name for name in PACKAGES if importlib.util.find_spec(name) is None]:
-        raise ZooterError(
-            "the packages of the endpoint", f"no package {absent[0]}", "Run `pip install 'zooter[serve]'`."
-        )
+        raise NotInstalledError(absent[0], "`zooter serve`", "pip install 'zooter[serve]'")
     parts = open_fleet(fleet)
     if parts.router and not is_portable(Path(parts.router.path)):  # which is checked when it loads
         check_router(Path(parts.router.path))
+    check_engines(parts)
     listener = _activated()
     if listener is None:
         check_host(host, "--host")
@@ -67,12 +70,12 @@ def serve(
     _check_certificate(certfile)
     if listener is None:
         check_free("serve", host, port)
-    from zooter_core.learn.traffic import data_folder
+    from zooter_core.learn.traffic import own_data_folder
     from zooter_core.serve.run import run
     from zooter_core.serve.server import ServeSettings
 
     settings = ServeSettings(
-        parts, host, port, data or data_folder(parts.name), keys=keys, learn=learn, certificate=certfile,
+        parts, host, port, data or own_data_folder(parts, err.print), keys=keys, learn=learn, certificate=certfile,
         proxies=addresses, listener=listener,
         allowed_hosts=names_given(allowed_host, "--allowed-host", "ZOOTER_ALLOWED_HOST", check_host),
         allowed_origins=names_given(allowed_origin, "--allowed-origin", "ZOOTER_ALLOWED_ORIGIN", check_origin),
@@ -87,10 +90,26 @@ def serve(
         err.print("Other machines can reach it too.")
     if learn or parts.learn.traffic:
         err.print(f"Queries are kept in {settings.data} (docs/learn.md says what, and how to delete it).")
+        err.print(_outlook(parts, settings.data))
     if keys:
         err.print(f"Requests need an API key of {keys}.")
     with suppress(KeyboardInterrupt):  # Ctrl-C ends it as it should
         run(settings, ready, err.print)
+
+
+def _outlook(fleet: Fleet, data: Path) -> str:
+    """How long it takes until the traffic in a folder tells what routing is worth."""
+    from zooter_core.learn.deciding import Sampling
+    from zooter_core.learn.pace import DAY, LATEST_DAYS, outlook
+    from zooter_core.learn.report import report_on
+    from zooter_core.learn.traffic import FILE, Traffic
+
+    if not (data / FILE).is_file():
+        return f"{outlook(None, 0, 0.0, Sampling().share)} {LEARN}"
+    now = time.time()
+    with Traffic.open(data, create=False) as traffic:
+        report = report_on(traffic, fleet.name, now - LATEST_DAYS * DAY, now)
+    return f"{report.outlook} {LEARN}" if report.outlook else "`zooter report` says what routing is worth."
 
 
 def _activated() -> socket.socket | None:

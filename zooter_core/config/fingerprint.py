@@ -21,7 +21,7 @@ OUTSIDE = {
     *("api_key_env", "insecure"),
     *("usd_per_million_prompt_tokens", "usd_per_million_cached_tokens"),
     *("device_map", "memory", "connect_seconds", "first_token_seconds", "gap_seconds"),
-    *("retries", "parallel", "rest_after", "rest_seconds", "token_limit", "judge", "second", "instagger"),
+    *("retries", "parallel", "rest_after", "rest_seconds", "answer_seconds", "judge", "second", "instagger"),
     *("threads", "gpu_layers"),
     *("context_tokens", "images", "tools", "json_mode"),
 }

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, StrictStr, TypeAdapter, ValidationError
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, model_validator
 
-from zooter_core.base.errors import FIX_PERMISSIONS, ZooterError, did_you_mean, unreadable
+from zooter_core.base.errors import FIX_PERMISSIONS, ZooterError, did_you_mean, one_line, unreadable
 from zooter_core.config.candidates import CandidateConfig, MemoryConfig
 from zooter_core.config.fingerprint import FILES, fingerprint, named_by_server
 from zooter_core.config.labelling import (
@@ -31,6 +31,7 @@ from zooter_core.config.tables import (
     AS_WRITTEN,
     Count,
     LocalPath,
+    Name,
     NotNegative,
     Table,
     WholeNumber,
@@ -73,17 +74,33 @@ class RouterConfig(Table):
             candidates run in its own process.
         others: what to do with candidates that the router does not know: `refuse`, or `profile`, which routes to them
             by what is published about them or by their names (fleet/starting.py).
+        willingness: how much probability of the best answer to give up for the lowest price instead of the highest
+            (`prices.utilities`), as `--willingness`; None as `prices.willingness_of` says. A fleet without a trained
+            router may have this key alone.
     """
 
-    path: LocalPath
+    path: LocalPath = ""
     unsure_above: Annotated[float, Field(strict=True), AfterValidator(_threshold), AS_WRITTEN] = math.inf  # never
     runtime: Runtime = "auto"
     others: Literal["refuse", "profile"] = "refuse"
+    willingness: NotNegative | None = None
+
+    @model_validator(mode="after")
+    def _check_path(self) -> Self:
+        if not self.path and list(self.to_file()) != ["willingness"]:
+            sentence, step = '{where} lacks the key "path".', "Add path = ... there."
+            raise refusal('a key "path"', "none", step, "path", sentence)
+        return self
 
 
 @dataclass(frozen=True)
 class Fleet:
-    """A pool of candidates with its reward model, tagger and router."""
+    """A pool of candidates with its reward model, tagger and router.
+
+    Attributes:
+        router: None where no router was trained for it.
+        willingness: `[router] willingness`; None if the file does not say.
+    """
 
     name: str
     folder: Path
@@ -94,6 +111,7 @@ class Fleet:
     generation: GenerationConfig = field(default_factory=GenerationConfig)
     serve: ServeConfig = field(default_factory=ServeConfig)
     learn: LearnConfig = field(default_factory=LearnConfig)
+    willingness: float | None = None
 
     @property
     def pool(self) -> tuple[str, ...]:
@@ -172,7 +190,7 @@ class FleetFile(Table):
     """All of fleet.toml."""
 
     candidate: Annotated[list[CandidateConfig], Field(min_length=1)]
-    name: StrictStr | None = None
+    name: Name | None = None
     router: RouterConfig | None = None
     reward: Reward | None = None
     tagger: Tagger | None = None
@@ -206,7 +224,7 @@ def load_fleet(folder: str | Path, text: str | None = None) -> Fleet:
         if path.name != "fleet.toml":  # a folder is one fleet: what is made of it lies beside the file
             step = "Move it into a folder of its own as fleet.toml."
             raise ZooterError("a fleet folder, or the fleet.toml in one", str(path), step)
-        path = path.resolve()
+        path = real_file(path)
         values = read_toml(path, text)
     except OSError as problem:
         raise ZooterError(f"a readable {path}", str(problem), FIX_PERMISSIONS) from problem
@@ -230,6 +248,22 @@ def load_fleet(folder: str | Path, text: str | None = None) -> Fleet:
     return _fleet(file, path)
 
 
+def real_file(path: Path) -> Path:
+    """Where a fleet.toml really is: a link to it may lead to another file in its folder, but not out of that.
+
+    What is written for a fleet lies beside the file, and a link that came with the folder could lead to any place of
+    the owner's.
+
+    Raises:
+        ZooterError: it leads out.
+    """
+    real = Path(os.path.realpath(path))
+    if not real.is_relative_to(os.path.realpath(path.parent)):
+        step = f"Put a copy in its place, or give --fleet {real.parent} if the fleet is there."
+        raise ZooterError(f"a file at {path}, or a link to one in its folder", f"a link to {real}", step)
+    return real
+
+
 def fleet_toml(fleet: Fleet, name: str, folder: Path, router: str) -> str:
     """The fleet.toml of a fleet with another router, in another folder: paths lead back to where the models are.
 
@@ -242,7 +276,7 @@ def fleet_toml(fleet: Fleet, name: str, folder: Path, router: str) -> str:
 
     runtime = fleet.router.runtime if fleet.router else "auto"
     tables = {
-        "router": RouterConfig(router, runtime=runtime),
+        "router": RouterConfig(router, runtime=runtime, willingness=fleet.willingness),
         "reward": fleet.reward,
         "tagger": fleet.tagger,
         "generation": fleet.generation,
@@ -280,5 +314,9 @@ def _fleet(file: FleetFile, path: Path) -> Fleet:
     if isinstance(tagger, InstagConfig):
         tagger = replace(tagger, instagger=placed(tagger.instagger))
     candidates = tuple(placed(candidate) for candidate in file.candidate)
-    name = path.parent.name if file.name is None else file.name
-    return Fleet(name, path.parent, candidates, file.router, reward, tagger, file.generation, file.serve, file.learn)
+    name = file.name or one_line(path.parent.name) or "fleet"
+    router, willingness = file.router, file.router.willingness if file.router else None
+    return Fleet(
+        name, path.parent, candidates, router if router and router.path else None, reward, tagger,
+        file.generation, file.serve, file.learn, willingness,
+    )  # fmt: skip

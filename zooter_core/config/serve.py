@@ -6,9 +6,20 @@ from typing import Annotated
 
 from pydantic import Field, StrictStr
 
-from zooter_core.config.tables import Count, NotNegative, Positive, Table, table
+from zooter_core.config.tables import Count, NotNegative, Table, table
 
+AUTO, AUTO_BEST, RMR = "auto", "auto-best", "rmr"
+VIRTUAL = {  # models that clients may name beside the candidates, which therefore have other names
+    AUTO: "The candidate that the router expects to answer best.",
+    AUTO_BEST: "As auto; where the router is unsure, several answer and the reward model keeps the best.",
+    RMR: "Every candidate answers, and the reward model keeps the best.",
+}
 Limit = Annotated[int, Field(strict=True, ge=0)]  # 0 means none
+
+
+def is_virtual(name: str) -> bool:
+    """Whether a name is one of the endpoint's own, however it is written: `RMR` would be mistaken for `rmr`."""
+    return name.strip().casefold() in VIRTUAL
 
 
 @table("[serve]")
@@ -22,9 +33,6 @@ class ServeConfig(Table):
         queue: further requests that wait for a place.
         hedge_seconds: if a candidate has not begun to answer `auto` by then, the next one is asked beside it, and the
             first that begins answers; 0 never does.
-        deadline_seconds: from the end of the wait to the end of the answer.
-        requests_per_minute, tokens_per_minute: on average; a minute's worth may come at once. 0 is no limit.
-        most_prompt_tokens: of one request. 0 is no limit.
         chores: the candidate for titles, tags and the like, which chat UIs ask for themselves (learn/chores.py); None
             routes them as any request.
     """
@@ -34,8 +42,4 @@ class ServeConfig(Table):
     concurrent: Count = 256
     queue: Limit = 1024
     hedge_seconds: NotNegative = 0
-    deadline_seconds: Positive = 900
-    requests_per_minute: Limit = 0
-    tokens_per_minute: Limit = 0
-    most_prompt_tokens: Limit = 0
     chores: StrictStr | None = None

@@ -32,6 +32,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from zooter_core.base.errors import MOST_NAMED, ZooterError, did_you_mean, shortened
 from zooter_core.base.files import impossible
 from zooter_core.base.gone import GONE
+from zooter_core.base.names import wrong_name
 from zooter_core.base.weights import PREFIX, check_package
 
 DEEPEST = 50  # tables and lists inside each other
@@ -183,6 +184,13 @@ def existing(value: str, info: ValidationInfo) -> str:
     raise refusal("an existing path", f"nothing at {path}", hint, sentence=sentence)
 
 
+def _name(value: str) -> str:
+    if wrong := wrong_name(value):
+        raise refusal(*wrong)
+    return value
+
+
+Name = Annotated[StrictStr, AfterValidator(_name)]
 LocalPath = Annotated[StrictStr, AfterValidator(local_path)]
 Reference = Annotated[StrictStr, AfterValidator(reference)]
 ExistingPath = Annotated[StrictStr, AfterValidator(existing)]

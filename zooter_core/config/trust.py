@@ -12,7 +12,7 @@ import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 from zooter_core.base.errors import ZooterError, listed
 from zooter_core.base.files import atomic, private_folder, writing
@@ -58,7 +58,7 @@ def on_this_machine(url: str) -> bool:
 def use_of(variable: str, url: str) -> str:
     """A key with the server that it goes to, as VARIABLE=https://host:port."""
     parts = _parts(url)
-    name = host_name(parts.hostname or "") or repr(parts.hostname)
+    name = host_name(parts.hostname or "") or quote(parts.hostname or "")  # a space would begin another pair
     port = None if parts.port == DEFAULT_PORTS.get(parts.scheme) else parts.port
     return f"{variable}={parts.scheme}://{Host(name, port)}"
 

@@ -8,7 +8,8 @@
              {"function": "add", "code": "..."}     a program that calls the function; `prompt` is a program before it
     check    {"words": [50, 100], "items": 3}       numbers, or [least, most] with null for no bound; `characters` too
              {"contains": "sea", "lacks": ["fish"]} texts, whatever their case
-             {"json_schema": {...}}                 the response is JSON of this schema
+             {"json_schema": {...}, "json": true}   the response is JSON of this schema, or any
+             {"solution": {"x": 5}}                 the values of variables
              {"language": "de"}                     ISO 639-1
 
 A response is right if all of them hold. `evaluation/verified` does the work.
@@ -128,6 +129,10 @@ def _is_texts(value: Any) -> bool:
     return _is_text(value) or _is_list(value, _is_text)
 
 
+def _is_solution(value: Any) -> bool:
+    return isinstance(value, dict) and bool(value) and all(map(_is_numeral, value.values()))
+
+
 def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
@@ -161,6 +166,9 @@ CHECKS: dict[str, Form] = {
     "items": RANGE,
     "words": RANGE,
     "characters": RANGE,
+    "lines": RANGE,
+    "json": (lambda value: value is True, "true"),
+    "solution": (_is_solution, "an object with the value of each variable"),
     "language": (lambda value: isinstance(value, str) and bool(LANGUAGE.fullmatch(value)), 'a code such as "de"'),
     "contains": TEXTS,
     "lacks": TEXTS,

@@ -18,11 +18,13 @@ from zlib import crc32
 
 import numpy as np
 
-from zooter_core.base.errors import ZooterError, not_installed
+from zooter_core.base.errors import NotInstalledError, ZooterError
 from zooter_core.base.files import check_file, open_atomic
 from zooter_core.base.records import Query
 from zooter_core.base.strict_json import dump_json
-from zooter_core.data.scores import each_query
+from zooter_core.data.json_records import check_paths, value_of
+from zooter_core.data.logs import PLAIN, Log, read_logs
+from zooter_core.data.scores import each_query, read_query
 
 OVERLAP = 8  # words in a row that a query may not share with a benchmark
 EXAMPLES = 5  # ids of overlapping queries that the figures name
@@ -32,6 +34,8 @@ BANDS, ROWS = 20, 5  # of MinHash: two texts of similarity NEAR share a band wit
 MOST_TAGGED = 20_000  # queries for a tagger, drawn at random
 TOGETHER = 256  # queries given to a tagger at a time
 EVERY = 1000  # queries between two reports
+ENDING = re.compile(r"\.(jsonl?|[ct]sv|txt)(\.gz)?\Z")
+QUERY_FIELDS = ("dataset", "source", "tags", "choices", "answer", "tests", "check")
 
 SIGNS = {"-": "−", "*": "×", "/": "÷"}
 _SIGN = re.compile(r"[-*/](?=\s*\d)")
@@ -116,7 +120,7 @@ class NearRepeats:
         try:
             from datasketch import MinHash, MinHashLSH
         except ImportError:
-            raise not_installed("datasketch", "zooter queries", "Run `pip install 'zooter[queries]'`.") from None
+            raise NotInstalledError("datasketch", "`zooter queries`", "pip install 'zooter[queries]'") from None
         self._empty = MinHash(BANDS * ROWS, hashfunc=crc32)
         self._index = MinHashLSH(num_perm=BANDS * ROWS, params=(BANDS, ROWS))
 
@@ -213,6 +217,7 @@ class Sifted:
         read: number of queries by source.
         excluded: benchmark -> ids of the queries that overlap it.
         untagged: whether some line has no tags.
+        left_out: the records that are no query, by the reason.
     """
 
     left: list[Query] = field(default_factory=list)
@@ -222,34 +227,55 @@ class Sifted:
     repeats: int = 0
     near_repeats: int = 0
     untagged: bool = False
+    left_out: Counter[str] = field(default_factory=Counter)
 
 
-def sift(paths: Sequence[Path], exclude: Sequence[Path], report: Callable[[str], None]) -> Sifted:
-    """Read queries files, and set aside what is empty, overlaps a benchmark, or repeats an earlier query."""
+def sift(
+    paths: Sequence[Path],
+    exclude: Sequence[Path],
+    report: Callable[[str], None],
+    topic: Callable[[Sequence[str]], str],
+) -> Sifted:
+    """Read queries files and logs, and set aside what is empty, overlaps a benchmark, or repeats an earlier query."""
     benchmarks, near, keys = Benchmarks.read(exclude), NearRepeats(), set[str]()
     sifted = Sifted(excluded={str(path): [] for path in exclude})
-    for path in paths:
-        stem = path.name.split(".jsonl")[0].split(".txt")[0] or path.name
-        for _, record, query in each_query(path, blank=True):
-            source = query.dataset or stem
-            sifted.read[source] += 1
-            sifted.untagged |= "tags" not in record
-            normal = normalise(query.text)
-            if not normal:
-                sifted.empty += 1
-            elif name := benchmarks.overlap(normal):
-                sifted.excluded[name].append(query.id)
-            elif (shared_key := key(normal)) in keys:
-                sifted.repeats += 1
+    numbers = Counter[Path]()
+    for log in read_logs(paths, sifted.left_out):
+        numbers[log.file] += 1
+        line = _line_of(log)
+        try:
+            query = read_query(log.place, line | {"query": topic(log.turns)}, str(numbers[log.file]))
+        except ZooterError as problem:
+            sifted.left_out[f"without {problem.failure.expected.removesuffix(f' in {log.place}')}"] += 1
+            continue
+        source = query.dataset or ENDING.sub("", log.file.name) or log.file.name
+        sifted.read[source] += 1
+        sifted.untagged |= "tags" not in line
+        normal = normalise(query.text)
+        if not normal:
+            sifted.empty += 1
+        elif name := benchmarks.overlap(normal):
+            sifted.excluded[name].append(query.id)
+        elif (shared_key := key(normal)) in keys:
+            sifted.repeats += 1
+        else:
+            keys.add(shared_key)
+            if near.is_one(normal):
+                sifted.near_repeats += 1
             else:
-                keys.add(shared_key)
-                if near.is_one(normal):
-                    sifted.near_repeats += 1
-                else:
-                    sifted.left.append(replace(query, dataset=source, tags=tuple(dict.fromkeys(query.tags))))
-            if (number := sifted.read.total()) % EVERY == 0:
-                report(f"Reading: {number:,} queries ...")
+                sifted.left.append(replace(query, dataset=source, tags=tuple(dict.fromkeys(query.tags))))
+        if (number := sifted.read.total()) % EVERY == 0:
+            report(f"Reading: {number:,} queries ...")
     return sifted
+
+
+def _line_of(log: Log) -> dict[str, Any]:
+    """What a log says of its query, as a queries file does."""
+    names = [name for name in QUERY_FIELDS if log.form == PLAIN and log.fields.get(name) is not None]
+    line = {name: log.fields[name] for name in names if name != "answer" or not log.values["candidate"]}
+    if isinstance(tags := line.get("tags"), str):  # in a table
+        line["tags"] = value_of(tags) if tags[:1] == "[" else [tag.strip() for tag in re.split("[,;]", tags)]
+    return line | {"id": log.values["name"]}
 
 
 def curate(
@@ -260,27 +286,31 @@ def curate(
     seed: int,
     tagging: Tagging,
     report: Callable[[str], None],
+    topic: Callable[[Sequence[str]], str] = lambda turns: turns[-1],
 ) -> dict[str, Any]:
     """Write up to `limit` queries of the files into `out`; returns the counts of the summary.
 
     Args:
-        paths: queries files.
+        paths: queries files, logs (`data/logs.py`), or folders of them.
         exclude: benchmarks, whose texts must stay out.
         tagging: texts -> tags, called unless every line of the files has tags.
         report: called with a line about the progress.
+        topic: the texts of a conversation's user, oldest first -> the query that they come to.
 
     Raises:
-        ZooterError: a line is wrong, or no query is left.
+        ZooterError: a file is of no known format, or no query is left.
     """
     paths, exclude = list(dict.fromkeys(paths)), list(dict.fromkeys(exclude))
+    check_paths(paths)
     check_file(out, (*paths, *exclude))
     if not out.name.endswith((".jsonl", ".jsonl.gz")):
         raise ZooterError("--out as a .jsonl or .jsonl.gz file", str(out), "Rename it.")
     with open_atomic(out) as file:
-        sifted = sift(paths, exclude, report)
+        sifted = sift(paths, exclude, report, topic)
         if not sifted.left:
-            read = sifted.read.total()
-            raise ZooterError("at least one query that is left", f"none of {read:,} read", "Name other files.")
+            reasons = "".join(f", and {count:,} {reason}" for reason, count in sifted.left_out.items())
+            read = f"none of {sifted.read.total():,} read{reasons}"
+            raise ZooterError("at least one query that is left", read, "Name other files.")
         order = np.random.default_rng(seed).permutation(len(sifted.left))
         offered = [sifted.left[number] for number in order]
         if sifted.untagged:
@@ -320,6 +350,7 @@ def figures(sifted: Sifted, offered: Sequence[Query], picked: Sequence[Query]) -
     left, chosen = (Counter(query.dataset for query in queries) for queries in (sifted.left, picked))
     return {
         "read": sifted.read.total(),
+        "left_out": dict(sifted.left_out),
         "empty": sifted.empty,
         "excluded": {name: {"count": len(ids), "examples": ids[:EXAMPLES]} for name, ids in sifted.excluded.items()},
         "repeats": sifted.repeats,

@@ -1,4 +1,4 @@
-"""Records of other programs' JSON files, plain or gzipped, each with its place: an array, JSON lines, or one object.
+"""Records of other programs' files, plain or gzipped, each with its place: JSON arrays, lines and objects, or tables.
 
 Whatever is wrong is a ZooterError with its place. A file is read as a whole and takes a few times its unpacked size in
 memory.
@@ -6,35 +6,53 @@ memory.
 
 from __future__ import annotations
 
+import ast
+import csv
+import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from zooter_core.base.errors import FIX_PERMISSIONS, ZooterError
-from zooter_core.base.jsonl import DAMAGE, not_utf8, open_text
-from zooter_core.base.strict_json import ESCAPED, clean
+from zooter_core.base.jsonl import DAMAGE, JSON_LINES, not_utf8, numbered_lines, open_text
+from zooter_core.base.strict_json import ESCAPED, clean, is_number
 
 LARGEST_TEXT = 1 << 30  # characters; a small .gz can hold more than the memory
 SPACE = re.compile(r"[ \t\n\r]*")
 DECODER = json.JSONDecoder()
+LATEST = 1e11  # seconds: a time above it counts thousandths, millionths or billionths of one
 FIX_FILE = "Fix the file, or download it again."
 Place = str  # "file, line 3"
 
 
-def json_files(path: Path) -> list[Path]:
-    """The JSON files of a folder at any depth, or the file itself."""
+def check_paths(paths: Sequence[Path]) -> None:
+    """Refuse a path with nothing at it, before anything is opened to be written.
+
+    Raises:
+        ZooterError: there is one.
+    """
+    for path in paths:
+        if not path.exists():
+            raise ZooterError("a file of queries or logs", f"nothing at {path}", "Check the path.")
+
+
+def json_files(path: Path, endings: tuple[str, ...] = (".json", ".jsonl")) -> list[Path]:
+    """The JSON files of a folder at any depth, plain or gzipped, or the file itself."""
     if path.is_file():
         return [path]
     try:
         next(path.iterdir(), None)  # rglob skips a folder without read permission
     except OSError as problem:
         raise ZooterError(f"a readable folder {path}", str(problem), FIX_PERMISSIONS) from problem
-    return sorted(file for file in path.rglob("*") if file.name.endswith((".json", ".jsonl", ".json.gz", ".jsonl.gz")))
+    return sorted(file for file in path.rglob("*") if file.name.removesuffix(".gz").endswith(endings))
 
 
-def _read_text(path: Path) -> str:
+def read_text(path: Path) -> str:
     """The text of a file, unpacked if its name ends in .gz."""
     try:
         with open_text(path, "a file of JSON") as file:
@@ -49,38 +67,120 @@ def _read_text(path: Path) -> str:
 
 
 def each_record(path: Path) -> Iterator[tuple[Place, dict[str, Any]]]:
-    """The objects of a JSON array, or of JSON lines, each with the line on which it begins."""
-    text = _read_text(path)
-    line, before = 1, 0
-    for start, value in _values(text, path):
-        line, before = line + text.count("\n", before, start), start
-        place = f"{path}, line {line}"
+    """The objects of JSON arrays, or of JSON lines, each with the line on which it begins."""
+    for place, value in each_value(path):
         if not isinstance(value, dict):
             raise ZooterError(f"a JSON object in {place}", type(value).__name__, "Fix or remove the record.")
         yield place, value
 
 
+def each_value(path: Path) -> Iterator[tuple[Place, Any]]:
+    """The elements of JSON arrays, or the values of JSON lines, each with the line on which it begins."""
+    text = read_text(path)
+    line, before = 1, 0
+    for start, value in _values(text, path):
+        line, before = line + text.count("\n", before, start), start
+        yield f"{path}, line {line}", value
+
+
+def each_row(path: Path) -> Iterator[tuple[Place, Any]]:
+    """The lines of a .txt as `query`, JSON lines one by one, the values of other JSON, or the rows of a table (CSV).
+
+    What is wrong in a line alone is given as it is: a text for JSON, or a list for a row with too many cells.
+    """
+    name, lines = path.name.removesuffix(".gz"), numbered_lines(path, JSON_LINES, LARGEST_TEXT)
+    if name.endswith(".txt"):
+        yield from ((f"{path}, line {number}", {"id": f"{number:06d}", "query": text}) for number, text in lines)
+        return
+    first = next(lines, (0, ""))
+    if isinstance(value_of(first[1]), dict) or (
+        name.endswith(".jsonl") and first[1] not in ("", "{") and first[1][0] != "["
+    ):
+        yield from ((f"{path}, line {number}", value_of(text)) for number, text in chain([first], lines))
+    elif first[1][:1] in ("", "[", "{") or name.endswith(".json"):
+        yield from each_value(path)
+    else:
+        text = read_text(path).lstrip("\n")
+        csv.field_size_limit(LARGEST_TEXT)
+        rows = csv.DictReader(io.StringIO(text), delimiter=max("\t;,|", key=text.partition("\n")[0].count))
+        for row in rows:
+            yield f"{path}, line {rows.line_num}", list(row.values()) if None in row else row
+
+
 def _values(text: str, path: Path) -> Iterator[tuple[int, Any]]:
-    """The elements of an array, or the values of JSON lines, each with its offset."""
+    """The elements of arrays, or the values of JSON lines, each with its offset."""
     at = _skip(text, 0)
-    if text[at : at + 1] != "[":
-        while at < len(text):
+    while at < len(text):
+        if text[at] == "[":
+            at = yield from _elements(text, _skip(text, at + 1), path)
+        else:
             value, end = _decode(text, at, path)
             yield at, value
-            at = _skip(text, end)
-        return
-    at = _skip(text, at + 1)
+            at = end
+        at = _skip(text, at)
+
+
+def _elements(text: str, at: int, path: Path) -> Generator[tuple[int, Any], None, int]:
+    """The elements of an array from its first one on, each with its offset; returns the offset behind the array."""
     if text[at : at + 1] == "]":
-        return
+        return at + 1
     while True:
         value, end = _decode(text, at, path)
         yield at, value
         at = _skip(text, end)
         if text[at : at + 1] == "]":
-            return
+            return at + 1
         if text[at : at + 1] != ",":
             raise _wrong(text, at, path, "a comma or the end of the array is missing")
         at = _skip(text, at + 1)
+
+
+def value_of(text: str) -> Any:
+    """The value of a JSON text; the text itself if it is none."""
+    try:
+        value, end = _decode(text, _skip(text, 0), Path())
+    except ZooterError:
+        return text
+    return text if text[end:].strip() else value
+
+
+def as_json(value: object) -> Any:
+    """A value; of a text of JSON, or of Python's lists and objects as pandas writes them to CSV, what it says."""
+    if not isinstance(value, str) or value.lstrip()[:1] not in ("{", "["):
+        return value
+    if value.lstrip().startswith(("[{'", "{'")):
+        with suppress(ValueError, SyntaxError, MemoryError, RecursionError):
+            return ast.literal_eval(value.strip())
+    return value_of(value)
+
+
+def as_time(value: object) -> float | None:
+    """Seconds since 1970, from a number or a date in ISO 8601; without a time zone it is UTC."""
+    if isinstance(value, str) and not re.fullmatch(r"\d{9,}(\.\d*)?", value):
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            return None
+        value = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    number = as_number(value) or 0.0
+    seconds = next((number / unit for unit in (1, 1e3, 1e6, 1e9) if number / unit <= LATEST), 0.0)
+    return seconds if seconds > 0 else None
+
+
+def as_number(value: object) -> float | None:
+    """A finite number, also one in the text of a table's cell."""
+    with suppress(ValueError):
+        value = float(value) if isinstance(value, str) else value
+    return float(value) if is_number(value) else None
+
+
+def as_count(value: object) -> int | None:
+    number = as_number(value)
+    return int(number) if number is not None and number.is_integer() and 0 <= number < 1 << 40 else None
+
+
+def as_text(value: object) -> str | None:
+    return str(value) if type(value) in (str, int) and value != "" else None
 
 
 def _skip(text: str, at: int) -> int:

@@ -18,6 +18,7 @@ from zooter_core.method.metrics import Array, mean
 
 IMPROVEMENT = 0.1  # the gain in the probability of the best answer that `willingness_to_pay` is paid for
 TOKENS = 300  # assumed length of a response that is not known
+STARTING = 0.1  # the willingness of a starting router: docs/notebook/routers.md has the figures
 
 
 def prices_of(fleet: Fleet, pool: Sequence[str]) -> Array:
@@ -34,6 +35,54 @@ def prices_of(fleet: Fleet, pool: Sequence[str]) -> Array:
             "Add usd_per_million_tokens = ... to each [[candidate]]; 0 if it is free.",
         )
     return np.array(prices, dtype=np.float64)
+
+
+def willingness_of(fleet: Fleet) -> float:
+    """How much probability the fleet's router gives up for the lowest price: what `[router] willingness` says, else
+    STARTING for a starting router, which has only guessed what a higher price earns, and 0 for a trained one."""
+    if fleet.willingness is not None:
+        return fleet.willingness
+    return STARTING if fleet.router is None else 0.0
+
+
+def assumed(fleet: Fleet) -> Array:
+    """The price of every candidate for choosing, shape (N,), also of those without one in fleet.toml.
+
+    One that runs on this machine is free then. A hosted one counts as the dearest, so that it is not chosen for a price
+    that nobody knows.
+    """
+    written = [candidate.usd_per_million_tokens for candidate in fleet.candidates]
+    highest = max((price for price in written if price is not None), default=0.0)
+    unknown = [0.0 if is_local(candidate) else highest for candidate in fleet.candidates]
+    return np.array([instead if price is None else price for price, instead in zip(written, unknown, strict=True)])
+
+
+def is_local(candidate: CandidateConfig) -> bool:
+    """Whether it runs on this machine."""
+    return candidate.endpoint is None or candidate.endpoint.local
+
+
+def in_words(fleet: Fleet) -> str:
+    """What the fleet's router makes of prices, for people; empty where it does not weigh any."""
+    willingness, costs = willingness_of(fleet), assumed(fleet)
+    if not willingness or not costs.max() > costs.min():
+        return ""
+    unknown = [one.name for one in fleet.candidates if one.usd_per_million_tokens is None and not is_local(one)]
+    guess = f" Without a price there, these count as the dearest: {listed(unknown)}." if unknown else ""
+    return (
+        f"It weighs the prices of fleet.toml: the dearest model answers if it leads a free one by a "
+        f"probability of {willingness:.3g} ([router] willingness).{guess}"
+    )
+
+
+def why(decision: Decision) -> str:
+    """A sentence on a choice that prices have made; empty where the most probable candidate was chosen."""
+    dearer, name = decision.most_probable, decision.candidate
+    if dearer == name:
+        return ""
+    ahead = 100 * (decision.probabilities[dearer] - decision.probabilities[name])
+    lead = f"is {ahead:.0f} points more probable" if ahead >= 0.5 else "is as probable"
+    return f"{name} is chosen for its price: {dearer} {lead}, which its price is not worth here."
 
 
 def cost(candidate: CandidateConfig, prompt: int, answer: int, cached: int = 0) -> float | None:
@@ -88,13 +137,26 @@ def utilities(probabilities: Array, costs: Array, share: float, worth: float | N
 
 
 def by_willingness(fleet: Fleet, decision: Decision, willingness: float) -> Decision:
-    """A decision by utility, with the prices of fleet.toml (`--willingness`).
+    """A decision by utility, with the prices of fleet.toml (`--willingness`). Who asks for it wants to know what is
+    missing, so nothing is assumed.
 
     Raises:
-        ZooterError: the willingness is below 0 or not finite, or a candidate has no price.
+        ZooterError: the willingness is below 0 or not finite, or above 0 and a candidate has no price.
     """
+    check_willingness(willingness)
     names = list(decision.probabilities)
-    return _traded(decision, names, prices_of(fleet, names), willingness)
+    return weighed(decision, prices_of(fleet, names) if willingness else np.zeros(len(names)), willingness)
+
+
+def weighed(decision: Decision, costs: Array, willingness: float) -> Decision:
+    """A decision by utility; by probability alone at a willingness of 0, and where everything is free.
+
+    Args:
+        costs: of the decision's candidates, shape (N,).
+    """
+    if not willingness or not costs.any():
+        return Decision.of(decision.query, decision.probabilities, decision.tags)
+    return _traded(decision, list(decision.probabilities), costs, willingness)
 
 
 def by_dollars(decision: Decision, costs: Mapping[str, float | None], dollars: float) -> Decision:

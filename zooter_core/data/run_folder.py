@@ -38,6 +38,10 @@ FILE_OF = {"start": QUERIES, "collect": RESPONSES, "score": REWARDS, "tag": TAGS
 STEPS = tuple(FILE_OF)
 FOLLOWS = {"start": "pool", "collect": "candidates_sha256", "score": "pool"}  # settings that follow the fleet
 FORMAT = 1  # of a run folder
+RESTORE = (
+    "Restore a copy. Or delete it and start again with the same settings as before: existing records are kept. Or "
+    "start a new run in another folder."
+)
 PIECE = 1 << 20  # bytes read at once
 LINES = 1000  # written at once
 MERGE = "zooter merge"
@@ -129,8 +133,7 @@ class RunFolder:
             raise ZooterError(
                 f"a readable {path}",
                 str(problem) if type(problem) is ValueError else repr(problem),
-                "Restore a copy. Or delete it and start again with the same settings as before: existing records are "
-                "kept. Or start a new run in another folder.",
+                RESTORE,
             ) from problem
         if shard := state["steps"].get("collect", {}).get("shard"):
             sentence = f"{self.folder} holds only the shard {shard} of a run. `{MERGE}` is gone: {GONE[MERGE]}"
@@ -187,6 +190,8 @@ class RunFolder:
                 finishing(step),
                 f"The step {step} of the run {self.folder} has not begun.",
             )
+        if name not in self.state["steps"][step]:
+            raise ZooterError(f'"{name}" of the step {step} in {self.folder / STATE}', "none", RESTORE)
         return self.state["steps"][step][name]
 
     def sealed(self, step: str) -> bool:

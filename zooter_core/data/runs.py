@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from zooter_core.base import files
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Query
-from zooter_core.base.strict_json import dump_json, parse_json
+from zooter_core.base.strict_json import dump_json, is_number, parse_json
 from zooter_core.config.fleet import Fleet
 from zooter_core.data import prices
 from zooter_core.data.run_folder import QUERIES, RESPONSES, REWARDS, STATE, TAGS, RunFolder, finishing
@@ -139,11 +139,18 @@ class Run(RunFolder):
 
     def tokens(self) -> NDArray[np.float64]:
         """The tokens that each candidate writes for each query, means over samples, shape (queries, candidates)."""
-        tokens: dict[tuple[str, str], list[int]] = {}
+        (tokens,) = self.of_responses("tokens")
+        return tokens
+
+    def of_responses(self, *fields: str) -> list[NDArray[np.float64]]:
+        """Some figures of the responses, means over samples, shape (queries, candidates) each; NaN without response."""
+        figures: dict[tuple[str, str], list[list[float]]] = {}
         for record in self.records(RESPONSES):
-            tokens.setdefault((record["id"], record["candidate"]), []).append(record["tokens"])
-        pool, none = self.setting("start", "pool"), [math.nan]
-        return np.array([[np.mean(tokens.get((query.id, name), none)) for name in pool] for query in self._scored()])
+            values = [value if is_number(value := record.get(field)) else 0 for field in fields]  # 0 may be left out
+            figures.setdefault((record["id"], record["candidate"]), []).append(values)
+        pool, none = self.setting("start", "pool"), [[math.nan] * len(fields)]
+        rows = [[np.mean(figures.get((query.id, name), none), axis=0) for name in pool] for query in self._scored()]
+        return list(np.moveaxis(np.array(rows), -1, 0))
 
     def tags(self) -> list[tuple[str, ...]]:
         """The tag names of each query, as the tagger gave them."""

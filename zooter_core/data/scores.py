@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from zooter_core.base.errors import ZooterError, listed
 from zooter_core.base.jsonl import numbered_lines, read_lines
+from zooter_core.base.names import wrong_name
 from zooter_core.base.records import LARGEST_SCORE, Query
 from zooter_core.base.strict_json import is_number
 from zooter_core.data.answer_keys import read_key
@@ -36,12 +37,26 @@ class Scores:
         scores: shape (queries, candidates); NaN where a candidate has none. Unchanged from the file, except where its
             lines have verified outcomes (`method/verified.py`).
         left_out: number of queries left out, because fewer than two candidates have a score.
+        files: that they were read from, for messages.
+
+    Raises:
+        ZooterError: no candidate can have one of these names.
     """
 
     queries: tuple[Query, ...]
     candidates: tuple[str, ...]
     scores: NDArray[np.float64]
     left_out: int = 0
+    files: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in self.candidates:
+            _check_name(name, self.place)
+
+    @property
+    def place(self) -> str:
+        """The files, as a message ends with them; empty where there are none."""
+        return f" in {', '.join(self.files)}" if self.files else ""
 
     @property
     def missing(self) -> dict[str, int]:
@@ -74,14 +89,14 @@ class Scores:
     def tagged(self, tags: Sequence[Sequence[str]]) -> Scores:
         """A copy with these tags of the queries."""
         queries = (replace(query, tags=tuple(names)) for query, names in zip(self.queries, tags, strict=True))
-        return Scores(tuple(queries), self.candidates, self.scores)
+        return replace(self, queries=tuple(queries), left_out=0)
 
     def in_order(self, candidates: Sequence[str]) -> Scores:
         """A copy with the columns in another order. Refuses other candidates."""
         if set(candidates) != set(self.candidates):
             raise ZooterError(
                 f"the same candidates in all score files ({listed(candidates)})",
-                listed(self.candidates),
+                f"{listed(self.candidates)}{self.place}",
                 "Use score files of one pool.",
             )
         return self.of_columns([self.candidates.index(name) for name in candidates])
@@ -90,14 +105,17 @@ class Scores:
         """A copy with the columns of these candidates alone, and the queries with scores of two of them."""
         if missing := [name for name in candidates if name not in self.candidates]:
             raise ZooterError(
-                f"scores of {listed(candidates)}", f"none of {listed(missing)}", "Add their scores on the same queries."
+                f"scores of {listed(candidates)}{self.place}",
+                f"none of {listed(missing)}",
+                "Add their scores on the same queries.",
             )
         return self.of_columns([self.candidates.index(name) for name in candidates]).comparable()
 
     def of_columns(self, columns: Iterable[int]) -> Scores:
         """A copy with the columns of these numbers, in this order."""
         columns = list(columns)
-        return Scores(self.queries, tuple(self.candidates[column] for column in columns), self.scores[:, columns])
+        names = tuple(self.candidates[column] for column in columns)
+        return replace(self, candidates=names, scores=self.scores[:, columns], left_out=0)
 
     def comparable(self) -> Scores:
         """The queries with scores of two candidates, or of the only one."""
@@ -107,6 +125,15 @@ class Scores:
         part = self.subset(np.flatnonzero(enough).tolist())
         return replace(part, left_out=self.left_out + int((~enough).sum()))
 
+    def check_choice(self) -> None:
+        """Refuse scores of a single candidate, from which nothing can learn to choose."""
+        if len(self.candidates) < LEAST:
+            raise ZooterError(
+                f"scores of two candidates or more{self.place}",
+                f"those of {listed(self.candidates)} alone",
+                "Add scores of others on the same queries: a router has to choose.",
+            )
+
     def sample(self, most: int, seed: int = 0) -> Scores:
         """At most `most` of the queries, drawn at random, in their order."""
         if most >= len(self.queries):
@@ -115,7 +142,8 @@ class Scores:
 
     def subset(self, rows: Sequence[int]) -> Scores:
         """A copy with the queries of these row numbers."""
-        return Scores(tuple(self.queries[row] for row in rows), self.candidates, self.scores[list(rows)])
+        queries = tuple(self.queries[row] for row in rows)
+        return replace(self, queries=queries, scores=self.scores[list(rows)], left_out=0)
 
 
 ScoreSource = Scores | str | Path | Sequence[str | Path]  # one or more score files, or their contents
@@ -180,6 +208,9 @@ def read_scores(paths: Sequence[str | Path], progress: Callable[[int], None] = l
             scores = record.get("scores")
             if not isinstance(scores, dict) or not scores:
                 raise ZooterError(f'"scores" as an object of numbers in {place}', _shown(scores), "Fix the line.")
+            for name in scores:
+                if name not in table.pool:
+                    _check_name(name, f' in "scores" in {place}')
             table.add({name: _number(value, f'"scores" of {name} in {place}') for name, value in scores.items()})
             if outcomes := _outcomes(place, record, scores):
                 verified[len(queries)] = outcomes
@@ -190,10 +221,10 @@ def read_scores(paths: Sequence[str | Path], progress: Callable[[int], None] = l
     if rows := list(verified):
         right = np.array([[verified[row].get(name, np.nan) for name in table.pool] for row in rows])
         values[rows] = verified_rewards(values[rows], right, scale_of(values))
-    result = Scores(tuple(queries), tuple(table.pool), values).comparable()
+    result = Scores(tuple(queries), tuple(table.pool), values, files=tuple(map(str, paths))).comparable()
     if not result.queries:
         raise ZooterError(
-            f"scores of two candidates for some query in {listed(map(str, paths))}",
+            f"scores of two candidates for some query{result.place}",
             f"one of {listed(table.pool)} a line",
             "Put the scores of a query into one line: a label compares candidates.",
         )
@@ -281,6 +312,8 @@ def read_responses(place: str, record: Mapping[str, Any]) -> dict[str, str]:
     texts = record.get("responses")
     if not isinstance(texts, dict) or not texts or not all(isinstance(text, str) for text in texts.values()):
         raise ZooterError(f'"responses" as an object of texts in {place}', _shown(texts), "Fix or remove the line.")
+    for name in texts:
+        _check_name(name, f' in "responses" in {place}')
     return texts
 
 
@@ -292,6 +325,12 @@ def _outcomes(place: str, record: Mapping[str, Any], scores: Mapping[str, Any]) 
         expected = f'"verified" as an object of numbers from 0 to 1, of candidates with scores, in {place}'
         raise ZooterError(expected, _shown(outcomes), "Fix the line.")
     return {name: float(value) for name, value in outcomes.items()}
+
+
+def _check_name(name: str, place: str) -> None:
+    """Refuse a candidate's name that cannot be one; `place` ends the sentence."""
+    if mistake := wrong_name(name):
+        raise ZooterError(f"{mistake[0]} for a candidate{place}", *mistake[1:])
 
 
 def _shown(value: Any) -> str:

@@ -36,6 +36,7 @@ from zooter_core.evaluation.figures import (
 )
 from zooter_core.evaluation.nearest import completed, predicted
 from zooter_core.method import calibration, metrics, selection
+from zooter_core.method.labels import normalise
 from zooter_core.method.metrics import Array, mean, without_gaps
 from zooter_core.method.mixture import chosen, level
 from zooter_core.router.kinds.arrays import unit
@@ -151,7 +152,7 @@ def nearest(scores: Scores, learned: Scores, encoder: TextEncoder) -> Array:
     """
     vectors, learned_from = (encoder.embed_all([query.text for query in one.queries]) for one in (scores, learned))
     references = unit(learned_from.astype(np.float32))
-    table = completed(references, learned.scores.astype(np.float32))
+    table = completed(references, normalise(learned.scores, "spread", ()).astype(np.float32))
     return chosen(predicted(vectors, references, table).astype(np.float64), scores.scores)
 
 

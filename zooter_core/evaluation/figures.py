@@ -16,6 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from zooter_core.base.errors import ZooterError, first_line, listed
 from zooter_core.base.strict_json import dump_json, parse_json
 from zooter_core.data.run_folder import REPORT, STEPS
+from zooter_core.method.thinking import Thinking
 
 SWEEP = "sweep.json"
 METHODS = {"router", "oracle", "rmr"}
@@ -111,6 +112,7 @@ class Intervals(Figures):
 class Counts(Figures):
     """On how many queries each mean and interval stands, by its name, and each candidate's."""
 
+    __pydantic_extra__: dict[str, int]
     chosen: int
     candidates: dict[str, int]
 
@@ -228,7 +230,7 @@ class Verdict(Figures):
 
     Attributes:
         against: the best single candidate: in `hindsight` of the same queries, else of those that the router learned
-            from.
+            from. Of two routers, the other one.
         difference: mean score of routing minus that of the candidate; NaN, or null in JSON, without a query.
         interval: of 95%; null where the differences have no spread.
         differing: queries where the two scores are not the same.
@@ -391,6 +393,7 @@ class Report(Figures):
         losses: the mean KL of each epoch, in nats; empty for a router kind that is solved in one step.
         set_aside: the queries without rewards: id -> why.
         verified: outcomes of the queries with answer keys; None where there are none.
+        thinking: what candidates that think earn and cost beside others, by kind of query; empty where none thinks.
     """
 
     candidates: dict[str, SourceFigures]
@@ -399,6 +402,7 @@ class Report(Figures):
     losses: list[float] = []
     set_aside: dict[str, str] = {}
     verified: Verified | None = None
+    thinking: list[Thinking] = []
 
     @model_validator(mode="after")
     def _check_held_back(self) -> Self:
@@ -451,6 +455,11 @@ def load_report(path: Path) -> Report:
 def load_sweep(path: Path) -> Sweep:
     """Read what `zooter evaluate --sweep --json` printed."""
     return _read(Sweep, _json(path), path, "Run `zooter evaluate --sweep --json` again.")
+
+
+def load_verdict(path: Path) -> Verdict:
+    """Read the JSON of a verdict."""
+    return _read(Verdict, _json(path), path, "Make it again.")
 
 
 def _read(kind: type[Part], values: dict[str, Any], path: Path, next_step: str) -> Part:

@@ -18,6 +18,7 @@ from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.records import Message
 from zooter_core.config.candidates import RECORDED, CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
+from zooter_core.data import prices
 from zooter_core.fleet.attempts import check_answered
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.labelling.rewards import PLAIN, Comparing
@@ -84,10 +85,17 @@ def _candidate(ensemble: Ensemble, entry: CandidateConfig, note: Callable[[str],
     if entry.backend == RECORDED:
         return {"found": "its responses can be read"}
     row: Row = {"memory_mb": None, **_abilities(backend, entry)} if isinstance(backend, OpenAIBackend) else {}
+    if response.thought_tokens:
+        row |= {"thought_tokens": response.thought_tokens}
+        although = "" if entry.thinking is not False else ", although thinking = false"
+        size = f"about {response.thought_tokens:,} tokens"
+        how = f"thinks before it answers ({size}){although}; answers after {first or 0:.1f} s"
+    else:
+        how = f"first token {first or 0:.2f} s, {speed or 0:.0f} tokens/s"
     return {
         "first_token_seconds": None if first is None else round(first, 3),
         "tokens_per_second": None if speed is None else round(speed, 1),
-        "found": f"first token {first or 0:.2f} s, {speed or 0:.0f} tokens/s",
+        "found": how,
     } | row
 
 
@@ -124,7 +132,10 @@ def _router(ensemble: Ensemble) -> Row:
     speed = (time.perf_counter() - start) / ROUTED * 1000
     choice = ensemble.route(HELLO).candidate
     text = f"chose {choice}; {speed:.1f} ms per query on {ensemble.router.encoder.runtime}"
-    return {"found": text} | ({"note": ensemble.router.note} if ensemble.router.note else {})
+    if note := ensemble.router.note:
+        return {"found": text, "note": note}
+    weighed = prices.in_words(ensemble.fleet)
+    return {"found": f"{text}. {weighed}" if weighed else text}
 
 
 def _models(ensemble: Ensemble) -> dict[object, int]:

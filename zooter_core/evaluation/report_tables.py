@@ -110,7 +110,8 @@ class Point:
 
     def described(self, priced: bool) -> str:
         """Reward and cost in words."""
-        cost = f"{self.dollars:.4g} dollars per thousand queries" if priced else f"{self.calls:.2f} calls per query"
+        in_dollars = priced and self.dollars is not None
+        cost = f"{self.dollars:.4g} dollars per thousand queries" if in_dollars else f"{self.calls:.2f} calls per query"
         return f"reward {self.reward:.3f} for {cost}"
 
 

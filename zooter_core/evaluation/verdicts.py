@@ -36,6 +36,9 @@ ENOUGH = 100  # held-back queries; with fewer, cross-validation gives the verdic
 NEVER = 60  # queries; a candidate that none of them went to is chosen for less than 5% (the rule of three: 3 / 60)
 MOST_KINDS = 3  # that gain, and that lose
 MOST_NEEDED = 10_000  # queries that a sentence asks for
+FAR = 2.0  # times the gap, which no percentage says well
+BORDERLINE = 1.5  # times the queries that there are: an estimate below that is no better than "a few more"
+STARTING, PRESENT = "the starting router", "the present router"  # what the new router of an exam is compared with
 QUERIES = {"held-back": "held-back queries", "cross-validation": "cross-validated queries", "judged": "queries"}
 
 
@@ -110,8 +113,8 @@ def of_report(report: Report) -> Verdict | None:
     return None if held_back is None else held_back.verdict or _by_means(held_back, "best_single")
 
 
-def of_fleet(fleet: Fleet) -> Verdict | None:
-    """The verdict in the report.json that belongs to a fleet's router.
+def report_of(fleet: Fleet) -> Report | None:
+    """The report.json that belongs to a fleet's router.
 
     None if there is none that can be read, or if the fleet has only a part of the candidates that it is about.
     """
@@ -120,8 +123,57 @@ def of_fleet(fleet: Fleet) -> Verdict | None:
     with suppress(ZooterError):
         report = load_report(path)
         part = set(fleet.routed_as) < set(report.candidates["all"].mean_reward)
-        return None if part else of_report(report)
+        return None if part else report
     return None
+
+
+def of_fleet(fleet: Fleet) -> Verdict | None:
+    """The verdict in that report, if there is one."""
+    report = report_of(fleet)
+    return of_report(report) if report else None
+
+
+WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+
+
+def in_a_line(report: Report) -> str:
+    """How often the router picks the best model, on queries that it has not learned from, for somebody who has read
+    nothing else; "" where it is not known, or not more often than the best single model is the best."""
+    held_back = report.held_back
+    router, single = (held_back.best_choice.get(name) if held_back else None for name in ("router", "best_single"))
+    if not (held_back and router and single) or router.n < fewest() or router.share <= single.share:
+        return ""
+    count = len(held_back.pool)
+    models = WORDS[count] if count < len(WORDS) else f"{count:,}"
+    return (
+        f"Picks the best of {models} models in {100 * router.share:.0f} of 100 queries; one call instead of {models}."
+    )
+
+
+def takes_over(report: Report, rival: Verdict | None) -> bool:
+    """Whether the router of a report takes the place of the one that the fleet has, by the rule of every verdict: a 95%
+    interval that does not hold 0, on enough queries that differ (`difference`).
+
+    - It does if it beats the old one on queries that neither has learned from.
+    - A starting router has proved nothing itself. Against one it is enough to beat the best single model (`of_report`)
+      and to be no worse than the starting router on average.
+    - With no significant difference, and where no query is left to compare them on, the old one stays: a router that
+      may be worse than chance must not serve because somebody has called a command.
+    - An old one that does not work is no rival.
+
+    Both are compared by probability alone, without prices.
+
+    Args:
+        rival: the verdict on the new router against the old one; None where that does not work.
+    """
+    alone = of_report(report)
+    if rival is None or _beats(rival):
+        return True
+    return rival.against == STARTING and alone is not None and _beats(alone) and not rival.difference < 0
+
+
+def _beats(verdict: Verdict) -> bool:
+    return verdict.significant and verdict.difference > 0
 
 
 def _by_means(figures: Evaluation, other: str) -> Verdict | None:
@@ -153,7 +205,7 @@ def _by_means(figures: Evaluation, other: str) -> Verdict | None:
 
 
 def sentences(verdict: Verdict, subject: str = "Routing") -> list[str]:
-    """What a verdict says: the difference first, then the kinds of queries, unused candidates and the cost."""
+    """What a verdict says: the difference and what to do, kinds of queries, unused candidates and the cost."""
     parts = [
         f"{verb} on {_and(f'{kind.name} ({_amount(kind.difference, verdict, sign=True)})' for kind in kinds)}"
         for verb, kinds in (("gains", verdict.gains), ("loses", verdict.loses))
@@ -168,7 +220,28 @@ def sentences(verdict: Verdict, subject: str = "Routing") -> list[str]:
     if verdict.tokens is not None and verdict.tokens_against is not None:
         alone = f"those of {verdict.against} alone {verdict.tokens_against:,.0f}"
         more.append(f"Its answers have {verdict.tokens:,.0f} tokens on average, {alone}.")
-    return [headline(verdict, subject), *more]
+    return [headline(verdict, subject) + _advice(verdict), *more]
+
+
+def _advice(verdict: Verdict) -> str:
+    """What to do where routing has not shown that it is better, after a space."""
+    if _beats(verdict) or not verdict.differing:
+        return ""
+    if verdict.significant:
+        return f" Use {verdict.against} alone."
+    alone = f" Until then, {verdict.against} alone does as well." if verdict.n >= fewest() else ""
+    return f"{alone} More queries of your own tell more: `zooter queries --from` selects them from logs."
+
+
+def settled(report: Report, rival: Verdict, taken: bool) -> list[str]:
+    """How the new router of an exam compares with the one that the fleet had (`takes_over`), and which serves now."""
+    alone = of_report(report)
+    first = headline(rival, "The new router", rival.against)
+    if not taken:
+        return [first, f"A new router takes the place of an old one if it is better, so {rival.against} stays."]
+    if alone is not None and takes_over(report, rival) and not _beats(rival):
+        return [first, f"It beats always using {alone.against}, which no starting router has shown."]
+    return [first]
 
 
 def _dollars(amount: float) -> str:
@@ -211,14 +284,20 @@ def headline(verdict: Verdict, subject: str = "Routing", other: str = "", aside:
 
 
 def _needed(verdict: Verdict) -> str:
-    """How many queries would tell, rounded up to two digits, after a space; nothing where that is unknown."""
-    if verdict.queries_needed is None:
+    """How many queries would tell, rounded up to two digits, after a space; nothing where that is unknown.
+
+    An estimate close to what there is says little more than that this is borderline: it supposes that the difference is
+    exactly as large as it happens to look so far. Twice as many queries make up for a difference that is 30% smaller.
+    """
+    needed, noun = verdict.queries_needed, QUERIES["held-back" if verdict.source == "held-back" else "judged"]
+    if needed is None:
         return ""
-    if verdict.queries_needed > MOST_NEEDED:
+    if needed > MOST_NEEDED:
         return f" It would take more than {MOST_NEEDED:,} queries to tell."
-    unit = 10 ** max(len(str(verdict.queries_needed)) - 2, 0)
-    noun = QUERIES["held-back" if verdict.source == "held-back" else "judged"]
-    return f" About {-(-verdict.queries_needed // unit) * unit:,} {noun} would tell."
+    if needed < BORDERLINE * verdict.n:
+        return f" This is borderline: twice as many {noun} should tell."
+    unit = 10 ** max(len(str(needed)) - 2, 0)
+    return f" About {-(-needed // unit) * unit:,} {noun} would tell."
 
 
 def _amount(value: float, verdict: Verdict, sign: bool = False, unit: str = " points") -> str:
@@ -278,6 +357,9 @@ def _gap(figures: Evaluation, single: str) -> str:
     if figures.gap_closed:
         low, high = figures.gap_closed.interval
         precision = f"95% CI {low:.0%} to {high:.0%}"
+    if share < -FAR:
+        times = f"{1 - share:,.0f} times as wide"
+        return f"It does not close the small gap between {single} and the oracle but makes it {times}."
     if share < 0:
         return f"It does not close the gap between {single} and the oracle but widens it by {-share:.0%} ({precision})."
     return f"It closes {share:.0%} of the gap between {single} and the oracle ({precision})."

@@ -9,7 +9,8 @@ from typing import Any
 
 from zooter_core.config.candidates import ENDPOINT, TRANSFORMERS, CandidateConfig
 from zooter_core.config.edit import add_candidates, fleet_or_none, free_name, set_table
-from zooter_core.fleet.discovery import Model, one_name
+from zooter_core.fleet.discovered import Model
+from zooter_core.fleet.discovery import one_name
 from zooter_core.fleet.families import recognise
 from zooter_core.fleet.list_prices import list_price
 from zooter_core.fleet.machine import Gpu, billions_in
@@ -37,23 +38,28 @@ class Connected:
     waiting: tuple[str, ...]
 
 
-def connect(folder: Path, models: Sequence[Model], gpus: Sequence[Gpu] = ()) -> Connected:
+def connect(
+    folder: Path, models: Sequence[Model], gpus: Sequence[Gpu] = (), called: Sequence[str] | None = None
+) -> Connected:
     """Add models to the fleet in a folder; a new fleet gets a reward model and a tagger too.
 
     Args:
         gpus: on which models in transformers' format are placed, as far as they fit.
+        called: the name of each, where something knows them by names, such as a router.
 
     Raises:
         ZooterError: fleet.toml is no fleet, or cannot be written.
     """
     fleet = fleet_or_none(folder)
     candidates = fleet.candidates if fleet else ()
-    new = [model for model in models if not is_in(model, candidates)]
-    names = [candidate.name for candidate in candidates]
+    present = in_fleet(models, candidates)
+    new = [model for model in models if model not in present]
+    wanted = called or [model.name for model in new]
+    names = dict.fromkeys(candidate.name for candidate in candidates)
     places, waiting, tables = placed(new, gpus), [], []
-    for model in new:
-        keys = model.keys() | {"name": free_name(model.name, names)}
-        names.append(keys["name"])
+    for model, name in zip(new, wanted, strict=True):
+        keys = model.keys() | {"name": name if called else free_name(name, names)}
+        names[keys["name"]] = None
         if model in places:
             keys["device_map"] = places[model]
         elif gpus and model.backend == TRANSFORMERS:
@@ -72,16 +78,16 @@ def connect(folder: Path, models: Sequence[Model], gpus: Sequence[Gpu] = ()) -> 
         if fleet and fleet.router and fleet.router.others == "refuse":  # it does not know the new ones
             set_table(folder, "router", {"others": "profile"})
     return Connected(
-        tuple(names[len(candidates) :]), tuple(model for model in models if model not in new), tuple(waiting)
+        tuple(names)[len(candidates) :], tuple(model for model in models if model in present), tuple(waiting)
     )
 
 
-def is_in(model: Model, candidates: Sequence[CandidateConfig]) -> bool:
-    """Whether a model is among a fleet's candidates."""
+def in_fleet(models: Sequence[Model], candidates: Sequence[CandidateConfig]) -> set[Model]:
+    """The models that are among a fleet's candidates."""
     identities = {
         (one.backend, one.model, one_name(one.endpoint.base_url) if one.endpoint else "") for one in candidates
     }
-    return (model.backend, model.model, one_name(model.base_url)) in identities
+    return {model for model in models if (model.backend, model.model, one_name(model.base_url)) in identities}
 
 
 def placed(models: Sequence[Model], gpus: Sequence[Gpu]) -> dict[Model, str]:
@@ -109,7 +115,8 @@ def _others(tables: Sequence[dict[str, Any]], models: Sequence[Model]) -> dict[s
         return {"reward": EMBEDDED_REWARD, "tagger": {"kind": "skills"}}
     largest = sorted(served.values(), key=lambda one: -one[0])[:2]
     shared = ("backend", "model", "base_url", "api_key_env", "parallel", "first_token_seconds")
-    judge, second = ({key: keys[key] for key in shared if key in keys} for _, keys in largest)
+    quick = {"thinking": False}  # a verdict needs no thoughts, and a hundred of them would take hours
+    judge, second = ({key: keys[key] for key in shared if key in keys} | quick for _, keys in largest)
     names = " and ".join(keys["name"] for _, keys in largest)
     reward = {
         "comment": f"{names} judge the answers together. Name stronger or other models where you can.",

@@ -49,7 +49,7 @@ class Ensemble(FleetModels):
         loads: the candidates that `load` has tried, and why those failed that did.
     """
 
-    def route(self, query: Conversation, willingness: float = 0.0) -> Decision:
+    def route(self, query: Conversation, willingness: float | None = None) -> Decision:
         """Choose the candidate that should answer (paper, section 3.2).
 
         Returns:
@@ -58,13 +58,14 @@ class Ensemble(FleetModels):
 
         Args:
             willingness: how much probability of the best answer to give up for the lowest price instead of the
-                highest. Above 0, the candidate with the highest utility is chosen (`prices.utilities`).
+                highest. Above 0, the candidate with the highest utility is chosen (`prices.utilities`). Default: that
+                of the fleet (`prices.willingness_of`).
 
         Raises:
             ZooterError: the willingness is below 0, or above 0 and a candidate has no price in fleet.toml.
         """
         decision = self._routed(query).decision
-        return prices.by_willingness(self.fleet, decision, willingness) if willingness else decision
+        return decision if willingness is None else prices.by_willingness(self.fleet, decision, willingness)
 
     def route_all(self, queries: Sequence[str]) -> list[Decision]:
         """Route many texts in one batch."""
@@ -291,6 +292,7 @@ class Ensemble(FleetModels):
         self.route("Hello")
         self.fetch(progress)
         on_router()
+        self.routing([["Hello", "Thanks"]])  # reads the examples of small talk
         for candidate in self.fleet.candidates:
             progress(f"Loading the candidate {candidate.name} ...")
             try:

@@ -55,6 +55,13 @@ PLAIN = re.compile(  # parts of a name that do not make it another model
 )
 
 
+THINKS = re.compile(  # in names of models that think before they answer, unless they are told not to
+    r"thinking|reason|deepseek-(r\d|v3\.[1-9]|v[4-9])|gpt-oss|gpt-[5-9]|(?<![a-z0-9])o[1-9](?![a-z0-9.])|magistral|qwq"
+    r"|qwen-?3(?!.*(instruct|coder))|glm-?(4\.[5-9]|[5-9])|kimi-k2\.[5-9]|minimax-m\d|gemini-(2\.5|[3-9])|grok-(3-mini|[4-9])"
+    r"|smollm-?3|seed-oss|nemotron-(super|nano|ultra|3)|exaone-deep|ernie.*thinking|step-?3"
+)
+
+
 @dataclass(frozen=True)
 class Family:
     """A model of a family, as far as its name says which one.
@@ -90,6 +97,11 @@ def recognise(name: str, billions: float | None = None) -> Family | None:
             others = [part for part in parts if part not in words and not SIZE.fullmatch(part)]
             return _family(entry, parts, billions) if all(map(PLAIN.fullmatch, others)) else None
     return None
+
+
+def thinks(name: str) -> bool:
+    """Whether the model of that name is known to think before it answers."""
+    return THINKS.search(_plain(name)) is not None
 
 
 def published(family: Family) -> dict[str, float]:

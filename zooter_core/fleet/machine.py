@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 
+MOST_BILLIONS = 1e6  # more is no size of a model
 SIZE = re.compile(r"(?<![\d.a-z])(\d+(?:\.\d+)?)\s*([bm])(?![a-z0-9])", re.IGNORECASE)
 
 
@@ -22,7 +23,8 @@ class Gpu:
 def billions_in(text: str) -> float | None:
     """Billions of parameters that a name or a size says: "7.6B" is 7.6, "smollm2-135m" is .135."""
     sizes = SIZE.findall(text)
-    return round(float(sizes[-1][0]) / (1 if sizes[-1][1] in "bB" else 1000), 3) if sizes else None
+    billions = round(float(sizes[-1][0]) / (1 if sizes[-1][1] in "bB" else 1000), 3) if sizes else 0.0
+    return billions if 0 < billions < MOST_BILLIONS else None
 
 
 def gpus() -> tuple[Gpu, ...]:

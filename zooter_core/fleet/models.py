@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from zooter_core import backends
@@ -17,11 +17,13 @@ from zooter_core.base.records import Response
 from zooter_core.base.weights import Progress, has_torch, resolve, version_of
 from zooter_core.config.candidates import GGUF, TRANSFORMERS, CandidateConfig
 from zooter_core.config.fleet import Fleet, RouterConfig, load_fleet
-from zooter_core.config.labelling import ENCODER, RewardConfig
+from zooter_core.config.labelling import ENCODER, EmbeddedConfig, RewardConfig
+from zooter_core.data import prices
 from zooter_core.fleet import starting
 from zooter_core.fleet.exports import AUTO, TORCH, make_reward_export, open_reward, open_router
 from zooter_core.fleet.routing import Routing
 from zooter_core.labelling import rewards, taggers
+from zooter_core.labelling.rewards.recomputed import Recomputed
 from zooter_core.labelling.rewards.scoring import ScoreCache
 from zooter_core.router.encoder import Encoders
 from zooter_core.router.router import Router
@@ -100,7 +102,8 @@ class FleetModels:
     def routing(self) -> Routing:
         """The router and the tagger, if that is fast enough for every query, as they decide together."""
         router = self.router  # or the error says that there is none
-        return self._part("routing", router, lambda _: Routing(router, self._quick_tagger(), self.fleet.pool))
+        weigh = partial(prices.weighed, costs=prices.assumed(self.fleet), willingness=prices.willingness_of(self.fleet))
+        return self._part("routing", router, lambda _: Routing(router, self._quick_tagger(), self.fleet.pool, weigh))
 
     @cached_property
     def encoders(self) -> Encoders:
@@ -140,6 +143,12 @@ class FleetModels:
         return None
 
     def _load_reward(self, config: RewardConfig) -> rewards.RewardModel:
+        model = self._reward_of(config)
+        if isinstance(config, EmbeddedConfig) and isinstance(model, rewards.Pointwise):
+            return Recomputed(model)
+        return model
+
+    def _reward_of(self, config: RewardConfig) -> rewards.RewardModel:
         """From its export, unless candidates need PyTorch anyway, or fleet.toml wants it (`runtime`)."""
         light = all(engine_of(candidate) != TRANSFORMERS for candidate in self.fleet.candidates)
         if light and runtime_of(self.fleet) != TORCH and (exported := open_reward(config)):

@@ -1,7 +1,7 @@
 """Who should answer: topics, router and tagger together, for every way in to a fleet.
 
 A conversation becomes the text that it is about now (`router.turns`). Router and tagger read that text, in one pass
-where they have the same encoder. Batches (serve/batch_router.py) and prices (data/prices.py) go around this.
+where they have the same encoder. Prices count as fleet.toml says (data/prices.py), unless a caller says otherwise.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from zooter_core.base.records import Decision, Tag
@@ -17,6 +17,7 @@ from zooter_core.labelling.taggers import Tagger
 from zooter_core.method import selection
 from zooter_core.method.selection import Outputs
 from zooter_core.router.router import Router
+from zooter_core.router.small_talk import SmallTalk
 from zooter_core.router.turns import Topics
 
 MOST_REMEMBERED = 4096  # texts; their rows take about three megabytes
@@ -42,24 +43,32 @@ class Routing:
 
     Attributes:
         tagger: None if decisions have no tags.
+        weigh: a decision by probability -> the one that prices lead to.
         memory: the rows of recent texts, by the texts' hashes. A loop of tools, or a page that is drawn again, asks for
             the same text again and again.
     """
 
-    def __init__(self, router: Router, tagger: Tagger | None, pool: Sequence[str]) -> None:
-        self.tagger, self.memory = tagger, OrderedDict[bytes, Row]()
+    def __init__(
+        self,
+        router: Router,
+        tagger: Tagger | None,
+        pool: Sequence[str],
+        weigh: Callable[[Decision], Decision] = lambda decision: decision,
+    ) -> None:
+        self.tagger, self.weigh, self.memory = tagger, weigh, OrderedDict[bytes, Row]()
         self._router, self._pool, self._lock = router, tuple(pool), threading.Lock()
+        self._small_talk = SmallTalk(router.encoder)
         self._order = [router.candidates.index(name) for name in pool]
 
     def __call__(self, conversations: Sequence[Turns]) -> list[Routed]:
         """The decision on each conversation. All of them are one batch."""
-        topics = Topics(conversations)
+        topics = Topics(conversations, self._small_talk)
         rows = self._rows(topics.texts)
         routed = []
         for n in topics.rows([max(probabilities) for probabilities, _, _ in rows]):
             probabilities, outputs, tags = rows[n]
             by_name = dict(zip(self._pool, probabilities, strict=True))
-            routed.append(Routed(Decision.of(topics.texts[n], by_name, tags), outputs))
+            routed.append(Routed(self.weigh(Decision.of(topics.texts[n], by_name, tags)), outputs))
         return routed
 
     def _rows(self, texts: Sequence[str]) -> list[Row]:

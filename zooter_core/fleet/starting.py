@@ -19,6 +19,7 @@ from zooter_core.base.skills import GROUPS, SKILLS
 from zooter_core.base.strict_json import parse_json
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import Fleet, RouterConfig
+from zooter_core.data import prices
 from zooter_core.data.run_folder import ROUTER
 from zooter_core.fleet.families import published, recognise
 from zooter_core.fleet.machine import billions_in
@@ -121,7 +122,10 @@ class StartingRouter(Router):
             for name, (_, source) in zip(fleet.pool, by_candidate, strict=True)
         }
         sources = " and by ".join(dict.fromkeys(self.sources.values()))
-        self.note = f"A starting router chooses until there is a trained one. It goes by {sources}."
+        weighed = prices.in_words(fleet)
+        self.note = f"A starting router chooses until there is a trained one. It goes by {sources}." + (
+            f" {weighed}" if weighed else ""
+        )
         self._members = [fleet.pool.index(name) for name in members]
 
     @property

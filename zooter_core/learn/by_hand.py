@@ -5,9 +5,9 @@ from __future__ import annotations
 from filelock import AcquireReturnProxy
 
 from zooter_core.base.errors import ZooterError
-from zooter_core.base.files import locked, writing
+from zooter_core.base.files import locked
 from zooter_core.config.fleet import Fleet, load_fleet
-from zooter_core.learn.versions import PROMOTE, ROUTERS, Versions
+from zooter_core.learn.versions import PROMOTE, Versions, routers_folder
 from zooter_core.method.promotion import Gate
 
 LOCK = "learn.lock"
@@ -17,12 +17,9 @@ def lock_learner(fleet: Fleet, seconds: float = 0) -> AcquireReturnProxy:
     """The lock of a fleet's learner; a turn has it while it is at work.
 
     Raises:
-        ZooterError: it is still taken after so many seconds.
+        ZooterError: it is still taken after so many seconds, or it or its folder is a link.
     """
-    folder = fleet.folder / ROUTERS
-    with writing(folder):
-        folder.mkdir(exist_ok=True)
-    return locked(folder / LOCK, f"the learner of the fleet {fleet.name}", seconds)
+    return locked(routers_folder(fleet) / LOCK, f"the learner of the fleet {fleet.name}", seconds)
 
 
 def switch(fleet: Fleet, event: str, seconds: float) -> str:

@@ -63,16 +63,18 @@ class Turn:
     """What a turn did.
 
     Attributes:
-        judged: how many decisions were judged; `waiting`: whether the budget left some for later.
+        judged: how many decisions were judged; `waiting`: whether some are left for later.
+        stopped: whether a stop ended it before its work was done, and not the budget.
         calls, dollars: what was spent.
-        event: PROMOTE, ROLLBACK or "".
+        event: PROMOTE, ROLLBACK, FOLLOW (a later router of a promoted learner took over) or "".
         evidence: of the contest, before the event.
         challenger: the router that was made; "" if there was too little new.
-        follows: it serves already.
+        follows: the learner is promoted: it serves as soon as it is ahead of the one that does.
     """
 
     judged: int = 0
     waiting: bool = False
+    stopped: bool = False
     calls: int = 0
     dollars: float = 0.0
     event: str = ""
@@ -131,15 +133,16 @@ class Cycle:
                 break
         turn.calls, turn.dollars = budget.spent_calls, budget.spent_dollars
         material = Material.read(self.traffic, self.pool)
-        scale = spread(material.rewards[-RECENT:])
+        scale = spread(material.judged[-RECENT:])
         turn.evidence = contest.evidence(scale)
         guard = contest.guard_evidence(scale)
         turn.event = self._decide(contest, scale)
         if turn.event:
             self.versions.switch(contest, turn.event, guard if turn.event == ROLLBACK else turn.evidence)
-        if not stop.is_set():
-            turn.challenger = self._learn(material)
-            turn.follows = bool(turn.challenger) and state.follows
+        turn.stopped = stop.is_set()
+        if not turn.stopped:
+            self._learn(material, turn)
+        turn.follows = state.follows
         return turn
 
     def _waiting(self) -> Iterator[list[LoggedDecision]]:
@@ -205,7 +208,7 @@ class Cycle:
             state.newcomers |= dict.fromkeys(joined, BURST)
         state.newcomers = {name: left for name, left in state.newcomers.items() if name in self.pool}
         if set(state.pool) - set(self.pool):
-            state.pairs, state.guard = [], []  # a choice of some pairs is gone
+            state.pairs, state.earlier, state.guard = [], 0, []  # a choice of some pairs is gone
         state.pool = list(self.pool)
         for name in list(state.newcomers):
             state.newcomers[name] = judge.newcomer(name, BURST, turn.failures)
@@ -224,7 +227,7 @@ class Cycle:
             self.tell(
                 f"The challenger {state.challenger} does not load ({problem.failure.reason}). Another one is made."
             )
-            state.challenger, state.pairs, state.learned = None, [], 0
+            state.challenger, state.pairs, state.earlier, state.learned = None, [], 0, 0
 
     def _decide(self, contest: Contest[str], scale: float) -> str:
         trial = self.versions.state.contest(self.settings.gate)
@@ -238,38 +241,33 @@ class Cycle:
             self.versions.save()
         return event
 
-    def _learn(self, material: Material) -> str:
-        """A new challenger, if enough came since the last one; "" if not.
-
-        Where the last one was promoted and is followed, any new reward is enough, and the new router serves at once.
-        """
+    def _learn(self, material: Material, turn: Turn) -> None:
+        """Make a new challenger, if enough came since the last one; that one may take over now."""
         state = self.versions.state
-        promoted = state.follows and bool(state.events) and state.events[-1]["router"] == state.champion
         rewarded = ~np.isnan(material.rewards).all(axis=1) | ~np.isnan(material.late).all(axis=1)
         numbers = np.array([one.number for one in material.decisions])
         fresh = int((rewarded & (numbers > state.learned)).sum()) if len(numbers) else 0
-        latest = state.champion if state.follows else state.challenger
+        latest = state.challenger or (state.champion if state.follows else None)
         new_pool = latest is not None and set(self.names) != set(self._pool_of(latest))
-        if len(self.pool) < 2 or not rewarded.any() or (fresh < (1 if promoted else REFIT_EVERY) and not new_pool):
-            return ""
+        if len(self.pool) < 2 or not rewarded.any() or (fresh < REFIT_EVERY and not new_pool):
+            return
         encoder = self.ensemble.router.encoder
         vectors = vectors_of(encoder, material.decisions, self.data)
-        start = self._start(spread(material.rewards))
+        start = self._start(spread(material.judged))
         learned = refit(material, vectors, start, self.settings.learning)
         about = {"decisions": len(material), "origin": state.origin}
         inside = (self.versions.place(self.versions.serving) / ENCODER_FOLDER).resolve()
         reference = inside if encoder.reference in (ENCODER_FOLDER, str(inside)) else encoder.reference
-        name = self.versions.add(lambda folder: write_router(folder, learned, self.names, reference, about))
+        turn.challenger = self.versions.add(lambda folder: write_router(folder, learned, self.names, reference, about))
         contest = state.contest(self.settings.gate)
-        contest.refit(name)
-        if contest.follows:
+        if contest.refit(turn.challenger):
+            turn.event = FOLLOW
             self.versions.switch(contest, FOLLOW, learned=learned.last)
         else:
             state.learned = learned.last
             state.take(contest)
             self.versions.save()
         self.versions.tidy()
-        return name
 
     def _pool_of(self, name: str) -> list[str]:
         try:

@@ -1,8 +1,9 @@
 """Champion and challenger over plain arrays: which further answers to judge, and when another router takes over.
 
 The champion serves. The challenger is what the learner made of the traffic before a query, so that every pair is a fair
-bet (method/promotion.py). After a switch the former champion stays in the contest as a guard: if the pairs show by the
-same test that it would have been better, it comes back.
+bet (method/promotion.py). No router serves before it has earned more than the champion on pairs of its own, which came
+after it was made. After a switch the former champion stays in the contest as a guard: if the pairs show by the same
+test that it would have been better, it comes back.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from zooter_core.method.promotion import Array, Evidence, Gate, evidence
 Choices = NDArray[np.intp]
 R = TypeVar("R")  # what stands for a router
 GUARD_PAIRS = 300  # after which a former champion leaves the contest
+OWN_PAIRS = 5  # of a challenger, before which it does not take over
 
 
 @dataclass(frozen=True)
@@ -99,9 +101,11 @@ class Contest(Generic[R]):
         champion: the router that serves.
         challenger: the learner's latest; None before the first.
         former: the champion before, which guards the switch; None if there was none lately.
-        pairs: the challenger's reward minus the champion's, in order.
+        pairs: the challenger's reward minus the champion's, in order, and before it that of the learner's earlier ones.
+        earlier: how many of the pairs are of earlier challengers.
         guard: the former champion's reward minus the present one's, in order.
-        follows: the learner itself was promoted: each refit serves at once, and the guard is who served a while ago.
+        follows: the learner itself was promoted: a refit takes over when the next one is made, if it is ahead by then,
+            and the guard is who served a while ago.
     """
 
     champion: R
@@ -111,6 +115,13 @@ class Contest(Generic[R]):
     pairs: list[float] = field(default_factory=list)
     guard: list[float] = field(default_factory=list)
     follows: bool = False
+    earlier: int = 0
+
+    @property
+    def ahead(self) -> bool:
+        """Whether the challenger itself has earned more than the champion, on pairs enough."""
+        latest = self.pairs[self.earlier :]
+        return self.challenger is not None and len(latest) >= OWN_PAIRS and sum(latest) > 0
 
     @property
     def rivals(self) -> tuple[R, ...]:
@@ -130,12 +141,14 @@ class Contest(Generic[R]):
         if self.former is not None:
             self.guard += differences(rewards, choices[0], next(others)).tolist()
 
-    def refit(self, router: R) -> None:
-        """The learner made another router."""
-        if self.follows:
-            self.champion = router
-        else:
-            self.challenger = router
+    def refit(self, router: R) -> bool:
+        """The learner made another router, the next challenger. Of a promoted learner, the one before takes over if it
+        is ahead; returns whether it does."""
+        takes_over = self.follows and self.ahead
+        if takes_over and self.challenger is not None:
+            self.champion, self.pairs = self.challenger, []
+        self.challenger, self.earlier = router, len(self.pairs)
+        return takes_over
 
     def evidence(self, spread: float) -> Evidence:
         """What the pairs say for the challenger."""
@@ -154,7 +167,7 @@ class Contest(Generic[R]):
         if self.former is not None and self.guard_evidence(spread).passes:
             self.rollback()
             return "rollback"
-        if self.challenger is not None and self.evidence(spread).passes:
+        if self.ahead and self.evidence(spread).passes:
             self.promote(follow=True)
             return "promote"
         if len(self.guard) >= GUARD_PAIRS:
@@ -165,14 +178,14 @@ class Contest(Generic[R]):
         """The challenger serves from now on, and the champion guards.
 
         Args:
-            follow: its later refits serve too, until the guard wins.
+            follow: its later refits serve as soon as they are ahead, until the guard wins.
         """
         if self.challenger is not None:
             self.champion, self.former, self.challenger = self.challenger, self.champion, None
-            self.pairs, self.guard, self.follows = [], [], follow
+            self.pairs, self.earlier, self.guard, self.follows = [], 0, [], follow
 
     def rollback(self) -> None:
         """The former champion serves again."""
         if self.former is not None:
             self.champion, self.former = self.former, None
-            self.pairs, self.guard, self.follows = [], [], False
+            self.pairs, self.earlier, self.guard, self.follows = [], 0, [], False

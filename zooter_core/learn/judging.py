@@ -202,6 +202,7 @@ class Judge:
             LoggedReward(
                 decision.request_id, name, reward, time=time.time(), dollars=self._dollars(decision, one),
                 tokens=one.tokens or None, seconds=one.seconds or None, answer=self._answer(decision, one),
+                thought_tokens=one.thought_tokens if one.tokens else None,
             )
             for (name, one), reward in zip(answered.items(), scored.rewards, strict=True)
             if reward is not None

@@ -4,22 +4,25 @@ It knows arrays alone, so that `zooter learn` and benchmarks/learn.py run the sa
 was trained on come first and without an age: they begin to fade with the traffic. The half-life is a setting; by
 default several half-lives and penalties learn side by side, and each candidate gets the longest half-life that is
 about the best at predicting its later rewards. So a candidate that has changed is learned anew, and the others are not
-forgotten with it.
+forgotten with it. Feedback of people comes last (`heed`): nobody outweighs the rest, and no feedback says that a
+candidate has changed.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zooter_core.method.partial_rewards import (
+    INTERCEPT,
     Array,
     Linear,
     Sums,
+    capped,
     directions,
     fallen,
     onset,
@@ -35,6 +38,7 @@ CLOSE = 0.25  # standard errors of a mean square, within which the longer half-l
 USUAL = 30.0  # rewards, from which on their usual distance from their predictions is known
 REMEMBERED = 50.0  # queries, as which all count that a candidate was learned from before its rewards fell
 FIRST = (500.0, 30.0)  # until an error is known
+LARGEST_SHARE = 0.1  # of the weight of all that a candidate is learned from: that of one owner's feedback, at most
 Option = tuple[float, float]  # a half-life and a penalty
 CHUNK = 100  # queries that are learned together, and the least between two choices of a setting
 
@@ -75,9 +79,11 @@ class Learner:
     _sums: list[Sums] = field(default_factory=list)
     _errors: dict[Option, Array] = field(default_factory=dict)  # of shape (2, candidates)
     _apart: Array = field(init=False)  # rewards minus predictions: how many there are and their sum, (2, candidates)
+    _fell: NDArray[np.intp] = field(init=False)  # the query at which each candidate fell last
+    _shifts: list[float] = field(default_factory=list)  # of each query
 
     def __post_init__(self) -> None:
-        self._apart = np.zeros((2, self.candidates))
+        self._apart, self._fell = np.zeros((2, self.candidates)), np.zeros(self.candidates, dtype=np.intp)
 
     @classmethod
     def starting(cls, vectors: NDArray[np.floating], rewards: Array, settings: Learning = DEFAULTS) -> Learner:
@@ -124,6 +130,7 @@ class Learner:
             sums.fade(len(x))
             sums.add(x, rewards, ages)
         self.queries += len(x)
+        self._shifts += [shift] * len(x)
 
     def _forget_fallen(self, predicted: Array, rewards: Array) -> None:
         """Forget most of the candidates whose rewards are further below their predictions than they were before."""
@@ -133,6 +140,7 @@ class Learner:
             for sums in self._every():
                 sums.forget(int(candidate), REMEMBERED)
             self._apart[:, candidate], rewards[:, candidate] = 0.0, np.nan
+            self._fell[candidate] = self.queries
         apart = rewards - predicted
         self._apart *= 0.5 ** (len(rewards) / MEMORY)
         self._apart += (~np.isnan(apart)).sum(axis=0), np.nansum(apart, axis=0)
@@ -146,6 +154,34 @@ class Learner:
         """Rewards that came later, for queries that went by before: those of a newcomer's answers to stored queries."""
         for sums in self._every():
             sums.add(self._reduced(vectors), rewards - self.shift)
+
+    def heed(self, vectors: NDArray[np.floating], rewards: Array, judged: Array, owners: Sequence[Hashable]) -> None:
+        """Learn from people's feedback on the queries that were observed, as the last thing.
+
+        The feedback of one owner has at most LARGEST_SHARE of the weight of all that a candidate is learned from, at
+        every half-life: more of it counts for less each. Where there is nothing but feedback, owners count alike. What
+        was said of a candidate before it fell is forgotten.
+
+        Args:
+            vectors: of all queries that were observed, in their order, shape (n, width).
+            rewards: with the feedback in place of what was observed, shape (n, m).
+            judged: what was observed, shape (n, m).
+            owners: whose feedback it is, n of them; None is an owner too.
+        """
+        verdicts = ~np.isnan(rewards) & (rewards != judged) & (np.arange(len(rewards))[:, None] >= self._fell)
+        changes = rewards - np.where(np.isnan(judged), np.array(self._shifts)[:, None], judged)
+        of_rows = np.flatnonzero(verdicts.any(axis=1)).tolist()
+        numbers = {owner: number for number, owner in enumerate(dict.fromkeys(owners[row] for row in of_rows))}
+        weights_before = np.array([sums.weights for sums in self._every()])  # shape (half-lives, candidates)
+        share = LARGEST_SHARE if weights_before.any() else max(LARGEST_SHARE, 1 / max(1, len(numbers)))
+        for candidate in np.flatnonzero(verdicts.any(axis=0)).tolist():
+            rows = np.flatnonzero(verdicts[:, candidate])
+            x, alone = self._reduced(vectors[rows]), np.isnan(judged[rows, candidate])
+            faded = np.stack([0.5 ** ((len(rewards) - 1 - rows) / sums.half_life) for sums in self._every()])
+            codes = np.array([numbers[owners[row]] for row in rows.tolist()])
+            weights = faded * capped(faded, faded * alone, weights_before[:, candidate] + INTERCEPT, codes, share)
+            for sums, of_rewards in zip(self._every(), weights, strict=True):
+                sums.amend(candidate, x, changes[rows, candidate], of_rewards, alone)
 
     @property
     def chosen(self) -> list[Option]:

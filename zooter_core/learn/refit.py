@@ -13,12 +13,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zooter_core.base.files import atomic, writing
+from zooter_core.base.files import TORN, atomic, writing
 from zooter_core.base.strict_json import dump_json, parse_json
 from zooter_core.learn.learner import CHUNK, DEFAULTS, Learner, Learning, Option
 from zooter_core.learn.traffic import Traffic
@@ -42,18 +42,21 @@ class Material:
     """Decisions of the router in their order, and the rewards that are known.
 
     Attributes:
-        rewards: shape (n, m) in pool order, on the reward model's scale; NaN where there is none.
+        rewards: shape (n, m) in pool order, on the reward model's scale; NaN where there is none. A person's verdict
+            replaces the reward model's.
+        judged: the same by the reward model alone.
         late: rewards of newcomers for the same queries, shape (n, m), and when they came, shape (n, m).
     """
 
     decisions: Sequence[LoggedDecision]
     rewards: Array
+    judged: Array
     late: Array
     late_times: Array
 
     @classmethod
     def read(cls, traffic: Traffic, pool: Sequence[str], most: int = MOST) -> Material:
-        """The latest useful decisions. A person's verdict replaces the reward model's."""
+        """The latest useful decisions."""
         decisions = traffic.newest(most, useful=True)[::-1]
         shape = (len(decisions), len(pool))
         model, outcomes, late, times = (np.full(shape, np.nan) for _ in range(4))
@@ -72,8 +75,8 @@ class Material:
         rewards = verified_rewards(model, outcomes, level)
         alone = np.isnan(model) & ~np.isnan(outcomes)  # nobody judged the answer but a person
         rewards[alone] = level[0] + level[1] * (2 * outcomes[alone] - 1)
-        rewards[~np.isnan(late)] = np.nan
-        return cls(decisions, rewards, late, times)
+        rewards[~np.isnan(late)] = model[~np.isnan(late)] = np.nan
+        return cls(decisions, rewards, model, late, times)
 
     def __len__(self) -> int:
         return len(self.decisions)
@@ -97,7 +100,7 @@ def stored_vectors(
     """
     width, count = 2 * encoder.width, 0
     vectors, present = np.zeros((len(decisions), width), dtype=np.float32), np.zeros(len(decisions), dtype=bool)
-    with suppress(OSError, ValueError, KeyError, EOFError, BadZipFile), np.load(folder / VECTORS) as stored:
+    with suppress(*TORN), np.load(folder / VECTORS) as stored:
         before, rows = stored["numbers"], stored["vectors"]
         if str(stored["encoder"]) == encoder.identity and rows.shape == (len(before), width) and len(before):
             numbers, count = np.array([one.number for one in decisions], dtype=np.int64), len(before)
@@ -125,6 +128,14 @@ def vectors_of(encoder: TextEncoder, decisions: Sequence[LoggedDecision], folder
     return vectors
 
 
+def forget(traffic: Traffic, **which: Any) -> int:
+    """Delete decisions as `Traffic.delete` does, and their vectors with them. Gives how many."""
+    try:
+        return traffic.delete(**which)
+    finally:
+        forget_vectors(traffic)
+
+
 def forget_vectors(traffic: Traffic) -> None:
     """Remove the vectors of decisions that have been deleted from the file beside the traffic; a torn file goes."""
     path = traffic.path.parent / VECTORS
@@ -136,14 +147,17 @@ def forget_vectors(traffic: Traffic) -> None:
             arrays = {name: stored[name][present] if stored[name].ndim else stored[name] for name in stored.files}
     except FileNotFoundError:
         return
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile, IndexError):
+    except TORN:
         arrays = {}
     with writing(path.parent):
         if not arrays or not len(arrays["numbers"]):
             path.unlink(missing_ok=True)
             return
-        with atomic(path, private=True) as partial, partial.open("wb") as file:
-            np.savez(file, **arrays)
+        try:
+            with atomic(path, private=True) as partial, partial.open("wb") as file:
+                np.savez(file, **arrays)
+        except OSError:  # the disk is full, and a deletion must not fail for that: they can be computed again
+            path.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
@@ -171,14 +185,14 @@ def refit(
     start: tuple[NDArray[np.float32], Array] | None = None,
     settings: Learning = DEFAULTS,
 ) -> Refit:
-    """Learn from the traffic, after the champion's training queries.
+    """Learn from the traffic, after the champion's training queries; from people's feedback last.
 
     Args:
         vectors: of the decisions, shape (n, width).
         start: vectors and rewards of the training queries, shapes (t, width) and (t, m); None without any.
     """
     if start is None:
-        start = vectors, np.full((len(vectors), material.rewards.shape[1]), np.nan)
+        start = vectors, np.full(material.judged.shape, np.nan)
     learner = Learner.starting(*start, settings)
     times = np.maximum.accumulate([one.time for one in material.decisions]) if len(material) else np.zeros(0)
     came = np.where(np.isnan(material.late), np.inf, material.late_times)
@@ -186,11 +200,12 @@ def refit(
     for first in range(0, len(material), CHUNK):
         rows = slice(first, first + CHUNK)
         until = _catch_up(learner, material.late, came, vectors, (until, float(times[first])))
-        learner.observe(vectors[rows], material.rewards[rows])
+        learner.observe(vectors[rows], material.judged[rows])
     _catch_up(learner, material.late, came, vectors, (until, math.inf))
+    learner.heed(vectors, material.rewards, material.judged, [one.key for one in material.decisions])
     router = learner.router()
     return Refit(
-        router, _temperature(router, vectors, material.rewards), learner.chosen, learner.weights(),
+        router, _temperature(router, vectors, material.judged), learner.chosen, learner.weights(),
         material.decisions[-1].number if len(material) else 0,
     )  # fmt: skip
 

@@ -6,11 +6,12 @@ millions of decisions take milliseconds and a deletion leaves nothing of a decis
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import sqlite3
 import threading
-import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -18,8 +19,10 @@ from typing import Any, Self
 
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.files import private_folder
-from zooter_core.base.sqlite_file import open_private
+from zooter_core.base.sqlite_file import UNUSABLE, change_in_memory, empty_log, is_full, open_alone, open_private
+from zooter_core.config.fleet import Fleet
 from zooter_core.learn.traffic_rows import (
+    ADDED,
     AS_HOURS,
     COLUMNS,
     DECISION_COLUMNS,
@@ -33,25 +36,60 @@ from zooter_core.learn.traffic_rows import (
     LoggedReward,
     Total,
     id_prefix,
+    stored_users,
 )
 
 FILE = "traffic.sqlite"
 WAIT_SECONDS = 10.0  # for another process that writes
-SETUP = f"""
-PRAGMA journal_mode = WAL;
+SETUP = f"PRAGMA journal_mode = WAL;{TABLES}"
+SETTINGS = """
 PRAGMA synchronous = NORMAL;
 PRAGMA secure_delete = ON;
 PRAGMA recursive_triggers = ON;
 PRAGMA cache_size = -32768;
-{TABLES}"""
+"""
 ROWS_AT_ONCE = 1000  # read or deleted in one transaction, so that writers never wait long
 HOUR = 3600
+EARLIER = "serve"  # the folder of data folders that have the name of their fleet
 
 
-def data_folder(fleet: str) -> Path:
-    """Where the endpoint keeps the files of a fleet, by its name, in the user's data folder."""
-    data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
-    return Path(data).expanduser() / "zooter" / "serve" / fleet
+def data_folder(fleet: Fleet) -> Path:
+    """Where the endpoint keeps the files of a fleet, in the user's data folder.
+
+    A fleet has its own, by where it lies: names are chosen by strangers, and may be equal. What an earlier version kept
+    under the name alone is found until a fleet of that name takes it.
+    """
+    place, earlier = _places(fleet)
+    return earlier if earlier is not None and not os.path.lexists(place) else place
+
+
+def own_data_folder(fleet: Fleet, tell: Callable[[str], None]) -> Path:
+    """The same, for who writes there: what an earlier version kept under the name alone becomes this fleet's.
+
+    Args:
+        tell: called with a note on that; of two fleets with one name, the other begins anew.
+    """
+    folder, place = data_folder(fleet), _places(fleet)[0]
+    if folder == place:
+        return place
+    try:
+        private_folder(place.parent)
+        folder.rename(place)
+    except OSError:  # a file system that is only read, or another process was first
+        return data_folder(fleet)
+    tell(f"The traffic in {folder} belongs to the fleet in {fleet.folder} from now on. It is in {place}.")
+    return place
+
+
+def _places(fleet: Fleet) -> tuple[Path, Path | None]:
+    """The data folder of a fleet, and that of an earlier version if there is one."""
+    root = Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser() / "zooter"
+    digest = hashlib.sha256(os.fsencode(fleet.folder.resolve())).hexdigest()[:16]
+    name = re.sub(r"[^A-Za-z0-9_-]+", "-", fleet.name)[:40].strip("-") or "fleet"
+    earlier = root / EARLIER / fleet.name
+    is_path = fleet.name == ".." or earlier.parent != root / EARLIER
+    is_there = not is_path and os.path.isdir(earlier) and not earlier.is_symlink()
+    return root / "traffic" / f"{name}-{digest}", earlier if is_there else None
 
 
 class Traffic:
@@ -84,8 +122,7 @@ class Traffic:
             raise ZooterError(f"traffic in {folder}", f"no {FILE}", next_step, f"There is no traffic in {folder} yet.")
         with _usable(path):
             private_folder(folder, ours=False)
-            database = open_private(path, SETUP, WAIT_SECONDS, isolation_level=None, check_same_thread=False)
-        return cls(path, database)
+            return cls(path, _open(path))
 
     def close(self) -> None:
         """Close the file."""
@@ -272,34 +309,87 @@ class Traffic:
         user: str | None = None,
         request_id: str | None = None,
         older_than: float | None = None,
+        rewrite: bool = True,
     ) -> int:
         """Delete the decisions that fit all of what is given, with their rewards. Gives how many.
 
-        Their bytes are overwritten with zeros, also those in the write-ahead log.
+        Their bytes are overwritten with zeros, also those in the write-ahead log. It needs no free space, unless others
+        have the file open.
 
         Args:
+            user: one of a request's ids of its user.
             request_id: of a request, or what its log called it where it was imported.
             older_than: a time, in seconds since 1970.
+            rewrite: leave no copies that SQLite made when it moved rows to other pages. It takes a second for each
+                100 MB of the file. Without it they stay until the next deletion with it.
 
         Raises:
             ValueError: nothing is given.
+            WorkError: texts are still on the disk. It says where and why; the same call goes on.
         """
         ids = [request_id, request_id and f"{id_prefix(request_id)}*"]
-        conditions: dict[str, list[Any]] = {"key = ?": [key], "user = ?": [user], "time < ?": [older_than]}
+        conditions: dict[str, list[Any]] = {"key = ?": [key], "time < ?": [older_than]}
         conditions |= {"(request_id = ? OR request_id GLOB ?)": ids}
+        if user is not None:
+            names = stored_users(user)
+            marks = ", ".join("?" * len(names))
+            conditions |= {f"(user IN ({marks}) OR other_user IN ({marks}))": [*names, *names]}
         conditions = {condition: values for condition, values in conditions.items() if values[0] is not None}
         if not conditions:
             raise ValueError("say what to delete")
         select = f"SELECT number FROM decisions WHERE {' AND '.join(conditions)} AND number > ? ORDER BY number LIMIT ?"
-        arguments, deleted, last = [value for values in conditions.values() for value in values], 0, 0
-        while rows := self._rows(select, *arguments, last, ROWS_AT_ONCE):
-            with self._changing() as database:
-                deleted += database.executemany("DELETE FROM decisions WHERE number = ?", rows).rowcount
-            last = rows[-1][0]
-        until = time.monotonic() + WAIT_SECONDS
-        while deleted and self._rows("PRAGMA wal_checkpoint(TRUNCATE)")[0][0] and time.monotonic() < until:
-            time.sleep(0.05)  # another process reads what is in the log
+        return self._delete(select, [value for values in conditions.values() for value in values], rewrite)
+
+    def _delete(self, select: str, values: Sequence[Any], rewrite: bool) -> int:
+        """Delete the decisions whose numbers are selected, and what is left of deleted ones beside those that stay."""
+        deleted = 0
+
+        def delete_rows(database: sqlite3.Connection) -> None:
+            nonlocal deleted
+            last = 0
+            while rows := database.execute(select, [*values, last, ROWS_AT_ONCE]).fetchall():
+                with _transaction(database):
+                    database.execute("PRAGMA user_version = 1")  # until the file is rewritten
+                    count = database.executemany("DELETE FROM decisions WHERE number = ?", rows).rowcount
+                deleted, last = deleted + count, rows[-1][0]
+
+        with self._lock, _usable(self.path):
+            try:
+                delete_rows(self._database)
+                if rewrite and self._database.execute("PRAGMA user_version").fetchone()[0]:
+                    self._database.execute("VACUUM")
+                    self._database.execute("PRAGMA user_version = 0")
+                is_empty = empty_log(self._database, WAIT_SECONDS)
+            except sqlite3.OperationalError as problem:
+                if not is_full(problem):
+                    raise
+                is_empty = True
+                with self._closed(deleted):
+                    change_in_memory(self.path, WAIT_SECONDS, delete_rows)
+        if not is_empty:
+            raise WorkError(
+                f"the log {self.path}-wal to be emptied", "another program that reads it",
+                "Stop what reads it, such as a shell of SQLite, and run the same again.",
+                f"{deleted:,} requests are deleted, but their texts are still in {self.path}-wal: another program has "
+                f"been reading there for {WAIT_SECONDS:.0f} s.",
+            )  # fmt: skip
         return deleted
+
+    @contextmanager
+    def _closed(self, deleted: int) -> Iterator[None]:
+        """Close the file for a change of it on a full disk, and open it again."""
+        self._database.close()
+        try:
+            yield
+        except sqlite3.OperationalError as problem:
+            raise WorkError(
+                f"free space beside {self.path}, or nobody else who has it open", str(problem),
+                "Free some space, or stop what has it open, such as `zooter serve`, and run the same again.",
+                f"The disk is full, and another program has {self.path} open: {deleted:,} requests are deleted so far, "
+                "and parts of their texts may still be there.",
+            ) from problem  # fmt: skip
+        finally:
+            self._database = _open(self.path)
 
     def _first_number(self, since: float) -> int:
         ((number,),) = self._rows("SELECT MIN(number) FROM decisions WHERE time >= ?", since)
@@ -318,15 +408,45 @@ class Traffic:
     @contextmanager
     def _changing(self) -> Iterator[sqlite3.Connection]:
         """A transaction: all of it, or nothing."""
-        with self._lock, _usable(self.path):
-            self._database.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._database
-            except BaseException:
-                if self._database.in_transaction:  # a full disk may have ended it
-                    self._database.execute("ROLLBACK")
-                raise
-            self._database.execute("COMMIT")
+        with self._lock, _usable(self.path), _transaction(self._database):
+            yield self._database
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    """The file of an earlier version gets the columns that it lacks."""
+    try:
+        database = open_private(path, SETUP, WAIT_SECONDS, isolation_level=None, check_same_thread=False)
+    except sqlite3.OperationalError as problem:
+        if not is_full(problem) or not path.stat().st_size:
+            raise
+        database = open_alone(path, WAIT_SECONDS, check_same_thread=False)
+    try:
+        database.executescript(SETTINGS)
+        if _lacking(database):
+            with _transaction(database):
+                for table, column, kind in _lacking(database):  # none, if another process was first
+                    database.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _lacking(database: sqlite3.Connection) -> list[tuple[str, str, str]]:
+    columns = {table: {row[1] for row in database.execute(f"PRAGMA table_info({table})")} for table, _, _ in ADDED}
+    return [(table, column, kind) for table, column, kind in ADDED if column not in columns[table]]
+
+
+@contextmanager
+def _transaction(database: sqlite3.Connection) -> Iterator[None]:
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        database.execute("COMMIT")
+    except BaseException:
+        if database.in_transaction:  # a full disk may have ended it
+            database.execute("ROLLBACK")
+        raise
 
 
 @contextmanager
@@ -334,6 +454,6 @@ def _usable(path: Path) -> Iterator[None]:
     """Turn what SQLite and the disk raise into one message."""
     try:
         yield
-    except (sqlite3.Error, OSError) as problem:
+    except UNUSABLE as problem:
         next_step = "Free some space, fix its permissions, or give another folder with --data."
         raise WorkError(f"the traffic file {path} to be usable", str(problem), next_step) from problem

@@ -6,17 +6,20 @@ Triggers keep the sums in step. A deletion of a decision takes its rewards along
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
-from zooter_core.base.strict_json import dump_json, parse_json
+from zooter_core.base.errors import WorkError
+from zooter_core.base.strict_json import dump_json, is_number, parse_json
 
 MODEL, FEEDBACK = "reward model", "feedback"  # sources of a reward
 SERVED, SAMPLE, PAIR, NEWCOMER = "served", "sample", "pair", "newcomer"  # why a reward was computed
 ENDPOINT, DEMO, IMPORT = "endpoint", "demo", "import"  # sources of a decision
 LONGEST_TEXT = 20_000  # characters of a query
 LONGEST_ANSWER = 20_000  # characters of an answer
+LONGEST_USER = 200  # characters of a user's id
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS decisions (
@@ -24,12 +27,12 @@ CREATE TABLE IF NOT EXISTS decisions (
     session TEXT, query TEXT NOT NULL, context TEXT, fleet TEXT, router TEXT, choice TEXT, candidate TEXT,
     probability REAL, probabilities TEXT NOT NULL, reason TEXT, tags TEXT NOT NULL, prompt_tokens INTEGER,
     tokens INTEGER, dollars REAL, seconds REAL, first_token_seconds REAL, finish TEXT, answer TEXT,
-    chore INTEGER NOT NULL, source TEXT NOT NULL);
+    chore INTEGER NOT NULL, source TEXT NOT NULL, other_user TEXT, thought_tokens INTEGER);
 CREATE INDEX IF NOT EXISTS decisions_time ON decisions (time);
 CREATE TABLE IF NOT EXISTS rewards (
     request_id TEXT NOT NULL, candidate TEXT NOT NULL, reward REAL NOT NULL, source TEXT NOT NULL, why TEXT NOT NULL,
     inclusion REAL, time REAL NOT NULL, dollars REAL, tokens INTEGER, seconds REAL, answer TEXT,
-    PRIMARY KEY (request_id, candidate, source)) WITHOUT ROWID;
+    thought_tokens INTEGER, PRIMARY KEY (request_id, candidate, source)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS rewards_feedback ON rewards (time) WHERE source = 'feedback';
 CREATE INDEX IF NOT EXISTS rewards_why ON rewards (why, time);
 CREATE TABLE IF NOT EXISTS hours (
@@ -69,6 +72,12 @@ CREATE TRIGGER IF NOT EXISTS reward_deleted AFTER DELETE ON rewards BEGIN
     DELETE FROM reward_hours WHERE hour = CAST(OLD.time / 3600 AS INTEGER) AND n <= 0;
 END;
 """
+# What files of earlier versions lack, as (table, column, its type).
+ADDED = (
+    ("decisions", "other_user", "TEXT"),
+    ("decisions", "thought_tokens", "INTEGER"),
+    ("rewards", "thought_tokens", "INTEGER"),
+)
 # Rows of `decisions` in the shape of `hours`, for the parts of hours at both ends of a period.
 AS_HOURS = """SELECT CAST(time / 3600 AS INTEGER) AS hour, COALESCE(candidate, '') AS candidate,
     probability IS NOT NULL AS routed, chore, 1 AS n, COALESCE(prompt_tokens, 0) AS prompt_tokens,
@@ -83,7 +92,8 @@ class LoggedDecision:
     Attributes:
         time: when it ended, in seconds since 1970.
         key: the name of its API key.
-        user: the field `user` of the request.
+        user: the field `user` of the request, or else `safety_identifier`. As `stored_user` has it, in the file.
+        other_user: `safety_identifier`, where a request has both and they differ.
         session: the conversation's key, a hash.
         query: the user's last text.
         context: what routing read, if that is more than the query: the turns that it follows up on come first.
@@ -91,7 +101,9 @@ class LoggedDecision:
         choice: whom the router, or the client, asked for.
         candidate: who answered; None if nobody did.
         probability: of the choice; None if the client named the candidate.
+        tokens: of the answer, those of thoughts included.
         dollars: for prompt and answer; None without prices.
+        thought_tokens: how many of `tokens` are thoughts; None if that was not counted.
         chore: whether a chat UI sent it for itself, such as for a title.
         source: `endpoint`, `demo` or `import`.
         number: counts the decisions as they were added; set when it is read.
@@ -121,11 +133,15 @@ class LoggedDecision:
     answer: str | None = None
     chore: bool = False
     source: str = ENDPOINT
+    other_user: str | None = None
+    thought_tokens: int | None = None
     number: int = 0
 
     def row(self) -> tuple[Any, ...]:
         """Its values in the order of `DECISION_COLUMNS`."""
         values = [getattr(self, name) for name in DECISION_COLUMNS]
+        for place in _USERS:
+            values[place] = values[place] and stored_user(values[place])
         values[_PROBABILITIES] = dump_json(dict(self.probabilities), ensure_ascii=False)
         values[_TAGS] = dump_json(list(self.tags), ensure_ascii=False)
         return tuple(_storable(value) for value in values)
@@ -134,7 +150,8 @@ class LoggedDecision:
     def of_row(cls, row: Sequence[Any]) -> Self:
         """The decision in a row of `number` and `DECISION_COLUMNS`."""
         decision = cls(**dict(zip(DECISION_COLUMNS, row[1:], strict=True)), number=row[0])
-        decision.probabilities, decision.tags = parse_json(row[1 + _PROBABILITIES]), parse_json(row[1 + _TAGS])
+        decision.probabilities = _parsed(row[1 + _PROBABILITIES], dict, is_number)
+        decision.tags = tags_of(row[1 + _TAGS])
         decision.chore = bool(decision.chore)
         return decision
 
@@ -148,6 +165,7 @@ class LoggedReward:
         inclusion: the probability with which this reward came to be computed; None if it is not known (feedback).
         time: when it was computed.
         answer: the text, where answers are kept.
+        thought_tokens: how many of `tokens` are thoughts; None if that was not counted.
     """
 
     request_id: str
@@ -161,6 +179,7 @@ class LoggedReward:
     tokens: int | None = None
     seconds: float | None = None
     answer: str | None = None
+    thought_tokens: int | None = None
 
     def row(self) -> tuple[Any, ...]:
         """Its values in the order of `REWARD_COLUMNS`."""
@@ -194,6 +213,7 @@ class Total:
 DECISION_COLUMNS = tuple(entry.name for entry in fields(LoggedDecision) if entry.name != "number")
 REWARD_COLUMNS = tuple(entry.name for entry in fields(LoggedReward))
 _PROBABILITIES, _TAGS = DECISION_COLUMNS.index("probabilities"), DECISION_COLUMNS.index("tags")
+_USERS = DECISION_COLUMNS.index("user"), DECISION_COLUMNS.index("other_user")
 COLUMNS = ", ".join(DECISION_COLUMNS)
 REWARDS = ", ".join(REWARD_COLUMNS)
 
@@ -203,8 +223,53 @@ def id_prefix(name: str) -> str:
     return f"import-{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:16]}-"
 
 
+def users_of(fields: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """The ids of a request's user, as `user` and `other_user` of a decision.
+
+    Args:
+        names: of the fields that may have one.
+    """
+    ids = dict.fromkeys(value for name in names if isinstance(value := fields.get(name), str) and value)
+    first, second = [*ids, None, None][:2]
+    return {"user": first, "other_user": second}
+
+
+def stored_user(name: str) -> str:
+    """The id of a user as it is stored: its SHA-256 if it is long."""
+    text = _storable(name)
+    return text if len(text) <= LONGEST_USER else f"sha256-{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def stored_users(name: str) -> list[str]:
+    """What the id of a user may be stored as: earlier versions cut long ones, or stored them in full."""
+    text = _storable(name)
+    return list(dict.fromkeys((stored_user(name), text, text[:LONGEST_USER])))
+
+
 def _storable(value: Any) -> Any:
     """A value as SQLite takes it: lone surrogates in a text become question marks."""
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode()
     return value
+
+
+def tags_of(text: str) -> list[str]:
+    """The tags in a column.
+
+    Raises:
+        WorkError: it is damaged.
+    """
+    tags: list[str] = _parsed(text, list, lambda tag: isinstance(tag, str))
+    return tags
+
+
+def _parsed(text: object, kind: type, valid: Callable[[Any], bool]) -> Any:
+    """A column of JSON: an object or a list, and what its values are."""
+    with suppress(ValueError):
+        shape: Any = parse_json(text) if isinstance(text, str) else None
+        values: Any = shape.values() if isinstance(shape, dict) else shape
+        if isinstance(shape, kind) and all(map(valid, values)):
+            return shape
+    raise WorkError(
+        "whole rows in the traffic file", f"{text!r:.60}", "Restore a copy of it, or give another folder with --data."
+    )

@@ -1,6 +1,6 @@
 """The requests of a period that all candidates answered, drawn at random: what a report can look up.
 
-Who was served, and every candidate's reward, dollars and seconds, as tables.
+Who was served, and every candidate's reward, dollars, seconds and tokens, as tables.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ class Sample:
 
     Attributes:
         pool: the candidates.
-        rewards, dollars, seconds: shape (n, N); NaN where there is none.
+        rewards, dollars, seconds, tokens, thoughts: shape (n, N); NaN where there is none. Tokens are those of the
+            answers, of which `thoughts` are thoughts.
         chosen: who was served, by its place in the pool, shape (n,).
         inclusion: the probability of being sampled, shape (n,).
         drawn: how many there are; `n` of them were read.
@@ -38,6 +39,8 @@ class Sample:
     rewards: Array
     dollars: Array
     seconds: Array
+    tokens: Array
+    thoughts: Array
     chosen: NDArray[np.intp]
     inclusion: Array
     drawn: int
@@ -84,14 +87,16 @@ def _table(
 ) -> Sample:
     pool = tuple(dict.fromkeys(name for entry in decisions for name in sorted(rewards[entry.request_id])))
     places = {name: place for place, name in enumerate(pool)}
-    tables = np.full((3, len(decisions), len(pool)), np.nan)
+    tables = np.full((5, len(decisions), len(pool)), np.nan)
     for row, entry in enumerate(decisions):
         for name, reward in rewards[entry.request_id].items():
-            served = name == entry.candidate
-            dollars = entry.dollars if served and entry.dollars is not None else reward.dollars
-            seconds = entry.seconds if served and entry.seconds is not None else reward.seconds
-            values = (reward.reward, dollars, seconds)
+            values: list[float | None] = [reward.reward]
+            for figure in ("dollars", "seconds", "tokens", "thought_tokens"):
+                first, second = (entry, reward) if name == entry.candidate else (reward, reward)
+                value = getattr(first, figure)
+                values.append(getattr(second, figure) if value is None else value)
             tables[:, row, places[name]] = [math.nan if value is None else value for value in values]
     chosen = np.array([places[entry.candidate or ""] for entry in decisions], dtype=np.intp)
     probabilities = np.array([inclusion[entry.request_id] for entry in decisions])
-    return Sample(pool, tables[0], tables[1], tables[2], chosen, probabilities, drawn, tuple(decisions))
+    rewards_of, dollars, seconds, tokens, thoughts = tables
+    return Sample(pool, rewards_of, dollars, seconds, tokens, thoughts, chosen, probabilities, drawn, tuple(decisions))

@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 
 from zooter_core.base.errors import WorkError, ZooterError, first_line
-from zooter_core.base.files import atomic, remove, writing
+from zooter_core.base.files import atomic, inside, remove, writing
 from zooter_core.base.paths import EMBEDDED_FLEET
-from zooter_core.base.strict_json import dump_json, parse_json
-from zooter_core.config.edit import editing, set_table
+from zooter_core.base.strict_json import dump_json, of_type, parse_json
+from zooter_core.config.edit import remove_router, set_table
 from zooter_core.config.fleet import Fleet, RouterConfig
 from zooter_core.learn.deciding import Contest
 from zooter_core.method.metrics import interval
@@ -41,7 +41,7 @@ class State:
 
     Attributes:
         champion, challenger, former: as in `Contest`.
-        pairs, guard, follows: as in `Contest`.
+        pairs, earlier, guard, follows: as in `Contest`.
         judged: the number of the last decision that was judged.
         learned: the number of the last decision that the challenger learned from.
         version: of the newest router folder.
@@ -60,6 +60,7 @@ class State:
     pairs: list[float] = field(default_factory=list)
     guard: list[float] = field(default_factory=list)
     follows: bool = False
+    earlier: int = 0
     judged: int = 0
     learned: int = 0
     version: int = 0
@@ -72,13 +73,27 @@ class State:
 
     def contest(self, gate: Gate) -> Contest[str]:
         """The contest between these routers. What it changes is read back by `take`."""
-        return Contest(
-            self.champion, gate, self.challenger, self.former, list(self.pairs), list(self.guard), self.follows
-        )
+        routers = self.champion, gate, self.challenger, self.former
+        return Contest(*routers, list(self.pairs), list(self.guard), self.follows, self.earlier)
 
     def take(self, contest: Contest[str]) -> None:
         """Remember a contest as it is now."""
         vars(self).update(_state_fields(asdict(contest)))
+
+
+@dataclass
+class Event:
+    """What each of a state's events has; `pairs` and what follows are its evidence."""
+
+    time: float
+    event: str
+    router: str
+    before: str
+    pairs: int = 0
+    mean: float | None = None
+    low: float | None = None
+    high: float | None = None
+    proved: bool = False
 
 
 class Versions:
@@ -122,8 +137,7 @@ class Versions:
 
     def add(self, write: Callable[[Path], None]) -> str:
         """Add a version: `write` fills a folder, which gets its name only when it is complete. Returns its path."""
-        with writing(self.folder):
-            self.folder.mkdir(exist_ok=True)
+        with writing(routers_folder(self.fleet)):
             number = 1 + max([self.state.version, *(int(p.name) for p in self.folder.iterdir() if p.name.isdigit())])
             with atomic(self.folder / f"{number:04}") as partial:
                 partial.mkdir()
@@ -134,10 +148,9 @@ class Versions:
     def save(self) -> None:
         """Write state.json, all of it or nothing."""
         self.state.events = self.state.events[-MOST_EVENTS:]
-        with writing(self.folder):
-            self.folder.mkdir(exist_ok=True)
-            with atomic(self.folder / STATE, private=True) as partial:
-                partial.write_text(dump_json(asdict(self.state)) + "\n", encoding="utf-8")
+        path = inside(routers_folder(self.fleet), STATE)
+        with writing(self.folder), atomic(path, private=True) as partial:
+            partial.write_text(dump_json(asdict(self.state)) + "\n", encoding="utf-8")
 
     def switch(
         self, contest: Contest[str], event: str, evidence: Evidence | None = None, learned: int | None = None
@@ -165,7 +178,7 @@ class Versions:
     def before(self) -> str | None:
         """The router that the latest promotion replaced, for a roll-back after the guard has left the contest.
 
-        A refit of a promoted learner has no event of its own, but a later number.
+        A refit of a promoted learner that took over has no event of its own, but a later number.
         """
         serving = _number(self.state.champion)
         for event in reversed(self.state.events):
@@ -181,7 +194,7 @@ class Versions:
         folders = sorted(path for path in self.folder.glob("[0-9]*") if path.name.isdigit())
         spare = [path for path in folders if f"{ROUTERS}/{path.name}" not in used]
         for path in spare[:-MOST_SPARE]:
-            remove(path)
+            remove(inside(self.fleet.folder, f"{ROUTERS}/{path.name}"))
 
     def _reconcile(self) -> None:
         """Follow fleet.toml, which somebody may have changed, or a switch that was killed."""
@@ -219,11 +232,28 @@ class Versions:
         if not path.is_file():
             return State()
         try:
-            record = _state_fields(parse_json(path.read_text(encoding="utf-8")))
-            return State(**record | {"intended": _state_fields(record.get("intended", {}))})
-        except (OSError, ValueError, TypeError, AttributeError, ZooterError) as problem:
+            state = of_type(State, parse_json(path.read_text(encoding="utf-8")))
+            of_type(State, state.intended)  # which replaces the fields that it names
+            for event in of_type(list[Event], state.events + state.intended.get("events", [])):
+                time.localtime(event.time)  # as pages and reports show it
+            state.intended = _state_fields(state.intended)
+            return state
+        except (OSError, ValueError, OverflowError) as problem:
             step = "Delete the file: the contest begins anew, and the routers stay."
             raise WorkError(f"the learner's state in {path}", first_line(problem), step) from problem
+
+
+def routers_folder(fleet: Fleet) -> Path:
+    """The folder `routers` of a fleet, to be written in; made if there is none.
+
+    Raises:
+        ZooterError: it is a link.
+        WorkError: it cannot be made.
+    """
+    folder = inside(fleet.folder, ROUTERS)
+    with writing(folder):
+        folder.mkdir(exist_ok=True)
+    return folder
 
 
 def _state_fields(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -257,8 +287,7 @@ def summary(pairs: Sequence[float]) -> dict[str, Any]:
 
 def name_router(folder: Path, router: str) -> None:
     """Let a fleet.toml name another router, or none."""
-    if router != STARTING:
+    if router == STARTING:
+        remove_router(folder)
+    else:
         set_table(folder, "router", {"path": router})
-        return
-    with editing(folder) as document:
-        document.pop("router", None)

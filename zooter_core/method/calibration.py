@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from zooter_core.method.labels import softmax
 from zooter_core.method.metrics import DRAWS, LEVEL, Array
 
 BINS = 10
@@ -96,8 +95,6 @@ class Calibration:
         error: the expected calibration error, with its 95% interval `low` to `high`.
         chance: the error that 99% of calibrated routers stay below with so few queries.
         stated, won: the mean probability of the choice, and how often it was the best.
-        temperature: what the logits have to be divided by for the least log loss on these queries.
-        mended: the error with that temperature, on the same queries.
         bins: as `reliability` gives them.
     """
 
@@ -108,8 +105,6 @@ class Calibration:
     chance: float
     stated: float
     won: float
-    temperature: float
-    mended: float
     bins: list[dict[str, Any]]
 
     @property
@@ -144,11 +139,7 @@ def calibration(probabilities: Array, wins: Array) -> Calibration:
     low, high = np.quantile(np.abs(gaps + noise * spread) @ share, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     error = float(shown["ece"])
     least = max(2 * error - high, 0.0) if error > calibrated else 0.0
-    complete = ~np.isnan(wins).any(axis=1)
-    logits = np.log(np.maximum(probabilities, TINY))
-    temperature = temperature_of(logits[complete], wins[complete]) if complete.any() else 1.0
-    mended = reliability(softmax(logits, temperature), wins)["ece"]
     return Calibration(
         len(stated), error, float(least), max(2 * error - float(low), error), float(calibrated),
-        float(stated.mean()), float(won.mean()), temperature, float(mended), shown["bins"],
+        float(stated.mean()), float(won.mean()), shown["bins"],
     )  # fmt: skip

@@ -21,7 +21,7 @@ Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 NORMALISATIONS = ("none", "zscore", "zscore-dataset", "spread")
 LOTS = 16**12
-ROUNDING = 1e-9  # of the largest reward: a spread below it is none
+ROUNDING = 1e-14  # of the largest reward: a spread below it is none
 ROUNDS, TOLERANCE = 200, 1e-6  # of the search for priors where rewards are missing
 
 
@@ -59,11 +59,14 @@ def _standardise(rewards: Array) -> Array:
 
 
 def _spread(rewards: Array) -> Array:
-    # The squares of huge ones would overflow.
-    rewards = rewards / (np.fmax.reduce(np.abs(rewards), axis=None) or 1.0)
-    centred = rewards - mean(rewards, axis=-1, keepdims=True)
+    size = np.fmax.reduce(np.abs(rewards), axis=None)
+    # Differences first: a mean of large numbers is rounded, and the squares of huge ones would overflow.
+    apart = rewards - np.fmin.reduce(rewards, axis=-1, keepdims=True)
+    largest = np.fmax.reduce(apart, axis=None) or 1.0
+    apart = apart / largest
+    centred = apart - mean(apart, axis=-1, keepdims=True)
     spread = np.sqrt(mean(centred**2))
-    return centred / spread if spread > ROUNDING else centred * 0.0
+    return centred / spread if spread * largest > ROUNDING * size else centred * 0.0
 
 
 def softmax(rewards: Array, tau: float = 1.0) -> Array:

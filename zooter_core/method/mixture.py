@@ -1,16 +1,19 @@
 """From several predictors of who answers best to one, and how much of it the scores support. In numpy.
 
     m_i(q) = sum over predictors k of a_k f_ki(q) / (root mean square of f_k),   brought to a root mean square of 1
-    u_i(q) = s m_i(q) + (1 - s) b_i(q)
+    u_i(q) = w(q) (s m_i(q) + (1 - s) b_i(q)) + (1 - w(q)) (z m_i(q) + (1 - z) l_i)
 
 1. The weights a are fixed beforehand. For combined forecasts, equal weights are hard to beat (Bates and Granger, 1969;
    Clemen, 1989; Stock and Watson, 2004, call it a puzzle): weights that are estimated fit the noise of few queries, and
    with many they trust what a new data set refutes.
 2. One predictor alone takes the place of the mixture only if it chooses significantly better.
 3. b is a regression that goes no further than its own evidence (method/evidence.py), also at a root mean square of 1:
-   the best single candidate where the scores say nothing else. The share s = 1 - (3 / t)^2, at least 0, shrinks towards
+   the best single candidate where the scores say nothing else. The share s = 1 - (4 / t)^2, at least 0, shrinks towards
    it, as the non-negative garrote does (Breiman, 1995). t is the slope of the scores on m over its standard error: how
-   surely m says anything about who answers a query best. Up to three standard errors, b is all.
+   surely m says anything about who answers a query best. Up to four standard errors, b is all.
+4. The evidence is of queries like those that were learned from. w(q) falls from 1 to 0 as the query's cosine similarity
+   to the most similar of these falls from the 30th to the 10th percentile of what it is between the folds. Without
+   such a query, m needs more evidence, z = 1 - (8 / t)^2, and the rest is each candidate's mean l (its level).
 
 Scores and predictions count relative to their mean over the candidates of a query. Shapes: n queries, N candidates, K
 predictors; each prediction comes from other queries than the one that it is for.
@@ -27,7 +30,9 @@ from numpy.typing import NDArray
 from zooter_core.method.metrics import Array, mean
 
 TINY = 1e-9  # a spread below this share of the numbers is rounding
-CLEAR = 3.0  # standard errors, up to which the mixture does not count
+# Standard errors up to which the mixture does not count, for queries like those that were learned from and for others.
+CLEAR, CLEAR_FAR = 4.0, 8.0
+FAR, NEAR = 10, 30  # percentiles of the similarity to the most similar query, between which a query becomes a near one
 BETTER = 2.5  # standard errors: one of four predictors is better than the mixture by chance in 5% of cases (Bonferroni)
 
 
@@ -46,7 +51,7 @@ def size(values: Array) -> float:
     if not np.isfinite(values).any():
         return 0.0
     root, largest = float(np.sqrt(mean(values**2))), float(np.nanmax(np.abs(values)))
-    return root if root > TINY * max(largest, TINY) else 0.0
+    return root if root > TINY * largest else 0.0
 
 
 def normalised(values: Array) -> Array:
@@ -105,9 +110,15 @@ def significance(mixture: Array, scores: Array, folds: NDArray[np.intp]) -> floa
     return float(slope / error) if error > TINY * abs(slope) else float(np.sign(slope) * np.inf)
 
 
-def shrinkage(t: float) -> float:
-    """s, the share of the mixture: 1 - (3 / t)^2, and 0 for t up to 3."""
-    return 1 - (CLEAR / t) ** 2 if t > CLEAR else 0.0
+def shrinkage(t: float, clear: float = CLEAR) -> float:
+    """s, the share of the mixture: 1 - (4 / t)^2, and 0 for t up to 4; with another limit z."""
+    return 1 - (clear / t) ** 2 if t > clear else 0.0
+
+
+def reach(similarities: Array) -> tuple[float, float]:
+    """The similarities up to which w is 0 and from which it is 1, by those between the folds, shape (n,)."""
+    low, high = np.percentile(similarities, (FAR, NEAR))
+    return float(low), float(max(high, low + 1e-6))
 
 
 def levels_of(scores: Array, folds: NDArray[np.intp]) -> Array:

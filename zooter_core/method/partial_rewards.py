@@ -21,6 +21,7 @@ DIRECTIONS = 128  # 64 to 256 choose about as well as all 768, and a refit takes
 INTERCEPT = 1.0  # the penalty on the intercept: one query whose reward is the level
 FEWEST = 10  # rewards, from which on their mean says something
 FALLEN, FAR = 3.0, 0.5  # standard errors, and spreads, by which rewards have fallen
+ROUNDS, TOLERANCE = 1000, 1e-9  # of the search for the weights of opinions
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,20 @@ class Sums:
             self.squares[column] += scaled.T @ x[rows]
             self.products[column] += scaled.T @ rewards[rows, column]
 
+    def amend(self, candidate: int, vectors: Array, changes: Array, weights: Array, alone: NDArray[np.bool_]) -> None:
+        """Change what n queries have taught of a candidate.
+
+        Args:
+            vectors: shape (n, width).
+            changes: what each reward is to be raised by, or the reward of a query that had none, shape (n,).
+            weights: of the changes, shape (n,).
+            alone: which queries had no reward, shape (n,).
+        """
+        x = np.concatenate([np.ones((len(vectors), 1)), vectors], axis=1)
+        scaled = x * weights[:, None]
+        self.squares[candidate] += scaled[alone].T @ x[alone]
+        self.products[candidate] += scaled.T @ changes
+
     def take(self, other: Sums) -> None:
         """What another half-life has learned, from queries without an age."""
         self.squares[:], self.products[:] = other.squares, other.products
@@ -122,6 +137,29 @@ class Sums:
         ridge = np.full(self.squares.shape[1], penalty)
         ridge[0] = INTERCEPT
         return self.squares + np.diag(ridge)
+
+
+def capped(weights: Array, added: Array, rest: Array, owners: NDArray[np.intp], share: float) -> Array:
+    """What n opinions are multiplied by so that no owner's have more than a share of the total weight, shape (n,).
+
+    The total is the weight of the rest and of what the opinions add to it. Each owner's opinions are multiplied by the
+    largest number up to 1 for which this holds, in every row: all begin with 1, and the total falls with what is taken
+    off until nothing changes.
+
+    Args:
+        weights: of the opinions, shape (h, n); added: what each adds to the total, shape (h, n).
+        rest: the weight of everything else, shape (h,), above 0.
+        owners: the number of each opinion's owner, shape (n,).
+    """
+    _, codes = np.unique(owners, return_inverse=True)
+    sizes, adds = (np.stack([np.bincount(codes, row) for row in table]) for table in (weights, added))
+    factors = np.ones(sizes.shape[1])
+    for _ in range(ROUNDS):
+        before = factors
+        factors = np.minimum(before, (share * (rest + adds @ before)[:, None] / sizes).min(axis=0))
+        if np.abs(factors - before).max() < TOLERANCE:
+            break
+    return np.asarray(factors[codes])
 
 
 def prequential_errors(predicted: Array, rewards: Array) -> Array:

@@ -20,7 +20,7 @@ from zooter_core.method.metrics import Array, mean, std
 # w. With .1, queries of which all responses are wrong hardly tell who is better; routers lost by it
 # (benchmarks/verified_rewards.py).
 OPINION = 0.5
-ROUNDING = 1e-12  # of the mean: a smaller deviation would be lost when the mean is added
+ROUNDING = 1e-14  # of the mean: a smaller deviation would be lost when the mean is added
 
 
 def verified_rewards(

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooter_core.method.metrics import LEVEL, Array, t_quantile
+from zooter_core.method.verdict import POWER
 
 FEWEST = 30  # sampled queries for an interval
 FEWEST_VOTES = 10  # of each kind for the agreement with thumbs
@@ -42,6 +43,20 @@ class Estimate:
     def significant(self) -> bool:
         """Whether 0 is outside of the interval, and enough queries were sampled."""
         return self.n >= FEWEST and (self.low > 0 or self.high < 0)
+
+    def needed(self, difference: float) -> int | None:
+        """How many sampled queries would show that a mean is as far from 0 as `difference`, with the spread of these.
+
+        n = POWER (s / difference)^2, as in `verdict.queries_needed`; the standard error times the root of n stands for
+        s. More than there are now. None where nothing can be said.
+        """
+        if self.n < 2 or not self.error > 0 or not difference:
+            return None
+        needed = POWER * self.n * (self.error / difference) ** 2
+        return math.ceil(max(needed, self.n + 1)) if needed < 1e12 else None
+
+
+UNKNOWN = Estimate(math.nan, math.nan, math.nan, math.nan, 0)
 
 
 def weighted_mean(values: Array, inclusion: Array) -> Estimate:
@@ -84,7 +99,7 @@ def regression_mean(values: Array, inclusion: Array, covariates: Array, means: A
 def _estimate(y: Array, weights: Array, slopes: int = 0) -> Estimate:
     n = len(y)
     if not n:
-        return Estimate(math.nan, math.nan, math.nan, math.nan, 0)
+        return UNKNOWN
     share = weights / weights.sum()
     average = float(share @ y)
     if n <= slopes + 1:

@@ -1,8 +1,8 @@
 """The exam: a fleet's candidates answer the starter set, and a router is trained on what the answers are worth.
 
 It is the ordinary pipeline in an ordinary run folder inside the fleet's, so that it resumes like any run. The queries
-are this project's own, in sixteen skills; nearly half have a known answer, and rewards are verified there. At the end
-router and report move into the fleet's folder, and its fleet.toml names the router.
+are this project's own, in sixteen skills; nearly half have a known answer, and rewards are verified there. A router
+that is better than the fleet's moves into its folder with its report, and fleet.toml names it.
 """
 
 from __future__ import annotations
@@ -11,23 +11,28 @@ import filecmp
 import shutil
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from zooter_core import pipeline
 from zooter_core.backends import Request, iter_responses
 from zooter_core.base.errors import Failure, ZooterError
-from zooter_core.base.files import atomic, locked, remove, writing
+from zooter_core.base.files import atomic, inside, locked, remove, writing
+from zooter_core.base.money import in_dollars
 from zooter_core.base.paths import EMBEDDED_FLEET
 from zooter_core.base.records import Message, Query, Response
-from zooter_core.base.strict_json import parse_json
-from zooter_core.config.candidates import CandidateConfig
+from zooter_core.base.strict_json import dump_json
 from zooter_core.config.edit import set_router, set_table
 from zooter_core.config.fleet import Fleet, GenerationConfig, load_fleet
 from zooter_core.config.labelling import ENCODER, JudgeConfig
-from zooter_core.data.run_folder import LOCK, REPORT, ROUTER, STATE, STEPS
+from zooter_core.data.prices import is_local
+from zooter_core.data.run_folder import LOCK, REPORT, ROUTER, STEPS
 from zooter_core.data.runs import Run, find_runs
-from zooter_core.evaluation.figures import Report
+from zooter_core.evaluation import verdicts
+from zooter_core.evaluation.figures import Report, Verdict, load_report, load_verdict
 from zooter_core.evaluation.verified import check_verifiable
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.fleet.machine import gpus
@@ -36,12 +41,15 @@ from zooter_core.pipeline.batches import Progress, quiet
 from zooter_core.pipeline.collect import Collecting, failed, start_settings
 from zooter_core.pipeline.plan import Plan, check
 from zooter_core.pipeline.tally import Tally
+from zooter_core.pipeline.train import fair_choices
 from zooter_core.router.kinds import PROFILE, settings_of
+from zooter_core.router.neighbours import familiar_rows
 
-LONGEST = 256  # tokens of an answer: enough for every query of the set
 MEAN_TOKENS = 120  # of an answer to the starter set, for the estimate
 DESPITE_FAILURES = Collecting(allow_missing=True)
-LABELS = LabelConfig()
+LABELS, TRAINING = LabelConfig(), replace(settings_of(PROFILE), keep_texts=True)
+RIVAL = "rival.json"  # in its folder: the verdict on its router against the one that the fleet had
+INSTALLED = (ROUTER, REPORT, f"{ROUTER}.old")  # what an exam leaves in the fleet's folder
 DEFAULTS = {"reward": {"kind": "embedded"}, "tagger": {"kind": "skills"}}
 
 
@@ -84,9 +92,9 @@ def discard(folder: Path) -> None:
     """Delete an exam with its answers, if there is one.
 
     Raises:
-        ZooterError: another process is at work in it.
+        ZooterError: another process is at work in it, or it is a link.
     """
-    if folder.is_dir():
+    if inside(folder.parent, folder.name).is_dir():
         with writing(folder), locked(folder / LOCK, f"the exam in {folder}"):
             remove(folder)
 
@@ -95,12 +103,15 @@ def prepared(folder: Path) -> Fleet:
     """The fleet in a folder, with a reward model and a tagger; fleet.toml gets what it lacks of them.
 
     Raises:
-        ZooterError: fleet.toml is no fleet, it has one candidate only, it is the embedded one, or it cannot be written.
+        ZooterError: fleet.toml is no fleet, it has one candidate only, it is the embedded one, or it cannot be written,
+            or there is a link in the place of what an exam writes.
     """
     if folder.resolve() == EMBEDDED_FLEET.resolve():
         step = "It has a router. Run `zooter init` for a fleet of your own models."
         raise ZooterError("a fleet of your own", "the embedded one", step)
     fleet = load_fleet(folder)
+    for name in INSTALLED:  # before any answer is paid for
+        inside(folder, name)
     if len(fleet.pool) < 2:
         raise ZooterError("two candidates or more to choose from", "one", "Add more with `zooter init`.")
     missing = [table for table in DEFAULTS if getattr(fleet, table) is None]
@@ -133,18 +144,14 @@ def estimate(ensemble: Ensemble, queries: Sequence[Query], generation: Generatio
 
 def cost_of(fleet: Fleet, queries: int) -> str:
     """What the answers to so many queries cost, for people, and what that leaves out; empty if all of it is free."""
-    prices = [one.usd_per_million_tokens for one in fleet.candidates if _is_hosted(one)]
+    prices = [one.usd_per_million_tokens for one in fleet.candidates if not is_local(one)]
     if None in prices:
         return "at a cost that fleet.toml does not say"
     judges = fleet.reward.judges if isinstance(fleet.reward, JudgeConfig) else ()
     total = sum(price or 0 for price in prices) * queries * MEAN_TOKENS / 1e6
-    if any(map(_is_hosted, judges)):
-        return f"${total:.2f} without the prompts and the judges"
-    return f"${total:.2f} without the prompts" if total else ""
-
-
-def _is_hosted(candidate: CandidateConfig) -> bool:
-    return candidate.endpoint is not None and not candidate.endpoint.local
+    if not all(map(is_local, judges)):
+        return f"${in_dollars(total)} without the prompts and the judges"
+    return f"${in_dollars(total)} without the prompts" if total else ""
 
 
 def _seconds_of(response: Response) -> float:
@@ -174,14 +181,13 @@ def sit(
         WorkError: no two candidates answer.
     """
     fleet = ensemble.fleet
-    training = replace(settings_of(PROFILE), keep_texts=True)
-    generation = replace(fleet.generation, max_new_tokens=min(LONGEST, fleet.generation.max_new_tokens), seed=0)
-    with Run(folder, create=True) as run:
+    generation = replace(fleet.generation, seed=0)
+    with Run(inside(folder.parent, folder.name), create=True) as run:
         settings = start_settings(ensemble, queries)
         if run.state["steps"].get("start", settings)["queries_sha256"] != settings["queries_sha256"]:
             sentence = f"The exam in {folder} began with other questions."
             raise ZooterError("the questions of the exam", "others", f"Delete {folder} to begin again.", sentence)
-        check(run, Plan(STEPS, queries, generation, 1, LABELS, ENCODER, training), ensemble)
+        check(run, Plan(STEPS, queries, generation, 1, LABELS, ENCODER, TRAINING), ensemble)
         pipeline.start(run, ensemble, queries)
         missing = pipeline.collect(run, ensemble, generation, progress, 1, tell, how, watch)
         if missing and len({name for texts in run.responses().values() for name in texts}) < 2:
@@ -190,8 +196,62 @@ def sit(
         pipeline.score(run, ensemble, progress, None, holes)
         pipeline.tag(run, ensemble, progress, None)
         pipeline.label(run, LABELS, progress, holes)
-        report = pipeline.distill_run(run, ensemble, ENCODER, training, progress, holes)
+        report = pipeline.distill_run(run, ensemble, ENCODER, TRAINING, progress, holes)
     return report, missing
+
+
+def settle(fleet: Path, run: Path, ensemble: Ensemble, anyway: bool = False) -> bool:
+    """Let the router of an exam that has ended take the place of the fleet's, if it is better (`verdicts.takes_over`).
+
+    Called again, it comes to the same end: what the fleet has already stays. `rival_of` has the figures.
+
+    Args:
+        ensemble: whose backends are shared.
+        anyway: whether it takes its place all the same.
+
+    Returns:
+        whether the fleet has the new one now.
+
+    Raises as `install`.
+    """
+    parts = load_fleet(fleet)
+    taken = is_installed(parts, run)
+    if not taken:
+        with Run(run) as opened:
+            rival = _rival(opened, Ensemble(parts, ensemble.backends))
+        with writing(run), atomic(run / RIVAL) as partial:
+            partial.write_text(dump_json(rival and rival.to_json()) + "\n", encoding="utf-8")
+        taken = anyway or verdicts.takes_over(load_report(run / REPORT), rival)
+    if taken:
+        install(fleet, run)
+    return taken
+
+
+def rival_of(run: Path) -> Verdict | None:
+    """The verdict on an exam's router against the one that the fleet had; None if there is none, or no such router."""
+    with suppress(ZooterError):
+        return load_verdict(run / RIVAL)
+    return None
+
+
+def _rival(run: Run, ensemble: Ensemble) -> Verdict | None:
+    """The exam's router against the fleet's on the queries that neither has learned from. A starting router has learned
+    from none. None where the fleet's does not work."""
+    fleet = ensemble.fleet
+    scores, earned, folds = fair_choices(run, ensemble, ENCODER, TRAINING)
+    try:
+        router = ensemble.router
+        outputs = router.outputs_all([query.text for query in scores.queries])
+    except ZooterError:
+        return None
+    probabilities = outputs.in_order([router.candidates.index(name) for name in fleet.pool]).probabilities
+    columns = [scores.candidates.index(name) if name in scores.candidates else -1 for name in fleet.pool]
+    picks = np.array(columns)[probabilities.argmax(axis=1)]
+    other = np.where(picks < 0, np.nan, scores.scores[np.arange(len(picks)), picks])
+    if fleet.router and (familiar := familiar_rows(scores.queries, Path(fleet.router.path))) is not None:
+        other[familiar] = np.nan
+    against = verdicts.STARTING if router.note else verdicts.PRESENT
+    return verdicts.verdict_of(scores, earned, other, against, "judged", folds=folds)
 
 
 def install(fleet: Path, run: Path) -> None:
@@ -200,19 +260,22 @@ def install(fleet: Path, run: Path) -> None:
     The router that was there stays as router.old, also where this was killed in between and is called again.
 
     Raises:
+        ZooterError: there is a link in the place of one of them.
         WorkError: the disk is full, or the folder cannot be written. The fleet is as it was.
     """
-    place = fleet / ROUTER
+    place, report, old_place = (inside(fleet, name) for name in INSTALLED)
+    with Run(run) as opened:
+        pool = opened.setting("start", "pool")
     with writing(place):
         if not _same_folder(run / ROUTER, place):
             with atomic(place) as partial:
                 shutil.copytree(run / ROUTER, partial)
                 if place.exists():
-                    with atomic(fleet / f"{ROUTER}.old") as old:
-                        shutil.copytree(place, old)
-        with atomic(fleet / REPORT) as partial:
+                    with atomic(old_place) as old:
+                        shutil.copytree(place, old, symlinks=True)
+        with atomic(report) as partial:
             shutil.copyfile(run / REPORT, partial)
-    set_router(fleet, ROUTER, parse_json((run / STATE).read_text(encoding="utf-8"))["steps"]["start"]["pool"])
+    set_router(fleet, ROUTER, pool)
 
 
 def newcomers(fleet: Fleet, run: Path) -> Fleet:

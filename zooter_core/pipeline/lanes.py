@@ -20,6 +20,7 @@ from typing import Any, NamedTuple, Protocol
 from zooter_core.backends import Request, iter_responses
 from zooter_core.backends.endpoint.retry import RetryPolicy
 from zooter_core.backends.merge_streams import Stream, merge_streams
+from zooter_core.backends.thoughts import most_tokens
 from zooter_core.base.errors import Failure
 from zooter_core.base.jsonl import Appender
 from zooter_core.base.records import Message, Query, Response
@@ -33,6 +34,7 @@ ENOUGH = 4  # queries that a candidate refuses, or failures in a row, after whic
 RESTS = 2  # of a candidate that has answered before: pauses after ENOUGH failures in a row, each twice the one before
 REST_SECONDS = 30.0  # of the first pause, for a backend without endpoints
 TRIES = 3  # of a single request while others succeed
+BLANK = 10  # one answer in so many may be blank
 
 
 class Key(NamedTuple):
@@ -165,8 +167,9 @@ class CollectJob:
 
     def most_dollars(self, name: str) -> float:
         """What one response of an endpoint may cost at most, without the prompt."""
-        paid = self.ensemble.fleet.candidate(name).endpoint is not None
-        return self.generation.max_new_tokens * (self.tallies[name].price or 0.0) / 1e6 if paid else 0.0
+        candidate = self.ensemble.fleet.candidate(name)
+        most = most_tokens(candidate, self.generation, candidate.thinking not in (None, False))
+        return most * (self.tallies[name].price or 0.0) / 1e6 if candidate.endpoint else 0.0
 
 
 class _Lane:
@@ -266,6 +269,10 @@ class _Lane:
         tally = self.job.tallies[key.candidate]
         if response.finish == "stopped":
             return
+        if not (response.error or response.text.strip()):
+            blank = Failure(f"an answer of {key.candidate}", "an empty answer", "Ask another candidate.")
+            response = replace(response, finish="refused", error=blank)
+            tally.blank += not response.thought_tokens  # else it is counted with its record
         if response.error and not tally.works:
             self.refusals.append((key, request, response))
             if len(self.refusals) >= batches.BATCH:
@@ -275,6 +282,11 @@ class _Lane:
             yield self._write(waiting[0], waiting[2])
         self.refusals = []
         yield self._write(key, response)
+        if response.error and tally.blank > max(ENOUGH, tally.total // BLANK):
+            reason = (
+                f"{tally.blank} of {tally.done} answers are empty or unfinished, the latest: {response.error.reason}"
+            )
+            tally.problem = Failure(f"answers of {key.candidate}", reason, response.error.next_step)
 
     def _judge_refusals(self, name: str) -> Iterator[str]:
         """A candidate that has answered nothing and refuses several queries is broken: nothing of it is written."""

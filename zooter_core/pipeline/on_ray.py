@@ -24,11 +24,11 @@ from typing import Any
 from zooter_core.backends.merge_streams import Stream
 from zooter_core.base.errors import (
     Failure,
+    NotInstalledError,
     WorkError,
     ZooterError,
     first_line,
     listed,
-    not_installed,
     shortened,
 )
 from zooter_core.config.fleet import load_fleet
@@ -192,7 +192,7 @@ def ray_engine(ensemble: Ensemble, folder: Path) -> Iterator[RayEngine]:
         ZooterError: Ray is not installed, there is no cluster or no worker, or a machine has other versions.
     """
     if importlib.util.find_spec("ray") is None:
-        raise not_installed("ray", "--engine ray", "Run `pip install 'zooter[ray]'`.")
+        raise NotInstalledError("ray", "--engine ray", "pip install 'zooter[ray]'")
     import ray
     from ray.data import DataContext
 

@@ -15,6 +15,7 @@ from zooter_core.base.weights import has_torch
 from zooter_core.config.candidates import RECORDED
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.config.labelling import CheckpointConfig
+from zooter_core.data.evident_keys import key_of
 from zooter_core.data.run_folder import RUN_FILES, Settings
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import NO_DATASET
@@ -147,7 +148,7 @@ def _check_models(run: Run, plan: Plan, ensemble: Ensemble, steps: Sequence[str]
     fleet = ensemble.fleet
     if "score" in steps:
         queries = plan.queries or (run.queries() if run.sealed("start") else ())
-        check_verifiable(query.key for query in queries if query.key)
+        check_verifiable(key for query in queries if (key := key_of(query)))
         if isinstance(fleet.reward, CheckpointConfig) and has_torch():  # its weights take long to load
             from zooter_core.labelling.rewards.architectures import check_files
 

@@ -7,13 +7,14 @@ The other answers wait for the reward model, which the step score asks.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from zooter_core.base.records import Query
-from zooter_core.base.strict_json import parse_json
+from zooter_core.base.strict_json import of_type, parse_json
+from zooter_core.data.evident_keys import key_of
 from zooter_core.data.scores import NO_DATASET
 from zooter_core.evaluation.verified import verify
 
@@ -33,6 +34,16 @@ class Right:
         return Right(self.right + other.right, self.checked + other.checked)
 
 
+@dataclass(frozen=True)
+class _Answer:
+    """What is read of a line of responses.jsonl."""
+
+    id: str
+    candidate: str
+    text: str
+    error: str | None = None
+
+
 class RunningScore:
     """Counts right answers by data set and candidate. One thread at a time updates it; others may read.
 
@@ -45,7 +56,7 @@ class RunningScore:
     """
 
     def __init__(self, queries: Sequence[Query], responses: Path) -> None:
-        self._queries = {query.id: query for query in queries if query.key}
+        self._queries = {query.id: query for query in queries if key_of(query)}
         self.datasets = tuple(dict.fromkeys(_dataset(query) for query in self._queries.values()))
         self._file, self._place = responses, 0
         self._counts: dict[tuple[str, str], Right] = {}
@@ -69,15 +80,15 @@ class RunningScore:
                 if stop.is_set() or not line.endswith(b"\n"):  # the rest of it is still to come
                     return
                 self._place += len(line)
-                self._count(parse_json(line))
+                with suppress(ValueError):  # a damaged line: the step that reads the file says so
+                    self._count(of_type(_Answer, parse_json(line)))
 
-    def _count(self, record: Mapping[str, Any]) -> None:
-        query = self._queries.get(record["id"])
-        if query is None or query.key is None or record.get("error") is not None:
+    def _count(self, answer: _Answer) -> None:
+        query = self._queries.get(answer.id)
+        if query is None or (key := key_of(query)) is None or answer.error is not None:
             return
-        key = _dataset(query), record["candidate"]
-        right = verify(record["text"], query.key).right
-        self._counts[key] = self._counts.get(key, Right()) + Right(int(right), 1)
+        place, right = (_dataset(query), answer.candidate), verify(answer.text, key).right
+        self._counts[place] = self._counts.get(place, Right()) + Right(int(right), 1)
 
 
 def _dataset(query: Query) -> str:

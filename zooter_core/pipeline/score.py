@@ -8,10 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from zooter_core.backends.thoughts import split
 from zooter_core.base.errors import WorkError, ZooterError, listed
 from zooter_core.base.files import check_file, locked
 from zooter_core.base.jsonl import append_records, read_lines, read_records
 from zooter_core.base.records import Query
+from zooter_core.data.evident_keys import key_of
 from zooter_core.data.run_folder import EARLIER, REWARDS, Settings
 from zooter_core.data.run_lines import Check, Record, all_finite, reward_check
 from zooter_core.data.runs import Run
@@ -65,9 +67,9 @@ def score_lines(
     scored = ensemble.score_responses(requests, progress) if requests else []  # else no model is loaded
     for query, rewards in zip(lacking, scored, strict=True):
         line = rewards.line(query.id, new[query.id])
-        if query.key and "rewards" in line:
+        if (key := key_of(query)) and "rewards" in line:
             texts = {name: job.texts[query.id][name] for name in new[query.id]}
-            line["verified"] = {name: [int(verify(text, query.key).right) for text in texts[name]] for name in texts}
+            line["verified"] = {name: [int(verify(text, key).right) for text in texts[name]] for name in texts}
         lines[query.id] = line if "set_aside" in line else _joined(earlier[query.id], line, job.scored(query.id))
     for id, names in job.missing.items():
         lines[id]["missing"] = names
@@ -115,7 +117,7 @@ def score(
     if run.sealed("score"):
         return
     batches.require(run, "collect", allow_missing)
-    check_verifiable(query.key for query in run.queries() if query.key)
+    check_verifiable(key for query in run.queries() if (key := key_of(query)))
     pool, missing = batches.pool_of(run, ensemble), run.missing()
     texts, reasons = run.responses(), _too_few(missing, pool) | run.refused()
     check = reward_check(pool, run.state["steps"].get("collect", {}).get("samples"))
@@ -177,7 +179,7 @@ def _set_outdated_apart(
 def _is_usable(record: Record, queries: Mapping[str, Query]) -> bool:
     """Whether a line of EARLIER has the rewards of some candidates, and outcomes if its query has an answer key."""
     line = {name: value for name, value in record.items() if name != "missing"}
-    matches = record["id"] in queries and bool(queries[record["id"]].key) == ("verified" in record)
+    matches = record["id"] in queries and bool(key_of(queries[record["id"]])) == ("verified" in record)
     return matches and reward_check(list(record["rewards"]), None).wrong(line) is None
 
 
@@ -190,6 +192,7 @@ def score_responses(
     reward model that gave its scores, by a hash (`reward_sha256`).
 
     A query that has a response without a finite reward is set aside: it gets no line, and the next start tries again.
+    Thoughts in a response are left out; one without anything else has no reward.
 
     Returns:
         The number of lines in `out`, and the queries set aside: id -> why.
@@ -200,11 +203,14 @@ def score_responses(
         WorkError: a line of `out` is damaged, or the reward model cannot work.
     """
     lines = [
-        (read_query(place, record, str(number)), read_responses(place, record))
+        (
+            read_query(place, record, str(number)),
+            {name: split(text).text for name, text in read_responses(place, record).items()},
+        )
         for number, (place, record) in enumerate(read_lines(source), 1)
     ]
     no_repeats([query for query, _ in lines], str(source))
-    check_verifiable(query.key for query, _ in lines if query.key)
+    check_verifiable(key for query, _ in lines if (key := key_of(query)))
     if out.suffix == ".gz":
         sentence = f"--out is {out}, but lines cannot be added to a compressed file."
         raise ZooterError("--out without .gz", str(out), "Leave .gz out.", sentence)
@@ -257,6 +263,9 @@ def _score_missing(
     reasons: dict[str, str] = {}
     for first in range(0, len(lines), batches.BATCH):
         batch = [(query, texts) for query, texts in lines[first : first + batches.BATCH] if query.id not in done]
+        blank = {query.id: name for query, texts in batch for name, text in texts.items() if not text.strip()}
+        reasons |= {id: f"the response of {name} is empty, or thoughts without an answer" for id, name in blank.items()}
+        batch = [(query, texts) for query, texts in batch if query.id not in blank]
         scored = ensemble.score_responses(
             [(query.text, list(texts.values())) for query, texts in batch],
             lambda done, first=first: progress("score", first + done, len(lines)),  # type: ignore[misc]
@@ -267,7 +276,8 @@ def _score_missing(
                 reasons[query.id] = str(rewards.reason)
             else:
                 scores = dict(zip(texts, rewards.complete, strict=True))
-                outcomes = {name: verify(text, query.key).right for name, text in texts.items()} if query.key else {}
+                key = key_of(query)
+                outcomes = {name: verify(text, key).right for name, text in texts.items()} if key else {}
                 line = score_line(query, scores, texts, {name: float(right) for name, right in outcomes.items()})
                 new.append(line | {"reward_sha256": reward})
         append_records(out, new)

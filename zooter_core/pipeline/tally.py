@@ -20,6 +20,7 @@ class Tally:
         done: those that are in the file, also from earlier starts.
         tokens: of those answers, and of failed ones of this start.
         price: US dollars per million tokens; None if fleet.toml names none.
+        blank: answers without text, or of thoughts alone. They earn no reward, and too many end the candidate.
         works: whether it has answered anything.
         problem: why it is skipped.
     """
@@ -29,6 +30,7 @@ class Tally:
     done: int = 0
     tokens: int = 0
     price: float | None = None
+    blank: int = 0
     works: bool = False
     problem: Failure | None = None
     new: int = 0
@@ -57,6 +59,7 @@ class Tally:
         """
         self.done, self.new, self.tokens = self.done + 1, self.new + new, self.tokens + record["tokens"]
         self.works = self.works or record.get("error") is None
+        self.blank += record.get("error") is not None and bool(record.get("thought_tokens"))
 
 
 class Budget:

@@ -16,12 +16,14 @@ from zooter_core.config.labelling import ENCODER
 from zooter_core.data.run_folder import CHECKPOINT, LABELS, REPORT, RESPONSES, REWARDS, ROUTER
 from zooter_core.data.run_lines import Record
 from zooter_core.data.runs import Run
-from zooter_core.data.scores import LEAST, Scores, ScoreSource, as_scores
+from zooter_core.data.scores import Scores, ScoreSource, as_scores
 from zooter_core.evaluation.evaluate import Sampled, report
 from zooter_core.evaluation.figures import Report, load_report
+from zooter_core.evaluation.thinking import of_run
 from zooter_core.evaluation.verified.ranking import verified_figures
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.labels import LabelConfig, entropy, held_back, label, lot
+from zooter_core.method.mixture import chosen
 from zooter_core.method.tags import TagIndex
 from zooter_core.pipeline.batches import Progress, pool_of, quiet, require
 from zooter_core.pipeline.plan import distill_settings
@@ -66,18 +68,14 @@ def distill(
         encoder: of the queries; a reference is loaded.
         tags: of each query, or where to take them from: see `tags_of`.
         vectors: of the queries by the encoder, shape (n, 2 * width), where you have them already.
-        progress: called with the step (`embed`, `distill`), the number done and the total.
+        progress: called with the step (`embed`, `compare`, `distill`), the number done and the total.
 
     Raises:
         ZooterError: a file or a setting is wrong, or there is no query to learn from.
         WorkError: the encoder does not load, the training does not converge, or the disk is full.
     """
     scores = as_scores(scores)
-    if len(scores.candidates) < LEAST:
-        raise ZooterError(
-            "scores of two candidates or more", f"those of {listed(scores.candidates)} alone",
-            "Add scores of others on the same queries: a router has to choose.",
-        )  # fmt: skip
+    scores.check_choice()
     if folder is not None:
         check_folder(Path(folder))
     if isinstance(encoder, str):
@@ -140,17 +138,16 @@ def distill_run(
     if run.unchanged("distill", SOURCES):
         return load_report(run.folder / REPORT)
     pool_of(run, ensemble)
-    scores = run.scores(allow_missing)
-    lines = {record["id"]: record for record in run.records(LABELS)}
-    labelled = Labelled.read([lines[query.id] for query in scores.queries], run.tags())
+    scores, labelled, labels = _learned(run, allow_missing)
     model = ensemble.encoders(encoder)
     vectors = model.embed_all([query.text for query in scores.queries])
-    labels = LabelConfig(**run.state["steps"]["label"])
     sampled = Sampled(run.samples(), run.dollars(ensemble.fleet), run.tokens())
     checkpoint = run.folder / CHECKPOINT
     trained = train(scores, labelled, vectors, model, labels, config, progress, sampled, run.set_aside(), checkpoint)
     if verified := verified_figures(scores.candidates, *run.outcomes()):
         trained = replace(trained, report=trained.report.but(verified=verified))
+    if thinking := of_run(run, ensemble.fleet, scores):
+        trained = replace(trained, report=trained.report.but(thinking=thinking))
     partial = run.folder / f"{ROUTER}.partial"
     with writing(run.folder):
         remove(partial)  # of a process that was killed
@@ -164,6 +161,40 @@ def distill_run(
     else:
         run.remember("distill", SOURCES)
     return trained.report
+
+
+def _learned(run: Run, allow_missing: bool) -> tuple[Scores, Labelled, LabelConfig]:
+    """What a run's router learns from, after the step label."""
+    scores = run.scores(allow_missing)
+    lines = {record["id"]: record for record in run.records(LABELS)}
+    labelled = Labelled.read([lines[query.id] for query in scores.queries], run.tags())
+    return scores, labelled, LabelConfig(**run.state["steps"]["label"])
+
+
+def fair_choices(
+    run: Run, ensemble: Ensemble, encoder: str, config: DistillConfig
+) -> tuple[Scores, NDArray[np.float64], NDArray[np.float64]]:
+    """What the router of a finished run earns by choices that were made without learning from the query.
+
+    Held-back queries are chosen for by the router itself, and training queries by cross-validation.
+
+    Returns:
+        the scores of n queries; those of the choices, shape (n,), NaN where there is none; and the number of each
+        query's fold, shape (n,), with held-back queries in a fold of their own.
+    """
+    scores, labelled, labels = _learned(run, True)
+    scores = scores.without_barely_scored()
+    vectors = ensemble.encoders(encoder).embed_all([query.text for query in scores.queries])
+    head = RouterHead.load(run.folder / ROUTER)
+    earned = chosen(head.probabilities(vectors), scores.scores)
+    folds, rows = np.zeros(len(earned)), np.flatnonzero(labelled.learned)
+    earned[rows] = np.nan
+    if len(rows) >= FEWEST:
+        datasets = [scores.datasets[row] for row in rows]
+        scored = Scored.of(scores.scores[rows], datasets, labelled.tags.rows(rows), vectors[rows], labels)
+        crossed, _, parts = earned_by(scored, config, fit_head)
+        earned[rows], folds[rows] = crossed, parts + 1
+    return scores, earned, folds
 
 
 @dataclass(frozen=True)

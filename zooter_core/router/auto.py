@@ -6,7 +6,7 @@ All kinds are judged by the same folds, in which each data set has its share. me
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,8 +16,9 @@ from zooter_core.method import calibration, metrics, mixture
 from zooter_core.method.labels import LabelConfig, complete, label, mean_label
 from zooter_core.method.tags import TagIndex
 from zooter_core.router.clusters import Vectors
-from zooter_core.router.distilled import RouterHead
+from zooter_core.router.distilled import RouterHead, in_parts
 from zooter_core.router.kinds import BAYES, ZOOTER, DistillConfig, settings_of
+from zooter_core.router.kinds.arrays import unit
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.intp]
@@ -33,6 +34,7 @@ MIXTURE: Sequence[tuple[str, dict[str, float], float]] = (
 )
 FEWEST = 10  # queries; of fewer, each candidate's mean score is all that can be learned
 FOLDS, FEW_FOLDS, MANY = 5, 3, 2_000  # fewer folds, which take less time, where there are many queries
+LANDMARKS = 200  # queries by which a router knows what it has learned from
 
 
 @dataclass(frozen=True)
@@ -74,9 +76,12 @@ class Chosen:
 
     Attributes:
         parts: the settings of each part; none from fewer than FEWEST queries.
-        weights: of the parts, shape (K,).
-        level: each candidate's, shape (N,); zeros where there are parts.
-        share: of the mixture; the rest is the regression that it falls back on.
+        weights, level: of the parts, shape (K,), and of the candidates, shape (N,), which are zeros where there are
+            parts, for queries like the landmarks.
+        far: both for other queries.
+        share, share_far: of the mixture in them; the rest is the regression that it falls back on, and the level.
+        landmarks: unit vectors, shape (L, width).
+        reach: similarities, as from `mixture.reach`.
         temperature: of the weighted sum.
         earned: as from `earned_by`; None without cross-validation.
     """
@@ -84,7 +89,11 @@ class Chosen:
     parts: list[DistillConfig]
     weights: Array
     level: Array
+    far: tuple[Array, Array] = (np.zeros(0), np.zeros(0))
     share: float = 0.0
+    share_far: float = 0.0
+    landmarks: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    reach: tuple[float, float] = (0.0, 1.0)
     temperature: float = 1.0
     earned: Array | None = None
 
@@ -125,16 +134,35 @@ def compare(
     alone = mixture.better_alone(predictions, mix, scores)
     if alone is not None:
         mix, factors = mixture.mixed(predictions, np.eye(len(parts))[alone])
-    share = mixture.shrinkage(mixture.significance(mix, scores, folds))
-    unseen, weights = share * mix + (1 - share) * cautious, share * factors + (1 - share) * rest
+    evidence = mixture.significance(mix, scores, folds)
+    share, share_far = mixture.shrinkage(evidence), mixture.shrinkage(evidence, mixture.CLEAR_FAR)
+    rows = np.sort(np.random.default_rng(config.seed).permutation(count)[:LANDMARKS])
+    landmarks, similarities = _similarities(scored.vectors, rows, folds)
+    low, high = mixture.reach(similarities)
+    near = ((similarities - low) / (high - low)).clip(0, 1)[:, np.newaxis]
+    levels = mixture.normalised(mixture.levels_of(scores, folds))
+    unseen = near * (share * mix + (1 - share) * cautious) + (1 - near) * (share_far * mix + (1 - share_far) * levels)
+    weights, level = share * factors + (1 - share) * rest, mixture.normalised(mixture.level(scores))
     return Chosen(
         parts=[part for part, weight in zip(parts, weights, strict=True) if weight],
         weights=weights[weights != 0],
         level=np.zeros(scores.shape[1]),
+        far=((share_far * factors)[weights != 0], (1 - share_far) * level),
         share=share,
+        share_far=share_far,
+        landmarks=landmarks,
+        reach=(low, high),
         temperature=calibration.temperature_of(unseen, wins),
         earned=_earned(unseen, scores, folds, parts_of_folds),
     )
+
+
+def _similarities(vectors: Vectors, rows: Rows, folds: Rows) -> tuple[NDArray[np.float32], Array]:
+    """The landmarks in these rows, and the cosine similarity of each query to the most similar one of other folds."""
+    landmarks = unit(np.asarray(vectors[rows], np.float32))
+    similarities = np.concatenate([unit(part) @ landmarks.T for part in in_parts(vectors)])
+    similarities[folds[:, np.newaxis] == folds[rows]] = -1
+    return landmarks, similarities.max(axis=1).astype(np.float64)
 
 
 def earned_by(scored: Scored, config: DistillConfig, fit: Fit) -> Array:

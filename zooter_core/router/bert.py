@@ -51,7 +51,7 @@ def settings_of(folder: Path) -> dict[str, Any]:
         fault = f"no {FILE}"
     if fault:
         raise ZooterError(
-            f"a BERT in {folder}, which runs without PyTorch", fault, INSTALL_TORCH,
+            f"a BERT in {folder}, which runs without PyTorch", fault, f"Run `{INSTALL_TORCH}`.",
             f"The model in {folder} needs PyTorch and transformers ({fault}).",
         )  # fmt: skip
     return settings
@@ -86,7 +86,7 @@ def adapted(weights: Weights, folder: Path) -> dict[str, Array]:
     config = parse_json((folder / "adapter_config.json").read_text(encoding="utf-8"))
     plain = ("alpha_pattern", "rank_pattern", "use_dora", "use_rslora", "lora_bias", "fan_in_fan_out")
     if config.get("peft_type") != "LORA" or any(config.get(name) for name in plain):
-        raise WorkError(f"a plain LoRA adapter in {folder}", "another kind", INSTALL_TORCH)
+        raise WorkError(f"a plain LoRA adapter in {folder}", "another kind", f"Run `{INSTALL_TORCH}`.")
     stored, merged = read_weights(folder / "adapter_model.safetensors"), dict(weights)
     stored = {name.removeprefix("base_model.model."): values for name, values in stored.items()}
     for name, values in stored.items():
@@ -232,7 +232,7 @@ def tokenizer_of(folder: Path) -> tuple[Any, dict[str, Any]]:
     from tokenizers import Tokenizer
 
     if not (folder / TOKENIZER).is_file():
-        raise ZooterError(f"a {TOKENIZER} in {folder}", "none", INSTALL_TORCH)
+        raise ZooterError(f"a {TOKENIZER} in {folder}", "none", f"Run `{INSTALL_TORCH}`.")
     check_patterns(folder / TOKENIZER)
     tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
     options = _tokenizer_options(folder)

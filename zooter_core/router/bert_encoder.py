@@ -41,7 +41,7 @@ class BertEncoder(GraphEncoder):
         if not self.folder.is_dir():
             raise WorkError(
                 f"an encoder at {reference}", "no such folder",
-                f"Name a folder in fleet.toml. {INSTALL_TORCH.removesuffix('.')} for models of a hub.",
+                f"Name a folder in fleet.toml. For models of a hub, run `{INSTALL_TORCH}`.",
             )  # fmt: skip
         self.stamp = stamp_of(str(self.folder))
         try:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from zooter_core.base.errors import WorkError, ZooterError, first_line, not_installed
+from zooter_core.base.errors import NotInstalledError, WorkError, ZooterError, first_line
 from zooter_core.base.strict_json import NotFiniteError, parse_json
 from zooter_core.router.graph import TOKENIZER
 from zooter_core.router.kinds import check_settings
@@ -48,8 +48,8 @@ def check_router(folder: Path) -> None:
     except ZooterError:
         raise
     except ImportError as problem:  # where only exported routers can run
-        step = "Export the router with `zooter export onnx` and name that, or install PyTorch and transformers."
-        raise not_installed("safetensors", f"the router in {folder}", step) from problem
+        user, otherwise = f"The router in {folder}", "export the router with `zooter export onnx` and name that"
+        raise NotInstalledError("safetensors", user, "pip install safetensors", otherwise) from problem
     except Exception as problem:  # safetensors has errors of its own
         raise broken(folder, problem) from problem
 

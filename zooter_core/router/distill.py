@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,14 +15,13 @@ from numpy.typing import NDArray
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.plugins import load_kind
 from zooter_core.method import calibration, metrics
-from zooter_core.method.labels import complete
-from zooter_core.method.metrics import mean
+from zooter_core.method.labels import complete, normalise
 from zooter_core.router.auto import Scored, compare
 from zooter_core.router.clusters import Vectors
 from zooter_core.router.distilled import RouterHead, RouterHeadConfig
 from zooter_core.router.kinds import AUTO, KINDS, DistillConfig, Progress
 from zooter_core.router.kinds.auto import above
-from zooter_core.router.kinds.base import Lessons
+from zooter_core.router.kinds.base import Lessons, State
 
 TRIAL = 100  # queries that it takes to set some aside for a trial
 MOST_TRIED = 20_000  # queries of a trial
@@ -120,12 +120,18 @@ def learn_auto(
         for part in chosen.parts
     ]
     parts = [{"kind": head.config.kind, "settings": head.config.settings} for head in heads]
-    settings = {"parts": parts, "share": round(chosen.share, 4)}
+    settings: dict[str, Any] = {"parts": parts, "share": round(chosen.share, 4)}
+    if heads:
+        settings |= {"share_far": round(chosen.share_far, 4), "landmarks": len(chosen.landmarks)}
     width = scored.vectors.shape[-1]
     head = RouterHead(
         RouterHeadConfig(candidates, encoder, width, AUTO, settings, calibration_temperature=chosen.temperature)
     )
-    state = {"weights": chosen.weights.astype(np.float32), "level": chosen.level.astype(np.float32)}
+    state: State = {"weights": chosen.weights, "level": chosen.level}
+    if heads:
+        state |= {"far.weights": chosen.far[0], "far.level": chosen.far[1], "reach": np.array(chosen.reach)}
+        state |= {"landmarks": chosen.landmarks}
+    state = {name: value.astype(np.float32) for name, value in state.items()}
     for number, part in enumerate(heads):
         state |= above(part.body.state, number)
     head.set_state(state)
@@ -174,16 +180,19 @@ def fit_head(
 ) -> RouterHead:
     """A head after all of the config's epochs; `judge` sees it after each of them. `auto` finds their number itself.
 
+    Every kind gets the scores relative to their query's mean and in units of their spread, so that none depends on the
+    scale that they came on.
+
     Raises:
         WorkError: its weights are not finite.
     """
     if config.kind == AUTO:
         scored = Scored(vectors, labels if scores is None else scores, np.zeros(len(labels)), labels.__getitem__)
         return learn_auto(scored, candidates, encoder, config, progress)[0]
-    targets = np.asarray(labels, dtype=np.float32)
-    if scores is not None and (never := np.isnan(scores).all(axis=0)).any():  # such a candidate counts as average
-        scores = np.where(never, mean(scores, axis=1, keepdims=True), scores)
-    lessons = Lessons(vectors, targets, targets if scores is None else np.asarray(scores, dtype=np.float32))
+    # In double precision, so that scores which are large beside their differences keep these.
+    scores = normalise(labels if scores is None else scores, "spread", ())
+    scores = np.where(np.isnan(scores).all(axis=0), 0.0, scores)  # a candidate without any counts as average
+    lessons = Lessons(vectors, np.asarray(labels, dtype=np.float32), scores.astype(np.float32))
     settings = load_kind("router", KINDS, config.kind).plan(lessons, config)
     head = RouterHead(RouterHeadConfig(candidates, encoder, vectors.shape[-1], config.kind, settings))
 

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from zooter_core.base.errors import WorkError, ZooterError, first_line
+from zooter_core.base.files import TORN
 from zooter_core.base.records import Query
-from zooter_core.base.strict_json import dump_json, parse_json
+from zooter_core.base.strict_json import dump_json, of_type, parse_json
 from zooter_core.base.weights import check_readable
 from zooter_core.data.scores import Scores
 from zooter_core.method.labels import tag_priors
@@ -67,7 +68,7 @@ def principal(vectors: NDArray[np.floating[Any]]) -> Projection:
 ARRAYS, RECORDS = "neighbours.safetensors", "neighbours.json"
 LEARNED = "learned.npy"  # in a router's folder: the hashes of all texts that it learned from
 MOST = 20_000  # queries that a router keeps
-COARSE = 1e-3  # of the range of rewards: fp16 may be that far off
+COARSE = 1e-3  # of the largest difference between candidates: what a lower precision may be off
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ class Neighbours:
     records: Sequence[Mapping[str, Any]]
     vectors: Array
     labels: Array
-    rewards: Array
+    rewards: NDArray[np.float64]
     probabilities: Array
     places: Array
     projection: Projection
@@ -134,7 +135,7 @@ class Neighbours:
             records,
             vectors=vectors.astype(np.float32),
             labels=labels.astype(np.float32),
-            rewards=learned.scores.astype(np.float32),
+            rewards=learned.scores,
             probabilities=probabilities.astype(np.float32),
             places=projection(vectors),
             projection=projection,
@@ -144,8 +145,9 @@ class Neighbours:
         """Write both files into a router's folder."""
         half = {"vectors": self.vectors, "labels": self.labels, "probabilities": self.probabilities, "map": self.places}
         arrays: dict[str, Any] = {name: array.astype(np.float16) for name, array in half.items()}
+        rewards = _small(self.rewards)
         arrays |= {
-            "rewards": _small(np.where(np.isnan(self.rewards), np.fmin.reduce(self.rewards, axis=None), self.rewards)),
+            "rewards": np.where(np.isnan(rewards), np.fmin.reduce(rewards, axis=None), rewards),
             "map_mean": self.projection.mean,
             "map_axes": self.projection.axes,
         }
@@ -167,8 +169,11 @@ class Neighbours:
         if not (path / RECORDS).is_file():
             return None
         try:
-            arrays = {name: array.astype(np.float32) for name, array in load_file(str(path / ARRAYS)).items()}
+            stored = load_file(str(path / ARRAYS))
+            exact = {"rewards": np.float64}
+            arrays = {name: array.astype(exact.get(name, np.float32)) for name, array in stored.items()}
             shape = parse_json((path / RECORDS).read_text(encoding="utf-8"))
+            of_type(_Shape, shape)
             _check(arrays, len(shape["queries"]), len(shape["candidates"]))
             projection = Projection(arrays.pop("map_mean"), arrays.pop("map_axes"))
             places = arrays.pop("map")
@@ -250,7 +255,23 @@ class Neighbours:
             )
         texts = [self.records[row] for row in rows]
         queries = tuple(Query(f"kept-{r['id']}", r["text"], r["dataset"], tuple(r["tags"])) for r in texts)
-        return Scores(queries, self.candidates, self.rewards[rows].astype(np.float64))
+        return Scores(queries, self.candidates, self.rewards[rows])
+
+
+@dataclass
+class _Record:
+    id: str
+    dataset: str | None
+    tags: list[str]
+    text: str = ""
+
+
+@dataclass
+class _Shape:
+    """What is in RECORDS."""
+
+    candidates: list[str]
+    queries: list[_Record]
 
 
 def text_hashes(texts: Iterable[str]) -> NDArray[np.uint64]:
@@ -265,7 +286,7 @@ def familiar_rows(queries: Sequence[Query], folder: Path) -> NDArray[np.bool_] |
     """Which queries the router in a folder has learned from; None where it does not say."""
     try:
         learned = np.load(folder / LEARNED, allow_pickle=False)
-    except (OSError, ValueError, EOFError):  # an older router, or a damaged file
+    except TORN:  # an older router, or a damaged file
         return None
     if learned.dtype != np.uint64 or learned.ndim != 1:
         return None
@@ -287,13 +308,15 @@ def spread(tags: TagIndex, most: int = MOST, seed: int = 0) -> NDArray[np.intp]:
     return np.sort(np.argpartition(keys, most)[:most])
 
 
-def _small(rewards: Array) -> NDArray[np.floating[Any]]:
-    """Rewards in half precision where that loses next to nothing; scores of millions stay as they are."""
-    exact = rewards.astype(np.float64)
-    with np.errstate(over="ignore"):
-        half = rewards.astype(np.float16)
-    same = np.abs(half - exact).max(initial=0.0) <= COARSE * np.ptp(exact)
-    return half if same else rewards
+def _small(rewards: NDArray[np.float64]) -> NDArray[np.floating[Any]]:
+    """Rewards in the lowest precision that keeps apart what sets candidates apart on a query."""
+    apart = np.fmax.reduce(rewards - np.fmin.reduce(rewards, axis=1, keepdims=True), axis=None, initial=0.0)
+    for precision in ("float16", "float32"):
+        with np.errstate(over="ignore"):
+            rounded: NDArray[np.floating[Any]] = rewards.astype(precision)
+        if np.fmax.reduce(np.abs(rounded - rewards), axis=None, initial=0.0) <= COARSE * apart:
+            return rounded
+    return rewards
 
 
 def _check(arrays: Mapping[str, Array], queries: int, candidates: int) -> None:

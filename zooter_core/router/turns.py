@@ -2,13 +2,14 @@
 
 A new topic is routed as if it stood alone. A follow-up ("and in Java?", "shorter please", "why?") says too little by
 itself, so it is routed with the turns of its topic. English words tell one from the other; where they cannot, the
-router does, by how probable its choice for the newest turn alone is. The figures are in docs/embedded-fleet.md.
+router does, by how probable its choice for the newest turn alone is. Small talk ("thanks!") is no follow-up, and stands
+alone. The figures are in docs/embedded-fleet.md.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 MOST_CHARACTERS = 20_000  # of what is routed, from its end; encoders read less of it
@@ -103,9 +104,21 @@ class Topics:
         texts: all texts by which the conversations may be routed: the newest turn, its topic, or both.
     """
 
-    def __init__(self, conversations: Sequence[Sequence[str]]) -> None:
-        """Take the texts of each conversation's user, oldest first."""
+    def __init__(
+        self,
+        conversations: Sequence[Sequence[str]],
+        small_talk: Callable[[Sequence[str]], Sequence[bool]] = lambda texts: [False] * len(texts),
+    ) -> None:
+        """Take the texts of each conversation's user, oldest first.
+
+        Args:
+            small_talk: which of some short turns are small talk (router/small_talk.py).
+        """
         options = [_options(turns) for turns in conversations]
+        brief = [n for n, texts in enumerate(options) if _is_brief(conversations[n], texts)]
+        for n, alone in zip(brief, small_talk([conversations[n][-1] for n in brief]), strict=True):
+            if alone:
+                options[n] = [conversations[n][-1]]
         self.texts = [text for texts in options for text in texts]
         self._counts = [len(texts) for texts in options]
 
@@ -120,6 +133,15 @@ class Topics:
             rows.append(first if count == 1 or highest[first] >= CERTAIN else first + 1)
             first += count
         return rows
+
+
+def _is_brief(turns: Sequence[str], options: Sequence[str]) -> bool:
+    """Whether the newest turn may go on with earlier ones, is short enough for small talk, and does not say that it
+    goes on by its first word."""
+    if not turns or options[-1] == turns[-1]:
+        return False
+    text = turns[-1][:READ].strip()
+    return 0 < len(text.split()) <= LONG and not _CONTINUES.match(text)
 
 
 def _options(turns: Sequence[str]) -> list[str]:

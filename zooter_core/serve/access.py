@@ -15,14 +15,13 @@ from typing import Any
 import numpy as np
 from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from zooter_core.base.errors import MOST_FOREIGN, listed, shortened
 from zooter_core.base.hosts import Gate
 from zooter_core.base.strict_json import parse_json
-from zooter_core.serve.errors import ApiError, bad_request
-from zooter_core.serve.gateway import VIRTUAL
+from zooter_core.config.serve import VIRTUAL
+from zooter_core.serve.errors import ApiError, bad_request, error_reply
 from zooter_core.serve.keys import Key, KeyRing
 
 LOG = logging.getLogger("zooter.serve")
@@ -99,7 +98,7 @@ class RequireKey:
 async def _refuse(refusal: ApiError, scope: Scope, receive: Receive, send: Send) -> None:
     client = scope["client"][0] if scope.get("client") else "unknown"
     LOG.warning("%s refused from %s: %s", _logged(scope["path"]), _logged(client), refusal.code)
-    await JSONResponse(refusal.shape, refusal.status, dict(refusal.headers))(scope, receive, send)
+    await error_reply(scope["path"], refusal)(scope, receive, send)
 
 
 def _logged(text: str) -> str:
@@ -114,7 +113,9 @@ def key_of(connection: HTTPConnection) -> Key | None:
 
 def _sent_key(headers: Headers) -> str:
     scheme, _, text = headers.get("authorization", "").partition(" ")
-    return text.strip() if scheme.lower() == "bearer" else headers.get("api-key", "")
+    if scheme.lower() == "bearer":
+        return text.strip()
+    return headers.get("api-key") or headers.get("x-api-key", "")  # Azure's and Anthropic's clients
 
 
 def _refusal(path: str, text: str, key: Key | None) -> ApiError | None:

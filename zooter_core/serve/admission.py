@@ -1,4 +1,4 @@
-"""Limits: requests at the same time, a bounded queue, requests and tokens a minute, by key and in total."""
+"""Limits: requests at the same time and a bounded queue, in all; requests and tokens a minute by key."""
 
 from __future__ import annotations
 
@@ -69,24 +69,19 @@ class Admission:
         Raises:
             ApiError: a limit a minute is reached.
         """
-        limits, use, now = self._limits(), self._use(key), self._clock()
-        checks = [
-            (self._all.requests, limits.requests_per_minute, "requests", "This server"),
-            (self._all.tokens, limits.tokens_per_minute, "tokens", "This server"),
-        ]
-        if key and use:
-            checks.append((use.requests, key.requests_per_minute, "requests", f"The key {key.name}"))
-            checks.append((use.tokens, key.tokens_per_minute, "tokens", f"The key {key.name}"))
-        for allowance, per_minute, what, whose in checks:
+        use, now = self._use(key), self._clock()
+        if not (key and use):
+            return
+        checks = [(use.requests, key.requests_per_minute, "requests"), (use.tokens, key.tokens_per_minute, "tokens")]
+        for allowance, per_minute, what in checks:
             if per_minute and (seconds := allowance.wait(per_minute, now)) > 0:
-                message = f"{whose} has reached its limit of {per_minute:,} {what} a minute."
+                message = f"The key {key.name} has reached its limit of {per_minute:,} {what} a minute."
                 raise _later(429, message, "rate_limit_exceeded", seconds)
-        for counted in filter(None, (self._all, use)):
-            counted.requests.used += 1
+        use.requests.used += 1
 
     def spend(self, key: Key | None, tokens: int) -> None:
         """Count the tokens of a request that has ended."""
-        for use in filter(None, (self._all, self._use(key))):
+        if use := self._use(key):
             use.tokens.used += tokens
 
     @asynccontextmanager

@@ -6,10 +6,10 @@ Here failures also get their meaning: for the client's error, for the circuit br
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
-from zooter_core.backends.endpoint.connection import CHAT
 from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.base.errors import listed
 from zooter_core.fleet.attempts import Attempts
@@ -133,16 +133,19 @@ def note_failures(gateway: Gateway, exchange: Exchange, attempts: Attempts) -> N
     for name, error in attempts.errors.items():
         if (connection := gateway.connections.get(name)) is None:
             continue
-        if error.subject == "context" or (error.subject and getattr(needs, error.subject, False)):
-            connection.refusals.note(error.subject, error.context_tokens)
-        if name in attempts.ill and exchange.path.endswith(CHAT):
+        if error.subject == "context" and needs:
+            limit = connection.refusals.context_tokens or math.inf  # what was too long once is too long again
+            connection.refusals.note("context", error.context_tokens or int(min(needs.tokens - 1, limit)))
+        elif error.subject and getattr(needs, error.subject, False):
+            connection.refusals.note(error.subject)
+        if name in attempts.ill and exchange.is_chat:
             connection.failed(error.reason)
 
 
 def note_end(gateway: Gateway, exchange: Exchange, candidate: str, error: EndpointError | None = None) -> None:
     """Tell a candidate's breaker how its answer ended after it had begun."""
     connection = gateway.connections.get(candidate)
-    if connection is None or not exchange.path.endswith(CHAT):
+    if connection is None or not exchange.is_chat:
         return
     if error is None:
         connection.breaker.answered()

@@ -14,24 +14,29 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from zooter_core import __version__
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.hosts import Gate, names_of_this_machine
+from zooter_core.base.strict_json import dump_json
+from zooter_core.config.serve import RMR
 from zooter_core.serve.access import GuardGate, RequireKey, check_content_type, key_of, visible_models
 from zooter_core.serve.chat import answer_chat
 from zooter_core.serve.chat_request import LONGEST_NAME, ROLES
-from zooter_core.serve.errors import SERVER, ApiError
+from zooter_core.serve.errors import SERVER, ApiError, error_reply
 from zooter_core.serve.exchange import GONE, Reply
-from zooter_core.serve.gateway import RMR, Gateway
+from zooter_core.serve.gateway import Gateway
 from zooter_core.serve.metrics import CONTENT_TYPE
 from zooter_core.serve.other_routes import (
     MOST_CONVERSATIONS,
     MOST_DOCUMENTS,
+    answer_count,
     answer_embeddings,
     answer_rerank,
     answer_responses,
     answer_route,
+    stored_response,
 )
 from zooter_core.serve.server import Handler, Server
 from zooter_core.serve.storage import LONGEST_COMMENT, LONGEST_ID, VERDICTS, keep_feedback, read_feedback
@@ -76,6 +81,26 @@ CHAT = _object(
     tools=_optional("array"),
     **ROUTING,
 )
+BLOCKS = _either(TEXT, _list({"type": "object"}, minItems=1))
+TURNS = _list(_object("role", "content", role={"enum": ["user", "assistant"]}, content=BLOCKS), minItems=1)
+COUNTED = {
+    "model": MODEL,
+    "messages": TURNS,
+    "system": BLOCKS,
+    "tools": _list(_object("name", "input_schema", name=TEXT, input_schema={"type": "object"})),
+    "tool_choice": _object("type", type={"enum": ["auto", "any", "none", "tool"]}, name=TEXT),
+    "thinking": _object("type", type=TEXT, budget_tokens={"type": "integer", "minimum": 1}),
+    "metadata": _object(user_id=_optional("string")),
+}
+COUNT = _object("model", "messages", **COUNTED)
+MESSAGES_BODY = _object(
+    *("model", "messages", "max_tokens"),
+    **COUNTED,
+    max_tokens={"type": "integer", "minimum": 1},
+    stop_sequences=_list(TEXT),
+    stream=_optional("boolean"),
+    **ROUTING,
+)
 INPUT = _either(TEXT, _list({"type": "object"}, minItems=1))
 RESPONSES = _object("model", "input", model=MODEL, input=INPUT, stream=_optional("boolean"), **ROUTING)
 EMBEDDINGS = _object("model", "input", model=NAME)
@@ -107,16 +132,37 @@ FAULT = _object(
     param=_optional("string"),
     code={"type": ["string", "integer", "null"]},
 )
-ERROR = _object("error", error=FAULT)
-EXPOSED = ("x-request-id", "x-model-router-selected-model", "x-zooter-probability", "x-zooter-attempts", "retry-after")
+ERROR = _either(_object("error", error=FAULT), _object("type", "error", type={"enum": ["error"]}, error=FAULT))
+EXPOSED = (
+    "x-request-id",
+    "x-model-router-selected-model",
+    "x-zooter-probability",
+    "x-zooter-attempts",
+    "retry-after",
+    "request-id",
+)
 ANSWERING = (400, 401, 403, 404, 413, 415, 429, 502, 503, 504)  # statuses of errors of ANSWERS
 ANSWERS: dict[str, tuple[Handler, dict[str, Any]]] = {  # what answers a path, and the schema of its body
     "chat/completions": (answer_chat, CHAT),
+    "messages": (answer_chat, MESSAGES_BODY),
+    "messages/count_tokens": (answer_count, COUNT),
     "responses": (answer_responses, RESPONSES),
     "embeddings": (answer_embeddings, EMBEDDINGS),
     "rerank": (answer_rerank, RERANK),
     "route": (answer_route, ROUTE),
 }
+
+
+class HeadAsGet:
+    """Answers HEAD as GET; uvicorn leaves the body out."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] == "HEAD":
+            scope = {**scope, "method": "GET"}
+        await self._app(scope, receive, send)
 
 
 def build_app(server: Server) -> FastAPI:
@@ -149,6 +195,7 @@ def build_app(server: Server) -> FastAPI:
     hosts = names_of_this_machine(settings.host) | set(settings.allowed_hosts)
     gate = Gate("zooter serve", hosts, frozenset(settings.allowed_origins))
     app.add_middleware(GuardGate, gate=gate)
+    app.add_middleware(HeadAsGet)
     return app
 
 
@@ -188,6 +235,15 @@ def _add_lookups(app: FastAPI, server: Server) -> None:
         if server.traffic:
             server.traffic.add_feedback(record)
         return JSONResponse({"object": "feedback", "request_id": record["request_id"], "stored": True})
+
+    @app.get("/v1/responses/{response_id}", responses=_errors(401, 404, 429, 502, 503, 504))
+    async def response(request: Request, response_id: str) -> Response:
+        key = key_of(request)
+        server.admission.count(key)
+        with server.admission.admitted(key):
+            async with server.admission.place(), server.gateway.used() as gateway:
+                shape = await stored_response(gateway, server.traffic, response_id, key.name if key else None)
+        return Response(dump_json(shape), media_type="application/json")
 
     @app.get("/v1/models")
     async def models(request: Request) -> JSONResponse:
@@ -261,15 +317,16 @@ async def _gone(request: Request, problem: Exception) -> Response:
 
 async def _api_error(request: Request, problem: Exception) -> JSONResponse:
     assert isinstance(problem, ApiError)
-    return JSONResponse(problem.shape, problem.status, dict(problem.headers))
+    return error_reply(request.url.path, problem)
 
 
 async def _http_error(request: Request, problem: Exception) -> JSONResponse:
     """What Starlette raises: an unknown path, a wrong method."""
     assert isinstance(problem, HTTPException)
     code = {404: "not_found", 405: "method_not_allowed"}.get(problem.status_code)
-    error = ApiError(problem.status_code, f"{request.method} {request.url.path}: {problem.detail}.", code)
-    return JSONResponse(error.shape, error.status, dict(problem.headers or {}))
+    message = f"{request.method} {request.url.path}: {problem.detail}."
+    error = ApiError(problem.status_code, message, code, headers=problem.headers or {})
+    return error_reply(request.url.path, error)
 
 
 def _body(schema: Schema) -> dict[str, Any]:

@@ -13,7 +13,12 @@ from dataclasses import replace
 from typing import Any
 
 from zooter_core.backends.endpoint.faults import EndpointError
+from zooter_core.backends.thoughts import split
 from zooter_core.base.records import Response
+from zooter_core.base.strict_json import objects
+from zooter_core.config.serve import AUTO_BEST, RMR
+from zooter_core.data.evident_keys import key_in
+from zooter_core.evaluation.verified.ranking import verified_ranking
 from zooter_core.fleet.attempts import Attempts
 from zooter_core.method.selection import unsureness
 from zooter_core.serve.admission import QUEUE_SECONDS
@@ -21,7 +26,7 @@ from zooter_core.serve.answering import Answer, begun, failed, note_end, note_fa
 from zooter_core.serve.chat_request import ChatRequest, read_chat
 from zooter_core.serve.choice import Choice
 from zooter_core.serve.exchange import Exchange, Out
-from zooter_core.serve.gateway import AUTO_BEST, RMR, Gateway
+from zooter_core.serve.gateway import Gateway
 from zooter_core.serve.sessions import readable_by
 from zooter_core.serve.targets import Progress, chunk_shape, event_of, text_in
 
@@ -34,7 +39,7 @@ async def answer_chat(gateway: Gateway, body: Mapping[str, Any], exchange: Excha
     Raises:
         ApiError: the request cannot be answered, or every candidate failed.
     """
-    request = read_chat(body, exchange.session, exchange.key)
+    request = read_chat(body, exchange.session, exchange.key, exchange.thinking)
     exchange.asks(gateway.fleet, request)
     choice = await exchange.choose(gateway, request)
     if request.model == RMR:
@@ -146,14 +151,21 @@ async def _answers(gateway: Gateway, request: ChatRequest, names: Sequence[str],
 async def _best(gateway: Gateway, request: ChatRequest, answers: Answers, exchange: Exchange) -> str:
     """The name of the best answer. One that calls a tool has no text to reward: then the router's choice stands."""
     first = next(iter(answers))
-    texts = {name: text_in(answer) for name, answer in answers.items()}
-    if len(answers) == 1 or not texts[first]:
+    texts = {name: split(text_in(answer)).text for name, answer in answers.items()}
+    responses = [Response(name, text) for name, text in texts.items() if text]  # some end in their thoughts
+    if len(answers) == 1 or not responses or _calls_tool(answers[first]):
         return first
     query = request.user_texts[-1] if request.user_texts else ""
-    responses = [Response(name, text) for name, text in texts.items()]
     ranked = await gateway.with_rewards(lambda ensemble, stop: ensemble.rank_responses(query, responses, stop))
+    if key := key_in(query):
+        ranked = verified_ranking(ranked, key)
     exchange.rewards = {entry.response.candidate: entry.reward for entry in ranked}
     return ranked[0].response.candidate
+
+
+def _calls_tool(answer: Mapping[str, Any]) -> bool:
+    messages = objects([choice.get("message") for choice in objects(answer.get("choices"))])
+    return any(message.get("tool_calls") or message.get("function_call") for message in messages)
 
 
 def chunks_of(answer: Mapping[str, Any], usage: bool) -> list[dict[str, Any]]:

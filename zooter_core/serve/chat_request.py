@@ -11,10 +11,11 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import takewhile
 from typing import Any
 
 from zooter_core.base.strict_json import dump_json, objects
-from zooter_core.config.serve import ServeConfig
+from zooter_core.config.candidates import Thinking
 from zooter_core.learn.chores import is_chore
 from zooter_core.serve.errors import bad_request
 
@@ -23,6 +24,7 @@ ROLES = ("developer", "system", "user", "assistant", "tool", "function")
 WITH_CONTENT = ("developer", "system", "user")  # roles; a message of another one may have none, as where it calls tools
 BYTES_A_TOKEN = 4  # an estimate; tokenizers of one pool differ by more than it is wrong
 MOST_DOLLARS = 1e9
+REMINDER, REMINDER_END = "<system-reminder>", "</system-reminder>"
 MOST_MESSAGES = 2000  # of one request
 LONGEST_NAME = 512  # characters of a model's name and of a session's
 
@@ -49,11 +51,13 @@ class ChatRequest:
         body: all of it, with unknown fields.
         session_header: the value of `x-session-id`.
         owner: the name of the API key, whose conversations it may continue; None where no keys are required.
+        thinking: how much the client wants a model to think, in the words of fleet.toml, which counts before it.
     """
 
     body: Mapping[str, Any]
     session_header: str | None = None
     owner: str | None = None
+    thinking: Thinking | None = None
 
     @property
     def model(self) -> str:
@@ -85,13 +89,16 @@ class ChatRequest:
 
     @cached_property
     def user_texts(self) -> list[str]:
-        """The texts of the user's turns, oldest first."""
-        return [text_of(message.get("content")) for message in self.messages if message["role"] == "user"]
+        """The texts of the user's turns, oldest first, without what a coding agent adds to them."""
+        texts = [text_of(message.get("content")) for message in self.messages if message["role"] == "user"]
+        return [typed for text in texts if (typed := _typed(text)) or REMINDER not in text] or texts
 
     @property
     def in_tool_loop(self) -> bool:
-        """Whether the candidate is at work: the last message is a tool's or its own, not a new turn of the user's."""
-        return self.messages[-1]["role"] in ("tool", "function", "assistant")
+        """Whether the candidate is at work: it has not answered what a tool gave it, or the last message is its own."""
+        since = takewhile(lambda role: role != "assistant", (message["role"] for message in reversed(self.messages)))
+        roles = set(since)
+        return not roles or not roles.isdisjoint(("tool", "function"))
 
     @cached_property
     def chore(self) -> bool:
@@ -152,7 +159,12 @@ class ChatRequest:
         return {key: value for key, value in self.body.items() if key not in dropped} | {"model": model}
 
 
-def read_chat(body: Mapping[str, Any], session_header: str | None = None, owner: str | None = None) -> ChatRequest:
+def read_chat(
+    body: Mapping[str, Any],
+    session_header: str | None = None,
+    owner: str | None = None,
+    thinking: Thinking | None = None,
+) -> ChatRequest:
     """The request in a body.
 
     Raises:
@@ -164,7 +176,7 @@ def read_chat(body: Mapping[str, Any], session_header: str | None = None, owner:
     _check_type(body, "stream_options", dict, "an object")
     _check_type(body, "tools", list, "an array")
     check_routing_fields(body)
-    return ChatRequest(body, session_header, owner)
+    return ChatRequest(body, session_header, owner, thinking)
 
 
 def check_model(body: Mapping[str, Any]) -> None:
@@ -217,6 +229,14 @@ def text_of(content: object) -> str:
     return "\n".join(part["text"] for part in objects(content) if isinstance(part.get("text"), str))
 
 
+def _typed(text: str) -> str:
+    """A user's text without the parts in which Claude Code speaks to the model."""
+    first, *others = text.split(REMINDER)
+    parts = [part.partition(REMINDER_END) for part in others]
+    typed = [after.lstrip() if end else REMINDER + before for before, end, after in parts]
+    return "".join([first, *typed]).rstrip() if others else text
+
+
 def _texts(message: Mapping[str, Any]) -> Iterator[str]:
     """All that a candidate reads of a message, except images."""
     yield text_of(message.get("content"))
@@ -224,11 +244,8 @@ def _texts(message: Mapping[str, Any]) -> Iterator[str]:
         yield dump_json(calls)
 
 
-def check_size(request: ChatRequest, limits: ServeConfig) -> None:
-    """Refuse a request with too many messages or tokens."""
+def check_size(request: ChatRequest) -> None:
+    """Refuse a request with too many messages."""
     if len(request.messages) > MOST_MESSAGES:
         message = f"{len(request.messages):,} messages are too many; the limit is {MOST_MESSAGES:,}."
         raise bad_request(message, "messages", "too_many_messages")
-    if limits.most_prompt_tokens and request.prompt_tokens > limits.most_prompt_tokens:
-        message = f"The prompt has about {request.prompt_tokens:,} tokens; the limit is {limits.most_prompt_tokens:,}."
-        raise bad_request(message, "messages", "context_length_exceeded")

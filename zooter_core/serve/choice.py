@@ -12,11 +12,12 @@ from zooter_core.base.errors import ZooterError, listed
 from zooter_core.base.records import Decision
 from zooter_core.config.candidates import ENDPOINT, CandidateConfig
 from zooter_core.config.fleet import Fleet
+from zooter_core.config.serve import VIRTUAL
 from zooter_core.data import prices
 from zooter_core.method.selection import Outputs
 from zooter_core.serve.chat_request import ChatRequest, Needs, text_of
 from zooter_core.serve.errors import ApiError, bad_request, model_not_found
-from zooter_core.serve.gateway import VIRTUAL, Gateway
+from zooter_core.serve.gateway import Gateway
 from zooter_core.serve.sessions import writer_of
 
 NEEDS = {"images": "takes no images", "tools": "calls no tools", "json_mode": "has no JSON mode"}

@@ -1,4 +1,5 @@
-"""Errors in the shape of OpenAI's API, which its clients turn into exceptions of their own."""
+"""Errors in the shape of the API that a client speaks, which turns them into exceptions of its own: OpenAI's, or
+Anthropic's under `/v1/messages`."""
 
 from __future__ import annotations
 
@@ -6,8 +7,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from starlette.responses import JSONResponse
+
 INVALID = "invalid_request_error"
 SERVER = "server_error"
+MESSAGES = "/v1/messages"  # Anthropic's API
+KINDS = {  # its `type` of an error, by status; further ones are invalid requests below 500
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    500: "api_error",
+    502: "api_error",
+    503: "overloaded_error",
+    504: "timeout_error",
+}
 
 
 @dataclass(eq=False)
@@ -33,11 +48,29 @@ class ApiError(Exception):
 
     @property
     def shape(self) -> Mapping[str, Any]:
-        """The body of the answer."""
+        """The body of the answer at OpenAI's API."""
         if self.body is not None:
             return self.body
         kind = self.kind or (SERVER if self.status >= 500 else INVALID)
         return {"error": {"message": self.message, "type": kind, "param": self.param, "code": self.code}}
+
+
+def is_messages(path: str) -> bool:
+    """Whether a path is of Anthropic's API."""
+    return path == MESSAGES or path.startswith(f"{MESSAGES}/")
+
+
+def shape_at(path: str, error: ApiError) -> Mapping[str, Any]:
+    """The body of an error in the shape of the API at a path."""
+    if not is_messages(path):
+        return error.shape
+    kind = KINDS.get(error.status, "api_error" if error.status > 500 else INVALID)
+    return {"type": "error", "error": {"type": kind, "message": error.message}}
+
+
+def error_reply(path: str, error: ApiError) -> JSONResponse:
+    """The answer with an error at a path."""
+    return JSONResponse(shape_at(path, error), error.status, dict(error.headers))
 
 
 def bad_request(message: str, param: str | None = None, code: str | None = None) -> ApiError:

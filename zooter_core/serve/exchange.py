@@ -10,6 +10,7 @@ import logging
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -19,20 +20,24 @@ from starlette.types import Message, Receive, Scope, Send
 
 from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.base.strict_json import dump_json
+from zooter_core.config.candidates import Thinking
 from zooter_core.config.fleet import Fleet
 from zooter_core.serve.chat_request import ChatRequest, check_size
 from zooter_core.serve.choice import Choice, choose
-from zooter_core.serve.errors import ApiError
+from zooter_core.serve.errors import MESSAGES, ApiError, is_messages, shape_at
 from zooter_core.serve.targets import STREAM_END, Progress, event_of
 
 if TYPE_CHECKING:
     from zooter_core.serve.gateway import Gateway
+    from zooter_core.serve.messages import Translation
 
 LOG = logging.getLogger("zooter.serve")
 GONE = 499  # the status, in logs, of a request whose client went away
+RESTART_SECONDS = 5  # after which a client may ask a server again that stops
 WRITE_SECONDS = 60.0  # for a client to take a part of an answer; then it counts as gone
 METADATA_HEADER, METADATA_ON = "x-zooter-metadata", "enabled"
 SESSION_HEADER = "x-session-id"
+CHATS = ("/v1/chat/completions", MESSAGES)  # paths on which candidates are asked for a chat completion
 
 
 @dataclass
@@ -44,6 +49,9 @@ class Exchange:
         wants_metadata: whether the client asked for the field `zooter`.
         key: the name of the API key.
         session: the value of `x-session-id`.
+        translation: into the shape of the client's API; None where that is the one that candidates speak.
+        thinking: how much the client wants a model to think, in the words of fleet.toml; None if it does not say.
+        user: the client's id of its user, where the request for a candidate has another one.
         fleet, request: who was asked what; None if the body was refused.
         events: of a stream that were sent, about one a token.
         router_version: of the router that was asked (`Gateway.router_version`).
@@ -53,7 +61,7 @@ class Exchange:
         candidate: who answers; None until its first token.
         compared: of the candidates that answered, where the reward model chose; one of them is `progress`.
         rewards: of the same.
-        keeps: how many bytes of the answer are kept in `sent`, as they went to the client.
+        keeps: how many bytes of the answer are kept in `sent`, without a translation.
         status: of the answer; 499 if the client went away.
         error: what went wrong after the answer had begun, or the error's code.
     """
@@ -63,6 +71,9 @@ class Exchange:
     request_id: str = field(default_factory=lambda: f"req-{uuid.uuid4().hex}")
     key: str | None = None
     session: str | None = None
+    translation: Translation | None = None
+    thinking: Thinking | None = None
+    user: str | None = None
     fleet: Fleet | None = None
     request: ChatRequest | None = None
     model: str = ""
@@ -94,7 +105,7 @@ class Exchange:
         """
         self.fleet, self.request = fleet, request
         self.model, self.stream = request.model, request.stream
-        check_size(request, fleet.serve)
+        check_size(request)
 
     async def choose(self, gateway: Gateway, request: ChatRequest, writer: str | None = None) -> Choice:
         """Choose the candidates (`choice.choose`), and note the choice and how long it took."""
@@ -130,6 +141,11 @@ class Exchange:
         return self.key or self.request_id
 
     @property
+    def is_chat(self) -> bool:
+        """Whether candidates are asked for a chat completion. Other APIs say nothing of a server's health."""
+        return self.path in CHATS
+
+    @property
     def routed(self) -> bool:
         """Whether the router has chosen, and not the client."""
         return self.choice is not None and self.choice.decision is not None
@@ -138,6 +154,8 @@ class Exchange:
     def headers(self) -> dict[str, str]:
         """The headers of the answer."""
         headers = {"x-request-id": self.request_id}
+        if is_messages(self.path):
+            headers["request-id"] = self.request_id  # as Anthropic's clients read it
         if self.candidate is not None:
             headers["x-model-router-selected-model"] = self.candidate.encode("ascii", "backslashreplace").decode()
             headers["x-zooter-attempts"] = str(len(self.failures) + 1)
@@ -176,6 +194,7 @@ class Out:
 
     def __init__(self, send: Send, exchange: Exchange) -> None:
         self._to_client, self._exchange, self.started = send, exchange, False
+        self._translation = exchange.translation
         self.body_is_read = asyncio.Event()
 
     async def _send(self, message: Message) -> None:
@@ -192,10 +211,15 @@ class Out:
 
     async def json(self, shape: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> None:
         """Send a whole answer."""
-        self._exchange.status = status
         data = dump_json(shape).encode()
         self._exchange.keep(data)
-        await self._begin(status, "application/json", {"content-length": str(len(data))} | dict(headers or {}))
+        if self._translation:
+            data = dump_json(self._translation.message(shape)).encode()
+        await self._document(data, status, headers or {})
+
+    async def _document(self, data: bytes, status: int, headers: Mapping[str, str]) -> None:
+        self._exchange.status = status
+        await self._begin(status, "application/json", {"content-length": str(len(data)), **headers})
         await self._send({"type": "http.response.body", "body": data})
 
     async def begin_events(self) -> None:
@@ -206,11 +230,24 @@ class Out:
         """Send some whole events."""
         self._exchange.events += data.count(b"\n\n")
         self._exchange.keep(data)
+        if self._translation:
+            data = self._translation.events(data)
         await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
     async def end_events(self, done: bool = True) -> None:
         """End a stream, with [DONE] where the API has it."""
-        await self._send({"type": "http.response.body", "body": STREAM_END if done else b""})
+        last = STREAM_END if done else b""
+        await self._send({"type": "http.response.body", "body": self._translation.end() if self._translation else last})
+
+    async def fail(self, error: ApiError) -> None:
+        """Send an error: as the answer, or as the last event of one that has begun."""
+        self._exchange.error = error.code or str(error.status)
+        shape = shape_at(self._exchange.path, error)
+        if not self.started:
+            await self._document(dump_json(shape).encode(), error.status, error.headers)
+            return
+        kind, last = (b"event: error\n", b"") if self._translation else (b"", STREAM_END)
+        await self._send({"type": "http.response.body", "body": kind + event_of(shape) + last})
 
     async def _begin(self, status: int, kind: str, headers: Mapping[str, str]) -> None:
         self.started = True
@@ -220,7 +257,9 @@ class Out:
 
 
 class Reply(Response):
-    """Runs `handle` and sends what it writes. If the client goes away first, `handle` is cancelled at once.
+    """Runs `handle` and sends what it writes.
+
+    If the client goes away first, `handle` is cancelled at once; if the server stops first, the client is told.
 
     Args:
         observers: called with the exchange when it has ended, however it did.
@@ -240,6 +279,12 @@ class Reply(Response):
             await asyncio.wait({answering, gone}, return_when=asyncio.FIRST_COMPLETED)
             if not answering.done():
                 self._exchange.status = GONE
+        except asyncio.CancelledError:  # it has had its time
+            answering.cancel()
+            await asyncio.gather(answering, return_exceptions=True)
+            headers = {"retry-after": str(RESTART_SECONDS), "connection": "close"}
+            with suppress(GoneError):
+                await out.fail(ApiError(503, "The server stops. Try again later.", "stopping", headers=headers))
         finally:
             for task in (answering, gone):
                 task.cancel()
@@ -254,21 +299,12 @@ class Reply(Response):
         except GoneError:
             self._exchange.status = GONE
         except ApiError as error:
-            await self._fail(out, error)
+            await out.fail(error)
         except ClientDisconnect:  # in the middle of its body
             self._exchange.status = GONE
         except Exception:
             LOG.exception("request %s failed", self._exchange.request_id)
-            await self._fail(out, ApiError(500, "The server failed; see its log.", "internal_error"))
-
-    async def _fail(self, out: Out, error: ApiError) -> None:
-        """Send an error: as the answer, or as the last event of one that has begun."""
-        self._exchange.error = error.code or str(error.status)
-        if not out.started:
-            await out.json(error.shape, error.status, error.headers)
-            return
-        await out.write(event_of(error.shape))
-        await out.end_events()
+            await out.fail(ApiError(500, "The server failed; see its log.", "internal_error"))
 
 
 async def _gone(receive: Receive, out: Out) -> None:

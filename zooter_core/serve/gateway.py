@@ -17,6 +17,7 @@ from zooter_core.base.errors import ZooterError
 from zooter_core.base.weights import Progress, silent
 from zooter_core.config.candidates import ENDPOINT
 from zooter_core.config.fleet import Fleet
+from zooter_core.config.serve import AUTO, VIRTUAL
 from zooter_core.config.trust import check_uses
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.fleet.exports import export_apart
@@ -29,12 +30,6 @@ from zooter_core.serve.targets import Local, Upstream
 
 Result = TypeVar("Result")
 REWARD_THREADS = 4  # requests for which rewards are computed at the same time
-AUTO, AUTO_BEST, RMR = "auto", "auto-best", "rmr"
-VIRTUAL = {
-    AUTO: "The candidate that the router expects to answer best.",
-    AUTO_BEST: "As auto; where the router is unsure, several answer and the reward model keeps the best.",
-    RMR: "Every candidate answers, and the reward model keeps the best.",
-}
 
 
 class Gateway:

@@ -20,7 +20,7 @@ from typing import Any
 
 from zooter_core.base.errors import FIX_PERMISSIONS, ZooterError, did_you_mean, shortened
 from zooter_core.base.files import atomic, locked, private_folder, writing
-from zooter_core.base.strict_json import dump_json, parse_json
+from zooter_core.base.strict_json import dump_json, of_type, parse_json
 
 LOG = logging.getLogger("zooter.serve")
 LOCK_SECONDS = 30
@@ -77,11 +77,9 @@ def read_keys(path: Path) -> dict[str, Key]:
 
 
 def _key(entry: Mapping[str, Any]) -> Key:
-    models = entry.get("models")
-    key = Key(**{**entry, "models": None if models is None else tuple(models)})
+    key = of_type(Key, entry)
     limits = (key.concurrent, key.requests_per_minute, key.tokens_per_minute)
-    texts = all(isinstance(text, str) for text in (key.name, key.digest, *(key.models or ())))
-    if not texts or not isinstance(key.admin, bool) or not all(type(limit) is int and limit >= 0 for limit in limits):
+    if min(limits) < 0 or entry.keys() - asdict(key).keys():  # a limit that is misspelt would be none
         raise ValueError("an entry with wrong values")
     return key
 

@@ -29,6 +29,7 @@ class Usage:
             a stream one an event.
         dollars: for what the candidates read and wrote; None if none of them has a price in fleet.toml.
         cached: those of the prompt that the candidates' servers had cached, as they report.
+        thoughts: those of the answer that are thoughts; estimated where a server does not say.
     """
 
     prompt: int
@@ -36,6 +37,7 @@ class Usage:
     reported: bool
     dollars: float | None
     cached: int = 0
+    thoughts: int = 0
 
 
 def usage_of(exchange: Exchange) -> Usage:
@@ -48,6 +50,7 @@ def usage_of(exchange: Exchange) -> Usage:
         bool(usages) and all(usage.reported for usage in usages),
         sum(priced) if priced else None,
         sum(usage.cached for usage in usages),
+        sum(usage.thoughts for usage in usages),
     )
 
 
@@ -69,16 +72,17 @@ def _usage(exchange: Exchange, candidate: str, progress: Progress) -> Usage:
     tokens = max(events, -(-progress.written // BYTES_A_TOKEN)) if answer is None else answer
     reported = prompt is not None and (answer is not None or not tokens)  # embeddings have no answer to count
     prompt = exchange.request.prompt_tokens if prompt is None else prompt
-    cached = min(_cached(report), prompt)
+    cached = _detail(report, ("prompt_tokens_details", "input_tokens_details"), "cached_tokens")
+    cached = min(cached or _count(report.get("prompt_cache_hit_tokens")) or 0, prompt)  # the latter is DeepSeek's
     dollars = cost(exchange.fleet.candidate(candidate), prompt, tokens, cached)
-    return Usage(prompt, tokens, reported, dollars, cached)
+    thoughts = _detail(report, ("completion_tokens_details", "output_tokens_details"), "reasoning_tokens")
+    return Usage(prompt, tokens, reported, dollars, cached, min(thoughts or progress.thoughts, tokens))
 
 
-def _cached(report: Mapping[str, Any]) -> int:
-    """Cached tokens of the prompt: of chat completions, of the Responses API, or as DeepSeek reports them."""
-    parts = [report.get(name) for name in ("prompt_tokens_details", "input_tokens_details")]
-    counts = [part.get("cached_tokens") for part in parts if isinstance(part, Mapping)]
-    return next(filter(None, map(_count, [*counts, report.get("prompt_cache_hit_tokens")])), 0)
+def _detail(report: Mapping[str, Any], names: Sequence[str], part: str) -> int:
+    """A part of a count, under the names of chat completions and of the Responses API; 0 where there is none."""
+    details = [report.get(name) for name in names]
+    return next(filter(None, (_count(one.get(part)) for one in details if isinstance(one, Mapping))), 0)
 
 
 def _count(value: object) -> int | None:
@@ -122,6 +126,7 @@ class Figures:
             self.tokens.labels(writer, "prompt").inc(usage.prompt)
             self.tokens.labels(writer, "answer").inc(usage.answer)
             self.tokens.labels(writer, "cached").inc(usage.cached)
+            self.tokens.labels(writer, "thoughts").inc(usage.thoughts)
             self.dollars.labels(writer).inc(usage.dollars or 0)
         if (name := exchange.candidate) is None or exchange.choice is None:
             return

@@ -7,23 +7,40 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
+from zooter_core.backends.endpoint.faults import EndpointError
+from zooter_core.base.errors import listed
 from zooter_core.base.strict_json import dump_json, objects
 from zooter_core.config.candidates import ENDPOINT
+from zooter_core.config.serve import AUTO, RMR, VIRTUAL
+from zooter_core.learn.traffic_rows import LONGEST_ANSWER, LoggedDecision
 from zooter_core.serve.answering import Answer, begun, send_first
-from zooter_core.serve.chat_request import ChatRequest, check_messages, check_model, check_routing_fields, check_size
+from zooter_core.serve.chat_request import (
+    ChatRequest,
+    check_messages,
+    check_model,
+    check_routing_fields,
+    check_size,
+    read_chat,
+)
 from zooter_core.serve.choice import Choice, choose
 from zooter_core.serve.errors import ApiError, bad_request, model_not_found
 from zooter_core.serve.exchange import Exchange, Out
-from zooter_core.serve.gateway import AUTO, RMR, VIRTUAL, Gateway
+from zooter_core.serve.gateway import Gateway
 from zooter_core.serve.sessions import written_by
 from zooter_core.serve.targets import Progress, Upstream
+
+if TYPE_CHECKING:
+    from zooter_core.serve.traffic_log import TrafficLog
 
 MOST_CONVERSATIONS = 100
 ROUTED_AT_ONCE = 16  # of them: a few fill a batch, and a client that leaves has not made work of all
 MOST_CHARACTERS = 1_000_000  # of their users, all together
 RESPONSES, EMBEDDINGS = "/responses", "/embeddings"
+INCOMPLETE = ("max_output_tokens", "content_filter")  # why a response can be
+UNHELD = (400, 404, 405, 501)  # statuses of a server that has no such response, or no such route
 MOST_DOCUMENTS = 100  # a reward model that compares reads each pair of them
 
 
@@ -68,7 +85,7 @@ def _requests(gateway: Gateway, body: Mapping[str, Any], exchange: Exchange) -> 
     for number, messages in enumerate(conversations):
         check_messages(messages, f"conversations[{number}]")
         request = ChatRequest({**body, "messages": messages}, None, exchange.key)
-        check_size(request, gateway.fleet.serve)
+        check_size(request)
         characters += sum(map(len, request.user_texts))
         requests.append(request)
     if characters > MOST_CHARACTERS:
@@ -137,6 +154,18 @@ async def answer_embeddings(gateway: Gateway, body: Mapping[str, Any], exchange:
     await _pass(gateway, request, body, EMBEDDINGS, exchange, out)
 
 
+async def answer_count(gateway: Gateway, body: Mapping[str, Any], exchange: Exchange, out: Out) -> None:
+    """Send the estimate of a prompt's tokens by which the limits hold (`ChatRequest.prompt_tokens`).
+
+    Raises:
+        ApiError: the body is wrong, or its model is not served.
+    """
+    request = read_chat(body)
+    if request.model not in gateway.models:
+        raise model_not_found(request.model, f"Served here: {listed(gateway.models)}.")
+    await out.json({"input_tokens": request.prompt_tokens})
+
+
 async def answer_responses(gateway: Gateway, body: Mapping[str, Any], exchange: Exchange, out: Out) -> None:
     """Pass a request of the Responses API to the candidate that it names, or that the router chooses.
 
@@ -186,9 +215,60 @@ async def _pass(
     assert exchange.candidate is not None
     if exchange.routed:
         sessions.pin(request.session, exchange.candidate)
-    for written in (exchange.progress.id, *exchange.progress.encrypted):
-        if written:
-            sessions.wrote(written, exchange.candidate)
+    progress = exchange.progress
+    if path == RESPONSES and progress.id:
+        sessions.responded(progress.id, exchange.candidate, None if progress.calls else exchange.request_id)
+    for digest in progress.encrypted:
+        sessions.wrote(digest, exchange.candidate)
+
+
+async def stored_response(
+    gateway: Gateway, traffic: TrafficLog | None, response_id: str, key: str | None
+) -> dict[str, Any]:
+    """A response that an API key has been given: from the server that gave it, else its text from the traffic.
+
+    Raises:
+        ApiError: there is none, or neither of them has it.
+    """
+    sessions = gateway.sessions.of(key)
+    name = sessions.writer(response_id)
+    target = gateway.targets.get(name or "")
+    if not isinstance(target, Upstream):
+        message = "There is no such response of yours. The endpoint knows those that it has given since it was started."
+        raise ApiError(404, message, "response_not_found", "response_id")
+    try:
+        answer: dict[str, Any] = await target.connection.ask(f"{RESPONSES}/{quote(response_id, safe='')}")
+        return answer | {"model": name}
+    except EndpointError as error:
+        request_id = sessions.request(response_id)
+        decision = await asyncio.to_thread(traffic.decision, request_id) if traffic and request_id else None
+        complete = decision is not None and decision.finish in (None, *INCOMPLETE) and decision.key == key
+        if decision is not None and complete and decision.answer and len(decision.answer) < LONGEST_ANSWER:
+            return _response_shape(response_id, decision)
+        status = 404 if error.server_status in UNHELD else error.status
+        message = (
+            f"{name} does not give this response again: {error.client_message}. It is not stored here either: with "
+            "`traffic = true` and `answers = true` in [learn], texts are, but for those that are long or broke off."
+        )
+        raise ApiError(status, message, "response_not_stored", "response_id") from None
+
+
+def _response_shape(response_id: str, decision: LoggedDecision) -> dict[str, Any]:
+    """What is stored of a response, in its shape."""
+    status = "incomplete" if decision.finish else "completed"
+    text: dict[str, Any] = {"type": "output_text", "text": decision.answer, "annotations": []}
+    id, prompt, tokens = f"msg_{decision.request_id}", decision.prompt_tokens or 0, decision.tokens or 0
+    return {
+        "id": response_id,
+        "object": "response",
+        "created_at": int(decision.time),
+        "status": status,
+        "error": None,
+        "incomplete_details": {"reason": decision.finish} if decision.finish else None,
+        "model": decision.candidate,
+        "output": [{"id": id, "type": "message", "role": "assistant", "status": status, "content": [text]}],
+        "usage": {"input_tokens": prompt, "output_tokens": tokens, "total_tokens": prompt + tokens},
+    }
 
 
 def _behind_servers(gateway: Gateway, request: ChatRequest, path: str) -> ChatRequest:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
+import signal
 import socket
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -18,6 +20,7 @@ from zooter_core.base.weights import Progress
 from zooter_core.serve.app import build_app
 from zooter_core.serve.server import Server, ServeSettings
 
+LOOK_SECONDS = 0.1  # between looks for a stop while the fleet loads
 CONNECTIONS_PER_CLIENT = 512  # that one address may have, unless it is a proxy's (`--proxy`)
 
 
@@ -35,7 +38,12 @@ class UvicornServer(uvicorn.Server):
         self._server, self._on_ready, self._open = server, on_ready, AsyncExitStack()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await self._open.enter_async_context(self._server.running())
+        opening = asyncio.ensure_future(self._open.enter_async_context(self._server.running()))
+        while not opening.done():
+            await asyncio.wait([opening], timeout=LOOK_SECONDS)
+            if self.should_exit and not opening.done():
+                self._end_at_once()
+        await opening
         try:
             await super().startup(sockets)
         except BaseException:
@@ -47,11 +55,18 @@ class UvicornServer(uvicorn.Server):
         try:
             await super().shutdown(sockets)
         finally:
-            if tasks := list(self.server_state.tasks):  # after the grace, or a second Ctrl-C; they log their end
-                for task in tasks:
+            if tasks := list(self.server_state.tasks):  # after the grace, or a second Ctrl-C; they tell their clients
+                for task in tasks if self.force_exit else ():  # after the grace, uvicorn has cancelled them
                     task.cancel()
                 await asyncio.wait(tasks, timeout=LAST_SECONDS)
             await self._open.aclose()
+
+    def _end_at_once(self) -> None:
+        """End the process as its signal would: threads that load a fleet cannot be stopped, and nobody waits yet."""
+        number = self._captured_signals[-1] if self._captured_signals else signal.SIGTERM
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)
+        os._exit(128 + number)  # the first process of a container survives its signal
 
 
 def uvicorn_server(server: Server, on_ready: Callable[[int], None]) -> uvicorn.Server:

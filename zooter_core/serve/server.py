@@ -25,10 +25,11 @@ from zooter_core.config.fleet import Fleet, load_fleet
 from zooter_core.config.serve import ServeConfig
 from zooter_core.serve.access import check_content_type, key_of, read_json, restricted
 from zooter_core.serve.admission import Admission
-from zooter_core.serve.errors import ApiError
+from zooter_core.serve.errors import MESSAGES, is_messages
 from zooter_core.serve.exchange import METADATA_HEADER, METADATA_ON, SESSION_HEADER, Exchange, Observer, Out, Reply
 from zooter_core.serve.gateway import Gateway
 from zooter_core.serve.keys import KeyRing, state_of
+from zooter_core.serve.messages import Translation, read_messages
 from zooter_core.serve.metrics import Metrics, usage_of
 from zooter_core.serve.storage import DecisionLog, RequestIds
 from zooter_core.serve.traffic_log import TrafficLog
@@ -216,26 +217,20 @@ class Server:
         exchange = Exchange(request.url.path, wants_metadata, self.ids.new(name), name)
         exchange.keeps = self.traffic.keeps if self.traffic else 0
         exchange.session = request.headers.get(SESSION_HEADER)
+        exchange.translation = Translation(exchange) if exchange.path == MESSAGES else None
 
         async def run(out: Out) -> None:
-            body = restricted(await self.body(request), key)
+            body = await self.body(request)
+            if is_messages(exchange.path):
+                body = read_messages(body, exchange, self.gateway.models)
+            body = restricted(body, key)
             out.body_is_read.set()
             with self.admission.admitted(key):
                 async with self.admission.place(), self.gateway.used() as gateway:
-                    await _in_time(handle(gateway, body, exchange, out), gateway.fleet.serve.deadline_seconds)
+                    await handle(gateway, body, exchange, out)
 
         def spend(ended: Exchange) -> None:
             usage = usage_of(ended)
             self.admission.spend(key, usage.prompt + usage.answer)
 
         return Reply(exchange, run, [spend, *self.observers])
-
-
-async def _in_time(answer: Awaitable[None], seconds: float) -> None:
-    """Wait for an answer until its deadline."""
-    try:
-        async with asyncio.timeout(seconds):
-            await answer
-    except TimeoutError:
-        message = f"The answer took longer than {seconds:g} s."
-        raise ApiError(504, message, "deadline_exceeded") from None

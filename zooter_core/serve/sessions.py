@@ -40,6 +40,7 @@ class Sessions:
         self._clock, self._owner = clock, ""
         self._pins: OrderedDict[tuple[str, str], Pin] = OrderedDict()
         self._writers: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self._requests: OrderedDict[tuple[str, str], str | None] = OrderedDict()
 
     def of(self, owner: str | None) -> Sessions:
         """The part of an API key; None is the part of those without one."""
@@ -68,6 +69,15 @@ class Sessions:
     def writer(self, digest: str) -> str | None:
         """Who wrote a piece of encrypted reasoning; None if that is not known."""
         return self._writers.get((self._owner, digest))
+
+    def responded(self, response_id: str, candidate: str, request_id: str | None) -> None:
+        """Remember who gave a response of the Responses API, and to which request, if the text is all of it."""
+        self.wrote(response_id, candidate)
+        _remember(self._requests, (self._owner, response_id), request_id, MOST_WRITERS)
+
+    def request(self, response_id: str) -> str | None:
+        """The request whose text is a whole response; None if there is none."""
+        return self._requests.get((self._owner, response_id))
 
 
 def _remember(entries: OrderedDict[tuple[str, str], Value], key: tuple[str, str], value: Value, most: int) -> None:

@@ -43,7 +43,7 @@ class DecisionLog:
 
     def __init__(self, folder: Path, most_bytes: int = MOST_BYTES) -> None:
         self._path, self._most = folder / DECISIONS, most_bytes
-        private_folder(folder)
+        private_folder(folder, ours=False)
         self._failing = False
         self._open()
 
@@ -145,7 +145,7 @@ class RequestIds:
     """
 
     def __init__(self, folder: Path) -> None:
-        private_folder(folder)
+        private_folder(folder, ours=False)
         path = folder / SECRET
         try:
             with open(path, "xb", buffering=0, opener=owner_only) as file:
@@ -201,5 +201,5 @@ def keep_feedback(folder: Path, record: Mapping[str, Any]) -> None:
     Raises:
         WorkError: it cannot be written.
     """
-    private_folder(folder)
+    private_folder(folder, ours=False)
     append_records(folder / FEEDBACK, [record], private=True)

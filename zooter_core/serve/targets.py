@@ -1,14 +1,13 @@
 """Who answers: a candidate behind a server (`Upstream`), or one on this machine (`Local`).
 
-Both speak the API's own shapes, so that what a server sends can be passed on as it is: its events get the candidate's
-name, and are parsed only where something in them is noted. A candidate on this machine runs in a thread, and its text
-becomes chunks of the API.
+Both speak the API's own shapes, so that what a server sends can be passed on: its events are parsed, get the
+candidate's name, and keep all other fields. A candidate on this machine runs in a thread, and its text becomes chunks
+of the API.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
 import threading
 import time
 import uuid
@@ -18,16 +17,26 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from zooter_core.backends import Piece, Request
-from zooter_core.backends.endpoint.connection import CHAT, Connection, Watcher, chat_chunk
-from zooter_core.backends.endpoint.events import begins, chunk_of, is_done, payload
-from zooter_core.backends.endpoint.faults import EndpointError, sent_error
+from zooter_core.backends.endpoint.answer import content_text, thoughts_of
+from zooter_core.backends.endpoint.connection import (
+    CHAT,
+    USAGE,
+    Connection,
+    Watcher,
+    chat_chunk,
+    chat_error,
+    thinking_fields,
+)
+from zooter_core.backends.endpoint.events import Event, begins, finish_word
+from zooter_core.backends.endpoint.faults import EndpointError, finish_error, sent_error, sent_in
 from zooter_core.backends.endpoint.redaction import Redaction
+from zooter_core.backends.thoughts import Splitter, split
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Message, Response
 from zooter_core.base.strict_json import dump_json, objects
-from zooter_core.config.candidates import CandidateConfig
+from zooter_core.config.candidates import CandidateConfig, Thinking
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.serve.chat_request import ChatRequest, text_of
+from zooter_core.serve.chat_request import BYTES_A_TOKEN, ChatRequest, text_of
 from zooter_core.serve.errors import bad_request
 from zooter_core.serve.sessions import digests
 
@@ -45,12 +54,6 @@ SETTINGS = {  # by the field of a request, the later one of two counts: the flee
     "seed": ("seed", "a whole number"),
 }
 ROLES = {"developer": "system", "system": "system", "assistant": "assistant"}
-# A key, since a quote inside a string is escaped. The first one of an event is its own; those of nested objects follow.
-MODEL = re.compile(rb'(?<!\\)"model"\s*:\s*(?:"(?:[^"\\]|\\.)*"|null)')
-OPEN = re.compile(rb'"finish_reason"\s*:\s*null')
-NOTED = re.compile(
-    rb'"(?:finish_reason|usage|error|reasoning_details|thinking_blocks|encrypted_content)"\s*:(?!\s*null)'
-)
 
 
 @dataclass
@@ -61,9 +64,11 @@ class Progress:
         id, created: the server's, for chunks that are added.
         usage: the server's count of tokens, if it sends one.
         written: bytes of text in a whole answer, by which tokens are estimated if it does not.
+        thoughts: tokens of thoughts, by the same bytes, or in a stream by its parts: most servers send single tokens.
         finish: the reason, as the server names it; None if the answer has not ended.
         ended: which of several answers have ended.
         encrypted: hashes of encrypted reasoning in it.
+        calls: whether a response of the Responses API calls tools, or has anything else beside text.
         patience: seconds to wait for a place among the candidate's requests.
     """
 
@@ -71,38 +76,17 @@ class Progress:
     created: int = 0
     usage: Mapping[str, Any] | None = None
     written: int = 0
+    thoughts: int = 0
     finish: str | None = None
     ended: set[str] = field(default_factory=set)
     encrypted: list[str] = field(default_factory=list)
+    calls: bool = False
     patience: float = 60.0
 
 
-def renamed(event: bytes, model: bytes) -> bytes:
-    """An event whose `model` is another; it is added where there is none.
-
-    Args:
-        model: the member, as in `"model":"math"`.
-    """
-    changed, count = MODEL.subn(lambda _: model, event, 1)
-    if count or b'"choices"' not in event:
-        return changed
-    return event.replace(b"{", b"{" + model + b",", 1)
-
-
-def is_plain(event: bytes) -> bool:
-    """Whether an event is one of the many in the middle of an answer, with text and nothing else that is noted.
-
-    It is not parsed: a quote inside a string is escaped, so what looks like a key is one.
-    """
-    return OPEN.search(event) is not None and NOTED.search(event) is None
-
-
-def is_usage(event: bytes) -> bool:
-    """Whether an event is the count of tokens that `include_usage` adds, without any part of the answer."""
-    if b'"usage"' not in event:
-        return False
-    chunk = chunk_of(payload(event))
-    return chunk.get("choices") == [] and isinstance(chunk.get("usage"), dict)
+def is_usage(chunk: Mapping[str, Any]) -> bool:
+    """Whether a chunk is the count of tokens that `include_usage` adds, without any part of the answer."""
+    return isinstance(chunk.get("usage"), dict) and not objects(chunk.get("choices"))
 
 
 def written(answer: Mapping[str, Any]) -> int:
@@ -118,6 +102,16 @@ def written(answer: Mapping[str, Any]) -> int:
     return size
 
 
+def thoughts_written(answer: Mapping[str, Any]) -> int:
+    """Bytes of thoughts in a whole answer of chat completions, apart from its text or between tags in it."""
+    size = 0
+    for message in objects([choice.get("message") for choice in objects(answer.get("choices"))]):
+        text = message.get("content")
+        thoughts = thoughts_of(message) or (split(text).thoughts if isinstance(text, str) else "")
+        size += len(thoughts.encode("utf-8", "replace"))
+    return size
+
+
 def text_in(shape: Mapping[str, Any]) -> str:
     """The text in an answer, or in one of its events, of chat completions or the Responses API."""
     if shape.get("type") == "response.output_text.delta":
@@ -125,7 +119,7 @@ def text_in(shape: Mapping[str, Any]) -> str:
     if choices := objects(shape.get("choices")):
         message = choices[0].get("message") or choices[0].get("delta")
         content = message.get("content") if isinstance(message, dict) else None
-        return content if isinstance(content, str) else ""
+        return content_text(content)
     parts = [part for item in objects(shape.get("output")) for part in objects(item.get("content"))]
     return "".join(part["text"] for part in parts if isinstance(part.get("text"), str))
 
@@ -140,9 +134,10 @@ def chunk_shape(id: str, created: int, model: str, **more: Any) -> dict[str, Any
     return {"id": id, "object": "chat.completion.chunk", "created": created, "model": model, **more}
 
 
-def usage_shape(prompt: int, answer: int) -> dict[str, int]:
-    """A count of tokens in the API's shape."""
-    return {"prompt_tokens": prompt, "completion_tokens": answer, "total_tokens": prompt + answer}
+def usage_shape(prompt: int, answer: int, thoughts: int = 0) -> dict[str, Any]:
+    """A count of tokens in the API's shape; those of thoughts are part of the answer's."""
+    shape = {"prompt_tokens": prompt, "completion_tokens": answer, "total_tokens": prompt + answer}
+    return shape | ({"completion_tokens_details": {"reasoning_tokens": thoughts}} if thoughts else {})
 
 
 def usage_event(progress: Progress, model: str, usage: Mapping[str, Any] | None) -> bytes:
@@ -156,48 +151,69 @@ class Upstream:
     def __init__(self, candidate: CandidateConfig) -> None:
         self.name, self.model = candidate.name, candidate.model
         self.connection = Connection(candidate)
-        self._member = b'"model":' + dump_json(self.name).encode()
 
     async def complete(self, request: ChatRequest, routed: bool, progress: Progress) -> dict[str, Any]:
         """The whole answer, whose `model` is the candidate's name."""
-        answer = await self.post(CHAT, request.for_candidate(self.model, routed), progress)
-        choices = answer.get("choices")
-        if not isinstance(choices, list) or not choices:
+        answer = await self.post(CHAT, request.for_candidate(self.model, routed), progress, self._thinking(request))
+        if error := chat_error(answer):
+            raise sent_error(error, self.connection.redact, temporary=False)
+        if not objects(answer.get("choices")):
             raise EndpointError("the answer has no choices")
+        if progress.finish and (failure := finish_error(progress.finish, self.connection.redact)):
+            raise failure
         return answer
 
-    async def post(self, path: str, body: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
-        """The same for a path of the server."""
-        answer = await self.connection.post(path, body, progress.patience)
+    async def post(
+        self, path: str, body: Mapping[str, Any], progress: Progress, ours: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """The same for a path of the server, with fields of ours."""
+        answer = await self.connection.post(path, body, progress.patience, ours)
         progress.id, progress.written = str(answer.get("id") or ""), written(answer)
+        progress.thoughts = -(-thoughts_written(answer) // BYTES_A_TOKEN)
         _note(answer, progress)
         return answer | {"model": self.name}
 
     async def stream(self, request: ChatRequest, routed: bool, progress: Progress) -> AsyncGenerator[bytes, None]:
         """The answer as events, one or more whole ones at a time, from its first token on, without the final [DONE].
 
-        In every chunk `model` is the candidate's name.
+        In every chunk `model` is the candidate's name and `choices` a list.
         """
         body, sent = request.for_candidate(self.model, routed), 0
         choices = body["n"] if type(body.get("n")) is int else 1
         chat = ChatWatcher(progress, self.connection.redact, choices)
-        async with aclosing(self.connection.events(CHAT, body, chat, True, progress.patience)) as parts:
+        ours = {**self._thinking(request), **USAGE}
+        async with aclosing(self.connection.events(CHAT, body, chat, ours, progress.patience)) as parts:
             async for events in parts:
-                passed = [e for e in events if not is_done(e) and (request.wants_usage or not is_usage(e))]
+                passed = [event for event in events if not event.is_done]
+                if not request.wants_usage:
+                    passed = [event for event in passed if event.chunk is None or not is_usage(event.chunk)]
+                for event in passed:
+                    if event.chunk is not None:
+                        event.chunk |= {"model": self.name, "choices": objects(event.chunk.get("choices"))}
                 sent += len(passed)
                 if passed:
-                    yield b"".join([renamed(event, self._member) for event in passed])
-        if progress.finish is None:
-            raise EndpointError("the stream ended in the middle of the answer")
+                    yield b"".join([event.encode() for event in passed])
+        if failure := finish_error(progress.finish, self.connection.redact):
+            raise failure
         if request.wants_usage and progress.usage is None:
             yield usage_event(progress, self.name, usage_shape(request.prompt_tokens, sent))
+
+    def _thinking(self, request: ChatRequest) -> dict[str, Any]:
+        """The fields for what a client wants of thinking, unless fleet.toml says it."""
+        fields = thinking_fields(asked_thinking(self.connection.candidate, request))
+        return {name: value for name, value in fields.items() if name not in self.connection.config.extra_body}
 
     async def raw_stream(self, path: str, body: Mapping[str, Any], progress: Progress) -> AsyncGenerator[bytes, None]:
         """The events of the Responses API, from the first part of the answer on."""
         watcher = ResponsesWatcher(progress, self.connection.redact)
         async with aclosing(self.connection.events(path, body, watcher, patience=progress.patience)) as parts:
             async for events in parts:
-                yield b"".join([renamed(event, self._member) for event in events])
+                for event in events:
+                    chunk = event.chunk or {}
+                    for shape in (chunk, chunk.get("response")):
+                        if isinstance(shape, dict) and "model" in shape:
+                            shape["model"] = self.name
+                yield b"".join([event.encode() for event in events])
 
 
 class ChatWatcher(Watcher):
@@ -209,23 +225,35 @@ class ChatWatcher(Watcher):
 
     def __init__(self, progress: Progress, redact: Redaction, choices: int = 1) -> None:
         self._progress, self._redact, self._choices, self._begun = progress, redact, choices, False
+        self._splitter = Splitter() if choices == 1 else None  # until the text has begun
 
     @property
     def complete(self) -> bool:
         return len(self._progress.ended) >= self._choices
 
-    def look(self, event: bytes) -> bool:
-        if self._begun and is_plain(event):
-            return True
+    def look(self, event: Event) -> bool:
         if (chunk := chat_chunk(event, self._redact)) is None:
             return False
         progress = self._progress
         progress.id = progress.id or str(chunk.get("id") or "")
         progress.created = progress.created or (created if type(created := chunk.get("created")) is int else 0)
         _note(chunk, progress)
+        self._count_thoughts(chunk)
+        if not self._begun and progress.finish and (failure := finish_error(progress.finish, self._redact)):
+            raise failure
         token = begins(chunk)
         self._begun = self._begun or token
         return token
+
+    def _count_thoughts(self, chunk: Mapping[str, Any]) -> None:
+        for choice in objects(chunk.get("choices")):
+            delta = choice.get("delta")
+            delta = delta if isinstance(delta, dict) else {}
+            thoughts, text = thoughts_of(delta), delta.get("content")
+            if self._splitter is not None and isinstance(text, str) and text:
+                thoughts, begun = self._splitter.feed(text)
+                self._splitter = None if begun else self._splitter
+            self._progress.thoughts += bool(thoughts)
 
 
 class ResponsesWatcher(Watcher):
@@ -234,42 +262,38 @@ class ResponsesWatcher(Watcher):
     def __init__(self, progress: Progress, redact: Redaction) -> None:
         self._progress, self._redact, self._begun = progress, redact, False
 
-    def look(self, event: bytes) -> bool:
-        if not self._begun or b'"usage"' in event or b'"encrypted_content"' in event:
-            self._begun = self._look(event) or self._begun
-        return self._begun
-
-    def _look(self, event: bytes) -> bool:
-        data = payload(event)
-        if not data:
+    def look(self, event: Event) -> bool:
+        if event.is_empty:
             return False
-        try:
-            chunk = chunk_of(data)
-        except ValueError:
-            return True  # a client may know what it is
+        if (chunk := event.chunk) is None:
+            self._begun = True  # a client may know what it is
+            return True
         response, kind = chunk.get("response"), chunk.get("type")
         if isinstance(response, dict):
             self._progress.id = self._progress.id or str(response.get("id") or "")
             _note(response, self._progress)
         if isinstance(item := chunk.get("item"), dict):
             self._progress.encrypted += digests(item)
-        if not self._begun and (kind in FAILED or chunk.get("error")):
-            shape = response if isinstance(response, dict) else {"error": chunk.get("error") or chunk.get("message")}
-            raise sent_error(shape, self._redact)
-        return kind not in BEFORE
+        if not self._begun and (kind in FAILED or event.kind == b"error" or sent_in(chunk)):
+            raise sent_error(response if isinstance(response, dict) else chunk, self._redact)
+        self._begun = self._begun or kind not in BEFORE
+        return self._begun
 
 
 def _note(chunk: Mapping[str, Any], progress: Progress) -> None:
     if isinstance(usage := chunk.get("usage"), dict):
         progress.usage = usage
     for choice in objects(chunk.get("choices")):
-        if isinstance(finish := choice.get("finish_reason"), str):
+        if finish := finish_word(choice):
             progress.finish = finish
             progress.ended.add(str(choice.get("index")))
         if isinstance(message := choice.get("delta") or choice.get("message"), dict):
             progress.encrypted += digests(message)
     for item in objects(chunk.get("output")):
         progress.encrypted += digests(item)
+        progress.calls = progress.calls or item.get("type") not in ("message", "reasoning")
+    if isinstance(details := chunk.get("incomplete_details"), dict) and isinstance(details.get("reason"), str):
+        progress.finish = details["reason"]
 
 
 class Local:
@@ -279,8 +303,10 @@ class Local:
         self.name, self.candidate, self._ensemble = candidate.name, candidate, ensemble
 
     async def complete(self, request: ChatRequest, routed: bool, progress: Progress) -> dict[str, Any]:
-        text = "".join([piece.text async for piece in self._pieces(request, progress)])
+        pieces = [piece async for piece in self._pieces(request, progress)]
+        text, thoughts = "".join(piece.text for piece in pieces), "".join(piece.thoughts for piece in pieces)
         message = {"role": "assistant", "content": text, "refusal": None}
+        message |= {"reasoning_content": thoughts} if thoughts else {}
         choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": progress.finish}
         shape = {"id": progress.id, "object": "chat.completion", "created": progress.created, "model": self.name}
         return shape | {"choices": [choice], "usage": progress.usage}
@@ -288,8 +314,9 @@ class Local:
     async def stream(self, request: ChatRequest, routed: bool, progress: Progress) -> AsyncGenerator[bytes, None]:
         role = {"role": "assistant"}
         async for piece in self._pieces(request, progress):
-            if piece.text:
-                yield self._chunk(progress, role | {"content": piece.text})
+            parts = {"reasoning_content": piece.thoughts, "content": piece.text}
+            if delta := {name: text for name, text in parts.items() if text}:
+                yield self._chunk(progress, role | delta)
                 role = {}
         yield self._chunk(progress, role, progress.finish)
         if request.wants_usage:
@@ -300,6 +327,9 @@ class Local:
         progress.id, progress.created = f"chatcmpl-{uuid.uuid4().hex}", int(time.time())
         messages = messages_of(request)
         settings = generation_of(request.body, self._ensemble.fleet.generation)
+        candidate = self.candidate
+        if (thinking := asked_thinking(candidate, request)) is not None:
+            candidate = replace(candidate, thinking=thinking)
         loop, pieces = asyncio.get_running_loop(), asyncio.Queue[Piece | BaseException | None]()
         stop = threading.Event()
 
@@ -309,7 +339,7 @@ class Local:
 
         def run() -> None:
             try:
-                for piece in self._ensemble.run_requests([Request(self.candidate, messages)], stop, settings):
+                for piece in self._ensemble.run_requests([Request(candidate, messages)], stop, settings):
                     put(piece)
             except Exception as problem:  # only after a bug of a backend
                 put(problem)
@@ -331,11 +361,16 @@ class Local:
             refused = response.finish == "refused"
             raise EndpointError(response.error.reason, own_status=500, subject="request" if refused else None)
         progress.finish = FINISH.get(response.finish, "stop")
-        progress.usage = usage_shape(request.prompt_tokens, response.tokens)
+        progress.usage = usage_shape(request.prompt_tokens, response.tokens, response.thought_tokens)
 
     def _chunk(self, progress: Progress, delta: Mapping[str, Any], finish: str | None = None) -> bytes:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
         return event_of(chunk_shape(progress.id, progress.created, self.name, choices=[choice]))
+
+
+def asked_thinking(candidate: CandidateConfig, request: ChatRequest) -> Thinking | None:
+    """How much a client wants a candidate to think; None where it does not say, or fleet.toml does."""
+    return request.thinking if candidate.thinking in (None, "auto") else None
 
 
 def messages_of(request: ChatRequest) -> tuple[Message, ...]:

@@ -12,27 +12,36 @@ import re
 import threading
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from zooter_core.backends.thoughts import split
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.strict_json import parse_json
 from zooter_core.config.learn import LearnConfig
-from zooter_core.learn.refit import forget_vectors
+from zooter_core.learn.refit import forget
 from zooter_core.learn.traffic import Traffic
-from zooter_core.learn.traffic_rows import FEEDBACK, LONGEST_ANSWER, LONGEST_TEXT, SERVED, LoggedDecision, LoggedReward
+from zooter_core.learn.traffic_rows import (
+    FEEDBACK,
+    LONGEST_ANSWER,
+    LONGEST_TEXT,
+    SERVED,
+    LoggedDecision,
+    LoggedReward,
+    users_of,
+)
 from zooter_core.router.turns import topic_of
-from zooter_core.serve.exchange import GONE, Exchange
+from zooter_core.serve.exchange import CHATS, GONE, Exchange
 from zooter_core.serve.metrics import usage_of
 from zooter_core.serve.targets import text_in
 
 LOG = logging.getLogger("zooter.serve")
-PATHS = ("/v1/chat/completions", "/v1/responses")
+PATHS = (*CHATS, "/v1/responses")
 MOST_WAITING = 10_000  # exchanges that have not been written; more are lost
 MOST_BYTES = 64 << 20  # of their answers
 AT_ONCE = 500  # in one transaction
 CLEAN_SECONDS, DAY = 3600.0, 86_400.0
-LONGEST_USER = 200
 BYTES_A_CHARACTER = 100  # of an answer in a stream, whose events are mostly names of fields
 VOTES = {"good": 1.0, "bad": -1.0}
 Entry = tuple[Exchange, float] | LoggedReward
@@ -53,7 +62,8 @@ class TrafficLog:
         self._config = config
         self._traffic = Traffic.open(folder)
         self._waiting: queue.Queue[Entry | None] = queue.Queue(MOST_WAITING)
-        self._failing, self._cleaned, self._bytes, self._counting = False, -math.inf, 0, threading.Lock()
+        self._failing, self._bytes, self._counting = False, 0, threading.Lock()
+        self._cleaned = self._rewritten = -math.inf
         self._thread = threading.Thread(target=self._write_all, name="traffic", daemon=True)
         self._thread.start()
 
@@ -79,6 +89,12 @@ class TrafficLog:
         if score is not None:
             reward = LoggedReward(record["request_id"], "", float(score), FEEDBACK, SERVED, None, record["time"])
             self._put(reward)
+
+    def decision(self, request_id: str) -> LoggedDecision | None:
+        """What is stored of a request; None if nothing is, not yet, or the file cannot be read."""
+        with suppress(ZooterError):
+            return self._traffic.decision(request_id)
+        return None
 
     def _put(self, entry: Entry) -> None:
         try:
@@ -137,11 +153,16 @@ class TrafficLog:
         self._traffic.add_rewards(reward for reward in rewards if reward.candidate)
 
     def _clean(self) -> None:
-        """Delete what is too old, once an hour."""
+        """Delete what is too old, once an hour; the file is rewritten once a day."""
         if self._config.retention_days and time.monotonic() >= self._cleaned + CLEAN_SECONDS:
-            self._cleaned = time.monotonic()
-            if self._traffic.delete(older_than=time.time() - self._config.retention_days * DAY):
-                forget_vectors(self._traffic)
+            self._cleaned, oldest = time.monotonic(), time.time() - self._config.retention_days * DAY
+            rewrite = self._cleaned >= self._rewritten + DAY
+            try:
+                forget(self._traffic, older_than=oldest, rewrite=rewrite)
+            except ZooterError as problem:
+                LOG.warning("what is too old is not deleted, and is tried again in an hour: %s", problem)
+                return
+            self._rewritten = self._cleaned if rewrite else self._rewritten
 
     def _warn(self, reason: str) -> None:
         if not self._failing:
@@ -163,14 +184,13 @@ def decision_of(exchange: Exchange, ended: float, config: LearnConfig) -> Logged
     routed = decision.query if decision else topic_of(turns)
     complete = exchange.status != GONE or exchange.progress.finish is not None  # not what a client broke off
     answer = answer_text(bytes(exchange.sent)) if config.answers and complete else ""
-    user = request.body.get("safety_identifier") or request.body.get("user")
     first = choice.order[0]
     return LoggedDecision(
         request_id=exchange.request_id,
         time=ended,
         query=turns[-1][:LONGEST_TEXT],
         key=exchange.key,
-        user=user[:LONGEST_USER] if isinstance(user, str) else None,
+        **users_of({"user": exchange.user} if exchange.user else request.body, "user", "safety_identifier"),
         session=request.session[:16],
         context=routed[:LONGEST_TEXT] if routed != turns[-1] else None,
         fleet=exchange.fleet.name if exchange.fleet else None,
@@ -189,16 +209,17 @@ def decision_of(exchange: Exchange, ended: float, config: LearnConfig) -> Logged
         finish=exchange.progress.finish or exchange.error,
         answer=answer[:LONGEST_ANSWER] or None,
         chore=request.chore,
+        thought_tokens=usage.thoughts,
     )
 
 
 def answer_text(data: bytes) -> str:
-    """The text in an answer as it went to the client: JSON or events, of chat completions or the Responses API."""
+    """The text in an answer as it was kept, without thoughts: JSON or events, of either API of OpenAI's."""
     text = data.decode("utf-8", "replace")
     if not text.startswith(("data:", "event:", ":")):
-        return text_in(_parsed(text))
+        return split(text_in(_parsed(text))).text
     lines = [line.removeprefix("data:").strip() for line in re.split(r"[\r\n]", text) if line.startswith("data:")]
-    return "".join(text_in(_parsed(line)) for line in lines)
+    return split("".join(text_in(_parsed(line)) for line in lines)).text
 
 
 def _parsed(text: str) -> dict[str, Any]:

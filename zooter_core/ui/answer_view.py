@@ -2,40 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
-from zooter_core.base.records import LEANING, SURE, Response, Tag
+from zooter_core.base.errors import listed
+from zooter_core.base.records import LEANING, SURE, Decision, Response, Tag
 from zooter_core.fleet import attempts
 from zooter_core.ui import charts
 from zooter_core.ui.charts import badge
 from zooter_core.ui.jobs import Answers
-from zooter_core.ui.markdown import safe
-from zooter_core.ui.text import plain
+from zooter_core.ui.markdown import MOST, safe
+from zooter_core.ui.text import plain, visible
 from zooter_core.ui.widgets import show_error
 
-LEAST_SHOWN = 0.5  # the score of a tag, for all taggers
+LEAST_SHOWN, CLEAR = 0.5, 0.55  # scores of a tag, for all taggers: of one that is alone, and of one among others
 
 
-def draw(
-    probabilities: Mapping[str, float], tags: Sequence[str], key: str, pool: Sequence[str] = (), why: bool = False
-) -> bool:
+def draw(decision: Decision, key: str, pool: Sequence[str] = (), why: bool = False) -> bool:
     """Draw how a query was routed, as one row; True if a visitor has opened the reasons.
 
     Args:
-        probabilities: candidate -> probability.
-        pool: the fleet's candidates, if only some compete.
+        pool: the fleet's candidates, if others than the decision's.
         why: whether there are reasons to open.
     """
-    pool, order = pool or list(probabilities), charts.by_share(probabilities)
-    best, highest = order[0]
-    alt = "Routing: " + ", ".join(f"{name} {p:.0%}" for name, p in order)
+    probabilities, rivals = decision.probabilities, decision.rivals
+    pool = pool or list(probabilities)
+    alt = "Routing: " + ", ".join(f"{name} {p:.0%}" for name, p in charts.by_share(probabilities))
     opened = f"why-{key}"
     with st.container(horizontal=True, key=f"strip-{key}", vertical_alignment="center", gap="small", wrap=False):
-        st.markdown(badge(pool, best, f"{highest:.0%}"), width="content")
-        st.image(charts.stacked(probabilities, pool), width="stretch", alt=alt)
-        if tags:
+        if rivals:
+            st.markdown(f":gray-badge[undecided: {plain(listed(rivals, ' or '))}]", width="content")
+        else:
+            name = decision.candidate
+            st.markdown(badge(pool, name, f"{probabilities[name]:.0%}"), width="content")
+        st.image(charts.stacked(probabilities, pool, pale=bool(rivals)), width="stretch", alt=alt)
+        if tags := shown_tags(decision.tags):
             st.markdown(f":gray-badge[{plain(tags[0])}]", width="content")
         if why:
             is_open = bool(st.session_state.get(opened))
@@ -48,7 +51,10 @@ def draw(
 
 
 def shown_tags(tags: Sequence[Tag]) -> list[str]:
-    """The tags that are worth showing: a doubtful one confuses more than none (benchmarks/first_clicks.py)."""
+    """The tags that are worth showing, which are listed with the best first: a doubtful one confuses more than none,
+    and so does one that hardly beats another (benchmarks/first_clicks.py)."""
+    if len(tags) > 1 and tags[0].score < CLEAR:
+        return []
     return [tag.name for tag in tags if tag.score >= LEAST_SHOWN]
 
 
@@ -59,6 +65,7 @@ def bar(key: str, text: str, width: int, share: float, fill: str, alt: str) -> N
         st.image(charts.filled(share, fill), width="stretch", alt=alt)
 
 
+SLOWEST = 1.0  # tokens per second that are shown: fewer are one token that came late, or none
 FOLDED = 700  # characters of a query from which the rest is folded
 ENDINGS = {
     "length": ":orange-badge[cut off at the token limit]",
@@ -72,14 +79,21 @@ CERTAINTY = {
 }
 
 
+def bubble() -> DeltaGenerator:
+    """The place for what a visitor has typed."""
+    return st.chat_message("user", avatar=":material/person:")
+
+
 def draw_query(query: str) -> None:
-    with st.chat_message("user", avatar=":material/person:"):
+    """Draw a query as it was typed: no character of it is Markdown."""
+    query = visible(query)
+    with bubble():
         if len(query) <= FOLDED:
-            st.markdown(safe(query))
+            st.text(query)
             return
-        st.markdown(safe(query[: FOLDED // 2].rstrip() + " …"))
+        st.text(query[: FOLDED // 2].rstrip() + " …")
         with st.expander(f"All {len(query):,} characters"):
-            st.markdown(safe(query))
+            st.text(query)
 
 
 def fallback_note(job: Answers, around: str = "") -> str:
@@ -99,10 +113,10 @@ def problem_of(job: Answers, name: str) -> str | None:
     return job.problem or (str(response.error) if response and response.error else None)
 
 
-def draw_answer(job: Answers, name: str) -> None:
+def draw_answer(job: Answers, name: str, key: str) -> None:
     """A candidate's answer so far, with its facts once it has ended, or its error."""
     response = job.responses.get(name)
-    draw_text(job, name)
+    draw_text(job, name, key)
     if job.broke_off(name) and not job.problem and (job.texts[name] or not response):
         st.markdown(":orange-badge[incomplete] The answer broke off.")
     if problem := problem_of(job, name):
@@ -111,20 +125,64 @@ def draw_answer(job: Answers, name: str) -> None:
         draw_ending(response)
 
 
-def draw_text(job: Answers, name: str) -> None:
-    """A candidate's text so far, or that there is none."""
-    response = job.responses.get(name)
+def draw_text(job: Answers, name: str, key: str, blind: bool = False) -> None:
+    """A candidate's thoughts and text so far, or that there is none.
+
+    Args:
+        key: keeps the thoughts open, or folded, while they come.
+        blind: leave out what tells who it is: how long it thought, and that it thinks unless all of them do.
+    """
+    response, thoughts = job.responses.get(name), job.thoughts.get(name)
+    if blind and not all(other in job.thoughts for other in job.candidates):
+        thoughts = None
+    thinks = job.running and not response and thoughts is not None and thoughts.ended is None
+    if thoughts:
+        tokens = response.thought_tokens if response else 0
+        _fold(_title(thinks, None if blind else thoughts.seconds, 0 if blind else tokens), thoughts.text, key)
     text = safe(response.text if response else job.texts[name])  # also the text before an error
     if text.strip():
         st.markdown(text)
+    elif thoughts and thinks:
+        with st.container(key=f"thinking-{key}"):  # which the style sheet hides while the thoughts are open
+            st.caption(plain(_end(thoughts.text)))
     elif job.running and not response:
-        st.markdown("*thinking ...*")
+        st.markdown("*waiting for the first word ...*")
         if name in job.notes:
             st.caption(safe(job.notes[name]))
     elif response and response.finish == "stopped":
-        st.caption("Stopped before the first word.")
+        thought = response.thought_tokens and not blind
+        st.caption(f"Stopped {'while it was thinking' if thought else 'before the first word'}.")
     elif response and not response.error:
         st.caption("The answer is empty.")
+
+
+TAIL = 48  # characters of thoughts that are shown as they come; a phone shows them on one line
+
+
+def _end(thoughts: str) -> str:
+    """The last words of thoughts, on one line."""
+    words = " ".join(thoughts[-4 * TAIL :].split())
+    return words if len(words) < TAIL else f"… {words[-TAIL:].partition(' ')[2] or words[-TAIL:]}"
+
+
+def _title(thinks: bool, seconds: float | None, tokens: int) -> str:
+    if thinks:
+        return "Thinking ..." if seconds is None else f"Thinking ... {seconds:,.0f} s"
+    if seconds and round(seconds):
+        return f"Thought for {seconds:,.0f} s"
+    return f"Thought for {counted(tokens)}" if tokens else "Thoughts"
+
+
+def draw_thoughts(response: Response, key: str) -> None:
+    """The thoughts of a response that nobody saw come, if it has any."""
+    if response.thoughts:
+        _fold(_title(False, None, response.thought_tokens), response.thoughts, key)
+
+
+def _fold(title: str, thoughts: str, key: str) -> None:
+    """Thoughts, folded until a visitor opens them. Where there is too much to draw, their end matters most."""
+    with st.expander(title, key=f"thoughts-{key}", type="compact"):
+        st.markdown(safe(thoughts if len(thoughts) <= MOST else f"… {thoughts[2 - MOST :]}"))
 
 
 def draw_ending(response: Response) -> None:
@@ -140,14 +198,25 @@ def facts(response: Response | None, alone: bool = True) -> str:
         alone: whether no other model answered at the same time. Models of one machine take turns, token by token, so
             that the first word and the speed of one of several say how long it waited, not how fast it writes.
     """
-    if response is None or response.error or response.first_token_seconds is None or not response.tokens:
+    if response is None or response.error or not response.tokens:
         return ""
-    parts = [f"first word {response.first_token_seconds:.1f} s"] if alone else []
-    if alone and (response.tokens_per_second or 0) >= 1:
-        parts.append(f"{response.tokens_per_second:.0f} tokens/s")
-    tokens = "1 token" if response.tokens == 1 else f"{response.tokens} tokens"
-    beside = "" if alone else ", beside the others"
-    return " · ".join([*parts, f"{tokens} in {response.seconds:.1f} s{beside}"])
+    parts = speeds(response) if alone else []
+    tokens = counted(response.tokens, response.thought_tokens)
+    comma, beside = "," * bool(response.thought_tokens), "" if alone else ", beside the others"
+    return " · ".join([*parts, f"{tokens}{comma} in {response.seconds:.1f} s{beside}"])
+
+
+def speeds(response: Response, words: str = "first word") -> list[str]:
+    """How soon a response began and how fast it was written, as far as that is known and not too slow to mean much."""
+    first, rate = response.first_token_seconds, response.tokens_per_second
+    begun = [] if first is None else [f"{words} {first:.1f} s"]
+    return begun if rate is None or rate < SLOWEST else [*begun, f"{rate:.0f} tokens/s"]
+
+
+def counted(tokens: int, thoughts: int = 0) -> str:
+    """A number of tokens, and how many of them are thoughts, if any."""
+    count = f"{tokens:,} {'token' if tokens == 1 else 'tokens'}"
+    return f"{count}, {'all' if thoughts == tokens else f'{thoughts:,}'} of them thoughts" if thoughts else count
 
 
 def draw_waiting(job: Answers) -> bool:

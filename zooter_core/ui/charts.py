@@ -1,4 +1,4 @@
-"""Colours, pictures and badges that several pages draw. Charts are in `plots`."""
+"""A model's colour, and the strips and badges that several pages draw. Charts are in `plots`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from zooter_core.base.records import Tag
+from zooter_core.evaluation.charts import GREY, PALETTE
 from zooter_core.ui.text import plain
 
 SVG = "http://www.w3.org/2000/svg"
-INKS = {"light": ("#ffffff", "#120e1c"), "dark": ("#131019", "#f1eef7")}  # ground, ink
 FONT = "'Source Sans Pro', 'Source Sans 3', Helvetica, Arial, sans-serif"  # without quotes, "3" is no name
 
 
@@ -36,13 +36,19 @@ def in_words(probabilities: Mapping[str, float]) -> str:
     return ", ".join(f"{plain(name)} {p:.0%}" for name, p in by_share(probabilities))
 
 
-def stacked(probabilities: Mapping[str, float], pool: Sequence[str]) -> str:
-    """One bar that candidates share, the most probable first. It stretches to any width."""
+def stacked(probabilities: Mapping[str, float], pool: Sequence[str], pale: bool = False) -> str:
+    """One bar that candidates share, the most probable first; `pale`: hatched. It stretches to any width."""
     parts, start = [], 0.0
     for name, share in by_share(probabilities):
         parts.append(f'<rect x="{start:.2f}" width="{100 * share:.2f}" height="8" fill="{colour(pool, name)}"/>')
         start += 100 * share
-    return picture(100, 8, "".join(parts), ' preserveAspectRatio="none"')
+    body = "".join(parts)
+    if pale:
+        stripe = '<rect width="1.6" height="8" fill="#fff" opacity="0.3"/><rect width="0.6" height="8" fill="#fff"/>'
+        pattern = f'<pattern id="hatch" width="1.6" height="8" patternUnits="userSpaceOnUse">{stripe}</pattern>'
+        mask = f'<mask id="pale">{pattern}<rect width="100" height="8" fill="url(#hatch)"/></mask>'
+        body = f'{mask}<g mask="url(#pale)">{body}</g>'
+    return picture(100, 8, body, ' preserveAspectRatio="none"')
 
 
 def filled(share: float, fill: str) -> str:
@@ -54,11 +60,8 @@ def filled(share: float, fill: str) -> str:
     return picture(100, 8, body, ' preserveAspectRatio="none"')
 
 
-PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#C9B400", "#999999")
 # Streamlit's names for colours in Markdown; config.toml gives each the palette's colour of the same place.
 NAMES = ("blue", "orange", "green", "violet", "red", "yellow", "gray")
-ROUTER = "#7C4DDB"
-GREY = "#888888"
 
 
 def colour(pool: Sequence[str], name: str) -> str:
@@ -80,4 +83,4 @@ def tag_badges(tags: Sequence[Tag]) -> str:
     """Tags as Markdown badges, the most certain first."""
     if not tags:
         return ":gray-badge[no tag fits]"
-    return " ".join(f":blue-badge[{plain(tag.name)} {tag.score:.2f}]" for tag in tags)
+    return " ".join(f":gray-badge[{plain(tag.name)} {tag.score:.0%}]" for tag in tags)

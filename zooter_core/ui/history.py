@@ -6,7 +6,6 @@ A history that cannot be written does not stop answers; `problem` says what is w
 from __future__ import annotations
 
 import os
-import sqlite3
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -18,11 +17,12 @@ from typing import Any
 import streamlit as st
 
 from zooter_core.base.files import private_folder
-from zooter_core.base.sqlite_file import open_private
+from zooter_core.base.sqlite_file import UNUSABLE, empty_log, open_private
 from zooter_core.base.strict_json import dump_json, parse_json
 
 VARIABLE = "ZOOTER_HISTORY"  # a file, or "off"
 OFF = "off"
+LATEST = 1e11  # seconds since 1970 that a calendar has
 WAIT_SECONDS = 5.0  # for another demo that writes
 LOCAL = ("localhost", "127.0.0.1", "::1")  # addresses that only this machine reaches
 SETUP = """
@@ -64,8 +64,12 @@ class History:
         self._has_tables = False
         self._opening = threading.Lock()  # the switch to WAL does not wait for other connections
 
-    def _run(self, *steps: tuple[str, tuple[Any, ...]]) -> list[Any]:
-        """Run SQL statements in one transaction; the rows of the last one, or none if that fails."""
+    def _run(self, *steps: tuple[str, tuple[Any, ...]], forget: bool = False) -> list[Any]:
+        """Run SQL statements in one transaction; the rows of the last one, or none if that fails.
+
+        Args:
+            forget: leave nothing of what they delete on the disk.
+        """
         if self.path is None:
             return []
         rows: list[Any] = []
@@ -75,12 +79,17 @@ class History:
                 setup = "" if self._has_tables else SETUP
                 opened = open_private(self.path, setup, WAIT_SECONDS)
                 self._has_tables = True
-            with closing(opened) as database, database:
-                database.execute("PRAGMA synchronous=NORMAL")
-                for query, values in steps:
-                    rows = database.execute(query, values).fetchall()
+            with closing(opened) as database:
+                database.executescript("PRAGMA synchronous=NORMAL; PRAGMA secure_delete=ON")
+                with database:
+                    for query, values in steps:
+                        rows = database.execute(query, values).fetchall()
+                if forget:
+                    database.execute("VACUUM")
+                    if not empty_log(database, WAIT_SECONDS):
+                        raise OSError("what you deleted is still in its log, which another program reads")
             self.problem = None
-        except (sqlite3.Error, OSError) as problem:
+        except UNUSABLE as problem:
             self.problem = (
                 f"The history {self.path} cannot be used: {problem}. Your conversation continues without it. Name "
                 "another file in the variable ZOOTER_HISTORY, or turn it off with ZOOTER_HISTORY=off."
@@ -91,15 +100,15 @@ class History:
         return self._run((query, values))
 
     def _records(self, query: str, *values: Any) -> list[dict[str, Any]]:
-        return [parse_json(text) for (text,) in self._rows(query, *values)]
+        return [_record(text) for (text,) in self._rows(query, *values)]
 
     def keep(self, entry: Entry, number: int, record: Mapping[str, Any]) -> None:
-        """Store a turn of a conversation, and when the conversation changed."""
+        """Store a turn of a conversation, with its title as it is now and when it changed."""
         text = dump_json(record, ensure_ascii=False)
         self._run(
             (
                 f"INSERT INTO conversations VALUES (?, ?, ?, {LATER})"
-                " ON CONFLICT (id) DO UPDATE SET changed = excluded.changed",
+                " ON CONFLICT (id) DO UPDATE SET title = excluded.title, changed = excluded.changed",
                 (entry.id, entry.title, entry.fleet, time.time()),
             ),
             ("INSERT OR REPLACE INTO turns VALUES (?, ?, ?)", (entry.id, number, text)),
@@ -117,7 +126,7 @@ class History:
             " ORDER BY id IN pins DESC, changed DESC LIMIT 50",
             pattern,
         )
-        return [Entry(*row) for row in rows]
+        return [Entry(*row) for row in rows if _is_entry(row)]
 
     def pin(self, conversation: str, pinned: bool) -> None:
         """Keep a conversation at the top of the list, or no longer."""
@@ -131,7 +140,7 @@ class History:
 
     def entry(self, conversation: str) -> Entry | None:
         rows = self._rows("SELECT id, title, fleet, changed, id IN pins FROM conversations WHERE id = ?", conversation)
-        return Entry(*rows[0]) if rows else None
+        return Entry(*rows[0]) if rows and _is_entry(rows[0]) else None
 
     def turns(self, conversation: str) -> list[dict[str, Any]]:
         return self._records("SELECT record FROM turns WHERE conversation = ? ORDER BY number", conversation)
@@ -141,6 +150,7 @@ class History:
             ("DELETE FROM turns WHERE conversation = ?", (conversation,)),
             ("DELETE FROM pins WHERE conversation = ?", (conversation,)),
             ("DELETE FROM conversations WHERE id = ?", (conversation,)),
+            forget=True,
         )
 
     def restore(self, entry: Entry, records: Sequence[Mapping[str, Any]]) -> None:
@@ -162,6 +172,21 @@ class History:
 
     def votes(self, fleet: str) -> list[dict[str, Any]]:
         return self._records("SELECT record FROM votes WHERE fleet = ? ORDER BY rowid", fleet)
+
+
+def _record(text: object) -> dict[str, Any]:
+    """A stored record; a damaged one is empty, which whoever reads it leaves out."""
+    try:
+        record = parse_json(text) if isinstance(text, str) else None
+    except ValueError:
+        record = None
+    return record if isinstance(record, dict) else {}
+
+
+def _is_entry(row: Sequence[Any]) -> bool:
+    """Whether a row of conversations is whole: SQLite does not hold a column to its type."""
+    *texts, changed, _ = row
+    return all(isinstance(text, str) for text in texts) and isinstance(changed, float) and 0 <= changed < LATEST
 
 
 def path() -> Path | None:

@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from zooter_core.backends import TurnQueue
+from zooter_core.backends import Piece, TurnQueue
 from zooter_core.base.records import Message, Ranked, Reading, Response
 from zooter_core.config.fleet import GenerationConfig
+from zooter_core.data.evident_keys import key_in
 from zooter_core.evaluation.verified.ranking import verified_ranking
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui.background import BackgroundWork
@@ -35,6 +36,27 @@ class Plan:
     prefix: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Thoughts:
+    """What a candidate thinks before it answers, as far as it has come.
+
+    Attributes:
+        began: when the first of them came, in seconds of `time.monotonic`; None if nobody saw them come.
+        ended: when the answer began or ended; None while the candidate thinks.
+    """
+
+    text: str = ""
+    began: float | None = None
+    ended: float | None = None
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the candidate has been thinking."""
+        if self.began is None:
+            return None
+        return (time.monotonic() if self.ended is None else self.ended) - self.began
+
+
 @dataclass(eq=False)
 class Answers:
     """Candidates' answers to one conversation. A plain `Answers`, from the history, no longer changes; a `Job` does.
@@ -49,6 +71,7 @@ class Answers:
         reserves: who may still step in.
         vote: 1 for a thumb up, 0 for a thumb down.
         readings: candidate -> how much of each attachment of the conversation it has read, in their order.
+        thoughts: candidate -> its thoughts, if it has any. They are shown, and nothing else: no record has them.
     """
 
     candidates: tuple[str, ...]
@@ -60,6 +83,7 @@ class Answers:
     reserves: tuple[str, ...] = ()
     vote: int | None = None
     readings: dict[str, Sequence[Reading]] = field(default_factory=dict)
+    thoughts: dict[str, Thoughts] = field(default_factory=dict)
 
     @property
     def running(self) -> bool:
@@ -127,7 +151,7 @@ class Job(BackgroundWork, Answers):
         ended: called after the last of them.
 
     Attributes:
-        begun: set with the first text, and at the end.
+        begun: set with the first text or thought, and at the end.
     """
 
     subject = "answer"
@@ -148,7 +172,8 @@ class Job(BackgroundWork, Answers):
         texts = {name: response.text for name, response in responses.items()}
         texts |= dict.fromkeys(plan.candidates, plan.prefix)
         self.begun = threading.Event()
-        Answers.__init__(self, tuple(texts), texts, responses, reserves=tuple(plan.reserves))
+        thoughts = {name: Thoughts(response.thoughts) for name, response in responses.items() if response.thoughts}
+        Answers.__init__(self, tuple(texts), texts, responses, reserves=tuple(plan.reserves), thoughts=thoughts)
         BackgroundWork.__init__(self)
         self._ensemble, self._plan, self._rank, self._save, self._ended = ensemble, plan, rank, save, ended
         self._key = key
@@ -191,9 +216,10 @@ class Job(BackgroundWork, Answers):
             name = piece.candidate
             if name in self.reserves:
                 self._step_in(name)
+            if piece.text or piece.thoughts:
+                self.begun.set()  # before either can be seen: a page draws them once (`chat/view.py`)
+            self._think(piece)
             self.texts[name] += piece.text
-            if piece.text:
-                self.begun.set()
             if piece.request.readings:
                 self.readings = self.readings | {name: piece.request.readings}
             if piece.note:
@@ -210,7 +236,24 @@ class Job(BackgroundWork, Answers):
             ranked = [Ranked(response) for response in responses]  # where no reward model ranks them
             if self._rank:
                 ranked = self._ensemble.rank_responses(query, responses)
-            self.ranked = verified_ranking(ranked, self._key) if self._key else ranked
+            key = self._key or key_in(query)
+            self.ranked = verified_ranking(ranked, key) if key else ranked
+
+    def _think(self, piece: Piece) -> None:
+        """Add to a candidate's thoughts, or end them. Those of its response are right: some may have been misjudged."""
+        name, now, response = piece.candidate, time.monotonic(), piece.response
+        thoughts = self.thoughts.get(name)
+        if piece.thoughts:
+            so_far = thoughts or Thoughts(began=now)
+            thoughts = replace(so_far, text=so_far.text + piece.thoughts, ended=None)
+        if thoughts and (piece.text or response) and thoughts.ended is None:
+            thoughts = replace(thoughts, ended=now)
+        if response is not None:
+            thoughts = replace(thoughts or Thoughts(), text=response.thoughts) if response.thoughts else None
+        if thoughts:
+            self.thoughts[name] = thoughts
+        else:
+            self.thoughts.pop(name, None)
 
     def _joined(self, name: str, text: str) -> str:
         """A response's text behind what it continues, if anything, with the space or line break that came between."""

@@ -95,10 +95,10 @@ def to_exam(reason: str) -> None:
     page_button("Models", "models", "arrow_forward")
 
 
-def go_to(page: str) -> NoReturn:
-    """Open another page in this session. Streamlit clears the address, to which the picker of fleets is bound, only if
-    it is given other parameters; an empty set will do."""
-    st.switch_page(f"pages/{page}.py", query_params={})
+def go_to(page: str, **parameters: str) -> NoReturn:
+    """Open another page in this session, with these parameters in its address. Streamlit clears the address, to which
+    the picker of fleets is bound, only if it is given others; an empty set will do."""
+    st.switch_page(f"pages/{page}.py", query_params=parameters)
 
 
 MOST = 200  # in memory; the oldest are dropped first

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import streamlit as st
+from streamlit import config
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.paths import EMBEDDED_FLEET, ROOT
 from zooter_core.config.fleet import Fleet, load_fleet
 from zooter_core.learn.traffic import FILE, data_folder
-from zooter_core.ui.text import plain
+from zooter_core.ui.text import code, plain
 from zooter_core.ui.widgets import show_error
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 MODELS = ROOT / "models"  # one folder per fleet
 PAUSE = 3.0  # seconds in which the first page is drawn and routes, which imports in another thread would slow down
 LATER = ("plots", "compare.arena", "models.connect", "models.exam", "explorer.live", "benchmark.sections", "train.use")
+UNGUARDED = "starlette-managed"  # what Streamlit calls a server that runs a script alone
 PICKED = "fleet-chosen"  # in a session's state: the visitor, not an address, has picked the fleet
 
 
@@ -112,7 +114,12 @@ def fleets() -> dict[str, str]:
 
 
 def folder() -> str:
-    """The folder of the fleet that this session has picked."""
+    """The folder of the fleet that this session has picked.
+
+    In a server without the guard (server.py), such as that of `streamlit run pages/chat.py`, the page's run ends.
+    """
+    if config._server_mode == UNGUARDED:
+        fail("Start the demo with `zooter demo` or `streamlit run app.py`: this server does not protect it.")
     name: str | None = st.session_state.get("fleet")
     return fleets().get(name or "", _default())
 
@@ -147,8 +154,7 @@ def picker() -> None:
         st.selectbox(
             "Fleet",
             names,
-            width=260,
-            label_visibility="collapsed",
+            width=320,
             key="fleet",
             bind="query-params",
             on_change=_set_picked,
@@ -165,11 +171,11 @@ def confirm() -> None:
         return
     name = st.session_state["fleet"]
     st.info(
-        f"A link picked the fleet `{name}`, which this server has not loaded yet. Loading it takes time and memory. "
-        "You can pick another fleet above.",
+        f"A link picked the fleet {code(name)}, which this server has not loaded yet. Loading it takes time and "
+        "memory. You can pick another fleet above.",
         icon=":material/link:",
     )
-    st.button(f"Load `{name}`", icon=":material/download:", key="load-fleet", on_click=_set_picked)
+    st.button(f"Load {code(name)}", icon=":material/download:", key="load-fleet", on_click=_set_picked)
     st.stop()
 
 
@@ -218,7 +224,7 @@ def pool() -> tuple[str, ...]:
 def has_traffic() -> bool:
     """Whether something came through the endpoint of the session's fleet. The file is not opened: every page asks."""
     with suppress(ZooterError):  # the page says what is wrong
-        return (data_folder(load_fleet(folder()).name) / FILE).is_file()
+        return (data_folder(load_fleet(folder())) / FILE).is_file()
     return False
 
 

@@ -1,4 +1,4 @@
-"""The demo's server: Streamlit with app.py behind a guard, started by `zooter demo`.
+"""The demo's server: Streamlit with app.py behind a guard, started by `zooter demo` or by `streamlit run app.py`.
 
 Port, address and headless are Streamlit's options (`--server.port 8501`, or STREAMLIT_SERVER_PORT). What follows them
 after `--` are the app's own arguments, as with `streamlit run`.
@@ -36,15 +36,17 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from streamlit import config
 from streamlit.components.v2.component_manager import BidiComponentManager
 from streamlit.file_util import get_static_dir
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.web.cli import configurator_options
-from uvicorn.config import HTTP_PROTOCOLS
+from uvicorn.config import Config
 
 from zooter_core.base.hosts import WILDCARDS, Gate, Host, check_host, check_origin, names_of_this_machine
 from zooter_core.base.paths import APP
 from zooter_core.base.strict_json import dump_json
+from zooter_core.base.terminal import guard_logs
 from zooter_core.ui import resources, widgets
 
 ALLOWED_HOST, ALLOWED_ORIGIN = "ZOOTER_ALLOWED_HOST", "ZOOTER_ALLOWED_ORIGIN"
@@ -62,6 +64,19 @@ SETTINGS = {
 @configurator_options
 def serve(arguments: tuple[str, ...], **options: Any) -> None:
     """Serve until Ctrl-C, with Streamlit's options from the command line, the environment and its files."""
+    app = st.App(APP, **guarded())
+    sys.argv = [str(APP), *arguments]  # as in `streamlit run`, which looks for modules and settings in its folder
+    settings = {name.replace("_", "."): value for name, value in options.items() if value not in (None, ())}
+    with suppress(KeyboardInterrupt):
+        app.run(config=settings)
+
+
+def guarded() -> dict[str, Any]:
+    """The arguments of a Streamlit app behind the guard. Prepares this process, which serves nothing else."""
+    guard_logs()  # `streamlit run` has made its loggers before
+    # Again whenever Streamlit reads its options, so that neither they nor a changed file take the protection away.
+    config.on_config_parsed(_protect, force_connect=True)
+    _protect()
     # Otherwise Streamlit treats the folder pages/ as its older kind of pages until app.py has run once, and a first
     # visit to /compare would show the page without the frame.
     PagesManager.uses_pages_directory = False
@@ -70,22 +85,25 @@ def serve(arguments: tuple[str, ...], **options: Any) -> None:
     # Otherwise the first page looks through all modules for the source of its callers, to warn those in a notebook.
     drawing._use_warning_has_been_displayed = True
     if importlib.util.find_spec("httptools"):  # else h11 parses headers, which bounds them itself
-        HTTP_PROTOCOLS["auto"] = "zooter_core.base.connections:Connection"
+        from zooter_core.base.connections import Connection
+
+        # A property, since `streamlit run` has chosen another class by the time it imports app.py.
+        Config.http_protocol_class = property(lambda self: Connection, lambda self, other: None)  # type: ignore
     page = with_script(Path(get_static_dir()))
     allowed_origins = [check_origin(origin, ALLOWED_ORIGIN) for origin in os.environ.get(ALLOWED_ORIGIN, "").split()]
     allowed_hosts = {check_host(name, ALLOWED_HOST) for name in os.environ.get(ALLOWED_HOST, "").split()}
     headers = security_headers(content_security_policy(page + widgets.FOCUS, allowed_origins))
-    app = st.App(
-        APP,
-        routes=[Route(path, partial(_page, page)) for path in addresses()],
-        middleware=[Middleware(_guarded, allowed_hosts=allowed_hosts, headers=headers), Middleware(Scripts)],
-        lifespan=_started,
-        exception_handlers={Exception: partial(internal_error, headers=headers)},
-    )
-    sys.argv = [str(APP), *arguments]  # as in `streamlit run`, which looks for modules and settings in its folder
-    settings = {name.replace("_", "."): value for name, value in options.items() if value not in (None, ())}
-    with suppress(KeyboardInterrupt):
-        app.run(config=settings | SETTINGS)
+    return {
+        "routes": [Route(path, partial(_page, page)) for path in addresses()],
+        "middleware": [Middleware(_guarded, allowed_hosts=allowed_hosts, headers=headers), Middleware(Scripts)],
+        "lifespan": _started,
+        "exception_handlers": {Exception: partial(internal_error, headers=headers)},
+    }
+
+
+def _protect() -> None:
+    for name, value in SETTINGS.items():
+        config.set_option(name, value)
 
 
 def _guarded(app: ASGIApp, allowed_hosts: set[str], headers: dict[str, str]) -> Guard:
@@ -110,7 +128,7 @@ async def _started(app: st.App) -> AsyncIterator[None]:
 
 FRESH = {"Cache-Control": "no-cache"}
 FOR_A_YEAR = {"Cache-Control": "public, immutable, max-age=31536000"}  # its name changes with its content
-CHARTS = "EChartsChart.*.js"  # the part of Streamlit's frontend that takes long to load
+CHARTS = "PlotlyChart.*.js"  # the part of Streamlit's frontend that takes long to load
 PARTS = ("PageLink", "Html", "Selectbox", "Button", "ChatInput")  # what the first page is made of
 IMPORTED = re.compile(r'(?:from|import)\s*"\./([^"]+\.js)"')
 # The page's own script. Streamlit's frontend would look for its server below the page's address first, which logs two

@@ -53,25 +53,39 @@ EXAMPLES = (
 def pick_example(key: str) -> str | None:
     """Draw the examples as buttons; returns the one that was clicked."""
     st.caption("Try one of these:")
-    columns = st.columns(2)
+    with st.container(key="examples"):
+        columns = st.columns(2)
     for number, example in enumerate(EXAMPLES):
         if columns[number % 2].button(example, key=f"{key}{number}", width="stretch"):
             return example
     return None
 
 
-# The keyboard on the Chat page: the composer has the focus at the start and after an answer, `/` leads to it, and `?`
-# shows all shortcuts; Streamlit's own have no such keys. Where it is hidden, a step of the story begins at its top.
+# The keyboard on the Chat page: the composer has the focus at the start and after an answer, and a query while it is
+# edited; `/` leads to the composer, and `?` shows all shortcuts; Streamlit's own have no such keys. Where the composer
+# is hidden, a step of the story begins at its top.
 # Files that have come into the composer are sent by themselves: the page shows their sizes, and the query goes with
 # them later. On a phone, the focus would open the keyboard; there the list of conversations covers the page, and closes
-# once one is chosen. The script is a constant, and the security policy names its hash (server.py): the browser runs
-# this text and no other, as it does with the scripts of Streamlit's own page. It has no "<", at which Streamlit's
-# sanitizer would drop it.
+# once one is chosen. In that list, Tab stops once for each; the arrows lead to its buttons. Streamlit scrolls to the
+# end while a page grows, so the query that is edited is held in sight for two seconds.
+# The script is a constant, and the security policy names its hash (server.py): the browser runs this text and no other,
+# as it does with the scripts of Streamlit's own page. It has no "<", at which Streamlit's sanitizer would drop it.
 SCRIPT = """
 (() => {
   const box = () => document.querySelector('[data-testid="stChatInputTextArea"]')
   const typing = () => document.activeElement.matches('input, textarea, select, [contenteditable="true"]')
   const focus = left => {
+    const field = document.querySelector('[class*="st-key-edited-"] textarea')
+    if (field) return show(field, 20)
+    if (document.querySelector('[data-state^="edited "]')) return left && setTimeout(focus, 100, left - 1)
+    return compose(left)
+  }
+  const show = (field, left) => {
+    if (left === 20) field.focus()
+    field.scrollIntoView({ block: 'nearest' })
+    if (left) setTimeout(show, 100, field, left - 1)
+  }
+  const compose = left => {
     const field = box()
     if (field && !field.offsetParent) return document.querySelector('.stMain').scrollTo(0, 0)
     if (!matchMedia('(hover: hover)').matches) return
@@ -82,18 +96,26 @@ SCRIPT = """
   if (window.zooterSlash) return
   window.zooterSlash = true
   document.addEventListener('keydown', event => {
+    const entry = document.activeElement.closest('[class*="st-key-entry-"]')
+    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key]
+    if (entry && step) {
+      const buttons = [...entry.querySelectorAll('button')].filter(button => button.offsetParent)
+      return buttons[buttons.indexOf(document.activeElement) + step]?.focus()
+    }
     if (event.ctrlKey || event.metaKey || typing() || !box()) return
     if (event.key === '?') return document.querySelector('.st-key-shortcuts button')?.click()
     if (event.key !== '/') return
     event.preventDefault()
     box().focus()
-  })
+  }, true)
   document.addEventListener('click', event => {
     const chosen = event.target.closest('.st-key-new button, [class*="st-key-open-"] button')
     if (!chosen || !matchMedia('(max-width: 768px)').matches) return
     document.querySelector('[data-testid="stSidebarCollapseButton"] button')?.click()
   })
   setInterval(() => {
+    const more = '[class*="st-key-entry-"] :is([class*="st-key-pin-"], [class*="st-key-delete-"]) button'
+    document.querySelectorAll(more).forEach(button => { button.tabIndex = -1 })
     const chip = '[data-testid="stChatInput"] [data-testid="stFileChip"]'
     if (!document.querySelector(chip) || document.querySelector(chip + '[aria-invalid="true"]')) return
     document.querySelector('[data-testid="stChatInputSubmitButton"]:enabled')?.click()
@@ -104,5 +126,6 @@ FOCUS = f"<script>{SCRIPT}</script>"
 
 
 def focus_composer(state: str) -> None:
-    """Focus the composer, unless somebody types elsewhere; again whenever the state changes."""
+    """Focus the composer, unless somebody types elsewhere, or the query that is edited; again whenever the state
+    changes."""
     st.html(f'<i data-state="{state}"></i>{FOCUS}', unsafe_allow_javascript=True)

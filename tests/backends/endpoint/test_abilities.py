@@ -42,7 +42,7 @@ def test_llama_cpp_says_what_it_can_do_and_refuses_an_image_with_status_500(llam
 
     abilities, error = run_apart(look())
     assert abilities == Abilities(
-        context_tokens=256, images=False, tools=False, json_mode=True, logprobs=True, parallel=2
+        context_tokens=256, images=False, tools=False, json_mode=True, logprobs=True, thinking=False, parallel=2
     )
     assert "status 500" in error.reason
     assert (error.subject, error.refused, error.temporary) == ("images", True, False)
@@ -56,7 +56,7 @@ def look_at(scripted: Scripted, model: str, routes: dict[str, Any]) -> Abilities
 def test_ollama_says_what_a_model_can_do(scripted):
     shown = {"capabilities": ["completion", "vision"], "parameters": "stop  x\nnum_ctx   8192"}
     running = {"models": [{"name": "other", "context_length": 1}, {"name": "good", "context_length": 4096}]}
-    abilities = {"images": True, "tools": False, "json_mode": True, "logprobs": False}
+    abilities = {"images": True, "tools": False, "json_mode": True, "logprobs": False, "thinking": False}
     assert look_at(scripted, "good", {"/api/show": shown, "/api/ps": running}) == Abilities(4096, **abilities)
     assert look_at(scripted, "good", {"/api/show": shown, "/api/ps": {}}) == Abilities(8192, **abilities)
 

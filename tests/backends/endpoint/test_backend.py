@@ -65,10 +65,15 @@ def test_an_answer_that_has_begun_is_the_last_message(server, backend):
     assert backend.turns is None
 
 
-def test_the_token_limit_may_have_its_newer_name(server, backend):
-    answers(backend, [at(server.url, "echo", token_limit="max_completion_tokens")])
-    assert server.bodies[-1]["max_completion_tokens"] == 99
-    assert "max_tokens" not in server.bodies[-1]
+def test_fields_that_a_server_does_not_know_are_found_out(server, backend):
+    candidate = replace(at(server.url, "picky", extra_body={"service_tier": "flex"}), thinking="low")
+    texts, (response,) = stream(backend, [candidate])
+    assert response.error is None
+    fields = {"model": "picky", "service_tier": "flex", "reasoning_effort": "low", "max_completion_tokens": 4108}
+    assert json.loads(texts[0]) == fields | {"seed": 0, "stream_options": {"include_usage": True}}
+    count = server.count("picky")
+    stream(backend, [candidate])
+    assert server.count("picky") == count + 1  # what it has refused is not sent again
 
 
 def test_equal_requests_are_sampled_each_on_its_own(server, backend):

@@ -1,33 +1,40 @@
-"""Server-sent events as bytes: wherever a stream is cut, and whatever it holds."""
+"""Server-sent events: wherever a stream is cut, and whatever it holds."""
 
 from __future__ import annotations
 
 import itertools
+import json
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from zooter_core.backends.endpoint import events
-from zooter_core.backends.endpoint.events import Splitter, begins, payload
+from zooter_core.backends.endpoint.events import Event, Splitter, begins
 
-STREAM = b': hi\n\ndata: {"a": "x\\n\\n"}\r\n\r\nevent: e\ndata: {"b":1}\n\ndata: [DONE]\r\n\r\n'
+ENDS = st.sampled_from([b"\n", b"\r\n", b"\r"])
+EVENTS = [b'data: {"a": "x\\n\\n"}', b'event: e\ndata: {"b":1}', b"data: [DONE]"]
 
 
-@given(st.lists(st.integers(0, len(STREAM)), max_size=6))
-def test_events_are_whole_wherever_the_stream_is_cut(cuts):
-    bounds = [0, *sorted(cuts), len(STREAM)]
+@given(ENDS, st.lists(st.integers(0, 90), max_size=6), st.integers(0, 2))
+def test_events_are_whole_wherever_the_stream_is_cut_and_however_lines_end(end, cuts, more):
+    text = b": alive" + end * 2 + b"".join(event.replace(b"\n", end) + end * (2 + more) for event in EVENTS)
+    bounds = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
     splitter = Splitter()
-    parts = [STREAM[start:end] for start, end in itertools.pairwise(bounds)]
-    events = [event for part in parts for event in splitter.feed(part)]
-    assert b"".join(events) == STREAM
-    assert [payload(event) for event in events] == [b"", b'{"a": "x\\n\\n"}', b'{"b":1}', b"[DONE]"]
+    parts = [text[start:stop] for start, stop in itertools.pairwise(bounds)]
+    split = [Event.of(event) for part in parts for event in splitter.feed(part)]
+    assert [(event.others, event.data, event.chunk) for event in split] == [
+        ([], b'{"a": "x\\n\\n"}', {"a": "x\n\n"}),
+        ([b"event: e"], b'{"b":1}', {"b": 1}),
+        ([], b"[DONE]", None),
+    ]
+    assert splitter.end() == b""
 
 
-def test_the_last_event_needs_no_blank_line():
+def test_the_last_event_needs_no_empty_line():
     splitter = Splitter()
-    assert list(splitter.feed(b"data: 1\n\ndata: 2")) == [b"data: 1\n\n"]
-    assert splitter.end() == b"data: 2\n\n"
+    assert list(splitter.feed(b"data: 1\n\ndata: 2")) == [b"data: 1"]
+    assert splitter.end() == b"data: 2"
     assert splitter.end() == b""
 
 
@@ -38,6 +45,47 @@ def test_an_event_without_an_end_is_not_kept(monkeypatch):
 
 
 @pytest.mark.parametrize(
+    ("raw", "chunk"),
+    [
+        (b'data:{"a":1}', {"a": 1}),
+        (b'data: {"a":\ndata: 1}', {"a": 1}),
+        (b"data: null", None),
+        (b"data: [1]", None),
+        (b"data: {half", None),
+        (b"data: " + b'{"a":' * 100_000, None),
+        (b'error: {"code": 400}', {"error": {"code": 400}}),
+        (b"error: out of memory", {"error": "out of memory"}),
+        (b'{"error": {\n"code": 400}}', {"error": {"code": 400}}),
+    ],
+)
+def test_what_is_in_an_event(raw, chunk):
+    assert Event.of(raw).chunk == chunk
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.text(), JSON, max_size=4), st.booleans())
+def test_what_nobody_changes_goes_on_as_it_came(chunk, escaped):
+    event = Event.of(b"id: 7\ndata: " + json.dumps(chunk, ensure_ascii=escaped).encode("utf-8", "replace"))
+    again = Event.of(event.encode().strip())
+    assert (again.others, again.chunk) == ([b"id: 7"], event.chunk)
+
+
+@pytest.mark.parametrize("raw", [b"event: ping\ndata: pong", b"data: a\ndata: b"])
+def test_so_does_what_is_no_json(raw):
+    assert Event.of(raw).encode() == raw + b"\n\n"
+
+
+def test_half_a_character_stays_escaped():
+    assert Event.of(rb'data: {"a": "\ud83d"}').encode() == b'data: {"a": "\\ud83d"}\n\n'
+
+
+@pytest.mark.parametrize(
     ("choice", "token"),
     [
         ({"delta": {"role": "assistant", "content": ""}}, False),
@@ -45,6 +93,9 @@ def test_an_event_without_an_end_is_not_kept(monkeypatch):
         ({"delta": {"tool_calls": [{"index": 0}]}}, True),
         ({"delta": {"reasoning_content": "Hm"}}, True),
         ({"delta": {}, "finish_reason": "stop"}, True),
+        ({"delta": {"content": ""}, "finish_reason": ""}, False),
+        ({"delta": {"content": ""}, "finish_reason": " "}, False),
+        ({"delta": {"content": ""}, "finish_reason": False}, False),
         ({"delta": None}, False),
         ("text", False),
     ],

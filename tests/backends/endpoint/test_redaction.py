@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zooter_core.backends.endpoint.events import chunk_of, payload
+from zooter_core.backends.endpoint.events import Event
 from zooter_core.backends.endpoint.redaction import MASK, SHORTEST, RedactedText, Redaction
 
 KEY = "sk-4f9a0c77b1d2"
@@ -75,7 +75,7 @@ def test_without_a_key_nothing_changes(key):
 
 
 def event(**shape: Any) -> bytes:
-    return b"data: " + json.dumps(shape).encode() + b"\n\n"
+    return b"data: " + json.dumps(shape).encode()
 
 
 def delta(text: str | None, index: int = 0, field: str = "content", finish: str | None = None) -> bytes:
@@ -83,17 +83,24 @@ def delta(text: str | None, index: int = 0, field: str = "content", finish: str 
     return event(id="1", choices=[{"index": index, "delta": part, "finish_reason": finish}])
 
 
-def masked(events: list[bytes], key: str = KEY) -> list[bytes]:
+def masked(events: list[bytes], key: str = KEY) -> list[Event]:
     mask = Redaction(key).events()
     assert mask is not None
-    return [shown for event in events for shown in mask.feed(event)] + mask.end()
+    return [shown for event in events for shown in mask.feed(Event.of(event))] + mask.end()
 
 
-def texts(events: list[bytes]) -> dict[tuple[int, str], str]:
+def chunk_of(event: Event) -> dict[str, Any]:
+    """The chunk of an event as it is sent on."""
+    chunk = Event.of(event.encode().strip()).chunk
+    assert chunk is not None
+    return chunk
+
+
+def texts(events: list[Event]) -> dict[tuple[int, str], str]:
     """The texts of a stream by choice and field."""
     joined: dict[tuple[int, str], str] = {}
     for event in events:
-        for choice in chunk_of(payload(event))["choices"]:
+        for choice in chunk_of(event)["choices"]:
             for field, text in choice["delta"].items():
                 place = (choice["index"], field)
                 joined[place] = joined.get(place, "") + text
@@ -101,8 +108,8 @@ def texts(events: list[bytes]) -> dict[tuple[int, str], str]:
 
 
 def test_events_without_the_key_pass_as_they_came():
-    events = [delta("The job"), delta(" is now"), b": a comment\n\n", delta(" done."), delta(None, finish="stop")]
-    assert masked(events) == events
+    events = [delta("The job"), delta(" is now"), b": a comment", delta(" done."), delta(None, finish="stop")]
+    assert masked(events) == [Event.of(event) for event in events]
 
 
 @given(cuts=st.lists(st.integers(0, len(KEY) + 10), max_size=6), escaped=st.booleans())
@@ -115,7 +122,7 @@ def test_a_key_that_is_split_over_events_is_masked(cuts, escaped):
         events = [event.replace(b"-", b"\\u002d") for event in events]
     shown = masked([*events, delta(None, finish="stop")])
     assert texts(shown) == {(0, "content"): f"I am {MASK}, ok"}
-    assert not any(KEY[:5].encode() in event for event in shown)
+    assert not any(KEY[:5].encode() in event.encode() for event in shown)
 
 
 @pytest.mark.parametrize("written", [r"sk-test/ab\"cd", r"sk-test\/ab\"cd", r"\u0073k-test\/ab\"cd"])
@@ -128,7 +135,7 @@ def test_a_key_that_escapes_hide_is_masked(written, cut):
     events = [delta("PART").replace(b"PART", part.encode()) for part in parts]
     assert texts(masked(events, key)) == {(0, "content"): MASK}
     (elsewhere,) = masked([event(id="PART", choices=[]).replace(b"PART", written.encode())], key)
-    assert key not in str(chunk_of(payload(elsewhere)))
+    assert key not in str(chunk_of(elsewhere))
 
 
 @pytest.mark.parametrize("length", [64, 65, 66, 500, 2000])
@@ -149,7 +156,7 @@ def test_the_texts_of_several_choices_and_fields_do_not_mix():
 def test_an_end_that_only_looked_like_the_key_comes_before_what_follows():
     first, rest, finish, last = masked([delta(f"a {KEY[:3]}"), delta(None, finish="stop"), event(choices=[], usage={})])
     assert texts([first, rest]) == {(0, "content"): f"a {KEY[:3]}"}
-    assert (chunk_of(payload(finish))["choices"][0]["finish_reason"], last) == ("stop", event(choices=[], usage={}))
+    assert (chunk_of(finish)["choices"][0]["finish_reason"], chunk_of(last)) == ("stop", {"choices": [], "usage": {}})
 
 
 def test_texts_of_the_responses_api_are_masked_too():
@@ -159,6 +166,6 @@ def test_texts_of_the_responses_api_are_masked_too():
 
     done = event(type="response.output_text.done", text=f"{KEY} sk")
     shown = masked([part(KEY[:4]), part(KEY[4:] + " "), part("sk"), done])
-    assert all(event.startswith(b"event: response.output_text.delta\n") for event in shown[:-1])
-    assert [chunk_of(payload(event))["delta"] for event in shown[:-1]] == ["", f"{MASK} ", "", "sk"]
-    assert chunk_of(payload(shown[-1]))["text"] == f"{MASK} sk"
+    assert all(event.kind == b"response.output_text.delta" for event in shown[:-1])
+    assert [chunk_of(event)["delta"] for event in shown[:-1]] == ["", f"{MASK} ", "", "sk"]
+    assert chunk_of(shown[-1])["text"] == f"{MASK} sk"

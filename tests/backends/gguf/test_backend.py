@@ -226,10 +226,11 @@ def test_special_tokens_of_a_user_are_text(model):
 def test_a_repetition_penalty_counts_the_tokens_of_the_answer_alone(gguf, model):
     plain_one, punished = candidate(model, **ENDLESS), candidate(model, repetition_penalty=1e6, **ENDLESS)
     query = "".join(chr(33 + n) for n in range(90))  # the prompt has most tokens that there are
-    free, bound = (responses(gguf, requests(entry, query=query))[0] for entry in (plain_one, punished))
-    assert bound.text[0] == free.text[0]
-    assert len(set(bound.text[:8])) == 8  # no token of the answer comes again
-    assert bound.tokens == free.tokens == 12
+    generation = replace(GREEDY, max_new_tokens=40)
+    free, bound = (responses(gguf, requests(entry, query=query), generation)[0].text for entry in (plain_one, punished))
+    assert bound[:8] == free[:8]  # in the first step no token counts yet
+    comes_again = [any(text[n] in text[n - 8 : n] for n in range(8, 40)) for text in (free, bound)]
+    assert comes_again == [True, False]
 
 
 def test_an_answer_goes_on_where_it_was_broken_off(gguf, model):

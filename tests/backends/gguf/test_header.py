@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import struct
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -75,6 +78,72 @@ def test_a_number_of_parts_that_is_none_counts_for_nothing(model, monkeypatch):
     content = read_header(model)
     monkeypatch.setattr(header, "_read", lambda path: replace(content, values=content.values | {"split.count": "x"}))
     assert read_header(model).bytes == content.bytes
+
+
+def of_values(*entries: bytes, tensors: int = 0) -> bytes:
+    """A header with these entries, each a key, a type and a value."""
+    return b"GGUF" + struct.pack("<IQQ", 3, tensors, len(entries)) + b"".join(entries)
+
+
+def entry(key: str, kind: int, value: bytes) -> bytes:
+    return struct.pack("<Q", len(key)) + key.encode() + struct.pack("<I", kind) + value
+
+
+ENDLESS = 1 << 42  # bytes of zeros that take no room
+
+
+@pytest.mark.parametrize(
+    ("content", "part"),
+    [
+        (of_values(tensors=1 << 40), "1,099,511,627,776 entries"),
+        (of_values(tensors=1 << 16), '"" twice'),
+        (of_values(entry("a", 9, struct.pack("<IQ", 8, 1 << 30))), "lists of 1,073,741,824"),
+        (of_values(*(entry(key, 9, struct.pack("<IQ", 0, 1 << 20)) for key in "abc")), "corrupt header"),
+        (of_values(entry("a", 9, struct.pack("<IQ", 9, 1 << 20))), "corrupt header"),  # a list of lists
+        (of_values(entry("a", 8, struct.pack("<Q", 1 << 41))), "a text of 2,199,023,255,552 bytes"),
+        (of_values(entry("a", 8, struct.pack("<Q", (1 << 64) - 1))), "a text of 18,446,744,073,709,551,615 bytes"),
+        (of_values(entry("a", 14, b"")), "corrupt header"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_header_that_claims_more_than_it_has_is_refused_at_once(tmp_path, content, part):
+    path = tmp_path / "model.gguf"
+    path.write_bytes(content)
+    os.truncate(path, ENDLESS)
+    tracemalloc.start()
+    try:
+        assert part in refusal(path)
+        assert tracemalloc.get_traced_memory()[1] < 4 * header.LENGTHS[-1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("number", [float("inf"), float("nan"), -1.0, 1e300])
+def test_a_number_of_a_header_that_counts_nothing_is_refused(model, number):
+    content = read_header(model)
+    for key in ("llama.context_length", "llama.attention.head_count_kv", "general.alignment"):
+        for value in (number, [1, number], [], "many", True):
+            broken = replace(content, values=content.values | {key: value})
+            with pytest.raises(WorkError, match=f"as {key}"):
+                _ = broken.positions, broken.bytes_a_token, broken.alignment
+
+
+def test_a_vocabulary_that_is_none_has_no_special_tokens(model):
+    content = read_header(model)
+    for tokens, kinds in ((5, [3]), ([7, "x"], 3), ("abc", "abc"), ([[1]], [3])):
+        values = {"tokenizer.ggml.tokens": tokens, "tokenizer.ggml.token_type": kinds}
+        assert len(replace(content, values=content.values | values).special_tokens) < 2
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_a_pipe_or_a_device_is_not_read(tmp_path, make):
+    make(tmp_path / "model.gguf")
+    assert "a pipe or a device" in refusal(tmp_path / "model.gguf")
+
+
+def test_a_model_in_too_many_parts(tmp_path):
+    write_model(tmp_path / "big-00001-of-05000.gguf", **{"split.count": 5000})
+    assert "a part of a model in 5,000 files" in refusal(tmp_path / "big-00001-of-05000.gguf")
 
 
 def test_files_that_hold_something_else(tmp_path):

@@ -43,7 +43,8 @@ class Scripted:
             if isinstance(written, Exception):
                 yield Piece.failed(request, written)
             else:
-                yield Piece(request, written, Response("judge", written))
+                response = written if isinstance(written, Response) else Response("judge", written)
+                yield Piece(request, response.text, response)
 
 
 def judge(write, config=SINGLE_CONFIG):
@@ -125,6 +126,14 @@ def test_what_cannot_be_read_is_asked_again_with_another_seed():
     muddy = [(g.seed, g.temperature > 0) for text, g in backend.requests if "\nmuddy\n" in text]
     assert muddy == [(0, False), (1, True), (2, True)]
     assert sum("\nclear\n" in text for text, _ in backend.requests) == 1
+
+
+def test_a_draft_in_an_answer_that_was_cut_off_is_no_verdict():
+    def write(text: str, seed: int) -> Response:
+        return Response("judge", f"A draft: [[{seed + 1}]]", finish="length" if seed < 2 else "stop")
+
+    model, _ = judge(write)
+    assert model.score([("q", "clear")]) == [3]
 
 
 def test_what_is_never_read_is_set_aside_alone():

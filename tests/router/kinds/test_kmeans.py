@@ -3,20 +3,24 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from zooter_core.method.labels import normalise
 from zooter_core.router.clusters import k_means, nearest
 from zooter_core.router.distill import fit_head
 from zooter_core.router.kinds import settings_of
 
 VECTORS = np.array([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0], [0.1, 1.0], [0.0, 1.0]], dtype=np.float32)
 SCORES = np.array([[4.0, 0.0], [2.0, 1.0], [0.0, 6.0], [3.0, 6.0], [0.0, 0.0]])
+LEADS = (
+    np.array([2.0, 0.5, -3.0, -1.5, 0.0]) / 3.1**0.5
+)  # of the first over the query's mean, in spreads: sqrt(31 / 10)
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_query_gets_the_mean_scores_of_its_cluster(seed):
-    """Two clear clusters: (4 + 2) / 2, (0 + 1) / 2; and (0 + 3 + 0) / 3, (6 + 6 + 0) / 3. Length does not matter."""
+    """Two clear clusters: (2 + .5) / 2 spreads and (-3 - 1.5 + 0) / 3. Length does not matter."""
     head = fit_head(VECTORS, SCORES, ["a", "b"], "none", settings_of("kmeans", {"clusters": 2}, seed), scores=SCORES)
     logits = head.logits(np.array([[9.0, 2.0], [0.02, 0.3]], dtype=np.float32))
-    assert logits == pytest.approx(np.array([[3.0, 0.5], [1.0, 4.0]]))
+    assert logits == pytest.approx(np.array([[1.25, -1.25], [-1.5, 1.5]]) / 3.1**0.5)
 
 
 def test_centres_are_the_means_of_their_vectors():
@@ -28,10 +32,11 @@ def test_centres_are_the_means_of_their_vectors():
 
 def test_one_cluster_is_the_mean_of_all():
     head = fit_head(VECTORS, SCORES, ["a", "b"], "none", settings_of("kmeans", {"clusters": 1}), scores=SCORES)
-    assert head.logits(np.ones((1, 2), dtype=np.float32)) == pytest.approx(SCORES.mean(axis=0, keepdims=True))
+    assert head.logits(np.ones((1, 2), dtype=np.float32))[0] == pytest.approx([LEADS.mean(), -LEADS.mean()])
 
 
 def test_repeated_queries_leave_clusters_empty_and_do_no_harm():
     same = np.ones((4, 2), dtype=np.float32)
     head = fit_head(same, SCORES[:4], ["a", "b"], "none", settings_of("kmeans", {"clusters": 4}), scores=SCORES[:4])
-    assert head.logits(np.ones((1, 2), dtype=np.float32)) == pytest.approx(SCORES[:4].mean(axis=0, keepdims=True))
+    mean = normalise(SCORES[:4], "spread", ()).mean(axis=0)
+    assert head.logits(np.ones((1, 2), dtype=np.float32))[0] == pytest.approx(mean, abs=1e-6)

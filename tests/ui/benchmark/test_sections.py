@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from support.sample_report import evaluation
+from zooter_core.evaluation.charts import ROUTER, Figure
 from zooter_core.evaluation.figures import Evaluation
 from zooter_core.evaluation.report_tables import ALL, ONE, Method, Point
-from zooter_core.ui import plots
 from zooter_core.ui.benchmark import sections, view
-from zooter_core.ui.charts import ROUTER, colour
+from zooter_core.ui.charts import colour
 from zooter_core.ui.tables import Column
 
 COLUMNS = [Column("dataset:sums", "su|ms", "", ".2f"), Column("mtr", "MTR", "", ".2f")]
@@ -36,6 +36,24 @@ def test_of_many_models_the_best_stands_for_all() -> None:
     assert rows[1][1:] == ["m5 4.00", ":green-background[**1.00**]", "–"]
 
 
+def test_data_sets_have_titles_on_the_page_alone() -> None:
+    held_back = evaluation()
+    held_back.datasets["terse_chat"] = held_back.datasets.pop("x")
+    columns = sections.columns_of(held_back, [])[:2]
+    assert {column.key: column.label for column in columns} == {
+        "dataset:terse_chat": "questions in a few words",
+        "dataset:y": "y",  # of somebody else
+    }
+
+
+def test_what_lies_far_below_does_not_squash_the_chart() -> None:
+    rewards = {"chat": -0.5, "writer": -0.9, "math": -2.7}
+    singles = [Point(name, 1.0, reward, candidate=True) for name, reward in rewards.items()]
+    others = [Point("router", 1.0, 0.9), Point("oracle", 3.0, 1.2), Point("random", 1.0, -1.5)]
+    assert [point.name for point in sections.far_below([*singles, *others])] == ["math", "random"]
+    assert sections.far_below([*singles[:2], *others[:2]]) == []
+
+
 POOL = ("chat", "math")
 POINTS = [
     Point("chat", 1, 0.5, 2.0, candidate=True),
@@ -50,69 +68,68 @@ LINE = [
 ]
 
 
-def by_name(option: plots.Option) -> dict[str, plots.Option]:
-    return {series["name"]: series for series in option["series"]}
+def by_name(figure: Figure) -> dict[str, Figure]:
+    return {trace["name"]: trace for trace in figure["data"]}
 
 
-def places(series: plots.Option) -> list[list[float]]:
-    values = [item["value"] if isinstance(item, dict) else item for item in series["data"]]
-    return [value[:2] for value in values]
+def places(trace: Figure) -> list[tuple[float, float]]:
+    return list(zip(trace["x"], trace["y"], strict=True))
 
 
 def test_each_way_is_a_mark_in_its_own_colour_and_shape() -> None:
     marks = by_name(sections.cost_chart(POINTS, {}, POOL, priced=False))
-    assert [places(marks[point.name]) for point in POINTS] == [[[1, 0.5]], [[1, -0.5]], [[1, 1.0]], [[2, 1.5]]]
-    assert marks["math"]["itemStyle"]["color"] == colour(POOL, "math")
-    assert len({marks[point.name]["symbol"] for point in POINTS}) == len(POINTS)
+    assert [places(marks[point.name]) for point in POINTS] == [[(1, 0.5)], [(1, -0.5)], [(1, 1.0)], [(2, 1.5)]]
+    assert marks["math"]["marker"]["color"] == colour(POOL, "math")
+    assert len({marks[point.name]["marker"]["symbol"] for point in POINTS}) == len(POINTS)
 
 
 def test_a_line_a_k_with_a_mark_a_threshold() -> None:
-    series = by_name(sections.cost_chart(POINTS, {2: LINE}, POOL, priced=False))
-    line = series["router, 2 models if unsure"]
-    assert places(line) == [[1.0, 1.0], [1.5, 1.3], [2.0, 1.4]]
-    assert "2 models for 50% of the queries" in line["data"][1]["value"]
-    assert "those with an uncertainty above 0.400" in line["data"][1]["value"]
-    assert places(series["random queries"]) == [[1.0, 1.0], [1.5, 1.2], [2.0, 1.4]]
+    traces = by_name(sections.cost_chart(POINTS, {2: LINE}, POOL, priced=False))
+    line = traces["router, 2 models if unsure"]
+    assert places(line) == [(1.0, 1.0), (1.5, 1.3), (2.0, 1.4)]
+    assert "2 models answer 50% of the queries" in line["hovertext"][1]
+    assert places(traces["random queries"]) == [(1.0, 1.0), (1.5, 1.2), (2.0, 1.4)]
 
 
-def test_the_hover_of_a_point_has_the_name_beside_it() -> None:
+def test_the_hover_of_a_point_says_what_it_earns() -> None:
     marks = by_name(sections.cost_chart(POINTS, {}, POOL, priced=False))
-    assert [marks[point.name]["data"][0][3] for point in POINTS] == ["chat", "math", "router", "perfect choice"]
+    words = [marks[point.name]["hovertext"][0].split(" earns ")[0] for point in POINTS]
+    assert words == ["chat", "math", "router", "perfect choice"]
 
 
 def test_dollars_where_prices_are_known() -> None:
-    option = sections.cost_chart(POINTS, {2: LINE}, POOL, priced=True)
-    series = by_name(option)
-    assert [x for x, _ in places(series["router, 2 models if unsure"])] == [3.0, 4.0, 6.0]
-    assert "6 dollars per thousand queries" in series["oracle"]["data"][0][4]
-    assert "dollars" in option["xAxis"]["name"]
+    figure = sections.cost_chart(POINTS, {2: LINE}, POOL, priced=True)
+    traces = by_name(figure)
+    assert traces["router, 2 models if unsure"]["x"] == [3.0, 4.0, 6.0]
+    assert "6<br>dollars per" in traces["oracle"]["hovertext"][0]
+    assert "dollars" in figure["layout"]["xaxis"]["title"]["text"]
 
 
-def notes(option: plots.Option) -> list[str]:
+def notes(figure: Figure) -> list[str]:
     """The labels on lines."""
-    lines = [item for series in option["series"] if series["type"] == "line" for item in series["data"]]
-    return sorted(item["label"]["formatter"] for item in lines if "label" in item)
+    return sorted(
+        words for trace in figure["data"] if "lines" in trace["mode"] for words in trace.get("text", ()) if words
+    )
 
 
 def test_every_point_and_line_has_its_name_beside_it_and_there_is_no_legend() -> None:
-    option = sections.cost_chart(POINTS, {2: LINE}, POOL, priced=False)
-    assert [by_name(option)[p.name]["data"][0][2] for p in POINTS] == ["chat", "math", "router", "perfect choice"]
-    assert notes(option) == ["2 if unsure", "random queries"]
-    assert not option["legend"]["show"]
-    assert notes(sections.cost_chart(POINTS, {2: LINE, 3: LINE}, POOL, priced=False)) == [
-        "2 if unsure", "3", "random queries",
-    ]  # fmt: skip
+    figure = sections.cost_chart(POINTS, {2: LINE}, POOL, priced=False)
+    assert [by_name(figure)[p.name]["text"][0] for p in POINTS] == ["chat", "math", "router", "perfect choice"]
+    assert notes(figure) == ["2 models", "random queries"]
+    assert not figure["layout"]["showlegend"]
+    pair = sections.cost_chart(POINTS, {2: LINE, 3: LINE}, POOL, priced=False)
+    assert notes(pair) == ["2 models", "3", "random queries"]
 
 
 def test_labels_of_close_points_go_apart() -> None:
     near = [Point("router", 1, 0.5), Point("RMR", 1, 0.46), Point("oracle", 2, 1.5), Point("random", 2, -0.5)]
     marks = by_name(sections.cost_chart(near, {}, POOL, priced=False))
-    offsets = [marks[point.name]["label"]["offset"][1] for point in near]
-    assert offsets == [sections.ABOVE, sections.BELOW, 0, 0]
+    sides = [marks[point.name]["textposition"] for point in near]
+    assert sides == [sections.ABOVE, sections.BELOW, sections.LEVEL, sections.LEVEL]
 
 
 def test_a_chart_of_one_point_is_drawn() -> None:
-    assert len(sections.cost_chart(POINTS[:1], {}, POOL, priced=False)["series"]) == 1
+    assert len(sections.cost_chart(POINTS[:1], {}, POOL, priced=False)["data"]) == 1
 
 
 def figures(chosen: float, oracle: float = 0.5) -> Evaluation:
@@ -133,12 +150,11 @@ def test_the_sentence_says_what_the_figures_are(chosen: float, oracle: float, se
 
 
 def test_every_method_is_a_dot_at_its_mean_reward() -> None:
-    option = view.means_chart(figures(0.5, 0.5), ["<b>", "two"])
-    assert option["yAxis"]["data"] == [
-        "random model", "<b> alone", "router: one call", "all models: 2 calls", "perfect choice",
+    figure = view.means_chart(figures(0.5, 0.5), ["<b>", "two"])
+    assert figure["layout"]["yaxis"]["ticktext"] == [
+        "random model", "&#60;b&#62; alone", "router: one call", "all models: 2 calls", "perfect choice",
     ]  # fmt: skip
-    (dots,) = option["series"]
-    values = [item["value"][0] for item in dots["data"]]
-    assert values[0] == min(values)
-    assert (values[2], dots["data"][2]["itemStyle"]["color"]) == (0.5, ROUTER)
-    assert "<b> alone" not in str([dots["label"], dots["tooltip"]])  # it stands in no template
+    (dots,) = figure["data"]
+    assert dots["x"][0] == min(dots["x"])
+    assert (dots["x"][2], dots["marker"]["color"][2]) == (0.5, ROUTER)
+    assert dots["hovertext"][2] == "router: one call: the mean reward is 0.50."

@@ -77,6 +77,22 @@ def test_a_conversation_comes_back_from_the_history(ensemble: Ensemble, talk: Co
     assert again.to_json() == record
 
 
+def test_the_title_follows_an_edited_first_query_but_a_name_stays(ensemble: Ensemble, talk: Conversation) -> None:
+    def listed() -> str | None:
+        entry = talk.history.entry(talk.id)
+        return entry and entry.title
+
+    talk.ask(ensemble, "What is 12 + 30?")
+    ended(talk)
+    talk.ask(ensemble, "Write about the sea.", replacing=True)
+    ended(talk)
+    assert listed() == talk.title == "Write about the sea."
+    talk.rename("Holidays")
+    talk.ask(ensemble, "Write about the hills.", replacing=True)
+    ended(talk)
+    assert listed() == talk.title == "Holidays"
+
+
 def test_another_answer_is_a_version_and_both_come_back(ensemble: Ensemble, talk: Conversation) -> None:
     talk.ask(ensemble, "Write about the sea.", Settings("fixed", "one"))
     first = ended(talk).text

@@ -9,7 +9,7 @@ from zooter_core.base.errors import Failure, ZooterError
 from zooter_core.base.records import Decision, Ranked, Response
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui.compare import comparisons
-from zooter_core.ui.compare.comparisons import Comparison, Outcome, Vote, among, leaderboard, pick, start, verdict
+from zooter_core.ui.compare.comparisons import Comparison, Outcome, Vote, leaderboard, pick, start, verdict
 from zooter_core.ui.history import history
 from zooter_core.ui.jobs import Answers
 
@@ -57,7 +57,7 @@ def test_names_are_letters_until_the_vote_which_is_kept() -> None:
     comparison.cast("best", "chat")
     assert comparison.label("chat") == "chat"
     vote = comparison.vote
-    assert (vote.blind, vote.best, vote.router, vote.reward) == (True, "chat", "math", "chat")
+    assert (vote.blind, vote.best, vote.choice, vote.reward) == (True, "chat", "math", "chat")
     assert not comparison.votable  # the names are known now
     comparison.cast("best", "math")  # by the key that was pressed twice
     assert comparison.vote is vote
@@ -99,13 +99,24 @@ def test_everything_is_in_its_json() -> None:
     assert shape["vote"]["best"] == "math"
 
 
-def test_a_decision_among_some_has_shares_of_one_and_a_choice_among_them() -> None:
-    decision = Decision.of("q", {"a": 0.5, "b": 0.3, "c": 0.2})
-    part = among(decision, ("b", "c"))
-    assert dict(part.probabilities) == pytest.approx({"b": 0.6, "c": 0.4})
-    assert part.candidate == "b"
-    assert among(decision, ("c", "b", "a")) is decision
-    assert among(Decision.of("q", {"a": 1.0, "b": 0.0, "c": 0.0}), ("b", "c")).probabilities == {"b": 0.5, "c": 0.5}
+def test_a_choice_that_was_not_compared_is_named_and_no_other_takes_its_place() -> None:
+    decision = Decision.of("q", {"chat": 0.19, "math": 0.18, "code": 0.63})
+    text = verdict(decision, ranked("math", "chat"))
+    assert "puts **math** first" in text
+    assert "would have asked **code** (63%)" in text
+    assert "agree" not in text
+    assert "chose" not in text
+
+
+def test_most_rounds_judge_the_routers_choice_and_mostly_by_a_close_one() -> None:
+    decision = Decision.of("q", {"a": 0.05, "b": 0.6, "c": 0.35, "d": 0.0})
+    rounds = [comparisons.judging_pair(decision, [], tuple("abcd")) for _ in range(400)]
+    judged = [pair for pair in rounds if "b" in pair]
+    assert len(judged) > 300  # 360 are expected: 4 of 5, and half of the others
+    assert rounds.count(("b", "c")) > 2 * rounds.count(("a", "b"))
+    assert {comparisons.judging_pair(decision, [], tuple("acd")) for _ in range(80)} == {
+        *(("a", "c"), ("a", "d"), ("c", "d"))
+    }
 
 
 def test_fewer_than_two_are_refused_and_none_means_all() -> None:
@@ -125,8 +136,8 @@ def test_a_blind_order_is_drawn_anew(tiny_ensemble: Ensemble) -> None:
     assert start(tiny_ensemble, "Hello", ("two", "base"), previous=comparisons[0]).order == ("base", "two")
 
 
-def vote(best: str | None, router: str = "a", reward: str = "b", *, outcome: Outcome = "best", of: str = "abc") -> Vote:
-    return Vote("q", tuple(of), outcome, best, router, reward, blind=best == "c")
+def vote(best: str | None, choice: str = "a", reward: str = "b", *, outcome: Outcome = "best", of: str = "abc") -> Vote:
+    return Vote("q", tuple(of), outcome, best, reward, blind=best == "c", choice=choice)
 
 
 def test_a_vote_comes_back_as_it_was() -> None:
@@ -139,11 +150,12 @@ def test_a_vote_comes_back_as_it_was() -> None:
 
 def test_counts_by_hand() -> None:
     cast = [vote("a"), vote("b"), vote("c"), vote("a", of="ab"), vote(None, outcome="tie"), vote(None, outcome="none")]
-    total, router, reward = comparisons.vote_lines(cast)
-    assert total == "6 votes, 1 of them blind: 4 for one response, 1 tie, 1 for none."
-    assert "**2 of 4**" in router  # a twice
-    assert "a random choice would match 1.5." in router  # 3 * (1 / 3) + 1 / 2
-    assert "**1 of 4** (25%, 95% interval 5% to 70%)" in reward  # b once
+    total, reward, router = comparisons.vote_lines([*cast, vote("b", of="bc"), vote("b", "", of="ab")])
+    assert total == "8 votes, 1 of them blind: 6 for one response, 1 tie, 1 for none."
+    assert "**2 of 4**" in router  # a twice; neither the choice that was not compared nor an older vote counts
+    assert "a random choice would match 38%." in router  # (3 * (1 / 3) + 1 / 2) / 4
+    assert "**3 of 6** (50%, 95% interval 19% to 81%)" in reward  # b three times
+    assert comparisons.vote_lines([vote("a")])[0] == "1 vote: 1 for one response."
 
 
 def test_the_next_pair_is_one_of_those_that_nobody_has_voted_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,7 +178,7 @@ def test_no_votes_and_only_ties_divide_by_nothing() -> None:
 
 
 def vote_among(best: str | None, *candidates: str) -> Vote:
-    return Vote("?", candidates, "best" if best else "tie", best, candidates[0], None, True)
+    return Vote("?", candidates, "best" if best else "tie", best, None, True, choice=candidates[0])
 
 
 def test_the_leaderboard_has_strengths_with_intervals() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from support.hostile_texts import NAMES
+from zooter_core.evaluation.charts import GREY, PALETTE
 from zooter_core.method.tag_table import TIE
-from zooter_core.ui.charts import GREY, PALETTE
 from zooter_core.ui.explorer import query_map
 from zooter_core.ui.explorer.query_map import HEIGHT, MOST, PER_CHARACTER, Region, regions
 
@@ -46,44 +46,37 @@ def test_names_are_few_and_do_not_touch() -> None:
             assert beside or abs(one.y - other.y) > HEIGHT * 0.99
 
 
-def option(scheme: str = "light") -> dict:
-    pool = list(NAMES)
-    plain = query_map.places(pool, POINTS, [number % 2 for number in range(90)], [["hover"]] * 90)
-    named = query_map.with_regions(plain, [Region("<script>", 0.5, 0.5)], scheme)
-    return query_map.with_query(named, [9.0, 0.0], pool[0], pool, "your query", POINTS[:5].tolist())
+POOL = list(NAMES)
 
 
-def test_names_can_be_read_on_either_ground() -> None:
-    inks = {scheme: option(scheme)["series"][-3]["label"] for scheme in ("light", "dark")}
-    assert inks["light"]["color"] != inks["dark"]["color"]
-    assert all(label["color"] != label["textBorderColor"] for label in inks.values())
-
-
-def test_every_query_is_on_the_map_in_its_winners_colour():
+def test_every_query_is_on_the_map_in_its_winners_colour_and_shape() -> None:
     points = np.array([[0.0, 0.0], [1.0, 2.0], [2.0, 4.0]])
-    option = query_map.places(("a", "b"), points, [1, TIE, 1], [["one"], ["two"], ["three"]])
-    a, b, several = option["series"]
-    assert (a["data"], b["data"]) == ([], [[0.0, 0.0, "one"], [2.0, 4.0, "three"]])
-    assert several["data"] == [[1.0, 2.0, "two"]]
-    assert (b["itemStyle"]["color"], several["itemStyle"]["color"]) == (PALETTE[1], GREY)
+    drawn = query_map.places(("a", "b"), points, [1, TIE, 1], [["One."], ["Two."], ["Three."]])
+    a, b, several = drawn["data"]
+    assert list(a["x"]) == []
+    assert (list(b["x"]), list(b["y"]), b["hovertext"]) == ([0.0, 2.0], [0.0, 4.0], ["One.", "Three."])
+    assert (list(several["x"]), several["hovertext"]) == ([1.0], ["Two."])
+    assert (b["marker"]["color"], several["marker"]["color"]) == (PALETTE[1], GREY)
+    assert a["marker"]["symbol"] != b["marker"]["symbol"]
 
 
-def test_a_query_outside_the_map_is_at_its_edge_and_the_map_stays_as_it_was():
-    option = query_map.places(("a",), np.array([[0.0, 0.0], [1.0, 1.0]]), [0, 0], [["x"], ["y"]])
-    shown = query_map.with_query(option, [9.0, 0.5], "a", ("a",))
-    assert shown["series"][-1]["data"] == [[option["xAxis"]["max"], 0.5]]
-    assert len(option["series"]) == 1
+def test_the_map_and_the_query_over_it_have_the_same_room_whatever_the_models_are_called() -> None:
+    winners, sentences = [number % 2 for number in range(90)], [["hover"]] * 90
+    drawn = query_map.places(POOL, POINTS, winners, sentences, [Region("<script>", 0.5, 0.5)])
+    assert [words["text"] for words in drawn["layout"]["annotations"]] == ["<b>&#60;script&#62;</b>"]
+    over = query_map.query(drawn, POINTS[0], "#000000", "your query", POINTS[:5])
+    for part in ("xaxis", "yaxis", "margin"):
+        assert over["layout"][part] == drawn["layout"][part]
+    assert not drawn["layout"]["margin"]["autoexpand"]  # else a long legend would move the map alone
+    few = query_map.places(("a", "b"), POINTS, winners, sentences)
+    assert few["layout"]["margin"]["t"] < drawn["layout"]["margin"]["t"]
 
 
-def test_a_name_that_the_querys_label_would_cover_makes_room():
-    option = query_map.places(("a",), np.array([[0.0, 0.0], [1.0, 1.0]]), [0, 0], [["x"], ["y"]])
-    option = query_map.with_regions(option, [Region("near", 0.45, 0.5), Region("above", 0.5, 0.7)], "light")
-    names, *_ = query_map.with_query(option, [0.5, 0.5], "a", ("a",))["series"][1:]
-    assert [name["name"] for name in names["data"]] == ["above"]
-
-
-def test_lines_lead_from_a_query_to_similar_ones():
-    option = query_map.places(("a",), np.array([[0.0, 0.0], [1.0, 1.0]]), [0, 0], [["x"], ["y"]])
-    *_, lines, dot = query_map.with_query(option, [0.5, 0.5], "a", ("a",), "an example", [[1.0, 1.0]])["series"]
-    assert lines["data"] == [{"coords": [[0.5, 0.5], [1.0, 1.0]]}]
-    assert (lines["lineStyle"]["color"], dot["name"]) == (PALETTE[0], "an example")
+def test_a_query_outside_the_map_is_at_its_edge_with_lines_to_similar_ones() -> None:
+    drawn = query_map.places(("a",), np.array([[0.0, 0.0], [1.0, 1.0]]), [0, 0], [["x"], ["y"]])
+    over = query_map.query(drawn, np.array([9.0, 0.5]), PALETTE[0], "an example", np.array([[1.0, 1.0]]))
+    lines, dot = over["data"]
+    edge = drawn["layout"]["xaxis"]["range"][1]
+    assert (dot["x"], dot["y"], dot["name"]) == ([edge], [0.5], "an example")
+    assert (lines["x"], lines["y"], lines["line"]["color"]) == ([edge, 1.0, None], [0.5, 1.0, None], PALETTE[0])
+    assert over["layout"]["paper_bgcolor"] == query_map.CLEAR

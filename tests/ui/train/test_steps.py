@@ -75,6 +75,7 @@ def test_heavy_tasks_run_one_after_the_other_and_a_waiting_one_can_stop() -> Non
     [
         ("", 0, 0, "Starting"),
         ("embed", 3, 3, "Computing embeddings: 3 of 3"),
+        ("compare", 15, 20, "Comparing kinds of router: 15 of 20"),
         ("read", 12_000, 0, "Reading lines: 12,000"),
     ],
 )

@@ -8,9 +8,11 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from zooter_core.backends.endpoint.connection import CHAT, PROBE, Connection
+from zooter_core.backends.endpoint.connection import CHAT, LIMIT, PROBE, Connection
 from zooter_core.backends.endpoint.faults import EndpointError
+from zooter_core.backends.thoughts import in_template
 from zooter_core.base.strict_json import objects
+from zooter_core.config.tables import LARGEST
 
 ROUTE_SECONDS = 10.0  # for a route that only llama.cpp, Ollama or vLLM has
 WHITE = (  # 64 x 64 pixels; some models refuse smaller pictures
@@ -27,6 +29,7 @@ class Abilities:
 
     Attributes:
         context_tokens: the longest prompt and answer together.
+        thinking: whether it can think before it answers.
         parallel: requests that the server works on at the same time.
     """
 
@@ -35,6 +38,7 @@ class Abilities:
     tools: bool | None = None
     json_mode: bool | None = None
     logprobs: bool | None = None
+    thinking: bool | None = None
     parallel: int | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -68,11 +72,12 @@ async def of_llama_cpp(server: Connection) -> Abilities | None:
         return None
     tools = _member(props, "chat_template_caps", "supports_tools")
     return Abilities(
-        context_tokens=_count(_member(props, "default_generation_settings", "n_ctx")),
+        context_tokens=count_in(_member(props, "default_generation_settings", "n_ctx")),
         images=_flag(_member(props, "modalities", "vision")),
         tools=_flag(tools),
         json_mode=True,
-        parallel=_count(props.get("total_slots")),
+        thinking=in_template(template) if isinstance(template := props.get("chat_template"), str) else None,
+        parallel=count_in(props.get("total_slots")),
     )
 
 
@@ -83,10 +88,13 @@ async def of_ollama(server: Connection, model: str) -> Abilities | None:
     if not isinstance(capabilities, list):
         return None
     running = objects((await _json(server, "/api/ps")).get("models"))
-    lengths = [_count(one.get("context_length")) for one in running if model in (one.get("name"), one.get("model"))]
-    setting = re.search(r"^num_ctx\s+(\d+)", str(shown.get("parameters") or ""), re.MULTILINE)
+    lengths = [count_in(one.get("context_length")) for one in running if model in (one.get("name"), one.get("model"))]
+    parameters = shown.get("parameters")
+    text = parameters if isinstance(parameters, str) else ""
+    setting = re.search(r"^num_ctx\s+(\d{1,18})(?!\d)", text, re.MULTILINE)
     context = next(filter(None, lengths), int(setting[1]) if setting else None)
-    return Abilities(context, "vision" in capabilities, "tools" in capabilities, json_mode=True)
+    images, tools, thinking = (name in capabilities for name in ("vision", "tools", "thinking"))
+    return Abilities(context, images, tools, json_mode=True, thinking=thinking)
 
 
 async def _vllm(server: Connection, model: str) -> Abilities | None:
@@ -106,7 +114,7 @@ def base_of(entry: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]) -> M
 
 def of_entry(entry: Mapping[str, Any], base: Mapping[str, Any]) -> Abilities:
     """What an entry in a server's list of models says. An adapter has no length of its own there."""
-    return Abilities(_count(entry.get("max_model_len")) or _count(base.get("max_model_len")))
+    return Abilities(count_in(entry.get("max_model_len")) or count_in(base.get("max_model_len")))
 
 
 async def _json(server: Connection, path: str, body: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
@@ -118,9 +126,9 @@ async def _json(server: Connection, path: str, body: Mapping[str, Any] | None = 
 
 async def _trial(server: Connection, name: str, body: Mapping[str, Any]) -> bool | None:
     """Whether the server answers a tiny request; None if something else went wrong."""
-    body = {"model": server.model, **body, str(server.config.token_limit): 1}
+    body = {"model": server.model, **body}
     try:
-        reply = await server.ask(CHAT, body, server.config.first_token_seconds)
+        reply = await server.ask_model(CHAT, body, {LIMIT: 1}, server.config.first_token_seconds)
     except EndpointError as error:
         return False if error.refused else None
     return bool(_member(reply, "choices", 0, "logprobs")) if name == "logprobs" else True
@@ -136,8 +144,9 @@ def _member(value: Any, *keys: str | int) -> Any:
     return value
 
 
-def _count(value: object) -> int | None:
-    return value if type(value) is int and value > 0 else None
+def count_in(value: object) -> int | None:
+    """A number that counts something, as a fleet.toml can hold it; None if a server sends anything else."""
+    return value if type(value) is int and 0 < value <= LARGEST else None
 
 
 def _flag(value: object) -> bool | None:

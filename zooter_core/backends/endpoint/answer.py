@@ -9,14 +9,19 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from zooter_core.backends.endpoint.connection import CHAT, Connection, Watcher, chat_chunk
+from zooter_core.backends.endpoint.connection import CHAT, LIMIT, USAGE, Connection, Watcher, chat_chunk
+from zooter_core.backends.endpoint.events import Event, finish_word
 from zooter_core.backends.endpoint.faults import (
+    CUT_OFF,
+    ENDED,
     KEY_REFUSED,
     NOT_FOUND,
     EndpointError,
+    finish_name,
     finish_of,
 )
 from zooter_core.backends.endpoint.retry import RetryPolicy
+from zooter_core.backends.thoughts import Splitter, most_tokens, still_thinking
 from zooter_core.base.errors import Failure, WorkError, did_you_mean
 from zooter_core.base.records import Finish, Message, Response
 from zooter_core.base.strict_json import Joiner, objects
@@ -24,7 +29,20 @@ from zooter_core.config.fleet import GenerationConfig
 
 LONGEST_ID = 200  # characters of a request's id
 MOST_BYTES = 4  # of a character; no token is shorter than a byte
-Put = Callable[[str], None]
+THOUGHTS = ("reasoning_content", "reasoning", "thinking")  # fields of a delta, as vLLM, OpenRouter and Ollama name them
+Put = Callable[[str, str], None]  # thoughts and text
+
+
+def thoughts_of(message: Mapping[str, Any]) -> str:
+    """The thoughts in a message, or in a part of one, where its server keeps them apart from the text."""
+    parts = "".join(content_text(part.get("thinking")) for part in objects(message.get("content")))
+    return next((part for name in THOUGHTS if isinstance(part := message.get(name), str) and part), parts)
+
+
+def content_text(content: object) -> str:
+    """The text of a content: a string, or a list of parts, as Mistral's models that think write."""
+    parts = [part.get("text") for part in objects(content)]
+    return content if isinstance(content, str) else "".join(part for part in parts if isinstance(part, str))
 
 
 @dataclass
@@ -32,11 +50,11 @@ class PartialAnswer(Watcher):
     """An answer while it streams in.
 
     Attributes:
-        put: gets the text as it comes.
+        put: gets thoughts and text as they come.
         most_tokens: the limit in the request.
-        parts: how many pieces of text the server sent.
-        reported_tokens: the server's count of tokens, which may be anything.
-        reasoning_characters: length of the reasoning, which is not part of the text.
+        parts, thought_parts: how many pieces of text and of thoughts the server sent.
+        reported_tokens, reported_thoughts: the server's count of all tokens, and of thoughts; they may be anything.
+        thoughts: what the server sends of them; some send their count alone.
         finish_reason: as the server names it.
         request_id: the server's, if it has one.
         attempts: how often the request was sent.
@@ -48,20 +66,32 @@ class PartialAnswer(Watcher):
     started: float = field(default_factory=time.perf_counter)
     first_token_seconds: float | None = None
     texts: list[str] = field(default_factory=list)
+    thoughts: list[str] = field(default_factory=list)
+    splitter: Splitter = field(init=False)
     joiner: Joiner = field(default_factory=Joiner)
     characters: int = 0
     parts: int = 0
+    thought_parts: int = 0
     reported_tokens: object = None
-    reasoning_characters: int = 0
+    reported_thoughts: object = None
     tool_call: bool = False
     finish_reason: str | None = None
     request_id: str | None = None
     attempts: int = 0
 
+    def __post_init__(self) -> None:
+        self.splitter = Splitter(self.connection.opens)
+
     @property
     def has_begun(self) -> bool:
-        """Whether any text or reasoning has come."""
-        return bool(self.parts or self.reasoning_characters)
+        """Whether any text or thought has come."""
+        return bool(self.parts or self.thought_parts)
+
+    @property
+    def ends_in_thoughts(self) -> bool:
+        """Whether it has thoughts alone, which a server may not show."""
+        thinks = bool(self.thoughts or self.thought_tokens or _name_of(self.finish_reason) in CUT_OFF)
+        return thinks and not self.characters and not self.tool_call
 
     @property
     def complete(self) -> bool:
@@ -75,10 +105,17 @@ class PartialAnswer(Watcher):
     @property
     def tokens(self) -> int:
         """The server's count if it is possible, else the number of parts, since most servers send single tokens."""
-        most = max(self.most_tokens, MOST_BYTES * (self.characters + self.reasoning_characters))
-        if type(self.reported_tokens) is int and bool(self.parts) <= self.reported_tokens <= most:
+        most = max(self.most_tokens, MOST_BYTES * (self.characters + sum(map(len, self.thoughts))))
+        if type(self.reported_tokens) is int and self.has_begun <= self.reported_tokens <= most:
             return self.reported_tokens
-        return self.parts
+        return self.parts + self.thought_parts
+
+    @property
+    def thought_tokens(self) -> int:
+        """Those of thoughts: the server's count if it is possible, else the number of parts."""
+        if type(self.reported_thoughts) is int and 0 < self.reported_thoughts <= self.tokens:
+            return self.reported_thoughts
+        return min(self.thought_parts, self.tokens)
 
     def sent(self) -> None:
         if not self.attempts:
@@ -88,65 +125,104 @@ class PartialAnswer(Watcher):
     def opened(self, headers: Mapping[str, str]) -> None:
         self.request_id = self.connection.redact(headers.get("x-request-id", "")[:LONGEST_ID]) or None
 
-    def look(self, event: bytes) -> bool:
+    def look(self, event: Event) -> bool:
         """Add what an event has. Return whether that is a token, or the end."""
         if (chunk := chat_chunk(event, self.connection.redact)) is None:
             return False
         if isinstance(usage := chunk.get("usage"), dict):
             self.reported_tokens = usage.get("completion_tokens")
+            details = usage.get("completion_tokens_details")
+            self.reported_thoughts = details.get("reasoning_tokens") if isinstance(details, dict) else None
         choices = objects(chunk.get("choices"))
         return bool(choices) and self._add(choices[0])
 
     def _add(self, choice: Mapping[str, Any]) -> bool:
-        if finish := choice.get("finish_reason"):
-            self.finish_reason = str(finish)
+        finish = finish_word(choice)
+        self.finish_reason = finish or self.finish_reason
         delta = choice.get("delta")
         delta = delta if isinstance(delta, dict) else {}
-        text = delta.get("content")
-        if text is not None and not isinstance(text, str):
+        content, thoughts = delta.get("content"), thoughts_of(delta)
+        if not isinstance(content, str | list | None):
             raise EndpointError("the text of the answer is not a string")
+        text = content_text(content)
         tool_call = any(delta.get(name) for name in ("tool_calls", "function_call"))
         self.tool_call |= tool_call
         if text:
-            if self.first_token_seconds is None:
-                self.first_token_seconds = time.perf_counter() - self.started
-            self.parts += 1
-            self._show(self.joiner.add(text))
-        reasoning = delta.get("reasoning_content") or delta.get("reasoning") or ""
-        self.reasoning_characters += len(str(reasoning))
-        return bool(finish or text or reasoning or tool_call)
+            written, text = self.splitter.feed(self.joiner.add(text))
+            self.parts += not written
+            thoughts += written
+        self.thought_parts += bool(thoughts)
+        self._show(thoughts, text)
+        return bool(finish or delta.get("content") or thoughts or tool_call)
 
     def end(self) -> None:
-        """Show the half of a character that still waits."""
-        self._show(self.joiner.close())
+        """Take what still waits, half a character or a part of a tag, and what was misjudged while it came."""
+        self._show(*self.splitter.feed(self.joiner.close()))
+        parts, shown = self.splitter.end(), "".join(self.texts)
+        text = parts.text.lstrip() if self.thoughts else parts.text
+        if parts.unfinished and self.connection.opens and _name_of(self.finish_reason) in ENDED:
+            self.connection.opens = False  # it has not thought this time
+            self.thoughts = []
+            self._show("", parts.thoughts)
+        elif text.startswith(shown):
+            self._show("", text[len(shown) :])
+        elif not self.is_full:  # the prompt had opened the thoughts, as it will the next time
+            self.connection.opens = True
+            self.texts, self.thoughts = [text], [parts.thoughts]
+            self.thought_parts, self.parts = self.parts, 0
 
-    def _show(self, text: str) -> None:
+    def begin_again(self) -> None:
+        """Forget what has come: the answer is asked for again."""
+        self.texts, self.thoughts, self.joiner = [], [], Joiner()
+        self.splitter = Splitter(self.connection.opens)
+        self.characters = self.parts = self.thought_parts = 0
+        self.finish_reason = None
+
+    def _show(self, thoughts: str, text: str) -> None:
+        if self.thoughts and not self.characters:
+            text = text.lstrip()
         shown = text[: self.connection.config.most_characters - self.characters]
         if shown:
+            self.first_token_seconds = self.first_token_seconds or time.perf_counter() - self.started
             self.texts.append(shown)
             self.characters += len(shown)
-            self.put(shown)
+        if thoughts:
+            self.thoughts.append(thoughts)
+        if shown or thoughts:
+            self.put(thoughts, shown)
 
     def response(self, finish: Finish, error: Failure | None = None) -> Response:
         """The response with the text so far."""
         seconds, first = time.perf_counter() - self.started, self.first_token_seconds
-        text, name = "".join(self.texts), self.connection.name
-        return Response(name, text, self.tokens, seconds, first, finish, error, self.request_id)
+        text, thoughts, name = "".join(self.texts), "".join(self.thoughts).strip(), self.connection.name
+        return Response(
+            name, text, self.tokens, seconds, first, finish, error, self.request_id, thoughts, self.thought_tokens
+        )
 
 
 async def respond(
     connection: Connection, messages: Sequence[Message], generation: GenerationConfig, put: Put
 ) -> Response:
-    """The response to a conversation. Its text goes to `put` as it comes. Never raises, except after a bug."""
-    answer = PartialAnswer(connection, put, generation.max_new_tokens)
-    policy, attempt = RetryPolicy(connection.config.retries), 0
-    body = _body(connection, messages, generation)
+    """The response to a conversation. Thoughts and text go to `put` as they come. Never raises, except after a bug.
+
+    A model that thinks has room for its thoughts. One of which nobody knew so is asked again where they were cut off.
+    """
+    answer = PartialAnswer(connection, put, 0)
+    policy, attempt, roomy = RetryPolicy(connection.config.retries), 0, True
     while True:
+        extra = connection.thinks and roomy
+        answer.most_tokens = most_tokens(connection.candidate, generation, extra)
         try:
-            finish = await _attempt(connection, body, answer)
+            finish = await _attempt(connection, _body(connection, messages), _ours(generation, answer), answer)
         except asyncio.CancelledError:
             return answer.response("stopped")
         except EndpointError as error:
+            if answer.ends_in_thoughts and not extra and roomy:  # they were cut off
+                answer.begin_again()
+                continue
+            if extra and error.subject == "context" and not answer.has_begun:
+                roomy = False
+                continue
             attempt += 1
             again = error.temporary and not answer.has_begun
             pause = policy.pause(attempt - 1, error.retry_after) if again else None
@@ -162,9 +238,11 @@ async def respond(
             return answer.response(finish)
 
 
-async def _attempt(connection: Connection, body: Mapping[str, Any], answer: PartialAnswer) -> Finish:
+async def _attempt(
+    connection: Connection, body: Mapping[str, Any], ours: Mapping[str, Any], answer: PartialAnswer
+) -> Finish:
     """Send one request and read its answer to the end."""
-    events = connection.events(CHAT, body, answer, usage=True)
+    events = connection.events(CHAT, body, answer, ours)
     try:
         async with aclosing(events):
             async for _ in events:
@@ -172,17 +250,30 @@ async def _attempt(connection: Connection, body: Mapping[str, Any], answer: Part
                     return "length"
     finally:
         answer.end()
+        thinks = bool(answer.thoughts or answer.thought_tokens) or answer.ends_in_thoughts
+        connection.thinks = connection.thinks or thinks
+    if answer.ends_in_thoughts and answer.finish_reason is not None:
+        finish_of(answer.finish_reason, True, False, connection.redact)  # unless it says why there is no answer
+        failure = still_thinking(connection.name, answer.tokens).failure
+        raise EndpointError(failure.found, failure.next_step, subject="request")
     return finish_of(answer.finish_reason, bool(answer.parts), answer.tool_call, connection.redact)
 
 
-def _body(connection: Connection, messages: Sequence[Message], generation: GenerationConfig) -> dict[str, Any]:
+def _name_of(reason: str | None) -> str:
+    return finish_name(reason or "")
+
+
+def _body(connection: Connection, messages: Sequence[Message]) -> dict[str, Any]:
+    return {"model": connection.model, "messages": [message.to_json() for message in messages], "stream": True}
+
+
+def _ours(generation: GenerationConfig, answer: PartialAnswer) -> dict[str, Any]:
+    """The settings of a request. A server that does not know one of them is asked without it."""
     return {
-        "model": connection.model,
-        "messages": [message.to_json() for message in messages],
         "temperature": generation.temperature,
         "seed": generation.seed,
-        connection.config.token_limit: generation.max_new_tokens,
-        "stream": True,
+        LIMIT: answer.most_tokens,
+        **USAGE,
     }
 
 

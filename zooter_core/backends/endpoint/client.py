@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 
-from zooter_core.backends.endpoint.faults import EndpointError, connection_error, status_error, too_late
+from zooter_core.backends.endpoint.faults import (
+    EndpointError,
+    connection_error,
+    sent_error,
+    sent_in,
+    status_error,
+    too_late,
+)
 from zooter_core.backends.endpoint.redaction import Redaction
-from zooter_core.base.strict_json import dump_json
+from zooter_core.base.strict_json import dump_json, parse_json
 
 EVENTS, JSON = "text/event-stream", "application/json"
 MOST_ERROR = 1 << 16  # bytes of a server's error that are read
@@ -68,7 +75,7 @@ class Client:
             if response.status != 200:
                 raw = await self._start_of(response)
                 raise status_error(response.status, response.headers, raw, self.redact, self._key_variable)
-            _check_form(response, kind)
+            await self._check_form(response, kind)
             yield response
         except TimeoutError as problem:
             if isinstance(problem, aiohttp.ClientError):
@@ -94,6 +101,7 @@ class Client:
                     size += len(data)
                     if size > self.most_bytes:
                         raise EndpointError(f"the answer has more than {self.most_bytes:,} bytes")
+                    await asyncio.sleep(0)  # others have their turn, and the timeout too, where more has come already
         except TimeoutError:
             raise too_late(seconds) from None
         return self.redact.data(b"".join(parts))
@@ -111,6 +119,22 @@ class Client:
         return await self._session.request(
             method, url, data=data, headers=headers, proxy=self._proxy, allow_redirects=False
         )
+
+    async def _check_form(self, response: aiohttp.ClientResponse, kind: str) -> None:
+        """Refuse what is not the answer that was asked for."""
+        if response.headers.get("content-encoding", "identity") != "identity":
+            next_step = "Switch off compression on the server."
+            raise EndpointError("the server sent a compressed answer without being asked to", next_step)
+        if response.content_type == "text/html":
+            next_step = "Fix base_url in fleet.toml; it usually ends in /v1."
+            raise EndpointError("the server sent a web page instead of an answer", next_step)
+        if response.content_type == JSON != kind:
+            with suppress(ValueError):
+                body = parse_json(await self._start_of(response))
+                if isinstance(body, dict) and (error := sent_in(body)):
+                    raise sent_error(error, self.redact)
+            next_step = "Use a server that streams chat completions."
+            raise EndpointError("the server sent one piece of JSON instead of a stream", next_step)
 
     async def _start_of(self, response: aiohttp.ClientResponse) -> bytes:
         """The beginning of an error's body, as far as it comes soon."""
@@ -144,16 +168,3 @@ def _proxy_of(url: str) -> str | None:
     if proxy_bypass(parts.netloc.rpartition("@")[2]) or not proxy.startswith(("http://", "https://")):
         return None
     return proxy
-
-
-def _check_form(response: aiohttp.ClientResponse, kind: str) -> None:
-    """Refuse what is not the answer that was asked for."""
-    if response.headers.get("content-encoding", "identity") != "identity":
-        next_step = "Switch off compression on the server."
-        raise EndpointError("the server sent a compressed answer without being asked to", next_step)
-    if response.content_type == "text/html":
-        next_step = "Fix base_url in fleet.toml; it usually ends in /v1."
-        raise EndpointError("the server sent a web page instead of an answer", next_step)
-    if response.content_type == JSON != kind:
-        next_step = "Use a server that streams chat completions."
-        raise EndpointError("the server sent one piece of JSON instead of a stream", next_step)

@@ -7,6 +7,8 @@ ends at the server too.
 from __future__ import annotations
 
 import asyncio
+import re
+import time
 from abc import abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -16,13 +18,16 @@ from typing import Any
 import aiohttp
 
 from zooter_core.backends.endpoint.client import EVENTS, Client
-from zooter_core.backends.endpoint.events import EventTooLongError, Splitter, chunk_of, is_done, is_whole, payload
+from zooter_core.backends.endpoint.events import Event, EventTooLongError, Splitter
 from zooter_core.backends.endpoint.faults import (
+    ACCOUNT,
     TRY_AGAIN,
     EndpointError,
     connection_error,
+    message_of,
     no_text,
     sent_error,
+    sent_in,
     too_late,
 )
 from zooter_core.backends.endpoint.health import Breaker, Pace, Refusals
@@ -32,11 +37,17 @@ from zooter_core.base.strict_json import objects, parse_json, replace_surrogates
 from zooter_core.config.candidates import CandidateConfig
 
 CHAT = "/chat/completions"
-WHOLE_SECONDS = 600.0  # for an answer that is not streamed
 LIST_SECONDS = 30.0  # for the list of models of a server that may be busy, or wake up first
 BUSY_SECONDS = 1.0  # after which a client may ask again for a place
 CLOSE_SECONDS = 0.1  # for a server to end a stream after its last event
-MOST_AT_ONCE = 16 << 10  # bytes that are read of a stream before others have their turn
+MOST_AT_ONCE = 4 << 10  # bytes that are read of a stream before others have their turn: half a millisecond of work
+MOST_IDLE = 1 << 20  # bytes of a stream without a token; more is a flood
+BURST, BYTES_A_SECOND = 256 << 10, 512 << 10  # of a stream, at once and then: 3,000 tokens a second
+CALM = 64 << 10  # bytes without a token, after which a stream has a quarter of that rate
+LIMIT = "max_tokens"
+OTHER_NAMES = {LIMIT: "max_completion_tokens"}  # of fields, for servers that refuse the usual one
+USAGE = {"stream_options": {"include_usage": True}}  # asks for the count of tokens
+Fields = Mapping[str, Any]
 PROBE = [{"role": "user", "content": "Hi"}]
 
 
@@ -55,7 +66,7 @@ class Watcher:
         """The stream's headers have come."""
 
     @abstractmethod
-    def look(self, event: bytes) -> bool:
+    def look(self, event: Event) -> bool:
         """Look at an event, without the key. Return whether it has a token, or ends the answer.
 
         Raises:
@@ -63,22 +74,37 @@ class Watcher:
         """
 
 
-def chat_chunk(event: bytes, redact: Redaction) -> Mapping[str, Any] | None:
+def chat_chunk(event: Event, redact: Redaction) -> Mapping[str, Any] | None:
     """The chunk of chat completions in an event; None in one without.
 
     Raises:
         EndpointError: it is not JSON, or an error of the server's.
     """
-    data = payload(event)
-    if not data or data == b"[DONE]":
+    if event.kind == b"error" and not event.is_empty:
+        raise sent_error(event.chunk or {"error": event.data.decode("utf-8", "replace")}, redact)
+    if event.is_empty:
         return None
-    try:
-        chunk = chunk_of(data)
-    except ValueError:
-        raise EndpointError("a line of the stream is not JSON", TRY_AGAIN, temporary=True) from None
-    if chunk.get("error"):
-        raise sent_error(chunk, redact)
+    if (chunk := event.chunk) is None:
+        raise EndpointError("a line of the stream is not JSON", TRY_AGAIN, temporary=True)
+    if error := chat_error(chunk):
+        raise sent_error(error, redact)
     return chunk
+
+
+def chat_error(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The error in a chunk or a whole answer of chat completions; without `choices`, also a bare message."""
+    return sent_in(body) or (body if "choices" not in body and message_of(body) else None)
+
+
+def thinking_fields(thinking: bool | str | None) -> dict[str, Any]:
+    """The fields that switch thinking off or on, in the words of all makes of servers."""
+    if thinking is None or thinking == "auto":
+        return {}
+    kwargs = {"enable_thinking": bool(thinking), "thinking": bool(thinking)}  # vLLM, SGLang, llama.cpp
+    effort = thinking if isinstance(thinking, str) else None if thinking else "none"
+    switch = {"type": "enabled" if thinking else "disabled"}  # DeepSeek, GLM, Kimi
+    fields = {"chat_template_kwargs": kwargs, "thinking": switch, "think": thinking}
+    return fields | ({"reasoning_effort": effort} if effort else {})  # OpenAI, Ollama, Mistral, gpt-oss
 
 
 @dataclass
@@ -95,6 +121,10 @@ class Connection:
     Args:
         begin: requests at the same time at first; all that fleet.toml allows if None.
 
+    Attributes:
+        thinks: whether the model thinks before it answers, as fleet.toml says or an answer has shown.
+        opens: whether its prompts open the thoughts, so that only their end is in the text, as an answer has shown.
+
     Raises:
         ZooterError: the environment lacks the key, or the key cannot be sent in a header.
     """
@@ -102,6 +132,7 @@ class Connection:
     def __init__(self, candidate: CandidateConfig, begin: int | None = None) -> None:
         assert candidate.endpoint is not None  # config/candidates.py has checked it
         self.name, self.model, self.config = candidate.name, candidate.model, candidate.endpoint
+        self.candidate, self.thinks, self.opens = candidate, candidate.thinking not in (None, False), False
         config, variable = self.config, self.config.api_key_env
         self.key = config.key(self.name)
         self.client = Client(
@@ -114,71 +145,91 @@ class Connection:
         self._trial: asyncio.Task[None] | None = None
         self._retired = False
 
-    async def post(self, path: str, body: Mapping[str, Any], patience: float | None = None) -> dict[str, Any]:
+    async def post(
+        self, path: str, body: Mapping[str, Any], patience: float | None = None, ours: Fields | None = None
+    ) -> dict[str, Any]:
         """The whole answer of a path of the server.
 
         Args:
             patience: seconds to wait for a place among the candidate's requests; None waits for ever.
+            ours: fields beside the body's own (`events`).
 
         Raises:
             EndpointError: there is none.
         """
         async with self._turn(patience):  # when its first token came is not known
-            return await self.ask(path, body, WHOLE_SECONDS)
+            return await self.ask_model(path, body, ours or {}, self.config.answer_seconds)
+
+    async def ask_model(self, path: str, body: Mapping[str, Any], ours: Fields, seconds: float) -> dict[str, Any]:
+        """The same without waiting for a place, and with fields of ours (`_with_ours`)."""
+        while True:
+            sent = self._with_ours(path, body, ours)
+            try:
+                return await self.ask(path, sent, seconds)
+            except EndpointError as error:
+                if not self._learns(error, sent, body):
+                    raise
 
     async def ask(self, path: str, body: Mapping[str, Any] | None = None, seconds: float = LIST_SECONDS) -> Any:
         """The JSON object at a path, or at another address of the server, without waiting for a place."""
         data = await self.client.fetch("GET" if body is None else "POST", path, body, seconds)
         try:
             answer = parse_json(data)
-        except ValueError:
+            answer = self.redact.shape(answer) if b"\\" in data else answer
+        except (ValueError, RecursionError):
             raise EndpointError("the answer is not JSON") from None
         if not isinstance(answer, dict):
             raise EndpointError("the answer is not a JSON object")
-        if answer.get("error") and "choices" not in answer:
-            raise sent_error(answer, self.redact, temporary=False)
-        return self.redact.shape(answer) if b"\\" in data else answer
+        if error := sent_in(answer):
+            raise sent_error(error, self.redact, temporary=False)
+        return answer
 
     async def events(
         self,
         path: str,
         body: Mapping[str, Any],
         watcher: Watcher,
-        usage: bool = False,
+        ours: Fields | None = None,
         patience: float | None = None,
-    ) -> AsyncGenerator[list[bytes], None]:
+    ) -> AsyncGenerator[list[Event], None]:
         """The events of a stream, without the key, from the first token on: as many at a time as have come.
 
         Args:
             watcher: sees every event as it comes.
-            usage: asks for the count of tokens too, if the server knows `stream_options`; else the body's are left out.
+            ours: fields beside the body's own, which are left out if the server does not know them.
 
         Raises:
             EndpointError: before the first event, or in the middle of the answer.
         """
-        async with self._turn(patience) as turn, self._stream(path, body, usage, watcher) as response:
+        async with self._turn(patience) as turn, self._stream(path, body, ours or {}, watcher) as response:
             watcher.opened(response.headers)
             reader = _Reader(self.redact.events(), watcher, self.client.most_bytes)
-            now, until = asyncio.get_running_loop().time, turn.started + self.config.first_token_seconds
+            now, config = asyncio.get_running_loop().time, self.config
+            until, end = turn.started + config.first_token_seconds, turn.started + config.answer_seconds
             while not reader.at_end:
                 begun, problem = reader.begun, None
                 try:
-                    reader.read(await self._next(response, until, reader, watcher))
+                    reader.read(await self._next(response, until, end, reader))
                 except EndpointError as error:
                     problem = error
                     reader.end()
                 if reader.token:
-                    until = now() + self.config.gap_seconds
-                    turn.soon = turn.soon if begun else now() - turn.started < self.config.first_token_seconds / 4
+                    until = now() + config.gap_seconds
+                    turn.soon = turn.soon if begun else now() - turn.started < config.first_token_seconds / 4
                 if reader.done:
                     until = min(until, now() + CLOSE_SECONDS)
+                if now() >= min(until, end) and not reader.at_end:  # no timeout fires where a read need not wait
+                    problem = None if reader.complete else self._too_late(reader, until, end)
+                    reader.end()
                 if reader.begun and reader.events:
+                    since = now()
                     yield reader.events
+                    until += now() - since  # the client may be slow
                     reader.events = []
                 if problem:
                     raise problem
-                if reader.full:
-                    await asyncio.sleep(0)  # more has come already, and reading it would not wait
+                if reader.pause is not None:
+                    await asyncio.sleep(reader.pause)
             if not reader.begun:
                 raise no_text()
 
@@ -221,9 +272,9 @@ class Connection:
 
     async def _probe(self) -> str | None:
         """Why a tiny request fails; None if the server answers it, or refuses what is in it."""
-        body = {"model": self.model, "messages": PROBE, self.config.token_limit: 1}
+        body = {"model": self.model, "messages": PROBE}
         try:
-            await self.ask(CHAT, body, self.config.first_token_seconds)
+            await self.ask_model(CHAT, body, {LIMIT: 1}, self.config.first_token_seconds)
         except EndpointError as error:
             return None if error.refused else error.reason
         return None
@@ -260,44 +311,73 @@ class Connection:
 
     @asynccontextmanager
     async def _stream(
-        self, path: str, body: Mapping[str, Any], usage: bool, watcher: Watcher
+        self, path: str, body: Mapping[str, Any], ours: Fields, watcher: Watcher
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """The response with a stream. A server that does not know `stream_options` is asked again without them."""
+        """The response with a stream. A server that does not know a field of ours is asked again without it."""
         watcher.sent()
-        seconds = self.config.first_token_seconds
-        if usage and "stream_options" not in self.refusals:
-            options = {**(body.get("stream_options") or {}), "include_usage": True}
-            opened = False
+        opened = False
+        while True:
+            sent = self._with_ours(path, body, ours)
             try:
-                async with self.client.open(
-                    "POST", path, {**body, "stream_options": options}, EVENTS, seconds
-                ) as reply:
+                async with self.client.open("POST", path, sent, EVENTS, self.config.first_token_seconds) as reply:
                     opened = True
                     yield reply
                     return
             except EndpointError as error:
-                if opened or error.subject != "stream_options":
+                if opened or not self._learns(error, sent, body):
                     raise
-                self.refusals.note("stream_options")
-        if usage:
-            body = {name: value for name, value in body.items() if name != "stream_options"}
-        async with self.client.open("POST", path, body, EVENTS, seconds) as response:
-            yield response
 
-    async def _next(self, response: aiohttp.ClientResponse, until: float, reader: _Reader, watcher: Watcher) -> bytes:
+    def _with_ours(self, path: str, body: Mapping[str, Any], ours: Fields) -> dict[str, Any]:
+        """A body with fields of ours, as the server knows them: of the table in fleet.toml, and of some requests.
+
+        The body's own count. Fields of ours that the server has refused lately are left out, or have their other name;
+        so has the client's limit of tokens, which would say the same.
+        """
+        if path == CHAT:
+            ours = {**thinking_fields(self.candidate.thinking), **self.config.extra_body, **ours}
+        other = OTHER_NAMES[LIMIT]
+        if LIMIT in body and LIMIT in self.refusals and other not in body and other not in self.refusals:
+            body = {other if name == LIMIT else name: value for name, value in body.items()}
+        added = {OTHER_NAMES.get(name, name) if name in self.refusals else name: ours[name] for name in ours}
+        added = {name: value for name, value in added.items() if name not in self.refusals and name not in body}
+        if isinstance(options := body.get("stream_options"), dict):
+            lacking = "stream_options" in self.refusals
+            body = {name: value for name, value in body.items() if name != "stream_options"}
+            added |= {} if lacking else {"stream_options": {**options, **ours.get("stream_options", {})}}
+        return {**body, **added}
+
+    def _learns(self, error: EndpointError, sent: Fields, body: Fields) -> bool:
+        """Whether a server refuses a field of ours, or wants its other name; it is remembered."""
+        if error.server_status is None or error.server_status in ACCOUNT or error.subject == "context":
+            return False
+        for name in sent:
+            ours = name == "stream_options" or (name not in body and name not in self.config.extra_body)
+            ours = ours or (name in OTHER_NAMES and OTHER_NAMES[name] in error.words)
+            if ours and name not in self.refusals and re.search(rf"\b{name}\b", error.words):
+                self.refusals.note(name)
+                return True
+        return False
+
+    async def _next(self, response: aiohttp.ClientResponse, until: float, end: float, reader: _Reader) -> bytes:
         """The next bytes of a stream; none at its end."""
         try:
-            async with asyncio.timeout_at(until):
+            async with asyncio.timeout_at(min(until, end)):
                 data: bytes = await response.content.read(MOST_AT_ONCE)
         except (TimeoutError, aiohttp.ClientError, OSError) as problem:
-            if reader.done or watcher.complete:
+            if reader.complete:
                 return b""
-            if not isinstance(problem, TimeoutError):
-                raise connection_error(problem, self.config.connect_seconds, self.redact) from None
-            if reader.begun:
-                raise too_late(self.config.gap_seconds, "further token") from None
-            raise too_late(self.config.first_token_seconds, "first token") from None
+            if isinstance(problem, TimeoutError):
+                raise self._too_late(reader, until, end) from None
+            raise connection_error(problem, self.config.connect_seconds, self.redact) from None
         return data
+
+    def _too_late(self, reader: _Reader, until: float, end: float) -> EndpointError:
+        """The error of a server that had until then for its next token, or for the end of the answer."""
+        if end < until:
+            return too_late(self.config.answer_seconds, "end of the answer")
+        if reader.begun:
+            return too_late(self.config.gap_seconds, "further token")
+        return too_late(self.config.first_token_seconds, "first token")
 
 
 class _Reader:
@@ -307,32 +387,49 @@ class _Reader:
         events: those that have come and that nobody has taken.
         begun, token: whether the first token has come, and any with the last bytes.
         done: whether the server has said that the answer is complete.
-        full: whether more may have come than was read.
+        pause: seconds until more is read; None if reading waits by itself.
         at_end: whether the stream has ended.
     """
 
     def __init__(self, mask: RedactedEvents | None, watcher: Watcher, most_bytes: int) -> None:
-        self._mask, self._look, self._most = mask, watcher.look, most_bytes
-        self._splitter, self._size = Splitter(), 0
-        self.events: list[bytes] = []
-        self.begun = self.token = self.done = self.full = self.at_end = False
+        self._mask, self._watcher, self._most = mask, watcher, most_bytes
+        self._splitter, self._size, self._idle = Splitter(), 0, 0
+        self._hot, self._at = 0.0, time.monotonic()  # bytes above the rate of a stream, and when
+        self.events: list[Event] = []
+        self.pause: float | None = None
+        self.begun = self.token = self.done = self.at_end = False
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing of the answer can be missing if the stream ends now."""
+        return self.done or self._watcher.complete
 
     def read(self, data: bytes) -> None:
         """Take the events that some bytes complete; no bytes are the end of the stream."""
-        self.token, self.full = False, len(data) == MOST_AT_ONCE
+        self.token = False
         self._size += len(data)
+        now = time.monotonic()
+        rate, burst = (BYTES_A_SECOND / 4, CALM) if self._idle > CALM else (BYTES_A_SECOND, BURST)
+        self._hot = max(0.0, self._hot - (now - self._at) * rate) + len(data)
+        self._at = now
+        # Where more has come already, reading would not wait, and others would never have their turn.
+        self.pause = max(0.0, (self._hot - burst) / rate) if len(data) == MOST_AT_ONCE else None
         if self._size > self._most:
             raise EndpointError(f"the answer has more than {self._most:,} bytes")
         if not data:
-            if is_whole(last := self._splitter.end()):
+            last = Event.of(self._splitter.end())
+            if last.chunk is not None or last.is_done:  # else it is cut off in the middle
                 self._add(last)
             self.end()
             return
         try:
-            for event in self._splitter.feed(data):
-                self._add(event)
+            for raw in self._splitter.feed(data):
+                self._add(Event.of(raw))
         except EventTooLongError as problem:
             raise EndpointError(str(problem)) from None
+        self._idle = 0 if self.token else self._idle + len(data)
+        if self._idle > MOST_IDLE:
+            raise EndpointError(f"the server sent more than {MOST_IDLE:,} bytes without a token")
 
     def end(self) -> None:
         """Take what the mask holds back, and no more."""
@@ -340,16 +437,13 @@ class _Reader:
         for event in self._mask.end() if self._mask else ():
             self._show(event)
 
-    def _add(self, event: bytes) -> None:
-        self.done = self.done or is_done(event)
-        if self._mask is None:
-            self._show(event)
-            return
-        for masked in self._mask.feed(event):
-            self._show(masked)
+    def _add(self, event: Event) -> None:
+        self.done = self.done or event.is_done
+        for shown in self._mask.feed(event) if self._mask else (event,):
+            self._show(shown)
 
-    def _show(self, event: bytes) -> None:
-        token = self._look(event)
-        self.token = self.token or token
-        self.begun = self.begun or token
-        self.events.append(event)
+    def _show(self, event: Event) -> None:
+        token = self._watcher.look(event)
+        self.token, self.begun = self.token or token, self.begun or token
+        if event.is_done or not event.is_empty or (self.begun and event.others):
+            self.events.append(event)

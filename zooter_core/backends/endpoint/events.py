@@ -1,19 +1,28 @@
-"""Server-sent events as bytes: split where they end, and read once."""
+"""Server-sent events: split where they end, and parsed once.
+
+As in WHATWG's HTML, 9.2: a line ends with CR, LF or both, an event with an empty line. Servers also send errors that
+no such parser would see, as a field `error:` or as bare JSON; here they are part of an event like any other.
+"""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from zooter_core.base.strict_json import objects
 
-END = re.compile(rb"\r?\n\r?\n")
+LINE_END = rb"(?:\r\n|\n|\r(?!\n))"
+LINES, END = re.compile(LINE_END), re.compile(LINE_END + b"{2,}")
+COMMENT = re.compile(rb":[^\r\n]*")
 DONE = b"[DONE]"  # the data of the last event
-LONGEST_END = 4  # bytes
+NOTHING = (b"", b"null", DONE)  # data that is no part of an answer
+LONGEST_END = 4  # bytes; of the two that end an event
 LONGEST_EVENT = 1 << 24  # bytes; an event that does not end is not kept
-TOKENS = ("content", "tool_calls", "function_call", "reasoning_content", "reasoning", "refusal", "audio")
+TOKENS = ("content", "tool_calls", "function_call", "reasoning_content", "reasoning", "refusal", "audio", "images")
+PLAIN = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 class EventTooLongError(ValueError):
@@ -21,7 +30,7 @@ class EventTooLongError(ValueError):
 
 
 class Splitter:
-    """Turns parts of a stream into whole events, each with its blank line."""
+    """Turns parts of a stream into the text of whole events, each without the empty line. Comments are left out."""
 
     def __init__(self) -> None:
         self._rest = bytearray()
@@ -31,7 +40,11 @@ class Splitter:
         start, look = 0, max(0, len(self._rest) - LONGEST_END + 1)  # an end may have begun before this part
         self._rest += data
         for match in END.finditer(self._rest, look):
-            yield bytes(self._rest[start : match.end()])
+            event = bytes(self._rest[start : match.start()]).lstrip(
+                b"\r\n"
+            )  # what is left of an end that was cut in two
+            if event and not COMMENT.fullmatch(event):
+                yield event
             start = match.end()
         if start:
             self._rest = self._rest[start:]
@@ -39,58 +52,97 @@ class Splitter:
             raise EventTooLongError(f"an event of more than {LONGEST_EVENT:,} bytes")
 
     def end(self) -> bytes:
-        """The last event, if the stream ended without its blank line."""
+        """The last event, if the stream ended without its empty line."""
         rest, self._rest = bytes(self._rest.strip()), bytearray()
-        return rest + b"\n\n" if rest else b""
+        return rest
 
 
-def is_done(event: bytes) -> bool:
-    """Whether an event says that the answer is complete."""
-    return DONE in event and payload(event) == DONE
+@dataclass(slots=True)
+class Event:
+    """One event. Whoever changes its chunk changes the event.
 
-
-def payload(event: bytes) -> bytes:
-    """The data of an event; empty for comments and for events without data."""
-    if event.startswith(b"data: ") and event.count(b"\n") == 2:  # as nearly all of them
-        return event[6:].strip()
-    lines = [line[5:].lstrip(b" ") for line in event.splitlines() if line.startswith(b"data:")]
-    return b"\n".join(lines)
-
-
-def chunk_of(data: bytes) -> Mapping[str, Any]:
-    """The chunk in an event's data.
-
-    Raises:
-        ValueError: it is not a JSON object.
+    Attributes:
+        raw: its text as it came.
+        others: its lines beside the data, such as `event: ...`.
+        data: of all its data lines.
+        chunk: the JSON object in its data; None if that is anything else.
     """
+
+    raw: bytes
+    others: list[bytes]
+    data: bytes
+    chunk: dict[str, Any] | None
+
+    @classmethod
+    def of(cls, raw: bytes) -> Event:
+        """The event with a text."""
+        if raw.startswith(b"data: {") and b"\n" not in raw and b"\r" not in raw:  # as nearly all of them
+            return cls(raw, [], raw[6:], _object(raw[6:]))
+        lines = LINES.split(raw)
+        if raw.startswith(b"{"):  # an error in place of a stream
+            return cls(raw, [], raw, _object(raw))
+        data = b"\n".join(line[5:].removeprefix(b" ") for line in lines if line.startswith(b"data:")).strip()
+        others = [line for line in lines if line and not line.startswith(b"data:")]
+        if error := next((line[6:].strip() for line in others if line.startswith(b"error:")), b""):  # llama.cpp
+            words = _object(error) or error.decode("utf-8", "replace")
+            return cls(raw, [], error, {"error": words})
+        return cls(raw, others, data, _object(data))
+
+    @property
+    def kind(self) -> bytes:
+        """The value of its field `event`."""
+        return next((line[6:].strip() for line in self.others if line.startswith(b"event:")), b"")
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it says that the answer is complete."""
+        return self.data == DONE
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it has no data that is part of an answer."""
+        return self.data in NOTHING
+
+    def with_chunk(self, chunk: Mapping[str, Any]) -> Event:
+        """The event with another chunk."""
+        return replace(self, chunk=dict(chunk))
+
+    def encode(self) -> bytes:
+        """The event as bytes, with its empty line."""
+        data = self.data if self.chunk is None else dump_chunk(self.chunk)
+        lines = [*self.others, *(b"data: " + line for line in data.split(b"\n") if line)]
+        return b"\n".join(lines) + b"\n\n"
+
+
+def dump_chunk(chunk: Mapping[str, Any]) -> bytes:
+    """JSON on one line. Half characters stay escaped, as they came."""
+    text = PLAIN.encode(chunk)
     try:
-        chunk = json.loads(data.decode())  # only read, never written: numbers need not be finite
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-    if not isinstance(chunk, dict):
-        raise ValueError("no JSON object")
-    return chunk
+        return text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(chunk).encode()
 
 
-def is_whole(event: bytes) -> bool:
-    """Whether the last event of a stream is complete, and not cut off in the middle."""
-    data = payload(event)
+def _object(data: bytes) -> dict[str, Any] | None:
+    if not data.startswith(b"{"):
+        return None
     try:
-        return data == DONE or bool(data and chunk_of(data))
-    except ValueError:
-        return False
-
-
-def with_chunk(event: bytes, chunk: Mapping[str, Any]) -> bytes:
-    """An event with another chunk; its other lines stay."""
-    others = [line for line in event.splitlines() if line and not line.startswith(b"data:")]
-    return b"\n".join([*others, b"data: " + json.dumps(chunk).encode()]) + b"\n\n"
+        chunk = json.loads(data.decode())  # only passed on: numbers need not be finite
+    except (ValueError, RecursionError):
+        return None
+    return chunk if isinstance(chunk, dict) else None
 
 
 def begins(chunk: Mapping[str, Any]) -> bool:
     """Whether a chunk has the first token of an answer, or ends it."""
     for choice in objects(chunk.get("choices")):
         delta = choice.get("delta")
-        if choice.get("finish_reason") or (isinstance(delta, dict) and any(delta.get(name) for name in TOKENS)):
+        if finish_word(choice) or (isinstance(delta, dict) and any(delta.get(name) for name in TOKENS)):
             return True
     return False
+
+
+def finish_word(choice: Mapping[str, Any]) -> str | None:
+    """The finish reason of a choice as its server names it; None if it has not ended. Some send "" until then."""
+    reason = choice.get("finish_reason")
+    return reason if isinstance(reason, str) and reason.strip() else None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import ssl
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from socket import gaierror
 from typing import Any, Literal
@@ -20,21 +21,35 @@ from zooter_core.backends.endpoint.redaction import Redaction
 from zooter_core.backends.endpoint.retry import OVERLOAD, REFUSED, is_temporary, retry_after
 from zooter_core.base.errors import one_line
 from zooter_core.base.records import Finish
-from zooter_core.base.strict_json import dump_json, parse_json
+from zooter_core.base.strict_json import dump_json, objects, parse_json
 
-# Finish reasons as several makes of servers name them, in lower case. Any other one counts as cut off.
+# Finish reasons as several makes of servers name them, in lower case with underscores. Any other one counts as cut off.
 ENDED = ("stop", "eos", "eos_token", "stop_sequence", "end_turn", "complete")
-CUT_OFF = ("length", "max_tokens", "max_output_tokens", "model_length")
+CUT_OFF = ("length", "max_tokens", "max_output_tokens", "model_length", "model_context_window_exceeded")
 TOOLS = ("tool_calls", "tool_call", "tool_use", "function_call")
-FILTERED = ("content_filter", "content_filtered", "safety", "recitation", "prohibited_content", "refusal")
-FAILED = ("error", "abort", "insufficient_system_resource")
+FILTERED = ("content_filter", "content_filtered", "safety", "recitation", "prohibited_content", "refusal", "sensitive")
+FAILED = (
+    *(
+        "error",
+        "abort",
+        "aborted",
+        "failed",
+        "failure",
+        "cancelled",
+        "canceled",
+        "timeout",
+        "internal_error",
+        "server_error",
+    ),
+    *("network_error", "engine_error", "overloaded", "insufficient_system_resource", "malformed_function_call"),
+)
 KEY_REFUSED = (401, 403)
 ACCOUNT = (401, 402, 403)  # about our key or account at the server: a client of ours must not take them for its own
 NOT_FOUND = 404  # no such API or model, which says nothing about the others
 SEE_LOG = "See the server's log."
 TRY_AGAIN = "Try again; see the server's log."
 
-Subject = Literal["images", "tools", "json_mode", "stream_options", "context", "request"]
+Subject = Literal["images", "tools", "json_mode", "context", "request"]
 UNAVAILABLE = (502, 503, 504)
 LONGEST = 1000  # characters of a message that are read; some servers repeat the request after it
 
@@ -57,10 +72,11 @@ WORDS: Mapping[Subject, Sequence[str]] = {
         r"response_format\.type' must be",  # LM Studio
         r"(does not|doesn't) support (json|response_format|structured output)",  # hosted
     ),
-    "stream_options": (r"\bstream_options\b",),  # Azure, one-api and Mistral name the field that they do not know
     "context": (
         r"context (size|length|window)",  # llama.cpp (`exceeds the available context size`), vLLM, OpenAI
-        r"(prompt|input|request) is too long|too many tokens",  # hosted
+        r"(prompt|input|request)( is)? too (long|large)|too many tokens",  # hosted, llama.cpp
+        r"maximum model length|(tokens?|length|input|prompt)\b[^.]{0,60}\bexceeds? the (maximum|model)",  # vLLM, SGLang
+        r"max_new_tokens`? must be <|must have less than \d+ tokens",  # TGI
     ),
     "request": (
         r"\bjinja\b|chat template|template for",  # llama.cpp: messages that the template refuses
@@ -71,7 +87,8 @@ WORDS: Mapping[Subject, Sequence[str]] = {
     ),
 }
 PATTERNS = {subject: re.compile("|".join(words), re.IGNORECASE) for subject, words in WORDS.items()}
-LIMIT = re.compile(r"context (?:size|length|window)\D{0,30}(\d[\d,]*)", re.IGNORECASE)
+BAD_REQUEST = re.compile(r"(invalid|bad)_?request|exceed_context_size|context_length_exceeded", re.IGNORECASE)
+LIMIT = re.compile(r"(?:context (?:size|length|window)|maximum (?:\w+ )?length)\D{0,30}(\d[\d,]*)", re.IGNORECASE)
 
 
 @dataclass(eq=False)
@@ -156,29 +173,86 @@ def status_error(
         raw: the beginning of the body.
         key_variable: the environment variable that holds the key.
     """
-    body = _read(raw)
-    message = message_of(body)
-    words = one_line(redact(message))
     if 300 <= status < 400:
         target = _host(redact(headers.get("location", "")))  # hosts are lower case, keys may not be
         reason = f"status {status}: it redirects to {one_line(target) or 'another address'}, which is not followed"
         next_step = "If that is the right address, use it as base_url in fleet.toml."
         return EndpointError(reason, next_step, server_status=status)
+    error = _refusal(status, _read(raw), redact, f"status {status}", key_variable)
+    if error.temporary and (wait := retry_after(headers)) is not None:
+        error.retry_after = wait
+        error.reason += f"; it asks for a pause of {wait:.0f} s" if wait else ""
+    return error
+
+
+def sent_error(body: Mapping[str, Any], redact: Redaction, temporary: bool = True) -> EndpointError:
+    """The error in the body of an answer with status 200, or in an event; `sent_in` finds it.
+
+    Args:
+        temporary: whether another attempt may succeed, if the error speaks of the server.
+    """
+    if (status := _status_in(body)) is not None:
+        error = _refusal(status, body, redact, f"the server sent an error (status {status})")
+        error.temporary = error.temporary and temporary
+        return error
+    message = message_of(body)
+    subject = subject_of(500, _labels(body) + message)
+    words = one_line(redact(message))
+    return EndpointError(
+        "the server sent an error", TRY_AGAIN, words, temporary=temporary and subject is None, subject=subject
+    )
+
+
+def sent_in(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The error that an answer with status 200, or one of its events, holds in place of an answer; None if none."""
+    if body.get("error"):
+        return body
+    if "error" in (body.get("object"), body.get("type")):
+        return body
+    for choice in objects(body.get("choices")):
+        if choice.get("error"):
+            return {"error": choice["error"]}
+    return None
+
+
+def finish_error(reason: str | None, redact: Redaction) -> EndpointError | None:
+    """The error that a finish reason stands for: the model failed, or the answer broke off without one; else None."""
+    if reason is None:
+        return EndpointError("the stream ended in the middle of the answer")
+    if finish_name(reason) in FAILED:
+        return EndpointError(f'the answer ended with the finish reason "{one_line(redact(reason))}"', temporary=True)
+    return None
+
+
+def finish_name(reason: str) -> str:
+    """A finish reason as the tables above write it: makes differ in case, hyphens and spaces."""
+    return re.sub(r"[\s-]+", "_", reason.strip().lower())
+
+
+def _refusal(
+    status: int, body: object, redact: Redaction, reason: str, key_variable: str | None = None
+) -> EndpointError:
+    """The error behind a status with which a server refuses a request, or fails at it."""
+    message = message_of(body)
+    words = one_line(redact(message))
     if status in ACCOUNT:
         why = "the account has to pay" if status not in KEY_REFUSED else "the server refuses the key"
         next_step = f"Put the right key into the environment variable {key_variable}."
         if status in KEY_REFUSED and key_variable is None:
             why, next_step = "the server wants a key", "Name its environment variable: api_key_env = ..."
-        return EndpointError(f"status {status}: {why}", next_step, words, status)
-    subject = subject_of(status, message)
-    error = EndpointError(f"status {status}", "See the server's message.", words, status, subject=subject)
+        return EndpointError(f"{reason}: {why}", next_step, words, status)
+    subject = subject_of(status, _labels(body) + message)
+    error = EndpointError(reason, "See the server's message.", words, status, subject=subject)
     error.temporary = is_temporary(status) and subject is None
     error.overload = status in OVERLOAD
-    if status < 500:
-        error.body = body if isinstance(body, dict) and isinstance(body.get("error"), dict) else None
+    inner = body.get("error") if isinstance(body, Mapping) else None
+    if status < 500 and isinstance(body, Mapping) and isinstance(inner, dict):
+        error.body = {"error": inner} if "choices" in body else body
     if subject == "context":
         match = LIMIT.search(message[:LONGEST])
-        error.context_tokens = int(match[1].replace(",", "")) or None if match else None
+        named = inner.get("n_ctx") if isinstance(inner, dict) else None  # llama.cpp
+        limit = int(match[1].replace(",", "")) if match else named if type(named) is int else 0
+        error.context_tokens = limit or None
     if status == NOT_FOUND:
         error.next_step = "Check model and base_url in fleet.toml; base_url usually ends in /v1."
     elif status == 429:
@@ -186,23 +260,29 @@ def status_error(
         error.next_step = "Try again later, or lower parallel in fleet.toml."
     elif error.temporary:
         error.next_step = "Try again later; see the server's log."
-    if error.temporary and (wait := retry_after(headers)) is not None:
-        error.retry_after = wait
-        error.reason += f"; it asks for a pause of {wait:.0f} s" if wait else ""
     return error
 
 
-def sent_error(body: object, redact: Redaction, temporary: bool = True) -> EndpointError:
-    """The error in the body of an answer with status 200, or in an event."""
-    message = message_of(body)
-    subject = subject_of(500, message)
-    return EndpointError(
-        "the server sent an error",
-        TRY_AGAIN,
-        one_line(redact(message)),
-        temporary=temporary and subject is None,
-        subject=subject,
+def _status_in(body: Mapping[str, Any]) -> int | None:
+    """The status that an error in an answer with status 200 names, or means; None if it says nothing of it."""
+    codes = _codes(body)
+    if status := next((code for code in codes if re.fullmatch("[45][0-9][0-9]", code)), None):
+        return int(status)
+    return 400 if any(map(BAD_REQUEST.search, codes)) else None
+
+
+def _codes(body: object) -> list[str]:
+    """The words and numbers beside an error's message."""
+    inner = body.get("error", body) if isinstance(body, Mapping) else None
+    named = (
+        [inner.get(name) for name in ("code", "status", "status_code", "type")] if isinstance(inner, Mapping) else []
     )
+    return [str(code) for code in named if isinstance(code, str | int)]
+
+
+def _labels(body: object) -> str:
+    """The same as text, such as "context length exceeded: "."""
+    return " ".join(_codes(body)).replace("_", " ") + ": "
 
 
 def connection_error(problem: BaseException, connect_seconds: float, redact: Redaction) -> EndpointError:
@@ -236,10 +316,14 @@ def connection_error(problem: BaseException, connect_seconds: float, redact: Red
 
 
 def too_late(seconds: float, what: str = "answer") -> EndpointError:
-    """The error of a server that is too slow with the first token, a further one, or a whole answer."""
-    steps = {"first token": "Try again later, or raise first_token_seconds.", "further token": "Try again."}
+    """The error of a server that is too slow with its first token, a further one, the end, or all of the answer."""
+    steps = {
+        "first token": "Try again later, or raise first_token_seconds.",
+        "further token": "Try again.",
+        "end of the answer": "Raise answer_seconds in fleet.toml, or ask for a shorter answer.",
+    }
     reason = f"no {what} {'for' if what == 'further token' else 'within'} {seconds:g} s"
-    return EndpointError(reason, steps.get(what, SEE_LOG), own_status=504, overload=True)
+    return EndpointError(reason, steps.get(what, SEE_LOG), own_status=504, overload=what != "end of the answer")
 
 
 def finish_of(reason: str | None, text: bool, tool_call: bool, redact: Redaction) -> Finish:
@@ -251,7 +335,7 @@ def finish_of(reason: str | None, text: bool, tool_call: bool, redact: Redaction
     Raises:
         EndpointError: it is not an answer.
     """
-    name = reason and reason.lower()
+    name = reason and finish_name(reason)
     if name in FILTERED:
         raise EndpointError("the server's content filter stopped the answer", "Rephrase the query.", subject="request")
     if name in TOOLS or (tool_call and not text):
@@ -259,9 +343,10 @@ def finish_of(reason: str | None, text: bool, tool_call: bool, redact: Redaction
         raise EndpointError("the model called a tool, and Zooter offers none", next_step, subject="request")
     if reason is None and not text:
         raise no_text()
-    if name in FAILED or (name not in (*ENDED, *CUT_OFF) and not text):
-        kind = "the answer" if text else "an answer without text"
-        raise EndpointError(f'{kind} ended with the finish reason "{one_line(redact(str(reason)))}"')
+    if reason is not None and (error := finish_error(reason, redact)):
+        raise error
+    if name not in (*ENDED, *CUT_OFF) and not text:
+        raise EndpointError(f'an answer without text ended with the finish reason "{one_line(redact(str(reason)))}"')
     return "stop" if name in ENDED else "length"
 
 
@@ -298,5 +383,8 @@ def message_of(body: object) -> str:
     """The server's message in the body of an error, whatever its shape; empty if there is none."""
     for key in ("error", "message", "detail"):
         body = body.get(key, body) if isinstance(body, Mapping) else body
-    text = body if isinstance(body, str) else dump_json(body) if isinstance(body, list) else ""
+    text = body if isinstance(body, str) else ""
+    if isinstance(body, list):
+        with suppress(RecursionError):  # of lists in lists in lists
+            text = dump_json(body)
     return "" if text.lstrip().startswith("<") else text  # a web page has no message in its first line

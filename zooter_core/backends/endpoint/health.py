@@ -20,8 +20,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Literal
 
-from zooter_core.backends.endpoint.faults import Subject
-
 State = Literal["closed", "open", "half-open"]
 STATES: tuple[State, ...] = ("closed", "open", "half-open")
 REMEMBERED_SECONDS = 600.0  # after which a server is asked again for what it refused: it may have other options now
@@ -177,11 +175,11 @@ class Refusals:
     """What a server has refused lately. It is asked for it again after REMEMBERED_SECONDS."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock, self._until = clock, dict[Subject, float]()
+        self._clock, self._until = clock, dict[str, float]()
         self._limit: int | None = None
 
-    def note(self, subject: Subject, context_tokens: int | None = None) -> None:
-        """Remember a refusal, with the longest context if the server has named it."""
+    def note(self, subject: str, context_tokens: int | None = None) -> None:
+        """Remember a refusal, of a `Subject` or a field, with the longest context if the server has named it."""
         self._limit = context_tokens or self._limit
         self._until[subject] = self._clock() + REMEMBERED_SECONDS
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from zooter_core.backends.endpoint.events import chunk_of, payload, with_chunk
+from zooter_core.backends.endpoint.events import Event
 from zooter_core.base.strict_json import objects
 
 MASK = "***"
@@ -89,17 +89,16 @@ class RedactedEvents:
         longer = re.escape(key[:LOOKED_AT])  # also in a text that ends with more of the key than that, or has all of it
         self._suspicious = re.compile(f'(?:{begins}"\\s*[,}}\\]]|{escaped}|{longer})'.encode())
         self._texts: dict[Place, RedactedText] = {}
-        self._last: dict[Place, tuple[bytes, Mapping[str, Any]]] = {}  # the event that each waiting end came in
+        self._last: dict[Place, Event] = {}  # the one that each waiting end came in
 
-    def feed(self, event: bytes) -> list[bytes]:
+    def feed(self, event: Event) -> list[Event]:
         """The events that can be shown when one has come: it, and before it what waited for it in vain."""
-        if not self._last and not self._suspicious.search(event):
+        suspicious = self._suspicious.search(event.raw) is not None
+        if not self._last and not suspicious:
             return [event]
-        try:
-            chunk: Any = chunk_of(payload(event))
-        except ValueError:
-            return [self._plain(event)]
-        before, changed = list[bytes](), False
+        if (chunk := event.chunk) is None:
+            return [Event.of(event.raw.replace(self._key.encode(), MASK.encode()))]
+        before = list[Event]()
         if "choices" not in chunk:  # of the Responses API: a text goes on with the next event, or has ended
             whose = _deltas(chunk)[0][0] if _deltas(chunk) else None
             before = [rest for place in list(self._last) if place[0] != whose for rest in self._rest(place)]
@@ -110,36 +109,30 @@ class RedactedEvents:
                 if not isinstance(text, str):
                     before += self._rest(place)
                     continue
-                shown = self._texts.setdefault(place, RedactedText(self._key)).feed(text)
-                changed = changed or shown != text
-                shape[field] = shown
+                shape[field] = self._texts.setdefault(place, RedactedText(self._key)).feed(text)
                 self._last.pop(place, None)
                 if self._texts[place].waiting:
-                    self._last[place] = event, chunk
-        if self._escaped.search(event):
-            masked = _masked(chunk, self._key)
-            changed, chunk = changed or masked != chunk, masked
-        if changed:
-            event = with_chunk(event, chunk)
-        return [*before, self._plain(event)]
+                    self._last[place] = event
+        if suspicious:
+            event.chunk = _masked(chunk, self._key)
+            event.others = [line.replace(self._key.encode(), MASK.encode()) for line in event.others]
+        return [*before, event]
 
-    def end(self) -> list[bytes]:
+    def end(self) -> list[Event]:
         """Events with what still waits."""
         return [rest for place in list(self._last) for rest in self._rest(place)]
 
-    def _plain(self, event: bytes) -> bytes:
-        return event.replace(self._key.encode(), MASK.encode())
-
-    def _rest(self, place: Place) -> list[bytes]:
+    def _rest(self, place: Place) -> list[Event]:
         """An event with the end of a text that does not go on; none if nothing of it waits."""
         if place not in self._last:
             return []
-        event, chunk = self._last.pop(place)
+        event = self._last.pop(place)
         rest, (group, field) = self._texts[place].end(), place
+        chunk = event.chunk or {}
         if "choices" in chunk:
             delta = {"index": group, "delta": {field: rest}, "finish_reason": None}
-            return [with_chunk(event, {**chunk, "choices": [delta]})]
-        return [with_chunk(event, {**chunk, "delta": rest})]
+            return [event.with_chunk({**chunk, "choices": [delta]})]
+        return [event.with_chunk({**chunk, "delta": rest})]
 
 
 def _masked(value: Any, key: str) -> Any:
@@ -148,7 +141,9 @@ def _masked(value: Any, key: str) -> Any:
         return value.replace(key, MASK)
     if isinstance(value, list):
         return [_masked(part, key) for part in value]
-    return {name: _masked(part, key) for name, part in value.items()} if isinstance(value, dict) else value
+    if isinstance(value, dict):
+        return {name.replace(key, MASK): _masked(part, key) for name, part in value.items()}
+    return value
 
 
 def _deltas(chunk: Mapping[str, Any]) -> list[tuple[object, dict[str, Any], tuple[str, ...]]]:

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import importlib.util
 
+from zooter_core.base.errors import NotInstalledError
+from zooter_core.base.weights import INSTALL_TORCH, check_torch, has_torch
 from zooter_core.config.candidates import AUTO, GGUF, TRANSFORMERS, CandidateConfig
 
 LIBRARY = "xllamacpp"
+INSTALL = "pip install 'zooter[gguf]'"
 
 
 def installed() -> bool:
@@ -24,3 +27,20 @@ def engine_of(candidate: CandidateConfig) -> str:
     if candidate.backend != AUTO:
         return candidate.backend
     return GGUF if installed() else TRANSFORMERS
+
+
+def check_engine(kind: str, user: str) -> None:
+    """Refuse a kind of backend whose library is not installed, without loading it.
+
+    Args:
+        user: what needs it, as the beginning of a sentence.
+
+    Raises:
+        NotInstalledError: `kind` is one of a local engine, which is not there.
+    """
+    if kind == TRANSFORMERS:
+        check_torch(user)
+    if kind == GGUF and not installed():
+        raise NotInstalledError(LIBRARY, user, INSTALL)
+    if kind == AUTO and not installed() and not has_torch():
+        raise NotInstalledError(LIBRARY, user, INSTALL, f"`{INSTALL_TORCH}` for transformers")

@@ -2,8 +2,8 @@
 
 Two things need more than one step. A calculator completes arithmetic: a step ends at every `=`, the result is written,
 and the next step reads on behind it. And llama.cpp's repetition penalty counts the last tokens of prompt and answer
-alike, while `repetition_penalty` is for those of the answer alone: a step is short, and counts as many tokens as the
-answer has at its beginning. A step costs about as much as a tenth of a token.
+alike, while `repetition_penalty` is for those of the answer alone: a step counts as many tokens as the answer has at
+its beginning, and may at most double the answer. A step costs about as much as a tenth of a token.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from zooter_core.backends.gguf.engine import Engine, RefusedError, Slot
 from zooter_core.backends.local import calculator
 from zooter_core.backends.local.calculator import DIGITS, NUMERIC
 from zooter_core.backends.loops import Watch
+from zooter_core.backends.thoughts import Splitter, most_tokens, opens, still_thinking
 from zooter_core.base.errors import WorkError
 from zooter_core.base.records import Finish, Response
 from zooter_core.config.fleet import GenerationConfig
 
-SHARE = 4  # a step with repetition penalty has at most a fourth of the tokens before it
+FIRST = 8  # tokens of the first step with repetition penalty, in which none of them counts yet
 CHARACTER = 4  # tokens that a character may need
 REPEATED = "repeated"  # beside llama.cpp's own reasons for an end
 Result = TypeVar("Result")
@@ -42,11 +43,12 @@ class Answer:
         generation: GenerationConfig,
         stop: threading.Event,
     ) -> None:
-        self.engine, self.request, self.stop = engine, request, stop
+        self.engine, self.request, self.stop, self._adapter = engine, request, stop, adapter
         self.adapter = None if adapter is None else engine.adapters[adapter]  # its number in requests
         self.generation = generation
-        self.text, self.tokens = "", 0
+        self.text, self.tokens, self.thought_tokens = "", 0, 0
         self.first: float | None = None
+        self.splitter = Splitter()
         self.prompt: list[int] = []
         self.written: list[int | str] = []  # tokens of the answer, and texts that the calculator wrote
         self.start = time.perf_counter()
@@ -68,21 +70,35 @@ class Answer:
             failure = too_long(self.request.candidate.name, len(self.prompt), self.engine.context - 1, hint)
             yield Piece.failed(self.request, failure, "refused")
             return
-        most = min(self.generation.max_new_tokens, room)
+        candidate = self.request.candidate
+        thinks = candidate.thinking not in (None, False) or self.splitter.thinking or self.engine.thinks
+        most = min(most_tokens(candidate, self.generation, thinks), room)
         slot = self.engine.slots.take(self.adapter, self.prompt, len(self.prompt) + most, self.stop)
         self.start = time.perf_counter()
         if slot is None:
             yield self._end("stopped")
             return
         try:
-            yield self._end((yield from self._generate(slot, most)))
+            finish = yield from self._generate(slot, most)
         finally:
             slot.tokens = [*self.prompt, *(token for token in self.written if isinstance(token, int))]
             self.engine.slots.give_back(slot)
+        if finish == "length" and self.splitter.thinking and not thinks:  # nobody knew that it needs room
+            self.engine.thinks = True
+            yield from Answer(self.engine, self.request, self._adapter, self.generation, self.stop).run()
+        else:
+            yield self._end(finish)
 
     def _end(self, finish: Finish) -> Piece:
         seconds, name = time.perf_counter() - self.start, self.request.candidate.name
-        response = Response(name, self.text.strip(), self.tokens, seconds, self.first, finish)
+        parts, tokens = self.splitter.end(), self.tokens
+        self.engine.thinks = self.engine.thinks or bool(parts.thoughts)
+        cut = parts.unfinished and finish in ("stop", "length", "repeated")
+        error = still_thinking(name, tokens).failure if cut else None
+        response = Response(
+            name, parts.text.strip(), tokens, seconds, self.first, "refused" if cut else finish, error,
+            thoughts=parts.thoughts, thought_tokens=min(self.thought_tokens, tokens),
+        )  # fmt: skip
         return Piece(self.request, response=response)
 
     def _read(self) -> list[int]:
@@ -95,8 +111,11 @@ class Answer:
         elif "tokenizer.chat_template" not in header.values:
             raise no_chat_template(self.engine.name)
         else:
-            turns = {"messages": [message.to_json() for message in messages]}
+            turns: dict[str, Any] = {"messages": [message.to_json() for message in messages]}
+            if candidate.thinking is not None:  # by itself, llama.cpp switches it off
+                turns["chat_template_kwargs"] = {"enable_thinking": bool(candidate.thinking)}
             text = self.engine.ask("/apply-template", turns)["prompt"]
+        self.splitter = Splitter(opens(text))
         body = {"content": text, "add_special": True, "parse_special": True}
         tokens: list[int] = self.engine.ask("/tokenize", body)["tokens"]
         first = header.values.get("tokenizer.ggml.bos_token_id")
@@ -138,7 +157,7 @@ class Answer:
         remaining = most - self.tokens
         if self.request.candidate.repetition_penalty == 1:
             return remaining
-        return min(remaining, max(least, self.tokens // SHARE))
+        return min(remaining, max(least, FIRST, self.tokens))
 
     def _step(self, slot: Slot, length: int, options: dict[str, Any], due: str | None) -> Pieces[dict[str, Any] | None]:
         """Generate up to `length` tokens. The last event of llama.cpp, with `cut`; REPEATED as its reason where
@@ -162,6 +181,7 @@ class Answer:
             ids += len(event["tokens"])
             self.tokens += len(event["tokens"])
             self.written += event["tokens"]
+            self.thought_tokens += len(event["tokens"]) * self.splitter.thinking
             yield from self._emit(content)
             if self.watch.repeats(self.text):
                 return {"stop_type": REPEATED, "cut": False}
@@ -203,11 +223,12 @@ class Answer:
         yield from self._emit(text)
 
     def _emit(self, text: str) -> Pieces[None]:
-        if self.first is None:
+        self.text += text
+        thoughts, text = self.splitter.feed(text)
+        if self.first is None and not thoughts:
             self.first = time.perf_counter() - self.start
-        if text:
-            self.text += text
-            yield Piece(self.request, text)
+        if thoughts or text:
+            yield Piece(self.request, text, thoughts=thoughts)
 
 
 def refusal(problem: RefusedError, request: Request) -> WorkError:

@@ -11,16 +11,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
 from zooter_core.backends import Backend, Piece, Request, backend, retain
-from zooter_core.backends.gguf import installed
+from zooter_core.backends.gguf import INSTALL, check_engine, installed
 from zooter_core.backends.gguf.backend import GgufBackend
 from zooter_core.backends.merge_streams import merge_streams
-from zooter_core.base.errors import ZooterError, not_installed
+from zooter_core.base.errors import ZooterError
 from zooter_core.base.weights import has_torch
-from zooter_core.config.candidates import TRANSFORMERS, CandidateConfig
+from zooter_core.config.candidates import AUTO, TRANSFORMERS, CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
 
-NEITHER = "Run `pip install 'zooter[gguf]'`, or, for transformers, `pip install 'zooter[torch]'`."
-MISSING = "xllamacpp is not installed, so transformers answers, several times slower. Run `pip install 'zooter[gguf]'`."
+MISSING = f"xllamacpp is not installed, so transformers answers, several times slower. Run `{INSTALL}`."
 
 
 class AutoBackend(GgufBackend):
@@ -29,8 +28,7 @@ class AutoBackend(GgufBackend):
     def __init__(self) -> None:
         super().__init__()
         self._installed, self._making = installed(), threading.Lock()
-        if not (self._installed or has_torch()):
-            raise not_installed("xllamacpp", 'The backend "auto"', NEITHER)
+        check_engine(AUTO, 'The backend "auto"')
         self._slower: Backend | None = None
         self._instead: set[CandidateConfig] = set()  # candidates that transformers answers for
         # Why it does, by candidate, told once; None stands for all candidates.

@@ -1,9 +1,9 @@
 """llama.cpp with one model, in a process of its own (`server_process`), asked over a Unix socket.
 
-If it crashes, the next query starts a new one. Beside the library in this process it costs nothing that can be measured
-(`python benchmarks/generation.py`, docs/results.md). It also has its own OpenMP settings: its threads spin only briefly
-while they wait for each other. A conversation gets a slot of llama.cpp, which keeps the tokens of its last prompt and
-answer computed.
+If it crashes, the next query starts a new one. It also has its own OpenMP settings: its threads spin only briefly
+while they wait for each other, so that one answer keeps its speed beside busy processes, and has .8 to 1 of what the
+library gives in this process on an idle machine (docs/notebook/runtimes.md#threads-of-llamacpp). A conversation gets a
+slot of llama.cpp, which keeps the tokens of its last prompt and answer computed.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from typing import Any
 import psutil
 
 from zooter_core.backends import TurnQueue
-from zooter_core.backends.gguf import LIBRARY, child, installed
+from zooter_core.backends.gguf import INSTALL, LIBRARY, child, installed
 from zooter_core.backends.gguf.header import Header
 from zooter_core.backends.gguf.server_process import ServerProcess
 from zooter_core.base.cores import free_cores
-from zooter_core.base.errors import ZooterError, not_installed
+from zooter_core.base.errors import NotInstalledError, ZooterError
 from zooter_core.base.strict_json import dump_json, parse_json
 from zooter_core.config.candidates import CandidateConfig
 
@@ -42,7 +42,7 @@ WAITING = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "1000"}
 # Values of llama_load_mode. llama.cpp rearranges Q4_0 weights, and in a file that is mapped they would stay as well.
 READ, MAP_IF_POSSIBLE = 0, -1
 CHECK = "Check the file, and that the installed version of xllamacpp knows its architecture."
-INSTALL = "Run `pip install 'zooter[gguf]'`, or set backend = \"transformers\" in fleet.toml."
+OTHERWISE = 'set backend = "transformers" in fleet.toml'
 
 
 class EngineError(Exception):
@@ -136,6 +136,7 @@ class Engine:
     Attributes:
         adapters: GGUF file of an adapter -> its number in requests.
         context: tokens that all conversations together may have.
+        thinks: whether an answer has had thoughts.
         process: the one that runs llama.cpp.
         sizes: bytes by device, as measured after loading. What a GPU holds is not visible from outside the process.
     """
@@ -155,13 +156,13 @@ class Engine:
             MemoryError: there is too little memory for it.
         """
         if not installed():
-            raise not_installed(LIBRARY, candidate.name, INSTALL)
+            raise NotInstalledError(LIBRARY, candidate.name, INSTALL, OTHERWISE)
         if not hasattr(socket, "AF_UNIX"):
-            raise ZooterError("Unix sockets for the backend gguf", "a system without them", INSTALL)
+            raise ZooterError("Unix sockets for the backend gguf", "a system without them", f"You can {OTHERWISE}.")
         self.name, self.header = (header.original or header).path.name, header
         self.adapters = {path: number for number, path in enumerate(dict.fromkeys(adapters))}
         self.context = context_of(candidate, header)
-        self.slots = Slots(SLOTS, self.context)
+        self.slots, self.thinks = Slots(SLOTS, self.context), False
         self.process = self._start(candidate)
         self._socket = str(self.process.folder / child.SOCKET)
         self.process.loaded(candidate.model, self._reason, CHECK, stop)

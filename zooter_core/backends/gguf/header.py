@@ -7,16 +7,20 @@ described in ggml's docs/gguf.md.
 from __future__ import annotations
 
 import math
-import mmap
+import os
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from zooter_core.base.errors import WorkError, unreadable
+from zooter_core.base.errors import MOST_NAMED, WorkError, shortened, unreadable
+from zooter_core.base.files import open_regular
+from zooter_core.base.strict_json import is_number
+from zooter_core.config.tables import LARGEST
 
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)  # files of version 1 are from 2023 and no longer loaded
@@ -24,7 +28,13 @@ NUMBERS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "
 STRING, ARRAY = 8, 9
 LENGTH = struct.Struct("<Q")  # of a text, before it
 CONTROL, USER_DEFINED = 3, 4  # kinds of tokens
-MOST_ENTRIES = 1 << 24  # in an array, or of tensors; more means a corrupt file
+LENGTHS = (1 << 20, 1 << 24, 1 << 26)  # bytes that are read until one holds the header; the largest have 30 million
+MOST_ENTRIES = 1 << 16  # values or tensors; the largest models have some thousands
+MOST_MEMBERS = 1 << 21  # of all lists; those of the largest vocabularies have 1.3 million
+LONGEST_TEXT = 1 << 20  # bytes
+MOST_PARTS = 1000  # of a split model
+MOST_DIMENSIONS = 8
+MOST_PER_BYTE = 16  # numbers that a byte of weights can hold, and more
 PART = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$")
 NOT_GENERATIVE = ("bert", "t5encoder", "clip")  # in the names of architectures that write no text
 DOWNLOAD_AGAIN = "Download that file again."
@@ -75,7 +85,7 @@ class Header:
     @property
     def alignment(self) -> int:
         """The numbers of each tensor start at a multiple of it."""
-        return int(self.values.get("general.alignment", 32)) or 32
+        return self._count("general.alignment", 32) or 32
 
     def start(self, tensor: Tensor) -> int:
         """Where a tensor's numbers start in the file."""
@@ -88,8 +98,19 @@ class Header:
 
     def of_architecture(self, key: str, default: int = 0) -> int:
         """A number whose key begins with the architecture, such as `llama.block_count`."""
-        value = self.values.get(f"{self.architecture}.{key}", default)
-        return max(value) if isinstance(value, list) else int(value)
+        return self._count(f"{self.architecture}.{key}", default)
+
+    def _count(self, key: str, default: int) -> int:
+        """A value that counts something; the largest one of a list, which has one for each layer.
+
+        Raises:
+            WorkError: it is no such number.
+        """
+        value = self.values.get(key, default)
+        numbers = value if isinstance(value, list) and value else [value]
+        if not all(is_number(number) and 0 <= number <= LARGEST for number in numbers):
+            raise fault(self.path, f"{shortened(repr(value), MOST_NAMED)} as {key}", DOWNLOAD_AGAIN)
+        return int(max(numbers))
 
     @property
     def positions(self) -> int:
@@ -109,10 +130,11 @@ class Header:
     @cached_property
     def special_tokens(self) -> tuple[str, ...]:
         """Texts that the tokenizer reads as control tokens, longest first."""
-        tokens, kinds = (self.values.get(f"tokenizer.ggml.{key}", ()) for key in ("tokens", "token_type"))
+        values = (self.values.get(f"tokenizer.ggml.{key}") for key in ("tokens", "token_type"))
+        tokens, kinds = (value if isinstance(value, list) else [] for value in values)
         special = {
             token
-            for token, kind in zip(tokens, kinds, strict=False)
+            for token, kind in zip(map(str, tokens), kinds, strict=False)
             if kind == CONTROL or (kind == USER_DEFINED and token[:1] + token[-1:] in ("<>", "[]"))
         }
         return tuple(sorted(special - {""}, key=lambda token: (-len(token), token)))
@@ -124,10 +146,13 @@ def read_header(path: Path) -> Header:
     Raises:
         WorkError: there is no such file, it is no GGUF file or not complete, or a part is missing.
     """
-    header = _read(path)
+    header, size, entries = _read(path), 0, 0
     count = header.values.get("split.count", 1)
-    parts = list(_parts(path, count if isinstance(count, int) else 1))
-    return replace(header, bytes=sum(part.bytes for part in parts)) if parts else header
+    for part in _parts(path, count if isinstance(count, int) else 1):
+        size, entries = size + part.bytes, entries + len(part.values) + len(part.tensors)
+        if entries > MOST_ENTRIES:
+            raise fault(path, f"{entries:,} entries in the headers of its parts", DOWNLOAD_AGAIN)
+    return replace(header, bytes=size) if size else header
 
 
 def check_model(header: Header) -> None:
@@ -159,6 +184,8 @@ def _parts(path: Path, count: int) -> Iterator[Header]:
     """The headers of a split model's files; none if it is whole."""
     if count < 2:
         return
+    if count > MOST_PARTS:
+        raise fault(path, f"a part of a model in {count:,} files", DOWNLOAD_AGAIN)
     match = PART.search(path.name)
     if match is None or int(match[1]) != 1:
         first = PART.sub(f"-00001-of-{count:05}.gguf", path.name)
@@ -172,26 +199,40 @@ def _parts(path: Path, count: int) -> Iterator[Header]:
 
 def _read(path: Path) -> Header:
     try:
-        with path.open("rb") as file:
-            size = path.stat().st_size
+        with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
             if file.read(4) != MAGIC:
-                start = "a folder" if path.is_dir() else f"a file of {size:,} bytes that begins otherwise"
-                raise fault(path, start, CHECK_MODEL)
-            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-                return _Reader(content, path, size).header()
+                raise fault(path, f"a file of {size:,} bytes that begins otherwise", CHECK_MODEL)
+            content = MAGIC
+            for length in LENGTHS:
+                content += file.read(length - len(content))
+                with suppress(EOFError):
+                    return _Reader(content, path, size).header()
+            raise ValueError("one that is cut off")  # meanwhile
     except OSError as problem:
         if isinstance(problem, FileNotFoundError | IsADirectoryError):
             raise fault(path, "none there" if not path.exists() else "a folder", CHECK_MODEL) from problem
         raise unreadable(problem, str(path)) from problem
-    except (struct.error, ValueError, OverflowError, KeyError, MemoryError, RecursionError) as problem:
+    except (ValueError, KeyError) as problem:
         raise fault(path, f"a corrupt header ({problem})", DOWNLOAD_AGAIN) from problem
 
 
 class _Reader:
-    """Reads one header from the front to the back."""
+    """Reads one header from the front to the back.
 
-    def __init__(self, content: mmap.mmap, path: Path, size: int) -> None:
-        self.content, self.path, self.size, self.at = content, path, size, 4
+    A file may claim any number, and have terabytes of zeros that take no room on the disk: everything is bounded.
+
+    Args:
+        content: the beginning of the file, of which `size` is the length.
+
+    Raises:
+        EOFError: the header is longer than the content.
+        ValueError, KeyError: it is corrupt.
+    """
+
+    def __init__(self, content: bytes, path: Path, size: int) -> None:
+        self.content, self.path, self.size, self.at = content, path, size, len(MAGIC)
+        self.members = 0
 
     def header(self) -> Header:
         version, tensor_count, value_count = self.number("I"), self.number("Q"), self.number("Q")
@@ -199,26 +240,42 @@ class _Reader:
             raise fault(self.path, f"version {version} of the format", "Convert or download it in version 3.")
         if max(tensor_count, value_count) > MOST_ENTRIES:
             raise ValueError(f"{max(tensor_count, value_count):,} entries")
-        values = {}
+        values: dict[str, Any] = {}
         for _ in range(value_count):
-            key = self.text()
-            values[key] = self.value(self.number("I"))
-        tensors = {self.text(): self.tensor() for _ in range(tensor_count)}
+            name = self.new_name(values)
+            values[name] = self.value(self.number("I"))
+        tensors: dict[str, Tensor] = {}
+        for _ in range(tensor_count):
+            name = self.new_name(tensors)
+            tensors[name] = self.tensor()
         header = Header(self.path, values, tensors, self.at, self.size)
         end = max((header.start(tensor) + tensor.bytes for tensor in tensors.values()), default=0)
         if end > self.size:
             raise fault(self.path, f"{self.size:,} of its {end:,} bytes", DOWNLOAD_AGAIN)
+        if sum(math.prod(tensor.shape) for tensor in tensors.values()) > MOST_PER_BYTE * self.size:
+            raise ValueError("more numbers than it has room for")
         return header
 
     def tensor(self) -> Tensor:
-        shape = tuple(self.number("Q") for _ in range(min(self.number("I"), 8)))
+        dimensions = self.number("I")
+        if dimensions > MOST_DIMENSIONS:
+            raise ValueError(f"a tensor of {dimensions:,} dimensions")
+        shape = tuple(self.number("Q") for _ in range(dimensions))
         entry, kind, offset = self.at, self.number("I"), self.number("Q")
         return Tensor(shape, kind, entry, offset, _tensor_bytes(kind, math.prod(shape)))
 
     def number(self, code: str) -> int:
-        (value,) = struct.unpack_from(f"<{code}", self.content, self.at)
-        self.at += struct.calcsize(f"<{code}")
-        return value
+        return self.numbers(1, code)[0]
+
+    def numbers(self, count: int, code: str) -> tuple[int, ...]:
+        start, self.at = self.at, self.at + count * struct.calcsize(f"<{code}")
+        self.check_end(self.at)
+        return struct.unpack_from(f"<{count}{code}", self.content, start)
+
+    def new_name(self, names: Container[str]) -> str:
+        if (name := self.text()) in names:
+            raise ValueError(f'"{shortened(name, MOST_NAMED)}" twice')
+        return name
 
     def text(self) -> str:
         return self.texts(1)[0]
@@ -229,25 +286,33 @@ class _Reader:
         if kind != ARRAY:
             return self.number(NUMBERS[kind])
         kind, length = self.number("I"), self.number("Q")
-        if length > MOST_ENTRIES:
-            raise ValueError(f"a list of {length:,}")
-        if kind in NUMBERS:
-            values = struct.unpack_from(f"<{length}{NUMBERS[kind]}", self.content, self.at)
-            self.at += struct.calcsize(f"<{length}{NUMBERS[kind]}")
-            return list(values)
-        return self.texts(length) if kind == STRING else [self.value(kind) for _ in range(length)]
+        self.members += length
+        if self.members > MOST_MEMBERS:
+            raise ValueError(f"lists of {self.members:,}")
+        return self.texts(length) if kind == STRING else list(self.numbers(length, NUMBERS[kind]))
 
     def texts(self, count: int) -> list[str]:
         """Texts in a row: a vocabulary has a hundred thousand, so a text takes few calls."""
-        texts, content, at, length_at = [], self.content, self.at, LENGTH.unpack_from
+        texts, content, at, length_at, last = [], self.content, self.at, LENGTH.unpack_from, len(self.content)
         for _ in range(count):
             start = at + LENGTH.size
+            if start > last:
+                self.check_end(start)
             at = start + length_at(content, at)[0]
-            if at > self.size:
-                raise ValueError("a text beyond the end of the file")
+            if at - start > LONGEST_TEXT:
+                raise ValueError(f"a text of {at - start:,} bytes")
+            if at > last:
+                self.check_end(at)
             texts.append(content[start:at].decode(errors="replace"))
         self.at = at
         return texts
+
+    def check_end(self, end: int) -> None:
+        """Refuse to read beyond the end of the file or of the content."""
+        if end > min(self.size, LENGTHS[-1]):
+            raise ValueError("one that is cut off, or has no end")
+        if end > len(self.content):
+            raise EOFError
 
 
 def _tensor_bytes(kind: int, numbers: int) -> int:

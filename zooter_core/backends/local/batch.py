@@ -25,6 +25,7 @@ from zooter_core.backends.conversation import prompt_ids, too_long
 from zooter_core.backends.local import memory
 from zooter_core.backends.local.decoding import Calculator, Repetition, Rows, Sampling
 from zooter_core.backends.local.model import NO_ADAPTER, Base
+from zooter_core.backends.thoughts import Splitter, most_tokens, opens
 from zooter_core.base.errors import Failure, WorkError, ZooterError
 from zooter_core.config.fleet import GenerationConfig
 
@@ -85,6 +86,7 @@ WIDTH = 256  # rows that are generated at the same time, if memory allows
 BEGINNING = 64  # rows whose prompts are read at the same time, and that always begin
 SHARE = 0.25  # of the free memory that the caches of more rows may take
 STEP = 8  # tokens after which finished rows leave, and others take their places
+TAG_TOKENS = 16  # at the end of a prompt, in which a tag may open thoughts
 SAVED = 256  # tokens that reading a shared beginning once must save, since it takes an extra pass
 
 
@@ -134,7 +136,10 @@ class Batch:
                 continue
             adapter = self.base.adapters.get(request.candidate.adapter or "", NO_ADAPTER)
             self.prompts[index], self.adapters[index] = ids, adapter
-            self.most[index] = min(self.generation.max_new_tokens, positions - len(ids))
+            opened = opens(self.base.tokenizer.decode(ids[-TAG_TOKENS:]))
+            self.rows.splitters[index] = Splitter(opened)
+            thinks = opened or request.candidate.thinking not in (None, False)
+            self.most[index] = min(most_tokens(request.candidate, self.generation, thinks), positions - len(ids))
 
     def _generate_all(self, rows: list[int]) -> None:
         """Generate to the end of some rows, with half as many at a time whenever memory runs out."""

@@ -16,6 +16,7 @@ from zooter_core.backends import Piece, Request
 from zooter_core.backends.local import calculator
 from zooter_core.backends.local.calculator import DIGITS, NUMERIC
 from zooter_core.backends.loops import Watch
+from zooter_core.backends.thoughts import Splitter, still_thinking
 from zooter_core.base.errors import Failure
 from zooter_core.base.records import Finish, Response
 
@@ -59,6 +60,8 @@ class Rows(StoppingCriteria):
         self.decoders = [DecodeStream(skip_special_tokens=True) for _ in requests]
         self.texts = [""] * len(requests)
         self.watches = [Watch() for _ in requests]
+        self.splitters = [Splitter() for _ in requests]
+        self.thought_tokens = [0] * len(requests)
         self.written: list[list[int]] = [[] for _ in requests]
         self.first: list[float | None] = [None] * len(requests)
         self.open = set(range(len(requests)))
@@ -82,7 +85,9 @@ class Rows(StoppingCriteria):
             if index not in self.open:
                 continue
             self.written[index].append(token)
-            if self.first[index] is None:
+            thinking = self.splitters[index].thinking
+            self.thought_tokens[index] += thinking
+            if self.first[index] is None and not thinking:
                 self.first[index] = now - self.starts[index]
             if token in self.ends:
                 self._finish(index, "stop", now)
@@ -90,7 +95,8 @@ class Rows(StoppingCriteria):
             text = self.decoders[index].step(self.backend, token)
             if text:
                 self.texts[index] += text
-                self.pieces.put(Piece(self.requests[index], text))
+                thoughts, text = self.splitters[index].feed(text)
+                self.pieces.put(Piece(self.requests[index], text, thoughts=thoughts))
                 if self.watches[index].repeats(self.texts[index]):
                     self._finish(index, "repeated", now)
 
@@ -108,8 +114,13 @@ class Rows(StoppingCriteria):
     def _finish(self, index: int, finish: Finish, now: float, error: Failure | None = None) -> None:
         self.open.discard(index)
         seconds = now - self.starts.get(index, now)
-        request, text, tokens = self.requests[index], self.texts[index].strip(), len(self.written[index])
-        response = Response(request.candidate.name, text, tokens, seconds, self.first[index], finish, error)
+        request, parts, tokens = self.requests[index], self.splitters[index].end(), len(self.written[index])
+        if parts.unfinished and finish in ("stop", "length", "repeated"):
+            finish, error = "refused", still_thinking(request.candidate.name, tokens).failure
+        response = Response(
+            request.candidate.name, parts.text.strip(), tokens, seconds, self.first[index], finish, error,
+            thoughts=parts.thoughts, thought_tokens=self.thought_tokens[index],
+        )  # fmt: skip
         self.pieces.put(Piece(request, response=response))
 
 

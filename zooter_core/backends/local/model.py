@@ -20,7 +20,7 @@ from transformers import AutoModelForCausalLM
 from zooter_core.backends.local import memory
 from zooter_core.backends.local.checkpoint import Checkpoint, dtype_of, fault
 from zooter_core.backends.local.decoding import digits_of
-from zooter_core.base.errors import WorkError, first_line, not_installed
+from zooter_core.base.errors import NotInstalledError, WorkError, first_line
 from zooter_core.base.weights import LOAD_LOCK, cache_dir, check_readable
 from zooter_core.config.candidates import CandidateConfig
 
@@ -255,8 +255,8 @@ def _placement(candidate: CandidateConfig, used: memory.Sizes) -> dict[str, Any]
 def _quantised(candidate: CandidateConfig) -> Any:
     """Settings of bitsandbytes."""
     if importlib.util.find_spec("bitsandbytes") is None:
-        next_step = "Run `pip install 'zooter[quant]'`, or remove quantisation from fleet.toml."
-        raise not_installed("bitsandbytes", f"The quantisation of {candidate.name}", next_step)
+        user, command = f"The quantisation of {candidate.name}", "pip install 'zooter[quant]'"
+        raise NotInstalledError("bitsandbytes", user, command, "remove quantisation from fleet.toml")
     from transformers import BitsAndBytesConfig
 
     if candidate.quantisation == "8bit":

@@ -11,7 +11,7 @@ from decimal import Decimal, InvalidOperation
 from types import ModuleType
 from typing import Any
 
-from zooter_core.base.errors import ZooterError, listed, not_installed, one_line
+from zooter_core.base.errors import NotInstalledError, ZooterError, listed, one_line
 
 REGEX_SECONDS = 1  # of one search: some expressions take exponential time
 SHOWN = 60  # characters of a text in a reason
@@ -50,7 +50,7 @@ def library(name: str, user: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ImportError:
-        raise not_installed(name, user, "Run `pip install 'zooter[verify]'`.") from None
+        raise NotInstalledError(name, user, "pip install 'zooter[verify]'") from None
 
 
 def judged(text: str, answer: Any) -> tuple[bool, str]:

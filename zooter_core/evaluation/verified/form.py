@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from typing import Any
 
 from zooter_core.base.errors import ZooterError, listed, one_line
 from zooter_core.base.strict_json import parse_json
-from zooter_core.evaluation.verified.answers import library
+from zooter_core.base.sums import value_of
+from zooter_core.evaluation.verified.answers import final_number, library
 from zooter_core.evaluation.verified.code import BLOCK
 
 ITEM = re.compile(r"^([ \t]*)(?:[-*]\s|•|\d+[.)]\s)", re.MULTILINE)
@@ -18,12 +20,11 @@ LANGUAGE_CHARACTERS = 20_000  # more say nothing new
 
 def has_json(text: str, schema: Any) -> tuple[bool, str]:
     """Whether the response, or its only fenced block, is JSON that is valid by a schema."""
-    blocks = BLOCK.findall(text)
+    is_good, reason = is_json(text)
+    if not is_good:
+        return False, reason
     try:
-        data = parse_json(blocks[0] if len(blocks) == 1 else text)
-    except ValueError as problem:
-        return False, f"The response is not JSON ({one_line(str(problem))})."
-    try:
+        data = parse_json(_json_in(text))
         difference = next(_differences(data, schema), "")
     except (RecursionError, ArithmeticError, ValueError, TimeoutError, MemoryError) as problem:
         difference = type(problem).__name__  # of extreme values
@@ -80,6 +81,41 @@ def items(text: str) -> int:
     return sum(indent <= min(indents) + 1 for indent in indents)  # numbers may be aligned to the right
 
 
+def lines(text: str) -> int:
+    """The number of lines with text, without a first one that only announces the others."""
+    filled = [line for line in text.splitlines() if line.strip(" \t`")]
+    return len(filled) - (len(filled) > 1 and filled[0].rstrip("* ").endswith(":"))
+
+
+def is_json(text: str, wanted: bool = True) -> tuple[bool, str]:
+    """Whether the response, or its only fenced block, is JSON."""
+    try:
+        parse_json(_json_in(text))
+    except (ValueError, RecursionError) as problem:
+        return False, f"The response is not JSON ({one_line(str(problem))})."
+    return True, "The response is JSON."
+
+
+def _json_in(text: str) -> str:
+    blocks: list[str] = BLOCK.findall(text)
+    return blocks[0] if len(blocks) == 1 else text
+
+
+def solves(text: str, solution: dict[str, Any]) -> tuple[bool, str]:
+    """Whether a response gives each variable its value: by the last "x = ...", or where there is one variable and no
+    such sign, by its final number."""
+    for name, value in solution.items():
+        stated = re.findall(rf"(?<![A-Za-z\d)*/^]){name}\s*=\s*([-−]?\s?[\d.,/]*\d)(?![\d.]*\s?[-+*/^(]|\w)", text)
+        number = value_of(stated[-1].replace(" ", "")) if stated else None
+        if number is None and len(solution) == 1:
+            number = Fraction(last) if (last := final_number(text)) is not None else None
+        if number is None:
+            return False, f"The response does not say what {name} is."
+        if abs(number - Fraction(value)) >= Fraction(1, 100) or (number != Fraction(value) and number.denominator == 1):
+            return False, f"{name} is {value}, not {stated[-1] if stated else number}."
+    return True, f"The solution is {listed(f'{name} = {value}' for name, value in solution.items())}."
+
+
 def _counted(count: Callable[[str], int], noun: str) -> Callable[[str, Any], tuple[bool, str]]:
     """A check of a number: equal to an integer, or between two ends, of which null is open."""
 
@@ -108,6 +144,9 @@ CHECKS: dict[str, Callable[[str, Any], tuple[bool, str]]] = {
     "characters": _counted(lambda text: len(text.strip()), "characters"),
     "contains": contains,
     "lacks": lacks,
+    "lines": _counted(lines, "lines"),
     "language": is_in_language,
     "json_schema": has_json,
+    "json": is_json,
+    "solution": solves,
 }

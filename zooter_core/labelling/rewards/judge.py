@@ -151,7 +151,8 @@ class Judge:
                 answers = ask(backend, candidate, [prompts[row] for row in rows], generation)
                 for row, answer in zip(rows, answers, strict=True):
                     failed = f"the judge failed: {answer.error}" if answer.error else None
-                    verdicts[row] = Unscored(failed) if failed else readers[row](answer.text)
+                    verdict = None if answer.finish == "length" else readers[row](answer.text)  # a draft is no verdict
+                    verdicts[row] = Unscored(failed) if failed else verdict
         none = Unscored(f"no verdict in the judge's text in {TRIES} tries")
         return [none if verdict is None else verdict for verdict in verdicts]
 

@@ -77,5 +77,10 @@ def unit(vectors: Array) -> Array:
     return vectors / np.maximum(np.sqrt((vectors * vectors).sum(axis=-1, keepdims=True)), _LEAST)
 
 
+def largest(values: Array) -> Array:
+    """Over the last axis, which stays with length 1."""
+    return values.max(axis=-1, keepdims=True) if _is_numpy(values) else values.amax(-1, keepdim=True)
+
+
 def concatenate(parts: Sequence[Array], axis: int) -> Array:
     return np.concatenate(parts, axis) if _is_numpy(parts[0]) else _torch().cat(list(parts), axis)

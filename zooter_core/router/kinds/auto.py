@@ -2,10 +2,11 @@
 
     logits(q)_i = level_i + sum over parts k of weight_k part_k(q)_i
 
-method/mixture.py says how the weights are found, and router/auto.py finds them. The levels are zeros, but for a router
-without parts, which sends every query to the candidate with the best mean score, and for older ones. Parts may predict
-scores (`bayes`) or log-probabilities (`zooter`): the weights bring them to one scale, and what a part adds to all
-candidates of a query changes no choice.
+Levels and weights are w(q) times those for queries like the landmarks, which are queries that it learned from, and
+1 - w(q) times those for all others (`far`). method/mixture.py says how they are found, and router/auto.py finds them.
+The levels for near queries are zeros, but for a router without parts, which sends every query to the candidate with the
+best mean score, and for older ones. Parts may predict scores (`bayes`) or log-probabilities (`zooter`): the weights
+bring them to one scale, and what a part adds to all candidates of a query changes no choice.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 from zooter_core.router.kinds import BAYES, head_class
-from zooter_core.router.kinds.arrays import Array, log_softmax
+from zooter_core.router.kinds.arrays import Array, largest, log_softmax, unit
 from zooter_core.router.kinds.base import Head, State, zeros
 from zooter_core.router.kinds.zooter import ZooterHead
 
@@ -25,15 +26,28 @@ class AutoHead(Head):
     Args:
         parts: the kind and the settings of each.
         share: of the mixture that cross-validation compared; the rest is the regression that it falls back on.
+        share_far: of the mixture where a query is unlike the landmarks; the rest is each candidate's level.
+        landmarks: their number; older routers have none, and treat all queries alike.
     """
 
     EXTRA: ClassVar[Mapping[str, float]] = ZooterHead.EXTRA
 
-    def __init__(self, width: int, candidates: int, parts: Sequence[Mapping[str, Any]], share: float = 1.0) -> None:
-        self.share = share
+    def __init__(
+        self,
+        width: int,
+        candidates: int,
+        parts: Sequence[Mapping[str, Any]],
+        share: float = 1.0,
+        share_far: float = 1.0,
+        landmarks: int = 0,
+    ) -> None:
+        self.share, self.share_far, self.landmarks = share, share_far, landmarks
         self.parts: list[Head] = [head_class(part["kind"])(width, candidates, **part["settings"]) for part in parts]
         self.kinds = [part["kind"] for part in parts]
         self.state = {"weights": zeros(len(parts)), "level": zeros(candidates)}
+        if landmarks:
+            self.state |= {"far.weights": zeros(len(parts)), "far.level": zeros(candidates)}
+            self.state |= {"landmarks": zeros(landmarks, width), "reach": zeros(2)}
         for number, part in enumerate(self.parts):
             self.state |= above(part.state, number)
 
@@ -48,21 +62,41 @@ class AutoHead(Head):
             return "These queries show nothing better than always using the best single model, which this router does."
         cautious = "a regression (bayes) that stays near the best single model where scores say little"
         kinds = [kind for kind in dict.fromkeys(self.kinds) if kind != BAYES]
-        if not kinds:
-            return f"Cross-validation chose {cautious}."
-        return f"Cross-validation chose {self.share:.0%} {' and '.join(kinds)}, and {1 - self.share:.0%} {cautious}."
+        chose = f"Cross-validation chose {cautious}."
+        if kinds:
+            shares = f"{self.share:.0%} {' and '.join(kinds)}, and {1 - self.share:.0%}"
+            chose = f"Cross-validation chose {shares} {cautious}."
+        if self.landmarks:
+            chose += f" On queries unlike these, the best single model counts for {1 - self.share_far:.0%}."
+        return chose
+
+    def near(self, vectors: Array) -> Array:
+        """w: how much each query is like the landmarks, from 0 to 1, shape (batch, 1)."""
+        if not self.landmarks:
+            return 0 * vectors[:, :1] + 1
+        low, high = self.state["reach"]
+        return ((largest(unit(vectors) @ self.state["landmarks"].T) - low) / (high - low)).clip(0, 1)
+
+    def _weights(self, vectors: Array) -> tuple[Array, Array]:
+        """Each query's levels, shape (batch, m), and weights of the parts, shape (batch, K)."""
+        near, level, weights = self.near(vectors), self.state["level"], self.state["weights"]
+        if not self.landmarks:
+            return near * level, near * weights
+        far = 1 - near
+        return near * level + far * self.state["far.level"], near * weights + far * self.state["far.weights"]
 
     def logits(self, vectors: Array) -> Array:
-        logits = self.state["level"] + 0 * vectors[:, :1]  # without parts too, a row for each query, also in a graph
-        for weight, part in zip(self.state["weights"], self.parts, strict=True):
-            logits = logits + weight * part.logits(vectors)
+        logits, weights = self._weights(vectors)
+        for number, part in enumerate(self.parts):
+            logits = logits + weights[:, number : number + 1] * part.logits(vectors)
         return logits
 
     def members(self, vectors: Array) -> Array | None:
         """The distributions with each member of the part that has several, in place of their mean."""
-        for weight, part in zip(self.state["weights"], self.parts, strict=True):
+        for number, part in enumerate(self.parts):
             logs = part.members(vectors)
             if logs is not None:
+                weight = self._weights(vectors)[1][:, number : number + 1]
                 return log_softmax(self.logits(vectors) + weight * (logs - part.logits(vectors)))
         return None
 

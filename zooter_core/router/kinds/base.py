@@ -25,7 +25,8 @@ class Lessons:
     Attributes:
         vectors: shape (n, width), of the frozen encoder; in half precision, and on the disk, where there are many.
         labels: shape (n, m), rows sum to one; enhanced where there are tags.
-        scores: shape (n, m), raw, higher is better; NaN where a candidate has none.
+        scores: shape (n, m), relative to the query's mean and in units of their spread (`labels.normalise`); NaN where
+            a candidate has none.
     """
 
     vectors: NDArray[Any]

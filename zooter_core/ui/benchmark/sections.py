@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import streamlit as st
 
-from zooter_core.evaluation import report_tables, verdicts
-from zooter_core.evaluation.charts import GREY, RANDOM_QUERIES, curve_lines
+from zooter_core.evaluation import charts, report_tables, verdicts
+from zooter_core.evaluation.charts import Figure, curve_lines
 from zooter_core.evaluation.figures import Evaluation, Selection
 from zooter_core.evaluation.report_tables import DATASET, LOWER, ORACLE, RANDOM, RMR, ROUTER, Method, Point
-from zooter_core.ui import charts, plots, tables
+from zooter_core.ui import plots, tables
 from zooter_core.ui.benchmark.sweep import draw_sweep
+from zooter_core.ui.benchmark.titles import title
 from zooter_core.ui.benchmark.view import Quality
+from zooter_core.ui.charts import colour
 from zooter_core.ui.tables import Column, show
 from zooter_core.ui.text import plain
 from zooter_core.ui.widgets import show_error
@@ -62,7 +64,7 @@ def columns_of(held_back: Evaluation, methods: Sequence[Method]) -> list[Column]
     counts = {name: row.n for name, row in held_back.datasets.items()}
     return [
         *(
-            Column(DATASET + name, name, f"mean reward over {n} held-back queries; higher is better.", ".2f")
+            Column(DATASET + name, title(name), f"mean reward over {n} held-back queries; higher is better.", ".2f")
             for name, n in counts.items()
         ),
         *(
@@ -103,11 +105,11 @@ def _first(candidates: Sequence[Method], key: str) -> int | None:
     return (min if key in LOWER else max)(figures, key=lambda number: figures[number]) if figures else None
 
 
-SYMBOLS = {ROUTER: plots.STAR, RMR: "diamond", ORACLE: plots.X, RANDOM: plots.CROSS}
+SYMBOLS = {ROUTER: "star", RMR: "diamond", ORACLE: "x", RANDOM: "cross"}
 ROOM = 88  # pixels right of the chart, for the labels of the points at its edge
 CLOSE, CLOSE_ACROSS = 0.07, 0.2  # shares of the height and width within which two labels would touch
-ABOVE, BELOW = -14, 14  # pixels between a label and the height of its mark
-CANDIDATES = ("circle", "rect", "triangle", plots.PENTAGON, "roundRect", plots.DOWN, plots.LEFT)
+ABOVE, LEVEL, BELOW = "top right", "middle right", "bottom right"  # where a label is, seen from its mark
+CANDIDATES = ("circle", "square", "triangle-up", "pentagon", "hexagon", "triangle-down", "triangle-left")
 TRIGGERS = {
     "margin": "margin: the most probable model has a small lead over the second",
     "entropy": "entropy: the probabilities are spread evenly over all models",
@@ -134,6 +136,10 @@ def cost_quality(held_back: Evaluation, pool: Sequence[str]) -> None:
         lines = {}
     if near:
         shown = [point for point in points if not point.candidate and point.name != RANDOM]
+    elif low := far_below(points):
+        shown = [point for point in points if point not in low]
+        names = ", ".join(f"{point.name} ({point.reward:z.2f})" for point in low)
+        st.caption(f"Too far below the others to be drawn: {plain(names)}.")
     alt = "Mean reward over mean cost of each method; the table below holds the same figures."
     plots.draw(cost_chart(shown, lines, pool, priced), "cost-quality", alt, 420)
     if selection:
@@ -145,6 +151,14 @@ def cost_quality(held_back: Evaluation, pool: Sequence[str]) -> None:
         ("Dollars cover the tokens of the responses, without prompts, router and reward model. " if priced else "")
         + "A call is one response of one model. Where several answer, the reward model runs too."
     )
+
+
+def far_below(points: Sequence[Point]) -> list[Point]:
+    """The single models and the random one that would squash the rest of the chart: those below the best single model
+    by more than a quarter of what that is below the best of all."""
+    best, single = max(p.reward for p in points), max((p.reward for p in points if p.candidate), default=math.inf)
+    limit = single - max(best - single, 0.0) / 4
+    return [point for point in points if (point.candidate or point.name == RANDOM) and point.reward < limit]
 
 
 def _options(selection: Selection) -> tuple[str, list[int], bool]:
@@ -168,51 +182,41 @@ def _options(selection: Selection) -> tuple[str, list[int], bool]:
 
 def cost_chart(
     points: Sequence[Point], curves: Mapping[int, Sequence[Point]], pool: Sequence[str], priced: bool
-) -> plots.Option:
+) -> Figure:
     """Mean reward over mean cost: a line per k with a mark per threshold, and a mark per other method, each labelled.
 
     Args:
         curves: k -> its points, in the order of cost.
         priced: cost in dollars; else in calls.
     """
-    lines = [plots.series_of(line) for line in curve_lines({ROUTER: curves}, priced, [charts.ROUTER])]
+    lines = [line.trace() for line in curve_lines({ROUTER: curves}, priced, [charts.ROUTER])]
+    _label_lines(lines, curves, priced)
     marks = [
         {
             "type": "scatter",
-            "name": plots.label(point.name),
-            "z": 3,  # above the lines
-            **_mark(point, pool),
-            "data": [
-                [
-                    point.cost(priced),
-                    point.reward,
-                    plots.label(SHOWN.get(point.name, point.name), 16),
-                    plots.label(SHOWN.get(point.name, point.name)),
-                    point.described(priced),
-                ]
-            ],
+            "mode": "markers+text",
+            "name": charts.text(point.name),
+            "x": [point.cost(priced)],
+            "y": [point.reward],
+            "marker": _mark(point, pool),
+            "text": [plots.label(SHOWN.get(point.name, point.name), 16)],
             # The router's lines begin at its mark.
-            "label": _label(ABOVE if point.name == ROUTER and curves else offset),
-            "tooltip": plots.hover(2, first=3),
+            "textposition": ABOVE if point.name == ROUTER and curves else place,
+            "cliponaxis": False,
+            "hovertext": [charts.hover(f"{SHOWN.get(point.name, point.name)} earns {point.described(priced)}.")],
+            "hoverinfo": "text",
         }
-        for point, offset in zip(points, _offsets(points, priced), strict=True)
+        for point, place in zip(points, _places(points, priced), strict=True)
     ]
-    _label_lines(lines, curves, priced)
-    unit = "dollars per thousand queries" if priced else "model calls per query"
-    option = plots.framed([*lines, *marks], f"mean cost ({unit})", "mean reward per query", yAxis={"splitNumber": 8})
-    return option | {"grid": option["grid"] | {"right": ROOM}}
+    across = f"mean cost ({charts.cost_unit(priced)})"
+    return charts.framed([*lines, *marks], across, "mean reward per query", yaxis={"nticks": 8}, margin={"r": ROOM})
 
 
-def _label(offset: int, place: str = "right", formatter: str = "{@[2]}") -> dict[str, Any]:
-    """A label beside a mark, so many pixels lower."""
-    return {"show": True, "position": place, "offset": [0, offset], "formatter": formatter, "fontSize": 12}
-
-
-def _offsets(points: Sequence[Point], priced: bool) -> list[int]:
+def _places(points: Sequence[Point], priced: bool) -> list[str]:
     """Where the label of each point goes: right of it, higher or lower where another point is close."""
     costs, rewards = [point.cost(priced) for point in points], [point.reward for point in points]
     wide, high = max(costs) - min(costs) or 1.0, max(rewards) - min(rewards) or 1.0
-    offsets = []
+    places = []
     for number, (cost, reward) in enumerate(zip(costs, rewards, strict=True)):
         gaps = [
             (other - reward) / high
@@ -221,32 +225,34 @@ def _offsets(points: Sequence[Point], priced: bool) -> list[int]:
         ]
         above = any(0 < gap < CLOSE for gap in gaps)
         below = any(-CLOSE < gap < 0 for gap in gaps)
-        offsets.append(0 if above == below else BELOW if above else ABOVE)
-    return offsets
+        places.append(LEVEL if above == below else BELOW if above else ABOVE)
+    return places
 
 
-def _label_lines(lines: Sequence[dict[str, Any]], curves: Mapping[int, Sequence[Point]], priced: bool) -> None:
-    """Each line's name at its end, and that of the dotted lines below the first of them."""
-    most = max((line[-1].cost(priced) for line in curves.values()), default=0.0)
+def _label_lines(lines: Sequence[Figure], curves: Mapping[int, Sequence[Point]], priced: bool) -> None:
+    """Each line's name at its end, and that of the dotted lines below the longest of them."""
+    ends = [line[-1].cost(priced) for line in curves.values()]
     for number, (k, line) in enumerate(curves.items()):
-        dotted, end = lines[2 * number]["data"], lines[2 * number + 1]["data"][-1]
-        name = str(k) if number else f"{k} if unsure"  # in full once: on a phone there is no room for more
+        dotted, drawn = lines[2 * number], lines[2 * number + 1]
+        name = str(k) if number else f"{k} models"  # in full once: on a phone there is no room for more
         # Right of the end, where the line leaves room, but for the longest, which ends at the marks of other methods.
-        side = "left" if len(curves) > 1 and line[-1].cost(priced) == most else "right"
-        end["label"] = _label(ABOVE, side, name)
-        if not number:
-            middle = [(line[0].cost(priced) + line[-1].cost(priced)) / 2, (line[0].reward + line[-1].reward) / 2]
-            text = _label(0, "bottom", RANDOM_QUERIES)
-            dotted.insert(1, {"value": middle, "symbol": "circle", "symbolSize": 1, "label": text})
+        longest = ends.index(max(ends)) == number
+        side = "top left" if longest else ABOVE
+        drawn |= {"mode": "lines+markers+text", "text": [*[""] * (len(line) - 1), name], "textposition": side}
+        if longest:
+            middle = [sum(dotted["x"]) / 2, sum(dotted["y"]) / 2]
+            for axis, value in zip("xy", middle, strict=True):
+                dotted[axis].insert(1, value)
+            words = ["", charts.RANDOM_QUERIES, ""]
+            dotted |= {"mode": "lines+text", "text": words, "textposition": "bottom center"}
 
 
-def _mark(point: Point, pool: Sequence[str]) -> dict[str, Any]:
+def _mark(point: Point, pool: Sequence[str]) -> Figure:
     if not point.candidate:
-        hue, size = charts.ROUTER if point.name == ROUTER else GREY, 20 if point.name == ROUTER else 13
-        return {"symbol": SYMBOLS[point.name], "symbolSize": size, "itemStyle": {"opacity": 1, "color": hue}}
-    place = list(pool).index(point.name)
-    style = {"color": charts.colour(pool, point.name), "opacity": 1}
-    return {"symbol": CANDIDATES[place % len(CANDIDATES)], "symbolSize": 11, "itemStyle": style}
+        hue, size = (charts.ROUTER, 20) if point.name == ROUTER else (charts.GREY, 13)
+        return {"symbol": SYMBOLS[point.name], "size": size, "color": hue, "opacity": 1}
+    symbol = CANDIDATES[list(pool).index(point.name) % len(CANDIDATES)]
+    return {"symbol": symbol, "size": 11, "color": colour(pool, point.name), "opacity": 1}
 
 
 def _shown(counts: Sequence[int]) -> list[int]:

@@ -8,9 +8,10 @@ from typing import Any
 import streamlit as st
 
 from zooter_core.evaluation import verdicts
-from zooter_core.evaluation.charts import SWEEP_AXES, sweep_lines
+from zooter_core.evaluation.charts import sweep_chart
 from zooter_core.evaluation.figures import Sweep, SweepRow
-from zooter_core.ui import charts, plots, tables
+from zooter_core.ui import plots, tables
+from zooter_core.ui.benchmark.titles import titled
 from zooter_core.ui.tables import Column
 from zooter_core.ui.text import plain
 
@@ -27,17 +28,12 @@ COLUMNS = [
 
 
 def draw_sweep(sweep: Sweep) -> None:
-    st.markdown(" ".join(map(plain, verdicts.of_sweep(sweep))))
+    named = sweep.model_copy(update={"verdict": sweep.verdict and titled(sweep.verdict)})
+    st.markdown(" ".join(map(plain, verdicts.of_sweep(named))))
     alt = "Mean score over beta with its 95% interval; the table below holds the same figures."
-    plots.draw(chart(sweep), "sweep-chart", alt, 380)
+    plots.draw(sweep_chart(sweep), "sweep-chart", alt, 380)
     best = {("mean", number) for number, row in enumerate(sweep.rows) if sweep.is_best(row)}
     tables.show("beta", [_cells(row, sweep) for row in sweep.rows], COLUMNS, best)
-
-
-def chart(sweep: Sweep) -> plots.Option:
-    """The mean score over beta with its 95% interval, a line per tau; a star marks the best point."""
-    lines = sweep_lines(sweep, charts.PALETTE)
-    return plots.framed(map(plots.series_of, lines), *SWEEP_AXES, legend=len(lines) > 1)
 
 
 def _cells(row: SweepRow, sweep: Sweep) -> dict[str, Any]:

@@ -13,10 +13,14 @@ import streamlit as st
 from zooter_core.base.errors import ZooterError
 from zooter_core.config.fleet import Fleet, load_fleet
 from zooter_core.evaluation import figures, verdicts
+from zooter_core.evaluation.charts import GREY, ROUTER, Figure, framed, hover, of_names
 from zooter_core.evaluation.figures import Evaluation, Report, Sweep
 from zooter_core.ui import links, plots
-from zooter_core.ui.charts import GREY, ROUTER, colour
-from zooter_core.ui.text import plain
+from zooter_core.ui.benchmark.titles import titled
+from zooter_core.ui.charts import colour
+from zooter_core.ui.text import clipped, plain
+
+ROOM = 56  # pixels right of the chart, for the number of a dot at its edge
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,7 @@ def report_command(folder: str) -> str:
 def draw_verdict(report: Report) -> None:
     """Whether routing is worth it, in words."""
     if verdict := verdicts.of_report(report):
-        first, *more = map(plain, verdicts.sentences(verdict))
+        first, *more = map(plain, verdicts.sentences(titled(verdict)))
         st.markdown(" ".join([f"**{first}**", *more]))
 
 
@@ -130,7 +134,7 @@ def sentence(held_back: Evaluation) -> str:
     return f"{share:.0%} of the way from the best single model to a perfect choice, {calls}."
 
 
-def means_chart(held_back: Evaluation, pool: Sequence[str]) -> plots.Option:
+def means_chart(held_back: Evaluation, pool: Sequence[str]) -> Figure:
     """Where random choice, the best single model, the router, all models and the oracle stand, a dot each."""
     mean, single = held_back.mean, held_back.best_single
     rows = [
@@ -142,16 +146,18 @@ def means_chart(held_back: Evaluation, pool: Sequence[str]) -> plots.Option:
     ]
     dots = {
         "type": "scatter",
-        "symbolSize": 16,
-        "label": {"show": True, "position": "right", "formatter": "{@[2]}", "fontSize": 13},
-        "tooltip": {"formatter": "{@[3]}<br/>mean reward {@[2]}"},
-        "data": [
-            {"value": [value, row, f"{value:z.2f}", name], "itemStyle": {"color": fill, "opacity": 1}}
-            for row, (name, value, fill) in enumerate(rows)
-        ],
+        "mode": "markers+text",
+        "x": [value for _, value, _ in rows],
+        "y": list(range(len(rows))),
+        "marker": {"size": 16, "color": [fill for _, _, fill in rows], "opacity": 1},
+        "text": [f"{value:z.2f}" for _, value, _ in rows],
+        "textposition": "middle right",
+        "cliponaxis": False,
+        "hovertext": [hover(f"{clipped(name, 80)}: the mean reward is {value:z.2f}.") for name, value, _ in rows],
+        "hoverinfo": "text",
     }
-    names = {"type": "category", "data": [plots.label(name, 40) for name, _, _ in rows], "inverse": True}
-    return plots.framed([dots], "mean reward per query", yAxis=names)
+    names = of_names([clipped(name, 40) for name, _, _ in rows])
+    return framed([dots], "mean reward per query", yaxis=names, margin={"r": ROOM})
 
 
 def sweep_command(path: Path) -> str:

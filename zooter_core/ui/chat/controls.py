@@ -28,7 +28,7 @@ UNSURE_HELP = (
     "every query; at 1, hardly any."
 )
 TEMPERATURE_HELP = "0 always takes the most probable word; higher values vary more."
-LENGTH_HELP = "In tokens; a token is about three quarters of a word."
+LENGTH_HELP = "A token is about three quarters of a word."
 SYSTEM_HELP = "Instructions for the model that answers. The router does not see them."
 NO_REWARDS = "There is no reward model, so no answers are compared here."
 HOTTEST = 1.5
@@ -40,6 +40,7 @@ SHORTCUTS = (
     ("/", "Go to the field for a query"),
     ("Enter", "Send; Shift and Enter begin a new line"),
     (NEW_KEY, "Begin a new conversation"),
+    ("← →", "On a conversation in the list: pin it, delete it"),
     ("?", "Show these shortcuts"),
     ("1, 2, ...", "In a blind comparison: vote for a response"),
     ("T, N", "In a blind comparison: a tie, none is good"),
@@ -66,6 +67,8 @@ def draw(ensemble: Ensemble, talk: Conversation) -> Settings:
                     _this_conversation(talk)
             icon_button("New conversation", "add", "begin-here", conversations.clear)  # on a phone: the list is closed
         icon_button("Keyboard shortcuts", "keyboard", "shortcuts", _shortcuts)
+    if talk.note:
+        st.warning(safe(talk.note), icon=":material/warning:")
     if changes := _changes(talk.tuning):
         with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key="tuned"):
             st.markdown(f":gray-badge[:material/tune: {changes}]", width="content")
@@ -125,7 +128,7 @@ def _tune(ensemble: Ensemble, talk: Conversation) -> None:
         "Temperature", 0.0, HOTTEST, warmth, 0.05, key=f"temperature-{talk.id}", help=TEMPERATURE_HELP
     )  # fmt: skip
     tokens = tuning.max_new_tokens or length
-    tokens = st.slider("Longest answer", 16, most, tokens, 16, key=f"length-{talk.id}", help=LENGTH_HELP)
+    tokens = st.slider("Longest answer", 16, most, tokens, 16, "%d tokens", key=f"length-{talk.id}", help=LENGTH_HELP)
     talk.tuning = Tuning(
         None if warmth == temperature else warmth, None if tokens == length else int(tokens), system or ""
     )

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import streamlit as st
 
@@ -36,6 +38,7 @@ class Conversation:
         history: where the turns are saved; None if nowhere.
         name: the title that the visitor gave it.
         tuning: how its next queries are answered, whoever does.
+        note: what a visitor should know of it, in one line.
     """
 
     fleet: str = ""
@@ -44,6 +47,7 @@ class Conversation:
     history: History | None = None
     name: str = ""
     tuning: Tuning = field(default_factory=Tuning)
+    note: str = ""
 
     def ask(
         self,
@@ -72,6 +76,17 @@ class Conversation:
         turn, place = self.turns[number], number % len(self.turns)
         settings = self.tuning.applied(turn.settings)
         self._start(ensemble, turn.message, turn.decision, settings, Plan((candidate,)), turn, place=place)
+
+    def hear(self, ensemble: Ensemble, number: int) -> None:
+        """Add a version of an answer with those of all models that the router is undecided between: the answer that is
+        there, if it is whole, and those of the others."""
+        turn, place = self.turns[number], number % len(self.turns)
+        names = [name for name in turn.decision.rivals if name in ensemble.fleet.pool]
+        answered = turn.job.responses.get(turn.candidate)
+        stays = [answered] if answered and not answered.error and turn.candidate in names else []
+        plan = Plan([name for name in names if not stays or name != turn.candidate], previous=stays)
+        settings = self.tuning.applied(turn.settings)
+        self._start(ensemble, turn.message, turn.decision, settings, plan, turn, place=place)
 
     def branch(
         self,
@@ -173,7 +188,7 @@ class Conversation:
             ensemble,
             replace(plan, reserves=[name for name in plan.reserves if name in ensemble.fleet.pool]),
             self._messages(message, self.turns[:place], settings.system),
-            rank=len(plan.candidates) > 1,
+            rank=len(plan.candidates) + sum(not response.error for response in plan.previous) > 1 and ensemble.can_rank,
             generation=generation,
             save=save,
             ended=read_ahead,
@@ -260,10 +275,26 @@ def find(id: str) -> Conversation | None:
         return live
     if (entry := history().entry(id)) is None:
         return None
-    turns = [Turn.from_json(record) for record in history().turns(id)]
+    records = history().turns(id)
+    turns = intact(records)
     talk = Conversation(entry.fleet, id, turns, history(), tuning=Tuning.of(turns[-1].settings) if turns else Tuning())
     talk.name = entry.title if entry.title != talk.title else ""
+    if missing := len(records) - len(turns):
+        talk.history = None  # what is left would take the places of others in the file
+        talk.note = (
+            f"{missing} of the {len(records)} turns of this conversation cannot be read from {history().path} and are "
+            "left out. The file stays as it is: what you add here is not saved."
+        )
     return talk
+
+
+def intact(records: Iterable[dict[str, Any]]) -> list[Turn]:
+    """The turns of records, without those that are damaged."""
+    turns = []
+    for record in records:
+        with suppress(ValueError):
+            turns.append(Turn.from_json(record))
+    return turns
 
 
 def open(id: str) -> None:

@@ -8,7 +8,7 @@ from zooter_core.base.strict_json import dump_json
 from zooter_core.ui import answer_view
 from zooter_core.ui.chat.conversations import Conversation
 from zooter_core.ui.markdown import safe
-from zooter_core.ui.text import fence, plain, visible
+from zooter_core.ui.text import fence, plain, typed, visible
 
 
 def markdown(talk: Conversation) -> str:
@@ -25,7 +25,7 @@ def markdown(talk: Conversation) -> str:
         shares = ", ".join(f"{plain(name)} {p:.0%}" for name, p in turn.decision.probabilities.items())
         who = "nobody" if turn.job.all_failed else plain(turn.candidate)
         end = " (incomplete)" if turn.job.incomplete and not turn.job.all_failed else ""
-        lines += [f"> {line}" for line in safe(turn.query, None).split("\n")]
+        lines += [f"> {line}" for line in typed(turn.query)]
         for file in turn.attachments:
             lines += ["", f"Attached: {plain(file.name)}", "", *fence(visible(file.text))]
         lines += ["", f"**{who}**{end} (router: {shares})", ""]

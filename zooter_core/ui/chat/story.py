@@ -82,8 +82,7 @@ def draw(talk: Conversation) -> str:
                     links.page_button("Connect my models", "models", "add")
                 st.button("Ask something", icon=":material/edit:", on_click=_end)
             else:
-                st.button("Next", icon=":material/arrow_forward:", key="primary-next", shortcut="Right",
-                          on_click=_go_to, args=(talk, number + 1))  # fmt: skip
+                st.button("Next", key="primary-next", shortcut="Right", on_click=_go_to, args=(talk, number + 1))
                 st.button("Skip", type="tertiary", on_click=_end)
     return step.title
 
@@ -111,7 +110,7 @@ def _picture(comparison: Comparison, number: int) -> None:
     """What a step shows of the round, in which all models have been answering since the first step."""
     decision, job = comparison.decision, comparison.job
     if number in (ROUTED, ANSWERED):
-        answer_view.draw(decision.probabilities, answer_view.shown_tags(decision.tags), "story", comparison.pool)
+        answer_view.draw(decision, "story", comparison.pool)
     if number == ROUTED:
         return
     if job.running and isinstance(job, BackgroundWork):
@@ -127,7 +126,7 @@ def _picture(comparison: Comparison, number: int) -> None:
 def _answers(comparison: Comparison, number: int) -> None:
     """The answer of the router's choice, or all of them."""
     if number == ANSWERED:
-        answer_view.draw_answer(comparison.job, comparison.decision.candidate)
+        answer_view.draw_answer(comparison.job, comparison.decision.candidate, comparison.id)
         return
     if comparison.job.running and number != COMPARED:
         st.caption("The models are still answering ...")

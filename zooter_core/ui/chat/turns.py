@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from zooter_core.base.errors import Failure
-from zooter_core.base.records import Attachment, Decision, Message, Ranked, Reading, Response, Tag
+from zooter_core.base.records import Attachment, Decision, Message, Ranked, Reading, Response
+from zooter_core.base.strict_json import of_type
 from zooter_core.router.explain import Explanation
 from zooter_core.ui.jobs import Answers
 
@@ -109,21 +110,46 @@ class Turn:
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> Turn:
-        values = record["decision"]
-        tags = tuple(Tag(**tag) for tag in values["tags"])
-        decision = Decision(
-            values["query"],
-            values["probabilities"],
-            tags,
-            values["candidate"],
-            values["margin"],
-            values.get("utilities"),
-        )
+        """The turn that `to_json` wrote.
+
+        Raises:
+            ValueError: it is damaged.
+        """
+        stored = of_type(_Stored, record)
+        if stored.decision.candidate not in stored.decision.probabilities:
+            raise ValueError("the choice has no probability")
         versions = [_answers_from_json(version) for version in record.get("versions", [record])]
-        settings = Settings(**{name: value for name, value in record["settings"].items() if name != "second"})
-        job = versions[record.get("version", 0)]
-        files = tuple(Attachment(**attachment) for attachment in record.get("attachments", ()))
-        return cls(record["query"], decision, job, settings, record["retry"], None, versions, files)
+        if not 0 <= stored.version < len(versions):
+            raise ValueError("the version that counts is missing")
+        job = versions[stored.version]
+        return cls(
+            stored.query, stored.decision, job, stored.settings, stored.retry, None, versions, stored.attachments
+        )
+
+
+@dataclass
+class _Stored:
+    """A record of a turn, without its answers."""
+
+    query: str
+    decision: Decision
+    settings: Settings
+    retry: int
+    version: int = 0
+    attachments: tuple[Attachment, ...] = ()
+
+
+@dataclass
+class _StoredAnswers:
+    texts: dict[str, str]
+    responses: dict[str, dict[str, Any]]
+    rewards: dict[str, float | None]
+    problem: str | None
+    chosen: str | None = None
+    failures: dict[str, Failure] = field(default_factory=dict)
+    reserves: tuple[str, ...] = ()
+    vote: int | None = None
+    readings: dict[str, tuple[Reading, ...]] = field(default_factory=dict)
 
 
 def _answers_to_json(job: Answers) -> dict[str, Any]:
@@ -150,21 +176,32 @@ def _answers_from_json(record: dict[str, Any]) -> Answers:
 
     Two models could answer there side by side, and `chosen` names the one that counts: it comes first here.
     """
-    texts = {name: record["texts"][name] for name in sorted(record["texts"], key=lambda n: n != record.get("chosen"))}
-    responses = {name: Response.from_json(response) for name, response in record["responses"].items()}
-    for name, failure in record.get("failures", {}).items():  # a response's record has the message alone
-        responses[name] = replace(responses[name], error=Failure(**failure))
+    stored = of_type(_StoredAnswers, record)
+    texts = {name: stored.texts[name] for name in sorted(stored.texts, key=lambda name: name != stored.chosen)}
+    responses = {
+        # Without its error, of which a response's record has the message alone.
+        name: replace(of_type(Response, values | {"error": None}), error=_error(stored.failures.get(name), values))
+        for name, values in stored.responses.items()
+    }
+    if not texts or not responses.keys() <= texts.keys() or not stored.rewards.keys() <= responses.keys():
+        raise ValueError("answers of different candidates")
     ranked = [
         Ranked(responses[name], reward, rank if reward is not None else None)
-        for rank, (name, reward) in enumerate(record["rewards"].items(), 1)
+        for rank, (name, reward) in enumerate(stored.rewards.items(), 1)
     ]
     return Answers(
         tuple(texts),
         texts,
         responses,
         ranked or None,
-        record["problem"],
-        reserves=tuple(record.get("reserves", ())),
-        vote=record.get("vote"),
-        readings={name: tuple(Reading(**one) for one in values) for name, values in record.get("readings", {}).items()},
+        stored.problem,
+        reserves=stored.reserves,
+        vote=stored.vote,
+        readings=dict(stored.readings),
     )
+
+
+def _error(failure: Failure | None, values: dict[str, Any]) -> Failure | None:
+    """Why a stored response failed; records of older versions have the message alone."""
+    message = values.get("error")
+    return failure or (None if message is None else Failure.of(str(message)))

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from zooter_core.base.errors import ZooterError
-from zooter_core.base.paths import EMBEDDED_FLEET
-from zooter_core.config.fleet import load_fleet
+from zooter_core.base.errors import ZooterError, listed
+from zooter_core.base.money import in_dollars
+from zooter_core.config.fleet import Fleet, load_fleet
+from zooter_core.data import prices
 from zooter_core.evaluation import verdicts
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui import answer_view, charts, links, resources
 from zooter_core.ui.background import draw_live, stop_button
+from zooter_core.ui.charts import badge
 from zooter_core.ui.chat import composer, conversations, why
 from zooter_core.ui.chat.controls import MODES
 from zooter_core.ui.chat.conversations import Conversation
 from zooter_core.ui.chat.turns import Settings, Turn
 from zooter_core.ui.jobs import Job
 from zooter_core.ui.markdown import safe
+from zooter_core.ui.models.manage import is_users
 from zooter_core.ui.text import plain
-from zooter_core.ui.widgets import icon_button, show_error
+from zooter_core.ui.widgets import focus_composer, icon_button, show_error
 
 RETRY_HELP = "Ask the same model again from the start. If no model could answer, or it is gone, ask all of them again."
 CONTINUE_HELP = "Let the same model continue the answer."
@@ -98,11 +101,17 @@ def _turn_id(talk: Conversation, number: int) -> str:
     return f"{talk.id}-{number}-{talk.turns[number].retry}"
 
 
+def _answer_id(talk: Conversation, number: int) -> str:
+    """Identifies the version of a turn's answer that counts."""
+    return f"{_turn_id(talk, number)}-{talk.turns[number].version}"
+
+
 def edit_form(ensemble: Ensemble, talk: Conversation, number: int, settings: Settings) -> None:
-    """A query as a field, where its button was: the query itself may have scrolled out of sight."""
+    """A query as a field, in its bubble. The page's script goes there, since it may have scrolled out of sight."""
     turn, last = talk.turns[number], number == len(talk.turns) - 1
-    with st.form(f"edit-{number}", border=False):
-        query = st.text_area("Your query", turn.query)
+    with answer_view.bubble(), st.form(f"edit-{number}", border=False):
+        query = st.text_area("Your query", turn.query, key=f"edited-{_turn_id(talk, number)}")
+        focus_composer(f"edited {_turn_id(talk, number)}")
         names = [file.name for file in turn.attachments]
         places = range(len(names))
         files = st.multiselect("Files", places, places, lambda place: names[place]) if names else []
@@ -131,17 +140,24 @@ EMBEDDED = "Four 135M-parameter specialists on your processor. Watch the routing
 
 
 def draw_welcome() -> DeltaGenerator:
-    """What the page is for, and what a report says the router is worth; returns the place for a line on the router,
-    which may still be loading."""
+    """What the page is for, what a report says of the router, and the way to models of one's own; returns the place for
+    what needs the fleet, which may still be loading."""
     with st.container(key="welcome"):
         st.title("Ask once. The right model answers.", anchor=False)
         st.markdown(
             "A small router reads your query and predicts which model would answer it best. Only that model runs."
         )
         with suppress(ZooterError):  # the page says what is wrong with the fleet
-            if verdict := verdicts.of_fleet(load_fleet(resources.folder())):
-                st.caption(plain(verdicts.headline(verdict)))
-        return st.container()
+            report = verdicts.report_of(load_fleet(resources.folder()))
+            if line := report and verdicts.in_a_line(report):
+                with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
+                    st.caption(plain(line), width="content")
+                    links.page_button("Benchmark", "benchmark", "arrow_forward", "tertiary")
+        with st.container(horizontal=True, gap="small"):
+            place = st.container(width="stretch" if is_users(resources.folder()) else "content")
+            if not is_users(resources.folder()):
+                links.page_button("Connect my models", "models", "add")
+        return place
 
 
 def draw_starting(ensemble: Ensemble, place: DeltaGenerator) -> None:
@@ -155,7 +171,7 @@ def draw_starting(ensemble: Ensemble, place: DeltaGenerator) -> None:
 
 
 def draw_footnote() -> None:
-    if Path(resources.folder()).resolve() == EMBEDDED_FLEET.resolve():
+    if not is_users(resources.folder()):
         text = EMBEDDED
     else:
         text = f"{len(resources.pool())} models behind one router. Check important answers."
@@ -173,23 +189,23 @@ def link_notice() -> None:
 def draw_turn(ensemble: Ensemble, talk: Conversation, number: int, settings: Settings, live: bool) -> None:
     """A query and its answer, with what can be done next; `live`: the answer is drawn while it grows."""
     turn = talk.turns[number]
-    answer_view.draw_query(turn.query)
-    composer.draw_files(turn.attachments, f"{talk.id}-{number}")
+    if not live and st.session_state.get("editing") == _turn_id(talk, number):
+        edit_form(ensemble, talk, number, settings)
+    else:
+        answer_view.draw_query(turn.query)
+        composer.draw_files(turn.attachments, f"{talk.id}-{number}")
     with st.chat_message("assistant", avatar=charts.avatar(ensemble.fleet.pool, turn.candidate)):
-        explained = routing(talk, number)
+        explained = routing(ensemble, talk, number)
         if live and isinstance(turn.job, Job):
-            _draw_live(turn, turn.job)
+            _draw_live(turn, turn.job, _answer_id(talk, number))
         else:
             draw_answer(talk, number)
-            if st.session_state.get("editing") == _turn_id(talk, number):
-                edit_form(ensemble, talk, number, settings)
-            else:
-                draw(ensemble, talk, number)
+            draw(ensemble, talk, number)
         if explained:  # below the answer, which stays where it is
             why.panel(ensemble, turn, f"{talk.id}-{number}")
 
 
-def _draw_live(turn: Turn, job: Job) -> None:
+def _draw_live(turn: Turn, job: Job, key: str) -> None:
     candidate = turn.candidate
 
     def draw() -> None:
@@ -197,40 +213,64 @@ def _draw_live(turn: Turn, job: Job) -> None:
             st.rerun()
         box = st.empty()
         with box.container():
-            _draw_text(turn)
+            _draw_text(turn, key)
         stop_button(job, "stop")
-        if not job.begun.is_set() and job.begun.wait(EVERY):  # the first words need not wait for the next drawing
+        # The first words need not wait for the next drawing; cards have keys, which may be drawn once in each.
+        if not job.begun.is_set() and not _beside(turn) and job.begun.wait(EVERY):
             with box.container():
-                _draw_text(turn)
+                _draw_text(turn, key)
 
     draw_live(job, draw, every=EVERY)
 
 
 def draw_answer(talk: Conversation, number: int) -> None:
-    turn = talk.turns[number]
-    _draw_text(turn)
-    if turn.job.ranked:
+    turn, key = talk.turns[number], _answer_id(talk, number)
+    _draw_text(turn, key)
+    if turn.job.ranked and not _beside(turn):
         with st.expander(f"Best of {_scored(turn)} by reward", icon=":material/leaderboard:"):
-            for item in turn.job.ranked:
+            for place, item in enumerate(turn.job.ranked, 1):
                 reward = "no reward" if item.reward is None else f"reward {item.reward:.2f}"
                 st.markdown(f"**{plain(item.response.candidate)}** · {reward}")
-                answer_view.draw_answer(turn.job, item.response.candidate)
+                answer_view.draw_answer(turn.job, item.response.candidate, f"{key}-{place}")
 
 
-def _draw_text(turn: Turn) -> None:
-    """Who could not answer, and the answer so far."""
+def _beside(turn: Turn) -> list[str]:
+    """The models whose answers are drawn side by side: those that a visitor has asked for where the router was
+    undecided. Of several that a mode asks, the best answer stays."""
+    answering = [name for name in turn.job.candidates if not turn.job.failed_to_start(name)]
+    return answering if turn.settings.mode in ("router", "fixed") and len(answering) > 1 else []
+
+
+def _draw_cards(turn: Turn, names: Sequence[str], key: str) -> None:
+    rewards = {item.response.candidate: item.reward for item in turn.job.ranked or []}
+    with st.container(horizontal=True, key=f"cards-{key}", wrap=False, gap="small"):
+        for place, name in enumerate(names):
+            with st.container(border=True, key=f"card-{key}-{place}"):
+                reward = rewards.get(name)
+                facts = [] if reward is None else [f"reward **{reward:z.2f}**"]
+                facts += [":gray-badge[:material/check: highest reward]"] if rewards and name == turn.candidate else []
+                st.markdown(" ".join([badge(list(turn.decision.probabilities), name), *facts]))
+                answer_view.draw_answer(turn.job, name, f"{key}-{place}")
+
+
+def _draw_text(turn: Turn, key: str) -> None:
+    """Who could not answer, and the answer so far, or those that are drawn side by side."""
     job = turn.job
     if note := answer_view.fallback_note(job, "**"):
         st.warning(safe(note), icon=":material/swap_horiz:")
     if answer_view.draw_waiting(job):
         return
+    if names := _beside(turn):
+        _draw_cards(turn, names, key)
+        return
     name = turn.candidate
     readings = job.readings.get(name, ())
     if note := composer.cut_note(name, readings):
         st.caption(f":material/content_cut: {note}")
-    if job.running and not job.texts[name] and (tokens := sum(reading.read for reading in readings)):
+    begun = job.texts[name] or name in job.thoughts
+    if job.running and not begun and (tokens := sum(reading.read for reading in readings)):
         st.caption(f"Reading about {composer.rounded(tokens)} tokens of attached files first ...")
-    answer_view.draw_answer(job, name)
+    answer_view.draw_answer(job, name, key)
     if job.running and len(job.candidates) > 1:
         st.caption(f"{len(job.responses)} of {len(job.candidates)} models have answered; the best answer stays.")
 
@@ -239,21 +279,60 @@ def _scored(turn: Turn) -> int:
     return sum(item.rank is not None for item in turn.job.ranked or [])
 
 
-def routing(talk: Conversation, number: int) -> bool:
+BOTH_HELP = "Let {} answer too, beside the answer that is there."
+
+
+def routing(ensemble: Ensemble, talk: Conversation, number: int) -> bool:
     """The router's decision as a strip, and who answers if not its choice; True if a visitor wants the reasons."""
     turn = talk.turns[number]
     key = f"{talk.id}-{number}"
-    opened = answer_view.draw(turn.decision.probabilities, answer_view.shown_tags(turn.decision.tags), key, why=True)
-    if note := _who_answers(turn):
-        st.caption(note)
+    opened = answer_view.draw(turn.decision, key, why=True)
+    with st.container(horizontal=True, key=f"note-{key}", vertical_alignment="center", gap="small"):
+        if note := " ".join(filter(None, [_who_answers(turn), what_it_cost(ensemble.fleet, turn)])):
+            st.caption(note, width="content")
+        if offer := _unheard(ensemble, talk, number):
+            label = "Ask both" if len(turn.decision.rivals) == 2 else f"Ask all {len(turn.decision.rivals)}"
+            st.button(label, key=f"both-{_turn_id(talk, number)}", icon=":material/compare_arrows:", type="tertiary",
+                      help=BOTH_HELP.format(listed(offer)), on_click=talk.hear, args=(ensemble, number))  # fmt: skip
     return opened
+
+
+def what_it_cost(fleet: Fleet, turn: Turn) -> str:
+    """What the answer cost by the prices in fleet.toml, without its prompt, and what as many tokens of the dearest
+    would have, as Markdown; empty while it runs, and where a price is missing."""
+    responses, answer = turn.job.responses, turn.job.responses.get(turn.candidate)
+    if turn.job.running or answer is None or not answer.tokens or not responses.keys() <= set(fleet.pool):
+        return ""
+    paid = [prices.cost(fleet.candidate(name), 0, response.tokens) for name, response in responses.items()]
+    instead = {one.name: prices.cost(one, 0, answer.tokens) or 0.0 for one in fleet.candidates}
+    dearest = max(instead, key=lambda name: instead[name])
+    if None in paid or not instead[dearest]:
+        return ""
+    text = f"This cost ${in_dollars(sum(amount or 0.0 for amount in paid))}"
+    if turn.candidate != dearest or len(paid) > 1:
+        text += f"; **{plain(dearest)}**, the dearest, would have cost about ${in_dollars(instead[dearest])}"
+    return f"{text}.".replace("$", r"\$")
+
+
+def _unheard(ensemble: Ensemble, talk: Conversation, number: int) -> tuple[str, ...]:
+    """The models that the router is undecided between and of which the answer on the page shows none yet."""
+    turn = talk.turns[number]
+    if turn.job.running or (number != len(talk.turns) - 1 and talk.running):
+        return ()
+    rivals = [name for name in turn.decision.rivals if name in ensemble.fleet.pool]
+    return tuple(name for name in rivals if name not in turn.job.texts) if len(rivals) > 1 else ()
 
 
 def _who_answers(turn: Turn) -> str:
     """Who answers instead of the router's choice, and why, as Markdown; empty if it answers itself."""
-    job, choice = turn.job, turn.decision.candidate
+    job, choice, rivals = turn.job, turn.decision.candidate, turn.decision.rivals
     if turn.candidate == choice:
-        return ""
+        if not rivals:
+            return ""
+        first, *others = [f"{turn.decision.probabilities[name]:.0%}" for name in rivals]
+        against = " and ".join(f"{share} for {plain(name)}" for name, share in zip(rivals[1:], others, strict=True))
+        verb = "has the highest reward. Its probability is" if job.ranked else "answers:"
+        return f"**{plain(choice)}** {verb} {first}, against {against}."
     who, chosen = plain(turn.candidate), plain(choice)
     if job.ranked:
         return f"**{who}** has the highest reward of {_scored(turn)}; the router chose **{chosen}**."

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import streamlit as st
 
+from zooter_core.base.money import in_dollars
+from zooter_core.data import prices
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.labels import entropy
 from zooter_core.router.explain import Explanation, Piece
@@ -39,6 +41,8 @@ def panel(ensemble: Ensemble, turn: Turn, key: str) -> None:
         st.markdown(shaded(why.pieces, colour_name(pool, decision.candidate)))
         if len(decision.query) > len(turn.query) and decision.query.endswith(turn.query):
             st.caption("The query goes on with what came before it, so the router read them together.")
+        if reason := prices.why(decision):
+            st.caption(plain(f"{reason} {prices.in_words(ensemble.fleet)}"))
         st.caption("The stronger a word is marked, the more it counts towards the choice. Grey words count against it.")
         if turn.attachments:
             st.caption(NOT_READ)
@@ -123,13 +127,15 @@ def saving_text(ensemble: Ensemble, turn: Turn) -> str:
     """What the choice cost compared with running all models: in models, tokens and, where prices are known, dollars."""
     answered = sum(not turn.job.failed_to_start(name) for name in turn.job.candidates)
     pool = len(ensemble.fleet.pool)
-    tokens = sum(response.tokens for response in turn.job.responses.values())
-    text = f"{answered} of {pool} models ran" + (f" and wrote {tokens} tokens" if tokens else "")
+    responses = turn.job.responses.values()
+    tokens, thoughts = sum(r.tokens for r in responses), sum(r.thought_tokens for r in responses)
+    text = f"{answered} of {pool} models ran"
+    text += f" and wrote {answer_view.counted(tokens, thoughts)}" if tokens else ""
     if answered < pool and tokens:
         text += f"; all {pool} would write about {round(tokens * pool / answered)}, if their answers were as long"
     prices = {c.name: c.usd_per_million_tokens for c in ensemble.fleet.candidates}
     if tokens and all(prices.get(name) is not None for name in ensemble.fleet.pool):
         paid = sum((prices[n] or 0) * r.tokens / 1e6 for n, r in turn.job.responses.items())
         total = sum(price or 0 for price in prices.values()) * tokens / answered / 1e6
-        text += f": ${paid:.6f} instead of about ${total:.6f}".replace("$", r"\$")
+        text += f": ${in_dollars(paid)} instead of about ${in_dollars(total)}".replace("$", r"\$")
     return text + "."

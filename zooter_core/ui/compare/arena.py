@@ -31,7 +31,7 @@ def draw(ensemble: Ensemble, comparison: Comparison | None, pool: Sequence[str])
     if comparison is None or not fights(comparison):
         st.caption(WHAT)
     with st.form("arena", border=False, clear_on_submit=True):
-        row = st.container(horizontal=True, vertical_alignment="bottom")
+        row = st.container(horizontal=True, vertical_alignment="bottom", key="arena-row")
         typed = row.text_input(
             "Query", key="arena-query", placeholder="Ask anything, or leave it empty for a query of ours",
             label_visibility="collapsed", width="stretch",
@@ -53,10 +53,10 @@ def draw(ensemble: Ensemble, comparison: Comparison | None, pool: Sequence[str])
 
 
 def start(ensemble: Ensemble, query: str, models: Sequence[str], previous: Comparison | None) -> None:
-    """Begin a round between the two models whose vote is expected to tell most; "" takes a query of the starter set."""
+    """Begin a round between two models whose vote tells something; "" takes a query of the starter set."""
     votes = comparisons.read_votes(history().votes(comparisons.fleet_key(ensemble.fleet)))
-    pair = comparisons.telling_pair(votes, comparisons.pick(ensemble.fleet.pool, models))
     query = query or random.choice(starter_queries()).text
+    pair = comparisons.judging_pair(ensemble.route(query), votes, comparisons.pick(ensemble.fleet.pool, models))
     comparisons.registry().show(comparisons.start(ensemble, query, pair, blind=True, previous=previous))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from itertools import combinations
 from pathlib import Path
@@ -19,6 +20,7 @@ import streamlit as st
 
 from zooter_core.base.errors import ZooterError, listed
 from zooter_core.base.records import Decision, Message, Ranked, Response
+from zooter_core.base.strict_json import of_type
 from zooter_core.config.fleet import Fleet
 from zooter_core.data.answer_keys import read_key
 from zooter_core.fleet.ensemble import Ensemble
@@ -41,7 +43,7 @@ class Vote:
     Attributes:
         outcome: `best` (one response), `tie` (several are equally good), `none` (no response is good).
         best: the candidate of the best response, if there is one.
-        router: the router's choice among the candidates compared.
+        choice: the router's choice among all candidates of the fleet, compared or not; "" in older votes.
         reward: the candidate whose response has the highest reward; None if nothing was ranked.
         blind: whether the names were hidden during the vote.
         tag: what the query is about, in the tagger's words; "" if it has no tag.
@@ -52,20 +54,25 @@ class Vote:
     candidates: tuple[str, ...]
     outcome: Outcome
     best: str | None
-    router: str
     reward: str | None
     blind: bool
     tag: str = ""
     longest: str = ""
+    choice: str = ""
 
     def to_json(self) -> dict[str, Any]:
         return {"kind": KIND, **asdict(self), "candidates": list(self.candidates)}
 
 
 def read_votes(records: Iterable[Mapping[str, Any]]) -> list[Vote]:
-    """The votes on comparisons among the history's records."""
-    cast = [dict(record) for record in records if record.get("kind") == KIND]
-    return [Vote(**record | {"candidates": tuple(record["candidates"])}) for record in cast if record.pop("kind")]
+    """The votes on comparisons among the history's records; damaged ones are left out."""
+    votes = []
+    for record in records:
+        with suppress(ValueError):
+            vote = of_type(Vote, record)
+            if record.get("kind") == KIND and (vote.best is None or vote.best in vote.candidates):
+                votes.append(vote)
+    return votes
 
 
 def vote_lines(votes: Sequence[Vote]) -> list[str]:
@@ -74,17 +81,18 @@ def vote_lines(votes: Sequence[Vote]) -> list[str]:
         return ["No votes on this fleet yet. Compare a query and choose the best response."]
     decided = [vote for vote in votes if vote.outcome == "best"]
     n, blind, ties = len(decided), sum(vote.blind for vote in votes), sum(vote.outcome == "tie" for vote in votes)
-    lines = [
-        f"{len(votes)} {'vote' if len(votes) == 1 else 'votes'}, {blind} of them blind: {n} for one response, "
-        f"{ties} {'tie' if ties == 1 else 'ties'}, {len(votes) - n - ties} for none."
-    ]
+    outcomes = {"for one response": n, "tie" if ties == 1 else "ties": ties, "for none": len(votes) - n - ties}
+    counts = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items() if count)
+    hidden = f", {blind} of them blind" if blind else ""
+    lines = [f"{len(votes)} {'vote' if len(votes) == 1 else 'votes'}{hidden}: {counts}."]
     if n:
-        router, reward = sum(vote.best == vote.router for vote in decided), sum(v.best == v.reward for v in decided)
-        chance = sum(1 / len(vote.candidates) for vote in decided)
-        lines += [
-            f"Voters chose the **router's choice** in {_share(router, n)}; a random choice would match {chance:.1f}.",
-            f"They chose the **highest reward** in {_share(reward, n)}.",
-        ]
+        lines.append(f"Voters chose the **highest reward** in {_share(sum(v.best == v.reward for v in decided), n)}.")
+    if judging := [vote for vote in decided if vote.choice in vote.candidates]:  # the others do not judge the router
+        router, chance = sum(vote.best == vote.choice for vote in judging), sum(1 / len(v.candidates) for v in judging)
+        lines.append(
+            f"They chose the **router's choice**, where it was compared, in {_share(router, len(judging))}; a random "
+            f"choice would match {chance / len(judging):.0%}."
+        )
     if measured := [vote for vote in decided if vote.longest]:
         longest = sum(vote.best == vote.longest for vote in measured)
         lines.append(f"They chose the **longest response** in {_share(longest, len(measured))}.")
@@ -97,6 +105,7 @@ def _share(count: int, n: int) -> str:
 
 
 NEARLY = 0.9  # of what the best pair tells
+ROUTED_ROUNDS = 0.8  # the share of rounds that judge the router; the others place the models among each other
 
 
 @dataclass(frozen=True)
@@ -149,9 +158,23 @@ def telling_pair(votes: Sequence[Vote], pool: Sequence[str]) -> tuple[str, ...]:
     return tuple(pool[number] for number in random.choice([pair for pair in pairs if gains[pair] >= NEARLY * most]))
 
 
+def judging_pair(decision: Decision, votes: Sequence[Vote], pool: Sequence[str]) -> tuple[str, ...]:
+    """The pair of a round, in pool order: mostly the router's choice and another candidate, which is the more often
+    drawn the closer it comes to the choice; else the pair that `telling_pair` draws.
+
+    Args:
+        pool: at least two candidates; without the router's choice, no pair judges it.
+    """
+    others = [name for name in pool if name != decision.candidate]
+    if len(others) == len(pool) or random.random() >= ROUTED_ROUNDS:
+        return telling_pair(votes, pool)
+    (other,) = random.choices(others, [max(decision.probabilities[name], 1e-9) for name in others])
+    return tuple(name for name in pool if name in (decision.candidate, other))
+
+
 @dataclass(eq=False)
 class Comparison:
-    """A query, the router's decision among the candidates compared, and the job that answers it.
+    """A query, the router's decision among all candidates, and the job in which some of them answer it.
 
     Attributes:
         fleet: the key under which votes are stored.
@@ -204,11 +227,11 @@ class Comparison:
             candidates=self.job.candidates,
             outcome=outcome,
             best=best,
-            router=self.decision.candidate,
             reward=self.best,
             blind=self.hidden,
             tag=self.decision.tags[0].name if self.decision.tags else "",
             longest=max(self.answered, key=lambda name: len(self.job.responses[name].text)),
+            choice=self.decision.candidate,
         )
         self.hidden = False
         history().vote(self.id, self.fleet, self.vote.to_json())
@@ -280,7 +303,7 @@ def start(
     pool = ensemble.fleet.pool
     names = pick(pool, candidates)
     messages = [Message("user", query)]
-    decision = among(ensemble.route(messages), names)
+    decision = ensemble.route(messages)
     if previous is not None:
         previous.job.stop()
     return Comparison(
@@ -329,15 +352,6 @@ def pick(pool: Sequence[str], candidates: Sequence[str]) -> tuple[str, ...]:
     return names
 
 
-def among(decision: Decision, candidates: Sequence[str]) -> Decision:
-    """The decision among some candidates only: their probabilities, scaled to sum to one."""
-    if set(candidates) == set(decision.probabilities):
-        return decision
-    total = sum(decision.probabilities[name] for name in candidates)
-    shares = {name: decision.probabilities[name] / total if total else 1 / len(candidates) for name in candidates}
-    return Decision.of(decision.query, shares, decision.tags)
-
-
 @st.cache_resource(show_spinner=False)
 def registry() -> Registry[Comparison]:
     return Registry("comparison", "compare", job_of=lambda comparison: comparison.job)
@@ -353,7 +367,9 @@ def verdict(decision: Decision, ranked: Sequence[Ranked]) -> str:
     if any(item.right is not None for item in ranked):
         who = "ranking"
     choice = next((item for item in placed if item.response.candidate == decision.candidate), None)
-    if best == decision.candidate:
+    if decision.candidate not in {item.response.candidate for item in ranked}:
+        agreement = f":material/compare_arrows: The {who} puts **{plain(best)}** first. {elsewhere(decision)}"
+    elif best == decision.candidate:
         agreement = f":material/check_circle: Router and {who} agree on **{plain(best)}**."
     else:
         place = f"ranks {_ordinal(choice.rank)}" if choice and choice.rank else "gave no answer"
@@ -371,6 +387,12 @@ def verdict(decision: Decision, ranked: Sequence[Ranked]) -> str:
         f"{agreement} Asking {plain(decision.candidate)} alone takes {choice.response.tokens} tokens instead of "
         f"{total}: {saved:.0%} saved."
     )
+
+
+def elsewhere(decision: Decision) -> str:
+    """That the router's choice is not among the models compared, as Markdown."""
+    name, share = plain(decision.candidate), decision.probabilities[decision.candidate]
+    return f"The router would have asked **{name}** ({share:.0%}), which does not take part here."
 
 
 def _ordinal(number: int) -> str:

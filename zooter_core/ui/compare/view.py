@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import streamlit as st
 
+from zooter_core.base.money import in_dollars
 from zooter_core.base.records import Ranked, Response
 from zooter_core.base.strict_json import dump_json
 from zooter_core.fleet.ensemble import Ensemble
@@ -18,7 +19,7 @@ from zooter_core.ui.compare import comparisons
 from zooter_core.ui.compare.comparisons import Comparison, Outcome, fleet_key, verdict
 from zooter_core.ui.history import history
 from zooter_core.ui.markdown import safe
-from zooter_core.ui.text import code, plain
+from zooter_core.ui.text import code, plain, visible
 from zooter_core.ui.widgets import download, show_error
 
 PRICES = "Tokens of the answer times the model's price in fleet.toml; the tokens of the query are not counted."
@@ -32,6 +33,8 @@ ANSWER_HELP = (
 NO_REWARDS = "There is no reward model, so the responses are not ranked."
 NEXT_KEY = "Right"
 ALL_TAGS = "all queries"
+THOUGHTS = "Thoughts: how many of the tokens were thoughts; they count, also in costs."
+FIRST = "Seconds to first token"
 TOGETHER = "All models answer at the same time on this machine, so each is slower here than alone."
 
 
@@ -150,9 +153,9 @@ def routing(comparison: Comparison) -> None:
         st.caption(":material/visibility_off: Names, routing and rewards appear after your vote.")
         return
     decision = comparison.decision
-    answer_view.draw(decision.probabilities, answer_view.shown_tags(decision.tags), "compare", comparison.pool)
-    if len(comparison.job.candidates) < len(comparison.pool):
-        st.caption("Probabilities among the models compared; the router chooses among all models of the fleet.")
+    answer_view.draw(decision, "compare", comparison.pool)
+    if decision.candidate not in comparison.job.candidates:
+        st.caption(comparisons.elsewhere(decision))
 
 
 def cards(comparison: Comparison, ensemble: Ensemble | None = None) -> None:
@@ -169,7 +172,7 @@ def cards(comparison: Comparison, ensemble: Ensemble | None = None) -> None:
             key = f"{comparison.id}-{comparison.order.index(name)}"  # without the name, which may be hidden
             with st.container(border=True, key=f"card-{key}"):
                 _card_head(comparison, name, ranked.get(name))
-                _card_body(comparison, name)
+                _card_body(comparison, name, key)
                 if not comparison.hidden and name in ranked and ranked[name].reason:
                     st.caption(plain(ranked[name].reason))
                 if ensemble is not None and name in failed:
@@ -201,8 +204,8 @@ def _card_head(comparison: Comparison, name: str, item: Ranked | None) -> None:
     st.markdown(f"#### {rank}{badge(comparison.pool, name)}  \n{' '.join(ticks)}")
 
 
-def _card_body(comparison: Comparison, name: str) -> None:
-    answer_view.draw_text(comparison.job, name)
+def _card_body(comparison: Comparison, name: str, key: str) -> None:
+    answer_view.draw_text(comparison.job, name, key, blind=comparison.hidden)
     response = comparison.job.responses.get(name)
     if response is None:
         return
@@ -245,23 +248,34 @@ def _vote(comparison: Comparison, next_round: Callable[[], None]) -> None:
             label = "Show the names without voting" if comparison.votable else "Show the names"
             st.button(label, key="reveal", type="tertiary", icon=":material/visibility:", on_click=comparison.reveal)
         elif comparison.blind:
-            st.button("Next round", icon=":material/arrow_forward:", shortcut=NEXT_KEY, on_click=next_round)
+            st.button("Next round", shortcut=NEXT_KEY, on_click=next_round)
 
 
 def _costs(comparison: Comparison) -> None:
-    dollars = ["US dollars"] if comparison.prices else []
-    head = ["Model", "First token", "Seconds", "Tokens", "Tokens per second", *dollars]
-    tables.draw(f"costs-{comparison.id}", head, [_cost(comparison, item.response) for item in comparison.ranked()])
-    st.caption(f"First token: seconds until it came. {TOGETHER} {PRICES if comparison.prices else NO_PRICES}")
+    responses = [item.response for item in comparison.ranked()]
+    thought, priced = any(response.thought_tokens for response in responses), bool(comparison.prices)
+    columns = [FIRST, "Seconds", "Tokens", *["Thoughts"] * thought, "Tokens per second"]
+    columns += ["US dollars"] * priced
+    rows = [[plain(response.candidate), *_cost(comparison, response, columns)] for response in responses]
+    tables.draw(f"costs-{comparison.id}", ["Model", *columns], rows)
+    note = f"{THOUGHTS} " if thought else ""
+    st.caption(f"{note}{TOGETHER} {PRICES if priced else NO_PRICES}")
 
 
-def _cost(comparison: Comparison, response: Response) -> list[str]:
-    values = {".2f": response.first_token_seconds, ".1f": response.seconds}
-    values |= {",": response.tokens, ".0f": response.tokens_per_second}
-    if comparison.prices:
-        values[".6f"] = comparison.usd(response)
-    figures = ("–" if value is None else format(value, form) for form, value in values.items())
-    return [plain(response.candidate), *figures]
+def _cost(comparison: Comparison, response: Response, columns: Sequence[str]) -> list[str]:
+    """The figures of a response, as the columns want them."""
+    rate = response.tokens_per_second
+    figures = {
+        FIRST: (response.first_token_seconds, ".2f"),
+        "Seconds": (response.seconds, ".1f"),
+        "Tokens": (response.tokens, ","),
+        "Thoughts": (response.thought_tokens, ","),
+        "Tokens per second": (rate if rate and rate >= answer_view.SLOWEST else None, ".0f"),
+    }
+    dollars = comparison.usd(response)
+    shown = {name: "–" if value is None else format(value, form) for name, (value, form) in figures.items()}
+    shown["US dollars"] = "–" if dollars is None else in_dollars(dollars)
+    return [shown[name] for name in columns]
 
 
 def tally(ensemble: Ensemble) -> None:
@@ -277,7 +291,10 @@ def tally(ensemble: Ensemble) -> None:
         if store.problem:
             st.warning(safe(store.problem))
         tags = sorted({vote.tag for vote in cast if vote.tag})
-        if tags and (tag := st.selectbox("Votes on", [ALL_TAGS, *tags], format_func=plain, key="votes-on")) != ALL_TAGS:
+        if (
+            tags
+            and (tag := st.selectbox("Votes on", [ALL_TAGS, *tags], format_func=visible, key="votes-on")) != ALL_TAGS
+        ):
             cast = [vote for vote in cast if vote.tag == tag]
         st.markdown("  \n".join(comparisons.vote_lines(cast)))
         if rows := comparisons.leaderboard(cast):
@@ -290,7 +307,7 @@ def _leaderboard(rows: Sequence[comparisons.Standing], pool: Sequence[str]) -> N
         [badge(pool, row.name), f"{row.strength:.0%}", f"{row.low:.0%} to {row.high:.0%}", str(row.won), str(row.votes)]
         for row in rows
     ]
-    tables.draw("leaderboard", ["model", "wins against all others", "95% interval", "best in", "votes"], cells)
+    tables.draw("leaderboard", ["Model", "Wins against all others", "95% interval", "Best in", "Votes"], cells)
     st.caption(
         "The share of votes that a model would win if all competed, by the Bradley-Terry model. Each begins with half "
         "a vote, so that a single vote leaves a wide interval."

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import streamlit as st
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Decision, Message
+from zooter_core.data import prices
+from zooter_core.evaluation.charts import Figure, framed, hover, of_names
 from zooter_core.fleet.ensemble import Ensemble
-from zooter_core.ui import links
-from zooter_core.ui.answer_view import CERTAINTY
+from zooter_core.ui import links, plots
+from zooter_core.ui.answer_view import CERTAINTY, shown_tags
 from zooter_core.ui.charts import by_share, colour, in_words, tag_badges
 from zooter_core.ui.explorer import query_map, view
-from zooter_core.ui.plots import HOVER
-from zooter_core.ui.text import plain
+from zooter_core.ui.text import clipped, plain
 from zooter_core.ui.widgets import EXAMPLES, show_error
 
 # Keys of the session's state: the text in the box, the chosen example, and a link's query that is not routed yet.
 TYPED, EXAMPLE, PENDING = "explorer-typed", "explorer-example", "explorer-pending"
 SIMILAR = 5  # training queries to which lines lead
 MAP = 560  # pixels, the height of the map
-PAUSE = "50ms"  # without a key press, before the text is routed; most people type more slowly
+PAUSE = "100ms"  # without a key press, before the text is routed
+LONGEST = 20  # characters of a name beside its bar, which leaves room for bars on a phone
 
 
 @st.fragment
@@ -90,14 +91,9 @@ def _bars(decision: Decision | None, learned: view.Learned | None, example: bool
     with st.container(key="halves-bars"):
         with st.container():
             st.markdown("**How likely each model is to answer best**")
-            st.echarts_chart(
-                _bar_chart(probabilities),
-                key="explorer-bars",
-                height=34 * len(probabilities) + 12,
-                renderer="svg",
-                alt="How likely each model is to answer best: "
-                + ", ".join(f"{name} {p:.0%}" for name, p in by_share(probabilities)),
-            )
+            alt = "How likely each model is to answer best: "
+            alt += ", ".join(f"{name} {p:.0%}" for name, p in by_share(probabilities))
+            plots.redraw(bar_chart(probabilities), "explorer-bars", alt, 34 * len(probabilities) + 12)
         with st.container():
             _choice(decision, learned, example, text)
 
@@ -109,63 +105,59 @@ def _choice(decision: Decision | None, learned: view.Learned | None, example: bo
         return
     if example:
         st.caption(f"Nothing typed yet: this is the example *{plain(decision.query)}*")
-    st.markdown(f"{tag_badges(decision.tags)}  \n**{plain(decision.candidate)}** would answer.")
+    shown = shown_tags(decision.tags)
+    badges = tag_badges([tag for tag in decision.tags if tag.name in shown])
+    st.markdown(f"{badges}  \n**{plain(decision.candidate)}** would answer.")
+    if reason := prices.why(decision):
+        st.caption(plain(reason))
     st.caption(f"In words: {text}. The router is {CERTAINTY[decision.certainty]}.")
     if example and learned is not None:
         st.caption(f"On average over the training queries: {in_words(learned.mean)}.")
 
 
-def _bar_chart(probabilities: Mapping[str, float]) -> dict[str, Any]:
+def bar_chart(probabilities: Mapping[str, float]) -> Figure:
     """A bar per candidate, in pool order: the probability that it gives the best answer."""
     pool = list(probabilities)
-    data = [
-        {"value": round(100 * p, 1), "itemStyle": {"color": colour(pool, name)}, "label": {"formatter": f"{p:.0%}"}}
-        for name, p in probabilities.items()
-    ]
-    label = {"show": True, "position": "right", "fontSize": 14}
-    return {
-        "animationDuration": 200,
-        "animationDurationUpdate": 200,
-        "grid": {"left": 4, "right": 52, "top": 4, "bottom": 4, "containLabel": True},
-        "xAxis": {"type": "value", "min": 0, "max": 100, "show": False},
-        "yAxis": {
-            "type": "category",
-            "data": pool,
-            "inverse": True,
-            "axisLine": {"show": False},
-            "axisTick": {"show": False},
-            "axisLabel": {"fontSize": 14, "overflow": "truncate", "width": 150},  # leaves room for bars on a phone
-        },
-        "tooltip": {**HOVER, "formatter": "{b} gives the best answer with probability {c}%"},
-        "series": [{"type": "bar", "data": data, "barWidth": "68%", "cursor": "default", "label": label}],
+    bars = {
+        "type": "bar",
+        "orientation": "h",
+        "x": list(probabilities.values()),
+        "y": list(range(len(pool))),
+        "marker": {"color": [colour(pool, name) for name in pool]},
+        "text": [f"{p:.0%}" for p in probabilities.values()],
+        "textposition": "outside",
+        "cliponaxis": False,
+        "hovertext": [
+            hover(f"{clipped(name, 80)} gives the best answer with probability {p:.1%}.")
+            for name, p in probabilities.items()
+        ],
+        "hoverinfo": "text",
     }
+    names = of_names([clipped(name, LONGEST) for name in pool])
+    bare = {"visible": False, "range": [0, 1]}
+    margin = {"l": 0, "r": 52, "t": 4, "b": 4}
+    return framed([bars], xaxis=bare, yaxis=names, margin=margin)
 
 
 def _map(ensemble: Ensemble, decision: Decision | None, learned: view.Learned, title: str) -> None:
-    """The training queries, and the query among them with lines to those that are most similar to it."""
+    """The training queries, and over them the query with lines to those that are most similar to it."""
     neighbours = ensemble.neighbours
     assert neighbours is not None  # `learned` comes from them
-    scheme = st.context.theme.type or "light"
-    option = query_map.with_regions(learned.map, learned.regions, scheme)
-    if decision is not None:
-        encoder = ensemble.router.encoder
-        vector = encoder.sentence(encoder.embed([decision.query]))[0]
-        similar = learned.spread(neighbours.places[neighbours.nearest_rows(vector, SIMILAR)]).tolist()
-        point = learned.spread(neighbours.projection(vector)).tolist()
-        option = query_map.with_query(option, point, decision.candidate, learned.pool, title, similar)
     st.markdown("**Training queries by the model with the highest reward**")
-    st.echarts_chart(
-        option,
-        key="explorer-map",
-        height=MAP,
-        alt="Map of the training queries, coloured by the model with the highest reward"
-        + (f", with {title}" if decision else ""),
-    )
+    with st.container(key="map"):
+        alt = "Map of the training queries, coloured by the model with the highest reward"
+        plots.draw(learned.map, "explorer-map", alt, MAP)
+        if decision is not None:
+            encoder = ensemble.router.encoder
+            vector = encoder.sentence(encoder.embed([decision.query]))[0]
+            similar = learned.spread(neighbours.places[neighbours.nearest_rows(vector, SIMILAR)])
+            point = learned.spread(neighbours.projection(vector))
+            over = query_map.query(learned.map, point, colour(learned.pool, decision.candidate), title, similar)
+            plots.redraw(over, "explorer-query", f"On the map: {title}", MAP)
     cut = learned.queries > view.MOST_PLACES
     sample = f" The map shows {view.MOST_PLACES:,} of {learned.queries:,}." if cut else ""
     st.caption(
         "Each dot is a query that the router trained on, in the colour of the model whose answer earned the highest "
         f"reward. Similar queries lie close together; the axes have no unit. Lines lead to the {SIMILAR} most similar "
-        "queries, even where they are far apart on the map. The names are common tags; Ctrl and the mouse wheel zoom "
-        f"in.{sample}"
+        f"queries, even where they are far apart on the map. The names are common tags.{sample}"
     )

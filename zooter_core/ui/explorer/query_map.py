@@ -1,26 +1,28 @@
-"""The map of the training queries: its dots, the names of its regions and the query on it.
+"""The map of the training queries with the names of its regions, and what is drawn over it: a query.
 
-ECharts updates a chart in place, so that the query's point can move.
+Streamlit takes a chart off the page when it changes. So the query is one of its own, and the map stays while one types.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from zooter_core.evaluation.charts import GREY, Figure, framed, hover, text
 from zooter_core.method.tag_table import TIE
-from zooter_core.ui.charts import GREY, INKS, colour
-from zooter_core.ui.plots import HOVER
+from zooter_core.ui.charts import colour
+from zooter_core.ui.text import clipped
 
 RANKED = 0.6
 MOST = 9
 LEAST = 6  # queries of a tag
 AROUND = 30  # queries around a tag's centre that should have it
-PER_CHARACTER, HEIGHT = 0.012, 0.09  # of a name, as shares of the map's width and height
+PER_CHARACTER, HEIGHT = 0.022, 0.06  # of a name on a phone, as shares of the map's width and height
+LONGEST, MOST_LINES = 24, 4  # characters of a name in the legend, and its lines
 
 
 class Spread:
@@ -88,157 +90,101 @@ def regions(places: NDArray[np.floating[Any]], tags: Sequence[Sequence[str]]) ->
 
 
 # For readers who cannot tell the colours apart.
-SYMBOLS = ("circle", "triangle", "rect", "diamond", "roundRect", "arrow", "pin")
+SYMBOLS = ("circle", "triangle-up", "square", "diamond", "pentagon", "star", "cross")
 TIED = "tie"
-REGIONS, LINES, QUERY = "regions", "lines", "query"  # ids of the series that are not dots
-NEAR = 0.1  # of the map's width and height; nearer names would lie under the query's label
-ZOOM = {
-    "filterMode": "none",
-    "zoomOnMouseWheel": "ctrl",
-    "moveOnMouseWheel": False,
-    "preventDefaultMouseMove": False,  # a finger on the map scrolls the page
-}
-QUERY_MARK = {"opacity": 1, "borderColor": "#fff", "borderWidth": 2, "shadowBlur": 8, "shadowColor": "rgba(0,0,0,0.9)"}
-QUERY_LABEL = {
-    "show": True,
-    "position": "top",
-    "color": "#fff",
-    "backgroundColor": "rgba(30,30,30,0.85)",
-    "padding": [4, 7],
-    "borderRadius": 4,
-}
+LEGEND, PER_LETTER, BESIDE, NARROW = 24, 8, 40, 340  # pixels: a line, a letter and a mark of the legend, and a phone
+CLEAR = "rgba(0,0,0,0)"
+MARGIN = 0.08  # of the queries' range, around them
 
 
 def places(
-    pool: Sequence[str], points: NDArray[np.floating[Any]], winners: Sequence[int], hover: Sequence[Sequence[str]]
-) -> dict[str, Any]:
-    """The map of training queries, coloured by the winner.
+    pool: Sequence[str],
+    points: NDArray[np.floating[Any]],
+    winners: Sequence[int],
+    sentences: Sequence[Sequence[str]],
+    named: Sequence[Region] = (),
+) -> Figure:
+    """The map of training queries, coloured by the winner, with the names of its regions.
 
     Args:
         points: positions, shape (n, 2).
         winners: for each query a candidate's number, or TIE.
-        hover: for each query the lines of its hover.
+        sentences: of each query's hover.
     """
     names = [*enumerate(pool), *([(TIE, TIED)] if TIE in winners else [])]
-    dots = [[*(round(float(value), 4) for value in point), *hover[row]] for row, point in enumerate(points)]
-    series = [
-        _dots(name, number, pool, [dot for dot, winner in zip(dots, winners, strict=True) if winner == number])
+    dots = [
+        {
+            "type": "scatter",  # plotly's WebGL compiles code from texts, which the security policy refuses
+            "mode": "markers",
+            "name": text(clipped(name, LONGEST)),
+            "x": points[rows, 0],
+            "y": points[rows, 1],
+            "marker": {
+                "symbol": "circle" if number == TIE else SYMBOLS[number % len(SYMBOLS)],
+                "size": 8,
+                "color": GREY if number == TIE else colour(pool, name),
+                "opacity": 0.8,
+            },
+            "hovertext": [hover(*sentences[row]) for row in rows],
+            "hoverinfo": "text",
+        }
         for number, name in names
+        for rows in [[row for row, winner in enumerate(winners) if winner == number]]
     ]
     low, high = points.min(axis=0), points.max(axis=0)
-    room = 0.08 * np.maximum(high - low, 1e-3)
-    axes = [
-        {"type": "value", "show": False, "min": float(low[n] - room[n]), "max": float(high[n] + room[n])}
-        for n in range(2)
+    room = MARGIN * np.maximum(high - low, 1e-3)
+    lines = -(-sum(PER_LETTER * min(len(name), LONGEST) + BESIDE for _, name in names) // NARROW)
+    words = [
+        {"x": region.x, "y": region.y, "text": f"<b>{text(region.name)}</b>", "showarrow": False} for region in named
     ]
-    return {
-        "animation": False,
-        "grid": {"left": 4, "right": 4, "top": 40, "bottom": 4},
-        "legend": {
-            "type": "scroll",
-            "top": 0,
-            "left": 0,
-            "right": 88,  # leaves room for Streamlit's buttons
-            "itemWidth": 12,
-            "itemHeight": 12,
-        },
-        "xAxis": axes[0],
-        "yAxis": axes[1],
-        "dataZoom": [{"type": "inside", axis: 0, **ZOOM} for axis in ("xAxisIndex", "yAxisIndex")],
-        "tooltip": dict(HOVER),
-        "series": series,
-    }
+    return framed(
+        dots,
+        legend={"xref": "paper", "yref": "paper", "y": 1},
+        xaxis={"visible": False, "range": [float(low[0] - room[0]), float(high[0] + room[0])]},
+        yaxis={"visible": False, "range": [float(low[1] - room[1]), float(high[1] + room[1])]},
+        # The query is drawn over the map: both have the same room.
+        margin={"l": 4, "r": 4, "t": LEGEND * min(lines, MOST_LINES) + 8, "b": 4, "autoexpand": False},
+        annotations=words,
+    )
 
 
-def _dots(name: str, number: int, pool: Sequence[str], data: list[list[Any]]) -> dict[str, Any]:
-    """The queries that a candidate wins; each item is a position and the lines of its hover."""
-    tie = number == TIE
-    head = "several models share the highest reward" if tie else "{a} had the highest reward"
-    lines = "<br/>".join(f"{{@[{column}]}}" for column in range(2, len(data[0]) if data else 2))
-    return {
-        "type": "scatter",
-        "name": name,
-        "symbol": "circle" if tie else SYMBOLS[number % len(SYMBOLS)],
-        "symbolSize": 8,
-        "cursor": "default",
-        "itemStyle": {"color": GREY if tie else colour(pool, name), "opacity": 0.8},
-        "data": data,
-        "tooltip": {"formatter": f"<b>{head}</b><br/>{lines}"},
-    }
+def query(
+    of: Figure, point: NDArray[np.floating[Any]], hue: str, title: str, similar: NDArray[np.floating[Any]]
+) -> Figure:
+    """What is drawn over a map: a query, moved to the edge if it lies outside, and lines to the places of similar ones.
 
-
-def with_regions(option: Mapping[str, Any], regions: Sequence[Region], scheme: str) -> dict[str, Any]:
-    """The map with the names of its regions, in ink that can be read on the page's ground and on dots."""
-    ground, ink = INKS[scheme]
-    names = {
-        "type": "scatter",
-        "id": REGIONS,
-        "silent": True,
-        "z": 8,
-        "symbolSize": 1,
-        "itemStyle": {"color": "transparent"},  # without opacity, the label would be invisible too
-        "label": {
-            "show": True,
-            "formatter": "{b}",
-            "color": ink,
-            "fontSize": 13,
-            "fontWeight": "bold",
-            "textBorderColor": ground,
-            "textBorderWidth": 4,
-        },
-        "labelLayout": {"hideOverlap": True},  # on a phone, only those that fit
-        "data": [{"name": region.name, "value": [region.x, region.y]} for region in regions],
-    }
-    return {**option, "series": [*option["series"], names]}
-
-
-def with_query(
-    option: Mapping[str, Any],
-    point: Sequence[float],
-    candidate: str,
-    pool: Sequence[str],
-    title: str = "your query",
-    similar: Sequence[Sequence[float]] = (),
-) -> dict[str, Any]:
-    """The map with a query, moved to the edge if it lies outside, and lines to the places of similar ones."""
-    inside = [min(max(value, axis["min"]), axis["max"]) for value, axis in zip(point, _axes(option), strict=True)]
+    Args:
+        point: of the query, shape (2,).
+        similar: places, shape (n, 2).
+    """
+    axes = {name: of["layout"][name] for name in ("xaxis", "yaxis")}
+    x, y = (float(np.clip(value, *axis["range"])) for value, axis in zip(point, axes.values(), strict=True))
     lines = {
-        "type": "lines",
-        "id": LINES,
-        "coordinateSystem": "cartesian2d",
-        "silent": True,
-        "z": 9,
-        "lineStyle": {"color": colour(pool, candidate), "width": 1.5, "opacity": 0.9},
-        "data": [{"coords": [inside, [round(float(value), 4) for value in place]]} for place in similar],
-    }
-    query = {
         "type": "scatter",
-        "id": QUERY,
-        "name": title,
-        "animation": True,
-        "animationDurationUpdate": 250,
-        "symbol": "diamond",
-        "symbolSize": 22,
-        "cursor": "default",
-        "z": 10,
-        "itemStyle": QUERY_MARK | {"color": colour(pool, candidate)},
-        "label": QUERY_LABEL | {"formatter": title},
-        "data": [inside],
-        "tooltip": {"formatter": f"<b>{title}</b><br/>similar queries are nearby"},
+        "mode": "lines",
+        "x": [value for place in similar for value in (x, float(place[0]), None)],
+        "y": [value for place in similar for value in (y, float(place[1]), None)],
+        "line": {"color": hue, "width": 1.5},
+        "connectgaps": False,
     }
-    series = [_apart(entry, inside, option) if entry.get("id") == REGIONS else entry for entry in option["series"]]
-    return {**option, "series": [*series, lines, query]}
-
-
-def _apart(names: Mapping[str, Any], point: Sequence[float], option: Mapping[str, Any]) -> dict[str, Any]:
-    """The names of regions, without those that the label of a point would cover."""
-    room = [NEAR * (axis["max"] - axis["min"]) for axis in _axes(option)]
-
-    def clear(place: Sequence[float]) -> bool:
-        return any(abs(place[n] - point[n]) > room[n] for n in range(2))
-
-    return {**names, "data": [name for name in names["data"] if clear(name["value"])]}
-
-
-def _axes(option: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [option["xAxis"], option["yAxis"]]
+    mark = {"symbol": "diamond", "size": 22, "color": hue, "opacity": 1, "line": {"color": "#ffffff", "width": 2}}
+    dot = {"type": "scatter", "mode": "markers", "name": title, "x": [x], "y": [y], "marker": mark, "cliponaxis": False}
+    words = {
+        "x": x,
+        "y": y,
+        "text": title,
+        "showarrow": False,
+        "yanchor": "bottom",
+        "yshift": 14,
+        "font": {"color": "#ffffff"},
+        "bgcolor": "rgba(30,30,30,0.85)",
+        "borderpad": 4,
+    }
+    return framed(
+        [lines, dot],
+        **axes,
+        margin=of["layout"]["margin"],
+        annotations=[words],
+        paper_bgcolor=CLEAR,
+        plot_bgcolor=CLEAR,
+    )

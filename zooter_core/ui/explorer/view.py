@@ -15,17 +15,18 @@ from numpy.typing import NDArray
 from zooter_core.base.errors import ZooterError, listed
 from zooter_core.data.run_folder import REPORT
 from zooter_core.evaluation import figures
+from zooter_core.evaluation.charts import GREY, MARK, ROUTER, Figure, bars_of, framed, hover, of_names
 from zooter_core.evaluation.figures import Calibration
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.metrics import wilson_interval
 from zooter_core.method.tag_table import BINS, TagTable, entropy_counts, tag_table, winners
 from zooter_core.router.neighbours import ARRAYS, RECORDS, Neighbours
 from zooter_core.ui import links
-from zooter_core.ui.charts import GREY, PALETTE, colour
+from zooter_core.ui.charts import colour
 from zooter_core.ui.explorer import query_map
-from zooter_core.ui.explorer.query_map import Region, regions
+from zooter_core.ui.explorer.query_map import regions
 from zooter_core.ui.markdown import safe
-from zooter_core.ui.plots import MARK, Option, bars_of, draw, framed, hover, label
+from zooter_core.ui.plots import draw
 from zooter_core.ui.tables import to_csv
 from zooter_core.ui.text import clipped, plain
 from zooter_core.ui.widgets import download
@@ -43,7 +44,7 @@ class Learned:
     Attributes:
         queries: how many there are.
         entropies: queries by reward entropy, shape (BINS,).
-        map: the map as an ECharts option; regions: the names of its regions; spread: where a place is drawn on it.
+        map: a figure; spread: where a place is drawn on it.
         mean: the router's mean probability of each candidate over these queries.
     """
 
@@ -51,8 +52,7 @@ class Learned:
     queries: int
     table: TagTable
     entropies: NDArray[np.intp]
-    map: dict[str, Any]
-    regions: list[Region]
+    map: Figure
     spread: query_map.Spread
     mean: dict[str, float]
 
@@ -87,25 +87,30 @@ def _learned(key: str, pool: tuple[str, ...], _neighbours: Neighbours) -> Learne
     rows: NDArray[np.intp] = np.arange(len(tags))
     if len(tags) > MOST_PLACES:  # a random sample, the same one every time
         rows = np.sort(np.random.default_rng(0).choice(rows, MOST_PLACES, replace=False))
-    hover = [_hover(_neighbours.records[row], pool, probabilities[row], rewards[row]) for row in rows]
+    sentences = [_sentences(_neighbours.records[row], pool, probabilities[row], rewards[row]) for row in rows]
     spread = query_map.Spread(_neighbours.places)
     places = spread(_neighbours.places)
-    option = query_map.places(pool, places[rows], winners(rewards[rows]).tolist(), hover)
+    drawn = query_map.places(pool, places[rows], winners(rewards[rows]).tolist(), sentences, regions(places, tags))
     mean = dict(zip(pool, probabilities.mean(axis=0).tolist(), strict=True))
     table = tag_table(tags, rewards, probabilities)
-    named = regions(places, tags)
-    return Learned(pool, len(tags), table, entropy_counts(plain), option, named, spread, mean)
+    return Learned(pool, len(tags), table, entropy_counts(plain), drawn, spread, mean)
 
 
-def _hover(
+def _sentences(
     record: dict[str, Any], pool: Sequence[str], probabilities: Sequence[float], rewards: Sequence[float]
 ) -> list[str]:
+    """What a dot's hover says of its query, and of who answered it best."""
     short = clipped(record.get("text", ""), LONGEST)
+    best = max(rewards)
+    leading = [name for name, reward in zip(pool, rewards, strict=True) if reward == best]
+    shares = ", ".join(f"{name} {p:.0%}" for name, p in zip(pool, probabilities, strict=True))
+    values = ", ".join(f"{name} {value:.2f}" for name, value in zip(pool, rewards, strict=True))
     return [
         f"“{short}”" if short else "(saved without its text)",
-        f"tags: {', '.join(record['tags']) or 'none'}",
-        "router: " + ", ".join(f"{name} {p:.0%}" for name, p in zip(pool, probabilities, strict=True)),
-        "rewards: " + ", ".join(f"{name} {value:.2f}" for name, value in zip(pool, rewards, strict=True)),
+        f"{' and '.join(leading)} earned the highest reward.",
+        f"Its tags are {', '.join(record['tags'])}." if record["tags"] else "It has no tag.",
+        f"The router gives {shares}.",
+        f"The rewards are {values}.",
     ]
 
 
@@ -221,7 +226,7 @@ def draw_entropies(learned: Learned) -> None:
     st.caption(
         "Reward entropy measures how similar the rewards of a query's answers are. Near 1 they are almost equal, and "
         "it matters little who answers; near 0 one model was far better than the rest, and a wrong choice costs most. "
-        f"Here {alike / learned.queries:.0%} of {learned.queries} queries are above 0.9."
+        f"Here {alike / learned.queries:.0%} of {learned.queries:,} queries are above 0.9."
     )
     alt = "Histogram of the reward entropy of the training queries"
     draw(entropy_chart(learned.entropies.tolist()), "explorer-entropies", alt, HEIGHT)
@@ -233,7 +238,7 @@ def draw_reliability(calibration: Calibration | str) -> None:
         return
     queries = sum(one.n for one in calibration.bins)
     st.caption(
-        f"{queries} held-back queries. If the router gives its choice 70%, that choice should be the best 70% of the "
+        f"{queries:,} held-back queries. If the router gives its choice 70%, that choice should be the best 70% of the "
         "time: the dashed line. Below the line the router is overconfident, above it underconfident. On average the "
         f"two differ by {100 * calibration.ece:.1f} percentage points (expected calibration error, ECE). "
         "Larger dots stand for more queries; the bars are 95% intervals."
@@ -248,9 +253,10 @@ SLANT, HEADS = -40, 70  # degrees of long names above the columns, and the pixel
 FLAT = 32  # characters of names that fit side by side on a phone
 MOST_NUMBERS = 8  # candidates up to which a heat map's cell has room for its number
 DEEPEST = 0.55  # opacity of the deepest shade
+HEAD, TAG = 18, 22  # characters of a candidate's and a tag's name
 
 
-def heat_map(table: TagTable, kind: Kind, pool: Sequence[str]) -> Option:
+def heat_map(table: TagTable, kind: Kind, pool: Sequence[str]) -> Figure:
     """Tags by candidates, each candidate's column from the page's ground to its colour.
 
     Rewards are coloured relative to their row, because some tags are harder than others.
@@ -258,46 +264,58 @@ def heat_map(table: TagTable, kind: Kind, pool: Sequence[str]) -> Option:
     values = {"probability": table.probabilities, "reward": table.rewards, "difference": table.difference}[kind]
     shades = np.maximum(values - values.mean(axis=1, keepdims=True), 0) if kind == "reward" else np.abs(values)
     most = 1.0 if kind == "probability" else float(shades.max(initial=0.0)) or 1.0
+    rows = range(len(table.names))
     columns = [
         {
             "type": "heatmap",
-            "itemStyle": {"borderColor": "transparent", "borderWidth": 2},
-            "label": {"show": len(pool) <= MOST_NUMBERS, "formatter": "{@[3]}", "fontSize": 13},
-            "data": [
-                [
-                    column,
-                    row,
-                    float(shades[row, column]),
-                    _number(values[row, column], kind),
-                    *_cell_hover(table, kind, row, column, name),
-                ]
-                for row in range(len(table.names))
-            ],
-            "tooltip": hover(3, first=4),
+            "x": [column],
+            "y": list(rows),
+            "z": shades[:, [column]].tolist(),
+            "zmin": 0,
+            "zmax": most,
+            "colorscale": _scale(colour(pool, name)),
+            "showscale": False,
+            "xgap": 2,
+            "ygap": 2,
+            "hovertext": [[hover(*_cell_sentences(table, kind, row, column, name))] for row in rows],
+            "hoverinfo": "text",
         }
         for column, name in enumerate(pool)
     ]
-    scales = [
-        {"show": False, "seriesIndex": column, "dimension": 2, "min": 0, "max": most, "inRange": {"color": _scale(hue)}}
-        for column, hue in enumerate(colour(pool, name) for name in pool)
-    ]
-    heads = {  # each model's colour below its name
+    numbers = {
         "type": "scatter",
-        "yAxisIndex": 1,
-        "symbol": "rect",
-        "symbolSize": [24, 4],
-        "silent": True,
-        "data": [
-            {"value": [column, 1], "itemStyle": {"color": colour(pool, name)}} for column, name in enumerate(pool)
-        ],
+        "mode": "text",
+        "x": [column for _ in rows for column in range(len(pool))],
+        "y": [row for row in rows for _ in pool],
+        "text": [_number(value, kind) for row in values for value in row],
+        "textfont": {"size": 13},
+        "hoverinfo": "skip",
     }
-    return _tags_by_candidates([*columns, heads], table.names, pool) | {"visualMap": scales}
+    underlines = [  # each model's colour below its name
+        {
+            "type": "line",
+            "xref": "x",
+            "yref": "paper",
+            "x0": column - 0.2,
+            "x1": column + 0.2,
+            "y0": 1,
+            "y1": 1,
+            "line": {"color": colour(pool, name), "width": 4},
+        }
+        for column, name in enumerate(pool)
+    ]
+    names = of_names([clipped(name, HEAD) for name in pool], tickangle=SLANT * slanted(pool), side="top")
+    tags = of_names([clipped(name, TAG) for name in table.names])
+    margin = {"l": 4, "r": HEADS if slanted(pool) else 4, "t": 12, "b": 4}
+    heads = names | {"range": names["range"][::-1]}
+    traces = [*columns, numbers] if len(pool) <= MOST_NUMBERS else columns
+    return framed(traces, xaxis=heads, yaxis=tags, margin=margin, shapes=underlines)
 
 
-def _scale(hue: str) -> list[str]:
+def _scale(hue: str) -> list[tuple[int, str]]:
     """A colour scale from the page's ground, light or dark, to a colour on which text in the page's ink is readable."""
     red, green, blue = (int(hue[place : place + 2], 16) for place in (1, 3, 5))
-    return [f"rgba({red},{green},{blue},{opacity})" for opacity in (0, DEEPEST)]
+    return [(end, f"rgba({red},{green},{blue},{DEEPEST * end})") for end in (0, 1)]
 
 
 def slanted(pool: Sequence[str]) -> bool:
@@ -305,29 +323,21 @@ def slanted(pool: Sequence[str]) -> bool:
     return len(pool) * max(map(len, pool)) > FLAT
 
 
-def _tags_by_candidates(series: Sequence[Option], tags: Sequence[str], pool: Sequence[str]) -> Option:
-    """The frame of the heat map: a row per tag, a column per candidate."""
-    bare = {"axisLine": {"show": False}, "axisTick": {"show": False}, "splitLine": {"show": False}}
-    names = {"type": "category", "position": "top", "data": [label(name) for name in pool], **bare}
-    names["axisLabel"] = {"interval": 0, "overflow": "truncate", "width": 120, "rotate": SLANT * slanted(pool)}
-    rows = {"type": "category", "inverse": True, "data": [label(name) for name in tags], **bare}
-    rows["axisLabel"] = {"interval": 0}
-    option = framed(series, xAxis=names)
-    return option | {
-        "grid": {"left": 4, "right": 4, "top": 12, "bottom": 4, "containLabel": True},
-        "yAxis": [rows, {"show": False, "min": 0, "max": 1}],
-    }
-
-
-def _cell_hover(table: TagTable, kind: Kind, row: int, column: int, name: str) -> list[str]:
+def _cell_sentences(table: TagTable, kind: Kind, row: int, column: int, name: str) -> list[str]:
     p, won, reward = (values[row, column] for values in (table.probabilities, table.won, table.rewards))
-    facts = {
-        "probability": f"mean probability {p:.1%}",
-        "reward": f"mean reward {reward:z.2f}, {reward - table.rewards[row].mean():+z.2f} from the tag's mean",
-        "difference": f"router {p:.1%}, actually best {won:.1%}; difference {100 * (p - won):+z.1f} points",
-    }
+    tag, name = clipped(table.names[row], LONGEST), clipped(name, LONGEST)
     count = "1 query" if table.counts[row] == 1 else f"{table.counts[row]} queries"
-    return [f"{label(table.names[row])}: {label(name)}", facts[kind], count]
+    return {
+        "probability": [f"The router gives {name} {p:.1%} on average over the {count} tagged {tag}."],
+        "reward": [
+            f"{name} earned {reward:z.2f} on average over the {count} tagged {tag}.",
+            f"That is {reward - table.rewards[row].mean():+z.2f} from the tag's mean.",
+        ],
+        "difference": [
+            f"The router gives {name} {p:.1%} on average over the {count} tagged {tag}; it was the best in {won:.1%}.",
+            f"The difference is {100 * (p - won):+z.1f} points.",
+        ],
+    }[kind]
 
 
 def _number(value: float, kind: Kind) -> str:
@@ -337,7 +347,7 @@ def _number(value: float, kind: Kind) -> str:
     return f"{value:.2f}" if kind == "reward" else f"{round(100 * value) or 0:+d}".replace("+0", "0")
 
 
-def entropy_chart(counts: Sequence[int]) -> Option:
+def entropy_chart(counts: Sequence[int]) -> Figure:
     """A histogram of the reward entropy of the training queries.
 
     Args:
@@ -346,53 +356,56 @@ def entropy_chart(counts: Sequence[int]) -> Option:
     edges = [(number / BINS, (number + 1) / BINS) for number in range(BINS)]
     bars = {
         "type": "bar",
-        "barWidth": "94%",
-        "itemStyle": {"color": PALETTE[0]},
-        "data": [
-            [(low + high) / 2, count, f"entropy {low:.2f} to {high:.2f}: {count} queries"]
+        "x": [(low + high) / 2 for low, high in edges],
+        "y": list(counts),
+        "width": 0.94 / BINS,
+        "marker": {"color": GREY},
+        "hovertext": [
+            hover(f"{count} queries have an entropy from {low:.2f} to {high:.2f}.")
             for (low, high), count in zip(edges, counts, strict=True)
         ],
-        "tooltip": hover(),
+        "hoverinfo": "text",
     }
-    ends = {"min": 0, "max": 1}
-    return framed([bars], "reward entropy (0: one clear winner, 1: all equal)", "training queries", xAxis=ends)
+    return framed([bars], "reward entropy (0: one winner, 1: all equal)", "training queries", xaxis={"range": [0, 1]})
 
 
-def reliability_chart(calibration: Calibration) -> Option:
+def reliability_chart(calibration: Calibration) -> Figure:
     """Probability against how often that candidate was the best; both agree on the dashed line."""
     bins = calibration.bins
     intervals = [wilson_interval(one.won, one.n) for one in bins]
     most = max((one.n for one in bins), default=1)
-    ideal = {"type": "line", "data": [[0, 0], [100, 100]], "symbol": "none", "silent": True}
+    ideal = {
+        "type": "scatter",
+        "mode": "lines",
+        "x": [0, 1],
+        "y": [0, 1],
+        "line": {"color": GREY, "dash": "dash", "width": 1.5},
+        "hoverinfo": "skip",
+    }
     dots = {
-        "type": "line",
-        "symbol": "circle",
-        "clip": False,  # a dot at 100% is drawn in full
-        "itemStyle": {"color": PALETTE[0]},
-        "data": [
-            {
-                "value": [
-                    100 * one.probability,
-                    100 * one.won,
-                    f"probability {one.start:.0%} to {one.end:.0%}: {one.n} queries",
-                    f"mean {one.probability:.1%}; actually best {one.won:.1%}",
-                    f"95% interval {low:.0%} to {high:.0%}",
-                ],
-                "symbolSize": MARK + 16 * (one.n / most) ** 0.5,
-            }
+        "type": "scatter",
+        "mode": "lines+markers",
+        "x": [one.probability for one in bins],
+        "y": [one.won for one in bins],
+        "line": {"color": ROUTER},
+        "marker": {"opacity": 1, "size": [MARK + 16 * (one.n / most) ** 0.5 for one in bins]},
+        "error_y": bars_of([one.won for one in bins], intervals, ROUTER),
+        "cliponaxis": False,  # a dot at 100% is drawn in full
+        "hovertext": [
+            hover(
+                f"In {one.n} queries, the choice had a probability from {one.start:.0%} to {one.end:.0%}.",
+                f"The mean was {one.probability:.1%}, and it was the best in {one.won:.1%} "
+                f"(95% interval {low:.0%} to {high:.0%}).",
+            )
             for one, (low, high) in zip(bins, intervals, strict=True)
         ],
-        "tooltip": hover(3),
-        "markLine": bars_of(
-            [(100 * one.probability, 100 * low, 100 * high) for one, (low, high) in zip(bins, intervals, strict=True)],
-            PALETTE[0],
-        ),
+        "hoverinfo": "text",
     }
-    percent = {"min": 0, "max": 100, "axisLabel": {"formatter": "{value}%"}}
+    percent = {"range": [0, 1], "tickformat": ".0%"}
     return framed(
-        [ideal | {"lineStyle": {"type": "dashed", "color": GREY}}, dots],
+        [ideal, dots],
         "probability of the chosen model",
         "how often it was the best",
-        xAxis=percent,
-        yAxis=dict(percent),
+        xaxis=percent,
+        yaxis=percent | {"range": [0, 1.02]},
     )

@@ -20,13 +20,22 @@ from zooter_core.config.trust import on_this_machine
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.fleet.machine import Gpu, gpus
 from zooter_core.fleet.skills import shares_of
-from zooter_core.ui import charts, tables
+from zooter_core.ui import answer_view, charts, tables
 from zooter_core.ui.markdown import safe
 from zooter_core.ui.models import manage
 from zooter_core.ui.text import clipped, plain
 
-TRY = "What is 2 + 2? Answer in one word."
-BARS = 10  # characters of a full bar
+TRIES = {  # a short query of each kind
+    "math": "What is 12 * 12?",
+    "code": "Write a Python function that doubles a number",
+    "knowledge": "What is the capital of France?",
+    "editing": "Make this polite: Send me the report!",
+    "languages": "Translate 'good morning' into French",
+    "writing": "Write two lines about the sea",
+    "advice": "How do I get a coffee stain out of a shirt?",
+}
+LONGEST_TRY = 96  # tokens
+BARS = 20  # characters of a full bar
 LONGEST = 60  # characters of a model's name that are shown
 ENGINES = {AUTO: "", GGUF: " by llama.cpp", TRANSFORMERS: " by PyTorch"}
 COLOURS = {"ready": "green", "failed": "red", "resting": "orange"}  # of states; the others are grey
@@ -46,7 +55,7 @@ def draw(ensemble: Ensemble) -> None:
     if loading:
         st.fragment(lambda: _wait_for_models(ensemble), run_every=1.0)()
     if len(fleet.pool) > 1:
-        shares = _shares(f"{fleet.hash_of('router')} {fleet.candidates}", ensemble)
+        shares = _shares(_version(ensemble), ensemble)
         for name, place in places.items():
             with place:
                 _draw_shares(shares.get(name, {}), fleet.pool, name)
@@ -61,6 +70,10 @@ def _wait_for_models(ensemble: Ensemble) -> None:
 def _all_tried(ensemble: Ensemble) -> bool:
     """Whether loading has come to its end for every model."""
     return all(name in ensemble.loads for name in ensemble.fleet.pool)
+
+
+def _version(ensemble: Ensemble) -> str:
+    return f"{ensemble.fleet.hash_of('router')} {ensemble.fleet.candidates}"
 
 
 @st.cache_data(show_spinner=False)
@@ -84,7 +97,8 @@ def _draw_card(ensemble: Ensemble, candidate: CandidateConfig) -> DeltaGenerator
     if (number := _gpu_of(candidate)) is not None and number < len(_gpus()):
         gpu = _gpus()[number]
         st.progress(1 - gpu.free / gpu.total, describe(number, gpu))
-    facts = [speed for response in [ensemble.latest.get(name)] if response and (speed := _speed(response))]
+    latest = ensemble.latest.get(name)
+    facts = [speed] if latest and (speed := ", ".join(answer_view.speeds(latest, "first word after"))) else []
     facts += [price] if (price := _price(candidate)) else []
     if facts:
         st.caption(" · ".join(facts))
@@ -95,8 +109,11 @@ def _draw_card(ensemble: Ensemble, candidate: CandidateConfig) -> DeltaGenerator
                 st.session_state[f"tried-{name}"] = _try(ensemble, candidate)
             st.rerun()
         manage.buttons(candidate, alone=len(ensemble.fleet.pool) == 1)
-    if state == "ready" and (answer := st.session_state.get(f"tried-{name}")):
-        st.markdown(f"“{TRY}”  \n**{plain(answer)}**")
+    answer: Response | None = st.session_state.get(f"tried-{name}")
+    if state == "ready" and answer and answer.text:
+        st.markdown(f"“{plain(subject_of(ensemble, name))}”")
+        st.markdown(safe(answer.text))
+        answer_view.draw_thoughts(answer, f"tried-{name}")
     return place
 
 
@@ -144,12 +161,6 @@ def describe(number: int, gpu: Gpu) -> str:
     return f"GPU {number}, {plain(gpu.name)}: {gpu.free / 1e9:.0f} of {gpu.total / 1e9:.0f} GB free"
 
 
-def _speed(response: Response) -> str:
-    first, speed = response.first_token_seconds, response.tokens_per_second
-    parts = [f"first word after {first:.1f} s"] if first is not None else []
-    return ", ".join([*parts, f"{speed:.0f} tokens/s"] if speed else parts)
-
-
 def _price(candidate: CandidateConfig) -> str:
     price = candidate.usd_per_million_tokens
     return "" if price is None else "free" if price == 0 else f"\\${price:g} per million tokens"
@@ -158,20 +169,37 @@ def _price(candidate: CandidateConfig) -> str:
 def _draw_shares(shares: Mapping[str, float], pool: tuple[str, ...], name: str) -> None:
     """A bar for each kind of query, in the model's colour."""
     colour = charts.colour_name(pool, name)
-    rows = [[plain(kind), f":{colour}[{'▄' * round(BARS * share)}]", f"{share:.0%}"] for kind, share in shares.items()]
+    rows = [[plain(kind), f":{colour}[{'█' * round(BARS * share)}]", f"{share:.0%}"] for kind, share in shares.items()]
     tables.draw(f"shares-{name}", ["Kind of query", "", "Probability"], rows, "llr")
 
 
-def _try(ensemble: Ensemble, candidate: CandidateConfig) -> str:
-    """Ask a model something small; returns its answer. Why there is none is the model's state from then on."""
-    generation = GenerationConfig(max_new_tokens=24, temperature=0.0)
-    request = Request(candidate, (Message("user", TRY),))
-    try:
+def subject_of(ensemble: Ensemble, name: str) -> str:
+    """A query of the kind for which the router gives a model most."""
+    if len(ensemble.fleet.pool) == 1:
+        return TRIES["knowledge"]
+    shares = _shares(_version(ensemble), ensemble)[name]
+    return TRIES[max(shares, key=lambda kind: shares[kind])]
+
+
+def _try(ensemble: Ensemble, candidate: CandidateConfig) -> Response | None:
+    """Ask a model something of its own subject; returns its answer. Why there is none is the model's state from then
+    on. A first token, which may have to wait until the model has loaded, is not counted in its speed."""
+
+    def answer(query: str, tokens: int) -> Response:
+        request = Request(candidate, (Message("user", query),))
+        generation = GenerationConfig(max_new_tokens=tokens, temperature=0.0)
         pieces = ensemble.run_candidate(candidate.name, [request], threading.Event(), generation)
         ((_, response),) = iter_responses(pieces)
+        return response
+
+    try:
+        query = subject_of(ensemble, candidate.name)
+        response = answer(query, 1)
+        if response.error is None:
+            response = answer(query, LONGEST_TRY)
     except ZooterError as problem:
         ensemble.latest.pop(candidate.name, None)
         ensemble.loads[candidate.name] = problem
-        return ""
+        return None
     ensemble.latest[candidate.name] = response
-    return response.text
+    return response

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from functools import partial
 from urllib.parse import urlsplit
@@ -19,11 +19,12 @@ from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.base.errors import ZooterError, listed
 from zooter_core.config.edit import fleet_or_none
 from zooter_core.config.trust import PROVIDERS, is_allowed, provider_key, trust
-from zooter_core.fleet.connect import connect, is_in
-from zooter_core.fleet.discovery import USUAL, Discovery, Model, discover, models_at, server_url
+from zooter_core.fleet.connect import connect, in_fleet
+from zooter_core.fleet.discovered import Model
+from zooter_core.fleet.discovery import USUAL, Discovery, discover, models_at, server_url
 from zooter_core.fleet.machine import Gpu
 from zooter_core.ui import resources
-from zooter_core.ui.models import manage
+from zooter_core.ui.models import build, manage
 from zooter_core.ui.models.cards import describe
 from zooter_core.ui.text import code, plain
 from zooter_core.ui.widgets import show_error
@@ -31,6 +32,8 @@ from zooter_core.ui.widgets import show_error
 DISCOVERY, LISTED = "models-discovery", "models-listed"  # in the session's state
 LOOK, ADDRESS = "models-look", "models-address"  # there while a press of a button waits for its end
 MANY = 12  # models; longer lists scroll
+MOST_BOXES = 100  # of models in such a list; longer ones are searched
+MOST_NOTES = 20  # about what is passed over
 VARIABLE = "MODEL_API_KEY"  # for a server that is no provider's
 TYPED: dict[str, str] = {}  # variable -> the host for which its key was typed here: a wrong one can be typed again
 NAME_OF_KEY = re.compile(r"[A-Z][A-Z0-9_]*_(KEY|TOKEN)")
@@ -41,16 +44,22 @@ VARIABLE_HELP = (
 )
 
 
-def draw() -> None:
-    """The two ways in. Nothing is contacted before a press of a button."""
+def draw(router: build.Waiting | None = None) -> None:
+    """The two ways in. Nothing is contacted before a press of a button.
+
+    Args:
+        router: the models become its fleet, and not the session's.
+    """
     here, elsewhere = st.tabs(["On this machine", "At an address"], key="connect-tabs")
     with here:
-        _draw_here()
+        _draw_here(router is None)
     with elsewhere:
-        _draw_address()
+        _draw_address(router is None)
+    if router:
+        build.draw(router, [st.session_state[key] for key in (DISCOVERY, LISTED) if st.session_state.get(key)])
 
 
-def _draw_here() -> None:
+def _draw_here(choose: bool) -> None:
     st.markdown("Finds models of Ollama, vLLM, llama.cpp and LM Studio, GGUF files, and transformers models on disk.")
     st.button("Look for models", icon=":material/search:", key="primary-look", on_click=_begin, args=(LOOK,))
     if LOOK in st.session_state:
@@ -63,7 +72,7 @@ def _draw_here() -> None:
     for number, gpu in enumerate(discovery.gpus):
         st.progress(1 - gpu.free / gpu.total, describe(number, gpu))
     if discovery.models:
-        _draw_choice(discovery.models, "here", discovery.gpus)
+        _draw_models(discovery, "here", choose)
     else:
         ports = listed(f"{make} ({port})" for make, port in USUAL.items())
         st.info(
@@ -71,12 +80,13 @@ def _draw_here() -> None:
             "server and look again. If it has another port, give its address in the other tab.",
             icon=":material/search_off:",
         )
+        _draw_passed_over(discovery)
     for variable in discovery.providers:
         address = f"https://{PROVIDERS[variable][0]}/v1"
         st.markdown(f"{code(variable)} is set. To use its models, give {code(address)} in the other tab.")
 
 
-def _draw_address() -> None:
+def _draw_address(choose: bool) -> None:
     with st.form("address", border=False):
         st.text_input("Address", key="address", placeholder="http://localhost:8000/v1")
         row = st.container(horizontal=True)
@@ -95,11 +105,12 @@ def _draw_address() -> None:
                 f"No list of models: {problem.message}. Check the address and the key, and that the server runs."
             )
         del st.session_state[ADDRESS]
-    models: list[Model] | None = st.session_state.get(LISTED)
-    if models:
-        _draw_choice(models, "address")
-    elif models is not None:
+    discovery: Discovery | None = st.session_state.get(LISTED)
+    if discovery and discovery.models:
+        _draw_models(discovery, "address", choose)
+    elif discovery:
         st.info("The server lists no model that writes text.", icon=":material/search_off:")
+        _draw_passed_over(discovery)
 
 
 def _begin(button: str) -> None:
@@ -107,7 +118,7 @@ def _begin(button: str) -> None:
     st.session_state[button] = True
 
 
-def _listed(address: str) -> list[Model]:
+def _listed(address: str) -> Discovery:
     """The models at an address, asked with the key in the form or in the environment."""
     url = server_url(address)
     manage.check_host_allowed(url)
@@ -126,14 +137,14 @@ def _listed(address: str) -> list[Model]:
     return _served_with(key, variable, url)
 
 
-def _served_with(key: str, variable: str, url: str) -> list[Model]:
+def _served_with(key: str, variable: str, url: str) -> Discovery:
     """The models of a server that accepts a key, which stays in the environment then."""
     before = os.environ.get(variable)
     os.environ[variable] = key
     if not is_allowed(variable, url):  # naming both here is the permission to send it
         trust([(variable, url)])
     try:
-        models = models_at(url, variable)
+        discovery = models_at(url, variable)
     except (EndpointError, ZooterError):
         if before is None:
             del os.environ[variable]
@@ -143,36 +154,65 @@ def _served_with(key: str, variable: str, url: str) -> list[Model]:
     TYPED[variable] = urlsplit(url).netloc
     if before not in (None, key):  # models that are connected answer with the new key from now on
         resources.forget(manage.target())
-    return models
+    return discovery
 
 
-def _draw_choice(models: Sequence[Model], key: str, gpus: Sequence[Gpu] = ()) -> None:
+def _draw_passed_over(discovery: Discovery) -> None:
+    if notes := discovery.passed_over:
+        with st.expander(f"Passed over ({len(notes):,})"):
+            st.markdown("".join(f"- {plain(note)}\n" for note in notes[:MOST_NOTES]))
+
+
+def _draw_models(discovery: Discovery, key: str, choose: bool) -> None:
+    """What was found; `choose` lets the visitor mark models and connect them."""
+    if choose:
+        _draw_choice(discovery, key)
+    else:
+        st.markdown("".join(f"- {plain(model.name)} · {plain(model.place)}\n" for model in discovery.models[:MANY]))
+        if len(discovery.models) > MANY:
+            st.caption(f"And {len(discovery.models) - MANY:,} more.")
+    _draw_passed_over(discovery)
+
+
+def _draw_choice(discovery: Discovery, key: str) -> None:
     """Mark models and connect them. Those that the fleet has are marked and stay so."""
-    fleet = None
+    fleet, models = None, discovery.models
     with suppress(ZooterError):  # the page says what is wrong with it
         fleet = fleet_or_none(manage.target())
-    present = [is_in(model, fleet.candidates if fleet else ()) for model in models]
-    chosen = []
-    with st.container(height=400 if len(models) > MANY else "content", border=False):
-        for model, in_fleet in zip(models, present, strict=True):
-            facts = "in the fleet" if in_fleet else plain(model.facts or model.model)
-            label = f"{plain(model.name)} · {facts} · {plain(model.place)}"
-            name = f"pick-{key}-{model.base_url}-{model.model}-{in_fleet}"
-            if st.checkbox(label, in_fleet or len(models) == 1, key=name, disabled=in_fleet) and not in_fleet:
-                chosen.append(model)
+    present = in_fleet(models, fleet.candidates if fleet else ())
+    if len(models) > MOST_BOXES:
+        others = [model for model in models if model not in present]
+        chosen = st.multiselect(
+            f"{len(models):,} models", others, key=f"pick-{key}", placeholder="Type a part of a name",
+            format_func=lambda model: f"{model.name} · {model.facts or model.model} · {model.place}",
+        )  # fmt: skip
+    else:
+        chosen = _boxes(models, present, key)
     st.button(
         "Connect" if len(chosen) < 2 else f"Connect {len(chosen)} models",
         icon=":material/add:", key=f"primary-connect-{key}", disabled=not chosen,
-        on_click=manage.attempt, args=(partial(_add, chosen, gpus), key),
+        on_click=manage.attempt, args=(partial(_add, chosen, discovery.gpus), key),
     )  # fmt: skip
     manage.draw_problem(key)
 
 
+def _boxes(models: Sequence[Model], present: Collection[Model], key: str) -> list[Model]:
+    """A box to mark for each model; returns those that are marked and not in the fleet yet."""
+    chosen = []
+    with st.container(height=400 if len(models) > MANY else "content", border=False):
+        for model in models:
+            old = model in present
+            facts = "in the fleet" if old else plain(model.facts or model.model)
+            label = f"{plain(model.name)} · {facts} · {plain(model.place)}"
+            name = f"pick-{key}-{model.base_url}-{model.model}-{old}"
+            if st.checkbox(label, old or len(models) == 1, key=name, disabled=old) and not old:
+                chosen.append(model)
+    return chosen
+
+
 def _add(models: Sequence[Model], gpus: Sequence[Gpu]) -> None:
     folder = manage.target()
-    for model in models:
-        if model.base_url:
-            manage.check_host_allowed(model.base_url)
+    manage.check_models_allowed(models)
     connected = connect(folder, models, gpus)
     names = listed(map(plain, connected.names), " and ") or "Nothing new"
     st.toast(f"{names} in the fleet {code(folder.name)}.", icon=":material/check:")

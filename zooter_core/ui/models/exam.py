@@ -14,8 +14,8 @@ from zooter_core.base.errors import ZooterError, listed
 from zooter_core.base.skills import SKILLS
 from zooter_core.data.run_folder import REPORT, RESPONSES, ROUTER
 from zooter_core.data.scores import NO_DATASET
-from zooter_core.evaluation import verdicts
-from zooter_core.evaluation.figures import Report, load_report
+from zooter_core.evaluation import thinking, verdicts
+from zooter_core.evaluation.figures import Report, Verdict, load_report
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.fleet.skills import starter_queries
 from zooter_core.pipeline import exam
@@ -47,12 +47,12 @@ class Exam(BackgroundWork):
         step, done, total: the current step of the pipeline.
         tallies: what each candidate has answered.
         score: which of the answers are right so far; None until it begins.
-        report: at the end; the fleet has the router then.
+        report: at the end.
     """
 
     subject = "exam"
 
-    def __init__(self, ensemble: Ensemble, fleet: Path, quick: bool) -> None:
+    def __init__(self, ensemble: Ensemble, fleet: Path, quick: bool, anyway: bool = False) -> None:
         super().__init__()
         self.step, self.done, self.total = "", 0, 0
         self.tallies: list[Tally] = []
@@ -61,7 +61,7 @@ class Exam(BackgroundWork):
         self.report: Report | None = None
         self._ended = threading.Event()
         self.shown = threading.Lock()  # taken once the fleet is loaded again with its router
-        self.fleet, self.quick, self._ensemble = fleet, quick, ensemble
+        self.fleet, self.quick, self._anyway, self._ensemble = fleet, quick, anyway, ensemble
         self.start()
 
     def _execute(self) -> None:
@@ -73,7 +73,7 @@ class Exam(BackgroundWork):
         threading.Thread(target=self._keep_score, args=(self.score,), name="score", daemon=True).start()
         report, missing = exam.sit(ensemble, folder, queries, self._progress, self._note, watch=self._watch)
         self.notes += [f"{name} lacks answers: {failure.reason}" for name, failure in missing.items()]
-        exam.install(self.fleet, folder)
+        exam.settle(self.fleet, folder, ensemble, self._anyway)
         self.report = report
 
     def _finish(self) -> None:
@@ -120,20 +120,27 @@ def draw(ensemble: Ensemble, fleet: Path) -> None:
         manage.draw_problem("exam")
         if sitting and sitting.problem:
             show_error(sitting.problem)
-        elif report := sitting.report if sitting and sitting.report else _report_of(ensemble):
-            _draw_result(report, ensemble.fleet.pool)
-            _draw_details(sitting, ensemble.fleet.pool)
+        elif run := exam.folder_of(fleet, sitting.quick) if sitting and sitting.report else _settled_run(ensemble):
+            with suppress(ZooterError):  # it is no report any more
+                taken = exam.is_installed(ensemble.fleet, run)
+                _draw_result(load_report(run / REPORT), exam.rival_of(run), ensemble.fleet.pool, taken)
+                _draw_details(sitting, ensemble.fleet.pool, taken)
         _draw_start(ensemble, fleet, bool(sitting and sitting.stopped))
 
 
-def _report_of(ensemble: Ensemble) -> Report | None:
-    """The report of the exam that made the fleet's router, also if that was before this start of the demo."""
-    for quick in (False, True):
-        run = exam.folder_of(ensemble.fleet.folder, quick)
-        if exam.is_installed(ensemble.fleet, run):
-            with suppress(ZooterError):  # it is no report any more
-                return load_report(run / REPORT)
-    return None
+def _settled_run(ensemble: Ensemble) -> Path | None:
+    """The exam that made the fleet's router, also if that was before this start of the demo; else one whose router was
+    not better than the fleet's."""
+    runs = [exam.folder_of(ensemble.fleet.folder, quick) for quick in (False, True)]
+    ended = [run for run in runs if exam.is_installed(ensemble.fleet, run)] or list(filter(_stayed_out, runs))
+    return ended[0] if ended else None
+
+
+def _stayed_out(run: Path) -> bool:
+    """Whether an exam has ended with a router that is not better than the one that the fleet had."""
+    with suppress(ZooterError):
+        return (run / ROUTER).is_dir() and not verdicts.takes_over(load_report(run / REPORT), exam.rival_of(run))
+    return False
 
 
 def _draw_start(ensemble: Ensemble, fleet: Path, stopped: bool) -> None:
@@ -150,13 +157,19 @@ def _draw_start(ensemble: Ensemble, fleet: Path, stopped: bool) -> None:
         begun, trained = (folder / RESPONSES).is_file(), (folder / ROUTER).is_dir()
         installed = trained and exam.is_installed(ensemble.fleet, folder)
         complete = trained and exam.has_all_answers(ensemble.fleet, folder)
-        done = complete and installed
+        worse = trained and not installed and _stayed_out(folder)
+        done = complete and (installed or worse)
         goes_on = "Go on" if begun and not done else "Start the exam"
-        label = "Use its router" if trained and not installed else goes_on
+        label = "Use its router" if trained and not installed and not worse else goes_on
         st.button(
             label, icon=":material/school:", key="primary-exam",
             on_click=_start, args=(ensemble, fleet, quick), disabled=done,
         )  # fmt: skip
+        if worse:
+            st.button(
+                "Use its router anyway", key="exam-anyway", icon=":material/input:",
+                help="It has not shown that it is better.", on_click=_start, args=(ensemble, fleet, quick, False, True),
+            )  # fmt: skip
         if begun:
             st.button(
                 "Begin again", key="exam-again", icon=":material/restart_alt:",
@@ -171,7 +184,7 @@ def _draw_start(ensemble: Ensemble, fleet: Path, stopped: bool) -> None:
         st.caption(f"{questions * len(new.pool):,} answers, {plain(cost)}.")
 
 
-def _start(ensemble: Ensemble, fleet: Path, quick: bool, again: bool = False) -> None:
+def _start(ensemble: Ensemble, fleet: Path, quick: bool, again: bool = False, anyway: bool = False) -> None:
     running = _exams().get(fleet.resolve())
     if running is not None and running.running:  # begun by a second click, or in another tab
         return
@@ -181,7 +194,7 @@ def _start(ensemble: Ensemble, fleet: Path, quick: bool, again: bool = False) ->
     except ZooterError as problem:
         st.session_state[f"{manage.PROBLEM}exam"] = str(problem)
         return
-    _exams()[fleet.resolve()] = Exam(ensemble, fleet, quick)
+    _exams()[fleet.resolve()] = Exam(ensemble, fleet, quick, anyway)
 
 
 def _draw_running(sitting: Exam, pool: Sequence[str]) -> None:
@@ -224,19 +237,23 @@ def _share(count: Right) -> str:
     return f"{count.share:.0%} of {count.checked}" if count.checked else "–"
 
 
-def _draw_result(report: Report, pool: Sequence[str]) -> None:
-    """The verdict, who was right how often, and who was best in which skill as a picture."""
+def _draw_result(report: Report, rival: Verdict | None, pool: Sequence[str], taken: bool) -> None:
+    """The verdicts, who was right how often, and who was best in which skill as a picture."""
+    for sentence in verdicts.settled(report, rival, taken) if rival else ():
+        st.markdown(f"**{plain(sentence)}**")
     if verdict := verdicts.of_report(report):
         for sentence in verdicts.sentences(verdict):
             st.markdown(plain(sentence))
     if verified := report.verified:
         shares = ", ".join(f"{plain(name)} {share:.0%}" for name, share in verified.measured.items())
         st.caption(f"Right answers, of {verified.n:,} that can be checked: {shares}.")
+    for sentence in thinking.sentences(report.thinking):
+        st.caption(plain(sentence))
     wins = {skill: row.share_of_wins for skill, row in report.candidates.items() if skill != NO_DATASET}
     if wins:
         st.markdown("**Who gave the best answer, by skill**")
-        option = plots.wins(wins, list(report.candidates[NO_DATASET].share_of_wins), pool)
-        plots.draw(option, "exam-wins", _alt(wins), 100 + 24 * len(wins))
+        figure = plots.wins(wins, list(report.candidates[NO_DATASET].share_of_wins), pool)
+        plots.draw(figure, "exam-wins", _alt(wins), 100 + 24 * len(wins))
 
 
 def _alt(wins: Mapping[str, Mapping[str, float]]) -> str:
@@ -247,11 +264,12 @@ def _alt(wins: Mapping[str, Mapping[str, float]]) -> str:
     )
 
 
-def _draw_details(sitting: Exam | None, pool: Sequence[str]) -> None:
+def _draw_details(sitting: Exam | None, pool: Sequence[str], taken: bool) -> None:
     """What only the demo that held the exam can still show."""
     if sitting and sitting.score:
         with st.expander("Right answers by skill", icon=":material/table:"):
             _draw_score(sitting.score, pool)
     for note in sitting.notes if sitting else ():
         st.caption(plain(note))
-    links.page_button("Chat with the new router", "chat", "chat")
+    if taken:
+        links.page_button("Chat with the new router", "chat", "chat")

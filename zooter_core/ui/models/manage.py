@@ -1,22 +1,26 @@
 """Changes to the fleet from the browser: connect, edit, rename and remove a model. The owner of the machine alone may.
 
 `zooter demo` allows it on localhost. Elsewhere `--manage HOST ...` does, and then models are connected only from these
-hosts: an address that a visitor types is a way into the network.
+hosts: an address that a visitor types is a way into the network. HOST:PORT is that port alone; HOST means the ports on
+which servers of models usually listen.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import streamlit as st
 
 from zooter_core.base.errors import ZooterError, listed
+from zooter_core.base.hosts import DEFAULT_PORTS, Host, parse_host, parse_origin
 from zooter_core.base.paths import EMBEDDED_FLEET
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.edit import change_candidate, remove_candidate
+from zooter_core.fleet.discovered import Model
+from zooter_core.fleet.discovery import USUAL
 from zooter_core.ui import resources
 from zooter_core.ui.text import plain
 from zooter_core.ui.widgets import show_error
@@ -41,15 +45,40 @@ def allowed() -> bool:
 def check_host_allowed(url: str) -> None:
     """Refuse to contact a host that the owner has not named.
 
+    Args:
+        url: of a server, as `server_url` gives it.
+
     Raises:
-        ZooterError: it is not among those of `--manage`.
+        ZooterError: it is not among those of `--manage`, or has another port.
     """
-    allowed_hosts, host = hosts(), urlsplit(url).hostname or ""
-    if ANY not in allowed_hosts and host not in allowed_hosts:
-        sentence = f'This demo connects models from {listed(allowed_hosts) or "no host"}, and not from "{host}".'
-        raise ZooterError(
-            "a host that `--manage` names", f'"{host}"', "Start it with `--manage` and the host.", sentence
-        )
+    allowed_hosts, (scheme, host) = hosts(), parse_origin("://".join(urlsplit(url)[:2])) or ("", None)
+    if ANY in allowed_hosts:
+        return
+    if host is not None:
+        port = host.port or DEFAULT_PORTS[scheme]
+        for allowed_host in map(parse_host, allowed_hosts):
+            if allowed_host and allowed_host.name == host.name and port in _ports(allowed_host):
+                return
+        host = Host(host.name, port)
+    where = str(host or url)
+    raise ZooterError(
+        "a host and a port that `--manage` names",
+        where,
+        f"Whoever runs the demo can start it with `--manage {where}`.",
+        f"This demo connects models from {listed(allowed_hosts) or 'no host'}, and not from {where}.",
+    )
+
+
+def check_models_allowed(models: Sequence[Model]) -> None:
+    """As `check_host_allowed`, for the servers of models."""
+    for model in models:
+        if model.base_url:
+            check_host_allowed(model.base_url)
+
+
+def _ports(host: Host) -> Collection[int]:
+    """The ports that an entry of `--manage` allows."""
+    return (host.port,) if host.port is not None else (*DEFAULT_PORTS.values(), *USUAL.values())
 
 
 def is_users(folder: str | Path) -> bool:
@@ -69,14 +98,15 @@ def changed(folder: Path) -> None:
     resources.pick_fleet(folder)
 
 
-def attempt(change: Callable[[], None], place: str) -> None:
-    """Make a change in a callback; `draw_problem` shows at its place why it failed."""
+def attempt(change: Callable[[], None], place: str, folder: Path | None = None) -> None:
+    """Make a change in a callback, to the fleet in a folder or to `target`; `draw_problem` shows at its place why it
+    failed."""
     try:
         change()
     except ZooterError as problem:
         st.session_state[PROBLEM + place] = str(problem)
         return
-    changed(target())
+    changed(folder or target())
 
 
 def draw_problem(place: str) -> None:

@@ -9,13 +9,14 @@ import streamlit as st
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.config.fleet import Fleet
+from zooter_core.evaluation.charts import GREY, ROUTER, framed, hover, of_names
 from zooter_core.learn.by_hand import former, switch
 from zooter_core.learn.drift import day
 from zooter_core.learn.versions import OUTSIDE, PROMOTE, ROLLBACK, ROUTERS, STARTING, Versions, summary
-from zooter_core.ui import charts, plots, resources
+from zooter_core.ui import plots, resources
 from zooter_core.ui.history import LOCAL
 from zooter_core.ui.models import manage
-from zooter_core.ui.text import plain
+from zooter_core.ui.text import clipped, plain
 from zooter_core.ui.traffic import source as traffic_source
 from zooter_core.ui.traffic.source import Source
 from zooter_core.ui.widgets import show_error
@@ -105,28 +106,25 @@ def draw_timeline(source: Source, events: Sequence[Event], follows: bool) -> Non
     serving = parts[-1][0]
     last = " and later (serve)" if follows else " (serves)"
     rows = list(dict.fromkeys(router for router, _, _ in parts))
-    labels = {name: plots.label(name_of(name), 30) + (last if name == serving else "") for name in rows}
-    bars = {
-        "type": "lines",
-        "coordinateSystem": "cartesian2d",
-        "lineStyle": {"width": 18, "opacity": 1},
-        "tooltip": {"formatter": "{b}"},
-        "data": [
-            {
-                "name": f"{labels[router]}: {day(begin)} to {day(end)}",
-                "coords": [[plots.clock(edge), rows.index(router)] for edge in (begin, end)],
-                "lineStyle": {"color": charts.ROUTER if router == serving else charts.GREY},
-            }
-            for router, begin, end in parts
-        ],
-    }
-    option = plots.framed(
-        [bars],
-        xAxis={**plots.TIME, "min": plots.clock(source.since), "max": plots.clock(source.until)},
-        yAxis={"type": "category", "data": [labels[name] for name in rows], "inverse": True},
-        useUTC=True,
+    labels = {name: clipped(name_of(name), 30) + (last if name == serving else "") for name in rows}
+    bars = [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "x": [plots.clock(begin), plots.clock((begin + end) / 2), plots.clock(end)],
+            "y": [rows.index(router)] * 3,
+            "line": {"width": 18, "color": ROUTER if router == serving else GREY},
+            "hovertext": [hover(f"{_capital(name_of(router))} served from {day(begin)} to {day(end)}.")] * 3,
+            "hoverinfo": "text",
+        }
+        for router, begin, end in parts
+    ]
+    figure = framed(
+        bars,
+        xaxis=plots.TIME | {"range": [plots.clock(source.since), plots.clock(source.until)]},
+        yaxis=of_names([labels[name] for name in rows]),
     )
-    plots.draw(option, "champions", "Which router served when.", 50 + 34 * len(rows))
+    plots.draw(figure, "champions", "Which router served when.", 50 + 34 * len(rows))
 
 
 def draw_contest(learned: Versions) -> None:
@@ -138,10 +136,9 @@ def draw_contest(learned: Versions) -> None:
         st.markdown("Learning is paused: `zooter learn resume`.")
     if state.follows:
         st.markdown(
-            f"{_capital(plain(name_of(state.champion)))} serves. The learner's later routers serve too, while pairs"
-            " with an earlier one agree."
+            "The learner was promoted. Its later routers serve too, each as soon as it has earned more than the one"
+            " before."
         )
-        return
     if state.challenger is None:
         st.markdown(f"{_capital(plain(name_of(state.champion)))} serves. There is no challenger yet.")
         return

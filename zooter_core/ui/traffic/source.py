@@ -15,12 +15,12 @@ from typing import Any
 import streamlit as st
 
 from zooter_core.base.errors import ZooterError
-from zooter_core.base.strict_json import parse_json
 from zooter_core.config.fleet import Fleet
+from zooter_core.evaluation.thinking import twins
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.learn.report import Report, report_on
 from zooter_core.learn.traffic import FILE, Traffic, data_folder
-from zooter_core.learn.traffic_rows import LoggedDecision, LoggedReward
+from zooter_core.learn.traffic_rows import LoggedDecision, LoggedReward, tags_of
 from zooter_core.learn.versions import FOLLOW, ROUTERS, STATE, Versions
 from zooter_core.ui import resources
 from zooter_core.ui.history import LOCAL
@@ -53,7 +53,7 @@ def may_look() -> bool:
     return st.get_option("server.address") in LOCAL or manage.allowed()
 
 
-def traffic_folder(fleet: str) -> Path | None:
+def traffic_folder(fleet: Fleet) -> Path | None:
     """The folder with traffic of a fleet; None if there is none, or the visitor must not see it."""
     folder = data_folder(fleet)
     if not may_look() or not (folder / FILE).is_file():
@@ -69,10 +69,10 @@ def of_days(folder: Path, fleet: str, days: int) -> Source:
 
 
 @st.cache_data(show_spinner="Summing up the traffic ...", max_entries=8)
-def report(source: Source, _ensemble: Ensemble | None = None) -> Report:
+def report(source: Source, _fleet: Fleet, _ensemble: Ensemble | None = None) -> Report:
     """The report on a period; with the fleet it also says which queries are unlike those of the router's training."""
     with _open(source.folder) as traffic:
-        return report_on(traffic, source.fleet, source.since, source.until, _ensemble)
+        return report_on(traffic, source.fleet, source.since, source.until, _ensemble, twins(_fleet.candidates))
 
 
 @st.cache_data(show_spinner=False, max_entries=8)
@@ -96,7 +96,7 @@ def tagged(source: Source, routed: int) -> tuple[list[tuple[float, str, frozense
     every = -(-routed // MOST_TAGGED) or 1
     with _open(source.folder) as traffic:
         rows = traffic.tags(source.since, source.until, every)
-    return [(moment, candidate, frozenset(parse_json(tags))) for moment, tags, candidate in rows], every
+    return [(moment, candidate, frozenset(tags_of(tags))) for moment, tags, candidate in rows], every
 
 
 def often(rows: list[tuple[float, str, frozenset[str]]]) -> list[str]:

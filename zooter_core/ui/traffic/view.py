@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import math
+import re
+from pathlib import Path
 from shlex import quote
 
 import streamlit as st
 
+from zooter_core.base.money import in_dollars
 from zooter_core.config.fleet import Fleet
+from zooter_core.evaluation.charts import ROUTER, bars_of, framed, hover
+from zooter_core.learn.advice import Setup, advise
 from zooter_core.learn.drift import day
 from zooter_core.learn.report import (
     AGREEMENT_HEADINGS,
     CALIBRATION_HEADINGS,
     NAMES,
+    WITH_THOUGHTS,
     Report,
     agreement_rows,
     calibration_rows,
@@ -22,14 +28,16 @@ from zooter_core.learn.report import (
 from zooter_core.learn.traffic_rows import FEEDBACK, LoggedDecision
 from zooter_core.method.worth import RANDOM, RMR, ROUTING
 from zooter_core.ui import charts, plots, tables
+from zooter_core.ui.answer_view import counted
 from zooter_core.ui.models.manage import is_users
 from zooter_core.ui.text import clipped, escaped, plain, unlinked, visible
 from zooter_core.ui.traffic import source as traffic_source
 from zooter_core.ui.traffic.source import Source
 
-SYMBOLS = {ROUTING: "diamond", RANDOM: plots.X, RMR: "rect"}
+SYMBOLS = {ROUTING: "diamond", RANDOM: "x", RMR: "square"}
 ICONS = {"reward": "trending_down", "far": "explore", "calibration": "speed"}
 ALL = "all requests"
+COMMAND = re.compile("(`zooter [a-z]+`)")
 REASONS = {
     "router": "The router expected its answer to be the best.",
     "sticky": "The conversation kept its model, as no other one led by enough.",
@@ -68,6 +76,15 @@ def draw_sentences(report: Report) -> None:
         st.markdown(f":material/warning: {count} warning{'s' if count > 1 else ''}: see *What has changed*.")
 
 
+def draw_advice(report: Report, fleet: Fleet, folder: Path) -> None:
+    """What to do, why and how."""
+    advice = advise(report, Setup.of(fleet, folder))
+    icon = ":material/check:" if not advice.command else ":material/lightbulb:"
+    st.info(f"**{_plain(advice.sentence)}** {_plain(advice.reason)}", icon=icon)
+    if advice.command:
+        st.code(advice.command, language=None, wrap_lines=True)
+
+
 def draw_changes(report: Report) -> None:
     """The warnings, and the tables behind what the report says of probabilities and of thumbs."""
     if not report.changes:
@@ -88,9 +105,9 @@ def draw_changes(report: Report) -> None:
 
 
 def _plain(text: str) -> str:
-    """A sentence of ours as Markdown; what is between backticks stays code."""
-    parts = unlinked(visible(text)).split("`")
-    return "".join(f"`{part}`" if place % 2 else escaped(part, place == 0) for place, part in enumerate(parts))
+    """A sentence of ours as Markdown; a command in it stays code."""
+    parts = COMMAND.split(unlinked(visible(text)))
+    return "".join(part if place % 2 else escaped(part, place == 0) for place, part in enumerate(parts))
 
 
 def draw_choices(source: Source, report: Report, pool: tuple[str, ...]) -> None:
@@ -101,28 +118,26 @@ def draw_choices(source: Source, report: Report, pool: tuple[str, ...]) -> None:
     counts = traffic_source.choices(source) if tag == ALL else traffic_source.choices_with(source, rows, tag)
     order = [*[name for name in pool if name in counts], *sorted(set(counts) - set(pool))]
     starts = sorted({start for steps in counts.values() for start in steps})
-    series = [
+    bars = [
         {
             "type": "bar",
-            "name": plots.label(name),
-            "stack": "all",
-            "barCategoryGap": "15%",
-            "itemStyle": {"color": charts.colour(pool, name)},
-            # ECharts stacks items of the same place in their series.
-            "data": [
-                [plots.clock(start), n := counts[name].get(start, 0), f"{day(start)}: {n} by {name}"]
+            "name": plots.label(name, 40),
+            "marker": {"color": charts.colour(pool, name)},
+            "x": [plots.clock(start + 1800 * source.steps) for start in starts],
+            "y": [counts[name].get(start, 0) for start in starts],
+            "hovertext": [
+                hover(f"{clipped(name, 80)} answered {counts[name].get(start, 0)} requests from {day(start)} on.")
                 for start in starts
             ],
-            "tooltip": plots.hover(),
+            "hoverinfo": "text",
         }
         for name in order
     ]
     hours = "hour" if source.steps == 1 else f"{source.steps} hours"
     part = f" (one in {every} counted)" if tag != ALL and every > 1 else ""
-    edges = {**plots.TIME, "min": plots.clock(source.since), "max": plots.clock(source.until)}
-    title = f"requests per {hours}{part}"
-    option = plots.framed(series, "", title, legend=True, xAxis=edges, yAxis={"scale": False}, useUTC=True)
-    plots.draw(option, "choices", f"Requests over time by the model that answered: {', '.join(order)}.", 320)
+    edges = plots.TIME | {"range": [plots.clock(source.since), plots.clock(source.until)]}
+    figure = framed(bars, "", f"requests per {hours}{part}", legend=True, barmode="stack", bargap=0.15, xaxis=edges)
+    plots.draw(figure, "choices", f"Requests over time by the model that answered: {', '.join(order)}.", 320)
 
 
 def draw_worth(report: Report, pool: tuple[str, ...]) -> None:
@@ -134,36 +149,42 @@ def draw_worth(report: Report, pool: tuple[str, ...]) -> None:
     priced = any(rule.dollars.mean > 0 for rule in report.rules)
     st.subheader(f"Reward against {'cost' if priced else 'time'}", anchor=False)
     x = "dollars per 1,000 answers" if priced else "seconds per answer"
-    series = []
+    marks = []
     for rule in report.rules:
         across = 1000 * rule.dollars.mean if priced else rule.seconds.mean
         if not (math.isfinite(across) and math.isfinite(rule.reward.mean)):
             continue
-        name = plots.label(NAMES.get(rule.name, rule.name))
-        hue = charts.ROUTER if rule.name == ROUTING else charts.colour(pool, rule.name)
-        series.append(
+        name = NAMES.get(rule.name, rule.name)
+        shown = in_dollars(across) if priced else f"{across:.3g}"
+        hue = ROUTER if rule.name == ROUTING else charts.colour(pool, rule.name)
+        sentence = f"{clipped(name, 80)} earns a mean reward of {rule.reward.mean:.2f} at {shown} {x}."
+        interval = (rule.reward.low, rule.reward.high)
+        marks.append(
             {
                 "type": "scatter",
-                "name": name,
-                "symbol": SYMBOLS.get(rule.name, "circle"),
-                "symbolSize": 14,
-                "itemStyle": {"color": hue, "opacity": 1},
-                "data": [[across, rule.reward.mean, f"{name}: reward {rule.reward.mean:.2f} at {across:.3g} {x}"]],
-                "tooltip": plots.hover(),
-                "markLine": plots.bars_of([(across, rule.reward.low, rule.reward.high)], hue),
+                "mode": "markers",
+                "name": plots.label(name, 40),
+                "x": [across],
+                "y": [rule.reward.mean],
+                "marker": {"symbol": SYMBOLS.get(rule.name, "circle"), "size": 14, "color": hue, "opacity": 1},
+                "error_y": bars_of([rule.reward.mean], [interval], hue),
+                "hovertext": [hover(sentence)],
+                "hoverinfo": "text",
             }
         )
-    option = plots.framed(series, x, "mean reward", legend=True, xAxis={"scale": False})
-    plots.draw(option, "worth", f"Mean reward against {x}, of routing and its alternatives.", 420)
+    figure = framed(marks, x, "mean reward", legend=True, xaxis={"rangemode": "tozero"})
+    plots.draw(figure, "worth", f"Mean reward against {x}, of routing and its alternatives.", 420)
     st.caption(
         "A model's point: it answers every request. RMR: all answer, and the reward model keeps the best answer. "
         "Rewards are the reward model's scores, of which only differences are meaningful. Bars are 95% confidence "
         "intervals."
     )
     with st.expander("All figures as a table"):
-        tables.draw("worth", *figures(report))
-        share = " Cost of routing: as a share of the row's cost." if priced else ""
-        st.caption(f"In parentheses: 95% confidence intervals.{share}")
+        head, rows = figures(report)
+        tables.draw("worth", head, [[plain(cell) or "–" for cell in row] for row in rows])
+        share = " Cost of routing: beside the row's cost." if priced else ""
+        thoughts = " Tokens: of an answer, thoughts included." if WITH_THOUGHTS in head else ""
+        st.caption(f"In parentheses: 95% confidence intervals.{share}{thoughts}")
 
 
 def draw_decisions(source: Source, pool: tuple[str, ...]) -> None:
@@ -191,8 +212,8 @@ def draw_decision(source: Source, entry: LoggedDecision, pool: tuple[str, ...]) 
         st.markdown(f"Probabilities: {charts.in_words(entry.probabilities)}.")
     facts = [
         f"{entry.seconds:.1f} s" if entry.seconds is not None else "",
-        f"{entry.tokens:,} tokens" if entry.tokens else "",
-        f"${entry.dollars:.4f}" if entry.dollars else "",
+        counted(entry.tokens, entry.thought_tokens or 0) if entry.tokens else "",
+        f"${in_dollars(entry.dollars)}" if entry.dollars else "",
         f"finish: {entry.finish}" if entry.finish else "",
     ]
     st.caption(plain(", ".join(filter(None, facts))))

@@ -10,12 +10,14 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from zooter_core.data.scores import Scores
+from zooter_core.evaluation.charts import GREY, Figure, framed, hover, text
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.labels import LabelConfig, Labels, entropy, label
 from zooter_core.pipeline.train import tags_of
+from zooter_core.ui import plots
 from zooter_core.ui.answer_view import draw_query
-from zooter_core.ui.charts import GREY, badge, colour
-from zooter_core.ui.text import plain
+from zooter_core.ui.charts import badge, colour
+from zooter_core.ui.text import clipped, plain
 from zooter_core.ui.train import steps
 from zooter_core.ui.train.steps import LoadedScores, Session, Task, TrainingData, heavy_work, result_of
 from zooter_core.ui.widgets import persistent
@@ -156,7 +158,7 @@ def _label(data: TrainingData, labels: Labels) -> None:
     order = sorted(columns, key=lambda column: -share[column])
     parts = [badge(pool, pool[column], f"{share[column]:.0%}") for column in order]
     alt = "The query's label: " + ", ".join(f"{pool[column]} {share[column]:.0%}" for column in order)
-    st.echarts_chart(_bar(pool, share, columns), key="train-bar", height=HEIGHT, renderer="svg", alt=alt)
+    plots.redraw(bar_chart(pool, share, columns), "train-bar", alt, HEIGHT)
     st.markdown(" ".join(parts))
     tags = list(dict.fromkeys(data.tags[row]))
     st.markdown(verdict(pool, shares, data.config, bool(tags)))
@@ -167,25 +169,26 @@ def _label(data: TrainingData, labels: Labels) -> None:
         st.caption("This query has no tags, so its label is its own scores alone.")
 
 
-def _bar(pool: Sequence[str], share: Array, columns: Sequence[int]) -> dict[str, Any]:
-    """An ECharts option: one stacked bar that moves when the label changes; `columns` have a part of their own."""
+def bar_chart(pool: Sequence[str], share: Array, columns: Sequence[int]) -> Figure:
+    """One stacked bar of a label's shares; `columns` have a part of their own."""
     parts = [(pool[column], float(share[column]), colour(pool, pool[column])) for column in columns]
     if len(columns) < len(pool):
         parts.append((OTHERS, 1 - sum(value for _, value, _ in parts), GREY))
-    bar = {"type": "bar", "stack": "label", "barWidth": HEIGHT - 8, "cursor": "default"}
-    return {
-        "animationDuration": 300,
-        "animationDurationUpdate": 500,
-        "animationEasingUpdate": "cubicInOut",
-        "grid": {"left": 0, "right": 0, "top": 4, "bottom": 4},
-        "xAxis": {"type": "value", "min": 0, "max": 1, "show": False},
-        "yAxis": {"type": "category", "data": ["label"], "show": False},
-        "tooltip": {"confine": True, "formatter": "{a}"},
-        "series": [
-            bar | {"name": f"{name} {value:.0%}", "id": name, "data": [round(value, 4)], "itemStyle": {"color": fill}}
-            for name, value, fill in parts
-        ],
-    }
+    bars = [
+        {
+            "type": "bar",
+            "orientation": "h",
+            "name": text(name),
+            "x": [value],
+            "y": [0],
+            "marker": {"color": fill},
+            "hovertext": [hover(f"{clipped(name, 80)} has {value:.0%} of the label.")],
+            "hoverinfo": "text",
+        }
+        for name, value, fill in parts
+    ]
+    bare, margin = {"visible": False}, {"l": 0, "r": 0, "t": 4, "b": 4}
+    return framed(bars, barmode="stack", bargap=0, margin=margin, xaxis=bare | {"range": [0, 1]}, yaxis=bare)
 
 
 def verdict(pool: tuple[str, ...], shares: dict[str, Any], config: LabelConfig, tagged: bool) -> str:

@@ -30,7 +30,7 @@ SOURCES = {
     "file": ":material/upload_file: A score file",
 }
 RUNS = Path("runs")
-ONLY_HELP = "Chat can use a router only if it chooses among exactly the fleet's models."
+ONLY_HELP = "A router that chooses among exactly these can be used with this fleet. One for other models gets its own."
 MANY = 6_000  # queries whose embeddings take about a minute
 MOST = 20_000  # queries
 EXAMPLES, SHORT = 4, 90  # queries shown, and characters of each
@@ -170,13 +170,14 @@ def _read(task: Task[LoadedScores], source: str, path: Path, name: str) -> Loade
     """
     try:
         scores = read_scores([path], lambda lines: task.report("read", lines))
+        scores.check_choice()
     except ZooterError as problem:
         facts = problem.failure
         parts = (facts.expected, facts.found, facts.next_step, facts.sentence)
         raise ZooterError(*(part.replace(str(path), name) for part in parts)) from problem
     finally:
         path.unlink(missing_ok=True)
-    return LoadedScores(source, f"the file {name}", scores, SCORE_LABELS)
+    return LoadedScores(source, f"the file {name}", replace(scores, files=(name,)), SCORE_LABELS)
 
 
 def _reading(session: Session, source: str, load: Callable[[Task[LoadedScores]], LoadedScores]) -> Task[LoadedScores]:

@@ -24,6 +24,7 @@ STEPS = {
     "read": "Reading lines",
     "embed": "Computing embeddings",
     "tag": "Tagging queries",
+    "compare": "Comparing kinds of router",
     "distill": "Training, epoch by epoch",
 }
 
@@ -143,7 +144,7 @@ def draw_end(task: Task[Any], name: str) -> None:
 
 def draw_log(task: Task[Any]) -> None:
     with st.expander("Log", icon=":material/notes:"):
-        st.code("\n".join(task.log) or "...", language=None)
+        st.code("\n".join(task.log) or "...", language=None, wrap_lines=True)
 
 
 def head(session: Session, number: int, name: str, summary: str) -> bool:

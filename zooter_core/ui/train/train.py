@@ -12,13 +12,15 @@ import streamlit as st
 
 from zooter_core.data.run_folder import REPORT
 from zooter_core.evaluation import verdicts
+from zooter_core.evaluation.charts import ROUTER
 from zooter_core.evaluation.figures import Evaluation, load_report
 from zooter_core.evaluation.report_tables import RMR, table_one
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline import distill
 from zooter_core.router.kinds import KINDS, LEARN_LABELS, DistillConfig, settings_of
 from zooter_core.ui import answer_view, tables
-from zooter_core.ui.charts import ROUTER, colour
+from zooter_core.ui.benchmark.titles import titled
+from zooter_core.ui.charts import colour
 from zooter_core.ui.text import plain
 from zooter_core.ui.train import steps
 from zooter_core.ui.train.labels import embedded
@@ -156,7 +158,7 @@ def draw_figures(router: DistilledRouter) -> None:
     if held_back:
         st.markdown(f"#### Your router {result_sentence(router)}.")
     if verdict:
-        st.markdown(" ".join(map(plain, verdicts.sentences(verdict))))
+        st.markdown(" ".join(map(plain, verdicts.sentences(titled(verdict)))))
     else:
         st.info("No query was held back, so the router cannot be evaluated.", icon=":material/info:")
     if held_back:

@@ -1,4 +1,4 @@
-"""Step 4 of the Train page: save the router as a fleet, and chat with it."""
+"""Step 4 of the Train page: save the router as a fleet, or give it models of its own, and chat with it."""
 
 from __future__ import annotations
 
@@ -15,24 +15,31 @@ from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline.save_fleet import place_of, save_fleet, save_router
 from zooter_core.router.kinds import DistillConfig
 from zooter_core.ui import links, resources
+from zooter_core.ui.models import build, manage
 from zooter_core.ui.text import code, plain
 from zooter_core.ui.train import steps
 from zooter_core.ui.train.steps import DistilledRouter, Session, TrainingData
 from zooter_core.ui.widgets import persistent, show_error
 
 OUT = "my-router"  # the name to begin with
+ACTIONS = {  # label and icon of the step's button
+    "chat": ("Use it in Chat", ":material/chat:"),
+    "build": ("Build a fleet with these models", ":material/group_add:"),
+    "save": ("Save the router", ":material/save:"),
+}
 
 
 def summary(session: Session) -> str:
-    return f"saved in {code(shown(session.saved))}" if session.saved else ""
+    return f"saved in {code(session.saved.name)}" if session.saved else ""
 
 
 def draw(session: Session, ensemble: Ensemble) -> None:
-    """Save the router and let Chat use it; if it chooses among other models than the fleet's, save it alone."""
+    """Save the router and let Chat use it; if it chooses among other models than the fleet's, lead to where it gets
+    them."""
     router = session.router
     assert router is not None  # the step is closed until there is one
     fleet, pool = ensemble.fleet, router.data.scores.candidates
-    fits = set(pool) == set(fleet.pool)
+    fits = _fits(router.data, fleet)
     if fits:
         st.markdown(
             f"A new fleet combines your router with the models of the fleet {plain(fleet.name)}. Chat and the other "
@@ -41,16 +48,18 @@ def draw(session: Session, ensemble: Ensemble) -> None:
     else:
         st.markdown(
             f"This router chooses among {plain(', '.join(pool[:12]))}; the fleet {plain(fleet.name)} has "
-            f"{plain(', '.join(fleet.pool))}. It can be saved alone; a fleet with its models can name it in its "
-            "`fleet.toml`."
+            f"{plain(', '.join(fleet.pool))}. It needs a fleet with a model for each of its names."
         )
-    st.session_state.setdefault("train-name", free_name(ensemble))
-    label, icon = ("Use it in Chat", ":material/chat:") if fits else ("Save the router", ":material/save:")
+        if not manage.allowed():
+            st.caption("Connecting models is off here. `zooter demo --manage HOST` allows it.")
+    st.session_state.setdefault("train-name", free_name())
+    action = "chat" if fits else "build" if manage.allowed() else "save"
+    label, icon = ACTIONS[action]
     pressed = steps.primary(label, "train-use", icon=icon, on_click=_save, args=(session, ensemble, fits))
     if session.problem:
         show_error(session.problem)
     elif session.saved is not None:
-        st.success(f"Saved in {code(shown(session.saved))}.", icon=":material/check_circle:")
+        st.success(f"Saved in {code(session.saved.name)}, where the demo was started.", icon=":material/check_circle:")
     with st.expander("Advanced", icon=":material/tune:", expanded=session.problem is not None):
         st.text_input("Name", max_chars=64, **persistent("train-name", "Letters, digits and dashes."))
         st.checkbox(
@@ -58,21 +67,20 @@ def draw(session: Session, ensemble: Ensemble) -> None:
             key="train-replace",
             help="Only folders that this page has saved can be replaced.",
         )
-        if fits:
-            st.button("Save as a fleet", icon=":material/save:", on_click=_save, args=(session, ensemble, False))
-    if pressed and fits and not session.problem:
-        links.go_to("chat")
+        if action != "save":
+            label = "Save as a fleet" if fits else "Save the router"
+            st.button(label, icon=":material/save:", on_click=_save, args=(session, ensemble, False))
+    if pressed and session.saved and not session.problem:
+        if action == "chat":
+            links.go_to("chat")
+        if action == "build":
+            links.go_to("models", **{build.PARAMETER: session.saved.name})
 
 
-def shown(place: Path) -> str:
-    """A saved folder, as the visitor knows it."""
-    return f"{place.parent.name}/{place.name}"
-
-
-def free_name(ensemble: Ensemble) -> str:
-    """The first name that no folder beside the fleet has."""
+def free_name() -> str:
+    """The first name that no folder has where the demo was started."""
     names = (OUT if number == 1 else f"{OUT}-{number}" for number in range(1, 1000))
-    return next(name for name in names if not place_of(name, ensemble.fleet.folder).exists())
+    return next(name for name in names if not place_of(name, Path.cwd()).exists())
 
 
 def _save(session: Session, ensemble: Ensemble, use: bool) -> None:
@@ -92,18 +100,24 @@ def _save(session: Session, ensemble: Ensemble, use: bool) -> None:
 
 
 def save(router: DistilledRouter, name: str, ensemble: Ensemble, replace_it: bool) -> Path:
-    """Write the folder beside the fleet's.
+    """Write the folder where the demo was started.
 
     Raises:
         ZooterError: the name is invalid or taken, or the files cannot be written.
     """
-    fleet = ensemble.fleet
+    fleet, place = ensemble.fleet, place_of(name, Path.cwd())
     text = readme(name, router.data, router.training, router.report, fleet)
-    if set(router.data.scores.candidates) == set(fleet.pool):
-        place = save_fleet(fleet, router.folder, name, text, replace_it)
+    if _fits(router.data, fleet):
+        save_fleet(fleet, router.folder, place, text, replace_it)
         resources.forget(place)
-        return place
-    return save_router(router.folder, name, fleet.folder, text, replace_it)
+    else:
+        save_router(router.folder, place, text, replace_it)
+    return place
+
+
+def _fits(data: TrainingData, fleet: Fleet) -> bool:
+    """Whether a router chooses among the fleet's models, so that it can take the place of the fleet's router."""
+    return set(data.scores.candidates) == set(fleet.pool)
 
 
 def readme(name: str, data: TrainingData, training: DistillConfig, report: Report, fleet: Fleet) -> str:
@@ -117,7 +131,7 @@ def readme(name: str, data: TrainingData, training: DistillConfig, report: Repor
         "",
         f"- Labels: beta {data.config.beta:g}, tau {data.config.tau:g}, normalise {data.config.normalise}, "
         f"tags {data.tagger}; {data.config.holdout:.0%} of the queries held back.",
-        f"- Training: kind {training.kind}, at most {training.epochs} epochs, encoder `{fleet.encoder}`.",
+        f"- Training: kind {training.kind}, at most {training.epochs} epochs, encoder {_plain(fleet.encoder)}.",
     ]
     if held_back := report.held_back:
         mean = held_back.mean
@@ -127,7 +141,9 @@ def readme(name: str, data: TrainingData, training: DistillConfig, report: Repor
         lines.append(f"- {verdicts.headline(verdict.but(against=_plain(verdict.against)))}")
     lines += [
         "",
-        "fleet.toml names the candidates, reward model and tagger, with their licences; they must stay where they are.",
+        "fleet.toml names the candidates, reward model and tagger, with their licences; they must stay where they are."
+        if _fits(data, fleet)
+        else "The page Models of the demo makes a fleet of it: models answer under the names above.",
         "The router trained on the scores named above, whose terms apply to it.",
     ]
     return "\n".join(lines) + "\n"

@@ -1,0 +1,143 @@
+"""Models that think before they answer: their thoughts are apart from the answer, and have room."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+import pytest
+
+from support.foreign_answers import CASES
+from support.read_stream import ASK
+from support.scripted_server import Scripted, at
+from support.thinking_servers import ANSWER, MAKES, stream
+from zooter_core.backends import Request
+from zooter_core.backends.endpoint.backend import OpenAIBackend
+from zooter_core.backends.endpoint.events import Event, Splitter
+from zooter_core.backends.thoughts import ROOM
+from zooter_core.base.records import Response
+from zooter_core.config.candidates import CandidateConfig
+from zooter_core.config.fleet import GenerationConfig
+
+SHORT = GenerationConfig(max_new_tokens=32)
+
+
+def answered(backend: OpenAIBackend, candidate: CandidateConfig) -> tuple[str, str, Response]:
+    """Thoughts and text as they came, and the response."""
+    pieces = list(backend.stream([Request(candidate, ASK)], SHORT, threading.Event()))
+    response = pieces[-1].response
+    assert response is not None
+    return "".join(piece.thoughts for piece in pieces), "".join(piece.text for piece in pieces), response
+
+
+@pytest.mark.parametrize("kind", ["llama.cpp-none", "llama.cpp"])
+def test_thoughts_are_apart_and_counted(server: Scripted, backend: OpenAIBackend, kind: str) -> None:
+    thoughts, text, response = answered(backend, at(server.url, f"{kind} 8"))
+    assert (thoughts.strip(), text) == (response.thoughts, response.text) == (("hm " * 8).strip(), ANSWER)
+    assert (response.finish, response.error) == ("stop", None)
+    assert (response.thought_tokens, response.tokens) == (8, 12 if kind == "llama.cpp" else 14)  # tags are tokens
+    assert "thoughts" not in response.to_json()
+
+
+@pytest.mark.parametrize("kind", ["llama.cpp-none", "llama.cpp"])
+def test_a_model_whose_thoughts_are_cut_off_is_asked_again_with_room_and_has_it_from_then_on(
+    server: Scripted, backend: OpenAIBackend, kind: str
+) -> None:
+    candidate = at(server.url, f"{kind} 40")
+    for requests in (2, 3):
+        _, text, response = answered(backend, candidate)
+        assert (text, response.text) == (ANSWER, ANSWER)
+        assert server.count(candidate.model) == requests
+    limits = [body["max_tokens"] for body in server.bodies if body["model"] == candidate.model]
+    assert limits == [32, 32 + ROOM, 32 + ROOM]
+
+
+def test_thoughts_without_end_are_no_answer_and_the_setting_is_named(server: Scripted, backend: OpenAIBackend) -> None:
+    candidate = replace(at(server.url, f"llama.cpp-none {ROOM + 99}", rest_after=1), max_new_tokens=64)
+    for _ in range(2):  # it is not ill
+        _, text, response = answered(backend, candidate)
+        assert (text, response.text, response.finish) == ("", "", "refused")
+        assert "it was still thinking when its answer ended, after 4,160 tokens" in str(response.error)
+        assert "max_new_tokens" in str(response.error)
+        assert response.thoughts.startswith("hm hm")
+
+
+def test_thinking_is_switched_off(server: Scripted, backend: OpenAIBackend) -> None:
+    candidate = replace(at(server.url, "llama.cpp-none 40"), thinking=False)
+    assert answered(backend, candidate)[1] == ANSWER
+    body = server.bodies[-1]
+    assert (body["max_tokens"], body["think"], body["reasoning_effort"]) == (32, False, "none")
+    assert body["chat_template_kwargs"]["enable_thinking"] is False
+
+
+OFF_BY_DEFAULT = ("vllm-deepseek", "mistral")
+
+
+@pytest.mark.parametrize("make", MAKES)
+def test_every_make_of_server_is_understood(server: Scripted, backend: OpenAIBackend, make: str) -> None:
+    """Thoughts apart from the answer, room for them once they are cut off, and the answer in the end."""
+    thinks = make not in OFF_BY_DEFAULT
+    for tokens in (8, 40):
+        candidate = at(server.url, f"{make} {tokens}")
+        if make == "vllm-without-parser":  # its first thoughts look like text until they end
+            candidate = replace(candidate, thinking="auto")
+            assert answered(backend, candidate)[2].text == ANSWER
+        thoughts, text, response = answered(backend, candidate)
+        assert (text, response.text, response.error) == (ANSWER, ANSWER, None)
+        assert response.thought_tokens == tokens * thinks
+        assert response.thoughts == ("hm " * tokens).strip() * (thinks and make != "openai")
+        assert thoughts.strip().endswith(response.thoughts)
+
+
+@pytest.mark.parametrize("make", MAKES)
+def test_not_even_one_token_of_thoughts_is_seen(server: Scripted, backend: OpenAIBackend, make: str) -> None:
+    """As where a model is warmed: it may be cut off in the tag, and is asked again once."""
+    candidate = at(server.url, f"{make} 9")
+    one = GenerationConfig(max_new_tokens=1)
+    response = list(backend.stream([Request(candidate, ASK)], one, threading.Event()))[-1].response
+    assert response is not None
+    assert response.text in (ANSWER, "The ", "hm ")
+    requests = [body for body in server.bodies if body["model"] == candidate.model]
+    assert len({body.get("max_tokens", body.get("max_completion_tokens")) for body in requests}) <= 2
+
+
+def test_where_prompts_open_the_thoughts_an_answer_without_any_is_all_text(
+    server: Scripted, backend: OpenAIBackend
+) -> None:
+    server.streams["adapts"] = stream(MAKES["vllm-without-parser"], 3, {}).splitlines(keepends=True)
+    answers = []
+    for _ in range(3):
+        answers.append(answered(backend, at(server.url, "adapts")))
+        server.streams["adapts"] = stream(MAKES["vllm"], 0, {}).splitlines(keepends=True)
+    assert [response.text for _, _, response in answers] == [ANSWER] * 3
+    assert [response.thoughts for _, _, response in answers] == ["hm hm hm", "", ""]
+    assert answers[2][:2] == ("", ANSWER)
+
+
+@pytest.mark.parametrize("make", MAKES)
+def test_thinking_is_switched_off_and_on_in_the_words_of_every_make(
+    server: Scripted, backend: OpenAIBackend, make: str
+) -> None:
+    """OpenAI's models that think have no switch: they answer all the same."""
+    candidate = at(server.url, f"{make} 8")
+    _, text, off = answered(backend, replace(candidate, thinking=False))
+    assert (text, off.thoughts, off.error) == (ANSWER, "", None)
+    assert off.thought_tokens == (8 if make == "openai" else 0)
+    on = answered(backend, replace(candidate, thinking="high"))[2]
+    assert (on.text, on.error) == (ANSWER, None)
+    assert on.thought_tokens >= 8
+
+
+@pytest.mark.parametrize("name", ["thinking_separate.sse", "thinking_in_text.sse", "thinking_cut.sse"])
+def test_recorded_streams(server: Scripted, backend: OpenAIBackend, name: str) -> None:
+    if not (CASES / name).exists():
+        pytest.skip("there is no shared/cases")
+    events = [Event.of(raw) for raw in Splitter().feed((CASES / name).read_bytes())]
+    server.streams[name] = [event.encode() for event in events]
+    thoughts, text, response = answered(backend, at(server.url, name))
+    assert "guess" in thoughts
+    if name == "thinking_cut.sse":
+        assert (text, response.finish) == ("", "refused")
+        assert "still thinking" in str(response.error)
+    else:
+        assert (text, response.text, response.error) == (ANSWER, ANSWER, None)

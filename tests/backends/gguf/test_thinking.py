@@ -1,0 +1,71 @@
+"""Models whose chat template opens thoughts, on llama.cpp itself."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from support.gguf_models import candidate, write_model
+from support.tiny_models import CHATML
+from zooter_core.backends import Piece, Request, backend
+from zooter_core.backends.thoughts import ROOM
+from zooter_core.base.records import Message
+from zooter_core.config.candidates import CandidateConfig
+from zooter_core.config.fleet import GenerationConfig
+
+CHAIN = ("<think>", " Two", " and", " two", " make", "</think>", "The", " answer", " is", " four")
+SHORT = GenerationConfig(max_new_tokens=8, temperature=0.0)
+OPENS = (
+    "{% if enable_thinking is defined and not enable_thinking %}<think>\n\n</think>\n\n{% else %}<think>\n{% endif %}"
+)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its answers never end."""
+    pytest.importorskip("xllamacpp", reason="the extra gguf is not installed")
+    file = tmp_path_factory.mktemp("thinks") / "thinks.gguf"
+    return write_model(file, chat_template=CHATML + OPENS, context_length=8192)
+
+
+def pieces(entry: CandidateConfig) -> list[Piece]:
+    runner = backend(entry.backend)
+    try:
+        return list(runner.stream([Request(entry, (Message("user", "Why?"),))], SHORT, threading.Event()))
+    finally:
+        runner.spare()
+
+
+def test_thoughts_that_do_not_end_are_no_answer(model: Path) -> None:
+    *shown, last = pieces(candidate(model, thinking=True))
+    response = last.response
+    assert response is not None
+    assert (response.text, response.finish) == ("", "refused")
+    assert f"it was still thinking when its answer ended, after {8 + ROOM:,} tokens" in str(response.error)
+    assert response.tokens == response.thought_tokens == 8 + ROOM
+    assert "".join(piece.thoughts for piece in shown).strip() == response.thoughts
+    assert not any(piece.text for piece in shown)
+
+
+@pytest.mark.parametrize("thinking", [False, None])
+def test_thinking_is_switched_off_in_the_prompt(model: Path, thinking: bool | None) -> None:
+    response = pieces(candidate(model, thinking=thinking))[-1].response
+    assert response is not None
+    assert (response.finish, response.tokens, response.thoughts, response.error) == ("length", 8, "", None)
+    assert response.text
+
+
+@pytest.mark.parametrize("thinking", [True, False])
+def test_a_model_that_ends_its_thoughts_answers(tmp_path: Path, thinking: bool) -> None:
+    pytest.importorskip("xllamacpp", reason="the extra gguf is not installed")
+    template = CHATML + OPENS.replace("\n", "")
+    file = write_model(tmp_path / "a.gguf", 128, chain=CHAIN, chat_template=template, context_length=8192)
+    *shown, last = pieces(candidate(file, thinking=thinking))
+    response = last.response
+    assert response is not None
+    assert (response.text, response.finish, response.error) == ("The answer is four", "stop", None)
+    assert "".join(piece.text for piece in shown) == response.text
+    assert response.thoughts == ("Two and two make" if thinking else "")
+    assert response.thought_tokens == 5 * thinking

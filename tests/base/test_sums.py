@@ -1,0 +1,60 @@
+"""Sums that a text works out, recomputed: false ones are found, and nothing else is taken for one."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zooter_core.base.sums import false_sums, value_of
+
+FALSE = [
+    *("5 * 5 = 24", "5*5=24.", "So 36 - 7 = 31.", "$6 * $4 = $25", "10 / 3 = 3.34", "2 + 2 * 3 = 12"),
+    *("(2 + 3) * 4 = 24", "25% of 40 is 40 * 25 / 100 = 11", "17 x 23 = 390", "2^3 = 9", "3 × 4 = 13"),
+    *("1,000 + 1 = 1,002", "50 * 20% = 11", "0.1 + 0.2 = 0.4", "x = 3 * 4 = 13", "12 * 12 = 146 square feet"),
+]
+TRUE_OR_NONE = [
+    *("5 * 5 = 25", "x + 2 * 3 = 11", "3 * 4 feet = 12 feet", "7 / 2 = 3 remainder 1", "`7 % 2 = 1`", "1/2 = 40"),
+    *("```\ni = 5 * 5 = 24\n```", "2 * 3 = 5 + 1", "5 * 1000 = 5k", "100 / 4 = 25%", "10 / 3 = 3.33", "10/3 = 3"),
+    *("n - 1 = 5", "3/4 = 75%", "1/2 = .5", "2 + 2 = 4.", "50 * 20% = 10", "2 * (3 + 4) = 14", "f(2) * 3 = 18"),
+    *("1 + 1 = 10 in binary", "5 plus 3 * 4 = 17", "2x + 3 = 7", "3 - 5 = -2", "8 / 4 = 2 * 1", "9 - 4 = 5x"),
+    *("(-3) * 2 = -6", "10 mod 3 = 1", "4 / 3 = 1 1/3", "9 ** 9999 = 1", "1 / 0 = 0", "5 * 5 = 25.0"),
+]
+
+
+@pytest.mark.parametrize("text", FALSE)
+def test_a_false_sum_is_found(text: str) -> None:
+    assert len(false_sums(f"Well. {text}")) == 1
+
+
+@pytest.mark.parametrize("text", TRUE_OR_NONE)
+def test_what_is_true_or_no_sum_is_none(text: str) -> None:
+    assert false_sums(f"Well. {text}") == []
+
+
+@given(st.integers(0, 10**6), st.integers(1, 10**6), st.sampled_from("+-*"), st.integers(-3, 3))
+def test_a_result_is_false_if_it_is_another(left: int, right: int, sign: str, off: int) -> None:
+    result = {"+": left + right, "-": left - right, "*": left * right}[sign] + off
+    assert bool(false_sums(f"{left} {sign} {right} = {result}")) is bool(off)
+
+
+@given(st.text("0123456789+-*/^x().,%= $`\n", max_size=200))
+def test_any_text_can_be_read(text: str) -> None:
+    assert len(false_sums(text)) <= len(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("2 + 3 * 4", 14),
+        ("(2 + 3) * 4", 20),
+        ("2 ^ 3 ^ 2", 512),
+        ("10 - 4 - 3", 3),
+        ("7 / 2", Fraction(7, 2)),
+        ("2 +", None),
+    ],
+)
+def test_the_value_of_an_expression(text: str, value: Fraction | None) -> None:
+    assert value_of(text) == value

@@ -1,0 +1,115 @@
+"""Answer keys that a query's own text holds, and texts that hold none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zooter_core.base.records import Query
+from zooter_core.data.answer_keys import read_key
+from zooter_core.data.evident_keys import key_in, key_of
+from zooter_core.evaluation.verified import verify
+
+NUMBERS = {
+    "What is 17 * 23?": "391",
+    "What's 6 times 7?": "42",
+    "3 plus 3": "6",
+    "12 + 30": "42",
+    "Calculate 25% of 40": "10",
+    "Compute (2+3)*4 please": "20",
+    "5 * 5 =": "25",
+    "What is 12 + 30 = ?": "42",
+    "-3 + 5": "2",
+    "What is 2^10?": "1024",
+    "What is 100 - 45.5?": "54.5",
+    "what is 9 divided by 4": "2.25",
+    "1.5 x 4": "6",
+}
+CHECKS: dict[str, dict[str, Any]] = {
+    "Solve 3x - 4 = 11": {"solution": {"x": "5"}},
+    "Solve for x: 2(x + 3) = 14": {"solution": {"x": "4"}},
+    "Find x if 2x + 1 = 9": {"solution": {"x": "4"}},
+    "Solve x + y = 10 and x - y = 4": {"solution": {"x": "7", "y": "3"}},
+    "Write a haiku about rain": {"lines": 3},
+    "Write a three-line poem about the sea": {"lines": 3},
+    "Write a poem about cats in four lines.": {"lines": 4},
+    "Give me five bullet points on tea": {"items": 5},
+    "Describe tea in under 50 words": {"words": [None, 50]},
+    "Return the list of colours as JSON": {"json": True},
+}
+NONE = [
+    *("What is 24/7?", "what is 2026-11-28?", "What is 2 + 2? Explain.", "Solve x^2 = 4", "What is a haiku?"),
+    *("How do I parse JSON?", "555-1234", "What is 7?", "Is 3 + 3 = 7?", "Solve x + y = 10", "Solve 0x = 5", "1 / 0"),
+    *("Tom has 3 boxes with 12 pens. How many pens?", "", "Solve a mystery = 5", "2 + 2 = 5 " * 100),
+]
+
+
+@pytest.mark.parametrize("text", NUMBERS)
+def test_a_sum_has_its_result(text: str) -> None:
+    assert key_in(text) == {"answer": {"number": NUMBERS[text]}}
+
+
+def test_a_result_without_an_end_may_be_rounded() -> None:
+    key = key_in("What is 10 / 3?")
+    assert key is not None
+    outcomes = [verify(text, key).right for text in ("3.33", "The answer is 3.3333.", "3.4", "3")]
+    assert outcomes == [True, True, False, False]
+
+
+@pytest.mark.parametrize("text", CHECKS)
+def test_equations_and_forms(text: str) -> None:
+    assert key_in(text) == {"check": CHECKS[text]}
+    assert read_key("a line", {"check": CHECKS[text]})  # as somebody could write it
+
+
+@pytest.mark.parametrize("text", NONE)
+def test_what_leaves_a_doubt_has_no_key(text: str) -> None:
+    assert key_in(text) is None
+
+
+@given(st.text("0123456789+-*/^x=().,% yab", max_size=80))
+def test_any_text_can_be_read(text: str) -> None:
+    for query in (text, f"Solve {text}"):
+        assert key_in(query) is None or len(key_in(query) or {}) == 1
+
+
+def test_a_key_that_the_query_has_counts() -> None:
+    assert key_of(Query("1", "3 plus 3", None, (), {"answer": {"number": "7"}})) == {"answer": {"number": "7"}}
+    assert key_of(Query("1", "3 plus 3", None, ())) == {"answer": {"number": "6"}}
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("x = 5", True),
+        ("3x = 15, so x = 15/3 = 5. Check: 3 * 5 - 4 = 11.", True),
+        ("**x = 5**", True),
+        ("x = 15 / 3\nx = 5", True),
+        ("The answer is 5.", True),
+        ("x = 7.5", False),
+        ("x = 4", False),
+        ("x is unknown", False),
+    ],
+)
+def test_the_solution_of_an_equation(text: str, right: bool) -> None:
+    assert verify(text, {"check": {"solution": {"x": "5"}}}).right is right
+
+
+def test_all_variables_need_their_value() -> None:
+    key = {"check": {"solution": {"x": "7", "y": "3"}}}
+    outcomes = [verify(text, key).right for text in ("x = 7 and y = 3", "y = 3, x = 7.", "x = 7", "x = 7.5, y = 2.5")]
+    assert outcomes == [True, True, False, False]
+
+
+def test_lines_and_json() -> None:
+    three = {"check": {"lines": 3}}
+    poem = "Rain on the roof\nsoft as a drum\nthe cat sleeps"
+    outcomes = [
+        verify(text, three).right for text in (poem, f"Here is one:\n\n{poem}\n", "Rain / drum / cat", poem + "\nx")
+    ]
+    assert outcomes == [True, True, False, False]
+    json = {"check": {"json": True}}
+    assert [verify(text, json).right for text in ('["red"]', "```json\n{}\n```", "red, blue")] == [True, True, False]

@@ -1,0 +1,385 @@
+"""The one reader of owners' logs."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+from collections import Counter
+from itertools import chain
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from zooter_core.base.errors import ZooterError
+from zooter_core.data.logs import ANSWERS, SHAPES, TEXTS, Log, read_logs
+
+ASK = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "How?"}]
+CALL = {
+    "call_type": "acompletion", "id": "r", "model": "gpt-x", "startTime": 1_760_000_000.0, "endTime": 1_760_000_001.5,
+    "messages": ASK, "response": {"choices": [{"message": {"content": "so"}}]},
+}  # fmt: skip
+
+
+def write(path: Path, *records: object) -> Path:
+    path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+    return path
+
+
+def read(*paths: Path) -> tuple[list[Log], dict[str, int]]:
+    left_out: Counter[str] = Counter()
+    return list(read_logs(paths, left_out)), dict(left_out)
+
+
+def constructor(kind: str, text: str) -> dict:
+    """A message as LangChain serialises it."""
+    return {
+        "lc": 1,
+        "type": "constructor",
+        "id": ["langchain", "schema", "messages", kind],
+        "kwargs": {"content": text},
+    }
+
+
+RESPONSES = {
+    "output": [
+        {"type": "reasoning", "summary": []},
+        {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "so"}]},
+    ]
+}
+SERIALISED = {
+    "id": "run",
+    "run_type": "llm",
+    "start_time": "2026-01-02T03:04:05.5",
+    "end_time": "2026-01-02T03:04:06.5",
+    "session_id": "the project",
+    "inputs": {"messages": [[constructor("SystemMessage", "s"), constructor("HumanMessage", "How?")]]},
+    "outputs": {"generations": [[{"text": "so", "type": "ChatGeneration", "message": constructor("AIMessage", "so")}]]},
+    "extra": {"metadata": {"ls_model_name": "gpt-x", "thread_id": "t"}},
+    "prompt_tokens": 7,
+    "completion_tokens": 3,
+}
+OBSERVATION = {
+    "id": "o",
+    "traceId": "t",
+    "type": "GENERATION",
+    "startTime": "2026-01-02T03:04:05Z",
+    "endTime": "2026-01-02T03:04:06Z",
+    "model": "gpt-x",
+    "input": ASK,
+    "output": {"role": "assistant", "content": "so"},
+    "usageDetails": {"input": 7, "output": 3},
+    "totalCost": 0.25,
+}
+
+
+@pytest.mark.parametrize(
+    ("record", "values"),
+    [
+        ({"messages": [*ASK, {"role": "assistant", "content": "so"}]}, {}),
+        ({"prompt": "How?", "response": "so", "model": "gpt-x"}, {"candidate": "gpt-x"}),
+        ({"query": "How?", "answer": "so", "seconds": "2.5", "tokens": "3"}, {"seconds": 2.5, "tokens": 3}),
+        (CALL, {"name": "r", "seconds": 1.5, "time": 1_760_000_001.5}),
+        (CALL | {"messages": json.dumps(ASK), "response": json.dumps(CALL["response"])}, {}),
+        (CALL | {"messages": "{}", "proxy_server_request": json.dumps({"model": "m", "messages": ASK})}, {}),
+        (CALL | {"call_type": "aresponses", "messages": "How?", "response": RESPONSES}, {}),
+        (CALL | {"call_type": "atext_completion", "response": {"choices": [{"text": "so"}, {"text": "no"}]}}, {}),
+        (
+            CALL
+            | {
+                "call_type": "anthropic_messages",
+                "response": {
+                    "role": "assistant",
+                    "content": [{"type": "thinking", "thinking": "x"}, {"type": "text", "text": "so"}],
+                },
+            },
+            {},
+        ),
+        (
+            CALL
+            | {
+                "call_type": "agenerate_content",
+                "messages": {"contents": [{"parts": [{"text": "How?"}]}]},
+                "response": {"candidates": [{"content": {"role": "model", "parts": [{"text": "so"}]}}]},
+            },
+            {},
+        ),
+        (
+            {
+                "conversations": [
+                    {"from": "system", "value": "s"},
+                    {"from": "human", "value": "How?"},
+                    {"from": "gpt", "value": "so"},
+                ]
+            },
+            {},
+        ),
+        (
+            {
+                "conversation_id": "c",
+                "model": "vicuna",
+                "conversation": [{"role": "user", "content": "How?"}, {"role": "assistant", "content": "so"}],
+            },
+            {"candidate": "vicuna", "session": "c"},
+        ),
+        (
+            OBSERVATION,
+            {"seconds": 1, "prompt_tokens": 7, "tokens": 3, "dollars": 0.25, "candidate": "gpt-x", "session": "t"},
+        ),
+        (
+            {
+                "id": "t",
+                "timestamp": "2026-01-02 03:04:05.5",
+                "input": "How?",
+                "output": "so",
+                "userId": "u",
+                "sessionId": "s",
+            },
+            {"session": "s", "time": 1_767_323_045.5},
+        ),
+        (
+            {
+                "id": "t",
+                "sessionId": "s",
+                "input": {"messages": ASK},
+                "output": [{"role": "assistant", "content": "so"}],
+            },
+            {},
+        ),
+        (SERIALISED, {"seconds": 1, "session": "t", "candidate": "gpt-x", "prompt_tokens": 7, "tokens": 3}),
+        (
+            {"id": "e", "inputs": {"question": "How?"}, "outputs": {"answer": "so"}, "created_at": 1_760_000_000},
+            {"time": 1_760_000_000},
+        ),
+        ({"inputs": {"messages": ASK}, "outputs": {"messages": [*ASK, {"type": "ai", "content": "so"}]}}, {}),
+    ],
+)
+def test_the_shapes_of_other_programs(tmp_path, record, values):
+    (log,), left_out = read(write(tmp_path / "a.jsonl", record))
+    assert (log.turns[-1], log.values["answer"], left_out) == ("How?", "so", {})
+    assert {name: log.values[name] for name in values} == values
+
+
+LEFT_OUT = [
+    (CALL | {"messages": [{"role": "user", "content": "redacted-by-litellm"}]}, "redacted"),
+    (OBSERVATION | {"input": "redacted-by-litellm"}, "redacted"),
+    (
+        CALL | {"messages": [{"role": "user", "content": "How ... (litellm_truncated 99 chars) ... so?"}]},
+        "cut short by LiteLLM",
+    ),
+    *(
+        (CALL | {"call_type": kind, "messages": "a cat"}, reason)
+        for kind, reason in (
+            ("aembedding", "embeddings"),
+            ("embedding", "embeddings"),
+            ("aimage_generation", "images"),
+            ("image_edit", "images"),
+            ("amoderation", "moderation"),
+            ("aspeech", "speech"),
+            ("atranscription", "transcriptions"),
+            ("arerank", "reranking"),
+            ("pass_through_endpoint", "other calls (pass_through_endpoint)"),
+        )
+    ),
+    (OBSERVATION | {"type": "EMBEDDING"}, "embeddings"),
+    (OBSERVATION | {"type": "SPAN"}, "other calls (span)"),
+    (SERIALISED | {"run_type": "chain"}, "other calls (chain)"),
+    ({"custom_id": "1", "url": "/v1/embeddings", "body": {"input": "text"}}, "embeddings"),
+    (CALL | {"messages": {}}, "without text"),
+    ({"query": 7}, "without text"),
+    (
+        {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:"}}]}]},
+        "without text",
+    ),
+    ({"messages": [{"role": "user", "content": [{"type": "tool_result", "content": "42"}]}]}, "without text"),
+    ({"unknown": "How?"}, "of an unknown format"),
+    (7, "broken"),
+]
+
+
+@pytest.mark.parametrize(("record", "reason"), LEFT_OUT)
+def test_what_is_no_query_of_a_user_is_counted_by_its_reason(tmp_path, record, reason):
+    logs, left_out = read(write(tmp_path / "a.jsonl", record, CALL, record))
+    assert ([log.turns for log in logs], left_out) == ([["How?"]], {reason: 2})
+
+
+def test_a_question_about_redaction_is_a_query_and_text_beside_a_picture_counts(tmp_path):
+    parts = [{"type": "text", "text": "What does redacted-by-litellm mean?"}, {"type": "image_url", "image_url": {}}]
+    (log,), _ = read(write(tmp_path / "a.jsonl", {"messages": [{"role": "user", "content": parts}]}))
+    assert log.turns == ["What does redacted-by-litellm mean?"]
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses"])
+def test_requests_of_a_batch_are_queries_with_or_without_their_outputs(tmp_path, path):
+    body = {"model": "m", "messages" if "chat" in path else "input": ASK}
+    reply = CALL["response"] if "chat" in path else RESPONSES
+    inputs = write(tmp_path / "in.jsonl", {"custom_id": "a", "url": path, "body": body})
+    outputs = write(tmp_path / "out.jsonl", {"custom_id": "a", "response": {"status_code": 200, "body": reply}})
+    (alone,), _ = read(inputs)
+    (log,), left_out = read(outputs, inputs)
+    assert (alone.turns, alone.unanswered) == (["How?"], "a request of the batch without its output: name both files")
+    assert (log.turns, log.values["answer"], log.unanswered, left_out) == (["How?"], "so", "", {})
+    assert read(outputs) == ([], {"an output of the batch without its request: name both files": 1})
+
+
+RECORDS = [{"id": str(n), "query": f'Why "{n}", or {n};\n\tnot?', "tags": ["a"]} for n in range(3)]
+
+
+def table(separator: str, start: str = "") -> bytes:
+    file = io.StringIO()
+    rows = csv.writer(file, delimiter=separator)
+    rows.writerows([["", "Id", "Query", "tags"], *([n, r["id"], r["query"], "a, b"] for n, r in enumerate(RECORDS))])
+    return f"{start}{file.getvalue()}".encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.jsonl", "\n\n".join(map(json.dumps, RECORDS)).encode()),
+        ("a.json", json.dumps(RECORDS).encode()),
+        ("a.jsonl", json.dumps(RECORDS).encode()),
+        ("a.log", b"\xef\xbb\xbf" + json.dumps(RECORDS, indent=2).encode()),
+        ("a.json", json.dumps({"data": RECORDS, "meta": {"page": 1}}).encode()),
+        ("a.json", json.dumps({"meta": [], "traces": RECORDS}, indent=1).encode()),
+        ("a.json", f"{json.dumps(RECORDS[:1])}\n{json.dumps(RECORDS[1:])}".encode()),
+        ("a.jsonl", "\n".join(json.dumps(record, indent=2) for record in RECORDS).encode()),
+        ("a.jsonl.gz", "\n".join(map(json.dumps, RECORDS)).encode()),
+        ("a.csv", table(",")),
+        ("a.csv", table(";", "\ufeff")),
+        ("a.tsv", table("\t")),
+        ("a.csv.gz", table(",")),
+    ],
+)
+def test_files_of_any_layout(tmp_path, name, content):
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    for path in (tmp_path / name, tmp_path):
+        if path.is_file() or ".log" not in name:
+            logs, left_out = read(path)
+            assert [(log.values["name"], log.turns) for log in logs] == [(r["id"], [r["query"]]) for r in RECORDS]
+            assert left_out == {}
+
+
+def test_a_table_of_one_column_has_text_with_commas_and_cells_hold_json_or_pythons_lists(tmp_path):
+    (tmp_path / "a.csv").write_text("prompt\nHello, how are you; well?\n")
+    file = csv.writer(out := io.StringIO())
+    file.writerows(
+        [["messages", "model"], [json.dumps(ASK), "a"], [repr(ASK), "b"], ["", "c"], [repr(ASK), "d", "more"]]
+    )
+    (tmp_path / "b.csv").write_text(out.getvalue())
+    logs, left_out = read(tmp_path)
+    assert [log.turns for log in logs] == [["Hello, how are you; well?"], ["How?"], ["How?"]]
+    assert left_out == {"without text": 1, "broken": 1}
+
+
+def test_a_broken_line_is_counted(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"torn": "be\n{"query": "How?", "seconds": NaN}\nnonsense\n[1]\n')
+    logs, left_out = read(tmp_path / "a.jsonl")
+    assert ([log.turns for log in logs], left_out) == ([["How?"]], {"broken": 3})
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "description"),
+    [
+        ("a.jsonl", '{"instruction": "Say", "input": "x"}\n', "records with the fields instruction, input"),
+        ("a.json", '[{"a": 1, "b": {"query": "no"}}]', "records with the fields a, b"),
+        ("a.csv", "colour;size\nred;1\n", "records with the fields colour, size"),
+        ("a.jsonl", "nonsense\n", 'but "nonsense"'),
+        ("a.json", "[1]", 'but "1"'),
+        ("a.json", "nonsense", "nonsense"),
+        ("a.json", "[]", "no record"),
+        ("a.csv", "", "no record"),
+    ],
+)
+def test_an_unknown_format_is_described_by_what_is_in_it(tmp_path, name, text, description):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ZooterError) as refused:
+        read(tmp_path / name)
+    assert description in str(refused.value)
+    assert "record" in description or "Known are" in str(refused.value) or "JSON in" in str(refused.value)
+
+
+def test_an_answer_in_json_stays_as_it_is(tmp_path):
+    (log,), _ = read(write(tmp_path / "a.jsonl", {"query": '{"a": 1}', "answer": '{"b": 2}'}))
+    assert (log.turns, log.values["answer"]) == (['{"a": 1}'], '{"b": 2}')
+
+
+NAMES = st.sampled_from(
+    [
+        *TEXTS,
+        *ANSWERS,
+        *chain.from_iterable(shape[1] for shape in SHAPES),
+        "role",
+        "type",
+        "id",
+        "kwargs",
+        "body",
+        "url",
+        "metadata",
+        "usage",
+        "extra",
+        "user",
+        "tags",
+        "startTime",
+    ]
+)
+LEAVES = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.sampled_from(
+        [
+            "user",
+            "human",
+            "assistant",
+            "llm",
+            "GENERATION",
+            '[{"role": "user", "content": "q"}]',
+            "[{'a': 1}]",
+            "{'",
+            "[" * 9,
+        ]
+    )
+)
+WILD = st.recursive(
+    LEAVES, lambda part: st.lists(part, max_size=4) | st.dictionaries(NAMES | st.text(), part, max_size=5)
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(WILD | st.dictionaries(NAMES, WILD, max_size=6), max_size=4),
+    st.sampled_from(["a.json", "a.jsonl", "a.csv"]),
+)
+def test_wild_records_are_read_or_counted(tmp_path_factory, records, name):
+    file = tmp_path_factory.mktemp("wild") / name
+    lines = [json.dumps(record) for record in records]
+    if name == "a.csv":
+        rows = csv.writer(out := io.StringIO())
+        rows.writerows([["query", "messages", "id"], *([line] * (n + 1) for n, line in enumerate(lines))])
+        file.write_text(out.getvalue(), encoding="utf-8")
+    else:
+        file.write_text(f"[{','.join(lines)}]" if name == "a.json" else "\n".join(lines), encoding="utf-8")
+    try:
+        logs, _ = read(file)
+    except ZooterError:
+        return
+    assert all(log.turns and all(isinstance(turn, str) and turn.strip() for turn in log.turns) for log in logs)
+    assert all(isinstance(log.values["answer"], str | None) for log in logs)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.binary() | st.text().map(str.encode), st.sampled_from(["a", "a.json", "a.jsonl", "a.csv", "a.txt", "a.json.gz"])
+)
+def test_wild_files_are_read_or_refused(tmp_path_factory, content, name):
+    file = tmp_path_factory.mktemp("wild") / name
+    file.write_bytes(content)
+    try:
+        read(file)
+    except ZooterError:
+        return

@@ -1,0 +1,175 @@
+"""Weights on the disk: files of every kind, damaged ones, and too many of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.thinking_servers import TEMPLATE
+from zooter_core.fleet import discovery, on_disk
+from zooter_core.fleet.discovery import discover
+from zooter_core.fleet.on_disk import models_in
+
+
+def write_folder(folder: Path, **config: Any) -> None:
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps({"architectures": ["LlamaForCausalLM"], **config}))
+    (folder / "model.safetensors").write_bytes(b"0" * 1000)
+
+
+def damage(kind: str, path: Path) -> None:
+    """Make a file that nobody should read to its end, or wait for."""
+    if kind == "a pipe":
+        os.mkfifo(path)
+    elif kind == "a device":
+        path.symlink_to("/dev/zero")
+    elif kind == "a file of zeros":
+        path.write_bytes(b"GGUF\x03\0\0\0\x02" if path.suffix == ".gguf" else b"{")  # two tensors of one name
+        os.truncate(path, 1 << 42)
+    elif kind == "no number":
+        path.write_text('{"architectures": ["LlamaForCausalLM"], "max_position_embeddings": 1e999}')
+    elif kind == "a long number":
+        path.write_text('{"architectures": ["LlamaForCausalLM"], "max_position_embeddings": %s}' % ("9" * 5000))
+    else:
+        path.write_text('{"layers": ' + "[" * 100_000)
+
+
+DAMAGES = ["a pipe", "a device", "a file of zeros", "no number", "a long number", "deep lists"]
+
+
+@pytest.mark.parametrize("kind", DAMAGES)
+def test_a_damaged_file_is_passed_over_with_a_line_and_the_others_are_listed(tmp_path, monkeypatch, kind):
+    from support.gguf_models import write_model
+
+    monkeypatch.setattr(discovery, "usual_addresses", list)
+    monkeypatch.setattr(discovery, "usual_folders", list)
+    places = [tmp_path / "x.gguf", tmp_path / "folder" / "config.json", tmp_path / "manifests" / "m" / "1b"]
+    for place in places:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        damage(kind, place)
+    (tmp_path / "folder" / "model.safetensors").write_bytes(b"0")
+    (tmp_path / "blobs").mkdir()
+    write_model(tmp_path / "y.gguf")
+    write_folder(tmp_path / "good", max_position_embeddings=10**400)
+    result = discover(folders=[tmp_path])
+    assert [(model.name, model.context_tokens) for model in result.models] == [("good", None), ("y", 512)]
+    assert sorted(note.split(" is passed over: ")[0] for note in result.passed_over) == sorted(map(str, places))
+
+
+def test_infinite_and_wrong_numbers_of_a_header_do_not_end_the_search(tmp_path):
+    from support.gguf_models import write_model
+
+    content = write_model(tmp_path / "a.gguf").read_bytes()
+    place = content.index(b"llama.context_length") + len("llama.context_length")
+    for name, number in (("inf", float("inf")), ("nan", float("nan")), ("negative", -1.0)):
+        value = struct.pack("<Id", 12, number)  # a float64 for an uint32
+        (tmp_path / f"{name}.gguf").write_bytes(content[:place] + value + content[place + 8 :])
+    notes: list[str] = []
+    assert [model.name for model in on_disk.models_in(tmp_path, notes.append)] == ["a"]
+    assert len(notes) == 3
+    assert all("as llama.context_length" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    "name", ["a\n[[candidate]]", "a\x1b[2J", "a\u2028b", b"\xff".decode("utf-8", "surrogateescape")]
+)
+def test_a_file_whose_name_is_none_is_passed_over(tmp_path, name):
+    from support.gguf_models import write_model
+
+    folder = tmp_path / name
+    write_folder(folder)
+    write_model(tmp_path / f"{name}.gguf")
+    write_model(tmp_path / "good.gguf")
+    notes: list[str] = []
+    assert [model.name for model in on_disk.models_in(tmp_path, notes.append)] == ["good"]
+    assert len(notes) == 2
+    assert all(note.isprintable() and "in its name; passed over" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("bound", "value", "part"),
+    [("FOLDER_SECONDS", 0, "it takes more than 0 s"), ("MOST_FILES", 3, "3 files"), ("MOST_MODELS", 2, "2 models")],
+)
+def test_a_folder_is_looked_at_within_bounds(tmp_path, monkeypatch, bound, value, part):
+    for number in range(4):
+        write_folder(tmp_path / str(number))
+    monkeypatch.setattr(on_disk, bound, value)
+    notes: list[str] = []
+    assert len(on_disk.models_in(tmp_path, notes.append)) <= value
+    (note,) = notes
+    assert part in note
+
+
+def test_folders_in_folders_have_an_end(tmp_path):
+    """Python walks them by calls in calls."""
+    write_folder(tmp_path.joinpath(*["a"] * (on_disk.MOST_LEVELS + 2)) / "deep")
+    write_folder(tmp_path / "good")
+    assert [model.name for model in on_disk.models_in(tmp_path)] == ["good"]
+
+
+def test_weights_on_disk(tmp_path):
+    from support.gguf_models import write_model
+
+    (tmp_path / "a").mkdir()
+    write_model(tmp_path / "a" / "tiny-Q4_0.gguf")
+    (tmp_path / "a" / "broken.gguf").write_bytes(b"GGUF??")
+    write_folder(tmp_path / "hub" / "models--org--Tiny-1B" / "snapshots" / "abc", max_position_embeddings=512)
+    write_folder(tmp_path / "encoder", architectures=["BertModel"])
+    write_folder(tmp_path / "odd", architectures=5)
+    (tmp_path / "loop").symlink_to(tmp_path)
+    small, hub = sorted(on_disk.models_in(tmp_path), key=lambda model: model.backend)
+    assert (small.backend, small.name, small.quantisation) == ("gguf", "tiny", "Q4_0")
+    assert (hub.backend, hub.model, hub.context_tokens, hub.billions) == ("transformers", "org/Tiny-1B", 512, 1)
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("chat_template.jinja", TEMPLATE),
+        ("tokenizer_config.json", json.dumps({"chat_template": TEMPLATE})),
+        ("tokenizer_config.json", json.dumps({"chat_template": [{"name": "default", "template": TEMPLATE}]})),
+        ("tokenizer_config.json", json.dumps({"added_tokens_decoder": {"1": {"content": "<think>"}}})),
+        ("tokenizer_config.json", "[" * 100_000),
+    ],
+)
+def test_a_folder_of_a_model_that_thinks(tmp_path, file, content):
+    write_folder(tmp_path / "good")
+    (tmp_path / "good" / file).write_text(content)
+    (model,) = models_in(tmp_path)
+    assert model.keys().get("thinking") == ("auto" if "enable_thinking" in content else None)
+
+
+def test_a_gguf_file_that_can_think_is_told_how(tmp_path):
+    from support.gguf_models import write_model
+
+    write_model(tmp_path / "a.gguf", chat_template=TEMPLATE)
+    write_model(tmp_path / "b.gguf")
+    thinks, plain = models_in(tmp_path)
+    assert "thinks" in thinks.facts
+    assert "thinking = true" in thinks.keys()["comment"]
+    assert "think" not in plain.facts + plain.keys()["comment"]
+    assert "thinking" not in thinks.keys() | plain.keys()  # llama.cpp does not by itself
+
+
+def test_ollamas_files_have_the_names_of_their_manifests(tmp_path):
+    from support.gguf_models import write_model
+
+    (tmp_path / "blobs").mkdir()
+    write_model(tmp_path / "blobs" / "sha256-abc")
+    manifest = tmp_path / "manifests" / "host" / "library" / "tiny" / "1b"
+    manifest.parent.mkdir(parents=True)
+    layers = [{"mediaType": "application/vnd.ollama.image.model", "digest": "sha256:abc"}]
+    manifest.write_text(json.dumps({"layers": layers}))
+    (model,) = on_disk.models_in(tmp_path)
+    assert model.place == "Ollama's file of tiny:1b"
+    assert model.model.endswith("sha256-abc")
+
+
+def test_a_usual_folder_that_cannot_be_looked_into_is_left_out(monkeypatch):
+    monkeypatch.setenv("OLLAMA_MODELS", f"/{'a' * 300}")  # as one without permission, which root always has
+    assert all(len(place.name) < 300 for place in on_disk.usual_folders())

@@ -1,0 +1,135 @@
+"""Every rule of a report's recommendation, on traffic and on reports that differ from it in one thing."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from support.traffic_week import DAY, fill
+from zooter_core.config.fleet import load_fleet
+from zooter_core.learn.advice import RULES, Setup, advise
+from zooter_core.learn.drift import Change
+from zooter_core.learn.report import EVERYTHING, Report, report_on
+from zooter_core.learn.traffic import Traffic, data_folder
+from zooter_core.method.worth import Estimate
+
+MINE = Setup("my fleet")
+WEEK = 7 * DAY
+
+
+def week(folder: Path, until: float = WEEK, **settings) -> Report:
+    with Traffic.open(folder) as traffic:
+        fill(traffic, **settings)
+        return report_on(traffic, "f", 0, until)
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """A week in which routing earns more than each model alone, and `small` is never chosen."""
+    return replace(week(tmp_path_factory.mktemp("good")), changes=[])
+
+
+def against_best(report: Report, mean: float, error: float, cost: float) -> Report:
+    """The same with another gain over the best single model, and another ratio of dollars."""
+    gain = Estimate(mean, mean - 2 * error, mean + 2 * error, error, 400)
+    ratio = Estimate(cost, 0.9 * cost, 1.1 * cost, 0.05, 400)
+    rules = [replace(rule, gain=gain, cost=ratio) if rule is report.best else rule for rule in report.rules]
+    return replace(report, rules=rules)
+
+
+def change(kind: str, name: str) -> Change:
+    return Change(kind, name, 0.05, 0.4, 3 * DAY, "It has changed.")
+
+
+VOTES = {EVERYTHING: Estimate(0.52, 0.45, 0.59, 0.03, 200)}
+CASES = {  # kind -> the report, the setup, and parts of the advice
+    "no traffic": (lambda good: replace(good, totals=[]), MINE, ("zooter serve --fleet 'my fleet' --learn",)),
+    "not routed": (
+        lambda good: replace(good, totals=[replace(total, routed=False) for total in good.totals]), MINE, ('"auto"',),
+    ),
+    "no rewards": (lambda good: good, replace(MINE, rewards=False), ("[reward]", "'my fleet/fleet.toml'")),
+    "fell": (lambda good: replace(good, changes=[change("reward", "code")]), MINE, ("code", "zooter check")),
+    "cut": (lambda good: replace(good, cut={"code": 0.25}), MINE, ("code", "25%", "max_new_tokens")),
+    "judge": (lambda good: replace(good, agreement=VOTES), MINE, ("[reward]", "52%")),
+    "roll back": (
+        lambda good: against_best(good, -0.5, 0.1, 1.0), replace(MINE, learned=True), ("zooter learn rollback",),
+    ),
+    "far": (lambda good: replace(good, changes=[change("far", "queries")]), MINE, ("40%", "zooter learn --fleet")),
+    "train": (lambda good: against_best(good, 0.0, 0.1, 1.0), replace(MINE, trained=False), ("zooter exam",)),
+    "always one": (
+        lambda good: replace(good, totals=[replace(total, candidate="code") for total in good.totals]), MINE,
+        ("Use code alone.", "each of 2,000 requests"),
+    ),
+    "alone": (lambda good: against_best(good, -0.5, 0.1, 1.0), MINE, ("less reward", "http://127.0.0.1:8400")),
+    "probabilities": (
+        lambda good: replace(good, changes=[change("calibration", "probabilities")]), MINE, ("40%", "zooter learn"),
+    ),
+    "drop": (lambda good: good, MINE, ("Remove small", "none of 2,000 requests")),
+    "more": (
+        lambda good: replace(against_best(good, 0.1, 0.1, 1.0), totals=answered(good, "small")), MINE,
+        ("no significant difference", "a day", "zooter learn"),
+    ),
+    "nothing": (lambda good: replace(good, totals=answered(good, "small")), MINE, ("nothing to do", "Routing earned")),
+}  # fmt: skip
+
+
+def answered(report: Report, name: str) -> list:
+    """The totals, with some requests that this model answered too."""
+    return [*report.totals, replace(report.totals[0], candidate=name, n=10)]
+
+
+@pytest.mark.parametrize("kind", CASES)
+def test_every_rule_has_its_case(good: Report, kind: str) -> None:
+    change_of, setup, parts = CASES[kind]
+    advice = advise(change_of(good), setup)
+    assert advice.kind == kind
+    text = f"{advice.sentence}\n{advice.reason}\n{advice.command}"
+    assert [part for part in parts if part not in text] == []
+    assert bool(advice.command) == (kind != "nothing")
+
+
+@pytest.mark.parametrize(
+    ("n", "share", "kind", "parts"),
+    [
+        (2000, 0.0, "not sampled", ("First figures take 30 requests", "5% of those that are routed", "today's 2")),
+        (2000, 0.01, "few", ("First figures take", "more requests", "1% of", "days at today's 286 requests")),
+        (200, 0.02, "few", ("weeks at today's 29 requests a day", "--share 0.1")),
+    ],
+)
+def test_a_sample_that_is_too_small_says_how_long_it_takes(tmp_path, n, share, kind, parts) -> None:
+    advice = advise(week(tmp_path, n=n, share=share), MINE)
+    assert advice.kind == kind
+    assert "zooter learn --fleet 'my fleet'" in advice.command
+    assert [part for part in parts if part not in f"{advice.reason} {advice.command}"] == []
+
+
+def test_no_rule_is_without_a_case() -> None:
+    assert len(RULES) == len(CASES) + 2
+
+
+def test_a_better_and_cheaper_choice_needs_nothing_and_a_dearer_one_without_gain_does(good: Report) -> None:
+    used = replace(good, totals=answered(good, "small"))
+    assert advise(against_best(used, 0.05, 0.1, 0.5), MINE).kind == "nothing"
+    dear = advise(against_best(used, 0.05, 0.1, 3.0), MINE)
+    assert (dear.kind, dear.sentence) == ("alone", f"Use {good.best.name} alone.")
+    cheap = advise(against_best(used, -0.5, 0.1, 0.5), MINE)
+    assert (cheap.kind, "unless the lower cost" in cheap.sentence) == ("alone", True)
+
+
+def test_the_setup_is_that_of_the_fleet(tiny_fleet: Path, fleet_copy: Path, tmp_path: Path) -> None:
+    fleet = load_fleet(fleet_copy)
+    setup = Setup.of(fleet, data_folder(fleet))
+    assert setup == Setup(str(fleet_copy), "", trained=True, learned=False, rewards=setup.rewards)
+    assert Setup.of(fleet, tmp_path / "data").learn() == f"zooter learn --fleet {fleet_copy} --data {tmp_path}/data"
+    learned = replace(fleet, router=replace(fleet.router, path=str(fleet_copy / "routers" / "0001")))
+    assert Setup.of(learned, tmp_path).learned
+    assert not Setup.of(replace(fleet, router=None), tmp_path).trained
+
+
+def test_the_embedded_fleet_is_copied_first() -> None:
+    commands = [Setup(data="/d").learn(), Setup().edit()]
+    assert all(command.startswith("cp -r ") and " my-fleet && " in command for command in commands)
+    assert shlex.split(commands[0])[-5:] == ["learn", "--fleet", "my-fleet", "--data", "/d"]

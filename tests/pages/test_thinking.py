@@ -1,0 +1,149 @@
+"""Chat, Compare and the page Models over models that think: their thoughts are folded, counted, and nowhere else."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Expander
+
+from support import endpoint_fleet
+from support.app_pages import Open, ask, column, draw_ended, labels, press, tables, talk, words
+from support.patience import PATIENCE, wait_until
+from support.scripted_server import Scripted, serving
+from zooter_core.ui.chat import conversations, export
+from zooter_core.ui.history import history
+
+QUERY = "What is the sea?"
+ANSWER = "The answer is 42."
+HM = "hm " * 40
+Over = Callable[..., AppTest]
+
+
+@pytest.fixture
+def server() -> Iterator[Scripted]:
+    with serving() as endpoints:
+        yield endpoints
+
+
+@pytest.fixture
+def over(open_page: Open, fleet_copy: Path, server: Scripted) -> Over:
+    """Opens a page over candidates with these models, the likeliest first."""
+
+    def opened(page: str, *models: str, **address: str) -> AppTest:
+        endpoint_fleet.save_by_order(fleet_copy, server.url, QUERY, models)
+        return open_page(page, fleet_copy, **address)
+
+    return opened
+
+
+class Thinker:
+    """Thinks until it may answer."""
+
+    def __init__(self) -> None:
+        self.may_answer = threading.Event()
+
+    def __call__(self, query: str) -> Iterator[str]:
+        yield from ("<think>", "The", "[sea](http://elsewhere.example)", "is\n\n![x](http://elsewhere.example/x.png)")
+        self.may_answer.wait(PATIENCE)
+        yield from ("</think>", "Wide.")
+
+
+def folds(page: AppTest) -> list[Expander]:
+    """The folded thoughts."""
+    return [box for box in page.expander if box.label.startswith(("Thinking", "Thought"))]
+
+
+def compared(page: AppTest) -> AppTest:
+    """The Compare page once all have answered."""
+    page.chat_input[0].set_value(QUERY).run()
+    page.session_state["comparison"].job.wait(PATIENCE)
+    return page.run()
+
+
+@pytest.mark.parametrize("model", ["llama.cpp-none 40", "llama.cpp 40"])
+def test_thoughts_are_folded_counted_and_nowhere_else(
+    over: Over, open_page: Open, fleet_copy: Path, server: Scripted, model: str
+) -> None:
+    page = ask(over("chat", model), QUERY)
+    (box,) = folds(page)
+    assert box.label == "Thought for 40 tokens"  # they came faster than seconds can tell
+    assert box.markdown[0].value == HM.strip()  # once, though it was asked twice: at first, it had no room
+    assert ANSWER in words(page)
+    assert ", 40 of them thoughts, in " in words(page)
+    ask(page, "And the wind?")
+    assert [message["content"] for message in server.bodies[-1]["messages"]] == [QUERY, ANSWER, "And the wind?"]
+    for text in (export.markdown(talk(page)), export.as_json(talk(page)), json.dumps(history().turns(talk(page).id))):
+        assert ANSWER in text
+        assert "hm hm" not in text
+    conversations._live.clear()
+    page = open_page("chat", fleet_copy, chat=talk(page).id)  # from the history
+    assert ANSWER in words(page)
+    assert not folds(page)
+
+
+def test_a_model_that_thinks_shows_it_and_can_be_stopped(
+    over: Over, open_page: Open, fleet_copy: Path, server: Scripted
+) -> None:
+    server.replies["thinker"] = thinker = Thinker()
+    page = over("chat", "thinker")
+    page.chat_input[0].set_value(QUERY).run()
+    job = talk(page).turns[0].job
+    wait_until(lambda: any("png" in thoughts.text for thoughts in job.thoughts.values()))
+    assert job.begun.is_set()
+    for view in (page.run(), open_page("chat", fleet_copy, chat=talk(page).id)):  # as after a reload
+        (box,) = folds(view)
+        assert box.label.startswith("Thinking ...")
+        assert "![x]" not in box.markdown[0].value  # nothing is loaded
+        assert any("… " in one.value and "x.png" in one.value for one in view.caption)  # their end, as it comes
+        page = view
+    page = draw_ended(press(page, "Stop"))
+    assert "Stopped while it was thinking." in words(page)
+    assert re.search(r"\d tokens, \d of them thoughts, in ", words(page))
+    assert folds(page)
+    assert not {"Continue", "Retry"} & labels(page)
+    thinker.may_answer.set()
+
+
+def test_an_answer_that_ends_in_thoughts_names_the_settings(over: Over) -> None:
+    page = ask(over("chat", "llama.cpp-none 5000"), QUERY)
+    assert "it was still thinking" in page.error[0].value
+    assert "max_new_tokens" in page.error[0].value
+    assert "thinking = false" in page.error[0].value
+    assert folds(page)
+    assert "Retry" in labels(page)
+    assert "Continue" not in labels(page)
+
+
+def test_compare_counts_thoughts_and_keeps_them_out_of_its_download(over: Over) -> None:
+    page = compared(over("compare", "llama.cpp-none 40", "llama.cpp 40", "good"))
+    assert [box.label for box in folds(page)] == ["Thought for 40 tokens"] * 2
+    table = tables(page)[0]
+    assert sorted(column(table, "Thoughts")) == ["0", "40", "40"]
+    assert sorted(column(table, "Tokens")) == ["44", "46", "7"]
+    assert "Thoughts: how many of the tokens" in words(page)
+    assert "hm hm" not in json.dumps(page.session_state["comparison"].to_json())
+
+
+@pytest.mark.parametrize(
+    ("models", "titles"),
+    [(("llama.cpp-none 40", "llama.cpp 30"), ["Thoughts"] * 2), (("llama.cpp-none 40", "good"), [])],
+)
+def test_a_blind_round_does_not_tell_who_thinks_and_how_long(
+    over: Over, models: tuple[str, ...], titles: list[str]
+) -> None:
+    page = compared(over("compare", *models, blind="true"))
+    assert [box.label for box in folds(page)] == titles
+    page = press(page, "Show the names without voting")
+    assert "Thought for 40 tokens" in [box.label for box in folds(page)]
+
+
+def test_a_model_that_is_tried_shows_its_thoughts_folded(over: Over) -> None:
+    page = press(over("models", "llama.cpp-none 40"), "Try")
+    assert "The answer is 42" in words(page)
+    assert [box.label for box in folds(page)] == ["Thought for 40 tokens"]

@@ -1,0 +1,112 @@
+"""/v1/messages: thinking, counted tokens, models on this machine, and what coding agents send."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from support.anthropic_shape import MODES, TOOL, answer_of, error_of, message_of, post
+from support.patience import wait_until
+from support.running_endpoint import QUERY
+from zooter_core.learn.traffic import Traffic
+from zooter_core.serve.chat_request import read_chat
+
+
+def test_tokens_are_counted_as_for_the_limits(serve, scripted):
+    endpoint = serve("good")
+    body = {"system": "Be brief.", "messages": [{"role": "user", "content": "x" * 391}], "max_tokens": None}
+    assert post(endpoint, path="messages/count_tokens", **body).json() == {"input_tokens": 100}
+    assert post(endpoint, path="messages/count_tokens", tools=[TOOL], **body).json()["input_tokens"] > 120
+    assert scripted.bodies == []
+
+
+@pytest.mark.parametrize(
+    ("thinking", "extra", "level"),
+    [
+        ({"type": "enabled", "budget_tokens": 2000}, "", "low"),
+        ({"type": "enabled", "budget_tokens": 31_999}, "", "high"),
+        ({"type": "disabled"}, "", False),
+        ({"type": "adaptive"}, "", None),
+        (None, "", None),
+        ({"type": "enabled", "budget_tokens": 2000}, "thinking = false\n", False),
+        ({"type": "enabled", "budget_tokens": 2000}, 'thinking = "auto"\n', "low"),
+    ],
+)
+@MODES
+def test_a_client_asks_for_thinking_where_the_fleet_leaves_it_open(serve, scripted, stream, thinking, extra, level):
+    endpoint = serve("good", extra=extra)
+    answer_of(post(endpoint, stream=stream, thinking=thinking), stream)
+    body = scripted.bodies[-1]
+    assert body.get("think") == level
+    if level is not None:
+        assert body["chat_template_kwargs"]["enable_thinking"] == bool(level)
+
+
+def test_a_server_that_knows_few_fields_answers(serve, scripted):
+    """As OpenAI's models that think: the limit has another name, and thinking too."""
+    endpoint = serve("picky")
+    message = message_of(post(endpoint, stream=True, thinking={"type": "enabled", "budget_tokens": 9000}).text)
+    sent = json.loads(message["content"][0]["text"])
+    assert (sent["max_completion_tokens"], sent["reasoning_effort"]) == (50, "medium")
+    count = len(scripted.bodies)
+    assert post(endpoint, stream=True).status_code == 200
+    assert len(scripted.bodies) == count + 1  # what it refuses is remembered
+
+
+@MODES
+def test_a_model_on_this_machine_answers(local, stream):
+    message = answer_of(post(local, model="one", max_tokens=5, temperature=0, stream=stream), stream)
+    assert (message["model"], message["stop_reason"]) == ("one", "max_tokens")
+    assert message["usage"]["output_tokens"] == 5
+    assert "calls no tools" in error_of(post(local, tools=[TOOL]))[2]
+
+
+def test_the_user_and_the_answer_are_kept_to_learn_from(serve, scripted):
+    endpoint = serve("good", options={"learn": True}, extra="\n[learn]\nanswers = true\n")
+    user = "user_" + "a" * 150
+    post(endpoint, stream=True, metadata={"user_id": user})
+    assert len(scripted.bodies[-1]["user"]) == 64  # more is refused by OpenAI
+    with Traffic.open(endpoint.server.settings.data) as traffic:
+        wait_until(lambda: list(traffic.decisions()))
+        (decision,) = traffic.decisions()
+    assert (decision.user, decision.query) == (user, QUERY)
+    assert decision.answer == "Hello, I am a scripted model."
+
+
+def roles(*names: str) -> list[dict[str, Any]]:
+    return [{"role": name, "content": "x"} for name in names]
+
+
+@pytest.mark.parametrize(
+    ("messages", "expected"),
+    [
+        (roles("user"), False),
+        (roles("user", "assistant"), True),
+        (roles("user", "assistant", "tool"), True),
+        (roles("user", "assistant", "tool", "user"), True),  # an image, or a reminder, beside the result
+        (roles("user", "assistant", "tool", "assistant", "user"), False),
+    ],
+)
+def test_a_tool_loop_lasts_until_the_candidate_has_answered(messages, expected):
+    assert read_chat({"model": "auto", "messages": messages}).in_tool_loop is expected
+
+
+REMINDER = "<system-reminder>\nToday is Friday.\n</system-reminder>"
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        ([f"{REMINDER}\n{QUERY}"], [QUERY]),
+        ([f"{QUERY}\n{REMINDER}\n{REMINDER}"], [QUERY]),
+        ([QUERY, REMINDER], [QUERY]),
+        ([REMINDER], [REMINDER]),
+        ([f"{QUERY} <system-reminder>"], [f"{QUERY} <system-reminder>"]),
+        ([f" {QUERY} ", ""], [f" {QUERY} ", ""]),
+    ],
+)
+def test_what_a_coding_agent_adds_to_a_turn_is_not_routed(texts, expected):
+    messages = [{"role": "user", "content": text} for text in texts]
+    assert read_chat({"model": "auto", "messages": messages}).user_texts == expected

@@ -1,0 +1,154 @@
+"""/v1/messages: errors in Anthropic's shape, of requests, keys, limits and servers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from support.anthropic_shape import IMAGE, MODES, TOOL, TURN, error_of, events_of, post
+from support.patience import PATIENCE
+from support.running_endpoint import unanswered
+from zooter_core.serve.keys import Key, add_key
+
+
+@pytest.mark.parametrize("model", ["error-event", "reset-in-the-middle", "half-line"])
+def test_a_stream_that_breaks_off_ends_with_an_error(serve, model):
+    response = post(serve(model), stream=True)
+    *begun, last = events_of(response.text)
+    assert [event["type"] for event in begun] == ["message_start", "ping", "content_block_start", "content_block_delta"]
+    assert (last["type"], last["error"]["type"]) == ("error", "api_error")
+    assert "broke off" in last["error"]["message"]
+
+
+def test_a_client_that_leaves_ends_the_answer(serve, scripted):
+    endpoint = serve("endless")
+    with unanswered(endpoint, "messages", buffer=4096, model="chat", max_tokens=5, stream=True) as client:
+        assert b"message_start" in client.recv(4096)
+    assert endpoint.next_exchange().status == 499
+    assert scripted.dropped.wait(PATIENCE)
+
+
+def block(**fields: Any) -> list[dict[str, Any]]:
+    return [{"role": "user", "content": [fields]}]
+
+
+WRONG = [
+    ({"messages": []}, "`messages` must be an array"),
+    ({"messages": None}, "`messages` must be an array"),
+    ({"messages": ["Hi"]}, "`messages[0]`"),
+    ({"messages": [{"role": "tool", "content": "Hi"}]}, "`messages[0]`"),
+    ({"messages": [{"role": "user"}]}, "`messages[0].content`"),
+    ({"messages": [{"role": "user", "content": []}]}, "`messages[0].content`"),
+    ({"messages": [TURN, {"role": "user", "content": [7]}]}, "`messages[1].content`"),
+    ({"messages": block(type="text")}, "`messages[0].content[0].text`"),
+    ({"messages": block(type="audio")}, "'audio'"),
+    ({"messages": block(type="tool_use", id="a", name="f", input={})}, "'tool_use'"),
+    ({"messages": block(type="image")}, "`messages[0].content[0].source`"),
+    ({"messages": block(type="image", source={"type": "file", "file_id": "x"})}, "`messages[0].content[0].source`"),
+    ({"messages": block(type="document", source={"type": "base64", "data": "x"})}, "'document'"),
+    ({"messages": block(type="tool_result", content="x")}, "`messages[0].content[0].tool_use_id`"),
+    ({"messages": block(type="tool_result", tool_use_id="a", content=[{"type": "x"}])}, ".content[0].content[0]`"),
+    ({"messages": [{"role": "assistant", "content": [{"type": "tool_use", "id": "a"}]}]}, "`messages[0].content[0]`"),
+    ({"max_tokens": None}, "`max_tokens`"),
+    ({"max_tokens": 0}, "`max_tokens`"),
+    ({"max_tokens": True}, "`max_tokens`"),
+    ({"model": None}, "`model`"),
+    ({"model": 7}, "`model`"),
+    ({"stream": "yes"}, "`stream`"),
+    ({"system": 7}, "`system`"),
+    ({"system": [IMAGE]}, "`system[0]`"),
+    ({"stop_sequences": "END"}, "`stop_sequences`"),
+    ({"tools": {}, "tool_choice": 1}, None),
+    ({"tools": "weather"}, "`tools`"),
+    ({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}, "`tools[0]`"),
+    ({"tools": [TOOL], "tool_choice": {"type": "some"}}, "`tool_choice`"),
+    ({"tools": [TOOL], "tool_choice": {"type": "tool"}}, "`tool_choice`"),
+    ({"thinking": "yes"}, "`thinking`"),
+    ({"thinking": {"type": "enabled"}}, "`thinking.budget_tokens`"),
+    ({"thinking": {"type": "some"}}, "`thinking.type`"),
+    ({"metadata": "Ada"}, "`metadata`"),
+    ({"output_config": {"format": {"type": "json_schema"}}}, "`output_config.format`"),
+    ({"models": "math"}, "`models`"),
+]
+
+
+def test_a_wrong_request_gets_one_clear_error(serve, scripted):
+    endpoint = serve("good")
+    for body, words in WRONG:
+        response = post(endpoint, **body)
+        if words is None:  # as if there were none
+            assert response.status_code == 200
+            scripted.bodies.clear()
+            continue
+        status, kind, message = error_of(response)
+        assert (status, kind) == (400, "invalid_request_error"), body
+        assert words in message, body
+    assert scripted.bodies == []
+
+
+def test_errors_of_every_layer_have_anthropics_shape(serve, tmp_path):
+    key = add_key(tmp_path / "keys.json", Key("phone", "", 0.0, models=("chat",), requests_per_minute=5))
+    endpoint = serve("good", "good", options={"keys": tmp_path / "keys.json", "most_bytes": 1000})
+    mine = {"x-api-key": key}
+
+    def sent(method="POST", path="/v1/messages", content="{}", **headers):
+        headers = mine | {name.replace("_", "-"): value for name, value in headers.items()}
+        return error_of(endpoint.client.request(method, path, content=content, headers=headers))[:2]
+
+    assert sent(x_api_key="") == (401, "authentication_error")
+    assert sent(x_api_key=key + "x") == (401, "authentication_error")
+    assert sent(origin="https://elsewhere.example") == (403, "permission_error")
+    assert sent("GET") == (405, "invalid_request_error")
+    assert sent(path="/v1/messages/batches") == (404, "not_found_error")
+    assert sent(content_type="text/plain") == (415, "invalid_request_error")
+    assert sent(content="{") == (400, "invalid_request_error")
+    assert error_of(post(endpoint, mine, system="x" * 1000))[:2] == (413, "request_too_large")
+    assert error_of(post(endpoint, mine, model="math"))[:2] == (403, "permission_error")
+    assert [post(endpoint, mine, model="chat").status_code for _ in range(2)] == [200, 200]
+    response = post(endpoint, mine)
+    assert error_of(response)[:2] == (429, "rate_limit_error")
+    assert int(response.headers["retry-after"]) > 0
+    elsewhere = endpoint.client.post("/v1/chat/completions", json={})
+    assert elsewhere.json()["error"]["code"] == "invalid_api_key"  # OpenAI's shape, as before
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "kind"),
+    [
+        ("http-400", 400, "invalid_request_error"),
+        ("http-429", 429, "rate_limit_error"),
+        ("http-503", 502, "api_error"),
+        ("refused", 502, "api_error"),
+    ],
+)
+@MODES
+def test_errors_of_servers_have_anthropics_shape(serve, stream, fault, status, kind):
+    shown = error_of(post(serve(fault), model="chat", stream=stream))
+    assert shown[:2] == (status, kind)
+    assert shown[2].startswith("chat could not answer")
+
+
+def test_a_full_queue_is_an_overload(serve):
+    endpoint = serve("endless", extra="\n[serve]\nconcurrent = 1\nqueue = 0\n")
+    with unanswered(endpoint, "messages", buffer=4096, model="chat", max_tokens=5, stream=True) as client:
+        assert client.recv(1)
+        response = post(endpoint)
+    assert error_of(response)[:2] == (503, "overloaded_error")
+
+
+@pytest.mark.parametrize("path", ["messages", "messages/count_tokens"])
+def test_a_claude_that_is_not_served_is_the_routers_choice_and_no_other_name_is(serve, path):
+    endpoint = serve("good", "good")
+    assert post(endpoint, path=path, model="claude-haiku-4-5").status_code == 200
+    status, kind, message = error_of(post(endpoint, path=path, model="gpt-99"))
+    assert (status, kind) == (404, "not_found_error")
+    assert "Served here: auto" in message
+    assert endpoint.chat(model="claude-haiku-4-5").status_code == 404  # in chat, who names a model means it
+
+
+def test_a_key_of_some_models_narrows_what_a_claude_means(serve, tmp_path):
+    key = add_key(tmp_path / "keys.json", Key("phone", "", 0.0, models=("math",)))
+    endpoint = serve("good", "good", options={"keys": tmp_path / "keys.json"})
+    for headers in ({"x-api-key": key}, {"authorization": f"Bearer {key}"}):
+        assert post(endpoint, headers, model="claude-opus-4-5").json()["model"] == "math"

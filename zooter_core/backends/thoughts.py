@@ -1,0 +1,170 @@
+"""The one splitter of thoughts: models that think before they answer may write both as one text, between tags.
+
+Thoughts stand before the text of the answer. Some templates open them in the prompt, so that only the tag at their end
+comes. Tags inside the text are text: an answer may speak of them.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from zooter_core.base.errors import WorkError
+from zooter_core.config.candidates import CandidateConfig
+from zooter_core.config.fleet import GenerationConfig
+
+ROOM = 4096  # tokens for thoughts, beside those of the answer
+ENDS = {  # by the tag that opens thoughts
+    "<think>": "</think>",  # Qwen3, DeepSeek-R1 and most others
+    "<thinking>": "</thinking>",
+    "<thought>": "</thought>",
+    "<reasoning>": "</reasoning>",
+    "<seed:think>": "</seed:think>",
+    "[THINK]": "[/THINK]",  # Magistral
+    "<|START_THINKING|>": "<|END_THINKING|>",  # Command A
+    "<|begin_of_thought|>": "<|end_of_thought|>",
+    "<|channel|>analysis<|message|>": "<|end|>",  # gpt-oss
+}
+USUAL = "<think>"
+BEFORE_TEXT = "<|start|>assistant<|channel|>final<|message|>"  # of gpt-oss, after its thoughts
+TEMPLATE = re.compile(rf"enable_thinking|reasoning_effort|\bthinking\b|{'|'.join(map(re.escape, ENDS))}")
+LONE_END = re.compile(r"^[ \t]*</think>|</think>[ \t]*$", re.MULTILINE)  # as templates write it
+FENCE = re.compile(r"^[ \t]*(?:```|~~~)", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts of an answer.
+
+    Attributes:
+        unfinished: whether it ended while the model was thinking.
+    """
+
+    thoughts: str
+    text: str
+    unfinished: bool = False
+
+
+def split(answer: str, opened: bool = False) -> Parts:
+    """The parts of a whole answer.
+
+    Args:
+        opened: whether the prompt has opened the thoughts.
+    """
+    splitter = Splitter(opened)
+    splitter.feed(answer)
+    return splitter.end()
+
+
+def opens(prompt: str) -> bool:
+    """Whether a prompt ends with a tag that opens thoughts."""
+    return prompt.rstrip().endswith(tuple(ENDS))
+
+
+def in_template(template: str) -> bool:
+    """Whether a model with this chat template can think."""
+    return TEMPLATE.search(template) is not None
+
+
+def most_tokens(candidate: CandidateConfig, generation: GenerationConfig, thinks: bool) -> int:
+    """How many tokens an answer may have, with room for thoughts."""
+    return (candidate.max_new_tokens or generation.max_new_tokens) + ROOM * thinks
+
+
+def still_thinking(candidate: str, tokens: int) -> WorkError:
+    """The error of an answer that ended while the model was thinking."""
+    reason = f"it was still thinking when its answer ended, after {tokens:,} tokens"
+    step = "Raise max_new_tokens of its [[candidate]], or set thinking = false there."
+    return WorkError(f"an answer of {candidate}", reason, step, f"{candidate} gave no answer: {reason}.")
+
+
+class Splitter:
+    """Splits an answer that comes in pieces, wherever they are cut.
+
+    Args:
+        opened: whether the prompt has opened the thoughts.
+    """
+
+    def __init__(self, opened: bool = False) -> None:
+        self._tag = USUAL if opened else ""  # which opened the thoughts; "" if none are open
+        self._depth, self._waiting, self._begun = int(opened), "", False
+        self._thoughts, self._text = "", ""
+
+    @property
+    def thinking(self) -> bool:
+        """Whether thoughts are open."""
+        return bool(self._tag)
+
+    def feed(self, piece: str) -> tuple[str, str]:
+        """Add a piece. Return what it adds to the thoughts and to the text; what may be part of a tag waits."""
+        self._waiting += piece
+        thoughts, text = self._thoughts, self._text
+        while self._step():
+            pass
+        return self._thoughts[len(thoughts) :], self._text[len(text) :]
+
+    def end(self) -> Parts:
+        """All parts, once the answer has ended. What has been shown may have been misjudged; this is right."""
+        if self._tag:
+            thoughts, end = self._thoughts + self._waiting, ENDS[self._tag]
+            before, tag, after = thoughts.rpartition(end)  # it may have been passed over, or a nested one opened
+            return Parts(before.strip(), after.lstrip()) if tag else Parts(thoughts.strip(), "", True)
+        text = self._text + self._waiting
+        if self._thoughts:
+            return Parts(self._thoughts.strip(), text.lstrip())
+        for lone in LONE_END.finditer(text):  # the prompt has opened the thoughts after all
+            if not _in_code(text[: lone.start()]):
+                return Parts(text[: lone.start()].strip(), text[lone.end() :].lstrip())
+        return Parts("", text)
+
+    def _step(self) -> bool:
+        """Take what is clear of what waits. Return whether there may be more."""
+        if self._tag:
+            return self._think()
+        if self._begun:
+            self._text, self._waiting = self._text + self._waiting, ""
+            return False
+        start = self._waiting.lstrip()
+        for tag in (*ENDS, BEFORE_TEXT):
+            if start.startswith(tag):
+                self._waiting = start.removeprefix(tag)
+                self._begun = tag == BEFORE_TEXT
+                self._tag, self._depth = ("", 0) if self._begun else (tag, 1)
+                return True
+            if tag.startswith(start):
+                return False
+        self._begun = True
+        self._waiting = start if self._thoughts else self._waiting
+        return True
+
+    def _think(self) -> bool:
+        tags = (self._tag, ENDS[self._tag])
+        places = [(place, tag) for tag in tags if (place := self._waiting.find(tag)) >= 0]
+        if not places:
+            waiting = max(_overlap(self._waiting, tag) for tag in tags)
+            shown = len(self._waiting) - waiting
+            self._thoughts, self._waiting = self._thoughts + self._waiting[:shown], self._waiting[shown:]
+            return False
+        place, tag = min(places)
+        before, after = self._thoughts + self._waiting[:place], self._waiting[place + len(tag) :]
+        if before.endswith("`") and not after:
+            return False  # whether it is quoted is clear with the next piece
+        quoted = _in_code(before) or (before.endswith("`") and after.startswith("`"))
+        is_first = tag == self._tag and not before.strip()  # the model opens again what the prompt has opened
+        self._depth += 0 if quoted or is_first else 1 if tag == self._tag else -1
+        self._waiting = after
+        if self._depth:
+            self._thoughts = before if is_first else before + tag
+        else:
+            self._thoughts, self._tag = before, ""
+        return True
+
+
+def _in_code(before: str) -> bool:
+    """Whether a code block is open at the end of a text."""
+    return len(FENCE.findall(before)) % 2 == 1
+
+
+def _overlap(text: str, tag: str) -> int:
+    """The length of the longest end of a text that is a beginning of a tag."""
+    return next((size for size in range(min(len(tag) - 1, len(text)), 0, -1) if text.endswith(tag[:size])), 0)

@@ -1,0 +1,99 @@
+"""The sums that a text works out, recomputed: whoever writes "5 * 5 = 24" is wrong, whatever the question was.
+
+Only what is clear counts: numbers, signs between them, an equals sign and a result. In code, a sum may be something
+else.
+"""
+
+from __future__ import annotations
+
+import ast
+import operator
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from fractions import Fraction
+
+CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`", re.DOTALL)
+NUMBER = r"[$€£]?(?:\d{1,3}(?:,\d{3})+|\d{1,30})(?:\.\d{1,30})?"
+SIGN = r"(?:\s?(?:\*\*|\\times|\\cdot|[-+*/^×÷·−–])\s?|\sx\s)"
+PART = rf"\({{0,3}}+{NUMBER}%?\){{0,3}}+"
+BEFORE = re.compile(  # what makes the sum behind it a part of a longer one
+    r"(?:[\w.,)\]}%*/^+×÷·−–-]|[)\]}%*/^+×÷·−–-]\s|\b(?:plus|minus|times|by|of|over|and|from|per|percent|mod)\s)$",
+    re.IGNORECASE,
+)
+AFTER = (
+    r"(?!\w|[.,]\d|\s?(?:[-+*/^×÷·=(%]|x\s|\\|(?:remainder|rem|mod|base|[kmb]|thousand|million|billion|hundred)\b"
+    r"|r\s?\d|in (?:base|binary|hex)))"
+)
+SUM = re.compile(
+    rf"(?P<sum>(?<![\w.,]){PART}(?:{SIGN}{PART}){{1,20}}+)\s?=\s?(?P<result>[-−]?{NUMBER})(?P<percent>%)?{AFTER}",
+    re.IGNORECASE,
+)
+FRACTION = re.compile(r"\(?\d+/\d+\)?")  # "1/2 = 40" means a half of something
+PERCENT = re.compile(r"([\d.]+)%")
+SIGNS = str.maketrans(
+    {**dict.fromkeys("×·xX", "*"), "÷": "/", "^": "**", **dict.fromkeys("−–", "-"), **dict.fromkeys("$€£,", "")}
+)
+OPERATIONS: dict[type[ast.operator], Callable[[Fraction, Fraction], Fraction]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+}
+LONGEST = 20_000  # characters of a text that are read
+LARGEST = 20  # of an exponent
+WORD = 10  # characters before a sum that are looked at
+
+
+def false_sums(text: str) -> list[str]:
+    """The sums of a text whose result is wrong, as they are written there.
+
+    A result may be rounded to the digits that it has.
+    """
+    text = CODE.sub(" ` ", text[:LONGEST])
+    return [
+        match[0]
+        for match in SUM.finditer(text)
+        if not BEFORE.search(text, max(0, match.start() - WORD), match.start()) and _is_false(match)
+    ]
+
+
+def value_of(expression: str) -> Fraction | None:
+    """The value of numbers with signs and brackets between them; None if it is no such expression, or has no value."""
+    plain = re.sub(r"\\times|\\cdot", "*", expression).translate(SIGNS).strip()
+    try:
+        return _value(ast.parse(PERCENT.sub(r"(\1/100)", plain), mode="eval").body)
+    except (SyntaxError, ValueError, ZeroDivisionError, RecursionError, MemoryError):
+        return None
+
+
+def _value(node: ast.expr) -> Fraction:
+    if isinstance(node, ast.BinOp):
+        left, right = _value(node.left), _value(node.right)
+        if type(node.op) in OPERATIONS:
+            return OPERATIONS[type(node.op)](left, right)
+        if isinstance(node.op, ast.Pow) and right.denominator == 1 and abs(right) <= LARGEST:
+            return Fraction(left ** int(right))
+    elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        return -_value(node.operand)
+    elif isinstance(node, ast.Constant) and type(node.value) in (int, float):
+        return Fraction(str(node.value))
+    raise ValueError("not a plain expression")
+
+
+def _is_false(match: re.Match[str]) -> bool:
+    value = None if FRACTION.fullmatch(match["sum"]) else value_of(match["sum"])
+    if value is None:
+        return False
+    shown = match["result"].replace("−", "-")
+    result, digits = _number(shown), len(shown.partition(".")[2])
+    exact = value.denominator == 1 or 10**digits % value.denominator == 0
+    room = Fraction(0) if exact else Fraction(1, 2 * 10**digits) if digits else Fraction(1)  # 10 / 3 = 3, or 4
+    scales = (
+        [Fraction(1), Fraction(1, 100), Fraction(100)] if match["percent"] or "%" in match["sum"] else [Fraction(1)]
+    )
+    return all(abs(value - result * scale) > room * scale for scale in scales)
+
+
+def _number(text: str) -> Fraction:
+    return Fraction(Decimal(re.sub(r"[$€£,]", "", text)))

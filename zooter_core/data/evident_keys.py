@@ -1,0 +1,156 @@
+"""The answer key that a query's own text holds: a sum to work out, equations to solve, a form that it asks for.
+
+Only what leaves no doubt: "What is 17 * 23?", "Solve 3x - 4 = 11", "a poem in three lines", "five bullet points",
+"under 50 words", "as JSON".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+from zooter_core.base.records import Query
+from zooter_core.base.sums import value_of
+from zooter_core.data.answer_keys import Key
+
+LONGEST = 600  # characters of a query that is looked at; longer ones quote texts
+NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+COUNT = rf"(\d{{1,4}}|{'|'.join(NAMES[1:])})"
+WORDS = (  # of a sum, and the signs for them
+    (r"\bplus\b", "+"),
+    (r"\bminus\b", "-"),
+    (r"\b(?:times|multiplied by)\b", "*"),
+    (r"\bdivided by\b", "/"),
+    (r"(?:%|\bpercent) of\b", "/100*"),
+    (r"(?<=[\d\s)])x(?=[\d\s(])", "*"),
+)
+SUM = re.compile(
+    r"(?:please |can you |could you )*(?:(?:what(?:'s| is|s)|how much is|calculate|compute|evaluate|work out|solve) )?"
+    r"(?P<sum>[-\d(.][-\d\s()+*/^×÷·−.,%]*?)\s*(?:=\s*\??|\?|[.!])?(?: please[.!?]?)?",
+    re.IGNORECASE,
+)
+DATE = re.compile(r"\d+[/-]\d+[/-]\d+|24/7|9/11|\d{3}[- ]\d{4}")  # 2026-11-28, a number of a telephone
+OPERATOR = re.compile(r"(?<=[\d)\s%])[-+*/^×÷·−]")
+MOST_DIGITS = 6  # to which a result without an end may be rounded
+SOLVE = re.compile(r"^\W*(?:please |can you |could you )*(?:solve|find|what is|determine)\b", re.IGNORECASE)
+EQUATION = re.compile(r"[-\d.a-z(][-\d.a-z()+*/^×÷·−\s]*?=[-\d.a-z()+*/^×÷·−\s]*[\d.a-z)]", re.IGNORECASE)
+VARIABLE = re.compile(r"(?<![a-z])[a-z](?![a-z])", re.IGNORECASE)
+BETWEEN = re.compile(r",|;|\band\b|\bfor\b|\bif\b|\bwhen\b|\bwhere\b|\bequations?\b|\bsystem\b|\bof\b|:", re.IGNORECASE)
+PIECE = r"(?:poem|verse|rhyme|stanza|limerick|text|story|summary|answer|reply|slogan)"
+FORMS: tuple[tuple[str, str, Callable[[int], Any]], ...] = (  # a pattern, a check of a key, and its value for a count
+    (r"\b(?:write|compose|create|give me|make)\b[^.?!]{0,40}\bhaiku\b", "lines", lambda count: 3),
+    (rf"\b{COUNT}[- ]line {PIECE}\b", "lines", lambda count: count),
+    (rf"\b{PIECE}\b[^.?!]{{0,60}}\b(?:of|in|with) (?:exactly )?{COUNT} lines\b", "lines", lambda count: count),
+    (rf"\b{COUNT} (?:bullet points|bullets|bulleted items|list items)\b", "items", lambda count: count),
+    (rf"\b(?:numbered|bulleted|bullet) list (?:of|with) {COUNT}\b", "items", lambda count: count),
+    (rf"\bexactly {COUNT} words\b", "words", lambda count: count),
+    (rf"\bat least {COUNT} words\b", "words", lambda count: [count, None]),
+    (
+        rf"\b(?:at most|no more than|a maximum of|up to|under|fewer than|less than) {COUNT} words\b",
+        "words",
+        lambda count: [None, count],
+    ),
+    (
+        r"\b(?:as|return|output|respond (?:in|with)|answer (?:in|with)) (?:only )?(?:valid )?json\b",
+        "json",
+        lambda _: True,
+    ),
+)
+
+
+def key_of(query: Query) -> Key | None:
+    """A query's answer key: the one that it came with, else what its text holds; None without either."""
+    return dict(query.key) if query.key else key_in(query.text)
+
+
+def key_in(text: str) -> Key | None:
+    """The answer key in a text; None if it holds none."""
+    text = " ".join(text.split()).replace("’", "'")
+    if not text or len(text) > LONGEST:
+        return None
+    if (answer := _sum(text)) is not None:
+        return {"answer": answer}
+    if solution := _solution(text):
+        return {"check": {"solution": solution}}
+    checks: dict[str, Any] = {}
+    for pattern, check, value in FORMS:
+        if match := re.search(pattern, text, re.IGNORECASE):
+            checks.setdefault(check, value(_count(match[1]) if match.lastindex else 0))
+    return {"check": checks} if checks else None
+
+
+def _count(word: str) -> int:
+    return NAMES.index(word.lower()) if word.lower() in NAMES else int(word)
+
+
+def _sum(text: str) -> Key | None:
+    """The result of a sum, if the text asks for nothing else."""
+    for pattern, sign in WORDS:
+        text = re.sub(pattern, sign, text, flags=re.IGNORECASE)
+    match = SUM.fullmatch(text)
+    if not match or DATE.fullmatch(match["sum"].strip()) or not OPERATOR.search(match["sum"]):
+        return None
+    value = value_of(match["sum"])
+    return None if value is None else _forms_of(value)
+
+
+def _forms_of(value: Fraction) -> Key:
+    """The number as a key: exact, or each way to round one without an end."""
+    digits = next((digits for digits in range(MOST_DIGITS + 1) if 10**digits % value.denominator == 0), None)
+    if digits is not None:
+        return {"number": _decimal(value, digits)}
+    return {"text": [_decimal(value, digits) for digits in range(1, MOST_DIGITS + 1)]}
+
+
+def _decimal(value: Fraction, digits: int) -> str:
+    return f"{float(round(value, digits)):.{digits}f}" if digits else str(round(value))
+
+
+def _solution(text: str) -> dict[str, str] | None:
+    """The only solution of one linear equation, or of two with two variables; None if the text asks for no such one."""
+    if not SOLVE.search(text):
+        return None
+    equations = [match[0] for part in BETWEEN.split(SOLVE.sub("", text)) if (match := EQUATION.search(part))]
+    names = sorted({name for equation in equations for name in VARIABLE.findall(equation)})
+    if not 1 <= len(names) == len(equations) <= 2:
+        return None
+    rows = [_row(equation, names) for equation in equations]
+    if any(row is None for row in rows):
+        return None
+    values = _solved([row for row in rows if row is not None])
+    return dict(zip(names, map(str, values), strict=True)) if values else None
+
+
+def _row(equation: str, names: list[str]) -> list[Fraction] | None:
+    """The coefficients of an equation and what they give; None if it is not linear."""
+    left, _, right = equation.partition("=")
+
+    def difference(*values: int) -> Fraction | None:
+        sides = []
+        for side in (left, right):
+            side = re.sub(r"(?<=[\d)])\s?\(", "*(", side)
+            for name, value in zip(names, values, strict=True):
+                side = re.sub(rf"(?<=[\d)])\s?{name}(?![a-z])", f"*({value})", side)
+                side = re.sub(rf"(?<![a-z]){name}(?=\s?\()", f"({value})*", side)
+                side = re.sub(rf"(?<![a-z]){name}(?![a-z])", f"({value})", side)
+            sides.append(value_of(side) if not re.search(r"[a-z]", side, re.IGNORECASE) else None)
+        return None if sides[0] is None or sides[1] is None else sides[0] - sides[1]
+
+    zero = difference(*[0] * len(names))
+    points = [[int(place == number) for place in range(len(names))] for number in range(len(names))]
+    slopes = [None if zero is None or (at := difference(*point)) is None else at - zero for point in points]
+    further = difference(*[3] * len(names))
+    if zero is None or further is None or any(slope is None for slope in slopes):
+        return None
+    factors = [slope for slope in slopes if slope is not None]
+    return [*factors, -zero] if further == zero + 3 * sum(factors) and any(factors) else None
+
+
+def _solved(rows: list[list[Fraction]]) -> list[Fraction] | None:
+    if len(rows) == 1:
+        return [rows[0][1] / rows[0][0]] if rows[0][0] else None
+    (a, b, e), (c, d, f) = rows
+    determinant = a * d - b * c
+    return [(e * d - b * f) / determinant, (a * f - e * c) / determinant] if determinant else None

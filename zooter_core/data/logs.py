@@ -1,0 +1,249 @@
+"""One reader of owners' logs, whatever program wrote them. `zooter queries` and `zooter learn import` read through it.
+
+SHAPES knows a record by its keys, and FIELDS says under which names programs keep what a `Log` has; both are in
+snake_case, as keys are read. What is no query of a user is counted by its reason, and a wrong record ends nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zooter_core.base.errors import ZooterError, listed, one_line
+from zooter_core.data.json_records import Place, as_count, as_json, as_number, as_text, as_time, each_row, json_files
+
+FORMATS = """Known are JSON or tables (CSV) with `query`, `prompt` or `messages`, OpenAI's batch files, \
+logs of LiteLLM, ShareGPT's `conversations`, exports of Langfuse (`input`) and LangSmith (`inputs`), \
+and a .txt with a query a line."""
+BATCH, LITELLM, LANGSMITH, PLAIN, OTHER = "OpenAI batch", "LiteLLM", "LangSmith", "plain", "other"
+SHAPES = (  # the keys of which a record has all; the key with its kind of call, and which kinds are generations
+    (BATCH, {"custom_id"}, "url", r".*/(chat/completions|completions|responses)"),
+    (LITELLM, {"call_type"}, "call_type", r"a?(text_)?completion|a?responses|anthropic_messages|a?generate_content\w*"),
+    (LANGSMITH, {"run_type"}, "run_type", "llm"),
+    (LANGSMITH, {"inputs"}, "", ""),
+    (PLAIN, {"query"}, "", ""),
+    (OTHER, {"input"}, "type", "generation"),  # Langfuse
+    (LITELLM, {"start_time", "model"}, "", ""),
+    *((OTHER, {name}, "", "") for name in ("conversations", "conversation")),  # ShareGPT
+    *((PLAIN, {name}, "", "") for name in ("messages", "prompt")),
+)
+CALLS = {  # a part of the name of other kinds of calls -> as what they are counted
+    "embed": "embeddings", "image": "images", "moderation": "moderation", "speech": "speech",
+    "transcription": "transcriptions", "rerank": "reranking",
+}  # fmt: skip
+CUT = {"redacted": r"\A(\s*redacted-by-litellm)+\s*\Z", "cut short by LiteLLM": r"\(litellm_truncated "}
+TEXTS = (  # in which fields the messages are, or the user's text
+    *("query", "messages", "conversations", "conversation", "prompt", "prompts", "input", "inputs", "question"),
+    *("contents", "proxy_server_request"),
+)
+USER = ("user", "human", "humanmessage", "humanmessagechunk")
+ASSISTANT = ("assistant", "gpt", "chatgpt", "bot", "ai", "aimessage", "aimessagechunk", "model")
+FIRST = ("choices", "generations", "candidates")  # lists of alternatives, of which the first counts
+ANSWERS = (*FIRST, "message", "messages", "output", "content", "parts", "text", "answer", "response")
+DEEPEST = 12  # levels of objects and lists around a text
+HUMP = re.compile(r"(?<=[a-z\d])(?=[A-Z])|\s+")
+Record = dict[str, Any]
+Shape = tuple[str, set[str], str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """One request of a user.
+
+    Attributes:
+        record: as it is in the file.
+        fields: what it says, with names in snake_case; of its metadata and usage, also as in `usage.input`.
+        turns: the texts of the user, oldest first; one or more.
+        unanswered: why the answer of a request in a batch is not known; else empty.
+        values: FIELDS, seconds, first_token_seconds and answer; None if not known. Times are seconds since 1970.
+    """
+
+    file: Path
+    place: Place
+    form: str
+    record: Record
+    fields: Mapping[str, Any]
+    turns: Sequence[str]
+    unanswered: str
+    values: Mapping[str, Any]
+
+
+def read_logs(paths: Sequence[Path], left_out: Counter[str]) -> Iterator[Log]:
+    """The requests of users in files, plain or gzipped, and in folders of them. Those of batches come last.
+
+    Args:
+        left_out: counts the other records by the reason.
+
+    Raises:
+        ZooterError: a file is missing, damaged or of no known format, or there is no record at all.
+    """
+    requests, outputs = defaultdict[str, list[Any]](list), defaultdict[str, list[Record]](list)
+    total = 0
+    for file in (file for path in paths for file in json_files(path, (".json", ".jsonl", ".csv", ".tsv"))):
+        forms, strange = set[str](), list[Any]()
+        for place, record, shape in _records(file):
+            total += 1
+            forms.add(shape[0])
+            if not shape[0]:
+                left_out["of an unknown format" if isinstance(record, dict) else "broken"] += 1
+                strange = strange or [record]
+            elif shape[0] != BATCH:
+                yield from _log(left_out, file, place, shape, record)
+            elif isinstance(record.get("body"), dict):
+                requests[str(record["custom_id"])].append((file, place, shape, record))
+            else:
+                outputs[str(record["custom_id"])].append(record)
+        if forms == {""}:
+            first = f'no JSON object and no row of a table, but "{one_line(str(strange[0]), 80)}"'
+            if isinstance(strange[0], dict):
+                first = f"records with the fields {listed(map(str, strange[0])) or 'none'}"
+            raise ZooterError(f"a log of a known format in {file}", first, FORMATS)
+    if not total:
+        raise ZooterError("at least one record", "none", "Check the paths.", "The files hold no record.")
+    for name, group in requests.items():
+        replies = outputs.pop(name, [])
+        for file, place, shape, record in group:
+            yield from _log(left_out, file, place, shape, *_answered(record, replies, len(group) + len(replies) > 2))
+    if alone := sum(map(len, outputs.values())):
+        left_out["an output of the batch without its request: name both files"] += alone
+
+
+def _answered(record: Record, outputs: list[Record], several: bool) -> tuple[Record, Record, str]:
+    """A request of OpenAI's Batch API and its output, the fields of both, and why there is no answer."""
+    fields = record | record["body"] | {"custom_id": record["custom_id"]}
+    if several:
+        return record, fields, "a custom_id of several batches: import each batch by itself"
+    if not outputs:
+        return record, fields, "a request of the batch without its output: name both files"
+    reply = _object(_object(outputs[0].get("response")).get("body"))
+    fields |= {"response": reply, "usage": reply.get("usage"), "created": reply.get("created", reply.get("created_at"))}
+    answered = reply.get("choices") or reply.get("output")
+    return record | {"output": outputs[0]}, fields, "" if answered else "a request of the batch without an answer"
+
+
+def _records(file: Path) -> Iterator[tuple[Place, Any, Shape]]:
+    """The records of a file with their shapes; of an object with lists of known records, these."""
+    for place, value in each_row(file):
+        lists = [part for part in value.values() if isinstance(part, list)] if isinstance(value, dict) else []
+        shape = _shape_of(value)
+        inner = [] if shape[0] else [(place, part, _shape_of(part)) for parts in lists for part in parts]
+        yield from inner if any(part[2][0] for part in inner) else [(place, value, shape)]
+
+
+def _shape_of(record: object) -> Shape:
+    names = _object(record).keys() if isinstance(record, dict) else set[str]()
+    shapes = (shape for shape in SHAPES if shape[1] <= names and "instruction" not in names)
+    return next(shapes, ("", set(), "", ""))
+
+
+def _object(value: object) -> Record:
+    """An object, also in a text of JSON, with its keys in snake_case; {} for anything else."""
+    value = as_json(value)
+    items = value.items() if isinstance(value, dict) else ()
+    return {HUMP.sub("_", str(name).strip()).lower(): part for name, part in items}
+
+
+def _log(
+    left_out: Counter[str],
+    file: Path,
+    place: Place,
+    shape: Shape,
+    record: Record,
+    request: Record | None = None,
+    unanswered: str = "",
+) -> Iterator[Log]:
+    """The request in a record, if nothing speaks against it. `request` has its fields where the record has not."""
+    form, _, kind, generations = shape
+    fields = _object(request or record)
+    messages = _messages({name: fields.get(name) for name in TEXTS}, TEXTS)
+    turns = [text for role, text in messages if role in USER and text.strip()]
+    call = str(fields.get(kind) or "").lower() if kind else ""
+    if call and not re.fullmatch(generations, call):
+        reason = next((name for part, name in CALLS.items() if part in call), f"other calls ({one_line(call, 40)})")
+    elif not turns:
+        reason = "without text"
+    else:
+        reason = next((reason for reason, pattern in CUT.items() if re.search(pattern, turns[-1])), "")
+    if reason:
+        left_out[reason] += 1
+        return
+    fields.pop({LANGSMITH: "session_id", LITELLM: ""}.get(form, "api_key"), None)  # a project's id; a secret
+    fields["metadata"] = _object(fields.get("metadata")) | _object(_object(fields.get("extra")).get("metadata"))
+    fields["usage"] = _object(fields.get("usage")) | _object(fields.get("usage_details"))
+    fields |= {f"{name}.{key}": value for name in ("metadata", "usage") for key, value in fields[name].items()}
+    values = {name: _first(fields, read, names) for name, (read, names) in FIELDS.items()}
+    began, ended = as_time(fields.get("start_time")), as_time(fields.get("end_time"))
+    first = _first(fields, as_time, "completion_start_time first_token_time")
+    values["first_token_seconds"] = first - began if began and first and first >= began else None
+    seconds = ended - began if began and ended and ended >= began else None
+    reply = messages[-1][1] if messages[-1][0] in ASSISTANT else None
+    answer = _first(fields, _answer, "answer response output outputs") or reply
+    values["answer"] = None if re.search(CUT["redacted"], answer or "") else answer
+    values["seconds"] = _first(fields, as_number, "seconds") or seconds
+    yield Log(file, place, form, record, fields, turns, unanswered, values)
+
+
+def _first(fields: Record, read: Callable[[object], Any], names: str) -> Any:
+    """What the first field that can be read holds, of those with these names."""
+    return next((value for name in names.split() if (value := read(fields.get(name))) is not None), None)
+
+
+def _messages(value: object, names: Sequence[str], depth: int = DEEPEST) -> list[tuple[str, str]]:
+    """The role and text of each message in a value of any program; a text alone is a user's.
+
+    Args:
+        names: the fields to look for messages in, until one has a text of a user, or of anybody for an answer.
+    """
+    value = as_json(value)
+    if isinstance(value, str):
+        return [("user", value)]
+    if isinstance(value, list) and depth:
+        entries = value[0] if value and isinstance(value[0], list) else value  # LangChain has lists of conversations
+        return [message for entry in entries for message in _messages(entry, names, depth - 1)]
+    if not isinstance(value, dict) or not depth:
+        return []
+    body = next((part for part in map(value.get, ("kwargs", "data")) if isinstance(part, dict)), value)  # LangChain's
+    content = next((body[name] for name in ("content", "value", "text", "parts") if body.get(name) is not None), None)
+    path = value.get("id")  # ["langchain", "schema", "messages", "HumanMessage"]
+    roles = (path[-1] if isinstance(path, list) and path else None, *map(value.get, ("role", "from", "type")))
+    role = next((role for role in roles if isinstance(role, str) and role), "user" if "parts" in value else "")
+    if role and content is not None:
+        parts = content if isinstance(content, list) else [content]
+        texts = (part.get("text") if isinstance(part, dict) else part for part in parts)
+        return [(role.lower(), "\n".join(text for text in texts if isinstance(text, str)))]
+    for name in names:
+        part = value.get(name)
+        messages = _messages(part[:1] if name in FIRST and isinstance(part, list) else part, names, depth - 1)
+        if isinstance(part, str) and (name == "query" or (name == "prompt" and not messages)):
+            messages = [("user", part)]  # as it is, even if it is JSON
+        if any(text.strip() for role, text in messages if role in USER or names is ANSWERS):
+            return messages
+    return []
+
+
+def _answer(value: object) -> str | None:
+    """The text of an answer, as any server or program has it."""
+    messages = _messages(value, ANSWERS)
+    replies = [text for role, text in messages if role in ASSISTANT]
+    text = "\n".join(filter(None, replies[-1:] or [text for _, text in messages]))
+    return text or (value if isinstance(value, str) and as_json(value) else None)
+
+
+FIELDS: dict[str, tuple[Callable[[object], Any], str]] = {
+    "name": (as_text, "custom_id request_id id run_id"),
+    "time": (as_time, "end_time start_time time timestamp created created_at"),
+    "key": (as_text, "metadata.user_api_key_alias api_key key"),
+    "session": (as_text, "session metadata.session_id metadata.thread_id session_id trace_id conversation_id"),
+    "candidate": (as_text, "candidate model_group model provided_model_name metadata.ls_model_name"),
+    "prompt_tokens": (as_count, "prompt_tokens input_tokens usage.prompt_tokens usage.input_tokens usage.input"),
+    "tokens": (
+        as_count,
+        "completion_tokens tokens output_tokens usage.completion_tokens usage.output_tokens usage.output",
+    ),
+    "dollars": (as_number, "dollars response_cost spend total_cost calculated_total_cost"),
+    "finish": (as_text, "finish status"),
+}

@@ -1,0 +1,89 @@
+"""Thinking in a fleet: which candidates are one model with and without it, and what it costs and earns, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from zooter_core.base.money import in_dollars
+from zooter_core.config.candidates import CandidateConfig
+from zooter_core.config.fleet import Fleet
+from zooter_core.data.runs import Run
+from zooter_core.data.scores import NO_DATASET, Scores
+from zooter_core.method.thinking import Answers, Thinking, worth_of_thinking
+
+
+def twins(candidates: Iterable[CandidateConfig]) -> list[list[str]]:
+    """The names of candidates that are the same model of the same server, with different settings for thinking."""
+    models: dict[tuple[str | None, ...], dict[object, str]] = {}
+    for one in candidates:
+        place = (one.backend, one.model, one.adapter, one.endpoint.base_url if one.endpoint else None)
+        models.setdefault(place, {}).setdefault(one.thinking, one.name)
+    return [list(names.values()) for names in models.values() if len(names) > 1]
+
+
+def of_run(run: Run, fleet: Fleet, scores: Scores) -> list[Thinking]:
+    """What thinking earns and costs in a run; empty where no candidate thinks.
+
+    Args:
+        scores: the run's. Their data sets, if there are several, or else the tags are the kinds of queries.
+    """
+    tokens, thoughts, seconds = run.of_responses("tokens", "thought_tokens", "seconds")
+    if not np.nansum(thoughts):
+        return []
+    dollars = run.dollars(fleet)
+    per_answer = np.full(tokens.shape, np.nan) if dollars is None else dollars / 1000
+    several = len(set(scores.datasets)) > 1
+    kinds = [(name,) if name != NO_DATASET else () for name in scores.datasets] if several else run.tags()
+    answers = Answers(scores.scores, tokens, thoughts, seconds, per_answer)
+    return worth_of_thinking(scores.candidates, answers, kinds, twins(fleet.candidates))
+
+
+def sentences(rows: Sequence[Thinking]) -> list[str]:
+    """What thinking earned and cost, for each pair of candidates: on all queries, then by kind."""
+    pairs: dict[tuple[str, str], list[Thinking]] = {}
+    for row in rows:
+        pairs.setdefault((row.thinker, row.other), []).append(row)
+    lines = []
+    for every, *kinds in pairs.values():
+        lines.append(_headline(every))
+        if kinds:
+            first, *others = kinds
+            parts = [
+                f"On {first.kind}, thinking earned {_amount(first, ' reward per answer')}{_costs(first, ' tokens')}"
+            ]
+            lines.append(f"{'; '.join(parts + [f'on {row.kind}, {_amount(row)}{_costs(row)}' for row in others])}.")
+    return lines
+
+
+def _headline(row: Thinking) -> str:
+    reward, low, high = row.reward, row.reward.low, row.reward.high
+    if row.clear and reward.mean < 0:
+        low, high = -high, -low
+    mean = "" if row.clear else f"{reward.mean:+z.2f}, "
+    subject = "Thinking" if row.twins else f"{row.thinker}, which thinks,"
+    pair = f"{row.thinker} beside {row.other}" if row.twins else f"compared with {row.other}, which does not"
+    return (
+        f"{subject} earned {_amount(row, ' reward per answer')}{_costs(row, ' tokens', priced=True)}:"
+        f" {pair} ({mean}95% CI {low:z.2f} to {high:z.2f}, {reward.n:,} queries)."
+    )
+
+
+def _amount(row: Thinking, unit: str = "") -> str:
+    if not row.clear:
+        return "nothing significant"
+    return f"{abs(row.reward.mean):.2f} {'more' if row.reward.mean > 0 else 'less'}{unit}"
+
+
+def _costs(row: Thinking, unit: str = "", priced: bool = False) -> str:
+    """The extra tokens, with seconds and perhaps dollars in parentheses; nothing where tokens were not counted."""
+    if row.tokens is None:
+        return ""
+    more, beside = row.tokens.mean, []
+    if row.seconds is not None and abs(row.seconds.mean) >= 0.05:
+        beside.append(f"{row.seconds.mean:.1f} s")
+    if priced and row.dollars is not None and row.dollars.mean:
+        beside.append(f"{in_dollars(1000 * row.dollars.mean)} dollars per 1,000")
+    aside = f" ({', '.join(beside)})" if beside else ""
+    return f" for {abs(more):,.0f} {'more' if more >= 0 else 'fewer'}{unit}{aside}"

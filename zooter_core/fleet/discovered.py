@@ -1,0 +1,108 @@
+"""A model that was discovered, on a server or on the disk, and the keys of the `[[candidate]]` that it can become."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zooter_core.backends.gguf.header import PART
+from zooter_core.config.candidates import ENDPOINT, GGUF
+from zooter_core.config.serve import is_virtual
+
+Tell = Callable[[str], None]  # takes a sentence about what is passed over
+OLLAMA, LM_STUDIO, LLAMA_CPP, VLLM, OTHER = "Ollama", "LM Studio", "llama.cpp", "vLLM", "a server"
+SLOW_TO_LOAD = (OLLAMA, LM_STUDIO)  # these load a model at its first request
+LOAD_SECONDS = 180.0
+MOST_MODELS = 1000  # of a server or a folder
+LONGEST_FACT = 40  # characters
+QUANTISATION = re.compile(
+    r"[-_.:]?\b(?:UD-)?(?:I?Q\d(?:_\w+)?|BF16|F16|F32|FP8|AWQ|GPTQ(?:-Int\d)?|GGUF|MLX|\dbit)\b", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model that can become a candidate.
+
+    Attributes:
+        backend, model: as in `[[candidate]]`.
+        place: where it runs or lies, for people: "Ollama at localhost:11434".
+        billions: of parameters, where something says so.
+        size: bytes of its weights.
+        base_url, api_key_env, parallel: of its server.
+        base: the server's name for the model of which it is a LoRA adapter.
+    """
+
+    backend: str
+    model: str
+    place: str
+    make: str = ""
+    billions: float | None = None
+    size: int | None = None
+    family: str = ""
+    quantisation: str = ""
+    context_tokens: int | None = None
+    images: bool | None = None
+    tools: bool | None = None
+    json_mode: bool | None = None
+    thinking: bool | None = None
+    base_url: str = ""
+    api_key_env: str | None = None
+    parallel: int | None = None
+    base: str = ""
+
+    @property
+    def name(self) -> str:
+        """A short name for the candidate: `Qwen/Qwen2.5-Coder-7B-Instruct` is qwen2.5-coder-7b."""
+        text = self.model if self.backend == ENDPOINT else Path(self.model).name
+        text = PART.sub("", text).removesuffix(".gguf").removesuffix(":latest").rsplit("/", 1)[-1].replace(":", "-")
+        text = re.sub(r"[-_.]?\b(instruct|chat|it)\b(?![a-z])", "", QUANTISATION.sub("", text), flags=re.IGNORECASE)
+        name = re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.")[:40] or "model"
+        return f"{name}-model" if is_virtual(name) else name
+
+    @property
+    def facts(self) -> str:
+        """What is known of it, for people: "7.6B, Q4_K_M, 32,768 tokens"."""
+        parts = [
+            f"{self.billions:g}B" if self.billions else "",
+            self.quantisation,
+            f"{self.size / 1e9:.1f} GB" if self.size else "",
+            f"{self.context_tokens:,} tokens" if self.context_tokens else "",
+            "reads images" if self.images else "",
+            "thinks" if self.thinking else "",
+        ]
+        return ", ".join(part for part in parts if part)
+
+    def keys(self) -> dict[str, Any]:
+        """The keys of its `[[candidate]]`, with a comment."""
+        title = f"{self.model if self.backend == ENDPOINT else self.name} ({self.facts})" if self.facts else self.model
+        keys: dict[str, Any] = {
+            "comment": f"{title}, {self.place}",
+            "name": self.name,
+            "backend": self.backend,
+            "model": self.model,
+        }
+        if self.backend == ENDPOINT:
+            keys |= {"base_url": self.base_url, "api_key_env": self.api_key_env, "parallel": self.parallel}
+            keys["first_token_seconds"] = LOAD_SECONDS if self.make in SLOW_TO_LOAD else None
+            keys |= {"images": self.images, "tools": self.tools, "json_mode": self.json_mode}
+            keys["context_tokens"] = self.context_tokens
+            keys["description"] = f"LoRA adapter of {self.base}" if self.base else None
+        if self.thinking and self.backend == GGUF:
+            keys["comment"] += "\nIt can think before it answers: thinking = true. That takes hundreds of tokens."
+        elif self.thinking:
+            keys["comment"] += "\nIt thinks before it answers; thinking = false switches that off."
+            keys["thinking"] = "auto"
+        return {key: value for key, value in keys.items() if value is not None}
+
+
+def ignore(note: str) -> None:
+    """A `Tell` for whoever does not want to know."""
+
+
+def text_of(value: object) -> str:
+    """A text that a server or a file sends; empty if it sends anything else there."""
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,181 @@
+"""The models whose weights lie in a folder: GGUF files, transformers folders, and what Ollama has.
+
+A folder may hold anything. What is read of each file, and how long a folder is looked at, is bounded.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from zooter_core.backends.endpoint.abilities import count_in
+from zooter_core.backends.gguf.header import PART, check_model, read_header
+from zooter_core.backends.thoughts import in_template
+from zooter_core.base.errors import WorkError, ZooterError, first_line, one_line
+from zooter_core.base.files import read_bounded
+from zooter_core.base.strict_json import objects, parse_json
+from zooter_core.base.terminal import NOT_IN_NAMES, visible_name
+from zooter_core.config.candidates import GGUF, TRANSFORMERS
+from zooter_core.fleet.discovered import LONGEST_FACT, MOST_MODELS, QUANTISATION, Model, Tell, ignore, text_of
+from zooter_core.fleet.machine import MOST_BILLIONS, billions_in
+
+FOLDER_SECONDS = 60.0  # for the files of a folder
+MANIFESTS, BLOBS = "manifests", "blobs"  # in Ollama's folder
+MOST_LEVELS = 30  # of folders in a folder
+MOST_FILES = 20_000  # looked at in a folder, and folders in it
+MOST_BYTES = 1 << 23  # of a JSON file
+
+
+def usual_folders() -> list[Path]:
+    """The folders in which Ollama, LM Studio and the hub's client keep weights, where they exist."""
+    home = Path.home()
+    hub = os.environ.get("HF_HUB_CACHE") or Path(os.environ.get("HF_HOME") or home / ".cache/huggingface") / "hub"
+    ollama = Path(os.environ.get("OLLAMA_MODELS") or home / ".ollama/models")
+    places = [ollama, home / ".lmstudio/models", home / ".cache/lm-studio/models", Path(hub)]
+    return [place for place in places if os.path.isdir(place)]  # not of one that cannot be read
+
+
+def models_in(folder: Path, tell: Tell = ignore) -> list[Model]:
+    """The models in a folder: GGUF files, transformers folders, and Ollama's blobs by its manifests.
+
+    Args:
+        tell: called with a sentence about each file that is passed over.
+    """
+    until, models = time.monotonic() + FOLDER_SECONDS, dict[str, Model]()
+    for number, path in enumerate(_paths(folder)):
+        bounds = {
+            f"it takes more than {FOLDER_SECONDS:g} s": time.monotonic() > until,
+            f"it has more than {MOST_FILES:,} files and folders": number >= MOST_FILES,
+            f"it has more than {MOST_MODELS:,} models": len(models) >= MOST_MODELS,
+        }
+        if bound := next((bound for bound, reached in bounds.items() if reached), ""):
+            tell(f"A part of {_shown(folder)} is passed over: {bound}.")
+            break
+        if path is None:
+            continue
+        if NOT_IN_NAMES.search(str(path)):
+            tell(f"{visible_name(_shown(path))} has line breaks or control characters in its name; passed over.")
+            continue
+        try:
+            model = _of_path(path, folder)
+        except (ZooterError, OSError, ValueError) as problem:
+            reason = problem.failure.reason if isinstance(problem, ZooterError) else first_line(problem)
+            tell(f"{_shown(path)} is passed over: {reason}.")
+            continue
+        if model:
+            models.setdefault(model.model, model)
+    return sorted(models.values(), key=lambda model: model.name)
+
+
+def _paths(folder: Path) -> Iterator[Path | None]:
+    """Ollama's manifests, GGUF files and config.json files in a folder, and None for each folder in it.
+
+    Links are followed only from the hub's snapshots to its blobs.
+    """
+    for place, folders, files in os.walk(folder):
+        path = Path(place)
+        yield None
+        is_deep = len(path.parts) - len(folder.parts) > MOST_LEVELS
+        left_out = folders if is_deep else () if _has_manifests(path, folder) else (BLOBS, "refs")
+        folders[:] = [name for name in folders if name not in left_out and not name.startswith(".")]
+        yield from (
+            path / name
+            for name in sorted(files)
+            if name.endswith(".gguf") or name == "config.json" or _has_manifests(path, folder)
+        )
+
+
+def _has_manifests(place: Path, folder: Path) -> bool:
+    """Whether a place in a folder is among Ollama's manifests."""
+    return place.is_relative_to(folder / MANIFESTS) and (folder / BLOBS).is_dir()
+
+
+def _of_path(path: Path, folder: Path) -> Model | None:
+    """The model of a file; None if it holds something else than a model that writes text.
+
+    Raises:
+        ZooterError, OSError, ValueError: the file is damaged, or none.
+    """
+    if _has_manifests(path.parent, folder):
+        return _of_manifest(path, folder)
+    return _of_gguf(path) if path.suffix == ".gguf" else _of_folder(path.parent)
+
+
+def _of_gguf(path: Path, name: str = "") -> Model | None:
+    """A GGUF file; None if it holds no model that writes text, or is a later part of one."""
+    part = PART.search(path.name)
+    if part and int(part[1]) != 1:
+        return None
+    header = read_header(path)
+    try:
+        check_model(header)
+    except WorkError:
+        return None
+    text = name or path.stem
+    count = sum(math.prod(shape) for shape in header.shapes.values()) / 1e9
+    quantised = QUANTISATION.search(path.stem)
+    return Model(
+        GGUF,
+        str(path.resolve() if name else path.absolute()),
+        f"in {_shown(path.parent)}" if not name else f"Ollama's file of {name}",
+        billions=round(count, 2) if 0 < count < MOST_BILLIONS else billions_in(text),
+        size=header.bytes,
+        family=one_line(header.architecture, LONGEST_FACT),
+        quantisation=quantised[0].strip("-_.:") if quantised else "",
+        context_tokens=header.positions,
+        thinking=in_template(text_of(header.values.get("tokenizer.chat_template"))),
+    )
+
+
+def _of_folder(folder: Path) -> Model | None:
+    """A transformers folder of a model that writes text; None if it is something else."""
+    config = parse_json(read_bounded(folder / "config.json", MOST_BYTES))
+    names = config.get("architectures") if isinstance(config, dict) else None
+    if not isinstance(names, list) or not any("CausalLM" in text_of(name) for name in names):
+        return None
+    weights = [path for path in folder.glob("*.safetensors") if path.is_file()]
+    if not weights:
+        return None
+    hub = re.search(r"models--(.+?)--(.+?)/snapshots/", folder.as_posix() + "/")
+    return Model(
+        TRANSFORMERS,
+        f"{hub[1]}/{hub[2]}" if hub else str(folder.absolute()),
+        "in the hub's cache" if hub else f"in {_shown(folder.parent)}",
+        billions=billions_in(hub[2] if hub else folder.name),
+        size=sum(path.stat().st_size for path in weights),
+        family=one_line(text_of(config.get("model_type")), LONGEST_FACT),
+        context_tokens=count_in(config.get("max_position_embeddings")),
+        thinking=in_template(_template_of(folder)),
+    )
+
+
+def _template_of(folder: Path) -> str:
+    """The chat templates of a transformers folder; empty if it has none that can be read."""
+    with suppress(ZooterError, OSError, ValueError):
+        if (file := folder / "chat_template.jinja").is_file():
+            return read_bounded(file, MOST_BYTES).decode(errors="replace")
+        config = parse_json(read_bounded(folder / "tokenizer_config.json", MOST_BYTES))
+        template = config.get("chat_template") if isinstance(config, dict) else None
+        return text_of(template) + "".join(text_of(one.get("template")) for one in objects(template))
+    return ""
+
+
+def _of_manifest(path: Path, folder: Path) -> Model | None:
+    """The model whose manifest lies in Ollama's folder. Its file has no name, so the manifest gives it."""
+    manifest = parse_json(read_bounded(path, MOST_BYTES))
+    for layer in objects(manifest.get("layers") if isinstance(manifest, dict) else None):
+        if text_of(layer.get("mediaType")).endswith(".model"):
+            blob = Path(text_of(layer.get("digest")).replace(":", "-")).name
+            return _of_gguf(folder / BLOBS / blob, f"{path.parent.name}:{path.name}")
+    return None
+
+
+def _shown(path: Path) -> str:
+    """A folder for people: with ~ for the home folder."""
+    text, home = str(path.absolute()), str(Path.home())
+    return text.replace(home, "~", 1) if text.startswith(home + os.sep) else text

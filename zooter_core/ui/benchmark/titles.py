@@ -1,0 +1,45 @@
+"""What the data sets of this project's reports are called on the page; their names stay in reports."""
+
+from __future__ import annotations
+
+from zooter_core.evaluation.figures import Verdict
+
+TITLES = {
+    "problems": "word problems",
+    "simple": "short sums in words",
+    "algebra": "equations",
+    "gsm8k": "GSM8K: school problems",
+    "functions": "Python functions",
+    "snippets": "code snippets",
+    "codealpaca": "CodeAlpaca: coding tasks",
+    "human_eval": "HumanEval: Python",
+    "writing": "writing to a form",
+    "short_pieces": "short pieces",
+    "alpaca_eval": "AlpacaEval: instructions",
+    "flask": "FLASK: mixed tasks",
+    "questions": "plain questions",
+    "routerdc_arc_challenge": "ARC: science quiz",
+    "routerdc_mmlu": "MMLU: exam questions",
+    "terse_chat": "questions in a few words",
+    "terse_math": "sums in a few words",
+    "terse_code": "code in a few words",
+    "terse_writer": "texts in a few words",
+    "everyday": "everyday requests",
+    "openers": "what people try first",
+    "verse": "poems",
+    "talk": "small talk",
+}
+
+
+def title(name: str) -> str:
+    """A data set's name for people; that of any other stays as it is."""
+    return TITLES.get(name, name)
+
+
+def titled(verdict: Verdict) -> Verdict:
+    """A verdict that names its kinds of queries so."""
+    gains, loses = (
+        [kind.model_copy(update={"name": title(kind.name)}) for kind in kinds]
+        for kinds in (verdict.gains, verdict.loses)
+    )
+    return verdict.model_copy(update={"gains": gains, "loses": loses})

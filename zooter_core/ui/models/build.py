@@ -1,0 +1,85 @@
+"""A fleet for a router that the Train page saved alone: a model for each name that it knows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import streamlit as st
+
+from zooter_core.base.errors import ZooterError
+from zooter_core.config.edit import set_router
+from zooter_core.data.run_folder import ROUTER
+from zooter_core.fleet.connect import connect
+from zooter_core.fleet.discovered import Model
+from zooter_core.fleet.discovery import Discovery
+from zooter_core.fleet.machine import Gpu
+from zooter_core.ui.models import manage
+from zooter_core.ui.text import code, plain
+from zooter_core.ui.widgets import show_error
+
+PARAMETER = "router"  # of the page's address: the name of the router's folder
+SO_FAR = "models-so-far"  # in the session's state: every model that was found so far
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A router without models: its folder, where the demo was started, and the names that it knows."""
+
+    folder: Path
+    names: tuple[str, ...]
+
+
+def waiting() -> Waiting | None:
+    """The router that the address names, until it has its fleet."""
+    if not (name := st.query_params.get(PARAMETER)):
+        return None
+    from zooter_core.pipeline.save_fleet import place_of, router_without_fleet  # imports the pipeline
+
+    try:
+        folder = place_of(name, Path.cwd())
+        names = router_without_fleet(folder)
+    except ZooterError as problem:
+        show_error(problem)
+        return None
+    return Waiting(folder, names) if names else None
+
+
+def draw(router: Waiting, discoveries: Sequence[Discovery]) -> None:
+    """A choice for each name, made where a model found so far is called so, and the button that makes the fleet."""
+    so_far: dict[Model, None] = st.session_state.setdefault(SO_FAR, {})
+    so_far |= dict.fromkeys(model for discovery in discoveries for model in discovery.models)
+    models, chosen = list(so_far), []
+    for name in router.names:
+        key = f"answers-as-{name}"
+        if st.session_state.get(key) is None:
+            alike = (model for model in models if _bare(name) in (_bare(model.name), _bare(model.model)))
+            st.session_state[key] = next(alike, None)
+        chosen.append(
+            st.selectbox(
+                f"Who answers as {plain(name)}", models, key=key, disabled=not models,
+                format_func=lambda model: f"{model.name} · {model.facts or model.model} · {model.place}",
+                placeholder="Choose a model" if models else "Find models above first",
+            )
+        )  # fmt: skip
+    gpus = [gpu for discovery in discoveries for gpu in discovery.gpus]
+    complete = [model for model in chosen if model is not None]
+    st.button(
+        "Build the fleet", icon=":material/group_add:", key="primary-build", disabled=len(complete) < len(chosen),
+        on_click=manage.attempt, args=(partial(_build, router, complete, gpus), "build", router.folder),
+    )  # fmt: skip
+    manage.draw_problem("build")
+
+
+def _build(router: Waiting, models: Sequence[Model], gpus: Sequence[Gpu]) -> None:
+    manage.check_models_allowed(models)
+    connect(router.folder, models, gpus, router.names)
+    set_router(router.folder, ROUTER, router.names)
+    st.toast(f"The fleet {code(router.folder.name)} has its models.", icon=":material/check:")
+
+
+def _bare(name: str) -> str:
+    return re.sub(r"[\W_]+", "", name.lower())
