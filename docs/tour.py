@@ -18,23 +18,31 @@ from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
 
 PORT = 8598
 ADDRESS = f"http://localhost:{PORT}"
-PICTURES = Path(__file__).resolve().parent / "tour"
+ROOT = Path(__file__).resolve().parents[1]
+PICTURES = ROOT / "docs" / "tour"
 FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking", "--no-first-run"]
 SLOW = 240_000
-WIDTH, NARROW, MOST = 1440, 390, 2400  # pixels
-ROOM = 180  # pixels above and below a page's own contents
+WIDTH, NARROW, MOST = 1440, 390, 3000  # pixels
+ROOM = 200  # pixels above and below a page's own contents
+FRAMES = "[data-testid=stMain], [data-testid=stAppScrollToBottomContainer]"  # what scrolls: the second one on Chat
+PARTS = "[data-testid=stHeading], [class*=st-key-model-]"
+TOPS = "parts => parts.map(part => part.getBoundingClientRect().top)"
 
 
 def chat(page: Page) -> None:
-    page.goto(f"{ADDRESS}/?q=Tom has 40 marbles. He loses 12 and wins 7. How many does he have now?")
-    query = page.get_by_test_id("stChatInputTextArea")
-    expect(query).not_to_have_value("", timeout=SLOW)
-    query.press("Enter")
+    answer(page, "Tom has 40 marbles. He loses 12 and wins 7. How many does he have now?")
+
+
+def answer(page: Page, query: str) -> None:
+    page.goto(f"{ADDRESS}/?q={query}")
+    field = page.get_by_test_id("stChatInputTextArea")
+    expect(field).not_to_have_value("", timeout=SLOW)
+    field.press("Enter")
     expect(page.get_by_role("button", name="Edit")).to_be_visible(timeout=SLOW)
 
 
 def why(page: Page) -> None:
-    chat(page)
+    answer(page, "Write a haiku about my old bicycle")
     page.get_by_role("button", name="Why").click()
     expect(page.get_by_text("The most similar training queries")).to_be_visible(timeout=SLOW)
 
@@ -50,8 +58,8 @@ def compare(page: Page) -> None:
 def models(page: Page) -> None:
     page.goto(f"{ADDRESS}/models")
     expect(page.get_by_role("button", name="Try")).to_have_count(4, timeout=SLOW)
-    page.get_by_role("button", name="Try").first.click()
-    expect(page.get_by_text("tokens/s").first).to_be_visible(timeout=SLOW)
+    page.get_by_role("button", name="Try").nth(1).click()  # of math
+    expect(page.get_by_text("“").first).to_be_visible(timeout=SLOW)  # the query, above the answer
 
 
 def explorer(page: Page) -> None:
@@ -76,26 +84,29 @@ def benchmark(page: Page) -> None:
 VIEWS: dict[str, Callable[[Page], None]] = {
     view.__name__: view for view in (chat, why, compare, models, explorer, train, benchmark)
 }
-THEMED = ("explorer", "benchmark")  # these draw for one ground, and so once more for the other
 
 
 def take(browser: Browser, name: str) -> None:
-    """Take four screenshots of a page, as high as it is: wide and narrow, light and dark."""
+    """Take four screenshots of a page, as high as it is: wide and narrow, light and dark.
+
+    One that would be too high ends above a part that does not fit.
+    """
     page = browser.new_page(viewport={"width": WIDTH, "height": 900}, color_scheme="light")
     VIEWS[name](page)
     for scheme, ground in (("light", ""), ("dark", "-dark")):
         page.emulate_media(color_scheme=scheme)
-        if ground and name in THEMED:
-            VIEWS[name](page)
         for width, size in ((WIDTH, ""), (NARROW, "-narrow")):
             page.set_viewport_size({"width": width, "height": 900})
             page.mouse.move(0, 0)  # no tooltip
             time.sleep(0.7)  # until charts have their new width
-            height = page.evaluate("document.querySelector('[data-testid=stMainBlockContainer]').scrollHeight")
-            page.set_viewport_size({"width": width, "height": min(MOST, int(height) + ROOM)})
-            page.evaluate("document.querySelector('[data-testid=stMain]')?.scrollTo(0, 0)")  # Chat has another frame
+            height = page.evaluate("document.querySelector('[data-testid=stMainBlockContainer]').scrollHeight") + ROOM
+            page.set_viewport_size({"width": width, "height": min(MOST, int(height))})
+            page.evaluate(f"document.querySelectorAll('{FRAMES}').forEach(frame => frame.scrollTo(0, 0))")
             expect(page.get_by_test_id("stSkeleton")).to_have_count(0, timeout=SLOW)
             time.sleep(0.7)
+            if height > MOST:
+                parts = page.locator(PARTS).evaluate_all(TOPS)
+                page.set_viewport_size({"width": width, "height": max(int(top) for top in parts if top < MOST)})
             page.screenshot(path=PICTURES / f"{name}{size}{ground}.png")
     page.close()
     print(f"saved {name}", flush=True)
@@ -115,9 +126,8 @@ def take_all(names: list[str]) -> None:
         sys.exit("Chromium is not installed. Install the package chromium.")
     command = [sys.executable, "-m", "zooter_core.cli", "demo", "--port", str(PORT), "--no-browser"]
     with tempfile.TemporaryDirectory() as folder:
-        server = subprocess.Popen(
-            command, env={**os.environ, "ZOOTER_HISTORY": f"{folder}/history.db", "XDG_DATA_HOME": folder}
-        )
+        places = {"PYTHONPATH": str(ROOT), "ZOOTER_HISTORY": "history.db", "XDG_DATA_HOME": folder}
+        server = subprocess.Popen(command, cwd=folder, env={**os.environ, **places})
         try:
             with sync_playwright() as playwright:
                 browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
