@@ -1,9 +1,14 @@
 """Which trigger best finds queries where a second candidate pays: python benchmarks/selection.py FILE [--json]
 
-Every query is held back once: routers of kind zooter are trained on four fifths and give the unsureness of the rest.
-With --left-out, data sets are held back instead. `area` is the mean score over the range from 1 to k calls per query,
-when the response with the best score of the k most probable candidates is kept. `gain` is the difference from choosing
-the queries at random, and `minus best` the difference from the best trigger for that k, on the same resampled queries.
+Every query is held back once: routers are trained on four fifths and give the unsureness of the rest. With --left-out,
+data sets are held back instead. `area` is the mean score over the range from 1 to k calls per query, when the response
+with the best score of the k most probable candidates is kept. `gain` is the difference from choosing the queries at
+random, and `minus margin` the difference from the trigger margin, on the same resampled queries.
+
+A judge is not always right. The last lines say how often it has to be, of two responses that differ, for the second
+call to gain anything, and what it gains at several rates: for all queries, and for the fifth with the largest expected
+gain. A judge is measured with --judge, a file with its scores of the same responses, or with --judges ae2 ae1, where
+the lines of FILE have the scores of a judge and of another that stands for the truth (as in label_quality.py).
 """
 
 from __future__ import annotations
@@ -13,17 +18,23 @@ import time
 from typing import Any
 
 import numpy as np
-from score_file import parsed, parser_of, trained
+from label_quality import of_judges
+from score_file import parsed, parser_of
 
 from zooter_core.data.scores import Scores, read_scores
 from zooter_core.method import selection
-from zooter_core.method.metrics import quantile_interval
+from zooter_core.method.metrics import interval, quantile_interval
 from zooter_core.method.selection import Outputs
-from zooter_core.pipeline.train import tags_of
+from zooter_core.pipeline.train import SCORE_LABELS, tags_of
+from zooter_core.router.auto import Scored
+from zooter_core.router.distill import learn_auto
 from zooter_core.router.encoder import Encoder
-from zooter_core.router.kinds import DistillConfig
+from zooter_core.router.kinds import AUTO, settings_of
+from zooter_core.router.neighbours import Neighbours
 
 FOLDS = 5
+RATES = (0.6, 0.7, 0.8, 0.9, 1.0)  # how often a judge is right
+SHARE = 0.2  # of the queries that get a second call
 
 
 def parts_of(scores: Scores, seed: int, left_out: bool) -> list[np.ndarray]:
@@ -38,42 +49,83 @@ def parts_of(scores: Scores, seed: int, left_out: bool) -> list[np.ndarray]:
 def held_back(scores: Scores, encoder: Encoder, seed: int, left_out: bool) -> Outputs:
     """The routers' outputs for unseen queries."""
     vectors = encoder.embed_all([query.text for query in scores.queries])
-    tags = tags_of(scores, "auto", vectors, seed)
-    probabilities, members = np.empty_like(scores.scores), None
+    sentences = encoder.sentence(vectors)
+    middle = vectors[:, : vectors.shape[1] - sentences.shape[1]]
+    tags, config = tags_of(scores, "auto", vectors, seed), settings_of(AUTO, {}, seed)
+    probabilities, gain = np.empty_like(scores.scores), np.empty(len(vectors))
     for mask in parts_of(scores, seed, left_out):
         train, judged = np.flatnonzero(~mask), np.flatnonzero(mask)
-        head = trained(scores, vectors, tags, DistillConfig(seed=seed), train)
-        outputs = head.outputs(vectors[judged])
-        assert outputs.members is not None
-        members = np.empty((len(outputs.members), *scores.scores.shape)) if members is None else members
-        probabilities[judged], members[:, judged] = outputs.probabilities, outputs.members
-    return Outputs(probabilities, members)
+        names = [scores.datasets[row] for row in train]
+        scored = Scored.of(scores.scores[train], names, tags.rows(train), vectors[train], SCORE_LABELS)
+        head, _ = learn_auto(scored, scores.candidates, "", config)
+        shares = head.probabilities(vectors[train])
+        learned = Neighbours.of(
+            scores.subset(train.tolist()), sentences[train], shares, shares, middle=middle[train]
+        )  # fmt: skip
+        probabilities[judged] = head.probabilities(vectors[judged])
+        gain[judged] = learned.gain_ranks(vectors[judged], selection.ranking(probabilities[judged])[:, :2])
+    return Outputs(probabilities, gain=gain)
 
 
-def against_best(outputs: Outputs, scores: Scores, report: dict[str, Any], seed: int) -> None:
-    """Add `minus_best` to each curve: the 95% interval of its area minus that of the best trigger for its k."""
-    samples = {}
+def against_margin(outputs: Outputs, scores: Scores, report: dict[str, Any], seed: int) -> None:
+    """Add `minus_margin` to each curve: the 95% interval of its area minus that of the margin for its k."""
     for row in report["curves"]:
         top = selection.best_of(outputs.probabilities, scores.scores, row["k"])
-        values = selection.unsureness(outputs, row["trigger"])
-        samples[row["trigger"], row["k"]] = selection.lifts(values, top, seed)
-    for row in report["curves"]:
-        best = max((one for one in report["curves"] if one["k"] == row["k"]), key=lambda one: one["gain"])
-        difference = samples[row["trigger"], row["k"]] - samples[best["trigger"], best["k"]]
-        row["minus_best"] = quantile_interval(difference)
+        samples = [
+            selection.lifts(selection.unsureness(outputs, name), top, seed) for name in (row["trigger"], "margin")
+        ]
+        row["minus_margin"] = quantile_interval(samples[0] - samples[1])
+
+
+def by_judge(outputs: Outputs, scores: Scores, judge: Scores | None) -> dict[str, Any]:
+    """What a second call gains with judges that are right at some rates, and with one that is measured."""
+    rows = np.arange(len(scores.queries))[:, None]
+    top = selection.ranking(outputs.probabilities)[:, :2]
+    first, second = scores.scores[rows, top].T
+    unsure = outputs.gain > np.quantile(outputs.gain, 1 - SHARE)
+    better, worse = np.maximum(second - first, 0), np.maximum(first - second, 0)
+
+    def gains(of_all: np.ndarray) -> list[Any]:
+        return [[float(part.mean()), *interval(part)] for part in (of_all, np.where(unsure, of_all, 0))]
+
+    result: dict[str, Any] = {
+        "needed": [float(down.sum() / (up.sum() + down.sum())) for up, down in
+                   ((better, worse), (better[unsure], worse[unsure]))],
+        "rates": {rate: gains(rate * better - (1 - rate) * worse) for rate in RATES},
+    }  # fmt: skip
+    if judge is not None:
+        rewards = np.nan_to_num(judge.scores[rows, top], nan=-np.inf)
+        gained = np.where(rewards[:, 1] > rewards[:, 0], second, first) - first
+        differ = first != second
+        right = (np.sign(rewards[:, 0] - rewards[:, 1]) * np.sign(first - second) + 1) / 2  # a tie is half right
+        result["judge"] = {"right": float(right[differ].mean()), "gains": gains(gained)}
+    return result
+
+
+def show_judges(figures: dict[str, Any]) -> None:
+    def cell(gain: list[float]) -> str:
+        return "{:+.2f} ({:.2f} to {:.2f})".format(*(100 * value for value in gain))
+
+    needed = " and ".join(f"{100 * rate:.0f}%" for rate in figures["needed"])
+    print(f"a judge must be right in {needed} of the queries where the two differ: all, and those of {SHARE:.0%}")
+    for rate, gains in figures["rates"].items():
+        print(f"right in {rate:.0%}: {cell(gains[0])} for 1 more call, {cell(gains[1])} for {SHARE}")
+    if "judge" in figures:
+        gains = figures["judge"]["gains"]
+        print(f"the judge is right in {figures['judge']['right']:.0%}: {cell(gains[0])}, {cell(gains[1])}")
 
 
 def show(report: dict[str, Any]) -> None:
     print(f"{report['n']} queries held back by {report['by']}, seed {report['seed']}: scores x 100, ", end="")
     print(f"{report['seconds']:.0f} s")
-    columns = ("trigger", "k", "one call", "k calls", "area", "random", "gain, 95%", "minus best, 95%")
+    columns = ("trigger", "k", "one call", "k calls", "area", "random", "gain, 95%", "minus margin, 95%")
     widths = (13, 2, 9, 8, 7, 7, 23, 17)
     print("".join(f"{name:>{width + 1}}" for name, width in zip(columns, widths, strict=True)))
     for row in report["curves"]:
         ends = [f"{100 * row['points'][end]['score']:.2f}" for end in (0, -1)]
         low, high = (100 * end for end in row["interval"])
         gain = f"{100 * row['gain']:.2f} ({low:.2f} to {high:.2f})"
-        minus = " to ".join(f"{100 * end:.2f}" for end in row["minus_best"])
+        minus = " to ".join(f"{100 * end:.2f}" for end in row["minus_margin"])
         areas = [f"{100 * row[key]:.2f}" for key in ("area", "area_random")]
         cells = (row["trigger"], str(row["k"]), *ends, *areas, gain, minus)
         print("".join(f"{cell:>{width + 1}}" for cell, width in zip(cells, widths, strict=True)))
@@ -84,18 +136,35 @@ def show(report: dict[str, Any]) -> None:
 def main() -> None:
     parser = parser_of(__doc__)
     parser.add_argument("--left-out", action="store_true")
+    parser.add_argument("--judge", metavar="FILE")
+    parser.add_argument("--judges", nargs=2, metavar="NAME")
+    parser.add_argument("--without", nargs="+", default=[], metavar="NAME", help="candidates to leave out")
     parser.add_argument("--seed", type=int, default=0)
     call = parsed(parser)
-    begun, scores = time.perf_counter(), read_scores([call.scores])
+    begun, judge = time.perf_counter(), None
+    if call.judges:
+        judge, scores = of_judges(call.scores, call.judges, call.without)
+    else:
+        scores = read_scores([call.scores])
+        scores = scores.only([name for name in scores.candidates if name not in call.without])
     outputs = held_back(scores, Encoder(call.encoder), call.seed, call.left_out)
+    able = selection.scored(outputs, scores.scores)  # else it is not known what the most probable ones would earn
+    outputs, scores = outputs.of_queries(able), scores.subset(np.flatnonzero(able).tolist())
     report = selection.report(outputs, scores.scores, seed=call.seed)
-    against_best(outputs, scores, report, call.seed)
+    against_margin(outputs, scores, report, call.seed)
+    if call.judge:
+        judge = read_scores([call.judge]).only(scores.candidates).in_order(scores.candidates)
+    if judge is not None:
+        places = {query.id: row for row, query in enumerate(judge.queries)}
+        judge = judge.subset([places[query.id] for query in scores.queries])
     by = "data sets left out" if call.left_out else f"{FOLDS} folds"
     report |= {"n": len(scores.queries), "by": by, "seed": call.seed, "seconds": time.perf_counter() - begun}
+    report["by_judge"] = by_judge(outputs, scores, judge)
     if call.json:
         print(json.dumps(report))
     else:
         show(report)
+        show_judges(report["by_judge"])
 
 
 if __name__ == "__main__":

@@ -3,15 +3,18 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from zooter_core.backends import iter_responses
 from zooter_core.backends.conversation import MOST_CHARACTERS
 from zooter_core.base.errors import ZooterError
-from zooter_core.base.records import Attachment, Message, Reading
+from zooter_core.base.records import Attachment, Message, Query, Reading
 from zooter_core.config.fleet import GenerationConfig, RouterConfig, load_fleet
 from zooter_core.config.labelling import ScalarConfig
+from zooter_core.data.scores import Scores
 from zooter_core.fleet.ensemble import Ensemble
+from zooter_core.router.neighbours import Neighbours
 from zooter_core.router.router import Router
 
 POOL = ("base", "one", "two")
@@ -121,6 +124,27 @@ def test_select_runs_one_where_the_router_is_sure_and_k_where_not(tiny_ensemble)
     assert unsure.decision == decision
     assert tiny_ensemble.select(ASK, k=9, threshold=-1.0).candidates == order
     assert not tiny_ensemble.select(ASK, threshold=sure.unsureness).unsure  # above it, not at it
+
+
+@pytest.mark.parametrize(("lead", "unsure"), [(5.0, True), (0.0, False)])
+def test_a_query_is_unsure_where_a_second_response_was_better_on_similar_ones(fleet_copy, lead, unsure):
+    """The second candidate leads on half of the training queries: those that are like the query, or the others."""
+    ensemble = Ensemble(load_fleet(fleet_copy))
+    decision, encoder = ensemble.route(SEA), ensemble.router.encoder
+    vectors = np.repeat(encoder.embed([SEA, "Roses are red"]), 100, axis=0)
+    rewards = np.zeros((200, len(POOL)))
+    rewards[:, POOL.index(decision.order[1])] = np.repeat([lead, 5.0 - lead], 100)
+    learned = Scores(tuple(Query(str(n), f"text {n}") for n in range(200)), POOL, rewards)
+    shares = np.tile([decision.probabilities[name] for name in POOL], (200, 1))
+    sentences = encoder.sentence(vectors)
+    middle = vectors[:, : sentences.shape[1]]
+    Neighbours.of(learned, sentences, shares, shares, middle=middle).save(fleet_copy / "router")
+    fleet = load_fleet(fleet_copy)
+    fleet = replace(fleet, router=replace(fleet.router, unsure_above=0.4))
+    selected = Ensemble(fleet).select(SEA)
+    assert (selected.unsureness, selected.unsure) == (0.5 if unsure else 0.0, unsure)
+    assert len(selected.candidates) == 1 + unsure
+    assert Ensemble(fleet).select(SEA, trigger="margin").unsureness == pytest.approx(1 - decision.margin)
 
 
 def test_select_goes_by_the_fleets_settings(tiny_fleet):

@@ -67,7 +67,7 @@ def test_a_decision_has_the_tags_and_outputs_of_the_text_that_was_routed():
     assert list(routed[0].decision.probabilities) == ["b", "a"]
     assert routed[0].outputs.probabilities == pytest.approx(np.array([[1 - CERTAIN, CERTAIN]]))
     assert routed[3].outputs.members == pytest.approx(np.array([[[0.9, 0.1]], [[0.1, 0.9]]]))
-    assert routed[3].unsureness("margin") == pytest.approx(0.2)
+    assert routed[3].outputs.gain is None
     assert len(script.computed) == len(script.tagged) == 1
 
 

@@ -73,6 +73,29 @@ def test_rewards_probabilities_and_map_are_saved(tmp_path):
     assert loaded.nearest(VECTORS[2], 1)[0].rewards == {"a": -3.0, "b": 1.0}
 
 
+def gaining(vectors: np.ndarray, middle: np.ndarray | None) -> Neighbours:
+    """400 queries on which the second of two candidates leads by 0, 1, 2, ... 9, for forty queries in a row each."""
+    count = 400
+    rewards = np.stack([np.zeros(count), np.arange(count) // 40], axis=1)
+    learned = Scores(tuple(Query(str(n), f"text {n}") for n in range(count)), ("a", "b"), rewards)
+    sure = np.tile([0.9, 0.1], (count, 1))
+    return Neighbours.of(learned, vectors, sure, sure, middle=middle)
+
+
+def test_an_expected_gain_is_ranked_among_those_of_the_training_queries(tmp_path):
+    """On a circle, the most similar queries of row n are those around it, so the gains are about 0 to 9, evenly."""
+    angles = np.arange(400) * np.pi / 800
+    circle = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    queries, columns = circle[[20, 180, 220, 379]], np.array([[0, 1]] * 4)
+    by_sentence = gaining(circle, None)
+    ranks = by_sentence.gain_ranks(np.hstack([np.zeros_like(queries), queries]), columns)
+    assert ranks == pytest.approx([0.0, 0.43, 0.53, 0.95], abs=0.06)
+    assert by_sentence.gain_ranks(np.hstack([queries, queries]), columns[:, ::-1]).tolist() == [0, 0, 0, 0]
+    gaining(np.ones_like(circle), circle).save(tmp_path)  # told apart by the middle layer alone
+    loaded = Neighbours.load(tmp_path)
+    assert loaded.gain_ranks(np.hstack([queries, np.ones_like(queries)]), columns) == pytest.approx(ranks, abs=0.06)
+
+
 def test_their_scores_are_the_rewards():
     scores = neighbours().scores()
     assert scores.scores == pytest.approx(REWARDS)

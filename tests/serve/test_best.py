@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 
+import pytest
+
 from support.running_endpoint import QUERY, stream_of
 from zooter_core.serve.metrics import Usage, usage_of
 
@@ -40,10 +42,23 @@ def test_thoughts_are_not_rewarded_and_an_answer_that_ends_in_them_is_not_the_be
 
 def test_where_sure_one_answers(serve, scripted):
     endpoint = serve("good", "echo", router="unsure_above = 2.0")
-    answer = endpoint.chat(model="auto-best", headers=HEADERS).json()
-    assert answer["model"] == endpoint.order[0]
+    answer = endpoint.chat("Tell me of the sea.", model="auto-best", headers=HEADERS).json()
+    assert answer["zooter"]["reason"] == "router"
     assert "rewards" not in answer["zooter"]
     assert len(scripted.bodies) == 1
+
+
+@pytest.mark.parametrize(
+    ("models", "requests", "reason"),
+    [(("right", "good"), 1, "router"), (("good", "right"), 2, "best"), (("http-500", "right", "good"), 2, "router")],
+)
+def test_a_second_one_answers_a_sum_only_where_the_first_is_wrong(serve, scripted, models, requests, reason):
+    scripted.replies["right"] = lambda query: "2 + 3 = 5"
+    endpoint = serve(*models)
+    answer = endpoint.chat("What is 2 + 3?", model="auto-best", headers=HEADERS).json()
+    assert answer["choices"][0]["message"]["content"] == "2 + 3 = 5"
+    assert answer["zooter"]["reason"] == reason
+    assert len(scripted.bodies) == requests
 
 
 def test_one_that_fails_leaves_the_other_and_the_conversation_stays_with_it(serve):

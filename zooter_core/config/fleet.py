@@ -67,7 +67,7 @@ class RouterConfig(Table):
     """The `[router]` table.
 
     Attributes:
-        unsure_above: a query is unsure if 1 - the margin between the two most probable candidates is above the number.
+        unsure_above: a query is unsure if its unsureness (`Ensemble.unsureness`), in [0, 1], is above the number.
         runtime: what computes the encoder's vectors of a query, for router and tagger alike: `torch`, `onnx` (ONNX
             Runtime), `int8` (ONNX Runtime with 7-bit weights), or `auto`, which is `onnx` if ONNX Runtime is installed
             and the router can be exported, else `torch`; `zooter serve` takes 7-bit weights with `auto`, unless

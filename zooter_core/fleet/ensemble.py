@@ -13,6 +13,8 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
+
 from zooter_core.backends import Backend, Piece, Request, iter_responses, read_ahead, stream_or_fail
 from zooter_core.backends.attachments import estimated_tokens, with_attachments
 from zooter_core.backends.conversation import Conversation, check_query, last_query, messages_of
@@ -27,7 +29,7 @@ from zooter_core.fleet.models import FleetModels, runtime_of
 from zooter_core.fleet.routing import Routed
 from zooter_core.labelling.rewards import PLAIN
 from zooter_core.labelling.rewards.scoring import QueryResponses, QueryRewards, rank_by_reward, score_queries
-from zooter_core.method.selection import TRIGGER
+from zooter_core.method.selection import Outputs, unsureness
 from zooter_core.router.explain import Explanation, explain
 
 
@@ -84,7 +86,7 @@ class Ensemble(FleetModels):
         return explain(self.router, decision, self.neighbours)
 
     def select(
-        self, query: Conversation, k: int = 2, threshold: float | None = None, trigger: str = TRIGGER
+        self, query: Conversation, k: int = 2, threshold: float | None = None, trigger: str | None = None
     ) -> Selection:
         """Choose the candidates that should answer: the k most probable if the router is unsure, else the first.
 
@@ -93,7 +95,8 @@ class Ensemble(FleetModels):
         Args:
             threshold: a query is unsure if its trigger's value, in [0, 1], is above it. Default: `unsure_above` of
                 [router] in fleet.toml; never without it.
-            trigger: the measure of unsureness (`selection.TRIGGERS`).
+            trigger: the measure of unsureness (`selection.TRIGGERS`). Default: what the other responses are expected to
+                gain, or the margin where the router's folder has no training queries.
 
         Raises:
             ZooterError: k is below 1, or the router has no such trigger.
@@ -104,9 +107,29 @@ class Ensemble(FleetModels):
         config = self.fleet.router  # None: a starting router chooses
         if threshold is None:
             threshold = config.unsure_above if config else math.inf
-        value = routed.unsureness(trigger)
+        value = self.unsureness(routed.decision, routed.outputs, routed.decision.order[:k], trigger)
         unsure = value > threshold
         return Selection(routed.decision, value, unsure, routed.decision.order[: k if unsure else 1])
+
+    def unsureness(
+        self, decision: Decision, outputs: Outputs, order: Sequence[str], trigger: str | None = None
+    ) -> float:
+        """How unsure the router is of a decision, in [0, 1].
+
+        Args:
+            outputs: the router's, of that query alone.
+            order: the candidates that would answer if it is unsure, the chosen one first.
+            trigger: as for `select`.
+
+        Raises:
+            ZooterError: the router has no such trigger.
+        """
+        learned = self.neighbours if trigger in (None, "gain") and len(order) > 1 else None
+        if learned is not None and set(order) <= set(learned.candidates):  # else one joined after the training
+            columns = np.array([[learned.candidates.index(name) for name in order]])
+            vectors = self.router.encoder.embed([decision.query])
+            outputs = replace(outputs, gain=learned.gain_ranks(vectors, columns))
+        return float(unsureness(outputs, trigger)[0])
 
     def stream(
         self,

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 from zooter_core.base.records import Decision, Tag
 from zooter_core.labelling.taggers import Tagger
-from zooter_core.method import selection
 from zooter_core.method.selection import Outputs
 from zooter_core.router.router import Router
 from zooter_core.router.small_talk import SmallTalk
@@ -32,10 +31,6 @@ class Routed:
 
     decision: Decision
     outputs: Outputs
-
-    def unsureness(self, trigger: str) -> float:
-        """The value of a trigger (`selection.TRIGGERS`), in [0, 1]."""
-        return float(selection.unsureness(self.outputs, trigger)[0])
 
 
 class Routing:

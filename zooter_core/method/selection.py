@@ -4,7 +4,7 @@ A trigger gives each query an unsureness; queries above a threshold get k candid
 a point of cost and quality, and all thresholds make the trigger's curve. Choosing the queries at random instead gives
 the straight line between the ends of the curve.
 
-Shapes: n queries, N candidates in one order, M members of the router.
+Shapes: n queries, N candidates in one order, M members of the router, L queries that the router learned from.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooter_core.base.errors import ZooterError, did_you_mean
-from zooter_core.method.metrics import FEW, Array, quantile_interval
+from zooter_core.method.metrics import FEW, Array, mean, quantile_interval
 
 MOST = 4  # the largest k in a report
+# The similar queries that `expected_gains` averages: a tenth of those learned from, within these bounds.
+FEWEST_SIMILAR, MOST_SIMILAR = 20, 100
 SHARES = (0.0, 0.05, *(tenth / 10 for tenth in range(1, 11)))  # of the queries: the points of a curve in a report
 DRAWS = 1000
 
@@ -31,25 +33,29 @@ class Outputs:
     Attributes:
         probabilities: shape (n, N), calibrated, rows sum to one.
         members: shape (M, n, N), the distribution of each member before calibration; None for fewer than two.
+        gain: shape (n,), in [0, 1]: where the expected gain of more responses (`expected_gains`) ranks among those of
+            the queries learned from; None where it is not known.
     """
 
     probabilities: Array
     members: Array | None = None
+    gain: Array | None = None
 
     def in_order(self, columns: Sequence[int]) -> Outputs:
         """A copy with the candidates in another order."""
-        return self._part((..., list(columns)))
+        return self._part((..., list(columns)), slice(None))
 
     def of_query(self, row: int) -> Outputs:
         """Those of one query, as one row."""
-        return self._part((..., slice(row, row + 1), slice(None)))
+        return self._part((..., slice(row, row + 1), slice(None)), slice(row, row + 1))
 
     def of_queries(self, rows: NDArray[np.bool_]) -> Outputs:
         """A copy with some of the queries; `rows` has shape (n,)."""
-        return self._part((..., rows, slice(None)))
+        return self._part((..., rows, slice(None)), rows)
 
-    def _part(self, index: Any) -> Outputs:
-        return Outputs(self.probabilities[index], None if self.members is None else self.members[index])
+    def _part(self, index: Any, rows: Any) -> Outputs:
+        members = None if self.members is None else self.members[index]
+        return Outputs(self.probabilities[index], members, None if self.gain is None else self.gain[rows])
 
 
 def margin(outputs: Outputs) -> Array:
@@ -88,8 +94,23 @@ def disagreement(outputs: Outputs) -> Array:
     return np.maximum(divergence, 0) / np.log(max(min(members.shape[0], members.shape[2]), 2))
 
 
-TRIGGER = "margin"  # the default
+def gain(outputs: Outputs) -> Array:
+    """Where the expected gain of more responses ranks among the queries learned from, shape (n,).
+
+    Raises:
+        ZooterError: it is not known.
+    """
+    if outputs.gain is None:
+        raise ZooterError(
+            "a router with its training queries for the trigger gain",
+            "one without their rewards",
+            "Use another trigger, or distill the router again.",
+        )
+    return outputs.gain
+
+
 TRIGGERS: dict[str, Callable[[Outputs], Array]] = {
+    "gain": gain,
     "margin": margin,
     "entropy": entropy,
     "utility": utility,
@@ -97,11 +118,35 @@ TRIGGERS: dict[str, Callable[[Outputs], Array]] = {
 }
 
 
-def unsureness(outputs: Outputs, trigger: str = TRIGGER) -> Array:
-    """A trigger's value for each query, shape (n,), in [0, 1]; higher is less sure. Independent of the pool's order."""
+def unsureness(outputs: Outputs, trigger: str | None = None) -> Array:
+    """A trigger's value for each query, shape (n,), in [0, 1]; higher is less sure. Independent of the pool's order.
+
+    Args:
+        trigger: by default `gain`, or `margin` where the gain is not known.
+    """
+    if trigger is None:
+        trigger = "margin" if outputs.gain is None else "gain"
     if trigger not in TRIGGERS:
         raise ZooterError("a known trigger", f'"{trigger}"', did_you_mean(trigger, TRIGGERS))
     return TRIGGERS[trigger](outputs)
+
+
+def expected_gains(similarities: Array, rewards: Array, columns: NDArray[np.intp]) -> Array:
+    """What the best of several responses is expected to gain over the first one, shape (n,).
+
+    That is the mean of max_j r_j - r_first over the most similar queries that the router learned from, of which the
+    rewards r are known; 0 where none of them has a reward of the first candidate.
+
+    Args:
+        similarities: to the queries learned from, shape (n, L).
+        rewards: of these, shape (L, N); NaN where one is missing.
+        columns: the candidates that would answer, the router's choice first, shape (n, k).
+    """
+    count = min(max(similarities.shape[1] // 10, FEWEST_SIMILAR), MOST_SIMILAR, similarities.shape[1])
+    rows = np.argpartition(-similarities, count - 1, axis=1)[:, :count]
+    earned = rewards[rows[:, :, None], columns[:, None, :]]  # (n, count, k)
+    gains = np.fmax.reduce(earned, axis=2) - earned[:, :, 0]
+    return np.nan_to_num(mean(gains, axis=1))
 
 
 def ranking(probabilities: Array) -> NDArray[np.intp]:
@@ -214,7 +259,8 @@ def report(
         raise ZooterError(*facts)
     if table.shape[1] < 2:
         raise ZooterError("a pool of two candidates or more", "one", "Selection needs candidates to choose from.")
-    names = [name for name in TRIGGERS if name != "disagreement" or outputs.members is not None]
+    absent = {"gain": outputs.gain is None, "disagreement": outputs.members is None}
+    names = [name for name in TRIGGERS if not absent.get(name)]
     values = {name: unsureness(outputs, name) for name in names}
     rows: list[dict[str, Any]] = []
     for k in range(2, min(table.shape[1], MOST) + 1):

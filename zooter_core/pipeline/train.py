@@ -22,6 +22,7 @@ from zooter_core.evaluation.figures import Report, load_report
 from zooter_core.evaluation.thinking import of_run
 from zooter_core.evaluation.verified.ranking import verified_figures
 from zooter_core.fleet.ensemble import Ensemble
+from zooter_core.method import selection
 from zooter_core.method.labels import LabelConfig, entropy, held_back, label, lot
 from zooter_core.method.mixture import chosen
 from zooter_core.method.tags import TagIndex
@@ -307,7 +308,9 @@ def train(
     held_back = ~labelled.learned
     outputs = None
     if held_back.any():
-        outputs = router.head.outputs(np.asarray(vectors[held_back], dtype=np.float32))
+        unseen = np.asarray(vectors[held_back], dtype=np.float32)
+        outputs = router.head.outputs(unseen)
+        outputs = replace(outputs, gain=neighbours.gain_ranks(unseen, selection.ranking(outputs.probabilities)[:, :2]))
     figures = report(every, entropy(labelled.plain).tolist(), held_back, outputs, sampled, cross_validated)
     learned = np.unique(text_hashes(scores.queries[row].text for row in rows))
     return Trained(router, neighbours, learned, figures.but(losses=losses, set_aside=dict(set_aside or {})))
@@ -341,10 +344,12 @@ def _neighbours(
     rows = rows[spread(labelled.tags.rows(rows), seed=config.seed)]
     near = np.asarray(vectors[rows], dtype=np.float32)
     examples = scores.subset(rows.tolist()).tagged(labelled.tags.rows(rows))
+    sentences = router.encoder.sentence(near)
     return Neighbours.of(
         examples,
-        router.encoder.sentence(near),
+        sentences,
         labelled.plain[rows],
         router.head.probabilities(near),
         config.keep_texts,
+        near[:, : near.shape[1] - sentences.shape[1]],
     )

@@ -1,6 +1,6 @@
 """The queries that a router learned from, stored in its folder: which of them are like a query, and who was best there.
 
-`neighbours.safetensors` holds unit sentence embeddings, plain labels, rewards and the router's own probabilities, and a
+`neighbours.safetensors` holds the encoder's vectors, plain labels, rewards and the router's own probabilities, and a
 map of the queries. `neighbours.json` holds ids, data sets and tags, and the texts only where they may be passed on.
 """
 
@@ -10,6 +10,7 @@ import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from zooter_core.base.records import Query
 from zooter_core.base.strict_json import dump_json, of_type, parse_json
 from zooter_core.base.weights import check_readable
 from zooter_core.data.scores import Scores
+from zooter_core.method import selection
 from zooter_core.method.labels import tag_priors
 from zooter_core.method.tags import TagIndex
 from zooter_core.router.pool import PartOfPool
@@ -68,6 +70,7 @@ def principal(vectors: NDArray[np.floating[Any]]) -> Projection:
 ARRAYS, RECORDS = "neighbours.safetensors", "neighbours.json"
 LEARNED = "learned.npy"  # in a router's folder: the hashes of all texts that it learned from
 MOST = 20_000  # queries that a router keeps
+SAMPLE = 300  # of these, with whose expected gains that of a new query is compared
 COARSE = 1e-3  # of the largest difference between candidates: what a lower precision may be off
 
 
@@ -103,6 +106,8 @@ class Neighbours:
         probabilities: the router's, shape (n, N).
         places: where the queries are on the map, shape (n, 2).
         projection: maps a sentence embedding onto the same plane.
+        middle: the encoder's vectors of a middle layer, shape (n, width), which tell better than the sentence
+            embeddings on which queries models do alike; None in older folders.
     """
 
     candidates: tuple[str, ...]
@@ -113,6 +118,7 @@ class Neighbours:
     probabilities: Array
     places: Array
     projection: Projection
+    middle: Array | None = None
 
     @classmethod
     def of(
@@ -122,6 +128,7 @@ class Neighbours:
         labels: NDArray[np.floating[Any]],
         probabilities: NDArray[np.floating[Any]],
         texts: bool = False,
+        middle: NDArray[np.floating[Any]] | None = None,
     ) -> Neighbours:
         """The training queries `learned`, with their tags and rewards, and with their texts only if `texts`."""
         records = [
@@ -139,11 +146,14 @@ class Neighbours:
             probabilities=probabilities.astype(np.float32),
             places=projection(vectors),
             projection=projection,
+            middle=None if middle is None else middle.astype(np.float32),
         )
 
     def save(self, folder: str | Path) -> None:
         """Write both files into a router's folder."""
         half = {"vectors": self.vectors, "labels": self.labels, "probabilities": self.probabilities, "map": self.places}
+        if self.middle is not None:
+            half["middle"] = self.middle
         arrays: dict[str, Any] = {name: array.astype(np.float16) for name, array in half.items()}
         rewards = _small(self.rewards)
         arrays |= {
@@ -223,6 +233,40 @@ class Neighbours:
         """The rows of the training queries that `nearest` returns, in the same order."""
         similarities = self.vectors @ np.asarray(vector, dtype=np.float32)
         return [int(row) for row in np.argsort(-similarities, kind="stable")[:count]]
+
+    def gain_ranks(self, vectors: Array, columns: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Where the gain of several responses over the first one ranks among these queries, in [0, 1], shape (m,).
+
+        At .8, it is expected to be larger than for four fifths of them (`selection.expected_gains`).
+
+        Args:
+            vectors: the encoder's, of m queries, shape (m, 2 * width).
+            columns: the candidates that would answer, the router's choice first, shape (m, k).
+        """
+        count = columns.shape[1]
+        if count not in self._usual_gains:
+            rows = np.sort(np.random.default_rng(0).permutation(len(self.vectors))[:SAMPLE])
+            middle = self.vectors if self.middle is None else self.middle
+            similarities = self._similarities(np.hstack([middle[rows], self.vectors[rows]]))
+            similarities[np.arange(len(rows)), rows] = -np.inf  # to itself
+            usual = selection.ranking(self.probabilities[rows].astype(np.float64))[:, :count]
+            self._usual_gains[count] = np.sort(selection.expected_gains(similarities, self.rewards, usual))
+        gains = selection.expected_gains(self._similarities(vectors), self.rewards, columns)
+        usual_gains = self._usual_gains[count]
+        return np.searchsorted(usual_gains, gains) / len(usual_gains)
+
+    @cached_property
+    def _usual_gains(self) -> dict[int, NDArray[np.float64]]:
+        """Number of responses -> the expected gains of a sample of these queries, in order."""
+        return {}
+
+    def _similarities(self, vectors: Array) -> NDArray[np.float64]:
+        """Of the encoder's vectors, shape (m, 2 * width), to all of these queries, shape (m, n)."""
+        width = self.vectors.shape[1]
+        similarities = vectors[:, width:] @ self.vectors.T
+        if self.middle is not None:
+            similarities += vectors[:, :width] @ self.middle.T
+        return similarities.astype(np.float64)
 
     def _by_name(self, row: NDArray[np.floating[Any]]) -> dict[str, float]:
         return dict(zip(self.candidates, row.tolist(), strict=True))
@@ -324,6 +368,8 @@ def _check(arrays: Mapping[str, Array], queries: int, candidates: int) -> None:
     width = arrays["vectors"].shape[1]
     shapes: dict[str, tuple[int, ...]] = dict.fromkeys(("labels", "rewards", "probabilities"), (queries, candidates))
     shapes |= {"vectors": (queries, width), "map": (queries, 2), "map_mean": (width,), "map_axes": (width, 2)}
+    if "middle" in arrays:
+        shapes["middle"] = (queries, width)
     for name, shape in shapes.items():
         if arrays[name].shape != shape:
             raise ValueError(f"{name} of shape {arrays[name].shape} instead of {shape}")

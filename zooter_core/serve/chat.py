@@ -1,15 +1,18 @@
 """Chat completions: the chosen candidate answers; if it fails before its first token, the next one does.
 
 With reward model ranking (`rmr`, and `auto-best` where the router is unsure), several candidates answer at the same
-time, and the reward model keeps the best.
+time, and the reward model keeps the best. Where a query's own text says which answer is right, `auto-best` asks one
+after the other, until one is.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from zooter_core.backends.endpoint.faults import EndpointError
@@ -18,9 +21,9 @@ from zooter_core.base.records import Response
 from zooter_core.base.strict_json import objects
 from zooter_core.config.serve import AUTO_BEST, RMR
 from zooter_core.data.evident_keys import key_in
+from zooter_core.evaluation.verified import verify
 from zooter_core.evaluation.verified.ranking import verified_ranking
 from zooter_core.fleet.attempts import Attempts
-from zooter_core.method.selection import unsureness
 from zooter_core.serve.admission import QUEUE_SECONDS
 from zooter_core.serve.answering import Answer, begun, failed, note_end, note_failures, send_first
 from zooter_core.serve.chat_request import ChatRequest, read_chat
@@ -42,12 +45,15 @@ async def answer_chat(gateway: Gateway, body: Mapping[str, Any], exchange: Excha
     request = read_chat(body, exchange.session, exchange.key, exchange.thinking)
     exchange.asks(gateway.fleet, request)
     choice = await exchange.choose(gateway, request)
+    first_ones = choice.order[: gateway.fleet.serve.best_of]
+    key = key_in(request.user_texts[-1]) if request.user_texts else None
     if request.model == RMR:
         exchange.choice = replace(choice, reason="rmr")
-        await _best_answer(gateway, request, choice.order, exchange, out)
-    elif request.model == AUTO_BEST and _unsure(gateway, request, choice):
-        exchange.choice = replace(choice, reason="best")
-        await _best_answer(gateway, request, choice.order[: gateway.fleet.serve.best_of], exchange, out)
+        await _best_answer(gateway, request, [choice.order], exchange, out)
+    elif request.model == AUTO_BEST and key and _may_compare(request, choice):
+        await _best_answer(gateway, request, [[name] for name in first_ones], exchange, out)
+    elif request.model == AUTO_BEST and await _unsure(gateway, request, choice):
+        await _best_answer(gateway, request, [first_ones], exchange, out)
     else:
         await _answer(gateway, request, exchange, out)
     if exchange.candidate is not None and not request.chore:
@@ -58,12 +64,20 @@ async def answer_chat(gateway: Gateway, body: Mapping[str, Any], exchange: Excha
             sessions.wrote(digest, exchange.candidate)
 
 
-def _unsure(gateway: Gateway, request: ChatRequest, choice: Choice) -> bool:
-    """Whether several should answer. A tool loop goes on as it is, and a chore is not worth it."""
-    config = gateway.fleet.router
-    if config is None or choice.outputs is None or choice.reason == "tool_loop" or request.chore:
+def _may_compare(request: ChatRequest, choice: Choice) -> bool:
+    """Whether more than one may answer. A tool loop goes on as it is, and a chore is not worth it."""
+    return choice.reason != "tool_loop" and not request.chore
+
+
+async def _unsure(gateway: Gateway, request: ChatRequest, choice: Choice) -> bool:
+    """Whether the router is so unsure that several should answer."""
+    config, order = gateway.fleet.router, choice.order[: gateway.fleet.serve.best_of]
+    if config is None or math.isinf(config.unsure_above) or not _may_compare(request, choice):
         return False
-    return bool(unsureness(choice.outputs)[0] > config.unsure_above)
+    if choice.decision is None or choice.outputs is None:
+        return False
+    value = await asyncio.to_thread(gateway.ensemble.unsureness, choice.decision, choice.outputs, order)
+    return value > config.unsure_above
 
 
 async def _answer(gateway: Gateway, request: ChatRequest, exchange: Exchange, out: Out) -> None:
@@ -94,14 +108,25 @@ def _for(name: str, gateway: Gateway, request: ChatRequest) -> ChatRequest:
 
 
 async def _best_answer(
-    gateway: Gateway, request: ChatRequest, names: Sequence[str], exchange: Exchange, out: Out
+    gateway: Gateway, request: ChatRequest, rounds: Sequence[Sequence[str]], exchange: Exchange, out: Out
 ) -> None:
-    """Let candidates answer at the same time and send the best answer; a stream has it as one chunk.
+    """Let candidates answer and send the best answer; a stream has it as one chunk.
+
+    Args:
+        rounds: those of a round answer at the same time. The next round begins unless an answer is known to be right.
 
     Raises:
         ApiError: no candidate answered, or the reward model failed.
     """
-    answers = await _answers(gateway, request, names, exchange)
+    answers: Answers = {}
+    for names in rounds:
+        answers |= await _answers(gateway, request, names, exchange)
+        if len(rounds) > 1 and any(map(partial(_is_right, request), answers.values())):
+            break
+    if not answers:
+        raise failed(exchange)
+    if len(answers) > 1 and exchange.choice and exchange.choice.reason != "rmr":
+        exchange.choice = replace(exchange.choice, reason="best")
     name = await _best(gateway, request, answers, exchange)
     answer = answers[name]
     exchange.answers(name)
@@ -116,7 +141,7 @@ async def _best_answer(
 
 
 async def _answers(gateway: Gateway, request: ChatRequest, names: Sequence[str], exchange: Exchange) -> Answers:
-    """The whole answers of those candidates that have one. Raises ApiError if none has."""
+    """The whole answers of those candidates that have one."""
     attempts = Attempts(gateway.fleet, names, together=len(names))
     body = {key: value for key, value in request.body.items() if key not in ("stream", "stream_options")}
     unstreamed = replace(request, body=body)
@@ -143,9 +168,13 @@ async def _answers(gateway: Gateway, request: ChatRequest, names: Sequence[str],
             attempts.answered(name)
             note_end(gateway, exchange, name)
     note_failures(gateway, exchange, attempts)
-    if not answers:
-        raise failed(exchange)
     return answers
+
+
+def _is_right(request: ChatRequest, answer: Mapping[str, Any]) -> bool:
+    """Whether an answer is right by the key in the query's own text. One that calls a tool goes to the client."""
+    text, key = split(text_in(answer)).text, key_in(request.user_texts[-1])
+    return _calls_tool(answer) or (key is not None and verify(text, key).right)
 
 
 async def _best(gateway: Gateway, request: ChatRequest, answers: Answers, exchange: Exchange) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -161,7 +162,9 @@ def _load_router(ensemble: Ensemble, progress: Progress) -> None:
     fleet = ensemble.fleet
     if ensemble.light and fleet.router:
         export_apart(fleet.router, progress)
-    ensemble.select(PROBE)
+    ensemble.route(PROBE)
+    if fleet.router and math.isfinite(fleet.router.unsure_above):
+        ensemble.select(PROBE)  # with the training queries, by which `auto-best` knows what a second answer gains
     if ensemble.router.note:
         progress(ensemble.router.note)
     if is_quick(fleet.tagger) and ensemble.routing.tagger is None:

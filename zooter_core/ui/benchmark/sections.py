@@ -111,6 +111,7 @@ CLOSE, CLOSE_ACROSS = 0.07, 0.2  # shares of the height and width within which t
 ABOVE, LEVEL, BELOW = "top right", "middle right", "bottom right"  # where a label is, seen from its mark
 CANDIDATES = ("circle", "square", "triangle-up", "pentagon", "hexagon", "triangle-down", "triangle-left")
 TRIGGERS = {
+    "gain": "gain: on similar training queries, a second response was better",
     "margin": "margin: the most probable model has a small lead over the second",
     "entropy": "entropy: the probabilities are spread evenly over all models",
     "utility": "utility: the chosen model is probably not the best",
