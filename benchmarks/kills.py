@@ -313,13 +313,13 @@ def take_turns(calls: Sequence[str]) -> None:
 def taken_apart(step: str, count: int, seconds: float) -> None:
     """Let a step of `zooter learn` end the process."""
     from zooter_core.learn import cycle
-    from zooter_core.learn.judging import Judge
+    from zooter_core.learn.judging import TrafficJudge
     from zooter_core.learn.traffic import Traffic
     from zooter_core.learn.versions import Versions
 
     steps: dict[str, tuple[Any, str]] = {
-        "load": (cycle.Cycle, "__init__"), "judge": (Judge, "batch"), "store": (Traffic, "add_rewards"),
-        "remember": (Versions, "save"), "switch": (Versions, "switch"), "embed": (cycle, "vectors_of"),
+        "load": (cycle.Cycle, "__init__"), "judge": (TrafficJudge, "batch"), "store": (Traffic, "add_rewards"),
+        "remember": (Versions, "save"), "switch": (Versions, "switch"), "embed": (cycle, "embed_decisions"),
         "refit": (cycle, "refit"), "write": (Versions, "add"), "tidy": (Versions, "tidy"),
     }  # fmt: skip
     (owner, name), remaining = steps[step], count

@@ -36,8 +36,8 @@ from kl_head import completed_labels, fit_kl
 
 from zooter_core.base.weights import quiet_libraries
 from zooter_core.data.scores import Scores, read_scores
-from zooter_core.learn.deciding import Choices, Contest, Sampling, wanted
-from zooter_core.learn.learner import DEFAULTS, Learner, Learning, choices
+from zooter_core.learn.deciding import Choices, Contest, SamplingPlan, draw_answers
+from zooter_core.learn.learner import HALF_LIVES, PENALTIES, Learner, choose
 from zooter_core.method.metrics import wilson_interval
 from zooter_core.method.partial_rewards import Linear, Sums, directions, spread
 from zooter_core.method.promotion import Gate
@@ -169,6 +169,7 @@ class How:
     Attributes:
         share: of the queries that all candidates answer.
         served: whether the reward of every served answer counts.
+        fading: half-lives and penalties to choose from.
         pairs: the share of disagreements that two candidates answer.
         gate: a contest decides when the learner's routers serve; without, each does so at once.
         head: `ridge`, or `kl` for the head that imitates completed labels.
@@ -176,21 +177,21 @@ class How:
 
     share: float
     served: bool = True
-    learning: Learning = DEFAULTS
+    fading: tuple[tuple[float, ...], tuple[float, ...]] = (HALF_LIVES, PENALTIES)
     pairs: float = 0.0
     gate: Gate | None = None
     head: str = "ridge"
 
 
 def chooser(router: Linear, available: Array) -> Choose:
-    return lambda vectors: choices(router, vectors, available)
+    return lambda vectors: choose(router, vectors, available)
 
 
 def learn(stream: Stream, how: How) -> Played:
     """Play a stream to a learner and, where it has a gate, to the contest."""
-    learner = Learner.starting(stream.train_vectors, stream.train_rewards, how.learning)
-    contest: Contest[Choose] = Contest(chooser(learner.router(), stream.available(0)), how.gate or Gate())
-    sampling, looked = Sampling(how.share, how.pairs), np.full(stream.truth.shape, np.nan)
+    learner = Learner(stream.train_vectors, stream.train_rewards, *how.fading)
+    contest: Contest[Choose] = Contest(chooser(learner.router(), stream.available(0)))
+    sampling, looked = SamplingPlan(how.share, how.pairs), np.full(stream.truth.shape, np.nan)
     played = Played(np.empty(len(stream), dtype=np.intp))
     kl = KL(stream) if how.head == "kl" else None
     for first in range(0, len(stream), STEP):
@@ -200,10 +201,10 @@ def learn(stream: Stream, how: How) -> Played:
             compete(stream, contest, how, fitted(learner, kl, looked, first, stream.available(first)), first, played)
         rivals = [router(stream.vectors[rows]) for router in contest.rivals]
         played.served[rows] = rivals[0]
-        want = wanted(rivals[0], rivals, stream.lots[rows], sampling, available)
-        candidates = want.candidates
+        draw = draw_answers(rivals[0], rivals, stream.lots[rows], sampling, available)
+        candidates = draw.candidates
         if not how.served:  # rewards of the sample and of pairs alone
-            candidates = candidates & (want.sample | (candidates.sum(axis=1) > 1))[:, None]
+            candidates = candidates & (draw.sample | (candidates.sum(axis=1) > 1))[:, None]
         extra = candidates.copy()
         extra[np.arange(len(rows)), rivals[0]] = False
         played.calls += float(extra.sum())
@@ -212,7 +213,7 @@ def learn(stream: Stream, how: How) -> Played:
         learner.observe(stream.vectors[rows], looked[rows])
         last, before, switch = int(rows[-1]) + 1, contest.champion, ""
         if how.gate is not None:
-            switch = contest.decide(spread(looked[max(0, last - RECENT) : last]))
+            switch = contest.decide(spread(looked[max(0, last - RECENT) : last]), how.gate)
         if switch:
             played.switches.append((switch, last, gain(stream, before, contest.champion, last)))
         compete(stream, contest, how, fitted(learner, kl, looked, last, available), last, played)
@@ -225,7 +226,7 @@ def compete(stream: Stream, contest: Contest[Choose], how: How, router: Choose, 
         contest.champion = router
         return
     before = contest.champion
-    if contest.refit(router):
+    if contest.enter(router):
         played.switches.append(("follow", place, gain(stream, before, contest.champion, place)))
 
 
@@ -295,7 +296,7 @@ def bandit(stream: Stream, width: float, thompson: bool) -> Played:
 
 
 def never(stream: Stream) -> Played:
-    learner = Learner.starting(stream.train_vectors, stream.train_rewards)
+    learner = Learner(stream.train_vectors, stream.train_rewards)
     return Played(chooser(learner.router(), stream.available(0))(stream.vectors))
 
 
@@ -305,21 +306,21 @@ def single(stream: Stream) -> Played:
     return Played(np.full(len(stream), int(means.argmax())))
 
 
-UNFADED, FIXED = Learning((math.inf,), (PENALTY,)), Learning((HALF_LIFE,), (PENALTY,))
+UNFADED, FIXED = ((math.inf,), (PENALTY,)), ((HALF_LIFE,), (PENALTY,))
 ALL, HYBRID, SAMPLE = "everything answered by all", "hybrid, 5%", "5% alone"
 SHIPPED, UNSERVED = "zooter learn", "zooter learn without served rewards"
-DEFAULT = How(Sampling().share, pairs=Sampling().pairs, gate=Gate())
+DEFAULT = How(SamplingPlan().share, pairs=SamplingPlan().pairs, gate=Gate())
 LINUCB, THOMPSON, NEVER = "LinUCB, faded", "Thompson sampling, faded", "never"
 METHODS: dict[str, Callable[[Stream], Played]] = {
     NEVER: never,
     "best single in hindsight": single,
-    "5% alone, no fading": lambda stream: learn(stream, How(0.05, served=False, learning=UNFADED)),
+    "5% alone, no fading": lambda stream: learn(stream, How(0.05, served=False, fading=UNFADED)),
     SAMPLE: lambda stream: learn(stream, How(0.05, served=False)),
     LINUCB: lambda stream: bandit(stream, 1.2, thompson=False),
     THOMPSON: lambda stream: bandit(stream, 0.5, thompson=True),
-    "served rewards alone": lambda stream: learn(stream, How(0.0, learning=FIXED)),
+    "served rewards alone": lambda stream: learn(stream, How(0.0, fading=FIXED)),
     HYBRID: lambda stream: learn(stream, How(0.05)),
-    "hybrid, 5%, half-life 500": lambda stream: learn(stream, How(0.05, learning=FIXED)),
+    "hybrid, 5%, half-life 500": lambda stream: learn(stream, How(0.05, fading=FIXED)),
     "hybrid, 5%, KL head": lambda stream: learn(stream, How(0.05, head="kl")),
     "hybrid, 1%": lambda stream: learn(stream, How(0.01)),
     SHIPPED: lambda stream: learn(stream, DEFAULT),

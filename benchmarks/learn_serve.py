@@ -40,9 +40,9 @@ from servers import Server, free_port, started, stub_server
 from zooter_core.base.paths import EMBEDDED_FLEET, ROOT
 from zooter_core.config.edit import change_candidate, set_table
 from zooter_core.config.fleet import load_fleet
-from zooter_core.learn.deciding import Sampling
+from zooter_core.learn.deciding import SamplingPlan
 from zooter_core.learn.learner import FIRST
-from zooter_core.learn.refit import Refit, write_router
+from zooter_core.learn.refit import LearnedRouter, write_router
 from zooter_core.method.partial_rewards import Linear
 
 EVIDENT = ("evident_queries", "more_evident_queries", "terse_queries", "opening_queries")  # in tests/data
@@ -69,10 +69,10 @@ import sys
 from pathlib import Path
 from zooter_core.cli.learn import take_turns
 from zooter_core.config.fleet import load_fleet
-from zooter_core.learn.cycle import Settings
-from zooter_core.learn.deciding import Sampling
+from zooter_core.learn.cycle import LearnSettings
+from zooter_core.learn.deciding import SamplingPlan
 fleet, data, share, pairs = sys.argv[1:]
-take_turns(load_fleet(Path(fleet)), Path(data), Settings(Sampling(float(share), float(pairs))), every=1.0)
+take_turns(load_fleet(Path(fleet)), Path(data), LearnSettings(SamplingPlan(float(share), float(pairs))), every=1.0)
 """
 
 
@@ -201,7 +201,7 @@ class Place:
 
 
 @contextmanager
-def place(folder: Path, sampling: Sampling) -> Iterator[Place]:
+def place(folder: Path, sampling: SamplingPlan) -> Iterator[Place]:
     """The embedded fleet's copy, served, and a learner."""
     fleet, data, port = folder / "fleet", folder / "data", free_port()
     shutil.copytree(EMBEDDED_FLEET, fleet)
@@ -230,7 +230,7 @@ def hashes(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def show_crowd(count: int, sampling: Sampling, seed: int) -> None:
+def show_crowd(count: int, sampling: SamplingPlan, seed: int) -> None:
     questions = crowd(count, random.Random(seed))
     print(f"{count} requests, {len({query for query, _, _ in questions})} of them distinct, of {TOKENS} tokens")
     print("| requests | evident | right | code queries answered by the broken code | router | calls |", flush=True)
@@ -303,7 +303,7 @@ def _router(site: Place) -> str:
     return Path(config.path).relative_to(site.fleet).as_posix()
 
 
-def show_latency(count: int, sampling: Sampling, seed: int, pause: float) -> None:
+def show_latency(count: int, sampling: SamplingPlan, seed: int, pause: float) -> None:
     """Blocks of requests, each with a learner at work and with one that is suspended."""
     questions, times = crowd(count, random.Random(seed)), {True: [], False: []}
     with tempfile.TemporaryDirectory() as folder, place(Path(folder), sampling) as site:
@@ -351,7 +351,7 @@ def show_promotion(seed: int) -> None:
     questions = crowd(count * (PROMOTIONS + 1), random.Random(seed))
     print("| routers taken | p50 to the first token | p95 | slowest | memory of the endpoint and its models |")
     print("|---|---|---|---|---|", flush=True)
-    with tempfile.TemporaryDirectory() as folder, place(Path(folder), Sampling()) as site:
+    with tempfile.TemporaryDirectory() as folder, place(Path(folder), SamplingPlan()) as site:
         assert site.learner is not None
         site.learner.terminate()
         site.ask_all(questions[:WINDOW])
@@ -374,7 +374,9 @@ def _random_router(fleet: Path, number: int) -> str:
     linear = Linear(dice.normal(size=(config["width"], len(pool))), np.zeros(len(pool)))
     folder = fleet / "routers" / f"{number:04}"
     folder.mkdir(parents=True)
-    write_router(folder, Refit(linear, 1.0, [FIRST] * len(pool), np.ones(len(pool)), 0), pool, config["encoder"], {})
+    write_router(
+        folder, LearnedRouter(linear, 1.0, [FIRST] * len(pool), np.ones(len(pool)), 0), pool, config["encoder"], {}
+    )
     return folder.relative_to(fleet).as_posix()
 
 
@@ -394,7 +396,7 @@ def main() -> None:
     parser.add_argument("--share", type=float, default=0.05, help="of queries that every model answers")
     parser.add_argument("--pairs", type=float, default=1.0, help="of queries where two routers differ, answered twice")
     call = parser.parse_args()
-    sampling = Sampling(call.share, call.pairs)
+    sampling = SamplingPlan(call.share, call.pairs)
     if "crowd" in call.only:
         show_crowd(call.requests, sampling, call.seed)
     if "latency" in call.only:

@@ -20,8 +20,9 @@ from typing import cast
 
 import numpy as np
 
-from zooter_core.learn.drift import STEP_HOURS, fall_of
-from zooter_core.learn.report import report_on, sentences
+from zooter_core.learn.changes import STEP_HOURS
+from zooter_core.learn.report import report_on
+from zooter_core.learn.report_text import sentences
 from zooter_core.learn.traffic import Traffic
 from zooter_core.learn.traffic_rows import (
     DECISION_COLUMNS,
@@ -30,6 +31,7 @@ from zooter_core.learn.traffic_rows import (
     LoggedDecision,
     LoggedReward,
 )
+from zooter_core.method.drift import clearest_fall
 from zooter_core.method.metrics import LEVEL, t_quantile
 from zooter_core.method.worth import (
     RANDOM,
@@ -229,18 +231,13 @@ def alarms(weeks: int, sampled: int) -> None:
             step = np.sort(dice.integers(0, steps, sampled))
             rewards = dice.normal(size=(sampled, len(POOL))) - dice.gamma(1.0, 1.0, (sampled, len(POOL)))
             rewards[step >= steps // 2, 0] -= fall * np.sqrt(2)  # in standard deviations
-            sums = [
-                {
-                    int(one) * STEP_HOURS: (int(count), float(part.sum()), float((part**2).sum()))
-                    for one, count in zip(*np.unique(step, return_counts=True), strict=True)
-                    for part in [column[step == one]]
-                }
-                for column in rewards.T
-            ]
+            _, place = np.unique(step, return_inverse=True)
             names = [
                 name
-                for name, bins in zip(POOL, sums, strict=True)
-                if fall_of(name, bins, len(POOL), SAMPLE) is not None
+                for name, column in zip(POOL, rewards.T, strict=True)
+                if clearest_fall(
+                    np.bincount(place), np.bincount(place, column), np.bincount(place, column**2), len(POOL)
+                )
             ]
             rightly += bool(fall) and POOL[0] in names
             warned += bool(set(names) - ({POOL[0]} if fall else set()))

@@ -20,7 +20,7 @@ ASKING = {
     "backends/endpoint/retry.py", "cli/learn.py", "cli/report.py", "cli/serve.py", "cli/serve_keys.py",
     "cli/learn_forget.py",
     "data/json_records.py",
-    "learn/drift.py", "learn/imports.py", "learn/judging.py", "learn/versions.py", "serve/chat.py", "serve/keys.py",
+    "learn/changes.py", "learn/imports.py", "learn/judging.py", "learn/versions.py", "serve/chat.py", "serve/keys.py",
     "serve/storage.py", "serve/targets.py", "serve/traffic_log.py",
     "ui/chat/controls.py", "ui/history.py", "ui/traffic/source.py", "ui/plots.py",
 }  # fmt: skip

@@ -27,11 +27,9 @@ from zooter_core.data.scores import Scores
 from zooter_core.evaluation import report_tables, verdicts
 from zooter_core.evaluation.figures import load_report, load_sweep
 from zooter_core.labelling.taggers import nearest
-from zooter_core.learn.by_hand import former
 from zooter_core.learn.imports import import_traffic
 from zooter_core.learn.traffic import Traffic
 from zooter_core.learn.versions import STATE, Versions, summary
-from zooter_core.method.promotion import Gate
 from zooter_core.router.config import CONFIG, check_router
 from zooter_core.router.neighbours import RECORDS, Neighbours
 from zooter_core.serve.keys import Key, add_key, read_keys
@@ -73,7 +71,7 @@ def kinds(fleet_copy: Path, tmp_path: Path) -> dict[str, Kind]:
     def use_state() -> None:
         versions = Versions(fleet)
         state = versions.state
-        former(versions), versions.before(), versions.tidy(), state.take(state.contest(Gate()))
+        versions.rollback_target(), versions.tidy()
         for pairs in (state.pairs, state.guard):
             champions.pairs_line(summary(pairs), "it")
         for event in state.events:

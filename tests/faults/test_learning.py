@@ -18,7 +18,7 @@ from support.scripted_server import Scripted, serving
 from zooter_core.config.edit import add_candidates, set_table
 from zooter_core.config.fleet import load_fleet
 from zooter_core.learn import judging
-from zooter_core.learn.drift import fallen_rewards
+from zooter_core.learn.changes import fallen_rewards
 from zooter_core.learn.traffic import Traffic
 from zooter_core.learn.traffic_rows import LoggedDecision
 from zooter_core.router.router import Router

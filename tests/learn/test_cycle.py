@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,23 +17,15 @@ from zooter_core.cli.main import main
 from zooter_core.config.fleet import load_fleet
 from zooter_core.fleet.exports import open_router
 from zooter_core.labelling.rewards.scoring import QueryRewards
-from zooter_core.learn.cycle import Cycle, Settings
-from zooter_core.learn.deciding import Sampling
-from zooter_core.learn.judging import STORED, Budget
-from zooter_core.learn.learner import choices
-from zooter_core.learn.refit import (
-    VECTORS,
-    Material,
-    read_linear,
-    refit,
-    stored_vectors,
-    text_of,
-    vectors_of,
-    write_router,
-)
+from zooter_core.learn.cycle import Cycle, LearnSettings
+from zooter_core.learn.deciding import PROMOTE, ROLLBACK, SamplingPlan
+from zooter_core.learn.judging import STORED, TurnBudget
+from zooter_core.learn.learner import choose
+from zooter_core.learn.refit import Material, read_linear, refit, write_router
 from zooter_core.learn.traffic import Traffic
 from zooter_core.learn.traffic_rows import FEEDBACK, MODEL, NEWCOMER, LoggedReward
-from zooter_core.learn.versions import FOLLOW, PROMOTE, ROLLBACK, Versions, name_router
+from zooter_core.learn.vectors import VECTORS, embed_decisions, read_vectors
+from zooter_core.learn.versions import FOLLOW, Versions, name_router
 from zooter_core.method.promotion import Gate
 from zooter_core.router.router import Router
 
@@ -63,9 +56,9 @@ def test_a_worse_one_is_rolled_back_to_the_bit(place):
     traffic.add(decisions(200))
     turn(place)
     versions = Versions(load_fleet(fleet))
-    contest = versions.state.contest(Gate())
-    contest.promote()
-    versions.switch(contest, PROMOTE, None)
+    after = deepcopy(versions.state)
+    after.promote()
+    versions.switch(after, PROMOTE)
     assert (fleet / "fleet.toml").read_text() != before[0]
     traffic.add(decisions(200, 200))
     champion = load_fleet(fleet).router.path
@@ -115,7 +108,7 @@ def test_a_model_that_breaks_is_left_within_300_requests(place):
         chosen = [route.candidate for route in routed]
         traffic.add(replace(one, candidate=c, answer=c) for one, c in zip(requests, chosen, strict=True))
         broken = Scripted(load_fleet(fleet), good={"sum": "base", "sea": "two"})
-        turn(place, ensemble=broken, sampling=Sampling(), gate=Gate())
+        turn(place, ensemble=broken, sampling=SamplingPlan(), gate=Gate())
     routed = Router.load(load_fleet(fleet).router.path).route([one.query for one in decisions(40, 700)][::2])
     assert sum(route.candidate == "one" for route in routed) <= 1
 
@@ -188,9 +181,9 @@ def test_a_newcomer_answers_stored_queries(place):
     traffic.add(replace(one, probability=None) for one in decisions(STORED, 400))  # a log that was imported
     parts = load_fleet(fleet)
     ensemble = Scripted(replace(parts, candidates=parts.candidates[:2]))
-    settings, data = Settings(Sampling(0.1, 0.0)), place[1]
-    Cycle(Versions(ensemble.fleet), ensemble, traffic, data, settings).turn(Budget(1000), STOP)
-    _, versions, ensemble = turn(place, sampling=Sampling(0.1, 0.0))
+    settings = LearnSettings(SamplingPlan(0.1, 0.0))
+    Cycle(Versions(ensemble.fleet), ensemble, traffic, settings).turn(TurnBudget(1000), STOP)
+    _, versions, ensemble = turn(place, sampling=SamplingPlan(0.1, 0.0))
     late = list(traffic.rewards(why=NEWCOMER))
     assert {reward.candidate for reward in late} == {"two"}
     assert len(late) == 200
@@ -205,7 +198,7 @@ def with_newcomer(place, ensemble=None, **settings):
     if not versions.state.pool:
         versions.state.pool = ["base", "one"]
         versions.save()
-    return turn(place, ensemble=ensemble, **{"sampling": Sampling(0.0, 0.0)} | settings)
+    return turn(place, ensemble=ensemble, **{"sampling": SamplingPlan(0.0, 0.0)} | settings)
 
 
 def test_a_burst_that_the_budget_ends_goes_on_with_the_next_turn(place):
@@ -267,18 +260,18 @@ def test_deletion_leaves_the_learner_too(place, tiny_encoder):
     traffic.add([replace(one, user="ann" if n % 2 else "bob") for n, one in enumerate(decisions(100))])
     traffic.add_rewards(LoggedReward(f"r{n}", "base", float(n % 2)) for n in range(100))
     material = Material.read(traffic, POOL)
-    vectors_of(tiny_encoder, material.decisions, data)
+    embed_decisions(tiny_encoder, material.decisions, data)
     assert main(["learn", "forget", "--user", "ann", "--data", str(data)]) == 0
     material = Material.read(traffic, POOL)
     assert len(material) == 50
-    vectors, present, count = stored_vectors(tiny_encoder, material.decisions, data)
+    vectors, present, count = read_vectors(tiny_encoder, material.decisions, data)
     assert (present.all(), count) == (True, 50)
-    assert vectors == pytest.approx(tiny_encoder.embed([text_of(one) for one in material.decisions]), abs=1e-5)
-    traffic.delete(
-        user="bob", request_id="r0"
-    )  # by the endpoint: the next turn forgets the vector, with nothing to learn
+    assert vectors == pytest.approx(tiny_encoder.embed([one.routed_text for one in material.decisions]), abs=1e-5)
+    traffic.delete(user="bob", request_id="r0")  # as the endpoint does with what is too old
+    assert read_vectors(tiny_encoder, material.decisions, data)[2] == 49
+    traffic._database.execute("DELETE FROM decisions WHERE request_id = 'r2'")  # a deletion that was killed after it
     turn(place, calls=0)
-    assert stored_vectors(tiny_encoder, material.decisions, data)[2] == 49
+    assert read_vectors(tiny_encoder, material.decisions, data)[2] == 48
     assert main(["learn", "forget", "--user", "bob", "--data", str(data)]) == 0
     assert not (data / VECTORS).exists()
 
@@ -304,9 +297,9 @@ def test_the_thumbs_of_one_key_move_no_evident_query(place, key, thumb, judged):
     fleet, _, traffic = place
     traffic.add(replace(one, key="ann") for one in decisions(100))
     _, versions, _ = turn(place)
-    contest = versions.state.contest(Gate())
-    contest.promote(follow=True)
-    versions.switch(contest, PROMOTE)
+    after = deepcopy(versions.state)
+    after.promote(follow=True)
+    versions.switch(after, PROMOTE)
     before = right(load_fleet(fleet).router.path)
     assert before > 20
     for first in (1000, 2000):
@@ -331,8 +324,8 @@ def test_feedback_alone_still_teaches(place, tiny_encoder):
         for one in traffic.decisions()
     )
     material = Material.read(traffic, POOL)
-    learned = refit(material, vectors_of(tiny_encoder, material.decisions, data))
-    chosen = choices(learned.router, tiny_encoder.embed([one.query for one in EVIDENT]))
+    learned = refit(material, embed_decisions(tiny_encoder, material.decisions, data))
+    chosen = choose(learned.router, tiny_encoder.embed([one.query for one in EVIDENT]))
     assert np.mean([POOL[one] for one in chosen] == np.array(["one", "two"] * 20)) > 0.8
 
 
@@ -362,7 +355,7 @@ def test_a_refit_is_the_same_again_and_of_any_encoder(place, tiny_encoder, tmp_p
     traffic.add(decisions(150))
     traffic.add_rewards(LoggedReward(f"r{n}", POOL[n % 3], float(n % 3 == 1), MODEL) for n in range(150))
     material = Material.read(traffic, POOL)
-    vectors = vectors_of(tiny_encoder, material.decisions, data)
+    vectors = embed_decisions(tiny_encoder, material.decisions, data)
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         write_router(tmp_path / name, refit(material, vectors), POOL, tiny_encoder.reference, {})
@@ -370,7 +363,7 @@ def test_a_refit_is_the_same_again_and_of_any_encoder(place, tiny_encoder, tmp_p
     linear, pool = read_linear(tmp_path / "one")
     router = Router.load(tmp_path / "one")
     assert router.candidates == tuple(pool) == POOL
-    texts = [text_of(one) for one in material.decisions[:5]]
+    texts = [one.routed_text for one in material.decisions[:5]]
     logits = linear(tiny_encoder.embed(texts))
     shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     assert router.probabilities(texts) == pytest.approx(shares, abs=1e-4)
@@ -381,13 +374,13 @@ def test_a_torn_file_of_vectors_has_none_and_is_written_anew(place, tiny_encoder
     traffic.add(decisions(20))
     traffic.add_rewards(LoggedReward(f"r{n}", POOL[n % 3], 1.0, MODEL) for n in range(20))
     material = Material.read(traffic, POOL)
-    vectors, path = vectors_of(tiny_encoder, material.decisions, data), data / VECTORS
+    vectors, path = embed_decisions(tiny_encoder, material.decisions, data), data / VECTORS
     stored = path.read_bytes()
     for length in (0, 1, 60, len(stored) // 2, len(stored) - 1):
         path.write_bytes(stored[:length])
-        assert not stored_vectors(tiny_encoder, material.decisions, data)[1].any()
-        assert np.array_equal(vectors_of(tiny_encoder, material.decisions, data), vectors)
-        assert stored_vectors(tiny_encoder, material.decisions, data)[1].all()
+        assert not read_vectors(tiny_encoder, material.decisions, data)[1].any()
+        assert np.array_equal(embed_decisions(tiny_encoder, material.decisions, data), vectors)
+        assert read_vectors(tiny_encoder, material.decisions, data)[1].all()
 
 
 def test_a_reward_model_that_fails_now_and_then_leaves_the_rest(place):
@@ -425,9 +418,9 @@ def test_a_traffic_file_that_begins_anew_is_judged_from_its_first_decision(place
         result, _, _ = turn((fleet, tmp_path / "anew", anew))
         assert (result.judged, result.challenger) == (110, "routers/0002")
         material = Material.read(anew, POOL)
-    vectors, present, _ = stored_vectors(tiny_encoder, material.decisions, tmp_path / "anew")
+    vectors, present, _ = read_vectors(tiny_encoder, material.decisions, tmp_path / "anew")
     assert present.all()
-    assert vectors == pytest.approx(tiny_encoder.embed([text_of(one) for one in material.decisions]), abs=1e-5)
+    assert vectors == pytest.approx(tiny_encoder.embed([one.routed_text for one in material.decisions]), abs=1e-5)
 
 
 def test_a_turn_without_news_makes_no_router(place):
@@ -441,11 +434,11 @@ def test_a_turn_without_news_makes_no_router(place):
 
 
 def test_one_candidate_has_nothing_to_learn(place):
-    fleet, data, traffic = place
+    fleet, _, traffic = place
     parts = load_fleet(fleet)
     ensemble = Scripted(replace(parts, candidates=parts.candidates[:1]))
     traffic.add(decisions(150))
-    result = Cycle(Versions(ensemble.fleet), ensemble, traffic, data, Settings()).turn(Budget(1000), STOP)
+    result = Cycle(Versions(ensemble.fleet), ensemble, traffic, LearnSettings()).turn(TurnBudget(1000), STOP)
     assert (result.judged, result.challenger, result.event) == (150, "", "")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from zooter_core.learn.deciding import OWN_PAIRS, Contest, Sampling, differences, wanted
+from zooter_core.learn.deciding import OWN_PAIRS, Contest, SamplingPlan, differences, draw_answers
 from zooter_core.method.promotion import Gate
 
 ALL = np.ones(3, dtype=bool)
@@ -14,7 +14,7 @@ ALL = np.ones(3, dtype=bool)
 def test_the_served_answer_is_always_looked_at_and_a_sample_is_answered_by_all():
     served = np.array([0, 1])
     lots = np.array([[0.01, 0.9], [0.5, 0.9]])
-    result = wanted(served, (served,), lots, Sampling(share=0.02, pairs=0.3), ALL)
+    result = draw_answers(served, (served,), lots, SamplingPlan(share=0.02, pairs=0.3), ALL)
     assert result.candidates.tolist() == [[True, True, True], [False, True, False]]
     assert result.inclusion.tolist() == [[1, 0.02, 0.02], [0.02, 1, 0.02]]
     assert result.sample.tolist() == [True, False]
@@ -23,19 +23,19 @@ def test_the_served_answer_is_always_looked_at_and_a_sample_is_answered_by_all()
 def test_a_pair_is_drawn_where_the_routers_differ():
     served = np.array([0, 0, 0])
     lots = np.array([[0.5, 0.1], [0.5, 0.1], [0.5, 0.9]])
-    result = wanted(served, (served, np.array([0, 2, 2])), lots, Sampling(share=0.1, pairs=0.3), ALL)
+    result = draw_answers(served, (served, np.array([0, 2, 2])), lots, SamplingPlan(share=0.1, pairs=0.3), ALL)
     assert result.candidates[:, 2].tolist() == [False, True, False]
     assert result.inclusion[:, 2] == pytest.approx([0.1, 0.1 + 0.9 * 0.3, 0.1 + 0.9 * 0.3])
 
 
 def test_both_choices_are_looked_at_where_another_candidate_answered():
-    result = wanted(np.array([2]), (np.array([0]), np.array([1])), np.array([[0.5, 0.1]]), Sampling(), ALL)
+    result = draw_answers(np.array([2]), (np.array([0]), np.array([1])), np.array([[0.5, 0.1]]), SamplingPlan(), ALL)
     assert result.candidates.tolist() == [[True, True, True]]
 
 
 def test_a_candidate_that_cannot_be_called_is_left_out():
     available = np.array([True, True, False])
-    result = wanted(np.array([0]), (np.array([0]),), np.array([[0.0, 0.0]]), Sampling(), available)
+    result = draw_answers(np.array([0]), (np.array([0]),), np.array([[0.0, 0.0]]), SamplingPlan(), available)
     assert result.candidates.tolist() == [[True, True, False]]
     assert result.inclusion[0, 2] == 0
 
@@ -44,7 +44,7 @@ def test_the_inclusion_is_the_frequency():
     count = 20_000
     served, other = np.zeros(count, dtype=int), np.ones(count, dtype=int)
     lots = np.random.default_rng(0).random((count, 2))
-    result = wanted(served, (served, other), lots, Sampling(0.05, 0.3), ALL)
+    result = draw_answers(served, (served, other), lots, SamplingPlan(0.05, 0.3), ALL)
     assert result.candidates.mean(axis=0) == pytest.approx(result.inclusion[0], abs=0.01)
 
 
@@ -53,9 +53,9 @@ def test_pairs_are_where_both_rewards_are():
     assert differences(rewards, np.array([0, 0, 0, 1]), np.array([1, 1, 1, 1])).tolist() == [2.0, -1.0]
 
 
-def contest(**gate) -> Contest[int]:
+def contest() -> Contest[int]:
     """Routers that always choose the candidate of their number."""
-    return Contest(0, Gate(**gate), challenger=1)
+    return Contest(0, challenger=1)
 
 
 def observe(contest: Contest[int], rewards) -> None:
@@ -69,17 +69,17 @@ def rewards(count: int, *means: float):
 def test_a_better_challenger_is_promoted_and_the_former_champion_guards():
     it = contest()
     observe(it, rewards(200, 0.0, 1.0))
-    assert it.evidence(1.0).proved
-    assert it.decide(1.0) == "promote"
+    assert it.evidence(1.0, Gate()).proved
+    assert it.decide(1.0, Gate()) == "promote"
     assert (it.champion, it.former, it.challenger) == (1, 0, None)
-    assert it.decide(1.0) == ""
+    assert it.decide(1.0, Gate()) == ""
 
 
 def test_the_former_champion_comes_back_when_the_pairs_say_so():
     it = contest()
     it.promote()
     observe(it, rewards(200, 1.0, 0.0))
-    assert it.decide(1.0) == "rollback"
+    assert it.decide(1.0, Gate()) == "rollback"
     assert (it.champion, it.former) == (0, None)
 
 
@@ -87,7 +87,7 @@ def test_a_guard_that_has_seen_enough_leaves():
     it = contest()
     it.promote()
     observe(it, rewards(400, 0.0, 1.0))
-    assert it.decide(1.0) == ""
+    assert it.decide(1.0, Gate()) == ""
     assert it.former is None
 
 
@@ -96,23 +96,23 @@ def test_a_guard_that_is_better_wins_however_many_pairs_came_at_once():
     it.promote()
     for _ in range(4):  # batches of one turn
         observe(it, rewards(100, 1.0, 0.0))
-    assert it.decide(1.0) == "rollback"
+    assert it.decide(1.0, Gate()) == "rollback"
 
 
 def test_no_better_is_not_promoted():
     it = contest()
     observe(it, np.tile([[0.0, 1.0], [1.0, 0.0]], (1000, 1)))
-    assert it.decide(1.0) == ""
+    assert it.decide(1.0, Gate()) == ""
 
 
 def test_a_refit_of_a_promoted_learner_takes_over_when_it_has_earned_more_itself():
     it = contest()
     observe(it, rewards(200, 0.0, 1.0))
-    assert it.decide(1.0) == "promote"
-    assert not it.refit(2)
+    assert it.decide(1.0, Gate()) == "promote"
+    assert not it.enter(2)
     assert (it.champion, it.challenger, it.former) == (1, 2, 0)
     observe(it, rewards(40, 0.0, 0.0, 0.6))
-    assert it.refit(3)
+    assert it.enter(3)
     assert (it.champion, it.challenger, it.former, it.pairs) == (2, 3, 0, [])
 
 
@@ -122,9 +122,9 @@ def test_a_refit_that_has_not_is_replaced(gains):
     it = contest()
     it.promote(follow=True)
     it.pairs = [1.0] * 10
-    it.refit(2)
+    it.enter(2)
     it.pairs += gains
-    assert not it.refit(3)
+    assert not it.enter(3)
     assert (it.champion, it.challenger) == (1, 3)
 
 
@@ -132,23 +132,23 @@ def test_a_refit_that_has_not_is_replaced(gains):
 def test_a_challenger_is_not_promoted_by_the_pairs_of_those_before_it(gains):
     it = contest()
     observe(it, rewards(200, 0.0, 1.0))
-    it.refit(2)
+    it.enter(2)
     it.pairs += gains
-    assert it.evidence(1.0).passes
-    assert it.decide(1.0) == ""
+    assert it.evidence(1.0, Gate()).passes
+    assert it.decide(1.0, Gate()) == ""
     it.pairs += [1.0] * 2 * OWN_PAIRS
-    assert it.decide(1.0) == "promote"
+    assert it.decide(1.0, Gate()) == "promote"
 
 
 def test_the_learner_is_followed_until_the_guard_wins():
     it = contest()
     it.promote(follow=True)
-    it.refit(2)
+    it.enter(2)
     observe(it, rewards(100, 1.0, 0.0, 0.0))
-    assert it.decide(1.0) == "rollback"
-    it.refit(3)
+    assert it.decide(1.0, Gate()) == "rollback"
+    it.enter(3)
     observe(it, rewards(10, 0.0, 0.0, 0.0, 1.0))
-    assert not it.refit(4)
+    assert not it.enter(4)
     assert (it.champion, it.challenger, it.follows) == (0, 4, False)
 
 
@@ -156,5 +156,5 @@ def test_a_guard_of_a_followed_learner_is_renewed():
     it = contest()
     it.promote(follow=True)
     observe(it, rewards(400, 0.0, 1.0))
-    assert it.decide(1.0) == ""
+    assert it.decide(1.0, Gate()) == ""
     assert (it.former, it.guard) == (1, [])

@@ -10,7 +10,7 @@ from zooter_core.base.errors import WorkError
 from zooter_core.config.edit import change_candidate, set_table
 from zooter_core.config.fleet import load_fleet
 from zooter_core.fleet.ensemble import Ensemble
-from zooter_core.learn.deciding import Sampling
+from zooter_core.learn.deciding import SamplingPlan
 
 
 def test_a_budget_ends_a_turn_and_the_next_one_goes_on(place):
@@ -54,7 +54,7 @@ def test_thoughts_are_stored_with_the_tokens(place):
                 thoughts = 7 if piece.request.candidate.name == "two" else 0
                 yield replace(piece, response=replace(piece.response, thought_tokens=thoughts))
 
-    turn(place, ensemble=Thinking(load_fleet(fleet)), sampling=Sampling(1.0))
+    turn(place, ensemble=Thinking(load_fleet(fleet)), sampling=SamplingPlan(1.0))
     counts = {(reward.candidate, reward.tokens, reward.thought_tokens) for reward in traffic.rewards()}
     assert counts == {("base", None, None), ("one", 10, 0), ("two", 10, 7)}  # what was served was not counted
 
@@ -72,7 +72,7 @@ def test_dollars_are_a_budget_too(place):
 def test_without_answers_only_the_sample_is_judged(place):
     _, _, traffic = place
     traffic.add(decisions(100, answer=None))
-    turn(place, sampling=Sampling(0.3, 0.0))
+    turn(place, sampling=SamplingPlan(0.3, 0.0))
     rewards = list(traffic.rewards())
     assert {reward.why for reward in rewards} == {"sample"}
     assert {reward.inclusion for reward in rewards} == {0.3}
@@ -83,7 +83,7 @@ def test_where_answers_are_kept_those_of_the_sample_are_too(place):
     fleet, _, traffic = place
     set_table(fleet, "learn", {"answers": True})
     traffic.add(decisions(2))
-    turn(place, sampling=Sampling(1.0, 0.0))
+    turn(place, sampling=SamplingPlan(1.0, 0.0))
     others = {(one.candidate, one.answer) for one in traffic.rewards()}
     assert others == {("base", None), ("one", "one"), ("two", "two")}  # the served one is with its decision
 
@@ -96,7 +96,7 @@ def test_the_cache_of_rewards_keeps_nothing_of_what_is_judged(place):
         reward_model, score_responses = Ensemble.reward_model, Ensemble.score_responses
 
     ensemble = Rewarding(load_fleet(fleet))
-    turn(place, ensemble=ensemble, sampling=Sampling(1.0, 0.0))
+    turn(place, ensemble=ensemble, sampling=SamplingPlan(1.0, 0.0))
     assert len(list(traffic.rewards())) == 6
     items = [(one.query, name) for one in decisions(2) for name in POOL]
     assert ensemble._cache().get(items) == {}
@@ -108,14 +108,14 @@ def test_an_answer_that_was_cut_is_not_judged_as_a_whole_one(place, monkeypatch)
     _, _, traffic = place
     monkeypatch.setattr("zooter_core.learn.judging.LONGEST_ANSWER", 4)
     traffic.add(decisions(2))  # their answers are "base", as long as those that are kept
-    _, _, ensemble = turn(place, sampling=Sampling(0.0, 0.0))
+    _, _, ensemble = turn(place, sampling=SamplingPlan(0.0, 0.0))
     assert (list(traffic.rewards()), ensemble.questions) == ([], [])
 
 
 def test_what_is_stored_says_why_and_with_which_probability(place):
     _, _, traffic = place
     traffic.add(decisions(100))
-    turn(place, sampling=Sampling(0.2, 0.0))
+    turn(place, sampling=SamplingPlan(0.2, 0.0))
     rewards = list(traffic.rewards())
     sample = [reward for reward in rewards if reward.why == "sample"]
     assert {name: [one.request_id for one in sample if one.candidate == name] for name in POOL} == dict.fromkeys(

@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pytest
 
-from zooter_core.learn.learner import Learner, Learning, choices
+from zooter_core.learn.learner import Learner, choose
 from zooter_core.method.partial_rewards import capped
 
 
@@ -23,12 +23,12 @@ def stream(count: int, width: int = 16, candidates: int = 3, seed: int = 0):
 
 def right(learner: Learner, x, rewards) -> float:
     """The share of queries whose best candidate is chosen."""
-    return float((choices(learner.router(), x) == rewards.argmax(axis=1)).mean())
+    return float((choose(learner.router(), x) == rewards.argmax(axis=1)).mean())
 
 
 def test_single_rewards_teach_it():
     x, rewards = stream(3000)
-    learner = Learner.starting(x[:20], rewards[:20])
+    learner = Learner(x[:20], rewards[:20])
     before = right(learner, x[2000:], rewards[2000:])
     partial = np.full((1980, 3), np.nan)
     rows = np.arange(1980)
@@ -41,7 +41,7 @@ def test_single_rewards_teach_it():
 def test_what_changed_is_forgotten_and_the_others_are_not():
     x, rewards = stream(4000)
     rewards[2000:, 0] -= 10.0  # candidate 0 got worse
-    learner = Learner.starting(x[:100], rewards[:100])
+    learner = Learner(x[:100], rewards[:100])
     learner.observe(x[100:2000], rewards[100:2000])
     assert min(half_life for half_life, _ in learner.chosen) >= 1000  # nothing changed so far
     before = learner.weights()
@@ -49,7 +49,7 @@ def test_what_changed_is_forgotten_and_the_others_are_not():
     assert learner.chosen[0][0] <= 500
     assert min(half_life for half_life, _ in learner.chosen[1:]) >= 1000
     assert (learner.weights()[1:] > 0.6 * before[1:]).all()
-    assert (choices(learner.router(), x[3000:]) == 0).mean() < 0.02
+    assert (choose(learner.router(), x[3000:]) == 0).mean() < 0.02
 
 
 def test_a_candidate_that_breaks_is_left_within_a_chunk_however_much_was_known_of_it():
@@ -58,12 +58,12 @@ def test_a_candidate_that_breaks_is_left_within_a_chunk_however_much_was_known_o
     rewards[5500:, 0] = -10.0  # candidate 0 broke
     served = np.random.default_rng(1).integers(3, size=6000)
     partial = np.where((np.arange(3) == served[:, None]) | (np.arange(6000) % 20 == 0)[:, None], rewards, np.nan)
-    learner = Learner.starting(x[:5000], rewards[:5000])
+    learner = Learner(x[:5000], rewards[:5000])
     learner.observe(x[5000:5500], partial[5000:5500])
     before = learner.weights()
-    assert (choices(learner.router(), x) == 0).mean() > 0.3
+    assert (choose(learner.router(), x) == 0).mean() > 0.3
     learner.observe(x[5500:5600], partial[5500:5600])
-    assert (choices(learner.router(), x) == 0).mean() < 0.1
+    assert (choose(learner.router(), x) == 0).mean() < 0.1
     assert (learner.weights()[1:] > 0.8 * before[1:]).all()
 
 
@@ -72,7 +72,7 @@ def test_a_candidate_that_was_always_worse_in_traffic_than_in_training_has_not_f
     rewards[:1000, 0] += 2.0  # its training answers were longer, say
     served = np.random.default_rng(1).integers(3, size=1600)
     partial = np.where((np.arange(3) == served[:, None]) | (np.arange(1600) % 10 == 0)[:, None], rewards, np.nan)
-    learner = Learner.starting(x[:1000], rewards[:1000])
+    learner = Learner(x[:1000], rewards[:1000])
     learner.observe(x[1000:], partial[1000:])
     assert learner.weights()[0] > 400
 
@@ -80,7 +80,7 @@ def test_a_candidate_that_was_always_worse_in_traffic_than_in_training_has_not_f
 def test_one_query_that_is_hard_for_all_is_no_shift():
     x, rewards = stream(201)
     rewards[200] -= 20
-    learner = Learner.starting(x[:100], rewards[:100])
+    learner = Learner(x[:100], rewards[:100])
     learner.observe(x[100:], rewards[100:])
     assert learner.shift == 0.0
 
@@ -93,7 +93,7 @@ def test_what_all_rewards_have_in_common_from_some_moment_on_is_not_learned(drif
     rng = np.random.default_rng(1)
     served = np.where(np.arange(4000) < 2000, rng.integers(3, size=4000), 0)
     partial = np.where((np.arange(3) == served[:, None]) | (rng.random((4000, 1)) < 0.1), rewards, np.nan)
-    learner = Learner.starting(x[:100], rewards[:100])
+    learner = Learner(x[:100], rewards[:100])
     learner.observe(x[100:2000], partial[100:2000])
     before = right(learner, x, rewards)
     for first in range(2000, 2400, 100):
@@ -116,10 +116,10 @@ def test_the_feedback_of_one_owner_has_a_tenth_of_a_candidates_weight_at_most(ga
     judged[:1000:10] = rewards[:1000:10]
     feedback[-300:, 0] = 50.0
     owners = [None] * (1000 + gap) + ["mallory"] * 300
-    before = Learner.starting(x[:50], rewards[:50])
+    before = Learner(x[:50], rewards[:50])
     before.observe(x, judged)
-    learner = heeded(Learner.starting(x[:50], rewards[:50]), x, judged, feedback, owners)
-    for sums, without in zip(learner._every(), before._every(), strict=True):
+    learner = heeded(Learner(x[:50], rewards[:50]), x, judged, feedback, owners)
+    for sums, without in zip(learner.sums, before.sums, strict=True):
         most = 0.1 * (sums.weights[0] + 1) * 1.001  # the prior of a regression weighs 1
         assert 0 < sums.weights[0] - without.weights[0] <= most
         assert abs(sums.products[0, 0] - without.products[0, 0]) <= 50 * most
@@ -131,12 +131,12 @@ def test_feedback_in_place_of_a_reward_adds_no_weight():
     feedback = np.full(rewards.shape, np.nan)
     feedback[:2, 1] = 5.0
     owners = ["ann"] * 200
-    learner = heeded(Learner.starting(x[:50], rewards[:50]), x, rewards, feedback, owners)
+    learner = heeded(Learner(x[:50], rewards[:50]), x, rewards, feedback, owners)
     corrected = np.where(np.isnan(feedback), rewards, feedback)  # two of two hundred count in full
-    plain = Learner.starting(x[:50], rewards[:50])
+    plain = Learner(x[:50], rewards[:50])
     plain.observe(x, corrected)
     assert learner.weights() == pytest.approx(plain.weights())
-    assert learner._every()[0].products == pytest.approx(plain._every()[0].products)
+    assert learner.sums[0].products == pytest.approx(plain.sums[0].products)
 
 
 def test_thumbs_say_of_no_candidate_that_it_fell_and_what_was_said_before_it_fell_is_forgotten():
@@ -144,12 +144,12 @@ def test_thumbs_say_of_no_candidate_that_it_fell_and_what_was_said_before_it_fel
     rewards[500:, 0] -= 20.0
     feedback = np.full(rewards.shape, np.nan)
     feedback[:400, 0], feedback[400:, 1] = 30.0, -30.0
-    learner = heeded(Learner.starting(x[:100], rewards[:100]), x, rewards, feedback, ["ann"] * 700)
-    judged = Learner.starting(x[:100], rewards[:100])
+    learner = heeded(Learner(x[:100], rewards[:100]), x, rewards, feedback, ["ann"] * 700)
+    judged = Learner(x[:100], rewards[:100])
     judged.observe(x, rewards)
     assert learner.weights() == pytest.approx(judged.weights())
-    assert learner._every()[0].products[0] == pytest.approx(judged._every()[0].products[0])
-    assert learner._every()[0].products[1, 0] < judged._every()[0].products[1, 0]
+    assert learner.sums[0].products[0] == pytest.approx(judged.sums[0].products[0])
+    assert learner.sums[0].products[1, 0] < judged.sums[0].products[1, 0]
 
 
 @pytest.mark.parametrize(("owners", "factors"), [([0] * 8, 0.5), ([0] * 4 + [1] * 4, 1.0), ([0, 1] * 4, 1.0)])
@@ -161,14 +161,14 @@ def test_owners_of_opinions_are_capped_each(owners, factors):
 
 def test_one_half_life_is_used_as_it_is():
     x, rewards = stream(400)
-    learner = Learner.starting(x[:100], rewards[:100], Learning((math.inf,), (30.0,)))
+    learner = Learner(x[:100], rewards[:100], (math.inf,), (30.0,))
     learner.observe(x[100:], rewards[100:])
     assert learner.chosen == [(math.inf, 30.0)] * 3
 
 
 def test_the_order_of_arrival_in_chunks_changes_nothing():
     x, rewards = stream(600)
-    one, other = (Learner.starting(x[:100], rewards[:100]) for _ in range(2))
+    one, other = (Learner(x[:100], rewards[:100]) for _ in range(2))
     one.observe(x[100:], rewards[100:])
     for first in range(100, 600, 100):
         other.observe(x[first : first + 100], rewards[first : first + 100])
@@ -181,7 +181,7 @@ def test_a_newcomer_catches_up_on_stored_queries():
     rewards[:, 2] += 3.0
     before = rewards.copy()
     before[:, 2] = np.nan
-    learner = Learner.starting(x[:500], before[:500])
+    learner = Learner(x[:500], before[:500])
     learner.observe(x[500:1000], before[500:1000])
     burst = np.full((200, 3), np.nan)
     burst[:, 2] = rewards[800:1000, 2]
@@ -193,14 +193,14 @@ def test_a_newcomer_catches_up_on_stored_queries():
 def test_a_candidate_that_is_not_available_is_not_chosen():
     x, rewards = stream(300)
     rewards[:, 1] += 50
-    learner = Learner.starting(x, rewards)
-    assert set(choices(learner.router(), x)) == {1}
-    assert 1 not in choices(learner.router(), x, [True, False, True])
+    learner = Learner(x, rewards)
+    assert set(choose(learner.router(), x)) == {1}
+    assert 1 not in choose(learner.router(), x, [True, False, True])
 
 
 def test_queries_without_any_reward_pass_by():
     x, rewards = stream(300)
-    learner = Learner.starting(x[:100], rewards[:100])
+    learner = Learner(x[:100], rewards[:100])
     learner.observe(x[100:], np.full((200, 3), np.nan))
     assert np.isfinite(learner.router().weight).all()
     assert learner.queries == 200
@@ -215,7 +215,7 @@ from zooter_core.learn.learner import Learner
 rng = np.random.default_rng(0)
 x, rewards = rng.normal(size=(5000, 768)).astype(np.float32), rng.normal(size=(5000, 7))
 begun = time.process_time()
-learner = Learner.starting(x[:1000], rewards[:1000])
+learner = Learner(x[:1000], rewards[:1000])
 learner.observe(x, rewards)
 learner.router()
 print(time.process_time() - begun, "torch" in sys.modules)

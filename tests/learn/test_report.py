@@ -14,8 +14,9 @@ from support.traffic_week import DAY, POOL, fill
 from zooter_core.cli.main import main
 from zooter_core.config.fleet import load_fleet
 from zooter_core.fleet.ensemble import Ensemble
-from zooter_core.learn.drift import fall_of, fallen_rewards, far_queries
-from zooter_core.learn.report import figures, report_on, sentences
+from zooter_core.learn.changes import fallen_rewards, unfamiliar_queries
+from zooter_core.learn.report import report_on
+from zooter_core.learn.report_text import figures, report_json, sentences
 from zooter_core.learn.traffic import Traffic
 from zooter_core.learn.traffic_rows import SAMPLE, LoggedDecision, LoggedReward
 from zooter_core.method.worth import Estimate
@@ -128,14 +129,6 @@ def test_a_candidate_that_got_worse_is_named_with_its_hour(traffic):
     assert change.since == pytest.approx(3.5 * DAY, abs=DAY)
 
 
-@pytest.mark.parametrize("steps", [2, 4, 8, 24])
-def test_few_rewards_that_stay_are_seldom_called_fallen(steps):
-    dice = np.random.default_rng(0)
-    weeks = dice.normal(size=(2000, steps, 40))
-    sums = [{n: (40, float(part.sum()), float((part**2).sum())) for n, part in enumerate(week)} for week in weeks]
-    assert np.mean([fall_of("a", bins, 1, SAMPLE) is not None for bins in sums]) < 0.06
-
-
 def test_nothing_is_said_where_nothing_changed(traffic):
     fill(traffic)
     assert fallen_rewards(traffic, 0, 7 * DAY) == []
@@ -156,11 +149,11 @@ def test_queries_unlike_the_training_are_counted(traffic, tiny_fleet):
     traffic.add(
         LoggedDecision(f"r{n}", n, "far" if n % 3 == 0 else "near", probability=0.5, tags=["sea"]) for n in range(90)
     )
-    (change,) = far_queries(traffic, parts, 0, 100)
+    (change,) = unfamiliar_queries(traffic, parts, 0, 100)
     assert (change.kind, round(change.after, 2)) == ("far", 0.33)
     assert "sea" in change.message
-    assert far_queries(traffic, parts, 0, 20) == []  # too few
-    assert far_queries(traffic, ensemble, 0, 100) == [] or ensemble.neighbours  # a router may have no neighbours
+    assert unfamiliar_queries(traffic, parts, 0, 20) == []  # too few
+    assert unfamiliar_queries(traffic, ensemble, 0, 100) == [] or ensemble.neighbours  # a router may have no neighbours
 
 
 def test_the_command_reports(tmp_path, capsys):
@@ -266,7 +259,7 @@ def test_tokens_are_shown_with_thoughts_and_what_these_earn_by_tag(traffic):
     (by_tag,) = (line for line in lines if "thinking earned" in line)
     assert re.search(r"on code, (thinking earned )?[12]\.\d\d more", by_tag, re.IGNORECASE)
     assert re.search(r"on talk, (thinking earned )?[01]\.\d\d less", by_tag, re.IGNORECASE)
-    assert report.to_json()["thinking"][0]["tokens"]["mean"] == pytest.approx(310)
+    assert report_json(report)["thinking"][0]["tokens"]["mean"] == pytest.approx(310)
     twins = report_on(traffic, "f", 0, 7 * DAY, twins=[["code", "small"]])
     assert {(row.thinker, row.other, row.twins) for row in twins.thinking} == {("code", "small", True)}
 

@@ -68,7 +68,7 @@ def test_more_than_a_page_is_read(traffic):
     traffic.add_rewards(LoggedReward(f"req-{number}", name, 1) for number in range(1200) for name in ("a", "b"))
     assert [entry.number for entry in traffic.decisions()] == list(range(1, 2501))
     assert len({(reward.request_id, reward.candidate) for reward in traffic.rewards()}) == 2400
-    assert len(list(traffic.rewards_of([f"req-{number}" for number in range(900)]))) == 1800
+    assert len(list(traffic.rewards_for([f"req-{number}" for number in range(900)]))) == 1800
 
 
 def test_a_reward_replaces_the_one_of_the_same_source(traffic):

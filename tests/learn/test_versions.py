@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict
+from copy import deepcopy
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,8 @@ from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.paths import EMBEDDED_FLEET
 from zooter_core.config.edit import set_table
 from zooter_core.config.fleet import load_fleet
-from zooter_core.learn.by_hand import lock_learner
-from zooter_core.learn.deciding import Contest
-from zooter_core.learn.versions import FOLLOW, MOST_EVENTS, OUTSIDE, PROMOTE, ROLLBACK, STARTING, Versions, name_router
+from zooter_core.learn.deciding import PROMOTE, ROLLBACK, Contest
+from zooter_core.learn.versions import FOLLOW, MOST_EVENTS, OUTSIDE, STARTING, Versions, lock_learner, name_router
 from zooter_core.method.promotion import Gate, evidence
 
 Switch = Callable[[Contest[str]], object]
@@ -34,7 +34,7 @@ SWITCHES: dict[str, tuple[str, Switch, int | None]] = {  # the event, and what e
     "promote": (PROMOTE, lambda contest: contest.promote(), None),
     "roll back": (ROLLBACK, lambda contest: contest.rollback(), None),
     "roll back to the first": (ROLLBACK, to_first, None),
-    "follow": (FOLLOW, lambda contest: contest.refit("routers/0003"), 90),
+    "follow": (FOLLOW, lambda contest: contest.enter("routers/0003"), 90),
 }
 BEFORE: dict[str, dict[str, object]] = {  # what is not as in `fleet`
     "follow": {"follows": True},
@@ -72,10 +72,10 @@ def fleet(fleet_copy: Path) -> Path:
 
 def switched(fleet: Path, name: str) -> None:
     versions, (event, change, learned) = opened(fleet), SWITCHES[name]
-    contest = versions.state.contest(Gate())
-    shown = None if event == FOLLOW else evidence(np.array(contest.pairs), 0.4, Gate())
-    change(contest)
-    versions.switch(contest, event, shown, learned)
+    after = deepcopy(versions.state)
+    shown = None if event == FOLLOW else evidence(np.array(after.pairs), 0.4, Gate())
+    change(after)
+    versions.switch(after if learned is None else replace(after, learned=learned), event, shown)
 
 
 @pytest.fixture

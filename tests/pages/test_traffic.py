@@ -10,9 +10,8 @@ import pytest
 from support.app_pages import Open, let_manage, words
 from support.traffic_days import add_days
 from zooter_core.config.fleet import load_fleet
-from zooter_core.learn.by_hand import lock_learner
 from zooter_core.learn.traffic import Traffic, data_folder
-from zooter_core.learn.versions import Versions
+from zooter_core.learn.versions import Versions, lock_learner
 from zooter_core.ui.traffic import champions, source
 
 

@@ -21,7 +21,8 @@ from zooter_core.cli.options import DataDir, Json, argument, check_unused, optio
 from zooter_core.config.fleet import Fleet, load_fleet
 
 if TYPE_CHECKING:
-    from zooter_core.learn.cycle import Settings
+    from zooter_core.learn.cycle import LearnSettings
+    from zooter_core.learn.versions import Versions
 
 Action = Literal["run", "status", "promote", "rollback", "pause", "resume"]
 EVERY_SECONDS = 600.0  # between the starts of two turns
@@ -47,33 +48,27 @@ def learn(
     if action != "run":
         check_unused(context, f"with `zooter learn {action}`", *OF_RUN)
     parts = open_fleet(fleet)
-    from zooter_core.learn.versions import Versions
+    from zooter_core.learn.versions import Versions, locked_versions, switch_by_hand
 
     if action == "status":
         print_figures(_status(Versions(parts)), json, _print_status)
         return
     if action == "run":
-        from zooter_core.learn.cycle import Settings
-        from zooter_core.learn.deciding import Sampling
+        from zooter_core.learn.cycle import LearnSettings
+        from zooter_core.learn.deciding import SamplingPlan
         from zooter_core.learn.traffic import own_data_folder
 
         if share > 1:
             raise ZooterError("--share between 0 and 1", f"{share:g}", "0.05 is every twentieth query.")
-        sampling = Sampling(share) if budget_usd != 0 else Sampling(0, 0)
-        place, settings = data or own_data_folder(parts, print_note), Settings(sampling, manual=manual)
+        sampling = SamplingPlan(share) if budget_usd != 0 else SamplingPlan(0, 0)
+        place, settings = data or own_data_folder(parts, print_note), LearnSettings(sampling, manual=manual)
         take_turns(parts, place, settings, budget_usd, None if once else EVERY_SECONDS, json)
         return
     if action in ("promote", "rollback"):
-        from zooter_core.learn.by_hand import switch
-
-        serving = switch(parts, action, WAIT_SECONDS)
+        serving = switch_by_hand(parts, action, WAIT_SECONDS)
         err.print(f"fleet.toml names {_name(serving)} now. {RELOAD}")
     else:
-        from zooter_core.learn.by_hand import lock_learner
-
-        Versions(parts)  # refuses the embedded fleet before a lock is made in it
-        with lock_learner(parts, WAIT_SECONDS):
-            versions = Versions(load_fleet(parts.folder))
+        with locked_versions(parts, WAIT_SECONDS) as versions:
             versions.state.paused = action == "pause"
             versions.save()
         err.print(PAUSED if action == "pause" else "Resumed.")
@@ -84,7 +79,7 @@ def learn(
 def take_turns(
     fleet: Fleet,
     data: Path,
-    settings: Settings,
+    settings: LearnSettings,
     budget_usd: float | None = None,
     every: float | None = EVERY_SECONDS,
     json: bool = False,
@@ -97,11 +92,10 @@ def take_turns(
         every: seconds between the starts of two turns; None takes one turn.
     """
     from zooter_core.fleet.ensemble import Ensemble
-    from zooter_core.learn.by_hand import lock_learner
     from zooter_core.learn.cycle import Cycle
-    from zooter_core.learn.judging import Budget
+    from zooter_core.learn.judging import TurnBudget
     from zooter_core.learn.traffic import Traffic
-    from zooter_core.learn.versions import Versions
+    from zooter_core.learn.versions import Versions, lock_learner
 
     Versions(fleet)
     stop = threading.Event()
@@ -117,8 +111,8 @@ def take_turns(
                 if (again := load_fleet(fleet.folder)) != fleet:
                     fleet, ensemble = again, ensemble.renewed(again)
                     ensemble.retain()
-                cycle = Cycle(Versions(fleet), ensemble, traffic, data, settings, print_note)
-                turn = cycle.turn(Budget(dollars=budget_usd), stop)
+                cycle = Cycle(Versions(fleet), ensemble, traffic, settings, print_note)
+                turn = cycle.turn(TurnBudget(dollars=budget_usd), stop)
             if cycle.versions.state.paused:
                 err.print(PAUSED)
             print_figures(asdict(turn), json, _print_turn)
@@ -134,7 +128,7 @@ def _name(router: str | None) -> str:
     return "no router" if router is None else router or "no router (a starting one serves)"
 
 
-def _status(versions: Any) -> dict[str, Any]:
+def _status(versions: Versions) -> dict[str, Any]:
     """What the contest stands at. The mean is in units of reward."""
     state = versions.state
     return {

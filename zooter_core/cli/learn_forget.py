@@ -29,11 +29,10 @@ def learn_forget(
         next_step = "Give --key, --user, --request or --before; together they narrow the choice."
         raise ZooterError("what to forget", "nothing", next_step, "Say what to forget.")
     moment = None if before is None else _moment(before)
-    from zooter_core.learn.refit import forget
     from zooter_core.learn.traffic import Traffic, own_data_folder
 
     with Traffic.open(data or own_data_folder(open_fleet(fleet), print_note), create=False) as traffic:
-        count = forget(traffic, key=key, user=user, request_id=request, older_than=moment)
+        count = traffic.delete(key=key, user=user, request_id=request, older_than=moment)
     err.print(f"Requests deleted from {traffic.path}: {count:,}")
 
 

@@ -24,7 +24,8 @@ def report(
     from zooter_core.evaluation.thinking import twins
     from zooter_core.fleet.ensemble import Ensemble
     from zooter_core.learn.advice import Setup, advise
-    from zooter_core.learn.report import figures, report_on, sentences
+    from zooter_core.learn.report import report_on
+    from zooter_core.learn.report_text import figures, report_json, sentences
     from zooter_core.learn.traffic import Traffic, data_folder
 
     parts, now = open_fleet(fleet), time.time()
@@ -37,7 +38,7 @@ def report(
             result = report_on(traffic, parts.name, now - seconds, now, None, twins(parts.candidates))
     advice = advise(result, Setup.of(parts, traffic.path.parent))
     if json:
-        print_json(result.to_json() | {"advice": asdict(advice)})
+        print_json(report_json(result) | {"advice": asdict(advice)})
         return
     for line in sentences(result):
         out.print(line)

@@ -99,17 +99,17 @@ def serve(
 
 def _outlook(fleet: Fleet, data: Path) -> str:
     """How long it takes until the traffic in a folder tells what routing is worth."""
-    from zooter_core.learn.deciding import Sampling
-    from zooter_core.learn.pace import DAY, LATEST_DAYS, outlook
-    from zooter_core.learn.report import report_on
+    from zooter_core.learn.deciding import SamplingPlan
+    from zooter_core.learn.report import DAY, LATEST_DAYS, report_on
+    from zooter_core.learn.report_text import first_figures, outlook
     from zooter_core.learn.traffic import FILE, Traffic
 
     if not (data / FILE).is_file():
-        return f"{outlook(None, 0, 0.0, Sampling().share)} {LEARN}"
+        return f"{first_figures(0, 0.0, SamplingPlan().share)} {LEARN}"
     now = time.time()
     with Traffic.open(data, create=False) as traffic:
-        report = report_on(traffic, fleet.name, now - LATEST_DAYS * DAY, now)
-    return f"{report.outlook} {LEARN}" if report.outlook else "`zooter report` says what routing is worth."
+        outcome = outlook(report_on(traffic, fleet.name, now - LATEST_DAYS * DAY, now))
+    return f"{outcome} {LEARN}" if outcome else "`zooter report` says what routing is worth."
 
 
 def _activated() -> socket.socket | None:

@@ -1,23 +1,22 @@
-"""What to do after a report: one recommendation, the most important of about a dozen, with its reason and command.
-
-Each rule is a function of the report and of what the fleet has. The first that applies is taken.
-"""
+"""What to do after a report: one recommendation, the first that applies, with its reason and command."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from shlex import quote
+from typing import Literal
 
 from zooter_core.base.paths import EMBEDDED_FLEET
 from zooter_core.base.strict_json import dump_json
 from zooter_core.config.fleet import Fleet
 from zooter_core.config.serve import AUTO
-from zooter_core.learn.drift import Change, day
-from zooter_core.learn.pace import days
-from zooter_core.learn.report import EVERYTHING, Report, statements
+from zooter_core.learn.changes import Change, day
+from zooter_core.learn.report import EVERYTHING, Rule, TrafficReport
+from zooter_core.learn.report_text import days, outlook, statements
 from zooter_core.learn.traffic import data_folder
 from zooter_core.learn.versions import ROUTERS
 from zooter_core.method.worth import FEWEST
@@ -27,18 +26,24 @@ COPY = "my-fleet"  # of the embedded fleet
 PATIENT, SOON = 14, 7  # days: a sample that takes longer than the first gets a share with which it takes the second
 
 
+Kind = Literal[
+    "no traffic", "not routed", "no rewards", "fell", "cut", "not sampled", "few", "judge", "roll back", "far", "train",
+    "always one", "alone", "probabilities", "drop", "more", "nothing",
+]  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Advice:
     """A recommendation.
 
     Attributes:
-        kind: the name of its rule.
+        kind: names the recommendation.
         sentence: what to do.
         reason: why.
         command: how; "" if there is nothing to do.
     """
 
-    kind: str
+    kind: Kind
     sentence: str
     reason: str
     command: str
@@ -98,199 +103,110 @@ class Setup:
         return f"{copy}${{EDITOR:-vi}} {quote(str(Path(self.fleet or COPY) / 'fleet.toml'))}"
 
 
-Rule = Callable[[Report, Setup], Advice | None]
-
-
-def advise(report: Report, setup: Setup) -> Advice:
+def advise(report: TrafficReport, setup: Setup) -> Advice:
     """The most important recommendation for a period."""
-    return next(advice for rule in RULES if (advice := rule(report, setup)))
+    if first := next(_advise_on_data(report, setup), None):
+        return first
+    best = report.best
+    if best is None:
+        reason = f"{report.sampled} of {FEWEST} requests are sampled. {outlook(report)}"
+        return Advice("few", "Sample more.", reason, setup.learn(_larger_share(report, FEWEST - report.sampled)))
+    return next(chain(_advise_on_router(report, best, setup), _advise_on_fleet(report, best, setup)))
 
 
-def _no_traffic(report: Report, setup: Setup) -> Advice | None:
-    if report.requests:
-        return None
-    reason = f"No request came from {day(report.since)} to {day(report.until)}."
-    if report.last:
-        reason += f" The last one was kept on {day(report.last)}: nobody asks, or the endpoint runs without --learn."
-    sentence = "Put clients in front of the endpoint, and let it keep its traffic."
-    return Advice("no traffic", sentence, reason, setup.command("serve", " --learn", data=True))
+def _advise_on_data(report: TrafficReport, setup: Setup) -> Iterator[Advice]:
+    """What comes first: requests, rewards, candidates that work, and a sample."""
+    if not report.requests:
+        reason = f"No request came from {day(report.since)} to {day(report.until)}."
+        if report.last:
+            reason += (
+                f" The last one was kept on {day(report.last)}: nobody asks, or the endpoint runs without --learn."
+            )
+        sentence = "Put clients in front of the endpoint, and let it keep its traffic."
+        yield Advice("no traffic", sentence, reason, setup.command("serve", " --learn", data=True))
+    if not report.routed:
+        reason = (
+            f"For none of {report.requests:,} requests the router chose: clients name a model, or the requests are"
+            " chores of chat UIs, or come from an old log."
+        )
+        yield Advice("not routed", f"Let clients ask for the model `{AUTO}`.", reason, _request(AUTO))
+    if not setup.rewards:
+        sentence = "Give the fleet a [reward] that scores single answers."
+        reason = "Without one no answer has a reward, and nothing tells what routing is worth."
+        yield Advice("no rewards", sentence, reason, setup.edit())
+    if change := _warning(report, "reward"):
+        sentence = f"See what has happened to {change.name}, and to its server."
+        reason = f"Its mean reward fell from {change.before:.2f} to {change.after:.2f} about {day(change.since)}."
+        yield Advice("fell", sentence, reason, setup.command("check"))
+    for name, share in report.cut.items():
+        sentence = (
+            f"Give {name} more tokens to think: a larger max_tokens in the requests of clients, max_new_tokens in its"
+            ' [[candidate]], or less thinking (thinking = "low").'
+        )
+        reason = f"{share:.0%} of its latest answers ended while it was thinking."
+        yield Advice("cut", sentence, reason, setup.edit())
+    if not report.sampled:
+        reason = f"No request has been answered by every model yet. {outlook(report)}"
+        yield Advice("not sampled", "Let `zooter learn` run beside the endpoint.", reason, setup.learn())
 
 
-def _not_routed(report: Report, setup: Setup) -> Advice | None:
-    if report.routed:
-        return None
-    reason = (
-        f"For none of {report.requests:,} requests the router chose: clients name a model, or the requests are chores"
-        " of chat UIs, or come from an old log."
-    )
-    return Advice("not routed", f"Let clients ask for the model `{AUTO}`.", reason, _request(AUTO))
-
-
-def _no_rewards(report: Report, setup: Setup) -> Advice | None:
-    if setup.rewards:
-        return None
-    sentence = "Give the fleet a [reward] that scores single answers."
-    reason = "Without one no answer has a reward, and nothing tells what routing is worth."
-    return Advice("no rewards", sentence, reason, setup.edit())
-
-
-def _fell(report: Report, setup: Setup) -> Advice | None:
-    if not (change := _change(report, "reward")):
-        return None
-    sentence = f"See what has happened to {change.name}, and to its server."
-    reason = f"Its mean reward fell from {change.before:.2f} to {change.after:.2f} about {day(change.since)}."
-    return Advice("fell", sentence, reason, setup.command("check"))
-
-
-def _cut(report: Report, setup: Setup) -> Advice | None:
-    if not report.cut:
-        return None
-    name, share = next(iter(report.cut.items()))
-    sentence = (
-        f"Give {name} more tokens to think: a larger max_tokens in the requests of clients, max_new_tokens in its"
-        ' [[candidate]], or less thinking (thinking = "low").'
-    )
-    reason = f"{share:.0%} of its latest answers ended while it was thinking."
-    return Advice("cut", sentence, reason, setup.edit())
-
-
-def _not_sampled(report: Report, setup: Setup) -> Advice | None:
-    if report.sampled:
-        return None
-    reason = f"No request has been answered by every model yet. {report.outlook}"
-    return Advice("not sampled", "Let `zooter learn` run beside the endpoint.", reason, setup.learn())
-
-
-def _few(report: Report, setup: Setup) -> Advice | None:
-    if report.best:
-        return None
-    reason = f"{report.sampled} of {FEWEST} requests are sampled. {report.outlook}"
-    return Advice("few", "Sample more.", reason, setup.learn(_larger_share(report, FEWEST - report.sampled)))
-
-
-def _judge(report: Report, setup: Setup) -> Advice | None:
-    votes = report.agreement.get(EVERYTHING)
-    if votes is None or votes.n < FEWEST or votes.low > 0.5:
-        return None
-    reason = (
-        f"The rewards do not agree with people's votes: the answer that people liked has the higher one in"
-        f" {votes.mean:.0%} of the pairs (95% CI {votes.low:.0%} to {votes.high:.0%}, {votes.n:,} votes), and chance in"
-        " 50%."
-    )
-    return Advice("judge", "Choose another [reward]; all other figures rest on it.", reason, setup.edit())
-
-
-def _roll_back(report: Report, setup: Setup) -> Advice | None:
-    if not (setup.learned and _loses(report)):
-        return None
-    command = setup.command("learn rollback")
-    return Advice("roll back", "Go back to the router before.", _worth(report), command)
-
-
-def _far(report: Report, setup: Setup) -> Advice | None:
-    if not (change := _change(report, "far")):
-        return None
-    reason = f"{change.after:.0%} of the newest requests are unlike what the router has learned from, where"
-    reason = f"{reason} {change.before:.0%} would be usual."
-    return Advice("far", "Let the router learn from your own requests.", reason, setup.learn())
-
-
-def _train(report: Report, setup: Setup) -> Advice | None:
-    if setup.trained or _gains(report):
-        return None
-    reason = f"A starting router chooses, which has seen no answer of these models. {_worth(report)}"
-    return Advice("train", "Train a router.", reason, setup.command("exam"))
-
-
-def _always_one(report: Report, setup: Setup) -> Advice | None:
+def _advise_on_router(report: TrafficReport, best: Rule, setup: Setup) -> Iterator[Advice]:
+    """Whether the figures can be trusted, and whether routing earns more than one model alone."""
+    worth, votes = statements(report)[0], report.agreement.get(EVERYTHING)
+    gains = best.gain.significant and best.gain.mean > 0
+    loses = best.gain.significant and best.gain.mean < 0
+    if votes and votes.n >= FEWEST and not votes.low > 0.5:
+        reason = (
+            f"The rewards do not agree with people's votes: the answer that people liked has the higher one in"
+            f" {votes.mean:.0%} of the pairs (95% CI {votes.low:.0%} to {votes.high:.0%}, {votes.n:,} votes), and"
+            " chance in 50%."
+        )
+        yield Advice("judge", "Choose another [reward]; all other figures rest on it.", reason, setup.edit())
+    if setup.learned and loses:
+        yield Advice("roll back", "Go back to the router before.", worth, setup.command("learn rollback"))
+    if change := _warning(report, "far"):
+        reason = (
+            f"{change.after:.0%} of the newest requests are unlike what the router has learned from, where"
+            f" {change.before:.0%} would be usual."
+        )
+        yield Advice("far", "Let the router learn from your own requests.", reason, setup.learn())
+    if not setup.trained and not gains:
+        reason = f"A starting router chooses, which has seen no answer of these models. {worth}"
+        yield Advice("train", "Train a router.", reason, setup.command("exam"))
     (name, count), *others = report.answered().items()  # of those that may be chosen, the one with most is first
-    if not others or count < NEVER or any(n for _, n in others) or _loses(report):
-        return None
-    reason = f"The router chose it for each of {count:,} requests, so there is nothing to route."
-    return Advice("always one", f"Use {name} alone.", reason, _request(name))
+    if others and count >= NEVER and not any(n for _, n in others) and not loses:
+        reason = f"The router chose it for each of {count:,} requests, so there is nothing to route."
+        yield Advice("always one", f"Use {name} alone.", reason, _request(name))
+    if loses or (not gains and best.cost.low > 1):
+        unless = ", unless the lower cost matters more" if best.cost.high < 1 else ""
+        yield Advice("alone", f"Use {best.name} alone{unless}.", worth, _request(best.name))
 
 
-def _alone(report: Report, setup: Setup) -> Advice | None:
-    best = report.best
-    if best is None or _gains(report) or not (_loses(report) or best.cost.low > 1):
-        return None
-    unless = ", unless the lower cost matters more" if best.cost.high < 1 else ""
-    return Advice("alone", f"Use {best.name} alone{unless}.", _worth(report), _request(best.name))
+def _advise_on_fleet(report: TrafficReport, best: Rule, setup: Setup) -> Iterator[Advice]:
+    """What could be better where routing is worth something; the last one is that nothing could."""
+    worth, counts = statements(report)[0], report.answered()
+    if change := _warning(report, "calibration"):
+        sentence = "Let the learner make a router whose probabilities hold."
+        reason = (
+            f"Its choices had a probability of {change.after:.0%} on average and were the best in {change.before:.0%}."
+            " Routers of `zooter learn` are calibrated on the sample."
+        )
+        yield Advice("probabilities", sentence, reason, setup.learn())
+    total, unused = sum(counts.values()), [name for name, n in counts.items() if not n and name != best.name]
+    if unused and setup.fleet and len(counts) > 2 and total >= NEVER:
+        reason = f"The router chose it for none of {total:,} requests, and another model is the best single one."
+        yield Advice("drop", f"Remove {unused[0]} from the fleet.", reason, setup.edit())
+    if outlook(report) and not best.cost.high < 1:  # it is NaN without prices
+        left = (best.gain.needed(abs(best.gain.mean)) or 0) - best.gain.n
+        yield Advice("more", "Sample more.", f"{worth} {outlook(report)}", setup.learn(_larger_share(report, left)))
+    yield Advice("nothing", "There is nothing to do.", worth, "")
 
 
-def _probabilities(report: Report, setup: Setup) -> Advice | None:
-    if not (change := _change(report, "calibration")):
-        return None
-    reason = (
-        f"Its choices had a probability of {change.after:.0%} on average and were the best in {change.before:.0%}."
-        " Routers of `zooter learn` are calibrated on the sample."
-    )
-    return Advice("probabilities", "Let the learner make a router whose probabilities hold.", reason, setup.learn())
-
-
-def _drop(report: Report, setup: Setup) -> Advice | None:
-    best, counts = report.best, report.answered()
-    unused = [name for name, count in counts.items() if not count and name != (best and best.name)]
-    if not (unused and setup.fleet) or len(counts) < 3 or sum(counts.values()) < NEVER:
-        return None
-    reason = (
-        f"The router chose it for none of {sum(counts.values()):,} requests, and another model is the best single one."
-    )
-    return Advice("drop", f"Remove {unused[0]} from the fleet.", reason, setup.edit())
-
-
-def _more(report: Report, setup: Setup) -> Advice | None:
-    best = report.best
-    if best is None or not report.outlook or best.cost.high < 1:
-        return None
-    left = (best.gain.needed(abs(best.gain.mean)) or 0) - best.gain.n
-    reason = f"{_worth(report)} {report.outlook}"
-    return Advice("more", "Sample more.", reason, setup.learn(_larger_share(report, left)))
-
-
-def _nothing(report: Report, setup: Setup) -> Advice:
-    return Advice("nothing", "There is nothing to do.", _worth(report), "")
-
-
-RULES: tuple[Rule, ...] = (
-    _no_traffic,
-    _not_routed,
-    _no_rewards,
-    _fell,
-    _cut,
-    _not_sampled,
-    _few,
-    _judge,
-    _roll_back,
-    _far,
-    _train,
-    _always_one,
-    _alone,
-    _probabilities,
-    _drop,
-    _more,
-    _nothing,
-)
-
-
-def _change(report: Report, kind: str) -> Change | None:
+def _warning(report: TrafficReport, kind: str) -> Change | None:
     return next((change for change in report.changes if change.kind == kind), None)
 
 
-def _gains(report: Report) -> bool:
-    return report.best is not None and report.best.gain.significant and report.best.gain.mean > 0
-
-
-def _loses(report: Report) -> bool:
-    return report.best is not None and report.best.gain.significant and report.best.gain.mean < 0
-
-
-def _worth(report: Report) -> str:
-    """What routing was worth beside the best single model."""
-    return statements(report)[0]
-
-
-def _larger_share(report: Report, left: float) -> str:
+def _larger_share(report: TrafficReport, left: float) -> str:
     """The option for a larger sample, where so many more requests of it take too long."""
     if days(left, report.a_day, report.share) <= PATIENT or not report.a_day:
         return ""

@@ -19,12 +19,13 @@ from zooter_core.method.promotion import Array, Evidence, Gate, evidence
 
 Choices = NDArray[np.intp]
 R = TypeVar("R")  # what stands for a router
+PROMOTE, ROLLBACK = "promote", "rollback"  # what a contest decides
 GUARD_PAIRS = 300  # after which a former champion leaves the contest
 OWN_PAIRS = 5  # of a challenger, before which it does not take over
 
 
 @dataclass(frozen=True)
-class Sampling:
+class SamplingPlan:
     """Which answers are judged beyond the served one.
 
     Attributes:
@@ -43,7 +44,7 @@ class Sampling:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Draw:
     """The answers to judge.
 
     Attributes:
@@ -57,9 +58,9 @@ class Wanted:
     inclusion: Array
 
 
-def wanted(
-    served: Choices, rivals: Sequence[Choices], lots: Array, sampling: Sampling, available: NDArray[np.bool_]
-) -> Wanted:
+def draw_answers(
+    served: Choices, rivals: Sequence[Choices], lots: Array, sampling: SamplingPlan, available: NDArray[np.bool_]
+) -> Draw:
     """Draw the answers to judge for n queries.
 
     Args:
@@ -79,7 +80,7 @@ def wanted(
             inclusion[rows[differ], choice[differ]] = sampling.either
             candidates[rows[differ & drawn], choice[differ & drawn]] = True
     inclusion[rows, served], candidates[rows, served] = 1.0, True
-    return Wanted(sample, candidates, inclusion)
+    return Draw(sample, candidates, inclusion)
 
 
 def differences(rewards: Array, champion: Choices, challenger: Choices) -> Array:
@@ -101,15 +102,14 @@ class Contest(Generic[R]):
         champion: the router that serves.
         challenger: the learner's latest; None before the first.
         former: the champion before, which guards the switch; None if there was none lately.
-        pairs: the challenger's reward minus the champion's, in order, and before it that of the learner's earlier ones.
+        pairs: rewards of the learner's challengers minus those of the champion, in order; the latest one's come last.
         earlier: how many of the pairs are of earlier challengers.
         guard: the former champion's reward minus the present one's, in order.
-        follows: the learner itself was promoted: a refit takes over when the next one is made, if it is ahead by then,
-            and the guard is who served a while ago.
+        follows: the learner was promoted: each later router of it takes over when the next one is made, if it is ahead
+            by then, and the guard is a router that served a while ago.
     """
 
     champion: R
-    gate: Gate = field(default_factory=Gate)
     challenger: R | None = None
     former: R | None = None
     pairs: list[float] = field(default_factory=list)
@@ -141,35 +141,37 @@ class Contest(Generic[R]):
         if self.former is not None:
             self.guard += differences(rewards, choices[0], next(others)).tolist()
 
-    def refit(self, router: R) -> bool:
-        """The learner made another router, the next challenger. Of a promoted learner, the one before takes over if it
-        is ahead; returns whether it does."""
+    def enter(self, router: R) -> bool:
+        """Enter the learner's next router as the challenger.
+
+        Of a promoted learner, the challenger before it takes over if it is ahead. Returns whether it does.
+        """
         takes_over = self.follows and self.ahead
         if takes_over and self.challenger is not None:
             self.champion, self.pairs = self.challenger, []
         self.challenger, self.earlier = router, len(self.pairs)
         return takes_over
 
-    def evidence(self, spread: float) -> Evidence:
+    def evidence(self, spread: float, gate: Gate) -> Evidence:
         """What the pairs say for the challenger."""
-        return evidence(np.array(self.pairs), spread, self.gate)
+        return evidence(np.array(self.pairs), spread, gate)
 
-    def guard_evidence(self, spread: float) -> Evidence:
+    def guard_evidence(self, spread: float, gate: Gate) -> Evidence:
         """What the pairs say for the former champion."""
-        return evidence(np.array(self.guard), spread, self.gate)
+        return evidence(np.array(self.guard), spread, gate)
 
-    def decide(self, spread: float) -> str:
-        """Switch if the pairs say so: "promote", "rollback", or "" for neither. A guard that has lost leaves.
+    def decide(self, spread: float, gate: Gate) -> str:
+        """Switch if the pairs say so: PROMOTE, ROLLBACK, or "" for neither. A guard that has lost leaves.
 
         Args:
             spread: of the rewards.
         """
-        if self.former is not None and self.guard_evidence(spread).passes:
+        if self.former is not None and self.guard_evidence(spread, gate).passes:
             self.rollback()
-            return "rollback"
-        if self.ahead and self.evidence(spread).passes:
+            return ROLLBACK
+        if self.ahead and self.evidence(spread, gate).passes:
             self.promote(follow=True)
-            return "promote"
+            return PROMOTE
         if len(self.guard) >= GUARD_PAIRS:
             self.former, self.guard = self.champion if self.follows else None, []
         return ""

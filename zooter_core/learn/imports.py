@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -33,7 +34,7 @@ from zooter_core.learn.traffic_rows import (
     LoggedDecision,
     LoggedReward,
     id_prefix,
-    users_of,
+    user_ids,
 )
 from zooter_core.router.turns import topic_of
 
@@ -58,29 +59,19 @@ def import_traffic(paths: Sequence[Path], traffic: Traffic, config: LearnConfig)
         ZooterError: a file is missing, or holds something else.
         WorkError: the traffic cannot be written.
     """
-    left_out: Counter[str] = Counter()
-    part: list[Import] = []
-    new = 0
-
-    def store() -> int:
-        count = traffic.add(decision for decision, _ in part)
+    left_out, new, now = Counter[str](), 0, time.time()
+    entries = ((_clip(decision, config, now), feedback) for decision, feedback in _read(paths, left_out))
+    while part := list(islice(entries, AT_ONCE)):
+        new += traffic.add(decision for decision, _ in part)
         traffic.add_rewards(
-            LoggedReward(entry.request_id, candidate, score, FEEDBACK, time=entry.time)
-            for entry, feedback in part
+            LoggedReward(decision.request_id, candidate, score, FEEDBACK, time=decision.time)
+            for decision, feedback in part
             for candidate, score in feedback.items()
         )
-        part.clear()
-        return count
-
-    now = time.time()
-    for decision, feedback in _read(paths, left_out):
-        part.append((_storable(decision, config, now), feedback))
-        if len(part) >= AT_ONCE:
-            new += store()
-    return new + store(), left_out
+    return new, left_out
 
 
-def _storable(decision: LoggedDecision, config: LearnConfig, now: float) -> LoggedDecision:
+def _clip(decision: LoggedDecision, config: LearnConfig, now: float) -> LoggedDecision:
     """A decision with what may be stored of its texts. None is later than its import, or it would outlive retention."""
     context, answer = decision.context, decision.answer if config.answers else None
     return replace(
@@ -95,7 +86,7 @@ def _storable(decision: LoggedDecision, config: LearnConfig, now: float) -> Logg
 def _read(paths: Sequence[Path], left_out: Counter[str]) -> Iterator[Import]:
     histories = [path for path in paths if _is_history(path)]
     for path in histories:
-        for entry in (*_history(path, TURNS, _turn), *_history(path, CAST, _vote)):
+        for entry in (*_read_history(path, TURNS, _read_turn), *_read_history(path, CAST, _read_vote)):
             if entry is None:
                 left_out["a damaged record of the demo's history"] += 1
             else:
@@ -104,7 +95,7 @@ def _read(paths: Sequence[Path], left_out: Counter[str]) -> Iterator[Import]:
         if log.unanswered:
             left_out[log.unanswered] += 1
         else:
-            yield _import(log, left_out)
+            yield _read_log(log, left_out)
 
 
 def _is_history(path: Path) -> bool:
@@ -150,7 +141,7 @@ class _Choice:
 
 
 @dataclass
-class _Turn:
+class _DemoTurn:
     """What is read of a turn of the demo (ui/chat/turns.py)."""
 
     query: str
@@ -163,7 +154,7 @@ class _Turn:
 
 
 @dataclass
-class _Vote:
+class _DemoVote:
     """What is read of a vote on a comparison (ui/compare/comparisons.py)."""
 
     query: str
@@ -175,9 +166,9 @@ class _Vote:
     tag: str = ""
 
 
-def _turn(row: LoggedDecision, record: object) -> Import:
+def _read_turn(row: LoggedDecision, record: object) -> Import:
     """A turn of the demo, with its vote."""
-    turn = of_type(_Turn, record)
+    turn = of_type(_DemoTurn, record)
     routed, answer = turn.decision, turn.responses.get(turn.candidate) or _Figures()
     by_router = turn.settings.mode == "router"
     decision = replace(
@@ -190,12 +181,12 @@ def _turn(row: LoggedDecision, record: object) -> Import:
     return decision, {} if turn.vote is None else _feedback(decision, VOTES[bool(turn.vote)])
 
 
-def _vote(row: LoggedDecision, record: object) -> Import:
+def _read_vote(row: LoggedDecision, record: object) -> Import:
     """A vote on a comparison: the best response is good and the others are not.
 
     Equally good responses have 0 each, and where none is good, all are bad.
     """
-    vote = of_type(_Vote, record)
+    vote = of_type(_DemoVote, record)
     score = 0.0 if vote.outcome == "tie" else -1.0
     choice = vote.choice or vote.router
     answered = choice if choice in vote.candidates else vote.candidates[0]
@@ -206,7 +197,7 @@ def _vote(row: LoggedDecision, record: object) -> Import:
     return decision, {candidate: 1.0 if candidate == vote.best else score for candidate in vote.candidates}
 
 
-def _history(path: Path, select: str, read: Callable[[LoggedDecision, object], Import]) -> Iterator[Import | None]:
+def _read_history(path: Path, select: str, read: Callable[[LoggedDecision, object], Import]) -> Iterator[Import | None]:
     """The turns or the votes in the demo's history (ui/history.py); None for one that is damaged."""
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
@@ -217,7 +208,7 @@ def _history(path: Path, select: str, read: Callable[[LoggedDecision, object], I
     for name, session, fleet, moment, text in rows:
         try:
             record = parse_json(text)
-            if read is _vote and record.get("kind") != COMPARISON:
+            if read is _read_vote and record.get("kind") != COMPARISON:
                 continue
             id = f"demo-{hashlib.sha256(name.encode()).hexdigest()[:40]}"
             yield read(LoggedDecision(id, float(moment), "", session=session, fleet=fleet, source=DEMO), record)
@@ -230,7 +221,7 @@ def _feedback(decision: LoggedDecision, score: float | None) -> dict[str, float]
     return {decision.candidate: score} if decision.candidate and score is not None else {}
 
 
-def _import(log: Log, left_out: Counter[str]) -> Import:
+def _read_log(log: Log, left_out: Counter[str]) -> Import:
     """A request of a log, and the feedback on it: good, bad, or from -1 to 1."""
     values, vote = dict(log.values), log.fields.get("feedback")
     name, moment = values.pop("name"), values.pop("time")
@@ -240,7 +231,7 @@ def _import(log: Log, left_out: Counter[str]) -> Import:
         f"{'import-' if name is None else id_prefix(name)}{digest[:40]}", moment or time.time(), log.turns[-1],
         context=routed if routed != log.turns[-1] else None, choice=values["candidate"], reason="import", source=IMPORT,
         chore=is_chore(log.turns, log.fields["metadata"]), **values,
-        **users_of(log.fields, "end_user", "user", "safety_identifier", "user_id", "metadata.user_id"),
+        **user_ids(log.fields, "end_user", "user", "safety_identifier", "user_id", "metadata.user_id"),
     )  # fmt: skip
     score = VOTES[vote] if isinstance(vote, str | bool) and vote in VOTES else as_number(vote)
     if score is not None and abs(score) > 1:

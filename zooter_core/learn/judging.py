@@ -1,8 +1,8 @@
 """Judging what was served: further answers and their rewards, in the background and within a budget.
 
 Decisions are judged in their order, a few at a time. The request's id decides which answers are judged
-(`deciding.wanted`), and every reward is stored before the next batch, so a process that was killed continues where it
-stopped and asks for nothing twice. Candidates get one query at a time.
+(`deciding.draw_answers`), and every reward is stored before the next batch. So a process that was killed continues
+where it stopped, and asks for nothing twice. Candidates get one query at a time.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -20,8 +20,7 @@ from zooter_core.base.records import Message, Response
 from zooter_core.data.prices import cost
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.labelling.rewards import Comparing
-from zooter_core.learn.deciding import Choices, Sampling, Wanted, wanted
-from zooter_core.learn.refit import text_of
+from zooter_core.learn.deciding import Choices, Draw, SamplingPlan, draw_answers
 from zooter_core.learn.traffic import Traffic
 from zooter_core.learn.traffic_rows import (
     LONGEST_ANSWER,
@@ -43,7 +42,7 @@ CALLS = 500  # answers that a turn asks for, at most
 
 
 @dataclass
-class Budget:
+class TurnBudget:
     """What may still be spent.
 
     Attributes:
@@ -68,26 +67,19 @@ class Budget:
         self.spent_dollars += dollars or 0.0
 
 
-@dataclass
-class Judged:
-    """What became of one batch: the rewards of its decisions, shape (n, m), and whether the budget ended it."""
-
-    decisions: list[LoggedDecision]
-    rewards: Array
-    exhausted: bool = False
-    failures: dict[str, int] = field(default_factory=dict)
-
-
 def learnable(decision: LoggedDecision, pool: Sequence[str]) -> bool:
     """Whether a decision is one of the router: no chore, and not named by the client or answered by nobody."""
     return not decision.chore and decision.probability is not None and decision.candidate in pool
 
 
-class Judge:
+class TrafficJudge:
     """Judges decisions: asks candidates, and stores rewards.
 
     Args:
         stop: ends a batch between two queries when it is set.
+
+    Attributes:
+        failures: how many answers of each candidate failed.
 
     Raises:
         ZooterError: there is no reward model, or one that only compares answers, which gives a single one no reward.
@@ -97,8 +89,8 @@ class Judge:
         self,
         ensemble: Ensemble,
         traffic: Traffic,
-        budget: Budget,
-        sampling: Sampling,
+        budget: TurnBudget,
+        sampling: SamplingPlan,
         stop: threading.Event,
     ) -> None:
         if isinstance(ensemble.reward_model, Comparing):
@@ -107,82 +99,77 @@ class Judge:
             )
             raise ZooterError("a reward model that judges a single answer", "one that compares two", step)
         self.ensemble, self.traffic, self.budget, self.sampling, self.stop = ensemble, traffic, budget, sampling, stop
-        self.pool = ensemble.fleet.pool
+        self.pool, self.failures = ensemble.fleet.pool, dict[str, int]()
 
-    def batch(self, decisions: Sequence[LoggedDecision], rivals: Sequence[Choices]) -> Judged:
-        """Judge a few decisions, up to the first for which the budget is too small.
+    def batch(self, decisions: Sequence[LoggedDecision], rivals: Sequence[Choices]) -> tuple[Array, bool]:
+        """Judge n decisions, up to the first for which the budget is too small.
 
         Args:
             rivals: the choices of the routers in the contest for them, shape (n,) each, the champion's first.
+
+        Returns:
+            the rewards of the decisions that were judged, shape (at most n, m), NaN where there is none; and whether
+            the budget or a stop left others.
         """
         columns = {name: column for column, name in enumerate(self.pool)}
         served = np.array([columns[str(one.candidate)] for one in decisions], dtype=np.intp)
         available = np.ones(len(self.pool), dtype=bool)
         lots = np.array([[lot(one.request_id, seed) / LOTS for seed in (1, 2)] for one in decisions])
-        want = wanted(served, rivals, lots.reshape(-1, 2), self.sampling, available)
-        judged = Judged([], np.full((len(decisions), len(self.pool)), np.nan))
+        draw = draw_answers(served, rivals, lots.reshape(-1, 2), self.sampling, available)
+        rewards = np.full((len(decisions), len(self.pool)), np.nan)
         for row, decision in enumerate(decisions):
-            stored = self._stored(decision)
-            names = [name for column, name in enumerate(self.pool) if want.candidates[row, column]]
+            stored = self._read_stored(decision)
+            names = [name for column, name in enumerate(self.pool) if draw.candidates[row, column]]
             missing = [name for name in names if name not in stored and not self._has_answer(decision, name)]
             if len(names) == 1:
                 missing = []  # the served answer alone, which was not kept: asking again would be another answer
             if self.stop.is_set() or not self.budget.allows(len(missing)):
-                judged.exhausted = True
-                break
-            new = self._judge(decision, [name for name in names if name not in stored], missing, judged)
+                return rewards[:row], True
+            new = self._judge(decision, [name for name in names if name not in stored], missing)
             if self.stop.is_set() and not new:  # its answers may be cut off: they are asked for again
-                judged.exhausted = True
-                break
+                return rewards[:row], True
             differ = any(rival[row] != rivals[0][row] for rival in rivals[1:])
-            self.traffic.add_rewards(self._logged(decision, reward, want, row, differ) for reward in new)
+            self.traffic.add_rewards(self._logged(decision, reward, draw, row, differ) for reward in new)
             for name, reward in (stored | {one.candidate: one.reward for one in new}).items():
-                if want.candidates[row, columns[name]]:
-                    judged.rewards[row, columns[name]] = reward
-            judged.decisions.append(decision)
-        judged.rewards = judged.rewards[: len(judged.decisions)]
-        return judged
+                if name in names:
+                    rewards[row, columns[name]] = reward
+        return rewards, False
 
-    def newcomer(self, name: str, count: int, failures: dict[str, int]) -> int:
+    def newcomer(self, name: str, count: int) -> int:
         """Let a candidate answer stored queries, `count` in all; returns how many are left for another time.
 
         Some are left if the budget or a stop ends it, or if GIVING_UP answers in a row have failed.
-
-        Args:
-            failures: counts what failed.
         """
         stored = self.traffic.newest(STORED, useful=True)
         latest = [one for one in stored if learnable(one, self.pool) and one.candidate != name]
         before = {reward.request_id for reward in self.traffic.rewards(why=NEWCOMER) if reward.candidate == name}
         drawn = sorted(latest, key=lambda one: lot(one.request_id, 3))[:count]
-        rest = [one for one in drawn if one.request_id not in before and name not in self._stored(one)]
+        rest = [one for one in drawn if one.request_id not in before and name not in self._read_stored(one)]
         rest = rest[: max(count - len(before), 0)]
-        judged, in_a_row = Judged([], np.empty(0), failures=failures), 0
+        in_a_row = 0
         for done, decision in enumerate(rest):
-            failed = failures.get(name, 0)
+            failed = self.failures.get(name, 0)
             if in_a_row == GIVING_UP or not self.budget.allows(1):
                 return len(rest) - done
-            for reward in self._judge(decision, [name], [name], judged):
+            for reward in self._judge(decision, [name], [name]):
                 reward.why, reward.inclusion = NEWCOMER, min(1.0, count / len(latest))
                 self.traffic.add_rewards([reward])
             if self.stop.is_set():
                 return len(rest) - done
-            in_a_row = in_a_row + 1 if failures.get(name, 0) > failed else 0
+            in_a_row = in_a_row + 1 if self.failures.get(name, 0) > failed else 0
         return 0 if in_a_row < GIVING_UP else in_a_row
 
-    def _stored(self, decision: LoggedDecision) -> dict[str, float]:
-        rewards = self.traffic.rewards_of([decision.request_id])
+    def _read_stored(self, decision: LoggedDecision) -> dict[str, float]:
+        rewards = self.traffic.rewards_for([decision.request_id])
         return {one.candidate: one.reward for one in rewards if one.source == MODEL}
 
     def _has_answer(self, decision: LoggedDecision, name: str) -> bool:
         """Whether a candidate's whole answer was kept: a part would be judged as if it were all."""
         return name == decision.candidate and 0 < len(decision.answer or "") < LONGEST_ANSWER
 
-    def _judge(
-        self, decision: LoggedDecision, names: Sequence[str], ask: Sequence[str], judged: Judged
-    ) -> list[LoggedReward]:
+    def _judge(self, decision: LoggedDecision, names: Sequence[str], ask: Sequence[str]) -> list[LoggedReward]:
         """The rewards of some candidates' answers to one query; none for an answer that failed."""
-        responses = self._responses(decision, ask, judged)
+        responses = self._ask(decision, ask)
         if len(responses) < len(ask):
             return []  # a stop cut the others off
         if decision.candidate in names and self._has_answer(decision, str(decision.candidate)):
@@ -193,7 +180,7 @@ class Judge:
         texts = [one.text for one in answered.values()]
         try:
             # The cache would keep hashes of users' texts when they are deleted.
-            (scored,) = self.ensemble.score_responses([(text_of(decision), texts)], stop=self.stop, cached=False)
+            (scored,) = self.ensemble.score_responses([(decision.routed_text, texts)], stop=self.stop, cached=False)
         except WorkError:
             if self.stop.is_set():
                 return []
@@ -208,12 +195,12 @@ class Judge:
             if reward is not None
         ]  # fmt: skip
 
-    def _responses(self, decision: LoggedDecision, ask: Sequence[str], judged: Judged) -> dict[str, Response]:
+    def _ask(self, decision: LoggedDecision, ask: Sequence[str]) -> dict[str, Response]:
         """The answers of candidates that were complete before a stop."""
         if not ask:
             return {}
         fleet = self.ensemble.fleet
-        messages = (Message("user", text_of(decision)),)
+        messages = (Message("user", decision.routed_text),)
         requests = [Request(fleet.candidate(name), messages) for name in ask]
         responses: dict[str, Response] = {}
         for _, response in iter_responses(self.ensemble.run_requests(requests, self.stop)):
@@ -222,7 +209,7 @@ class Judge:
             responses[response.candidate] = response
             self.budget.spend(self._dollars(decision, response))
             if response.error is not None:
-                judged.failures[response.candidate] = judged.failures.get(response.candidate, 0) + 1
+                self.failures[response.candidate] = self.failures.get(response.candidate, 0) + 1
         return responses
 
     def _dollars(self, decision: LoggedDecision, response: Response) -> float | None:
@@ -234,13 +221,13 @@ class Judge:
         return response.text[:LONGEST_ANSWER]
 
     def _logged(
-        self, decision: LoggedDecision, reward: LoggedReward, want: Wanted, row: int, differ: bool
+        self, decision: LoggedDecision, reward: LoggedReward, draw: Draw, row: int, differ: bool
     ) -> LoggedReward:
         """The reward with the reason why it was computed, and how probable that was.
 
         The sample has the served answers too: without them it would lack the queries that the router gives a candidate.
         """
-        if want.sample[row]:
+        if draw.sample[row]:
             reward.why, reward.inclusion = SAMPLE, self.sampling.share
         elif self._has_answer(decision, reward.candidate):
             reward.why, reward.inclusion = SERVED, 1.0

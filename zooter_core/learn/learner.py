@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,69 +34,49 @@ HALF_LIVES = (250.0, 500.0, 1000.0, 2000.0, math.inf)  # queries
 PENALTIES = (10.0, 30.0)
 MEMORY = 500.0  # queries: the half-life of the errors by which a setting is chosen, and of the usual distances
 CLOSE = 0.25  # standard errors of a mean square, within which the longer half-life is taken
-USUAL = 30.0  # rewards, from which on their usual distance from their predictions is known
-REMEMBERED = 50.0  # queries, as which all count that a candidate was learned from before its rewards fell
-FIRST = (500.0, 30.0)  # until an error is known
-LARGEST_SHARE = 0.1  # of the weight of all that a candidate is learned from: that of one owner's feedback, at most
+USUAL = 30.0  # rewards of a candidate, below which their usual distance from the predictions is not known
+REMEMBERED = 50.0  # queries: what a candidate was learned from before its rewards fell counts as so many at most
+FIRST = (500.0, 30.0)  # a half-life and a penalty, until an error is known
+LARGEST_SHARE = 0.1  # of one owner's feedback in the weight of what a candidate is learned from
 Option = tuple[float, float]  # a half-life and a penalty
-CHUNK = 100  # queries that are learned together, and the least between two choices of a setting
+CHUNK = 100  # queries that are learned at once; a candidate's setting may change between two chunks
 
 
-@dataclass(frozen=True)
-class Learning:
-    """The settings of a learner.
-
-    Attributes:
-        half_lives: in queries; one alone is used as it is.
-        penalties: of the regressions.
-    """
-
-    half_lives: tuple[float, ...] = HALF_LIVES
-    penalties: tuple[float, ...] = PENALTIES
-
-
-DEFAULTS = Learning()
-
-
-@dataclass
 class Learner:
-    """Learns from one chunk of queries after another.
+    """Learns from one chunk of queries after another, after the champion's training queries.
+
+    Args:
+        vectors: of the training queries, shape (n, width). rewards: shape (n, m), NaN where there is none.
+        half_lives: in queries; one alone is used as it is.
+        penalties: of the regressions; all pairs of the two learn side by side.
 
     Attributes:
         candidates: how many there are.
         axes: the directions that vectors are reduced to, shape (width, k).
-        settings: half-lives and penalties that learn side by side.
+        sums: what was learned, for each half-life.
         queries: how many queries went by.
         shift: of all candidates' latest rewards, against those before; they are learned without it.
     """
 
-    candidates: int
-    axes: Array
-    settings: Learning = DEFAULTS
-    queries: int = 0
-    shift: float = 0.0
-    _sums: list[Sums] = field(default_factory=list)
-    _errors: dict[Option, Array] = field(default_factory=dict)  # of shape (2, candidates)
-    _apart: Array = field(init=False)  # rewards minus predictions: how many there are and their sum, (2, candidates)
-    _fell: NDArray[np.intp] = field(init=False)  # the query at which each candidate fell last
-    _shifts: list[float] = field(default_factory=list)  # of each query
-
-    def __post_init__(self) -> None:
-        self._apart, self._fell = np.zeros((2, self.candidates)), np.zeros(self.candidates, dtype=np.intp)
-
-    @classmethod
-    def starting(cls, vectors: NDArray[np.floating], rewards: Array, settings: Learning = DEFAULTS) -> Learner:
-        """A learner that knows the champion's training queries.
-
-        Args:
-            vectors: shape (n, width). rewards: shape (n, m), NaN where there is none.
-        """
-        learner = cls(rewards.shape[1], directions(vectors), settings)
-        first, *others = learner._every()
-        first.add(learner._reduced(vectors), rewards)
+    def __init__(
+        self,
+        vectors: NDArray[np.floating],
+        rewards: Array,
+        half_lives: Sequence[float] = HALF_LIVES,
+        penalties: Sequence[float] = PENALTIES,
+    ) -> None:
+        self.candidates, self.axes = rewards.shape[1], directions(vectors)
+        self.penalties, self.options = penalties, [(half, penalty) for half in half_lives for penalty in penalties]
+        self.sums = [Sums(self.candidates, self.axes.shape[1], half) for half in half_lives]
+        self.queries, self.shift = 0, 0.0
+        self._errors: dict[Option, Array] = {}  # of shape (2, candidates)
+        self._apart = np.zeros((2, self.candidates))  # rewards minus predictions: how many there are, and their sum
+        self._fell = np.zeros(self.candidates, dtype=np.intp)  # the query at which each candidate fell last
+        self._shifts: list[float] = []  # of each query
+        first, *others = self.sums
+        first.add(self._reduced(vectors), rewards)
         for sums in others:
             sums.take(first)
-        return learner
 
     def observe(self, vectors: NDArray[np.floating], rewards: Array) -> None:
         """The next queries, in their order, with the rewards that are known of them.
@@ -109,9 +88,9 @@ class Learner:
             self._chunk(self._reduced(vectors[first : first + CHUNK]), rewards[first : first + CHUNK])
 
     def _chunk(self, x: Array, rewards: Array, divide: bool = True) -> None:
-        oldest = self._every()[-1]
+        oldest = self.sums[-1]
         taught = oldest.weights > 0
-        compared = oldest.solve(self.settings.penalties[-1])(x)[:, taught], rewards[:, taught]
+        compared = oldest.solve(self.penalties[-1])(x)[:, taught], rewards[:, taught]
         shift = shared_shift(*compared)
         shift = self.shift if shift is None else shift
         if divide and abs(shift - self.shift) > spread(rewards):  # it began within the chunk
@@ -122,10 +101,10 @@ class Learner:
         self.shift, rewards = shift, rewards - shift
         self._forget_fallen(self._linear()(x), np.where(taught, rewards, np.nan))
         ages = np.arange(len(x))[::-1].astype(np.float64)
-        judged = bool(((~np.isnan(rewards)).sum(axis=1) > 1).any()) and len(self._options()) > 1
-        for sums in self._every():
+        judged = bool(((~np.isnan(rewards)).sum(axis=1) > 1).any()) and len(self.options) > 1
+        for sums in self.sums:
             if judged:
-                for penalty in self.settings.penalties:
+                for penalty in self.penalties:
                     self._judge((sums.half_life, penalty), sums.solve(penalty)(x), rewards)
             sums.fade(len(x))
             sums.add(x, rewards, ages)
@@ -137,7 +116,7 @@ class Learner:
         counts, totals = self._apart
         usual = np.where(counts >= USUAL, totals / np.maximum(counts, 1), np.nan)
         for candidate in np.flatnonzero(fallen(predicted + usual, rewards)):
-            for sums in self._every():
+            for sums in self.sums:
                 sums.forget(int(candidate), REMEMBERED)
             self._apart[:, candidate], rewards[:, candidate] = 0.0, np.nan
             self._fell[candidate] = self.queries
@@ -152,7 +131,7 @@ class Learner:
 
     def catch_up(self, vectors: NDArray[np.floating], rewards: Array) -> None:
         """Rewards that came later, for queries that went by before: those of a newcomer's answers to stored queries."""
-        for sums in self._every():
+        for sums in self.sums:
             sums.add(self._reduced(vectors), rewards - self.shift)
 
     def heed(self, vectors: NDArray[np.floating], rewards: Array, judged: Array, owners: Sequence[Hashable]) -> None:
@@ -172,15 +151,15 @@ class Learner:
         changes = rewards - np.where(np.isnan(judged), np.array(self._shifts)[:, None], judged)
         of_rows = np.flatnonzero(verdicts.any(axis=1)).tolist()
         numbers = {owner: number for number, owner in enumerate(dict.fromkeys(owners[row] for row in of_rows))}
-        weights_before = np.array([sums.weights for sums in self._every()])  # shape (half-lives, candidates)
+        weights_before = np.array([sums.weights for sums in self.sums])  # shape (half-lives, candidates)
         share = LARGEST_SHARE if weights_before.any() else max(LARGEST_SHARE, 1 / max(1, len(numbers)))
         for candidate in np.flatnonzero(verdicts.any(axis=0)).tolist():
             rows = np.flatnonzero(verdicts[:, candidate])
             x, alone = self._reduced(vectors[rows]), np.isnan(judged[rows, candidate])
-            faded = np.stack([0.5 ** ((len(rewards) - 1 - rows) / sums.half_life) for sums in self._every()])
+            faded = np.stack([0.5 ** ((len(rewards) - 1 - rows) / sums.half_life) for sums in self.sums])
             codes = np.array([numbers[owners[row]] for row in rows.tolist()])
             weights = faded * capped(faded, faded * alone, weights_before[:, candidate] + INTERCEPT, codes, share)
-            for sums, of_rewards in zip(self._every(), weights, strict=True):
+            for sums, of_rewards in zip(self.sums, weights, strict=True):
                 sums.amend(candidate, x, changes[rows, candidate], of_rewards, alone)
 
     @property
@@ -191,8 +170,7 @@ class Learner:
     def _chosen(self, candidate: int) -> Option:
         counted = {option: errors[:, candidate] for option, errors in self._errors.items() if errors[1, candidate]}
         if not counted:
-            options = self._options()
-            return min(options, key=lambda option: (abs(math.log(min(option[0], 1e9) / FIRST[0])), -option[1]))
+            return min(self.options, key=lambda option: (abs(math.log(min(option[0], 1e9) / FIRST[0])), -option[1]))
         means = {option: squares / count for option, (squares, count) in counted.items()}
         best = min(means, key=lambda option: means[option])
         limit = means[best] * (1 + CLOSE * math.sqrt(2 / counted[best][1]))
@@ -205,32 +183,22 @@ class Learner:
 
     def _linear(self) -> Linear:
         """Predicted rewards for reduced vectors."""
-        solved = {option: self._sums_of(option[0]).solve(option[1]) for option in dict.fromkeys(self.chosen)}
+        sums = {one.half_life: one for one in self.sums}
+        solved = {(half, penalty): sums[half].solve(penalty) for half, penalty in set(self.chosen)}
         columns = [(solved[option], column) for column, option in enumerate(self.chosen)]
         weight = np.stack([linear.weight[:, column] for linear, column in columns], axis=1)
         return Linear(weight, np.array([linear.bias[column] for linear, column in columns]))
 
     def weights(self) -> Array:
         """How many queries each candidate was learned from, the faded ones counted less, shape (m,)."""
-        return np.array([self._sums_of(half).weights[column] for column, (half, _) in enumerate(self.chosen)])
-
-    def _sums_of(self, half_life: float) -> Sums:
-        return self._every()[self.settings.half_lives.index(half_life)]
-
-    def _options(self) -> list[Option]:
-        return [(half, penalty) for half in self.settings.half_lives for penalty in self.settings.penalties]
-
-    def _every(self) -> list[Sums]:
-        if not self._sums:
-            width = self.axes.shape[1]
-            self._sums = [Sums(self.candidates, width, half) for half in self.settings.half_lives]
-        return self._sums
+        sums = {one.half_life: one for one in self.sums}
+        return np.array([sums[half].weights[column] for column, (half, _) in enumerate(self.chosen)])
 
     def _reduced(self, vectors: NDArray[np.floating]) -> Array:
         return np.asarray(vectors, dtype=np.float64) @ self.axes
 
 
-def choices(
+def choose(
     router: Linear, vectors: NDArray[np.floating], available: Sequence[bool] | NDArray[np.bool_] | None = None
 ) -> NDArray[np.intp]:
     """The candidate that a router chooses for each query, shape (n,); the first of those that are equally good.

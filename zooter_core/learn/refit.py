@@ -1,8 +1,7 @@
 """A refit: the traffic's queries and rewards -> a router in the ordinary format.
 
 Everything is learned anew from what is stored, the latest queries at most. So what was deleted has left the learner
-too, and a process that is killed leaves nothing half done. Vectors are kept in a private file beside the traffic, for
-the stored queries alone. Neither PyTorch nor transformers is loaded.
+too, and a process that is killed leaves nothing half done. Neither PyTorch nor transformers is loaded.
 """
 
 from __future__ import annotations
@@ -10,17 +9,14 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zooter_core.base.files import TORN, atomic, writing
 from zooter_core.base.strict_json import dump_json, parse_json
-from zooter_core.learn.learner import CHUNK, DEFAULTS, Learner, Learning, Option
+from zooter_core.learn.learner import CHUNK, Learner, Option
 from zooter_core.learn.traffic import Traffic
 from zooter_core.learn.traffic_rows import FEEDBACK, MODEL, NEWCOMER, LoggedDecision
 from zooter_core.method.calibration import temperature_of
@@ -29,12 +25,9 @@ from zooter_core.method.partial_rewards import Array, Linear
 from zooter_core.method.verified import scale_of, verified_rewards
 from zooter_core.router.config import CONFIG, ENCODER_FOLDER, LEARNED, WEIGHTS, broken
 from zooter_core.router.kinds import LINEAR
-from zooter_core.router.text_encoder import TextEncoder
 
 MOST = 20_000  # decisions that a refit learns from, the latest ones
-VECTORS = "learned-vectors.npz"  # beside the traffic
-EMBEDDED = 16  # texts at once
-TRIAL = 50  # queries with all rewards, from which on the probabilities are calibrated
+TRIAL = 50  # queries with all rewards, below which the probabilities are not calibrated
 
 
 @dataclass(frozen=True)
@@ -62,7 +55,7 @@ class Material:
         model, outcomes, late, times = (np.full(shape, np.nan) for _ in range(4))
         rows = {one.request_id: row for row, one in enumerate(decisions)}
         columns = {name: column for column, name in enumerate(pool)}
-        for reward in traffic.rewards_of(list(rows)):
+        for reward in traffic.rewards_for(list(rows)):
             if reward.candidate in columns:
                 place = rows[reward.request_id], columns[reward.candidate]
                 if reward.source == MODEL:
@@ -82,86 +75,8 @@ class Material:
         return len(self.decisions)
 
 
-def text_of(decision: LoggedDecision) -> str:
-    """What routing read: the query, after the turns that it follows up on."""
-    return decision.context or decision.query
-
-
-def stored_vectors(
-    encoder: TextEncoder, decisions: Sequence[LoggedDecision], folder: Path
-) -> tuple[NDArray[np.float32], NDArray[np.bool_], int]:
-    """The vectors that a file beside the traffic has for decisions. A torn file has none.
-
-    Args:
-        folder: of the traffic.
-
-    Returns:
-        The vectors, shape (n, width); which decisions have one, shape (n,); and how many the file holds in all.
-    """
-    width, count = 2 * encoder.width, 0
-    vectors, present = np.zeros((len(decisions), width), dtype=np.float32), np.zeros(len(decisions), dtype=bool)
-    with suppress(*TORN), np.load(folder / VECTORS) as stored:
-        before, rows = stored["numbers"], stored["vectors"]
-        if str(stored["encoder"]) == encoder.identity and rows.shape == (len(before), width) and len(before):
-            numbers, count = np.array([one.number for one in decisions], dtype=np.int64), len(before)
-            places = np.minimum(np.searchsorted(before, numbers), count - 1)
-            present = before[places] == numbers
-            vectors[present] = rows[places[present]]
-    return vectors, present, count
-
-
-def vectors_of(encoder: TextEncoder, decisions: Sequence[LoggedDecision], folder: Path) -> NDArray[np.float32]:
-    """The vectors of decisions, shape (n, width). Those of the last call are read from a file, which holds no others.
-
-    Args:
-        folder: of the traffic.
-    """
-    vectors, present, count = stored_vectors(encoder, decisions, folder)
-    missing = np.flatnonzero(~present)
-    for first in range(0, len(missing), EMBEDDED):
-        rows = missing[first : first + EMBEDDED]
-        vectors[rows] = encoder.embed([text_of(decisions[row]) for row in rows.tolist()])
-    if not present.all() or count != len(decisions):
-        numbers = np.array([one.number for one in decisions], dtype=np.int64)
-        with writing(folder), atomic(folder / VECTORS, private=True) as partial, partial.open("wb") as file:
-            np.savez(file, numbers=numbers, vectors=vectors, encoder=np.array(encoder.identity))
-    return vectors
-
-
-def forget(traffic: Traffic, **which: Any) -> int:
-    """Delete decisions as `Traffic.delete` does, and their vectors with them. Gives how many."""
-    try:
-        return traffic.delete(**which)
-    finally:
-        forget_vectors(traffic)
-
-
-def forget_vectors(traffic: Traffic) -> None:
-    """Remove the vectors of decisions that have been deleted from the file beside the traffic; a torn file goes."""
-    path = traffic.path.parent / VECTORS
-    try:
-        with np.load(path) as stored:
-            present = np.isin(stored["numbers"], traffic.numbers(int(stored["numbers"].min())))
-            if present.all():
-                return
-            arrays = {name: stored[name][present] if stored[name].ndim else stored[name] for name in stored.files}
-    except FileNotFoundError:
-        return
-    except TORN:
-        arrays = {}
-    with writing(path.parent):
-        if not arrays or not len(arrays["numbers"]):
-            path.unlink(missing_ok=True)
-            return
-        try:
-            with atomic(path, private=True) as partial, partial.open("wb") as file:
-                np.savez(file, **arrays)
-        except OSError:  # the disk is full, and a deletion must not fail for that: they can be computed again
-            path.unlink(missing_ok=True)
-
-
 @dataclass(frozen=True)
-class Refit:
+class LearnedRouter:
     """What a refit made.
 
     Attributes:
@@ -183,8 +98,7 @@ def refit(
     material: Material,
     vectors: NDArray[np.float32],
     start: tuple[NDArray[np.float32], Array] | None = None,
-    settings: Learning = DEFAULTS,
-) -> Refit:
+) -> LearnedRouter:
     """Learn from the traffic, after the champion's training queries; from people's feedback last.
 
     Args:
@@ -193,7 +107,7 @@ def refit(
     """
     if start is None:
         start = vectors, np.full(material.judged.shape, np.nan)
-    learner = Learner.starting(*start, settings)
+    learner = Learner(*start)
     times = np.maximum.accumulate([one.time for one in material.decisions]) if len(material) else np.zeros(0)
     came = np.where(np.isnan(material.late), np.inf, material.late_times)
     until = -math.inf
@@ -204,7 +118,7 @@ def refit(
     _catch_up(learner, material.late, came, vectors, (until, math.inf))
     learner.heed(vectors, material.rewards, material.judged, [one.key for one in material.decisions])
     router = learner.router()
-    return Refit(
+    return LearnedRouter(
         router, _temperature(router, vectors, material.judged), learner.chosen, learner.weights(),
         material.decisions[-1].number if len(material) else 0,
     )  # fmt: skip
@@ -230,7 +144,7 @@ def _temperature(router: Linear, vectors: NDArray[np.float32], rewards: Array) -
 
 
 def write_router(
-    folder: Path, learned: Refit, pool: Sequence[str], encoder: str | Path, about: Mapping[str, object]
+    folder: Path, learned: LearnedRouter, pool: Sequence[str], encoder: str | Path, about: Mapping[str, object]
 ) -> None:
     """Write the folder of a linear router, in the format of `zooter distill`.
 

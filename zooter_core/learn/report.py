@@ -1,27 +1,26 @@
 """What routing was worth in a period: the figures behind `zooter report` and the page Traffic.
 
-The equations are in method/worth.py. Here the sample is read from the traffic, and the figures become sentences.
+The equations are in method/worth.py. Here the sample is read from the traffic: the requests that all candidates
+answered, drawn at random, on which the reward of every rule can be looked up. report_text.py says it in words.
 """
 
 from __future__ import annotations
 
 import math
+import random
 from collections import Counter, defaultdict
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from zooter_core.backends.endpoint.faults import CUT_OFF
-from zooter_core.base.money import in_dollars
-from zooter_core.evaluation import thinking
-from zooter_core.learn.deciding import Sampling
-from zooter_core.learn.drift import Change, day, fallen_rewards, far_queries, miscalibrated
-from zooter_core.learn.pace import outlook, requests_a_day
-from zooter_core.learn.traffic import Traffic
-from zooter_core.learn.traffic_rows import Total, tags_of
-from zooter_core.learn.traffic_sample import Sample, read_sample
+from zooter_core.learn.changes import Change, fallen_rewards, unfamiliar_queries, wrong_probabilities
+from zooter_core.learn.deciding import SamplingPlan
+from zooter_core.learn.traffic import HOUR, Traffic
+from zooter_core.learn.traffic_rows import FEEDBACK, IMPORT, SAMPLE, LoggedDecision, LoggedReward, Total, parse_tags
 from zooter_core.method.calibration import Calibration, calibration
 from zooter_core.method.metrics import Array, win_shares
 from zooter_core.method.thinking import Answers, Thinking, worth_of_thinking
@@ -34,7 +33,6 @@ from zooter_core.method.worth import (
     ROUTING,
     SLOWEST,
     SUM,
-    UNKNOWN,
     Estimate,
     agreement,
     ratio_of_means,
@@ -46,13 +44,16 @@ from zooter_core.method.worth import (
 if TYPE_CHECKING:
     from zooter_core.fleet.ensemble import Ensemble
 
+DAY = 24.0 * HOUR
+LATEST_DAYS = 7  # whose requests say how many there are in a day
+MOST_SAMPLED = 10_000  # requests of the sample that are read
+FIGURES = ("dollars", "seconds", "tokens", "thought_tokens")  # of an answer, after its reward
 MOST_REGRESSED = 300_000  # decisions up to which the mean of all served rewards is computed
 LEAST_SERVED = 0.99  # the share of them that needs a reward
 EVERYTHING = "all tags"
 LATEST = 1000  # decisions, among which answers that were cut off are counted
 CUT, FEWEST_CUT = 0.1, 5  # the share of a candidate's answers that is too many, and their number
 THOUGHTS_ALONE = 0.9  # of an answer's tokens: it ended while the model was thinking
-MOST_IN_PERCENT = 3.0  # times; 200% more. What is beyond reads better as "3.1 times as much"
 
 
 @dataclass(frozen=True)
@@ -73,12 +74,12 @@ class Rule:
     seconds: Estimate
     gain: Estimate
     cost: Estimate
-    tokens: Estimate = UNKNOWN
-    thoughts: Estimate = UNKNOWN
+    tokens: Estimate
+    thoughts: Estimate
 
 
 @dataclass(frozen=True)
-class Report:
+class TrafficReport:
     """All that is said about a period.
 
     Attributes:
@@ -108,25 +109,20 @@ class Report:
     calibration: Calibration | None
     agreement: dict[str, Estimate]
     changes: list[Change]
-    a_day: float = 0.0
-    last: float = 0.0
-    cut: dict[str, float] = field(default_factory=dict)
-    thinking: list[Thinking] = field(default_factory=list)
+    a_day: float
+    last: float
+    cut: dict[str, float]
+    thinking: list[Thinking]
 
     @property
     def share(self) -> float:
         """The share of the requests that is sampled: that of the sample, or else what `zooter learn` takes."""
-        return self.inclusion[1] or Sampling().share
-
-    @property
-    def outlook(self) -> str:
-        """How long it takes until the sample can tell what routing is worth; "" once it can, or never will."""
-        return outlook(self.best.gain if self.best else None, self.sampled, self.a_day, self.share)
+        return self.inclusion[1] or SamplingPlan().share
 
     @property
     def routed(self) -> int:
         """Requests for which the router chose, chores left out."""
-        return sum(total.n for total in self.totals if total.routed and not total.chore)
+        return sum(total.n for total in self.totals if total.by_router)
 
     @property
     def chores(self) -> int:
@@ -151,41 +147,9 @@ class Report:
         """How many requests of the router's each candidate answered, most first."""
         counts: dict[str, int] = dict.fromkeys(self.pool, 0)
         for total in self.totals:
-            if total.routed and not total.chore and total.candidate:
+            if total.by_router and total.candidate:
                 counts[total.candidate] = counts.get(total.candidate, 0) + total.n
         return dict(sorted(counts.items(), key=lambda entry: -entry[1]))
-
-    def to_json(self) -> dict[str, Any]:
-        """The report in the shape of `zooter report --json`."""
-        parts = ("reward", "gain", "dollars", "cost", "seconds", "tokens", "thoughts")
-        return {
-            "fleet": self.fleet,
-            "since": self.since,
-            "until": self.until,
-            "sentences": sentences(self),
-            "requests": self.requests,
-            "routed": self.routed,
-            "chores": self.chores,
-            "answered": self.answered(),
-            "sampled": self.sampled,
-            "inclusion": list(self.inclusion),
-            "rules": {rule.name: {part: _estimate_json(getattr(rule, part)) for part in parts} for rule in self.rules},
-            "best_single": self.best.name if self.best else None,
-            "calibration": asdict(self.calibration) if self.calibration else None,
-            "agreement": {tag: _estimate_json(estimate) for tag, estimate in self.agreement.items()},
-            "changes": [asdict(change) for change in self.changes],
-            "thinking": [_thinking_json(row) for row in self.thinking],
-            "requests_a_day": self.a_day,
-        }
-
-
-def _thinking_json(row: Thinking) -> dict[str, Any]:
-    return {name: _estimate_json(value) if isinstance(value, Estimate) else value for name, value in vars(row).items()}
-
-
-def _estimate_json(estimate: Estimate) -> dict[str, float | int | None]:
-    values = {"mean": estimate.mean, "low": estimate.low, "high": estimate.high}
-    return {name: value if math.isfinite(value) else None for name, value in values.items()} | {"n": estimate.n}
 
 
 def report_on(
@@ -195,7 +159,7 @@ def report_on(
     until: float,
     ensemble: Ensemble | None = None,
     twins: Sequence[Sequence[str]] = (),
-) -> Report:
+) -> TrafficReport:
     """What routing was worth from one time to another.
 
     Args:
@@ -206,27 +170,119 @@ def report_on(
         ZooterError: its router does not load.
     """
     totals = traffic.totals(since, until)
-    routed = sum(total.n for total in totals if total.routed and not total.chore)
+    routed = sum(total.n for total in totals if total.by_router)
     sample = read_sample(traffic, since, until)
-    calibrated = calibration_on(sample)
-    far = far_queries(traffic, ensemble, since, until) if ensemble else []
-    return Report(
-        fleet,
-        since,
-        until,
-        totals,
-        sample.drawn,
-        (float(sample.inclusion.min()), float(sample.inclusion.max())) if sample.n else (0.0, 0.0),
-        sample.pool,
-        _rules(traffic, sample, since, until, routed) if sample.n >= FEWEST else [],
-        calibrated,
-        _agreement(traffic, since, until),
-        [*fallen_rewards(traffic, since, until), *far, *miscalibrated(calibrated, since)],
-        requests_a_day(traffic, until),
-        traffic.span()[1],
-        _cut_while_thinking(traffic, since, until),
-        _thinking(sample, twins) if sample.n >= FEWEST else [],
+    enough, calibrated = sample.n >= FEWEST, _calibration_on(sample)
+    far = unfamiliar_queries(traffic, ensemble, since, until) if ensemble else []
+    return TrafficReport(
+        fleet=fleet,
+        since=since,
+        until=until,
+        totals=totals,
+        sampled=sample.drawn,
+        inclusion=(float(sample.inclusion.min()), float(sample.inclusion.max())) if sample.n else (0.0, 0.0),
+        pool=sample.pool,
+        rules=_rules(traffic, sample, since, until, routed) if enough else [],
+        calibration=calibrated,
+        agreement=_agreement(traffic, since, until),
+        changes=[*fallen_rewards(traffic, since, until), *far, *wrong_probabilities(calibrated, since)],
+        a_day=requests_a_day(traffic, until),
+        last=traffic.span()[1],
+        cut=_cut_while_thinking(traffic, since, until),
+        thinking=_thinking(sample, twins) if enough else [],
     )
+
+
+def requests_a_day(traffic: Traffic, until: float) -> float:
+    """How many requests a day the router chose for in the latest days, chores left out; 0 without any."""
+    totals = traffic.totals(until - LATEST_DAYS * DAY, until, hours=1)
+    routed = [total for total in totals if total.by_router]
+    first = min((total.hour or 0 for total in routed), default=0) * HOUR
+    return sum(total.n for total in routed) / max((until - first) / DAY, 1.0)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The requests that all candidates answered.
+
+    Attributes:
+        pool: the candidates.
+        rewards, dollars, seconds, tokens, thoughts: shape (n, N); NaN where there is none. Tokens are those of the
+            answers, of which `thoughts` are thoughts.
+        chosen: who was served, by its place in the pool, shape (n,).
+        inclusion: the probability of being sampled, shape (n,).
+        drawn: how many there are; `n` of them were read.
+        decisions: the requests in the order of their time, as they were logged.
+    """
+
+    pool: tuple[str, ...]
+    rewards: Array
+    dollars: Array
+    seconds: Array
+    tokens: Array
+    thoughts: Array
+    chosen: NDArray[np.intp]
+    inclusion: Array
+    drawn: int
+    decisions: Sequence[LoggedDecision]
+
+    @property
+    def n(self) -> int:
+        return len(self.chosen)
+
+
+def read_sample(traffic: Traffic, since: float, until: float) -> Sample:
+    """The uniform sample of a period, or MOST_SAMPLED requests of it, drawn at random.
+
+    Requests for which the client named the model, and chores, are left out.
+    """
+    ids = traffic.sampled(since, math.inf)  # rewards are computed after the request
+    part = random.Random(0).sample(ids, MOST_SAMPLED) if len(ids) > MOST_SAMPLED else ids
+    decisions = [
+        decision
+        for decision in traffic.decisions_for(part)
+        if since <= decision.time < until and decision.probability is not None and not decision.chore
+        and decision.candidate and decision.source != IMPORT
+    ]  # fmt: skip
+    rewards: dict[str, dict[str, LoggedReward]] = defaultdict(dict)
+    for reward in traffic.rewards_for([decision.request_id for decision in decisions]):
+        if reward.source != FEEDBACK:
+            rewards[reward.request_id][reward.candidate] = reward
+    inclusion = {
+        request_id: max((reward.inclusion or 0 for reward in row.values() if reward.why == SAMPLE), default=0.0)
+        for request_id, row in rewards.items()
+    }
+    decisions = [
+        entry for entry in decisions if inclusion.get(entry.request_id) and entry.candidate in rewards[entry.request_id]
+    ]
+    decisions.sort(key=lambda entry: (entry.time, entry.number))
+    return _table(decisions, rewards, inclusion, round(len(decisions) * len(ids) / len(part)) if part else 0)
+
+
+def _table(
+    decisions: Sequence[LoggedDecision],
+    rewards: Mapping[str, Mapping[str, LoggedReward]],
+    inclusion: Mapping[str, float],
+    drawn: int,
+) -> Sample:
+    pool = tuple(dict.fromkeys(name for entry in decisions for name in sorted(rewards[entry.request_id])))
+    places = {name: place for place, name in enumerate(pool)}
+    tables = np.full((5, len(decisions), len(pool)), np.nan)
+    for row, entry in enumerate(decisions):
+        for name, reward in rewards[entry.request_id].items():
+            tables[0, row, places[name]] = reward.reward
+            tables[1:, row, places[name]] = [_figure(entry, reward, figure) for figure in FIGURES]
+    chosen = np.array([places[entry.candidate or ""] for entry in decisions], dtype=np.intp)
+    probabilities = np.array([inclusion[entry.request_id] for entry in decisions])
+    values, dollars, seconds, tokens, thoughts = tables
+    return Sample(pool, values, dollars, seconds, tokens, thoughts, chosen, probabilities, drawn, decisions)
+
+
+def _figure(entry: LoggedDecision, reward: LoggedReward, name: str) -> float:
+    """A figure of a candidate's answer: that of the served one, or else of the one that was judged; NaN without any."""
+    served = getattr(entry, name) if reward.candidate == entry.candidate else None
+    value = getattr(reward, name) if served is None else served
+    return math.nan if value is None else float(value)
 
 
 def _cut_while_thinking(traffic: Traffic, since: float, until: float) -> dict[str, float]:
@@ -246,7 +302,7 @@ def _thinking(sample: Sample, twins: Sequence[Sequence[str]]) -> list[Thinking]:
     return worth_of_thinking(sample.pool, answers, [entry.tags for entry in sample.decisions], twins, sample.inclusion)
 
 
-def calibration_on(sample: Sample) -> Calibration | None:
+def _calibration_on(sample: Sample) -> Calibration | None:
     """The calibration of the router that served last, of all its versions while it has too few requests in the sample.
 
     None with too few requests at all.
@@ -309,174 +365,9 @@ def _agreement(traffic: Traffic, since: float, until: float) -> dict[str, Estima
     """How well the reward model agrees with thumbs, for all answers and by tag, where there are votes enough."""
     good, bad = defaultdict[str, list[float]](list), defaultdict[str, list[float]](list)
     for vote, reward, tags in traffic.votes(since, until):
-        for tag in (EVERYTHING, *set(tags_of(tags))):
+        for tag in (EVERYTHING, *set(parse_tags(tags))):
             if vote:
                 (good if vote > 0 else bad)[tag].append(reward)
     enough = [tag for tag in good if min(len(good[tag]), len(bad[tag])) >= FEWEST_VOTES]
     enough.sort(key=lambda tag: (tag != EVERYTHING, -len(good[tag]) - len(bad[tag])))
     return {tag: agreement(np.array(good[tag]), np.array(bad[tag])) for tag in enough}
-
-
-AGREEMENT_HEADINGS = ("tag", "votes", "agreement")
-
-
-def agreement_rows(report: Report) -> list[tuple[str, ...]]:
-    """A row of texts for each tag with votes enough, under AGREEMENT_HEADINGS."""
-    return [
-        (tag, f"{of.n:,}", f"{of.mean:.0%} ({of.low:.0%} to {of.high:.0%})") for tag, of in report.agreement.items()
-    ]
-
-
-CALIBRATION_HEADINGS = ("probability", "requests", "mean probability", "was the best")
-
-
-def calibration_rows(shown: Calibration) -> list[tuple[str, ...]]:
-    """A row of texts for each bin, under CALIBRATION_HEADINGS."""
-    return [
-        (f"{of['from']:.0%} to {of['to']:.0%}", f"{of['n']:,}", f"{of['probability']:.0%}", f"{of['won']:.0%}")
-        for of in shown.bins
-    ]
-
-
-def sentences(report: Report) -> list[str]:
-    """What the figures mean, in plain words, the most important first; warnings at the end."""
-    return statements(report) + [change.message for change in report.changes]
-
-
-def statements(report: Report) -> list[str]:
-    """What the figures mean, without warnings."""
-    if not report.requests:
-        return [f"There was no traffic from {day(report.since)} to {day(report.until)}."]
-    lines = _worth(report)
-    counts = report.answered()
-    total = sum(counts.values())
-    unused = [name for name, count in counts.items() if not count]
-    if total and counts:
-        shares = ", ".join(f"{name} {count / total:.0%}" for name, count in counts.items() if count)
-        lines.append(f"The router chose for {report.routed:,} of {report.requests:,} requests: {shares}.")
-        if unused:
-            used = len(counts) - len(unused)
-            verb = "was" if used == 1 else "were"
-            lines.append(f"{used} of {len(counts)} models {verb} needed; never chosen: {', '.join(unused)}.")
-    lines += thinking.sentences(report.thinking)
-    if report.chores:
-        count = "1 request was a chore" if report.chores == 1 else f"{report.chores:,} requests were chores"
-        lines.append(f"{count} of chat UIs, such as for a title; nothing else here counts them.")
-    if overall := report.agreement.get(EVERYTHING):
-        chance = ", which may be chance" if overall.low <= 0.5 else ""
-        lines.append(
-            f"Of an answer that people liked and one that they disliked, the reward model prefers the liked one in"
-            f" {overall.mean:.0%} of the pairs{chance} (95% CI {overall.low:.0%} to {overall.high:.0%},"
-            f" {overall.n:,} votes)."
-        )
-    if report.calibration and not report.calibration.off:
-        c = report.calibration
-        lines.append(
-            f"The router's probabilities fit: its choices had {c.stated:.0%} on average and were the best in"
-            f" {c.won:.0%} of {c.n:,} sampled requests (expected calibration error {c.error:.2f}, 95% CI {c.low:.2f} to"
-            f" {c.high:.2f})."
-        )
-    return lines
-
-
-def _worth(report: Report) -> list[str]:
-    best, random_rule, ranked = report.best, report.rule(RANDOM), report.rule(RMR)
-    if best is None or random_rule is None or ranked is None:
-        return [
-            f"There is too little data to say what routing is worth: {report.sampled} of the {FEWEST} requests that it"
-            " takes were answered by every model. `zooter learn` lets all models answer a small share of the requests.",
-            report.outlook,
-        ]
-    gain = best.gain
-    if gain.significant:
-        size, interval = f"{abs(gain.mean):.2f} {'more' if gain.mean > 0 else 'less'}", _ends(gain)
-        first = (
-            f"Routing earned {size} reward per answer than always using {best.name} (95% CI {interval}){_saving(best)}."
-        )
-    else:
-        first = (
-            f"Routing shows no significant difference in reward from always using {best.name}, the best single model"
-            f" ({gain.mean:+z.2f}, 95% CI {gain.low:z.2f} to {gain.high:z.2f}){_saving(best)}."
-        )
-    lines = [
-        first,
-        f"A model at random would have earned {_less(random_rule.gain)}, and the best of all answers by the reward"
-        f" model (RMR) {_less(ranked.gain)}{_price(ranked)}.",
-    ]
-    low, high = (f"{100 * share:.3g}%" for share in report.inclusion)  # 0.5% is not 0%
-    share = low if low == high else f"{low} to {high}"
-    lines.append(f"This rests on {report.sampled:,} requests, drawn at random ({share}), that every model answered.")
-    return [*lines, *filter(None, [report.outlook])]
-
-
-def _saving(rule: Rule) -> str:
-    """What routing costs beside a rule, as the end of a sentence; nothing without prices."""
-    cost = rule.cost
-    if not math.isfinite(cost.mean) or not math.isfinite(cost.low):
-        return ""
-    same = cost.low <= 1 <= cost.high
-    start = ", at no significantly different cost (" if same else ", and cost "
-    if cost.mean >= 2 or cost.high > MOST_IN_PERCENT:
-        ends = f"95% CI {_number(cost.low)} to {_number(cost.high)}"
-        return f"{start}{_number(cost.mean)} times as much{f', {ends})' if same else f' ({ends})'}"
-    if same:
-        return f"{start}{cost.mean - 1:+.0%}, 95% CI {cost.low - 1:+.0%} to {cost.high - 1:+.0%})"
-    if cost.high < 0.005:
-        return f"{start}over 99% less"
-    if cost.mean < 1:
-        return f"{start}{1 - cost.mean:.0%} less (95% CI {1 - cost.high:.0%} to {1 - cost.low:.0%})"
-    return f"{start}{cost.mean - 1:.0%} more (95% CI {cost.low - 1:.0%} to {cost.high - 1:.0%})"
-
-
-def _number(ratio: float) -> str:
-    """How many times, for people."""
-    return f"{ratio:,.0f}" if ratio >= 9.5 else f"{ratio:.1f}" if ratio >= 0.95 else f"{ratio:.2g}"
-
-
-def _less(gain: Estimate) -> str:
-    """What a rule would have earned beside routing."""
-    if gain.low <= 0 <= gain.high or not math.isfinite(gain.low):
-        return f"about the same ({-gain.mean:+z.2f}, 95% CI {-gain.high:z.2f} to {-gain.low:z.2f})"
-    return f"{abs(gain.mean):.2f} {'less' if gain.mean > 0 else 'more'} (95% CI {_ends(gain)})"
-
-
-def _ends(gain: Estimate) -> str:
-    """The interval of how much more, or less, where one of the two is said."""
-    low, high = sorted((abs(gain.low), abs(gain.high)))
-    return f"{low:.2f} to {high:.2f}"
-
-
-def _price(rule: Rule) -> str:
-    """How many times as much as routing a rule would have cost."""
-    return (
-        f" at {_number(1 / rule.cost.mean)} times the cost"
-        if math.isfinite(rule.cost.mean) and rule.cost.mean > 0
-        else ""
-    )
-
-
-NAMES = {ROUTING: "routing", RANDOM: "random", RMR: "RMR"}
-HEADINGS = ("", "reward", "routing earned", "dollars per 1,000", "cost of routing", "seconds", "tokens")
-WITH_THOUGHTS = "tokens (thoughts)"  # instead of the last one, where a model thinks
-
-
-def figures(report: Report) -> tuple[list[str], list[list[str]]]:
-    """Headings, and a row of texts for each rule; without columns that have no figure but 0, such as prices."""
-    rows: list[tuple[str, ...]] = []
-    priced, thinks = (any(getattr(rule, part).mean > 0 for rule in report.rules) for part in ("dollars", "thoughts"))
-    for rule in report.rules:
-        name = f"always {rule.name}" if rule.name in report.pool else NAMES[rule.name]
-        gain = f"{rule.gain.mean:+z.2f} ({rule.gain.low:z.2f} to {rule.gain.high:z.2f})" if rule.name != ROUTING else ""
-        cost = _cost(rule.cost.mean) if rule.name != ROUTING and math.isfinite(rule.cost.mean) else ""
-        dollars = in_dollars(1000 * rule.dollars.mean) if rule.dollars.n and priced else ""
-        seconds = f"{rule.seconds.mean:.1f}" if rule.seconds.n else ""
-        tokens = f"{rule.tokens.mean:,.0f}" if rule.tokens.n else ""
-        tokens += f" ({rule.thoughts.mean:,.0f})" if rule.thoughts.n and thinks else ""
-        rows.append((name, f"{rule.reward.mean:z.2f}", gain, dollars, cost, seconds, tokens))
-    headings = [*HEADINGS[:-1], WITH_THOUGHTS if thinks else HEADINGS[-1]]
-    used = [place for place in range(len(HEADINGS)) if any(row[place] for row in rows)]
-    return [headings[place] for place in used], [[row[place] for place in used] for row in rows]
-
-
-def _cost(ratio: float) -> str:
-    return f"{_number(ratio)} times" if ratio >= 2 else f"{ratio:.0%}" if ratio >= 0.005 else "under 1%"

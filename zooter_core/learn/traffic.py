@@ -38,6 +38,7 @@ from zooter_core.learn.traffic_rows import (
     id_prefix,
     stored_users,
 )
+from zooter_core.learn.vectors import forget_vectors
 
 FILE = "traffic.sqlite"
 WAIT_SECONDS = 10.0  # for another process that writes
@@ -169,7 +170,7 @@ class Traffic:
         select = f"SELECT number, {COLUMNS} FROM decisions WHERE number > ? ORDER BY number LIMIT ?"
         while left > 0:
             rows = self._rows(select, after, int(min(ROWS_AT_ONCE, left)))
-            yield from map(LoggedDecision.of_row, rows)
+            yield from map(LoggedDecision.from_row, rows)
             if len(rows) < ROWS_AT_ONCE:
                 return
             after, left = rows[-1][0], left - len(rows)
@@ -193,11 +194,11 @@ class Traffic:
         rewarded = "EXISTS (SELECT 1 FROM rewards r WHERE r.request_id = decisions.request_id)"
         where = f" WHERE chore = 0 AND (probability IS NOT NULL OR {rewarded})" if useful else ""
         select = f"SELECT number, {COLUMNS} FROM decisions{where} ORDER BY number DESC LIMIT ?"
-        return [LoggedDecision.of_row(row) for row in self._rows(select, limit)]
+        return [LoggedDecision.from_row(row) for row in self._rows(select, limit)]
 
     def decision(self, request_id: str) -> LoggedDecision | None:
         """The decision on a request; None if it is not here."""
-        return next(self.by_id([request_id]), None)
+        return next(self.decisions_for([request_id]), None)
 
     def rewards(self, why: str | None = None) -> Iterator[LoggedReward]:
         """The rewards by request and candidate, read a thousand at a time; only those of one kind, such as `sample`."""
@@ -211,9 +212,9 @@ class Traffic:
             yield from (LoggedReward(*row) for row in rows)
             last = (rows[-1][0], rows[-1][1], rows[-1][3])
 
-    def rewards_of(self, request_ids: Sequence[str]) -> Iterator[LoggedReward]:
+    def rewards_for(self, request_ids: Sequence[str]) -> Iterator[LoggedReward]:
         """The rewards of some requests."""
-        return (LoggedReward(*row) for row in self._rows_of(f"SELECT {REWARDS} FROM rewards", request_ids))
+        return (LoggedReward(*row) for row in self._rows_for(f"SELECT {REWARDS} FROM rewards", request_ids))
 
     def totals(
         self, since: float | None = None, until: float | None = None, *, hours: int | None = None
@@ -257,9 +258,9 @@ class Traffic:
         with self._lock, _usable(self.path):  # in the order of the index: millions need no sorting
             return list(dict.fromkeys(row[0] for row in self._database.execute(select, (SAMPLE, since, until))))
 
-    def by_id(self, request_ids: Sequence[str]) -> Iterator[LoggedDecision]:
+    def decisions_for(self, request_ids: Sequence[str]) -> Iterator[LoggedDecision]:
         """The decisions on some requests, as far as they are here."""
-        return map(LoggedDecision.of_row, self._rows_of(f"SELECT number, {COLUMNS} FROM decisions", request_ids))
+        return map(LoggedDecision.from_row, self._rows_for(f"SELECT number, {COLUMNS} FROM decisions", request_ids))
 
     def served_mean(self, since: float, until: float) -> tuple[float, int]:
         """The mean reward of the answers that were served where the router chose, chores left out, and how many."""
@@ -294,7 +295,7 @@ class Traffic:
         """The feedback that came last, with the decision that it is on; the last one first."""
         select = f"SELECT {REWARDS} FROM rewards WHERE source = '{FEEDBACK}' ORDER BY time DESC LIMIT ?"
         rewards = [LoggedReward(*row) for row in self._rows(select, limit)]
-        decisions = {entry.request_id: entry for entry in self.by_id([reward.request_id for reward in rewards])}
+        decisions = {entry.request_id: entry for entry in self.decisions_for([reward.request_id for reward in rewards])}
         return [(reward, decisions[reward.request_id]) for reward in rewards if reward.request_id in decisions]
 
     def span(self) -> tuple[float, float]:
@@ -311,7 +312,7 @@ class Traffic:
         older_than: float | None = None,
         rewrite: bool = True,
     ) -> int:
-        """Delete the decisions that fit all of what is given, with their rewards. Gives how many.
+        """Delete the decisions that fit all of what is given, with their rewards and vectors. Returns how many.
 
         Their bytes are overwritten with zeros, also those in the write-ahead log. It needs no free space, unless others
         have the file open.
@@ -338,7 +339,10 @@ class Traffic:
         if not conditions:
             raise ValueError("say what to delete")
         select = f"SELECT number FROM decisions WHERE {' AND '.join(conditions)} AND number > ? ORDER BY number LIMIT ?"
-        return self._delete(select, [value for values in conditions.values() for value in values], rewrite)
+        try:
+            return self._delete(select, [value for values in conditions.values() for value in values], rewrite)
+        finally:
+            forget_vectors(self.path.parent, self.numbers)
 
     def _delete(self, select: str, values: Sequence[Any], rewrite: bool) -> int:
         """Delete the decisions whose numbers are selected, and what is left of deleted ones beside those that stay."""
@@ -399,7 +403,7 @@ class Traffic:
         with self._lock, _usable(self.path):
             return self._database.execute(select, values).fetchall()
 
-    def _rows_of(self, select: str, request_ids: Sequence[str]) -> Iterator[Any]:
+    def _rows_for(self, select: str, request_ids: Sequence[str]) -> Iterator[Any]:
         """The rows of a table that belong to some requests."""
         for first in range(0, len(request_ids), ROWS_AT_ONCE // 2):
             part = request_ids[first : first + ROWS_AT_ONCE // 2]

@@ -137,21 +137,26 @@ class LoggedDecision:
     thought_tokens: int | None = None
     number: int = 0
 
+    @property
+    def routed_text(self) -> str:
+        """What routing read: the query, after the turns that it follows up on."""
+        return self.context or self.query
+
     def row(self) -> tuple[Any, ...]:
         """Its values in the order of `DECISION_COLUMNS`."""
-        values = [getattr(self, name) for name in DECISION_COLUMNS]
-        for place in _USERS:
-            values[place] = values[place] and stored_user(values[place])
-        values[_PROBABILITIES] = dump_json(dict(self.probabilities), ensure_ascii=False)
-        values[_TAGS] = dump_json(list(self.tags), ensure_ascii=False)
-        return tuple(_storable(value) for value in values)
+        values = {name: getattr(self, name) for name in DECISION_COLUMNS}
+        values["user"] = self.user and stored_user(self.user)
+        values["other_user"] = self.other_user and stored_user(self.other_user)
+        values["probabilities"] = dump_json(dict(self.probabilities), ensure_ascii=False)
+        values["tags"] = dump_json(list(self.tags), ensure_ascii=False)
+        return tuple(map(_storable, values.values()))
 
     @classmethod
-    def of_row(cls, row: Sequence[Any]) -> Self:
+    def from_row(cls, row: Sequence[Any]) -> Self:
         """The decision in a row of `number` and `DECISION_COLUMNS`."""
         decision = cls(**dict(zip(DECISION_COLUMNS, row[1:], strict=True)), number=row[0])
-        decision.probabilities = _parsed(row[1 + _PROBABILITIES], dict, is_number)
-        decision.tags = tags_of(row[1 + _TAGS])
+        decision.probabilities = _parsed(decision.probabilities, dict, is_number)
+        decision.tags = parse_tags(decision.tags)
         decision.chore = bool(decision.chore)
         return decision
 
@@ -209,11 +214,14 @@ class Total:
     seconds: float
     timed: int
 
+    @property
+    def by_router(self) -> bool:
+        """Whether the router chose for a user: chores of chat UIs are left out."""
+        return self.routed and not self.chore
+
 
 DECISION_COLUMNS = tuple(entry.name for entry in fields(LoggedDecision) if entry.name != "number")
 REWARD_COLUMNS = tuple(entry.name for entry in fields(LoggedReward))
-_PROBABILITIES, _TAGS = DECISION_COLUMNS.index("probabilities"), DECISION_COLUMNS.index("tags")
-_USERS = DECISION_COLUMNS.index("user"), DECISION_COLUMNS.index("other_user")
 COLUMNS = ", ".join(DECISION_COLUMNS)
 REWARDS = ", ".join(REWARD_COLUMNS)
 
@@ -223,7 +231,7 @@ def id_prefix(name: str) -> str:
     return f"import-{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:16]}-"
 
 
-def users_of(fields: Mapping[str, Any], *names: str) -> dict[str, Any]:
+def user_ids(fields: Mapping[str, Any], *names: str) -> dict[str, Any]:
     """The ids of a request's user, as `user` and `other_user` of a decision.
 
     Args:
@@ -253,7 +261,7 @@ def _storable(value: Any) -> Any:
     return value
 
 
-def tags_of(text: str) -> list[str]:
+def parse_tags(text: object) -> list[str]:
     """The tags in a column.
 
     Raises:

@@ -11,37 +11,38 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import AcquireReturnProxy
 
 from zooter_core.base.errors import WorkError, ZooterError, first_line
-from zooter_core.base.files import atomic, inside, remove, writing
+from zooter_core.base.files import atomic, inside, locked, remove, writing
 from zooter_core.base.paths import EMBEDDED_FLEET
 from zooter_core.base.strict_json import dump_json, of_type, parse_json
 from zooter_core.config.edit import remove_router, set_table
-from zooter_core.config.fleet import Fleet, RouterConfig
-from zooter_core.learn.deciding import Contest
+from zooter_core.config.fleet import Fleet, RouterConfig, load_fleet
+from zooter_core.learn.deciding import PROMOTE, ROLLBACK, Contest
 from zooter_core.method.metrics import interval
 from zooter_core.method.promotion import Evidence, Gate
 
-ROUTERS, STATE = "routers", "state.json"
+ROUTERS, STATE, LOCK = "routers", "state.json", "learn.lock"
 STARTING = ""  # instead of a router's path: fleet.toml names none, and a starting router serves
 MOST_EVENTS = 1000
-MOST_SPARE = 5  # challengers that were never promoted, beyond which the oldest are deleted
-PROMOTE, ROLLBACK, FOLLOW, OUTSIDE = "promote", "rollback", "follow", "outside"  # events
+MOST_SPARE = 5  # challengers that were never promoted; older ones are deleted
+FOLLOW, OUTSIDE = "follow", "outside"  # events, as PROMOTE and ROLLBACK
 
 
 @dataclass
-class State:
-    """What the learner remembers between two runs. Routers are named by their path in fleet.toml.
+class State(Contest[str]):
+    """The contest, and what else the learner remembers between two runs. Routers are named by their path in fleet.toml.
 
     Attributes:
-        champion, challenger, former: as in `Contest`.
-        pairs, earlier, guard, follows: as in `Contest`.
         judged: the number of the last decision that was judged.
         learned: the number of the last decision that the challenger learned from.
         version: of the newest router folder.
@@ -57,10 +58,6 @@ class State:
     champion: str = STARTING
     challenger: str | None = None
     former: str | None = None
-    pairs: list[float] = field(default_factory=list)
-    guard: list[float] = field(default_factory=list)
-    follows: bool = False
-    earlier: int = 0
     judged: int = 0
     learned: int = 0
     version: int = 0
@@ -71,18 +68,9 @@ class State:
     events: list[dict[str, Any]] = field(default_factory=list)
     intended: dict[str, Any] = field(default_factory=dict)
 
-    def contest(self, gate: Gate) -> Contest[str]:
-        """The contest between these routers. What it changes is read back by `take`."""
-        routers = self.champion, gate, self.challenger, self.former
-        return Contest(*routers, list(self.pairs), list(self.guard), self.follows, self.earlier)
-
-    def take(self, contest: Contest[str]) -> None:
-        """Remember a contest as it is now."""
-        vars(self).update(_state_fields(asdict(contest)))
-
 
 @dataclass
-class Event:
+class Switch:
     """What each of a state's events has; `pairs` and what follows are its evidence."""
 
     time: float
@@ -152,34 +140,33 @@ class Versions:
         with writing(self.folder), atomic(path, private=True) as partial:
             partial.write_text(dump_json(asdict(self.state)) + "\n", encoding="utf-8")
 
-    def switch(
-        self, contest: Contest[str], event: str, evidence: Evidence | None = None, learned: int | None = None
-    ) -> None:
-        """Let fleet.toml name the contest's champion, and remember it.
+    def switch(self, after: State, event: str, evidence: Evidence | None = None) -> None:
+        """Let fleet.toml name another champion, and remember it.
 
         Args:
-            contest: after its `promote`, `rollback` or `refit`.
+            after: a copy of `state` after its `promote`, `rollback` or `enter`.
             event: PROMOTE, ROLLBACK or FOLLOW.
             evidence: for it, if the pairs decided.
-            learned: as in `State`, if it changes too.
         """
         state = self.state
-        state.intended = _state_fields(asdict(contest))
-        if learned is not None:
-            state.intended["learned"] = learned
+        intended = {name: value for name, value in asdict(after).items() if value != getattr(state, name)}
         if event != FOLLOW:  # of which there are too many
             shown = summary(state.guard if event == ROLLBACK else state.pairs) | (asdict(evidence) if evidence else {})
-            state.intended["events"] = [_entry(event, contest.champion, state.champion, shown)]
+            intended["events"] = [_entry(event, after.champion, state.champion, shown)]
+        state.intended = intended
         self.save()
-        name_router(self.fleet.folder, contest.champion)
+        name_router(self.fleet.folder, after.champion)
         self._complete()
         self.save()
 
-    def before(self) -> str | None:
-        """The router that the latest promotion replaced, for a roll-back after the guard has left the contest.
+    def rollback_target(self) -> str | None:
+        """The router that a roll-back would bring back; None if no promotion led to the one that serves.
 
-        A refit of a promoted learner that took over has no event of its own, but a later number.
+        It is the guard or, after that has left the contest, the router that the latest promotion replaced. A refit of a
+        promoted learner that took over has no event of its own, but a later number.
         """
+        if self.state.former is not None:
+            return self.state.former
         serving = _number(self.state.champion)
         for event in reversed(self.state.events):
             if event["event"] == PROMOTE and _number(event["router"]) <= serving:
@@ -205,17 +192,16 @@ class Versions:
         state.intended = {}  # the switch was killed before it changed anything
         if serving == state.champion:
             return
-        contest, before = state.contest(Gate()), state.champion
-        if state.challenger is not None and serving == state.challenger:
-            contest.promote()
+        before = state.champion
+        if serving == state.challenger:
+            state.promote()
             event = PROMOTE
-        elif state.former is not None and serving == state.former:
-            contest.rollback()
+        elif serving == state.former:
+            state.rollback()
             event = ROLLBACK
         else:
-            contest = Contest(serving)
+            state = self.state = replace(state, **vars(Contest(serving)))
             event = OUTSIDE
-        state.take(contest)
         if not serving.startswith(f"{ROUTERS}/"):
             state.origin = serving
         if (self.folder / STATE).is_file():  # otherwise this is the first start
@@ -225,7 +211,7 @@ class Versions:
         """Do to the state what a switch intended, which fleet.toml names by now."""
         state = self.state
         events = [*state.events, *state.intended.get("events", [])]
-        vars(state).update(state.intended | {"events": events, "intended": {}})
+        self.state = replace(state, **state.intended | {"events": events, "intended": {}})
 
     def _read(self) -> State:
         path = self.folder / STATE
@@ -234,9 +220,10 @@ class Versions:
         try:
             state = of_type(State, parse_json(path.read_text(encoding="utf-8")))
             of_type(State, state.intended)  # which replaces the fields that it names
-            for event in of_type(list[Event], state.events + state.intended.get("events", [])):
+            for event in of_type(list[Switch], state.events + state.intended.get("events", [])):
                 time.localtime(event.time)  # as pages and reports show it
-            state.intended = _state_fields(state.intended)
+            names = {entry.name for entry in fields(State)}
+            state.intended = {name: value for name, value in state.intended.items() if name in names}
             return state
         except (OSError, ValueError, OverflowError) as problem:
             step = "Delete the file: the contest begins anew, and the routers stay."
@@ -254,12 +241,6 @@ def routers_folder(fleet: Fleet) -> Path:
     with writing(folder):
         folder.mkdir(exist_ok=True)
     return folder
-
-
-def _state_fields(record: Mapping[str, Any]) -> dict[str, Any]:
-    """The entries of a record that are fields of a state."""
-    names = {entry.name for entry in fields(State)}
-    return {name: value for name, value in record.items() if name in names}
 
 
 def _entry(event: str, router: str, before: str, shown: Mapping[str, Any]) -> dict[str, Any]:
@@ -283,6 +264,61 @@ def summary(pairs: Sequence[float]) -> dict[str, Any]:
         "low": low if math.isfinite(low) else None,
         "high": high if math.isfinite(high) else None,
     }
+
+
+def lock_learner(fleet: Fleet, seconds: float = 0) -> AcquireReturnProxy:
+    """The lock of a fleet's learner; a turn has it while it is at work.
+
+    Raises:
+        ZooterError: it is still taken after so many seconds, or it or its folder is a link.
+    """
+    return locked(routers_folder(fleet) / LOCK, f"the learner of the fleet {fleet.name}", seconds)
+
+
+@contextmanager
+def locked_versions(fleet: Fleet, seconds: float) -> Iterator[Versions]:
+    """The routers of a fleet as its files have them now, while its learner does nothing.
+
+    Args:
+        seconds: how long to wait for a turn that is at work.
+
+    Raises:
+        ZooterError: the fleet is the embedded one, or its learner is still at work.
+    """
+    Versions(fleet)  # refuses the embedded fleet before a lock is made in it
+    with lock_learner(fleet, seconds):
+        yield Versions(load_fleet(fleet.folder))
+
+
+def switch_by_hand(fleet: Fleet, event: str, seconds: float) -> str:
+    """Promote the challenger, or go back to the router before. Returns the path of the one that serves now.
+
+    Args:
+        event: PROMOTE or ROLLBACK.
+        seconds: how long to wait for a turn that is at work.
+
+    Raises:
+        ZooterError: there is no such router, the fleet is the embedded one, or its learner is at work.
+    """
+    with locked_versions(fleet, seconds) as versions:
+        after = deepcopy(versions.state)
+        if event == PROMOTE:
+            if after.challenger is None:
+                step = (
+                    "The learner's latest router serves already."
+                    if after.follows
+                    else "Run `zooter learn --once` first."
+                )
+                raise ZooterError("a challenger to promote", "none", step)
+            after.promote()
+        else:
+            after.former = versions.rollback_target()
+            if after.former is None:
+                step = "See `zooter learn status`."
+                raise ZooterError("a router to go back to", "none: no promotion led to the one that serves", step)
+            after.rollback()
+        versions.switch(after, event)
+        return versions.state.champion
 
 
 def name_router(folder: Path, router: str) -> None:

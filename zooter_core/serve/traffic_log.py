@@ -20,7 +20,6 @@ from zooter_core.backends.thoughts import split
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.strict_json import parse_json
 from zooter_core.config.learn import LearnConfig
-from zooter_core.learn.refit import forget
 from zooter_core.learn.traffic import Traffic
 from zooter_core.learn.traffic_rows import (
     FEEDBACK,
@@ -29,7 +28,7 @@ from zooter_core.learn.traffic_rows import (
     SERVED,
     LoggedDecision,
     LoggedReward,
-    users_of,
+    user_ids,
 )
 from zooter_core.router.turns import topic_of
 from zooter_core.serve.exchange import CHATS, GONE, Exchange
@@ -158,7 +157,7 @@ class TrafficLog:
             self._cleaned, oldest = time.monotonic(), time.time() - self._config.retention_days * DAY
             rewrite = self._cleaned >= self._rewritten + DAY
             try:
-                forget(self._traffic, older_than=oldest, rewrite=rewrite)
+                self._traffic.delete(older_than=oldest, rewrite=rewrite)
             except ZooterError as problem:
                 LOG.warning("what is too old is not deleted, and is tried again in an hour: %s", problem)
                 return
@@ -190,7 +189,7 @@ def decision_of(exchange: Exchange, ended: float, config: LearnConfig) -> Logged
         time=ended,
         query=turns[-1][:LONGEST_TEXT],
         key=exchange.key,
-        **users_of({"user": exchange.user} if exchange.user else request.body, "user", "safety_identifier"),
+        **user_ids({"user": exchange.user} if exchange.user else request.body, "user", "safety_identifier"),
         session=request.session[:16],
         context=routed[:LONGEST_TEXT] if routed != turns[-1] else None,
         fleet=exchange.fleet.name if exchange.fleet else None,

@@ -10,9 +10,9 @@ import streamlit as st
 from zooter_core.base.errors import ZooterError
 from zooter_core.config.fleet import Fleet
 from zooter_core.evaluation.charts import GREY, ROUTER, framed, hover, of_names
-from zooter_core.learn.by_hand import former, switch
-from zooter_core.learn.drift import day
-from zooter_core.learn.versions import OUTSIDE, PROMOTE, ROLLBACK, ROUTERS, STARTING, Versions, summary
+from zooter_core.learn.changes import day
+from zooter_core.learn.deciding import PROMOTE, ROLLBACK
+from zooter_core.learn.versions import OUTSIDE, ROUTERS, STARTING, Versions, summary, switch_by_hand
 from zooter_core.ui import plots, resources
 from zooter_core.ui.history import LOCAL
 from zooter_core.ui.models import manage
@@ -160,7 +160,7 @@ def may_switch() -> bool:
 
 def draw_buttons(learned: Versions) -> None:
     """Promote and Roll back, each with a second click."""
-    state, back = learned.state, former(learned)
+    state, back = learned.state, learned.rollback_target()
     manage.draw_problem("switch")
     with st.container(horizontal=True):
         if state.challenger is not None:
@@ -185,7 +185,7 @@ def _draw_button(label: str, event: str, question: str) -> None:
 
 def _switch(event: str) -> None:
     def change() -> None:
-        serving = name_of(switch(resources.ensemble().fleet, event, PATIENCE))
+        serving = name_of(switch_by_hand(resources.ensemble().fleet, event, PATIENCE))
         st.session_state[DONE] = (
             f"{_capital(plain(serving))} serves now. A running endpoint that keeps its traffic takes it by itself, any"
             " other one at a reload."

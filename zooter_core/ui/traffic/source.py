@@ -18,9 +18,9 @@ from zooter_core.base.errors import ZooterError
 from zooter_core.config.fleet import Fleet
 from zooter_core.evaluation.thinking import twins
 from zooter_core.fleet.ensemble import Ensemble
-from zooter_core.learn.report import Report, report_on
+from zooter_core.learn.report import TrafficReport, report_on
 from zooter_core.learn.traffic import FILE, Traffic, data_folder
-from zooter_core.learn.traffic_rows import LoggedDecision, LoggedReward, tags_of
+from zooter_core.learn.traffic_rows import LoggedDecision, LoggedReward, parse_tags
 from zooter_core.learn.versions import FOLLOW, ROUTERS, STATE, Versions
 from zooter_core.ui import resources
 from zooter_core.ui.history import LOCAL
@@ -69,7 +69,7 @@ def of_days(folder: Path, fleet: str, days: int) -> Source:
 
 
 @st.cache_data(show_spinner="Summing up the traffic ...", max_entries=8)
-def report(source: Source, _fleet: Fleet, _ensemble: Ensemble | None = None) -> Report:
+def report(source: Source, _fleet: Fleet, _ensemble: Ensemble | None = None) -> TrafficReport:
     """The report on a period; with the fleet it also says which queries are unlike those of the router's training."""
     with _open(source.folder) as traffic:
         return report_on(traffic, source.fleet, source.since, source.until, _ensemble, twins(_fleet.candidates))
@@ -96,7 +96,7 @@ def tagged(source: Source, routed: int) -> tuple[list[tuple[float, str, frozense
     every = -(-routed // MOST_TAGGED) or 1
     with _open(source.folder) as traffic:
         rows = traffic.tags(source.since, source.until, every)
-    return [(moment, candidate, frozenset(tags_of(tags))) for moment, tags, candidate in rows], every
+    return [(moment, candidate, frozenset(parse_tags(tags))) for moment, tags, candidate in rows], every
 
 
 def often(rows: list[tuple[float, str, frozenset[str]]]) -> list[str]:
@@ -153,7 +153,7 @@ def answered_by_all(source: Source) -> set[str]:
 def rewards(source: Source, request_id: str) -> list[LoggedReward]:
     """The rewards of a decision's answers, the highest first."""
     with _open(source.folder) as traffic:
-        return sorted(traffic.rewards_of([request_id]), key=lambda reward: -reward.reward)
+        return sorted(traffic.rewards_for([request_id]), key=lambda reward: -reward.reward)
 
 
 def _open(folder: Path) -> Traffic:

@@ -13,18 +13,9 @@ from zooter_core.base.money import in_dollars
 from zooter_core.config.fleet import Fleet
 from zooter_core.evaluation.charts import ROUTER, bars_of, framed, hover
 from zooter_core.learn.advice import Setup, advise
-from zooter_core.learn.drift import day
-from zooter_core.learn.report import (
-    AGREEMENT_HEADINGS,
-    CALIBRATION_HEADINGS,
-    NAMES,
-    WITH_THOUGHTS,
-    Report,
-    agreement_rows,
-    calibration_rows,
-    figures,
-    statements,
-)
+from zooter_core.learn.changes import day
+from zooter_core.learn.report import TrafficReport
+from zooter_core.learn.report_text import NAMES, WITH_THOUGHTS, figures, statements
 from zooter_core.learn.traffic_rows import FEEDBACK, LoggedDecision
 from zooter_core.method.worth import RANDOM, RMR, ROUTING
 from zooter_core.ui import charts, plots, tables
@@ -66,7 +57,7 @@ def draw_empty(fleet: Fleet, hidden: bool) -> None:
     st.code(f"zooter learn import FILE{option}", language=None, wrap_lines=True)
 
 
-def draw_sentences(report: Report) -> None:
+def draw_sentences(report: TrafficReport) -> None:
     """What the figures mean, and that there are warnings."""
     first, *rest = statements(report)
     st.markdown(f"#### {plain(first)}")
@@ -76,7 +67,7 @@ def draw_sentences(report: Report) -> None:
         st.markdown(f":material/warning: {count} warning{'s' if count > 1 else ''}: see *What has changed*.")
 
 
-def draw_advice(report: Report, fleet: Fleet, folder: Path) -> None:
+def draw_advice(report: TrafficReport, fleet: Fleet, folder: Path) -> None:
     """What to do, why and how."""
     advice = advise(report, Setup.of(fleet, folder))
     icon = ":material/check:" if not advice.command else ":material/lightbulb:"
@@ -85,7 +76,7 @@ def draw_advice(report: Report, fleet: Fleet, folder: Path) -> None:
         st.code(advice.command, language=None, wrap_lines=True)
 
 
-def draw_changes(report: Report) -> None:
+def draw_changes(report: TrafficReport) -> None:
     """The warnings, and the tables behind what the report says of probabilities and of thumbs."""
     if not report.changes:
         st.markdown("Nothing that is more than chance.")
@@ -93,11 +84,20 @@ def draw_changes(report: Report) -> None:
         st.warning(_plain(change.message), icon=f":material/{ICONS[change.kind]}:")
     if report.calibration:
         with st.expander("Do the router's probabilities hold?"):
-            tables.draw("calibration", CALIBRATION_HEADINGS, calibration_rows(report.calibration), "rrrr")
+            headings = ("probability", "requests", "mean probability", "was the best")
+            bins = [
+                (f"{of['from']:.0%} to {of['to']:.0%}", f"{of['n']:,}", f"{of['probability']:.0%}", f"{of['won']:.0%}")
+                for of in report.calibration.bins
+            ]
+            tables.draw("calibration", headings, bins, "rrrr")
             st.caption("Of sampled requests: the probability of the router's choice, and how often it was the best.")
     if report.agreement:
         with st.expander("Does the reward model agree with people?"):
-            tables.draw("agreement", AGREEMENT_HEADINGS, [tuple(map(plain, row)) for row in agreement_rows(report)])
+            shares = [
+                (plain(tag), f"{of.n:,}", plain(f"{of.mean:.0%} ({of.low:.0%} to {of.high:.0%})"))
+                for tag, of in report.agreement.items()
+            ]
+            tables.draw("agreement", ("tag", "votes", "agreement"), shares)
             st.caption(
                 "In how many pairs of a liked and a disliked answer the liked one has the higher reward; guessing has"
                 " 50%. In parentheses: 95% confidence intervals."
@@ -110,7 +110,7 @@ def _plain(text: str) -> str:
     return "".join(part if place % 2 else escaped(part, place == 0) for place, part in enumerate(parts))
 
 
-def draw_choices(source: Source, report: Report, pool: tuple[str, ...]) -> None:
+def draw_choices(source: Source, report: TrafficReport, pool: tuple[str, ...]) -> None:
     """Requests over time, by candidate, of one tag or all."""
     rows, every = traffic_source.tagged(source, report.routed)
     tags = traffic_source.often(rows)
@@ -140,7 +140,7 @@ def draw_choices(source: Source, report: Report, pool: tuple[str, ...]) -> None:
     plots.draw(figure, "choices", f"Requests over time by the model that answered: {', '.join(order)}.", 320)
 
 
-def draw_worth(report: Report, pool: tuple[str, ...]) -> None:
+def draw_worth(report: TrafficReport, pool: tuple[str, ...]) -> None:
     """Reward against cost, with the alternatives as points; without prices, against seconds."""
     if not report.rules:
         st.subheader("Reward against cost", anchor=False)

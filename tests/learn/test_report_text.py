@@ -1,12 +1,14 @@
-"""How long a sample takes."""
+"""How long a sample takes, in words."""
 
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import pytest
 
-from zooter_core.learn.pace import DAY, how_long, in_words, outlook, requests_a_day
+from zooter_core.learn.report import DAY, requests_a_day
+from zooter_core.learn.report_text import how_long, in_words, outlook
 from zooter_core.learn.traffic import Traffic
 from zooter_core.learn.traffic_rows import LoggedDecision
 from zooter_core.method.worth import Estimate
@@ -41,11 +43,14 @@ def test_the_requests_of_a_day_are_those_of_the_router(tmp_path) -> None:
 
 
 def test_the_outlook_follows_from_the_spread_of_the_sample() -> None:
-    estimate = Estimate(0.1, -0.1, 0.3, 0.1, 100)  # s = .1 * 10 = 1; 7.85 (1 / .1)^2 = 785
-    assert "a difference of 0.10 takes about 690 more of them (5%" in outlook(estimate, 100, 1000.0, 0.05)
-    assert "about 2 weeks" not in outlook(estimate, 100, 1000.0, 0.05)
-    assert outlook(estimate, 100, 1000.0, 0.05).endswith("about 14 days at today's 1,000 requests a day.")
+    def in_report(gain: Estimate, a_day: float = 1000.0) -> str:
+        return outlook(SimpleNamespace(best=SimpleNamespace(gain=gain), a_day=a_day, share=0.05))
+
+    text = in_report(Estimate(0.1, -0.1, 0.3, 0.1, 100))  # s = .1 * 10 = 1; 7.85 (1 / .1)^2 = 785
+    assert "a difference of 0.10 takes about 690 more of them (5%" in text
+    assert "about 2 weeks" not in text
+    assert text.endswith("about 14 days at today's 1,000 requests a day.")
     small = Estimate(0.0001, -0.1, 0.1, 0.05, 100)  # it would take years: what is said is of a difference that matters
-    assert "a difference of 0.10" in outlook(small, 100, 1000.0, 0.05)
-    assert outlook(small, 100, 0.1, 0.05) == ""
-    assert outlook(Estimate(1.0, 0.8, 1.2, 0.1, 100), 100, 1000.0, 0.05) == ""
+    assert "a difference of 0.10" in in_report(small)
+    assert in_report(small, a_day=0.1) == ""
+    assert in_report(Estimate(1.0, 0.8, 1.2, 0.1, 100)) == ""

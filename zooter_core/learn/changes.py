@@ -1,0 +1,133 @@
+"""Warnings: rewards of a candidate that fell, queries unlike those of the training, and probabilities that are off.
+
+The statistics are in method/drift.py and method/calibration.py. Where nothing has changed, at most about 5% of the
+reports have a false warning (benchmarks/traffic.py alarms).
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from zooter_core.learn.traffic import HOUR, Traffic
+from zooter_core.learn.traffic_rows import MODEL, SAMPLE, SERVED, LoggedDecision
+from zooter_core.method.calibration import Calibration
+from zooter_core.method.drift import FAR, Fall, clearest_fall, far_queries
+from zooter_core.method.metrics import wilson_interval
+from zooter_core.method.worth import FEWEST
+
+if TYPE_CHECKING:
+    from zooter_core.fleet.ensemble import Ensemble
+
+STEP_HOURS = 6
+NEWEST = 300  # queries that are compared with those of the training
+WHERE = {SAMPLE: "on the uniform sample", SERVED: "on what it answered"}
+
+
+@dataclass(frozen=True)
+class Change:
+    """A warning.
+
+    Attributes:
+        kind: `reward`, `far` or `calibration`.
+        name: of the candidate, `queries` or `probabilities`.
+        before, after: mean rewards, or shares of the requests: what would be usual or right, and what is.
+        since: when it changed, in seconds since 1970.
+        message: says it, and what to do.
+    """
+
+    kind: str
+    name: str
+    before: float
+    after: float
+    since: float
+    message: str
+
+
+def fallen_rewards(traffic: Traffic, since: float, until: float) -> list[Change]:
+    """The candidates whose mean reward is lower after some moment than before it.
+
+    The rewards of the uniform sample are compared where there are enough, as the router decides who answers which
+    queries; else those of served answers.
+    """
+    steps = defaultdict[tuple[str, str], list[tuple[float, ...]]](list)
+    for hour, candidate, source, why, n, total, squares in traffic.reward_totals(since, until, hours=STEP_HOURS):
+        if source == MODEL and why in WHERE:
+            steps[candidate, why].append((hour, n, total, squares))
+    names = sorted({candidate for candidate, _ in steps})
+    changes = []
+    for name in names:
+        for why, where in WHERE.items():
+            hours, *sums = np.array(steps[name, why]).reshape(-1, 4).T
+            if sums[0].sum() >= 2 * FEWEST:
+                if fall := clearest_fall(sums[0], sums[1], sums[2], len(names)):
+                    moment = float(hours[fall.step]) * HOUR
+                    message = _fall_message(name, fall, moment, where)
+                    changes.append(Change("reward", name, fall.before, fall.after, moment, message))
+                break
+    return sorted(changes, key=lambda change: change.after - change.before)
+
+
+def _fall_message(name: str, fall: Fall, moment: float, where: str) -> str:
+    return (
+        f"Rewards of {name} fell by {fall.before - fall.after:.2f} {where} (95% CI {fall.low:.2f} to {fall.high:.2f})"
+        f" since about {day(moment)}. See whether its model or server has changed."
+    )
+
+
+def unfamiliar_queries(traffic: Traffic, ensemble: Ensemble, since: float, until: float) -> list[Change]:
+    """A warning if clearly more than twice the usual share of the newest queries are far from the router's training.
+
+    There is none where the router has no training queries, or too few. It takes the router's encoder.
+
+    Raises:
+        ZooterError: the router, its encoder or its training queries do not load.
+    """
+    newest = traffic.newest(NEWEST, useful=True)
+    entries = [entry for entry in newest if since <= entry.time < until and entry.probability is not None]
+    neighbours = ensemble.neighbours if len(entries) >= FEWEST else None
+    if neighbours is None or len(neighbours.vectors) < FEWEST:
+        return []
+    encoder = ensemble.router.encoder
+    vectors = encoder.sentence(encoder.embed([entry.query for entry in entries]))  # of users: they are not stored
+    far = far_queries(vectors, np.asarray(neighbours.vectors, dtype=np.float32))
+    share = float(far.mean())
+    if wilson_interval(share, len(entries))[0] <= 2 * FAR:
+        return []
+    message = _far_message(share, len(entries), [entry for entry, is_far in zip(entries, far, strict=True) if is_far])
+    return [Change("far", "queries", FAR, share, entries[-1].time, message)]
+
+
+def _far_message(share: float, count: int, far: Sequence[LoggedDecision]) -> str:
+    tags = Counter(tag for entry in far for tag in entry.tags)
+    often = ", ".join(tag for tag, _ in tags.most_common(3))
+    return (
+        f"{share:.0%} of the newest {count:,} requests are unlike what the router has learned from, where {FAR:.0%}"
+        f" would be usual{f' (frequent tags: {often})' if often else ''}. Its choices there are less certain; train it"
+        " on queries like these."
+    )
+
+
+def wrong_probabilities(calibration: Calibration | None, since: float) -> list[Change]:
+    """A warning if the router's probabilities are clearly not how often its choices are the best."""
+    if calibration is None or not calibration.off:
+        return []
+    c = calibration
+    direction = "too sure" if c.stated > c.won else "too unsure"
+    message = (
+        f"The router is {direction}: its choices had a probability of {c.stated:.0%} on average and were the best in"
+        f" {c.won:.0%} of {c.n:,} sampled requests. The probabilities are off by {c.error:.2f} on average (expected"
+        f" calibration error, 95% CI {c.low:.2f} to {c.high:.2f}; chance alone explains {c.chance:.2f}). Routers of"
+        " `zooter learn` are calibrated on the sample."
+    )
+    return [Change("calibration", "probabilities", c.won, c.stated, since, message)]
+
+
+def day(moment: float) -> str:
+    """A time in the local time zone, such as "Tue 25 Nov 14:00"."""
+    return time.strftime("%a %d %b %H:%M", time.localtime(moment))

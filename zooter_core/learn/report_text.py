@@ -1,0 +1,262 @@
+"""The report on traffic in words: sentences, the table of rules, and the JSON of `zooter report --json`."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from typing import Any
+
+from zooter_core.base.money import in_dollars
+from zooter_core.evaluation import thinking
+from zooter_core.learn.changes import day
+from zooter_core.learn.report import EVERYTHING, Rule, TrafficReport
+from zooter_core.method.thinking import Thinking
+from zooter_core.method.worth import FEWEST, RANDOM, RMR, ROUTING, Estimate
+
+MOST_IN_PERCENT = 3.0  # times; 200% more. What is beyond reads better as "3.1 times as much"
+YEAR = 365  # days; what takes longer is no plan
+UNITS = (("week", 7, 21), ("day", 1, 2), ("hour", 1 / 24, 0))  # its days, and from how many days on it is used
+USUAL = 1000  # requests a day, where none have come yet
+LEAST_DIFFERENCE = 0.1  # of rewards, where the one that was seen is too small to wait for
+
+
+def sentences(report: TrafficReport) -> list[str]:
+    """What the figures mean, in plain words, the most important first; warnings at the end."""
+    return statements(report) + [change.message for change in report.changes]
+
+
+def statements(report: TrafficReport) -> list[str]:
+    """What the figures mean, without warnings."""
+    if not report.requests:
+        return [f"There was no traffic from {day(report.since)} to {day(report.until)}."]
+    lines = _worth(report)
+    counts = report.answered()
+    total = sum(counts.values())
+    unused = [name for name, count in counts.items() if not count]
+    if total and counts:
+        shares = ", ".join(f"{name} {count / total:.0%}" for name, count in counts.items() if count)
+        lines.append(f"The router chose for {report.routed:,} of {report.requests:,} requests: {shares}.")
+        if unused:
+            used = len(counts) - len(unused)
+            verb = "was" if used == 1 else "were"
+            lines.append(f"{used} of {len(counts)} models {verb} needed; never chosen: {', '.join(unused)}.")
+    lines += thinking.sentences(report.thinking)
+    if report.chores:
+        count = "1 request was a chore" if report.chores == 1 else f"{report.chores:,} requests were chores"
+        lines.append(f"{count} of chat UIs, such as for a title; nothing else here counts them.")
+    if overall := report.agreement.get(EVERYTHING):
+        chance = ", which may be chance" if overall.low <= 0.5 else ""
+        lines.append(
+            f"Of an answer that people liked and one that they disliked, the reward model prefers the liked one in"
+            f" {overall.mean:.0%} of the pairs{chance} (95% CI {overall.low:.0%} to {overall.high:.0%},"
+            f" {overall.n:,} votes)."
+        )
+    if report.calibration and not report.calibration.off:
+        c = report.calibration
+        lines.append(
+            f"The router's probabilities fit: its choices had {c.stated:.0%} on average and were the best in"
+            f" {c.won:.0%} of {c.n:,} sampled requests (expected calibration error {c.error:.2f}, 95% CI {c.low:.2f} to"
+            f" {c.high:.2f})."
+        )
+    return lines
+
+
+def _worth(report: TrafficReport) -> list[str]:
+    best, random_rule, ranked = report.best, report.rule(RANDOM), report.rule(RMR)
+    if best is None or random_rule is None or ranked is None:
+        return [
+            f"There is too little data to say what routing is worth: {report.sampled} of the {FEWEST} requests that it"
+            " takes were answered by every model. `zooter learn` lets all models answer a small share of the requests.",
+            outlook(report),
+        ]
+    gain = best.gain
+    if gain.significant:
+        size, interval = f"{abs(gain.mean):.2f} {'more' if gain.mean > 0 else 'less'}", _ends(gain)
+        first = (
+            f"Routing earned {size} reward per answer than always using {best.name} (95% CI {interval}){_saving(best)}."
+        )
+    else:
+        first = (
+            f"Routing shows no significant difference in reward from always using {best.name}, the best single model"
+            f" ({gain.mean:+z.2f}, 95% CI {gain.low:z.2f} to {gain.high:z.2f}){_saving(best)}."
+        )
+    lines = [
+        first,
+        f"A model at random would have earned {_less(random_rule.gain)}, and the best of all answers by the reward"
+        f" model (RMR) {_less(ranked.gain)}{_price(ranked)}.",
+    ]
+    low, high = map(_percent, report.inclusion)
+    share = low if low == high else f"{low} to {high}"
+    lines.append(f"This rests on {report.sampled:,} requests, drawn at random ({share}), that every model answered.")
+    return [*lines, *filter(None, [outlook(report)])]
+
+
+def _saving(rule: Rule) -> str:
+    """What routing costs beside a rule, as the end of a sentence; nothing without prices."""
+    cost = rule.cost
+    if not math.isfinite(cost.mean) or not math.isfinite(cost.low):
+        return ""
+    same = cost.low <= 1 <= cost.high
+    start = ", at no significantly different cost (" if same else ", and cost "
+    if cost.mean >= 2 or cost.high > MOST_IN_PERCENT:
+        ends = f"95% CI {_number(cost.low)} to {_number(cost.high)}"
+        return f"{start}{_number(cost.mean)} times as much{f', {ends})' if same else f' ({ends})'}"
+    if same:
+        return f"{start}{cost.mean - 1:+.0%}, 95% CI {cost.low - 1:+.0%} to {cost.high - 1:+.0%})"
+    if cost.high < 0.005:
+        return f"{start}over 99% less"
+    if cost.mean < 1:
+        return f"{start}{1 - cost.mean:.0%} less (95% CI {1 - cost.high:.0%} to {1 - cost.low:.0%})"
+    return f"{start}{cost.mean - 1:.0%} more (95% CI {cost.low - 1:.0%} to {cost.high - 1:.0%})"
+
+
+def _number(ratio: float) -> str:
+    """How many times, for people."""
+    return f"{ratio:,.0f}" if ratio >= 9.5 else f"{ratio:.1f}" if ratio >= 0.95 else f"{ratio:.2g}"
+
+
+def _less(gain: Estimate) -> str:
+    """What a rule would have earned beside routing."""
+    if gain.low <= 0 <= gain.high or not math.isfinite(gain.low):
+        return f"about the same ({-gain.mean:+z.2f}, 95% CI {-gain.high:z.2f} to {-gain.low:z.2f})"
+    return f"{abs(gain.mean):.2f} {'less' if gain.mean > 0 else 'more'} (95% CI {_ends(gain)})"
+
+
+def _ends(gain: Estimate) -> str:
+    """The interval of how much more, or less, where one of the two is said."""
+    low, high = sorted((abs(gain.low), abs(gain.high)))
+    return f"{low:.2f} to {high:.2f}"
+
+
+def _price(rule: Rule) -> str:
+    """How many times as much as routing a rule would have cost."""
+    return (
+        f" at {_number(1 / rule.cost.mean)} times the cost"
+        if math.isfinite(rule.cost.mean) and rule.cost.mean > 0
+        else ""
+    )
+
+
+def outlook(report: TrafficReport) -> str:
+    """How long it takes until the sample can tell what routing is worth; "" once it can, or if that takes for ever."""
+    a_day, share = report.a_day, report.share
+    if report.best is None:
+        return first_figures(report.sampled, a_day, share)
+    gain = report.best.gain
+    if gain.significant:
+        return ""
+    for difference in (abs(gain.mean), LEAST_DIFFERENCE):
+        left = (gain.needed(difference) or math.inf) - gain.n
+        if days(left, a_day or USUAL, share) <= YEAR:
+            return (
+                f"To tell a difference of {difference:.2f} takes about {_rounded(left)} more of them ({_percent(share)}"
+                f" of the routed requests): {how_long(left, a_day, share)}."
+            )
+    return ""
+
+
+def first_figures(sampled: int, a_day: float, share: float) -> str:
+    """How long it takes until there are figures at all.
+
+    Args:
+        sampled: requests that every model answered so far.
+        a_day: requests a day for which the router chooses; 0 if that is not known.
+        share: of the requests that is sampled.
+    """
+    first = max(FEWEST - sampled, 1)
+    more = "more " if sampled else ""
+    return (
+        f"First figures take {first} {more}requests that every model answers, {_percent(share)} of those that are"
+        f" routed: {how_long(first, a_day, share)}."
+    )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g}%"  # 0.5% is not 0%
+
+
+def days(samples: float, a_day: float, share: float) -> float:
+    """How many days it takes until so many requests are sampled, a share of those that come."""
+    return samples / (a_day * share) if a_day and share else math.inf
+
+
+def how_long(samples: float, a_day: float, share: float) -> str:
+    """The same in words, with the traffic that it supposes; without any yet, for USUAL requests a day."""
+    rate = a_day or USUAL
+    whose = "today's " if a_day else ""
+    return f"{in_words(days(samples, rate, share))} at {whose}{max(rate, 1):,.0f} requests a day"
+
+
+def in_words(amount: float) -> str:
+    """A number of days, rounded up."""
+    if amount > YEAR:
+        return "more than a year"
+    count, unit = next((amount / size, unit) for unit, size, least in UNITS if amount >= least)
+    count = max(math.ceil(count), 1)
+    return f"about {count} {unit}{'s' if count > 1 else ''}"
+
+
+def _rounded(count: float) -> str:
+    """A number of requests to two digits, rounded up."""
+    unit = 10 ** max(len(str(math.ceil(count))) - 2, 0)
+    return f"{-(-math.ceil(count) // unit) * unit:,}"
+
+
+NAMES = {ROUTING: "routing", RANDOM: "random", RMR: "RMR"}
+HEADINGS = ("", "reward", "routing earned", "dollars per 1,000", "cost of routing", "seconds", "tokens")
+WITH_THOUGHTS = "tokens (thoughts)"  # instead of the last one, where a model thinks
+
+
+def figures(report: TrafficReport) -> tuple[list[str], list[list[str]]]:
+    """Headings, and a row of texts for each rule; without columns that have no figure but 0, such as prices."""
+    rows: list[tuple[str, ...]] = []
+    priced, thinks = (any(getattr(rule, part).mean > 0 for rule in report.rules) for part in ("dollars", "thoughts"))
+    for rule in report.rules:
+        name = f"always {rule.name}" if rule.name in report.pool else NAMES[rule.name]
+        gain = f"{rule.gain.mean:+z.2f} ({rule.gain.low:z.2f} to {rule.gain.high:z.2f})" if rule.name != ROUTING else ""
+        cost = _cost(rule.cost.mean) if rule.name != ROUTING and math.isfinite(rule.cost.mean) else ""
+        dollars = in_dollars(1000 * rule.dollars.mean) if rule.dollars.n and priced else ""
+        seconds = f"{rule.seconds.mean:.1f}" if rule.seconds.n else ""
+        tokens = f"{rule.tokens.mean:,.0f}" if rule.tokens.n else ""
+        tokens += f" ({rule.thoughts.mean:,.0f})" if rule.thoughts.n and thinks else ""
+        rows.append((name, f"{rule.reward.mean:z.2f}", gain, dollars, cost, seconds, tokens))
+    headings = [*HEADINGS[:-1], WITH_THOUGHTS if thinks else HEADINGS[-1]]
+    used = [place for place in range(len(HEADINGS)) if any(row[place] for row in rows)]
+    return [headings[place] for place in used], [[row[place] for place in used] for row in rows]
+
+
+def _cost(ratio: float) -> str:
+    return f"{_number(ratio)} times" if ratio >= 2 else f"{ratio:.0%}" if ratio >= 0.005 else "under 1%"
+
+
+def report_json(report: TrafficReport) -> dict[str, Any]:
+    """The report in the shape of `zooter report --json`."""
+    parts = ("reward", "gain", "dollars", "cost", "seconds", "tokens", "thoughts")
+    return {
+        "fleet": report.fleet,
+        "since": report.since,
+        "until": report.until,
+        "sentences": sentences(report),
+        "requests": report.requests,
+        "routed": report.routed,
+        "chores": report.chores,
+        "answered": report.answered(),
+        "sampled": report.sampled,
+        "inclusion": list(report.inclusion),
+        "rules": {rule.name: {part: _estimate_json(getattr(rule, part)) for part in parts} for rule in report.rules},
+        "best_single": report.best.name if report.best else None,
+        "calibration": asdict(report.calibration) if report.calibration else None,
+        "agreement": {tag: _estimate_json(estimate) for tag, estimate in report.agreement.items()},
+        "changes": [asdict(change) for change in report.changes],
+        "thinking": [_thinking_json(row) for row in report.thinking],
+        "requests_a_day": report.a_day,
+    }
+
+
+def _thinking_json(row: Thinking) -> dict[str, Any]:
+    return {name: _estimate_json(value) if isinstance(value, Estimate) else value for name, value in vars(row).items()}
+
+
+def _estimate_json(estimate: Estimate) -> dict[str, float | int | None]:
+    values = {"mean": estimate.mean, "low": estimate.low, "high": estimate.high}
+    return {name: value if math.isfinite(value) else None for name, value in values.items()} | {"n": estimate.n}
