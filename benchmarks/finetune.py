@@ -22,10 +22,10 @@ from zooter_core.method import labels
 from zooter_core.method.metrics import interval
 from zooter_core.pipeline.train import SCORE_LABELS
 from zooter_core.router.clusters import cluster_tags
-from zooter_core.router.distilled import DistilledRouter
 from zooter_core.router.encoder import Encoder
 from zooter_core.router.finetune import MODES, finetune
 from zooter_core.router.kinds import DistillConfig
+from zooter_core.router.router import DistilledRouter
 
 FOLDS = 5
 

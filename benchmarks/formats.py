@@ -40,10 +40,9 @@ from zooter_core.data.json_records import each_record, json_files
 from zooter_core.data.scores import each_query, paraphrases, read_scores
 from zooter_core.method.metrics import interval
 from zooter_core.router.clusters import cluster_tags
-from zooter_core.router.distilled import DistilledRouter
 from zooter_core.router.encoder import Encoder
 from zooter_core.router.kinds import DistillConfig
-from zooter_core.router.router import Router
+from zooter_core.router.router import DistilledRouter, Router
 
 Line = dict[str, Any]  # of a score file
 

@@ -26,7 +26,7 @@ from zooter_core.method import metrics, mixture
 from zooter_core.pipeline.train import distill
 from zooter_core.router.encoder import Encoder
 from zooter_core.router.kinds import AUTO, settings_of
-from zooter_core.router.pool import PartOfPool
+from zooter_core.router.router import restrict_rows
 
 FOLDS = 5
 TASKS = (
@@ -64,14 +64,14 @@ class Pool:
     """What a pool earns on each query: by the router, by the single best of the training folds, by a perfect choice."""
 
     def __init__(self, scores: Scores, probabilities: Array, folds: Array, names: Sequence[str]) -> None:
-        part = PartOfPool(scores.candidates, names)
-        table = scores.scores[:, part.columns]
+        columns = [scores.candidates.index(name) for name in names]
+        table = scores.scores[:, columns]
         single = np.empty(len(folds), dtype=np.intp)
         for fold in np.unique(folds):
             single[folds == fold] = table[folds != fold].mean(axis=0).argmax()
         rows = np.arange(len(table))
         self.names, self.single_names = tuple(names), [names[column] for column in np.unique(single)]
-        self.router = table[rows, part.distributions(probabilities).argmax(axis=1)]
+        self.router = table[rows, restrict_rows(probabilities, columns).argmax(axis=1)]
         self.single, self.perfect = table[rows, single], table.max(axis=1)
 
     def row(self, rows: Array | slice = slice(None)) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from zooter_core.data.scores import Scores
 from zooter_core.method import labels
 from zooter_core.pipeline.train import SCORE_LABELS
 from zooter_core.router.distill import learn
-from zooter_core.router.distilled import RouterHead
+from zooter_core.router.head import RouterHead
 from zooter_core.router.kinds import DistillConfig
 
 

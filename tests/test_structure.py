@@ -45,8 +45,9 @@ LIGHT = (
     "pipeline.train",
     "router.bert_encoder",
     "router.config",
-    "router.distilled",
+    "router.head",
     "router.kinds",
+    "router.router",
     "serve.run",
 )
 # The modules that load PyTorch or transformers when they are imported: the base package has neither.

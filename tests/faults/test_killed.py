@@ -15,9 +15,9 @@ import pytest
 from support.run_folders import FILES, content, same_end, unfinish
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.files import update_folder
-from zooter_core.router.distilled import DistilledRouter, RouterHead, RouterHeadConfig
 from zooter_core.router.encoder import Encoder, Encoders
-from zooter_core.router.router import Router
+from zooter_core.router.head import RouterHead, RouterHeadConfig
+from zooter_core.router.router import DistilledRouter, Router
 
 STEPS = {"collect": 13, "score": 4, "tag": 5}  # how often a step has reported progress before the kill
 DEATHS = {

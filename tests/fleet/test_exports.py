@@ -32,10 +32,9 @@ from zooter_core.fleet.exports import (
 from zooter_core.labelling.rewards import reward_model
 from zooter_core.labelling.rewards.scalar import ScalarReward
 from zooter_core.router.config import LEARNED
-from zooter_core.router.distilled import DistilledRouter
 from zooter_core.router.encoder import Encoders
 from zooter_core.router.export import export_router
-from zooter_core.router.router import PortableRouter, Router
+from zooter_core.router.router import DistilledRouter, PortableRouter, Router
 
 RESPONSES = ["", "42", "[SEP] no [CLS]", "杯子 ☕ 是什么?", "The sea is wide. " * 200]
 PAIRS = [(query, response) for query in (*tiny_models.QUERIES[:5], "Why? " * 300) for response in RESPONSES]

@@ -13,7 +13,7 @@ from zooter_core.method.labels import complete, softmax
 from zooter_core.router import auto, distill
 from zooter_core.router.auto import FEWEST, Scored
 from zooter_core.router.distill import learn, learn_auto
-from zooter_core.router.distilled import RouterHead
+from zooter_core.router.head import RouterHead
 from zooter_core.router.kinds import settings_of
 
 POOL = ("a", "b", "c")

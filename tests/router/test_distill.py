@@ -8,8 +8,8 @@ from zooter_core.method import calibration
 from zooter_core.method.labels import kl
 from zooter_core.router import distill
 from zooter_core.router.distill import Trial, learn, trial
-from zooter_core.router.distilled import DistilledRouter
 from zooter_core.router.kinds import DistillConfig
+from zooter_core.router.router import DistilledRouter
 
 POOL = ["math", "writer"]
 SUMS = [f"Add up {n} apples and {n + 3} apples" for n in range(30)]

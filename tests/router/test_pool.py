@@ -19,11 +19,9 @@ from zooter_core.evaluation import verdicts
 from zooter_core.evaluation.evaluate import evaluate
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.labels import softmax
-from zooter_core.method.selection import Outputs
 from zooter_core.router.encoder import Encoders
 from zooter_core.router.neighbours import Neighbours
-from zooter_core.router.pool import PartOfPool
-from zooter_core.router.router import Router
+from zooter_core.router.router import Router, restrict_rows
 
 ROWS = np.array([[0.5, 0.3, 0.2], [0.0, 0.0, 1.0]])
 
@@ -35,17 +33,16 @@ def router(tiny_fleet: Path) -> Router:
 
 def test_a_part_of_the_pool_is_divided_by_its_sum():
     """c 0.2 and a 0.5, of 0.7. Candidates that all have no probability are equally likely."""
-    part = PartOfPool(("a", "b", "c"), ("c", "a"))
-    assert part.distributions(ROWS) == pytest.approx(np.array([[2 / 7, 5 / 7], [1, 0]]))
-    assert PartOfPool(("a", "b", "c"), ("a", "b")).distributions(ROWS[1:]).tolist() == [[0.5, 0.5]]
+    assert restrict_rows(ROWS, [2, 0]) == pytest.approx(np.array([[2 / 7, 5 / 7], [1, 0]]))
+    assert restrict_rows(ROWS[1:], [0, 1]).tolist() == [[0.5, 0.5]]
 
 
 def test_two_that_are_routed_as_one_share_it_evenly():
     """Two as a (0.5): 0.25 each. One as c: 0.2. Sum 0.7."""
-    part = PartOfPool(("a", "b", "c"), ("a", "c", "a"))
-    assert part.distributions(ROWS[:1]) == pytest.approx(np.array([[0.25, 0.2, 0.25]]) / 0.7)
-    outputs = part.outputs(Outputs(ROWS[:1], np.stack([ROWS[:1], ROWS[1:]])))
-    assert outputs.members == pytest.approx(np.array([[[0.25, 0.2, 0.25]], [[0, 0.7, 0]]]) / 0.7)
+    columns = [0, 2, 0]
+    assert restrict_rows(ROWS[:1], columns) == pytest.approx(np.array([[0.25, 0.2, 0.25]]) / 0.7)
+    members = np.stack([ROWS[:1], ROWS[1:]])
+    assert restrict_rows(members, columns) == pytest.approx(np.array([[[0.25, 0.2, 0.25]], [[0, 0.7, 0]]]) / 0.7)
 
 
 def test_a_router_for_a_part_is_a_router(router):
@@ -53,6 +50,8 @@ def test_a_router_for_a_part_is_a_router(router):
     assert part.candidates == ("two", "base")
     assert part.encoder is router.encoder
     assert part.probabilities(QUERIES[:3]) == pytest.approx(softmax(np.log(full[:, [2, 0]])))
+    members = router.outputs(QUERIES[:3]).members
+    assert part.outputs(QUERIES[:3]).members == pytest.approx(restrict_rows(members, [2, 0]))
     assert part.outputs_all(QUERIES[:3]).probabilities == pytest.approx(part.probabilities(QUERIES[:3]), abs=1e-5)
     assert [list(decision.probabilities) for decision in part.route(QUERIES[:2])] == [["two", "base"]] * 2
 

@@ -20,12 +20,11 @@ from support.stored_vectors import stored_vectors
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.router.config import ENCODER_FOLDER
 from zooter_core.router.distill import fit_head
-from zooter_core.router.distilled import DistilledRouter
 from zooter_core.router.encoder import Encoder, Encoders
 from zooter_core.router.export import HeadGraph, export_router, write_graph
 from zooter_core.router.graph import check_patterns, session
 from zooter_core.router.kinds import KINDS, settings_of
-from zooter_core.router.router import PortableRouter, Router
+from zooter_core.router.router import DistilledRouter, PortableRouter, Router
 from zooter_core.router.text_encoder import SMALL_BATCH
 
 LONG = "Write a long story about the ships and the people on them. " * 300

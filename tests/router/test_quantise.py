@@ -17,11 +17,10 @@ from zooter_core.base.errors import ZooterError
 from zooter_core.config.fleet import RouterConfig
 from zooter_core.fleet.exports import open_router
 from zooter_core.router import export, onnx_file
-from zooter_core.router.distilled import DistilledRouter
 from zooter_core.router.export import _add_quantised, export_router
 from zooter_core.router.graph import session
 from zooter_core.router.quantise import _even_out, _shrink, quantise
-from zooter_core.router.router import PortableRouter, Router
+from zooter_core.router.router import DistilledRouter, PortableRouter, Router
 
 FAST = "router.int8.onnx"
 TEXTS = [f"{'very ' * (n % 5)}many {word}, {n}" for n in range(20) for word in ("apples", "ships", "杯子")]

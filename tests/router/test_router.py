@@ -13,8 +13,8 @@ from transformers import AutoConfig, AutoModel
 from support import tiny_models
 from support.damaged_models import change_config
 from zooter_core.base.errors import WorkError, ZooterError
-from zooter_core.router.distilled import RouterHead, RouterHeadConfig
 from zooter_core.router.encoder import Encoders
+from zooter_core.router.head import RouterHead, RouterHeadConfig
 from zooter_core.router.router import Router
 from zooter_core.router.torch_router import HeadModule, RouterModel, RouterModelConfig
 

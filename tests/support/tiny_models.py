@@ -21,7 +21,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from zooter_core.router.distilled import RouterHead, RouterHeadConfig
+from zooter_core.router.head import RouterHead, RouterHeadConfig
 
 THREADS = torch.get_num_threads()
 POOL = ("base", "one", "two")

@@ -71,30 +71,34 @@ def open_router(
         ZooterError, WorkError: as `Router.load`, or fleet.toml wants ONNX Runtime (`onnx`, `int8`), or 7-bit weights,
             and there can be none.
     """
-    folder, place, failure = Path(config.path), None, None
+    folder, failure = Path(config.path), None
+    small = config.runtime == INT8 or (fast and config.runtime == AUTO)
     if is_portable(folder):
-        return PortableRouter.open(folder, graph=_graph_of(folder, config, fast))
-    if config.runtime != TORCH and (folder / LEARNED).is_file():
+        return PortableRouter.open(folder, graph=_choose_graph(folder, config, small))
+    if config.runtime == TORCH:
+        check_torch(f'runtime = "{TORCH}" in [router]')
+        return Router.load(folder, encoders() if encoders else None)
+    if (folder / LEARNED).is_file():
         with suppress(ZooterError):  # its encoder may need PyTorch
-            return _without_torch(config, fast, running)
-    if config.runtime == AUTO:
-        try:
-            place = make_export(folder)
-        except ZooterError as problem:  # if the router is at fault, loading it says so
-            failure = problem
-    elif config.runtime != TORCH:
-        load_onnxruntime()
+            return _open_without_torch(config, small, running)
+    try:
+        if config.runtime != AUTO:
+            load_onnxruntime()
         place = make_export(folder)
+    except ZooterError as problem:
+        if config.runtime != AUTO:
+            raise
+        place, failure = None, problem  # if the router is at fault, loading it says so
     if place:
-        graph = _graph_of(place, config, fast)
+        graph = _choose_graph(place, config, small)
         with suppress(ZooterError):  # damaged
             return PortableRouter.open(place, checked=False, graph=graph)
     if not has_torch():
-        return _without_torch(config, fast)
+        return _open_without_torch(config, small)
     router = Router.load(folder, encoders() if encoders else None)
     if failure:
         warnings.warn(f"The router runs on PyTorch. {failure}", stacklevel=2)
-    if config.runtime not in (AUTO, TORCH) and not place:
+    if config.runtime != AUTO and not place:
         raise ZooterError(
             f'a router that can be exported in {folder}, for runtime = "{config.runtime}"',
             "an encoder named by a hub id, whose weights may change",
@@ -103,28 +107,24 @@ def open_router(
     return router
 
 
-def _without_torch(config: RouterConfig, fast: bool, running: Iterable[TextEncoder] = ()) -> Router:
-    """A router with its head on numpy and its encoder on ONNX Runtime."""
-    if config.runtime == TORCH:
-        check_torch(f'runtime = "{TORCH}" in [router]')
-    fast = config.runtime == INT8 or (fast and config.runtime == AUTO)
-    router = Router.load(config.path, Encoders(fast, torch=False, running=running))
+def _open_without_torch(config: RouterConfig, small: bool, running: Iterable[TextEncoder] = ()) -> Router:
+    """A router with its head on numpy and its encoder on ONNX Runtime, with 7-bit weights if `small`."""
+    router = Router.load(config.path, Encoders(small, torch=False, running=running))
     if config.runtime == INT8 and router.encoder.runtime != INT8:
         raise _no_quantised(config)
     return router
 
 
-def _graph_of(place: Path, config: RouterConfig, fast: bool) -> str:
-    """The file to take of an export.
+def _choose_graph(place: Path, config: RouterConfig, small: bool) -> str:
+    """The file to take of an export: the one with 7-bit weights if `small` and it is there.
 
     Raises:
         ZooterError: fleet.toml wants 7-bit weights, and there are none.
     """
-    if config.runtime == INT8 or (fast and config.runtime == AUTO):
-        if (place / QUANTISED).is_file():
-            return QUANTISED
-        if config.runtime == INT8:
-            raise _no_quantised(config)
+    if small and (place / QUANTISED).is_file():
+        return QUANTISED
+    if config.runtime == INT8:
+        raise _no_quantised(config)
     return GRAPH
 
 
@@ -181,11 +181,11 @@ def export_apart(config: RouterConfig, progress: Progress) -> None:
 def _is_light(folder: Path) -> bool:
     """Whether it is a router of `zooter learn` with an encoder that needs no PyTorch: numpy runs its head."""
     with suppress(OSError, ValueError, KeyError, TypeError, ZooterError):
-        return (folder / LEARNED).is_file() and bool(bert.settings_of(Path(_encoder_of(folder))))
+        return (folder / LEARNED).is_file() and bool(bert.settings_of(Path(_locate_encoder(folder))))
     return False
 
 
-def _encoder_of(folder: Path) -> str:
+def _locate_encoder(folder: Path) -> str:
     """Where a router's encoder lies."""
     reference = parse_json((folder / CONFIG).read_text(encoding="utf-8"))["encoder"]
     return str(folder / ENCODER_FOLDER) if reference == ENCODER_FOLDER else resolve(reference)
@@ -196,7 +196,7 @@ def _router_place(folder: Path) -> Place:
     source: str | None = None
     with suppress(OSError, ValueError, KeyError, TypeError, ZooterError):  # `Router.load` says what is wrong
         config, weights = (folder / CONFIG).read_bytes(), (folder / WEIGHTS).read_bytes()
-        encoder = _encoder_of(folder)
+        encoder = _locate_encoder(folder)
         if stamp := stamp_of(encoder):
             source = digest_of(f"{VERSION} {LAYOUT} {Path(encoder).resolve()} {stamp}", config, weights)
     return Place("routers", source, str(folder.resolve()))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -133,14 +133,16 @@ class StartingRouter(Router):
         return {}
 
     def outputs(self, queries: Sequence[str]) -> Outputs:
-        return self._mixed(self.encoder.embed(queries), lambda trained: trained.outputs(queries))
+        vectors = self.encoder.embed(queries)
+        return self._mix(vectors, self._trained.outputs(queries) if self._trained else None)
 
     def outputs_all(self, queries: Sequence[str], progress: Progress = lambda done: None) -> Outputs:
-        return self._mixed(self.encoder.embed_all(queries, progress), lambda trained: trained.outputs_all(queries))
+        vectors = self.encoder.embed_all(queries, progress)
+        return self._mix(vectors, self._trained.outputs_all(queries) if self._trained else None)
 
-    def _mixed(self, vectors: NDArray[Any], experts: Callable[[Router], Outputs]) -> Outputs:
+    def _mix(self, vectors: NDArray[Any], trained: Outputs | None) -> Outputs:
         """The probabilities by skill, mixed with those of the trained router where there is one."""
         probabilities = self._head.probabilities(self.encoder.sentence(vectors)) @ self._priors
-        if self._trained is not None:
-            probabilities = with_experts(probabilities, self._members, experts(self._trained).probabilities)
+        if trained is not None:
+            probabilities = with_experts(probabilities, self._members, trained.probabilities)
         return Outputs(probabilities)

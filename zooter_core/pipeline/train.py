@@ -32,10 +32,11 @@ from zooter_core.router.auto import FEWEST, Scored, earned_by
 from zooter_core.router.clusters import Vectors, cluster_tags, named
 from zooter_core.router.config import CONFIG, LABEL_SETTINGS
 from zooter_core.router.distill import fit_head, learn, learn_auto
-from zooter_core.router.distilled import DistilledRouter, RouterHead
 from zooter_core.router.encoder import Encoder, open_encoder
+from zooter_core.router.head import RouterHead
 from zooter_core.router.kinds import AUTO, LEARN_LABELS, PROFILE, DistillConfig, settings_of
 from zooter_core.router.neighbours import LEARNED, Neighbours, spread, text_hashes
+from zooter_core.router.router import DistilledRouter
 from zooter_core.router.text_encoder import TextEncoder
 
 # A tau of 1 on the scale of a reward model is too flat for accuracies: scores are brought to one scale first. These

@@ -16,7 +16,7 @@ from zooter_core.method import calibration, metrics, mixture
 from zooter_core.method.labels import LabelConfig, complete, label, mean_label
 from zooter_core.method.tags import TagIndex
 from zooter_core.router.clusters import Vectors
-from zooter_core.router.distilled import RouterHead, in_parts
+from zooter_core.router.head import RouterHead, in_parts
 from zooter_core.router.kinds import BAYES, ZOOTER, DistillConfig, settings_of
 from zooter_core.router.kinds.arrays import unit
 

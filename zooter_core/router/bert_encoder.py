@@ -16,7 +16,7 @@ from zooter_core.router.config import GRAPH, QUANTISED
 from zooter_core.router.graph import TOKENIZER, TextGraph, load_onnxruntime, tokenizer_json
 from zooter_core.router.onnx_file import map_weights
 from zooter_core.router.quantise import add_quantised
-from zooter_core.router.text_encoder import MOST_CHARACTERS, MOST_TOKENS, Array, GraphEncoder, identity_of
+from zooter_core.router.text_encoder import MOST_CHARACTERS, MOST_TOKENS, Array, GraphEncoder
 
 LAYOUT = 1  # raise it when the graph changes: those in the cache are then made again
 ALIKE = 0.98  # the least cosine between the vectors of both graphs, on average
@@ -58,11 +58,6 @@ class BertEncoder(GraphEncoder):
             ) from problem
         self.runtime = "int8" if name == QUANTISED else "onnx"
         self._batches([PROBE])  # checks that vectors are finite
-
-    @property
-    def identity(self) -> str:
-        identity = identity_of(self.reference, self.stamp, self.width, self.middle)
-        return f"{identity} int8" if self.runtime == "int8" else identity
 
     def save(self, folder: Path) -> None:
         shutil.copytree(self.folder, folder, dirs_exist_ok=True)

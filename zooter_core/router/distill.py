@@ -18,7 +18,7 @@ from zooter_core.method import calibration, metrics
 from zooter_core.method.labels import complete, normalise
 from zooter_core.router.auto import Scored, compare
 from zooter_core.router.clusters import Vectors
-from zooter_core.router.distilled import RouterHead, RouterHeadConfig
+from zooter_core.router.head import RouterHead, RouterHeadConfig
 from zooter_core.router.kinds import AUTO, KINDS, DistillConfig, Progress
 from zooter_core.router.kinds.auto import above
 from zooter_core.router.kinds.base import Lessons, State

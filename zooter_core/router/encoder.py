@@ -33,7 +33,6 @@ from zooter_core.router.text_encoder import (
     Progress,
     TextEncoder,
     by_length,
-    identity_of,
 )
 
 if TYPE_CHECKING:
@@ -84,10 +83,6 @@ class Encoder(TextEncoder):
         if name := not_finite(self.model):
             raise self._broken(f"NaN or infinity in its weights ({name})")
         self._batches(["Hello"])  # checks that vectors are finite
-
-    @property
-    def identity(self) -> str:
-        return identity_of(self.reference, self.stamp, self.width, self.middle)
 
     def count(self, texts: Sequence[str]) -> list[int]:
         if not texts:

@@ -22,13 +22,13 @@ from zooter_core.base.errors import WorkError, first_line
 from zooter_core.base.files import atomic, sha256_of, update_folder, writing
 from zooter_core.base.strict_json import dump_json
 from zooter_core.router.config import ABOUT, GRAPH, MAPPED, QUANTISED, VERSION, read_about
-from zooter_core.router.distilled import DistilledRouter, RouterHead
 from zooter_core.router.encoder import Batch, Encoder, Encoders, pool
 from zooter_core.router.graph import TOKENIZER, load_onnxruntime, tokenizer_json
+from zooter_core.router.head import RouterHead
 from zooter_core.router.neighbours import ARRAYS, RECORDS
 from zooter_core.router.onnx_file import OPSET, map_weights
 from zooter_core.router.quantise import add_quantised
-from zooter_core.router.router import PortableRouter
+from zooter_core.router.router import DistilledRouter, PortableRouter
 from zooter_core.router.text_encoder import MOST_TOKENS
 from zooter_core.router.torch_router import HeadModule
 

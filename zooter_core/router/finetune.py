@@ -33,9 +33,10 @@ from zooter_core.router import processes
 from zooter_core.router.clusters import Vectors
 from zooter_core.router.config import ENCODER_FOLDER
 from zooter_core.router.distill import ASIDE, TRIAL, check_converged, diverged, fit_head
-from zooter_core.router.distilled import DistilledRouter, RouterHead, RouterHeadConfig
 from zooter_core.router.encoder import Encoder, pool
+from zooter_core.router.head import RouterHead, RouterHeadConfig
 from zooter_core.router.kinds import ZOOTER, DistillConfig, Progress
+from zooter_core.router.router import DistilledRouter
 from zooter_core.router.torch_router import HeadModule
 
 MODES = ("none", "last", "all")

@@ -27,7 +27,7 @@ from zooter_core.data.scores import Scores
 from zooter_core.method import selection
 from zooter_core.method.labels import tag_priors
 from zooter_core.method.tags import TagIndex
-from zooter_core.router.pool import PartOfPool
+from zooter_core.router.router import restrict_rows
 
 Array = NDArray[np.float32]
 
@@ -202,13 +202,13 @@ class Neighbours:
             return self
         if not learned:
             return None
-        part = PartOfPool(self.candidates, list(learned.values()))
+        columns = [self.candidates.index(name) for name in learned.values()]
         return replace(
             self,
             candidates=tuple(learned),
-            labels=part.distributions(self.labels).astype(np.float32),
-            rewards=self.rewards[:, part.columns],
-            probabilities=part.distributions(self.probabilities).astype(np.float32),
+            labels=restrict_rows(self.labels, columns).astype(np.float32),
+            rewards=self.rewards[:, columns],
+            probabilities=restrict_rows(self.probabilities, columns).astype(np.float32),
         )
 
     def nearest(self, vector: NDArray[np.floating[Any]], count: int = 10) -> list[Neighbour]:

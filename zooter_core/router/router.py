@@ -1,6 +1,7 @@
 """The router: a query's text -> each candidate's probability of giving the best answer (paper, section 3.2).
 
-A router has two forms. The one that is trained and changed is a frozen encoder and a head (distilled.py).
+A router has two forms. The one that is trained and changed is a frozen encoder, whose weights are loaded from
+where `config.json` says, and a head (head.py); a fine-tuned encoder lies in the router's folder, as `encoder/`.
 The exported one is a single ONNX graph: text encoder, head and temperature. Its folder holds `router.onnx`,
 `tokenizer.json` and `router.json`, and perhaps the router's neighbours; ONNX Runtime, tokenizers and numpy run it.
 `Router.load` opens either, and importing this module loads none of these libraries.
@@ -19,19 +20,29 @@ from numpy.typing import NDArray
 
 from zooter_core.base.errors import WorkError, ZooterError, first_line, listed
 from zooter_core.base.files import sha256_of
-from zooter_core.base.plugins import load_kind
 from zooter_core.base.records import Decision
 from zooter_core.base.weights import check_readable
 from zooter_core.method.selection import Outputs
-from zooter_core.router.config import ABOUT, GRAPH, MAPPED, is_portable, read_about
+from zooter_core.router.config import (
+    ABOUT,
+    CONFIG,
+    ENCODER_FOLDER,
+    GRAPH,
+    MAPPED,
+    WEIGHTS,
+    broken,
+    check_router,
+    is_portable,
+    read_about,
+)
+from zooter_core.router.encoder import Encoders
 from zooter_core.router.graph import TOKENIZER, load_onnxruntime
-from zooter_core.router.pool import PartOfPool
-from zooter_core.router.text_encoder import PortableEncoder, Progress, TextEncoder
+from zooter_core.router.text_encoder import PortableEncoder, Progress, TextEncoder, after
 
 if TYPE_CHECKING:
-    from zooter_core.router.encoder import Encoders
+    from zooter_core.router.head import RouterHead
 
-FORMS = {"trained": "zooter_core.router.distilled:DistilledRouter"}
+AT_ONCE = 1 << 14  # queries whose vectors are in memory at once
 PACKAGES = ("onnxruntime", "tokenizers")  # of an exported router
 PROBE = "Hello"  # the text by which a router shows at once that it works
 
@@ -64,8 +75,7 @@ class Router(ABC):
         """
         if is_portable(Path(folder)):
             return PortableRouter.open(Path(folder))
-        router: Router = load_kind("form of router", FORMS, "trained").open(folder, encoders)
-        return router
+        return DistilledRouter.open(folder, encoders)
 
     @property
     @abstractmethod
@@ -103,7 +113,7 @@ class Router(ABC):
         ]
 
     def for_pool(self, pool: Sequence[str], routed_as: Sequence[str] | None = None) -> Router:
-        """A router for a pool of some of its candidates, or of models that are routed as one of them (router/pool.py).
+        """A router for a pool of some of its candidates, or of models that are routed as one of them (`PoolRouter`).
 
         Args:
             pool: in any order; itself where it is this router's.
@@ -125,22 +135,102 @@ class Router(ABC):
         return PoolRouter(self, pool, names)
 
 
+class DistilledRouter(Router):
+    """A frozen encoder, and a head that gives each candidate's probability. It can be changed, saved and exported."""
+
+    def __init__(self, head: RouterHead, encoder: TextEncoder) -> None:
+        self.head, self.encoder = head, encoder
+        self.candidates = tuple(head.config.candidates)
+
+    @classmethod
+    def open(cls, folder: str | Path, encoders: Encoders | None = None) -> DistilledRouter:
+        """The router in a folder of `zooter distill`. Arguments and errors are those of `Router.load`."""
+        from zooter_core.router.head import RouterHead
+
+        encoders = encoders or Encoders()
+        check_readable(Path(folder), (CONFIG, WEIGHTS))
+        check_router(Path(folder))
+        try:
+            head = RouterHead.load(folder)
+            inside = (Path(folder) / ENCODER_FOLDER).resolve()
+            router = cls(head, encoders(str(inside) if head.config.encoder == ENCODER_FOLDER else head.config.encoder))
+            router.outputs([PROBE])
+        except ZooterError:
+            raise
+        except Exception as problem:  # json, safetensors and numpy raise many kinds
+            raise broken(folder, problem) from problem
+        return router
+
+    @property
+    def labels(self) -> Mapping[str, Any]:
+        return self.head.config.labels
+
+    def save(self, folder: str | Path) -> None:
+        """Write the folder that `load` reads."""
+        self.head.save(folder)
+        if self.head.config.encoder == ENCODER_FOLDER:
+            self.encoder.save(Path(folder) / ENCODER_FOLDER)
+
+    def probabilities(self, queries: Sequence[str]) -> NDArray[np.float64]:
+        return self.head.probabilities(self.encoder.embed(queries))
+
+    def outputs(self, queries: Sequence[str]) -> Outputs:
+        return self.head.outputs(self.encoder.embed(queries))
+
+    def outputs_all(self, queries: Sequence[str], progress: Progress = lambda done: None) -> Outputs:
+        parts = []
+        for first in range(0, len(queries), AT_ONCE):
+            texts = queries[first : first + AT_ONCE]
+            vectors = self.encoder.embed_all(texts, after(progress, first))
+            parts.append(self.head.outputs(vectors))
+        members = [part.members for part in parts if part.members is not None]
+        return Outputs(
+            np.concatenate([part.probabilities for part in parts]),
+            np.concatenate(members, axis=1) if members else None,
+        )
+
+
 class PoolRouter(Router):
-    """A router for a pool that is not the one it was trained for; `names` as in `PartOfPool`."""
+    """A router for a pool that is not the one it was trained for: some of its candidates, or models routed as them.
+
+    Every kind of router and every exported one serves any part of its pool this way, without training.
+
+    Args:
+        names: for each candidate of the pool, the name of the router's candidate that it is routed as.
+    """
 
     def __init__(self, router: Router, pool: Sequence[str], names: Sequence[str]) -> None:
         self.candidates, self.encoder = tuple(pool), router.encoder
-        self._router, self._part = router, PartOfPool(router.candidates, names)
+        self._router, self._columns = router, [router.candidates.index(name) for name in names]
 
     @property
     def labels(self) -> Mapping[str, Any]:
         return self._router.labels
 
     def outputs(self, queries: Sequence[str]) -> Outputs:
-        return self._part.outputs(self._router.outputs(queries))
+        return self._restrict(self._router.outputs(queries))
 
     def outputs_all(self, queries: Sequence[str], progress: Progress = lambda done: None) -> Outputs:
-        return self._part.outputs(self._router.outputs_all(queries, progress))
+        return self._restrict(self._router.outputs_all(queries, progress))
+
+    def _restrict(self, outputs: Outputs) -> Outputs:
+        members = None if outputs.members is None else restrict_rows(outputs.members, self._columns)
+        return Outputs(restrict_rows(outputs.probabilities, self._columns), members)
+
+
+def restrict_rows(rows: NDArray[np.floating[Any]], columns: Sequence[int]) -> NDArray[np.float64]:
+    """Distributions over a router's candidates, shape (..., candidates) -> over a pool, shape (..., pool).
+
+    A candidate of the pool gets the probability of its column, divided evenly among those with the same column. Rows
+    are then divided by their sum, which gives the softmax of the router's logits over these candidates alone.
+
+    Args:
+        columns: for each candidate of the pool, the column of the one that it is routed as.
+    """
+    smallest = np.finfo(np.float64).tiny  # if all others are certain, these are equally likely
+    shares = 1 / np.bincount(columns)[columns]
+    parts = np.maximum(rows[..., columns], smallest) * shares
+    return np.asarray(parts / parts.sum(axis=-1, keepdims=True), dtype=np.float64)
 
 
 class PortableRouter(Router):

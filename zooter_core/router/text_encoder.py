@@ -42,12 +42,14 @@ class TextEncoder(ABC):
     Attributes:
         reference: where its weights come from.
         width: of one layer's states; a vector has 2 * width numbers.
+        middle: the number of the middle layer; an exported router's graph does not say it, and its stamp is enough.
         stamp: changes with the weights; None keeps the vectors off the disk.
         runtime: what computes the vectors: `onnx`, `torch` or `int8`.
     """
 
     reference: str
     width: int
+    middle: int
     stamp: str | None
     runtime: str
 
@@ -55,9 +57,13 @@ class TextEncoder(ABC):
         self._last = threading.local()
 
     @property
-    @abstractmethod
     def identity(self) -> str:
-        """What decides a text's vector, as the name of its place in the cache."""
+        """What decides a text's vector, as the name of its place in the cache.
+
+        PyTorch and ONNX Runtime share exact vectors, which differ by rounding alone.
+        """
+        exact = f"{self.reference} {self.stamp} {self.width} {self.middle}"
+        return f"{exact} int8" if self.runtime == "int8" else exact
 
     @abstractmethod
     def count(self, texts: Sequence[str]) -> list[int]:
@@ -213,11 +219,6 @@ class PortableEncoder(GraphEncoder):
     @property
     def identity(self) -> str:
         return str(self.stamp)
-
-
-def identity_of(reference: str, stamp: str | None, width: int, middle: int) -> str:
-    """What decides the vectors of an encoder; PyTorch and ONNX Runtime share them, which differ by rounding alone."""
-    return f"{reference} {stamp} {width} {middle}"
 
 
 def _table(rows: int, width: int) -> Any:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
 
-from zooter_core.router.distilled import MODEL_TYPE, RouterHead, RouterHeadConfig
+from zooter_core.router.head import MODEL_TYPE, RouterHead, RouterHeadConfig
 from zooter_core.router.kinds.base import Head
 
 

@@ -15,10 +15,10 @@ from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.gone import GONE
 from zooter_core.method.labels import enhance, softmax, tag_priors
 from zooter_core.router.distill import fit_head, learn
-from zooter_core.router.distilled import DistilledRouter, RouterHead, RouterHeadConfig
 from zooter_core.router.encoder import Encoders
+from zooter_core.router.head import RouterHead, RouterHeadConfig
 from zooter_core.router.kinds import KINDS, DistillConfig, settings_of
-from zooter_core.router.router import Router
+from zooter_core.router.router import DistilledRouter, Router
 
 POOL = ("a", "b", "c")
 GROUPS = np.arange(60) % 3

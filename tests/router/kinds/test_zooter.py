@@ -8,7 +8,7 @@ import pytest
 
 from zooter_core.method.labels import softmax
 from zooter_core.router.distill import fit_head
-from zooter_core.router.distilled import RouterHead
+from zooter_core.router.head import RouterHead
 from zooter_core.router.kinds import DistillConfig
 from zooter_core.router.kinds.zooter import ZooterHead
 

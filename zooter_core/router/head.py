@@ -1,8 +1,7 @@
-"""A router of `zooter distill`: a frozen encoder, and a head that gives each candidate's probability.
+"""The head of a router of `zooter distill`: the encoder's vectors -> each candidate's probability.
 
-Its folder holds `config.json`, which names the encoder and the pool in order, and `model.safetensors`, the head. The
-encoder's weights are loaded from where the config says; a fine-tuned encoder lies in the folder, as `encoder/`. Numpy
-runs the head. torch_router.py makes it a model of transformers, which loads the same folder.
+A router's folder holds `config.json`, which names the encoder and the pool in order, and `model.safetensors`, the head.
+Numpy runs the head. torch_router.py makes it a model of transformers, which loads the same folder.
 """
 
 from __future__ import annotations
@@ -15,20 +14,15 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from zooter_core.base.errors import WorkError, ZooterError
+from zooter_core.base.errors import WorkError
 from zooter_core.base.strict_json import dump_json, parse_json
-from zooter_core.base.weights import check_readable
 from zooter_core.method.selection import Outputs
 from zooter_core.router.clusters import Vectors
-from zooter_core.router.config import CONFIG, ENCODER_FOLDER, WEIGHTS, broken, check_router
-from zooter_core.router.encoder import Encoders
+from zooter_core.router.config import CONFIG, WEIGHTS
 from zooter_core.router.kinds import ZOOTER, head_class
 from zooter_core.router.kinds.arrays import softmax
 from zooter_core.router.kinds.base import Head, State
-from zooter_core.router.router import PROBE, Router
-from zooter_core.router.text_encoder import Progress, TextEncoder, after
 
-AT_ONCE = 1 << 14  # queries whose vectors are in memory at once
 TOGETHER = 1 << 10  # queries whose hidden states, or similarities to all neighbours, are
 MODEL_TYPE = "zooter-router"
 FOR_TRANSFORMERS = {"architectures": ["RouterHead"], "dtype": "float32", "model_type": MODEL_TYPE}  # in config.json
@@ -41,7 +35,7 @@ class RouterHeadConfig:
 
     Attributes:
         candidates: the pool in order.
-        encoder: a model reference, or ENCODER_FOLDER.
+        encoder: a model reference, or `encoder` for one in the router's folder.
         width: of the encoder's vectors.
         kind: as `kinds.head_class` knows it; `settings` are the keyword arguments of its class.
         calibration_temperature: divides the logits before the softmax, so that a probability says how often such a
@@ -149,59 +143,6 @@ class RouterHead:
             place = f" in {self.folder}" if self.folder else ""
             expected, next_step = f"finite probabilities from the router{place}", "Make it again with `zooter distill`."
             raise WorkError(expected, "NaN or infinity", next_step)
-
-
-class DistilledRouter(Router):
-    """A router that can be changed, saved and exported."""
-
-    def __init__(self, head: RouterHead, encoder: TextEncoder) -> None:
-        self.head, self.encoder = head, encoder
-        self.candidates = tuple(head.config.candidates)
-
-    @classmethod
-    def open(cls, folder: str | Path, encoders: Encoders | None = None) -> DistilledRouter:
-        """The router in a folder of `zooter distill`. Arguments and errors are those of `Router.load`."""
-        encoders = encoders or Encoders()
-        check_readable(Path(folder), (CONFIG, WEIGHTS))
-        check_router(Path(folder))
-        try:
-            head = RouterHead.load(folder)
-            inside = (Path(folder) / ENCODER_FOLDER).resolve()
-            router = cls(head, encoders(str(inside) if head.config.encoder == ENCODER_FOLDER else head.config.encoder))
-            router.outputs([PROBE])
-        except ZooterError:
-            raise
-        except Exception as problem:  # json, safetensors and numpy raise many kinds
-            raise broken(folder, problem) from problem
-        return router
-
-    @property
-    def labels(self) -> Mapping[str, Any]:
-        return self.head.config.labels
-
-    def save(self, folder: str | Path) -> None:
-        """Write the folder that `load` reads."""
-        self.head.save(folder)
-        if self.head.config.encoder == ENCODER_FOLDER:
-            self.encoder.save(Path(folder) / ENCODER_FOLDER)
-
-    def probabilities(self, queries: Sequence[str]) -> NDArray[np.float64]:
-        return self.head.probabilities(self.encoder.embed(queries))
-
-    def outputs(self, queries: Sequence[str]) -> Outputs:
-        return self.head.outputs(self.encoder.embed(queries))
-
-    def outputs_all(self, queries: Sequence[str], progress: Progress = lambda done: None) -> Outputs:
-        parts = []
-        for first in range(0, len(queries), AT_ONCE):
-            texts = queries[first : first + AT_ONCE]
-            vectors = self.encoder.embed_all(texts, after(progress, first))
-            parts.append(self.head.outputs(vectors))
-        members = [part.members for part in parts if part.members is not None]
-        return Outputs(
-            np.concatenate([part.probabilities for part in parts]),
-            np.concatenate(members, axis=1) if members else None,
-        )
 
 
 def in_parts(vectors: Vectors) -> Iterator[NDArray[np.float32]]:
