@@ -14,7 +14,7 @@ from zooter_core.base.errors import WorkError
 from zooter_core.base.records import Decision
 from zooter_core.fleet.routing import Routed
 from zooter_core.method.selection import Outputs
-from zooter_core.serve.batch_router import MOST_CONVERSATIONS, READ_CHARACTERS, BatchRouter
+from zooter_core.serve.batch_router import MOST_IN_BATCH, READ_CHARACTERS, BatchRouter
 
 OUTPUTS = Outputs(np.ones((1, 1)))
 
@@ -49,7 +49,7 @@ def test_what_arrives_meanwhile_is_one_batch():
         router = BatchRouter(slow)
         first = asyncio.create_task(router.route(["first"]))
         assert await asyncio.to_thread(slow.started.wait, 20)
-        others = [asyncio.create_task(router.route([f"q{n}"])) for n in range(MOST_CONVERSATIONS + 3)]
+        others = [asyncio.create_task(router.route([f"q{n}"])) for n in range(MOST_IN_BATCH + 3)]
         await asyncio.sleep(0)
         slow.go.set()
         results = await asyncio.gather(first, *others)
@@ -57,9 +57,9 @@ def test_what_arrives_meanwhile_is_one_batch():
         return results
 
     results = run_apart(run())
-    assert [len(batch) for batch in slow.batches] == [1, MOST_CONVERSATIONS, 3]
+    assert [len(batch) for batch in slow.batches] == [1, MOST_IN_BATCH, 3]
     assert len(slow.threads) == 1
-    assert [routed.decision.query for routed in results] == ["first", *(f"q{n}" for n in range(MOST_CONVERSATIONS + 3))]
+    assert [routed.decision.query for routed in results] == ["first", *(f"q{n}" for n in range(MOST_IN_BATCH + 3))]
 
 
 def test_a_panic_reaches_those_at_fault_alone_and_routing_goes_on():

@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from support.running_endpoint import QUERY, stream_of
-from zooter_core.serve.metrics import Usage, usage_of
+from zooter_core.serve.metrics import Usage, count_usage
 
 HEADERS = {"x-zooter-metadata": "enabled"}
 
@@ -80,7 +80,7 @@ def test_when_both_fail_both_are_named(serve):
 def test_tokens_of_all_answers_count(serve):
     endpoint = serve("good", "good", router=UNSURE, extra="usd_per_million_tokens = 500_000.0\n")  # of the last one
     endpoint.chat(model="auto-best")
-    assert usage_of(endpoint.next_exchange()) == Usage(18, 14, reported=True, dollars=3.5)
+    assert count_usage(endpoint.next_exchange()) == Usage(18, 14, reported=True, dollars=3.5)
     page = endpoint.client.get("/metrics").text
     for name in endpoint.order:
         assert f'zooter_tokens_total{{kind="prompt",model="{name}"}} 9.0' in page
@@ -92,4 +92,4 @@ def test_answers_count_though_the_reward_model_fails(serve, fleet_copy):
     shutil.rmtree(fleet_copy / "reward")
     response = endpoint.chat(model="auto-best")
     assert (response.status_code, response.json()["error"]["code"]) == (500, "reward_failed")
-    assert usage_of(endpoint.next_exchange()) == Usage(18, 14, reported=True, dollars=None)
+    assert count_usage(endpoint.next_exchange()) == Usage(18, 14, reported=True, dollars=None)

@@ -10,7 +10,7 @@ from support.patience import wait_until
 from support.running_endpoint import QUERY
 from zooter_core.learn.traffic_rows import LONGEST_ANSWER
 from zooter_core.serve.keys import Key, add_key
-from zooter_core.serve.metrics import Usage, usage_of
+from zooter_core.serve.metrics import Usage, count_usage
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_all_that_a_response_reads_counts_for_the_limits(serve):
 def test_the_servers_count_of_tokens_is_noted(serve, path, body, tokens, dollars):
     endpoint = serve("every-api", extra="usd_per_million_tokens = 500_000.0\nusd_per_million_prompt_tokens = 0\n")
     endpoint.client.post(f"/v1/{path}", json={"model": endpoint.order[0], **body})
-    assert usage_of(endpoint.next_exchange()) == Usage(*tokens, reported=True, dollars=dollars)
+    assert count_usage(endpoint.next_exchange()) == Usage(*tokens, reported=True, dollars=dollars)
 
 
 @pytest.mark.parametrize("broken", ["http-503", "http-404", "fails-after-created", "nothing"])
@@ -205,7 +205,7 @@ def test_where_no_server_has_it_the_status_says_so(serve):
 def test_tokens_without_a_report_are_estimated(serve, path, body, tokens):
     endpoint = serve("counts-nothing")
     endpoint.client.post(f"/v1/{path}", json={"model": endpoint.order[0], **body})
-    assert usage_of(endpoint.next_exchange()) == Usage(*tokens, reported=False, dollars=None)
+    assert count_usage(endpoint.next_exchange()) == Usage(*tokens, reported=False, dollars=None)
 
 
 def test_a_server_without_it_is_a_404_in_the_shape_of_the_api(endpoint):

@@ -40,6 +40,7 @@ class Attempts:
         last: the last candidate of the order.
         pause: seconds to wait before asking those whom `next` has returned.
         errors: the latest error of each candidate that has not answered, where it is known.
+        failures: all errors, with their candidates, in order; a retry counts again.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class Attempts:
         endpoint = fleet.candidate(self.last).endpoint
         self._policy = policy or RetryPolicy(endpoint.retries if endpoint else 0)
         self._repeats, self._temporary, self._answered = 0, False, False
-        self._failures: list[tuple[str, EndpointError]] = []
+        self.failures: list[tuple[str, EndpointError]] = []
 
     @property
     def has_reserve(self) -> bool:
@@ -88,7 +89,7 @@ class Attempts:
             temporary: whether another attempt may succeed; an error says so itself.
         """
         if error is not None:
-            self._failures.append((name, error))
+            self.failures.append((name, error))
             self.errors[name], temporary = error, error.temporary
         if name == self.last:
             self._temporary = temporary
@@ -96,9 +97,9 @@ class Attempts:
     @property
     def at_fault(self) -> bool:
         """Whether the request is to blame: the last failure is the same as a candidate's on another server."""
-        if not self._failures:
+        if not self.failures:
             return False
-        *before, (name, last) = self._failures
+        *before, (name, last) = self.failures
         same = [other for other, error in before if last.same_as and error.same_as == last.same_as]
         return any(self._apart(name, other) for other in same)
 

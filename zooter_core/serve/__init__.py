@@ -1,5 +1,6 @@
 """The OpenAI-compatible endpoint. The only room that knows FastAPI.
 
 A request passes through `app` (routes) -> `chat_request` (what was sent) -> `choice` (gate, router, session) ->
-`chat` (attempts in turn) -> `targets` (who answers) -> `exchange` (back to the client, for as long as it is there).
+`chat` and `answering` (who is asked, in turn or together) -> `targets` (who answers) -> `exchange` (back to the client,
+for as long as it is there).
 """

@@ -79,7 +79,7 @@ def check_content_type(headers: Headers) -> None:
 
 
 class RequireKey:
-    """Lets requests with a key pass. The routes find it with `key_of`."""
+    """Lets requests with a key pass. The routes find it with `get_key`."""
 
     def __init__(self, app: ASGIApp, keys: KeyRing) -> None:
         self._app, self._keys = app, keys
@@ -106,7 +106,7 @@ def _logged(text: str) -> str:
     return ascii(shortened(text, MOST_FOREIGN))[1:-1]
 
 
-def key_of(connection: HTTPConnection) -> Key | None:
+def get_key(connection: HTTPConnection) -> Key | None:
     """The key of a request; None where no keys are required."""
     return connection.scope.get("state", {}).get("key")
 

@@ -1,4 +1,4 @@
-"""The candidates of a request are asked until one begins to answer (fleet/attempts.py), and its answer is sent.
+"""Asks the candidates of a request: in turn until one begins to answer, or several together (fleet/attempts.py).
 
 Here failures also get their meaning: for the client's error, for the circuit breakers, for what a server cannot do.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
 from zooter_core.backends.endpoint.faults import EndpointError
@@ -17,14 +17,15 @@ from zooter_core.serve.admission import QUEUE_SECONDS
 from zooter_core.serve.errors import INVALID, SERVER, ApiError
 from zooter_core.serve.exchange import Exchange, Out
 from zooter_core.serve.gateway import Gateway
-from zooter_core.serve.targets import Progress
+from zooter_core.serve.targets import AnswerProgress
 
 MOST_FALLBACKS = 5
 PLACE_SECONDS = 5.0  # that `auto` waits for a place among a candidate's `parallel` requests, then asks the next
 AS_ONE = (404, 429)  # statuses that a client gets if every candidate's server answers with it
 Events = AsyncGenerator[bytes, None]
-Answer = dict[str, Any] | tuple[bytes, Events]  # a whole one, or the first events of a stream and the others
-Ask = Callable[[str, Progress], Coroutine[Any, Any, Answer]]
+Shape = dict[str, Any]  # a whole answer
+Answer = Shape | tuple[bytes, Events]  # a whole one, or the first events of a stream and the others
+Ask = Callable[[str, AnswerProgress], Coroutine[Any, Any, Answer]]
 
 
 async def begun(events: Events) -> Answer:
@@ -43,13 +44,14 @@ async def send_first(gateway: Gateway, exchange: Exchange, ask: Ask, out: Out) -
     """
     assert exchange.choice is not None
     attempts = Attempts(gateway.fleet, exchange.choice.order[: MOST_FALLBACKS + 1])
+    exchange.failures = attempts.failures
     first = await _first(gateway, exchange, attempts, ask)
-    note_failures(gateway, exchange, attempts)
+    _note_failures(gateway, exchange, attempts)
     if first is None:
-        raise failed(exchange)
+        raise failed(attempts.failures)
     name, answer = first
     if isinstance(answer, dict):
-        note_end(gateway, exchange, name)
+        _note_end(gateway, exchange, name)
         await out.json(answer | exchange.metadata)
     else:
         await _pass_on(gateway, *answer, exchange, out)
@@ -62,7 +64,7 @@ async def _first(gateway: Gateway, exchange: Exchange, attempts: Attempts, ask: 
     """
     config = gateway.fleet.serve
     hedge = config.hedge_seconds if exchange.routed else 0
-    running, late = dict[asyncio.Task[Answer], str](), False
+    running, late = dict[asyncio.Task[Answer], tuple[str, AnswerProgress]](), False
     try:
         while not attempts.at_fault:
             if late or not running:
@@ -71,29 +73,27 @@ async def _first(gateway: Gateway, exchange: Exchange, attempts: Attempts, ask: 
                 await asyncio.sleep(attempts.pause)
                 (name,), late = names, False
                 if refusal := gateway.refusal(name):
-                    exchange.fails(name, refusal)
                     attempts.failed(name, refusal)
                     continue
                 exchange.hedged = exchange.hedged or bool(running)
-                progress = exchange.tries(name)
-                progress.patience = QUEUE_SECONDS if name == attempts.last else PLACE_SECONDS
-                running[asyncio.create_task(ask(name, progress))] = name
+                progress = AnswerProgress(patience=QUEUE_SECONDS if name == attempts.last else PLACE_SECONDS)
+                exchange.progress = progress
+                running[asyncio.create_task(ask(name, progress))] = name, progress
             more = hedge if attempts.has_reserve and len(running) == 1 else 0
             done, _ = await asyncio.wait(running, timeout=more or None, return_when=asyncio.FIRST_COMPLETED)
             late = not done
             for task in [task for task in running if task in done]:  # in the order in which they began
-                name = running.pop(task)
+                name, progress = running.pop(task)
                 try:
                     answer = task.result()
                 except EndpointError as error:
-                    exchange.fails(name, error)
                     attempts.failed(name, error)
                     continue
-                exchange.answers(name)
+                exchange.answers(name, progress)
                 attempts.answered(name)
-                for other in running.values():
+                for other, _ in running.values():
                     slower = f"{name} began to answer before it"
-                    exchange.fails(other, EndpointError(slower, own_status=504, not_sent=True))
+                    attempts.failures.append((other, EndpointError(slower, own_status=504, not_sent=True)))
                 return name, answer
     finally:
         await _cancel(running)
@@ -118,16 +118,46 @@ async def _pass_on(gateway: Gateway, first: bytes, events: Events, exchange: Exc
         async for data in events:
             await out.write(data)
     except EndpointError as error:
-        note_end(gateway, exchange, exchange.candidate, error)
+        _note_end(gateway, exchange, exchange.candidate, error)
         message = f"{exchange.candidate} broke off: {error.client_message}."
         raise ApiError(502, message, "upstream_error") from None
     else:
-        note_end(gateway, exchange, exchange.candidate)
+        _note_end(gateway, exchange, exchange.candidate)
     finally:
         await events.aclose()
 
 
-def note_failures(gateway: Gateway, exchange: Exchange, attempts: Attempts) -> None:
+async def ask_together(
+    gateway: Gateway, exchange: Exchange, names: Sequence[str], ask: Callable[[str, AnswerProgress], Awaitable[Shape]]
+) -> dict[str, Shape]:
+    """Ask candidates at the same time. Gives the whole answers, in the order of the names, of those that have one."""
+    attempts = Attempts(gateway.fleet, names, together=len(names))
+    attempts.failures = exchange.failures  # after those of others that were asked before
+
+    async def answer(name: str) -> Shape:
+        exchange.progress = progress = AnswerProgress(patience=QUEUE_SECONDS)
+        shape = await ask(name, progress)
+        exchange.compared[name] = progress  # now, since the client may go away before the others have answered
+        return shape
+
+    resting = {name: refusal for name in names if (refusal := gateway.refusal(name))}
+    awake = [name for name in attempts.next() if name not in resting]
+    results = await asyncio.gather(*map(answer, awake), return_exceptions=True)
+    answers: dict[str, Shape] = {}
+    for name, result in (*resting.items(), *zip(awake, results, strict=True)):
+        if isinstance(result, EndpointError):
+            attempts.failed(name, result)
+        elif isinstance(result, BaseException):
+            raise result
+        else:
+            answers[name] = result
+            attempts.answered(name)
+            _note_end(gateway, exchange, name)
+    _note_failures(gateway, exchange, attempts)
+    return answers
+
+
+def _note_failures(gateway: Gateway, exchange: Exchange, attempts: Attempts) -> None:
     """Count the failures of a request for the circuit breakers, and remember what was refused."""
     needs = exchange.request.needs if exchange.request else None
     for name, error in attempts.errors.items():
@@ -142,7 +172,7 @@ def note_failures(gateway: Gateway, exchange: Exchange, attempts: Attempts) -> N
             connection.failed(error.reason)
 
 
-def note_end(gateway: Gateway, exchange: Exchange, candidate: str, error: EndpointError | None = None) -> None:
+def _note_end(gateway: Gateway, exchange: Exchange, candidate: str, error: EndpointError | None = None) -> None:
     """Tell a candidate's breaker how its answer ended after it had begun."""
     connection = gateway.connections.get(candidate)
     if connection is None or not exchange.is_chat:
@@ -153,9 +183,8 @@ def note_end(gateway: Gateway, exchange: Exchange, candidate: str, error: Endpoi
         connection.failed(error.reason)
 
 
-def failed(exchange: Exchange) -> ApiError:
+def failed(failures: Sequence[tuple[str, EndpointError]]) -> ApiError:
     """The error when no candidate could answer: a server's own if it was the only one or the request is at fault."""
-    failures: Sequence[tuple[str, EndpointError]] = exchange.failures
     alone = len({name for name, _ in failures}) == 1
     if alone or all(error.refused for _, error in failures):
         name, error = failures[-1] if alone else failures[0]

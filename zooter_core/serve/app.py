@@ -21,7 +21,7 @@ from zooter_core.base.errors import ZooterError
 from zooter_core.base.hosts import Gate, names_of_this_machine
 from zooter_core.base.strict_json import dump_json
 from zooter_core.config.serve import RMR
-from zooter_core.serve.access import GuardGate, RequireKey, check_content_type, key_of, visible_models
+from zooter_core.serve.access import GuardGate, RequireKey, check_content_type, get_key, visible_models
 from zooter_core.serve.chat import answer_chat
 from zooter_core.serve.chat_request import LONGEST_NAME, ROLES
 from zooter_core.serve.errors import SERVER, ApiError, error_reply
@@ -64,22 +64,22 @@ TEXT: Schema = {"type": "string"}
 NAME = TEXT | {"minLength": 1, "maxLength": LONGEST_NAME}
 MODEL = NAME | {"examples": ["auto"]}
 CONTENT = _either(TEXT, {"type": "null"}, _list({"type": "object"}))
-MESSAGES = _list(_object("role", role={"enum": list(ROLES)}, content=CONTENT), minItems=1)
-ROUTING = {
+CHAT_MESSAGES = _list(_object("role", role={"enum": list(ROLES)}, content=CONTENT), minItems=1)
+ROUTING_SCHEMAS = {
     "models": _optional("array", items=TEXT, description="The candidates that may answer."),
     "willingness_to_pay": _optional("number", minimum=0, description="Dollars for a 10% better answer."),
     "session_id": _optional("string", maxLength=LONGEST_NAME),
     "prompt_cache_key": _optional("string", maxLength=LONGEST_NAME),
 }
-CHAT = _object(
+CHAT_BODY = _object(
     "model",
     "messages",
     model=MODEL,
-    messages=MESSAGES,
+    messages=CHAT_MESSAGES,
     stream=_optional("boolean"),
     stream_options=_optional("object"),
     tools=_optional("array"),
-    **ROUTING,
+    **ROUTING_SCHEMAS,
 )
 BLOCKS = _either(TEXT, _list({"type": "object"}, minItems=1))
 TURNS = _list(_object("role", "content", role={"enum": ["user", "assistant"]}, content=BLOCKS), minItems=1)
@@ -92,19 +92,19 @@ COUNTED = {
     "thinking": _object("type", type=TEXT, budget_tokens={"type": "integer", "minimum": 1}),
     "metadata": _object(user_id=_optional("string")),
 }
-COUNT = _object("model", "messages", **COUNTED)
+COUNT_BODY = _object("model", "messages", **COUNTED)
 MESSAGES_BODY = _object(
     *("model", "messages", "max_tokens"),
     **COUNTED,
     max_tokens={"type": "integer", "minimum": 1},
     stop_sequences=_list(TEXT),
     stream=_optional("boolean"),
-    **ROUTING,
+    **ROUTING_SCHEMAS,
 )
 INPUT = _either(TEXT, _list({"type": "object"}, minItems=1))
-RESPONSES = _object("model", "input", model=MODEL, input=INPUT, stream=_optional("boolean"), **ROUTING)
-EMBEDDINGS = _object("model", "input", model=NAME)
-RERANK = _object(
+RESPONSES_BODY = _object("model", "input", model=MODEL, input=INPUT, stream=_optional("boolean"), **ROUTING_SCHEMAS)
+EMBEDDINGS_BODY = _object("model", "input", model=NAME)
+RERANK_BODY = _object(
     "query",
     "documents",
     model={"enum": [RMR, None]},
@@ -113,11 +113,11 @@ RERANK = _object(
     top_n=_optional("integer", minimum=1),
     return_documents=_optional("boolean"),
 )
-CONVERSATIONS = _list(MESSAGES, minItems=1, maxItems=MOST_CONVERSATIONS)
-ROUTE = _object(
-    model=_either(MODEL, {"type": "null"}), messages=MESSAGES, conversations=CONVERSATIONS, **ROUTING
+CONVERSATIONS = _list(CHAT_MESSAGES, minItems=1, maxItems=MOST_CONVERSATIONS)
+ROUTE_BODY = _object(
+    model=_either(MODEL, {"type": "null"}), messages=CHAT_MESSAGES, conversations=CONVERSATIONS, **ROUTING_SCHEMAS
 ) | _either({"required": ["messages"]}, {"required": ["conversations"]})
-FEEDBACK = _object(
+FEEDBACK_BODY = _object(
     "request_id",
     request_id=TEXT | {"minLength": 1, "maxLength": LONGEST_ID},
     verdict={"enum": [*VERDICTS, None]},
@@ -141,15 +141,15 @@ EXPOSED = (
     "retry-after",
     "request-id",
 )
-ANSWERING = (400, 401, 403, 404, 413, 415, 429, 502, 503, 504)  # statuses of errors of ANSWERS
+ANSWER_ERRORS = (400, 401, 403, 404, 413, 415, 429, 502, 503, 504)  # statuses of the errors of ANSWERS
 ANSWERS: dict[str, tuple[Handler, dict[str, Any]]] = {  # what answers a path, and the schema of its body
-    "chat/completions": (answer_chat, CHAT),
+    "chat/completions": (answer_chat, CHAT_BODY),
     "messages": (answer_chat, MESSAGES_BODY),
-    "messages/count_tokens": (answer_count, COUNT),
-    "responses": (answer_responses, RESPONSES),
-    "embeddings": (answer_embeddings, EMBEDDINGS),
-    "rerank": (answer_rerank, RERANK),
-    "route": (answer_route, ROUTE),
+    "messages/count_tokens": (answer_count, COUNT_BODY),
+    "responses": (answer_responses, RESPONSES_BODY),
+    "embeddings": (answer_embeddings, EMBEDDINGS_BODY),
+    "rerank": (answer_rerank, RERANK_BODY),
+    "route": (answer_route, ROUTE_BODY),
 }
 
 
@@ -202,15 +202,15 @@ def build_app(server: Server) -> FastAPI:
 def _add_answers(app: FastAPI, server: Server) -> None:
     """The routes on which candidates answer, or the router or the reward model works."""
 
-    def reply_of(handle: Handler) -> Callable[[Request], Awaitable[Reply]]:
+    def make_reply(handle: Handler) -> Callable[[Request], Awaitable[Reply]]:
         async def reply(request: Request) -> Reply:
             return server.reply(request, handle)
 
         return reply
 
     for path, (handle, schema) in ANSWERS.items():
-        body, errors, name = _body(schema), _errors(*ANSWERING), path.replace("/", "_")
-        app.post(f"/v1/{path}", name=name, openapi_extra=body, responses=errors)(reply_of(handle))
+        body, errors, name = _body(schema), _errors(*ANSWER_ERRORS), path.replace("/", "_")
+        app.post(f"/v1/{path}", name=name, openapi_extra=body, responses=errors)(make_reply(handle))
 
 
 def _add_lookups(app: FastAPI, server: Server) -> None:
@@ -218,11 +218,11 @@ def _add_lookups(app: FastAPI, server: Server) -> None:
 
     @app.post(
         "/v1/feedback",
-        openapi_extra=_body(FEEDBACK),
+        openapi_extra=_body(FEEDBACK_BODY),
         responses=_errors(400, 401, 403, 404, 413, 415, 429, 503),
     )
     async def feedback(request: Request) -> JSONResponse:
-        key = key_of(request)
+        key = get_key(request)
         name = key.name if key else None
         body = await server.body(request)
         with server.admission.admitted(key):
@@ -238,22 +238,21 @@ def _add_lookups(app: FastAPI, server: Server) -> None:
 
     @app.get("/v1/responses/{response_id}", responses=_errors(401, 404, 429, 502, 503, 504))
     async def response(request: Request, response_id: str) -> Response:
-        key = key_of(request)
+        key = get_key(request)
         server.admission.count(key)
-        with server.admission.admitted(key):
-            async with server.admission.place(), server.gateway.used() as gateway:
-                shape = await stored_response(gateway, server.traffic, response_id, key.name if key else None)
+        async with server.admitted(key) as gateway:
+            shape = await stored_response(gateway, server.traffic, response_id, key.name if key else None)
         return Response(dump_json(shape), media_type="application/json")
 
     @app.get("/v1/models")
     async def models(request: Request) -> JSONResponse:
-        names = visible_models(server.gateway.models, key_of(request))
+        names = visible_models(server.gateway.models, get_key(request))
         entries = [model_shape(server.gateway, name) for name in names]
         return JSONResponse({"object": "list", "data": entries})
 
     @app.get("/v1/models/{model:path}", responses=_errors(404))
     async def model(request: Request, model: str) -> JSONResponse:
-        if model not in visible_models(server.gateway.models, key_of(request)):
+        if model not in visible_models(server.gateway.models, get_key(request)):
             raise ApiError(404, f"The model {model!r} does not exist here.", "model_not_found", "model")
         return JSONResponse(model_shape(server.gateway, model))
 
@@ -274,15 +273,15 @@ def _add_operations(app: FastAPI, server: Server) -> None:
         shape: dict[str, object] = {"status": "ready" if good else "unavailable"}
         if failure:
             shape["reason"] = f"The router cannot route: {failure}."
-        if server.keys is None or key_of(request):
+        if server.keys is None or get_key(request):
             shape |= {"fleet": server.gateway.fleet.name, "breakers": states}
         return JSONResponse(shape, 200 if good else 503)
 
     @app.get("/metrics", response_class=PlainTextResponse)
     async def metrics(request: Request) -> Response:
-        key = key_of(request)
+        key = get_key(request)
         if key and not key.admin:
-            page = server.metrics.page_of(key.name)
+            page = server.metrics.page_for_key(key.name)
         else:
             page = server.metrics.page(server.admission, server.gateway.breakers)
         return Response(page, media_type=CONTENT_TYPE)

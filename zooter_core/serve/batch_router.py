@@ -17,8 +17,8 @@ from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.fleet.routing import Routed, Turns
 
 LOG = logging.getLogger("zooter.serve")
-MOST_CONVERSATIONS = 32  # in a batch
-MOST_CHARACTERS = 1_000  # in a batch of more than one
+MOST_IN_BATCH = 32  # in a batch
+BATCH_CHARACTERS = 1_000  # in a batch of more than one
 READ_CHARACTERS = 2_000  # of one conversation, about: an encoder reads 256 tokens of its newest turn and of its topic
 STALLED_SECONDS = 30  # after which a router that is at work on one batch is not ready
 TRIAL_SECONDS = 5
@@ -91,11 +91,11 @@ class BatchRouter:
         with self._changed:
             while not batch and self._changed.wait_for(lambda: self._waiting or self._closing) and self._waiting:
                 characters, too_long = 0, list[tuple[str, deque[Entry]]]()
-                while self._waiting and len(batch) < MOST_CONVERSATIONS:
+                while self._waiting and len(batch) < MOST_IN_BATCH:
                     asker, entries = self._waiting.popitem(last=False)
                     turns, future = entries[0]
                     size = min(sum(map(len, turns)), READ_CHARACTERS)
-                    if batch and characters + size > MOST_CHARACTERS:
+                    if batch and characters + size > BATCH_CHARACTERS:
                         too_long.append((asker, entries))
                         continue
                     characters += size

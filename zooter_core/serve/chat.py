@@ -15,7 +15,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.backends.thoughts import split
 from zooter_core.base.records import Response
 from zooter_core.base.strict_json import objects
@@ -23,17 +22,13 @@ from zooter_core.config.serve import AUTO_BEST, RMR
 from zooter_core.data.evident_keys import key_in
 from zooter_core.evaluation.verified import verify
 from zooter_core.evaluation.verified.ranking import verified_ranking
-from zooter_core.fleet.attempts import Attempts
-from zooter_core.serve.admission import QUEUE_SECONDS
-from zooter_core.serve.answering import Answer, begun, failed, note_end, note_failures, send_first
+from zooter_core.serve.answering import Answer, ask_together, begun, failed, send_first
 from zooter_core.serve.chat_request import ChatRequest, read_chat
 from zooter_core.serve.choice import Choice
 from zooter_core.serve.exchange import Exchange, Out
 from zooter_core.serve.gateway import Gateway
 from zooter_core.serve.sessions import readable_by
-from zooter_core.serve.targets import Progress, chunk_shape, event_of, text_in
-
-Answers = dict[str, dict[str, Any]]  # in the order of the candidates
+from zooter_core.serve.targets import AnswerProgress, chunk_shape, encode_event, text_in
 
 
 async def answer_chat(gateway: Gateway, body: Mapping[str, Any], exchange: Exchange, out: Out) -> None:
@@ -81,7 +76,7 @@ async def _unsure(gateway: Gateway, request: ChatRequest, choice: Choice) -> boo
 
 
 async def _answer(gateway: Gateway, request: ChatRequest, exchange: Exchange, out: Out) -> None:
-    async def ask(name: str, progress: Progress) -> Answer:
+    async def ask(name: str, progress: AnswerProgress) -> Answer:
         target, sent = gateway.targets[name], _for(name, gateway, request)
         if request.stream:
             return await begun(target.stream(sent, exchange.routed, progress))
@@ -91,7 +86,7 @@ async def _answer(gateway: Gateway, request: ChatRequest, exchange: Exchange, ou
     if request.stream:
         if metadata := exchange.metadata:
             progress, model = exchange.progress, exchange.candidate or ""
-            await out.write(event_of(chunk_shape(progress.id, progress.created, model, choices=[], **metadata)))
+            await out.write(encode_event(chunk_shape(progress.id, progress.created, model, choices=[], **metadata)))
         await out.end_events()
 
 
@@ -118,57 +113,32 @@ async def _best_answer(
     Raises:
         ApiError: no candidate answered, or the reward model failed.
     """
-    answers: Answers = {}
+    body = {key: value for key, value in request.body.items() if key not in ("stream", "stream_options")}
+    unstreamed = replace(request, body=body)
+
+    async def ask(name: str, progress: AnswerProgress) -> dict[str, Any]:
+        return await gateway.targets[name].complete(unstreamed, True, progress)
+
+    answers: dict[str, dict[str, Any]] = {}
     for names in rounds:
-        answers |= await _answers(gateway, request, names, exchange)
+        answers |= await ask_together(gateway, exchange, names, ask)
         if len(rounds) > 1 and any(map(partial(_is_right, request), answers.values())):
             break
     if not answers:
-        raise failed(exchange)
+        raise failed(exchange.failures)
     if len(answers) > 1 and exchange.choice and exchange.choice.reason != "rmr":
         exchange.choice = replace(exchange.choice, reason="best")
     name = await _best(gateway, request, answers, exchange)
     answer = answers[name]
-    exchange.answers(name)
+    exchange.answers(name, exchange.compared[name])
     if not request.stream:
         await out.json(answer | exchange.metadata)
         return
     await out.begin_events()
-    await out.write(b"".join(event_of(chunk) for chunk in chunks_of(answer, request.wants_usage)))
+    await out.write(b"".join(encode_event(chunk) for chunk in split_into_chunks(answer, request.wants_usage)))
     if metadata := exchange.metadata:
-        await out.write(event_of(_chunk(answer, choices=[], **metadata)))
+        await out.write(encode_event(_chunk(answer, choices=[], **metadata)))
     await out.end_events()
-
-
-async def _answers(gateway: Gateway, request: ChatRequest, names: Sequence[str], exchange: Exchange) -> Answers:
-    """The whole answers of those candidates that have one."""
-    attempts = Attempts(gateway.fleet, names, together=len(names))
-    body = {key: value for key, value in request.body.items() if key not in ("stream", "stream_options")}
-    unstreamed = replace(request, body=body)
-
-    async def answer(name: str) -> dict[str, Any]:
-        progress = exchange.tries(name)
-        progress.patience = QUEUE_SECONDS
-        shape = await gateway.targets[name].complete(unstreamed, True, progress)
-        exchange.compared[name] = progress  # now, since the client may go away before the others have answered
-        return shape
-
-    resting = {name: refusal for name in names if (refusal := gateway.refusal(name))}
-    awake = [name for name in attempts.next() if name not in resting]
-    results = await asyncio.gather(*map(answer, awake), return_exceptions=True)
-    answers: Answers = {}
-    for name, result in (*resting.items(), *zip(awake, results, strict=True)):
-        if isinstance(result, EndpointError):
-            exchange.fails(name, result)
-            attempts.failed(name, result)
-        elif isinstance(result, BaseException):
-            raise result
-        else:
-            answers[name] = result
-            attempts.answered(name)
-            note_end(gateway, exchange, name)
-    note_failures(gateway, exchange, attempts)
-    return answers
 
 
 def _is_right(request: ChatRequest, answer: Mapping[str, Any]) -> bool:
@@ -177,7 +147,9 @@ def _is_right(request: ChatRequest, answer: Mapping[str, Any]) -> bool:
     return _calls_tool(answer) or (key is not None and verify(text, key).right)
 
 
-async def _best(gateway: Gateway, request: ChatRequest, answers: Answers, exchange: Exchange) -> str:
+async def _best(
+    gateway: Gateway, request: ChatRequest, answers: Mapping[str, dict[str, Any]], exchange: Exchange
+) -> str:
     """The name of the best answer. One that calls a tool has no text to reward: then the router's choice stands."""
     first = next(iter(answers))
     texts = {name: split(text_in(answer)).text for name, answer in answers.items()}
@@ -197,7 +169,7 @@ def _calls_tool(answer: Mapping[str, Any]) -> bool:
     return any(message.get("tool_calls") or message.get("function_call") for message in messages)
 
 
-def chunks_of(answer: Mapping[str, Any], usage: bool) -> list[dict[str, Any]]:
+def split_into_chunks(answer: Mapping[str, Any], usage: bool) -> list[dict[str, Any]]:
     """A whole answer as the chunks of a stream, the last one with its `usage` if that is wanted."""
     first, last = [], []
     for number, choice in enumerate(answer["choices"]):

@@ -90,7 +90,7 @@ class ChatRequest:
     @cached_property
     def user_texts(self) -> list[str]:
         """The texts of the user's turns, oldest first, without what a coding agent adds to them."""
-        texts = [text_of(message.get("content")) for message in self.messages if message["role"] == "user"]
+        texts = [read_text(message.get("content")) for message in self.messages if message["role"] == "user"]
         return [typed for text in texts if (typed := _typed(text)) or REMINDER not in text] or texts
 
     @property
@@ -103,7 +103,7 @@ class ChatRequest:
     @cached_property
     def chore(self) -> bool:
         """Whether a chat UI sent it for itself, such as for a title."""
-        system = [text_of(message.get("content")) for message in self.messages if message["role"] == "system"]
+        system = [read_text(message.get("content")) for message in self.messages if message["role"] == "system"]
         return is_chore(self.user_texts or system, self.body.get("metadata"))
 
     @cached_property
@@ -222,7 +222,7 @@ def _check_type(body: Mapping[str, Any], name: str, kind: type, article: str) ->
         raise bad_request(f"`{name}` must be {article}.", name)
 
 
-def text_of(content: object) -> str:
+def read_text(content: object) -> str:
     """The text of a message's content: a string, or the text parts of an array."""
     if isinstance(content, str):
         return content
@@ -239,7 +239,7 @@ def _typed(text: str) -> str:
 
 def _texts(message: Mapping[str, Any]) -> Iterator[str]:
     """All that a candidate reads of a message, except images."""
-    yield text_of(message.get("content"))
+    yield read_text(message.get("content"))
     if calls := message.get("tool_calls"):
         yield dump_json(calls)
 

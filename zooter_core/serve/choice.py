@@ -15,10 +15,10 @@ from zooter_core.config.fleet import Fleet
 from zooter_core.config.serve import VIRTUAL
 from zooter_core.data import prices
 from zooter_core.method.selection import Outputs
-from zooter_core.serve.chat_request import ChatRequest, Needs, text_of
+from zooter_core.serve.chat_request import ChatRequest, Needs, read_text
 from zooter_core.serve.errors import ApiError, bad_request, model_not_found
 from zooter_core.serve.gateway import Gateway
-from zooter_core.serve.sessions import writer_of
+from zooter_core.serve.sessions import find_writer
 
 NEEDS = {"images": "takes no images", "tools": "calls no tools", "json_mode": "has no JSON mode"}
 SWITCH_MARGIN = 0.1  # a conversation changes its candidate if another one's probability leads by more
@@ -152,7 +152,7 @@ def _settled(gateway: Gateway, request: ChatRequest, decision: Decision, order: 
     sessions, config = gateway.sessions.of(request.owner), gateway.fleet.serve
     if config.chores is not None and config.chores in order and request.chore:
         return config.chores, "chore"
-    current = writer_of(request.messages, sessions) or sessions.candidate(request.session)
+    current = find_writer(request.messages, sessions) or sessions.candidate(request.session)
     if current is None or current not in order:
         return order[0], "router"
     if request.in_tool_loop:
@@ -199,4 +199,4 @@ def unsupported(candidate: CandidateConfig, body: Mapping[str, Any]) -> str | No
         other = isinstance(content, list) and any(part.get("type") not in ("text", "input_text") for part in content)
         if other or message["role"] in ("tool", "function") or message.get("tool_calls"):
             return f"messages[{number}]"
-    return None if text_of(body["messages"][-1].get("content")).strip() else "messages"
+    return None if read_text(body["messages"][-1].get("content")).strip() else "messages"

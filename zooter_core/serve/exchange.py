@@ -25,7 +25,7 @@ from zooter_core.config.fleet import Fleet
 from zooter_core.serve.chat_request import ChatRequest, check_size
 from zooter_core.serve.choice import Choice, choose
 from zooter_core.serve.errors import MESSAGES, ApiError, is_messages, shape_at
-from zooter_core.serve.targets import STREAM_END, Progress, event_of
+from zooter_core.serve.targets import STREAM_END, AnswerProgress, encode_event
 
 if TYPE_CHECKING:
     from zooter_core.serve.gateway import Gateway
@@ -55,10 +55,10 @@ class Exchange:
         fleet, request: who was asked what; None if the body was refused.
         events: of a stream that were sent, about one a token.
         router_version: of the router that was asked (`Gateway.router_version`).
-        latest: the candidates that were asked, each with the progress of its latest answer.
-        failures: candidates that failed before their first token, in order; a retry counts again.
+        failures: candidates that failed before their first token (`Attempts.failures`).
         hedged: whether a candidate was asked beside another one that was slow.
         candidate: who answers; None until its first token.
+        progress: of its answer; until its first token, of the candidate that was asked last.
         compared: of the candidates that answered, where the reward model chose; one of them is `progress`.
         rewards: of the same.
         keeps: how many bytes of the answer are kept in `sent`, without a translation.
@@ -77,20 +77,18 @@ class Exchange:
     fleet: Fleet | None = None
     request: ChatRequest | None = None
     model: str = ""
-    stream: bool = False
     events: int = 0
     started: float = field(default_factory=time.perf_counter)
     router_version: str | None = None
     routing_seconds: float | None = None
     choice: Choice | None = None
-    latest: dict[str, Progress] = field(default_factory=dict)
     failures: list[tuple[str, EndpointError]] = field(default_factory=list)
     hedged: bool = False
     candidate: str | None = None
     first_token_seconds: float | None = None
     seconds: float | None = None
-    progress: Progress = field(default_factory=Progress)
-    compared: dict[str, Progress] = field(default_factory=dict)
+    progress: AnswerProgress = field(default_factory=AnswerProgress)
+    compared: dict[str, AnswerProgress] = field(default_factory=dict)
     rewards: dict[str, float | None] = field(default_factory=dict)
     keeps: int = 0
     sent: bytearray = field(default_factory=bytearray)
@@ -103,8 +101,7 @@ class Exchange:
         Raises:
             ApiError: it has too many messages or tokens.
         """
-        self.fleet, self.request = fleet, request
-        self.model, self.stream = request.model, request.stream
+        self.fleet, self.request, self.model = fleet, request, request.model
         check_size(request)
 
     async def choose(self, gateway: Gateway, request: ChatRequest, writer: str | None = None) -> Choice:
@@ -115,19 +112,9 @@ class Exchange:
         self.routing_seconds = time.perf_counter() - started
         return self.choice
 
-    def tries(self, candidate: str) -> Progress:
-        """Note that a candidate is asked. Gives the progress of its answer."""
-        self.progress = self.latest[candidate] = Progress()
-        return self.progress
-
-    def fails(self, candidate: str, error: EndpointError) -> None:
-        """Note why a candidate has not begun to answer."""
-        self.failures.append((candidate, error))
-
-    def answers(self, candidate: str) -> None:
+    def answers(self, candidate: str, progress: AnswerProgress) -> None:
         """Note that a candidate has begun to answer."""
-        self.candidate = candidate
-        self.progress = self.latest[candidate]
+        self.candidate, self.progress = candidate, progress
         self.first_token_seconds = time.perf_counter() - self.started
 
     def keep(self, data: bytes) -> None:
@@ -247,7 +234,7 @@ class Out:
             await self._document(dump_json(shape).encode(), error.status, error.headers)
             return
         kind, last = (b"event: error\n", b"") if self._translation else (b"", STREAM_END)
-        await self._send({"type": "http.response.body", "body": kind + event_of(shape) + last})
+        await self._send({"type": "http.response.body", "body": kind + encode_event(shape) + last})
 
     async def _begin(self, status: int, kind: str, headers: Mapping[str, str]) -> None:
         self.started = True

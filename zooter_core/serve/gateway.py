@@ -38,6 +38,8 @@ class Gateway:
 
     Attributes:
         ensemble: the fleet with its models, which load when they are needed.
+        targets: the candidates, ready to be asked.
+        connections: to those of them that are behind servers.
         router_version: the beginning of a hash of the router's folder and settings.
     """
 
@@ -51,6 +53,9 @@ class Gateway:
         self.targets: dict[str, Upstream | Local] = {
             candidate.name: Upstream(candidate) if candidate.endpoint else Local(candidate, ensemble)
             for candidate in fleet.candidates
+        }
+        self.connections: dict[str, Connection] = {
+            name: target.connection for name, target in self.targets.items() if isinstance(target, Upstream)
         }
 
     @classmethod
@@ -84,19 +89,14 @@ class Gateway:
         return gateway
 
     @property
-    def connections(self) -> dict[str, Connection]:
-        """To the candidates behind servers."""
-        return {name: target.connection for name, target in self.targets.items() if isinstance(target, Upstream)}
-
-    @property
     def breakers(self) -> dict[str, Breaker]:
-        """Their circuit breakers."""
+        """The circuit breakers of the candidates behind servers."""
         return {name: connection.breaker for name, connection in self.connections.items()}
 
     def refusal(self, name: str) -> EndpointError | None:
         """Why a candidate rests; None if it may be asked."""
-        target = self.targets[name]
-        return target.connection.resting() if isinstance(target, Upstream) else None
+        connection = self.connections.get(name)
+        return connection.resting() if connection else None
 
     @asynccontextmanager
     async def used(self) -> AsyncIterator[Gateway]:

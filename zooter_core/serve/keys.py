@@ -25,7 +25,7 @@ from zooter_core.base.strict_json import dump_json, of_type, parse_json
 LOG = logging.getLogger("zooter.serve")
 LOCK_SECONDS = 30
 PREFIX = "zk-"
-NAME = re.compile(r"[a-z0-9_]{1,40}")
+KEY_NAME = re.compile(r"[a-z0-9_]{1,40}")
 NOBODY = hashlib.sha256(b"").hexdigest()  # compared with where no key has the name
 
 
@@ -90,7 +90,7 @@ def add_key(path: Path, key: Key) -> str:
     Raises:
         ZooterError: the name is taken or not allowed, or the file cannot be written.
     """
-    if not NAME.fullmatch(key.name):
+    if not KEY_NAME.fullmatch(key.name):
         next_step = "Use 1 to 40 lower-case letters, digits and underscores."
         raise ZooterError("a name for the key", repr(shortened(key.name, 80)), next_step)
     text = f"{PREFIX}{key.name}-{secrets.token_urlsafe(32)}"
@@ -139,7 +139,7 @@ class KeyRing:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path, self._state = path, state_of(path)
+        self._path, self._state = path, read_file_state(path)
         self._keys = read_keys(path)
 
     def find(self, text: str) -> Key | None:
@@ -152,7 +152,7 @@ class KeyRing:
 
     def _refresh(self) -> None:
         """Read the file again if it has changed; one that cannot be read leaves the keys as they were."""
-        if (state := state_of(self._path)) != self._state:
+        if (state := read_file_state(self._path)) != self._state:
             self._state = state
             try:
                 self._keys = read_keys(self._path)
@@ -160,7 +160,7 @@ class KeyRing:
                 LOG.warning("the changed key file cannot be read, so the old keys stay: %s", problem)
 
 
-def state_of(path: Path) -> tuple[int, int, int] | None:
+def read_file_state(path: Path) -> tuple[int, int, int] | None:
     """What changes with a file; None where there is none."""
     try:
         status = path.stat()

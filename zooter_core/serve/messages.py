@@ -20,11 +20,11 @@ from zooter_core.backends.thoughts import Splitter, split
 from zooter_core.base.strict_json import Joiner, dump_json, objects, parse_json
 from zooter_core.config.candidates import Thinking
 from zooter_core.config.serve import AUTO
-from zooter_core.serve.chat_request import ROUTING_FIELDS, text_of
+from zooter_core.serve.chat_request import ROUTING_FIELDS, read_text
 from zooter_core.serve.errors import MESSAGES, ApiError, bad_request
 from zooter_core.serve.exchange import Exchange
 from zooter_core.serve.metrics import usage_by_candidate
-from zooter_core.serve.targets import event_of
+from zooter_core.serve.targets import encode_event
 
 SAME = ("model", "stream", "max_tokens", "temperature", "top_p", "top_k", *ROUTING_FIELDS, "prompt_cache_key")
 CLAUDE = "claude-"  # how the names begin that coding agents ask for by themselves
@@ -288,7 +288,7 @@ class Translation:
         parts = split(text)
         self._add(THINKING, thoughts + parts.thoughts)
         self._add(TEXT, parts.text)
-        self._add(TEXT, text_of(message.get("refusal")))
+        self._add(TEXT, read_text(message.get("refusal")))
         for number, call in enumerate(objects(message.get("tool_calls"))):
             self._call({"index": number, **call})
         end = self._end(choice)
@@ -330,7 +330,7 @@ class Translation:
             thoughts, text = _parts_in(delta)
             self._add(THINKING, thoughts)
             self._write(self._joiner.add(text))
-            self._add(TEXT, text_of(delta.get("refusal")))
+            self._add(TEXT, read_text(delta.get("refusal")))
             for call in objects(delta.get("tool_calls")):
                 self._call(call)
             if choice.get("finish_reason"):
@@ -424,4 +424,4 @@ def _parts_in(message: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _event(shape: Mapping[str, Any]) -> bytes:
-    return f"event: {shape['type']}\n".encode() + event_of(shape)
+    return f"event: {shape['type']}\n".encode() + encode_event(shape)

@@ -13,11 +13,11 @@ from zooter_core.data.prices import cost
 from zooter_core.serve.admission import Admission
 from zooter_core.serve.chat_request import BYTES_A_TOKEN
 from zooter_core.serve.exchange import Exchange
-from zooter_core.serve.targets import Progress
+from zooter_core.serve.targets import AnswerProgress
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-ROUTING = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
-ANSWERING = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60, 120, 300, 600)
+ROUTING_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
+ANSWER_BUCKETS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60, 120, 300, 600)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Usage:
     thoughts: int = 0
 
 
-def usage_of(exchange: Exchange) -> Usage:
+def count_usage(exchange: Exchange) -> Usage:
     """The tokens and the cost of a request, all answers together. One that nobody answered has none."""
     usages = list(usage_by_candidate(exchange).values())
     priced = [usage.dollars for usage in usages if usage.dollars is not None]
@@ -62,7 +62,7 @@ def usage_by_candidate(exchange: Exchange) -> dict[str, Usage]:
     return {name: _usage(exchange, name, progress) for name, progress in answers.items()}
 
 
-def _usage(exchange: Exchange, candidate: str, progress: Progress) -> Usage:
+def _usage(exchange: Exchange, candidate: str, progress: AnswerProgress) -> Usage:
     assert exchange.request is not None
     assert exchange.fleet is not None
     report = progress.usage or {}
@@ -98,12 +98,12 @@ class Figures:
         def counter(name: str, text: str, *labels: str) -> Counter:
             return Counter(f"zooter_{name}", text, labels, registry=registry)
 
-        def histogram(name: str, text: str, *labels: str, buckets: Sequence[float] = ANSWERING) -> Histogram:
+        def histogram(name: str, text: str, *labels: str, buckets: Sequence[float] = ANSWER_BUCKETS) -> Histogram:
             return Histogram(f"zooter_{name}_seconds", text, labels, registry=registry, buckets=buckets)
 
         self.requests = counter("requests", "Requests that have ended.", "path", "status")
         self.choices = counter("choices", "Answers by candidate and reason.", "model", "reason")
-        self.routing = histogram("routing", "Routing.", buckets=ROUTING)
+        self.routing = histogram("routing", "Routing.", buckets=ROUTING_BUCKETS)
         self.first = histogram("first_token", "Request to first token.", "model")
         self.duration = histogram("request", "Request to the end of the answer.", "model")
         self.tokens = counter("tokens", "Tokens.", "model", "kind")
@@ -170,6 +170,6 @@ class Metrics:
                 self._breakers.labels(name, state).set(breaker.state == state)
         return generate_latest(self._all.registry)
 
-    def page_of(self, key: str) -> bytes:
+    def page_for_key(self, key: str) -> bytes:
         """The figures of one API key's requests as text."""
         return generate_latest(self._by_key.get(key, Figures()).registry)

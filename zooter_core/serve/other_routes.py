@@ -30,7 +30,7 @@ from zooter_core.serve.errors import ApiError, bad_request, model_not_found
 from zooter_core.serve.exchange import Exchange, Out
 from zooter_core.serve.gateway import Gateway
 from zooter_core.serve.sessions import written_by
-from zooter_core.serve.targets import Progress, Upstream
+from zooter_core.serve.targets import AnswerProgress, Upstream
 
 if TYPE_CHECKING:
     from zooter_core.serve.traffic_log import TrafficLog
@@ -151,7 +151,7 @@ async def answer_embeddings(gateway: Gateway, body: Mapping[str, Any], exchange:
     texts = body.get("input") or ""
     content = texts if isinstance(texts, str) else dump_json(texts)  # to estimate its tokens, and for the log
     request = ChatRequest({**body, "messages": [{"role": "user", "content": content}]})
-    await _pass(gateway, request, body, EMBEDDINGS, exchange, out)
+    await _pass(gateway, request, EMBEDDINGS, exchange, out)
 
 
 async def answer_count(gateway: Gateway, body: Mapping[str, Any], exchange: Exchange, out: Out) -> None:
@@ -180,15 +180,14 @@ async def answer_responses(gateway: Gateway, body: Mapping[str, Any], exchange: 
     if isinstance(instructions := body.get("instructions"), str):
         messages.insert(0, {"role": "system", "content": instructions})
     request = ChatRequest({**body, "messages": messages}, exchange.session, exchange.key)
-    await _pass(gateway, request, body, RESPONSES, exchange, out)
+    await _pass(gateway, request, RESPONSES, exchange, out)
 
 
-async def _pass(
-    gateway: Gateway, request: ChatRequest, body: Mapping[str, Any], path: str, exchange: Exchange, out: Out
-) -> None:
+async def _pass(gateway: Gateway, request: ChatRequest, path: str, exchange: Exchange, out: Out) -> None:
+    """Pass a request on to the path of a candidate's server. Its messages are for routing, and are not sent."""
     exchange.asks(gateway.fleet, request)
     request = _behind_servers(gateway, request, path)
-    sessions, previous = gateway.sessions.of(exchange.key), body.get("previous_response_id")
+    sessions, previous = gateway.sessions.of(exchange.key), request.body.get("previous_response_id")
     writer = sessions.writer(previous) if isinstance(previous, str) else None
     if previous is not None and writer is None and exchange.key is not None:
         # The servers behind know one account, ours: they would continue the conversation of any key.
@@ -198,7 +197,7 @@ async def _pass(
     if choice.reason == "previous":  # no other server has what the request refers to
         exchange.choice = replace(choice, order=choice.order[:1])
 
-    async def ask(name: str, progress: Progress) -> Answer:
+    async def ask(name: str, progress: AnswerProgress) -> Answer:
         target = gateway.targets[name]
         assert isinstance(target, Upstream)
         sent = request.for_candidate(target.model, exchange.routed)

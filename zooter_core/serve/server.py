@@ -23,14 +23,14 @@ from zooter_core.base.errors import ZooterError
 from zooter_core.base.weights import Progress, silent
 from zooter_core.config.fleet import Fleet, load_fleet
 from zooter_core.config.serve import ServeConfig
-from zooter_core.serve.access import check_content_type, key_of, read_json, restricted
+from zooter_core.serve.access import check_content_type, get_key, read_json, restricted
 from zooter_core.serve.admission import Admission
 from zooter_core.serve.errors import MESSAGES, is_messages
 from zooter_core.serve.exchange import METADATA_HEADER, METADATA_ON, SESSION_HEADER, Exchange, Observer, Out, Reply
 from zooter_core.serve.gateway import Gateway
-from zooter_core.serve.keys import KeyRing, state_of
+from zooter_core.serve.keys import Key, KeyRing, read_file_state
 from zooter_core.serve.messages import Translation, read_messages
-from zooter_core.serve.metrics import Metrics, usage_of
+from zooter_core.serve.metrics import Metrics, count_usage
 from zooter_core.serve.storage import DecisionLog, RequestIds
 from zooter_core.serve.traffic_log import TrafficLog
 
@@ -159,10 +159,10 @@ class Server:
     async def _follow_learner(self) -> None:
         """Take the router that `zooter learn` promotes, or goes back to. Other changes wait for a reload."""
         file = self.settings.fleet.folder / FLEET
-        changed, again = state_of(file), math.inf
+        changed, again = read_file_state(file), math.inf
         while True:
             await asyncio.sleep(FOLLOW_SECONDS)
-            if (latest := state_of(file)) == changed and time.monotonic() < again:
+            if (latest := read_file_state(file)) == changed and time.monotonic() < again:
                 continue
             changed, again = latest, math.inf
             with suppress(ZooterError):  # which is logged, or the owner is about to write the rest of the file
@@ -204,15 +204,26 @@ class Server:
             ApiError: it is anything else or too large, or the limit of requests a minute is reached.
         """
         check_content_type(request.headers)
-        key = key_of(request)
+        key = get_key(request)
         self.admission.count(key)
         async with self.admission.reading(key):
             return await read_json(request, self.settings.most_bytes)
 
+    @asynccontextmanager
+    async def admitted(self, key: Key | None) -> AsyncIterator[Gateway]:
+        """A request with a place among those that are answered. Gives the fleet that answers it.
+
+        Raises:
+            ApiError: there are too many requests, or no place became free in time.
+        """
+        with self.admission.admitted(key):
+            async with self.admission.place(), self.gateway.used() as gateway:
+                yield gateway
+
     def reply(self, request: Request, handle: Handler) -> Reply:
         """The answer that `handle` writes, given the body."""
         wants_metadata = request.headers.get(METADATA_HEADER, "").lower() == METADATA_ON
-        key = key_of(request)
+        key = get_key(request)
         name = key.name if key else None
         exchange = Exchange(request.url.path, wants_metadata, self.ids.new(name), name)
         exchange.keeps = self.traffic.keeps if self.traffic else 0
@@ -225,12 +236,11 @@ class Server:
                 body = read_messages(body, exchange, self.gateway.models)
             body = restricted(body, key)
             out.body_is_read.set()
-            with self.admission.admitted(key):
-                async with self.admission.place(), self.gateway.used() as gateway:
-                    await handle(gateway, body, exchange, out)
+            async with self.admitted(key) as gateway:
+                await handle(gateway, body, exchange, out)
 
         def spend(ended: Exchange) -> None:
-            usage = usage_of(ended)
+            usage = count_usage(ended)
             self.admission.spend(key, usage.prompt + usage.answer)
 
         return Reply(exchange, run, [spend, *self.observers])

@@ -95,7 +95,7 @@ def digests(message: Mapping[str, Any]) -> Iterator[str]:
             yield from _of(entry)
 
 
-def writer_of(messages: Sequence[Mapping[str, Any]], sessions: Sessions) -> str | None:
+def find_writer(messages: Sequence[Mapping[str, Any]], sessions: Sessions) -> str | None:
     """Who wrote the newest encrypted reasoning in a conversation; None if there is none, or its writer is not known."""
     for message in reversed(messages):
         for digest in digests(message):

@@ -23,11 +23,11 @@ from zooter_core.base.jsonl import append_records
 from zooter_core.base.strict_json import dump_json
 from zooter_core.serve.errors import ApiError, bad_request
 from zooter_core.serve.exchange import Exchange
-from zooter_core.serve.metrics import usage_of
+from zooter_core.serve.metrics import count_usage
 
 LOG = logging.getLogger("zooter.serve")
 DECISIONS, FEEDBACK, SECRET = "decisions.jsonl", "feedback.jsonl", "request-ids.key"
-MOST_BYTES = 64 << 20  # of one file
+MOST_LOG_BYTES = 64 << 20  # of one file
 FILES = 8  # besides the newest one; `decisions.jsonl.1` is the next
 SECRET_BYTES = 32
 VERDICTS = ("good", "bad")
@@ -41,7 +41,7 @@ class DecisionLog:
         OSError: the file cannot be opened.
     """
 
-    def __init__(self, folder: Path, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, folder: Path, most_bytes: int = MOST_LOG_BYTES) -> None:
         self._path, self._most = folder / DECISIONS, most_bytes
         private_folder(folder, ours=False)
         self._failing = False
@@ -53,7 +53,7 @@ class DecisionLog:
 
     def __call__(self, exchange: Exchange) -> None:
         """Write the line of an exchange."""
-        line = (dump_json(record_of(exchange), ensure_ascii=False) + "\n").encode("utf-8", "replace")
+        line = (dump_json(make_log_record(exchange), ensure_ascii=False) + "\n").encode("utf-8", "replace")
         try:
             if self._size and self._size + len(line) > self._most:
                 self._rotate()
@@ -85,9 +85,9 @@ class DecisionLog:
             self._open()
 
 
-def record_of(exchange: Exchange) -> dict[str, Any]:
+def make_log_record(exchange: Exchange) -> dict[str, Any]:
     """The line of an exchange. Nothing of the prompt or the answer is in it."""
-    choice, request, usage = exchange.choice, exchange.request, usage_of(exchange)
+    choice, request, usage = exchange.choice, exchange.request, count_usage(exchange)
     decision = choice.decision if choice else None
     text = "\n\n".join(request.user_texts) if request else ""
     return {
@@ -98,7 +98,7 @@ def record_of(exchange: Exchange) -> dict[str, Any]:
         "fleet": exchange.fleet.name if exchange.fleet else None,
         "router": exchange.router_version,
         "model": exchange.model,
-        "stream": exchange.stream,
+        "stream": request is not None and request.stream,
         "session": request.session[:16] if request else None,
         "text_sha256": hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest() if request else None,
         "probabilities": decision.probabilities if decision else None,

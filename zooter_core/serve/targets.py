@@ -36,7 +36,7 @@ from zooter_core.base.records import Message, Response
 from zooter_core.base.strict_json import dump_json, objects
 from zooter_core.config.candidates import CandidateConfig, Thinking
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.serve.chat_request import BYTES_A_TOKEN, ChatRequest, text_of
+from zooter_core.serve.chat_request import BYTES_A_TOKEN, ChatRequest, read_text
 from zooter_core.serve.errors import bad_request
 from zooter_core.serve.sessions import digests
 
@@ -53,11 +53,11 @@ SETTINGS = {  # by the field of a request, the later one of two counts: the flee
     "temperature": ("temperature", "a number of at least 0"),
     "seed": ("seed", "a whole number"),
 }
-ROLES = {"developer": "system", "system": "system", "assistant": "assistant"}
+LOCAL_ROLES = {"developer": "system", "system": "system", "assistant": "assistant"}
 
 
 @dataclass
-class Progress:
+class AnswerProgress:
     """What is known of an answer while it passes through.
 
     Attributes:
@@ -124,7 +124,7 @@ def text_in(shape: Mapping[str, Any]) -> str:
     return "".join(part["text"] for part in parts if isinstance(part.get("text"), str))
 
 
-def event_of(shape: Mapping[str, Any]) -> bytes:
+def encode_event(shape: Mapping[str, Any]) -> bytes:
     """An event with JSON."""
     return b"data: " + dump_json(shape).encode() + b"\n\n"
 
@@ -140,9 +140,9 @@ def usage_shape(prompt: int, answer: int, thoughts: int = 0) -> dict[str, Any]:
     return shape | ({"completion_tokens_details": {"reasoning_tokens": thoughts}} if thoughts else {})
 
 
-def usage_event(progress: Progress, model: str, usage: Mapping[str, Any] | None) -> bytes:
+def usage_event(progress: AnswerProgress, model: str, usage: Mapping[str, Any] | None) -> bytes:
     """The event that `include_usage` adds."""
-    return event_of(chunk_shape(progress.id, progress.created, model, choices=[], usage=usage))
+    return encode_event(chunk_shape(progress.id, progress.created, model, choices=[], usage=usage))
 
 
 class Upstream:
@@ -152,7 +152,7 @@ class Upstream:
         self.name, self.model = candidate.name, candidate.model
         self.connection = Connection(candidate)
 
-    async def complete(self, request: ChatRequest, routed: bool, progress: Progress) -> dict[str, Any]:
+    async def complete(self, request: ChatRequest, routed: bool, progress: AnswerProgress) -> dict[str, Any]:
         """The whole answer, whose `model` is the candidate's name."""
         answer = await self.post(CHAT, request.for_candidate(self.model, routed), progress, self._thinking(request))
         if error := chat_error(answer):
@@ -164,7 +164,7 @@ class Upstream:
         return answer
 
     async def post(
-        self, path: str, body: Mapping[str, Any], progress: Progress, ours: Mapping[str, Any] | None = None
+        self, path: str, body: Mapping[str, Any], progress: AnswerProgress, ours: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
         """The same for a path of the server, with fields of ours."""
         answer = await self.connection.post(path, body, progress.patience, ours)
@@ -173,7 +173,7 @@ class Upstream:
         _note(answer, progress)
         return answer | {"model": self.name}
 
-    async def stream(self, request: ChatRequest, routed: bool, progress: Progress) -> AsyncGenerator[bytes, None]:
+    async def stream(self, request: ChatRequest, routed: bool, progress: AnswerProgress) -> AsyncGenerator[bytes, None]:
         """The answer as events, one or more whole ones at a time, from its first token on, without the final [DONE].
 
         In every chunk `model` is the candidate's name and `choices` a list.
@@ -203,7 +203,9 @@ class Upstream:
         fields = thinking_fields(asked_thinking(self.connection.candidate, request))
         return {name: value for name, value in fields.items() if name not in self.connection.config.extra_body}
 
-    async def raw_stream(self, path: str, body: Mapping[str, Any], progress: Progress) -> AsyncGenerator[bytes, None]:
+    async def raw_stream(
+        self, path: str, body: Mapping[str, Any], progress: AnswerProgress
+    ) -> AsyncGenerator[bytes, None]:
         """The events of the Responses API, from the first part of the answer on."""
         watcher = ResponsesWatcher(progress, self.connection.redact)
         async with aclosing(self.connection.events(path, body, watcher, patience=progress.patience)) as parts:
@@ -223,7 +225,7 @@ class ChatWatcher(Watcher):
         choices: how many answers were asked for.
     """
 
-    def __init__(self, progress: Progress, redact: Redaction, choices: int = 1) -> None:
+    def __init__(self, progress: AnswerProgress, redact: Redaction, choices: int = 1) -> None:
         self._progress, self._redact, self._choices, self._begun = progress, redact, choices, False
         self._splitter = Splitter() if choices == 1 else None  # until the text has begun
 
@@ -259,7 +261,7 @@ class ChatWatcher(Watcher):
 class ResponsesWatcher(Watcher):
     """Takes id, usage and encrypted reasoning from the events of the Responses API."""
 
-    def __init__(self, progress: Progress, redact: Redaction) -> None:
+    def __init__(self, progress: AnswerProgress, redact: Redaction) -> None:
         self._progress, self._redact, self._begun = progress, redact, False
 
     def look(self, event: Event) -> bool:
@@ -280,7 +282,7 @@ class ResponsesWatcher(Watcher):
         return self._begun
 
 
-def _note(chunk: Mapping[str, Any], progress: Progress) -> None:
+def _note(chunk: Mapping[str, Any], progress: AnswerProgress) -> None:
     if isinstance(usage := chunk.get("usage"), dict):
         progress.usage = usage
     for choice in objects(chunk.get("choices")):
@@ -302,7 +304,7 @@ class Local:
     def __init__(self, candidate: CandidateConfig, ensemble: Ensemble) -> None:
         self.name, self.candidate, self._ensemble = candidate.name, candidate, ensemble
 
-    async def complete(self, request: ChatRequest, routed: bool, progress: Progress) -> dict[str, Any]:
+    async def complete(self, request: ChatRequest, routed: bool, progress: AnswerProgress) -> dict[str, Any]:
         pieces = [piece async for piece in self._pieces(request, progress)]
         text, thoughts = "".join(piece.text for piece in pieces), "".join(piece.thoughts for piece in pieces)
         message = {"role": "assistant", "content": text, "refusal": None}
@@ -311,7 +313,7 @@ class Local:
         shape = {"id": progress.id, "object": "chat.completion", "created": progress.created, "model": self.name}
         return shape | {"choices": [choice], "usage": progress.usage}
 
-    async def stream(self, request: ChatRequest, routed: bool, progress: Progress) -> AsyncGenerator[bytes, None]:
+    async def stream(self, request: ChatRequest, routed: bool, progress: AnswerProgress) -> AsyncGenerator[bytes, None]:
         role = {"role": "assistant"}
         async for piece in self._pieces(request, progress):
             parts = {"reasoning_content": piece.thoughts, "content": piece.text}
@@ -322,11 +324,11 @@ class Local:
         if request.wants_usage:
             yield usage_event(progress, self.name, progress.usage)
 
-    async def _pieces(self, request: ChatRequest, progress: Progress) -> AsyncGenerator[Piece, None]:
+    async def _pieces(self, request: ChatRequest, progress: AnswerProgress) -> AsyncGenerator[Piece, None]:
         """The pieces of the answer. Generation stops when the reader goes away."""
         progress.id, progress.created = f"chatcmpl-{uuid.uuid4().hex}", int(time.time())
-        messages = messages_of(request)
-        settings = generation_of(request.body, self._ensemble.fleet.generation)
+        messages = make_messages(request)
+        settings = read_generation(request.body, self._ensemble.fleet.generation)
         candidate = self.candidate
         if (thinking := asked_thinking(candidate, request)) is not None:
             candidate = replace(candidate, thinking=thinking)
@@ -356,16 +358,16 @@ class Local:
         finally:
             stop.set()
 
-    def _end(self, response: Response, request: ChatRequest, progress: Progress) -> None:
+    def _end(self, response: Response, request: ChatRequest, progress: AnswerProgress) -> None:
         if response.error is not None:
             refused = response.finish == "refused"
             raise EndpointError(response.error.reason, own_status=500, subject="request" if refused else None)
         progress.finish = FINISH.get(response.finish, "stop")
         progress.usage = usage_shape(request.prompt_tokens, response.tokens, response.thought_tokens)
 
-    def _chunk(self, progress: Progress, delta: Mapping[str, Any], finish: str | None = None) -> bytes:
+    def _chunk(self, progress: AnswerProgress, delta: Mapping[str, Any], finish: str | None = None) -> bytes:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
-        return event_of(chunk_shape(progress.id, progress.created, self.name, choices=[choice]))
+        return encode_event(chunk_shape(progress.id, progress.created, self.name, choices=[choice]))
 
 
 def asked_thinking(candidate: CandidateConfig, request: ChatRequest) -> Thinking | None:
@@ -373,15 +375,15 @@ def asked_thinking(candidate: CandidateConfig, request: ChatRequest) -> Thinking
     return request.thinking if candidate.thinking in (None, "auto") else None
 
 
-def messages_of(request: ChatRequest) -> tuple[Message, ...]:
+def make_messages(request: ChatRequest) -> tuple[Message, ...]:
     """The messages of a request whose parts are all text (capabilities.unsupported)."""
     return tuple(
-        Message(ROLES.get(message["role"], "user"), text_of(message.get("content")))  # type: ignore[arg-type]
+        Message(LOCAL_ROLES.get(message["role"], "user"), read_text(message.get("content")))  # type: ignore[arg-type]
         for message in request.messages
     )
 
 
-def generation_of(body: Mapping[str, Any], default: GenerationConfig) -> GenerationConfig:
+def read_generation(body: Mapping[str, Any], default: GenerationConfig) -> GenerationConfig:
     """The fleet's generation settings with those that a request has.
 
     Raises:

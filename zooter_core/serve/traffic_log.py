@@ -32,13 +32,13 @@ from zooter_core.learn.traffic_rows import (
 )
 from zooter_core.router.turns import topic_of
 from zooter_core.serve.exchange import CHATS, GONE, Exchange
-from zooter_core.serve.metrics import usage_of
+from zooter_core.serve.metrics import count_usage
 from zooter_core.serve.targets import text_in
 
 LOG = logging.getLogger("zooter.serve")
 PATHS = (*CHATS, "/v1/responses")
 MOST_WAITING = 10_000  # exchanges that have not been written; more are lost
-MOST_BYTES = 64 << 20  # of their answers
+MOST_WAITING_BYTES = 64 << 20  # of their answers
 AT_ONCE = 500  # in one transaction
 CLEAN_SECONDS, DAY = 3600.0, 86_400.0
 BYTES_A_CHARACTER = 100  # of an answer in a stream, whose events are mostly names of fields
@@ -77,7 +77,7 @@ class TrafficLog:
             return
         with self._counting:
             self._bytes += len(exchange.sent)
-            if self._bytes > MOST_BYTES:
+            if self._bytes > MOST_WAITING_BYTES:
                 self._bytes -= len(exchange.sent)
                 exchange.sent.clear()  # its answer is lost, and nothing else
         self._put((exchange, time.time()))
@@ -142,7 +142,7 @@ class TrafficLog:
 
     def _write(self, entries: list[Entry]) -> None:
         exchanges = [entry for entry in entries if isinstance(entry, tuple)]
-        decisions = [decision_of(exchange, ended, self._config) for exchange, ended in exchanges]
+        decisions = [make_logged_decision(exchange, ended, self._config) for exchange, ended in exchanges]
         self._traffic.add([decision for decision in decisions if decision is not None])
         rewards = [entry for entry in entries if isinstance(entry, LoggedReward)]
         for reward in rewards:
@@ -169,7 +169,7 @@ class TrafficLog:
         self._failing = True
 
 
-def decision_of(exchange: Exchange, ended: float, config: LearnConfig) -> LoggedDecision | None:
+def make_logged_decision(exchange: Exchange, ended: float, config: LearnConfig) -> LoggedDecision | None:
     """What is kept of an exchange; None if it has no text of a user.
 
     Args:
@@ -179,7 +179,7 @@ def decision_of(exchange: Exchange, ended: float, config: LearnConfig) -> Logged
     if request is None or choice is None or not request.user_texts or not request.user_texts[-1].strip():
         return None
 
-    turns, usage, decision = request.user_texts, usage_of(exchange), choice.decision
+    turns, usage, decision = request.user_texts, count_usage(exchange), choice.decision
     routed = decision.query if decision else topic_of(turns)
     complete = exchange.status != GONE or exchange.progress.finish is not None  # not what a client broke off
     answer = answer_text(bytes(exchange.sent)) if config.answers and complete else ""

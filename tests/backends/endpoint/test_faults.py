@@ -105,7 +105,7 @@ def passed_on(candidate: CandidateConfig) -> tuple[str, EndpointError | None]:
     """The text of a stream that goes through as it comes, and why it has no end."""
     pytest.importorskip("fastapi", reason="the extra zooter[serve] is not installed")
     from zooter_core.serve.chat_request import ChatRequest
-    from zooter_core.serve.targets import Progress, Upstream
+    from zooter_core.serve.targets import AnswerProgress, Upstream
 
     request = ChatRequest({"messages": [{"role": "user", "content": "What is the sea?"}], "stream": True})
     events = list[bytes]()
@@ -113,7 +113,7 @@ def passed_on(candidate: CandidateConfig) -> tuple[str, EndpointError | None]:
     async def read_all() -> EndpointError | None:
         upstream = Upstream(candidate)
         try:
-            async for part in upstream.stream(request, False, Progress()):
+            async for part in upstream.stream(request, False, AnswerProgress()):
                 events.append(part)
         except EndpointError as error:
             return error
