@@ -119,3 +119,24 @@ def test_each_group_is_spread_over_the_folds():
     assert folds.tolist() == mixture.stratified(groups, 5, seed=1).tolist()
     assert folds.tolist() != mixture.stratified(groups, 5, seed=2).tolist()
     assert (mixture.stratified(groups, 10, seed=1) % 5).tolist() == folds.tolist()
+
+
+def test_places_are_from_0_for_the_worst_to_1_for_the_best():
+    assert mixture.places(np.array([0.3, -0.8, 0.5])).tolist() == [0.5, 0.0, 1.0]
+    assert mixture.places(np.array([[1.0, 1.0 + 1e-12, -2.0], [0.0, 0.0, 0.0]])).tolist() == [
+        [0.75, 0.75, 0],
+        [0.5] * 3,
+    ]
+
+
+@pytest.mark.parametrize(("lead", "start"), [(0.05, 0.2), (0.15, 0.1), (0.5, 0.2)])
+def test_a_head_start_is_the_largest_that_loses_nothing(lead, start):
+    """The second candidate leads on one query. A start of .2 would take a lead of .15 from it, where it is better.
+
+    A lead of .5 is out of reach, and that of .05 may go, since the first candidate is as good there.
+    """
+    predictions = np.array([[0.0, lead], [1.0, 0.0]])
+    scores = np.array([[1.0 if lead == 0.05 else 0.0, 1.0], [1.0, 0.0]])
+    order, weights = np.array([[1.0, 0.0], [1.0, 0.0]]), np.ones((2, 1))
+    assert mixture.head_start(predictions, order, weights, scores) == start
+    assert mixture.head_start(predictions, order, 0 * weights, scores) == 0.2  # no query gets any

@@ -1,7 +1,7 @@
 """From several predictors of who answers best to one, and how much of it the scores support. In numpy.
 
     m_i(q) = sum over predictors k of a_k f_ki(q) / (root mean square of f_k),   brought to a root mean square of 1
-    u_i(q) = w(q) (s m_i(q) + (1 - s) b_i(q)) + (1 - w(q)) (z m_i(q) + (1 - z) l_i)
+    u_i(q) = w(q) (s m_i(q) + (1 - s) b_i(q) + h o_i) + (1 - w(q)) (z m_i(q) + (1 - z) l_i + .3 o_i)
 
 1. The weights a are fixed beforehand. For combined forecasts, equal weights are hard to beat (Bates and Granger, 1969;
    Clemen, 1989; Stock and Watson, 2004, call it a puzzle): weights that are estimated fit the noise of few queries, and
@@ -14,6 +14,9 @@
 4. The evidence is of queries like those that were learned from. w(q) falls from 1 to 0 as the query's cosine similarity
    to the most similar of these falls from the 30th to the 10th percentile of what it is between the folds. Without
    such a query, m needs more evidence, z = 1 - (8 / t)^2, and the rest is each candidate's mean l (its level).
+5. Candidates that are better on average have a head start, since small leads change with the words of a query and earn
+   nothing. o_i is a candidate's place by its level, from 0 for the worst to 1 for the best; h is the largest of a few
+   numbers with which choices between the folds earn no less than without it.
 
 Scores and predictions count relative to their mean over the candidates of a query. Shapes: n queries, N candidates, K
 predictors; each prediction comes from other queries than the one that it is for.
@@ -27,12 +30,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zooter_core.method.metrics import Array, mean
+from zooter_core.method.metrics import Array, mean, ranks
 
 TINY = 1e-9  # a spread below this share of the numbers is rounding
 # Standard errors up to which the mixture does not count, for queries like those that were learned from and for others.
 CLEAR, CLEAR_FAR = 4.0, 8.0
 FAR, NEAR = 10, 30  # percentiles of the similarity to the most similar query, between which a query becomes a near one
+# Head starts of the best candidate over the worst: those that are compared, and that of queries unlike all others.
+STARTS, FAR_START = (0.0, 0.1, 0.2), 0.3
 BETTER = 2.5  # standard errors: one of four predictors is better than the mixture by chance in 5% of cases (Bonferroni)
 
 
@@ -127,6 +132,27 @@ def levels_of(scores: Array, folds: NDArray[np.intp]) -> Array:
     for fold in np.unique(folds):
         levels[folds == fold] = level(scores[folds != fold])
     return levels
+
+
+def places(levels: Array) -> Array:
+    """o: the places of candidates by their levels, from 0 for the worst to 1 for the best, shape (..., N), N > 1.
+
+    Equals share the mean of their places; levels that differ by rounding are equal.
+    """
+    count = levels.shape[-1]
+    return (count - ranks(normalised(levels).round(6))) / (count - 1)
+
+
+def head_start(predictions: Array, order: Array, weights: Array, scores: Array) -> float:
+    """h: the largest of STARTS with which choices earn no less than without it.
+
+    Args:
+        order: `places` by the other folds, shape (n, N).
+        weights: w of each query, shape (n, 1).
+    """
+    without = chosen(predictions, scores)
+    gains = {start: mean(chosen(predictions + start * weights * order, scores) - without) for start in STARTS}
+    return max(start for start, gain in gains.items() if gain >= 0 or start == 0)
 
 
 def stratified(groups: NDArray[Any], folds: int, seed: int) -> NDArray[np.intp]:

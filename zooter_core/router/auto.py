@@ -76,8 +76,8 @@ class Chosen:
 
     Attributes:
         parts: the settings of each part; none from fewer than FEWEST queries.
-        weights, level: of the parts, shape (K,), and of the candidates, shape (N,), which are zeros where there are
-            parts, for queries like the landmarks.
+        weights, level: of the parts, shape (K,), and of the candidates, shape (N,), for queries like the landmarks.
+            Where there are parts, the level is a head start.
         far: both for other queries.
         share, share_far: of the mixture in them; the rest is the regression that it falls back on, and the level.
         landmarks: unit vectors, shape (L, width).
@@ -142,12 +142,17 @@ def compare(
     near = ((similarities - low) / (high - low)).clip(0, 1)[:, np.newaxis]
     levels = mixture.normalised(mixture.levels_of(scores, folds))
     unseen = near * (share * mix + (1 - share) * cautious) + (1 - near) * (share_far * mix + (1 - share_far) * levels)
+    order = mixture.places(levels)
+    unseen += (1 - near) * mixture.FAR_START * order
+    start = mixture.head_start(unseen, order, near, scores)
+    unseen += near * start * order
     weights, level = share * factors + (1 - share) * rest, mixture.normalised(mixture.level(scores))
+    order = mixture.places(level)
     return Chosen(
         parts=[part for part, weight in zip(parts, weights, strict=True) if weight],
         weights=weights[weights != 0],
-        level=np.zeros(scores.shape[1]),
-        far=((share_far * factors)[weights != 0], (1 - share_far) * level),
+        level=start * order,
+        far=((share_far * factors)[weights != 0], (1 - share_far) * level + mixture.FAR_START * order),
         share=share,
         share_far=share_far,
         landmarks=landmarks,

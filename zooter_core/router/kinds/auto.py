@@ -4,9 +4,10 @@
 
 Levels and weights are w(q) times those for queries like the landmarks, which are queries that it learned from, and
 1 - w(q) times those for all others (`far`). method/mixture.py says how they are found, and router/auto.py finds them.
-The levels for near queries are zeros, but for a router without parts, which sends every query to the candidate with the
-best mean score, and for older ones. Parts may predict scores (`bayes`) or log-probabilities (`zooter`): the weights
-bring them to one scale, and what a part adds to all candidates of a query changes no choice.
+The levels for near queries are a head start for candidates that are better on average, or, in a router without parts,
+which sends every query to the candidate with the best mean score, the mean scores. Parts may predict scores (`bayes`)
+or log-probabilities (`zooter`): the weights bring them to one scale, and what a part adds to all candidates of a query
+changes no choice.
 """
 
 from __future__ import annotations
