@@ -38,7 +38,6 @@ from zooter_core.learn.traffic_rows import (
     id_prefix,
     stored_users,
 )
-from zooter_core.learn.vectors import forget_vectors
 
 FILE = "traffic.sqlite"
 WAIT_SECONDS = 10.0  # for another process that writes
@@ -335,6 +334,8 @@ class Traffic:
             names = stored_users(user)
             marks = ", ".join("?" * len(names))
             conditions |= {f"(user IN ({marks}) OR other_user IN ({marks}))": [*names, *names]}
+        from zooter_core.learn.vectors import forget_vectors  # NumPy: the demo starts without
+
         conditions = {condition: values for condition, values in conditions.items() if values[0] is not None}
         if not conditions:
             raise ValueError("say what to delete")
