@@ -24,7 +24,7 @@ $(VENV)/.packages: $(VENV)/.light
 
 $(VENV)/.ready: $(VENV)/.light
 $(VENV)/.complete: $(VENV)/.packages
-# Tries every part of the fleet. Again when an update brings other weights, and when PyTorch has come, as each makes exports.
+# Tries every part of the fleet. Again when an update brings other weights, and when PyTorch has come, which converts some.
 $(VENV)/.ready $(VENV)/.complete: models/embedded/tags.json $(wildcard models/embedded/*/*)
 	$(BIN)/zooter setup
 	@touch $@
@@ -42,7 +42,7 @@ test: check
 	$(BIN)/pytest -n auto --dist worksteal
 
 quick: check
-	$(BIN)/pytest -n auto --dist worksteal -m "not browser and not models and not faults and not export and not slow"
+	$(BIN)/pytest -n auto --dist worksteal -m "not browser and not models and not faults and not slow"
 
 # Lines and branches that all tests reach, in processes of their own too, but for those in the sandbox.
 coverage: check

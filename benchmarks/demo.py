@@ -34,8 +34,6 @@ from servers import FLAGS, Server, chromium, demo, streamlit
 
 from zooter_core.base.paths import EMBEDDED_FLEET
 from zooter_core.config.candidates import GGUF, TRANSFORMERS
-from zooter_core.config.fleet import load_fleet
-from zooter_core.fleet.exports import make_export, make_reward_export
 
 MINUTE = 120_000
 QUERIES = ("What is 15% of 240?", "Write a Python function that adds two numbers.", "Write a poem about rain.")
@@ -114,18 +112,13 @@ def wait_for_end(page: Page) -> None:
 
 
 def fleet_on(backend: str, folder: Path, tokens: int | None = None) -> Path:
-    """A copy of the embedded fleet whose candidates run on a backend, prepared as `zooter setup` does."""
+    """A copy of the embedded fleet whose candidates run on a backend."""
     copy = folder / f"{backend}-{tokens}"
     if not copy.exists():
         shutil.copytree(EMBEDDED_FLEET, copy)
         file = copy / "fleet.toml"
         text = re.sub('backend = ".*"', f'backend = "{backend}"', file.read_text())
         file.write_text(text if tokens is None else re.sub("max_new_tokens = .*", f"max_new_tokens = {tokens}", text))
-        fleet = load_fleet(copy)
-        assert fleet.router is not None
-        assert fleet.reward is not None
-        make_export(Path(fleet.router.path), print)
-        make_reward_export(fleet.reward, print)
     return copy
 
 

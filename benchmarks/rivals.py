@@ -10,18 +10,21 @@ import math
 import runpy
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
+from torch.nn import functional
 
 from zooter_core.evaluation import nearest
 from zooter_core.method.evidence import scored_alike
 from zooter_core.method.metrics import win_shares
 from zooter_core.router.clusters import clusterings
 from zooter_core.router.kinds import KINDS, DistillConfig, Progress
-from zooter_core.router.kinds.arrays import Array, log_softmax, unit
+from zooter_core.router.kinds.arrays import Array
+from zooter_core.router.kinds.arrays import unit as unit_array
 from zooter_core.router.kinds.base import Head, Lessons, Rows, sums, uniform, zeros
 from zooter_core.router.kinds.linear import LinearHead
 
@@ -33,6 +36,7 @@ RIVALS = {
     "mf": "rivals:FactorHead",
 }
 Tensor = torch.Tensor
+unit = partial(functional.normalize, dim=-1)
 
 
 # In closed form
@@ -57,7 +61,7 @@ class NearestHead(Head):
         return {name: cls.setting(config, name) for name in cls.EXTRA} | {"rows": len(lessons.vectors)}
 
     def fit(self, lessons: Lessons, config: DistillConfig, progress: Progress) -> None:
-        vectors = unit(lessons.batch(slice(None)))
+        vectors = unit_array(lessons.batch(slice(None)))
         scores = nearest.completed(vectors, lessons.scores, self.k, self.temperature)
         self.state = {"vectors": vectors, "scores": scores}
 
@@ -92,8 +96,12 @@ class RidgeHead(LinearHead):
 
 
 class EmbeddedHead(Head):
-    """A head with a learned vector for each candidate, which projects the query into their space."""
+    """A head with a learned vector for each candidate, which projects the query into their space.
 
+    It computes with tensors, also where it gets and gives arrays.
+    """
+
+    drop: Callable[[Tensor], Tensor] | None = None
     TRAINING: ClassVar[Mapping[str, float]] = {"hidden": 128, "dropout": 0.1, "epochs": 30}
 
     def __init__(self, width: int, candidates: int, hidden: int, dropout: float) -> None:
@@ -101,9 +109,20 @@ class EmbeddedHead(Head):
         self.state = {"candidates": zeros(candidates, hidden)}
         self.state |= {"project.weight": zeros(hidden, width), "project.bias": zeros(hidden)}
 
-    def query(self, vectors: Array) -> Array:
+    def logits(self, vectors: Array) -> Array:
+        with torch.no_grad():
+            weights: Any = {name: torch.as_tensor(value) for name, value in self.state.items()}
+            head = self.on(weights)
+            return head.compare(head.query(torch.as_tensor(vectors))).numpy()
+
+    def query(self, vectors: Tensor) -> Tensor:
         """Vectors (batch, width) -> (batch, hidden)."""
-        return self._dropped(vectors @ self.state["project.weight"].T + self.state["project.bias"])
+        states = vectors @ self.state["project.weight"].T + self.state["project.bias"]
+        return self.drop(states) if self.drop else states
+
+    def compare(self, query: Tensor) -> Tensor:
+        """What `query` gives -> logits (batch, m)."""
+        raise NotImplementedError
 
     def objective(self, lessons: Lessons, config: DistillConfig) -> Callable[[Self, Rows], Tensor]:
         """The loss of a head of tensors on a batch of queries, by their row numbers."""
@@ -116,7 +135,8 @@ class EmbeddedHead(Head):
             torch.manual_seed(config.seed)
             loss_of = self.objective(lessons, config)
             weights = {name: torch.from_numpy(value).requires_grad_() for name, value in self.state.items()}
-            learning = self.on(weights, lambda states: torch.nn.functional.dropout(states, self.dropout))
+            learning = self.on(weights)
+            learning.drop = lambda states: functional.dropout(states, self.dropout)
             optimizer = torch.optim.AdamW(weights.values(), lr=config.rate, weight_decay=config.decay, fused=True)
             for epoch in range(1, config.epochs + 1):
                 total = 0.0
@@ -156,15 +176,13 @@ class CosineHead(EmbeddedHead):
         targets, missing = torch.from_numpy(best_shares(lessons.scores)), torch.from_numpy(np.isnan(lessons.scores))
 
         def loss_of(head: Self, rows: Rows) -> Tensor:
-            logits = head.logits(torch.from_numpy(lessons.batch(rows))).masked_fill(missing[rows], self.UNSCORED)
-            return best_loss(logits, targets[rows])
+            logits = head.compare(head.query(torch.from_numpy(lessons.batch(rows))))
+            return best_loss(logits.masked_fill(missing[rows], self.UNSCORED), targets[rows])
 
         return loss_of
 
-    def logits(self, vectors: Array) -> Array:
-        query, candidates = unit(self.query(vectors)), unit(self.state["candidates"])
-        scale = self.state["log_scale"]
-        return (scale.exp() if isinstance(scale, Tensor) else np.exp(scale)) * (query @ candidates.T)
+    def compare(self, query: Tensor) -> Tensor:
+        return self.state["log_scale"].exp() * (unit(query) @ unit(self.state["candidates"]).T)
 
 
 def best_shares(scores: np.ndarray) -> np.ndarray:
@@ -175,7 +193,7 @@ def best_shares(scores: np.ndarray) -> np.ndarray:
 
 def best_loss(logits: Tensor, targets: Tensor) -> Tensor:
     """Cross-entropy in nats, its mean over the queries that have a best candidate; zero where none has."""
-    return -(targets * log_softmax(logits)).sum() / targets.sum().clamp(min=1)
+    return -(targets * torch.log_softmax(logits, dim=-1)).sum() / targets.sum().clamp(min=1)
 
 
 class FactorHead(EmbeddedHead):
@@ -189,17 +207,19 @@ class FactorHead(EmbeddedHead):
 
     def objective(self, lessons: Lessons, config: DistillConfig) -> Callable[[Self, Rows], Tensor]:
         scores = torch.from_numpy(lessons.scores)
-        return lambda head, rows: wins_loss(head.logits(torch.from_numpy(lessons.batch(rows))), scores[rows])
+        return lambda head, rows: wins_loss(
+            head.compare(head.query(torch.from_numpy(lessons.batch(rows)))), scores[rows]
+        )
 
-    def logits(self, vectors: Array) -> Array:
-        return self.query(vectors) @ self.state["candidates"].T
+    def compare(self, query: Tensor) -> Tensor:
+        return query @ self.state["candidates"].T
 
 
 def wins_loss(logits: Tensor, scores: Tensor) -> Tensor:
     """-log sigmoid(logits_i - logits_j): its mean over the pairs where i scores higher. Shapes (batch, m)."""
     wins = scores.unsqueeze(2) > scores.unsqueeze(1)
     margins = logits.unsqueeze(2) - logits.unsqueeze(1)
-    return -torch.nn.functional.logsigmoid(margins)[wins].sum() / wins.sum().clamp(min=1)
+    return -functional.logsigmoid(margins)[wins].sum() / wins.sum().clamp(min=1)
 
 
 class ContrastiveHead(EmbeddedHead):
@@ -239,7 +259,7 @@ class ContrastiveHead(EmbeddedHead):
         clusters, scores = torch.from_numpy(owners), torch.from_numpy(lessons.scores)
 
         def loss_of(head: Self, rows: Rows) -> Tensor:
-            query = unit(head.query(torch.from_numpy(lessons.batch(rows))))
+            query = head.query(torch.from_numpy(lessons.batch(rows)))
             good, bad = settings["positives"], settings["negatives"]
             loss = sample_llm_loss(head.compare(query), scores[rows], good, bad)
             similarities = query @ query.T / self.temperature
@@ -247,11 +267,11 @@ class ContrastiveHead(EmbeddedHead):
 
         return loss_of
 
-    def compare(self, query: Array) -> Array:
-        return query @ unit(self.state["candidates"]).T / self.temperature
+    def query(self, vectors: Tensor) -> Tensor:
+        return unit(super().query(vectors))
 
-    def logits(self, vectors: Array) -> Array:
-        return self.compare(unit(self.query(vectors)))
+    def compare(self, query: Tensor) -> Tensor:
+        return query @ unit(self.state["candidates"]).T / self.temperature
 
 
 def sample_llm_loss(logits: Tensor, scores: Tensor, positives: int, negatives: int) -> Tensor:

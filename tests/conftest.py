@@ -34,23 +34,17 @@ MARKERS = {  # of all tests in a folder or file, under tests/
     "embedded": "models",
     "faults": "faults",
     "evaluation/sandbox": "faults",
-    "router/test_quantise.py": "export",
-    "router/test_portable.py": "export",
-    "fleet/test_exports.py": "export",
-    "serve/test_light.py": "export",
-    "ui/test_light.py": "export",
+    "serve/test_light.py": "slow",
+    "ui/test_light.py": "slow",
     "serve/test_transformers_serve.py": "models",
-    "test_package.py": "export",
+    "test_package.py": "slow",
 }
 
 
 FIRST = (  # the slow tests, those that share models or servers together: each group begins on a worker of its own
     ("browser",),
     ("embedded", "test_weights.py", "cli/test_setup.py", "test_network.py", "serve/test_light.py", "test_package.py"),
-    (
-        *("pipeline/test_on_ray.py", "router/test_processes.py", "router/test_portable.py", "fleet/test_exports.py"),
-        "router/test_quantise.py",
-    ),
+    ("pipeline/test_on_ray.py", "router/test_processes.py"),
     (
         *("faults", "backends/local/test_out_of_memory.py"),  # with those that use the same `programs`
         *("cli/test_main.py", "cli/test_on_a_terminal.py", "test_docs.py"),
@@ -251,20 +245,6 @@ def tiny_encoder(tiny_fleet: Path):
     from zooter_core.router.encoder import Encoder
 
     return Encoder(str(tiny_fleet / "encoder"))
-
-
-@pytest.fixture(scope="session")
-def exported(tiny_fleet: Path, shared: Path) -> Path:
-    """The folder of the tiny fleet's router, exported, which takes seconds: once for all workers. Not to be changed."""
-    from filelock import FileLock
-
-    from zooter_core.cli.main import main
-
-    out = shared / "exported"
-    with FileLock(f"{out}.lock"):
-        if not out.exists():  # it is renamed into place when it is complete
-            assert main(["export", "onnx", "--router", str(tiny_fleet / "router"), "--out", str(out)]) == 0
-    return out
 
 
 @pytest.fixture

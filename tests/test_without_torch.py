@@ -74,7 +74,7 @@ from zooter_core import Router
 print(Router.load(sys.argv[1]).probabilities(sys.argv[2:]).tolist())"""
     ended = run(folder, QUERY, "Write a poem about the sea", code=code)
     assert ended.returncode == 0, ended.stderr
-    exact = Router.load(folder, Encoders()).probabilities([QUERY, "Write a poem about the sea"])
+    exact = Router.load(folder, Encoders("torch")).probabilities([QUERY, "Write a poem about the sea"])
     assert np.array(json.loads(ended.stdout)) == pytest.approx(exact, abs=1e-5)
 
 
@@ -102,12 +102,6 @@ def test_fine_tuning_needs_pytorch_and_says_so_in_one_sentence(tmp_path: Path) -
     assert (
         "--finetune needs the package torch, which is not installed. Run `pip install 'zooter[torch]'`." in ended.stderr
     )
-
-
-def test_an_export_needs_pytorch(tmp_path: Path) -> None:
-    ended = run("export", "onnx", "--router", EMBEDDED_FLEET / "router", "--out", tmp_path / "out")
-    assert ended.returncode == 2
-    assert "`zooter export onnx` needs the package torch, which is not installed." in ended.stderr
 
 
 def test_a_candidate_on_transformers_says_what_to_install(fleet_copy: Path) -> None:

@@ -70,8 +70,6 @@ CALLS = [
     ("evaluate", "--fleet", "FLEET", "--scores", "SCORES", "--learned-from"),
     ("evaluate", "--fleet", "FLEET", "--scores", "SCORES", "--plot"),
     ("evaluate", "--fleet", "FLEET", "--sweep", "beta=1", "--scores"),
-    ("export", "onnx", "--out", "NEW", "--router"),
-    ("export", "onnx", "--router", "ROUTER", "--out"),
     ("queries", "--limit", "3", "--out", "NEW", "--from"),
     ("queries", "--limit", "3", "--from", "SCORES", "--out"),
     ("queries", "--limit", "3", "--from", "SCORES", "--out", "NEW", "--exclude"),

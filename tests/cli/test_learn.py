@@ -33,7 +33,7 @@ def folder(tmp_path, monkeypatch, tiny_fleet, replies):
         mine = tmp_path / "mine"
         candidates = [keys | {"name": name, "model": name, "routed_as": name} for name in server.replies]
         add_candidates(mine, candidates)
-        set_table(mine, "router", {"path": str(tiny_fleet / "router"), "runtime": "torch"})
+        set_table(mine, "router", {"path": str(tiny_fleet / "router")})
         set_table(mine, "reward", {"kind": "scalar", "model": str(tiny_fleet / "reward"), "max_tokens": 128})
         with Traffic.open(tmp_path / "data") as traffic:
             traffic.add(

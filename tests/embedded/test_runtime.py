@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from zooter_core.fleet.ensemble import Ensemble
-from zooter_core.fleet.exports import PortableReward, make_reward_export, open_router
+from zooter_core.fleet.reward_graph import open_reward
 from zooter_core.labelling.rewards import reward_model
 from zooter_core.router.encoder import Encoders
 from zooter_core.router.router import Router
@@ -34,7 +33,7 @@ def choices(router: Router, table: np.ndarray) -> str:
 @pytest.fixture(scope="module")
 def on_torch(embedded: Ensemble) -> Router:
     assert embedded.fleet.router is not None
-    return Router.load(embedded.fleet.router.path, Encoders())
+    return Router.load(embedded.fleet.router.path, Encoders("torch"))
 
 
 @pytest.fixture(scope="module")
@@ -49,10 +48,10 @@ def test_the_embedded_routers_choices_stay(on_torch: Router, exact: np.ndarray) 
 
 def test_every_runtime_chooses_alike(embedded: Ensemble, exact: np.ndarray, figures: list[str]) -> None:
     """With 7-bit weights, as `zooter serve` routes, a choice between two that are nearly equal may be the other one."""
-    assert embedded.router.encoder.runtime == "onnx"  # the default, since the extra is installed
+    assert embedded.router.encoder.runtime == "onnx"  # the default
     assert probabilities(embedded.router) == pytest.approx(exact, abs=1e-5)
     assert embedded.fleet.router is not None
-    int8 = open_router(replace(embedded.fleet.router, runtime="int8")).for_pool(embedded.fleet.pool)
+    int8 = Router.load(embedded.fleet.router.path, Encoders("int8")).for_pool(embedded.fleet.pool)
     assert int8.encoder.runtime == "int8"
     table = probabilities(int8)
     off, rows = np.abs(table - exact).max(axis=1), np.arange(len(exact))
@@ -66,12 +65,12 @@ def test_every_runtime_chooses_alike(embedded: Ensemble, exact: np.ndarray, figu
     assert lost.max() < 0.05
 
 
-def test_the_exported_reward_model_gives_the_rewards_of_pytorch(embedded: Ensemble) -> None:
-    """On this project's cases; the export takes a few seconds, once for all tests that use the same cache."""
+def test_the_graph_of_the_reward_model_gives_the_rewards_of_pytorch(embedded: Ensemble) -> None:
+    """On this project's cases; the graph takes a few seconds, once for all tests that use the same cache."""
     config = embedded.fleet.reward
     assert config is not None
-    folder = make_reward_export(config)
-    assert folder is not None
+    model = open_reward(config)
+    assert model is not None
     cases = [json.loads(line) for line in (DATA / "sensible_responses.jsonl").read_text("utf-8").splitlines()]
     pairs = [(case["query"], case[kind]) for case in cases for kind in ("sensible", "mismatched")]
-    assert PortableReward(folder).score(pairs) == pytest.approx(reward_model(config).score(pairs), abs=1e-4)
+    assert model.score(pairs) == pytest.approx(reward_model(config).score(pairs), abs=1e-4)

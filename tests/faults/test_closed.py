@@ -61,7 +61,6 @@ def call_of(name: str, place: Path) -> list[object]:
         ],
         "evaluate": ["evaluate", *router, *scores],
         "distill": ["distill", *scores, "--encoder", place / "fleet" / "encoder", "--out", place / "out" / "router"],
-        "export": ["export", "onnx", *router, "--out", place / "out" / "p"],
         "queries": ["queries", "--from", place / "queries.jsonl", "--limit", 5, "--out", place / "out" / "q.jsonl"],
         "sweep": ["evaluate", *scores, "--sweep", "beta=1", "--plot", place / "out" / "s.html", *fleet],
         "score": ["score", "--responses", place / "responses.jsonl", "--out", place / "out" / "scored.jsonl", *fleet],
@@ -74,7 +73,7 @@ READ = [
     ("fleet/fleet.toml", ("route", "ask", "sweep")),
     ("fleet/tags.json", ("route", "run")),
     ("fleet/encoder/model.safetensors", ("route", "distill")),
-    ("fleet/router", ("route", "evaluate", "export")),
+    ("fleet/router", ("route", "evaluate")),
     ("fleet/router/config.json", ("route", "evaluate")),
     ("fleet/router/model.safetensors", ("route",)),
     ("fleet/router/neighbours.safetensors", ("why",)),
@@ -113,7 +112,7 @@ def test_what_is_closed_is_named_and_nothing_is_made(called, place, closed, name
 
 
 @pytest.mark.parametrize("mode", [0o000, 0o444, 0o555])
-@pytest.mark.parametrize("name", ["run", "distill", "export", "queries", "sweep", "score"])
+@pytest.mark.parametrize("name", ["run", "distill", "queries", "sweep", "score"])
 def test_a_folder_to_write_into_that_is_closed(called, place, name, mode):
     (place / "out").chmod(mode)
     with bound_by_permissions():

@@ -104,7 +104,7 @@ def place(called, tmp_path, tiny_fleet, monkeypatch, servers) -> Place:
 
     keys = {"backend": "openai", "base_url": server.url}
     add_candidates(fleet, [keys | {"name": name, "model": name, "routed_as": name} for name in server.replies])
-    set_table(fleet, "router", {"path": str(tiny_fleet / "router"), "runtime": "torch"})
+    set_table(fleet, "router", {"path": str(tiny_fleet / "router")})
     set_table(fleet, "reward", {"kind": "http", "url": endpoint.url})
     place = Place(fleet, data, turn)
     monkeypatch.setattr(judging, "time", SimpleNamespace(time=lambda: place.decisions * HOUR / 4))

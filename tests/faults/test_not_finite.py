@@ -41,7 +41,7 @@ def failed(capsys, tmp_path):
     return call
 
 
-def calls_of(fleet: Path, scores: Path, out: Path) -> dict[str, list[object]]:
+def calls_of(fleet: Path, scores: Path) -> dict[str, list[object]]:
     """Every command that works with a router."""
     router = ["--router", fleet / "router"]
     named = ["--fleet", fleet]
@@ -51,18 +51,17 @@ def calls_of(fleet: Path, scores: Path, out: Path) -> dict[str, list[object]]:
         "compare": ["compare", SEA, "--json", *named],
         "evaluate": ["evaluate", *router, "--scores", scores, "--json"],
         "evaluate --fleet": ["evaluate", *named, "--scores", scores, "--json"],
-        "export": ["export", "onnx", *router, "--out", out],
         "demo": ["demo", "--no-browser", "--port", 8599, *named],
     }
 
 
-NAMES = tuple(calls_of(Path(), Path(), Path()))
+NAMES = tuple(calls_of(Path(), Path()))
 
 
 @pytest.fixture
 def calls(fleet_copy, scores, tmp_path, monkeypatch) -> dict[str, list[object]]:
     monkeypatch.setattr("runpy.run_module", None)  # the demo must not come so far
-    return calls_of(fleet_copy, scores, tmp_path / "out")
+    return calls_of(fleet_copy, scores)
 
 
 @pytest.mark.parametrize("number", [NAN, INFINITY])
@@ -82,7 +81,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("field", "value"), [(field, value) for field, values in WRONG.items() for value in values])
-@pytest.mark.parametrize("name", ["route", "evaluate", "export", "demo"])
+@pytest.mark.parametrize("name", ["route", "evaluate", "demo"])
 def test_a_router_with_a_wrong_config(failed, calls, fleet_copy, name, field, value):
     change_config(fleet_copy / "router", **{field: value})
     code, message = failed(*calls[name])

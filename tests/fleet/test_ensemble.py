@@ -244,7 +244,7 @@ def test_load_passes_over_a_candidate_and_a_reward_model_that_fail(tiny_fleet, t
 
 def test_load_raises_when_nothing_can_be_routed(tiny_fleet, tmp_path):
     with pytest.raises(ZooterError, match="a router folder at"):
-        Ensemble(replace(load_fleet(tiny_fleet), router=RouterConfig(str(tmp_path), runtime="torch"))).load()
+        Ensemble(replace(load_fleet(tiny_fleet), router=RouterConfig(str(tmp_path)))).load()
 
 
 def test_threads_that_come_first_at_once_load_the_router_once(tiny_fleet, monkeypatch):

@@ -10,15 +10,15 @@ import pytest
 
 from zooter_core.base.records import Tag
 from zooter_core.config.candidates import CandidateConfig
-from zooter_core.config.fleet import RouterConfig, load_fleet
+from zooter_core.config.fleet import load_fleet
 from zooter_core.config.labelling import InstagConfig
 from zooter_core.fleet import routing
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.fleet.routing import Routing
 from zooter_core.method.selection import Outputs
-from zooter_core.router.config import GRAPH, QUANTISED
-from zooter_core.router.encoder import Encoder
-from zooter_core.router.router import PortableRouter
+from zooter_core.router.bert_encoder import BertEncoder
+from zooter_core.router.encoder import Encoders
+from zooter_core.router.router import Router
 from zooter_core.router.turns import CERTAIN
 
 SEA = "What is the sea?"
@@ -88,23 +88,35 @@ def test_a_text_is_computed_once_until_it_is_forgotten(monkeypatch):
 
 def test_router_and_tagger_share_one_pass(tiny_fleet, monkeypatch):
     ensemble, passes = Ensemble(load_fleet(tiny_fleet)), list[list[str]]()
-    forward = Encoder._forward
+    run = BertEncoder._run
     ensemble.route("Hi")
-    monkeypatch.setattr(Encoder, "_forward", lambda self, texts: passes.append(list(texts)) or forward(self, texts))
+    monkeypatch.setattr(BertEncoder, "_run", lambda self, texts: passes.append(list(texts)) or run(self, texts))
     assert ensemble.route(SEA).tags
     assert ensemble.select(SEA, threshold=-1.0, trigger="disagreement").unsure
     assert passes == [[SEA]]
 
 
-@pytest.mark.parametrize(
-    ("light", "runtime", "graph"),
-    [(True, "auto", QUANTISED), (True, "int8", QUANTISED), (True, "onnx", GRAPH), (False, "auto", GRAPH)],
-)
-def test_a_light_fleet_is_routed_with_seven_bits(tiny_fleet, exported, light, runtime, graph):
-    fleet = replace(load_fleet(tiny_fleet), router=RouterConfig(path=str(exported), runtime=runtime), tagger=None)
-    expected = PortableRouter.open(exported, graph=graph).route([SEA])[0]
-    decision = Ensemble(fleet, light=light).route(SEA)
-    assert decision.probabilities == pytest.approx(dict(expected.probabilities), abs=1e-6)
+@pytest.mark.parametrize(("light", "runtime"), [(True, "int8"), (False, "onnx")])
+def test_a_light_fleet_is_routed_with_seven_bits(tiny_fleet, light, runtime):
+    ensemble = Ensemble(load_fleet(tiny_fleet), light=light)
+    expected = Router.load(tiny_fleet / "router", Encoders(runtime)).route([SEA])[0]
+    assert ensemble.router.encoder.runtime == runtime
+    assert ensemble.route(SEA).probabilities == pytest.approx(dict(expected.probabilities), abs=1e-6)
+
+
+@pytest.mark.parametrize("runtime", ["onnx", "torch"])
+def test_a_fleet_that_changes_keeps_its_encoder_where_the_runtime_stays(tiny_fleet, runtime):
+    fleet = load_fleet(tiny_fleet)
+    before = Ensemble(fleet)
+    before.route(SEA)
+    encoder, reward_model = before.router.encoder, before.reward_model
+    after = before.renewed(replace(fleet, router=replace(fleet.router, runtime=runtime)))
+    assert (after.router.encoder is encoder) == (runtime == "auto")
+    same = before.renewed(replace(fleet, router=replace(fleet.router, unsure_above=0.5)))
+    assert same.router.encoder is encoder
+    assert same.reward_model is reward_model
+    assert before.renewed(replace(fleet, reward=replace(fleet.reward, max_tokens=16))).reward_model is not reward_model
+    assert after.route(SEA).probabilities == pytest.approx(before.route(SEA).probabilities, abs=1e-4)
 
 
 def test_a_light_fleet_tags_with_the_routers_encoder_alone(tiny_fleet):

@@ -21,8 +21,8 @@ from zooter_core.fleet import starting
 from zooter_core.fleet.connect import connect
 from zooter_core.fleet.discovered import Model
 from zooter_core.fleet.ensemble import Ensemble
-from zooter_core.fleet.exports import open_router
 from zooter_core.fleet.skills import shares_of, starter_queries
+from zooter_core.router.router import Router
 
 DESCRIPTIONS = {candidate.name: candidate.description for candidate in load_fleet(EMBEDDED_FLEET).candidates}
 
@@ -194,7 +194,7 @@ def test_known_open_models_are_routed_by_their_scores(tmp_path):
     query = ["Solve 3x + 4 = 19 for x."]
     mixed = router.probabilities(query)[0]
     alone = starting.StartingRouter(fleet, router.encoder).probabilities(query)[0]
-    trained = open_router(starting.open_models(fleet)).for_pool(tuple(names.values())).probabilities(query)[0]
+    trained = Router.load(starting.open_models(fleet).path).for_pool(tuple(names.values())).probabilities(query)[0]
     np.testing.assert_allclose(mixed, [*(alone[:2].sum() * trained), alone[2]], atol=1e-6)
     for _ in range(2):  # the second time from the store of vectors
         np.testing.assert_allclose(router.outputs_all(query).probabilities[0], mixed, atol=1e-5)

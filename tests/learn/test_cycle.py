@@ -15,7 +15,6 @@ from support.scripted_learner import GOOD, POOL, STOP, Scripted, contents, decis
 from zooter_core.base.errors import WorkError
 from zooter_core.cli.main import main
 from zooter_core.config.fleet import load_fleet
-from zooter_core.fleet.exports import open_router
 from zooter_core.labelling.rewards.scoring import QueryRewards
 from zooter_core.learn.cycle import Cycle, LearnSettings
 from zooter_core.learn.deciding import PROMOTE, ROLLBACK, SamplingPlan
@@ -136,7 +135,7 @@ def test_a_fine_tuned_encoder_stays_where_it_is(place):
         result, _, _ = turn(place)
     assert (result.challenger, result.follows) == ("routers/0003", True)
     moved = fleet.rename(fleet.with_name("moved"))
-    router = open_router(load_fleet(moved).router)
+    router = Router.load(load_fleet(moved).router.path)
     assert Path(router.encoder.reference) == moved / "router" / "encoder"
     assert router.route(["Add up 5 and 3 apples"])[0].candidate == "one"
 

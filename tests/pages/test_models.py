@@ -20,7 +20,6 @@ from zooter_core.base.skills import GROUPS
 from zooter_core.config.edit import add_candidates, set_table
 from zooter_core.config.fleet import load_fleet
 from zooter_core.data.runs import Run
-from zooter_core.fleet import exports
 from zooter_core.fleet.discovered import Model
 from zooter_core.fleet.discovery import Discovery
 from zooter_core.fleet.ensemble import Ensemble
@@ -312,9 +311,8 @@ def test_a_name_that_is_taken_is_refused_and_the_last_model_stays(page: AppTest,
 
 
 @pytest.fixture
-def quick(folder: Path, tiny_fleet: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The fleet has a tiny reward model, where an exam would give it the embedded one, and no router is exported."""
-    monkeypatch.setattr(exports, "make_export", lambda folder: None)
+def quick(folder: Path, tiny_fleet: Path) -> None:
+    """The fleet has a tiny reward model, where an exam would give it the embedded one."""
     set_table(folder, "reward", {"kind": "scalar", "model": str(tiny_fleet / "reward")})
 
 

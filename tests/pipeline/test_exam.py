@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -54,13 +53,6 @@ def folder(servers, tmp_path) -> Path:
     keys = {"backend": "openai", "base_url": servers.url}
     add_candidates(tmp_path, [keys | {"name": name, "model": name} for name in servers.models])
     return tmp_path
-
-
-def on_torch(folder: Path) -> Ensemble:
-    """The fleet, without the seconds in which its router would be exported."""
-    fleet = load_fleet(folder)
-    assert fleet.router is not None
-    return Ensemble(replace(fleet, router=replace(fleet.router, runtime="torch")))
 
 
 def test_a_cost_says_what_it_leaves_out(tmp_path):
@@ -171,7 +163,7 @@ def test_what_a_trained_router_has_learned_from_does_not_count(folder, queries):
     (folder / "router" / "config.json").write_text("{")  # a router that does not work is no rival
     assert exam.settle(folder, run, Ensemble(load_fleet(folder)))
     assert exam.rival_of(run) is None
-    assert on_torch(folder).router.note == ""
+    assert Ensemble(load_fleet(folder)).router.note == ""
 
 
 def test_a_stop_loses_nothing(folder, queries, servers):
@@ -203,7 +195,7 @@ def test_a_model_that_fails_leaves_the_others_a_router(folder, queries, servers,
     assert "sk-of-nobody" not in str(missing["broken"])
     assert set(report.candidates["all"].mean_reward) >= {"sums", "words"}
     exam.install(folder, folder / "exam")
-    assert on_torch(folder).router.note == ""
+    assert Ensemble(load_fleet(folder)).router.note == ""
 
 
 def test_where_all_models_but_one_fail_the_cause_is_named(folder, queries, servers):
@@ -254,14 +246,14 @@ def test_a_model_that_came_after_the_exam_is_asked_alone_and_one_that_left_needs
     assert [servers.count(name) for name in ("sums", "words", "late")] == [24, 24, 24]
     assert (run / "responses.jsonl").read_bytes().startswith(before)
     assert set(report.candidates["all"].mean_reward) >= {"sums", "words", "late"}
-    assert set(on_torch(folder).router.candidates) == {"sums", "words", "late"}
+    assert set(Ensemble(load_fleet(folder)).router.candidates) == {"sums", "words", "late"}
     remove_candidate(folder, "words")
     fleet = load_fleet(folder)
     assert exam.has_all_answers(fleet, run)
-    assert on_torch(folder).route("What is 17 times 23?").candidate == "sums"
+    assert Ensemble(load_fleet(folder)).route("What is 17 times 23?").candidate == "sums"
     exam.sit(Ensemble(fleet), run, few)
     exam.install(folder, run)
-    assert on_torch(folder).router.candidates == ("sums", "late")
+    assert Ensemble(load_fleet(folder)).router.candidates == ("sums", "late")
     assert len(servers.bodies) == 72
     fresh = folder / "from the start"
     exam.sit(Ensemble(fleet), fresh, few)
@@ -283,7 +275,7 @@ def test_changes_to_the_fleet_by_hand_during_an_exam_stay(folder, queries):
 
     exam.sit(Ensemble(exam.prepared(folder)), folder / "exam", exam.answerable(queries[:24]), edit_once)
     exam.install(folder, folder / "exam")
-    ensemble = on_torch(folder)
+    ensemble = Ensemble(load_fleet(folder))
     assert ensemble.fleet.pool == ("sums", "talker", "late")
     assert ensemble.fleet.generation.seed == 4
     assert "# renamed by hand" in (folder / "fleet.toml").read_text()

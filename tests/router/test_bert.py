@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +21,9 @@ from support import tiny_models
 from support.damaged_models import change_config, put_number
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.config.labelling import ENCODER, ScalarConfig
-from zooter_core.fleet import exports
+from zooter_core.fleet.reward_graph import open_reward
 from zooter_core.labelling.rewards import reward_model
-from zooter_core.router import bert_encoder, encoder
+from zooter_core.router import bert_encoder
 from zooter_core.router.bert_encoder import BertEncoder
 from zooter_core.router.encoder import Encoder, Encoders, open_encoder
 
@@ -47,8 +52,7 @@ def test_vectors_are_those_of_torch(folder):
     assert ours.runtime == "onnx"
 
 
-def test_the_shipped_encoder_too(monkeypatch):
-    monkeypatch.setattr(bert_encoder, "_add_quantised", lambda folder: None)
+def test_the_shipped_encoder_too():
     ours, exact = BertEncoder(ENCODER), Encoder(ENCODER)
     assert np.abs(ours.embed(TEXTS) - exact.embed(TEXTS)).max() < 1e-5
     assert ours.count(TEXTS) == exact.count(TEXTS)
@@ -67,23 +71,88 @@ def test_a_graph_is_made_once_and_again_for_other_weights(folder, cache, monkeyp
     assert len(list((cache / "encoders").glob("*/owner"))) == 1
 
 
+def test_a_damaged_graph_in_the_cache_is_made_again(folder, cache):
+    vectors = BertEncoder(str(folder)).embed(["Hi"])
+    for name in ("model.onnx", "model.onnx.data", "tokenizer.json"):
+        (file,) = cache.glob(f"encoders/*/{name}")
+        file.write_bytes(b"half")
+        assert np.array_equal(BertEncoder(str(folder)).embed(["Hi"]), vectors)
+
+
 def test_seven_bits_are_another_identity(folder):
     fast, exact = BertEncoder(str(folder), fast=True), BertEncoder(str(folder))
-    if fast.runtime == "int8":  # random weights may be too far off
-        assert fast.identity != exact.identity
+    assert (fast.runtime, exact.runtime) == ("int8", "onnx")
+    assert fast.identity != exact.identity
+    others, vectors = fast.embed(TEXTS), exact.embed(TEXTS)
+    assert np.abs(others - vectors).max() > 1e-6
+    assert (others * vectors).sum(axis=1).mean() / 2 > bert_encoder.ALIKE
 
 
 def test_vectors_that_7_bits_would_change_stay_exact(folder, monkeypatch):
     monkeypatch.setattr(bert_encoder, "ALIKE", 1.01)
     with pytest.warns(UserWarning, match="no 7-bit weights: their vectors have a cosine of"):
         assert BertEncoder(str(folder), fast=True).runtime == "onnx"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert open_encoder(str(folder), fast=True).runtime == "onnx"  # this is remembered
+    with pytest.raises(ZooterError, match=r'for runtime = "int8", but found none\. Set runtime = "onnx"'):
+        open_encoder(str(folder), "int8")
 
 
-def test_where_there_is_no_torch_encoders_are_these(folder, monkeypatch):
-    monkeypatch.setattr(encoder, "has_torch", lambda: False)
-    encoders = Encoders()
-    assert isinstance(encoders(str(folder)), BertEncoder)
+def test_a_model_that_cannot_be_quantised_stays_exact(folder, monkeypatch):
+    def broken(*arguments, **options):
+        raise RuntimeError("no such layer")
+
+    monkeypatch.setattr(bert_encoder, "quantise", broken)
+    with pytest.warns(UserWarning, match="no 7-bit weights: no such layer"):
+        assert BertEncoder(str(folder), fast=True).runtime == "onnx"
+
+
+@pytest.mark.parametrize(
+    ("runtime", "fast", "expected"),
+    [
+        *[("auto", False, "onnx"), ("auto", True, "int8"), ("onnx", True, "onnx"), ("int8", False, "int8")],
+        ("torch", True, "torch"),
+    ],
+)
+def test_what_runs_an_encoder(folder, runtime, fast, expected):
+    encoders = Encoders(runtime, fast)
+    assert encoders(str(folder)).runtime == expected
     assert encoders(str(folder)) is encoders(str(folder))
+
+
+def test_an_encoder_that_onnx_runtime_cannot_run_is_run_by_pytorch(folder, monkeypatch):
+    monkeypatch.setattr(bert_encoder.bert, "ACTIVATIONS", {})
+    assert open_encoder(str(folder)).runtime == "torch"
+    with pytest.raises(ZooterError, match="needs PyTorch and transformers"):
+        open_encoder(str(folder), "onnx")
+
+
+def test_a_cache_that_cannot_be_written(folder, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("ZOOTER_CACHE", str(tmp_path / "file"))
+    with pytest.raises(WorkError, match="ZOOTER_CACHE"):
+        open_encoder(str(folder), "onnx")
+    with pytest.warns(UserWarning, match="runs on PyTorch.*ZOOTER_CACHE"):
+        assert open_encoder(str(folder)).runtime == "torch"
+
+
+KILLED = """
+import os, signal, sys
+from zooter_core.router import quantise
+from zooter_core.router.bert_encoder import BertEncoder
+
+quantise._largest = lambda *arguments: os.kill(os.getpid(), signal.SIGKILL)  # when all other files are there
+BertEncoder(sys.argv[1], fast=True)
+"""
+
+
+def test_a_kill_leaves_nothing_that_the_next_start_does_not_clear(folder, cache):
+    call = [sys.executable, "-c", KILLED, str(folder)]
+    ended = subprocess.run(call, env=os.environ | {"OMP_NUM_THREADS": "1"}, check=False)
+    assert ended.returncode == -signal.SIGKILL
+    assert BertEncoder(str(folder), fast=True).runtime == "int8"
+    assert sorted(file.name for file in cache.glob("encoders-int8/*/*")) == ["model.onnx", "owner", "tokenizer.json"]
 
 
 @pytest.mark.parametrize(
@@ -102,7 +171,7 @@ def test_another_architecture_needs_torch(folder, change, fault):
 
 
 def test_a_model_of_a_hub_needs_torch():
-    with pytest.raises(WorkError, match=r"an encoder at owner/model, but found no such folder.*zooter\[torch\]"):
+    with pytest.raises(ZooterError, match=r"an encoder at owner/model, but found no such folder.*zooter\[torch\]"):
         BertEncoder("owner/model")
 
 
@@ -123,7 +192,7 @@ def test_a_damaged_file_is_one_clear_error(folder, file):
 
 def test_a_router_takes_its_encoder_along(folder, tmp_path):
     BertEncoder(str(folder)).save(tmp_path / "copy")
-    assert np.array_equal(open_encoder(str(tmp_path / "copy")).embed(["Hi"]), Encoder(str(folder)).embed(["Hi"]))
+    assert np.array_equal(open_encoder(str(tmp_path / "copy")).embed(["Hi"]), open_encoder(str(folder)).embed(["Hi"]))
 
 
 def save_reward_adapter(encoder: Path, folder: Path) -> None:
@@ -146,23 +215,20 @@ PAIRS = [("Hello", "Hello!"), ("What is the sea?", "Wide. " * 400), ("Why? " * 3
 
 
 @pytest.mark.parametrize("adapted", [False, True])
-def test_rewards_are_those_of_torch(tiny_fleet, tmp_path, monkeypatch, adapted):
+def test_rewards_are_those_of_torch(tiny_fleet, tmp_path, adapted):
     config = ScalarConfig(str(tiny_fleet / "reward"), max_tokens=128)
     if adapted:
         save_reward_adapter(tiny_fleet / "encoder", tmp_path / "adapter")
         config = ScalarConfig(str(tiny_fleet / "encoder"), adapter=str(tmp_path / "adapter"), max_tokens=128)
-    monkeypatch.setattr(exports, "has_torch", lambda: False)
-    assert exports.make_reward_export(config)
-    model = exports.open_reward(config)
+    model = open_reward(config)
     assert model is not None
     assert model.score(PAIRS) == pytest.approx(reward_model(config).score(PAIRS), abs=1e-4)
 
 
-def test_a_classifier_with_several_outputs_is_no_reward_model(tmp_path, monkeypatch):
+def test_a_classifier_with_several_outputs_is_no_reward_model(tmp_path):
     tiny_models.save_reward_model(tmp_path / "classes", outputs=3)
-    monkeypatch.setattr(exports, "has_torch", lambda: False)
     with pytest.raises(ZooterError, match="a reward model with one output, but found 3"):
-        exports.make_reward_export(ScalarConfig(str(tmp_path / "classes")))
+        open_reward(ScalarConfig(str(tmp_path / "classes")))
 
 
 def test_the_config_of_a_checkpoint_is_an_object(folder):

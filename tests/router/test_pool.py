@@ -71,14 +71,6 @@ def test_a_name_that_the_router_lacks_is_refused(router):
     assert "a router for the candidates base, zwei, but found one for base, one, two" in str(caught.value)
 
 
-def test_an_exported_router_does_the_same(exported, router):
-    pool, names = ("two", "first", "second"), ("two", "one", "one")
-    portable = Router.load(exported).for_pool(pool, names)
-    expected = router.for_pool(pool, names).outputs(QUERIES)
-    assert portable.outputs(QUERIES).probabilities == pytest.approx(expected.probabilities, abs=1e-4)
-    assert portable.outputs(QUERIES).members == pytest.approx(expected.members, abs=1e-4)
-
-
 def test_neighbours_are_those_of_the_pool():
     """a and its twin share a's label: 0.375 each and b 0.25, of 1; rewards stay as they are."""
     learned = Scores((Query("1", "Add 2 and 3"),), ("a", "b"), np.array([[2.0, -1.5]]))

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoConfig, AutoModel
 
 from support import tiny_models
 from support.damaged_models import change_config
@@ -16,7 +15,6 @@ from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.router.encoder import Encoders
 from zooter_core.router.head import RouterHead, RouterHeadConfig
 from zooter_core.router.router import Router
-from zooter_core.router.torch_router import HeadModule, RouterModel, RouterModelConfig
 
 POOL = ("base", "one", "two")
 QUERIES = ["What is the sea?", "Add up 7 apples", "杯子 ☕"]
@@ -50,16 +48,6 @@ def test_decisions_have_the_probabilities_in_pool_order(router):
     assert [decision.margin for decision in decisions] == pytest.approx(margins)
 
 
-def test_dropout_is_off(router):
-    vectors = router.encoder.embed(QUERIES)
-    assert np.array_equal(router.head.probabilities(vectors), router.head.probabilities(vectors.copy()))
-    module = HeadModule.of(router.head.body)
-    tensors = torch.from_numpy(vectors)
-    assert torch.equal(module(tensors), module(tensors))
-    module.train()
-    assert not torch.equal(module(tensors), module(tensors))
-
-
 def test_outputs_have_each_member(router):
     """Two members, whose mean distribution is the router's (its calibration temperature is 1)."""
     outputs = router.outputs(QUERIES)
@@ -75,19 +63,6 @@ def test_outputs_have_each_member(router):
 def test_outputs_of_a_head_without_members(kind, settings):
     head = RouterHead(RouterHeadConfig(candidates=POOL, width=4, kind=kind, settings=settings))
     assert head.outputs(np.ones((2, 4), dtype=np.float32)).members is None
-
-
-def test_transformers_loads_a_router_folder(tiny_fleet, router):
-    config = AutoConfig.from_pretrained(tiny_fleet / "router")
-    assert isinstance(config, RouterModelConfig)
-    assert tuple(config.candidates) == POOL
-    head, loading = AutoModel.from_pretrained(tiny_fleet / "router", output_loading_info=True)
-    assert isinstance(head, RouterModel)
-    assert not loading["missing_keys"]
-    assert not loading["unexpected_keys"]
-    vectors = router.encoder.embed(QUERIES)
-    logits = head.eval()(torch.from_numpy(vectors)).detach().numpy()
-    assert logits == pytest.approx(router.head.logits(vectors), rel=1e-5)
 
 
 def test_folder_without_a_router(tmp_path, encoders):

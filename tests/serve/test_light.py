@@ -1,4 +1,4 @@
-"""A fleet of endpoints is served without PyTorch: the command itself, with a router that it exports first."""
+"""A fleet of endpoints is served without PyTorch: the command itself, with an encoder whose graph it makes first."""
 
 from __future__ import annotations
 
@@ -31,10 +31,7 @@ sys.exit(code)
 
 
 def test_endpoints_are_served_without_pytorch(fleet_copy: Path, scripted):
-    """Slow: one program exports, another serves. It alone exports at a server's start and bounds what that takes."""
     endpoint_fleet.save(fleet_copy, scripted.url, {"a": "good", "b": "good"}, router=True)
-    file = fleet_copy / "fleet.toml"
-    file.write_text(file.read_text().replace('runtime = "torch"\n', ""))
     command = [sys.executable, "-c", PROGRAM, "serve", "--fleet", str(fleet_copy), "--port", "0"]
     environment = os.environ | {"ZOOTER_CACHE": str(fleet_copy / "cache"), "COLUMNS": "200"}
     with subprocess.Popen(command, stdout=-1, stderr=-1, text=True, env=environment) as process:
@@ -54,7 +51,7 @@ def test_endpoints_are_served_without_pytorch(fleet_copy: Path, scripted):
         finally:
             process.send_signal(signal.SIGINT)
         assert process.stdout.read().strip() == "[] True"
-    assert list((fleet_copy / "cache" / "routers").glob("*/router.onnx"))
+    assert list((fleet_copy / "cache" / "encoders-int8").glob("*/model.onnx"))
 
 
 @pytest.mark.parametrize(("encoder", "tags"), [("encoder", True), ("elsewhere", False)])

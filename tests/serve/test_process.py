@@ -85,8 +85,8 @@ def refused(url: str) -> bool:
         return client.connect_ex((parts.hostname, parts.port)) != 0
 
 
-def test_tls_hangup_and_stop(fleet_copy, scripted, exported, certificate):
-    endpoint_fleet.save(fleet_copy, scripted.url, {"base": "good"}, exported)
+def test_tls_hangup_and_stop(fleet_copy, scripted, tiny_fleet, certificate):
+    endpoint_fleet.save(fleet_copy, scripted.url, {"base": "good"}, tiny_fleet / "router")
     ask = partial(chat, context=ssl.create_default_context(cafile=str(certificate)))
 
     with started(fleet_copy, "--certfile", certificate) as (process, url):
@@ -113,8 +113,8 @@ def test_tls_hangup_and_stop(fleet_copy, scripted, exported, certificate):
         assert process.wait(PATIENCE) == -signal.SIGTERM  # as uvicorn ends, for whoever sent the signal
 
 
-def test_a_reload_is_one_line_and_a_stop_none(fleet_copy, scripted, exported):
-    endpoint_fleet.save(fleet_copy, scripted.url, {"base": "good"}, exported)
+def test_a_reload_is_one_line_and_a_stop_none(fleet_copy, scripted, tiny_fleet):
+    endpoint_fleet.save(fleet_copy, scripted.url, {"base": "good"}, tiny_fleet / "router")
     with started(fleet_copy) as (process, url):
         assert process.stderr is not None
         chat(url)
@@ -128,8 +128,8 @@ def test_a_reload_is_one_line_and_a_stop_none(fleet_copy, scripted, exported):
         assert process.stderr.read() in ("", "The fleet far is loaded anew.\n")
 
 
-def test_a_second_ctrl_c_ends_at_once_and_closes_what_is_open(fleet_copy, scripted, exported):
-    endpoint_fleet.save(fleet_copy, scripted.url, {"base": "hang-first"}, exported)
+def test_a_second_ctrl_c_ends_at_once_and_closes_what_is_open(fleet_copy, scripted, tiny_fleet):
+    endpoint_fleet.save(fleet_copy, scripted.url, {"base": "hang-first"}, tiny_fleet / "router")
     with started(fleet_copy) as (process, url), ThreadPoolExecutor(1) as threads:
         assert process.stderr is not None
         hanging = threads.submit(chat, url)
@@ -145,8 +145,8 @@ def test_a_second_ctrl_c_ends_at_once_and_closes_what_is_open(fleet_copy, script
         assert (fleet_copy / "data" / "decisions.jsonl").read_text().count("\n") == 1
 
 
-def test_a_router_for_other_candidates_is_one_message(fleet_copy, scripted, exported):
-    endpoint_fleet.save(fleet_copy, scripted.url, {"base": "good", "other": "good"}, exported)
+def test_a_router_for_other_candidates_is_one_message(fleet_copy, scripted, tiny_fleet):
+    endpoint_fleet.save(fleet_copy, scripted.url, {"base": "good", "other": "good"}, tiny_fleet / "router")
     command = [sys.executable, "-m", "zooter_core.cli", "serve", "--fleet", str(fleet_copy), "--port", "0"]
     command += ["--data", str(fleet_copy / "data")]
     ended = subprocess.run(command, stderr=subprocess.PIPE, text=True, timeout=PATIENCE, check=False)
@@ -157,8 +157,8 @@ def test_a_router_for_other_candidates_is_one_message(fleet_copy, scripted, expo
     assert "Traceback" not in message
 
 
-def test_half_sent_requests_leave_files_for_others(fleet_copy, scripted, exported):
-    endpoint_fleet.save(fleet_copy, scripted.url, {"base": "good"}, exported)
+def test_half_sent_requests_leave_files_for_others(fleet_copy, scripted, tiny_fleet):
+    endpoint_fleet.save(fleet_copy, scripted.url, {"base": "good"}, tiny_fleet / "router")
     head = b"POST /v1/route HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
     limit = partial(resource.setrlimit, resource.RLIMIT_NOFILE, (256, 256))
     with started(fleet_copy, preexec_fn=limit) as (_, url), ExitStack() as stack:
@@ -172,8 +172,8 @@ def test_half_sent_requests_leave_files_for_others(fleet_copy, scripted, exporte
         assert chat(url)
 
 
-def test_a_restart_on_a_socket_of_systemd_refuses_no_request(fleet_copy, scripted, exported):
-    endpoint_fleet.save(fleet_copy, scripted.url, {"base": "good"}, exported)
+def test_a_restart_on_a_socket_of_systemd_refuses_no_request(fleet_copy, scripted, tiny_fleet):
+    endpoint_fleet.save(fleet_copy, scripted.url, {"base": "good"}, tiny_fleet / "router")
     ended, answers = threading.Event(), []
 
     def ask(url: str) -> None:
@@ -202,9 +202,9 @@ def test_a_restart_on_a_socket_of_systemd_refuses_no_request(fleet_copy, scripte
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_stop_ends_it_while_the_fleet_loads(fleet_copy, exported, number):
+def test_a_stop_ends_it_while_the_fleet_loads(fleet_copy, tiny_fleet, number):
     """The vocabulary of tags comes through a pipe that nobody writes to."""
-    endpoint_fleet.save(fleet_copy, "http://127.0.0.1:9/v1", {"base": "good"}, exported)
+    endpoint_fleet.save(fleet_copy, "http://127.0.0.1:9/v1", {"base": "good"}, tiny_fleet / "router")
     (fleet_copy / "tags.json").unlink()
     os.mkfifo(fleet_copy / "tags.json")
     command = [sys.executable, "-m", "zooter_core.cli", "serve", "--fleet", str(fleet_copy), "--port", "0"]

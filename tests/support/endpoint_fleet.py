@@ -40,17 +40,16 @@ def save(folder: Path, url: str, models: Mapping[str, str], router: bool | Path 
     """Write a fleet over a copy of the tiny one; the model `refused` is one whose server is not there.
 
     Args:
-        router: the folder of an exported router (the fixture `exported`), which a process opens without the seconds
-            of PyTorch; or whether to make one.
+        router: a router's folder, whose encoder the tagger takes too; or whether to make one.
     """
     if router is True:
         tiny_models.save_router(folder / "router", tuple(models), folder / "encoder")
     text = (folder / "fleet.toml").read_text()
     text = text[text.index("[reward]") :].partition("[[candidate]]")[0]
     if router is True:
-        text = '[router]\npath = "router"\nruntime = "torch"\n\n' + text
+        text = '[router]\npath = "router"\n\n' + text
     elif router:
-        encoder = json.loads((router / "router.json").read_text())["encoder"]
+        encoder = json.loads((router / "config.json").read_text())["encoder"]
         text = f'[router]\npath = "{router}"\n\n' + text.replace('encoder = "encoder"', f'encoder = "{encoder}"')
     entries = "".join(_entry(name, model, url, {**KEYS, **keys}) for name, model in models.items())
     (folder / "fleet.toml").write_text('name = "far"\n\n' + text + entries)

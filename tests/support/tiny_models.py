@@ -47,7 +47,6 @@ name = "tiny"
 
 [router]
 path = "router"
-runtime = "torch"  # each copy of the fleet would be exported anew, which takes seconds
 
 [reward]
 kind = "scalar"

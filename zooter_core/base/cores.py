@@ -35,7 +35,7 @@ def free_cores(root: Path = CGROUP) -> int:
     A core counts as used if it is busy now and was busy in the last minute. A browser that opens the demo is busy only
     now, and what installed Zooter was busy only before.
     """
-    import psutil  # here, because an exported router runs without it
+    import psutil  # here, because routing does without it
 
     everywhere, here = os.cpu_count() or 1, psutil.Process()
     before = sum(here.cpu_times()[:2])

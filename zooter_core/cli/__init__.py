@@ -23,7 +23,6 @@ COMMANDS = {  # name -> what `zooter --help` says
     "run": "Run the whole pipeline: collect, score, tag, label, distill, report.",
     "score": "Score the responses of a run, or those in a file.",
     "distill": "Train a router on the labels of a run, or on score files.",
-    "export": "Write a router for ONNX Runtime alone.",
     "bench": "Answer a public benchmark with every model and score the answers.",
     "evaluate": "Evaluate a router on score files: reward, regret, MTR, %Uplift; or how much beta and tau matter.",
 }

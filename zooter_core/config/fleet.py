@@ -69,9 +69,9 @@ class RouterConfig(Table):
     Attributes:
         unsure_above: a query is unsure if its unsureness (`Ensemble.unsureness`), in [0, 1], is above the number.
         runtime: what computes the encoder's vectors of a query, for router and tagger alike: `torch`, `onnx` (ONNX
-            Runtime), `int8` (ONNX Runtime with 7-bit weights), or `auto`, which is `onnx` if ONNX Runtime is installed
-            and the router can be exported, else `torch`; `zooter serve` takes 7-bit weights with `auto`, unless
-            candidates run in its own process.
+            Runtime), `int8` (ONNX Runtime with 7-bit weights), or `auto`, which is `onnx` where that can run the
+            encoder, else `torch`; `zooter serve` takes 7-bit weights with `auto`, unless candidates run in its own
+            process.
         others: what to do with candidates that the router does not know: `refuse`, or `profile`, which routes to them
             by what is published about them or by their names (fleet/starting.py).
         willingness: how much probability of the best answer to give up for the lowest price instead of the highest

@@ -12,15 +12,14 @@ from zooter_core import backends
 from zooter_core.backends import Backend
 from zooter_core.backends.gguf import engine_of
 from zooter_core.base.errors import ZooterError
-from zooter_core.base.paths import EMBEDDED_FLEET
 from zooter_core.base.records import Response
 from zooter_core.base.weights import Progress, has_torch, resolve, version_of
 from zooter_core.config.candidates import GGUF, TRANSFORMERS, CandidateConfig
-from zooter_core.config.fleet import Fleet, RouterConfig, load_fleet
+from zooter_core.config.fleet import Fleet, RouterConfig, Runtime
 from zooter_core.config.labelling import ENCODER, EmbeddedConfig, RewardConfig
 from zooter_core.data import prices
 from zooter_core.fleet import starting
-from zooter_core.fleet.exports import AUTO, TORCH, make_reward_export, open_reward, open_router
+from zooter_core.fleet.reward_graph import open_reward
 from zooter_core.fleet.routing import Routing
 from zooter_core.labelling import rewards, taggers
 from zooter_core.labelling.rewards.recomputed import Recomputed
@@ -40,9 +39,9 @@ class _AnotherEncoderError(Exception):
     """The encoder of the tagger is not the router's."""
 
 
-def runtime_of(fleet: Fleet) -> str:
+def runtime_of(fleet: Fleet) -> Runtime:
     """What runs its router (`[router] runtime`)."""
-    return fleet.router.runtime if fleet.router else AUTO
+    return fleet.router.runtime if fleet.router else "auto"
 
 
 class FleetModels:
@@ -52,8 +51,8 @@ class FleetModels:
 
     Args:
         shared: backends by kind; missing ones are added. Fleets that share them load a common model once.
-        light: route with 7-bit weights where the router's export has them, and without tags where the tagger would need
-            PyTorch.
+        light: route with 7-bit weights where the encoder has them, and without tags where the tagger would need an
+            encoder of its own.
     """
 
     def __init__(self, fleet: Fleet, shared: dict[str, Backend] | None = None, light: bool = False) -> None:
@@ -108,12 +107,12 @@ class FleetModels:
     @cached_property
     def encoders(self) -> Encoders:
         """Encoders by reference, which load when they are first needed."""
-        return Encoders(fast=self.light, running=self._running)
+        return Encoders(runtime_of(self.fleet), self.light, self._running)
 
     def _open_router(self, fleet: Fleet) -> Router:
         """The router of fleet.toml, the open-models router if it knows the candidates, or one that starts without."""
         config = fleet.router or starting.open_models(fleet)
-        router = self._opened(config) if config else None
+        router = Router.load(config.path, self.encoders) if config else None
         names = dict(zip(fleet.pool, fleet.routed_as, strict=True))
         if router and fleet.router and fleet.router.others == "refuse":
             return router.for_pool(fleet.pool, fleet.routed_as)
@@ -123,12 +122,7 @@ class FleetModels:
             return trained
         if router and router.encoder.reference == ENCODER:
             return starting.StartingRouter(fleet, router.encoder, trained)
-        embedded = load_fleet(EMBEDDED_FLEET).router
-        assert embedded is not None
-        return starting.StartingRouter(fleet, self._opened(embedded).encoder, trained)
-
-    def _opened(self, config: RouterConfig) -> Router:
-        return open_router(config, lambda: self.encoders, self.light, self._running)
+        return starting.StartingRouter(fleet, self.encoders(ENCODER), trained)
 
     def _open_neighbours(self, config: RouterConfig) -> Neighbours | None:
         from zooter_core.router.neighbours import Neighbours
@@ -149,12 +143,15 @@ class FleetModels:
         return model
 
     def _reward_of(self, config: RewardConfig) -> rewards.RewardModel:
-        """From its export, unless candidates need PyTorch anyway, or fleet.toml wants it (`runtime`)."""
-        light = all(engine_of(candidate) != TRANSFORMERS for candidate in self.fleet.candidates)
-        if light and runtime_of(self.fleet) != TORCH and (exported := open_reward(config)):
-            return exported
-        if not has_torch() and make_reward_export(config) and (exported := open_reward(config)):
-            return exported
+        """On ONNX Runtime if it can, unless candidates need PyTorch anyway or fleet.toml wants it (`runtime`)."""
+        on_torch = runtime_of(self.fleet) == "torch" or any(engine_of(c) == TRANSFORMERS for c in self.fleet.candidates)
+        if not (on_torch and has_torch()):
+            try:
+                if model := open_reward(config):
+                    return model
+            except ZooterError:
+                if not has_torch():
+                    raise
         return rewards.reward_model(config, self.backend_of, self._spare)
 
     def _encoder(self, reference: str) -> TextEncoder:

@@ -59,7 +59,7 @@ def check_encoder(fleet: Fleet) -> None:
 
 
 def _encoder_of(fleet: Fleet) -> str:
-    """The encoder of its router, or of a starting router; empty if an exported router holds its own."""
+    """The encoder of its router, or of a starting router; empty if that cannot be read."""
     if fleet.router is None:
         return ENCODER
     from zooter_core.router.config import CONFIG  # loads numpy, which the demo of connected models does later

@@ -296,7 +296,7 @@ def train(
         check_torch("--finetune")
         from zooter_core.router.finetune import finetune
 
-        assert isinstance(encoder, Encoder)
+        encoder = encoder if isinstance(encoder, Encoder) else Encoder(encoder.reference)
         router = finetune(
             [scores.queries[row].text for row in rows], *data, encoder, config,
             lambda epoch, loss: losses.append(loss), scores.scores[part], checkpoint,

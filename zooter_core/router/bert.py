@@ -23,7 +23,7 @@ from zooter_core.router.graph import TOKENIZER, check_patterns
 Array = NDArray[np.float32]
 Weights = Mapping[str, Array]
 CONFIG, FILE = "config.json", "model.safetensors"
-OPERATORS = "/model/"  # how the names of the operators that may get 7-bit weights begin, also of those that torch names
+OPERATORS = "/model/"  # how the names of the operators that may get 7-bit weights begin
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 ACTIVATIONS = {"gelu": "Gelu", "relu": "Relu"}
 DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}

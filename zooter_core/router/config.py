@@ -13,21 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from zooter_core.base.errors import NotInstalledError, WorkError, ZooterError, first_line
+from zooter_core.base.errors import WorkError, ZooterError, first_line
 from zooter_core.base.strict_json import NotFiniteError, parse_json
-from zooter_core.router.graph import TOKENIZER
 from zooter_core.router.kinds import check_settings
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 ENCODER_FOLDER = "encoder"  # the name of an encoder inside the router's folder
-ABOUT = "router.json"  # of an exported router, beside GRAPH and TOKENIZER
-GRAPH = "router.onnx"
-MAPPED = f"{GRAPH}.data"  # the graph's weights, in the cache alone
-QUANTISED = "router.int8.onnx"  # the graph with 7-bit weights, if it chooses as GRAPH does
 LEARNED = "learned.json"  # beside the config of a router that `zooter learn` made
-VERSION = 1  # of the layout of an exported router
-AGAIN, EXPORT_AGAIN = "make the router again with `zooter distill`", "export the router again with `zooter export onnx`"
-Fields = Mapping[str, tuple[str, Callable[[Any], bool]]]
 LABEL_SETTINGS = ("beta", "tau", "normalise")
 
 
@@ -47,9 +39,6 @@ def check_router(folder: Path) -> None:
                 raise ValueError(f"NaN or infinity in its weights ({name})")
     except ZooterError:
         raise
-    except ImportError as problem:  # where only exported routers can run
-        user, otherwise = f"The router in {folder}", "export the router with `zooter export onnx` and name that"
-        raise NotInstalledError("safetensors", user, "pip install safetensors", otherwise) from problem
     except Exception as problem:  # safetensors has errors of its own
         raise broken(folder, problem) from problem
 
@@ -59,76 +48,35 @@ def broken(folder: str | Path, problem: Exception) -> WorkError:
     return WorkError(f"a whole router in {folder}", first_line(problem), "Make it again with `zooter distill`.")
 
 
-def is_portable(folder: Path) -> bool:
-    """Whether a folder holds an exported router."""
-    return (folder / ABOUT).is_file() and not (folder / CONFIG).is_file()
-
-
-def read_about(folder: Path) -> dict[str, Any]:
-    """The contents of router.json in the folder of an exported router, checked.
-
-    Raises:
-        ZooterError: it has another layout, or a field is wrong (named).
-        WorkError: it is broken.
-    """
-    path = folder / ABOUT
-    try:
-        about = _read(path, EXPORT_AGAIN)
-        if about.get("version") != VERSION:
-            raise ZooterError(
-                f"an exported router with layout {VERSION} in {folder}",
-                f"layout {about.get('version')!r:.20}",
-                "Export it again with `zooter export onnx` of this version.",
-            )
-        _check_fields(path, about, PORTABLE_FIELDS, EXPORT_AGAIN)
-    except ZooterError:
-        raise
-    except Exception as problem:
-        raise WorkError(
-            f"a whole {ABOUT} in {folder}", first_line(problem), "Export the router again with `zooter export onnx`."
-        ) from problem
-    return about
-
-
 def _check_config(folder: Path) -> None:
     """Raises ZooterError where there is none, or a field is wrong; ValueError where it is no JSON object."""
     path = folder / CONFIG
-    if is_portable(folder):
+    if not path.is_file() and (folder / "router.json").is_file():
         raise ZooterError(
-            f"a router of `zooter distill` in {folder}",
-            "an exported one",
-            "Use the router that it was exported from.",
-            f"The router in {folder} was exported, so it routes but cannot be changed.",
-        )
+            f"a router of `zooter distill` in {folder}", "one that an earlier version exported",
+            "Use the router that it was exported from: every router's folder now routes without PyTorch.",
+        )  # fmt: skip
     if not path.is_file():
         raise ZooterError(
             f"a router folder at {folder}", f"no {CONFIG} there", "Make one with `zooter distill` or `zooter run`."
         )
-    config = _read(path, AGAIN)
-    _check_fields(path, config, FIELDS, AGAIN)
-    if mistake := check_settings(config["kind"], config["settings"]):
-        raise _wrong(path, *mistake, AGAIN)
-
-
-def _read(path: Path, again: str) -> dict[str, Any]:
     try:
         config = parse_json(path.read_text(encoding="utf-8"))
     except NotFiniteError as problem:
-        raise _wrong(path, problem.field, "a finite number", problem.number, again) from problem
+        raise _wrong(path, problem.field, "a finite number", problem.number) from problem
     if not isinstance(config, dict):
-        raise ValueError(f"{path.name} holds no JSON object")
-    return config
-
-
-def _check_fields(path: Path, config: Mapping[str, Any], fields: Fields, again: str) -> None:
-    for field, (expected, valid) in fields.items():
+        raise ValueError(f"{CONFIG} holds no JSON object")
+    for field, (expected, valid) in FIELDS.items():
         value = config.get(field)
         if not valid(value):
-            raise _wrong(path, field, expected, "none" if value is None else f"{value!r:.60}", again)
+            raise _wrong(path, field, expected, "none" if value is None else f"{value!r:.60}")
+    if mistake := check_settings(config["kind"], config["settings"]):
+        raise _wrong(path, *mistake)
 
 
-def _wrong(path: Path, field: str, expected: str, value: str, again: str) -> ZooterError:
-    return ZooterError(f'"{field}" as {expected} in {path}', value, f"Correct it, or {again}.")
+def _wrong(path: Path, field: str, expected: str, value: str) -> ZooterError:
+    step = "Correct it, or make the router again with `zooter distill`."
+    return ZooterError(f'"{field}" as {expected} in {path}', value, step)
 
 
 def _text(value: Any) -> bool:
@@ -155,13 +103,8 @@ def _labels(value: Any) -> bool:
     return _number(beta) and 0 <= beta <= 1 and _positive(value.get("tau", 1)) and _text(value.get("normalise", "none"))
 
 
-def _checksums(value: Any) -> bool:
-    names = set(value) - {MAPPED, QUANTISED} if isinstance(value, dict) else set()
-    return names == {GRAPH, TOKENIZER} and all(map(_text, value.values()))
-
-
 # Field -> what it must be, and the check.
-FIELDS: Fields = {
+FIELDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "candidates": ("a list of one or more different names", _pool),
     "encoder": ("a text", _text),
     "width": ("a whole number above 0", lambda value: type(value) is int and value > 0),
@@ -169,8 +112,4 @@ FIELDS: Fields = {
     "settings": ("an object", lambda value: isinstance(value, dict)),
     "calibration_temperature": ("a number above 0", _positive),
     "labels": ("an object with beta, tau and normalise", _labels),
-}
-PORTABLE_FIELDS: Fields = {name: FIELDS[name] for name in ("candidates", "encoder", "width", "kind", "labels")} | {
-    "members": ("a whole number of 0 or more", lambda value: type(value) is int and value >= 0),
-    "sha256": (f"an object with {GRAPH} and {TOKENIZER}", _checksums),
 }

@@ -1,13 +1,14 @@
 """Sentence encoders, text -> vectors: what routers learn from, and what learns in fine-tuning.
 
-Encoders run on PyTorch where it is installed. Elsewhere those of BERT's architecture run on ONNX Runtime, with the same
-vectors (bert_encoder.py). Importing this module loads neither.
+Those of BERT's architecture run on ONNX Runtime (bert_encoder.py), others on PyTorch, as does fine-tuning. Both give
+the same vectors. Importing this module loads neither.
 """
 
 from __future__ import annotations
 
 import copy
 import threading
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,8 @@ from zooter_core.router.text_encoder import (
 
 if TYPE_CHECKING:
     import torch
+
+    from zooter_core.config.fleet import Runtime
 
 Batch = Mapping[str, "torch.Tensor"]
 BATCH = 32
@@ -138,37 +141,49 @@ def pool(model: torch.nn.Module, middle: int, batch: Batch) -> torch.Tensor:
     return torch.cat([torch.nn.functional.normalize(part, dim=-1) for part in pooled], dim=-1)
 
 
-def open_encoder(reference: str, fast: bool = False, torch: bool = True) -> TextEncoder:
+def open_encoder(reference: str, runtime: Runtime = "auto", fast: bool = False) -> TextEncoder:
     """The encoder of a reference: hub id, folder or `package:NAME`.
 
     Args:
-        fast: without PyTorch, take 7-bit weights if the encoder has them.
-        torch: run it on PyTorch where that is installed.
+        runtime: as in the [router] table of fleet.toml. With `auto`, PyTorch runs what ONNX Runtime cannot.
+        fast: with `auto`, take 7-bit weights if the encoder has them.
 
     Raises:
-        ZooterError: it needs PyTorch, which is not installed or not wanted.
+        ZooterError: it cannot run this way, or it needs PyTorch, which is not installed.
         WorkError: it does not load, or its weights or its vectors of a first text are not finite.
     """
-    if torch and has_torch():
+    if runtime == "torch":
+        check_torch(f'runtime = "{runtime}" in [router]')
         return Encoder(reference)
     from zooter_core.router.bert_encoder import BertEncoder
 
-    return BertEncoder(reference, fast)
+    try:
+        encoder = BertEncoder(reference, runtime == "int8" or (fast and runtime == "auto"))
+    except ZooterError as problem:
+        if runtime != "auto" or not has_torch():
+            raise
+        if isinstance(problem, WorkError):
+            warnings.warn(f"The encoder runs on PyTorch. {problem}", stacklevel=2)
+        return Encoder(reference)  # if its files are at fault, this says so
+    if runtime == "int8" and encoder.runtime != "int8":
+        step = 'Set runtime = "onnx" in [router].'
+        raise ZooterError(f'an encoder with 7-bit weights at {reference}, for runtime = "int8"', "none", step)
+    return encoder
 
 
 class Encoders:
-    """Encoders by reference, each loaded once and shared; `fast` and `torch` as in `open_encoder`.
+    """Encoders by reference, each loaded once and shared; `runtime` and `fast` as in `open_encoder`.
 
     Args:
         running: what is loaded already.
     """
 
-    def __init__(self, fast: bool = False, torch: bool = True, running: Iterable[TextEncoder] = ()) -> None:
+    def __init__(self, runtime: Runtime = "auto", fast: bool = False, running: Iterable[TextEncoder] = ()) -> None:
         self._loaded = {encoder.reference: encoder for encoder in running}
-        self._lock, self._fast, self._torch = threading.Lock(), fast, torch
+        self._lock, self._runtime, self._fast = threading.Lock(), runtime, fast
 
     def __call__(self, reference: str) -> TextEncoder:
         with self._lock:
             if reference not in self._loaded:
-                self._loaded[reference] = open_encoder(reference, self._fast, self._torch)
+                self._loaded[reference] = open_encoder(reference, self._runtime, self._fast)
             return self._loaded[reference]

@@ -12,6 +12,7 @@ was never stopped.
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -36,8 +37,8 @@ from zooter_core.router.distill import ASIDE, TRIAL, check_converged, diverged, 
 from zooter_core.router.encoder import Encoder, pool
 from zooter_core.router.head import RouterHead, RouterHeadConfig
 from zooter_core.router.kinds import ZOOTER, DistillConfig, Progress
+from zooter_core.router.kinds.zooter import ZooterHead
 from zooter_core.router.router import DistilledRouter
-from zooter_core.router.torch_router import HeadModule
 
 MODES = ("none", "last", "all")
 VERSION = 2  # of the training: a checkpoint of another one is ignored
@@ -193,16 +194,32 @@ class Position:
     best: tuple[float, float, dict[str, torch.Tensor]] | None = None
 
 
+class Members(nn.Module):
+    """A ZooterHead on PyTorch: vectors, shape (batch, width) -> each member's log-probabilities, shape (members, batch,
+    candidates)."""
+
+    def __init__(self, head: ZooterHead) -> None:
+        super().__init__()
+        self.dropout = head.dropout
+        self.state = nn.ParameterDict({name: torch.tensor(value) for name, value in head.state.items()})
+
+    def forward(self, vectors: torch.Tensor) -> torch.Tensor:
+        states = functional.gelu(vectors @ self.state["inner"] + self.state["inner_bias"])
+        states = functional.dropout(states, self.dropout, self.training)
+        return torch.log_softmax(states @ self.state["outer"] + self.state["outer_bias"], dim=-1)
+
+
 class Student(nn.Module):
     """Encoder and head as one module: tokens -> each member's log-probabilities, or, to evaluate, the head's logits."""
 
     def __init__(self, encoder: Encoder, head: RouterHead) -> None:
         super().__init__()
-        self.encoder, self.head, self.middle = encoder.model, HeadModule.of(head.body), encoder.middle
+        assert isinstance(head.body, ZooterHead)  # as `check_settings` asks
+        self.encoder, self.head, self.middle = encoder.model, Members(head.body), encoder.middle
 
     def forward(self, tokens: dict[str, torch.Tensor]) -> torch.Tensor:
-        vectors = pool(self.encoder, self.middle, tokens)
-        logits: torch.Tensor = self.head.members(vectors) if self.training else self.head(vectors)
+        members = self.head(pool(self.encoder, self.middle, tokens))
+        logits = members if self.training else torch.logsumexp(members, dim=0) - math.log(len(members))
         return logits.float()
 
 
@@ -256,7 +273,8 @@ class Training:
             self._set(self.position.best[2])
             self.head.config.calibration_temperature = self.position.best[1]
         self.student.cpu().eval()
-        self.head.set_state(self.student.head.state_arrays())
+        state = self.student.head.state.items()
+        self.head.set_state({name: value.detach().cpu().numpy().copy() for name, value in state})
 
     def _epoch(self, steps: Steps) -> None:
         """Train on all batches that are left of an epoch, and keep the weights if they are the best so far."""

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from zooter_core.base.errors import WorkError, first_line, shortened
 from zooter_core.base.strict_json import Pairs, parse_json
 
-TOKENIZER = "tokenizer.json"
+GRAPH, TOKENIZER = "model.onnx", "tokenizer.json"
 COLUMNS = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}  # of a graph's inputs
 MOST_BRANCHES = 24  # of all patterns in one file
 LONGEST = 1_000  # characters of a pattern
@@ -45,12 +45,12 @@ class TextGraph:
         Exception: onnxruntime and tokenizers have errors of their own for each kind of damage.
     """
 
-    def __init__(self, folder: Path, graph: str) -> None:
+    def __init__(self, folder: Path) -> None:
         from tokenizers import Tokenizer
 
         check_patterns(folder / TOKENIZER)
         self.tokenizer: Any = Tokenizer.from_file(str(folder / TOKENIZER))  # it cuts and pads as the model needs
-        self.session = session(str(folder / graph))
+        self.folder, self.session = folder, session(str(folder / GRAPH))
         self._names = [entry.name for entry in self.session.get_inputs()]
 
     def __call__(self, texts: Sequence[str | tuple[str, str]]) -> list[NDArray[Any]]:

@@ -1,7 +1,7 @@
 """The head of a router of `zooter distill`: the encoder's vectors -> each candidate's probability.
 
 A router's folder holds `config.json`, which names the encoder and the pool in order, and `model.safetensors`, the head.
-Numpy runs the head. torch_router.py makes it a model of transformers, which loads the same folder.
+Numpy runs the head.
 """
 
 from __future__ import annotations
@@ -24,8 +24,6 @@ from zooter_core.router.kinds.arrays import softmax
 from zooter_core.router.kinds.base import Head, State
 
 TOGETHER = 1 << 10  # queries whose hidden states, or similarities to all neighbours, are
-MODEL_TYPE = "zooter-router"
-FOR_TRANSFORMERS = {"architectures": ["RouterHead"], "dtype": "float32", "model_type": MODEL_TYPE}  # in config.json
 BODY = "body."  # how the names of the weights begin
 
 
@@ -89,13 +87,12 @@ class RouterHead:
         return head
 
     def save(self, folder: str | Path) -> None:
-        """Write config.json and model.safetensors, as transformers writes them."""
+        """Write config.json and model.safetensors."""
         from safetensors.numpy import save_file
 
         place = Path(folder)
         place.mkdir(parents=True, exist_ok=True)
-        contents = FOR_TRANSFORMERS | asdict(self.config)
-        (place / CONFIG).write_text(dump_json(contents, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        (place / CONFIG).write_text(dump_json(asdict(self.config), indent=2, sort_keys=True) + "\n", encoding="utf-8")
         arrays = {BODY + name: value.copy(order="C") for name, value in self.body.state.items()}
         save_file(arrays, place / WEIGHTS, {"format": "pt"})
 

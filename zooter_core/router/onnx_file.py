@@ -1,5 +1,5 @@
-"""ONNX models as messages of Google's protobuf, which Streamlit and ONNX Runtime bring along. The package onnx, 30 MB,
-is needed for PyTorch's exports alone.
+"""ONNX models as messages of Google's protobuf, which Streamlit and ONNX Runtime bring along, so that the base package
+does without the package onnx and its 30 MB.
 
 Declared are the fields that the graphs here use, with their numbers in onnx.proto. Whatever else a model holds stays as
 it is when the model is read and written again.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,42 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zooter_core.base.errors import first_line
-from zooter_core.data.scores import paraphrases
 from zooter_core.router import onnx_file
-from zooter_core.router.bert import OPERATORS
-from zooter_core.router.config import GRAPH, QUANTISED
 from zooter_core.router.graph import session
 
 Array = NDArray[np.float32]
 Tokens = Mapping[str, NDArray[np.int64]]
 MOST = 64  # the largest magnitude of a weight in 7 bits
 USUAL = 0.95  # the share of the columns whose numbers are of a usual size
-
-
-def add_quantised(
-    folder: Path, tokens: Callable[[str], Tokens], check: Callable[[Sequence[str]], None], warning: str
-) -> bool:
-    """Add a copy of a folder's graph with 7-bit weights; False if ONNX Runtime cannot make it, or a check fails.
-
-    Pairs of queries that were written for this project show which numbers are large, and how far the copy is off.
-
-    Args:
-        tokens: of one text, as a batch.
-        check: raises a ValueError if the copy is off by too much on these texts.
-        warning: what to say before the reason.
-    """
-    usual, others = zip(*paraphrases(), strict=True)
-    try:
-        quantise(folder / GRAPH, folder / QUANTISED, [tokens(text) for text in usual], OPERATORS)
-        check(others)
-    except OSError:
-        raise
-    except Exception as problem:  # ONNX Runtime raises many kinds; the exact graph is enough
-        warnings.warn(f"{warning}: {first_line(problem)}", stacklevel=4)
-        (folder / QUANTISED).unlink(missing_ok=True)
-        return False
-    return True
 
 
 def quantise(exact: Path, out: Path, texts: Sequence[Tokens], prefix: str) -> None:

@@ -1,15 +1,12 @@
 """The router: a query's text -> each candidate's probability of giving the best answer (paper, section 3.2).
 
-A router has two forms. The one that is trained and changed is a frozen encoder, whose weights are loaded from
-where `config.json` says, and a head (head.py); a fine-tuned encoder lies in the router's folder, as `encoder/`.
-The exported one is a single ONNX graph: text encoder, head and temperature. Its folder holds `router.onnx`,
-`tokenizer.json` and `router.json`, and perhaps the router's neighbours; ONNX Runtime, tokenizers and numpy run it.
-`Router.load` opens either, and importing this module loads none of these libraries.
+A router is a frozen encoder, whose weights are loaded from where `config.json` says, and a head (head.py); a fine-tuned
+encoder lies in the router's folder, as `encoder/`. Numpy runs the head, and ONNX Runtime the encoder where it can.
+Importing this module loads neither PyTorch nor ONNX Runtime.
 """
 
 from __future__ import annotations
 
-import importlib.util
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,32 +15,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zooter_core.base.errors import WorkError, ZooterError, first_line, listed
-from zooter_core.base.files import sha256_of
+from zooter_core.base.errors import ZooterError, listed
 from zooter_core.base.records import Decision
 from zooter_core.base.weights import check_readable
 from zooter_core.method.selection import Outputs
-from zooter_core.router.config import (
-    ABOUT,
-    CONFIG,
-    ENCODER_FOLDER,
-    GRAPH,
-    MAPPED,
-    WEIGHTS,
-    broken,
-    check_router,
-    is_portable,
-    read_about,
-)
+from zooter_core.router.config import CONFIG, ENCODER_FOLDER, WEIGHTS, broken, check_router
 from zooter_core.router.encoder import Encoders
-from zooter_core.router.graph import TOKENIZER, load_onnxruntime
-from zooter_core.router.text_encoder import PortableEncoder, Progress, TextEncoder, after
+from zooter_core.router.text_encoder import Progress, TextEncoder, after
 
 if TYPE_CHECKING:
     from zooter_core.router.head import RouterHead
 
 AT_ONCE = 1 << 14  # queries whose vectors are in memory at once
-PACKAGES = ("onnxruntime", "tokenizers")  # of an exported router
 PROBE = "Hello"  # the text by which a router shows at once that it works
 
 
@@ -61,21 +44,33 @@ class Router(ABC):
     note: str = ""
 
     @staticmethod
-    def load(folder: str | Path, encoders: Encoders | None = None) -> Router:
+    def load(folder: str | Path, encoders: Encoders | None = None) -> DistilledRouter:
         """Load a router from its folder and check that it works: its config, its weights and a first query.
 
-        The folder is one of `zooter distill`, or one of `zooter export onnx`, which loads without PyTorch.
-
         Args:
-            encoders: share their models with this router. An exported router has its own.
+            encoders: share their models with this router, and say what runs them.
 
         Raises:
             ZooterError: there is no router in the folder, or its config is wrong.
             WorkError: its files are broken or not readable, or its probabilities are not finite.
         """
-        if is_portable(Path(folder)):
-            return PortableRouter.open(Path(folder))
-        return DistilledRouter.open(folder, encoders)
+        from zooter_core.router.head import RouterHead
+
+        encoders = encoders or Encoders()
+        check_readable(Path(folder), (CONFIG, WEIGHTS))
+        check_router(Path(folder))
+        try:
+            head = RouterHead.load(folder)
+            reference = head.config.encoder
+            if reference == ENCODER_FOLDER:
+                reference = str((Path(folder) / ENCODER_FOLDER).resolve())
+            router = DistilledRouter(head, encoders(reference))
+            router.outputs([PROBE])
+        except ZooterError:
+            raise
+        except Exception as problem:  # json, safetensors and numpy raise many kinds
+            raise broken(folder, problem) from problem
+        return router
 
     @property
     @abstractmethod
@@ -136,30 +131,11 @@ class Router(ABC):
 
 
 class DistilledRouter(Router):
-    """A frozen encoder, and a head that gives each candidate's probability. It can be changed, saved and exported."""
+    """A frozen encoder, and a head that gives each candidate's probability. It can be changed and saved."""
 
     def __init__(self, head: RouterHead, encoder: TextEncoder) -> None:
         self.head, self.encoder = head, encoder
         self.candidates = tuple(head.config.candidates)
-
-    @classmethod
-    def open(cls, folder: str | Path, encoders: Encoders | None = None) -> DistilledRouter:
-        """The router in a folder of `zooter distill`. Arguments and errors are those of `Router.load`."""
-        from zooter_core.router.head import RouterHead
-
-        encoders = encoders or Encoders()
-        check_readable(Path(folder), (CONFIG, WEIGHTS))
-        check_router(Path(folder))
-        try:
-            head = RouterHead.load(folder)
-            inside = (Path(folder) / ENCODER_FOLDER).resolve()
-            router = cls(head, encoders(str(inside) if head.config.encoder == ENCODER_FOLDER else head.config.encoder))
-            router.outputs([PROBE])
-        except ZooterError:
-            raise
-        except Exception as problem:  # json, safetensors and numpy raise many kinds
-            raise broken(folder, problem) from problem
-        return router
 
     @property
     def labels(self) -> Mapping[str, Any]:
@@ -193,7 +169,7 @@ class DistilledRouter(Router):
 class PoolRouter(Router):
     """A router for a pool that is not the one it was trained for: some of its candidates, or models routed as them.
 
-    Every kind of router and every exported one serves any part of its pool this way, without training.
+    Every kind of router serves any part of its pool this way, without training.
 
     Args:
         names: for each candidate of the pool, the name of the router's candidate that it is routed as.
@@ -231,79 +207,3 @@ def restrict_rows(rows: NDArray[np.floating[Any]], columns: Sequence[int]) -> ND
     shares = 1 / np.bincount(columns)[columns]
     parts = np.maximum(rows[..., columns], smallest) * shares
     return np.asarray(parts / parts.sum(axis=-1, keepdims=True), dtype=np.float64)
-
-
-class PortableRouter(Router):
-    """A router in a folder of `zooter export onnx`."""
-
-    encoder: PortableEncoder
-
-    def __init__(self, folder: Path, about: Mapping[str, Any], encoder: PortableEncoder) -> None:
-        self.folder, self.encoder = folder, encoder
-        self.candidates: tuple[str, ...] = tuple(about["candidates"])
-        self._labels, self._members = about["labels"], int(about["members"])
-
-    @classmethod
-    def open(cls, folder: Path, *, checked: bool = True, graph: str = GRAPH) -> PortableRouter:
-        """The router in a folder, checked with a first query. Errors are those of `Router.load`.
-
-        Args:
-            checked: whether the files that are read must have the checksums of those that were exported. That takes
-                about a fifth of the total time.
-            graph: GRAPH, or QUANTISED where the folder has it.
-
-        Raises:
-            ZooterError: a package is missing, or a file is not the one that was exported.
-            WorkError: ONNX Runtime cannot run the graph.
-        """
-        check_readable(folder, (ABOUT, graph, MAPPED, TOKENIZER))
-        about = read_about(folder)
-        if absent := [name for name in PACKAGES if importlib.util.find_spec(name) is None]:
-            raise ZooterError(
-                f"ONNX Runtime and tokenizers for the exported router in {folder}",
-                f"no package {absent[0]}",
-                f"Run `pip install {' '.join(absent)}`.",
-            )
-        for name, checksum in about["sha256"].items() if checked else ():
-            if name in (graph, TOKENIZER) or (name == MAPPED and graph == GRAPH):
-                _check_file(folder / name, checksum)
-        try:
-            router = cls(folder, about, PortableEncoder(about, folder, graph))
-            router.outputs([PROBE])
-        except (ZooterError, KeyboardInterrupt, SystemExit):
-            raise
-        except BaseException as problem:  # each kind of damage has its own error; a panic of tokenizers is no Exception
-            raise WorkError(
-                f"a {GRAPH} in {folder} that ONNX Runtime {load_onnxruntime().__version__} can run",
-                first_line(problem),
-                "Update onnxruntime, or export the router again with `zooter export onnx`.",
-            ) from problem
-        return router
-
-    @property
-    def labels(self) -> Mapping[str, Any]:
-        return dict(self._labels)
-
-    def outputs(self, queries: Sequence[str]) -> Outputs:
-        rows, many = self.encoder.rows(queries), len(self.candidates)
-        results = rows[:, 2 * self.encoder.width :]
-        if not np.isfinite(results).all():
-            raise WorkError(
-                f"finite probabilities from the router in {self.folder}",
-                "NaN or infinity",
-                "Export it again with `zooter export onnx`.",
-            )
-        members = results[:, many:].reshape(len(rows), self._members, many).swapaxes(0, 1) if self._members else None
-        return Outputs(results[:, :many], members)
-
-
-def _check_file(path: Path, checksum: str) -> None:
-    """Refuse a file that is not the one that was exported."""
-    actual = sha256_of(path) if path.is_file() else "none"
-    if actual != checksum:
-        raise ZooterError(
-            f"{path.name} with the checksum {checksum:.12} in {path.parent}",
-            f"{actual:.12}",
-            "Copy the whole folder again, or export the router again with `zooter export onnx`.",
-            f"{path} is missing." if actual == "none" else f"{path} is not the file that was exported.",
-        )

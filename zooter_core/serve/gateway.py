@@ -21,7 +21,6 @@ from zooter_core.config.fleet import Fleet
 from zooter_core.config.serve import AUTO, VIRTUAL
 from zooter_core.config.trust import check_uses
 from zooter_core.fleet.ensemble import Ensemble
-from zooter_core.fleet.exports import export_apart
 from zooter_core.labelling.taggers import is_quick
 from zooter_core.router.router import PROBE
 from zooter_core.serve.batch_router import BatchRouter
@@ -160,8 +159,6 @@ def _load_router(ensemble: Ensemble, progress: Progress) -> None:
         ZooterError: the fleet has no router, or one of them does not load.
     """
     fleet = ensemble.fleet
-    if ensemble.light and fleet.router:
-        export_apart(fleet.router, progress)
     ensemble.route(PROBE)
     if fleet.router and math.isfinite(fleet.router.unsure_above):
         ensemble.select(PROBE)  # with the training queries, by which `auto-best` knows what a second answer gains

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
+from zooter_core.router.finetune import Members
 from zooter_core.router.kinds import arrays
 from zooter_core.router.kinds.perceptrons import BLOCK, Perceptrons
 from zooter_core.router.kinds.zooter import ZooterHead
@@ -22,33 +26,41 @@ def head_of(hidden: int = 7, members: int = 3) -> ZooterHead:
     return head
 
 
-def on_torch(head: ZooterHead) -> dict[str, torch.Tensor]:
-    return {name: torch.tensor(value, requires_grad=True) for name, value in head.state.items()}
-
-
-def loss_of(head: ZooterHead, weights: dict[str, torch.Tensor]) -> torch.Tensor:
-    logs = head.on(weights).members(torch.from_numpy(VECTORS))
+def loss_of(members: Members) -> torch.Tensor:
+    logs = members(torch.from_numpy(VECTORS))
     labels = torch.from_numpy(LABELS).expand_as(logs)
     return torch.nn.functional.kl_div(logs, labels, reduction="sum") / (len(logs) * len(VECTORS))
 
 
-@pytest.mark.parametrize("function", [arrays.gelu, arrays.softmax, arrays.log_softmax, arrays.unit])
-def test_a_function_gives_the_same_on_arrays_and_on_tensors(function):
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        (arrays.gelu, functional.gelu),
+        (arrays.softmax, partial(torch.softmax, dim=-1)),
+        (arrays.log_softmax, partial(torch.log_softmax, dim=-1)),
+        (arrays.unit, partial(functional.normalize, dim=-1)),
+    ],
+)
+def test_a_function_of_arrays_is_pytorchs(function, expected):
     values = RANDOM.normal(scale=4, size=(50, 30)).astype(np.float32)
     values[0] = 0
-    assert function(values) == pytest.approx(function(torch.from_numpy(values)).numpy(), rel=1e-5, abs=1e-6)
+    assert function(values) == pytest.approx(expected(torch.from_numpy(values)).numpy(), rel=1e-5, abs=1e-6)
 
 
-def test_sums_are_the_same_too():
-    values = RANDOM.normal(size=(4, 6, 30)).astype(np.float32)
-    tensors = torch.from_numpy(values)
-    assert arrays.logsumexp(values, 0) == pytest.approx(arrays.logsumexp(tensors, 0).numpy(), rel=1e-5)
+def test_a_head_on_pytorch_is_the_same_without_dropout():
+    head = head_of()
+    members = Members(head)
+    assert head.members(VECTORS) == pytest.approx(members.eval()(torch.from_numpy(VECTORS)).detach().numpy(), abs=1e-6)
+    logs = torch.logsumexp(members(torch.from_numpy(VECTORS)), dim=0).detach().numpy() - np.log(3)
+    assert head.logits(VECTORS) == pytest.approx(logs, abs=1e-6)
+    members.dropout = 0.5
+    assert not torch.equal(members.train()(torch.from_numpy(VECTORS)), members.eval()(torch.from_numpy(VECTORS)))
 
 
 def test_the_loss_and_its_gradient_are_those_of_autograd():
     head = head_of()
-    learning, weights = Perceptrons(head.state, 0.0, RANDOM), on_torch(head)
-    loss = loss_of(head, weights)
+    learning, members = Perceptrons(head.state, 0.0, RANDOM), Members(head)
+    loss = loss_of(members)
     loss.backward()
     assert learning.differentiate(VECTORS, LABELS) == pytest.approx(loss.item(), rel=1e-5)
     inner, inner_bias, outer, outer_bias = learning._slopes
@@ -59,7 +71,7 @@ def test_the_loss_and_its_gradient_are_those_of_autograd():
         "outer_bias": outer_bias,
     }
     for name, slope in slopes.items():
-        assert slope == pytest.approx(weights[name].grad.numpy(), abs=1e-7), name
+        assert slope == pytest.approx(members.state[name].grad.numpy(), abs=1e-7), name
 
 
 def test_dropout_drops_states_and_their_gradients_and_keeps_the_mean():
@@ -79,12 +91,12 @@ def test_dropout_drops_states_and_their_gradients_and_keeps_the_mean():
 @pytest.mark.parametrize("hidden", [7, BLOCK // 50])
 def test_steps_are_those_of_adamw(hidden):
     head = head_of(hidden)
-    learning, weights = Perceptrons(head.state, 0.0, RANDOM), on_torch(head)
-    optimizer = torch.optim.AdamW(weights.values(), lr=1e-2, weight_decay=0.1)
+    learning, members = Perceptrons(head.state, 0.0, RANDOM), Members(head)
+    optimizer = torch.optim.AdamW(members.parameters(), lr=1e-2, weight_decay=0.1)
     for _ in range(20):
         optimizer.zero_grad()
-        loss_of(head, weights).backward()
+        loss_of(members).backward()
         optimizer.step()
         learning.step(VECTORS, LABELS, 1e-2, 0.1)
-    for name, weight in weights.items():
+    for name, weight in members.state.items():
         assert learning.state[name] == pytest.approx(weight.detach().numpy(), abs=1e-4), name

@@ -12,11 +12,13 @@ changes no choice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
+import numpy as np
+
 from zooter_core.router.kinds import BAYES, head_class
-from zooter_core.router.kinds.arrays import Array, largest, log_softmax, unit
+from zooter_core.router.kinds.arrays import Array, log_softmax, unit
 from zooter_core.router.kinds.base import Head, State, zeros
 from zooter_core.router.kinds.zooter import ZooterHead
 
@@ -52,9 +54,9 @@ class AutoHead(Head):
         for number, part in enumerate(self.parts):
             self.state |= above(part.state, number)
 
-    def on(self, state: State, drop: Callable[[Array], Array] | None = None) -> Self:
-        other = super().on(state, drop)
-        other.parts = [part.on(below(state, number), drop) for number, part in enumerate(self.parts)]
+    def on(self, state: State) -> Self:
+        other = super().on(state)
+        other.parts = [part.on(below(state, number)) for number, part in enumerate(self.parts)]
         return other
 
     def summary(self) -> str:
@@ -74,9 +76,10 @@ class AutoHead(Head):
     def near(self, vectors: Array) -> Array:
         """w: how much each query is like the landmarks, from 0 to 1, shape (batch, 1)."""
         if not self.landmarks:
-            return 0 * vectors[:, :1] + 1
+            return np.ones((len(vectors), 1), dtype=np.float32)
         low, high = self.state["reach"]
-        return ((largest(unit(vectors) @ self.state["landmarks"].T) - low) / (high - low)).clip(0, 1)
+        similarities = (unit(vectors) @ self.state["landmarks"].T).max(axis=1, keepdims=True)
+        return ((similarities - low) / (high - low)).clip(0, 1)
 
     def _weights(self, vectors: Array) -> tuple[Array, Array]:
         """Each query's levels, shape (batch, m), and weights of the parts, shape (batch, K)."""

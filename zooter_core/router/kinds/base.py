@@ -42,12 +42,10 @@ class Head:
     """Vectors of shape (batch, width) -> logits of shape (batch, m), whose softmax is the router's distribution.
 
     A head is built in two ways: for training, and from a router folder, whose config.json has what `plan` returned.
-    Both call `__init__(width, candidates, **plan)`, which sets a state of the right shapes. `logits` and `members` use
-    the functions of arrays.py, so that they work on tensors too where the state is one of tensors (`on`).
+    Both call `__init__(width, candidates, **plan)`, which sets a state of the right shapes.
 
     Attributes:
         state: everything learned, by name, in single precision; the router's folder has it.
-        drop: dropout, while a head learns by PyTorch.
     """
 
     TRAINED: ClassVar[bool] = True  # by gradient descent, in epochs
@@ -55,7 +53,6 @@ class Head:
     EXTRA: ClassVar[Mapping[str, float]] = {}  # further settings of this kind, with their defaults
 
     state: State
-    drop: Callable[[Array], Array] | None = None
 
     @classmethod
     def plan(cls, lessons: Lessons, config: DistillConfig) -> dict[str, Any]:
@@ -67,10 +64,10 @@ class Head:
         """One of EXTRA: from the config, else its default."""
         return config.extra.get(name, cls.EXTRA[name])
 
-    def on(self, state: State, drop: Callable[[Array], Array] | None = None) -> Self:
-        """The same head with another state, such as one of tensors."""
+    def on(self, state: State) -> Self:
+        """The same head with another state."""
         other = copy.copy(self)
-        other.state, other.drop = state, drop
+        other.state = state
         return other
 
     def logits(self, vectors: Array) -> Array:
@@ -84,9 +81,6 @@ class Head:
     def fit(self, lessons: Lessons, config: DistillConfig, progress: Progress) -> None:
         """Learn, in place, with random numbers from the config's seed alone."""
         raise NotImplementedError
-
-    def _dropped(self, states: Array) -> Array:
-        return self.drop(states) if self.drop else states
 
 
 def zeros(*shape: int) -> NDArray[np.float32]:
@@ -107,7 +101,8 @@ def sums(
         scores: Y, shape (n, m), none missing on these queries.
         features: vectors, shape (batch, width) -> X, shape (batch, d).
     """
-    gram = product = 0.0
+    gram: NDArray[np.float64] | float = 0.0
+    product: NDArray[np.float64] | float = 0.0
     for first in range(0, len(rows), AT_ONCE):
         part = rows[first : first + AT_ONCE]
         x = features(lessons.batch(part)).astype(np.float64)

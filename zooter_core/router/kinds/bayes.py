@@ -21,7 +21,7 @@ from zooter_core.base.skills import SKILLS
 from zooter_core.labelling.skills import WIDTH
 from zooter_core.method import evidence, mixture
 from zooter_core.router.kinds import DistillConfig, Progress
-from zooter_core.router.kinds.arrays import Array, concatenate, softmax, unit
+from zooter_core.router.kinds.arrays import Array, softmax, unit
 from zooter_core.router.kinds.base import Head, Lessons, sums, zeros
 from zooter_core.router.kinds.profile import classifier_state
 
@@ -52,11 +52,11 @@ class BayesHead(Head):
 
     def features(self, vectors: Array) -> Array:
         """Shape (batch, d)."""
-        parts = [0 * vectors[:, :1] + 1, unit(vectors)]
+        parts = [np.ones((len(vectors), 1), dtype=vectors.dtype), unit(vectors)]
         if "skills.weight" in self.state:
             weight = self.state["skills.weight"]
             parts.insert(1, softmax(vectors[:, -len(weight) :] @ weight + self.state["skills.bias"]))
-        return concatenate(parts, 1)
+        return np.concatenate(parts, axis=1)
 
     def logits(self, vectors: Array) -> Array:
         return self.features(vectors) @ self.state["weight"]

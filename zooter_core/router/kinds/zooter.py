@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from zooter_core.base.cores import one_thread
 from zooter_core.router.kinds import DistillConfig, Progress
-from zooter_core.router.kinds.arrays import Array, gelu, log_softmax, logsumexp
+from zooter_core.router.kinds.arrays import Array, gelu, log_softmax
 from zooter_core.router.kinds.base import Head, Lessons, uniform, zeros
 from zooter_core.router.kinds.perceptrons import Perceptrons
 
@@ -35,12 +34,13 @@ class ZooterHead(Head):
 
     def members(self, vectors: Array) -> Array:
         """Each member's log-probabilities, shape (members, batch, candidates)."""
-        states = self._dropped(gelu(vectors @ self.state["inner"] + self.state["inner_bias"]))
+        states = gelu(vectors @ self.state["inner"] + self.state["inner_bias"])
         return log_softmax(states @ self.state["outer"] + self.state["outer_bias"])
 
     def logits(self, vectors: Array) -> Array:
         members = self.members(vectors)
-        return logsumexp(members, 0) - math.log(len(members))
+        most = members.max(axis=0)
+        return most + np.log(np.exp(members - most).mean(axis=0))
 
     def start(self, rng: np.random.Generator) -> None:
         """Set the first weights at random, as PyTorch's linear layers do."""

@@ -7,53 +7,60 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from zooter_core.base.files import remove
 from zooter_core.base.weights import cache_dir, writing_cache
 
-OWNER = "owner"  # a file beside an export, written last
+Opened = TypeVar("Opened")
+OWNER = "owner"  # a file beside it, written last
 
 
 @dataclass(frozen=True)
 class Place:
-    """A folder in the cache for the export of one model. Copies of a fleet share it.
+    """A folder in the cache for what is made of one model. Copies of a fleet share it.
 
     Attributes:
-        kind: the folder of such exports.
-        source: decides the model's outputs; None if that cannot be known, so that there is no export.
-        owner: stays the same when the model's weights change, so that a new export replaces the old one.
+        kind: the folder of such places.
+        source: decides the model's outputs.
+        owner: stays the same when the model's weights change, so that a new folder replaces the old one.
     """
 
     kind: str
-    source: str | None
+    source: str
     owner: str
 
     @property
     def folder(self) -> Path:
-        return cache_dir() / self.kind / str(self.source)[:24]
+        return cache_dir() / self.kind / self.source[:24]
 
-    @property
-    def export(self) -> Path | None:
-        """The folder of the export; None if it is not there."""
-        return self.folder if self.source and (self.folder / OWNER).is_file() else None
-
-    def make(self, write: Callable[[Path], object]) -> Path:
-        """The folder, after `write` has written into it unless another process has done so.
+    def open(self, write: Callable[[Path], object], load: Callable[[Path], Opened]) -> Opened:
+        """What `load` makes of the folder, into which `write` writes unless that has been done. A damaged one is
+        written again.
 
         Raises:
-            ZooterError, WorkError: as `write`, or the cache folder cannot be written.
+            WorkError: the cache folder cannot be written.
+            Exception: as `write` and `load`.
         """
+        if (self.folder / OWNER).is_file():
+            with suppress(Exception):  # each kind of damage has its own error
+                return load(self.folder)
+            remove(self.folder)
+        self._make(write)
+        return load(self.folder)
+
+    def _make(self, write: Callable[[Path], object]) -> None:
         with writing_cache(self.folder):
-            if self.export is None:
+            if not (self.folder / OWNER).is_file():  # else another process has made it
                 for file in self.folder.parent.glob(f"*/{OWNER}"):
                     if file.read_text(encoding="utf-8", errors="surrogateescape") == self.owner:
                         remove(file.parent)
                 remove(self.folder)
                 write(self.folder)
                 (self.folder / OWNER).write_text(self.owner, encoding="utf-8", errors="surrogateescape")
-        return self.folder
 
 
 def digest_of(*parts: str | bytes) -> str:

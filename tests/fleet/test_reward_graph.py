@@ -1,0 +1,78 @@
+"""A reward model's graph: the rewards of PyTorch, made again where it is damaged or another model's."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from support import gguf_models, tiny_models
+from zooter_core.config.fleet import load_fleet
+from zooter_core.config.labelling import ScalarConfig
+from zooter_core.fleet.ensemble import Ensemble
+from zooter_core.fleet.reward_graph import GraphReward, open_reward
+from zooter_core.labelling.rewards import reward_model
+from zooter_core.labelling.rewards.scalar import ScalarReward
+
+RESPONSES = ["", "42", "[SEP] no [CLS]", "杯子 ☕ 是什么?", "The sea is wide. " * 200]
+PAIRS = [(query, response) for query in (*tiny_models.QUERIES[:5], "Why? " * 300) for response in RESPONSES]
+
+
+@pytest.fixture
+def config(tiny_fleet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ScalarConfig:
+    monkeypatch.setenv("ZOOTER_CACHE", str(tmp_path / "cache"))
+    return ScalarConfig(str(shutil.copytree(tiny_fleet / "reward", tmp_path / "reward")), max_tokens=128)
+
+
+def opened(config: ScalarConfig) -> GraphReward:
+    model = open_reward(config)
+    assert model is not None
+    return model
+
+
+def test_rewards_are_those_on_pytorch(config: ScalarConfig) -> None:
+    rewards = opened(config).score(PAIRS)
+    assert rewards == pytest.approx(reward_model(config).score(PAIRS), abs=1e-4)
+    assert len({round(reward, 3) for reward in rewards}) > len(PAIRS) / 2
+    assert rewards[7] == opened(config).score(PAIRS[7:8])[0]  # whatever else is scored
+
+
+def test_a_graph_is_made_once_and_again_for_another_model(config: ScalarConfig, tmp_path: Path) -> None:
+    def graphs() -> list[Path]:
+        return sorted((tmp_path / "cache" / "rewards").glob("*/model.onnx"))
+
+    first = opened(config).score(PAIRS)
+    (graph,) = graphs()
+    opened(config)
+    assert graphs() == [graph]
+    tiny_models.save_reward_model(Path(config.model), seed=8)
+    assert opened(config).score(PAIRS) != pytest.approx(first)
+    assert graphs() != [graph]
+    assert len(graphs()) == 1
+    opened(replace(config, max_tokens=64))
+    assert len(graphs()) == 2
+
+
+@pytest.mark.parametrize("file", ["model.onnx", "model.onnx.data", "reward.json", "tokenizer.json"])
+def test_a_damaged_graph_is_made_again(config: ScalarConfig, tmp_path: Path, file: str) -> None:
+    before = opened(config).score(PAIRS)
+    (path,) = (tmp_path / "cache" / "rewards").glob(f"*/{file}")
+    path.write_bytes(b"half")
+    assert opened(config).score(PAIRS) == before
+
+
+@pytest.mark.parametrize("changes", [{"dtype": "bfloat16"}, {"template": "{query} {response}"}, {"input": "chat"}])
+def test_other_reward_models_stay_on_pytorch(config: ScalarConfig, changes: dict[str, str]) -> None:
+    assert open_reward(replace(config, **changes)) is None
+
+
+def test_a_fleet_uses_it_unless_it_needs_pytorch_anyway(config: ScalarConfig, tiny_fleet: Path, tmp_path: Path) -> None:
+    fleet = load_fleet(tiny_fleet)
+    assert fleet.router is not None
+    light = replace(fleet, reward=config, candidates=(gguf_models.candidate(tmp_path / "none.gguf"),))
+    assert isinstance(Ensemble(light).reward_model, GraphReward)
+    on_torch = replace(light, router=replace(fleet.router, runtime="torch"))
+    for other in (on_torch, replace(light, candidates=fleet.candidates)):
+        assert isinstance(Ensemble(other).reward_model, ScalarReward)

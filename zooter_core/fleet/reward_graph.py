@@ -1,0 +1,107 @@
+"""Reward models of BERT's architecture on ONNX Runtime, by a graph that is made once, in the cache folder.
+
+A fleet whose candidates do not need PyTorch ranks without it this way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zooter_core.base.cores import cores
+from zooter_core.base.errors import WorkError, ZooterError, first_line
+from zooter_core.base.made_once import Place, digest_of
+from zooter_core.base.strict_json import dump_json, parse_json
+from zooter_core.base.weights import resolve, stamp_of
+from zooter_core.config.labelling import RewardConfig, ScalarConfig, UltraConfig
+from zooter_core.labelling.rewards import plain
+from zooter_core.router import bert
+from zooter_core.router.graph import GRAPH, TOKENIZER, TextGraph, tokenizer_json
+from zooter_core.router.onnx_file import map_weights
+
+ABOUT = "reward.json"  # beside the graph and its tokenizer
+LAYOUT = 2  # raise it when the graph changes: those in the cache are then made again
+MOST_TOKENS = 512  # of a query and a response, where fleet.toml does not say
+PROBE = ("Hello", "Hello!")
+
+
+class GraphReward:
+    """A reward model's graph. A pair is scored alone and without padding, so that others do not change its reward."""
+
+    version = "onnx"
+
+    def __init__(self, folder: Path) -> None:
+        self.marks: list[str] = parse_json((folder / ABOUT).read_text(encoding="utf-8"))["marks"]
+        self.graph = TextGraph(folder)
+
+    def score(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+        """The rewards of (query, response) pairs. The pairs are divided among the cores."""
+        if len(pairs) < 2:
+            return [self._score(pair) for pair in pairs]
+        with ThreadPoolExecutor(cores()) as pool:
+            return list(pool.map(self._score, pairs))
+
+    def _score(self, pair: tuple[str, str]) -> float:
+        query, response = (plain(text, self.marks) for text in pair)
+        (rewards,) = self.graph([(query, response)])
+        return float(rewards[0])
+
+
+def open_reward(config: RewardConfig) -> GraphReward | None:
+    """A reward model on ONNX Runtime; None if its settings ask for what PyTorch alone does.
+
+    It has to be a classifier in a folder or package that reads two segments, in single precision.
+
+    Raises:
+        ZooterError: it is no classifier of BERT's architecture with one output.
+        WorkError: its files do not load, or its rewards are not finite.
+    """
+    if not isinstance(config, ScalarConfig) or isinstance(config, UltraConfig):
+        return None
+    if config.dtype != "float32" or config.input == "chat" or config.template:
+        return None
+    source = Path(resolve(config.model))
+    stamps = [stamp_of(resolve(name)) for name in (config.model, config.adapter) if name]
+    if not all(stamps):  # a hub's
+        return None
+    decided_by = digest_of(f"{LAYOUT} {config.max_tokens} {source.resolve()}", *stamps)
+    place = Place("rewards", decided_by, f"{config.model}\n{config.adapter}\n{config.max_tokens}")
+    settings = bert.settings_of(source)
+    try:
+        return place.open(lambda folder: _write(config, source, settings, folder), _load)
+    except ZooterError:
+        raise
+    except Exception as problem:  # json, safetensors, onnxruntime and tokenizers raise many kinds
+        where = config.adapter or config.model
+        raise WorkError(f"a reward model at {where}", first_line(problem), "Check [reward] in fleet.toml.") from problem
+
+
+def _load(folder: Path) -> GraphReward:
+    model = GraphReward(folder)
+    if not np.isfinite(model.score([PROBE])).all():
+        raise ValueError("rewards that are not finite")
+    return model
+
+
+def _write(config: ScalarConfig, source: Path, settings: Mapping[str, Any], folder: Path) -> None:
+    """Write the graph and its tokenizer from the model's own files."""
+    weights = bert.read_weights(source / bert.FILE)
+    if config.adapter:
+        weights = bert.adapted({f"bert.{name}": values for name, values in weights.items()}, Path(config.adapter))
+    outputs = len(weights["classifier.bias"]) if "classifier.bias" in weights else 0
+    if outputs != 1:
+        raise ZooterError("a reward model with one output", f"{outputs} at {config.model}", "Use another model.")
+    if name := bert.first_broken(weights):
+        raise ValueError(f"NaN or infinity in its weights ({name})")
+    folder.mkdir(parents=True)
+    graph = bert.Bert(settings, weights, bert.has_segments(source)).rewards()
+    (folder / GRAPH).write_bytes(graph.SerializeToString())
+    map_weights(folder / GRAPH)
+    tokenizer, _ = bert.tokenizer_of(source)
+    text = tokenizer_json(tokenizer, config.max_tokens or MOST_TOKENS, "right")
+    (folder / TOKENIZER).write_text(text, encoding="utf-8")
+    (folder / ABOUT).write_text(dump_json({"marks": list(bert.marks_of(source))}) + "\n", encoding="utf-8")
