@@ -34,7 +34,7 @@ TRAINING = DistillConfig(epochs=40, rate=1e-2)
 
 def distilled(folder, encoder, labels=LABELS, training=TRAINING, tags="given") -> Router:
     distill(SCORES, folder, labels=labels, training=training, encoder=encoder, tags=tags)
-    return Router.load(folder, Encoders())
+    return Router.load(folder, Encoders("torch"))
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def test_one_score_makes_no_candidate_the_best(tiny_encoder, kind):
 def test_the_saved_router_is_the_one_returned(tmp_path, tiny_encoder):
     folder = tmp_path / "below" / "router"
     router = distill(SCORES, str(folder), labels=LABELS, training=TRAINING, encoder=tiny_encoder)
-    saved = Router.load(folder, Encoders())
+    saved = Router.load(folder, Encoders("torch"))
     assert np.array_equal(saved.probabilities(SUMS), router.probabilities(SUMS))
     assert {path.name for path in folder.iterdir()} == {
         "config.json", "learned.npy", "model.safetensors", "neighbours.json", "neighbours.safetensors", "report.json",
@@ -200,7 +200,7 @@ def test_a_failure_leaves_an_older_router_alone(tmp_path, tiny_encoder):
     for wrong, message in ((LabelConfig(tau=0.0), "tau > 0"), (LabelConfig(holdout=1.0), "a query to learn from")):
         with pytest.raises(ZooterError, match=message):
             distilled(tmp_path / "router", tiny_encoder, wrong)
-    assert np.array_equal(Router.load(tmp_path / "router", Encoders()).probabilities(SUMS), before)
+    assert np.array_equal(Router.load(tmp_path / "router", Encoders("torch")).probabilities(SUMS), before)
     assert {path.name for path in tmp_path.iterdir()} == {"router"}
 
 
