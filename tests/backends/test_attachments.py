@@ -66,6 +66,11 @@ def test_the_newest_files_have_room_first() -> None:
     assert first.content == "And this?"
 
 
+def test_a_long_answer_leaves_half_of_the_context_to_the_files() -> None:
+    _, (reading,) = with_attachments(conversation(Attachment("a", numbered(1_000))), 400, 4_000, words)
+    assert 100 < reading.read < 200
+
+
 def test_without_room_nothing_is_sent() -> None:
     (*_, query), (reading,) = with_attachments(conversation(Attachment("a", numbered(100))), LEAST, 100, words)
     assert query.content == "What is it about?"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from support import reward_checkpoints, tiny_models
 from zooter_core.backends import Request
-from zooter_core.backends.conversation import beginning, prompt_ids, special_tokens, without_tokens
+from zooter_core.backends.conversation import beginning, prompt, prompt_ids, special_tokens, without_tokens
 from zooter_core.base.records import Message
 from zooter_core.config.candidates import CandidateConfig
 
@@ -67,6 +68,16 @@ def test_a_chat_template_says_itself_how_a_conversation_begins(llama):
     assert prompt_ids(request(None), llama).count(llama.bos_token_id) == 1
     llama.chat_template = "[INST] {{ messages[0]['content'] }} [/INST]"
     assert prompt_ids(request(None), llama).count(llama.bos_token_id) == 0
+
+
+def test_a_chat_template_gets_all_messages_and_the_prompt_of_a_fleet_the_last_one(chatml):
+    messages = tuple(
+        Message(*turn) for turn in (("user", "My name is Ada."), ("assistant", "Hello Ada!"), ("user", QUERY))
+    )
+    text = prompt(replace(request(None), messages=messages), chatml)
+    places = [text.find(message.content) for message in messages]
+    assert -1 < places[0] < places[1] < places[2]
+    assert prompt(replace(request(VICUNA), messages=messages), chatml) == f"A chat. USER: {QUERY} ASSISTANT:"
 
 
 def test_special_tokens_of_a_template_are_such_and_those_of_a_person_are_text(chatml, llama):

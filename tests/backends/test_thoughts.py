@@ -47,6 +47,10 @@ CASES: Sequence[tuple[str, bool, Parts]] = [
 @pytest.mark.parametrize(("answer", "opened", "parts"), CASES)
 def test_the_parts_of_a_whole_answer(answer: str, opened: bool, parts: Parts) -> None:
     assert split(answer, opened) == parts
+    letter_by_letter = Splitter(opened)
+    texts = [letter_by_letter.feed(letter)[1] for letter in answer]
+    assert letter_by_letter.end() == parts
+    assert "".join(texts) == Splitter(opened).feed(answer)[1]
 
 
 @given(st.sampled_from(CASES), st.lists(st.integers(0, 100), max_size=8))

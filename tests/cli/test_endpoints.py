@@ -129,6 +129,12 @@ def test_ask_keeps_what_has_come_and_tells_the_fault(zooter, fleet):
     assert "the connection broke, after 7 characters" in err
 
 
+def test_an_answer_without_text_is_exit_1(zooter, fleet):
+    code, out, err = zooter("ask", "Hi", "--candidate", "b", "--fleet", fleet(a="long", b="empty", router=True))
+    assert (code, out) == (1, "")
+    assert "an answer of b, but found an empty one" in err
+
+
 @pytest.mark.parametrize(
     ("model", "reason"),
     [

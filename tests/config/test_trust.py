@@ -21,13 +21,14 @@ from zooter_core.config.trust import trust, trust_file
 from zooter_core.labelling.rewards.http import HttpReward
 
 SECRET = "AWS_SECRET_ACCESS_KEY"
+ALMOST = ("LLM_KEY_OF_MY_BANK", "MY_LLM_KEY")  # as the keys of one's own model servers, and more
 ELSEWHERE = "https://models.example.org/v1"
 
 
 @pytest.fixture(autouse=True)
 def _settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "settings"))
-    for name in (SECRET, "OPENAI_API_KEY", "VLLM_API_KEY"):
+    for name in (SECRET, "OPENAI_API_KEY", "VLLM_API_KEY", *ALMOST):
         monkeypatch.setenv(name, "hush")
 
 
@@ -79,7 +80,7 @@ def test_a_key_goes_without_asking_to_this_machine_its_provider_or_a_model_serve
 @pytest.mark.parametrize(
     ("variable", "url"),
     [
-        (SECRET, ELSEWHERE),
+        *((name, ELSEWHERE) for name in (SECRET, *ALMOST)),
         ("OPENAI_API_KEY", ELSEWHERE),
         ("OPENAI_API_KEY", "https://api.openai.com.example.org/v1"),
         ("OPENAI_API_KEY", "https://example.org\\\\.api.openai.com/v1"),

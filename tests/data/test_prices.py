@@ -9,7 +9,7 @@ from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.endpoint import EndpointConfig
 from zooter_core.config.fleet import Fleet, RouterConfig
 from zooter_core.data import prices
-from zooter_core.data.prices import check_trade, dollars, prices_of, trade, utilities
+from zooter_core.data.prices import check_trade, cost, dollars, prices_of, trade, utilities
 
 PRICES = np.array([4.0, 1.0, 0.0])
 PROBABILITIES = np.array([[0.5, 0.3, 0.2], [0.6, 0.1, 0.3]])
@@ -39,6 +39,15 @@ def test_a_candidate_without_a_price_is_named(tmp_path):
 def test_dollars_of_a_thousand_queries():
     """A thousand responses of 300 tokens are 0.3 million."""
     assert dollars(PRICES, np.full((2, 3), 300.0)) == pytest.approx(np.tile([1.2, 0.3, 0.0], (2, 1)))
+
+
+def test_a_prompts_cached_tokens_have_their_own_price_or_that_of_the_others():
+    """A million answer tokens at 3, and two million of the prompt at 2, half of them cached at 0.5."""
+    priced = {"usd_per_million_tokens": 3.0, "usd_per_million_prompt_tokens": 2.0}
+    discounted = CandidateConfig("a", "transformers", "m", usd_per_million_cached_tokens=0.5, **priced)
+    assert cost(discounted, 2_000_000, 1_000_000, 1_000_000) == pytest.approx(5.5)
+    assert cost(CandidateConfig("a", "transformers", "m", **priced), 2_000_000, 1_000_000, 1_000_000) == 7.0
+    assert cost(CandidateConfig("a", "transformers", "m"), 2_000_000, 1_000_000) is None
 
 
 def test_utilities_worked_by_hand():

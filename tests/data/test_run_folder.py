@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from zooter_core.base.errors import ZooterError
+from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.data.run_folder import RESPONSES, REWARDS, ROUTER, RunFolder, versions
+from zooter_core.data.run_lines import reward_check
 
 
 @pytest.fixture
@@ -47,6 +48,18 @@ def test_torn_last_line_is_passed_over_and_cut_off(folder, torn, lines):
         assert [record["id"] for record in run.records("a.jsonl")] == [1, 2][: len(lines)]
         run.append("a.jsonl", [{"id": 4}])
         assert path.read_bytes() == b"".join([*lines, b'{"id": 4}\n'])
+
+
+def test_a_record_that_comes_twice_or_belongs_to_no_query_is_refused_by_its_line(folder):
+    with RunFolder(folder, create=True) as run:
+        run.append(REWARDS, [{"id": "a", "set_aside": "why"}, {"id": "b", "set_aside": "why"}])
+        check = reward_check(["one"], None)
+        assert run.done(REWARDS, {"a", "b"}, check) == {("a",), ("b",)}
+        with pytest.raises(WorkError, match='one of "b" in line 2'):
+            run.done(REWARDS, {"a"}, check)
+        run.append(REWARDS, [{"id": "a", "set_aside": "why"}])
+        with pytest.raises(WorkError, match='a second one of "a" in line 3'):
+            run.done(REWARDS, {"a", "b"}, check)
 
 
 @pytest.mark.parametrize(

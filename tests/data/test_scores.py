@@ -64,9 +64,10 @@ def test_a_pool_of_one_has_one_score_a_query(write):
 
 def test_fields_of_a_queries_file_and_what_stands_for_those_that_are_missing(write):
     lines = ({"query": "a", "source": "log"}, "\r", {"query": "b", "dataset": "gsm8k", "source": "log"})
-    queries = read_queries(write(*lines, {"id": 17, "query": "c", "tags": ["math", "code"]}, name="queries.jsonl"))
+    ids = {"id": 17, "query": "c", "tags": ["math", "code"]}, {"id": 0, "query": "d"}
+    queries = read_queries(write(*lines, *ids, name="queries.jsonl"))
     assert queries == [
-        Query("1", "a", "log"), Query("2", "b", "gsm8k"), Query("17", "c", tags=("math", "code")),
+        Query("1", "a", "log"), Query("2", "b", "gsm8k"), Query("17", "c", tags=("math", "code")), Query("0", "d"),
     ]  # fmt: skip
 
 

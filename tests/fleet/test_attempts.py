@@ -277,6 +277,9 @@ def test_each_failure_of_a_server_counts_once_unless_the_request_is_to_blame():
     assert attempts.ill == ["c"]  # nobody has answered, and two failed alike
     attempts.answered("c")
     assert attempts.ill == ["a", "b"]
+    alone = attempts_at("ab")
+    alone.failed("a", fault(500))
+    assert alone.ill == ["a"]
     refused = attempts_at("a")
     refused.failed("a", fault(400, subject="request"))
     assert refused.ill == []

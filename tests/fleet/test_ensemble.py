@@ -8,8 +8,8 @@ import pytest
 
 from zooter_core.backends import iter_responses
 from zooter_core.backends.conversation import MOST_CHARACTERS
-from zooter_core.base.errors import ZooterError
-from zooter_core.base.records import Attachment, Message, Query, Reading
+from zooter_core.base.errors import Failure, ZooterError
+from zooter_core.base.records import Attachment, Message, Query, Reading, Response
 from zooter_core.config.fleet import GenerationConfig, RouterConfig, load_fleet
 from zooter_core.config.labelling import ScalarConfig
 from zooter_core.data.scores import Scores
@@ -147,6 +147,15 @@ def test_a_query_is_unsure_where_a_second_response_was_better_on_similar_ones(fl
     assert Ensemble(fleet).select(SEA, trigger="margin").unsureness == pytest.approx(1 - decision.margin)
 
 
+def test_what_a_candidate_that_joined_after_the_training_gains_is_not_known(fleet_copy):
+    encoder = Ensemble(load_fleet(fleet_copy)).router.encoder
+    learned = Scores(tuple(Query(str(n), f"text {n}") for n in range(30)), POOL[:2], np.zeros((30, 2)))
+    vectors, shares = np.repeat(encoder.sentence(encoder.embed([SEA])), 30, axis=0), np.full((30, 2), 0.5)
+    Neighbours.of(learned, vectors, shares, shares).save(fleet_copy / "router")
+    ensemble = Ensemble(load_fleet(fleet_copy))
+    assert ensemble.select(SEA, k=3).unsureness == pytest.approx(1 - ensemble.route(SEA).margin)
+
+
 def test_select_goes_by_the_fleets_settings(tiny_fleet):
     fleet = load_fleet(tiny_fleet)
     assert not Ensemble(fleet).select(ASK).unsure  # by default no query is
@@ -214,6 +223,13 @@ def test_rank_runs_all_candidates_or_those_named(tiny_ensemble):
     assert texts == {name: response.text for name, response in run(tiny_ensemble, POOL, GREEDY).items()}
     named = tiny_ensemble.rank(ASK, ["two", "base"], GREEDY)
     assert {item.response.candidate: item.response.text for item in named} == {n: texts[n] for n in ("two", "base")}
+
+
+def test_an_answer_that_broke_off_has_no_reward(tiny_ensemble):
+    half = Response("one", "Half of", error=Failure("an answer", "no connection"))
+    first, last = tiny_ensemble.rank_responses(SEA, [half, Response("base", "Salt water.")])
+    assert (first.response.candidate, first.rank) == ("base", 1)
+    assert (last.response, last.reward, last.rank) == (half, None, None)
 
 
 def test_load_tells_what_is_being_loaded(tiny_fleet):

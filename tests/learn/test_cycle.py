@@ -191,6 +191,13 @@ def test_a_newcomer_answers_stored_queries(place):
     assert (tuple(pool), linear.weight.shape[1]) == (POOL, 3)
 
 
+def test_a_turn_that_the_budget_ends_goes_on_with_the_next_decision(place):
+    """The two candidates that have not answered are asked each time."""
+    place[2].add(decisions(20))
+    judged = [turn(place, calls=calls, sampling=SamplingPlan(1.0, 0.0))[0].judged for calls in (10, 11, 100)]
+    assert judged == [5, 5, 10]
+
+
 def with_newcomer(place, ensemble=None, **settings):
     """A turn of all three candidates, of which the third has just joined."""
     versions = Versions(load_fleet(place[0]))

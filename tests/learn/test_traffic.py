@@ -55,6 +55,13 @@ def test_a_request_is_added_once(traffic):
     assert sum(total.n for total in traffic.totals()) == 2
 
 
+def test_chores_and_what_has_neither_router_nor_reward_teach_nothing(traffic):
+    traffic.add([decision(1), decision(2, chore=True), *(decision(number, probability=None) for number in (3, 4))])
+    traffic.add_rewards([LoggedReward("req-4", "small", 1.0)])
+    assert [entry.request_id for entry in traffic.newest(useful=True)] == ["req-4", "req-1"]
+    assert len(traffic.newest()) == 4
+
+
 def test_decisions_come_in_the_order_in_which_they_were_added(traffic):
     traffic.add(decision(number) for number in (3, 1, 2))  # the clock was set back
     assert [entry.request_id for entry in traffic.decisions()] == ["req-3", "req-1", "req-2"]

@@ -17,7 +17,16 @@ from zooter_core.base.paths import EMBEDDED_FLEET
 from zooter_core.config.edit import set_table
 from zooter_core.config.fleet import load_fleet
 from zooter_core.learn.deciding import PROMOTE, ROLLBACK, Contest
-from zooter_core.learn.versions import FOLLOW, MOST_EVENTS, OUTSIDE, STARTING, Versions, lock_learner, name_router
+from zooter_core.learn.versions import (
+    FOLLOW,
+    MOST_EVENTS,
+    MOST_SPARE,
+    OUTSIDE,
+    STARTING,
+    Versions,
+    lock_learner,
+    name_router,
+)
 from zooter_core.method.promotion import Gate, evidence
 
 Switch = Callable[[Contest[str]], object]
@@ -117,6 +126,17 @@ def test_a_link_among_the_routers_is_refused_and_what_it_leads_to_stays(fleet, t
     assert sorted(photos.iterdir()) == before
 
 
+def test_the_newest_spare_challengers_stay_and_what_served_or_competes(fleet):
+    versions = opened(fleet)
+    for _ in range(MOST_SPARE + 2):
+        versions.add(lambda folder: None)
+    versions.tidy()
+    newest = versions.state.version
+    spare = [f"{number:04}" for number in range(newest - MOST_SPARE + 1, newest + 1)]
+    folders = sorted(path.name for path in versions.folder.iterdir() if path.is_dir())
+    assert folders == ["0001", "0002", *spare]
+
+
 @pytest.mark.parametrize("name", SWITCHES)
 def test_a_switch_that_is_killed_at_any_moment_has_happened_or_not(fleet, moments, name):
     rewrite(fleet, **BEFORE.get(name, {}))
@@ -206,6 +226,16 @@ def test_a_router_that_is_named_by_hand_serves_and_is_not_followed(fleet, router
     last = state.events[-1]
     assert (last["event"], last["before"], last["router"]) == (event, "routers/0001", router)
     assert "mean" not in last
+
+
+@pytest.mark.parametrize(
+    ("champion", "target"), [("routers/0001", "router"), ("routers/0002", "router"), ("router", None)]
+)
+def test_a_roll_back_goes_to_what_the_latest_promotion_replaced(fleet, champion, target):
+    """0002 may be a refit of 0001 that took over; before `router`, nothing was promoted."""
+    versions = opened(fleet)
+    versions.state.champion, versions.state.former = champion, None
+    assert versions.rollback_target() == target
 
 
 def test_a_first_start_is_no_event(fleet_copy):

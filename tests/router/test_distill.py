@@ -7,7 +7,7 @@ from zooter_core.base.errors import ZooterError
 from zooter_core.method import calibration
 from zooter_core.method.labels import kl
 from zooter_core.router import distill
-from zooter_core.router.distill import Trial, learn, trial
+from zooter_core.router.distill import PATIENCE, Trial, learn, trial
 from zooter_core.router.kinds import DistillConfig
 from zooter_core.router.router import DistilledRouter
 
@@ -54,6 +54,21 @@ def test_a_lucky_first_epoch_does_not_end_a_trial(monkeypatch):
     vectors = np.random.default_rng(0).normal(size=(100, 8)).astype(np.float32)
     labels = np.eye(2)[np.arange(100) % 2]
     assert trial(vectors, labels, POOL, DistillConfig(), labels).epochs == 8
+
+
+def test_a_trial_judges_a_fifth_of_the_queries_and_ends_where_nothing_gets_better(monkeypatch):
+    judged: list[int] = []
+
+    def loss(logits, *_) -> float:
+        judged.append(len(logits))
+        return float(len(judged))
+
+    monkeypatch.setattr(calibration, "temperature_of", lambda *_: 1.0)
+    monkeypatch.setattr(calibration, "log_loss", loss)
+    vectors = np.random.default_rng(0).normal(size=(100, 8)).astype(np.float32)
+    labels = np.eye(2)[np.arange(100) % 2]
+    assert trial(vectors, labels, POOL, DistillConfig(epochs=30), labels).epochs == 1
+    assert judged == [20] * (1 + PATIENCE)
 
 
 def test_a_trial_goes_by_the_scores_that_there_are():

@@ -96,6 +96,17 @@ def test_an_expected_gain_is_ranked_among_those_of_the_training_queries(tmp_path
     assert loaded.gain_ranks(np.hstack([queries, np.ones_like(queries)]), columns) == pytest.approx(ranks, abs=0.06)
 
 
+def test_a_training_query_is_not_among_those_that_are_similar_to_it():
+    """One of 21 has a gain, which is expected of all others, as it is among the 20 most similar of each."""
+    angles = np.arange(21) * np.pi / 60
+    arc = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    rewards = np.stack([np.zeros(21), np.where(np.arange(21) == 10, 20.0, 0.0)], axis=1)
+    learned = Scores(tuple(Query(str(n), f"text {n}") for n in range(21)), ("a", "b"), rewards)
+    sure = np.tile([0.9, 0.1], (21, 1))
+    ranks = Neighbours.of(learned, arc, sure, sure).gain_ranks(np.tile(arc[10:11], 2), np.array([[0, 1]]))
+    assert ranks == pytest.approx([1 / 21])
+
+
 def test_their_scores_are_the_rewards():
     scores = neighbours().scores()
     assert scores.scores == pytest.approx(REWARDS)

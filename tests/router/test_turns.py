@@ -20,6 +20,7 @@ from zooter_core.router.turns import CERTAIN, MOST_CHARACTERS, Topics, kind_of
         "a bit more formal",
         "one about the sea",
         "is it open on Mondays?",
+        "Is it true that they open at nine every morning on Mondays?",  # twelve words
         "Now rewrite your previous answer so that every sentence starts with the letter A, and keep the order.",
     ],
 )
@@ -34,6 +35,7 @@ def test_a_follow_up_by_its_words(turn):
         "A story about a fox and its den",
         "bash one-liner that counts the lines of all files",
         "Is it safe to drink tap water in Italy?",
+        "Is it true that they open at nine in the morning on Mondays?",  # thirteen
         "SQL: customers with more than three orders",
         "Do dolphins sleep, and if so how do they breathe?",  # "they" are in the turn
         "Rewrite this sentence politely: 'Send me the report.'",

@@ -55,6 +55,15 @@ def test_overdrawn_tokens_have_to_refill():
     door.count(LAPTOP)
 
 
+def test_a_key_has_so_many_requests_at_the_same_time():
+    door, _ = admission()
+    one = Key("one", "", 0.0, concurrent=1)
+    with door.admitted(one), door.admitted(PHONE):  # another key has its own
+        assert refused(door.admitted(one).__enter__) == (429, "rate_limit_exceeded", 1)
+    with door.admitted(one):
+        pass
+
+
 def test_places_are_given_in_order_of_arrival():
     async def scenario() -> None:
         door, _ = admission(concurrent=1, queue=2)

@@ -78,6 +78,7 @@ def test_a_file_that_breaks_leaves_the_keys_as_they_were(file):
         "[]",
         '{"keys": [{"name": "x"}]}',
         '{"keys": [{"name": "x", "digest": "", "created": 0, "concurrent": "9"}]}',
+        '{"keys": [{"name": "x", "digest": "", "created": 0, "requests_a_minute": 9}]}',  # no such limit
     ],
 )
 def test_a_wrong_file_is_refused(file, content):

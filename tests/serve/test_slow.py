@@ -37,8 +37,9 @@ def test_auto_waits_a_bounded_time_for_a_place_and_then_asks_the_next(serve, scr
         for _ in range(3):
             answer = endpoint.chat(headers=METADATA).json()
             assert answer["model"] == free
-            assert "none of its 1 places" in answer["zooter"]["failed"][0]["reason"]
-        named = endpoint.chat(model=full)
+            assert "none of its 1 places became free within 0.3 s" in answer["zooter"]["failed"][0]["reason"]
+        named = endpoint.chat(model=full)  # which has no other to ask
+        assert "within 0.6 s" in named.json()["error"]["message"]
         assert (named.status_code, named.headers["retry-after"]) == (503, "1")
         assert endpoint.client.get("/ready").json()["breakers"][full] == "closed"
 

@@ -96,11 +96,12 @@ def test_an_answer_that_the_client_broke_off_is_not_kept(serve):
 def test_what_is_too_old_goes_without_a_request_too(tmp_path, monkeypatch):
     monkeypatch.setattr(traffic_log, "CLEAN_SECONDS", 0.2)
     with Traffic.open(tmp_path) as traffic:
-        traffic.add(LoggedDecision("old", time.time() - 2 * traffic_log.DAY, "a query"))
+        for name, days in (("old", 2), ("of today", 0.5)):
+            traffic.add(LoggedDecision(name, time.time() - days * traffic_log.DAY, "a query"))
         log = traffic_log.TrafficLog(tmp_path, LearnConfig(retention_days=1))
         try:
             for moment in (0.0, time.time() - 2 * traffic_log.DAY):  # of the next one, which comes later
-                wait_until(lambda: traffic.newest() == [])
+                wait_until(lambda: [entry.request_id for entry in traffic.newest()] == ["of today"])
                 traffic.add(LoggedDecision("older", moment, "a query"))
         finally:
             log.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
@@ -12,12 +13,11 @@ from hypothesis import strategies as st
 from zooter_core.backends.endpoint import events
 from zooter_core.backends.endpoint.events import Event, Splitter, begins
 
-ENDS = st.sampled_from([b"\n", b"\r\n", b"\r"])
+ENDS = (b"\n", b"\r\n", b"\r")
 EVENTS = [b'data: {"a": "x\\n\\n"}', b'event: e\ndata: {"b":1}', b"data: [DONE]"]
 
 
-@given(ENDS, st.lists(st.integers(0, 90), max_size=6), st.integers(0, 2))
-def test_events_are_whole_wherever_the_stream_is_cut_and_however_lines_end(end, cuts, more):
+def check_cut(end: bytes, cuts: Sequence[int], more: int = 0) -> None:
     text = b": alive" + end * 2 + b"".join(event.replace(b"\n", end) + end * (2 + more) for event in EVENTS)
     bounds = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
     splitter = Splitter()
@@ -29,6 +29,17 @@ def test_events_are_whole_wherever_the_stream_is_cut_and_however_lines_end(end, 
         ([], b"[DONE]", None),
     ]
     assert splitter.end() == b""
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_events_are_whole_wherever_the_stream_is_cut_in_two(end):
+    for cut in range(90):
+        check_cut(end, [cut])
+
+
+@given(st.sampled_from(ENDS), st.lists(st.integers(0, 90), max_size=6), st.integers(0, 2))
+def test_events_are_whole_however_often_the_stream_is_cut_and_however_lines_end(end, cuts, more):
+    check_cut(end, cuts, more)
 
 
 def test_the_last_event_needs_no_empty_line():

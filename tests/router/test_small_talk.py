@@ -1,0 +1,29 @@
+"""Small talk and follow-ups by an encoder that knows no text but the examples; tests/embedded has real ones."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from zooter_core.router.small_talk import FOLLOW_UPS, SMALL_TALK, SmallTalk
+
+EXAMPLES = [*SMALL_TALK, *FOLLOW_UPS]
+
+
+class KnowsExamples:
+    """Gives each example a direction of its own, and any other text none."""
+
+    def embed(self, texts):
+        return np.array([[float(text == example) for example in EXAMPLES] for text in texts], dtype=np.float32)
+
+    embed_all = embed
+
+    def sentence(self, vectors):
+        return vectors
+
+
+def test_each_example_is_of_its_own_kind_and_what_is_like_none_goes_on_with_its_topic():
+    small_talk = SmallTalk(KnowsExamples())
+    assert small_talk(SMALL_TALK) == [True] * len(SMALL_TALK)
+    assert small_talk(FOLLOW_UPS) == [False] * len(FOLLOW_UPS)
+    assert small_talk(["Quetzalcoatl"]) == [False]
+    assert small_talk([]) == []
