@@ -113,10 +113,10 @@ READERS: dict[str, tuple[Callable[[str], object], Callable[[int], str]]] = {
     "explain: sentences": (pieces_of, lambda n: "a." * (n // 2) + " a" * 60),
     "calculator: digits": (calculator.due, lambda n: "1" * n),
     "curate: signs": (normalise, lambda n: "-" + " " * n),
-    "judge: digits": (judge.rating, lambda n: "score 1." + "1" * n + ".1"),
-    "judge: brackets": (judge.rating, lambda n: "[[1" + " " * n),
-    "judge: decision": (judge.better, lambda n: "final decision is that" + " " * n),
-    "judge: fence": (lambda text: judge.prompt(judge.PAIR, query=text, first="", second=""), lambda n: "=" * n),
+    "judge: digits": (judge.read_rating, lambda n: "score 1." + "1" * n + ".1"),
+    "judge: brackets": (judge.read_rating, lambda n: "[[1" + " " * n),
+    "judge: decision": (judge.read_choice, lambda n: "final decision is that" + " " * n),
+    "judge: fence": (lambda text: judge.fill_prompt(judge.PAIR, query=text, first="", second=""), lambda n: "=" * n),
     "flask: letters": (lambda text: flask.mean_of(text, ["a"]), lambda n: "{" + "a " * (n // 2) + "}"),
     "flask: spaces": (lambda text: flask.mean_of(text, ["a"]), lambda n: "{a:" + " " * n + "}"),
     "letter: spaces": (lambda text: answers.letter(text, ["a", "b"]), lambda n: "answer is" + " " * n + "?"),
@@ -127,8 +127,8 @@ READERS: dict[str, tuple[Callable[[str], object], Callable[[int], str]]] = {
         lambda text: code.program(text, "def f():\n", "f"),
         lambda n: "def f():\n  x\n" + "  x = 1\n" * (n // 8) + "?\n" + "y z\n" * (n // 4),
     ),
-    "instag: brackets": (instag.names, lambda n: "[" * n),
-    "instag: tags": (instag.names, lambda n: '{"tag":"' * (n // 8)),
+    "instag: brackets": (instag.read_tags, lambda n: "[" * n),
+    "instag: tags": (instag.read_tags, lambda n: '{"tag":"' * (n // 8)),
 }
 
 

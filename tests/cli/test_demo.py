@@ -91,11 +91,11 @@ def test_a_busy_port_is_exit_2(refused, servers):
         ("--port", "99999", "a port up to 65535, but found 99999"),
         ("--port", "http", "--port"),
         ("--allowed-host", "http://demo.example.org", "a host name or an IP address for --allowed-host"),
-        ("--allowed-host", "", "--allowed-host is empty"),
+        ("--allowed-host", "", "'--allowed-host': it is empty"),
         ("--allowed-origin", "www.example.org", "an origin (scheme, host and port of a site) for --allowed-origin"),
         ("--manage", "http://models.example.org", "a host, or a host and a port, for --manage"),
         ("--manage", "models.example.org:99999", "a host, or a host and a port, for --manage"),
-        ("--host", "", "--host is empty"),
+        ("--host", "", "'--host': it is empty"),
         ("--host", "192.0.2.1", "192.0.2.1"),
     ],
 )

@@ -185,7 +185,7 @@ def test_a_router_or_a_fleet_with_one_is_needed(refused, tiny_fleet, fleet_copy,
     assert "neither" in refused(2, *call, fleet=None)
     assert "no --rmr without --fleet" in refused(2, *call, "--rmr", "--router", tiny_fleet / "router", fleet=None)
     assert "responses of all candidates to the query 0, for --rmr" in refused(2, *call, "--rmr", fleet=tiny_fleet)
-    replace_text(fleet_copy / "fleet.toml", '[router]\npath = "router"\nruntime', "#")
+    replace_text(fleet_copy / "fleet.toml", '[router]\npath = "router"\n', "")
     assert "a [router] table" in refused(2, *call, fleet=fleet_copy)
 
 

@@ -31,7 +31,8 @@ def test_a_candidate_has_a_name(folder, name):
 
 
 @pytest.mark.parametrize(
-    ("skills", "part"), [("0.5", "must be a table"), ("{ maths = 1 }", '"math"'), ("{ math = 2 }", "at most 1")]
+    ("skills", "part"),
+    [("0.5", "must be a table"), ("{ maths = 1 }", '"math"'), ("{ math = 2 }", "less than or equal to 1")],
 )
 def test_skills_that_can_be_none_are_refused(folder, skills, part):
     line = "usd_per_million_tokens = 2"

@@ -110,7 +110,7 @@ def kinds(fleet_copy: Path, tmp_path: Path) -> dict[str, Kind]:
         "sweep.json": (tmp_path / "sweep.json", lambda: verdicts.of_sweep(load_sweep(tmp_path / "sweep.json"))),
         "run.json": (tmp_path / "run" / "run.json", use_run),
         "keys.json": (tmp_path / "keys.json", use_keys),
-        "tags.json": (tags, lambda: ["".join(one["phrasings"]) for one in nearest._entries(tags)]),
+        "tags.json": (tags, lambda: ["".join(one.phrasings) for one in nearest._read_vocabulary(tags)]),
     }
 
 

@@ -24,7 +24,7 @@ from support.demo_browser import wait_for_server
 from support.patience import PATIENCE, wait_until
 from support.ports import free_port
 from support.terminal_screen import ACTS, CLEAR, HOSTILE, terminal
-from zooter_core.base.hosts import Gate
+from zooter_core.base.hosts import HostGate
 from zooter_core.base.terminal import visible
 from zooter_core.ui.server import (
     IMPORTED,
@@ -53,7 +53,7 @@ def answer(method: str, *headers: tuple[str, str], path: str = "/") -> Response:
 
     app = Starlette(
         routes=[Route("/", fine, methods=["GET", "POST", "PUT"]), Route("/broken", broken)],
-        middleware=[Middleware(Guard, gate=Gate("zooter demo", NAMES, has_pages=True), headers=HEADERS)],
+        middleware=[Middleware(Guard, gate=HostGate("zooter demo", NAMES, has_pages=True), headers=HEADERS)],
         exception_handlers={Exception: partial(internal_error, headers=HEADERS)},
     )
     visitor = TestClient(app, base_url="http://192.0.2.7:8501", raise_server_exceptions=False)

@@ -1,9 +1,9 @@
-"""Connections of the endpoint: how much a client may send before its request is read, how slowly, and how many
-connections there may be. uvicorn with httptools bounds none of this; it also stops at an offer to change the protocol,
-and sends chunks to clients of HTTP/1.0, which know none.
+"""Connections of the endpoint and the demo: limits that uvicorn with httptools does not have.
 
-While the server waits for a client (for headers, the rest of a body, or a next request), its connection may be closed
-to make room for another one.
+They bound the size of a request's headers, the time for headers and body, and the number of connections. Two faults of
+uvicorn are mended: it stops reading at an offer to change the protocol, and sends chunks to clients of HTTP/1.0.
+
+A connection on which the server waits for the client may be closed to make room for another one.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class OldCycle(RequestResponseCycle):
         await super().send(message)
 
 
-class Connection(HttpToolsProtocol):
+class BoundedConnection(HttpToolsProtocol):
     """A connection of uvicorn with bounds.
 
     Args:

@@ -1,7 +1,7 @@
 """How many threads llama.cpp and numpy get: as many as there are free cores among those that this process may use.
 
-The threads of a model wait for each other after every layer. One without a core makes all of them wait, so that on a
-busy machine fewer threads are several times as fast.
+The threads of a model wait for each other after every layer, so one thread without a core holds up all of them. On a
+busy machine, fewer threads are several times as fast.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ def cores(root: Path = CGROUP) -> int:
 
 
 def free_cores(root: Path = CGROUP) -> int:
-    """Those of `cores` that other processes leave idle, at least 1. It takes SAMPLE seconds.
+    """How many of `cores` other processes leave idle, at least 1. Takes SAMPLE seconds.
 
-    A core counts as used if it is busy now and was busy in the last minute. A browser that opens the demo is busy only
-    now, and what installed Zooter was busy only before.
+    A core counts as used if it is busy now and was busy in the last minute. So a browser that opens the demo does not
+    count, nor does an installation that has just ended.
     """
     import psutil  # here, because routing does without it
 

@@ -21,10 +21,10 @@ class Failure:
     """What went wrong, as a value: an error's fields without the exception. `str()` gives the message.
 
     Attributes:
-        expected: what would have been right; empty for the message of a library, which is in `found`.
+        expected: what would have been right; empty if `found` is the whole message.
         found: what was there instead.
         next_step: the command or edit to try now, as a sentence.
-        sentence: replaces the default "Expected ..., but found ...", if that reads badly.
+        sentence: replaces "Expected ..., but found ..." in the message.
     """
 
     expected: str
@@ -62,6 +62,11 @@ class ZooterError(Exception):
             shortened(sentence, LONGEST_EXPECTED + LONGEST_FOUND),
         )
         super().__init__(str(self.failure))
+
+    @classmethod
+    def saying(cls, sentence: str, next_step: str = "") -> Self:
+        """An error whose message is a sentence of its own."""
+        return cls("", sentence, next_step)
 
     @classmethod
     def because(cls, failure: Failure, expected: str, next_step: str = "") -> Self:
@@ -133,7 +138,7 @@ def one_line(text: str, most: int = MOST_FOREIGN) -> str:
 
 
 def unreadable(problem: OSError, what: str) -> WorkError:
-    """An error because this user cannot read a file of something, or it is missing."""
+    """The error for files that are missing or that this user cannot read."""
     return WorkError(f"readable files of {what}", str(problem), FIX_PERMISSIONS)
 
 

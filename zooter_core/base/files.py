@@ -18,7 +18,7 @@ import shutil
 import stat
 import threading
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePath
 from tokenize import TokenError
@@ -200,20 +200,10 @@ def open_regular(path: Path) -> BinaryIO:
     Raises:
         OSError: it cannot be opened, or is something else.
     """
-
-    def check(mode: int) -> None:
-        if stat.S_ISDIR(mode):
-            raise IsADirectoryError(errno.EISDIR, "it is a folder", str(path))
-        if not stat.S_ISREG(mode):
-            raise OSError(errno.EINVAL, "it is a pipe or a device", str(path))
-
-    check(os.stat(path).st_mode)
     file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0)))  # noqa: SIM115
-    try:
-        check(os.fstat(file.fileno()).st_mode)  # another one may have taken its place
-    except OSError:
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()
-        raise
+        raise OSError(errno.EINVAL, "it is a pipe or a device", str(path))
     return file
 
 
@@ -263,7 +253,7 @@ def check_folder(folder: Path) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         if folder.exists() and not folder.is_dir():
             raise NotADirectoryError(f"{folder} is a file")
-        with work_folder(folder, folder if folder.is_dir() else None):
+        with work_folder(folder):
             pass
     except OSError as problem:
         raise ZooterError(f"a folder to write at {folder}", str(problem), "Give another place.") from problem
@@ -325,9 +315,12 @@ def atomic(path: Path, *, private: bool = False) -> Iterator[Path]:
 
 
 @contextmanager
-def work_folder(path: Path, around: Path | None = None) -> Iterator[Path]:
-    """A folder beside `path`, or in another folder, for intermediate files; deleted at the end."""
-    folder = _aside(path, around or path.parent)
+def work_folder(path: Path) -> Iterator[Path]:
+    """A folder for intermediate files, deleted at the end: inside the folder `path`, or beside it if it is not there.
+
+    So it is on the same file system, on which files are moved by renaming.
+    """
+    folder = _aside(path, path if path.is_dir() else path.parent)
     try:
         folder.mkdir()
         yield folder
@@ -354,7 +347,7 @@ def open_atomic(path: Path) -> Iterator[TextIO]:
 
 
 @contextmanager
-def update_folder(folder: Path, last: str, gone: Sequence[str] = ()) -> Iterator[Path]:
+def update_folder(folder: Path, last: str) -> Iterator[Path]:
     """A folder aside to fill. Its files then replace those of the same names in `folder`; other files stay.
 
     Renaming needs no space: a full disk shows before anything is replaced. After an error or an interrupt `folder` is
@@ -363,21 +356,18 @@ def update_folder(folder: Path, last: str, gone: Sequence[str] = ()) -> Iterator
     Args:
         last: the file without which nobody reads the folder. The old one is deleted before any other file is replaced,
             and the new one comes last: a process that is killed in between leaves no mixture that could be read.
-        gone: old files that are deleted unless the new folder has a file of that name.
 
     Raises:
         ZooterError: at once, if there can be no such folder; later, if a link is in the place of a file of it.
         WorkError: the disk is full.
     """
     check_folder(folder)
-    # Inside the folder, if it is there: for the renames it must be on the same file system.
-    with work_folder(folder, folder if folder.is_dir() else None) as new:
+    with work_folder(folder) as new:
         yield new
         with writing(folder):
             files = [path.relative_to(new) for path in sorted(new.rglob("*")) if path.is_file()]
             places = [(inside(folder, file), file) for file in sorted(files, key=lambda file: file.as_posix() == last)]
-            for name in (last, *gone):
-                (folder / name).unlink(missing_ok=True)
+            (folder / last).unlink(missing_ok=True)
             for place, file in places:
                 place.parent.mkdir(parents=True, exist_ok=True)
                 (new / file).replace(place)
@@ -400,8 +390,19 @@ def remove(path: Path) -> None:
 
 
 def _aside(path: Path, around: Path) -> Path:
-    """A name of this process in a folder, for what is incomplete; what killed processes left there is deleted."""
-    clear(around, path.name)
+    """A name of this process in a folder, for what is incomplete: `NAME.partial-PID`.
+
+    What killed processes left there is deleted, unless another process has their number by now.
+    """
+    import psutil
+
+    for old in list(around.iterdir()):
+        name, _, number = old.name.rpartition(PARTIAL)
+        if name != path.name or not number.isdecimal() or not number.isascii():
+            continue
+        if int(number) == os.getpid() or not psutil.pid_exists(int(number)):
+            with suppress(OSError):
+                remove(old)
     return around / f"{path.name}{PARTIAL}{os.getpid()}"
 
 
@@ -409,22 +410,3 @@ def sha256_of(path: Path) -> str:
     """The hash of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def clear(folder: Path, name: str = "") -> None:
-    """Delete what killed processes left incomplete in a folder: files `NAME.partial-PID` where PID runs no longer.
-
-    If another process has the number by now, the file stays until a later time.
-
-    Args:
-        name: of the file that they wrote; empty for all names.
-    """
-    import psutil
-
-    for old in list(folder.iterdir()):
-        written, _, number = old.name.rpartition(PARTIAL)
-        if (name and written != name) or not written or not number.isdecimal() or not number.isascii():
-            continue
-        if int(number) == os.getpid() or not psutil.pid_exists(int(number)):
-            with suppress(OSError):
-                remove(old)

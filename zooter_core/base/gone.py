@@ -1,6 +1,6 @@
-"""Names that the version before had, each with the way to do its job without it. The next version forgets them.
+"""Names that the previous version had, each with what to do instead. The next version drops this list.
 
-Whoever refuses an unknown command, option, key or kind looks here first.
+Code that refuses an unknown command, option, key or kind looks here first.
 """
 
 from __future__ import annotations
@@ -25,10 +25,6 @@ GONE: dict[str, str] = {  # name -> what to do instead: the end of a sentence, a
         "name the file in the variable ZOOTER_HISTORY, or turn the history off with ZOOTER_HISTORY=off."
     ),
     "zooter distill --epochs": "use `--router-set epochs=N`.",
-    "zooter distill --keep-texts": (
-        "routers of `zooter exam` keep the texts of their queries. For others use Python: `distill` keeps them "
-        "with `keep_texts=True` in its DistillConfig."
-    ),
     "zooter distill --strict": "the notes of every command that reads score files say which scores are missing.",
     "zooter distill --tagger": (
         "the tags of the score files count if they have any, otherwise clusters of similar queries. For others use "
@@ -81,10 +77,6 @@ GONE: dict[str, str] = {  # name -> what to do instead: the end of a sentence, a
         "leave it out. An actor of a model takes one GPU, or an equal share of one where there are more models "
         "than GPUs."
     ),
-    "zooter run --keep-texts": (
-        "routers of `zooter exam` keep the texts of their queries. For others use Python: `distill` keeps them "
-        "with `keep_texts=True` in its DistillConfig."
-    ),
     "zooter run --parquet": (
         "the .jsonl files of the run are read by pandas (`pd.read_json(path, lines=True)`) and by duckdb as they are."
     ),
@@ -136,20 +128,17 @@ GONE: dict[str, str] = {  # name -> what to do instead: the end of a sentence, a
         "start `vllm serve MODEL`, with `--enable-lora --lora-modules NAME=FOLDER ...` for adapters, and call "
         "`zooter init --endpoint http://localhost:8000/v1`, which makes a candidate of each (docs/own-gpus.md)."
     ),
-    "router kind cosine": (
-        "use the default, `--router-kind auto`. A saved router of this kind must be made again with `zooter distill`."
-    ),
-    "router kind knn": (
-        "use the default, `--router-kind auto`. A saved router of this kind must be made again with `zooter distill`."
-    ),
-    "router kind mf": (
-        "use the default, `--router-kind auto`. A saved router of this kind must be made again with `zooter distill`."
-    ),
     "router kind ridge": "use the default, `--router-kind auto`. Saved routers of this kind can still be used.",
-    "router kind routerdc": (
-        "use the default, `--router-kind auto`. A saved router of this kind must be made again with `zooter distill`."
-    ),
     "router setting pool": "`zooter extend` wrote it. Train the router again with `zooter distill` or `zooter run`.",
+    **dict.fromkeys(
+        ("zooter distill --keep-texts", "zooter run --keep-texts"),
+        "routers of `zooter exam` keep the texts of their queries. For others use Python: `distill` keeps them "
+        "with `keep_texts=True` in its DistillConfig.",
+    ),
+    **dict.fromkeys(
+        ("router kind cosine", "router kind knn", "router kind mf", "router kind routerdc"),
+        "use the default, `--router-kind auto`. A saved router of this kind must be made again with `zooter distill`.",
+    ),
 }
 
 
@@ -163,4 +152,4 @@ def check_gone(name: str) -> None:
         ZooterError: it is gone; the message says what to do instead.
     """
     if name in GONE:
-        raise ZooterError("a name of this version", name, "", f"`{name}` is gone: {GONE[name]}")
+        raise ZooterError.saying(f"`{name}` is gone: {GONE[name]}")

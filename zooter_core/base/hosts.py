@@ -11,10 +11,11 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
-from typing import Any
+from typing import Any, TypeVar
 
 from zooter_core.base.errors import ZooterError
 
+Value = TypeVar("Value")
 WILDCARDS = ("0.0.0.0", "::")  # binding one of them means all addresses of this machine
 DEFAULT_PORTS = {"http": 80, "https": 443}
 LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
@@ -89,7 +90,7 @@ def same_origin(origin: str, host: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Gate:
+class HostGate:
     """Which requests a server takes.
 
     Attributes:
@@ -158,14 +159,8 @@ def check_host(text: str, option: str) -> str:
     Raises:
         ZooterError: it is not a host name; `option` says where it was typed.
     """
-    name = host_name(text)
-    if name is None:
-        raise ZooterError(
-            f"a host name or an IP address for {option}",
-            repr(text),
-            f"Leave out http://, the port and the path, for instance {option} demo.example.org.",
-        )
-    return name
+    example = f"Leave out http://, the port and the path, for instance {option} demo.example.org."
+    return _require(host_name(text), f"a host name or an IP address for {option}", text, example)
 
 
 def check_origin(text: str, option: str) -> str:
@@ -174,14 +169,9 @@ def check_origin(text: str, option: str) -> str:
     Raises:
         ZooterError: it is not an origin of a web page; `option` says where it was typed.
     """
+    example = f"Write it as in {option} https://www.example.org or {option} http://localhost:3000."
     page = parse_origin(text.removesuffix("/"))
-    if page is None:
-        raise ZooterError(
-            f"an origin (scheme, host and port of a site) for {option}",
-            repr(text),
-            f"Write it as in {option} https://www.example.org or {option} http://localhost:3000.",
-        )
-    scheme, host = page
+    scheme, host = _require(page, f"an origin (scheme, host and port of a site) for {option}", text, example)
     return f"{scheme}://{host}"
 
 
@@ -191,12 +181,13 @@ def check_server(text: str, option: str) -> str:
     Raises:
         ZooterError: it is neither; `option` says where it was typed.
     """
-    name = host_name(text)
-    host = Host(name) if name else parse_host(text)
-    if host is None:
-        raise ZooterError(
-            f"a host, or a host and a port, for {option}",
-            repr(text),
-            f"Write it as in {option} models.example.org or {option} models.example.org:8000.",
-        )
-    return str(host)
+    example = f"Write it as in {option} models.example.org or {option} models.example.org:8000."
+    host = Host(name) if (name := host_name(text)) else parse_host(text)
+    return str(_require(host, f"a host, or a host and a port, for {option}", text, example))
+
+
+def _require(value: Value | None, expected: str, text: str, example: str) -> Value:
+    """The value that a text was read as. Raises a ZooterError if it could not be read."""
+    if value is None:
+        raise ZooterError(expected, repr(text), example)
+    return value

@@ -9,12 +9,13 @@ from __future__ import annotations
 import gzip
 import os
 import threading
+import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self, TextIO
 
-from zooter_core.base.errors import FIX_PERMISSIONS, Failure, WorkError, ZooterError
+from zooter_core.base.errors import FIX_PERMISSIONS, WorkError, ZooterError
 from zooter_core.base.files import no_link, owner_only, writing
 from zooter_core.base.strict_json import NotFiniteError, Pairs, dump_json, parse_json
 
@@ -90,12 +91,7 @@ def read_lines(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """
     for number, line in numbered_lines(Path(path)):
         place = f"{path}, line {number}"
-        try:
-            record = _object(line, _without_repeats)
-        except _WrongLineError as problem:
-            wrong = problem.failure
-            raise ZooterError(f"{wrong.expected} in {place}", wrong.found, "Fix or remove the line.") from problem
-        yield place, record
+        yield place, parse_object(line, place, ZooterError, "Fix or remove the line.", _without_repeats)
 
 
 def read_records(path: Path) -> Iterator[dict[str, Any]]:
@@ -115,31 +111,26 @@ def read_records(path: Path) -> Iterator[dict[str, Any]]:
         for number, line in enumerate(file, 1):
             if not line.endswith(b"\n"):
                 return
-            try:
-                record = _object(line)
-            except _WrongLineError as problem:
-                wrong = problem.failure
-                next_step = "Remove that line and start again, or restore a copy of the file."
-                raise WorkError(f"{wrong.expected} in line {number} of {path}", wrong.found, next_step) from problem
-            yield record
+            step = "Remove that line and start again, or restore a copy of the file."
+            yield parse_object(line, f"line {number} of {path}", WorkError, step)
 
 
-class _WrongLineError(Exception):
-    def __init__(self, failure: Failure) -> None:
-        self.failure = failure
-
-
-def _object(line: str | bytes, pairs: Callable[[Pairs], dict[str, Any]] | None = None) -> dict[str, Any]:
+def parse_object(
+    line: str | bytes,
+    place: str,
+    error: type[ZooterError],
+    next_step: str,
+    pairs: Callable[[Pairs], dict[str, Any]] | None = None,
+) -> dict[str, Any]:
     """The JSON object of a line. `pairs` makes it from its keys and values."""
     try:
         record = parse_json(line, object_pairs_hook=pairs)
     except NotFiniteError as problem:
-        failure = Failure(f'a finite number as "{problem.field}"', problem.number)
-        raise _WrongLineError(failure) from problem
+        raise error(f'a finite number as "{problem.field}" in {place}', problem.number, next_step) from problem
     except ValueError as problem:
-        raise _WrongLineError(Failure("a JSON object", f"{line[:60]!r} ({problem})")) from problem
+        raise error(f"a JSON object in {place}", f"{line[:60]!r} ({problem})", next_step) from problem
     if not isinstance(record, dict):
-        raise _WrongLineError(Failure("a JSON object", repr(line[:60])))
+        raise error(f"a JSON object in {place}", repr(line[:60]), next_step)
     return record
 
 
@@ -164,8 +155,8 @@ def append_records(path: Path, records: Iterable[Mapping[str, Any]], private: bo
 class Appender:
     """Adds records to an append-only file as they come, from any thread.
 
-    The system has a record when `append` returns, so a killed process loses none. A thread flushes the file to the
-    disk, at most once in FLUSH_SECONDS, so a power failure loses the last second.
+    The system has a record when `append` returns, so a killed process loses none. The file is flushed to the disk at
+    most once in FLUSH_SECONDS, and at the end, so a power failure loses only the latest records.
 
     Args:
         private: give the file to its owner alone.
@@ -176,13 +167,11 @@ class Appender:
 
     def __init__(self, path: Path, private: bool = False) -> None:
         self._path, self._lock = path, threading.Lock()
-        self._problem: BaseException | None = None
+        self._problem: OSError | None = None
+        self._flushed_at = time.monotonic()
         with writing(path):
             self._file = open(path, "ab", buffering=0, opener=owner_only if private else no_link)  # noqa: SIM115
             _cut_incomplete_line(path)
-        self._unflushed, self._closing = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._flush, name="flush", daemon=True)
-        self._thread.start()
 
     def __enter__(self) -> Self:
         return self
@@ -203,32 +192,19 @@ class Appender:
             try:
                 while content:
                     content = content[self._file.write(content) :]
+                if time.monotonic() - self._flushed_at >= FLUSH_SECONDS:
+                    os.fsync(self._file.fileno())
+                    self._flushed_at = time.monotonic()
             except OSError as problem:
                 self._problem = problem
                 raise
-        self._unflushed.set()
 
     def close(self) -> None:
         """Flush and close the file."""
-        self._closing.set()
-        self._unflushed.set()
-        self._thread.join()
-        with writing(self._path), self._lock:
-            self._file.close()
+        with writing(self._path), self._lock, self._file:
             if self._problem is not None:
                 raise self._problem
-
-    def _flush(self) -> None:
-        closing = False
-        while not closing:
-            self._unflushed.wait()
-            closing = self._closing.is_set()  # before the flush, which must be the last
-            self._unflushed.clear()
-            try:
-                os.fsync(self._file.fileno())
-            except OSError as problem:
-                self._problem = problem
-            closing = closing or (self._closing.wait(FLUSH_SECONDS) and not self._unflushed.is_set())
+            os.fsync(self._file.fileno())
 
 
 def _lines(records: Iterable[Mapping[str, Any]]) -> bytes:

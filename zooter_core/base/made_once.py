@@ -63,7 +63,7 @@ class Place:
                 (self.folder / OWNER).write_text(self.owner, encoding="utf-8", errors="surrogateescape")
 
 
-def digest_of(*parts: str | bytes) -> str:
+def hash_parts(*parts: str | bytes) -> str:
     """A hash of what decides a model's outputs."""
     digest = hashlib.sha256()
     for part in parts:

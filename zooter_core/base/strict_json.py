@@ -84,8 +84,9 @@ def parse_json(text: str | bytes | bytearray, object_pairs_hook: Callable[[Pairs
 
 
 def of_type(kind: type[Shape], value: object) -> Shape:
-    """A JSON value as an annotated type has it, such as a dataclass or `list[str]`. All that we wrote and read again
-    passes here, unless a file has a check of its own. Keys that the type does not name are left out.
+    """A JSON value as a type such as a dataclass or `list[str]`. Keys that the type does not name are left out.
+
+    Files that Zooter wrote are read with it, unless they have a check of their own.
 
     Raises:
         ValueError: a part is missing or of another type; names the first one.

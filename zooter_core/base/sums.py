@@ -1,7 +1,6 @@
-"""The sums that a text works out, recomputed: whoever writes "5 * 5 = 24" is wrong, whatever the question was.
+"""Finds sums with a wrong result in a text: "5 * 5 = 24" is wrong, whatever the question was.
 
-Only what is clear counts: numbers, signs between them, an equals sign and a result. In code, a sum may be something
-else.
+Only clear cases count: numbers, signs between them, an equals sign and a result. Code is left out.
 """
 
 from __future__ import annotations

@@ -27,8 +27,8 @@ TORCH_PACKAGES = ("torch", "transformers")  # of the extra `torch`
 INSTALL_TORCH = "pip install 'zooter[torch]'"
 OF_EMBEDDED = "`zooter setup` for the weights of the embedded fleet"
 CACHE = "ZOOTER_CACHE"  # an environment variable
-# For making or loading a model. Meanwhile transformers and peft set state of the whole process (the default dtype, the
-# tied weights): two at once break each other, and every later load.
+# Held while a model is made or loaded. transformers and peft set state of the whole process meanwhile (the default
+# dtype, the tied weights), so two loads at once break each other and every later one.
 LOAD_LOCK = threading.RLock()
 Progress = Callable[[str], None]  # called with a message before work that takes long
 

@@ -11,7 +11,7 @@ from zooter_core.base.errors import MOST_NAMED, listed, shortened
 from zooter_core.base.records import Message, Response
 from zooter_core.cli.consoles import err, print_note
 from zooter_core.cli.fleets import open_ensemble
-from zooter_core.cli.options import FleetDir, MaxNewTokens, Query, Temperature, Willingness, generation_of, option
+from zooter_core.cli.options import FleetDir, MaxNewTokens, Query, Temperature, Willingness, choose_generation, option
 from zooter_core.data import prices
 from zooter_core.fleet.attempts import check_answered, note
 
@@ -27,7 +27,7 @@ def ask(
     max_new_tokens: MaxNewTokens = None,
 ) -> None:
     ensemble = open_ensemble(fleet, answering=True)
-    generation = generation_of(ensemble.fleet.generation, temperature, max_new_tokens)
+    generation = choose_generation(ensemble.fleet.generation, temperature, max_new_tokens)
     prices.check_trade(ensemble.fleet, willingness or 0.0)
     messages = [Message("user", query)]
     if candidate is not None:

@@ -13,7 +13,16 @@ from zooter_core.base.files import check_file
 from zooter_core.cli.consoles import bars, err, print_figures, print_note, print_set_aside
 from zooter_core.cli.consoles import out as console
 from zooter_core.cli.fleets import open_ensemble
-from zooter_core.cli.options import FleetDir, Json, MaxNewTokens, Seed, argument, check_unused, generation_of, option
+from zooter_core.cli.options import (
+    FleetDir,
+    Json,
+    MaxNewTokens,
+    Seed,
+    argument,
+    check_unused,
+    choose_generation,
+    option,
+)
 from zooter_core.data.runs import Run
 from zooter_core.evaluation import suites
 from zooter_core.evaluation.sandbox import runner
@@ -69,7 +78,7 @@ def bench(
     config = judge_of(ensemble.fleet, judge) if judge else None
     if config:
         benchmark.judge = Judge(config, ensemble.backend_of)
-    generation = generation_of(ensemble.fleet.generation, temperature, max_new_tokens, seed)
+    generation = choose_generation(ensemble.fleet.generation, temperature, max_new_tokens, seed)
     with Run(f"{out}.run", create=True) as folder, bars() as progress:
         job = SuiteJob(benchmark, drawn, ensemble, generation, folder, progress, print_note, progress.watch)
         answer_and_score(job, suite, None if config is None else judge_settings(config))

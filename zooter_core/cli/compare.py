@@ -17,7 +17,7 @@ from zooter_core.cli.options import (
     MaxNewTokens,
     QueryOrStdin,
     Temperature,
-    generation_of,
+    choose_generation,
 )
 from zooter_core.cli.stdin import STDIN, stdin_records
 from zooter_core.config.fleet import GenerationConfig
@@ -37,7 +37,7 @@ def compare(
     many = query == STDIN
     queries: Iterable[Query] = _stdin_queries() if many else [Query("", query)]
     ensemble = open_ensemble(fleet, answering=True)
-    generation = generation_of(ensemble.fleet.generation, temperature, max_new_tokens)
+    generation = choose_generation(ensemble.fleet.generation, temperature, max_new_tokens)
     if not ensemble.can_rank:
         err.print("This fleet has no [reward] table, so the responses are not ranked.")
     lines, done, failed = Lines(err), 0, 0

@@ -32,7 +32,7 @@ MOST_LISTED = 20  # queries that are set aside
 
 
 def print_cost(ensemble: Ensemble, samples: int = 1) -> None:
-    """How many comparisons a query takes, where the reward model compares responses in pairs."""
+    """Print how many comparisons a query takes, if the reward model compares responses in pairs."""
     config = ensemble.fleet.reward
     if config is not None and config.compares:
         responses = len(ensemble.fleet.pool) * samples
@@ -43,14 +43,14 @@ def print_cost(ensemble: Ensemble, samples: int = 1) -> None:
 
 
 def print_agreement(ensemble: Ensemble) -> None:
-    """How often two judges agreed, where two judge and have judged."""
+    """Print how often two judges agreed, if two have judged."""
     agreed, compared = ensemble.agreement
     if compared:
         err.print(f"The two judges agreed on {agreed / compared:.0%} of {compared:,} verdicts.")
 
 
 def print_set_aside(reasons: Mapping[str, str], lacking: str = "rewards") -> None:
-    """Which queries lack something, and why.
+    """Print which queries lack something, and why.
 
     Args:
         reasons: by the id of a query.
@@ -65,7 +65,7 @@ def print_set_aside(reasons: Mapping[str, str], lacking: str = "rewards") -> Non
 
 
 def print_missing(problems: Mapping[str, Failure]) -> None:
-    """Which candidates lack responses, and why.
+    """Print which candidates lack responses, and why.
 
     Args:
         problems: by the candidate's name.

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from zooter_core.base.hosts import WILDCARDS, Host, check_host, check_origin, check_server, is_loopback
 from zooter_core.cli.fleets import open_fleet
-from zooter_core.cli.options import FleetDir, check_free, names_given, option
+from zooter_core.cli.options import FleetDir, check_free, option, read_names
 from zooter_core.config.fleet import Fleet
 from zooter_core.fleet.packages import check_encoder, check_engines
 
@@ -48,7 +48,7 @@ def demo(
         ("--allowed-host", allowed_host, "ZOOTER_ALLOWED_HOST", check_host),
         ("--allowed-origin", allowed_origin, "ZOOTER_ALLOWED_ORIGIN", check_origin),
     ):
-        environment[variable] = " ".join(names_given(values, option_name, variable, check))
+        environment[variable] = " ".join(read_names(values, option_name, variable, check))
     if host is not None:
         environment[ADDRESS] = check_host(host, "--host")
     manage = [value if value == ANY else check_server(value, "--manage") for value in manage or ()]

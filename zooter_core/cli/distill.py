@@ -11,11 +11,11 @@ import typer
 
 from zooter_core.base.errors import ZooterError, listed
 from zooter_core.base.files import check_folder
-from zooter_core.cli import options
 from zooter_core.cli.consoles import bars, err
 from zooter_core.cli.fleets import open_fleet, run_step
-from zooter_core.cli.options import option
+from zooter_core.cli.options import FleetDir, check_unused, open_scores, option
 from zooter_core.cli.tables import print_report, print_verdict
+from zooter_core.cli.training import TrainingOptions, with_training
 from zooter_core.data.run_folder import REPORT, ROUTER
 from zooter_core.evaluation import verdicts
 from zooter_core.evaluation.figures import load_report
@@ -23,42 +23,47 @@ from zooter_core.router import processes
 from zooter_core.router.kinds import AUTO, LEARN_LABELS, DistillConfig
 
 
+@with_training
 def distill(
     context: typer.Context,
     run: Annotated[Path | None, option("--run", "DIR", "Folder of the run.")] = None,
     scores: Annotated[list[Path] | None, option("--scores", "FILE...", "Score files, instead of a run.")] = None,
     out: Annotated[Path | None, option("--out", "DIR", "With --scores: the router's folder.")] = None,
-    fleet: options.FleetDir = None,
+    fleet: FleetDir = None,
     encoder: Annotated[
         str | None, option("--encoder", "ID", "Sentence encoder: a model's name or folder (default: the fleet's).")
     ] = None,
-    beta: options.Beta = None,
-    tau: options.Tau = None,
-    normalise: options.Normalise = None,
-    holdout: options.Holdout = None,
-    seed: options.TrainingSeed = None,
-    router_kind: options.RouterKind = None,
-    finetune: options.Finetune = "none",
-    router_set: options.RouterSettings = None,
+    *,
+    training: TrainingOptions,
 ) -> None:
-    labels = options.named(beta=beta, tau=tau, normalise=normalise, holdout=holdout)
     if not run and not (scores and out):
         missing = "only one of the two" if scores or out else "neither"
         raise ZooterError("--run DIR, or --scores FILE... with --out DIR", missing, "Try `zooter distill --help`.")
-    if run and labels:
-        misplaced = listed(f"--{name}" for name in labels)
+    if run and training.labels:
+        misplaced = listed(f"--{name}" for name in training.labels)
         sentence = f"A run's labels are made by `zooter run`, so `zooter distill --run` takes no {misplaced}."
-        raise ZooterError("label settings at the step label of a run", misplaced, "Leave them out.", sentence)
+        raise ZooterError.saying(sentence, "Leave them out.")
     if run:
-        options.check_unused(context, "with --run", "scores", "out")
-    training = options.training_of(router_kind, router_set, seed, finetune)
-    with _alone_or_together(training) as main:
+        check_unused(context, "with --run", "scores", "out")
+    config = training.distill_config()
+    with _alone_or_together(config) as main:
         if run and main:
-            _distill_run(run, fleet, encoder, training)
+            _distill_run(run, fleet, encoder, config)
         elif scores and out and main:
             check_folder(out)
-            options.check_learns_from_labels(training.kind, labels)
-            _distill_scores(scores, out, fleet, encoder, labels, training)
+            _check_learns_from_labels(config.kind, training.labels)
+            _distill_scores(scores, out, fleet, encoder, training, config)
+
+
+def _check_learns_from_labels(kind: str, labels: dict[str, Any]) -> None:
+    """Refuse label settings for a kind of router that learns from the scores themselves."""
+    unused = [f"--{name}" for name in labels if name != "holdout"]
+    if kind not in LEARN_LABELS and unused:
+        raise ZooterError(
+            f"no label settings for the router kind {kind}, which learns from the scores",
+            listed(unused),
+            "Leave them out.",
+        )
 
 
 @contextmanager
@@ -71,10 +76,8 @@ def _alone_or_together(training: DistillConfig) -> Iterator[bool]:
 
     with processes.together(help_main) as main:
         if main and training.finetune == "none":
-            raise ZooterError(
-                "--finetune last or all in several processes", "none", "Leave out `accelerate launch`.",
-                "Without --finetune, a router is trained in one process.",
-            )  # fmt: skip
+            step = "Leave out `accelerate launch`."
+            raise ZooterError.saying("Without --finetune, a router is trained in one process.", step)
         yield main
 
 
@@ -96,17 +99,17 @@ def _distill_scores(
     out: Path,
     fleet: Path | None,
     encoder: str | None,
-    settings: dict[str, Any],
+    options: TrainingOptions,
     training: DistillConfig,
 ) -> None:
-    scores = options.open_scores(files)
+    scores = open_scores(files)
     from zooter_core.method.tags import TagIndex
     from zooter_core.pipeline.train import SCORE_LABELS, tags_of
     from zooter_core.pipeline.train import distill as distill_scores
     from zooter_core.router.encoder import open_encoder
     from zooter_core.router.kinds.auto import AutoHead
 
-    labels = options.labels_of(SCORE_LABELS, settings)
+    labels = options.label_config(SCORE_LABELS)
     model = open_encoder(encoder or open_fleet(fleet).encoder)
     texts = [query.text for query in scores.queries]
     with bars() as progress:

@@ -13,13 +13,11 @@ from zooter_core.cli.consoles import bars, err, print_figures, print_set_aside
 from zooter_core.cli.fleets import open_ensemble, open_fleet
 from zooter_core.cli.options import (
     Json,
-    ScoreFiles,
     Willingness,
     check_needs,
     check_unused,
     open_scores,
     option,
-    tags_of,
 )
 from zooter_core.cli.plots import check_plot, save_selection_plot, save_sweep_plot
 from zooter_core.cli.tables import print_evaluation, print_selection, print_sweep, print_trade, print_verdict
@@ -42,7 +40,7 @@ if TYPE_CHECKING:
 
 def evaluate(
     context: typer.Context,
-    scores: ScoreFiles,
+    scores: Annotated[list[Path], option("--scores", "FILE...", "Score files.")],
     router: Annotated[
         Path | None, option("--router", "DIR", "Folder of the router (default: that of --fleet).")
     ] = None,
@@ -90,7 +88,7 @@ def evaluate(
     pricing.check_willingness(willingness or 0.0)
     check_needs(context, "--fleet", fleet, "rmr", "willingness")
     owner = open_fleet(fleet) if fleet else None
-    path = router or _router_of(owner)
+    path = router or _find_router(owner)
     table = open_scores(scores, judged=True)
     learned = open_scores(learned_from) if learned_from else None
     paid = _prices(owner, table.candidates, willingness or 0.0) if owner else None
@@ -128,13 +126,14 @@ def evaluate(
 def _sweep(table: Scores, config: SweepConfig, fleet: Path | None, plot: Path | None, json: bool) -> None:
     """Routers over a range of beta and tau, with the encoder of the fleet."""
     from zooter_core.evaluation.sweep import sweep
+    from zooter_core.pipeline.train import tags_of
     from zooter_core.router.encoder import open_encoder
 
     encoder = open_encoder(open_fleet(fleet).encoder)
     texts = [query.text for query in table.queries]
     with bars() as progress:
         vectors = encoder.embed_all(texts, lambda done: progress("embed", done, len(texts)))
-        figures = sweep(table, tags_of(table, "auto", vectors, fleet), vectors, config, DistillConfig(), progress)
+        figures = sweep(table, tags_of(table, "auto", vectors), vectors, config, DistillConfig(), progress)
     if plot:
         save_sweep_plot(figures, plot)
     print_figures(figures, json, print_sweep)
@@ -173,7 +172,7 @@ def _print(figures: Evaluation) -> None:
     print_verdict(figures.verdict)
 
 
-def _router_of(fleet: Fleet | None) -> str | Path:
+def _find_router(fleet: Fleet | None) -> str | Path:
     """The folder of the fleet's router."""
     if fleet is None:
         raise ZooterError("--router DIR, or --fleet DIR for its router", "neither", "Give one of them.")

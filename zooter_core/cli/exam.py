@@ -23,7 +23,7 @@ def exam(
     ] = "better",
     budget_usd: options.BudgetUsd = None,
 ) -> None:
-    how = options.collecting_of(True, budget_usd)
+    how = options.choose_collecting(True, budget_usd)
     open_fleet(fleet)  # asks about keys
     from zooter_core.evaluation import verdicts
     from zooter_core.fleet.ensemble import Ensemble

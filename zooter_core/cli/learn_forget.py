@@ -10,7 +10,7 @@ from typing import Annotated
 from zooter_core.base.errors import ZooterError
 from zooter_core.cli.consoles import err, print_note
 from zooter_core.cli.fleets import open_fleet
-from zooter_core.cli.options import DataDir, FleetDir, option, seconds_of
+from zooter_core.cli.options import DataDir, FleetDir, option, parse_duration
 
 
 def learn_forget(
@@ -26,8 +26,8 @@ def learn_forget(
     data: DataDir = None,
 ) -> None:
     if key is user is request is before is None:
-        next_step = "Give --key, --user, --request or --before; together they narrow the choice."
-        raise ZooterError("what to forget", "nothing", next_step, "Say what to forget.")
+        options = "--key, --user, --request or --before"
+        raise ZooterError.saying("Say what to forget.", f"Give {options}; together they narrow the choice.")
     moment = None if before is None else _moment(before)
     from zooter_core.learn.traffic import Traffic, own_data_folder
 
@@ -41,7 +41,7 @@ def _moment(text: str) -> float:
     with suppress(ValueError, OverflowError, OSError):
         return datetime.strptime(text, "%Y-%m-%d").timestamp()
     try:
-        return time.time() - seconds_of(text, "--before")
+        return time.time() - parse_duration(text, "--before")
     except ZooterError as problem:
         next_step = "For instance 30d, or 2026-11-01."
         raise ZooterError("a duration or a date for --before", f'"{text}"', next_step) from problem

@@ -14,7 +14,7 @@ import sys
 import traceback
 import warnings
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
@@ -31,7 +31,6 @@ from zooter_core.base.errors import (
     NotInstalledError,
     ZooterError,
     did_you_mean,
-    listed,
     shortened,
 )
 from zooter_core.base.gone import check_gone
@@ -49,46 +48,43 @@ class CallError(ZooterError):
         """An error that says what is wrong with a call of a command."""
         message = shortened(" ".join(message.replace("Value error, ", "").split()), MOST_LISTED)
         message = message if message.endswith((".", "?")) else f"{message}."
-        return cls(f"a valid call of {command}", message, f"Try `{command} --help`.", message)
+        return cls.saying(message, f"Try `{command} --help`.")
 
 
 class Command(TyperCommand):
-    """A command. An option of several values takes them in a row: `--scores a.jsonl b.jsonl`."""
+    """A command. An option of several values takes them in a row, `--scores a.jsonl b.jsonl`; Typer wants its name
+    before each. A query may begin with a dash, as in `zooter ask "-5 + 3 = ?"`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        options = {name: option for option in self.get_params(ctx) for name in option.opts if name.startswith("-")}
-        return super().parse_args(ctx, _arranged(args, options, ctx.command_path))
-
-
-def _arranged(arguments: Sequence[str], options: Mapping[str, Any], command: str) -> list[str]:
-    """Arguments as Typer reads them: each value of a list after the option's name, positional arguments last."""
-    arranged: list[str] = []
-    positional: list[str] = []
-    rest = deque(arguments)
-    while rest:
-        argument = rest.popleft()
-        name, equals, value = argument.partition("=")
-        option = options.get(name)
-        if argument == "--":
-            positional += rest
-            break
-        if option is None and not _is_option(argument):
-            positional.append(argument)
-        elif option is None:
-            check_gone(f"{command} {name}")
-            raise CallError.of(f"Unknown option {shortened(name, MOST_NAMED)}. {did_you_mean(name, options)}", command)
-        elif option.is_flag:
-            arranged.append(argument)
-        else:
-            values = [value] if equals else []
-            while rest and not _is_option(rest[0]) and (option.multiple or not values):
-                values.append(rest.popleft())
-            if not values:
-                raise CallError.of(f"Option {name} needs a value", command)
-            if not all(values):
-                raise CallError.of(f"The value of {name} is empty", command)
-            arranged += [part for value in values for part in (name, value)]
-    return [*arranged, "--", *positional]
+        options: dict[str, Any] = {
+            name: option for option in self.get_params(ctx) for name in option.opts if name.startswith("-")
+        }
+        named: list[str] = []
+        positional: list[str] = []
+        rest = deque(args)
+        while rest:
+            argument = rest.popleft()
+            if argument == "--":
+                positional += rest
+                break
+            if not _is_option(argument):
+                positional.append(argument)
+                continue
+            name, equals, _ = argument.partition("=")
+            if name not in options:
+                check_gone(f"{ctx.command_path} {name}")
+                hint = did_you_mean(name, options)
+                raise CallError.of(f"Unknown option {shortened(name, MOST_NAMED)}. {hint}", ctx.command_path)
+            named.append(argument)
+            if options[name].is_flag:
+                continue
+            if not equals:
+                if not rest or _is_option(rest[0]):
+                    raise CallError.of(f"Option {name} needs a value", ctx.command_path)
+                named.append(rest.popleft())
+            while options[name].multiple and rest and not _is_option(rest[0]):
+                named += [name, rest.popleft()]
+        return super().parse_args(ctx, [*named, "--", *positional])
 
 
 def _is_option(argument: str) -> bool:
@@ -123,8 +119,7 @@ class Commands(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in COMMANDS:
             check_gone(f"{PROGRAM} {cmd_name}")
-            longer = listed(name for name in COMMANDS if name.startswith(f"{cmd_name} "))
-            hint = f"Known: {longer}." if longer else did_you_mean(cmd_name, COMMANDS)
+            hint = did_you_mean(cmd_name, COMMANDS)
             raise CallError.of(f"Unknown command {shortened(cmd_name, MOST_NAMED)}. {hint}", PROGRAM)
         return load_command(cmd_name)
 

@@ -1,6 +1,6 @@
-"""What the options of several commands mean: their types, and the settings that the rooms below take.
+"""Options of several commands: their types and help, and the settings that are made of them.
 
-Every command imports this file: rich, PyTorch and the rooms above `router` load in the functions that need them.
+Every command imports this file, so rich, PyTorch and the rooms above `router` load in the functions that need them.
 """
 
 from __future__ import annotations
@@ -10,46 +10,46 @@ import math
 import os
 import socket
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from zooter_core.base.errors import MOST_NAMED, ZooterError, first_line, listed, shortened
 from zooter_core.base.files import impossible
-from zooter_core.router.kinds import AUTO, KINDS, LEARN_LABELS, ZOOTER, DistillConfig, settings_of
 
 if TYPE_CHECKING:
     from zooter_core.config.fleet import GenerationConfig
     from zooter_core.data.scores import Scores
-    from zooter_core.fleet.ensemble import Ensemble
-    from zooter_core.method.labels import LabelConfig
     from zooter_core.pipeline.collect import Collecting
-    from zooter_core.pipeline.on_ray import RayEngine
-    from zooter_core.router.clusters import Vectors
+
+
+def _text(text: str) -> str:
+    if not text:
+        raise typer.BadParameter("it is empty")
+    return text
+
+
+def _reference(text: str) -> str:
+    """A path, or the name of a model."""
+    if reason := impossible(_text(text)):
+        raise typer.BadParameter(f"{shortened(text, MOST_NAMED)}: {reason}")
+    return text
 
 
 def _path(text: str) -> Path:
     return Path(_reference(text))
 
 
-def _reference(text: str) -> str:
-    """A path, or the name of a model."""
-    if not text:
-        raise typer.BadParameter("the path is empty")
-    if reason := impossible(text):
-        raise typer.BadParameter(f"{shortened(text, MOST_NAMED)}: {reason}")
-    return text
-
-
-PARSERS = {"FILE": _path, "DIR": _path, "PATH": _path, "ID": _reference, "FILE|off": _reference}  # by metavar
+# What checks a value, by the metavar that names it in the help.
+PARSERS = {"FILE": _path, "DIR": _path, "PATH": _path, "ID": _reference, "N": None, "X": None, "": None}
 
 
 def option(name: str, metavar: str | None = None, help: str | None = None, min: int | None = None) -> Any:
-    """An option. The metavar says what its value is, and how it is checked."""
-    return typer.Option(name, metavar=metavar, help=help, min=min, parser=PARSERS.get((metavar or "").rstrip(".")))
+    """An option. Its value is checked by what the metavar says that it is; a number by its type."""
+    parser = PARSERS.get((metavar or "").rstrip("."), _text)
+    return typer.Option(name, metavar=metavar, help=help, min=min, parser=parser)
 
 
 def argument(metavar: str, help: str | None = None) -> Any:
@@ -57,7 +57,7 @@ def argument(metavar: str, help: str | None = None) -> Any:
 
 
 def check_unused(context: typer.Context, where: str, *names: str, step: str = "Leave it out.") -> None:
-    """Refuse options that mean nothing in this call, rather than ignore them.
+    """Refuse options that have no effect in this call.
 
     Args:
         where: the call, such as "with --run".
@@ -82,9 +82,6 @@ FleetDir = Annotated[Path | None, option("--fleet", "DIR", "Folder with a fleet.
 DataDir = Annotated[
     Path | None, option("--data", "DIR", "Folder of the endpoint's files (default: in the user's data folder).")
 ]
-RouterDir = Annotated[Path, option("--router", "DIR", "Folder of the router.")]
-RunDir = Annotated[Path, option("--run", "DIR", "Folder of the run.")]
-ScoreFiles = Annotated[list[Path], option("--scores", "FILE...", "Score files.")]
 Json = Annotated[bool, option("--json", help="Print one JSON document.")]
 Query = Annotated[str, argument("QUERY")]
 QueryOrStdin = Annotated[str, argument("QUERY", "The query, or - to read lines or JSON lines from stdin.")]
@@ -102,76 +99,11 @@ Willingness = Annotated[
         "Choose by probability - X * price / highest price; 0 ignores prices (default: the fleet's).",
     ),
 ]
-Samples = Annotated[
-    int, option("--samples", "N", "Responses per candidate and query; the mean of their rewards counts.")
-]
-AllowMissing = Annotated[
-    bool,
-    option(
-        "--allow-missing",
-        help="Finish without a model that fails for good; the next start asks for its missing responses.",
-    ),
-]
 BudgetUsd = Annotated[
     float | None,
     option("--budget-usd", "X", "Budget in US dollars for answers of endpoints, over all starts of the run."),
 ]
-Engine = Annotated[
-    Literal["local", "ray"],
-    option(
-        "--engine",
-        help="Where models in memory, the reward model and the tagger run: here, or on Ray (a cluster: $RAY_ADDRESS).",
-    ),
-]
-Beta = Annotated[
-    float | None,
-    option("--beta", "X", "Weight of the plain label (default: 0.3; for score files 0: tag priors alone)."),
-]
-Tau = Annotated[float | None, option("--tau", "X", "Softmax temperature of rewards (default: 1; for score files 0.3).")]
-Normalise = Annotated[
-    str | None,
-    option(
-        "--normalise",
-        "NAME",
-        "Normalisation of rewards: none (default), spread (default for score files), zscore, zscore-dataset.",
-    ),
-]
-Holdout = Annotated[
-    float | None,
-    option("--holdout", "X", "Share of queries held back for evaluation (default: 0.2; for score files 0)."),
-]
 Seed = Annotated[int, option("--seed", "N", "Random seed.", min=0)]
-TrainingSeed = Annotated[int | None, option("--seed", "N", "Random seed (default: 0; in a run, the fleet's).", min=0)]
-TagSource = Literal["auto", "given", "clusters", "fleet", "none"]
-Tagger = Annotated[
-    TagSource,
-    option(
-        "--tagger",
-        help="Source of tags: given in the file, clusters of similar queries, or the fleet's tagger. "
-        "auto uses the file's tags where it has any, otherwise clusters.",
-    ),
-]
-RouterKind = Annotated[
-    str | None,
-    option(
-        "--router-kind",
-        "KIND",
-        f"Kind of router: {', '.join(KINDS)}, or the name of a plug-in. The default, auto, weighs them by "
-        "cross-validation; with --finetune it is zooter.",
-    ),
-]
-RouterSettings = Annotated[
-    list[str] | None,
-    option("--router-set", "NAME=NUMBER...", "Settings of that kind, such as epochs=20 or clusters=64."),
-]
-FinetunedPart = Literal["none", "last", "all"]
-Finetune = Annotated[
-    FinetunedPart,
-    option(
-        "--finetune",
-        help="Part of the encoder to train too: nothing (seconds), the last layer, or all of it (needs a GPU).",
-    ),
-]
 
 
 def named(**options: Any) -> dict[str, Any]:
@@ -179,14 +111,20 @@ def named(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def generation_of(
+def choose_generation(
     defaults: GenerationConfig, temperature: float | None, max_new_tokens: int | None, seed: int | None = None
 ) -> GenerationConfig:
-    """The fleet's generation settings with what the call names instead."""
+    """The fleet's generation settings with what the call names instead.
+
+    Raises:
+        ZooterError: the temperature is no finite number.
+    """
+    if temperature is not None and not math.isfinite(temperature):
+        raise ZooterError("--temperature as a finite number", str(temperature), "For instance --temperature 0.7.")
     return replace(defaults, **named(temperature=temperature, max_new_tokens=max_new_tokens, seed=seed))
 
 
-def collecting_of(allow_missing: bool, budget_usd: float | None) -> Collecting:
+def choose_collecting(allow_missing: bool, budget_usd: float | None) -> Collecting:
     """How to collect.
 
     Raises:
@@ -199,68 +137,11 @@ def collecting_of(allow_missing: bool, budget_usd: float | None) -> Collecting:
     return Collecting(allow_missing, budget_usd)
 
 
-def engine_of(name: str, ensemble: Ensemble, out: Path) -> AbstractContextManager[RayEngine | None]:
-    """The engine of a run, for a `with` block; None for this process."""
-    if name == "local":
-        return nullcontext()
-    from zooter_core.pipeline.on_ray import ray_engine
-
-    return ray_engine(ensemble, out)
-
-
-def labels_of(defaults: LabelConfig, options: dict[str, Any]) -> LabelConfig:
-    """Label settings with what the call names instead (`named`).
-
-    Raises:
-        ZooterError: --holdout is out of range.
-    """
-    config = replace(defaults, **options)
-    if not 0 <= config.holdout < 1:
-        raise ZooterError("--holdout from 0 to below 1", str(config.holdout), "Choose another share.")
-    return config
-
-
-def check_learns_from_labels(kind: str, options: dict[str, Any]) -> None:
-    """Refuse label settings for a kind of router that learns from the scores themselves."""
-    unused = [f"--{name}" for name in options if name != "holdout"]
-    if kind not in LEARN_LABELS and unused:
-        raise ZooterError(
-            f"no label settings for the router kind {kind}, which learns from the scores",
-            listed(unused),
-            "Leave them out.",
-        )
-
-
-def training_of(
-    kind: str | None, settings: Sequence[str] | None, seed: int | None, finetune: FinetunedPart
-) -> DistillConfig:
-    """How a router is trained.
-
-    Args:
-        kind: None for the default.
-        settings: the values of --router-set, each `NAME=NUMBER`.
-
-    Raises:
-        ZooterError: a setting is not a number, or not one of this kind.
-    """
-    numbers: dict[str, float] = {}
-    for pair in settings or ():
-        name, _, value = pair.partition("=")
-        try:
-            numbers[name] = float(value)
-        except ValueError as problem:
-            raise ZooterError(
-                "--router-set as NAME=NUMBER", repr(pair), "For instance --router-set clusters=64."
-            ) from problem
-    kind = kind or (AUTO if finetune == "none" else ZOOTER)
-    return replace(settings_of(kind, numbers, seed=seed or 0), finetune=finetune)
-
-
 REPEATED = 0.01  # of the queries: fewer repeats change no verdict
 UNITS = {"m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 
 
-def seconds_of(text: str, option: str) -> float:
+def parse_duration(text: str, option: str) -> float:
     """The seconds of a duration such as 30m, 12h, 7d or 2w."""
     number, unit = text[:-1], text[-1:]
     if unit not in UNITS or not number.isascii() or not number.isdecimal() or not 0 < int(number[:9]) < 1_000_000:
@@ -301,24 +182,6 @@ def open_scores(paths: Sequence[Path], judged: bool = False) -> Scores:
     return scores
 
 
-def tags_of(
-    scores: Scores, source: TagSource, vectors: Vectors, fleet: Path | None, seed: int = 0
-) -> Sequence[Sequence[str]]:
-    """The tags of each query of a score file, from where --tagger says.
-
-    Args:
-        vectors: of the queries, shape (n, width).
-    """
-    if source != "fleet":
-        from zooter_core.pipeline import train
-
-        return train.tags_of(scores, source, vectors, seed)
-    from zooter_core.cli.fleets import open_ensemble
-
-    tagged = open_ensemble(fleet).tagger.tag_all(scores.queries)
-    return [tuple(tag.name for tag in tags) for tags in tagged]
-
-
 DEFAULT_PORT = {"demo": 8501, "serve": 8400}
 LAST_PORT = 65_535
 
@@ -345,7 +208,7 @@ def check_free(command: str, address: str, port: int) -> None:
             raise ZooterError(f"port {port} to be free", "it is in use or not allowed", next_step) from problem
 
 
-def names_given(
+def read_names(
     values: Iterable[str] | None, option: str, variable: str, check: Callable[[str, str], str]
 ) -> tuple[str, ...]:
     """The values of an option, or else of an environment variable (separated by spaces), as `check` spells them."""

@@ -9,7 +9,7 @@ from typing import Annotated
 from zooter_core.base.errors import ZooterError
 from zooter_core.cli.consoles import err, out, print_json
 from zooter_core.cli.fleets import open_fleet
-from zooter_core.cli.options import DataDir, FleetDir, Json, option, seconds_of
+from zooter_core.cli.options import DataDir, FleetDir, Json, option, parse_duration
 
 
 def report(
@@ -18,7 +18,7 @@ def report(
     data: DataDir = None,
     json: Json = False,
 ) -> None:
-    seconds = seconds_of(since, "--since")
+    seconds = parse_duration(since, "--since")
     from rich.table import Table
 
     from zooter_core.evaluation.thinking import twins

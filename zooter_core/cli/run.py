@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from zooter_core.base.errors import listed
 from zooter_core.base.files import check_apart
 from zooter_core.cli import options
 from zooter_core.cli.consoles import bars, err, print_agreement, print_cost, print_missing, print_note, print_set_aside
 from zooter_core.cli.fleets import open_ensemble
-from zooter_core.cli.options import collecting_of, engine_of, generation_of, labels_of, named, option, training_of
+from zooter_core.cli.options import choose_collecting, choose_generation, option
 from zooter_core.cli.tables import print_report
+from zooter_core.cli.training import TrainingOptions, with_training
 from zooter_core.data.run_folder import ROUTER, STEPS
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import read_queries
 from zooter_core.method.labels import LabelConfig
 
+if TYPE_CHECKING:
+    from zooter_core.fleet.ensemble import Ensemble
+    from zooter_core.pipeline.on_ray import RayEngine
 
+
+@with_training
 def run(
     queries: Annotated[Path, option("--queries", "FILE", "Queries file.")],
     out: Annotated[
@@ -34,35 +41,43 @@ def run(
     ] = None,
     temperature: options.Temperature = None,
     max_new_tokens: options.MaxNewTokens = None,
-    samples: options.Samples = 1,
-    allow_missing: options.AllowMissing = False,
+    samples: Annotated[
+        int, option("--samples", "N", "Responses per candidate and query; the mean of their rewards counts.")
+    ] = 1,
+    allow_missing: Annotated[
+        bool,
+        option(
+            "--allow-missing",
+            help="Finish without a model that fails for good; the next start asks for its missing responses.",
+        ),
+    ] = False,
     budget_usd: options.BudgetUsd = None,
-    beta: options.Beta = None,
-    tau: options.Tau = None,
-    normalise: options.Normalise = None,
-    holdout: options.Holdout = None,
-    seed: options.TrainingSeed = None,
-    router_kind: options.RouterKind = None,
-    finetune: options.Finetune = "none",
-    router_set: options.RouterSettings = None,
-    engine: options.Engine = "local",
+    engine: Annotated[
+        Literal["local", "ray"],
+        option(
+            "--engine",
+            help="Where models in memory, the reward model and the tagger run: here, or on Ray (a cluster: "
+            "$RAY_ADDRESS).",
+        ),
+    ] = "local",
+    *,
+    training: TrainingOptions,
 ) -> None:
-    how = collecting_of(allow_missing, budget_usd)
+    how = choose_collecting(allow_missing, budget_usd)
     if scores:
         check_apart(scores, [queries])
     questions, ensemble = read_queries(queries, err.print), open_ensemble(fleet, answering=True)
-    generation = generation_of(ensemble.fleet.generation, temperature, max_new_tokens, seed)
-    labels = labels_of(LabelConfig(), named(beta=beta, tau=tau, normalise=normalise, holdout=holdout))
-    training = training_of(router_kind, router_set, seed, finetune)
+    generation = choose_generation(ensemble.fleet.generation, temperature, max_new_tokens, training.seed)
+    labels, distilling = training.label_config(LabelConfig()), training.distill_config()
     encoder = ensemble.fleet.encoder
     from zooter_core import pipeline
     from zooter_core.pipeline.plan import Plan, check
 
     steps = STEPS[: STEPS.index(until) + 1] if until else STEPS
     with Run(out, create=True) as folder, bars() as progress:
-        check(folder, Plan(steps, questions, generation, samples, labels, encoder, training, scores), ensemble)
+        check(folder, Plan(steps, questions, generation, samples, labels, encoder, distilling, scores), ensemble)
         pipeline.start(folder, ensemble, questions)
-        with engine_of(engine, ensemble, out) as elsewhere:
+        with _open_engine(engine, ensemble, out) as elsewhere:
             missing = pipeline.collect(
                 folder, ensemble, generation, progress, samples, print_note, how, progress.watch, elsewhere
             )
@@ -84,6 +99,15 @@ def run(
         if until:
             err.print(f"{out} has the step {until}. The same call without --until goes on from there.")
             return
-        report = pipeline.distill_run(folder, ensemble, encoder, training, progress, holes)
+        report = pipeline.distill_run(folder, ensemble, encoder, distilling, progress, holes)
     print_report(report)
     err.print(f"A router for {listed(ensemble.fleet.pool)} is in {out / ROUTER}.")
+
+
+def _open_engine(name: str, ensemble: Ensemble, out: Path) -> AbstractContextManager[RayEngine | None]:
+    """The engine of a run, for a `with` block; None for this process."""
+    if name == "local":
+        return nullcontext()
+    from zooter_core.pipeline.on_ray import ray_engine
+
+    return ray_engine(ensemble, out)

@@ -15,7 +15,7 @@ from zooter_core.base.errors import NotInstalledError, ZooterError
 from zooter_core.base.hosts import Host, check_host, check_origin, is_loopback
 from zooter_core.cli.consoles import err
 from zooter_core.cli.fleets import open_fleet
-from zooter_core.cli.options import FleetDir, check_free, names_given, option
+from zooter_core.cli.options import FleetDir, check_free, option, read_names
 from zooter_core.config.fleet import Fleet
 from zooter_core.fleet.packages import check_engines
 from zooter_core.router.config import check_router
@@ -77,8 +77,8 @@ def serve(
     settings = ServeSettings(
         parts, host, port, data or own_data_folder(parts, err.print), keys=keys, learn=learn, certificate=certfile,
         proxies=addresses, listener=listener,
-        allowed_hosts=names_given(allowed_host, "--allowed-host", "ZOOTER_ALLOWED_HOST", check_host),
-        allowed_origins=names_given(allowed_origin, "--allowed-origin", "ZOOTER_ALLOWED_ORIGIN", check_origin),
+        allowed_hosts=read_names(allowed_host, "--allowed-host", "ZOOTER_ALLOWED_HOST", check_host),
+        allowed_origins=read_names(allowed_origin, "--allowed-origin", "ZOOTER_ALLOWED_ORIGIN", check_origin),
     )  # fmt: skip
 
     def ready(bound: int) -> None:
@@ -170,8 +170,6 @@ def _required_keys(keys: Path | None, host: str, proxied: bool) -> Path | None:
     file = keys or keys_file()
     if not read_keys(file):
         named = f" --keys {file}" if keys else ""
-        raise ZooterError(
-            f"an API key in {file}", "none", f"Add one: zooter serve keys add NAME{named}.",
-            f"Requests need an API key, and {file} has none."
-        )  # fmt: skip
+        next_step = f"Add one: zooter serve keys add NAME{named}."
+        raise ZooterError.saying(f"Requests need an API key, and {file} has none.", next_step)
     return file

@@ -76,7 +76,5 @@ def _check_parts(fleet: Fleet) -> None:
     for part in parts_of(ensemble, err.print):
         row = check_part(ensemble, part)
         if not row["ok"]:
-            raise WorkError(
-                f"the {part.kind} {part.name} to work", row["found"], "Run `zooter check` to see every part.",
-                f"The {part.kind} {part.name} does not work. {row['found']}",
-            )  # fmt: skip
+            sentence = f"The {part.kind} {part.name} does not work. {row['found']}"
+            raise WorkError.saying(sentence, "Run `zooter check` to see every part.")

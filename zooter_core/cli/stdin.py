@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from zooter_core.base.errors import ZooterError
-from zooter_core.base.jsonl import LONGEST
-from zooter_core.base.strict_json import parse_json
+from zooter_core.base.jsonl import LONGEST, parse_object
 
 STDIN = "-"
 
@@ -23,13 +22,8 @@ def stdin_records() -> Iterator[tuple[str, dict[str, Any]]]:
         if not (text := line.strip()):
             continue
         place = f"line {number} of stdin"
-        record = {"query": text}
-        if text.startswith("{"):
-            try:
-                record = parse_json(text)
-            except (ValueError, RecursionError) as problem:
-                raise ZooterError(f"a JSON object in {place}", repr(text[:60]), "Fix the line.") from problem
-        yield place, record
+        is_json = text.startswith("{")
+        yield place, parse_object(text, place, ZooterError, "Fix the line.") if is_json else {"query": text}
 
 
 def _lines() -> Iterator[str]:

@@ -17,6 +17,7 @@ from zooter_core.config.serve import VIRTUAL, is_virtual
 from zooter_core.config.tables import (
     AS_WRITTEN,
     Count,
+    Limit,
     Name,
     NotNegative,
     Positive,
@@ -64,11 +65,11 @@ class CandidateConfig(Table):
             router goes by it.
         usd_per_million_tokens: the price of what the candidate writes; 0 is free.
         usd_per_million_prompt_tokens, usd_per_million_cached_tokens: the price of what it reads, and of the part of
-            that which its server had cached, by default the same.
+            it that the server had cached; by default both cost the same.
         routed_as: the router's name for the candidate, by default its own. Several may be routed as the same one, and
             share its probability evenly.
         thinking: whether a model that can think before it answers does so, and how much: false, true, or an effort that
-            its server knows; "auto" leaves that to the server. None does too, and what the model does is found out.
+            its server knows. "auto" and None leave that to the server; with None, Zooter finds out whether it thinks.
         max_new_tokens: of an answer, without its thoughts; None for that of `[generation]`.
         context_tokens: the longest prompt and answer together; None if it is not known. With `gguf`, all conversations
             with the model share so many, by default 8,192 or what the model was trained for.
@@ -91,7 +92,7 @@ class CandidateConfig(Table):
     calculator: StrictBool = False
     repetition_penalty: Annotated[float, Field(strict=True, ge=1, allow_inf_nan=False), AS_WRITTEN] = 1.0
     threads: Count | None = None
-    gpu_layers: Annotated[int, Field(strict=True, ge=0)] | None = None
+    gpu_layers: Limit | None = None
     description: StrictStr = ""
     skills: dict[str, Annotated[float, Field(strict=True, ge=0, le=1), AS_WRITTEN]] = field(
         default_factory=dict, hash=False
@@ -161,17 +162,15 @@ class CandidateConfig(Table):
         }
         keys = by_backend.get(backend if isinstance(backend, str) else TRANSFORMERS)
         if instead := GONE.get(f"backend kind {backend}"):
-            sentence = f'{{where}} has the backend "{backend}", which is gone: {instead}'
-            raise refusal("a backend of this version", f'"{backend}"', "", "backend", sentence)
+            raise ValueError(f'{{where}} has the backend "{backend}", which is gone: {instead}')
         if keys is None:
             return with_settings(values, local)
         others = [key for key in values if key not in keys]
         for key in others:
             if key in every or key in remote:
                 owner = TRANSFORMERS if key in local else GGUF if key in every else ENDPOINT
-                sentence = f'{{where}} has the key "{key}" of the backend {owner}, but its backend is {backend}.'
-                step = "Remove it, or correct backend."
-                raise refusal(f"a key of the backend {backend}", f'"{key}"', step, key, sentence)
+                wrong = f'{{where}} has the key "{key}" of the backend {owner}, but its backend is {backend}.'
+                raise ValueError(f"{wrong} Remove it, or correct backend.")
             raise unknown_key(cls.title, key, keys)
         if backend != ENDPOINT:
             return values

@@ -1,7 +1,8 @@
 """Changes to a fleet.toml: candidates are added, removed, renamed and set, and what its owner wrote stays as it is.
 
-tomlkit keeps comments and order. Every change is read back as a fleet before it replaces the file, and the file as it
-was stays beside it as fleet.toml.bak.
+A file is cut into its tables. tomlkit changes the keys of one and keeps their comments; all others stay letter by
+letter. Every change is read back as a fleet before it replaces the file, and the file as it was stays beside it as
+fleet.toml.bak.
 """
 
 from __future__ import annotations
@@ -9,16 +10,15 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
+import tomllib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import tomlkit
-from tomlkit import TOMLDocument
-from tomlkit.container import Container
 from tomlkit.exceptions import TOMLKitError
-from tomlkit.items import AoT, Table
 
 from zooter_core.base.errors import ZooterError, check_text, did_you_mean, first_line, one_line
 from zooter_core.base.files import atomic, check_file, inside, locked, writing
@@ -27,6 +27,7 @@ from zooter_core.config.serve import is_virtual
 from zooter_core.config.tables import read_toml
 
 FLEET, BACKUP, LOCK = "fleet.toml", "fleet.toml.bak", ".fleet.toml.lock"
+CANDIDATE = "candidate"
 LOCK_SECONDS = 10.0
 TOKEN = re.compile(  # a text of TOML, a comment or a bracket
     r'''"""(?:[^"\\]|\\.|"{1,2}(?!"))*"{3,5}|"(?:[^"\\\n]|\\.)*"'''
@@ -48,12 +49,53 @@ if it is better.
 """
 
 
-@contextmanager
-def editing(folder: Path) -> Iterator[TOMLDocument]:
-    """The fleet.toml of a folder, to be changed in the block; a new one if there is none.
+@dataclass(eq=False)
+class Section:
+    """A table of the file, as its lines.
 
-    Nothing is written unless the changed file is a valid fleet, and holds what the document holds and no more. One
-    process at a time may change it.
+    Attributes:
+        above: the blank lines and comments above its header.
+        header: empty for the keys at the beginning, and for the comments at the end.
+        keys: the lines below the header.
+    """
+
+    above: list[str] = field(default_factory=list)
+    header: str = ""
+    keys: list[str] = field(default_factory=list)
+
+    @property
+    def name(self) -> tuple[str, ...]:
+        """The names in its header: `("candidate", "skills")` for `[candidate.skills]`."""
+        return _names(tomllib.loads(self.header))
+
+    @property
+    def values(self) -> dict[str, Any]:
+        return tomllib.loads("\n".join(self.keys))
+
+    def set(self, keys: Keys) -> None:
+        """Set keys. New ones come last."""
+        try:
+            document = tomlkit.parse("\n".join([*self.keys, ""]))
+        except (TOMLKitError, RecursionError) as problem:  # of what tomllib reads and tomlkit does not
+            step = "Write it in a simpler form."
+            raise ZooterError(f"TOML that can be changed in {FLEET}", first_line(problem), step) from problem
+        for key, value in keys.items():
+            if value is None:
+                document.pop(key, None)
+            else:
+                document[key] = _inline(value) if isinstance(value, Mapping) else value
+        text = tomlkit.dumps(document)
+        if tomllib.loads(text) != document.unwrap():
+            step = "Nothing was written. Change the file by hand."
+            raise ZooterError(f"the same keys in the new {FLEET} as were meant", "other ones", step)
+        self.keys = text.split("\n")[:-1]
+
+
+@contextmanager
+def editing(folder: Path) -> Iterator[list[Section]]:
+    """The tables of a folder's fleet.toml, to be changed in the block; a new file if there is none.
+
+    Nothing is written unless the changed file is a valid fleet. One process at a time may change it.
 
     Raises:
         ZooterError: the file is no TOML, the change makes no valid fleet, or the folder cannot be written or has a link
@@ -68,22 +110,14 @@ def editing(folder: Path) -> Iterator[TOMLDocument]:
         if path.is_file():
             read_toml(path)  # says what is wrong with it
             before = path.read_bytes().decode("utf-8-sig")
-        body, headers, end = _apart(before.replace("\r\n", "\n"))
-        try:
-            document = tomlkit.parse(body)
-        except (TOMLKitError, RecursionError) as problem:  # of what tomllib reads and tomlkit does not
-            step = "Write it in a simpler form."
-            raise ZooterError(f"TOML that can be changed in {path}", first_line(problem), step) from problem
-        yield document
-        text = _together(document, headers) + end
+        sections = _sections(before.replace("\r\n", "\n"))
+        yield sections
+        text = _text(sections)
         text = text.replace("\n", "\r\n") if "\r\n" in before else text
         if text == before:
             return
         check_text(text, str(path))
         load_fleet(folder / FLEET, text)  # a file that cannot be read must not replace one that can
-        if read_toml(path, text) != document.unwrap():
-            step = "Nothing was written. Change the file by hand."
-            raise ZooterError(f"the same tables in the new {path} as were meant", "other ones", step)
         with writing(path):
             if before:
                 shutil.copy(path, backup)
@@ -93,34 +127,31 @@ def editing(folder: Path) -> Iterator[TOMLDocument]:
                     shutil.copymode(path, partial)
 
 
-class Header(NamedTuple):
-    """What a table's header has beside its name: the blank lines and comments above it, and its own comment."""
-
-    above: str
-    comment: str
-
-
-def _apart(text: str) -> tuple[str, list[Header], str]:
-    """The file as tomlkit shall read it, what was taken from its headers, and the comments at its end.
-
-    tomlkit would give comments above a header to the table before it, and those at the end to the last one. So they
-    are taken out, and the comment of a header is its number in the list for as long as tomlkit has the file.
-    """
+def _sections(text: str) -> list[Section]:
+    """A file in parts: the keys at its beginning, its tables, and the blank lines and comments at its end."""
+    sections = [Section()]
     rows: list[tuple[str, str]] = []
-    headers: list[Header] = []
-    for line, outline in zip(text.split("\n"), _outline(text).split("\n"), strict=True):
-        if outline.lstrip(" \t").startswith("["):
-            start = _notes(rows)
-            comment = "".join(outline.partition("#")[1:])
-            headers.append(Header("".join(f"{note}\n" for note, _ in rows[start:]), comment))
-            del rows[start:]
-            line = f"{line.removesuffix(comment)}#{len(headers) - 1}"
-        rows.append((line, outline))
-    start = _notes(rows)
-    end = [line for line, _ in rows[start:]]
-    if not any(map(str.strip, end)) or end[0]:
-        return "\n".join(line for line, _ in rows), headers, ""
-    return "\n".join([*(line for line, _ in rows[:start]), ""]), headers, "\n".join(end)
+    end = ("", "[")  # as if there were one more table
+    for line, outline in [*zip(text.split("\n"), _outline(text).split("\n"), strict=True), end]:
+        if not outline.lstrip(" \t").startswith("["):
+            rows.append((line, outline))
+            continue
+        start = _notes(rows)
+        sections[-1].keys = [row for row, _ in rows[:start]]
+        sections.append(Section([row for row, _ in rows[start:]], line))
+        rows = []
+    return sections
+
+
+def _names(table: Any) -> tuple[str, ...]:
+    """The keys of tables that are inside each other."""
+    table = table[0] if isinstance(table, list) else table
+    return next(((name, *_names(inner)) for name, inner in table.items()), ())
+
+
+def _text(sections: Sequence[Section]) -> str:
+    lines = [line for one in sections for line in (*one.above, *([one.header] if one.header else ()), *one.keys)]
+    return "\n".join(lines)
 
 
 def _outline(text: str) -> str:
@@ -146,28 +177,6 @@ def _notes(rows: Sequence[tuple[str, str]]) -> int:
     return start + next((place for place, (line, _) in enumerate(rows[start:]) if not line.strip()), 0)
 
 
-def _together(document: TOMLDocument, headers: Sequence[Header]) -> str:
-    """A file with every comment in its place again. A new table has a blank line above it."""
-    for table in _tables(document):
-        trivia = table.trivia
-        header = headers[int(trivia.comment[1:])] if trivia.comment else Header("\n", "")
-        above, indent = header.above, trivia.indent.lstrip("\n")
-        if indent != trivia.indent:  # tomlkit has put a blank line there
-            above = "\n" + above.lstrip("\n")
-        trivia.indent, trivia.comment = above + indent, header.comment
-    return tomlkit.dumps(document)
-
-
-def _tables(container: Container) -> Iterator[Table]:
-    """The tables in a container that have a header, and those in its tables."""
-    for _, item in container.body:
-        for table in item.body if isinstance(item, AoT) else [item]:
-            if isinstance(table, Table):
-                if not table.is_super_table():
-                    yield table
-                yield from _tables(table.value)
-
-
 def add_candidates(folder: Path, candidates: Sequence[Keys], others: Keys | None = None) -> None:
     """Append candidates to a folder's fleet.toml. A new file gets a name and comments too.
 
@@ -178,52 +187,42 @@ def add_candidates(folder: Path, candidates: Sequence[Keys], others: Keys | None
     Raises:
         ZooterError: as `editing`, or a name is there already.
     """
-    with editing(folder) as document:
-        if "name" not in document:
+    with editing(folder) as sections:
+        first = sections[0]
+        if "name" not in first.values:
             name = one_line(folder.resolve().name) or "fleet"
-            notes = [text.replace("DIR", shlex.quote(name)).splitlines() for text in (HEADER, NO_ROUTER)]
-            if not document.as_string().strip():
-                for line in notes[0]:
-                    document.add(tomlkit.comment(line))
-                document.add(tomlkit.nl())
-            document.add("name", name)
-            document.add(tomlkit.nl())
-            for line in notes[1]:
-                document.add(tomlkit.comment(line))
-        for key, values in (others or {}).items():
-            if key not in document:
-                document.add(key, _table(values))
-        if "candidate" not in document:
-            document.add("candidate", tomlkit.aot())
-        entries = _candidates(document)
-        for values in candidates:
-            entries.append(_table(values))
+            header, no_router = (_comments(text.replace("DIR", shlex.quote(name))) for text in (HEADER, NO_ROUTER))
+            if not _text(sections).strip():
+                first.keys = [*header, ""]
+            first.set({"name": name})
+            first.keys += ["", *no_router]
+        for table, keys in (others or {}).items():
+            if not _tables(sections, table):
+                _set(sections, table, keys)
+        _tables(sections, CANDIDATE)  # refuses another form of them
+        for keys in candidates:
+            sections[-1:-1] = _new(f"[[{CANDIDATE}]]", keys)
 
 
 def remove_candidate(folder: Path, name: str) -> None:
     """Remove a candidate. Raises as `editing`, or if there is no such candidate, or no other."""
-    with editing(folder) as document:
-        entries = _candidates(document)
-        entries.remove(_find(entries, name))
-        if not entries:
-            del document["candidate"]
+    with editing(folder) as sections:
+        start = sections.index(_candidate(sections, name))
+        del sections[start]
+        while len(sections[start].name) > 1 and sections[start].name[0] == CANDIDATE:  # [candidate.skills]
+            del sections[start]
 
 
 def change_candidate(folder: Path, name: str, keys: Keys) -> None:
     """Set keys of a candidate, which may rename it. Raises as `editing`, or if there is no such candidate."""
-    with editing(folder) as document:
-        entry = _find(_candidates(document), name)
-        for key, value in keys.items():
-            if value is None:
-                entry.pop(key, None)
-            else:
-                entry[key] = value
+    with editing(folder) as sections:
+        _candidate(sections, name).set(keys)
 
 
 def set_table(folder: Path, table: str, keys: Keys) -> None:
     """Set keys of a table such as `router`, which is added before the candidates if it is not there."""
-    with editing(folder) as document:
-        _set(document, table, keys)
+    with editing(folder) as sections:
+        _set(sections, table, keys)
 
 
 def set_router(folder: Path, path: str, names: Sequence[str]) -> None:
@@ -232,63 +231,68 @@ def set_router(folder: Path, path: str, names: Sequence[str]) -> None:
     A candidate that it knows by its own name is no longer `routed_as` what another router called it. One that it does
     not know, such as one that came later, is routed to by its profile. Raises as `editing`.
     """
-    with editing(folder) as document:
-        entries = _candidates(document)
-        for entry in entries:
-            if entry.get("name") in names:
-                entry.pop("routed_as", None)
-        complete = all(entry.get("routed_as", entry.get("name")) in names for entry in entries)
-        _set(document, "router", {"path": path} if complete else {"path": path, "others": "profile"})
+    with editing(folder) as sections:
+        candidates = _tables(sections, CANDIDATE)
+        for candidate in candidates:
+            if candidate.values.get("name") in names:
+                candidate.set({"routed_as": None})
+        routed_as = [values.get("routed_as", values.get("name")) for values in (one.values for one in candidates)]
+        complete = set(routed_as) <= set(names)
+        _set(sections, "router", {"path": path} if complete else {"path": path, "others": "profile"})
 
 
 def remove_router(folder: Path) -> None:
     """Name no router any more; what `[router]` says of prices stays. Raises as `editing`."""
-    with editing(folder) as document:
-        for key in [key for key in document.get("router", {}) if key != "willingness"]:
-            del document["router"][key]
-        if not document.get("router", True):
-            del document["router"]
+    with editing(folder) as sections:
+        for router in _tables(sections, "router"):
+            router.set(dict.fromkeys(router.values.keys() - {"willingness"}))
+            if not router.values:
+                sections.remove(router)
 
 
-def _set(document: TOMLDocument, table: str, keys: Keys) -> None:
-    if table in document:
-        for key, value in keys.items():
-            document[table][key] = value
+def _tables(sections: Sequence[Section], name: str) -> list[Section]:
+    """The tables of a name.
+
+    Raises:
+        ZooterError: the file has it as a value, such as `NAME = { ... }`.
+    """
+    if name in sections[0].values:
+        form = f"[[{name}]]" if name == CANDIDATE else f"[{name}]"
+        raise ZooterError(f"{form} tables in {FLEET}", "another form", f"Write each as {form}.")
+    return [section for section in sections if section.name == (name,)]
+
+
+def _candidate(sections: Sequence[Section], name: str) -> Section:
+    candidates = {str(section.values.get("name")): section for section in _tables(sections, CANDIDATE)}
+    if name not in candidates:
+        raise ZooterError(f"a candidate in {FLEET}", f'"{name}"', did_you_mean(name, candidates))
+    return candidates[name]
+
+
+def _set(sections: list[Section], table: str, keys: Keys) -> None:
+    if tables := _tables(sections, table):
+        tables[0].set(keys)
         return
-    candidates = document.pop("candidate")
-    document.add(table, _table(keys))
-    document.add("candidate", candidates)
+    place = next((number for number, one in enumerate(sections) if one.name[:1] == (CANDIDATE,)), len(sections) - 1)
+    sections[place:place] = _new(f"[{table}]", keys)
 
 
-def _table(values: Keys) -> Table:
-    """A table of TOML. Tables inside it come last."""
-    table = tomlkit.table()
-    for line in (values.get("comment") or "").splitlines():
-        table.add(tomlkit.comment(one_line(line)))
-    for key, value in sorted(values.items(), key=lambda item: isinstance(item[1], Mapping)):
-        if key != "comment" and value is not None:
-            table.add(key, _inline(value) if isinstance(value, Mapping) and key not in ("judge", "second") else value)
-    return table
+def _new(header: str, values: Keys) -> list[Section]:
+    """A new table, with a blank line above it; its key `comment` becomes a comment. A judge is a table of its own."""
+    table = Section([""], header, _comments(values.get("comment") or ""))
+    inner = {key: value for key, value in values.items() if key in ("judge", "second") and value is not None}
+    table.set({key: value for key, value in values.items() if key not in (*inner, "comment")})
+    return [table, *(part for key, more in inner.items() for part in _new(f"{header[:-1]}.{key}]", more))]
+
+
+def _comments(text: str) -> list[str]:
+    return [f"# {one_line(line)}" for line in text.splitlines()]
 
 
 def _inline(values: Keys) -> Any:
     table = tomlkit.inline_table()
     table.update(values)
     return table
-
-
-def _candidates(document: TOMLDocument) -> AoT:
-    entries = document.get("candidate")
-    if not isinstance(entries, AoT):
-        raise ZooterError("[[candidate]] tables in fleet.toml", "another form", "Write each as [[candidate]].")
-    return entries
-
-
-def _find(entries: AoT, name: str) -> Any:
-    names = [entry.get("name") for entry in entries]
-    if name not in names:
-        raise ZooterError("a candidate in fleet.toml", f'"{name}"', did_you_mean(name, [str(n) for n in names]))
-    return entries[names.index(name)]
 
 
 def free_name(name: str, taken: Collection[str]) -> str:

@@ -9,23 +9,29 @@ from dataclasses import field
 from typing import Annotated, Any, ClassVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, StrictBool, StrictStr
+from pydantic import AfterValidator, StrictBool, StrictStr, ValidationInfo
 
 from zooter_core.base.errors import ZooterError
-from zooter_core.config.tables import Count, NotNegative, Positive, Table, refusal, table
-from zooter_core.config.trust import check_uses, on_this_machine, use_of
+from zooter_core.config.tables import Count, Limit, NotNegative, Positive, Table, refusal, table
+from zooter_core.config.trust import check_uses, describe_use, on_this_machine
 
 
-def _address(url: str) -> str:
-    """Refuse what is no web address, or has a password in it; the message does not show that."""
+def _address(url: str, info: ValidationInfo) -> str:
+    """Refuse what is no web address. The message does not show a password in it."""
     shown = f'"{url}"' if "@" not in url else "an address with a name or password"
     try:
         parts = urlsplit(url)
         good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
+    except ValueError:  # brackets without an IPv6 address, or no such port
         good = False
     if not good:
-        raise refusal("a web address", shown, 'For instance base_url = "http://localhost:11434/v1".')
+        raise refusal("a web address", shown, f'For instance {info.field_name} = "http://localhost:11434/v1".')
+    return url
+
+
+def _without_secret(url: str) -> str:
+    """Refuse an address with a password or a query in it."""
+    parts = urlsplit(url)
     if parts.username or parts.password or parts.query or parts.fragment:
         raise refusal(
             "an address without a name, a password, ? or #",
@@ -57,6 +63,7 @@ def _fields(body: dict[str, Any]) -> dict[str, Any]:
     return body
 
 
+Address = Annotated[StrictStr, AfterValidator(_address)]
 Variable = Annotated[StrictStr, AfterValidator(_variable)]
 
 
@@ -80,13 +87,13 @@ class EndpointConfig(Table):
         insecure: whether the key may go to another machine over plain HTTP, where anybody on the way can read it.
     """
 
-    base_url: Annotated[StrictStr, AfterValidator(_address)]
+    base_url: Annotated[Address, AfterValidator(_without_secret)]
     api_key_env: Variable | None = None
     connect_seconds: Positive = 5.0
     first_token_seconds: Positive = 120.0
     gap_seconds: Positive = 30.0
     answer_seconds: Positive = 3600.0
-    retries: Annotated[int, Field(strict=True, ge=0)] = 2
+    retries: Limit = 2
     parallel: Count = 32
     most_characters: Count = 200_000
     rest_after: Count = 3
@@ -116,40 +123,28 @@ class EndpointConfig(Table):
 
 
 def key_from(variable: str | None, whose: str, url: str, insecure: bool) -> str | None:
-    """The key that a fleet.toml names for a server; None where it names no variable.
+    """The key that a fleet.toml names for a server; None if it names no variable. No message shows the key.
 
     Args:
         url: where the key will go.
         insecure: whether it may go over plain HTTP to another machine.
 
     Raises:
-        ZooterError: it may not go there (config/trust.py), or as `key_in`.
+        ZooterError: it may not go there (config/trust.py), or the variable has none, or one that no request can carry.
     """
     if variable is None:
         return None
     if urlsplit(url).scheme != "https" and not insecure and not on_this_machine(url):
         raise ZooterError(
             f"an address with https:// for the key of {whose} in {variable}",
-            f"plain HTTP ({use_of(variable, url).partition('=')[2]}), which anybody on the way can read",
+            f"plain HTTP ({describe_use(variable, url).partition('=')[2]}), which anybody on the way can read",
             "Use https, or a tunnel to localhost. In a network that you trust, set insecure = true beside api_key_env.",
         )
     check_uses([(variable, url)])
-    return key_in(variable, whose)
-
-
-def key_in(variable: str, whose: str) -> str:
-    """A key in the environment. It is never part of a message.
-
-    Raises:
-        ZooterError: the variable holds none, or one that a request cannot carry.
-    """
     key = os.environ.get(variable, "").strip()
     if not key:
-        raise ZooterError(
-            f"the key of {whose} in the environment",
-            f"no key in {variable}",
-            f"Set it first: export {variable}=...",
-        )
+        step = f"Set it first: export {variable}=..."
+        raise ZooterError(f"the key of {whose} in the environment", f"no key in {variable}", step)
     if not (key.isascii() and key.isprintable() and " " not in key):
         raise ZooterError(f"a key in {variable} that a request can carry", "other characters in it", "Set it again.")
     return key

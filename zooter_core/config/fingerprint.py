@@ -12,7 +12,7 @@ from zooter_core.base.errors import ZooterError
 from zooter_core.config.candidates import ENDPOINT, CandidateConfig
 from zooter_core.config.endpoint import EndpointConfig
 from zooter_core.config.labelling import HttpConfig
-from zooter_core.config.tables import Table, default_of
+from zooter_core.config.tables import Table, find_default
 
 FILES = ("model", "adapter", "vocabulary", "encoder", "path")  # keys that may name a file or folder
 # Keys that say how something is shown, paid for, reached or placed, but not what comes out of it.
@@ -60,14 +60,14 @@ def named_by_server(table: Table) -> bool:
 def _settings(table: Table) -> dict[str, Any]:
     """The settings that shape what comes out, without defaults: a new key leaves the hashes of old fleets as they are.
 
-    The kind counts although each class has its own as default.
+    `kind` is always among them, although it is the default of its class.
     """
     values: dict[str, Any] = {}
     for entry in sorted(
         fields(table), key=lambda entry: ORDER.index(entry.name) if entry.name in ORDER else len(ORDER)
     ):
         value = getattr(table, entry.name)
-        if entry.name not in OUTSIDE and (entry.name == "kind" or value != default_of(table, entry.name)):
+        if entry.name not in OUTSIDE and (entry.name == "kind" or value != find_default(table, entry.name)):
             values[entry.name] = _settings(value) if isinstance(value, EndpointConfig) else value
     return values
 
@@ -85,7 +85,7 @@ def _entries(folder: Path) -> Iterator[Path]:
 
 
 def _content(file: Path) -> bytes:
-    """What tells a file from another: all of it, or the size, the beginning and the end of a very large one."""
+    """What identifies a file: its content; of a file above LARGE bytes, its size, beginning and end."""
     size = file.stat().st_size
     if size <= LARGE:
         return file.read_bytes()

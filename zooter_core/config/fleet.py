@@ -6,7 +6,6 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -30,12 +29,12 @@ from zooter_core.config.serve import ServeConfig
 from zooter_core.config.tables import (
     AS_WRITTEN,
     Count,
+    Limit,
     LocalPath,
     Name,
     NotNegative,
     Table,
     WholeNumber,
-    check_values,
     error_in,
     read_toml,
     refusal,
@@ -58,7 +57,7 @@ class GenerationConfig(Table):
 
     max_new_tokens: Count = 256
     temperature: NotNegative = 0.7
-    top_k: Annotated[int, Field(strict=True, ge=0)] = 50
+    top_k: Limit = 50
     seed: WholeNumber = 0
 
 
@@ -88,8 +87,7 @@ class RouterConfig(Table):
     @model_validator(mode="after")
     def _check_path(self) -> Self:
         if not self.path and list(self.to_file()) != ["willingness"]:
-            sentence, step = '{where} lacks the key "path".', "Add path = ... there."
-            raise refusal('a key "path"', "none", step, "path", sentence)
+            raise ValueError('{where} lacks the key "path". Add path = ... there.')
         return self
 
 
@@ -189,7 +187,7 @@ class Fleet:
 class FleetFile(Table):
     """All of fleet.toml."""
 
-    candidate: Annotated[list[CandidateConfig], Field(min_length=1)]
+    candidate: Annotated[list[CandidateConfig], Field(min_length=1, max_length=MOST_CANDIDATES)]
     name: Name | None = None
     router: RouterConfig | None = None
     reward: Reward | None = None
@@ -199,11 +197,20 @@ class FleetFile(Table):
     serve: ServeConfig = field(default_factory=ServeConfig)
     learn: LearnConfig = field(default_factory=LearnConfig)
 
+    @model_validator(mode="after")
+    def _check_names(self) -> Self:
+        names = [candidate.name for candidate in self.candidate]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f'{{where}} has a candidate "{name}" twice. Rename one of them.')
+        chores = self.serve.chores
+        if chores is not None and chores not in names:
+            hint = did_you_mean(chores, names)
+            raise ValueError(f'chores in [serve] of {{where}} must be a candidate, but is "{chores}". {hint}')
+        return self
 
-@cache
-def _file_adapter() -> TypeAdapter[FleetFile]:
-    """Built once: it takes longer than reading a fleet."""
-    return TypeAdapter(FleetFile)
+
+READER = TypeAdapter(FleetFile)  # it is built when it is first used, which takes longer than reading a fleet
 
 
 def load_fleet(folder: str | Path, text: str | None = None) -> Fleet:
@@ -228,31 +235,21 @@ def load_fleet(folder: str | Path, text: str | None = None) -> Fleet:
         values = read_toml(path, text)
     except OSError as problem:
         raise ZooterError(f"a readable {path}", str(problem), FIX_PERMISSIONS) from problem
-    count = len(values["candidate"]) if isinstance(values.get("candidate"), list) else 0
-    if count > MOST_CANDIDATES:
-        raise ZooterError(f"at most {MOST_CANDIDATES:,} candidates in {path}", f"{count:,}", "Remove some.")
-    check_values(values, str(path))
     try:
-        file = _file_adapter().validate_python(values, context={"folder": path.parent})
+        file = READER.validate_python(values, context={"folder": path.parent})
     except ValidationError as problem:
-        if problem.errors()[0]["loc"] == ("candidate",):
+        first = problem.errors()[0]
+        if first["loc"] == ("candidate",) and first["type"] != "too_long":
             step = "Add one with name, backend and model."
             raise ZooterError(f"at least one [[candidate]] in {path}", "none", step) from None
         raise error_in(problem, str(path)) from None
-    names = [candidate.name for candidate in file.candidate]
-    for name in names:
-        if names.count(name) > 1:
-            raise ZooterError(f"different candidate names in {path}", f'"{name}" twice', "Rename one of them.")
-    if (chores := file.serve.chores) is not None and chores not in names:
-        raise ZooterError(f"a candidate as chores in [serve] of {path}", f'"{chores}"', did_you_mean(chores, names))
     return _fleet(file, path)
 
 
 def real_file(path: Path) -> Path:
     """Where a fleet.toml really is: a link to it may lead to another file in its folder, but not out of that.
 
-    What is written for a fleet lies beside the file, and a link that came with the folder could lead to any place of
-    the owner's.
+    Zooter writes beside the real file, and a link in a folder from a stranger could lead to any other folder.
 
     Raises:
         ZooterError: it leads out.

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Stri
 from zooter_core.base.errors import listed
 from zooter_core.base.paths import EMBEDDED_FLEET
 from zooter_core.config.candidates import CandidateConfig
-from zooter_core.config.endpoint import Variable
+from zooter_core.config.endpoint import Address, Variable
 from zooter_core.config.tables import (
     AS_WRITTEN,
     Count,
@@ -21,7 +21,6 @@ from zooter_core.config.tables import (
     PluginTable,
     Reference,
     Table,
-    refusal,
     table,
 )
 
@@ -32,17 +31,17 @@ NAMED = ("auto-j",)  # templates of a judge that have a name
 def _template(*places: str) -> AfterValidator:
 
     def check(template: str) -> str:
-        _check_places(template, places)
+        if missing := _lacks(template, places):
+            raise ValueError(missing)
         return template
 
     return AfterValidator(check)
 
 
-def _check_places(template: str, places: Sequence[str], key: str = "") -> None:
-    """Refuse a template that lacks a place. `key` is for a validator of the whole table."""
-    if missing := [place for place in places if place not in template]:
-        sentence = f"template in {{where}} lacks {listed(missing, ' and ')}."
-        raise refusal(f"a text with {listed(places)}", f"one without {listed(missing)}", "Add it.", key, sentence)
+def _lacks(template: str, places: Sequence[str]) -> str:
+    """Which places a template lacks; "" if it has all of them."""
+    missing = [place for place in places if place not in template]
+    return f"lacks {listed(missing, ' and ')}. Add it." if missing else ""
 
 
 def _named(name: str) -> BeforeValidator:
@@ -108,8 +107,9 @@ class ScalarConfig(CheckpointConfig):
     @model_validator(mode="after")
     def _one_way(self) -> Self:
         if self.template is not None and self.input != "auto":
-            sentence = "{where} has both input and template, but a template is an input of its own."
-            raise refusal("input or template", "both", "Keep one of them.", "template", sentence)
+            raise ValueError(
+                "{where} has both input and template, but a template is an input of its own. Keep one of them."
+            )
         return self
 
 
@@ -163,7 +163,8 @@ class JudgeConfig(RewardConfig):
     def _places(self) -> Self:
         if self.template is not None and self.template not in NAMED:
             others = ("{response}",) if self.mode == "single" else ("{first}", "{second}")
-            _check_places(self.template, ("{query}", *others), "template")
+            if missing := _lacks(self.template, ("{query}", *others)):
+                raise ValueError(f"template in {{where}} {missing}")
         return self
 
     @property
@@ -182,7 +183,7 @@ class HttpConfig(RewardConfig):
         insecure: whether the key may go to another machine over plain HTTP.
     """
 
-    url: StrictStr
+    url: Address
     kind: Literal["http"] = field(default="http", kw_only=True)
     model: StrictStr = ""
     api: Literal["pairs", "score", "pooling"] = "pairs"

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pydantic import StrictStr
 
-from pydantic import Field, StrictStr
-
-from zooter_core.config.tables import Count, NotNegative, Table, table
+from zooter_core.config.tables import Count, Limit, NotNegative, Table, table
 
 AUTO, AUTO_BEST, RMR = "auto", "auto-best", "rmr"
 VIRTUAL = {  # models that clients may name beside the candidates, which therefore have other names
@@ -14,7 +12,6 @@ VIRTUAL = {  # models that clients may name beside the candidates, which therefo
     AUTO_BEST: "As auto; where the router is unsure, several answer and the reward model keeps the best.",
     RMR: "Every candidate answers, and the reward model keeps the best.",
 }
-Limit = Annotated[int, Field(strict=True, ge=0)]  # 0 means none
 
 
 def is_virtual(name: str) -> bool:
@@ -30,7 +27,7 @@ class ServeConfig(Table):
         sticky_seconds: how long a conversation keeps its candidate after its last turn; 0 routes every turn anew.
         best_of: how many candidates answer for the model `auto-best`, where the router is unsure.
         concurrent: requests that are answered at the same time.
-        queue: further requests that wait for a place.
+        queue: further requests that wait for a place; 0 is none.
         hedge_seconds: if a candidate has not begun to answer `auto` by then, the next one is asked beside it, and the
             first that begins answers; 0 never does.
         chores: the candidate for titles, tags and the like, which chat UIs ask for themselves (learn/chores.py); None

@@ -1,17 +1,16 @@
 """Tables of fleet.toml as frozen dataclasses that pydantic checks, and the paths in them.
 
-A wrong value is one ZooterError that names file, table and key. Tables made in Python are checked as well. Paths are
-relative to the file; what is read from it has full paths.
+`load_fleet` makes one ZooterError of a wrong value, which names file, table and key. A table that is made in Python
+raises pydantic's ValidationError. Paths are relative to the file; what is read from it has full paths.
 """
 
 from __future__ import annotations
 
 import difflib
-import functools
 import os
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, field, fields
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar, dataclass_transform
@@ -27,7 +26,6 @@ from pydantic import (
     model_validator,
 )
 from pydantic.dataclasses import dataclass
-from pydantic_core import ErrorDetails, PydanticCustomError
 
 from zooter_core.base.errors import MOST_NAMED, ZooterError, did_you_mean, shortened
 from zooter_core.base.files import impossible
@@ -35,7 +33,6 @@ from zooter_core.base.gone import GONE
 from zooter_core.base.names import wrong_name
 from zooter_core.base.weights import PREFIX, check_package
 
-DEEPEST = 50  # tables and lists inside each other
 LARGEST = 2**63 - 1  # of an integer in TOML; Python reads larger ones
 
 
@@ -46,17 +43,14 @@ def read_toml(path: Path, text: str | None = None) -> dict[str, Any]:
         text: what the file is about to hold; None reads it.
 
     Raises:
-        ZooterError: it is not TOML in UTF-8, or nested too deeply.
+        ZooterError: it is not TOML in UTF-8.
         OSError: it cannot be read.
     """
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig") if text is None else text)
-    except UnicodeDecodeError as problem:
-        raise ZooterError(f"valid TOML in UTF-8 in {path}", str(problem), "Save the file as UTF-8.") from problem
-    except RecursionError as problem:
-        raise ZooterError(f"valid TOML in {path}", "too many levels of nesting", "Write fewer.") from problem
-    except ValueError as problem:  # also a number of more than 4300 digits
-        raise ZooterError(f"valid TOML in {path}", str(problem), "Fix that line.") from problem
+    except (ValueError, RecursionError) as problem:  # too many levels of nesting, a number of more than 4300 digits
+        step = "Save the file as UTF-8." if isinstance(problem, UnicodeDecodeError) else "Fix that line."
+        raise ZooterError(f"valid TOML in UTF-8 in {path}", str(problem), step) from problem
 
 
 def shown(value: Any) -> str:
@@ -66,28 +60,7 @@ def shown(value: Any) -> str:
     return "a very large number" if isinstance(value, int) and abs(value) > LARGEST else repr(value)
 
 
-def check_values(values: Any, place: str, depth: int = 0) -> None:
-    """Refuse texts with a NUL character, which no path can have, integers of more than 64 bits, and deep nesting.
-
-    Raises:
-        ZooterError: there is one in the value. `place` says where the value is.
-    """
-    if depth > DEEPEST:
-        raise ZooterError(f"at most {DEEPEST} levels of nesting as {place}", "more", "Write fewer.")
-    if isinstance(values, dict):
-        for key, value in values.items():
-            check_values(value, f"{key} in {place}", depth + 1)
-    elif isinstance(values, list):
-        for value in values:
-            check_values(value, place, depth + 1)
-    elif isinstance(values, str) and "\0" in values:
-        raise ZooterError(f"a text without NUL characters as {place}", repr(values), "Remove them.")
-    elif isinstance(values, int) and abs(values) > LARGEST:
-        raise ZooterError(f"a number that fits into 64 bits as {place}", shown(values), "Write a smaller one.")
-
-
 T = TypeVar("T")
-Loc = tuple[str | int, ...]
 
 
 def _as_written(value: Any, check: Callable[[Any], float]) -> Any:
@@ -97,38 +70,23 @@ def _as_written(value: Any, check: Callable[[Any], float]) -> Any:
 
 # A fleet's hash depends on how a number is written: an integer stays one.
 AS_WRITTEN = WrapValidator(_as_written)
-Count = Annotated[int, Field(strict=True, ge=1)]
-WholeNumber = Annotated[int, Field(strict=True)]
+WholeNumber = Annotated[int, Field(strict=True, ge=-LARGEST, le=LARGEST)]
+Limit = Annotated[WholeNumber, Field(ge=0)]
+Count = Annotated[WholeNumber, Field(ge=1)]
 NotNegative = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False), AS_WRITTEN]
 Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False), AS_WRITTEN]
 
-REQUIREMENTS = {
-    "string_type": "a text in quotes",
-    "int_type": "a whole number",
-    "float_type": "a number",
-    "bool_type": "true or false",
-    "dataclass_type": "a table",
-    "dict_type": "a table",
-    "list_type": "a list",
-    "finite_number": "a finite number",
-    "greater_than": "above {gt}",
-    "greater_than_equal": "at least {ge}",
-    "less_than_equal": "at most {le}",
-    "literal_error": "{expected}",
-    "unexpected_keyword_argument": "left out",
+# Pydantic's messages that would speak of Python.
+MESSAGES = {
+    "dataclass_type": "It must be a table",
+    "dict_type": "It must be a table",
+    "bool_type": "It must be true or false",
 }
 
 
-def refusal(expected: str, found: str, next_step: str, key: str = "", sentence: str = "") -> PydanticCustomError:
-    """An error for a validator to raise.
-
-    Args:
-        expected: what the value of the key must be, such as "a web address".
-        key: the key, if the validator checks a whole table.
-        sentence: the whole message without the next step; {where} stands for the table and the file.
-    """
-    facts = {"expected": expected, "found": found, "next_step": next_step, "key": key, "sentence": sentence}
-    return PydanticCustomError("refusal", "{expected}", facts)
+def refusal(expected: str, actual: str, next_step: str = "") -> ValueError:
+    """The error of a validator of one value. One of a whole table says {where} for the table and the file."""
+    return ValueError(f"must be {expected}, but is {actual}. {next_step}".strip())
 
 
 def _folder(info: ValidationInfo) -> Path | None:
@@ -180,8 +138,7 @@ def existing(value: str, info: ValidationInfo) -> str:
     except OSError as problem:
         raise refusal("a readable path", str(problem), "Fix its permissions.") from problem
     hint = did_you_mean(value, near) if near else "Correct it, or put the file there."
-    sentence = f'{info.field_name} in {{where}} is "{value}", but there is nothing at {path}.'
-    raise refusal("an existing path", f"nothing at {path}", hint, sentence=sentence)
+    raise ValueError(f'is "{value}", but there is nothing at {path}. {hint}')
 
 
 def _name(value: str) -> str:
@@ -214,7 +171,7 @@ class Table:
 
     @classmethod
     def from_file(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """The fields for a table of the file. Raises a refusal for an unknown key."""
+        """The fields for a table of the file. Raises a ValueError for an unknown key."""
         for key in values:
             if key not in cls.file_keys():
                 raise unknown_key(cls.title, key, cls.file_keys())
@@ -226,7 +183,7 @@ class Table:
         return {
             key: value.to_file() if isinstance(value, Table) else value
             for key, value in values.items()
-            if value is not None and (key == "kind" or value != default_of(self, key))
+            if value is not None and (key == "kind" or value != find_default(self, key))
         }
 
     @model_validator(mode="before")
@@ -261,95 +218,75 @@ class PluginTable(Table):
         return super().to_file() | self.settings
 
 
-def default_of(table: Table, name: str) -> Any:
+def find_default(table: Table, name: str) -> Any:
     """The default of a field; MISSING if it has none."""
     entry = next(entry for entry in fields(table) if entry.name == name)
     return entry.default if entry.default_factory is MISSING else entry.default_factory()
 
 
-def unknown_key(title: str, key: str, keys: Sequence[str]) -> PydanticCustomError:
-    """The refusal of a key that a table does not have."""
+def unknown_key(title: str, key: str, keys: Sequence[str]) -> ValueError:
+    """The error for a key that a table does not have."""
     if instead := GONE.get(f"{title} {key}"):
-        return refusal(
-            "a key of this version", f'"{key}"', "", key, f'{{where}} has the key "{key}", which is gone: {instead}'
-        )
-    hint, name = did_you_mean(key, keys), shortened(key, MOST_NAMED)
-    return refusal("a known key", f'"{name}"', hint, key, f'{{where}} has an unknown key "{name}".')
+        return ValueError(f'{{where}} has the key "{key}", which is gone: {instead}')
+    return ValueError(f'{{where}} has an unknown key "{shortened(key, MOST_NAMED)}". {did_you_mean(key, keys)}')
+
+
+# An error of pydantic must not show the value, which may be a secret.
+CHECKS = ConfigDict(extra="forbid", defer_build=True, hide_input_in_errors=True)
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
-def table(name: str) -> Callable[[type[T]], type[T]]:
-    """Make a class a frozen dataclass that pydantic checks. `name` is the table for messages, such as "[router]"."""
+def table(title: str) -> Callable[[type[T]], type[T]]:
+    """Make a class a frozen dataclass that pydantic checks. `title` is the table in messages, such as "[router]"."""
 
     def decorate(plain: type[T]) -> type[T]:
-        cls: Any = dataclass(frozen=True, config=ConfigDict(extra="forbid", defer_build=True))(plain)
-        cls.title = name
-        check = cls.__init__
-
-        @functools.wraps(check)
-        def init(self: T, *args: Any, **kwargs: Any) -> None:
-            try:
-                check(self, *args, **kwargs)
-            except ValidationError as problem:  # its text may show a secret
-                raise _error(problem, lambda loc: (name, str(loc[-1]) if loc else "")) from None
-            finally:
-                cls.__init__ = init  # pydantic builds the class at its first use, and then puts its own one back
-
-        cls.__init__ = init
-        return cls
+        checked: Any = dataclass(frozen=True, config=CHECKS)(plain)
+        checked.title = title
+        return checked
 
     return decorate
 
 
 def error_in(problem: ValidationError, path: str) -> ZooterError:
-    """The first of pydantic's errors in a fleet.toml, as ours."""
+    """The first of pydantic's errors in a fleet.toml, behind the table and the key that are wrong."""
+    error = problem.errors()[0]
+    kind, value, (where, key) = error["type"], error["input"], _place(error["loc"], path)
+    if kind == "missing":
+        return _missing_key(value, where, key)
+    if kind == "value_error":  # of a validator; the value may be a secret
+        sentence = str(error["ctx"]["error"])
+        if "{where}" in sentence:
+            return ZooterError.saying(sentence.replace("{where}", _place((*error["loc"], ""), path)[0]))
+        return ZooterError.saying(f"{key} in {where} {sentence}")
+    hint = ""
+    if kind == "literal_error" and isinstance(value, str):
+        hint = did_you_mean(value, re.findall(r"'(.*?)'", error["ctx"]["expected"]))
+    return ZooterError.saying(f"{key} in {where} is {shown(value)}. {MESSAGES.get(kind, error['msg'])}.", hint)
 
-    def place(loc: Loc) -> tuple[str, str]:
-        *tables, key = _tables_and_key(loc)
-        return f"{''.join(tables)} of {path}" if tables else path, key
 
-    return _error(problem, place)
+def _place(loc: tuple[str | int, ...], path: str) -> tuple[str, str]:
+    """The table of a value, such as `[[candidate]] 2 of PATH` or `[reward.judge] of PATH`, and its key.
 
-
-def _tables_and_key(loc: Loc) -> Iterator[str]:
-    """Where a value is: `[[candidate]] 2` and a key, `[reward.judge]` and a key; the key is "" for a whole table."""
+    The key is "" for a table.
+    """
     names = [str(part) for part in loc if part != "endpoint"]  # its keys are the candidate's in the file
+    tables = ""
     if loc[:1] == ("candidate",) and len(loc) > 1:
-        yield f"[[candidate]] {int(loc[1]) + 1}"
-        names = names[2:] or [""]
+        tables, names = f"[[candidate]] {int(loc[1]) + 1}", names[2:] or [""]
     elif loc[:1] in (("reward",), ("tagger",)):
         del names[1:2]  # pydantic's tag for the kind
     if len(names) > 1:
-        yield f"[{'.'.join(names[:-1])}]"
-    yield names[-1] if names else ""
+        tables += f"[{'.'.join(names[:-1])}]"
+    return f"{tables} of {path}" if tables else path, names[-1] if names else ""
 
 
-def _error(problem: ValidationError, place: Callable[[Loc], tuple[str, str]]) -> ZooterError:
-    """The first error as a ZooterError. `place` gives the table, with its file, and the key."""
-    first = problem.errors()[0]
-    facts: Mapping[str, Any] = first.get("ctx", {})
-    where, key = place((*first["loc"], facts["key"]) if facts.get("key") else first["loc"])
-    if first["type"] == "missing":
-        table_name = f"{where.partition(']')[0]}.{key}]"  # of a judge, of a tagger's model
-        line = f"Add a table {table_name}." if key in ("judge", "instagger") else f"Add {key} = ... there."
-        values = first["input"] if isinstance(first["input"], dict) else {}
-        names = [name for name in (*values, *values.get("settings", ())) if isinstance(name, str)]
-        if typo := difflib.get_close_matches(key, names, 1):
-            line = f'It has "{shortened(typo[0], MOST_NAMED)}". Did you mean "{key}"?'
-        return ZooterError(f'a key "{key}" in {where}', "none", line, f'{where} lacks the key "{key}".')
-    if first["type"] == "refusal":
-        expected, actual, next_step = facts["expected"], facts["found"], facts["next_step"]
+def _missing_key(values: Any, where: str, key: str) -> ZooterError:
+    """The error for a table without a key that it needs, or with another spelling of it."""
+    names = (*values, *values.get("settings", ())) if isinstance(values, dict) else ()
+    if typo := difflib.get_close_matches(key, [name for name in names if isinstance(name, str)], 1):
+        next_step = f'It has "{shortened(typo[0], MOST_NAMED)}". Did you mean "{key}"?'
+    elif key in ("judge", "instagger"):
+        next_step = f"Add a table {where.partition(']')[0]}.{key}]."
     else:
-        expected, actual, next_step = _requirement(first, facts)
-    sentence = facts.get("sentence", "").replace("{where}", where)
-    default = f"{key} in {where} must be {expected}, but is {actual}."
-    return ZooterError(f"{expected} as {key} in {where}", actual, next_step, sentence or default)
-
-
-def _requirement(error: ErrorDetails, facts: Mapping[str, Any]) -> tuple[str, str, str]:
-    """What pydantic expected, what it got, and what to do."""
-    value = error["input"]
-    expected = REQUIREMENTS.get(error["type"], error["msg"]).format(**facts)
-    if error["type"] == "literal_error" and isinstance(value, str):
-        return expected, f'"{value}"', did_you_mean(value, re.findall(r"'(.*?)'", expected))
-    return expected, shown(value), "Correct it."
+        next_step = f"Add {key} = ... there."
+    return ZooterError.saying(f'{where} lacks the key "{key}".', next_step)

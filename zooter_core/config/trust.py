@@ -55,7 +55,7 @@ def on_this_machine(url: str) -> bool:
         return name == "localhost"
 
 
-def use_of(variable: str, url: str) -> str:
+def describe_use(variable: str, url: str) -> str:
     """A key with the server that it goes to, as VARIABLE=https://host:port."""
     parts = _parts(url)
     name = host_name(parts.hostname or "") or quote(parts.hostname or "")  # a space would begin another pair
@@ -68,7 +68,7 @@ def is_allowed(variable: str, url: str) -> bool:
     name = host_name(_parts(url).hostname or "")
     if on_this_machine(url) or MODEL_SERVERS.fullmatch(variable) or name in PROVIDERS.get(variable, ()):
         return True
-    return use_of(variable, url) in {*_trusted(), *os.environ.get(TRUST, "").split()}
+    return describe_use(variable, url) in {*_trusted(), *os.environ.get(TRUST, "").split()}
 
 
 def check_uses(uses: Iterable[tuple[str, str]], fleet: str | Path = "DIR") -> None:
@@ -81,13 +81,11 @@ def check_uses(uses: Iterable[tuple[str, str]], fleet: str | Path = "DIR") -> No
     Raises:
         ZooterError: lists them.
     """
-    if refused := dict.fromkeys(use_of(*use) for use in uses if not is_allowed(*use)):
+    if refused := dict.fromkeys(describe_use(*use) for use in uses if not is_allowed(*use)):
         shown = listed(" to ".join(use.split("=", 1)) for use in refused)
-        raise ZooterError(
-            "permission to send keys of the environment to servers",
-            f"none for {shown}",
-            f"If you trust the fleet: zooter trust {fleet}, or export {TRUST}='{' '.join(refused)}'.",
+        raise ZooterError.saying(
             f"The fleet asks to send secrets of this machine's environment: {shown}. Nobody has allowed that.",
+            f"If you trust the fleet: zooter trust {fleet}, or export {TRUST}='{' '.join(refused)}'.",
         )
 
 
@@ -98,7 +96,7 @@ def trust(uses: Iterable[tuple[str, str]]) -> None:
         WorkError: the file cannot be written.
     """
     path = trust_file()
-    lines = dict.fromkeys([*_trusted(), *(use_of(*use) for use in uses)])
+    lines = dict.fromkeys([*_trusted(), *(describe_use(*use) for use in uses)])
     with writing(path):
         private_folder(path.parent, ours=False)
         with atomic(path, private=True) as partial:

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from pydantic import ValidationError
+
 from zooter_core.backends.endpoint.abilities import Abilities, base_of, count_in, of_entry, of_llama_cpp, of_ollama
 from zooter_core.backends.endpoint.backend import Portal
 from zooter_core.backends.endpoint.connection import Connection
@@ -26,6 +28,7 @@ from zooter_core.base.strict_json import objects
 from zooter_core.base.terminal import NOT_IN_NAMES, visible_name
 from zooter_core.config.candidates import ENDPOINT, CandidateConfig
 from zooter_core.config.endpoint import EndpointConfig
+from zooter_core.config.tables import error_in
 from zooter_core.config.trust import PROVIDERS
 from zooter_core.fleet.discovered import (
     LLAMA_CPP,
@@ -149,7 +152,7 @@ def server_url(address: str) -> str:
     typed = address.strip()
     try:
         url = EndpointConfig(base_url=(typed if "://" in typed else f"http://{typed}").rstrip("/")).base_url
-    except ZooterError:
+    except ValidationError:
         shown = f'"{address}"' if "@" not in address else "An address with a name or password"
         sentence = f"{shown} is not the address of a server." if typed else "There is no address yet."
         example = "It looks like http://localhost:8000/v1."
@@ -179,10 +182,14 @@ async def served(url: str, key_variable: str | None = None, tell: Tell = ignore)
 
     Raises:
         EndpointError: it does not answer, or has no list of models.
+        ZooterError: it is no address, or no variable can have that name.
     """
-    endpoint = EndpointConfig(
-        base_url=url, api_key_env=key_variable, connect_seconds=CONNECT_SECONDS, most_characters=MOST_CHARACTERS
-    )
+    try:
+        endpoint = EndpointConfig(
+            base_url=url, api_key_env=key_variable, connect_seconds=CONNECT_SECONDS, most_characters=MOST_CHARACTERS
+        )
+    except ValidationError as problem:
+        raise error_in(problem, EndpointConfig.title) from None
     server = Connection(CandidateConfig("discovery", ENDPOINT, "", endpoint=endpoint))
     try:
         entries = objects((await server.ask("/models", seconds=ASK_SECONDS)).get("data"))

@@ -14,7 +14,7 @@ import numpy as np
 
 from zooter_core.base.cores import cores
 from zooter_core.base.errors import WorkError, ZooterError, first_line
-from zooter_core.base.made_once import Place, digest_of
+from zooter_core.base.made_once import Place, hash_parts
 from zooter_core.base.strict_json import dump_json, parse_json
 from zooter_core.base.weights import resolve, stamp_of
 from zooter_core.config.labelling import RewardConfig, ScalarConfig, UltraConfig
@@ -68,7 +68,7 @@ def open_reward(config: RewardConfig) -> GraphReward | None:
     stamps = [stamp_of(resolve(name)) for name in (config.model, config.adapter) if name]
     if not all(stamps):  # a hub's
         return None
-    decided_by = digest_of(f"{LAYOUT} {config.max_tokens} {source.resolve()}", *stamps)
+    decided_by = hash_parts(f"{LAYOUT} {config.max_tokens} {source.resolve()}", *stamps)
     place = Place("rewards", decided_by, f"{config.model}\n{config.adapter}\n{config.max_tokens}")
     settings = bert.settings_of(source)
     try:

@@ -1,4 +1,4 @@
-"""Labelling: reward models and taggers. Some of both are language models, which are asked here."""
+"""Labelling: reward models and taggers. Some of them are language models; `ask` gets their responses."""
 
 from __future__ import annotations
 

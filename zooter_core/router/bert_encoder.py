@@ -17,7 +17,7 @@ import numpy as np
 
 from zooter_core.base.cores import cores
 from zooter_core.base.errors import WorkError, ZooterError, first_line
-from zooter_core.base.made_once import Place, digest_of
+from zooter_core.base.made_once import Place, hash_parts
 from zooter_core.base.weights import INSTALL_TORCH, resolve, stamp_of
 from zooter_core.data.scores import paraphrases
 from zooter_core.router import bert
@@ -103,7 +103,7 @@ class BertEncoder(TextEncoder):
     def _place(self, kind: str) -> Place:
         """A graph is decided by the encoder's files."""
         files = [(self.folder / name).read_bytes() for name in (bert.CONFIG, TOKENIZER)]
-        source = digest_of(f"{LAYOUT} {self.folder.resolve()} {self.stamp}", *files)
+        source = hash_parts(f"{LAYOUT} {self.folder.resolve()} {self.stamp}", *files)
         return Place(kind, source, str(self.folder.resolve()))
 
     def _write(self, out: Path) -> None:

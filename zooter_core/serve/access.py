@@ -18,7 +18,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from zooter_core.base.errors import MOST_FOREIGN, listed, shortened
-from zooter_core.base.hosts import Gate
+from zooter_core.base.hosts import HostGate
 from zooter_core.base.strict_json import parse_json
 from zooter_core.config.serve import VIRTUAL
 from zooter_core.serve.errors import ApiError, bad_request, error_reply
@@ -51,7 +51,7 @@ BLOCK = 1 << 20
 class GuardGate:
     """Refuses requests under foreign host names and from pages of other origins."""
 
-    def __init__(self, app: ASGIApp, gate: Gate) -> None:
+    def __init__(self, app: ASGIApp, gate: HostGate) -> None:
         self._app, self._gate = app, gate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from zooter_core import __version__
 from zooter_core.base.errors import ZooterError
-from zooter_core.base.hosts import Gate, names_of_this_machine
+from zooter_core.base.hosts import HostGate, names_of_this_machine
 from zooter_core.base.strict_json import dump_json
 from zooter_core.config.serve import RMR
 from zooter_core.serve.access import GuardGate, RequireKey, check_content_type, get_key, visible_models
@@ -193,7 +193,7 @@ def build_app(server: Server) -> FastAPI:
             expose_headers=EXPOSED,
         )
     hosts = names_of_this_machine(settings.host) | set(settings.allowed_hosts)
-    gate = Gate("zooter serve", hosts, frozenset(settings.allowed_origins))
+    gate = HostGate("zooter serve", hosts, frozenset(settings.allowed_origins))
     app.add_middleware(GuardGate, gate=gate)
     app.add_middleware(HeadAsGet)
     return app

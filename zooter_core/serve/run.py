@@ -14,7 +14,7 @@ from ipaddress import ip_address, ip_network
 
 import uvicorn
 
-from zooter_core.base.connections import LAST_SECONDS, Connection, raise_file_limit
+from zooter_core.base.connections import LAST_SECONDS, BoundedConnection, raise_file_limit
 from zooter_core.base.hosts import host_name
 from zooter_core.base.weights import Progress
 from zooter_core.serve.app import build_app
@@ -82,7 +82,7 @@ def uvicorn_server(server: Server, on_ready: Callable[[int], None]) -> uvicorn.S
         build_app(server),
         host=settings.host,
         port=settings.port,
-        http=partial(Connection, most_of=most_connections),  # type: ignore[arg-type]
+        http=partial(BoundedConnection, most_of=most_connections),  # type: ignore[arg-type]
         ws="none",
         lifespan="off",
         log_level="warning",

@@ -16,6 +16,8 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from zooter_core.backends import Piece, Request
 from zooter_core.backends.endpoint.answer import content_text, thoughts_of
 from zooter_core.backends.endpoint.connection import (
@@ -31,7 +33,6 @@ from zooter_core.backends.endpoint.events import Event, begins, finish_word
 from zooter_core.backends.endpoint.faults import EndpointError, finish_error, sent_error, sent_in
 from zooter_core.backends.endpoint.redaction import Redaction
 from zooter_core.backends.thoughts import Splitter, split
-from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Message, Response
 from zooter_core.base.strict_json import dump_json, objects
 from zooter_core.config.candidates import CandidateConfig, Thinking
@@ -394,6 +395,6 @@ def read_generation(body: Mapping[str, Any], default: GenerationConfig) -> Gener
         if (value := body.get(name)) is not None:
             try:
                 settings = replace(settings, **{setting: value})
-            except ZooterError:
+            except ValidationError:
                 raise bad_request(f"`{name}` must be {expected}.", name) from None
     return settings

@@ -43,7 +43,7 @@ from streamlit.runtime.pages_manager import PagesManager
 from streamlit.web.cli import configurator_options
 from uvicorn.config import Config
 
-from zooter_core.base.hosts import WILDCARDS, Gate, Host, check_host, check_origin, names_of_this_machine
+from zooter_core.base.hosts import WILDCARDS, Host, HostGate, check_host, check_origin, names_of_this_machine
 from zooter_core.base.paths import APP
 from zooter_core.base.strict_json import dump_json
 from zooter_core.base.terminal import guard_logs
@@ -85,10 +85,10 @@ def guarded() -> dict[str, Any]:
     # Otherwise the first page looks through all modules for the source of its callers, to warn those in a notebook.
     drawing._use_warning_has_been_displayed = True
     if importlib.util.find_spec("httptools"):  # else h11 parses headers, which bounds them itself
-        from zooter_core.base.connections import Connection
+        from zooter_core.base.connections import BoundedConnection
 
         # A property, since `streamlit run` has chosen another class by the time it imports app.py.
-        Config.http_protocol_class = property(lambda self: Connection, lambda self, other: None)  # type: ignore
+        Config.http_protocol_class = property(lambda self: BoundedConnection, lambda self, other: None)  # type: ignore
     page = with_script(Path(get_static_dir()))
     allowed_origins = [check_origin(origin, ALLOWED_ORIGIN) for origin in os.environ.get(ALLOWED_ORIGIN, "").split()]
     allowed_hosts = {check_host(name, ALLOWED_HOST) for name in os.environ.get(ALLOWED_HOST, "").split()}
@@ -109,7 +109,7 @@ def _protect() -> None:
 def _guarded(app: ASGIApp, allowed_hosts: set[str], headers: dict[str, str]) -> Guard:
     """The app behind the guard. Starlette calls this after Streamlit has read its options."""
     hosts = names_of_this_machine(st.get_option("server.address")) | allowed_hosts
-    return Guard(app, Gate("zooter demo", hosts, has_pages=True), headers)
+    return Guard(app, HostGate("zooter demo", hosts, has_pages=True), headers)
 
 
 @asynccontextmanager
@@ -251,7 +251,7 @@ class Guard:
     """
 
     app: ASGIApp
-    gate: Gate
+    gate: HostGate
     headers: dict[str, str]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

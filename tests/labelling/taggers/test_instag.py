@@ -7,13 +7,13 @@ import pytest
 
 from zooter_core.backends import Piece
 from zooter_core.backends.local.transformers import TransformersBackend
-from zooter_core.base.errors import Failure, WorkError, ZooterError
+from zooter_core.base.errors import Failure, WorkError
 from zooter_core.base.records import Query, Response, Tag
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import load_fleet
 from zooter_core.config.labelling import GivenConfig, InstagConfig
 from zooter_core.labelling.taggers import tagger
-from zooter_core.labelling.taggers.instag import names
+from zooter_core.labelling.taggers.instag import read_tags
 from zooter_core.router.encoder import Encoders
 
 ENCODERS = Encoders()
@@ -46,7 +46,7 @@ TAGS_JSON = '[{"tag": "Arithmetic", "explanation": "a sum"}, {"tag": "word  prob
     ],
 )
 def test_tags_are_read_also_from_broken_json(text, expected):
-    assert names(text) == expected
+    assert read_tags(text) == expected
 
 
 class Scripted:
@@ -127,10 +127,3 @@ def test_tags_of_the_file():
     queries = [Query("1", "a", tags=("x", "y", "x")), Query("2", "b")]
     assert tagging.tag_all(queries) == [(Tag("x", 1.0), Tag("y", 1.0)), ()]
     assert tagging.tag(["a"]) == [()]
-
-
-def test_keys_of_another_kind_are_refused():
-    with pytest.raises(ZooterError, match=r"vocabulary in \[tagger\] must be left out"):
-        GivenConfig(vocabulary="tags.json")
-    with pytest.raises(ZooterError, match='lacks the key "instagger"'):
-        InstagConfig()

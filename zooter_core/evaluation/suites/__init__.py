@@ -17,7 +17,7 @@ from zooter_core.config.fleet import Fleet, load_fleet
 from zooter_core.config.labelling import NAMED, JudgeConfig
 from zooter_core.data.json_records import each_record
 from zooter_core.evaluation.verified import verify
-from zooter_core.labelling.rewards.judge import MAX_NEW_TOKENS, TRIES, Judge, prompt
+from zooter_core.labelling.rewards.judge import MAX_NEW_TOKENS, TRIES, Judge, fill_prompt
 
 SUITES = {
     "gsm8k": "zooter_core.evaluation.suites.gsm8k:Gsm8k",
@@ -179,7 +179,7 @@ def framed(opening: str, parts: Mapping[str, str], ending: str) -> str:
     """
     texts = {f"part{number}": text for number, text in enumerate(parts.values())}
     blocks = [f"{title}\n{{fence}}\n{{{name}}}\n{{fence}}" for title, name in zip(parts, texts, strict=True)]
-    return prompt("\n\n".join([opening, *blocks, ending]), **texts)
+    return fill_prompt("\n\n".join([opening, *blocks, ending]), **texts)
 
 
 def judge_of(fleet: Fleet, judge: str) -> JudgeConfig:

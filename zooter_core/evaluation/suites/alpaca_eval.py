@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from zooter_core.evaluation.suites import Answered, Problem, Record, Suite
 from zooter_core.labelling.rewards import Unscored
-from zooter_core.labelling.rewards.judge import AUTO_J_PAIR, PAIR, better, prompt, template_of
+from zooter_core.labelling.rewards.judge import AUTO_J_PAIR, PAIR, choose_template, fill_prompt, read_choice
 
 
 class AlpacaEval(Suite):
@@ -23,12 +23,12 @@ class AlpacaEval(Suite):
         return Problem(record.id, (record.text("instruction", "query"),), record.text("output"), (about,))
 
     def score(self, answered: Sequence[Answered]) -> list[float]:
-        template = template_of(self.judge.config, PAIR, AUTO_J_PAIR)
+        template = choose_template(self.judge.config, PAIR, AUTO_J_PAIR)
         prompts = []
         for problem, texts in answered:
             for first, second in ((texts[0], problem.key), (problem.key, texts[0])):
-                prompts.append(prompt(template, query=problem.turns[0], first=first, second=second))
-        verdicts = self.judge.verdicts(prompts, [better] * len(prompts))
+                prompts.append(fill_prompt(template, query=problem.turns[0], first=first, second=second))
+        verdicts = self.judge.verdicts(prompts, [read_choice] * len(prompts))
         return [_share(*verdicts[row : row + 2]) for row in range(0, len(verdicts), 2)]
 
 

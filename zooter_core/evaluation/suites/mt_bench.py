@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from zooter_core.evaluation.suites import OPENING, RATE, Answered, Problem, Record, Suite, framed
 from zooter_core.labelling.rewards import Unscored
-from zooter_core.labelling.rewards.judge import rating
+from zooter_core.labelling.rewards.judge import read_rating
 
 COMPARE = "Compare the answer with the reference answer, and name its mistakes. "
 LAST = "What counts is the assistant's last answer. "
@@ -35,7 +35,7 @@ class MtBench(Suite):
     def score(self, answered: Sequence[Answered]) -> list[float]:
         places = [(row, turn) for row, (problem, _) in enumerate(answered) for turn in range(len(problem.turns))]
         prompts = [judge_prompt(*answered[row], turn) for row, turn in places]
-        verdicts = self.judge.verdicts(prompts, [rating] * len(prompts))
+        verdicts = self.judge.verdicts(prompts, [read_rating] * len(prompts))
         ratings: list[list[float]] = [[] for _ in answered]
         for (row, _), verdict in zip(places, verdicts, strict=True):
             ratings[row].append(verdict)

@@ -6,7 +6,8 @@ and `scoring` turns all comparisons into one reward per response.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from zooter_core import backends
@@ -100,14 +101,6 @@ def plain(text: str, marks: Sequence[str]) -> str:
     return text
 
 
-def filled(template: str, texts: dict[str, str]) -> str:
+def fill_template(template: str, texts: Mapping[str, str]) -> str:
     """A template with every {name} replaced in one pass, so that a {response} inside a text stays."""
-    parts: list[str] = []
-    while template:
-        places = [(template.find(f"{{{name}}}"), name) for name in texts if f"{{{name}}}" in template]
-        if not places:
-            break
-        at, name = min(places)
-        parts += [template[:at], texts[name]]
-        template = template[at + len(name) + 2 :]
-    return "".join([*parts, template])
+    return re.sub("|".join(f"{{{name}}}" for name in texts), lambda place: texts[place[0][1:-1]], template)

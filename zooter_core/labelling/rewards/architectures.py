@@ -202,6 +202,6 @@ def _tokenizer(folder: str, revision: str | None, settings: Mapping[str, Any]) -
     return AutoTokenizer.from_pretrained(folder, revision=revision, trust_remote_code=False)
 
 
-def version_of(model: Any) -> str:
+def read_commit(model: Any) -> str:
     """The hub's commit of a model; "" for a folder, whose files are hashed instead."""
     return str(getattr(model.config, "_commit_hash", None) or "")

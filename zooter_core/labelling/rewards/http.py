@@ -22,11 +22,11 @@ from zooter_core.backends import Backend
 from zooter_core.backends.endpoint.backend import Portal
 from zooter_core.backends.endpoint.redaction import Redaction
 from zooter_core.backends.endpoint.retry import RetryPolicy
-from zooter_core.base.errors import WorkError, ZooterError
+from zooter_core.base.errors import WorkError
 from zooter_core.config.endpoint import key_from
 from zooter_core.config.labelling import HttpConfig
 from zooter_core.config.trust import on_this_machine
-from zooter_core.labelling.rewards import Unscored, filled
+from zooter_core.labelling.rewards import Unscored, fill_template
 
 if TYPE_CHECKING:
     from zooter_core.backends.endpoint.faults import EndpointError
@@ -45,7 +45,7 @@ SHAPES = {
 Pair = tuple[str, str]
 
 
-class RefusedError(Exception):
+class RefusedPairsError(Exception):
     """The endpoint did not score these pairs, but may score others."""
 
 
@@ -53,21 +53,17 @@ class HttpReward:
     """A reward endpoint.
 
     Raises:
-        ZooterError: the url is not a web address, or the environment lacks the key that fleet.toml names.
+        ZooterError: the environment lacks the key that fleet.toml names, or it may not go there.
     """
 
     def __init__(self, config: HttpConfig, backend: Callable[[str], Backend]) -> None:
-        self.config = config
-        self.url = config.url
-        if not _is_address(self.url):
-            raise ZooterError("url as http://... or https://... in [reward]", f'"{self.url}"', "Fix fleet.toml.")
+        self.config, self.url = config, config.url
         key = key_from(config.api_key_env, "the reward endpoint", self.url, config.insecure)
         from zooter_core.backends.endpoint.client import Client
 
         self._redact = Redaction(key)
         self._timeouts = 0  # of single pairs in a row
-        seconds = CONNECT_SECONDS
-        self._client = Client(self.url, key, config.api_key_env, on_this_machine(self.url), seconds)
+        self._client = Client(self.url, key, config.api_key_env, on_this_machine(self.url), CONNECT_SECONDS)
         self._portal = Portal("rewards")
         self._portal.closing.append(self._client.close)
         self.version = ""
@@ -85,14 +81,14 @@ class HttpReward:
         """The rewards of one request. If it is refused, every pair is sent once by itself."""
         try:
             return self._request(pairs, USUAL)
-        except RefusedError as problem:
+        except RefusedPairsError as problem:
             if len(pairs) == 1:
                 return [Unscored(str(problem))]
         rewards: list[float] = []
         for pair in pairs:
             try:
                 rewards += self._request([pair], ONCE)
-            except RefusedError as problem:
+            except RefusedPairsError as problem:
                 rewards.append(Unscored(str(problem)))
         return rewards
 
@@ -119,7 +115,7 @@ class HttpReward:
         if config.api == "pairs":
             return body | {"pairs": [{"query": query, "response": text} for query, text in pairs]}
         if config.template:
-            texts = [filled(config.template, {"query": query, "response": text}) for query, text in pairs]
+            texts = [fill_template(config.template, {"query": query, "response": text}) for query, text in pairs]
             return body | {"input": texts}
         turns = [{"role": "user", "content": pairs[0][0]}, {"role": "assistant", "content": pairs[0][1]}]
         return body | {"messages": turns, "add_generation_prompt": False}
@@ -129,7 +125,7 @@ class HttpReward:
 
         Raises:
             WorkError: the endpoint cannot be reached, or does not serve this fleet at all.
-            RefusedError: it is still busy, slow or failing after all retries, or does not accept these pairs.
+            RefusedPairsError: it is still busy, slow or failing after all retries, or does not accept these pairs.
         """
         from zooter_core.backends.endpoint.faults import EndpointError
 
@@ -155,7 +151,7 @@ class HttpReward:
         self._timeouts += pairs == 1
         reason = f"no answer in {TIMEOUT_SECONDS:g} s"
         if self._timeouts < MOST_TIMEOUTS:
-            return RefusedError(f"the reward endpoint gave {reason}")
+            return RefusedPairsError(f"the reward endpoint gave {reason}")
         return self._error("an answer", reason, "Restart it, or give it more room.")
 
     def _failure(self, error: EndpointError) -> Exception:
@@ -170,21 +166,13 @@ class HttpReward:
         if status and 300 <= status < 400:
             return self._error("no redirect", error.message, "Use the last url itself.")
         if error.refused or (status and error.temporary):
-            return RefusedError(f"the reward endpoint answered {error.message}")
+            return RefusedPairsError(f"the reward endpoint answered {error.message}")
         if error.unreachable:
             return self._error("a connection", error.message, "Start it, or fix url in [reward].")
         return self._error("status 200 and JSON", error.message)
 
     def _error(self, expected: str, found: str, next_step: str = "Check api and url in [reward].") -> WorkError:
         return WorkError(f"{expected} at the reward endpoint {_shown(self.url)}", found, next_step)
-
-
-def _is_address(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # brackets without an IPv6 address, or no such port
-        return False
 
 
 def _shown(url: str) -> str:

@@ -19,7 +19,7 @@ from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.config.labelling import JudgeConfig
 from zooter_core.labelling import BATCH, ask
-from zooter_core.labelling.rewards import Unscored, filled
+from zooter_core.labelling.rewards import Unscored, fill_template
 
 SINGLE = """\
 You are asked to judge how well an assistant answered a user. What stands between the lines of {fence} is \
@@ -108,9 +108,9 @@ MAX_NEW_TOKENS = 1024
 Reader = Callable[[str], float | None]  # the verdict in the judge's text; None if it has none
 
 
-def judge(config: JudgeConfig, backend: Callable[[str], Backend]) -> Rating | Choice:
+def judge(config: JudgeConfig, backend: Callable[[str], Backend]) -> SingleJudge | PairJudge:
     """The judge of a fleet, which rates or compares."""
-    return (Choice if config.mode == "pair" else Rating)(config, backend)
+    return (PairJudge if config.mode == "pair" else SingleJudge)(config, backend)
 
 
 class Judge:
@@ -130,7 +130,7 @@ class Judge:
     def verdicts(self, prompts: Sequence[str], readers: Sequence[Reader]) -> list[float]:
         """The verdicts on prompts, each found by its reader; an `Unscored` if there is none. Of two judges it is the
         mean, or that of the one who gave any."""
-        columns = [self._verdicts_of(candidate, one, prompts, readers) for candidate, one in self.judges]
+        columns = [self._ask_one(candidate, one, prompts, readers) for candidate, one in self.judges]
         if len(columns) == 1:
             return columns[0]
         pairs = list(zip(*columns, strict=True))
@@ -139,7 +139,7 @@ class Judge:
         self.agreed += sum(first == second for first, second in by_both)
         return [_mean(pair) for pair in pairs]
 
-    def _verdicts_of(
+    def _ask_one(
         self, candidate: CandidateConfig, backend: Backend, prompts: Sequence[str], readers: Sequence[Reader]
     ) -> list[float]:
         verdicts: list[float | None] = [None] * len(prompts)
@@ -163,47 +163,47 @@ def _mean(verdicts: Sequence[float]) -> float:
     return sum(present) / len(present) if present else verdicts[0]
 
 
-class Rating(Judge):
+class SingleJudge(Judge):
     """Rates every response alone from 1 to 10."""
 
     def score(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
         """The ratings of (query, response) pairs."""
-        template = template_of(self.config, SINGLE, AUTO_J_SINGLE)
-        prompts = [prompt(template, query=query, response=text) for query, text in pairs]
-        return self.verdicts(prompts, [rating] * len(prompts))
+        template = choose_template(self.config, SINGLE, AUTO_J_SINGLE)
+        prompts = [fill_prompt(template, query=query, response=text) for query, text in pairs]
+        return self.verdicts(prompts, [read_rating] * len(prompts))
 
 
-class Choice(Judge):
+class PairJudge(Judge):
     """Chooses the better one of two responses."""
 
     def compare(self, triples: Sequence[tuple[str, str, str]]) -> list[float]:
         """1 if the first response of (query, first, second) is better, -1 if the second one is, 0 if neither."""
-        template = template_of(self.config, PAIR, AUTO_J_PAIR)
-        prompts = [prompt(template, query=query, first=one, second=two) for query, one, two in triples]
-        return self.verdicts(prompts, [better] * len(prompts))
+        template = choose_template(self.config, PAIR, AUTO_J_PAIR)
+        prompts = [fill_prompt(template, query=query, first=one, second=two) for query, one, two in triples]
+        return self.verdicts(prompts, [read_choice] * len(prompts))
 
 
-def template_of(config: JudgeConfig, default: str, auto_j: str) -> str:
+def choose_template(config: JudgeConfig, default: str, auto_j: str) -> str:
     """The template in `[reward]`, by its text or name, or the default."""
     return auto_j if config.template == AUTO_J else config.template or default
 
 
-def prompt(template: str, **texts: str) -> str:
+def fill_prompt(template: str, **texts: str) -> str:
     """The judge's prompt, with a fence that is in none of the texts, so that no text can end its own part."""
     mark, least = ("*", 3) if template in (AUTO_J_SINGLE, AUTO_J_PAIR) else ("=", 5)
     runs = re.findall(f"{re.escape(mark)}{{{least},}}", "\n".join(texts.values()))
     fence = mark * max([least, *(len(run) + 1 for run in runs)])
-    return filled(template, {**texts, "fence": fence})
+    return fill_template(template, {**texts, "fence": fence})
 
 
-def rating(text: str) -> float | None:
+def read_rating(text: str) -> float | None:
     """The last rating in a judge's text: "[[7]]", else "Rating: 7" or "score 7/10"; None if it has none."""
     ratings = RATING.findall(text) or LOOSE.findall(text)
     number = float(ratings[-1]) if ratings else 0.0
     return number if 1 <= number <= 10 else None
 
 
-def better(text: str) -> float | None:
+def read_choice(text: str) -> float | None:
     """The last choice in a judge's text as a number; None if it has none.
 
     "[[1]]", "[[2]]" or "[[0]]", or in Auto-J's words "the final decision is Response 1", "Response 2" or "Tie".

@@ -15,7 +15,7 @@ from zooter_core.backends import Backend
 from zooter_core.base.errors import ZooterError, listed
 from zooter_core.config.labelling import PairwiseConfig
 from zooter_core.labelling.rewards import PLAIN, plain
-from zooter_core.labelling.rewards.architectures import PairRM, check_probe, in_batches, load, version_of
+from zooter_core.labelling.rewards.architectures import PairRM, check_probe, in_batches, load, read_commit
 
 BATCH = 8
 MOST_TOKENS = 2048
@@ -41,7 +41,7 @@ class PairwiseReward:
                 "Use llm-blender/PairRM-hf, or a model with its format.",
             )
         self.most = config.max_tokens or MOST_TOKENS
-        self.version = version_of(self.model)
+        self.version = read_commit(self.model)
         check_probe(config, self.compare, PLAIN)
 
     def compare(self, triples: Sequence[tuple[str, str, str]]) -> list[float]:

@@ -16,8 +16,8 @@ from torch.nn.utils.rnn import pad_sequence
 from zooter_core.backends import Backend
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.config.labelling import ScalarConfig, UltraConfig
-from zooter_core.labelling.rewards import PLAIN, filled, plain
-from zooter_core.labelling.rewards.architectures import UltraRM, check_probe, in_batches, load, version_of
+from zooter_core.labelling.rewards import PLAIN, fill_template, plain
+from zooter_core.labelling.rewards.architectures import UltraRM, check_probe, in_batches, load, read_commit
 
 BATCH = 16
 MOST_TOKENS = 512
@@ -55,7 +55,7 @@ class ScalarReward:
         self.most = config.max_tokens or most
         self.template = config.template or template
         self.input = self._input(config)
-        self.version = version_of(self.model)
+        self.version = read_commit(self.model)
         check_probe(config, self.score, PLAIN[:2])
 
     def _input(self, config: ScalarConfig) -> str:
@@ -91,7 +91,7 @@ class ScalarReward:
             rows = self.tokenizer(*texts, truncation="longest_first", max_length=self.most)
         else:
             special = self.input == "template"  # a chat template writes its own first token
-            rows = {"input_ids": [fitting(self.tokenizer, self._render, pair, self.most, special) for pair in pairs]}
+            rows = {"input_ids": [fit_tokens(self.tokenizer, self._render, pair, self.most, special) for pair in pairs]}
         if self.head is not None:
             return self._last(rows["input_ids"])
         batch = self.tokenizer.pad(rows, return_tensors="pt").to(self.model.device)
@@ -100,7 +100,7 @@ class ScalarReward:
 
     def _render(self, query: str, response: str) -> str:
         if self.template:
-            return filled(self.template, {"query": query, "response": response})
+            return fill_template(self.template, {"query": query, "response": response})
         turns = [{"role": "user", "content": query}, {"role": "assistant", "content": response}]
         text: str = self.tokenizer.apply_chat_template(turns, tokenize=False)
         return text
@@ -143,7 +143,7 @@ class UltraReward(ScalarReward):
         super().__init__(config, backend, UltraRM, ULTRA_TEMPLATE, ULTRA_TOKENS)
 
 
-def fitting(
+def fit_tokens(
     tokenizer: Any, render: Callable[[str, str], str], pair: tuple[str, str], most: int, special: bool
 ) -> list[int]:
     """At most `most` token ids of `render(query, response)`. The ends of query and response are cut, longest first.

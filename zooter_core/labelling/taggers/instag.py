@@ -66,7 +66,7 @@ class InsTagger:
             if failed or len(refused) == len(responses) >= MANY:
                 failure = (failed or refused)[0].error or Failure.of("an empty response")
                 raise WorkError.because(failure, "tags from the tagger", "Check [tagger.instagger] in fleet.toml.")
-        written = [[] if response.error else names(response.text) for response in responses]
+        written = [[] if response.error else read_tags(response.text) for response in responses]
         return [tuple(Tag(name, 1.0) for name in row[: self.config.most]) for row in written]
 
     def tag_all(self, queries: Sequence[Query]) -> list[tuple[Tag, ...]]:
@@ -74,7 +74,7 @@ class InsTagger:
         return self.tag([query.text for query in queries])
 
 
-def names(text: str) -> list[str]:
+def read_tags(text: str) -> list[str]:
     """The tags in a model's text: from its JSON if that is complete, else from every `"tag": "..."`.
 
     Names are in lower case with single spaces. Duplicates, empty and long names are left out.
@@ -96,7 +96,7 @@ def _from_json(text: str) -> Iterator[str]:
         except ValueError:
             at = start + 1
             continue
-        yield from _names_of(value)
+        yield from _tag_names(value)
 
 
 def _next(text: str, at: int) -> int | None:
@@ -104,11 +104,11 @@ def _next(text: str, at: int) -> int | None:
     return min(places) if places else None
 
 
-def _names_of(value: Any) -> Iterator[str]:
+def _tag_names(value: Any) -> Iterator[str]:
     """Names of {"tag": name}, of a list of such, of a list of names, or of {"tags": [...]}."""
     if isinstance(value, dict):
         tags = value.get("tag", value.get("tags"))
-        yield from [tags] if isinstance(tags, str) else _names_of(tags)
+        yield from [tags] if isinstance(tags, str) else _tag_names(tags)
     elif isinstance(value, list):
         for entry in value:
-            yield from [entry] if isinstance(entry, str) else _names_of(entry)
+            yield from [entry] if isinstance(entry, str) else _tag_names(entry)

@@ -8,6 +8,7 @@ several texts nearby count more than one: SOFT * log(sum(exp(c / SOFT)) / sqrt(n
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from zooter_core.backends import Backend
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.paths import EMBEDDED_FLEET
 from zooter_core.base.records import Query, Tag
-from zooter_core.base.strict_json import parse_json
+from zooter_core.base.strict_json import of_type, parse_json
 from zooter_core.config.labelling import ENCODER, NearestConfig
 from zooter_core.labelling.taggers import Encoders
 
@@ -35,11 +36,10 @@ class NearestTagger:
         texts: list[str] = []
         owners: list[int] = []
         self.names: list[str] = []
-        for entry in _entries(Path(config.vocabulary or EMBEDDED_FLEET / "tags.json")):
-            for text in (f"{entry['name']}: {entry['description']}", *entry["phrasings"]):
-                texts.append(text)
-                owners.append(len(self.names))
-            self.names.append(entry["name"])
+        for number, tag in enumerate(_read_vocabulary(Path(config.vocabulary or EMBEDDED_FLEET / "tags.json"))):
+            texts += [f"{tag.name}: {tag.description}", *tag.phrasings]
+            owners += [number] * (1 + len(tag.phrasings))
+            self.names.append(tag.name)
         self.encoder = encoders(config.encoder or ENCODER)
         self.vectors = self.encoder.sentence(self.encoder.embed_all(texts)).copy()
         self.starts = np.flatnonzero(np.diff(owners, prepend=-1))  # where each tag's texts begin
@@ -68,18 +68,18 @@ class NearestTagger:
         return tuple(Tag(self.names[i], float(min(scores[i], 1.0))) for i in order if scores[i] >= least)
 
 
-def _entries(path: Path) -> list[dict]:
+@dataclass(frozen=True)
+class VocabularyTag:
+    name: str
+    description: str
+    phrasings: list[str]
+
+
+def _read_vocabulary(path: Path) -> list[VocabularyTag]:
     try:
-        entries = parse_json(path.read_text(encoding="utf-8-sig"))["tags"]
-        shaped = bool(entries) and all(
-            isinstance(e["name"], str)
-            and isinstance(e["description"], str)
-            and isinstance(e["phrasings"], list)
-            and all(isinstance(phrasing, str) for phrasing in e["phrasings"])
-            for e in entries
-        )
+        tags = of_type(list[VocabularyTag], parse_json(path.read_text(encoding="utf-8-sig"))["tags"])
+        if not tags:
+            raise ValueError("no tags")
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as problem:
-        raise ZooterError(f"a tag vocabulary at {path}", repr(problem), "Fix the file.") from problem
-    if not shaped:
-        raise ZooterError(f"tags with name, description and phrasings in {path}", "another shape", "Fix the file.")
-    return list(entries)
+        raise ZooterError(f"a tag vocabulary at {path}", str(problem), "Fix the file.") from problem
+    return tags

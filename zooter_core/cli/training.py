@@ -1,0 +1,112 @@
+"""The options of how a router is trained, which `zooter run` and `zooter distill` share."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+
+from zooter_core.base.errors import ZooterError
+from zooter_core.cli.options import named, option
+from zooter_core.router.kinds import AUTO, KINDS, ZOOTER, DistillConfig, settings_of
+
+if TYPE_CHECKING:
+    from zooter_core.method.labels import LabelConfig
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """The options, each with the value that the call gives."""
+
+    beta: Annotated[
+        float | None,
+        option("--beta", "X", "Weight of the plain label (default: 0.3; for score files 0: tag priors alone)."),
+    ] = None
+    tau: Annotated[
+        float | None, option("--tau", "X", "Softmax temperature of rewards (default: 1; for score files 0.3).")
+    ] = None
+    normalise: Annotated[
+        str | None,
+        option(
+            "--normalise",
+            "NAME",
+            "Normalisation of rewards: none (default), spread (default for score files), zscore, zscore-dataset.",
+        ),
+    ] = None
+    holdout: Annotated[
+        float | None,
+        option("--holdout", "X", "Share of queries held back for evaluation (default: 0.2; for score files 0)."),
+    ] = None
+    seed: Annotated[int | None, option("--seed", "N", "Random seed (default: 0; in a run, the fleet's).", min=0)] = None
+    router_kind: Annotated[
+        str | None,
+        option(
+            "--router-kind",
+            "KIND",
+            f"Kind of router: {', '.join(KINDS)}, or the name of a plug-in. The default, auto, weighs them by "
+            "cross-validation; with --finetune it is zooter.",
+        ),
+    ] = None
+    finetune: Annotated[
+        Literal["none", "last", "all"],
+        option(
+            "--finetune",
+            help="Part of the encoder to train too: nothing (seconds), the last layer, or all of it (needs a GPU).",
+        ),
+    ] = "none"
+    router_set: Annotated[
+        list[str] | None,
+        option("--router-set", "NAME=NUMBER...", "Settings of that kind, such as epochs=20 or clusters=64."),
+    ] = None
+
+    @property
+    def labels(self) -> dict[str, Any]:
+        """The label settings that the call names."""
+        return named(beta=self.beta, tau=self.tau, normalise=self.normalise, holdout=self.holdout)
+
+    def label_config(self, defaults: LabelConfig) -> LabelConfig:
+        """Label settings with what the call names instead.
+
+        Raises:
+            ZooterError: --holdout is out of range.
+        """
+        config = replace(defaults, **self.labels)
+        if not 0 <= config.holdout < 1:
+            raise ZooterError("--holdout from 0 to below 1", str(config.holdout), "Choose another share.")
+        return config
+
+    def distill_config(self) -> DistillConfig:
+        """How a router is trained.
+
+        Raises:
+            ZooterError: a value of --router-set is not a number, or not a setting of this kind.
+        """
+        numbers: dict[str, float] = {}
+        for pair in self.router_set or ():
+            name, _, value = pair.partition("=")
+            try:
+                numbers[name] = float(value)
+            except ValueError as problem:
+                next_step = "For instance --router-set clusters=64."
+                raise ZooterError("--router-set as NAME=NUMBER", repr(pair), next_step) from problem
+        kind = self.router_kind or (AUTO if self.finetune == "none" else ZOOTER)
+        return replace(settings_of(kind, numbers, seed=self.seed or 0), finetune=self.finetune)
+
+
+def with_training(command: Callable[..., Result]) -> Callable[..., Result]:
+    """Give a command the options of TrainingOptions, and hand it their values as its parameter `training`."""
+    shared = inspect.signature(TrainingOptions, eval_str=True).parameters
+    signature = inspect.signature(command, eval_str=True)
+
+    @functools.wraps(command)
+    def call(**values: Any) -> Result:
+        training = TrainingOptions(**{name: values.pop(name) for name in shared})
+        return command(**values, training=training)
+
+    others = [parameter for name, parameter in signature.parameters.items() if name != "training"]
+    call.__signature__ = signature.replace(parameters=[*others, *shared.values()])  # type: ignore[attr-defined]
+    return call
