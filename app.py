@@ -34,8 +34,8 @@ def draw() -> None:
         for entry in pages:
             if entry.visibility == "visible":
                 st.page_link(entry)
-    resources.picker()
-    resources.confirm()
+    resources.draw_picker()
+    resources.confirm_link()
     page.run()
 
 

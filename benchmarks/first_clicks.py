@@ -22,7 +22,7 @@ from zooter_core import Ensemble, load_fleet
 from zooter_core.base.paths import EMBEDDED_FLEET
 from zooter_core.data.answer_keys import read_key
 from zooter_core.evaluation.verified import verify
-from zooter_core.ui.answer_view import shown_tags
+from zooter_core.ui.charts import shown_tags
 
 QUERIES = Path(__file__).with_suffix(".jsonl")
 VERDICTS = QUERIES.with_name("first_clicks_verdicts.jsonl")

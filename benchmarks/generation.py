@@ -19,7 +19,7 @@ from typing import Any
 
 from servers import cpu_seconds, family
 
-from zooter_core.backends import Backend, Request, backend, expect
+from zooter_core.backends import Backend, Request, backend
 from zooter_core.backends.gguf.adapters import gguf_adapter
 from zooter_core.backends.gguf.engine import WAITING
 from zooter_core.backends.gguf.header import read_header
@@ -122,7 +122,7 @@ def main() -> None:
     series: dict[tuple[str, str], Series] = {}
     runs: dict[str, Callable[[list[str], list[str]], tuple[int, float]]] = {}
     for name, engine in engines.items():
-        expect(engine, fleets[name].candidates)
+        engine.expect(fleets[name].candidates)
         engine.load(fleets[name].candidates[0])
         runs[name] = partial(answers, engine, fleets[name])
     os.environ |= WAITING  # PyTorch, which has read it, keeps its own

@@ -24,7 +24,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers import GenerationConfig as Settings
 
 from zooter_core import pipeline
-from zooter_core.backends.local.checkpoint import dtype_of
+from zooter_core.backends.local.checkpoint import find_dtype
 from zooter_core.base.paths import EMBEDDED_FLEET
 from zooter_core.base.records import Query
 from zooter_core.base.weights import quiet_libraries, resolve
@@ -62,7 +62,7 @@ def queries_of(count: int, words: int) -> list[Query]:
 def plain(folder: Path, queries: list[Query], settings: GenerationConfig) -> int:
     """generate() in batches; returns the number of tokens."""
     tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
-    dtype = dtype_of(CandidateConfig("model", "transformers", str(folder)))
+    dtype = find_dtype(CandidateConfig("model", "transformers", str(folder)))
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype).eval()
     sampling = {"temperature": settings.temperature, "top_k": settings.top_k} if settings.temperature else {}
     options = {"do_sample": bool(sampling), **sampling, "pad_token_id": tokenizer.eos_token_id}

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from zooter_core.backends.local import calculator
+from zooter_core.backends import calculator
 from zooter_core.data.curate import normalise
 from zooter_core.evaluation.suites import flask
 from zooter_core.evaluation.verified import answers, code

@@ -11,7 +11,7 @@ import time
 from dataclasses import replace
 
 from zooter_core.backends import Request
-from zooter_core.backends.local.checkpoint import dtype_of
+from zooter_core.backends.local.checkpoint import find_dtype
 from zooter_core.base.paths import EMBEDDED_FLEET
 from zooter_core.base.records import Message
 from zooter_core.base.weights import quiet_libraries
@@ -40,7 +40,7 @@ def run(ensemble: Ensemble, dtype: str, rows: int, tokens: int) -> tuple[float, 
 def main() -> None:
     quiet_libraries()
     ensemble = Ensemble(load_fleet(EMBEDDED_FLEET))
-    print(f"without a dtype: {dtype_of(ensemble.fleet.candidate('writer'))}")
+    print(f"without a dtype: {find_dtype(ensemble.fleet.candidate('writer'))}")
     for dtype in ("float32", "bfloat16"):
         run(ensemble, dtype, 1, 4)
     for rows in BATCHES:

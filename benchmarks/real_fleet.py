@@ -32,9 +32,9 @@ from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedTokenizerF
 from transformers import GenerationConfig as Settings
 
 from zooter_core import pipeline
-from zooter_core.backends import Request, iter_responses
-from zooter_core.backends.local import memory
-from zooter_core.backends.local.transformers import TransformersBackend, key_of
+from zooter_core.backends import Request, iter_responses, memory
+from zooter_core.backends.local.transformers import TransformersBackend
+from zooter_core.backends.residency import NEVER
 from zooter_core.base.paths import EMBEDDED_FLEET, ROOT
 from zooter_core.base.records import Message, Query
 from zooter_core.base.weights import quiet_libraries
@@ -138,12 +138,11 @@ def switch(backend: TransformersBackend, candidates: list[CandidateConfig], time
 def drawn(backend: TransformersBackend, candidate: CandidateConfig) -> Any:
     """A candidate's base model with random weights."""
     ask(backend, candidate)
-    base = backend.resident.take(key_of(candidate), candidate, lambda: 0, lambda: None, threading.Event())  # type: ignore[arg-type,return-value]
-    torch.manual_seed(0)
-    with torch.no_grad():
+    with backend.resident.use(backend._loader(candidate), NEVER) as base, torch.no_grad():
+        assert base is not None
+        torch.manual_seed(0)
         for weight in base.model.parameters():
             weight.normal_(0, 0.02) if weight.dim() > 1 else weight.fill_(1)
-    backend.resident.release(key_of(candidate))
     return base
 
 

@@ -85,7 +85,7 @@ def write_run(folder: Path, queries: int, candidates: int) -> None:
                     tags.write(f'{{"id": "{row}", "tags": [{of_query}]}}\n')
         (folder / RESPONSES).touch()
         for step in ("start", "collect", "score", "tag"):
-            run.seal(step)
+            run.finish(step)
 
 
 def commands_of(call: argparse.Namespace, folder: Path, size: int) -> Iterator[list[str]]:

@@ -34,13 +34,13 @@ with st.container(key="beside-report"):
             sections.draw_methods(held_back)
         with st.container():
             st.subheader("Does it pay to ask more models?", anchor=False)
-            sections.cost_quality(held_back, quality.pool)
+            sections.draw_cost_quality(held_back, quality.pool)
     with st.container():
         st.subheader("Do similar queries help the training?", anchor=False)
         st.markdown(
             "The router learns from each query's own rewards, mixed with the mean of the queries that share its tags. "
             "*beta* is the share of its own: 1 uses nothing else, 0 only the mean."
         )
-        sections.beta(quality, view.sweep_command(quality.path))
+        sections.draw_beta(quality, view.sweep_command(quality.path))
 st.divider()
 download("Full report (JSON)", quality.path.read_bytes(), quality.path.name)

@@ -19,7 +19,7 @@ welcome = None if talk.turns or telling else view.draw_welcome()
 offered = not (talk.turns or telling or links.pending())
 example = pick_example("chat") if offered else None
 if links.pending():
-    view.link_notice()
+    view.draw_link_notice()
 ensemble = resources.ensemble()
 if welcome:
     view.draw_starting(ensemble, welcome)

@@ -20,9 +20,9 @@ if one.open:
     with one:
         links.prefill("compare-query")
         if links.pending():
-            links.notice("check it and the options, then press **Enter**.")
+            links.draw_notice("check it and the options, then press **Enter**.")
         typed = st.chat_input("Ask all models", key="compare-query")
-        options = view.options(pool, comparison)
+        options = view.draw_options(pool, comparison)
         example = pick_example("compare") if comparison is None and not links.pending() else None
         ensemble = resources.ensemble()
         query = example or typed
@@ -33,13 +33,13 @@ if one.open:
                 started = comparisons.start(
                     ensemble, query, options.models, blind=options.blind, answer=answer, previous=comparison
                 )
-                comparisons.registry().show(started)
+                comparisons.show(started)
                 st.rerun()
             except ZooterError as problem:
                 show_error(problem)
         elif comparison is not None:
             view.draw(ensemble, comparison)
-        view.tally(ensemble)
+        view.draw_votes(ensemble)
 
 if pair.open:
     with pair:
@@ -48,4 +48,4 @@ if pair.open:
             arena.draw(ensemble, comparison, pool)
         except ZooterError as problem:
             show_error(problem)
-        view.tally(ensemble)
+        view.draw_votes(ensemble)

@@ -18,7 +18,7 @@ if not starting:
     )
 problem, learned = None, None
 try:
-    learned = view.learned(ensemble)
+    learned = view.read_learned(ensemble)
 except ZooterError as error:
     problem = str(error)
 
@@ -45,4 +45,4 @@ with left:
         view.draw_entropies(learned)
 with right if learned is not None else left:
     st.subheader("Are the probabilities reliable?", anchor=False)
-    view.draw_reliability(view.reliability(ensemble))
+    view.draw_reliability(view.read_reliability(ensemble))

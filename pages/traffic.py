@@ -18,8 +18,8 @@ if folder is None:
     st.stop()
 
 period = st.segmented_control("Period", list(source.PERIODS), default="Last 7 days", required=True, key="period")
-shown = source.of_days(folder, fleet.name, source.PERIODS[period])
-report = source.report(shown, fleet, ensemble if fleet.router else None)
+shown = source.last_days(folder, fleet.name, source.PERIODS[period])
+report = source.sum_up(shown, fleet, ensemble if fleet.router else None)
 view.draw_sentences(report)
 view.draw_advice(report, fleet, folder)
 if not report.requests:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from zooter_core.backends.local.calculator import result
+from zooter_core.backends.calculator import result
 from zooter_core.base.strict_json import parse_json
 
 PIPELINE_SHARE = 0.35

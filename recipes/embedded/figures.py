@@ -136,7 +136,7 @@ def figures(folder: Path, run_folder: Path, seed: int) -> dict[str, Any]:
         rewards = {record["id"]: record["samples"] for record in run.records(REWARDS)}
         lines = [dump_json(line, ensure_ascii=False) + "\n" for line in outcomes(judged_by_id, texts)]
         (run_folder.parent / "outcomes.jsonl").write_text("".join(lines), encoding="utf-8")
-        report = parse_json((run_folder / REPORT).read_text()) if run.sealed("distill") else {}
+        report = parse_json((run_folder / REPORT).read_text()) if run.is_finished("distill") else {}
     figures = {
         "wins": wins(scores),
         "agreement": agreement(rewards, judged_by_id, texts),

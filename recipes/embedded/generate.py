@@ -40,7 +40,7 @@ from pathlib import Path
 from types import CodeType
 from typing import Any, TypeVar
 
-from zooter_core.backends.local.calculator import result
+from zooter_core.backends.calculator import result
 
 Item = TypeVar("Item")
 Example = tuple[str, str]  # (request, text)

@@ -22,7 +22,7 @@ def run(ensemble, candidates):
     return {response.candidate: response for _, response in iter_responses(pieces)}
 
 
-class Echo:
+class Echo(Backend):
     """A backend that answers at once, in reverse order."""
 
     def __init__(self, mark):
@@ -100,19 +100,16 @@ def test_a_backend_that_draws_nothing_and_raises_is_not_taken_for_one_without_re
 class Plain(Backend):
     """What is abstract, and nothing else."""
 
-    def load(self, candidate):
-        pass
-
     def stream(self, requests, generation, stop):
         for request in requests:
             yield Piece(request, response=Response(request.candidate.name, request.messages[-1].content))
 
 
-def test_a_subclass_needs_load_and_stream_alone(tiny_fleet):
+def test_a_subclass_needs_stream_alone(tiny_fleet):
     echo, candidate = Plain(), load_fleet(tiny_fleet).candidates[0]
     assert (echo.turns, echo.independent, echo.sizes(), echo.spare()) == (None, False, {}, None)
     request = Request(candidate, (Message("user", echo.trial(candidate)),))
     ((_, response),) = iter_responses(stream_or_fail(echo, [request], GenerationConfig(), threading.Event()))
     assert response.text == "Say hello."
     with pytest.raises(TypeError, match="stream"):
-        type("Silent", (Backend,), {"load": Plain.load})()
+        type("Silent", (Backend,), {})()

@@ -10,7 +10,7 @@ from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.plugins import load_kind
 from zooter_core.cli.main import main
 from zooter_core.config.fleet import load_fleet
-from zooter_core.evaluation.fleet_check import check_part, parts_of
+from zooter_core.evaluation.fleet_check import check_part, list_parts
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.labelling import rewards, taggers
 from zooter_core.router import kinds
@@ -40,25 +40,15 @@ def test_unknown_kind_names_the_nearest():
 # A package that adds kinds
 
 MODULE = """
-from zooter_core.backends import Piece
+from zooter_core.backends import Backend, Piece
 from zooter_core.base.records import Response, Tag
 
 
-class Shout:
-    turns = None
+class Shout(Backend):
     independent = True
-
-    def load(self, candidate):
-        pass
 
     def trial(self, candidate):
         return "Hello?"
-
-    def sizes(self):
-        return {}
-
-    def spare(self):
-        pass
 
     def stream(self, requests, generation, stop):
         for request in requests:
@@ -149,7 +139,7 @@ def test_its_backend_reward_and_tagger_work_in_a_fleet(fleet, capsys):
     assert main(["ask", "Hello you", "--candidate", "loud", "--fleet", str(fleet)]) == 0
     assert capsys.readouterr().out == "HELLO YOU!!!\n"
     ensemble = Ensemble(load_fleet(fleet))
-    *parts, _router = parts_of(ensemble, print)
+    *parts, _router = list_parts(ensemble, print)
     assert [(part.name, check_part(ensemble, part)["ok"]) for part in parts] == [
         (name, True) for name in ("loud", "curious", "length", "first")
     ]

@@ -16,6 +16,7 @@ LAST_TEXT = {
     "explorer": "Are the probabilities reliable?",
     "train": "Next: labels",
     "benchmark": "Full report",
+    "traffic": "zooter serve --learn",
 }
 CHARTS = ("explorer", "benchmark")
 CUT = """() => [...document.querySelectorAll('[data-testid="stMain"] button [data-testid="stMarkdownContainer"]')]

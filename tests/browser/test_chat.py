@@ -20,7 +20,6 @@ from support.demo_browser import (
     assert_fits,
     barriers,
     composer,
-    downloaded,
     go_to,
     no_sideways_scrolling,
     send_linked,
@@ -136,27 +135,6 @@ def test_closing_the_tab_stops_its_answer(open_tab: Open, directed: tuple[Demo, 
     assert [response["finish"] for response in ended["responses"].values()] == ["stopped"] * 3
 
 
-def test_an_exported_conversation_is_complete_and_a_deleted_one_gone(open_tab: Open, server: Demo) -> None:
-    page = open_tab(f"{server.address}/?q=What+is+21+%2B+14%3F", NARROW)
-    send_linked(page)
-    answered(page)
-    page.get_by_role("button", name="This conversation").click()
-    shape = json.loads(downloaded(page, "Download as JSON"))
-    assert shape["turns"][0]["query"] == "What is 21 + 14?"
-    assert shape["turns"][0]["text"]
-    assert "> What is 21 + 14?" in downloaded(page, "Download as Markdown")
-    page.get_by_role("textbox", name="Name").fill("My sums")
-    page.get_by_role("textbox", name="Name").press("Enter")
-    server.wait_for_title("My sums")
-    page.get_by_role("button", name="Delete").click()
-    expect(page.get_by_text("A small router reads your query")).to_be_visible(timeout=SLOW)
-    assert all(turn["query"] != "What is 21 + 14?" for turn in server.records())
-    expect(page.get_by_text("“My sums” is deleted.")).to_be_visible()
-    page.get_by_role("button", name="Undo").click()
-    answered(page)
-    assert any(turn["query"] == "What is 21 + 14?" for turn in server.records())
-
-
 def test_an_answer_is_copied_and_its_query_shared_in_a_link_that_runs_nothing(open_tab: Open, server: Demo) -> None:
     page = open_tab(f"{server.address}/?q=What+is+33+%2B+14%3F", NARROW)
     send_linked(page)
@@ -173,21 +151,6 @@ def test_an_answer_is_copied_and_its_query_shared_in_a_link_that_runs_nothing(op
     expect(other.get_by_text("Nothing has run yet")).to_be_visible(timeout=SLOW)
     expect(composer(other)).to_have_value("What is 33 + 14?", timeout=SLOW)
     assert len(server.records()) == before
-
-
-def test_two_sessions_at_once_keep_to_themselves(open_tab: Open, demo: str) -> None:
-    queries = ("What is 12 + 30?", "How do I boil an egg?")
-    pages = [open_tab(demo) for _ in queries]
-    for page, query in zip(pages, queries, strict=True):
-        ask(page, query)
-    answers = []
-    for page, query in zip(pages, queries, strict=True):
-        answered(page)
-        messages = page.get_by_test_id("stChatMessage")
-        expect(messages).to_have_count(2)
-        expect(messages.first).to_contain_text(query)
-        answers.append(messages.nth(1).inner_text())
-    assert answers[0] != answers[1]
 
 
 def test_the_keyboard_alone_is_enough(open_tab: Open, demo: str) -> None:

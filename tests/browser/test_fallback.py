@@ -72,30 +72,6 @@ def test_a_failed_model_is_replaced_and_a_broken_answer_tried_again(
     assert_fits(page, WIDE, NARROW)
 
 
-def test_if_all_models_fail_one_error_gives_every_reason(
-    open_tab: Open, far: tuple[Demo, tuple[str, ...]], server: Scripted
-) -> None:
-    def down(query: str) -> str:
-        raise ConnectionResetError
-
-    demo, order = far
-    server.replies.update(recovers=down, good=down)
-    page = open_tab(f"{demo.address}/?q={QUERY.replace(' ', '+')}", NARROW, color_scheme="light")
-    send_linked(page)
-    alert = page.get_by_test_id("stAlert")  # of who answers instead, and then the error
-    error = alert.filter(has_text="could not answer:")
-    expect(error).to_be_visible(timeout=SLOW)
-    expect(error.get_by_role("listitem")).to_have_count(3)
-    for name, item in zip(order, error.get_by_role("listitem").all(), strict=True):
-        expect(item).to_contain_text(f"{name}: ")
-    assert barriers(page) == []
-    assert_fits(page)
-    server.replies.clear()
-    page.get_by_role("button", name="Retry").click()
-    expect(answer(page, COMPLETE)).to_be_visible(timeout=SLOW)
-    expect(alert.filter(has_text="answers instead.")).to_be_visible()
-
-
 def counting(query: str) -> Iterator[str]:
     """Numbers for ten seconds."""
     for number in range(200):

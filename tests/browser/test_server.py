@@ -13,7 +13,7 @@ import psutil
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from support.demo_browser import SLOW, Demo, answered, composer, downloaded, wait_until_idle
+from support.demo_browser import SLOW, Demo, answered, wait_until_idle
 from support.demo_browser import ask as ask_query
 
 Open = Callable[..., Page]
@@ -207,20 +207,6 @@ def test_what_streamlit_run_has_started_answers(open_tab: Open, any_server: Demo
     expect(page.get_by_text("The models that answer here")).to_be_visible(timeout=SLOW)
 
 
-def test_the_train_page_takes_an_upload_and_the_explorer_gives_files(open_tab: Open, demo: str) -> None:
-    page = open_tab(f"{demo}/train")
-    expect(page.get_by_role("button", name="Next: labels")).to_be_visible(timeout=SLOW)
-    wait_until_idle(page)
-    page.get_by_text("A score file", exact=False).first.click()
-    lines = "\n".join(f'{{"query": "{n}", "scores": {{"x": {n % 2}, "y": {n % 3}}}}}' for n in range(20))
-    page.locator('input[type="file"]').set_input_files(
-        {"name": "mine.jsonl", "mimeType": "application/jsonl", "buffer": lines.encode()}
-    )
-    expect(page.get_by_text("20 queries, 1 data set, 2 models")).to_be_visible(timeout=SLOW)
-    page.goto(f"{demo}/explorer")
-    assert downloaded(page, "All tags as CSV").startswith("tag,queries")
-
-
 def test_what_slips_into_the_page_loads_nothing_and_runs_nothing(browser: Browser, server: Demo) -> None:
     page = browser.new_page()
     left: list[str] = []
@@ -269,30 +255,3 @@ def test_only_a_site_that_is_named_shows_the_demo_in_a_frame(
     expect(inside.get_by_text("A small router reads your query")).to_have_count(0)
     assert not any("localhost" in frame.url for frame in page.frames[1:])
     page.close()
-
-
-QUERY = "What is 1234 + 30?"
-LINK = "q=What+is+1234+%2B+30%3F"
-
-
-def test_a_link_to_the_chat_runs_nothing_until_it_is_sent(open_tab: Open, server: Demo) -> None:
-    page = open_tab(f"{server.address}/?{LINK}&mode=All+of+them")
-    box = composer(page)
-    expect(box).to_have_value(QUERY, timeout=SLOW)
-    expect(page.get_by_text("Nothing has run yet")).to_contain_text("All of them")
-    expect(page.get_by_text("Who answers").first).to_be_visible(timeout=SLOW)
-    wait_until_idle(page)
-    expect(page.get_by_test_id("stChatMessage")).to_have_count(0)
-    page.reload()
-    expect(box).to_have_value(QUERY, timeout=SLOW)
-    assert not turns(server, QUERY)
-    box.press("Enter")
-    expect(page.get_by_role("button", name="Edit")).to_be_visible(timeout=SLOW)
-    expect(page.get_by_text("Nothing has run yet")).to_have_count(0)
-    assert "q=" not in page.url
-    assert turns(server, QUERY) == 1
-
-
-def turns(server: Demo, query: str) -> int:
-    """How many turns of the history have the query."""
-    return sum(turn["query"] == query for turn in server.records())

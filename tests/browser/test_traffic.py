@@ -35,9 +35,3 @@ def test_traffic(open_tab: Callable[..., Page], busy: Demo) -> None:
     assert barriers(page) == []
     page.emulate_media(color_scheme="light")
     assert barriers(page) == []
-
-
-def test_without_traffic_it_says_how_to_begin(open_tab: Callable[..., Page], demo: str) -> None:
-    page = open_tab(f"{demo}/traffic", NARROW)
-    expect(page.get_by_text("zooter serve --learn")).to_be_visible(timeout=SLOW)
-    assert barriers(page) == []

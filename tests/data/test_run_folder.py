@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import json
 import os
@@ -86,18 +85,31 @@ def test_changed_setting_is_refused_by_name(folder, changed, before, now):
     assert f"step label began with the setting {before}" in str(caught.value)
 
 
-def test_seal_holds_count_and_hash(folder):
+def test_a_finished_step_has_the_sizes_of_its_files_and_another_size_is_told(folder):
     with RunFolder(folder, create=True) as run:
         run.append(RESPONSES, [{"id": 1}, {"id": 2}])
-        assert not run.sealed("collect")
-        run.seal("collect")
-        assert run.sealed("collect")
-    content = (folder / RESPONSES).read_bytes()
-    (seal,) = json.loads((folder / "run.json").read_text())["seals"].values()
-    sha256 = hashlib.sha256(content).hexdigest()
-    assert seal == {"file": RESPONSES, "records": 2, "sha256": sha256, "settings_sha256": seal["settings_sha256"]}
+        assert not run.is_finished("collect")
+        run.finish("collect")
+        assert run.is_finished("collect")
+    size = (folder / RESPONSES).stat().st_size
+    assert json.loads((folder / "run.json").read_text())["seals"] == {"collect": {"bytes": {RESPONSES: size}}}
+    RunFolder(folder).close()
+    with (folder / RESPONSES).open("a") as file:
+        file.write("{}\n")
+    assert f"{folder / RESPONSES} as it was when the step collect was finished" in refusal(folder)
+
+
+def test_a_run_whose_steps_an_earlier_version_has_sealed_goes_on(folder):
+    """By a hash of the file and of the settings."""
+    seal = {"file": RESPONSES, "records": 1, "sha256": "0", "settings_sha256": "0"}
+    with RunFolder(folder, create=True) as run:
+        run.begin("collect", {"samples": 1})
+    state = json.loads((folder / "run.json").read_text()) | {"seals": {"collect": seal}}
+    (folder / "run.json").write_text(json.dumps(state))
     with RunFolder(folder) as run:
-        assert run.sealed("collect")
+        assert run.is_finished("collect")
+        run.begin("collect", {"samples": 1})
+        assert run.is_finished("collect")
 
 
 def test_a_folder_that_holds_no_run_is_refused(folder, tmp_path):
@@ -123,7 +135,7 @@ def test_a_file_in_place_of_the_folder_is_refused(tmp_path):
         b"null",
         b"[" * 100_000,
         b"9" * 5000,
-        b'{"format": 1, "steps": {}, "seals": {"collect": {"file": "a.jsonl", "sha256": "0"}}}',  # no settings_sha256
+        b'{"format": 1, "steps": {}, "seals": {"collect": {"bytes": ["a.jsonl"]}}}',
     ],
 )
 def test_corrupt_run_json_is_one_clear_error(folder, content):
@@ -157,13 +169,13 @@ def mode(path: Path) -> int:
 
 
 def fill(folder: Path) -> None:
-    """A run with a sealed step and a router that a library wrote."""
+    """A run with a finished step and a router that a library wrote."""
     with RunFolder(folder, create=True) as run:
         run.begin("score", {"n": 1})
         run.append(REWARDS, [{"id": "a"}])
         (folder / ROUTER).mkdir(exist_ok=True)
         (folder / ROUTER / "config.json").write_text("{}")
-        run.seal("score")
+        run.finish("score")
 
 
 @posix
@@ -240,3 +252,11 @@ def test_the_versions_of_a_run_leave_out_what_is_not_installed(monkeypatch: pyte
 
     monkeypatch.setattr(importlib.metadata, "version", version)
     assert list(versions()) == ["python", "zooter", "torch", "transformers", "peft", "numpy"]
+
+
+def test_a_shard_of_version_0_2_is_refused_and_the_message_says_how_runs_are_divided_now(folder):
+    with RunFolder(folder, create=True) as run:
+        run.begin("start", {"pool": ["a"]})
+        run.begin("collect", {"samples": 1, "shard": "3/16"})
+    with pytest.raises(ZooterError, match=r"only the shard 3/16 of a run\. .* is gone: .* `zooter run --engine ray`"):
+        RunFolder(folder)

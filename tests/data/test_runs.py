@@ -46,11 +46,11 @@ def test_reading_a_run_back(finished):
 def test_scores_are_the_rewards_with_the_taggers_tags_once_they_are_finished(finished):
     with pytest.raises(ZooterError, match="--until score"):
         finished.scores()
-    finished.seal("score")
+    finished.finish("score")
     scores = finished.scores()
     assert (scores.candidates, scores.scores.tolist()) == (("a", "b"), [[1, 2], [3, 4]])
     assert [query.tags for query in scores.queries] == [("given",), ()]
-    finished.seal("tag")
+    finished.finish("tag")
     assert [query.tags for query in finished.scores().queries] == [("math",), ()]
 
 
@@ -82,8 +82,8 @@ def fleet_of(folder, **prices):
 
 
 def test_a_run_as_a_score_file_has_the_tags_of_its_queries_file(finished, tmp_path):
-    finished.seal("score")
-    finished.seal("tag")
+    finished.finish("score")
+    finished.finish("tag")
     finished.export_scores(tmp_path / "scores.jsonl")
     lines = [json.loads(line) for line in (tmp_path / "scores.jsonl").read_text().splitlines()]
     assert [line["responses"] for line in lines] == [{"a": "a1", "b": "b1"}, {"a": "a2", "b": "b2"}]
@@ -94,7 +94,7 @@ def test_a_run_as_a_score_file_has_the_tags_of_its_queries_file(finished, tmp_pa
 
 
 def test_find_runs_tells_what_each_run_has_finished(finished, folder, tmp_path):
-    finished.seal("score")
+    finished.finish("score")
     for name, content in (("begun", '{"format": 1, "steps": {}, "seals": {}}'), ("broken", "{")):
         (tmp_path / name).mkdir()
         (tmp_path / name / "run.json").write_text(content)

@@ -28,7 +28,6 @@ def test_a_line_may_lack_a_candidate_and_name_a_new_one(write):
     first = GOOD["scores"]
     assert np.array_equal(scores.scores, [[first["a"], first["b"], np.nan], [1, np.nan, 5]], equal_nan=True)
     assert scores.missing == {"b": 1, "c": 1}
-    assert scores.scores_of(1) == {"a": 1.0, "c": 5.0}
 
 
 def test_a_candidate_with_next_to_no_scores_counts_as_one_without(write):

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from zooter_core.fleet.ensemble import Ensemble
-from zooter_core.ui import answer_view
+from zooter_core.ui import charts
 
 ROOT = Path(__file__).resolve().parents[2]
 LEAST = 0.85
@@ -33,6 +33,6 @@ def test_shown_tags_can_be_trusted(embedded: Ensemble, figures: list[str]) -> No
 
 
 def test_a_plain_sum_is_no_equation_and_no_fraction(embedded: Ensemble) -> None:
-    shown = [answer_view.shown_tags(tags)[:1] for tags in embedded.tagger.tag(SUMS)]
+    shown = [charts.shown_tags(tags)[:1] for tags in embedded.tagger.tag(SUMS)]
     assert [(query, tags) for query, tags in zip(SUMS, shown, strict=True) if tags not in ([], ["arithmetic"])] == []
     assert shown.count(["arithmetic"]) > len(SUMS) / 2

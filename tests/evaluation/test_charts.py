@@ -13,14 +13,14 @@ from zooter_core.base.paths import ROOT
 from zooter_core.evaluation import charts
 from zooter_core.evaluation.charts import Line
 from zooter_core.evaluation.figures import BetaTau, Sweep, SweepRow
-from zooter_core.ui import plots
+from zooter_core.ui.charts import label
 
 MARKUP = ["<b>x</b>", '<a href="http://evil.example">x</a>', "%{y}", "%{customdata[0]}", "$x$", "&lt;b&gt;", "a<br>b"]
 TEXTS = [*MARKUP, *map(payload, PAYLOADS), *generated(200)]
 READ = re.compile(r"<[a-z/!?]|%\{|\$|&(?!#\d+;)", re.IGNORECASE)  # what plotly would make something of
 
 
-@pytest.mark.parametrize("make", [charts.text, lambda words: charts.hover(words).replace("<br>", " "), plots.label])
+@pytest.mark.parametrize("make", [charts.text, lambda words: charts.hover(words).replace("<br>", " "), label])
 def test_plotly_finds_nothing_in_a_strangers_words(make) -> None:
     for words in TEXTS:
         assert not READ.search(make(words)), words

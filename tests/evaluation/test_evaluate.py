@@ -292,7 +292,7 @@ def test_a_candidate_with_one_score_leaves_the_others_judged(tmp_path):
     figures = load_report(tmp_path / "report.json").held_back
     assert figures is not None
     assert (figures.n, figures.pool, figures.best_single) == (3, ["a", "b"], "a")
-    assert figures.mean.chosen == pytest.approx((2 + 3 + 2) / 3)
+    assert figures.mean["chosen"] == pytest.approx((2 + 3 + 2) / 3)
     assert figures.calibration.bins[0].probability == pytest.approx(0.7)
     assert figures.dollars is not None
     assert figures.dollars.candidates.keys() == {"a", "b"}

@@ -168,7 +168,7 @@ def test_a_new_router_serves_if_it_is_better(
 
 def test_on_queries_that_both_have_learned_from_the_old_router_stays() -> None:
     report = Report(candidates={}, cross_validation=verdict(*BETTER))
-    none = verdicts.verdict_of(scores(9), np.full(9, np.nan), np.zeros(9), verdicts.PRESENT, "judged")
+    none = verdicts.reach_verdict(scores(9), np.full(9, np.nan), np.zeros(9), verdicts.PRESENT, "judged")
     assert not verdicts.takes_over(report, none)
     (first, _) = verdicts.settled(report, none, False)
     assert first == "0 queries are too few to compare the new router with the present router."
@@ -183,7 +183,7 @@ def scores(n: int, *kinds: str, tags: tuple[str, ...] = ()) -> Scores:
 
 
 def judged(scores: Scores, gains: np.ndarray) -> Verdict:
-    return verdicts.verdict_of(scores, gains, np.zeros(len(gains)), "a", "judged", hindsight=False)
+    return verdicts.reach_verdict(scores, gains, np.zeros(len(gains)), "a", "judged", hindsight=False)
 
 
 def test_kinds_of_queries_that_gain_and_lose() -> None:
@@ -249,18 +249,18 @@ def test_an_earlier_report_has_a_verdict_by_its_means_and_intervals() -> None:
 
 def test_the_verdict_of_a_fleets_router_lies_with_it(tmp_path: Path) -> None:
     fleet = load_fleet(EMBEDDED)
-    embedded = verdicts.of_fleet(fleet)
+    embedded = verdicts.load_fleet_verdict(fleet)
     assert embedded is not None
     assert headline(embedded).startswith("Routing beats always using chat by 1.39")
     assert fleet.router is not None
     elsewhere = replace_router(fleet, tmp_path / "router")
-    assert verdicts.of_fleet(elsewhere) is None
+    assert verdicts.load_fleet_verdict(elsewhere) is None
     (tmp_path / "report.json").write_text("{")
-    assert verdicts.of_fleet(elsewhere) is None
+    assert verdicts.load_fleet_verdict(elsewhere) is None
     content = report_file()
     content["held_back"]["verdict"] = json.loads(json.dumps(verdict(0.041, 0.02, 0.062).to_json()))
     (tmp_path / "report.json").write_text(json.dumps(content))
-    assert verdicts.of_fleet(elsewhere) == verdict(0.041, 0.02, 0.062)
+    assert verdicts.load_fleet_verdict(elsewhere) == verdict(0.041, 0.02, 0.062)
 
 
 def replace_router(fleet: Any, path: Path) -> Any:
@@ -303,7 +303,7 @@ def test_regret_with_intervals_where_there_are_any() -> None:
     assert "router 1.50 (1.20 to 1.80)" in sentence
     assert "writer 2.00 (1.70 to 2.30)" in sentence
     none = held_back(0.2, 0.8)
-    none = none.but(interval=none.interval.but(regret=(float("nan"), float("nan"))))
+    none = none.but(interval=none.interval | {"regret": (float("nan"), float("nan"))})
     assert "router 1.500, writer 2.00" in verdicts.of_held_back(none)[1]
 
 

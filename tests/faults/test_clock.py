@@ -22,7 +22,7 @@ ASKING = {
     "data/json_records.py",
     "learn/changes.py", "learn/imports.py", "learn/judging.py", "learn/versions.py", "serve/chat.py", "serve/keys.py",
     "serve/storage.py", "serve/targets.py", "serve/traffic_log.py",
-    "ui/chat/controls.py", "ui/history.py", "ui/traffic/source.py", "ui/plots.py",
+    "ui/chat/controls.py", "ui/history.py", "ui/traffic/source.py", "ui/charts.py",
 }  # fmt: skip
 
 

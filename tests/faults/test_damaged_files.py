@@ -35,7 +35,7 @@ from zooter_core.router.neighbours import RECORDS, Neighbours
 from zooter_core.serve.keys import Key, add_key, read_keys
 from zooter_core.ui.chat import conversations, export
 from zooter_core.ui.chat.turns import Turn
-from zooter_core.ui.compare import comparisons
+from zooter_core.ui.compare import votes
 from zooter_core.ui.history import Entry, History
 from zooter_core.ui.jobs import Answers
 from zooter_core.ui.traffic import champions
@@ -73,10 +73,10 @@ def kinds(fleet_copy: Path, tmp_path: Path) -> dict[str, Kind]:
         state = versions.state
         versions.rollback_target(), versions.tidy()
         for pairs in (state.pairs, state.guard):
-            champions.pairs_line(summary(pairs), "it")
+            champions.describe_pairs(summary(pairs), "it")
         for event in state.events:
-            champions.line_of(event), champions.day(event["time"])
-        champions.name_of(state.champion), state.judged + state.learned + sum(state.newcomers.values())
+            champions.describe_switch(event), champions.day(event["time"])
+        champions.name_router(state.champion), state.judged + state.learned + sum(state.newcomers.values())
 
     def use_neighbours() -> None:
         if neighbours := Neighbours.load(fleet_copy):
@@ -140,7 +140,7 @@ def a_turn() -> Turn:
     return Turn("What is 2 + 2?", Decision.of("2 + 2", {"a": 0.7, "b": 0.3}, (Tag("sums", 0.9),)), answers)
 
 
-VOTE = comparisons.Vote("q", ("a", "b"), "best", "a", "b", "a", True, "sums", "b")
+VOTE = votes.Vote("q", ("a", "b"), "best", "a", "b", "a", True, "sums", "b")
 
 
 @settings(AT_RANDOM, max_examples=OF_HISTORY)
@@ -158,8 +158,8 @@ def test_a_damaged_history_is_left_out(tmp_path_factory: pytest.TempPathFactory,
     talk = conversations.Conversation("fleet", turns=conversations.intact(history.turns("c")))
     assert 1 <= len(talk.turns) <= 2
     export.markdown(talk), export.as_json(talk), talk.title, [turn.decision.certainty for turn in talk.turns]
-    votes = comparisons.read_votes(history.votes("fleet"))
-    comparisons.vote_lines(votes), comparisons.leaderboard(votes)
+    cast = votes.read_votes(history.votes("fleet"))
+    votes.describe_votes(cast), votes.leaderboard(cast)
     assert history.path is not None
     with Traffic.open(history.path.parent / "traffic") as traffic, suppress(ZooterError):
         import_traffic([history.path], traffic, LearnConfig())

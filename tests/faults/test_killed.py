@@ -107,7 +107,7 @@ def test_a_run_killed_while_its_router_is_made(called, calls, killed, finished_r
     assert same_end(folder, finished_run)
 
 
-@pytest.mark.parametrize("left", ["a stale partial", "no report", "no seal", "no router"])
+@pytest.mark.parametrize("left", ["a stale partial", "no report", "not said to be finished", "no router"])
 def test_a_run_killed_while_its_router_is_saved(called, run_copy, finished_run, queries, tiny_fleet, left):
     """What can be there between any two of the last writes."""
     state = json.loads((run_copy / "run.json").read_text())
@@ -119,7 +119,7 @@ def test_a_run_killed_while_its_router_is_saved(called, run_copy, finished_run, 
         (run_copy / "router.partial" / "encoder" / "half").write_text("of another start")
     if left == "no router":
         shutil.rmtree(run_copy / "router")
-    if left != "no seal":
+    if left != "not said to be finished":
         (run_copy / "report.json").unlink()
     call = ["run", "--queries", queries, "--router-set", "epochs=2", "--fleet", tiny_fleet, "--out", run_copy]
     assert called(*call)[0] == 0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from zooter_core.backends import Piece, iter_responses
+from zooter_core.backends import Backend, Piece, iter_responses
 from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.backends.endpoint.retry import RetryPolicy
 from zooter_core.base.errors import WorkError
@@ -21,10 +21,10 @@ from zooter_core.fleet.ensemble import Ensemble
 ASK = [Message("user", "What is the sea?")]
 
 
-class Acting:
+class Acting(Backend):
     """A backend in which every candidate yields its words, then fails or ends. `requested` keeps their order."""
 
-    independent, turns = True, None
+    independent = True
 
     def __init__(self, **acts: tuple[str | Exception, ...]):
         self.acts, self.requested = acts, []

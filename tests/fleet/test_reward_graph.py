@@ -7,8 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
+from transformers import BertForSequenceClassification
 
 from support import gguf_models, tiny_models
+from zooter_core.base.errors import ZooterError
 from zooter_core.config.fleet import load_fleet
 from zooter_core.config.labelling import ScalarConfig
 from zooter_core.fleet.ensemble import Ensemble
@@ -37,6 +40,36 @@ def test_rewards_are_those_on_pytorch(config: ScalarConfig) -> None:
     assert rewards == pytest.approx(reward_model(config).score(PAIRS), abs=1e-4)
     assert len({round(reward, 3) for reward in rewards}) > len(PAIRS) / 2
     assert rewards[7] == opened(config).score(PAIRS[7:8])[0]  # whatever else is scored
+
+
+def save_reward_adapter(encoder: Path, folder: Path) -> None:
+    """What makes a reward model of an encoder, with random weights and the settings of the embedded fleet's."""
+    from peft import LoraConfig, get_peft_model
+
+    torch.manual_seed(2)
+    config = LoraConfig(
+        r=4, lora_alpha=8, bias="all", target_modules=["dense", "key", "query", "value"],
+        modules_to_save=["classifier", "LayerNorm"], init_lora_weights=False, task_type="SEQ_CLS",
+    )  # fmt: skip
+    model = get_peft_model(BertForSequenceClassification.from_pretrained(encoder, num_labels=1), config)
+    for weight in model.parameters():
+        if weight.requires_grad:
+            weight.data += 0.1 * torch.randn_like(weight)
+    model.save_pretrained(folder)
+
+
+@pytest.mark.usefixtures("config")
+def test_an_adapter_is_merged(tiny_fleet: Path, tmp_path: Path) -> None:
+    save_reward_adapter(tiny_fleet / "encoder", tmp_path / "adapter")
+    adapted = ScalarConfig(str(tiny_fleet / "encoder"), adapter=str(tmp_path / "adapter"), max_tokens=128)
+    assert opened(adapted).score(PAIRS) == pytest.approx(reward_model(adapted).score(PAIRS), abs=1e-4)
+
+
+@pytest.mark.usefixtures("config")
+def test_a_classifier_with_several_outputs_is_no_reward_model(tmp_path: Path) -> None:
+    tiny_models.save_reward_model(tmp_path / "classes", outputs=3)
+    with pytest.raises(ZooterError, match="a reward model with one output, but found 3"):
+        open_reward(ScalarConfig(str(tmp_path / "classes")))
 
 
 def test_a_graph_is_made_once_and_again_for_another_model(config: ScalarConfig, tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def candidate(**keys: object) -> CandidateConfig:
 
 def test_size_decides_among_general_models():
     sizes = [None, 0.135, 1, 7, 70, 1000]
-    levels = [starting.level_of_size(size) for size in sizes]
+    levels = [starting.guess_level(size) for size in sizes]
     assert levels[1:] == sorted(levels[1:])
     np.testing.assert_allclose(levels[2:4], [0.5, 0.7])
     assert levels[-1] == 0.95
@@ -55,7 +55,7 @@ def test_size_decides_among_general_models():
     ],
 )
 def test_a_name_or_description_says_what_a_model_is_for(keys, best):
-    levels, source = starting.profile_of(candidate(**keys))
+    levels, source = starting.make_profile(candidate(**keys))
     assert source == starting.GUESS
     assert set(levels) == set(SKILLS)
     special = {skill for skill in SKILLS if levels[skill] > np.mean(list(levels.values()))}
@@ -64,13 +64,13 @@ def test_a_name_or_description_says_what_a_model_is_for(keys, best):
 
 
 def test_what_the_owner_writes_goes_before():
-    levels, source = starting.profile_of(candidate(name="coder", skills={"math": 0.9, "code": 0.1}))
+    levels, source = starting.make_profile(candidate(name="coder", skills={"math": 0.9, "code": 0.1}))
     assert source == starting.BY_OWNER
     assert (levels["algebra"], levels["debugging"]) == (0.9, 0.1)
 
 
 def test_published_figures_go_before_a_guess():
-    levels, source = starting.profile_of(candidate(model="Qwen/Qwen2.5-Coder-7B-Instruct"))
+    levels, source = starting.make_profile(candidate(model="Qwen/Qwen2.5-Coder-7B-Instruct"))
     assert source == starting.PUBLISHED
     assert levels["programming"] > levels["facts"]
 
@@ -78,13 +78,13 @@ def test_published_figures_go_before_a_guess():
 @pytest.mark.parametrize("base", ["Qwen/Qwen2.5-7B-Instruct", "my-org/base-7b"])
 def test_an_adapter_has_the_levels_of_its_base_but_for_what_its_name_says(base):
     on_base = {"backend": "openai", "description": f"LoRA adapter of {base}"}
-    levels, source = starting.profile_of(candidate(name="base", model=base, backend="openai"))
-    assert starting.profile_of(candidate(name="v2", model="v2", **on_base)) == (levels, source)
-    math, _ = starting.profile_of(candidate(name="math", model="math", **on_base))
+    levels, source = starting.make_profile(candidate(name="base", model=base, backend="openai"))
+    assert starting.make_profile(candidate(name="v2", model="v2", **on_base)) == (levels, source)
+    math, _ = starting.make_profile(candidate(name="math", model="math", **on_base))
     better = {skill for skill in SKILLS if math[skill] > levels[skill]}
     assert better == set(GROUPS["math"])
     described = f"LoRA adapter of {base}. Poems."
-    verse, _ = starting.profile_of(candidate(name="v2", model="v2", backend="openai", description=described))
+    verse, _ = starting.make_profile(candidate(name="v2", model="v2", backend="openai", description=described))
     assert {skill for skill in SKILLS if verse[skill] > levels[skill]} == {"verse"}
 
 
@@ -174,9 +174,9 @@ def test_a_name_without_a_size_has_that_of_its_server(tmp_path):
     sizes = {"llama3.2:latest": 3.21, "poet": 70.0}  # as Ollama says
     connect(tmp_path, [Model("openai", one, "on Ollama", billions=size, base_url=url) for one, size in sizes.items()])
     llama, poet = load_fleet(tmp_path).candidates
-    assert starting.profile_of(llama) == starting.profile_of(replace(llama, model="llama3.2:3b", description=""))
-    assert starting.profile_of(llama)[1] == starting.PUBLISHED
-    assert starting.profile_of(poet)[0] == starting.guess("poet", 70.0)
+    assert starting.make_profile(llama) == starting.make_profile(replace(llama, model="llama3.2:3b", description=""))
+    assert starting.make_profile(llama)[1] == starting.PUBLISHED
+    assert starting.make_profile(poet)[0] == starting.guess("poet", 70.0)
 
 
 def test_known_open_models_are_routed_by_their_scores(tmp_path):

@@ -11,7 +11,7 @@ from zooter_core.cli.main import main
 from zooter_core.config.learn import LearnConfig
 from zooter_core.learn.imports import import_traffic
 from zooter_core.learn.traffic import Traffic
-from zooter_core.ui.compare.comparisons import Vote
+from zooter_core.ui.compare.votes import Vote
 from zooter_core.ui.history import Entry, History
 
 LITELLM = {

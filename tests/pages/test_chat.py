@@ -251,7 +251,7 @@ def test_a_follow_up_is_routed_and_answered_on_the_conversation(open_page: Open)
     page = ask(ask(open_page("chat"), "Write a list in Python"), "and another")
     first, second = talk(page).turns
     assert second.decision.query == "Write a list in Python\nand another"
-    roles = [message.role for message in talk(page)._messages(Message("user", "x"))]
+    roles = [message.role for message in talk(page)._messages(Message("user", "x"), [first, second])]
     assert roles == ["user", "assistant"] * sum(bool(turn.text.strip()) for turn in (first, second)) + ["user"]
 
 
@@ -300,9 +300,9 @@ def test_an_answer_that_ends_while_the_page_is_drawn_leaves_the_field_open(
 ) -> None:
     """It runs when the field is drawn and has ended when the answer is: nothing would draw the page once more."""
     page = ask(open_page("chat"), "What is 12 + 30?")
-    running, routing = [True], view.routing
+    running, routing = [True], view.draw_routing
     monkeypatch.setattr(type(talk(page).turns[0].job), "running", property(lambda job: bool(running)))
-    monkeypatch.setattr(view, "routing", lambda *drawn: (routing(*drawn), running.clear())[0])
+    monkeypatch.setattr(view, "draw_routing", lambda *drawn: (routing(*drawn), running.clear())[0])
     page.run()
     assert not page.chat_input[0].disabled
     assert "tokens in" in words(page)

@@ -103,7 +103,7 @@ def test_an_empty_query_gets_one_clear_message(open_page: Open) -> None:
     page = open_page("compare")
     start(page, "  ")
     assert "an empty text" in page.error[0].value
-    assert "comparison" not in page.session_state
+    assert page.session_state["comparison"] is None
 
 
 def test_stop_keeps_what_has_come(open_page: Open, slow_fleet: Path) -> None:
@@ -202,7 +202,7 @@ def test_blind_hides_all_that_gives_a_name_away_until_the_vote(open_page: Open) 
     assert heads(page) == ["#### Response A", "#### Response B", "#### Response C"]
     new = "\n".join(sent(page) - before)
     assert "Response B" in new
-    for name in shown.pool:
+    for name in shown.fleet.pool:
         assert not re.search(rf"\b{name}\b", new)
     assert "tokens/s" not in new
     assert not page.get("plotly_chart")
@@ -213,12 +213,14 @@ def test_blind_hides_all_that_gives_a_name_away_until_the_vote(open_page: Open) 
     assert shown.vote is not None
     assert (shown.vote.best, shown.vote.blind) == (picked, True)
     assert f"You voted without seeing the names: **{picked}**, Response B." in words(page)
-    assert [name for head in heads(page) for name in shown.pool if f"[{name}]" in head] == list(shown.order)  # in place
+    assert [name for head in heads(page) for name in shown.fleet.pool if f"[{name}]" in head] == list(
+        shown.order
+    )  # in place
     assert sum(head.startswith("#### 1. ") for head in heads(page)) == 1
     assert sum("your choice" in head for head in heads(page)) == 1
     assert page.get("plotly_chart")
     assert "Tie" not in [button.label for button in page.button]  # the vote is cast
-    assert history().votes(shown.fleet)[-1]["best"] == picked
+    assert history().votes(str(shown.fleet.folder.resolve()))[-1]["best"] == picked
     press(page, "Next round")
     assert page.session_state["comparison"] is None
     assert page.toggle(key="blind").value
@@ -278,7 +280,7 @@ def test_a_round_of_the_arena_is_voted_on_revealed_and_followed_by_another(open_
     second.job.wait(PATIENCE)
     press(page.run(), "Response B is best")
     press(page, "All models on this query")
-    assert set(comparison(page).order) == set(second.pool)
+    assert set(comparison(page).order) == set(second.fleet.pool)
     assert not comparison(page).blind
     comparison(page).job.stop()
 

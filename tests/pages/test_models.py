@@ -389,7 +389,7 @@ def test_the_live_table_shows_who_is_right_so_far(
     assert set(column(table, "words")) == {"–"}
     exam._start(Ensemble(load_fleet(folder)), folder, running.quick, again=True)  # in a tab that has not drawn it yet
     assert sitting(folder) is running
-    assert list(exam.exam.folder_of(folder, running.quick).iterdir())
+    assert list(exam.exam.exam_folder(folder, running.quick).iterdir())
     running.stop()
     leave.set()
     running.wait(PATIENCE)
@@ -422,7 +422,7 @@ def test_an_exam_of_another_model_is_refused_and_can_begin_again(
     page.run()
     assert not page.error
     assert len(server.bodies) - before >= 2 * 24  # every question is asked anew
-    assert sitting(folder).report is not None
+    assert sitting(folder).ended_well
 
 
 @pytest.mark.usefixtures("quick")

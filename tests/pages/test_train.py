@@ -144,8 +144,8 @@ def test_a_rerun_without_a_change_reads_and_tags_nothing_again(open_page: Open) 
 def test_the_verdict_of_a_query() -> None:
     sure, flat = np.array([0.98, 0.01, 0.01]), np.full(3, 1 / 3)
     clear = {"plain": sure, "prior": flat, "enhanced": sure}
-    assert "Its own scores are clear" in labels.verdict(POOL, clear, LabelConfig(), True)
-    unclear = labels.verdict(POOL, clear | {"plain": flat}, LabelConfig(), False)
+    assert "Its own scores are clear" in labels.describe_label(POOL, clear, LabelConfig(), True)
+    unclear = labels.describe_label(POOL, clear | {"plain": flat}, LabelConfig(), False)
     assert "hardly separate the models" in unclear
     assert "same kind" not in unclear
 

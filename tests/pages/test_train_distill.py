@@ -61,7 +61,7 @@ def test_a_router_is_distilled_judged_and_logged_and_outlives_new_settings(disti
     assert f"Your router {sentence}" in words(distilled)
     assert f"Of {held_back.n} held-back queries" in words(distilled)
     assert all(plain(sentence) in words(distilled) for sentence in sentences(titled(of_report(task.result.report))))
-    assert all(f"| {getattr(held_back.mean, key):.3f} |" in words(distilled) for key in ("regret", "regret_random"))
+    assert all(f"| {held_back.mean[key]:.3f} |" in words(distilled) for key in ("regret", "regret_random"))
     assert all(f"| {method} |" in words(distilled) for method in (*POOL, "router", "oracle"))
     log = "\n".join(code.value for code in distilled.code)
     assert "Training, epoch by epoch (8 of 8)" in log

@@ -9,10 +9,13 @@ import pytest
 
 from support.run_folders import POOL, records, texts
 from zooter_core import pipeline
-from zooter_core.backends import Piece
+from zooter_core.backends import Backend, Piece
+from zooter_core.base import files
 from zooter_core.base.errors import WorkError
 from zooter_core.base.records import Response
+from zooter_core.base.strict_json import dump_json
 from zooter_core.config.fleet import load_fleet
+from zooter_core.data.run_folder import PARTS, RESPONSES
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import read_scores
 from zooter_core.fleet.ensemble import Ensemble
@@ -39,25 +42,22 @@ def test_a_broken_candidate_ends_collect_before_it_begins_and_can_be_fixed(tmp_p
     assert texts(folder) == texts(complete)
 
 
-class OutOfSight:
-    """Workers whose files this machine cannot see."""
+def test_what_workers_of_an_earlier_version_left_in_files_of_their_own_is_taken_over(tmp_path, ensemble, queries):
+    def line(query: str) -> str:
+        response = {"id": query, "candidate": "one", "sample": 0, "text": "Yes.", "tokens": 2, "finish": "stop"}
+        return dump_json(response) + "\n"
 
-    def group(self, name):
-        return name
-
-    def lane(self, job, names):
-        return lambda stop: iter(())
-
-
-def test_what_workers_wrote_out_of_sight_is_missed_before_the_step_ends(tmp_path, ensemble, queries):
+    ids = [query.id for query in queries]
     with Run(tmp_path / "run", create=True) as run:
         pipeline.start(run, ensemble, queries)
-        with pytest.raises(WorkError, match=r"base.* are missing; all machines must share the run folder") as raised:
-            pipeline.collect(run, ensemble, ensemble.fleet.generation, elsewhere=OutOfSight())
-        assert f"but found that {len(queries)} of {len(queries)} are missing" in str(raised.value)
-        assert not run.sealed("collect")
-        assert pipeline.collect(run, ensemble, ensemble.fleet.generation) == {}
-        assert run.sealed("collect")
+        files.private_folder(run.folder / PARTS)
+        (run.folder / PARTS / "1-1-of-2.jsonl").write_text(line(ids[0]) + line(ids[1]))
+        (run.folder / PARTS / "1-2-of-2.open").write_text(line(ids[1]) + line(ids[2]) + '{"torn')
+        (run.folder / PARTS / "1-2-of-2.lock").touch()
+        pipeline.collect(run, ensemble, ensemble.fleet.generation)
+        first = list(run.records(RESPONSES))[:3]
+    assert [(record["id"], record["text"]) for record in first] == [(id, "Yes.") for id in ids[:3]]
+    assert not list((tmp_path / "run" / PARTS).iterdir())
 
 
 def test_a_response_that_fails_ends_collect_and_what_came_is_kept(tmp_path, ensemble, queries, complete, monkeypatch):
@@ -77,22 +77,17 @@ def test_a_response_that_fails_ends_collect_and_what_came_is_kept(tmp_path, ense
             with pytest.raises(WorkError, match=r"a response of two.*out of memory"):
                 pipeline.collect(run, ensemble, ensemble.fleet.generation)
         assert Counter(record["candidate"] for record in run.records("responses.jsonl")) == {"base": 40, "one": 40}
-        assert not run.sealed("collect")
+        assert not run.is_finished("collect")
         pipeline.collect(run, ensemble, ensemble.fleet.generation, lambda step, done, of: counts.append(done))
     assert counts == list(range(81, 121))
     assert texts(folder) == texts(complete)
 
 
-class Recorder:
+class Recorder(Backend):
     """A backend that answers with a word, and remembers what it was asked with which seed."""
-
-    independent = False
 
     def __init__(self):
         self.batches = []
-
-    def load(self, candidate):
-        """Nothing to load."""
 
     def stream(self, requests, generation, stop):
         self.batches.append((generation.seed, {request.candidate.name for request in requests}, len(requests)))
@@ -114,7 +109,7 @@ def test_every_batch_is_of_one_candidate_and_has_a_seed_of_its_own(tmp_path, tin
 @pytest.mark.parametrize(("responses", "rows"), [(600, 64), (2_400, 150), (10_000, 512)])
 def test_batches_are_large_but_not_so_few_that_workers_could_not_share_them(monkeypatch, responses, rows):
     monkeypatch.setattr(batches, "BATCH", 64)
-    assert batches.rows_of(responses) == rows
+    assert batches.batch_size(responses) == rows
 
 
 def test_a_run_goes_on_in_the_batches_with_which_it_began(tmp_path, tiny_fleet, queries):

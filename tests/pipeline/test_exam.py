@@ -58,23 +58,23 @@ def folder(servers, tmp_path) -> Path:
 def test_a_cost_says_what_it_leaves_out(tmp_path):
     hosted = {"name": "a", "backend": "openai", "model": "a", "base_url": "https://models.example/v1"}
     add_candidates(tmp_path, [hosted | {"usd_per_million_tokens": 10.0}])
-    assert exam.cost_of(load_fleet(tmp_path), 100) == "$0.12 without the prompts"
+    assert exam.describe_cost(load_fleet(tmp_path), 100) == "$0.12 without the prompts"
     judge = {key: value for key, value in hosted.items() if key != "name"}
     set_table(tmp_path, "reward", {"kind": "judge", "judge": judge})
-    assert exam.cost_of(load_fleet(tmp_path), 100) == "$0.12 without the prompts and the judges"
+    assert exam.describe_cost(load_fleet(tmp_path), 100) == "$0.12 without the prompts and the judges"
     add_candidates(tmp_path, [hosted | {"name": "b", "model": "b"}])
-    assert exam.cost_of(load_fleet(tmp_path), 100) == "at a cost that fleet.toml does not say"
+    assert exam.describe_cost(load_fleet(tmp_path), 100) == "at a cost that fleet.toml does not say"
 
 
 @pytest.mark.parametrize("name", ["exam-quick", "router", "router.old", "report.json"])
 def test_a_link_in_the_place_of_what_an_exam_writes_is_refused_before_anything_is_asked(
     folder, queries, servers, tmp_path_factory, name
 ):
-    photos, run = tmp_path_factory.mktemp("photos"), exam.folder_of(folder, True)
+    photos, run = tmp_path_factory.mktemp("photos"), exam.exam_folder(folder, True)
     (photos / "beach.jpg").write_text("mine")
     (folder / name).symlink_to(photos)
     with pytest.raises(ZooterError, match="a link to"):
-        exam.sit(Ensemble(exam.prepared(folder)), run, queries)
+        exam.sit(Ensemble(exam.prepare_fleet(folder)), run, queries)
     with pytest.raises(ZooterError, match="a link to"):
         exam.discard(run) if name == run.name else exam.install(folder, run)
     assert not servers.bodies
@@ -82,33 +82,33 @@ def test_a_link_in_the_place_of_what_an_exam_writes_is_refused_before_anything_i
 
 
 def test_an_exam_gives_the_fleet_a_router(folder, queries, servers):
-    ensemble = Ensemble(exam.prepared(folder))
+    ensemble = Ensemble(exam.prepare_fleet(folder))
     assert "starting router" in ensemble.router.note
     cost = exam.estimate(ensemble, queries, ensemble.fleet.generation)
     assert (cost.answers, cost.cost) == (128, "")  # of servers on this machine
     assert cost.seconds > 0
-    report, missing = exam.sit(ensemble, exam.folder_of(folder, True), exam.answerable(queries))
+    report, missing = exam.sit(ensemble, exam.exam_folder(folder, True), exam.answerable(queries))
     assert not missing
     assert report.verified is not None
     assert report.verified.right["sums"] > report.verified.right["words"]
     assert verdicts.of_report(report) is not None
     before = content(folder)
     with full_disk(1000), pytest.raises(WorkError, match="room to write"):
-        exam.install(folder, exam.folder_of(folder, True))
+        exam.install(folder, exam.exam_folder(folder, True))
     assert content(folder) == before
-    exam.install(folder, exam.folder_of(folder, True))
+    exam.install(folder, exam.exam_folder(folder, True))
     trained = Ensemble(load_fleet(folder))
     assert trained.router.note == ""
     assert trained.route("What is 17 times 23?").candidate == "sums"
     assert trained.route("Write a poem about the sea").candidate == "words"
     assert trained.neighbours is not None  # with texts: they are the project's own
     before = len(servers.bodies)
-    exam.sit(Ensemble(exam.prepared(folder)), exam.folder_of(folder, True), exam.answerable(queries))
-    exam.install(folder, exam.folder_of(folder, True))
+    exam.sit(Ensemble(exam.prepare_fleet(folder)), exam.exam_folder(folder, True), exam.answerable(queries))
+    exam.install(folder, exam.exam_folder(folder, True))
     assert len(servers.bodies) == before  # nothing is asked twice
     assert not (folder / "router.old").exists()  # the same router again is no new one
     (folder / "router" / "mine.txt").write_text("another router")
-    exam.install(folder, exam.folder_of(folder, True))
+    exam.install(folder, exam.exam_folder(folder, True))
     assert (folder / "router.old" / "mine.txt").is_file()
     assert not (folder / "router" / "mine.txt").exists()
 
@@ -118,8 +118,8 @@ SKILLED = {"sums": {"writing": 0.9, "math": 0.1}, "words": {"writing": 0.1, "mat
 
 def sat(folder: Path, queries: list[Query]) -> Path:
     """The folder of an exam that has ended."""
-    run = exam.folder_of(folder, True)
-    exam.sit(Ensemble(exam.prepared(folder)), run, exam.answerable(queries))
+    run = exam.exam_folder(folder, True)
+    exam.sit(Ensemble(exam.prepare_fleet(folder)), run, exam.answerable(queries))
     return run
 
 
@@ -130,7 +130,7 @@ def test_a_router_that_beats_the_starting_one_takes_its_place(folder, queries):
     for anyway in (False, False):  # a second call comes to the same end
         assert exam.settle(folder, run, Ensemble(load_fleet(folder)), anyway)
         assert exam.is_installed(load_fleet(folder), run)
-    rival = exam.rival_of(run)
+    rival = exam.load_rival(run)
     assert rival is not None
     assert (rival.against, rival.n, rival.significant) == (verdicts.STARTING, 64, True)
     assert rival.difference > 0
@@ -155,19 +155,19 @@ def test_what_a_trained_router_has_learned_from_does_not_count(folder, queries):
     exam.install(folder, run)
     (folder / "router" / "mine.txt").write_text("another router")
     assert not exam.settle(folder, run, Ensemble(load_fleet(folder)))
-    rival, held_back = exam.rival_of(run), load_report(run / "report.json").held_back
+    rival, held_back = exam.load_rival(run), load_report(run / "report.json").held_back
     assert rival is not None
     assert held_back is not None
     assert (rival.against, rival.n, rival.differing) == (verdicts.PRESENT, held_back.n, 0)
     assert (folder / "router" / "mine.txt").is_file()
     (folder / "router" / "config.json").write_text("{")  # a router that does not work is no rival
     assert exam.settle(folder, run, Ensemble(load_fleet(folder)))
-    assert exam.rival_of(run) is None
+    assert exam.load_rival(run) is None
     assert Ensemble(load_fleet(folder)).router.note == ""
 
 
 def test_a_stop_loses_nothing(folder, queries, servers):
-    ensemble, run = Ensemble(exam.prepared(folder)), exam.folder_of(folder, True)
+    ensemble, run = Ensemble(exam.prepare_fleet(folder)), exam.exam_folder(folder, True)
 
     def stop(step: str, done: int, total: int) -> None:
         if step == "collect" and done >= 20:
@@ -178,11 +178,11 @@ def test_a_stop_loses_nothing(folder, queries, servers):
     queried, requests = {query.id: query.text for query in queries}, len(servers.bodies)
     stored = {(candidate, queried[query]) for query, candidate in texts(run)}
     assert len(stored) >= 15
-    exam.sit(Ensemble(exam.prepared(folder)), run, queries[:24])
+    exam.sit(Ensemble(exam.prepare_fleet(folder)), run, queries[:24])
     again = {(body["model"], body["messages"][-1]["content"]) for body in servers.bodies[requests:]}
     assert not again & stored
     with pytest.raises(ZooterError, match="to begin again"):
-        exam.sit(Ensemble(exam.prepared(folder)), run, queries[:30])
+        exam.sit(Ensemble(exam.prepare_fleet(folder)), run, queries[:30])
 
 
 @pytest.mark.parametrize("model", ["http-404", "wrong-key", "no-template"])
@@ -190,7 +190,7 @@ def test_a_model_that_fails_leaves_the_others_a_router(folder, queries, servers,
     monkeypatch.setenv("MODEL_API_KEY", "sk-of-nobody")
     keys = {"backend": "openai", "base_url": servers.url, "name": "broken", "model": model, "retries": 0}
     add_candidates(folder, [keys | {"api_key_env": "MODEL_API_KEY"}])
-    report, missing = exam.sit(Ensemble(exam.prepared(folder)), folder / "exam", exam.answerable(queries[:24]))
+    report, missing = exam.sit(Ensemble(exam.prepare_fleet(folder)), folder / "exam", exam.answerable(queries[:24]))
     assert list(missing) == ["broken"]
     assert "sk-of-nobody" not in str(missing["broken"])
     assert set(report.candidates["all"].mean_reward) >= {"sums", "words"}
@@ -202,7 +202,7 @@ def test_where_all_models_but_one_fail_the_cause_is_named(folder, queries, serve
     add_candidates(folder, [{"backend": "openai", "base_url": servers.url, "name": "broken", "model": "http-404"}])
     remove_candidate(folder, "sums")
     with pytest.raises(WorkError, match=r"broken at .* failed: status 404"):
-        exam.sit(Ensemble(exam.prepared(folder)), folder / "exam", exam.answerable(queries[:4]))
+        exam.sit(Ensemble(exam.prepare_fleet(folder)), folder / "exam", exam.answerable(queries[:4]))
 
 
 def test_a_server_that_disappears_in_the_middle_is_named_and_made_up_for_later(folder, queries, servers):
@@ -218,11 +218,11 @@ def test_a_server_that_disappears_in_the_middle_is_named_and_made_up_for_later(f
     servers.replies["gone"] = gone
     keys = {"backend": "openai", "base_url": servers.url, "name": "gone", "model": "gone", "parallel": 1}
     add_candidates(folder, [keys | {"retries": 0, "rest_seconds": 0.0}])
-    report, missing = exam.sit(Ensemble(exam.prepared(folder)), folder / "exam", exam.answerable(queries[:24]))
+    report, missing = exam.sit(Ensemble(exam.prepare_fleet(folder)), folder / "exam", exam.answerable(queries[:24]))
     assert list(missing) == ["gone"]
     assert report.candidates["all"].n == 24
     others, back = servers.count("sums") + servers.count("words"), True
-    report, missing = exam.sit(Ensemble(exam.prepared(folder)), folder / "exam", exam.answerable(queries[:24]))
+    report, missing = exam.sit(Ensemble(exam.prepare_fleet(folder)), folder / "exam", exam.answerable(queries[:24]))
     assert not missing
     assert servers.count("sums") + servers.count("words") == others
     answered = [json.loads(line) for line in (folder / "exam" / "responses.jsonl").read_text().splitlines()]
@@ -230,8 +230,8 @@ def test_a_server_that_disappears_in_the_middle_is_named_and_made_up_for_later(f
 
 
 def test_a_model_that_came_after_the_exam_is_asked_alone_and_one_that_left_needs_nothing(folder, queries, servers):
-    run, few = exam.folder_of(folder, True), exam.answerable(queries[:24])
-    exam.sit(Ensemble(exam.prepared(folder)), run, few)
+    run, few = exam.exam_folder(folder, True), exam.answerable(queries[:24])
+    exam.sit(Ensemble(exam.prepare_fleet(folder)), run, few)
     exam.install(folder, run)
     before = (run / "responses.jsonl").read_bytes()
     servers.replies["late"] = lambda query: "It is late."
@@ -273,7 +273,7 @@ def test_changes_to_the_fleet_by_hand_during_an_exam_stay(folder, queries):
                 folder, [{"name": "late", "backend": "openai", "model": "a", "base_url": "http://[::1]:1/v1"}]
             )
 
-    exam.sit(Ensemble(exam.prepared(folder)), folder / "exam", exam.answerable(queries[:24]), edit_once)
+    exam.sit(Ensemble(exam.prepare_fleet(folder)), folder / "exam", exam.answerable(queries[:24]), edit_once)
     exam.install(folder, folder / "exam")
     ensemble = Ensemble(load_fleet(folder))
     assert ensemble.fleet.pool == ("sums", "talker", "late")
@@ -284,10 +284,10 @@ def test_changes_to_the_fleet_by_hand_during_an_exam_stay(folder, queries):
 
 def test_one_model_is_no_exam_and_the_embedded_fleet_stays_as_it_is(tmp_path):
     with pytest.raises(ZooterError, match="zooter init"):
-        exam.prepared(EMBEDDED_FLEET)
+        exam.prepare_fleet(EMBEDDED_FLEET)
     add_candidates(tmp_path, [{"name": "a", "backend": "openai", "model": "a", "base_url": "http://localhost:1/v1"}])
     with pytest.raises(ZooterError, match="two candidates"):
-        exam.prepared(tmp_path)
+        exam.prepare_fleet(tmp_path)
 
 
 def test_keys_that_nothing_can_check_are_left_out(queries, monkeypatch):
@@ -306,7 +306,7 @@ def test_keys_that_nothing_can_check_are_left_out(queries, monkeypatch):
 
 
 def test_two_exams_at_once_are_refused(folder, queries):
-    ensemble, run = Ensemble(exam.prepared(folder)), folder / "exam"
+    ensemble, run = Ensemble(exam.prepare_fleet(folder)), folder / "exam"
     entered, leave = threading.Event(), threading.Event()
 
     def wait(step: str, done: int, total: int) -> None:
@@ -318,7 +318,7 @@ def test_two_exams_at_once_are_refused(folder, queries):
     assert entered.wait(PATIENCE)
     try:
         with pytest.raises(ZooterError, match="another process"):
-            exam.sit(Ensemble(exam.prepared(folder)), run, queries[:24])
+            exam.sit(Ensemble(exam.prepare_fleet(folder)), run, queries[:24])
     finally:
         leave.set()
         thread.join()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import signal
 import subprocess
@@ -12,25 +11,23 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 import psutil
 import pytest
 
-from zooter_core.base.errors import ZooterError
+from zooter_core.base.errors import ZooterError, listed
 from zooter_core.base.records import Query
 from zooter_core.cli.main import main
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.data.run_folder import PARTS, RESPONSES
-from zooter_core.pipeline import batches, on_ray
-from zooter_core.pipeline.lanes import CollectJob
-from zooter_core.pipeline.on_ray import RayEngine, ray_engine
+from zooter_core.data.run_folder import RESPONSES
+from zooter_core.pipeline import batches, lanes, on_ray
+from zooter_core.pipeline.lanes import CollectJob, Key
+from zooter_core.pipeline.on_ray import ray_workers
 from zooter_core.pipeline.tally import Tally
 
 ROOT = Path(__file__).resolve().parents[2]
-batches_of = CollectJob.batches
 LONGEST = 900.0  # a guard; ten processes that want two cores take half of it
 Result = TypeVar("Result")
 
@@ -39,49 +36,9 @@ def test_without_ray_the_message_names_the_extra(tiny_ensemble, tmp_path, monkey
     monkeypatch.setattr(on_ray.importlib.util, "find_spec", lambda name: None)
     with (
         pytest.raises(ZooterError, match=r"pip install 'zooter\[ray\]'"),
-        ray_engine(tiny_ensemble, tmp_path),
+        ray_workers(tiny_ensemble),
     ):
         pass
-
-
-def test_parts_hold_every_response_once_know_which_the_run_has_and_are_made_in_one_pass(
-    tiny_ensemble, tmp_path, monkeypatch
-):
-    """Each part is what a worker makes of it. A pass a part would take hours for a million queries."""
-    monkeypatch.setattr(on_ray, "PART_QUERIES", 10)
-    monkeypatch.setattr(batches, "BATCH", 4)
-    queries = [Query(f"q{number}", "Why?") for number in range(80)]
-    name, passes = tiny_ensemble.fleet.pool[0], []
-    job = CollectJob(tiny_ensemble, GenerationConfig(), 2, queries, set(), {name: Tally(name, 160)})
-    with monkeypatch.context() as patch:
-        patch.setattr(CollectJob, "batches", lambda job, name: passes.append(name) or batches_of(job, name))
-        parts = list(RayEngine(tiny_ensemble, tmp_path).parts(job, name))
-    assert passes == [name]
-    keys = [
-        sorted(key for _, batch in replace(job, part=part.batches).batches(name) for key in batch.values())
-        for part in parts
-    ]
-    assert [len(of_part) for of_part in keys] == [20] * 8
-    assert sorted(key for of_part in keys for key in of_part) == sorted(
-        (query.id, name, sample) for query in queries for sample in (0, 1)
-    )
-    job.done |= {*keys[0], keys[1][0]}
-    first, *others = RayEngine(tiny_ensemble, tmp_path).parts(job, name)
-    assert (first, others) == (replace(parts[1], done=((keys[1][0].id, keys[1][0].sample),)), parts[2:])
-
-
-@pytest.mark.parametrize("queries", [1, 5, 30])
-def test_a_run_of_few_batches_has_a_part_for_each(tiny_ensemble, tmp_path, monkeypatch, queries):
-    monkeypatch.setattr(on_ray, "PART_QUERIES", 1)
-    name = tiny_ensemble.fleet.pool[0]
-    few = [Query(f"q{number}", "Why?") for number in range(queries)]
-    job = CollectJob(tiny_ensemble, GenerationConfig(), 1, few, set(), {name: Tally(name, queries)}, batch=4)
-    parts = list(RayEngine(tiny_ensemble, tmp_path).parts(job, name))
-    assert len(parts) == math.ceil(queries / 4)
-    keys = [
-        key for part in parts for _, batch in replace(job, part=part.batches).batches(name) for key in batch.values()
-    ]
-    assert sorted(key.id for key in keys) == sorted(query.id for query in few)
 
 
 @pytest.mark.parametrize(
@@ -103,15 +60,34 @@ def test_an_actor_takes_a_gpu_or_an_equal_share_of_one(gpus, models, share):
     assert on_ray.gpus_of_actor(gpus, models) == share
 
 
-def test_candidates_on_one_base_are_one_model(tiny_ensemble, tmp_path):
-    assert len(tiny_ensemble.fleet.pool) == 3
-    assert RayEngine(tiny_ensemble, tmp_path)._models() == 1
+def test_candidates_on_one_base_share_workers_which_answer_whole_batches(tiny_ensemble, monkeypatch):
+    monkeypatch.setattr(lanes, "WORKER_QUERIES", 10)
+    monkeypatch.setattr(batches, "BATCH", 4)
+    calls = []
+
+    class Here:
+        def map(self, function, jobs, whose, most, models=1):
+            calls.append((whose, most, models))
+            return ((number, function(tiny_ensemble, job)) for number, job in reversed(list(enumerate(jobs))))
+
+    pool, written = tiny_ensemble.fleet.pool, []
+    queries = [Query(f"q{number}", "Why?") for number in range(40)]
+    tallies = {name: Tally(name, 0) for name in pool}
+    job = CollectJob(tiny_ensemble, GenerationConfig(max_new_tokens=1), 2, queries, {Key("q3", pool[0], 1)}, tallies)
+    job.count()
+    monkeypatch.setattr(CollectJob, "write", lambda job, record: written.append(Key.of(record)))
+    (lane,) = job.lanes(Here())
+    assert list(lane(threading.Event())) == [""] * 239
+    assert calls == [(listed(pool), 12, 1)]
+    assert Counter(written) == Counter(
+        Key(query.id, name, sample) for name in pool for query in queries for sample in (0, 1)
+    ) - Counter(job.done)
 
 
 ray = pytest.importorskip("ray", reason="the extra zooter[ray] is not installed")
 
 from support import endpoint_fleet  # noqa: E402 (after the skips)
-from support.ray_driver import PART  # noqa: E402
+from support.ray_driver import BATCH  # noqa: E402
 from support.scripted_server import serving  # noqa: E402
 
 
@@ -124,7 +100,7 @@ def test_no_cluster_and_no_workers_are_one_message_each(tiny_ensemble, tmp_path,
         patch.setenv("RAY_ADDRESS", "auto")
         with (
             pytest.raises(ZooterError, match=r"a Ray cluster at auto, but found no GCS"),
-            ray_engine(tiny_ensemble, tmp_path),
+            ray_workers(tiny_ensemble),
         ):
             pass
         patch.delenv("RAY_ADDRESS")
@@ -132,7 +108,7 @@ def test_no_cluster_and_no_workers_are_one_message_each(tiny_ensemble, tmp_path,
         patch.setattr(ray, "nodes", lambda: [{"Alive": True, "Resources": {"memory": 1.0}}])
         with (
             pytest.raises(ZooterError, match=r"No machine of the Ray cluster has a processor"),
-            ray_engine(tiny_ensemble, tmp_path),
+            ray_workers(tiny_ensemble),
         ):
             pass
 
@@ -152,15 +128,8 @@ def wait(condition: Callable[[], Result], what: str) -> Result:
 
 
 def responses_of(folder: Path) -> list[dict]:
-    """The responses of a run, those that nobody has taken over too."""
-    while True:
-        paths = [*folder.glob(RESPONSES), *folder.glob(f"{PARTS}/*.open"), *folder.glob(f"{PARTS}/*.jsonl")]
-        try:
-            contents = [path.read_bytes() for path in paths]
-        except FileNotFoundError:  # a worker has just renamed it
-            continue
-        lines = [line for content in contents for line in content.splitlines(keepends=True)]
-        return [json.loads(line) for line in lines if line.endswith(b"\n")]
+    content = (folder / RESPONSES).read_bytes() if (folder / RESPONSES).exists() else b""
+    return [json.loads(line) for line in content.splitlines(keepends=True) if line.endswith(b"\n")]
 
 
 def saved(folder: Path) -> dict[tuple, dict]:
@@ -209,9 +178,9 @@ def test_a_killed_worker_and_a_killed_driver_lose_and_repeat_nothing(tiny_ensemb
         return f"far: {query}"
 
     queries, folder = tmp_path / "queries.txt", tmp_path / "run"
-    count = 3 * PART
+    count = 3 * BATCH
     queries.write_text("".join(f"What is {n} + {n}?\n" for n in range(count)))
-    with serving() as server, ray_engine(tiny_ensemble, tmp_path):
+    with serving() as server, ray_workers(tiny_ensemble):
         server.replies["far"] = reply
         fleet = endpoint_fleet.save(fleet_copy, server.url, {"far": "far"}, first_token_seconds=LONGEST)
         near = '\n[[candidate]]\nname = "near"\nbackend = "transformers"\nmodel = "base"\n'
@@ -221,7 +190,7 @@ def test_a_killed_worker_and_a_killed_driver_lose_and_repeat_nothing(tiny_ensemb
         wait(lambda: any(r["candidate"] == "near" for r in responses_of(folder)), "the first answer")
         wait(workers, "a worker")[0].kill()
         before = saved(folder)
-        wait(lambda: sum(r["candidate"] == "near" for r in responses_of(folder)) > PART + 8, "an answer after the kill")
+        wait(lambda: sum(r["candidate"] == "near" for r in responses_of(folder)) > BATCH, "an answer after the kill")
         first.send_signal(signal.SIGKILL)
         first.communicate()
         first_killed.set()
@@ -240,7 +209,6 @@ def test_a_killed_worker_and_a_killed_driver_lose_and_repeat_nothing(tiny_ensemb
         ended = {record["text"].removeprefix("far: ") for record in middle.values() if record["candidate"] == "far"}
         assert len(ended) >= 8
         assert all(requests[query] == requests_before[query] for query in ended)
-        assert not (folder / PARTS).exists() or not list((folder / PARTS).glob("*.jsonl"))
         assert main(["run", *options(fleet, queries, tmp_path / "local")]) == 0
     local = saved(tmp_path / "local")
     assert {key: record["text"] for key, record in after.items()} == {k: r["text"] for k, r in local.items()}

@@ -33,9 +33,7 @@ def test_a_whole_run_gives_every_file(complete, queries):
     for file in ("rewards.jsonl", "tags.jsonl", "labels.jsonl"):
         assert [record["id"] for record in records(complete, file)] == ids
     state = json.loads((complete / "run.json").read_text())
-    assert {step: seal["records"] for step, seal in state["seals"].items() if step != "distill"} == {
-        "start": 40, "collect": 120, "score": 40, "tag": 40, "label": 40,
-    }  # fmt: skip
+    assert list(state["seals"]) == ["start", "collect", "score", "tag", "label", "distill"]
     assert {"python", "torch", "transformers", "zooter"} <= set(state["versions"])
 
 

@@ -23,7 +23,6 @@ from zooter_core.labelling.rewards import PLAIN
 from zooter_core.method.labels import LabelConfig
 from zooter_core.method.verified import scale_of, verified_rewards
 from zooter_core.pipeline import score_responses
-from zooter_core.pipeline.label import RunTable
 from zooter_core.router.encoder import Encoders
 from zooter_core.router.router import Router
 
@@ -153,8 +152,6 @@ def test_verified_outcomes_shape_scores_labels_and_the_score_file(tmp_path, ense
         expected = verified_rewards(raw, outcomes, scale_of(raw.mean(axis=-1)))
         assert run.samples() == pytest.approx(expected)
         assert run.scores().scores == pytest.approx(expected.mean(axis=-1))
-        table = RunTable.read(run, LabelConfig())
-        assert table.rewards == pytest.approx(expected.mean(axis=-1))
         run.export_scores(tmp_path / "scores.jsonl")
     scores = read_scores([tmp_path / "scores.jsonl"])
     assert [query.key for query in scores.queries] == [query.key for query in keyed]

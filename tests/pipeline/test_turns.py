@@ -16,7 +16,7 @@ from zooter_core.config.fleet import GenerationConfig, load_fleet
 from zooter_core.data.run_folder import RESPONSES
 from zooter_core.data.runs import Run
 from zooter_core.fleet.ensemble import Ensemble
-from zooter_core.ui.jobs import Job, Plan
+from zooter_core.ui.jobs import AnswerPlan, Job
 
 SHORT = GenerationConfig(max_new_tokens=4, temperature=0.0)
 NOTE = "Loading two: its 151 kB do not fit into memory together with base."
@@ -58,8 +58,8 @@ def test_check_tells_the_memory_of_each_of_them(folder, capsys, monkeypatch):
 def test_a_run_says_so_and_loads_each_base_once(folder, tmp_path, monkeypatch):
     from zooter_core.backends.local.model import Base
 
-    loads, load = [], Base.load_weights
-    monkeypatch.setattr(Base, "load_weights", lambda base: loads.append(base.name) or load(base))
+    loads, load = [], Base.load
+    monkeypatch.setattr(Base, "load", lambda base: loads.append(base.name) or load(base))
     ensemble = Ensemble(load_fleet(folder))
     notes: list[str] = []
     with Run(tmp_path / "run", create=True) as run:
@@ -71,7 +71,8 @@ def test_a_run_says_so_and_loads_each_base_once(folder, tmp_path, monkeypatch):
 
 
 def test_a_job_keeps_what_its_candidates_wait_for(folder):
-    job = Job(Ensemble(load_fleet(folder)), Plan(("base", "two")), [Message("user", "Hello")], generation=SHORT)
+    plan = AnswerPlan(("base", "two"))
+    job = Job(Ensemble(load_fleet(folder)), plan, [Message("user", "Hello")], generation=SHORT).start()
     job.wait(PATIENCE)
     assert job.notes == {"two": NOTE}
     assert {name: response.error for name, response in job.responses.items()} == {"base": None, "two": None}

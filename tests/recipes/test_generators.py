@@ -18,7 +18,7 @@ from recipes.embedded.generate import Dice, Family, step
 from recipes.embedded.problems import FIRST, TEMPLATES, problems
 from recipes.embedded.queries import FURTHER, OF_PROJECT, SOURCES, sample
 from recipes.embedded.writing import VERSE, pieces, talk
-from zooter_core.backends.local.calculator import due
+from zooter_core.backends.calculator import due
 from zooter_core.evaluation.verified.answers import final_number
 
 

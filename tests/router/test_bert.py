@@ -1,4 +1,4 @@
-"""BERT without PyTorch: the vectors and rewards that it has on PyTorch, from its files alone."""
+"""BERT without PyTorch: the vectors that it has on PyTorch, from its files alone."""
 
 from __future__ import annotations
 
@@ -14,15 +14,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from transformers import BertForSequenceClassification
 
 from support import tiny_models
 from support.damaged_models import change_config, put_number
 from zooter_core.base.errors import WorkError, ZooterError
-from zooter_core.config.labelling import ENCODER, ScalarConfig
-from zooter_core.fleet.reward_graph import open_reward
-from zooter_core.labelling.rewards import reward_model
+from zooter_core.config.labelling import ENCODER
 from zooter_core.router import bert_encoder
 from zooter_core.router.bert_encoder import BertEncoder
 from zooter_core.router.encoder import Encoder, Encoders, open_encoder
@@ -193,42 +189,6 @@ def test_a_damaged_file_is_one_clear_error(folder, file):
 def test_a_router_takes_its_encoder_along(folder, tmp_path):
     BertEncoder(str(folder)).save(tmp_path / "copy")
     assert np.array_equal(open_encoder(str(tmp_path / "copy")).embed(["Hi"]), open_encoder(str(folder)).embed(["Hi"]))
-
-
-def save_reward_adapter(encoder: Path, folder: Path) -> None:
-    """What makes a reward model of an encoder, with random weights and the settings of the embedded fleet's."""
-    from peft import LoraConfig, get_peft_model
-
-    torch.manual_seed(2)
-    config = LoraConfig(
-        r=4, lora_alpha=8, bias="all", target_modules=["dense", "key", "query", "value"],
-        modules_to_save=["classifier", "LayerNorm"], init_lora_weights=False, task_type="SEQ_CLS",
-    )  # fmt: skip
-    model = get_peft_model(BertForSequenceClassification.from_pretrained(encoder, num_labels=1), config)
-    for weight in model.parameters():
-        if weight.requires_grad:
-            weight.data += 0.1 * torch.randn_like(weight)
-    model.save_pretrained(folder)
-
-
-PAIRS = [("Hello", "Hello!"), ("What is the sea?", "Wide. " * 400), ("Why? " * 300, "[SEP] No."), ("杯子 ☕", "")]
-
-
-@pytest.mark.parametrize("adapted", [False, True])
-def test_rewards_are_those_of_torch(tiny_fleet, tmp_path, adapted):
-    config = ScalarConfig(str(tiny_fleet / "reward"), max_tokens=128)
-    if adapted:
-        save_reward_adapter(tiny_fleet / "encoder", tmp_path / "adapter")
-        config = ScalarConfig(str(tiny_fleet / "encoder"), adapter=str(tmp_path / "adapter"), max_tokens=128)
-    model = open_reward(config)
-    assert model is not None
-    assert model.score(PAIRS) == pytest.approx(reward_model(config).score(PAIRS), abs=1e-4)
-
-
-def test_a_classifier_with_several_outputs_is_no_reward_model(tmp_path):
-    tiny_models.save_reward_model(tmp_path / "classes", outputs=3)
-    with pytest.raises(ZooterError, match="a reward model with one output, but found 3"):
-        open_reward(ScalarConfig(str(tmp_path / "classes")))
 
 
 def test_the_config_of_a_checkpoint_is_an_object(folder):

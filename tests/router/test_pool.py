@@ -107,8 +107,8 @@ def test_a_verdict_about_more_candidates_is_not_the_fleets(fleet_copy):
     (fleet_copy / "report.json").write_text(json.dumps(content))
     fleet = load_fleet(fleet_copy)
     two = tuple(replace(one, routed_as=name) for one, name in zip(fleet.candidates, ("a", "b"), strict=False))
-    assert verdicts.of_fleet(replace(fleet, candidates=two))
-    assert verdicts.of_fleet(replace(fleet, candidates=two[:1])) is None
+    assert verdicts.load_fleet_verdict(replace(fleet, candidates=two))
+    assert verdicts.load_fleet_verdict(replace(fleet, candidates=two[:1])) is None
 
 
 def test_a_router_is_measured_on_scores_of_a_part_of_its_pool(router):

@@ -8,7 +8,7 @@ import time
 from support.command_files import replace_text
 from support.patience import PATIENCE, wait_until
 from support.running_endpoint import running
-from zooter_core.backends.local.residency import Residency
+from zooter_core.backends.residency import Residency
 from zooter_core.config.edit import set_table
 from zooter_core.config.fleet import load_fleet
 from zooter_core.serve import server
@@ -31,9 +31,9 @@ def test_a_promoted_router_is_taken_without_a_reload(serve, fleet_copy, monkeypa
 def test_a_promotion_loads_no_language_model_again(fleet_copy, tmp_path, monkeypatch):
     loads, load = [], Residency._load
 
-    def noted(self, candidate, *rest):
-        loads.append(candidate.name)
-        return load(self, candidate, *rest)
+    def noted(self, loader):
+        loads.append(loader.candidate.name)
+        return load(self, loader)
 
     monkeypatch.setattr(Residency, "_load", noted)
     monkeypatch.setattr(server, "FOLLOW_SECONDS", 0.1)

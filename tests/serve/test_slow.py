@@ -8,7 +8,7 @@ import pytest
 
 from support.patience import PATIENCE
 from support.running_endpoint import stream_of, unanswered
-from zooter_core.backends.endpoint.events import Splitter
+from zooter_core.backends.endpoint.events import EventSplitter
 from zooter_core.serve import answering, exchange
 
 METADATA = {"x-zooter-metadata": "enabled"}
@@ -76,7 +76,7 @@ def test_without_hedge_seconds_and_for_a_named_candidate_nobody_else_is_asked(se
 
 def test_bytes_that_drip_into_a_huge_event_take_time_by_their_number():
     """12 MB and then single bytes: searched anew each time, that would be 240 GB."""
-    splitter = Splitter()
+    splitter = EventSplitter()
     assert list(splitter.feed(b"data: " + b"x" * 12_000_000)) == []
     begun = time.process_time()
     for _ in range(20_000):

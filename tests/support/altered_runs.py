@@ -26,8 +26,8 @@ def alter(seed: int, folder: Path, unfinished: str = "") -> str:
     """Alter one file of a run folder; says what was done.
 
     Args:
-        unfinished: the file of the step that is not finished. What it holds is not sealed: a number in it that was
-            changed into another number is believed, so there only what makes a line wrong is tried.
+        unfinished: the file of the step that is not finished. A number in it that was changed into another number is
+            believed, so there only what makes a line wrong is tried. Of a finished file, a change of its size is told.
     """
     chance = random.Random(seed)
     name = chance.choice([name for name in (*LINES, *COMPARED_FILES) if (folder / name).exists()])
@@ -35,6 +35,8 @@ def alter(seed: int, folder: Path, unfinished: str = "") -> str:
     change = chance.choice(kinds)
     if name == unfinished and change in (_flip, _field_of_line):
         change = _wrong_field
+    elif name not in (unfinished, "run.json") and change in (_flip, _swap, _field, _field_of_line):
+        change = _cut
     return f"{name}: {change(chance, folder / name)}"
 
 

@@ -89,17 +89,10 @@ class Demo:
 
     def records(self, table: str = "turns") -> list[dict[str, Any]]:
         """The records of the history's turns or votes, the oldest first."""
-        return [json.loads(text) for text in self._column(table, "record")]
-
-    def wait_for_title(self, title: str) -> None:
-        """Wait until a conversation has a title."""
-        wait_until(lambda: title in self._column("conversations", "title"))
-
-    def _column(self, table: str, name: str) -> list[str]:
         if not self.history.exists():
             return []
         with sqlite3.connect(self.history) as database:
-            return [value for (value,) in database.execute(f"SELECT {name} FROM {table} ORDER BY rowid")]
+            return [json.loads(text) for (text,) in database.execute(f"SELECT record FROM {table} ORDER BY rowid")]
 
 
 def is_error(message: ConsoleMessage) -> bool:

@@ -12,7 +12,7 @@ KEY = re.compile("-[0-9a-f]{32}-(.+)$")  # behind a digest
 
 
 def charts(page: AppTest) -> dict[str, dict[str, Any]]:
-    """Key -> the figure of each chart, with its `alt`; of two that take turns (plots.redraw), the newer one."""
+    """Key -> the figure of each chart, with its `alt`; of two that take turns (charts.redraw), the newer one."""
     drawn: dict[str, dict[str, Any]] = {}
     for element in page.get("plotly_chart"):
         key = KEY.search(element.proto.id)[1]

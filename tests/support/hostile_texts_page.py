@@ -6,7 +6,7 @@ import streamlit as st
 
 from support.hostile_texts import NAMES, PAYLOADS, generated, payload
 from zooter_core.base.records import Decision, Ranked, Response, Tag
-from zooter_core.ui import answer_view, charts, plots
+from zooter_core.ui import charts
 from zooter_core.ui.markdown import safe
 from zooter_core.ui.text import code, plain
 from zooter_core.ui.widgets import show_error
@@ -26,10 +26,10 @@ for number, name in enumerate(PAYLOADS):
         st.metric(plain(text), number, help=plain(text))
         show_error(text)
 hostile = [Ranked(Response(name, ""), place) for place, name in enumerate(NAMES)]
-plots.draw(plots.rewards(hostile, list(NAMES)), "rewards", "The rewards.", 120)
-plots.draw(plots.wins({name: {name: 1.0} for name in NAMES}, list(NAMES), list(NAMES)), "wins", "Who won.", 2000)
+charts.draw(charts.rewards(hostile, list(NAMES)), "rewards", "The rewards.", 120)
+charts.draw(charts.wins({name: {name: 1.0} for name in NAMES}, list(NAMES), list(NAMES)), "wins", "Who won.", 2000)
 with st.container(key="pictures"):
-    answer_view.draw(Decision.of("", NAMES, (Tag(next(iter(NAMES)), 1.0),)), "hostile")
+    charts.draw_strip(Decision.of("", NAMES, (Tag(next(iter(NAMES)), 1.0),)), "hostile")
     for name in NAMES:
         st.image(charts.avatar(list(NAMES), name))
 st.text("all drawn")

@@ -1,14 +1,14 @@
-"""A driver to kill: python -m support.ray_driver OPTIONS is `zooter run` on a local Ray, in parts of few queries."""
+"""A driver to kill: python -m support.ray_driver OPTIONS is `zooter run` on Ray, with a worker for each batch."""
 
 from __future__ import annotations
 
 import sys
 
 from zooter_core.cli.main import main
-from zooter_core.pipeline import on_ray
+from zooter_core.pipeline import lanes
 
-PART = 64  # queries; one batch
+BATCH = 64  # queries
 
 if __name__ == "__main__":
-    on_ray.PART_QUERIES = PART
+    lanes.WORKER_QUERIES = BATCH
     sys.exit(main(["run", "--engine", "ray", *sys.argv[1:]]))

@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from zooter_core.evaluation.sandbox.runner import Limits, Verdict, missing, run
+from zooter_core.evaluation.sandbox.runner import CheckResult, Limits, missing, run
 
 # Runs a program with no further user namespaces: what a system administrator or a container forbids.
 WITHOUT_NAMESPACES = ["unshare", "--user", "--map-root-user", "sh", "-c"]
@@ -58,7 +58,7 @@ class ThisUser:
 
     user = 61184 if os.geteuid() == 0 else 65534  # inside
 
-    def run(self, code: str, check: str, function: str = "f", setup: str = "", **limits: float) -> Verdict:
+    def run(self, code: str, check: str, function: str = "f", setup: str = "", **limits: float) -> CheckResult:
         return run(code, check, function, setup=setup, limits=Limits(**limits))  # type: ignore[arg-type]
 
     def passes(self, code: str, check: str, **limits: float) -> None:
@@ -105,9 +105,9 @@ class Ordinary(ThisUser):
         self._process.stdin.flush()
         return json.loads(self._process.stdout.readline())
 
-    def run(self, code: str, check: str, function: str = "f", setup: str = "", **limits: float) -> Verdict:
+    def run(self, code: str, check: str, function: str = "f", setup: str = "", **limits: float) -> CheckResult:
         job = {"code": code, "check": check, "function": function, "setup": setup, "limits": limits}
-        return Verdict(**self.ask(job))  # type: ignore[arg-type]
+        return CheckResult(**self.ask(job))  # type: ignore[arg-type]
 
     def close(self) -> None:
         assert self._process.stdin is not None

@@ -7,13 +7,13 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from zooter_core.backends import Piece, Request, TurnQueue
+from zooter_core.backends import Backend, Piece, Request, TurnQueue
 from zooter_core.base.records import Response
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.fleet.ensemble import Ensemble
 
 
-class StepwiseBackend:
+class StepwiseBackend(Backend):
     """Answers one call at a time, each after a `go`.
 
     Attributes:

@@ -1,19 +1,7 @@
 from __future__ import annotations
 
-from zooter_core.base.records import Response, Tag
+from zooter_core.base.records import Response
 from zooter_core.ui import answer_view
-
-
-def test_a_doubtful_tag_is_not_shown() -> None:
-    assert answer_view.shown_tags([Tag("poetry", 0.5)]) == ["poetry"]
-    assert answer_view.shown_tags([Tag("poetry", 0.49)]) == []
-    assert answer_view.shown_tags([Tag("poetry", 0.6), Tag("pet care", 0.49)]) == ["poetry"]
-    assert answer_view.shown_tags([]) == []
-
-
-def test_neither_is_one_that_hardly_beats_another() -> None:
-    assert answer_view.shown_tags([Tag("fractions", 0.52), Tag("arithmetic", 0.51)]) == []
-    assert answer_view.shown_tags([Tag("poetry", 0.6), Tag("song lyrics", 0.58)]) == ["poetry", "song lyrics"]
 
 
 def test_the_figures_of_one_of_several_do_not_speak_of_its_speed() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from support.patience import PATIENCE
 from zooter_core.base.errors import ZooterError
-from zooter_core.ui.background import GRACE, BackgroundWork, Monitor, StoppedError
+from zooter_core.ui.background import GRACE, BackgroundWork, StoppedError
 
 
 class Steps(BackgroundWork):
@@ -60,44 +60,47 @@ def test_stopped_work_can_start_again() -> None:
 
 
 class Tabs:
-    """A monitor whose clock and open tabs the test sets."""
+    """Open tabs and a clock, which the test sets."""
 
-    def __init__(self) -> None:
-        self.now, self.open = 100.0, {"a", "b"}
-        self.monitor = Monitor(self.open.__contains__, lambda: self.now)
+    def __init__(self, *open: str) -> None:
+        self.now, self.open = 100.0, set(open)
 
-    def later(self, seconds: float) -> None:
+    def look(self, job: Steps, tab: str) -> None:
+        job.sessions.add(tab)
+        job.last_seen = self.now
+
+    def later(self, job: Steps, seconds: float) -> None:
         self.now += seconds
-        self.monitor.stop_abandoned()
+        job.stop_if_abandoned(self.open.__contains__, self.now)
 
 
 def test_work_is_stopped_when_its_last_tab_was_closed_for_the_grace_period() -> None:
-    tabs, job = Tabs(), Steps()
+    tabs, job = Tabs("a", "b"), Steps()
     job.start()
-    tabs.monitor.add(job, "a")
-    tabs.monitor.add(job, "b")
-    tabs.later(10 * GRACE)
+    tabs.look(job, "a")
+    tabs.look(job, "b")
+    tabs.later(job, 10 * GRACE)
     tabs.open.remove("a")
-    tabs.later(10 * GRACE)
+    tabs.later(job, 10 * GRACE)
     assert not job.stopping  # b still looks
     tabs.open.remove("b")
-    tabs.later(0.9 * GRACE)
+    tabs.later(job, 0.9 * GRACE)
     assert not job.stopping
-    tabs.later(0.2 * GRACE)
+    tabs.later(job, 0.2 * GRACE)
     assert job.stopping
     job.wait(PATIENCE)
     assert job.stopped
 
 
 def test_a_tab_that_reloads_keeps_its_work() -> None:
-    tabs, job = Tabs(), Steps()
+    tabs, job = Tabs("a"), Steps()
     job.start()
-    tabs.monitor.add(job, "a")
+    tabs.look(job, "a")
     tabs.open.remove("a")
-    tabs.later(0.9 * GRACE)
+    tabs.later(job, 0.9 * GRACE)
     tabs.open.add("c")
-    tabs.monitor.add(job, "c")
-    tabs.later(10 * GRACE)
+    tabs.look(job, "c")
+    tabs.later(job, 10 * GRACE)
     assert not job.stopping
     job.stop()
     job.wait(PATIENCE)

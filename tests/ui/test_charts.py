@@ -8,7 +8,7 @@ from support.hostile_texts import NAMES, PAYLOADS, faults, payload
 from zooter_core.base.errors import Failure
 from zooter_core.base.records import Ranked, Response, Tag
 from zooter_core.evaluation.charts import GREY, PALETTE, text
-from zooter_core.ui import charts, plots
+from zooter_core.ui import charts
 
 POOL = ("chat", "math", "code", "writer")
 
@@ -19,7 +19,7 @@ def test_rewards_are_dots_on_one_axis_in_the_colours_of_their_models() -> None:
         Ranked(Response("math", "b"), -0.001, 2),
         Ranked(Response("chat", "", finish="error", error=Failure.of("broken"))),
     ]
-    _, dots = plots.rewards(ranked, POOL)["data"]
+    _, dots = charts.rewards(ranked, POOL)["data"]
     assert (dots["x"], dots["text"]) == ([-0.001, 1.5], ["math<br>0.00", "writer<br>1.50"])
     assert dots["hovertext"][1] == "The response of writer has the reward 1.50."
     assert dots["marker"]["color"] == [charts.colour(POOL, name) for name in ("math", "writer")]
@@ -30,7 +30,7 @@ def test_long_names_of_dots_end_within_the_chart_and_hide_where_they_overlap() -
     ranked = [
         Ranked(Response(name, "a"), reward, 1) for name, reward in zip(names, (0.0, 0.9, 0.95, 1.0, 2.0), strict=True)
     ]
-    _, dots = plots.rewards(ranked, names)["data"]
+    _, dots = charts.rewards(ranked, names)["data"]
     assert [place.split()[-1] for place in dots["textposition"]] == ["right", "center", "right", "center", "left"]
     assert [len(words.partition("<br>")[0]) for words in dots["text"]] == [0, 0, 0, 4, 18]
 
@@ -45,6 +45,18 @@ def test_colours_differ_and_go_round_in_a_large_pool() -> None:
 def test_a_tag_ends_no_badge() -> None:
     for name in PAYLOADS:
         assert faults(charts.tag_badges((Tag(payload(name), 0.5),))) == []
+
+
+def test_a_doubtful_tag_is_not_shown() -> None:
+    assert charts.shown_tags([Tag("poetry", 0.5)]) == ["poetry"]
+    assert charts.shown_tags([Tag("poetry", 0.49)]) == []
+    assert charts.shown_tags([Tag("poetry", 0.6), Tag("pet care", 0.49)]) == ["poetry"]
+    assert charts.shown_tags([]) == []
+
+
+def test_neither_is_one_that_hardly_beats_another() -> None:
+    assert charts.shown_tags([Tag("fractions", 0.52), Tag("arithmetic", 0.51)]) == []
+    assert charts.shown_tags([Tag("poetry", 0.6), Tag("song lyrics", 0.58)]) == ["poetry", "song lyrics"]
 
 
 def test_tags_are_badges_and_none_is_said() -> None:
@@ -80,7 +92,7 @@ def test_an_avatar_shows_the_initial_even_if_it_is_a_sign_of_xml() -> None:
 
 def test_who_won_is_a_bar_for_each_skill_in_the_colours_of_the_models() -> None:
     name = "<b>{a}</b>"
-    figure = plots.wins({"verse": {"chat": 0.25, name: 0.75}, "facts": {"chat": 1.0}}, ["chat", name], ["chat"])
+    figure = charts.wins({"verse": {"chat": 0.25, name: 0.75}, "facts": {"chat": 1.0}}, ["chat", name], ["chat"])
     chat, other = figure["data"]
     assert figure["layout"]["yaxis"]["ticktext"] == ["verse", "facts"]
     assert (chat["x"], chat["y"]) == ([0.25, 1.0], [0, 1])

@@ -4,19 +4,24 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from support.patience import PATIENCE
-from zooter_core.backends import Piece, Request, Ticket, TurnQueue
+from zooter_core.backends import Backend, Piece, Request, Ticket, TurnQueue
 from zooter_core.base.errors import Failure
 from zooter_core.base.records import Message, Response
 from zooter_core.config.fleet import GenerationConfig, load_fleet
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui import answer_view
-from zooter_core.ui.jobs import Job, Plan
+from zooter_core.ui.jobs import AnswerPlan, Job
 
 SEA, SUM = (Message("user", "Write about the sea."),), (Message("user", "What is 12 + 30?"),)
+
+
+def begin(*arguments: Any, **options: Any) -> Job:
+    return Job(*arguments, **options).start()
 
 
 @pytest.fixture
@@ -34,33 +39,34 @@ def texts(job: Job) -> list[str]:
 
 
 def test_jobs_side_by_side_say_what_each_says_alone(greedy: Ensemble) -> None:
-    alone = [texts(Job(greedy, Plan(["one"]), talk)) for talk in (SEA, SUM)]
+    alone = [texts(begin(greedy, AnswerPlan(["one"]), talk)) for talk in (SEA, SUM)]
     assert alone[0] != alone[1]
-    jobs = [Job(greedy, Plan(["one"]), talk) for talk in (SEA, SUM) * 4]
+    jobs = [begin(greedy, AnswerPlan(["one"]), talk) for talk in (SEA, SUM) * 4]
     assert [texts(job) for job in jobs] == alone * 4
 
 
 def test_an_answer_made_again_is_another_one(tiny_fleet: Path) -> None:
     sampled = GenerationConfig(max_new_tokens=40, temperature=1.0)
     ensemble = Ensemble(replace(load_fleet(tiny_fleet), generation=sampled))
-    first, again, other = (Job(ensemble, Plan(["one"]), SEA, generation=replace(sampled, seed=n)) for n in (0, 0, 1))
+    plan, options = AnswerPlan(["one"]), [replace(sampled, seed=seed) for seed in (0, 0, 1)]
+    first, again, other = (begin(ensemble, plan, SEA, generation=option) for option in options)
     assert texts(first) == texts(again)
     assert texts(first) != texts(other)
 
 
 def test_a_ranked_job_ranks_all(greedy: Ensemble) -> None:
-    job = ended(Job(greedy, Plan(["base", "one", "two"]), SUM, rank=True))
+    job = ended(begin(greedy, AnswerPlan(["base", "one", "two"]), SUM, rank=True))
     assert job.problem is None
     assert {item.response.candidate for item in job.ranked} == {"base", "one", "two"}
 
 
 def test_a_right_answer_is_compared_where_no_reward_model_ranks(greedy: Ensemble) -> None:
-    job = ended(Job(greedy, Plan(["base", "one"]), SUM, key={"answer": {"text": "no model says this"}}))
+    job = ended(begin(greedy, AnswerPlan(["base", "one"]), SUM, key={"answer": {"text": "no model says this"}}))
     assert [(item.rank, item.right) for item in job.ranked or []] == [(None, False), (None, False)]
 
 
 def test_an_answer_that_was_broken_off_goes_on_from_there(greedy: Ensemble) -> None:
-    rest = ended(Job(greedy, Plan(["one"], prefix="The sea is"), SEA))
+    rest = ended(begin(greedy, AnswerPlan(["one"], prefix="The sea is"), SEA))
     assert rest.problem is None
     assert rest.responses["one"].text.startswith("The sea is")
     assert len(rest.responses["one"].text) > len("The sea is")
@@ -77,14 +83,14 @@ def test_a_continuation_joins_as_the_text_would_have(
         yield Piece(request, response=Response(candidates[0], text, 1))
 
     monkeypatch.setattr(greedy, "run_candidates", answer)
-    rest = ended(Job(greedy, Plan(["one"], prefix="The sea and"), SEA))
+    rest = ended(begin(greedy, AnswerPlan(["one"], prefix="The sea and"), SEA))
     assert rest.texts["one"] == rest.responses["one"].text == "The sea and they"
 
 
 def test_jobs_on_one_model_are_served_in_order_and_know_how_many_are_ahead(tiny_fleet: Path) -> None:
     endless = GenerationConfig(max_new_tokens=450, temperature=0.0)
     ensemble = Ensemble(replace(load_fleet(tiny_fleet), generation=endless))
-    jobs = [Job(ensemble, Plan(["base"]), SEA) for _ in range(4)]
+    jobs = [begin(ensemble, AnswerPlan(["base"]), SEA) for _ in range(4)]
     assert [job.ahead for job in jobs[1:]] == [1, 2, 3]
     jobs[1].stop()
     jobs[1].wait(PATIENCE)
@@ -98,10 +104,10 @@ def test_jobs_on_one_model_are_served_in_order_and_know_how_many_are_ahead(tiny_
         assert job.ahead == 0
 
 
-class Down:
+class Down(Backend):
     """A backend whose candidates all fail at once."""
 
-    independent, turns = True, None
+    independent = True
 
     def stream(self, requests: Sequence[Request], *_: object) -> Iterator[Piece]:
         yield from (Piece.failed(request, "down") for request in requests)
@@ -135,10 +141,10 @@ def test_a_reserve_is_shown_and_waits_in_the_queue_of_its_own_model(
 ) -> None:
     turns = half_down.backend_of("transformers").turns
     other, waits = turns.join(), watch_waits(turns, monkeypatch)
-    job = Job(half_down, Plan(["base"], ["one", "two"]), SEA)
+    job = begin(half_down, AnswerPlan(["base"], ["one", "two"]), SEA)
     assert waits.acquire(timeout=PATIENCE)  # "one" leaves the queue of "down" at once: the first wait is that of "two"
     assert (job.ahead, job.shown, job.reserves, job.running) == (1, "two", (), True)
-    assert answer_view.problem_of(job, "base") is None  # the job is not at its end
+    assert answer_view.explain_failure(job, "base") is None  # the job is not at its end
     other.leave()
     job.wait(PATIENCE)
     assert [response.candidate for response in job.failed] == ["base", "one"]
@@ -149,7 +155,7 @@ def test_a_reserve_is_shown_and_waits_in_the_queue_of_its_own_model(
 def test_a_stop_while_a_reserve_waits_ends_it(half_down: Ensemble, monkeypatch: pytest.MonkeyPatch) -> None:
     turns = half_down.backend_of("transformers").turns
     other, waits = turns.join(), watch_waits(turns, monkeypatch)
-    job = Job(half_down, Plan(["base"], ["two"]), SEA)
+    job = begin(half_down, AnswerPlan(["base"], ["two"]), SEA)
     assert waits.acquire(timeout=PATIENCE)
     job.stop()
     job.wait(PATIENCE)
@@ -159,20 +165,20 @@ def test_a_stop_while_a_reserve_waits_ends_it(half_down: Ensemble, monkeypatch: 
 
 
 def test_where_all_fail_nothing_is_ranked_and_the_first_is_shown(half_down: Ensemble) -> None:
-    job = ended(Job(half_down, Plan(["base", "one"]), SEA, rank=True))
+    job = ended(begin(half_down, AnswerPlan(["base", "one"]), SEA, rank=True))
     assert (job.all_failed, job.incomplete, job.shown, job.ranked, job.problem) == (True, True, "base", None, None)
 
 
 def test_earlier_responses_stay_and_are_ranked_with_the_new_one(half_down: Ensemble) -> None:
     earlier = (Response("base", "", finish="error", error=Failure.of("down")), Response("one", "The sea is wide."))
-    job = ended(Job(half_down, Plan(["two"], previous=earlier), SEA, rank=True))
+    job = ended(begin(half_down, AnswerPlan(["two"], previous=earlier), SEA, rank=True))
     assert job.candidates == ("base", "one", "two")
     assert job.texts["one"] == "The sea is wide."
     assert {item.response.candidate for item in job.ranked or [] if item.rank} == {"one", "two"}
 
 
 def test_an_answer_that_has_begun_is_not_replaced(half_down: Ensemble) -> None:
-    job = ended(Job(half_down, Plan(["base"], ["two"], prefix="The sea"), SEA))
+    job = ended(begin(half_down, AnswerPlan(["base"], ["two"], prefix="The sea"), SEA))
     assert (job.candidates, job.texts["base"], job.incomplete, job.all_failed) == (("base",), "The sea", True, False)
     assert job.reserves == ("two",)
 
@@ -200,11 +206,11 @@ def test_the_thoughts_of_the_response_are_right(
         yield Piece(request, response=Response(candidates[0], response[1], 3, thoughts=response[0]))
 
     monkeypatch.setattr(greedy, "run_candidates", answer)
-    job = ended(Job(greedy, Plan(["one"]), SUM))
+    job = ended(begin(greedy, AnswerPlan(["one"]), SUM))
     assert job.texts["one"] == response[1]
     shown = job.thoughts.get("one")
     assert (shown and shown.text) == thoughts
     assert (shown is not None and shown.seconds is not None) == timed
-    again = Job(greedy, Plan(["two"], previous=[job.responses["one"]]), SUM)
+    again = begin(greedy, AnswerPlan(["two"], previous=[job.responses["one"]]), SUM)
     assert "one" in again.thoughts or thoughts is None  # whoever is not asked again keeps them
     ended(again)

@@ -29,7 +29,7 @@ class Item:
 
 def test_the_latest_are_found_and_the_oldest_leave(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(links, "MOST", 2)
-    registry: Registry[Item] = Registry("item", "item")
+    registry: Registry[Item] = Registry()
     first, second, third = Item("1"), Item("2"), Item("3")
     registry.add(first)
     registry.add(second)
@@ -42,36 +42,22 @@ def test_the_latest_are_found_and_the_oldest_leave(monkeypatch: pytest.MonkeyPat
     assert registry.find("3") is None
 
 
-def test_back_and_forward_show_what_the_address_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, tab, notes = [0.0], SimpleNamespace(session_state={}, query_params={}), []
-    monkeypatch.setattr(links, "st", SimpleNamespace(**vars(tab), info=notes.append))
-    monkeypatch.setattr(links.time, "monotonic", lambda: clock[0])
-    registry: Registry[Item] = Registry("item", "item")
-    first, second = Item("1"), Item("2")
-    for item in (first, second):
-        registry.show(item)
-        assert registry.current() is item
-        assert tab.query_params == {"item": item.id}
-    tab.query_params["item"] = "1"  # of a click that the browser sent before it knew the new address
-    assert registry.current() is second
-    assert tab.query_params == {"item": "2"}
-    clock[0] = 2 * links.TAKEN_OVER
-    for item in (first, second, first):  # quickly
-        tab.query_params["item"] = item.id
-        assert registry.current() is item
-    registry.remove("2")
-    tab.query_params["item"] = "2"
-    assert registry.current() is first
-    assert (tab.query_params, notes) == ({"item": "1"}, [])
-    registry.show(None)
-    assert registry.current() is None
-    assert tab.query_params == {}
-
-
-def test_a_new_tab_is_told_of_an_address_that_names_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    notes: list[str] = []
-    tab = SimpleNamespace(session_state={}, query_params={"item": "1"}, info=notes.append)
+def test_back_and_forward_visit_what_the_address_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, tab = [0.0], SimpleNamespace(session_state={}, query_params={})
     monkeypatch.setattr(links, "st", tab)
-    assert Registry("item", "item").current() is None
-    assert "no longer has" in notes[0]
+    monkeypatch.setattr(links.time, "monotonic", lambda: clock[0])
+    for id in ("1", "2"):
+        links.write_id("item", id)
+        assert tab.query_params == {"item": id}
+        assert links.visited_id("item") is None
+    tab.query_params["item"] = "1"  # of a click that the browser sent before it knew the new address
+    assert links.visited_id("item") is None
+    links.write_id("item", "2")
+    clock[0] = 2 * links.TAKEN_OVER
+    for id in ("1", "2", "1"):  # quickly
+        tab.query_params["item"] = id
+        assert links.visited_id("item") == id
+        links.write_id("item", id)
+    links.write_id("item", None)
+    assert links.visited_id("item") is None
     assert tab.query_params == {}

@@ -126,7 +126,7 @@ class Ticket:
 class Backend(Protocol):
     """Runs requests of candidates of its kind. One object serves all sessions.
 
-    What is not abstract fits a backend that keeps no model in this process.
+    A subclass needs `stream` alone. The other methods fit a backend that keeps no model in this process.
 
     Attributes:
         turns: the queue in which sessions wait for their turn; None if the backend can serve all of them at once.
@@ -137,7 +137,6 @@ class Backend(Protocol):
     turns: TurnQueue | None = None
     independent: bool = False
 
-    @abstractmethod
     def load(self, candidate: CandidateConfig) -> None:
         """Make the candidate ready to answer.
 
@@ -157,12 +156,25 @@ class Backend(Protocol):
         """The tokens of a text; an estimate where the candidate's tokenizer is not at hand."""
         return estimated_tokens(text)
 
+    def runner(self, candidate: CandidateConfig) -> Backend:
+        """The backend that runs a candidate: this one, unless it has handed the candidate on."""
+        return self
+
     def sizes(self) -> Mapping[object, int]:
         """Bytes of each model that this backend has in the memory of this machine."""
         return {}
 
     def spare(self) -> None:
         """Unload the models that nobody uses."""
+
+    def expect(self, candidates: Sequence[CandidateConfig]) -> None:
+        """Note candidates that will be asked."""
+
+    def retain(self, candidates: Sequence[CandidateConfig]) -> None:
+        """Let go of what none of these candidates needs, once the answers under way are complete."""
+
+    def read_ahead(self, requests: Sequence[Request]) -> None:
+        """Read conversations that may go on, in the background. The next request ends that."""
 
     @abstractmethod
     def stream(
@@ -187,24 +199,6 @@ def backend(kind: str) -> Backend:
     if kind == TRANSFORMERS:
         check_torch(f'The backend "{kind}"')
     return load_kind("backend", KINDS, kind)()
-
-
-def expect(backend: Backend, candidates: Sequence[CandidateConfig]) -> None:
-    """Tell a backend which candidates will be asked, if it wants to know (`gguf` loads their adapters together)."""
-    if prepare := getattr(backend, "expect", None):  # no part of the protocol: plug-ins need not have it
-        prepare(candidates)
-
-
-def retain(backend: Backend, candidates: Sequence[CandidateConfig]) -> None:
-    """Let a backend drop what none of these candidates needs, once the answers under way are complete."""
-    if drop := getattr(backend, "retain", None):  # no part of the protocol
-        drop(candidates)
-
-
-def read_ahead(backend: Backend, requests: Sequence[Request]) -> None:
-    """Let a backend read conversations that may go on, in the background, if it can; its next request ends that."""
-    if read := getattr(backend, "read_ahead", None):  # no part of the protocol
-        read(requests)
 
 
 def stream_or_fail(

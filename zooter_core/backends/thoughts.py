@@ -104,7 +104,7 @@ class Splitter:
         return self._thoughts[len(thoughts) :], self._text[len(text) :]
 
     def end(self) -> Parts:
-        """All parts, once the answer has ended. What has been shown may have been misjudged; this is right."""
+        """All parts, once the answer has ended. Pieces shown earlier may have been misjudged; these parts are final."""
         if self._tag:
             thoughts, end = self._thoughts + self._waiting, ENDS[self._tag]
             before, tag, after = thoughts.rpartition(end)  # it may have been passed over, or a nested one opened

@@ -26,7 +26,7 @@ from zooter_core.cli.options import (
 from zooter_core.data.runs import Run
 from zooter_core.evaluation import suites
 from zooter_core.evaluation.sandbox import runner
-from zooter_core.evaluation.suites import judge_of, judge_settings
+from zooter_core.evaluation.suites import find_judge, judge_settings
 from zooter_core.evaluation.verdicts import ends
 from zooter_core.labelling.rewards.judge import Judge
 from zooter_core.pipeline import bench as results
@@ -75,7 +75,7 @@ def bench(
     problems = benchmark.read(sources)
     drawn = sample(problems, limit, seed)
     ensemble = open_ensemble(fleet, answering=True)
-    config = judge_of(ensemble.fleet, judge) if judge else None
+    config = find_judge(ensemble.fleet, judge) if judge else None
     if config:
         benchmark.judge = Judge(config, ensemble.backend_of)
     generation = choose_generation(ensemble.fleet.generation, temperature, max_new_tokens, seed)

@@ -19,14 +19,14 @@ from zooter_core.evaluation import verdicts
 
 def check(fleet: FleetDir = None, json: Json = False) -> int:
     ensemble = open_ensemble(fleet, answering=True)
-    from zooter_core.evaluation.fleet_check import check_part, parts_of
+    from zooter_core.evaluation.fleet_check import check_part, list_parts
 
     rows = []
-    for part in parts_of(ensemble, print_note):
+    for part in list_parts(ensemble, print_note):
         with waiting(f"Checking the {part.kind} {part.name} ..."):
             rows.append(check_part(ensemble, part))
     _write_thinking(ensemble.fleet, rows)
-    name, verdict = ensemble.fleet.name, verdicts.of_fleet(ensemble.fleet)
+    name, verdict = ensemble.fleet.name, verdicts.load_fleet_verdict(ensemble.fleet)
     if json:
         print_json({"fleet": name, "parts": rows, "verdict": verdict and verdict.to_json()}, indent=2)
     else:

@@ -108,8 +108,8 @@ def evaluate(
     rewards = _rewards(fleet, table, texts) if rmr else None
     ranked = None if rewards is None else {"rmr": responses.best_scores(table, rewards)}
     with bars() as progress:
-        outputs = evaluation.outputs_of(loaded, table, lambda done: progress("embed", done, len(table.queries)))
-    figures = evaluation.evaluation_of(loaded, table, learned, ranked, outputs)
+        outputs = evaluation.compute_outputs(loaded, table, lambda done: progress("embed", done, len(table.queries)))
+    figures = evaluation.compute_evaluation(loaded, table, learned, ranked, outputs)
     costs = None
     if paid is not None:
         costs = pricing.dollars(paid, responses.token_counts(loaded.encoder, table, texts))

@@ -30,7 +30,7 @@ def exam(
     from zooter_core.fleet.skills import starter_queries
     from zooter_core.pipeline import exam
 
-    folder, parts = exam.folder_of(fleet, quick), exam.prepared(fleet)
+    folder, parts = exam.exam_folder(fleet, quick), exam.prepare_fleet(fleet)
     ensemble, queries = Ensemble(parts), exam.answerable(starter_queries(quick), print_note)
     new = exam.newcomers(parts, folder)
     if new.candidates:
@@ -48,7 +48,7 @@ def exam(
     print_agreement(ensemble)
     print_report(report)
     taken = exam.settle(fleet, folder, ensemble, use == "anyway")
-    if rival := exam.rival_of(folder):
+    if rival := exam.load_rival(folder):
         for sentence in verdicts.settled(report, rival, taken):
             out.print(sentence)
     place = f"--fleet {shlex.quote(str(fleet))}"

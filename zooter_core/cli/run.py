@@ -21,7 +21,7 @@ from zooter_core.method.labels import LabelConfig
 
 if TYPE_CHECKING:
     from zooter_core.fleet.ensemble import Ensemble
-    from zooter_core.pipeline.on_ray import RayEngine
+    from zooter_core.pipeline.on_ray import RayWorkers
 
 
 @with_training
@@ -77,21 +77,21 @@ def run(
     with Run(out, create=True) as folder, bars() as progress:
         check(folder, Plan(steps, questions, generation, samples, labels, encoder, distilling, scores), ensemble)
         pipeline.start(folder, ensemble, questions)
-        with _open_engine(engine, ensemble, out) as elsewhere:
+        with _open_workers(engine, ensemble) as workers:
             missing = pipeline.collect(
-                folder, ensemble, generation, progress, samples, print_note, how, progress.watch, elsewhere
+                folder, ensemble, generation, progress, samples, print_note, how, progress.watch, workers
             )
             print_missing(missing)
             holes = bool(missing)
             if "score" in steps:
                 print_cost(ensemble, samples)
-                pipeline.score(folder, ensemble, progress, elsewhere, holes)
+                pipeline.score(folder, ensemble, progress, workers, holes)
                 print_agreement(ensemble)
                 print_set_aside(folder.set_aside())
             else:
                 print_set_aside(folder.refused(), "responses")
             if "tag" in steps:
-                pipeline.tag(folder, ensemble, progress, elsewhere)
+                pipeline.tag(folder, ensemble, progress, workers)
         if "label" in steps:
             pipeline.label(folder, labels, progress, holes)
         if scores and "score" in steps:
@@ -104,10 +104,10 @@ def run(
     err.print(f"A router for {listed(ensemble.fleet.pool)} is in {out / ROUTER}.")
 
 
-def _open_engine(name: str, ensemble: Ensemble, out: Path) -> AbstractContextManager[RayEngine | None]:
-    """The engine of a run, for a `with` block; None for this process."""
-    if name == "local":
+def _open_workers(engine: str, ensemble: Ensemble) -> AbstractContextManager[RayWorkers | None]:
+    """The workers of a run, for a `with` block; None for this process."""
+    if engine == "local":
         return nullcontext()
-    from zooter_core.pipeline.on_ray import ray_engine
+    from zooter_core.pipeline.on_ray import ray_workers
 
-    return ray_engine(ensemble, out)
+    return ray_workers(ensemble)

@@ -68,12 +68,12 @@ def _clear() -> None:
 
 def _check_parts(fleet: Fleet) -> None:
     """Use every part of the embedded fleet once, which makes its graphs and computes the vectors of its tags."""
-    from zooter_core.evaluation.fleet_check import check_part, parts_of
+    from zooter_core.evaluation.fleet_check import check_part, list_parts
     from zooter_core.fleet.ensemble import Ensemble
 
     err.print("Trying every part of the fleet, as `zooter check` does ...")
     ensemble = Ensemble(fleet)
-    for part in parts_of(ensemble, err.print):
+    for part in list_parts(ensemble, err.print):
         row = check_part(ensemble, part)
         if not row["ok"]:
             sentence = f"The {part.kind} {part.name} does not work. {row['found']}"

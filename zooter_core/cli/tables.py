@@ -58,19 +58,19 @@ def print_evaluation(figures: Evaluation) -> None:
     else:
         _print_datasets(figures)
     counts = figures.counts
-    if counts and counts.chosen < figures.n:
-        of = _counts(counts.candidates)
-        out.print(f"the router's choice has a score on {counts.chosen:,} of {figures.n:,} queries; {of}")
+    if counts and counts["chosen"] < figures.n:
+        of = _counts(counts["candidates"])
+        out.print(f"the router's choice has a score on {counts['chosen']:,} of {figures.n:,} queries; {of}")
     if figures.baselines:
         _print_baselines(figures)
     if not math.isnan(off := figures.calibration.ece):
         out.print(f"calibration: probabilities differ from the share of wins by {off:.3f} on average (ECE)")
     rows = {"regret": "router", "regret_best_single": f"{figures.best_single}, the best single"}
     for key, what in (rows | {"regret_random": "random"}).items():
-        interval = verdicts.ends(getattr(figures.interval, key), ".3f")
+        interval = verdicts.ends(figures.interval[key], ".3f")
         precision = f"95% interval {interval}" if interval else "no interval"
-        queries = f", n = {getattr(counts, key)}" if counts else ""
-        out.print(f"regret of {what}: {_cell(getattr(figures.mean, key), '.3f')} ({precision}{queries})")
+        queries = f", n = {counts[key]}" if counts else ""
+        out.print(f"regret of {what}: {_cell(figures.mean[key], '.3f')} ({precision}{queries})")
 
 
 def _counts(scored: dict[str, int]) -> str:
@@ -123,7 +123,7 @@ def _cell(value: float, form: str) -> str:
 
 def _print_baselines(figures: Evaluation) -> None:
     table = Table("instead of the router", "score", "regret", "router minus it, 95%")
-    table.add_row("(the router)", _cell(figures.average.chosen, ".4f"), _cell(figures.mean.regret, ".3f"), "")
+    table.add_row("(the router)", _cell(figures.average.chosen, ".4f"), _cell(figures.mean["regret"], ".3f"), "")
     for name, row in figures.baselines.items():
         shown = f"{name}, in hindsight" if row.hindsight else name
         minus = verdicts.ends(row.router_minus, ".3f")
@@ -133,7 +133,7 @@ def _print_baselines(figures: Evaluation) -> None:
 
 def print_trade(figures: Trade) -> None:
     """Score and cost of choosing by probability, and with prices traded in."""
-    rows = {"by probability": figures.at_0}
+    rows = {"by probability": figures.at_0 or figures}
     if figures.willingness:
         rows[f"at a willingness of {figures.willingness:g}"] = figures
     for what, row in rows.items():

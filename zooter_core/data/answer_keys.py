@@ -29,10 +29,10 @@ FIELDS = ("answer", "tests", "check")
 MARK = "####"  # before the final answer of a worked solution, as in GSM8K
 LETTER = re.compile(r"[A-J]")
 LANGUAGE = re.compile(r"[a-z]{2}")
-Key = dict[str, Any]
+AnswerKey = dict[str, Any]
 
 
-def read_key(place: str, record: Mapping[str, Any]) -> Key | None:
+def read_key(place: str, record: Mapping[str, Any]) -> AnswerKey | None:
     """The key of a line, in one form for each kind of answer; None if the line has none.
 
     Raises:
@@ -54,7 +54,7 @@ def _wrong(place: str, field: str, expected: str, value: Any) -> ZooterError:
     )
 
 
-def _answer(place: str, value: Any, choices: Any) -> Key:
+def _answer(place: str, value: Any, choices: Any) -> AnswerKey:
     if _is_list(choices, _is_text) and not isinstance(value, dict):
         if value in choices:
             value = chr(ord("A") + choices.index(value))

@@ -13,7 +13,7 @@ from typing import Any
 
 from zooter_core.base.records import Query
 from zooter_core.base.sums import value_of
-from zooter_core.data.answer_keys import Key
+from zooter_core.data.answer_keys import AnswerKey
 
 LONGEST = 600  # characters of a query that is looked at; longer ones quote texts
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
@@ -60,12 +60,12 @@ FORMS: tuple[tuple[str, str, Callable[[int], Any]], ...] = (  # a pattern, a che
 )
 
 
-def key_of(query: Query) -> Key | None:
+def key_of(query: Query) -> AnswerKey | None:
     """A query's answer key: the one that it came with, else what its text holds; None without either."""
     return dict(query.key) if query.key else key_in(query.text)
 
 
-def key_in(text: str) -> Key | None:
+def key_in(text: str) -> AnswerKey | None:
     """The answer key in a text; None if it holds none."""
     text = " ".join(text.split()).replace("’", "'")
     if not text or len(text) > LONGEST:
@@ -85,7 +85,7 @@ def _count(word: str) -> int:
     return NAMES.index(word.lower()) if word.lower() in NAMES else int(word)
 
 
-def _sum(text: str) -> Key | None:
+def _sum(text: str) -> AnswerKey | None:
     """The result of a sum, if the text asks for nothing else."""
     for pattern, sign in WORDS:
         text = re.sub(pattern, sign, text, flags=re.IGNORECASE)
@@ -96,7 +96,7 @@ def _sum(text: str) -> Key | None:
     return None if value is None else _forms_of(value)
 
 
-def _forms_of(value: Fraction) -> Key:
+def _forms_of(value: Fraction) -> AnswerKey:
     """The number as a key: exact, or each way to round one without an end."""
     digits = next((digits for digits in range(MOST_DIGITS + 1) if 10**digits % value.denominator == 0), None)
     if digits is not None:

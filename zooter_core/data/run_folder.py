@@ -1,21 +1,20 @@
 """A folder of append-only records: work in it can stop at any point, and another process can continue it.
 
-`run.json` holds the settings of each step, library versions, and a seal for each finished step (record count and
-sha256), which is checked when the folder is opened. Settings stay as they were at a step's first start, but for those
-that follow the fleet's pool (FOLLOWS). Every other file is JSON lines (`run_lines` says what is in them), written a
-batch at a time; a torn last line is cut off before the next append. The folder is private, because it holds queries and
-answers. Whatever writes raises a WorkError if the disk is full or the file cannot be written.
+`run.json` holds the settings of each step, library versions, and under `seals` the finished steps with the sizes of
+their files, which are checked when the folder is opened. Settings stay as they were at a step's first start, but for
+those that follow the fleet's pool (FOLLOWS). Every other file is JSON lines (`run_lines` says what is in them), written
+a batch at a time; a torn last line is cut off before the next append. The folder is private, because it holds queries
+and answers. Whatever writes raises a WorkError if the disk is full or the file cannot be written.
 """
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import itertools
 import platform
 from collections.abc import Container, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Self
 
 from zooter_core import __version__
@@ -26,13 +25,13 @@ from zooter_core.base.strict_json import dump_json, parse_json
 from zooter_core.data.run_lines import Check
 
 QUERIES, RESPONSES, REWARDS = "queries.jsonl", "responses.jsonl", "rewards.jsonl"
-EARLIER = "rewards.earlier.jsonl"  # those of an earlier pool, while the step score makes them anew
 TAGS, LABELS, ROUTER, REPORT = "tags.jsonl", "labels.jsonl", "router", "report.json"
 CHECKPOINT = "finetune.checkpoint"  # of fine-tuning, beside the router's folder or in it, until it is over
-STATE, LOCK, PARTS = "run.json", ".lock", "parts"  # parts: responses of workers that are not taken over yet
+STATE, LOCK = "run.json", ".lock"
+PARTS, EARLIER = "parts", "rewards.earlier.jsonl"  # of earlier versions: of workers, of an earlier pool
 RUN_FILES = (
-    *(QUERIES, RESPONSES, REWARDS, EARLIER, TAGS, LABELS),
-    *(ROUTER, f"{ROUTER}.partial", REPORT, STATE, LOCK, PARTS),
+    *(QUERIES, RESPONSES, REWARDS, TAGS, LABELS),
+    *(ROUTER, f"{ROUTER}.partial", REPORT, STATE, LOCK, PARTS, EARLIER),
 )
 FILE_OF = {"start": QUERIES, "collect": RESPONSES, "score": REWARDS, "tag": TAGS, "label": LABELS, "distill": REPORT}
 STEPS = tuple(FILE_OF)
@@ -42,7 +41,6 @@ RESTORE = (
     "Restore a copy. Or delete it and start again with the same settings as before: existing records are kept. Or "
     "start a new run in another folder."
 )
-PIECE = 1 << 20  # bytes read at once
 LINES = 1000  # written at once
 MERGE = "zooter merge"
 Settings = Mapping[str, Any]
@@ -56,7 +54,7 @@ class RunFolder:
 
     Raises:
         ZooterError: the folder is in use, is not a run folder, or has a link in it.
-        WorkError: a file or a setting of a finished step has changed.
+        WorkError: a file of a finished step has changed.
     """
 
     def __init__(self, folder: str | Path, *, create: bool = False) -> None:
@@ -76,8 +74,9 @@ class RunFolder:
             self._make_private()
             self.state = self._read_state()
             if not (self.folder / ROUTER).exists():  # the step distill can make it again
-                self.state["seals"].pop("distill", None)
-            self._check_seals()
+                for steps in (self.state["seals"], self.state.get("open", {})):
+                    steps.pop("distill", None)
+            self._check_finished()
         except BaseException:
             self._lock.release()
             raise
@@ -112,7 +111,7 @@ class RunFolder:
         for path in (*(self.folder / name for name in RUN_FILES), *(self.folder / ROUTER).rglob("*")):
             files.narrow(path)
 
-    # Settings and seals
+    # Settings, and which steps are finished
 
     def _read_state(self) -> dict[str, Any]:
         path = self.folder / STATE
@@ -153,8 +152,6 @@ class RunFolder:
         """
         self.agree(step, settings)
         self.state["steps"][step] = parse_json(dump_json(settings))
-        if step in self.state["seals"]:
-            self.state["seals"][step]["settings_sha256"] = _hash_of(self.state["steps"][step])
         self._write_state()
 
     def reopen(self, *steps: str) -> None:
@@ -194,53 +191,48 @@ class RunFolder:
             raise ZooterError(f'"{name}" of the step {step} in {self.folder / STATE}', "none", RESTORE)
         return self.state["steps"][step][name]
 
-    def sealed(self, step: str) -> bool:
+    def is_finished(self, step: str) -> bool:
         """Whether a step is finished."""
         return step in self.state["seals"]
 
-    def seal(self, step: str) -> None:
-        """Mark a step as finished, with the record count and hash of its file, and the hashes of a router's files."""
-        self.state["seals"][step] = self._seal(step)
+    def finish(self, step: str) -> None:
+        """Mark a step as finished, with the sizes of the files that it has written."""
+        paths = [self.folder / FILE_OF[step]]
+        if step == "distill":
+            paths += sorted(path for path in (self.folder / ROUTER).rglob("*") if path.is_file())
+        sizes = {path.relative_to(self.folder).as_posix(): path.stat().st_size for path in paths}
+        self.state["seals"][step] = {"bytes": sizes}
         if self.state.get("open", {}).pop(step, None) is not None and not self.state["open"]:
             del self.state["open"]
         self._make_private()
         self._write_state()
 
     def remember(self, step: str, sources: Sequence[str]) -> None:
-        """Record what a step that stays open has made from which files, for `unchanged`."""
-        self.state.setdefault("open", {})[step] = self._result(step, sources)
+        """Record from which files a step that stays open has made its file, for `unchanged`."""
+        self.state.setdefault("open", {})[step] = {"from": self._hashes(sources)}
         self._write_state()
 
     def unchanged(self, step: str, sources: Sequence[str]) -> bool:
         """Whether an open step would make again what it made last."""
         before = self.state.get("open", {}).get(step)
         with suppress(OSError):  # a file is missing
-            return before is not None and bool(before == self._result(step, sources))
+            return before is not None and bool(before.get("from") == self._hashes(sources))
         return False
 
-    def _result(self, step: str, sources: Sequence[str]) -> dict[str, Any]:
-        return self._seal(step) | {"from": {name: files.sha256_of(self.folder / name) for name in sources}}
+    def _hashes(self, names: Sequence[str]) -> dict[str, str]:
+        return {name: files.sha256_of(self.folder / name) for name in names}
 
-    def _seal(self, step: str) -> dict[str, Any]:
-        lines, digest = 0, hashlib.sha256()
-        with (self.folder / FILE_OF[step]).open("rb") as content:
-            while piece := content.read(PIECE):
-                lines += piece.count(b"\n")
-                digest.update(piece)
-        seal: dict[str, Any] = {"file": FILE_OF[step], "records": lines, "sha256": digest.hexdigest()}
-        seal["settings_sha256"] = _hash_of(self.state["steps"].get(step))
-        if step == "distill":
-            paths = sorted(path for path in (self.folder / ROUTER).rglob("*") if path.is_file())
-            seal["router"] = {path.relative_to(self.folder).as_posix(): files.sha256_of(path) for path in paths}
-        return seal
+    def _check_finished(self) -> None:
+        """Refuse a run in which a file of a finished step is missing, cut short or longer than it was.
 
-    def _check_seals(self) -> None:
-        """Refuse a run in which a file or a setting has changed since its step was finished."""
+        A step that an earlier version has finished has hashes in place of sizes, and is not checked.
+        """
         for step, seal in self.state["seals"].items():
-            for name, wanted in {seal["file"]: seal["sha256"], **seal.get("router", {})}.items():
+            for name, size in seal.get("bytes", {}).items():
                 try:
-                    change = "" if files.sha256_of(self.folder / name) == wanted else "it changed since"
-                except OSError as problem:
+                    now = (self.folder / name).stat().st_size
+                    change = "" if now == size else f"{now:,} bytes instead of {size:,}"
+                except (OSError, ValueError) as problem:
                     change = str(problem)
                 if change:
                     again = f"Delete {self.folder / ROUTER} and start again to make it again, or start a new run."
@@ -249,12 +241,6 @@ class RunFolder:
                         change,
                         again if step == "distill" else "Restore a copy, or start a new run.",
                     )
-            if seal["settings_sha256"] != _hash_of(self.state["steps"].get(step)):
-                raise WorkError(
-                    f"the settings of the step {step} in {self.folder / STATE} as they were when it was finished",
-                    "they changed since",
-                    "Restore a copy of the file, or start a new run.",
-                )
 
     # Records
 
@@ -303,11 +289,6 @@ class RunFolder:
                 while lines := list(itertools.islice(left, LINES)):
                     out.append(lines)
 
-    def remove(self, file: str) -> None:
-        """Delete a file of an unfinished step."""
-        with files.writing(self.folder / file):
-            (self.folder / file).unlink(missing_ok=True)
-
 
 def finishing(step: str) -> str:
     """What to do where a step is not finished."""
@@ -342,20 +323,9 @@ def _check_shape(state: dict[str, Any]) -> None:
     ):
         raise ValueError('"candidates_sha256" is not an object with a hash of each candidate')
     for step, seal in state["seals"].items():
-        hashes = seal.get("router", {})
-        texts = (seal.get("file"), seal.get("sha256"), seal.get("settings_sha256"))
-        texts += tuple(hashes.values()) if isinstance(hashes, dict) else (None,)
-        if not all(isinstance(text, str) for text in texts) or not all(map(_inside, (seal["file"], *hashes))):
-            raise ValueError(f'the seal of the step "{step}" is incomplete')
-
-
-def _inside(name: str) -> bool:
-    path = PurePosixPath(name)
-    return "\0" not in name and bool(path.parts) and not path.is_absolute() and ".." not in path.parts
-
-
-def _hash_of(settings: Any) -> str:
-    return hashlib.sha256(dump_json(settings, sort_keys=True).encode()).hexdigest()
+        sizes = seal.get("bytes", {})
+        if not isinstance(sizes, dict) or not all(isinstance(size, int) for size in sizes.values()):
+            raise ValueError(f'"bytes" of the finished step "{step}" are not the sizes of its files')
 
 
 def _short(value: Any) -> str:

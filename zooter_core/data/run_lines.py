@@ -3,22 +3,20 @@
     file               a line for each          its fields                                      its check
     queries.jsonl      query                    id, text, dataset, tags, and key if it has one  same_check
     responses.jsonl    query, candidate and     id, sample and those of `records.Response`      response_check
-    and parts/*        sample
+                       sample
     rewards.jsonl      query                    id, rewards: {candidate: mean} and              reward_check
                                                 samples: {candidate: [number]}, and with a key
                                                 verified: {candidate: [0 or 1]};
                                                 or id and set_aside: why it has no rewards;
                                                 and missing: [candidate], of which responses
                                                 were missing when the line was written
-    rewards.earlier    query                    as rewards.jsonl, of an earlier pool, while the     reward_check
-    .jsonl                                      step score makes rewards.jsonl anew
     tags.jsonl         query                    id, tags: [{name, score}]                       tag_check
     labels.jsonl       query with rewards       id, fold: "train" or "held_back", plain: s(q),  none: they are
                                                 enhanced: s*(q), and the reward entropy of plain  made anew
                                                 in [0, 1]: entropy
 
-The file of a finished step is compared by its hash. That of an unfinished step has no hash yet, so its lines are
-checked one by one. A benchmark's folder has a responses.jsonl with `turn` in the place of `sample`, and scores.jsonl.
+The lines of an unfinished step are checked one by one; of a finished one's file, the size is. A benchmark's folder has
+a responses.jsonl with `turn` in the place of `sample`, and scores.jsonl.
 """
 
 from __future__ import annotations

@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import math
-from array import array
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Never
@@ -59,7 +57,7 @@ class Run(RunFolder):
     def missing(self) -> dict[str, list[str]]:
         """The queries that lack responses: id -> the candidates that have not all samples, in pool order."""
         pool, samples = self.setting("start", "pool"), self.setting("collect", "samples")
-        if self.sealed("collect"):
+        if self.is_finished("collect"):
             return {}
         texts = self.responses()
         lacking = {
@@ -93,40 +91,34 @@ class Run(RunFolder):
         Raises:
             ZooterError: the step `score` is not finished, or every query is set aside.
         """
-        self.check_scored(allow_missing)
-        scores = self._mean_rewards()
-        return scores.tagged(self.tags()) if self.sealed("tag") else scores
-
-    def check_scored(self, allow_missing: bool = False) -> None:
-        """Refuse a run without rewards. Arguments: see `scores`."""
-        if not self.sealed("score") and not allow_missing:
+        if not self.is_finished("score") and not allow_missing:
             raise ZooterError(
                 f"a run with rewards at {self.folder}",
                 "none yet",
                 finishing("score"),
                 f"The step score of the run {self.folder} is not finished.",
             )
-        if not any("rewards" in record for record in self.records(REWARDS)):
-            self._refuse_nothing()
+        pool, queries, (means,) = self.setting("start", "pool"), self._scored(), self._rewards(("rewards", math.nan))
+        if any("verified" in record for record in self.records(REWARDS)):
+            rewards, outcomes = self.outcomes()
+            rows = np.isfinite(outcomes).any(axis=(1, 2))
+            means[rows] = verified_rewards(rewards[rows], outcomes[rows], scale_of(means)).mean(axis=-1)
+        scores = Scores(tuple(queries), tuple(pool), means)
+        return scores.tagged(self.tags()) if self.is_finished("tag") else scores
 
     def samples(self) -> NDArray[np.float64]:
         """The reward of every response, shape (queries, candidates, samples)."""
-        rewards, outcomes, means = self._rewards(*self._single, ("rewards", math.nan))
-        return verified_rewards(rewards, outcomes, scale_of(means))
+        (means,) = self._rewards(("rewards", math.nan))
+        return verified_rewards(*self.outcomes(), scale_of(means))
 
     def outcomes(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The reward model's reward of every response, and its verified outcome (NaN where nothing verifies it).
 
         Both have the shape (queries, candidates, samples).
         """
-        rewards, outcomes = self._rewards(*self._single)
-        return rewards, outcomes
-
-    @property
-    def _single(self) -> tuple[tuple[str, Any], ...]:
-        """The fields of single responses, with what stands for a missing one."""
         none = [math.nan] * self.setting("collect", "samples")
-        return ("samples", none), ("verified", none)
+        rewards, outcomes = self._rewards(("samples", none), ("verified", none))
+        return rewards, outcomes
 
     def dollars(self, fleet: Fleet) -> NDArray[np.float64] | None:
         """The cost of a thousand queries like each one, in US dollars, shape (queries, candidates); None if the fleet
@@ -172,19 +164,14 @@ class Run(RunFolder):
                 line = score_line(query, values, {name: texts[query.id][name][0] for name in values}, outcomes)
                 out.write(dump_json(line, ensure_ascii=False) + "\n")
 
-    def _mean_rewards(self) -> Scores:
-        pool, queries = self.setting("start", "pool"), self._scored()
-        lines, rewards = {record["id"]: record for record in self.records(REWARDS)}, RewardLines(pool)
-        for query in queries:
-            rewards.add(lines[query.id])
-        return Scores(tuple(queries), tuple(pool), rewards.table())
-
     def _rewards(self, *fields: tuple[str, Any]) -> list[NDArray[np.float64]]:
         """Some fields of the rewards of each query and candidate, each with what stands for a missing one."""
         pool, queries = self.setting("start", "pool"), self._scored()
         lines = {record["id"]: record for record in self.records(REWARDS)}
         return [
-            np.array([[lines[query.id].get(field, {}).get(name, none) for name in pool] for query in queries])
+            np.array(
+                [[lines[query.id].get(field, {}).get(name, none) for name in pool] for query in queries], dtype=float
+            )
             for field, none in fields
         ]
 
@@ -199,40 +186,12 @@ class Run(RunFolder):
     def _refuse_nothing(self) -> Never:
         reasons = self.set_aside()
         reason = next(iter(reasons.values()), "there is none")
-        then = "start a new run" if self.sealed("collect") else "start the same command again"
+        then = "start a new run" if self.is_finished("collect") else "start the same command again"
         raise ZooterError(
             "at least one query with rewards",
             f"all {len(reasons)} set aside; the first because: {reason}",
             f"Fix that cause (`zooter check` may name it), and {then}.",
         )
-
-
-class RewardLines:
-    """The mean rewards of a run, read line by line, with verified outcomes on their scale (`method/verified.py`)."""
-
-    def __init__(self, pool: Sequence[str]) -> None:
-        self._pool = pool
-        self._means = array("d")
-        self._verified, self._samples, self._outcomes = array("q"), array("d"), array("d")  # rows, and what they have
-
-    def add(self, line: Mapping[str, Any]) -> None:
-        """Add a line that has rewards."""
-        if outcomes := line.get("verified"):
-            self._verified.append(len(self._means) // len(self._pool))
-            none = [math.nan] * len(next(iter(outcomes.values())))
-            for name in self._pool:
-                self._samples.extend(line["samples"].get(name, none))
-                self._outcomes.extend(outcomes.get(name, none))
-        self._means.extend(line["rewards"].get(name, math.nan) for name in self._pool)
-
-    def table(self) -> NDArray[np.float64]:
-        """Shape (lines, candidates); NaN where a response is missing."""
-        means = np.frombuffer(self._means).reshape(-1, len(self._pool))
-        if self._verified:
-            shape = (len(self._verified), len(self._pool), -1)
-            samples, outcomes = (np.frombuffer(part).reshape(shape) for part in (self._samples, self._outcomes))
-            means[self._verified] = verified_rewards(samples, outcomes, scale_of(means)).mean(axis=-1)
-        return means
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from zooter_core.method.verified import scale_of, verified_rewards
 NO_DATASET = "all"
 PARAPHRASES = Path(__file__).with_name("paraphrases.jsonl")
 LEAST = 2  # candidates with a score that a query needs, in a pool of so many
-FEWEST = 10  # scores of a candidate that say anything of it, or a fifth of what another has
+FEWEST = 10  # scores that a candidate needs to count; a fifth of what another has, where that is less
 
 
 @dataclass(frozen=True)
@@ -66,20 +66,15 @@ class Scores:
 
     @property
     def barely_scored(self) -> list[str]:
-        """The candidates of whom so few queries have a score, beside the others', that it says next to nothing."""
+        """The candidates with fewer scores than they need to count (FEWEST)."""
         counts = (~np.isnan(self.scores)).sum(axis=0).tolist()
         fewest = min(FEWEST, max(counts) / 5)
         return [name for name, count in zip(self.candidates, counts, strict=True) if 0 < count < fewest]
 
     def without_barely_scored(self) -> Scores:
-        """A copy in which these candidates have no score at all: they count as average."""
+        """A copy without the scores of these candidates, which then count as average."""
         few = np.isin(self.candidates, self.barely_scored)
         return replace(self, scores=np.where(few, np.nan, self.scores)) if few.any() else self
-
-    def scores_of(self, row: int) -> dict[str, float]:
-        """The scores that a query has, by candidate."""
-        values = zip(self.candidates, self.scores[row].tolist(), strict=True)
-        return {name: value for name, value in values if value == value}
 
     @property
     def datasets(self) -> list[str]:

@@ -19,12 +19,9 @@ from zooter_core.evaluation.figures import (
     Baseline,
     BestSingle,
     Calibration,
-    Counts,
     DatasetFigures,
     Dollars,
     Evaluation,
-    Intervals,
-    Means,
     Ranks,
     Report,
     Selection,
@@ -66,16 +63,16 @@ def evaluate(
         learned: the scores that the router was distilled from. The baselines then learn from them too, and kNN joins;
             otherwise they are picked in hindsight, on the scores that they are judged by.
         more: further methods, as in `compare`.
-        outputs: what `outputs_of` gave for this router and these scores, where you have it.
+        outputs: what `compute_outputs` gave for this router and these scores, where you have it.
 
     Raises:
         ZooterError: there is no router, a file is wrong, or the scores are of other candidates.
         WorkError: the router does not work.
     """
-    return evaluation_of(router, scores, learned, more, outputs).to_json()
+    return compute_evaluation(router, scores, learned, more, outputs).to_json()
 
 
-def evaluation_of(
+def compute_evaluation(
     router: Router | str | Path,
     scores: ScoreSource,
     learned: ScoreSource | None = None,
@@ -85,7 +82,7 @@ def evaluation_of(
     """What `evaluate` returns as JSON."""
     router = Router.load(router) if isinstance(router, str | Path) else router
     scores = as_scores(scores)
-    probabilities = (outputs or outputs_of(router, scores)).probabilities
+    probabilities = (outputs or compute_outputs(router, scores)).probabilities
     earned = chosen(probabilities, scores.scores)
     baselines = {name: (values, name != "random") for name, values in simple(scores, scores).items()}
     learned = None if learned is None else as_scores(learned).in_order(scores.candidates)
@@ -97,7 +94,7 @@ def evaluation_of(
     )
 
 
-def outputs_of(
+def compute_outputs(
     router: Router, scores: Scores, progress: Callable[[int], None] = lambda done: None
 ) -> selection.Outputs:
     """A router's outputs for the queries of scores, with the candidates in the order of the scores.
@@ -219,7 +216,9 @@ def compare(
         "regret_random": best - random,
     }
     differences = {f"chosen_minus_{name}": earned - values for name, values in others.items()}
-    counts = {name: _scored(values) for name, values in (means | {"oracle": best} | others | differences).items()}
+    candidates = dict(zip(scores.candidates, _scored(table), strict=True))
+    counts = {"chosen": _scored(earned), "candidates": candidates}  # in the order of existing reports
+    counts |= {name: _scored(values) for name, values in (means | {"oracle": best} | others | differences).items()}
     return Evaluation(
         n=len(table),
         datasets=datasets,
@@ -227,12 +226,12 @@ def compare(
         mtr=ranks.mtr,
         uplift=ranks.uplift,
         single=ranks_alone,
-        interval=Intervals(**{name: _interval(name, values) for name, values in (means | differences).items()}),
-        mean=Means(**{name: float(mean(values)) for name, values in (means | {"oracle": best} | others).items()}),
+        interval={name: _interval(name, values) for name, values in (means | differences).items()},
+        mean={name: float(mean(values)) for name, values in (means | {"oracle": best} | others).items()},
         gap_closed=_gap_closed(*without_gaps(earned - single, best - single)),
         best_choice={"router": _best_choice(earned, best), "best_single": _best_choice(single, best)},
         calibration=Calibration.model_validate(calibration.reliability(probabilities, metrics.win_shares(table))),
-        counts=Counts(**counts, candidates=dict(zip(scores.candidates, _scored(table), strict=True))),
+        counts=counts,
         verdict=_verdict(scores, probabilities, average.best_single.candidate, learned, source),
     )
 
@@ -242,7 +241,7 @@ def _verdict(scores: Scores, probabilities: Array, best: str, learned: Scores | 
     against = best if learned is None else learned.candidates[best_single(learned)]
     alone = scores.scores[:, scores.candidates.index(against)]
     earned = chosen(probabilities, scores.scores)
-    verdict = verdicts.verdict_of(scores, earned, alone, against, source, learned is None)
+    verdict = verdicts.reach_verdict(scores, earned, alone, against, source, learned is None)
     return verdict.but(never_needed=verdicts.never_chosen(scores.candidates, probabilities.argmax(axis=1).tolist()))
 
 
@@ -340,13 +339,13 @@ def report(
 ) -> Report:
     """The figures of a training: each candidate's rewards by source, and the router on the held-back queries.
 
-    A candidate is left out of a source where it has no score, and a data set of the held-back ones where the router or
-    some candidate has none, or all if nothing can be compared. One with next to no scores counts as having none, but
-    `scored`, which is there where some lack, counts each candidate's. One without any score at all is not among the
-    held-back figures, nor are the queries that the router gives to it.
+    - A source leaves out candidates without a score there. If scores are missing, `scored` counts each candidate's.
+    - A candidate with next to no scores (`Scores.barely_scored`) counts as having none.
+    - The held-back figures leave out candidates without any score, the queries that the router gives to these, and data
+      sets where the router or a candidate has no score. They are None if nothing can be compared.
 
-    The latter are those of `compare` with RMR among the methods, `selection` (in a pool of two or more) and, where
-    prices are known, the `dollars` that the methods cost for a thousand queries.
+    The held-back figures are those of `compare` with RMR among the methods, `selection` (in a pool of two or more) and,
+    where prices are known, the `dollars` that the methods cost for a thousand queries.
 
     Args:
         entropies: reward entropy of each query, in [0, 1].
@@ -398,7 +397,7 @@ def _crossed(learned: Scores, earned: Array) -> Verdict:
     """The verdict of cross-validation on the training queries."""
     single = learned.candidates[int(level(learned.scores).argmax())]  # as `mixture.levels_of` chose in each fold
     router, alone, folds = earned
-    return verdicts.verdict_of(learned, router, alone, single, "cross-validation", folds=folds)
+    return verdicts.reach_verdict(learned, router, alone, single, "cross-validation", folds=folds)
 
 
 def _judged(fold: Scores, probabilities: Array) -> NDArray[np.bool_]:
@@ -419,7 +418,7 @@ def _held_back(outputs: selection.Outputs, fold: Scores, learned: Scores | None,
     figures = compare(fold, outputs.probabilities, {"rmr": rmr}, learned, "held-back")
     assert figures.counts is not None  # `compare` gives both
     assert figures.verdict is not None
-    if 0 in figures.counts.model_dump(exclude={"candidates"}).values():
+    if 0 in figures.counts.values():
         return None
     parts: dict[str, Any] = {}
     if len(fold.candidates) > 1 and selection.scored(outputs, fold.scores).any():

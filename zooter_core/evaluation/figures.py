@@ -20,6 +20,9 @@ from zooter_core.method.thinking import Thinking
 
 SWEEP = "sweep.json"
 METHODS = {"router", "oracle", "rmr"}
+REGRETS = ("regret", "regret_best_single", "regret_random")
+MEANS = ("chosen", *REGRETS, "oracle", "best_single", "random")
+INTERVALS = ("chosen", *REGRETS, "chosen_minus_best_single", "chosen_minus_random")
 NAN = math.nan
 End = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]
 Interval = tuple[End, End]  # of 95%: from, to; NaN where the values have no spread
@@ -84,39 +87,6 @@ class Ranks(Figures):
     uplift: ByName
 
 
-class Means(Figures):
-    """Means over queries."""
-
-    chosen: float
-    regret: float
-    regret_best_single: float
-    regret_random: float
-    oracle: float
-    best_single: float
-    random: float
-    rmr: float = NAN
-
-
-class Intervals(Figures):
-    """95% intervals of means over queries (`metrics.interval`)."""
-
-    chosen: Interval
-    regret: Interval
-    regret_best_single: Interval
-    regret_random: Interval
-    chosen_minus_best_single: Interval
-    chosen_minus_random: Interval
-    chosen_minus_rmr: Interval = (NAN, NAN)
-
-
-class Counts(Figures):
-    """On how many queries each mean and interval stands, by its name, and each candidate's."""
-
-    __pydantic_extra__: dict[str, int]
-    chosen: int
-    candidates: dict[str, int]
-
-
 class Share(Figures):
     """A share with its 95% interval, of `n` queries where that is known."""
 
@@ -163,29 +133,29 @@ class CurvePoint(Figures):
     threshold: float
 
 
-class Gain(Figures):
-    """What a trigger gains over random queries, as a difference of areas, with k candidates."""
+class Curve(Figures):
+    """Cost and quality as more and more queries go to the top k candidates, which a trigger picks.
+
+    Attributes:
+        gain: over random queries, as a difference of areas.
+        area, points: the best one of a `Selection` names its curve and has none.
+    """
 
     trigger: str
     k: Annotated[int, Field(ge=2)] = 2
     gain: float = NAN
     interval: Interval = (NAN, NAN)
     beats_random: bool = False
-
-
-class Curve(Gain):
-    """Cost and quality as more and more queries go to the top k candidates."""
-
-    area: float
-    area_random: float
-    points: list[CurvePoint]
+    area: float = NAN
+    area_random: float = NAN
+    points: list[CurvePoint] = []
 
 
 class Selection(Figures):
     """What selection among the top k candidates costs and gains, keeping the best by score, and by a judge's reward."""
 
     curves: list[Curve]
-    best: Gain
+    best: Curve
     n: int = 0
     judge: Selection | None = None
 
@@ -200,21 +170,20 @@ class Dollars(Figures):
     all: float
 
 
-class Traded(Figures):
-    """Mean score and cost of a choice, on the `n` queries where it has a score."""
+class Trade(Figures):
+    """Mean score and cost of choosing with prices traded in, on the `n` queries where the choice has a score.
+
+    Attributes:
+        at_0: the same of choosing by probability alone.
+    """
 
     n: int
     score: float
     price: float
     dollars: float
-
-
-class Trade(Traded):
-    """Choosing with prices traded in, and by probability alone."""
-
-    willingness: float
-    at_0: Traded
-    score_minus: Interval
+    willingness: float = 0.0
+    at_0: Trade | None = None
+    score_minus: Interval = (NAN, NAN)
 
 
 class Kind(Figures):
@@ -269,6 +238,11 @@ class Evaluation(Figures):
 
     Averages are unweighted over data sets. MTR and %Uplift rank the router, each candidate and the oracle; `single`
     leaves out the methods that need every candidate's response. What is None or empty has not been computed.
+
+    Attributes:
+        mean, interval: over queries, and the 95% intervals (`metrics.interval`), by the names in MEANS and INTERVALS;
+            those of further methods are further keys.
+        counts: on how many queries each of these stands, by its name, and each of the `candidates`.
     """
 
     n: int
@@ -277,14 +251,14 @@ class Evaluation(Figures):
     mtr: ByName
     uplift: ByName
     single: Ranks
-    interval: Intervals
-    mean: Means
+    interval: dict[str, Interval]
+    mean: ByName
     gap_closed: Share | None  # of the gap between the best single candidate and the oracle; None where there is none
     best_choice: dict[str, Share | None] = {}  # how often the router and the best single candidate are the best choice
     calibration: Calibration
     selection: Selection | None = None
     dollars: Dollars | None = None
-    counts: Counts | None = None
+    counts: dict[str, Any] | None = None
     baselines: dict[str, Baseline] = {}
     trade: Trade | None = None
     verdict: Verdict | None = None  # None in reports of earlier versions
@@ -304,8 +278,15 @@ class Evaluation(Figures):
         """(router - best single) / (oracle - best single), over queries; None where there is nothing to gain."""
         if self.gap_closed:  # of queries that have all three scores
             return self.gap_closed.share
-        gap = self.mean.oracle - self.mean.best_single
-        return None if gap <= 0 else (self.mean.chosen - self.mean.best_single) / gap
+        gap = self.mean["oracle"] - self.mean["best_single"]
+        return None if gap <= 0 else (self.mean["chosen"] - self.mean["best_single"]) / gap
+
+    @model_validator(mode="after")
+    def _check_names(self) -> Self:
+        for part, names in (("mean", MEANS), ("interval", INTERVALS)):
+            if missing := [name for name in names if name not in getattr(self, part)]:
+                raise ValueError(f"{part} lacks {listed(missing)}")
+        return self
 
 
 class BetaTau(Figures):
@@ -410,7 +391,7 @@ class Report(Figures):
             rows, mean = self.held_back.datasets.values(), self.held_back.mean
             if len({tuple(row.candidates) for row in rows}) > 1:
                 raise ValueError("the data sets have different candidates")
-            if any(map(math.isnan, (mean.rmr, *(row.rmr for row in rows)))):
+            if any(map(math.isnan, (mean.get("rmr", NAN), *(row.rmr for row in rows)))):
                 raise ValueError("figures of rmr are missing")
         return self
 
@@ -434,9 +415,8 @@ def next_step(folder: str | Path) -> str | None:
     path = Path(folder) / "run.json"
     if not path.is_file():
         return None
-    seals = _json(path).get("seals")
-    sealed = seals if isinstance(seals, dict) else {}
-    return next((step for step in STEPS[1:] if step not in sealed), None)  # `collect` starts the run, too
+    finished = _json(path).get("seals") or ()
+    return next((step for step in STEPS[1:] if step not in finished), None)  # `collect` starts the run, too
 
 
 def load_report(path: Path) -> Report:

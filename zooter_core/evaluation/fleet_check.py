@@ -43,7 +43,7 @@ class Part:
     check: Callable[[], Row]
 
 
-def parts_of(ensemble: Ensemble, note: Callable[[str], None]) -> list[Part]:
+def list_parts(ensemble: Ensemble, note: Callable[[str], None]) -> list[Part]:
     """The parts of a fleet; `note` is called with why a request waits."""
     fleet = ensemble.fleet
     parts = [Part("candidate", entry.name, partial(_candidate, ensemble, entry, note)) for entry in fleet.candidates]

@@ -23,7 +23,7 @@ def twins(candidates: Iterable[CandidateConfig]) -> list[list[str]]:
     return [list(names.values()) for names in models.values() if len(names) > 1]
 
 
-def of_run(run: Run, fleet: Fleet, scores: Scores) -> list[Thinking]:
+def compare_thinking(run: Run, fleet: Fleet, scores: Scores) -> list[Thinking]:
     """What thinking earns and costs in a run; empty where no candidate thinks.
 
     Args:

@@ -18,6 +18,7 @@ from zooter_core.base.errors import ZooterError
 from zooter_core.config.fleet import Fleet
 from zooter_core.data.scores import NO_DATASET, Scores
 from zooter_core.evaluation.figures import (
+    REGRETS,
     BetaTau,
     Evaluation,
     Interval,
@@ -42,7 +43,7 @@ STARTING, PRESENT = "the starting router", "the present router"  # what the new 
 QUERIES = {"held-back": "held-back queries", "cross-validation": "cross-validated queries", "judged": "queries"}
 
 
-def verdict_of(
+def reach_verdict(
     scores: Scores,
     earned: Array,
     alone: Array,
@@ -113,7 +114,7 @@ def of_report(report: Report) -> Verdict | None:
     return None if held_back is None else held_back.verdict or _by_means(held_back, "best_single")
 
 
-def report_of(fleet: Fleet) -> Report | None:
+def load_fleet_report(fleet: Fleet) -> Report | None:
     """The report.json that belongs to a fleet's router.
 
     None if there is none that can be read, or if the fleet has only a part of the candidates that it is about.
@@ -127,9 +128,9 @@ def report_of(fleet: Fleet) -> Report | None:
     return None
 
 
-def of_fleet(fleet: Fleet) -> Verdict | None:
+def load_fleet_verdict(fleet: Fleet) -> Verdict | None:
     """The verdict in that report, if there is one."""
-    report = report_of(fleet)
+    report = load_fleet_report(fleet)
     return of_report(report) if report else None
 
 
@@ -182,14 +183,14 @@ def _by_means(figures: Evaluation, other: str) -> Verdict | None:
     None in a report of an earlier version on few queries: its intervals are too narrow.
     """
     name, old = f"chosen_minus_{other}", figures.verdict is None
-    low, high = interval = getattr(figures.interval, name)
-    n = getattr(figures.counts, name, figures.n)
+    low, high = interval = figures.interval.get(name, (math.nan, math.nan))
+    n = (figures.counts or {}).get(name, figures.n)
     if old and n < FEW:
         return None
     return Verdict(
         against=figures.best_single,
         # Where scores are missing, the means are of different queries; the interval is of those that have both.
-        difference=figures.mean.chosen - getattr(figures.mean, other) if n == figures.n else (low + high) / 2,
+        difference=figures.mean["chosen"] - figures.mean.get(other, math.nan) if n == figures.n else (low + high) / 2,
         interval=None if math.isnan(low) else interval,
         n=n,
         differing=n,  # unknown
@@ -329,8 +330,7 @@ def _rounded(value: float, interval: Interval, sign: str = "") -> str:
 def of_held_back(figures: Evaluation) -> list[str]:
     """What else a report shows: the router against the best single model, the oracle and RMR."""
     single, pool = figures.best_single, len(figures.pool)
-    keys = ("regret", "regret_best_single", "regret_random")
-    router, alone, random = (_with_interval(getattr(figures.mean, key), getattr(figures.interval, key)) for key in keys)
+    router, alone, random = (_with_interval(figures.mean[key], figures.interval[key]) for key in REGRETS)
     models = f"all {pool} models" if pool > 2 else "both models" if pool == 2 else "the one model"
     rmr = _by_means(figures, "rmr")
     return [

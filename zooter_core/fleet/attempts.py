@@ -112,7 +112,8 @@ class Attempts:
     def ill(self) -> list[str]:
         """The candidates whose failure counts for their circuit breakers, each once.
 
-        If nobody has answered, what several of them failed in the same way is the request's fault, and counts for none.
+        If nobody has answered and several have failed with the same status, the request is to blame for these failures:
+        they do not count.
         """
         ways = [error.same_as for error in self.errors.values()]
         blameless = set() if self._answered else {way for way in ways if way is not None and ways.count(way) > 1}

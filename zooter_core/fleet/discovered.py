@@ -103,6 +103,6 @@ def ignore(note: str) -> None:
     """A `Tell` for whoever does not want to know."""
 
 
-def text_of(value: object) -> str:
+def as_text(value: object) -> str:
     """A text that a server or a file sends; empty if it sends anything else there."""
     return value if isinstance(value, str) else ""

@@ -18,7 +18,14 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
-from zooter_core.backends.endpoint.abilities import Abilities, base_of, count_in, of_entry, of_llama_cpp, of_ollama
+from zooter_core.backends.endpoint.abilities import (
+    Abilities,
+    ask_llama_cpp,
+    ask_ollama,
+    find_base,
+    read_count,
+    read_entry,
+)
 from zooter_core.backends.endpoint.backend import Portal
 from zooter_core.backends.endpoint.connection import Connection
 from zooter_core.backends.endpoint.faults import EndpointError
@@ -41,8 +48,8 @@ from zooter_core.fleet.discovered import (
     VLLM,
     Model,
     Tell,
+    as_text,
     ignore,
-    text_of,
 )
 from zooter_core.fleet.families import thinks
 from zooter_core.fleet.machine import MOST_BILLIONS, Gpu, billions_in, gpus
@@ -195,24 +202,21 @@ async def served(url: str, key_variable: str | None = None, tell: Tell = ignore)
         entries = objects((await server.ask("/models", seconds=ASK_SECONDS)).get("data"))
         if any(entry.get("owned_by") == "zooter" for entry in entries):
             raise EndpointError("this is a Zooter endpoint", "Show its fleet with `zooter demo --fleet DIR`.")
-        details, make = await _details(server)
+        shared = await ask_llama_cpp(server)  # its server has Ollama's list too, without the details
+        details, make = ({}, LLAMA_CPP) if shared else await _details(server)
         named = _named(entries, endpoint.host, tell)
         listings = [{**entry, **details.get(name, {}), "id": name} for name, entry in named.items()]
-        shared = await of_llama_cpp(server) if make == LLAMA_CPP else None
         places = asyncio.Semaphore(AT_ONCE)
         until = asyncio.get_running_loop().time() + DETAILS_SECONDS
-
-        async def abilities_of(name: str) -> Abilities | None:
-            async with places, asyncio.timeout_at(until):
-                return await of_ollama(server, name)
 
         async def model(listing: Mapping[str, Any]) -> Model:
             name, abilities = listing["id"], shared
             if make == OLLAMA:  # the only one that has to be asked about each model: a hosted list has hundreds
                 with suppress(TimeoutError):
-                    abilities = await abilities_of(name)
-            base = base_of(listing, listings)
-            abilities = abilities or of_entry(listing, base)
+                    async with places, asyncio.timeout_at(until):
+                        abilities = await ask_ollama(server, name)
+            base = find_base(listing, listings)
+            abilities = abilities or read_entry(listing, base)
             return _model(server, make or _make(listing), name, listing, abilities, str(base.get("id", "")))
 
         models = await asyncio.gather(*(model(listing) for listing in listings if _writes(listing)))
@@ -242,27 +246,21 @@ def _writes(listing: Mapping[str, Any]) -> bool:
 
 
 async def _details(server: Connection) -> tuple[dict[str, dict[str, Any]], str]:
-    """What Ollama and LM Studio list of their models, by name, and which make of server it is.
-
-    llama.cpp comes first: its server has Ollama's list too, without the details.
-    """
+    """What Ollama and LM Studio list of their models, by name, and which of the two it is; "" if it is neither."""
     root = server.client.url.removesuffix("/v1")
     for path, member, key, make in (
-        ("/props", "", "", LLAMA_CPP),
         ("/api/tags", "models", "name", OLLAMA),
         ("/api/v0/models", "data", "id", LM_STUDIO),
     ):
         with suppress(EndpointError):
             answer = await server.ask(root + path, seconds=ASK_SECONDS)
-            if make == LLAMA_CPP and "default_generation_settings" in answer:
-                return {}, make
             if isinstance(entries := answer.get(member), list):
                 return {entry[key]: entry for entry in objects(entries) if isinstance(entry.get(key), str)}, make
     return {}, ""
 
 
 def _make(entry: Mapping[str, Any]) -> str:
-    return {"vllm": VLLM, "llamacpp": LLAMA_CPP}.get(text_of(entry.get("owned_by")), OTHER)
+    return {"vllm": VLLM, "llamacpp": LLAMA_CPP}.get(as_text(entry.get("owned_by")), OTHER)
 
 
 def _model(
@@ -272,9 +270,9 @@ def _model(
     details, meta = (value if isinstance(value := listing.get(key), dict) else {} for key in ("details", "meta"))
 
     def fact(*values: object) -> str:
-        return one_line(next(filter(None, map(text_of, values)), ""), LONGEST_FACT)
+        return one_line(next(filter(None, map(as_text, values)), ""), LONGEST_FACT)
 
-    billions = round((count_in(meta.get("n_params")) or 0) / 1e9, 2)
+    billions = round((read_count(meta.get("n_params")) or 0) / 1e9, 2)
     capabilities = listing.get("capabilities")
     parallel = abilities.parallel or (1 if make in SLOW_TO_LOAD else None)
     lengths = (abilities.context_tokens, listing.get("loaded_context_length"), listing.get("max_context_length"))
@@ -286,10 +284,10 @@ def _model(
         (billions if billions < MOST_BILLIONS else 0)
         or billions_in(fact(details.get("parameter_size")))
         or billions_in(base or name),
-        count_in(listing.get("size", meta.get("size"))),
+        read_count(listing.get("size", meta.get("size"))),
         fact(details.get("family"), listing.get("arch")),
         fact(details.get("quantization_level"), listing.get("quantization"), meta.get("ftype")),
-        next(filter(None, map(count_in, lengths)), None),
+        next(filter(None, map(read_count, lengths)), None),
         abilities.images if listing.get("type") != "vlm" else True,
         "tool_use" in capabilities if make == LM_STUDIO and isinstance(capabilities, list) else abilities.tools,
         abilities.json_mode,

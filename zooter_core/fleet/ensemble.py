@@ -15,7 +15,7 @@ from functools import partial
 
 import numpy as np
 
-from zooter_core.backends import Backend, Piece, Request, iter_responses, read_ahead, stream_or_fail
+from zooter_core.backends import Backend, Piece, Request, iter_responses, stream_or_fail
 from zooter_core.backends.attachments import estimated_tokens, with_attachments
 from zooter_core.backends.conversation import Conversation, check_query, last_query, messages_of
 from zooter_core.backends.merge_streams import merge_streams
@@ -25,7 +25,7 @@ from zooter_core.base.weights import Progress, silent
 from zooter_core.config.fleet import Fleet, GenerationConfig
 from zooter_core.data import prices
 from zooter_core.fleet.attempts import Attempts, iter_text
-from zooter_core.fleet.models import FleetModels, runtime_of
+from zooter_core.fleet.models import FleetModels, choose_runtime
 from zooter_core.fleet.routing import Routed
 from zooter_core.labelling.rewards import PLAIN
 from zooter_core.labelling.rewards.scoring import QueryResponses, QueryRewards, rank_by_reward, score_queries
@@ -244,7 +244,7 @@ class Ensemble(FleetModels):
         messages, loaded = messages_of(conversation), [c for c in self.fleet.candidates if c.backend in self._used]
         requests = [self._with_attachments(Request(candidate, messages)) for candidate in loaded]
         for backend, group in self._by_backend(requests):
-            read_ahead(backend, group)
+            backend.read_ahead(group)
 
     def _by_backend(self, requests: Sequence[Request]) -> list[tuple[Backend, list[Request]]]:
         """The backends of requests, each with its own."""
@@ -298,7 +298,7 @@ class Ensemble(FleetModels):
         new = Ensemble(fleet, self.backends, self.light)
         if fleet.reward == self.fleet.reward and "reward" in self._parts:
             new._parts["reward"] = self._parts["reward"]
-        if runtime_of(fleet) == runtime_of(self.fleet) and "router" in self._parts:
+        if choose_runtime(fleet) == choose_runtime(self.fleet) and "router" in self._parts:
             new._running = [self.router.encoder]
         return new
 

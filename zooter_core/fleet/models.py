@@ -39,7 +39,7 @@ class _AnotherEncoderError(Exception):
     """The encoder of the tagger is not the router's."""
 
 
-def runtime_of(fleet: Fleet) -> Runtime:
+def choose_runtime(fleet: Fleet) -> Runtime:
     """What runs its router (`[router] runtime`)."""
     return fleet.router.runtime if fleet.router else "auto"
 
@@ -107,7 +107,7 @@ class FleetModels:
     @cached_property
     def encoders(self) -> Encoders:
         """Encoders by reference, which load when they are first needed."""
-        return Encoders(runtime_of(self.fleet), self.light, self._running)
+        return Encoders(choose_runtime(self.fleet), self.light, self._running)
 
     def _open_router(self, fleet: Fleet) -> Router:
         """The router of fleet.toml, the open-models router if it knows the candidates, or one that starts without."""
@@ -137,15 +137,15 @@ class FleetModels:
         return None
 
     def _load_reward(self, config: RewardConfig) -> rewards.RewardModel:
-        model = self._reward_of(config)
+        model = self._open_reward(config)
         if isinstance(config, EmbeddedConfig) and isinstance(model, rewards.Pointwise):
             return Recomputed(model)
         return model
 
-    def _reward_of(self, config: RewardConfig) -> rewards.RewardModel:
+    def _open_reward(self, config: RewardConfig) -> rewards.RewardModel:
         """On ONNX Runtime if it can, unless candidates need PyTorch anyway or fleet.toml wants it (`runtime`)."""
-        on_torch = runtime_of(self.fleet) == "torch" or any(engine_of(c) == TRANSFORMERS for c in self.fleet.candidates)
-        if not (on_torch and has_torch()):
+        needs_torch = any(engine_of(candidate) == TRANSFORMERS for candidate in self.fleet.candidates)
+        if not has_torch() or not (needs_torch or choose_runtime(self.fleet) == "torch"):
             try:
                 if model := open_reward(config):
                     return model
@@ -171,21 +171,19 @@ class FleetModels:
                     self.backends.setdefault(kind, backends.backend(kind))  # other fleets may share it
                 if kind not in self._used:
                     ours = [candidate for candidate in self.fleet.candidates if candidate.backend == kind]
-                    backends.expect(self.backends[kind], ours)
+                    self.backends[kind].expect(ours)
                     self._used.add(kind)
         return self.backends[kind]
 
     def runner_of(self, candidate: CandidateConfig) -> Backend:
         """The backend that runs a candidate: that of its kind, or the one that `auto` has chosen for it."""
-        backend = self.backend_of(candidate.backend)
-        choose = getattr(backend, "of", None)  # no part of the protocol
-        return choose(candidate) if choose else backend
+        return self.backend_of(candidate.backend).runner(candidate)
 
     def retain(self, others: Sequence[Fleet] = ()) -> None:
         """Let go of what neither this fleet nor others need any more, of all that its backends have loaded."""
         needed = [model for fleet in (self.fleet, *others) for model in fleet.language_models]
         for kind, backend in list(self.backends.items()):  # other fleets may add to them meanwhile
-            backends.retain(backend, [model for model in needed if model.backend == kind])
+            backend.retain([model for model in needed if model.backend == kind])
 
     def fetch(self, progress: Progress) -> None:
         """Download or convert the candidates' weights where that has not been done yet."""

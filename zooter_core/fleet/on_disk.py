@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from zooter_core.backends.endpoint.abilities import count_in
+from zooter_core.backends.endpoint.abilities import read_count
 from zooter_core.backends.gguf.header import PART, check_model, read_header
 from zooter_core.backends.thoughts import in_template
 from zooter_core.base.errors import WorkError, ZooterError, first_line, one_line
@@ -21,7 +21,7 @@ from zooter_core.base.files import read_bounded
 from zooter_core.base.strict_json import objects, parse_json
 from zooter_core.base.terminal import NOT_IN_NAMES, visible_name
 from zooter_core.config.candidates import GGUF, TRANSFORMERS
-from zooter_core.fleet.discovered import LONGEST_FACT, MOST_MODELS, QUANTISATION, Model, Tell, ignore, text_of
+from zooter_core.fleet.discovered import LONGEST_FACT, MOST_MODELS, QUANTISATION, Model, Tell, as_text, ignore
 from zooter_core.fleet.machine import MOST_BILLIONS, billions_in
 
 FOLDER_SECONDS = 60.0  # for the files of a folder
@@ -62,7 +62,7 @@ def models_in(folder: Path, tell: Tell = ignore) -> list[Model]:
             tell(f"{visible_name(_shown(path))} has line breaks or control characters in its name; passed over.")
             continue
         try:
-            model = _of_path(path, folder)
+            model = _read_path(path, folder)
         except (ZooterError, OSError, ValueError) as problem:
             reason = problem.failure.reason if isinstance(problem, ZooterError) else first_line(problem)
             tell(f"{_shown(path)} is passed over: {reason}.")
@@ -95,18 +95,18 @@ def _has_manifests(place: Path, folder: Path) -> bool:
     return place.is_relative_to(folder / MANIFESTS) and (folder / BLOBS).is_dir()
 
 
-def _of_path(path: Path, folder: Path) -> Model | None:
+def _read_path(path: Path, folder: Path) -> Model | None:
     """The model of a file; None if it holds something else than a model that writes text.
 
     Raises:
         ZooterError, OSError, ValueError: the file is damaged, or none.
     """
     if _has_manifests(path.parent, folder):
-        return _of_manifest(path, folder)
-    return _of_gguf(path) if path.suffix == ".gguf" else _of_folder(path.parent)
+        return _read_manifest(path, folder)
+    return _read_gguf(path) if path.suffix == ".gguf" else _read_folder(path.parent)
 
 
-def _of_gguf(path: Path, name: str = "") -> Model | None:
+def _read_gguf(path: Path, name: str = "") -> Model | None:
     """A GGUF file; None if it holds no model that writes text, or is a later part of one."""
     part = PART.search(path.name)
     if part and int(part[1]) != 1:
@@ -128,15 +128,15 @@ def _of_gguf(path: Path, name: str = "") -> Model | None:
         family=one_line(header.architecture, LONGEST_FACT),
         quantisation=quantised[0].strip("-_.:") if quantised else "",
         context_tokens=header.positions,
-        thinking=in_template(text_of(header.values.get("tokenizer.chat_template"))),
+        thinking=in_template(as_text(header.values.get("tokenizer.chat_template"))),
     )
 
 
-def _of_folder(folder: Path) -> Model | None:
+def _read_folder(folder: Path) -> Model | None:
     """A transformers folder of a model that writes text; None if it is something else."""
     config = parse_json(read_bounded(folder / "config.json", MOST_BYTES))
     names = config.get("architectures") if isinstance(config, dict) else None
-    if not isinstance(names, list) or not any("CausalLM" in text_of(name) for name in names):
+    if not isinstance(names, list) or not any("CausalLM" in as_text(name) for name in names):
         return None
     weights = [path for path in folder.glob("*.safetensors") if path.is_file()]
     if not weights:
@@ -148,30 +148,30 @@ def _of_folder(folder: Path) -> Model | None:
         "in the hub's cache" if hub else f"in {_shown(folder.parent)}",
         billions=billions_in(hub[2] if hub else folder.name),
         size=sum(path.stat().st_size for path in weights),
-        family=one_line(text_of(config.get("model_type")), LONGEST_FACT),
-        context_tokens=count_in(config.get("max_position_embeddings")),
-        thinking=in_template(_template_of(folder)),
+        family=one_line(as_text(config.get("model_type")), LONGEST_FACT),
+        context_tokens=read_count(config.get("max_position_embeddings")),
+        thinking=in_template(_read_templates(folder)),
     )
 
 
-def _template_of(folder: Path) -> str:
+def _read_templates(folder: Path) -> str:
     """The chat templates of a transformers folder; empty if it has none that can be read."""
     with suppress(ZooterError, OSError, ValueError):
         if (file := folder / "chat_template.jinja").is_file():
             return read_bounded(file, MOST_BYTES).decode(errors="replace")
         config = parse_json(read_bounded(folder / "tokenizer_config.json", MOST_BYTES))
         template = config.get("chat_template") if isinstance(config, dict) else None
-        return text_of(template) + "".join(text_of(one.get("template")) for one in objects(template))
+        return as_text(template) + "".join(as_text(one.get("template")) for one in objects(template))
     return ""
 
 
-def _of_manifest(path: Path, folder: Path) -> Model | None:
+def _read_manifest(path: Path, folder: Path) -> Model | None:
     """The model whose manifest lies in Ollama's folder. Its file has no name, so the manifest gives it."""
     manifest = parse_json(read_bounded(path, MOST_BYTES))
     for layer in objects(manifest.get("layers") if isinstance(manifest, dict) else None):
-        if text_of(layer.get("mediaType")).endswith(".model"):
-            blob = Path(text_of(layer.get("digest")).replace(":", "-")).name
-            return _of_gguf(folder / BLOBS / blob, f"{path.parent.name}:{path.name}")
+        if as_text(layer.get("mediaType")).endswith(".model"):
+            blob = Path(as_text(layer.get("digest")).replace(":", "-")).name
+            return _read_gguf(folder / BLOBS / blob, f"{path.parent.name}:{path.name}")
     return None
 
 

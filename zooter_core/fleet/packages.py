@@ -55,10 +55,10 @@ def check_encoder(fleet: Fleet) -> None:
     Raises:
         NotInstalledError: names it, and the command that installs it.
     """
-    _check_weights(_encoder_of(fleet))
+    _check_weights(_find_encoder(fleet))
 
 
-def _encoder_of(fleet: Fleet) -> str:
+def _find_encoder(fleet: Fleet) -> str:
     """The encoder of its router, or of a starting router; empty if that cannot be read."""
     if fleet.router is None:
         return ENCODER

@@ -53,7 +53,7 @@ WORDS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def level_of_size(billions: float | None) -> float:
+def guess_level(billions: float | None) -> float:
     """The level of a general model by its size: about .5 at one billion parameters, .7 at seven, .95 at most."""
     return UNKNOWN if billions is None else min(0.4 + 0.1 * math.log2(1 + billions), 0.95)
 
@@ -66,7 +66,7 @@ def guess(text: str, billions: float | None = None) -> dict[str, float]:
         if re.search(rf"(?<![a-z])(?:{pattern})(?![a-z])", text.lower())
         for skill in skills
     }
-    level = level_of_size(billions)
+    level = guess_level(billions)
     if not special:
         return dict.fromkeys(SKILLS, level)
     return {skill: level + (SPECIAL if skill in special else ELSEWHERE) for skill in SKILLS}
@@ -80,7 +80,7 @@ def open_models(fleet: Fleet) -> RouterConfig | None:
     return RouterConfig(str(OPEN_MODELS / ROUTER)) if len(set(fleet.routed_as) & set(pool)) >= 2 else None
 
 
-def profile_of(candidate: CandidateConfig) -> tuple[dict[str, float], str]:
+def make_profile(candidate: CandidateConfig) -> tuple[dict[str, float], str]:
     """A candidate's level in each skill, and where most of that comes from.
 
     A LoRA adapter has the levels of its base, but for what its own name and description say.
@@ -93,7 +93,7 @@ def profile_of(candidate: CandidateConfig) -> tuple[dict[str, float], str]:
     levels, source = guess(f"{names} {ADAPTER.sub('', candidate.description)}", billions), GUESS
     if family and (figures := published(family)):
         if base:
-            general = level_of_size(billions)
+            general = guess_level(billions)
             figures = {skill: figure + (levels[skill] - general) for skill, figure in figures.items()}
         levels, source = levels | figures, PUBLISHED
     if candidate.skills:
@@ -113,7 +113,7 @@ class StartingRouter(Router):
         self.candidates, self.encoder, self._trained = fleet.pool, encoder, trained
         self._head = SkillHead.load()
         trained_by = BY_ROUTER if fleet.router else BY_SCORES
-        by_candidate = [profile_of(candidate) for candidate in fleet.candidates]
+        by_candidate = [make_profile(candidate) for candidate in fleet.candidates]
         self.levels = np.array([[levels[skill] for skill in SKILLS] for levels, _ in by_candidate])
         self._priors = priors(self.levels)
         members = trained.candidates if trained else ()

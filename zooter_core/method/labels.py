@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from zooter_core.base.errors import ZooterError, did_you_mean
 from zooter_core.method.metrics import mean, std
-from zooter_core.method.tags import AT_ONCE, TagIndex
+from zooter_core.method.tags import TagIndex
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -243,56 +243,21 @@ def label(
         train: the rows that the tag priors are computed from and that are enhanced; the others keep their plain label.
             All rows if None.
     """
+    _check_beta(config.beta)
     scaled = normalise(rewards, config.normalise, groups)
-    every = Enhancement.of(scaled.copy(), tags, config, train)
-    return Labels(scaled, *every.rows(0, len(scaled)))
-
-
-@dataclass(frozen=True)
-class Enhancement:
-    """What the labels of n queries follow from, a part of them at a time, so that millions need little memory.
-
-    Attributes:
-        plain: the softmax of the rewards, shape (n, N), NaN where one is missing.
-        tags: those tags of the queries that have a prior.
-        priors: of these tags, shape (T, N).
-        overall: the mean label, shape (N,).
-        learned: which queries are enhanced, shape (n,); the others keep their plain label.
-        beta: share of the plain label.
-    """
-
-    plain: Array
-    tags: TagIndex
-    priors: Array
-    overall: Array
-    learned: NDArray[np.bool_]
-    beta: float
-
-    @classmethod
-    def of(
-        cls, rewards: Array, tags: Sequence[Sequence[str]], config: LabelConfig, train: NDArray[np.intp] | None = None
-    ) -> Enhancement:
-        """The enhancement of normalised rewards, whose array it takes over and changes. The rest is as for `label`."""
-        _check_beta(config.beta)
-        for first in range(0, max(1, len(rewards)), AT_ONCE):
-            rewards[first : first + AT_ONCE] = softmax(rewards[first : first + AT_ONCE], config.tau)
-        plain, index, learned = rewards, TagIndex.of(tags), np.ones(len(rewards), dtype=bool)
-        learned_index = index
-        if train is not None:
-            learned[:] = False
-            learned[train] = True
-            learned_index = index.rows(train)
-        part = plain if learned.all() else plain[train]
-        priors, overall = _priors(part, learned_index), mean_label(part)
-        carried = np.flatnonzero(learned_index.counts).tolist()
-        tagged = index.only(index.names[code] for code in carried)
-        return cls(plain, tagged, priors[carried], overall, learned, config.beta)
-
-    def rows(self, first: int, last: int) -> tuple[Array, Array, Array]:
-        """The plain labels, the mean tag priors and the enhanced labels of some of the queries, without gaps."""
-        index, learned = self.tags.rows(np.arange(first, last)), self.learned[first:last, None]
-        plain, enhanced, prior = _enhanced(self.plain[first:last], index, self.priors, self.overall, self.beta)
-        return plain, np.where(learned, prior, plain), np.where(learned, enhanced, plain)
+    labels, index = softmax(scaled, config.tau), TagIndex.of(tags)
+    learned, learned_index = np.ones(len(labels), dtype=bool), index
+    if train is not None:
+        learned[:] = False
+        learned[train] = True
+        learned_index = index.rows(train)
+    learned_labels = labels if learned.all() else labels[train]
+    carried = np.flatnonzero(learned_index.counts).tolist()
+    priors, overall = _priors(learned_labels, learned_index)[carried], mean_label(learned_labels)
+    with_prior = index.only(index.names[code] for code in carried)
+    plain, enhanced, prior = _enhanced(labels, with_prior, priors, overall, config.beta)
+    learned = learned[:, None]
+    return Labels(scaled, plain, np.where(learned, prior, plain), np.where(learned, enhanced, plain))
 
 
 def lot(query_id: str, seed: int) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Query
@@ -12,15 +14,32 @@ from zooter_core.data.run_lines import Check, Record, same_check
 from zooter_core.data.runs import Run
 from zooter_core.fleet.ensemble import Ensemble
 
-if TYPE_CHECKING:
-    from zooter_core.pipeline.lanes import Elsewhere
-
 Progress = Callable[[str, int, int], None]  # step, done, of how many
 Lines = dict[str, dict[str, Any]]  # of a batch: query id -> line
 Job = TypeVar("Job")
+Result = TypeVar("Result")
 BATCH = 64
 MOST_ROWS = 512  # of the step collect: a model in memory generates a part of them at the same time
+WORKER_BATCHES = 4  # of the steps score and tag, for a worker of its own: it takes longer to load than to compute a few
 FEWEST_BATCHES = 16  # of the step collect, unless they would be smaller than BATCH: workers divide them
+
+
+class Workers(Protocol):
+    """Processes, perhaps on other machines, that do the jobs of a step. Each has the fleet."""
+
+    def map(
+        self, function: Callable[[Ensemble, Job], Result], jobs: Sequence[Job], whose: str, most: int, models: int = 1
+    ) -> Iterator[tuple[int, Result]]:
+        """Call a function with each job. Yields the job's number and the result, as the jobs end.
+
+        Args:
+            whose: the work, for messages.
+            most: processes at the same time.
+            models: that run at the same time, each in so many processes.
+
+        Raises:
+            WorkError: a worker raised, or died again and again.
+        """
 
 
 def quiet(step: str, done: int, of: int) -> None:
@@ -33,12 +52,12 @@ def require(run: Run, step: str, allow_missing: bool = False) -> None:
     Args:
         allow_missing: go on with what the step has, where responses are missing. The next step stays open then, too.
     """
-    if not run.sealed(step) and not allow_missing:
+    if not run.is_finished(step) and not allow_missing:
         sentence = f"The step {step} of this run is not finished."
         raise ZooterError(f"a finished step {step}", "an unfinished one", finishing(step), sentence)
 
 
-def pool_of(run: Run, ensemble: Ensemble) -> tuple[str, ...]:
+def check_pool(run: Run, ensemble: Ensemble) -> tuple[str, ...]:
     """The run's pool. Refuses a fleet with another one."""
     pool = tuple(run.setting("start", "pool"))
     if pool != ensemble.fleet.pool:
@@ -52,11 +71,11 @@ def pool_of(run: Run, ensemble: Ensemble) -> tuple[str, ...]:
 
 def write_queries(run: Run, queries: Iterable[Record]) -> None:
     """Write the queries file of a run, unless the step start is finished."""
-    if not run.sealed("start"):
+    if not run.is_finished("start"):
         records = {query["id"]: query for query in queries}
         done = run.done(QUERIES, records, same_check(records))
         run.append(QUERIES, [record for id, record in records.items() if (id,) not in done])
-        run.seal("start")
+        run.finish("start")
 
 
 def fixed(queries: Sequence[Query]) -> Iterator[Sequence[Query]]:
@@ -65,19 +84,20 @@ def fixed(queries: Sequence[Query]) -> Iterator[Sequence[Query]]:
         yield queries[first : first + BATCH]
 
 
-def rows_of(responses: int) -> int:
+def batch_size(responses: int) -> int:
     """How many of a candidate's responses make a batch of the step collect."""
     return min(MOST_ROWS, max(BATCH, responses // FEWEST_BATCHES))
 
 
 def fill(
     run: Run,
+    ensemble: Ensemble,
     step: str,
     check: Check,
     job_of: Callable[[Sequence[Query]], Job],
-    compute: Callable[[Job, Callable[[int], None]], Lines],
+    compute: Callable[[Ensemble, Job, Callable[[int], None]], Lines],
     progress: Progress,
-    elsewhere: Elsewhere | None = None,
+    workers: Workers | None = None,
 ) -> None:
     """Write the lines that the file of a step lacks, one for each query, as the batches end.
 
@@ -85,8 +105,8 @@ def fill(
 
     Args:
         job_of: what a batch of queries needs to be computed.
-        compute: the lines of a job, in this process; it may report how many queries of the batch are done.
-        elsewhere: where the jobs run, if not in this process.
+        compute: the lines of a job; it may report how many queries of the batch are done.
+        workers: they do the jobs, if not this process.
     """
     file, queries = FILE_OF[step], run.queries()
     done = run.done(file, {query.id for query in queries}, check)
@@ -98,10 +118,11 @@ def fill(
     def in_batch(done: int) -> None:
         progress(step, finished + done, len(queries))
 
-    if elsewhere is not None:
-        results = elsewhere.compute(step, jobs)
+    if workers is not None:
+        function = partial(_without_progress, compute)
+        results = workers.map(function, list(jobs), step, math.ceil(len(lacking) / WORKER_BATCHES))
     else:
-        results = ((number, compute(job, in_batch)) for number, job in enumerate(jobs))
+        results = ((number, compute(ensemble, job, in_batch)) for number, job in enumerate(jobs))
     for number, lines in results:
         batch, ids = lacking[number]
         new = [lines[query.id] for query in batch if query.id in ids]
@@ -109,3 +130,10 @@ def fill(
         run.append(file, sorted(new, key=lambda line: "missing" not in line))
         finished += len(batch)
         progress(step, finished, len(queries))
+
+
+def _without_progress(
+    compute: Callable[[Ensemble, Job, Callable[[int], None]], Lines], ensemble: Ensemble, job: Job
+) -> Lines:
+    """The lines of a job, on a worker."""
+    return compute(ensemble, job, lambda done: None)

@@ -34,68 +34,6 @@ from zooter_core.pipeline.collect import load_candidate
 from zooter_core.pipeline.lanes import CollectJob, Key, in_order
 from zooter_core.pipeline.tally import Tally
 
-
-def set_aside(job: SuiteJob) -> dict[str, str]:
-    """The problems without a score of some candidate: id -> which candidate, and why."""
-    reasons: dict[str, str] = {}
-    for problem in job.problems:
-        missing = [name for name in job.pool if (problem.id, name) not in job.scores]
-        if missing:
-            reason = job.failed.get((problem.id, missing[0]), "not reached")
-            reasons[problem.id] = f"no score of {listed(missing)}: {reason}"
-    return reasons
-
-
-def write(job: SuiteJob, suite: str, path: Path) -> int:
-    """Write the problems with scores of all candidates as a score file, atomically; returns their number.
-
-    A line has each candidate's first response in `responses`, and later ones in `later_responses`. For a suite that
-    runs code, `sandbox` says that it ran in a sandbox.
-
-    Raises:
-        WorkError: there is no such problem, or the disk is full.
-    """
-    reasons = set_aside(job)
-    scored = [problem for problem in job.problems if problem.id not in reasons]
-    if not scored:
-        raise WorkError(
-            "at least one problem with a score of every candidate",
-            f"none; the first is set aside with {next(iter(reasons.values()))}",
-            "Fix that cause (`zooter check` may name it) and start again; finished work stays.",
-        )
-    with open_atomic(path) as lines:
-        for problem in scored:
-            lines.write(dump_json(_line(job, suite, problem), ensure_ascii=False) + "\n")
-    return len(scored)
-
-
-def _line(job: SuiteJob, suite: str, problem: Problem) -> dict[str, Any]:
-    texts = {name: job.texts[problem.id, name] for name in job.pool}
-    query = Query(problem.id, problem.turns[0], suite, problem.tags)
-    scores = {name: job.scores[problem.id, name] for name in job.pool}
-    line = score_line(query, scores, {name: responses[0] for name, responses in texts.items()})
-    if len(problem.turns) > 1:
-        line["later_responses"] = {name: responses[1:] for name, responses in texts.items()}
-    return line | job.suite.scored_in()
-
-
-def figures(job: SuiteJob, suite: str) -> dict[str, Any]:
-    """Each candidate's mean score on the problems that are not set aside, with its 95% interval over problems.
-
-    The interval of scores that are all 0 or 1 is Wilson's; scores that are all the same have none otherwise.
-    """
-    reasons = set_aside(job)
-    ids = [problem.id for problem in job.problems if problem.id not in reasons]
-    candidates = {}
-    for name in job.pool:
-        scores = np.array([job.scores[id, name] for id in ids])
-        share = np.isin(scores, (0, 1)).all()
-        low, high = metrics.wilson_interval(float(scores.mean()), len(ids)) if share else metrics.interval(scores)
-        candidates[name] = {"score": float(scores.mean()), "interval": None if math.isnan(low) else (low, high)}
-    result = {"suite": suite, "scale": job.suite.scale, "n": len(ids), "candidates": candidates, "set_aside": reasons}
-    return result | job.suite.scored_in()
-
-
 SCORES = "scores.jsonl"
 SCORED = 16  # responses to score at a time
 ENOUGH = 4  # responses without a score, if they are all of a batch, after which the judge counts as broken
@@ -160,10 +98,6 @@ class _Turn(CollectJob):
         for user, response in zip(self.problems[query.id].turns[: self.turn], responses, strict=False):
             messages += [Message("user", user), Message("assistant", response)]
         return (*messages, Message("user", query.text))
-
-    def holds(self, name: str, query: Query, batch: Sequence[Query]) -> bool:
-        """Whether the candidate has answered the turns before."""
-        return len(self.job.texts.get((query.id, name), ())) >= self.turn
 
     def line(self, record: Mapping[str, Any]) -> Mapping[str, Any]:
         return {"turn" if name == "sample" else name: value for name, value in {**record, "sample": self.turn}.items()}
@@ -276,3 +210,64 @@ def _mark(job: SuiteJob, name: str) -> None:
                 f"none; the first because: {reason}",
                 "Fix the judge and start again; finished work stays.",
             )
+
+
+def set_aside(job: SuiteJob) -> dict[str, str]:
+    """The problems without a score of some candidate: id -> which candidate, and why."""
+    reasons: dict[str, str] = {}
+    for problem in job.problems:
+        missing = [name for name in job.pool if (problem.id, name) not in job.scores]
+        if missing:
+            reason = job.failed.get((problem.id, missing[0]), "not reached")
+            reasons[problem.id] = f"no score of {listed(missing)}: {reason}"
+    return reasons
+
+
+def write(job: SuiteJob, suite: str, path: Path) -> int:
+    """Write the problems with scores of all candidates as a score file, atomically; returns their number.
+
+    A line has each candidate's first response in `responses`, and later ones in `later_responses`. For a suite that
+    runs code, `sandbox` says that it ran in a sandbox.
+
+    Raises:
+        WorkError: there is no such problem, or the disk is full.
+    """
+    reasons = set_aside(job)
+    scored = [problem for problem in job.problems if problem.id not in reasons]
+    if not scored:
+        raise WorkError(
+            "at least one problem with a score of every candidate",
+            f"none; the first is set aside with {next(iter(reasons.values()))}",
+            "Fix that cause (`zooter check` may name it) and start again; finished work stays.",
+        )
+    with open_atomic(path) as lines:
+        for problem in scored:
+            lines.write(dump_json(_line(job, suite, problem), ensure_ascii=False) + "\n")
+    return len(scored)
+
+
+def _line(job: SuiteJob, suite: str, problem: Problem) -> dict[str, Any]:
+    texts = {name: job.texts[problem.id, name] for name in job.pool}
+    query = Query(problem.id, problem.turns[0], suite, problem.tags)
+    scores = {name: job.scores[problem.id, name] for name in job.pool}
+    line = score_line(query, scores, {name: responses[0] for name, responses in texts.items()})
+    if len(problem.turns) > 1:
+        line["later_responses"] = {name: responses[1:] for name, responses in texts.items()}
+    return line | job.suite.scored_in()
+
+
+def figures(job: SuiteJob, suite: str) -> dict[str, Any]:
+    """Each candidate's mean score on the problems that are not set aside, with its 95% interval over problems.
+
+    The interval of scores that are all 0 or 1 is Wilson's; scores that are all the same have none otherwise.
+    """
+    reasons = set_aside(job)
+    ids = [problem.id for problem in job.problems if problem.id not in reasons]
+    candidates = {}
+    for name in job.pool:
+        scores = np.array([job.scores[id, name] for id in ids])
+        share = np.isin(scores, (0, 1)).all()
+        low, high = metrics.wilson_interval(float(scores.mean()), len(ids)) if share else metrics.interval(scores)
+        candidates[name] = {"score": float(scores.mean()), "interval": None if math.isnan(low) else (low, high)}
+    result = {"suite": suite, "scale": job.suite.scale, "n": len(ids), "candidates": candidates, "set_aside": reasons}
+    return result | job.suite.scored_in()

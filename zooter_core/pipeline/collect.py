@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from zooter_core.base.errors import Failure, WorkError, ZooterError, listed
@@ -11,14 +11,13 @@ from zooter_core.base.records import Query
 from zooter_core.base.strict_json import dump_json
 from zooter_core.config.fleet import Fleet, GenerationConfig
 from zooter_core.data.prices import prices_of
-from zooter_core.data.run_folder import RESPONSES, Settings, versions
-from zooter_core.data.run_lines import response_check
+from zooter_core.data.run_folder import PARTS, RESPONSES, Settings, versions
+from zooter_core.data.run_lines import Check, response_check
 from zooter_core.data.runs import BY_DATASET, Run
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline import batches
-from zooter_core.pipeline.batches import Progress, quiet, require, write_queries
-from zooter_core.pipeline.lanes import CollectJob, Elsewhere, in_order
-from zooter_core.pipeline.parts import take_over_parts
+from zooter_core.pipeline.batches import Progress, Workers, quiet, require, write_queries
+from zooter_core.pipeline.lanes import CollectJob, Key, in_order
 from zooter_core.pipeline.tally import Budget, Tally
 
 OF_POOL = ("collect", "score", "label", "distill")  # the steps that a change of the pool begins again
@@ -39,7 +38,7 @@ def collect_settings(
 ) -> Settings:
     """What a run records of its step collect. `queries` are those of a run that has not begun."""
     count = len(queries) or run.state["steps"].get("start", {}).get("queries", 0)
-    batch = _batch_of(run) or batches.rows_of(count * samples)
+    batch = _batch_of(run) or batches.batch_size(count * samples)
     hashes = candidate_hashes(run, ensemble.fleet)
     return {**asdict(generation), "samples": samples, "batch": batch, "candidates_sha256": hashes}
 
@@ -146,7 +145,7 @@ def collect(
     tell: Callable[[str], None] = lambda note: None,
     how: Collecting = Collecting(),
     watch: Callable[[Sequence[Tally]], None] = lambda tallies: None,
-    elsewhere: Elsewhere | None = None,
+    workers: Workers | None = None,
 ) -> dict[str, Failure]:
     """Collect each candidate's responses to each query, and write each one when it ends.
 
@@ -160,7 +159,7 @@ def collect(
         samples: responses of each candidate to each query.
         tell: called with a note, such as that candidates take turns in memory.
         watch: called with the tallies of all candidates, in pool order, after each response.
-        elsewhere: where models in memory run, if not in this process.
+        workers: they run the models in memory, if not this process.
 
     Returns:
         With `allow_missing`, the candidates that lack responses, and why; empty when the step is finished.
@@ -172,13 +171,13 @@ def collect(
     check_samples(samples)
     settings = collect_settings(run, ensemble, generation, samples)
     run.agree("collect", settings)
-    if run.sealed("collect"):
+    if run.is_finished("collect"):
         run.begin("collect", settings)  # version 0.2 has written one hash for all candidates
         return {}
     tallies, candidates = _tallies(ensemble, how), tuple(settings["candidates_sha256"])
-    job = _job(run, ensemble, generation, samples, how, tallies, candidates) if run.sealed("start") else None
+    job = _job(run, ensemble, generation, samples, how, tallies, candidates) if run.is_finished("start") else None
     for name, tally in tallies.items():  # a broken one shows now, not after the others have worked
-        here = elsewhere is None or ensemble.independent(name)
+        here = workers is None or ensemble.independent(name)
         if here and (job is None or tally.done < tally.total):
             load_candidate(ensemble, name, tally, how.allow_missing)
     run.begin("collect", settings)
@@ -190,12 +189,12 @@ def collect(
         watch(list(tallies.values()))
         progress("collect", sum(tally.done for tally in tallies.values()), total)
 
-    job.run(run.folder / RESPONSES, tell, show, elsewhere)
-    if problems := _problems(tallies, elsewhere):
+    job.run(run.folder / RESPONSES, tell, show, workers)
+    if problems := _problems(tallies):
         if how.allow_missing:
             return problems
         raise failed(problems)
-    run.seal("collect")
+    run.finish("collect")
     return {}
 
 
@@ -225,7 +224,7 @@ def _job(
     """
     queries = in_order(run.queries())
     check = response_check(candidates, samples)
-    take_over_parts(run, {query.id for query in queries}, check)
+    _take_over_parts(run, {query.id for query in queries}, check)
     done = run.done(RESPONSES, {query.id for query in queries}, check)
     paid = [tallies[candidate.name] for candidate in ensemble.fleet.candidates if candidate.endpoint]
     budget = Budget(how.budget_usd, lambda: sum(tally.dollars for tally in paid))
@@ -236,6 +235,18 @@ def _job(
             tallies[record["candidate"]].count(record, new=False)
     job.count()
     return job
+
+
+def _take_over_parts(run: Run, ids: Container[str], check: Check) -> None:
+    """Add the responses that workers of an earlier version have left in files of their own."""
+    place = run.folder / PARTS
+    for path in sorted(place.iterdir()) if place.is_dir() else ():
+        if path.suffix in (".open", ".jsonl"):
+            name = f"{PARTS}/{path.name}"
+            run.done(name, ids, check)  # refuses a line of another run
+            done = run.done(RESPONSES, ids, check)
+            run.append(RESPONSES, [record for record in run.records(name) if Key.of(record) not in done])
+        path.unlink()
 
 
 def load_candidate(ensemble: Ensemble, name: str, tally: Tally, allow_missing: bool) -> None:
@@ -249,12 +260,11 @@ def load_candidate(ensemble: Ensemble, name: str, tally: Tally, allow_missing: b
         tally.problem = problem.failure
 
 
-def _problems(tallies: Mapping[str, Tally], elsewhere: Elsewhere | None) -> dict[str, Failure]:
-    """Why candidates lack responses. A worker may also have written where this machine cannot read."""
-    hint = "" if elsewhere is None else "; all machines must share the run folder"
+def _problems(tallies: Mapping[str, Tally]) -> dict[str, Failure]:
+    """Why candidates lack responses."""
     for name, tally in tallies.items():
         if tally.done < tally.total and not tally.problem:
-            missing = f"that {tally.total - tally.done:,} of {tally.total:,} are missing{hint}"
+            missing = f"that {tally.total - tally.done:,} of {tally.total:,} are missing"
             tally.problem = Failure(f"the responses of {name}", missing)
     return {name: tally.problem for name, tally in tallies.items() if tally.problem}
 

@@ -55,7 +55,7 @@ DEFAULTS = {"reward": {"kind": "embedded"}, "tagger": {"kind": "skills"}}
 
 @dataclass(frozen=True)
 class Estimate:
-    """What an exam will take. `cost` is for people; see `cost_of`."""
+    """What an exam will take. `cost` is for people; see `describe_cost`."""
 
     answers: int
     seconds: float
@@ -83,7 +83,7 @@ def answerable(queries: Sequence[Query], tell: Callable[[str], None] = lambda no
     return checked
 
 
-def folder_of(fleet: Path, quick: bool) -> Path:
+def exam_folder(fleet: Path, quick: bool) -> Path:
     """The run folder of a fleet's exam."""
     return fleet / ("exam-quick" if quick else "exam")
 
@@ -99,7 +99,7 @@ def discard(folder: Path) -> None:
             remove(folder)
 
 
-def prepared(folder: Path) -> Fleet:
+def prepare_fleet(folder: Path) -> Fleet:
     """The fleet in a folder, with a reward model and a tagger; fleet.toml gets what it lacks of them.
 
     Raises:
@@ -133,16 +133,16 @@ def estimate(ensemble: Ensemble, queries: Sequence[Query], generation: Generatio
         pieces = ensemble.run_candidate(candidate.name, [Request(candidate, messages)], threading.Event(), short)
         ((_, response),) = iter_responses(pieces)
         at_once = min(candidate.endpoint.parallel, 8) if candidate.endpoint else 1
-        seconds[candidate.name] = _seconds_of(response) * len(queries) / at_once
+        seconds[candidate.name] = _estimate_seconds(response) * len(queries) / at_once
     here = not gpus()
     apart = {c.name for c in ensemble.fleet.candidates if c.endpoint and not (c.endpoint.local and here)}
     together = [seconds[name] for name in apart]
     in_turn = sum(taken for name, taken in seconds.items() if name not in apart)
-    cost = cost_of(ensemble.fleet, len(queries))
+    cost = describe_cost(ensemble.fleet, len(queries))
     return Estimate(len(queries) * len(ensemble.fleet.pool), max([in_turn, *together]), cost)
 
 
-def cost_of(fleet: Fleet, queries: int) -> str:
+def describe_cost(fleet: Fleet, queries: int) -> str:
     """What the answers to so many queries cost, for people, and what that leaves out; empty if all of it is free."""
     prices = [one.usd_per_million_tokens for one in fleet.candidates if not is_local(one)]
     if None in prices:
@@ -154,7 +154,7 @@ def cost_of(fleet: Fleet, queries: int) -> str:
     return f"${in_dollars(total)} without the prompts" if total else ""
 
 
-def _seconds_of(response: Response) -> float:
+def _estimate_seconds(response: Response) -> float:
     """How long an answer of usual length takes, by a short one."""
     if response.error is not None and not response.text:
         return 0.0
@@ -203,7 +203,7 @@ def sit(
 def settle(fleet: Path, run: Path, ensemble: Ensemble, anyway: bool = False) -> bool:
     """Let the router of an exam that has ended take the place of the fleet's, if it is better (`verdicts.takes_over`).
 
-    Called again, it comes to the same end: what the fleet has already stays. `rival_of` has the figures.
+    Called again, it comes to the same end: what the fleet has already stays. `load_rival` has the figures.
 
     Args:
         ensemble: whose backends are shared.
@@ -227,7 +227,7 @@ def settle(fleet: Path, run: Path, ensemble: Ensemble, anyway: bool = False) -> 
     return taken
 
 
-def rival_of(run: Path) -> Verdict | None:
+def load_rival(run: Path) -> Verdict | None:
     """The verdict on an exam's router against the one that the fleet had; None if there is none, or no such router."""
     with suppress(ZooterError):
         return load_verdict(run / RIVAL)
@@ -251,7 +251,7 @@ def _rival(run: Run, ensemble: Ensemble) -> Verdict | None:
     if fleet.router and (familiar := familiar_rows(scores.queries, Path(fleet.router.path))) is not None:
         other[familiar] = np.nan
     against = verdicts.STARTING if router.note else verdicts.PRESENT
-    return verdicts.verdict_of(scores, earned, other, against, "judged", folds=folds)
+    return verdicts.reach_verdict(scores, earned, other, against, "judged", folds=folds)
 
 
 def install(fleet: Path, run: Path) -> None:

@@ -10,31 +10,34 @@ from __future__ import annotations
 import math
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from zooter_core.backends import Request, iter_responses
 from zooter_core.backends.endpoint.retry import RetryPolicy
 from zooter_core.backends.merge_streams import Stream, merge_streams
 from zooter_core.backends.thoughts import most_tokens
-from zooter_core.base.errors import Failure
+from zooter_core.base.errors import Failure, WorkError, ZooterError, listed
 from zooter_core.base.jsonl import Appender
 from zooter_core.base.records import Message, Query, Response
+from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.fleet.attempts import Attempts
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline import batches
+from zooter_core.pipeline.batches import Workers
 from zooter_core.pipeline.tally import Budget, Tally
 
 ENOUGH = 4  # queries that a candidate refuses, or failures in a row, after which it is no longer asked
 RESTS = 2  # of a candidate that has answered before: pauses after ENOUGH failures in a row, each twice the one before
 REST_SECONDS = 30.0  # of the first pause, for a backend without endpoints
 TRIES = 3  # of a single request while others succeed
-BLANK = 10  # one answer in so many may be blank
+BLANK = 10  # one answer in ten may be blank
+WORKER_QUERIES = 256  # at least, for a worker of its own: it takes longer to load a model than to answer a few
 
 
 class Key(NamedTuple):
@@ -50,17 +53,34 @@ class Key(NamedTuple):
         return cls(record["id"], record["candidate"], record["sample"])
 
 
-class Elsewhere(Protocol):
-    """Where models in memory and batches of a step run, if not in this process."""
+@dataclass(frozen=True)
+class Batch:
+    """Requests that a candidate in memory answers together.
 
-    def group(self, name: str) -> object:
-        """What is equal for candidates that share a lane."""
+    Attributes:
+        generation: with the seed of the batch.
+        keys: each request with the key of its response.
+    """
 
-    def lane(self, job: CollectJob, names: Sequence[str]) -> Stream[str]:
-        """The lane of some candidates."""
+    candidate: str
+    generation: GenerationConfig
+    keys: Mapping[Request, Key]
 
-    def compute(self, step: str, jobs: Iterable[Any]) -> Iterator[tuple[int, batches.Lines]]:
-        """The lines of each job of a step with the job's number, as they end."""
+    def answers(
+        self, ensemble: Ensemble, stop: threading.Event, tell: Callable[[str], None] = lambda note: None
+    ) -> Iterator[tuple[Key, Response]]:
+        """The responses as they end. `tell` is called with a note."""
+        pieces = ensemble.run_candidate(self.candidate, list(self.keys), stop, self.generation)
+        for request, response in iter_responses(pieces, tell):
+            yield self.keys[request], response
+
+
+def answer_batch(ensemble: Ensemble, batch: Batch) -> list[tuple[Key, Response]] | Failure:
+    """The responses of a batch, for a worker; or why its candidate cannot work."""
+    try:
+        return list(batch.answers(ensemble, threading.Event()))
+    except ZooterError as problem:
+        return problem.failure
 
 
 @dataclass
@@ -69,9 +89,8 @@ class CollectJob:
 
     Attributes:
         queries: sorted by data set and length.
-        part: which of the fixed batches to collect.
         done: the keys of the responses that are in the file.
-        batch: responses in a batch; by default `batches.rows_of` all. A run goes on with what it began with.
+        batch: responses in a batch, as the run began; by default by their number (`batches.batch_size`).
         numbers: of the candidates, for the seeds; by default their places in the pool. They stay when the pool changes.
     """
 
@@ -83,18 +102,13 @@ class CollectJob:
     tallies: Mapping[str, Tally]
     budget: Budget = field(default_factory=Budget)
     batch: int | None = None
-    part: slice = field(default_factory=lambda: slice(None))
     out: Appender | None = None
     numbers: Mapping[str, int] = field(default_factory=dict)
-
-    def number(self, name: str) -> int:
-        """The number of a candidate."""
-        return self.numbers.get(name, self.ensemble.fleet.pool.index(name))
 
     def count(self) -> None:
         """Set how many responses each tally needs, and how many of them are in the file."""
         for name, tally in self.tallies.items():
-            keys = {key for _, batch in self.batches(name) for key in batch.values()}
+            keys = {key for batch in self.batches(name) for key in batch.keys.values()}
             tally.total, tally.done = len(keys), len(keys & self.done)
 
     def run(
@@ -102,7 +116,7 @@ class CollectJob:
         file: Path,
         tell: Callable[[str], None] = lambda note: None,
         show: Callable[[], None] = lambda: None,
-        elsewhere: Elsewhere | None = None,
+        workers: Workers | None = None,
     ) -> None:
         """Append the missing responses to a file. The tallies say afterwards who had a problem.
 
@@ -110,7 +124,7 @@ class CollectJob:
             tell: called with a note.
             show: called after each response.
         """
-        lanes = self.lanes(elsewhere)
+        lanes = self.lanes(workers)
         with Appender(file, private=True) as self.out, closing(merge_streams(lanes, threading.Event())) as notes:
             for note in notes:
                 if note:
@@ -118,37 +132,41 @@ class CollectJob:
                 else:
                     show()
 
-    def lanes(self, elsewhere: Elsewhere | None = None) -> list[Stream[str]]:
-        """The lanes of the candidates that lack something and have no problem yet."""
-        local: dict[str, list[str]] = {}
-        on_workers: dict[object, list[str]] = {}
+    def lanes(self, workers: Workers | None = None) -> list[Stream[str]]:
+        """The lanes of the candidates that lack something and have no problem yet.
+
+        Models in memory take turns here. On workers, only those on one base model do, which then loads once.
+        """
+        here: dict[str, list[Lane]] = {}
+        on_workers: dict[object, list[Lane]] = {}
         for name, tally in self.tallies.items():
             if tally.done >= tally.total or tally.problem:
                 continue
-            if self.ensemble.independent(name):
-                local[name] = [name]
-            elif elsewhere is None:
-                local.setdefault(f"backend {self.ensemble.fleet.candidate(name).backend}", []).append(name)
+            candidate, independent = self.ensemble.fleet.candidate(name), self.ensemble.independent(name)
+            if independent or workers is None:
+                here.setdefault(name if independent else f"backend {candidate.backend}", []).append(Lane(self, name))
             else:
-                on_workers.setdefault(elsewhere.group(name), []).append(name)
-        lanes: list[Stream[str]] = [partial(_Lane(self).run, names) for names in local.values()]
-        return lanes + [elsewhere.lane(self, names) for names in on_workers.values() if elsewhere is not None]
+                on_workers.setdefault(base_model(candidate), []).append(Lane(self, name))
+        streams: list[Stream[str]] = [partial(_in_turn, lanes) for lanes in here.values()]
+        if workers is not None:
+            models = len(on_workers)
+            streams += [partial(_on_workers, lanes, workers, models) for lanes in on_workers.values()]
+        return streams
 
-    def batches(self, name: str) -> Iterator[tuple[int, dict[Request, Key]]]:
-        """The fixed batches of a candidate, each with its seed."""
-        number, candidate = self.number(name), self.ensemble.fleet.candidate(name)
-        rows_of_all = self.batch or batches.rows_of(len(self.queries) * self.samples)
-        size = max(1, rows_of_all // self.samples)
-        for first in range(0, len(self.queries), size)[self.part]:
+    def batches(self, name: str) -> Iterator[Batch]:
+        """The fixed batches of a candidate."""
+        candidate = self.ensemble.fleet.candidate(name)
+        number = self.numbers.get(name, self.ensemble.fleet.pool.index(name))
+        responses = self.batch or batches.batch_size(len(self.queries) * self.samples)
+        size = max(1, responses // self.samples)
+        for first in range(0, len(self.queries), size):
             seed = self.generation.seed * 1_000_003 + number * len(self.queries) + first
             rows = [(query, sample) for query in self.queries[first : first + size] for sample in range(self.samples)]
-            yield (
-                seed,
-                {
-                    Request(candidate, self.messages(name, query), seed + row): Key(query.id, name, sample)
-                    for row, (query, sample) in enumerate(rows)
-                },
-            )
+            keys = {
+                Request(candidate, self.messages(name, query), seed + row): Key(query.id, name, sample)
+                for row, (query, sample) in enumerate(rows)
+            }
+            yield Batch(name, replace(self.generation, seed=seed), keys)
 
     def messages(self, name: str, query: Query) -> tuple[Message, ...]:
         """What a candidate is asked."""
@@ -165,137 +183,171 @@ class CollectJob:
         """A response as its line of responses.jsonl."""
         return record
 
-    def most_dollars(self, name: str) -> float:
-        """What one response of an endpoint may cost at most, without the prompt."""
-        candidate = self.ensemble.fleet.candidate(name)
-        most = most_tokens(candidate, self.generation, candidate.thinking not in (None, False))
-        return most * (self.tallies[name].price or 0.0) / 1e6 if candidate.endpoint else 0.0
 
+class Lane:
+    """Collects what one candidate lacks.
 
-class _Lane:
-    """One lane. `refusals` wait until their candidate has answered something: one that refuses everything is broken."""
+    Attributes:
+        most_dollars: what one response of an endpoint may cost at most, without the prompt.
+        refusals: they wait until the candidate has answered something: one that refuses everything is broken.
+        tries: of each request that failed; TRIES for one that is not sent again.
+        under_way: the requests that an endpoint has, each with its key.
+        short: whether the budget ended the latest round of requests.
+        failures, in_a_row: the requests of that round that failed, and those of them after the last answer.
+        problem: of the first failure in a row.
+    """
 
-    def __init__(self, job: CollectJob) -> None:
-        self.job = job
-        self.refusals: list[tuple[Key, Request, Response]] = []
+    def __init__(self, job: CollectJob, name: str) -> None:
+        self.job, self.name, self.tally = job, name, job.tallies[name]
+        candidate = job.ensemble.fleet.candidate(name)
+        most = most_tokens(candidate, job.generation, candidate.thinking not in (None, False))
+        self.most_dollars = most * (self.tally.price or 0.0) / 1e6 if candidate.endpoint else 0.0
+        self.refusals: list[tuple[Key, Response]] = []
+        self.tries: Counter[Key] = Counter()
+        self.under_way: dict[Request, Key] = {}
+        self.short, self.failures, self.in_a_row = False, 0, 0
+        self.problem: Failure | None = None
 
-    def run(self, names: Sequence[str], stop: threading.Event) -> Iterator[str]:
-        """Collect what is missing of some candidates, one after the other."""
-        for name in names:
-            alone = self.job.ensemble.independent(name)
-            yield from (self._alone if alone else self._in_batches)(name, stop)
-            if self.refusals and not stop.is_set():
-                yield from self._judge_refusals(name)
-            self.refusals = []
+    def run(self, stop: threading.Event) -> Iterator[str]:
+        """Collect what is missing in this process."""
+        yield from self._at_pace(stop) if self.job.ensemble.independent(self.name) else self._in_batches(stop)
+        if not stop.is_set():
+            yield from self.judge_refusals()
 
-    def _in_batches(self, name: str, stop: threading.Event) -> Iterator[str]:
-        """Batches one after the other, each as a whole, because its responses depend on each other."""
-        job, tally = self.job, self.job.tallies[name]
-        for seed, keys in job.batches(name):
-            if stop.is_set() or tally.problem:
+    def missing_batches(self) -> Iterator[Batch]:
+        """The batches that lack a response. Each is generated as a whole: its responses depend on each other."""
+        return (b for b in self.job.batches(self.name) if not self.job.done.issuperset(b.keys.values()))
+
+    def _in_batches(self, stop: threading.Event) -> Iterator[str]:
+        """Batches one after the other."""
+        for batch in self.missing_batches():
+            if stop.is_set() or self.tally.problem:
                 return
-            if job.done.issuperset(keys.values()):
-                continue
             notes: list[str] = []
-            pieces = job.ensemble.run_candidate(name, list(keys), stop, replace(job.generation, seed=seed))
-            for request, response in iter_responses(pieces, notes.append):
+            for key, response in batch.answers(self.job.ensemble, stop, notes.append):
                 yield from notes
                 notes.clear()
-                if _failed(response):
-                    tally.problem = tally.problem or response.error
-                elif keys[request] not in job.done:
-                    yield from self._take(keys[request], request, response)
+                yield from self.take_of_batch(key, response)
 
-    def _alone(self, name: str, stop: threading.Event) -> Iterator[str]:
+    def take_of_batch(self, key: Key, response: Response) -> Iterator[str]:
+        """Write a response of a batch, unless it was there before. A failure is the candidate's problem."""
+        if _failed(response):
+            self.tally.problem = self.tally.problem or response.error
+        elif key not in self.job.done:
+            yield from self._take(key, response)
+
+    def _at_pace(self, stop: threading.Event) -> Iterator[str]:
         """All requests at the pace of their server. Those that fail are sent again, until nothing helps."""
-        job, tally, attempts = self.job, self.job.tallies[name], self._attempts(name)
-        tries: Counter[Key] = Counter()
+        tally, attempts, budget = self.tally, self._attempts(), self.job.budget
         problem: Failure | None = None
         while not stop.is_set() and not tally.problem:
-            turn = _Turn(job, name, tries)
             new = tally.new
-            yield from self._turn(turn, tries, stop)
-            problem = turn.problem or problem
+            yield from self._round(stop)
+            problem = self.problem or problem
             if stop.is_set() or tally.problem:
                 return
-            if turn.short and not job.budget.wait(job.most_dollars(name), stop):
-                tally.problem = Failure("", f"the budget of ${job.budget.limit:g} is used up")
-            elif not turn.short and not turn.failures:
+            if self.short and not budget.wait(self.most_dollars, stop):
+                tally.problem = Failure("", f"the budget of ${budget.limit:g} is used up")
+            elif not self.short and not self.failures:
                 tally.problem = problem if tally.done + len(self.refusals) < tally.total else None
                 return
-            elif turn.in_a_row >= ENOUGH or (turn.failures and tally.new == new):
-                attempts = self._attempts(name) if tally.new > new else attempts
-                attempts.failed(name, temporary=tally.works)
+            elif self.in_a_row >= ENOUGH or (self.failures and tally.new == new):
+                attempts = self._attempts() if tally.new > new else attempts
+                attempts.failed(self.name, temporary=tally.works)
                 if not attempts.next():
-                    tally.problem = turn.problem
+                    tally.problem = self.problem
                     return
-                reason = turn.problem.reason if turn.problem else ""
-                yield f"{name} failed {turn.failures} times ({reason}). It is asked again in {attempts.pause:g} s."
+                reason = self.problem.reason if self.problem else ""
+                yield f"{self.name} failed {self.failures} times ({reason}). It is asked again in {attempts.pause:g} s."
                 stop.wait(attempts.pause)
 
-    def _attempts(self, name: str) -> Attempts:
-        """The attempts at what a candidate lacks, the first of which is under way."""
+    def _attempts(self) -> Attempts:
+        """The attempts at what the candidate lacks, the first of which is under way."""
         fleet = self.job.ensemble.fleet
-        endpoint = fleet.candidate(name).endpoint
+        endpoint = fleet.candidate(self.name).endpoint
         first = endpoint.rest_seconds if endpoint else REST_SECONDS
-        attempts = Attempts(fleet, [name], policy=RetryPolicy(RESTS, first, math.inf, spread=0.0))
+        attempts = Attempts(fleet, [self.name], policy=RetryPolicy(RESTS, first, math.inf, spread=0.0))
         attempts.next()
         return attempts
 
-    def _turn(self, turn: _Turn, tries: Counter[Key], stop: threading.Event) -> Iterator[str]:
-        job, tally = self.job, turn.tally
+    def _round(self, stop: threading.Event) -> Iterator[str]:
+        """Send each request that is missing once."""
+        self.short, self.failures, self.in_a_row, self.problem = False, 0, 0, None
         notes: list[str] = []
-        pieces = job.ensemble.run_candidate(tally.candidate, turn.requests(), stop, job.generation)
+        pieces = self.job.ensemble.run_candidate(self.name, self._requests(), stop, self.job.generation)
         try:
             for request, response in iter_responses(pieces, notes.append):
                 yield from notes
                 notes.clear()
-                key = turn.keys[request]
+                key = self.under_way[request]
                 if _failed(response):
-                    turn.fail(key, response)
+                    self._fail(key, response)
                 elif response.finish != "stopped":
-                    turn.in_a_row, tries[key] = 0, TRIES  # a refusal that waits is not asked for again
-                    yield from self._take(key, request, response)
-                del turn.keys[request]
-                job.budget.release(turn.most)
-                if tally.problem:
+                    self.in_a_row, self.tries[key] = 0, TRIES  # a refusal that waits is not asked for again
+                    yield from self._take(key, response)
+                del self.under_way[request]
+                self.job.budget.release(self.most_dollars)
+                if self.tally.problem:
                     break
         finally:
-            for _ in turn.keys:  # requests under way when it ends early
-                job.budget.release(turn.most)
+            for _ in self.under_way:  # when it ends early
+                self.job.budget.release(self.most_dollars)
+            self.under_way = {}
 
-    def _take(self, key: Key, request: Request, response: Response) -> Iterator[str]:
+    def _requests(self) -> Iterator[Request]:
+        """The requests, as there is room for them; none after ENOUGH failures in a row."""
+        for batch in self.job.batches(self.name):
+            for request, key in batch.keys.items():
+                if key in self.job.done or self.tries[key] >= TRIES:
+                    continue
+                if self.in_a_row >= ENOUGH or self.tally.problem:
+                    return
+                if not self.job.budget.reserve(self.most_dollars):
+                    self.short = True
+                    return
+                self.under_way[request] = key
+                yield request
+
+    def _fail(self, key: Key, response: Response) -> None:
+        """Count a failure."""
+        if not self.in_a_row:
+            self.problem = response.error
+        self.failures, self.in_a_row = self.failures + 1, self.in_a_row + 1
+        self.tries[key] += 1
+        self.tally.tokens += response.tokens
+
+    def _take(self, key: Key, response: Response) -> Iterator[str]:
         """Write a response, after the refusals that waited for it; or let a refusal wait."""
-        tally = self.job.tallies[key.candidate]
+        tally = self.tally
         if response.finish == "stopped":
             return
         if not (response.error or response.text.strip()):
-            blank = Failure(f"an answer of {key.candidate}", "an empty answer", "Ask another candidate.")
+            blank = Failure(f"an answer of {self.name}", "an empty answer", "Ask another candidate.")
             response = replace(response, finish="refused", error=blank)
             tally.blank += not response.thought_tokens  # else it is counted with its record
         if response.error and not tally.works:
-            self.refusals.append((key, request, response))
+            self.refusals.append((key, response))
             if len(self.refusals) >= batches.BATCH:
-                yield from self._judge_refusals(key.candidate)
+                yield from self.judge_refusals()
             return
         for waiting in self.refusals:
-            yield self._write(waiting[0], waiting[2])
+            yield self._write(*waiting)
         self.refusals = []
         yield self._write(key, response)
         if response.error and tally.blank > max(ENOUGH, tally.total // BLANK):
             reason = (
                 f"{tally.blank} of {tally.done} answers are empty or unfinished, the latest: {response.error.reason}"
             )
-            tally.problem = Failure(f"answers of {key.candidate}", reason, response.error.next_step)
+            tally.problem = Failure(f"answers of {self.name}", reason, response.error.next_step)
 
-    def _judge_refusals(self, name: str) -> Iterator[str]:
+    def judge_refusals(self) -> Iterator[str]:
         """A candidate that has answered nothing and refuses several queries is broken: nothing of it is written."""
-        if len({request.messages for _, request, _ in self.refusals}) >= ENOUGH:
-            first = self.refusals[0][2].error
+        if len({key.id for key, _ in self.refusals}) >= ENOUGH:
+            first = self.refusals[0][1].error
             reason = f"none of {len(self.refusals)}; the first because: {first.reason if first else ''}"
-            self.job.tallies[name].problem = Failure(f"a response of {name}", reason)
+            self.tally.problem = Failure(f"a response of {self.name}", reason)
         else:
-            yield from (self._write(key, response) for key, _, response in self.refusals)
+            yield from (self._write(key, response) for key, response in self.refusals)
         self.refusals = []
 
     def _write(self, key: Key, response: Response) -> str:
@@ -303,43 +355,40 @@ class _Lane:
         return ""
 
 
-class _Turn:
-    """One pass over the requests that a candidate lacks.
+def _in_turn(lanes: Sequence[Lane], stop: threading.Event) -> Iterator[str]:
+    """Lanes of this process, one after the other."""
+    for lane in lanes:
+        yield from lane.run(stop)
 
-    Attributes:
-        short: whether the budget ended it.
-        failures, in_a_row: requests that failed, and those of them after the last answer.
-        problem: of the first failure in a row.
+
+def _on_workers(lanes: Sequence[Lane], workers: Workers, models: int, stop: threading.Event) -> Iterator[str]:
+    """Have workers answer the batches of candidates on one base model, and take each batch over when it ends.
+
+    Args:
+        models: that run on workers at the same time.
     """
+    lane_of, lacking = {lane.name: lane for lane in lanes}, [b for lane in lanes for b in lane.missing_batches()]
+    samples = lanes[0].job.samples
+    processes = math.ceil(sum(len(batch.keys) for batch in lacking) / samples / WORKER_QUERIES)
+    try:
+        for number, result in workers.map(answer_batch, lacking, listed(lane_of), processes, models):
+            lane = lane_of[lacking[number].candidate]
+            if isinstance(result, Failure):
+                lane.tally.problem = lane.tally.problem or result
+                continue
+            for key, response in result:
+                yield from lane.take_of_batch(key, response)
+    except WorkError as problem:
+        for lane in lanes:
+            if lane.tally.done < lane.tally.total:
+                lane.tally.problem = lane.tally.problem or problem.failure
+    for lane in lanes:
+        yield from lane.judge_refusals()
 
-    def __init__(self, job: CollectJob, name: str, tries: Counter[Key]) -> None:
-        self.job, self.tally, self.tries = job, job.tallies[name], tries
-        self.most = job.most_dollars(name)
-        self.keys: dict[Request, Key] = {}  # of the requests under way
-        self.short, self.failures, self.in_a_row = False, 0, 0
-        self.problem: Failure | None = None
 
-    def requests(self) -> Iterator[Request]:
-        """The requests, as there is room for them; none after ENOUGH failures in a row."""
-        for _, keys in self.job.batches(self.tally.candidate):
-            for request, key in keys.items():
-                if key in self.job.done or self.tries[key] >= TRIES:
-                    continue
-                if self.in_a_row >= ENOUGH or self.tally.problem:
-                    return
-                if not self.job.budget.reserve(self.most):
-                    self.short = True
-                    return
-                self.keys[request] = key
-                yield request
-
-    def fail(self, key: Key, response: Response) -> None:
-        """Count a failure."""
-        if not self.in_a_row:
-            self.problem = response.error
-        self.failures, self.in_a_row = self.failures + 1, self.in_a_row + 1
-        self.tries[key] += 1
-        self.tally.tokens += response.tokens
+def base_model(candidate: CandidateConfig) -> tuple[object, ...]:
+    """What is equal for candidates on one base model."""
+    return candidate.backend, candidate.model, candidate.revision, candidate.dtype, candidate.quantisation
 
 
 def in_order(queries: Sequence[Query]) -> list[Query]:

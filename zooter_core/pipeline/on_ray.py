@@ -1,8 +1,8 @@
-"""The engine `ray`: models in memory, the reward model and the tagger run in actors of Ray Data; endpoints stay in
+"""The engine `ray`: models in memory, the reward model and the tagger run in actors of Ray Data. Endpoints stay in
 threads of this process, with the client that every run has.
 
-The functions are those of a run on one machine (`collect_part`, `score_lines`, `tag_lines`). Each row of a data set is
-one part or one batch and carries its number through every operator; a worker returns the number and the result.
+The functions are those of a run on one machine (`answer_batch`, `score_lines`, `tag_lines`). Each row of a data set is
+one job with its number; a worker returns the number and the result, and this process writes the results.
 """
 
 from __future__ import annotations
@@ -12,134 +12,47 @@ import logging
 import math
 import os
 import pickle
-import threading
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from zooter_core.backends.merge_streams import Stream
-from zooter_core.base.errors import (
-    Failure,
-    NotInstalledError,
-    WorkError,
-    ZooterError,
-    first_line,
-    listed,
-    shortened,
-)
+from zooter_core.base.errors import NotInstalledError, WorkError, ZooterError, first_line, shortened
 from zooter_core.config.fleet import load_fleet
 from zooter_core.data.run_folder import versions
 from zooter_core.fleet.ensemble import Ensemble
-from zooter_core.pipeline.batches import Lines
-from zooter_core.pipeline.label import tag_lines
-from zooter_core.pipeline.lanes import CollectJob, Key
-from zooter_core.pipeline.parts import Part, collect_part, take_lines
-from zooter_core.pipeline.score import score_lines
+from zooter_core.pipeline.batches import Job, Result
 
-PART_QUERIES = 256  # about as many in a part
-ACTOR_BATCHES = 4  # of rewards or tags at least, for an actor: it takes longer to load than to compute a few
-RESTARTS = 3  # of an actor, and tries of its part after those; an engine that dies again and again must not loop
+RESTARTS = 3  # of an actor, and tries of its job after those; an engine that dies again and again must not loop
 VERSION_SECONDS = 120.0  # for each machine to tell its versions
 ADDRESS = "RAY_ADDRESS"  # an environment variable of Ray's own: the cluster
 
 
-class RayEngine:
-    """A connection to a Ray cluster, or to one that is started on this machine and ends with it.
+class RayWorkers:
+    """Actors of a Ray cluster, or of a Ray that is started on this machine and ends with the run."""
 
-    Args:
-        folder: of the run, which all machines must share.
-    """
+    def __init__(self, ensemble: Ensemble) -> None:
+        self._fleet = str(ensemble.fleet.folder)
 
-    def __init__(self, ensemble: Ensemble, folder: Path) -> None:
-        self._ensemble, self._folder = ensemble, folder.resolve()
-
-    def group(self, name: str) -> object:
-        """Candidates on one base model share actors, each of which loads it once."""
-        candidate = self._ensemble.fleet.candidate(name)
-        return candidate.backend, candidate.model, candidate.revision, candidate.dtype, candidate.quantisation
-
-    def lane(self, job: CollectJob, names: Sequence[str]) -> Stream[str]:
-        """The lane of some candidates whose model runs in actors."""
-        return partial(self._collect, job, names)
-
-    def compute(self, step: str, jobs: Iterable[Any]) -> Iterator[tuple[int, Lines]]:
-        """The lines of each job of a step with its number, as they end."""
-        rows = list(jobs)
-        function: Callable[[Ensemble, Any], Lines] = score_lines if step == "score" else tag_lines
-        yield from self._map(function, rows, math.ceil(len(rows) / ACTOR_BATCHES), 1, step)
-
-    def _collect(self, job: CollectJob, names: Sequence[str], stop: threading.Event) -> Iterator[str]:
-        """Have actors collect the parts of some candidates, and take each one over when it ends."""
-        parts = [part for name in names for part in self.parts(job, name)]
-        function = partial(
-            _problem_of,
-            folder=self._folder,
-            queries=list(job.queries),
-            generation=job.generation,
-            samples=job.samples,
-            batch=job.batch,
-        )
-        try:
-            for number, problem in self._map(function, parts, len(parts), self._models(), listed(names)):
-                part = parts[number]
-                for record in take_lines(self._folder, part):
-                    if Key.of(record) not in job.done:
-                        job.write(record)
-                        yield ""
-                job.tallies[part.candidate].problem = job.tallies[part.candidate].problem or problem
-        except WorkError as problem:
-            for name in names:
-                tally = job.tallies[name]
-                if tally.done < tally.total:
-                    tally.problem = tally.problem or problem.failure
-
-    def parts(self, job: CollectJob, name: str) -> Iterator[Part]:
-        """The parts of a candidate that lack responses."""
-        batches = [list(batch.values()) for _, batch in job.batches(name)]
-        place, count = job.number(name), math.ceil(len(job.queries) / PART_QUERIES)
-        for number in range(min(count, len(batches))):
-            part = Part(name, place, number, count, (), job.tallies[name].works)
-            keys = [key for batch in batches[part.batches] for key in batch]
-            done = tuple((key.id, key.sample) for key in keys if key in job.done)
-            if len(done) < len(keys):
-                yield replace(part, done=done)
-
-    def _models(self) -> int:
-        """How many models of candidates run in actors at the same time."""
-        candidates = self._ensemble.fleet.pool
-        return len({self.group(name) for name in candidates if not self._ensemble.independent(name)})
-
-    def _map(
-        self, function: Callable[[Ensemble, Any], Any], jobs: Sequence[Any], most: int, models: int, whose: str
-    ) -> Iterator[tuple[int, Any]]:
-        """Call a function with jobs in a pool of at most `most` actors. Yields each job's number with the result.
-
-        Args:
-            models: that run at the same time, each in such a pool.
-            whose: the work, for messages.
-
-        Raises:
-            WorkError: a worker raised, or its actors died more than RESTARTS times.
-        """
+    def map(
+        self, function: Callable[[Ensemble, Job], Result], jobs: Sequence[Job], whose: str, most: int, models: int = 1
+    ) -> Iterator[tuple[int, Result]]:
+        """As in `Workers`."""
         import ray
         import ray.data
 
         if not jobs:
             return
         rows = [{"number": number, "payload": pickle.dumps(job)} for number, job in enumerate(jobs)]
-        fleet = str(self._ensemble.fleet.folder)
         with warnings.catch_warnings(action="ignore"):  # the two limits are to get names of their own in Ray 2.64
             data = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
-                Worker,
+                Actor,
                 batch_size=1,
-                concurrency=(1, most),
+                concurrency=(1, min(most, len(rows))),
                 num_cpus=1,
                 num_gpus=gpus_of_actor(ray.cluster_resources().get("GPU", 0), models),
-                fn_constructor_kwargs={"fleet": fleet, "function": pickle.dumps(function)},
+                fn_constructor_kwargs={"fleet": self._fleet, "function": pickle.dumps(function)},
                 max_restarts=RESTARTS,
                 max_task_retries=RESTARTS,
             )
@@ -165,7 +78,7 @@ def gpus_of_actor(gpus: float, models: int) -> float:
     return 1 / max(1, math.ceil(models / gpus)) if gpus else 0.0
 
 
-class Worker:
+class Actor:
     """An actor, which loads its model once and calls one function of the pipeline with each job that it gets."""
 
     def __init__(self, fleet: str, function: bytes) -> None:
@@ -176,16 +89,8 @@ class Worker:
         return {"number": row["number"], "result": [pickle.dumps(self.function(self.ensemble, pickle.loads(payload)))]}
 
 
-def _problem_of(ensemble: Ensemble, part: Part, **settings: Any) -> Failure | None:
-    """Collect a part; returns the problem of its candidate, if it has one."""
-    try:
-        return collect_part(ensemble, part, **settings)
-    except ZooterError as problem:
-        return problem.failure
-
-
 @contextmanager
-def ray_engine(ensemble: Ensemble, folder: Path) -> Iterator[RayEngine]:
+def ray_workers(ensemble: Ensemble) -> Iterator[RayWorkers]:
     """Connect to the cluster that $RAY_ADDRESS names, or start one on this machine; it ends with the block.
 
     Raises:
@@ -213,7 +118,7 @@ def ray_engine(ensemble: Ensemble, folder: Path) -> Iterator[RayEngine]:
         context.print_on_execution_start = False
         context.execution_options.preserve_order = False
         logging.getLogger("ray.data").setLevel(logging.ERROR)
-        yield RayEngine(ensemble, folder)
+        yield RayWorkers(ensemble)
     finally:
         ray.shutdown()
 

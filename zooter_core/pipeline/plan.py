@@ -62,7 +62,7 @@ def check(run: Run, plan: Plan, ensemble: Ensemble) -> None:
     if plan.scores:
         _check_scores(run, plan.scores)
     again = OF_POOL if has_another_pool(run, ensemble.fleet) else ()
-    open_steps = [step for step in plan.steps if not run.sealed(step) or step in again]
+    open_steps = [step for step in plan.steps if not run.is_finished(step) or step in again]
     _check_parts(ensemble, open_steps)
     for step, settings in _settings(run, plan, ensemble).items():
         run.agree(step, settings)
@@ -147,7 +147,7 @@ def _check_models(run: Run, plan: Plan, ensemble: Ensemble, steps: Sequence[str]
         _check_samples(plan, ensemble)
     fleet = ensemble.fleet
     if "score" in steps:
-        queries = plan.queries or (run.queries() if run.sealed("start") else ())
+        queries = plan.queries or (run.queries() if run.is_finished("start") else ())
         check_verifiable(key for query in queries if (key := key_of(query)))
         if isinstance(fleet.reward, CheckpointConfig) and has_torch():  # its weights take long to load
             from zooter_core.labelling.rewards.architectures import check_files

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 from zooter_core.backends.thoughts import split
 from zooter_core.base.errors import WorkError, ZooterError, listed
@@ -14,20 +12,16 @@ from zooter_core.base.files import check_file, locked
 from zooter_core.base.jsonl import append_records, read_lines, read_records
 from zooter_core.base.records import Query
 from zooter_core.data.evident_keys import key_of
-from zooter_core.data.run_folder import EARLIER, REWARDS, Settings
-from zooter_core.data.run_lines import Check, Record, all_finite, reward_check
+from zooter_core.data.run_folder import REWARDS, Settings
+from zooter_core.data.run_lines import Check, all_finite, reward_check
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import LEAST, no_repeats, read_query, read_responses, score_line
 from zooter_core.evaluation.verified import check_verifiable, verify
 from zooter_core.fleet.ensemble import Ensemble
-from zooter_core.labelling.rewards import Comparing
 from zooter_core.pipeline import batches
-from zooter_core.pipeline.batches import Progress, quiet
-from zooter_core.pipeline.lanes import Elsewhere
+from zooter_core.pipeline.batches import Lines, Progress, Workers, quiet
 
 Responses = tuple[Query, dict[str, str]]  # a query, and candidate -> text
-Line = dict[str, Any]
-FIELDS = ("rewards", "samples", "verified")  # of a line: candidate -> value
 
 
 @dataclass(frozen=True)
@@ -37,7 +31,6 @@ class ScoreJob:
     Attributes:
         set_aside: the queries that a candidate refused, or that lack too many responses: id -> why.
         missing: the queries that lack responses: id -> of which candidates.
-        earlier: lines of queries that have been scored with other candidates: id -> the line.
     """
 
     queries: Sequence[Query]
@@ -45,58 +38,34 @@ class ScoreJob:
     set_aside: Mapping[str, str]
     missing: Mapping[str, list[str]]
     pool: Sequence[str]
-    earlier: Mapping[str, Record]
 
     def scored(self, id: str) -> list[str]:
         """The candidates of which a query has all responses, in pool order."""
         return [name for name in self.pool if name not in self.missing.get(id, ())]
 
 
-def score_lines(
-    ensemble: Ensemble, job: ScoreJob, progress: Callable[[int], None] = lambda done: None
-) -> dict[str, dict[str, Any]]:
+def score_lines(ensemble: Ensemble, job: ScoreJob, progress: Callable[[int], None] = lambda done: None) -> Lines:
     """The lines of rewards.jsonl of a batch, by the id of the query."""
-    lines: dict[str, dict[str, Any]] = {id: {"id": id, "set_aside": reason} for id, reason in job.set_aside.items()}
+    lines: Lines = {id: {"id": id, "set_aside": reason} for id, reason in job.set_aside.items()}
     answered = [query for query in job.queries if query.id not in job.set_aside]
-    alone = not job.earlier or not isinstance(ensemble.reward_model, Comparing)
-    earlier = {query.id: _earlier_rewards(job, query.id, alone) for query in answered}
-    new = {id: [name for name in job.scored(id) if name not in line.get("rewards", ())] for id, line in earlier.items()}
-    lacking = [query for query in answered if new[query.id]]
-    requests = [(q.text, [text for name in new[q.id] for text in job.texts[q.id][name]]) for q in lacking]
-    lines |= {query.id: {"id": query.id, **earlier[query.id]} for query in answered}
+    requests = [(q.text, [text for name in job.scored(q.id) for text in job.texts[q.id][name]]) for q in answered]
     scored = ensemble.score_responses(requests, progress) if requests else []  # else no model is loaded
-    for query, rewards in zip(lacking, scored, strict=True):
-        line = rewards.line(query.id, new[query.id])
+    for query, rewards in zip(answered, scored, strict=True):
+        line = rewards.line(query.id, job.scored(query.id))
         if (key := key_of(query)) and "rewards" in line:
-            texts = {name: job.texts[query.id][name] for name in new[query.id]}
+            texts = {name: job.texts[query.id][name] for name in job.scored(query.id)}
             line["verified"] = {name: [int(verify(text, key).right) for text in texts[name]] for name in texts}
-        lines[query.id] = line if "set_aside" in line else _joined(earlier[query.id], line, job.scored(query.id))
+        lines[query.id] = line
     for id, names in job.missing.items():
         lines[id]["missing"] = names
     return lines
-
-
-def _earlier_rewards(job: ScoreJob, id: str, alone: bool) -> Line:
-    """The rewards of a query that an earlier line has: all or nothing, unless each response is scored alone."""
-    line, names = job.earlier.get(id, {}), job.scored(id)
-    if not alone and set(line.get("rewards", ())) != set(names):
-        return {}
-    return {
-        field: {name: line[field][name] for name in names if name in line[field]} for field in FIELDS if field in line
-    }
-
-
-def _joined(earlier: Line, new: Line, names: Sequence[str]) -> Line:
-    """A line of earlier rewards and new ones."""
-    joined = {field: earlier.get(field, {}) | new[field] for field in FIELDS if field in new}
-    return {"id": new["id"]} | {field: {name: values[name] for name in names} for field, values in joined.items()}
 
 
 def score(
     run: Run,
     ensemble: Ensemble,
     progress: Progress = quiet,
-    elsewhere: Elsewhere | None = None,
+    workers: Workers | None = None,
     allow_missing: bool = False,
 ) -> None:
     """Write the rewards of every response, one line for each query: each candidate's mean, and the `samples`.
@@ -109,19 +78,19 @@ def score(
     Args:
         allow_missing: score what an unfinished step collect has. A line names the candidates that it lacks in
             `missing`; a query with fewer than two is set aside. The step stays open, and its next start makes the lines
-            of batches with new responses anew, as it does with all lines after a change of the pool. Only new responses
-            are scored, unless the reward model compares them.
+            of batches with new responses anew, as it does with all lines after a change of the pool. Rewards that the
+            fleet's model has given before come from the cache of rewards.
     """
     settings = {"reward_sha256": ensemble.fleet.hash_of("reward"), "pool": list(ensemble.fleet.pool)}
     run.agree("score", settings)
-    if run.sealed("score"):
+    if run.is_finished("score"):
         return
     batches.require(run, "collect", allow_missing)
     check_verifiable(key for query in run.queries() if (key := key_of(query)))
-    pool, missing = batches.pool_of(run, ensemble), run.missing()
+    pool, missing = batches.check_pool(run, ensemble), run.missing()
     texts, reasons = run.responses(), _too_few(missing, pool) | run.refused()
     check = reward_check(pool, run.state["steps"].get("collect", {}).get("samples"))
-    earlier = _set_outdated_apart(run, check, missing, settings)
+    _remove_outdated(run, check, missing, settings)
     run.begin("score", settings)
 
     def job_of(batch: Sequence[Query]) -> ScoreJob:
@@ -132,13 +101,11 @@ def score(
             {query.id: reasons[query.id] for query in batch if query.id in reasons},
             {query.id: missing[query.id] for query in batch if query.id in missing},
             pool,
-            {query.id: earlier[query.id] for query in batch if query.id in earlier},
         )
 
-    batches.fill(run, "score", check, job_of, partial(score_lines, ensemble), progress, elsewhere)
-    run.remove(EARLIER)
-    if run.sealed("collect"):
-        run.seal("score")
+    batches.fill(run, ensemble, "score", check, job_of, score_lines, progress, workers)
+    if run.is_finished("collect"):
+        run.finish("score")
 
 
 def _too_few(missing: Mapping[str, list[str]], pool: Sequence[str]) -> dict[str, str]:
@@ -147,15 +114,9 @@ def _too_few(missing: Mapping[str, list[str]], pool: Sequence[str]) -> dict[str,
     return {id: f"no response of {listed(names)}" for id, names in missing.items() if len(pool) - len(names) < least}
 
 
-def _set_outdated_apart(
-    run: Run, check: Check, missing: Mapping[str, list[str]], settings: Settings
-) -> dict[str, Record]:
-    """Move the lines that must be made anew from rewards.jsonl to EARLIER: all after a change of the pool, and those of
-    each batch that has got responses since.
-
-    Returns:
-        what EARLIER has: query id -> a line with rewards, of any candidates.
-    """
+def _remove_outdated(run: Run, check: Check, missing: Mapping[str, list[str]], settings: Settings) -> None:
+    """Remove the lines of rewards.jsonl that must be made anew: all after a change of the pool, and those of each batch
+    that has got responses since."""
     queries = {query.id: query for query in run.queries()}
     outdated: Container[str] = queries
     if run.state["steps"].get("score", {}).get("pool") == settings["pool"]:
@@ -170,17 +131,7 @@ def _set_outdated_apart(
     else:  # other candidates are no mistake
         run.done(REWARDS, queries, Check(lambda record: None))
     if any(record["id"] in outdated for record in run.records(REWARDS)):
-        apart = [*run.records(EARLIER), *(record for record in run.records(REWARDS) if record["id"] in outdated)]
-        run.replace(EARLIER, {record["id"]: record for record in apart if "rewards" in record}.values())
         run.replace(REWARDS, (record for record in run.records(REWARDS) if record["id"] not in outdated))
-    return {record["id"]: record for record in run.records(EARLIER) if _is_usable(record, queries)}
-
-
-def _is_usable(record: Record, queries: Mapping[str, Query]) -> bool:
-    """Whether a line of EARLIER has the rewards of some candidates, and outcomes if its query has an answer key."""
-    line = {name: value for name, value in record.items() if name != "missing"}
-    matches = record["id"] in queries and bool(key_of(queries[record["id"]])) == ("verified" in record)
-    return matches and reward_check(list(record["rewards"]), None).wrong(line) is None
 
 
 def score_responses(

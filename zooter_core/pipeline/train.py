@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,14 +19,14 @@ from zooter_core.data.runs import Run
 from zooter_core.data.scores import Scores, ScoreSource, as_scores
 from zooter_core.evaluation.evaluate import Sampled, report
 from zooter_core.evaluation.figures import Report, load_report
-from zooter_core.evaluation.thinking import of_run
+from zooter_core.evaluation.thinking import compare_thinking
 from zooter_core.evaluation.verified.ranking import verified_figures
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method import selection
 from zooter_core.method.labels import LabelConfig, entropy, held_back, label, lot
 from zooter_core.method.mixture import chosen
 from zooter_core.method.tags import TagIndex
-from zooter_core.pipeline.batches import Progress, pool_of, quiet, require
+from zooter_core.pipeline.batches import Progress, check_pool, quiet, require
 from zooter_core.pipeline.plan import distill_settings
 from zooter_core.router.auto import FEWEST, Scored, earned_by
 from zooter_core.router.clusters import Vectors, cluster_tags, named
@@ -134,22 +134,24 @@ def distill_run(
         allow_missing: accept an unfinished step label; this step stays open, too, and is skipped while nothing changes.
     """
     run.begin("distill", distill_settings(encoder, config))
-    if run.sealed("distill"):
+    if run.is_finished("distill"):
         return load_report(run.folder / REPORT)
     require(run, "label", allow_missing)
     if run.unchanged("distill", SOURCES):
         return load_report(run.folder / REPORT)
-    pool_of(run, ensemble)
+    check_pool(run, ensemble)
     scores, labelled, labels = _learned(run, allow_missing)
     model = ensemble.encoders(encoder)
     vectors = model.embed_all([query.text for query in scores.queries])
     sampled = Sampled(run.samples(), run.dollars(ensemble.fleet), run.tokens())
     checkpoint = run.folder / CHECKPOINT
-    trained = train(scores, labelled, vectors, model, labels, config, progress, sampled, run.set_aside(), checkpoint)
-    if verified := verified_figures(scores.candidates, *run.outcomes()):
-        trained = replace(trained, report=trained.report.but(verified=verified))
-    if thinking := of_run(run, ensemble.fleet, scores):
-        trained = replace(trained, report=trained.report.but(thinking=thinking))
+    trained = train(scores, labelled, vectors, model, labels, config, progress, sampled, checkpoint)
+    parts = {
+        "set_aside": run.set_aside(),
+        "verified": verified_figures(scores.candidates, *run.outcomes()),
+        "thinking": compare_thinking(run, ensemble.fleet, scores),
+    }
+    trained = replace(trained, report=trained.report.but(**{name: part for name, part in parts.items() if part}))
     partial = run.folder / f"{ROUTER}.partial"
     with writing(run.folder):
         remove(partial)  # of a process that was killed
@@ -158,8 +160,8 @@ def distill_run(
     with writing(run.folder):
         move_contents(partial, run.folder)
         remove(checkpoint)
-    if run.sealed("label"):
-        run.seal("distill")
+    if run.is_finished("label"):
+        run.finish("distill")
     else:
         run.remember("distill", SOURCES)
     return trained.report
@@ -258,7 +260,6 @@ def train(
     config: DistillConfig,
     progress: Progress,
     sampled: Sampled | None = None,
-    set_aside: Mapping[str, str] | None = None,
     checkpoint: Path | None = None,
 ) -> Trained:
     """Train a router on the training fold and report on the held-back one.
@@ -268,7 +269,6 @@ def train(
         labelled: their labels, made with the settings `labels`.
         vectors: of the queries by the encoder, shape (n, 2 * width).
         sampled: single responses, for the report.
-        set_aside: queries without rewards, for the report: id -> why.
         checkpoint: of fine-tuning, see `finetune`.
     """
     every, scores = scores, scores.without_barely_scored()
@@ -314,7 +314,7 @@ def train(
         outputs = replace(outputs, gain=neighbours.gain_ranks(unseen, selection.ranking(outputs.probabilities)[:, :2]))
     figures = report(every, entropy(labelled.plain).tolist(), held_back, outputs, sampled, cross_validated)
     learned = np.unique(text_hashes(scores.queries[row].text for row in rows))
-    return Trained(router, neighbours, learned, figures.but(losses=losses, set_aside=dict(set_aside or {})))
+    return Trained(router, neighbours, learned, figures.but(losses=losses))
 
 
 def _head(

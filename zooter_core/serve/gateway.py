@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
-from zooter_core.backends import retain
 from zooter_core.backends.endpoint.connection import Connection
 from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.backends.endpoint.health import Breaker
@@ -120,7 +119,7 @@ class Gateway:
         if self._retired and not self._users:
             await self.close()
             for backend in () if self._lends else list(self.ensemble.backends.values()):
-                await asyncio.to_thread(retain, backend, ())
+                await asyncio.to_thread(backend.retain, ())
 
     @property
     def models(self) -> dict[str, str]:

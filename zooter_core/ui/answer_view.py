@@ -1,69 +1,16 @@
-"""How pages draw a query, its routing and a candidate's answer."""
+"""How pages draw a query and a candidate's answer."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from zooter_core.base.errors import listed
-from zooter_core.base.records import LEANING, SURE, Decision, Response, Tag
+from zooter_core.base.records import Response
 from zooter_core.fleet import attempts
-from zooter_core.ui import charts
-from zooter_core.ui.charts import badge
 from zooter_core.ui.jobs import Answers
 from zooter_core.ui.markdown import MOST, safe
 from zooter_core.ui.text import plain, visible
 from zooter_core.ui.widgets import show_error
-
-LEAST_SHOWN, CLEAR = 0.5, 0.55  # scores of a tag, for all taggers: of one that is alone, and of one among others
-
-
-def draw(decision: Decision, key: str, pool: Sequence[str] = (), why: bool = False) -> bool:
-    """Draw how a query was routed, as one row; True if a visitor has opened the reasons.
-
-    Args:
-        pool: the fleet's candidates, if others than the decision's.
-        why: whether there are reasons to open.
-    """
-    probabilities, rivals = decision.probabilities, decision.rivals
-    pool = pool or list(probabilities)
-    alt = "Routing: " + ", ".join(f"{name} {p:.0%}" for name, p in charts.by_share(probabilities))
-    opened = f"why-{key}"
-    with st.container(horizontal=True, key=f"strip-{key}", vertical_alignment="center", gap="small", wrap=False):
-        if rivals:
-            st.markdown(f":gray-badge[undecided: {plain(listed(rivals, ' or '))}]", width="content")
-        else:
-            name = decision.candidate
-            st.markdown(badge(pool, name, f"{probabilities[name]:.0%}"), width="content")
-        st.image(charts.stacked(probabilities, pool, pale=bool(rivals)), width="stretch", alt=alt)
-        if tags := shown_tags(decision.tags):
-            st.markdown(f":gray-badge[{plain(tags[0])}]", width="content")
-        if why:
-            is_open = bool(st.session_state.get(opened))
-            icon = ":material/expand_less:" if is_open else ":material/expand_more:"
-            st.button(
-                "Why", key=f"toggle-{opened}", type="tertiary", icon=icon, icon_position="right",
-                on_click=st.session_state.update, args=({opened: not is_open},),
-            )  # fmt: skip
-    return bool(st.session_state.get(opened))
-
-
-def shown_tags(tags: Sequence[Tag]) -> list[str]:
-    """The tags that are worth showing, which are listed with the best first: a doubtful one confuses more than none,
-    and so does one that hardly beats another (benchmarks/first_clicks.py)."""
-    if len(tags) > 1 and tags[0].score < CLEAR:
-        return []
-    return [tag.name for tag in tags if tag.score >= LEAST_SHOWN]
-
-
-def bar(key: str, text: str, width: int, share: float, fill: str, alt: str) -> None:
-    """A text in Markdown, of a width in pixels, and beside it a track of which a colour fills a share."""
-    with st.container(horizontal=True, key=f"bar-{key}", vertical_alignment="center", wrap=False):
-        st.markdown(text, width=width)
-        st.image(charts.filled(share, fill), width="stretch", alt=alt)
-
 
 SLOWEST = 1.0  # tokens per second that are shown: fewer are one token that came late, or none
 FOLDED = 700  # characters of a query from which the rest is folded
@@ -71,11 +18,6 @@ ENDINGS = {
     "length": ":orange-badge[cut off at the token limit]",
     "stopped": ":gray-badge[stopped]",
     "repeated": ":orange-badge[stopped: it repeated itself]",
-}
-CERTAINTY = {
-    "sure": f"**sure**: such a choice is the best at least {SURE:.0%} of the time",
-    "leaning": f"**leaning**: such a choice is the best {LEANING:.0%} to {SURE:.0%} of the time",
-    "undecided": f"**undecided**: such a choice is the best less than {LEANING:.0%} of the time",
 }
 
 
@@ -97,13 +39,13 @@ def draw_query(query: str) -> None:
 
 
 def fallback_note(job: Answers, around: str = "") -> str:
-    """Says which candidates failed, and who answers for them if all others did; empty if none failed, or all."""
+    """Which candidates failed, and which one is left to answer instead if only one is; empty if none or all failed."""
     failed = [response for response in job.failed if response.candidate != job.shown]
     alone = len(failed) == len(job.candidates) - 1
     return "" if job.all_failed else attempts.note(failed, job.shown if alone else None, around)
 
 
-def problem_of(job: Answers, name: str) -> str | None:
+def explain_failure(job: Answers, name: str) -> str | None:
     """Why a candidate has no complete answer; if all failed, the reason of each. None while the job runs."""
     if job.running:
         return None
@@ -119,7 +61,7 @@ def draw_answer(job: Answers, name: str, key: str) -> None:
     draw_text(job, name, key)
     if job.broke_off(name) and not job.problem and (job.texts[name] or not response):
         st.markdown(":orange-badge[incomplete] The answer broke off.")
-    if problem := problem_of(job, name):
+    if problem := explain_failure(job, name):
         show_error(problem)
     if response and not response.error:
         draw_ending(response)
@@ -174,7 +116,7 @@ def _title(thinks: bool, seconds: float | None, tokens: int) -> str:
 
 
 def draw_thoughts(response: Response, key: str) -> None:
-    """The thoughts of a response that nobody saw come, if it has any."""
+    """The thoughts of a response that was not drawn while it grew, if it has any."""
     if response.thoughts:
         _fold(_title(False, None, response.thought_tokens), response.thoughts, key)
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import threading
 import time
-import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import Self
 
 import streamlit as st
 from streamlit.runtime import exists, get_instance
@@ -20,8 +20,7 @@ from zooter_core.base.errors import ZooterError
 GRACE = 3.5  # seconds that work goes on after its last tab was closed; a tab that reloads is back within them
 CHECK_EVERY = 0.5  # seconds between two looks for abandoned work
 STOP_WAIT = 0.25  # seconds; most work ends within them, and the page shows the end at once
-WATCHED = 0.8  # share of the time between two drawings in which a page waits for the end (`draw_live`)
-CLICK_WAIT = 0.02  # seconds that a click waits meanwhile
+EVERY = 0.3  # seconds between two drawings of running work
 
 
 class StoppedError(Exception):
@@ -36,6 +35,7 @@ class BackgroundWork(ABC):
 
     Attributes:
         subject: what fails when the work fails, for the message.
+        step, done, total: how far it is, as `report` noted; `total` is 0 where it is unknown.
         problem: why the work failed; None while it runs and after it succeeded.
         stopped: whether the work ended with a StoppedError.
         sessions: the browser tabs that look at the work.
@@ -45,6 +45,7 @@ class BackgroundWork(ABC):
     subject = "work"
 
     def __init__(self) -> None:
+        self.step, self.done, self.total = "", 0, 0
         self.problem: str | None = None
         self.stopped = False
         self.sessions: set[str] = set()
@@ -61,6 +62,21 @@ class BackgroundWork(ABC):
             StoppedError: it was stopped.
         """
 
+    def report(self, step: str, done: int, total: int = 0) -> None:
+        """Note the progress, in the thread.
+
+        Raises:
+            StoppedError: the work is to stop.
+        """
+        if self.stopping:
+            raise StoppedError
+        self.step, self.done, self.total = step, done, total
+
+    @property
+    def share(self) -> float:
+        """The share of the step that is done; 0 where it is unknown."""
+        return min(self.done / self.total, 1.0) if self.total else 0.0
+
     def _finish(self) -> None:  # noqa: B027 - most work needs no cleaning up
         """Clean up, in the thread, however the work ended."""
 
@@ -72,20 +88,27 @@ class BackgroundWork(ABC):
     def stopping(self) -> bool:
         return self._stop.is_set()
 
-    def start(self) -> None:
+    def start(self) -> Self:
         """Start the thread, unless it runs; the current browser tab looks at the work."""
-        if self.running:
-            return
-        self._stop.clear()
-        self.problem, self.stopped = None, False
-        self._thread = threading.Thread(target=self._run, name=self.subject, daemon=True)
-        self._thread.start()
-        attach(self)
+        if not self.running:
+            self._stop.clear()
+            self.problem, self.stopped = None, False
+            self._thread = threading.Thread(target=self._run, name=self.subject, daemon=True)
+            self._thread.start()
+            attach(self)
+        return self
 
     def stop(self) -> None:
         """Ask the work to stop, and wait a moment for it."""
         self._stop.set()
         self.wait(STOP_WAIT)
+
+    def stop_if_abandoned(self, is_open: Callable[[str], bool], now: float) -> None:
+        """Stop if no tab that looks at the work has been open for GRACE seconds; `is_open`: whether a tab is."""
+        if any(map(is_open, tuple(self.sessions))):
+            self.last_seen = now
+        elif now - self.last_seen > GRACE:
+            self.stop()
 
     def wait(self, seconds: float | None = None) -> None:
         self._thread.join(seconds)
@@ -103,42 +126,6 @@ class BackgroundWork(ABC):
             self._finish()
 
 
-class Monitor:
-    """Stops abandoned work. Any thread may add work.
-
-    Args:
-        is_open: whether the browser tab of a session is open.
-        clock: the time in seconds.
-    """
-
-    def __init__(self, is_open: Callable[[str], bool], clock: Callable[[], float] = time.monotonic) -> None:
-        self._is_open, self._clock = is_open, clock
-        self._watched: weakref.WeakSet[BackgroundWork] = weakref.WeakSet()
-        self._lock = threading.Lock()
-
-    def add(self, job: BackgroundWork, session: str) -> None:
-        """Note that a session looks at the work."""
-        with self._lock:
-            job.sessions.add(session)
-            job.last_seen = self._clock()
-            self._watched.add(job)
-
-    def stop_abandoned(self) -> None:
-        """Stop the work that no open tab has looked at for GRACE seconds."""
-        with self._lock:
-            running = [job for job in self._watched if job.running]
-        for job in running:
-            if any(self._is_open(session) for session in tuple(job.sessions)):
-                job.last_seen = self._clock()
-            elif self._clock() - job.last_seen > GRACE:
-                job.stop()
-
-    def watch(self) -> None:
-        while True:
-            time.sleep(CHECK_EVERY)
-            self.stop_abandoned()
-
-
 def _tab_is_open(session: str) -> bool:
     """Whether Streamlit knows the session; True where no server runs."""
     try:
@@ -148,49 +135,42 @@ def _tab_is_open(session: str) -> bool:
 
 
 @st.cache_resource(show_spinner=False)
-def _monitor() -> Monitor:
-    monitor = Monitor(_tab_is_open)
-    threading.Thread(target=monitor.watch, name="monitor", daemon=True).start()
-    return monitor
+def _watched() -> set[BackgroundWork]:
+    """Running work, which a thread stops once it is abandoned."""
+    watched: set[BackgroundWork] = set()
+
+    def watch() -> None:
+        while True:
+            time.sleep(CHECK_EVERY)
+            for job in tuple(watched):
+                if job.running:
+                    job.stop_if_abandoned(_tab_is_open, time.monotonic())
+                else:
+                    watched.discard(job)
+
+    threading.Thread(target=watch, name="monitor", daemon=True).start()
+    return watched
 
 
 def attach(job: object) -> None:
     """Count the current browser tab among those that look at the work, where it is running work."""
     context = get_script_run_ctx(suppress_warning=True)
     if isinstance(job, BackgroundWork) and job.running and context is not None and exists():
-        _monitor().add(job, context.session_id)
+        job.sessions.add(context.session_id)
+        job.last_seen = time.monotonic()
+        _watched().add(job)
 
 
-def draw_live(job: BackgroundWork, draw: Callable[[], None], every: float = 0.5, at_once: bool = False) -> None:
-    """Draw running work again and again; when it has ended, run the whole page once more.
+def draw_live(job: BackgroundWork, draw: Callable[[], None]) -> None:
+    """Draw running work again and again; when it has ended, run the whole page once more."""
 
-    Args:
-        every: seconds between two drawings.
-        at_once: show the end at once instead of at the next drawing. A click on what `draw` draws then waits, so draw
-            the button that stops the work outside of it.
-    """
-    again = False
-
-    def drawn() -> None:
-        nonlocal again
+    def draw_until_end() -> None:
         if job.running:
             draw()
-            if at_once and again:  # the first time, the rest of the page is still to come
-                _watch(job, WATCHED * every)
-        again = True
         if not job.running:
             st.rerun()
 
-    st.fragment(drawn, run_every=every)()
-
-
-def _watch(job: BackgroundWork, seconds: float) -> None:
-    """Wait for the end of the work. After a click elsewhere on the page, Streamlit ends this run at the next access to
-    the session's state."""
-    end = time.monotonic() + seconds
-    while job.running and time.monotonic() < end:
-        job.wait(CLICK_WAIT)
-        st.session_state.get("stop")
+    st.fragment(draw_until_end, run_every=EVERY)()
 
 
 def stop_button(job: BackgroundWork, key: str) -> None:

@@ -1,13 +1,19 @@
-"""A model's colour, and the strips and badges that several pages draw. Charts are in `plots`."""
+"""What pages draw in colours: a model's badge and strip, and charts by plotly, which `evaluation.charts` frames."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from html import escape
+from typing import Any
 
-from zooter_core.base.records import Tag
-from zooter_core.evaluation.charts import GREY, PALETTE
-from zooter_core.ui.text import plain
+import streamlit as st
+
+from zooter_core.base.errors import listed
+from zooter_core.base.records import LEANING, SURE, Decision, Ranked, Tag
+from zooter_core.evaluation.charts import CONFIG, GREY, LABEL, PALETTE, Figure, framed, hover, of_names, text
+from zooter_core.ui.text import clipped, plain
 
 SVG = "http://www.w3.org/2000/svg"
 FONT = "'Source Sans Pro', 'Source Sans 3', Helvetica, Arial, sans-serif"  # without quotes, "3" is no name
@@ -84,3 +90,170 @@ def tag_badges(tags: Sequence[Tag]) -> str:
     if not tags:
         return ":gray-badge[no tag fits]"
     return " ".join(f":gray-badge[{plain(tag.name)} {tag.score:.0%}]" for tag in tags)
+
+
+LEAST_SHOWN, CLEAR = 0.5, 0.55  # scores of a tag, for all taggers: of one that is alone, and of one among others
+CERTAINTY = {
+    "sure": f"**sure**: such a choice is the best at least {SURE:.0%} of the time",
+    "leaning": f"**leaning**: such a choice is the best {LEANING:.0%} to {SURE:.0%} of the time",
+    "undecided": f"**undecided**: such a choice is the best less than {LEANING:.0%} of the time",
+}
+
+
+def draw_strip(decision: Decision, key: str, pool: Sequence[str] = (), why: bool = False) -> bool:
+    """Draw how a query was routed, as one row; True if a visitor has opened the reasons.
+
+    Args:
+        pool: the fleet's candidates, if others than the decision's.
+        why: whether there are reasons to open.
+    """
+    probabilities, rivals = decision.probabilities, decision.rivals
+    pool = pool or list(probabilities)
+    alt = "Routing: " + ", ".join(f"{name} {p:.0%}" for name, p in by_share(probabilities))
+    opened = f"why-{key}"
+    with st.container(horizontal=True, key=f"strip-{key}", vertical_alignment="center", gap="small", wrap=False):
+        if rivals:
+            st.markdown(f":gray-badge[undecided: {plain(listed(rivals, ' or '))}]", width="content")
+        else:
+            name = decision.candidate
+            st.markdown(badge(pool, name, f"{probabilities[name]:.0%}"), width="content")
+        st.image(stacked(probabilities, pool, pale=bool(rivals)), width="stretch", alt=alt)
+        if tags := shown_tags(decision.tags):
+            st.markdown(f":gray-badge[{plain(tags[0])}]", width="content")
+        if why:
+            is_open = bool(st.session_state.get(opened))
+            icon = ":material/expand_less:" if is_open else ":material/expand_more:"
+            st.button(
+                "Why", key=f"toggle-{opened}", type="tertiary", icon=icon, icon_position="right",
+                on_click=st.session_state.update, args=({opened: not is_open},),
+            )  # fmt: skip
+    return bool(st.session_state.get(opened))
+
+
+def shown_tags(tags: Sequence[Tag]) -> list[str]:
+    """The tags that are worth showing, of tags with the best first. A doubtful one confuses more than none, and so does
+    one that hardly beats another (benchmarks/first_clicks.py)."""
+    if len(tags) > 1 and tags[0].score < CLEAR:
+        return []
+    return [tag.name for tag in tags if tag.score >= LEAST_SHOWN]
+
+
+def draw_bar(key: str, text: str, width: int, share: float, fill: str, alt: str) -> None:
+    """A text in Markdown, of a width in pixels, and beside it a track of which a colour fills a share."""
+    with st.container(horizontal=True, key=f"bar-{key}", vertical_alignment="center", wrap=False):
+        st.markdown(text, width=width)
+        st.image(filled(share, fill), width="stretch", alt=alt)
+
+
+def draw(figure: Figure, key: str, alt: str, height: int) -> None:
+    """Draw a chart in the page's colours, so many pixels high; `alt` is what a screen reader says of it."""
+    options = CONFIG | {"toImageButtonOptions": {**CONFIG["toImageButtonOptions"], "filename": f"zooter-{key}"}}
+    st.plotly_chart(figure, key=key, height=height, config=options, alt=alt)
+
+
+def redraw(figure: Figure, key: str, alt: str, height: int) -> None:
+    """Draw a chart that changes while one types, without a flash.
+
+    Streamlit takes a chart of plotly's that changes off the page before it draws the new one. So there are two places,
+    one upon the other, which take turns: the older chart stays until the newer has its marks.
+    """
+    turn, charts_of = st.session_state.get(f"turn-{key}", (0, {}))
+    turn, charts_of = 1 - turn, charts_of | {1 - turn: (figure, alt)}
+    st.session_state[f"turn-{key}"] = turn, charts_of
+    with st.container(key=f"turns-{key}"):
+        for place in (0, 1):
+            with st.container(key=f"{key}-at-{place}"):
+                if place in charts_of:
+                    draw(charts_of[place][0], f"{key}-{place}", charts_of[place][1], height)
+        # Streamlit draws a chart once unseen, to find its width.
+        drawn = f'.st-key-{key}-at-{turn} .js-plotly-plot:not([style*="visibility: hidden"]) .points path'
+        older = f".st-key-{key}-at-{1 - turn}"
+        st.html(f"<style>.st-key-turns-{key}:has({drawn}) {older} {{ visibility: hidden }}</style>")
+
+
+def label(name: str, most: int = 200) -> str:
+    """The start of a name, for plotly."""
+    return text(clipped(name, most))
+
+
+def clock(seconds: float) -> str:
+    """A moment by the clock of this machine, for an axis of dates."""
+    return datetime.fromtimestamp(seconds).isoformat(sep=" ", timespec="seconds")
+
+
+def time_axis(since: float, until: float) -> Figure:
+    """An axis of dates between two moments in seconds."""
+    return {"type": "date", "nticks": 4, "tickangle": 0, "range": [clock(since), clock(until)]}
+
+
+def trace(kind: str, xs: Iterable[Any], ys: Iterable[Any], hovers: Iterable[str] = (), **more: Any) -> Figure:
+    """A part of a chart, as plotly has it.
+
+    Args:
+        hovers: what each point says under the pointer, a sentence on each line; without them, nothing is said.
+    """
+    texts = [hover(*sentences.split("\n")) for sentences in hovers]
+    pointed = {"hovertext": texts, "hoverinfo": "text"} if texts else {"hoverinfo": "skip"}
+    return {"type": kind, "x": list(xs), "y": list(ys), **pointed, **more}
+
+
+def dots(xs: Iterable[Any], ys: Iterable[Any], marker: Figure, hovers: Iterable[str] = (), **more: Any) -> Figure:
+    """Marks, also at the edge of a chart; with `text`, words beside each."""
+    style = {"mode": "markers+text" if "text" in more else "markers", "cliponaxis": False, **more}
+    return trace("scatter", xs, ys, hovers, marker={"opacity": 1} | marker, **style)
+
+
+def bars(xs: Iterable[Any], ys: Iterable[Any], colour: Any, hovers: Iterable[str], **more: Any) -> Figure:
+    return trace("bar", xs, ys, hovers, marker={"color": colour}, **more)
+
+
+def line(xs: Iterable[Any], ys: Iterable[Any], style: Figure, hovers: Iterable[str] = ()) -> Figure:
+    return trace("scatter", xs, ys, hovers, mode="lines", line=style)
+
+
+SHORT = 12  # characters of a name that fits on both sides of its dot, also at the edge of a chart
+LONGEST, PER_LETTER = 18, 0.03  # characters of any name there, and how wide one is, as a share of a phone's axis
+BARE = {"visible": False}  # an axis
+
+
+def rewards(ranked: Sequence[Ranked], pool: Sequence[str]) -> Figure:
+    """Rewards as dots on one axis: only their distances mean something."""
+    scored = sorted((item.reward, item.response.candidate) for item in ranked if item.reward is not None)
+    values = [reward for reward, _ in scored]
+    low, high = min(values, default=0.0), max(values, default=0.0)
+    places, names = [], []
+    free = {"top": math.inf, "bottom": math.inf}  # above and below the dots: up to where there is room for a name
+    for reward, name in reversed(scored):  # so that the best ones have their names
+        x, words = (reward - low) / (high - low or 1.0), label(name, LONGEST)
+        wide = PER_LETTER * min(len(name), LONGEST)
+        side, end = ("center", x + wide / 2) if len(name) <= SHORT else ("right", x + wide) if x < 0.5 else ("left", x)
+        height = next((height for height, start in free.items() if end < start), "")
+        if height:
+            free[height] = end - wide
+        places.append(f"{height or 'top'} {side}")
+        names.append(f"{words}<br>{reward:z.2f}" if height else "")
+    colours = [colour(pool, name) for _, name in scored]
+    hovers = [f"The response of {clipped(name, 80)} has the reward {reward:z.2f}." for reward, name in scored]
+    marks = dots(
+        values, [0] * len(values), {"size": 18, "color": colours}, hovers,
+        text=names[::-1], textposition=places[::-1],  # the text below has those that do not fit
+    )  # fmt: skip
+    room = 0.12 * (high - low or 1.0)
+    across = BARE | {"range": [low - room, high + room]}
+    return framed([line([low, high], [0, 0], {"color": GREY}), marks], xaxis=across, yaxis=BARE | {"range": [-1, 1]})
+
+
+def wins(shares: Mapping[str, Mapping[str, float]], names: Sequence[str], pool: Sequence[str]) -> Figure:
+    """A bar for each source of queries, the first one on top: the share of its queries that each model won."""
+    parts = []
+    for name in names:
+        won = {source: by_name.get(name, 0.0) for source, by_name in shares.items()}
+        hovers = [
+            f"{clipped(name, 40)} gave the best answer to {share:.0%} of {clipped(source, 40)}."
+            for source, share in won.items()
+        ]
+        hue = colour(pool, name)
+        parts.append(bars(won.values(), range(len(won)), hue, hovers, name=label(name, 40), orientation="h"))
+    percent = {"range": [0, 1], "tickformat": ".0%"}
+    rows = of_names([clipped(source, LABEL) for source in shares])
+    return framed(parts, "share of the questions", legend=True, barmode="stack", xaxis=percent, yaxis=rows)

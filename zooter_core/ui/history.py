@@ -175,7 +175,7 @@ class History:
 
 
 def _record(text: object) -> dict[str, Any]:
-    """A stored record; a damaged one is empty, which whoever reads it leaves out."""
+    """A stored record; {} for a damaged one, which its reader leaves out."""
     try:
         record = parse_json(text) if isinstance(text, str) else None
     except ValueError:
@@ -184,7 +184,7 @@ def _record(text: object) -> dict[str, Any]:
 
 
 def _is_entry(row: Sequence[Any]) -> bool:
-    """Whether a row of conversations is whole: SQLite does not hold a column to its type."""
+    """Whether a row of conversations is intact: SQLite does not enforce the types of columns."""
     *texts, changed, _ = row
     return all(isinstance(text, str) for text in texts) and isinstance(changed, float) and 0 <= changed < LATEST
 

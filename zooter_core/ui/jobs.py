@@ -20,7 +20,7 @@ SAVE_EVERY = 1.0  # seconds between two savings of an answer that grows
 
 
 @dataclass(frozen=True)
-class Plan:
+class AnswerPlan:
     """Who answers.
 
     Attributes:
@@ -138,12 +138,9 @@ class Answers:
     def stop(self) -> None:
         """Do nothing: nothing runs."""
 
-    def wait(self, seconds: float | None = None) -> None:
-        """Return at once: nothing runs."""
-
 
 class Job(BackgroundWork, Answers):
-    """Candidates that answer a conversation now, ranked at the end if requested.
+    """Candidates that answer a conversation after `start`, ranked at the end if requested.
 
     Args:
         key: what the responses are verified by, ranked or not.
@@ -159,7 +156,7 @@ class Job(BackgroundWork, Answers):
     def __init__(
         self,
         ensemble: Ensemble,
-        plan: Plan,
+        plan: AnswerPlan,
         messages: Sequence[Message],
         *,
         rank: bool = False,
@@ -181,7 +178,6 @@ class Job(BackgroundWork, Answers):
         self._messages = (*messages, *prefix)
         self._generation = generation or ensemble.fleet.generation
         self._tickets = [queue.join() for queue in self._queues(plan.candidates)]
-        self.start()
 
     def _queues(self, candidates: Sequence[str]) -> list[TurnQueue]:
         """The queues of models that serve one job at a time, always in one order so that two jobs cannot deadlock."""
@@ -256,7 +252,7 @@ class Job(BackgroundWork, Answers):
             self.thoughts.pop(name, None)
 
     def _joined(self, name: str, text: str) -> str:
-        """A response's text behind what it continues, if anything, with the space or line break that came between."""
+        """The text that a response continues, if any, and the response, with the white space that came between them."""
         prefix = self._plan.prefix
         if not prefix:
             return text
@@ -264,7 +260,7 @@ class Job(BackgroundWork, Answers):
         return prefix + came[: len(came) - len(came.lstrip())] + text.lstrip()
 
     def _step_in(self, reserve: str) -> None:
-        """Let a reserve answer once it is served: in its own model's queue, without a place in any other."""
+        """Let a reserve answer: leave the other queues, and wait in that of its model."""
         self.texts = self.texts | {reserve: ""}  # a new dict: a page may be reading the old one
         self.candidates, self.reserves = (*self.candidates, reserve), self.reserves[1:]
         self._save(self)

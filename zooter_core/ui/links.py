@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable
 from typing import Generic, Literal, NoReturn, Protocol, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 import streamlit as st
 
 from zooter_core.ui import resources
-from zooter_core.ui.background import attach
 from zooter_core.ui.history import LOCAL
 
 HOME = "http://localhost:8501/"  # if the page does not know its address
@@ -21,7 +19,7 @@ HOME = "http://localhost:8501/"  # if the page does not know its address
 def link(query: str, **more: str | list[str]) -> str:
     """An address that opens this page with a query, this session's fleet and other parameters; lists repeat a name."""
     base = (st.context.url or HOME).split("?")[0]
-    fleet = resources.name_of(resources.folder()) or ""
+    fleet = resources.find_name(resources.folder()) or ""
     return f"{base}?{urlencode({'q': query, 'fleet': fleet, **more}, doseq=True)}"
 
 
@@ -55,11 +53,11 @@ def clear() -> None:
     st.query_params.pop("q", None)
 
 
-TAKEN_OVER = 1.0  # seconds until the browser has taken a written address over; what it sends before names the old one
+TAKEN_OVER = 1.0  # seconds until a browser surely shows the address just written; until then, a click names the old one
 
 
-def write(parameter: str, id: str | None) -> None:
-    """Let the address name what this tab shows, or nothing."""
+def write_id(parameter: str, id: str | None) -> None:
+    """Let a parameter of the address name what this tab shows, or nothing, so that a reload shows it again."""
     key = f"written-{parameter}"
     if id != st.session_state.get(key, (None, 0.0))[0]:
         st.session_state[key] = (id, time.monotonic())
@@ -69,8 +67,12 @@ def write(parameter: str, id: str | None) -> None:
         st.query_params[parameter] = id
 
 
-def visited(parameter: str) -> str | None:
-    """The id in the address where this tab has not written it: the tab is new, or its visitor went back or forward."""
+def visited_id(parameter: str) -> str | None:
+    """The id in the address, unless this tab has written it: the tab is new, or its visitor went back or forward.
+
+    Streamlit says neither. An old address looks the same after Back and in a click on a page that does not show the new
+    one yet; only the time since the new one was written tells them apart.
+    """
     key, id = f"written-{parameter}", st.query_params.get(parameter)
     written, when = st.session_state.get(key, (None, -math.inf))
     if id is None or id == written or time.monotonic() - when < TAKEN_OVER:
@@ -79,20 +81,20 @@ def visited(parameter: str) -> str | None:
     return id
 
 
-def notice(next_step: str) -> None:
+def draw_notice(next_step: str) -> None:
     st.info(f"A link filled in the query below. Nothing has run yet: {next_step}", icon=":material/link:")
 
 
-def page_button(label: str, page: str, icon: str, type: Literal["secondary", "tertiary"] = "secondary") -> None:
+def draw_page_button(label: str, page: str, icon: str, type: Literal["secondary", "tertiary"] = "secondary") -> None:
     """A button that leads to another page of this session."""
     if st.button(label, key=f"to-{page}", icon=f":material/{icon}:", type=type):
         go_to(page)
 
 
-def to_exam(reason: str) -> None:
+def draw_way_to_exam(reason: str) -> None:
     """Say why there is nothing to show yet, and lead to the exam, which makes it."""
     st.info(reason, icon=":material/info:")
-    page_button("Models", "models", "arrow_forward")
+    draw_page_button("Models", "models", "arrow_forward")
 
 
 def go_to(page: str, **parameters: str) -> NoReturn:
@@ -112,16 +114,9 @@ Item = TypeVar("Item", bound=HasId)
 
 
 class Registry(Generic[Item]):
-    """Items by their ids. Thread-safe.
+    """The server's items by their ids, for tabs that reload. Thread-safe."""
 
-    Args:
-        kind: what an item is; its key in a tab's session state.
-        parameter: of the address, which holds the id of the tab's item.
-        job_of: gives the work in the background that belongs to an item; a tab that shows the item looks at it.
-    """
-
-    def __init__(self, kind: str, parameter: str, job_of: Callable[[Item], object] = lambda item: item) -> None:
-        self._kind, self._parameter, self._job_of = kind, parameter, job_of
+    def __init__(self) -> None:
         self._items: dict[str, Item] = {}
         self._lock = threading.Lock()
 
@@ -139,25 +134,3 @@ class Registry(Generic[Item]):
     def remove(self, id: str) -> None:
         with self._lock:
             self._items.pop(id, None)
-
-    def current(self) -> Item | None:
-        """This tab's item: the one that the address names for a new tab or after Back, else its own."""
-        item: Item | None = st.session_state.get(self._kind)
-        if id := visited(self._parameter):
-            item = st.session_state[self._kind] = self.find(id) or item
-            if item is None:
-                write(self._parameter, None)
-                st.info(
-                    f"This address names a {self._kind} that the server no longer has. A restart of the server clears "
-                    "them."
-                )
-        if item is not None:
-            write(self._parameter, item.id)
-            self.add(item)
-            attach(self._job_of(item))
-        return item
-
-    def show(self, item: Item | None) -> None:
-        st.session_state[self._kind] = item
-        if item is None:
-            write(self._parameter, None)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 MODELS = ROOT / "models"  # one folder per fleet
 PAUSE = 3.0  # seconds in which the first page is drawn and routes, which imports in another thread would slow down
-LATER = ("plots", "compare.arena", "models.connect", "models.exam", "explorer.live", "benchmark.sections", "train.use")
+LATER = ("compare.arena", "models.connect", "models.exam", "explorer.live", "benchmark.sections", "train.use")
 UNGUARDED = "starlette-managed"  # what Streamlit calls a server that runs a script alone
 PICKED = "fleet-chosen"  # in a session's state: the visitor, not an address, has picked the fleet
 
@@ -126,7 +126,7 @@ def folder() -> str:
 
 def pick_fleet(folder: str | Path) -> None:
     """Let this session use the fleet in a folder. Call it in a callback, before the picker is drawn."""
-    if name := name_of(folder):
+    if name := find_name(folder):
         st.session_state["fleet"] = name
         _set_picked()
 
@@ -138,16 +138,16 @@ def _set_picked() -> None:
 
 def forget(folder: str | Path) -> None:
     """Load a fleet again when it is next used, because its files have changed."""
-    if name := name_of(folder):
+    if name := find_name(folder):
         _loading.clear(fleets()[name])
 
 
-def name_of(folder: str | Path) -> str | None:
+def find_name(folder: str | Path) -> str | None:
     path = Path(folder).resolve()
     return next((name for name, other in fleets().items() if Path(other).resolve() == path), None)
 
 
-def picker() -> None:
+def draw_picker() -> None:
     """Let the visitor pick a fleet, if there is more than one."""
     names = [name for name, folder in fleets().items() if folder == _default() or _is_ready(folder)]
     if len(names) > 1:
@@ -162,7 +162,7 @@ def picker() -> None:
         )
 
 
-def confirm() -> None:
+def confirm_link() -> None:
     """End the page's run if an address alone picked a fleet that is not loaded: anybody can make a link.
 
     The visitor can load it with a click; whatever else the address fills in waits until then.
@@ -222,7 +222,7 @@ def pool() -> tuple[str, ...]:
 
 
 def has_traffic() -> bool:
-    """Whether something came through the endpoint of the session's fleet. The file is not opened: every page asks."""
+    """Whether the endpoint of the session's fleet has kept traffic. Every page asks, so the file is not opened."""
     with suppress(ZooterError):  # the page says what is wrong
         return (data_folder(load_fleet(folder())) / FILE).is_file()
     return False

@@ -10,7 +10,7 @@ import pytest
 
 from support.event_loops import run_apart
 from support.scripted_server import Scripted, at
-from zooter_core.backends.endpoint.abilities import Abilities, abilities_of
+from zooter_core.backends.endpoint.abilities import Abilities, find_abilities
 from zooter_core.backends.endpoint.connection import Connection
 from zooter_core.backends.endpoint.faults import EndpointError
 
@@ -34,7 +34,7 @@ def test_llama_cpp_says_what_it_can_do_and_refuses_an_image_with_status_500(llam
     server = Connection(at(llama_cpp, "tiny"))
 
     async def look() -> tuple[Abilities, EndpointError]:
-        abilities = await abilities_of(server)
+        abilities = await find_abilities(server)
         content = [{"type": "text", "text": "Look"}, PICTURE]
         with pytest.raises(EndpointError) as caught:
             await server.ask("/chat/completions", {"messages": [{"role": "user", "content": content}]})
@@ -50,7 +50,7 @@ def test_llama_cpp_says_what_it_can_do_and_refuses_an_image_with_status_500(llam
 
 def look_at(scripted: Scripted, model: str, routes: dict[str, Any]) -> Abilities:
     scripted.routes = routes
-    return run_apart(abilities_of(Connection(at(scripted.url, model))))
+    return run_apart(find_abilities(Connection(at(scripted.url, model))))
 
 
 def test_ollama_says_what_a_model_can_do(scripted):

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zooter_core.backends.endpoint import events
-from zooter_core.backends.endpoint.events import Event, Splitter, begins
+from zooter_core.backends.endpoint.events import Event, EventSplitter, begins
 
 ENDS = (b"\n", b"\r\n", b"\r")
 EVENTS = [b'data: {"a": "x\\n\\n"}', b'event: e\ndata: {"b":1}', b"data: [DONE]"]
@@ -20,7 +20,7 @@ EVENTS = [b'data: {"a": "x\\n\\n"}', b'event: e\ndata: {"b":1}', b"data: [DONE]"
 def check_cut(end: bytes, cuts: Sequence[int], more: int = 0) -> None:
     text = b": alive" + end * 2 + b"".join(event.replace(b"\n", end) + end * (2 + more) for event in EVENTS)
     bounds = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
-    splitter = Splitter()
+    splitter = EventSplitter()
     parts = [text[start:stop] for start, stop in itertools.pairwise(bounds)]
     split = [Event.of(event) for part in parts for event in splitter.feed(part)]
     assert [(event.others, event.data, event.chunk) for event in split] == [
@@ -43,7 +43,7 @@ def test_events_are_whole_however_often_the_stream_is_cut_and_however_lines_end(
 
 
 def test_the_last_event_needs_no_empty_line():
-    splitter = Splitter()
+    splitter = EventSplitter()
     assert list(splitter.feed(b"data: 1\n\ndata: 2")) == [b"data: 1"]
     assert splitter.end() == b"data: 2"
     assert splitter.end() == b""
@@ -52,7 +52,7 @@ def test_the_last_event_needs_no_empty_line():
 def test_an_event_without_an_end_is_not_kept(monkeypatch):
     monkeypatch.setattr(events, "LONGEST_EVENT", 10)
     with pytest.raises(events.EventTooLongError):
-        list(Splitter().feed(b"data: 123456"))
+        list(EventSplitter().feed(b"data: 123456"))
 
 
 @pytest.mark.parametrize(

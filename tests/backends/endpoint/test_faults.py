@@ -17,7 +17,7 @@ from support.read_stream import stream
 from support.scripted_answers import TEXT
 from support.scripted_server import at, serving
 from zooter_core.backends.endpoint.connection import Connection
-from zooter_core.backends.endpoint.events import Event, Splitter
+from zooter_core.backends.endpoint.events import Event, EventSplitter
 from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.base.errors import WorkError, one_line
 from zooter_core.config.candidates import CandidateConfig
@@ -122,7 +122,7 @@ def passed_on(candidate: CandidateConfig) -> tuple[str, EndpointError | None]:
         return None
 
     error = run_apart(read_all())
-    chunks = [chunk for part in events for event in Splitter().feed(part) if (chunk := Event.of(event).chunk)]
+    chunks = [chunk for part in events for event in EventSplitter().feed(part) if (chunk := Event.of(event).chunk)]
     deltas = [choice["delta"].get("content") for chunk in chunks for choice in chunk["choices"]]
     return "".join(text for text in deltas if isinstance(text, str)), error
 

@@ -13,7 +13,7 @@ from support.scripted_server import Scripted, at
 from support.thinking_servers import ANSWER, MAKES, stream
 from zooter_core.backends import Request
 from zooter_core.backends.endpoint.backend import OpenAIBackend
-from zooter_core.backends.endpoint.events import Event, Splitter
+from zooter_core.backends.endpoint.events import Event, EventSplitter
 from zooter_core.backends.thoughts import ROOM
 from zooter_core.base.records import Response
 from zooter_core.config.candidates import CandidateConfig
@@ -132,7 +132,7 @@ def test_thinking_is_switched_off_and_on_in_the_words_of_every_make(
 def test_recorded_streams(server: Scripted, backend: OpenAIBackend, name: str) -> None:
     if not (CASES / name).exists():
         pytest.skip("there is no shared/cases")
-    events = [Event.of(raw) for raw in Splitter().feed((CASES / name).read_bytes())]
+    events = [Event.of(raw) for raw in EventSplitter().feed((CASES / name).read_bytes())]
     server.streams[name] = [event.encode() for event in events]
     thoughts, text, response = answered(backend, at(server.url, name))
     assert "guess" in thoughts

@@ -87,8 +87,8 @@ def test_what_llama_cpp_cannot_load_falls_back_alone_also_without_a_load(folder,
     assert noted.request is requests[1]
     responses = {piece.request: piece.response for piece in pieces if piece.response}
     assert [responses[request].error for request in requests] == [None] * 3
-    assert backend.of(file) is backend
-    assert backend.of(folder) is not backend
+    assert backend.runner(file) is backend
+    assert backend.runner(folder) is not backend
     assert len(backend.sizes()) == 2
     backend.retain([folder])
     assert len(backend.sizes()) == 1
@@ -110,7 +110,7 @@ def test_an_engine_that_does_not_start_falls_back_too(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     mixed = CandidateConfig("both", "auto", "package:two-formats", dtype="float32", threads=1)
     backend = AutoBackend()
-    assert backend.of(mixed) is backend
+    assert backend.runner(mixed) is backend
     note, *pieces = answer(backend, mixed)
     assert note.note.endswith("transformers answers instead of llama.cpp.")
     assert pieces[-1].response.error is None

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from support.gguf_models import POSITIONS, SPECIAL, candidate, write_adapter, write_model, write_peft
-from zooter_core.backends import Piece, Request, backend, loops
+from zooter_core.backends import Piece, Request, backend, growing_answer
 from zooter_core.backends.attachments import estimated_tokens
 from zooter_core.backends.conversation import without_tokens
 from zooter_core.backends.gguf import engine as engine_module
@@ -164,8 +164,8 @@ def test_an_engine_that_nobody_needs_any_more_ends_after_its_answer(fresh, endle
 def test_a_stop_ends_a_load_and_the_next_request_loads_again(gguf, model, monkeypatch):
     stop, entry, start = threading.Event(), candidate(model, context_tokens=64), Engine._start
 
-    def start_and_stop(self: Engine, candidate: CandidateConfig) -> object:
-        process = start(self, candidate)
+    def start_and_stop(self: Engine, *settings: object) -> object:
+        process = start(self, *settings)
         stop.set()
         return process
 
@@ -256,8 +256,7 @@ def test_tokens_are_counted_by_the_loaded_model_and_estimated_before(fresh, mode
     entry, text = candidate(model), "Why is the sea salt? " * 20
     assert fresh.count_tokens(entry, text) == estimated_tokens(text)
     fresh.load(entry)
-    with fresh._engine(entry, fresh._check(entry), threading.Event()) as engine:
-        counted = len(engine.ask("/tokenize", {"content": text})["tokens"])
+    counted = len(engine_of(fresh).ask("/tokenize", {"content": text})["tokens"])
     assert fresh.count_tokens(entry, text) == counted != estimated_tokens(text)
     assert fresh.context(entry) == fresh.context(replace(entry, context_tokens=10**6))
     assert fresh.context(replace(entry, context_tokens=64)) == 64
@@ -356,7 +355,7 @@ def test_a_candidate_whose_adapter_is_broken_fails_alone(gguf, model, tmp_path):
 
 def test_an_answer_that_repeats_itself_ends_and_the_slot_serves_the_next(gguf, endless, monkeypatch):
     for name, value in (("LEAST", 2), ("TIMES", 2), ("EVERY", 1)):  # random models seldom repeat more than a sign
-        monkeypatch.setattr(loops, name, value)
+        monkeypatch.setattr(growing_answer, name, value)
     long = replace(GREEDY, max_new_tokens=4000)
     first, second = (responses(gguf, requests(candidate(endless, **ENDLESS)), long)[0] for _ in range(2))
     assert first.finish == "repeated"

@@ -102,7 +102,7 @@ def test_llama_cpp_computes_the_same(base, tmp_path):
     entry, folder = candidate(base.path), write_peft(tmp_path / "lora")
 
     def probabilities(header: Header, adapter: Path) -> dict[int, float]:
-        engine = Engine(entry, header, [adapter])
+        engine = Engine(entry, header, {"adapter": adapter})
         body = {"prompt": [5, 9, 40, 33], "n_predict": 1, "n_probs": 90, "lora": [{"id": 0, "scale": 1.0}]}
         answer = engine.ask("/completion", body)
         engine.close()
@@ -123,9 +123,9 @@ def test_only_candidates_with_a_peft_adapter_get_the_rewritten_model(base, tmp_p
     entries = [candidate(base.path, adapter=peft), candidate(base.path, adapter=other), candidate(base.path)]
     gguf_backend = GgufBackend()
     gguf_backend.expect(entries)
-    loaded = [gguf_backend._check(entry)[0].path for entry in entries]
+    loaded = [gguf_backend._loader(entry).key.model for entry in entries]
     assert loaded == [without_offsets(base).path, base.path, base.path]
-    assert gguf_backend._check(candidate(base.path, adapter=peft, gpu_layers=1))[0].path == base.path
+    assert gguf_backend._loader(candidate(base.path, adapter=peft, gpu_layers=1)).key.model == base.path
     pytest.importorskip("xllamacpp", reason="the extra gguf is not installed")
     requests = [Request(entry, (Message("user", "Why?"),)) for entry in entries]
     pieces = list(gguf_backend.stream(requests, GenerationConfig(max_new_tokens=4), threading.Event()))

@@ -10,7 +10,7 @@ import pytest
 
 from support.gguf_models import candidate, write_adapter
 from support.patience import PATIENCE
-from zooter_core.backends import Request, read_ahead
+from zooter_core.backends import Request
 from zooter_core.backends.gguf import backend as backend_module
 from zooter_core.backends.gguf.backend import GgufBackend
 from zooter_core.backends.gguf.engine import Engine
@@ -51,7 +51,7 @@ def test_whoever_answers_next_has_read_the_conversation(gguf, pool, monkeypatch)
 
     for entry in pool:
         gguf.load(entry)
-    read_ahead(gguf, [Request(entry, TALK) for entry in pool])
+    gguf.read_ahead([Request(entry, TALK) for entry in pool])
     wait_for_readers()
     monkeypatch.setattr(Engine, "stream", recorded)
     for entry in pool:
@@ -64,7 +64,7 @@ def test_whoever_answers_next_has_read_the_conversation(gguf, pool, monkeypatch)
 def test_a_request_ends_the_reading(gguf, pool, monkeypatch):
     reading, ended = threading.Event(), threading.Event()
 
-    def slow(engine, request, adapter, stop):
+    def slow(engine, request, stop):
         reading.set()
         assert stop.wait(PATIENCE)
         ended.set()
@@ -82,7 +82,7 @@ def test_a_request_ends_the_reading(gguf, pool, monkeypatch):
 
 def test_nobody_reads_what_is_long_or_with_a_large_model_or_while_somebody_answers(gguf, pool, monkeypatch):
     read: list[Request] = []
-    monkeypatch.setattr(gguf, "_read", lambda engine, request, adapter, stop: read.append(request))
+    monkeypatch.setattr(gguf, "_read", lambda engine, request, stop: read.append(request))
     request = Request(pool[0], TALK)
     missing = replace(pool[0], model=str(Path(pool[0].model).with_name("missing.gguf")))
     gguf._read_all([Request(missing, TALK), request], threading.Event())

@@ -20,13 +20,23 @@ import pytest
 from support.gguf_models import write_model
 from support.patience import NEVER, PATIENCE
 from zooter_core.backends.gguf import child, server_process
-from zooter_core.backends.gguf.server_process import ServerProcess
+from zooter_core.backends.gguf.server_process import ServerProcess, first_error
 from zooter_core.base.errors import WorkError
 
 SCRIPT = """
 import json, sys
 print("a warning", file=sys.stderr, flush=True)
 print(json.dumps({"settings": json.loads(sys.argv[1])}), flush=True)
+sys.stdin.read()
+"""
+
+
+FAILING = """
+import sys, time
+print('{{"died": "oh"}}', flush=True)
+for piece in {log}:
+    time.sleep(0.1)
+    print(piece, end="", file=sys.stderr, flush=True)
 sys.stdin.read()
 """
 
@@ -86,21 +96,48 @@ def test_a_stop_ends_the_wait_for_a_model(start):
 )
 def test_an_end_is_told_with_its_reason(start, monkeypatch, code, sentence):
     monkeypatch.setattr(server_process, "EXIT_SECONDS", PATIENCE if "time" not in code else 0.1)
-    process = start(f"import os, signal, sys, time; {code}")
+    process = start(f"import os, signal, sys, time; print('no such file', file=sys.stderr, flush=True); {code}")
     assert process.first_report() == {}
-    assert process.ending("no such file").startswith(sentence)
+    assert process.ending().startswith(sentence)
 
 
 @pytest.mark.parametrize(
     ("reason", "kind"),
-    [("Failed to allocate 4 GB", MemoryError), ("CUDA out of memory", MemoryError), ("x", WorkError)],
+    [("Failed to allocate 4 GB", MemoryError), ("CUDA out of memory", MemoryError), ("not a model", WorkError)],
 )
 def test_a_model_without_room_is_told_from_one_that_does_not_load(start, reason, kind):
-    process = start('import sys; print(\'{"died": "oh"}\', flush=True); sys.stdin.read()')
+    process = start(FAILING.format(log=[f"0.08 E load: {reason}\n"]))
     with pytest.raises(kind, match=reason):
-        process.loaded("model", lambda report: reason if report["died"] == "oh" else "", "Check it.")
+        process.wait_until_loaded("model")
     assert not process.running
     assert not process.folder.exists()
+
+
+def test_a_reason_that_comes_after_the_failure_and_in_pieces_is_read(start):
+    """llama.cpp logs from a thread of its own: here why comes half a second after the failure."""
+    process = start(FAILING.format(log=["0.00.008 ", "E load: ", "not a model", "\n"]))
+    with pytest.raises(WorkError, match="not a model"):
+        process.wait_until_loaded("model")
+
+
+def test_a_failure_that_llama_cpp_does_not_log_has_the_library_s_own_reason(start, monkeypatch):
+    monkeypatch.setattr(server_process, "REASON_SECONDS", 0.1)
+    with pytest.raises(WorkError, match="oh"):
+        start(FAILING.format(log=[])).wait_until_loaded("model")
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("", ""),
+        ("0.00.008.074 ", ""),  # half a line
+        ("0.08 E load: unknown model arch", ""),
+        ("0.08 I loading\n0.09 E load: no such file\n0.10 E main: bye\n", "no such file"),
+        ("GGML_ASSERT(rows > 0) failed\n", "GGML_ASSERT(rows > 0) failed"),
+    ],
+)
+def test_the_reason_is_the_first_error_that_is_whole(text, error):
+    assert first_error(text) == error
 
 
 def test_closing_ends_what_it_started(start):

@@ -2,12 +2,16 @@ from __future__ import annotations
 
 import queue
 import threading
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 import torch
 from transformers import AutoTokenizer
 
-from zooter_core.backends.local.decoding import Calculator, Repetition, Rows, Sampling, digits_of
+from zooter_core.backends import Request
+from zooter_core.backends.local.decoding import Calculator, Repetition, Row, Rows, Sampling, find_digits
+from zooter_core.config.candidates import CandidateConfig
 
 
 def test_sampling_draws_in_proportion_among_the_likeliest():
@@ -31,21 +35,33 @@ def tokenizer(tiny_fleet):
     return AutoTokenizer.from_pretrained(tiny_fleet / "base")
 
 
+def row(text: str = "", written: Sequence[int] = (), **keys: Any) -> Row:
+    """A row that has written something."""
+    begun = Row(Request(CandidateConfig("a", "transformers", "a", **keys), ()))
+    begun.text, begun.written = text, list(written)
+    return begun
+
+
+def active(tokenizer, *rows: Row) -> Rows:
+    """Rows that are generated now."""
+    batch = Rows(tokenizer, set(), queue.Queue(), threading.Event())
+    batch.begin(rows)
+    return batch
+
+
 def written(tokenizer, text: str, likes: str, on: bool = True, most: int = 12) -> str:
     """What comes after `text` from a model that always finds the first token of `likes` the likeliest."""
-    rows = Rows(["one"], tokenizer, set(), queue.Queue(), threading.Event())
-    rows.begin([0])
-    calculator = Calculator(rows, [on], tokenizer, digits_of(tokenizer))
+    only = row(text, calculator=on)
+    calculator = Calculator(active(tokenizer, only), tokenizer, find_digits(tokenizer))
     liked = tokenizer.encode(likes, add_special_tokens=False)[0]
-    rows.texts[0] = text
     for _ in range(most):
         scores = torch.zeros(1, len(tokenizer))
         scores[0, tokenizer.encode(".", add_special_tokens=False)[0]] = 1.0
         scores[0, liked] = 2.0
-        rows.texts[0] += tokenizer.decode([int(calculator(None, scores).argmax())])
-        if rows.texts[0].endswith("."):
+        only.text += tokenizer.decode([int(calculator(None, scores).argmax())])
+        if only.text.endswith("."):
             break
-    return rows.texts[0].removeprefix(text)
+    return only.text.removeprefix(text)
 
 
 def test_a_sum_is_finished_and_no_digit_is_added(tokenizer):
@@ -68,25 +84,24 @@ def test_words_after_a_sum_are_left_alone(tokenizer):
 
 def test_only_the_rows_that_go_on_are_finished(tokenizer):
     """The second of three rows has ended and left the batch; the third has a calculator, the first has none."""
-    rows = Rows(["one", "two", "three"], tokenizer, set(), queue.Queue(), threading.Event())
-    rows.texts = ["2 + 2 = ", "3 + 3 = ", "4 + 5 = "]
-    rows.open, rows.active = {0, 2}, [0, 2]
+    first, ended, third = row("2 + 2 = "), row("3 + 3 = ", calculator=True), row("4 + 5 = ", calculator=True)
+    rows, ended.open = active(tokenizer, first, ended, third), False
+    assert rows.narrow() == [0, 2]
     seven, nine = (tokenizer.encode(digit, add_special_tokens=False)[0] for digit in "79")
     scores = torch.zeros(2, len(tokenizer))
     scores[:, seven] = 1.0
-    calculator = Calculator(rows, [False, True, True], tokenizer, digits_of(tokenizer))
+    calculator = Calculator(rows, tokenizer, find_digits(tokenizer))
     assert calculator(None, scores).argmax(dim=-1).tolist() == [seven, nine]
 
 
-def test_what_a_row_has_written_gets_less_likely_for_it_alone():
-    """The middle of three rows has ended; logits by hand: 3 / 1.5, and -2 * 1.5."""
-    rows = object.__new__(Rows)
-    rows.written, rows.active = [[1, 3, 1], [0], [0, 2]], [0, 2]
+def test_what_a_row_has_written_gets_less_likely_for_it_alone(tokenizer):
+    """Logits by hand: 3 / 1.5, and -2 * 1.5."""
+    rows = active(tokenizer, row(written=[1, 3, 1], repetition_penalty=1.5), row(written=[0, 2]))
     scores = torch.tensor([[0.0, 3.0, 1.0, -2.0], [4.0, 3.0, 1.0, -2.0]])
-    penalised = Repetition(rows, [1.5, 9.0, 1.0])(None, scores)
+    penalised = Repetition(rows)(None, scores)
     assert penalised.tolist() == [[0.0, 2.0, 1.0, -3.0], [4.0, 3.0, 1.0, -2.0]]
-    rows.written = [[], [], []]
-    assert Repetition(rows, [1.5, 9.0, 1.5])(None, penalised.clone()).equal(penalised)
+    fresh = active(tokenizer, row(repetition_penalty=1.5), row(repetition_penalty=1.5))
+    assert Repetition(fresh)(None, penalised.clone()).equal(penalised)
 
 
 def test_draws_hang_on_their_own_seed_and_leave_the_numbers_of_others_alone():

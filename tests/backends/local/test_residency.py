@@ -14,9 +14,8 @@ import torch
 from support import tiny_models
 from support.patience import PATIENCE
 from support.three_bases import GREEDY, NAMES, ONE, QUERIES, TWO, ask, pool, texts
-from zooter_core.backends import Request
-from zooter_core.backends.local import memory
-from zooter_core.backends.local.checkpoint import Checkpoint, dtype_of, fast_bfloat16
+from zooter_core.backends import Request, memory
+from zooter_core.backends.local.checkpoint import Checkpoint, fast_bfloat16, find_dtype
 from zooter_core.backends.local.model import Base, _placement, measured
 from zooter_core.backends.local.transformers import TransformersBackend
 from zooter_core.base.errors import WorkError, ZooterError
@@ -30,13 +29,13 @@ from zooter_core.fleet.ensemble import Ensemble
 def loads(monkeypatch) -> Counter[str]:
     """How often each base is loaded."""
     counted: Counter[str] = Counter()
-    load = Base.load_weights
+    load = Base.load
 
     def counting(base):
         counted[base.name] += 1
         return load(base)
 
-    monkeypatch.setattr(Base, "load_weights", counting)
+    monkeypatch.setattr(Base, "load", counting)
     return counted
 
 
@@ -129,9 +128,9 @@ def test_without_a_dtype_it_is_the_one_that_is_quick_there(monkeypatch, folders,
     monkeypatch.setattr("zooter_core.backends.local.checkpoint.fast_bfloat16", lambda: fast)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
     entry = CandidateConfig("a", "transformers", str(folders["a"]), device_map=place)
-    assert dtype_of(entry) == expected
+    assert find_dtype(entry) == expected
     assert Checkpoint.of(entry).bytes() == Checkpoint.of(replace(entry, dtype=str(expected).split(".")[1])).bytes()
-    assert dtype_of(replace(entry, dtype="float16")) == torch.float16
+    assert find_dtype(replace(entry, dtype="float16")) == torch.float16
 
 
 @pytest.mark.parametrize(("vector", "matrix"), [(False, False), (True, False), (False, True), (True, True)])
@@ -231,7 +230,7 @@ def test_who_waits_for_room_can_stop(folders):
     stop = threading.Event()
     ended: list[str] = []
     thread = threading.Thread(target=lambda: ended.append(ask(backend, [b], stop=stop)[0][0].finish))
-    with backend._use(("in use",), a, lambda: Checkpoint.of(a), threading.Event()) as base:
+    with backend.resident.use(replace(backend._loader(a), key=("in use",)), threading.Event()) as base:
         assert base is not None
         thread.start()
         assert not ended

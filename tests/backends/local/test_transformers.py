@@ -10,7 +10,7 @@ import torch
 from transformers import AutoTokenizer
 
 from support.read_stream import ASK, GREEDY, LONG, SAMPLED, answers, read, stream
-from zooter_core.backends import Request, loops
+from zooter_core.backends import Request, growing_answer
 from zooter_core.backends.local.decoding import Rows
 from zooter_core.backends.local.transformers import TransformersBackend
 from zooter_core.base.records import Message
@@ -174,7 +174,7 @@ def test_missing_model_is_an_error_of_each_of_its_candidates(tmp_path, backend, 
 
 def test_an_answer_that_repeats_itself_ends_before_its_limit(backend, candidates, monkeypatch):
     for name, value in (("LEAST", 2), ("TIMES", 2), ("EVERY", 1)):  # random models seldom repeat more than a sign
-        monkeypatch.setattr(loops, name, value)
+        monkeypatch.setattr(growing_answer, name, value)
     texts, responses = stream(backend, [candidates["base"], candidates["two"]], replace(GREEDY, max_new_tokens=480))
     for text, response in zip(texts, responses, strict=True):
         assert response.finish == "repeated"

@@ -181,7 +181,7 @@ def f(number):
 
 
 def test_code_is_nobody_without_any_right_and_sees_nothing(account, monkeypatch):
-    """Input is empty, output goes to a pipe, and two more lead to the checker. The environment is hidden."""
+    """Input is empty, output is lost, and two pipes lead to the checker. The environment is hidden."""
     monkeypatch.setenv("SOME_KEY", "secret")
     code = f"""{BEFORE}
 import resource, stat
@@ -227,7 +227,7 @@ def f():
         "confined": (1, 2),
         "processes": (1, 2, 1),
         "seen": ("sandbox", set(), ["-c"], "/sandbox"),
-        "descriptors": ("CPPPP", b""),
+        "descriptors": ("CCCPP", b""),
         "raised": [],
     }
     account.passes(code, f"facts = f()\nassert facts == {expected}, facts")

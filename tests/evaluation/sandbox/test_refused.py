@@ -81,7 +81,7 @@ print(missing(), run(code, "assert f() == ({user}, '/sandbox'), f()", "f"))
     environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin:/usr/sbin:/sbin"}
     command = [*command, sys.executable, "-c", program]
     ended = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    assert ended.stdout == " Verdict(passed=True, reason='')\n", ended.stderr
+    assert ended.stdout == " CheckResult(passed=True, reason='')\n", ended.stderr
 
 
 def test_the_ordinary_user_of_these_tests_is_ordinary_and_has_a_sandbox(allowed, ordinary):

@@ -22,14 +22,14 @@ def table(models: int) -> list[Method]:
 
 
 def test_methods_stand_side_by_side_and_the_best_that_runs_one_model_is_bold() -> None:
-    head, rows = sections.cells(table(2), COLUMNS, 2)
+    head, rows = sections.method_cells(table(2), COLUMNS, 2)
     assert head == ["", "m0", "m1", "router", "perfect choice"]
     best = ":green-background[**1.00**]"
     assert rows == [["su\\|ms", "0.00", best, best, "99.00"], ["MTR", "9.00", "8.00", best, "–"]]
 
 
 def test_of_many_models_the_best_stands_for_all() -> None:
-    head, rows = sections.cells(table(6), COLUMNS, 6)
+    head, rows = sections.method_cells(table(6), COLUMNS, 6)
     assert head == ["", "best model", "router", "perfect choice"]
     best = ":green-background[**5.00**]"
     assert rows[0] == ["su\\|ms", f"m5 {best}", best, "99.00"]
@@ -39,7 +39,7 @@ def test_of_many_models_the_best_stands_for_all() -> None:
 def test_data_sets_have_titles_on_the_page_alone() -> None:
     held_back = evaluation()
     held_back.datasets["terse_chat"] = held_back.datasets.pop("x")
-    columns = sections.columns_of(held_back, [])[:2]
+    columns = sections.method_columns(held_back, [])[:2]
     assert {column.key: column.label for column in columns} == {
         "dataset:terse_chat": "questions in a few words",
         "dataset:y": "y",  # of somebody else
@@ -50,8 +50,8 @@ def test_what_lies_far_below_does_not_squash_the_chart() -> None:
     rewards = {"chat": -0.5, "writer": -0.9, "math": -2.7}
     singles = [Point(name, 1.0, reward, candidate=True) for name, reward in rewards.items()]
     others = [Point("router", 1.0, 0.9), Point("oracle", 3.0, 1.2), Point("random", 1.0, -1.5)]
-    assert [point.name for point in sections.far_below([*singles, *others])] == ["math", "random"]
-    assert sections.far_below([*singles[:2], *others[:2]]) == []
+    assert [point.name for point in sections.points_far_below([*singles, *others])] == ["math", "random"]
+    assert sections.points_far_below([*singles[:2], *others[:2]]) == []
 
 
 POOL = ("chat", "math")
@@ -146,7 +146,7 @@ def figures(chosen: float, oracle: float = 0.5) -> Evaluation:
     ],
 )
 def test_the_sentence_says_what_the_figures_are(chosen: float, oracle: float, sentence: str) -> None:
-    assert view.sentence(figures(chosen, oracle)) == sentence
+    assert view.describe_share_of_gap(figures(chosen, oracle)) == sentence
 
 
 def test_every_method_is_a_dot_at_its_mean_reward() -> None:

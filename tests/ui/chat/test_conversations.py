@@ -105,7 +105,7 @@ def test_another_answer_is_a_version_and_both_come_back(ensemble: Ensemble, talk
     assert (turn.text, turn.candidate, turn.job.vote) == (first, "one", 0)
     again = Turn.from_json(talk.history.turns(talk.id)[0])
     assert (again.version, again.text, again.versions[1].shown) == (0, first, "two")
-    assert talk._messages(Message("user", "next"))[1].content == first.strip()
+    assert talk._messages(Message("user", "next"), talk.turns)[1].content == first.strip()
 
 
 def test_each_new_answer_has_a_seed_of_its_own(ensemble: Ensemble, talk: Conversation) -> None:

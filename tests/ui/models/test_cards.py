@@ -15,4 +15,4 @@ from zooter_core.ui.models import cards
     [("math", {"math"}), ("code", {"code"}), ("writer", {"writing"}), ("chat", {"knowledge", "languages", "advice"})],
 )
 def test_a_model_is_asked_something_of_its_own_subject(name: str, kinds: set[str]) -> None:
-    assert cards.subject_of(Ensemble(load_fleet(EMBEDDED_FLEET)), name) in {cards.TRIES[kind] for kind in kinds}
+    assert cards.pick_subject(Ensemble(load_fleet(EMBEDDED_FLEET)), name) in {cards.TRIES[kind] for kind in kinds}

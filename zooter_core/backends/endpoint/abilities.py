@@ -45,9 +45,9 @@ class Abilities:
         return asdict(self)
 
 
-async def abilities_of(server: Connection) -> Abilities:
+async def find_abilities(server: Connection) -> Abilities:
     """What a server says of its model, and what trials show of the rest. It must have answered a request before."""
-    stated = await stated_abilities(server, server.model)
+    stated = await ask_for_abilities(server, server.model)
     trials: dict[str, dict[str, Any]] = {
         "images": {"messages": _picture()},
         "tools": {"messages": PROBE, "tools": [{"type": "function", "function": FUNCTION}]},
@@ -60,35 +60,36 @@ async def abilities_of(server: Connection) -> Abilities:
     return stated
 
 
-async def stated_abilities(server: Connection, model: str) -> Abilities:
+async def ask_for_abilities(server: Connection, model: str) -> Abilities:
     """What a server says of a model, without a request to the model."""
-    return await of_llama_cpp(server) or await of_ollama(server, model) or await _vllm(server, model) or Abilities()
+    stated = await ask_llama_cpp(server) or await ask_ollama(server, model) or await _ask_vllm(server, model)
+    return stated or Abilities()
 
 
-async def of_llama_cpp(server: Connection) -> Abilities | None:
+async def ask_llama_cpp(server: Connection) -> Abilities | None:
     """`/props` of llama.cpp. Any model gives JSON by its grammars; tools are left out where the template has none."""
     props = await _json(server, "/props")
     if "default_generation_settings" not in props:
         return None
     tools = _member(props, "chat_template_caps", "supports_tools")
     return Abilities(
-        context_tokens=count_in(_member(props, "default_generation_settings", "n_ctx")),
+        context_tokens=read_count(_member(props, "default_generation_settings", "n_ctx")),
         images=_flag(_member(props, "modalities", "vision")),
         tools=_flag(tools),
         json_mode=True,
         thinking=in_template(template) if isinstance(template := props.get("chat_template"), str) else None,
-        parallel=count_in(props.get("total_slots")),
+        parallel=read_count(props.get("total_slots")),
     )
 
 
-async def of_ollama(server: Connection, model: str) -> Abilities | None:
+async def ask_ollama(server: Connection, model: str) -> Abilities | None:
     """`/api/show` and `/api/ps` of Ollama, which cuts a longer prompt without a word."""
     shown = await _json(server, "/api/show", {"model": model})
     capabilities = shown.get("capabilities")
     if not isinstance(capabilities, list):
         return None
     running = objects((await _json(server, "/api/ps")).get("models"))
-    lengths = [count_in(one.get("context_length")) for one in running if model in (one.get("name"), one.get("model"))]
+    lengths = [read_count(one.get("context_length")) for one in running if model in (one.get("name"), one.get("model"))]
     parameters = shown.get("parameters")
     text = parameters if isinstance(parameters, str) else ""
     setting = re.search(r"^num_ctx\s+(\d{1,18})(?!\d)", text, re.MULTILINE)
@@ -97,24 +98,24 @@ async def of_ollama(server: Connection, model: str) -> Abilities | None:
     return Abilities(context, images, tools, json_mode=True, thinking=thinking)
 
 
-async def _vllm(server: Connection, model: str) -> Abilities | None:
+async def _ask_vllm(server: Connection, model: str) -> Abilities | None:
     """`max_model_len` in vLLM's list of models."""
     entries = objects((await _json(server, "/v1/models")).get("data"))
     for entry in entries:
         if entry.get("id") == model and "max_model_len" in entry:
-            return of_entry(entry, base_of(entry, entries))
+            return read_entry(entry, find_base(entry, entries))
     return None
 
 
-def base_of(entry: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+def find_base(entry: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     """The entry of the model that one in vLLM's list is a LoRA adapter of; empty if it is none."""
     parent = entry.get("parent")
     return next((one for one in entries if parent and parent == one.get("id") != entry.get("id")), {})
 
 
-def of_entry(entry: Mapping[str, Any], base: Mapping[str, Any]) -> Abilities:
+def read_entry(entry: Mapping[str, Any], base: Mapping[str, Any]) -> Abilities:
     """What an entry in a server's list of models says. An adapter has no length of its own there."""
-    return Abilities(count_in(entry.get("max_model_len")) or count_in(base.get("max_model_len")))
+    return Abilities(read_count(entry.get("max_model_len")) or read_count(base.get("max_model_len")))
 
 
 async def _json(server: Connection, path: str, body: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
@@ -144,7 +145,7 @@ def _member(value: Any, *keys: str | int) -> Any:
     return value
 
 
-def count_in(value: object) -> int | None:
+def read_count(value: object) -> int | None:
     """A number that counts something, as a fleet.toml can hold it; None if a server sends anything else."""
     return value if type(value) is int and 0 < value <= LARGEST else None
 

@@ -18,7 +18,7 @@ from zooter_core.backends.endpoint.faults import (
     NOT_FOUND,
     EndpointError,
     finish_name,
-    finish_of,
+    read_finish,
 )
 from zooter_core.backends.endpoint.retry import RetryPolicy
 from zooter_core.backends.thoughts import Splitter, most_tokens, still_thinking
@@ -90,7 +90,7 @@ class PartialAnswer(Watcher):
     @property
     def ends_in_thoughts(self) -> bool:
         """Whether it has thoughts alone, which a server may not show."""
-        thinks = bool(self.thoughts or self.thought_tokens or _name_of(self.finish_reason) in CUT_OFF)
+        thinks = bool(self.thoughts or self.thought_tokens or finish_name(self.finish_reason) in CUT_OFF)
         return thinks and not self.characters and not self.tool_call
 
     @property
@@ -156,11 +156,12 @@ class PartialAnswer(Watcher):
         return bool(finish or delta.get("content") or thoughts or tool_call)
 
     def end(self) -> None:
-        """Take what still waits, half a character or a part of a tag, and what was misjudged while it came."""
+        """Show what was held back (half a character, a part of a tag), and correct what was taken for thoughts or text
+        by mistake."""
         self._show(*self.splitter.feed(self.joiner.close()))
         parts, shown = self.splitter.end(), "".join(self.texts)
         text = parts.text.lstrip() if self.thoughts else parts.text
-        if parts.unfinished and self.connection.opens and _name_of(self.finish_reason) in ENDED:
+        if parts.unfinished and self.connection.opens and finish_name(self.finish_reason) in ENDED:
             self.connection.opens = False  # it has not thought this time
             self.thoughts = []
             self._show("", parts.thoughts)
@@ -205,7 +206,8 @@ async def respond(
 ) -> Response:
     """The response to a conversation. Thoughts and text go to `put` as they come. Never raises, except after a bug.
 
-    A model that thinks has room for its thoughts. One of which nobody knew so is asked again where they were cut off.
+    A model that thinks gets more tokens, for its thoughts. If an answer ends in the middle of thoughts, and the model
+    was not known to think, it is asked again with these.
     """
     answer = PartialAnswer(connection, put, 0)
     policy, attempt, roomy = RetryPolicy(connection.config.retries), 0, True
@@ -228,7 +230,7 @@ async def respond(
             pause = policy.pause(attempt - 1, error.retry_after) if again else None
             try:
                 if pause is None:  # the reason may be looked up at the server
-                    failure = await _failure(connection, error, answer, attempt)
+                    failure = await _explain(connection, error, answer, attempt)
                     return answer.response("refused" if error.refused else "error", failure)
                 await asyncio.sleep(pause)
             except asyncio.CancelledError:
@@ -253,14 +255,10 @@ async def _attempt(
         thinks = bool(answer.thoughts or answer.thought_tokens) or answer.ends_in_thoughts
         connection.thinks = connection.thinks or thinks
     if answer.ends_in_thoughts and answer.finish_reason is not None:
-        finish_of(answer.finish_reason, True, False, connection.redact)  # unless it says why there is no answer
+        read_finish(answer.finish_reason, True, False, connection.redact)  # unless it says why there is no answer
         failure = still_thinking(connection.name, answer.tokens).failure
         raise EndpointError(failure.found, failure.next_step, subject="request")
-    return finish_of(answer.finish_reason, bool(answer.parts), answer.tool_call, connection.redact)
-
-
-def _name_of(reason: str | None) -> str:
-    return finish_name(reason or "")
+    return read_finish(answer.finish_reason, bool(answer.parts), answer.tool_call, connection.redact)
 
 
 def _body(connection: Connection, messages: Sequence[Message]) -> dict[str, Any]:
@@ -287,18 +285,18 @@ async def connect(connection: Connection) -> None:
         await connection.models()
     except EndpointError as error:  # other faults show with the first answer
         if error.server_status in KEY_REFUSED or error.timed_out or error.unreachable:
-            failure = _failure_of(connection, error.message, error.next_step)
+            failure = _make_failure(connection, error.message, error.next_step)
             raise WorkError.because(failure, failure.expected) from None
 
 
-def _failure_of(connection: Connection, message: str, next_step: str) -> Failure:
+def _make_failure(connection: Connection, message: str, next_step: str) -> Failure:
     """The error of a candidate's response."""
     name, host = connection.name, connection.config.host
     sentence = f"{name} at {host} failed: {message}."
     return WorkError(f"an answer of {name} from {host}", message, next_step, sentence).failure
 
 
-async def _failure(connection: Connection, error: EndpointError, answer: PartialAnswer, attempts: int) -> Failure:
+async def _explain(connection: Connection, error: EndpointError, answer: PartialAnswer, attempts: int) -> Failure:
     """The message of a failure; one that is not the request's fault counts towards a rest."""
     message, next_step = error.message, error.next_step
     if error.server_status == NOT_FOUND:
@@ -309,7 +307,7 @@ async def _failure(connection: Connection, error: EndpointError, answer: Partial
         message += f", in the last of {attempts} attempts"
     if error.counts:
         connection.failed(error.reason)
-    return _failure_of(connection, message, next_step)
+    return _make_failure(connection, message, next_step)
 
 
 async def _which_model(connection: Connection) -> str | None:

@@ -58,9 +58,9 @@ class OpenAIBackend(Backend):
 
     def abilities(self, candidate: CandidateConfig) -> Abilities:
         """What the candidate's server and model can do."""
-        from zooter_core.backends.endpoint.abilities import abilities_of
+        from zooter_core.backends.endpoint.abilities import find_abilities
 
-        return self._portal.submit(abilities_of(self.connection(candidate))).result()
+        return self._portal.submit(find_abilities(self.connection(candidate))).result()
 
     def stream(
         self, requests: Iterable[Request], generation: GenerationConfig, stop: threading.Event
@@ -72,7 +72,7 @@ class OpenAIBackend(Backend):
         """
         pieces: queue.Queue[Piece | None] = queue.Queue()
         abandoned = Stop(stop)  # also set when the reader goes away
-        answers = self._portal.submit(_Answers(self, requests, generation, pieces.put).run(abandoned))
+        answers = self._portal.submit(self._answer_all(requests, generation, pieces.put, abandoned))
         answers.add_done_callback(lambda ended: pieces.put(None))
         try:
             while (piece := pieces.get()) is not None:
@@ -80,6 +80,39 @@ class OpenAIBackend(Backend):
             answers.result()  # raises only after a bug in this package
         finally:
             abandoned.set()
+
+    async def _answer_all(
+        self, requests: Iterable[Request], generation: GenerationConfig, put: Put, stop: threading.Event
+    ) -> None:
+        """Put the pieces of all answers. A stop ends those that run, and no other one starts."""
+        waiting, running = enumerate(requests), set[asyncio.Task[None]]()
+        most = len(requests) if isinstance(requests, Sequence) else 1  # at the same time
+        try:
+            while True:
+                while len(running) < most and (numbered := next(waiting, None)):
+                    number, request = numbered
+                    # The number makes equal requests different samples.
+                    seed = generation.seed + number if request.seed is None else request.seed
+                    try:
+                        connection = self.connection(request.candidate)
+                    except ZooterError as problem:
+                        put(Piece.failed(request, problem))
+                        continue
+                    most = max(most, 2 * connection.config.parallel)
+                    settings = replace(generation, seed=seed % 2**31)
+                    running.add(asyncio.create_task(_answer(connection, request, settings, put)))
+                if not running:
+                    break
+                first = asyncio.FIRST_COMPLETED
+                done, running = await asyncio.wait(running, timeout=POLL_SECONDS, return_when=first)
+                for task in done:
+                    task.result()  # raises only after a bug in this package
+                if stop.is_set():
+                    break
+        finally:
+            for task in running:
+                task.cancel()
+        await asyncio.gather(*running)
 
     def connection(self, candidate: CandidateConfig) -> Connection:
         from zooter_core.backends.endpoint.connection import Connection
@@ -89,49 +122,6 @@ class OpenAIBackend(Backend):
                 self._connections[candidate] = connection = Connection(candidate, BEGIN)
                 self._portal.closing.append(connection.close)
             return self._connections[candidate]
-
-
-class _Answers:
-    """The answers of one call, in the event loop."""
-
-    def __init__(
-        self, backend: OpenAIBackend, requests: Iterable[Request], generation: GenerationConfig, put: Put
-    ) -> None:
-        self._backend, self._generation, self._put = backend, generation, put
-        self._requests = enumerate(requests)
-        self._most = len(requests) if isinstance(requests, Sequence) else 1  # at the same time
-        self._running: set[asyncio.Task[None]] = set()
-
-    async def run(self, stop: threading.Event) -> None:
-        """Run all answers. A stop ends those that still run, and no other one starts."""
-        try:
-            while self._start_more():
-                first = asyncio.FIRST_COMPLETED
-                done, self._running = await asyncio.wait(self._running, timeout=POLL_SECONDS, return_when=first)
-                for task in done:
-                    task.result()  # raises only after a bug in this package
-                if stop.is_set():
-                    break
-        finally:
-            for task in self._running:
-                task.cancel()
-        await asyncio.gather(*self._running)
-
-    def _start_more(self) -> bool:
-        """Start as many as there is room for. Returns whether any runs."""
-        while len(self._running) < self._most and (numbered := next(self._requests, None)):
-            number, request = numbered
-            # The number makes equal requests different samples.
-            seed = self._generation.seed + number if request.seed is None else request.seed
-            try:
-                connection = self._backend.connection(request.candidate)
-            except ZooterError as problem:
-                self._put(Piece.failed(request, problem))
-                continue
-            self._most = max(self._most, 2 * connection.config.parallel)
-            answer = _answer(connection, request, replace(self._generation, seed=seed % 2**31), self._put)
-            self._running.add(asyncio.create_task(answer))
-        return bool(self._running)
 
 
 async def _answer(connection: Connection, request: Request, generation: GenerationConfig, put: Put) -> None:

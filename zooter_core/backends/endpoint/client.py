@@ -52,7 +52,7 @@ class Client:
         self._headers = {"Content-Type": JSON, "Accept-Encoding": "identity"}
         if key:
             self._headers["Authorization"] = f"Bearer {key}"
-        self._proxy = None if local else _proxy_of(url)
+        self._proxy = None if local else _find_proxy(url)
         self._session: aiohttp.ClientSession | None = None
 
     @asynccontextmanager
@@ -73,7 +73,7 @@ class Client:
             async with asyncio.timeout(seconds):
                 response = await self._send(method, path, body, kind)
             if response.status != 200:
-                raw = await self._start_of(response)
+                raw = await self._read_start(response)
                 raise status_error(response.status, response.headers, raw, self.redact, self._key_variable)
             await self._check_form(response, kind)
             yield response
@@ -130,13 +130,13 @@ class Client:
             raise EndpointError("the server sent a web page instead of an answer", next_step)
         if response.content_type == JSON != kind:
             with suppress(ValueError):
-                body = parse_json(await self._start_of(response))
+                body = parse_json(await self._read_start(response))
                 if isinstance(body, dict) and (error := sent_in(body)):
                     raise sent_error(error, self.redact)
             next_step = "Use a server that streams chat completions."
             raise EndpointError("the server sent one piece of JSON instead of a stream", next_step)
 
-    async def _start_of(self, response: aiohttp.ClientResponse) -> bytes:
+    async def _read_start(self, response: aiohttp.ClientResponse) -> bytes:
         """The beginning of an error's body, as far as it comes soon."""
         raw = b""
         try:
@@ -160,7 +160,7 @@ def _session(connect_seconds: float) -> aiohttp.ClientSession:
     )
 
 
-def _proxy_of(url: str) -> str | None:
+def _find_proxy(url: str) -> str | None:
     """The proxy that the environment names for an address."""
     parts = urlsplit(url)
     proxies = getproxies()

@@ -18,14 +18,14 @@ from typing import Any
 import aiohttp
 
 from zooter_core.backends.endpoint.client import EVENTS, Client
-from zooter_core.backends.endpoint.events import Event, EventTooLongError, Splitter
+from zooter_core.backends.endpoint.events import Event, EventSplitter, EventTooLongError
 from zooter_core.backends.endpoint.faults import (
     ACCOUNT,
     TRY_AGAIN,
     EndpointError,
     connection_error,
-    message_of,
     no_text,
+    read_message,
     sent_error,
     sent_in,
     too_late,
@@ -52,7 +52,7 @@ PROBE = [{"role": "user", "content": "Hi"}]
 
 
 class Watcher:
-    """Who reads a stream looks at it with this."""
+    """Sees the events of a stream as they come, for whoever reads the stream."""
 
     @property
     def complete(self) -> bool:
@@ -93,7 +93,7 @@ def chat_chunk(event: Event, redact: Redaction) -> Mapping[str, Any] | None:
 
 def chat_error(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The error in a chunk or a whole answer of chat completions; without `choices`, also a bare message."""
-    return sent_in(body) or (body if "choices" not in body and message_of(body) else None)
+    return sent_in(body) or (body if "choices" not in body and read_message(body) else None)
 
 
 def thinking_fields(thinking: bool | str | None) -> dict[str, Any]:
@@ -108,7 +108,7 @@ def thinking_fields(thinking: bool | str | None) -> dict[str, Any]:
 
 
 @dataclass
-class Turn:
+class _Sending:
     """One request under way: when it began, on the loop's clock, and whether its first token came soon."""
 
     started: float
@@ -161,7 +161,7 @@ class Connection:
             return await self.ask_model(path, body, ours or {}, self.config.answer_seconds)
 
     async def ask_model(self, path: str, body: Mapping[str, Any], ours: Fields, seconds: float) -> dict[str, Any]:
-        """The same without waiting for a place, and with fields of ours (`_with_ours`)."""
+        """As `post`, but without waiting for a place."""
         while True:
             sent = self._with_ours(path, body, ours)
             try:
@@ -203,7 +203,7 @@ class Connection:
         """
         async with self._turn(patience) as turn, self._stream(path, body, ours or {}, watcher) as response:
             watcher.opened(response.headers)
-            reader = _Reader(self.redact.events(), watcher, self.client.most_bytes)
+            reader = _StreamReader(self.redact.events(), watcher, self.client.most_bytes)
             now, config = asyncio.get_running_loop().time, self.config
             until, end = turn.started + config.first_token_seconds, turn.started + config.answer_seconds
             while not reader.at_end:
@@ -280,7 +280,7 @@ class Connection:
         return None
 
     @asynccontextmanager
-    async def _turn(self, patience: float | None) -> AsyncIterator[Turn]:
+    async def _turn(self, patience: float | None) -> AsyncIterator[_Sending]:
         """One of the requests that the server gets at the same time, unless it rests or wants a pause."""
         left = self.pace.seconds_left
         if patience is not None and left > patience:
@@ -293,7 +293,7 @@ class Connection:
                 await self.breaker.try_again(self._probe)
                 if resting := self.resting():
                     raise resting
-                turn = Turn(asyncio.get_running_loop().time())
+                turn = _Sending(asyncio.get_running_loop().time())
                 try:
                     yield turn
                 except EndpointError as error:
@@ -358,7 +358,7 @@ class Connection:
                 return True
         return False
 
-    async def _next(self, response: aiohttp.ClientResponse, until: float, end: float, reader: _Reader) -> bytes:
+    async def _next(self, response: aiohttp.ClientResponse, until: float, end: float, reader: _StreamReader) -> bytes:
         """The next bytes of a stream; none at its end."""
         try:
             async with asyncio.timeout_at(min(until, end)):
@@ -371,7 +371,7 @@ class Connection:
             raise connection_error(problem, self.config.connect_seconds, self.redact) from None
         return data
 
-    def _too_late(self, reader: _Reader, until: float, end: float) -> EndpointError:
+    def _too_late(self, reader: _StreamReader, until: float, end: float) -> EndpointError:
         """The error of a server that had until then for its next token, or for the end of the answer."""
         if end < until:
             return too_late(self.config.answer_seconds, "end of the answer")
@@ -380,7 +380,7 @@ class Connection:
         return too_late(self.config.first_token_seconds, "first token")
 
 
-class _Reader:
+class _StreamReader:
     """The events in the bytes of one stream.
 
     Attributes:
@@ -393,7 +393,7 @@ class _Reader:
 
     def __init__(self, mask: RedactedEvents | None, watcher: Watcher, most_bytes: int) -> None:
         self._mask, self._watcher, self._most = mask, watcher, most_bytes
-        self._splitter, self._size, self._idle = Splitter(), 0, 0
+        self._splitter, self._size, self._idle = EventSplitter(), 0, 0
         self._hot, self._at = 0.0, time.monotonic()  # bytes above the rate of a stream, and when
         self.events: list[Event] = []
         self.pause: float | None = None

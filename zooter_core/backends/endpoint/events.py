@@ -29,7 +29,7 @@ class EventTooLongError(ValueError):
     """An event is longer than LONGEST_EVENT."""
 
 
-class Splitter:
+class EventSplitter:
     """Turns parts of a stream into the text of whole events, each without the empty line. Comments are left out."""
 
     def __init__(self) -> None:

@@ -1,7 +1,7 @@
 """Everything that can go wrong between Zooter and a server, as one error. This file is the table of what means what.
 
-A server's error speaks of something in the request, or of the server itself. Only the second says that it is ill. Some
-servers refuse a request with status 500, so their words decide.
+A server's error is about something in the request, or about the server itself; only the second kind counts against the
+server. Some servers refuse a request with status 500, so the words of the message decide.
 """
 
 from __future__ import annotations
@@ -29,19 +29,9 @@ CUT_OFF = ("length", "max_tokens", "max_output_tokens", "model_length", "model_c
 TOOLS = ("tool_calls", "tool_call", "tool_use", "function_call")
 FILTERED = ("content_filter", "content_filtered", "safety", "recitation", "prohibited_content", "refusal", "sensitive")
 FAILED = (
-    *(
-        "error",
-        "abort",
-        "aborted",
-        "failed",
-        "failure",
-        "cancelled",
-        "canceled",
-        "timeout",
-        "internal_error",
-        "server_error",
-    ),
-    *("network_error", "engine_error", "overloaded", "insufficient_system_resource", "malformed_function_call"),
+    *("error", "abort", "aborted", "failed", "failure", "cancelled", "canceled", "timeout", "internal_error"),
+    *("server_error", "network_error", "engine_error", "overloaded", "insufficient_system_resource"),
+    "malformed_function_call",
 )
 KEY_REFUSED = (401, 403)
 ACCOUNT = (401, 402, 403)  # about our key or account at the server: a client of ours must not take them for its own
@@ -108,7 +98,7 @@ class EndpointError(Exception):
         subject: what in the request is at fault, and not the server; None if nothing is.
         context_tokens: the longest context, if the server names it.
         unreachable: whether there is no connection, or it broke.
-        not_sent: whether the server has nothing to do with it: it got no request, or not the time to answer it.
+        not_sent: whether the server is not involved: it got no request, or no time to answer it.
     """
 
     reason: str
@@ -142,7 +132,7 @@ class EndpointError(Exception):
 
     @property
     def counts(self) -> bool:
-        """Whether the failure says that the server is ill."""
+        """Whether the failure counts against the server."""
         return not (self.refused or self.not_sent or self.server_status == NOT_FOUND)
 
     @property
@@ -159,7 +149,8 @@ class EndpointError(Exception):
 
     @property
     def same_as(self) -> str | None:
-        """Equal in failures of several servers for which the request may be to blame; None if it cannot be."""
+        """A key that is equal where several servers fail in the same way, so that the request may be to blame; None for
+        a failure that is not of this kind."""
         status = self.server_status or 0
         return f"status {status}" if status >= 500 and status not in UNAVAILABLE and not self.refused else None
 
@@ -195,8 +186,8 @@ def sent_error(body: Mapping[str, Any], redact: Redaction, temporary: bool = Tru
         error = _refusal(status, body, redact, f"the server sent an error (status {status})")
         error.temporary = error.temporary and temporary
         return error
-    message = message_of(body)
-    subject = subject_of(500, _labels(body) + message)
+    message = read_message(body)
+    subject = find_subject(500, _labels(body) + message)
     words = one_line(redact(message))
     return EndpointError(
         "the server sent an error", TRY_AGAIN, words, temporary=temporary and subject is None, subject=subject
@@ -224,16 +215,16 @@ def finish_error(reason: str | None, redact: Redaction) -> EndpointError | None:
     return None
 
 
-def finish_name(reason: str) -> str:
-    """A finish reason as the tables above write it: makes differ in case, hyphens and spaces."""
-    return re.sub(r"[\s-]+", "_", reason.strip().lower())
+def finish_name(reason: str | None) -> str:
+    """A finish reason as the tables above write it: makes differ in case, hyphens and spaces. Empty for None."""
+    return re.sub(r"[\s-]+", "_", (reason or "").strip().lower())
 
 
 def _refusal(
     status: int, body: object, redact: Redaction, reason: str, key_variable: str | None = None
 ) -> EndpointError:
     """The error behind a status with which a server refuses a request, or fails at it."""
-    message = message_of(body)
+    message = read_message(body)
     words = one_line(redact(message))
     if status in ACCOUNT:
         why = "the account has to pay" if status not in KEY_REFUSED else "the server refuses the key"
@@ -241,7 +232,7 @@ def _refusal(
         if status in KEY_REFUSED and key_variable is None:
             why, next_step = "the server wants a key", "Name its environment variable: api_key_env = ..."
         return EndpointError(f"{reason}: {why}", next_step, words, status)
-    subject = subject_of(status, _labels(body) + message)
+    subject = find_subject(status, _labels(body) + message)
     error = EndpointError(reason, "See the server's message.", words, status, subject=subject)
     error.temporary = is_temporary(status) and subject is None
     error.overload = status in OVERLOAD
@@ -326,7 +317,7 @@ def too_late(seconds: float, what: str = "answer") -> EndpointError:
     return EndpointError(reason, steps.get(what, SEE_LOG), own_status=504, overload=what != "end of the answer")
 
 
-def finish_of(reason: str | None, text: bool, tool_call: bool, redact: Redaction) -> Finish:
+def read_finish(reason: str | None, text: bool, tool_call: bool, redact: Redaction) -> Finish:
     """How an answer ended: `stop`, or `length` if it is cut off.
 
     Args:
@@ -335,7 +326,7 @@ def finish_of(reason: str | None, text: bool, tool_call: bool, redact: Redaction
     Raises:
         EndpointError: it is not an answer.
     """
-    name = reason and finish_name(reason)
+    name = finish_name(reason)
     if name in FILTERED:
         raise EndpointError("the server's content filter stopped the answer", "Rephrase the query.", subject="request")
     if name in TOOLS or (tool_call and not text):
@@ -369,7 +360,7 @@ def _host(url: str) -> str:
         return ""
 
 
-def subject_of(status: int, message: str) -> Subject | None:
+def find_subject(status: int, message: str) -> Subject | None:
     """What in the request a server refuses; None if the error says nothing against the request."""
     if status not in REFUSED and (status < 500 or status in UNAVAILABLE):
         return None  # about our key, the address, the pace, or a server that is away
@@ -379,7 +370,7 @@ def subject_of(status: int, message: str) -> Subject | None:
     return "request" if status in REFUSED else None
 
 
-def message_of(body: object) -> str:
+def read_message(body: object) -> str:
     """The server's message in the body of an error, whatever its shape; empty if there is none."""
     for key in ("error", "message", "detail"):
         body = body.get(key, body) if isinstance(body, Mapping) else body

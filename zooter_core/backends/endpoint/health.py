@@ -4,11 +4,11 @@ The pace: a server has its `parallel` requests at the same time at most, and few
 increase, multiplicative decrease, as in TCP's congestion control (Chiu and Jain, 1989): a refusal for too many requests
 (429) or a time-out halves the most that have been under way, and as many answers as are allowed at once raise it by
 one. Work that has thousands of requests ready begins with few, and until the first cut each answer raises the number
-(slow start), so that a server that answers one request at a time is not flooded. Requests that people wait for begin
-with all places: they come one by one, and each that waited for a slow start would be late for nothing.
+(slow start), so that a server that answers one request at a time is not flooded. Interactive requests begin with all
+places: they come one by one, and a slow start would only delay them.
 
-The circuit breaker: a server that keeps failing rests, then a tiny request of ours tries it. Only failures of the
-server itself count (`faults.subject_of`), and each request once, however often it was sent.
+The circuit breaker: a server that keeps failing is left alone for a while, then a tiny request tries it. Only failures
+of the server itself count (`faults.find_subject`), and each request counts once, however often it was sent.
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +10,6 @@ from zooter_core.base.strict_json import objects
 
 MASK = "***"
 SHORTEST = 8  # characters; local servers take any word as a key, and such a word may well be part of an answer
-LOOKED_AT = 64  # letters that show the beginning of a key; Python compiles no pattern of hundreds of nested groups
 TEXTS = ("content", "reasoning_content", "reasoning", "refusal")  # of a delta, which go on from event to event
 Place = tuple[object, ...]  # where a text goes on: a choice and a field, or an output of the Responses API
 
@@ -81,23 +79,14 @@ class RedactedEvents:
 
     def __init__(self, key: str) -> None:
         self._key = key
-        # A string that ends like the key begins, or that has an escaped letter: all others pass without being parsed.
-        escaped = "|".join(rf"\\{re.escape(letter)}" for letter in ("u", *{*'/"\\'} & {*key}))
-        self._escaped = re.compile(escaped.encode())
-        first = key[:-1][:LOOKED_AT]
-        begins = "".join(f"(?:{re.escape(letter)}" for letter in first) + ")?" * (len(first) - 1) + ")"
-        longer = re.escape(key[:LOOKED_AT])  # also in a text that ends with more of the key than that, or has all of it
-        self._suspicious = re.compile(f'(?:{begins}"\\s*[,}}\\]]|{escaped}|{longer})'.encode())
         self._texts: dict[Place, RedactedText] = {}
         self._last: dict[Place, Event] = {}  # the one that each waiting end came in
 
     def feed(self, event: Event) -> list[Event]:
-        """The events that can be shown when one has come: it, and before it what waited for it in vain."""
-        suspicious = self._suspicious.search(event.raw) is not None
-        if not self._last and not suspicious:
-            return [event]
+        """The events to show when one has come: before it, texts that were held back and are not the key after all."""
+        key, mask = self._key.encode(), MASK.encode()
         if (chunk := event.chunk) is None:
-            return [Event.of(event.raw.replace(self._key.encode(), MASK.encode()))]
+            return [Event.of(event.raw.replace(key, mask))]
         before = list[Event]()
         if "choices" not in chunk:  # of the Responses API: a text goes on with the next event, or has ended
             whose = _deltas(chunk)[0][0] if _deltas(chunk) else None
@@ -113,9 +102,9 @@ class RedactedEvents:
                 self._last.pop(place, None)
                 if self._texts[place].waiting:
                     self._last[place] = event
-        if suspicious:
+        if key in event.raw or b"\\" in event.raw:  # an escape may hide it
             event.chunk = _masked(chunk, self._key)
-            event.others = [line.replace(self._key.encode(), MASK.encode()) for line in event.others]
+            event.others = [line.replace(key, mask) for line in event.others]
         return [*before, event]
 
     def end(self) -> list[Event]:

@@ -129,9 +129,9 @@ def _tensors(candidate: str, path: Path, weights: Mapping[str, Matrix], base: He
     if arch is None:
         next_step = "Convert it with llama.cpp's convert_lora_to_gguf.py."
         raise _fault(candidate, path, f"a base of the unknown architecture {base.architecture}", next_step)
-    names = get_tensor_name_map(arch, base.of_architecture("block_count"))
-    heads = base.of_architecture("attention.head_count", 1)
-    rotated = {"attn_q": heads, "attn_k": base.of_architecture("attention.head_count_kv", heads)}
+    names = get_tensor_name_map(arch, base.get_number("block_count"))
+    heads = base.get_number("attention.head_count", 1)
+    rotated = {"attn_q": heads, "attn_k": base.get_number("attention.head_count_kv", heads)}
     tensors: dict[str, Matrix] = {}
     for key, matrix in sorted(weights.items()):
         layer, mark, part = key.removeprefix(PREFIX).partition(".lora_")

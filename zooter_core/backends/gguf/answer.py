@@ -9,20 +9,17 @@ its beginning, and may at most double the answer. A step costs about as much as 
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Generator
-from pathlib import Path
 from typing import Any, TypeVar
 
-from zooter_core.backends import Piece, Request
+from zooter_core.backends import Piece, Request, calculator
+from zooter_core.backends.calculator import DIGITS, NUMERIC
 from zooter_core.backends.conversation import from_template, no_chat_template, too_long, without_tokens
-from zooter_core.backends.gguf.engine import Engine, RefusedError, Slot
-from zooter_core.backends.local import calculator
-from zooter_core.backends.local.calculator import DIGITS, NUMERIC
-from zooter_core.backends.loops import Watch
-from zooter_core.backends.thoughts import Splitter, most_tokens, opens, still_thinking
+from zooter_core.backends.gguf.engine import Engine, RejectedError, Slot
+from zooter_core.backends.growing_answer import GrowingAnswer
+from zooter_core.backends.thoughts import Splitter, most_tokens, opens
 from zooter_core.base.errors import WorkError
-from zooter_core.base.records import Finish, Response
+from zooter_core.base.records import Finish
 from zooter_core.config.fleet import GenerationConfig
 
 FIRST = 8  # tokens of the first step with repetition penalty, in which none of them counts yet
@@ -32,33 +29,21 @@ Result = TypeVar("Result")
 Pieces = Generator[Piece, None, Result]
 
 
-class Answer:
+class Answer(GrowingAnswer):
     """The answer to one request; `stop` ends it."""
 
-    def __init__(
-        self,
-        engine: Engine,
-        request: Request,
-        adapter: Path | None,
-        generation: GenerationConfig,
-        stop: threading.Event,
-    ) -> None:
-        self.engine, self.request, self.stop, self._adapter = engine, request, stop, adapter
-        self.adapter = None if adapter is None else engine.adapters[adapter]  # its number in requests
-        self.generation = generation
-        self.text, self.tokens, self.thought_tokens = "", 0, 0
-        self.first: float | None = None
-        self.splitter = Splitter()
+    def __init__(self, engine: Engine, request: Request, generation: GenerationConfig, stop: threading.Event) -> None:
+        super().__init__(request)
+        self.engine, self.stop, self.generation = engine, stop, generation
+        self.adapter = engine.adapters[request.candidate.adapter] if request.candidate.adapter else None  # its number
         self.prompt: list[int] = []
         self.written: list[int | str] = []  # tokens of the answer, and texts that the calculator wrote
-        self.start = time.perf_counter()
-        self.watch = Watch()
 
     def run(self) -> Pieces[None]:
         """Generate the answer.
 
         Raises:
-            RefusedError: llama.cpp does not accept the request.
+            RejectedError: llama.cpp does not accept the request.
             WorkError: there is no chat template.
             EngineError: the process has ended.
         """
@@ -74,10 +59,10 @@ class Answer:
         thinks = candidate.thinking not in (None, False) or self.splitter.thinking or self.engine.thinks
         most = min(most_tokens(candidate, self.generation, thinks), room)
         slot = self.engine.slots.take(self.adapter, self.prompt, len(self.prompt) + most, self.stop)
-        self.start = time.perf_counter()
         if slot is None:
-            yield self._end("stopped")
+            yield self.end("stopped")
             return
+        self.start()
         try:
             finish = yield from self._generate(slot, most)
         finally:
@@ -85,21 +70,11 @@ class Answer:
             self.engine.slots.give_back(slot)
         if finish == "length" and self.splitter.thinking and not thinks:  # nobody knew that it needs room
             self.engine.thinks = True
-            yield from Answer(self.engine, self.request, self._adapter, self.generation, self.stop).run()
+            yield from Answer(self.engine, self.request, self.generation, self.stop).run()
         else:
-            yield self._end(finish)
-
-    def _end(self, finish: Finish) -> Piece:
-        seconds, name = time.perf_counter() - self.start, self.request.candidate.name
-        parts, tokens = self.splitter.end(), self.tokens
-        self.engine.thinks = self.engine.thinks or bool(parts.thoughts)
-        cut = parts.unfinished and finish in ("stop", "length", "repeated")
-        error = still_thinking(name, tokens).failure if cut else None
-        response = Response(
-            name, parts.text.strip(), tokens, seconds, self.first, "refused" if cut else finish, error,
-            thoughts=parts.thoughts, thought_tokens=min(self.thought_tokens, tokens),
-        )  # fmt: skip
-        return Piece(self.request, response=response)
+            last = self.end(finish)
+            self.engine.thinks = self.engine.thinks or bool(last.response and last.response.thoughts)
+            yield last
 
     def _read(self) -> list[int]:
         """The tokens of the prompt."""
@@ -179,11 +154,10 @@ class Answer:
                 gap = content[: len(content) - len(content.lstrip())]
                 continue
             ids += len(event["tokens"])
-            self.tokens += len(event["tokens"])
+            self.count(len(event["tokens"]))
             self.written += event["tokens"]
-            self.thought_tokens += len(event["tokens"]) * self.splitter.thinking
             yield from self._emit(content)
-            if self.watch.repeats(self.text):
+            if self.repeats:
                 return {"stop_type": REPEATED, "cut": False}
         if end is None:
             return None
@@ -219,18 +193,15 @@ class Answer:
     def _write(self, text: str) -> Pieces[None]:
         """Write a text in the model's place."""
         self.written.append(text)
-        self.tokens += len(text.strip())  # until llama.cpp has counted them
+        self.count(len(text.strip()))  # until llama.cpp has counted them
         yield from self._emit(text)
 
     def _emit(self, text: str) -> Pieces[None]:
-        self.text += text
-        thoughts, text = self.splitter.feed(text)
-        if self.first is None and not thoughts:
-            self.first = time.perf_counter() - self.start
-        if thoughts or text:
-            yield Piece(self.request, text, thoughts=thoughts)
+        piece = self.add(text)
+        if piece.thoughts or piece.text:
+            yield piece
 
 
-def refusal(problem: RefusedError, request: Request) -> WorkError:
+def refusal(problem: RejectedError, request: Request) -> WorkError:
     """What llama.cpp refused, as an error of the request."""
     return WorkError(f"llama.cpp to accept a prompt of {request.candidate.name}", str(problem), "Change the query.")

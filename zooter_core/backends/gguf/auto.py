@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
-from zooter_core.backends import Backend, Piece, Request, backend, retain
+from zooter_core.backends import Backend, Piece, Request, backend
 from zooter_core.backends.gguf import INSTALL, check_engine, installed
 from zooter_core.backends.gguf.backend import GgufBackend
 from zooter_core.backends.merge_streams import merge_streams
@@ -40,8 +40,8 @@ class AutoBackend(GgufBackend):
             self._slower = self._slower or backend(TRANSFORMERS)
             return self._slower
 
-    def of(self, candidate: CandidateConfig) -> Backend:
-        """The backend that runs a candidate, as far as that has shown: it takes no time."""
+    def runner(self, candidate: CandidateConfig) -> Backend:
+        """llama.cpp, unless it has failed to load the candidate so far."""
         return self if self._installed and candidate not in self._instead else self._transformers
 
     def _falls_back(self, candidate: CandidateConfig, problem: ZooterError) -> bool:
@@ -57,7 +57,7 @@ class AutoBackend(GgufBackend):
 
     def load(self, candidate: CandidateConfig) -> None:
         """Make the candidate ready to answer."""
-        if self.of(candidate) is self:
+        if self.runner(candidate) is self:
             try:
                 super().load(candidate)
                 return
@@ -72,7 +72,7 @@ class AutoBackend(GgufBackend):
         """The pieces of both backends. An iterator is for llama.cpp, whose requests are independent."""
         groups: dict[Backend, list[Request]] = {}
         for request in requests if isinstance(requests, Sequence) else ():
-            groups.setdefault(self.of(request.candidate), []).append(request)
+            groups.setdefault(self.runner(request.candidate), []).append(request)
             yield from self._note(request)
         streams = [partial(runs.stream, group, generation) for runs, group in groups.items() if runs is not self]
         if ours := groups.get(self, []) if isinstance(requests, Sequence) else requests:
@@ -89,7 +89,7 @@ class AutoBackend(GgufBackend):
             yield from self._transformers.stream([request], generation, stop)
 
     def read_ahead(self, requests: Sequence[Request]) -> None:
-        super().read_ahead([request for request in requests if self.of(request.candidate) is self])
+        super().read_ahead([request for request in requests if self.runner(request.candidate) is self])
 
     def _note(self, request: Request) -> Iterator[Piece]:
         """The note why transformers answers a request, if nobody has been told."""
@@ -109,4 +109,4 @@ class AutoBackend(GgufBackend):
         ours = [candidate for candidate in candidates if self._installed and candidate not in self._instead]
         super().retain(ours)
         if self._slower:
-            retain(self._slower, [candidate for candidate in candidates if candidate not in ours])
+            self._slower.retain([candidate for candidate in candidates if candidate not in ours])

@@ -7,38 +7,39 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from zooter_core.backends import Piece, Request
 from zooter_core.backends.attachments import estimated_tokens
 from zooter_core.backends.gguf.adapters import gguf_adapter
 from zooter_core.backends.gguf.answer import Answer, refusal
-from zooter_core.backends.gguf.engine import OVERHEAD, SLOTS, Engine, EngineError, RefusedError, context_of
+from zooter_core.backends.gguf.engine import OVERHEAD, SLOTS, Engine, EngineError, RejectedError, find_context
 from zooter_core.backends.gguf.header import Header, check_model, read_header
 from zooter_core.backends.gguf.offsets import without_offsets
-from zooter_core.backends.local.residency import NEVER, Residency, ResidentBackend
 from zooter_core.backends.merge_streams import merge_streams
+from zooter_core.backends.residency import NEVER, Loader, Residency, ResidentBackend
 from zooter_core.base.errors import Failure, ZooterError
 from zooter_core.base.records import Message, Response
 from zooter_core.base.weights import gguf_file
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
 
-EngineKey = tuple[Any, ...]
 MOST_AHEAD = 4_000  # characters of a conversation that is read ahead, by each candidate
 LARGEST_AHEAD = 1_000_000_000  # bytes of a model that reads ahead; a larger one would keep a processor busy for long
 STARTED_AGAIN = "The next query starts it again."
 
 
-class Files(NamedTuple):
-    """A candidate's files: the header of its model, what its process loads (`_key`), and its adapter."""
+class EngineKey(NamedTuple):
+    """What is the same for all candidates on one process. A process cannot load another adapter later."""
 
-    header: Header
-    key: EngineKey
-    adapter: Path | None
+    model: Path
+    context_tokens: int | None
+    threads: int | None
+    gpu_layers: int | None
+    adapters: tuple[tuple[str, Path], ...]  # as in fleet.toml, and their GGUF files
 
 
 class GgufBackend(ResidentBackend):
@@ -69,33 +70,34 @@ class GgufBackend(ResidentBackend):
                     del adapters[adapter]
         for candidate in candidates if self.resident.names() else ():
             with suppress(ZooterError):  # raised again when it is asked
-                keys.add(self._check(candidate).key)
+                keys.add(self._loader(candidate).key)
         self.resident.retain(keys.__contains__)
 
     def context(self, candidate: CandidateConfig) -> int | None:
-        return context_of(candidate, self._check(candidate).header)
+        with self._lock:
+            return find_context(candidate, self._header(candidate))
 
     def count_tokens(self, candidate: CandidateConfig, text: str) -> int:
         """The tokens of a text: counted by llama.cpp if the model is loaded."""
-        files = self._check(candidate)
-        if self.resident.has(files.key):
-            with suppress(EngineError, RefusedError), self._engine(candidate, files, NEVER) as engine:
+        loader = self._loader(candidate)
+        if self.resident.has(loader.key):
+            with suppress(EngineError, RejectedError), self.resident.use(loader, NEVER) as engine:
                 assert engine is not None  # only a stop gives None
                 return len(engine.ask("/tokenize", {"content": text})["tokens"])
         return estimated_tokens(text)
 
     def load(self, candidate: CandidateConfig) -> None:
         """Make the candidate ready to answer; one that does not fit beside the loaded models is only checked."""
-        files = self._check(candidate)
-        if self.resident.fits(files.key, on_cpu(candidate), lambda: memory_of(candidate, files.header)):
-            with self._engine(candidate, files, NEVER) as engine:
+        loader = self._loader(candidate)
+        if self.resident.fits(loader):
+            with self.resident.use(loader, NEVER) as engine:
                 assert engine is not None  # only a stop gives None
-                self._read(engine, Request(candidate, (Message("user", "Hello"),)), files.adapter, NEVER)
+                self._read(engine, Request(candidate, (Message("user", "Hello"),)), NEVER)
 
     def read_ahead(self, requests: Sequence[Request]) -> None:
-        """Let models that are loaded read conversations in the background, until they have done so or are asked.
+        """Let loaded models read conversations in the background, until the next request comes.
 
-        Whoever answers a conversation next has then read all of it but the new query, also if others answered so far.
+        Whichever candidate answers next then only has to read the new query, even if others have answered so far.
         """
         self._request_came.set()
         self._request_came = stop = threading.Event()
@@ -107,19 +109,19 @@ class GgufBackend(ResidentBackend):
                 self._read_if_cheap(request, stop)
 
     def _read_if_cheap(self, request: Request, stop: threading.Event) -> None:
-        files = self._check(request.candidate)
+        loader = self._loader(request.candidate, stop)
         length = sum(len(message.content) for message in request.messages)
-        cheap = length <= MOST_AHEAD and files.header.bytes <= LARGEST_AHEAD and self.resident.has(files.key)
+        cheap = length <= MOST_AHEAD and loader.bytes <= LARGEST_AHEAD and self.resident.has(loader.key)
         if stop.is_set() or not cheap:
             return
-        with self._engine(request.candidate, files, stop) as engine:
+        with self.resident.use(loader, stop) as engine:
             if engine is not None and not engine.slots.busy:
-                self._read(engine, request, files.adapter, stop)
+                self._read(engine, request, stop)
 
-    def _read(self, engine: Engine, request: Request, adapter: Path | None, stop: threading.Event) -> None:
+    def _read(self, engine: Engine, request: Request, stop: threading.Event) -> None:
         """Let a slot read a prompt, whose beginning later prompts share: those need not wait for it."""
-        with suppress(ZooterError, EngineError, RefusedError):  # raised again when it is asked
-            list(Answer(engine, request, adapter, GenerationConfig(max_new_tokens=1), stop).run())
+        with suppress(ZooterError, EngineError, RejectedError):  # raised again when it is asked
+            list(Answer(engine, request, GenerationConfig(max_new_tokens=1), stop).run())
 
     def stream(
         self, requests: Iterable[Request], generation: GenerationConfig, stop: threading.Event
@@ -148,7 +150,7 @@ class GgufBackend(ResidentBackend):
                 for piece in self._run(request, generation, stop):
                     text += piece.text
                     yield piece
-            except RefusedError as problem:
+            except RejectedError as problem:
                 yield Piece.failed(request, refusal(problem, request), "refused")
             except EngineError as problem:
                 if not (text or last):
@@ -161,18 +163,21 @@ class GgufBackend(ResidentBackend):
 
     def _run(self, request: Request, generation: GenerationConfig, stop: threading.Event) -> Iterator[Piece]:
         """Answer a request on its process, which is started if necessary."""
-        candidate = request.candidate
-        files = self._check(candidate)
-        if note := self.resident.note(files.key, on_cpu(candidate), lambda: memory_of(candidate, files.header)):
+        loader = self._loader(request.candidate, stop)
+        if note := self.resident.note(loader):
             yield Piece(request, note=note)
-        with self._engine(candidate, files, stop) as engine:
+        with self.resident.use(loader, stop) as engine:
             if engine is None:
                 yield Piece.stopped(request)
             else:
-                yield from Answer(engine, request, files.adapter, generation, stop).run()
+                yield from Answer(engine, request, generation, stop).run()
 
-    def _check(self, candidate: CandidateConfig) -> Files:
-        """Read the headers of a candidate's files."""
+    def _loader(self, candidate: CandidateConfig, stop: threading.Event = NEVER) -> Loader[Engine]:
+        """How the process of a candidate starts. What it takes of a GPU is not visible, so that main memory counts.
+
+        Raises:
+            ZooterError: its files are not there, or none.
+        """
         with self._lock:
             header = self._header(candidate)
             others = [other for other in self._expected if other.model == candidate.model]
@@ -181,7 +186,11 @@ class GgufBackend(ResidentBackend):
                 with suppress(ZooterError):  # raised again when it is asked
                     self._add_adapter(other)
             self._add_adapter(candidate)
-            return Files(header, self._key(candidate, header), self._adapters[header.path].get(candidate.adapter or ""))
+            adapters = dict(self._adapters[header.path])
+        settings = (candidate.context_tokens, candidate.threads, candidate.gpu_layers)
+        key = EngineKey(header.path, *settings, tuple(adapters.items()))
+        needed = OVERHEAD + header.bytes + find_context(candidate, header) * header.bytes_a_token
+        return Loader(key, candidate, ("cpu",), lambda: needed, lambda: Engine(candidate, header, adapters, stop))
 
     def _header(self, candidate: CandidateConfig) -> Header:
         """The header of the file that a process loads for a candidate."""
@@ -199,27 +208,4 @@ class GgufBackend(ResidentBackend):
         adapters = self._adapters.setdefault(header.path, {})
         if candidate.adapter is not None and candidate.adapter not in adapters:
             adapters[candidate.adapter] = gguf_adapter(candidate.adapter, header, candidate.name)
-            self.resident.retain(lambda key: key[0] != header.path)
-
-    def _key(self, candidate: CandidateConfig, header: Header) -> EngineKey:
-        """What is the same for all candidates on one process. A process cannot load another adapter later."""
-        settings = (header.path, candidate.context_tokens, candidate.threads, candidate.gpu_layers)
-        return (*settings, *self._adapters[header.path].values())
-
-    def _engine(
-        self, candidate: CandidateConfig, files: Files, stop: threading.Event
-    ) -> AbstractContextManager[Engine | None]:
-        """The process of a candidate, started if necessary. None if `stop` came first."""
-        header, key = files.header, files.key
-        needed, start = lambda: memory_of(candidate, header), lambda: Engine(candidate, header, key[4:], stop)
-        return self.resident.use(key, on_cpu(candidate), needed, start, stop)
-
-
-def on_cpu(candidate: CandidateConfig) -> CandidateConfig:
-    """The candidate for Residency, which then counts main memory."""
-    return replace(candidate, device_map="cpu")
-
-
-def memory_of(candidate: CandidateConfig, header: Header) -> int:
-    """Bytes that a process will take, by the file's size and the context."""
-    return OVERHEAD + header.bytes + context_of(candidate, header) * header.bytes_a_token
+            self.resident.retain(lambda key: key.model != header.path)

@@ -12,8 +12,7 @@ import http.client
 import os
 import socket
 import threading
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +20,11 @@ from typing import Any
 
 import psutil
 
-from zooter_core.backends import TurnQueue
+from zooter_core.backends import POLL_SECONDS
 from zooter_core.backends.gguf import INSTALL, LIBRARY, child, installed
 from zooter_core.backends.gguf.header import Header
 from zooter_core.backends.gguf.server_process import ServerProcess
+from zooter_core.backends.residency import acquire
 from zooter_core.base.cores import free_cores
 from zooter_core.base.errors import NotInstalledError, ZooterError
 from zooter_core.base.strict_json import dump_json, parse_json
@@ -34,14 +34,12 @@ SLOTS = 8  # conversations that are answered at once, and whose prompts stay cac
 DEFAULT_CONTEXT = 8192  # tokens of all conversations together, unless the model or fleet.toml says less
 BATCH = 128  # tokens of a prompt that are read at once; a stop waits for them
 TIMEOUT = 600.0  # seconds without a byte from the process
-REASON_SECONDS = 5.0  # that llama.cpp may take to write why a model does not load
 OVERHEAD = 60_000_000  # bytes of the process without weights and context
 # A thread that waits for the others looks 1,000 times before it sleeps. With fewer, waking it takes longer than its
 # work on some machines; with more, threads take cores from each other (docs/notebook/runtimes.md#threads-of-llamacpp).
 WAITING = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "1000"}
 # Values of llama_load_mode. llama.cpp rearranges Q4_0 weights, and in a file that is mapped they would stay as well.
 READ, MAP_IF_POSSIBLE = 0, -1
-CHECK = "Check the file, and that the installed version of xllamacpp knows its architecture."
 OTHERWISE = 'set backend = "transformers" in fleet.toml'
 
 
@@ -49,7 +47,7 @@ class EngineError(Exception):
     """The process has ended. `str()` says how."""
 
 
-class RefusedError(Exception):
+class RejectedError(Exception):
     """llama.cpp refuses a request. `facts` are those of its answer."""
 
     def __init__(self, facts: Mapping[str, Any]) -> None:
@@ -88,7 +86,7 @@ class Slots:
         self._free = [Slot(number) for number in range(count)]
         self._count, self._room = count, room
         self._changed = threading.Condition()
-        self._line = TurnQueue()
+        self._first = threading.Lock()  # held by the request that is first in line
         self._uses = 0
 
     def take(self, adapter: int | None, tokens: Sequence[int], room: int, stop: threading.Event) -> Slot | None:
@@ -100,22 +98,21 @@ class Slots:
         Returns:
             None if `stop` was set while this call waited.
         """
-        ticket = self._line.join()
+        if not acquire(self._first, stop):
+            return None
         try:
-            if not ticket.wait(stop):
-                return None
             with self._changed:
                 while not self._free or self._room < room:
                     if stop.is_set():
                         return None
-                    self._changed.wait(0.1)  # a stop does not notify
+                    self._changed.wait(POLL_SECONDS)  # a stop does not notify
                 slot = max(self._free, key=lambda slot: (slot.common(adapter, tokens), -slot.used))
                 self._free.remove(slot)
                 self._uses, self._room = self._uses + 1, self._room - room
                 slot.adapter, slot.tokens, slot.room, slot.used = adapter, tokens, room, self._uses
                 return slot
         finally:
-            ticket.leave()
+            self._first.release()
 
     @property
     def busy(self) -> bool:
@@ -134,7 +131,7 @@ class Engine:
     """One model and the adapters of its candidates.
 
     Attributes:
-        adapters: GGUF file of an adapter -> its number in requests.
+        adapters: an adapter as in fleet.toml -> its number in requests.
         context: tokens that all conversations together may have.
         thinks: whether an answer has had thoughts.
         process: the one that runs llama.cpp.
@@ -145,7 +142,7 @@ class Engine:
         self,
         candidate: CandidateConfig,
         header: Header,
-        adapters: Sequence[Path],
+        adapters: Mapping[str, Path],
         stop: threading.Event | None = None,
     ) -> None:
         """
@@ -160,21 +157,21 @@ class Engine:
         if not hasattr(socket, "AF_UNIX"):
             raise ZooterError("Unix sockets for the backend gguf", "a system without them", f"You can {OTHERWISE}.")
         self.name, self.header = (header.original or header).path.name, header
-        self.adapters = {path: number for number, path in enumerate(dict.fromkeys(adapters))}
-        self.context = context_of(candidate, header)
+        self.adapters = {adapter: number for number, adapter in enumerate(adapters)}
+        self.context = find_context(candidate, header)
         self.slots, self.thinks = Slots(SLOTS, self.context), False
-        self.process = self._start(candidate)
+        self.process = self._start(candidate, adapters.values())
         self._socket = str(self.process.folder / child.SOCKET)
-        self.process.loaded(candidate.model, self._reason, CHECK, stop)
+        self.process.wait_until_loaded(candidate.model, stop)
         self.sizes: dict[str, int] = {}
         with suppress(psutil.Error):  # it has ended already, as the next request will see
             self.sizes = {"cpu": psutil.Process(self.process.pid).memory_info().rss}
 
-    def _start(self, candidate: CandidateConfig) -> ServerProcess:
+    def _start(self, candidate: CandidateConfig, adapters: Iterable[Path]) -> ServerProcess:
         threads = candidate.threads or free_cores()
         settings = {
             "model": str(self.header.path),
-            "adapters": [str(path) for path in self.adapters],
+            "adapters": [str(path) for path in adapters],
             "threads": threads,
             "lora_init_without_apply": True,
             "n_ctx": self.context,
@@ -197,13 +194,6 @@ class Engine:
         environment = os.environ | WAITING | {"OMP_NUM_THREADS": str(threads)}
         return ServerProcess(child.__file__, settings, environment)
 
-    def _reason(self, report: Mapping[str, Any]) -> str:
-        """Why the model does not load."""
-        end = time.monotonic() + REASON_SECONDS
-        while not (reason := first_error(self.process.log())) and self.process.running and time.monotonic() < end:
-            time.sleep(0.01)  # a thread of llama.cpp writes the reason, perhaps after the report
-        return reason or report.get("died") or self._end()
-
     @property
     def usable(self) -> bool:
         """Whether the process runs."""
@@ -213,7 +203,7 @@ class Engine:
         """Yield the events of a completion until it ends. A reader that goes away, or a stop, cancels it.
 
         Raises:
-            RefusedError: llama.cpp does not accept the request.
+            RejectedError: llama.cpp does not accept the request.
             EngineError: the process has ended.
         """
         connection = self._connect({**body, "stream": True, "return_progress": True}, "/completion")
@@ -222,22 +212,22 @@ class Engine:
         try:
             answer = connection.getresponse()
             if answer.status != 200:
-                raise RefusedError(_error(answer.read()))
+                raise RejectedError(_error(answer.read()))
             while line := answer.readline():
                 if line.startswith(b"data: ") and not line.startswith(b"data: [DONE]"):
                     event = parse_json(line[6:])
                     if "error" in event:
-                        raise RefusedError(event["error"])
+                        raise RejectedError(event["error"])
                     yield event
                     if event.get("stop"):
                         return
                 elif line.startswith(b"error: "):
-                    raise RefusedError(_error(line[7:]))
+                    raise RejectedError(_error(line[7:]))
             if not stop.is_set():
-                raise EngineError(self._end())
+                raise EngineError(self.process.ending())
         except (OSError, http.client.HTTPException, ValueError, AttributeError) as problem:
             if not stop.is_set():  # else the connection was closed on purpose
-                raise EngineError(self._end()) from problem
+                raise EngineError(self.process.ending()) from problem
         finally:
             watch.set()
             connection.close()
@@ -246,7 +236,7 @@ class Engine:
         """The answer to a short request.
 
         Raises:
-            RefusedError, EngineError: as `stream`.
+            RejectedError, EngineError: as `stream`.
         """
         try:
             connection = self._connect(body, path)
@@ -254,9 +244,9 @@ class Engine:
             content = answer.read()
             connection.close()
         except (OSError, http.client.HTTPException) as problem:
-            raise EngineError(self._end()) from problem
+            raise EngineError(self.process.ending()) from problem
         if answer.status != 200:
-            raise RefusedError(_error(content))
+            raise RejectedError(_error(content))
         return parse_json(content)
 
     def _connect(self, body: Mapping[str, Any], path: str) -> http.client.HTTPConnection:
@@ -264,13 +254,8 @@ class Engine:
         try:
             connection.request("POST", path, dump_json(body), {"Content-Type": "application/json"})
         except OSError as problem:
-            raise EngineError(self._end()) from problem
+            raise EngineError(self.process.ending()) from problem
         return connection
-
-    def _end(self) -> str:
-        """How the process has ended."""
-        log = self.process.log()
-        return self.process.ending(first_error(log) or last_line(log))
 
     def close(self) -> None:
         """End the process."""
@@ -278,7 +263,7 @@ class Engine:
         self.sizes = {}
 
 
-def context_of(candidate: CandidateConfig, header: Header) -> int:
+def find_context(candidate: CandidateConfig, header: Header) -> int:
     """Tokens that all conversations with a model together may have."""
     return min(candidate.context_tokens or DEFAULT_CONTEXT, header.positions)
 
@@ -313,17 +298,3 @@ def _error(content: bytes) -> dict[str, Any]:
     except (ValueError, AttributeError):
         return {"message": content.decode(errors="replace")[:500]}
     return facts if isinstance(facts, dict) else {"message": str(facts)}
-
-
-def first_error(log: str) -> str:
-    """The first error that is written to the end of its line, without time and place; empty if there is none."""
-    for line in log.splitlines(keepends=True):
-        _, mark, rest = line.partition(" E ")
-        if line.endswith("\n") and (mark or "GGML_ASSERT" in line or "alloc" in line):
-            return (rest.partition(": ")[2] or rest or line).strip()
-    return ""
-
-
-def last_line(log: str) -> str:
-    """The last line; empty if there is none."""
-    return (log.splitlines() or [""])[-1].strip()

@@ -96,7 +96,7 @@ class Header:
         """Such as `llama`."""
         return str(self.values.get("general.architecture", ""))
 
-    def of_architecture(self, key: str, default: int = 0) -> int:
+    def get_number(self, key: str, default: int = 0) -> int:
         """A number whose key begins with the architecture, such as `llama.block_count`."""
         return self._count(f"{self.architecture}.{key}", default)
 
@@ -115,17 +115,15 @@ class Header:
     @property
     def positions(self) -> int:
         """The most tokens that the model was trained to read."""
-        return self.of_architecture("context_length", 2048)
+        return self.get_number("context_length", 2048)
 
     @property
     def bytes_a_token(self) -> int:
         """Bytes of the key-value cache for one token, in float16."""
-        heads = self.of_architecture("attention.head_count", 1)
-        width = self.of_architecture("embedding_length") // max(heads, 1)
-        keys = self.of_architecture("attention.key_length", width) + self.of_architecture(
-            "attention.value_length", width
-        )
-        return 2 * keys * self.of_architecture("attention.head_count_kv", heads) * self.of_architecture("block_count")
+        heads = self.get_number("attention.head_count", 1)
+        width = self.get_number("embedding_length") // max(heads, 1)
+        keys = self.get_number("attention.key_length", width) + self.get_number("attention.value_length", width)
+        return 2 * keys * self.get_number("attention.head_count_kv", heads) * self.get_number("block_count")
 
     @cached_property
     def special_tokens(self) -> tuple[str, ...]:
@@ -207,7 +205,7 @@ def _read(path: Path) -> Header:
             for length in LENGTHS:
                 content += file.read(length - len(content))
                 with suppress(EOFError):
-                    return _Reader(content, path, size).header()
+                    return _HeaderReader(content, path, size).header()
             raise ValueError("one that is cut off")  # meanwhile
     except OSError as problem:
         if isinstance(problem, FileNotFoundError | IsADirectoryError):
@@ -217,7 +215,7 @@ def _read(path: Path) -> Header:
         raise fault(path, f"a corrupt header ({problem})", DOWNLOAD_AGAIN) from problem
 
 
-class _Reader:
+class _HeaderReader:
     """Reads one header from the front to the back.
 
     A file may claim any number, and have terabytes of zeros that take no room on the disk: everything is bounded.

@@ -9,6 +9,7 @@ this one.
 from __future__ import annotations
 
 import os
+import re
 import selectors
 import shutil
 import signal
@@ -16,7 +17,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -26,10 +28,9 @@ from zooter_core.base.strict_json import dump_json, parse_json
 
 POLL_SECONDS = 0.05  # between looks at a stop
 EXIT_SECONDS = 2.0  # for a process that has closed its pipe or socket to end
-FULL = (  # what libraries say when memory runs out
-    *("out of memory", "failed to allocate", "unable to allocate", "cannot allocate memory"),
-    "failed to create context",
-)
+REASON_SECONDS = 5.0  # that llama.cpp may take to write why a model does not load
+OUT_OF_MEMORY = re.compile(r"out of memory|(failed|unable) to allocate|cannot allocate memory|failed to create context")
+CHECK = "Check the file, and that the installed version of xllamacpp knows its architecture."
 
 
 def rank_session(leader: int) -> None:
@@ -75,17 +76,8 @@ class ServerProcess:
         """Whether the process has not ended."""
         return self._process.poll() is None
 
-    def loaded(
-        self,
-        model: str,
-        reason_of: Callable[[Mapping[str, Any]], str],
-        next_step: str,
-        stop: threading.Event | None = None,
-    ) -> None:
+    def wait_until_loaded(self, model: str, stop: threading.Event | None = None) -> None:
         """Wait until the model is loaded, which may take minutes. If it does not load, the process ends.
-
-        Args:
-            reason_of: why the model does not load, by a report that says so; an empty one if there is none.
 
         Raises:
             InterruptedError: `stop` was set.
@@ -96,10 +88,10 @@ class ServerProcess:
             report = self.first_report(stop)
             if report and "died" not in report:
                 return
-            reason = reason_of(report)
-            if any(words in reason.lower() for words in FULL):
+            reason = self._why_not_loaded(report)
+            if OUT_OF_MEMORY.search(reason.lower()):
                 raise MemoryError(reason)
-            raise WorkError(f"llama.cpp to load {model}", reason, next_step)
+            raise WorkError(f"llama.cpp to load {model}", reason, CHECK)
         except BaseException:
             self.close()
             raise
@@ -115,20 +107,28 @@ class ServerProcess:
                     return {}
         raise InterruptedError
 
+    def _why_not_loaded(self, report: Mapping[str, Any]) -> str:
+        end = time.monotonic() + REASON_SECONDS
+        while not (reason := first_error(self.log())) and self.running and time.monotonic() < end:
+            time.sleep(0.01)  # a thread of llama.cpp writes the reason, perhaps after the report
+        return reason or report.get("died") or self.ending()
+
     def log(self) -> str:
         """What the process has written to standard error."""
         with suppress(OSError):
             return self._log.read_bytes().decode(errors="replace")
         return ""
 
-    def ending(self, reason: str = "") -> str:
-        """How the process has ended, with its reason."""
+    def ending(self) -> str:
+        """How the process has ended, with the reason that it has written."""
         try:
             code = self._process.wait(EXIT_SECONDS)
         except subprocess.TimeoutExpired:
             return "llama.cpp closed the connection"
         if code == -signal.SIGKILL:
             return "the process of llama.cpp was killed (SIGKILL), as the system does when memory runs out"
+        log = self.log()
+        reason = first_error(log) or (log.splitlines() or [""])[-1].strip()
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         return f"the process of llama.cpp ended with {how}{f' ({reason})' if reason else ''}"
 
@@ -142,3 +142,12 @@ class ServerProcess:
             self._process.wait()
             self._output.close()
             shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def first_error(log: str) -> str:
+    """The first error that is written to the end of its line, without time and place; empty if there is none."""
+    for line in log.splitlines(keepends=True):
+        _, mark, rest = line.partition(" E ")
+        if line.endswith("\n") and (mark or "GGML_ASSERT" in line or "alloc" in line):
+            return (rest.partition(": ")[2] or rest or line).strip()
+    return ""

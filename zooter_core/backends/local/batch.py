@@ -1,8 +1,8 @@
 """A batch of requests on one base model, generated token by token.
 
-Of a large one, up to WIDTH rows are generated at the same time: when some end, others take their places. If memory runs
-out, half as many are, and so on; a single request tries once more. Generated text stays, and generation continues
-behind it.
+At most WIDTH rows of a batch are generated at the same time; when some end, others take their places. Whenever memory
+runs out, that number is halved, and a row that fails alone is tried once more. The text so far is kept, and generation
+continues from there.
 """
 
 from __future__ import annotations
@@ -20,11 +20,10 @@ from torch.nn.functional import pad
 from transformers import DynamicCache, LogitsProcessor, LogitsProcessorList, StoppingCriteriaList
 from transformers.cache_utils import DynamicLayer
 
-from zooter_core.backends import Request
+from zooter_core.backends import Request, memory
 from zooter_core.backends.conversation import prompt_ids, too_long
-from zooter_core.backends.local import memory
-from zooter_core.backends.local.decoding import Calculator, Repetition, Rows, Sampling
-from zooter_core.backends.local.model import NO_ADAPTER, Base
+from zooter_core.backends.local.decoding import NO_ADAPTER, Calculator, Repetition, Row, Rows, Sampling
+from zooter_core.backends.local.model import Base
 from zooter_core.backends.thoughts import Splitter, most_tokens, opens
 from zooter_core.base.errors import Failure, WorkError, ZooterError
 from zooter_core.config.fleet import GenerationConfig
@@ -102,49 +101,49 @@ class Batch:
         pieces: queue.Queue[Any],
         spare: Callable[[], None],
     ) -> None:
-        self.base, self.requests, self.generation, self.stop, self.spare = base, requests, generation, stop, spare
+        self.base, self.generation, self.stop, self.spare = base, generation, stop, spare
         self.sampling = Sampling(generation.temperature, generation.top_k, generation.seed)
-        self.rows = Rows(requests, base.tokenizer, base.ends, pieces, stop)
-        self.adapters: dict[int, str] = {}
-        self.prompts: dict[int, list[int]] = {}
-        self.most: dict[int, int] = {}  # tokens of each answer
+        self.all = [Row(request) for request in requests]
+        self.rows = Rows(base.tokenizer, base.ends, pieces, stop)
+        self.ready: list[Row] = []  # those with a prompt
         self.beginning: CachedRows | None = None  # what all prompts begin with, once for each adapter
 
     def run(self) -> None:
         """Answer every request, or let it fail."""
         try:
-            self._tokenize()
+            for row in self.all:
+                self._read_prompt(row)
             with torch.inference_mode():
-                if self.prompts:
-                    self._generate_all(list(self.prompts))
+                if self.ready:
+                    self._generate_all(self.ready)
         except Exception as problem:
-            self.rows.close("error", error=Failure.of(problem))
+            self.rows.close("error", self.all, Failure.of(problem))
 
-    def _tokenize(self) -> None:
-        """Read the prompts. A request fails here if its adapter does not load, or its prompt is too long."""
-        for index, request in enumerate(self.requests):
-            try:
-                self.base.add_adapter(request.candidate)
-                ids = prompt_ids(request, self.base.tokenizer)
-            except ZooterError as problem:
-                self.rows.close("error", [index], problem.failure)
-                continue
-            positions = min(request.candidate.context_tokens or self.base.positions, self.base.positions)
-            if len(ids) >= positions:
-                failure = too_long(request.candidate.name, len(ids), positions - 1).failure
-                self.rows.close("refused", [index], failure)
-                continue
-            adapter = self.base.adapters.get(request.candidate.adapter or "", NO_ADAPTER)
-            self.prompts[index], self.adapters[index] = ids, adapter
-            opened = opens(self.base.tokenizer.decode(ids[-TAG_TOKENS:]))
-            self.rows.splitters[index] = Splitter(opened)
-            thinks = opened or request.candidate.thinking not in (None, False)
-            self.most[index] = min(most_tokens(request.candidate, self.generation, thinks), positions - len(ids))
+    def _read_prompt(self, row: Row) -> None:
+        """Tokenize a prompt. The request fails if its adapter does not load, or its prompt is too long."""
+        candidate = row.request.candidate
+        try:
+            self.base.add_adapter(candidate)
+            row.prompt = prompt_ids(row.request, self.base.tokenizer)
+        except ZooterError as problem:
+            self.rows.close("error", [row], problem.failure)
+            return
+        positions = min(candidate.context_tokens or self.base.positions, self.base.positions)
+        room = positions - len(row.prompt)
+        if room <= 0:
+            self.rows.close("refused", [row], too_long(candidate.name, len(row.prompt), positions - 1).failure)
+            return
+        row.adapter = self.base.adapters.get(candidate.adapter or "", NO_ADAPTER)
+        opened = opens(self.base.tokenizer.decode(row.prompt[-TAG_TOKENS:]))
+        row.splitter = Splitter(opened)
+        thinks = opened or candidate.thinking not in (None, False)
+        row.most = min(most_tokens(candidate, self.generation, thinks), room)
+        self.ready.append(row)
 
-    def _generate_all(self, rows: list[int]) -> None:
+    def _generate_all(self, rows: Sequence[Row]) -> None:
         """Generate to the end of some rows, with half as many at a time whenever memory runs out."""
         width = most = self._width()
-        again = -1  # the row that has been tried alone
+        again: Row | None = None  # the row that has been tried alone
         while rows:
             try:
                 self._generate(rows, width)
@@ -154,10 +153,10 @@ class Batch:
                     raise
                 shortage = memory.shortage(problem)
             self.spare()  # not inside `except`: the exception keeps the batch alive
-            rows, tried = [index for index in rows if index in self.rows.open], min(width, len(rows))
+            tried, rows = min(width, len(rows)), [row for row in rows if row.open]
             if tried > 1:
                 width = (tried + 1) // 2
-            elif rows and rows[0] == again:
+            elif rows and rows[0] is again:
                 self._fail(again, shortage)
                 rows, width = rows[1:], most
             elif rows:
@@ -165,33 +164,37 @@ class Batch:
 
     def _width(self) -> int:
         """How many rows to generate at the same time."""
-        if len(self.prompts) <= BEGINNING or not keeps_all(DynamicCache(config=self.base.model.config)):
+        if len(self.ready) <= BEGINNING or not keeps_all(DynamicCache(config=self.base.model.config)):
             return min(WIDTH, BEGINNING)
         room = SHARE * memory.free(str(self.base.device))
-        longest = max(len(prompt) + self.most[index] for index, prompt in self.prompts.items())
+        longest = max(len(row.prompt) + row.most for row in self.ready)
         return min(WIDTH, max(BEGINNING, int(room / longest / self.base.bytes_a_token)))
 
-    def _fail(self, index: int, shortage: str) -> None:
+    def _fail(self, row: Row, shortage: str) -> None:
         device = str(self.base.device)
         problem = WorkError(
-            f"memory for an answer of {self.requests[index].candidate.name} ({shortage})",
+            f"memory for an answer of {row.request.candidate.name} ({shortage})",
             f"{memory.in_words(memory.free(device))} free on {device}",
             "Shorten the query, lower budget_gb in [memory], which leaves more for answers, or quantise the model.",
         )
-        self.rows.close("error", [index], problem.failure)
+        self.rows.close("error", [row], problem.failure)
 
-    def _generate(self, rows: Sequence[int], width: int) -> None:
+    def _generate(self, rows: Sequence[Row], width: int) -> None:
         """Generate to the end of some rows, at most `width` at a time: when some end, others take their places."""
         waiting, group = deque(rows), None
         self.rows.active = []
-        choosing = self._choosing()
+        processors = LogitsProcessorList(self._processors())
         while waiting or self.rows.active:
             free = width - len(self.rows.active)
-            if group is None or (waiting and free and self._joinable(group)):
+            if group is None or (waiting and free and self._can_join(group)):
                 count = min(free, BEGINNING, len(waiting))
-                group = self._joined(group, [waiting.popleft() for _ in range(count)])
-            self._extend(group, choosing, alone=len(self.rows.active) == 1 and not waiting)
-            self.rows.close("length", [i for i in self.rows.active if len(self.rows.written[i]) == self.most[i]])
+                begun = self._begin([waiting.popleft() for _ in range(count)], joins=group is not None)
+                if group is None:
+                    group = begun
+                else:
+                    group.join(begun)
+            self._extend(group, processors, alone=len(self.rows.active) == 1 and not waiting)
+            self.rows.close("length", [row for row in self.rows.active if row.tokens == row.most])
             keep = self.rows.narrow()
             if self.stop.is_set():
                 self.rows.close("stopped", rows)
@@ -201,25 +204,16 @@ class Batch:
             elif len(keep) < len(group.adapters):
                 group.keep(keep)
 
-    def _joinable(self, group: CachedRows) -> bool:
+    def _can_join(self, group: CachedRows) -> bool:
         """Whether other rows can join a group: of each there is more to read than the last token."""
-        return keeps_all(group.cache) and min(map(len, self.prompts.values())) > 1
+        return keeps_all(group.cache) and min(len(row.prompt) for row in self.ready) > 1
 
-    def _joined(self, group: CachedRows | None, rows: Sequence[int]) -> CachedRows:
-        """A group of rows, and others that begin."""
-        self.rows.begin(rows)
-        new = self._begin(rows, joins=group is not None)
-        if group is None:
-            return new
-        group.join(new)
-        return group
-
-    def _begin(self, rows: Sequence[int], joins: bool) -> CachedRows:
+    def _begin(self, rows: Sequence[Row], joins: bool) -> CachedRows:
         """Rows with what the model has read of them: what all rows of the batch share, which is read once for each
         adapter, and all but the last token if they join others, or if rows repeat, as samples of one response do.
         """
-        read = [self.prompts[index] + self.rows.written[index] for index in rows]
-        adapters = [self.adapters[index] for index in rows]
+        self.rows.begin(rows)
+        read, adapters = [row.prompt + row.written for row in rows], [row.adapter for row in rows]
         shared, cache = self._shared(adapters)
         rest = self.base.tokenizer.pad({"input_ids": [row[shared:] for row in read]}, return_tensors="pt")
         start = torch.tensor([row[:shared] for row in read], dtype=torch.long)
@@ -238,12 +232,12 @@ class Batch:
         """With how many equal tokens all prompts begin, such as a system prompt, and the cache of them for rows with
         these adapters; none where reading them once saves little."""
         if self.beginning is None:
-            once = sorted(set(self.adapters.values()))
-            length = _equal(list(self.prompts.values()))
+            once, prompts = sorted({row.adapter for row in self.ready}), [row.prompt for row in self.ready]
+            length = _common_length(prompts)
             empty = DynamicCache(config=self.base.model.config)
-            if length * (len(self.prompts) - len(once)) < SAVED or not keeps_all(empty):
+            if length * (len(prompts) - len(once)) < SAVED or not keeps_all(empty):
                 length = 0
-            ids = torch.tensor([next(iter(self.prompts.values()))[:length]] * len(once), device=self.base.device)
+            ids = torch.tensor([prompts[0][:length]] * len(once), device=self.base.device)
             beginning = CachedRows(ids, torch.ones_like(ids), once)
             if length:
                 self._read(beginning, 0, length, once)
@@ -276,13 +270,13 @@ class Batch:
             )
         rows.cache.batch_select_indices(torch.tensor([once.index(row) for row in first]))
 
-    def _extend(self, group: CachedRows, choosing: Sequence[LogitsProcessor], alone: bool) -> None:
+    def _extend(self, group: CachedRows, processors: LogitsProcessorList, alone: bool) -> None:
         """Generate the next tokens of all rows.
 
         Args:
             alone: there is one row and none to come, so that generation need not pause for others.
         """
-        room = min(self.most[index] - len(self.rows.written[index]) for index in self.rows.active)
+        room = min(row.most - row.tokens for row in self.rows.active)
         context, choice = self.base.choose(group.adapters)
         with context:
             output = self.base.model.generate(
@@ -290,7 +284,7 @@ class Batch:
                 attention_mask=group.mask,
                 **({} if group.cache is None else {"past_key_values": group.cache}),
                 **choice,
-                logits_processor=LogitsProcessorList(choosing),
+                logits_processor=processors,
                 max_new_tokens=room if alone else min(room, STEP),
                 do_sample=False,  # `Sampling` draws
                 repetition_penalty=1.0,  # `Repetition` penalises; generation_config.json may name one
@@ -303,21 +297,19 @@ class Batch:
         group.ids, group.cache = output.sequences, output.past_key_values
         group.mask = torch.nn.functional.pad(group.mask, (0, new), value=1)
 
-    def _choosing(self) -> list[LogitsProcessor]:
-        """The processors that shape the choice of each token, in order."""
-        on = [request.candidate.calculator for request in self.requests]
-        penalties = [request.candidate.repetition_penalty for request in self.requests]
-        chain: list[LogitsProcessor] = []
-        if any(penalty != 1 for penalty in penalties):
-            chain.append(Repetition(self.rows, penalties))
-        if any(on):
-            chain.append(Calculator(self.rows, on, self.base.tokenizer, self.base.digits))
+    def _processors(self) -> list[LogitsProcessor]:
+        """What shapes the choice of each token, in order."""
+        candidates, processors = [row.request.candidate for row in self.all], list[LogitsProcessor]()
+        if any(candidate.repetition_penalty != 1 for candidate in candidates):
+            processors.append(Repetition(self.rows))
+        if any(candidate.calculator for candidate in candidates):
+            processors.append(Calculator(self.rows, self.base.tokenizer, self.base.digits))
         if self.generation.temperature > 0:
-            chain.append(self.sampling)
-        return chain
+            processors.append(self.sampling)
+        return processors
 
 
-def _equal(rows: Sequence[list[int]]) -> int:
-    """With how many equal tokens all rows begin; each keeps at least one of its own."""
-    low, high, most = min(rows), max(rows), min(map(len, rows)) - 1
+def _common_length(prompts: Sequence[list[int]]) -> int:
+    """With how many equal tokens all prompts begin; each keeps at least one of its own."""
+    low, high, most = min(prompts), max(prompts), min(map(len, prompts)) - 1
     return next((place for place in range(most) if low[place] != high[place]), most)

@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, AutoTokenizer
 from transformers.utils import cached_file
 
-from zooter_core.backends.local import memory
+from zooter_core.backends import memory
 from zooter_core.base.errors import WorkError, ZooterError, first_line
 from zooter_core.base.strict_json import parse_json
 from zooter_core.base.weights import load_reason, resolve
@@ -46,7 +46,7 @@ class Checkpoint:
             ZooterError: its dtype is unknown, or a package is not installed.
             WorkError: it is not a causal language model, or a file is missing or broken.
         """
-        dtype_of(candidate)
+        find_dtype(candidate)
         source = resolve(candidate.model)
         try:
             config = AutoConfig.from_pretrained(source, revision=candidate.revision, trust_remote_code=False)
@@ -73,7 +73,7 @@ class Checkpoint:
     def _bytes(self, file: Path) -> int:
         if not file.is_file():
             raise fault(self.candidate, f"no {file.name}, which its index names", "Download that file again.")
-        width = dtype_of(self.candidate).itemsize
+        width = find_dtype(self.candidate).itemsize
         if file.suffix != ".safetensors":
             saved = getattr(self.config, "dtype", None)
             return file.stat().st_size * width // (saved.itemsize if isinstance(saved, torch.dtype) else width)
@@ -98,7 +98,7 @@ class Checkpoint:
         how = self.candidate.quantisation
         if how is not None and len(weight.get_shape()) == 2 and not UNTOUCHED.search(name):
             return QUANTISED[how]
-        return dtype_of(self.candidate).itemsize
+        return find_dtype(self.candidate).itemsize
 
     def tokenizer(self) -> Any:
         """The tokenizer, which pads on the left.
@@ -127,7 +127,7 @@ class Checkpoint:
         return tokenizer
 
 
-def dtype_of(candidate: CandidateConfig) -> torch.dtype:
+def find_dtype(candidate: CandidateConfig) -> torch.dtype:
     """The dtype in fleet.toml, or the one that is fast on the candidate's device.
 
     Raises:

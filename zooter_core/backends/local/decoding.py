@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import queue
 import threading
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,13 +11,13 @@ import torch
 from tokenizers.decoders import DecodeStream
 from transformers import LogitsProcessor, StoppingCriteria
 
-from zooter_core.backends import Piece, Request
-from zooter_core.backends.local import calculator
-from zooter_core.backends.local.calculator import DIGITS, NUMERIC
-from zooter_core.backends.loops import Watch
-from zooter_core.backends.thoughts import Splitter, still_thinking
+from zooter_core.backends import Request, calculator
+from zooter_core.backends.calculator import DIGITS, NUMERIC
+from zooter_core.backends.growing_answer import GrowingAnswer
 from zooter_core.base.errors import Failure
-from zooter_core.base.records import Finish, Response
+from zooter_core.base.records import Finish
+
+NO_ADAPTER = "__base__"  # peft's name for a row without adapter
 
 
 class Sampling(LogitsProcessor):
@@ -42,36 +41,42 @@ class Sampling(LogitsProcessor):
         return torch.full_like(scores, -torch.inf).scatter_(-1, likeliest.indices.gather(-1, drawn), 0.0)
 
 
+class Row(GrowingAnswer):
+    """One request of a batch.
+
+    Attributes:
+        prompt: its tokens.
+        written: the tokens of the answer.
+        most: how many of them there may be.
+        adapter: peft's name of the candidate's adapter.
+    """
+
+    def __init__(self, request: Request) -> None:
+        super().__init__(request)
+        self.prompt: list[int] = []
+        self.written: list[int] = []
+        self.most, self.adapter, self.open = 0, NO_ADAPTER, True
+        self.decoder = DecodeStream(skip_special_tokens=True)
+
+
 class Rows(StoppingCriteria):
     """Turns the tokens of every step (one a row) into pieces of text, and every finished row into its response. At the
     next token after an event is set, it ends every row.
+
+    Attributes:
+        active: the rows that are generated now.
     """
 
-    def __init__(
-        self,
-        requests: Sequence[Request],
-        tokenizer: Any,
-        ends: set[int],
-        pieces: queue.Queue[Any],
-        stop: threading.Event,
-    ) -> None:
-        self.requests, self.ends, self.pieces, self.stop = requests, ends, pieces, stop
+    def __init__(self, tokenizer: Any, ends: set[int], pieces: queue.Queue[Any], stop: threading.Event) -> None:
+        self.ends, self.pieces, self.stop = ends, pieces, stop
         self.backend = tokenizer.backend_tokenizer
-        self.decoders = [DecodeStream(skip_special_tokens=True) for _ in requests]
-        self.texts = [""] * len(requests)
-        self.watches = [Watch() for _ in requests]
-        self.splitters = [Splitter() for _ in requests]
-        self.thought_tokens = [0] * len(requests)
-        self.written: list[list[int]] = [[] for _ in requests]
-        self.first: list[float | None] = [None] * len(requests)
-        self.open = set(range(len(requests)))
-        self.active: list[int] = []  # the rows that are generated now
-        self.starts: dict[int, float] = {}
+        self.active: list[Row] = []
 
-    def begin(self, rows: Sequence[int]) -> None:
-        """Add rows to those that are generated. The seconds of a response count from its first time here."""
+    def begin(self, rows: Sequence[Row]) -> None:
+        """Add rows to those that are generated."""
         self.active = [*self.active, *rows]
-        self.starts |= dict.fromkeys(rows, time.perf_counter()) | self.starts
+        for row in rows:
+            row.start()
 
     def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
         """Called by generate() when every active row has its next token."""
@@ -80,48 +85,30 @@ class Rows(StoppingCriteria):
 
     def put(self, tokens: Sequence[int]) -> None:
         """Take the next token of every active row."""
-        now = time.perf_counter()
-        for index, token in zip(self.active, tokens, strict=True):
-            if index not in self.open:
+        for row, token in zip(self.active, tokens, strict=True):
+            if not row.open:
                 continue
-            self.written[index].append(token)
-            thinking = self.splitters[index].thinking
-            self.thought_tokens[index] += thinking
-            if self.first[index] is None and not thinking:
-                self.first[index] = now - self.starts[index]
+            row.written.append(token)
+            row.count()
             if token in self.ends:
-                self._finish(index, "stop", now)
-                continue
-            text = self.decoders[index].step(self.backend, token)
-            if text:
-                self.texts[index] += text
-                thoughts, text = self.splitters[index].feed(text)
-                self.pieces.put(Piece(self.requests[index], text, thoughts=thoughts))
-                if self.watches[index].repeats(self.texts[index]):
-                    self._finish(index, "repeated", now)
+                self.close("stop", [row])
+            elif text := row.decoder.step(self.backend, token):
+                self.pieces.put(row.add(text))
+                if row.repeats:
+                    self.close("repeated", [row])
 
     def narrow(self) -> list[int]:
         """Drop the finished rows. Return the places, among the active ones, of those that continue."""
-        keep = [place for place, index in enumerate(self.active) if index in self.open]
+        keep = [place for place, row in enumerate(self.active) if row.open]
         self.active = [self.active[place] for place in keep]
         return keep
 
-    def close(self, finish: Finish, among: Sequence[int] | None = None, error: Failure | None = None) -> None:
-        """End all rows that are still open, or those of `among`."""
-        for index in sorted(self.open & set(self.open if among is None else among)):
-            self._finish(index, finish, time.perf_counter(), error)
-
-    def _finish(self, index: int, finish: Finish, now: float, error: Failure | None = None) -> None:
-        self.open.discard(index)
-        seconds = now - self.starts.get(index, now)
-        request, parts, tokens = self.requests[index], self.splitters[index].end(), len(self.written[index])
-        if parts.unfinished and finish in ("stop", "length", "repeated"):
-            finish, error = "refused", still_thinking(request.candidate.name, tokens).failure
-        response = Response(
-            request.candidate.name, parts.text.strip(), tokens, seconds, self.first[index], finish, error,
-            thoughts=parts.thoughts, thought_tokens=self.thought_tokens[index],
-        )  # fmt: skip
-        self.pieces.put(Piece(request, response=response))
+    def close(self, finish: Finish, rows: Sequence[Row], error: Failure | None = None) -> None:
+        """End those of some rows that are still open."""
+        for row in rows:
+            if row.open:
+                row.open = False
+                self.pieces.put(row.end(finish, error))
 
 
 class Repetition(LogitsProcessor):
@@ -131,12 +118,12 @@ class Repetition(LogitsProcessor):
     multiplied by it if it is negative.
     """
 
-    def __init__(self, rows: Rows, penalties: Sequence[float]) -> None:
-        self.rows, self.penalties = rows, penalties
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
 
     def __call__(self, input_ids: Any, scores: Any) -> Any:
-        for place, index in enumerate(self.rows.active):
-            penalty, written = self.penalties[index], sorted(set(self.rows.written[index]))
+        for place, row in enumerate(self.rows.active):
+            penalty, written = row.request.candidate.repetition_penalty, sorted(set(row.written))
             if penalty != 1 and written:
                 logits = scores[place, written]
                 scores[place, written] = torch.where(logits < 0, logits * penalty, logits / penalty)
@@ -146,18 +133,18 @@ class Repetition(LogitsProcessor):
 class Calculator(LogitsProcessor):
     """Completes the arithmetic of rows with a calculator: when a result is due, its digits are the only choice."""
 
-    def __init__(self, rows: Rows, on: Sequence[bool], tokenizer: Any, digits: Sequence[int]) -> None:
-        self.rows, self.on, self.tokenizer, self.digits = rows, on, tokenizer, digits
+    def __init__(self, rows: Rows, tokenizer: Any, digits: Sequence[int]) -> None:
+        self.rows, self.tokenizer, self.digits = rows, tokenizer, digits
 
     def __call__(self, input_ids: Any, scores: Any) -> Any:
-        for place, index in enumerate(self.rows.active):
-            if not self.on[index] or (rest := calculator.due(self.rows.texts[index])) is None:
+        for place, row in enumerate(self.rows.active):
+            if not row.request.candidate.calculator or (rest := calculator.due(row.text)) is None:
                 continue
             if not rest:
                 scores[place, self.digits] = -torch.inf
                 continue
             meant = self.tokenizer.decode([int(scores[place].argmax())])
-            begun = self.rows.texts[index][-1] in NUMERIC  # then the rest follows, whatever the model prefers
+            begun = row.text[-1] in NUMERIC  # then the rest follows, whatever the model prefers
             if not begun and meant.lstrip()[:1] not in NUMERIC:
                 continue  # a unit or a currency sign comes first, or the model continues in words
             gap = "" if begun else meant[: len(meant) - len(meant.lstrip())]
@@ -167,6 +154,6 @@ class Calculator(LogitsProcessor):
         return scores
 
 
-def digits_of(tokenizer: Any) -> list[int]:
+def find_digits(tokenizer: Any) -> list[int]:
     """The tokens of a vocabulary that begin with a digit, after any mark for a space."""
     return [token for name, token in tokenizer.get_vocab().items() if name.lstrip("Ġ▁ ")[:1] in DIGITS]

@@ -17,14 +17,13 @@ import torch
 from safetensors import safe_open
 from transformers import AutoModelForCausalLM
 
-from zooter_core.backends.local import memory
-from zooter_core.backends.local.checkpoint import Checkpoint, dtype_of, fault
-from zooter_core.backends.local.decoding import digits_of
+from zooter_core.backends import memory
+from zooter_core.backends.local.checkpoint import Checkpoint, fault, find_dtype
+from zooter_core.backends.local.decoding import NO_ADAPTER, find_digits
 from zooter_core.base.errors import NotInstalledError, WorkError, first_line
 from zooter_core.base.weights import LOAD_LOCK, cache_dir, check_readable
 from zooter_core.config.candidates import CandidateConfig
 
-NO_ADAPTER = "__base__"  # peft's name for a row without adapter
 FULL = "too little memory for it"
 FREE_MEMORY = "Free memory, or lower budget_gb in [memory], so that fewer models stay loaded."
 FIX_ADAPTER = "Fix `adapter` in fleet.toml, or train it on this base."
@@ -55,22 +54,31 @@ class Base:
         self.tokenizer = checkpoint.tokenizer()
         self._checkpoint = checkpoint
         self._options = _placement(candidate, used)
-        self.model: Any = self.bare()
+        self.model: Any = self.load()
         device = self.model.get_input_embeddings().weight.device  # for prompts; accelerate may move it there later
         self.device: torch.device = torch.device(memory.devices(None)[0]) if device.type == "meta" else device
         self.adapters: dict[str, str] = {}
         self.lock = threading.Lock()
         self.sizes = measured(self.model)
 
-    def bare(self) -> Any:
-        """Load the model without adapters.
+    def load(self) -> Any:
+        """The model without adapters.
 
         Raises:
             WorkError: it does not load, or lacks weights of a causal language model.
         """
         candidate = self._checkpoint.candidate
         try:
-            model, report = self.load_weights()
+            with LOAD_LOCK:
+                model, report = AutoModelForCausalLM.from_pretrained(
+                    self._checkpoint.source,
+                    revision=candidate.revision,
+                    dtype=find_dtype(candidate),
+                    output_loading_info=True,
+                    trust_remote_code=False,
+                    ignore_mismatched_sizes=True,  # they are named below
+                    **self._options,
+                )
         except Exception as problem:  # transformers and safetensors raise many kinds
             if memory.is_full(problem):
                 raise
@@ -84,21 +92,6 @@ class Base:
         if (head := model.get_output_embeddings()) is not None:
             head.register_forward_pre_hook(_contiguous)
         return model.eval()
-
-    def load_weights(self) -> tuple[Any, dict[str, Any]]:
-        """The model, and transformers' report of missing weights."""
-        candidate = self._checkpoint.candidate
-        with LOAD_LOCK:
-            loaded: tuple[Any, dict[str, Any]] = AutoModelForCausalLM.from_pretrained(
-                self._checkpoint.source,
-                revision=candidate.revision,
-                dtype=dtype_of(candidate),
-                output_loading_info=True,
-                trust_remote_code=False,
-                ignore_mismatched_sizes=True,  # `bare` names them
-                **self._options,
-            )
-        return loaded
 
     @property
     def usable(self) -> bool:
@@ -129,7 +122,7 @@ class Base:
     @cached_property
     def digits(self) -> list[int]:
         """The tokens that begin with a digit."""
-        return digits_of(self.tokenizer)
+        return find_digits(self.tokenizer)
 
     def add_adapter(self, candidate: CandidateConfig) -> None:
         """Load a candidate's adapter if it is not loaded yet.
@@ -188,7 +181,7 @@ class Base:
         if not self.adapters:
             self.model = None  # two models might not fit
             memory.give_back()
-            self.model = self.bare()
+            self.model = self.load()
         elif name in self.model.peft_config:
             self.model.delete_adapter(name)
 
@@ -234,7 +227,7 @@ def _contiguous(_: Any, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor,
 
 def _placement(candidate: CandidateConfig, used: memory.Sizes) -> dict[str, Any]:
     """Options of `from_pretrained` for the place and form of the weights."""
-    places, budget = memory.devices(candidate.device_map), memory.budget_of(candidate)
+    places, budget = memory.devices(candidate.device_map), memory.read_budget(candidate)
     options: dict[str, Any] = {}
     if candidate.device_map in memory.SPREAD:
         most = {
@@ -261,7 +254,9 @@ def _quantised(candidate: CandidateConfig) -> Any:
 
     if candidate.quantisation == "8bit":
         return BitsAndBytesConfig(load_in_8bit=True)
-    return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=dtype_of(candidate))
+    return BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=find_dtype(candidate)
+    )
 
 
 def _plain_words(problem: Exception) -> str:

@@ -300,7 +300,8 @@ def main(role: str, channel: tuple[int, int], user: int, limits: Message) -> Non
     if role == "checker":
         worker = Worker(read, write, limits["output"])
         report, null = os.dup(1), os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, 1)
+        for output in (1, 2):
+            os.dup2(null, output)
         worker.receive()  # it is ready
         os.write(report, b"{}\n")
         os.write(report, json.dumps(verdict(worker, json.loads(sys.stdin.readline()))).encode() + b"\n")

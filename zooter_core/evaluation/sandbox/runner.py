@@ -20,7 +20,6 @@ import struct
 import subprocess
 import sys
 import sysconfig
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -83,7 +82,7 @@ class Limits:
         seconds: of wall-clock time, and of processor time.
         memory: bytes of address space.
         disk: bytes in all files of its folder, which is in memory.
-        output: bytes printed, and bytes of one returned value.
+        output: bytes of one returned value. What the code prints is lost.
     """
 
     seconds: float = 10.0
@@ -93,14 +92,14 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class CheckResult:
     """Whether a check passed, and if not, the reason."""
 
     passed: bool
     reason: str = ""
 
 
-def run(code: str, check: str, function: str, *, setup: str = "", limits: Limits = Limits()) -> Verdict:
+def run(code: str, check: str, function: str, *, setup: str = "", limits: Limits = Limits()) -> CheckResult:
     """Execute untrusted code, and a check that calls its function.
 
     Args:
@@ -123,12 +122,12 @@ def run(code: str, check: str, function: str, *, setup: str = "", limits: Limits
         worker = stack.enter_context(_process("worker", of_worker, limits))
         for end in (*of_checker, *of_worker):
             end.close()
-        verdict, lost = _watch(checker, worker, job, limits)
+        verdict, lost = _watch(checker, job, limits)
         if lost:
             with suppress(subprocess.TimeoutExpired):
                 status = worker.wait(EXIT_SECONDS)
                 if status < 0 or status > 128:  # of bubblewrap: 128 and the number of the signal
-                    return Verdict(False, f"ended by signal {-status if status < 0 else status - 128}")
+                    return CheckResult(False, f"ended by signal {-status if status < 0 else status - 128}")
     return verdict
 
 
@@ -161,6 +160,7 @@ def _pipe(stack: ExitStack) -> Ends:
 def _process(role: str, channel: Ends, limits: Limits) -> Iterator[Process]:
     """A checker or a worker. Leaving the context kills bubblewrap, and thereby everything inside."""
     descriptors = tuple(end.fileno() for end in channel)
+    pipe = subprocess.PIPE if role == "checker" else subprocess.DEVNULL
     program = START.format(INSIDE, role, descriptors, service_user(), asdict(limits))
     with ExitStack() as stack:
         rules, rules_end = _pipe(stack)
@@ -168,9 +168,9 @@ def _process(role: str, channel: Ends, limits: Limits) -> Iterator[Process]:
         rules_end.close()
         process = Process(
             bwrap_call(program, limits.disk, rules.fileno()),
-            stdin=subprocess.PIPE if role == "checker" else subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL if role == "checker" else subprocess.STDOUT,
+            stdin=pipe,
+            stdout=pipe,
+            stderr=pipe,
             cwd="/",
             env={},
             pass_fds=(*descriptors, rules.fileno()),
@@ -184,39 +184,31 @@ def _process(role: str, channel: Ends, limits: Limits) -> Iterator[Process]:
                     os.killpg(process.pid, signal.SIGKILL)
 
 
-def _watch(checker: Process, worker: Process, job: dict[str, str], limits: Limits) -> tuple[Verdict, bool]:
+def _watch(checker: Process, job: dict[str, str], limits: Limits) -> tuple[CheckResult, bool]:
     """Give the checker its job, and wait for the verdict within the limits. Also says if the worker was lost."""
     assert checker.stdin is not None
+    assert checker.stderr is not None
+    if not _next_line(checker, START_SECONDS):
+        checker.kill()
+        last = checker.stderr.read().decode(errors="replace").strip().rpartition("\n")[2]  # of bubblewrap's message
+        raise _cannot(last or "it does not start")
+    with suppress(BrokenPipeError), checker.stdin as stdin:
+        stdin.write(json.dumps(job).encode() + b"\n")
+    line = _next_line(checker, limits.seconds)
+    if line is None:
+        return CheckResult(False, f"not done in {limits.seconds:g} s"), False
+    if not line:
+        return CheckResult(False, "the check ended before its end"), False
+    verdict = json.loads(line)
+    return CheckResult(verdict["passed"], verdict["reason"]), verdict["lost"]
+
+
+def _next_line(checker: Process, seconds: float) -> bytes | None:
+    """A line of the checker's output; empty at its end, and None if there is none in that time."""
     assert checker.stdout is not None
-    assert worker.stdout is not None
-    ready, received, printed = False, b"", b""
-    until = time.monotonic() + START_SECONDS
     with selectors.DefaultSelector() as selector:
         selector.register(checker.stdout, selectors.EVENT_READ)
-        selector.register(worker.stdout, selectors.EVENT_READ)
-        while selector.get_map() and (events := selector.select(max(0.0, until - time.monotonic()))):
-            for key, _ in events:
-                part = os.read(key.fd, 1 << 16)
-                received += part if key.fileobj is checker.stdout else b""
-                printed += part if key.fileobj is worker.stdout else b""
-                if not part:
-                    selector.unregister(key.fileobj)
-            *lines, _ = received.split(b"\n")
-            if lines and not ready:
-                ready, until = True, time.monotonic() + limits.seconds
-                with suppress(BrokenPipeError), checker.stdin as stdin:
-                    stdin.write(json.dumps(job).encode() + b"\n")
-            if len(printed) > limits.output:
-                return Verdict(False, f"more than {limits.output:,} bytes printed"), False
-            if len(lines) > 1:
-                verdict = json.loads(lines[1])
-                return Verdict(verdict["passed"], verdict["reason"]), verdict["lost"]
-            if ready and checker.stdout not in selector.get_map():
-                return Verdict(False, "the check ended before its end"), False
-    if ready:
-        return Verdict(False, f"not done in {limits.seconds:g} s"), False
-    last = printed.decode(errors="replace").strip().rpartition("\n")[2]  # of bubblewrap's message
-    raise _cannot(last or "it does not start")
+        return checker.stdout.readline() if selector.select(seconds) else None
 
 
 def _cannot(reason: str) -> SandboxError:

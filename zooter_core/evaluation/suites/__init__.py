@@ -182,7 +182,7 @@ def framed(opening: str, parts: Mapping[str, str], ending: str) -> str:
     return fill_prompt("\n\n".join([opening, *blocks, ending]), **texts)
 
 
-def judge_of(fleet: Fleet, judge: str) -> JudgeConfig:
+def find_judge(fleet: Fleet, judge: str) -> JudgeConfig:
     """The judge of a suite: a candidate of the fleet, or the judge of the fleet in that folder.
 
     The latter is the judge in its [reward], or its only candidate.

@@ -24,8 +24,6 @@ class Outcome:
 def verify(text: str, key: Mapping[str, Any]) -> Outcome:
     """Whether a response is right by a key: all parts of the key must hold. An empty response is wrong.
 
-    Args:
-
     Raises:
         SandboxError: tests need a sandbox, and this system has none.
         ZooterError: a library of `zooter[verify]` is not installed, or the key cannot be used.

@@ -79,7 +79,7 @@ def reward_model(
         ZooterError: there is no such kind, or it needs PyTorch, which is not installed.
         WorkError: its weights cannot be loaded.
     """
-    from zooter_core.backends.local import memory
+    from zooter_core.backends import memory
 
     if config.kind in ON_TORCH:
         check_torch(f'The reward model "{config.kind}"')

@@ -148,7 +148,7 @@ def in_batches(
 
 def check_probe(config: CheckpointConfig, rewards_of: Callable[[Sequence[Texts]], list[float]], texts: Texts) -> None:
     """Refuse a model that fails on a simple query and its responses, or gives no finite reward."""
-    from zooter_core.backends.local import memory
+    from zooter_core.backends import memory
 
     try:
         (reward,) = rewards_of([texts])

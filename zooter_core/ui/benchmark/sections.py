@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import streamlit as st
 
-from zooter_core.evaluation import charts, report_tables, verdicts
-from zooter_core.evaluation.charts import Figure, curve_lines
-from zooter_core.evaluation.figures import Evaluation, Selection
+from zooter_core.evaluation import report_tables, verdicts
+from zooter_core.evaluation.charts import GREY, RANDOM_QUERIES, Figure, cost_unit, curve_lines, framed, sweep_chart
+from zooter_core.evaluation.charts import ROUTER as ROUTER_COLOUR
+from zooter_core.evaluation.figures import Evaluation, Selection, Sweep, SweepRow
 from zooter_core.evaluation.report_tables import DATASET, LOWER, ORACLE, RANDOM, RMR, ROUTER, Method, Point
-from zooter_core.ui import plots, tables
-from zooter_core.ui.benchmark.sweep import draw_sweep
-from zooter_core.ui.benchmark.titles import title
+from zooter_core.ui import charts, tables
+from zooter_core.ui.benchmark.titles import title, titled
 from zooter_core.ui.benchmark.view import Quality
-from zooter_core.ui.charts import colour
 from zooter_core.ui.tables import Column, show
 from zooter_core.ui.text import plain
 from zooter_core.ui.widgets import show_error
@@ -31,13 +31,13 @@ MEAN = "average"
 
 
 def draw_methods(held_back: Evaluation) -> None:
-    """The paper's Table 1, turned over so that it fits: methods side by side, a row per data set. Ranks are under
-    *More figures*."""
+    """The paper's Table 1, transposed so that it fits: a column per method, a row per data set. Ranks are under *More
+    figures*."""
     methods, models = report_tables.table_one(held_back), len(held_back.pool)
-    columns = columns_of(held_back, methods)
+    columns = method_columns(held_back, methods)
     means = [column for column in columns if column.key.startswith(DATASET) or column.key == MEAN]
     ranks = [column for column in columns if column not in means]
-    tables.draw("methods", *cells(methods, means, models))
+    tables.draw("methods", *method_cells(methods, means, models))
     st.caption(
         "**Green** marks the best of those that ask one model. *All models* asks every model and keeps the response "
         "with the highest reward; *perfect choice* is the best model of each query in hindsight. Data sets with few "
@@ -55,11 +55,11 @@ def draw_methods(held_back: Evaluation) -> None:
             "highest average over data sets of these same queries, which favours it a little."
         )
         if ranks:
-            tables.draw("ranks", *cells(methods, ranks, models))
+            tables.draw("ranks", *method_cells(methods, ranks, models))
         tables.meanings(METHODS | {column.label: column.help for column in columns}, st)
 
 
-def columns_of(held_back: Evaluation, methods: Sequence[Method]) -> list[Column]:
+def method_columns(held_back: Evaluation, methods: Sequence[Method]) -> list[Column]:
     """The columns of a method: its mean reward in each data set, then the averages and ranks that the report has."""
     counts = {name: row.n for name, row in held_back.datasets.items()}
     return [
@@ -75,7 +75,9 @@ def columns_of(held_back: Evaluation, methods: Sequence[Method]) -> list[Column]
     ]
 
 
-def cells(methods: Sequence[Method], columns: Sequence[Column], models: int) -> tuple[list[str], list[list[str]]]:
+def method_cells(
+    methods: Sequence[Method], columns: Sequence[Column], models: int
+) -> tuple[list[str], list[list[str]]]:
     """The head and the rows of the table, as Markdown.
 
     Args:
@@ -119,7 +121,7 @@ TRIGGERS = {
 }
 
 
-def cost_quality(held_back: Evaluation, pool: Sequence[str]) -> None:
+def draw_cost_quality(held_back: Evaluation, pool: Sequence[str]) -> None:
     points, selection = report_tables.named(held_back), held_back.selection
     priced = all(point.dollars is not None for point in points)
     curves: dict[int, list[Point]] = {}
@@ -137,12 +139,12 @@ def cost_quality(held_back: Evaluation, pool: Sequence[str]) -> None:
         lines = {}
     if near:
         shown = [point for point in points if not point.candidate and point.name != RANDOM]
-    elif low := far_below(points):
+    elif low := points_far_below(points):
         shown = [point for point in points if point not in low]
         names = ", ".join(f"{point.name} ({point.reward:z.2f})" for point in low)
         st.caption(f"Too far below the others to be drawn: {plain(names)}.")
     alt = "Mean reward over mean cost of each method; the table below holds the same figures."
-    plots.draw(cost_chart(shown, lines, pool, priced), "cost-quality", alt, 420)
+    charts.draw(cost_chart(shown, lines, pool, priced), "cost-quality", alt, 420)
     if selection:
         st.caption(_verdict(selection, trigger))
     all_points = [*points, *(point for line in curves.values() for point in line[1:])]
@@ -154,9 +156,9 @@ def cost_quality(held_back: Evaluation, pool: Sequence[str]) -> None:
     )
 
 
-def far_below(points: Sequence[Point]) -> list[Point]:
-    """The single models and the random one that would squash the rest of the chart: those below the best single model
-    by more than a quarter of what that is below the best of all."""
+def points_far_below(points: Sequence[Point]) -> list[Point]:
+    """The single models, and the random choice, that would squash the rest of the chart: they are further below the
+    best single model than a quarter of its distance from the best point."""
     best, single = max(p.reward for p in points), max((p.reward for p in points if p.candidate), default=math.inf)
     limit = single - max(best - single, 0.0) / 4
     return [point for point in points if (point.candidate or point.name == RANDOM) and point.reward < limit]
@@ -190,27 +192,17 @@ def cost_chart(
         curves: k -> its points, in the order of cost.
         priced: cost in dollars; else in calls.
     """
-    lines = [line.trace() for line in curve_lines({ROUTER: curves}, priced, [charts.ROUTER])]
+    lines = [line.trace() for line in curve_lines({ROUTER: curves}, priced, [ROUTER_COLOUR])]
     _label_lines(lines, curves, priced)
-    marks = [
-        {
-            "type": "scatter",
-            "mode": "markers+text",
-            "name": charts.text(point.name),
-            "x": [point.cost(priced)],
-            "y": [point.reward],
-            "marker": _mark(point, pool),
-            "text": [plots.label(SHOWN.get(point.name, point.name), 16)],
-            # The router's lines begin at its mark.
-            "textposition": ABOVE if point.name == ROUTER and curves else place,
-            "cliponaxis": False,
-            "hovertext": [charts.hover(f"{SHOWN.get(point.name, point.name)} earns {point.described(priced)}.")],
-            "hoverinfo": "text",
-        }
-        for point, place in zip(points, _places(points, priced), strict=True)
-    ]
-    across = f"mean cost ({charts.cost_unit(priced)})"
-    return charts.framed([*lines, *marks], across, "mean reward per query", yaxis={"nticks": 8}, margin={"r": ROOM})
+    marks = []
+    for point, place in zip(points, _places(points, priced), strict=True):
+        name = SHOWN.get(point.name, point.name)
+        side = ABOVE if point.name == ROUTER and curves else place  # the router's lines begin at its mark
+        sentence = f"{name} earns {point.described(priced)}."
+        words = {"name": charts.label(point.name), "text": [charts.label(name, 16)], "textposition": side}
+        marks.append(charts.dots([point.cost(priced)], [point.reward], _mark(point, pool), [sentence], **words))
+    across = f"mean cost ({cost_unit(priced)})"
+    return framed([*lines, *marks], across, "mean reward per query", yaxis={"nticks": 8}, margin={"r": ROOM})
 
 
 def _places(points: Sequence[Point], priced: bool) -> list[str]:
@@ -244,16 +236,16 @@ def _label_lines(lines: Sequence[Figure], curves: Mapping[int, Sequence[Point]],
             middle = [sum(dotted["x"]) / 2, sum(dotted["y"]) / 2]
             for axis, value in zip("xy", middle, strict=True):
                 dotted[axis].insert(1, value)
-            words = ["", charts.RANDOM_QUERIES, ""]
+            words = ["", RANDOM_QUERIES, ""]
             dotted |= {"mode": "lines+text", "text": words, "textposition": "bottom center"}
 
 
 def _mark(point: Point, pool: Sequence[str]) -> Figure:
     if not point.candidate:
-        hue, size = (charts.ROUTER, 20) if point.name == ROUTER else (charts.GREY, 13)
-        return {"symbol": SYMBOLS[point.name], "size": size, "color": hue, "opacity": 1}
+        hue, size = (ROUTER_COLOUR, 20) if point.name == ROUTER else (GREY, 13)
+        return {"symbol": SYMBOLS[point.name], "size": size, "color": hue}
     symbol = CANDIDATES[list(pool).index(point.name) % len(CANDIDATES)]
-    return {"symbol": symbol, "size": 11, "color": colour(pool, point.name), "opacity": 1}
+    return {"symbol": symbol, "size": 11, "color": charts.colour(pool, point.name)}
 
 
 def _shown(counts: Sequence[int]) -> list[int]:
@@ -312,7 +304,19 @@ def _points(points: Sequence[Point], priced: bool) -> None:
     show("cost-quality", rows, columns)
 
 
-def beta(quality: Quality, command: str) -> None:
+SWEEP_COLUMNS = [
+    Column("beta", "beta", "Weight of a query's own label; the rest comes from its tags.", "g"),
+    Column("tau", "tau", "Temperature of the softmax that turns scores into labels.", "g"),
+    Column("mean", "score", "Mean score per query of routers that did not train on it.", ".4f"),
+    Column("low", "from", "Lower end of the 95% interval of the score, over queries.", ".3f"),
+    Column("high", "to", "Upper end of the 95% interval of the score, over queries.", ".3f"),
+    Column("regret", "regret", "How far below the best model of each query; lower is better.", ".4f"),
+    Column("under", "difference, from", "Lower end of the 95% interval of the difference from the best row.", ".3f"),
+    Column("over", "difference, to", "Its upper end; below 0 the row is significantly worse.", ".3f"),
+]
+
+
+def draw_beta(quality: Quality, command: str) -> None:
     """The paper's Table 2, or the command that computes it."""
     if quality.sweep_problem:
         show_error(quality.sweep_problem)
@@ -323,10 +327,22 @@ def beta(quality: Quality, command: str) -> None:
         st.code(command, language="sh")
         return
     sweep = quality.sweep
-    draw_sweep(sweep)
+    named = sweep.model_copy(update={"verdict": sweep.verdict and titled(sweep.verdict)})
+    st.markdown(" ".join(map(plain, verdicts.of_sweep(named))))
+    alt = "Mean score over beta with its 95% interval; the table below holds the same figures."
+    charts.draw(sweep_chart(sweep), "sweep-chart", alt, 380)
+    best = {("mean", number) for number, row in enumerate(sweep.rows) if sweep.is_best(row)}
+    show("beta", [_sweep_cells(row, sweep) for row in sweep.rows], SWEEP_COLUMNS, best)
     st.caption(
         f"{sweep.n:,} queries, each held back once per seed; {plain(str(sweep.folds))} folds, "
         f"{plain(str(sweep.seeds))} {'seed' if sweep.seeds == 1 else 'seeds'}; rewards "
         f"{'not normalised' if sweep.normalise == 'none' else 'normalised'}. Differences are "
         "taken query by query, so they can be significant even where the intervals of the scores overlap."
     )
+
+
+def _sweep_cells(row: SweepRow, sweep: Sweep) -> dict[str, Any]:
+    (low, high), (under, over) = row.interval, (None, None) if sweep.is_best(row) else row.minus_best
+    values = {key: getattr(row, key) for key in ("beta", "tau", "mean", "regret")}
+    ends = {"low": low, "high": high, "under": under, "over": over}
+    return values | {key: None if end is None or math.isnan(end) else end for key, end in ends.items()}

@@ -32,12 +32,12 @@ TITLES = {
 
 
 def title(name: str) -> str:
-    """A data set's name for people; that of any other stays as it is."""
+    """The title of one of this project's data sets; other names stay as they are."""
     return TITLES.get(name, name)
 
 
 def titled(verdict: Verdict) -> Verdict:
-    """A verdict that names its kinds of queries so."""
+    """A verdict whose kinds of queries have their titles."""
     gains, loses = (
         [kind.model_copy(update={"name": title(kind.name)}) for kind in kinds]
         for kinds in (verdict.gains, verdict.loses)

@@ -13,9 +13,9 @@ import streamlit as st
 from zooter_core.base.errors import ZooterError
 from zooter_core.config.fleet import Fleet, load_fleet
 from zooter_core.evaluation import figures, verdicts
-from zooter_core.evaluation.charts import GREY, ROUTER, Figure, framed, hover, of_names
+from zooter_core.evaluation.charts import GREY, ROUTER, Figure, framed, of_names
 from zooter_core.evaluation.figures import Evaluation, Report, Sweep
-from zooter_core.ui import links, plots
+from zooter_core.ui import charts, links
 from zooter_core.ui.benchmark.titles import titled
 from zooter_core.ui.charts import colour
 from zooter_core.ui.text import clipped, plain
@@ -84,7 +84,7 @@ def draw_missing(quality: Quality) -> None:
         st.code(f"zooter run --queries queries.jsonl --out {shlex.quote(folder)}", language="sh")
         return
     st.info("This fleet has no report yet. The exam on the page Models makes one.", icon=":material/leaderboard:")
-    links.page_button("Models", "models", "arrow_forward")
+    links.draw_page_button("Models", "models", "arrow_forward")
     st.markdown(
         "So does a run on queries of your own: every model answers every query of a file, the reward model scores the "
         "responses, and a router trains on four fifths of them. This page shows how it does on the last fifth."
@@ -112,19 +112,17 @@ def draw_verdict(report: Report) -> None:
 
 
 def draw_headline(quality: Quality, held_back: Evaluation) -> None:
-    headline, pool = sentence(held_back), quality.pool
+    headline, pool = describe_share_of_gap(held_back), quality.pool
     st.markdown(f"### {plain(headline)}")
-    means = ", ".join(
-        f"{key} {getattr(held_back.mean, key):z.2f}" for key in ("random", "best_single", "chosen", "rmr")
-    )
-    plots.draw(means_chart(held_back, pool), "means", f"{headline} Mean rewards: {means}.", 240)
+    means = ", ".join(f"{key} {held_back.mean[key]:z.2f}" for key in ("random", "best_single", "chosen", "rmr"))
+    charts.draw(means_chart(held_back, pool), "means", f"{headline} Mean rewards: {means}.", 240)
     st.caption(
         f"Mean reward over {held_back.n:,} queries that the router did not train on; further right is better. A reward "
         "is the reward model's score of a response: it has no unit, and only differences are meaningful."
     )
 
 
-def sentence(held_back: Evaluation) -> str:
+def describe_share_of_gap(held_back: Evaluation) -> str:
     """How much of the way from the best single model to a perfect choice the router goes, and at what cost."""
     share, calls = held_back.share_of_gap, f"with one call instead of {len(held_back.pool)}"
     if share is None:
@@ -138,26 +136,21 @@ def means_chart(held_back: Evaluation, pool: Sequence[str]) -> Figure:
     """Where random choice, the best single model, the router, all models and the oracle stand, a dot each."""
     mean, single = held_back.mean, held_back.best_single
     rows = [
-        ("random model", mean.random, GREY),
-        (f"{single} alone", mean.best_single, colour(pool, single)),
-        ("router: one call", mean.chosen, ROUTER),
-        (f"all models: {len(pool)} calls", mean.rmr, GREY),
-        ("perfect choice", mean.oracle, GREY),
+        ("random model", mean["random"], GREY),
+        (f"{single} alone", mean["best_single"], colour(pool, single)),
+        ("router: one call", mean["chosen"], ROUTER),
+        (f"all models: {len(pool)} calls", mean["rmr"], GREY),
+        ("perfect choice", mean["oracle"], GREY),
     ]
-    dots = {
-        "type": "scatter",
-        "mode": "markers+text",
-        "x": [value for _, value, _ in rows],
-        "y": list(range(len(rows))),
-        "marker": {"size": 16, "color": [fill for _, _, fill in rows], "opacity": 1},
-        "text": [f"{value:z.2f}" for _, value, _ in rows],
-        "textposition": "middle right",
-        "cliponaxis": False,
-        "hovertext": [hover(f"{clipped(name, 80)}: the mean reward is {value:z.2f}.") for name, value, _ in rows],
-        "hoverinfo": "text",
-    }
-    names = of_names([clipped(name, 40) for name, _, _ in rows])
-    return framed([dots], "mean reward per query", yaxis=names, margin={"r": ROOM})
+    names, values, fills = zip(*rows, strict=True)
+    dots = charts.dots(
+        values, range(len(rows)), {"size": 16, "color": fills},
+        [f"{clipped(name, 80)}: the mean reward is {value:z.2f}." for name, value, _ in rows],
+        text=[f"{value:z.2f}" for value in values], textposition="middle right",
+    )  # fmt: skip
+    return framed(
+        [dots], "mean reward per query", yaxis=of_names([clipped(name, 40) for name in names]), margin={"r": ROOM}
+    )
 
 
 def sweep_command(path: Path) -> str:

@@ -6,7 +6,6 @@ A conversation lives as long as the server, and longer in the history; a tab tha
 from __future__ import annotations
 
 import secrets
-import threading
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -20,7 +19,7 @@ from zooter_core.ui import links, resources
 from zooter_core.ui.background import attach
 from zooter_core.ui.chat.turns import Settings, Tuning, Turn
 from zooter_core.ui.history import Entry, History, history
-from zooter_core.ui.jobs import Answers, Job, Plan
+from zooter_core.ui.jobs import AnswerPlan, Answers, Job
 from zooter_core.ui.links import Registry
 from zooter_core.ui.text import clipped
 
@@ -62,10 +61,10 @@ class Conversation:
         Raises:
             ZooterError: the query is empty or too long. Nothing has changed then.
         """
-        message = Message("user", query, tuple(attachments))
-        turns = self.turns[:-1] if replacing else self.turns
-        decision, plan = _choose(ensemble, self._messages(message, turns), settings)
-        self._start(ensemble, message, decision, settings, plan, place=len(turns))
+        message, number = Message("user", query, tuple(attachments)), len(self.turns) - replacing
+        decision, plan = _choose(ensemble, self._messages(message, self.turns[:number]), settings)
+        job = self._job(ensemble, number, message, settings, plan)
+        self._put(number, Turn(query, decision, job, settings, attachments=message.attachments), job)
 
     def answer_with(self, ensemble: Ensemble, candidate: str, number: int = -1) -> None:
         """Add a version of an answer, by the candidate named; later turns stay as they are.
@@ -73,20 +72,18 @@ class Conversation:
         Raises:
             ZooterError: the fleet has no such candidate. Nothing has changed then.
         """
-        turn, place = self.turns[number], number % len(self.turns)
-        settings = self.tuning.applied(turn.settings)
-        self._start(ensemble, turn.message, turn.decision, settings, Plan((candidate,)), turn, place=place)
+        settings = self.tuning.applied(self.turns[number].settings)
+        self._answer_again(ensemble, number % len(self.turns), AnswerPlan((candidate,)), settings)
 
     def hear(self, ensemble: Ensemble, number: int) -> None:
         """Add a version of an answer with those of all models that the router is undecided between: the answer that is
         there, if it is whole, and those of the others."""
-        turn, place = self.turns[number], number % len(self.turns)
+        turn = self.turns[number]
         names = [name for name in turn.decision.rivals if name in ensemble.fleet.pool]
         answered = turn.job.responses.get(turn.candidate)
         stays = [answered] if answered and not answered.error and turn.candidate in names else []
-        plan = Plan([name for name in names if not stays or name != turn.candidate], previous=stays)
-        settings = self.tuning.applied(turn.settings)
-        self._start(ensemble, turn.message, turn.decision, settings, plan, turn, place=place)
+        plan = AnswerPlan([name for name in names if not stays or name != turn.candidate], previous=stays)
+        self._answer_again(ensemble, number, plan, self.tuning.applied(turn.settings))
 
     def branch(
         self,
@@ -112,13 +109,13 @@ class Conversation:
 
     def retry(self, ensemble: Ensemble) -> None:
         """Ask the candidate whose answer broke off again; ask all of them again if all failed, or it has left."""
-        turn, place = self.turns[-1], len(self.turns) - 1
+        turn, number = self.turns[-1], len(self.turns) - 1
         everybody = turn.job.all_failed and len(turn.job.candidates) > 1
         if everybody or turn.candidate not in ensemble.fleet.pool:
-            _, plan = _choose(ensemble, self._messages(turn.message, self.turns[:place]), turn.settings)
+            _, plan = _choose(ensemble, self._messages(turn.message, self.turns[:number]), turn.settings)
         else:
-            plan = Plan((turn.candidate,), turn.job.reserves, _failed_to_start(turn.job))
-        self._start(ensemble, turn.message, turn.decision, turn.settings, plan, turn, place=place, keep=False)
+            plan = AnswerPlan((turn.candidate,), turn.job.reserves, _failed_to_start(turn.job))
+        self._answer_again(ensemble, number, plan, turn.settings, instead=True)
 
     def resume(self, ensemble: Ensemble, number: int) -> None:
         """Let the candidate whose answer was stopped, cut off or broke off continue it, also in an earlier turn.
@@ -127,8 +124,8 @@ class Conversation:
             ZooterError: the fleet no longer has it. Nothing has changed then.
         """
         turn = self.turns[number]
-        plan = Plan((turn.candidate,), turn.job.reserves, _failed_to_start(turn.job), turn.text)
-        self._start(ensemble, turn.message, turn.decision, turn.settings, plan, turn, turn.retry, number, keep=False)
+        plan = AnswerPlan((turn.candidate,), turn.job.reserves, _failed_to_start(turn.job), turn.text)
+        self._answer_again(ensemble, number, plan, turn.settings, turn.retry, instead=True)
 
     def show_version(self, number: int, version: int) -> None:
         """Let another version of an answer count."""
@@ -146,74 +143,71 @@ class Conversation:
         if self.history is not None:
             self.history.rename(self.id, self.title)
 
-    def _start(
-        self,
-        ensemble: Ensemble,
-        message: Message,
-        decision: Decision,
-        settings: Settings,
-        plan: Plan,
-        previous: Turn | None = None,
-        seed: int | None = None,
-        place: int = 0,
-        keep: bool = True,
-    ) -> None:
-        """Start an answer. Its turn replaces the one in its place only once it has started.
+    def _answer_again(
+        self, ensemble: Ensemble, number: int, plan: AnswerPlan, settings: Settings, seed: int | None = None,
+        instead: bool = False,
+    ) -> None:  # fmt: skip
+        """Start another version of an answer.
 
         Args:
-            previous: a turn with the same query, whose answers stay as versions.
-            place: the number of the turn; for a new one, the number of turns so far.
-            keep: keep the previous turn's latest answer, too.
+            seed: added to the fleet's; by default how often the query was answered before, or the version would repeat
+                an old one.
+            instead: drop the version that counted so far.
         """
-        retry = previous.retry + 1 if previous else 0
+        turn = self.turns[number]
+        retry = turn.retry + 1
+        job = self._job(ensemble, number, turn.message, settings, plan, retry if seed is None else seed)
+        versions = [version for version in turn.versions if not (instead and version is turn.job)]
+        self._put(number, replace(turn, job=job, settings=settings, retry=retry, versions=versions), job)
+
+    def _job(
+        self, ensemble: Ensemble, number: int, message: Message, settings: Settings, plan: AnswerPlan, seed: int = 0
+    ) -> Job:
+        """The answer of a turn, which `_put` starts."""
         base = ensemble.fleet.generation
         generation = replace(
             base,
-            seed=base.seed + (retry if seed is None else seed),  # or a new answer would repeat the old one
+            seed=base.seed + seed,
             temperature=base.temperature if settings.temperature is None else settings.temperature,
             max_new_tokens=settings.max_new_tokens or base.max_new_tokens,
         )
-        started = threading.Event()  # the job may end before its turn exists
 
         def save(answers: Answers) -> None:
-            started.wait(5)
-            if place < len(self.turns) and answers in self.turns[place].versions:
-                self._save(place)
+            if number < len(self.turns) and answers in self.turns[number].versions:
+                self._save(number)
 
         def read_ahead() -> None:
-            if answered := self._messages(Message("user", ""), system=settings.system)[:-1]:
+            if answered := self._messages(Message("user", ""), self.turns, settings.system)[:-1]:
                 ensemble.read_ahead(answered)
 
-        job = Job(
+        return Job(
             ensemble,
             replace(plan, reserves=[name for name in plan.reserves if name in ensemble.fleet.pool]),
-            self._messages(message, self.turns[:place], settings.system),
+            self._messages(message, self.turns[:number], settings.system),
             rank=len(plan.candidates) + sum(not response.error for response in plan.previous) > 1 and ensemble.can_rank,
             generation=generation,
             save=save,
             ended=read_ahead,
         )
-        versions: list[Answers] = list(previous.versions) if previous else []
-        if previous and not keep:
-            versions.remove(previous.job)
-        versions.append(job)
-        why = previous.why if previous else None
-        turn = Turn(message.content, decision, job, settings, retry, why, versions, message.attachments)
-        for replaced in self.turns[place : place + 1]:
-            replaced.job.stop()
-        self.turns[place : place + 1] = [turn]
-        self._save(place)
-        started.set()
+
+    def _put(self, number: int, turn: Turn, job: Job) -> None:
+        """Put a turn into its place and start its answer; that of a turn that was there is stopped."""
+        replaced = self.turns[number : number + 1]
+        self.turns[number : number + 1] = [turn]
+        self._save(number)  # before the job saves its end
+        job.start()
+        for old in replaced:
+            old.job.stop()
 
     def _save(self, number: int) -> None:
         if self.history is not None:
             entry = Entry(self.id, self.title, self.fleet, 0.0)
             self.history.keep(entry, number, self.turns[number].to_json())
 
-    def _messages(self, message: Message, turns: Sequence[Turn] | None = None, system: str = "") -> list[Message]:
-        """The conversation so far and a query. Earlier queries without an answer are left out."""
+    def _messages(self, message: Message, turns: Sequence[Turn], system: str = "") -> list[Message]:
+        """Some turns and a query. Queries without an answer are left out."""
         messages = [Message("system", system)] if system.strip() else []
-        for turn in self.turns if turns is None else turns:
+        for turn in turns:
             if answer := turn.text.strip():
                 messages += [turn.message, Message("assistant", answer)]
         return [*messages, message]
@@ -229,7 +223,7 @@ class Conversation:
         return any(turn.job.running for turn in self.turns)
 
 
-def _choose(ensemble: Ensemble, messages: Sequence[Message], settings: Settings) -> tuple[Decision, Plan]:
+def _choose(ensemble: Ensemble, messages: Sequence[Message], settings: Settings) -> tuple[Decision, AnswerPlan]:
     """The router's decision, and who answers. Nobody steps in for a candidate that the visitor has named."""
     if settings.mode == "select":
         selection = ensemble.select(messages, settings.k, settings.unsure_above)
@@ -238,8 +232,8 @@ def _choose(ensemble: Ensemble, messages: Sequence[Message], settings: Settings)
         decision = ensemble.route(messages)
         count = len(decision.order) if settings.mode == "rmr" else 1
     if settings.mode == "fixed" and settings.candidate in decision.order:
-        return decision, Plan((settings.candidate,))
-    return decision, Plan(decision.order[:count], decision.order[count:])
+        return decision, AnswerPlan((settings.candidate,))
+    return decision, AnswerPlan(decision.order[:count], decision.order[count:])
 
 
 def _failed_to_start(job: Answers) -> tuple[Response, ...]:
@@ -249,7 +243,7 @@ def _failed_to_start(job: Answers) -> tuple[Response, ...]:
 
 @st.cache_resource(show_spinner=False)
 def _live() -> Registry[Conversation]:
-    return Registry("conversation", "chat")
+    return Registry()
 
 
 def _new() -> Conversation:
@@ -258,11 +252,11 @@ def _new() -> Conversation:
 
 def current() -> Conversation:
     """This session's conversation: the one that its address names when new or after Back, its own, or a new one."""
-    id = links.visited("chat")
+    id = links.visited_id("chat")
     talk: Conversation = (find(id) if id else None) or st.session_state.get("conversation") or _new()
     st.session_state["conversation"] = talk
     if talk.turns:
-        links.write("chat", talk.id)
+        links.write_id("chat", talk.id)
         _live().add(talk)
         for turn in talk.turns:
             attach(turn.job)
@@ -312,7 +306,7 @@ def clear() -> None:
     for turn in current().turns:
         turn.job.stop()
     st.session_state["conversation"] = _new()
-    links.write("chat", None)
+    links.write_id("chat", None)
 
 
 def forget(id: str) -> None:

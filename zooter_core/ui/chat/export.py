@@ -29,7 +29,7 @@ def markdown(talk: Conversation) -> str:
         for file in turn.attachments:
             lines += ["", f"Attached: {plain(file.name)}", "", *fence(visible(file.text))]
         lines += ["", f"**{who}**{end} (router: {shares})", ""]
-        notes = (answer_view.fallback_note(turn.job), answer_view.problem_of(turn.job, turn.candidate))
+        notes = (answer_view.fallback_note(turn.job), answer_view.explain_failure(turn.job, turn.candidate))
         lines += [line for note in notes if note for line in (f"[{safe(note, None)}]", "")]
         lines += [safe(turn.text, None), ""] if turn.text else []
     return "\n".join(lines)

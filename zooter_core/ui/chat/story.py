@@ -10,8 +10,8 @@ from streamlit.delta_generator import DeltaGenerator
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.fleet.ensemble import Ensemble
-from zooter_core.ui import answer_view, links
-from zooter_core.ui.background import BackgroundWork, attach, draw_live
+from zooter_core.ui import answer_view, charts, links
+from zooter_core.ui.background import attach, draw_live
 from zooter_core.ui.chat.conversations import Conversation
 from zooter_core.ui.compare import comparisons, view
 from zooter_core.ui.compare.comparisons import Comparison
@@ -71,7 +71,7 @@ def draw(talk: Conversation) -> str:
         if not last:
             st.markdown(step.text)
         answer_view.draw_query(comparison.query)
-        _picture(comparison, number)
+        _draw_picture(comparison, number)
         if last:
             st.markdown(step.text)
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -79,7 +79,7 @@ def draw(talk: Conversation) -> str:
                 st.button("Back", icon=":material/arrow_back:", on_click=_go_to, args=(talk, number - 1))
             if last:
                 with st.container(key="primary-own", width="content"):
-                    links.page_button("Connect my models", "models", "add")
+                    links.draw_page_button("Connect my models", "models", "add")
                 st.button("Ask something", icon=":material/edit:", on_click=_end)
             else:
                 st.button("Next", key="primary-next", shortcut="Right", on_click=_go_to, args=(talk, number + 1))
@@ -106,28 +106,28 @@ def _end() -> None:
     st.session_state.pop(STEP, None)
 
 
-def _picture(comparison: Comparison, number: int) -> None:
+def _draw_picture(comparison: Comparison, number: int) -> None:
     """What a step shows of the round, in which all models have been answering since the first step."""
     decision, job = comparison.decision, comparison.job
     if number in (ROUTED, ANSWERED):
-        answer_view.draw(decision, "story", comparison.pool)
+        charts.draw_strip(decision, "story", comparison.fleet.pool)
     if number == ROUTED:
         return
-    if job.running and isinstance(job, BackgroundWork):
-        draw_live(job, partial(_answers, comparison, number), at_once=True)
+    if job.running:
+        draw_live(job, partial(_draw_answers, comparison, number))
     elif number == WORTH:
-        st.markdown(comparisons.verdict(decision, comparison.ranked()))
+        st.markdown(comparisons.describe_agreement(decision, comparison.ranked()))
     elif number == REWARDED:
-        view.rewards(comparison)
+        view.draw_rewards(comparison)
     else:
-        _answers(comparison, number)
+        _draw_answers(comparison, number)
 
 
-def _answers(comparison: Comparison, number: int) -> None:
+def _draw_answers(comparison: Comparison, number: int) -> None:
     """The answer of the router's choice, or all of them."""
     if number == ANSWERED:
         answer_view.draw_answer(comparison.job, comparison.decision.candidate, comparison.id)
         return
     if comparison.job.running and number != COMPARED:
         st.caption("The models are still answering ...")
-    view.cards(comparison)
+    view.draw_cards(comparison)

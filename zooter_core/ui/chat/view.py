@@ -15,7 +15,7 @@ from zooter_core.data import prices
 from zooter_core.evaluation import verdicts
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui import answer_view, charts, links, resources
-from zooter_core.ui.background import draw_live, stop_button
+from zooter_core.ui.background import EVERY, draw_live, stop_button
 from zooter_core.ui.charts import badge
 from zooter_core.ui.chat import composer, conversations, why
 from zooter_core.ui.chat.controls import MODES
@@ -31,7 +31,7 @@ RETRY_HELP = "Ask the same model again from the start. If no model could answer,
 CONTINUE_HELP = "Let the same model continue the answer."
 
 
-def draw(ensemble: Ensemble, talk: Conversation, number: int) -> None:
+def draw_actions(ensemble: Ensemble, talk: Conversation, number: int) -> None:
     """The row of buttons under an answer; the last one can also be asked again, edited and given by another model."""
     turn, key = talk.turns[number], _turn_id(talk, number)
     last, has_text = number == len(talk.turns) - 1, bool(turn.text.strip())
@@ -106,7 +106,7 @@ def _answer_id(talk: Conversation, number: int) -> str:
     return f"{_turn_id(talk, number)}-{talk.turns[number].version}"
 
 
-def edit_form(ensemble: Ensemble, talk: Conversation, number: int, settings: Settings) -> None:
+def draw_edit_form(ensemble: Ensemble, talk: Conversation, number: int, settings: Settings) -> None:
     """A query as a field, in its bubble. The page's script goes there, since it may have scrolled out of sight."""
     turn, last = talk.turns[number], number == len(talk.turns) - 1
     with answer_view.bubble(), st.form(f"edit-{number}", border=False):
@@ -135,7 +135,6 @@ def edit_form(ensemble: Ensemble, talk: Conversation, number: int, settings: Set
         st.rerun()
 
 
-EVERY = 0.3  # seconds between two drawings of an answer that grows
 EMBEDDED = "Four 135M-parameter specialists on your processor. Watch the routing; don't trust the answers."
 
 
@@ -148,15 +147,15 @@ def draw_welcome() -> DeltaGenerator:
             "A small router reads your query and predicts which model would answer it best. Only that model runs."
         )
         with suppress(ZooterError):  # the page says what is wrong with the fleet
-            report = verdicts.report_of(load_fleet(resources.folder()))
+            report = verdicts.load_fleet_report(load_fleet(resources.folder()))
             if line := report and verdicts.in_a_line(report):
                 with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
                     st.caption(plain(line), width="content")
-                    links.page_button("Benchmark", "benchmark", "arrow_forward", "tertiary")
+                    links.draw_page_button("Benchmark", "benchmark", "arrow_forward", "tertiary")
         with st.container(horizontal=True, gap="small"):
             place = st.container(width="stretch" if is_users(resources.folder()) else "content")
             if not is_users(resources.folder()):
-                links.page_button("Connect my models", "models", "add")
+                links.draw_page_button("Connect my models", "models", "add")
         return place
 
 
@@ -167,7 +166,7 @@ def draw_starting(ensemble: Ensemble, place: DeltaGenerator) -> None:
             st.caption(
                 "For now, a starting router chooses. An exam trains one on your models' answers:", width="content"
             )
-            links.page_button("Models", "models", "arrow_forward", "tertiary")
+            links.draw_page_button("Models", "models", "arrow_forward", "tertiary")
 
 
 def draw_footnote() -> None:
@@ -179,30 +178,30 @@ def draw_footnote() -> None:
         st.caption(text, text_alignment="center")
 
 
-def link_notice() -> None:
+def draw_link_notice() -> None:
     """Say that a link has filled in a query, and what else it has set."""
     mode = st.query_params.get("mode")
     also = f" It also set **Who answers** to **{mode}**." if mode in MODES else ""
-    links.notice(f"read it, then send it.{also}")
+    links.draw_notice(f"read it, then send it.{also}")
 
 
 def draw_turn(ensemble: Ensemble, talk: Conversation, number: int, settings: Settings, live: bool) -> None:
     """A query and its answer, with what can be done next; `live`: the answer is drawn while it grows."""
     turn = talk.turns[number]
     if not live and st.session_state.get("editing") == _turn_id(talk, number):
-        edit_form(ensemble, talk, number, settings)
+        draw_edit_form(ensemble, talk, number, settings)
     else:
         answer_view.draw_query(turn.query)
         composer.draw_files(turn.attachments, f"{talk.id}-{number}")
     with st.chat_message("assistant", avatar=charts.avatar(ensemble.fleet.pool, turn.candidate)):
-        explained = routing(ensemble, talk, number)
+        explained = draw_routing(ensemble, talk, number)
         if live and isinstance(turn.job, Job):
             _draw_live(turn, turn.job, _answer_id(talk, number))
         else:
             draw_answer(talk, number)
-            draw(ensemble, talk, number)
+            draw_actions(ensemble, talk, number)
         if explained:  # below the answer, which stays where it is
-            why.panel(ensemble, turn, f"{talk.id}-{number}")
+            why.draw_reasons(ensemble, turn, f"{talk.id}-{number}")
 
 
 def _draw_live(turn: Turn, job: Job, key: str) -> None:
@@ -220,7 +219,7 @@ def _draw_live(turn: Turn, job: Job, key: str) -> None:
             with box.container():
                 _draw_text(turn, key)
 
-    draw_live(job, draw, every=EVERY)
+    draw_live(job, draw)
 
 
 def draw_answer(talk: Conversation, number: int) -> None:
@@ -235,8 +234,8 @@ def draw_answer(talk: Conversation, number: int) -> None:
 
 
 def _beside(turn: Turn) -> list[str]:
-    """The models whose answers are drawn side by side: those that a visitor has asked for where the router was
-    undecided. Of several that a mode asks, the best answer stays."""
+    """The models whose answers are drawn side by side, after *Ask both*. Of several that a mode asks, the best answer
+    is drawn alone."""
     answering = [name for name in turn.job.candidates if not turn.job.failed_to_start(name)]
     return answering if turn.settings.mode in ("router", "fixed") and len(answering) > 1 else []
 
@@ -282,22 +281,22 @@ def _scored(turn: Turn) -> int:
 BOTH_HELP = "Let {} answer too, beside the answer that is there."
 
 
-def routing(ensemble: Ensemble, talk: Conversation, number: int) -> bool:
+def draw_routing(ensemble: Ensemble, talk: Conversation, number: int) -> bool:
     """The router's decision as a strip, and who answers if not its choice; True if a visitor wants the reasons."""
     turn = talk.turns[number]
     key = f"{talk.id}-{number}"
-    opened = answer_view.draw(turn.decision, key, why=True)
+    opened = charts.draw_strip(turn.decision, key, why=True)
     with st.container(horizontal=True, key=f"note-{key}", vertical_alignment="center", gap="small"):
-        if note := " ".join(filter(None, [_who_answers(turn), what_it_cost(ensemble.fleet, turn)])):
+        if note := " ".join(filter(None, [_substitution(turn), cost_note(ensemble.fleet, turn)])):
             st.caption(note, width="content")
-        if offer := _unheard(ensemble, talk, number):
+        if offer := _unheard_rivals(ensemble, talk, number):
             label = "Ask both" if len(turn.decision.rivals) == 2 else f"Ask all {len(turn.decision.rivals)}"
             st.button(label, key=f"both-{_turn_id(talk, number)}", icon=":material/compare_arrows:", type="tertiary",
                       help=BOTH_HELP.format(listed(offer)), on_click=talk.hear, args=(ensemble, number))  # fmt: skip
     return opened
 
 
-def what_it_cost(fleet: Fleet, turn: Turn) -> str:
+def cost_note(fleet: Fleet, turn: Turn) -> str:
     """What the answer cost by the prices in fleet.toml, without its prompt, and what as many tokens of the dearest
     would have, as Markdown; empty while it runs, and where a price is missing."""
     responses, answer = turn.job.responses, turn.job.responses.get(turn.candidate)
@@ -314,8 +313,8 @@ def what_it_cost(fleet: Fleet, turn: Turn) -> str:
     return f"{text}.".replace("$", r"\$")
 
 
-def _unheard(ensemble: Ensemble, talk: Conversation, number: int) -> tuple[str, ...]:
-    """The models that the router is undecided between and of which the answer on the page shows none yet."""
+def _unheard_rivals(ensemble: Ensemble, talk: Conversation, number: int) -> tuple[str, ...]:
+    """The models between which the router is undecided and which have not answered yet."""
     turn = talk.turns[number]
     if turn.job.running or (number != len(talk.turns) - 1 and talk.running):
         return ()
@@ -323,7 +322,7 @@ def _unheard(ensemble: Ensemble, talk: Conversation, number: int) -> tuple[str, 
     return tuple(name for name in rivals if name not in turn.job.texts) if len(rivals) > 1 else ()
 
 
-def _who_answers(turn: Turn) -> str:
+def _substitution(turn: Turn) -> str:
     """Who answers instead of the router's choice, and why, as Markdown; empty if it answers itself."""
     job, choice, rivals = turn.job, turn.decision.candidate, turn.decision.rivals
     if turn.candidate == choice:

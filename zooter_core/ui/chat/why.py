@@ -7,14 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 import streamlit as st
 
-from zooter_core.base.money import in_dollars
 from zooter_core.data import prices
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.labels import entropy
 from zooter_core.router.explain import Explanation, Piece
 from zooter_core.router.neighbours import Neighbour
-from zooter_core.ui import answer_view, tables
-from zooter_core.ui.answer_view import CERTAINTY
+from zooter_core.ui import answer_view, charts, tables
 from zooter_core.ui.charts import badge, by_share, colour, colour_name
 from zooter_core.ui.chat.turns import Turn
 from zooter_core.ui.text import clipped, plain
@@ -28,7 +26,7 @@ NOT_READ = (
 SHORT = 140  # characters of a training query
 
 
-def panel(ensemble: Ensemble, turn: Turn, key: str) -> None:
+def draw_reasons(ensemble: Ensemble, turn: Turn, key: str) -> None:
     if turn.decision.candidate not in ensemble.fleet.pool:
         st.caption(f"This fleet no longer has {plain(turn.decision.candidate)}, so its router cannot say why.")
         return
@@ -49,11 +47,11 @@ def panel(ensemble: Ensemble, turn: Turn, key: str) -> None:
         st.markdown("**How likely each model is to answer best**")
         for other, share in by_share(decision.probabilities):
             text, alt = badge(pool, other, f"{share:.0%}"), f"{other} {share:.0%}"
-            answer_view.bar(f"{key}-{pool.index(other)}", text, 100, share, colour(pool, other), alt)
+            charts.draw_bar(f"{key}-{pool.index(other)}", text, 100, share, colour(pool, other), alt)
         st.markdown("**The most similar training queries**")
         st.markdown("\n".join(sentences(why.neighbours[:NEAREST], pool)))
         with st.expander("More"):
-            _figures(ensemble, turn, why, pool, name, key)
+            _draw_figures(ensemble, turn, why, pool, name, key)
 
 
 def shaded(pieces: Sequence[Piece], colour: str) -> str:
@@ -92,7 +90,7 @@ def _text(item: Neighbour) -> str:
     return f"*a query of {plain(item.dataset or 'another data set')}, whose text is not included*"
 
 
-def _figures(ensemble: Ensemble, turn: Turn, why: Explanation, pool: Sequence[str], name: str, key: str) -> None:
+def _draw_figures(ensemble: Ensemble, turn: Turn, why: Explanation, pool: Sequence[str], name: str, key: str) -> None:
     pieces = [[plain(piece.text), f"{100 * piece.contribution:+.1f}"] for piece in why.pieces]
     tables.draw(f"pieces-{key}", ["Part of the query", "Points"], pieces)
     st.caption(f"How far {name}'s probability falls without the part, in percentage points.")
@@ -101,14 +99,14 @@ def _figures(ensemble: Ensemble, turn: Turn, why: Explanation, pool: Sequence[st
         tables.draw(f"tags-{key}", ["Tag", "Training queries", "Points"], tags)
         st.caption(f"{name}'s mean label on queries with the tag, compared with all queries, in percentage points.")
     if why.neighbours:
-        _neighbours(why.neighbours, pool, key)
-    st.caption(f"The router is {CERTAINTY[turn.decision.certainty]}.")
+        _draw_neighbours(why.neighbours, pool, key)
+    st.caption(f"The router is {charts.CERTAINTY[turn.decision.certainty]}.")
     value = float(entropy(np.array(list(turn.decision.probabilities.values()))))
     st.caption(f"Entropy {value:.2f}, on a scale from 0 (one model for certain) to 1 (all equally likely).")
     st.caption(saving_text(ensemble, turn))
 
 
-def _neighbours(neighbours: Sequence[Neighbour], pool: Sequence[str], key: str) -> None:
+def _draw_neighbours(neighbours: Sequence[Neighbour], pool: Sequence[str], key: str) -> None:
     with_rewards = all(item.rewards for item in neighbours)  # older folders hold labels alone
     rows = []
     for item in neighbours:
@@ -124,7 +122,7 @@ def _neighbours(neighbours: Sequence[Neighbour], pool: Sequence[str], key: str) 
 
 
 def saving_text(ensemble: Ensemble, turn: Turn) -> str:
-    """What the choice cost compared with running all models: in models, tokens and, where prices are known, dollars."""
+    """What the choice cost compared with running all models, in models and tokens."""
     answered = sum(not turn.job.failed_to_start(name) for name in turn.job.candidates)
     pool = len(ensemble.fleet.pool)
     responses = turn.job.responses.values()
@@ -132,10 +130,5 @@ def saving_text(ensemble: Ensemble, turn: Turn) -> str:
     text = f"{answered} of {pool} models ran"
     text += f" and wrote {answer_view.counted(tokens, thoughts)}" if tokens else ""
     if answered < pool and tokens:
-        text += f"; all {pool} would write about {round(tokens * pool / answered)}, if their answers were as long"
-    prices = {c.name: c.usd_per_million_tokens for c in ensemble.fleet.candidates}
-    if tokens and all(prices.get(name) is not None for name in ensemble.fleet.pool):
-        paid = sum((prices[n] or 0) * r.tokens / 1e6 for n, r in turn.job.responses.items())
-        total = sum(price or 0 for price in prices.values()) * tokens / answered / 1e6
-        text += f": ${in_dollars(paid)} instead of about ${in_dollars(total)}".replace("$", r"\$")
+        text += f"; all {pool} would write about {round(tokens * pool / answered):,}, if their answers were as long"
     return text + "."

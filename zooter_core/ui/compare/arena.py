@@ -11,7 +11,7 @@ import streamlit as st
 from zooter_core.base.errors import ZooterError
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.fleet.skills import starter_queries
-from zooter_core.ui.compare import comparisons, view
+from zooter_core.ui.compare import comparisons, view, votes
 from zooter_core.ui.compare.comparisons import Comparison
 from zooter_core.ui.history import history
 from zooter_core.ui.widgets import show_error
@@ -28,7 +28,7 @@ def draw(ensemble: Ensemble, comparison: Comparison | None, pool: Sequence[str])
     Raises:
         ZooterError: the query is empty or too long, or the fleet has a single model.
     """
-    if comparison is None or not fights(comparison):
+    if comparison is None or not is_round(comparison):
         st.caption(WHAT)
     with st.form("arena", border=False, clear_on_submit=True):
         row = st.container(horizontal=True, vertical_alignment="bottom", key="arena-row")
@@ -38,11 +38,11 @@ def draw(ensemble: Ensemble, comparison: Comparison | None, pool: Sequence[str])
         )  # fmt: skip
         with row.container(key="primary-arena", width="content"):
             begun = st.form_submit_button("Begin" if comparison is None else "New round", icon=":material/swords:")
-    models = view.options(pool, single=False).models
+    models = view.draw_options(pool, single=False).models
     if begun:
         start(ensemble, typed.strip(), models, comparison)
         st.rerun()
-    if comparison is None or not fights(comparison):
+    if comparison is None or not is_round(comparison):
         return
     view.draw(ensemble, comparison, partial(_next_round, ensemble, models, comparison))
     if not comparison.hidden and not comparison.job.running:
@@ -54,10 +54,11 @@ def draw(ensemble: Ensemble, comparison: Comparison | None, pool: Sequence[str])
 
 def start(ensemble: Ensemble, query: str, models: Sequence[str], previous: Comparison | None) -> None:
     """Begin a round between two models whose vote tells something; "" takes a query of the starter set."""
-    votes = comparisons.read_votes(history().votes(comparisons.fleet_key(ensemble.fleet)))
+    cast = votes.read_votes(history().votes(comparisons.fleet_key(ensemble.fleet)))
     query = query or random.choice(starter_queries()).text
-    pair = comparisons.judging_pair(ensemble.route(query), votes, comparisons.pick(ensemble.fleet.pool, models))
-    comparisons.registry().show(comparisons.start(ensemble, query, pair, blind=True, previous=previous))
+    among = comparisons.pick_candidates(ensemble.fleet.pool, models)
+    pair = votes.pick_judging_pair(ensemble.route(query), cast, among)
+    comparisons.show(comparisons.start(ensemble, query, pair, blind=True, previous=previous))
 
 
 def _next_round(ensemble: Ensemble, models: Sequence[str], previous: Comparison) -> None:
@@ -67,11 +68,11 @@ def _next_round(ensemble: Ensemble, models: Sequence[str], previous: Comparison)
         show_error(problem)
 
 
-def fights(comparison: Comparison) -> bool:
+def is_round(comparison: Comparison) -> bool:
     """Whether a comparison is a round of the arena."""
     return comparison.blind and len(comparison.order) == 2
 
 
 def _all_models(ensemble: Ensemble, comparison: Comparison) -> None:
-    comparisons.registry().show(comparisons.start(ensemble, comparison.query))
+    comparisons.show(comparisons.start(ensemble, comparison.query))
     st.session_state["view"] = "One query"

@@ -12,11 +12,12 @@ from zooter_core.base.money import in_dollars
 from zooter_core.base.records import Ranked, Response
 from zooter_core.base.strict_json import dump_json
 from zooter_core.fleet.ensemble import Ensemble
-from zooter_core.ui import answer_view, links, plots, tables
-from zooter_core.ui.background import BackgroundWork, draw_live, stop_button
+from zooter_core.ui import answer_view, charts, links, tables
+from zooter_core.ui.background import draw_live, stop_button
 from zooter_core.ui.charts import badge
-from zooter_core.ui.compare import comparisons
-from zooter_core.ui.compare.comparisons import Comparison, Outcome, fleet_key, verdict
+from zooter_core.ui.compare import comparisons, votes
+from zooter_core.ui.compare.comparisons import Comparison, describe_agreement, fleet_key
+from zooter_core.ui.compare.votes import Outcome
 from zooter_core.ui.history import history
 from zooter_core.ui.markdown import safe
 from zooter_core.ui.text import code, plain, visible
@@ -46,7 +47,7 @@ class Options(NamedTuple):
     blind: bool = False
 
 
-def options(pool: Sequence[str], comparison: Comparison | None = None, single: bool = True) -> Options:
+def draw_options(pool: Sequence[str], comparison: Comparison | None = None, single: bool = True) -> Options:
     """The options, behind a button that says which models answer.
 
     Args:
@@ -73,24 +74,24 @@ def options(pool: Sequence[str], comparison: Comparison | None = None, single: b
 def draw(ensemble: Ensemble, comparison: Comparison, next_round: Callable[[], None] | None = None) -> None:
     """A comparison; `next_round` is what follows a blind vote, an empty field by default."""
     answer_view.draw_query(comparison.query)
-    routing(comparison)
+    draw_routing(comparison)
     job = comparison.job
-    if job.running and isinstance(job, BackgroundWork):
+    if job.running:
         stop_button(job, "stop")
-        draw_live(job, partial(progress, comparison), at_once=True)
+        draw_live(job, partial(draw_progress, comparison))
     else:
-        result(ensemble, comparison, next_round)
+        draw_result(ensemble, comparison, next_round)
 
 
-def progress(comparison: Comparison) -> None:
-    answers = comparison.job
-    if not answer_view.draw_waiting(answers):
-        ended, total = len(answers.responses), len(answers.candidates)
+def draw_progress(comparison: Comparison) -> None:
+    job = comparison.job
+    if not answer_view.draw_waiting(job):
+        ended, total = len(job.responses), len(job.candidates)
         st.caption(f"{total} models are answering: {'ranking' if ended == total else f'{ended} of {total} done'} ...")
-    cards(comparison)
+    draw_cards(comparison)
 
 
-def result(ensemble: Ensemble, comparison: Comparison, next_round: Callable[[], None] | None = None) -> None:
+def draw_result(ensemble: Ensemble, comparison: Comparison, next_round: Callable[[], None] | None = None) -> None:
     """A comparison that has ended; before a blind vote, only what reveals no names."""
     problem, hidden = comparison.job.problem, comparison.hidden
     if problem:
@@ -100,33 +101,33 @@ def result(ensemble: Ensemble, comparison: Comparison, next_round: Callable[[], 
     if not ensemble.can_rank:
         st.caption(NO_REWARDS)
     elif not comparison.blind:  # after a blind vote, nothing moves the card that a visitor has voted for
-        _verdict(comparison)
-    cards(comparison, ensemble)
-    _vote(comparison, next_round or partial(comparisons.registry().show, None))
+        _draw_verdict(comparison)
+    draw_cards(comparison, ensemble)
+    _draw_vote(comparison, next_round or partial(comparisons.show, None))
     if comparison.blind and not hidden and ensemble.can_rank:
-        _verdict(comparison)
+        _draw_verdict(comparison)
     if not hidden and not problem:
-        rewards(comparison)
+        draw_rewards(comparison)
     if not hidden:
         with st.expander("Seconds, tokens and cost", icon=":material/timer:"):
-            _costs(comparison)
+            _draw_costs(comparison)
     with st.container(horizontal=True):
-        _take_away(comparison)
+        _draw_downloads(comparison)
 
 
-def _verdict(comparison: Comparison) -> None:
+def _draw_verdict(comparison: Comparison) -> None:
     """Whether router and reward model agree."""
     if not comparison.job.problem:
-        st.markdown(verdict(comparison.decision, comparison.ranked()))
+        st.markdown(describe_agreement(comparison.decision, comparison.ranked()))
 
 
-def rewards(comparison: Comparison) -> None:
+def draw_rewards(comparison: Comparison) -> None:
     """The rewards on one axis, and in words."""
     scored = [item for item in comparison.ranked() if item.reward is not None]
     if not scored:
         return
     text = ", ".join(f"{item.response.candidate} {item.reward or 0:z.2f}" for item in scored)
-    plots.draw(plots.rewards(scored, comparison.pool), "rewards", f"Rewards on one axis: {text}", 120)
+    charts.draw(charts.rewards(scored, comparison.fleet.pool), "rewards", f"Rewards on one axis: {text}", 120)
     st.caption(
         f"Reward of each response, further right is better: {plain(text)}.",
         help="A reward is the reward model's score of a response to this query. It has no unit and no fixed range: "
@@ -134,31 +135,31 @@ def rewards(comparison: Comparison) -> None:
     )
 
 
-def _take_away(comparison: Comparison) -> None:
+def _draw_downloads(comparison: Comparison) -> None:
     if not comparison.hidden:
         text = dump_json(comparison.to_json(), ensure_ascii=False, indent=2)
         download("Download as JSON", text, f"zooter-compare-{comparison.id}.json")
     with st.popover("Share", icon=":material/share:"):
         parameters: dict[str, str | list[str]] = {}
-        if len(comparison.job.candidates) < len(comparison.pool):
+        if len(comparison.job.candidates) < len(comparison.fleet.pool):
             parameters["models"] = list(comparison.job.candidates)
         if comparison.blind:
             parameters["blind"] = "true"
         links.draw_link("the same query, models and mode", comparison.query, **parameters)
 
 
-def routing(comparison: Comparison) -> None:
+def draw_routing(comparison: Comparison) -> None:
     """The router's decision; nothing while names are hidden."""
     if comparison.hidden:
         st.caption(":material/visibility_off: Names, routing and rewards appear after your vote.")
         return
     decision = comparison.decision
-    answer_view.draw(decision, "compare", comparison.pool)
+    charts.draw_strip(decision, "compare", comparison.fleet.pool)
     if decision.candidate not in comparison.job.candidates:
-        st.caption(comparisons.elsewhere(decision))
+        st.caption(comparisons.describe_absent_choice(decision))
 
 
-def cards(comparison: Comparison, ensemble: Ensemble | None = None) -> None:
+def draw_cards(comparison: Comparison, ensemble: Ensemble | None = None) -> None:
     """A card per candidate, in order of reward once they are ranked and the names are shown.
 
     Args:
@@ -171,8 +172,8 @@ def cards(comparison: Comparison, ensemble: Ensemble | None = None) -> None:
         for place, name in enumerate(names, 1):
             key = f"{comparison.id}-{comparison.order.index(name)}"  # without the name, which may be hidden
             with st.container(border=True, key=f"card-{key}"):
-                _card_head(comparison, name, ranked.get(name))
-                _card_body(comparison, name, key)
+                _draw_card_head(comparison, name, ranked.get(name))
+                _draw_card_body(comparison, name, key)
                 if not comparison.hidden and name in ranked and ranked[name].reason:
                     st.caption(plain(ranked[name].reason))
                 if ensemble is not None and name in failed:
@@ -183,7 +184,7 @@ def cards(comparison: Comparison, ensemble: Ensemble | None = None) -> None:
                     _vote_button(comparison, label, key, "best", name, shortcut)
 
 
-def _card_head(comparison: Comparison, name: str, item: Ranked | None) -> None:
+def _draw_card_head(comparison: Comparison, name: str, item: Ranked | None) -> None:
     if comparison.hidden:
         st.markdown(f"#### {comparison.letter(name)}")
         return
@@ -201,10 +202,10 @@ def _card_head(comparison: Comparison, name: str, item: Ranked | None) -> None:
         ticks.insert(0, ":green-badge[:material/check: right]" if item.right else ":red-badge[:material/close: wrong]")
     if item and item.reward is not None:
         ticks.insert(0, f"reward **{item.reward:z.2f}**")
-    st.markdown(f"#### {rank}{badge(comparison.pool, name)}  \n{' '.join(ticks)}")
+    st.markdown(f"#### {rank}{badge(comparison.fleet.pool, name)}  \n{' '.join(ticks)}")
 
 
-def _card_body(comparison: Comparison, name: str, key: str) -> None:
+def _draw_card_body(comparison: Comparison, name: str, key: str) -> None:
     answer_view.draw_text(comparison.job, name, key, blind=comparison.hidden)
     response = comparison.job.responses.get(name)
     if response is None:
@@ -231,7 +232,7 @@ def _vote_button(
     st.button(label, key=f"vote-{key}", icon=icon, on_click=comparison.cast, args=(outcome, best), shortcut=shortcut)
 
 
-def _vote(comparison: Comparison, next_round: Callable[[], None]) -> None:
+def _draw_vote(comparison: Comparison, next_round: Callable[[], None]) -> None:
     """What else a visitor can vote for than one card; after the vote, what it was and the next round."""
     vote = comparison.vote
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -251,18 +252,19 @@ def _vote(comparison: Comparison, next_round: Callable[[], None]) -> None:
             st.button("Next round", shortcut=NEXT_KEY, on_click=next_round)
 
 
-def _costs(comparison: Comparison) -> None:
+def _draw_costs(comparison: Comparison) -> None:
     responses = [item.response for item in comparison.ranked()]
-    thought, priced = any(response.thought_tokens for response in responses), bool(comparison.prices)
+    thought = any(response.thought_tokens for response in responses)
+    priced = any(comparison.usd(response) is not None for response in responses)
     columns = [FIRST, "Seconds", "Tokens", *["Thoughts"] * thought, "Tokens per second"]
     columns += ["US dollars"] * priced
-    rows = [[plain(response.candidate), *_cost(comparison, response, columns)] for response in responses]
+    rows = [[plain(response.candidate), *_cost_cells(comparison, response, columns)] for response in responses]
     tables.draw(f"costs-{comparison.id}", ["Model", *columns], rows)
     note = f"{THOUGHTS} " if thought else ""
     st.caption(f"{note}{TOGETHER} {PRICES if priced else NO_PRICES}")
 
 
-def _cost(comparison: Comparison, response: Response, columns: Sequence[str]) -> list[str]:
+def _cost_cells(comparison: Comparison, response: Response, columns: Sequence[str]) -> list[str]:
     """The figures of a response, as the columns want them."""
     rate = response.tokens_per_second
     figures = {
@@ -278,7 +280,7 @@ def _cost(comparison: Comparison, response: Response, columns: Sequence[str]) ->
     return [shown[name] for name in columns]
 
 
-def tally(ensemble: Ensemble) -> None:
+def draw_votes(ensemble: Ensemble) -> None:
     """The votes on this fleet, and how often router and reward model agreed with them."""
     store = history()
     with st.expander("Votes on this fleet", icon=":material/how_to_vote:", key="tally", on_change="rerun") as box:
@@ -287,7 +289,7 @@ def tally(ensemble: Ensemble) -> None:
         if store.path is None:
             st.caption("Votes are not saved (history is off).")
             return
-        cast = comparisons.read_votes(store.votes(fleet_key(ensemble.fleet)))
+        cast = votes.read_votes(store.votes(fleet_key(ensemble.fleet)))
         if store.problem:
             st.warning(safe(store.problem))
         tags = sorted({vote.tag for vote in cast if vote.tag})
@@ -296,13 +298,13 @@ def tally(ensemble: Ensemble) -> None:
             and (tag := st.selectbox("Votes on", [ALL_TAGS, *tags], format_func=visible, key="votes-on")) != ALL_TAGS
         ):
             cast = [vote for vote in cast if vote.tag == tag]
-        st.markdown("  \n".join(comparisons.vote_lines(cast)))
-        if rows := comparisons.leaderboard(cast):
-            _leaderboard(rows, ensemble.fleet.pool)
+        st.markdown("  \n".join(votes.describe_votes(cast)))
+        if rows := votes.leaderboard(cast):
+            _draw_leaderboard(rows, ensemble.fleet.pool)
         st.markdown(f"Saved on this machine only, in {code(str(store.path))}.")
 
 
-def _leaderboard(rows: Sequence[comparisons.Standing], pool: Sequence[str]) -> None:
+def _draw_leaderboard(rows: Sequence[votes.Standing], pool: Sequence[str]) -> None:
     cells = [
         [badge(pool, row.name), f"{row.strength:.0%}", f"{row.low:.0%} to {row.high:.0%}", str(row.won), str(row.votes)]
         for row in rows

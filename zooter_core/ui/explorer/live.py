@@ -9,10 +9,9 @@ import streamlit as st
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Decision, Message
 from zooter_core.data import prices
-from zooter_core.evaluation.charts import Figure, framed, hover, of_names
+from zooter_core.evaluation.charts import Figure, framed, of_names
 from zooter_core.fleet.ensemble import Ensemble
-from zooter_core.ui import links, plots
-from zooter_core.ui.answer_view import CERTAINTY, shown_tags
+from zooter_core.ui import charts, links
 from zooter_core.ui.charts import by_share, colour, in_words, tag_badges
 from zooter_core.ui.explorer import query_map, view
 from zooter_core.ui.text import clipped, plain
@@ -29,7 +28,7 @@ LONGEST = 20  # characters of a name beside its bar, which leaves room for bars 
 @st.fragment
 def draw_live_routing(ensemble: Ensemble, learned: view.Learned | None) -> None:
     """The query and its routing. A change draws only this part of the page."""
-    query = _query()
+    query = _draw_query()
     decision: Decision | None = None
     # Without a query, an example shows what the page does.
     if routed := query.strip() or ("" if st.session_state.get(PENDING) else EXAMPLES[0]):
@@ -39,16 +38,16 @@ def draw_live_routing(ensemble: Ensemble, learned: view.Learned | None) -> None:
             show_error(problem)
     example = decision is not None and not query.strip()
     if learned is None:
-        _bars(decision, learned, example)
+        _draw_bars(decision, learned, example)
         return
     with st.container(key="beside-map"):
         with st.container():
-            _map(ensemble, decision, learned, "an example" if example else "your query")
+            _draw_map(ensemble, decision, learned, "an example" if example else "your query")
         with st.container():
-            _bars(decision, learned, example)
+            _draw_bars(decision, learned, example)
 
 
-def _query() -> str:
+def _draw_query() -> str:
     """The query to route: typed, or an example; empty while a link's query is pending."""
     if links.prefill(TYPED):
         st.session_state[PENDING] = st.session_state[TYPED]
@@ -81,7 +80,7 @@ def _use_example() -> None:
         st.session_state[TYPED], st.session_state[EXAMPLE] = example, None
 
 
-def _bars(decision: Decision | None, learned: view.Learned | None, example: bool) -> None:
+def _draw_bars(decision: Decision | None, learned: view.Learned | None, example: bool) -> None:
     """Probabilities as bars and in words; without a decision the means over the training queries."""
     probabilities = decision.probabilities if decision else learned.mean if learned else None
     if probabilities is None:
@@ -93,24 +92,24 @@ def _bars(decision: Decision | None, learned: view.Learned | None, example: bool
             st.markdown("**How likely each model is to answer best**")
             alt = "How likely each model is to answer best: "
             alt += ", ".join(f"{name} {p:.0%}" for name, p in by_share(probabilities))
-            plots.redraw(bar_chart(probabilities), "explorer-bars", alt, 34 * len(probabilities) + 12)
+            charts.redraw(bar_chart(probabilities), "explorer-bars", alt, 34 * len(probabilities) + 12)
         with st.container():
-            _choice(decision, learned, example, text)
+            _draw_choice(decision, learned, example, text)
 
 
-def _choice(decision: Decision | None, learned: view.Learned | None, example: bool, text: str) -> None:
+def _draw_choice(decision: Decision | None, learned: view.Learned | None, example: bool, text: str) -> None:
     """Who would answer and why, in words."""
     if decision is None:
         st.caption(f"Nothing routed yet. These are the means over the training queries: {text}.")
         return
     if example:
         st.caption(f"Nothing typed yet: this is the example *{plain(decision.query)}*")
-    shown = shown_tags(decision.tags)
+    shown = charts.shown_tags(decision.tags)
     badges = tag_badges([tag for tag in decision.tags if tag.name in shown])
     st.markdown(f"{badges}  \n**{plain(decision.candidate)}** would answer.")
     if reason := prices.why(decision):
         st.caption(plain(reason))
-    st.caption(f"In words: {text}. The router is {CERTAINTY[decision.certainty]}.")
+    st.caption(f"In words: {text}. The router is {charts.CERTAINTY[decision.certainty]}.")
     if example and learned is not None:
         st.caption(f"On average over the training queries: {in_words(learned.mean)}.")
 
@@ -118,42 +117,33 @@ def _choice(decision: Decision | None, learned: view.Learned | None, example: bo
 def bar_chart(probabilities: Mapping[str, float]) -> Figure:
     """A bar per candidate, in pool order: the probability that it gives the best answer."""
     pool = list(probabilities)
-    bars = {
-        "type": "bar",
-        "orientation": "h",
-        "x": list(probabilities.values()),
-        "y": list(range(len(pool))),
-        "marker": {"color": [colour(pool, name) for name in pool]},
-        "text": [f"{p:.0%}" for p in probabilities.values()],
-        "textposition": "outside",
-        "cliponaxis": False,
-        "hovertext": [
-            hover(f"{clipped(name, 80)} gives the best answer with probability {p:.1%}.")
-            for name, p in probabilities.items()
-        ],
-        "hoverinfo": "text",
-    }
+    hovers = [
+        f"{clipped(name, 80)} gives the best answer with probability {p:.1%}." for name, p in probabilities.items()
+    ]
+    bars = charts.bars(
+        probabilities.values(), range(len(pool)), [colour(pool, name) for name in pool], hovers, orientation="h",
+        text=[f"{p:.0%}" for p in probabilities.values()], textposition="outside", cliponaxis=False,
+    )  # fmt: skip
     names = of_names([clipped(name, LONGEST) for name in pool])
-    bare = {"visible": False, "range": [0, 1]}
     margin = {"l": 0, "r": 52, "t": 4, "b": 4}
-    return framed([bars], xaxis=bare, yaxis=names, margin=margin)
+    return framed([bars], xaxis=charts.BARE | {"range": [0, 1]}, yaxis=names, margin=margin)
 
 
-def _map(ensemble: Ensemble, decision: Decision | None, learned: view.Learned, title: str) -> None:
+def _draw_map(ensemble: Ensemble, decision: Decision | None, learned: view.Learned, title: str) -> None:
     """The training queries, and over them the query with lines to those that are most similar to it."""
     neighbours = ensemble.neighbours
     assert neighbours is not None  # `learned` comes from them
     st.markdown("**Training queries by the model with the highest reward**")
     with st.container(key="map"):
         alt = "Map of the training queries, coloured by the model with the highest reward"
-        plots.draw(learned.map, "explorer-map", alt, MAP)
+        charts.draw(learned.map, "explorer-map", alt, MAP)
         if decision is not None:
             encoder = ensemble.router.encoder
             vector = encoder.sentence(encoder.embed([decision.query]))[0]
             similar = learned.spread(neighbours.places[neighbours.nearest_rows(vector, SIMILAR)])
             point = learned.spread(neighbours.projection(vector))
             over = query_map.query(learned.map, point, colour(learned.pool, decision.candidate), title, similar)
-            plots.redraw(over, "explorer-query", f"On the map: {title}", MAP)
+            charts.redraw(over, "explorer-query", f"On the map: {title}", MAP)
     cut = learned.queries > view.MOST_PLACES
     sample = f" The map shows {view.MOST_PLACES:,} of {learned.queries:,}." if cut else ""
     st.caption(

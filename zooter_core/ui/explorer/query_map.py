@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from zooter_core.evaluation.charts import GREY, Figure, framed, hover, text
+from zooter_core.evaluation.charts import GREY, Figure, framed, text
 from zooter_core.method.tag_table import TIE
+from zooter_core.ui import charts
 from zooter_core.ui.charts import colour
-from zooter_core.ui.text import clipped
 
 RANKED = 0.6
 MOST = 9
@@ -112,25 +112,13 @@ def places(
         sentences: of each query's hover.
     """
     names = [*enumerate(pool), *([(TIE, TIED)] if TIE in winners else [])]
-    dots = [
-        {
-            "type": "scatter",  # plotly's WebGL compiles code from texts, which the security policy refuses
-            "mode": "markers",
-            "name": text(clipped(name, LONGEST)),
-            "x": points[rows, 0],
-            "y": points[rows, 1],
-            "marker": {
-                "symbol": "circle" if number == TIE else SYMBOLS[number % len(SYMBOLS)],
-                "size": 8,
-                "color": GREY if number == TIE else colour(pool, name),
-                "opacity": 0.8,
-            },
-            "hovertext": [hover(*sentences[row]) for row in rows],
-            "hoverinfo": "text",
-        }
-        for number, name in names
-        for rows in [[row for row, winner in enumerate(winners) if winner == number]]
-    ]
+    dots = []  # not plotly's WebGL, which compiles code from texts: the security policy refuses that
+    for number, name in names:
+        rows = [row for row, winner in enumerate(winners) if winner == number]
+        symbol = "circle" if number == TIE else SYMBOLS[number % len(SYMBOLS)]
+        marker = {"symbol": symbol, "size": 8, "color": GREY if number == TIE else colour(pool, name), "opacity": 0.8}
+        hovers = ["\n".join(sentences[row]) for row in rows]
+        dots.append(charts.dots(points[rows, 0], points[rows, 1], marker, hovers, name=charts.label(name, LONGEST)))
     low, high = points.min(axis=0), points.max(axis=0)
     room = MARGIN * np.maximum(high - low, 1e-3)
     lines = -(-sum(PER_LETTER * min(len(name), LONGEST) + BESIDE for _, name in names) // NARROW)
@@ -140,8 +128,8 @@ def places(
     return framed(
         dots,
         legend={"xref": "paper", "yref": "paper", "y": 1},
-        xaxis={"visible": False, "range": [float(low[0] - room[0]), float(high[0] + room[0])]},
-        yaxis={"visible": False, "range": [float(low[1] - room[1]), float(high[1] + room[1])]},
+        xaxis=charts.BARE | {"range": [float(low[0] - room[0]), float(high[0] + room[0])]},
+        yaxis=charts.BARE | {"range": [float(low[1] - room[1]), float(high[1] + room[1])]},
         # The query is drawn over the map: both have the same room.
         margin={"l": 4, "r": 4, "t": LEGEND * min(lines, MOST_LINES) + 8, "b": 4, "autoexpand": False},
         annotations=words,
@@ -159,27 +147,13 @@ def query(
     """
     axes = {name: of["layout"][name] for name in ("xaxis", "yaxis")}
     x, y = (float(np.clip(value, *axis["range"])) for value, axis in zip(point, axes.values(), strict=True))
-    lines = {
-        "type": "scatter",
-        "mode": "lines",
-        "x": [value for place in similar for value in (x, float(place[0]), None)],
-        "y": [value for place in similar for value in (y, float(place[1]), None)],
-        "line": {"color": hue, "width": 1.5},
-        "connectgaps": False,
-    }
-    mark = {"symbol": "diamond", "size": 22, "color": hue, "opacity": 1, "line": {"color": "#ffffff", "width": 2}}
-    dot = {"type": "scatter", "mode": "markers", "name": title, "x": [x], "y": [y], "marker": mark, "cliponaxis": False}
-    words = {
-        "x": x,
-        "y": y,
-        "text": title,
-        "showarrow": False,
-        "yanchor": "bottom",
-        "yshift": 14,
-        "font": {"color": "#ffffff"},
-        "bgcolor": "rgba(30,30,30,0.85)",
-        "borderpad": 4,
-    }
+    across = [value for place in similar for value in (x, float(place[0]), None)]  # a gap after each line
+    up = [value for place in similar for value in (y, float(place[1]), None)]
+    lines = charts.line(across, up, {"color": hue, "width": 1.5})
+    mark = {"symbol": "diamond", "size": 22, "color": hue, "line": {"color": "#ffffff", "width": 2}}
+    dot = charts.dots([x], [y], mark, name=title)
+    box = {"font": {"color": "#ffffff"}, "bgcolor": "rgba(30,30,30,0.85)", "borderpad": 4}
+    words = {"x": x, "y": y, "text": title, "showarrow": False, "yanchor": "bottom", "yshift": 14, **box}
     return framed(
         [lines, dot],
         **axes,

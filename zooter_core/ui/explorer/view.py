@@ -21,12 +21,11 @@ from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.metrics import wilson_interval
 from zooter_core.method.tag_table import BINS, TagTable, entropy_counts, tag_table, winners
 from zooter_core.router.neighbours import ARRAYS, RECORDS, Neighbours
-from zooter_core.ui import links
+from zooter_core.ui import charts, links
 from zooter_core.ui.charts import colour
 from zooter_core.ui.explorer import query_map
 from zooter_core.ui.explorer.query_map import regions
 from zooter_core.ui.markdown import safe
-from zooter_core.ui.plots import draw
 from zooter_core.ui.tables import to_csv
 from zooter_core.ui.text import clipped, plain
 from zooter_core.ui.widgets import download
@@ -57,8 +56,8 @@ class Learned:
     mean: dict[str, float]
 
 
-def learned(ensemble: Ensemble) -> Learned | None:
-    """What the fleet's router was saved with of its training queries; None if nothing.
+def read_learned(ensemble: Ensemble) -> Learned | None:
+    """What the training queries show that the fleet's router was saved with; None if it was saved without them.
 
     Raises:
         ZooterError: the files are broken, or belong to another pool.
@@ -99,7 +98,7 @@ def _learned(key: str, pool: tuple[str, ...], _neighbours: Neighbours) -> Learne
 def _sentences(
     record: dict[str, Any], pool: Sequence[str], probabilities: Sequence[float], rewards: Sequence[float]
 ) -> list[str]:
-    """What a dot's hover says of its query, and of who answered it best."""
+    """What the hover of a dot says: its query, and which model answered it best."""
     short = clipped(record.get("text", ""), LONGEST)
     best = max(rewards)
     leading = [name for name, reward in zip(pool, rewards, strict=True) if reward == best]
@@ -114,7 +113,7 @@ def _sentences(
     ]
 
 
-def reliability(ensemble: Ensemble) -> Calibration | str:
+def read_reliability(ensemble: Ensemble) -> Calibration | str:
     """The calibration of the router's probabilities on held-back queries; or, in words, why it is unknown."""
     fleet = ensemble.fleet
     path = figures.find(fleet.folder, fleet.router.path if fleet.router else None)
@@ -148,7 +147,7 @@ def draw_tags(learned: Learned) -> None:
             st.caption(text)
             alt = f"Heat map of {count} tags and {len(learned.pool)} models: {text}"
             height = ROW * count + 56 + HEADS * slanted(learned.pool)
-            draw(heat_map(shown, kind, learned.pool), f"explorer-{kind}", alt, height)
+            charts.draw(heat_map(shown, kind, learned.pool), f"explorer-{kind}", alt, height)
     note = f"All {len(table.names)} tags with their queries, probabilities, wins and rewards."
     download("All tags as CSV", partial(as_csv, table, learned.pool), "tags.csv", help=note)
 
@@ -207,7 +206,7 @@ def as_csv(table: TagTable, pool: Sequence[str]) -> str:
 
 
 def draw_starting(ensemble: Ensemble) -> None:
-    links.to_exam(
+    links.draw_way_to_exam(
         f"{plain(ensemble.router.note)} So there is nothing to show that it has learned. The exam on the page Models "
         "trains a router."
     )
@@ -229,7 +228,7 @@ def draw_entropies(learned: Learned) -> None:
         f"Here {alike / learned.queries:.0%} of {learned.queries:,} queries are above 0.9."
     )
     alt = "Histogram of the reward entropy of the training queries"
-    draw(entropy_chart(learned.entropies.tolist()), "explorer-entropies", alt, HEIGHT)
+    charts.draw(entropy_chart(learned.entropies.tolist()), "explorer-entropies", alt, HEIGHT)
 
 
 def draw_reliability(calibration: Calibration | str) -> None:
@@ -244,7 +243,7 @@ def draw_reliability(calibration: Calibration | str) -> None:
         "Larger dots stand for more queries; the bars are 95% intervals."
     )
     alt = "Reliability diagram: probability of the chosen model against how often it was the best"
-    draw(reliability_chart(calibration), "explorer-reliability", alt, HEIGHT)
+    charts.draw(reliability_chart(calibration), "explorer-reliability", alt, HEIGHT)
 
 
 Kind = Literal["probability", "reward", "difference"]
@@ -265,45 +264,18 @@ def heat_map(table: TagTable, kind: Kind, pool: Sequence[str]) -> Figure:
     shades = np.maximum(values - values.mean(axis=1, keepdims=True), 0) if kind == "reward" else np.abs(values)
     most = 1.0 if kind == "probability" else float(shades.max(initial=0.0)) or 1.0
     rows = range(len(table.names))
-    columns = [
-        {
-            "type": "heatmap",
-            "x": [column],
-            "y": list(rows),
-            "z": shades[:, [column]].tolist(),
-            "zmin": 0,
-            "zmax": most,
-            "colorscale": _scale(colour(pool, name)),
-            "showscale": False,
-            "xgap": 2,
-            "ygap": 2,
-            "hovertext": [[hover(*_cell_sentences(table, kind, row, column, name))] for row in rows],
-            "hoverinfo": "text",
-        }
-        for column, name in enumerate(pool)
-    ]
-    numbers = {
-        "type": "scatter",
-        "mode": "text",
-        "x": [column for _ in rows for column in range(len(pool))],
-        "y": [row for row in rows for _ in pool],
-        "text": [_number(value, kind) for row in values for value in row],
-        "textfont": {"size": 13},
-        "hoverinfo": "skip",
-    }
-    underlines = [  # each model's colour below its name
-        {
-            "type": "line",
-            "xref": "x",
-            "yref": "paper",
-            "x0": column - 0.2,
-            "x1": column + 0.2,
-            "y0": 1,
-            "y1": 1,
-            "line": {"color": colour(pool, name), "width": 4},
-        }
-        for column, name in enumerate(pool)
-    ]
+    scale: Figure = {"zmin": 0, "zmax": most, "showscale": False, "xgap": 2, "ygap": 2}
+    columns, underlines = [], []  # a line below each model's name has its colour
+    for column, name in enumerate(pool):
+        hue, z = colour(pool, name), shades[:, [column]].tolist()
+        hovers = [[hover(*_cell_sentences(table, kind, row, column, name))] for row in rows]
+        cells = charts.trace("heatmap", [column], rows, z=z, colorscale=_scale(hue), **scale)
+        columns.append(cells | {"hovertext": hovers, "hoverinfo": "text"})
+        ends = {"x0": column - 0.2, "x1": column + 0.2, "y0": 1, "y1": 1}
+        underlines.append({"type": "line", "xref": "x", "yref": "paper", **ends, "line": {"color": hue, "width": 4}})
+    across, down = zip(*[(column, row) for row in rows for column in range(len(pool))], strict=True)
+    words = [_number(value, kind) for row in values for value in row]
+    numbers = charts.trace("scatter", across, down, mode="text", text=words, textfont={"size": 13})
     names = of_names([clipped(name, HEAD) for name in pool], tickangle=SLANT * slanted(pool), side="top")
     tags = of_names([clipped(name, TAG) for name in table.names])
     margin = {"l": 4, "r": HEADS if slanted(pool) else 4, "t": 12, "b": 4}
@@ -354,18 +326,11 @@ def entropy_chart(counts: Sequence[int]) -> Figure:
         counts: queries per bin, shape (BINS,).
     """
     edges = [(number / BINS, (number + 1) / BINS) for number in range(BINS)]
-    bars = {
-        "type": "bar",
-        "x": [(low + high) / 2 for low, high in edges],
-        "y": list(counts),
-        "width": 0.94 / BINS,
-        "marker": {"color": GREY},
-        "hovertext": [
-            hover(f"{count} queries have an entropy from {low:.2f} to {high:.2f}.")
-            for (low, high), count in zip(edges, counts, strict=True)
-        ],
-        "hoverinfo": "text",
-    }
+    hovers = [
+        f"{count} queries have an entropy from {low:.2f} to {high:.2f}."
+        for (low, high), count in zip(edges, counts, strict=True)
+    ]
+    bars = charts.bars([sum(ends) / 2 for ends in edges], counts, GREY, hovers, width=0.94 / BINS)
     return framed([bars], "reward entropy (0: one winner, 1: all equal)", "training queries", xaxis={"range": [0, 1]})
 
 
@@ -374,38 +339,19 @@ def reliability_chart(calibration: Calibration) -> Figure:
     bins = calibration.bins
     intervals = [wilson_interval(one.won, one.n) for one in bins]
     most = max((one.n for one in bins), default=1)
-    ideal = {
-        "type": "scatter",
-        "mode": "lines",
-        "x": [0, 1],
-        "y": [0, 1],
-        "line": {"color": GREY, "dash": "dash", "width": 1.5},
-        "hoverinfo": "skip",
-    }
-    dots = {
-        "type": "scatter",
-        "mode": "lines+markers",
-        "x": [one.probability for one in bins],
-        "y": [one.won for one in bins],
-        "line": {"color": ROUTER},
-        "marker": {"opacity": 1, "size": [MARK + 16 * (one.n / most) ** 0.5 for one in bins]},
-        "error_y": bars_of([one.won for one in bins], intervals, ROUTER),
-        "cliponaxis": False,  # a dot at 100% is drawn in full
-        "hovertext": [
-            hover(
-                f"In {one.n} queries, the choice had a probability from {one.start:.0%} to {one.end:.0%}.",
-                f"The mean was {one.probability:.1%}, and it was the best in {one.won:.1%} "
-                f"(95% interval {low:.0%} to {high:.0%}).",
-            )
-            for one, (low, high) in zip(bins, intervals, strict=True)
-        ],
-        "hoverinfo": "text",
-    }
+    ideal = charts.line([0, 1], [0, 1], {"color": GREY, "dash": "dash", "width": 1.5})
+    won = [one.won for one in bins]
+    hovers = [
+        f"In {one.n} queries, the choice had a probability from {one.start:.0%} to {one.end:.0%}.\n"
+        f"The mean was {one.probability:.1%}, and it was the best in {one.won:.1%} "
+        f"(95% interval {low:.0%} to {high:.0%})."
+        for one, (low, high) in zip(bins, intervals, strict=True)
+    ]
+    marker = {"size": [MARK + 16 * (one.n / most) ** 0.5 for one in bins]}
+    dots = charts.dots(
+        [one.probability for one in bins], won, marker, hovers,
+        mode="lines+markers", line={"color": ROUTER}, error_y=bars_of(won, intervals, ROUTER),
+    )  # fmt: skip
+    across, up = "probability of the chosen model", "how often it was the best"
     percent = {"range": [0, 1], "tickformat": ".0%"}
-    return framed(
-        [ideal, dots],
-        "probability of the chosen model",
-        "how often it was the best",
-        xaxis=percent,
-        yaxis=percent | {"range": [0, 1.02]},
-    )
+    return framed([ideal, dots], across, up, xaxis=percent, yaxis=percent | {"range": [0, 1.02]})

@@ -85,18 +85,18 @@ def _shares(version: str, _ensemble: Ensemble) -> dict[str, dict[str, float]]:
 def _draw_card(ensemble: Ensemble, candidate: CandidateConfig) -> DeltaGenerator:
     """A card without its bars; returns their place."""
     name = candidate.name
-    state, reason = state_of(ensemble, candidate)
+    state, reason = read_state(ensemble, candidate)
     colour = COLOURS.get(state, "gray")
     st.markdown(f"{charts.badge(ensemble.fleet.pool, name)} :{colour}-badge[{state}]")
     model = Path(candidate.model).name if candidate.backend in (GGUF, TRANSFORMERS) else candidate.model
-    st.caption(f"{plain(clipped(model.removeprefix('package:'), LONGEST))}  \n{plain(place_of(candidate))}")
+    st.caption(f"{plain(clipped(model.removeprefix('package:'), LONGEST))}  \n{plain(describe_place(candidate))}")
     if candidate.description:
         st.caption(plain(candidate.description))
     if reason:
         st.markdown(f":red[{safe(reason)}]")
-    if (number := _gpu_of(candidate)) is not None and number < len(_gpus()):
+    if (number := _gpu_number(candidate)) is not None and number < len(_gpus()):
         gpu = _gpus()[number]
-        st.progress(1 - gpu.free / gpu.total, describe(number, gpu))
+        st.progress(1 - gpu.free / gpu.total, describe_gpu(number, gpu))
     latest = ensemble.latest.get(name)
     facts = [speed] if latest and (speed := ", ".join(answer_view.speeds(latest, "first word after"))) else []
     facts += [price] if (price := _price(candidate)) else []
@@ -111,13 +111,13 @@ def _draw_card(ensemble: Ensemble, candidate: CandidateConfig) -> DeltaGenerator
         manage.buttons(candidate, alone=len(ensemble.fleet.pool) == 1)
     answer: Response | None = st.session_state.get(f"tried-{name}")
     if state == "ready" and answer and answer.text:
-        st.markdown(f"“{plain(subject_of(ensemble, name))}”")
+        st.markdown(f"“{plain(pick_subject(ensemble, name))}”")
         st.markdown(safe(answer.text))
         answer_view.draw_thoughts(answer, f"tried-{name}")
     return place
 
 
-def state_of(ensemble: Ensemble, candidate: CandidateConfig) -> tuple[str, str]:
+def read_state(ensemble: Ensemble, candidate: CandidateConfig) -> tuple[str, str]:
     """A model's state in a word or two, and why it is not ready if something is wrong."""
     backend, latest = ensemble.backends.get(candidate.backend), ensemble.latest.get(candidate.name)
     if isinstance(backend, OpenAIBackend):
@@ -134,20 +134,20 @@ def state_of(ensemble: Ensemble, candidate: CandidateConfig) -> tuple[str, str]:
     return ("ready" if loaded else "loads when first used"), ""
 
 
-def place_of(candidate: CandidateConfig) -> str:
+def describe_place(candidate: CandidateConfig) -> str:
     """Where a model runs, for people."""
     if candidate.endpoint:
         where = "this machine" if on_this_machine(candidate.endpoint.base_url) else "another machine"
         return f"Server on {where}, {candidate.endpoint.host}"
     if candidate.backend == RECORDED:
         return "Recorded answers"
-    number = _gpu_of(candidate)
+    number = _gpu_number(candidate)
     where = "In this process" if number is None else f"On GPU {number} of this machine"
     return where + ENGINES.get(candidate.backend, f" by {candidate.backend}")
 
 
-def _gpu_of(candidate: CandidateConfig) -> int | None:
-    """The number of the GPU that fleet.toml gives a model; None if it gives it none, or several."""
+def _gpu_number(candidate: CandidateConfig) -> int | None:
+    """The number of the GPU on which fleet.toml puts a model; None without one, or with several."""
     kind, _, number = (candidate.device_map or "").partition(":")
     return int(number or 0) if kind == "cuda" and (number or "0").isdigit() else None
 
@@ -157,7 +157,7 @@ def _gpus() -> tuple[Gpu, ...]:
     return gpus()
 
 
-def describe(number: int, gpu: Gpu) -> str:
+def describe_gpu(number: int, gpu: Gpu) -> str:
     return f"GPU {number}, {plain(gpu.name)}: {gpu.free / 1e9:.0f} of {gpu.total / 1e9:.0f} GB free"
 
 
@@ -173,7 +173,7 @@ def _draw_shares(shares: Mapping[str, float], pool: tuple[str, ...], name: str) 
     tables.draw(f"shares-{name}", ["Kind of query", "", "Probability"], rows, "llr")
 
 
-def subject_of(ensemble: Ensemble, name: str) -> str:
+def pick_subject(ensemble: Ensemble, name: str) -> str:
     """A query of the kind for which the router gives a model most."""
     if len(ensemble.fleet.pool) == 1:
         return TRIES["knowledge"]
@@ -182,8 +182,10 @@ def subject_of(ensemble: Ensemble, name: str) -> str:
 
 
 def _try(ensemble: Ensemble, candidate: CandidateConfig) -> Response | None:
-    """Ask a model something of its own subject; returns its answer. Why there is none is the model's state from then
-    on. A first token, which may have to wait until the model has loaded, is not counted in its speed."""
+    """Ask a model something of its own subject; returns its answer. If it fails, its state says why from then on.
+
+    A first request of one token is not timed: it may have to wait until the model has loaded.
+    """
 
     def answer(query: str, tokens: int) -> Response:
         request = Request(candidate, (Message("user", query),))
@@ -193,7 +195,7 @@ def _try(ensemble: Ensemble, candidate: CandidateConfig) -> Response | None:
         return response
 
     try:
-        query = subject_of(ensemble, candidate.name)
+        query = pick_subject(ensemble, candidate.name)
         response = answer(query, 1)
         if response.error is None:
             response = answer(query, LONGEST_TRY)

@@ -25,7 +25,7 @@ from zooter_core.fleet.discovery import USUAL, Discovery, discover, models_at, s
 from zooter_core.fleet.machine import Gpu
 from zooter_core.ui import resources
 from zooter_core.ui.models import build, manage
-from zooter_core.ui.models.cards import describe
+from zooter_core.ui.models.cards import describe_gpu
 from zooter_core.ui.text import code, plain
 from zooter_core.ui.widgets import show_error
 
@@ -70,7 +70,7 @@ def _draw_here(choose: bool) -> None:
     if discovery is None:
         return
     for number, gpu in enumerate(discovery.gpus):
-        st.progress(1 - gpu.free / gpu.total, describe(number, gpu))
+        st.progress(1 - gpu.free / gpu.total, describe_gpu(number, gpu))
     if discovery.models:
         _draw_models(discovery, "here", choose)
     else:
@@ -114,7 +114,7 @@ def _draw_address(choose: bool) -> None:
 
 
 def _begin(button: str) -> None:
-    """What a button was pressed for: it begins anew if the page is drawn meanwhile, as when a model loads."""
+    """Note that a button was pressed. Its work begins anew if the page is drawn meanwhile, as when a model loads."""
     st.session_state[button] = True
 
 

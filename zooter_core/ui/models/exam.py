@@ -21,8 +21,8 @@ from zooter_core.fleet.skills import starter_queries
 from zooter_core.pipeline import exam
 from zooter_core.pipeline.running_score import Right, RunningScore
 from zooter_core.pipeline.tally import Tally
-from zooter_core.ui import links, plots, resources, tables
-from zooter_core.ui.background import BackgroundWork, StoppedError, attach, draw_live, stop_button
+from zooter_core.ui import charts, links, resources, tables
+from zooter_core.ui.background import BackgroundWork, attach, draw_live, stop_button
 from zooter_core.ui.models import manage
 from zooter_core.ui.text import plain
 from zooter_core.ui.widgets import show_error
@@ -44,37 +44,35 @@ class Exam(BackgroundWork):
     """An exam under way.
 
     Attributes:
-        step, done, total: the current step of the pipeline.
         tallies: what each candidate has answered.
         score: which of the answers are right so far; None until it begins.
-        report: at the end.
+        ended_well: whether the router is trained.
     """
 
     subject = "exam"
 
     def __init__(self, ensemble: Ensemble, fleet: Path, quick: bool, anyway: bool = False) -> None:
         super().__init__()
-        self.step, self.done, self.total = "", 0, 0
         self.tallies: list[Tally] = []
         self.notes: list[str] = []
         self.score: RunningScore | None = None
-        self.report: Report | None = None
+        self.ended_well = False
         self._ended = threading.Event()
         self.shown = threading.Lock()  # taken once the fleet is loaded again with its router
         self.fleet, self.quick, self._anyway, self._ensemble = fleet, quick, anyway, ensemble
         self.start()
 
     def _execute(self) -> None:
-        parts = exam.prepared(self.fleet)
+        parts = exam.prepare_fleet(self.fleet)
         ensemble = self._ensemble if parts == self._ensemble.fleet else Ensemble(parts, self._ensemble.backends)
-        folder, queries = exam.folder_of(self.fleet, self.quick), starter_queries(self.quick)
+        folder, queries = exam.exam_folder(self.fleet, self.quick), starter_queries(self.quick)
         queries = exam.answerable(queries, self.notes.append)
         self.score = RunningScore(queries, folder / RESPONSES)
         threading.Thread(target=self._keep_score, args=(self.score,), name="score", daemon=True).start()
-        report, missing = exam.sit(ensemble, folder, queries, self._progress, self._note, watch=self._watch)
+        _, missing = exam.sit(ensemble, folder, queries, self.report, self._note, watch=self._watch)
         self.notes += [f"{name} lacks answers: {failure.reason}" for name, failure in missing.items()]
         exam.settle(self.fleet, folder, ensemble, self._anyway)
-        self.report = report
+        self.ended_well = True
 
     def _finish(self) -> None:
         self._ended.set()
@@ -86,11 +84,6 @@ class Exam(BackgroundWork):
                 score.update(self._ended)
         except ZooterError as problem:  # the exam itself will say it, if it needs what is missing
             self._note(f"Answers are not checked yet: {problem}")
-
-    def _progress(self, step: str, done: int, total: int) -> None:
-        if self.stopping:
-            raise StoppedError
-        self.step, self.done, self.total = step, done, total
 
     def _watch(self, tallies: Sequence[Tally]) -> None:
         self.tallies = [replace(tally) for tally in tallies]
@@ -114,16 +107,18 @@ def draw(ensemble: Ensemble, fleet: Path) -> None:
             attach(sitting)  # this tab too keeps it going
             draw_live(sitting, lambda: _draw_running(sitting, ensemble.fleet.pool))
             return
-        if sitting and sitting.report and sitting.shown.acquire(blocking=False):  # the first tab that sees the end
+        if sitting and sitting.ended_well and sitting.shown.acquire(blocking=False):  # the first tab that sees the end
             resources.forget(fleet)
             st.rerun()
         manage.draw_problem("exam")
         if sitting and sitting.problem:
             show_error(sitting.problem)
-        elif run := exam.folder_of(fleet, sitting.quick) if sitting and sitting.report else _settled_run(ensemble):
+        elif (
+            run := exam.exam_folder(fleet, sitting.quick) if sitting and sitting.ended_well else _settled_run(ensemble)
+        ):
             with suppress(ZooterError):  # it is no report any more
                 taken = exam.is_installed(ensemble.fleet, run)
-                _draw_result(load_report(run / REPORT), exam.rival_of(run), ensemble.fleet.pool, taken)
+                _draw_result(load_report(run / REPORT), exam.load_rival(run), ensemble.fleet.pool, taken)
                 _draw_details(sitting, ensemble.fleet.pool, taken)
         _draw_start(ensemble, fleet, bool(sitting and sitting.stopped))
 
@@ -131,7 +126,7 @@ def draw(ensemble: Ensemble, fleet: Path) -> None:
 def _settled_run(ensemble: Ensemble) -> Path | None:
     """The exam that made the fleet's router, also if that was before this start of the demo; else one whose router was
     not better than the fleet's."""
-    runs = [exam.folder_of(ensemble.fleet.folder, quick) for quick in (False, True)]
+    runs = [exam.exam_folder(ensemble.fleet.folder, quick) for quick in (False, True)]
     ended = [run for run in runs if exam.is_installed(ensemble.fleet, run)] or list(filter(_stayed_out, runs))
     return ended[0] if ended else None
 
@@ -139,7 +134,7 @@ def _settled_run(ensemble: Ensemble) -> Path | None:
 def _stayed_out(run: Path) -> bool:
     """Whether an exam has ended with a router that is not better than the one that the fleet had."""
     with suppress(ZooterError):
-        return (run / ROUTER).is_dir() and not verdicts.takes_over(load_report(run / REPORT), exam.rival_of(run))
+        return (run / ROUTER).is_dir() and not verdicts.takes_over(load_report(run / REPORT), exam.load_rival(run))
     return False
 
 
@@ -153,7 +148,7 @@ def _draw_start(ensemble: Ensemble, fleet: Path, stopped: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         length = st.selectbox("Length", list(LENGTHS), key="exam-length", label_visibility="collapsed", width=240)
         quick = LENGTHS[length]
-        folder = exam.folder_of(fleet, quick)
+        folder = exam.exam_folder(fleet, quick)
         begun, trained = (folder / RESPONSES).is_file(), (folder / ROUTER).is_dir()
         installed = trained and exam.is_installed(ensemble.fleet, folder)
         complete = trained and exam.has_all_answers(ensemble.fleet, folder)
@@ -180,7 +175,7 @@ def _draw_start(ensemble: Ensemble, fleet: Path, stopped: bool) -> None:
         more = f" New since then: {plain(listed(new.pool))}." if new.candidates else ""
         st.caption(f"{'Stopped. ' if stopped else ''}The answers so far are kept.{more}")
     questions = 120 if quick else 600
-    if new.candidates and (cost := exam.cost_of(new, questions)):
+    if new.candidates and (cost := exam.describe_cost(new, questions)):
         st.caption(f"{questions * len(new.pool):,} answers, {plain(cost)}.")
 
 
@@ -190,7 +185,7 @@ def _start(ensemble: Ensemble, fleet: Path, quick: bool, again: bool = False, an
         return
     try:
         if again:
-            exam.discard(exam.folder_of(fleet, quick))
+            exam.discard(exam.exam_folder(fleet, quick))
     except ZooterError as problem:
         st.session_state[f"{manage.PROBLEM}exam"] = str(problem)
         return
@@ -198,9 +193,9 @@ def _start(ensemble: Ensemble, fleet: Path, quick: bool, again: bool = False, an
 
 
 def _draw_running(sitting: Exam, pool: Sequence[str]) -> None:
-    step, done, total = sitting.step, sitting.done, sitting.total
-    label = f"{STEPS.get(step, step)} ({done:,} of {total:,})" if total else STEPS.get(step, "Loading the models")
-    st.progress(min(done / total, 1.0) if total else 0.0, "Stopping" if sitting.stopping else label)
+    label = STEPS.get(sitting.step, sitting.step or "Loading the models")
+    label += f" ({sitting.done:,} of {sitting.total:,})" if sitting.total else ""
+    st.progress(sitting.share, "Stopping" if sitting.stopping else label)
     stop_button(sitting, "exam-stop")
     if sitting.tallies:
         head = ["Model", "Answers", "Per minute", "Left", ""]
@@ -252,8 +247,8 @@ def _draw_result(report: Report, rival: Verdict | None, pool: Sequence[str], tak
     wins = {skill: row.share_of_wins for skill, row in report.candidates.items() if skill != NO_DATASET}
     if wins:
         st.markdown("**Who gave the best answer, by skill**")
-        figure = plots.wins(wins, list(report.candidates[NO_DATASET].share_of_wins), pool)
-        plots.draw(figure, "exam-wins", _alt(wins), 100 + 24 * len(wins))
+        figure = charts.wins(wins, list(report.candidates[NO_DATASET].share_of_wins), pool)
+        charts.draw(figure, "exam-wins", _alt(wins), 100 + 24 * len(wins))
 
 
 def _alt(wins: Mapping[str, Mapping[str, float]]) -> str:
@@ -272,4 +267,4 @@ def _draw_details(sitting: Exam | None, pool: Sequence[str], taken: bool) -> Non
     for note in sitting.notes if sitting else ():
         st.caption(plain(note))
     if taken:
-        links.page_button("Chat with the new router", "chat", "chat")
+        links.draw_page_button("Chat with the new router", "chat", "chat")

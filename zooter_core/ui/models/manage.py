@@ -99,8 +99,8 @@ def changed(folder: Path) -> None:
 
 
 def attempt(change: Callable[[], None], place: str, folder: Path | None = None) -> None:
-    """Make a change in a callback, to the fleet in a folder or to `target`; `draw_problem` shows at its place why it
-    failed."""
+    """Change the fleet in a folder (by default `target`) in a callback. If that fails, `draw_problem` says why at the
+    place."""
     try:
         change()
     except ZooterError as problem:
@@ -110,13 +110,13 @@ def attempt(change: Callable[[], None], place: str, folder: Path | None = None) 
 
 
 def draw_problem(place: str) -> None:
-    """Why the change just made at a place of the page failed, if it did: elsewhere, it could be out of sight."""
+    """Show why the last change at this place of the page failed, if it did. Elsewhere, it could be out of sight."""
     if problem := st.session_state.pop(PROBLEM + place, None):
         show_error(problem)
 
 
 def buttons(candidate: CandidateConfig, alone: bool) -> None:
-    """Edit and Remove, under a model's card; a model that is alone in its fleet stays."""
+    """Edit and Remove, under a model's card. The only model of a fleet cannot be removed."""
     if not (allowed() and is_users(resources.folder())):
         return
     name = candidate.name

@@ -9,11 +9,11 @@ import streamlit as st
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.config.fleet import Fleet
-from zooter_core.evaluation.charts import GREY, ROUTER, framed, hover, of_names
+from zooter_core.evaluation.charts import GREY, ROUTER, framed, of_names
 from zooter_core.learn.changes import day
 from zooter_core.learn.deciding import PROMOTE, ROLLBACK
 from zooter_core.learn.versions import OUTSIDE, ROUTERS, STARTING, Versions, summary, switch_by_hand
-from zooter_core.ui import plots, resources
+from zooter_core.ui import charts, resources
 from zooter_core.ui.history import LOCAL
 from zooter_core.ui.models import manage
 from zooter_core.ui.text import clipped, plain
@@ -30,17 +30,17 @@ Event = Mapping[str, Any]
 def draw(source: Source, fleet: Fleet) -> None:
     """The routers over time, the evidence for each switch, and the buttons."""
     try:
-        learned = traffic_source.versions(fleet)
+        learned = traffic_source.open_versions(fleet)
     except ZooterError as problem:
         show_error(problem)
         return
-    events = traffic_source.switches(source, learned)
+    events = traffic_source.list_switches(source, learned)
     if not events:
         st.markdown("One router has served since the beginning.")
     else:
         draw_timeline(source, events, learned is not None and learned.state.follows)
         for event in reversed(events[-SHOWN:]):
-            st.markdown(f"- **{day(event['time'])}**: {line_of(event)}")
+            st.markdown(f"- **{day(event['time'])}**: {describe_switch(event)}")
     if learned is None:
         yours = "" if manage.is_users(fleet.folder) else ", for a fleet of your own"
         st.markdown(f"`zooter learn` makes a better router from this traffic{yours}.")
@@ -50,7 +50,7 @@ def draw(source: Source, fleet: Fleet) -> None:
         draw_buttons(learned)
 
 
-def name_of(router: str) -> str:
+def name_router(router: str) -> str:
     """A router as the page names it."""
     if router == STARTING:
         return "the starting router"
@@ -60,18 +60,18 @@ def name_of(router: str) -> str:
     return "the trained router" if router == "router" else f"the router {router}"
 
 
-def line_of(event: Event) -> str:
+def describe_switch(event: Event) -> str:
     """A switch and the evidence for it, in Markdown."""
-    router, before = plain(name_of(event["router"])), plain(name_of(event["before"]))
+    router, before = plain(name_router(event["router"])), plain(name_router(event["before"]))
     if event["event"] == OUTSIDE:
         return f"{_capital(router)} took the place of {before}: somebody changed `fleet.toml`."
     how = "by the learner" if "capital" in event else "by hand"
     if event["event"] == ROLLBACK:
-        return f"{_capital(before)} was rolled back to {router} {how}. {pairs_line(event, router)}"
-    return f"{_capital(router)} was promoted in place of {before} {how}. {pairs_line(event, router)}"
+        return f"{_capital(before)} was rolled back to {router} {how}. {describe_pairs(event, router)}"
+    return f"{_capital(router)} was promoted in place of {before} {how}. {describe_pairs(event, router)}"
 
 
-def pairs_line(pairs: Event, router: str) -> str:
+def describe_pairs(pairs: Event, router: str) -> str:
     """What the pairs say about a router."""
     n, mean, low, high = (pairs.get(name) for name in ("pairs", "mean", "low", "high"))
     if not n or mean is None:
@@ -106,25 +106,16 @@ def draw_timeline(source: Source, events: Sequence[Event], follows: bool) -> Non
     serving = parts[-1][0]
     last = " and later (serve)" if follows else " (serves)"
     rows = list(dict.fromkeys(router for router, _, _ in parts))
-    labels = {name: clipped(name_of(name), 30) + (last if name == serving else "") for name in rows}
-    bars = [
-        {
-            "type": "scatter",
-            "mode": "lines",
-            "x": [plots.clock(begin), plots.clock((begin + end) / 2), plots.clock(end)],
-            "y": [rows.index(router)] * 3,
-            "line": {"width": 18, "color": ROUTER if router == serving else GREY},
-            "hovertext": [hover(f"{_capital(name_of(router))} served from {day(begin)} to {day(end)}.")] * 3,
-            "hoverinfo": "text",
-        }
-        for router, begin, end in parts
-    ]
-    figure = framed(
-        bars,
-        xaxis=plots.TIME | {"range": [plots.clock(source.since), plots.clock(source.until)]},
-        yaxis=of_names([labels[name] for name in rows]),
-    )
-    plots.draw(figure, "champions", "Which router served when.", 50 + 34 * len(rows))
+    labels = {name: clipped(name_router(name), 30) + (last if name == serving else "") for name in rows}
+    bars = []
+    for router, begin, end in parts:
+        times = [charts.clock(moment) for moment in (begin, (begin + end) / 2, end)]
+        style = {"width": 18, "color": ROUTER if router == serving else GREY}
+        sentence = f"{_capital(name_router(router))} served from {day(begin)} to {day(end)}."
+        bars.append(charts.line(times, [rows.index(router)] * 3, style, [sentence] * 3))
+    axis = charts.time_axis(source.since, source.until)
+    figure = framed(bars, xaxis=axis, yaxis=of_names([labels[name] for name in rows]))
+    charts.draw(figure, "champions", "Which router served when.", 50 + 34 * len(rows))
 
 
 def draw_contest(learned: Versions) -> None:
@@ -140,12 +131,12 @@ def draw_contest(learned: Versions) -> None:
             " before."
         )
     if state.challenger is None:
-        st.markdown(f"{_capital(plain(name_of(state.champion)))} serves. There is no challenger yet.")
+        st.markdown(f"{_capital(plain(name_router(state.champion)))} serves. There is no challenger yet.")
         return
-    challenger = plain(name_of(state.challenger))
+    challenger = plain(name_router(state.challenger))
     st.markdown(
-        f"{_capital(plain(name_of(state.champion)))} serves, and {challenger} is its challenger."
-        f" {pairs_line(summary(state.pairs), challenger)}"
+        f"{_capital(plain(name_router(state.champion)))} serves, and {challenger} is its challenger."
+        f" {describe_pairs(summary(state.pairs), challenger)}"
     )
 
 
@@ -164,16 +155,16 @@ def draw_buttons(learned: Versions) -> None:
     manage.draw_problem("switch")
     with st.container(horizontal=True):
         if state.challenger is not None:
-            name = plain(name_of(state.challenger))
+            name = plain(name_router(state.challenger))
             _draw_button(
-                "Promote", PROMOTE, f"Let {name} serve instead of {plain(name_of(state.champion))}?"
-                f" {pairs_line(summary(state.pairs), name)}",
+                "Promote", PROMOTE, f"Let {name} serve instead of {plain(name_router(state.champion))}?"
+                f" {describe_pairs(summary(state.pairs), name)}",
             )  # fmt: skip
         if back is not None:
-            name = plain(name_of(back))
-            pairs = f" {pairs_line(summary(state.guard), name)}" if state.former == back else ""
+            name = plain(name_router(back))
+            pairs = f" {describe_pairs(summary(state.guard), name)}" if state.former == back else ""
             _draw_button(
-                "Roll back", ROLLBACK, f"Let {name} serve again instead of {plain(name_of(state.champion))}?{pairs}"
+                "Roll back", ROLLBACK, f"Let {name} serve again instead of {plain(name_router(state.champion))}?{pairs}"
             )
 
 
@@ -185,7 +176,7 @@ def _draw_button(label: str, event: str, question: str) -> None:
 
 def _switch(event: str) -> None:
     def change() -> None:
-        serving = name_of(switch_by_hand(resources.ensemble().fleet, event, PATIENCE))
+        serving = name_router(switch_by_hand(resources.ensemble().fleet, event, PATIENCE))
         st.session_state[DONE] = (
             f"{_capital(plain(serving))} serves now. A running endpoint that keeps its traffic takes it by itself, any"
             " other one at a reload."

@@ -31,6 +31,8 @@ DAY = 86_400.0
 NEWEST, FEEDBACKS = 20, 8
 TAGS, MOST_TAGGED = 25, 20_000  # tags to choose from, and decisions whose tags are read
 FRESH_SECONDS = 20  # a report is made anew after so long
+Tagged = tuple[float, str, frozenset[str]]  # a decision: when, whom it chose, and its tags
+Counts = dict[str, dict[int, int]]  # candidate -> start of a step in seconds -> requests
 
 
 @dataclass(frozen=True)
@@ -62,22 +64,22 @@ def traffic_folder(fleet: Fleet) -> Path | None:
         return folder if traffic.newest(1) else None
 
 
-def of_days(folder: Path, fleet: str, days: int) -> Source:
+def last_days(folder: Path, fleet: str, days: int) -> Source:
     """The newest days of a fleet's traffic. The end is rounded, so that a report serves a while."""
     until = (time.time() // FRESH_SECONDS + 1) * FRESH_SECONDS
     return Source(folder, fleet, until - days * DAY, until, {1: 1, 7: 6}.get(days, 24))
 
 
 @st.cache_data(show_spinner="Summing up the traffic ...", max_entries=8)
-def report(source: Source, _fleet: Fleet, _ensemble: Ensemble | None = None) -> TrafficReport:
+def sum_up(source: Source, _fleet: Fleet, _ensemble: Ensemble | None = None) -> TrafficReport:
     """The report on a period; with the fleet it also says which queries are unlike those of the router's training."""
     with _open(source.folder) as traffic:
         return report_on(traffic, source.fleet, source.since, source.until, _ensemble, twins(_fleet.candidates))
 
 
 @st.cache_data(show_spinner=False, max_entries=8)
-def choices(source: Source) -> dict[str, dict[int, int]]:
-    """How many requests each candidate answered, by candidate and by the start of a step in seconds."""
+def count_choices(source: Source) -> Counts:
+    """How many requests each candidate answered in each step."""
     counts = defaultdict[str, dict[int, int]](Counter)
     with _open(source.folder) as traffic:
         for total in traffic.totals(source.since, source.until, hours=source.steps):
@@ -87,7 +89,7 @@ def choices(source: Source) -> dict[str, dict[int, int]]:
 
 
 @st.cache_data(show_spinner=False, max_entries=8)
-def tagged(source: Source, routed: int) -> tuple[list[tuple[float, str, frozenset[str]]], int]:
+def read_tags(source: Source, routed: int) -> tuple[list[Tagged], int]:
     """The router's decisions as times, candidates and tags, and how many decisions each of them stands for.
 
     Args:
@@ -99,14 +101,14 @@ def tagged(source: Source, routed: int) -> tuple[list[tuple[float, str, frozense
     return [(moment, candidate, frozenset(parse_tags(tags))) for moment, tags, candidate in rows], every
 
 
-def often(rows: list[tuple[float, str, frozenset[str]]]) -> list[str]:
+def list_common_tags(rows: list[Tagged]) -> list[str]:
     """The tags of most decisions, the most frequent first."""
     counts = Counter(tag for _, _, tags in rows for tag in tags)
     return [tag for tag, _ in counts.most_common(TAGS)]
 
 
-def choices_with(source: Source, rows: list[tuple[float, str, frozenset[str]]], tag: str) -> dict[str, dict[int, int]]:
-    """The decisions with a tag, in the shape of `choices`."""
+def count_choices_with(source: Source, rows: list[Tagged], tag: str) -> Counts:
+    """How many requests with a tag each candidate answered in each step."""
     counts, step = defaultdict[str, dict[int, int]](Counter), source.steps * 3600
     for moment, candidate, tags in rows:
         if candidate and tag in tags:
@@ -114,19 +116,19 @@ def choices_with(source: Source, rows: list[tuple[float, str, frozenset[str]]], 
     return counts
 
 
-def newest(source: Source) -> list[LoggedDecision]:
+def read_newest(source: Source) -> list[LoggedDecision]:
     """The newest decisions."""
     with _open(source.folder) as traffic:
         return traffic.newest(NEWEST)
 
 
-def feedback(source: Source) -> list[tuple[LoggedReward, LoggedDecision]]:
+def read_feedback(source: Source) -> list[tuple[LoggedReward, LoggedDecision]]:
     """The newest feedback with its decisions."""
     with _open(source.folder) as traffic:
         return traffic.newest_feedback(FEEDBACKS)
 
 
-def versions(fleet: Fleet) -> Versions | None:
+def open_versions(fleet: Fleet) -> Versions | None:
     """The routers of a fleet that has learned; None for one that has not.
 
     Raises:
@@ -137,20 +139,20 @@ def versions(fleet: Fleet) -> Versions | None:
     return Versions(fleet)
 
 
-def switches(source: Source, learned: Versions | None) -> list[dict[str, Any]]:
+def list_switches(source: Source, learned: Versions | None) -> list[dict[str, Any]]:
     """The changes of the router until the end of the period, oldest first."""
     events = learned.state.events if learned else []
     return [event for event in events if event["event"] != FOLLOW and event["time"] < source.until]
 
 
 @st.cache_data(show_spinner=False, max_entries=8)
-def answered_by_all(source: Source) -> set[str]:
+def find_sampled(source: Source) -> set[str]:
     """The ids of the requests of a period that every model answered."""
     with _open(source.folder) as traffic:
         return set(traffic.sampled(source.since, source.until))
 
 
-def rewards(source: Source, request_id: str) -> list[LoggedReward]:
+def read_rewards(source: Source, request_id: str) -> list[LoggedReward]:
     """The rewards of a decision's answers, the highest first."""
     with _open(source.folder) as traffic:
         return sorted(traffic.rewards_for([request_id]), key=lambda reward: -reward.reward)

@@ -11,14 +11,14 @@ import streamlit as st
 
 from zooter_core.base.money import in_dollars
 from zooter_core.config.fleet import Fleet
-from zooter_core.evaluation.charts import ROUTER, bars_of, framed, hover
+from zooter_core.evaluation.charts import ROUTER, bars_of, framed
 from zooter_core.learn.advice import Setup, advise
 from zooter_core.learn.changes import day
 from zooter_core.learn.report import TrafficReport
 from zooter_core.learn.report_text import NAMES, WITH_THOUGHTS, figures, statements
 from zooter_core.learn.traffic_rows import FEEDBACK, LoggedDecision
 from zooter_core.method.worth import RANDOM, RMR, ROUTING
-from zooter_core.ui import charts, plots, tables
+from zooter_core.ui import charts, tables
 from zooter_core.ui.answer_view import counted
 from zooter_core.ui.models.manage import is_users
 from zooter_core.ui.text import clipped, escaped, plain, unlinked, visible
@@ -112,32 +112,28 @@ def _plain(text: str) -> str:
 
 def draw_choices(source: Source, report: TrafficReport, pool: tuple[str, ...]) -> None:
     """Requests over time, by candidate, of one tag or all."""
-    rows, every = traffic_source.tagged(source, report.routed)
-    tags = traffic_source.often(rows)
+    rows, every = traffic_source.read_tags(source, report.routed)
+    tags = traffic_source.list_common_tags(rows)
     tag = st.selectbox("Requests with the tag", [ALL, *tags], key="tag") if tags else ALL
-    counts = traffic_source.choices(source) if tag == ALL else traffic_source.choices_with(source, rows, tag)
+    counts = (
+        traffic_source.count_choices(source) if tag == ALL else traffic_source.count_choices_with(source, rows, tag)
+    )
     order = [*[name for name in pool if name in counts], *sorted(set(counts) - set(pool))]
     starts = sorted({start for steps in counts.values() for start in steps})
-    bars = [
-        {
-            "type": "bar",
-            "name": plots.label(name, 40),
-            "marker": {"color": charts.colour(pool, name)},
-            "x": [plots.clock(start + 1800 * source.steps) for start in starts],
-            "y": [counts[name].get(start, 0) for start in starts],
-            "hovertext": [
-                hover(f"{clipped(name, 80)} answered {counts[name].get(start, 0)} requests from {day(start)} on.")
-                for start in starts
-            ],
-            "hoverinfo": "text",
-        }
-        for name in order
-    ]
+    bars = []
+    for name in order:
+        heights = [counts[name].get(start, 0) for start in starts]
+        hovers = [
+            f"{clipped(name, 80)} answered {height} requests from {day(start)} on."
+            for start, height in zip(starts, heights, strict=True)
+        ]
+        middles = [charts.clock(start + 1800 * source.steps) for start in starts]
+        bars.append(charts.bars(middles, heights, charts.colour(pool, name), hovers, name=charts.label(name, 40)))
     hours = "hour" if source.steps == 1 else f"{source.steps} hours"
     part = f" (one in {every} counted)" if tag != ALL and every > 1 else ""
-    edges = plots.TIME | {"range": [plots.clock(source.since), plots.clock(source.until)]}
-    figure = framed(bars, "", f"requests per {hours}{part}", legend=True, barmode="stack", bargap=0.15, xaxis=edges)
-    plots.draw(figure, "choices", f"Requests over time by the model that answered: {', '.join(order)}.", 320)
+    times = charts.time_axis(source.since, source.until)
+    figure = framed(bars, "", f"requests per {hours}{part}", legend=True, barmode="stack", bargap=0.15, xaxis=times)
+    charts.draw(figure, "choices", f"Requests over time by the model that answered: {', '.join(order)}.", 320)
 
 
 def draw_worth(report: TrafficReport, pool: tuple[str, ...]) -> None:
@@ -158,22 +154,11 @@ def draw_worth(report: TrafficReport, pool: tuple[str, ...]) -> None:
         shown = in_dollars(across) if priced else f"{across:.3g}"
         hue = ROUTER if rule.name == ROUTING else charts.colour(pool, rule.name)
         sentence = f"{clipped(name, 80)} earns a mean reward of {rule.reward.mean:.2f} at {shown} {x}."
-        interval = (rule.reward.low, rule.reward.high)
-        marks.append(
-            {
-                "type": "scatter",
-                "mode": "markers",
-                "name": plots.label(name, 40),
-                "x": [across],
-                "y": [rule.reward.mean],
-                "marker": {"symbol": SYMBOLS.get(rule.name, "circle"), "size": 14, "color": hue, "opacity": 1},
-                "error_y": bars_of([rule.reward.mean], [interval], hue),
-                "hovertext": [hover(sentence)],
-                "hoverinfo": "text",
-            }
-        )
+        height, ends = [rule.reward.mean], bars_of([rule.reward.mean], [(rule.reward.low, rule.reward.high)], hue)
+        marker = {"symbol": SYMBOLS.get(rule.name, "circle"), "size": 14, "color": hue}
+        marks.append(charts.dots([across], height, marker, [sentence], name=charts.label(name, 40), error_y=ends))
     figure = framed(marks, x, "mean reward", legend=True, xaxis={"rangemode": "tozero"})
-    plots.draw(figure, "worth", f"Mean reward against {x}, of routing and its alternatives.", 420)
+    charts.draw(figure, "worth", f"Mean reward against {x}, of routing and its alternatives.", 420)
     st.caption(
         "A model's point: it answers every request. RMR: all answer, and the reward model keeps the best answer. "
         "Rewards are the reward model's scores, of which only differences are meaningful. Bars are 95% confidence "
@@ -189,13 +174,13 @@ def draw_worth(report: TrafficReport, pool: tuple[str, ...]) -> None:
 
 def draw_decisions(source: Source, pool: tuple[str, ...]) -> None:
     """The newest decisions; one is opened in full, at first the newest one that every model answered."""
-    entries = traffic_source.newest(source)
-    entries += [entry for _, entry in traffic_source.feedback(source) if entry not in entries]
+    entries = traffic_source.read_newest(source)
+    entries += [entry for _, entry in traffic_source.read_feedback(source) if entry not in entries]
     texts = {
         entry.request_id: f"{day(entry.time)} {entry.candidate or 'no answer'}: {clipped(entry.query, 70)}"
         for entry in entries
     }
-    names, sampled = list(texts), traffic_source.answered_by_all(source)
+    names, sampled = list(texts), traffic_source.find_sampled(source)
     first = next((place for place, name in enumerate(names) if name in sampled), 0)
     picked = st.selectbox("Decision", names, first, format_func=lambda name: texts[name], key="decision")
     if entry := next((entry for entry in entries if entry.request_id == picked), None):
@@ -217,7 +202,7 @@ def draw_decision(source: Source, entry: LoggedDecision, pool: tuple[str, ...]) 
         f"finish: {entry.finish}" if entry.finish else "",
     ]
     st.caption(plain(", ".join(filter(None, facts))))
-    rewards = traffic_source.rewards(source, entry.request_id)
+    rewards = traffic_source.read_rewards(source, entry.request_id)
     for reward in rewards:
         served = " (served)" if reward.candidate == entry.candidate else ""
         if reward.source == FEEDBACK:
@@ -233,7 +218,7 @@ def draw_decision(source: Source, entry: LoggedDecision, pool: tuple[str, ...]) 
 
 def draw_feedback(source: Source, pool: tuple[str, ...]) -> None:
     """The newest votes of users."""
-    entries = traffic_source.feedback(source)
+    entries = traffic_source.read_feedback(source)
     if not entries:
         st.markdown("None yet: `POST /v1/feedback` takes it, and `zooter learn import` reads the demo's votes.")
     for reward, entry in entries:

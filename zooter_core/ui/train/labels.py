@@ -10,16 +10,16 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from zooter_core.data.scores import Scores
-from zooter_core.evaluation.charts import GREY, Figure, framed, hover, text
+from zooter_core.evaluation.charts import GREY, Figure, framed
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.labels import LabelConfig, Labels, entropy, label
 from zooter_core.pipeline.train import tags_of
-from zooter_core.ui import plots
+from zooter_core.ui import charts
 from zooter_core.ui.answer_view import draw_query
 from zooter_core.ui.charts import badge, colour
 from zooter_core.ui.text import clipped, plain
 from zooter_core.ui.train import steps
-from zooter_core.ui.train.steps import LoadedScores, Session, Task, TrainingData, heavy_work, result_of
+from zooter_core.ui.train.steps import LoadedScores, Session, Task, TrainingData, draw_until_result, heavy_work
 from zooter_core.ui.widgets import persistent
 
 NORMALISED = {
@@ -48,7 +48,7 @@ SCALING_HELP = "Brings different kinds of scores to one scale before the softmax
 TAGS_HELP = "A tag names the kind of a query. Queries that share a tag share part of their labels."
 
 
-def use_defaults(session: Session, loaded: LoadedScores) -> None:
+def begin_with_defaults(session: Session, loaded: LoadedScores) -> None:
     """Begin with the label settings of a source when it is first used."""
     if session.configured == loaded.source:
         return
@@ -59,7 +59,7 @@ def use_defaults(session: Session, loaded: LoadedScores) -> None:
     st.session_state.update({f"train-{name}": value for name, value in defaults.items()})
 
 
-def advanced(beta: float, ensemble: Ensemble) -> tuple[LabelConfig, str]:
+def draw_advanced(beta: float, ensemble: Ensemble) -> tuple[LabelConfig, str]:
     """The other label settings, and the source of the tags."""
     left, middle, right = st.columns(3)
     label = "tau: softmax temperature"
@@ -72,7 +72,7 @@ def advanced(beta: float, ensemble: Ensemble) -> tuple[LabelConfig, str]:
     return LabelConfig(beta=beta, tau=tau, normalise=scale), tagger
 
 
-def tags_of_queries(
+def find_tags(
     session: Session, loaded: LoadedScores, tagger: str, ensemble: Ensemble
 ) -> Sequence[Sequence[str]] | None:
     """The tags of each query; None while they are computed."""
@@ -82,18 +82,18 @@ def tags_of_queries(
     if key not in session.tagging or session.tagging[key].problem:
         for old in session.tagging.values():
             old.stop()
-        session.tagging = {key: Task(lambda task: _tag(task, scores, tagger, ensemble), heavy_work())}
+        session.tagging = {key: Task(lambda task: _tag_queries(task, scores, tagger, ensemble), heavy_work())}
     task = session.tagging[key]
-    result = result_of(task, "train-tag", "Tagging")
+    result = draw_until_result(task, "train-tag", "Tagging")
     if task.stopped:
         st.button("Resume", key="train-tag-again", on_click=session.tagging.clear)
     return result
 
 
-def _tag(task: Task[Any], scores: Scores, tagger: str, ensemble: Ensemble) -> Any:
+def _tag_queries(task: Task[Any], scores: Scores, tagger: str, ensemble: Ensemble) -> Any:
     texts = [query.text for query in scores.queries]
     if tagger == "clusters":
-        return tags_of(scores, "clusters", embedded(task, texts, ensemble))
+        return tags_of(scores, "clusters", embed(task, texts, ensemble))
     tags: list[tuple[str, ...]] = []
     for first in range(0, len(texts), BATCH):
         rows = ensemble.tagger.tag_all(scores.queries[first : first + BATCH])
@@ -102,7 +102,7 @@ def _tag(task: Task[Any], scores: Scores, tagger: str, ensemble: Ensemble) -> An
     return tags
 
 
-def embedded(task: Task[Any], texts: list[str], ensemble: Ensemble) -> NDArray[np.float32]:
+def embed(task: Task[Any], texts: list[str], ensemble: Ensemble) -> NDArray[np.float32]:
     """The vectors of these texts by the fleet's encoder, shape (texts, width)."""
     encoder = ensemble.encoders(ensemble.fleet.encoder)
     task.report("embed", 0, len(texts))
@@ -127,7 +127,7 @@ def draw(session: Session, ensemble: Ensemble) -> None:
     """The label settings, and one query's label, which follows beta."""
     loaded = session.scores
     assert loaded is not None  # step 1 comes first
-    use_defaults(session, loaded)
+    begin_with_defaults(session, loaded)
     st.markdown(
         "The router learns one label per query: how likely each model is to answer it best. A label mixes the query's "
         "own scores with those of queries of the same kind. Move beta and watch."
@@ -136,19 +136,19 @@ def draw(session: Session, ensemble: Ensemble) -> None:
     with picture:
         beta = st.slider(BETA, 0.0, 1.0, step=0.05, **persistent("train-beta", BETA_HELP))
     with st.expander("Advanced", icon=":material/tune:"):
-        config, tagger = advanced(beta, ensemble)
+        config, tagger = draw_advanced(beta, ensemble)
     with picture:
-        tags = tags_of_queries(session, loaded, tagger, ensemble)
+        tags = find_tags(session, loaded, tagger, ensemble)
         if tags is None:
             session.data = None
             return
         data = session.data = TrainingData(loaded, tags, tagger, config)
         labels = label(data.scores.scores, data.scores.datasets, tags, config)
-        _label(data, labels)
+        _draw_label(data, labels)
         steps.next_button(session, 3, "Next: train")
 
 
-def _label(data: TrainingData, labels: Labels) -> None:
+def _draw_label(data: TrainingData, labels: Labels) -> None:
     """The query on which its own scores and its kind differ most: its label as a bar, and where that comes from."""
     pool, row = data.scores.candidates, int(np.abs(labels.plain - labels.prior).sum(axis=1).argmax())
     draw_query(data.scores.queries[row].text)
@@ -158,10 +158,10 @@ def _label(data: TrainingData, labels: Labels) -> None:
     order = sorted(columns, key=lambda column: -share[column])
     parts = [badge(pool, pool[column], f"{share[column]:.0%}") for column in order]
     alt = "The query's label: " + ", ".join(f"{pool[column]} {share[column]:.0%}" for column in order)
-    plots.redraw(bar_chart(pool, share, columns), "train-bar", alt, HEIGHT)
+    charts.redraw(bar_chart(pool, share, columns), "train-bar", alt, HEIGHT)
     st.markdown(" ".join(parts))
     tags = list(dict.fromkeys(data.tags[row]))
-    st.markdown(verdict(pool, shares, data.config, bool(tags)))
+    st.markdown(describe_label(pool, shares, data.config, bool(tags)))
     if tags:
         names = [f"{tag} ({sum(tag in others for others in data.tags):,} queries)" for tag in tags[:FEW_TAGS]]
         st.caption("Of the same kind, by tag: " + plain(", ".join(names)))
@@ -174,24 +174,15 @@ def bar_chart(pool: Sequence[str], share: Array, columns: Sequence[int]) -> Figu
     parts = [(pool[column], float(share[column]), colour(pool, pool[column])) for column in columns]
     if len(columns) < len(pool):
         parts.append((OTHERS, 1 - sum(value for _, value, _ in parts), GREY))
-    bars = [
-        {
-            "type": "bar",
-            "orientation": "h",
-            "name": text(name),
-            "x": [value],
-            "y": [0],
-            "marker": {"color": fill},
-            "hovertext": [hover(f"{clipped(name, 80)} has {value:.0%} of the label.")],
-            "hoverinfo": "text",
-        }
-        for name, value, fill in parts
-    ]
-    bare, margin = {"visible": False}, {"l": 0, "r": 0, "t": 4, "b": 4}
-    return framed(bars, barmode="stack", bargap=0, margin=margin, xaxis=bare | {"range": [0, 1]}, yaxis=bare)
+    bars = []
+    for name, value, fill in parts:
+        sentence = f"{clipped(name, 80)} has {value:.0%} of the label."
+        bars.append(charts.bars([value], [0], fill, [sentence], name=charts.label(name), orientation="h"))
+    across, margin = charts.BARE | {"range": [0, 1]}, {"l": 0, "r": 0, "t": 4, "b": 4}
+    return framed(bars, barmode="stack", bargap=0, margin=margin, xaxis=across, yaxis=charts.BARE)
 
 
-def verdict(pool: tuple[str, ...], shares: dict[str, Any], config: LabelConfig, tagged: bool) -> str:
+def describe_label(pool: tuple[str, ...], shares: dict[str, Any], config: LabelConfig, tagged: bool) -> str:
     """How clear the query's own scores are, what its kind says, and what becomes of both, as Markdown."""
     winner = {name: plain(pool[int(row.argmax())]) for name, row in shares.items()}
     share = {name: f"{float(row.max()):.0%}" for name, row in shares.items()}

@@ -21,7 +21,7 @@ from zooter_core.ui import links
 from zooter_core.ui.charts import badge
 from zooter_core.ui.text import clipped, code, plain
 from zooter_core.ui.train import steps
-from zooter_core.ui.train.steps import LoadedScores, Session, Task, result_of
+from zooter_core.ui.train.steps import LoadedScores, Session, Task, draw_until_result
 from zooter_core.ui.widgets import persistent
 
 SOURCES = {
@@ -37,7 +37,7 @@ EXAMPLES, SHORT = 4, 90  # queries shown, and characters of each
 
 
 def summary(session: Session) -> str:
-    return _size(session.scores.scores) if session.scores else ""
+    return describe_size(session.scores.scores) if session.scores else ""
 
 
 def draw(session: Session, ensemble: Ensemble) -> None:
@@ -45,34 +45,36 @@ def draw(session: Session, ensemble: Ensemble) -> None:
     st.markdown(
         "A score says how good one model's response to one query was. From scores, a router learns whom to ask."
     )
-    loaded = _loaded(session, ensemble)
+    loaded = _read_source(session, ensemble)
     if loaded is None:
         session.use_scores(None)
         return
-    st.markdown(
-        f"**{_size(loaded.scores)}** from {plain(loaded.name)}: {plain(', '.join(loaded.scores.candidates[:12]))}"
-    )
+    models = plain(", ".join(loaded.scores.candidates[:12]))
+    st.markdown(f"**{describe_size(loaded.scores)}** from {plain(loaded.name)}: {models}")
     if loaded.note:
         st.caption(loaded.note)
-    part = _part(loaded, ensemble)
+    part = _choose_part(loaded, ensemble)
     session.use_scores(part)
-    _examples(part.scores)
+    _draw_examples(part.scores)
     steps.next_button(session, 2, "Next: labels")
 
 
-def _loaded(session: Session, ensemble: Ensemble) -> LoadedScores | None:
+def _read_source(session: Session, ensemble: Ensemble) -> LoadedScores | None:
     """The scores of the source that the visitor chooses; None until they are read."""
     options = persistent("train-source", "A score is a reward model's reward, or a benchmark's points.")
     kind = st.segmented_control(
         "Scores to train on", SOURCES, default="sample", required=True, format_func=SOURCES.__getitem__, **options
     )
-    task = {"sample": _sample, "run": _run, "file": _file}[kind](session, ensemble)
-    return result_of(task, "train-read", "Reading") if task else None
+    if kind == "sample":
+        task = _read_sample(session, ensemble)
+    else:
+        task = _read_run(session) if kind == "run" else _read_file(session)
+    return draw_until_result(task, "train-read", "Reading") if task else None
 
 
-def _sample(session: Session, ensemble: Ensemble) -> Task[LoadedScores] | None:
+def _read_sample(session: Session, ensemble: Ensemble) -> Task[LoadedScores] | None:
     if ensemble.fleet.router is None:
-        links.to_exam(
+        links.draw_way_to_exam(
             "This fleet has no trained router yet, and so no sample of what one has learned from. The exam on the page "
             "Models makes both. Or take a run or a score file."
         )
@@ -94,10 +96,10 @@ def _sample(session: Session, ensemble: Ensemble) -> Task[LoadedScores] | None:
         note = f"These are {part} that the router of **{plain(name)}** trained on, with each model's reward."
         return LoadedScores(source, f"the sample of the fleet {name}", scores, config, note)
 
-    return _reading(session, source, load)
+    return _reader(session, source, load)
 
 
-def _run(session: Session, ensemble: Ensemble) -> Task[LoadedScores] | None:
+def _read_run(session: Session) -> Task[LoadedScores] | None:
     runs = find_runs(RUNS)
     ready = {str(run.folder): run for run in runs if run.scored}
     unfinished = [run for run in runs if not run.scored]
@@ -122,10 +124,10 @@ def _run(session: Session, ensemble: Ensemble) -> Task[LoadedScores] | None:
             scores = run.scores()
         return LoadedScores(f"run {chosen}", f"the run {chosen}", scores, LabelConfig())
 
-    return _reading(session, f"run {chosen}", load)
+    return _reader(session, f"run {chosen}", load)
 
 
-def _file(session: Session, ensemble: Ensemble) -> Task[LoadedScores] | None:
+def _read_file(session: Session) -> Task[LoadedScores] | None:
     upload = st.file_uploader(
         "A score file, up to 200 MB",
         type=["jsonl", "gz"],
@@ -159,10 +161,10 @@ def _read_upload(session: Session, upload: UploadedFile) -> None:
     if session.uploaded is not None and (previous := session.loaded.pop(session.uploaded, None)):
         previous.stop()
     session.uploaded = source = f"file {session.uploads}"
-    session.loaded[source] = Task(lambda task: _read(task, source, path, name))
+    session.loaded[source] = Task(lambda task: _read_upload_in_task(task, source, path, name))
 
 
-def _read(task: Task[LoadedScores], source: str, path: Path, name: str) -> LoadedScores:
+def _read_upload_in_task(task: Task[LoadedScores], source: str, path: Path, name: str) -> LoadedScores:
     """The scores of an uploaded file, which is deleted.
 
     Raises:
@@ -180,20 +182,20 @@ def _read(task: Task[LoadedScores], source: str, path: Path, name: str) -> Loade
     return LoadedScores(source, f"the file {name}", replace(scores, files=(name,)), SCORE_LABELS)
 
 
-def _reading(session: Session, source: str, load: Callable[[Task[LoadedScores]], LoadedScores]) -> Task[LoadedScores]:
+def _reader(session: Session, source: str, load: Callable[[Task[LoadedScores]], LoadedScores]) -> Task[LoadedScores]:
     task = session.loaded.get(source)
     if task is None or task.stopped or task.problem:
         task = session.loaded[source] = Task(load)
     return task
 
 
-def _size(scores: Scores) -> str:
+def describe_size(scores: Scores) -> str:
     sets = len(set(scores.datasets))
     queries = "1 query" if len(scores.queries) == 1 else f"{len(scores.queries):,} queries"
     return f"{queries}, {sets} data set{'s' * (sets != 1)}, {len(scores.candidates)} models"
 
 
-def _part(loaded: LoadedScores, ensemble: Ensemble) -> LoadedScores:
+def _choose_part(loaded: LoadedScores, ensemble: Ensemble) -> LoadedScores:
     scores, pool, count = loaded.scores, ensemble.fleet.pool, len(loaded.scores.queries)
     only, most = None, None
     label = f"Only the models of the fleet: {plain(', '.join(pool))}"
@@ -207,7 +209,7 @@ def _part(loaded: LoadedScores, ensemble: Ensemble) -> LoadedScores:
     return replace(loaded, scores=scores, only=only, most=most)
 
 
-def _examples(scores: Scores) -> None:
+def _draw_examples(scores: Scores) -> None:
     """For some models, the query on which each has the largest lead."""
     table = np.nan_to_num(scores.scores, nan=float(np.nanmin(scores.scores)))
     leads = table - np.stack([np.delete(table, n, axis=1).max(axis=1) for n in range(len(scores.candidates))], axis=1)

@@ -16,7 +16,7 @@ from zooter_core.data.scores import Scores
 from zooter_core.evaluation.figures import Report
 from zooter_core.method.labels import LabelConfig
 from zooter_core.router.kinds import DistillConfig
-from zooter_core.ui.background import BackgroundWork, StoppedError, draw_live, stop_button
+from zooter_core.ui.background import BackgroundWork, draw_live, stop_button
 from zooter_core.ui.widgets import show_error
 
 Result = TypeVar("Result")
@@ -37,7 +37,6 @@ class Task(BackgroundWork, Generic[Result]):
         turn: held while it works, so that heavy work of several visitors runs one after the other.
 
     Attributes:
-        step, done, total: the current step; `total` is 0 where it is unknown.
         log: lines with the seconds since the start.
         result: what the function returned; None until then.
         waiting: whether it waits for its turn.
@@ -47,7 +46,6 @@ class Task(BackgroundWork, Generic[Result]):
 
     def __init__(self, function: Callable[[Task[Result]], Result], turn: threading.Lock | None = None) -> None:
         super().__init__()
-        self.step, self.done, self.total = "", 0, 0
         self.log: list[str] = []
         self.result: Result | None = None
         self.waiting = turn is not None
@@ -67,28 +65,19 @@ class Task(BackgroundWork, Generic[Result]):
         self.log.append(f"{time.monotonic() - self._started:6.1f} s  {line}")
 
     def report(self, step: str, done: int, total: int = 0) -> None:
-        """Note the progress.
-
-        Raises:
-            StoppedError: the task is to stop.
-        """
-        self._check()
-        if step == "distill" and (step, done) != (self.step, self.done):
+        before = self.step, self.done
+        super().report(step, done, total)
+        if step == "distill" and (step, done) != before:
             self.add_to_log(f"{STEPS[step]} ({done} of {total:,})")
-        elif step != self.step:
+        elif step != before[0]:
             self.add_to_log(STEPS.get(step, step) + (f" ({total:,})" if total else ""))
-        self.step, self.done, self.total = step, done, total
-
-    def _check(self) -> None:
-        if self.stopping:
-            raise StoppedError
 
     def _execute(self) -> None:
         while self._turn is not None and not self._turn.acquire(timeout=0.1):
-            self._check()
+            self.report("", 0)  # ends here if it is to stop
         self.waiting = False
         try:
-            self._check()
+            self.report("", 0)
             self.result = self._function(self)
         finally:
             if self._turn is not None:
@@ -112,16 +101,15 @@ def draw_task(task: Task[Any], key: str) -> None:
     """A running task's progress and its log, until it ends."""
 
     def draw() -> None:
-        share = min(1.0, task.done / task.total) if task.total else 0.0
-        st.progress(share, text=f"{task.progress_text} ...")
+        st.progress(task.share, text=f"{task.progress_text} ...")
         stop_button(task, f"{key}-stop")
         draw_log(task)
 
     draw_live(task, draw)
 
 
-def result_of(task: Task[Result], key: str, name: str) -> Result | None:
-    """What a task has returned; without that, its progress or the reason why there is nothing is drawn.
+def draw_until_result(task: Task[Result], key: str, name: str) -> Result | None:
+    """What a task has returned. While it runs, draw its progress; if it failed, why.
 
     Args:
         name: of the work, at the start of a sentence.
@@ -172,7 +160,7 @@ def next_button(session: Session, number: int, label: str) -> None:
 
 
 def primary(label: str, key: str, **more: Any) -> bool:
-    """The one button of a step that a visitor needs, in colours of the style sheet: Streamlit's are illegible here."""
+    """The main button of a step, in colours of the style sheet: those of Streamlit are illegible here."""
     with st.container(key=f"primary-{key}"):
         return st.button(label, key=key, **more)
 
@@ -223,7 +211,7 @@ class TrainingData:
 
 
 @dataclass(frozen=True)
-class DistilledRouter:
+class TrainedRouter:
     """A router in the session's folder, what it was trained on, and its report."""
 
     folder: Path
@@ -260,7 +248,7 @@ class Session:
     uploaded: str | None = None
     configured: str | None = None
     tagging: dict[str, Task[Any]] = field(default_factory=dict)
-    distillation: Task[DistilledRouter] | None = None
+    distillation: Task[TrainedRouter] | None = None
     routers: int = 0
     saved: Path | None = None
     problem: str | None = None
@@ -270,7 +258,7 @@ class Session:
         return Path(self.folder.name)
 
     @property
-    def router(self) -> DistilledRouter | None:
+    def router(self) -> TrainedRouter | None:
         """The router that was trained last."""
         return self.distillation.result if self.distillation else None
 

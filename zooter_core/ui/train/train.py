@@ -18,16 +18,16 @@ from zooter_core.evaluation.report_tables import RMR, table_one
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline import distill
 from zooter_core.router.kinds import KINDS, LEARN_LABELS, DistillConfig, settings_of
-from zooter_core.ui import answer_view, tables
+from zooter_core.ui import charts, tables
 from zooter_core.ui.benchmark.titles import titled
 from zooter_core.ui.charts import colour
 from zooter_core.ui.text import plain
 from zooter_core.ui.train import steps
-from zooter_core.ui.train.labels import embedded
+from zooter_core.ui.train.labels import embed
 from zooter_core.ui.train.steps import (
-    DistilledRouter,
     Session,
     Task,
+    TrainedRouter,
     TrainingData,
     draw_end,
     draw_log,
@@ -46,7 +46,7 @@ KEEP_HELP = "Chat can then show the most similar training queries, and this page
 
 
 def summary(session: Session) -> str:
-    return result_sentence(session.router) if session.router else ""
+    return describe_result(session.router) if session.router else ""
 
 
 def draw(session: Session, ensemble: Ensemble) -> None:
@@ -57,12 +57,12 @@ def draw(session: Session, ensemble: Ensemble) -> None:
     )
     main = st.container()
     with st.expander("Advanced", icon=":material/tune:"):
-        data, training = _settings(session.data)
+        data, training = _draw_settings(session.data)
     with main:
-        _run(session, data, training, ensemble)
+        _draw_run(session, data, training, ensemble)
 
 
-def _run(session: Session, data: TrainingData, training: DistillConfig, ensemble: Ensemble) -> None:
+def _draw_run(session: Session, data: TrainingData, training: DistillConfig, ensemble: Ensemble) -> None:
     task = session.distillation
     running = task is not None and task.running
     button = partial(steps.primary, "Train") if session.router is None else partial(st.button, "Train again")
@@ -79,7 +79,7 @@ def _run(session: Session, data: TrainingData, training: DistillConfig, ensemble
     draw_log(task)
 
 
-def _settings(data: TrainingData) -> tuple[TrainingData, DistillConfig]:
+def _draw_settings(data: TrainingData) -> tuple[TrainingData, DistillConfig]:
     left, middle, right = st.columns(3)
     holdout = left.slider("Held back", 0, 50, 20, 5, "%d%%", **persistent("train-holdout", HOLDOUT_HELP))
     kind = middle.selectbox("Kind of router", list(KINDS), **persistent("train-kind", KIND_HELP))
@@ -111,11 +111,11 @@ def start(session: Session, data: TrainingData, training: DistillConfig, ensembl
 
 
 def distill_in_task(
-    task: Task[DistilledRouter], data: TrainingData, training: DistillConfig, ensemble: Ensemble, folder: Path
-) -> DistilledRouter:
+    task: Task[TrainedRouter], data: TrainingData, training: DistillConfig, ensemble: Ensemble, folder: Path
+) -> TrainedRouter:
     """Distill a router into the folder; if that fails, the folder is removed."""
     task.add_to_log(f"{len(data.tags):,} queries of {data.loaded.name}, {len(data.scores.candidates)} models")
-    vectors = embedded(task, [query.text for query in data.scores.queries], ensemble)
+    vectors = embed(task, [query.text for query in data.scores.queries], ensemble)
     try:
         distill(
             data.scores,
@@ -137,10 +137,10 @@ def distill_in_task(
             f"Divergence from the labels (KL): {losses[0]:.3f} nats after the first epoch, {losses[-1]:.3f} after the "
             f"last of {len(losses)}"
         )
-    return DistilledRouter(folder, data, training, report)
+    return TrainedRouter(folder, data, training, report)
 
 
-def result_sentence(router: DistilledRouter) -> str:
+def describe_result(router: TrainedRouter) -> str:
     """How often the router and the best single model are the best choice, as Markdown."""
     held_back = router.report.held_back
     shares = held_back.best_choice if held_back else {}
@@ -152,19 +152,19 @@ def result_sentence(router: DistilledRouter) -> str:
     return f"chooses the best model in **{best:.0%}** of cases, {single} alone in **{alone:.0%}**"
 
 
-def draw_figures(router: DistilledRouter) -> None:
+def draw_figures(router: TrainedRouter) -> None:
     """How well the router chooses on queries that are new to it: in words, as bars, then as regret."""
     data, held_back, verdict = router.data, router.report.held_back, verdicts.of_report(router.report)
     if held_back:
-        st.markdown(f"#### Your router {result_sentence(router)}.")
+        st.markdown(f"#### Your router {describe_result(router)}.")
     if verdict:
         st.markdown(" ".join(map(plain, verdicts.sentences(titled(verdict)))))
     else:
         st.info("No query was held back, so the router cannot be evaluated.", icon=":material/info:")
     if held_back:
-        _shares(held_back, data.scores.candidates)
+        _draw_shares(held_back, data.scores.candidates)
         with st.expander("Regret and other figures", icon=":material/table:"):
-            _methods(held_back)
+            _draw_methods(held_back)
     trained = len(data.tags) - (held_back.n if held_back else 0)
     st.caption(
         f"Trained with beta {data.config.beta:g} and tau {data.config.tau:g} on {trained:,} of the {len(data.tags):,} "
@@ -172,7 +172,7 @@ def draw_figures(router: DistilledRouter) -> None:
     )
 
 
-def _shares(held_back: Evaluation, pool: Sequence[str]) -> None:
+def _draw_shares(held_back: Evaluation, pool: Sequence[str]) -> None:
     single = held_back.best_single
     names = {"router": ("your router", ROUTER), "best_single": (f"{single} alone", colour(pool, single))}
     intervals = []
@@ -181,18 +181,18 @@ def _shares(held_back: Evaluation, pool: Sequence[str]) -> None:
             continue
         name, fill = names[key]
         (low, high), share = row.interval, row.share
-        answer_view.bar(f"train-{key}", f"{plain(name)} **{share:.0%}**", 150, share, fill, f"{name} {share:.0%}")
+        charts.draw_bar(f"train-{key}", f"{plain(name)} **{share:.0%}**", 150, share, fill, f"{name} {share:.0%}")
         intervals.append(f"{plain(name)} {low:.0%} to {high:.0%}")
     st.caption(
         f"Of {held_back.n:,} held-back queries, which the router did not train on. 95% CI: {', '.join(intervals)}."
     )
 
 
-def _methods(held_back: Evaluation) -> None:
+def _draw_methods(held_back: Evaluation) -> None:
     single = plain(held_back.best_single)
     keys = {"regret": "your router", "regret_best_single": f"{single} alone", "regret_random": "a random choice"}
     rows = [
-        [name, f"{getattr(held_back.mean, key):z.3f}", verdicts.ends(getattr(held_back.interval, key), ".3f") or "–"]
+        [name, f"{held_back.mean[key]:z.3f}", verdicts.ends(held_back.interval[key], ".3f") or "–"]
         for key, name in keys.items()
     ]
     tables.draw("train-regret", ["", "regret", "95% interval"], rows)

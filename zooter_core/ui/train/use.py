@@ -18,7 +18,7 @@ from zooter_core.ui import links, resources
 from zooter_core.ui.models import build, manage
 from zooter_core.ui.text import code, plain
 from zooter_core.ui.train import steps
-from zooter_core.ui.train.steps import DistilledRouter, Session, TrainingData
+from zooter_core.ui.train.steps import Session, TrainedRouter, TrainingData
 from zooter_core.ui.widgets import persistent, show_error
 
 OUT = "my-router"  # the name to begin with
@@ -78,7 +78,7 @@ def draw(session: Session, ensemble: Ensemble) -> None:
 
 
 def free_name() -> str:
-    """The first name that no folder has where the demo was started."""
+    """The first name that is free in the folder where the demo was started."""
     names = (OUT if number == 1 else f"{OUT}-{number}" for number in range(1, 1000))
     return next(name for name in names if not place_of(name, Path.cwd()).exists())
 
@@ -99,7 +99,7 @@ def _save(session: Session, ensemble: Ensemble, use: bool) -> None:
         resources.pick_fleet(session.saved)
 
 
-def save(router: DistilledRouter, name: str, ensemble: Ensemble, replace_it: bool) -> Path:
+def save(router: TrainedRouter, name: str, ensemble: Ensemble, replace_it: bool) -> Path:
     """Write the folder where the demo was started.
 
     Raises:
@@ -135,8 +135,8 @@ def readme(name: str, data: TrainingData, training: DistillConfig, report: Repor
     ]
     if held_back := report.held_back:
         mean = held_back.mean
-        others = f"best single model {mean.regret_best_single:.3f}, random choice {mean.regret_random:.3f}"
-        lines.append(f"- Regret on {held_back.n} held-back queries: {mean.regret:.3f}; {others}.")
+        others = f"best single model {mean['regret_best_single']:.3f}, random choice {mean['regret_random']:.3f}"
+        lines.append(f"- Regret on {held_back.n} held-back queries: {mean['regret']:.3f}; {others}.")
     if verdict := verdicts.of_report(report):
         lines.append(f"- {verdicts.headline(verdict.but(against=_plain(verdict.against)))}")
     lines += [

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from zooter_core.backends.local.calculator import due, result
+from zooter_core.backends.calculator import due, result
 
 
 @pytest.mark.parametrize(

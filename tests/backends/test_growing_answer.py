@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zooter_core.backends.loops import EVERY, LEAST, LONGEST, TIMES, Watch, repeats
+from zooter_core.backends import Request
+from zooter_core.backends.growing_answer import EVERY, LEAST, LONGEST, TIMES, GrowingAnswer, ends_in_repetition
+from zooter_core.config.candidates import CandidateConfig
 
 LINES = "The sea is blue and the sky is wide today.\n"
 
@@ -20,7 +22,7 @@ LINES = "The sea is blue and the sky is wide today.\n"
     ],
 )
 def test_the_same_again_and_again_is_a_repetition(text):
-    assert repeats(text)
+    assert ends_in_repetition(text)
 
 
 @pytest.mark.parametrize(
@@ -37,17 +39,17 @@ def test_the_same_again_and_again_is_a_repetition(text):
     ],
 )
 def test_lists_tables_rulers_and_what_goes_on_are_none(text):
-    assert not repeats(text)
+    assert not ends_in_repetition(text)
 
 
 @given(st.text(min_size=1, max_size=LONGEST), st.text(max_size=50))
 def test_whatever_is_written_often_enough_at_the_end_is_seen(unit, before):
-    assert repeats(before + unit * (TIMES + LEAST // len(unit)))
+    assert ends_in_repetition(before + unit * (TIMES + LEAST // len(unit)))
 
 
-def test_a_watch_looks_now_and_then_and_sees_it_all_the_same():
-    watch, text, looks = Watch(), "", 0
-    while not watch.repeats(text):
-        text += ":"
+def test_an_answer_is_looked_at_now_and_then_and_it_is_seen_all_the_same():
+    answer, looks = GrowingAnswer(Request(CandidateConfig("a", "gguf", "a"), ())), 0
+    while not answer.repeats:
+        answer.add(":")
         looks += 1
         assert looks < LEAST + EVERY + 1

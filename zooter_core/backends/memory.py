@@ -62,7 +62,7 @@ def free(device: str) -> int:
     if device == "cpu":
         import psutil
 
-        return int(min(psutil.virtual_memory().available, of_container()[1]))
+        return int(min(psutil.virtual_memory().available, measure_container()[1]))
     import torch
 
     reserved = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
@@ -74,13 +74,13 @@ def total(device: str) -> int:
     if device == "cpu":
         import psutil
 
-        return int(min(psutil.virtual_memory().total, of_container()[0]))
+        return int(min(psutil.virtual_memory().total, measure_container()[0]))
     import torch
 
     return int(torch.cuda.mem_get_info(device)[1])
 
 
-def of_container(root: Path = CGROUP) -> tuple[float, float]:
+def measure_container(root: Path = CGROUP) -> tuple[float, float]:
     """The bytes that this process's container may take in all, and those that are left; infinite without a limit.
 
     Args:
@@ -101,7 +101,7 @@ def room(device: str, used: Mapping[str, int], budget: int | None) -> int:
     return max(unused if budget is None else min(unused, budget - used.get(device, 0)), 0)
 
 
-def budget_of(candidate: CandidateConfig) -> int | None:
+def read_budget(candidate: CandidateConfig) -> int | None:
     """The most bytes that models may use on a device; None if only the device sets a limit."""
     gigabytes = candidate.memory.budget_gb if candidate.memory else None
     return None if gigabytes is None else int(gigabytes * GB)

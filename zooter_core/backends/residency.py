@@ -1,0 +1,279 @@
+"""Which models are in memory. A model is loaded with its first use and stays while there is room. When there is none,
+the least recently used model that is idle is unloaded.
+
+One caller at a time loads and unloads models; others wait. Two callers who need two models that do not fit together are
+therefore both served, one after the other.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Generic, Protocol, TypeVar
+
+from zooter_core.backends import POLL_SECONDS, Backend, memory
+from zooter_core.base.errors import WorkError, first_line, listed
+from zooter_core.config.candidates import CandidateConfig
+
+NEVER = threading.Event()  # a stop that nobody sets
+
+
+class LoadedModel(Protocol):
+    """A loaded model. `sizes` are its measured bytes by device."""
+
+    name: str
+    sizes: memory.Sizes
+
+    @property
+    def usable(self) -> bool:
+        """Whether it can still serve."""
+
+    def close(self) -> None:
+        """Release everything that takes memory."""
+
+
+Loaded = TypeVar("Loaded", bound=LoadedModel)
+Key = TypeVar("Key", bound=Hashable)
+
+
+@dataclass(frozen=True)
+class Loader(Generic[Loaded]):
+    """How to load a model, and what it needs.
+
+    Attributes:
+        key: the same for all candidates that share the model.
+        devices: where the weights go, the first choice first.
+        measure: the bytes that it will take; may read files.
+        spreads: whether it may lie on all of these devices, and on the CPU.
+    """
+
+    key: Hashable
+    candidate: CandidateConfig
+    devices: tuple[str, ...]
+    measure: Callable[[], int]
+    load: Callable[[], Loaded]
+    spreads: bool = False
+
+    @cached_property
+    def bytes(self) -> int:
+        """The bytes that it will take."""
+        return self.measure()
+
+    @property
+    def budget(self) -> int | None:
+        """The most bytes that models may take on a device."""
+        return memory.read_budget(self.candidate)
+
+    def too_large(self, available: str) -> WorkError:
+        """The error that the model does not fit into memory."""
+        smaller = "" if self.candidate.quantisation == "4bit" else 'quantisation = "4bit" makes the model smaller, '
+        step = f'or raise budget_gb in [memory]; {smaller}device_map = "auto" spreads it over devices.'
+        expected = f"{memory.in_words(self.bytes)} of memory for {self.candidate.model}"
+        return WorkError(expected, available, f"Free memory, {step}")
+
+
+class Residency(Generic[Loaded]):
+    """The models in memory by key, the least recently used one first."""
+
+    def __init__(self) -> None:
+        self._models: dict[Hashable, Loaded] = {}
+        self._users: Counter[Hashable] = Counter()
+        self._retired: set[Hashable] = set()
+        self._changed = threading.Condition()
+        self._loading = threading.Lock()  # held by the only caller that may load or unload models
+        self._draining = False  # whether that caller waits for models in use to become idle: no new use may begin
+
+    @contextmanager
+    def use(self, loader: Loader[Loaded], stop: threading.Event) -> Iterator[Loaded | None]:
+        """A model while the block runs, loaded if necessary. None if `stop` was set while it waited or loaded.
+
+        Raises:
+            ZooterError: the model cannot be loaded, or does not fit even without the others.
+        """
+        model = self._take(loader, stop)
+        try:
+            yield model
+        finally:
+            if model is not None:
+                self._release(loader.key)
+
+    def _take(self, loader: Loader[Loaded], stop: threading.Event) -> Loaded | None:
+        if (model := self._begin_use(loader.key)) is not None:
+            return model
+        if not acquire(self._loading, stop):
+            return None
+        try:
+            if (model := self._begin_use(loader.key)) is not None:
+                return model
+            if not self._make_room(loader, stop):
+                return None
+            model = self._load(loader)
+            with self._changed:
+                self._models[loader.key] = model
+                self._users[loader.key] += 1
+            return model
+        except InterruptedError:  # the stop has ended the loading
+            return None
+        finally:
+            self._loading.release()
+
+    def _begin_use(self, key: Hashable) -> Loaded | None:
+        with self._changed:
+            if self._draining or not self._is_usable(key):
+                return None
+            self._users[key] += 1
+            return self._models[key]
+
+    def _release(self, key: Hashable) -> None:
+        with self._changed:
+            self._users[key] -= 1
+            self._models[key] = self._models.pop(key)  # now the most recently used
+            if not self._is_usable(key) and not self._users[key]:
+                self._unload(key)
+            self._changed.notify_all()
+
+    def retain(self, needed: Callable[[Any], bool]) -> None:
+        """Unload the models whose keys are not needed, each as soon as nobody uses it. No new use of them begins."""
+        with self._changed:
+            for key in [key for key in self._models if not needed(key)]:
+                self._retired.add(key)
+                if not self._users[key]:
+                    self._unload(key)
+
+    def has(self, key: Hashable) -> bool:
+        """Whether the model of a key is loaded."""
+        with self._changed:
+            return key in self._models
+
+    def first_loaded(self, keys: Iterable[Key]) -> Key:
+        """The first key whose model is loaded, else the first: in this order the fewest models are loaded."""
+        order = list(keys)
+        with self._changed:
+            return next((key for key in order if key in self._models), order[0])
+
+    def fits(self, loader: Loader[Loaded]) -> bool:
+        """Whether a model is loaded, or is the first, or its bytes fit beside the loaded ones."""
+        with self._changed:
+            if loader.key in self._models or not self._models:
+                return True
+        size = loader.bytes  # may read files, which must not keep others waiting
+        with self._changed:
+            return self._room(loader) >= size
+
+    def note(self, loader: Loader[Loaded]) -> str:
+        """The note that a model replaces others in memory; "" if it does not."""
+        if self.fits(loader):
+            return ""
+        size, others = memory.in_words(loader.bytes), ", ".join(self.names())
+        return f"Loading {loader.candidate.name}: its {size} do not fit into memory together with {others}."
+
+    def names(self) -> list[str]:
+        """The loaded models, the least recently used one first."""
+        with self._changed:
+            return [model.name for model in self._models.values()]
+
+    def sizes(self) -> dict[object, int]:
+        """Bytes of each loaded model, by key."""
+        with self._changed:
+            return {key: sum(model.sizes.values()) for key, model in self._models.items()}
+
+    def used(self) -> memory.Sizes:
+        """Bytes of all loaded models, by device."""
+        used: Counter[str] = Counter()
+        with self._changed:
+            for model in self._models.values():
+                used.update(model.sizes)
+        return dict(used)
+
+    def spare(self) -> None:
+        """Unload all idle models and return their memory."""
+        with self._changed:
+            for key in [key for key in self._models if not self._users[key]]:
+                self._unload(key)
+        memory.give_back()
+
+    def _is_usable(self, key: Hashable) -> bool:
+        return key in self._models and self._models[key].usable and key not in self._retired
+
+    def _room(self, loader: Loader[Loaded]) -> int:
+        used = self.used()
+        return sum(memory.room(device, used, loader.budget) for device in loader.devices)
+
+    def _make_room(self, loader: Loader[Loaded], stop: threading.Event) -> bool:
+        """Unload models until a new one fits, and one of the same key that can no longer serve. Those in use are
+        unloaded when they become idle. False if `stop` was set."""
+        size = loader.bytes
+        with self._changed:
+            self._check(loader)
+            try:
+                while (replaces := loader.key in self._models) or (self._models and self._room(loader) < size):
+                    keys = [loader.key] if replaces else self._models
+                    idle = next((key for key in keys if not self._users[key]), None)
+                    if idle is not None:
+                        self._unload(idle)
+                    elif stop.is_set():
+                        return False
+                    else:
+                        self._draining = not replaces
+                        self._changed.wait(POLL_SECONDS)  # a stop does not notify
+            finally:
+                self._draining = False
+        return True
+
+    def _check(self, loader: Loader[Loaded]) -> None:
+        """Refuse a model that cannot fit, before others are unloaded for it. One that may spread uses the CPU too."""
+        if loader.spreads:
+            return
+        device, budget = loader.devices[0], loader.budget
+        most, limit = self.used().get(device, 0) + memory.free(device), f"free on {device} with no other model"
+        if budget is not None and budget < most:
+            most, limit = budget, "the budget"
+        if loader.bytes > most:
+            raise loader.too_large(f"{memory.in_words(most)} ({limit})")
+
+    def _load(self, loader: Loader[Loaded]) -> Loaded:
+        """Load a model. If memory runs out, try once more without all idle models."""
+        for last in (False, True):
+            try:
+                return loader.load()
+            except Exception as problem:
+                if not memory.is_full(problem):
+                    raise
+                why = first_line(problem)
+            self.spare()  # not inside `except`: the exception keeps the half-loaded model alive
+            if last:
+                break
+        device, others = loader.devices[0], listed(self.names())
+        free = f"{memory.in_words(memory.free(device))} free on {device}"
+        raise loader.too_large(f"{free}{f' beside {others}' if others else ''} ({why})")
+
+    def _unload(self, key: Hashable) -> None:
+        self._models.pop(key).close()
+        self._retired.discard(key)
+        del self._users[key]
+
+
+def acquire(lock: threading.Lock, stop: threading.Event) -> bool:
+    """Wait for a lock. False if `stop` is set first."""
+    while not stop.is_set():
+        if lock.acquire(timeout=POLL_SECONDS):
+            return True
+    return False
+
+
+class ResidentBackend(Backend):
+    """A backend that runs its models on this machine, and unloads them when there is no room."""
+
+    resident: Residency[Any]
+
+    def sizes(self) -> Mapping[object, int]:
+        """Bytes of each loaded model, by its key."""
+        return self.resident.sizes()
+
+    def spare(self) -> None:
+        """Unload the models that nobody uses."""
+        self.resident.spare()

@@ -1,0 +1,160 @@
+"""Votes on comparisons: how often they agree with the router and the reward model, and how strong they make each model.
+
+docs/arena.md says which pair a round takes, and how the leaderboard is made.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from typing import Any, Literal
+
+import numpy as np
+
+from zooter_core.base.records import Decision
+from zooter_core.base.strict_json import of_type
+from zooter_core.method.bradley_terry import Strengths, fit
+from zooter_core.method.metrics import wilson_interval
+
+Outcome = Literal["best", "tie", "none"]
+KIND = "comparison"  # marks these records among the history's votes
+
+
+@dataclass(frozen=True)
+class Vote:
+    """One visitor's vote on one comparison.
+
+    Attributes:
+        outcome: `best` (one response), `tie` (several are equally good), `none` (no response is good).
+        best: the candidate of the best response, if there is one.
+        choice: the router's choice among all candidates of the fleet, compared or not; "" in older votes.
+        reward: the candidate whose response has the highest reward; None if nothing was ranked.
+        blind: whether the names were hidden during the vote.
+        tag: what the query is about, in the tagger's words; "" if it has no tag.
+        longest: the candidate of the longest response; "" in older votes.
+    """
+
+    query: str
+    candidates: tuple[str, ...]
+    outcome: Outcome
+    best: str | None
+    reward: str | None
+    blind: bool
+    tag: str = ""
+    longest: str = ""
+    choice: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        return {"kind": KIND, **asdict(self), "candidates": list(self.candidates)}
+
+
+def read_votes(records: Iterable[Mapping[str, Any]]) -> list[Vote]:
+    """The votes on comparisons among the history's records; damaged ones are left out."""
+    votes = []
+    for record in records:
+        with suppress(ValueError):
+            vote = of_type(Vote, record)
+            if record.get("kind") == KIND and (vote.best is None or vote.best in vote.candidates):
+                votes.append(vote)
+    return votes
+
+
+def describe_votes(votes: Sequence[Vote]) -> list[str]:
+    """How many votes there are, and how often they agree with router and reward model, as sentences in Markdown."""
+    if not votes:
+        return ["No votes on this fleet yet. Compare a query and choose the best response."]
+    decided = [vote for vote in votes if vote.outcome == "best"]
+    n, blind, ties = len(decided), sum(vote.blind for vote in votes), sum(vote.outcome == "tie" for vote in votes)
+    outcomes = {"for one response": n, "tie" if ties == 1 else "ties": ties, "for none": len(votes) - n - ties}
+    counts = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items() if count)
+    hidden = f", {blind} of them blind" if blind else ""
+    lines = [f"{len(votes)} {'vote' if len(votes) == 1 else 'votes'}{hidden}: {counts}."]
+    if n:
+        lines.append(f"Voters chose the **highest reward** in {_share(sum(v.best == v.reward for v in decided), n)}.")
+    if judging := [vote for vote in decided if vote.choice in vote.candidates]:  # the others do not judge the router
+        router, chance = sum(vote.best == vote.choice for vote in judging), sum(1 / len(v.candidates) for v in judging)
+        lines.append(
+            f"They chose the **router's choice**, where it was compared, in {_share(router, len(judging))}; a random "
+            f"choice would match {chance / len(judging):.0%}."
+        )
+    if measured := [vote for vote in decided if vote.longest]:
+        longest = sum(vote.best == vote.longest for vote in measured)
+        lines.append(f"They chose the **longest response** in {_share(longest, len(measured))}.")
+    return lines
+
+
+def _share(count: int, n: int) -> str:
+    low, high = wilson_interval(count / n, n)
+    return f"**{count} of {n}** ({count / n:.0%}, 95% interval {low:.0%} to {high:.0%})"
+
+
+NEARLY = 0.9  # of what the best pair tells
+ROUTED_ROUNDS = 0.8  # the share of rounds that judge the router; the others place the models among each other
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A model's place.
+
+    Attributes:
+        strength: the share of votes that it would win if all models competed (`method/bradley_terry.py`).
+        low, high: the ends of its 95% interval.
+        won, votes: votes for it, and votes for one response in which it took part.
+    """
+
+    name: str
+    strength: float
+    low: float
+    high: float
+    won: int
+    votes: int
+
+
+def leaderboard(votes: Sequence[Vote]) -> list[Standing]:
+    """The models of the votes for one response, the strongest first; ties and votes for none do not count."""
+    decided = [vote for vote in votes if vote.best is not None]
+    names = sorted({name for vote in decided for name in vote.candidates})
+    if not decided:
+        return []
+    rows = []
+    for name, (strength, low, high) in zip(names, fit_strengths(decided, names).shares().tolist(), strict=True):
+        won, cast = sum(vote.best == name for vote in decided), sum(name in vote.candidates for vote in decided)
+        rows.append(Standing(name, strength, low, high, won, cast))
+    return sorted(rows, key=lambda row: -row.strength)
+
+
+def fit_strengths(decided: Sequence[Vote], names: Sequence[str]) -> Strengths:
+    """The models' strengths by votes for one response."""
+    races = [[name in vote.candidates for name in names] for vote in decided]
+    winners = [names.index(vote.best or "") for vote in decided]
+    return fit(np.array(races, dtype=bool).reshape(len(decided), len(names)), winners)
+
+
+def pick_telling_pair(votes: Sequence[Vote], pool: Sequence[str]) -> tuple[str, ...]:
+    """The pair of candidates whose next vote is expected to tell most, drawn at random from the best few pairs.
+
+    Args:
+        pool: at least two candidates.
+    """
+    among = [vote for vote in votes if vote.best in pool and set(vote.candidates) <= set(pool)]
+    gains = fit_strengths(among, pool).gains()
+    pairs = list(combinations(range(len(pool)), 2))
+    most = max(gains[pair] for pair in pairs)
+    return tuple(pool[number] for number in random.choice([pair for pair in pairs if gains[pair] >= NEARLY * most]))
+
+
+def pick_judging_pair(decision: Decision, votes: Sequence[Vote], pool: Sequence[str]) -> tuple[str, ...]:
+    """The pair of a round, in pool order: mostly the router's choice and another candidate, which is the more often
+    drawn the closer it comes to the choice; else the pair that `pick_telling_pair` draws.
+
+    Args:
+        pool: at least two candidates; without the router's choice, no pair judges it.
+    """
+    others = [name for name in pool if name != decision.candidate]
+    if len(others) == len(pool) or random.random() >= ROUTED_ROUNDS:
+        return pick_telling_pair(votes, pool)
+    (other,) = random.choices(others, [max(decision.probabilities[name], 1e-9) for name in others])
+    return tuple(name for name in pool if name in (decision.candidate, other))
