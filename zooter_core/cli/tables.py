@@ -118,7 +118,7 @@ def _print_datasets(figures: Evaluation) -> None:
 
 def _cell(value: float, form: str) -> str:
     """A figure, or nothing where no query has a score for it."""
-    return "" if math.isnan(value) else f"{value:{form}}"
+    return "" if math.isnan(value) else f"{value:z{form}}"
 
 
 def _print_baselines(figures: Evaluation) -> None:

@@ -150,7 +150,7 @@ class Judge:
                 rows = missing[first : first + BATCH]
                 answers = ask(backend, candidate, [prompts[row] for row in rows], generation)
                 for row, answer in zip(rows, answers, strict=True):
-                    failed = f"the judge failed: {answer.error}" if answer.error else None
+                    failed = f"the judge failed: {answer.error}".rstrip(".") if answer.error else None
                     verdict = None if answer.finish == "length" else readers[row](answer.text)  # a draft is no verdict
                     verdicts[row] = Unscored(failed) if failed else verdict
         none = Unscored(f"no verdict in the judge's text in {TRIES} tries")
