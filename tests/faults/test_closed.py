@@ -22,6 +22,7 @@ def place(tmp_path, finished_run, tiny_fleet, queries, scores, responses, monkey
     shutil.copytree(finished_run / "router", tmp_path / "fleet" / "router", dirs_exist_ok=True)
     shutil.copytree(finished_run, tmp_path / "run")
     state = json.loads((tmp_path / "run" / "run.json").read_text())
+    state["steps"]["distill"]["encoder"] = str(tmp_path / "fleet" / "encoder")
     (tmp_path / "run" / "run.json").write_text(json.dumps(state | {"fleet": str(tmp_path / "fleet")}))
     shutil.copy(queries, tmp_path / "queries.jsonl")
     shutil.copy(scores, tmp_path / "scores.jsonl")
