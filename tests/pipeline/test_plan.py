@@ -135,7 +135,7 @@ def test_a_reward_model_whose_files_are_missing(fleet, refused):
     ("lines", "message"),
     [
         ('url = "http://127.0.0.1:1/"\napi_key_env = "NO_SUCH_KEY"', "the key of the reward endpoint"),
-        ('url = "ftp://127.0.0.1/"', "url as http"),
+        ('url = "ftp://127.0.0.1/"', "must be a web address"),
     ],
 )
 def test_a_reward_endpoint_that_cannot_be_asked(fleet, refused, lines, message):
