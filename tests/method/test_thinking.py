@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from zooter_core.method.thinking import EVERY, LEAST, Answers, worth_of_thinking
+from zooter_core.method.thinking import EVERY, LEAST, AnswerTable, worth_of_thinking
 
 POOL = ("small", "big", "big-thinks")
 
 
-def answers(n: int = 60, thinks: int = 2) -> tuple[Answers, list[tuple[str, ...]]]:
+def answers(n: int = 60, thinks: int = 2) -> tuple[AnswerTable, list[tuple[str, ...]]]:
     """`big-thinks` earns 1 more than `big` on sums alone, and thinks 300 tokens; every second query is a sum."""
     dice = np.random.default_rng(1)
     sums = np.arange(n) % 2 == 0
@@ -20,7 +20,7 @@ def answers(n: int = 60, thinks: int = 2) -> tuple[Answers, list[tuple[str, ...]
     tokens, thoughts = np.full((n, 3), 50.0), np.zeros((n, 3))
     tokens[:, thinks], thoughts[:, thinks] = 350.0, 300.0
     seconds = tokens / 100
-    return Answers(rewards, tokens, thoughts, seconds, np.full((n, 3), np.nan)), [
+    return AnswerTable(rewards, tokens, thoughts, seconds, np.full((n, 3), np.nan)), [
         ("sum",) if is_sum else ("chat",) for is_sum in sums
     ]
 

@@ -23,7 +23,7 @@ from zooter_core.cli.main import main
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.data.run_folder import RESPONSES
 from zooter_core.pipeline import batches, lanes, on_ray
-from zooter_core.pipeline.lanes import CollectJob, Key
+from zooter_core.pipeline.lanes import CollectJob, ResponseKey
 from zooter_core.pipeline.on_ray import ray_workers
 from zooter_core.pipeline.tally import Tally
 
@@ -73,14 +73,16 @@ def test_candidates_on_one_base_share_workers_which_answer_whole_batches(tiny_en
     pool, written = tiny_ensemble.fleet.pool, []
     queries = [Query(f"q{number}", "Why?") for number in range(40)]
     tallies = {name: Tally(name, 0) for name in pool}
-    job = CollectJob(tiny_ensemble, GenerationConfig(max_new_tokens=1), 2, queries, {Key("q3", pool[0], 1)}, tallies)
+    job = CollectJob(
+        tiny_ensemble, GenerationConfig(max_new_tokens=1), 2, queries, {ResponseKey("q3", pool[0], 1)}, tallies
+    )
     job.count()
-    monkeypatch.setattr(CollectJob, "write", lambda job, record: written.append(Key.of(record)))
+    monkeypatch.setattr(CollectJob, "write", lambda job, record: written.append(ResponseKey.of(record)))
     (lane,) = job.lanes(Here())
     assert list(lane(threading.Event())) == [""] * 239
     assert calls == [(listed(pool), 12, 1)]
     assert Counter(written) == Counter(
-        Key(query.id, name, sample) for name in pool for query in queries for sample in (0, 1)
+        ResponseKey(query.id, name, sample) for name in pool for query in queries for sample in (0, 1)
     ) - Counter(job.done)
 
 

@@ -25,7 +25,7 @@ from zooter_core.config.fleet import Fleet
 from zooter_core.data import prices as pricing
 from zooter_core.data.scores import Scores, read_texts
 from zooter_core.evaluation import responses
-from zooter_core.evaluation.figures import Evaluation, Selection, Trade
+from zooter_core.evaluation.figures import Evaluation, SelectionFigures, Trade
 from zooter_core.evaluation.responses import Texts
 from zooter_core.evaluation.verdicts import with_cost
 from zooter_core.method import selection
@@ -199,12 +199,12 @@ def _with_costs(
     return figures.but(verdict=with_cost(figures.verdict, spent, "dollars"))
 
 
-def _selection(outputs: Outputs, scores: Scores, costs: Array | None, rewards: Array | None) -> Selection:
+def _selection(outputs: Outputs, scores: Scores, costs: Array | None, rewards: Array | None) -> SelectionFigures:
     """What selection costs and gains, keeping the best by score, and with rewards also by reward."""
     figures = selection.report(outputs, scores.scores, costs=costs)
     if rewards is not None:
         figures["judge"] = selection.report(outputs, scores.scores, rewards, costs)
-    return Selection.model_validate(figures)
+    return SelectionFigures.model_validate(figures)
 
 
 def _rewards(fleet: Path | None, scores: Scores, texts: Texts) -> Array:

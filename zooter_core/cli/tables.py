@@ -10,7 +10,7 @@ from rich.text import Text
 from zooter_core.cli.consoles import out
 from zooter_core.data.run_folder import REPORT
 from zooter_core.evaluation import report_tables, thinking, verdicts
-from zooter_core.evaluation.figures import Evaluation, Report, Selection, Sweep, Trade, Verdict
+from zooter_core.evaluation.figures import Evaluation, Report, SelectionFigures, Sweep, Trade, Verdict
 
 MOST_DATASETS = 8  # columns that most terminals have room for
 
@@ -143,14 +143,14 @@ def print_trade(figures: Trade) -> None:
         out.print(f"change of the score: 95% interval {verdicts.ends(figures.score_minus, '.4f') or 'none'}")
 
 
-def print_selection(figures: Selection) -> None:
+def print_selection(figures: SelectionFigures) -> None:
     """The area under each curve of quality over cost: a table by score, and one by the judge's reward if any."""
     _print_curves(figures, "score")
     if figures.judge:
         _print_curves(figures.judge, "reward")
 
 
-def _print_curves(figures: Selection, measure: str) -> None:
+def _print_curves(figures: SelectionFigures, measure: str) -> None:
     title = f"selection, keeping the best by {measure} of k; area: mean score over the cost"
     columns = ("trigger", "k", "one call", "k calls", "area", "random", "area minus random, 95%")
     table = Table(*columns, title=title, title_justify="left")

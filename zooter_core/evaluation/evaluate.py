@@ -18,13 +18,13 @@ from zooter_core.evaluation.figures import (
     Average,
     Baseline,
     BestSingle,
-    Calibration,
     DatasetFigures,
     Dollars,
     Evaluation,
     Ranks,
+    Reliability,
     Report,
-    Selection,
+    SelectionFigures,
     Share,
     Source,
     SourceFigures,
@@ -230,7 +230,7 @@ def compare(
         mean={name: float(mean(values)) for name, values in (means | {"oracle": best} | others).items()},
         gap_closed=_gap_closed(*without_gaps(earned - single, best - single)),
         best_choice={"router": _best_choice(earned, best), "best_single": _best_choice(single, best)},
-        calibration=Calibration.model_validate(calibration.reliability(probabilities, metrics.win_shares(table))),
+        calibration=Reliability.model_validate(calibration.reliability(probabilities, metrics.win_shares(table))),
         counts=counts,
         verdict=_verdict(scores, probabilities, average.best_single.candidate, learned, source),
     )
@@ -422,7 +422,7 @@ def _held_back(outputs: selection.Outputs, fold: Scores, learned: Scores | None,
         return None
     parts: dict[str, Any] = {}
     if len(fold.candidates) > 1 and selection.scored(outputs, fold.scores).any():
-        parts["selection"] = Selection.model_validate(selection.report(outputs, fold.scores, rewards, dollars))
+        parts["selection"] = SelectionFigures.model_validate(selection.report(outputs, fold.scores, rewards, dollars))
     if dollars is not None and (priced := np.isfinite(dollars).all(axis=1)).any():  # the same queries for each method
         number = {} if priced.all() else {"n": int(priced.sum())}
         spent = prices.spent(fold.candidates, outputs.probabilities.argmax(axis=1)[priced], dollars[priced])

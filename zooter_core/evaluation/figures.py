@@ -116,7 +116,7 @@ class CalibrationBin(Figures):
     won: float
 
 
-class Calibration(Figures):
+class Reliability(Figures):
     """The expected calibration error, and the bins that have a query."""
 
     n: int = 0
@@ -133,12 +133,12 @@ class CurvePoint(Figures):
     threshold: float
 
 
-class Curve(Figures):
+class SelectionCurve(Figures):
     """Cost and quality as more and more queries go to the top k candidates, which a trigger picks.
 
     Attributes:
         gain: over random queries, as a difference of areas.
-        area, points: the best one of a `Selection` names its curve and has none.
+        area, points: the best one of a `SelectionFigures` names its curve and has none.
     """
 
     trigger: str
@@ -151,13 +151,13 @@ class Curve(Figures):
     points: list[CurvePoint] = []
 
 
-class Selection(Figures):
+class SelectionFigures(Figures):
     """What selection among the top k candidates costs and gains, keeping the best by score, and by a judge's reward."""
 
-    curves: list[Curve]
-    best: Curve
+    curves: list[SelectionCurve]
+    best: SelectionCurve
     n: int = 0
-    judge: Selection | None = None
+    judge: SelectionFigures | None = None
 
 
 class Dollars(Figures):
@@ -255,8 +255,8 @@ class Evaluation(Figures):
     mean: ByName
     gap_closed: Share | None  # of the gap between the best single candidate and the oracle; None where there is none
     best_choice: dict[str, Share | None] = {}  # how often the router and the best single candidate are the best choice
-    calibration: Calibration
-    selection: Selection | None = None
+    calibration: Reliability
+    selection: SelectionFigures | None = None
     dollars: Dollars | None = None
     counts: dict[str, Any] | None = None
     baselines: dict[str, Baseline] = {}

@@ -11,7 +11,7 @@ from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import Fleet
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import NO_DATASET, Scores
-from zooter_core.method.thinking import Answers, Thinking, worth_of_thinking
+from zooter_core.method.thinking import AnswerTable, Thinking, worth_of_thinking
 
 
 def twins(candidates: Iterable[CandidateConfig]) -> list[list[str]]:
@@ -36,7 +36,7 @@ def compare_thinking(run: Run, fleet: Fleet, scores: Scores) -> list[Thinking]:
     per_answer = np.full(tokens.shape, np.nan) if dollars is None else dollars / 1000
     several = len(set(scores.datasets)) > 1
     kinds = [(name,) if name != NO_DATASET else () for name in scores.datasets] if several else run.tags()
-    answers = Answers(scores.scores, tokens, thoughts, seconds, per_answer)
+    answers = AnswerTable(scores.scores, tokens, thoughts, seconds, per_answer)
     return worth_of_thinking(scores.candidates, answers, kinds, twins(fleet.candidates))
 
 

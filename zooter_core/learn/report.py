@@ -23,7 +23,7 @@ from zooter_core.learn.traffic import HOUR, Traffic
 from zooter_core.learn.traffic_rows import FEEDBACK, IMPORT, SAMPLE, LoggedDecision, LoggedReward, Total, parse_tags
 from zooter_core.method.calibration import Calibration, calibration
 from zooter_core.method.metrics import Array, win_shares
-from zooter_core.method.thinking import Answers, Thinking, worth_of_thinking
+from zooter_core.method.thinking import AnswerTable, Thinking, worth_of_thinking
 from zooter_core.method.worth import (
     BEST,
     FEWEST,
@@ -298,7 +298,7 @@ def _cut_while_thinking(traffic: Traffic, since: float, until: float) -> dict[st
 
 
 def _thinking(sample: Sample, twins: Sequence[Sequence[str]]) -> list[Thinking]:
-    answers = Answers(sample.rewards, sample.tokens, sample.thoughts, sample.seconds, sample.dollars)
+    answers = AnswerTable(sample.rewards, sample.tokens, sample.thoughts, sample.seconds, sample.dollars)
     return worth_of_thinking(sample.pool, answers, [entry.tags for entry in sample.decisions], twins, sample.inclusion)
 
 

@@ -20,7 +20,7 @@ MOST_KINDS = 6  # that are looked at, those with most queries
 
 
 @dataclass(frozen=True)
-class Answers:
+class AnswerTable:
     """What every candidate's answer to every query had, shape (n, N).
 
     Attributes:
@@ -59,7 +59,7 @@ class Thinking:
 
 def worth_of_thinking(
     pool: Sequence[str],
-    answers: Answers,
+    answers: AnswerTable,
     kinds: Sequence[Sequence[str]],
     twins: Sequence[Sequence[str]] = (),
     inclusion: Array | None = None,
@@ -86,7 +86,9 @@ def worth_of_thinking(
     ]
 
 
-def _pairs(pool: Sequence[str], answers: Answers, twins: Sequence[Sequence[str]]) -> Iterator[tuple[int, int, bool]]:
+def _pairs(
+    pool: Sequence[str], answers: AnswerTable, twins: Sequence[Sequence[str]]
+) -> Iterator[tuple[int, int, bool]]:
     """The places of who thinks and who does not."""
     often = mean(np.where(np.isnan(answers.thoughts), np.nan, answers.thoughts > 0), axis=0)
     thoughts, rewards = mean(answers.thoughts, axis=0), mean(answers.rewards, axis=0)
@@ -107,7 +109,7 @@ def _pairs(pool: Sequence[str], answers: Answers, twins: Sequence[Sequence[str]]
 
 def _rows(
     pool: Sequence[str],
-    answers: Answers,
+    answers: AnswerTable,
     weights: Array,
     parts: Mapping[str, Array],
     pair: tuple[int, int],

@@ -31,7 +31,7 @@ from zooter_core.labelling.rewards import Unscored
 from zooter_core.method import metrics
 from zooter_core.pipeline.batches import Progress
 from zooter_core.pipeline.collect import load_candidate
-from zooter_core.pipeline.lanes import CollectJob, Key, in_order
+from zooter_core.pipeline.lanes import CollectJob, ResponseKey, in_order
 from zooter_core.pipeline.tally import Tally
 
 SCORES = "scores.jsonl"
@@ -80,7 +80,7 @@ class _Turn(CollectJob):
         problems = {problem.id: problem for problem in job.problems if len(problem.turns) > turn}
         queries = in_order([Query(id, problem.turns[turn]) for id, problem in problems.items()])
         done: set[tuple[object, ...]] = {
-            Key(id, name, 0)
+            ResponseKey(id, name, 0)
             for id in problems
             for name in names
             if len(job.texts.get((id, name), ())) > turn or (id, name) in job.failed

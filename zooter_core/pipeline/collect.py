@@ -17,7 +17,7 @@ from zooter_core.data.runs import BY_DATASET, Run
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline import batches
 from zooter_core.pipeline.batches import Progress, Workers, quiet, require, write_queries
-from zooter_core.pipeline.lanes import CollectJob, Key, in_order
+from zooter_core.pipeline.lanes import CollectJob, ResponseKey, in_order
 from zooter_core.pipeline.tally import Budget, Tally
 
 OF_POOL = ("collect", "score", "label", "distill")  # the steps that a change of the pool begins again
@@ -245,7 +245,7 @@ def _take_over_parts(run: Run, ids: Container[str], check: Check) -> None:
             name = f"{PARTS}/{path.name}"
             run.done(name, ids, check)  # refuses a line of another run
             done = run.done(RESPONSES, ids, check)
-            run.append(RESPONSES, [record for record in run.records(name) if Key.of(record) not in done])
+            run.append(RESPONSES, [record for record in run.records(name) if ResponseKey.of(record) not in done])
         path.unlink()
 
 

@@ -54,7 +54,7 @@ DEFAULTS = {"reward": {"kind": "embedded"}, "tagger": {"kind": "skills"}}
 
 
 @dataclass(frozen=True)
-class Estimate:
+class ExamEstimate:
     """What an exam will take. `cost` is for people; see `describe_cost`."""
 
     answers: int
@@ -120,7 +120,7 @@ def prepare_fleet(folder: Path) -> Fleet:
     return load_fleet(folder) if missing else fleet
 
 
-def estimate(ensemble: Ensemble, queries: Sequence[Query], generation: GenerationConfig) -> Estimate:
+def estimate(ensemble: Ensemble, queries: Sequence[Query], generation: GenerationConfig) -> ExamEstimate:
     """What the answers will take, from one short answer of each candidate.
 
     Candidates behind servers work at the same time, each on `parallel` answers; those in memory take turns, and servers
@@ -139,7 +139,7 @@ def estimate(ensemble: Ensemble, queries: Sequence[Query], generation: Generatio
     together = [seconds[name] for name in apart]
     in_turn = sum(taken for name, taken in seconds.items() if name not in apart)
     cost = describe_cost(ensemble.fleet, len(queries))
-    return Estimate(len(queries) * len(ensemble.fleet.pool), max([in_turn, *together]), cost)
+    return ExamEstimate(len(queries) * len(ensemble.fleet.pool), max([in_turn, *together]), cost)
 
 
 def describe_cost(fleet: Fleet, queries: int) -> str:

@@ -40,7 +40,7 @@ BLANK = 10  # one answer in ten may be blank
 WORKER_QUERIES = 256  # at least, for a worker of its own: it takes longer to load a model than to answer a few
 
 
-class Key(NamedTuple):
+class ResponseKey(NamedTuple):
     """The key of a response."""
 
     id: str
@@ -48,13 +48,13 @@ class Key(NamedTuple):
     sample: int
 
     @classmethod
-    def of(cls, record: Mapping[str, Any]) -> Key:
+    def of(cls, record: Mapping[str, Any]) -> ResponseKey:
         """The key of a line of responses.jsonl."""
         return cls(record["id"], record["candidate"], record["sample"])
 
 
 @dataclass(frozen=True)
-class Batch:
+class RequestBatch:
     """Requests that a candidate in memory answers together.
 
     Attributes:
@@ -64,18 +64,18 @@ class Batch:
 
     candidate: str
     generation: GenerationConfig
-    keys: Mapping[Request, Key]
+    keys: Mapping[Request, ResponseKey]
 
     def answers(
         self, ensemble: Ensemble, stop: threading.Event, tell: Callable[[str], None] = lambda note: None
-    ) -> Iterator[tuple[Key, Response]]:
+    ) -> Iterator[tuple[ResponseKey, Response]]:
         """The responses as they end. `tell` is called with a note."""
         pieces = ensemble.run_candidate(self.candidate, list(self.keys), stop, self.generation)
         for request, response in iter_responses(pieces, tell):
             yield self.keys[request], response
 
 
-def answer_batch(ensemble: Ensemble, batch: Batch) -> list[tuple[Key, Response]] | Failure:
+def answer_batch(ensemble: Ensemble, batch: RequestBatch) -> list[tuple[ResponseKey, Response]] | Failure:
     """The responses of a batch, for a worker; or why its candidate cannot work."""
     try:
         return list(batch.answers(ensemble, threading.Event()))
@@ -153,7 +153,7 @@ class CollectJob:
             streams += [partial(_on_workers, lanes, workers, models) for lanes in on_workers.values()]
         return streams
 
-    def batches(self, name: str) -> Iterator[Batch]:
+    def batches(self, name: str) -> Iterator[RequestBatch]:
         """The fixed batches of a candidate."""
         candidate = self.ensemble.fleet.candidate(name)
         number = self.numbers.get(name, self.ensemble.fleet.pool.index(name))
@@ -163,10 +163,10 @@ class CollectJob:
             seed = self.generation.seed * 1_000_003 + number * len(self.queries) + first
             rows = [(query, sample) for query in self.queries[first : first + size] for sample in range(self.samples)]
             keys = {
-                Request(candidate, self.messages(name, query), seed + row): Key(query.id, name, sample)
+                Request(candidate, self.messages(name, query), seed + row): ResponseKey(query.id, name, sample)
                 for row, (query, sample) in enumerate(rows)
             }
-            yield Batch(name, replace(self.generation, seed=seed), keys)
+            yield RequestBatch(name, replace(self.generation, seed=seed), keys)
 
     def messages(self, name: str, query: Query) -> tuple[Message, ...]:
         """What a candidate is asked."""
@@ -176,7 +176,7 @@ class CollectJob:
         """Write a response, and count it."""
         assert self.out is not None
         self.out.append([self.line(record)])
-        self.done.add(Key.of(record))
+        self.done.add(ResponseKey.of(record))
         self.tallies[record["candidate"]].count(record)
 
     def line(self, record: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -202,9 +202,9 @@ class Lane:
         candidate = job.ensemble.fleet.candidate(name)
         most = most_tokens(candidate, job.generation, candidate.thinking not in (None, False))
         self.most_dollars = most * (self.tally.price or 0.0) / 1e6 if candidate.endpoint else 0.0
-        self.refusals: list[tuple[Key, Response]] = []
-        self.tries: Counter[Key] = Counter()
-        self.under_way: dict[Request, Key] = {}
+        self.refusals: list[tuple[ResponseKey, Response]] = []
+        self.tries: Counter[ResponseKey] = Counter()
+        self.under_way: dict[Request, ResponseKey] = {}
         self.short, self.failures, self.in_a_row = False, 0, 0
         self.problem: Failure | None = None
 
@@ -214,7 +214,7 @@ class Lane:
         if not stop.is_set():
             yield from self.judge_refusals()
 
-    def missing_batches(self) -> Iterator[Batch]:
+    def missing_batches(self) -> Iterator[RequestBatch]:
         """The batches that lack a response. Each is generated as a whole: its responses depend on each other."""
         return (b for b in self.job.batches(self.name) if not self.job.done.issuperset(b.keys.values()))
 
@@ -229,7 +229,7 @@ class Lane:
                 notes.clear()
                 yield from self.take_of_batch(key, response)
 
-    def take_of_batch(self, key: Key, response: Response) -> Iterator[str]:
+    def take_of_batch(self, key: ResponseKey, response: Response) -> Iterator[str]:
         """Write a response of a batch, unless it was there before. A failure is the candidate's problem."""
         if _failed(response):
             self.tally.problem = self.tally.problem or response.error
@@ -308,7 +308,7 @@ class Lane:
                 self.under_way[request] = key
                 yield request
 
-    def _fail(self, key: Key, response: Response) -> None:
+    def _fail(self, key: ResponseKey, response: Response) -> None:
         """Count a failure."""
         if not self.in_a_row:
             self.problem = response.error
@@ -316,7 +316,7 @@ class Lane:
         self.tries[key] += 1
         self.tally.tokens += response.tokens
 
-    def _take(self, key: Key, response: Response) -> Iterator[str]:
+    def _take(self, key: ResponseKey, response: Response) -> Iterator[str]:
         """Write a response, after the refusals that waited for it; or let a refusal wait."""
         tally = self.tally
         if response.finish == "stopped":
@@ -350,7 +350,7 @@ class Lane:
             yield from (self._write(key, response) for key, response in self.refusals)
         self.refusals = []
 
-    def _write(self, key: Key, response: Response) -> str:
+    def _write(self, key: ResponseKey, response: Response) -> str:
         self.job.write({"id": key.id, "sample": key.sample, **response.to_json()})
         return ""
 

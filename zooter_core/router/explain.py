@@ -18,7 +18,7 @@ SENTENCE = re.compile(r"\S.*?(?:[.!?:;](?=\s)|\n|$)", re.DOTALL)
 
 
 @dataclass(frozen=True)
-class Piece:
+class QueryPart:
     """A part of the query; `contribution` is how much of the chosen candidate's probability is lost without it."""
 
     text: str
@@ -39,7 +39,7 @@ class Explanation:
     """Reasons for a decision: pieces and tags in the query's order, neighbours by similarity."""
 
     candidate: str
-    pieces: list[Piece]
+    pieces: list[QueryPart]
     tags: list[TagShare]
     neighbours: list[Neighbour]
 
@@ -70,7 +70,7 @@ def explain(router: Router, decision: Decision, neighbours: Neighbours | None = 
     texts = [text if text.strip() else " " for text in texts]
     complete, *shorter = router.probabilities(texts)[:, chosen].tolist()
     pieces = [
-        Piece(decision.query[start:end].strip(), complete - value)
+        QueryPart(decision.query[start:end].strip(), complete - value)
         for (start, end), value in zip(parts, shorter, strict=True)
     ]
     tags: list[TagShare] = []

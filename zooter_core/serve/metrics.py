@@ -89,7 +89,7 @@ def _count(value: object) -> int | None:
     return value if type(value) is int and 0 <= value < 1 << 40 else None
 
 
-class Figures:
+class MetricSet:
     """What has happened to all requests of a server, or to those of one API key."""
 
     def __init__(self) -> None:
@@ -144,7 +144,7 @@ class Metrics:
     """The figures of one server, in all and by API key."""
 
     def __init__(self) -> None:
-        self._all, self._by_key = Figures(), dict[str, Figures]()
+        self._all, self._by_key = MetricSet(), dict[str, MetricSet]()
         registry = self._all.registry
         self._running = Gauge("zooter_running_requests", "Requests that are being answered.", registry=registry)
         self._queue = Gauge("zooter_queued_requests", "Requests that wait for a place.", registry=registry)
@@ -157,7 +157,7 @@ class Metrics:
         self._all.count(exchange)
         if exchange.key is not None:
             if exchange.key not in self._by_key:
-                self._by_key[exchange.key] = Figures()
+                self._by_key[exchange.key] = MetricSet()
             self._by_key[exchange.key].count(exchange)
 
     def page(self, admission: Admission, breakers: Mapping[str, Breaker]) -> bytes:
@@ -172,4 +172,4 @@ class Metrics:
 
     def page_for_key(self, key: str) -> bytes:
         """The figures of one API key's requests as text."""
-        return generate_latest(self._by_key.get(key, Figures()).registry)
+        return generate_latest(self._by_key.get(key, MetricSet()).registry)

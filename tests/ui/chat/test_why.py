@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from zooter_core.base.records import Decision, Response
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import Fleet
-from zooter_core.router.explain import Piece
+from zooter_core.router.explain import QueryPart
 from zooter_core.router.neighbours import Neighbour
 from zooter_core.ui.chat import why
 from zooter_core.ui.chat.turns import Turn
@@ -16,11 +16,11 @@ POOL = ("chat", "math")
 
 
 def test_parts_are_shaded_by_what_they_contribute() -> None:
-    pieces = [Piece("How", 0.4), Piece("many", 0.1), Piece("*apples*", 0.01), Piece("sing", -0.2)]
+    pieces = [QueryPart("How", 0.4), QueryPart("many", 0.1), QueryPart("*apples*", 0.01), QueryPart("sing", -0.2)]
     assert why.shaded(pieces, "orange") == (
         "**:orange-background[How]** :orange-background[many] \\*apples\\* :gray-background[sing]"
     )
-    assert why.shaded([Piece("Hello", 0.0)], "blue") == "Hello"
+    assert why.shaded([QueryPart("Hello", 0.0)], "blue") == "Hello"
 
 
 def test_a_training_query_is_a_sentence_with_its_winner() -> None:

@@ -7,7 +7,7 @@ import re
 import numpy as np
 
 from zooter_core.evaluation.charts import PALETTE, ROUTER, Figure
-from zooter_core.evaluation.figures import Calibration
+from zooter_core.evaluation.figures import Reliability
 from zooter_core.method.metrics import wilson_interval
 from zooter_core.method.tag_table import TagTable
 from zooter_core.ui.explorer import live, view
@@ -100,7 +100,7 @@ def test_names_are_no_markup():
 
 def test_reliability_shows_each_bin_with_its_interval():
     bins = [{"from": 0.5, "to": 0.6, "n": 4, "probability": 0.55, "won": 0.5}]
-    ideal, dots = view.reliability_chart(Calibration(ece=0.05, bins=bins))["data"]
+    ideal, dots = view.reliability_chart(Reliability(ece=0.05, bins=bins))["data"]
     low, high = wilson_interval(0.5, 4)
     assert (dots["x"], dots["y"]) == ([0.55], [0.5])
     assert (dots["error_y"]["array"], dots["error_y"]["arrayminus"]) == ([high - 0.5], [0.5 - low])

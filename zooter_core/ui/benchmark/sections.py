@@ -11,7 +11,7 @@ import streamlit as st
 from zooter_core.evaluation import report_tables, verdicts
 from zooter_core.evaluation.charts import GREY, RANDOM_QUERIES, Figure, cost_unit, curve_lines, framed, sweep_chart
 from zooter_core.evaluation.charts import ROUTER as ROUTER_COLOUR
-from zooter_core.evaluation.figures import Evaluation, Selection, Sweep, SweepRow
+from zooter_core.evaluation.figures import Evaluation, SelectionFigures, Sweep, SweepRow
 from zooter_core.evaluation.report_tables import DATASET, LOWER, ORACLE, RANDOM, RMR, ROUTER, Method, Point
 from zooter_core.ui import charts, tables
 from zooter_core.ui.benchmark.titles import title, titled
@@ -164,7 +164,7 @@ def points_far_below(points: Sequence[Point]) -> list[Point]:
     return [point for point in points if (point.candidate or point.name == RANDOM) and point.reward < limit]
 
 
-def _options(selection: Selection) -> tuple[str, list[int], bool]:
+def _options(selection: SelectionFigures) -> tuple[str, list[int], bool]:
     """What the chart shows: the measure of unsureness, for how many models, and whether the single models are left
     out."""
     triggers = report_tables.triggers(selection)
@@ -263,7 +263,7 @@ def _shown(counts: Sequence[int]) -> list[int]:
     return sorted(chosen)
 
 
-def _verdict(selection: Selection, trigger: str) -> str:
+def _verdict(selection: SelectionFigures, trigger: str) -> str:
     """Whether asking more models about the unsure queries beats asking them about random queries."""
     rows = [row for row in selection.curves if row.trigger == trigger]
     better = [str(row.k) for row in rows if row.beats_random]

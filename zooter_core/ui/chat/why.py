@@ -10,7 +10,7 @@ import streamlit as st
 from zooter_core.data import prices
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.labels import entropy
-from zooter_core.router.explain import Explanation, Piece
+from zooter_core.router.explain import Explanation, QueryPart
 from zooter_core.router.neighbours import Neighbour
 from zooter_core.ui import answer_view, charts, tables
 from zooter_core.ui.charts import badge, by_share, colour, colour_name
@@ -54,7 +54,7 @@ def draw_reasons(ensemble: Ensemble, turn: Turn, key: str) -> None:
             _draw_figures(ensemble, turn, why, pool, name, key)
 
 
-def shaded(pieces: Sequence[Piece], colour: str) -> str:
+def shaded(pieces: Sequence[QueryPart], colour: str) -> str:
     """The query, its parts shaded by what they contribute, as Markdown."""
     most = max((abs(piece.contribution) for piece in pieces), default=0.0) or 1.0
     words = []

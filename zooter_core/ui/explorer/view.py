@@ -16,7 +16,7 @@ from zooter_core.base.errors import ZooterError, listed
 from zooter_core.data.run_folder import REPORT
 from zooter_core.evaluation import figures
 from zooter_core.evaluation.charts import GREY, MARK, ROUTER, Figure, bars_of, framed, hover, of_names
-from zooter_core.evaluation.figures import Calibration
+from zooter_core.evaluation.figures import Reliability
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.metrics import wilson_interval
 from zooter_core.method.tag_table import BINS, TagTable, entropy_counts, tag_table, winners
@@ -113,7 +113,7 @@ def _sentences(
     ]
 
 
-def read_reliability(ensemble: Ensemble) -> Calibration | str:
+def read_reliability(ensemble: Ensemble) -> Reliability | str:
     """The calibration of the router's probabilities on held-back queries; or, in words, why it is unknown."""
     fleet = ensemble.fleet
     path = figures.find(fleet.folder, fleet.router.path if fleet.router else None)
@@ -231,7 +231,7 @@ def draw_entropies(learned: Learned) -> None:
     charts.draw(entropy_chart(learned.entropies.tolist()), "explorer-entropies", alt, HEIGHT)
 
 
-def draw_reliability(calibration: Calibration | str) -> None:
+def draw_reliability(calibration: Reliability | str) -> None:
     if isinstance(calibration, str):
         st.info(safe(calibration), icon=":material/info:")
         return
@@ -334,7 +334,7 @@ def entropy_chart(counts: Sequence[int]) -> Figure:
     return framed([bars], "reward entropy (0: one winner, 1: all equal)", "training queries", xaxis={"range": [0, 1]})
 
 
-def reliability_chart(calibration: Calibration) -> Figure:
+def reliability_chart(calibration: Reliability) -> Figure:
     """Probability against how often that candidate was the best; both agree on the dashed line."""
     bins = calibration.bins
     intervals = [wilson_interval(one.won, one.n) for one in bins]
