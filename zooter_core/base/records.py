@@ -153,8 +153,8 @@ class Ranked:
     """A response with its reward and rank (1 is best); both are None for a failed response.
 
     Attributes:
-        right: the verified outcome; None if the query has no answer key.
-        reason: why it is right or wrong, in a sentence.
+        right: the verified outcome; None if the query has no answer key, or one of a form that the response has.
+        reason: why it is right or wrong, or that it has the form, in a sentence.
     """
 
     response: Response

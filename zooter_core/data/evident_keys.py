@@ -7,7 +7,7 @@ Only what leaves no doubt: "What is 17 * 23?", "Solve 3x - 4 = 11", "a poem in t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -58,6 +58,11 @@ FORMS: tuple[tuple[str, str, Callable[[int], Any]], ...] = (  # a pattern, a che
         lambda _: True,
     ),
 )
+
+
+def asks_form_alone(key: Mapping[str, Any]) -> bool:
+    """Whether a key checks nothing but a form, such as three lines: a response that has it may still be a bad one."""
+    return set(key) == {"check"} and set(key["check"]) <= {check for _, check, _ in FORMS}
 
 
 def key_of(query: Query) -> AnswerKey | None:

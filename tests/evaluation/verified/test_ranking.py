@@ -7,6 +7,7 @@ import pytest
 
 from zooter_core.base.errors import Failure
 from zooter_core.base.records import Ranked, Response
+from zooter_core.data.evident_keys import key_in
 from zooter_core.evaluation.verified.ranking import verified_figures, verified_ranking
 
 KEY = {"answer": {"number": "18"}}
@@ -26,6 +27,23 @@ def test_right_responses_lead_in_the_order_of_their_rewards():
     assert result[2].reason == "The final number is 17, not 18."
     assert result[0].to_json()["right"] is True
     assert "right" not in result[3].to_json()
+
+
+def test_a_form_alone_makes_no_response_right_and_one_without_it_loses_2_of_its_reward():
+    ranked = [
+        Ranked(Response("a", "Rain on the hill,"), 0.9, 1),
+        Ranked(Response("b", "Rain on the hill,\nthe reeds bow down,\nthe wind is still."), 0.5, 2),
+        Ranked(Response("c", "Rain falls.\nIt is wet."), -1.0, 3),
+        Ranked(Response("d", "1000 / 10 = 100.\nSo it is.\nThe answer is 100."), -7.0, 4),
+    ]
+    key = key_in("Write a haiku about rain")
+    assert key is not None
+    result = verified_ranking(ranked, key)
+    assert [(item.response.candidate, item.rank, item.right) for item in result] == [
+        ("b", 1, None), ("a", 2, False), ("c", 3, False), ("d", 4, None)
+    ]  # fmt: skip
+    assert result[1].reason == "The response has 1 line, not 3."
+    assert result[0].reason == "The response has 3 lines."
 
 
 def test_agreement_counts_pairs_of_a_right_and_a_wrong_response():

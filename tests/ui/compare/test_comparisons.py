@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,13 @@ def test_a_choice_that_was_not_compared_is_named_and_no_other_takes_its_place() 
     assert "would have asked **code** (63%)" in text
     assert "agree" not in text
     assert "chose" not in text
+
+
+def test_a_form_is_kept_or_lacking_but_not_right() -> None:
+    with_form, without = (replace(item, reason="It has lines.") for item in ranked("math", "chat"))
+    text = describe_agreement(DECISION, [with_form, replace(without, right=False)])
+    assert text.startswith("1 of 2 responses lacks the form that was asked for. :material/check_circle: Router and")
+    assert "No response lacks the form" in describe_agreement(DECISION, [with_form, without])
 
 
 def test_fewer_than_two_are_refused_and_none_means_all() -> None:

@@ -125,7 +125,8 @@ def _counted(count: Callable[[str], int], noun: str) -> Callable[[str, Any], tup
         right = (least is None or number >= least) and (most is None or number <= most)
         ends = f"{least}" if least == most else f"{least} to {most}"
         ends = f"at least {least}" if most is None else f"at most {most}" if least is None else ends
-        return right, f"The response has {number:,} {noun}{'' if right else f', not {ends}'}."
+        what = noun.removesuffix("s") if number == 1 else noun
+        return right, f"The response has {number:,} {what}{'' if right else f', not {ends}'}."
 
     return check
 

@@ -9,26 +9,39 @@ from typing import Any
 import numpy as np
 
 from zooter_core.base.records import Ranked
+from zooter_core.data.evident_keys import asks_form_alone
 from zooter_core.evaluation.figures import Verified
 from zooter_core.evaluation.verified import verify
 from zooter_core.method.metrics import Array, mean
+
+# What a response without its form loses of its reward. As a log-odds, it is then preferred in 12% of comparisons with
+# one that is as good.
+FORM_LOSS = 2.0
 
 
 def verified_ranking(ranked: Sequence[Ranked], key: Mapping[str, Any]) -> list[Ranked]:
     """Responses with their outcomes: the right ones first, and those that are equally right as they were ranked.
 
-    Responses that failed have no outcome, and those without a reward still no rank.
+    Where the key asks for a form alone, a response without it is wrong, and one that has it is not right for that: the
+    order is that of the rewards, of which the wrong ones lose FORM_LOSS. Responses that failed have no outcome, and
+    those without a reward still no rank.
 
     Raises:
         ZooterError: the key cannot be used here, as `verify` says.
     """
-    judged = []
+    judged, form = [], asks_form_alone(key)
     for item in ranked:
         if item.response.error is None:
             outcome = verify(item.response.text, key)
-            item = replace(item, right=outcome.right, reason=outcome.reason)
+            item = replace(item, right=None if form and outcome.right else outcome.right, reason=outcome.reason)
         judged.append(item)
-    placed = sorted((item for item in judged if item.rank is not None), key=lambda item: not item.right)
+
+    def order(item: Ranked) -> float:
+        if form and item.reward is not None:
+            return FORM_LOSS * (item.right is False) - item.reward
+        return float(not item.right)
+
+    placed = sorted((item for item in judged if item.rank is not None), key=order)
     places = {id(item): replace(item, rank=rank) for rank, item in enumerate(placed, 1)}
     return [*places.values(), *(item for item in judged if id(item) not in places)]
 

@@ -225,8 +225,8 @@ def describe_agreement(decision: Decision, ranked: Sequence[Ranked]) -> str:
     if not placed:
         return ":material/error: No model answered, so there is nothing to rank."
     best, who = placed[0].response.candidate, "reward model"
-    right = [item for item in ranked if item.right]
-    if any(item.right is not None for item in ranked):
+    outcomes = [item.right for item in ranked if item.reason]
+    if outcomes:
         who = "ranking"
     choice = next((item for item in placed if item.response.candidate == decision.candidate), None)
     if decision.candidate not in {item.response.candidate for item in ranked}:
@@ -241,8 +241,13 @@ def describe_agreement(decision: Decision, ranked: Sequence[Ranked]) -> str:
             f":material/compare_arrows: They differ: the {who} puts **{plain(best)}** first; "
             f"the router chose **{plain(decision.candidate)}**, which {place}."
         )
-    if who == "ranking":
-        agreement = f"{len(right)} of {len(ranked)} responses {'is' if len(right) == 1 else 'are'} right. {agreement}"
+    if None in outcomes:
+        lacking = outcomes.count(False)
+        lack = f"{lacking} of {len(ranked)} responses {'lacks' if lacking == 1 else 'lack'}"
+        agreement = f"{lack if lacking else 'No response lacks'} the form that was asked for. {agreement}"
+    elif outcomes:
+        right = outcomes.count(True)
+        agreement = f"{right} of {len(ranked)} responses {'is' if right == 1 else 'are'} right. {agreement}"
     total = sum(item.response.tokens for item in ranked)
     if choice is None or not total:
         return agreement

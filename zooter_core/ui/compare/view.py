@@ -193,7 +193,7 @@ def _draw_card_head(comparison: Comparison, name: str, item: Ranked | None) -> N
     if name == comparison.decision.candidate:
         ticks.append(f":primary-badge[:material/check: router's choice, {comparison.decision.probabilities[name]:.0%}]")
     if item and item.rank == 1:
-        ticks.append(f":gray-badge[:material/check: {'highest reward' if item.right is None else 'ranked first'}]")
+        ticks.append(f":gray-badge[:material/check: {'ranked first' if item.reason else 'highest reward'}]")
     if comparison.vote and comparison.vote.best == name:
         ticks.append(":gray-badge[:material/check: your choice]")
     if comparison.blind:
