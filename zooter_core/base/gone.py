@@ -41,7 +41,7 @@ GONE: dict[str, str] = {  # name -> what to do instead: the end of a sentence, a
     "zooter exam --restart": (
         "the same command asks new models alone; to begin again, delete the folder exam or exam-quick."
     ),
-    "zooter export": "a router's folder is portable as it is: copy it, and name it as path in [router].",
+    "zooter export": "a router's folder is portable as it is; copy it, and name it as path in [router].",
     "zooter extend": (
         "add the model to fleet.toml and call `zooter run` with the same --out, or `zooter exam`, again; only the "
         "new model is asked. A model that leaves fleet.toml needs nothing. Of score files, `zooter distill "

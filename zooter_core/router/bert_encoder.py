@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
@@ -87,14 +87,19 @@ class BertEncoder(TextEncoder):
     def _batches(self, texts: Sequence[str], progress: Progress = lambda done: None) -> Array:
         vectors, done = np.empty((len(texts), 2 * self.width), dtype=np.float32), 0
         batches = by_length(texts, SMALL_BATCH)
-        parts = [[texts[row] for row in rows] for rows in batches]
-        with ThreadPoolExecutor(cores()) as pool:  # which starts no thread until it is given work
-            results = pool.map(self._run, parts) if len(parts) > 1 else map(self._run, parts)
-            for rows, part in zip(batches, results, strict=True):
-                vectors[rows] = self._finite(part)
-                done += len(rows)
-                progress(done)
+        parts = self._run_all([[texts[row] for row in rows] for rows in batches])
+        for rows, part in zip(batches, parts, strict=True):
+            vectors[rows] = self._finite(part)
+            done += len(rows)
+            progress(done)
         return vectors
+
+    def _run_all(self, batches: Sequence[Sequence[str]]) -> Iterator[Array]:
+        if len(batches) == 1:  # a query that is routed
+            yield self._run(batches[0])
+            return
+        with ThreadPoolExecutor(cores()) as pool:
+            yield from pool.map(self._run, batches)
 
     def _run(self, texts: Sequence[str]) -> Array:
         vectors: Array = self.graph([text[-MOST_CHARACTERS:] for text in texts])[0]
