@@ -94,6 +94,7 @@ def test_a_router_with_candidates_that_were_added_to_it_says_what_made_it(router
         ("auto", {"parts": 3}),
         ("auto", {"share": 1.5}),
         ("auto", {"share_far": True}),
+        ("auto", {"support": 1}),
         ("auto", {"landmarks": 2.5}),
         ("auto", {"parts": [{"kind": "bayes"}]}),
         ("auto", {"parts": [{"kind": "auto", "settings": {"parts": []}}]}),
