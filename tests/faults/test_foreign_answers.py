@@ -118,7 +118,7 @@ def test_where_nothing_has_come_the_next_candidate_answers(serve: Any, name: str
     response = endpoint.chat(ODD, stream=True)
     assert (response.status_code, response.headers["x-zooter-attempts"]) == (200, "2")
     assert response.headers["x-model-router-selected-model"] == endpoint.order[1]
-    assert [failed for failed, _ in endpoint.next_exchange().failures] == [endpoint.order[0]]
+    assert [failed for failed, _ in endpoint.next_exchange().outcome.failures] == [endpoint.order[0]]
 
 
 def test_a_prompt_that_was_too_long_goes_elsewhere_from_then_on(serve: Any) -> None:

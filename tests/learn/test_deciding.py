@@ -16,7 +16,6 @@ def test_the_served_answer_is_always_looked_at_and_a_sample_is_answered_by_all()
     lots = np.array([[0.01, 0.9], [0.5, 0.9]])
     result = draw_answers(served, (served,), lots, SamplingPlan(share=0.02, pairs=0.3), ALL)
     assert result.candidates.tolist() == [[True, True, True], [False, True, False]]
-    assert result.inclusion.tolist() == [[1, 0.02, 0.02], [0.02, 1, 0.02]]
     assert result.sample.tolist() == [True, False]
 
 
@@ -25,7 +24,6 @@ def test_a_pair_is_drawn_where_the_routers_differ():
     lots = np.array([[0.5, 0.1], [0.5, 0.1], [0.5, 0.9]])
     result = draw_answers(served, (served, np.array([0, 2, 2])), lots, SamplingPlan(share=0.1, pairs=0.3), ALL)
     assert result.candidates[:, 2].tolist() == [False, True, False]
-    assert result.inclusion[:, 2] == pytest.approx([0.1, 0.1 + 0.9 * 0.3, 0.1 + 0.9 * 0.3])
 
 
 def test_both_choices_are_looked_at_where_another_candidate_answered():
@@ -37,15 +35,15 @@ def test_a_candidate_that_cannot_be_called_is_left_out():
     available = np.array([True, True, False])
     result = draw_answers(np.array([0]), (np.array([0]),), np.array([[0.0, 0.0]]), SamplingPlan(), available)
     assert result.candidates.tolist() == [[True, True, False]]
-    assert result.inclusion[0, 2] == 0
 
 
-def test_the_inclusion_is_the_frequency():
+def test_the_probability_of_a_pair_is_its_frequency():
     count = 20_000
     served, other = np.zeros(count, dtype=int), np.ones(count, dtype=int)
     lots = np.random.default_rng(0).random((count, 2))
-    result = draw_answers(served, (served, other), lots, SamplingPlan(0.05, 0.3), ALL)
-    assert result.candidates.mean(axis=0) == pytest.approx(result.inclusion[0], abs=0.01)
+    plan = SamplingPlan(0.05, 0.3)
+    result = draw_answers(served, (served, other), lots, plan, ALL)
+    assert result.candidates.mean(axis=0) == pytest.approx([1, plan.either, plan.share], abs=0.01)
 
 
 def test_pairs_are_where_both_rewards_are():

@@ -15,6 +15,7 @@ from zooter_core.base.records import Decision
 from zooter_core.fleet.routing import Routed
 from zooter_core.method.selection import Outputs
 from zooter_core.serve.batch_router import MOST_IN_BATCH, READ_CHARACTERS, BatchRouter
+from zooter_core.serve.chat_request import Sender
 from zooter_core.serve.exchange import Exchange
 
 OUTPUTS = Outputs(np.ones((1, 1)))
@@ -136,5 +137,5 @@ def test_askers_take_turns_a_long_text_holds_up_no_short_ones_and_who_has_gone_i
 
 
 def test_a_key_has_one_turn_at_the_router_and_without_keys_each_request_its_own():
-    assert [Exchange("/v1/route", key="phone").asker for _ in range(2)] == ["phone", "phone"]
+    assert [Exchange("/v1/route", Sender("phone")).asker for _ in range(2)] == ["phone", "phone"]
     assert len({Exchange("/v1/route").asker for _ in range(2)}) == 2

@@ -66,7 +66,7 @@ def test_a_stream_is_counted_by_its_server_and_the_client_does_not_see_it(serve,
         assert all(chunk["choices"] for chunk in chunks)
     assert ["stream_options" in body for body in scripted.bodies] == usage_wanted
     assert scripted.bodies[0]["stream_options"] == {"include_obfuscation": False, "include_usage": True}
-    assert (endpoint.next_exchange().progress.usage is not None) == (model == "good")
+    assert (endpoint.next_exchange().outcome.progress.usage is not None) == (model == "good")
 
 
 def test_a_client_that_wants_usage_gets_an_estimate_where_the_server_does_not_count(serve, scripted):
@@ -75,7 +75,7 @@ def test_a_client_that_wants_usage_gets_an_estimate_where_the_server_does_not_co
         chunks = stream_of(endpoint.chat(model=endpoint.order[0], stream=True, stream_options={"include_usage": True}))
         assert text_of(chunks) == TEXT
         assert chunks[-1]["usage"] == {"prompt_tokens": 4, "completion_tokens": 9, "total_tokens": 13}
-    assert not any(event.progress.usage for event in endpoint.next_exchanges(2))
+    assert not any(event.outcome.progress.usage for event in endpoint.next_exchanges(2))
     assert ["stream_options" in body for body in scripted.bodies] == [True, False, False]
 
 

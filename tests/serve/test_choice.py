@@ -19,7 +19,7 @@ from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.fleet.routing import Routed
 from zooter_core.method.selection import Outputs
 from zooter_core.serve.batch_router import BatchRouter
-from zooter_core.serve.chat_request import read_chat
+from zooter_core.serve.chat_request import Sender, read_chat
 from zooter_core.serve.choice import Choice, choose
 from zooter_core.serve.errors import ApiError
 from zooter_core.serve.gateway import Gateway
@@ -284,9 +284,16 @@ def test_a_tool_loop_stays_with_the_writer_of_its_reasoning(pair):
 
 def test_a_session_of_a_header_is_not_one_of_a_hash(pair):
     body = {"model": "auto", "messages": talk("Hi")}
-    keys = {read_chat(body).session, read_chat(body, "a").session, read_chat({**body, "session_id": "b"}).session}
+    keys = {
+        read_chat(body).session,
+        read_chat(body, Sender(session="a")).session,
+        read_chat({**body, "session_id": "b"}).session,
+    }
     assert len(keys) == 3
-    assert read_chat({**body, "session_id": "b"}, "a").session == read_chat(body, "a").session
+    assert (
+        read_chat({**body, "session_id": "b"}, Sender(session="a")).session
+        == read_chat(body, Sender(session="a")).session
+    )
 
 
 def test_sticky_seconds_of_zero_routes_every_turn(pair):

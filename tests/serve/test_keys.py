@@ -120,7 +120,7 @@ def test_a_key_opens_in_both_headers_and_is_named(serve, file):
     endpoint = serve("good", options={"keys": file})
     for headers in (bearer(text), {"api-key": text}):
         assert endpoint.chat(headers=headers).status_code == 200
-        assert endpoint.next_exchange().key == "phone"
+        assert endpoint.next_exchange().sender.key == "phone"
 
 
 def test_a_key_that_may_use_some_candidates(serve, file, scripted):
@@ -180,7 +180,7 @@ def test_a_conversation_belongs_to_its_key(serve, file, scripted):
     for session in ({}, {"session_id": "guessed"}):
         for name, headers in (("mine", mine), ("other", other)):
             endpoint.server.gateway.sessions.of("mine").pin(
-                ChatRequest({"messages": MESSAGES, **session}, None).session, second
+                ChatRequest({"messages": MESSAGES, **session}).session, second
             )
             body = {"messages": loop, **session}
             shown = endpoint.client.post("/v1/route", json=body, headers=headers).json()

@@ -62,7 +62,7 @@ def test_a_message_has_anthropics_shape_and_falls_back_before_its_first_token(se
     assert response.headers["x-zooter-attempts"] == "2"
     assert response.headers["request-id"] == response.headers["x-request-id"]
     exchange = endpoint.next_exchange()
-    assert ([name for name, _ in exchange.failures], exchange.routed) == ([endpoint.order[0]], True)
+    assert ([name for name, _ in exchange.outcome.failures], exchange.routed) == ([endpoint.order[0]], True)
 
 
 @MODES

@@ -107,7 +107,7 @@ def test_a_response_falls_back_before_its_first_part(serve, broken, stream):
     assert answer.status_code == 200
     assert answer.headers["x-model-router-selected-model"] == endpoint.order[1]
     assert "resp_bad" not in answer.text
-    assert [name for name, _ in endpoint.next_exchange().failures] == [endpoint.order[0]]
+    assert [name for name, _ in endpoint.next_exchange().outcome.failures] == [endpoint.order[0]]
 
 
 def test_a_response_that_another_server_holds_is_not_asked_for_elsewhere(serve, scripted):
@@ -122,7 +122,7 @@ def begin(endpoint, key=None, **body):
     """The id of a response that was given, once the request has ended."""
     body = {"model": "auto", "input": QUERY, **body}
     endpoint.client.post("/v1/responses", json=body, headers={"authorization": f"Bearer {key}"})
-    return endpoint.next_exchange().progress.id
+    return endpoint.next_exchange().outcome.progress.id
 
 
 @pytest.mark.parametrize("stream", [False, True])

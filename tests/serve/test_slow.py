@@ -9,7 +9,7 @@ import pytest
 from support.patience import PATIENCE
 from support.running_endpoint import stream_of, unanswered
 from zooter_core.backends.endpoint.events import EventSplitter
-from zooter_core.serve import answering, exchange
+from zooter_core.serve import chat, exchange
 
 METADATA = {"x-zooter-metadata": "enabled"}
 
@@ -28,8 +28,8 @@ def test_a_client_that_never_reads_its_stream_is_gone_after_a_while(serve, scrip
 
 
 def test_auto_waits_a_bounded_time_for_a_place_and_then_asks_the_next(serve, scripted, monkeypatch):
-    monkeypatch.setattr(answering, "PLACE_SECONDS", 0.3)
-    monkeypatch.setattr(answering, "QUEUE_SECONDS", 0.6)
+    monkeypatch.setattr(chat, "PLACE_SECONDS", 0.3)
+    monkeypatch.setattr(chat, "QUEUE_SECONDS", 0.6)
     endpoint = serve("endless", "good", parallel=1)
     full, free = endpoint.order
     with unanswered(endpoint, buffer=4096, model=full, stream=True):
@@ -56,7 +56,7 @@ def test_beside_a_slow_candidate_the_next_one_answers(serve, scripted, stream):
     assert answer.headers["x-zooter-attempts"] == "2"
     assert scripted.dropped.wait(PATIENCE)  # the slow one's request has been closed
     assert endpoint.client.get("/ready").json()["breakers"][slow] == "closed"
-    assert endpoint.next_exchange().progress.usage["total_tokens"] == 16
+    assert endpoint.next_exchange().outcome.progress.usage["total_tokens"] == 16
     assert f'zooter_hedges_total{{model="{fast}"}} 1.0' in endpoint.client.get("/metrics").text
 
 

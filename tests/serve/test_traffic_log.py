@@ -156,11 +156,12 @@ def test_chores_are_marked_and_may_have_a_candidate(serve):
     assert [(entry.chore, entry.reason) for entry in stored(endpoint)] == [(True, "router")]
 
 
-@pytest.mark.parametrize("name", ["chat", "math"])
-def test_chores_go_to_their_candidate(serve, name):
-    endpoint = serve("good", "good", extra=f'[serve]\nchores = "{name}"\n')
-    headers = {"x-session-id": "one"}
-    assert endpoint.chat(TITLE, headers).headers["x-model-router-selected-model"] == name
+@pytest.mark.parametrize("path", ["chat/completions", "responses"])
+def test_chores_go_to_their_candidate(serve, path):
+    endpoint = serve("every-api", "every-api", extra='[serve]\nchores = "chat"\n')
+    headers, body = {"x-session-id": "one"}, {"model": "auto", "messages": _turn(TITLE), "input": TITLE}
+    answer = endpoint.client.post(f"/v1/{path}", json=body, headers=headers)
+    assert answer.headers["x-model-router-selected-model"] == "chat"
     assert endpoint.next_exchange().choice.reason == "chore"
     assert endpoint.chat(QUERY, headers).headers["x-model-router-selected-model"] == endpoint.order[0]
     assert endpoint.next_exchange().choice.reason == "router"  # the conversation has no candidate from its title

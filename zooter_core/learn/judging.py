@@ -20,7 +20,7 @@ from zooter_core.base.records import Message, Response
 from zooter_core.data.prices import cost
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.labelling.rewards import Comparing
-from zooter_core.learn.deciding import Choices, Draw, SamplingPlan, draw_answers
+from zooter_core.learn.deciding import Choices, SamplingPlan, draw_answers
 from zooter_core.learn.traffic import Traffic
 from zooter_core.learn.traffic_rows import (
     LONGEST_ANSWER,
@@ -128,8 +128,8 @@ class TrafficJudge:
             new = self._judge(decision, [name for name in names if name not in stored], missing)
             if self.stop.is_set() and not new:  # its answers may be cut off: they are asked for again
                 return rewards[:row], True
-            differ = any(rival[row] != rivals[0][row] for rival in rivals[1:])
-            self.traffic.add_rewards(self._logged(decision, reward, draw, row, differ) for reward in new)
+            sampled = bool(draw.sample[row])
+            self.traffic.add_rewards(self._logged(decision, reward, sampled) for reward in new)
             for name, reward in (stored | {one.candidate: one.reward for one in new}).items():
                 if name in names:
                     rewards[row, columns[name]] = reward
@@ -220,18 +220,15 @@ class TrafficJudge:
             return None
         return response.text[:LONGEST_ANSWER]
 
-    def _logged(
-        self, decision: LoggedDecision, reward: LoggedReward, draw: Draw, row: int, differ: bool
-    ) -> LoggedReward:
+    def _logged(self, decision: LoggedDecision, reward: LoggedReward, sampled: bool) -> LoggedReward:
         """The reward with the reason why it was computed, and how probable that was.
 
         The sample has the served answers too: without them it would lack the queries that the router gives a candidate.
         """
-        if draw.sample[row]:
+        if sampled:
             reward.why, reward.inclusion = SAMPLE, self.sampling.share
         elif self._has_answer(decision, reward.candidate):
             reward.why, reward.inclusion = SERVED, 1.0
         else:  # a served answer that was not kept was given again, beside the other of the pair
-            sampling = self.sampling
-            reward.why, reward.inclusion = PAIR, sampling.either if differ else sampling.share
+            reward.why, reward.inclusion = PAIR, self.sampling.either
         return reward

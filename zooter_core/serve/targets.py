@@ -373,7 +373,7 @@ class Local:
 
 def asked_thinking(candidate: CandidateConfig, request: ChatRequest) -> Thinking | None:
     """How much a client wants a candidate to think; None where it does not say, or fleet.toml does."""
-    return request.thinking if candidate.thinking in (None, "auto") else None
+    return request.sender.thinking if candidate.thinking in (None, "auto") else None
 
 
 def make_messages(request: ChatRequest) -> tuple[Message, ...]:
