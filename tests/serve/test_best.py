@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
 
 from support.running_endpoint import QUERY, stream_of
@@ -89,7 +87,7 @@ def test_tokens_of_all_answers_count(serve):
 
 def test_answers_count_though_the_reward_model_fails(serve, fleet_copy):
     endpoint = serve("good", "good", router=UNSURE)
-    shutil.rmtree(fleet_copy / "reward")
+    (fleet_copy / "reward").unlink()
     response = endpoint.chat(model="auto-best")
     assert (response.status_code, response.json()["error"]["code"]) == (500, "reward_failed")
     assert count_usage(endpoint.next_exchange()) == Usage(18, 14, reported=True, dollars=None)
