@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -127,18 +126,6 @@ def test_a_full_server_says_when_to_come_back(serve, scripted):
     assert (response.status_code, response.json()["error"]["code"]) == (503, "queue_full")
     assert response.headers["retry-after"] == "1"
     assert response.headers["x-request-id"]
-
-
-def test_a_queued_request_is_answered_when_its_turn_comes(serve):
-    endpoint = serve("good", extra="[serve]\nconcurrent = 1\n")
-    barrier = threading.Barrier(8)
-
-    def call() -> int:
-        barrier.wait()
-        return endpoint.chat().status_code
-
-    with ThreadPoolExecutor(8) as threads:
-        assert [future.result() for future in [threads.submit(call) for _ in range(8)]] == [200] * 8
 
 
 def test_limits_of_a_key_over_http(serve, tmp_path):

@@ -189,11 +189,6 @@ def test_a_server_that_is_away_is_no_missing_response(serve):
     assert endpoint.client.get("/v1/responses/resp_1").status_code == 502
 
 
-def test_where_no_server_has_it_the_status_says_so(serve):
-    body = {"model": "auto", "input": QUERY}
-    assert serve("http-404", "http-404").client.post("/v1/responses", json=body).status_code == 404
-
-
 @pytest.mark.parametrize(
     ("path", "body", "tokens"),
     [

@@ -78,12 +78,6 @@ def test_thoughts_are_counted_and_not_kept(serve, model, stream):
     assert 25 < entry.thought_tokens < entry.tokens  # in a whole answer by its bytes
 
 
-def test_an_answer_without_thoughts_has_none(serve):
-    endpoint = serve("good", options={"learn": True})
-    endpoint.chat()
-    assert [entry.thought_tokens for entry in stored(endpoint)] == [0]
-
-
 def test_an_answer_that_the_client_broke_off_is_not_kept(serve):
     endpoint = serve("slow", extra="[learn]\ntraffic = true\nanswers = true\n")
     with unanswered(endpoint, stream=True) as client:
@@ -148,12 +142,6 @@ def test_feedback_becomes_a_reward(serve):
         wait_until(lambda: [reward.reward for reward in traffic.rewards()] == [-1])
         (reward,) = traffic.rewards()
     assert (reward.source, reward.candidate, reward.inclusion) == ("feedback", endpoint.order[0], None)
-
-
-def test_chores_are_marked_and_may_have_a_candidate(serve):
-    endpoint = serve("good", "good", options={"learn": True})
-    endpoint.chat(TITLE)
-    assert [(entry.chore, entry.reason) for entry in stored(endpoint)] == [(True, "router")]
 
 
 @pytest.mark.parametrize("path", ["chat/completions", "responses"])
