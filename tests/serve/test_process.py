@@ -168,18 +168,18 @@ def test_a_restart_on_a_socket_of_systemd_refuses_no_request(fleet_copy, scripte
         while not ended.is_set():
             answers.append(chat(url))
 
-    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(8) as threads:
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(4) as threads:
         with started(fleet_copy, listener=listener) as (old, url):
             assert url == f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
-            asking = [threads.submit(ask, url) for _ in range(8)]
+            asking = [threads.submit(ask, url) for _ in range(4)]
             try:
-                while len(answers) < 100 and not any(one.done() for one in asking):
+                while len(answers) < 20 and not any(one.done() for one in asking):
                     time.sleep(0.01)
                 old.send_signal(signal.SIGTERM)
                 old.wait(PATIENCE)
                 before = len(answers)
                 with started(fleet_copy, listener=listener):
-                    while len(answers) < before + 100 and not any(one.done() for one in asking):
+                    while len(answers) < before + 20 and not any(one.done() for one in asking):
                         time.sleep(0.01)
                     ended.set()
                     wait(asking)
