@@ -144,17 +144,6 @@ def test_without_news_and_in_a_pause_nothing_changes(taught):
     assert (fleet / "fleet.toml").read_text() == before
 
 
-def test_an_imported_log_does_not_crowd_out_what_was_judged(place):
-    _, _, traffic = place
-    traffic.add(decisions(20))
-    traffic.add_rewards(LoggedReward(f"r{n}", "base", 1.0) for n in range(20))
-    traffic.add(replace(one, probability=None) for one in decisions(60, 20))
-    traffic.add_rewards([LoggedReward("r30", "base", 1.0, FEEDBACK)])
-    assert [one.request_id for one in Material.read(traffic, POOL, 21).decisions] == [
-        *(f"r{n}" for n in range(20)), "r30"
-    ]  # fmt: skip
-
-
 def test_a_newcomer_answers_stored_queries(place):
     fleet, _, traffic = place
     traffic.add(decisions(400))
@@ -305,15 +294,6 @@ def test_feedback_alone_still_teaches(place, tiny_encoder):
     learned = refit(material, embed_decisions(tiny_encoder, material.decisions, data))
     chosen = choose(learned.router, tiny_encoder.embed([one.query for one in EVIDENT]))
     assert np.mean([POOL[one] for one in chosen] == np.array(["one", "two"] * 20)) > 0.8
-
-
-def test_a_later_thumb_replaces_the_earlier_one(place):
-    _, _, traffic = place
-    traffic.add(decisions(1))
-    for thumb in (1.0, 1.0, -1.0):
-        traffic.add_rewards([LoggedReward("r0", "base", thumb, FEEDBACK, time=thumb)])
-    assert [reward.reward for reward in traffic.rewards()] == [-1.0]
-    assert Material.read(traffic, POOL).rewards[0, 0] == -1.0
 
 
 def test_feedback_counts_before_the_reward_model(place):

@@ -44,21 +44,6 @@ def test_a_stop_before_a_reward_is_no_error_and_its_query_waits(place):
     assert first.judged + turn(place)[0].judged == 60
 
 
-def test_thoughts_are_stored_with_the_tokens(place):
-    fleet, _, traffic = place
-    traffic.add(decisions(20))
-
-    class Thinking(Scripted):
-        def run_requests(self, requests, stop, generation=None):
-            for piece in super().run_requests(requests, stop, generation):
-                thoughts = 7 if piece.request.candidate.name == "two" else 0
-                yield replace(piece, response=replace(piece.response, thought_tokens=thoughts))
-
-    turn(place, ensemble=Thinking(load_fleet(fleet)), sampling=SamplingPlan(1.0))
-    counts = {(reward.candidate, reward.tokens, reward.thought_tokens) for reward in traffic.rewards()}
-    assert counts == {("base", None, None), ("one", 10, 0), ("two", 10, 7)}  # what was served was not counted
-
-
 def test_dollars_are_a_budget_too(place):
     fleet, _, traffic = place
     for name in POOL:

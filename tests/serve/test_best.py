@@ -65,19 +65,13 @@ def test_one_that_fails_leaves_the_other_and_the_conversation_stays_with_it(serv
     assert endpoint.chat(continued, session_id="s").json()["model"] == endpoint.order[1]
 
 
-def test_tokens_of_all_answers_count(serve):
+def test_tokens_of_all_answers_count_though_the_reward_model_fails(serve, fleet_copy):
     endpoint = serve("good", "good", router=UNSURE, extra="usd_per_million_tokens = 500_000.0\n")  # of the last one
-    endpoint.chat(model="auto-best")
+    (fleet_copy / "reward").unlink()
+    response = endpoint.chat(model="auto-best")
+    assert (response.status_code, response.json()["error"]["code"]) == (500, "reward_failed")
     assert count_usage(endpoint.next_exchange()) == Usage(18, 14, reported=True, dollars=3.5)
     page = endpoint.client.get("/metrics").text
     for name in endpoint.order:
         assert f'zooter_tokens_total{{kind="prompt",model="{name}"}} 9.0' in page
         assert f'zooter_tokens_total{{kind="answer",model="{name}"}} 7.0' in page
-
-
-def test_answers_count_though_the_reward_model_fails(serve, fleet_copy):
-    endpoint = serve("good", "good", router=UNSURE)
-    (fleet_copy / "reward").unlink()
-    response = endpoint.chat(model="auto-best")
-    assert (response.status_code, response.json()["error"]["code"]) == (500, "reward_failed")
-    assert count_usage(endpoint.next_exchange()) == Usage(18, 14, reported=True, dollars=None)

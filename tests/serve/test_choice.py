@@ -181,15 +181,6 @@ def test_a_conversation_keeps_its_candidate_unless_another_leads_by_more_than_th
     assert (choice.order, choice.reason) == (("code", "math"), "switched")
 
 
-def test_the_lead_that_ends_a_conversation_is_what_remains_after_prices(chooser):
-    """code is 0.4 ahead, which at this willingness is 0.1."""
-    priced = chooser(math={"usd_per_million_tokens": 0}, code={"usd_per_million_tokens": 100})
-    priced(talk("a math=0.6,code=0.4"))
-    later = talk("a math=0.6,code=0.4", "b math=0.3,code=0.7")
-    assert priced(later, False, willingness_to_pay=0.01).reason == "sticky"
-    assert priced(later, False).reason == "switched"
-
-
 @pytest.mark.parametrize(("most", "later"), [(600, 601), (0, 1)])
 def test_a_conversation_loses_its_candidate_after_sticky_seconds(pair, most, later):
     pair.fleet = replace(pair.fleet, serve=ServeConfig(sticky_seconds=most))
@@ -226,14 +217,6 @@ def test_other_conversations_have_other_keys(pair):
     assert pair([{"role": "system", "content": "Be brief"}, *conversation]).reason == "sticky"
 
 
-def test_the_conversation_whose_last_turn_is_oldest_is_forgotten_first(monkeypatch):
-    monkeypatch.setattr("zooter_core.serve.sessions.MOST_SESSIONS", 2)
-    sessions = Sessions()
-    for id in ("a", "b", "a", "c"):
-        sessions.pin(id, "math")
-    assert [sessions.candidate(id) for id in "abc"] == ["math", None, "math"]
-
-
 def test_inside_a_tool_loop_the_candidate_stays_however_late(pair):
     start = talk("a math=0.9,code=0.1")
     pair(start, tools=TOOLS)
@@ -242,12 +225,6 @@ def test_inside_a_tool_loop_the_candidate_stays_however_late(pair):
     pair.now = 20_000
     choice = pair([*start, CALL, RESULT], tools=TOOLS)
     assert (choice.order, choice.reason) == (("code", "math"), "tool_loop")
-
-
-def test_a_candidate_that_may_no_longer_answer_does_not_stay(pair):
-    pair(talk("a math=0.6,code=0.4"))
-    choice = pair(talk("a math=0.6,code=0.4", "b math=0.9,code=0.1"), models=["code"])
-    assert (choice.order, choice.reason) == (("code",), "router")
 
 
 def reasoning(data: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pytest
 
 from support.running_endpoint import QUERY
 from zooter_core.serve.exchange import Exchange
-from zooter_core.serve.storage import FILES, DecisionLog, RequestIds, keep_feedback
+from zooter_core.serve.storage import FILES, DecisionLog
 
 
 def lines(folder) -> list[dict]:
@@ -102,12 +102,3 @@ def test_a_full_disk_costs_lines_alone(tmp_path, caplog):
     log.close()
     assert [line["path"] for line in lines(tmp_path)] == ["/c"]
     assert len([record for record in caplog.records if "are lost" in record.message]) == 1
-
-
-def test_a_folder_that_was_there_keeps_its_mode(tmp_path):
-    (tmp_path / "shared").mkdir(mode=0o755)
-    for name in ("shared", "new"):
-        DecisionLog(tmp_path / name).close()
-        RequestIds(tmp_path / name)
-        keep_feedback(tmp_path / name, {"verdict": "good"})
-    assert [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("shared", "new")] == [0o755, 0o700]

@@ -40,10 +40,6 @@ def test_models_are_listed_and_found(endpoint):
     assert error(endpoint.client.get("/v1/models/gpt-99"))["code"] == "model_not_found"
 
 
-def test_health(endpoint):
-    assert endpoint.client.get("/health").json() == {"status": "ok"}
-
-
 def test_route_decides_without_answering(endpoint, scripted):
     question, requests = [{"role": "user", "content": "What is 2 + 3?"}], len(scripted.bodies)
     one = endpoint.client.post("/v1/route", json={"messages": question}).json()
