@@ -1,8 +1,8 @@
 """Judging what was served: further answers and their rewards, in the background and within a budget.
 
 Decisions are judged in their order, a few at a time. The request's id decides which answers are judged
-(`deciding.draw_answers`), and every reward is stored before the next batch. So a process that was killed continues
-where it stopped, and asks for nothing twice. Candidates get one query at a time.
+(`deciding.draw_answers`), and every reward is stored before the next batch. So a process that was killed goes on where
+it stopped, and asks for nothing twice. Candidates get one query at a time.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class TurnBudget:
 
 
 def learnable(decision: LoggedDecision, pool: Sequence[str]) -> bool:
-    """Whether a decision is one of the router: no chore, and not named by the client or answered by nobody."""
+    """Whether the router made a decision for a user, and a candidate of the pool answered."""
     return not decision.chore and decision.probability is not None and decision.candidate in pool
 
 

@@ -136,7 +136,7 @@ def _passed_over(gateway: Gateway, request: ChatRequest) -> dict[str, str]:
 
 def _lacking(param: str) -> str:
     """Why a local candidate cannot answer a request with such a field (`unsupported`)."""
-    return "needs text in the last message" if param == "messages" else f"does not support `{param}` as it is here"
+    return "needs text in the last message" if param == "messages" else f"does not support this value of `{param}`"
 
 
 def _priced(fleet: Fleet, request: ChatRequest, decision: Decision, able: Sequence[str]) -> Decision:

@@ -177,7 +177,7 @@ Observer = Callable[[Exchange], None]
 
 
 class GoneError(Exception):
-    """The client takes nothing of its answer any more."""
+    """The client no longer reads its answer."""
 
 
 class Out:
@@ -274,12 +274,14 @@ class Reply(Response):
             await asyncio.wait({answering, gone}, return_when=asyncio.FIRST_COMPLETED)
             if not answering.done():
                 self._exchange.status = GONE
-        except asyncio.CancelledError:  # it has had its time
+        except asyncio.CancelledError:  # by uvicorn, after the grace of a stop
             answering.cancel()
             await asyncio.gather(answering, return_exceptions=True)
             headers = {"retry-after": str(RESTART_SECONDS), "connection": "close"}
             with suppress(GoneError):
-                await out.fail(ApiError(503, "The server stops. Try again later.", "stopping", headers=headers))
+                await out.fail(
+                    ApiError(503, "The server is shutting down. Try again later.", "stopping", headers=headers)
+                )
         finally:
             for task in (answering, gone):
                 task.cancel()

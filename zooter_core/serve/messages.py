@@ -1,7 +1,7 @@
-"""Anthropic's Messages API before chat completions: a request is translated where it comes in, an answer where it goes
-out. All in between, from the choice to the logs, sees a chat completion.
+"""Anthropic's Messages API: a request becomes a chat completion as it comes in, and its answer becomes a message as it
+goes out. Everything in between, from the choice of a candidate to the logs, sees a chat completion.
 
-What chat completions has no word for is left out, such as `cache_control`; what would change the answer is refused.
+Fields without a counterpart are left out, such as `cache_control`, and refused where they would change the answer.
 """
 
 from __future__ import annotations
@@ -140,9 +140,7 @@ def _text(block: Mapping[str, Any], where: str) -> str:
 
 def _unsupported(block: Mapping[str, Any], where: str) -> ApiError:
     kind = block.get("type")
-    return bad_request(
-        f"`{where}` is a block of the type {kind!r:.80}, which has no place there here.", f"{where}.type"
-    )
+    return bad_request(f"`{where}` is a block of the type {kind!r:.80}, which is not supported there.", f"{where}.type")
 
 
 def _assistant(blocks: Sequence[tuple[str, Mapping[str, Any]]]) -> Iterator[dict[str, Any]]:
@@ -202,7 +200,10 @@ def _tools(tools: object) -> list[dict[str, Any]]:
     for number, tool in enumerate(tools):
         schema = tool.get("input_schema") if isinstance(tool, dict) else None
         if not isinstance(schema, dict) or not isinstance(tool.get("name"), str):
-            raise _wrong(f"tools[{number}]", "a tool of yours, with a `name` and an `input_schema`; none runs here")
+            raise _wrong(
+                f"tools[{number}]",
+                "a tool with a `name` and an `input_schema`; tools that a server runs are not supported",
+            )
         function = {name: tool[name] for name in ("name", "description", "strict") if tool.get(name) is not None}
         functions.append({"type": "function", "function": {**function, "parameters": schema}})
     return functions

@@ -230,7 +230,7 @@ async def stored_response(
     name = sessions.writer(response_id)
     target = gateway.targets.get(name or "")
     if not isinstance(target, Upstream):
-        message = "There is no such response of yours. The endpoint knows those that it has given since it was started."
+        message = "There is no such response. The endpoint knows those that it has given you since it was started."
         raise ApiError(404, message, "response_not_found", "response_id")
     try:
         answer: dict[str, Any] = await target.connection.ask(f"{RESPONSES}/{quote(response_id, safe='')}")
@@ -243,8 +243,8 @@ async def stored_response(
             return _response_shape(response_id, decision)
         status = 404 if error.server_status in UNHELD else error.status
         message = (
-            f"{name} does not give this response again: {error.client_message}. It is not stored here either: with "
-            "`traffic = true` and `answers = true` in [learn], texts are, but for those that are long or broke off."
+            f"{name} does not return this response again: {error.client_message}. It is not stored here either. With "
+            "`traffic = true` and `answers = true` in [learn], complete texts are, unless they are very long."
         )
         raise ApiError(status, message, "response_not_stored", "response_id") from None
 

@@ -1,5 +1,5 @@
-"""What the routes of the endpoint share: its settings, the fleet that answers, its limits and keys, and what sees every
-exchange."""
+"""What the routes of the endpoint share: its settings, the fleet that answers, its limits and keys, and the observers
+of every exchange."""
 
 from __future__ import annotations
 

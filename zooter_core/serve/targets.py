@@ -377,7 +377,7 @@ def asked_thinking(candidate: CandidateConfig, request: ChatRequest) -> Thinking
 
 
 def make_messages(request: ChatRequest) -> tuple[Message, ...]:
-    """The messages of a request whose parts are all text (capabilities.unsupported)."""
+    """The messages of a request whose parts are all text (choice.unsupported)."""
     return tuple(
         Message(LOCAL_ROLES.get(message["role"], "user"), read_text(message.get("content")))  # type: ignore[arg-type]
         for message in request.messages
