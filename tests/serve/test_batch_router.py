@@ -82,35 +82,13 @@ def test_a_panic_reaches_those_at_fault_alone_and_routing_goes_on():
         assert await router.failure() == ""  # as a text of ours is routed
         assert (await router.route(["good"])).decision.candidate == "a"
         router.close()
-
-    run_apart(run())
-    assert slow.batches[1] == ["q1", "bad", "q2"]
-
-
-def test_a_router_that_fails_is_not_ready_until_it_routes_again():
-    broken = True
-
-    def route(conversations):
-        if broken:
-            raise Panic("no")
-        return [Routed(Decision.of("", {"a": 1.0}), OUTPUTS) for _ in conversations]
-
-    async def run() -> None:
-        nonlocal broken
-        router = BatchRouter(route)
-        assert await router.failure() == ""
-        with pytest.raises(WorkError):
-            await router.route(["any"])
-        assert await router.failure() == "it failed (Panic)"
-        broken = False
-        assert await router.failure() == ""
-        router.close()
         await asyncio.to_thread(router._thread.join, 20)
         assert await router.failure() == "its thread has ended"
         with pytest.raises(WorkError):  # instead of a wait without end
             await router.route(["any"])
 
     run_apart(run())
+    assert slow.batches[1] == ["q1", "bad", "q2"]
 
 
 def test_askers_take_turns_a_long_text_holds_up_no_short_ones_and_who_has_gone_is_not_routed():

@@ -91,14 +91,6 @@ def test_routing_fields_are_left_out_where_the_router_has_read_them(serve, scrip
     assert scripted.bodies[-1]["models"] == list(endpoint.order)
 
 
-def test_a_named_candidate_bypasses_the_router(serve):
-    endpoint = serve("good", "good", "good")
-    answer = endpoint.chat(model=endpoint.order[2])
-    assert answer.json()["model"] == endpoint.order[2]
-    assert "x-zooter-probability" not in answer.headers
-    assert endpoint.next_exchange().choice.reason == "named"
-
-
 @pytest.mark.parametrize(
     ("fault", "stream"),
     [

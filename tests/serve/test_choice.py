@@ -23,7 +23,7 @@ from zooter_core.serve.chat_request import Sender, read_chat
 from zooter_core.serve.choice import Choice, choose
 from zooter_core.serve.errors import ApiError
 from zooter_core.serve.gateway import Gateway
-from zooter_core.serve.sessions import Sessions, digests, readable_by
+from zooter_core.serve.sessions import Sessions, digests
 
 TOOLS = [{"type": "function", "function": {"name": "f"}}]
 CALL = {"role": "assistant", "content": None, "tool_calls": [{"id": "1", "function": {"name": "f"}}]}
@@ -99,12 +99,6 @@ def talk(*texts: str) -> list[dict[str, Any]]:
     for text in texts:
         messages += [{"role": "user", "content": text}, {"role": "assistant", "content": "ok"}]
     return messages[:-1]
-
-
-def test_the_router_chooses_and_the_others_are_in_reserve(pair):
-    choice = pair("math=0.3,code=0.7")
-    assert choice.order == ("code", "math")
-    assert (choice.reason, choice.passed_over) == ("router", {})
 
 
 @pytest.mark.parametrize(
@@ -230,19 +224,6 @@ def test_inside_a_tool_loop_the_candidate_stays_however_late(pair):
 def reasoning(data: str) -> dict[str, Any]:
     details = [{"type": "reasoning.encrypted", "data": data}, {"type": "reasoning.text", "text": "Hm"}]
     return {"role": "assistant", "content": "ok", "reasoning_details": details}
-
-
-def test_encrypted_reasoning_goes_back_to_its_writer_alone():
-    sessions = Sessions()
-    message = reasoning("secret")
-    (digest,) = digests(message)
-    sessions.wrote(digest, "math")
-    assert readable_by("math", [message], sessions) == [message]
-    (shown,) = readable_by("code", [message], sessions)
-    assert shown == {**message, "reasoning_details": [{"type": "reasoning.text", "text": "Hm"}]}
-    unknown = {"role": "assistant", "content": "", "encrypted_content": "x", "thinking_blocks": [{"signature": "y"}]}
-    assert readable_by("math", [unknown], sessions) == [{"role": "assistant", "content": ""}]
-    assert readable_by("math", [unknown], sessions, unknown=True) == [unknown]
 
 
 def test_a_tool_loop_stays_with_the_writer_of_its_reasoning(pair):

@@ -57,14 +57,6 @@ def test_dollars_count_the_prompt_and_what_was_cached_of_it(serve, stream):
     assert 'kind="cached",model=' in endpoint.client.get("/metrics").text
 
 
-def test_a_refused_request_has_a_line_too(serve):
-    endpoint = serve("good")
-    endpoint.client.post("/v1/chat/completions", content=b"{")
-    endpoint.next_exchange()
-    (line,) = lines(endpoint.server.settings.data)
-    assert (line["status"], line["error"], line["text_sha256"]) == (400, "invalid_json", None)
-
-
 def test_files_are_rotated(tmp_path):
     log = DecisionLog(tmp_path, most_bytes=1)
     for _ in range(FILES + 5):

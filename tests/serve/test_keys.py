@@ -64,6 +64,18 @@ def test_changes_of_the_file_count_at_once_unless_it_breaks(file):
     assert ring.find(again) is None
 
 
+WRONG = ['{"name": "x"}']
+WRONG += [f'{{"name": "x", "digest": "", "created": 0, {limit}}}' for limit in ('"concurrent": "9"', '"requests": 9')]
+
+
+@pytest.mark.parametrize("content", ["{", "[]", *(f'{{"keys": [{entry}]}}' for entry in WRONG)])
+def test_a_wrong_file_is_refused(file, content):
+    file.parent.mkdir()
+    file.write_text(content)
+    with pytest.raises(ZooterError, match="a key file"):
+        read_keys(file)
+
+
 @pytest.mark.parametrize("name", ["", "Phone", "a-b", "x" * 41, "a b", "taken"])
 def test_a_name_that_is_not_allowed_or_taken(file, name):
     add_key(file, key("taken"))
@@ -76,23 +88,6 @@ def test_keys_that_are_added_at_the_same_time_are_all_there(file):
         names = [f"key{number}" for number in range(8)]
         list(threads.map(lambda name: add_key(file, key(name)), names))
     assert sorted(read_keys(file)) == names
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        "{",
-        "[]",
-        '{"keys": [{"name": "x"}]}',
-        '{"keys": [{"name": "x", "digest": "", "created": 0, "concurrent": "9"}]}',
-        '{"keys": [{"name": "x", "digest": "", "created": 0, "requests_a_minute": 9}]}',  # no such limit
-    ],
-)
-def test_a_wrong_file_is_refused(file, content):
-    file.parent.mkdir()
-    file.write_text(content)
-    with pytest.raises(ZooterError, match="a key file"):
-        read_keys(file)
 
 
 def test_without_a_key_only_health_answers(serve, file, scripted):

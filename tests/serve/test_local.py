@@ -31,49 +31,32 @@ def test_a_stream_says_what_the_whole_answer_says(local):
     assert len({chunk["id"] for chunk in chunks}) == 1
 
 
-@pytest.mark.parametrize(
-    ("field", "value", "message"),
-    [
-        ("max_tokens", 0, "`max_tokens` must be a whole number above 0."),
-        ("max_completion_tokens", "8", "`max_completion_tokens` must be a whole number above 0."),
-        ("temperature", -1, "`temperature` must be a number of at least 0."),
-        ("seed", "x", "`seed` must be a whole number."),
-    ],
-)
-def test_a_wrong_setting_is_named_as_the_request_names_it(local, field, value, message):
-    response = local.chat(model="base", **{field: value})
-    assert response.status_code == 400
-    assert (response.json()["error"]["message"], response.json()["error"]["param"]) == (message, field)
+SETTINGS = {  # a wrong value of each, and what it must be
+    "max_tokens": (0, "a whole number above 0"),
+    "max_completion_tokens": ("8", "a whole number above 0"),
+    "temperature": (-1, "a number of at least 0"),
+    "seed": ("x", "a whole number"),
+}
+UNABLE = {"response_format": {"type": "json_object"}, "logprobs": True, "n": 2, "stop": ["x"]}
+UNABLE |= {"tools": [{"type": "function", "function": {"name": "f"}}]}
 
 
-def test_a_message_without_text_is_refused_for_that_reason(local):
-    for model in ("base", "auto"):
-        response = local.chat([{"role": "user", "content": " "}], model=model)
-        assert response.status_code == 400
-        assert "needs text in the last message" in response.json()["error"]["message"]
-
-
-@pytest.mark.parametrize(
-    ("body", "param"),
-    [
-        ({"tools": [{"type": "function", "function": {"name": "f"}}]}, "tools"),
-        ({"response_format": {"type": "json_object"}}, "response_format"),
-        ({"logprobs": True}, "logprobs"),
-        ({"n": 2}, "n"),
-        ({"stop": ["x"]}, "stop"),
-    ],
-)
-def test_what_it_cannot_do_is_refused(local, body, param):
-    named = local.chat(model="base", **body)
-    assert (named.status_code, named.json()["error"]["param"]) == (400, param)
-    routed = local.chat(**body)
-    assert (routed.status_code, routed.json()["error"]["code"]) == (400, "no_capable_model")
-
-
-def test_images_and_tool_results_are_refused(local):
+def test_what_it_cannot_do_is_refused_with_the_name_of_the_field(local):
+    for field, (value, expected) in SETTINGS.items():
+        response = local.chat(model="base", **{field: value})
+        error = response.json()["error"]
+        assert (response.status_code, error["param"]) == (400, field)
+        assert error["message"] == f"`{field}` must be {expected}."
+    for field, value in UNABLE.items():
+        named, routed = (local.chat(model=model, **{field: value}) for model in ("base", "auto"))
+        assert (named.status_code, named.json()["error"]["param"]) == (400, field)
+        assert (routed.status_code, routed.json()["error"]["code"]) == (400, "no_capable_model")
     for message in ({"role": "user", "content": [IMAGE]}, {"role": "tool", "content": "42", "tool_call_id": "1"}):
         response = local.chat([message], model="base")
         assert (response.status_code, response.json()["error"]["param"]) == (400, "messages[0]")
+    empty = local.chat([{"role": "user", "content": " "}], model="auto")
+    assert empty.status_code == 400
+    assert "needs text in the last message" in empty.json()["error"]["message"]
 
 
 def test_neutral_values_are_not_demands(local):
