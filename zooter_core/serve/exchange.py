@@ -107,7 +107,7 @@ class Exchange:
         """Note what is asked.
 
         Raises:
-            ApiError: it has too many messages or tokens.
+            ApiError: it has too many messages.
         """
         self.request, self.model = request, request.model
         check_size(request)
