@@ -28,19 +28,18 @@ from zooter_core.router.router import Router
 
 
 def test_a_better_router_is_proved_and_serves(taught):
-    fleet, _, traffic = taught
-    before = contents(fleet / "router")
-    traffic.add(decisions(200, 200))
+    before = contents(taught.fleet / "router")
+    taught.traffic.add(decisions(200, 200))
     result, versions, _ = turn(taught)
     assert (result.event, versions.state.former) == (PROMOTE, "router")
     assert versions.state.champion == "routers/0001"  # which was compared, and not what has learned from the pairs too
     assert versions.state.challenger == "routers/0002"
     assert result.evidence.mean > 0.3
-    router = Router.load(load_fleet(fleet).router.path)  # the ordinary format
+    router = Router.load(load_fleet(taught.fleet).router.path)  # the ordinary format
     assert router.candidates == POOL
     routed = router.route(["Add up 5 and 3 apples", "Tell me about the sea near town 7"])
     assert [one.candidate for one in routed] == ["one", "two"]
-    assert contents(fleet / "router") == before
+    assert contents(taught.fleet / "router") == before
 
 
 def test_a_worse_one_is_rolled_back_to_the_bit(taught):
@@ -69,11 +68,10 @@ SLOW = Gate(pairs=10_000, bound=10_000.0)  # a gate that nothing passes
 
 def test_a_refit_of_a_promoted_learner_serves_once_it_has_earned_more(taught):
     """Then the models change places: the refit that has learned it is compared for a turn before it serves."""
-    fleet, _, traffic = taught
     swapped, turns = {"sum": "two", "sea": "one"}, []
     for first, good, gate in ((200, GOOD, Gate(pairs=20)), (400, swapped, SLOW), (600, swapped, SLOW)):
-        traffic.add(decisions(200, first))
-        result, versions, _ = turn(taught, gate=gate, ensemble=Scripted(load_fleet(fleet), good=good))
+        taught.traffic.add(decisions(200, first))
+        result, versions, _ = turn(taught, gate=gate, ensemble=Scripted(load_fleet(taught.fleet), good=good))
         state = versions.state
         turns.append((result.event, state.champion, state.challenger))
     assert turns == [
@@ -81,7 +79,7 @@ def test_a_refit_of_a_promoted_learner_serves_once_it_has_earned_more(taught):
         ("", "routers/0001", "routers/0003"),
         (FOLLOW, "routers/0003", "routers/0004"),
     ]
-    assert (result.follows, load_fleet(fleet).router.path) == (True, str(fleet / "routers" / "0003"))
+    assert (result.follows, load_fleet(taught.fleet).router.path) == (True, str(taught.fleet / "routers" / "0003"))
     assert [event["event"] for event in state.events] == [PROMOTE]
 
 
@@ -102,15 +100,14 @@ def test_a_model_that_breaks_is_left_within_300_requests(taught):
 
 
 def test_where_its_owner_decides_nothing_is_promoted_or_followed(taught):
-    fleet, _, traffic = taught
     for first, manual, event, champion in (
         (200, True, "", "router"), (400, False, PROMOTE, "routers/0002"), (600, True, "", "routers/0002"),
     ):  # fmt: skip
-        traffic.add(decisions(200, first))
+        taught.traffic.add(decisions(200, first))
         result, versions, _ = turn(taught, manual=manual)
         assert (result.event, versions.state.champion) == (event, champion)
         assert (result.follows, versions.state.follows) == (not manual, not manual)
-    assert load_fleet(fleet).router.path == str(fleet / "routers" / "0002")
+    assert load_fleet(taught.fleet).router.path == str(taught.fleet / "routers" / "0002")
     assert (versions.state.challenger, versions.state.former) == ("routers/0004", "router")  # which still guards
 
 
@@ -131,17 +128,16 @@ def test_a_fine_tuned_encoder_stays_where_it_is(place):
 
 
 def test_without_news_and_in_a_pause_nothing_changes(taught):
-    fleet, _, traffic = taught
-    before = (fleet / "fleet.toml").read_text()
+    before = (taught.fleet / "fleet.toml").read_text()
     result, versions, ensemble = turn(taught)
     assert (result.judged, result.challenger, result.event, ensemble.questions) == (0, "", "", [])
-    assert sorted(path.name for path in (fleet / "routers").iterdir()) == ["0001", "state.json"]
+    assert sorted(path.name for path in (taught.fleet / "routers").iterdir()) == ["0001", "state.json"]
     versions.state.paused = True
     versions.save()
-    traffic.add(decisions(200, 200))
+    taught.traffic.add(decisions(200, 200))
     result, _, ensemble = turn(taught)
     assert (result.judged, ensemble.questions) == (0, [])
-    assert (fleet / "fleet.toml").read_text() == before
+    assert (taught.fleet / "fleet.toml").read_text() == before
 
 
 def test_a_newcomer_answers_stored_queries(place):
@@ -194,8 +190,7 @@ def test_a_newcomer_that_fails_does_not_take_the_budget(place):
 
 @pytest.mark.parametrize("step", ["add_rewards", "save", "add", "name_router", "named", "np.savez"])
 def test_a_turn_that_dies_in_any_step_goes_on_later(taught, step, monkeypatch):
-    fleet, _, traffic = taught
-    traffic.add(decisions(120, 200))
+    taught.traffic.add(decisions(120, 200))
 
     def die(*arguments, **_more):
         if step == "named":
@@ -213,12 +208,12 @@ def test_a_turn_that_dies_in_any_step_goes_on_later(taught, step, monkeypatch):
             turn(taught)
     result, versions, _ = turn(taught)
     assert versions.state.judged == 320
-    assert load_fleet(fleet).router.path.endswith("routers/0001")
+    assert load_fleet(taught.fleet).router.path.endswith("routers/0001")
     assert versions.state.challenger.startswith("routers/000")
     assert [(event["event"], event["passes"]) for event in versions.state.events] == [(PROMOTE, True)]
     assert versions.state.follows
-    assert Router.load(load_fleet(fleet).router.path).candidates == POOL
-    assert not [path for path in (fleet / "routers").iterdir() if "partial" in path.name]
+    assert Router.load(load_fleet(taught.fleet).router.path).candidates == POOL
+    assert not [path for path in (taught.fleet / "routers").iterdir() if "partial" in path.name]
     assert result.judged <= 120
 
 
@@ -297,11 +292,10 @@ def test_feedback_alone_still_teaches(place, tiny_encoder):
 
 
 def test_feedback_counts_before_the_reward_model(place):
-    _, _, traffic = place
-    traffic.add(decisions(3))
-    traffic.add_rewards([LoggedReward(f"r{n}", "base", reward) for n, reward in enumerate((1.0, 2.0, 3.0))])
-    traffic.add_rewards([LoggedReward("r0", "base", 1.0, FEEDBACK), LoggedReward("r1", "one", -1.0, FEEDBACK)])
-    rewards = Material.read(traffic, POOL).rewards
+    place.traffic.add(decisions(3))
+    place.traffic.add_rewards([LoggedReward(f"r{n}", "base", reward) for n, reward in enumerate((1.0, 2.0, 3.0))])
+    place.traffic.add_rewards([LoggedReward("r0", "base", 1.0, FEEDBACK), LoggedReward("r1", "one", -1.0, FEEDBACK)])
+    rewards = Material.read(place.traffic, POOL).rewards
     level, spread = 2.0, np.std([1.0, 2.0, 3.0])
     assert rewards[0, 0] == pytest.approx(level + spread * (1 + 0.5 * np.tanh(-1 / spread)))
     assert rewards[1, 1] == pytest.approx(level - spread)
@@ -309,11 +303,10 @@ def test_feedback_counts_before_the_reward_model(place):
 
 
 def test_a_refit_is_the_same_again_and_of_any_encoder(place, tiny_encoder, tmp_path):
-    _, data, traffic = place
-    traffic.add(decisions(150))
-    traffic.add_rewards(LoggedReward(f"r{n}", POOL[n % 3], float(n % 3 == 1), MODEL) for n in range(150))
-    material = Material.read(traffic, POOL)
-    vectors = embed_decisions(tiny_encoder, material.decisions, data)
+    place.traffic.add(decisions(150))
+    place.traffic.add_rewards(LoggedReward(f"r{n}", POOL[n % 3], float(n % 3 == 1), MODEL) for n in range(150))
+    material = Material.read(place.traffic, POOL)
+    vectors = embed_decisions(tiny_encoder, material.decisions, place.data)
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         write_router(tmp_path / name, refit(material, vectors), POOL, tiny_encoder.reference, {})
@@ -342,23 +335,21 @@ def test_a_torn_file_of_vectors_has_none_and_is_written_anew(place, tiny_encoder
 
 
 def test_a_clock_that_jumps_loses_no_decision(place):
-    _, _, traffic = place
-    traffic.add(replace(one, time=5000.0 - n) for n, one in enumerate(decisions(150)))
+    place.traffic.add(replace(one, time=5000.0 - n) for n, one in enumerate(decisions(150)))
     assert turn(place)[0].judged == 150
-    traffic.add(replace(one, time=3.0) for one in decisions(150, 150))
+    place.traffic.add(replace(one, time=3.0) for one in decisions(150, 150))
     assert turn(place)[0].judged == 150
 
 
 def test_a_traffic_file_that_begins_anew_is_judged_from_its_first_decision(place, tiny_encoder, tmp_path):
-    fleet, data, traffic = place
-    traffic.add(decisions(150))
+    place.traffic.add(decisions(150))
     turn(place)
     with Traffic.open(tmp_path / "anew") as anew:
         anew.add(decisions(110, 150))
-        shutil.copyfile(data / VECTORS, tmp_path / "anew" / VECTORS)  # as where traffic.sqlite alone was deleted
-        traffic.delete(older_than=1e12)
+        shutil.copyfile(place.data / VECTORS, tmp_path / "anew" / VECTORS)  # as where traffic.sqlite alone was deleted
+        place.traffic.delete(older_than=1e12)
         assert turn(place)[0].judged == 0  # the same file, whose numbers go on
-        result, _, _ = turn((fleet, tmp_path / "anew", anew))
+        result, _, _ = turn((place.fleet, tmp_path / "anew", anew))
         assert (result.judged, result.challenger) == (110, "routers/0002")
         material = Material.read(anew, POOL)
     vectors, present, _ = read_vectors(tiny_encoder, material.decisions, tmp_path / "anew")
@@ -367,9 +358,8 @@ def test_a_traffic_file_that_begins_anew_is_judged_from_its_first_decision(place
 
 
 def test_one_candidate_has_nothing_to_learn(place):
-    fleet, _, traffic = place
-    parts = load_fleet(fleet)
+    parts = load_fleet(place.fleet)
     ensemble = Scripted(replace(parts, candidates=parts.candidates[:1]))
-    traffic.add(decisions(150))
-    result = Cycle(Versions(ensemble.fleet), ensemble, traffic, LearnSettings()).turn(TurnBudget(1000), STOP)
+    place.traffic.add(decisions(150))
+    result = Cycle(Versions(ensemble.fleet), ensemble, place.traffic, LearnSettings()).turn(TurnBudget(1000), STOP)
     assert (result.judged, result.challenger, result.event) == (150, "", "")

@@ -142,14 +142,6 @@ def test_a_time_that_is_none_is_that_of_the_import(traffic, tmp_path):
     assert last == 1_750_000_000
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"a": 1}', "nonsense", "[1]"])
-def test_anything_else_is_refused(traffic, tmp_path, text):
-    (tmp_path / "a.json").write_text(text)
-    with pytest.raises(ZooterError):
-        import_traffic([tmp_path / "a.json"], traffic, LearnConfig())
-    assert list(traffic.decisions()) == []
-
-
 def test_the_commands(tmp_path, capsys):
     file, data = write(tmp_path / "a.jsonl", LITELLM, SPEND), ["--data", str(tmp_path / "data")]
     assert main(["learn", "import", str(file), *data]) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,14 +16,11 @@ from zooter_core.config.endpoint import EndpointConfig
 from zooter_core.config.fleet import Fleet
 from zooter_core.config.serve import ServeConfig
 from zooter_core.data import prices
-from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.fleet.routing import Routed
 from zooter_core.method.selection import Outputs
-from zooter_core.serve.batch_router import BatchRouter
 from zooter_core.serve.chat_request import Sender, read_chat
 from zooter_core.serve.choice import Choice, choose
 from zooter_core.serve.errors import ApiError
-from zooter_core.serve.gateway import Gateway
 from zooter_core.serve.sessions import Sessions, digests
 
 TOOLS = [{"type": "function", "function": {"name": "f"}}]
@@ -59,28 +57,23 @@ class Chooser:
         messages = content if isinstance(content, list) else [{"role": "user", "content": content}]
         request = read_chat({"model": "auto", "messages": messages, **body})
 
-        async def run() -> Choice:
-            gateway = Gateway(self.fleet, BatchRouter(self._route), Ensemble(self.fleet), self.sessions)
-            try:
-                return await choose(gateway, request)
-            finally:
-                await gateway.close()
-
-        choice = run_apart(run())
+        names = dict.fromkeys(("auto", *self.fleet.pool), "")
+        router = SimpleNamespace(route=self._route)
+        gateway: Any = SimpleNamespace(
+            fleet=self.fleet, models=names, connections={}, sessions=self.sessions, router=router
+        )
+        choice = run_apart(choose(gateway, request))
         if pin:
             self.sessions.pin(request.session, choice.order[0])
         return choice
 
-    def _route(self, conversations):
-        routed = []
-        for turns in conversations:
-            text = "\n".join(turns)
-            entries = dict(pair.split("=") for pair in text.split()[-1].split(",")) if "=" in text else {}
-            even = 1 / len(self.fleet.pool)
-            probabilities = {name: float(entries.get(name, even)) for name in self.fleet.pool}
-            decision = prices.weighed(Decision.of(text, probabilities), *self.weights)
-            routed.append(Routed(decision, Outputs(np.array([list(probabilities.values())]))))
-        return routed
+    async def _route(self, turns, asker):
+        text = "\n".join(turns)
+        entries = dict(pair.split("=") for pair in text.split()[-1].split(",")) if "=" in text else {}
+        even = 1 / len(self.fleet.pool)
+        probabilities = {name: float(entries.get(name, even)) for name in self.fleet.pool}
+        decision = prices.weighed(Decision.of(text, probabilities), *self.weights)
+        return Routed(decision, Outputs(np.array([list(probabilities.values())])))
 
 
 @pytest.fixture

@@ -221,14 +221,6 @@ def test_cached_tokens_are_counted_apart(serve, stream):
 
 
 @MODES
-def test_a_server_that_does_not_count_is_estimated(serve, scripted, stream):
-    script(scripted, stream, {"content": "word " * 8})
-    usage = answer_of(post(serve("good"), stream=stream), stream)["usage"]
-    assert usage["input_tokens"] == 4
-    assert usage["output_tokens"] > 0
-
-
-@MODES
 def test_thoughts_of_a_model_on_this_machine(fleet_copy, tmp_path, stream):
     """Here, and in a chat in the field that most servers have them in."""
     lines = {"id": "1", "query": QUERY, "scores": {"thinks": 1}, "responses": {"thinks": HARD}}

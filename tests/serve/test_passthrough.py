@@ -86,20 +86,6 @@ def test_all_that_a_response_reads_counts_for_the_limits(serve):
 
 
 @pytest.mark.parametrize(
-    ("path", "body", "tokens", "dollars"),
-    [
-        ("responses", {"input": QUERY}, (9, 7), 3.5),
-        ("responses", {"input": QUERY, "stream": True}, (9, 7), 3.5),
-        ("embeddings", {"input": "Hi"}, (3, 0), 0.0),
-    ],
-)
-def test_the_servers_count_of_tokens_is_noted(serve, path, body, tokens, dollars):
-    endpoint = serve("every-api", extra="usd_per_million_tokens = 500_000.0\nusd_per_million_prompt_tokens = 0\n")
-    endpoint.client.post(f"/v1/{path}", json={"model": endpoint.order[0], **body})
-    assert count_usage(endpoint.next_exchange()) == Usage(*tokens, reported=True, dollars=dollars)
-
-
-@pytest.mark.parametrize(
     ("broken", "stream"), [("http-503", True), ("http-404", False), ("fails-after-created", True), ("nothing", True)]
 )
 def test_a_response_falls_back_before_its_first_part(serve, broken, stream):
@@ -185,20 +171,6 @@ def test_what_no_server_holds_comes_from_the_store_if_it_is_all_there(serve, scr
     assert shape["output"][0]["content"][0]["text"] == "The answer is 5."
 
 
-@pytest.mark.parametrize(
-    ("path", "body", "tokens"),
-    [
-        ("chat/completions", {"messages": [{"role": "user", "content": "a" * 40}]}, (10, 10)),
-        ("responses", {"input": "a" * 40}, (10, 10)),
-        ("embeddings", {"input": ["a" * 20, "b" * 20]}, (12, 0)),
-    ],
-)
-def test_tokens_without_a_report_are_estimated(serve, path, body, tokens):
-    endpoint = serve("counts-nothing")
-    endpoint.client.post(f"/v1/{path}", json={"model": endpoint.order[0], **body})
-    assert count_usage(endpoint.next_exchange()) == Usage(*tokens, reported=False, dollars=None)
-
-
 def test_a_server_without_it_is_a_404_in_the_shape_of_the_api(endpoint):
     for path, body in (("responses", {"input": "Hi"}), ("embeddings", {"input": "Hi"})):
         answer = endpoint.client.post(f"/v1/{path}", json={"model": endpoint.order[1], **body})
@@ -212,3 +184,24 @@ def test_local_candidates_have_neither(local):
     for path in ("responses", "embeddings"):
         answer = local.client.post(f"/v1/{path}", json={"model": "base", "input": "Hi"})
         assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
+
+
+PRICED = "usd_per_million_tokens = 500_000.0\nusd_per_million_prompt_tokens = 0\n"
+
+
+@pytest.mark.parametrize(
+    ("model", "path", "body", "tokens", "dollars"),
+    [
+        ("every-api", "responses", {"input": QUERY}, (9, 7), 3.5),
+        ("every-api", "responses", {"input": QUERY, "stream": True}, (9, 7), 3.5),
+        ("every-api", "embeddings", {"input": "Hi"}, (3, 0), 0.0),
+        ("counts-nothing", "chat/completions", {"messages": [{"role": "user", "content": "a" * 40}]}, (10, 10), 5.0),
+        ("counts-nothing", "responses", {"input": "a" * 40}, (10, 10), 5.0),
+        ("counts-nothing", "embeddings", {"input": ["a" * 20, "b" * 20]}, (12, 0), 0.0),
+    ],
+)
+def test_tokens_are_those_that_the_server_counts_or_else_estimated(serve, model, path, body, tokens, dollars):
+    endpoint = serve(model, extra=PRICED)
+    endpoint.client.post(f"/v1/{path}", json={"model": endpoint.order[0], **body})
+    reported = model == "every-api"
+    assert count_usage(endpoint.next_exchange()) == Usage(*tokens, reported=reported, dollars=dollars)

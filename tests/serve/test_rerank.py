@@ -39,18 +39,6 @@ def test_the_best_few_with_their_documents(serve):
     assert few == [result | {"document": {"text": DOCUMENTS[result["index"]]}} for result in every[:2]]
 
 
-def test_the_log_has_the_query_as_a_hash_alone(serve):
-    endpoint = serve("good", "good")
-    rerank(endpoint)
-    exchange = endpoint.next_exchange()
-    assert (exchange.path, exchange.model, exchange.status, exchange.request.user_texts) == (
-        "/v1/rerank", "rmr", 200, [QUERY],
-    )  # fmt: skip
-    log = (endpoint.server.settings.data / "decisions.jsonl").read_text()
-    assert exchange.request_id in log
-    assert QUERY not in log
-
-
 WRONG = (
     *(("query", query) for query in (None, " ")),
     *(("documents", texts) for texts in ([], "five", ["five", 5], [{"title": "five"}], ["x"] * (MOST_DOCUMENTS + 1))),

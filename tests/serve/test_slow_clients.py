@@ -111,8 +111,8 @@ def test_headers_beyond_the_limit_are_named_and_those_below_are_read(serve):
 
 
 def test_slow_headers_and_bodies_end_and_take_no_place(serve, scripted, tmp_path, monkeypatch):
-    monkeypatch.setattr(connections, "HEADER_SECONDS", 1.0)
-    monkeypatch.setattr(connections, "BODY_SECONDS", 1.0)
+    monkeypatch.setattr(connections, "HEADER_SECONDS", 2.0)
+    monkeypatch.setattr(connections, "BODY_SECONDS", 2.0)
     slow, other = (add_key(tmp_path / "keys.json", Key(name, "", 0.0)) for name in ("slow", "other"))
     endpoint = serve("good", options={"keys": tmp_path / "keys.json"}, extra="[serve]\nconcurrent = 1\nqueue = 0\n")
     head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
@@ -127,7 +127,7 @@ def test_slow_headers_and_bodies_end_and_take_no_place(serve, scripted, tmp_path
     with connected(endpoint, head.replace(b"1000", b"400000")) as steady:  # slow, but fast enough
         for _ in range(8):
             steady.sendall(b" " * 50_000)
-            time.sleep(0.2)
+            time.sleep(0.3)
         assert steady.recv(12) == b"HTTP/1.1 400"  # it is no JSON
 
 
