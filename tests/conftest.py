@@ -218,11 +218,13 @@ def scripted() -> Iterator[Scripted]:
 
 
 @pytest.fixture
-def serve(fleet_copy: Path, scripted: Scripted) -> Iterator[Callable[..., Endpoint]]:
+def serve(tiny_fleet: Path, fleet_copy: Path, scripted: Scripted) -> Iterator[Callable[..., Endpoint]]:
     """Starts an endpoint in front of scripted models (`in_front_of`)."""
     pytest.importorskip("fastapi", reason="the extra zooter[serve] is not installed")
+    from support.endpoint_fleet import share_models
     from support.running_endpoint import in_front_of
 
+    share_models(fleet_copy, tiny_fleet)
     with ExitStack() as stack:
 
         def start(*models: str, **more: Any) -> Endpoint:

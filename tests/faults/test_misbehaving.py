@@ -34,7 +34,7 @@ ANSWERING = {
 STATUSES = (400, 401, 403, 404, 408, 413, 418, 422, 429, 500, 502, 503, 504)
 MODELS = (
     *("refused", "goods", *(f"http-{status}" for status in STATUSES)),
-    *(name for name in NAMES if name != "stalls"),  # which takes its time
+    *NAMES,
 )
 # One of each kind, for `check` and for runs. Each fault on its own: tests/backends/endpoint/test_faults.py.
 KINDS = (

@@ -293,11 +293,6 @@ class Models(Apis):
             self.raw("data: " + json.dumps({"id": "1", "choices": [], "usage": usage}))
         return self.raw("data: [DONE]")
 
-    def stalls(self, body: Any) -> None:
-        """Nothing for eight seconds, then an answer."""
-        if not self.server.closing.wait(8):
-            self.good(body)
-
     def endless(self, body: Any) -> None:
         """An answer as fast as the client reads, until it goes away."""
         self.begin()
