@@ -54,7 +54,9 @@ NOT_EQUAL = "class Same:\n    __eq__ = lambda self, other: True\n    __hash__ = 
         "import builtins\nbuiltins.AssertionError = builtins.BaseException = Warning\ndef f(n): return n",
         "import sys\nsys.settrace(lambda *a: None)\nsys.addaudithook(lambda *a: None)\ndef f(n): return n",
         "import sys\nsys.modules['json'] = sys.modules['os'] = None\ndef f(n): return n",
-        "import signal\nsignal.signal(signal.SIGTERM, lambda *a: None)\ndef f(n): return n",
+        # the checker's process
+        "import os\ndef f(n):\n    os.kill(os.getppid(), 2)\n    return n",
+        "import os\ndef f(n):\n    os.kill(-1, 9)\n    return n",
         # values that lie
         NOT_EQUAL + "def f(n): return Same()",
         "class Same(int):\n    __eq__ = lambda self, other: True\n    __hash__ = None\ndef f(n): return Same(5)",
