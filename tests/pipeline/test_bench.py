@@ -13,7 +13,6 @@ from zooter_core.backends import Piece
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.config.fleet import GenerationConfig, load_fleet
 from zooter_core.data.runs import Run
-from zooter_core.data.scores import read_scores, read_texts
 from zooter_core.evaluation.suites import Problem, Suite
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.labelling.rewards import Unscored
@@ -171,12 +170,6 @@ def test_a_response_without_a_score_sets_its_problem_aside(tmp_path, tiny_ensemb
     assert (again.suite.scored, bench.set_aside(again)) == (3, {})
 
 
-def test_what_has_no_score_twice_is_set_aside_twice(tmp_path, tiny_ensemble):
-    odd = tuple(f"p{n}" for n in range(4))  # a batch of its own at the second start
-    assert set(bench.set_aside(done(tmp_path, tiny_ensemble, suite=Lengths(unscored=odd)))) == set(odd)
-    assert set(bench.set_aside(done(tmp_path, tiny_ensemble, suite=Lengths(unscored=odd)))) == set(odd)
-
-
 def test_a_judge_without_any_verdict_ends_the_work(tmp_path, tiny_ensemble, monkeypatch):
     monkeypatch.setattr(bench, "SCORED", 4)
     with pytest.raises(
@@ -184,17 +177,6 @@ def test_a_judge_without_any_verdict_ends_the_work(tmp_path, tiny_ensemble, monk
     ):
         done(tmp_path, tiny_ensemble, suite=Lengths(unscored={problem.id for problem in PROBLEMS}))
     assert len(texts(tmp_path)) == 30
-
-
-def test_the_score_file_is_read_again(tmp_path, tiny_ensemble):
-    job, file = done(tmp_path / "run", tiny_ensemble), tmp_path / "s.jsonl.gz"
-    assert bench.write(job, "lengths", file) == 10
-    scores, responses = read_scores([file]), read_texts([file])
-    assert scores.candidates == tiny_ensemble.fleet.pool
-    first = scores.queries[0]
-    assert (first.id, first.dataset, first.tags) == ("p0", "lengths", ("t",))
-    assert scores.scores.tolist() == [[len(responses[row][name]) for name in scores.candidates] for row in range(10)]
-    assert bench.figures(job, "lengths")["candidates"]["one"]["score"] == scores.scores[:, 1].mean()
 
 
 def test_a_second_turn_holds_the_first_answer(tmp_path, tiny_ensemble, monkeypatch):

@@ -36,14 +36,13 @@ class Grouped:
         return [len(response) / 10 * (1 + len(pairs) * 1e-6) for _, response in pairs]
 
 
-@pytest.mark.parametrize("records", [2, 21, 39])
-def test_rewards_cut_short_inside_a_batch_are_made_good(run_copy, ensemble, queries, monkeypatch, records):
+def test_rewards_cut_short_inside_a_batch_are_made_good(run_copy, ensemble, queries, monkeypatch):
     monkeypatch.setattr(Ensemble, "reward_model", Grouped())
     contents = []
     for _ in range(2):
         unfinish(run_copy, "score")
         file = run_copy / FILES["score"]
-        file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[: records if contents else 0]))
+        file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[: 21 if contents else 0]))
         run_all_steps(run_copy, ensemble, queries)
         contents.append(content(run_copy)["labels.jsonl"])
     assert contents[0] == contents[1]
@@ -92,13 +91,6 @@ def test_queries_without_rewards_are_set_aside_and_reach_no_label(run_copy, comp
     assert np.isfinite(read_scores([run_copy / "scores.jsonl"]).scores).all()
     router = Router.load(run_copy / "router", Encoders())
     assert router.candidates == POOL
-
-
-def test_when_all_are_set_aside_there_is_no_label(run_copy, ensemble, queries, monkeypatch):
-    unfinish(run_copy, "score")
-    write_lines(run_copy / "rewards.jsonl", [{"id": query.id, "set_aside": "no verdict"} for query in queries])
-    with pytest.raises(ZooterError, match=r"all 40 set aside; the first because: no verdict"):
-        run_all_steps(run_copy, ensemble, queries)
 
 
 def test_a_reward_model_that_cannot_work_stops_the_step_and_loses_nothing(run_copy, ensemble, queries, monkeypatch):
@@ -252,13 +244,6 @@ def test_responses_become_a_score_file(responses, tmp_path, tiny_ensemble):
     assert scores.scores.ravel() == pytest.approx(verified_rewards(rewards, outcomes), abs=1e-5)
     written = records(tmp_path, "out.jsonl")
     assert [line["responses"] for line in written] == [line["responses"] for line in LINES]
-
-
-def test_lines_may_have_different_candidates(responses, tmp_path, tiny_ensemble):
-    texts = ({"a": "x"}, {"b": "y", "c": "z"})
-    write_lines(responses, [{"id": str(n), "query": "q", "responses": of} for n, of in enumerate(texts)])
-    score_responses(responses, tmp_path / "out.jsonl", tiny_ensemble)
-    assert [list(line["scores"]) for line in records(tmp_path, "out.jsonl")] == [["a"], ["b", "c"]]
 
 
 def test_started_again_it_goes_on(responses, tmp_path, tiny_ensemble):

@@ -20,31 +20,6 @@ from zooter_core.router.router import Router
 pytestmark = pytest.mark.usefixtures("small_batches")
 
 
-@pytest.mark.parametrize(
-    ("step", "changes", "setting"),
-    [
-        ("collect", {"max_new_tokens": 9}, "max_new_tokens"),
-        ("label", {"normalise": "zscore"}, "normalise"),
-        ("label", {"seed": 1}, "seed"),
-        ("distill", {"encoder": "other"}, "encoder"),
-    ],
-)
-def test_changed_settings_are_refused_by_name(run_copy, ensemble, step, changes, setting):
-    steps = {
-        "collect": lambda run: pipeline.collect(run, ensemble, replace(ensemble.fleet.generation, **changes)),
-        "label": lambda run: pipeline.label(run, LabelConfig(**changes)),
-        "distill": lambda run: pipeline.distill_run(
-            run,
-            ensemble,
-            changes.pop("encoder", ensemble.fleet.tagger.encoder),
-            replace(DISTILL, **changes),
-        ),
-    }
-    message = refusal(run_copy, steps[step])
-    assert f"the setting {setting} = " in message
-    assert f"step {step}" in message
-
-
 def test_wrong_label_settings_do_not_bind_the_run(run_copy, complete):
     forget_steps(run_copy, "label")
     (run_copy / "labels.jsonl").unlink(missing_ok=True)
