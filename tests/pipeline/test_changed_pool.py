@@ -32,13 +32,9 @@ KEY = {"answer": {"number": "4"}}  # of every third query
 QUERIES = [Query(f"q{n:02}", f"What is {n} + {n}?", key=None if n % 3 else KEY) for n in range(20)]
 MODELS = {"n": "narrow"}  # which takes no long query
 SAME = (
-    "rewards.jsonl",
-    "labels.jsonl",
-    "tags.jsonl",
-    "report.json",
-    "router/model.safetensors",
+    "rewards.jsonl", "labels.jsonl", "tags.jsonl", "report.json", "router/model.safetensors",
     "router/neighbours.json",
-)
+)  # fmt: skip
 
 
 class Lengths:

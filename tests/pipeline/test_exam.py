@@ -229,7 +229,7 @@ def test_a_server_that_disappears_in_the_middle_is_named_and_made_up_for_later(f
 
 
 def test_a_model_that_came_after_the_exam_is_asked_alone_and_one_that_left_needs_nothing(folder, queries, servers):
-    run, few = exam.exam_folder(folder, True), exam.answerable(queries[:16])
+    run, few = exam.exam_folder(folder, True), exam.answerable(queries[:24])
     exam.sit(Ensemble(exam.prepare_fleet(folder)), run, few)
     exam.install(folder, run)
     before = (run / "responses.jsonl").read_bytes()
@@ -242,7 +242,7 @@ def test_a_model_that_came_after_the_exam_is_asked_alone_and_one_that_left_needs
     report, missing = exam.sit(Ensemble(fleet), run, few)
     exam.install(folder, run)
     assert not missing
-    assert [servers.count(name) for name in ("sums", "words", "late")] == [16, 16, 16]
+    assert [servers.count(name) for name in ("sums", "words", "late")] == [24, 24, 24]
     assert (run / "responses.jsonl").read_bytes().startswith(before)
     assert set(report.candidates["all"].mean_reward) >= {"sums", "words", "late"}
     assert set(Ensemble(load_fleet(folder)).router.candidates) == {"sums", "words", "late"}
@@ -253,7 +253,7 @@ def test_a_model_that_came_after_the_exam_is_asked_alone_and_one_that_left_needs
     exam.sit(Ensemble(fleet), run, few)
     exam.install(folder, run)
     assert Ensemble(load_fleet(folder)).router.candidates == ("sums", "late")
-    assert len(servers.bodies) == 48
+    assert len(servers.bodies) == 72
     fresh = folder / "from the start"
     exam.sit(Ensemble(fleet), fresh, few)
     for name in ("labels.jsonl", "rewards.jsonl", "router/neighbours.json"):

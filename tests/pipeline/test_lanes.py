@@ -6,7 +6,6 @@ import json
 import queue
 import threading
 from collections import Counter
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -158,21 +157,6 @@ def test_a_candidate_that_cannot_be_loaded_is_skipped_too(fleet_copy, server, tm
         collected(tmp_path / "run", fleet)
 
 
-def test_a_server_that_is_down_for_a_while_is_asked_again(fleet_copy, server, tmp_path):
-    meanwhile = {query.text for query in QUERIES[8:11]}
-
-    def moody(query: str) -> str:
-        if query in meanwhile:
-            meanwhile.remove(query)
-            raise ConnectionResetError
-        return "yes"
-
-    server.replies["moody"] = moody
-    fleet = endpoint_fleet.save(fleet_copy, server.url, {"moody": "moody"}, rest_seconds=0.05)
-    assert collected(tmp_path / "run", fleet) == {}
-    assert counts(tmp_path / "run") == {"moody": len(QUERIES)}
-
-
 def test_one_request_that_always_fails_does_not_end_the_others(fleet_copy, server, tmp_path):
     poison, requests = QUERIES[3].text, Counter()
 
@@ -188,15 +172,6 @@ def test_one_request_that_always_fails_does_not_end_the_others(fleet_copy, serve
     assert "the connection broke" in problems["choosy"].reason
     assert counts(tmp_path / "run") == {"choosy": len(QUERIES) - 1}
     assert (requests[poison], max(requests[query.text] for query in QUERIES if query.text != poison)) == (3, 1)
-
-
-def test_a_server_that_asks_for_a_pause_gets_it(fleet_copy, server, tmp_path):
-    fleet = endpoint_fleet.save(fleet_copy, server.url, {"a": "wait-429"})
-    text = (fleet / "fleet.toml").read_text().replace("retries = 0", "retries = 1")
-    (fleet / "fleet.toml").write_text(text)
-    assert collected(tmp_path / "run", fleet) == {}
-    assert len(server.times) == len(QUERIES) + 1
-    assert max(later - time for time, later in pairwise(server.times)) > 0.9
 
 
 def priced(fleet: Path, dollars: float) -> Path:

@@ -34,17 +34,11 @@ Result = TypeVar("Result")
 
 def test_without_ray_the_message_names_the_extra(tiny_ensemble, tmp_path, monkeypatch):
     monkeypatch.setattr(on_ray.importlib.util, "find_spec", lambda name: None)
-    with (
-        pytest.raises(ZooterError, match=r"pip install 'zooter\[ray\]'"),
-        ray_workers(tiny_ensemble),
-    ):
+    with pytest.raises(ZooterError, match=r"pip install 'zooter\[ray\]'"), ray_workers(tiny_ensemble):
         pass
 
 
-@pytest.mark.parametrize(
-    ("gpus", "models", "share"),
-    [(0, 3, 0), (4, 1, 1), (4, 4, 1), (4, 5, 1 / 2), (4, 9, 1 / 3)],
-)
+@pytest.mark.parametrize(("gpus", "models", "share"), [(0, 3, 0), (4, 1, 1), (4, 4, 1), (4, 5, 1 / 2), (4, 9, 1 / 3)])
 def test_an_actor_takes_a_gpu_or_an_equal_share_of_one(gpus, models, share):
     """With four GPUs and nine models, a GPU holds at most three: a third each."""
     assert on_ray.gpus_of_actor(gpus, models) == share
@@ -90,10 +84,7 @@ def test_no_cluster_and_no_workers_are_one_message_each(tiny_ensemble, tmp_path,
     with monkeypatch.context() as patch:
         patch.setattr(ray, "init", nowhere)
         patch.setenv("RAY_ADDRESS", "auto")
-        with (
-            pytest.raises(ZooterError, match=r"a Ray cluster at auto, but found no GCS"),
-            ray_workers(tiny_ensemble),
-        ):
+        with pytest.raises(ZooterError, match=r"a Ray cluster at auto, but found no GCS"), ray_workers(tiny_ensemble):
             pass
         patch.delenv("RAY_ADDRESS")
         patch.setattr(ray, "init", lambda **options: None)

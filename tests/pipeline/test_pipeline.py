@@ -8,7 +8,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from support.run_folders import DISTILL, FILES, POOL, content, records, run_all_steps, unfinish
+from support.run_folders import DISTILL, FILES, POOL, content, records, run_all_steps
 from zooter_core import pipeline
 from zooter_core.base.errors import ZooterError
 from zooter_core.config.fleet import load_fleet
@@ -61,17 +61,6 @@ def test_a_second_start_does_nothing_more(run_copy, ensemble, queries):
     after = content(run_copy)
     assert {name: after[name] for name in before} == before
     assert set(after) == set(before)
-
-
-@pytest.mark.parametrize(("step", "share"), [("collect", 0.66), ("tag", 0.1), ("label", 0.66)])
-def test_a_write_cut_short_anywhere_is_made_good(run_copy, complete, ensemble, queries, step, share):
-    """Cut inside a batch and inside a line, as when the machine goes down while a batch is written."""
-    unfinish(run_copy, step)
-    file = run_copy / FILES[step]
-    file.write_bytes(file.read_bytes()[: int(file.stat().st_size * share)])
-    run_all_steps(run_copy, ensemble, queries)
-    assert content(run_copy)["labels.jsonl"] == content(complete)["labels.jsonl"]
-    assert file.read_bytes().count(b"\n") == (120 if step == "collect" else 40)
 
 
 def test_a_start_cut_short_is_made_good(tmp_path, ensemble, queries, complete):

@@ -280,7 +280,6 @@ def test_scores_of_another_reward_model_are_not_mixed(responses, tmp_path, tiny_
     "line",
     [
         '{"id": "2", "query": "q"}',
-        '{"id": "2", "query": "", "responses": {"a": "x"}}',
         '{"id": "2", "query": "q", "resp',
         '{"id": "1", "query": "q", "responses": {"a": "y"}}',
     ],

@@ -52,27 +52,6 @@ def test_other_queries_are_refused(run_copy, ensemble, queries):
     assert "queries_sha256" in refusal(run_copy, lambda run: pipeline.start(run, ensemble, other))
 
 
-@pytest.mark.parametrize(
-    ("weights", "step", "setting"),
-    [("adapters/one/adapter_model", "collect", "The responses of one "), ("reward/model", "score", "reward_sha256")],
-)
-def test_changed_weights_are_refused_by_name(run_copy, fleet_copy, weights, step, setting):
-    file = fleet_copy / f"{weights}.safetensors"
-    changed = bytearray(file.read_bytes())
-    changed[-1] ^= 1
-    file.write_bytes(changed)
-    other = Ensemble(load_fleet(fleet_copy))
-    steps = {
-        "collect": lambda run: pipeline.collect(run, other, other.fleet.generation),
-        "score": lambda run: pipeline.score(run, other),
-        "tag": lambda run: pipeline.tag(run, other),
-    }
-    assert setting in refusal(run_copy, steps.pop(step))
-    with Run(run_copy) as run:
-        for unchanged in steps.values():
-            unchanged(run)
-
-
 def test_a_step_alone_refuses_another_pool(run_copy, fleet_copy):
     """`zooter run` takes it up: tests/pipeline/test_changed_pool.py."""
     fleet = load_fleet(fleet_copy)

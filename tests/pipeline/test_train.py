@@ -56,6 +56,13 @@ def test_a_router_from_a_score_file(tmp_path, tiny_fleet):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_odd_queries_are_no_obstacle(tiny_encoder):
+    odd = ["x", "many words " * 10_000, "杯子和大海在哪里？", "👩‍👩‍👧‍👦 🍎+🍎=?", "\u202eabc\u0000d"]
+    queries = (*SCORES.queries, *(Query(text[:9], text) for text in odd))
+    scores = Scores(queries, SCORES.candidates, np.vstack([SCORES.scores, [[3.0, 0.0]] * len(odd)]))
+    assert np.isfinite(distill(scores, encoder=tiny_encoder).probabilities(odd)).all()
+
+
 def test_scores_of_one_candidate_teach_nothing_and_are_refused(tmp_path, tiny_encoder):
     alone = Scores(SCORES.queries, ("math",), SCORES.scores[:, :1])
     with pytest.raises(ZooterError, match="a router has to choose"):

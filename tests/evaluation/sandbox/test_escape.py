@@ -22,19 +22,14 @@ ALLOW_ALL = struct.pack("HBBI", 0x06, 0, 0, 0x7FFF0000)  # a filter that refuses
 
 def test_no_process_and_no_thread_starts(account):
     bodies = [
-        "os.fork()",
-        "import subprocess\nsubprocess.run(['true'])",
+        "os.fork()", "import subprocess\nsubprocess.run(['true'])",
         "import subprocess\nsubprocess.Popen([sys.executable], start_new_session=True)",
         "os.posix_spawn(sys.executable, ['true'], {})",
         "import subprocess\nsubprocess._USE_VFORK = False\nsubprocess.Popen([sys.executable])",
         "import multiprocessing as m\nm.Process(target=print).start()",
-        "if os.system('true') == 0: return 'it ran'\nraise OSError",
-        "os.memfd_create('x')",
-        "os.setsid()\nos.fork()",
-        "os.execv('/bin/sh', ['sh'])",
-        "os.forkpty()",
-        "import pty\npty.spawn('/bin/sh')",
-    ]
+        "if os.system('true') == 0: return 'it ran'\nraise OSError", "os.memfd_create('x')",
+        "os.setsid()\nos.fork()", "os.execv('/bin/sh', ['sh'])", "os.forkpty()", "import pty\npty.spawn('/bin/sh')",
+    ]  # fmt: skip
     account.refuses(bodies, "FileNotFoundError PermissionError OSError")
     threads = [
         "import threading\nthreading.Thread(target=print).start()",
@@ -141,18 +136,11 @@ def test_every_wall_holds_by_itself(allowed, monkeypatch, as_root):
 def test_other_processes_are_out_of_reach(account):
     """A real process of the same user, and the one that started the sandbox."""
     bodies = [
-        "os.kill(given, 9)",
-        "os.killpg(given, 9)",
-        "signal.pidfd_send_signal(os.pidfd_open(given), 9)",
-        "call(424, 0, 9, 0, 0)",
-        "call(101, 16, given, 0, 0)",
-        "call(310, given, 0, 0, 0, 0, 0)",
-        "call(312, given, given, 0, 0, 0)",
-        "call(302, given, 7, 0, 0)",
-        "os.sched_setaffinity(given, {0})",
-        "os.setpriority(os.PRIO_PROCESS, given, 5)",
-        "os.getpgid(given)",
-    ]
+        "os.kill(given, 9)", "os.killpg(given, 9)", "signal.pidfd_send_signal(os.pidfd_open(given), 9)",
+        "call(424, 0, 9, 0, 0)", "call(101, 16, given, 0, 0)", "call(310, given, 0, 0, 0, 0, 0)",
+        "call(312, given, given, 0, 0, 0)", "call(302, given, 7, 0, 0)", "os.sched_setaffinity(given, {0})",
+        "os.setpriority(os.PRIO_PROCESS, given, 5)", "os.getpgid(given)",
+    ]  # fmt: skip
     user = 65534 if account.__class__.__name__ == "Ordinary" else None
     with subprocess.Popen(["sleep", "1000"], user=user) as victim:
         try:
