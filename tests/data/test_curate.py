@@ -166,15 +166,6 @@ def test_out_is_not_one_of_the_files(tmp_path):
     assert json.loads(out.read_text()) == {"query": "fine"}
 
 
-def test_interrupted_while_tagging(tmp_path):
-    def interrupted(texts):
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        curated(tmp_path, [lines(tmp_path / "s.txt", "fine")], tagging=interrupted)
-    assert [path.name for path in tmp_path.iterdir()] == ["s.txt"]
-
-
 def test_the_tagger_is_asked_where_a_line_has_no_tags(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "TOGETHER", 1)
     source = lines(tmp_path / "s.jsonl", {"query": DISTINCT[0], "tags": ["a"]}, {"query": DISTINCT[1]})
@@ -296,18 +287,6 @@ MANY_WORDS = [f"w{number * 7919 % 9973}" for number in range(3_000)]
 
 def near(texts: list[str]) -> list[bool]:
     return list(map(NearRepeats().is_one, texts))
-
-
-@pytest.mark.parametrize(
-    ("changed", "repeats"),
-    [
-        (STORY.replace("apples", "stones"), True),  # 93 of 113 runs
-        (STORY.replace("apples", "stones").replace("brother", "teacher"), True),
-        (STORY.replace("apples", "stones").replace("brother", "teacher").replace("river", "shore"), False),
-    ],
-)
-def test_how_near_is_near(changed, repeats):
-    assert near([STORY, changed]) == [False, repeats]
 
 
 def test_recall_and_precision_of_near_repeats():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import resource
 from pathlib import Path
 
 import numpy as np
@@ -175,12 +174,6 @@ def test_responses_must_be_texts_by_candidate(responses):
         read_responses("file, line 3", {"responses": responses})
 
 
-def test_a_line_longer_than_any_memory_is_named(write, monkeypatch):
-    monkeypatch.setattr("zooter_core.base.jsonl.LONGEST", 100)
-    long = GOOD | {"id": "2", "query": "x" * 200}
-    assert "line 2" in scores_refusal(write(GOOD, long, name="scores.jsonl.gz"))
-
-
 def test_a_small_gz_of_many_empty_lines_ends_soon(tmp_path, monkeypatch):
     monkeypatch.setattr("zooter_core.base.jsonl.LONGEST", 10_000)
     path = tmp_path / "scores.jsonl.gz"
@@ -194,15 +187,3 @@ def test_a_text_that_unpacks_to_more_than_memory_is_refused(tmp_path, monkeypatc
     with gzip.open(path, "wt") as file:
         file.write("[" + " " * 2000 + "]")
     assert "at most 1,000 characters" in refusal(lambda place: list(json_records.each_record(place)), path)
-
-
-def test_a_parquet_file_is_no_score_file(tmp_path):
-    """4 GB of texts in a file of a few kilobytes: nothing unpacks it."""
-    pa, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
-    texts = pa.DictionaryArray.from_arrays(pa.array([0] * 4096, pa.int32()), pa.array(["x" * (1 << 20)]))
-    path = tmp_path / "scores.parquet"
-    parquet.write_table(pa.table({"query": texts}), path, compression="zstd")
-    assert path.stat().st_size < 1 << 20
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    assert f"{path}" in scores_refusal(path)
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1 << 16  # KB

@@ -101,22 +101,6 @@ def test_responses_of_score_files_are_in_the_order_of_their_queries(write):
         read_texts([write(lines[0] | {"responses": {"a": 5}}, name="3.jsonl")])
 
 
-def test_progress_is_called_for_every_line_and_can_end_the_reading(write):
-    class EnoughError(Exception):
-        pass
-
-    def progress(lines: int) -> None:
-        counts.append(lines)
-        if lines == 2:
-            raise EnoughError
-
-    counts: list[int] = []
-    path = write(*[GOOD | {"id": str(n)} for n in range(5)])
-    with pytest.raises(EnoughError):
-        read_scores([path], progress)
-    assert counts == [1, 2]
-
-
 def test_columns_and_queries_can_be_left_out(write):
     path = write(*[{"id": str(n), "query": "q", "scores": {"a": n, "b": -n, "c": 0}} for n in range(20)])
     scores = read_scores([path])

@@ -121,18 +121,6 @@ def test_the_score_file_may_have_another_pool_order(figures):
     assert other["mtr"] == figures["mtr"]
 
 
-def test_a_router_for_another_pool_is_refused():
-    with pytest.raises(ZooterError):
-        evaluate(Fixed(("a", "c")), SCORES)
-
-
-def test_further_methods_join_mtr_and_uplift_but_not_single():
-    figures = compared(SCORES, [1, 1, 0], {"rmr": np.array([3.0, 3.0, 6.0])})
-    assert figures["mtr"]["rmr"] == figures["mtr"]["oracle"]
-    assert figures["uplift"]["rmr"] == 1.0
-    assert set(figures["single"]["mtr"]) == {"router", "a", "b"}
-
-
 def test_gap_closed_is_of_the_way_from_the_best_single_to_the_oracle(figures):
     """b, the best single, earns 3, 0, 6; the router 3, 0, 4, the oracle 3, 3, 6: it is -2 on a way of 3."""
     assert figures["gap_closed"] is None  # in more than a draw in twenty the way is 0: q2 is not drawn
@@ -396,9 +384,3 @@ def test_knn_takes_what_like_queries_earned(tiny_encoder):
     )
     queries = Scores((Query("1", "Add up 7 apples"), Query("2", "Write about the sea 7")), ("a", "b"), np.eye(2))
     assert nearest(queries, references, tiny_encoder).tolist() == [1.0, 1.0]
-
-
-def test_scores_of_another_pool_are_refused():
-    with pytest.raises(ZooterError, match="the same candidates"):
-        TEST_SCORES.in_order(("a", "b"))
-    assert TEST_SCORES.in_order(("c", "a", "b")).scores[0].tolist() == [3.0, 1.0, 2.0]

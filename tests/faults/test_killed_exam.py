@@ -17,7 +17,6 @@ from zooter_core.data.run_folder import RESPONSES
 INTERRUPTED, KILLED, DONE = "ended 130", "killed 9", "ended 0"
 DEATHS = [  # one after the other, each where the one before had left off; test_killed.py kills a run in every step
     ("collect:9:2", INTERRUPTED),  # 2 is SIGINT, as Ctrl-C sends it
-    ("distill:1", KILLED),
     ("install:1", KILLED),  # before the router is in the fleet's folder
     ("install:2", KILLED),  # before the report is
 ]

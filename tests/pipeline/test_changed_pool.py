@@ -49,14 +49,6 @@ class Lengths:
         return [len(response) / 10 for _, response in pairs]
 
 
-class Rivals(Lengths):
-    def compare(self, triples):
-        self.counts.update(first[0] for _, first, _ in triples)
-        return [(len(first) - len(second)) / 10 for _, first, second in triples]
-
-    score = None  # type: ignore[assignment]
-
-
 @pytest.fixture
 def server():
     with serving() as scripted:
@@ -142,16 +134,6 @@ def test_a_candidate_that_left_is_ignored_and_comes_back_for_nothing(fleet_of, s
     assert not server.bodies
     assert (folder / "responses.jsonl").read_bytes() == (tmp_path / "of three" / "responses.jsonl").read_bytes()
     assert same_end(folder, tmp_path / "of three")
-
-
-def test_a_model_that_compares_judges_every_pair_of_the_new_pool(fleet_of, monkeypatch, tmp_path):
-    model = Rivals()
-    monkeypatch.setattr(Ensemble, "reward_model", model)
-    run_all_steps(tmp_path / "run", fleet_of("ab"))
-    run_all_steps(tmp_path / "run", fleet_of("abc"))
-    run_all_steps(tmp_path / "whole", fleet_of("abc"))
-    assert same_end(tmp_path / "run", tmp_path / "whole")
-    assert model.counts["a"] == 20 * (1 + 1), "each pair is compared once"
 
 
 @pytest.mark.parametrize("old", [False, True])

@@ -108,16 +108,6 @@ def test_a_reward_model_that_cannot_work_stops_the_step_and_loses_nothing(run_co
     assert not any("set_aside" in record for record in records(run_copy, "rewards.jsonl"))
 
 
-def test_a_last_batch_without_any_reward_is_set_aside_where_the_model_works(run_copy, ensemble, queries, monkeypatch):
-    unfinish(run_copy, "score")
-    (run_copy / "rewards.jsonl").unlink()
-    late = {pair_of(run_copy, query, name) for query in queries[36:] for name in POOL}
-    monkeypatch.setattr(Ensemble, "reward_model", Faulty(raises=late))
-    run_all_steps(run_copy, ensemble, queries)
-    aside = [record["id"] for record in records(run_copy, "rewards.jsonl") if "set_aside" in record]
-    assert aside == [query.id for query in queries[36:]]
-
-
 def test_verified_outcomes_shape_scores_labels_and_the_score_file(tmp_path, ensemble, queries, monkeypatch):
     """Every third query has a key by which some responses are right. The others keep the reward model's number."""
     monkeypatch.setattr(Ensemble, "reward_model", Faulty())
@@ -151,17 +141,6 @@ def test_verified_outcomes_shape_scores_labels_and_the_score_file(tmp_path, ense
     assert scores.scores == pytest.approx(means)
 
 
-def test_responses_of_a_score_file_are_verified_too(tmp_path, ensemble, monkeypatch):
-    monkeypatch.setattr(Ensemble, "reward_model", Faulty())
-    line = {"id": "1", "query": "9 + 9?", "answer": 18, "responses": {"a": "It is 17, surely, I think.", "b": "18"}}
-    (tmp_path / "in.jsonl").write_text(json.dumps(line) + "\n")
-    score_responses(tmp_path / "in.jsonl", tmp_path / "out.jsonl", ensemble)
-    (record,) = records(tmp_path, "out.jsonl")
-    assert (record["verified"], record["answer"]) == ({"a": 0.0, "b": 1.0}, {"number": "18"})
-    assert record["scores"]["a"] > record["scores"]["b"]
-    assert read_scores([tmp_path / "out.jsonl"]).scores.argmax() == 1
-
-
 def test_a_key_that_cannot_be_used_here_stops_the_step_before_its_work(tmp_path, ensemble, queries, monkeypatch):
     monkeypatch.setattr(runner.shutil, "which", lambda name: None)
     keyed = [replace(query, key={"tests": ["assert f() == 1"]}) for query in queries[:2]]
@@ -171,28 +150,6 @@ def test_a_key_that_cannot_be_used_here_stops_the_step_before_its_work(tmp_path,
         with pytest.raises(WorkError, match="bubblewrap"):
             pipeline.score(run, ensemble)
         assert not (tmp_path / "run" / REWARDS).exists()
-
-
-class Longer:
-    """Compares by length."""
-
-    def compare(self, triples):
-        return [float(len(one) - len(other)) for _, one, other in triples]
-
-
-def test_a_comparing_reward_model_sees_all_samples_of_a_query_together(tmp_path, ensemble, queries, monkeypatch):
-    monkeypatch.setattr(Ensemble, "reward_model", Longer())
-    counts: list[int] = []
-    with Run(tmp_path / "run", create=True) as run:
-        pipeline.start(run, ensemble, queries[:6])
-        pipeline.collect(run, ensemble, ensemble.fleet.generation, samples=2)
-        pipeline.score(run, ensemble, lambda step, done, of: counts.append(done))
-        texts, samples = run.responses(), run.samples()
-    assert counts == [4, 6]
-    for row, query in enumerate(queries[:6]):
-        lengths = np.array([[len(text) for text in texts[query.id][name]] for name in POOL], dtype=float)
-        ahead = (lengths * 6 - lengths.sum()) / 5  # the mean over five rivals
-        assert samples[row] == pytest.approx(ahead)
 
 
 def test_given_tags_go_through_the_pipeline(tmp_path, ensemble, queries):
@@ -244,6 +201,7 @@ def test_responses_become_a_score_file(responses, tmp_path, tiny_ensemble):
     assert scores.scores.ravel() == pytest.approx(verified_rewards(rewards, outcomes), abs=1e-5)
     written = records(tmp_path, "out.jsonl")
     assert [line["responses"] for line in written] == [line["responses"] for line in LINES]
+    assert (written[1]["verified"], written[1]["answer"]) == ({"a": 1.0, "b": 0.0}, {"number": "2"})
 
 
 def test_started_again_it_goes_on(responses, tmp_path, tiny_ensemble):

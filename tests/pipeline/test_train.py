@@ -18,7 +18,6 @@ from zooter_core.pipeline.train import tags_of
 from zooter_core.router.clusters import TIMES
 from zooter_core.router.encoder import Encoder, Encoders, open_encoder
 from zooter_core.router.kinds import KINDS, LEARN_LABELS, DistillConfig, settings_of
-from zooter_core.router.neighbours import Neighbours
 from zooter_core.router.router import Router
 
 SUMS = [f"Add up {n} apples and {n + 3} apples" for n in range(16)]
@@ -95,13 +94,6 @@ def test_no_kind_depends_on_the_scale_of_the_scores(tiny_encoder, kind, change):
     assert np.ptp(plain.probabilities(queries)) > 0.1
 
 
-def test_neighbours_keep_scores_apart_that_are_far_from_0(tmp_path, tiny_encoder):
-    distill(replace(SCORES, scores=STEPS + 1e12), tmp_path, training=settings_of("kmeans"), encoder=tiny_encoder)
-    neighbours = Neighbours.load(tmp_path)
-    assert neighbours is not None
-    assert np.array_equal(neighbours.rewards - 1e12, STEPS)
-
-
 def test_one_score_makes_no_candidate_the_best(tiny_encoder):
     scores = np.repeat(SCORES.scores, 2, axis=0)
     queries = tuple(
@@ -124,15 +116,6 @@ def test_the_saved_router_is_the_one_returned(tmp_path, tiny_encoder):
         "config.json", "learned.npy", "model.safetensors", "neighbours.json", "neighbours.safetensors", "report.json",
     }  # fmt: skip
     assert {path.name for path in (tmp_path / "below").iterdir()} == {"router"}
-
-
-@pytest.mark.parametrize(
-    ("training", "saved"),
-    [(TRAINING, {"beta": 0.5, "tau": 0.7, "normalise": "none"}), (settings_of("kmeans", {"clusters": 3}), {})],
-)
-def test_the_config_has_the_label_settings_where_labels_were_learned(tmp_path, tiny_encoder, training, saved):
-    distilled(tmp_path / "router", tiny_encoder, LabelConfig(beta=0.5, tau=0.7, holdout=0.0), training)
-    assert json.loads((tmp_path / "router" / "config.json").read_text())["labels"] == saved
 
 
 def test_every_text_is_embedded_once(tmp_path, tiny_encoder, embedded):
@@ -181,14 +164,6 @@ def test_report_of_the_held_back_queries(tmp_path, tiny_encoder):
     assert report["losses"][-1] < 0.2 * report["losses"][0]
     learned = len(json.loads((tmp_path / "router" / "neighbours.json").read_text())["queries"])
     assert report["held_back"]["n"] == 24 - learned > 0
-
-
-def test_a_prior_is_of_the_tags(tmp_path, tiny_encoder):
-    prior_alone = LabelConfig(holdout=0.0, beta=0.0)
-    several_tags = distilled(tmp_path / "given", tiny_encoder, prior_alone)
-    assert several_tags.probabilities(TEXTS).argmax(axis=1).tolist() == [1] * 8
-    one_tag = distilled(tmp_path / "one", tiny_encoder, prior_alone, tags=[("all",)] * 24)
-    assert one_tag.probabilities(TEXTS).argmax(axis=1).tolist() == [0] * 8  # `math` wins on average
 
 
 def test_a_failure_leaves_an_older_router_alone(tmp_path, tiny_encoder):

@@ -5,7 +5,6 @@ import threading
 from dataclasses import replace
 
 import pytest
-from pydantic import ValidationError
 
 from support.scripted_server import serving
 from zooter_core.backends import Piece
@@ -14,7 +13,7 @@ from zooter_core.base.records import Response
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.endpoint import EndpointConfig
 from zooter_core.config.fleet import load_fleet
-from zooter_core.config.labelling import JudgeConfig, ScalarConfig
+from zooter_core.config.labelling import JudgeConfig
 from zooter_core.labelling.rewards import Comparing, Pointwise, reward_model
 from zooter_core.labelling.rewards.judge import AUTO_J_SINGLE, PAIR, SINGLE, fill_prompt, read_choice, read_rating
 from zooter_core.labelling.rewards.scoring import score_queries
@@ -199,15 +198,6 @@ def test_auto_j_compares_in_its_own_format():
         requests = [body["messages"][-1]["content"] for body in server.bodies]
         assert any("[Response 1]: good\n***\n[Response 2]: bad\n***\n[END DATA]" in request for request in requests)
     assert [query.rewards for query in scored] == [(1, -1), (0, 0)]
-
-
-def test_a_template_has_a_name_for_a_judge_alone():
-    for kind, settings in (
-        (ScalarConfig, {"model": "x", "template": "auto-j"}),
-        (JudgeConfig, {"judge": CANDIDATE, "template": "autoj"}),
-    ):
-        with pytest.raises(ValidationError, match="template"):
-            kind(**settings)
 
 
 SECOND = replace(CANDIDATE, name="second", model="owner/second")
