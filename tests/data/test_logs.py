@@ -39,9 +39,9 @@ def constructor(kind: str, text: str) -> dict:
     return {"lc": 1, "type": "constructor", "id": ["langchain", "messages", kind], "kwargs": {"content": text}}
 
 
-SAID = [{"type": "output_text", "text": "so"}]
+OUTPUT_TEXT = [{"type": "output_text", "text": "so"}]
 RESPONSES = {
-    "output": [{"type": "reasoning", "summary": []}, {"type": "message", "role": "assistant", "content": SAID}]
+    "output": [{"type": "reasoning", "summary": []}, {"type": "message", "role": "assistant", "content": OUTPUT_TEXT}]
 }
 SERIALISED = {
     "id": "run", "run_type": "llm", "start_time": "2026-01-02T03:04:05.5", "end_time": "2026-01-02T03:04:06.5",

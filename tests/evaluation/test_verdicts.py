@@ -36,7 +36,7 @@ REWARDS: dict[str, Any] = {"points": False, "against": "chat", "hindsight": True
 
 
 @pytest.mark.parametrize(
-    ("said", "sentence"),
+    ("result", "sentence"),
     [
         (
             verdict(0.041, 0.02, 0.062),
@@ -87,8 +87,8 @@ REWARDS: dict[str, Any] = {"points": False, "against": "chat", "hindsight": True
         ),
     ],
 )
-def test_a_difference_in_a_sentence(said: Verdict, sentence: str) -> None:
-    assert sentence in headline(said)
+def test_a_difference_in_a_sentence(result: Verdict, sentence: str) -> None:
+    assert sentence in headline(result)
 
 
 @pytest.mark.parametrize(
