@@ -317,10 +317,10 @@ def main(user: int, system_calls: bytes, limits: Message) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     if process := os.fork():
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the worker could send it
-        others, silent = (worker_reads, to_checker), (1,)
+        others, silent = [worker_reads, to_checker], [1]
     else:
         os.setsid()  # a signal to its group reaches the code alone
-        others, silent = (to_worker, checker_reads, report), (0, 1, 2)
+        others, silent = [to_worker, checker_reads, report], [0, 1, 2]
     for descriptor in silent:
         os.dup2(null, descriptor)
     for descriptor in (*others, null):
