@@ -281,7 +281,6 @@ def test_nothing_but_punctuation_is_empty(text):
     assert normalise(text) == ""
 
 
-STORY = "ana has a basket of apples and gives half of them to her brother before they walk home along the river"
 MANY_WORDS = [f"w{number * 7919 % 9973}" for number in range(3_000)]
 
 
