@@ -80,39 +80,47 @@ def test_a_link_in_the_place_of_what_an_exam_writes_is_refused_before_anything_i
     assert [path.read_text() for path in photos.iterdir()] == ["mine"]
 
 
-def test_an_exam_gives_the_fleet_a_router(folder, queries, servers):
-    ensemble = Ensemble(exam.prepare_fleet(folder))
+SKILLED = {"sums": {"writing": 0.9, "math": 0.1}, "words": {"writing": 0.1, "math": 0.9}}  # the wrong way round
+
+
+def test_an_exam_gives_the_fleet_a_router_that_beats_the_starting_one(folder, queries, servers):
+    for name, levels in SKILLED.items():
+        change_candidate(folder, name, {"skills": levels})
+    ensemble, run = Ensemble(exam.prepare_fleet(folder)), exam.exam_folder(folder, True)
     assert "starting router" in ensemble.router.note
     cost = exam.estimate(ensemble, queries, ensemble.fleet.generation)
     assert (cost.answers, cost.cost) == (128, "")  # of servers on this machine
     assert cost.seconds > 0
-    report, missing = exam.sit(ensemble, exam.exam_folder(folder, True), exam.answerable(queries))
+    report, missing = exam.sit(ensemble, run, exam.answerable(queries))
     assert not missing
     assert report.verified is not None
     assert report.verified.right["sums"] > report.verified.right["words"]
     assert verdicts.of_report(report) is not None
     before = content(folder)
     with full_disk(1000), pytest.raises(WorkError, match="room to write"):
-        exam.install(folder, exam.exam_folder(folder, True))
+        exam.install(folder, run)
     assert content(folder) == before
-    exam.install(folder, exam.exam_folder(folder, True))
+    for _ in range(2):  # a second call comes to the same end
+        assert exam.settle(folder, run, Ensemble(load_fleet(folder)))
+        assert exam.is_installed(load_fleet(folder), run)
+    rival = exam.load_rival(run)
+    assert rival is not None
+    assert (rival.against, rival.n, rival.significant) == (verdicts.STARTING, 64, True)
+    assert rival.difference > 0
     trained = Ensemble(load_fleet(folder))
     assert trained.router.note == ""
     assert trained.route("What is 17 times 23?").candidate == "sums"
     assert trained.route("Write a poem about the sea").candidate == "words"
     assert trained.neighbours is not None  # with texts: they are the project's own
     before = len(servers.bodies)
-    exam.sit(Ensemble(exam.prepare_fleet(folder)), exam.exam_folder(folder, True), exam.answerable(queries))
-    exam.install(folder, exam.exam_folder(folder, True))
+    exam.sit(Ensemble(exam.prepare_fleet(folder)), run, exam.answerable(queries))
+    exam.install(folder, run)
     assert len(servers.bodies) == before  # nothing is asked twice
     assert not (folder / "router.old").exists()  # the same router again is no new one
     (folder / "router" / "mine.txt").write_text("another router")
-    exam.install(folder, exam.exam_folder(folder, True))
+    exam.install(folder, run)
     assert (folder / "router.old" / "mine.txt").is_file()
     assert not (folder / "router" / "mine.txt").exists()
-
-
-SKILLED = {"sums": {"writing": 0.9, "math": 0.1}, "words": {"writing": 0.1, "math": 0.9}}  # the wrong way round
 
 
 def sat(folder: Path, queries: list[Query]) -> Path:
@@ -120,19 +128,6 @@ def sat(folder: Path, queries: list[Query]) -> Path:
     run = exam.exam_folder(folder, True)
     exam.sit(Ensemble(exam.prepare_fleet(folder)), run, exam.answerable(queries))
     return run
-
-
-def test_a_router_that_beats_the_starting_one_takes_its_place(folder, queries):
-    for name, levels in SKILLED.items():
-        change_candidate(folder, name, {"skills": levels})
-    run = sat(folder, queries)
-    for anyway in (False, False):  # a second call comes to the same end
-        assert exam.settle(folder, run, Ensemble(load_fleet(folder)), anyway)
-        assert exam.is_installed(load_fleet(folder), run)
-    rival = exam.load_rival(run)
-    assert rival is not None
-    assert (rival.against, rival.n, rival.significant) == (verdicts.STARTING, 64, True)
-    assert rival.difference > 0
 
 
 def test_one_that_is_not_better_waits_until_somebody_wants_it_anyway(folder, queries, servers):

@@ -217,16 +217,11 @@ def counted(fleet_copy, tmp_path, monkeypatch):
     return load_fleet(fleet_copy), calls
 
 
-def test_an_ensemble_keeps_rewards_between_starts(counted):
+def test_an_ensemble_keeps_rewards_between_starts_but_not_for_other_weights_or_settings(counted, fleet_copy):
     fleet, calls = counted
     first = Ensemble(fleet).score_responses(QUERIES)
     assert Ensemble(fleet).score_responses(QUERIES) == first
     assert calls == [20]
-
-
-def test_other_weights_or_settings_know_nothing(counted, fleet_copy):
-    fleet, calls = counted
-    first = Ensemble(fleet).score_responses(QUERIES)
     Ensemble(replace(fleet, reward=replace(fleet.reward, max_tokens=64))).score_responses(QUERIES)
     assert calls == [20, 20]
     tiny_models.save_reward_model(fleet_copy / "reward", seed=9)
