@@ -180,8 +180,8 @@ def all_failed(failed: Sequence[Response]) -> ZooterError:
     if len(failed) > MOST_REASONS:
         reasons += f"\n- and {len(failed) - MOST_REASONS:,} more"
     sentence = f"{listed(others)} and {last} could not answer:{reasons}"
-    expected = f"an answer of {listed(others)} or {last}"
-    return WorkError(expected, f"none:{reasons}", "\n\n`zooter check` tries each of them.", sentence)
+    expected, step = f"an answer of {listed(others)} or {last}", "\n\n`zooter check` tries each of them."
+    return WorkError(expected, f"none:{reasons}", step, sentence=sentence)
 
 
 def _reason(response: Response) -> str:

@@ -163,7 +163,7 @@ def server_url(address: str) -> str:
         shown = f'"{address}"' if "@" not in address else "An address with a name or password"
         sentence = f"{shown} is not the address of a server." if typed else "There is no address yet."
         example = "It looks like http://localhost:8000/v1."
-        raise ZooterError("the address of a server", shown, example, sentence) from None
+        raise ZooterError.saying(sentence, example) from None
     return url if urlsplit(url).path else f"{url}/v1"
 
 

@@ -231,9 +231,9 @@ def _refusal(
         next_step = f"Put the right key into the environment variable {key_variable}."
         if status in KEY_REFUSED and key_variable is None:
             why, next_step = "the server wants a key", "Name its environment variable: api_key_env = ..."
-        return EndpointError(f"{reason}: {why}", next_step, words, status)
+        return EndpointError(f"{reason}: {why}", next_step, words=words, server_status=status)
     subject = find_subject(status, _labels(body) + message)
-    error = EndpointError(reason, "See the server's message.", words, status, subject=subject)
+    error = EndpointError(reason, "See the server's message.", words=words, server_status=status, subject=subject)
     error.temporary = is_temporary(status) and subject is None
     error.overload = status in OVERLOAD
     inner = body.get("error") if isinstance(body, Mapping) else None

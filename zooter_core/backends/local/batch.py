@@ -60,7 +60,10 @@ class CachedRows:
             layer.values = layer.values[:, :, read.to(layer.values.device)]
 
     def join(self, others: CachedRows) -> None:
-        """Add rows behind these. Of both, the model has read all but the last token, and the caches keep all."""
+        """Add rows behind these. Of both, the model has read all but the last token, and the caches keep all.
+
+        transformers' caches can select and repeat rows. None of them takes in another's rows or pads on the left.
+        """
         assert self.cache is not None
         assert others.cache is not None
         length = max(self.ids.shape[1], others.ids.shape[1])
