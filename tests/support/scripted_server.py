@@ -83,9 +83,9 @@ def at(url: str, model: str = "good", **config: Any) -> CandidateConfig:
     """A candidate with the name of its model, which is asked once, and given up soon only where it hangs."""
     waits = dict.fromkeys(("connect_seconds", "first_token_seconds", "gap_seconds"), PATIENCE)
     if model in ("hang-first", "hang-headers"):
-        waits["first_token_seconds"] = 0.8
+        waits["first_token_seconds"] = 0.3
     if model.startswith("hang-in-"):
-        waits["gap_seconds"] = 0.6
+        waits["gap_seconds"] = 0.3
     return CandidateConfig(
         model, "openai", model, endpoint=EndpointConfig(url, **({"retries": 0, "rest_after": 99} | waits | config))
     )

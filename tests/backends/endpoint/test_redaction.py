@@ -34,7 +34,7 @@ def test_no_more_waits_than_may_be_the_key(parts, shown):
 
 
 @given(KEYS, st.data())
-@settings(max_examples=5 * settings.default.max_examples)
+@settings(max_examples=2 * settings.default.max_examples)
 def test_a_text_in_parts_is_the_whole_text_redacted(key, data):
     word = st.one_of(st.just(key), st.text("abc*", max_size=6), st.integers(1, len(key)).map(lambda n: key[:n]))
     text = "".join(data.draw(st.lists(word, max_size=8)))
@@ -138,13 +138,12 @@ def test_a_key_that_escapes_hide_is_masked(written, cut):
     assert key not in str(chunk_of(elsewhere))
 
 
-@pytest.mark.parametrize("length", [64, 65, 66, 500, 2000])
-@pytest.mark.parametrize("share", [0.01, 0.5, 0.99])
-def test_a_key_as_long_as_a_token_of_a_cloud_is_masked(length, share):
+@pytest.mark.parametrize("length", [64, 65, 66, 2000])
+def test_a_key_as_long_as_a_token_of_a_cloud_is_masked(length):
     key = "".join(random.Random(1).choices("abcdefghij.-_", k=length))
-    cut = int(share * length)
-    shown = masked([delta(f"I am {key[:cut]}"), delta(f"{key[cut:]}, ok"), delta(f"or {key} here")], key)
-    assert texts(shown) == {(0, "content"): f"I am {MASK}, okor {MASK} here"}
+    for cut in (1, length // 2, length - 1):
+        shown = masked([delta(f"I am {key[:cut]}"), delta(f"{key[cut:]}, ok"), delta(f"or {key} here")], key)
+        assert texts(shown) == {(0, "content"): f"I am {MASK}, okor {MASK} here"}
 
 
 def test_the_texts_of_several_choices_and_fields_do_not_mix():
