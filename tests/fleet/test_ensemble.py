@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -54,17 +55,7 @@ def test_route_goes_by_what_the_user_said(tiny_ensemble):
     assert tiny_ensemble.route(other) == decision
 
 
-def test_decision_is_in_the_order_of_the_fleet(tiny_fleet, tiny_ensemble):
-    fleet = load_fleet(tiny_fleet)
-    turned = Ensemble(replace(fleet, candidates=fleet.candidates[::-1]))
-    expected = tiny_ensemble.route(ASK)
-    decision = turned.route(ASK)
-    assert tuple(decision.probabilities) == POOL[::-1]
-    assert decision.candidate == expected.candidate
-    assert dict(decision.probabilities) == pytest.approx(dict(expected.probabilities))
-
-
-@pytest.mark.parametrize("text", ["", "   ", "\n\t"])
+@pytest.mark.parametrize("text", ["", " \n\t"])
 def test_empty_query_is_refused(tiny_ensemble, text):
     for query in (text, [Message("user", text)], []):
         for method in (tiny_ensemble.route, tiny_ensemble.select, tiny_ensemble.stream, tiny_ensemble.rank):
@@ -80,14 +71,10 @@ def test_a_message_up_to_the_limit_is_routed_and_one_more_character_is_refused(t
     assert tiny_ensemble.route(talk).candidate in POOL
 
 
-def test_fleet_without_a_tagger_has_no_tags(tiny_fleet):
-    decision = Ensemble(replace(load_fleet(tiny_fleet), tagger=None)).route(ASK)
-    assert decision.tags == ()
-
-
 def test_what_a_fleet_lacks_is_named(tiny_fleet, tiny_ensemble):
     fleet = load_fleet(tiny_fleet)
     first = fleet.candidates[0]
+    assert Ensemble(replace(fleet, tagger=None)).route(ASK).tags == ()
     ensemble = Ensemble(replace(fleet, reward=None))
     assert not ensemble.can_rank
     with pytest.raises(ZooterError, match=r"a \[reward\] table in fleet\.toml of tiny"):
@@ -190,18 +177,12 @@ def test_stream_ends_when_it_is_stopped(tiny_ensemble):
     assert len((first + "".join(texts)).split()) < 300
 
 
-def test_candidates_answer_with_the_settings_given_or_the_fleets(tiny_ensemble):
-    responses = run(tiny_ensemble, ["two", "base"], GREEDY)
-    assert set(responses) == {"two", "base"}
-    assert all(response.tokens == 6 for response in responses.values())
-    assert run(tiny_ensemble, ["base"])["base"].tokens == tiny_ensemble.fleet.generation.max_new_tokens
-
-
 def test_rank_runs_all_candidates_or_those_named(tiny_ensemble):
     ranked = tiny_ensemble.rank(SEA, generation=GREEDY)
     assert [item.rank for item in ranked] == [1, 2, 3]
     rewards = [item.reward for item in ranked]
     assert rewards == sorted(rewards, reverse=True)
+    assert all(item.response.tokens == GREEDY.max_new_tokens for item in ranked)
     texts = {item.response.candidate: item.response.text for item in ranked}
     assert texts == {name: response.text for name, response in run(tiny_ensemble, POOL, GREEDY).items()}
     named = tiny_ensemble.rank(ASK, ["two", "base"], GREEDY)
@@ -251,18 +232,9 @@ def test_threads_that_come_first_at_once_load_the_router_once(tiny_fleet, monkey
 
     monkeypatch.setattr(Router, "load", counted)
     ensemble = Ensemble(load_fleet(tiny_fleet))
-    choices: list[str] = []
-
-    def ask():
-        together.wait()
-        choices.append(ensemble.route(SEA).candidate)
-
-    threads = [threading.Thread(target=ask) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert (len(set(choices)), len(choices), len(loads)) == (1, 4, 1)
+    with ThreadPoolExecutor(4) as threads:
+        choices = list(threads.map(lambda _: together.wait() * 0 or ensemble.route(SEA).candidate, range(4)))
+    assert (len(set(choices)), len(loads)) == (1, 1)
 
 
 def test_attachments_reach_the_candidates_and_not_the_router(tiny_ensemble):
