@@ -86,24 +86,19 @@ def test_seven_bits_are_another_identity(encoder):
     assert (others * vectors).sum(axis=1).mean() / 2 > bert_encoder.ALIKE
 
 
-def test_vectors_that_7_bits_would_change_stay_exact(folder, monkeypatch):
-    monkeypatch.setattr(bert_encoder, "ALIKE", 1.01)
-    with pytest.warns(UserWarning, match="no 7-bit weights: their vectors have a cosine of"):
+@pytest.mark.parametrize("fault", ["their vectors have a cosine of", "no such layer"])
+def test_an_encoder_that_7_bits_would_change_or_that_cannot_have_them_stays_exact(folder, monkeypatch, fault):
+    def broken(*arguments, **options):
+        raise RuntimeError("no such layer")
+
+    monkeypatch.setattr(bert_encoder, *(("quantise", broken) if fault == "no such layer" else ("ALIKE", 1.01)))
+    with pytest.warns(UserWarning, match=f"no 7-bit weights: {fault}"):
         assert BertEncoder(str(folder), fast=True).runtime == "onnx"
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert open_encoder(str(folder), fast=True).runtime == "onnx"  # this is remembered
     with pytest.raises(ZooterError, match=r'for runtime = "int8", but found none\. Set runtime = "onnx"'):
         open_encoder(str(folder), "int8")
-
-
-def test_a_model_that_cannot_be_quantised_stays_exact(folder, monkeypatch):
-    def broken(*arguments, **options):
-        raise RuntimeError("no such layer")
-
-    monkeypatch.setattr(bert_encoder, "quantise", broken)
-    with pytest.warns(UserWarning, match="no 7-bit weights: no such layer"):
-        assert BertEncoder(str(folder), fast=True).runtime == "onnx"
 
 
 def test_what_runs_an_encoder(encoder):
@@ -158,14 +153,11 @@ def test_a_kill_leaves_nothing_that_the_next_start_does_not_clear(folder, cache)
         ({"position_embedding_type": "relative_key"}, "a BERT with gelu and relative_key positions"),
     ],
 )
-def test_another_architecture_needs_torch(folder, change, fault):
+def test_another_architecture_and_a_model_of_a_hub_need_torch(folder, change, fault):
     change_config(folder, **change)
     message = rf"The model in {folder} needs PyTorch and transformers \({fault}\)\. Run `pip install 'zooter\[torch\]'`"
     with pytest.raises(ZooterError, match=message):
         BertEncoder(str(folder))
-
-
-def test_a_model_of_a_hub_needs_torch():
     with pytest.raises(ZooterError, match=r"an encoder at owner/model, but found no such folder.*zooter\[torch\]"):
         BertEncoder("owner/model")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import torch
@@ -46,22 +47,9 @@ def test_a_seed_fixes_what_is_sampled(backend, candidates):
 
 def test_two_threads_at_once_get_what_each_gets_alone(backend, candidates):
     alone = {name: answers(backend, [candidates[name]])[0] for name in ("one", "two")}
-    texts: dict[str, list[str]] = {"one": [], "two": []}
-
-    def ask(name):
-        texts[name] += [answers(backend, [candidates[name]])[0] for _ in range(5)]
-
-    threads = [threading.Thread(target=ask, args=(name,)) for name in texts]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert texts == {name: [text] * 5 for name, text in alone.items()}
-
-
-def test_a_conversation_is_more_than_its_last_message(backend, candidates):
-    talk = (Message("system", "Be brief."), Message("user", "Hi"), Message("assistant", "Hello!"), *ASK)
-    assert answers(backend, [candidates["base"]], messages=talk) != answers(backend, [candidates["base"]])
+    with ThreadPoolExecutor(2) as threads:
+        texts = threads.map(lambda name: [answers(backend, [candidates[name]])[0] for _ in range(4)], alone)
+        assert list(texts) == [[text] * 4 for text in alone.values()]
 
 
 def test_stop_set_before_the_start_ends_before_any_token(backend, candidates):
@@ -134,6 +122,7 @@ def test_prompt_template_takes_the_place_of_the_chat_template(backend, candidate
     chatml = "<|im_start|>user\n{query}<|im_end|>\n<|im_start|>assistant\n"
     talk = (Message("user", "Hi"), Message("assistant", "Hello!"), *ASK)
     plain = answers(backend, [candidates["base"]])
+    assert answers(backend, [candidates["base"]], messages=talk) != plain  # it is more than its last message
     assert answers(backend, with_template(chatml)) == plain
     assert answers(backend, with_template(chatml), messages=talk) == plain  # the last message alone
     assert answers(backend, with_template("Q: {query}\nA:")) != plain
