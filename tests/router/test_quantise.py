@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from zooter_core.router import onnx_file
 from zooter_core.router.graph import session
-from zooter_core.router.quantise import quantise
+from zooter_core.router.quantise import _shrink, quantise
 
 WIDTH, HUGE = 40, 3
 
@@ -48,3 +49,14 @@ def test_a_huge_column_leaves_the_others_their_bits(tmp_path):
     expected, actual = (session(str(path)).run(None, {"states": states(999)})[0] for path in (exact, fast))
     assert 0 < np.abs(actual - expected).max() < 0.05 * np.abs(expected).max()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["fast.onnx", "graph.onnx"]
+
+
+def test_a_table_has_a_scale_for_each_row():
+    table = np.array([[1, -2, 0.5], [1000, 3, -500], [0, 0, 0]], dtype=np.float32)
+    node = onnx_file.node("Gather", ["table", "numbers"], ["rows"], "words")
+    numbers, rows = onnx_file.value("numbers", onnx_file.INT64), onnx_file.value("rows", onnx_file.FLOAT)
+    model = onnx_file.model([node], "a table", [numbers], [rows], [onnx_file.tensor(table, "table")])
+    _shrink(model.graph, [node])
+    (looked_up,) = session(model.SerializeToString()).run(None, {"numbers": np.array([[1, 0, 2]])})
+    assert looked_up[0] == pytest.approx(table[[1, 0, 2]], abs=4)  # 1000 / 127 is 7.9: half of it, at most
+    assert looked_up[0, 1] == pytest.approx(table[0], abs=0.008)

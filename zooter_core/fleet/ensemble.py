@@ -25,7 +25,7 @@ from zooter_core.base.weights import Progress, silent
 from zooter_core.config.fleet import Fleet, GenerationConfig
 from zooter_core.data import prices
 from zooter_core.fleet.attempts import Attempts, iter_text
-from zooter_core.fleet.models import FleetModels, choose_runtime
+from zooter_core.fleet.models import FleetModels
 from zooter_core.fleet.routing import Routed
 from zooter_core.labelling.rewards import PLAIN
 from zooter_core.labelling.rewards.scoring import QueryResponses, QueryRewards, rank_by_reward, score_queries
@@ -298,7 +298,7 @@ class Ensemble(FleetModels):
         new = Ensemble(fleet, self.backends, self.light)
         if fleet.reward == self.fleet.reward and "reward" in self._parts:
             new._parts["reward"] = self._parts["reward"]
-        if choose_runtime(fleet) == choose_runtime(self.fleet) and "router" in self._parts:
+        if fleet.runtime == self.fleet.runtime and "router" in self._parts:
             new._running = [self.router.encoder]
         return new
 

@@ -15,7 +15,7 @@ from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Response
 from zooter_core.base.weights import Progress, has_torch, resolve, version_of
 from zooter_core.config.candidates import GGUF, TRANSFORMERS, CandidateConfig
-from zooter_core.config.fleet import Fleet, RouterConfig, Runtime
+from zooter_core.config.fleet import Fleet, RouterConfig
 from zooter_core.config.labelling import ENCODER, EmbeddedConfig, RewardConfig
 from zooter_core.data import prices
 from zooter_core.fleet import starting
@@ -37,11 +37,6 @@ Part = TypeVar("Part")
 
 class _AnotherEncoderError(Exception):
     """The encoder of the tagger is not the router's."""
-
-
-def choose_runtime(fleet: Fleet) -> Runtime:
-    """What runs its router (`[router] runtime`)."""
-    return fleet.router.runtime if fleet.router else "auto"
 
 
 class FleetModels:
@@ -107,7 +102,7 @@ class FleetModels:
     @cached_property
     def encoders(self) -> Encoders:
         """Encoders by reference, which load when they are first needed."""
-        return Encoders(choose_runtime(self.fleet), self.light, self._running)
+        return Encoders(self.fleet.runtime, self.light, self._running)
 
     def _open_router(self, fleet: Fleet) -> Router:
         """The router of fleet.toml, the open-models router if it knows the candidates, or one that starts without."""
@@ -145,7 +140,7 @@ class FleetModels:
     def _open_reward(self, config: RewardConfig) -> rewards.RewardModel:
         """On ONNX Runtime if it can, unless candidates need PyTorch anyway or fleet.toml wants it (`runtime`)."""
         needs_torch = any(engine_of(candidate) == TRANSFORMERS for candidate in self.fleet.candidates)
-        if not has_torch() or not (needs_torch or choose_runtime(self.fleet) == "torch"):
+        if not has_torch() or not (needs_torch or self.fleet.runtime == "torch"):
             try:
                 if model := open_reward(config):
                     return model
