@@ -37,9 +37,7 @@ class Scripted(ThreadingHTTPServer):
         self.under_way, self.most_under_way = 0, 0
         self.lock = threading.Condition()
         self.models = ["good", "llama3.1:8b"]
-        self.routes: dict[
-            str, Any
-        ] = {}  # path -> its JSON, or what makes that of a body, where only some servers have it
+        self.routes: dict[str, Any] = {}  # path, of some servers alone -> its JSON, or what makes that of a body
         self.elsewhere = ""  # where `redirect` points to
         self.replies: dict[str, Callable[[str], str | Iterable[str]]] = {}  # model -> its answer to a query, or words
         self.streams: dict[str, list[bytes]] = {}  # model -> the events of its answer
