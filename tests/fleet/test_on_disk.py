@@ -124,12 +124,14 @@ def test_weights_on_disk(tmp_path):
     ("file", "content"),
     [
         ("chat_template.jinja", TEMPLATE),
-        ("tokenizer_config.json", json.dumps({"chat_template": TEMPLATE})),
-        ("tokenizer_config.json", json.dumps({"chat_template": [{"name": "default", "template": TEMPLATE}]})),
-        ("tokenizer_config.json", json.dumps({"added_tokens_decoder": {"1": {"content": "<think>"}}})),
+        *(("tokenizer_config.json", json.dumps(config)) for config in (
+            {"chat_template": TEMPLATE},
+            {"chat_template": [{"name": "default", "template": TEMPLATE}]},
+            {"added_tokens_decoder": {"1": {"content": "<think>"}}},
+        )),
         ("tokenizer_config.json", "[" * 100_000),
     ],
-)
+)  # fmt: skip
 def test_a_folder_of_a_model_that_thinks(tmp_path, file, content):
     write_folder(tmp_path / "good")
     (tmp_path / "good" / file).write_text(content)

@@ -38,16 +38,6 @@ def loads(monkeypatch) -> Counter[str]:
     return counted
 
 
-def test_a_model_stays_while_there_is_room(folders, loads):
-    candidates = pool(folders)
-    backend = TransformersBackend()
-    for _ in range(3):
-        _, notes = ask(backend, candidates.values())
-        assert notes == []
-    assert backend.resident.names() == list(NAMES)
-    assert loads == Counter(NAMES)
-
-
 def test_the_longest_unused_leaves(folders, loads):
     a, b, c = pool(folders, TWO).values()
     backend = TransformersBackend()
