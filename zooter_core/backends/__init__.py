@@ -178,7 +178,7 @@ class Backend(Protocol):
         """Note candidates that will be asked."""
 
     def retain(self, candidates: Sequence[CandidateConfig]) -> None:
-        """Let go of what none of these candidates needs, once the answers under way are complete."""
+        """Unload what none of these candidates needs, once the answers under way are complete."""
 
     def read_ahead(self, requests: Sequence[Request]) -> None:
         """Read conversations that may go on, in the background. The next request ends that."""

@@ -113,7 +113,7 @@ def discover(
 
 
 def one_name(url: str) -> str:
-    """An address with one name for this machine, which is localhost, 127.0.0.1 and ::1."""
+    """An address in which localhost, 127.0.0.1 and ::1, the names of this machine, are the same."""
     with suppress(ValueError):
         parts = urlsplit(url)
         if parts.hostname in ("localhost", "127.0.0.1", "::1"):
@@ -228,7 +228,7 @@ async def served(url: str, key_variable: str | None = None, tell: Tell = ignore)
 
 
 def _named(entries: Sequence[Mapping[str, Any]], host: str, tell: Tell) -> dict[str, Mapping[str, Any]]:
-    """The entries of a list of models by their names, as many as fit; without those whose names are none."""
+    """The first MOST_MODELS entries of a list of models, by name. Entries with an unusable name are passed over."""
     named = {name: entry for entry in entries if isinstance(name := entry.get("id"), str) and name}
     wrong = {name for name in named if NOT_IN_NAMES.search(name) or len(name) > LONGEST_NAME}
     if wrong:

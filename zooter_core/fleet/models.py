@@ -88,13 +88,13 @@ class FleetModels:
 
     @property
     def agreement(self) -> tuple[int, int]:
-        """Of two judges, how many of their verdicts so far were equal, and how many both gave."""
+        """In how many comparisons two judges agreed so far, and how many both have judged."""
         model = self._parts.get("reward")
         return getattr(model, "agreed", 0), getattr(model, "compared", 0)
 
     @property
     def routing(self) -> Routing:
-        """The router and the tagger, if that is fast enough for every query, as they decide together."""
+        """Decides on queries: the router, with the tagger if that is fast enough to tag every query."""
         router = self.router  # or the error says that there is none
         weigh = partial(prices.weighed, costs=prices.assumed(self.fleet), willingness=prices.willingness_of(self.fleet))
         return self._part("routing", router, lambda _: Routing(router, self._quick_tagger(), self.fleet.pool, weigh))
@@ -175,7 +175,7 @@ class FleetModels:
         return self.backend_of(candidate.backend).runner(candidate)
 
     def retain(self, others: Sequence[Fleet] = ()) -> None:
-        """Let go of what neither this fleet nor others need any more, of all that its backends have loaded."""
+        """Unload what the backends have loaded and neither this fleet nor the others need any more."""
         needed = [model for fleet in (self.fleet, *others) for model in fleet.language_models]
         for kind, backend in list(self.backends.items()):  # other fleets may add to them meanwhile
             backend.retain([model for model in needed if model.backend == kind])

@@ -122,7 +122,7 @@ class EndpointError(Exception):
 
     @property
     def client_message(self) -> str:
-        """The same for a client of ours, whom our account at the server does not concern."""
+        """The same for a client of ours, without what concerns our account at the server."""
         return self.reason if self.server_status in ACCOUNT else self.message
 
     @property
@@ -137,7 +137,7 @@ class EndpointError(Exception):
 
     @property
     def timed_out(self) -> bool:
-        """Whether we have waited for the server in vain."""
+        """Whether the server was too slow."""
         return self.overload and self.server_status is None
 
     @property
