@@ -32,7 +32,7 @@ from zooter_core.router.auto import Scored
 from zooter_core.router.clusters import cluster_tags
 from zooter_core.router.distill import learn, learn_auto
 from zooter_core.router.encoder import Encoder
-from zooter_core.router.kinds import AUTO, KINDS, LEARN_LABELS, ZOOTER, settings_of
+from zooter_core.router.kinds import AUTO_KIND, KINDS, LEARN_LABELS, ZOOTER, settings_of
 
 FOLDS = 5
 DRAWS = 2000
@@ -113,7 +113,7 @@ def by_head(bench: Bench, kind: str, settings: dict[str, float], seed: int) -> C
         if kind in LEARN_LABELS:
             tags = bench.tags(train, seed, int(of_labels["clusters"]), int(of_labels["times"]))
             plain = labels.enhance(plain, tags, labels.tag_priors(plain, tags), label_config.beta)
-        if kind == AUTO:
+        if kind == AUTO_KIND:
             scored = Scored.of(learned, bench.names[train].tolist(), tags, vectors, label_config)
             head, _ = learn_auto(scored, bench.scores.candidates, "", config)
         else:

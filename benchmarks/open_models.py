@@ -25,7 +25,7 @@ from zooter_core.data.scores import Scores, read_scores
 from zooter_core.method import metrics, mixture
 from zooter_core.pipeline.train import distill
 from zooter_core.router.encoder import Encoder
-from zooter_core.router.kinds import AUTO, settings_of
+from zooter_core.router.kinds import AUTO_KIND, settings_of
 from zooter_core.router.router import restrict_rows
 
 FOLDS = 5
@@ -109,7 +109,7 @@ def main() -> None:
     parser = parser_of(__doc__)
     parser.add_argument("--left-out", action="store_true", help="folds are kinds of tasks")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--kind", default=AUTO)
+    parser.add_argument("--kind", default=AUTO_KIND)
     parser.add_argument("--fleet", type=Path, default=FLEET, metavar="DIR")
     call: argparse.Namespace = parsed(parser)
     scores, encoder = read_scores([call.scores]), Encoder(call.encoder)

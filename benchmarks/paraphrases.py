@@ -18,7 +18,7 @@ from zooter_core.base.jsonl import read_lines
 from zooter_core.data.scores import read_scores
 from zooter_core.method import metrics, mixture
 from zooter_core.router.encoder import Encoder
-from zooter_core.router.kinds import AUTO
+from zooter_core.router.kinds import AUTO_KIND
 
 PAIRS = Path(__file__).with_name("paraphrases.jsonl")
 
@@ -51,7 +51,9 @@ def main() -> None:
             single = mixture.level(table[train]).argmax()
             for name, variant in variants.items():
                 mixture.STARTS, mixture.FAR_START = variant
-                places = by_head(bench, AUTO, {}, seed)(train, np.append(judged, np.arange(count, len(bench.vectors))))
+                places = by_head(bench, AUTO_KIND, {}, seed)(
+                    train, np.append(judged, np.arange(count, len(bench.vectors)))
+                )
                 chosen, first, second = np.split(places, [len(judged), len(judged) + len(pairs)])
                 gains[name].append(float(metrics.mean(table[judged, chosen] - table[judged, single])))
                 same[name].append(first == second)

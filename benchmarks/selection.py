@@ -29,7 +29,7 @@ from zooter_core.pipeline.train import SCORE_LABELS, tags_of
 from zooter_core.router.auto import Scored
 from zooter_core.router.distill import learn_auto
 from zooter_core.router.encoder import Encoder
-from zooter_core.router.kinds import AUTO, settings_of
+from zooter_core.router.kinds import AUTO_KIND, settings_of
 from zooter_core.router.neighbours import Neighbours
 
 FOLDS = 5
@@ -51,7 +51,7 @@ def held_back(scores: Scores, encoder: Encoder, seed: int, left_out: bool) -> Ou
     vectors = encoder.embed_all([query.text for query in scores.queries])
     sentences = encoder.sentence(vectors)
     middle = vectors[:, : vectors.shape[1] - sentences.shape[1]]
-    tags, config = tags_of(scores, "auto", vectors, seed), settings_of(AUTO, {}, seed)
+    tags, config = tags_of(scores, "auto", vectors, seed), settings_of(AUTO_KIND, {}, seed)
     probabilities, gain = np.empty_like(scores.scores), np.empty(len(vectors))
     for mask in parts_of(scores, seed, left_out):
         train, judged = np.flatnonzero(~mask), np.flatnonzero(mask)

@@ -27,11 +27,8 @@ def test_a_file_comes_before_its_query_between_marks_that_it_does_not_have() -> 
         Message("user", "File a.md:\n````\n```\ncode\n```\n````\n\nWhat is it about?"),
     )
     assert readings == (Reading("a.md", 3 + FRAME, 3 + FRAME),)
-
-
-def test_messages_without_files_stay_as_they_are() -> None:
-    messages = conversation()
-    assert with_attachments(messages, 10, 100, words) == (tuple(messages), ())
+    plain = conversation()
+    assert with_attachments(plain, 10, 100, words) == (tuple(plain), ())
 
 
 def test_what_does_not_fit_is_cut_at_the_end_and_the_prompt_keeps_within_the_context() -> None:
@@ -66,12 +63,9 @@ def test_the_newest_files_have_room_first() -> None:
     assert first.content == "And this?"
 
 
-def test_a_long_answer_leaves_half_of_the_context_to_the_files() -> None:
+def test_a_long_answer_leaves_half_of_the_context_to_the_files_and_without_room_nothing_is_sent() -> None:
     _, (reading,) = with_attachments(conversation(Attachment("a", numbered(1_000))), 400, 4_000, words)
     assert 100 < reading.read < 200
-
-
-def test_without_room_nothing_is_sent() -> None:
     (*_, query), (reading,) = with_attachments(conversation(Attachment("a", numbered(100))), LEAST, 100, words)
     assert query.content == "What is it about?"
     assert (reading.tokens, reading.read) == (100 + FRAME, 0)

@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-import gzip
 import json
 import threading
 from pathlib import Path
 
 import pytest
 
-from support.read_stream import read
 from zooter_core.backends import Request
 from zooter_core.backends.recorded import RecordedBackend
 from zooter_core.base.errors import ZooterError
@@ -15,29 +13,19 @@ from zooter_core.base.records import Message
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
 
-SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "alpaca_eval_open6.jsonl.gz"
+SCORES = {"a": 1, "b": 0}
 LINES = [
-    {
-        "id": "1",
-        "query": "What is  the\nsea?",
-        "scores": {"a": 1, "b": 0},
-        "responses": {"a": " Salt.\n\nWide. ", "b": "杯子 ☕"},
-    },
-    {
-        "id": "2",
-        "query": "Count to three.",
-        "scores": {"a": 1, "b": 0},
-        "responses": {"a": "1 2 3 4 5 6 7 8 9", "b": ""},
-    },
-    {"id": "3", "query": "Unanswered?", "scores": {"a": 1, "b": 0}},
-    {"id": "4", "query": "Only a?", "scores": {"a": 1, "b": 0}, "responses": {"a": "yes"}},
+    {"id": "1", "query": "What is  the\nsea?", "responses": {"a": " Salt.\n\nWide. ", "b": "杯子 ☕"}},
+    {"id": "2", "query": "Count to three.", "responses": {"a": "1 2 3 4 5 6 7 8 9", "b": ""}},
+    {"id": "3", "query": "Unanswered?"},
+    {"id": "4", "query": "Only a?", "responses": {"a": "yes"}},
 ]
 
 
 @pytest.fixture
 def file(tmp_path) -> Path:
     path = tmp_path / "scores.jsonl"
-    path.write_text("".join(json.dumps(line) + "\n" for line in LINES), encoding="utf-8")
+    path.write_text("".join(json.dumps(line | {"scores": SCORES}) + "\n" for line in LINES), encoding="utf-8")
     return path
 
 
@@ -56,13 +44,10 @@ def test_a_response_comes_as_it_is_recorded(file):
     assert replay(file, "b", " What is the sea? \n")[1].text == "杯子 ☕"
 
 
-def test_it_comes_in_pieces(file):
+def test_it_comes_in_pieces_and_an_empty_one_in_none(file):
     texts, response = replay(file, "a", "Count to three.")
     assert len(texts) == 3
     assert (response.tokens, "".join(texts)) == (9, "1 2 3 4 5 6 7 8 9")
-
-
-def test_an_empty_response_is_one(file):
     texts, response = replay(file, "b", "Count to three.")
     assert (texts, response.text, response.error, response.first_token_seconds) == ([], "", None, None)
 
@@ -94,13 +79,9 @@ def test_an_answer_that_has_begun_goes_on_as_it_was_recorded(file):
 
 @pytest.mark.parametrize(
     ("query", "nearest"),
-    [
-        ("Count to tree.", 'The nearest is "Count to three."'),
-        ("zzz", 'The first is "What is the sea?"'),
-        ("Unanswered?", "The first is"),
-        ("what is the sea?", 'The nearest is "What is the sea?"'),
-    ],
-)
+    [("Count to tree.", 'The nearest is "Count to three."'), ("zzz", 'The first is "What is the sea?"'),
+     ("Unanswered?", "The first is"), ("what is the sea?", 'The nearest is "What is the sea?"')],
+)  # fmt: skip
 def test_an_unknown_query_is_told_with_what_is_known(file, query, nearest):
     texts, response = replay(file, "a", query)
     assert (texts, response.text, response.finish) == ([], "", "refused")
@@ -116,29 +97,23 @@ def test_others_answer_what_one_does_not_know(file):
     assert [(r.finish, r.text) for r in responses] == [("refused", ""), ("stop", "yes")]
 
 
-def test_a_candidate_that_the_file_lacks_is_refused_with_those_it_has(file):
-    with pytest.raises(ZooterError, match=r"responses of c in .*holds those of a, b"):
-        RecordedBackend().load(CandidateConfig("c", "recorded", str(file)))
-
-
-def test_a_file_without_responses_and_no_file_are_refused(tmp_path):
+def test_what_has_no_response_of_a_candidate_is_refused(file, tmp_path):
     (tmp_path / "a.jsonl").write_text('{"query": "q", "scores": {"a": 1}}\n')
-    with pytest.raises(ZooterError, match=r"responses in .*a\.jsonl, but found none"):
-        RecordedBackend().load(CandidateConfig("a", "recorded", str(tmp_path / "a.jsonl")))
-    with pytest.raises(ZooterError, match="no file at"):
-        RecordedBackend().load(CandidateConfig("a", "recorded", str(tmp_path / "none.jsonl")))
+    for name, path, words in (
+        ("c", file, r"responses of c in .*holds those of a, b"),
+        ("a", tmp_path / "a.jsonl", r"responses in .*a\.jsonl, but found none"),
+        ("a", tmp_path / "none.jsonl", "no file at"),
+    ):
+        with pytest.raises(ZooterError, match=words):
+            RecordedBackend().load(CandidateConfig(name, "recorded", str(path)))
 
 
 def test_a_run_folder_with_several_samples_gives_them_by_turns(tmp_path):
     (tmp_path / "queries.jsonl").write_text('{"id": "q1", "text": "Why?", "dataset": null, "tags": []}\n')
     lines = [{"id": "q1", "sample": n, "candidate": "a", "text": f"because {n}", "error": None} for n in range(3)]
     (tmp_path / "responses.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    assert [replay(tmp_path, "a", "Why?", seed=seed)[1].text for seed in range(4)] == [
-        "because 0",
-        "because 1",
-        "because 2",
-        "because 0",
-    ]
+    texts = [replay(tmp_path, "a", "Why?", seed=seed)[1].text for seed in range(4)]
+    assert texts == [f"because {n}" for n in (0, 1, 2, 0)]
     with (tmp_path / "responses.jsonl").open("a") as out:
         out.write('{"id": "q2", "sample": 0, "candidate": "a", "text": "x"}\n')
     with pytest.raises(ZooterError, match=r"responses\.jsonl, line 4"):
@@ -148,21 +123,6 @@ def test_a_run_folder_with_several_samples_gives_them_by_turns(tmp_path):
 def test_the_trial_query_is_one_that_is_known(file):
     candidate = CandidateConfig("b", "recorded", str(file))
     assert replay(file, "b", RecordedBackend().trial(candidate))[1].error is None
-
-
-def test_published_outputs_make_a_fleet():
-    if not SHARED.is_file():
-        pytest.skip(f"no {SHARED}")
-    with gzip.open(SHARED, "rt", encoding="utf-8") as lines:
-        records = [json.loads(line) for line in lines]
-    backend = RecordedBackend()
-    for record in records[::20]:
-        requests = [
-            Request(CandidateConfig(name, "recorded", str(SHARED)), (Message("user", record["query"]),))
-            for name in record["responses"]
-        ]
-        texts, _ = read(backend.stream(requests, GenerationConfig(), threading.Event()), requests)
-        assert texts == list(record["responses"].values())
 
 
 def test_thoughts_in_a_recorded_response_are_apart(tmp_path):

@@ -26,6 +26,7 @@ def test_the_first_is_served_at_once_and_the_others_count_who_is_ahead(go_on: th
     assert [ticket.ahead for ticket in (first, second, third)] == [0, 1, 2]
     assert first.wait(go_on)
     first.leave()
+    first.leave()  # twice does no harm
     assert [ticket.ahead for ticket in (second, third)] == [0, 1]
     assert second.wait(go_on)
 
@@ -38,14 +39,6 @@ def test_who_stops_waiting_gives_up_the_place(go_on: threading.Event) -> None:
     assert third.ahead == 1
     first.leave()
     assert third.wait(go_on)
-
-
-def test_leaving_twice_does_no_harm(go_on: threading.Event) -> None:
-    queue = TurnQueue()
-    first, second = queue.join(), queue.join()
-    first.leave()
-    first.leave()
-    assert second.wait(go_on)
 
 
 def test_many_are_served_in_the_order_in_which_they_came(go_on: threading.Event) -> None:

@@ -12,7 +12,7 @@ from zooter_core.ui.chat.conversations import Conversation
 from zooter_core.ui.chat.turns import Turn
 
 ROOT = Path(__file__).resolve().parents[2]
-VISITORS = 8
+VISITORS = 3
 
 
 def turn(page: AppTest) -> Turn:

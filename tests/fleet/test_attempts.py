@@ -11,7 +11,7 @@ from zooter_core.backends import Backend, Piece, iter_responses
 from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.backends.endpoint.retry import RetryPolicy
 from zooter_core.base.errors import WorkError
-from zooter_core.base.records import Decision, Message, Response
+from zooter_core.base.records import Message, Response
 from zooter_core.config.candidates import ENDPOINT, CandidateConfig
 from zooter_core.config.endpoint import EndpointConfig
 from zooter_core.config.fleet import Fleet, load_fleet
@@ -65,62 +65,45 @@ def run(ensemble, candidates, reserves, stop=None):
     return texts, {response.candidate: response for _, response in iter_responses(pieces)}
 
 
-def test_a_reserve_answers_if_the_first_fails_before_its_first_token_and_is_announced(acting):
-    texts, responses = run(acting(base=(DOWN,), one=("Wide", "stop")), ["base"], ["one", "two"])
-    assert texts == [("one", ""), ("one", "Wide")]
-    assert [(r.candidate, r.text, r.error) for r in responses.values()] == [
-        ("base", "", DOWN.failure),
-        ("one", "Wide", None),
-    ]
+BROKEN = RuntimeError("out of order")
+WIDE, DEEP = ("Wide", "stop"), ("Deep", "stop")
 
 
-def test_no_reserve_runs_if_the_first_answers(acting):
-    ensemble = acting(base=("Wide", "stop"), one=("Deep", "stop"))
-    assert run(ensemble, ["base"], ["one"])[0] == [("base", "Wide")]
-    assert ensemble.backends["transformers"].requested == ["base"]
-
-
-@pytest.mark.parametrize("end", [DOWN, RuntimeError("out of order")])
-def test_after_the_first_token_the_text_stays_and_no_reserve_runs(acting, end):
-    ensemble = acting(base=("Wide ", "and", end), one=("Deep", "stop"))
-    texts, responses = run(ensemble, ["base"], ["one"])
-    assert texts == [("base", "Wide "), ("base", "and")]
-    assert (responses["base"].text, responses["base"].finish) == ("Wide and", "error")
-    assert str(end) in str(responses["base"].error)
-    assert ensemble.backends["transformers"].requested == ["base"]
-
-
-def test_a_backend_that_raises_is_a_failure_like_any_other(acting):
-    _, responses = run(acting(base=(RuntimeError("out of order"),), one=("Deep", "stop")), ["base"], ["one"])
-    assert str(responses["base"].error) == "transformers: RuntimeError: out of order"
-    assert responses["one"].text == "Deep"
-
-
-def test_reserves_run_in_turn_until_one_answers_or_none_is_left(acting):
-    acts = {"base": (DOWN,), "one": (DOWN,)}
-    assert run(acting(**acts, two=("Deep", "stop")), ["base"], ["one", "two"])[1]["two"].text == "Deep"
-    _, responses = run(acting(**acts, two=(DOWN,)), ["base"], ["one", "two"])
-    assert len(responses) == 3
-    assert all(response.failed_before_first_token for response in responses.values())
+@pytest.mark.parametrize(
+    ("acts", "asked"),
+    [
+        ({"base": (DOWN,), "one": WIDE}, ["base", "one"]),
+        ({"base": (BROKEN,), "one": WIDE}, ["base", "one"]),
+        ({"base": (DOWN,), "one": (BROKEN,), "two": DEEP}, ["base", "one", "two"]),
+        ({"base": (DOWN,), "one": (DOWN,), "two": (DOWN,)}, ["base", "one", "two"]),
+        *(({"base": ("Wide ", "and", end)}, ["base"]) for end in (DOWN, BROKEN)),
+        *(({"base": act}, ["base"]) for act in (WIDE, ("stopped",), ("stop",))),  # no failures
+    ],
+)
+def test_reserves_run_in_turn_after_failures_before_the_first_token(acting, acts, asked):
+    ensemble = acting(**acts)
+    texts, responses = run(ensemble, ["base"], ["one", "two"])
+    assert ensemble.backends["transformers"].requested == list(responses) == asked
+    for name in asked:
+        *words, end = acts[name]
+        assert [text for other, text in texts if other == name and text] == words
+        assert responses[name].text == "".join(words)
+        error = str(responses[name].error)
+        assert str(end) in error if isinstance(end, Exception) else error == "None"
+    assert [text for other, text in texts if other == "one"][:1] == [""] * ("one" in asked)  # it is announced
 
 
 def test_one_answer_of_several_candidates_is_enough(acting):
-    ensemble = acting(base=(DOWN,), one=("Wide", "stop"), two=("Deep", "stop"))
+    ensemble = acting(base=(DOWN,), one=WIDE, two=DEEP)
     assert set(run(ensemble, ["base", "one"], ["two"])[1]) == {"base", "one"}
-    ensemble = acting(base=(DOWN,), one=(DOWN,), two=("Deep", "stop"))
+    ensemble = acting(base=(DOWN,), one=(DOWN,), two=DEEP)
     assert run(ensemble, ["base", "one"], ["two"])[1]["two"].text == "Deep"
-
-
-@pytest.mark.parametrize("end", ["stopped", "stop"])
-def test_a_stop_and_an_empty_answer_are_no_failures(acting, end):
-    ensemble = acting(base=(end,), one=("Deep", "stop"))
-    assert run(ensemble, ["base"], ["one"])[1].keys() == {"base"}
 
 
 def test_no_reserve_runs_after_a_stop(acting):
     stop = threading.Event()
     stop.set()
-    ensemble = acting(base=(DOWN,), one=("Deep", "stop"))
+    ensemble = acting(base=(DOWN,), one=DEEP)
     _, responses = run(ensemble, ["base"], ["one"], stop)
     assert (responses["one"].finish, responses["one"].error) == ("stopped", None)
     assert ensemble.backends["transformers"].requested == ["base"]
@@ -130,7 +113,7 @@ def test_a_reserve_may_have_another_backend(acting):
     ensemble = acting(base=(DOWN,), two=(DOWN,))
     base, one, two = ensemble.fleet.candidates
     ensemble.fleet = replace(ensemble.fleet, candidates=(base, replace(one, backend="other"), two))
-    ensemble.backends["other"] = Acting(one=("Deep", "stop"))
+    ensemble.backends["other"] = Acting(one=DEEP)
     _, responses = run(ensemble, ["base", "two"], ["one"])
     assert {name: response.text for name, response in responses.items()} == {"base": "", "two": "", "one": "Deep"}
 
@@ -143,11 +126,15 @@ def test_stream_yields_the_text_of_whoever_answers(acting):
 
 
 def test_stream_of_a_named_candidate_has_no_fallback(acting):
-    ensemble = acting(base=(DOWN,), one=("Deep", "stop"))
+    ensemble = acting(base=(DOWN,), one=DEEP)
     with pytest.raises(WorkError) as caught:
         list(ensemble.stream(ASK, "base"))
     assert caught.value.failure == DOWN.failure
     assert list(ensemble.stream(ASK, "one")) == ["Deep"]
+    texts = acting(base=("Wide ", "and", DOWN)).stream(ASK, "base")  # it breaks off
+    assert (next(texts), next(texts)) == ("Wide ", "and")
+    with pytest.raises(WorkError, match="no connection"):
+        next(texts)
 
 
 def test_stream_names_every_reason_if_no_candidate_answers(acting):
@@ -155,20 +142,6 @@ def test_stream_names_every_reason_if_no_candidate_answers(acting):
     with pytest.raises(WorkError) as caught:
         list(ensemble.stream(ASK))
     assert all(f"- {name}: no connection" in str(caught.value) for name in ("base", "one", "two"))
-
-
-def test_stream_raises_after_the_text_of_an_answer_that_breaks_off(acting):
-    texts = acting(base=("Wide ", "and", DOWN)).stream(ASK, "base")
-    assert (next(texts), next(texts)) == ("Wide ", "and")
-    with pytest.raises(WorkError, match="no connection"):
-        next(texts)
-
-
-def test_the_order_is_the_decisions():
-    assert Decision.of("q", {"a": 0.2, "b": 0.4, "c": 0.4}).order == ("b", "c", "a")
-    traded = Decision.of("q", {"a": 0.2, "b": 0.4, "c": 0.4}, (), {"a": 0.2, "b": -0.1, "c": 0.1})
-    assert traded.order == ("a", "c", "b")
-    assert traded.order[0] == traded.candidate
 
 
 def failed(name, reason, text=""):
@@ -186,9 +159,8 @@ def test_a_note_says_who_could_not_why_and_who_does():
 
 
 def test_nobody_names_every_reason():
-    problem = all_failed(
-        [failed("math", "no connection (refused)"), failed("code", "a gap"), failed("chat", "no host")]
-    )
+    reasons = {"math": "no connection (refused)", "code": "a gap", "chat": "no host"}
+    problem = all_failed([failed(*item) for item in reasons.items()])
     assert problem.exit_code == 1
     assert str(problem) == (
         "math, code and chat could not answer:\n- math: no connection (refused). Try again.\n"
@@ -254,13 +226,8 @@ def test_pauses_of_a_run_are_exact_and_need_no_server():
 
 @pytest.mark.parametrize(
     ("hosts", "statuses", "at_fault"),
-    [
-        ("hk", (500, 500), True),
-        ("hh", (500, 500), False),
-        ("hk", (500, 507), False),
-        ("hk", (503, 503), False),
-        ("hk", (404, 404), False),
-    ],
+    [("hk", (500, 500), True), ("hh", (500, 500), False)]
+    + [("hk", statuses, False) for statuses in ((500, 507), (503, 503), (404, 404))],
 )
 def test_the_request_is_at_fault_if_two_servers_fail_in_the_same_way(hosts, statuses, at_fault):
     attempts = attempts_at("ab", *hosts)

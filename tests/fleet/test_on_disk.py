@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from support.gguf_models import write_model
 from support.thinking_servers import TEMPLATE
 from zooter_core.fleet import discovery, on_disk
 from zooter_core.fleet.discovery import discover
@@ -44,8 +45,6 @@ DAMAGES = ["a pipe", "a device", "a file of zeros", "no number", "a long number"
 
 @pytest.mark.parametrize("kind", DAMAGES)
 def test_a_damaged_file_is_passed_over_with_a_line_and_the_others_are_listed(tmp_path, monkeypatch, kind):
-    from support.gguf_models import write_model
-
     monkeypatch.setattr(discovery, "usual_addresses", list)
     monkeypatch.setattr(discovery, "usual_folders", list)
     places = [tmp_path / "x.gguf", tmp_path / "folder" / "config.json", tmp_path / "manifests" / "m" / "1b"]
@@ -62,8 +61,6 @@ def test_a_damaged_file_is_passed_over_with_a_line_and_the_others_are_listed(tmp
 
 
 def test_infinite_and_wrong_numbers_of_a_header_do_not_end_the_search(tmp_path):
-    from support.gguf_models import write_model
-
     content = write_model(tmp_path / "a.gguf").read_bytes()
     place = content.index(b"llama.context_length") + len("llama.context_length")
     for name, number in (("inf", float("inf")), ("nan", float("nan")), ("negative", -1.0)):
@@ -79,8 +76,6 @@ def test_infinite_and_wrong_numbers_of_a_header_do_not_end_the_search(tmp_path):
     "name", ["a\n[[candidate]]", "a\x1b[2J", "a\u2028b", b"\xff".decode("utf-8", "surrogateescape")]
 )
 def test_a_file_whose_name_is_none_is_passed_over(tmp_path, name):
-    from support.gguf_models import write_model
-
     folder = tmp_path / name
     write_folder(folder)
     write_model(tmp_path / f"{name}.gguf")
@@ -113,8 +108,6 @@ def test_folders_in_folders_have_an_end(tmp_path):
 
 
 def test_weights_on_disk(tmp_path):
-    from support.gguf_models import write_model
-
     (tmp_path / "a").mkdir()
     write_model(tmp_path / "a" / "tiny-Q4_0.gguf")
     (tmp_path / "a" / "broken.gguf").write_bytes(b"GGUF??")
@@ -131,12 +124,14 @@ def test_weights_on_disk(tmp_path):
     ("file", "content"),
     [
         ("chat_template.jinja", TEMPLATE),
-        ("tokenizer_config.json", json.dumps({"chat_template": TEMPLATE})),
-        ("tokenizer_config.json", json.dumps({"chat_template": [{"name": "default", "template": TEMPLATE}]})),
-        ("tokenizer_config.json", json.dumps({"added_tokens_decoder": {"1": {"content": "<think>"}}})),
+        *(("tokenizer_config.json", json.dumps(config)) for config in (
+            {"chat_template": TEMPLATE},
+            {"chat_template": [{"name": "default", "template": TEMPLATE}]},
+            {"added_tokens_decoder": {"1": {"content": "<think>"}}},
+        )),
         ("tokenizer_config.json", "[" * 100_000),
     ],
-)
+)  # fmt: skip
 def test_a_folder_of_a_model_that_thinks(tmp_path, file, content):
     write_folder(tmp_path / "good")
     (tmp_path / "good" / file).write_text(content)
@@ -145,8 +140,6 @@ def test_a_folder_of_a_model_that_thinks(tmp_path, file, content):
 
 
 def test_a_gguf_file_that_can_think_is_told_how(tmp_path):
-    from support.gguf_models import write_model
-
     write_model(tmp_path / "a.gguf", chat_template=TEMPLATE)
     write_model(tmp_path / "b.gguf")
     thinks, plain = models_in(tmp_path)
@@ -157,8 +150,6 @@ def test_a_gguf_file_that_can_think_is_told_how(tmp_path):
 
 
 def test_ollamas_files_have_the_names_of_their_manifests(tmp_path):
-    from support.gguf_models import write_model
-
     (tmp_path / "blobs").mkdir()
     write_model(tmp_path / "blobs" / "sha256-abc")
     manifest = tmp_path / "manifests" / "host" / "library" / "tiny" / "1b"

@@ -63,13 +63,10 @@ def test_a_name_or_description_says_what_a_model_is_for(keys, best):
     assert not special & set(GROUPS["math" if best == "code" else "code"])
 
 
-def test_what_the_owner_writes_goes_before():
+def test_what_the_owner_writes_and_published_figures_go_before_a_guess():
     levels, source = starting.make_profile(candidate(name="coder", skills={"math": 0.9, "code": 0.1}))
     assert source == starting.BY_OWNER
     assert (levels["algebra"], levels["debugging"]) == (0.9, 0.1)
-
-
-def test_published_figures_go_before_a_guess():
     levels, source = starting.make_profile(candidate(model="Qwen/Qwen2.5-Coder-7B-Instruct"))
     assert source == starting.PUBLISHED
     assert levels["programming"] > levels["facts"]
@@ -115,7 +112,7 @@ def test_prices_count_before_training(tmp_path):
     folder = tmp_path
     for name, price in GEMMA.items():
         fleet_of(folder, name, model=name, base_url=HOSTED, usd_per_million_tokens=price)
-    queries = [query.text for query in starter_queries(True)]
+    queries = [query.text for query in starter_queries(True)][::3]
 
     def share_of_dearest() -> float:
         ensemble = Ensemble(load_fleet(folder))
@@ -138,12 +135,8 @@ def test_of_equal_models_the_cheapest_answers(tmp_path):
     decision = ensemble.route("Hello")
     assert (decision.candidate, decision.order) == ("cheap", ("cheap", "middling", "dear"))
     assert ensemble.select("Hello").candidates == ("cheap",)
-    assert ensemble.route("Hello", 0).candidate == "dear"  # who says 0 ignores prices
-
-
-def test_two_equal_models_share_evenly(tmp_path):
-    ensemble = Ensemble(load_fleet(fleet_of(tmp_path, "one", "two")))
-    assert ensemble.route("Hello").probabilities == {"one": 0.5, "two": 0.5}
+    equal = ensemble.route("Hello", 0)  # who says 0 ignores prices
+    assert (equal.candidate, equal.probabilities) == ("dear", pytest.approx(dict.fromkeys(equal.probabilities, 1 / 3)))
 
 
 def test_candidates_that_a_router_does_not_know_get_a_profile_if_the_fleet_says_so(tmp_path):

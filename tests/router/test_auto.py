@@ -99,32 +99,27 @@ def test_from_a_few_queries_it_is_the_best_single_candidate(count):
     assert set(head.logits(ANY).argmax(axis=1)) == {1}
 
 
-def test_equal_scores_favour_nobody():
-    head, _ = trained(VECTORS, np.ones((60, 3)))
-    assert head.probabilities(ANY) == pytest.approx(np.full((2000, 3), 1 / 3))
-
-
 @pytest.mark.parametrize("factor", [1e-6, 1e6])
 def test_the_scale_of_the_scores_means_nothing(plain, factor):
     scaled, _ = learn_auto(replace(scored(VECTORS, TABLE), scores=factor * TABLE), POOL, "none", CONFIG)
     assert scaled.probabilities(ANY) == pytest.approx(plain[0].probabilities(ANY), abs=1e-4)
 
 
-def test_missing_scores_are_no_obstacle():
+def test_missing_and_equal_scores_are_no_obstacle():
     gaps = TABLE.copy()
     gaps[np.arange(60), np.arange(60) // 3 % 3] = np.nan
     head, earned = trained(VECTORS, gaps)
     assert head.logits(VECTORS).argmax(axis=1).tolist() == TABLE.argmax(axis=1).tolist()
     assert np.isnan(earned).any()
+    equal, _ = trained(VECTORS, np.ones((60, 3)))  # favour nobody
+    assert equal.probabilities(ANY) == pytest.approx(np.full((2000, 3), 1 / 3))
     one = np.where([True, True, False], TABLE, np.nan)  # nobody has scored the third candidate
     assert np.isfinite(trained(VECTORS, one)[0].logits(ANY)).all()
 
 
 def test_a_win_of_a_missing_score_is_its_share_and_nothing_below_0(monkeypatch):
     completed = []
-    monkeypatch.setattr(
-        auto, "complete", lambda wins, shares: completed.append(complete(wins, shares)) or completed[-1]
-    )
+    monkeypatch.setattr(auto, "complete", lambda *tables: completed.append(complete(*tables)) or completed[-1])
     holes = np.where(np.random.default_rng(0).random(TABLE.shape) < 0.5, np.nan, TABLE)
     holes[np.isnan(holes).all(axis=1), 0] = 1.0
     trained(VECTORS, holes)

@@ -25,14 +25,11 @@ def test_the_nearest_centre_by_hand():
     assert clusters.nearest(vectors, centres).tolist() == [0, 1, 0]  # the last is as near to both
 
 
-def test_few_queries_are_one_cluster():
+def test_few_queries_are_one_cluster_and_a_seed_fixes_them():
     assert set(cluster_tags(VECTORS[:12])) == {tuple(f"cluster {turn}-0" for turn in range(TIMES))}
-
-
-def test_a_seed_fixes_them_and_leaves_the_callers_random_numbers_alone():
     before = np.random.get_state()[1].tolist()
     assert cluster_tags(VECTORS, 1) == cluster_tags(VECTORS, 1) != cluster_tags(VECTORS, 2)
-    assert np.random.get_state()[1].tolist() == before
+    assert np.random.get_state()[1].tolist() == before  # the caller's numbers
 
 
 def test_many_vectors_are_clustered_from_a_sample_and_batches(monkeypatch):

@@ -34,9 +34,7 @@ def test_a_separable_problem_is_learned(tiny_encoder):
 
 def test_progress_has_every_epoch_and_its_loss(tiny_encoder):
     calls: list[tuple[int, float]] = []
-    distilled(
-        tiny_encoder, DistillConfig(epochs=20, rate=1e-2), progress=lambda epoch, loss: calls.append((epoch, loss))
-    )
+    distilled(tiny_encoder, DistillConfig(epochs=20, rate=1e-2), progress=lambda *step: calls.append(step))
     assert [epoch for epoch, _ in calls] == list(range(1, 21))
     assert calls[-1][1] < 0.5 * calls[0][1]
 
@@ -46,29 +44,25 @@ def test_no_query_is_refused():
         learn(np.zeros((0, 64), np.float32), np.zeros((0, 2)), POOL, "none", QUICK)
 
 
-def test_a_lucky_first_epoch_does_not_end_a_trial(monkeypatch):
-    """The losses are those of the embedded fleet's labels, where it happened."""
-    losses = iter([0.812, 0.838, 0.841, 0.830, 0.815, 0.808, 0.802, 0.795])
-    monkeypatch.setattr(calibration, "temperature_of", lambda *_: 1.0)
-    monkeypatch.setattr(calibration, "log_loss", lambda *_: next(losses))
-    vectors = np.random.default_rng(0).normal(size=(100, 8)).astype(np.float32)
-    labels = np.eye(2)[np.arange(100) % 2]
-    assert trial(vectors, labels, POOL, DistillConfig(), labels).epochs == 8
-
-
-def test_a_trial_judges_a_fifth_of_the_queries_and_ends_where_nothing_gets_better(monkeypatch):
+@pytest.mark.parametrize(
+    ("losses", "epochs"),
+    [
+        # Those of the embedded fleet's labels: a lucky first epoch does not end a trial.
+        ([0.812, 0.838, 0.841, 0.830, 0.815, 0.808, 0.802, 0.795], 8),
+        ([float(number) for number in range(1 + PATIENCE)], 1),  # nothing gets better
+    ],
+)
+def test_a_trial_judges_a_fifth_of_the_queries_and_ends_where_nothing_gets_better(monkeypatch, losses, epochs):
     judged: list[int] = []
-
-    def loss(logits, *_) -> float:
-        judged.append(len(logits))
-        return float(len(judged))
-
     monkeypatch.setattr(calibration, "temperature_of", lambda *_: 1.0)
-    monkeypatch.setattr(calibration, "log_loss", loss)
+    monkeypatch.setattr(
+        calibration, "log_loss", lambda logits, *_: judged.append(len(logits)) or losses[len(judged) - 1]
+    )
     vectors = np.random.default_rng(0).normal(size=(100, 8)).astype(np.float32)
     labels = np.eye(2)[np.arange(100) % 2]
-    assert trial(vectors, labels, POOL, DistillConfig(epochs=30), labels).epochs == 1
-    assert judged == [20] * (1 + PATIENCE)
+    config = DistillConfig() if epochs > 1 else DistillConfig(epochs=30)
+    assert trial(vectors, labels, POOL, config, labels).epochs == epochs
+    assert judged == [20] * len(losses)
 
 
 def test_a_trial_goes_by_the_scores_that_there_are():

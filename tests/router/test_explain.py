@@ -52,6 +52,7 @@ def test_what_speaks_against_the_choice_is_negative():
     explanation = explain(Counting(), decided("add add add poem"))
     assert explanation.candidate == "a"
     assert explanation.pieces[-1].contribution == pytest.approx(-0.2)
+    assert explain(Counting(), decided("add")).pieces[0].contribution == pytest.approx(0.1)  # a query of one word
 
 
 def test_tags_and_similar_queries_come_from_the_labels():
@@ -68,10 +69,6 @@ def test_tags_and_similar_queries_come_from_the_labels():
             "text": None, "rewards": {"a": 2.0, "b": 0.5},
         }
     ]  # fmt: skip
-
-
-def test_a_query_of_one_word_is_explained():
-    assert explain(Counting(), decided("add")).pieces[0].contribution == pytest.approx(0.1)
 
 
 def test_long_queries_are_taken_by_sentences_or_by_runs_of_words():

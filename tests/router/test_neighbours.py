@@ -107,16 +107,12 @@ def test_a_training_query_is_not_among_those_that_are_similar_to_it():
     assert ranks == pytest.approx([1 / 21])
 
 
-def test_their_scores_are_the_rewards():
-    scores = neighbours().scores()
-    assert scores.scores == pytest.approx(REWARDS)
-    assert (scores.queries[0].text, scores.queries[0].dataset, scores.queries[0].tags) == (
-        "Add 2 and 3", "sums", ("math",),
-    )  # fmt: skip
-
-
-def test_scores_leave_out_queries_without_texts():
+def test_their_scores_are_the_rewards_of_queries_with_texts():
     stored = neighbours()
+    scores = stored.scores()
+    assert scores.scores == pytest.approx(REWARDS)
+    first = scores.queries[0]
+    assert (first.text, first.dataset, first.tags) == ("Add 2 and 3", "sums", ("math",))
     del stored.records[0]["text"]
     assert [query.text for query in stored.scores().queries] == ["Count the words", "Write a poem"]
     with pytest.raises(ZooterError, match="Take the run or the score file"):
@@ -147,44 +143,32 @@ def test_rewards_that_half_precision_would_spoil_stay_as_they_are(tmp_path, rewa
     assert (saved.argmax(axis=1) == rewards.argmax(axis=1)).all()
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_arrays_of_another_shape_are_one_clear_error(tmp_path, name):
+def test_arrays_of_another_shape_or_that_are_not_finite_are_one_clear_error(tmp_path):
     neighbours().save(tmp_path)
     arrays = load_file(tmp_path / ARRAYS)
-    save_file({**arrays, name: arrays[name][:1]}, tmp_path / ARRAYS)
-    with pytest.raises(WorkError, match="complete neighbours in"):
-        Neighbours.load(tmp_path)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_arrays_that_are_not_finite_are_one_clear_error(tmp_path, name):
-    neighbours().save(tmp_path)
-    for number in (np.nan, np.inf):
-        arrays = load_file(tmp_path / ARRAYS)
-        arrays[name].reshape(-1)[-1] = number
-        save_file(arrays, tmp_path / ARRAYS)
-        with pytest.raises(WorkError, match=f"complete neighbours in .*NaN or infinity in {name}.*`zooter distill`"):
+    for name in NAMES:
+        save_file({**arrays, name: arrays[name][:1]}, tmp_path / ARRAYS)
+        with pytest.raises(WorkError, match="complete neighbours in"):
             Neighbours.load(tmp_path)
+        for number in (np.nan, np.inf):
+            wrong = arrays[name].copy()
+            wrong.reshape(-1)[-1] = number
+            save_file({**arrays, name: wrong}, tmp_path / ARRAYS)
+            with pytest.raises(WorkError, match=f"complete neighbours in .*NaN or infinity in {name}.*`zooter dis"):
+                Neighbours.load(tmp_path)
 
 
-def test_a_folder_without_them_has_none(tmp_path):
+def test_broken_files_are_one_clear_error_and_a_folder_without_them_has_none(tmp_path):
     assert Neighbours.load(tmp_path) is None
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda folder: (folder / ARRAYS).unlink(),
-        lambda folder: (folder / ARRAYS).write_bytes(b"no"),
-        lambda folder: (folder / RECORDS).write_text("{"),
-        lambda folder: (folder / RECORDS).write_text(json.dumps({"candidates": ["a", "b"], "queries": []})),
-    ],
-)
-def test_broken_files_are_one_clear_error(tmp_path, damage):
-    neighbours().save(tmp_path)
-    damage(tmp_path)
-    with pytest.raises(WorkError, match="complete neighbours in"):
-        Neighbours.load(tmp_path)
+    none = json.dumps({"candidates": ["a", "b"], "queries": []}).encode()
+    for name, content in ((ARRAYS, None), (ARRAYS, b"no"), (RECORDS, b"{"), (RECORDS, none)):
+        neighbours().save(tmp_path)
+        if content is None:
+            (tmp_path / name).unlink()
+        else:
+            (tmp_path / name).write_bytes(content)
+        with pytest.raises(WorkError, match="complete neighbours in"):
+            Neighbours.load(tmp_path)
 
 
 def test_a_bounded_sample_has_rare_tags():
@@ -207,11 +191,7 @@ def test_the_axes_are_the_directions_of_most_difference():
     assert projection.mean.tolist() == [1.0, 1.0, 5.0]
     np.testing.assert_allclose(projection.axes, [[1, 0], [0, 1], [0, 0]], atol=1e-6)
     np.testing.assert_allclose(projection(CORNERS), [[-2, -1], [-2, 1], [2, -1], [2, 1]], atol=1e-6)
-
-
-def test_a_new_vector_is_placed_by_its_part_in_the_plane():
-    projection = principal(CORNERS)
-    np.testing.assert_allclose(projection(np.array([2.0, 1.5, 99.0])), [1.0, 0.5], atol=1e-6)
+    np.testing.assert_allclose(projection(np.array([2.0, 1.5, 99.0])), [1.0, 0.5], atol=1e-6)  # its part in the plane
 
 
 def test_axes_are_unit_orthogonal_and_always_the_same():

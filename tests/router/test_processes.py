@@ -1,4 +1,5 @@
-"""Two processes of `accelerate launch` on the processor (gloo). Nothing else trains in more than one process."""
+"""Two processes on the processor (gloo), as `accelerate launch` and torchrun start them. Nothing else trains in more
+than one."""
 
 from __future__ import annotations
 
@@ -15,8 +16,40 @@ from zooter_core.cli.main import main
 from zooter_core.router import processes
 
 pytestmark = pytest.mark.slow
-TESTS = Path(__file__).resolve().parents[1]
-SCRIPT = TESTS / "support" / "launched_zooter.py"
+ROOT = Path(__file__).resolve().parents[2]
+LAUNCHES = """
+import os, sys
+import accelerate, transformers.models.bert.modeling_bert  # once, before the processes are forked
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+from zooter_core.base.errors import WorkError
+from zooter_core.cli.main import main
+from zooter_core.router import finetune
+
+finetune.SAVE_SECONDS = 0.0  # a checkpoint after every step
+step, steps = finetune.Training._step, []
+
+def work(failing, arguments):
+    def failing_step(training, batch):
+        steps.append(batch)
+        if len(steps) == failing and os.environ["RANK"] == "1":
+            raise WorkError("a whole GPU", "smoke")
+        return step(training, batch)
+
+    finetune.Training._step = failing_step
+    sys.exit(main(arguments))
+
+def launch(failing):
+    config = LaunchConfig(min_nodes=1, max_nodes=1, nproc_per_node=2, rdzv_backend="c10d", start_method="fork",
+                          rdzv_endpoint="localhost:0", run_id=str(failing), max_restarts=0, monitor_interval=0.1)
+    elastic_launch(config, work)(failing, sys.argv[1:])
+
+try:
+    launch(5)
+except ChildFailedError:
+    print("failed with", os.listdir(sys.argv[-1]), file=sys.stderr, flush=True)
+    launch(0)
+"""
 
 
 @pytest.fixture
@@ -37,26 +70,19 @@ def call(tiny_fleet, tmp_path):
     return [*map(str, words), "--router-set", "epochs=2", "dropout=0", "--out"]
 
 
-def launch(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
-    command += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
-    paths = {"PYTHONPATH": str(TESTS.parent), "OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        [*command, str(SCRIPT), *arguments], env=os.environ | paths, capture_output=True, text=True, timeout=600
-    )
-
-
 def test_two_processes_learn_what_one_learns_also_after_one_has_failed(call, tmp_path):
-    failed = launch("1:5:error", *call, str(tmp_path / "two"))
-    assert failed.returncode != 0
-    assert failed.stderr.count("zooter: ") == 1
-    assert "zooter: Expected a whole GPU, but found smoke." in failed.stderr
-    assert [path.name for path in (tmp_path / "two").iterdir()] == ["finetune.checkpoint"]
-
-    again = launch("none", *call, str(tmp_path / "two"))
-    assert again.returncode == 0, again.stderr
-    assert again.stderr.count("A router for math, writer is in") == 1, "the main process alone prints"
-    assert "Warning" not in again.stderr
+    """The second process fails in the fifth step; the next launch goes on from there."""
+    script = tmp_path / "launches.py"
+    script.write_text(LAUNCHES)
+    command = [sys.executable, str(script), *call, str(tmp_path / "two")]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "ACCELERATE_MIXED_PRECISION": "no"}
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
+    assert ended.returncode == 0, ended.stderr
+    failed, again = ended.stderr.split("failed with ['finetune.checkpoint']")
+    assert failed.count("zooter: ") == 1
+    assert "zooter: Expected a whole GPU, but found smoke." in failed
+    assert again.count("A router for math, writer is in") == 1, "the main process alone prints"
+    assert "Warning" not in again
     assert not (tmp_path / "two" / "finetune.checkpoint").exists()
 
     assert main([*call, str(tmp_path / "one")]) == 0

@@ -8,52 +8,30 @@ import pytest
 
 from zooter_core.router.turns import CERTAIN, MOST_CHARACTERS, Topics, kind_of
 
-
-@pytest.mark.parametrize(
-    "turn",
-    [
-        "and in Java?",
-        "shorter please",
-        "why?",
-        "why is that",
-        "make it rhyme",
-        "a bit more formal",
-        "one about the sea",
-        "is it open on Mondays?",
+KINDS = {
+    "follow-up": [
+        *("and in Java?", "shorter please", "why?", "why is that", "make it rhyme", "a bit more formal"),
+        *("one about the sea", "is it open on Mondays?"),
         "Is it true that they open at nine every morning on Mondays?",  # twelve words
         "Now rewrite your previous answer so that every sentence starts with the letter A, and keep the order.",
     ],
-)
-def test_a_follow_up_by_its_words(turn):
-    assert kind_of(turn) == "follow-up"
-
-
-@pytest.mark.parametrize(
-    "turn",
-    [
+    "new": [
         "Write a function that shuffles an array.",  # "that" belongs to the function
-        "A story about a fox and its den",
-        "bash one-liner that counts the lines of all files",
+        *("A story about a fox and its den", "bash one-liner that counts the lines of all files"),
         "Is it safe to drink tap water in Italy?",
         "Is it true that they open at nine in the morning on Mondays?",  # thirteen
         "SQL: customers with more than three orders",
         "Do dolphins sleep, and if so how do they breathe?",  # "they" are in the turn
-        "Rewrite this sentence politely: 'Send me the report.'",
-        "Why is the sky blue?",
-        "docker: remove all stopped containers",
-        "In Python, how do I reverse a list?",
-        "write me a love poem",
+        *("Rewrite this sentence politely: 'Send me the report.'", "Why is the sky blue?"),
+        *("docker: remove all stopped containers", "In Python, how do I reverse a list?", "write me a love poem"),
     ],
-)
-def test_a_new_topic_by_its_words(turn):
-    assert kind_of(turn) == "new"
+    "unclear": ["1250 / 8", "skip the first two rows", "Ich verstehe nur Bahnhof", "", "and what is 3 times that?"],
+}
 
 
-@pytest.mark.parametrize(
-    "turn", ["1250 / 8", "skip the first two rows", "Ich verstehe nur Bahnhof", "", "and what is 3 times that?"]
-)
-def test_words_that_leave_it_open(turn):
-    assert kind_of(turn) == "unclear"
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_kind_of_a_turn_by_its_words(kind):
+    assert {turn: kind_of(turn) for turn in KINDS[kind]} == dict.fromkeys(KINDS[kind], kind)
 
 
 def test_one_turn_is_routed_as_it_is():
@@ -91,27 +69,10 @@ def test_small_talk_is_routed_alone_if_it_is_short_and_no_new_topic():
         return [text != "shorter" for text in texts]
 
     first, long = "Write a poem about snow.", "and thanks " * 20
-    conversations = [
-        [first, "and another"],
-        [first, "Thanks!"],
-        [first, "shorter"],
-        [first, long],
-        [first, "What is a dog?"],
-        ["Thanks!"],
-        [],
-        [""],
-    ]
-    topics = Topics(conversations, small_talk)
-    assert topics.texts == [
-        f"{first}\nand another",
-        "Thanks!",
-        f"{first}\nshorter",
-        f"{first}\n{long}",
-        "What is a dog?",
-        "Thanks!",
-        "",
-        "",
-    ]
+    followed = [[first, turn] for turn in ("and another", "Thanks!", "shorter", long, "What is a dog?")]
+    topics = Topics([*followed, ["Thanks!"], [], [""]], small_talk)
+    together = [f"{first}\n{turn}" for turn in ("and another", "shorter", long)]
+    assert topics.texts == [together[0], "Thanks!", *together[1:], "What is a dog?", "Thanks!", "", ""]
     assert turns == ["Thanks!", "shorter"]
 
 

@@ -13,6 +13,7 @@ from support.patience import NEVER
 
 LONGEST = NEVER  # seconds that anything here may last
 TEXT = ("Hello", ",", " I am", " a", " scripted", " model", ".")
+USAGE = {"prompt_tokens": 9, "completion_tokens": 7, "total_tokens": 16}
 
 
 class Parts(BaseHTTPRequestHandler):
@@ -25,7 +26,7 @@ class Parts(BaseHTTPRequestHandler):
     def status(self, code: int, shape: Any, **headers: str) -> None:
         content = shape if isinstance(shape, bytes) else json.dumps(shape).encode()
         self.send_response(code)
-        for name, value in {"Content-Type": "application/json", **headers}.items():
+        for name, value in {"Content_Type": "application/json", **headers}.items():
             self.send_header(name.replace("_", "-"), value)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
@@ -47,21 +48,29 @@ class Parts(BaseHTTPRequestHandler):
         self.wfile.write(line.encode() + b"\n\n")
         self.wfile.flush()
 
-    def completion(self, text: str) -> None:
+    def completion(self, text: str, usage: Any = USAGE) -> None:
         """An answer that is not streamed."""
         message = {"role": "assistant", "content": text}
         shape = {"id": "1", "object": "chat.completion", "created": 1, "model": "scripted", "system_fingerprint": "fp"}
-        usage = {"prompt_tokens": 9, "completion_tokens": 7, "total_tokens": 16}
         choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
         self.status(200, {**shape, "choices": choices, "usage": usage})
 
-    def stream_text(self, words: Any = TEXT, between: str = "", finish: str | None = "stop") -> None:
+    def stream_text(self, words: Any = TEXT, between: str = "", finish: str | None = "stop", usage: Any = None) -> None:
         self.begin()
+        self.words(words, between, finish)
+        if usage:
+            self.raw("data: " + json.dumps({"id": "1", "choices": [], "usage": usage}))
+        self.raw("data: [DONE]")
+
+    def words(self, words: Any = TEXT, between: str = "", finish: str | None = "stop") -> None:
+        """The events of an answer that has begun, to the last one with a finish reason."""
         for number, word in enumerate(words):
             self.event((between if number else "") + word)
         if finish:
             self.event(finish=finish)
-        self.raw("data: [DONE]")
+
+    def wants_usage(self, body: Any) -> bool:
+        return bool(body.get("stream_options", {}).get("include_usage"))
 
     def hang(self) -> None:
         """Nothing more, until the client goes away or the test ends."""

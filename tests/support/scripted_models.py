@@ -8,17 +8,15 @@ import time
 from typing import Any
 
 from support.foreign_answers import FORMS, ODD, UNSTREAMED_FORMS, Foreign
-from support.scripted_answers import LONGEST, TEXT
+from support.scripted_answers import LONGEST, TEXT, USAGE
 from support.scripted_apis import Apis
 from support.thinking_servers import MAKES, completion, refusal, stream
 
 NARROW = 1000  # characters that `narrow` takes
 HALF = "Half of"
 STREAMED = {  # words and finish reason
-    "halves": (
-        ["a\ud83d", "\ude00b\ud800", "c\udfff", "d\ud83d"],
-        "stop",
-    ),  # of characters; two make one, two stand alone
+    # Halves of characters: two make one, two stand alone.
+    "halves": (["a\ud83d", "\ude00b\ud800", "c\udfff", "d\ud83d"], "stop"),
     "empty": ([], "stop"),
     "unfinished": (TEXT, None),
     "length": (TEXT, "length"),
@@ -156,12 +154,9 @@ class Models(Apis):
         self.begin()
         self.raw(": a comment")
         self.event("", role="assistant")
-        for word in TEXT:
-            self.event(word)
-        self.event(finish="stop")
-        if body.get("stream_options", {}).get("include_usage"):
-            usage = {"prompt_tokens": 9, "completion_tokens": 7, "total_tokens": 16}
-            self.raw("data: " + json.dumps({"id": "1", "choices": [], "usage": usage}))
+        self.words()
+        if self.wants_usage(body):
+            self.raw("data: " + json.dumps({"id": "1", "choices": [], "usage": USAGE}))
         return self.raw("data: [DONE]")
 
     def narrow(self, body: Any) -> None:
@@ -211,9 +206,7 @@ class Models(Apis):
     def ends_then(self, how: str) -> None:
         """A whole answer, and then silence, or the last event behind a further empty line."""
         self.begin()
-        for word in TEXT:
-            self.event(word)
-        self.event(finish="stop")
+        self.words()
         if how == "[DONE]":
             self.wfile.write(b"\ndata: [DONE]\n\n")
             self.wfile.flush()
@@ -283,15 +276,8 @@ class Models(Apis):
         details = {"cached_tokens": 30}
         usage = {"prompt_tokens": 35, "completion_tokens": 7, "prompt_tokens_details": details}
         if not body.get("stream"):
-            message = {"role": "assistant", "content": "Hello"}
-            choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
-            return self.status(200, {"id": "1", "choices": choices, "usage": usage})
-        self.begin()
-        self.event("Hello")
-        self.event(finish="stop")
-        if body.get("stream_options", {}).get("include_usage"):
-            self.raw("data: " + json.dumps({"id": "1", "choices": [], "usage": usage}))
-        return self.raw("data: [DONE]")
+            return self.completion("Hello", usage)
+        return self.stream_text(["Hello"], usage=usage if self.wants_usage(body) else None)
 
     def endless(self, body: Any) -> None:
         """An answer as fast as the client reads, until it goes away."""
@@ -304,18 +290,10 @@ class Models(Apis):
         self.raw("<html><body>Welcome!</body></html>")
 
     def html_404(self, body: Any) -> None:
-        content = b"<html><h1>Not Found</h1></html>"
-        self.send_response(404)
-        self.send_header("Content-Type", "text/html")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
+        self.status(404, b"<html><h1>Not Found</h1></html>", Content_Type="text/html")
 
     def ten_megabytes(self, body: Any) -> None:
-        self.begin()
-        for _ in range(640):
-            self.event("x" * 16_384)
-        self.event(finish="stop")
+        self.stream_text(["x" * 16_384] * 640)
 
     def endless_line(self, body: Any) -> None:
         self.begin()
@@ -370,12 +348,7 @@ class Models(Apis):
 
     def counts(self, tokens: Any) -> None:
         """A good answer with that count of tokens."""
-        self.begin()
-        for word in TEXT:
-            self.event(word)
-        self.event(finish="stop")
-        self.raw("data: " + json.dumps({"id": "1", "choices": [], "usage": {"completion_tokens": tokens}}))
-        self.raw("data: [DONE]")
+        self.stream_text(usage={"completion_tokens": tokens})
 
 
 METHODS = [

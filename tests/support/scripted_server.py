@@ -37,9 +37,7 @@ class Scripted(ThreadingHTTPServer):
         self.under_way, self.most_under_way = 0, 0
         self.lock = threading.Condition()
         self.models = ["good", "llama3.1:8b"]
-        self.routes: dict[
-            str, Any
-        ] = {}  # path -> its JSON, or what makes that of a body, where only some servers have it
+        self.routes: dict[str, Any] = {}  # path, of some servers alone -> its JSON, or what makes that of a body
         self.elsewhere = ""  # where `redirect` points to
         self.replies: dict[str, Callable[[str], str | Iterable[str]]] = {}  # model -> its answer to a query, or words
         self.streams: dict[str, list[bytes]] = {}  # model -> the events of its answer
@@ -83,9 +81,9 @@ def at(url: str, model: str = "good", **config: Any) -> CandidateConfig:
     """A candidate with the name of its model, which is asked once, and given up soon only where it hangs."""
     waits = dict.fromkeys(("connect_seconds", "first_token_seconds", "gap_seconds"), PATIENCE)
     if model in ("hang-first", "hang-headers"):
-        waits["first_token_seconds"] = 0.8
+        waits["first_token_seconds"] = 0.3
     if model.startswith("hang-in-"):
-        waits["gap_seconds"] = 0.6
+        waits["gap_seconds"] = 0.3
     return CandidateConfig(
         model, "openai", model, endpoint=EndpointConfig(url, **({"retries": 0, "rest_after": 99} | waits | config))
     )

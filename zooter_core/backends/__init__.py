@@ -16,15 +16,22 @@ from zooter_core.base.errors import Failure, first_line
 from zooter_core.base.plugins import load_kind
 from zooter_core.base.records import Finish, Message, Reading, Response
 from zooter_core.base.weights import check_torch
-from zooter_core.config.candidates import TRANSFORMERS, CandidateConfig
+from zooter_core.config.candidates import (
+    AUTO_BACKEND,
+    ENDPOINT,
+    GGUF,
+    RECORDED,
+    TRANSFORMERS,
+    CandidateConfig,
+)
 from zooter_core.config.fleet import GenerationConfig
 
 KINDS = {
-    "transformers": "zooter_core.backends.local.transformers:TransformersBackend",
-    "gguf": "zooter_core.backends.gguf.backend:GgufBackend",
-    "auto": "zooter_core.backends.gguf.auto:AutoBackend",
-    "openai": "zooter_core.backends.endpoint.backend:OpenAIBackend",
-    "recorded": "zooter_core.backends.recorded:RecordedBackend",
+    TRANSFORMERS: "zooter_core.backends.local.transformers:TransformersBackend",
+    GGUF: "zooter_core.backends.gguf.backend:GgufBackend",
+    AUTO_BACKEND: "zooter_core.backends.gguf.auto:AutoBackend",
+    ENDPOINT: "zooter_core.backends.endpoint.backend:OpenAIBackend",
+    RECORDED: "zooter_core.backends.recorded:RecordedBackend",
 }
 POLL_SECONDS = 0.1  # between looks at a stop event, which does not wake a waiting thread
 
@@ -171,7 +178,7 @@ class Backend(Protocol):
         """Note candidates that will be asked."""
 
     def retain(self, candidates: Sequence[CandidateConfig]) -> None:
-        """Let go of what none of these candidates needs, once the answers under way are complete."""
+        """Unload what none of these candidates needs, once the answers under way are complete."""
 
     def read_ahead(self, requests: Sequence[Request]) -> None:
         """Read conversations that may go on, in the background. The next request ends that."""

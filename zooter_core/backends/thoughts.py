@@ -75,7 +75,7 @@ def still_thinking(candidate: str, tokens: int) -> WorkError:
     """The error of an answer that ended while the model was thinking."""
     reason = f"it was still thinking when its answer ended, after {tokens:,} tokens"
     step = "Raise max_new_tokens of its [[candidate]], or set thinking = false there."
-    return WorkError(f"an answer of {candidate}", reason, step, f"{candidate} gave no answer: {reason}.")
+    return WorkError(f"an answer of {candidate}", reason, step, sentence=f"{candidate} gave no answer: {reason}.")
 
 
 class Splitter:

@@ -20,7 +20,7 @@ from zooter_core.data.run_folder import REPORT, ROUTER
 from zooter_core.evaluation import verdicts
 from zooter_core.evaluation.figures import load_report
 from zooter_core.router import processes
-from zooter_core.router.kinds import AUTO, LEARN_LABELS, DistillConfig
+from zooter_core.router.kinds import AUTO_KIND, LEARN_LABELS, DistillConfig
 
 
 @with_training
@@ -119,7 +119,7 @@ def _distill_scores(
             scores, out, labels=labels, training=training, encoder=model, tags=tags, vectors=vectors, progress=progress
         )
     err.print(f"A router for {listed(scores.candidates)} is in {out}.")
-    if training.kind == AUTO:
+    if training.kind == AUTO_KIND:
         body = router.head.body
         assert isinstance(body, AutoHead)
         err.print(body.summary())

@@ -31,7 +31,7 @@ from zooter_core.config.tables import (
     with_settings,
 )
 
-TRANSFORMERS, GGUF, AUTO, ENDPOINT, RECORDED = "transformers", "gguf", "auto", "openai", "recorded"
+TRANSFORMERS, GGUF, AUTO_BACKEND, ENDPOINT, RECORDED = "transformers", "gguf", "auto", "openai", "recorded"
 Thinking = Literal[False, True, "auto", "low", "medium", "high"]
 
 
@@ -156,7 +156,7 @@ class CandidateConfig(Table):
         by_backend = {
             TRANSFORMERS: local,
             GGUF: [*cls.shared, *cls.generating, *cls.engine],
-            AUTO: [*local, *cls.engine],
+            AUTO_BACKEND: [*local, *cls.engine],
             ENDPOINT: [*cls.shared, *remote],
             RECORDED: cls.shared,
         }

@@ -126,6 +126,11 @@ class Fleet:
         return (self.tagger.encoder if self.tagger else None) or ENCODER
 
     @property
+    def runtime(self) -> Runtime:
+        """What computes the vectors for router and tagger (`[router] runtime`), also where no router was trained."""
+        return self.router.runtime if self.router else "auto"
+
+    @property
     def language_models(self) -> list[CandidateConfig]:
         """The candidates, and the models that judge and tag."""
         judges = self.reward.judges if isinstance(self.reward, JudgeConfig) else ()
@@ -271,9 +276,8 @@ def fleet_toml(fleet: Fleet, name: str, folder: Path, router: str) -> str:
     """
     import tomlkit  # takes longer to import than reading a fleet
 
-    runtime = fleet.router.runtime if fleet.router else "auto"
     tables = {
-        "router": RouterConfig(router, runtime=runtime, willingness=fleet.willingness),
+        "router": RouterConfig(router, runtime=fleet.runtime, willingness=fleet.willingness),
         "reward": fleet.reward,
         "tagger": fleet.tagger,
         "generation": fleet.generation,

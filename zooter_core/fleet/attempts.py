@@ -27,7 +27,7 @@ MOST_REASONS, MOST_REASON = 5, 300  # candidates whose reasons a message gives, 
 
 
 class Attempts:
-    """The attempts at one thing: an answer to a request, or what a run lacks of a candidate.
+    """Decides which candidate is asked next: for one answer to a request, or for the responses that a run still lacks.
 
     Each candidate is asked once; the last one again after a temporary failure, as often as the policy allows.
 
@@ -60,7 +60,7 @@ class Attempts:
         return bool(self._waiting)
 
     def next(self) -> list[str]:
-        """Who is asked next, when all who were asked have failed, or beside one that is slow.
+        """The candidates to ask next: call it when all who were asked have failed, or while one of them is slow.
 
         Nobody once a candidate has answered, or if none is left.
         """
@@ -136,7 +136,7 @@ def iter_text(pieces: Iterator[Piece]) -> Iterator[str]:
 
 
 def check_answered(responses: Sequence[Response], may_be_empty: bool = False) -> None:
-    """Refuse an answer with fallback that failed or is empty.
+    """Raise if nobody answered, or if the answer broke off or is empty.
 
     Args:
         responses: those that failed, and last the answer.
@@ -180,8 +180,8 @@ def all_failed(failed: Sequence[Response]) -> ZooterError:
     if len(failed) > MOST_REASONS:
         reasons += f"\n- and {len(failed) - MOST_REASONS:,} more"
     sentence = f"{listed(others)} and {last} could not answer:{reasons}"
-    expected = f"an answer of {listed(others)} or {last}"
-    return WorkError(expected, f"none:{reasons}", "\n\n`zooter check` tries each of them.", sentence)
+    expected, step = f"an answer of {listed(others)} or {last}", "\n\n`zooter check` tries each of them."
+    return WorkError(expected, f"none:{reasons}", step, sentence=sentence)
 
 
 def _reason(response: Response) -> str:

@@ -1,4 +1,4 @@
-"""Models that were discovered become candidates of a fleet.toml, a new one or one that is there."""
+"""Writes discovered models into a fleet.toml as candidates. The file is created if there is none."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ EMBEDDED_REWARD = {
 
 @dataclass(frozen=True)
 class Connected:
-    """What a fleet got.
+    """What `connect` added to a fleet.
 
     Attributes:
         present: models that it had already.

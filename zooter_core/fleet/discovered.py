@@ -100,7 +100,7 @@ class Model:
 
 
 def ignore(note: str) -> None:
-    """A `Tell` for whoever does not want to know."""
+    """A `Tell` that drops the note."""
 
 
 def as_text(value: object) -> str:

@@ -113,7 +113,7 @@ def discover(
 
 
 def one_name(url: str) -> str:
-    """An address with one name for this machine, which is localhost, 127.0.0.1 and ::1."""
+    """An address in which localhost, 127.0.0.1 and ::1, the names of this machine, are the same."""
     with suppress(ValueError):
         parts = urlsplit(url)
         if parts.hostname in ("localhost", "127.0.0.1", "::1"):
@@ -163,7 +163,7 @@ def server_url(address: str) -> str:
         shown = f'"{address}"' if "@" not in address else "An address with a name or password"
         sentence = f"{shown} is not the address of a server." if typed else "There is no address yet."
         example = "It looks like http://localhost:8000/v1."
-        raise ZooterError("the address of a server", shown, example, sentence) from None
+        raise ZooterError.saying(sentence, example) from None
     return url if urlsplit(url).path else f"{url}/v1"
 
 
@@ -228,7 +228,7 @@ async def served(url: str, key_variable: str | None = None, tell: Tell = ignore)
 
 
 def _named(entries: Sequence[Mapping[str, Any]], host: str, tell: Tell) -> dict[str, Mapping[str, Any]]:
-    """The entries of a list of models by their names, as many as fit; without those whose names are none."""
+    """The first MOST_MODELS entries of a list of models, by name. Entries with an unusable name are passed over."""
     named = {name: entry for entry in entries if isinstance(name := entry.get("id"), str) and name}
     wrong = {name for name in named if NOT_IN_NAMES.search(name) or len(name) > LONGEST_NAME}
     if wrong:

@@ -25,7 +25,7 @@ from zooter_core.base.weights import Progress, silent
 from zooter_core.config.fleet import Fleet, GenerationConfig
 from zooter_core.data import prices
 from zooter_core.fleet.attempts import Attempts, iter_text
-from zooter_core.fleet.models import FleetModels, choose_runtime
+from zooter_core.fleet.models import FleetModels
 from zooter_core.fleet.routing import Routed
 from zooter_core.labelling.rewards import PLAIN
 from zooter_core.labelling.rewards.scoring import QueryResponses, QueryRewards, rank_by_reward, score_queries
@@ -239,15 +239,15 @@ class Ensemble(FleetModels):
         return replace(request, messages=messages, readings=readings)
 
     def read_ahead(self, conversation: Conversation) -> None:
-        """Let the candidates read a conversation in the background where their backend can, so that whoever answers
-        its next query begins sooner. The next request ends it."""
+        """Let candidates read a conversation in the background, where their backend can: the answer to its next query
+        then begins sooner. The next request ends the reading."""
         messages, loaded = messages_of(conversation), [c for c in self.fleet.candidates if c.backend in self._used]
         requests = [self._with_attachments(Request(candidate, messages)) for candidate in loaded]
         for backend, group in self._by_backend(requests):
             backend.read_ahead(group)
 
     def _by_backend(self, requests: Sequence[Request]) -> list[tuple[Backend, list[Request]]]:
-        """The backends of requests, each with its own."""
+        """The requests in groups, one for each backend."""
         by_kind: dict[str, list[Request]] = {}
         for request in requests:
             by_kind.setdefault(request.candidate.backend, []).append(request)
@@ -260,7 +260,7 @@ class Ensemble(FleetModels):
         stop: threading.Event,
         generation: GenerationConfig | None = None,
     ) -> Iterator[Piece]:
-        """The same for many requests of one candidate; if it is independent, from an iterator as there is room."""
+        """`run_requests` for one candidate. An independent one draws requests from an iterator when it has room."""
         backend = self.backend_of(self.fleet.candidate(candidate).backend)
         return stream_or_fail(backend, requests, generation or self.fleet.generation, stop)
 
@@ -294,11 +294,11 @@ class Ensemble(FleetModels):
         return score_queries(self.reward_model, queries, self._cache() if cached else None, progress, stop)
 
     def renewed(self, fleet: Fleet) -> Ensemble:
-        """This fleet after a change of fleet.toml. What is loaded is shared where that says the same as before."""
+        """The ensemble for a changed fleet.toml. It shares what is loaded for the settings that stayed the same."""
         new = Ensemble(fleet, self.backends, self.light)
         if fleet.reward == self.fleet.reward and "reward" in self._parts:
             new._parts["reward"] = self._parts["reward"]
-        if choose_runtime(fleet) == choose_runtime(self.fleet) and "router" in self._parts:
+        if fleet.runtime == self.fleet.runtime and "router" in self._parts:
             new._running = [self.router.encoder]
         return new
 

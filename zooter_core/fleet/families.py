@@ -157,7 +157,7 @@ def _parameters(entry: Mapping[str, Any], parts: list[str]) -> float | None:
 
 
 def _rounded(entry: Mapping[str, Any], billions: float | None) -> float | None:
-    """The size by which the table knows a model of so many parameters; makers leave some of them out."""
+    """The size under which the table lists a model with this many parameters; makers round it, or leave some out."""
     if not billions:
         return None
     sizes = map(float, {*entry.get("figures", {}), *entry.get("routed_as", {})})

@@ -15,7 +15,7 @@ from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Response
 from zooter_core.base.weights import Progress, has_torch, resolve, version_of
 from zooter_core.config.candidates import GGUF, TRANSFORMERS, CandidateConfig
-from zooter_core.config.fleet import Fleet, RouterConfig, Runtime
+from zooter_core.config.fleet import Fleet, RouterConfig
 from zooter_core.config.labelling import ENCODER, EmbeddedConfig, RewardConfig
 from zooter_core.data import prices
 from zooter_core.fleet import starting
@@ -37,11 +37,6 @@ Part = TypeVar("Part")
 
 class _AnotherEncoderError(Exception):
     """The encoder of the tagger is not the router's."""
-
-
-def choose_runtime(fleet: Fleet) -> Runtime:
-    """What runs its router (`[router] runtime`)."""
-    return fleet.router.runtime if fleet.router else "auto"
 
 
 class FleetModels:
@@ -93,13 +88,13 @@ class FleetModels:
 
     @property
     def agreement(self) -> tuple[int, int]:
-        """Of two judges, how many of their verdicts so far were equal, and how many both gave."""
+        """In how many comparisons two judges agreed so far, and how many both have judged."""
         model = self._parts.get("reward")
         return getattr(model, "agreed", 0), getattr(model, "compared", 0)
 
     @property
     def routing(self) -> Routing:
-        """The router and the tagger, if that is fast enough for every query, as they decide together."""
+        """Decides on queries: the router, with the tagger if that is fast enough to tag every query."""
         router = self.router  # or the error says that there is none
         weigh = partial(prices.weighed, costs=prices.assumed(self.fleet), willingness=prices.willingness_of(self.fleet))
         return self._part("routing", router, lambda _: Routing(router, self._quick_tagger(), self.fleet.pool, weigh))
@@ -107,7 +102,7 @@ class FleetModels:
     @cached_property
     def encoders(self) -> Encoders:
         """Encoders by reference, which load when they are first needed."""
-        return Encoders(choose_runtime(self.fleet), self.light, self._running)
+        return Encoders(self.fleet.runtime, self.light, self._running)
 
     def _open_router(self, fleet: Fleet) -> Router:
         """The router of fleet.toml, the open-models router if it knows the candidates, or one that starts without."""
@@ -145,7 +140,7 @@ class FleetModels:
     def _open_reward(self, config: RewardConfig) -> rewards.RewardModel:
         """On ONNX Runtime if it can, unless candidates need PyTorch anyway or fleet.toml wants it (`runtime`)."""
         needs_torch = any(engine_of(candidate) == TRANSFORMERS for candidate in self.fleet.candidates)
-        if not has_torch() or not (needs_torch or choose_runtime(self.fleet) == "torch"):
+        if not has_torch() or not (needs_torch or self.fleet.runtime == "torch"):
             try:
                 if model := open_reward(config):
                     return model
@@ -180,7 +175,7 @@ class FleetModels:
         return self.backend_of(candidate.backend).runner(candidate)
 
     def retain(self, others: Sequence[Fleet] = ()) -> None:
-        """Let go of what neither this fleet nor others need any more, of all that its backends have loaded."""
+        """Unload what the backends have loaded and neither this fleet nor the others need any more."""
         needed = [model for fleet in (self.fleet, *others) for model in fleet.language_models]
         for kind, backend in list(self.backends.items()):  # other fleets may add to them meanwhile
             backend.retain([model for model in needed if model.backend == kind])

@@ -16,6 +16,7 @@ from zooter_core.base.cores import cores
 from zooter_core.base.errors import WorkError, ZooterError, first_line
 from zooter_core.base.made_once import Place, hash_parts
 from zooter_core.base.strict_json import dump_json, parse_json
+from zooter_core.base.tensors import first_broken, read_safetensors
 from zooter_core.base.weights import resolve, stamp_of
 from zooter_core.config.labelling import RewardConfig, ScalarConfig, UltraConfig
 from zooter_core.labelling.rewards import plain
@@ -89,13 +90,13 @@ def _load(folder: Path) -> GraphReward:
 
 def _write(config: ScalarConfig, source: Path, settings: Mapping[str, Any], folder: Path) -> None:
     """Write the graph and its tokenizer from the model's own files."""
-    weights = bert.read_weights(source / bert.FILE)
+    weights = read_safetensors((source / bert.FILE).read_bytes())
     if config.adapter:
         weights = bert.adapted({f"bert.{name}": values for name, values in weights.items()}, Path(config.adapter))
     outputs = len(weights["classifier.bias"]) if "classifier.bias" in weights else 0
     if outputs != 1:
         raise ZooterError("a reward model with one output", f"{outputs} at {config.model}", "Use another model.")
-    if name := bert.first_broken(weights):
+    if name := first_broken(weights):
         raise ValueError(f"NaN or infinity in its weights ({name})")
     folder.mkdir(parents=True)
     graph = bert.Bert(settings, weights, bert.has_segments(source)).rewards()

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,7 @@ from zooter_core.learn.vectors import VECTORS, embed_decisions, forget_vectors
 from zooter_core.learn.versions import FOLLOW, STARTING, State, Versions
 from zooter_core.method.partial_rewards import Array, spread
 from zooter_core.method.promotion import Evidence, Gate
-from zooter_core.router.config import ENCODER_FOLDER, LEARNED
+from zooter_core.router.config import ENCODER_FOLDER, LEARNED, find_encoder
 from zooter_core.router.router import Router
 
 REFIT_EVERY = 100  # decisions
@@ -246,9 +247,9 @@ class Cycle:
         start = self._read_training(spread(material.judged))
         learned = refit(material, vectors, start)
         about = {"decisions": len(material), "origin": state.origin}
-        inside = (self.versions.place(self.versions.serving) / ENCODER_FOLDER).resolve()
-        reference = inside if encoder.reference in (ENCODER_FOLDER, str(inside)) else encoder.reference
-        turn.challenger = self.versions.add(lambda folder: write_router(folder, learned, self.names, reference, about))
+        inside = find_encoder(self.versions.place(self.versions.serving), ENCODER_FOLDER)
+        where = Path(inside) if encoder.reference == inside else encoder.reference
+        turn.challenger = self.versions.add(lambda folder: write_router(folder, learned, self.names, where, about))
         after = replace(deepcopy(state), learned=learned.last)
         if after.enter(turn.challenger):
             turn.event = FOLLOW

@@ -34,7 +34,7 @@ from zooter_core.router.config import CONFIG, LABEL_SETTINGS
 from zooter_core.router.distill import fit_head, learn, learn_auto
 from zooter_core.router.encoder import Encoder, open_encoder
 from zooter_core.router.head import RouterHead
-from zooter_core.router.kinds import AUTO, LEARN_LABELS, PROFILE, DistillConfig, settings_of
+from zooter_core.router.kinds import AUTO_KIND, LEARN_LABELS, PROFILE, DistillConfig, settings_of
 from zooter_core.router.neighbours import LEARNED, Neighbours, spread, text_hashes
 from zooter_core.router.router import DistilledRouter
 from zooter_core.router.text_encoder import TextEncoder
@@ -42,7 +42,7 @@ from zooter_core.router.text_encoder import TextEncoder
 # A tau of 1 on the scale of a reward model is too flat for accuracies: scores are brought to one scale first. These
 # values did best on folds and on left-out data sets (docs/results.md).
 SCORE_LABELS = LabelConfig(beta=0.0, tau=0.3, normalise="spread", holdout=0.0)
-TRAINING = settings_of(AUTO)
+TRAINING = settings_of(AUTO_KIND)
 SOURCES = (RESPONSES, REWARDS, LABELS)  # of a run's router and report; with the tags, which are finished
 
 
@@ -327,7 +327,7 @@ def _head(
     progress: Progress,
 ) -> tuple[RouterHead, NDArray[np.float64] | None]:
     """A head on the frozen encoder, and what cross-validation says of the kinds that have one (`Chosen.earned`)."""
-    if config.kind == AUTO:
+    if config.kind == AUTO_KIND:
         return learn_auto(
             scored, candidates, encoder.reference, config, after_epoch,
             lambda done, total: progress("compare", done, total),

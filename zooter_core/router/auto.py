@@ -57,7 +57,7 @@ class Scored:
     def of(
         cls, scores: Array, datasets: Sequence[str], tags: TagIndex, vectors: Vectors, config: LabelConfig
     ) -> Scored:
-        """What score files and runs teach: labels are made by the config, with tag priors of the same part alone."""
+        """From score files and runs. Labels of a part of the queries are made from that part alone, tag priors too."""
         groups = np.array(datasets)
 
         def labels(rows: Rows) -> Array:
@@ -181,8 +181,11 @@ def _similarities(vectors: Vectors, rows: Rows, folds: Rows) -> tuple[NDArray[np
 
 
 def earned_by(scored: Scored, config: DistillConfig, fit: Fit) -> Array:
-    """On each query, the scores of a kind's choice by the queries of the other folds, and of the best single candidate
-    by them; and the number of its fold, or of its half of a fold where there are few. Shape (3, n)."""
+    """What a kind of router would have earned on queries that it has not seen, shape (3, n).
+
+    For each query: the score of the candidate chosen by a router that learned from the other folds, the score of the
+    best single candidate of those folds, and the number of the query's fold.
+    """
     folds = mixture.stratified(scored.groups, FOLDS, config.seed)
     logits = np.empty(scored.scores.shape)
     for fold in np.unique(folds):
@@ -197,7 +200,7 @@ def _earned(logits: Array, scores: Array, folds: Rows, parts: Rows) -> Array:
 
 
 def _first(scored: Scored, part: DistillConfig, aside: NDArray[np.bool_], wins: Array, fit: Fit) -> tuple[int, Array]:
-    """How many epochs predict best who wins on the queries set aside, and the logits of these queries after them."""
+    """After how many epochs a head best predicts who wins on the queries set aside, and its logits there."""
     trials: list[tuple[float, int, Array]] = []
 
     def judge(head: RouterHead, epoch: int) -> None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.strict_json import parse_json
+from zooter_core.base.tensors import read_safetensors
 from zooter_core.base.weights import INSTALL_TORCH
 from zooter_core.router import onnx_file
 from zooter_core.router.graph import TOKENIZER, check_patterns
@@ -26,7 +27,6 @@ CONFIG, FILE = "config.json", "model.safetensors"
 OPERATORS = "/model/"  # how the names of the operators that may get 7-bit weights begin
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 ACTIVATIONS = {"gelu": "Gelu", "relu": "Relu"}
-DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 LEAST = 1e-12  # a vector's length, where it is divided by
 
 
@@ -52,28 +52,9 @@ def settings_of(folder: Path) -> dict[str, Any]:
     if fault:
         raise ZooterError(
             f"a BERT in {folder}, which runs without PyTorch", fault, f"Run `{INSTALL_TORCH}`.",
-            f"The model in {folder} needs PyTorch and transformers ({fault}).",
+            sentence=f"The model in {folder} needs PyTorch and transformers ({fault}).",
         )  # fmt: skip
     return settings
-
-
-def read_weights(file: Path) -> dict[str, Array]:
-    """All numbers of a safetensors file in single precision, by name; whole numbers are left out."""
-    from safetensors import deserialize
-
-    weights = {}
-    for name, entry in deserialize(file.read_bytes()):
-        if dtype := DTYPES.get(entry["dtype"]):
-            values = np.frombuffer(entry["data"], dtype=dtype).reshape(entry["shape"])
-            if entry["dtype"] == "BF16":  # the upper half of a float32
-                values = (values.astype("<u4") << 16).view("<f4")
-            weights[name] = values.astype(np.float32, copy=False)
-    return weights
-
-
-def first_broken(weights: Weights) -> str | None:
-    """The name of a weight that has NaN or infinity; None if all numbers are finite."""
-    return next((name for name, values in weights.items() if not np.isfinite(values).all()), None)
 
 
 def adapted(weights: Weights, folder: Path) -> dict[str, Array]:
@@ -87,7 +68,7 @@ def adapted(weights: Weights, folder: Path) -> dict[str, Array]:
     plain = ("alpha_pattern", "rank_pattern", "use_dora", "use_rslora", "lora_bias", "fan_in_fan_out")
     if config.get("peft_type") != "LORA" or any(config.get(name) for name in plain):
         raise WorkError(f"a plain LoRA adapter in {folder}", "another kind", f"Run `{INSTALL_TORCH}`.")
-    stored, merged = read_weights(folder / "adapter_model.safetensors"), dict(weights)
+    stored, merged = read_safetensors((folder / "adapter_model.safetensors").read_bytes()), dict(weights)
     stored = {name.removeprefix("base_model.model."): values for name, values in stored.items()}
     for name, values in stored.items():
         if name.endswith(".lora_A.weight"):

@@ -18,6 +18,7 @@ import numpy as np
 from zooter_core.base.cores import cores
 from zooter_core.base.errors import WorkError, ZooterError, first_line
 from zooter_core.base.made_once import Place, hash_parts
+from zooter_core.base.tensors import first_broken, read_safetensors
 from zooter_core.base.weights import INSTALL_TORCH, resolve, stamp_of
 from zooter_core.data.scores import paraphrases
 from zooter_core.router import bert
@@ -114,8 +115,8 @@ class BertEncoder(TextEncoder):
     def _write(self, out: Path) -> None:
         """Write the graph and its tokenizer."""
         load_onnxruntime()
-        weights = bert.read_weights(self.folder / bert.FILE)
-        if name := bert.first_broken(weights):
+        weights = read_safetensors((self.folder / bert.FILE).read_bytes())
+        if name := first_broken(weights):
             raise self._broken(f"NaN or infinity in its weights ({name})")
         out.mkdir(parents=True)
         model = bert.Bert(bert.settings_of(self.folder), weights).vectors()

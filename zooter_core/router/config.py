@@ -11,16 +11,20 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from zooter_core.base.errors import WorkError, ZooterError, first_line
 from zooter_core.base.strict_json import NotFiniteError, parse_json
+from zooter_core.base.tensors import first_broken
 from zooter_core.router.kinds import check_settings
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 ENCODER_FOLDER = "encoder"  # the name of an encoder inside the router's folder
 LEARNED = "learned.json"  # beside the config of a router that `zooter learn` made
 LABEL_SETTINGS = ("beta", "tau", "normalise")
+
+
+def find_encoder(folder: Path, encoder: str) -> str:
+    """The reference of a router's encoder: the one that config.json names, or the encoder's place in the folder."""
+    return str((folder / ENCODER_FOLDER).resolve()) if encoder == ENCODER_FOLDER else encoder
 
 
 def check_router(folder: Path) -> None:
@@ -34,9 +38,8 @@ def check_router(folder: Path) -> None:
         _check_config(folder)
         from safetensors.numpy import load_file
 
-        for name, weights in load_file(folder / WEIGHTS).items():
-            if not np.isfinite(weights).all():
-                raise ValueError(f"NaN or infinity in its weights ({name})")
+        if name := first_broken(load_file(folder / WEIGHTS)):
+            raise ValueError(f"NaN or infinity in its weights ({name})")
     except ZooterError:
         raise
     except Exception as problem:  # safetensors has errors of its own

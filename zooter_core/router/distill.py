@@ -19,7 +19,7 @@ from zooter_core.method.labels import complete, normalise
 from zooter_core.router.auto import Scored, compare
 from zooter_core.router.clusters import Vectors
 from zooter_core.router.head import RouterHead, RouterHeadConfig
-from zooter_core.router.kinds import AUTO, KINDS, DistillConfig, Progress
+from zooter_core.router.kinds import AUTO_KIND, KINDS, DistillConfig, Progress
 from zooter_core.router.kinds.auto import above
 from zooter_core.router.kinds.base import Lessons, State
 
@@ -72,7 +72,7 @@ def learn(
     if not len(vectors):
         raise ZooterError("at least one query to distill from", "none", "Give a larger queries or score file.")
     best, raw = Trial(config.epochs), labels if scores is None else scores
-    if config.kind == AUTO:
+    if config.kind == AUTO_KIND:
         return fit_head(vectors, labels, candidates, encoder, config, progress, scores)
     if len(labels) >= TRIAL and len(candidates) > 1:
         rows: NDArray[np.intp] | slice = slice(None)
@@ -126,7 +126,7 @@ def learn_auto(
         settings |= {"support": bool(len(chosen.gains))}
     width = scored.vectors.shape[-1]
     head = RouterHead(
-        RouterHeadConfig(candidates, encoder, width, AUTO, settings, calibration_temperature=chosen.temperature)
+        RouterHeadConfig(candidates, encoder, width, AUTO_KIND, settings, calibration_temperature=chosen.temperature)
     )
     state: State = {"weights": chosen.weights, "level": chosen.level}
     if heads:
@@ -187,7 +187,7 @@ def fit_head(
     Raises:
         WorkError: its weights are not finite.
     """
-    if config.kind == AUTO:
+    if config.kind == AUTO_KIND:
         scored = Scored(vectors, labels if scores is None else scores, np.zeros(len(labels)), labels.__getitem__)
         return learn_auto(scored, candidates, encoder, config, progress)[0]
     # In double precision, so that scores which are large beside their differences keep these.

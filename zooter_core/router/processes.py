@@ -46,7 +46,7 @@ def together(help_main: Callable[[], None]) -> Iterator[bool]:
 
 
 def accelerator() -> Any:
-    """The Accelerator of this process, on its GPU if it has one. A GPU that can computes in bfloat16.
+    """The Accelerator of this process, on its GPU if it has one, in bfloat16 if the GPU supports that.
 
     `accelerate launch` decides on the precision of the processes that it starts.
     """

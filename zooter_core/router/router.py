@@ -19,7 +19,7 @@ from zooter_core.base.errors import ZooterError, listed
 from zooter_core.base.records import Decision
 from zooter_core.base.weights import check_readable
 from zooter_core.method.selection import Outputs
-from zooter_core.router.config import CONFIG, ENCODER_FOLDER, WEIGHTS, broken, check_router
+from zooter_core.router.config import CONFIG, ENCODER_FOLDER, WEIGHTS, broken, check_router, find_encoder
 from zooter_core.router.encoder import Encoders
 from zooter_core.router.text_encoder import Progress, TextEncoder, after
 
@@ -61,10 +61,7 @@ class Router(ABC):
         check_router(Path(folder))
         try:
             head = RouterHead.load(folder)
-            reference = head.config.encoder
-            if reference == ENCODER_FOLDER:
-                reference = str((Path(folder) / ENCODER_FOLDER).resolve())
-            router = DistilledRouter(head, encoders(reference))
+            router = DistilledRouter(head, encoders(find_encoder(Path(folder), head.config.encoder)))
             router.outputs([PROBE])
         except ZooterError:
             raise

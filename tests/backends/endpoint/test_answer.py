@@ -55,28 +55,29 @@ def test_a_call_of_a_tool_is_no_answer(server, backend, model, text):
         assert server.count(model) == number
 
 
-def test_a_tool_that_the_server_runs_itself_is_no_fault(server, backend):
+def test_other_calls_of_tools(server, backend):
+    """One that the server runs itself is no fault; one that comes without a stream is no answer."""
     _, response = answered(backend, at(server.url, "tool-info"))
     assert (response.finish, response.text, response.error) == ("stop", HALF, None)
-
-
-def test_a_call_of_a_tool_without_a_stream(server, backend):
     _, response = answered(backend, at(server.url, "plain-tool"))
     assert response.finish == "error"
     assert "one piece of JSON" in str(response.error)
 
 
-@pytest.mark.parametrize("reason", ["stop", "eos", "eos_token", "stop_sequence", "end_turn", "STOP", "COMPLETE"])
-def test_an_answer_that_came_to_its_end(server, backend, reason):
-    for model, text in (("ends", FULL_TEXT), ("ends-empty", "")):
-        _, response = answered(backend, at(server.url, f"{model} {json.dumps(reason)}"))
-        assert (response.finish, response.text, response.error) == ("stop", text, None)
-
-
-@pytest.mark.parametrize("reason", ["length", "max_tokens", "MAX_TOKENS", "wibble", 7, True, ["stop"], {"a": 1}])
-def test_an_answer_whose_end_is_cut_off_or_unknown_is_marked(server, backend, reason):
-    _, response = answered(backend, at(server.url, f"ends {json.dumps(reason)}"))
-    assert (response.finish, response.text, response.error) == ("length", FULL_TEXT, None)
+@pytest.mark.parametrize(
+    ("finish", "reasons"),
+    [
+        ("stop", ["stop", "eos", "eos_token", "stop_sequence", "end_turn", "STOP", "COMPLETE"]),
+        ("length", ["length", "max_tokens", "MAX_TOKENS", "wibble", 7, True, ["stop"], {"a": 1}]),
+    ],
+)
+def test_an_answer_that_came_to_its_end_or_was_cut_off(server, backend, finish, reasons):
+    for reason in map(json.dumps, reasons):
+        _, response = answered(backend, at(server.url, f"ends {reason}"))
+        assert (response.finish, response.text, response.error) == (finish, FULL_TEXT, None)
+        if finish == "stop":
+            _, response = answered(backend, at(server.url, f"ends-empty {reason}"))
+            assert (response.finish, response.text, response.error) == ("stop", "", None)
 
 
 def test_nothing_but_an_unknown_reason_is_an_error_that_shows_it(server, backend):
@@ -103,15 +104,15 @@ def test_an_answer_that_a_filter_held_back_or_that_failed_on_the_server(server, 
 # Counts of tokens
 
 
-@pytest.mark.parametrize("tokens", [1, 5, 12, 64])
-def test_a_count_that_can_be_is_believed(server, backend, tokens):
-    assert answered(backend, at(server.url, f"counts {tokens}"))[1].tokens == tokens
-
-
-@pytest.mark.parametrize("tokens", [-5, 0, 10**9, 10**30, 7.0, 3.5, "7", True, None, [7], {"n": 7}])
-def test_a_count_that_cannot_be_is_not_believed(server, backend, tokens):
-    _, response = answered(backend, at(server.url, f"counts {json.dumps(tokens)}"))
-    assert (response.tokens, response.text, response.error) == (len(TEXT), FULL_TEXT, None)
+@pytest.mark.parametrize(
+    ("counts", "believed"),
+    [([1, 5, 12, 64], True), ([-5, 0, 10**9, 10**30, 7.0, 3.5, "7", True, None, [7], {"n": 7}], False)],
+)
+def test_a_count_is_believed_if_it_can_be(server, backend, counts, believed):
+    for tokens in counts:
+        _, response = answered(backend, at(server.url, f"counts {json.dumps(tokens)}"))
+        expected = tokens if believed else len(TEXT)
+        assert (response.tokens, response.text, response.error) == (expected, FULL_TEXT, None)
 
 
 @pytest.mark.parametrize("model", ["deep-json", "long-number"])
@@ -132,21 +133,15 @@ def test_an_echoed_key_is_blotted_out_of_the_answer(server, backend, key):
     assert KEY not in repr(response)
 
 
-def test_a_key_that_is_cut_off_is_blotted_out_too(server, backend, key):
-    assert answered(backend, at(server.url, "echo-key-cut", api_key_env=VARIABLE))[1].text == "Your key is ***"
-    short = at(server.url, "echo-key", api_key_env=VARIABLE, most_characters=20)
-    response = answered(backend, short)[1]
-    assert (response.text, response.finish) == ("Your key is ***, or ", "length")
+def test_a_key_that_is_cut_off_is_blotted_out_too_and_what_only_begins_like_it_stays(server, backend, key):
+    def text(model: str, **more: int) -> tuple[str, str]:
+        response = answered(backend, at(server.url, model, api_key_env=VARIABLE, **more))[1]
+        return response.text, response.finish
 
-
-def test_what_only_begins_like_the_key_stays(server, backend, key):
-    _, response = answered(backend, at(server.url, "echo-key-start", api_key_env=VARIABLE))
-    assert response.text == "Keys begin like sk- or end so: sk-"
-
-
-def test_text_that_waited_comes_when_the_connection_breaks(server, backend, key):
-    _, response = answered(backend, at(server.url, "echo-key-reset", api_key_env=VARIABLE))
-    assert (response.finish, response.text) == ("length", "*** and sk")  # only its end says how long such a stream is
+    assert text("echo-key-cut") == ("Your key is ***", "stop")
+    assert text("echo-key", most_characters=20) == ("Your key is ***, or ", "length")
+    assert text("echo-key-start") == ("Keys begin like sk- or end so: sk-", "stop")
+    assert text("echo-key-reset") == ("*** and sk", "length")  # what waited comes; its end says how long a stream is
 
 
 FAILING = ["echo-key-error", "echo-key-redirect", "wrong-key", "http-500", "hang-first", "html"]

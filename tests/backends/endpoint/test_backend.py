@@ -56,13 +56,8 @@ def test_the_request_says_what_the_fleet_and_the_call_say(server, backend):
     assert (body["model"], body["temperature"], body["max_tokens"], body["seed"]) == ("echo", 0.5, 99, 7)
     assert body["stream"] is True
     assert server.paths[-1] == "/v1/chat/completions"
-
-
-def test_an_answer_that_has_begun_is_the_last_message(server, backend):
-    talk = (*ASK, Message("assistant", "The sea is"))
-    ((text,), _) = answers(backend, [at(server.url, "echo")], talk)
-    assert json.loads(text)[-1] == {"role": "assistant", "content": "The sea is"}
-    assert backend.turns is None
+    begun = (*ASK, Message("assistant", "The sea is"))  # an answer that has begun is the last message
+    assert json.loads(answers(backend, [at(server.url, "echo")], begun)[0][0])[-1]["content"] == "The sea is"
 
 
 def test_fields_that_a_server_does_not_know_are_found_out(server, backend):
@@ -218,30 +213,20 @@ def test_nothing_of_this_machine_or_of_other_accounts_goes_out(server, backend, 
     monkeypatch.setenv("OPENAI_ORG_ID", "org-mine")
     monkeypatch.setenv("OPENAI_PROJECT_ID", "project-mine")
     monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "X-Mine: secret")
-    answers(backend, [at(server.url)])
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):  # which is not asked for this machine
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    (_, (response,)) = answers(backend, [at(server.url)])
+    assert response.error is None
     sent = server.headers[-1]
     usual = {"host", "accept", "accept-encoding", "connection", "content-type", "content-length", "user-agent"}
     assert set(sent) <= usual
     assert not any(secret in json.dumps(sent) for secret in (KEY, "org-mine", "project-mine", "secret"))
 
 
-def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(server, backend, monkeypatch):
-    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")
-    for name in ("NO_PROXY", "no_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    (_, (response,)) = answers(backend, [at(server.url)])
-    assert response.error is None
-
-
-# Loading
-
-
-def test_load_finds_a_server_that_is_there(server, backend):
-    backend.load(at(server.url))
-    assert server.paths[-1] == "/v1/models"
-
-
-def test_load_of_a_server_without_a_list_of_models(server, backend):
+def test_load_finds_a_server_also_without_a_list_of_models(server, backend):
     good = at(server.url)
+    backend.load(good)
+    assert server.paths[-1] == "/v1/models"
     backend.load(replace(good, endpoint=replace(good.endpoint, base_url=server.url + "/elsewhere")))

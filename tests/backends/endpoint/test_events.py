@@ -42,35 +42,27 @@ def test_events_are_whole_however_often_the_stream_is_cut_and_however_lines_end(
     check_cut(end, cuts, more)
 
 
-def test_the_last_event_needs_no_empty_line():
+def test_the_last_event_needs_no_empty_line_and_one_without_an_end_is_not_kept(monkeypatch):
     splitter = EventSplitter()
     assert list(splitter.feed(b"data: 1\n\ndata: 2")) == [b"data: 1"]
-    assert splitter.end() == b"data: 2"
-    assert splitter.end() == b""
-
-
-def test_an_event_without_an_end_is_not_kept(monkeypatch):
+    assert [splitter.end(), splitter.end()] == [b"data: 2", b""]
     monkeypatch.setattr(events, "LONGEST_EVENT", 10)
     with pytest.raises(events.EventTooLongError):
         list(EventSplitter().feed(b"data: 123456"))
 
 
-@pytest.mark.parametrize(
-    ("raw", "chunk"),
-    [
-        (b'data:{"a":1}', {"a": 1}),
-        (b'data: {"a":\ndata: 1}', {"a": 1}),
-        (b"data: null", None),
-        (b"data: [1]", None),
-        (b"data: {half", None),
-        (b"data: " + b'{"a":' * 100_000, None),
-        (b'error: {"code": 400}', {"error": {"code": 400}}),
-        (b"error: out of memory", {"error": "out of memory"}),
-        (b'{"error": {\n"code": 400}}', {"error": {"code": 400}}),
-    ],
-)
-def test_what_is_in_an_event(raw, chunk):
-    assert Event.of(raw).chunk == chunk
+CHUNKS = {
+    b'data:{"a":1}': {"a": 1},
+    b'data: {"a":\ndata: 1}': {"a": 1},
+    **dict.fromkeys((b"data: null", b"data: [1]", b"data: {half", b"data: " + b'{"a":' * 100_000)),
+    b'error: {"code": 400}': {"error": {"code": 400}},
+    b"error: out of memory": {"error": "out of memory"},
+    b'{"error": {\n"code": 400}}': {"error": {"code": 400}},
+}
+
+
+def test_what_is_in_an_event():
+    assert {raw: Event.of(raw).chunk for raw in CHUNKS} == CHUNKS
 
 
 JSON = st.recursive(
@@ -87,29 +79,16 @@ def test_what_nobody_changes_goes_on_as_it_came(chunk, escaped):
     assert (again.others, again.chunk) == ([b"id: 7"], event.chunk)
 
 
-@pytest.mark.parametrize("raw", [b"event: ping\ndata: pong", b"data: a\ndata: b"])
-def test_so_does_what_is_no_json(raw):
-    assert Event.of(raw).encode() == raw + b"\n\n"
+def test_what_is_no_json_goes_on_too_and_half_a_character_stays_escaped():
+    for raw in (b"event: ping\ndata: pong", b"data: a\ndata: b", rb'data: {"a": "\ud83d"}'):
+        assert Event.of(raw).encode() == raw + b"\n\n"
 
 
-def test_half_a_character_stays_escaped():
-    assert Event.of(rb'data: {"a": "\ud83d"}').encode() == b'data: {"a": "\\ud83d"}\n\n'
-
-
-@pytest.mark.parametrize(
-    ("choice", "token"),
-    [
-        ({"delta": {"role": "assistant", "content": ""}}, False),
-        ({"delta": {"content": "Hi"}}, True),
-        ({"delta": {"tool_calls": [{"index": 0}]}}, True),
-        ({"delta": {"reasoning_content": "Hm"}}, True),
-        ({"delta": {}, "finish_reason": "stop"}, True),
-        ({"delta": {"content": ""}, "finish_reason": ""}, False),
-        ({"delta": {"content": ""}, "finish_reason": " "}, False),
-        ({"delta": {"content": ""}, "finish_reason": False}, False),
-        ({"delta": None}, False),
-        ("text", False),
-    ],
-)
-def test_where_an_answer_begins(choice, token):
-    assert begins({"choices": [choice]}) is token
+def test_where_an_answer_begins():
+    said = ({"content": "Hi"}, {"tool_calls": [{"index": 0}]}, {"reasoning_content": "Hm"})
+    for choice in (*({"delta": delta} for delta in said), {"delta": {}, "finish_reason": "stop"}):
+        assert begins({"choices": [choice]})
+    for finish in ("", " ", False, None):
+        assert not begins({"choices": [{"delta": {"role": "assistant", "content": ""}, "finish_reason": finish}]})
+    for choice in ({"delta": None}, "text"):
+        assert not begins({"choices": [choice]})

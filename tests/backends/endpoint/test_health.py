@@ -136,6 +136,9 @@ def test_a_request_that_ends_while_it_waits_takes_no_place():
 
 
 def test_a_trial_of_ours_decides_after_the_rest():
+    never = Breaker(1, 0)  # rest_seconds = 0
+    never.failed("down")
+    assert never.state == "closed"
     now, trials = [0.0], []
     breaker = Breaker(2, 30)
     breaker.clock = lambda: now[0]
@@ -160,12 +163,6 @@ def test_a_trial_of_ours_decides_after_the_rest():
     now[0] = 60
     run_apart(breaker.try_again(probe))
     assert (breaker.state, trials) == ("closed", [30, 60])
-
-
-def test_rest_seconds_of_zero_never_opens():
-    breaker = Breaker(1, 0)
-    breaker.failed("down")
-    assert breaker.state == "closed"
 
 
 def test_what_was_refused_is_forgotten_after_a_while():

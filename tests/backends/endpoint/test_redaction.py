@@ -34,7 +34,7 @@ def test_no_more_waits_than_may_be_the_key(parts, shown):
 
 
 @given(KEYS, st.data())
-@settings(max_examples=5 * settings.default.max_examples)
+@settings(max_examples=2 * settings.default.max_examples)
 def test_a_text_in_parts_is_the_whole_text_redacted(key, data):
     word = st.one_of(st.just(key), st.text("abc*", max_size=6), st.integers(1, len(key)).map(lambda n: key[:n]))
     text = "".join(data.draw(st.lists(word, max_size=8)))
@@ -60,18 +60,13 @@ def test_a_key_of_which_the_end_is_missing_is_replaced():
     assert stream.end() == ""
 
 
-def test_a_short_key_is_replaced_in_messages_alone():
+def test_a_short_key_is_replaced_in_messages_alone_and_without_a_key_nothing_changes():
     redact = Redaction("EMPTY")
     assert redact("the key EMPTY is wrong") == f"the key {MASK} is wrong"
     assert redact.data(b"an EMPTY box") == b"an EMPTY box"
     assert redact.events() is None
-
-
-@pytest.mark.parametrize("key", [None, ""])
-def test_without_a_key_nothing_changes(key):
-    assert Redaction(key)("text") == "text"
-    assert Redaction(key).data(b"text") == b"text"
-    assert Redaction(key).events() is None
+    for none in (Redaction(None), Redaction("")):
+        assert (none("text"), none.data(b"text"), none.events()) == ("text", b"text", None)
 
 
 def event(**shape: Any) -> bytes:
@@ -126,25 +121,23 @@ def test_a_key_that_is_split_over_events_is_masked(cuts, escaped):
 
 
 @pytest.mark.parametrize("written", [r"sk-test/ab\"cd", r"sk-test\/ab\"cd", r"\u0073k-test\/ab\"cd"])
-@pytest.mark.parametrize("cut", [0, 1, 2])  # from the end
-def test_a_key_that_escapes_hide_is_masked(written, cut):
+def test_a_key_that_escapes_hide_is_masked(written):
     """As PHP writes a slash, and as any letter may be written."""
     key = 'sk-test/ab"cd'
-    at = len(written) - cut
-    parts = [part for part in (written[:at], written[at:]) if part]
-    events = [delta("PART").replace(b"PART", part.encode()) for part in parts]
-    assert texts(masked(events, key)) == {(0, "content"): MASK}
+    for at in range(len(written) - 2, len(written) + 1):
+        parts = [part for part in (written[:at], written[at:]) if part]
+        events = [delta("PART").replace(b"PART", part.encode()) for part in parts]
+        assert texts(masked(events, key)) == {(0, "content"): MASK}
     (elsewhere,) = masked([event(id="PART", choices=[]).replace(b"PART", written.encode())], key)
     assert key not in str(chunk_of(elsewhere))
 
 
-@pytest.mark.parametrize("length", [64, 65, 66, 500, 2000])
-@pytest.mark.parametrize("share", [0.01, 0.5, 0.99])
-def test_a_key_as_long_as_a_token_of_a_cloud_is_masked(length, share):
+@pytest.mark.parametrize("length", [64, 65, 66, 2000])
+def test_a_key_as_long_as_a_token_of_a_cloud_is_masked(length):
     key = "".join(random.Random(1).choices("abcdefghij.-_", k=length))
-    cut = int(share * length)
-    shown = masked([delta(f"I am {key[:cut]}"), delta(f"{key[cut:]}, ok"), delta(f"or {key} here")], key)
-    assert texts(shown) == {(0, "content"): f"I am {MASK}, okor {MASK} here"}
+    for cut in (1, length // 2, length - 1):
+        shown = masked([delta(f"I am {key[:cut]}"), delta(f"{key[cut:]}, ok"), delta(f"or {key} here")], key)
+        assert texts(shown) == {(0, "content"): f"I am {MASK}, okor {MASK} here"}
 
 
 def test_the_texts_of_several_choices_and_fields_do_not_mix():

@@ -37,28 +37,19 @@ def test_temporary_statuses():
     assert temporary == {408, 409, 425, 429, *range(500, 600)} - {501}
 
 
-def test_retry_after_may_be_a_number_or_a_date():
+SENSELESS = [
+    *("", "soon", "nan", "inf", "-inf", "-3", "1e3", "1e999", "0x10", "1_000", "\u0661", "1, 2", "9" * 5000, "9" * 11),
+    *("Fri, 31 Feb 2098 10:00:00 GMT", "Fri, 01 Jan 2098 25:00:00 GMT", "Fri, 01 Jan 9999 00:00:00 GMT"),
+    *("Fri, 01 Jan 99999999999 00:00:00 GMT", "Fri, 01 Jan 0000 00:00:00 GMT", "Fri, 01 Jan 2098 00:00:00 +9999"),
+]
+
+
+def test_retry_after_may_be_a_number_or_a_date_and_what_makes_no_sense_is_ignored():
     assert retry_after({}) is None
     assert retry_after({"retry-after": "1.5"}) == 1.5
     assert retry_after({"retry-after": formatdate(time.time() + 30)}) == pytest.approx(30, abs=2)
     assert retry_after({"retry-after": formatdate(time.time() - 30)}) == 0
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        *("", "soon", "nan", "inf", "-inf", "-3", "1e3", "1e999", "0x10", "1_000", "\u0661", "1, 2", "9" * 5000),
-        *(
-            "99999999999",
-            "Fri, 31 Feb 2098 10:00:00 GMT",
-            "Fri, 01 Jan 2098 25:00:00 GMT",
-            "Fri, 01 Jan 9999 00:00:00 GMT",
-        ),
-        *("Fri, 01 Jan 99999999999 00:00:00 GMT", "Fri, 01 Jan 0000 00:00:00 GMT", "Fri, 01 Jan 2098 00:00:00 +9999"),
-    ],
-)
-def test_a_header_that_makes_no_sense_is_ignored(value):
-    assert retry_after({"retry-after": value}) is None
+    assert [value for value in SENSELESS if retry_after({"retry-after": value}) is not None] == []
 
 
 @given(

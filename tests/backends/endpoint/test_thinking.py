@@ -31,18 +31,14 @@ def answered(backend: OpenAIBackend, candidate: CandidateConfig) -> tuple[str, s
 
 
 @pytest.mark.parametrize("kind", ["llama.cpp-none", "llama.cpp"])
-def test_thoughts_are_apart_and_counted(server: Scripted, backend: OpenAIBackend, kind: str) -> None:
+def test_thoughts_are_apart_and_counted_and_have_room_once_they_are_cut_off(
+    server: Scripted, backend: OpenAIBackend, kind: str
+) -> None:
     thoughts, text, response = answered(backend, at(server.url, f"{kind} 8"))
     assert (thoughts.strip(), text) == (response.thoughts, response.text) == (("hm " * 8).strip(), ANSWER)
     assert (response.finish, response.error) == ("stop", None)
     assert (response.thought_tokens, response.tokens) == (8, 12 if kind == "llama.cpp" else 14)  # tags are tokens
     assert "thoughts" not in response.to_json()
-
-
-@pytest.mark.parametrize("kind", ["llama.cpp-none", "llama.cpp"])
-def test_a_model_whose_thoughts_are_cut_off_is_asked_again_with_room_and_has_it_from_then_on(
-    server: Scripted, backend: OpenAIBackend, kind: str
-) -> None:
     candidate = at(server.url, f"{kind} 40")
     for requests in (2, 3):
         _, text, response = answered(backend, candidate)
@@ -60,14 +56,6 @@ def test_thoughts_without_end_are_no_answer_and_the_setting_is_named(server: Scr
         assert "it was still thinking when its answer ended, after 4,160 tokens" in str(response.error)
         assert "max_new_tokens" in str(response.error)
         assert response.thoughts.startswith("hm hm")
-
-
-def test_thinking_is_switched_off(server: Scripted, backend: OpenAIBackend) -> None:
-    candidate = replace(at(server.url, "llama.cpp-none 40"), thinking=False)
-    assert answered(backend, candidate)[1] == ANSWER
-    body = server.bodies[-1]
-    assert (body["max_tokens"], body["think"], body["reasoning_effort"]) == (32, False, "none")
-    assert body["chat_template_kwargs"]["enable_thinking"] is False
 
 
 OFF_BY_DEFAULT = ("vllm-deepseek", "mistral")
@@ -121,6 +109,10 @@ def test_thinking_is_switched_off_and_on_in_the_words_of_every_make(
     """OpenAI's models that think have no switch: they answer all the same."""
     candidate = at(server.url, f"{make} 8")
     _, text, off = answered(backend, replace(candidate, thinking=False))
+    if make == "llama.cpp-none":
+        body = server.bodies[-1]
+        assert (body["max_tokens"], body["think"], body["reasoning_effort"]) == (32, False, "none")
+        assert body["chat_template_kwargs"]["enable_thinking"] is False
     assert (text, off.thoughts, off.error) == (ANSWER, "", None)
     assert off.thought_tokens == (8 if make == "openai" else 0)
     on = answered(backend, replace(candidate, thinking="high"))[2]

@@ -41,25 +41,19 @@ def answer(backend: AutoBackend, candidate: CandidateConfig) -> list[Piece]:
     return list(backend.stream([request], SHORT, threading.Event()))
 
 
-def test_llama_cpp_answers_where_it_is_installed(file):
-    backend = AutoBackend()
+def test_llama_cpp_answers_where_it_is_installed_and_a_run_asks_the_same_engine(folder, file):
+    ensemble = Ensemble(Fleet("fleet", Path(), (folder, file)))
+    backend = ensemble.backend_of("auto")
     backend.load(file)
     assert [piece.note for piece in answer(backend, file) if piece.note] == []
     assert backend.turns is None
-    assert len(backend.sizes()) == 1
-    backend.spare()
-
-
-def test_a_run_asks_the_engine_that_answers_queries(folder, file):
-    ensemble = Ensemble(Fleet("fleet", Path(), (folder, file)))
-    ensemble.backend_of("auto").load(file)
     assert ensemble.independent("file")
     request = Request(file, (Message("user", "Why?"),))
     pieces = list(ensemble.run_candidate("file", iter([request]), threading.Event(), SHORT))
     assert pieces[-1].response.error is None
-    assert set(ensemble.backends) == {"auto"}
-    assert len(ensemble.backends["auto"].sizes()) == 1
-    ensemble.backends["auto"].spare()
+    assert ensemble.backends == {"auto": backend}
+    assert len(backend.sizes()) == 1
+    backend.spare()
 
 
 def test_without_the_library_transformers_answers_with_a_note(folder, monkeypatch):
@@ -71,9 +65,11 @@ def test_without_the_library_transformers_answers_with_a_note(folder, monkeypatc
     assert not any(piece.note for piece in answer(backend, folder))  # once is enough
 
 
-def test_what_llama_cpp_cannot_load_transformers_answers_with_a_note(folder):
-    backend = AutoBackend()
+def test_what_llama_cpp_cannot_load_transformers_answers_with_a_note(folder, file):
+    ensemble = Ensemble(Fleet("fleet", Path(), (folder, file)))
+    backend = ensemble.backend_of("auto")
     backend.load(folder)
+    assert [ensemble.independent(name) for name in ("folder", "file")] == [False, True]
     pieces = answer(backend, folder)
     assert pieces[0].note.endswith("transformers answers instead of llama.cpp.")
     assert pieces[-1].response.error is None
@@ -94,12 +90,6 @@ def test_what_llama_cpp_cannot_load_falls_back_alone_also_without_a_load(folder,
     assert len(backend.sizes()) == 1
     backend.spare()
     assert not backend.sizes()
-
-
-def test_each_candidate_is_asked_as_its_engine_wants_it(folder, file):
-    ensemble = Ensemble(Fleet("fleet", Path(), (folder, file)))
-    ensemble.backend_of("auto").load(folder)
-    assert [ensemble.independent(name) for name in ("folder", "file")] == [False, True]
 
 
 def test_an_engine_that_does_not_start_falls_back_too(tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ import shutil
 import signal
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -72,19 +73,13 @@ def engine_of(gguf: GgufBackend) -> Engine:
     return engine
 
 
-def test_an_answer_says_how_it_ended_and_how_long_it_was(gguf, model):
-    (response,) = responses(gguf, requests(candidate(model, **ENDLESS)))
-    assert (response.candidate, response.finish, response.tokens, response.error) == ("tiny", "length", 12, None)
-    assert 0 < response.first_token_seconds < response.seconds
-
-
 def test_greedy_answers_and_seeds(gguf, model):
     entry = candidate(model, **ENDLESS)
     sampled = replace(GREEDY, temperature=5.0, top_k=0)
-    assert responses(gguf, requests(entry))[0].text == responses(gguf, requests(entry))[0].text
-    assert (
-        responses(gguf, requests(entry), replace(sampled, top_k=1))[0].text == responses(gguf, requests(entry))[0].text
-    )
+    greedy, again = (responses(gguf, requests(entry))[0] for _ in range(2))
+    assert (greedy.candidate, greedy.finish, greedy.tokens, greedy.error) == ("tiny", "length", 12, None)
+    assert 0 < greedy.first_token_seconds < greedy.seconds
+    assert greedy.text == again.text == responses(gguf, requests(entry), replace(sampled, top_k=1))[0].text
     one, again, other = (responses(gguf, requests(entry, seed=seed), sampled)[0].text for seed in (1, 1, 2))
     assert one == again != other
     same = requests(entry, entry)  # two requests without seeds of their own are two samples
@@ -177,7 +172,7 @@ def test_a_stop_ends_a_load_and_the_next_request_loads_again(gguf, model, monkey
     assert response.error is None
 
 
-def test_a_stop_cancels_the_answer_and_frees_its_slot(gguf, endless):
+def test_a_stop_and_a_reader_that_goes_away_cancel_the_answer_and_free_its_slot(gguf, endless):
     stop, entry = threading.Event(), candidate(endless, **ENDLESS)
     generation = replace(GREEDY, max_new_tokens=8000)
     pieces: list[Piece] = []
@@ -188,15 +183,10 @@ def test_a_stop_cancels_the_answer_and_frees_its_slot(gguf, endless):
     assert response.finish == "stopped"
     assert 0 < response.tokens < 7000
     assert response.text.startswith(pieces[0].text.strip())
-    assert responses(gguf, requests(*[entry] * 10))[0].finish == "length"  # all slots answer
-
-
-def test_a_reader_that_goes_away_cancels_the_answer(gguf, endless):
-    entry = candidate(endless, **ENDLESS)
-    stream = gguf.stream(requests(entry), replace(GREEDY, max_new_tokens=8000), threading.Event())
+    stream = gguf.stream(requests(entry), generation, threading.Event())
     next(stream)
     stream.close()
-    assert responses(gguf, requests(entry))[0].finish == "length"  # it waits until there is room for its tokens
+    assert responses(gguf, requests(*[entry] * 10))[0].finish == "length"  # all slots answer
 
 
 def test_a_prompt_stays_cached_for_the_next_turn(gguf, model, monkeypatch):
@@ -252,7 +242,7 @@ def test_a_prompt_that_is_too_long_is_refused_and_the_others_are_answered(gguf, 
     assert answered.finish == "length"
 
 
-def test_tokens_are_counted_by_the_loaded_model_and_estimated_before(fresh, model):
+def test_tokens_are_counted_by_the_loaded_model_and_its_context_can_be_raised(fresh, model):
     entry, text = candidate(model), "Why is the sea salt? " * 20
     assert fresh.count_tokens(entry, text) == estimated_tokens(text)
     fresh.load(entry)
@@ -260,11 +250,7 @@ def test_tokens_are_counted_by_the_loaded_model_and_estimated_before(fresh, mode
     assert fresh.count_tokens(entry, text) == counted != estimated_tokens(text)
     assert fresh.context(entry) == fresh.context(replace(entry, context_tokens=10**6))
     assert fresh.context(replace(entry, context_tokens=64)) == 64
-
-
-def test_a_context_that_is_too_small_says_what_would_help(fresh, model):
-    small = candidate(model, context_tokens=128, **ENDLESS)
-    (response,) = responses(fresh, requests(small, query="word " * 100))
+    (response,) = responses(fresh, requests(candidate(model, context_tokens=128, **ENDLESS), query="word " * 100))
     assert "more than the 127 that fit" in str(response.error)
     assert f"Or raise `context_tokens` in fleet.toml: the model reads up to {POSITIONS}." in str(response.error)
 
@@ -290,15 +276,8 @@ def test_a_crash_in_native_code_is_told_and_the_next_query_starts_anew(fresh, en
     assert last.response.text.startswith(text.strip())
     assert "llama.cpp ended with signal SIGSEGV. The next query starts it again." in str(last.response.error)
     assert responses(fresh, requests(entry))[0].error is None
-
-
-def test_a_process_that_dies_between_two_queries_is_not_noticed(fresh, model):
-    entry = candidate(model, **ENDLESS)
-    fresh.load(entry)
-    first = engine_of(fresh).process.pid
-    os.kill(first, signal.SIGKILL)
+    os.kill(engine_of(fresh).process.pid, signal.SIGKILL)  # a death between two queries is not noticed
     assert responses(fresh, requests(entry))[0].error is None
-    assert engine_of(fresh).process.pid != first
 
 
 @pytest.mark.slow
@@ -318,32 +297,22 @@ def test_two_demos_side_by_side_do_not_spend_their_cores_on_waiting(model):
     for one in backends:
         responses(one, requests(entry), generation)
     alone, begun = seconds() - begun, seconds()
-    threads = [threading.Thread(target=responses, args=(one, requests(entry), generation)) for one in backends]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(lambda one: responses(one, requests(entry), generation), backends))
     assert seconds() - begun < 3 * alone + 0.2
     for one in backends:
         one.spare()
 
 
-def test_the_library_is_missing(model, monkeypatch):
-    monkeypatch.setattr(engine_module, "installed", lambda: False)
-    with pytest.raises(ZooterError, match="which is not installed") as raised:
-        GgufBackend().load(candidate(model))
-    assert "pip install 'zooter[gguf]'" in str(raised.value)
-
-
-def test_an_architecture_that_llama_cpp_does_not_know(tmp_path):
-    entry = candidate(write_model(tmp_path / "odd.gguf", architecture="nonsense"))
+def test_what_does_not_load_says_why(model, tmp_path, monkeypatch):
+    odd = candidate(write_model(tmp_path / "odd.gguf", architecture="nonsense"))
     with pytest.raises(WorkError, match="unknown model architecture: 'nonsense'"):
-        GgufBackend().load(entry)
-
-
-def test_a_model_that_does_not_fit_into_memory(model):
+        GgufBackend().load(odd)
     with pytest.raises(WorkError, match="of memory for"):
         GgufBackend().load(replace(candidate(model), memory=MemoryConfig(0.001)))
+    monkeypatch.setattr(engine_module, "installed", lambda: False)
+    with pytest.raises(ZooterError, match=r"which is not installed.*pip install 'zooter\[gguf\]'"):
+        GgufBackend().load(candidate(model))
 
 
 def test_a_candidate_whose_adapter_is_broken_fails_alone(gguf, model, tmp_path):

@@ -70,21 +70,15 @@ def test_weights_and_adapter_are_together_what_they_were(base, tmp_path):
             np.testing.assert_array_equal(after[name], before[name])
 
 
-def test_the_file_says_the_same_of_the_model_and_is_smaller(base):
+def test_the_file_is_smaller_says_the_same_of_the_model_and_is_written_once(base, tmp_path):
     converted = without_offsets(base)
-    written = read_header(converted.path)
-    assert (written.values, written.shapes) == (base.values, base.shapes)
+    written, before = read_header(converted.path), converted.path.stat().st_mtime_ns
+    assert (written.values, written.shapes, converted.original) == (base.values, base.shapes, base)
     assert converted.bytes == written.bytes == converted.path.stat().st_size < base.bytes
-    assert converted.original == base
-
-
-def test_it_is_written_once_and_again_for_other_weights(base, tmp_path):
-    path = without_offsets(base).path
-    before = path.stat().st_mtime_ns
-    assert without_offsets(base).path == path
-    assert path.stat().st_mtime_ns == before
+    assert without_offsets(base).path == converted.path
+    assert converted.path.stat().st_mtime_ns == before
     other = read_header(write_model(tmp_path / "tiny.gguf", seed=1, kind="Q4_1"))
-    assert without_offsets(other).path != path
+    assert without_offsets(other).path != converted.path
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,12 @@ import pytest
 
 from support.gguf_models import candidate, write_model
 from support.tiny_models import CHATML
-from zooter_core.backends import Piece, Request, backend
-from zooter_core.backends.thoughts import ROOM
+from zooter_core.backends import Piece, Request, backend, thoughts
 from zooter_core.base.records import Message
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
 
+pytest.importorskip("xllamacpp", reason="the extra gguf is not installed")
 CHAIN = ("<think>", " Two", " and", " two", " make", "</think>", "The", " answer", " is", " four")
 SHORT = GenerationConfig(max_new_tokens=8, temperature=0.0)
 OPENS = (
@@ -25,7 +25,6 @@ OPENS = (
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Its answers never end."""
-    pytest.importorskip("xllamacpp", reason="the extra gguf is not installed")
     file = tmp_path_factory.mktemp("thinks") / "thinks.gguf"
     return write_model(file, chat_template=CHATML + OPENS, context_length=8192)
 
@@ -38,13 +37,14 @@ def pieces(entry: CandidateConfig) -> list[Piece]:
         runner.spare()
 
 
-def test_thoughts_that_do_not_end_are_no_answer(model: Path) -> None:
+def test_thoughts_that_do_not_end_are_no_answer(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(thoughts, "ROOM", 40)
     *shown, last = pieces(candidate(model, thinking=True))
     response = last.response
     assert response is not None
     assert (response.text, response.finish) == ("", "refused")
-    assert f"it was still thinking when its answer ended, after {8 + ROOM:,} tokens" in str(response.error)
-    assert response.tokens == response.thought_tokens == 8 + ROOM
+    assert "it was still thinking when its answer ended, after 48 tokens" in str(response.error)
+    assert response.tokens == response.thought_tokens == 48
     assert "".join(piece.thoughts for piece in shown).strip() == response.thoughts
     assert not any(piece.text for piece in shown)
 
@@ -59,7 +59,6 @@ def test_thinking_is_switched_off_in_the_prompt(model: Path, thinking: bool | No
 
 @pytest.mark.parametrize("thinking", [True, False])
 def test_a_model_that_ends_its_thoughts_answers(tmp_path: Path, thinking: bool) -> None:
-    pytest.importorskip("xllamacpp", reason="the extra gguf is not installed")
     template = CHATML + OPENS.replace("\n", "")
     file = write_model(tmp_path / "a.gguf", 128, chain=CHAIN, chat_template=template, context_length=8192)
     *shown, last = pieces(candidate(file, thinking=thinking))

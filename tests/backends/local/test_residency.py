@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import threading
 import weakref
 from collections import Counter
@@ -37,16 +36,6 @@ def loads(monkeypatch) -> Counter[str]:
 
     monkeypatch.setattr(Base, "load", counting)
     return counted
-
-
-def test_a_model_stays_while_there_is_room(folders, loads):
-    candidates = pool(folders)
-    backend = TransformersBackend()
-    for _ in range(3):
-        _, notes = ask(backend, candidates.values())
-        assert notes == []
-    assert backend.resident.names() == list(NAMES)
-    assert loads == Counter(NAMES)
 
 
 def test_the_longest_unused_leaves(folders, loads):
@@ -133,24 +122,21 @@ def test_without_a_dtype_it_is_the_one_that_is_quick_there(monkeypatch, folders,
     assert find_dtype(replace(entry, dtype="float16")) == torch.float16
 
 
-@pytest.mark.parametrize(("vector", "matrix"), [(False, False), (True, False), (False, True), (True, True)])
-def test_bfloat16_is_fast_where_vectors_or_matrices_of_it_are_multiplied(monkeypatch, vector, matrix):
-    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: vector)
-    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: matrix)
-    assert fast_bfloat16() == (vector or matrix)
+def test_bfloat16_is_fast_where_vectors_or_matrices_of_it_are_multiplied(monkeypatch):
+    for vector, matrix in ((False, False), (True, False), (False, True), (True, True)):
+        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda vector=vector: vector)
+        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda matrix=matrix: matrix)
+        assert fast_bfloat16() == (vector or matrix)
 
 
-def test_where_a_candidate_may_lie_on_two_gpus(monkeypatch):
+def test_where_a_candidate_lies_on_two_gpus(monkeypatch):
+    """What spreads takes the room of each GPU, and then that of the processor."""
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     expected = {None: ("cuda:0",), "cuda": ("cuda:0",), "cuda:1": ("cuda:1",), "cpu": ("cpu",)}
     assert {name: memory.devices(name) for name in expected} == expected
     assert {memory.devices(name) for name in memory.SPREAD} == {("cuda:0", "cuda:1")}
     with pytest.raises(ZooterError, match=r'"cuda:2".*There are 2 GPUs'):
         memory.devices("cuda:2")
-
-
-def test_what_spreads_takes_the_room_of_each_gpu_and_then_of_the_processor(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(memory, "total", lambda device: 100)
     monkeypatch.setattr(memory, "free", lambda device: {"cuda:0": 50, "cuda:1": 95, "cpu": 85}[device])
     spread = CandidateConfig("a", "transformers", "a", device_map="auto", memory=MemoryConfig(70e-9))
@@ -184,26 +170,6 @@ def test_a_model_that_left_is_gone(folders, tiny_fleet, adapters):
     del base
     ask(backend, [b])
     assert [ref() for ref in watched] == [None] * len(watched)
-
-
-@pytest.mark.slow
-def test_many_switches_leave_nothing_behind(folders):
-    candidates = list(pool(folders, ONE).values())
-    backend = TransformersBackend()
-
-    def tensors() -> int:
-        gc.collect()
-        return sum(
-            item.numel() * item.element_size()
-            for item in gc.get_objects()
-            if issubclass(type(item), torch.Tensor) and item.device.type == "cpu"
-        )
-
-    counts = []
-    for number in range(20):
-        assert ask(backend, [candidates[number % 3]])[0][0].error is None
-        counts.append(tensors() if number in (2, 19) else 0)
-    assert counts[19] <= counts[2] + 1000
 
 
 def test_a_model_in_use_never_leaves(folders, alone):
@@ -240,14 +206,13 @@ def test_who_waits_for_room_can_stop(folders):
     assert texts(backend, [b])
 
 
-@pytest.mark.parametrize("threads", [2, 4])
-def test_threads_that_ask_in_turn_for_models_that_do_not_fit_together_all_finish(folders, alone, threads):
-    candidates = pool(folders, ONE)
+def test_threads_that_ask_in_turn_for_models_that_do_not_fit_together_all_finish(folders, alone):
+    candidates, threads = pool(folders, ONE), 3
     backend = TransformersBackend()
     answers: list[tuple[str, str]] = []
 
     def ask_in_turn(first: int) -> None:
-        for number in range(6):
+        for number in range(4):
             name = NAMES[(first + number) % 2]
             answers.append((name, texts(backend, [candidates[name]])[0]))
 
@@ -257,7 +222,7 @@ def test_threads_that_ask_in_turn_for_models_that_do_not_fit_together_all_finish
     for thread in running:
         thread.join(PATIENCE)
     assert not any(thread.is_alive() for thread in running)
-    assert sorted(answers) == sorted([(name, alone[name][0]) for name in NAMES[:2]] * (3 * threads))
+    assert sorted(answers) == sorted([(name, alone[name][0]) for name in NAMES[:2]] * (2 * threads))
 
 
 def test_the_fleet_says_the_budget(fleet_copy, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import torch
@@ -23,17 +24,8 @@ def generating() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "generate"]
 
 
-def test_pieces_join_to_the_response(backend, candidates):
-    texts, responses = stream(backend, candidates.values(), SAMPLED)
-    assert [text.strip() for text in texts] == [response.text for response in responses]
-
-
 def test_attention_that_plans_anew_for_every_token_is_off(backend):
     assert not torch.backends.cuda.cudnn_sdp_enabled()  # what that costs is in docs/own-gpus.md
-
-
-def test_greedy_generation_leaves_nothing_to_chance(backend, candidates):
-    assert answers(backend, candidates.values(), replace(GREEDY, seed=1)) == answers(backend, candidates.values())
 
 
 def test_a_candidate_does_not_depend_on_who_was_loaded_before(candidates):
@@ -43,6 +35,8 @@ def test_a_candidate_does_not_depend_on_who_was_loaded_before(candidates):
 
 
 def test_a_seed_fixes_what_is_sampled(backend, candidates):
+    greedy = answers(backend, candidates.values())  # which leaves nothing to chance
+    assert answers(backend, candidates.values(), replace(GREEDY, seed=1)) == greedy
     before = torch.get_rng_state()
     first = answers(backend, candidates.values(), SAMPLED)
     assert torch.equal(torch.get_rng_state(), before)  # the caller's
@@ -53,22 +47,9 @@ def test_a_seed_fixes_what_is_sampled(backend, candidates):
 
 def test_two_threads_at_once_get_what_each_gets_alone(backend, candidates):
     alone = {name: answers(backend, [candidates[name]])[0] for name in ("one", "two")}
-    texts: dict[str, list[str]] = {"one": [], "two": []}
-
-    def ask(name):
-        texts[name] += [answers(backend, [candidates[name]])[0] for _ in range(5)]
-
-    threads = [threading.Thread(target=ask, args=(name,)) for name in texts]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert texts == {name: [text] * 5 for name, text in alone.items()}
-
-
-def test_a_conversation_is_more_than_its_last_message(backend, candidates):
-    talk = (Message("system", "Be brief."), Message("user", "Hi"), Message("assistant", "Hello!"), *ASK)
-    assert answers(backend, [candidates["base"]], messages=talk) != answers(backend, [candidates["base"]])
+    with ThreadPoolExecutor(2) as threads:
+        texts = threads.map(lambda name: [answers(backend, [candidates[name]])[0] for _ in range(4)], alone)
+        assert list(texts) == [[text] * 4 for text in alone.values()]
 
 
 def test_stop_set_before_the_start_ends_before_any_token(backend, candidates):
@@ -82,7 +63,7 @@ def test_a_stop_is_seen_while_another_batch_runs(backend, candidates):
     first, second = threading.Event(), threading.Event()
     running = backend.stream([Request(candidates["base"], ASK)], LONG, first)
     next(running)  # the base is in use from now on
-    threading.Timer(0.2, second.set).start()
+    threading.Timer(0.05, second.set).start()
     _, (response,) = stream(backend, [candidates["base"]], LONG, stop=second)
     assert (response.finish, response.tokens) == ("stopped", 0)
     first.set()
@@ -141,6 +122,7 @@ def test_prompt_template_takes_the_place_of_the_chat_template(backend, candidate
     chatml = "<|im_start|>user\n{query}<|im_end|>\n<|im_start|>assistant\n"
     talk = (Message("user", "Hi"), Message("assistant", "Hello!"), *ASK)
     plain = answers(backend, [candidates["base"]])
+    assert answers(backend, [candidates["base"]], messages=talk) != plain  # it is more than its last message
     assert answers(backend, with_template(chatml)) == plain
     assert answers(backend, with_template(chatml), messages=talk) == plain  # the last message alone
     assert answers(backend, with_template("Q: {query}\nA:")) != plain

@@ -10,9 +10,8 @@ from zooter_core.router.kinds import settings_of
 
 VECTORS = np.array([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0], [0.1, 1.0], [0.0, 1.0]], dtype=np.float32)
 SCORES = np.array([[4.0, 0.0], [2.0, 1.0], [0.0, 6.0], [3.0, 6.0], [0.0, 0.0]])
-LEADS = (
-    np.array([2.0, 0.5, -3.0, -1.5, 0.0]) / 3.1**0.5
-)  # of the first over the query's mean, in spreads: sqrt(31 / 10)
+# Of the first over the query's mean, in spreads: sqrt(31 / 10).
+LEADS = np.array([2.0, 0.5, -3.0, -1.5, 0.0]) / 3.1**0.5
 
 
 @pytest.mark.parametrize("seed", range(5))

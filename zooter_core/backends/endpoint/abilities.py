@@ -46,7 +46,7 @@ class Abilities:
 
 
 async def find_abilities(server: Connection) -> Abilities:
-    """What a server says of its model, and what trials show of the rest. It must have answered a request before."""
+    """What a server says of its model, and what tiny requests show of the rest. The server has answered before."""
     stated = await ask_for_abilities(server, server.model)
     trials: dict[str, dict[str, Any]] = {
         "images": {"messages": _picture()},

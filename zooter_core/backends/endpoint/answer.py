@@ -293,7 +293,7 @@ def _make_failure(connection: Connection, message: str, next_step: str) -> Failu
     """The error of a candidate's response."""
     name, host = connection.name, connection.config.host
     sentence = f"{name} at {host} failed: {message}."
-    return WorkError(f"an answer of {name} from {host}", message, next_step, sentence).failure
+    return WorkError(f"an answer of {name} from {host}", message, next_step, sentence=sentence).failure
 
 
 async def _explain(connection: Connection, error: EndpointError, answer: PartialAnswer, attempts: int) -> Failure:

@@ -122,7 +122,7 @@ class EndpointError(Exception):
 
     @property
     def client_message(self) -> str:
-        """The same for a client of ours, whom our account at the server does not concern."""
+        """The same for a client of ours, without what concerns our account at the server."""
         return self.reason if self.server_status in ACCOUNT else self.message
 
     @property
@@ -137,7 +137,7 @@ class EndpointError(Exception):
 
     @property
     def timed_out(self) -> bool:
-        """Whether we have waited for the server in vain."""
+        """Whether the server was too slow."""
         return self.overload and self.server_status is None
 
     @property
@@ -231,9 +231,9 @@ def _refusal(
         next_step = f"Put the right key into the environment variable {key_variable}."
         if status in KEY_REFUSED and key_variable is None:
             why, next_step = "the server wants a key", "Name its environment variable: api_key_env = ..."
-        return EndpointError(f"{reason}: {why}", next_step, words, status)
+        return EndpointError(f"{reason}: {why}", next_step, words=words, server_status=status)
     subject = find_subject(status, _labels(body) + message)
-    error = EndpointError(reason, "See the server's message.", words, status, subject=subject)
+    error = EndpointError(reason, "See the server's message.", words=words, server_status=status, subject=subject)
     error.temporary = is_temporary(status) and subject is None
     error.overload = status in OVERLOAD
     inner = body.get("error") if isinstance(body, Mapping) else None

@@ -11,7 +11,7 @@ import importlib.util
 
 from zooter_core.base.errors import NotInstalledError
 from zooter_core.base.weights import INSTALL_TORCH, check_torch, has_torch
-from zooter_core.config.candidates import AUTO, GGUF, TRANSFORMERS, CandidateConfig
+from zooter_core.config.candidates import AUTO_BACKEND, GGUF, TRANSFORMERS, CandidateConfig
 
 LIBRARY = "xllamacpp"
 INSTALL = "pip install 'zooter[gguf]'"
@@ -24,7 +24,7 @@ def installed() -> bool:
 
 def engine_of(candidate: CandidateConfig) -> str:
     """The backend that runs a candidate; for `auto`, the one that this environment prefers."""
-    if candidate.backend != AUTO:
+    if candidate.backend != AUTO_BACKEND:
         return candidate.backend
     return GGUF if installed() else TRANSFORMERS
 
@@ -42,5 +42,5 @@ def check_engine(kind: str, user: str) -> None:
         check_torch(user)
     if kind == GGUF and not installed():
         raise NotInstalledError(LIBRARY, user, INSTALL)
-    if kind == AUTO and not installed() and not has_torch():
+    if kind == AUTO_BACKEND and not installed() and not has_torch():
         raise NotInstalledError(LIBRARY, user, INSTALL, f"`{INSTALL_TORCH}` for transformers")

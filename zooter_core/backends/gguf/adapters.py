@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, deserialize
+from safetensors import SafetensorError
 
 from zooter_core.backends.gguf.header import Header, read_header
 from zooter_core.backends.gguf.offsets import with_offsets
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.files import atomic
 from zooter_core.base.strict_json import dump_json, parse_json
+from zooter_core.base.tensors import first_broken, read_safetensors
 from zooter_core.base.weights import cache_dir, writing_cache
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
@@ -26,7 +27,6 @@ FIX_ADAPTER = "Fix `adapter` in fleet.toml, or train it on this base."
 PREFIX = "base_model.model."
 # Architectures whose rotary embeddings llama.cpp applies to pairs of neighbours: rows of q and k are reordered.
 INTERLEAVED = ("llama", "minicpm")
-DTYPES = {"F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 VERSION = 1  # of the files in the cache
 
 Matrix = np.ndarray[Any, np.dtype[Any]]
@@ -57,7 +57,7 @@ def gguf_adapter(adapter: str, base: Header, candidate: str) -> Path:
         identity = dump_json([VERSION, base.architecture, settings, *made_for], sort_keys=True).encode()
         done = cache_dir() / f"lora-{hashlib.sha256(identity + content).hexdigest()[:24]}.gguf"
         shapes = _shapes(done)
-        weights = _safetensors(content) if shapes is None else {}
+        weights = _matrices(content) if shapes is None else {}
     except FileNotFoundError as problem:
         missing = Path(problem.filename).name
         raise _fault(candidate, path, f"no {missing}", "Name a peft folder or a .gguf file.") from problem
@@ -106,18 +106,13 @@ def _alpha(settings: Mapping[str, Any]) -> float:
     return alpha * math.sqrt(settings["r"]) if settings.get("use_rslora") else alpha
 
 
-def _safetensors(content: bytes) -> dict[str, Matrix]:
-    """The tensors of a safetensors file as float32. numpy has no bfloat16: its bits are the upper half of float32's."""
-    tensors = {}
-    for name, entry in deserialize(content):
-        if entry["dtype"] not in DTYPES:
-            raise ValueError(f"{name} of the type {entry['dtype']}")
-        numbers = np.frombuffer(entry["data"], DTYPES[entry["dtype"]])
-        if entry["dtype"] == "BF16":
-            numbers = (numbers.astype(np.uint32) << 16).view(np.float32)
-        tensors[name] = numbers.astype(np.float32).reshape(entry["shape"])
-        if not np.isfinite(tensors[name]).all():
-            raise ValueError(f"{name} with NaN or infinity")
+def _matrices(content: bytes) -> dict[str, Matrix]:
+    """The tensors of a safetensors file, all of which must be floating-point numbers."""
+    tensors = read_safetensors(content)
+    if wrong := next((name for name, numbers in tensors.items() if numbers.dtype != np.float32), None):
+        raise ValueError(f"{wrong} of the type {tensors[wrong].dtype}")
+    if broken := first_broken(tensors):
+        raise ValueError(f"{broken} with NaN or infinity")
     return tensors
 
 

@@ -16,7 +16,7 @@ from zooter_core.backends.gguf.backend import GgufBackend
 from zooter_core.backends.merge_streams import merge_streams
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.weights import has_torch
-from zooter_core.config.candidates import AUTO, TRANSFORMERS, CandidateConfig
+from zooter_core.config.candidates import AUTO_BACKEND, TRANSFORMERS, CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
 
 MISSING = f"xllamacpp is not installed, so transformers answers, several times slower. Run `{INSTALL}`."
@@ -28,7 +28,7 @@ class AutoBackend(GgufBackend):
     def __init__(self) -> None:
         super().__init__()
         self._installed, self._making = installed(), threading.Lock()
-        check_engine(AUTO, 'The backend "auto"')
+        check_engine(AUTO_BACKEND, 'The backend "auto"')
         self._slower: Backend | None = None
         self._instead: set[CandidateConfig] = set()  # candidates that transformers answers for
         # Why it does, by candidate, told once; None stands for all candidates.

@@ -60,7 +60,10 @@ class CachedRows:
             layer.values = layer.values[:, :, read.to(layer.values.device)]
 
     def join(self, others: CachedRows) -> None:
-        """Add rows behind these. Of both, the model has read all but the last token, and the caches keep all."""
+        """Add rows behind these. Of both, the model has read all but the last token, and the caches keep all.
+
+        transformers' caches can select and repeat rows. None of them takes in another's rows or pads on the left.
+        """
         assert self.cache is not None
         assert others.cache is not None
         length = max(self.ids.shape[1], others.ids.shape[1])
@@ -209,8 +212,10 @@ class Batch:
         return keeps_all(group.cache) and min(len(row.prompt) for row in self.ready) > 1
 
     def _begin(self, rows: Sequence[Row], joins: bool) -> CachedRows:
-        """Rows with what the model has read of them: what all rows of the batch share, which is read once for each
-        adapter, and all but the last token if they join others, or if rows repeat, as samples of one response do.
+        """Rows that begin, with a cache of what the model has read of them.
+
+        The beginning that all rows of the batch share is read once for each adapter. All but the last token is read if
+        the rows join others, or if some repeat, as samples of one response do.
         """
         self.rows.begin(rows)
         read, adapters = [row.prompt + row.written for row in rows], [row.adapter for row in rows]
@@ -229,8 +234,8 @@ class Batch:
         return new
 
     def _shared(self, adapters: Sequence[str]) -> tuple[int, DynamicCache | None]:
-        """With how many equal tokens all prompts begin, such as a system prompt, and the cache of them for rows with
-        these adapters; none where reading them once saves little."""
+        """The length of what all prompts begin with, such as a system prompt, and its cache for rows with these
+        adapters; 0 and None where reading it once saves little."""
         if self.beginning is None:
             once, prompts = sorted({row.adapter for row in self.ready}), [row.prompt for row in self.ready]
             length = _common_length(prompts)

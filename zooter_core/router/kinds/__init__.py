@@ -17,12 +17,12 @@ from zooter_core.base.gone import check_gone
 from zooter_core.base.plugins import load_kind
 
 ZOOTER = "zooter"
-AUTO = "auto"
+AUTO_KIND = "auto"
 BAYES = "bayes"
 PROFILE = "profile"
-LEARN_LABELS = (AUTO, ZOOTER)  # the other kinds learn from the scores
+LEARN_LABELS = (AUTO_KIND, ZOOTER)  # the other kinds learn from the scores
 KINDS = {
-    AUTO: "zooter_core.router.kinds.auto:AutoHead",
+    AUTO_KIND: "zooter_core.router.kinds.auto:AutoHead",
     "zooter": "zooter_core.router.kinds.zooter:ZooterHead",
     "kmeans": "zooter_core.router.kinds.kmeans:ClusterHead",
     BAYES: "zooter_core.router.kinds.bayes:BayesHead",
@@ -97,7 +97,7 @@ def check_settings(kind: str, settings: Mapping[str, Any]) -> tuple[str, str, st
     """
     for name, value in settings.items() if kind in KINDS else ():
         field = f"settings.{name}"
-        if kind == AUTO:
+        if kind == AUTO_KIND:
             if wrong := _wrong_in_auto(name, value):
                 return field, *wrong
             continue
@@ -131,7 +131,7 @@ def _wrong_part(parts: Any) -> tuple[str, str] | None:
     for part in parts if isinstance(parts, list) else [parts]:
         if not isinstance(part, dict) or set(part) != {"kind", "settings"} or not isinstance(part["settings"], dict):
             return "a list of objects with kind and settings", f"{part!r:.60}"
-        if part["kind"] not in (*KINDS, LINEAR) or part["kind"] == AUTO:
+        if part["kind"] not in (*KINDS, LINEAR) or part["kind"] == AUTO_KIND:
             check_gone(f"router kind {part['kind']}")
             return "parts of known kinds", f"{part['kind']!r:.60}"
         if mistake := check_settings(part["kind"], part["settings"]):

@@ -1,4 +1,4 @@
-"""A few functions of arrays that router kinds share; over the last axis, if they are of one."""
+"""Functions of arrays that router kinds share. Those along an axis take the last one."""
 
 from __future__ import annotations
 

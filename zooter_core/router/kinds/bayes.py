@@ -34,7 +34,7 @@ LEVELS, OF_SKILLS, OF_TEXT = (0.3, 1.0), (0.0, 0.03, 0.1, 0.3), {0.0: 0.0, 0.03:
 
 
 class BayesHead(Head):
-    """It has no settings: the evidence makes them."""
+    """It has no settings: how far scores move it from the best single candidate follows from the evidence."""
 
     TRAINED = False
 

@@ -16,7 +16,7 @@ from zooter_core.router.kinds.base import Head, zeros
 
 
 class LinearHead(Head):
-    """It has no settings, and no `fit`."""
+    """It has no settings, and is not trained here."""
 
     TRAINED = False
     COLUMNS: ClassVar[Mapping[str, int]] = {"weight": 1, "bias": 0}

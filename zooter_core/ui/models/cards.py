@@ -14,7 +14,7 @@ from zooter_core.backends import Request, iter_responses
 from zooter_core.backends.endpoint.backend import OpenAIBackend
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Message, Response
-from zooter_core.config.candidates import AUTO, ENDPOINT, GGUF, RECORDED, TRANSFORMERS, CandidateConfig
+from zooter_core.config.candidates import AUTO_BACKEND, ENDPOINT, GGUF, RECORDED, TRANSFORMERS, CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.config.trust import on_this_machine
 from zooter_core.fleet.ensemble import Ensemble
@@ -37,7 +37,7 @@ TRIES = {  # a short query of each kind
 LONGEST_TRY = 96  # tokens
 BARS = 20  # characters of a full bar
 LONGEST = 60  # characters of a model's name that are shown
-ENGINES = {AUTO: "", GGUF: " by llama.cpp", TRANSFORMERS: " by PyTorch"}
+ENGINES = {AUTO_BACKEND: "", GGUF: " by llama.cpp", TRANSFORMERS: " by PyTorch"}
 COLOURS = {"ready": "green", "failed": "red", "resting": "orange"}  # of states; the others are grey
 SHARES = "The bars are the router's mean probability for a model, by kind of query."
 
