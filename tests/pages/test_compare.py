@@ -99,15 +99,13 @@ def test_a_failing_candidate_fails_alone(open_page: Open, broken_fleet: Path) ->
     assert set(placed) == {"base", "one"}
 
 
-def test_an_empty_query_gets_one_clear_message(open_page: Open) -> None:
-    page = open_page("compare")
+def test_an_empty_query_gets_one_clear_message_and_stop_keeps_what_has_come(open_page: Open, slow_fleet: Path) -> None:
+    page = open_page("compare", slow_fleet)
+    assert "Try one of these:" in words(page)
+    assert [tab.label for tab in page.tabs] == ["One query", "Arena"]
     start(page, "  ")
     assert "an empty text" in page.error[0].value
     assert page.session_state["comparison"] is None
-
-
-def test_stop_keeps_what_has_come(open_page: Open, slow_fleet: Path) -> None:
-    page = open_page("compare", slow_fleet)
     start(page, "Write about the sea.")
     job = comparison(page).job
     if job.running:
@@ -116,14 +114,6 @@ def test_stop_keeps_what_has_come(open_page: Open, slow_fleet: Path) -> None:
     assert set(job.responses) == set(job.candidates)
     assert job.ranked is not None
     page.run()
-
-
-def test_two_sessions_do_not_mix(open_page: Open) -> None:
-    first, second = open_page("compare"), open_page("compare")
-    compare(first, "What is 12 + 30?")
-    compare(second, "Write about the sea.")
-    assert comparison(first).query != comparison(second).query
-    assert comparison(first).job is not comparison(second).job
 
 
 def opened(page: AppTest, key: str) -> AppTest:
@@ -142,28 +132,14 @@ def sent(page: AppTest) -> set[str]:
     return {str(node.proto) for node in page.main if getattr(node, "proto", None) is not None}
 
 
-def test_the_empty_page_explains_itself_and_offers_examples(open_page: Open) -> None:
-    page = open_page("compare")
-    assert "Try one of these:" in words(page)
-    assert list(page.pills[0].value) == ["base", "one", "two"]
-    assert [tab.label for tab in page.tabs] == ["One query", "Arena"]
-
-
-def test_two_picked_models_compare_among_themselves(open_page: Open) -> None:
-    page = open_page("compare")
-    page.pills[0].set_value(["base", "two"]).run()
-    page = compare(page, "What is 12 + 30?")
-    assert comparison(page).job.candidates == ("base", "two")
-    assert len(comparison(page).decision.probabilities) == 3
-    assert len(heads(page)) == 2
-
-
 def test_the_routers_choice_is_never_a_model_that_it_would_not_choose(open_page: Open, tiny_fleet: Path) -> None:
     page = open_page("compare")
     decision = Ensemble(load_fleet(tiny_fleet)).route("What is 12 + 30?")
     others = [name for name in decision.probabilities if name != decision.candidate]
     page.pills[0].set_value(others).run()
     page = compare(page, "What is 12 + 30?")
+    assert list(comparison(page).job.candidates) == others
+    assert len(heads(page)) == 2
     assert f"would have asked **{decision.candidate}** ({decision.probabilities[decision.candidate]:.0%})" in words(
         page
     )
@@ -226,18 +202,13 @@ def test_blind_hides_all_that_gives_a_name_away_until_the_vote(open_page: Open) 
     assert page.toggle(key="blind").value
 
 
-@pytest.mark.parametrize(("label", "outcome"), [("Tie", "tie"), ("None is good", "none")])
-def test_a_tie_and_none_good_are_votes_too(open_page: Open, label: str, outcome: str) -> None:
-    page = press(blind(open_page("compare"), "What is 12 + 30?"), label)
-    vote = comparison(page).vote
-    assert vote is not None
-    assert (vote.outcome, vote.best, vote.blind) == (outcome, None, True)
-
-
 def test_names_can_be_shown_without_a_vote(open_page: Open) -> None:
     page = press(blind(open_page("compare"), "What is 12 + 30?"), "Show the names without voting")
     assert comparison(page).vote is None
     assert "Reward of each response" in words(page)
+    vote = comparison(press(page, "None is good")).vote
+    assert vote is not None
+    assert (vote.outcome, vote.best, vote.blind) == ("none", None, False)
 
 
 def test_a_blind_failure_names_nobody(open_page: Open, broken_fleet: Path) -> None:
@@ -279,33 +250,21 @@ def test_a_round_of_the_arena_is_voted_on_revealed_and_followed_by_another(open_
     assert second.hidden
     second.job.wait(PATIENCE)
     press(page.run(), "Response B is best")
+    page.pills[0].set_value(["base"]).run()
+    press(page, "Next round")
+    assert "at least two models" in page.error[0].value
+    assert comparison(page) is second
     press(page, "All models on this query")
     assert set(comparison(page).order) == set(second.fleet.pool)
     assert not comparison(page).blind
     comparison(page).job.stop()
 
 
-def test_a_next_round_of_one_model_is_a_message(open_page: Open, slow_fleet: Path) -> None:
-    page = open_page("compare", short(slow_fleet), view="Arena")
-    page.text_input(key="arena-query").set_value("What is 12 + 30?")
-    press(page, "Begin")
-    comparison(page).job.wait(PATIENCE)
-    press(page.run(), "Tie")
-    page.pills[0].set_value(["base"]).run()
-    first = comparison(page)
-    press(page, "Next round")
-    assert "at least two models" in page.error[0].value
-    assert comparison(page) is first
-
-
-def test_votes_are_not_kept_where_the_history_is_off(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_link_fills_in_its_query_and_share_gives_one(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = open_page("compare", compare="nobody")
+    assert "no longer has" in words(page)
+    assert "compare" not in page.query_params
     monkeypatch.setenv("ZOOTER_HISTORY", "off")
-    page = opened(press(compare(open_page("compare"), "What is 12 + 30?"), "Tie"), "tally")
-    assert "history is off" in words(page)
-    assert comparison(page).vote is not None
-
-
-def test_a_link_fills_in_its_query_and_share_gives_one(open_page: Open) -> None:
     page = open_page("compare", q="What is 12 + 30?")
     assert "comparison" not in page.session_state or page.session_state["comparison"] is None
     assert page.chat_input[0].value == "What is 12 + 30?"
@@ -317,9 +276,5 @@ def test_a_link_fills_in_its_query_and_share_gives_one(open_page: Open) -> None:
     page.run()
     assert any("q=What+is+12+%2B+30%3F" in code.value for code in page.code)
     assert not any("Nothing has run yet" in info.value for info in page.info)
-
-
-def test_an_address_of_a_comparison_that_is_gone_says_so(open_page: Open) -> None:
-    page = open_page("compare", compare="nobody")
-    assert "no longer has" in words(page)
-    assert "compare" not in page.query_params
+    assert "history is off" in words(opened(press(page, "Tie"), "tally"))
+    assert comparison(page).vote is not None

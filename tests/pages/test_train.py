@@ -68,13 +68,6 @@ def test_a_wrong_line_is_named_by_number_field_and_file(open_page: Open, line: d
     assert "30 queries, 2 data sets, 3 models" in words(page)
 
 
-def test_a_line_may_lack_a_candidate_but_counts_only_with_two(open_page: Open) -> None:
-    lines = [LINES[0] | {"scores": {"base": 1.0, "one": 0.2}}, LINES[1] | {"scores": {"base": 1.0}}, *LINES[2:]]
-    page = upload(open_page("train"), packed(lines))
-    assert not page.error
-    assert "29 queries, 2 data sets, 3 models" in words(page)
-
-
 def test_a_file_is_read_and_goes(open_page: Open) -> None:
     content, name = gzip.compress(packed(LINES)), "scores.jsonl.gz"
     page = upload(open_page("train"), content, name)
@@ -113,14 +106,17 @@ def test_the_label_of_a_query_follows_beta(open_page: Open) -> None:
     assert bar(page) == pytest.approx(half, abs=1e-3)
 
 
-@pytest.mark.parametrize("tagger", ["clusters", "fleet", "none"])
-def test_tags_come_from_elsewhere(open_page: Open, tagger: str) -> None:
+def test_tags_come_from_elsewhere(open_page: Open) -> None:
     page = open_step(upload(open_page("train"), packed(LINES)), 2)
-    page.selectbox(key="train-tagger").set_value(tagger).run()
-    settled(page)
-    assert not page.error
-    assert ("add · apples" in words(page)) == (tagger == "clusters")  # named by its words
-    assert ("This query has no tags" in words(page)) == (tagger == "none")
+    for tagger in ("clusters", "fleet", "none"):
+        page.selectbox(key="train-tagger").set_value(tagger).run()
+        settled(page)
+        assert not page.error
+        assert ("add · apples" in words(page)) == (tagger == "clusters")  # named by its words
+        assert ("This query has no tags" in words(page)) == (tagger == "none")
+    before = dict(state(page).loaded), dict(state(page).tagging)
+    page.run()  # reads and tags nothing again
+    assert (state(page).loaded, state(page).tagging) == before
 
 
 def test_the_sessions_folder_goes_with_the_session() -> None:
@@ -130,15 +126,6 @@ def test_the_sessions_folder_goes_with_the_session() -> None:
     del session
     gc.collect()
     assert not folder.exists()
-
-
-def test_a_rerun_without_a_change_reads_and_tags_nothing_again(open_page: Open) -> None:
-    lines = [{key: value for key, value in line.items() if key != "tags"} for line in LINES]
-    page = open_step(upload(open_page("train"), packed(lines)), 2)
-    before = dict(state(page).loaded), dict(state(page).tagging)
-    page.run()
-    assert all(before)
-    assert (state(page).loaded, state(page).tagging) == before
 
 
 def test_the_verdict_of_a_query() -> None:

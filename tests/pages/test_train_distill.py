@@ -74,10 +74,19 @@ def test_a_router_is_distilled_judged_and_logged_and_outlives_new_settings(disti
     assert "Trained with beta 0 and" in words(distilled)
 
 
-def test_it_is_saved_as_a_fleet_that_can_be_picked(distilled: AppTest, first_fleet: Path, started_here: Path) -> None:
+def test_it_is_saved_as_a_fleet_that_can_be_picked_and_gives_its_queries_as_a_sample(
+    distilled: AppTest, open_page: Open, first_fleet: Path, started_here: Path
+) -> None:
+    def save(name: str) -> None:
+        distilled.text_input(key="train-name").set_value(name).run()
+        press(distilled, "Save as a fleet")
+
     assert distilled.text_input(key="train-name").value == "my-router"
-    distilled.text_input(key="train-name").set_value("train-task").run()
-    press(distilled, "Save as a fleet")
+    for name in ("../outside", "a b", ""):  # wrong names save nothing
+        save(name)
+        assert "letters, digits and dashes" in distilled.error[0].value
+    assert list(started_here.iterdir()) == []
+    save("train-task")
     assert "`train-task`, where the demo was started" in distilled.success[-1].value
     assert [entry.name for entry in first_fleet.parent.iterdir()] == ["first"]
     place = started_here / "train-task"
@@ -85,35 +94,27 @@ def test_it_is_saved_as_a_fleet_that_can_be_picked(distilled: AppTest, first_fle
     assert resources.fleets()["train-task"] == str(place)
     assert "30 queries of the file scores.jsonl" in (place / "README.md").read_text()
     assert "held_back" in json.loads((place / "report.json").read_text())
+    page = settled(open_page("train", place))
+    assert not page.error
+    assert "trained on, with each model's reward" in words(page)
+    open_step(page, 2)
+    assert page.slider(key="train-beta").value == pytest.approx(0.0)  # as its own labels were
 
     press(distilled, "Save as a fleet")  # again, which is nothing to do
     assert not distilled.error
     train(distilled)
     assert distilled.text_input(key="train-name").value == "my-router"  # another router, and a name that is free
-    distilled.text_input(key="train-name").set_value("train-task").run()
-    press(distilled, "Save as a fleet")
+    save("train-task")
     assert "Allow it to be replaced" in distilled.error[0].value
     distilled.checkbox(key="train-replace").check().run()
     press(distilled, "Save as a fleet")
     assert not distilled.error
 
 
-def test_the_saved_fleet_gives_its_queries_as_a_sample(distilled: AppTest, open_page: Open, started_here: Path) -> None:
-    for name in ("../outside", "a b", ""):  # wrong names save nothing
-        distilled.text_input(key="train-name").set_value(name).run()
-        press(distilled, "Save as a fleet")
-        assert "letters, digits and dashes" in distilled.error[0].value
-    assert list(started_here.iterdir()) == []
-    distilled.text_input(key="train-name").set_value("mine").run()
-    press(distilled, "Save as a fleet")
-    page = settled(open_page("train", started_here / "mine"))
-    assert not page.error
-    assert "trained on, with each model's reward" in words(page)
-    open_step(page, 2)
-    assert page.slider(key="train-beta").value == pytest.approx(0.0)  # as its own labels were
-
-
-def test_scores_of_more_models_can_be_cut_to_the_fleets(open_page: Open, first_fleet: Path, started_here: Path) -> None:
+def test_scores_of_more_models_can_be_cut_to_the_fleets_or_give_a_router_alone(
+    open_page: Open, first_fleet: Path, started_here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    let_manage(monkeypatch)  # models may not be connected
     wider = [line | {"scores": line["scores"] | {"extra": 2.0}} for line in LINES]
     page = upload(open_page("train", first_fleet), packed(wider))
     assert page.checkbox(key="train-only").value
@@ -121,6 +122,7 @@ def test_scores_of_more_models_can_be_cut_to_the_fleets(open_page: Open, first_f
     page.checkbox(key="train-only").uncheck().run()
     train(open_step(page, 3))
     assert "chooses among base, one, two, extra" in words(page)
+    assert "Build a fleet with these models" not in labels(page)
     page.text_input(key="train-name").set_value("wide").run()
     press(page, "Save the router")
     assert (started_here / "wide" / "router" / "config.json").is_file()
@@ -163,29 +165,12 @@ def test_a_router_of_ones_own_models_becomes_a_fleet_that_routes(
         assert "Build the fleet" not in labels(open_page("models", first_fleet, router="my-router"))
 
 
-def test_where_models_may_not_be_connected_the_router_is_saved_alone(
-    open_page: Open, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    let_manage(monkeypatch)
-    lines = [line | {"scores": {"a": 1.0, "b": line["scores"]["two"]}} for line in LINES]
-    page = train(open_step(upload(open_page("train"), packed(lines)), 3))
-    assert "Save the router" in labels(page)
-    assert "Build a fleet with these models" not in labels(page)
-
-
-@pytest.mark.parametrize("kind", ["kmeans", "bayes"])
-def test_a_kind_without_epochs_is_trained_too(open_page: Open, kind: str) -> None:
-    page = open_step(upload(open_page("train"), packed(LINES)), 3)
-    page.selectbox(key="train-kind").set_value(kind).run()
-    train(page)
-    assert not page.error
-    assert "Your router" in words(page)
-
-
-def test_a_single_query_is_enough(open_page: Open) -> None:
+def test_a_single_query_is_enough_for_a_kind_without_epochs(open_page: Open) -> None:
     page = upload(open_page("train"), packed(LINES[:1]))
     assert "**1 query, 1 data set, 3 models**" in words(page)
-    assert not train(open_step(page, 3)).error
+    open_step(page, 3)
+    page.selectbox(key="train-kind").set_value("kmeans").run()
+    assert not train(page).error
 
 
 def test_a_distillation_that_fails_keeps_nothing(open_page: Open) -> None:

@@ -54,23 +54,9 @@ def test_an_answer_made_again_is_another_one(tiny_fleet: Path) -> None:
     assert texts(first) != texts(other)
 
 
-def test_a_ranked_job_ranks_all(greedy: Ensemble) -> None:
-    job = ended(begin(greedy, AnswerPlan(["base", "one", "two"]), SUM, rank=True))
-    assert job.problem is None
-    assert {item.response.candidate for item in job.ranked} == {"base", "one", "two"}
-
-
 def test_a_right_answer_is_compared_where_no_reward_model_ranks(greedy: Ensemble) -> None:
     job = ended(begin(greedy, AnswerPlan(["base", "one"]), SUM, key={"answer": {"text": "no model says this"}}))
     assert [(item.rank, item.right) for item in job.ranked or []] == [(None, False), (None, False)]
-
-
-def test_an_answer_that_was_broken_off_goes_on_from_there(greedy: Ensemble) -> None:
-    rest = ended(begin(greedy, AnswerPlan(["one"], prefix="The sea is"), SEA))
-    assert rest.problem is None
-    assert rest.responses["one"].text.startswith("The sea is")
-    assert len(rest.responses["one"].text) > len("The sea is")
-    assert rest.texts["one"] == rest.responses["one"].text
 
 
 @pytest.mark.parametrize("text", ["they", " they"])  # local models give it without the space, servers with it

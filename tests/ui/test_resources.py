@@ -37,36 +37,36 @@ def beside(tiny_fleet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     return models
 
 
+def opened(fleet: str) -> AppTest:
+    """The demo at an address that names a fleet."""
+    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=PATIENCE)
+    page.query_params["fleet"] = fleet
+    page.run()
+    assert not page.exception
+    return page
+
+
 def test_the_named_fleet_comes_first_and_one_without_a_router_cannot_be_picked(beside: Path) -> None:
     fleets = resources.fleets()
     assert list(fleets) == ["first", "models/first", "unmade"]
     assert fleets["first"].endswith("elsewhere/first")
-    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=PATIENCE).run()
+    page = opened("../../etc")
     assert page.selectbox(key="fleet").options == ["first", "models/first"]
+    assert page.selectbox(key="fleet").value == "first"
+    assert set(resources._loaded()) == {str(beside.parent / "elsewhere" / "first")}
+    page.selectbox(key="fleet").set_value("models/first").run()
+    assert str(beside / "first") in resources._loaded()
     assert not page.exception
 
 
 def test_a_fleet_that_only_an_address_names_is_loaded_after_a_click(beside: Path) -> None:
-    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=PATIENCE)
-    page.query_params["fleet"] = "models/first"
-    page.run()
+    page = opened("models/first")
     assert page.selectbox(key="fleet").value == "models/first"
     assert "has not loaded" in page.info[0].value
     assert not resources._loaded()
     page.button(key="load-fleet").click().run()
     assert set(resources._loaded()) == {str(beside / "first")}
     assert not page.info
-    assert not page.exception
-
-
-def test_a_fleet_that_a_visitor_picks_is_loaded_and_an_unknown_one_is_not(beside: Path) -> None:
-    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=PATIENCE)
-    page.query_params["fleet"] = "../../etc"
-    page.run()
-    assert page.selectbox(key="fleet").value == "first"
-    assert set(resources._loaded()) == {str(beside.parent / "elsewhere" / "first")}
-    page.selectbox(key="fleet").set_value("models/first").run()
-    assert str(beside / "first") in resources._loaded()
     assert not page.exception
 
 
@@ -95,16 +95,6 @@ def test_a_query_can_be_routed_before_the_models_are_loaded(
         assert routed.wait(PATIENCE)
     finally:
         go.set()
-
-
-def test_a_fleet_whose_router_is_broken_is_ready_with_a_problem(tiny_fleet: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "broken"
-    shutil.copytree(tiny_fleet, folder)
-    (folder / "router" / "config.json").write_text("{")
-    loading = resources.Loading(load_fleet(folder), {})
-    assert loading.ready.wait(PATIENCE)
-    assert loading.ensemble is None
-    assert "a whole router" in (loading.problem or "")
 
 
 def test_a_fleet_that_is_loaded_again_leaves_no_model_that_nobody_needs(tiny_fleet: Path, tmp_path: Path) -> None:

@@ -46,18 +46,10 @@ def test_data_sets_have_titles_on_the_page_alone() -> None:
     }
 
 
-def test_what_lies_far_below_does_not_squash_the_chart() -> None:
-    rewards = {"chat": -0.5, "writer": -0.9, "math": -2.7}
-    singles = [Point(name, 1.0, reward, candidate=True) for name, reward in rewards.items()]
-    others = [Point("router", 1.0, 0.9), Point("oracle", 3.0, 1.2), Point("random", 1.0, -1.5)]
-    assert [point.name for point in sections.points_far_below([*singles, *others])] == ["math", "random"]
-    assert sections.points_far_below([*singles[:2], *others[:2]]) == []
-
-
 POOL = ("chat", "math")
 POINTS = [
     Point("chat", 1, 0.5, 2.0, candidate=True),
-    Point("math", 1, -0.5, 4.0, candidate=True),
+    Point("math", 1, 0.6, 4.0, candidate=True),
     Point("router", 1, 1.0, 3.0),
     Point("oracle", 2, 1.5, 6.0),
 ]
@@ -78,7 +70,7 @@ def places(trace: Figure) -> list[tuple[float, float]]:
 
 def test_each_way_is_a_mark_in_its_own_colour_and_shape() -> None:
     marks = by_name(sections.cost_chart(POINTS, {}, POOL, priced=False))
-    assert [places(marks[point.name]) for point in POINTS] == [[(1, 0.5)], [(1, -0.5)], [(1, 1.0)], [(2, 1.5)]]
+    assert [places(marks[point.name]) for point in POINTS] == [[(1, 0.5)], [(1, 0.6)], [(1, 1.0)], [(2, 1.5)]]
     assert marks["math"]["marker"]["color"] == colour(POOL, "math")
     assert len({marks[point.name]["marker"]["symbol"] for point in POINTS}) == len(POINTS)
 
@@ -128,8 +120,19 @@ def test_labels_of_close_points_go_apart() -> None:
     assert sides == [sections.ABOVE, sections.BELOW, sections.LEVEL, sections.LEVEL]
 
 
-def test_a_chart_of_one_point_is_drawn() -> None:
-    assert len(sections.cost_chart(POINTS[:1], {}, POOL, priced=False)["data"]) == 1
+def test_what_is_far_below_squashes_nothing_and_has_a_row_under_the_axis() -> None:
+    low = [Point(name, 1.0, reward, candidate=True) for name, reward in {"chat": -0.5, "math": -2.7}.items()]
+    points = [*low, Point("router", 1.0, 0.9), Point("oracle", 2.0, 1.2), Point("random", 1.0, -1.5)]
+    figure = sections.cost_chart(points, {2: LINE}, POOL, priced=False)
+    marks, layout = by_name(figure), figure["layout"]
+    assert [places(marks[name]) for name in ("chat", "random", "math")] == [[(1, 0)], [(1, 1)], [(1, 2)]]
+    assert {name for name, mark in marks.items() if mark.get("yaxis") == "y2"} == {"chat", "random", "math"}
+    assert layout["yaxis2"]["ticktext"] == ["-0.50", "-1.50", "-2.70"]
+    assert layout["yaxis2"]["domain"][1] < layout["yaxis"]["domain"][0]
+    assert "-2.70" in marks["math"]["hovertext"][0]
+    alone = sections.cost_chart(POINTS[:1], {}, POOL, priced=False)  # nothing to compare it with
+    assert "yaxis2" not in alone["layout"]
+    assert places(alone["data"][0]) == [(1, 0.5)]
 
 
 def figures(chosen: float, oracle: float = 0.5) -> Evaluation:
