@@ -50,13 +50,10 @@ def handshake(demo: Demo, host: str | None, origin: str | None) -> int:
 ANSWERS = {
     ("GET", "/"): 200,
     ("GET", "/compare?q=Hello"): 200,
-    ("HEAD", "/"): 200,
-    ("GET", "/favicon.png"): 200,
     ("GET", "/static/nothing.js"): 200,  # Streamlit's page, as for every path that it does not know
     ("GET", "/_stcore/health"): 200,
     ("GET", "/media/nothing.png"): 404,
     ("DELETE", "/_stcore/upload_file/session/file"): 403,
-    ("POST", "/_stcore/agent/interact"): 403,
     ("GET", "/..%2f..%2fetc/passwd"): 400,
 }
 
@@ -83,7 +80,6 @@ def test_only_listed_hosts_are_answered(any_server: Demo) -> None:
     here = f"localhost:{any_server.port}"
     for host, status in {
         here: 200,
-        "localhost:1": 200,  # through a tunnel or a proxy, ports differ
         "friend.example": 200,  # --allowed-host
         socket.gethostname(): 200,
         "evil.example": 403,
@@ -99,8 +95,6 @@ def test_only_listed_hosts_are_answered(any_server: Demo) -> None:
         ("friend.example", "https://friend.example", 101),  # behind a proxy that ends TLS
         ("evil.example", "http://evil.example", 403),  # DNS rebinding
         (here, "http://evil.example", 403),
-        (here, "http://localhost:1", 403),
-        (here, "null", 403),
         (here, None, 403),
         (None, None, 400),
     ):

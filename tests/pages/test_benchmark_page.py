@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from support.app_pages import Open, column, tables
-from support.drawn_charts import charts
+from support.app_pages import Open, charts, column, tables
 from support.hostile_texts import faults
 from zooter_core import pipeline
 from zooter_core.base.records import Query

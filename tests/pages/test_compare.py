@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from support.app_pages import Open, column, press, tables, words
+from support.app_pages import Open, column, labels, press, tables, words
 from support.patience import PATIENCE
 from zooter_core.config.fleet import load_fleet
 from zooter_core.fleet.ensemble import Ensemble
@@ -91,14 +91,6 @@ def test_a_right_answer_gives_ticks_and_crosses_and_the_right_ones_lead(open_pag
     assert ', not "no model says this".' in words(page)
 
 
-def test_a_failing_candidate_fails_alone(open_page: Open, broken_fleet: Path) -> None:
-    page = compare(open_page("compare", broken_fleet), "What is 12 + 30?")
-    assert [error.value for error in page.error if "two" in error.value]
-    assert len(page.error) == 1
-    placed = [item.response.candidate for item in comparison(page).job.ranked or [] if item.rank]
-    assert set(placed) == {"base", "one"}
-
-
 def test_an_empty_query_gets_one_clear_message_and_stop_keeps_what_has_come(open_page: Open, slow_fleet: Path) -> None:
     page = open_page("compare", slow_fleet)
     assert "Try one of these:" in words(page)
@@ -160,16 +152,6 @@ def test_a_comparison_of_another_fleet_waits_until_that_is_picked_again(
     assert comparison(page) is first
 
 
-def test_costs_are_shown_where_there_are_prices(open_page: Open, slow_fleet: Path) -> None:
-    priced = short(slow_fleet, 'name = "two"\nusd_per_million_tokens = 5.0')
-    page = compare(open_page("compare", priced), "What is 12 + 30?")
-    table = tables(page)[0]
-    costs = dict(zip(column(table, "Model"), column(table, "US dollars"), strict=True))
-    assert float(costs.pop("two")) == pytest.approx(comparison(page).job.responses["two"].tokens * 5e-6, abs=1e-6)
-    assert list(costs.values()) == ["–", "–"]
-    assert "No costs" not in words(page)
-
-
 def test_blind_hides_all_that_gives_a_name_away_until_the_vote(open_page: Open) -> None:
     page = open_page("compare")
     before = sent(page)
@@ -195,32 +177,32 @@ def test_blind_hides_all_that_gives_a_name_away_until_the_vote(open_page: Open) 
     assert sum(head.startswith("#### 1. ") for head in heads(page)) == 1
     assert sum("your choice" in head for head in heads(page)) == 1
     assert page.get("plotly_chart")
-    assert "Tie" not in [button.label for button in page.button]  # the vote is cast
+    assert "Tie" not in labels(page)  # the vote is cast
     assert history().votes(str(shown.fleet.folder.resolve()))[-1]["best"] == picked
     press(page, "Next round")
     assert page.session_state["comparison"] is None
     assert page.toggle(key="blind").value
 
 
-def test_names_can_be_shown_without_a_vote(open_page: Open) -> None:
-    page = press(blind(open_page("compare"), "What is 12 + 30?"), "Show the names without voting")
-    assert comparison(page).vote is None
-    assert "Reward of each response" in words(page)
-    vote = comparison(press(page, "None is good")).vote
-    assert vote is not None
-    assert (vote.outcome, vote.best, vote.blind) == ("none", None, False)
-
-
-def test_a_blind_failure_names_nobody(open_page: Open, broken_fleet: Path) -> None:
+def test_a_failing_candidate_fails_alone_and_a_blind_failure_names_nobody(open_page: Open, broken_fleet: Path) -> None:
     page = blind(open_page("compare", broken_fleet), "What is 12 + 30?")
     assert [error.value for error in page.error] == ["This response failed."]
     failed = comparison(page).letter("two")
-    assert f"{failed} is best" not in [button.label for button in page.button]  # nobody can vote for it
+    assert f"{failed} is best" not in labels(page)  # nobody can vote for it
+    press(page, "Show the names without voting")
+    assert comparison(page).vote is None
+    (error,) = page.error
+    assert "two" in error.value
+    placed = [item.response.candidate for item in comparison(page).job.ranked or [] if item.rank]
+    assert set(placed) == {"base", "one"}
 
 
 def test_an_open_vote_counts_in_the_tally_and_can_be_changed(open_page: Open, slow_fleet: Path) -> None:
-    fleet = short(slow_fleet)  # a folder of its own: no votes of other tests
+    fleet = short(slow_fleet, 'name = "two"\nusd_per_million_tokens = 5.0')  # with no votes of other tests
     page = opened(compare(open_page("compare", fleet), "What is 12 + 30?"), "tally")
+    costs = dict(zip(column(tables(page)[0], "Model"), column(tables(page)[0], "US dollars"), strict=True))
+    assert float(costs.pop("two")) == pytest.approx(comparison(page).job.responses["two"].tokens * 5e-6, abs=1e-6)
+    assert list(costs.values()) == ["–", "–"]
     assert "No votes on this fleet yet" in words(page)
     router = comparison(page).decision.candidate
     page = press(press(page, "Tie"), f"{router} is best")

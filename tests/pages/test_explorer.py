@@ -9,8 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from support import tiny_models
-from support.app_pages import Open, words
-from support.drawn_charts import charts
+from support.app_pages import Open, charts, words
 from zooter_core.base.records import Query
 from zooter_core.data.scores import Scores
 from zooter_core.method.labels import LabelConfig

@@ -98,33 +98,23 @@ def test_the_title_follows_the_first_query_but_a_name_stays(ensemble: Ensemble, 
     assert talk.title == "Write about the hills."
 
 
-def test_another_answer_is_a_version_and_both_come_back(ensemble: Ensemble, talk: Conversation) -> None:
-    talk.ask(ensemble, "Write about the sea.", Settings("fixed", "one"))
-    first = ended(talk).text
+def test_another_answer_is_a_version_in_its_place_and_both_come_back(ensemble: Ensemble, talk: Conversation) -> None:
+    for query in ("Write about the sea.", "What is 12 + 30?"):
+        talk.ask(ensemble, query, Settings("fixed", "one", max_new_tokens=3))
+        ended(talk)
+    first, later = talk.turns[0].text, talk.turns[1]
     talk.vote(0, 0)
-    talk.answer_with(ensemble, "two")
-    turn = ended(talk)
-    assert (turn.candidate, turn.version, len(turn.versions)) == ("two", 1, 2)
-    assert turn.job.vote is None
+    talk.answer_with(ensemble, "two", 0)
+    talk.turns[0].job.wait(PATIENCE)
+    turn = talk.turns[0]
+    assert (turn.candidate, turn.version, len(turn.versions), turn.job.vote) == ("two", 1, 2, None)
+    assert [job._generation.seed for job in turn.versions] == [0, 1]
+    assert talk.turns[1] is later
     talk.show_version(0, 0)
     assert (turn.text, turn.candidate, turn.job.vote) == (first, "one", 0)
     again = Turn.from_json(talk.history.turns(talk.id)[0])
     assert (again.version, again.text, again.versions[1].shown) == (0, first, "two")
     assert talk._messages(Message("user", "next"), talk.turns)[1].content == first.strip()
-
-
-def test_an_earlier_answer_gets_another_version_in_its_place_with_a_seed_of_its_own(
-    ensemble: Ensemble, talk: Conversation
-) -> None:
-    for query in ("Write about the sea.", "What is 12 + 30?"):
-        talk.ask(ensemble, query, Settings("fixed", "one", max_new_tokens=3))
-        ended(talk)
-    later = talk.turns[1]
-    talk.answer_with(ensemble, "two", 0)
-    talk.turns[0].job.wait(PATIENCE)
-    assert [turn.candidate for turn in talk.turns] == ["two", "one"]
-    assert [job._generation.seed for job in talk.turns[0].versions] == [0, 1]
-    assert talk.turns[1] is later
 
 
 def test_a_branch_begins_with_what_came_before_and_both_are_kept(ensemble: Ensemble, talk: Conversation) -> None:
