@@ -25,6 +25,7 @@ from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.fleet.machine import Gpu
 from zooter_core.fleet.skills import starter_queries
 from zooter_core.ui import resources
+from zooter_core.ui.history import history
 from zooter_core.ui.models import cards, connect, exam, manage
 
 KEY = "sk-never-in-a-file"
@@ -33,7 +34,7 @@ MATH = GROUPS["math"]
 
 @pytest.fixture(scope="module")
 def queries() -> list[Query]:
-    return starter_queries()[:64]
+    return starter_queries()[:48]
 
 
 @pytest.fixture
@@ -380,9 +381,20 @@ def test_an_exam_that_is_refused_says_why_and_can_begin_again(
 
 @pytest.mark.parametrize("name", ["chat", "compare", "explorer", "train", "benchmark"])
 def test_other_pages_of_a_fleet_without_router_and_rewards(open_page: Open, folder: Path, name: str) -> None:
-    page = open_page(name, folder)
+    page = open_page(name, folder, mode="All of them")  # an address cannot ask for it
     assert not page.error
+    assert "The router trained on" not in words(page)
     if name != "compare":
         assert "Models" in labels(page)
         assert "exam" in words(page).lower()
-    assert "The router trained on" not in words(page)
+    if name == "chat":
+        assert "no answers are compared here" in words(page)
+        assert page.selectbox(key="mode").options == ["Router", "One model"]
+    if name == "compare":
+        page.chat_input[0].set_value("What is 2 + 3?").run()
+        comparison = page.session_state["comparison"]
+        comparison.job.wait(PATIENCE)
+        assert "There is no reward model, so the responses are not ranked." in words(page.run())
+        assert not page.error
+        comparison.cast("tie")
+        assert len(history().votes(str(folder.resolve()))) == 1

@@ -238,7 +238,8 @@ def first_fleet(tiny_fleet: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def distilled(open_page: Open, first_fleet: Path, started_here: Path) -> AppTest:
     """The page with a router that was made from an uploaded file."""
-    page = train(open_step(upload(open_page("train", first_fleet), packed(LINES)), 3))
+    page = upload(open_page("train", first_fleet), packed(LINES), "odd # <script>.jsonl")
+    page = train(open_step(page, 3))
     assert not page.error
     return page
 
@@ -283,7 +284,10 @@ def test_it_is_saved_as_a_fleet_that_can_be_picked_and_gives_its_queries_as_a_sa
     place = started_here / "train-task"
     assert load_fleet(place).pool == POOL
     assert resources.fleets()["train-task"] == str(place)
-    assert "30 queries of the file scores.jsonl" in (place / "README.md").read_text()
+    readme = (place / "README.md").read_text()
+    assert "30 queries of the file odd ? ?script?.jsonl" in readme
+    assert "- Labels: beta 0, tau " in readme
+    assert "tags given; 20% of the queries held back" in readme
     assert "held_back" in json.loads((place / "report.json").read_text())
     page = settled(open_page("train", place))
     assert not page.error
