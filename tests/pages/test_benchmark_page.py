@@ -180,27 +180,24 @@ def test_the_chart_draws_the_curves_that_are_chosen(open_page: Open, fleet_with_
         assert thresholds == pytest.approx(expected, abs=5e-4)
 
 
-def test_a_broken_file_is_one_clear_error(open_page: Open, fleet_with_report: Path) -> None:
+def test_a_report_without_parts_is_drawn_and_a_broken_file_is_one_error(
+    open_page: Open, fleet_with_report: Path
+) -> None:
     (fleet_with_report / "sweep.json").write_text("{")
     page = open_page("benchmark", fleet_with_report)
     assert "sweep.json" in page.error[0].value
     assert len(tables(page)) == 3  # the rest stays
-    (fleet_with_report / "report.json").write_text('{"candidates": {}}')
-    page.run()
-    assert "another kind of report" in page.error[0].value
-    assert not tables(page)
-
-
-def test_a_report_that_changes_is_drawn_as_it_is_then(open_page: Open, fleet_with_report: Path) -> None:
-    page = open_page("benchmark", fleet_with_report)
     change(fleet_with_report, lambda figures: figures["held_back"].pop("selection"))  # as of a pool of one
     page.run()
-    assert not page.error
     assert not page.selectbox
     change(fleet_with_report, lambda figures: figures.pop("held_back"))
     page.run()
     assert "held back no queries" in page.info[0].value
     assert downloads(page) == ["Full report (JSON)"]
+    (fleet_with_report / "report.json").write_text('{"candidates": {}}')
+    page.run()
+    assert "another kind of report" in page.error[0].value
+    assert not tables(page)
 
 
 def test_prices_turn_calls_into_dollars(open_page: Open, fleet_with_report: Path) -> None:

@@ -68,33 +68,25 @@ def places(trace: Figure) -> list[tuple[float, float]]:
     return list(zip(trace["x"], trace["y"], strict=True))
 
 
-def test_each_way_is_a_mark_in_its_own_colour_and_shape() -> None:
+def test_each_way_is_a_mark_in_its_own_colour_and_shape_that_says_what_it_earns() -> None:
     marks = by_name(sections.cost_chart(POINTS, {}, POOL, priced=False))
     assert [places(marks[point.name]) for point in POINTS] == [[(1, 0.5)], [(1, 0.6)], [(1, 1.0)], [(2, 1.5)]]
     assert marks["math"]["marker"]["color"] == colour(POOL, "math")
     assert len({marks[point.name]["marker"]["symbol"] for point in POINTS}) == len(POINTS)
-
-
-def test_a_line_a_k_with_a_mark_a_threshold() -> None:
-    traces = by_name(sections.cost_chart(POINTS, {2: LINE}, POOL, priced=False))
-    line = traces["router, 2 models if unsure"]
-    assert places(line) == [(1.0, 1.0), (1.5, 1.3), (2.0, 1.4)]
-    assert "2 models answer 50% of the queries" in line["hovertext"][1]
-    assert places(traces["random queries"]) == [(1.0, 1.0), (1.5, 1.2), (2.0, 1.4)]
-
-
-def test_the_hover_of_a_point_says_what_it_earns() -> None:
-    marks = by_name(sections.cost_chart(POINTS, {}, POOL, priced=False))
     words = [marks[point.name]["hovertext"][0].split(" earns ")[0] for point in POINTS]
     assert words == ["chat", "math", "router", "perfect choice"]
 
 
-def test_dollars_where_prices_are_known() -> None:
-    figure = sections.cost_chart(POINTS, {2: LINE}, POOL, priced=True)
-    traces = by_name(figure)
-    assert traces["router, 2 models if unsure"]["x"] == [3.0, 4.0, 6.0]
-    assert "6<br>dollars per" in traces["oracle"]["hovertext"][0]
-    assert "dollars" in figure["layout"]["xaxis"]["title"]["text"]
+def test_a_line_a_k_with_a_mark_a_threshold_also_in_dollars() -> None:
+    name = "router, 2 models if unsure"
+    traces = by_name(sections.cost_chart(POINTS, {2: LINE}, POOL, priced=False))
+    assert places(traces[name]) == [(1.0, 1.0), (1.5, 1.3), (2.0, 1.4)]
+    assert "2 models answer 50% of the queries" in traces[name]["hovertext"][1]
+    assert places(traces["random queries"]) == [(1.0, 1.0), (1.5, 1.2), (2.0, 1.4)]
+    priced = sections.cost_chart(POINTS, {2: LINE}, POOL, priced=True)
+    assert by_name(priced)[name]["x"] == [3.0, 4.0, 6.0]
+    assert "6<br>dollars per" in by_name(priced)["oracle"]["hovertext"][0]
+    assert "dollars" in priced["layout"]["xaxis"]["title"]["text"]
 
 
 def notes(figure: Figure) -> list[str]:
