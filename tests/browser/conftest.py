@@ -14,8 +14,9 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from support import endpoint_fleet
-from support.demo_browser import SLOW, WIDE, Demo, StreamlitDemo, is_error, leaves_this_machine
+from support.demo_browser import SLOW, WIDE, Demo, is_error, leaves_this_machine
 from support.scripted_server import Scripted, serving
+from zooter_core.base.paths import APP
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = (
@@ -85,6 +86,12 @@ def server(
     yield demo
     demo.stop()
     assert demo.process.returncode == 0
+
+
+class StreamlitDemo(Demo):
+    """A demo that Streamlit's own command has started."""
+
+    program = ("streamlit", "run", str(APP), "--server.headless", "true", "--server.port")
 
 
 @pytest.fixture(scope="session")

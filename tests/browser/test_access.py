@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from support.demo_browser import NARROW, SLOW, ZOOMED, Demo, assert_fits, barriers
+from support.demo_browser import SLOW, ZOOMED, Demo, assert_fits, barriers
 from support.traffic_days import add_days
 
 LAST_TEXT = {
@@ -72,7 +72,7 @@ def test_every_page_works_fits_and_has_no_barrier(
     assert len(set(page.evaluate(EDGES))) <= 1
     assert_fits(page, 2560)
     assert page.locator(FIELDS).evaluate_all("fields => Math.max(0, ...fields.map(f => f.offsetWidth))") <= REACH
-    assert_fits(page, ZOOMED, 360, NARROW)
+    assert_fits(page, ZOOMED, 360)
     assert page.evaluate(CUT) == []
     page.emulate_media(color_scheme="dark")
     expect(page.get_by_test_id("stApp")).to_have_css("background-color", "rgb(19, 16, 25)", timeout=SLOW)

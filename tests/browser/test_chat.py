@@ -22,8 +22,6 @@ from support.demo_browser import (
     composer,
     downloaded,
     go_to,
-    no_sideways_scrolling,
-    send_linked,
     tab_to,
     wait_until_idle,
 )
@@ -31,81 +29,12 @@ from support.patience import PATIENCE, wait_until
 from support.pdf_files import pdf
 from support.scripted_server import Scripted
 
-STORY = "Write a long story about a shy baker and a dragon who share a kitchen in the mountains."
 Open = Callable[..., Page]
-
-
-def writing(page: Page) -> None:
-    """Wait until some words of the answer have come."""
-    answer = page.get_by_test_id("stChatMessage").last
-    expect(page.get_by_role("button", name="Stop")).to_be_visible(timeout=SLOW)
-    expect(answer).to_contain_text(re.compile(r"(\b[A-Za-z]+\b\W+){14}"), timeout=SLOW)
 
 
 def answer(page: Page | Locator, text: str) -> Locator:
     """The answer with that text; its copy button holds the text once more, hidden."""
     return page.get_by_text(text).filter(visible=True)
-
-
-def test_a_query_is_routed_answered_again_by_another_model_stopped_explained_and_shared(
-    open_tab: Open, server: Demo
-) -> None:
-    address = server.address.replace("localhost", "127.0.0.1")
-    page = open_tab(address)
-    ask(page, STORY)
-    strip = page.get_by_role("img", name=re.compile("^Routing:"))
-    expect(strip).to_be_visible(timeout=SLOW)
-    shares = [int(share) for share in re.findall(r"(\d+)%", strip.get_attribute("alt") or "")]
-    assert len(shares) == 4
-    assert 98 <= sum(shares) <= 102
-    line = page.locator("[class*=st-key-strip-]")
-    expect(line.locator(".stMarkdownBadge").first).to_have_text(
-        re.compile(rf"^(chat|math|code|writer) {max(shares)}%$")
-    )
-    assert line.bounding_box()["height"] <= 44
-    writing(page)
-    page.reload()  # in the middle, which loses nothing, nor does a look at another page
-    expect(page.get_by_text(STORY)).to_be_visible(timeout=SLOW)
-    assert "chat=" in page.url
-    go_to(page, "Compare")
-    expect(page.get_by_text("Every model answers")).to_be_visible(timeout=SLOW)
-    go_to(page, "Chat")
-    expect(page.get_by_text(STORY)).to_be_visible(timeout=SLOW)
-    answered(page)
-    expect(page.get_by_text("incomplete")).to_have_count(0)
-    expect(page.get_by_text("stopped", exact=True)).to_have_count(0)
-
-    page.get_by_role("button", name="Answer again with").click()
-    page.get_by_role("option", name="chat").or_(page.get_by_role("menuitem", name="chat")).click()
-    expect(page.get_by_text("because you chose it")).to_be_visible(timeout=SLOW)
-    page.get_by_role("button", name="Stop").click(timeout=SLOW)
-    answered(page)
-    expect(page.get_by_text("stopped", exact=True)).to_be_visible()
-    page.get_by_role("button", name="Previous version").click()
-    expect(page.get_by_text("1/2")).to_be_visible(timeout=SLOW)
-    expect(page.get_by_text("because you chose it")).to_have_count(0)
-    page.get_by_role("button", name="Why").click()
-    expect(page.get_by_text("The most similar training queries")).to_be_visible(timeout=SLOW)
-    assert_fits(page, WIDE, 2560)
-    assert page.get_by_test_id("stChatMessage").last.bounding_box()["width"] < 1000  # lines stay readable
-    assert_fits(page, NARROW)
-
-    turn = next(turn for turn in server.records() if turn["query"] == STORY)
-    page.locator("[class*=st-key-copy-] button").click()
-    assert page.evaluate("navigator.clipboard.readText()") == turn["text"]
-    page.get_by_role("button", name="Share").click()
-    dialog = page.get_by_test_id("stPopoverBody")
-    expect(dialog.get_by_text("It works on this machine only")).to_be_visible(timeout=SLOW)
-    link = dialog.locator("code").inner_text()
-    assert re.match(rf"{re.escape(address)}/?\?", link)  # the host that the browser used
-    box = dialog.bounding_box()
-    assert 0 <= box["x"] <= NARROW - box["width"]
-    assert barriers(page) == []
-    before = len(server.records())
-    other = open_tab(link)
-    expect(other.get_by_text("Nothing has run yet")).to_be_visible(timeout=SLOW)
-    expect(composer(other)).to_have_value(STORY, timeout=SLOW)
-    assert len(server.records()) == before
 
 
 def test_the_keyboard_alone_is_enough_and_a_phone_has_the_conversations_behind_a_button(
@@ -123,9 +52,20 @@ def test_the_keyboard_alone_is_enough_and_a_phone_has_the_conversations_behind_a
     page.keyboard.press("Enter")
     answered(page)
     expect(box).to_be_focused()  # for the next query
+    strip = page.get_by_role("img", name=re.compile("^Routing:"))
+    shares = [int(share) for share in re.findall(r"(\d+)%", strip.get_attribute("alt") or "")]
+    assert len(shares) == 4
+    assert 98 <= sum(shares) <= 102
+    line = page.locator("[class*=st-key-strip-]")
+    expect(line.locator(".stMarkdownBadge").first).to_have_text(f"math {max(shares)}%")
+    assert line.bounding_box()["height"] <= 44
     tab_to(page, "Why")
     page.keyboard.press("Space")
     expect(page.get_by_text("What points to")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("The most similar training queries")).to_be_visible(timeout=SLOW)
+    assert_fits(page, NARROW)
+    assert barriers(page) == []
+    assert_fits(page, WIDE)
     tab_to(page, "Edit")
     page.keyboard.press("Enter")
     field = page.get_by_role("textbox", name="Your query")
@@ -163,7 +103,7 @@ def test_the_keyboard_alone_is_enough_and_a_phone_has_the_conversations_behind_a
     entry.click()
     expect(side).to_be_hidden()  # it would cover the conversation
     expect(page.get_by_role("button", name="Edit")).to_be_visible(timeout=SLOW)
-    assert no_sideways_scrolling(page)
+    assert_fits(page)
 
 
 def test_the_first_minute_begins_at_its_heading_on_a_phone(open_tab: Open, demo: str) -> None:
@@ -261,6 +201,59 @@ def counting(query: str) -> Iterator[str]:
         time.sleep(0.05)
 
 
+def test_an_answer_outlives_a_reload_is_stopped_given_again_by_another_model_and_shared(
+    open_tab: Open, directed: tuple[Demo, Scripted]
+) -> None:
+    demo, endpoints = directed
+    endpoints.replies.update(every(counting))
+    address, query = demo.address.replace("localhost", "127.0.0.1"), "Count, please."
+    page = open_tab(address)
+    messages = page.get_by_test_id("stChatMessage")
+    ask(page, query)
+    expect(messages.last).to_contain_text("1 2 3", timeout=SLOW)
+    page.reload()  # in the middle, which loses nothing, nor does a look at another page
+    expect(messages.first).to_contain_text(query, timeout=SLOW)
+    assert "chat=" in page.url
+    go_to(page, "Compare")
+    expect(page.get_by_text("Every model answers")).to_be_visible(timeout=SLOW)
+    go_to(page, "Chat")
+    page.get_by_role("button", name="Stop").click(timeout=SLOW)
+    answered(page)
+    expect(page.get_by_text("incomplete")).to_have_count(0)
+    expect(page.get_by_text("stopped", exact=True)).to_be_visible()
+    expect(page.get_by_text(re.compile("tokens in"))).to_be_visible()
+
+    turn = next(turn for turn in demo.records() if turn["query"] == query)
+    endpoints.replies.update(every(lambda query: "A short answer."))
+    other = next(name for name in ("one", "two") if name != turn["candidate"])
+    page.get_by_role("button", name="Answer again with").click()
+    page.get_by_role("option", name=other).or_(page.get_by_role("menuitem", name=other)).click()
+    expect(page.get_by_text("because you chose it")).to_be_visible(timeout=SLOW)
+    answered(page)
+    page.get_by_role("button", name="Previous version").click()
+    expect(page.get_by_text("1/2")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("because you chose it")).to_have_count(0)
+    assert_fits(page, WIDE, 2560)
+    assert messages.last.bounding_box()["width"] < 1000  # lines stay readable
+    assert_fits(page, NARROW)
+
+    page.locator("[class*=st-key-copy-] button").click()
+    assert page.evaluate("navigator.clipboard.readText()") == turn["text"]
+    page.get_by_role("button", name="Share").click()
+    dialog = page.get_by_test_id("stPopoverBody")
+    expect(dialog.get_by_text("It works on this machine only")).to_be_visible(timeout=SLOW)
+    link = dialog.locator("code").inner_text()
+    assert re.match(rf"{re.escape(address)}/?\?", link)  # the host that the browser used
+    box = dialog.bounding_box()
+    assert 0 <= box["x"] <= NARROW - box["width"]
+    assert barriers(page) == []
+    before = len(demo.records())
+    linked = open_tab(link)
+    expect(linked.get_by_text("Nothing has run yet")).to_be_visible(timeout=SLOW)
+    expect(composer(linked)).to_have_value(query, timeout=SLOW)
+    assert len(demo.records()) == before
+
+
 def test_closing_the_tab_stops_its_answer(open_tab: Open, directed: tuple[Demo, Scripted]) -> None:
     demo, endpoints = directed
     endpoints.replies.update(every(counting))
@@ -335,8 +328,8 @@ def test_after_a_crash_the_page_comes_back_and_the_answer_can_be_continued(
 
     endpoints.replies.update(every(counting))
     page = browser.new_page()  # without a look at the console, which reports the lost connection
-    page.goto(f"{demo.address}/?q={query.replace(' ', '+')}")
-    send_linked(page)
+    page.goto(demo.address)
+    ask(page, query)
     wait_until(lambda: text_of_turn().startswith("0 1 2"))
     demo.crash()
     try:

@@ -148,8 +148,10 @@ def draw_cost_quality(held_back: Evaluation, pool: Sequence[str]) -> None:
         curves = report_tables.curves(selection, trigger)
         lines = {k: curves[k] for k in counts}
     alt = "Mean reward over mean cost of each method; the table below holds the same figures."
-    height = HEIGHT + ROW * len(far_below(points, lines))
-    charts.draw(cost_chart(points, lines, pool, priced), "cost-quality", alt, height)
+    below = far_below(points, lines)
+    charts.draw(cost_chart(points, lines, pool, priced), "cost-quality", alt, HEIGHT + ROW * len(below))
+    if below:
+        st.caption("The rows under the axis are too far below it to be drawn there; beside each is its mean reward.")
     if selection:
         st.caption(_verdict(selection, trigger))
     all_points = [*points, *(point for line in curves.values() for point in line[1:])]
@@ -165,10 +167,10 @@ def far_below(points: Sequence[Point], curves: Mapping[int, Sequence[Point]]) ->
     """The single models, and the random choice, that would squash what the chart compares: those further below it than
     it is high. The best comes first."""
     compared = [p.reward for p in points if not _is_lone(p)] + [p.reward for line in curves.values() for p in line]
-    if not compared:
+    low, high = min(compared, default=0.0), max(compared, default=0.0)
+    if low == high:
         return []
-    limit = 2 * min(compared) - max(compared)
-    far = [point for point in points if _is_lone(point) and point.reward < limit < max(compared)]
+    far = [point for point in points if _is_lone(point) and point.reward < low - (high - low)]
     return sorted(far, key=lambda point: -point.reward)
 
 
