@@ -112,13 +112,8 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return min(4, len(os.sched_getaffinity(0)) + 1) + (not config.option.markexpr)
 
 
-settings.register_profile("zooter", deadline=None, database=None)
-settings.register_profile("quick", settings.get_profile("zooter"), max_examples=25)
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """`make quick` tries a quarter of the random examples."""
-    settings.load_profile("quick" if "not slow" in config.option.markexpr else "zooter")
+settings.register_profile("zooter", deadline=None, database=None, max_examples=30)
+settings.load_profile("zooter")
 
 
 def pytest_collection_finish() -> None:

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
-import sys
-import time
-from functools import partial
 from pathlib import Path
 
 import pytest
 
-from support.command_files import write_lines
+from support.command_files import interrupted, write_lines
+from support.patience import wait_until
 from support.scripted_server import serving
 from zooter_core.data.scores import read_scores
 
-ROOT = Path(__file__).resolve().parents[2]
 FLEET = 'name = "far"\n\n[generation]\nmax_new_tokens = 50\n\n'
 CANDIDATE = '[[candidate]]\nname = "{name}"\nbackend = "openai"\nmodel = "{model}"\nbase_url = "{url}"\nretries = 0\n\n'
 SUMS = [{"question": f"What is {n} + {n}?", "answer": f"{n} + {n}\n#### {2 * n}"} for n in range(1, 13)]
@@ -171,22 +166,16 @@ def test_what_cannot_be_is_exit_2_before_any_work(zooter, fleet, server, sums, t
 @pytest.mark.slow
 def test_ctrl_c_keeps_what_came_and_the_same_command_goes_on(fleet, server, sums, tmp_path, zooter):
     folder, out = fleet(a="right", b="slow"), tmp_path / "s.jsonl"
-    call = [str(part) for part in bench(folder, "gsm8k", sums, out)]
-    child = subprocess.Popen(
-        [sys.executable, "-m", "zooter_core.cli", *call],
-        cwd=ROOT,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # a job in the background would ignore it
-    )
-    answers, until = Path(f"{out}.run") / "responses.jsonl", time.monotonic() + 120
-    while child.poll() is None and time.monotonic() < until:
-        if server.count("slow") and answers.exists() and answers.read_bytes().count(b"\n") == 12:
-            break
-        time.sleep(0.05)
-    os.kill(child.pid, signal.SIGINT)
-    _, err = child.communicate(timeout=60)
-    assert child.returncode == 130, err
+    answers, call = Path(f"{out}.run") / "responses.jsonl", bench(folder, "gsm8k", sums, out)
+
+    def meanwhile(child: subprocess.Popen[str]) -> None:
+        wait_until(lambda: child.poll() is not None or (server.count("slow") and has_answered()))
+
+    def has_answered() -> bool:
+        return answers.exists() and answers.read_bytes().count(b"\n") == 12
+
+    code, _, err = interrupted(*call, meanwhile=meanwhile)
+    assert code == 130, err
     assert "run the command again to continue" in err
     candidates = [json.loads(line)["candidate"] for line in answers.open()]
     assert candidates == ["a"] * 12

@@ -163,7 +163,7 @@ def test_the_arrow_keys_choose(server, tmp_path):
     screen = b""
     try:
         while b"Enter takes" not in screen:
-            assert select([ours], [], [], 60)[0], screen
+            assert select([ours], [], [], PATIENCE)[0], screen
             screen += os.read(ours, 4096)
         os.write(ours, b"\x1b[B \r")
         with suppress(OSError):  # the terminal is gone when the process is

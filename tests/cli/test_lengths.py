@@ -37,11 +37,8 @@ def test_other_candidates_than_the_routers(capsys, tmp_path, tiny_fleet, pool):
 @pytest.mark.parametrize(
     "line",
     [
-        {"query": "q", "scores": "s" * 100_000},
         {"query": "q", "scores": {"n" * 100_000: "x" * 100_000}},
         {"query": "q", "scores": {"a": 1}, "tags": ["t" * 100_000, 1]},
-        {"query": "q", "scores": {"a": 1}, "dataset": ["d" * 100_000]},
-        {"query": ["q" * 100_000], "scores": {"a": 1}},
         {"i" * 100_000: 1},
         "l" * 100_000,
     ],
