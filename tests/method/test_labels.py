@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from support.reward_tables import NUMBERS, rewards, tagged
 from zooter_core.base.errors import ZooterError
 from zooter_core.method import labels
 from zooter_core.method.labels import (
@@ -25,6 +24,21 @@ from zooter_core.method.labels import (
 
 TAUS = st.floats(0.05, 20)
 BETAS = st.floats(0, 1)
+NUMBERS = st.floats(-50, 50, width=32)
+
+
+@st.composite
+def rewards(draw):
+    shape = draw(st.integers(1, 8)), draw(st.integers(1, 5))
+    return draw(arrays(np.float64, shape, elements=NUMBERS))
+
+
+@st.composite
+def tagged(draw):
+    """Rewards and the tags of each query."""
+    table = draw(rewards())
+    names = st.lists(st.sampled_from(["math", "code", "chat"]), max_size=4)
+    return table, draw(st.lists(names, min_size=len(table), max_size=len(table)))
 
 
 def enhanced_labels(table, tags, beta, tau=1.0):
