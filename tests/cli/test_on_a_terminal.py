@@ -129,21 +129,13 @@ def test_what_trains(fleet, queries, scores, tiny_fleet, tmp_path):
     assert squeezed(visible(POOL[0])) in squeezed(screen.out)
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ("ask", "Hi", "--candidate", HOSTILE),
-        ("evaluate", "--router", HOSTILE, "--scores", HOSTILE),
-        ("evaluate", "--scores", HOSTILE, "--sweep", HOSTILE),
-    ],
-)
-def test_errors(tiny_fleet, arguments):
-    more = () if "--fleet" in arguments or arguments[0] != "ask" else ("--fleet", tiny_fleet)
-    screen = typed(*arguments, *more)
+def test_an_error(tiny_fleet):
+    call = ("ask", "Hi", "--candidate", HOSTILE, "--fleet", tiny_fleet)
+    screen = typed(*call)
     assert screen.code == 2
     screen.check()
     assert "zooter: " in screen.err
-    assert CLEAR in typed(*arguments, *more, piped=("stderr",)).err
+    assert CLEAR in typed(*call, piped=("stderr",)).err
 
 
 @pytest.mark.parametrize("debug", [(), ("--debug",)])
@@ -174,35 +166,26 @@ def test_half_characters_of_an_endpoint(fleet_copy, server, queries, tmp_path):
     assert {text for row in texts for text in row.values()} == {expected}
 
 
-def test_half_characters_in_files(fleet_copy, tiny_fleet, tmp_path):
-    half = "half \ud83d"
-    scores = tmp_path / "scores.jsonl"
+def test_half_characters_in_files(tiny_fleet, tmp_path):
+    half, column = "half \ud83d", "a half \ufffd"
     lines = [
         {
-            "id": f"{n} {half}",
-            "query": f"{text} {half}",
-            "scores": {f"a {half}": n % 2, "b": n % 3},
-            "responses": {f"a {half}": half, "b": "x"},
-            "dataset": f"{'xy'[n % 2]} {half}",
-            "tags": [half],
+            **{"id": f"{n} {half}", "query": f"{text} {half}", "dataset": f"{'xy'[n % 2]} {half}", "tags": [half]},
+            **{"scores": {f"a {half}": n % 2, "b": n % 3}, "responses": {f"a {half}": half, "b": "x"}},
         }
         for n, text in enumerate(tiny_models.QUERIES)
     ]
+    scores, router, out = (tmp_path / name for name in ("scores.jsonl", "router", "out.jsonl"))
     scores.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    router = tmp_path / "router"
-    trained = typed(
-        "distill", "--scores", scores, "--out", router, "--encoder", tiny_fleet / "encoder", "--router-set", "epochs=1"
-    )
-    assert trained.code == 0, trained.err
-    shown = typed("evaluate", "--router", router, "--scores", scores, piped=("stdout",))
-    assert shown.code == 0, shown.err
-    assert "half \ufffd" in shown.out
-    responses = tmp_path / "rewarded.jsonl"
-    scored = typed("score", "--responses", scores, "--out", responses, "--fleet", tiny_fleet)
-    assert scored.code == 0, scored.err
-    assert json.loads(responses.read_text().splitlines()[0])["responses"][f"a {half[:-1]}\ufffd"] == "half \ufffd"
-    picked = typed("queries", "--from", scores, "--limit", 9, "--out", tmp_path / "q.jsonl", "--fleet", tiny_fleet)
-    assert picked.code == 0, picked.err
+    for call, shown in (
+        (("distill", "--scores", scores, "--out", router, "--router-kind", "kmeans"), column),
+        (("evaluate", "--router", router, "--scores", scores), column),
+        (("score", "--responses", scores, "--out", out), ""),
+        (("queries", "--from", scores, "--limit", 9, "--out", tmp_path / "q.jsonl"), ""),
+    ):
+        screen = typed(*call, "--fleet", tiny_fleet, piped=("stdout", "stderr"))
+        assert (screen.code, shown in screen.out + screen.err) == (0, True), screen.err
+    assert json.loads(out.read_text().splitlines()[0])["responses"][column] == "half \ufffd"
 
 
 @pytest.mark.slow
