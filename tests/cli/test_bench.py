@@ -10,7 +10,6 @@ import pytest
 
 from support.command_files import interrupted, write_lines
 from support.patience import wait_until
-from support.scripted_server import serving
 from zooter_core.data.scores import read_scores
 
 FLEET = 'name = "far"\n\n[generation]\nmax_new_tokens = 50\n\n'
@@ -19,14 +18,13 @@ SUMS = [{"question": f"What is {n} + {n}?", "answer": f"{n} + {n}\n#### {2 * n}"
 
 
 @pytest.fixture
-def server():
-    with serving() as scripted:
-        scripted.replies = {
-            "right": lambda query: f"The answer is {2 * int(query.split()[2])}." if "What is" in query else "Fine.",
-            "wrong": lambda query: "I do not know.",
-            "judge": lambda prompt: "Rating: [[9]]" if "Fine." in prompt else "Rating: [[2]]",
-        }
-        yield scripted
+def server(scripted):
+    scripted.replies = {
+        "right": lambda query: f"The answer is {2 * int(query.split()[2])}." if "What is" in query else "Fine.",
+        "wrong": lambda query: "I do not know.",
+        "judge": lambda prompt: "Rating: [[9]]" if "Fine." in prompt else "Rating: [[2]]",
+    }
+    return scripted
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ import pytest
 
 from support import endpoint_fleet
 from support.command_files import read_lines
-from support.scripted_server import serving
 from zooter_core.config.edit import change_candidate
 from zooter_core.config.fleet import load_fleet
 
@@ -20,10 +19,9 @@ QUERIES = [f"What is {n} + {n}?" for n in range(70)]
 
 
 @pytest.fixture
-def server():
-    with serving() as scripted:
-        scripted.replies = {"long": lambda query: f"{query} That is a long story.", "short": lambda query: "No."}
-        yield scripted
+def server(scripted):
+    scripted.replies = {"long": lambda query: f"{query} That is a long story.", "short": lambda query: "No."}
+    return scripted
 
 
 @pytest.fixture

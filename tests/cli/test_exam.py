@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from support.endpoint_fleet import NOWHERE
-from support.scripted_server import serving
 from zooter_core.config.edit import add_candidates
 from zooter_core.config.fleet import load_fleet
 from zooter_core.evaluation.figures import load_report
@@ -13,10 +12,9 @@ from zooter_core.fleet import skills
 
 
 @pytest.fixture
-def server():
-    with serving() as scripted:
-        scripted.replies = {"one": lambda query: "It depends.", "two": lambda query: f"About {query[:20]}: 42."}
-        yield scripted
+def server(scripted):
+    scripted.replies = {"one": lambda query: "It depends.", "two": lambda query: f"About {query[:20]}: 42."}
+    return scripted
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ import pytest
 
 from support import endpoint_fleet, tiny_models
 from support.command_files import write_lines
-from support.scripted_server import serving
 from support.terminal_screen import CLEAR, HOSTILE, MARKUP, Screen, squeezed, terminal, typed
 from zooter_core.base.terminal import visible
 
@@ -23,10 +22,9 @@ TRAINING = ("--router-kind", "zooter", "--router-set", "epochs=1")  # the other 
 
 
 @pytest.fixture
-def server():
-    with serving() as scripted:
-        scripted.replies = {"hostile": lambda query: ANSWER}
-        yield scripted
+def server(scripted):
+    scripted.replies = {"hostile": lambda query: ANSWER}
+    return scripted
 
 
 @pytest.fixture
