@@ -181,7 +181,6 @@ for file in sorted(Path("pages").glob("*.py")):
 """
 
 
-@pytest.mark.slow
 def test_an_installation_without_pytorch_shows_every_page_and_answers(home: Path, wheel: Path) -> None:
     """First that of `make demo`, then, in the same environment, docs/install.md with the wheel."""
     python = home / "zooter" / "bin" / "python"
@@ -213,7 +212,6 @@ def test_an_installation_without_pytorch_shows_every_page_and_answers(home: Path
     assert running
 
 
-@pytest.mark.slow
 def test_the_extras_of_the_page_can_be_installed(wheel: Path) -> None:
     """As the page says it, together, but for those with gigabytes: uv finds a version of each package."""
     pytest.importorskip("uv", reason="uv could not be had when this environment was made")

@@ -140,14 +140,11 @@ def test_mt_bench_with_a_judge_of_the_fleet_and_of_another(zooter, fleet, server
     ("suite", "arguments", "message"),
     [
         ("human-eval", [], "--run-code with human-eval, which runs Python that the candidates write"),
-        ("gsm8k", ["--run-code"], "no --run-code with gsm8k"),
         ("gsm8k", ["--judge", "a"], "no --judge with gsm8k"),
         ("flask", [], "a judge for flask"),
         ("flask", ["--judge", "z"], "a candidate of the fleet"),
-        ("gsm8k", ["--limit", 0], "greater than or equal to 1"),
         ("gsm8", [], 'Did you mean "gsm8k"'),
         ("gsm8k", ["--out", "s.csv"], "--out as a file that ends in .jsonl"),
-        ("gsm8k", ["--from", "nowhere.jsonl"], "no file at nowhere.jsonl"),
         ("gsm8k", ["--temperature", -1], "greater than or equal to 0"),
     ],
 )
