@@ -100,18 +100,13 @@ def of_another_run(line: bytes) -> bytes:
     ("step", "change", "fault"),
     [
         ("collect", {"candidate": "three"}, '"candidate" is none of base, one, two'),
-        ("collect", {"sample": False}, '"sample" is not a whole number'),
-        ("collect", {"tokens": -1}, '"tokens" is not a whole number of at least 0'),
-        ("collect", {"finish": "well"}, '"finish" is none of stop'),
         ("score", {"rewards": {"base": 1, "one": 2, "two": 10**400}}, '"rewards" is not a finite number'),
-        ("score", {"samples": {"base": [1, 2], "one": [2], "two": [2]}}, '"samples" is not a list of finite'),
         ("score", {"samples": {"base": [1e9], "one": [2], "two": [2]}}, '"rewards" are not the means'),
-        ("score", {"set_aside": None}, '"set_aside" is not a text'),
         ("tag", {"tags": [{"name": "x"}]}, "a tag is not a name and a score"),
-        *((step, of_another_run, 'one of "strange" in line') for step in CONTINUED),
-        *((step, lambda line: line, "a second one of ") for step in CONTINUED),
-        ("score", lambda line: b"\x00\x00\x00\n", "b'\\x00"),
-        ("collect", lambda line: b'{"id": 3', ""),  # torn: a line was added after it
+        ("collect", of_another_run, 'one of "strange" in line'),
+        ("score", lambda line: line, "a second one of "),
+        ("tag", lambda line: b"\x00\x00\x00\n", "b'\\x00"),
+        *((step, lambda line: b'{"id": 3', "") for step in CONTINUED),  # torn: a line was added after it
     ],
 )
 def test_a_wrong_line_of_an_unfinished_step_is_named_and_taken_out(
@@ -191,7 +186,7 @@ def test_labels_of_an_unfinished_step_are_made_anew(called, run_copy, finished_r
     assert same_end(run_copy, finished_run)
 
 
-@pytest.mark.parametrize(("number", "maker"), [(2, "9.9.9"), (0, "0.0.1"), (2, None)])
+@pytest.mark.parametrize(("number", "maker"), [(2, "9.9.9"), (0, None)])
 def test_a_run_of_another_version_is_refused_with_both_versions(called, run_copy, step_of, number, maker):
     state = json.loads((run_copy / "run.json").read_text())
     state["format"] = number
