@@ -26,7 +26,7 @@ from zooter_core.serve import run
 from zooter_core.serve.exchange import Exchange
 from zooter_core.serve.server import Server, ServeSettings
 
-GRACE_SECONDS = 2  # for answers that a test leaves hanging
+GRACE_SECONDS = 1  # for answers that a test leaves hanging
 TICK_SECONDS = 0.01  # between uvicorn's looks for a stop, instead of a tenth: hundreds of tests stop an endpoint
 QUERY = "What is 2 + 3?"
 
