@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -68,10 +69,10 @@ def endpoint(server: Scripted, tiny_fleet: Path, tmp_path_factory: pytest.TempPa
     from support.running_endpoint import running
     from zooter_core.serve.server import ServeSettings
 
-    folder = tmp_path_factory.mktemp("fleet")
-    for file in tiny_fleet.iterdir():
-        (folder / file.name).symlink_to(file) if file.is_dir() else (folder / file.name).write_bytes(file.read_bytes())
-    endpoint_fleet.save(folder, server.url, {name: name for name in (*FORMS, *UNSTREAMED_FORMS)}, rest_seconds=600)
+    folder = Path(shutil.copytree(tiny_fleet, tmp_path_factory.mktemp("foreign") / "fleet"))
+    endpoint_fleet.share_models(folder, tiny_fleet)
+    models = {name: name for name in (*FORMS, *UNSTREAMED_FORMS)}
+    endpoint_fleet.save(folder, server.url, models, router=True, rest_seconds=600)
     settings = ServeSettings(load_fleet(folder), port=0, data=tmp_path_factory.mktemp("data"))
     with running(settings) as started:
         yield started

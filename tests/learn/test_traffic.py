@@ -125,6 +125,8 @@ def test_a_deletion_takes_rewards_and_sums_with_it(traffic, chosen):
     assert [reward.request_id for reward in traffic.rewards()] == ["req-2"]
     assert sum(total.n for total in traffic.totals()) == 1
     assert [total for *_, n, total, _ in traffic.reward_totals()] == [2]
+    with pytest.raises(ValueError, match="say what"):
+        traffic.delete()
 
 
 def files_with(text: str, traffic: Traffic) -> list[str]:

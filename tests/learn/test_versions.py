@@ -14,7 +14,6 @@ import pytest
 
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.paths import EMBEDDED_FLEET
-from zooter_core.config.edit import set_table
 from zooter_core.config.fleet import load_fleet
 from zooter_core.learn.deciding import PROMOTE, ROLLBACK, Contest
 from zooter_core.learn.versions import (
@@ -181,37 +180,34 @@ def test_the_newest_events_are_kept_and_none_twice(fleet, moments):
 
 
 @pytest.mark.parametrize(
-    ("router", "event", "former"),
-    [("router", ROLLBACK, None), ("routers/0003", OUTSIDE, None), (STARTING, OUTSIDE, None)],
+    ("killed", "router", "event", "former"),
+    [
+        (False, "routers/0002", PROMOTE, "routers/0001"),
+        (False, "routers/0003", OUTSIDE, None),
+        (True, "router", ROLLBACK, None),  # a switch that was killed before counts less
+        (True, "routers/0003", OUTSIDE, None),
+        (True, STARTING, OUTSIDE, None),
+    ],
 )
-def test_a_change_by_hand_counts_more_than_a_switch_that_was_killed_before(fleet, moments, router, event, former):
-    switched(fleet, "promote and follow")
-    place = moments[1]
-    assert record(place)["intended"]["champion"] == "routers/0002"
+def test_a_router_that_is_named_by_hand_serves_and_is_not_followed(fleet, moments, killed, router, event, former):
+    place = fleet
+    if killed:
+        switched(fleet, "promote and follow")
+        place = moments[1]
+        assert record(place)["intended"]["champion"] == "routers/0002"
+    rewrite(place, follows=True)
     name_router(place, router)
     versions = opened(place)
     state = versions.state
     assert (state.champion, state.former, state.follows, state.intended) == (router, former, False, {})
-    assert [one["event"] for one in state.events] == [PROMOTE, event]
-    assert "proved" not in state.events[-1]
-    versions.save()
-    name_router(place, "routers/0002")  # later, and by hand: the intention is forgotten by now
-    assert not opened(place).state.follows
-
-
-@pytest.mark.parametrize(
-    ("router", "event", "former"),
-    [("routers/0002", PROMOTE, "routers/0001"), ("router", ROLLBACK, None), ("routers/0003", OUTSIDE, None)],
-)
-def test_a_router_that_is_named_by_hand_serves_and_is_not_followed(fleet, router, event, former):
-    rewrite(fleet, follows=True)
-    set_table(fleet, "router", {"path": router})
-    state = opened(fleet).state
-    assert (state.champion, state.former, state.follows) == (router, former, False)
     assert (state.pairs, state.guard) == ([], [])
     last = state.events[-1]
     assert (last["event"], last["before"], last["router"]) == (event, "routers/0001", router)
-    assert "mean" not in last
+    assert not {"mean", "proved"} & set(last)
+    if killed:
+        versions.save()
+        name_router(place, "routers/0002")  # later, and by hand: the intention is forgotten by now
+        assert not opened(place).state.follows
 
 
 @pytest.mark.parametrize(

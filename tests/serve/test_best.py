@@ -63,6 +63,9 @@ def test_one_that_fails_leaves_the_other_and_the_conversation_stays_with_it(serv
     assert [entry["candidate"] for entry in chunks[-1]["zooter"]["failed"]] == [endpoint.order[0]]
     continued = [{"role": "user", "content": QUERY}, {"role": "assistant", "content": "It"}]
     assert endpoint.chat(continued, session_id="s").json()["model"] == endpoint.order[1]
+    endpoint = serve("http-500", "http-503", router=UNSURE)
+    message = endpoint.chat(model="auto-best").json()["error"]["message"]
+    assert all(name in message for name in endpoint.order)
 
 
 def test_tokens_of_all_answers_count_though_the_reward_model_fails(serve, fleet_copy):

@@ -177,6 +177,13 @@ def test_a_conversation_loses_its_candidate_after_sticky_seconds(pair, most, lat
     assert (choice.order[0], choice.reason) == ("code", "router")
 
 
+def test_a_candidate_that_can_no_longer_answer_does_not_stay(chooser):
+    choose = chooser(math={"images": False}, code={})
+    choose("a math=0.6,code=0.4", session_id="x")
+    choice = choose(IMAGE, session_id="x")
+    assert (choice.order, choice.reason) == (("code",), "router")
+
+
 def test_a_conversation_is_known_by_its_key(pair):
     assert pair("a math=0.6,code=0.4", session_id="x").order[0] == "math"
     assert pair("b math=0.42,code=0.58", session_id="x").reason == "sticky"
@@ -202,6 +209,14 @@ def test_other_conversations_have_other_keys(pair):
     assert pair(conversation, pin=False).reason == "router"
     assert pair(conversation, tools=TOOLS).reason == "sticky"
     assert pair([{"role": "system", "content": "Be brief"}, *conversation]).reason == "sticky"
+
+
+def test_the_conversation_whose_last_turn_is_oldest_is_forgotten_first(monkeypatch):
+    monkeypatch.setattr("zooter_core.serve.sessions.MOST_SESSIONS", 2)
+    sessions = Sessions()
+    for id in ("a", "b", "a", "c"):
+        sessions.pin(id, "math")
+    assert [sessions.candidate(id) for id in "abc"] == ["math", None, "math"]
 
 
 def test_inside_a_tool_loop_the_candidate_stays_however_late(pair):

@@ -38,6 +38,11 @@ os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
 
 
 @pytest.fixture
+def fleet(fleet_copy: Path, scripted, tiny_fleet: Path) -> Path:
+    return endpoint_fleet.save(fleet_copy, scripted.url, {"base": "good"}, tiny_fleet / "router")
+
+
+@pytest.fixture
 def certificate(tmp_path: Path) -> Path:
     """A file with a certificate and its private key."""
     if shutil.which("openssl") is None:
@@ -85,20 +90,19 @@ def refused(url: str) -> bool:
         return client.connect_ex((parts.hostname, parts.port)) != 0
 
 
-def test_tls_hangup_and_stop(fleet_copy, scripted, tiny_fleet, certificate):
-    endpoint_fleet.save(fleet_copy, scripted.url, {"base": "good"}, tiny_fleet / "router")
+def test_tls_hangup_and_stop(fleet, scripted, certificate):
     ask = partial(chat, context=ssl.create_default_context(cafile=str(certificate)))
 
-    with started(fleet_copy, "--certfile", certificate) as (process, url):
+    with started(fleet, "--certfile", certificate) as (process, url):
         assert url.startswith("https://127.0.0.1:")
         assert ask(url)
-        replace_text(fleet_copy / "fleet.toml", 'model = "good"', "model = 7")
+        replace_text(fleet / "fleet.toml", 'model = "good"', "model = 7")
         process.send_signal(signal.SIGHUP)
         assert process.stderr is not None
         assert "the old one stays" in next(line for line in process.stderr if "fleet" in line)
         release = threading.Event()
         scripted.replies["late"] = lambda query: "on-time" if release.wait(PATIENCE) else "never"
-        replace_text(fleet_copy / "fleet.toml", "model = 7", 'model = "late"')
+        replace_text(fleet / "fleet.toml", "model = 7", 'model = "late"')
         process.send_signal(signal.SIGHUP)
         with ThreadPoolExecutor(1) as threads:
             while not scripted.count("late"):  # until the new fleet answers
@@ -114,9 +118,9 @@ def test_tls_hangup_and_stop(fleet_copy, scripted, tiny_fleet, certificate):
         assert process.stderr.read() == "The fleet far is loaded anew.\n"
 
 
-def test_a_second_ctrl_c_ends_at_once_and_closes_what_is_open(fleet_copy, scripted, tiny_fleet):
-    endpoint_fleet.save(fleet_copy, scripted.url, {"base": "hang-first"}, tiny_fleet / "router")
-    with started(fleet_copy) as (process, url), ThreadPoolExecutor(1) as threads:
+def test_a_second_ctrl_c_ends_at_once_and_closes_what_is_open(fleet, scripted):
+    replace_text(fleet / "fleet.toml", 'model = "good"', 'model = "hang-first"')
+    with started(fleet) as (process, url), ThreadPoolExecutor(1) as threads:
         assert process.stderr is not None
         hanging = threads.submit(chat, url)
         scripted.wait_for("hang-first", 1)
@@ -128,14 +132,13 @@ def test_a_second_ctrl_c_ends_at_once_and_closes_what_is_open(fleet_copy, script
         lines = process.stderr.read()
         assert "Unclosed" not in lines
         assert "closed file" not in lines  # the decision log has the request's end
-        assert (fleet_copy / "data" / "decisions.jsonl").read_text().count("\n") == 1
+        assert (fleet / "data" / "decisions.jsonl").read_text().count("\n") == 1
 
 
-def test_half_sent_requests_leave_files_for_others(fleet_copy, scripted, tiny_fleet):
-    endpoint_fleet.save(fleet_copy, scripted.url, {"base": "good"}, tiny_fleet / "router")
+def test_half_sent_requests_leave_files_for_others(fleet):
     head = b"POST /v1/route HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
     limit = partial(resource.setrlimit, resource.RLIMIT_NOFILE, (128, 128))
-    with started(fleet_copy, preexec_fn=limit) as (_, url), ExitStack() as stack:
+    with started(fleet, preexec_fn=limit) as (_, url), ExitStack() as stack:
         port = int(url.split(":")[2].split("/")[0])
         for part in (head, head + b"content-length: 100\r\n\r\n{"):
             for _ in range(150):
@@ -146,8 +149,7 @@ def test_half_sent_requests_leave_files_for_others(fleet_copy, scripted, tiny_fl
         assert chat(url)
 
 
-def test_a_restart_on_a_socket_of_systemd_refuses_no_request(fleet_copy, scripted, tiny_fleet):
-    endpoint_fleet.save(fleet_copy, scripted.url, {"base": "good"}, tiny_fleet / "router")
+def test_a_restart_on_a_socket_of_systemd_refuses_no_request(fleet):
     ended, answers = threading.Event(), []
 
     def ask(url: str) -> None:
@@ -155,7 +157,7 @@ def test_a_restart_on_a_socket_of_systemd_refuses_no_request(fleet_copy, scripte
             answers.append(chat(url))
 
     with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(4) as threads:
-        with started(fleet_copy, listener=listener) as (old, url):
+        with started(fleet, listener=listener) as (old, url):
             assert url == f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
             asking = [threads.submit(ask, url) for _ in range(4)]
             try:
@@ -164,7 +166,7 @@ def test_a_restart_on_a_socket_of_systemd_refuses_no_request(fleet_copy, scripte
                 old.send_signal(signal.SIGTERM)
                 old.wait(PATIENCE)
                 before = len(answers)
-                with started(fleet_copy, listener=listener):
+                with started(fleet, listener=listener):
                     while len(answers) < before + 20 and not any(one.done() for one in asking):
                         time.sleep(0.01)
                     ended.set()
@@ -175,17 +177,16 @@ def test_a_restart_on_a_socket_of_systemd_refuses_no_request(fleet_copy, scripte
             one.result()  # none was refused or broken off
 
 
-def test_a_stop_ends_it_while_the_fleet_loads(fleet_copy, tiny_fleet):
+def test_a_stop_ends_it_while_the_fleet_loads(fleet):
     """The vocabulary of tags comes through a pipe that nobody writes to."""
-    endpoint_fleet.save(fleet_copy, "http://127.0.0.1:9/v1", {"base": "good"}, tiny_fleet / "router")
-    (fleet_copy / "tags.json").unlink()
-    os.mkfifo(fleet_copy / "tags.json")
-    command = [sys.executable, "-m", "zooter_core.cli", "serve", "--fleet", str(fleet_copy), "--port", "0"]
-    with subprocess.Popen([*command, "--data", str(fleet_copy / "data")], stderr=subprocess.PIPE, text=True) as process:
+    (fleet / "tags.json").unlink()
+    os.mkfifo(fleet / "tags.json")
+    command = [sys.executable, "-m", "zooter_core.cli", "serve", "--fleet", str(fleet), "--port", "0"]
+    with subprocess.Popen([*command, "--data", str(fleet / "data")], stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         try:
             assert "Loading" in process.stderr.readline()
-            wait_until((fleet_copy / "data").exists)  # it is past its imports, and loads
+            wait_until((fleet / "data").exists)  # it is past its imports, and loads
             process.send_signal(signal.SIGINT)
             assert process.wait(PATIENCE) == -signal.SIGINT
             assert process.stderr.read() == ""

@@ -66,7 +66,7 @@ class Scripted(ThreadingHTTPServer):
 @contextmanager
 def serving(certificate: str | None = None, handler: type[Handler] | None = None) -> Iterator[Scripted]:
     server = Scripted(certificate, handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
         yield server
