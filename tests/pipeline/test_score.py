@@ -201,7 +201,7 @@ def test_responses_become_a_score_file(responses, tmp_path, tiny_ensemble):
     assert scores.scores.ravel() == pytest.approx(verified_rewards(rewards, outcomes), abs=1e-5)
     written = records(tmp_path, "out.jsonl")
     assert [line["responses"] for line in written] == [line["responses"] for line in LINES]
-    assert (written[1]["verified"], written[1]["answer"]) == ({"a": 1.0, "b": 0.0}, {"number": "2"})
+    assert written[1]["verified"] == {"a": 1.0, "b": 0.0}
 
 
 def test_started_again_it_goes_on(responses, tmp_path, tiny_ensemble):
