@@ -75,6 +75,7 @@ def without_rmr():
         ({}, "held_back.n"),
         ({**held_back(), "datasets": {}}, "held_back.datasets"),
         ({**held_back(), "interval": {**held_back()["interval"], "regret": [1]}}, "held_back.interval.regret"),
+        ({**held_back(), "datasets": {"x": {**held_back()["datasets"]["x"], "candidates": {}}}}, "datasets.x lacks"),
         (other_pool(), "different candidates"),
         (without_rmr(), "figures of rmr"),
     ],

@@ -141,6 +141,17 @@ def test_verified_outcomes_shape_scores_labels_and_the_score_file(tmp_path, ense
     assert scores.scores == pytest.approx(means)
 
 
+def test_responses_of_a_score_file_are_verified_too(tmp_path, ensemble, monkeypatch):
+    monkeypatch.setattr(Ensemble, "reward_model", Faulty())
+    line = {"id": "1", "query": "9 + 9?", "answer": 18, "responses": {"a": "It is 17, surely, I think.", "b": "18"}}
+    (tmp_path / "in.jsonl").write_text(json.dumps(line) + "\n")
+    score_responses(tmp_path / "in.jsonl", tmp_path / "out.jsonl", ensemble)
+    (record,) = records(tmp_path, "out.jsonl")
+    assert (record["verified"], record["answer"]) == ({"a": 0.0, "b": 1.0}, {"number": "18"})
+    assert record["scores"]["a"] > record["scores"]["b"]
+    assert read_scores([tmp_path / "out.jsonl"]).scores.argmax() == 1
+
+
 def test_a_key_that_cannot_be_used_here_stops_the_step_before_its_work(tmp_path, ensemble, queries, monkeypatch):
     monkeypatch.setattr(runner.shutil, "which", lambda name: None)
     keyed = [replace(query, key={"tests": ["assert f() == 1"]}) for query in queries[:2]]
@@ -201,7 +212,6 @@ def test_responses_become_a_score_file(responses, tmp_path, tiny_ensemble):
     assert scores.scores.ravel() == pytest.approx(verified_rewards(rewards, outcomes), abs=1e-5)
     written = records(tmp_path, "out.jsonl")
     assert [line["responses"] for line in written] == [line["responses"] for line in LINES]
-    assert (written[1]["verified"], written[1]["answer"]) == ({"a": 1.0, "b": 0.0}, {"number": "2"})
 
 
 def test_started_again_it_goes_on(responses, tmp_path, tiny_ensemble):
