@@ -10,6 +10,9 @@ sight: from the click, or from the start of navigation, to the first useful sigh
 settled: to the last change of the page, which then stays as it is for a second while no script runs.
 cpu: seconds of processor time that demo and browser take until then, which depend less on what else runs.
 
+`--typing` measures Explorer's map instead: a key every .7 s, with the first words of each example (`typed`). From each
+key to the query's new point, and how long the map had no point meanwhile.
+
 The medians of the rounds are printed. `--against DIR` measures another checkout in turns with this one and adds the
 ratios. Timings depend on the machine and on what else runs: compare only figures of one run.
 """
@@ -21,9 +24,11 @@ import os
 import statistics
 import sys
 import tempfile
+import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 from playwright.sync_api import BrowserContext, Page, sync_playwright
@@ -64,6 +69,20 @@ WATCH = """({ sight, click }) => { window.settled = new Promise(resolve => {
         resolve([(seen - start) / 1000, (last - start) / 1000])
     }, 50)
 }) }"""
+# On each frame, where the query's visible point is; `points` has the time of each change, None where there is no point.
+POINTS = """() => { window.points = []
+    const visible = point => getComputedStyle(point).visibility === 'visible' && point.getBoundingClientRect().width > 0
+    let last
+    const look = () => {
+        const shown = [...document.querySelectorAll('.st-key-turns-explorer-query .points path')].filter(visible)
+        const place = shown.length ? shown.at(-1).getAttribute('transform') : null
+        if (place !== last) window.points.push([performance.timeOrigin + performance.now(), last = place])
+        requestAnimationFrame(look)
+    }
+    look()
+}"""
+QUERIES = ("What is 15% of 240", "Write a Python func", "Write a short poem")  # typed key by key
+KEY_SECONDS = 0.7
 Figures = tuple[float, float, float]  # of a visit: sight, settled, cpu
 Times = dict[tuple[str, str], list[Figures]]  # (page, visit) -> the figures of each round
 
@@ -111,6 +130,37 @@ def measure(context: BrowserContext, address: str, times: Times) -> None:
             page.close()
 
 
+def typed(context: BrowserContext, address: str) -> None:
+    """Type in Explorer, and print what each key brought."""
+    page = context.new_page()
+    page.set_default_timeout(MINUTE)
+    page.goto(f"{address}/explorer", wait_until="commit")
+    box = page.get_by_role("textbox", name="Type a query and watch")
+    box.click()
+    page.wait_for_selector(".st-key-turns-explorer-query .points path")
+    page.wait_for_timeout(PAUSE)
+    page.evaluate(POINTS)
+    keys = []
+    for query in QUERIES:
+        box.fill("")
+        page.wait_for_timeout(1000 * KEY_SECONDS)
+        for key in query:
+            keys.append(1000 * time.time())
+            page.keyboard.press(key)
+            page.wait_for_timeout(max(0, keys[-1] + 1000 * KEY_SECONDS - 1000 * time.time()))
+    changes = page.evaluate("window.points")
+    waits, gaps = [], []
+    for key, following in pairwise([*keys, keys[-1] + 1000 * KEY_SECONDS]):
+        seen = [(moment, place) for moment, place in changes if key <= moment < following]
+        waits += [moment - key for moment, place in seen if place is not None][-1:]
+        gaps += [after - moment for (moment, place), (after, _) in pairwise(seen) if place is None]
+    median, high = statistics.median(waits), statistics.quantiles(waits, n=20)[-1]
+    print(f"{len(keys)} keys, {len(waits)} with a new point: after {median:.0f} ms, 95% {high:.0f} ms")
+    median, longest = statistics.median(gaps or [0]), max(gaps, default=0)
+    print(f"no point after {len(gaps)} keys, for {median:.0f} ms, {longest:.0f} at most")
+    page.close()
+
+
 def report(rounds: dict[Path, Times]) -> None:
     print(f"{'page':<11}" + "".join(f"{visit + ' sight':>14}{'settled':>9}{'cpu':>6}" for visit in VISITS))
     for name in SIGHTS:
@@ -132,6 +182,7 @@ def line(label: str, figures: Sequence[float]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--typing", action="store_true", help="measure the map while one types")
     parser.add_argument("--against", type=Path, metavar="DIR", help="another checkout")
     call = parser.parse_args()
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package has its bytecode
@@ -150,9 +201,13 @@ def main() -> None:
                     demo(folder=checkout, PYTHONPATH=str(checkout), XDG_DATA_HOME=data) as server,
                     launch(profile) as context,
                 ):
-                    measure(context, server.address, times)
+                    if call.typing:
+                        typed(context, server.address)
+                    else:
+                        measure(context, server.address, times)
                 print(f"round {number + 1}: {checkout.name}, load {os.getloadavg()[0]:.1f}", file=sys.stderr)
-    report(rounds)
+    if not call.typing:
+        report(rounds)
 
 
 if __name__ == "__main__":

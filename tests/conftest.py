@@ -43,7 +43,7 @@ MARKERS = {  # of all tests in a folder or file, under tests/
 
 FIRST = (  # the slow tests, those that share models or servers together: each group begins on a worker of its own
     ("browser",),
-    ("embedded", "test_weights.py", "cli/test_setup.py", "test_network.py", "serve/test_light.py", "test_package.py"),
+    ("embedded", "test_network.py", "serve/test_light.py", "test_package.py"),
     ("pipeline/test_on_ray.py", "router/test_processes.py"),
     (
         *("faults", "backends/local/test_out_of_memory.py"),  # with those that use the same `programs`
@@ -112,13 +112,8 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return min(4, len(os.sched_getaffinity(0)) + 1) + (not config.option.markexpr)
 
 
-settings.register_profile("zooter", deadline=None, database=None)
-settings.register_profile("quick", settings.get_profile("zooter"), max_examples=25)
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """`make quick` tries a quarter of the random examples."""
-    settings.load_profile("quick" if "not slow" in config.option.markexpr else "zooter")
+settings.register_profile("zooter", deadline=None, database=None, max_examples=30)
+settings.load_profile("zooter")
 
 
 def pytest_collection_finish() -> None:
@@ -218,11 +213,13 @@ def scripted() -> Iterator[Scripted]:
 
 
 @pytest.fixture
-def serve(fleet_copy: Path, scripted: Scripted) -> Iterator[Callable[..., Endpoint]]:
+def serve(tiny_fleet: Path, fleet_copy: Path, scripted: Scripted) -> Iterator[Callable[..., Endpoint]]:
     """Starts an endpoint in front of scripted models (`in_front_of`)."""
     pytest.importorskip("fastapi", reason="the extra zooter[serve] is not installed")
+    from support.endpoint_fleet import share_models
     from support.running_endpoint import in_front_of
 
+    share_models(fleet_copy, tiny_fleet)
     with ExitStack() as stack:
 
         def start(*models: str, **more: Any) -> Endpoint:

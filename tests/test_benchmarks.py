@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import gzip
 import importlib.util
 import json
 import math
@@ -116,28 +115,6 @@ def test_heads_judges_by_a_test_file(monkeypatch, capsys, score_file, tiny_encod
         assert (row["test"] > 0.8) == right
 
 
-def test_two_judges_of_one_file(tmp_path):
-    """The candidates that both have judged, on the queries where they have."""
-    lines = [
-        {
-            "id": str(n),
-            "query": f"q{n}",
-            "source_dataset": "x",
-            "one": {"a": 1, "b": 0, "c": 1},
-            "two": {"b": 1, "a": 0},
-        }
-        for n in range(20)
-    ]
-    del lines[3]["two"]["a"]
-    path = tmp_path / "judges.jsonl.gz"
-    with gzip.open(path, "wt") as file:
-        file.writelines(json.dumps(line) + "\n" for line in lines)
-    rewards, truth = script("label_quality").of_judges(str(path), ("one", "two"), ())
-    assert rewards.candidates == truth.candidates == ("a", "b")
-    assert (len(rewards.queries), rewards.scores[0].tolist(), truth.scores[0].tolist()) == (19, [1, 0], [0, 1])
-    assert script("label_quality").of_judges(str(path), ("one", "two"), ("a",))[0].candidates == ("b",)
-
-
 def test_auto_learns_from_labels_that_are_made_without_the_fold(monkeypatch, score_file, tiny_encoder):
     """As in `zooter distill --scores`: a fold's own labels would make the imitation of labels look too good."""
     heads = script("heads")
@@ -166,13 +143,6 @@ def test_learning_curves_have_a_row_for_each_split_and_size(monkeypatch, capsys,
     assert [(row["split"], row["size"]) for row in rows] == [
         ("folds", 10), ("folds", 20), ("mix", 10), ("mix", 20), ("left out", 10), ("left out", 20),
     ]  # fmt: skip
-
-
-def test_a_mistake_in_settings_shows_before_the_work(monkeypatch, capsys, score_file, tiny_encoder):
-    with pytest.raises(ZooterError, match="hiden"):
-        run(
-            monkeypatch, capsys, "heads", score_file, "--encoder", tiny_encoder.reference, "--settings", "hiden=3"
-        )  # fmt: skip
 
 
 def test_best_a_data_set_knows_only_the_data_sets_it_learned_from(score_file, tiny_encoder):
@@ -221,16 +191,6 @@ def test_quality_is_the_share_of_the_way_from_random_to_the_best():
     assert figures["rows"][0]["rank"]["rank"] == pytest.approx(-1.0)
     assert figures["rows"][0]["minus_plain"] == [0.0, 0.0]
     assert figures["single_in_hindsight"]["share"] == 1.0
-
-
-def test_only_queries_in_both_files_count():
-    quality = script("label_quality")
-    queries = tuple(Query(str(n), f"query {n}") for n in range(3))
-    rewards = Scores(queries, ("a", "b"), np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]))
-    truth = Scores(queries[1:], ("b", "a"), np.array([[0.1, 0.2], [0.3, 0.4]]))
-    rows, worth = quality.matched(rewards, truth, False)
-    assert rows.tolist() == [1, 2]
-    assert worth.tolist() == [[0.2, 0.1], [0.4, 0.3]]
 
 
 def test_the_queries_for_another_engine_are_every_second_held_back_one_by_id(tmp_path):

@@ -52,15 +52,15 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in re.findall(r"(?m)^#+ (.+)$", prose)}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_relative_links_and_anchors_resolve(page: Path) -> None:
-    for link in re.findall(r"\]\(([^)\s]+)\)|<img src=\"([^\"]+)\"", prose_of(page)):
-        target, _, anchor = "".join(link).partition("#")
-        if "://" in target:
-            continue
-        path = (page.parent / target).resolve() if target else page
-        assert path.exists(), f"{target} does not exist"
-        assert not anchor or anchor in anchors(path), f"{target} has no heading for #{anchor}"
+def test_relative_links_and_anchors_resolve() -> None:
+    wrong = []
+    for page in PAGES:
+        for link in re.findall(r"\]\(([^)\s]+)\)|<img src=\"([^\"]+)\"", prose_of(page)):
+            target, _, anchor = "".join(link).partition("#")
+            path = (page.parent / target).resolve() if target else page
+            if "://" not in target and not (path.exists() and (not anchor or anchor in anchors(path))):
+                wrong.append(f"{name_of(page)}: {target}#{anchor}")
+    assert wrong == []
 
 
 def sessions() -> list:

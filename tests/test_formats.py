@@ -10,8 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from zooter_core.data.scores import read_scores
 
@@ -175,33 +173,3 @@ def test_a_choice_that_changes_with_the_case_is_found(formats):
     assert edits["spaces"] == edits["no final mark"] == edits["typos"] == 1.0
     assert figures["mean"] == pytest.approx(4.5 / 6)
     assert (figures["n"], figures["paraphrases"]) == (2, 1.0)
-
-
-@given(text=st.text(max_size=200))
-def test_an_edit_takes_any_text(formats, text):
-    assert all(isinstance(edit(text), str) for edit in formats.EDITS.values())
-
-
-def test_typos_swap_letters_inside_words_and_are_the_same_each_time(formats):
-    spoilt = formats.typos(TEXT)
-    assert spoilt != TEXT
-    assert spoilt == formats.typos(TEXT)
-    assert sorted(spoilt) == sorted(TEXT)
-    assert [word[0] for word in spoilt.split()] == [word[0] for word in TEXT.split()]
-
-
-def test_robustness_of_a_router_and_of_routers_that_are_trained_for_it(
-    formats, monkeypatch, capsys, tiny_fleet, tiny_encoder, tmp_path
-):
-    lines = [
-        {"id": str(n), "query": f"Add up {n} apples and 3 apples", "scores": {"a": n % 2, "b": 1}} for n in range(40)
-    ]
-    scores = tmp_path / "scores.jsonl"
-    scores.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    for options, shown in (
-        (["--router", tiny_fleet / "router"], "of 40 queries survive "),
-        (["--encoder", tiny_encoder.reference, "--queries", 5, "--seeds", 1], "seed 0: score "),
-    ):
-        monkeypatch.setattr(sys, "argv", ["formats", "robustness", str(scores), *map(str, options)])
-        formats.main()
-        assert capsys.readouterr().out.startswith(shown)

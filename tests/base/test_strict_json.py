@@ -69,10 +69,10 @@ def test_what_only_looks_like_one_is_read(text):
 
 
 @pytest.mark.parametrize("inner", ["NaN", '"\\ud800"', "1"])
-@pytest.mark.parametrize("depth", [*range(900, 1000, 7), 10_000])
-def test_json_of_any_depth_is_read_or_refused(inner, depth):
-    with suppress(ValueError):  # at some depths Python reads it and something after that does not
-        parse_json("[" * depth + inner + "]" * depth)
+def test_json_of_any_depth_is_read_or_refused(inner):
+    for depth in (*range(900, 1000, 7), 10_000):
+        with suppress(ValueError):  # at some depths Python reads it and something after that does not
+            parse_json("[" * depth + inner + "]" * depth)
 
 
 @pytest.mark.parametrize(

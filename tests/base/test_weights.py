@@ -24,9 +24,7 @@ from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.paths import WEIGHT_PACKAGES
 
 
-@pytest.mark.parametrize(
-    "name", ["", ".", "..", "../x", "a/b", "a\\b", "a.b", "os.path", "__main__", "a b", "-a", "a\0", "a\n", "é"]
-)
+@pytest.mark.parametrize("name", ["", "..", "a/b", "a\\b", "os.path", "__main__", "a b", "-a", "a\0", "é"])
 def test_what_is_no_packages_name_is_one_clear_error(name: str) -> None:
     with pytest.raises(ZooterError) as caught:
         weights.resolve(f"package:{name}")

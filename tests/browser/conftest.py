@@ -11,11 +11,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from support import endpoint_fleet
-from support.demo_browser import SLOW, WIDE, Demo, StreamlitDemo, is_error, leaves_this_machine
+from support.demo_browser import SLOW, WIDE, Demo, is_error, leaves_this_machine
 from support.scripted_server import Scripted, serving
+from zooter_core.base.paths import APP
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = (
@@ -84,21 +85,33 @@ def server(
         page.close()
     yield demo
     demo.stop()
+    assert demo.process.returncode == 0
 
 
-@pytest.fixture(scope="session", params=["zooter demo", "streamlit run app.py"])
-def any_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    """A demo by each of the two commands that start one."""
-    if request.param == "zooter demo":
-        yield request.getfixturevalue("server")
-        return
+class StreamlitDemo(Demo):
+    """A demo that Streamlit's own command has started."""
+
+    program = ("streamlit", "run", str(APP), "--server.headless", "true", "--server.port")
+
+
+@pytest.fixture(scope="session")
+def by_streamlit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """A demo that `streamlit run app.py` has started, on every address of this machine."""
     demo = StreamlitDemo(
         tmp_path_factory.mktemp("streamlit") / "history.db",
         ZOOTER_ALLOWED_HOST="friend.example",
+        STREAMLIT_SERVER_ADDRESS="0.0.0.0",
         **UNPROTECTED,
     )
     yield demo
     demo.stop()
+
+
+@pytest.fixture(params=["server", "by_streamlit"])
+def any_server(request: pytest.FixtureRequest) -> Demo:
+    """A demo by each of the two commands that start one."""
+    demo: Demo = request.getfixturevalue(request.param)
+    return demo
 
 
 @pytest.fixture(scope="session")
@@ -125,14 +138,25 @@ def demo(server: Demo) -> str:
     return server.address
 
 
+@pytest.fixture(scope="session")
+def visitor(browser: Browser) -> Iterator[BrowserContext]:
+    """A browser's profile for all tests, which has loaded Streamlit's hundred scripts once. Each tab is a session."""
+    context = browser.new_context()
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    yield context
+    context.close()
+
+
 @pytest.fixture
-def open_tab(browser: Browser) -> Iterator[Callable[..., Page]]:
+def open_tab(browser: Browser, visitor: BrowserContext) -> Iterator[Callable[..., Page]]:
     """Opens a tab of its own session; fails at the end on console errors and on requests that leave this machine."""
     pages: list[Page] = []
     problems: list[str] = []
 
-    def open_page(address: str, width: int = WIDE, **more: Any) -> Page:
-        page = browser.new_page(viewport={"width": width, "height": 900}, **more)
+    def open_page(address: str, width: int = WIDE, dark: bool = False, **more: Any) -> Page:
+        page = browser.new_page(**more) if more else visitor.new_page()
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(color_scheme="dark" if dark else "light")
         page.on("console", lambda message: problems.append(message.text) if is_error(message) else None)
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on("request", lambda request: problems.append(request.url) if leaves_this_machine(request.url) else None)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from support.demo_browser import NARROW, SLOW, WIDE, ZOOMED, assert_fits, barriers
+from support.demo_browser import SLOW, ZOOMED, Demo, assert_fits, barriers
+from support.traffic_days import add_days
 
 LAST_TEXT = {
     "": "Who answers",
@@ -16,9 +18,10 @@ LAST_TEXT = {
     "explorer": "Are the probabilities reliable?",
     "train": "Next: labels",
     "benchmark": "Full report",
-    "traffic": "zooter serve --learn",
+    "traffic": "(served): reward",
 }
-CHARTS = ("explorer", "benchmark")
+FOLDED = ("Points as a table", "Do the router's probabilities hold?", "All figures as a table")
+CHARTS = ("explorer", "benchmark", "traffic")
 CUT = """() => [...document.querySelectorAll('[data-testid="stMain"] button [data-testid="stMarkdownContainer"]')]
     .filter(words => words.clientWidth > 1 && words.scrollWidth > words.clientWidth + 1)
     .map(words => words.innerText)"""
@@ -27,25 +30,50 @@ REACH = 1280  # pixels that a hand can reach and an eye follow
 PALE = """() => [...document.querySelectorAll('[data-testid="stCaptionContainer"] code')]
     .filter(code => getComputedStyle(code).color !== getComputedStyle(code.parentElement).color)
     .map(code => code.innerText)"""
+# Names in the heads of tables that break within a word, and the edges at which tables of neighbouring cards begin.
+BROKEN = """() => [...document.querySelectorAll('.st-key-table-methods th')].filter(cell => {
+    const range = document.createRange()
+    range.selectNodeContents(cell)
+    return !cell.textContent.trim().includes(' ') && range.getClientRects().length > 1
+}).length"""
+EDGES = """() => [...document.querySelectorAll('[class*="st-key-table-shares-"] table')].map(table => {
+    const box = table.getBoundingClientRect(), heads = [...table.querySelectorAll('th')]
+    return [box.top, ...heads.map(head => Math.round(head.getBoundingClientRect().left - box.left))].join(' ')
+})"""
+
+
+@pytest.fixture
+def busy(server: Demo) -> Iterator[Demo]:
+    """The demo of the embedded fleet, with traffic."""
+    folder = server.history.parent / "data" / "zooter" / "serve" / "embedded"
+    add_days(folder, ("chat", "math", "code", "writer"))
+    yield server
+    shutil.rmtree(folder)
 
 
 @pytest.mark.parametrize("path", LAST_TEXT)
-def test_every_page_works_fits_and_has_no_barrier(open_tab: Callable[..., Page], demo: str, path: str) -> None:
-    page = open_tab(f"{demo}/{path}", WIDE, color_scheme="light")  # fails on errors in the console, the policy's too
+def test_every_page_works_fits_and_has_no_barrier(
+    request: pytest.FixtureRequest, open_tab: Callable[..., Page], server: Demo, path: str
+) -> None:
+    if path == "traffic":
+        request.getfixturevalue("busy")
+    page = open_tab(f"{server.address}/{path}")  # fails on errors in the console, the policy's too
     expect(page.locator("h1")).to_be_visible(timeout=SLOW)
     expect(page.get_by_text(LAST_TEXT[path]).first).to_be_attached(timeout=SLOW)
     if path in CHARTS:
         expect(page.locator("[data-testid=stPlotlyChart]:has(.main-svg)").first).to_be_visible(timeout=SLOW)
     expect(page.get_by_test_id("stSkeleton")).to_have_count(0, timeout=SLOW)
+    for title in FOLDED:
+        if (fold := page.get_by_text(title)).is_visible():
+            fold.click()
     assert barriers(page) == []
     assert page.evaluate(PALE) == []  # a caption is as pale as it can be
-    assert_fits(page, 2560, WIDE, ZOOMED, 360, NARROW)
-    for width in (NARROW, WIDE):
-        page.set_viewport_size({"width": width, "height": 900})
-        assert page.evaluate(CUT) == [], width
-    page.set_viewport_size({"width": 2560, "height": 900})
+    assert page.evaluate(BROKEN) == 0
+    assert len(set(page.evaluate(EDGES))) <= 1
+    assert_fits(page, 2560)
     assert page.locator(FIELDS).evaluate_all("fields => Math.max(0, ...fields.map(f => f.offsetWidth))") <= REACH
-    page.set_viewport_size({"width": NARROW, "height": 900})
+    assert_fits(page, ZOOMED, 360)
+    assert page.evaluate(CUT) == []
     page.emulate_media(color_scheme="dark")
     expect(page.get_by_test_id("stApp")).to_have_css("background-color", "rgb(19, 16, 25)", timeout=SLOW)
     assert barriers(page) == []

@@ -93,19 +93,8 @@ def answered(scores: Path, tmp_path: Path) -> Path:
 def finished_run(tmp_path_factory: pytest.TempPathFactory, tiny_fleet: Path, queries: Path) -> Path:
     """A run of `zooter run`; not to be changed."""
     folder = tmp_path_factory.mktemp("runs") / "run"
-    call = [
-        "run",
-        "--queries",
-        queries,
-        "--out",
-        folder,
-        "--router-set",
-        "epochs=2",
-        "--holdout",
-        0.5,
-        "--fleet",
-        tiny_fleet,
-    ]
+    call = ["run", "--queries", queries, "--out", folder, "--router-set", "epochs=2", "--holdout", 0.5]
+    call += ["--fleet", tiny_fleet]
     assert main(list(map(str, call))) == 0
     return folder
 

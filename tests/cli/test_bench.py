@@ -3,35 +3,28 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
-import sys
-import time
-from functools import partial
 from pathlib import Path
 
 import pytest
 
-from support.command_files import write_lines
-from support.scripted_server import serving
+from support.command_files import interrupted, write_lines
+from support.patience import wait_until
 from zooter_core.data.scores import read_scores
 
-ROOT = Path(__file__).resolve().parents[2]
 FLEET = 'name = "far"\n\n[generation]\nmax_new_tokens = 50\n\n'
 CANDIDATE = '[[candidate]]\nname = "{name}"\nbackend = "openai"\nmodel = "{model}"\nbase_url = "{url}"\nretries = 0\n\n'
 SUMS = [{"question": f"What is {n} + {n}?", "answer": f"{n} + {n}\n#### {2 * n}"} for n in range(1, 13)]
 
 
 @pytest.fixture
-def server():
-    with serving() as scripted:
-        scripted.replies = {
-            "right": lambda query: f"The answer is {2 * int(query.split()[2])}." if "What is" in query else "Fine.",
-            "wrong": lambda query: "I do not know.",
-            "judge": lambda prompt: "Rating: [[9]]" if "Fine." in prompt else "Rating: [[2]]",
-        }
-        yield scripted
+def server(scripted):
+    scripted.replies = {
+        "right": lambda query: f"The answer is {2 * int(query.split()[2])}." if "What is" in query else "Fine.",
+        "wrong": lambda query: "I do not know.",
+        "judge": lambda prompt: "Rating: [[9]]" if "Fine." in prompt else "Rating: [[2]]",
+    }
+    return scripted
 
 
 @pytest.fixture
@@ -147,14 +140,11 @@ def test_mt_bench_with_a_judge_of_the_fleet_and_of_another(zooter, fleet, server
     ("suite", "arguments", "message"),
     [
         ("human-eval", [], "--run-code with human-eval, which runs Python that the candidates write"),
-        ("gsm8k", ["--run-code"], "no --run-code with gsm8k"),
         ("gsm8k", ["--judge", "a"], "no --judge with gsm8k"),
         ("flask", [], "a judge for flask"),
         ("flask", ["--judge", "z"], "a candidate of the fleet"),
-        ("gsm8k", ["--limit", 0], "greater than or equal to 1"),
         ("gsm8", [], 'Did you mean "gsm8k"'),
         ("gsm8k", ["--out", "s.csv"], "--out as a file that ends in .jsonl"),
-        ("gsm8k", ["--from", "nowhere.jsonl"], "no file at nowhere.jsonl"),
         ("gsm8k", ["--temperature", -1], "greater than or equal to 0"),
     ],
 )
@@ -171,22 +161,16 @@ def test_what_cannot_be_is_exit_2_before_any_work(zooter, fleet, server, sums, t
 @pytest.mark.slow
 def test_ctrl_c_keeps_what_came_and_the_same_command_goes_on(fleet, server, sums, tmp_path, zooter):
     folder, out = fleet(a="right", b="slow"), tmp_path / "s.jsonl"
-    call = [str(part) for part in bench(folder, "gsm8k", sums, out)]
-    child = subprocess.Popen(
-        [sys.executable, "-m", "zooter_core.cli", *call],
-        cwd=ROOT,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # a job in the background would ignore it
-    )
-    answers, until = Path(f"{out}.run") / "responses.jsonl", time.monotonic() + 120
-    while child.poll() is None and time.monotonic() < until:
-        if server.count("slow") and answers.exists() and answers.read_bytes().count(b"\n") == 12:
-            break
-        time.sleep(0.05)
-    os.kill(child.pid, signal.SIGINT)
-    _, err = child.communicate(timeout=60)
-    assert child.returncode == 130, err
+    answers, call = Path(f"{out}.run") / "responses.jsonl", bench(folder, "gsm8k", sums, out)
+
+    def meanwhile(child: subprocess.Popen[str]) -> None:
+        wait_until(lambda: child.poll() is not None or (server.count("slow") and has_answered()))
+
+    def has_answered() -> bool:
+        return answers.exists() and answers.read_bytes().count(b"\n") == 12
+
+    code, _, err = interrupted(*call, meanwhile=meanwhile)
+    assert code == 130, err
     assert "run the command again to continue" in err
     candidates = [json.loads(line)["candidate"] for line in answers.open()]
     assert candidates == ["a"] * 12

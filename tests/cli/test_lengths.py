@@ -9,10 +9,7 @@ from support.command_files import write_lines
 from zooter_core.cli.main import main
 
 MANY = [f"a-model-of-some-{n}-names" for n in range(3000)]
-LONG = ["a" * 100_000, "b" * 100_000, "base"]
-POOLS = {"many": MANY, "long": LONG}
 MOST = 2500  # characters of any message
-CANDIDATE = '[[candidate]]\nname = "{}"\nbackend = "recorded"\nmodel = "{}"\n'
 
 
 def message(capsys, *arguments: object) -> str:
@@ -26,22 +23,11 @@ def message(capsys, *arguments: object) -> str:
     return err
 
 
-@pytest.mark.parametrize("pool", POOLS.values(), ids=POOLS)
-def test_other_candidates_than_the_routers(capsys, tmp_path, tiny_fleet, pool):
-    path = write_lines(tmp_path / "scores.jsonl", [{"query": "q", "scores": dict.fromkeys(pool, 1)}])
-    call = ("evaluate", "--router", tiny_fleet / "router", "--scores", path)
-    text = message(capsys, *call)
-    assert "scores of the router's candidates alone" in text or "a name of at most 200 characters" in text
-
-
 @pytest.mark.parametrize(
     "line",
     [
-        {"query": "q", "scores": "s" * 100_000},
         {"query": "q", "scores": {"n" * 100_000: "x" * 100_000}},
-        {"query": "q", "scores": {"a": 1}, "tags": ["t" * 100_000, 1]},
-        {"query": "q", "scores": {"a": 1}, "dataset": ["d" * 100_000]},
-        {"query": ["q" * 100_000], "scores": {"a": 1}},
+        {"query": "q", "scores": dict.fromkeys(MANY, 1)},
         {"i" * 100_000: 1},
         "l" * 100_000,
     ],
@@ -49,15 +35,6 @@ def test_other_candidates_than_the_routers(capsys, tmp_path, tiny_fleet, pool):
 def test_wrong_lines(capsys, tmp_path, tiny_fleet, line):
     path = write_lines(tmp_path / "wrong.jsonl", [line])
     message(capsys, "evaluate", "--router", tiny_fleet / "router", "--scores", path)
-
-
-def test_ids_and_keys(capsys, tmp_path, tiny_fleet):
-    twice = [{"id": "i" * 100_000, "query": "q", "scores": {"base": 1, "one": 1, "two": 1}}] * 2
-    path = write_lines(tmp_path / "twice.jsonl", twice)
-    message(capsys, "evaluate", "--router", tiny_fleet / "router", "--scores", path)
-    for text in (f"{'k' * 100_000} = 1", f'name = ["{"v" * 100_000}"]', 2 * CANDIDATE.format("n" * 100_000, "m")):
-        (tmp_path / "fleet.toml").write_text(text)
-        message(capsys, "route", "q", "--fleet", tmp_path)
 
 
 def test_options(capsys, tiny_fleet, tmp_path):

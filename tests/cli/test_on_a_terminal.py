@@ -11,8 +11,7 @@ import pytest
 
 from support import endpoint_fleet, tiny_models
 from support.command_files import write_lines
-from support.scripted_server import serving
-from support.terminal_screen import CLEAR, COLOUR, HOSTILE, MARKUP, Screen, squeezed, terminal, typed
+from support.terminal_screen import CLEAR, HOSTILE, MARKUP, Screen, squeezed, terminal, typed
 from zooter_core.base.terminal import visible
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,10 +22,9 @@ TRAINING = ("--router-kind", "zooter", "--router-set", "epochs=1")  # the other 
 
 
 @pytest.fixture
-def server():
-    with serving() as scripted:
-        scripted.replies = {"hostile": lambda query: ANSWER}
-        yield scripted
+def server(scripted):
+    scripted.replies = {"hostile": lambda query: ANSWER}
+    return scripted
 
 
 @pytest.fixture
@@ -67,13 +65,6 @@ def queries(tmp_path) -> Path:
     return write_lines(tmp_path / "queries.jsonl", lines)
 
 
-def test_ask(fleet):
-    screen = typed("ask", "What is 7?", "--fleet", fleet)
-    assert screen.code == 0
-    assert visible(ANSWER) in screen.check()
-    assert squeezed(visible(f"a {CLEAR}{COLOUR}")) in squeezed(screen.err)
-
-
 def test_ask_into_a_pipe_is_raw(fleet):
     screen = typed("ask", "What is 7?", "--fleet", fleet, piped=("stdout",))
     assert (screen.code, screen.out) == (0, f"{ANSWER}\n")
@@ -83,108 +74,66 @@ def test_ask_into_a_pipe_is_raw(fleet):
     assert CLEAR in screen.err
 
 
-@pytest.mark.parametrize("more", [[], ["--why"], ["--json"]])
-def test_route(fleet, more):
-    screen = typed("route", f"What is 7? {HOSTILE}", *more, "--fleet", fleet)
-    assert screen.code == 0
+@pytest.mark.parametrize(
+    ("call", "parts"),
+    [
+        ("ask QUERY", [ANSWER]),
+        ("route QUERY --why", [POOL[0], "[/red][bold]b[/bold]"]),
+        ("route QUERY --json", []),
+        ("compare QUERY", [ANSWER]),
+        ("compare QUERY --json", []),
+        ("check", [POOL[0]]),
+        ("check --json", []),
+        ("queries --from QUERIES --limit 500 --out OUT", ["out [/red] :smile:.jsonl"]),
+        ("evaluate --scores SCORES", [MARKUP]),
+    ],
+)
+def test_a_command(fleet, queries, scores, tmp_path, call, parts):
+    places = {"QUERY": f"What is 7? {HOSTILE}", "QUERIES": queries, "SCORES": scores}
+    places["OUT"] = tmp_path / "out [/red] :smile:.jsonl"
+    screen = typed(*(places.get(word, word) for word in call.split()), "--fleet", fleet)
+    assert screen.code == 0, screen.err
     screen.check()
-    if more == ["--json"]:
+    shown = squeezed(screen.out + screen.err)
+    assert [part for part in parts if squeezed(visible(part)) not in shown] == []
+    if "--json" in call and "QUERY" in call:
         shape = json.loads(screen.out)
-        assert (shape["query"], *shape["probabilities"]) == (f"What is 7? {HOSTILE}", *POOL)
-    else:
-        assert squeezed(visible(POOL[0])) in squeezed(screen.out)
-        assert "[/red][bold]b[/bold]" in squeezed(screen.out)
+        assert shape["query"] == places["QUERY"]
+        assert {row["text"] for row in shape.get("responses", [])} <= {ANSWER}
+        assert set(shape.get("route", shape)["probabilities"]) == set(POOL)
 
 
-@pytest.mark.parametrize("more", [[], ["--json"]])
-def test_compare(fleet, more):
-    screen = typed("compare", "What is 7?", *more, "--fleet", fleet)
-    assert screen.code == 0
-    screen.check()
-    if more:
-        assert {row["text"] for row in json.loads(screen.out)["responses"]} == {ANSWER}
-    else:
-        assert screen.out.count(visible(ANSWER)) == 3
-
-
-def test_check(fleet, server):
-    screen = typed("check", "--fleet", fleet)
-    assert screen.code == 0
-    screen.check()
-    assert squeezed(visible(POOL[0])) in squeezed(screen.out)
-    typed("check", "--json", "--fleet", fleet).check()
+def test_check_of_what_fails(fleet, server):
     server.replies = {}
     screen = typed("check", "--fleet", fleet)
     assert screen.code == 1
     screen.check()
 
 
-def test_distill_evaluate_and_sweep(scores, tiny_fleet, tmp_path):
+@pytest.mark.slow
+def test_what_trains(fleet, queries, scores, tiny_fleet, tmp_path):
     router = tmp_path / "router [/red]"
     options = ("--encoder", tiny_fleet / "encoder", "--router-set", "epochs=2")
     calls = (
         ("distill", "--scores", scores, "--out", router, *options),
-        ("evaluate", "--router", router, "--scores", scores),
         ("evaluate", "--router", router, "--scores", scores, "--plot", tmp_path / "plot.html"),
         ("evaluate", "--scores", scores, "--sweep", "beta=0,1", "--fleet", tiny_fleet),
+        ("run", "--queries", queries, "--out", tmp_path / "run [/red]", *TRAINING, "--fleet", fleet),
     )
     for call in calls:
         screen = typed(*call)
         assert screen.code == 0, screen.err
         screen.check()
-
-
-def test_evaluate_names_data_sets_as_they_are(scores, fleet):
-    screen = typed("evaluate", "--fleet", fleet, "--scores", scores)
-    assert screen.code == 0
-    screen.check()
-    assert squeezed(MARKUP) in squeezed(screen.out)
-
-
-@pytest.mark.slow
-def test_a_run(fleet, queries, tmp_path):
-    call = ("run", "--queries", queries, "--out", tmp_path / "run [/red]", *TRAINING, "--fleet", fleet)
-    screen = typed(*call)
-    assert screen.code == 0, screen.err
-    screen.check()
     assert squeezed(visible(POOL[0])) in squeezed(screen.out)
 
 
-def test_queries(queries, fleet, tmp_path):
-    call = (
-        "queries",
-        "--from",
-        queries,
-        "--limit",
-        500,
-        "--out",
-        tmp_path / "out [/red] :smile:.jsonl",
-        "--fleet",
-        fleet,
-    )
+def test_an_error(tiny_fleet):
+    call = ("ask", "Hi", "--candidate", HOSTILE, "--fleet", tiny_fleet)
     screen = typed(*call)
-    assert screen.code == 0, screen.err
-    screen.check()
-    assert "out[/red]:smile:.jsonl" in squeezed(screen.out)
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ("ask", "Hi", "--candidate", HOSTILE),
-        ("route", "Hi", "--fleet", HOSTILE),
-        ("evaluate", "--router", HOSTILE, "--scores", HOSTILE),
-        ("score", "--run", HOSTILE),
-        ("evaluate", "--scores", HOSTILE, "--sweep", HOSTILE),
-    ],
-)
-def test_errors(tiny_fleet, arguments):
-    more = () if "--fleet" in arguments or arguments[0] != "ask" else ("--fleet", tiny_fleet)
-    screen = typed(*arguments, *more)
     assert screen.code == 2
     screen.check()
     assert "zooter: " in screen.err
-    assert CLEAR in typed(*arguments, *more, piped=("stderr",)).err
+    assert CLEAR in typed(*call, piped=("stderr",)).err
 
 
 @pytest.mark.parametrize("debug", [(), ("--debug",)])
@@ -215,35 +164,26 @@ def test_half_characters_of_an_endpoint(fleet_copy, server, queries, tmp_path):
     assert {text for row in texts for text in row.values()} == {expected}
 
 
-def test_half_characters_in_files(fleet_copy, tiny_fleet, tmp_path):
-    half = "half \ud83d"
-    scores = tmp_path / "scores.jsonl"
+def test_half_characters_in_files(tiny_fleet, tmp_path):
+    half, column = "half \ud83d", "a half \ufffd"
     lines = [
         {
-            "id": f"{n} {half}",
-            "query": f"{text} {half}",
-            "scores": {f"a {half}": n % 2, "b": n % 3},
-            "responses": {f"a {half}": half, "b": "x"},
-            "dataset": f"{'xy'[n % 2]} {half}",
-            "tags": [half],
+            **{"id": f"{n} {half}", "query": f"{text} {half}", "dataset": f"{'xy'[n % 2]} {half}", "tags": [half]},
+            **{"scores": {f"a {half}": n % 2, "b": n % 3}, "responses": {f"a {half}": half, "b": "x"}},
         }
         for n, text in enumerate(tiny_models.QUERIES)
     ]
+    scores, router, out = (tmp_path / name for name in ("scores.jsonl", "router", "out.jsonl"))
     scores.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    router = tmp_path / "router"
-    trained = typed(
-        "distill", "--scores", scores, "--out", router, "--encoder", tiny_fleet / "encoder", "--router-set", "epochs=1"
-    )
-    assert trained.code == 0, trained.err
-    shown = typed("evaluate", "--router", router, "--scores", scores, piped=("stdout",))
-    assert shown.code == 0, shown.err
-    assert "half \ufffd" in shown.out
-    responses = tmp_path / "rewarded.jsonl"
-    scored = typed("score", "--responses", scores, "--out", responses, "--fleet", tiny_fleet)
-    assert scored.code == 0, scored.err
-    assert json.loads(responses.read_text().splitlines()[0])["responses"][f"a {half[:-1]}\ufffd"] == "half \ufffd"
-    picked = typed("queries", "--from", scores, "--limit", 9, "--out", tmp_path / "q.jsonl", "--fleet", tiny_fleet)
-    assert picked.code == 0, picked.err
+    for call, shown in (
+        (("distill", "--scores", scores, "--out", router, "--router-kind", "kmeans"), column),
+        (("evaluate", "--router", router, "--scores", scores), column),
+        (("score", "--responses", scores, "--out", out), ""),
+        (("queries", "--from", scores, "--limit", 9, "--out", tmp_path / "q.jsonl"), ""),
+    ):
+        screen = typed(*call, "--fleet", tiny_fleet, piped=("stdout", "stderr"))
+        assert (screen.code, shown in screen.out + screen.err) == (0, True), screen.err
+    assert json.loads(out.read_text().splitlines()[0])["responses"][column] == "half \ufffd"
 
 
 @pytest.mark.slow

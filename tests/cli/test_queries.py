@@ -21,19 +21,8 @@ def untagged(tmp_path_factory) -> Path:
 def test_json_with_the_fleets_tags(zooter, untagged, tmp_path, monkeypatch):
     monkeypatch.setattr("zooter_core.data.curate.MOST_TAGGED", 20)
     benchmark = write_lines(tmp_path / "bench.jsonl", [{"query": "Write about the sea"}])
-    call = [
-        "queries",
-        "--from",
-        untagged,
-        "--limit",
-        8,
-        "--out",
-        tmp_path / "out.jsonl",
-        "--exclude",
-        benchmark,
-        "--json",
-    ]
-    code, out, err = zooter(*call)
+    call = ["queries", "--from", untagged, "--limit", 8, "--out", tmp_path / "out.jsonl", "--exclude", benchmark]
+    code, out, err = zooter(*call, "--json")
     shape = json.loads(out)
     assert (code, err) == (0, "")
     assert (shape["n"], shape["read"], shape["tags"]["queries"]) == (8, 41, 20)
@@ -46,7 +35,7 @@ def test_json_with_the_fleets_tags(zooter, untagged, tmp_path, monkeypatch):
     }
     assert len({line["id"] for line in lines}) == 8
     first = (tmp_path / "out.jsonl").read_bytes()
-    assert zooter(*call)[1] == out
+    assert zooter(*call, "--json")[1] == out
     assert (tmp_path / "out.jsonl").read_bytes() == first
 
 

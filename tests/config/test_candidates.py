@@ -10,51 +10,53 @@ from zooter_core.config.candidates import MemoryConfig
 from zooter_core.config.endpoint import EndpointConfig
 from zooter_core.config.fleet import load_fleet
 
-
-@pytest.mark.parametrize("penalty", ["0.9", "nan", "inf", "-1"])
-def test_a_repetition_penalty_is_none_or_above_it(folder, penalty):
-    message = refusal(change(folder, 'dtype = "float32"', f"repetition_penalty = {penalty}"))
-    assert "repetition_penalty in [[candidate]] 2" in message
-    assert f"is {penalty}." in message
-
-
-@pytest.mark.parametrize("price", ["-0.01", "nan", "inf", "-inf", "true", '"2"', "1" + "0" * 400, "1979-05-27"])
-def test_a_price_that_can_be_none_is_refused(folder, price):
-    assert "usd_per_million_tokens" in refusal(
-        change(folder, "usd_per_million_tokens = 2", f"usd_per_million_tokens = {price}")
-    )
-
-
-@pytest.mark.parametrize("name", ["", "  "])
-def test_a_candidate_has_a_name(folder, name):
-    assert "must be a name" in refusal(change(folder, 'name = "math"', f'name = "{name}"'))
+PRICE = "usd_per_million_tokens = 2"
 
 
 @pytest.mark.parametrize(
-    ("skills", "part"),
-    [("0.5", "must be a table"), ("{ maths = 1 }", '"math"'), ("{ math = 2 }", "less than or equal to 1")],
+    ("old", "new", "parts"),
+    [
+        *(
+            (
+                'dtype = "float32"',
+                f"repetition_penalty = {value}",
+                ("repetition_penalty in [[candidate]] 2", f"is {value}."),
+            )
+            for value in ("0.9", "nan", "inf")
+        ),
+        *(
+            (PRICE, f"usd_per_million_tokens = {value}", ("usd_per_million_tokens",))
+            for value in ("-0.01", "nan", "inf", "true", '"2"', "1" + "0" * 400)
+        ),
+        ('name = "math"', 'name = "  "', ("must be a name",)),
+        (
+            'name = "math"',
+            'name = " Auto"',
+            ("a name other than auto, auto-best, rmr", "Rename it."),
+        ),  # the router's, there
+        (PRICE, f"{PRICE}\nskills = 0.5", ("must be a table",)),
+        (PRICE, f"{PRICE}\nskills = {{ maths = 1 }}", ('"math"',)),
+        (PRICE, f"{PRICE}\nskills = {{ math = 2 }}", ("less than or equal to 1",)),
+        ('dtype = "float32"', 'quantisation = "4bits"', ("quantisation in [[candidate]] 2", 'Did you mean "4bit"?')),
+        ("[generation]", "[memory]\nbudget_gb = 0\n[generation]", ("budget_gb in [memory]",)),
+        (
+            'revision = "main"',
+            "threads = 2",
+            ('the key "threads" of the backend gguf, but its backend is transformers',),
+        ),
+        ('revision = "main"', 'base_url = "http://x/v1"', ('"base_url" of the backend openai, but its backend is',)),
+        ('revision = "main"', "endpoint = {}", ('unknown key "endpoint"',)),  # it is made from other keys
+    ],
 )
-def test_skills_that_can_be_none_are_refused(folder, skills, part):
-    line = "usd_per_million_tokens = 2"
-    assert part in refusal(change(folder, line, f"{line}\nskills = {skills}"))
+def test_a_wrong_value_is_refused_with_its_place(folder, old, new, parts):
+    message = refusal(change(folder, old, new))
+    assert [part for part in parts if part not in message] == []
 
 
 @pytest.mark.parametrize("price", ["0", "0.0", "15", "0.075"])
 def test_a_price_that_can_be(folder, price):
-    change(folder, "usd_per_million_tokens = 2", f"usd_per_million_tokens = {price}")
+    change(folder, PRICE, f"usd_per_million_tokens = {price}")
     assert load_fleet(folder).candidate("math").usd_per_million_tokens == float(price)
-
-
-def test_an_unknown_quantisation_names_the_nearest(folder):
-    message = refusal(change(folder, 'dtype = "float32"', 'quantisation = "4bits"'))
-    assert "quantisation in [[candidate]] 2" in message
-    assert 'Did you mean "4bit"?' in message
-
-
-def test_where_a_model_lies(folder):
-    keys = 'dtype = "float32"\ndevice_map = "auto"'
-    candidate = load_fleet(change(folder, 'dtype = "float32"', keys)).candidate("math")
-    assert candidate.device_map == "auto"
 
 
 def test_a_judge_and_a_tagger_in_memory_share_the_candidates_budget(folder):
@@ -65,11 +67,6 @@ def test_a_judge_and_a_tagger_in_memory_share_the_candidates_budget(folder):
     fleet = load_fleet(add(folder, "[memory]\nbudget_gb = 3"))
     models = (*fleet.candidates, fleet.reward.judge, fleet.tagger.instagger)
     assert {model.memory for model in models} == {MemoryConfig(3)}
-
-
-@pytest.mark.parametrize("line", ["budget_gb = 0", "budget_gb = -1.5", "budget_gb = nan", 'budget_gb = "40"'])
-def test_a_budget_that_is_none_is_refused(folder, line):
-    assert "budget_gb in [memory]" in refusal(add(folder, f"[memory]\n{line}"))
 
 
 # GGUF files
@@ -83,13 +80,13 @@ def test_a_gguf_candidate(folder):
     assert (candidate.threads, candidate.gpu_layers, candidate.context_tokens) == (3, 0, 4096)
 
 
-@pytest.mark.parametrize("line", ["threads = 0", "threads = 1.5", "gpu_layers = -1", 'gpu_layers = "all"'])
+@pytest.mark.parametrize("line", ["threads = 0", 'gpu_layers = "all"'])
 def test_wrong_settings_of_llama_cpp(folder, line):
     wrong = f'[[candidate]]\nname = "f"\nmodel = "m.gguf"\nbackend = "gguf"\n{line}'
     assert f"{line.split()[0]} in [[candidate]]" in refusal(add(folder, wrong))
 
 
-@pytest.mark.parametrize("character", ["\\n", "\\r", "\\t", "\\u000b", "\\u001b", "\\u0085", "\\u2028", "\\u202e"])
+@pytest.mark.parametrize("character", ["\\n", "\\u001b", "\\u2028", "\\u202e"])
 @pytest.mark.parametrize("place", ["name", "routed_as", "fleet"])
 def test_a_name_is_one_line_without_control_characters(far, place, character):
     value = f'"a{character}x-key: 1"'
@@ -102,26 +99,11 @@ def test_a_name_is_one_line_without_control_characters(far, place, character):
     assert "a name in one line" in refusal(far)
 
 
-@pytest.mark.parametrize("name", ["auto", "auto-best", "rmr", "RMR", " Auto"])
-def test_a_candidate_has_no_name_of_the_endpoints_own(folder, name):
-    """It would replace the router there."""
-    message = refusal(change(folder, 'name = "math"', f'name = "{name}"'))
-    assert "a name other than auto, auto-best, rmr" in message
-    assert message.endswith("Rename it.")
-
-
-@pytest.mark.parametrize("keys", ["", 'adapter = "math"\nvllm = { tensor_parallel_size = 2 }', "dtype = 5\nx = 1"])
+@pytest.mark.parametrize("keys", ["", "dtype = 5\nx = 1"])
 def test_the_backend_vllm_is_gone_and_the_message_says_what_comes_instead(folder, keys):
     table = f'[[candidate]]\nname = "served"\nbackend = "vllm"\nmodel = "owner/model"\n{keys}'
     sentence = r'\[\[candidate\]\] 3 of .* has the backend "vllm", which is gone: start `vllm serve MODEL`'
     with pytest.raises(ZooterError, match=sentence):
-        load_fleet(add(folder, table))
-
-
-@pytest.mark.parametrize("backend", ["transformers", "gguf", "openai"])
-def test_so_are_the_arguments_of_vllm(folder, backend):
-    table = f'[[candidate]]\nname = "b"\nbackend = "{backend}"\nmodel = "m"\nvllm = {{ max_num_seqs = 2 }}'
-    with pytest.raises(ZooterError, match='the key "vllm", which is gone: give these arguments to `vllm serve`'):
         load_fleet(add(folder, table))
 
 
@@ -145,16 +127,12 @@ def test_a_model_of_an_endpoint_is_no_path(far):
     [
         ("gap_seconds = 7", 'gap_seconds = "7"', "gap_seconds"),
         ("gap_seconds = 7", "gap_seconds = 0", "gap_seconds"),
-        ("gap_seconds = 7", "gap_seconds = inf", "gap_seconds"),
         ("gap_seconds = 7", "gap_seconds = nan", "gap_seconds"),
         ("parallel = 2", "parallel = 0", "parallel"),
-        ("parallel = 2", "parallel = 2.5", "parallel"),
         ("parallel = 2", "retries = -1", "retries"),
         ("parallel = 2", 'thinking = "much"', "thinking"),
         ("parallel = 2", "extra_body = {temperature = 1}", "extra_body"),
-        ("http://localhost:11434/v1", "localhost:11434/v1", "base_url"),
         ("http://localhost:11434/v1", "ftp://localhost/v1", "base_url"),
-        ("http://localhost:11434/v1", "http://", "base_url"),
         ("http://localhost:11434/v1", "http://host:port/v1", "base_url"),
         ("http://localhost:11434/v1", "http://host/v1?key=1", "base_url"),
     ],
@@ -168,26 +146,12 @@ def test_the_keys_of_an_endpoint_are_known(far):
     assert 'Did you mean "base_url"?' in refusal(change(far, "api_key_env", 'base_ulr = "x"\napi_key_env'))
 
 
-@pytest.mark.parametrize("key", ["dtype", "calculator", "quantisation", "device_map"])
+@pytest.mark.parametrize("key", ["dtype", "calculator"])
 @pytest.mark.parametrize("backend", ["openai", "recorded"])
 def test_keys_of_a_local_model_are_refused_elsewhere(far, backend, key):
     text = {"openai": 'base_url = "http://x/v1"\n', "recorded": ""}[backend]
     message = refusal(add(far, f'[[candidate]]\nname = "b"\nbackend = "{backend}"\nmodel = "x"\n{text}{key} = "auto"'))
     assert f'the key "{key}" of the backend transformers, but its backend is {backend}' in message
-
-
-@pytest.mark.parametrize(
-    ("line", "backend"),
-    [("threads = 2", "gguf"), ('base_url = "http://localhost/v1"', "openai")],
-)
-def test_keys_of_other_backends_are_none_of_transformers(folder, line, backend):
-    message = refusal(change(folder, 'revision = "main"', line))
-    assert f'the key "{line.split()[0]}" of the backend {backend}, but its backend is transformers' in message
-
-
-@pytest.mark.parametrize("key", ["endpoint", "memory", "settings"])
-def test_what_a_candidate_gets_from_elsewhere_is_no_key(folder, key):
-    assert f'unknown key "{key}"' in refusal(change(folder, 'revision = "main"', f"{key} = {{}}"))
 
 
 def test_what_may_be_a_secret_is_not_shown(far):

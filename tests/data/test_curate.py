@@ -16,19 +16,7 @@ from hypothesis import strategies as st
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Query
 from zooter_core.data import curate as module
-from zooter_core.data.curate import (
-    EXAMPLES,
-    UNTAGGED,
-    Benchmarks,
-    NearRepeats,
-    cover,
-    curate,
-    key,
-    normalise,
-    sample,
-    shares,
-    worth,
-)
+from zooter_core.data.curate import UNTAGGED, Benchmarks, NearRepeats, cover, curate, key, normalise, shares, worth
 from zooter_core.data.scores import read_queries
 from zooter_core.router.turns import topic_of
 
@@ -109,22 +97,6 @@ def test_what_is_written_is_a_queries_file(tmp_path):
     assert (query.dataset, query.tags) == ("log", ("x", "y"))
 
 
-def test_a_contaminated_query_does_not_hide_a_clean_near_repeat(tmp_path):
-    long = "and then they walked along the river until the sun went down behind the old mill"
-    source = lines(tmp_path / "mine.txt", f"{EIGHT} {long}", f"one {long}")
-    bench = lines(tmp_path / "bench.txt", EIGHT)
-    assert [line["query"] for line in curated(tmp_path, [source], exclude=[bench])[1]] == [f"one {long}"]
-
-
-def test_sources_are_mixed_evenly_as_far_as_they_last(tmp_path):
-    one = lines(tmp_path / "one.txt", *DISTINCT[:20])
-    two = lines(tmp_path / "two.jsonl.gz", *({"query": q, "dataset": "few"} for q in DISTINCT[20:22]))
-    three = lines(tmp_path / "three.jsonl.gz", *({"query": q} for q in DISTINCT[22:]))
-    figures, written = curated(tmp_path, [one, two, three], limit=10)
-    assert {name: row["kept"] for name, row in figures["sources"].items()} == {"one": 4, "few": 2, "three": 4}
-    assert sorted(line["dataset"] for line in written) == ["few"] * 2 + ["one"] * 4 + ["three"] * 4
-
-
 def test_ids_are_unique_over_files_and_within_a_source(tmp_path):
     files = [lines(tmp_path / f"{name}.txt", DISTINCT[at]) for at, name in enumerate(("one", "two"))]
     first, second = curated(tmp_path, files)[1]
@@ -182,11 +154,6 @@ def test_logs_are_sources_and_a_follow_up_is_asked_with_its_topic(tmp_path):
     assert (line["tags"], figures["tags"]["from"]) == (["sea", "ships"], "given")
 
 
-def test_nothing_left_says_why(tmp_path):
-    log = lines(tmp_path / "log.jsonl", {"call_type": "aembedding", "messages": "some text"})
-    assert "none of 0 read, and 1 embeddings" in refusal(tmp_path, [log])
-
-
 def test_nothing_left(tmp_path):
     source = lines(tmp_path / "s.txt", "One.", "???")
     assert "none of 2 read" in refusal(tmp_path, [source], exclude=[lines(tmp_path / "b.txt", "one")])
@@ -197,23 +164,6 @@ def test_out_is_not_one_of_the_files(tmp_path):
     with pytest.raises(ZooterError, match="beside those that are read"):
         curated(tmp_path, [out])
     assert json.loads(out.read_text()) == {"query": "fine"}
-
-
-def test_interrupted_while_tagging(tmp_path):
-    def interrupted(texts):
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        curated(tmp_path, [lines(tmp_path / "s.txt", "fine")], tagging=interrupted)
-    assert [path.name for path in tmp_path.iterdir()] == ["s.txt"]
-
-
-def test_given_tags_are_taken_where_every_line_has_them(tmp_path):
-    tags = [["a"]] * 5 + [["b"], []]
-    source = lines(tmp_path / "s.jsonl", *({"query": q, "tags": t} for q, t in zip(DISTINCT, tags, strict=False)))
-    figures, written = curated(tmp_path, [source], limit=3, tagging=untaggable)
-    assert sorted(line["tags"] for line in written) == [[], ["a"], ["b"]]
-    assert figures["tags"] == {"from": "given", "queries": 7, "of": 2, "covered": 2, "untagged": 1}
 
 
 def test_the_tagger_is_asked_where_a_line_has_no_tags(tmp_path, monkeypatch):
@@ -248,7 +198,7 @@ WORDS = st.lists(st.sampled_from(["a", "A", "b", "c!", "12", "+", "?", "我", "s
 )
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(
     st.lists(st.lists(WORDS, min_size=1, max_size=12), min_size=1, max_size=3),
     st.lists(WORDS, max_size=3),
@@ -296,17 +246,10 @@ class CountingSet(set):
 @pytest.mark.parametrize(
     ("one", "other"),
     [
-        ("What is the sea?", "what is THE sea"),
-        ("  What\tis\n the sea", "What is the sea ?!"),
-        ("Don't e-mail me", "dont email me"),
-        ("Straße", "STRASSE"),
-        ("12 * 3", "12 × 3"),
-        ("我们去海边吧。", "我们 去海边吧"),
-        ("caf\u00e9", "cafe\u0301"),
-        ("zero\u200bwidth", "zerowidth"),
-        ("a b", "ab"),
+        ("What is the sea?", "what is THE sea"), ("Don't e-mail me", "dont email me"), ("Straße", "STRASSE"),
+        ("12 * 3", "12 × 3"), ("我们去海边吧。", "我们 去海边吧"), ("caf\u00e9", "cafe\u0301"), ("a b", "ab"),
     ],
-)
+)  # fmt: skip
 def test_case_punctuation_and_spaces_do_not_count(one, other):
     assert key(normalise(one)) == key(normalise(other))
 
@@ -322,61 +265,22 @@ def test_overlap_of_eight_words_in_a_row_and_of_shorter_texts_as_a_whole():
     assert Benchmarks({}).overlap(EIGHT) is None
 
 
-def test_a_query_counts_at_the_first_file_that_it_overlaps():
-    benchmarks = Benchmarks({"one": ["x", EIGHT], "two": ["y", f"{EIGHT} nine"]})
-    assert [benchmarks.overlap(text) for text in (f"two {EIGHT} nine", "y", "x", "z")] == ["one", "two", "one", None]
-
-
-def test_benchmarks_are_queries_files_or_score_files(tmp_path):
-    scores = lines(tmp_path / "scores.jsonl", {"query": "What is it?", "scores": {"a": 1}})
-    text = lines(tmp_path / "b.txt", "Who is it?")
-    benchmarks = Benchmarks.read([scores, text])
-    assert benchmarks.overlap("what is it") == str(scores)
-    assert benchmarks.overlap("who is it") == str(text)
-
-
-def test_five_examples_of_an_overlap_are_named(tmp_path):
-    source = lines(tmp_path / "s.txt", "fine", *[f"{EIGHT} {n}" for n in range(9)])
-    figures, _ = curated(tmp_path, [source], exclude=[lines(tmp_path / "b.txt", EIGHT)])
-    (row,) = figures["excluded"].values()
-    assert row == {"count": 9, "examples": [f"{n:06d}" for n in range(2, 2 + EXAMPLES)]}
-
-
 @pytest.mark.parametrize(
     ("one", "other"),
     [
-        ("What is 12 + 30?", "What is 12 - 30?"),
-        ("What is 12 - 30?", "What is 12 * 30?"),
-        ("What is 12 / 30?", "What is 12 30?"),
-        ("1.5 apples", "15 apples"),
-        ("1 23", "12 3"),
-        ("x + y", "x = y"),
-        ("की", "का"),
-        ("☕", "🍵"),
+        ("What is 12 + 30?", "What is 12 - 30?"), ("What is 12 / 30?", "What is 12 30?"),
+        ("1.5 apples", "15 apples"), ("1 23", "12 3"), ("x + y", "x = y"), ("की", "का"), ("☕", "🍵"),
     ],
-)
+)  # fmt: skip
 def test_what_makes_another_query_counts(one, other):
     assert key(normalise(one)) != key(normalise(other))
 
 
-def test_words_of_a_normalised_text():
-    assert normalise("Hello, World! 2+2 = 4?") == "hello world 2 + 2 = 4"
-    assert normalise("我们 play") == "我 们 play"
-
-
-@pytest.mark.parametrize("text", ["", " ", "?!…", "- -", "\u200b", "。"])
+@pytest.mark.parametrize("text", ["", "?!…", "\u200b", "。"])
 def test_nothing_but_punctuation_is_empty(text):
     assert normalise(text) == ""
 
 
-@given(st.text())
-def test_a_normalised_text_is_words_and_single_spaces(text):
-    normal = normalise(text)
-    assert normal == " ".join(normal.split())
-    assert " " not in key(normal)
-
-
-STORY = "ana has a basket of apples and gives half of them to her brother before they walk home along the river"
 MANY_WORDS = [f"w{number * 7919 % 9973}" for number in range(3_000)]
 
 
@@ -384,56 +288,15 @@ def near(texts: list[str]) -> list[bool]:
     return list(map(NearRepeats().is_one, texts))
 
 
-@pytest.mark.parametrize("text", ["a", "ab", "abcd", "abcde", "☕", "我", "\udcff"])
-def test_short_texts_repeat_themselves_alone(text):
-    assert near([text, text, text + "x" * 20]) == [False, True, False]
-
-
-def test_a_near_repeat_is_of_an_earlier_text():
-    texts = [STORY, "why do ships float", f"{STORY} today", "why do planes fly"]
-    assert near(texts) == [False, False, True, False]
-
-
-@pytest.mark.parametrize(
-    ("changed", "repeats"),
-    [
-        (STORY.replace("apples", "stones"), True),  # 93 of 113 runs
-        (STORY.replace("apples", "stones").replace("brother", "teacher"), True),
-        (STORY.replace("apples", "stones").replace("brother", "teacher").replace("river", "shore"), False),
-    ],
-)
-def test_how_near_is_near(changed, repeats):
-    assert near([STORY, changed]) == [False, repeats]
-
-
-def test_many_that_share_half_of_their_text_are_none():
-    rng = random.Random(1)
-    half = " ".join(rng.choices(MANY_WORDS, k=12))
-    texts = [f"{half} {' '.join(rng.choices(MANY_WORDS, k=8))}" for _ in range(30)]
-    assert near(texts) == [False] * 30
-    assert near(texts + [f"{text} x" for text in texts]) == [False] * 30 + [True] * 30
-
-
 def test_recall_and_precision_of_near_repeats():
     rng = random.Random(2)
-    texts = [" ".join(rng.choices(MANY_WORDS, k=20)) for _ in range(500)]
+    texts = [" ".join(rng.choices(MANY_WORDS, k=20)) for _ in range(200)]
     repeats = near([*texts, *(f"{text} {rng.choice(MANY_WORDS)}" for text in texts)])
-    assert sum(repeats[:500]) == 0
-    assert sum(repeats[500:]) == 500
+    assert sum(repeats[:200]) == 0
+    assert sum(repeats[200:]) == 200
 
 
-@pytest.mark.parametrize(
-    ("counts", "n", "dealt"),
-    [
-        ([100, 2, 100], 11, [4, 2, 5]),
-        ([3, 3, 3], 1, [0, 0, 1]),
-        ([], 4, []),
-    ],
-)
-def test_shares(counts, n, dealt):
-    assert shares(counts, n) == dealt
-
-
+@settings(max_examples=30)
 @given(st.lists(st.integers(0, 50), max_size=8), st.integers(0, 200))
 def test_shares_are_even_as_far_as_sources_last(counts, n):
     dealt = shares(counts, n)
@@ -444,13 +307,6 @@ def test_shares_are_even_as_far_as_sources_last(counts, n):
         assert share == count or share >= most - 1
 
 
-def test_sample_takes_the_first_of_each_source():
-    assert sample([0, 0, 0, 1, 0, 1], 4) == [0, 1, 3, 5]
-    assert sample([0, 0, 0, 1, 0], 4) == [0, 1, 2, 3]
-    assert sample([0, 1], 9) == [0, 1]
-    assert sample([], 9) == []
-
-
 def test_cover_by_hand():
     tags = [("a",), ("a", "b"), ("c",), ("a", "b"), ("b",)]
     sources = [0] * 5
@@ -458,12 +314,6 @@ def test_cover_by_hand():
     # Then row 3 (1) is above row 0 and 4 (1/2 each). Then a and b are there twice: rows 0 and 4 gain 1/3 each.
     assert cover(tags, sources, 5) == [1, 2, 3, 0, 4]
     assert cover(tags, sources, 2) == [1, 2]
-
-
-def test_worth_by_hand():
-    assert [worth(count) for count in (0, 1, 7, 8, 9, 10, 31, 32)] == [
-        *(1, 1 / 2, 1 / 8, 1 / 9, 1 / 9, 1 / 11, 1 / 29, 1 / 33)
-    ]
 
 
 def slowly(tags, sources, n):
@@ -486,6 +336,7 @@ def slowly(tags, sources, n):
 rows = st.tuples(st.sets(st.sampled_from("abcde"), max_size=3).map(lambda tags: tuple(sorted(tags))), st.integers(0, 2))
 
 
+@settings(max_examples=30)
 @given(st.lists(rows, max_size=60), st.integers(1, 60))
 def test_lazy_cover_is_greedy_cover(drawn, n):
     tags, sources = [row[0] for row in drawn], [row[1] for row in drawn]

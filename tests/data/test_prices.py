@@ -23,10 +23,6 @@ def fleet(tmp_path, *prices):
     return Fleet("f", tmp_path, candidates)
 
 
-def test_prices_are_in_the_order_asked_for(tmp_path):
-    assert prices_of(fleet(tmp_path, 4, 1, 0), ("c", "a")).tolist() == [0.0, 4.0]
-
-
 def test_a_candidate_without_a_price_is_named(tmp_path):
     unpriced = fleet(tmp_path, 4, None, 0)
     with pytest.raises(ZooterError, match=r"of b\. Add usd_per_million_tokens"):
@@ -54,10 +50,6 @@ def test_utilities_worked_by_hand():
     """At 0.4: .5 - .4, .3 - .1, .2 and .6 - .4, .1 - .1, .3; at 0 the probabilities."""
     assert utilities(PROBABILITIES, PRICES, 0.4) == pytest.approx(np.array([[0.1, 0.2, 0.2], [0.2, 0.0, 0.3]]))
     assert np.array_equal(utilities(PROBABILITIES, PRICES, 0), PROBABILITIES)
-
-
-def test_free_candidates_are_told_apart_by_probability():
-    assert np.array_equal(utilities(PROBABILITIES, np.zeros(3), 0.5), PROBABILITIES)
 
 
 @pytest.mark.parametrize("wrong", [-0.1, float("nan"), float("inf")])

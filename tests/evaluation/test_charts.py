@@ -12,7 +12,7 @@ from support.hostile_texts import PAYLOADS, generated, payload
 from zooter_core.base.paths import ROOT
 from zooter_core.evaluation import charts
 from zooter_core.evaluation.charts import Line
-from zooter_core.evaluation.figures import BetaTau, Sweep, SweepRow
+from zooter_core.evaluation.figures import Sweep, SweepRow
 from zooter_core.ui.charts import label
 
 MARKUP = ["<b>x</b>", '<a href="http://evil.example">x</a>', "%{y}", "%{customdata[0]}", "$x$", "&lt;b&gt;", "a<br>b"]
@@ -40,7 +40,7 @@ def sweep(taus: int = 1) -> Sweep:
         for tau in range(1, taus + 1)
         for beta, minus in ((0.3, (0.0, 0.0)), (0.0, (-0.5, -0.1)))
     ]
-    best = BetaTau(beta=0.3, tau=1.0)
+    best = SweepRow(beta=0.3, tau=1.0)
     return Sweep(n=10, folds=2, seeds=1, normalise="none", rows=rows, best=best, differs=False)
 
 

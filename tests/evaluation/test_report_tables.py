@@ -17,11 +17,6 @@ def test_a_row_a_method_grouped_by_what_it_runs():
     ]  # fmt: skip
 
 
-def test_averages_are_over_data_sets_whatever_their_size():
-    averages = {row.name: row.values["average"] for row in report_tables.table_one(evaluation())}
-    assert averages == {"a": 3.0, "b": 2.5, "router": 3.0, "RMR": 4.0, "oracle": 5.0}
-
-
 def test_a_row_has_each_data_set_and_its_ranks():
     router, rmr = report_tables.table_one(evaluation())[2:4]
     assert router.values == {

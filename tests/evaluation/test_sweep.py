@@ -65,19 +65,6 @@ def test_a_gain_in_one_fold_alone_is_not_significant(folds):
     assert one.difference == pytest.approx(2 * first.mean())
 
 
-def test_tau_is_swept_too(vectors):
-    config = SweepConfig(betas=(0.3, 1.0), taus=(0.1, 2.0), folds=2, seeds=1)
-    result = sweep(SCORES, TAGS, vectors, config, QUICK)
-    assert [(row.beta, row.tau) for row in result.rows] == [(0.3, 0.1), (1.0, 0.1), (0.3, 2.0), (1.0, 2.0)]
-
-
-def test_vectors_may_be_in_half_precision(vectors):
-    """As those of many queries are (`TextEncoder.embed_all`)."""
-    config = SweepConfig(betas=(0.3,), folds=2, seeds=1)
-    half = sweep(SCORES, TAGS, vectors.astype(np.float16), config, QUICK)
-    assert half.rows[0].mean == pytest.approx(sweep(SCORES, TAGS, vectors, config, QUICK).rows[0].mean)
-
-
 def test_wrong_tags_make_the_prior_worse_than_the_label(vectors):
     """With one tag for all, beta = 0 gives every query the same label: only the majority can be learned."""
     result = sweep(SCORES, [("all",)] * 40, vectors, SweepConfig(betas=(0.0, 1.0), folds=4, seeds=1), QUICK)
@@ -89,16 +76,7 @@ def test_wrong_tags_make_the_prior_worse_than_the_label(vectors):
 
 @pytest.mark.parametrize(
     "wrong",
-    [
-        {"betas": ()},
-        {"betas": (0.3, 1.2)},
-        {"betas": (float("nan"),)},
-        {"taus": ()},
-        {"taus": (0.0,)},
-        {"taus": (float("inf"),)},
-        {"folds": 1},
-        {"seeds": 0},
-    ],
+    [{"betas": ()}, {"betas": (0.3, 1.2)}, {"betas": (float("nan"),)}, {"taus": (0.0,)}, {"folds": 1}, {"seeds": 0}],
 )
 def test_wrong_settings_are_refused(wrong):
     with pytest.raises(ZooterError):
@@ -110,19 +88,19 @@ def test_fewer_queries_than_folds_are_refused(vectors):
         sweep(SCORES.subset([0, 30]), TAGS[:2], vectors[[0, 30]], SweepConfig(), QUICK)
 
 
-@pytest.mark.parametrize("folds", [2, 3])
-def test_queries_that_all_fall_into_one_fold_are_refused(vectors, folds):
+def test_queries_that_all_fall_into_one_fold_are_refused(vectors):
     """A fold goes by a hash of the id, so that of few queries one fold may have all."""
     queries = tuple(Query("same", text) for text in ("Hi", "Ho", "Hu"))
     scores = Scores(queries, SCORES.candidates, SCORES.scores[:3])
     with pytest.raises(ZooterError, match=r"at least two folds, but found all 3 in one fold \(seed 0\)") as caught:
-        sweep(scores, TAGS[:3], vectors[:3], SweepConfig(folds=folds), QUICK)
+        sweep(scores, TAGS[:3], vectors[:3], SweepConfig(folds=2), QUICK)
     assert caught.value.exit_code == 2
 
 
 def test_each_point_gives_the_table_so_far(vectors):
-    config = SweepConfig(betas=(0.0, 0.3, 1.0), folds=2, seeds=1)
+    config = SweepConfig(betas=(0.3, 1.0), taus=(0.1, 2.0), folds=2, seeds=1)
     complete = sweep(SCORES, TAGS, vectors, config, QUICK)
+    assert [(row.beta, row.tau) for row in complete.rows] == [(0.3, 0.1), (1.0, 0.1), (0.3, 2.0), (1.0, 2.0)]
     means = {}
     for done, (point, values) in enumerate(earned(SCORES, TAGS, vectors, config, QUICK), 1):
         means[point] = values

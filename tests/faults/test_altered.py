@@ -15,10 +15,8 @@ import pytest
 from support import altered_runs
 from support.run_folders import FILES, content, same_end, texts, unfinish
 from zooter_core import __version__
-from zooter_core.base.errors import WorkError
-from zooter_core.data.runs import Run
 
-CASES = 48
+CASES = 24
 STEPS = [*FILES, "distill"]
 
 
@@ -69,8 +67,7 @@ def test_no_later_step_builds_on_a_finished_file_that_was_cut(called, run_copy, 
     assert content(run_copy) == before
 
 
-@pytest.mark.parametrize("file", ["config.json", "model.safetensors", "neighbours.json", "neighbours.safetensors"])
-@pytest.mark.parametrize("gone", [False, True])
+@pytest.mark.parametrize(("file", "gone"), [("config.json", True), ("model.safetensors", False)])
 def test_a_finished_router_that_was_altered_is_told_and_can_be_made_anew(
     called, run_copy, finished_run, queries, tiny_fleet, file, gone
 ):
@@ -103,24 +100,12 @@ def of_another_run(line: bytes) -> bytes:
     ("step", "change", "fault"),
     [
         ("collect", {"candidate": "three"}, '"candidate" is none of base, one, two'),
-        ("collect", {"sample": 1}, '"sample" is not a whole number from 0 to 0'),
-        ("collect", {"sample": False}, '"sample" is not a whole number'),
-        ("collect", {"text": None}, '"text" is not a text'),
-        ("collect", {"tokens": -1}, '"tokens" is not a whole number of at least 0'),
-        ("collect", {"finish": "well"}, '"finish" is none of stop'),
-        ("collect", {"error": 7}, '"error" is not a text'),
-        ("score", {"rewards": {"base": 1, "one": 2}}, '"rewards" is not a finite number for each of base'),
         ("score", {"rewards": {"base": 1, "one": 2, "two": 10**400}}, '"rewards" is not a finite number'),
-        ("score", {"samples": {"base": [1], "one": [2], "two": []}}, '"samples" is not a list of finite numbers'),
-        ("score", {"samples": {"base": [1, 2], "one": [2], "two": [2]}}, '"samples" is not a list of finite'),
         ("score", {"samples": {"base": [1e9], "one": [2], "two": [2]}}, '"rewards" are not the means'),
-        ("score", {"set_aside": None}, '"set_aside" is not a text'),
-        ("tag", {"tags": None}, '"tags" is not a list of objects'),
         ("tag", {"tags": [{"name": "x"}]}, "a tag is not a name and a score"),
-        *((step, of_another_run, 'one of "strange" in line') for step in CONTINUED),
-        *((step, lambda line: line, "a second one of ") for step in CONTINUED),
-        *((step, lambda line: b"[1, 2]\n", "b'[1, 2]") for step in CONTINUED),
-        *((step, lambda line: b"\x00\x00\x00\n", "b'\\x00") for step in CONTINUED),
+        ("collect", of_another_run, 'one of "strange" in line'),
+        ("score", lambda line: line, "a second one of "),
+        ("tag", lambda line: b"\x00\x00\x00\n", "b'\\x00"),
         *((step, lambda line: b'{"id": 3', "") for step in CONTINUED),  # torn: a line was added after it
     ],
 )
@@ -147,27 +132,9 @@ def test_a_wrong_line_of_an_unfinished_step_is_named_and_taken_out(
     assert lines_of(run_copy, file.name) == lines_of(finished_run, file.name)
 
 
-def test_what_train_reads_of_a_run_is_what_the_steps_left(run_copy):
-    with Run(run_copy) as run:
-        assert len(run.scores().queries) == 28
-    file = run_copy / "queries.jsonl"
-    file.write_bytes(file.read_bytes().replace(b"apples", b"grapes or pears", 1))
-    with pytest.raises(WorkError, match=r"queries\.jsonl as it was when the step start was finished"):
-        Run(run_copy)
-
-
 @pytest.mark.parametrize(
     "changes",
-    [
-        {"scores": {"a": 1.0}},
-        {"scores": {"a": 1.0, "b": float("nan")}},
-        {"scores": {"a": 1.0, "b": "2"}},
-        {"scores": {"a": 1.0, "b": 2.0, "c": 3.0}},
-        {"scores": None},
-        {"id": "2"},
-        {"id": 1},
-        {"id": ["1"]},
-    ],
+    [{"scores": {"a": 1.0}}, {"scores": {"a": 1.0, "b": float("nan")}}, {"scores": None}, {"id": "2"}, {"id": ["1"]}],
 )
 def test_a_wrong_line_of_scored_responses_is_named(called, tmp_path, responses, tiny_fleet, changes):
     out = tmp_path / "out.jsonl"
@@ -190,7 +157,7 @@ def reversed_lines(data: bytes) -> bytes:
     return b"".join(reversed(data.splitlines(keepends=True)))
 
 
-@pytest.mark.parametrize("damage", [lambda data: data[: len(data) // 2], lambda data: b"not JSON", lambda data: b""])
+@pytest.mark.parametrize("damage", [lambda data: data[: len(data) // 2], lambda data: b""])
 def test_a_run_json_that_cannot_be_read_costs_no_record(called, run_copy, finished_run, queries, tiny_fleet, damage):
     unfinish(run_copy, "score", 0.4)
     file = run_copy / "run.json"
@@ -209,7 +176,7 @@ def test_a_run_json_that_cannot_be_read_costs_no_record(called, run_copy, finish
     assert same_end(run_copy, finished_run)
 
 
-@pytest.mark.parametrize("damage", [lambda data: data[: len(data) // 2], lambda data: b"not JSON\n", reversed_lines])
+@pytest.mark.parametrize("damage", [lambda data: data[: len(data) // 2], reversed_lines])
 def test_labels_of_an_unfinished_step_are_made_anew(called, run_copy, finished_run, step_of, damage):
     unfinish(run_copy, "label", 1)
     file = run_copy / "labels.jsonl"
@@ -219,7 +186,7 @@ def test_labels_of_an_unfinished_step_are_made_anew(called, run_copy, finished_r
     assert same_end(run_copy, finished_run)
 
 
-@pytest.mark.parametrize(("number", "maker"), [(2, "9.9.9"), (0, "0.0.1"), (2, None)])
+@pytest.mark.parametrize(("number", "maker"), [(2, "9.9.9"), (0, None)])
 def test_a_run_of_another_version_is_refused_with_both_versions(called, run_copy, step_of, number, maker):
     state = json.loads((run_copy / "run.json").read_text())
     state["format"] = number

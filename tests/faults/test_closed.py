@@ -51,14 +51,8 @@ def call_of(name: str, place: Path) -> list[object]:
         ],
         "distill --run": ["distill", "--router-set", "epochs=2", *run],
         "run": [
-            "run",
-            "--queries",
-            place / "queries.jsonl",
-            "--out",
-            place / "out" / "run",
-            "--router-set",
-            "epochs=2",
-            *fleet,
+            *("run", "--queries", place / "queries.jsonl", "--out", place / "out" / "run"),
+            *("--router-set", "epochs=2", *fleet),
         ],
         "evaluate": ["evaluate", *router, *scores],
         "distill": ["distill", *scores, "--encoder", place / "fleet" / "encoder", "--out", place / "out" / "router"],
@@ -69,30 +63,19 @@ def call_of(name: str, place: Path) -> list[object]:
     return calls[name]
 
 
-READ = [
-    ("fleet", ("route", "run")),
-    ("fleet/fleet.toml", ("route", "ask", "sweep")),
-    ("fleet/tags.json", ("route", "run")),
-    ("fleet/encoder/model.safetensors", ("route", "distill")),
-    ("fleet/router", ("route", "evaluate")),
-    ("fleet/router/config.json", ("route", "evaluate")),
-    ("fleet/router/model.safetensors", ("route",)),
-    ("fleet/router/neighbours.safetensors", ("why",)),
-    ("fleet/base/tokenizer.json", ("run",)),
-    ("fleet/base/model.safetensors", ("run",)),
-    ("fleet/adapters", ("ask", "run")),
-    ("fleet/adapters/one/adapter_model.safetensors", ("run",)),
-    ("fleet/reward/model.safetensors", ("score",)),
-    ("scores.jsonl", ("distill", "evaluate", "sweep")),
-    ("responses.jsonl", ("score",)),
-    ("queries.jsonl", ("run", "queries")),
-    ("run", ("run --until label", "distill --run")),
-    ("run/run.json", ("run --until label",)),
-    ("run/rewards.jsonl", ("run --until label", "distill --run")),
-]
+READ = (
+    *(("fleet", "run"), ("fleet/fleet.toml", "sweep"), ("fleet/tags.json", "route")),
+    *(("fleet/encoder/model.safetensors", "route"), ("fleet/encoder/model.safetensors", "distill")),
+    *(("fleet/router", "route"), ("fleet/router/config.json", "evaluate"), ("fleet/router/model.safetensors", "route")),
+    *(("fleet/router/neighbours.safetensors", "why"), ("fleet/reward/model.safetensors", "score")),
+    *(("fleet/base/tokenizer.json", "run"), ("fleet/base/model.safetensors", "run")),
+    *(("fleet/adapters", "ask"), ("fleet/adapters/one/adapter_model.safetensors", "run")),
+    *(("scores.jsonl", "distill"), ("responses.jsonl", "score"), ("queries.jsonl", "queries")),
+    *(("run", "distill --run"), ("run/run.json", "run --until label"), ("run/rewards.jsonl", "distill --run")),
+)
 
 
-@pytest.mark.parametrize(("closed", "name"), [(closed, name) for closed, names in READ for name in names])
+@pytest.mark.parametrize(("closed", "name"), READ)
 def test_what_is_closed_is_named_and_nothing_is_made(called, place, closed, name):
     if name in ("run --until label", "distill --run"):
         unfinish(place / "run", "distill" if name == "distill --run" else "label", 0.5)
@@ -112,8 +95,9 @@ def test_what_is_closed_is_named_and_nothing_is_made(called, place, closed, name
     } == set()
 
 
-@pytest.mark.parametrize("mode", [0o000, 0o444, 0o555])
-@pytest.mark.parametrize("name", ["run", "distill", "queries", "sweep", "score"])
+@pytest.mark.parametrize(
+    ("name", "mode"), [("run", 0o555), ("distill", 0o444), ("queries", 0o000), ("sweep", 0o555), ("score", 0o444)]
+)
 def test_a_folder_to_write_into_that_is_closed(called, place, name, mode):
     (place / "out").chmod(mode)
     with bound_by_permissions():
@@ -125,8 +109,7 @@ def test_a_folder_to_write_into_that_is_closed(called, place, name, mode):
     assert not list((place / "out").iterdir())
 
 
-@pytest.mark.parametrize("mode", [0o000, 0o555])
-@pytest.mark.parametrize("name", ["route", "run", "distill", "evaluate"])
+@pytest.mark.parametrize(("name", "mode"), [("route", 0o000), ("route", 0o555), ("run", 0o555)])
 def test_a_closed_cache_is_done_without(called, place, name, mode):
     (place / "cache").mkdir()
     (place / "cache").chmod(mode)
@@ -187,9 +170,8 @@ def test_a_run_folder_that_cannot_be_written(called, place, step_of):
 
 
 @pytest.fixture
-def calls(tmp_path, queries, scores, responses, finished_run, tiny_fleet) -> dict[str, list[object]]:
+def calls(tmp_path, queries, scores, responses, tiny_fleet) -> dict[str, list[object]]:
     run = ["run", "--queries", queries, "--fleet", tiny_fleet]
-    ["--router", finished_run / "router"]
     return {
         "run --out": [*run, "--out"],
         "run --scores": [*run, "--out", tmp_path / "run", "--scores"],

@@ -40,7 +40,7 @@ from zooter_core.ui.history import Entry, History
 from zooter_core.ui.jobs import Answers
 from zooter_core.ui.traffic import champions
 
-EXAMPLES, OF_HISTORY = 150, 50
+EXAMPLES, OF_HISTORY = 60, 25
 Kind = tuple[Path, Callable[[], object]]  # a file, and what reads it and uses what it read
 EVENT = {"time": 1.0, "event": "promote", "router": "routers/0001", "before": "router", "pairs": 3, "mean": 0.5}
 LEARNED = {

@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 
 from support import endpoint_fleet
-from support.foreign_answers import FORMS, ODD, UNSTREAMED_FORMS, Foreign
+from support.foreign_answers import FORMS, ODD, UNSTREAMED_FORMS
 from support.patience import PATIENCE
 from support.read_stream import stream
 from support.scripted_answers import TEXT
 from support.scripted_server import Scripted, at, serving
 from zooter_core import pipeline
+from zooter_core.backends.endpoint import connection
 from zooter_core.backends.endpoint.backend import OpenAIBackend
 from zooter_core.base.errors import WorkError
 from zooter_core.base.records import Message, Query
@@ -24,10 +25,21 @@ from zooter_core.config.fleet import GenerationConfig, load_fleet
 from zooter_core.data.runs import Run
 from zooter_core.fleet.ensemble import Ensemble
 
-pytestmark = pytest.mark.faults
 GOOD = "".join(TEXT)
 QUERIES = [Query("q1", "Hello"), Query("odd", ODD), Query("q2", "Hello again")]
 TAKEN_BY_DEMO = {"empty finish, then done", "no finish, then the end", "a number as finish"}  # as cut off, no error
+FLOOD = "flood of comments"  # one is enough where others read what the client has read
+PASSED_ON = [name for name, form in FORMS.items() if form.outcome != "flood"] + [FLOOD]
+OF_EACH_OUTCOME = (
+    *("empty finish before stop", "empty finish, then cut", "a number as finish"),
+    *("field error", "finish error", FLOOD),
+)
+
+
+@pytest.fixture(autouse=True)
+def short_floods(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flood is one after a tenth of the usual megabyte, which is read slowly."""
+    monkeypatch.setattr(connection, "MOST_IDLE", 100_000)
 
 
 @pytest.fixture(scope="module")
@@ -69,35 +81,25 @@ def events_of(text: str) -> list[Any]:
     return [json.loads(event.removeprefix("data: ")) for event in text.split("\n\n") if event.startswith("data: {")]
 
 
-def fails(endpoint: Any, name: str, form: Foreign, stream: bool) -> None:
-    """Its words reach the client, and only failures of the server open its breaker."""
-    for _ in range(2):
-        response = endpoint.chat(ODD, model=name, stream=stream)
+@pytest.mark.parametrize("name", [*PASSED_ON, *UNSTREAMED_FORMS])
+def test_the_endpoint(endpoint: Any, name: str) -> None:
+    form = FORMS.get(name) or UNSTREAMED_FORMS[name]
+    if form.outcome in ("answer", "cut"):
+        response = endpoint.chat(ODD, model=name, stream=True)
+        chunks = events_of(response.text)
+        assert response.text.endswith("data: [DONE]\n\n")
+        assert ("error" in chunks[-1]) == (form.outcome == "cut")
+        answer = [chunk for chunk in chunks if "error" not in chunk]
+        assert {chunk["model"] for chunk in answer} == {name}
+        assert all(chunk["choices"] for chunk in answer), "a count of tokens that nobody asked for"
+        assert "".join(chunk["choices"][0]["delta"].get("content") or "" for chunk in answer) == form.text
+        return
+    for _ in range(2):  # its words reach the client, and only failures of the server open its breaker
+        response = endpoint.chat(ODD, model=name, stream=name in FORMS)
         assert response.status_code in ((400,) if form.outcome == "refused" else (500, 502, 504))
         assert form.words in response.json()["error"]["message"]
     breaker = endpoint.server.gateway.connections[name].breaker
     assert breaker.state == ("closed" if form.outcome == "refused" else "open")
-
-
-@pytest.mark.parametrize("name", UNSTREAMED_FORMS)
-def test_the_endpoint_without_a_stream(endpoint: Any, name: str) -> None:
-    fails(endpoint, name, UNSTREAMED_FORMS[name], stream=False)
-
-
-@pytest.mark.parametrize("name", FORMS)
-def test_the_endpoint(endpoint: Any, name: str) -> None:
-    form = FORMS[name]
-    if form.outcome not in ("answer", "cut"):
-        return fails(endpoint, name, form, stream=True)
-    response = endpoint.chat(ODD, model=name, stream=True)
-    chunks = events_of(response.text)
-    assert response.text.endswith("data: [DONE]\n\n")
-    assert ("error" in chunks[-1]) == (form.outcome == "cut")
-    answer = [chunk for chunk in chunks if "error" not in chunk]
-    assert {chunk["model"] for chunk in answer} == {name}
-    assert all(chunk["choices"] for chunk in answer), "a count of tokens that nobody asked for"
-    assert "".join(chunk["choices"][0]["delta"].get("content") or "" for chunk in answer) == form.text
-    return None
 
 
 @pytest.mark.parametrize("name", [name for name in FORMS if name.startswith("usage")])
@@ -112,13 +114,13 @@ def test_nothing_nested_is_renamed(endpoint: Any) -> None:
     assert (chunks[0]["a"], chunks[-1]["logprobs"]) == ({"model": "theirs"}, {"model": 1})
 
 
-@pytest.mark.parametrize("name", [name for name, form in FORMS.items() if form.outcome in ("failed", "flood")])
+@pytest.mark.parametrize("name", ["finish error", "one piece of the server", FLOOD])
 def test_where_nothing_has_come_the_next_candidate_answers(serve: Any, name: str) -> None:
     endpoint = serve(name, "good")
     response = endpoint.chat(ODD, stream=True)
     assert (response.status_code, response.headers["x-zooter-attempts"]) == (200, "2")
     assert response.headers["x-model-router-selected-model"] == endpoint.order[1]
-    assert [failed for failed, _ in endpoint.next_exchange().failures] == [endpoint.order[0]]
+    assert [failed for failed, _ in endpoint.next_exchange().outcome.failures] == [endpoint.order[0]]
 
 
 def test_a_prompt_that_was_too_long_goes_elsewhere_from_then_on(serve: Any) -> None:
@@ -128,9 +130,9 @@ def test_a_prompt_that_was_too_long_goes_elsewhere_from_then_on(serve: Any) -> N
     assert second.headers["x-model-router-selected-model"] == endpoint.order[1]
 
 
-@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("name", OF_EACH_OUTCOME)
 def test_a_collection(server: Scripted, fleet_copy: Path, tmp_path: Path, name: str) -> None:
-    form: Foreign = FORMS[name]
+    form = FORMS[name]
     endpoint_fleet.save(fleet_copy, server.url, {"odd": name, "good": "good"}, rest_seconds=0.05, rest_after=99)
     ensemble = Ensemble(load_fleet(fleet_copy))
     with Run(tmp_path / "run", create=True) as run:

@@ -19,7 +19,7 @@ from zooter_core.router.encoder import Encoder, Encoders
 from zooter_core.router.head import RouterHead, RouterHeadConfig
 from zooter_core.router.router import DistilledRouter, Router
 
-STEPS = {"collect": 13, "score": 4, "tag": 5}  # how often a step has reported progress before the kill
+STEPS = {"collect": 13, "score": 4}  # how often a step has reported progress before the kill
 DEATHS = {
     **{step: f"{step}:{count}" for step, count in STEPS.items()},
     "label": "label:3",

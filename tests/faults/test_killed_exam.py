@@ -17,11 +17,7 @@ from zooter_core.data.run_folder import RESPONSES
 INTERRUPTED, KILLED, DONE = "ended 130", "killed 9", "ended 0"
 DEATHS = [  # one after the other, each where the one before had left off; test_killed.py kills a run in every step
     ("collect:9:2", INTERRUPTED),  # 2 is SIGINT, as Ctrl-C sends it
-    ("score:3:2", INTERRUPTED),
-    ("distill:1", KILLED),
     ("install:1", KILLED),  # before the router is in the fleet's folder
-    ("install:2", KILLED),  # before the report is
-    ("install:2", KILLED),  # before fleet.toml names the router
 ]
 OVER_ANOTHER = [  # with another router in its place
     ("install:1", KILLED),  # before the old one is copied
@@ -29,7 +25,7 @@ OVER_ANOTHER = [  # with another router in its place
     ("install:4", KILLED),  # when it has left; the copy was made anew
     ("install:2", KILLED),  # before the report is there
 ]
-QUERIES, PARALLEL = 32, 2  # of an exam in support.killed_commands; of requests to a model at a time
+QUERIES, PARALLEL = 16, 2  # of an exam in support.killed_commands; of requests to a model at a time
 
 
 @pytest.fixture

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-from support.patience import PATIENCE
 from support.run_folders import same_end, unfinish
 from zooter_core import pipeline
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.files import open_atomic, update_folder
 from zooter_core.data.runs import Run
-from zooter_core.labelling.rewards.scoring import ScoreCache
 
 BUSY = "another process at work in it"
 
@@ -82,25 +78,6 @@ def test_what_a_dead_process_left_goes_and_what_a_living_one_writes_stays(tmp_pa
         (folder / "file").write_text("whole")
     assert {path.name for path in tmp_path.iterdir()} == {"out", living.name, strange.name}
     assert (tmp_path / "out" / "file").read_text() == "whole"
-
-
-def keep(path: Path, name: str) -> None:
-    cache = ScoreCache("model", path)
-    for n in range(30):
-        cache.put({(f"query {n}", "response"): n / 10})
-        cache.put({(f"query {n}", name): n / 10})
-
-
-def test_two_processes_on_one_cache_keep_all_of_both(tmp_path):
-    path, fork = tmp_path / "rewards.sqlite", multiprocessing.get_context("fork")
-    writers = [fork.Process(target=keep, args=(path, name)) for name in "ab"]
-    for process in writers:
-        process.start()
-    for process in writers:
-        process.join(timeout=PATIENCE)
-    assert [process.exitcode for process in writers] == [0, 0]
-    items = [(f"query {n}", text) for n in range(30) for text in ("response", "a", "b")]
-    assert ScoreCache("model", path).get(items) == {item: int(item[0].split()[1]) / 10 for item in items}
 
 
 def test_two_runs_side_by_side_on_one_cache(tiny_fleet, queries, tmp_path, programs):

@@ -26,19 +26,10 @@ def small_head(temperature: float = 1.0) -> SkillHead:
     return SkillHead(weights, np.zeros(16), temperature)
 
 
-def test_the_softmax_by_hand():
-    """exp of the logits: 2, 5 and fourteen times 1, in all 21."""
-    (row,) = small_head().probabilities(np.array([[1.0, 0.0]]))
-    assert row == pytest.approx([2 / 21, 5 / 21, *[1 / 21] * 14])
-
-
-def test_the_temperature_by_hand():
-    """With temperature 0.5 the logits double: 4, 25 and fourteen times 1, in all 43."""
+def test_the_softmax_and_its_temperature_by_hand():
+    """exp of the logits: 2, 5 and fourteen times 1. With temperature 0.5 they double: 4, 25 and 1, in all 43."""
     (row,) = small_head(0.5).probabilities(np.array([[1.0, 0.0]]))
     assert row == pytest.approx([4 / 43, 25 / 43, *[1 / 43] * 14])
-
-
-def test_large_logits_do_not_overflow():
     (row,) = small_head().probabilities(np.array([[5000.0, 0.0]]))
     assert row == pytest.approx([0, 1, *[0] * 14])
 

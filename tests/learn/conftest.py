@@ -1,15 +1,48 @@
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
+from support.endpoint_fleet import share_models
+from support.scripted_learner import decisions, turn
 from zooter_core.learn.traffic import Traffic
 
 
-@pytest.fixture
-def place(fleet_copy: Path, tmp_path: Path):
+class Place(NamedTuple):
     """A fleet, and a folder with traffic."""
+
+    fleet: Path
+    data: Path
+    traffic: Traffic
+
+
+@pytest.fixture
+def place(tiny_fleet: Path, fleet_copy: Path, tmp_path: Path) -> Iterator[Place]:
+    share_models(fleet_copy, tiny_fleet)
     data = tmp_path / "data"
     with Traffic.open(data) as traffic:
-        yield fleet_copy, data, traffic
+        yield Place(fleet_copy, data, traffic)
+
+
+@pytest.fixture(scope="session")
+def first_turn(tiny_fleet: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("taught")
+    fleet = Path(shutil.copytree(tiny_fleet, folder / "fleet"))
+    share_models(fleet, tiny_fleet)
+    with Traffic.open(folder / "data") as traffic:
+        traffic.add(decisions(200))
+        result, _, _ = turn(Place(fleet, folder / "data", traffic))
+    assert (result.judged, result.event, result.challenger) == (200, "", "routers/0001")
+    return folder
+
+
+@pytest.fixture
+def taught(first_turn: Path, tmp_path: Path) -> Iterator[Place]:
+    """A place after a turn on 200 decisions, which made a challenger."""
+    folder = Path(shutil.copytree(first_turn, tmp_path / "taught", symlinks=True))
+    with Traffic.open(folder / "data") as traffic:
+        yield Place(folder / "fleet", folder / "data", traffic)

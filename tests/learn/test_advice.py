@@ -5,13 +5,12 @@ from __future__ import annotations
 import shlex
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
 
 import pytest
 
 from support.traffic_week import DAY, fill
 from zooter_core.config.fleet import load_fleet
-from zooter_core.learn.advice import Kind, Setup, advise
+from zooter_core.learn.advice import Setup, advise
 from zooter_core.learn.changes import Change
 from zooter_core.learn.report import EVERYTHING, TrafficReport, report_on
 from zooter_core.learn.traffic import Traffic, data_folder
@@ -105,10 +104,6 @@ def test_a_sample_that_is_too_small_says_how_long_it_takes(tmp_path, n, share, k
     assert advice.kind == kind
     assert "zooter learn --fleet 'my fleet'" in advice.command
     assert [part for part in parts if part not in f"{advice.reason} {advice.command}"] == []
-
-
-def test_no_recommendation_is_without_a_case() -> None:
-    assert {*CASES, "not sampled", "few"} == set(get_args(Kind))
 
 
 def test_a_better_and_cheaper_choice_needs_nothing_and_a_dearer_one_without_gain_does(good: TrafficReport) -> None:

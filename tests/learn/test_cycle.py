@@ -12,10 +12,8 @@ import numpy as np
 import pytest
 
 from support.scripted_learner import GOOD, POOL, STOP, Scripted, contents, decisions, turn
-from zooter_core.base.errors import WorkError
 from zooter_core.cli.main import main
 from zooter_core.config.fleet import load_fleet
-from zooter_core.labelling.rewards.scoring import QueryRewards
 from zooter_core.learn.cycle import Cycle, LearnSettings
 from zooter_core.learn.deciding import PROMOTE, ROLLBACK, SamplingPlan
 from zooter_core.learn.judging import STORED, TurnBudget
@@ -29,44 +27,38 @@ from zooter_core.method.promotion import Gate
 from zooter_core.router.router import Router
 
 
-def test_a_better_router_is_learned_proved_and_serves(place):
-    fleet, _, traffic = place
-    before = contents(fleet / "router")
-    traffic.add(decisions(200))
-    first, _, _ = turn(place)
-    assert (first.judged, first.event, first.challenger) == (200, "", "routers/0001")
-    traffic.add(decisions(200, 200))
-    second, versions, _ = turn(place)
-    assert (second.event, versions.state.former) == (PROMOTE, "router")
+def test_a_better_router_is_proved_and_serves(taught):
+    before = contents(taught.fleet / "router")
+    taught.traffic.add(decisions(200, 200))
+    result, versions, _ = turn(taught)
+    assert (result.event, versions.state.former) == (PROMOTE, "router")
     assert versions.state.champion == "routers/0001"  # which was compared, and not what has learned from the pairs too
     assert versions.state.challenger == "routers/0002"
-    assert second.evidence.mean > 0.3
-    parts = load_fleet(fleet)
-    router = Router.load(parts.router.path)  # the ordinary format
+    assert result.evidence.mean > 0.3
+    router = Router.load(load_fleet(taught.fleet).router.path)  # the ordinary format
     assert router.candidates == POOL
     routed = router.route(["Add up 5 and 3 apples", "Tell me about the sea near town 7"])
     assert [one.candidate for one in routed] == ["one", "two"]
-    assert contents(fleet / "router") == before
+    assert contents(taught.fleet / "router") == before
 
 
-def test_a_worse_one_is_rolled_back_to_the_bit(place):
-    fleet, _, traffic = place
+def test_a_worse_one_is_rolled_back_to_the_bit(taught):
+    fleet, _, traffic = taught
     before = (fleet / "fleet.toml").read_text(), contents(fleet / "router")
-    traffic.add(decisions(200))
-    turn(place)
     versions = Versions(load_fleet(fleet))
     after = deepcopy(versions.state)
     after.promote()
     versions.switch(after, PROMOTE)
     assert (fleet / "fleet.toml").read_text() != before[0]
     traffic.add(decisions(200, 200))
-    champion = load_fleet(fleet).router.path
-    choice = [one.candidate for one in Router.load(champion).route([one.query for one in decisions(2)])]
-    good = {"sum": "base", "sea": "base"}  # what the router before chooses, if it chooses so
-    former = [one.candidate for one in Router.load(fleet / "router").route([one.query for one in decisions(2)])]
-    good = {"sum": former[0], "sea": former[1]}
-    assert choice != former
-    result, versions, _ = turn(place, ensemble=Scripted(load_fleet(fleet), good=good))
+    queries = [one.query for one in decisions(2)]
+    former, champion = (
+        [one.candidate for one in Router.load(router).route(queries)]
+        for router in (fleet / "router", load_fleet(fleet).router.path)
+    )
+    assert champion != former
+    good = dict(zip(("sum", "sea"), former, strict=True))  # what the router before chooses
+    result, _, _ = turn(taught, ensemble=Scripted(load_fleet(fleet), good=good))
     assert result.event == ROLLBACK
     assert ((fleet / "fleet.toml").read_text(), contents(fleet / "router")) == before
 
@@ -74,54 +66,49 @@ def test_a_worse_one_is_rolled_back_to_the_bit(place):
 SLOW = Gate(pairs=10_000, bound=10_000.0)  # a gate that nothing passes
 
 
-def test_a_refit_of_a_promoted_learner_serves_once_it_has_earned_more(place):
+def test_a_refit_of_a_promoted_learner_serves_once_it_has_earned_more(taught):
     """Then the models change places: the refit that has learned it is compared for a turn before it serves."""
-    fleet, _, traffic = place
-    swapped = Scripted(load_fleet(fleet), good={"sum": "two", "sea": "one"})
-    turns = []
-    for first, more in ((0, {}), (200, {}), (400, {"gate": SLOW, "ensemble": swapped}), (600, {"gate": SLOW})):
-        traffic.add(decisions(200, first))
-        ensemble = Scripted(load_fleet(fleet), good=swapped.good) if first == 600 else more.get("ensemble")
-        result, versions, _ = turn(place, **more | {"ensemble": ensemble})
+    swapped, turns = {"sum": "two", "sea": "one"}, []
+    for first, good, gate in ((200, GOOD, Gate(pairs=20)), (400, swapped, SLOW), (600, swapped, SLOW)):
+        taught.traffic.add(decisions(200, first))
+        result, versions, _ = turn(taught, gate=gate, ensemble=Scripted(load_fleet(taught.fleet), good=good))
         state = versions.state
         turns.append((result.event, state.champion, state.challenger))
     assert turns == [
-        ("", "router", "routers/0001"),
         (PROMOTE, "routers/0001", "routers/0002"),
         ("", "routers/0001", "routers/0003"),
         (FOLLOW, "routers/0003", "routers/0004"),
     ]
-    assert (result.follows, load_fleet(fleet).router.path) == (True, str(fleet / "routers" / "0003"))
+    assert (result.follows, load_fleet(taught.fleet).router.path) == (True, str(taught.fleet / "routers" / "0003"))
     assert [event["event"] for event in state.events] == [PROMOTE]
 
 
-def test_a_model_that_breaks_is_left_within_300_requests(place):
+def test_a_model_that_breaks_is_left_within_300_requests(taught):
     """With the shares and the gate of `zooter learn`, 50 requests a turn, each answered by who is chosen for it."""
-    fleet, _, traffic = place
-    for first in (0, 200):
-        traffic.add(decisions(200, first))
-        turn(place)
+    fleet, _, traffic = taught
+    traffic.add(decisions(200, 200))
+    turn(taught)
     for first in range(400, 700, 50):
         requests = decisions(50, first)
         routed = Router.load(load_fleet(fleet).router.path).route([one.query for one in requests])
         chosen = [route.candidate for route in routed]
         traffic.add(replace(one, candidate=c, answer=c) for one, c in zip(requests, chosen, strict=True))
         broken = Scripted(load_fleet(fleet), good={"sum": "base", "sea": "two"})
-        turn(place, ensemble=broken, sampling=SamplingPlan(), gate=Gate())
+        turn(taught, ensemble=broken, sampling=SamplingPlan(), gate=Gate())
     routed = Router.load(load_fleet(fleet).router.path).route([one.query for one in decisions(40, 700)][::2])
     assert sum(route.candidate == "one" for route in routed) <= 1
 
 
-def test_the_learner_is_not_followed_any_more_where_its_owner_decides(place):
-    fleet, _, traffic = place
-    for first in (0, 200, 400):
-        traffic.add(decisions(200, first))
-        result, versions, _ = turn(place, manual=first == 400)
-    assert (result.event, result.challenger, result.follows) == ("", "routers/0003", False)
-    assert load_fleet(fleet).router.path == str(fleet / "routers" / "0001")
-    assert (versions.state.champion, versions.state.challenger) == ("routers/0001", "routers/0003")
-    assert versions.state.former == "router"  # it still guards
-    assert not versions.state.follows
+def test_where_its_owner_decides_nothing_is_promoted_or_followed(taught):
+    for first, manual, event, champion in (
+        (200, True, "", "router"), (400, False, PROMOTE, "routers/0002"), (600, True, "", "routers/0002"),
+    ):  # fmt: skip
+        taught.traffic.add(decisions(200, first))
+        result, versions, _ = turn(taught, manual=manual)
+        assert (result.event, versions.state.champion) == (event, champion)
+        assert (result.follows, versions.state.follows) == (not manual, not manual)
+    assert load_fleet(taught.fleet).router.path == str(taught.fleet / "routers" / "0002")
+    assert (versions.state.challenger, versions.state.former) == ("routers/0004", "router")  # which still guards
 
 
 def test_a_fine_tuned_encoder_stays_where_it_is(place):
@@ -140,38 +127,17 @@ def test_a_fine_tuned_encoder_stays_where_it_is(place):
     assert router.route(["Add up 5 and 3 apples"])[0].candidate == "one"
 
 
-def test_manual_leaves_the_switch_to_its_owner(place):
-    _, _, traffic = place
-    traffic.add(decisions(400))
-    turn(place, manual=True)
-    traffic.add(decisions(200, 400))
-    result, versions, _ = turn(place, manual=True)
-    assert result.evidence.passes
-    assert (result.event, versions.serving) == ("", "router")
-
-
-def test_no_traffic_and_a_pause_change_nothing(place):
-    fleet, _, traffic = place
-    before = (fleet / "fleet.toml").read_text()
-    result, versions, _ = turn(place)
-    assert (result.judged, result.challenger, result.event) == (0, "", "")
+def test_without_news_and_in_a_pause_nothing_changes(taught):
+    before = (taught.fleet / "fleet.toml").read_text()
+    result, versions, ensemble = turn(taught)
+    assert (result.judged, result.challenger, result.event, ensemble.questions) == (0, "", "", [])
+    assert sorted(path.name for path in (taught.fleet / "routers").iterdir()) == ["0001", "state.json"]
     versions.state.paused = True
     versions.save()
-    traffic.add(decisions(200))
-    result, _, ensemble = turn(place)
+    taught.traffic.add(decisions(200, 200))
+    result, _, ensemble = turn(taught)
     assert (result.judged, ensemble.questions) == (0, [])
-    assert (fleet / "fleet.toml").read_text() == before
-
-
-def test_an_imported_log_does_not_crowd_out_what_was_judged(place):
-    _, _, traffic = place
-    traffic.add(decisions(20))
-    traffic.add_rewards(LoggedReward(f"r{n}", "base", 1.0) for n in range(20))
-    traffic.add(replace(one, probability=None) for one in decisions(60, 20))
-    traffic.add_rewards([LoggedReward("r30", "base", 1.0, FEEDBACK)])
-    assert [one.request_id for one in Material.read(traffic, POOL, 21).decisions] == [
-        *(f"r{n}" for n in range(20)), "r30"
-    ]  # fmt: skip
+    assert (taught.fleet / "fleet.toml").read_text() == before
 
 
 def test_a_newcomer_answers_stored_queries(place):
@@ -189,13 +155,6 @@ def test_a_newcomer_answers_stored_queries(place):
     assert versions.state.newcomers == {}
     linear, pool = read_linear(versions.place(versions.state.challenger))
     assert (tuple(pool), linear.weight.shape[1]) == (POOL, 3)
-
-
-def test_a_turn_that_the_budget_ends_goes_on_with_the_next_decision(place):
-    """The two candidates that have not answered are asked each time."""
-    place[2].add(decisions(20))
-    judged = [turn(place, calls=calls, sampling=SamplingPlan(1.0, 0.0))[0].judged for calls in (10, 11, 100)]
-    assert judged == [5, 5, 10]
 
 
 def with_newcomer(place, ensemble=None, **settings):
@@ -230,11 +189,8 @@ def test_a_newcomer_that_fails_does_not_take_the_budget(place):
 
 
 @pytest.mark.parametrize("step", ["add_rewards", "save", "add", "name_router", "named", "np.savez"])
-def test_a_turn_that_dies_in_any_step_goes_on_later(place, step, monkeypatch):
-    fleet, _, traffic = place
-    traffic.add(decisions(200))
-    turn(place)
-    traffic.add(decisions(120, 200))
+def test_a_turn_that_dies_in_any_step_goes_on_later(taught, step, monkeypatch):
+    taught.traffic.add(decisions(120, 200))
 
     def die(*arguments, **_more):
         if step == "named":
@@ -249,15 +205,15 @@ def test_a_turn_that_dies_in_any_step_goes_on_later(place, step, monkeypatch):
         }[step]  # fmt: skip
         patch.setattr(*target, die)
         with pytest.raises(KeyboardInterrupt):
-            turn(place)
-    result, versions, _ = turn(place)
+            turn(taught)
+    result, versions, _ = turn(taught)
     assert versions.state.judged == 320
-    assert load_fleet(fleet).router.path.endswith("routers/0001")
+    assert load_fleet(taught.fleet).router.path.endswith("routers/0001")
     assert versions.state.challenger.startswith("routers/000")
     assert [(event["event"], event["passes"]) for event in versions.state.events] == [(PROMOTE, True)]
     assert versions.state.follows
-    assert Router.load(load_fleet(fleet).router.path).candidates == POOL
-    assert not [path for path in (fleet / "routers").iterdir() if "partial" in path.name]
+    assert Router.load(load_fleet(taught.fleet).router.path).candidates == POOL
+    assert not [path for path in (taught.fleet / "routers").iterdir() if "partial" in path.name]
     assert result.judged <= 120
 
 
@@ -291,9 +247,9 @@ def right(router) -> int:
     return sum(one.candidate == GOOD["sum" if "Add" in one.query else "sea"] for one in routed)
 
 
-@pytest.mark.parametrize("key", ["mallory", None])
-@pytest.mark.parametrize("thumb", [1.0, -1.0])
-@pytest.mark.parametrize("judged", [True, False])
+@pytest.mark.parametrize(
+    ("key", "thumb", "judged"), [("mallory", 1.0, True), ("mallory", -1.0, False), (None, 1.0, False)]
+)
 def test_the_thumbs_of_one_key_move_no_evident_query(place, key, thumb, judged):
     """Of a promoted learner: 300 for `base`, which is worth nothing, or against who is worth most, beside 100 requests.
 
@@ -335,21 +291,11 @@ def test_feedback_alone_still_teaches(place, tiny_encoder):
     assert np.mean([POOL[one] for one in chosen] == np.array(["one", "two"] * 20)) > 0.8
 
 
-def test_a_later_thumb_replaces_the_earlier_one(place):
-    _, _, traffic = place
-    traffic.add(decisions(1))
-    for thumb in (1.0, 1.0, -1.0):
-        traffic.add_rewards([LoggedReward("r0", "base", thumb, FEEDBACK, time=thumb)])
-    assert [reward.reward for reward in traffic.rewards()] == [-1.0]
-    assert Material.read(traffic, POOL).rewards[0, 0] == -1.0
-
-
 def test_feedback_counts_before_the_reward_model(place):
-    _, _, traffic = place
-    traffic.add(decisions(3))
-    traffic.add_rewards([LoggedReward(f"r{n}", "base", reward) for n, reward in enumerate((1.0, 2.0, 3.0))])
-    traffic.add_rewards([LoggedReward("r0", "base", 1.0, FEEDBACK), LoggedReward("r1", "one", -1.0, FEEDBACK)])
-    rewards = Material.read(traffic, POOL).rewards
+    place.traffic.add(decisions(3))
+    place.traffic.add_rewards([LoggedReward(f"r{n}", "base", reward) for n, reward in enumerate((1.0, 2.0, 3.0))])
+    place.traffic.add_rewards([LoggedReward("r0", "base", 1.0, FEEDBACK), LoggedReward("r1", "one", -1.0, FEEDBACK)])
+    rewards = Material.read(place.traffic, POOL).rewards
     level, spread = 2.0, np.std([1.0, 2.0, 3.0])
     assert rewards[0, 0] == pytest.approx(level + spread * (1 + 0.5 * np.tanh(-1 / spread)))
     assert rewards[1, 1] == pytest.approx(level - spread)
@@ -357,11 +303,10 @@ def test_feedback_counts_before_the_reward_model(place):
 
 
 def test_a_refit_is_the_same_again_and_of_any_encoder(place, tiny_encoder, tmp_path):
-    _, data, traffic = place
-    traffic.add(decisions(150))
-    traffic.add_rewards(LoggedReward(f"r{n}", POOL[n % 3], float(n % 3 == 1), MODEL) for n in range(150))
-    material = Material.read(traffic, POOL)
-    vectors = embed_decisions(tiny_encoder, material.decisions, data)
+    place.traffic.add(decisions(150))
+    place.traffic.add_rewards(LoggedReward(f"r{n}", POOL[n % 3], float(n % 3 == 1), MODEL) for n in range(150))
+    material = Material.read(place.traffic, POOL)
+    vectors = embed_decisions(tiny_encoder, material.decisions, place.data)
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         write_router(tmp_path / name, refit(material, vectors), POOL, tiny_encoder.reference, {})
@@ -389,39 +334,22 @@ def test_a_torn_file_of_vectors_has_none_and_is_written_anew(place, tiny_encoder
         assert read_vectors(tiny_encoder, material.decisions, data)[1].all()
 
 
-def test_a_reward_model_that_fails_now_and_then_leaves_the_rest(place):
-    fleet, _, traffic = place
-    traffic.add(decisions(200))
-
-    class Failing(Scripted):
-        def score_responses(self, queries, progress=lambda done: None, stop=None, cached=True):
-            scored = super().score_responses(queries, progress, stop, cached)
-            return [QueryRewards((None,) * len(one.rewards), "broken") if "6 " in query else one
-                    for (query, _), one in zip(queries, scored, strict=True)]  # fmt: skip
-
-    result, _, _ = turn(place, ensemble=Failing(load_fleet(fleet)))
-    assert (result.judged, result.challenger) == (200, "routers/0001")
-    assert not [one for one in traffic.rewards() if one.request_id == "r16"]
-
-
 def test_a_clock_that_jumps_loses_no_decision(place):
-    _, _, traffic = place
-    traffic.add(replace(one, time=5000.0 - n) for n, one in enumerate(decisions(150)))
+    place.traffic.add(replace(one, time=5000.0 - n) for n, one in enumerate(decisions(150)))
     assert turn(place)[0].judged == 150
-    traffic.add(replace(one, time=3.0) for one in decisions(150, 150))
+    place.traffic.add(replace(one, time=3.0) for one in decisions(150, 150))
     assert turn(place)[0].judged == 150
 
 
 def test_a_traffic_file_that_begins_anew_is_judged_from_its_first_decision(place, tiny_encoder, tmp_path):
-    fleet, data, traffic = place
-    traffic.add(decisions(150))
+    place.traffic.add(decisions(150))
     turn(place)
     with Traffic.open(tmp_path / "anew") as anew:
         anew.add(decisions(110, 150))
-        shutil.copyfile(data / VECTORS, tmp_path / "anew" / VECTORS)  # as where traffic.sqlite alone was deleted
-        traffic.delete(older_than=1e12)
+        shutil.copyfile(place.data / VECTORS, tmp_path / "anew" / VECTORS)  # as where traffic.sqlite alone was deleted
+        place.traffic.delete(older_than=1e12)
         assert turn(place)[0].judged == 0  # the same file, whose numbers go on
-        result, _, _ = turn((fleet, tmp_path / "anew", anew))
+        result, _, _ = turn((place.fleet, tmp_path / "anew", anew))
         assert (result.judged, result.challenger) == (110, "routers/0002")
         material = Material.read(anew, POOL)
     vectors, present, _ = read_vectors(tiny_encoder, material.decisions, tmp_path / "anew")
@@ -429,36 +357,9 @@ def test_a_traffic_file_that_begins_anew_is_judged_from_its_first_decision(place
     assert vectors == pytest.approx(tiny_encoder.embed([one.routed_text for one in material.decisions]), abs=1e-5)
 
 
-def test_a_turn_without_news_makes_no_router(place):
-    fleet, _, traffic = place
-    traffic.add(decisions(150))
-    turn(place)
-    result, versions, ensemble = turn(place)
-    assert (result.judged, result.challenger, ensemble.questions) == (0, "", [])
-    assert sorted(path.name for path in (fleet / "routers").iterdir()) == ["0001", "state.json"]
-    assert versions.state.version == 1
-
-
 def test_one_candidate_has_nothing_to_learn(place):
-    fleet, _, traffic = place
-    parts = load_fleet(fleet)
+    parts = load_fleet(place.fleet)
     ensemble = Scripted(replace(parts, candidates=parts.candidates[:1]))
-    traffic.add(decisions(150))
-    result = Cycle(Versions(ensemble.fleet), ensemble, traffic, LearnSettings()).turn(TurnBudget(1000), STOP)
+    place.traffic.add(decisions(150))
+    result = Cycle(Versions(ensemble.fleet), ensemble, place.traffic, LearnSettings()).turn(TurnBudget(1000), STOP)
     assert (result.judged, result.challenger, result.event) == (150, "", "")
-
-
-def test_a_full_disk_is_one_message_and_the_champion_stays(place, monkeypatch):
-    fleet, _, traffic = place
-    traffic.add(decisions(150))
-    before = (fleet / "fleet.toml").read_text()
-
-    def full(*_args, **_more):
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(np, "savez", full)
-        with pytest.raises(WorkError):
-            turn(place)
-    assert (fleet / "fleet.toml").read_text() == before
-    assert turn(place)[0].challenger == "routers/0001"

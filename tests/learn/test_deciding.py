@@ -16,7 +16,6 @@ def test_the_served_answer_is_always_looked_at_and_a_sample_is_answered_by_all()
     lots = np.array([[0.01, 0.9], [0.5, 0.9]])
     result = draw_answers(served, (served,), lots, SamplingPlan(share=0.02, pairs=0.3), ALL)
     assert result.candidates.tolist() == [[True, True, True], [False, True, False]]
-    assert result.inclusion.tolist() == [[1, 0.02, 0.02], [0.02, 1, 0.02]]
     assert result.sample.tolist() == [True, False]
 
 
@@ -25,27 +24,20 @@ def test_a_pair_is_drawn_where_the_routers_differ():
     lots = np.array([[0.5, 0.1], [0.5, 0.1], [0.5, 0.9]])
     result = draw_answers(served, (served, np.array([0, 2, 2])), lots, SamplingPlan(share=0.1, pairs=0.3), ALL)
     assert result.candidates[:, 2].tolist() == [False, True, False]
-    assert result.inclusion[:, 2] == pytest.approx([0.1, 0.1 + 0.9 * 0.3, 0.1 + 0.9 * 0.3])
-
-
-def test_both_choices_are_looked_at_where_another_candidate_answered():
-    result = draw_answers(np.array([2]), (np.array([0]), np.array([1])), np.array([[0.5, 0.1]]), SamplingPlan(), ALL)
-    assert result.candidates.tolist() == [[True, True, True]]
-
-
-def test_a_candidate_that_cannot_be_called_is_left_out():
+    elsewhere = draw_answers(np.array([2]), (np.array([0]), np.array([1])), lots[:1], SamplingPlan(), ALL)
+    assert elsewhere.candidates.tolist() == [[True, True, True]]  # where another candidate answered
     available = np.array([True, True, False])
-    result = draw_answers(np.array([0]), (np.array([0]),), np.array([[0.0, 0.0]]), SamplingPlan(), available)
+    result = draw_answers(np.array([0]), (np.array([0]),), np.zeros((1, 2)), SamplingPlan(), available)
     assert result.candidates.tolist() == [[True, True, False]]
-    assert result.inclusion[0, 2] == 0
 
 
-def test_the_inclusion_is_the_frequency():
+def test_the_probability_of_a_pair_is_its_frequency():
     count = 20_000
     served, other = np.zeros(count, dtype=int), np.ones(count, dtype=int)
     lots = np.random.default_rng(0).random((count, 2))
-    result = draw_answers(served, (served, other), lots, SamplingPlan(0.05, 0.3), ALL)
-    assert result.candidates.mean(axis=0) == pytest.approx(result.inclusion[0], abs=0.01)
+    plan = SamplingPlan(0.05, 0.3)
+    result = draw_answers(served, (served, other), lots, plan, ALL)
+    assert result.candidates.mean(axis=0) == pytest.approx([1, plan.either, plan.share], abs=0.01)
 
 
 def test_pairs_are_where_both_rewards_are():
@@ -75,28 +67,21 @@ def test_a_better_challenger_is_promoted_and_the_former_champion_guards():
     assert it.decide(1.0, Gate()) == ""
 
 
-def test_the_former_champion_comes_back_when_the_pairs_say_so():
+@pytest.mark.parametrize(
+    ("means", "follow", "event", "champion", "former"),
+    [
+        ((1.0, 0.0), False, "rollback", 0, None),
+        ((0.0, 1.0), False, "", 1, None),  # a guard that has seen enough leaves
+        ((0.0, 1.0), True, "", 1, 1),  # and the guard of a followed learner is renewed
+    ],
+)
+def test_a_former_champion_guards(means, follow, event, champion, former):
     it = contest()
-    it.promote()
-    observe(it, rewards(200, 1.0, 0.0))
-    assert it.decide(1.0, Gate()) == "rollback"
-    assert (it.champion, it.former) == (0, None)
-
-
-def test_a_guard_that_has_seen_enough_leaves():
-    it = contest()
-    it.promote()
-    observe(it, rewards(400, 0.0, 1.0))
-    assert it.decide(1.0, Gate()) == ""
-    assert it.former is None
-
-
-def test_a_guard_that_is_better_wins_however_many_pairs_came_at_once():
-    it = contest()
-    it.promote()
+    it.promote(follow=follow)
     for _ in range(4):  # batches of one turn
-        observe(it, rewards(100, 1.0, 0.0))
-    assert it.decide(1.0, Gate()) == "rollback"
+        observe(it, rewards(100, *means))
+    assert it.decide(1.0, Gate()) == event
+    assert (it.champion, it.former, it.guard) == (champion, former, [])
 
 
 def test_no_better_is_not_promoted():
@@ -150,11 +135,3 @@ def test_the_learner_is_followed_until_the_guard_wins():
     observe(it, rewards(10, 0.0, 0.0, 0.0, 1.0))
     assert not it.enter(4)
     assert (it.champion, it.challenger, it.follows) == (0, 4, False)
-
-
-def test_a_guard_of_a_followed_learner_is_renewed():
-    it = contest()
-    it.promote(follow=True)
-    observe(it, rewards(400, 0.0, 1.0))
-    assert it.decide(1.0, Gate()) == ""
-    assert (it.former, it.guard) == (1, [])

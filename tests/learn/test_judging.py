@@ -14,8 +14,7 @@ from zooter_core.learn.deciding import SamplingPlan
 
 
 def test_a_budget_ends_a_turn_and_the_next_one_goes_on(place):
-    _, _, traffic = place
-    traffic.add(decisions(60))
+    place.traffic.add(decisions(60))
     first, versions, ensemble = turn(place, calls=20)
     assert first.waiting
     assert first.calls <= 20
@@ -27,8 +26,7 @@ def test_a_budget_ends_a_turn_and_the_next_one_goes_on(place):
 
 
 def test_a_stop_before_a_reward_is_no_error_and_its_query_waits(place):
-    fleet, _, traffic = place
-    traffic.add(decisions(60))
+    place.traffic.add(decisions(60))
     stop = threading.Event()
 
     class Stopped(Scripted):
@@ -38,66 +36,47 @@ def test_a_stop_before_a_reward_is_no_error_and_its_query_waits(place):
                 raise WorkError("rewards", "a stop before the last one", "Ask again.")
             return super().score_responses(queries, progress, stop, cached)
 
-    first, versions, _ = turn(place, stop=stop, ensemble=Stopped(load_fleet(fleet)))
+    first, versions, _ = turn(place, stop=stop, ensemble=Stopped(load_fleet(place.fleet)))
     assert first.waiting
     assert versions.state.judged == first.judged < 60
     assert first.judged + turn(place)[0].judged == 60
 
 
-def test_thoughts_are_stored_with_the_tokens(place):
-    fleet, _, traffic = place
-    traffic.add(decisions(20))
-
-    class Thinking(Scripted):
-        def run_requests(self, requests, stop, generation=None):
-            for piece in super().run_requests(requests, stop, generation):
-                thoughts = 7 if piece.request.candidate.name == "two" else 0
-                yield replace(piece, response=replace(piece.response, thought_tokens=thoughts))
-
-    turn(place, ensemble=Thinking(load_fleet(fleet)), sampling=SamplingPlan(1.0))
-    counts = {(reward.candidate, reward.tokens, reward.thought_tokens) for reward in traffic.rewards()}
-    assert counts == {("base", None, None), ("one", 10, 0), ("two", 10, 7)}  # what was served was not counted
-
-
 def test_dollars_are_a_budget_too(place):
-    fleet, _, traffic = place
     for name in POOL:
-        change_candidate(fleet, name, {"usd_per_million_tokens": 100_000})  # a dollar for an answer of ten tokens
-    traffic.add(decisions(60))
+        change_candidate(place.fleet, name, {"usd_per_million_tokens": 100_000})  # a dollar for an answer of ten tokens
+    place.traffic.add(decisions(60))
     result, _, _ = turn(place, dollars=5.0)
     assert result.waiting
     assert 5.0 <= result.dollars <= 7.0
 
 
 def test_without_answers_only_the_sample_is_judged(place):
-    _, _, traffic = place
-    traffic.add(decisions(100, answer=None))
+    place.traffic.add(decisions(100, answer=None))
     turn(place, sampling=SamplingPlan(0.3, 0.0))
-    rewards = list(traffic.rewards())
+    rewards = list(place.traffic.rewards())
     assert {reward.why for reward in rewards} == {"sample"}
     assert {reward.inclusion for reward in rewards} == {0.3}
     assert 3 * 15 <= len(rewards) <= 3 * 45
 
 
 def test_where_answers_are_kept_those_of_the_sample_are_too(place):
-    fleet, _, traffic = place
-    set_table(fleet, "learn", {"answers": True})
-    traffic.add(decisions(2))
+    set_table(place.fleet, "learn", {"answers": True})
+    place.traffic.add(decisions(2))
     turn(place, sampling=SamplingPlan(1.0, 0.0))
-    others = {(one.candidate, one.answer) for one in traffic.rewards()}
+    others = {(one.candidate, one.answer) for one in place.traffic.rewards()}
     assert others == {("base", None), ("one", "one"), ("two", "two")}  # the served one is with its decision
 
 
 def test_the_cache_of_rewards_keeps_nothing_of_what_is_judged(place):
-    fleet, _, traffic = place
-    traffic.add(decisions(2))
+    place.traffic.add(decisions(2))
 
     class Rewarding(Scripted):
         reward_model, score_responses = Ensemble.reward_model, Ensemble.score_responses
 
-    ensemble = Rewarding(load_fleet(fleet))
+    ensemble = Rewarding(load_fleet(place.fleet))
     turn(place, ensemble=ensemble, sampling=SamplingPlan(1.0, 0.0))
-    assert len(list(traffic.rewards())) == 6
+    assert len(list(place.traffic.rewards())) == 6
     items = [(one.query, name) for one in decisions(2) for name in POOL]
     assert ensemble._cache().get(items) == {}
     ensemble.score_responses([(items[0][0], POOL)])
@@ -105,18 +84,16 @@ def test_the_cache_of_rewards_keeps_nothing_of_what_is_judged(place):
 
 
 def test_an_answer_that_was_cut_is_not_judged_as_a_whole_one(place, monkeypatch):
-    _, _, traffic = place
     monkeypatch.setattr("zooter_core.learn.judging.LONGEST_ANSWER", 4)
-    traffic.add(decisions(2))  # their answers are "base", as long as those that are kept
+    place.traffic.add(decisions(2))  # their answers are "base", as long as those that are kept
     _, _, ensemble = turn(place, sampling=SamplingPlan(0.0, 0.0))
-    assert (list(traffic.rewards()), ensemble.questions) == ([], [])
+    assert (list(place.traffic.rewards()), ensemble.questions) == ([], [])
 
 
 def test_what_is_stored_says_why_and_with_which_probability(place):
-    _, _, traffic = place
-    traffic.add(decisions(100))
+    place.traffic.add(decisions(100))
     turn(place, sampling=SamplingPlan(0.2, 0.0))
-    rewards = list(traffic.rewards())
+    rewards = list(place.traffic.rewards())
     sample = [reward for reward in rewards if reward.why == "sample"]
     assert {name: [one.request_id for one in sample if one.candidate == name] for name in POOL} == dict.fromkeys(
         POOL, sorted({one.request_id for one in sample})
@@ -128,19 +105,17 @@ def test_what_is_stored_says_why_and_with_which_probability(place):
 
 
 def test_chores_and_named_candidates_are_left_out(place):
-    _, _, traffic = place
     chore, named, nobody = decisions(3)
-    traffic.add([replace(chore, chore=True), replace(named, probability=None), replace(nobody, candidate=None)])
+    place.traffic.add([replace(chore, chore=True), replace(named, probability=None), replace(nobody, candidate=None)])
     result, versions, ensemble = turn(place)
     assert (result.judged, ensemble.questions, versions.state.judged) == (0, [], 3)
 
 
 def test_a_candidate_that_fails_is_counted_and_the_others_are_judged(place):
-    fleet, _, traffic = place
-    traffic.add(decisions(40))
-    ensemble = Scripted(load_fleet(fleet))
+    place.traffic.add(decisions(40))
+    ensemble = Scripted(load_fleet(place.fleet))
     ensemble.broken.add("two")
     result, _, _ = turn(place, ensemble=ensemble)
     assert result.judged == 40
     assert result.failures["two"] > 5
-    assert {reward.candidate for reward in traffic.rewards()} == {"base", "one"}
+    assert {reward.candidate for reward in place.traffic.rewards()} == {"base", "one"}

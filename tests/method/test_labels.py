@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from support.reward_tables import NUMBERS, rewards, tagged
 from zooter_core.base.errors import ZooterError
 from zooter_core.method import labels
 from zooter_core.method.labels import (
@@ -25,6 +24,21 @@ from zooter_core.method.labels import (
 
 TAUS = st.floats(0.05, 20)
 BETAS = st.floats(0, 1)
+NUMBERS = st.floats(-50, 50, width=32)
+
+
+@st.composite
+def rewards(draw):
+    shape = draw(st.integers(1, 8)), draw(st.integers(1, 5))
+    return draw(arrays(np.float64, shape, elements=NUMBERS))
+
+
+@st.composite
+def tagged(draw):
+    """Rewards and the tags of each query."""
+    table = draw(rewards())
+    names = st.lists(st.sampled_from(["math", "code", "chat"]), max_size=4)
+    return table, draw(st.lists(names, min_size=len(table), max_size=len(table)))
 
 
 def enhanced_labels(table, tags, beta, tau=1.0):
@@ -47,22 +61,6 @@ def test_enhanced_labels_are_distributions(case, beta):
     assert (enhanced >= 0).all()
 
 
-@given(tagged())
-def test_beta_one_is_the_plain_label(case):
-    table, tags = case
-    assert enhanced_labels(table, tags, 1.0) == pytest.approx(softmax(table))
-
-
-@given(tagged())
-def test_beta_zero_is_the_mean_prior_of_the_tags(case):
-    table, tags = case
-    labels = softmax(table)
-    for row, names in enumerate(tags):
-        carried = [np.mean([labels[k] for k, other in enumerate(tags) if name in other], axis=0) for name in set(names)]
-        expected = np.mean(carried, axis=0) if carried else labels[row]
-        assert enhanced_labels(table, tags, 0.0)[row] == pytest.approx(expected)
-
-
 @given(tagged(), BETAS, TAUS, st.randoms())
 def test_permuting_the_pool_permutes_the_labels(case, beta, tau, random):
     table, tags = case
@@ -76,13 +74,6 @@ def test_permuting_the_pool_permutes_the_labels(case, beta, tau, random):
 @given(rewards(), NUMBERS)
 def test_a_constant_added_to_all_rewards_of_a_query_changes_nothing(table, constant):
     assert softmax(table + constant) == pytest.approx(softmax(table))
-
-
-@given(tagged(), BETAS)
-def test_a_tag_named_twice_counts_once(case, beta):
-    table, tags = case
-    doubled = [[*names, *names] for names in tags]
-    assert (enhanced_labels(table, doubled, beta) == enhanced_labels(table, tags, beta)).all()
 
 
 @given(rewards())

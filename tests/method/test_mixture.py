@@ -140,3 +140,20 @@ def test_a_head_start_is_the_largest_that_loses_nothing(lead, start):
     order, weights = np.array([[1.0, 0.0], [1.0, 0.0]]), np.ones((2, 1))
     assert mixture.head_start(predictions, order, weights, scores) == start
     assert mixture.head_start(predictions, order, 0 * weights, scores) == 0.2  # no query gets any
+
+
+def test_the_support_of_similar_queries_by_hand():
+    """The two most similar of four: gains of 1 and 3 have a mean of 2 and a standard error of 1."""
+    scores = np.array([[0.0, 1.0, 5.0], [0.0, 3.0, NAN], [9.0, 0.0, 0.0], [9.0, 0.0, 0.0]])
+    first, last = [0.9, 0.8, 0.1, 0.0], [0.0, 0.1, 0.8, 0.9]
+    t = mixture.support(np.array([first, last, first]), scores, np.array([0, 0, 1]))
+    # The third candidate: 5 and a missing score, which is no gain: a mean and a standard error of 2.5.
+    assert t[:2] == pytest.approx(np.array([[0.0, 2.0, 1.0], [0.0, -np.inf, -np.inf]]))
+    assert t[2] == pytest.approx([-2.0, 0.0, 1.0])  # 4 and 0 against the second
+
+
+def test_who_lacks_support_falls_behind_the_best_by_its_level():
+    support = np.array([[0.0, 0.6, 0.4], [0.0, 0.4, 0.4]])
+    utilities = np.array([[1.0, 2.0, 3.0], [1.0, 2.0, -3.0]])
+    result = mixture.supported(utilities, support, np.array([0.5, 0.25, 0.0]), np.array([0, 0]))
+    assert result.tolist() == [[1.0, 2.0, 0.5], [1.0, 0.75, -3.0]]

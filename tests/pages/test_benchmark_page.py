@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from support.app_pages import Open, column, tables, words
-from support.drawn_charts import charts
+from support.app_pages import Open, charts, column, tables
 from support.hostile_texts import faults
 from zooter_core import pipeline
 from zooter_core.base.records import Query
@@ -82,14 +81,13 @@ def methods(page: AppTest) -> list[list[str]]:
     return tables(page)[0]
 
 
-def test_no_report_says_how_to_make_one(open_page: Open, tiny_fleet: Path) -> None:
+def test_no_report_says_how_to_make_one_and_a_run_its_next_step(
+    open_page: Open, tiny_fleet: Path, run: Path, tmp_path: Path
+) -> None:
     page = open_page("benchmark")
     assert "no report yet" in page.info[0].value
     assert f"zooter run --fleet {tiny_fleet}" in page.code[0].value
     assert not tables(page)
-
-
-def test_a_run_that_has_not_ended_says_its_next_step(open_page: Open, run: Path, tmp_path: Path) -> None:
     state = json.loads((run / "run.json").read_text())
     del state["seals"]["label"], state["seals"]["distill"]
     (tmp_path / "run.json").write_text(json.dumps(state))
@@ -104,6 +102,9 @@ def test_a_run_folder_is_shown_like_a_fleet_and_every_column_has_its_meaning(ope
     assert not page.error
     assert [len(row) for row in methods(page)] == [7] * len(methods(page))
     assert plots(page) == 3  # the sweep lies beside the report
+    assert column(tables(page)[3], "beta") == ["0", "0.3", "1"]
+    verdict = next(text.value for text in page.markdown if "scores highest" in text.value or "values of" in text.value)
+    assert ("significantly higher" in verdict) == json.loads((run / "sweep.json").read_text())["differs"]
     assert downloads(page) == ["This table (CSV)"] * 3 + ["Full report (JSON)"]
     meanings = [element.value for element in page.markdown if element.value.startswith("- **")]
     for table in tables(page)[2:]:
@@ -135,23 +136,18 @@ def test_a_report_is_a_verdict_tables_and_a_chart(open_page: Open, fleet_with_re
     assert f"> {fleet_with_report / 'sweep.json'}" in page.code[-1].value
 
 
-def test_without_held_back_queries_cross_validation_has_the_verdict(open_page: Open, fleet_with_report: Path) -> None:
+def test_without_held_back_queries_cross_validation_has_the_verdict_and_names_are_no_markdown(
+    open_page: Open, fleet_with_report: Path
+) -> None:
+    name = "![x](http://elsewhere/x.png)"
+
     def crossed(figures: dict[str, Any]) -> None:
-        figures["cross_validation"] = figures.pop("held_back")["verdict"] | {"source": "cross-validation", "n": 900}
+        verdict = figures.pop("held_back")["verdict"] | {"against": name, "never_needed": [name]}
+        figures["cross_validation"] = verdict | {"source": "cross-validation", "n": 900}
 
     change(fleet_with_report, crossed)
     page = open_page("benchmark", fleet_with_report)
     assert "900 cross-validated queries" in page.markdown[0].value
-
-
-def test_a_candidates_name_is_no_markdown(open_page: Open, fleet_with_report: Path) -> None:
-    name = "![x](http://elsewhere/x.png)"
-
-    def named(figures: dict[str, Any]) -> None:
-        figures["held_back"]["verdict"] |= {"against": name, "never_needed": [name]}
-
-    change(fleet_with_report, named)
-    page = open_page("benchmark", fleet_with_report)
     assert faults(page.markdown[0].value) == []
 
 
@@ -172,14 +168,7 @@ def test_the_chart_draws_the_curves_that_are_chosen(open_page: Open, fleet_with_
     assert lines() == two
     page.pills(key="curves").set_value([]).run()
     assert lines() == []
-    singles = {"base", "one", "two", "random"}
-    low = next((text for text in words(page).splitlines() if text.startswith("Too far below")), "")
-    assert {name for name in singles if f"{name} (" not in low} <= {trace["name"] for trace in traces(page)}
-    assert "two" in {trace["name"] for trace in traces(page)}  # the best of them
-    page.toggle(key="close").set_value(True).run()
-    names = {trace["name"] for trace in traces(page)}
-    assert {"router", "RMR", "oracle"} <= names
-    assert not names & singles
+    assert {"base", "one", "two", "random", "router", "RMR", "oracle"} == {trace["name"] for trace in traces(page)}
     curves = report(fleet_with_report)["held_back"]["selection"]["curves"]
     box = page.selectbox[0]
     triggers = {curve["trigger"] for curve in curves}
@@ -191,44 +180,24 @@ def test_the_chart_draws_the_curves_that_are_chosen(open_page: Open, fleet_with_
         assert thresholds == pytest.approx(expected, abs=5e-4)
 
 
-def test_a_sweep_is_a_table_with_a_verdict(open_page: Open, fleet_with_report: Path, run: Path) -> None:
-    shutil.copy(run / "sweep.json", fleet_with_report)
-    page = open_page("benchmark", fleet_with_report)
-    sweep_figures = json.loads((run / "sweep.json").read_text())
-    assert column(tables(page)[3], "beta") == ["0", "0.3", "1"]
-    verdict = next(
-        element.value
-        for element in page.markdown
-        if "values of beta" in element.value or "scores highest" in element.value
-    )
-    assert ("significantly higher" in verdict) == sweep_figures["differs"]
-    assert plots(page) == 3
-
-
-def test_a_broken_sweep_is_one_clear_error_and_the_rest_stays(open_page: Open, fleet_with_report: Path) -> None:
+def test_a_report_without_parts_is_drawn_and_a_broken_file_is_one_error(
+    open_page: Open, fleet_with_report: Path
+) -> None:
     (fleet_with_report / "sweep.json").write_text("{")
     page = open_page("benchmark", fleet_with_report)
     assert "sweep.json" in page.error[0].value
-    assert len(tables(page)) == 3
-
-
-def test_a_broken_report_is_one_clear_error(open_page: Open, fleet_with_report: Path) -> None:
-    (fleet_with_report / "report.json").write_text('{"candidates": {}}')
-    page = open_page("benchmark", fleet_with_report)
-    assert "another kind of report" in page.error[0].value
-    assert not tables(page)
-
-
-def test_a_report_that_changes_is_drawn_as_it_is_then(open_page: Open, fleet_with_report: Path) -> None:
-    page = open_page("benchmark", fleet_with_report)
+    assert len(tables(page)) == 3  # the rest stays
     change(fleet_with_report, lambda figures: figures["held_back"].pop("selection"))  # as of a pool of one
     page.run()
-    assert not page.error
     assert not page.selectbox
     change(fleet_with_report, lambda figures: figures.pop("held_back"))
     page.run()
     assert "held back no queries" in page.info[0].value
     assert downloads(page) == ["Full report (JSON)"]
+    (fleet_with_report / "report.json").write_text('{"candidates": {}}')
+    page.run()
+    assert "another kind of report" in page.error[0].value
+    assert not tables(page)
 
 
 def test_prices_turn_calls_into_dollars(open_page: Open, fleet_with_report: Path) -> None:

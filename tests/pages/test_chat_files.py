@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from streamlit.testing.v1 import AppTest
 
 from support.app_pages import Open, ask, draw_ended, labels, press, talk, words
@@ -41,6 +39,7 @@ def test_files_show_their_size_before_the_query_is_sent_with_them(open_page: Ope
     assert not any("tokens" in label for label in labels(page))  # they no longer wait
     (readings,) = turn.job.readings.values()
     assert [reading.read for reading in readings] == [reading.tokens for reading in readings]
+    assert f"> {QUERY}\n\nAttached: add.py\n\n```\n{CODE}\n```" in export.markdown(talk(page))
     page = ask(page, "And 12 + 31?")
     assert talk(page).turns[1].attachments == ()
 
@@ -93,6 +92,7 @@ def test_settings_belong_to_a_conversation_and_are_shown_where_they_apply(open_p
     assert shown in words(page)
     assert page.text_area(key=f"system-{first}").value == "Be brief."
     page = ask(page, "And 12 + 31?")
+    assert "System prompt:\n```\nBe brief.\n```" in export.markdown(talk(page))
     for turn in talk(page).turns:
         tuned = turn.settings.temperature, turn.settings.max_new_tokens, turn.settings.system
         assert tuned == (0.2, 32, "Be brief.")
@@ -101,19 +101,6 @@ def test_settings_belong_to_a_conversation_and_are_shown_where_they_apply(open_p
     assert "system prompt" not in words(page)
     assert not page.warning
     assert page.text_area(key=f"system-{first}").value == ""
-
-
-def test_an_export_has_files_and_settings(open_page: Open) -> None:
-    page = open_page("chat")
-    page.text_area(key=f"system-{talk(page).id}").set_value("Be brief.").run()
-    page = ask(attach(page, "add.py", CODE.encode()), QUERY)
-    shape = json.loads(export.as_json(talk(page)))
-    assert shape["settings"] == {"temperature": None, "max_new_tokens": None, "system": "Be brief."}
-    assert shape["turns"][0]["attachments"] == [{"name": "add.py", "text": CODE}]
-    assert shape["turns"][0]["settings"]["system"] == "Be brief."
-    text = export.markdown(talk(page))
-    assert "System prompt:\n```\nBe brief.\n```" in text
-    assert f"> {QUERY}\n\nAttached: add.py\n\n```\n{CODE}\n```" in text
 
 
 def test_the_same_model_or_another_answers_again(open_page: Open) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from support.app_pages import Open, column, press, tables, words
+from support.app_pages import Open, column, labels, press, tables, words
 from support.patience import PATIENCE
 from zooter_core.config.fleet import load_fleet
 from zooter_core.fleet.ensemble import Ensemble
@@ -91,23 +91,13 @@ def test_a_right_answer_gives_ticks_and_crosses_and_the_right_ones_lead(open_pag
     assert ', not "no model says this".' in words(page)
 
 
-def test_a_failing_candidate_fails_alone(open_page: Open, broken_fleet: Path) -> None:
-    page = compare(open_page("compare", broken_fleet), "What is 12 + 30?")
-    assert [error.value for error in page.error if "two" in error.value]
-    assert len(page.error) == 1
-    placed = [item.response.candidate for item in comparison(page).job.ranked or [] if item.rank]
-    assert set(placed) == {"base", "one"}
-
-
-def test_an_empty_query_gets_one_clear_message(open_page: Open) -> None:
-    page = open_page("compare")
+def test_an_empty_query_gets_one_clear_message_and_stop_keeps_what_has_come(open_page: Open, slow_fleet: Path) -> None:
+    page = open_page("compare", slow_fleet)
+    assert "Try one of these:" in words(page)
+    assert [tab.label for tab in page.tabs] == ["One query", "Arena"]
     start(page, "  ")
     assert "an empty text" in page.error[0].value
     assert page.session_state["comparison"] is None
-
-
-def test_stop_keeps_what_has_come(open_page: Open, slow_fleet: Path) -> None:
-    page = open_page("compare", slow_fleet)
     start(page, "Write about the sea.")
     job = comparison(page).job
     if job.running:
@@ -116,14 +106,6 @@ def test_stop_keeps_what_has_come(open_page: Open, slow_fleet: Path) -> None:
     assert set(job.responses) == set(job.candidates)
     assert job.ranked is not None
     page.run()
-
-
-def test_two_sessions_do_not_mix(open_page: Open) -> None:
-    first, second = open_page("compare"), open_page("compare")
-    compare(first, "What is 12 + 30?")
-    compare(second, "Write about the sea.")
-    assert comparison(first).query != comparison(second).query
-    assert comparison(first).job is not comparison(second).job
 
 
 def opened(page: AppTest, key: str) -> AppTest:
@@ -142,28 +124,14 @@ def sent(page: AppTest) -> set[str]:
     return {str(node.proto) for node in page.main if getattr(node, "proto", None) is not None}
 
 
-def test_the_empty_page_explains_itself_and_offers_examples(open_page: Open) -> None:
-    page = open_page("compare")
-    assert "Try one of these:" in words(page)
-    assert list(page.pills[0].value) == ["base", "one", "two"]
-    assert [tab.label for tab in page.tabs] == ["One query", "Arena"]
-
-
-def test_two_picked_models_compare_among_themselves(open_page: Open) -> None:
-    page = open_page("compare")
-    page.pills[0].set_value(["base", "two"]).run()
-    page = compare(page, "What is 12 + 30?")
-    assert comparison(page).job.candidates == ("base", "two")
-    assert len(comparison(page).decision.probabilities) == 3
-    assert len(heads(page)) == 2
-
-
 def test_the_routers_choice_is_never_a_model_that_it_would_not_choose(open_page: Open, tiny_fleet: Path) -> None:
     page = open_page("compare")
     decision = Ensemble(load_fleet(tiny_fleet)).route("What is 12 + 30?")
     others = [name for name in decision.probabilities if name != decision.candidate]
     page.pills[0].set_value(others).run()
     page = compare(page, "What is 12 + 30?")
+    assert list(comparison(page).job.candidates) == others
+    assert len(heads(page)) == 2
     assert f"would have asked **{decision.candidate}** ({decision.probabilities[decision.candidate]:.0%})" in words(
         page
     )
@@ -182,16 +150,6 @@ def test_a_comparison_of_another_fleet_waits_until_that_is_picked_again(
     monkeypatch.setenv("ZOOTER_FLEET", str(tiny_fleet))
     assert len(heads(page.run())) == 3
     assert comparison(page) is first
-
-
-def test_costs_are_shown_where_there_are_prices(open_page: Open, slow_fleet: Path) -> None:
-    priced = short(slow_fleet, 'name = "two"\nusd_per_million_tokens = 5.0')
-    page = compare(open_page("compare", priced), "What is 12 + 30?")
-    table = tables(page)[0]
-    costs = dict(zip(column(table, "Model"), column(table, "US dollars"), strict=True))
-    assert float(costs.pop("two")) == pytest.approx(comparison(page).job.responses["two"].tokens * 5e-6, abs=1e-6)
-    assert list(costs.values()) == ["–", "–"]
-    assert "No costs" not in words(page)
 
 
 def test_blind_hides_all_that_gives_a_name_away_until_the_vote(open_page: Open) -> None:
@@ -219,37 +177,32 @@ def test_blind_hides_all_that_gives_a_name_away_until_the_vote(open_page: Open) 
     assert sum(head.startswith("#### 1. ") for head in heads(page)) == 1
     assert sum("your choice" in head for head in heads(page)) == 1
     assert page.get("plotly_chart")
-    assert "Tie" not in [button.label for button in page.button]  # the vote is cast
+    assert "Tie" not in labels(page)  # the vote is cast
     assert history().votes(str(shown.fleet.folder.resolve()))[-1]["best"] == picked
     press(page, "Next round")
     assert page.session_state["comparison"] is None
     assert page.toggle(key="blind").value
 
 
-@pytest.mark.parametrize(("label", "outcome"), [("Tie", "tie"), ("None is good", "none")])
-def test_a_tie_and_none_good_are_votes_too(open_page: Open, label: str, outcome: str) -> None:
-    page = press(blind(open_page("compare"), "What is 12 + 30?"), label)
-    vote = comparison(page).vote
-    assert vote is not None
-    assert (vote.outcome, vote.best, vote.blind) == (outcome, None, True)
-
-
-def test_names_can_be_shown_without_a_vote(open_page: Open) -> None:
-    page = press(blind(open_page("compare"), "What is 12 + 30?"), "Show the names without voting")
-    assert comparison(page).vote is None
-    assert "Reward of each response" in words(page)
-
-
-def test_a_blind_failure_names_nobody(open_page: Open, broken_fleet: Path) -> None:
+def test_a_failing_candidate_fails_alone_and_a_blind_failure_names_nobody(open_page: Open, broken_fleet: Path) -> None:
     page = blind(open_page("compare", broken_fleet), "What is 12 + 30?")
     assert [error.value for error in page.error] == ["This response failed."]
     failed = comparison(page).letter("two")
-    assert f"{failed} is best" not in [button.label for button in page.button]  # nobody can vote for it
+    assert f"{failed} is best" not in labels(page)  # nobody can vote for it
+    press(page, "Show the names without voting")
+    assert comparison(page).vote is None
+    (error,) = page.error
+    assert "two" in error.value
+    placed = [item.response.candidate for item in comparison(page).job.ranked or [] if item.rank]
+    assert set(placed) == {"base", "one"}
 
 
 def test_an_open_vote_counts_in_the_tally_and_can_be_changed(open_page: Open, slow_fleet: Path) -> None:
-    fleet = short(slow_fleet)  # a folder of its own: no votes of other tests
+    fleet = short(slow_fleet, 'name = "two"\nusd_per_million_tokens = 5.0')  # with no votes of other tests
     page = opened(compare(open_page("compare", fleet), "What is 12 + 30?"), "tally")
+    costs = dict(zip(column(tables(page)[0], "Model"), column(tables(page)[0], "US dollars"), strict=True))
+    assert float(costs.pop("two")) == pytest.approx(comparison(page).job.responses["two"].tokens * 5e-6, abs=1e-6)
+    assert list(costs.values()) == ["–", "–"]
     assert "No votes on this fleet yet" in words(page)
     router = comparison(page).decision.candidate
     page = press(press(page, "Tie"), f"{router} is best")
@@ -279,33 +232,21 @@ def test_a_round_of_the_arena_is_voted_on_revealed_and_followed_by_another(open_
     assert second.hidden
     second.job.wait(PATIENCE)
     press(page.run(), "Response B is best")
+    page.pills[0].set_value(["base"]).run()
+    press(page, "Next round")
+    assert "at least two models" in page.error[0].value
+    assert comparison(page) is second
     press(page, "All models on this query")
     assert set(comparison(page).order) == set(second.fleet.pool)
     assert not comparison(page).blind
     comparison(page).job.stop()
 
 
-def test_a_next_round_of_one_model_is_a_message(open_page: Open, slow_fleet: Path) -> None:
-    page = open_page("compare", short(slow_fleet), view="Arena")
-    page.text_input(key="arena-query").set_value("What is 12 + 30?")
-    press(page, "Begin")
-    comparison(page).job.wait(PATIENCE)
-    press(page.run(), "Tie")
-    page.pills[0].set_value(["base"]).run()
-    first = comparison(page)
-    press(page, "Next round")
-    assert "at least two models" in page.error[0].value
-    assert comparison(page) is first
-
-
-def test_votes_are_not_kept_where_the_history_is_off(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_link_fills_in_its_query_and_share_gives_one(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = open_page("compare", compare="nobody")
+    assert "no longer has" in words(page)
+    assert "compare" not in page.query_params
     monkeypatch.setenv("ZOOTER_HISTORY", "off")
-    page = opened(press(compare(open_page("compare"), "What is 12 + 30?"), "Tie"), "tally")
-    assert "history is off" in words(page)
-    assert comparison(page).vote is not None
-
-
-def test_a_link_fills_in_its_query_and_share_gives_one(open_page: Open) -> None:
     page = open_page("compare", q="What is 12 + 30?")
     assert "comparison" not in page.session_state or page.session_state["comparison"] is None
     assert page.chat_input[0].value == "What is 12 + 30?"
@@ -317,9 +258,5 @@ def test_a_link_fills_in_its_query_and_share_gives_one(open_page: Open) -> None:
     page.run()
     assert any("q=What+is+12+%2B+30%3F" in code.value for code in page.code)
     assert not any("Nothing has run yet" in info.value for info in page.info)
-
-
-def test_an_address_of_a_comparison_that_is_gone_says_so(open_page: Open) -> None:
-    page = open_page("compare", compare="nobody")
-    assert "no longer has" in words(page)
-    assert "compare" not in page.query_params
+    assert "history is off" in words(opened(press(page, "Tie"), "tally"))
+    assert comparison(page).vote is not None

@@ -16,6 +16,7 @@ from support import endpoint_fleet
 from support.app_pages import Open, ask, column, draw_ended, labels, press, tables, talk, words
 from support.patience import PATIENCE, wait_until
 from support.scripted_server import Scripted, serving
+from zooter_core.ui import resources
 from zooter_core.ui.chat import conversations, export
 from zooter_core.ui.history import history
 
@@ -37,6 +38,7 @@ def over(open_page: Open, fleet_copy: Path, server: Scripted) -> Over:
 
     def opened(page: str, *models: str, **address: str) -> AppTest:
         endpoint_fleet.save_by_order(fleet_copy, server.url, QUERY, models)
+        resources.forget(fleet_copy)
         return open_page(page, fleet_copy, **address)
 
     return opened
@@ -120,27 +122,18 @@ def test_an_answer_that_ends_in_thoughts_names_the_settings(over: Over) -> None:
     assert "Continue" not in labels(page)
 
 
-def test_compare_counts_thoughts_and_keeps_them_out_of_its_download(over: Over) -> None:
-    page = compared(over("compare", "llama.cpp-none 40", "llama.cpp 40", "good"))
+def test_compare_counts_thoughts_but_a_blind_round_does_not_tell_who_thinks_and_how_long(over: Over) -> None:
+    page = compared(over("compare", "llama.cpp-none 40", "llama.cpp 40", blind="true"))
+    assert [box.label for box in folds(page)] == ["Thoughts"] * 2
+    page = compared(over("compare", "llama.cpp-none 40", "llama.cpp 40", "good", blind="true"))
+    assert not folds(page)
+    page = press(page, "Show the names without voting")
     assert [box.label for box in folds(page)] == ["Thought for 40 tokens"] * 2
     table = tables(page)[0]
     assert sorted(column(table, "Thoughts")) == ["0", "40", "40"]
     assert sorted(column(table, "Tokens")) == ["44", "46", "7"]
     assert "Thoughts: how many of the tokens" in words(page)
     assert "hm hm" not in json.dumps(page.session_state["comparison"].to_json())
-
-
-@pytest.mark.parametrize(
-    ("models", "titles"),
-    [(("llama.cpp-none 40", "llama.cpp 30"), ["Thoughts"] * 2), (("llama.cpp-none 40", "good"), [])],
-)
-def test_a_blind_round_does_not_tell_who_thinks_and_how_long(
-    over: Over, models: tuple[str, ...], titles: list[str]
-) -> None:
-    page = compared(over("compare", *models, blind="true"))
-    assert [box.label for box in folds(page)] == titles
-    page = press(page, "Show the names without voting")
-    assert "Thought for 40 tokens" in [box.label for box in folds(page)]
 
 
 def test_a_model_that_is_tried_shows_its_thoughts_folded(over: Over) -> None:

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from support.app_pages import Open, let_manage, words
 from support.traffic_days import add_days
@@ -33,13 +34,9 @@ def test_without_traffic_it_says_how_to_get_some(open_page: Open, tiny_fleet: Pa
         f"zooter serve --learn --fleet {tiny_fleet}", f"zooter learn import FILE --fleet {tiny_fleet}"
     ]  # fmt: skip
     assert not page.subheader
-
-
-def test_a_file_without_requests_is_as_good_as_none(open_page: Open, tiny_fleet: Path):
-    with Traffic.open(data_folder(load_fleet(tiny_fleet))):
+    with Traffic.open(data_folder(load_fleet(tiny_fleet))):  # a file without requests
         pass
-    page = open_page("traffic")
-    assert "No traffic yet" in words(page)
+    assert "No traffic yet" in words(page.run())
 
 
 def test_what_users_wrote_is_hidden_from_others(open_page: Open, traffic, monkeypatch):
@@ -106,7 +103,9 @@ def test_promote_and_roll_back(open_page: Open, learned: Path, monkeypatch):
     assert "was rolled back to the trained router by hand" in words(page)
 
 
-def test_a_switch_waits_for_a_turn_only_a_moment(open_page: Open, learned: Path, monkeypatch):
+def test_a_switch_waits_for_a_turn_only_a_moment_and_others_have_no_buttons(
+    open_page: Open, learned: Path, monkeypatch
+):
     let_manage(monkeypatch, "*")
     monkeypatch.setattr(champions, "PATIENCE", 0.1)
     page = open_page("traffic", learned)
@@ -114,14 +113,15 @@ def test_a_switch_waits_for_a_turn_only_a_moment(open_page: Open, learned: Path,
         page.button(key="do-promote").click().run()
     assert "the learner of the fleet" in " ".join(box.value for box in page.error)
     assert load_fleet(learned).router.path == str(learned / "router")
+    local = champions.LOCAL
+    monkeypatch.setattr(champions, "LOCAL", ())  # other machines reach the page
+    assert_no_buttons(page.run())
+    monkeypatch.setattr(champions, "LOCAL", local)
+    let_manage(monkeypatch)  # nobody may change the fleet
+    assert_no_buttons(page.run())
 
 
-@pytest.mark.parametrize("address", [True, False])
-def test_others_have_no_buttons(open_page: Open, learned: Path, monkeypatch, address):
-    if address:  # that other machines reach, though its owner lets visitors manage the fleet
-        let_manage(monkeypatch, "*")
-        monkeypatch.setattr(champions, "LOCAL", ())
-    page = open_page("traffic", learned)
+def assert_no_buttons(page: AppTest) -> None:
     assert "is its challenger" in words(page)
     assert not {box.key for box in page.button} & {"do-promote", "do-rollback"}
 

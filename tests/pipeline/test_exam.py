@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from support.patience import PATIENCE
 from support.process_limits import full_disk
 from support.run_folders import content, texts
 from support.scripted_server import Scripted, serving
@@ -66,54 +64,63 @@ def test_a_cost_says_what_it_leaves_out(tmp_path):
     assert exam.describe_cost(load_fleet(tmp_path), 100) == "at a cost that fleet.toml does not say"
 
 
-@pytest.mark.parametrize("name", ["exam-quick", "router", "router.old", "report.json"])
 def test_a_link_in_the_place_of_what_an_exam_writes_is_refused_before_anything_is_asked(
-    folder, queries, servers, tmp_path_factory, name
+    folder, queries, servers, tmp_path_factory
 ):
     photos, run = tmp_path_factory.mktemp("photos"), exam.exam_folder(folder, True)
     (photos / "beach.jpg").write_text("mine")
-    (folder / name).symlink_to(photos)
-    with pytest.raises(ZooterError, match="a link to"):
-        exam.sit(Ensemble(exam.prepare_fleet(folder)), run, queries)
-    with pytest.raises(ZooterError, match="a link to"):
-        exam.discard(run) if name == run.name else exam.install(folder, run)
+    for name in (run.name, "router", "router.old", "report.json"):
+        (folder / name).symlink_to(photos)
+        with pytest.raises(ZooterError, match="a link to"):
+            exam.sit(Ensemble(exam.prepare_fleet(folder)), run, queries)
+        with pytest.raises(ZooterError, match="a link to"):
+            exam.discard(run) if name == run.name else exam.install(folder, run)
+        (folder / name).unlink()
     assert not servers.bodies
     assert [path.read_text() for path in photos.iterdir()] == ["mine"]
 
 
-def test_an_exam_gives_the_fleet_a_router(folder, queries, servers):
-    ensemble = Ensemble(exam.prepare_fleet(folder))
+SKILLED = {"sums": {"writing": 0.9, "math": 0.1}, "words": {"writing": 0.1, "math": 0.9}}  # the wrong way round
+
+
+def test_an_exam_gives_the_fleet_a_router_that_beats_the_starting_one(folder, queries, servers):
+    for name, levels in SKILLED.items():
+        change_candidate(folder, name, {"skills": levels})
+    ensemble, run = Ensemble(exam.prepare_fleet(folder)), exam.exam_folder(folder, True)
     assert "starting router" in ensemble.router.note
     cost = exam.estimate(ensemble, queries, ensemble.fleet.generation)
     assert (cost.answers, cost.cost) == (128, "")  # of servers on this machine
     assert cost.seconds > 0
-    report, missing = exam.sit(ensemble, exam.exam_folder(folder, True), exam.answerable(queries))
+    report, missing = exam.sit(ensemble, run, exam.answerable(queries))
     assert not missing
     assert report.verified is not None
     assert report.verified.right["sums"] > report.verified.right["words"]
     assert verdicts.of_report(report) is not None
     before = content(folder)
     with full_disk(1000), pytest.raises(WorkError, match="room to write"):
-        exam.install(folder, exam.exam_folder(folder, True))
+        exam.install(folder, run)
     assert content(folder) == before
-    exam.install(folder, exam.exam_folder(folder, True))
+    for _ in range(2):  # a second call comes to the same end
+        assert exam.settle(folder, run, Ensemble(load_fleet(folder)))
+        assert exam.is_installed(load_fleet(folder), run)
+    rival = exam.load_rival(run)
+    assert rival is not None
+    assert (rival.against, rival.n, rival.significant) == (verdicts.STARTING, 64, True)
+    assert rival.difference > 0
     trained = Ensemble(load_fleet(folder))
     assert trained.router.note == ""
     assert trained.route("What is 17 times 23?").candidate == "sums"
     assert trained.route("Write a poem about the sea").candidate == "words"
     assert trained.neighbours is not None  # with texts: they are the project's own
     before = len(servers.bodies)
-    exam.sit(Ensemble(exam.prepare_fleet(folder)), exam.exam_folder(folder, True), exam.answerable(queries))
-    exam.install(folder, exam.exam_folder(folder, True))
+    exam.sit(Ensemble(exam.prepare_fleet(folder)), run, exam.answerable(queries))
+    exam.install(folder, run)
     assert len(servers.bodies) == before  # nothing is asked twice
     assert not (folder / "router.old").exists()  # the same router again is no new one
     (folder / "router" / "mine.txt").write_text("another router")
-    exam.install(folder, exam.exam_folder(folder, True))
+    exam.install(folder, run)
     assert (folder / "router.old" / "mine.txt").is_file()
     assert not (folder / "router" / "mine.txt").exists()
-
-
-SKILLED = {"sums": {"writing": 0.9, "math": 0.1}, "words": {"writing": 0.1, "math": 0.9}}  # the wrong way round
 
 
 def sat(folder: Path, queries: list[Query]) -> Path:
@@ -121,19 +128,6 @@ def sat(folder: Path, queries: list[Query]) -> Path:
     run = exam.exam_folder(folder, True)
     exam.sit(Ensemble(exam.prepare_fleet(folder)), run, exam.answerable(queries))
     return run
-
-
-def test_a_router_that_beats_the_starting_one_takes_its_place(folder, queries):
-    for name, levels in SKILLED.items():
-        change_candidate(folder, name, {"skills": levels})
-    run = sat(folder, queries)
-    for anyway in (False, False):  # a second call comes to the same end
-        assert exam.settle(folder, run, Ensemble(load_fleet(folder)), anyway)
-        assert exam.is_installed(load_fleet(folder), run)
-    rival = exam.load_rival(run)
-    assert rival is not None
-    assert (rival.against, rival.n, rival.significant) == (verdicts.STARTING, 64, True)
-    assert rival.difference > 0
 
 
 def test_one_that_is_not_better_waits_until_somebody_wants_it_anyway(folder, queries, servers):
@@ -170,29 +164,29 @@ def test_a_stop_loses_nothing(folder, queries, servers):
     ensemble, run = Ensemble(exam.prepare_fleet(folder)), exam.exam_folder(folder, True)
 
     def stop(step: str, done: int, total: int) -> None:
-        if step == "collect" and done >= 20:
+        if step == "collect" and done >= 12:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        exam.sit(ensemble, run, queries[:24], stop)
+        exam.sit(ensemble, run, queries[:16], stop)
     queried, requests = {query.id: query.text for query in queries}, len(servers.bodies)
     stored = {(candidate, queried[query]) for query, candidate in texts(run)}
-    assert len(stored) >= 15
-    exam.sit(Ensemble(exam.prepare_fleet(folder)), run, queries[:24])
+    assert len(stored) >= 9
+    exam.sit(Ensemble(exam.prepare_fleet(folder)), run, queries[:16])
     again = {(body["model"], body["messages"][-1]["content"]) for body in servers.bodies[requests:]}
     assert not again & stored
     with pytest.raises(ZooterError, match="to begin again"):
         exam.sit(Ensemble(exam.prepare_fleet(folder)), run, queries[:30])
 
 
-@pytest.mark.parametrize("model", ["http-404", "wrong-key", "no-template"])
-def test_a_model_that_fails_leaves_the_others_a_router(folder, queries, servers, monkeypatch, model):
+def test_a_model_that_fails_leaves_the_others_a_router(folder, queries, servers, monkeypatch):
     monkeypatch.setenv("MODEL_API_KEY", "sk-of-nobody")
-    keys = {"backend": "openai", "base_url": servers.url, "name": "broken", "model": model, "retries": 0}
-    add_candidates(folder, [keys | {"api_key_env": "MODEL_API_KEY"}])
-    report, missing = exam.sit(Ensemble(exam.prepare_fleet(folder)), folder / "exam", exam.answerable(queries[:24]))
-    assert list(missing) == ["broken"]
-    assert "sk-of-nobody" not in str(missing["broken"])
+    keys = {"backend": "openai", "base_url": servers.url, "retries": 0, "api_key_env": "MODEL_API_KEY"}
+    broken = ["http-404", "wrong-key", "no-template"]
+    add_candidates(folder, [keys | {"name": model, "model": model} for model in broken])
+    report, missing = exam.sit(Ensemble(exam.prepare_fleet(folder)), folder / "exam", exam.answerable(queries[:16]))
+    assert list(missing) == broken
+    assert "sk-of-nobody" not in str(missing)
     assert set(report.candidates["all"].mean_reward) >= {"sums", "words"}
     exam.install(folder, folder / "exam")
     assert Ensemble(load_fleet(folder)).router.note == ""
@@ -218,15 +212,15 @@ def test_a_server_that_disappears_in_the_middle_is_named_and_made_up_for_later(f
     servers.replies["gone"] = gone
     keys = {"backend": "openai", "base_url": servers.url, "name": "gone", "model": "gone", "parallel": 1}
     add_candidates(folder, [keys | {"retries": 0, "rest_seconds": 0.0}])
-    report, missing = exam.sit(Ensemble(exam.prepare_fleet(folder)), folder / "exam", exam.answerable(queries[:24]))
+    report, missing = exam.sit(Ensemble(exam.prepare_fleet(folder)), folder / "exam", exam.answerable(queries[:16]))
     assert list(missing) == ["gone"]
-    assert report.candidates["all"].n == 24
+    assert report.candidates["all"].n == 16
     others, back = servers.count("sums") + servers.count("words"), True
-    report, missing = exam.sit(Ensemble(exam.prepare_fleet(folder)), folder / "exam", exam.answerable(queries[:24]))
+    report, missing = exam.sit(Ensemble(exam.prepare_fleet(folder)), folder / "exam", exam.answerable(queries[:16]))
     assert not missing
     assert servers.count("sums") + servers.count("words") == others
     answered = [json.loads(line) for line in (folder / "exam" / "responses.jsonl").read_text().splitlines()]
-    assert len(answered) == 3 * 24
+    assert len(answered) == 3 * 16
 
 
 def test_a_model_that_came_after_the_exam_is_asked_alone_and_one_that_left_needs_nothing(folder, queries, servers):
@@ -273,7 +267,7 @@ def test_changes_to_the_fleet_by_hand_during_an_exam_stay(folder, queries):
                 folder, [{"name": "late", "backend": "openai", "model": "a", "base_url": "http://[::1]:1/v1"}]
             )
 
-    exam.sit(Ensemble(exam.prepare_fleet(folder)), folder / "exam", exam.answerable(queries[:24]), edit_once)
+    exam.sit(Ensemble(exam.prepare_fleet(folder)), folder / "exam", exam.answerable(queries[:16]), edit_once)
     exam.install(folder, folder / "exam")
     ensemble = Ensemble(load_fleet(folder))
     assert ensemble.fleet.pool == ("sums", "talker", "late")
@@ -303,22 +297,3 @@ def test_keys_that_nothing_can_check_are_left_out(queries, monkeypatch):
     assert [query for query in checked if query.key]
     assert len(notes) == 1
     assert "bubblewrap" in notes[0]
-
-
-def test_two_exams_at_once_are_refused(folder, queries):
-    ensemble, run = Ensemble(exam.prepare_fleet(folder)), folder / "exam"
-    entered, leave = threading.Event(), threading.Event()
-
-    def wait(step: str, done: int, total: int) -> None:
-        entered.set()
-        leave.wait(PATIENCE)
-
-    thread = threading.Thread(target=exam.sit, args=(ensemble, run, queries[:24], wait))
-    thread.start()
-    assert entered.wait(PATIENCE)
-    try:
-        with pytest.raises(ZooterError, match="another process"):
-            exam.sit(Ensemble(exam.prepare_fleet(folder)), run, queries[:24])
-    finally:
-        leave.set()
-        thread.join()

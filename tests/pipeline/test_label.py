@@ -74,11 +74,6 @@ def test_labels_have_the_order_of_the_queries_and_follow_from_scores_and_tags(tm
             assert np.array([line[name] for line in lines]).tolist() == table.tolist()
 
 
-def test_labels_when_every_query_is_held_back(tmp_path):
-    with run_of(tmp_path / "run", range(len(IDS))) as run:
-        assert {line["fold"] for line in labels_of(run, LabelConfig(holdout=1.0))} == {"held_back"}
-
-
 def test_a_new_run_holds_back_a_share_of_each_data_set_whatever_has_rewards(tmp_path):
     with run_of(tmp_path / "run", range(len(IDS))) as run:
         run.state["split"] = BY_DATASET  # as the step start of a new run does

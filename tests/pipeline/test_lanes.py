@@ -6,7 +6,6 @@ import json
 import queue
 import threading
 from collections import Counter
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -18,10 +17,9 @@ from zooter_core import pipeline
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.records import Query
 from zooter_core.config.fleet import GenerationConfig, load_fleet
-from zooter_core.data.run_folder import LABELS, RESPONSES
+from zooter_core.data.run_folder import RESPONSES
 from zooter_core.data.runs import Run
 from zooter_core.fleet.ensemble import Ensemble
-from zooter_core.method.labels import LabelConfig
 from zooter_core.pipeline import batches
 from zooter_core.pipeline.collect import Collecting
 
@@ -91,34 +89,6 @@ def test_a_model_in_memory_works_beside_an_endpoint(fleet_copy, server, tmp_path
     assert {record["text"] for record in records(tmp_path / "run") if record["candidate"] == "far"} == {"yes"}
 
 
-def test_labels_do_not_depend_on_the_order_of_the_answers(fleet_copy, server, tmp_path):
-    """Once the first candidate answers last, once first."""
-    label_files = []
-    fleet = endpoint_fleet.save(fleet_copy, server.url, {"a": "a", "b": "b"})
-    for name, late in (("one", "a"), ("other", "b")):
-        others = threading.Event()
-
-        def reply(query: str, name: str, late: str = late, others: threading.Event = others) -> str:
-            if name == late:
-                assert others.wait(PATIENCE)
-            return f"{name}: {query}" * (1 + len(query) % 3)
-
-        def watch(tallies, late: str = late, others: threading.Event = others) -> None:
-            if all(tally.done == tally.total for tally in tallies if tally.candidate != late):
-                others.set()
-
-        server.replies = {model: lambda query, model=model, reply=reply: reply(query, model) for model in "ab"}
-        collected(tmp_path / name, fleet, watch=watch)
-        assert records(tmp_path / name)[-1]["candidate"] == late
-        ensemble = Ensemble(load_fleet(fleet))
-        with Run(tmp_path / name) as run:
-            pipeline.score(run, ensemble)
-            pipeline.tag(run, ensemble)
-            pipeline.label(run, LabelConfig())
-        label_files.append((tmp_path / name / LABELS).read_bytes())
-    assert label_files[0] == label_files[1]
-
-
 def test_a_candidate_that_fails_for_good_is_skipped_and_its_holes_are_filled_later(fleet_copy, server, tmp_path):
     recovery, requests, answered = threading.Event(), Counter(), {query.text for query in QUERIES[:8]}
 
@@ -158,21 +128,6 @@ def test_a_candidate_that_cannot_be_loaded_is_skipped_too(fleet_copy, server, tm
         collected(tmp_path / "run", fleet)
 
 
-def test_a_server_that_is_down_for_a_while_is_asked_again(fleet_copy, server, tmp_path):
-    meanwhile = {query.text for query in QUERIES[8:11]}
-
-    def moody(query: str) -> str:
-        if query in meanwhile:
-            meanwhile.remove(query)
-            raise ConnectionResetError
-        return "yes"
-
-    server.replies["moody"] = moody
-    fleet = endpoint_fleet.save(fleet_copy, server.url, {"moody": "moody"}, rest_seconds=0.05)
-    assert collected(tmp_path / "run", fleet) == {}
-    assert counts(tmp_path / "run") == {"moody": len(QUERIES)}
-
-
 def test_one_request_that_always_fails_does_not_end_the_others(fleet_copy, server, tmp_path):
     poison, requests = QUERIES[3].text, Counter()
 
@@ -188,15 +143,6 @@ def test_one_request_that_always_fails_does_not_end_the_others(fleet_copy, serve
     assert "the connection broke" in problems["choosy"].reason
     assert counts(tmp_path / "run") == {"choosy": len(QUERIES) - 1}
     assert (requests[poison], max(requests[query.text] for query in QUERIES if query.text != poison)) == (3, 1)
-
-
-def test_a_server_that_asks_for_a_pause_gets_it(fleet_copy, server, tmp_path):
-    fleet = endpoint_fleet.save(fleet_copy, server.url, {"a": "wait-429"})
-    text = (fleet / "fleet.toml").read_text().replace("retries = 0", "retries = 1")
-    (fleet / "fleet.toml").write_text(text)
-    assert collected(tmp_path / "run", fleet) == {}
-    assert len(server.times) == len(QUERIES) + 1
-    assert max(later - time for time, later in pairwise(server.times)) > 0.9
 
 
 def priced(fleet: Path, dollars: float) -> Path:

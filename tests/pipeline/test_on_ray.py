@@ -34,27 +34,11 @@ Result = TypeVar("Result")
 
 def test_without_ray_the_message_names_the_extra(tiny_ensemble, tmp_path, monkeypatch):
     monkeypatch.setattr(on_ray.importlib.util, "find_spec", lambda name: None)
-    with (
-        pytest.raises(ZooterError, match=r"pip install 'zooter\[ray\]'"),
-        ray_workers(tiny_ensemble),
-    ):
+    with pytest.raises(ZooterError, match=r"pip install 'zooter\[ray\]'"), ray_workers(tiny_ensemble):
         pass
 
 
-@pytest.mark.parametrize(
-    ("gpus", "models", "share"),
-    [
-        (0, 3, 0),
-        (1, 1, 1),
-        (4, 1, 1),
-        (4, 4, 1),
-        (4, 5, 1 / 2),
-        (4, 8, 1 / 2),
-        (4, 9, 1 / 3),
-        (1, 3, 1 / 3),
-        (2, 7, 1 / 4),
-    ],
-)
+@pytest.mark.parametrize(("gpus", "models", "share"), [(0, 3, 0), (4, 1, 1), (4, 4, 1), (4, 5, 1 / 2), (4, 9, 1 / 3)])
 def test_an_actor_takes_a_gpu_or_an_equal_share_of_one(gpus, models, share):
     """With four GPUs and nine models, a GPU holds at most three: a third each."""
     assert on_ray.gpus_of_actor(gpus, models) == share
@@ -100,10 +84,7 @@ def test_no_cluster_and_no_workers_are_one_message_each(tiny_ensemble, tmp_path,
     with monkeypatch.context() as patch:
         patch.setattr(ray, "init", nowhere)
         patch.setenv("RAY_ADDRESS", "auto")
-        with (
-            pytest.raises(ZooterError, match=r"a Ray cluster at auto, but found no GCS"),
-            ray_workers(tiny_ensemble),
-        ):
+        with pytest.raises(ZooterError, match=r"a Ray cluster at auto, but found no GCS"), ray_workers(tiny_ensemble):
             pass
         patch.delenv("RAY_ADDRESS")
         patch.setattr(ray, "init", lambda **options: None)
@@ -152,7 +133,7 @@ def workers() -> list[psutil.Process]:
 
 def options(fleet: Path, queries: Path, folder: Path) -> list[str]:
     places = ["--fleet", str(fleet), "--queries", str(queries), "--out", str(folder)]
-    return [*places, "--max-new-tokens", "24", "--router-set", "epochs=1"]
+    return [*places, "--max-new-tokens", "4", "--router-set", "epochs=1"]
 
 
 def driver(*call: object) -> subprocess.Popen:
@@ -165,9 +146,10 @@ def driver(*call: object) -> subprocess.Popen:
 @pytest.mark.slow
 def test_a_killed_worker_and_a_killed_driver_lose_and_repeat_nothing(tiny_ensemble, fleet_copy, tmp_path, monkeypatch):
     """A whole run of a model in memory and a scripted endpoint. A worker is killed, then the driver; the same command
-    then finishes, with the labels of a run without Ray. Slow: seven processes import PyTorch. It alone protects
+    then finishes, with the labels of a run without Ray. Slow: four processes import PyTorch. It alone protects
     `--engine ray`. Ray is started once, as without $RAY_ADDRESS, and outlives the first driver as a cluster does.
     """
+    monkeypatch.setattr(batches, "BATCH", BATCH)
     monkeypatch.setenv("RAY_worker_niceness", "0")  # its 15 is a thirtieth of a core beside processes that are busy
     requests: Counter[str] = Counter()
     lock, first_killed = threading.Lock(), threading.Event()
@@ -185,8 +167,11 @@ def test_a_killed_worker_and_a_killed_driver_lose_and_repeat_nothing(tiny_ensemb
     with serving() as server, ray_workers(tiny_ensemble):
         server.replies["far"] = reply
         fleet = endpoint_fleet.save(fleet_copy, server.url, {"far": "far"}, first_token_seconds=LONGEST)
-        near = '\n[[candidate]]\nname = "near"\nbackend = "transformers"\nmodel = "base"\n'
-        (fleet / "fleet.toml").write_text((fleet / "fleet.toml").read_text() + near)
+        tables = '[reward]\nkind = "embedded"\n\n[tagger]\nkind = "skills"\n'  # which need no PyTorch
+        near = '[[candidate]]\nname = "near"\nbackend = "transformers"\nmodel = "base"\n'
+        head, _, rest = (fleet / "fleet.toml").read_text().partition("[reward]")
+        far = rest[rest.index("[[candidate]]") :]
+        (fleet / "fleet.toml").write_text(f"{head}{tables}\n{far}\n{near}")
 
         first = driver(fleet, queries, folder)
         wait(lambda: any(r["candidate"] == "near" for r in responses_of(folder)), "the first answer")

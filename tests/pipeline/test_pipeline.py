@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from support.run_folders import DISTILL, FILES, POOL, content, records, run_all_steps, unfinish
+from support.run_folders import DISTILL, FILES, POOL, content, forget_steps, records, refusal, run_all_steps
 from zooter_core import pipeline
 from zooter_core.base.errors import ZooterError
 from zooter_core.config.fleet import load_fleet
 from zooter_core.data.runs import Run
 from zooter_core.fleet.ensemble import Ensemble
-from zooter_core.method import labels
 from zooter_core.method.labels import LabelConfig
-from zooter_core.router.encoder import Encoders
+from zooter_core.router.kinds import DistillConfig, settings_of
 from zooter_core.router.router import Router
 
 pytestmark = pytest.mark.usefixtures("small_batches")
@@ -37,37 +37,6 @@ def test_a_whole_run_gives_every_file(complete, queries):
     assert {"python", "torch", "transformers", "zooter"} <= set(state["versions"])
 
 
-def test_labels_follow_from_rewards_and_tags(complete):
-    """The label of a training query, worked from the run's own rewards and tags."""
-    rewards = {r["id"]: [r["rewards"][name] for name in POOL] for r in records(complete, "rewards.jsonl")}
-    tags = {r["id"]: [tag["name"] for tag in r["tags"]] for r in records(complete, "tags.jsonl")}
-    written = records(complete, "labels.jsonl")
-    train = [record["id"] for record in written if record["fold"] == "train"]
-    plain = {id_: labels.softmax(np.array(row)) for id_, row in rewards.items()}
-
-    def prior(name):
-        return np.mean([plain[id_] for id_ in train if name in tags[id_]], axis=0)
-
-    for record in written:
-        assert record["plain"] == pytest.approx(plain[record["id"]])
-        expected = plain[record["id"]]
-        if record["fold"] == "train":
-            expected = 0.3 * expected + 0.7 * np.mean([prior(name) for name in tags[record["id"]]], axis=0)
-        assert record["enhanced"] == pytest.approx(expected)
-
-
-def test_the_router_of_a_whole_run_is_loaded_and_reported(complete):
-    router = Router.load(complete / "router", Encoders())
-    assert router.candidates == POOL
-    assert router.head.config.labels == {"beta": 0.3, "tau": 1.0, "normalise": "none"}
-    report = json.loads((complete / "report.json").read_text())
-    assert list(report["candidates"]) == ["all", "odd", "even"]
-    held_back_labels = [record for record in records(complete, "labels.jsonl") if record["fold"] == "held_back"]
-    assert report["held_back"]["n"] == len(held_back_labels) > 0
-    assert all("rmr" in row for row in report["held_back"]["datasets"].values())
-    assert {curve["k"] for curve in report["held_back"]["selection"]["curves"]} == {2, 3}
-
-
 def test_a_second_start_does_nothing_more(run_copy, ensemble, queries):
     before, steps = content(run_copy), []
     run_all_steps(run_copy, ensemble, queries, lambda step, done, of: steps.append(step))
@@ -75,38 +44,6 @@ def test_a_second_start_does_nothing_more(run_copy, ensemble, queries):
     after = content(run_copy)
     assert {name: after[name] for name in before} == before
     assert set(after) == set(before)
-
-
-def test_a_second_run_elsewhere_gives_the_same_labels_and_router(complete, tmp_path, tiny_fleet, queries):
-    run_all_steps(tmp_path / "run", Ensemble(load_fleet(tiny_fleet)), queries)
-    one, other = content(complete), content(tmp_path / "run")
-    for name in ("labels.jsonl", "rewards.jsonl", "router/model.safetensors", "report.json"):
-        assert other[name] == one[name]
-
-
-@pytest.mark.parametrize("step", ["collect", "tag", "label"])
-@pytest.mark.parametrize("share", [0.1, 0.66])
-def test_a_write_cut_short_anywhere_is_made_good(run_copy, complete, ensemble, queries, step, share):
-    """Cut inside a batch and inside a line, as when the machine goes down while a batch is written."""
-    unfinish(run_copy, step)
-    file = run_copy / FILES[step]
-    file.write_bytes(file.read_bytes()[: int(file.stat().st_size * share)])
-    run_all_steps(run_copy, ensemble, queries)
-    assert content(run_copy)["labels.jsonl"] == content(complete)["labels.jsonl"]
-    assert file.read_bytes().count(b"\n") == (120 if step == "collect" else 40)
-
-
-def test_a_start_cut_short_is_made_good(tmp_path, ensemble, queries, complete):
-    folder = tmp_path / "run"
-    with Run(folder, create=True) as run:
-        pipeline.start(run, ensemble, queries)
-        del run.state["seals"]["start"]
-        run._write_state()
-    file = folder / "queries.jsonl"
-    file.write_bytes(file.read_bytes()[:500])
-    with Run(folder) as run:
-        pipeline.start(run, ensemble, queries)
-    assert file.read_bytes() == (complete / "queries.jsonl").read_bytes()
 
 
 def test_the_same_fleet_in_another_folder_goes_on(run_copy, fleet_copy, queries):
@@ -131,3 +68,44 @@ def test_a_step_before_its_turn_is_refused(tmp_path, ensemble, queries, step, ne
         pipeline.start(run, ensemble, queries)
         with pytest.raises(ZooterError, match=f"--until {needed}"):
             step(run, ensemble)
+
+
+def test_wrong_label_settings_do_not_bind_the_run(run_copy, complete):
+    forget_steps(run_copy, "label")
+    (run_copy / "labels.jsonl").unlink(missing_ok=True)
+    refusal(run_copy, lambda run: pipeline.label(run, LabelConfig(beta=2.0)))
+    with Run(run_copy) as run:
+        pipeline.label(run, LabelConfig())
+    assert content(run_copy)["labels.jsonl"] == content(complete)["labels.jsonl"]
+
+
+def test_a_run_with_another_router_kind(run_copy, ensemble):
+    forget_steps(run_copy, "distill")
+    encoder = ensemble.fleet.tagger.encoder
+    with Run(run_copy) as run:
+        pipeline.distill_run(run, ensemble, encoder, settings_of("kmeans", {"clusters": 1}))
+    assert json.loads((run_copy / "router" / "config.json").read_text())["kind"] == "kmeans"
+    rewards = {record["id"]: record["rewards"] for record in records(run_copy, "rewards.jsonl")}
+    train = [record["id"] for record in records(run_copy, "labels.jsonl") if record["fold"] == "train"]
+    head = Router.load(run_copy / "router", ensemble.encoders).head
+    table = np.array([list(rewards[one].values()) for one in train])
+    spreads = (table - table.mean(axis=1, keepdims=True)).mean(axis=0)
+    assert np.argsort(head.body.state["scores"][0]).tolist() == np.argsort(spreads).tolist()
+    plain = refusal(run_copy, lambda run: pipeline.distill_run(run, ensemble, encoder, DistillConfig()))
+    assert 'the setting kind = "kmeans"' in plain
+
+
+def test_other_queries_are_refused(run_copy, ensemble, queries):
+    message = refusal(run_copy, lambda run: pipeline.start(run, ensemble, queries[:-1]))
+    assert "the setting queries = 40" in message
+    other = [*queries[:-1], replace(queries[-1], text="Another one?")]
+    assert "queries_sha256" in refusal(run_copy, lambda run: pipeline.start(run, ensemble, other))
+
+
+def test_a_step_alone_refuses_another_pool(run_copy, fleet_copy):
+    """`zooter run` takes it up: tests/pipeline/test_changed_pool.py."""
+    fleet = load_fleet(fleet_copy)
+    other = Ensemble(replace(fleet, candidates=fleet.candidates[:2]))
+    forget_steps(run_copy, "distill")
+    step = "`zooter run` again, which takes up a changed pool"
+    assert step in refusal(run_copy, lambda run: pipeline.distill_run(run, other, fleet.encoder, DISTILL))

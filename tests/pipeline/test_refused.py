@@ -58,15 +58,6 @@ def test_a_query_that_is_too_long_is_set_aside_by_name_and_the_run_ends_well(tin
     )
 
 
-def test_the_others_answer_as_without_it(tiny_fleet, tmp_path):
-    """Greedy: batches with and without it say the same."""
-    with Run(tmp_path / "with", create=True) as run, Run(tmp_path / "without", create=True) as other:
-        collected(run, tiny_fleet)
-        collected(other, tiny_fleet, QUERIES[:-1])
-        texts = run.responses()
-        assert {id: texts[id] for id in texts if id != "long"} == other.responses()
-
-
 @pytest.fixture
 def server():
     with serving() as scripted:

@@ -36,14 +36,13 @@ class Grouped:
         return [len(response) / 10 * (1 + len(pairs) * 1e-6) for _, response in pairs]
 
 
-@pytest.mark.parametrize("records", [2, 21, 39])
-def test_rewards_cut_short_inside_a_batch_are_made_good(run_copy, ensemble, queries, monkeypatch, records):
+def test_rewards_cut_short_inside_a_batch_are_made_good(run_copy, ensemble, queries, monkeypatch):
     monkeypatch.setattr(Ensemble, "reward_model", Grouped())
     contents = []
     for _ in range(2):
         unfinish(run_copy, "score")
         file = run_copy / FILES["score"]
-        file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[: records if contents else 0]))
+        file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[: 21 if contents else 0]))
         run_all_steps(run_copy, ensemble, queries)
         contents.append(content(run_copy)["labels.jsonl"])
     assert contents[0] == contents[1]
@@ -94,13 +93,6 @@ def test_queries_without_rewards_are_set_aside_and_reach_no_label(run_copy, comp
     assert router.candidates == POOL
 
 
-def test_when_all_are_set_aside_there_is_no_label(run_copy, ensemble, queries, monkeypatch):
-    unfinish(run_copy, "score")
-    write_lines(run_copy / "rewards.jsonl", [{"id": query.id, "set_aside": "no verdict"} for query in queries])
-    with pytest.raises(ZooterError, match=r"all 40 set aside; the first because: no verdict"):
-        run_all_steps(run_copy, ensemble, queries)
-
-
 def test_a_reward_model_that_cannot_work_stops_the_step_and_loses_nothing(run_copy, ensemble, queries, monkeypatch):
     unfinish(run_copy, "score")
     (run_copy / "rewards.jsonl").unlink()
@@ -114,16 +106,6 @@ def test_a_reward_model_that_cannot_work_stops_the_step_and_loses_nothing(run_co
         pipeline.score(run, ensemble)
     assert len(records(run_copy, "rewards.jsonl")) == 40
     assert not any("set_aside" in record for record in records(run_copy, "rewards.jsonl"))
-
-
-def test_a_last_batch_without_any_reward_is_set_aside_where_the_model_works(run_copy, ensemble, queries, monkeypatch):
-    unfinish(run_copy, "score")
-    (run_copy / "rewards.jsonl").unlink()
-    late = {pair_of(run_copy, query, name) for query in queries[36:] for name in POOL}
-    monkeypatch.setattr(Ensemble, "reward_model", Faulty(raises=late))
-    run_all_steps(run_copy, ensemble, queries)
-    aside = [record["id"] for record in records(run_copy, "rewards.jsonl") if "set_aside" in record]
-    assert aside == [query.id for query in queries[36:]]
 
 
 def test_verified_outcomes_shape_scores_labels_and_the_score_file(tmp_path, ensemble, queries, monkeypatch):
@@ -159,17 +141,6 @@ def test_verified_outcomes_shape_scores_labels_and_the_score_file(tmp_path, ense
     assert scores.scores == pytest.approx(means)
 
 
-def test_responses_of_a_score_file_are_verified_too(tmp_path, ensemble, monkeypatch):
-    monkeypatch.setattr(Ensemble, "reward_model", Faulty())
-    line = {"id": "1", "query": "9 + 9?", "answer": 18, "responses": {"a": "It is 17, surely, I think.", "b": "18"}}
-    (tmp_path / "in.jsonl").write_text(json.dumps(line) + "\n")
-    score_responses(tmp_path / "in.jsonl", tmp_path / "out.jsonl", ensemble)
-    (record,) = records(tmp_path, "out.jsonl")
-    assert (record["verified"], record["answer"]) == ({"a": 0.0, "b": 1.0}, {"number": "18"})
-    assert record["scores"]["a"] > record["scores"]["b"]
-    assert read_scores([tmp_path / "out.jsonl"]).scores.argmax() == 1
-
-
 def test_a_key_that_cannot_be_used_here_stops_the_step_before_its_work(tmp_path, ensemble, queries, monkeypatch):
     monkeypatch.setattr(runner.shutil, "which", lambda name: None)
     keyed = [replace(query, key={"tests": ["assert f() == 1"]}) for query in queries[:2]]
@@ -179,28 +150,6 @@ def test_a_key_that_cannot_be_used_here_stops_the_step_before_its_work(tmp_path,
         with pytest.raises(WorkError, match="bubblewrap"):
             pipeline.score(run, ensemble)
         assert not (tmp_path / "run" / REWARDS).exists()
-
-
-class Longer:
-    """Compares by length."""
-
-    def compare(self, triples):
-        return [float(len(one) - len(other)) for _, one, other in triples]
-
-
-def test_a_comparing_reward_model_sees_all_samples_of_a_query_together(tmp_path, ensemble, queries, monkeypatch):
-    monkeypatch.setattr(Ensemble, "reward_model", Longer())
-    counts: list[int] = []
-    with Run(tmp_path / "run", create=True) as run:
-        pipeline.start(run, ensemble, queries[:6])
-        pipeline.collect(run, ensemble, ensemble.fleet.generation, samples=2)
-        pipeline.score(run, ensemble, lambda step, done, of: counts.append(done))
-        texts, samples = run.responses(), run.samples()
-    assert counts == [4, 6]
-    for row, query in enumerate(queries[:6]):
-        lengths = np.array([[len(text) for text in texts[query.id][name]] for name in POOL], dtype=float)
-        ahead = (lengths * 6 - lengths.sum()) / 5  # the mean over five rivals
-        assert samples[row] == pytest.approx(ahead)
 
 
 def test_given_tags_go_through_the_pipeline(tmp_path, ensemble, queries):
@@ -252,13 +201,7 @@ def test_responses_become_a_score_file(responses, tmp_path, tiny_ensemble):
     assert scores.scores.ravel() == pytest.approx(verified_rewards(rewards, outcomes), abs=1e-5)
     written = records(tmp_path, "out.jsonl")
     assert [line["responses"] for line in written] == [line["responses"] for line in LINES]
-
-
-def test_lines_may_have_different_candidates(responses, tmp_path, tiny_ensemble):
-    texts = ({"a": "x"}, {"b": "y", "c": "z"})
-    write_lines(responses, [{"id": str(n), "query": "q", "responses": of} for n, of in enumerate(texts)])
-    score_responses(responses, tmp_path / "out.jsonl", tiny_ensemble)
-    assert [list(line["scores"]) for line in records(tmp_path, "out.jsonl")] == [["a"], ["b", "c"]]
+    assert (written[1]["verified"], written[1]["answer"]) == ({"a": 1.0, "b": 0.0}, {"number": "2"})
 
 
 def test_started_again_it_goes_on(responses, tmp_path, tiny_ensemble):
@@ -295,7 +238,6 @@ def test_scores_of_another_reward_model_are_not_mixed(responses, tmp_path, tiny_
     "line",
     [
         '{"id": "2", "query": "q"}',
-        '{"id": "2", "query": "", "responses": {"a": "x"}}',
         '{"id": "2", "query": "q", "resp',
         '{"id": "1", "query": "q", "responses": {"a": "y"}}',
     ],

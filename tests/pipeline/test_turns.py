@@ -32,14 +32,6 @@ def folder(fleet_copy: Path) -> Path:
     return fleet_copy
 
 
-def test_compare_says_that_candidates_take_turns(folder, capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "200")
-    assert main(["compare", "What is the sea?", "--json", "--fleet", str(folder)]) == 0
-    out, err = capsys.readouterr()
-    assert [item["error"] for item in json.loads(out)["responses"]] == [None] * 3
-    assert NOTE in err
-
-
 def test_check_tells_the_memory_of_each_of_them(folder, capsys, monkeypatch):
     """Also of one that came in place of another, by which the process does not grow."""
     for name in ("base", "other"):  # large enough to be more than 0 MB

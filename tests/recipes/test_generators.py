@@ -67,10 +67,12 @@ def test_no_question_is_one_by_which_the_router_is_tested(request):
 def test_what_visitors_type_first_is_not_trained_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(data, "alpaca_eval", lambda folder, writing: [])
     monkeypatch.setattr(data, "gsm8k", lambda folder: [])
+    monkeypatch.setattr(experts, "talk", lambda count, *more: talk(count // 10, *more))
+    monkeypatch.setattr(experts, "problems", lambda count, *more, **options: problems(count // 10, *more, **options))
     tests = first_clicks()
     assert resembles_a_test("solve this: 3/4 + 1/8", tests)
     learned = [*experts.sources("chat", tmp_path, 0)[2], *experts.sources("math", tmp_path, 0)[6]]
-    assert len(learned) > 4000
+    assert len(learned) > 1000
     assert not [query for query, _ in learned if resembles_a_test(query, tests)]
 
 
@@ -122,16 +124,16 @@ def check_sums(query: str, answer: str) -> None:
 
 @pytest.mark.parametrize("held_back", [False, True])
 def test_every_step_is_what_the_calculator_writes_and_it_writes_nothing_else(held_back: bool) -> None:
-    for query, answer in problems(len(FIRST) * 12, 5, held_back, FIRST):
+    for query, answer in problems(len(FIRST) * 6, 5, held_back, FIRST):
         check_sums(query, answer)
-    for query, answer in problems(len(TEMPLATES) * 12, 5, held_back):
+    for query, answer in problems(len(TEMPLATES) * 6, 5, held_back):
         check_sums(query, answer)
         last = re.findall(r"(?:(?<!\S)-)?\d[\d.]*", answer.rsplit("\nThe answer is", 1)[0])[-1]
         assert final_number(answer) == final_number(last), (query, answer)
 
 
 def test_held_back_problems_share_no_phrasing_and_no_query_with_training() -> None:
-    train, held_out = dict(problems(3000, 0)), dict(problems(300, 0, held_back=True))
+    train, held_out = dict(problems(1500, 0)), dict(problems(300, 0, held_back=True))
     assert not set(train) & set(held_out)
     assert len({template.name for template in TEMPLATES}) == len(TEMPLATES)
     assert problems(50, 1) == problems(50, 1) != problems(50, 2)

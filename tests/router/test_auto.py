@@ -77,6 +77,20 @@ def test_a_query_unlike_all_that_it_learned_from_goes_to_the_best_single_candida
     assert (head.logits(VECTORS).argmax(axis=1) == TABLE.argmax(axis=1)).mean() > 0.9
 
 
+def test_from_few_queries_a_candidate_leads_only_where_it_did_better_on_similar_ones(plain, monkeypatch):
+    head, _ = plain
+    best, rest = TABLE.mean(axis=0).argmax(), np.arange(60) % 3
+    assert "only where it did better on similar ones" in head.body.summary()
+    state = dict(head.body.state)
+    without = head.body.on(state | {"gains": np.zeros_like(state["gains"])})
+    assert (without.logits(VECTORS).argmax(axis=1) == best).all()
+    assert (head.body.logits(VECTORS).argmax(axis=1) == rest).all()
+    monkeypatch.setattr(auto, "LANDMARKS", 59)  # one more query than that
+    more, _ = trained(VECTORS, TABLE)
+    assert not more.body.support
+    assert "similar ones" not in more.body.summary()
+
+
 @pytest.mark.parametrize("count", [1, FEWEST - 1])
 def test_from_a_few_queries_it_is_the_best_single_candidate(count):
     head, earned = learn_auto(scored(VECTORS[:count], noise(200)[-count:] + np.array([0, 9, 0])), POOL, "none", CONFIG)

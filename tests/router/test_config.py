@@ -70,7 +70,7 @@ def test_a_router_with_candidates_that_were_added_to_it_says_what_made_it(router
         ("zooter", [{"hidden": "16"}, {"hidden": 0}, {"members": -1}, {"dropout": 1}, {"dropout": NAN}]),
         ("profile", [{"prior": 0}, {"prior": -math.inf}]),
         ("kmeans", [{"clusters": "many"}, {"clusters": True}]),
-        ("auto", [{"parts": 3}, {"share": 1.5}, {"share_far": True}, {"landmarks": 2.5}, {"k": 3}]),
+        ("auto", [{"parts": 3}, {"share": 1.5}, {"share_far": True}, {"support": 1}, {"landmarks": 2.5}, {"k": 3}]),
         ("auto", [{"parts": [{"kind": "bayes"}]}, {"parts": [{"kind": "auto", "settings": {"parts": []}}]}]),
         ("auto", [{"parts": [{"kind": "zooter", "settings": {"hidden": 0}}]}]),
     ],

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -64,44 +62,6 @@ def test_a_key_has_so_many_requests_at_the_same_time():
         pass
 
 
-def test_places_are_given_in_order_of_arrival():
-    async def scenario() -> None:
-        door, _ = admission(concurrent=1, queue=2)
-        order, release = [], asyncio.Event()
-
-        async def request(name: str) -> None:
-            with door.admitted(None):
-                async with door.place():
-                    order.append(name)
-                    await release.wait()
-
-        tasks = [asyncio.create_task(request(name)) for name in "abc"]
-        await asyncio.sleep(0)
-        assert (order, door.running, door.waiting) == (["a"], 1, 2)
-        assert refused(door.admitted(None).__enter__) == (503, "queue_full", 1)
-        tasks[1].cancel()  # its client went away
-        release.set()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        assert (order, door.running, door.waiting) == (["a", "c"], 0, 0)
-
-    run_apart(scenario())
-
-
-def test_a_place_that_is_given_while_its_client_leaves_goes_to_the_next():
-    async def scenario() -> None:
-        door, _ = admission(concurrent=1, queue=2)
-        first = door.place()
-        await first.__aenter__()
-        waiting = asyncio.create_task(door.place().__aenter__())
-        await asyncio.sleep(0)
-        await first.__aexit__(None, None, None)  # gives the place
-        waiting.cancel()
-        await asyncio.gather(waiting, return_exceptions=True)
-        assert door.running == 0
-
-    run_apart(scenario())
-
-
 def test_the_wait_is_bounded(monkeypatch):
     monkeypatch.setattr("zooter_core.serve.admission.QUEUE_SECONDS", 0.01)
 
@@ -127,18 +87,6 @@ def test_a_full_server_says_when_to_come_back(serve, scripted):
     assert (response.status_code, response.json()["error"]["code"]) == (503, "queue_full")
     assert response.headers["retry-after"] == "1"
     assert response.headers["x-request-id"]
-
-
-def test_a_queued_request_is_answered_when_its_turn_comes(serve):
-    endpoint = serve("good", extra="[serve]\nconcurrent = 1\n")
-    barrier = threading.Barrier(8)
-
-    def call() -> int:
-        barrier.wait()
-        return endpoint.chat().status_code
-
-    with ThreadPoolExecutor(8) as threads:
-        assert [future.result() for future in [threads.submit(call) for _ in range(8)]] == [200] * 8
 
 
 def test_limits_of_a_key_over_http(serve, tmp_path):

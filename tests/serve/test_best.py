@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
 
 from support.running_endpoint import QUERY, stream_of
@@ -15,19 +13,24 @@ HEADERS = {"x-zooter-metadata": "enabled"}
 UNSURE = "unsure_above = -1.0"  # about every query
 
 
-def test_a_chore_is_answered_by_one(serve, scripted):
-    endpoint = serve("good", "echo", router=UNSURE)
-    answer = endpoint.chat("### Task:\nGenerate a concise, 3-5 word title with an emoji.", model="auto-best")
-    assert answer.status_code == 200
-    assert len(scripted.bodies) == 1
-
-
 def test_where_unsure_two_answer_and_the_best_is_kept(serve, scripted):
     endpoint = serve("good", "echo", "good", router=UNSURE)
     answer = endpoint.chat(model="auto-best", headers=HEADERS).json()
     assert set(answer["zooter"]["rewards"]) == set(endpoint.order[:2])
     assert answer["zooter"]["rewards"][answer["model"]] == max(answer["zooter"]["rewards"].values())
     assert len(scripted.bodies) == 2
+
+
+@pytest.mark.parametrize(
+    ("query", "router"),
+    [("### Task:\nGenerate a concise, 3-5 word title.", UNSURE), ("Tell me of the sea.", "unsure_above = 2.0")],
+)
+def test_one_answers_a_chore_and_where_the_router_is_sure(serve, scripted, query, router):
+    endpoint = serve("good", "echo", router=router)
+    answer = endpoint.chat(query, model="auto-best", headers=HEADERS).json()
+    assert answer["zooter"]["reason"] == "router"
+    assert "rewards" not in answer["zooter"]
+    assert len(scripted.bodies) == 1
 
 
 def test_thoughts_are_not_rewarded_and_an_answer_that_ends_in_them_is_not_the_best(serve, scripted):
@@ -38,14 +41,6 @@ def test_thoughts_are_not_rewarded_and_an_answer_that_ends_in_them_is_not_the_be
     cut = endpoint.chat(model="auto-best", max_tokens=8, headers=HEADERS).json()
     assert cut["choices"][0]["message"]["content"] == "The answer is 42."
     assert len(cut["zooter"]["rewards"]) == 1
-
-
-def test_where_sure_one_answers(serve, scripted):
-    endpoint = serve("good", "echo", router="unsure_above = 2.0")
-    answer = endpoint.chat("Tell me of the sea.", model="auto-best", headers=HEADERS).json()
-    assert answer["zooter"]["reason"] == "router"
-    assert "rewards" not in answer["zooter"]
-    assert len(scripted.bodies) == 1
 
 
 @pytest.mark.parametrize(
@@ -70,26 +65,13 @@ def test_one_that_fails_leaves_the_other_and_the_conversation_stays_with_it(serv
     assert endpoint.chat(continued, session_id="s").json()["model"] == endpoint.order[1]
 
 
-def test_when_both_fail_both_are_named(serve):
-    endpoint = serve("http-500", "http-503", router=UNSURE)
-    response = endpoint.chat(QUERY, model="auto-best")
-    assert response.status_code == 502
-    assert all(name in response.json()["error"]["message"] for name in endpoint.order)
-
-
-def test_tokens_of_all_answers_count(serve):
+def test_tokens_of_all_answers_count_though_the_reward_model_fails(serve, fleet_copy):
     endpoint = serve("good", "good", router=UNSURE, extra="usd_per_million_tokens = 500_000.0\n")  # of the last one
-    endpoint.chat(model="auto-best")
+    (fleet_copy / "reward").unlink()
+    response = endpoint.chat(model="auto-best")
+    assert (response.status_code, response.json()["error"]["code"]) == (500, "reward_failed")
     assert count_usage(endpoint.next_exchange()) == Usage(18, 14, reported=True, dollars=3.5)
     page = endpoint.client.get("/metrics").text
     for name in endpoint.order:
         assert f'zooter_tokens_total{{kind="prompt",model="{name}"}} 9.0' in page
         assert f'zooter_tokens_total{{kind="answer",model="{name}"}} 7.0' in page
-
-
-def test_answers_count_though_the_reward_model_fails(serve, fleet_copy):
-    endpoint = serve("good", "good", router=UNSURE)
-    shutil.rmtree(fleet_copy / "reward")
-    response = endpoint.chat(model="auto-best")
-    assert (response.status_code, response.json()["error"]["code"]) == (500, "reward_failed")
-    assert count_usage(endpoint.next_exchange()) == Usage(18, 14, reported=True, dollars=None)

@@ -117,15 +117,3 @@ def test_the_llm_command(url, tmp_path, mode):
     options = [] if mode == "stream" else ["--no-stream"]
     reply = output(CLIENTS / "bin" / "llm", "-m", "zooter", *options, QUESTION, LLM_USER_PATH=str(tmp_path))
     assert reply.strip() == TEXT
-
-
-@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-@MODES
-def test_curl(endpoint, url, mode):
-    body = {"model": "auto", "messages": [{"role": "user", "content": QUESTION}], "stream": mode == "stream"}
-    reply = output("curl", "--silent", "--no-buffer", f"{url}/chat/completions", "--json", json.dumps(body))
-    if mode == "stream":
-        assert reply.endswith("data: [DONE]\n\n")
-        assert reply.count(f'"model":"{endpoint.order[1]}"') == reply.count("data: {")
-    else:
-        assert json.loads(reply)["model"] == endpoint.order[1]

@@ -11,7 +11,7 @@ import pytest
 
 from support.running_endpoint import QUERY
 from zooter_core.serve.exchange import Exchange
-from zooter_core.serve.storage import FILES, DecisionLog, RequestIds, keep_feedback
+from zooter_core.serve.storage import FILES, DecisionLog
 
 
 def lines(folder) -> list[dict]:
@@ -57,14 +57,6 @@ def test_dollars_count_the_prompt_and_what_was_cached_of_it(serve, stream):
     assert 'kind="cached",model=' in endpoint.client.get("/metrics").text
 
 
-def test_a_refused_request_has_a_line_too(serve):
-    endpoint = serve("good")
-    endpoint.client.post("/v1/chat/completions", content=b"{")
-    endpoint.next_exchange()
-    (line,) = lines(endpoint.server.settings.data)
-    assert (line["status"], line["error"], line["text_sha256"]) == (400, "invalid_json", None)
-
-
 def test_files_are_rotated(tmp_path):
     log = DecisionLog(tmp_path, most_bytes=1)
     for _ in range(FILES + 5):
@@ -102,37 +94,3 @@ def test_a_full_disk_costs_lines_alone(tmp_path, caplog):
     log.close()
     assert [line["path"] for line in lines(tmp_path)] == ["/c"]
     assert len([record for record in caplog.records if "are lost" in record.message]) == 1
-
-
-def test_the_router_that_decided_is_named(serve, fleet_copy):
-    """By a hash of its files: a new one in the same place has another name after a reload."""
-    endpoint = serve("good")
-    endpoint.chat()
-    about = fleet_copy / "router" / "config.json"
-    about.write_text(about.read_text() + "\n")
-    assert endpoint.client.post("/admin/reload").status_code == 200
-    endpoint.chat()
-    endpoint.next_exchanges(2)
-    before, after = (line["router"] for line in lines(endpoint.server.settings.data) if "chat" in line["path"])
-    assert before
-    assert before != after
-
-
-@pytest.mark.parametrize(("model", "reason"), [("rmr", "rmr"), ("auto-best", "best"), ("auto", "router")])
-def test_the_reason_says_who_chose(serve, model, reason):
-    endpoint = serve("good", "good", router="unsure_above = -1.0")
-    answer = endpoint.chat(model=model, headers={"x-zooter-metadata": "enabled"}).json()
-    assert answer["zooter"]["reason"] == endpoint.next_exchange().choice.reason == reason
-    assert lines(endpoint.server.settings.data)[0]["reason"] == reason
-    assert f'zooter_choices_total{{model="{answer["model"]}",reason="{reason}"}}' in (
-        endpoint.client.get("/metrics").text
-    )
-
-
-def test_a_folder_that_was_there_keeps_its_mode(tmp_path):
-    (tmp_path / "shared").mkdir(mode=0o755)
-    for name in ("shared", "new"):
-        DecisionLog(tmp_path / name).close()
-        RequestIds(tmp_path / name)
-        keep_feedback(tmp_path / name, {"verdict": "good"})
-    assert [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("shared", "new")] == [0o755, 0o700]

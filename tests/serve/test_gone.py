@@ -1,15 +1,19 @@
-"""A client that goes away stops generation here and at the candidate's server, at once."""
+"""A client that goes away stops generation here and at its server, at once; a stop tells everybody who has asked."""
 
 from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from pathlib import Path
 
+import httpx2
 import pytest
 
 from support.patience import NEVER, PATIENCE, wait_until
-from support.running_endpoint import unanswered
+from support.running_endpoint import QUERY, in_front_of, stream_of, unanswered
+from support.scripted_server import Scripted
 from zooter_core.labelling.rewards.scoring import STOPPABLE
 from zooter_core.serve.gateway import REWARD_THREADS
 from zooter_core.serve.other_routes import ROUTED_AT_ONCE
@@ -17,7 +21,7 @@ from zooter_core.serve.other_routes import ROUTED_AT_ONCE
 
 @pytest.mark.parametrize(("model", "stream"), [("slow", True), ("hang-first", True), ("hang-first", False)])
 def test_a_client_that_goes_away_stops_the_server_behind(serve, scripted, model, stream):
-    endpoint = serve(model)
+    endpoint = serve(model, "good")
     with unanswered(endpoint, stream=stream) as client:
         scripted.wait_for(model, 1)
         if model == "slow":
@@ -26,15 +30,7 @@ def test_a_client_that_goes_away_stops_the_server_behind(serve, scripted, model,
     assert scripted.dropped.wait(PATIENCE)
     assert exchange.status == 499
     assert exchange.seconds is not None
-
-
-def test_a_request_without_a_client_is_not_routed_again(serve, scripted):
-    """No fallback for nobody."""
-    endpoint = serve("hang-first", "good")
-    with unanswered(endpoint, stream=True):
-        scripted.wait_for("hang-first", 1)
-    endpoint.next_exchange()
-    assert scripted.count("good") == 0
+    assert scripted.count("good") == 0  # no fallback for nobody
 
 
 def test_a_client_that_goes_away_stops_a_local_candidate(local):
@@ -95,3 +91,25 @@ def test_a_client_that_goes_away_stops_its_rewards(serve):
     last = endpoint.client.post("/v1/rerank", json={"query": "Hi", "documents": ["last"]})
     assert len(last.json()["results"]) == 1
     assert [len(items) for items in gate.calls] == [STOPPABLE] * REWARD_THREADS + [1]
+
+
+def test_whoever_has_no_answer_after_the_grace_is_told(fleet_copy: Path, scripted: Scripted) -> None:
+    """One answer is under way, one has not begun, and two wait for a place."""
+
+    def ask(url: str, stream: bool) -> httpx2.Response:
+        body = {"model": "auto", "messages": [{"role": "user", "content": QUERY}], "stream": stream}
+        return httpx2.post(f"{url}/v1/chat/completions", json=body, timeout=PATIENCE, trust_env=False)
+
+    with ThreadPoolExecutor(4) as threads:
+        with in_front_of(fleet_copy, scripted.url, "hang-in-the-middle", extra="[serve]\nconcurrent = 2\n") as endpoint:
+            begun = threads.submit(ask, endpoint.url, True)
+            unbegun = threads.submit(ask, endpoint.url, False)
+            scripted.wait_for("hang-in-the-middle", 2)
+            queued = [threads.submit(ask, endpoint.url, stream) for stream in (False, True)]
+            wait_until(lambda: endpoint.server.admission.waiting == 2)
+        assert stream_of(begun.result())[-1]["error"]["code"] == "stopping"
+        for answer in (unbegun, *queued):
+            response = answer.result()
+            assert (response.status_code, response.json()["error"]["code"]) == (503, "stopping")
+            assert response.headers["retry-after"] == "5"
+    assert sorted(exchange.status for exchange in endpoint.next_exchanges(4)) == [200, 503, 503, 503]

@@ -111,21 +111,7 @@ def test_tls_hangup_and_stop(fleet_copy, scripted, tiny_fleet, certificate):
             release.set()
             assert "on-time" in running.result()
         assert process.wait(PATIENCE) == -signal.SIGTERM  # as uvicorn ends, for whoever sent the signal
-
-
-def test_a_reload_is_one_line_and_a_stop_none(fleet_copy, scripted, tiny_fleet):
-    endpoint_fleet.save(fleet_copy, scripted.url, {"base": "good"}, tiny_fleet / "router")
-    with started(fleet_copy) as (process, url):
-        assert process.stderr is not None
-        chat(url)
-        for _ in range(2):
-            process.send_signal(signal.SIGHUP)
-            assert process.stderr.readline() == "The fleet far is loaded anew.\n"
-        chat(url)
-        process.send_signal(signal.SIGHUP)  # a stop meanwhile
-        process.send_signal(signal.SIGTERM)
-        process.wait(PATIENCE)
-        assert process.stderr.read() in ("", "The fleet far is loaded anew.\n")
+        assert process.stderr.read() == "The fleet far is loaded anew.\n"
 
 
 def test_a_second_ctrl_c_ends_at_once_and_closes_what_is_open(fleet_copy, scripted, tiny_fleet):
@@ -145,28 +131,16 @@ def test_a_second_ctrl_c_ends_at_once_and_closes_what_is_open(fleet_copy, script
         assert (fleet_copy / "data" / "decisions.jsonl").read_text().count("\n") == 1
 
 
-def test_a_router_for_other_candidates_is_one_message(fleet_copy, scripted, tiny_fleet):
-    endpoint_fleet.save(fleet_copy, scripted.url, {"base": "good", "other": "good"}, tiny_fleet / "router")
-    command = [sys.executable, "-m", "zooter_core.cli", "serve", "--fleet", str(fleet_copy), "--port", "0"]
-    command += ["--data", str(fleet_copy / "data")]
-    ended = subprocess.run(command, stderr=subprocess.PIPE, text=True, timeout=PATIENCE, check=False)
-    assert ended.returncode == 2, ended.stderr
-    loading, message = ended.stderr.splitlines()
-    assert "Loading" in loading
-    assert message.startswith("zooter: ")
-    assert "Traceback" not in message
-
-
 def test_half_sent_requests_leave_files_for_others(fleet_copy, scripted, tiny_fleet):
     endpoint_fleet.save(fleet_copy, scripted.url, {"base": "good"}, tiny_fleet / "router")
     head = b"POST /v1/route HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
-    limit = partial(resource.setrlimit, resource.RLIMIT_NOFILE, (256, 256))
+    limit = partial(resource.setrlimit, resource.RLIMIT_NOFILE, (128, 128))
     with started(fleet_copy, preexec_fn=limit) as (_, url), ExitStack() as stack:
         port = int(url.split(":")[2].split("/")[0])
         for part in (head, head + b"content-length: 100\r\n\r\n{"):
-            for _ in range(300):
+            for _ in range(150):
                 stack.enter_context(socket.create_connection(("127.0.0.1", port), PATIENCE)).sendall(part)
-            for _ in range(20):
+            for _ in range(5):
                 with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=PATIENCE) as answer:
                     assert answer.status == 200
         assert chat(url)
@@ -180,18 +154,18 @@ def test_a_restart_on_a_socket_of_systemd_refuses_no_request(fleet_copy, scripte
         while not ended.is_set():
             answers.append(chat(url))
 
-    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(8) as threads:
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(4) as threads:
         with started(fleet_copy, listener=listener) as (old, url):
             assert url == f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
-            asking = [threads.submit(ask, url) for _ in range(8)]
+            asking = [threads.submit(ask, url) for _ in range(4)]
             try:
-                while len(answers) < 100 and not any(one.done() for one in asking):
+                while len(answers) < 20 and not any(one.done() for one in asking):
                     time.sleep(0.01)
                 old.send_signal(signal.SIGTERM)
                 old.wait(PATIENCE)
                 before = len(answers)
                 with started(fleet_copy, listener=listener):
-                    while len(answers) < before + 100 and not any(one.done() for one in asking):
+                    while len(answers) < before + 20 and not any(one.done() for one in asking):
                         time.sleep(0.01)
                     ended.set()
                     wait(asking)
@@ -201,8 +175,7 @@ def test_a_restart_on_a_socket_of_systemd_refuses_no_request(fleet_copy, scripte
             one.result()  # none was refused or broken off
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_stop_ends_it_while_the_fleet_loads(fleet_copy, tiny_fleet, number):
+def test_a_stop_ends_it_while_the_fleet_loads(fleet_copy, tiny_fleet):
     """The vocabulary of tags comes through a pipe that nobody writes to."""
     endpoint_fleet.save(fleet_copy, "http://127.0.0.1:9/v1", {"base": "good"}, tiny_fleet / "router")
     (fleet_copy / "tags.json").unlink()
@@ -213,8 +186,8 @@ def test_a_stop_ends_it_while_the_fleet_loads(fleet_copy, tiny_fleet, number):
         try:
             assert "Loading" in process.stderr.readline()
             wait_until((fleet_copy / "data").exists)  # it is past its imports, and loads
-            process.send_signal(number)
-            assert process.wait(PATIENCE) == -number
+            process.send_signal(signal.SIGINT)
+            assert process.wait(PATIENCE) == -signal.SIGINT
             assert process.stderr.read() == ""
         finally:
             process.kill()

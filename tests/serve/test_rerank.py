@@ -39,39 +39,19 @@ def test_the_best_few_with_their_documents(serve):
     assert few == [result | {"document": {"text": DOCUMENTS[result["index"]]}} for result in every[:2]]
 
 
-def test_the_log_has_the_query_as_a_hash_alone(serve):
-    endpoint = serve("good", "good")
-    rerank(endpoint)
-    exchange = endpoint.next_exchange()
-    assert (exchange.path, exchange.model, exchange.status, exchange.request.user_texts) == (
-        "/v1/rerank", "rmr", 200, [QUERY],
-    )  # fmt: skip
-    log = (endpoint.server.settings.data / "decisions.jsonl").read_text()
-    assert exchange.request_id in log
-    assert QUERY not in log
-
-
-@pytest.mark.parametrize(
-    ("body", "param"),
-    [
-        ({"query": None}, "query"),
-        ({"query": " "}, "query"),
-        ({"documents": []}, "documents"),
-        ({"documents": "five"}, "documents"),
-        ({"documents": ["five", 5]}, "documents"),
-        ({"documents": [{"title": "five"}]}, "documents"),
-        ({"documents": ["five"] * (MOST_DOCUMENTS + 1)}, "documents"),
-        ({"top_n": 0}, "top_n"),
-        ({"top_n": True}, "top_n"),
-    ],
+WRONG = (
+    *(("query", query) for query in (None, " ")),
+    *(("documents", texts) for texts in ([], "five", ["five", 5], [{"title": "five"}], ["x"] * (MOST_DOCUMENTS + 1))),
+    *(("top_n", most) for most in (0, True)),
 )
-def test_a_wrong_field_is_named(serve, body, param):
-    response = rerank(serve("good"), **body)
-    assert (response.status_code, response.json()["error"]["param"]) == (400, param)
 
 
-def test_another_model_is_not_there(serve):
-    response = rerank(serve("good"), model="auto")
+def test_a_wrong_field_is_named(serve):
+    endpoint = serve("good")
+    for name, value in WRONG:
+        response = rerank(endpoint, **{name: value})
+        assert (response.status_code, response.json()["error"]["param"]) == (400, name), value
+    response = rerank(endpoint, model="auto")
     assert (response.status_code, response.json()["error"]["code"]) == (404, "model_not_found")
 
 

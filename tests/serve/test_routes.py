@@ -40,10 +40,6 @@ def test_models_are_listed_and_found(endpoint):
     assert error(endpoint.client.get("/v1/models/gpt-99"))["code"] == "model_not_found"
 
 
-def test_health(endpoint):
-    assert endpoint.client.get("/health").json() == {"status": "ok"}
-
-
 def test_route_decides_without_answering(endpoint, scripted):
     question, requests = [{"role": "user", "content": "What is 2 + 3?"}], len(scripted.bodies)
     one = endpoint.client.post("/v1/route", json={"messages": question}).json()
@@ -82,48 +78,27 @@ def test_feedback_is_kept_for_its_owner(endpoint):
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
-@pytest.mark.parametrize(
-    ("body", "param"),
-    [
-        ({}, "request_id"),
-        ({"request_id": "x"}, None),
-        ({"request_id": "x", "verdict": "meh"}, "verdict"),
-        ({"request_id": "x", "score": "1"}, "score"),
-        ({"request_id": "x", "comment": 7}, "comment"),
-    ],
-)
-def test_feedback_that_is_wrong_is_refused(endpoint, body, param):
-    response = endpoint.client.post("/v1/feedback", json=body)
-    assert (response.status_code, error(response)["param"]) == (400, param)
+HI = [{"role": "user", "content": "x"}]
+WRONG = [  # fields of a chat completion beside the right ones, and which of them is named
+    ({"model": None}, "model"), ({"model": 7}, "model"), ({"messages": None}, "messages"),
+    ({"messages": []}, "messages"),
+    ({"messages": ["hi"]}, "messages[0].role"), ({"messages": [{"role": "robot", "content": "x"}]}, "messages[0].role"),
+    ({"messages": [{"role": "user", "content": 5}]}, "messages[0].content"),
+    ({"messages": [{"role": "user"}]}, "messages[0].content"),
+    ({"stream": "yes"}, "stream"), ({"models": "chat"}, "models"), ({"session_id": 1}, "session_id"),
+    ({"willingness_to_pay": -1}, "willingness_to_pay"), ({"willingness_to_pay": 10**400}, "willingness_to_pay"),
+]  # fmt: skip
+WRONG_FEEDBACK = [
+    ({}, "request_id"), ({"request_id": "x"}, None), ({"request_id": "x", "verdict": "meh"}, "verdict"),
+    ({"request_id": "x", "score": "1"}, "score"), ({"request_id": "x", "comment": 7}, "comment"),
+]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("body", "param"),
-    [
-        ({}, "model"),
-        ({"model": 7, "messages": []}, "model"),
-        ({"model": "auto"}, "messages"),
-        ({"model": "auto", "messages": []}, "messages"),
-        ({"model": "auto", "messages": ["hi"]}, "messages[0].role"),
-        ({"model": "auto", "messages": [{"role": "robot", "content": "x"}]}, "messages[0].role"),
-        ({"model": "auto", "messages": [{"role": "user", "content": 5}]}, "messages[0].content"),
-        ({"model": "auto", "messages": [{"role": "user", "content": "x"}], "stream": "yes"}, "stream"),
-        ({"model": "auto", "messages": [{"role": "user", "content": "x"}], "models": "chat"}, "models"),
-        ({"model": "auto", "messages": [{"role": "user", "content": "x"}], "session_id": 1}, "session_id"),
-        (
-            {"model": "auto", "messages": [{"role": "user", "content": "x"}], "willingness_to_pay": -1},
-            "willingness_to_pay",
-        ),
-        (
-            {"model": "auto", "messages": [{"role": "user", "content": "x"}], "willingness_to_pay": 10**400},
-            "willingness_to_pay",
-        ),
-        ({"model": "auto", "messages": [{"role": "user"}]}, "messages[0].content"),
-    ],
-)
-def test_a_wrong_field_is_named(endpoint, body, param):
-    response = endpoint.client.post("/v1/chat/completions", json=body)
-    assert (response.status_code, error(response)["param"]) == (400, param)
+def test_a_wrong_field_is_named(endpoint):
+    bodies = [("chat/completions", {"model": "auto", "messages": HI} | fields, param) for fields, param in WRONG]
+    for path, body, param in (*bodies, *(("feedback", *entry) for entry in WRONG_FEEDBACK)):
+        response = endpoint.client.post(f"/v1/{path}", json=body)
+        assert (response.status_code, error(response)["param"]) == (400, param), body
 
 
 @pytest.mark.parametrize(
@@ -138,6 +113,12 @@ def test_a_body_beyond_the_limit_is_refused(endpoint):
     most = endpoint.server.settings.most_bytes
     response = endpoint.client.post("/v1/chat/completions", content=b" " * (most + 1))
     assert (response.status_code, error(response)["code"]) == (413, "request_too_large")
+
+
+def test_the_description_names_every_route(endpoint):
+    names = ("chat/completions", "messages", "responses", "responses/{response_id}", "embeddings", "route", "feedback")
+    expected = {f"/v1/{name}" for name in (*names, "models", "models/{model}")} | {"/health"}
+    assert expected <= set(endpoint.client.get("/openapi.json").json()["paths"])
 
 
 def test_unknown_paths_and_methods_have_the_same_shape(endpoint):

@@ -9,7 +9,7 @@ import pytest
 from support.patience import PATIENCE
 from support.running_endpoint import stream_of, unanswered
 from zooter_core.backends.endpoint.events import EventSplitter
-from zooter_core.serve import answering, exchange
+from zooter_core.serve import chat, exchange
 
 METADATA = {"x-zooter-metadata": "enabled"}
 
@@ -28,8 +28,8 @@ def test_a_client_that_never_reads_its_stream_is_gone_after_a_while(serve, scrip
 
 
 def test_auto_waits_a_bounded_time_for_a_place_and_then_asks_the_next(serve, scripted, monkeypatch):
-    monkeypatch.setattr(answering, "PLACE_SECONDS", 0.3)
-    monkeypatch.setattr(answering, "QUEUE_SECONDS", 0.6)
+    monkeypatch.setattr(chat, "PLACE_SECONDS", 0.3)
+    monkeypatch.setattr(chat, "QUEUE_SECONDS", 0.6)
     endpoint = serve("endless", "good", parallel=1)
     full, free = endpoint.order
     with unanswered(endpoint, buffer=4096, model=full, stream=True):
@@ -56,12 +56,13 @@ def test_beside_a_slow_candidate_the_next_one_answers(serve, scripted, stream):
     assert answer.headers["x-zooter-attempts"] == "2"
     assert scripted.dropped.wait(PATIENCE)  # the slow one's request has been closed
     assert endpoint.client.get("/ready").json()["breakers"][slow] == "closed"
-    assert endpoint.next_exchange().progress.usage["total_tokens"] == 16
+    assert endpoint.next_exchange().outcome.progress.usage["total_tokens"] == 16
     assert f'zooter_hedges_total{{model="{fast}"}} 1.0' in endpoint.client.get("/metrics").text
 
 
 def test_a_slow_candidate_that_begins_first_answers_after_all(serve, scripted):
-    endpoint = serve("stalls", "hang-first", extra=serve_table(hedge_seconds=0.3))
+    scripted.replies["late"] = lambda query: "late" if not scripted.closing.wait(1) else ""
+    endpoint = serve("late", "hang-first", extra=serve_table(hedge_seconds=0.3))
     answer = endpoint.chat(headers=METADATA).json()
     assert answer["model"] == endpoint.order[0]
     assert [failure["candidate"] for failure in answer["zooter"]["failed"]] == [endpoint.order[1]]
@@ -75,13 +76,13 @@ def test_without_hedge_seconds_and_for_a_named_candidate_nobody_else_is_asked(se
 
 
 def test_bytes_that_drip_into_a_huge_event_take_time_by_their_number():
-    """12 MB and then single bytes: searched anew each time, that would be 240 GB."""
+    """12 MB and then single bytes: searched anew each time, that would be 60 GB."""
     splitter = EventSplitter()
     assert list(splitter.feed(b"data: " + b"x" * 12_000_000)) == []
     begun = time.process_time()
-    for _ in range(20_000):
+    for _ in range(5000):
         assert list(splitter.feed(b"x")) == []
     (event,) = [*splitter.feed(b"\r"), *splitter.feed(b"\n\r"), *splitter.feed(b"\ndata: 1")]
-    assert (len(event), event[-1:]) == (12_020_006, b"x")
+    assert (len(event), event[-1:]) == (12_005_006, b"x")
     assert splitter.end() == b"data: 1"
-    assert time.process_time() - begun < 20
+    assert time.process_time() - begun < 5

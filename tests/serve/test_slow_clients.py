@@ -111,23 +111,23 @@ def test_headers_beyond_the_limit_are_named_and_those_below_are_read(serve):
 
 
 def test_slow_headers_and_bodies_end_and_take_no_place(serve, scripted, tmp_path, monkeypatch):
-    monkeypatch.setattr(connections, "HEADER_SECONDS", 3.0)
-    monkeypatch.setattr(connections, "BODY_SECONDS", 3.0)
+    monkeypatch.setattr(connections, "HEADER_SECONDS", 2.0)
+    monkeypatch.setattr(connections, "BODY_SECONDS", 2.0)
     slow, other = (add_key(tmp_path / "keys.json", Key(name, "", 0.0)) for name in ("slow", "other"))
     endpoint = serve("good", options={"keys": tmp_path / "keys.json"}, extra="[serve]\nconcurrent = 1\nqueue = 0\n")
     head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
     head += b"authorization: Bearer " + slow.encode() + b"\r\ncontent-length: 1000\r\n\r\n{"
     with ExitStack() as stack:
         half = [stack.enter_context(connected(endpoint, part)) for part in (b"", POST, POST) for _ in range(10)]
-        bodies = [stack.enter_context(connected(endpoint, head)) for _ in range(100)]
-        for _ in range(5):
+        bodies = [stack.enter_context(connected(endpoint, head)) for _ in range(80)]
+        for _ in range(3):
             response = endpoint.chat(headers={"authorization": f"Bearer {other}"})
             assert response.status_code == 200, response.text
         assert all(ending(connection).startswith(b"HTTP/1.1 408") for connection in (*half, *bodies))
     with connected(endpoint, head.replace(b"1000", b"400000")) as steady:  # slow, but fast enough
         for _ in range(8):
             steady.sendall(b" " * 50_000)
-            time.sleep(0.5)
+            time.sleep(0.3)
         assert steady.recv(12) == b"HTTP/1.1 400"  # it is no JSON
 
 

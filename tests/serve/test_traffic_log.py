@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import time
 from contextlib import closing
 
 import pytest
@@ -59,16 +58,6 @@ def _turn(text):
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_the_answer_is_kept_where_wanted(serve, stream, monkeypatch):
-    monkeypatch.setattr("zooter_core.serve.traffic_log.LONGEST_ANSWER", 5)
-    endpoint = serve("good", extra="[learn]\ntraffic = true\nanswers = true\n")
-    answer = endpoint.chat(stream=stream)
-    (entry,) = stored(endpoint)
-    assert entry.answer
-    assert entry.answer == answer_text(answer.content)[:5]
-
-
-@pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("model", ["llama.cpp-none 40", "llama.cpp 40"])
 def test_thoughts_are_counted_and_not_kept(serve, model, stream):
     endpoint = serve(model, extra="[learn]\ntraffic = true\nanswers = true\n")
@@ -78,12 +67,6 @@ def test_thoughts_are_counted_and_not_kept(serve, model, stream):
     assert 25 < entry.thought_tokens < entry.tokens  # in a whole answer by its bytes
 
 
-def test_an_answer_without_thoughts_has_none(serve):
-    endpoint = serve("good", options={"learn": True})
-    endpoint.chat()
-    assert [entry.thought_tokens for entry in stored(endpoint)] == [0]
-
-
 def test_an_answer_that_the_client_broke_off_is_not_kept(serve):
     endpoint = serve("slow", extra="[learn]\ntraffic = true\nanswers = true\n")
     with unanswered(endpoint, stream=True) as client:
@@ -91,20 +74,6 @@ def test_an_answer_that_the_client_broke_off_is_not_kept(serve):
             pass
     (entry,) = stored(endpoint)
     assert (entry.candidate, entry.answer) == (endpoint.order[0], None)
-
-
-def test_what_is_too_old_goes_without_a_request_too(tmp_path, monkeypatch):
-    monkeypatch.setattr(traffic_log, "CLEAN_SECONDS", 0.2)
-    with Traffic.open(tmp_path) as traffic:
-        for name, days in (("old", 2), ("of today", 0.5)):
-            traffic.add(LoggedDecision(name, time.time() - days * traffic_log.DAY, "a query"))
-        log = traffic_log.TrafficLog(tmp_path, LearnConfig(retention_days=1))
-        try:
-            for moment in (0.0, time.time() - 2 * traffic_log.DAY):  # of the next one, which comes later
-                wait_until(lambda: [entry.request_id for entry in traffic.newest()] == ["of today"])
-                traffic.add(LoggedDecision("older", moment, "a query"))
-        finally:
-            log.close()
 
 
 def test_what_is_too_old_goes_as_soon_as_nobody_reads_it(tmp_path, monkeypatch, caplog):
@@ -150,17 +119,12 @@ def test_feedback_becomes_a_reward(serve):
     assert (reward.source, reward.candidate, reward.inclusion) == ("feedback", endpoint.order[0], None)
 
 
-def test_chores_are_marked_and_may_have_a_candidate(serve):
-    endpoint = serve("good", "good", options={"learn": True})
-    endpoint.chat(TITLE)
-    assert [(entry.chore, entry.reason) for entry in stored(endpoint)] == [(True, "router")]
-
-
-@pytest.mark.parametrize("name", ["chat", "math"])
-def test_chores_go_to_their_candidate(serve, name):
-    endpoint = serve("good", "good", extra=f'[serve]\nchores = "{name}"\n')
-    headers = {"x-session-id": "one"}
-    assert endpoint.chat(TITLE, headers).headers["x-model-router-selected-model"] == name
+@pytest.mark.parametrize("path", ["chat/completions", "responses"])
+def test_chores_go_to_their_candidate(serve, path):
+    endpoint = serve("every-api", "every-api", extra='[serve]\nchores = "chat"\n')
+    headers, body = {"x-session-id": "one"}, {"model": "auto", "messages": _turn(TITLE), "input": TITLE}
+    answer = endpoint.client.post(f"/v1/{path}", json=body, headers=headers)
+    assert answer.headers["x-model-router-selected-model"] == "chat"
     assert endpoint.next_exchange().choice.reason == "chore"
     assert endpoint.chat(QUERY, headers).headers["x-model-router-selected-model"] == endpoint.order[0]
     assert endpoint.next_exchange().choice.reason == "router"  # the conversation has no candidate from its title

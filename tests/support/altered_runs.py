@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -154,12 +153,6 @@ def wild(chance: random.Random, record: Any) -> str:
         return f"{names} renamed"
     record[name] = chance.choice(WILD)
     return f"{names} = {str(record[name])[:40]!r}"
-
-
-def fresh(source: Path, place: Path) -> Path:
-    """A copy of a run folder to alter."""
-    shutil.rmtree(place, ignore_errors=True)
-    return Path(shutil.copytree(source, place))
 
 
 ANY: tuple[Change, ...] = (_delete, _cut, _flip, _folder, _link)

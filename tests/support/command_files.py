@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from support.patience import PATIENCE
 
 POOL = ("base", "one", "two")
 ROOT = Path(__file__).resolve().parents[2]
@@ -49,6 +55,20 @@ def check_decision(shape: dict[str, Any], query: str) -> None:
     assert shape["probabilities"][shape["candidate"]] == ordered[0]
     assert shape["margin"] == pytest.approx(ordered[0] - ordered[1], abs=2e-6)
     assert all({"name", "score"} <= set(tag) for tag in shape["tags"])
+
+
+def interrupted(*call: object, meanwhile: Callable[[subprocess.Popen[str]], None]) -> tuple[int, str, str]:
+    """A call in a process of its own that Ctrl-C ends after `meanwhile`: its exit code, and what it printed since."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "zooter_core.cli", *map(str, call)],
+        cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # a job in the background would ignore it
+    ) as child:  # fmt: skip
+        meanwhile(child)
+        child.send_signal(signal.SIGINT)
+        out, err = child.communicate(timeout=PATIENCE)
+    assert "Traceback" not in err
+    return child.returncode, out, err
 
 
 class NoReward:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -34,6 +35,13 @@ KEYS: Mapping[str, float] = {
 }
 # Of a query and some candidates: their order.
 ORDERS: dict[tuple[str, tuple[str, ...]], tuple[str, ...]] = {}
+
+
+def share_models(folder: Path, fleet: Path) -> None:
+    """Let a copy of a fleet link to its encoder and its reward model: graphs are made of a folder once."""
+    for name in ("encoder", "reward"):
+        shutil.rmtree(folder / name)
+        (folder / name).symlink_to(fleet / name)
 
 
 def save(folder: Path, url: str, models: Mapping[str, str], router: bool | Path = False, **keys: float) -> Path:

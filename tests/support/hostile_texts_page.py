@@ -11,7 +11,7 @@ from zooter_core.ui.markdown import safe
 from zooter_core.ui.text import code, plain
 from zooter_core.ui.widgets import show_error
 
-TEXTS = [*map(payload, PAYLOADS), *generated(200)]
+TEXTS = [*map(payload, PAYLOADS), *generated(60)]
 
 for number, text in enumerate(TEXTS):
     with st.container(key=f"text-{number}"):

@@ -4,7 +4,7 @@ A CALL is "STEP:COUNT" and the arguments of a zooter command, with tabs between 
 when the step has reported progress COUNT times; where STEP is `install`, before the COUNT-th renaming with which an
 exam puts its router into the fleet. With "STEP:COUNT:SIGNAL", a step ends by another signal. A call without
 "STEP:COUNT" lives. Each runs in a process forked from this one; `--together` runs all at the same time. Prints how
-each call ended, a line per call. An exam has 32 queries.
+each call ended, a line per call. An exam has 16 queries.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def run_all(calls: list[str]) -> int:
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that runs this in the background ignores it
     small_batches(pytest.MonkeyPatch())
-    few = skills.starter_queries()[:32]
+    few = skills.starter_queries()[:16]
     skills.starter_queries = lambda quick=False: few
     if together := calls[:1] == ["--together"]:
         calls = calls[1:]

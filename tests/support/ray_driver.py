@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 
 from zooter_core.cli.main import main
-from zooter_core.pipeline import lanes
+from zooter_core.pipeline import batches, lanes
 
-BATCH = 64  # queries
+BATCH = 16  # queries
 
 if __name__ == "__main__":
-    lanes.WORKER_QUERIES = BATCH
+    lanes.WORKER_QUERIES = batches.BATCH = BATCH
     sys.exit(main(["run", "--engine", "ray", *sys.argv[1:]]))

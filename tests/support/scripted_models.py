@@ -279,11 +279,6 @@ class Models(Apis):
             return self.completion("Hello", usage)
         return self.stream_text(["Hello"], usage=usage if self.wants_usage(body) else None)
 
-    def stalls(self, body: Any) -> None:
-        """Nothing for eight seconds, then an answer."""
-        if not self.server.closing.wait(8):
-            self.good(body)
-
     def endless(self, body: Any) -> None:
         """An answer as fast as the client reads, until it goes away."""
         self.begin()

@@ -85,22 +85,13 @@ def test_work_is_stopped_when_its_last_tab_was_closed_for_the_grace_period() -> 
     assert not job.stopping  # b still looks
     tabs.open.remove("b")
     tabs.later(job, 0.9 * GRACE)
+    tabs.open.add("c")  # it reloads
+    tabs.look(job, "c")
+    tabs.later(job, 10 * GRACE)
+    tabs.open.remove("c")
+    tabs.later(job, 0.9 * GRACE)
     assert not job.stopping
     tabs.later(job, 0.2 * GRACE)
     assert job.stopping
     job.wait(PATIENCE)
     assert job.stopped
-
-
-def test_a_tab_that_reloads_keeps_its_work() -> None:
-    tabs, job = Tabs("a"), Steps()
-    job.start()
-    tabs.look(job, "a")
-    tabs.open.remove("a")
-    tabs.later(job, 0.9 * GRACE)
-    tabs.open.add("c")
-    tabs.look(job, "c")
-    tabs.later(job, 10 * GRACE)
-    assert not job.stopping
-    job.stop()
-    job.wait(PATIENCE)

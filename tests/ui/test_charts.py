@@ -47,16 +47,19 @@ def test_a_tag_ends_no_badge() -> None:
         assert faults(charts.tag_badges((Tag(payload(name), 0.5),))) == []
 
 
-def test_a_doubtful_tag_is_not_shown() -> None:
-    assert charts.shown_tags([Tag("poetry", 0.5)]) == ["poetry"]
-    assert charts.shown_tags([Tag("poetry", 0.49)]) == []
-    assert charts.shown_tags([Tag("poetry", 0.6), Tag("pet care", 0.49)]) == ["poetry"]
-    assert charts.shown_tags([]) == []
-
-
-def test_neither_is_one_that_hardly_beats_another() -> None:
-    assert charts.shown_tags([Tag("fractions", 0.52), Tag("arithmetic", 0.51)]) == []
-    assert charts.shown_tags([Tag("poetry", 0.6), Tag("song lyrics", 0.58)]) == ["poetry", "song lyrics"]
+@pytest.mark.parametrize(
+    ("scores", "shown"),
+    [
+        ({"poetry": 0.5}, ["poetry"]),
+        ({"poetry": 0.49}, []),  # doubtful
+        ({"poetry": 0.6, "pet care": 0.49}, ["poetry"]),
+        ({"fractions": 0.52, "arithmetic": 0.51}, []),  # one hardly beats the other
+        ({"poetry": 0.6, "song lyrics": 0.58}, ["poetry", "song lyrics"]),
+        ({}, []),
+    ],
+)
+def test_a_doubtful_tag_is_not_shown(scores: dict[str, float], shown: list[str]) -> None:
+    assert charts.shown_tags([Tag(name, score) for name, score in scores.items()]) == shown
 
 
 def test_tags_are_badges_and_none_is_said() -> None:

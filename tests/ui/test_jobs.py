@@ -45,32 +45,9 @@ def test_jobs_side_by_side_say_what_each_says_alone(greedy: Ensemble) -> None:
     assert [texts(job) for job in jobs] == alone * 4
 
 
-def test_an_answer_made_again_is_another_one(tiny_fleet: Path) -> None:
-    sampled = GenerationConfig(max_new_tokens=40, temperature=1.0)
-    ensemble = Ensemble(replace(load_fleet(tiny_fleet), generation=sampled))
-    plan, options = AnswerPlan(["one"]), [replace(sampled, seed=seed) for seed in (0, 0, 1)]
-    first, again, other = (begin(ensemble, plan, SEA, generation=option) for option in options)
-    assert texts(first) == texts(again)
-    assert texts(first) != texts(other)
-
-
-def test_a_ranked_job_ranks_all(greedy: Ensemble) -> None:
-    job = ended(begin(greedy, AnswerPlan(["base", "one", "two"]), SUM, rank=True))
-    assert job.problem is None
-    assert {item.response.candidate for item in job.ranked} == {"base", "one", "two"}
-
-
 def test_a_right_answer_is_compared_where_no_reward_model_ranks(greedy: Ensemble) -> None:
     job = ended(begin(greedy, AnswerPlan(["base", "one"]), SUM, key={"answer": {"text": "no model says this"}}))
     assert [(item.rank, item.right) for item in job.ranked or []] == [(None, False), (None, False)]
-
-
-def test_an_answer_that_was_broken_off_goes_on_from_there(greedy: Ensemble) -> None:
-    rest = ended(begin(greedy, AnswerPlan(["one"], prefix="The sea is"), SEA))
-    assert rest.problem is None
-    assert rest.responses["one"].text.startswith("The sea is")
-    assert len(rest.responses["one"].text) > len("The sea is")
-    assert rest.texts["one"] == rest.responses["one"].text
 
 
 @pytest.mark.parametrize("text", ["they", " they"])  # local models give it without the space, servers with it
@@ -162,11 +139,6 @@ def test_a_stop_while_a_reserve_waits_ends_it(half_down: Ensemble, monkeypatch: 
     assert not job.running
     assert (job.shown, job.responses["two"].finish, job.incomplete) == ("two", "stopped", False)
     other.leave()
-
-
-def test_where_all_fail_nothing_is_ranked_and_the_first_is_shown(half_down: Ensemble) -> None:
-    job = ended(begin(half_down, AnswerPlan(["base", "one"]), SEA, rank=True))
-    assert (job.all_failed, job.incomplete, job.shown, job.ranked, job.problem) == (True, True, "base", None, None)
 
 
 def test_earlier_responses_stay_and_are_ranked_with_the_new_one(half_down: Ensemble) -> None:

@@ -1,3 +1,5 @@
+"""The fleets behind the demo: which can be picked, when each is loaded, and which pages the navigation shows."""
+
 from __future__ import annotations
 
 import shutil
@@ -16,6 +18,7 @@ from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Message
 from zooter_core.config.fleet import Fleet, load_fleet
 from zooter_core.labelling import rewards
+from zooter_core.learn.traffic import FILE, data_folder
 from zooter_core.ui import resources
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,36 +40,36 @@ def beside(tiny_fleet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     return models
 
 
+def opened(fleet: str) -> AppTest:
+    """The demo at an address that names a fleet."""
+    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=PATIENCE)
+    page.query_params["fleet"] = fleet
+    page.run()
+    assert not page.exception
+    return page
+
+
 def test_the_named_fleet_comes_first_and_one_without_a_router_cannot_be_picked(beside: Path) -> None:
     fleets = resources.fleets()
     assert list(fleets) == ["first", "models/first", "unmade"]
     assert fleets["first"].endswith("elsewhere/first")
-    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=PATIENCE).run()
+    page = opened("../../etc")
     assert page.selectbox(key="fleet").options == ["first", "models/first"]
+    assert page.selectbox(key="fleet").value == "first"
+    assert set(resources._loaded()) == {str(beside.parent / "elsewhere" / "first")}
+    page.selectbox(key="fleet").set_value("models/first").run()
+    assert str(beside / "first") in resources._loaded()
     assert not page.exception
 
 
 def test_a_fleet_that_only_an_address_names_is_loaded_after_a_click(beside: Path) -> None:
-    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=PATIENCE)
-    page.query_params["fleet"] = "models/first"
-    page.run()
+    page = opened("models/first")
     assert page.selectbox(key="fleet").value == "models/first"
     assert "has not loaded" in page.info[0].value
     assert not resources._loaded()
     page.button(key="load-fleet").click().run()
     assert set(resources._loaded()) == {str(beside / "first")}
     assert not page.info
-    assert not page.exception
-
-
-def test_a_fleet_that_a_visitor_picks_is_loaded_and_an_unknown_one_is_not(beside: Path) -> None:
-    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=PATIENCE)
-    page.query_params["fleet"] = "../../etc"
-    page.run()
-    assert page.selectbox(key="fleet").value == "first"
-    assert set(resources._loaded()) == {str(beside.parent / "elsewhere" / "first")}
-    page.selectbox(key="fleet").set_value("models/first").run()
-    assert str(beside / "first") in resources._loaded()
     assert not page.exception
 
 
@@ -97,16 +100,6 @@ def test_a_query_can_be_routed_before_the_models_are_loaded(
         go.set()
 
 
-def test_a_fleet_whose_router_is_broken_is_ready_with_a_problem(tiny_fleet: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "broken"
-    shutil.copytree(tiny_fleet, folder)
-    (folder / "router" / "config.json").write_text("{")
-    loading = resources.Loading(load_fleet(folder), {})
-    assert loading.ready.wait(PATIENCE)
-    assert loading.ensemble is None
-    assert "a whole router" in (loading.problem or "")
-
-
 def test_a_fleet_that_is_loaded_again_leaves_no_model_that_nobody_needs(tiny_fleet: Path, tmp_path: Path) -> None:
     fleet = load_fleet(tiny_fleet)
     shutil.copytree(fleet.candidates[0].model, tmp_path / "other")
@@ -121,3 +114,32 @@ def test_a_fleet_that_is_loaded_again_leaves_no_model_that_nobody_needs(tiny_fle
         return len(running["transformers"].sizes())
 
     assert [loaded_bases(fleet), loaded_bases(elsewhere, fleet), loaded_bases(elsewhere)] == [1, 2, 1]
+
+
+ALWAYS = ["Chat", "Compare", "Models", "Explorer", "Train", "Benchmark"]
+
+
+def shown() -> list[str]:
+    """The pages in the row of links, in a new session."""
+    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=PATIENCE).run()
+    assert not page.exception
+    return [link.proto.label for link in page.get("page_link")]
+
+
+def test_traffic_is_in_the_navigation_where_there_is_traffic(
+    tiny_fleet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resources, "MODELS", tmp_path)
+    monkeypatch.setenv("ZOOTER_FLEET", str(tiny_fleet))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    assert shown() == ALWAYS
+    folder = data_folder(load_fleet(tiny_fleet))
+    folder.mkdir(parents=True)
+    (folder / FILE).touch()  # its content is the page's business
+    assert shown() == [*ALWAYS[:3], "Traffic", *ALWAYS[3:]]
+
+
+def test_a_fleet_that_cannot_be_read_has_a_navigation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "fleet.toml").write_text("name = [")
+    monkeypatch.setenv("ZOOTER_FLEET", str(tmp_path))
+    assert shown() == ALWAYS

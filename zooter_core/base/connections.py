@@ -19,7 +19,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 HEADER_BYTES = 64 << 10  # of a request's line and headers; also of anything else that is not its body
 HEADER_SECONDS = 10.0
 LAST_SECONDS = 1.0  # for a first request, when the server stops
-BODY_SECONDS, BODY_BYTES_A_SECOND = 20.0, 16 << 10  # a body may take so long, and a second more for so many bytes
+BODY_SECONDS, BODY_BYTES_A_SECOND = 20.0, 16 << 10  # a body may take 20 s, and a second more for each 16 KiB
 BUFFER_BYTES = 128 << 10  # that the system takes of an answer before the client reads; by itself it takes megabytes
 OTHER_FILES, MOST_FILES = 64, 1 << 16
 OFFERS = (b"upgrade", b"http2-settings")  # headers in which a client offers another protocol
@@ -188,7 +188,7 @@ class BoundedConnection(HttpToolsProtocol):
             super().send_400_response(msg)
 
     def _wait(self, seconds: float, then: Callable[[], None] | None = None) -> None:
-        """Wait for the client; after so many seconds, give up."""
+        """Wait for the client, and give up after some seconds."""
         self._stop_waiting()
         self.waiting_since = self.loop.time()
         self._timer = self.loop.call_later(seconds, then or (lambda: self._refuse(408)))

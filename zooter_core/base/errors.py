@@ -90,7 +90,7 @@ class NotInstalledError(ZooterError):
     """
 
     def __init__(self, package: str, user: str, command: str, otherwise: str = "") -> None:
-        """Say it.
+        """An error that names the package and how to install it.
 
         Args:
             user: what needs the package, as the beginning of a sentence.

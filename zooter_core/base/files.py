@@ -208,7 +208,7 @@ def open_regular(path: Path) -> BinaryIO:
 
 
 def read_bounded(path: Path, most: int) -> bytes:
-    """The content of a file of at most so many bytes. Raises as `open_regular`, also for a larger one."""
+    """The content of a file. Raises as `open_regular`, also if it has more than `most` bytes."""
     with open_regular(path) as file:
         content = file.read(most + 1)
     if len(content) > most:
@@ -260,8 +260,9 @@ def check_folder(folder: Path) -> None:
 
 
 def locked(path: Path, what: str, seconds: float = 0) -> AcquireReturnProxy:
-    """Take a lock that one process at a time can have. A `with` block releases it at its end, and so does the system
-    when the process ends; whoever keeps it longer calls `.lock.release()`.
+    """Take a lock that one process at a time can have.
+
+    A `with` block releases it at its end. Without one, call `.lock.release()`; the system does at the process's end.
 
     Args:
         seconds: how long to wait for it.

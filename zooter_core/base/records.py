@@ -155,6 +155,7 @@ class Ranked:
     Attributes:
         right: the verified outcome; None if the query has no answer key, or one of a form that the response has.
         reason: why it is right or wrong, or that it has the form, in a sentence.
+        lacking: if it is wrong because it lacks a form, what it has instead, such as "1 line, 3 asked".
     """
 
     response: Response
@@ -162,6 +163,14 @@ class Ranked:
     rank: int | None = None
     right: bool | None = None
     reason: str = ""
+    lacking: str = ""
+
+    @property
+    def outcome(self) -> str:
+        """The verified outcome in a word or a few; "" without one."""
+        if self.right is None:
+            return ""
+        return "right" if self.right else f"wrong form: {self.lacking}" if self.lacking else "wrong"
 
     def to_json(self) -> dict[str, Any]:
         answer = self.response

@@ -84,7 +84,7 @@ def change_in_memory(path: Path, seconds: float, change: Callable[[sqlite3.Conne
     In WAL mode every change, a deletion too, is first added to the log; and where the log holds new pages, the file has
     no room for them either. Here both give their room to the result. A process that is killed while that is written
     leaves a damaged file, so this is for a file that would otherwise keep what its owner wants to be gone. It is not in
-    WAL mode afterwards; whoever opens it next brings it back to that.
+    WAL mode afterwards; the next `open_private` brings it back to that.
 
     Args:
         seconds: to wait until nobody else has it open.

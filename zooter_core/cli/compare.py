@@ -97,8 +97,7 @@ def _print(ranked: Sequence[Ranked], chosen: str) -> None:
             reward = "no reward" if item.reward is None else f"reward {item.reward:.2f}"
             facts = f"{reward}, {answer.seconds:.1f} s, {answer.tokens:,} tokens"
             facts += f" ({answer.thought_tokens:,} of thoughts)" if answer.thought_tokens else ""
-        if item.right is not None:
-            facts = f"{'right' if item.right else 'wrong'}, {facts}"
+        facts = f"{item.outcome}, {facts}" if item.outcome else facts
         marker = "  <- the router's choice" if answer.candidate == chosen else ""
         out.print(f"{item.rank or '-'}. {answer.candidate} ({facts}){marker}", style="bold")
         print(answer.text + "\n", flush=True)

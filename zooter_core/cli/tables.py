@@ -110,7 +110,12 @@ def _print_datasets(figures: Evaluation) -> None:
         table.add_row(name, str(row.n), *(_cell(score, ".3f") for score in scores))
     out.print(table)
     methods = Table("method", *(label for key, (label, _) in report_tables.FIGURES.items() if key != "average"))
-    ranks = ((figures.mtr, ".2f"), (figures.uplift, ".0%"), (figures.single.mtr, ".2f"), (figures.single.uplift, ".0%"))
+    ranks = (
+        (figures.mtr, ".2f"),
+        (figures.uplift, ".0%"),
+        (figures.single["mtr"], ".2f"),
+        (figures.single["uplift"], ".0%"),
+    )
     for name in figures.mtr:
         methods.add_row(name, *(_cell(rank_of.get(name, math.nan), form) for rank_of, form in ranks))
     out.print(methods)

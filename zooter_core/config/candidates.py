@@ -72,7 +72,7 @@ class CandidateConfig(Table):
             its server knows. "auto" and None leave that to the server; with None, Zooter finds out whether it thinks.
         max_new_tokens: of an answer, without its thoughts; None for that of `[generation]`.
         context_tokens: the longest prompt and answer together; None if it is not known. With `gguf`, all conversations
-            with the model share so many, by default 8,192 or what the model was trained for.
+            with the model share them; the default is 8,192, or what the model was trained for.
         images, tools, json_mode: whether the candidate takes images, calls tools, and answers in JSON on request. None:
             a candidate behind a server is believed to, a local one does not.
         endpoint: with the backend `openai`, the keys of EndpointConfig, which stand beside the others in the file.

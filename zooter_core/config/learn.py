@@ -14,7 +14,7 @@ class LearnConfig(Table):
     Attributes:
         traffic: whether queries and decisions are kept (`zooter serve --learn` keeps them too).
         answers: whether answers are kept as well.
-        retention_days: what is older is deleted; 0 keeps it for good.
+        retention_days: what is older is deleted; 0 keeps everything.
     """
 
     traffic: StrictBool = False

@@ -26,7 +26,6 @@ PDF = b"%PDF-"
 MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe\x00\x00", "utf-32"), (b"\x00\x00\xfe\xff", "utf-32"),
          (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))  # fmt: skip
 BINARY_SHARE = 0.01  # of a text's characters that may be controls
-EXPECTED = f"text or a PDF of at most {MOST_MEGABYTES} MB"
 
 
 def read_attachment(name: str, content: bytes) -> Attachment:
@@ -77,4 +76,4 @@ def _pdf(name: str, content: bytes) -> str:
 
 
 def _refusal(name: str, reason: str, next_step: str) -> ZooterError:
-    return ZooterError(EXPECTED, f"{name} {reason}", next_step, f"{name} {reason}.")
+    return ZooterError.saying(f"{name} {reason}.", next_step)

@@ -103,7 +103,7 @@ def read_logs(paths: Sequence[Path], left_out: Counter[str]) -> Iterator[Log]:
                 first = f"records with the fields {listed(map(str, strange[0])) or 'none'}"
             raise ZooterError(f"a log of a known format in {file}", first, FORMATS)
     if not total:
-        raise ZooterError("at least one record", "none", "Check the paths.", "The files hold no record.")
+        raise ZooterError.saying("The files hold no record.", "Check the paths.")
     for name, group in requests.items():
         replies = outputs.pop(name, [])
         for file, place, shape, record in group:

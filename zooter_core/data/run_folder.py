@@ -136,7 +136,7 @@ class RunFolder:
             ) from problem
         if shard := state["steps"].get("collect", {}).get("shard"):
             sentence = f"{self.folder} holds only the shard {shard} of a run. `{MERGE}` is gone: {GONE[MERGE]}"
-            raise ZooterError("a whole run", f"its shard {shard}", "", sentence)
+            raise ZooterError.saying(sentence)
         return state
 
     def _write_state(self) -> None:
@@ -167,11 +167,9 @@ class RunFolder:
         for name in dict.fromkeys([*first, *settings]):
             before, now = _short(first.get(name)), _short(settings.get(name))
             if first.get(name) != settings.get(name) and name != FOLLOWS.get(step):
-                raise ZooterError(
-                    f"the setting {name} = {before}",
-                    f"{name} = {now}",
-                    "Use the same value, or start a new run in another folder.",
+                raise ZooterError.saying(
                     f"This run's step {step} began with the setting {name} = {before}, but now {name} = {now}.",
+                    "Use the same value, or start a new run in another folder.",
                 )
 
     def setting(self, step: str, name: str) -> Any:
@@ -181,12 +179,7 @@ class RunFolder:
             ZooterError: the step has not begun.
         """
         if step not in self.state["steps"]:
-            raise ZooterError(
-                f"a run in which the step {step} has begun",
-                "none",
-                finishing(step),
-                f"The step {step} of the run {self.folder} has not begun.",
-            )
+            raise ZooterError.saying(f"The step {step} of the run {self.folder} has not begun.", finishing(step))
         if name not in self.state["steps"][step]:
             raise ZooterError(f'"{name}" of the step {step} in {self.folder / STATE}', "none", RESTORE)
         return self.state["steps"][step][name]

@@ -92,12 +92,7 @@ class Run(RunFolder):
             ZooterError: the step `score` is not finished, or every query is set aside.
         """
         if not self.is_finished("score") and not allow_missing:
-            raise ZooterError(
-                f"a run with rewards at {self.folder}",
-                "none yet",
-                finishing("score"),
-                f"The step score of the run {self.folder} is not finished.",
-            )
+            raise ZooterError.saying(f"The step score of the run {self.folder} is not finished.", finishing("score"))
         pool, queries, (means,) = self.setting("start", "pool"), self._scored(), self._rewards(("rewards", math.nan))
         if any("verified" in record for record in self.records(REWARDS)):
             rewards, outcomes = self.outcomes()

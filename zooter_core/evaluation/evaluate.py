@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +15,12 @@ from zooter_core.data import prices
 from zooter_core.data.scores import NO_DATASET, Scores, ScoreSource, as_scores
 from zooter_core.evaluation import verdicts
 from zooter_core.evaluation.figures import (
-    Average,
     Baseline,
     BestSingle,
-    DatasetFigures,
+    ByName,
     Dollars,
     Evaluation,
-    Ranks,
+    Means,
     Reliability,
     Report,
     SelectionFigures,
@@ -223,8 +222,8 @@ def compare(
         n=len(table),
         datasets=datasets,
         average=average,
-        mtr=ranks.mtr,
-        uplift=ranks.uplift,
+        mtr=ranks["mtr"],
+        uplift=ranks["uplift"],
         single=ranks_alone,
         interval={name: _interval(name, values) for name, values in (means | differences).items()},
         mean={name: float(mean(values)) for name, values in (means | {"oracle": best} | others).items()},
@@ -256,10 +255,10 @@ def _scored(values: Array) -> Any:
     return np.isfinite(values).sum(axis=0).tolist()
 
 
-def _ranks(methods: Mapping[str, Array], datasets: Sequence[str]) -> Ranks:
+def _ranks(methods: Mapping[str, Array], datasets: Sequence[str]) -> dict[Literal["mtr", "uplift"], ByName]:
     """MTR and %Uplift of methods; each has the score of its choice on each query, shape (n,)."""
     means = {name: np.array(list(metrics.group_means(values, datasets).values())) for name, values in methods.items()}
-    return Ranks(mtr=metrics.mean_task_rank(means), uplift=metrics.uplift(means))
+    return {"mtr": metrics.mean_task_rank(means), "uplift": metrics.uplift(means)}
 
 
 def _best_choice(scores: Array, best: Array) -> Share | None:
@@ -278,11 +277,11 @@ def _gap_closed(closed: Array, gap: Array) -> Share | None:
     return Share(share=share, interval=spread) if spread is not None and np.isfinite(share) else None
 
 
-def _of_dataset(candidates: tuple[str, ...], table: Array, chosen: Array, more: Mapping[str, Array]) -> DatasetFigures:
+def _of_dataset(candidates: tuple[str, ...], table: Array, chosen: Array, more: Mapping[str, Array]) -> Means:
     """Means over the queries of one data set."""
     means = dict(zip(candidates, mean(table, axis=0).tolist(), strict=True))
     oracle = np.fmax.reduce(table, axis=1)
-    return DatasetFigures(
+    return Means(
         n=len(table),
         scored=_scored(chosen),
         chosen=float(mean(chosen)),
@@ -295,12 +294,12 @@ def _of_dataset(candidates: tuple[str, ...], table: Array, chosen: Array, more: 
     )
 
 
-def _average(candidates: Sequence[str], datasets: Sequence[DatasetFigures], more: Mapping[str, Array]) -> Average:
+def _average(candidates: Sequence[str], datasets: Sequence[Means], more: Mapping[str, Array]) -> Means:
     """Means over data sets, each data set counting the same; the best of these candidates."""
     keys = ("chosen", "regret", "oracle", "random", *more)
     means: dict[str, Any] = {key: float(mean(np.array([getattr(row, key) for row in datasets]))) for key in keys}
     overall = {name: float(mean(np.array([row.candidates[name] for row in datasets]))) for name in candidates}
-    return Average(**means, best_single=_best(overall))
+    return Means(**means, best_single=_best(overall))
 
 
 def _best(means: Mapping[str, float]) -> BestSingle:

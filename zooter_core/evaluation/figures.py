@@ -61,8 +61,12 @@ class BestSingle(Figures):
     score: float
 
 
-class Average(Figures):
-    """Means over data sets, each data set counting the same; further methods are further keys."""
+class Means(Figures):
+    """Mean scores over the queries of one data set, or over data sets, each counting the same.
+
+    Further methods are further keys. What follows `rmr` is of a data set alone: on `scored` of its `n` queries the
+    router's choice has a score.
+    """
 
     chosen: float
     regret: float
@@ -70,21 +74,9 @@ class Average(Figures):
     random: float
     best_single: BestSingle
     rmr: float = NAN
-
-
-class DatasetFigures(Average):
-    """Means over the queries of one data set; on `scored` of its `n` queries the router's choice has a score."""
-
-    n: Annotated[int, Field(ge=1)]
-    candidates: Annotated[ByName, Field(min_length=1)]
+    n: int = 0
+    candidates: ByName = {}
     scored: int = 0
-
-
-class Ranks(Figures):
-    """MTR and %Uplift of methods."""
-
-    mtr: ByName
-    uplift: ByName
 
 
 class Share(Figures):
@@ -246,11 +238,11 @@ class Evaluation(Figures):
     """
 
     n: int
-    datasets: Annotated[dict[str, DatasetFigures], Field(min_length=1)]
-    average: Average
+    datasets: Annotated[dict[str, Means], Field(min_length=1)]
+    average: Means
     mtr: ByName
     uplift: ByName
-    single: Ranks
+    single: dict[Literal["mtr", "uplift"], ByName]
     interval: dict[str, Interval]
     mean: ByName
     gap_closed: Share | None  # of the gap between the best single candidate and the oracle; None where there is none
@@ -282,28 +274,28 @@ class Evaluation(Figures):
         return None if gap <= 0 else (self.mean["chosen"] - self.mean["best_single"]) / gap
 
     @model_validator(mode="after")
-    def _check_names(self) -> Self:
+    def _check_parts(self) -> Self:
         for part, names in (("mean", MEANS), ("interval", INTERVALS)):
             if missing := [name for name in names if name not in getattr(self, part)]:
                 raise ValueError(f"{part} lacks {listed(missing)}")
+        if lacking := [name for name, row in self.datasets.items() if not (row.candidates and row.n)]:
+            raise ValueError(f"datasets.{lacking[0]} lacks its candidates or its number of queries")
         return self
 
 
-class BetaTau(Figures):
-    """A setting of a sweep."""
+class SweepRow(Figures):
+    """The figures of one beta and tau, on the `n` queries where a choice has a score.
+
+    The best one of a `Sweep` names its row and has none.
+    """
 
     beta: float
     tau: float
-
-
-class SweepRow(BetaTau):
-    """The figures of one beta and tau, on the `n` queries where a choice has a score."""
-
     n: int = 0
-    mean: float
-    interval: Interval
-    regret: float
-    minus_best: Interval
+    mean: float = NAN
+    interval: Interval = (NAN, NAN)
+    regret: float = NAN
+    minus_best: Interval = (NAN, NAN)
 
 
 class Sweep(Figures):
@@ -314,7 +306,7 @@ class Sweep(Figures):
     seeds: int
     normalise: str
     rows: Annotated[list[SweepRow], Field(min_length=1)]
-    best: BetaTau
+    best: SweepRow
     differs: bool
     total: int = 0
     verdict: Verdict | None = None  # of the best row

@@ -53,7 +53,7 @@ def _values(figures: Evaluation, key: str, means: Mapping[str, float]) -> dict[s
     values = {DATASET + dataset: mean for dataset, mean in means.items()}
     values["average"] = sum(means.values()) / len(means)
     ranks = {"mtr": figures.mtr, "uplift": figures.uplift}
-    ranks |= {"mtr_one": figures.single.mtr, "uplift_one": figures.single.uplift}
+    ranks |= {"mtr_one": figures.single["mtr"], "uplift_one": figures.single["uplift"]}
     return values | {column: rank_of[key] for column, rank_of in ranks.items() if key in rank_of}
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from zooter_core.base.errors import ZooterError
 from zooter_core.data.scores import Scores
 from zooter_core.evaluation.evaluate import best_single
-from zooter_core.evaluation.figures import BetaTau, Sweep, SweepRow
+from zooter_core.evaluation.figures import Sweep, SweepRow
 from zooter_core.evaluation.verdicts import reach_verdict
 from zooter_core.method import labels, metrics
 from zooter_core.method.metrics import Array, mean
@@ -105,7 +105,7 @@ def figures(scores: Scores, config: SweepConfig, means: Mapping[Point, Array]) -
         seeds=config.seeds,
         normalise=config.normalise,
         rows=rows,
-        best=BetaTau(beta=best[0], tau=best[1]),
+        best=SweepRow(beta=best[0], tau=best[1]),
         differs=all(row.minus_best[1] < 0 for row in rows if (row.beta, row.tau) != best),
         verdict=reach_verdict(
             scores, means[best], _alone(scores, config), scores.candidates[best_single(scores)], "cross-validation",

@@ -19,13 +19,13 @@ from zooter_core.config.fleet import Fleet
 from zooter_core.data.scores import NO_DATASET, Scores
 from zooter_core.evaluation.figures import (
     REGRETS,
-    BetaTau,
     Evaluation,
     Interval,
     Kind,
     Report,
     Source,
     Sweep,
+    SweepRow,
     Verdict,
     find,
     load_report,
@@ -381,7 +381,7 @@ def of_sweep(sweep: Sweep) -> list[str]:
     """Whether the best beta is significantly better than the others, and what routing with it gains."""
     best, others, near, taus = sweep.best, sweep.others, sweep.as_good, {row.tau for row in sweep.rows}
 
-    def name(row: BetaTau) -> str:
+    def name(row: SweepRow) -> str:
         return f"{row.beta:g}" + (f" with tau {row.tau:g}" if len(taus) > 1 else "")
 
     if not others:

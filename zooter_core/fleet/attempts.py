@@ -2,7 +2,7 @@
 endpoint. It sends nothing and waits for nothing; whoever runs the requests tells it how they went.
 
 - `Ensemble.run_candidates`: some candidates together; if all of them fail before their first token, reserves in turn.
-- `zooter serve` (serve/answering.py): one candidate after the other, or beside one that is slow; the last one again.
+- `zooter serve` (serve/chat.py): one candidate after the other, or beside one that is slow; the last one again.
 - `zooter run` (pipeline/lanes.py): one candidate, which rests after failures and is then asked again.
 
 The end of this file says for people who failed and why.

@@ -50,12 +50,10 @@ class Draw:
     Attributes:
         sample: the queries that all candidates answer, shape (n,).
         candidates: whose answers are judged, shape (n, m), the served ones included.
-        inclusion: the probability that an answer is drawn, shape (n, m); 0 where that cannot happen.
     """
 
     sample: NDArray[np.bool_]
     candidates: NDArray[np.bool_]
-    inclusion: Array
 
 
 def draw_answers(
@@ -71,16 +69,13 @@ def draw_answers(
     """
     rows = np.arange(len(served))
     sample = lots[:, 0] < sampling.share
-    inclusion = np.where(available, sampling.share, 0.0) * np.ones((len(served), 1))
     candidates = sample[:, None] & available
-    drawn = lots[:, 1] < sampling.pairs
     for rival in rivals[1:]:
-        differ = rival != rivals[0]
+        drawn = (rival != rivals[0]) & (lots[:, 1] < sampling.pairs)
         for choice in (rivals[0], rival):
-            inclusion[rows[differ], choice[differ]] = sampling.either
-            candidates[rows[differ & drawn], choice[differ & drawn]] = True
-    inclusion[rows, served], candidates[rows, served] = 1.0, True
-    return Draw(sample, candidates, inclusion)
+            candidates[rows[drawn], choice[drawn]] = True
+    candidates[rows, served] = True
+    return Draw(sample, candidates)
 
 
 def differences(rewards: Array, champion: Choices, challenger: Choices) -> Array:

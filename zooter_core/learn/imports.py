@@ -166,7 +166,7 @@ class _DemoVote:
     tag: str = ""
 
 
-def _read_turn(row: LoggedDecision, record: object) -> Import:
+def _read_turn(row: LoggedDecision, record: object) -> list[Import]:
     """A turn of the demo, with its vote."""
     turn = of_type(_DemoTurn, record)
     routed, answer = turn.decision, turn.responses.get(turn.candidate) or _Figures()
@@ -178,14 +178,16 @@ def _read_turn(row: LoggedDecision, record: object) -> Import:
         probabilities=routed.probabilities, tags=[tag.name for tag in routed.tags], tokens=answer.tokens,
         seconds=answer.seconds, answer=turn.text, thought_tokens=answer.thought_tokens,
     )  # fmt: skip
-    return decision, {} if turn.vote is None else _feedback(decision, VOTES[bool(turn.vote)])
+    return [(decision, {} if turn.vote is None else _feedback(decision, VOTES[bool(turn.vote)]))]
 
 
-def _read_vote(row: LoggedDecision, record: object) -> Import:
-    """A vote on a comparison: the best response is good and the others are not.
+def _read_vote(row: LoggedDecision, record: object) -> list[Import]:
+    """A vote on a comparison: the best response is good and the others are not. Other votes teach nothing.
 
     Equally good responses have 0 each, and where none is good, all are bad.
     """
+    if isinstance(record, dict) and record.get("kind") != COMPARISON:
+        return []
     vote = of_type(_DemoVote, record)
     score = 0.0 if vote.outcome == "tie" else -1.0
     choice = vote.choice or vote.router
@@ -194,10 +196,12 @@ def _read_vote(row: LoggedDecision, record: object) -> Import:
         row, query=vote.query, session=None, fleet=Path(row.fleet or "").name, choice=choice,
         candidate=vote.best or answered, reason="compare", tags=[vote.tag] if vote.tag else (),
     )  # fmt: skip
-    return decision, {candidate: 1.0 if candidate == vote.best else score for candidate in vote.candidates}
+    return [(decision, {candidate: 1.0 if candidate == vote.best else score for candidate in vote.candidates})]
 
 
-def _read_history(path: Path, select: str, read: Callable[[LoggedDecision, object], Import]) -> Iterator[Import | None]:
+def _read_history(
+    path: Path, select: str, read: Callable[[LoggedDecision, object], list[Import]]
+) -> Iterator[Import | None]:
     """The turns or the votes in the demo's history (ui/history.py); None for one that is damaged."""
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
@@ -208,10 +212,8 @@ def _read_history(path: Path, select: str, read: Callable[[LoggedDecision, objec
     for name, session, fleet, moment, text in rows:
         try:
             record = parse_json(text)
-            if read is _read_vote and record.get("kind") != COMPARISON:
-                continue
             id = f"demo-{hashlib.sha256(name.encode()).hexdigest()[:40]}"
-            yield read(LoggedDecision(id, float(moment), "", session=session, fleet=fleet, source=DEMO), record)
+            yield from read(LoggedDecision(id, float(moment), "", session=session, fleet=fleet, source=DEMO), record)
         except (ValueError, TypeError, AttributeError):  # SQLite does not hold a column to its type
             yield None
 

@@ -1,8 +1,8 @@
 """Judging what was served: further answers and their rewards, in the background and within a budget.
 
 Decisions are judged in their order, a few at a time. The request's id decides which answers are judged
-(`deciding.draw_answers`), and every reward is stored before the next batch. So a process that was killed continues
-where it stopped, and asks for nothing twice. Candidates get one query at a time.
+(`deciding.draw_answers`), and every reward is stored before the next batch. So a process that was killed goes on where
+it stopped, and asks for nothing twice. Candidates get one query at a time.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from zooter_core.base.records import Message, Response
 from zooter_core.data.prices import cost
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.labelling.rewards import Comparing
-from zooter_core.learn.deciding import Choices, Draw, SamplingPlan, draw_answers
+from zooter_core.learn.deciding import Choices, SamplingPlan, draw_answers
 from zooter_core.learn.traffic import Traffic
 from zooter_core.learn.traffic_rows import (
     LONGEST_ANSWER,
@@ -68,7 +68,7 @@ class TurnBudget:
 
 
 def learnable(decision: LoggedDecision, pool: Sequence[str]) -> bool:
-    """Whether a decision is one of the router: no chore, and not named by the client or answered by nobody."""
+    """Whether the router made a decision for a user, and a candidate of the pool answered."""
     return not decision.chore and decision.probability is not None and decision.candidate in pool
 
 
@@ -128,8 +128,8 @@ class TrafficJudge:
             new = self._judge(decision, [name for name in names if name not in stored], missing)
             if self.stop.is_set() and not new:  # its answers may be cut off: they are asked for again
                 return rewards[:row], True
-            differ = any(rival[row] != rivals[0][row] for rival in rivals[1:])
-            self.traffic.add_rewards(self._logged(decision, reward, draw, row, differ) for reward in new)
+            sampled = bool(draw.sample[row])
+            self.traffic.add_rewards(self._logged(decision, reward, sampled) for reward in new)
             for name, reward in (stored | {one.candidate: one.reward for one in new}).items():
                 if name in names:
                     rewards[row, columns[name]] = reward
@@ -220,18 +220,15 @@ class TrafficJudge:
             return None
         return response.text[:LONGEST_ANSWER]
 
-    def _logged(
-        self, decision: LoggedDecision, reward: LoggedReward, draw: Draw, row: int, differ: bool
-    ) -> LoggedReward:
+    def _logged(self, decision: LoggedDecision, reward: LoggedReward, sampled: bool) -> LoggedReward:
         """The reward with the reason why it was computed, and how probable that was.
 
         The sample has the served answers too: without them it would lack the queries that the router gives a candidate.
         """
-        if draw.sample[row]:
+        if sampled:
             reward.why, reward.inclusion = SAMPLE, self.sampling.share
         elif self._has_answer(decision, reward.candidate):
             reward.why, reward.inclusion = SERVED, 1.0
         else:  # a served answer that was not kept was given again, beside the other of the pair
-            sampling = self.sampling
-            reward.why, reward.inclusion = PAIR, sampling.either if differ else sampling.share
+            reward.why, reward.inclusion = PAIR, self.sampling.either
         return reward

@@ -119,7 +119,7 @@ class Traffic:
         path = folder / FILE
         if not create and not path.is_file():
             next_step = "Start `zooter serve --learn`, or add old logs with `zooter learn import`."
-            raise ZooterError(f"traffic in {folder}", f"no {FILE}", next_step, f"There is no traffic in {folder} yet.")
+            raise ZooterError.saying(f"There is no traffic in {folder} yet.", next_step)
         with _usable(path):
             private_folder(folder, ours=False)
             return cls(path, _open(path))
@@ -372,12 +372,11 @@ class Traffic:
                 with self._closed(deleted):
                     change_in_memory(self.path, WAIT_SECONDS, delete_rows)
         if not is_empty:
-            raise WorkError(
-                f"the log {self.path}-wal to be emptied", "another program that reads it",
-                "Stop what reads it, such as a shell of SQLite, and run the same again.",
+            raise WorkError.saying(
                 f"{deleted:,} requests are deleted, but their texts are still in {self.path}-wal: another program has "
                 f"been reading there for {WAIT_SECONDS:.0f} s.",
-            )  # fmt: skip
+                "Stop what reads it, such as a shell of SQLite, and run the same again.",
+            )
         return deleted
 
     @contextmanager
@@ -387,12 +386,11 @@ class Traffic:
         try:
             yield
         except sqlite3.OperationalError as problem:
-            raise WorkError(
-                f"free space beside {self.path}, or nobody else who has it open", str(problem),
-                "Free some space, or stop what has it open, such as `zooter serve`, and run the same again.",
+            raise WorkError.saying(
                 f"The disk is full, and another program has {self.path} open: {deleted:,} requests are deleted so far, "
                 "and parts of their texts may still be there.",
-            ) from problem  # fmt: skip
+                "Free some space, or stop what has it open, such as `zooter serve`, and run the same again.",
+            ) from problem
         finally:
             self._database = _open(self.path)
 

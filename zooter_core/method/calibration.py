@@ -18,7 +18,7 @@ TINY = 1e-300  # what divides instead of 0
 SHARPEST, FLATTEST = 0.02, 50.0  # the range of temperatures that is searched
 GOLDEN = (5**0.5 - 1) / 2
 ROUNDS = 40  # of the search; a round leaves 0.618 of the range
-CLEARLY = 0.99  # an error above that of so many calibrated routers is no chance
+CLEARLY = 0.99  # an error larger than that of 99% of calibrated routers is not chance
 LEAST_ERROR = 0.05  # smaller errors change nothing that anybody notices
 FEW = 10  # queries of a bin, below which its spread is that of its probability
 

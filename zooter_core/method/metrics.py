@@ -107,7 +107,7 @@ def interval(values: Array) -> tuple[float, float]:
     Statistician 69, compares the two). The repeats of the commonest number count as one: where two choices mostly
     earn the same, the few differences have the spread, and the bootstrap is as narrow as that of so few numbers. A
     single number, or numbers that are all the same, have no spread and so no interval: both ends are NaN. More than
-    BLOCKS queries are first joined at random into so many blocks, which are resampled: the spread of the mean is the
+    BLOCKS queries are first joined at random into BLOCKS blocks, which are resampled: the spread of the mean is the
     same, and the work no longer grows.
     """
     (values,) = without_gaps(values)

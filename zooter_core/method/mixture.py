@@ -17,6 +17,9 @@
 5. Candidates that are better on average have a head start, since small leads change with the words of a query and earn
    nothing. o_i is a candidate's place by its level, from 0 for the worst to 1 for the best; h is the largest of a few
    numbers with which choices between the folds earn no less than without it.
+6. Of few queries, a whole field may have learned the wrong candidate. So another candidate than the best single one,
+   by l, leads only where it is better by half a standard error on the ten queries most similar to this one. Elsewhere
+   it falls behind as far as its level for queries unlike all others does.
 
 Scores and predictions count relative to their mean over the candidates of a query. Shapes: n queries, N candidates, K
 predictors; each prediction comes from other queries than the one that it is for.
@@ -38,6 +41,7 @@ CLEAR, CLEAR_FAR = 4.0, 8.0
 FAR, NEAR = 10, 30  # percentiles of the similarity to the most similar query, between which a query becomes a near one
 # Head starts of the best candidate over the worst: those that are compared, and that of queries unlike all others.
 STARTS, FAR_START = (0.0, 0.1, 0.2), 0.3
+SIMILAR, SUPPORT = 10, 0.5  # similar queries, and the standard errors by which a candidate that leads is better there
 BETTER = 2.5  # standard errors: one of four predictors is better than the mixture by chance in 5% of cases (Bonferroni)
 
 
@@ -153,6 +157,39 @@ def head_start(predictions: Array, order: Array, weights: Array, scores: Array) 
     without = chosen(predictions, scores)
     gains = {start: mean(chosen(predictions + start * weights * order, scores) - without) for start in STARTS}
     return max(start for start, gain in gains.items() if gain >= 0 or start == 0)
+
+
+def support(similarities: Array, scores: Array, best: NDArray[np.intp]) -> Array:
+    """By how many standard errors each candidate is better than one of them on similar queries, shape (n, N).
+
+    A missing score is no gain.
+
+    Args:
+        similarities: to L queries whose scores are known, shape (n, L).
+        scores: of these queries, shape (L, N).
+        best: the candidate to compare with, for each query, shape (n,).
+    """
+    count = min(SIMILAR, len(scores) // 2)
+    similar = scores[np.argsort(-similarities, axis=1, kind="stable")[:, :count]]  # (n, count, N)
+    gains = np.nan_to_num(similar - np.take_along_axis(similar, best[:, np.newaxis, np.newaxis], axis=2))
+    gain, error = gains.mean(axis=1), gains.std(axis=1, ddof=1) / np.sqrt(count)
+    certain = np.select([gain > 0, gain < 0], [np.inf, -np.inf], 0.0)
+    return np.divide(gain, error, out=certain, where=error > TINY * np.abs(gain))
+
+
+def supported(utilities: Array, support: Array, levels: Array, best: NDArray[np.intp]) -> Array:
+    """The utilities, shape (n, N), with candidates that lack support behind the best single one.
+
+    Args:
+        support: as from `support`.
+        levels: by which they fall behind, shape (n, N) or (N,).
+    """
+    leads = [
+        np.take_along_axis(values, best[:, np.newaxis], axis=1)
+        for values in (utilities, np.broadcast_to(levels, utilities.shape))
+    ]
+    behind = np.minimum(utilities, leads[0] + levels - leads[1])
+    return np.where(support < SUPPORT, behind, utilities)
 
 
 def stratified(groups: NDArray[Any], folds: int, seed: int) -> NDArray[np.intp]:

@@ -76,7 +76,7 @@ class Sums:
         return float(self.products[:, 0].sum() / total) if total > 0 else 0.0
 
     def fade(self, queries: int) -> None:
-        """Let so many queries pass."""
+        """Let some queries pass: what was learned before them counts less."""
         factor = 0.5 ** (queries / self.half_life)
         self.squares *= factor
         self.products *= factor
@@ -118,7 +118,7 @@ class Sums:
         self.squares[:], self.products[:] = other.squares, other.products
 
     def forget(self, candidate: int, most: float) -> None:
-        """Let all that a candidate was learned from count as so many queries at most."""
+        """Let all that was learned of a candidate count as `most` queries at most."""
         factor = min(1.0, most / max(float(self.weights[candidate]), 1e-300))
         self.squares[candidate] *= factor
         self.products[candidate] *= factor

@@ -28,10 +28,10 @@ class Gate:
     """When a challenger is promoted.
 
     Attributes:
-        pairs: it takes so many, and the latest so many count.
+        pairs: how many pairs are needed. Only the latest of that number count.
         margin: their mean must be at least this much, in spreads of the rewards (`partial_rewards.spread`).
-        errors: and at least this many of its standard errors.
-        alpha: the probability of calling a challenger proved that is no better.
+        errors: their mean must also be at least this many of its standard errors.
+        alpha: the probability that a challenger that is no better is called proved.
         bound: the largest difference that counts in a bet, in spreads; larger ones are cut to it.
     """
 

@@ -53,8 +53,7 @@ def require(run: Run, step: str, allow_missing: bool = False) -> None:
         allow_missing: go on with what the step has, where responses are missing. The next step stays open then, too.
     """
     if not run.is_finished(step) and not allow_missing:
-        sentence = f"The step {step} of this run is not finished."
-        raise ZooterError(f"a finished step {step}", "an unfinished one", finishing(step), sentence)
+        raise ZooterError.saying(f"The step {step} of this run is not finished.", finishing(step))
 
 
 def check_pool(run: Run, ensemble: Ensemble) -> tuple[str, ...]:

@@ -82,11 +82,10 @@ def _hash_of(fleet: Fleet, names: Sequence[str]) -> str:
 
 
 def _changed(whose: str) -> ZooterError:
-    return ZooterError(
-        "the model with which the run began", "another one, or other settings of it",
-        "Give the candidate another name in fleet.toml, or start in another folder; of an exam, delete its folder.",
+    return ZooterError.saying(
         f"{whose} came from another model, or with other settings, than fleet.toml has now.",
-    )  # fmt: skip
+        "Give the candidate another name in fleet.toml, or start in another folder; of an exam, delete its folder.",
+    )
 
 
 def _batch_of(run: Run) -> int | None:

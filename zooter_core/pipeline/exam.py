@@ -186,7 +186,7 @@ def sit(
         settings = start_settings(ensemble, queries)
         if run.state["steps"].get("start", settings)["queries_sha256"] != settings["queries_sha256"]:
             sentence = f"The exam in {folder} began with other questions."
-            raise ZooterError("the questions of the exam", "others", f"Delete {folder} to begin again.", sentence)
+            raise ZooterError.saying(sentence, f"Delete {folder} to begin again.")
         check(run, Plan(STEPS, queries, generation, 1, LABELS, ENCODER, TRAINING), ensemble)
         pipeline.start(run, ensemble, queries)
         missing = pipeline.collect(run, ensemble, generation, progress, 1, tell, how, watch)

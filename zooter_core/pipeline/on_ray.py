@@ -131,8 +131,7 @@ def _check_workers() -> None:
     nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) >= 1]
     if not nodes:
         step = "Add one: ray start --address=HEAD:6379 on another machine, or without --num-cpus=0 on the head."
-        sentence = "No machine of the Ray cluster has a processor for workers."
-        raise ZooterError("a Ray cluster with at least one worker", "none", step, sentence)
+        raise ZooterError.saying("No machine of the Ray cluster has a processor for workers.", step)
     ours = versions()
     remote = ray.remote(num_cpus=0)(versions)
     for node in nodes:
@@ -151,9 +150,7 @@ def check_versions(ours: Mapping[str, str], theirs: Mapping[str, str], where: st
     """Refuse a worker with other versions; the message names the first."""
     for name, version in ours.items():
         if theirs.get(name) != version:
-            raise ZooterError(
-                f"{name} {version}, as here, on the worker {where}",
-                f"{theirs.get(name)}",
-                "Install the same version on all machines: other versions may give other labels.",
+            raise ZooterError.saying(
                 f"The worker {where} has {name} {theirs.get(name)}, but this machine has {version}.",
+                "Install the same version on all machines: other versions may give other labels.",
             )

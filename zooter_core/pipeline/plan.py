@@ -77,7 +77,7 @@ def _check_settings(plan: Plan, by_dataset: bool) -> None:
         datasets = [query.dataset or NO_DATASET for query in plan.queries] if by_dataset else None
         if lots and held_back(lots, datasets, config.holdout).all():
             sentence = f"--holdout {config.holdout:g} holds back all {len(plan.queries)} queries."
-            raise ZooterError("a query to learn from", "none", "Lower --holdout, or give more queries.", sentence)
+            raise ZooterError.saying(sentence, "Lower --holdout, or give more queries.")
     if plan.training and plan.training.finetune != "none":
         from zooter_core.router import finetune
 
@@ -99,11 +99,8 @@ def _check_scores(run: Run, path: Path) -> None:
     """Refuse a score file that cannot be written, or that would take the place of one of the run's own files."""
     inside = path.resolve().is_relative_to(run.folder.resolve())
     if inside and path.resolve().relative_to(run.folder.resolve()).parts[:1] in [(name,) for name in RUN_FILES]:
-        raise ZooterError(
-            "a score file apart from the run's files",
-            str(path),
-            f"Name it {run.folder / 'scores.jsonl'}.",
-            f"--scores is {path}, one of the run's own files.",
+        raise ZooterError.saying(
+            f"--scores is {path}, one of the run's own files.", f"Name it {run.folder / 'scores.jsonl'}."
         )
     check_file(path)
 

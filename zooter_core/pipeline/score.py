@@ -164,7 +164,7 @@ def score_responses(
     check_verifiable(key for query, _ in lines if (key := key_of(query)))
     if out.suffix == ".gz":
         sentence = f"--out is {out}, but lines cannot be added to a compressed file."
-        raise ZooterError("--out without .gz", str(out), "Leave .gz out.", sentence)
+        raise ZooterError.saying(sentence, "Leave .gz out.")
     check_file(out, [source])
     with locked(out.with_name(f".{out.name}.lock"), f"the file {out}"):
         reward = ensemble.fleet.hash_of("reward")
@@ -184,18 +184,14 @@ def _scored(out: Path, lines: Sequence[Responses], reward: str) -> set[str]:
                 f"the responses to {id!r} as they are in {out}", "others", "Give another --out, or remove that file."
             )
         if not text or text != record.get("query"):
-            raise ZooterError(
-                f"a new file for --out, or one that these responses were scored into before, at {out}",
-                f"a line of another query, {str(record.get('query'))[:60]!r}",
-                "Give another --out.",
+            raise ZooterError.saying(
                 f"{out} has a line of a query that these responses do not have: {str(record.get('query'))[:60]!r}.",
+                "Give another --out.",
             )
         if record.get("reward_sha256", reward) != reward:  # none: of an earlier version
-            raise ZooterError(
-                f"scores of this fleet's reward model in {out}",
-                f"those of another one in line {number}",
-                "Give another --out, or the fleet with which it began.",
+            raise ZooterError.saying(
                 f"The scores in {out} are of another reward model, or of other settings in [reward].",
+                "Give another --out, or the fleet with which it began.",
             )
         if id in done or not all_finite(record.get("scores"), texts):
             raise WorkError(

@@ -81,6 +81,8 @@ class Chosen:
         far: both for other queries.
         share, share_far: of the mixture in them; the rest is the regression that it falls back on, and the level.
         landmarks: unit vectors, shape (L, width).
+        gains: of each candidate over the best single one on the landmarks, shape (L, N), where they are all queries;
+            none of more queries.
         reach: similarities, as from `mixture.reach`.
         temperature: of the weighted sum.
         earned: as from `earned_by`; None without cross-validation.
@@ -93,6 +95,7 @@ class Chosen:
     share: float = 0.0
     share_far: float = 0.0
     landmarks: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    gains: Array = field(default_factory=lambda: np.zeros((0, 0)))
     reach: tuple[float, float] = (0.0, 1.0)
     temperature: float = 1.0
     earned: Array | None = None
@@ -138,16 +141,22 @@ def compare(
     share, share_far = mixture.shrinkage(evidence), mixture.shrinkage(evidence, mixture.CLEAR_FAR)
     rows = np.sort(np.random.default_rng(config.seed).permutation(count)[:LANDMARKS])
     landmarks, similarities = _similarities(scored.vectors, rows, folds)
-    low, high = mixture.reach(similarities)
-    near = ((similarities - low) / (high - low)).clip(0, 1)[:, np.newaxis]
+    nearest = similarities.max(axis=1, keepdims=True)
+    low, high = mixture.reach(nearest)
+    near = ((nearest - low) / (high - low)).clip(0, 1)
     levels = mixture.normalised(mixture.levels_of(scores, folds))
-    unseen = near * (share * mix + (1 - share) * cautious) + (1 - near) * (share_far * mix + (1 - share_far) * levels)
     order = mixture.places(levels)
-    unseen += (1 - near) * mixture.FAR_START * order
+    far = (1 - share_far) * levels + mixture.FAR_START * order
+    unseen = near * (share * mix + (1 - share) * cautious) + (1 - near) * (share_far * mix + far)
     start = mixture.head_start(unseen, order, near, scores)
     unseen += near * start * order
-    weights, level = share * factors + (1 - share) * rest, mixture.normalised(mixture.level(scores))
-    order = mixture.places(level)
+    level = mixture.normalised(mixture.level(scores))
+    gains = np.zeros((0, 0))
+    if count <= LANDMARKS:
+        best = levels.argmax(axis=1)
+        unseen = mixture.supported(unseen, mixture.support(similarities, scores, best), far, best)
+        gains = np.nan_to_num(scores - scores[:, [level.argmax()]])
+    weights, order = share * factors + (1 - share) * rest, mixture.places(level)
     return Chosen(
         parts=[part for part, weight in zip(parts, weights, strict=True) if weight],
         weights=weights[weights != 0],
@@ -156,6 +165,7 @@ def compare(
         share=share,
         share_far=share_far,
         landmarks=landmarks,
+        gains=gains,
         reach=(low, high),
         temperature=calibration.temperature_of(unseen, wins),
         earned=_earned(unseen, scores, folds, parts_of_folds),
@@ -163,11 +173,11 @@ def compare(
 
 
 def _similarities(vectors: Vectors, rows: Rows, folds: Rows) -> tuple[NDArray[np.float32], Array]:
-    """The landmarks in these rows, and the cosine similarity of each query to the most similar one of other folds."""
+    """The landmarks in these rows, and each query's cosine similarities, shape (n, L); -1 to those of its own fold."""
     landmarks = unit(np.asarray(vectors[rows], np.float32))
     similarities = np.concatenate([unit(part) @ landmarks.T for part in in_parts(vectors)])
     similarities[folds[:, np.newaxis] == folds[rows]] = -1
-    return landmarks, similarities.max(axis=1).astype(np.float64)
+    return landmarks, similarities.astype(np.float64)
 
 
 def earned_by(scored: Scored, config: DistillConfig, fit: Fit) -> Array:

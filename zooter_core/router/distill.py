@@ -123,6 +123,7 @@ def learn_auto(
     settings: dict[str, Any] = {"parts": parts, "share": round(chosen.share, 4)}
     if heads:
         settings |= {"share_far": round(chosen.share_far, 4), "landmarks": len(chosen.landmarks)}
+        settings |= {"support": bool(len(chosen.gains))}
     width = scored.vectors.shape[-1]
     head = RouterHead(
         RouterHeadConfig(candidates, encoder, width, AUTO_KIND, settings, calibration_temperature=chosen.temperature)
@@ -130,7 +131,7 @@ def learn_auto(
     state: State = {"weights": chosen.weights, "level": chosen.level}
     if heads:
         state |= {"far.weights": chosen.far[0], "far.level": chosen.far[1], "reach": np.array(chosen.reach)}
-        state |= {"landmarks": chosen.landmarks}
+        state |= {"landmarks": chosen.landmarks} | ({"gains": chosen.gains} if len(chosen.gains) else {})
     state = {name: value.astype(np.float32) for name, value in state.items()}
     for number, part in enumerate(heads):
         state |= above(part.body.state, number)

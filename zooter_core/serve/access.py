@@ -1,7 +1,7 @@
 """Who may call, from which pages, under which names and with which API key; and how much JSON a body may have.
 
-A value of JSON can take thirty times the memory of its text, and the parser lets no other thread run. So what it will
-build is counted first, in the bytes, and a large body is looked at and parsed beside the event loop.
+A value of JSON can take thirty times the memory of its text, and the parser lets no other thread run. So the values are
+counted in the bytes before they are parsed, and a large body is counted and parsed in a thread.
 """
 
 from __future__ import annotations
@@ -130,10 +130,10 @@ def _refusal(path: str, text: str, key: Key | None) -> ApiError | None:
 
 
 def restricted(body: dict[str, Any], key: Key | None) -> dict[str, Any]:
-    """The body of a request as its key may send it: `models` narrowed, nothing by which a server behind would route.
+    """The body as its key may send it: with `models` narrowed, and without fields by which a server behind would route.
 
     Raises:
-        ApiError: it asks only for others.
+        ApiError: it asks only for models that the key may not use.
     """
     if key is None or key.models is None:
         return body
@@ -158,7 +158,7 @@ def visible_models(models: Mapping[str, str], key: Key | None) -> list[str]:
 
 
 def _not_allowed(key: Key, models: tuple[str, ...]) -> ApiError:
-    message = f"The key {key.name} may use {listed(models)} alone."
+    message = f"The key {key.name} may use only {listed(models)}."
     return ApiError(403, message, "model_not_allowed", "model")
 
 
@@ -175,7 +175,7 @@ async def read_json(request: Request, most_bytes: int) -> dict[str, Any]:
         raw += part
         if len(raw) >= look_at:
             await asyncio.to_thread(check_structure, raw)
-            look_at = 2 * len(raw)  # so that all looks together take as long as two at the whole
+            look_at = 2 * len(raw)  # so all looks together take as long as two at the whole
     return await asyncio.to_thread(parsed, raw) if len(raw) > LARGE else parsed(raw)
 
 

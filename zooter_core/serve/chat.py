@@ -2,7 +2,8 @@
 
 With reward model ranking (`rmr`, and `auto-best` where the router is unsure), several candidates answer at the same
 time, and the reward model keeps the best. Where a query's own text says which answer is right, `auto-best` asks one
-after the other, until one is.
+after the other, until one is. fleet/attempts.py says who is asked next; here a failure gets its meaning: for the
+client's error, for the circuit breakers, for what a server cannot do.
 """
 
 from __future__ import annotations
@@ -10,25 +11,37 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.backends.thoughts import split
+from zooter_core.base.errors import listed
 from zooter_core.base.records import Response
 from zooter_core.base.strict_json import objects
 from zooter_core.config.serve import AUTO_BEST, RMR
 from zooter_core.data.evident_keys import key_in
 from zooter_core.evaluation.verified import verify
 from zooter_core.evaluation.verified.ranking import verified_ranking
-from zooter_core.serve.answering import Answer, ask_together, begun, failed, send_first
+from zooter_core.fleet.attempts import Attempts
+from zooter_core.serve.admission import QUEUE_SECONDS
 from zooter_core.serve.chat_request import ChatRequest, read_chat
 from zooter_core.serve.choice import Choice
+from zooter_core.serve.errors import INVALID, SERVER, ApiError
 from zooter_core.serve.exchange import Exchange, Out
 from zooter_core.serve.gateway import Gateway
 from zooter_core.serve.sessions import readable_by
 from zooter_core.serve.targets import AnswerProgress, chunk_shape, encode_event, text_in
+
+MOST_FALLBACKS = 5
+PLACE_SECONDS = 5.0  # that `auto` waits for a place among a candidate's `parallel` requests, then asks the next
+AS_ONE = (404, 429)  # statuses that a client gets if every candidate's server answers with it
+Events = AsyncGenerator[bytes, None]
+Shape = dict[str, Any]  # a whole answer
+Answer = Shape | tuple[bytes, Events]  # a whole one, or the first events of a stream and the others
+Ask = Callable[[str, AnswerProgress], Coroutine[Any, Any, Answer]]
 
 
 async def answer_chat(gateway: Gateway, body: Mapping[str, Any], exchange: Exchange, out: Out) -> None:
@@ -37,8 +50,8 @@ async def answer_chat(gateway: Gateway, body: Mapping[str, Any], exchange: Excha
     Raises:
         ApiError: the request cannot be answered, or every candidate failed.
     """
-    request = read_chat(body, exchange.session, exchange.key, exchange.thinking)
-    exchange.asks(gateway.fleet, request)
+    request = read_chat(body, exchange.sender)
+    exchange.asks(request)
     choice = await exchange.choose(gateway, request)
     first_ones = choice.order[: gateway.fleet.serve.best_of]
     key = key_in(request.user_texts[-1]) if request.user_texts else None
@@ -51,12 +64,21 @@ async def answer_chat(gateway: Gateway, body: Mapping[str, Any], exchange: Excha
         await _best_answer(gateway, request, [first_ones], exchange, out)
     else:
         await _answer(gateway, request, exchange, out)
-    if exchange.candidate is not None and not request.chore:
-        sessions = gateway.sessions.of(exchange.key)
-        if choice.decision is not None:
-            sessions.pin(request.session, exchange.candidate)
-        for digest in exchange.progress.encrypted:
-            sessions.wrote(digest, exchange.candidate)
+    remember(gateway, request, exchange)
+
+
+def remember(gateway: Gateway, request: ChatRequest, exchange: Exchange) -> None:
+    """Keep the conversation with the candidate that the router chose for it, and know who wrote encrypted reasoning.
+
+    A chore, such as for a title, is no turn of the conversation.
+    """
+    candidate, sessions = exchange.outcome.candidate, gateway.sessions.of(request.sender.key)
+    if candidate is None or request.chore:
+        return
+    if exchange.routed:
+        sessions.pin(request.session, candidate)
+    for digest in exchange.outcome.progress.encrypted:
+        sessions.wrote(digest, candidate)
 
 
 def _may_compare(request: ChatRequest, choice: Choice) -> bool:
@@ -85,7 +107,7 @@ async def _answer(gateway: Gateway, request: ChatRequest, exchange: Exchange, ou
     await send_first(gateway, exchange, ask, out)
     if request.stream:
         if metadata := exchange.metadata:
-            progress, model = exchange.progress, exchange.candidate or ""
+            progress, model = exchange.outcome.progress, exchange.outcome.candidate or ""
             await out.write(encode_event(chunk_shape(progress.id, progress.created, model, choices=[], **metadata)))
         await out.end_events()
 
@@ -96,7 +118,7 @@ def _for(name: str, gateway: Gateway, request: ChatRequest) -> ChatRequest:
     Where the client names it, it may be the writer of what nobody is known to have written.
     """
     named = name == request.model
-    messages = readable_by(name, request.messages, gateway.sessions.of(request.owner), named)
+    messages = readable_by(name, request.messages, gateway.sessions.of(request.sender.key), named)
     if all(new is old for new, old in zip(messages, request.messages, strict=True)):
         return request
     return replace(request, body={**request.body, "messages": messages})
@@ -125,12 +147,12 @@ async def _best_answer(
         if len(rounds) > 1 and any(map(partial(_is_right, request), answers.values())):
             break
     if not answers:
-        raise failed(exchange.failures)
+        raise failed(exchange.outcome.failures)
     if len(answers) > 1 and exchange.choice and exchange.choice.reason != "rmr":
         exchange.choice = replace(exchange.choice, reason="best")
     name = await _best(gateway, request, answers, exchange)
     answer = answers[name]
-    exchange.answers(name, exchange.compared[name])
+    exchange.answers(name, exchange.outcome.compared[name])
     if not request.stream:
         await out.json(answer | exchange.metadata)
         return
@@ -160,7 +182,7 @@ async def _best(
     ranked = await gateway.with_rewards(lambda ensemble, stop: ensemble.rank_responses(query, responses, stop))
     if key := key_in(query):
         ranked = verified_ranking(ranked, key)
-    exchange.rewards = {entry.response.candidate: entry.reward for entry in ranked}
+    exchange.outcome.rewards = {entry.response.candidate: entry.reward for entry in ranked}
     return ranked[0].response.candidate
 
 
@@ -188,3 +210,183 @@ def split_into_chunks(answer: Mapping[str, Any], usage: bool) -> list[dict[str, 
 def _chunk(answer: Mapping[str, Any], **more: Any) -> dict[str, Any]:
     created = answer.get("created") or int(time.time())
     return chunk_shape(str(answer.get("id") or ""), created, str(answer["model"]), **more)
+
+
+async def begun(events: Events) -> Answer:
+    """A stream after its first events."""
+    return await anext(events), events
+
+
+async def send_first(gateway: Gateway, exchange: Exchange, ask: Ask, out: Out) -> None:
+    """Send the first answer that begins. The caller ends a stream.
+
+    Args:
+        ask: asks a candidate; raises EndpointError if it does not begin to answer.
+
+    Raises:
+        ApiError: every candidate failed, or the answer broke off.
+    """
+    assert exchange.choice is not None
+    attempts = Attempts(gateway.fleet, exchange.choice.order[: MOST_FALLBACKS + 1])
+    exchange.outcome.failures = attempts.failures
+    first = await _first(gateway, exchange, attempts, ask)
+    _note_failures(gateway, exchange, attempts)
+    if first is None:
+        raise failed(attempts.failures)
+    name, answer = first
+    if isinstance(answer, dict):
+        _note_end(gateway, exchange, name)
+        await out.json(answer | exchange.metadata)
+    else:
+        await _pass_on(gateway, *answer, exchange, out)
+
+
+async def _first(gateway: Gateway, exchange: Exchange, attempts: Attempts, ask: Ask) -> tuple[str, Answer] | None:
+    """The first answer that begins, with its candidate; None if there is none.
+
+    If a candidate is slow, the next one is asked beside it (hedging), and the slower one of both is cancelled.
+    """
+    config = gateway.fleet.serve
+    hedge = config.hedge_seconds if exchange.routed else 0
+    running, late = dict[asyncio.Task[Answer], tuple[str, AnswerProgress]](), False
+    try:
+        while not attempts.at_fault:
+            if late or not running:
+                if not (names := attempts.next()):
+                    break
+                await asyncio.sleep(attempts.pause)
+                (name,), late = names, False
+                if refusal := gateway.refusal(name):
+                    attempts.failed(name, refusal)
+                    continue
+                progress = AnswerProgress(patience=QUEUE_SECONDS if name == attempts.last else PLACE_SECONDS)
+                exchange.outcome.progress = progress
+                exchange.outcome.hedged = exchange.outcome.hedged or bool(running)
+                running[asyncio.create_task(ask(name, progress))] = name, progress
+            more = hedge if attempts.has_reserve and len(running) == 1 else 0
+            done, _ = await asyncio.wait(running, timeout=more or None, return_when=asyncio.FIRST_COMPLETED)
+            late = not done
+            for task in [task for task in running if task in done]:  # in the order in which they began
+                name, progress = running.pop(task)
+                try:
+                    answer = task.result()
+                except EndpointError as error:
+                    attempts.failed(name, error)
+                    continue
+                exchange.answers(name, progress)
+                attempts.answered(name)
+                for other, _ in running.values():
+                    slower = f"{name} began to answer before it"
+                    attempts.failures.append((other, EndpointError(slower, own_status=504, not_sent=True)))
+                return name, answer
+    finally:
+        await _cancel(running)
+    return None
+
+
+async def _cancel(running: Iterable[asyncio.Task[Answer]]) -> None:
+    """End requests that nobody waits for any more; the servers behind stop too."""
+    for task in running:
+        task.cancel()
+    for answer in await asyncio.gather(*running, return_exceptions=True):
+        if isinstance(answer, tuple):
+            await answer[1].aclose()
+
+
+async def _pass_on(gateway: Gateway, first: bytes, events: Events, exchange: Exchange, out: Out) -> None:
+    """Send an answer that has begun to its end."""
+    candidate = exchange.outcome.candidate
+    assert candidate is not None
+    try:
+        await out.begin_events()
+        await out.write(first)
+        async for data in events:
+            await out.write(data)
+    except EndpointError as error:
+        _note_end(gateway, exchange, candidate, error)
+        raise ApiError(502, f"{candidate} broke off: {error.client_message}.", "upstream_error") from None
+    else:
+        _note_end(gateway, exchange, candidate)
+    finally:
+        await events.aclose()
+
+
+async def ask_together(
+    gateway: Gateway, exchange: Exchange, names: Sequence[str], ask: Callable[[str, AnswerProgress], Awaitable[Shape]]
+) -> dict[str, Shape]:
+    """Ask candidates at the same time. Gives the whole answers, in the order of the names, of those that have one."""
+    attempts = Attempts(gateway.fleet, names, together=len(names))
+    attempts.failures = exchange.outcome.failures  # after those of others that were asked before
+
+    async def answer(name: str) -> Shape:
+        exchange.outcome.progress = progress = AnswerProgress(patience=QUEUE_SECONDS)
+        shape = await ask(name, progress)
+        exchange.outcome.compared[name] = progress  # now, since the client may go away before the others have answered
+        return shape
+
+    resting = {name: refusal for name in names if (refusal := gateway.refusal(name))}
+    awake = [name for name in attempts.next() if name not in resting]
+    results = await asyncio.gather(*map(answer, awake), return_exceptions=True)
+    answers: dict[str, Shape] = {}
+    for name, result in (*resting.items(), *zip(awake, results, strict=True)):
+        if isinstance(result, EndpointError):
+            attempts.failed(name, result)
+        elif isinstance(result, BaseException):
+            raise result
+        else:
+            answers[name] = result
+            attempts.answered(name)
+            _note_end(gateway, exchange, name)
+    _note_failures(gateway, exchange, attempts)
+    return answers
+
+
+def _note_failures(gateway: Gateway, exchange: Exchange, attempts: Attempts) -> None:
+    """Count the failures of a request for the circuit breakers, and remember what was refused."""
+    needs = exchange.request.needs if exchange.request else None
+    for name, error in attempts.errors.items():
+        if (connection := gateway.connections.get(name)) is None:
+            continue
+        if error.subject == "context" and needs:
+            limit = connection.refusals.context_tokens or math.inf  # what was too long once is too long again
+            connection.refusals.note("context", error.context_tokens or int(min(needs.tokens - 1, limit)))
+        elif error.subject and getattr(needs, error.subject, False):
+            connection.refusals.note(error.subject)
+        if name in attempts.ill and exchange.is_chat:
+            connection.failed(error.reason)
+
+
+def _note_end(gateway: Gateway, exchange: Exchange, candidate: str, error: EndpointError | None = None) -> None:
+    """Tell a candidate's breaker how its answer ended after it had begun."""
+    connection = gateway.connections.get(candidate)
+    if connection is None or not exchange.is_chat:
+        return
+    if error is None:
+        connection.breaker.answered()
+    elif error.counts:
+        connection.failed(error.reason)
+
+
+def failed(failures: Sequence[tuple[str, EndpointError]]) -> ApiError:
+    """The error when no candidate could answer: a server's own if it was the only one or the request is at fault."""
+    alone = len({name for name, _ in failures}) == 1
+    if alone or all(error.refused for _, error in failures):
+        name, error = failures[-1] if alone else failures[0]
+        kind = INVALID if error.refused else SERVER
+        message = f"{name} could not answer: {error.client_message}."
+        return ApiError(
+            error.status, message, "upstream_error", kind=kind, headers=_retry_after(error), body=error.body
+        )
+    reasons = listed((f"{name} ({error.client_message})" for name, error in failures), "; ")
+    statuses = {error.status for _, error in failures}
+    soonest = min((error for _, error in failures), key=lambda error: error.retry_after or 0)
+    message = f"No model could answer: {reasons}."
+    status = next((status for status in AS_ONE if statuses == {status}), 502)
+    headers = _retry_after(soonest)
+    if len({error.same_as for _, error in failures}) == 1 and failures[0][1].same_as:
+        headers["x-should-retry"] = "false"  # the request seems to be at fault; OpenAI's clients read this header
+    return ApiError(status, message, "upstream_error", kind=SERVER, headers=headers)
+
+
+def _retry_after(error: EndpointError) -> dict[str, str]:
+    return {"retry-after": f"{error.retry_after:.0f}"} if error.retry_after is not None else {}

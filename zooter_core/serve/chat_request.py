@@ -44,20 +44,28 @@ class Needs:
 
 
 @dataclass(frozen=True)
-class ChatRequest:
-    """A chat completion request, checked as far as Zooter reads it.
+class Sender:
+    """What is known of a request beside the body of a chat completion.
 
     Attributes:
-        body: all of it, with unknown fields.
-        session_header: the value of `x-session-id`.
-        owner: the name of the API key, whose conversations it may continue; None where no keys are required.
-        thinking: how much the client wants a model to think, in the words of fleet.toml, which counts before it.
+        key: the name of its API key, whose conversations it may continue; None where no keys are required.
+        session: the value of `x-session-id`.
+        thinking: how much it wants a model to think, in the words of fleet.toml, which counts before it.
+        user: its id of its user, where the body has another one.
     """
 
-    body: Mapping[str, Any]
-    session_header: str | None = None
-    owner: str | None = None
+    key: str | None = None
+    session: str | None = None
     thinking: Thinking | None = None
+    user: str | None = None
+
+
+@dataclass(frozen=True)
+class ChatRequest:
+    """A chat completion request, checked as far as Zooter reads it; `body` is all of it, with unknown fields."""
+
+    body: Mapping[str, Any]
+    sender: Sender = Sender()
 
     @property
     def model(self) -> str:
@@ -115,7 +123,7 @@ class ChatRequest:
         """
         names = self.body.get("models")
         models = f" {sorted(map(str, names))}" if names and isinstance(names, list) else ""
-        if value := self.session_header or self.body.get("session_id"):
+        if value := self.sender.session or self.body.get("session_id"):
             return hashlib.sha256(f"given {value}{models}".encode()).hexdigest()
         system = [message for message in self.messages if message["role"] in ("system", "developer")]
         parts = [system, *map(self.body.get, ("tools", "functions", "prompt_cache_key")), self.user_texts[:1]]
@@ -159,12 +167,7 @@ class ChatRequest:
         return {key: value for key, value in self.body.items() if key not in dropped} | {"model": model}
 
 
-def read_chat(
-    body: Mapping[str, Any],
-    session_header: str | None = None,
-    owner: str | None = None,
-    thinking: Thinking | None = None,
-) -> ChatRequest:
+def read_chat(body: Mapping[str, Any], sender: Sender = Sender()) -> ChatRequest:
     """The request in a body.
 
     Raises:
@@ -176,7 +179,7 @@ def read_chat(
     _check_type(body, "stream_options", dict, "an object")
     _check_type(body, "tools", list, "an array")
     check_routing_fields(body)
-    return ChatRequest(body, session_header, owner, thinking)
+    return ChatRequest(body, sender)
 
 
 def check_model(body: Mapping[str, Any]) -> None:

@@ -53,6 +53,7 @@ class Choice:
         decision: the router's; None if the client named a candidate.
         passed_over: candidates that are not asked, with the reason.
         outputs: what the decision came from; None if there is none.
+        seconds: how long it took (`Exchange.choose`).
     """
 
     order: tuple[str, ...]
@@ -60,6 +61,7 @@ class Choice:
     decision: Decision | None = None
     passed_over: Mapping[str, str] = field(default_factory=dict)
     outputs: Outputs | None = None
+    seconds: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         """The decision in the shape of `zooter route --json`, with the reason; never the query itself."""
@@ -134,7 +136,7 @@ def _passed_over(gateway: Gateway, request: ChatRequest) -> dict[str, str]:
 
 def _lacking(param: str) -> str:
     """Why a local candidate cannot answer a request with such a field (`unsupported`)."""
-    return "needs text in the last message" if param == "messages" else f"does not support `{param}` as it is here"
+    return "needs text in the last message" if param == "messages" else f"does not support this value of `{param}`"
 
 
 def _priced(fleet: Fleet, request: ChatRequest, decision: Decision, able: Sequence[str]) -> Decision:
@@ -149,7 +151,7 @@ def _priced(fleet: Fleet, request: ChatRequest, decision: Decision, able: Sequen
 
 def _settled(gateway: Gateway, request: ChatRequest, decision: Decision, order: Sequence[str]) -> tuple[str, str]:
     """Who answers and why: the router's choice, or the candidate that the conversation has."""
-    sessions, config = gateway.sessions.of(request.owner), gateway.fleet.serve
+    sessions, config = gateway.sessions.of(request.sender.key), gateway.fleet.serve
     if config.chores is not None and config.chores in order and request.chore:
         return config.chores, "chore"
     current = find_writer(request.messages, sessions) or sessions.candidate(request.session)

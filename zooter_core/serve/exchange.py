@@ -11,7 +11,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import ClientDisconnect
@@ -20,9 +20,8 @@ from starlette.types import Message, Receive, Scope, Send
 
 from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.base.strict_json import dump_json
-from zooter_core.config.candidates import Thinking
 from zooter_core.config.fleet import Fleet
-from zooter_core.serve.chat_request import ChatRequest, check_size
+from zooter_core.serve.chat_request import ChatRequest, Sender, check_size
 from zooter_core.serve.choice import Choice, choose
 from zooter_core.serve.errors import MESSAGES, ApiError, is_messages, shape_at
 from zooter_core.serve.targets import STREAM_END, AnswerProgress, encode_event
@@ -41,81 +40,89 @@ CHATS = ("/v1/chat/completions", MESSAGES)  # paths on which candidates are aske
 
 
 @dataclass
-class Exchange:
-    """What has happened to a request so far. Observers see it when it has ended.
+class Outcome:
+    """Who was asked for an answer, and who gives it. chat.py fills it.
 
     Attributes:
-        path: of the API, such as `/v1/chat/completions`.
-        wants_metadata: whether the client asked for the field `zooter`.
-        key: the name of the API key.
-        session: the value of `x-session-id`.
-        translation: into the shape of the client's API; None where that is the one that candidates speak.
-        thinking: how much the client wants a model to think, in the words of fleet.toml; None if it does not say.
-        user: the client's id of its user, where the request for a candidate has another one.
-        fleet, request: who was asked what; None if the body was refused.
-        events: of a stream that were sent, about one a token.
-        router_version: of the router that was asked (`Gateway.router_version`).
         failures: candidates that failed before their first token (`Attempts.failures`).
         hedged: whether a candidate was asked beside another one that was slow.
         candidate: who answers; None until its first token.
         progress: of its answer; until its first token, of the candidate that was asked last.
         compared: of the candidates that answered, where the reward model chose; one of them is `progress`.
         rewards: of the same.
-        keeps: how many bytes of the answer are kept in `sent`, without a translation.
-        status: of the answer; 499 if the client went away.
-        error: what went wrong after the answer had begun, or the error's code.
     """
 
-    path: str
-    wants_metadata: bool = False
-    request_id: str = field(default_factory=lambda: f"req-{uuid.uuid4().hex}")
-    key: str | None = None
-    session: str | None = None
-    translation: Translation | None = None
-    thinking: Thinking | None = None
-    user: str | None = None
-    fleet: Fleet | None = None
-    request: ChatRequest | None = None
-    model: str = ""
-    events: int = 0
-    started: float = field(default_factory=time.perf_counter)
-    router_version: str | None = None
-    routing_seconds: float | None = None
-    choice: Choice | None = None
     failures: list[tuple[str, EndpointError]] = field(default_factory=list)
     hedged: bool = False
     candidate: str | None = None
     first_token_seconds: float | None = None
-    seconds: float | None = None
     progress: AnswerProgress = field(default_factory=AnswerProgress)
     compared: dict[str, AnswerProgress] = field(default_factory=dict)
     rewards: dict[str, float | None] = field(default_factory=dict)
+
+
+@dataclass
+class Exchange:
+    """What has happened to a request so far. Observers see it when it has ended.
+
+    server.py fills in what is known when it arrives and when a fleet takes it, up to `router_version`. What is asked
+    and who is chosen come by the methods here, and how it ends is noted by `Out` and `Reply`.
+
+    Attributes:
+        path: of the API, such as `/v1/chat/completions`.
+        wants_metadata: whether the client asked for the field `zooter`.
+        keeps: how many bytes of the answer are kept in `sent`, without a translation.
+        translation: into the shape of the client's API; None where that is the one that candidates speak.
+        fleet: which takes it; None if the body was refused before.
+        router_version: of its router (`Gateway.router_version`).
+        model: that the client wants.
+        request: None if the body was refused, or holds many conversations.
+        status: of the answer; 499 if the client went away.
+        error: what went wrong after the answer had begun, or the error's code.
+        events: of a stream that were sent, about one a token.
+    """
+
+    path: str
+    sender: Sender = field(default_factory=Sender)
+    request_id: str = field(default_factory=lambda: f"req-{uuid.uuid4().hex}")
+    wants_metadata: bool = False
     keeps: int = 0
-    sent: bytearray = field(default_factory=bytearray)
+    started: float = field(default_factory=time.perf_counter)
+    translation: Translation | None = None
+    fleet: Fleet | None = None
+    router_version: str | None = None
+
+    model: str = ""
+    request: ChatRequest | None = None
+    choice: Choice | None = None
+    outcome: Outcome = field(default_factory=Outcome)
+
     status: int = 200
     error: str | None = None
+    events: int = 0
+    sent: bytearray = field(default_factory=bytearray)
+    seconds: float | None = None
 
-    def asks(self, fleet: Fleet, request: ChatRequest) -> None:
+    def asks(self, request: ChatRequest) -> None:
         """Note what is asked.
 
         Raises:
-            ApiError: it has too many messages or tokens.
+            ApiError: it has too many messages.
         """
-        self.fleet, self.request, self.model = fleet, request, request.model
+        self.request, self.model = request, request.model
         check_size(request)
 
     async def choose(self, gateway: Gateway, request: ChatRequest, writer: str | None = None) -> Choice:
         """Choose the candidates (`choice.choose`), and note the choice and how long it took."""
         started = time.perf_counter()
-        self.router_version = gateway.router_version
-        self.choice = await choose(gateway, request, writer, self.asker)
-        self.routing_seconds = time.perf_counter() - started
+        choice = await choose(gateway, request, writer, self.asker)
+        self.choice = replace(choice, seconds=time.perf_counter() - started)
         return self.choice
 
     def answers(self, candidate: str, progress: AnswerProgress) -> None:
         """Note that a candidate has begun to answer."""
-        self.candidate, self.progress = candidate, progress
-        self.first_token_seconds = time.perf_counter() - self.started
+        self.outcome.candidate, self.outcome.progress = candidate, progress
+        self.outcome.first_token_seconds = time.perf_counter() - self.started
 
     def keep(self, data: bytes) -> None:
         """Keep a part of the answer, if it is wanted and there is room."""
@@ -125,7 +132,7 @@ class Exchange:
     @property
     def asker(self) -> str:
         """Whose turn a request takes at the router: its key's; without keys, each request has a turn of its own."""
-        return self.key or self.request_id
+        return self.sender.key or self.request_id
 
     @property
     def is_chat(self) -> bool:
@@ -143,11 +150,11 @@ class Exchange:
         headers = {"x-request-id": self.request_id}
         if is_messages(self.path):
             headers["request-id"] = self.request_id  # as Anthropic's clients read it
-        if self.candidate is not None:
-            headers["x-model-router-selected-model"] = self.candidate.encode("ascii", "backslashreplace").decode()
-            headers["x-zooter-attempts"] = str(len(self.failures) + 1)
+        if (candidate := self.outcome.candidate) is not None:
+            headers["x-model-router-selected-model"] = candidate.encode("ascii", "backslashreplace").decode()
+            headers["x-zooter-attempts"] = str(len(self.outcome.failures) + 1)
             if self.choice and self.choice.decision:
-                headers["x-zooter-probability"] = f"{self.choice.decision.probabilities[self.candidate]:.4f}"
+                headers["x-zooter-probability"] = f"{self.choice.decision.probabilities[candidate]:.4f}"
         return headers
 
     @property
@@ -155,13 +162,14 @@ class Exchange:
         """The field `zooter` for the answer; nothing unless the client asked for it."""
         if not self.wants_metadata:
             return {}
-        shape: dict[str, Any] = {"request_id": self.request_id, "candidate": self.candidate}
+        outcome = self.outcome
+        shape: dict[str, Any] = {"request_id": self.request_id, "candidate": outcome.candidate}
         if self.choice is not None:
             shape |= self.choice.to_json()
-        if self.rewards:
-            shape["rewards"] = self.rewards
-        shape["hedged"] = self.hedged
-        shape["failed"] = [{"candidate": name, "reason": error.client_message} for name, error in self.failures]
+        if outcome.rewards:
+            shape["rewards"] = outcome.rewards
+        shape["hedged"] = outcome.hedged
+        shape["failed"] = [{"candidate": name, "reason": error.client_message} for name, error in outcome.failures]
         return {"zooter": shape}
 
 
@@ -169,7 +177,7 @@ Observer = Callable[[Exchange], None]
 
 
 class GoneError(Exception):
-    """The client takes nothing of its answer any more."""
+    """The client no longer reads its answer."""
 
 
 class Out:
@@ -266,12 +274,14 @@ class Reply(Response):
             await asyncio.wait({answering, gone}, return_when=asyncio.FIRST_COMPLETED)
             if not answering.done():
                 self._exchange.status = GONE
-        except asyncio.CancelledError:  # it has had its time
+        except asyncio.CancelledError:  # by uvicorn, after the grace of a stop
             answering.cancel()
             await asyncio.gather(answering, return_exceptions=True)
             headers = {"retry-after": str(RESTART_SECONDS), "connection": "close"}
             with suppress(GoneError):
-                await out.fail(ApiError(503, "The server stops. Try again later.", "stopping", headers=headers))
+                await out.fail(
+                    ApiError(503, "The server is shutting down. Try again later.", "stopping", headers=headers)
+                )
         finally:
             for task in (answering, gone):
                 task.cancel()

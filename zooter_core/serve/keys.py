@@ -97,7 +97,7 @@ def add_key(path: Path, key: Key) -> str:
     with _changing(path) as keys:
         if key.name in keys:
             next_step = f"Use another name, or remove it first: zooter serve keys remove {key.name}."
-            raise ZooterError("a new name", key.name, next_step, f"There is a key named {key.name} already.")
+            raise ZooterError.saying(f"There is a key named {key.name} already.", next_step)
         keys[key.name] = replace(key, digest=_digest(text), created=round(time.time(), 3))
     return text
 

@@ -1,7 +1,7 @@
-"""Anthropic's Messages API before chat completions: a request is translated where it comes in, an answer where it goes
-out. All in between, from the choice to the logs, sees a chat completion.
+"""Anthropic's Messages API: a request becomes a chat completion as it comes in, and its answer becomes a message as it
+goes out. Everything in between, from the choice of a candidate to the logs, sees a chat completion.
 
-What chat completions has no word for is left out, such as `cache_control`; what would change the answer is refused.
+Fields without a counterpart are left out, such as `cache_control`, and refused where they would change the answer.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import hashlib
 import re
 import uuid
 from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from zooter_core.backends.endpoint.answer import content_text, thoughts_of
@@ -20,7 +20,7 @@ from zooter_core.backends.thoughts import Splitter, split
 from zooter_core.base.strict_json import Joiner, dump_json, objects, parse_json
 from zooter_core.config.candidates import Thinking
 from zooter_core.config.serve import AUTO
-from zooter_core.serve.chat_request import ROUTING_FIELDS, read_text
+from zooter_core.serve.chat_request import ROUTING_FIELDS, Sender, read_text
 from zooter_core.serve.errors import MESSAGES, ApiError, bad_request
 from zooter_core.serve.exchange import Exchange
 from zooter_core.serve.metrics import usage_by_candidate
@@ -37,8 +37,10 @@ THINKING, TEXT, TOOL = "thinking", "text", "tool_use"
 DROPPED = (THINKING, "redacted_thinking")  # blocks that no model of another conversation can use
 
 
-def read_messages(body: Mapping[str, Any], exchange: Exchange, models: Container[str]) -> dict[str, Any]:
-    """The body of a chat completion request that asks for the same.
+def read_messages(
+    body: Mapping[str, Any], path: str, sender: Sender, models: Container[str]
+) -> tuple[dict[str, Any], Sender]:
+    """The body of a chat completion request that asks for the same, and what of it has no place there.
 
     Args:
         models: those that are served. A model of Anthropic's that is not means the router's choice.
@@ -50,7 +52,7 @@ def read_messages(body: Mapping[str, Any], exchange: Exchange, models: Container
     chat = {name: body[name] for name in SAME if body.get(name) is not None}
     if isinstance(model, str) and model.startswith(CLAUDE) and model not in models:
         chat["model"] = AUTO
-    if exchange.path == MESSAGES and (type(most) is not int or most < 1):
+    if path == MESSAGES and (type(most) is not int or most < 1):
         raise _wrong("max_tokens", "a whole number above 0")
     chat["messages"] = [*_system(body.get("system")), *_turns(body.get("messages"))]
     if stops:
@@ -62,15 +64,14 @@ def read_messages(body: Mapping[str, Any], exchange: Exchange, models: Container
         chat |= _tool_choice(body.get("tool_choice"))
     metadata, output = (_object(body, name) for name in ("metadata", "output_config"))
     if isinstance(user := metadata.get("user_id"), str) and user:
-        exchange.user, digest = user, hashlib.sha256(user.encode("utf-8", "replace")).hexdigest()
+        sender, digest = replace(sender, user=user), hashlib.sha256(user.encode("utf-8", "replace")).hexdigest()
         chat["user"] = user if len(user) <= LONGEST_USER else digest
     if isinstance(form := output.get("format"), dict):
         if form.get("type") != "json_schema" or not isinstance(form.get("schema"), dict):
             raise _wrong("output_config.format", 'an object with `"type": "json_schema"` and a `schema`')
         schema = {"name": "answer", "schema": form["schema"]}
         chat["response_format"] = {"type": "json_schema", "json_schema": schema}
-    exchange.thinking = _thinking(_object(body, "thinking"), output.get("effort"))
-    return chat
+    return chat, replace(sender, thinking=_thinking(_object(body, "thinking"), output.get("effort")))
 
 
 def _wrong(where: str, expected: str) -> ApiError:
@@ -139,9 +140,7 @@ def _text(block: Mapping[str, Any], where: str) -> str:
 
 def _unsupported(block: Mapping[str, Any], where: str) -> ApiError:
     kind = block.get("type")
-    return bad_request(
-        f"`{where}` is a block of the type {kind!r:.80}, which has no place there here.", f"{where}.type"
-    )
+    return bad_request(f"`{where}` is a block of the type {kind!r:.80}, which is not supported there.", f"{where}.type")
 
 
 def _assistant(blocks: Sequence[tuple[str, Mapping[str, Any]]]) -> Iterator[dict[str, Any]]:
@@ -201,7 +200,10 @@ def _tools(tools: object) -> list[dict[str, Any]]:
     for number, tool in enumerate(tools):
         schema = tool.get("input_schema") if isinstance(tool, dict) else None
         if not isinstance(schema, dict) or not isinstance(tool.get("name"), str):
-            raise _wrong(f"tools[{number}]", "a tool of yours, with a `name` and an `input_schema`; none runs here")
+            raise _wrong(
+                f"tools[{number}]",
+                "a tool with a `name` and an `input_schema`; tools that a server runs are not supported",
+            )
         function = {name: tool[name] for name in ("name", "description", "strict") if tool.get(name) is not None}
         functions.append({"type": "function", "function": {**function, "parameters": schema}})
     return functions
@@ -400,7 +402,8 @@ class Translation:
         elif calls:
             reason = TOOL
             if broken := next((call for call in calls if call.input is None), None):
-                message = f"{self._exchange.candidate} called the tool {broken.name!r:.80} with what is no JSON object."
+                caller = self._exchange.outcome.candidate
+                message = f"{caller} called the tool {broken.name!r:.80} with what is no JSON object."
                 raise ApiError(502, message, "upstream_error")
         elif stop is not None or name == "stop_sequence":
             reason = "stop_sequence"
@@ -413,7 +416,7 @@ class Translation:
 
     def _usage(self) -> dict[str, int]:
         """The tokens as the candidate's server has counted them, or an estimate."""
-        usage = usage_by_candidate(self._exchange)[self._exchange.candidate or ""]
+        usage = usage_by_candidate(self._exchange)[self._exchange.outcome.candidate or ""]
         cached = {"cache_creation_input_tokens": 0, "cache_read_input_tokens": usage.cached}
         return {"input_tokens": usage.prompt - usage.cached, "output_tokens": usage.answer, **cached}
 

@@ -56,9 +56,10 @@ def count_usage(exchange: Exchange) -> Usage:
 
 def usage_by_candidate(exchange: Exchange) -> dict[str, Usage]:
     """The tokens and the cost of each candidate that answered, whether or not its answer was kept."""
-    answers = dict(exchange.compared)
-    if exchange.candidate is not None:
-        answers[exchange.candidate] = exchange.progress
+    outcome = exchange.outcome
+    answers = dict(outcome.compared)
+    if outcome.candidate is not None:
+        answers[outcome.candidate] = outcome.progress
     return {name: _usage(exchange, name, progress) for name, progress in answers.items()}
 
 
@@ -68,7 +69,7 @@ def _usage(exchange: Exchange, candidate: str, progress: AnswerProgress) -> Usag
     report = progress.usage or {}
     prompt = _count(report.get("prompt_tokens", report.get("input_tokens")))
     answer = _count(report.get("completion_tokens", report.get("output_tokens")))
-    events = 0 if exchange.compared else exchange.events  # compared answers are not streamed
+    events = 0 if exchange.outcome.compared else exchange.events  # compared answers are not streamed
     tokens = max(events, -(-progress.written // BYTES_A_TOKEN)) if answer is None else answer
     reported = prompt is not None and (answer is not None or not tokens)  # embeddings have no answer to count
     prompt = exchange.request.prompt_tokens if prompt is None else prompt
@@ -120,23 +121,24 @@ class MetricSet:
             self.errors.labels(exchange.error).inc()
         elif exchange.status >= 400:
             self.errors.labels("client_gone").inc()
-        if exchange.routing_seconds is not None:
-            self.routing.observe(exchange.routing_seconds)
+        if (choice := exchange.choice) is not None:
+            self.routing.observe(choice.seconds)
         for writer, usage in usage_by_candidate(exchange).items():
             self.tokens.labels(writer, "prompt").inc(usage.prompt)
             self.tokens.labels(writer, "answer").inc(usage.answer)
             self.tokens.labels(writer, "cached").inc(usage.cached)
             self.tokens.labels(writer, "thoughts").inc(usage.thoughts)
             self.dollars.labels(writer).inc(usage.dollars or 0)
-        if (name := exchange.candidate) is None or exchange.choice is None:
+        outcome = exchange.outcome
+        if (name := outcome.candidate) is None or choice is None:
             return
-        self.choices.labels(name, exchange.choice.reason).inc()
-        self.switches.inc(exchange.choice.reason == "switched")
-        if exchange.hedged:
+        self.choices.labels(name, choice.reason).inc()
+        self.switches.inc(choice.reason == "switched")
+        if outcome.hedged:
             self.hedges.labels(name).inc()
-        for failed in {failed for failed, _ in exchange.failures} - {name}:
+        for failed in {failed for failed, _ in outcome.failures} - {name}:
             self.fallbacks.labels(failed).inc()
-        self.first.labels(name).observe(exchange.first_token_seconds or 0)
+        self.first.labels(name).observe(outcome.first_token_seconds or 0)
         self.duration.labels(name).observe(exchange.seconds or 0)
 
 
@@ -155,10 +157,10 @@ class Metrics:
     def __call__(self, exchange: Exchange) -> None:
         """Count an exchange that has ended."""
         self._all.count(exchange)
-        if exchange.key is not None:
-            if exchange.key not in self._by_key:
-                self._by_key[exchange.key] = MetricSet()
-            self._by_key[exchange.key].count(exchange)
+        if (key := exchange.sender.key) is not None:
+            if key not in self._by_key:
+                self._by_key[key] = MetricSet()
+            self._by_key[key].count(exchange)
 
     def page(self, admission: Admission, breakers: Mapping[str, Breaker]) -> bytes:
         """All figures as text."""

@@ -16,9 +16,10 @@ from zooter_core.base.strict_json import dump_json, objects
 from zooter_core.config.candidates import ENDPOINT
 from zooter_core.config.serve import AUTO, RMR, VIRTUAL
 from zooter_core.learn.traffic_rows import LONGEST_ANSWER, LoggedDecision
-from zooter_core.serve.answering import Answer, begun, send_first
+from zooter_core.serve.chat import Answer, begun, remember, send_first
 from zooter_core.serve.chat_request import (
     ChatRequest,
+    Sender,
     check_messages,
     check_model,
     check_routing_fields,
@@ -57,13 +58,13 @@ async def answer_route(gateway: Gateway, body: Mapping[str, Any], exchange: Exch
     check_routing_fields(body)
     if "conversations" not in body:
         check_messages(body.get("messages"))
-        request = ChatRequest(body, exchange.session, exchange.key)
-        exchange.asks(gateway.fleet, request)
+        request = ChatRequest(body, exchange.sender)
+        exchange.asks(request)
         choice = await exchange.choose(gateway, request)
         await out.json({"object": "route", **choice.to_json()})
         return
-    requests = _requests(gateway, body, exchange)
-    exchange.fleet, exchange.router_version, exchange.model = gateway.fleet, gateway.router_version, body["model"]
+    requests = _requests(body, replace(exchange.sender, session=None))
+    exchange.model = body["model"]
     choices: list[Choice] = []
     for start in range(0, len(requests), ROUTED_AT_ONCE):
         part = requests[start : start + ROUTED_AT_ONCE]
@@ -76,7 +77,7 @@ async def answer_route(gateway: Gateway, body: Mapping[str, Any], exchange: Exch
     await out.json({"object": "list", "data": [choice.to_json() for choice in choices]})
 
 
-def _requests(gateway: Gateway, body: Mapping[str, Any], exchange: Exchange) -> list[ChatRequest]:
+def _requests(body: Mapping[str, Any], sender: Sender) -> list[ChatRequest]:
     """The conversations of a body, each as a request."""
     conversations = body["conversations"]
     if not isinstance(conversations, list) or not 0 < len(conversations) <= MOST_CONVERSATIONS:
@@ -84,7 +85,7 @@ def _requests(gateway: Gateway, body: Mapping[str, Any], exchange: Exchange) -> 
     requests, characters = [], 0
     for number, messages in enumerate(conversations):
         check_messages(messages, f"conversations[{number}]")
-        request = ChatRequest({**body, "messages": messages}, None, exchange.key)
+        request = ChatRequest({**body, "messages": messages}, sender)
         check_size(request)
         characters += sum(map(len, request.user_texts))
         requests.append(request)
@@ -113,7 +114,7 @@ async def answer_rerank(gateway: Gateway, body: Mapping[str, Any], exchange: Exc
         raise model_not_found(str(model), f"The reward model is {RMR}.")
     turns = [{"role": "user", "content": query}, *({"role": "assistant", "content": text} for text in documents)]
     request = ChatRequest({**body, "model": RMR, "messages": turns})
-    exchange.asks(gateway.fleet, request)
+    exchange.asks(request)
     (rewards,) = await gateway.with_rewards(
         lambda ensemble, stop: ensemble.score_responses([(query, documents)], stop=stop)
     )
@@ -179,17 +180,17 @@ async def answer_responses(gateway: Gateway, body: Mapping[str, Any], exchange: 
         raise bad_request("`input` must be a string, or an array with at least one item.", "input")
     if isinstance(instructions := body.get("instructions"), str):
         messages.insert(0, {"role": "system", "content": instructions})
-    request = ChatRequest({**body, "messages": messages}, exchange.session, exchange.key)
+    request = ChatRequest({**body, "messages": messages}, exchange.sender)
     await _pass(gateway, request, RESPONSES, exchange, out)
 
 
 async def _pass(gateway: Gateway, request: ChatRequest, path: str, exchange: Exchange, out: Out) -> None:
     """Pass a request on to the path of a candidate's server. Its messages are for routing, and are not sent."""
-    exchange.asks(gateway.fleet, request)
+    exchange.asks(request)
     request = _behind_servers(gateway, request, path)
-    sessions, previous = gateway.sessions.of(exchange.key), request.body.get("previous_response_id")
+    sessions, previous = gateway.sessions.of(exchange.sender.key), request.body.get("previous_response_id")
     writer = sessions.writer(previous) if isinstance(previous, str) else None
-    if previous is not None and writer is None and exchange.key is not None:
+    if previous is not None and writer is None and exchange.sender.key is not None:
         # The servers behind know one account, ours: they would continue the conversation of any key.
         message = "There is no such response of this API key."
         raise bad_request(message, "previous_response_id", "previous_response_not_found")
@@ -211,14 +212,10 @@ async def _pass(gateway: Gateway, request: ChatRequest, path: str, exchange: Exc
     await send_first(gateway, exchange, ask, out)
     if request.stream:
         await out.end_events(done=False)
-    assert exchange.candidate is not None
-    if exchange.routed:
-        sessions.pin(request.session, exchange.candidate)
-    progress = exchange.progress
-    if path == RESPONSES and progress.id:
-        sessions.responded(progress.id, exchange.candidate, None if progress.calls else exchange.request_id)
-    for digest in progress.encrypted:
-        sessions.wrote(digest, exchange.candidate)
+    remember(gateway, request, exchange)
+    candidate, progress = exchange.outcome.candidate, exchange.outcome.progress
+    if path == RESPONSES and progress.id and candidate is not None:
+        sessions.responded(progress.id, candidate, None if progress.calls else exchange.request_id)
 
 
 async def stored_response(
@@ -233,7 +230,7 @@ async def stored_response(
     name = sessions.writer(response_id)
     target = gateway.targets.get(name or "")
     if not isinstance(target, Upstream):
-        message = "There is no such response of yours. The endpoint knows those that it has given since it was started."
+        message = "There is no such response. The endpoint knows those that it has given you since it was started."
         raise ApiError(404, message, "response_not_found", "response_id")
     try:
         answer: dict[str, Any] = await target.connection.ask(f"{RESPONSES}/{quote(response_id, safe='')}")
@@ -246,8 +243,8 @@ async def stored_response(
             return _response_shape(response_id, decision)
         status = 404 if error.server_status in UNHELD else error.status
         message = (
-            f"{name} does not give this response again: {error.client_message}. It is not stored here either: with "
-            "`traffic = true` and `answers = true` in [learn], texts are, but for those that are long or broke off."
+            f"{name} does not return this response again: {error.client_message}. It is not stored here either. With "
+            "`traffic = true` and `answers = true` in [learn], complete texts are, unless they are very long."
         )
         raise ApiError(status, message, "response_not_stored", "response_id") from None
 

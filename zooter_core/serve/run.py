@@ -1,4 +1,4 @@
-"""Serve the app with uvicorn until Ctrl-C or SIGTERM; running answers may end first."""
+"""Serve the app with uvicorn until Ctrl-C or SIGTERM; running answers get some time to end."""
 
 from __future__ import annotations
 

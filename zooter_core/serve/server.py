@@ -1,5 +1,5 @@
-"""What the routes of the endpoint share: its settings, the fleet that answers, its limits and keys, and what sees every
-exchange."""
+"""What the routes of the endpoint share: its settings, the fleet that answers, its limits and keys, and the observers
+of every exchange."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from zooter_core.config.fleet import Fleet, load_fleet
 from zooter_core.config.serve import ServeConfig
 from zooter_core.serve.access import check_content_type, get_key, read_json, restricted
 from zooter_core.serve.admission import Admission
+from zooter_core.serve.chat_request import Sender
 from zooter_core.serve.errors import MESSAGES, is_messages
 from zooter_core.serve.exchange import METADATA_HEADER, METADATA_ON, SESSION_HEADER, Exchange, Observer, Out, Reply
 from zooter_core.serve.gateway import Gateway
@@ -225,18 +226,19 @@ class Server:
         wants_metadata = request.headers.get(METADATA_HEADER, "").lower() == METADATA_ON
         key = get_key(request)
         name = key.name if key else None
-        exchange = Exchange(request.url.path, wants_metadata, self.ids.new(name), name)
-        exchange.keeps = self.traffic.keeps if self.traffic else 0
-        exchange.session = request.headers.get(SESSION_HEADER)
+        sender = Sender(name, request.headers.get(SESSION_HEADER))
+        keeps = self.traffic.keeps if self.traffic else 0
+        exchange = Exchange(request.url.path, sender, self.ids.new(name), wants_metadata, keeps)
         exchange.translation = Translation(exchange) if exchange.path == MESSAGES else None
 
         async def run(out: Out) -> None:
             body = await self.body(request)
             if is_messages(exchange.path):
-                body = read_messages(body, exchange, self.gateway.models)
+                body, exchange.sender = read_messages(body, exchange.path, exchange.sender, self.gateway.models)
             body = restricted(body, key)
             out.body_is_read.set()
             async with self.admitted(key) as gateway:
+                exchange.fleet, exchange.router_version = gateway.fleet, gateway.router_version
                 await handle(gateway, body, exchange, out)
 
         def spend(ended: Exchange) -> None:

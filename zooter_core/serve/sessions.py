@@ -1,9 +1,9 @@
 """Which candidate a conversation has, so that it does not change in the middle without a reason.
 
-Each API key has conversations of its own: what another key knows them by finds nothing. Encrypted reasoning goes back
-to the model that wrote it alone, since no other can read it: servers return it in fields of the message,
+Each API key has conversations of its own, and an id of another key's finds nothing. Encrypted reasoning goes back only
+to the model that wrote it, since no other can read it. Servers return it in fields of the message,
 `reasoning_details` (OpenRouter), `thinking_blocks` (Anthropic's, as LiteLLM names them) or `encrypted_content`
-(OpenAI), and which candidate wrote it is remembered by its hash.
+(OpenAI), and its hash says which candidate wrote it.
 """
 
 from __future__ import annotations

@@ -87,14 +87,14 @@ class DecisionLog:
 
 def make_log_record(exchange: Exchange) -> dict[str, Any]:
     """The line of an exchange. Nothing of the prompt or the answer is in it."""
-    choice, request, usage = exchange.choice, exchange.request, count_usage(exchange)
+    choice, request, outcome, usage = exchange.choice, exchange.request, exchange.outcome, count_usage(exchange)
     decision = choice.decision if choice else None
     text = "\n\n".join(request.user_texts) if request else ""
     return {
         "time": round(time.time(), 3),
         "request_id": exchange.request_id,
         "path": exchange.path,
-        "key": exchange.key,
+        "key": exchange.sender.key,
         "fleet": exchange.fleet.name if exchange.fleet else None,
         "router": exchange.router_version,
         "model": exchange.model,
@@ -106,20 +106,20 @@ def make_log_record(exchange: Exchange) -> dict[str, Any]:
         "choice": choice.order[0] if choice else None,
         "reason": choice.reason if choice else None,
         "passed_over": list(choice.passed_over) if choice else [],
-        "failed": [_failure(name, error) for name, error in exchange.failures],
-        "hedged": exchange.hedged,
-        "candidate": exchange.candidate,
-        "rewards": exchange.rewards or None,
+        "failed": [_failure(name, error) for name, error in outcome.failures],
+        "hedged": outcome.hedged,
+        "candidate": outcome.candidate,
+        "rewards": outcome.rewards or None,
         "prompt_tokens": usage.prompt,
         "cached_tokens": usage.cached,
         "tokens": usage.answer,
         "tokens_reported": usage.reported,
         "dollars": usage.dollars,
-        "routing_seconds": _rounded(exchange.routing_seconds),
-        "first_token_seconds": _rounded(exchange.first_token_seconds),
+        "routing_seconds": _rounded(choice.seconds if choice else None),
+        "first_token_seconds": _rounded(outcome.first_token_seconds),
         "seconds": _rounded(exchange.seconds),
         "status": exchange.status,
-        "finish": exchange.progress.finish,
+        "finish": outcome.progress.finish,
         "error": exchange.error,
     }
 

@@ -373,11 +373,11 @@ class Local:
 
 def asked_thinking(candidate: CandidateConfig, request: ChatRequest) -> Thinking | None:
     """How much a client wants a candidate to think; None where it does not say, or fleet.toml does."""
-    return request.thinking if candidate.thinking in (None, "auto") else None
+    return request.sender.thinking if candidate.thinking in (None, "auto") else None
 
 
 def make_messages(request: ChatRequest) -> tuple[Message, ...]:
-    """The messages of a request whose parts are all text (capabilities.unsupported)."""
+    """The messages of a request whose parts are all text (choice.unsupported)."""
     return tuple(
         Message(LOCAL_ROLES.get(message["role"], "user"), read_text(message.get("content")))  # type: ignore[arg-type]
         for message in request.messages

@@ -175,27 +175,27 @@ def make_logged_decision(exchange: Exchange, ended: float, config: LearnConfig) 
     Args:
         ended: in seconds since 1970.
     """
-    request, choice = exchange.request, exchange.choice
+    request, choice, outcome = exchange.request, exchange.choice, exchange.outcome
     if request is None or choice is None or not request.user_texts or not request.user_texts[-1].strip():
         return None
 
     turns, usage, decision = request.user_texts, count_usage(exchange), choice.decision
     routed = decision.query if decision else topic_of(turns)
-    complete = exchange.status != GONE or exchange.progress.finish is not None  # not what a client broke off
+    complete = exchange.status != GONE or outcome.progress.finish is not None  # not what a client broke off
     answer = answer_text(bytes(exchange.sent)) if config.answers and complete else ""
-    first = choice.order[0]
+    first, sender = choice.order[0], exchange.sender
     return LoggedDecision(
         request_id=exchange.request_id,
         time=ended,
         query=turns[-1][:LONGEST_TEXT],
-        key=exchange.key,
-        **user_ids({"user": exchange.user} if exchange.user else request.body, "user", "safety_identifier"),
+        key=sender.key,
+        **user_ids({"user": sender.user} if sender.user else request.body, "user", "safety_identifier"),
         session=request.session[:16],
         context=routed[:LONGEST_TEXT] if routed != turns[-1] else None,
         fleet=exchange.fleet.name if exchange.fleet else None,
         router=exchange.router_version,
         choice=first,
-        candidate=exchange.candidate,
+        candidate=outcome.candidate,
         probability=decision.probabilities[first] if decision else None,
         probabilities=decision.probabilities if decision else {},
         reason=choice.reason,
@@ -204,8 +204,8 @@ def make_logged_decision(exchange: Exchange, ended: float, config: LearnConfig) 
         tokens=usage.answer,
         dollars=usage.dollars,
         seconds=exchange.seconds,
-        first_token_seconds=exchange.first_token_seconds,
-        finish=exchange.progress.finish or exchange.error,
+        first_token_seconds=outcome.first_token_seconds,
+        finish=outcome.progress.finish or exchange.error,
         answer=answer[:LONGEST_ANSWER] or None,
         chore=request.chore,
         thought_tokens=usage.thoughts,

@@ -1,6 +1,8 @@
 """Work that outlives a page's run: a thread does it, and pages read its state whenever they are drawn again.
 
 Work is stopped when no browser tab has looked at it for GRACE seconds, so a closed tab does not keep the machine busy.
+A thread asks again and again which tabs are open. Streamlit could call back when a connection ends, but only for a
+session that has run since: one that reconnects, as after a moment without a network, may be closed without a word.
 """
 
 from __future__ import annotations

@@ -70,8 +70,9 @@ def write_id(parameter: str, id: str | None) -> None:
 def visited_id(parameter: str) -> str | None:
     """The id in the address, unless this tab has written it: the tab is new, or its visitor went back or forward.
 
-    Streamlit says neither. An old address looks the same after Back and in a click on a page that does not show the new
-    one yet; only the time since the new one was written tells them apart.
+    A click on a page whose browser has not taken over the new address yet names the old one too, as after Back. Only
+    the time tells them apart: Streamlit says neither that somebody went back nor what the browser has read, and nothing
+    runs between the new address and a Back in which the browser would show that it knows it.
     """
     key, id = f"written-{parameter}", st.query_params.get(parameter)
     written, when = st.session_state.get(key, (None, -math.inf))

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from zooter_core.fleet.ensemble import Ensemble
 
 MODELS = ROOT / "models"  # one folder per fleet
-PAUSE = 3.0  # seconds in which the first page is drawn and routes, which imports in another thread would slow down
+PAUSE = 3.0  # seconds for the first page to be drawn and to route: imports in another thread would slow it down
 LATER = ("compare.arena", "models.connect", "models.exam", "explorer.live", "benchmark.sections", "train.use")
 UNGUARDED = "starlette-managed"  # what Streamlit calls a server that runs a script alone
 PICKED = "fleet-chosen"  # in a session's state: the visitor, not an address, has picked the fleet
@@ -70,7 +70,7 @@ class Loading:
         finally:
             self.ready.set()
         time.sleep(PAUSE)
-        for module in LATER:  # a second that the next page need not wait for
+        for module in LATER:  # takes a second, for which the next page need not wait then
             import_module(f"zooter_core.ui.{module}")
 
 

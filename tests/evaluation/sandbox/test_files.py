@@ -36,7 +36,6 @@ READS_AND_WRITES = [
     "return open('/proc/1/mem', 'rb').read(9)",
     "return os.listdir('/sys')",
     "return os.listdir(path)",
-    "return os.listdir('/home')",
     "os.remove(path + '/secret')",
     "os.rename(path + '/secret', 'here')",
     "os.link(path + '/secret', 'here')",
@@ -45,10 +44,7 @@ READS_AND_WRITES = [
     "os.chmod(path + '/secret', 0)",
     "os.utime(path + '/secret')",
     "os.chdir(path)",
-    "import shutil\nshutil.rmtree(path)",
     "import sqlite3\nsqlite3.connect(path + '/database').execute('create table t(x)')",
-    "import sqlite3\nreturn sqlite3.connect(path + '/secret').execute('select * from t')",
-    "import readline\nreadline.read_history_file(path + '/secret')",
     "import readline\nreadline.add_history('x')\nreadline.write_history_file(path + '/history')",
     "import _posixshmem\n_posixshmem.shm_open('/zooter', os.O_CREAT | os.O_RDWR, mode=0o666)",
     "from multiprocessing.shared_memory import SharedMemory\nSharedMemory('zooter', create=True, size=9)",
@@ -57,10 +53,6 @@ READS_AND_WRITES = [
     "return ctypes.CDLL(path + '/secret')",
     "checked(libc.open((path + '/secret').encode(), 0))",
     "import importlib.machinery as m\nreturn m.SourceFileLoader('x', path).get_data(path + '/secret')",
-    "import tarfile\ntarfile.open(path + '/made.tar', 'w')",
-    "import dbm.dumb\ndbm.dumb.open(path + '/made')",
-    "import logging\nlogging.FileHandler(path + '/log')",
-    "import tempfile\ntempfile.mkstemp(dir=path)",
     "import zooter_core.cli",
     "import numpy",
 ]
@@ -107,21 +99,13 @@ assert (hidden, secrets) == (0, []), (hidden, secrets)
 
 def test_nothing_but_its_folder_can_be_written(account):
     bodies = [
-        "open(os.__file__, 'a')",
-        "open(os.path.dirname(os.__file__) + '/made.py', 'w')",
-        "open('/zooter/zooter_core/evaluation/sandbox/process.py', 'a')",
-        "open('/zooter/zooter_core/made.py', 'w')",
-        "open(sys.executable, 'a')",
-        "os.remove(os.__file__)",
-        "os.rename(os.__file__, os.__file__ + '2')",
-        "os.chmod(os.__file__, 0o777)",
-        "os.utime(os.__file__)",
-        "os.mkdir('/made')",
-        "open('/made', 'w')",
-        "open('/dev/made', 'w')",
-        "os.rmdir('/sandbox')",
+        "open(os.__file__, 'a')", "open(os.path.dirname(os.__file__) + '/made.py', 'w')",
+        "open('/zooter/zooter_core/evaluation/sandbox/process.py', 'a')", "open('/zooter/zooter_core/made.py', 'w')",
+        "open(sys.executable, 'a')", "os.remove(os.__file__)", "os.rename(os.__file__, os.__file__ + '2')",
+        "os.chmod(os.__file__, 0o777)", "os.utime(os.__file__)", "os.mkdir('/made')", "open('/made', 'w')",
+        "open('/dev/made', 'w')", "os.rmdir('/sandbox')",
         "os.rename(os.path.dirname(os.__file__) + '/json', '/sandbox/json')",
-    ]
+    ]  # fmt: skip
     before = os.stat(os.__file__)
     account.refuses(bodies, "PermissionError OSError")
     after = os.stat(os.__file__)

@@ -39,38 +39,29 @@ NOT_EQUAL = "class Same:\n    __eq__ = lambda self, other: True\n    __hash__ = 
         FORGED + "forged()\ndef f(n):\n    return n",
         FORGED + "def f(n):\n    forged()\n    return n",
         FORGED + "def f(n):\n    forged()\n    os._exit(0)",
-        FORGED + "import atexit\natexit.register(forged)\nimport sys\nsys.exit(0)",
         FORGED + "import atexit\natexit.register(forged)\ndef f(n):\n    raise SystemExit(0)",
         "import os\ndef f(n):\n    for d in range(64):\n        try: os.write(d, b'\\xff' * 1000 + b'\\n')\n"
         "        except OSError: pass\n    return n + 1",
-        "import os\nos.closerange(0, 64)\ndef f(n): return n + 1",
         "import os\ndef f(n):\n    os.closerange(3, 64)\n    return n + 1",
         # its own process
         'import json\njson.dumps = lambda *a, **k: \'{"passed": true, "value": true}\'\ndef f(n): return n',
         "from zooter_core.evaluation.sandbox import process as p\n"
         "p.pack = lambda *a: True\np.verdict = p.LostError = p.Worker = None\ndef f(n): return n",
         "import zooter_core.evaluation.sandbox.process as v\nv.READERS.clear()\nv.KINDS.clear()\ndef f(n): return n",
-        "import struct, pickle, os\nos.write = os._exit = struct.pack = pickle.dumps = None\ndef f(n): return n",
         "import builtins\nbuiltins.AssertionError = builtins.BaseException = Warning\ndef f(n): return n",
-        "import sys\nsys.settrace(lambda *a: None)\nsys.addaudithook(lambda *a: None)\ndef f(n): return n",
         "import sys\nsys.modules['json'] = sys.modules['os'] = None\ndef f(n): return n",
-        "import signal\nsignal.signal(signal.SIGTERM, lambda *a: None)\ndef f(n): return n",
+        # the checker's process
+        "import os\ndef f(n):\n    os.kill(os.getppid(), 2)\n    return n",
+        "import os\ndef f(n):\n    os.kill(-1, 9)\n    return n",
         # values that lie
         NOT_EQUAL + "def f(n): return Same()",
         "class Same(int):\n    __eq__ = lambda self, other: True\n    __hash__ = None\ndef f(n): return Same(5)",
-        "class Same(str):\n    __eq__ = lambda self, other: True\n    __hash__ = None\ndef f(n): return Same('5')",
-        "class Same(list):\n    __eq__ = lambda self, other: True\n    __hash__ = None\ndef f(n): return Same()",
-        "class Same(dict):\n    __eq__ = lambda self, other: True\n    __hash__ = None\ndef f(n): return Same()",
-        "class Same(float):\n    __eq__ = lambda self, other: True\n    __hash__ = None\ndef f(n): return Same(1)",
         "from unittest.mock import ANY\ndef f(n): return ANY",
         "def f(n): return f",
-        "def f(n): return NotImplemented",
         "def f(n): return float('nan')",
         # exceptions
         "def f(n): raise AssertionError",
         "def f(n): raise SystemExit(0)",
-        "def f(n): raise KeyboardInterrupt",
-        "def f(n): raise GeneratorExit",
         "from zooter_core.evaluation.sandbox.process import LostError\ndef f(n): raise LostError",
         "class E(Exception):\n    args = property(lambda self: 1 / 0)\n    __str__ = None\ndef f(n): raise E",
         "class E(Exception): pass\nE.__name__ = 'x' * 10**6\ndef f(n): raise E('y' * 10**5)",
@@ -93,7 +84,8 @@ def test_a_reply_before_the_question_is_an_answer_like_any_other(account):
     assert not account.run(code, CHECK).passed
 
 
-@pytest.mark.parametrize("caught", ["except Exception", "except BaseException", "except"])
+@pytest.mark.parametrize("account", ["own"], indirect=True)
+@pytest.mark.parametrize("caught", ["except Exception", "except"])
 def test_a_check_that_catches_everything_does_not_pass_without_a_worker(account, caught):
     check = f"try:\n    f(-1)\n{caught}:\n    pass\nelse:\n    assert False\n"
     assert account.run("def f(n):\n    raise ValueError", check).passed

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter, OrderedDict, defaultdict, deque
+from collections import deque
 from decimal import Decimal
 from fractions import Fraction
 
@@ -39,32 +39,12 @@ def travelled(value: object) -> object:
     return unpack(json.loads(json.dumps(pack(value, 100))))
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(VALUES)
 def test_a_value_arrives_as_it_left(value):
     arrived = travelled(value)
     assert arrived == value
     assert repr(type(arrived)) == repr(type(value))
-
-
-@pytest.mark.parametrize(
-    ("value", "arrives"),
-    [
-        (Counter("aab"), {"a": 2, "b": 1}),
-        (OrderedDict(a=1), {"a": 1}),
-        (defaultdict(list, a=[1]), {"a": [1]}),
-        (type("Own", (list,), {"__eq__": lambda *_: True})([1]), [1]),
-        (type("Own", (int,), {"__eq__": lambda *_: True})(5), 5),
-        (type("Own", (str,), {"__eq__": lambda *_: True})("x"), "x"),
-        (bytearray(b"x"), bytearray(b"x")),
-        (range(1, 9, 2), range(1, 9, 2)),
-        (Decimal("1e400"), Decimal("1e400")),
-    ],
-)
-def test_of_a_subclass_the_value_arrives(value, arrives):
-    arrived = travelled(value)
-    assert arrives == arrived
-    assert type(arrived) is type(arrives)
 
 
 @pytest.mark.parametrize("value", [object(), print, int, lambda: 1, Exception(), [object()], {1: print}, (type,)])
@@ -73,12 +53,7 @@ def test_what_is_no_plain_value_cannot_travel(value):
         pack(value, 100)
 
 
-def test_an_iterator_gives_so_many_items_and_no_more():
-    assert list(travelled(iter(range(100)))) == list(range(100))
-    with pytest.raises(ValueError, match="more than 100 items"):
-        pack(iter(range(101)), 100)
-
-
+@settings(max_examples=50)
 @given(JSON)
 def test_whatever_is_sent_becomes_a_plain_value_or_an_error(data):
     """`unpack` reads what untrusted code wrote: nothing in it is called, imported or looked up."""
@@ -91,7 +66,7 @@ def test_whatever_is_sent_becomes_a_plain_value_or_an_error(data):
     assert value is None or isinstance(value, (*numbers, *items))
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(VALUES, VALUES)
 def test_update_makes_equal_what_can_be_changed(old, new):
     updated = update(old, new)

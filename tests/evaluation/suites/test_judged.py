@@ -66,19 +66,6 @@ def test_alpaca_eval_counts_wins_in_both_orders(judged, tmp_path):
     assert len(judged.prompts()) == 8
 
 
-def test_alpaca_eval_half_won_is_three_quarters(judged, tmp_path):
-    benchmark = judged("alpaca-eval", lambda text: "[[1]]" if shown(text)[1] == "mine" else "[[0]]")
-    (problem,) = read(benchmark, tmp_path, ALPACA)
-    assert benchmark.score([(problem, ("mine",))]) == [0.75]
-
-
-def test_alpaca_eval_with_auto_j(judged, tmp_path):
-    benchmark = judged("alpaca-eval", lambda text: "So, the final decision is Response 1.", template="auto-j")
-    (problem,) = read(benchmark, tmp_path, ALPACA)
-    assert benchmark.score([(problem, ("mine",))]) == [0.5]
-    assert "[Response 1]: mine\n***\n[Response 2]: A plum.\n***" in "".join(judged.prompts())
-
-
 FLASK = {
     "question_id": 7,
     "text": "Why is the sky blue?",

@@ -1,13 +1,16 @@
-"""Files of suites: a wrong one is named with line and field, whatever the suite."""
+"""Files of suites: those of releases, and a wrong one, which is named with line and field, whatever the suite."""
 
 from __future__ import annotations
 
+import gzip
 import json
 
 import pytest
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.evaluation.suites import suite
+from zooter_core.evaluation.suites.gsm8k import Gsm8k
+from zooter_core.evaluation.suites.mmlu import Mmlu
 
 GSM8K = {"question": "q", "answer": "#### 1"}
 HUMAN_EVAL = {"task_id": "T/0", "prompt": "def add(a, b):\n", "entry_point": "add", "test": "def check(f):\n    pass\n"}
@@ -21,7 +24,6 @@ CSV = "q,1,2,3,4,A"
     ("name", "line", "change", "message"),
     [
         ("gsm8k", GSM8K, {"answer": "no number"}, '"answer" as a solution that ends in "#### NUMBER" in'),
-        ("gsm8k", GSM8K, {"answer": None}, "no such field (fields: question"),
         ("gsm8k", GSM8K, {"question": 3}, '"question" or "query" as a text that is not empty in'),
         ("human-eval", HUMAN_EVAL, {"test": None}, '"test" as a text'),
         ("human-eval", HUMAN_EVAL, {"test": "assert add(1, 1) == 2"}, '"test" as Python with a function check'),
@@ -29,12 +31,9 @@ CSV = "q,1,2,3,4,A"
         ("human-eval", HUMAN_EVAL, {"prompt": ""}, '"prompt" or "query" as a text'),
         ("alpaca-eval", ALPACA, {"output": None}, '"output" as a text'),
         ("alpaca-eval", ALPACA, {"instruction": 3}, '"instruction" or "query" as a text'),
-        ("flask", FLASK, {"metrics": "Readability"}, '"metrics" or "skill" as a list of texts'),
         ("flask", FLASK, {"metrics": []}, '"metrics" or "skill" as a list of texts'),
-        ("mt-bench", MT, {"turns": None}, '"turns" as a list of texts'),
         ("mt-bench", MT, {"turns": ["a"] * 5}, '"turns" as at most 4 texts'),
         ("mt-bench", MT, {"reference": "5"}, '"reference" as a list of texts'),
-        ("mmlu", CSV, "question,A,B,C,D,answer", "A, B, C or D in column 6"),
         ("mmlu", CSV, "q,1,2,3,A", "6 columns"),
         ("mmlu", CSV, "q,1,2,3,4,E", "A, B, C or D in column 6"),
     ],
@@ -51,10 +50,9 @@ def test_a_wrong_line_is_named_with_its_file_and_field(tmp_path, name, line, cha
     assert f"{path}, line 2" in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["gsm8k", "mmlu"])
-def test_a_file_that_is_not_there(tmp_path, name):
+def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(ZooterError, match="no file at"):
-        suite(name).read([tmp_path / "no.csv"])
+        suite("mmlu").read([tmp_path / "no.csv"])
 
 
 def test_files_together_have_different_ids(tmp_path):
@@ -78,3 +76,45 @@ def test_an_array_of_the_release_is_read_too(tmp_path):
 def test_an_unknown_suite_is_told_with_the_nearest():
     with pytest.raises(ZooterError, match='Did you mean "gsm8k"'):
         suite("gsm8")
+
+
+def test_gsm8k_is_read_and_scored(tmp_path):
+    lines = [
+        {"question": "What is 2 + 3?", "answer": "2 + 3 = <<2+3=5>>5\n#### 5"},
+        {"id": "own", "query": "And 500 + 700?", "answer": "#### 1,200"},
+    ]
+    path = tmp_path / "test.jsonl.gz"
+    with gzip.open(path, "wt") as out:
+        out.write("".join(json.dumps(line) + "\n" for line in lines))
+    suite = Gsm8k()
+    first, second = suite.read([path])
+    assert (first.id, first.turns, first.key) == ("test/00001", ("What is 2 + 3?",), {"answer": {"number": "5"}})
+    assert (second.id, suite.first_form(second.key)) == ("own", "1200")
+    answered = [(first, ("It is 5.",)), (first, ("6",)), (first, ("",)), (second, ("$1200.00",))]
+    assert suite.score(answered) == [1, 0, 0, 1]
+
+
+def test_mmlu_is_read_from_the_csv_of_the_release(tmp_path):
+    path = tmp_path / "high_school_physics_test.csv"
+    path.write_text('"What, then,\nis ""it""?",1,2,3,4,C\nAnd this?,a,b,c,d,A\n')
+    first, second = Mmlu().read([path])
+    assert first.turns[0].startswith('What, then,\nis "it"?\nA. 1\nB. 2\nC. 3\nD. 4\n')
+    assert (first.id, first.tags) == ("high_school_physics_test/00001", ("high school physics",))
+    assert Mmlu().first_form(first.key) == {"letter": "C", "choices": ["1", "2", "3", "4"]}
+    assert Mmlu().score([(first, ("C",)), (first, ("4",)), (second, ("The answer is A",))]) == [1, 0, 1]
+    zipped = tmp_path / "virology_val.csv.gz"
+    zipped.write_bytes(gzip.compress(path.read_bytes()))
+    assert Mmlu().read([path, zipped])[3].tags == ("virology",)
+
+
+@pytest.mark.parametrize(
+    ("answer", "right"), [(2, "C"), ("C", "C"), ("c", "C"), (0, "A"), (4, None), ("E", None), (True, None), (-1, None)]
+)
+def test_mmlu_in_json_lines_with_the_answer_as_number_or_letter(tmp_path, answer, right):
+    path = tmp_path / "x.jsonl"
+    path.write_text(json.dumps({"question": "q", "subject": "s", "choices": ["1", "2", "3", "4"], "answer": answer}))
+    if right is None:
+        with pytest.raises(ZooterError, match=r'"answer" as a letter from A to D, or a number from 0 to 3 in .*line 1'):
+            Mmlu().read([path])
+    else:
+        assert Mmlu().read([path])[0].key == {"answer": {"choice": right, "choices": ["1", "2", "3", "4"]}}

@@ -22,7 +22,7 @@ def test_a_body_continues_the_prompt_and_a_function_replaces_its_own():
         assert program(text, "", "add") == f"\n\n{ADD}\n"
 
 
-@pytest.mark.parametrize("tests", [ASSERTS, "\n".join(ASSERTS), ASSERTS[0]])
+@pytest.mark.parametrize("tests", [ASSERTS, "\n".join(ASSERTS)])
 def test_asserts(tests):
     assert verify(f"```python\n{ADD}\n```", {"tests": tests}) == Outcome(True, "add passes its tests.")
     assert verify("add = lambda a, b: a + b", {"tests": tests}).right
@@ -34,7 +34,7 @@ def test_a_reason_names_the_assert():
     assert outcome == Outcome(False, "add fails its tests: AssertionError: add(1, 2) == 3.")
 
 
-@pytest.mark.parametrize("prompt", ["", "import math\n", "def twice(x):\n    return 2 * x\n\n\ndef half(x):\n", None])
+@pytest.mark.parametrize("prompt", ["import math\n", "def twice(x):\n    return 2 * x\n\n\ndef half(x):\n", None])
 def test_a_program_with_a_prompt(prompt):
     code = "assert half(4) == 2"
     if prompt and "twice" in prompt:
@@ -69,9 +69,6 @@ def test_without_a_sandbox(monkeypatch):
         verify(ADD, {"tests": ASSERTS})
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["\ud800 = 1", "\0", "(" * 10_000, "-" * 100_000 + "1", f"{ADD}\n# {'x' * 2_000_000}", "```\n" * 10_000],
-)
+@pytest.mark.parametrize("text", ["\ud800 = 1", "\0", "(" * 10_000, "-" * 100_000 + "1", "```\n" * 10_000])
 def test_wild_code_is_wrong(text):
     assert not verify(text, {"tests": ASSERTS}).right

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from zooter_core.base.errors import ZooterError
-from zooter_core.evaluation.verified import Outcome, verify
+from zooter_core.evaluation.verified import Outcome, form, verify
 
 PERSON = {
     "type": "object",
@@ -22,18 +22,13 @@ def right(text, **check):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ('{"name": "Ana", "age": 3}', True),
-        ('Here it is:\n```json\n{"name": "Ana"}\n```\nDone.', True),
+        ('{"name": "Ana", "age": 3}', True), ('Here it is:\n```json\n{"name": "Ana"}\n```\nDone.', True),
         ('Here it is: {"name": "Ana"}', False),
-        ('```json\n{"name": "Ana"}\n```\nor\n```json\n{"name": "Bo"}\n```', False),
-        ('{"age": 3}', False),
-        ('{"name": "ana"}', False),
-        ('{"name": "Ana", "age": -1}', False),
-        ('{"name": "Ana", "age": NaN}', False),
-        ('{"name": "Ana"', False),
-        ("[" * 100_000 + "]" * 100_000, False),
+        ('```json\n{"name": "Ana"}\n```\nor\n```json\n{"name": "Bo"}\n```', False), ('{"age": 3}', False),
+        ('{"name": "ana"}', False), ('{"name": "Ana", "age": -1}', False), ('{"name": "Ana", "age": NaN}', False),
+        ('{"name": "Ana"', False), ("[" * 100_000 + "]" * 100_000, False),
     ],
-)
+)  # fmt: skip
 def test_json(text, expected):
     assert right(text, json_schema=PERSON) is expected
 
@@ -43,12 +38,13 @@ def test_a_reason_says_where_json_differs():
     assert verify('{"name": "Ana", "age": "x"}', {"check": {"json_schema": PERSON}}) == Outcome(False, reason)
 
 
-def test_extreme_json_is_wrong_and_does_not_raise():
+def test_extreme_json_is_wrong_and_does_not_raise(monkeypatch):
+    monkeypatch.setattr(form, "PATTERN_SECONDS", 0.1)
     nested = {"type": "array", "items": {"$ref": "#"}}
     assert not right("[" * 900 + "]" * 900, json_schema=nested)
     assert not right("9" * 5000, json_schema={"type": "integer"})
     assert not right("1" + "0" * 400, json_schema={"multipleOf": 0.3})
-    endless = verify(json.dumps("a" * 300_000), {"check": {"json_schema": {"pattern": "(a+)+b$"}}})
+    endless = verify(json.dumps("a" * 3000), {"check": {"json_schema": {"pattern": "(a+)+b$"}}})
     assert endless == Outcome(False, "The JSON does not fit the schema: TimeoutError.")
 
 
@@ -63,26 +59,18 @@ LIST = "Three of them:\n- one\n  - more of one\n- two\n* three"
 @pytest.mark.parametrize(
     ("text", "check", "expected"),
     [
-        (LIST, {"items": 3}, True),
-        (LIST, {"items": [4, None]}, False),
-        ("1. a\n2) b\n• c", {"items": 3}, True),
-        ("   9. a\n  10. b", {"items": 2}, True),
-        ("**Bold** and -5, no list\n---", {"items": 0}, True),
-        ("one two  three", {"words": 3}, True),
-        ("one two three", {"words": [None, 2]}, False),
-        ("one two three", {"words": [2, 4]}, True),
-        (" four\n", {"characters": 4}, True),
-        ("four", {"characters": [5, None]}, False),
-        ("Dear ANA", {"contains": "ana"}, True),
-        ("Dear Ana", {"contains": ["ana", "bo"]}, False),
-        ("Dear Ana", {"lacks": "Bo"}, True),
+        (LIST, {"items": 3}, True), (LIST, {"items": [4, None]}, False), ("1. a\n2) b\n• c", {"items": 3}, True),
+        ("   9. a\n  10. b", {"items": 2}, True), ("**Bold** and -5, no list\n---", {"items": 0}, True),
+        ("one two  three", {"words": 3}, True), ("one two three", {"words": [None, 2]}, False),
+        ("one two three", {"words": [2, 4]}, True), (" four\n", {"characters": 4}, True),
+        ("four", {"characters": [5, None]}, False), ("Dear ANA", {"contains": "ana"}, True),
+        ("Dear Ana", {"contains": ["ana", "bo"]}, False), ("Dear Ana", {"lacks": "Bo"}, True),
         ("Dear Ana", {"lacks": ["bo", "ana"]}, False),
         ("Guten Morgen, wie geht es dir heute?", {"language": "de"}, True),
         ("Good morning, how are you today?", {"language": "de"}, False),
-        ("one two", {"words": 2, "contains": "two"}, True),
-        ("one two", {"words": 2, "contains": "three"}, False),
+        ("one two", {"words": 2, "contains": "two"}, True), ("one two", {"words": 2, "contains": "three"}, False),
     ],
-)
+)  # fmt: skip
 def test_checks(text, check, expected):
     assert right(text, **check) is expected
 
@@ -90,8 +78,7 @@ def test_checks(text, check, expected):
 @pytest.mark.parametrize(
     ("check", "reason"),
     [
-        ({"words": 2}, "The response has 2 words."),
-        ({"words": 3}, "The response has 2 words, not 3."),
+        ({"words": 2}, "The response has 2 words."), ({"words": 3}, "The response has 2 words, not 3."),
         ({"words": [3, 5]}, "The response has 2 words, not 3 to 5."),
         ({"words": [3, None]}, "The response has 2 words, not at least 3."),
         ({"words": [None, 1]}, "The response has 2 words, not at most 1."),
@@ -99,7 +86,7 @@ def test_checks(text, check, expected):
         ({"lacks": "one"}, 'The response contains "one".'),
         ({"words": 2, "lacks": "six"}, "All 2 parts of the key hold."),
     ],
-)
+)  # fmt: skip
 def test_reasons_are_sentences(check, reason):
     assert verify("One two", {"check": check}).reason == reason
 

@@ -44,6 +44,23 @@ def test_a_form_alone_makes_no_response_right_and_one_without_it_loses_2_of_its_
     ]  # fmt: skip
     assert result[1].reason == "The response has 1 line, not 3."
     assert result[0].reason == "The response has 3 lines."
+    assert [item.outcome for item in result] == ["", "wrong form: 1 line, 3 asked", "wrong form: 2 lines, 3 asked", ""]
+
+
+@pytest.mark.parametrize(
+    ("query", "outcome"),
+    [
+        ("Give me five bullet points on tea", "wrong form: 0 list items, 5 asked"),
+        ("Describe tea in at least 50 words", "wrong form: 3 words, at least 50 asked"),
+        ("Return the list of teas as JSON", "wrong form: no JSON"),
+        ("What is 12 + 30?", "wrong"),
+    ],
+)
+def test_a_wrong_form_is_said_in_a_few_words(query, outcome):
+    key = key_in(query)
+    assert key is not None
+    (item,) = verified_ranking([Ranked(Response("a", "Tea is hot."), 1.0, 1)], key)
+    assert item.outcome == outcome
 
 
 def test_agreement_counts_pairs_of_a_right_and_a_wrong_response():

@@ -26,13 +26,10 @@ from zooter_core.config.labelling import ScalarConfig, UltraConfig
 from zooter_core.labelling.rewards import reward_model
 
 PAIRS = [
-    ("What is 12 + 30?", "42"),
-    ("Write about the sea.", "The sea is wide. " * 9),
-    ("Hi", "Hello!"),
-    ("杯子 ☕", "A cup of coffee"),
-    ("What is 12 + 30?", "I do not know, ask somebody else please."),
+    ("What is 12 + 30?", "42"), ("Write about the sea.", "The sea is wide. " * 9), ("Hi", "Hello!"),
+    ("杯子 ☕", "A cup of coffee"), ("What is 12 + 30?", "I do not know, ask somebody else please."),
     ("Explain the sea in many words, please.", "No"),
-]
+]  # fmt: skip
 OASST = "<|prompter|>{query}<|endoftext|><|assistant|>{response}<|endoftext|>"
 
 
@@ -56,8 +53,9 @@ def chatml(query, response):
     return f"<|im_start|>user\n{query}<|im_end|>\n<|im_start|>assistant\n{response}<|im_end|>\n"
 
 
-@pytest.mark.parametrize("padding", ["pad", "end", None])
-@pytest.mark.parametrize("name", reward_checkpoints.DECODERS)
+@pytest.mark.parametrize(
+    ("name", "padding"), [*((name, "pad") for name in reward_checkpoints.DECODERS), ("llama", "end"), ("llama", None)]
+)
 def test_a_batch_of_conversations_equals_each_alone_in_the_models_own_class(tmp_path, name, padding):
     """Also where the padding token is the end of a turn, or where there is none and transformers refuses a batch."""
     reward_checkpoints.save_decoder(tmp_path, name, padding)
@@ -205,12 +203,3 @@ def test_a_decoder_with_three_outputs_is_refused(tmp_path):
     model.save_pretrained(tmp_path)
     with pytest.raises(ZooterError, match=r"one output, but found 3"):
         reward_model(ScalarConfig(str(tmp_path)))
-
-
-def test_half_precision_is_near(tmp_path):
-    reward_checkpoints.save_decoder(tmp_path)
-    full, half = (
-        reward_model(ScalarConfig(str(tmp_path), dtype=dtype)).score(PAIRS) for dtype in ("float32", "bfloat16")
-    )
-    assert half == pytest.approx(full, abs=1.0)
-    assert half != full

@@ -8,7 +8,6 @@ import time
 from types import SimpleNamespace
 
 import pytest
-from pydantic import ValidationError
 
 from support.patience import PATIENCE
 from support.reward_endpoint import Endpoint, rewards_of
@@ -74,10 +73,7 @@ def test_vllm_pooling_with_the_servers_chat_template(endpoint):
 
     endpoint.answer = answer
     assert model(endpoint, api="pooling").score(PAIRS) == [1, 2, 3, 4, 5]
-    assert endpoint.bodies[0]["messages"] == [
-        {"role": "user", "content": "q1"},
-        {"role": "assistant", "content": "a"},
-    ]
+    assert endpoint.bodies[0]["messages"] == [{"role": "user", "content": "q1"}, {"role": "assistant", "content": "a"}]
     assert endpoint.bodies[0]["add_generation_prompt"] is False
 
 
@@ -119,7 +115,6 @@ def test_an_endpoint_that_refuses_is_one_clear_error(monkeypatch):
         (418, b"short and stout", "status 200"),
         (200, b"<html>Welcome</html>", "JSON at the reward endpoint"),
         (200, {"scores": [1]}, '"rewards": \\[number'),
-        (200, [1, 2], '"rewards": \\[number'),
         (200, {"rewards": [1, 2]}, "5 rewards at the reward endpoint .* but found 2"),
         (200, {"rewards": "many"}, '"rewards": \\[number'),
     ],
@@ -132,27 +127,21 @@ def test_what_no_query_is_to_blame_for_stops_the_work(endpoint, status, content,
     assert len(endpoint.bodies) == 1
 
 
-@pytest.mark.parametrize("answer", [{"data": [{"index": 0}]}, {"data": [3]}, {"data": {}}])
 @pytest.mark.parametrize("api", ["score", "pooling"])
-def test_another_shape_of_vllm_is_refused(endpoint, api, answer):
-    endpoint.answer = lambda body, number: (200, answer)
-    with pytest.raises(WorkError, match=r'"data"'):
-        model(endpoint, api=api).score(PAIRS[:1])
+def test_another_shape_of_vllm_is_refused(endpoint, api):
+    for data in ([{"index": 0}], [3], {}):
+        endpoint.answer = lambda body, number, data=data: (200, {"data": data})
+        with pytest.raises(WorkError, match=r'"data"'):
+            model(endpoint, api=api).score(PAIRS[:1])
 
 
-@pytest.mark.parametrize("status", [429, 500, 503])
-def test_a_busy_endpoint_is_asked_again(endpoint, status):
-    endpoint.answer = lambda body, number: (200, rewards_of(body)) if number == 3 else (status, b"later")
-    assert model(endpoint).score(PAIRS) == [1, 2, 3, 4, 5]
-    assert len(endpoint.bodies) == 3
-
-
-def test_retry_after_is_kept_to(endpoint, monkeypatch):
+def test_a_busy_endpoint_is_asked_again_after_the_pause_that_it_asks_for(endpoint, monkeypatch):
     pauses = []
     monkeypatch.setattr(http, "time", SimpleNamespace(sleep=pauses.append))  # other threads sleep too
-    endpoint.answer = lambda body, number: (429, b"", ("retry-after", "7")) if number == 1 else (200, rewards_of(body))
-    assert model(endpoint).score(PAIRS[:1]) == [1]
-    assert pauses == [pytest.approx(7.125, abs=0.125)]
+    busy = {1: (429, b"", ("retry-after", "7")), 2: (503, b"later")}
+    endpoint.answer = lambda body, number: busy.get(number) or (200, rewards_of(body))
+    assert model(endpoint).score(PAIRS) == [1, 2, 3, 4, 5]
+    assert (len(endpoint.bodies), pauses[0]) == (3, pytest.approx(7.125, abs=0.125))
 
 
 @pytest.mark.parametrize(("status", "tries"), [(400, 1), (500, 3)])
@@ -170,7 +159,7 @@ def test_one_response_that_the_endpoint_does_not_take_leaves_the_others(endpoint
     assert len(endpoint.bodies) == tries + len(PAIRS)
 
 
-@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", "null", '"7"', "true", "[]", "9" * 400])
+@pytest.mark.parametrize("value", ["NaN", "-Infinity", "null", '"7"', "true", "9" * 400])
 def test_what_is_no_finite_number_is_set_aside(endpoint, value):
     endpoint.answer = lambda body, number: (200, f'{{"rewards": [1, {value}]}}'.encode())
     first, second = score_queries(model(endpoint), [("q", ["a"]), ("r", ["b"])])
@@ -181,9 +170,9 @@ def test_what_is_no_finite_number_is_set_aside(endpoint, value):
 
 def test_an_endpoint_that_hangs(endpoint, monkeypatch):
     """One slow batch is sent again, then pair by pair; two pairs in a row without an answer, and it is enough."""
-    monkeypatch.setattr(http, "TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(http, "TIMEOUT_SECONDS", 0.1)
     endpoint.answer = lambda body, number: endpoint.closing.wait(PATIENCE) and (200, rewards_of(body))
-    with pytest.raises(WorkError, match=r"no answer in 0.2 s\. Restart it"):
+    with pytest.raises(WorkError, match=r"no answer in 0.1 s\. Restart it"):
         model(endpoint).score(PAIRS)
     end = time.monotonic() + 20  # the server may read the last request when its client is gone
     while len(endpoint.bodies) < 4 and time.monotonic() < end:
@@ -217,31 +206,19 @@ def test_a_connection_that_breaks_is_made_anew(endpoint):
     assert model(endpoint).score(PAIRS) == [1, 2, 3, 4, 5]
 
 
-@pytest.mark.parametrize(
-    "url", ["localhost:8000", "ftp://host/", "file:///etc/passwd", "http://", "http://[", "http://127.0.0.1:99999/"]
-)
-def test_a_url_that_is_none(url):
-    with pytest.raises(ValidationError, match="url"):
-        HttpConfig(url=url)
-
-
 ECHOED = "sk-reward-4f9a0c77"
 
 
 @pytest.mark.parametrize(
     "answer",
     [
-        (418, f"your key is {ECHOED}".encode()),
-        (404, {"error": f"no page for {ECHOED}"}),
-        (400, {"error": f"the key {ECHOED} may not ask"}),
-        (200, f"{' ' * 30}{ECHOED}".encode()),
-        (200, b"<html>", ("content-type", f"text/{ECHOED}")),
-        (200, {"error": " " * 45 + ECHOED}),
-        (200, {"rewards": [" " * 30 + ECHOED]}),
-        (200, {"rewards": ["".join(f"{letter}" for letter in ECHOED)]}),
+        (418, f"your key is {ECHOED}".encode()), (404, {"error": f"no page for {ECHOED}"}),
+        (400, {"error": f"the key {ECHOED} may not ask"}), (200, f"{' ' * 30}{ECHOED}".encode()),
+        (200, b"<html>", ("content-type", f"text/{ECHOED}")), (200, {"error": " " * 45 + ECHOED}),
+        (200, {"rewards": [" " * 30 + ECHOED]}), (200, {"rewards": ["".join(f"{letter}" for letter in ECHOED)]}),
         (200, json.dumps({"rewards": [ECHOED]}).replace("-", "\\u002d").encode()),
     ],
-)
+)  # fmt: skip
 def test_a_key_that_the_endpoint_echoes_is_in_no_message(endpoint, monkeypatch, answer):
     monkeypatch.setenv("REWARD_KEY", ECHOED)
     endpoint.answer = lambda body, number: answer
@@ -252,10 +229,3 @@ def test_a_key_that_the_endpoint_echoes_is_in_no_message(endpoint, monkeypatch, 
         message = str(problem)
     assert message
     assert ECHOED[:6] not in message
-
-
-@pytest.mark.parametrize("content", ["[" * 100_000, '{"rewards": [' + "9" * 5000 + "]}"])
-def test_json_that_python_does_not_read_is_one_clear_error(endpoint, content):
-    endpoint.answer = lambda body, number: (200, content.encode())
-    with pytest.raises(WorkError, match="JSON at the reward endpoint"):
-        score_queries(model(endpoint), [("q", ["a"])])

@@ -17,13 +17,9 @@ from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.labelling.rewards import reward_model
 
 PAIRS = [
-    ("What is 12 + 30?", "42"),
-    ("Write about the sea.", "The sea is wide. " * 12),
-    ("Hi", "Hello!"),
-    ("杯子 ☕", "A cup of coffee"),
-    ("What is 12 + 30?", "I do not know, ask somebody else please."),
-    ("Hi", ""),
-] * 4
+    ("What is 12 + 30?", "42"), ("Write about the sea.", "The sea is wide. " * 12), ("Hi", "Hello!"),
+    ("杯子 ☕", "A cup of coffee"), ("What is 12 + 30?", "I do not know, ask somebody else please."), ("Hi", ""),
+] * 4  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -47,11 +43,6 @@ def test_one_reward_a_pair(model):
 def test_a_batch_equals_its_pairs_alone_in_any_order(model):
     assert model.score(PAIRS[::-1])[::-1] == pytest.approx(model.score(PAIRS), abs=1e-5)
     assert model.score(PAIRS) == pytest.approx([model.score([pair])[0] for pair in PAIRS], abs=1e-5)
-
-
-def test_query_and_response_are_told_apart(model):
-    (one, other) = model.score([("12 + 30", "the sea"), ("the sea", "12 + 30")])
-    assert abs(one - other) > 1e-3
 
 
 def test_a_long_pair_is_cut_to_max_tokens(config):
@@ -79,17 +70,10 @@ def test_more_than_one_output_is_refused(config, tmp_path):
         reward_model(replace(config, model=str(tmp_path)))
 
 
-@pytest.mark.parametrize("reference", ["/no/such/folder", "owner/not-on-this-machine"])
-@pytest.mark.parametrize("part", ["model", "adapter"])
-def test_a_missing_model_or_adapter_is_one_clear_error(config, part, reference):
-    with pytest.raises(WorkError) as caught:
-        reward_model(replace(config, **{part: reference}))
-    assert f"a reward model at {reference}" in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("file", ["model.safetensors", "config.json", "tokenizer.json"])
-def test_corrupt_model_is_one_clear_error(config, fleet_copy, file):
+@pytest.mark.parametrize("file", ["model.safetensors", "tokenizer.json"])
+def test_corrupt_or_missing_model_is_one_clear_error(config, fleet_copy, file):
+    with pytest.raises(WorkError, match="a reward model at owner/not-on-this-machine"):
+        reward_model(replace(config, adapter="owner/not-on-this-machine"))
     path = fleet_copy / "reward" / file
     path.write_bytes(path.read_bytes()[:50])
     with pytest.raises(WorkError, match="a reward model at"):
@@ -114,8 +98,7 @@ def test_weights_that_overflow_are_one_clear_error(config, fleet_copy):
 FULL = (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."), MemoryError())
 
 
-@pytest.mark.parametrize("problem", FULL)
-@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize(("problem", "times"), [(FULL[0], 1), (FULL[1], 2)])
 def test_memory_that_runs_out_for_a_reward_model_is_freed_for_a_second_try(tiny_fleet, monkeypatch, problem, times):
     ensemble = Ensemble(load_fleet(tiny_fleet))
     ensemble.backend_of("transformers").load(ensemble.fleet.candidates[0])

@@ -7,13 +7,39 @@ from dataclasses import replace
 import pytest
 
 from support import tiny_models
-from support.length_rewards import QUERIES, Ahead, Lengths
 from zooter_core.base.errors import Failure, WorkError, ZooterError
 from zooter_core.base.records import Response
 from zooter_core.config.fleet import load_fleet
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.labelling.rewards import PLAIN, Unscored, reward_model
 from zooter_core.labelling.rewards.scoring import ScoreCache, score_queries
+
+QUERIES = [(f"q{n}", [f"{n}", f"{n} and more"]) for n in range(10)]
+
+
+class Lengths:
+    """Rewards by length; counts the pairs and fails for some."""
+
+    def __init__(self, special=None, raises=()):
+        self.special, self.raises, self.scored, self.calls = special or {}, raises, [], 0
+
+    def score(self, pairs):
+        self.calls += 1
+        self.scored += pairs
+        if failing := [text for _, text in pairs if text in self.raises]:
+            raise RuntimeError(f"CUDA error: {failing[0]}")
+        return [self.special.get(text, float(len(text))) for _, text in pairs]
+
+
+class Ahead:
+    """Compares by length, a little in favour of the first."""
+
+    def __init__(self, special=None):
+        self.special, self.scored = special or {}, []
+
+    def compare(self, triples):
+        self.scored += triples
+        return [self.special.get(one, len(one) - len(other) + 0.25) for _, one, other in triples]
 
 
 def test_rewards_come_in_the_order_asked_for():
@@ -30,7 +56,7 @@ def test_a_response_that_comes_twice_is_scored_once():
     assert model.scored == [("q", "a"), ("q", "bb"), ("r", "a")]
 
 
-@pytest.mark.parametrize("bad", [0, 7, 9])
+@pytest.mark.parametrize("bad", [0, 7])
 def test_one_item_that_raises_loses_no_other(bad):
     model = Lengths(raises=(f"{bad} and more",))
     results = score_queries(model, QUERIES)
@@ -44,16 +70,10 @@ def test_one_item_that_raises_loses_no_other(bad):
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
-        (math.nan, "nan"),
-        (math.inf, "inf"),
-        (-math.inf, "-inf"),
-        (1.1e30, "1.1e+30"),
-        (-1e308, "-1e+308"),
-        (None, "None"),
-        ("x", "'x'"),
+        (math.nan, "nan"), (-math.inf, "-inf"), (1.1e30, "1.1e+30"), (None, "None"), ("x", "'x'"),
         (Unscored("why"), "why"),
     ],
-)
+)  # fmt: skip
 def test_what_is_no_finite_number_is_set_aside(value, reason):
     results = score_queries(Lengths({"3": value}), QUERIES)
     assert [scored.rewards for scored in results if scored.reason] == [(None, 10)]
@@ -102,14 +122,6 @@ def test_a_comparison_without_a_number_sets_the_query_aside():
     assert results[1].rewards == (-2, 2)
 
 
-def test_a_comparing_model_tells_its_progress(tiny_ensemble, monkeypatch):
-    monkeypatch.setattr(Ensemble, "reward_model", Ahead())
-    progress: list[int] = []
-    results = tiny_ensemble.score_responses(QUERIES, progress.append)
-    assert progress == [4, 8]
-    assert [scored.rewards for scored in results] == [(-9, 9)] * 10
-
-
 @pytest.fixture
 def by_length(tiny_ensemble, monkeypatch):
     """An ensemble that ranks by length."""
@@ -132,16 +144,6 @@ def test_failed_and_empty_responses_come_last_without_rank(by_length):
     ]
     ranked = by_length.rank_responses("q", [failed, replace(failed, candidate="one")])
     assert [(r.response.candidate, r.rank) for r in ranked] == [("base", None), ("one", None)]
-
-
-def test_rank_with_a_comparing_model(tiny_ensemble, monkeypatch):
-    monkeypatch.setattr(Ensemble, "reward_model", Ahead())
-    ranked = tiny_ensemble.rank_responses("q", [Response("base", "aa"), Response("one", "aaaa"), Response("two", "")])
-    assert [(r.response.candidate, r.reward, r.rank) for r in ranked] == [
-        ("one", 2, 1),
-        ("base", -2, 2),
-        ("two", None, None),
-    ]
 
 
 def test_rank_without_a_reward_for_one(tiny_ensemble, monkeypatch):
@@ -181,12 +183,6 @@ def test_what_failed_is_not_kept(tmp_path):
     assert all(scored.complete == [1, 10] for scored in score_queries(Lengths(), QUERIES, cache))
 
 
-def test_what_failed_once_may_fail_again(tmp_path):
-    cache, bad = ScoreCache("model", tmp_path / "rewards.sqlite"), Lengths(dict.fromkeys("1357", math.nan))
-    first = score_queries(bad, QUERIES, cache)
-    assert score_queries(bad, QUERIES, cache) == first  # only these are left, and the model is not at fault
-
-
 def test_another_model_knows_nothing(tmp_path):
     path = tmp_path / "rewards.sqlite"
     ScoreCache("one", path).put({("q", "a"): 1.5})
@@ -194,7 +190,7 @@ def test_another_model_knows_nothing(tmp_path):
     assert ScoreCache("other", path).get([("q", "a")]) == {}
 
 
-@pytest.mark.parametrize("number", [9e999, -9e999, 1e200, None])
+@pytest.mark.parametrize("number", [9e999, None])
 def test_a_kept_reward_that_is_none_is_worked_out_again(tmp_path, number):
     path = tmp_path / "rewards.sqlite"
     score_queries(Lengths(), QUERIES, ScoreCache("one", path))
@@ -221,16 +217,11 @@ def counted(fleet_copy, tmp_path, monkeypatch):
     return load_fleet(fleet_copy), calls
 
 
-def test_an_ensemble_keeps_rewards_between_starts(counted):
+def test_an_ensemble_keeps_rewards_between_starts_but_not_for_other_weights_or_settings(counted, fleet_copy):
     fleet, calls = counted
     first = Ensemble(fleet).score_responses(QUERIES)
     assert Ensemble(fleet).score_responses(QUERIES) == first
     assert calls == [20]
-
-
-def test_other_weights_or_settings_know_nothing(counted, fleet_copy):
-    fleet, calls = counted
-    first = Ensemble(fleet).score_responses(QUERIES)
     Ensemble(replace(fleet, reward=replace(fleet.reward, max_tokens=64))).score_responses(QUERIES)
     assert calls == [20, 20]
     tiny_models.save_reward_model(fleet_copy / "reward", seed=9)

@@ -66,29 +66,16 @@ def test_threshold_leaves_a_query_without_tags_and_most_limits_their_number(conf
     assert max(len(tags) for tags in names(replace(config, most=1), *tiny_models.QUERIES)) == 1
 
 
-def test_a_batch_equals_each_query_alone(config):
-    nearest = tagger(config, ENCODERS)
-    together = nearest.tag(tiny_models.QUERIES[:6])
-    for query, tags in zip(tiny_models.QUERIES[:6], together, strict=True):
-        (alone,) = nearest.tag([query])
-        assert [tag.name for tag in alone] == [tag.name for tag in tags]
-        assert [tag.score for tag in alone] == pytest.approx([tag.score for tag in tags], abs=1e-5)
-
-
 @pytest.mark.parametrize(
     "content",
     [
         "",
-        "{",
         "[]",
-        "{}",
         '{"tags": []}',
-        '{"tags": "math"}',
         '{"tags": ["math"]}',
         '{"tags": [{"name": "math", "phrasings": []}]}',
         '{"tags": [{"name": "math", "description": "sums"}]}',
         '{"tags": [{"name": 1, "description": "sums", "phrasings": []}]}',
-        '{"tags": [{"name": "math", "description": "sums", "phrasings": "2 + 2"}]}',
         '{"tags": [{"name": "math", "description": "sums", "phrasings": [2]}]}',
         "[" * 100_000,
         '{"tags": ' + "9" * 5000 + "}",

@@ -46,18 +46,10 @@ def test_data_sets_have_titles_on_the_page_alone() -> None:
     }
 
 
-def test_what_lies_far_below_does_not_squash_the_chart() -> None:
-    rewards = {"chat": -0.5, "writer": -0.9, "math": -2.7}
-    singles = [Point(name, 1.0, reward, candidate=True) for name, reward in rewards.items()]
-    others = [Point("router", 1.0, 0.9), Point("oracle", 3.0, 1.2), Point("random", 1.0, -1.5)]
-    assert [point.name for point in sections.points_far_below([*singles, *others])] == ["math", "random"]
-    assert sections.points_far_below([*singles[:2], *others[:2]]) == []
-
-
 POOL = ("chat", "math")
 POINTS = [
     Point("chat", 1, 0.5, 2.0, candidate=True),
-    Point("math", 1, -0.5, 4.0, candidate=True),
+    Point("math", 1, 0.6, 4.0, candidate=True),
     Point("router", 1, 1.0, 3.0),
     Point("oracle", 2, 1.5, 6.0),
 ]
@@ -76,33 +68,25 @@ def places(trace: Figure) -> list[tuple[float, float]]:
     return list(zip(trace["x"], trace["y"], strict=True))
 
 
-def test_each_way_is_a_mark_in_its_own_colour_and_shape() -> None:
+def test_each_way_is_a_mark_in_its_own_colour_and_shape_that_says_what_it_earns() -> None:
     marks = by_name(sections.cost_chart(POINTS, {}, POOL, priced=False))
-    assert [places(marks[point.name]) for point in POINTS] == [[(1, 0.5)], [(1, -0.5)], [(1, 1.0)], [(2, 1.5)]]
+    assert [places(marks[point.name]) for point in POINTS] == [[(1, 0.5)], [(1, 0.6)], [(1, 1.0)], [(2, 1.5)]]
     assert marks["math"]["marker"]["color"] == colour(POOL, "math")
     assert len({marks[point.name]["marker"]["symbol"] for point in POINTS}) == len(POINTS)
-
-
-def test_a_line_a_k_with_a_mark_a_threshold() -> None:
-    traces = by_name(sections.cost_chart(POINTS, {2: LINE}, POOL, priced=False))
-    line = traces["router, 2 models if unsure"]
-    assert places(line) == [(1.0, 1.0), (1.5, 1.3), (2.0, 1.4)]
-    assert "2 models answer 50% of the queries" in line["hovertext"][1]
-    assert places(traces["random queries"]) == [(1.0, 1.0), (1.5, 1.2), (2.0, 1.4)]
-
-
-def test_the_hover_of_a_point_says_what_it_earns() -> None:
-    marks = by_name(sections.cost_chart(POINTS, {}, POOL, priced=False))
     words = [marks[point.name]["hovertext"][0].split(" earns ")[0] for point in POINTS]
     assert words == ["chat", "math", "router", "perfect choice"]
 
 
-def test_dollars_where_prices_are_known() -> None:
-    figure = sections.cost_chart(POINTS, {2: LINE}, POOL, priced=True)
-    traces = by_name(figure)
-    assert traces["router, 2 models if unsure"]["x"] == [3.0, 4.0, 6.0]
-    assert "6<br>dollars per" in traces["oracle"]["hovertext"][0]
-    assert "dollars" in figure["layout"]["xaxis"]["title"]["text"]
+def test_a_line_a_k_with_a_mark_a_threshold_also_in_dollars() -> None:
+    name = "router, 2 models if unsure"
+    traces = by_name(sections.cost_chart(POINTS, {2: LINE}, POOL, priced=False))
+    assert places(traces[name]) == [(1.0, 1.0), (1.5, 1.3), (2.0, 1.4)]
+    assert "2 models answer 50% of the queries" in traces[name]["hovertext"][1]
+    assert places(traces["random queries"]) == [(1.0, 1.0), (1.5, 1.2), (2.0, 1.4)]
+    priced = sections.cost_chart(POINTS, {2: LINE}, POOL, priced=True)
+    assert by_name(priced)[name]["x"] == [3.0, 4.0, 6.0]
+    assert "6<br>dollars per" in by_name(priced)["oracle"]["hovertext"][0]
+    assert "dollars" in priced["layout"]["xaxis"]["title"]["text"]
 
 
 def notes(figure: Figure) -> list[str]:
@@ -128,8 +112,19 @@ def test_labels_of_close_points_go_apart() -> None:
     assert sides == [sections.ABOVE, sections.BELOW, sections.LEVEL, sections.LEVEL]
 
 
-def test_a_chart_of_one_point_is_drawn() -> None:
-    assert len(sections.cost_chart(POINTS[:1], {}, POOL, priced=False)["data"]) == 1
+def test_what_is_far_below_squashes_nothing_and_has_a_row_under_the_axis() -> None:
+    low = [Point(name, 1.0, reward, candidate=True) for name, reward in {"chat": -0.5, "math": -2.7}.items()]
+    points = [*low, Point("router", 1.0, 0.9), Point("oracle", 2.0, 1.2), Point("random", 1.0, -1.5)]
+    figure = sections.cost_chart(points, {2: LINE}, POOL, priced=False)
+    marks, layout = by_name(figure), figure["layout"]
+    assert [places(marks[name]) for name in ("chat", "random", "math")] == [[(1, 0)], [(1, 1)], [(1, 2)]]
+    assert {name for name, mark in marks.items() if mark.get("yaxis") == "y2"} == {"chat", "random", "math"}
+    assert layout["yaxis2"]["ticktext"] == ["-0.50", "-1.50", "-2.70"]
+    assert layout["yaxis2"]["domain"][1] < layout["yaxis"]["domain"][0]
+    assert "-2.70" in marks["math"]["hovertext"][0]
+    alone = sections.cost_chart(POINTS[:1], {}, POOL, priced=False)  # nothing to compare it with
+    assert "yaxis2" not in alone["layout"]
+    assert places(alone["data"][0]) == [(1, 0.5)]
 
 
 def figures(chosen: float, oracle: float = 0.5) -> Evaluation:

@@ -77,54 +77,44 @@ def test_a_conversation_comes_back_from_the_history(ensemble: Ensemble, talk: Co
     assert again.to_json() == record
 
 
-def test_the_title_follows_an_edited_first_query_but_a_name_stays(ensemble: Ensemble, talk: Conversation) -> None:
-    def listed() -> str | None:
-        entry = talk.history.entry(talk.id)
-        return entry and entry.title
+def test_the_title_follows_the_first_query_but_a_name_stays(ensemble: Ensemble, talk: Conversation) -> None:
+    def title_after(query: str, **options: bool) -> str:
+        talk.ask(ensemble, query, Settings("fixed", "one", max_new_tokens=2), **options)
+        ended(talk)
+        assert talk.history.entry(talk.id).title == talk.title
+        return talk.title
 
-    talk.ask(ensemble, "What is 12 + 30?")
-    ended(talk)
-    talk.ask(ensemble, "Write about the sea.", replacing=True)
-    ended(talk)
-    assert listed() == talk.title == "Write about the sea."
-    talk.rename("Holidays")
-    talk.ask(ensemble, "Write about the hills.", replacing=True)
-    ended(talk)
-    assert listed() == talk.title == "Holidays"
+    assert talk.title == ""
+    long = title_after("word " * 50)
+    assert len(long) == 60
+    assert long.endswith("…")
+    with pytest.raises(ZooterError, match="an empty text"):
+        talk.ask(ensemble, "  ", replacing=True)
+    assert title_after("Write about the sea.", replacing=True) == "Write about the sea."
+    assert [turn.query for turn in talk.turns] == ["Write about the sea."]
+    talk.rename("  My   sea ")
+    assert title_after("Write about the hills.", replacing=True) == "My sea"
+    talk.rename("")
+    assert talk.title == "Write about the hills."
 
 
-def test_another_answer_is_a_version_and_both_come_back(ensemble: Ensemble, talk: Conversation) -> None:
-    talk.ask(ensemble, "Write about the sea.", Settings("fixed", "one"))
-    first = ended(talk).text
+def test_another_answer_is_a_version_in_its_place_and_both_come_back(ensemble: Ensemble, talk: Conversation) -> None:
+    for query in ("Write about the sea.", "What is 12 + 30?"):
+        talk.ask(ensemble, query, Settings("fixed", "one", max_new_tokens=3))
+        ended(talk)
+    first, later = talk.turns[0].text, talk.turns[1]
     talk.vote(0, 0)
-    talk.answer_with(ensemble, "two")
-    turn = ended(talk)
-    assert (turn.candidate, turn.version, len(turn.versions)) == ("two", 1, 2)
-    assert turn.job.vote is None
+    talk.answer_with(ensemble, "two", 0)
+    talk.turns[0].job.wait(PATIENCE)
+    turn = talk.turns[0]
+    assert (turn.candidate, turn.version, len(turn.versions), turn.job.vote) == ("two", 1, 2, None)
+    assert [job._generation.seed for job in turn.versions] == [0, 1]
+    assert talk.turns[1] is later
     talk.show_version(0, 0)
     assert (turn.text, turn.candidate, turn.job.vote) == (first, "one", 0)
     again = Turn.from_json(talk.history.turns(talk.id)[0])
     assert (again.version, again.text, again.versions[1].shown) == (0, first, "two")
     assert talk._messages(Message("user", "next"), talk.turns)[1].content == first.strip()
-
-
-def test_each_new_answer_has_a_seed_of_its_own(ensemble: Ensemble, talk: Conversation) -> None:
-    talk.ask(ensemble, "Write about the sea.", Settings("fixed", "one", max_new_tokens=3))
-    ended(talk)
-    talk.answer_with(ensemble, "one")
-    assert [job._generation.seed for job in ended(talk).versions] == [0, 1]
-
-
-def test_an_earlier_answer_gets_another_version_in_its_place(ensemble: Ensemble, talk: Conversation) -> None:
-    for query in ("Write about the sea.", "What is 12 + 30?"):
-        talk.ask(ensemble, query, Settings("fixed", "one"))
-        ended(talk)
-    later = talk.turns[1]
-    talk.answer_with(ensemble, "two", 0)
-    talk.turns[0].job.wait(PATIENCE)
-    assert [turn.candidate for turn in talk.turns] == ["two", "one"]
-    assert len(talk.turns[0].versions) == 2
-    assert talk.turns[1] is later
 
 
 def test_a_branch_begins_with_what_came_before_and_both_are_kept(ensemble: Ensemble, talk: Conversation) -> None:
@@ -145,18 +135,6 @@ def test_a_branch_begins_with_what_came_before_and_both_are_kept(ensemble: Ensem
     assert talk.history.entries()[0].title == "What is 2 + 2?"  # nothing of the other is left
     with pytest.raises(ZooterError, match="empty"):
         talk.branch(ensemble, 1, " ")
-
-
-def test_an_answer_cut_off_by_its_length_is_continued_in_place(ensemble: Ensemble, talk: Conversation) -> None:
-    talk.ask(ensemble, "Write about the sea.", Settings("fixed", "one", max_new_tokens=3))
-    cut = ended(talk)
-    assert cut.job.responses["one"].finish == "length"
-    assert cut.job.unfinished
-    talk.resume(ensemble, 0)
-    turn = ended(talk)
-    assert turn.text.startswith(cut.text)
-    assert len(turn.text) > len(cut.text)
-    assert len(turn.versions) == 1
 
 
 def test_a_model_that_has_left_the_fleet_takes_no_turn_with_it(ensemble: Ensemble, talk: Conversation) -> None:
@@ -182,39 +160,16 @@ def test_an_earlier_answer_is_continued_where_it_is(ensemble: Ensemble, talk: Co
         talk.ask(ensemble, query, settings)
         ended(talk)
     first, second = (turn.text for turn in talk.turns)
+    assert talk.turns[0].job.responses["one"].finish == "length"
+    assert talk.turns[0].job.unfinished
     talk.resume(ensemble, 0)
     talk.turns[0].job.wait(PATIENCE)
     assert [turn.query for turn in talk.turns] == ["Write about the sea.", "And about the sky?"]
     assert talk.turns[0].text.startswith(first)
     assert len(talk.turns[0].text) > len(first)
+    assert len(talk.turns[0].versions) == 1
     assert talk.turns[1].text == second
     assert [record["text"] for record in talk.history.turns(talk.id)] == [turn.text for turn in talk.turns]
-
-
-def test_a_conversation_is_named_after_its_first_query_or_as_a_visitor_says(
-    ensemble: Ensemble, talk: Conversation
-) -> None:
-    assert talk.title == ""
-    talk.ask(ensemble, "word " * 50, Settings("fixed", "one", max_new_tokens=2))
-    ended(talk)
-    title = talk.title
-    assert len(title) == 60
-    assert title.endswith("…")
-    talk.rename("  My   sea ")
-    assert [entry.title for entry in talk.history.entries()] == ["My sea"]
-    talk.rename("")
-    assert talk.title == title
-
-
-def test_a_query_put_in_place_of_the_last(ensemble: Ensemble, talk: Conversation) -> None:
-    talk.ask(ensemble, "What is 12 + 30?")
-    ended(talk)
-    with pytest.raises(ZooterError, match="an empty text"):
-        talk.ask(ensemble, "  ", replacing=True)
-    assert talk.turns[0].query == "What is 12 + 30?"
-    talk.ask(ensemble, "Write about the sea.", replacing=True)
-    ended(talk)
-    assert [turn.query for turn in talk.turns] == ["Write about the sea."]
 
 
 def test_an_export_loads_nothing_in_what_opens_it(ensemble: Ensemble, talk: Conversation) -> None:

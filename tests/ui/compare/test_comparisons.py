@@ -47,6 +47,10 @@ def test_the_verdict_compares_router_and_reward_model(names: tuple[str, ...], se
     text = describe_agreement(DECISION, ranked(*names))
     assert [sentence for sentence in sentences if sentence not in text] == []
     assert ("saved" in text) == all(name.islower() for name in names)
+    absent = Decision.of("q", {"chat": 0.19, "math": 0.18, "code": 0.63})  # no other takes the place of its choice
+    text = describe_agreement(absent, ranked("math", "chat"))
+    assert "puts **math** first. The router would have asked **code** (63%)" in text
+    assert "agree" not in text
 
 
 def comparison_of_two(*, blind: bool = False, order: tuple[str, ...] = ("math", "chat")) -> Comparison:
@@ -80,19 +84,6 @@ def test_an_open_vote_can_be_changed(blind: bool) -> None:
     assert (comparison.vote.outcome, comparison.vote.best, comparison.vote.blind) == ("tie", None, False)
 
 
-def test_there_is_no_vote_on_one_response() -> None:
-    comparison = comparison_of_two()
-    comparison.job.responses["chat"] = Response("chat", "", finish="error", error=Failure.of("broken"))
-    assert comparison.answered == ["math"]
-    assert not comparison.votable
-
-
-def test_cost_is_tokens_times_price_and_none_without_one() -> None:
-    comparison = comparison_of_two()
-    assert comparison.usd(comparison.job.responses["math"]) == pytest.approx(20 * 50 / 1e6)
-    assert comparison.usd(comparison.job.responses["chat"]) is None
-
-
 def test_everything_is_in_its_json() -> None:
     comparison = comparison_of_two(blind=True)
     comparison.cast("best", "math")
@@ -103,15 +94,6 @@ def test_everything_is_in_its_json() -> None:
     assert shape["responses"][0]["text"] == "says chat"
     assert shape["route"]["probabilities"] == {"chat": 0.2, "math": 0.8}
     assert shape["vote"]["best"] == "math"
-
-
-def test_a_choice_that_was_not_compared_is_named_and_no_other_takes_its_place() -> None:
-    decision = Decision.of("q", {"chat": 0.19, "math": 0.18, "code": 0.63})
-    text = describe_agreement(decision, ranked("math", "chat"))
-    assert "puts **math** first" in text
-    assert "would have asked **code** (63%)" in text
-    assert "agree" not in text
-    assert "chose" not in text
 
 
 def test_a_form_is_kept_or_lacking_but_not_right() -> None:

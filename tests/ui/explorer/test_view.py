@@ -6,11 +6,11 @@ import re
 
 import numpy as np
 
-from zooter_core.evaluation.charts import PALETTE, ROUTER, Figure
+from zooter_core.evaluation.charts import ROUTER, Figure
 from zooter_core.evaluation.figures import Reliability
 from zooter_core.method.metrics import wilson_interval
 from zooter_core.method.tag_table import TagTable
-from zooter_core.ui.explorer import live, view
+from zooter_core.ui.explorer import view
 
 TABLE = TagTable(
     ("sums", "<b>odd</b>"),
@@ -39,13 +39,6 @@ def cell(figure: Figure, row: int, column: int) -> str:
     """What the hover of a cell says, on one line."""
     words: str = figure["data"][column]["hovertext"][row][0]
     return html.unescape(words.replace("<br>", " "))
-
-
-def test_bars_keep_pool_order_and_colours():
-    (bars,) = live.bar_chart({"a": 0.25, "b": 0.75})["data"]
-    assert (bars["x"], bars["marker"]["color"]) == ([0.25, 0.75], list(PALETTE[:2]))
-    assert bars["text"] == ["25%", "75%"]
-    assert html.unescape(bars["hovertext"][1]).replace("<br>", " ") == "b gives the best answer with probability 75.0%."
 
 
 def test_each_column_goes_from_the_ground_to_its_models_colour():
@@ -86,13 +79,6 @@ def test_differences_are_in_points():
     )
 
 
-def test_a_large_pool_has_no_room_for_numbers():
-    pool = [str(number) for number in range(9)]
-    table = TagTable(("sums",), np.array([1]), *[np.full((1, 9), 1 / 9)] * 3)
-    drawn = view.heat_map(table, "probability", pool)
-    assert drawn["data"] == columns(drawn)
-
-
 def test_names_are_no_markup():
     figure = view.heat_map(TABLE, "difference", ("a", "<i>%{text}</i>"))
     assert not re.search("<[bi]>|%{text}<", json.dumps(figure, default=list))
@@ -106,10 +92,3 @@ def test_reliability_shows_each_bin_with_its_interval():
     assert (dots["error_y"]["array"], dots["error_y"]["arrayminus"]) == ([high - 0.5], [0.5 - low])
     assert (ideal["x"], ideal["y"]) == ([0, 1], [0, 1])
     assert dots["line"]["color"] == ROUTER  # what is the router's has no model's colour
-
-
-def test_entropies_are_bars_from_zero_to_one():
-    (bars,) = view.entropy_chart([1] * 20)["data"]
-    assert [round(bars["x"][place], 9) for place in (0, -1)] == [0.025, 0.975]
-    assert len(bars["y"]) == 20
-    assert bars["marker"]["color"] not in PALETTE[:6]  # nor has what is nobody's

@@ -29,16 +29,7 @@ def test_a_task_reports_its_progress_and_returns_its_result() -> None:
     assert [line.split("s  ")[1] for line in task.log] == ["Computing embeddings (3)", "Done."]
 
 
-def test_a_stop_ends_it_at_the_next_report_without_a_result() -> None:
-    task = Task(until_stopped)
-    assert task.running
-    task.stop()
-    task.wait(PATIENCE)
-    assert (task.stopped, task.result, task.running) == (True, None, False)
-    assert "No partial results" in task.log[-1]
-
-
-def test_a_failure_is_its_problem_and_in_its_log() -> None:
+def test_the_end_of_one_that_fails_is_in_its_log() -> None:
     def fail(task: Task[None]) -> None:
         raise ZooterError("a", "b", "c")
 
@@ -63,6 +54,7 @@ def test_heavy_tasks_run_one_after_the_other_and_a_waiting_one_can_stop() -> Non
     second.stop()
     second.wait(PATIENCE)
     assert second.stopped
+    assert "No partial results" in second.log[-1]
     assert third.waiting
     first.stop()
     third.wait(PATIENCE)

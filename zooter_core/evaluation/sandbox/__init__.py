@@ -4,6 +4,6 @@ A run has two processes (`process`). The *worker* executes the untrusted code. T
 which calls the worker's function by message and gets plain values back. The checker gives the verdict: the
 worker never sees the check, and can influence it only by what its function returns, which is what a check judges.
 
-bubblewrap starts each of them in a sandbox of its own (`runner`). There are no guards inside the interpreter,
-because Python code can undo them.
+bubblewrap starts the checker in a sandbox (`runner`), and the checker starts the worker there. There are no guards
+inside the interpreter, because Python code can undo them.
 """

@@ -5,17 +5,20 @@ checker treats every message as data. Values travel as JSON: lists, strings, boo
 integers as themselves, any other value as an object with one key, its type: `{"tuple": [1, 2]}`. An instance of a
 subclass travels as its base type: a Counter as a dict.
 
-This module imports little (no `dataclasses`, `typing` or `subprocess`), because two of these processes start for every
-run.
+This module imports little (no `dataclasses`, `typing` or `subprocess`), because a process starts for every run.
 """
 
 from __future__ import annotations
 
 import builtins
+import ctypes
 import json
 import os
 import resource
+import signal
+import struct
 import sys
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
 
 LONGEST_REASON = 300  # characters
 OPEN_FILES = 32
+EXIT_SECONDS = 1  # for a worker that closed its channel to end
+SET_DUMPABLE, SET_SECCOMP, FILTER = 4, 22, 2  # numbers of prctl
 
 
 LARGE = 1 << 53  # larger integers travel in hexadecimal: Python limits long decimals, and is slow with them
@@ -207,6 +212,19 @@ class Worker(Channel):
 
     lost = ""
 
+    def __init__(self, read: int, write: int, most: int, process: int) -> None:
+        super().__init__(read, write, most)
+        self._process = process
+
+    def ended(self) -> str:
+        """The signal that has ended its process, in words; "" if none has."""
+        for _ in range(100 * EXIT_SECONDS):
+            has_ended, status = os.waitpid(self._process, os.WNOHANG)
+            if has_ended:
+                return f"ended by signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else ""
+            time.sleep(0.01)
+        return ""
+
     def call(self, name: str, arguments: tuple[object, ...], keywords: dict[str, object]) -> object:
         """The result of a function of the code, with its exception and its changes to the arguments."""
         most = self.most // 2
@@ -271,45 +289,64 @@ def verdict(worker: Worker, job: Message) -> Message:
         reason = "out of memory"
     except BaseException as problem:  # of the check, or of the code through its function
         reason = f"{type(problem).__name__}: {problem}"
-    reason = worker.lost or reason  # a check may have caught LostError
-    return {"passed": not reason, "reason": reason[:LONGEST_REASON], "lost": bool(worker.lost)}
+    if worker.lost:  # a check may have caught LostError
+        reason = worker.ended() or worker.lost
+    return {"passed": not reason, "reason": reason[:LONGEST_REASON]}
 
 
-def main(role: str, channel: tuple[int, int], user: int, limits: Message) -> None:
-    """Become nobody and take the role of the worker or the checker. Does not return.
+def main(user: int, system_calls: bytes, limits: Message) -> None:
+    """Become nobody, start the worker, and be the checker. Does not return.
 
     The checker reports to stdout when both are ready, reads its job from stdin, and reports the verdict. Without the
     process that started it, it gets no job: no code is executed that nobody could end.
 
     Args:
-        channel: descriptors to read from and write to.
         user: whom code of root's becomes; 0 if bubblewrap has changed the user.
+        system_calls: the filter for both processes, which neither can lift.
         limits: the fields of `runner.Limits`.
     """
     sys.dont_write_bytecode = True
     os.environ.clear()
-    read, write = map(os.dup, channel)  # low numbers
-    for descriptor in channel:
-        os.close(descriptor)
     if user:
         os.setgroups([])
         os.setresgid(user, user, user)
         os.setresuid(user, user, user)
         os.listdir(os.path.dirname(os.__file__))  # fails if the standard library is not readable for others
-    set_limits(limits)
-    if role == "checker":
-        worker = Worker(read, write, limits["output"])
-        report, null = os.dup(1), os.open(os.devnull, os.O_WRONLY)
-        for output in (1, 2):
-            os.dup2(null, output)
-        worker.receive()  # it is ready
-        os.write(report, b"{}\n")
-        os.write(report, json.dumps(verdict(worker, json.loads(sys.stdin.readline()))).encode() + b"\n")
+    (worker_reads, to_worker), (checker_reads, to_checker) = os.pipe(), os.pipe()
+    report, null = os.dup(1), os.open(os.devnull, os.O_RDWR)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    if process := os.fork():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the worker could send it
+        others, silent = [worker_reads, to_checker], [1]
     else:
-        checker = Channel(read, write, limits["output"])
+        os.setsid()  # a signal to its group reaches the code alone
+        others, silent = [to_worker, checker_reads, report], [0, 1, 2]
+    for descriptor in silent:
+        os.dup2(null, descriptor)
+    for descriptor in (*others, null):
+        os.close(descriptor)
+    set_limits(limits)
+    confine(system_calls)
+    if not process:
+        checker = Channel(worker_reads, to_checker, limits["output"])
         checker.send({})
         serve(checker)
+        os._exit(0)
+    worker = Worker(checker_reads, to_worker, limits["output"], process)
+    worker.receive()  # it is ready
+    os.write(report, b"{}\n")
+    os.dup2(1, 2)  # from here on, errors are the check's
+    os.write(report, json.dumps(verdict(worker, json.loads(sys.stdin.readline()))).encode() + b"\n")
     os._exit(0)
+
+
+def confine(system_calls: bytes) -> None:
+    """Install a filter for system calls, and shut this process to tracing by the other one."""
+    libc, instructions = ctypes.CDLL(None, use_errno=True), ctypes.create_string_buffer(system_calls)
+    program = struct.pack("HP", len(system_calls) // 8, ctypes.addressof(instructions))
+    for number, value, content in ((SET_DUMPABLE, 0, None), (SET_SECCOMP, FILTER, program)):
+        if libc.prctl(number, ctypes.c_ulong(value), content, None, None):
+            raise OSError(ctypes.get_errno(), f"prctl {number}: {os.strerror(ctypes.get_errno())}")
 
 
 def set_limits(limits: Message) -> None:

@@ -1,9 +1,9 @@
 """Run an untrusted Python function against a trusted check, in a sandbox, with limits.
 
 bubblewrap (`bwrap`) makes an empty root with Python's standard library, and no way out: namespaces of its own for
-processes, files, network, IPC, host name and control groups, no capabilities, and a filter for system calls. An
-ordinary user's code is nobody in a user namespace. Root's code becomes, outside too, a user that owns nothing:
-bubblewrap alone would keep it root.
+processes, files, network, IPC, host name and control groups, and no capabilities. `process` adds a filter for system
+calls. An ordinary user's code is nobody in a user namespace. Root's code becomes, outside too, a user that owns
+nothing: bubblewrap alone would keep it root.
 """
 
 from __future__ import annotations
@@ -21,11 +21,10 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import IO
 
 from zooter_core.base.errors import WorkError
 
@@ -34,11 +33,9 @@ import sys
 sys.path.append({!r})
 from zooter_core.evaluation.sandbox.process import main
 sys.path.pop()
-main({!r}, {!r}, {!r}, {!r})
+main({!r}, {!r}, {!r})
 """
 START_SECONDS = 60  # for both processes to be ready, on a busy machine
-EXIT_SECONDS = 1  # for a worker that closed its channel to end
-Ends = tuple[IO[bytes], IO[bytes]]  # to read from and to write to
 Process = subprocess.Popen[bytes]
 PYTHON = os.path.realpath(getattr(sys, "_base_executable", "") or sys.executable)
 INSIDE = "/zooter"  # where this package is found inside
@@ -114,21 +111,8 @@ def run(code: str, check: str, function: str, *, setup: str = "", limits: Limits
     """
     if reason := _unsupported():
         raise _cannot(reason)
-    job = {"code": code, "check": check, "function": function, "setup": setup}
-    with ExitStack() as stack:
-        (from_worker, to_checker), (from_checker, to_worker) = _pipe(stack), _pipe(stack)
-        of_checker, of_worker = (from_worker, to_worker), (from_checker, to_checker)
-        checker = stack.enter_context(_process("checker", of_checker, limits))
-        worker = stack.enter_context(_process("worker", of_worker, limits))
-        for end in (*of_checker, *of_worker):
-            end.close()
-        verdict, lost = _watch(checker, job, limits)
-        if lost:
-            with suppress(subprocess.TimeoutExpired):
-                status = worker.wait(EXIT_SECONDS)
-                if status < 0 or status > 128:  # of bubblewrap: 128 and the number of the signal
-                    return CheckResult(False, f"ended by signal {-status if status < 0 else status - 128}")
-    return verdict
+    with _started(limits) as checker:
+        return _watch(checker, {"code": code, "check": check, "function": function, "setup": setup}, limits)
 
 
 @cache
@@ -151,41 +135,22 @@ def _unsupported() -> str:
     return ""
 
 
-def _pipe(stack: ExitStack) -> Ends:
-    read, write = os.pipe()
-    return stack.enter_context(open(read, "rb", buffering=0)), stack.enter_context(open(write, "wb", buffering=0))
-
-
 @contextmanager
-def _process(role: str, channel: Ends, limits: Limits) -> Iterator[Process]:
-    """A checker or a worker. Leaving the context kills bubblewrap, and thereby everything inside."""
-    descriptors = tuple(end.fileno() for end in channel)
-    pipe = subprocess.PIPE if role == "checker" else subprocess.DEVNULL
-    program = START.format(INSIDE, role, descriptors, service_user(), asdict(limits))
-    with ExitStack() as stack:
-        rules, rules_end = _pipe(stack)
-        rules_end.write(system_call_filter(platform.machine()))
-        rules_end.close()
-        process = Process(
-            bwrap_call(program, limits.disk, rules.fileno()),
-            stdin=pipe,
-            stdout=pipe,
-            stderr=pipe,
-            cwd="/",
-            env={},
-            pass_fds=(*descriptors, rules.fileno()),
-            start_new_session=True,
-        )
-        with process:
-            try:
-                yield process
-            finally:
-                with suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
+def _started(limits: Limits) -> Iterator[Process]:
+    """A sandbox with a checker and its worker. Leaving the context kills bubblewrap, and thereby everything inside."""
+    program = START.format(INSIDE, service_user(), system_call_filter(platform.machine()), asdict(limits))
+    pipe = subprocess.PIPE
+    command = bwrap_call(program, limits.disk)
+    with Process(command, stdin=pipe, stdout=pipe, stderr=pipe, cwd="/", env={}, start_new_session=True) as process:
+        try:
+            yield process
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
-def _watch(checker: Process, job: dict[str, str], limits: Limits) -> tuple[CheckResult, bool]:
-    """Give the checker its job, and wait for the verdict within the limits. Also says if the worker was lost."""
+def _watch(checker: Process, job: dict[str, str], limits: Limits) -> CheckResult:
+    """Give the checker its job, and wait for the verdict within the limits."""
     assert checker.stdin is not None
     assert checker.stderr is not None
     if not _next_line(checker, START_SECONDS):
@@ -196,11 +161,8 @@ def _watch(checker: Process, job: dict[str, str], limits: Limits) -> tuple[Check
         stdin.write(json.dumps(job).encode() + b"\n")
     line = _next_line(checker, limits.seconds)
     if line is None:
-        return CheckResult(False, f"not done in {limits.seconds:g} s"), False
-    if not line:
-        return CheckResult(False, "the check ended before its end"), False
-    verdict = json.loads(line)
-    return CheckResult(verdict["passed"], verdict["reason"]), verdict["lost"]
+        return CheckResult(False, f"not done in {limits.seconds:g} s")
+    return CheckResult(**json.loads(line)) if line else CheckResult(False, "the check ended before its end")
 
 
 def _next_line(checker: Process, seconds: float) -> bytes | None:
@@ -243,10 +205,10 @@ def service_user() -> int:
     return SERVICE_USER if any(SERVICE_USER in ids for ids in ranges) else 0
 
 
-def bwrap_call(program: str, disk: int, filter_descriptor: int) -> list[str]:
+def bwrap_call(program: str, disk: int) -> list[str]:
     """Run a Python program in a new sandbox, in an empty folder in memory that holds `disk` bytes."""
     folder = f"--size {disk} --perms 0777 --tmpfs /sandbox --chdir /sandbox --remount-ro /"
-    options = f"{ALWAYS} {AS_ROOT if service_user() else AS_USER} --seccomp {filter_descriptor}"
+    options = f"{ALWAYS} {AS_ROOT if service_user() else AS_USER}"
     bwrap = shutil.which("bwrap") or "bwrap"
     return [bwrap, *options.split(), *_files(), *folder.split(), "--", PYTHON, "-I", "-S", "-c", program]
 

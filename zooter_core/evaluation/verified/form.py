@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -116,19 +116,40 @@ def solves(text: str, solution: dict[str, Any]) -> tuple[bool, str]:
     return True, f"The solution is {listed(f'{name} = {value}' for name, value in solution.items())}."
 
 
-def _counted(count: Callable[[str], int], noun: str) -> Callable[[str, Any], tuple[bool, str]]:
+def _counted(name: str) -> Callable[[str, Any], tuple[bool, str]]:
     """A check of a number: equal to an integer, or between two ends, of which null is open."""
 
     def check(text: str, wanted: Any) -> tuple[bool, str]:
-        number = count(text)
+        number = COUNTS[name][0](text)
         least, most = (wanted, wanted) if isinstance(wanted, int) else wanted
         right = (least is None or number >= least) and (most is None or number <= most)
-        ends = f"{least}" if least == most else f"{least} to {most}"
-        ends = f"at least {least}" if most is None else f"at most {most}" if least is None else ends
-        what = noun.removesuffix("s") if number == 1 else noun
-        return right, f"The response has {number:,} {what}{'' if right else f', not {ends}'}."
+        return right, f"The response has {_amount(name, number)}{'' if right else f', not {_range(wanted)}'}."
 
     return check
+
+
+def _amount(name: str, number: int) -> str:
+    noun = COUNTS[name][1]
+    return f"{number:,} {noun.removesuffix('s') if number == 1 else noun}"
+
+
+def _range(wanted: Any) -> str:
+    least, most = (wanted, wanted) if isinstance(wanted, int) else wanted
+    if least is None or most is None:
+        return f"at least {least}" if most is None else f"at most {most}"
+    return f"{least}" if least == most else f"{least} to {most}"
+
+
+def lacking(text: str, check: Mapping[str, Any]) -> str:
+    """What a response has in place of the form that was asked for, in a few words; "" if it has the form.
+
+    Args:
+        check: of numbers or of JSON, as a query's own text asks for.
+    """
+    for name, wanted in check.items():
+        if not CHECKS[name](text, wanted)[0]:
+            return f"{_amount(name, COUNTS[name][0](text))}, {_range(wanted)} asked" if name in COUNTS else "no JSON"
+    return ""
 
 
 def _list(texts: str | list[str]) -> list[str]:
@@ -139,13 +160,16 @@ def _quoted(texts: list[str]) -> str:
     return listed(f'"{one_line(text)}"' for text in texts)
 
 
+COUNTS: dict[str, tuple[Callable[[str], int], str]] = {
+    "items": (items, "list items"),
+    "words": (lambda text: len(text.split()), "words"),
+    "characters": (lambda text: len(text.strip()), "characters"),
+    "lines": (lines, "lines"),
+}
 CHECKS: dict[str, Callable[[str, Any], tuple[bool, str]]] = {
-    "items": _counted(items, "list items"),
-    "words": _counted(lambda text: len(text.split()), "words"),
-    "characters": _counted(lambda text: len(text.strip()), "characters"),
+    **{name: _counted(name) for name in COUNTS},
     "contains": contains,
     "lacks": lacks,
-    "lines": _counted(lines, "lines"),
     "language": is_in_language,
     "json_schema": has_json,
     "json": is_json,

@@ -12,6 +12,7 @@ from zooter_core.base.records import Ranked
 from zooter_core.data.evident_keys import asks_form_alone
 from zooter_core.evaluation.figures import Verified
 from zooter_core.evaluation.verified import verify
+from zooter_core.evaluation.verified.form import lacking
 from zooter_core.method.metrics import Array, mean
 
 # What a response without its form loses of its reward. As a log-odds, it is then preferred in 12% of comparisons with
@@ -33,7 +34,9 @@ def verified_ranking(ranked: Sequence[Ranked], key: Mapping[str, Any]) -> list[R
     for item in ranked:
         if item.response.error is None:
             outcome = verify(item.response.text, key)
-            item = replace(item, right=None if form and outcome.right else outcome.right, reason=outcome.reason)
+            missing = lacking(item.response.text, key["check"]) if form and not outcome.right else ""
+            right = None if form and outcome.right else outcome.right
+            item = replace(item, right=right, reason=outcome.reason, lacking=missing)
         judged.append(item)
 
     def order(item: Ranked) -> float:

@@ -118,8 +118,10 @@ def _wrong_in_auto(name: str, value: Any) -> tuple[str, str] | None:
     if name == "landmarks":
         count = isinstance(value, int) and not isinstance(value, bool) and value >= 0
         return None if count else ("a whole number of at least 0", f"{value!r:.60}")
+    if name == "support":
+        return None if isinstance(value, bool) else ("true or false", f"{value!r:.60}")
     if name not in ("share", "share_far"):
-        return "parts, share, share_far and landmarks alone", f'"{name}"'
+        return "parts, share, share_far, landmarks and support alone", f'"{name}"'
     number = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
     return None if number else ("a number from 0 to 1", f"{value!r:.60}")
 

@@ -7,7 +7,8 @@ Levels and weights are w(q) times those for queries like the landmarks, which ar
 The levels for near queries are a head start for candidates that are better on average, or, in a router without parts,
 which sends every query to the candidate with the best mean score, the mean scores. Parts may predict scores (`bayes`)
 or log-probabilities (`zooter`): the weights bring them to one scale, and what a part adds to all candidates of a query
-changes no choice.
+changes no choice. A router from few queries also knows the gains over the best single candidate on its landmarks, and
+candidates that lead without support from similar ones fall behind it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from zooter_core.method.mixture import support, supported
 from zooter_core.router.kinds import BAYES, head_class
 from zooter_core.router.kinds.arrays import Array, log_softmax, unit
 from zooter_core.router.kinds.base import Head, State, zeros
@@ -31,6 +33,7 @@ class AutoHead(Head):
         share: of the mixture that cross-validation compared; the rest is the regression that it falls back on.
         share_far: of the mixture where a query is unlike the landmarks; the rest is each candidate's level.
         landmarks: their number; older routers have none, and treat all queries alike.
+        support: whether a candidate needs the support of similar landmarks to lead.
     """
 
     EXTRA: ClassVar[Mapping[str, float]] = ZooterHead.EXTRA
@@ -43,14 +46,17 @@ class AutoHead(Head):
         share: float = 1.0,
         share_far: float = 1.0,
         landmarks: int = 0,
+        support: bool = False,
     ) -> None:
-        self.share, self.share_far, self.landmarks = share, share_far, landmarks
+        self.share, self.share_far, self.landmarks, self.support = share, share_far, landmarks, support
         self.parts: list[Head] = [head_class(part["kind"])(width, candidates, **part["settings"]) for part in parts]
         self.kinds = [part["kind"] for part in parts]
         self.state = {"weights": zeros(len(parts)), "level": zeros(candidates)}
         if landmarks:
             self.state |= {"far.weights": zeros(len(parts)), "far.level": zeros(candidates)}
             self.state |= {"landmarks": zeros(landmarks, width), "reach": zeros(2)}
+        if support:
+            self.state |= {"gains": zeros(landmarks, candidates)}
         for number, part in enumerate(self.parts):
             self.state |= above(part.state, number)
 
@@ -71,6 +77,8 @@ class AutoHead(Head):
             chose = f"Cross-validation chose {shares} {cautious}."
         if self.landmarks:
             chose += f" On queries unlike these, the best single model counts for {1 - self.share_far:.0%}."
+        if self.support:
+            chose += " These are few queries: another model answers only where it did better on similar ones."
         return chose
 
     def near(self, vectors: Array) -> Array:
@@ -78,8 +86,11 @@ class AutoHead(Head):
         if not self.landmarks:
             return np.ones((len(vectors), 1), dtype=np.float32)
         low, high = self.state["reach"]
-        similarities = (unit(vectors) @ self.state["landmarks"].T).max(axis=1, keepdims=True)
-        return ((similarities - low) / (high - low)).clip(0, 1)
+        return ((self._similarities(vectors).max(axis=1, keepdims=True) - low) / (high - low)).clip(0, 1)
+
+    def _similarities(self, vectors: Array) -> Array:
+        """Each query's cosine similarities to the landmarks, shape (batch, L)."""
+        return unit(vectors) @ self.state["landmarks"].T
 
     def _weights(self, vectors: Array) -> tuple[Array, Array]:
         """Each query's levels, shape (batch, m), and weights of the parts, shape (batch, K)."""
@@ -93,7 +104,11 @@ class AutoHead(Head):
         logits, weights = self._weights(vectors)
         for number, part in enumerate(self.parts):
             logits = logits + weights[:, number : number + 1] * part.logits(vectors)
-        return logits
+        if not self.support:
+            return logits
+        level, gains = self.state["far.level"], self.state["gains"]
+        best = np.full(len(vectors), level.argmax())
+        return supported(logits, support(self._similarities(vectors), gains, best), level, best)
 
     def members(self, vectors: Array) -> Array | None:
         """The distributions with each member of the part that has several, in place of their mean."""

@@ -9,7 +9,17 @@ from typing import Any
 import streamlit as st
 
 from zooter_core.evaluation import report_tables, verdicts
-from zooter_core.evaluation.charts import GREY, RANDOM_QUERIES, Figure, cost_unit, curve_lines, framed, sweep_chart
+from zooter_core.evaluation.charts import (
+    AXIS,
+    GREY,
+    RANDOM_QUERIES,
+    Figure,
+    cost_unit,
+    curve_lines,
+    framed,
+    of_names,
+    sweep_chart,
+)
 from zooter_core.evaluation.charts import ROUTER as ROUTER_COLOUR
 from zooter_core.evaluation.figures import Evaluation, SelectionFigures, Sweep, SweepRow
 from zooter_core.evaluation.report_tables import DATASET, LOWER, ORACLE, RANDOM, RMR, ROUTER, Method, Point
@@ -108,6 +118,8 @@ def _first(candidates: Sequence[Method], key: str) -> int | None:
 
 
 SYMBOLS = {ROUTER: "star", RMR: "diamond", ORACLE: "x", RANDOM: "cross"}
+HEIGHT, ROW = 420, 22  # pixels of the chart, and of each row under its axis
+BREAK = 0.05  # of the chart's height, between the axis and the rows under it
 ROOM = 88  # pixels right of the chart, for the labels of the points at its edge
 CLOSE, CLOSE_ACROSS = 0.07, 0.2  # shares of the height and width within which two labels would touch
 ABOVE, LEVEL, BELOW = "top right", "middle right", "bottom right"  # where a label is, seen from its mark
@@ -125,26 +137,21 @@ def draw_cost_quality(held_back: Evaluation, pool: Sequence[str]) -> None:
     points, selection = report_tables.named(held_back), held_back.selection
     priced = all(point.dollars is not None for point in points)
     curves: dict[int, list[Point]] = {}
-    shown, near, trigger = points, False, ""
+    lines, trigger = curves, ""
     if selection:
         st.markdown(
             "Where the router is unsure, several models can answer, and the response with the highest reward wins. "
             "Each line begins at the router alone and goes right as more queries get several answers."
         )
         with st.popover("Options", icon=":material/tune:", type="tertiary"):
-            trigger, counts, near = _options(selection)
+            trigger, counts = _options(selection)
         curves = report_tables.curves(selection, trigger)
         lines = {k: curves[k] for k in counts}
-    else:
-        lines = {}
-    if near:
-        shown = [point for point in points if not point.candidate and point.name != RANDOM]
-    elif low := points_far_below(points):
-        shown = [point for point in points if point not in low]
-        names = ", ".join(f"{point.name} ({point.reward:z.2f})" for point in low)
-        st.caption(f"Too far below the others to be drawn: {plain(names)}.")
     alt = "Mean reward over mean cost of each method; the table below holds the same figures."
-    charts.draw(cost_chart(shown, lines, pool, priced), "cost-quality", alt, 420)
+    below = far_below(points, lines)
+    charts.draw(cost_chart(points, lines, pool, priced), "cost-quality", alt, HEIGHT + ROW * len(below))
+    if below:
+        st.caption("The rows under the axis are too far below it to be drawn there; beside each is its mean reward.")
     if selection:
         st.caption(_verdict(selection, trigger))
     all_points = [*points, *(point for line in curves.values() for point in line[1:])]
@@ -156,17 +163,24 @@ def draw_cost_quality(held_back: Evaluation, pool: Sequence[str]) -> None:
     )
 
 
-def points_far_below(points: Sequence[Point]) -> list[Point]:
-    """The single models, and the random choice, that would squash the rest of the chart: they are further below the
-    best single model than a quarter of its distance from the best point."""
-    best, single = max(p.reward for p in points), max((p.reward for p in points if p.candidate), default=math.inf)
-    limit = single - max(best - single, 0.0) / 4
-    return [point for point in points if (point.candidate or point.name == RANDOM) and point.reward < limit]
+def far_below(points: Sequence[Point], curves: Mapping[int, Sequence[Point]]) -> list[Point]:
+    """The single models, and the random choice, that would squash what the chart compares: those further below it than
+    it is high. The best comes first."""
+    compared = [p.reward for p in points if not _is_lone(p)] + [p.reward for line in curves.values() for p in line]
+    low, high = min(compared, default=0.0), max(compared, default=0.0)
+    if low == high:
+        return []
+    far = [point for point in points if _is_lone(point) and point.reward < low - (high - low)]
+    return sorted(far, key=lambda point: -point.reward)
 
 
-def _options(selection: SelectionFigures) -> tuple[str, list[int], bool]:
-    """What the chart shows: the measure of unsureness, for how many models, and whether the single models are left
-    out."""
+def _is_lone(point: Point) -> bool:
+    """Whether a point is one model, or a random one, for every query."""
+    return point.candidate or point.name == RANDOM
+
+
+def _options(selection: SelectionFigures) -> tuple[str, list[int]]:
+    """What the chart shows: the measure of unsureness, and for how many models."""
     triggers = report_tables.triggers(selection)
     trigger = st.selectbox(
         "When is the router unsure?",
@@ -174,13 +188,7 @@ def _options(selection: SelectionFigures) -> tuple[str, list[int], bool]:
         format_func=lambda name: TRIGGERS.get(name, name) + " (best on these queries)" * (name == triggers[0]),
         help="A measure of the router's uncertainty. Above a threshold, several models answer.",
     )
-    counts = _shown(list(report_tables.curves(selection, trigger)))
-    near = st.toggle(
-        "Zoom in",
-        key="close",
-        help="Hides the single models and the random one, so that the router's curves fill the chart.",
-    )
-    return trigger, counts, near
+    return trigger, _shown(list(report_tables.curves(selection, trigger)))
 
 
 def cost_chart(
@@ -188,21 +196,37 @@ def cost_chart(
 ) -> Figure:
     """Mean reward over mean cost: a line per k with a mark per threshold, and a mark per other method, each labelled.
 
+    What is far below has a row of its own under the axis, beside its reward.
+
     Args:
         curves: k -> its points, in the order of cost.
         priced: cost in dollars; else in calls.
     """
     lines = [line.trace() for line in curve_lines({ROUTER: curves}, priced, [ROUTER_COLOUR])]
     _label_lines(lines, curves, priced)
+    below = far_below(points, curves)
+    near = [point for point in points if point not in below]
     marks = []
-    for point, place in zip(points, _places(points, priced), strict=True):
-        name = SHOWN.get(point.name, point.name)
-        side = ABOVE if point.name == ROUTER and curves else place  # the router's lines begin at its mark
-        sentence = f"{name} earns {point.described(priced)}."
-        words = {"name": charts.label(point.name), "text": [charts.label(name, 16)], "textposition": side}
-        marks.append(charts.dots([point.cost(priced)], [point.reward], _mark(point, pool), [sentence], **words))
+    for point, place in zip(near, _places(near, priced), strict=True):
+        side = BELOW if point.name == ROUTER and curves else place  # its lines begin at its mark and rise
+        marks.append(_dot(point, pool, priced, side))
     across = f"mean cost ({cost_unit(priced)})"
-    return framed([*lines, *marks], across, "mean reward per query", yaxis={"nticks": 8}, margin={"r": ROOM})
+    layout: Figure = {"yaxis": {"nticks": 8}, "margin": {"r": ROOM}}
+    if below:
+        marks += [_dot(p, pool, priced, LEVEL) | {"y": [row], "yaxis": "y2"} for row, p in enumerate(below)]
+        share = ROW * len(below) / (HEIGHT + ROW * len(below))
+        rewards = of_names([f"{point.reward:z.2f}" for point in below])
+        layout["yaxis"] |= {"domain": [share + BREAK, 1]}
+        layout |= {"yaxis2": AXIS | rewards | {"domain": [0, share]}, "xaxis": {"anchor": "y2"}}
+    return framed([*lines, *marks], across, "mean reward per query", **layout)
+
+
+def _dot(point: Point, pool: Sequence[str], priced: bool, side: str) -> Figure:
+    """The mark of a method, its name at a side of it."""
+    name = SHOWN.get(point.name, point.name)
+    words = {"name": charts.label(point.name), "text": [charts.label(name, 16)], "textposition": side}
+    sentence = f"{name} earns {point.described(priced)}."
+    return charts.dots([point.cost(priced)], [point.reward], _mark(point, pool), [sentence], **words)
 
 
 def _places(points: Sequence[Point], priced: bool) -> list[str]:

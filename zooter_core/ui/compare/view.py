@@ -198,8 +198,9 @@ def _draw_card_head(comparison: Comparison, name: str, item: Ranked | None) -> N
         ticks.append(":gray-badge[:material/check: your choice]")
     if comparison.blind:
         ticks.append(f":gray-badge[was {comparison.letter(name)}]")
-    if item and item.right is not None:
-        ticks.insert(0, ":green-badge[:material/check: right]" if item.right else ":red-badge[:material/close: wrong]")
+    if item and item.outcome:
+        style = ":green-badge[:material/check: " if item.right else ":red-badge[:material/close: "
+        ticks.insert(0, f"{style}{item.outcome}]")
     if item and item.reward is not None:
         ticks.insert(0, f"reward **{item.reward:z.2f}**")
     st.markdown(f"#### {rank}{badge(comparison.fleet.pool, name)}  \n{' '.join(ticks)}")

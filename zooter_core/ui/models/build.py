@@ -61,7 +61,7 @@ def draw(router: Waiting, discoveries: Sequence[Discovery]) -> None:
         chosen.append(
             st.selectbox(
                 f"Who answers as {plain(name)}", models, key=key, disabled=not models,
-                format_func=lambda model: f"{model.name} · {model.facts or model.model} · {model.place}",
+                format_func=manage.label,
                 placeholder="Choose a model" if models else "Find models above first",
             )
         )  # fmt: skip

@@ -83,11 +83,30 @@ def _shares(version: str, _ensemble: Ensemble) -> dict[str, dict[str, float]]:
 
 
 def _draw_card(ensemble: Ensemble, candidate: CandidateConfig) -> DeltaGenerator:
-    """A card without its bars; returns their place."""
-    name = candidate.name
+    """A card without its bars; returns their place. Its three parts line up with those of its neighbours."""
+    name, several = candidate.name, len(ensemble.fleet.pool) > 1
     state, reason = read_state(ensemble, candidate)
+    with st.container():
+        _draw_facts(ensemble, candidate, state, reason)
+    place = st.container(key=f"shares-{name}") if several else st.container()
+    with st.container():
+        with st.container(horizontal=True, gap="xsmall"):
+            if st.button("Try", key=f"try-{name}", icon=":material/play_arrow:"):
+                with st.spinner("Asking ..."):
+                    st.session_state[f"tried-{name}"] = _try(ensemble, candidate)
+                st.rerun()
+            manage.buttons(candidate, alone=not several)
+        answer: Response | None = st.session_state.get(f"tried-{name}")
+        if state == "ready" and answer and answer.text:
+            st.markdown(f"“{plain(pick_subject(ensemble, name))}”")
+            st.markdown(safe(answer.text))
+            answer_view.draw_thoughts(answer, f"tried-{name}")
+    return place
+
+
+def _draw_facts(ensemble: Ensemble, candidate: CandidateConfig, state: str, reason: str) -> None:
     colour = COLOURS.get(state, "gray")
-    st.markdown(f"{charts.badge(ensemble.fleet.pool, name)} :{colour}-badge[{state}]")
+    st.markdown(f"{charts.badge(ensemble.fleet.pool, candidate.name)} :{colour}-badge[{state}]")
     model = Path(candidate.model).name if candidate.backend in (GGUF, TRANSFORMERS) else candidate.model
     st.caption(f"{plain(clipped(model.removeprefix('package:'), LONGEST))}  \n{plain(describe_place(candidate))}")
     if candidate.description:
@@ -97,24 +116,11 @@ def _draw_card(ensemble: Ensemble, candidate: CandidateConfig) -> DeltaGenerator
     if (number := _gpu_number(candidate)) is not None and number < len(_gpus()):
         gpu = _gpus()[number]
         st.progress(1 - gpu.free / gpu.total, describe_gpu(number, gpu))
-    latest = ensemble.latest.get(name)
+    latest = ensemble.latest.get(candidate.name)
     facts = [speed] if latest and (speed := ", ".join(answer_view.speeds(latest, "first word after"))) else []
     facts += [price] if (price := _price(candidate)) else []
     if facts:
         st.caption(" · ".join(facts))
-    place = st.container(key=f"shares-{name}") if len(ensemble.fleet.pool) > 1 else st.container()
-    with st.container(horizontal=True, gap="xsmall"):
-        if st.button("Try", key=f"try-{name}", icon=":material/play_arrow:"):
-            with st.spinner("Asking ..."):
-                st.session_state[f"tried-{name}"] = _try(ensemble, candidate)
-            st.rerun()
-        manage.buttons(candidate, alone=len(ensemble.fleet.pool) == 1)
-    answer: Response | None = st.session_state.get(f"tried-{name}")
-    if state == "ready" and answer and answer.text:
-        st.markdown(f"“{plain(pick_subject(ensemble, name))}”")
-        st.markdown(safe(answer.text))
-        answer_view.draw_thoughts(answer, f"tried-{name}")
-    return place
 
 
 def read_state(ensemble: Ensemble, candidate: CandidateConfig) -> tuple[str, str]:

@@ -184,7 +184,7 @@ def _draw_choice(discovery: Discovery, key: str) -> None:
         others = [model for model in models if model not in present]
         chosen = st.multiselect(
             f"{len(models):,} models", others, key=f"pick-{key}", placeholder="Type a part of a name",
-            format_func=lambda model: f"{model.name} · {model.facts or model.model} · {model.place}",
+            format_func=manage.label,
         )  # fmt: skip
     else:
         chosen = _boxes(models, present, key)

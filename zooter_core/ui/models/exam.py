@@ -78,11 +78,11 @@ class Exam(BackgroundWork):
         self._ended.set()
 
     def _keep_score(self, score: RunningScore) -> None:
-        """Verify answers as they come. In a thread of its own: code takes a moment, and the answers do not wait."""
+        """Verify answers as they come, in a thread of its own, so that no answer waits while code runs."""
         try:
             while not self._ended.wait(CHECK_EVERY):
                 score.update(self._ended)
-        except ZooterError as problem:  # the exam itself will say it, if it needs what is missing
+        except ZooterError as problem:  # if the exam needs what is missing, it will say so itself
             self._note(f"Answers are not checked yet: {problem}")
 
     def _watch(self, tallies: Sequence[Tally]) -> None:

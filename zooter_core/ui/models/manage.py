@@ -76,6 +76,11 @@ def check_models_allowed(models: Sequence[Model]) -> None:
             check_host_allowed(model.base_url)
 
 
+def label(model: Model) -> str:
+    """A model that was found, as a list of choices names it."""
+    return f"{model.name} · {model.facts or model.model} · {model.place}"
+
+
 def _ports(host: Host) -> Collection[int]:
     """The ports that an entry of `--manage` allows."""
     return (host.port,) if host.port is not None else (*DEFAULT_PORTS.values(), *USUAL.values())
