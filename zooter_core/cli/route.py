@@ -15,7 +15,6 @@ from zooter_core.cli.options import FleetDir, Json, QueryOrStdin, Willingness, o
 from zooter_core.cli.stdin import STDIN, stdin_records
 from zooter_core.data import prices
 from zooter_core.router.explain import Explanation
-from zooter_core.serve.errors import ApiError
 
 MOST_SHOWN = 5  # words for and against, and similar queries
 
@@ -91,6 +90,8 @@ def _print_why(why: Explanation) -> None:
 
 def _stdin_conversations() -> Iterator[Conversation]:
     """Lines of stdin to route: JSON lines give their `messages` or `query`, other lines stand for themselves."""
+    from zooter_core.serve.errors import ApiError  # here: it loads Starlette, which one query does not need
+
     for place, record in stdin_records():
         try:
             conversation = _user_turns(record) if "messages" in record else record["query"].strip()
