@@ -168,9 +168,10 @@ def test_every_runtime_chooses_alike(embedded: Ensemble, figures: list[str]) -> 
     queries = [line["query"] for line in lines("evident_queries", "more_evident_queries")]
     router, path = embedded.router, embedded.fleet.router.path if embedded.fleet.router else ""
     assert router.encoder.runtime == "onnx"  # the default
-    exact = probabilities(router, queries)
+    exact = router.probabilities(queries)
     expected = "".join((DATA / "embedded_choices.txt").read_text("utf-8").split())  # chat, math, code, writer
     assert "".join(router.candidates[column][0] for column in exact.argmax(axis=1)) == expected
+    assert probabilities(router, queries[::8]) == pytest.approx(exact[::8], abs=1e-5)
     on_torch = Router.load(path, Encoders("torch")).for_pool(embedded.fleet.pool)
     assert probabilities(on_torch, queries[::4]) == pytest.approx(exact[::4], abs=1e-5)
     int8 = Router.load(path, Encoders("int8")).for_pool(embedded.fleet.pool)

@@ -70,7 +70,7 @@ WIDE, DEEP = ("Wide", "stop"), ("Deep", "stop")
 
 
 @pytest.mark.parametrize(
-    ("acts", "asked"),
+    ("acts", "order"),
     [
         ({"base": (DOWN,), "one": WIDE}, ["base", "one"]),
         ({"base": (BROKEN,), "one": WIDE}, ["base", "one"]),
@@ -80,17 +80,17 @@ WIDE, DEEP = ("Wide", "stop"), ("Deep", "stop")
         *(({"base": act}, ["base"]) for act in (WIDE, ("stopped",), ("stop",))),  # no failures
     ],
 )
-def test_reserves_run_in_turn_after_failures_before_the_first_token(acting, acts, asked):
+def test_reserves_run_in_turn_after_failures_before_the_first_token(acting, acts, order):
     ensemble = acting(**acts)
     texts, responses = run(ensemble, ["base"], ["one", "two"])
-    assert ensemble.backends["transformers"].requested == list(responses) == asked
-    for name in asked:
+    assert ensemble.backends["transformers"].requested == list(responses) == order
+    for name in order:
         *words, end = acts[name]
         assert [text for other, text in texts if other == name and text] == words
         assert responses[name].text == "".join(words)
         error = str(responses[name].error)
         assert str(end) in error if isinstance(end, Exception) else error == "None"
-    assert [text for other, text in texts if other == "one"][:1] == [""] * ("one" in asked)  # it is announced
+    assert [text for other, text in texts if other == "one"][:1] == [""] * ("one" in order)  # it is announced
 
 
 def test_one_answer_of_several_candidates_is_enough(acting):

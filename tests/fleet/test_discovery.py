@@ -169,14 +169,6 @@ def test_llama_cpp_itself(tmp_path):
     assert (model.parallel, model.context_tokens, model.billions) == (2, 2048, 0.13)
 
 
-def test_numbers_and_addresses_may_be_anything():
-    entries = [{"id": "a-7b", "meta": {"n_params": 10**400}}]
-    odd = [{"name": ["a list"]}, {"name": "a-7b", "details": 5}, 7]
-    (model,) = models_of({"/v1/models": {"data": entries}, "/api/tags": {"models": odd}})
-    assert (model.name, model.billions) == ("a-7b", 7)  # by its name
-    assert list(discover({"ftp://x/v1": None}).silent) == ["ftp://x/v1"]
-
-
 @pytest.mark.parametrize("line_break", ["\n", "\x85", "\u2028", "\x1b"])
 def test_a_model_whose_name_is_none_is_passed_over(tmp_path, line_break):
     """It would write what it likes into fleet.toml, and the user would see another name."""
@@ -329,8 +321,12 @@ def test_who_does_not_answer_is_named_with_the_reason(monkeypatch):
     monkeypatch.setattr(discovery, "usual_addresses", lambda: ["http://127.0.0.1:9/v1"])
     with serving() as server:
         server.routes = {"/v1/models": {"data": [{"id": "auto", "owned_by": "zooter"}]}}
-        result = discover({"http://127.0.0.1:1/v1": None, server.url: None}, usual=True)
-    assert list(result.silent) == ["http://127.0.0.1:1/v1", server.url]  # the usual port that is closed is no news
+        result = discover({"http://127.0.0.1:1/v1": None, server.url: None, "ftp://x/v1": None}, usual=True)
+    assert list(result.silent) == [
+        "http://127.0.0.1:1/v1",
+        server.url,
+        "ftp://x/v1",
+    ]  # the usual port that is closed is no news
     assert "refused" in result.silent["http://127.0.0.1:1/v1"]
     assert "Zooter endpoint" in result.silent[server.url]
 

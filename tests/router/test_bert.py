@@ -162,20 +162,27 @@ def test_another_architecture_and_a_model_of_a_hub_need_torch(folder, change, fa
         BertEncoder("owner/model")
 
 
+on_both = pytest.mark.parametrize("runtime", [Encoder, BertEncoder])
+
+
+@on_both
 @pytest.mark.parametrize("number", [math.nan, math.inf])
-def test_weights_that_are_not_finite_do_not_load(folder, number):
-    put_number(folder, number, "layer.1.output.dense.weight")
-    with pytest.raises(WorkError, match=rf"finite vectors at {folder}, but found NaN or infinity in its weights"):
-        BertEncoder(str(folder))
+@pytest.mark.parametrize("weight", ["embeddings", "layer.1.output.dense.weight"])
+def test_weights_that_are_not_finite_do_not_load(folder, runtime, weight, number):
+    """Also where only some texts would show it, as one word's embedding."""
+    put_number(folder, number, weight)
+    with pytest.raises(WorkError, match=rf"finite vectors at {folder}, but found NaN or infinity in .*{weight}"):
+        runtime(str(folder))
 
 
+@on_both
 @pytest.mark.parametrize("file", ["model.safetensors", "config.json", "tokenizer.json"])
-def test_a_damaged_file_is_one_clear_error(folder, file):
+def test_a_damaged_file_is_one_clear_error(folder, runtime, file):
     path = folder / file
     for content in (path.read_bytes()[:50], b"[1]"):
         path.write_bytes(content)
         with pytest.raises(ZooterError, match="an encoder at"):
-            BertEncoder(str(folder))
+            runtime(str(folder))
 
 
 def test_a_router_takes_its_encoder_along(encoder, cache, tmp_path):

@@ -5,7 +5,7 @@ import numpy as np
 from zooter_core.method.labels import LabelConfig, label
 from zooter_core.method.tags import TagIndex
 from zooter_core.router import clusters
-from zooter_core.router.clusters import TIMES, cluster_tags, named
+from zooter_core.router.clusters import TIMES, cluster_tags, name_clusters
 
 # Three groups of 100, far apart.
 VECTORS = (10 * np.eye(8)[np.arange(300) % 3] + np.random.default_rng(0).normal(size=(300, 8))).astype(np.float32)
@@ -59,12 +59,12 @@ def test_of_fewer_different_vectors_than_clusters_each_keeps_its_own(monkeypatch
 
 
 def test_clusters_are_named_by_their_words_and_names_differ() -> None:
-    names = list(named(NUMBERS, TEXTS))
+    names = list(name_clusters(NUMBERS, TEXTS))
     assert names[0] == names[1] == ("about · sea · the", "about · sea · the (2)")
     assert names[2:] == [("cluster 0-1",), ("other",)]  # of one query each, so no word is common
 
 
 def test_names_change_no_label() -> None:
     scores, config = np.random.default_rng(0).normal(size=(4, 3)), LabelConfig(beta=0.3)
-    before, after = (label(scores, ["x"] * 4, tags, config) for tags in (NUMBERS, named(NUMBERS, TEXTS)))
+    before, after = (label(scores, ["x"] * 4, tags, config) for tags in (NUMBERS, name_clusters(NUMBERS, TEXTS)))
     assert before.enhanced.tobytes() == after.enhanced.tobytes()

@@ -12,7 +12,7 @@ from zooter_core.base.records import Query
 from zooter_core.data.scores import Scores
 from zooter_core.method.labels import LabelConfig, held_back, lot
 from zooter_core.method.tags import TagIndex
-from zooter_core.router.neighbours import ARRAYS, RECORDS, Neighbours, principal, spread
+from zooter_core.router.neighbours import ARRAYS, RECORDS, Neighbours, principal, sample_rows
 
 NAMES = ("vectors", "labels", "rewards", "probabilities", "map", "map_mean", "map_axes")
 # Three queries on the axes of a plane: the second lies between the others.
@@ -174,12 +174,12 @@ def test_broken_files_are_one_clear_error_and_a_folder_without_them_has_none(tmp
 def test_a_bounded_sample_has_rare_tags():
     """Ten of 1,000 queries have a tag of their own: by chance one would be among 100, here about half of the weight."""
     tags = TagIndex.of([("rare",) if row % 100 == 0 else ("common",) for row in range(1000)])
-    rows = spread(tags, most=100)
+    rows = sample_rows(tags, most=100)
     assert len(set(rows.tolist())) == 100
     assert (np.diff(rows) > 0).all()
     assert sum(tags[int(row)] == ("rare",) for row in rows) >= 9
-    assert spread(tags, most=1000).tolist() == list(range(1000))
-    assert len(spread(TagIndex.of([()] * 50), most=10)) == 10
+    assert sample_rows(tags, most=1000).tolist() == list(range(1000))
+    assert len(sample_rows(TagIndex.of([()] * 50), most=10)) == 10
 
 
 # A rectangle of 4 by 2 around (1, 1, 5): the first axis is the long side, the second the short one.

@@ -71,7 +71,7 @@ def open_reward(config: RewardConfig) -> GraphReward | None:
         return None
     decided_by = hash_parts(f"{LAYOUT} {config.max_tokens} {source.resolve()}", *stamps)
     place = Place("rewards", decided_by, f"{config.model}\n{config.adapter}\n{config.max_tokens}")
-    settings = bert.settings_of(source)
+    settings = bert.read_config(source)
     try:
         return place.open(lambda folder: _write(config, source, settings, folder), _load)
     except ZooterError:

@@ -81,7 +81,7 @@ def _check_settings(plan: Plan, by_dataset: bool) -> None:
     if plan.training and plan.training.finetune != "none":
         from zooter_core.router import finetune
 
-        finetune.check_settings(plan.training)
+        finetune.check_finetuning(plan.training)
 
 
 def _check_samples(plan: Plan, ensemble: Ensemble) -> None:

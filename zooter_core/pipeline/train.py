@@ -29,13 +29,13 @@ from zooter_core.method.tags import TagIndex
 from zooter_core.pipeline.batches import Progress, check_pool, quiet, require
 from zooter_core.pipeline.plan import distill_settings
 from zooter_core.router.auto import FEWEST, Scored, earned_by
-from zooter_core.router.clusters import Vectors, cluster_tags, named
+from zooter_core.router.clusters import Vectors, cluster_tags, name_clusters
 from zooter_core.router.config import CONFIG, LABEL_SETTINGS
 from zooter_core.router.distill import fit_head, learn, learn_auto
 from zooter_core.router.encoder import Encoder, open_encoder
 from zooter_core.router.head import RouterHead
 from zooter_core.router.kinds import AUTO_KIND, LEARN_LABELS, PROFILE, DistillConfig, settings_of
-from zooter_core.router.neighbours import LEARNED, Neighbours, spread, text_hashes
+from zooter_core.router.neighbours import LEARNED, Neighbours, sample_rows, text_hashes
 from zooter_core.router.router import DistilledRouter
 from zooter_core.router.text_encoder import TextEncoder
 
@@ -114,7 +114,7 @@ def tags_of(scores: Scores, source: str, vectors: Vectors, seed: int = 0) -> Seq
         raise ZooterError(f"tags as one of {listed(TAG_SOURCES)}", f'"{source}"', did_you_mean(source, TAG_SOURCES))
     query_tags = [query.tags for query in scores.queries]
     if source == "clusters" or (source == "auto" and not any(query_tags)):
-        return named(cluster_tags(vectors, seed), [query.text for query in scores.queries])
+        return name_clusters(cluster_tags(vectors, seed), [query.text for query in scores.queries])
     return [()] * len(query_tags) if source == "none" else query_tags
 
 
@@ -342,7 +342,7 @@ def _neighbours(
 ) -> Neighbours:
     """The training queries that the router's folder keeps, spread over the tags."""
     rows = np.flatnonzero(labelled.learned)
-    rows = rows[spread(labelled.tags.rows(rows), seed=config.seed)]
+    rows = rows[sample_rows(labelled.tags.rows(rows), seed=config.seed)]
     near = np.asarray(vectors[rows], dtype=np.float32)
     examples = scores.subset(rows.tolist()).tagged(labelled.tags.rows(rows))
     sentences = router.encoder.sentence(near)

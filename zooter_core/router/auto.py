@@ -118,20 +118,8 @@ def compare(
         parts_of_folds = mixture.stratified(scored.groups, 2 * FEW_FOLDS, config.seed)
     wins = metrics.win_shares(scores)
     wins = complete(wins, mean_label(wins))
-    kinds, extras, priors = zip(*MIXTURE, strict=True)
-    parts = [settings_of(kind, extra, config.seed) for kind, extra in zip(kinds, extras, strict=True)]
-    parts[0] = replace(config, kind=ZOOTER)
-    predictions, total = np.empty((len(parts), *scores.shape)), len(parts) * (folds.max() + 1)
-    for number in range(total):
-        part, fold = divmod(number, folds.max() + 1)
-        progress(number, total)
-        if number == 0:
-            epochs, predictions[0, folds == 0] = _first(scored, parts[0], folds == 0, wins, fit)
-            parts[0] = replace(parts[0], epochs=epochs)
-            continue
-        head = _trained(scored, parts[part], folds != fold, fit)
-        predictions[part, folds == fold] = head.logits(scored.vectors[folds == fold])
-    progress(total, total)
+    parts, predictions = _predict(scored, config, fit, folds, wins, progress)
+    priors = tuple(prior for _, _, prior in MIXTURE)
     mix, factors = mixture.mixed(predictions, priors)
     cautious, rest = mixture.mixed(predictions, np.eye(len(parts))[-1])
     alone = mixture.better_alone(predictions, mix, scores)
@@ -170,6 +158,28 @@ def compare(
         temperature=calibration.temperature_of(unseen, wins),
         earned=_earned(unseen, scores, folds, parts_of_folds),
     )
+
+
+def _predict(
+    scored: Scored, config: DistillConfig, fit: Fit, folds: Rows, wins: Array, progress: Callable[[int, int], None]
+) -> tuple[list[DistillConfig], Array]:
+    """The kinds that are mixed, and the logits of each for every query by a head that learned without the query's fold,
+    shape (K, n, N). The first fold decides how many epochs the imitation of labels takes.
+    """
+    parts = [settings_of(kind, extra, config.seed) for kind, extra, _ in MIXTURE]
+    parts[0] = replace(config, kind=ZOOTER)
+    predictions, total = np.empty((len(parts), *scored.scores.shape)), len(parts) * (folds.max() + 1)
+    for number in range(total):
+        part, fold = divmod(number, folds.max() + 1)
+        progress(number, total)
+        if number == 0:
+            epochs, predictions[0, folds == 0] = _first(scored, parts[0], folds == 0, wins, fit)
+            parts[0] = replace(parts[0], epochs=epochs)
+            continue
+        head = _trained(scored, parts[part], folds != fold, fit)
+        predictions[part, folds == fold] = head.logits(scored.vectors[folds == fold])
+    progress(total, total)
+    return parts, predictions
 
 
 def _similarities(vectors: Vectors, rows: Rows, folds: Rows) -> tuple[NDArray[np.float32], Array]:

@@ -1,6 +1,6 @@
 """BERT as an ONNX graph, made from its files by numpy. Neither PyTorch nor transformers is needed.
 
-Sentence encoders of this architecture give the vectors of a middle and of the last layer, as `encoder.pool` does on
+Sentence encoders of this architecture give the vectors of a middle and of the last layer, as `encoder.pool_states` on
 PyTorch. A classifier gives the first number of its head: a reward. Equations: Devlin et al., arXiv 1810.04805.
 """
 
@@ -30,7 +30,7 @@ ACTIVATIONS = {"gelu": "Gelu", "relu": "Relu"}
 LEAST = 1e-12  # a vector's length, where it is divided by
 
 
-def settings_of(folder: Path) -> dict[str, Any]:
+def read_config(folder: Path) -> dict[str, Any]:
     """The contents of config.json.
 
     Raises:

@@ -56,7 +56,7 @@ class BertEncoder(TextEncoder):
             )  # fmt: skip
         self.stamp = stamp_of(str(self.folder))
         try:
-            settings = bert.settings_of(self.folder)
+            settings = bert.read_config(self.folder)
             self.width, self.middle = int(settings["hidden_size"]), int(settings["num_hidden_layers"]) // 2
             small = self._place("encoders-int8").open(self._write_quantised, _load_quantised) if fast else None
             self.graph = small or self._place("encoders").open(self._write, TextGraph)
@@ -119,7 +119,7 @@ class BertEncoder(TextEncoder):
         if name := first_broken(weights):
             raise self._broken(f"NaN or infinity in its weights ({name})")
         out.mkdir(parents=True)
-        model = bert.Bert(bert.settings_of(self.folder), weights).vectors()
+        model = bert.Bert(bert.read_config(self.folder), weights).vectors()
         (out / GRAPH).write_bytes(model.SerializeToString())
         tokenizer, padding = bert.tokenizer_of(self.folder)
         (out / TOKENIZER).write_text(tokenizer_json(tokenizer, MOST_TOKENS, "left", padding), encoding="utf-8")

@@ -21,7 +21,7 @@ CHARACTERS_READ = 500  # characters of a query that are read
 LEAST_SHARING = 2  # queries of a cluster that share a word of its name
 
 
-def named(clusters: TagIndex, texts: Sequence[str]) -> TagIndex:
+def name_clusters(clusters: TagIndex, texts: Sequence[str]) -> TagIndex:
     """The clusters with names such as "python · function · list"; one without common words keeps its number."""
     step = -(-len(texts) // TEXTS_READ) or 1
     overall: Counter[str] = Counter()

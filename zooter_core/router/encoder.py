@@ -118,7 +118,7 @@ class Encoder(TextEncoder):
         import torch
 
         with torch.inference_mode():
-            return pool(self.model, self.middle, self.tokens(texts, "pt")).numpy()
+            return pool_states(self.model, self.middle, self.tokens(texts, "pt")).numpy()
 
     def tokens(self, texts: Sequence[str], kind: str) -> Any:
         """One batch's tokens by input name, as tensors of a `kind`: `pt` or `np`."""
@@ -131,7 +131,7 @@ class Encoder(TextEncoder):
         )
 
 
-def pool(model: torch.nn.Module, middle: int, batch: Batch) -> torch.Tensor:
+def pool_states(model: torch.nn.Module, middle: int, batch: Batch) -> torch.Tensor:
     """Vectors of shape (n, 2 * width): mean states of layer `middle` and of the last, each of unit length."""
     import torch
 

@@ -34,7 +34,7 @@ from zooter_core.router import processes
 from zooter_core.router.clusters import Vectors
 from zooter_core.router.config import ENCODER_FOLDER
 from zooter_core.router.distill import ASIDE, TRIAL, check_converged, diverged, fit_head
-from zooter_core.router.encoder import Encoder, pool
+from zooter_core.router.encoder import Encoder, pool_states
 from zooter_core.router.head import RouterHead, RouterHeadConfig
 from zooter_core.router.kinds import ZOOTER, DistillConfig, Progress
 from zooter_core.router.kinds.zooter import ZooterHead
@@ -49,7 +49,7 @@ SAVE_SECONDS = 300.0  # between two checkpoints
 Steps = Callable[[int, int], None]  # queries done in all epochs, of how many
 
 
-def check_settings(config: DistillConfig) -> None:
+def check_finetuning(config: DistillConfig) -> None:
     """Refuse what cannot be fine-tuned.
 
     Raises:
@@ -91,7 +91,7 @@ def finetune(
         ZooterError: the router is of another kind than `zooter`, or there is no such mode.
         WorkError: the weights are not finite in the end, another process failed, or the disk is full.
     """
-    check_settings(config)
+    check_finetuning(config)
     aside = np.zeros(len(queries), dtype=bool)
     if len(queries) >= TRIAL:
         aside = np.random.default_rng(config.seed).permutation(len(queries)) % ASIDE == 0
@@ -214,11 +214,11 @@ class Student(nn.Module):
 
     def __init__(self, encoder: Encoder, head: RouterHead) -> None:
         super().__init__()
-        assert isinstance(head.body, ZooterHead)  # as `check_settings` asks
+        assert isinstance(head.body, ZooterHead)  # as `check_finetuning` asks
         self.encoder, self.head, self.middle = encoder.model, Members(head.body), encoder.middle
 
     def forward(self, tokens: dict[str, torch.Tensor]) -> torch.Tensor:
-        members = self.head(pool(self.encoder, self.middle, tokens))
+        members = self.head(pool_states(self.encoder, self.middle, tokens))
         logits = members if self.training else torch.logsumexp(members, dim=0) - math.log(len(members))
         return logits.float()
 

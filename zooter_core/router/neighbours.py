@@ -337,7 +337,7 @@ def familiar_rows(queries: Sequence[Query], folder: Path) -> NDArray[np.bool_] |
     return np.isin(text_hashes(query.text for query in queries), learned)
 
 
-def spread(tags: TagIndex, most: int = MOST, seed: int = 0) -> NDArray[np.intp]:
+def sample_rows(tags: TagIndex, most: int = MOST, seed: int = 0) -> NDArray[np.intp]:
     """Row numbers of at most `most` queries, in order: a random sample in which rare tags have their share.
 
     A query is drawn with a weight of 1 / (queries with its rarest tag), without repeats (Efraimidis, Spirakis, 2006).

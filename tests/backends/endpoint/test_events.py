@@ -85,8 +85,8 @@ def test_what_is_no_json_goes_on_too_and_half_a_character_stays_escaped():
 
 
 def test_where_an_answer_begins():
-    said = ({"content": "Hi"}, {"tool_calls": [{"index": 0}]}, {"reasoning_content": "Hm"})
-    for choice in (*({"delta": delta} for delta in said), {"delta": {}, "finish_reason": "stop"}):
+    deltas = ({"content": "Hi"}, {"tool_calls": [{"index": 0}]}, {"reasoning_content": "Hm"})
+    for choice in (*({"delta": delta} for delta in deltas), {"delta": {}, "finish_reason": "stop"}):
         assert begins({"choices": [choice]})
     for finish in ("", " ", False, None):
         assert not begins({"choices": [{"delta": {"role": "assistant", "content": ""}, "finish_reason": finish}]})

@@ -125,6 +125,8 @@ def test_a_damaged_peft_adapter(base, tmp_path):
     content = file.read_bytes()
     file.write_bytes(content[:100])
     assert "files that cannot be read" in refusal(folder, base)
-    weights = {name: np.full_like(matrix, np.nan) for name, matrix in load_file(write_peft(folder) / file.name).items()}
-    save_file(weights, file)
+    weights = load_file(write_peft(folder) / file.name)
+    save_file({name: np.full_like(matrix, np.nan) for name, matrix in weights.items()}, file)
     assert "with NaN or infinity" in refusal(folder, base)
+    save_file({name: matrix.astype(np.int8) for name, matrix in weights.items()}, file)
+    assert ".weight of the type int8" in refusal(folder, base)

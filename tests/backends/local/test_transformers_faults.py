@@ -222,17 +222,6 @@ def test_what_does_not_fit_into_the_budget_is_offloaded(folder, sound, tiny_flee
     assert "partly elsewhere (device_map)" in str(failed.error)
 
 
-def test_weights_that_must_be_written_anew_to_be_offloaded_go_to_the_cache(folder, sound, tmp_path, monkeypatch):
-    monkeypatch.setenv("ZOOTER_CACHE", str(tmp_path / "cache"))
-    size = Checkpoint.of(sound).bytes()
-    torch.save(LlamaForCausalLM.from_pretrained(folder).state_dict(), folder / "pytorch_model.bin")
-    (folder / "model.safetensors").unlink()
-    tested = candidate(folder, device_map="auto", memory=MemoryConfig(0.6 * size / 1e9))
-    offloaded, good = ask(TransformersBackend(), tested, sound)
-    assert (offloaded.error, offloaded.text) == (None, good.text)
-    assert list((tmp_path / "cache" / "offloaded").glob("*/*"))
-
-
 def test_quantisation_without_its_package_says_what_to_install(folder, sound, monkeypatch):
     monkeypatch.setattr("zooter_core.backends.local.model.importlib.util.find_spec", lambda name: None)
     check(candidate(folder, quantisation="4bit"), sound, "bitsandbytes", "pip install 'zooter[quant]'")

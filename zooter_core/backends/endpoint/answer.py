@@ -275,7 +275,7 @@ def _ours(generation: GenerationConfig, answer: PartialAnswer) -> dict[str, Any]
     }
 
 
-async def connect(connection: Connection) -> None:
+async def check_server(connection: Connection) -> None:
     """Ask for the list of models, which shows a wrong address or key. A server need not have such a list.
 
     Raises:

@@ -47,9 +47,9 @@ class OpenAIBackend(Backend):
             if earlier and earlier.key != earlier.config.key(earlier.name):  # it was typed again
                 self._portal.submit(self._connections.pop(candidate).retire())
         connection = self.connection(candidate)
-        from zooter_core.backends.endpoint.answer import connect
+        from zooter_core.backends.endpoint.answer import check_server
 
-        self._portal.submit(connect(connection)).result()
+        self._portal.submit(check_server(connection)).result()
 
     def retain(self, candidates: Sequence[CandidateConfig]) -> None:
         with self._lock:

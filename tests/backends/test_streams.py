@@ -1,17 +1,146 @@
-"""An ensemble whose candidates have different backends."""
+"""Streams that run at the same time, sessions that take turns, and an ensemble with several backends."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
 from support.patience import PATIENCE
-from zooter_core.backends import Backend, Piece, Request, iter_responses, stream_or_fail
+from zooter_core.backends import Backend, Piece, Request, TurnQueue, iter_responses, stream_or_fail
+from zooter_core.backends.merge_streams import Stop, merge_streams
 from zooter_core.base.records import Message, Response
 from zooter_core.config.fleet import GenerationConfig, load_fleet
 from zooter_core.fleet.ensemble import Ensemble
+
+# Merged streams
+
+
+def counting(mark, most=3):
+    def stream(stop):
+        for number in range(most):
+            if stop.is_set():
+                return
+            yield f"{mark}{number}"
+
+    return stream
+
+
+def test_items_keep_the_order_of_their_stream():
+    items = list(merge_streams([counting("a"), counting("b")], threading.Event()))
+    assert [item for item in items if item.startswith("a")] == ["a0", "a1", "a2"]
+    assert [item for item in items if item.startswith("b")] == ["b0", "b1", "b2"]
+
+
+def test_a_fast_stream_does_not_wait_for_a_slow_one():
+    blocked = threading.Event()
+
+    def slow(stop):
+        blocked.wait(PATIENCE)
+        yield "late"
+
+    items = merge_streams([slow, counting("fast")], threading.Event())
+    assert [next(items) for _ in range(3)] == ["fast0", "fast1", "fast2"]
+    blocked.set()
+    assert list(items) == ["late"]
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_an_exception_is_raised_and_stops_the_other_streams(others):
+    def broken(stop):
+        yield "first"
+        raise ValueError("no more")
+
+    endless = counting("x", most=10**9)
+    with pytest.raises(ValueError, match="no more"):
+        list(merge_streams([broken, *[endless] * others], threading.Event()))
+    assert not [thread for thread in threading.enumerate() if thread.name == "merge_streams"]
+
+
+def test_a_reader_that_goes_away_stops_the_streams():
+    endless = counting("x", most=10**9)
+    items = merge_streams([endless, endless], threading.Event())
+    next(items)
+    items.close()
+    assert not [thread for thread in threading.enumerate() if thread.name == "merge_streams"]
+
+
+@pytest.mark.parametrize("streams", [1, 2])
+def test_a_stop_of_the_callers_reaches_the_streams(streams):
+    stop = threading.Event()
+    items = []
+    for item in merge_streams([counting("x", most=10**9)] * streams, stop):
+        items.append(item)
+        stop.set()
+    assert items[0] == "x0"
+
+
+@pytest.mark.parametrize("inner_set", [True, False])
+def test_a_stop_is_set_by_either(inner_set):
+    outer = threading.Event()
+    inner = Stop(outer)
+    assert not inner.is_set()
+    (inner if inner_set else outer).set()
+    assert inner.is_set()
+    assert outer.is_set() is not inner_set
+
+
+# Turns
+
+
+@pytest.fixture
+def go_on() -> Iterator[threading.Event]:
+    """A stop that is set only if a turn never comes, so that no test waits for ever."""
+    stop = threading.Event()
+    bound = threading.Timer(PATIENCE, stop.set)
+    bound.start()
+    yield stop
+    bound.cancel()
+    assert not stop.is_set()
+
+
+def test_the_first_is_served_at_once_and_the_others_count_who_is_ahead(go_on: threading.Event) -> None:
+    queue = TurnQueue()
+    first, second, third = queue.join(), queue.join(), queue.join()
+    assert [ticket.ahead for ticket in (first, second, third)] == [0, 1, 2]
+    assert first.wait(go_on)
+    first.leave()
+    first.leave()  # twice does no harm
+    assert [ticket.ahead for ticket in (second, third)] == [0, 1]
+    assert second.wait(go_on)
+
+
+def test_who_stops_waiting_gives_up_the_place(go_on: threading.Event) -> None:
+    queue, stop = TurnQueue(), threading.Event()
+    first, second, third = queue.join(), queue.join(), queue.join()
+    stop.set()
+    assert not second.wait(stop)
+    assert third.ahead == 1
+    first.leave()
+    assert third.wait(go_on)
+
+
+def test_many_are_served_in_the_order_in_which_they_came(go_on: threading.Event) -> None:
+    queue, served = TurnQueue(), []
+    tickets = [queue.join() for _ in range(20)]
+
+    def take_turn(number: int) -> None:
+        assert tickets[number].wait(go_on)
+        served.append(number)
+        tickets[number].leave()
+
+    threads = [threading.Thread(target=take_turn, args=(number,)) for number in reversed(range(20))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert served == list(range(20))
+
+
+# Several backends
+
 
 SEA = "What is the sea?"
 
