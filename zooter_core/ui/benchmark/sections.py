@@ -137,7 +137,8 @@ def draw_cost_quality(held_back: Evaluation, pool: Sequence[str]) -> None:
     points, selection = report_tables.named(held_back), held_back.selection
     priced = all(point.dollars is not None for point in points)
     curves: dict[int, list[Point]] = {}
-    lines, trigger = curves, ""
+    lines: dict[int, list[Point]] = {}
+    trigger = ""
     if selection:
         st.markdown(
             "Where the router is unsure, several models can answer, and the response with the highest reward wins. "
