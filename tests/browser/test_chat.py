@@ -37,11 +37,9 @@ def answer(page: Page | Locator, text: str) -> Locator:
     return page.get_by_text(text).filter(visible=True)
 
 
-def test_the_keyboard_alone_is_enough_and_a_phone_has_the_conversations_behind_a_button(
-    open_tab: Open, demo: str
-) -> None:
+def test_the_keyboard_alone_is_enough(open_tab: Open, demo: str) -> None:
     page, query = open_tab(demo), "What is 30 + 12?"
-    box, side = composer(page), page.get_by_test_id("stSidebar")
+    box = composer(page)
     expect(box).to_be_focused(timeout=SLOW)
     page.keyboard.type(query)  # at once: the first keys arrive
     wait_until_idle(page)
@@ -75,35 +73,6 @@ def test_the_keyboard_alone_is_enough_and_a_phone_has_the_conversations_behind_a
     tab_to(page, "Cancel")
     page.keyboard.press("Enter")
     answered(page)
-
-    entry = side.get_by_role("button", name=query).first
-    page.get_by_placeholder("Search").focus()
-    for _ in range(2):
-        page.keyboard.press("Tab")
-        focused = page.evaluate("document.activeElement.closest('[class*=st-key-]')?.className ?? ''")
-        assert not re.search("st-key-(pin|delete)-", focused)  # one stop a conversation
-    entry.focus()
-    page.keyboard.press("ArrowRight")
-    expect(side.get_by_role("button", name="Pin").and_(page.locator(":focus"))).to_have_count(1, timeout=SLOW)
-    page.evaluate("document.activeElement.blur()")
-    page.keyboard.press("Alt+n")
-    expect(page.get_by_role("heading", name="Ask once")).to_be_visible(timeout=SLOW)
-    page.evaluate("document.activeElement.blur()")
-    page.keyboard.press("?")
-    expect(page.get_by_role("dialog")).to_contain_text("Begin a new conversation", timeout=SLOW)
-    page.keyboard.press("Escape")
-    expect(page.get_by_role("dialog")).to_have_count(0)
-    assert barriers(page) == []
-
-    page.set_viewport_size({"width": NARROW, "height": 844})
-    page.reload()
-    expect(page.get_by_test_id("stExpandSidebarButton")).to_be_visible(timeout=SLOW)
-    expect(side).to_be_hidden()
-    page.get_by_test_id("stExpandSidebarButton").click()
-    entry.click()
-    expect(side).to_be_hidden()  # it would cover the conversation
-    expect(page.get_by_role("button", name="Edit")).to_be_visible(timeout=SLOW)
-    assert_fits(page)
 
 
 def test_the_first_minute_begins_at_its_heading_on_a_phone(open_tab: Open, demo: str) -> None:
@@ -160,6 +129,43 @@ def test_files_are_sized_sent_read_and_exported(open_tab: Open, demo: str) -> No
 
 def every(reply: Callable[[str], object]) -> dict[str, Callable[[str], object]]:
     return dict.fromkeys(("base", "one", "two"), reply)
+
+
+def test_conversations_are_beside_the_page_and_behind_a_button_on_a_phone(
+    open_tab: Open, directed: tuple[Demo, Scripted]
+) -> None:
+    page, query = open_tab(directed[0].address), "What is 7 + 8?"
+    side = page.get_by_test_id("stSidebar")
+    ask(page, query)
+    answered(page)
+    entry = side.get_by_role("button", name=query).first
+    page.get_by_placeholder("Search").focus()
+    for _ in range(2):
+        page.keyboard.press("Tab")
+        focused = page.evaluate("document.activeElement.closest('[class*=st-key-]')?.className ?? ''")
+        assert not re.search("st-key-(pin|delete)-", focused)  # one stop a conversation
+    entry.focus()
+    page.keyboard.press("ArrowRight")
+    expect(side.get_by_role("button", name="Pin").and_(page.locator(":focus"))).to_have_count(1, timeout=SLOW)
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("Alt+n")
+    expect(page.get_by_role("heading", name="Ask once")).to_be_visible(timeout=SLOW)
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_contain_text("Begin a new conversation", timeout=SLOW)
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    assert barriers(page) == []
+
+    page.set_viewport_size({"width": NARROW, "height": 844})
+    page.reload()
+    expect(page.get_by_test_id("stExpandSidebarButton")).to_be_visible(timeout=SLOW)
+    expect(side).to_be_hidden()
+    page.get_by_test_id("stExpandSidebarButton").click()
+    entry.click()
+    expect(side).to_be_hidden()  # it would cover the conversation
+    expect(page.get_by_role("button", name="Edit")).to_be_visible(timeout=SLOW)
+    assert_fits(page)
 
 
 LEFT_EDGES = """(paragraph, words) => words.map(word => {

@@ -66,7 +66,7 @@ def test_a_score_file_becomes_a_fleet_that_chat_uses(open_tab: Callable[..., Pag
     go_to(page, "Train")
     expect(page.get_by_text("beta 1, tags in the file")).to_be_visible(timeout=SLOW)
 
-    click_when_drawn(page, page.locator(".st-key-primary-train-train button"))
+    click_when_drawn(page, page.locator(".st-key-primary-train button"))
     expect(page.get_by_text(re.compile("Your router chooses the best model in"))).to_be_visible(timeout=SLOW)
     page.get_by_text("Regret and other figures").click()
     expect(page.locator(".st-key-table-train-methods table")).to_be_visible(timeout=SLOW)

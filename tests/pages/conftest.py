@@ -7,8 +7,10 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import ElementTree
 
-from support.app_pages import Open
+from support import endpoint_fleet
+from support.app_pages import QUERY, Open, Over
 from support.patience import PATIENCE
+from support.scripted_server import Scripted
 from zooter_core.ui import resources
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,3 +55,15 @@ def slow_fleet(tiny_fleet: Path, tmp_path: Path) -> Path:
     text = (tiny_fleet / "fleet.toml").read_text().replace("max_new_tokens = 8", "max_new_tokens = 470")
     (tmp_path / "fleet.toml").write_text(text)
     return tmp_path
+
+
+@pytest.fixture
+def over(open_page: Open, fleet_copy: Path, scripted: Scripted) -> Over:
+    """Opens a page over candidates with these models, the likeliest for QUERY first; gives their names too."""
+
+    def opened(*models: str, page: str = "chat", **address: str) -> tuple[AppTest, tuple[str, ...]]:
+        order = endpoint_fleet.save_by_order(fleet_copy, scripted.url, QUERY, models)
+        resources.forget(fleet_copy)
+        return open_page(page, fleet_copy, **address), order
+
+    return opened

@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import pytest
 from streamlit.testing.v1 import AppTest
 
 from support import endpoint_fleet
-from support.app_pages import Open, draw_ended, labels, press, talk, words
+from support.app_pages import QUERY, Open, Over, draw_ended, labels, press, talk, words
 from support.patience import PATIENCE
 from support.scripted_answers import TEXT
-from support.scripted_server import Scripted, serving
+from support.scripted_server import Scripted
 from zooter_core.ui.chat import conversations, export
 from zooter_core.ui.history import history
 
-QUERY = "What is the sea?"
 COMPLETE = "".join(TEXT)
-Over = Callable[..., tuple[AppTest, tuple[str, ...]]]
-
-
-@pytest.fixture
-def server() -> Iterator[Scripted]:
-    with serving() as endpoints:
-        yield endpoints
 
 
 def press_and_wait(page: AppTest, label: str) -> AppTest:
@@ -35,17 +25,6 @@ def press_and_wait(page: AppTest, label: str) -> AppTest:
 def send(page: AppTest, query: str = QUERY) -> AppTest:
     page.chat_input[0].set_value(query).run()
     return draw_ended(page)
-
-
-@pytest.fixture
-def over(open_page: Open, fleet_copy: Path, server: Scripted) -> Over:
-    """Opens Chat over candidates with these models, the likeliest first; gives the candidates' names too."""
-
-    def opened(*models: str, **address: str) -> tuple[AppTest, tuple[str, ...]]:
-        order = endpoint_fleet.save_by_order(fleet_copy, server.url, QUERY, models)
-        return open_page("chat", fleet_copy, **address), order
-
-    return opened
 
 
 def again(page: AppTest, open_page: Open, folder: Path) -> AppTest:
@@ -78,7 +57,7 @@ def test_the_next_model_answers_with_a_note_that_stays(over: Over, open_page: Op
 
 
 def test_a_partial_answer_stays_and_the_same_model_can_be_asked_again(
-    over: Over, open_page: Open, fleet_copy: Path, server: Scripted
+    over: Over, open_page: Open, fleet_copy: Path, scripted: Scripted
 ) -> None:
     page, (first, second, _) = over("http-500", "recovers", "good")
     page = send(page)
@@ -98,11 +77,24 @@ def test_a_partial_answer_stays_and_the_same_model_can_be_asked_again(
     assert f"**{second}** answers instead" in page.warning[0].value  # why the first does not is still known
     assert f"**{second}** answers instead of **{first}**" in words(page)
     assert not {"Retry", "Continue"} & labels(page)
-    assert (server.count("recovers"), server.count("http-500"), server.count("good")) == (2, 1, 0)
+    assert (scripted.count("recovers"), scripted.count("http-500"), scripted.count("good")) == (2, 1, 0)
+
+
+def test_a_retry_that_cannot_begin_goes_to_the_next(over: Over, scripted: Scripted) -> None:
+    def broken(query: str) -> str:
+        raise ConnectionResetError
+
+    page, (first, second, third) = over("http-500", "reset-in-the-middle", "good")
+    page = send(page)
+    scripted.replies["reset-in-the-middle"] = broken
+    page = press_and_wait(page, "Retry")
+    assert talk(page).turns[0].job.candidates == (first, second, third)
+    assert f"**{second}** could not answer (the connection broke); **{third}** answers" in page.warning[0].value
+    assert COMPLETE in words(page)
 
 
 def test_if_all_fail_each_reason_is_given_once_and_all_can_be_tried_again(
-    over: Over, open_page: Open, fleet_copy: Path, server: Scripted
+    over: Over, open_page: Open, fleet_copy: Path, scripted: Scripted
 ) -> None:
     page, order = over("http-500", "refused", "reset-first")
     page = send(page)
@@ -120,14 +112,14 @@ def test_if_all_fail_each_reason_is_given_once_and_all_can_be_tried_again(
         page = view
     assert "**nobody** (router: " in export.markdown(talk(page))
     assert f"[{message}]".replace("  \n", "\n") in export.markdown(talk(page))
-    server.replies["reset-first"] = lambda query: "Well again."
+    scripted.replies["reset-first"] = lambda query: "Well again."
     page = press_and_wait(page, "Retry")
     assert "Well again." in words(page)
     assert f"**{order[2]}** answers instead." in page.warning[0].value
     assert not page.error
 
 
-def test_a_model_of_the_visitors_choice_is_not_replaced(over: Over, server: Scripted) -> None:
+def test_a_model_of_the_visitors_choice_is_not_replaced(over: Over, scripted: Scripted) -> None:
     page, (first, *_) = over("http-500", "good", mode="One model")
     page.selectbox(key="model").select(first).run()
     page = send(page)
@@ -135,7 +127,7 @@ def test_a_model_of_the_visitors_choice_is_not_replaced(over: Over, server: Scri
         assert talk(page).turns[0].job.candidates == (first,)
         assert f"{first} at 127.0.0.1\\:" in page.error[0].value
         page = press_and_wait(page, "Retry")
-    assert server.count("good") == 0
+    assert scripted.count("good") == 0
 
 
 def test_of_the_best_of_a_few_the_one_that_failed_is_named(over: Over) -> None:
@@ -151,8 +143,8 @@ def test_of_the_best_of_a_few_the_one_that_failed_is_named(over: Over) -> None:
     assert f"**{second}** has the highest reward of 1" in words(page)
 
 
-def test_compare_asks_the_one_that_failed_again(open_page: Open, fleet_copy: Path, server: Scripted) -> None:
-    order = endpoint_fleet.save_by_order(fleet_copy, server.url, QUERY, ("good", "recovers"))
+def test_compare_asks_the_one_that_failed_again(open_page: Open, fleet_copy: Path, scripted: Scripted) -> None:
+    order = endpoint_fleet.save_by_order(fleet_copy, scripted.url, QUERY, ("good", "recovers"))
     page = open_page("compare", fleet_copy)
     page.chat_input[0].set_value(QUERY).run()
     comparison = page.session_state["comparison"]
@@ -165,4 +157,4 @@ def test_compare_asks_the_one_that_failed_again(open_page: Open, fleet_copy: Pat
     page.run()
     assert not page.error
     assert {item.response.candidate for item in comparison.job.ranked if item.rank} == set(order)
-    assert (server.count("good"), server.count("recovers")) == (1, 2)
+    assert (scripted.count("good"), scripted.count("recovers")) == (1, 2)

@@ -78,16 +78,14 @@ def _elements(page: AppTest) -> Iterator[Message]:
             yield proto
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_a_name_with_markdown_is_shown_as_it_is_written(open_page: Open, hostile_fleet: Path, page: str) -> None:
-    opened = open_page(page, hostile_fleet)
-    assert as_markdown(opened) == []
-    if page == "chat":
-        opened = ask(opened, "What is 1 + 1?")
-        opened = press(opened, "Why")
-    elif page == "compare":
-        opened.chat_input[0].set_value("What is 1 + 1?").run()
-        opened.session_state["comparison"].job.wait(PATIENCE)
-        opened.run()
-        opened = next(button for button in opened.button if button.label.endswith("is best")).click().run()
-    assert as_markdown(opened) == []
+def test_a_name_with_markdown_is_shown_as_it_is_written(open_page: Open, hostile_fleet: Path) -> None:
+    pages = {name: open_page(name, hostile_fleet) for name in PAGES}
+    assert {name: as_markdown(page) for name, page in pages.items()} == {name: [] for name in PAGES}
+    chat = press(ask(pages["chat"], "What is 1 + 1?"), "Why")
+    assert as_markdown(chat) == []
+    compare = pages["compare"]
+    compare.chat_input[0].set_value("What is 1 + 1?").run()
+    compare.session_state["comparison"].job.wait(PATIENCE)
+    compare.run()
+    compare = next(button for button in compare.button if button.label.endswith("is best")).click().run()
+    assert as_markdown(compare) == []

@@ -379,22 +379,22 @@ def test_an_exam_that_is_refused_says_why_and_can_begin_again(
     assert "The answers so far are kept. New since then: new." in words(page)
 
 
-@pytest.mark.parametrize("name", ["chat", "compare", "explorer", "train", "benchmark"])
-def test_other_pages_of_a_fleet_without_router_and_rewards(open_page: Open, folder: Path, name: str) -> None:
-    page = open_page(name, folder, mode="All of them")  # an address cannot ask for it
-    assert not page.error
-    assert "The router trained on" not in words(page)
-    if name != "compare":
-        assert "Models" in labels(page)
-        assert "exam" in words(page).lower()
-    if name == "chat":
-        assert "no answers are compared here" in words(page)
-        assert page.selectbox(key="mode").options == ["Router", "One model"]
-    if name == "compare":
-        page.chat_input[0].set_value("What is 2 + 3?").run()
-        comparison = page.session_state["comparison"]
-        comparison.job.wait(PATIENCE)
-        assert "There is no reward model, so the responses are not ranked." in words(page.run())
+def test_other_pages_of_a_fleet_without_router_and_rewards(open_page: Open, folder: Path) -> None:
+    for name in ("chat", "compare", "explorer", "train", "benchmark"):
+        page = open_page(name, folder, mode="All of them")  # an address cannot ask for it
         assert not page.error
-        comparison.cast("tie")
-        assert len(history().votes(str(folder.resolve()))) == 1
+        assert "The router trained on" not in words(page)
+        if name != "compare":
+            assert "Models" in labels(page)
+            assert "exam" in words(page).lower()
+        if name == "chat":
+            assert "no answers are compared here" in words(page)
+            assert page.selectbox(key="mode").options == ["Router", "One model"]
+    page = open_page("compare", folder)
+    page.chat_input[0].set_value("What is 2 + 3?").run()
+    comparison = page.session_state["comparison"]
+    comparison.job.wait(PATIENCE)
+    assert "There is no reward model, so the responses are not ranked." in words(page.run())
+    assert not page.error
+    comparison.cast("tie")
+    assert len(history().votes(str(folder.resolve()))) == 1

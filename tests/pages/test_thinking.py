@@ -5,43 +5,21 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Expander
 
-from support import endpoint_fleet
-from support.app_pages import Open, ask, column, draw_ended, labels, press, tables, talk, words
+from support.app_pages import QUERY, Open, Over, ask, column, draw_ended, labels, press, tables, talk, words
 from support.patience import PATIENCE, wait_until
-from support.scripted_server import Scripted, serving
-from zooter_core.ui import resources
+from support.scripted_server import Scripted
 from zooter_core.ui.chat import conversations, export
 from zooter_core.ui.history import history
 
-QUERY = "What is the sea?"
 ANSWER = "The answer is 42."
 HM = "hm " * 40
-Over = Callable[..., AppTest]
-
-
-@pytest.fixture
-def server() -> Iterator[Scripted]:
-    with serving() as endpoints:
-        yield endpoints
-
-
-@pytest.fixture
-def over(open_page: Open, fleet_copy: Path, server: Scripted) -> Over:
-    """Opens a page over candidates with these models, the likeliest first."""
-
-    def opened(page: str, *models: str, **address: str) -> AppTest:
-        endpoint_fleet.save_by_order(fleet_copy, server.url, QUERY, models)
-        resources.forget(fleet_copy)
-        return open_page(page, fleet_copy, **address)
-
-    return opened
 
 
 class Thinker:
@@ -70,16 +48,16 @@ def compared(page: AppTest) -> AppTest:
 
 @pytest.mark.parametrize("model", ["llama.cpp-none 40", "llama.cpp 40"])
 def test_thoughts_are_folded_counted_and_nowhere_else(
-    over: Over, open_page: Open, fleet_copy: Path, server: Scripted, model: str
+    over: Over, open_page: Open, fleet_copy: Path, scripted: Scripted, model: str
 ) -> None:
-    page = ask(over("chat", model), QUERY)
+    page = ask(over(model)[0], QUERY)
     (box,) = folds(page)
     assert box.label == "Thought for 40 tokens"  # they came faster than seconds can tell
     assert box.markdown[0].value == HM.strip()  # once, though it was asked twice: at first, it had no room
     assert ANSWER in words(page)
     assert ", 40 of them thoughts, in " in words(page)
     ask(page, "And the wind?")
-    assert [message["content"] for message in server.bodies[-1]["messages"]] == [QUERY, ANSWER, "And the wind?"]
+    assert [message["content"] for message in scripted.bodies[-1]["messages"]] == [QUERY, ANSWER, "And the wind?"]
     for text in (export.markdown(talk(page)), export.as_json(talk(page)), json.dumps(history().turns(talk(page).id))):
         assert ANSWER in text
         assert "hm hm" not in text
@@ -90,10 +68,10 @@ def test_thoughts_are_folded_counted_and_nowhere_else(
 
 
 def test_a_model_that_thinks_shows_it_and_can_be_stopped(
-    over: Over, open_page: Open, fleet_copy: Path, server: Scripted
+    over: Over, open_page: Open, fleet_copy: Path, scripted: Scripted
 ) -> None:
-    server.replies["thinker"] = thinker = Thinker()
-    page = over("chat", "thinker")
+    scripted.replies["thinker"] = thinker = Thinker()
+    page, _ = over("thinker")
     page.chat_input[0].set_value(QUERY).run()
     job = talk(page).turns[0].job
     wait_until(lambda: any("png" in thoughts.text for thoughts in job.thoughts.values()))
@@ -113,7 +91,7 @@ def test_a_model_that_thinks_shows_it_and_can_be_stopped(
 
 
 def test_an_answer_that_ends_in_thoughts_names_the_settings(over: Over) -> None:
-    page = ask(over("chat", "llama.cpp-none 5000"), QUERY)
+    page = ask(over("llama.cpp-none 5000")[0], QUERY)
     assert "it was still thinking" in page.error[0].value
     assert "max_new_tokens" in page.error[0].value
     assert "thinking = false" in page.error[0].value
@@ -123,9 +101,9 @@ def test_an_answer_that_ends_in_thoughts_names_the_settings(over: Over) -> None:
 
 
 def test_compare_counts_thoughts_but_a_blind_round_does_not_tell_who_thinks_and_how_long(over: Over) -> None:
-    page = compared(over("compare", "llama.cpp-none 40", "llama.cpp 40", blind="true"))
+    page = compared(over("llama.cpp-none 40", "llama.cpp 40", page="compare", blind="true")[0])
     assert [box.label for box in folds(page)] == ["Thoughts"] * 2
-    page = compared(over("compare", "llama.cpp-none 40", "llama.cpp 40", "good", blind="true"))
+    page = compared(over("llama.cpp-none 40", "llama.cpp 40", "good", page="compare", blind="true")[0])
     assert not folds(page)
     page = press(page, "Show the names without voting")
     assert [box.label for box in folds(page)] == ["Thought for 40 tokens"] * 2
@@ -137,6 +115,6 @@ def test_compare_counts_thoughts_but_a_blind_round_does_not_tell_who_thinks_and_
 
 
 def test_a_model_that_is_tried_shows_its_thoughts_folded(over: Over) -> None:
-    page = press(over("models", "llama.cpp-none 40"), "Try")
+    page = press(over("llama.cpp-none 40", page="models")[0], "Try")
     assert "The answer is 42" in words(page)
     assert [box.label for box in folds(page)] == ["Thought for 40 tokens"]

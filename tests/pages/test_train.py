@@ -68,14 +68,14 @@ def upload(page: AppTest, content: bytes, name: str = "scores.jsonl") -> AppTest
 def open_step(page: AppTest, number: int) -> AppTest:
     """Press *Next* until the step is open, and wait for the tags, which step 2 may compute."""
     for step in range(state(page).step + 1, number + 1):
-        page.button(key=f"train-next-{step}").click().run()
+        page.button(key=f"primary-train-next-{step}").click().run()
         settled(page)
     return page
 
 
 def train(page: AppTest) -> AppTest:
     """Press *Train* in step 3, and wait for the router."""
-    page.button(key="train-train").click().run()
+    page.button(key="train-again" if state(page).router else "primary-train").click().run()
     task = state(page).distillation
     assert task is not None
     task.wait(PATIENCE)

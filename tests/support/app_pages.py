@@ -16,6 +16,8 @@ from zooter_core.ui.chat.conversations import Conversation
 from zooter_core.ui.models import manage
 
 Open = Callable[..., AppTest]  # the fixture `open_page`
+Over = Callable[..., tuple[AppTest, tuple[str, ...]]]  # the fixture `over`
+QUERY = "What is the sea?"
 
 
 def let_manage(monkeypatch: pytest.MonkeyPatch, *hosts: str) -> None:

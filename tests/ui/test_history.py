@@ -137,38 +137,25 @@ def rights(path: Path) -> int:
 def test_nobody_else_can_read_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("ZOOTER_HISTORY")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    file = tmp_path / "zooter" / "history.db"
+    folder, mine = tmp_path / "zooter", tmp_path / "mine"
     before = os.umask(0)
     try:
-        store = History(path())
-        store.keep(entry("a"), 0, {"query": "secret"})
-        with closing(sqlite3.connect(file)) as reader:
+        folder.mkdir(0o755)  # narrowed: it is ours
+        History(path()).keep(entry("a"), 0, {"query": "secret"})
+        with closing(sqlite3.connect(folder / "history.db")) as reader:
             reader.execute("SELECT * FROM turns").fetchall()  # so that the files beside it stay
-            store.keep(entry("a"), 1, {"query": "another"})
-            modes = {path.name: rights(path) for path in file.parent.iterdir()}
+            History(path()).keep(entry("a"), 1, {"query": "another"})
+            modes = {file.name: rights(file) for file in folder.iterdir()}
+        assert modes == {"history.db": 0o600, "history.db-wal": 0o600, "history.db-shm": 0o600}
+        assert rights(folder) == 0o700
+        mine.mkdir(0o755)  # stays: the user named it
+        for name in modes:
+            (mine / name).touch(0o644)
+        History(mine / "history.db").keep(entry("a"), 0, {"query": "secret"})
+        assert {rights(one) for one in mine.iterdir()} == {0o600}
+        assert rights(mine) == 0o755
     finally:
         os.umask(before)
-    assert modes == {"history.db": 0o600, "history.db-wal": 0o600, "history.db-shm": 0o600}
-    assert rights(file.parent) == 0o700
-
-
-@pytest.mark.skipif(os.name == "nt", reason="Windows has other rights")
-def test_one_that_others_could_read_is_narrowed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    file = tmp_path / "mine" / "history.db"
-    History(file).keep(entry("a"), 0, {"query": "secret"})
-    file.chmod(0o644)
-    file.parent.chmod(0o755)
-    for name in ("history.db-wal", "history.db-shm"):
-        (file.parent / name).touch(0o644)
-    store = History(file)
-    assert store.turns("a") == [{"query": "secret"}]
-    assert {rights(one) for one in file.parent.iterdir()} == {0o600}
-    assert rights(file.parent) == 0o755  # the user named it
-    monkeypatch.delenv("ZOOTER_HISTORY")
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    (tmp_path / "zooter").mkdir(mode=0o755)
-    History(path()).entries()
-    assert rights(tmp_path / "zooter") == 0o700
 
 
 def test_where_it_is_and_that_others_visitors_are_not_kept_unless_a_file_is_named(

@@ -1,8 +1,8 @@
 """Work that outlives a page's run: a thread does it, and pages read its state whenever they are drawn again.
 
 Work is stopped when no browser tab has looked at it for GRACE seconds, so a closed tab does not keep the machine busy.
-A thread asks again and again which tabs are open. Streamlit could call back when a connection ends, but only for a
-session that has run since: one that reconnects, as after a moment without a network, may be closed without a word.
+A thread asks twice a second which tabs are open. Streamlit can call back when a tab's connection ends (`on_release` of
+a session's cache), but not for a tab that has reconnected and not run again, whose end would be missed.
 """
 
 from __future__ import annotations

@@ -106,24 +106,28 @@ def test_every_point_and_line_has_its_name_beside_it_and_there_is_no_legend() ->
 
 
 def test_labels_of_close_points_go_apart() -> None:
-    near = [Point("router", 1, 0.5), Point("RMR", 1, 0.46), Point("oracle", 2, 1.5), Point("random", 2, -0.5)]
-    marks = by_name(sections.cost_chart(near, {}, POOL, priced=False))
-    sides = [marks[point.name]["textposition"] for point in near]
-    assert sides == [sections.ABOVE, sections.BELOW, sections.LEVEL, sections.LEVEL]
+    pair = [Point(name, 1, reward, candidate=True) for name, reward in (("chat", 1.05), ("math", 1.02))]
+    points = [*pair, Point("router", 3, 1.2), Point("oracle", 2, 1.5)]
+    marks = by_name(sections.cost_chart(points, {2: LINE}, POOL, priced=False))
+    sides = [marks[point.name]["textposition"] for point in points]
+    assert sides == [sections.ABOVE, sections.BELOW, sections.BELOW, sections.LEVEL]  # the router's: below its lines
 
 
-def test_what_is_far_below_squashes_nothing_and_has_a_row_under_the_axis() -> None:
+def test_what_is_far_away_squashes_nothing_and_has_a_row_above_or_below_the_axis() -> None:
     low = [Point(name, 1.0, reward, candidate=True) for name, reward in {"chat": -0.5, "math": -2.7}.items()]
-    points = [*low, Point("router", 1.0, 0.9), Point("oracle", 2.0, 1.2), Point("random", 1.0, -1.5)]
+    points = [*low, Point("router", 1.0, 0.9), Point("oracle", 2.0, 2.5), Point("random", 1.0, -1.5)]
     figure = sections.cost_chart(points, {2: LINE}, POOL, priced=False)
     marks, layout = by_name(figure), figure["layout"]
     assert [places(marks[name]) for name in ("chat", "random", "math")] == [[(1, 0)], [(1, 1)], [(1, 2)]]
-    assert {name for name, mark in marks.items() if mark.get("yaxis") == "y2"} == {"chat", "random", "math"}
+    axes = {name: mark["yaxis"] for name, mark in marks.items() if "yaxis" in mark}
+    assert axes == {"chat": "y2", "random": "y2", "math": "y2", "oracle": "y3"}
     assert layout["yaxis2"]["ticktext"] == ["-0.50", "-1.50", "-2.70"]
-    assert layout["yaxis2"]["domain"][1] < layout["yaxis"]["domain"][0]
+    assert layout["yaxis3"]["ticktext"] == ["2.50"]
+    ends = [end for name in ("yaxis2", "yaxis", "yaxis3") for end in layout[name]["domain"]]
+    assert ends == sorted(ends)
     assert "-2.70" in marks["math"]["hovertext"][0]
     alone = sections.cost_chart(POINTS[:1], {}, POOL, priced=False)  # nothing to compare it with
-    assert "yaxis2" not in alone["layout"]
+    assert not {"yaxis2", "yaxis3"} & alone["layout"].keys()
     assert places(alone["data"][0]) == [(1, 0.5)]
 
 

@@ -118,8 +118,8 @@ def _first(candidates: Sequence[Method], key: str) -> int | None:
 
 
 SYMBOLS = {ROUTER: "star", RMR: "diamond", ORACLE: "x", RANDOM: "cross"}
-HEIGHT, ROW = 420, 22  # pixels of the chart, and of each row under its axis
-BREAK = 0.05  # of the chart's height, between the axis and the rows under it
+HEIGHT, ROW = 420, 22  # pixels of the chart, and of each row above or below its axis
+BREAK = 0.05  # of the chart's height, between the axis and such rows
 ROOM = 88  # pixels right of the chart, for the labels of the points at its edge
 CLOSE, CLOSE_ACROSS = 0.07, 0.2  # shares of the height and width within which two labels would touch
 ABOVE, LEVEL, BELOW = "top right", "middle right", "bottom right"  # where a label is, seen from its mark
@@ -137,7 +137,8 @@ def draw_cost_quality(held_back: Evaluation, pool: Sequence[str]) -> None:
     points, selection = report_tables.named(held_back), held_back.selection
     priced = all(point.dollars is not None for point in points)
     curves: dict[int, list[Point]] = {}
-    lines, trigger = curves, ""
+    lines: dict[int, list[Point]] = {}
+    trigger = ""
     if selection:
         st.markdown(
             "Where the router is unsure, several models can answer, and the response with the highest reward wins. "
@@ -148,10 +149,10 @@ def draw_cost_quality(held_back: Evaluation, pool: Sequence[str]) -> None:
         curves = report_tables.curves(selection, trigger)
         lines = {k: curves[k] for k in counts}
     alt = "Mean reward over mean cost of each method; the table below holds the same figures."
-    below = far_below(points, lines)
-    charts.draw(cost_chart(points, lines, pool, priced), "cost-quality", alt, HEIGHT + ROW * len(below))
-    if below:
-        st.caption("The rows under the axis are too far below it to be drawn there; beside each is its mean reward.")
+    rows = sum(map(len, far_away(points, lines)))
+    charts.draw(cost_chart(points, lines, pool, priced), "cost-quality", alt, HEIGHT + ROW * rows)
+    if rows:
+        st.caption("What is too far away for the axis has a row above or below it, beside its mean reward.")
     if selection:
         st.caption(_verdict(selection, trigger))
     all_points = [*points, *(point for line in curves.values() for point in line[1:])]
@@ -163,20 +164,22 @@ def draw_cost_quality(held_back: Evaluation, pool: Sequence[str]) -> None:
     )
 
 
-def far_below(points: Sequence[Point], curves: Mapping[int, Sequence[Point]]) -> list[Point]:
-    """The single models, and the random choice, that would squash what the chart compares: those further below it than
-    it is high. The best comes first."""
-    compared = [p.reward for p in points if not _is_lone(p)] + [p.reward for line in curves.values() for p in line]
+def far_away(points: Sequence[Point], curves: Mapping[int, Sequence[Point]]) -> tuple[list[Point], list[Point]]:
+    """The points that would squash what the chart compares, the router and all models together: those further above it,
+    and those further below it, than it is high. The best come first."""
+    compared = [point.reward for point in points if not _is_bound(point)]
+    compared += [point.reward for line in curves.values() for point in line]
     low, high = min(compared, default=0.0), max(compared, default=0.0)
     if low == high:
-        return []
-    far = [point for point in points if _is_lone(point) and point.reward < low - (high - low)]
-    return sorted(far, key=lambda point: -point.reward)
+        return [], []
+    bounds = sorted(filter(_is_bound, points), key=lambda point: -point.reward)
+    span = high - low
+    return [p for p in bounds if p.reward > high + span], [p for p in bounds if p.reward < low - span]
 
 
-def _is_lone(point: Point) -> bool:
-    """Whether a point is one model, or a random one, for every query."""
-    return point.candidate or point.name == RANDOM
+def _is_bound(point: Point) -> bool:
+    """Whether a point is one model for every query, a random one, or the best in hindsight."""
+    return point.candidate or point.name in (RANDOM, ORACLE)
 
 
 def _options(selection: SelectionFigures) -> tuple[str, list[int]]:
@@ -196,7 +199,7 @@ def cost_chart(
 ) -> Figure:
     """Mean reward over mean cost: a line per k with a mark per threshold, and a mark per other method, each labelled.
 
-    What is far below has a row of its own under the axis, beside its reward.
+    What is far away has a row of its own above or below the axis, beside its reward.
 
     Args:
         curves: k -> its points, in the order of cost.
@@ -204,20 +207,23 @@ def cost_chart(
     """
     lines = [line.trace() for line in curve_lines({ROUTER: curves}, priced, [ROUTER_COLOUR])]
     _label_lines(lines, curves, priced)
-    below = far_below(points, curves)
-    near = [point for point in points if point not in below]
+    above, below = far_away(points, curves)
+    near = [point for point in points if point not in (*above, *below)]
     marks = []
     for point, place in zip(near, _places(near, priced), strict=True):
         side = BELOW if point.name == ROUTER and curves else place  # its lines begin at its mark and rise
         marks.append(_dot(point, pool, priced, side))
-    across = f"mean cost ({cost_unit(priced)})"
-    layout: Figure = {"yaxis": {"nticks": 8}, "margin": {"r": ROOM}}
+    top, bottom = (ROW * len(rows) / (HEIGHT + ROW * len(above + below)) for rows in (above, below))
+    axis = [bottom + BREAK * bool(below), 1 - top - BREAK * bool(above)]  # shares of the height
+    layout: Figure = {"yaxis": {"nticks": 8, "domain": axis}, "margin": {"r": ROOM}}
+    for number, rows, domain in ((2, below, [0, bottom]), (3, above, [1 - top, 1])):
+        if rows:
+            marks += [_dot(p, pool, priced, LEVEL) | {"y": [n], "yaxis": f"y{number}"} for n, p in enumerate(rows)]
+            rewards = of_names([f"{point.reward:z.2f}" for point in rows])
+            layout[f"yaxis{number}"] = AXIS | rewards | {"domain": domain}
     if below:
-        marks += [_dot(p, pool, priced, LEVEL) | {"y": [row], "yaxis": "y2"} for row, p in enumerate(below)]
-        share = ROW * len(below) / (HEIGHT + ROW * len(below))
-        rewards = of_names([f"{point.reward:z.2f}" for point in below])
-        layout["yaxis"] |= {"domain": [share + BREAK, 1]}
-        layout |= {"yaxis2": AXIS | rewards | {"domain": [0, share]}, "xaxis": {"anchor": "y2"}}
+        layout["xaxis"] = {"anchor": "y2"}
+    across = f"mean cost ({cost_unit(priced)})"
     return framed([*lines, *marks], across, "mean reward per query", **layout)
 
 
@@ -252,9 +258,9 @@ def _label_lines(lines: Sequence[Figure], curves: Mapping[int, Sequence[Point]],
     for number, (k, line) in enumerate(curves.items()):
         dotted, drawn = lines[2 * number], lines[2 * number + 1]
         name = str(k) if number else f"{k} models"  # in full once: on a phone there is no room for more
-        # Right of the end, where the line leaves room, but for the longest, which ends at the marks of other methods.
+        # Right of the end and below longer lines, but for the longest, which ends at the marks of other methods.
         longest = ends.index(max(ends)) == number
-        side = "top left" if longest else ABOVE
+        side = "top left" if longest else BELOW
         drawn |= {"mode": "lines+markers+text", "text": [*[""] * (len(line) - 1), name], "textposition": side}
         if longest:
             middle = [sum(dotted["x"]) / 2, sum(dotted["y"]) / 2]

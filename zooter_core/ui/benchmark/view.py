@@ -83,8 +83,7 @@ def draw_missing(quality: Quality) -> None:
         st.info(unfinished, icon=":material/hourglass_top:")
         st.code(f"zooter run --queries queries.jsonl --out {shlex.quote(folder)}", language="sh")
         return
-    st.info("This fleet has no report yet. The exam on the page Models makes one.", icon=":material/leaderboard:")
-    links.draw_page_button("Models", "models", "arrow_forward")
+    links.draw_way_to_exam("This fleet has no report yet. The exam on the page Models makes one.")
     st.markdown(
         "So does a run on queries of your own: every model answers every query of a file, the reward model scores the "
         "responses, and a router trains on four fifths of them. This page shows how it does on the last fifth."

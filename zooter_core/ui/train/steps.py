@@ -156,13 +156,8 @@ def go_to(session: Session, number: int) -> None:
 
 
 def next_button(session: Session, number: int, label: str) -> None:
-    primary(label, f"train-next-{number}", icon=":material/arrow_forward:", on_click=go_to, args=(session, number))
-
-
-def primary(label: str, key: str, **more: Any) -> bool:
-    """The main button of a step, in colours of the style sheet: those of Streamlit are illegible here."""
-    with st.container(key=f"primary-{key}"):
-        return st.button(label, key=key, **more)
+    key = f"primary-train-next-{number}"
+    st.button(label, key=key, icon=":material/arrow_forward:", on_click=go_to, args=(session, number))
 
 
 USE = 4  # the last step

@@ -22,7 +22,6 @@ from zooter_core.ui import charts, tables
 from zooter_core.ui.benchmark.titles import titled
 from zooter_core.ui.charts import colour
 from zooter_core.ui.text import plain
-from zooter_core.ui.train import steps
 from zooter_core.ui.train.labels import embed
 from zooter_core.ui.train.steps import (
     Session,
@@ -65,9 +64,11 @@ def draw(session: Session, ensemble: Ensemble) -> None:
 def _draw_run(session: Session, data: TrainingData, training: DistillConfig, ensemble: Ensemble) -> None:
     task = session.distillation
     running = task is not None and task.running
-    button = partial(steps.primary, "Train") if session.router is None else partial(st.button, "Train again")
-    what = (session, data, training, ensemble)
-    button(key="train-train", icon=":material/science:", disabled=running, on_click=start, args=what)
+    label, key = ("Train", "primary-train") if session.router is None else ("Train again", "train-again")
+    st.button(
+        label, key=key, icon=":material/science:", disabled=running, on_click=start,
+        args=(session, data, training, ensemble),
+    )  # fmt: skip
     if task is None:
         return
     if running:

@@ -17,7 +17,6 @@ from zooter_core.router.kinds import DistillConfig
 from zooter_core.ui import links, resources
 from zooter_core.ui.models import build, manage
 from zooter_core.ui.text import code, plain
-from zooter_core.ui.train import steps
 from zooter_core.ui.train.steps import Session, TrainedRouter, TrainingData
 from zooter_core.ui.widgets import persistent, show_error
 
@@ -55,7 +54,7 @@ def draw(session: Session, ensemble: Ensemble) -> None:
     st.session_state.setdefault("train-name", free_name())
     action = "chat" if fits else "build" if manage.allowed() else "save"
     label, icon = ACTIONS[action]
-    pressed = steps.primary(label, "train-use", icon=icon, on_click=_save, args=(session, ensemble, fits))
+    pressed = st.button(label, key="primary-train-use", icon=icon, on_click=_save, args=(session, ensemble, fits))
     if session.problem:
         show_error(session.problem)
     elif session.saved is not None:
