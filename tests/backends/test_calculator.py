@@ -22,9 +22,10 @@ def test_value_of_a_sum():
 DUE = {
     **dict.fromkeys(("The cost is 3 * 11 = ", "The cost is 3 * 11 =", "The cost is 3 * 11 = $"), "33"),
     **{"The cost is 3 * 11 = 3": "3", "The cost is 3 * 11 = 33": "", "12 / 60 = 0.": "2", "5 - 9 = ": "-4"},
+    **dict.fromkeys(("The cost is 3 * 11 = 33.", "51 / 2 = 25.5. 51 / 3 = 17.", "51 / 2 = 25.5."), ""),  # no decimals
     **{"5 - 9 = -": "4", "7x = 77, so x = 77 / 7 = ": "11", "In 2020, 5 * 2 = ": "10", "Step 1. 5 + 3 = ": "8"},
     "9 * 40 + 9 * 2 = 360 + 18 = ": "378",
-    **dict.fromkeys(("The cost is 3 * 11 = 4", "The cost is 3 * 11 = 33.", "The cost is 3 * 11", "7x = ")),
+    **dict.fromkeys(("The cost is 3 * 11 = 4", "51 / 3 = 17.6", "The cost is 3 * 11", "7x = ")),
     **dict.fromkeys(("x + 5 - 2 = ", "x = ", "", "= ")),
 }
 

@@ -35,11 +35,14 @@ def result(expression: str) -> str | None:
 def due(text: str) -> str | None:
     """The missing rest of the result of the expression at the end of `text`; None if there is no expression.
 
-    The empty string means that the result is complete: `due("2 * 16 = 3")` is `"2"` and `due("2 * 16 = 32")` is `""`.
+    The empty string means that the result is complete, and no digit may follow: `due("2 * 16 = 3")` is `"2"`, and
+    `due("2 * 16 = 32")` and `due("2 * 16 = 32.")` are `""`.
     """
     match = TAIL.search(text[-LONGEST:])
     if match is None:
         return None
     expression, _, written = match.groups()
     value = result(re.split(r"[.,]\s+", expression)[-1])
-    return value[len(written) :] if value is not None and value.startswith(written) else None
+    if value is None or not f"{value}.".startswith(written):
+        return None
+    return value[len(written) :]
