@@ -20,6 +20,13 @@ def small_batches() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="module", autouse=True)
+def few_draws() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        run_folders.few_draws(patch)
+        yield
+
+
 @pytest.fixture(scope="session")
 def queries() -> list[Query]:
     return run_folders.QUERIES

@@ -19,6 +19,7 @@ from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Query
 from zooter_core.data.runs import Run
 from zooter_core.fleet.ensemble import Ensemble
+from zooter_core.method import selection
 from zooter_core.method.labels import LabelConfig
 from zooter_core.pipeline import batches
 from zooter_core.router.kinds import DistillConfig
@@ -28,11 +29,17 @@ FILES = {"collect": "responses.jsonl", "score": "rewards.jsonl", "tag": "tags.js
 TEXTS = [text.replace("12 + 30 = ?", "12 and 30 pears") for text in tiny_models.QUERIES]  # a sum has an answer key
 QUERIES = [Query(f"q{n:02d}", text, "even" if n % 2 else "odd") for n, text in enumerate(TEXTS)]
 DISTILL = DistillConfig(epochs=2)
+REAL_LIFTS = selection.lifts
 
 
 def small_batches(patch: pytest.MonkeyPatch) -> None:
-    """Batches so small that every step has several."""
+    """Batches so small that every step has several; and few draws for a report's intervals, which take long."""
     patch.setattr(batches, "BATCH", 4)
+    few_draws(patch)
+
+
+def few_draws(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(selection, "lifts", lambda *values: REAL_LIFTS(*values, draws=20))
 
 
 def run_all_steps(
