@@ -151,9 +151,9 @@ def typed(context: BrowserContext, address: str) -> None:
     changes = page.evaluate("window.points")
     waits, gaps = [], []
     for key, following in pairwise([*keys, keys[-1] + 1000 * KEY_SECONDS]):
-        seen = [(moment, place) for moment, place in changes if key <= moment < following]
-        waits += [moment - key for moment, place in seen if place is not None][-1:]
-        gaps += [after - moment for (moment, place), (after, _) in pairwise(seen) if place is None]
+        within = [(moment, place) for moment, place in changes if key <= moment < following]
+        waits += [moment - key for moment, place in within if place is not None][-1:]
+        gaps += [after - moment for (moment, place), (after, _) in pairwise(within) if place is None]
     median, high = statistics.median(waits), statistics.quantiles(waits, n=20)[-1]
     print(f"{len(keys)} keys, {len(waits)} with a new point: after {median:.0f} ms, 95% {high:.0f} ms")
     median, longest = statistics.median(gaps or [0]), max(gaps, default=0)
