@@ -54,7 +54,7 @@ class ZooterError(Exception):
 
     exit_code = 2
 
-    def __init__(self, expected: str, found: str, next_step: str = "", sentence: str = "") -> None:
+    def __init__(self, expected: str, found: str, next_step: str = "", *, sentence: str = "") -> None:
         self.failure = Failure(
             shortened(expected, LONGEST_EXPECTED),
             shortened(found, LONGEST_FOUND),
@@ -72,7 +72,7 @@ class ZooterError(Exception):
     def because(cls, failure: Failure, expected: str, next_step: str = "") -> Self:
         """An error because of a failure. `expected` is used if the failure is a bare message."""
         steps = f"{failure.next_step} {next_step}".strip()
-        return cls(failure.expected or expected, failure.found, steps, failure.sentence)
+        return cls(failure.expected or expected, failure.found, steps, sentence=failure.sentence)
 
 
 class WorkError(ZooterError):

@@ -44,5 +44,5 @@ def test_every_other_port_and_host_is_refused(monkeypatch: pytest.MonkeyPatch, e
     let_manage(monkeypatch, entry)
     with pytest.raises(ZooterError, match="can start it with") as refusal:
         check_host_allowed(url)
-    let_manage(monkeypatch, refusal.value.failure.found)  # as the message says
+    let_manage(monkeypatch, refusal.value.failure.next_step.split("`")[1].removeprefix("--manage "))
     check_host_allowed(url)

@@ -15,7 +15,7 @@ from typing import Any
 
 import streamlit as st
 
-from zooter_core.base.errors import ZooterError, listed
+from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Decision, Message, Ranked, Response
 from zooter_core.config.fleet import Fleet
 from zooter_core.data import prices
@@ -210,12 +210,7 @@ def pick_candidates(pool: Sequence[str], candidates: Sequence[str]) -> tuple[str
     """
     names = tuple(name for name in pool if name in candidates or not candidates)
     if len(names) < 2:
-        raise ZooterError(
-            "at least two models to compare",
-            listed(names) or "none",
-            "Pick another one above.",
-            "A comparison needs at least two models.",
-        )
+        raise ZooterError.saying("A comparison needs at least two models.", "Pick another one above.")
     return names
 
 

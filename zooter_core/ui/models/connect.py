@@ -129,11 +129,10 @@ def _listed(address: str) -> Discovery:
         has_key = os.environ.get(variable) and is_allowed(variable, url) and TYPED.get(variable, host) == host
         return models_at(url, variable if has_key else None)
     if not NAME_OF_KEY.fullmatch(variable):
-        sentence, rule = f'"{variable}" is not a name for a key.', "It ends in _KEY or _TOKEN, such as MODEL_API_KEY."
-        raise ZooterError("a variable for a key", f'"{variable}"', rule, sentence)
+        rule = "It ends in _KEY or _TOKEN, such as MODEL_API_KEY."
+        raise ZooterError.saying(f'"{variable}" is not a name for a key.', rule)
     if TYPED.get(variable) != host and os.environ.get(variable, "") not in ("", key):
-        sentence = f"{variable} holds another key already."
-        raise ZooterError("a variable without a key", variable, "Name another variable for this one.", sentence)
+        raise ZooterError.saying(f"{variable} holds another key already.", "Name another variable for this one.")
     return _served_with(key, variable, url)
 
 

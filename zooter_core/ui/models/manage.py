@@ -61,11 +61,9 @@ def check_host_allowed(url: str) -> None:
                 return
         host = Host(host.name, port)
     where = str(host or url)
-    raise ZooterError(
-        "a host and a port that `--manage` names",
-        where,
-        f"Whoever runs the demo can start it with `--manage {where}`.",
+    raise ZooterError.saying(
         f"This demo connects models from {listed(allowed_hosts) or 'no host'}, and not from {where}.",
+        f"Whoever runs the demo can start it with `--manage {where}`.",
     )
 
 

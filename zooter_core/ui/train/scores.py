@@ -83,11 +83,9 @@ def _read_sample(session: Session, ensemble: Ensemble) -> Task[LoadedScores] | N
 
     def load(task: Task[LoadedScores]) -> LoadedScores:
         if (neighbours := ensemble.neighbours) is None:
-            raise ZooterError(
-                "training queries in the router's folder",
-                "none",
-                "Take the run or the score file that it was trained on.",
+            raise ZooterError.saying(
                 "This fleet's router was saved without its training queries.",
+                "Take the run or the score file that it was trained on.",
             )
         settings = {"beta": 0.3, "tau": 1.0, **ensemble.router.labels}
         config, scores = LabelConfig(**settings), neighbours.scores()
