@@ -11,6 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
 
@@ -73,7 +74,9 @@ def test_candidates_on_one_base_share_workers_which_answer_whole_batches(tiny_en
 ray = pytest.importorskip("ray", reason="the extra zooter[ray] is not installed")
 
 from support import endpoint_fleet  # noqa: E402 (after the skips)
+from support.command_files import write_lines  # noqa: E402
 from support.ray_driver import BATCH  # noqa: E402
+from support.reward_endpoint import Endpoint  # noqa: E402
 from support.scripted_server import serving  # noqa: E402
 
 
@@ -146,7 +149,7 @@ def driver(*call: object) -> subprocess.Popen:
 @pytest.mark.slow
 def test_a_killed_worker_and_a_killed_driver_lose_and_repeat_nothing(tiny_ensemble, fleet_copy, tmp_path, monkeypatch):
     """A whole run of a model in memory and a scripted endpoint. A worker is killed, then the driver; the same command
-    then finishes, with the labels of a run without Ray. Slow: four processes import PyTorch. It alone protects
+    then finishes, with the labels of a run without Ray. Slow: several processes import PyTorch. It alone protects
     `--engine ray`. Ray is started once, as without $RAY_ADDRESS, and outlives the first driver as a cluster does.
     """
     monkeypatch.setattr(batches, "BATCH", BATCH)
@@ -161,13 +164,13 @@ def test_a_killed_worker_and_a_killed_driver_lose_and_repeat_nothing(tiny_ensemb
         assert not late or first_killed.wait(LONGEST)  # the endpoint is at work when the driver is killed
         return f"far: {query}"
 
-    queries, folder = tmp_path / "queries.txt", tmp_path / "run"
-    count = 3 * BATCH
-    queries.write_text("".join(f"What is {n} + {n}?\n" for n in range(count)))
-    with serving() as server, ray_workers(tiny_ensemble):
+    queries, folder, count = tmp_path / "queries.jsonl", tmp_path / "run", 3 * BATCH
+    write_lines(queries, [{"query": f"What is {n} + {n}?", "tags": [f"t{n % 3}"]} for n in range(count)])
+    with serving() as server, closing(Endpoint()) as rewards, ray_workers(tiny_ensemble):
         server.replies["far"] = reply
         fleet = endpoint_fleet.save(fleet_copy, server.url, {"far": "far"}, first_token_seconds=LONGEST)
-        tables = '[reward]\nkind = "embedded"\n\n[tagger]\nkind = "skills"\n'  # which need no PyTorch
+        reward = f'[reward]\nkind = "http"\nurl = "{rewards.url}"\n'  # no model of its own in each actor
+        tables = f'{reward}\n[tagger]\nkind = "given"\n'
         near = '[[candidate]]\nname = "near"\nbackend = "transformers"\nmodel = "base"\n'
         head, _, rest = (fleet / "fleet.toml").read_text().partition("[reward]")
         far = rest[rest.index("[[candidate]]") :]
