@@ -35,7 +35,9 @@ def test_did_you_mean_lists_what_is_known_when_nothing_is_near():
 
 
 def test_a_sentence_takes_the_place_of_the_default():
-    problem = ZooterError("beta = 0.3", "beta = 0.5", "Use the same.", "The labels have beta = 0.3, but --beta is 0.5.")
+    problem = ZooterError(
+        "beta = 0.3", "beta = 0.5", "Use the same.", sentence="The labels have beta = 0.3, but --beta is 0.5."
+    )
     assert str(problem) == "The labels have beta = 0.3, but --beta is 0.5. Use the same."
     assert problem.failure.found == "beta = 0.5"
 
