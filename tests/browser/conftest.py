@@ -5,13 +5,14 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, Page, expect, sync_playwright
 
 from support import endpoint_fleet
 from support.demo_browser import SLOW, WIDE, Demo, is_error, leaves_this_machine
@@ -166,5 +167,7 @@ def open_tab(browser: Browser, visitor: BrowserContext) -> Iterator[Callable[...
 
     yield open_page
     for page in pages:
+        with suppress(Error):  # of a server that has stopped
+            page.evaluate("localStorage.clear()")  # whether the sidebar is open
         page.close()
     assert problems == []

@@ -13,7 +13,7 @@ from zooter_core.base.sums import value_of
 LONGEST = 80  # characters to look back: an expression, its equals sign and the begun result
 MOST = 10**12  # the model writes larger results itself
 DECIMALS = 4
-TAIL = re.compile(r"([\d.,$()+\-*/x×÷ ]+)=( ?\$?)(-?[\d.]*)$")
+TAIL = re.compile(r"([\d.,$()+\-*/x×÷ ]+)=( ?\$?)(-?[\d.]*)\Z")
 DIGITS = tuple("0123456789")
 NUMERIC = (*DIGITS, "-", ".")
 ALONE = re.compile(r"[\s()+$-]*[\d.,]*[\s)]*")  # a number and no sum

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -172,9 +172,8 @@ def _read_upload_in_task(task: Task[LoadedScores], source: str, path: Path, name
         scores = read_scores([path], lambda lines: task.report("read", lines))
         scores.check_choice()
     except ZooterError as problem:
-        facts = problem.failure
-        parts = (facts.expected, facts.found, facts.next_step, facts.sentence)
-        raise ZooterError(*(part.replace(str(path), name) for part in parts)) from problem
+        facts = {field: text.replace(str(path), name) for field, text in asdict(problem.failure).items()}
+        raise ZooterError(**facts) from problem
     finally:
         path.unlink(missing_ok=True)
     return LoadedScores(source, f"the file {name}", replace(scores, files=(name,)), SCORE_LABELS)
