@@ -72,6 +72,7 @@ def test_a_score_file_becomes_a_fleet_that_chat_uses(open_tab: Callable[..., Pag
     expect(page.locator(".st-key-table-train-methods table")).to_be_visible(timeout=SLOW)
     assert_fits(page, NARROW, WIDE)
 
+    wait_until_idle(page)  # a redraw would close it again
     click_when_drawn(page, page.get_by_text("Advanced").last)
     page.get_by_role("textbox", name="Name").fill(NAME)
     page.get_by_role("textbox", name="Name").press("Enter")
