@@ -189,7 +189,7 @@ q = '''
 LINES = st.sampled_from(HARD.splitlines())
 
 
-@settings(suppress_health_check=[HealthCheck.filter_too_much], max_examples=150)
+@settings(suppress_health_check=[HealthCheck.filter_too_much], max_examples=50)
 @given(st.lists(LINES, max_size=12))
 def test_a_file_that_is_not_changed_stays_as_it_is(lines):
     before = "\n".join(lines)

@@ -16,6 +16,7 @@ from support.patience import NEVER, PATIENCE
 from support.read_stream import stream
 from support.scripted_answers import TEXT
 from support.scripted_server import at, serving
+from zooter_core.backends.endpoint import connection
 from zooter_core.backends.endpoint.connection import Connection
 from zooter_core.backends.endpoint.events import Event, EventSplitter
 from zooter_core.backends.endpoint.faults import EndpointError
@@ -145,10 +146,11 @@ def test_an_answer_without_an_end_is_marked_as_cut_off(server, backend, model, m
     assert (response.finish, response.text, response.error) == (finish, text, None)
 
 
-def test_a_line_without_end_is_given_up_before_it_fills_the_memory(server, backend):
+def test_a_line_without_end_is_given_up_before_it_fills_the_memory(server, backend, monkeypatch):
+    monkeypatch.setattr(connection, "MOST_IDLE", 1 << 17)
     response = together(backend, at(server.url, "endless-line"), at(server.url))
     assert response.finish == "error"
-    assert "more than 1,048,576 bytes without a token" in str(response.error)
+    assert "more than 131,072 bytes without a token" in str(response.error)
 
 
 def test_a_redirect_is_not_followed(server, scripted, backend):
