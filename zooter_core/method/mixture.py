@@ -184,12 +184,9 @@ def supported(utilities: Array, support: Array, levels: Array, best: NDArray[np.
         support: as from `support`.
         levels: by which they fall behind, shape (n, N) or (N,).
     """
-    leads = [
-        np.take_along_axis(values, best[:, np.newaxis], axis=1)
-        for values in (utilities, np.broadcast_to(levels, utilities.shape))
-    ]
-    behind = np.minimum(utilities, leads[0] + levels - leads[1])
-    return np.where(support < SUPPORT, behind, utilities)
+    gap = utilities - levels
+    behind = levels + np.take_along_axis(gap, best[:, np.newaxis], axis=1)  # the best one's utility, less its lead in l
+    return np.where(support < SUPPORT, np.minimum(utilities, behind), utilities)
 
 
 def stratified(groups: NDArray[Any], folds: int, seed: int) -> NDArray[np.intp]:
