@@ -79,8 +79,8 @@ def test_two_processes_learn_what_one_learns_also_after_one_has_failed(call, tmp
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
     assert ended.returncode == 0, ended.stderr
     failed, again = ended.stderr.split("failed with ['finetune.checkpoint']")
-    assert failed.count("zooter: ") == 1
-    assert "zooter: Expected a whole GPU, but found smoke." in failed
+    # The first process may say before its end that the second is gone.
+    assert failed.count("zooter: Expected a whole GPU, but found smoke.") == 1
     assert again.count("A router for math, writer is in") == 1, "the main process alone prints"
     assert "Warning" not in again
     assert not (tmp_path / "two" / "finetune.checkpoint").exists()

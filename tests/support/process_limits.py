@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import resource
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -47,10 +48,16 @@ def bound_by_permissions() -> Iterator[None]:
 
 @contextmanager
 def full_disk(size: int) -> Iterator[None]:
-    """No file can grow beyond so many bytes; the error differs from that of a full disk in its number alone."""
+    """No file can grow beyond so many bytes; the error differs from that of a full disk in its number alone.
+
+    Python would cut the bytecode of a package that it imports meanwhile, and every later import of that would fail.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    writes_nothing = sys.dont_write_bytecode
+    sys.dont_write_bytecode = True
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
         yield
     finally:
+        sys.dont_write_bytecode = writes_nothing
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
