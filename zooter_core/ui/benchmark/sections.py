@@ -267,7 +267,7 @@ def _label_lines(lines: Sequence[Figure], curves: Mapping[int, Sequence[Point]],
             for axis, value in zip("xy", middle, strict=True):
                 dotted[axis].insert(1, value)
             words = ["", RANDOM_QUERIES, ""]
-            dotted |= {"mode": "lines+text", "text": words, "textposition": "bottom center"}
+            dotted |= {"mode": "lines+text", "text": words, "textposition": BELOW}
 
 
 def _mark(point: Point, pool: Sequence[str]) -> Figure:
