@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from support.app_pages import Open, charts, column, tables
+from support.app_pages import Open, charts, column, opened, tables
 from support.hostile_texts import faults
 from zooter_core import pipeline
 from zooter_core.base.records import Query
@@ -68,6 +68,11 @@ def change(folder: Path, edit: Callable[[dict[str, Any]], object]) -> None:
     (folder / "report.json").write_text(json.dumps(figures))
 
 
+def unfolded(open_page: Open, folder: Path) -> AppTest:
+    """The page with all its tables."""
+    return opened(open_page("benchmark", folder), "more-figures", "points")
+
+
 def downloads(page: AppTest) -> list[str]:
     return [element.proto.label for element in page.get("download_button")]
 
@@ -98,7 +103,7 @@ def test_no_report_says_how_to_make_one_and_a_run_its_next_step(
 
 
 def test_a_run_folder_is_shown_like_a_fleet_and_every_column_has_its_meaning(open_page: Open, run: Path) -> None:
-    page = open_page("benchmark", run)
+    page = unfolded(open_page, run)
     assert not page.error
     assert [len(row) for row in methods(page)] == [7] * len(methods(page))
     assert plots(page) == 3  # the sweep lies beside the report
@@ -112,7 +117,7 @@ def test_a_run_folder_is_shown_like_a_fleet_and_every_column_has_its_meaning(ope
 
 
 def test_a_report_is_a_verdict_tables_and_a_chart(open_page: Open, fleet_with_report: Path) -> None:
-    page = open_page("benchmark", fleet_with_report)
+    page = unfolded(open_page, fleet_with_report)
     held_back = report(fleet_with_report)["held_back"]
     verdict = held_back["verdict"]
     assert (verdict["n"], verdict["significant"], verdict["hindsight"]) == (20, False, False)
@@ -146,7 +151,7 @@ def test_without_held_back_queries_cross_validation_has_the_verdict_and_names_ar
         figures["cross_validation"] = verdict | {"source": "cross-validation", "n": 900}
 
     change(fleet_with_report, crossed)
-    page = open_page("benchmark", fleet_with_report)
+    page = unfolded(open_page, fleet_with_report)
     assert "900 cross-validated queries" in page.markdown[0].value
     assert faults(page.markdown[0].value) == []
 
@@ -161,7 +166,7 @@ def test_the_chart_draws_the_curves_that_are_chosen(open_page: Open, fleet_with_
     def lines() -> list[str]:
         return [trace["name"] for trace in traces(page) if "lines" in trace["mode"]]
 
-    page = open_page("benchmark", fleet_with_report)
+    page = unfolded(open_page, fleet_with_report)
     two, three = [["random queries", f"router, {k} models if unsure"] for k in (2, 3)]
     assert lines() == two + three
     page.pills(key="curves").set_value([2]).run()
@@ -184,7 +189,7 @@ def test_a_report_without_parts_is_drawn_and_a_broken_file_is_one_error(
     open_page: Open, fleet_with_report: Path
 ) -> None:
     (fleet_with_report / "sweep.json").write_text("{")
-    page = open_page("benchmark", fleet_with_report)
+    page = unfolded(open_page, fleet_with_report)
     assert "sweep.json" in page.error[0].value
     assert len(tables(page)) == 3  # the rest stays
     change(fleet_with_report, lambda figures: figures["held_back"].pop("selection"))  # as of a pool of one
@@ -210,6 +215,6 @@ def test_prices_turn_calls_into_dollars(open_page: Open, fleet_with_report: Path
                 point["dollars"] = 2 * point["calls"]
 
     change(fleet_with_report, priced)
-    page = open_page("benchmark", fleet_with_report)
+    page = unfolded(open_page, fleet_with_report)
     assert max(float(cell) for cell in column(tables(page)[2], "dollars")) == 6.0
     assert any("Dollars cover" in caption.value for caption in page.caption)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from support.app_pages import Open, column, labels, press, tables, words
+from support.app_pages import Open, column, labels, opened, press, tables, words
 from support.patience import PATIENCE
 from zooter_core.config.fleet import load_fleet
 from zooter_core.fleet.ensemble import Ensemble
@@ -106,12 +106,6 @@ def test_an_empty_query_gets_one_clear_message_and_stop_keeps_what_has_come(open
     assert set(job.responses) == set(job.candidates)
     assert job.ranked is not None
     page.run()
-
-
-def opened(page: AppTest, key: str) -> AppTest:
-    """With an expander open (AppTest has no click for it)."""
-    page.session_state[key] = True
-    return page.run()
 
 
 def blind(page: AppTest, query: str) -> AppTest:

@@ -95,3 +95,10 @@ def charts(page: AppTest) -> dict[str, dict[str, Any]]:
             continue
         drawn[name if turns else key] = json.loads(element.proto.spec) | {"alt": element.proto.alt}
     return drawn
+
+
+def opened(page: AppTest, *keys: str) -> AppTest:
+    """With expanders open (AppTest has no click for them)."""
+    for key in keys:
+        page.session_state[key] = True
+    return page.run()

@@ -57,7 +57,9 @@ def draw_methods(held_back: Evaluation) -> None:
     labels = [Column("method", "method", ""), Column("models", "runs", ""), *columns]
     rows = [{"method": method.name, "models": method.group, **method.values} for method in methods]
     tables.download("methods", rows, labels, row)
-    with st.expander("More figures", icon=":material/query_stats:"):
+    with st.expander("More figures", icon=":material/query_stats:", key="more-figures", on_change="rerun") as box:
+        if not box.open:
+            return
         for sentence in verdicts.of_held_back(held_back):
             st.markdown(f"- {plain(sentence)}")
         st.caption(
@@ -156,8 +158,9 @@ def draw_cost_quality(held_back: Evaluation, pool: Sequence[str]) -> None:
     if selection:
         st.caption(_verdict(selection, trigger))
     all_points = [*points, *(point for line in curves.values() for point in line[1:])]
-    with st.expander("Points as a table", icon=":material/table:"):
-        _points(all_points, priced)
+    with st.expander("Points as a table", icon=":material/table:", key="points", on_change="rerun") as box:
+        if box.open:
+            _points(all_points, priced)
     st.caption(
         ("Dollars cover the tokens of the responses, without prompts, router and reward model. " if priced else "")
         + "A call is one response of one model. Where several answer, the reward model runs too."
