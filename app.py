@@ -10,6 +10,8 @@ import streamlit as st
 
 from zooter_core.ui import resources
 
+NO_SIDEBAR = ':is([data-testid="stExpandSidebarButton"], [data-testid="stSidebar"]) { display: none; }'
+
 
 def draw() -> None:
     looks = Path(resources.__file__).parent
@@ -30,6 +32,8 @@ def draw() -> None:
     st.logo(str(looks / "logo.svg"), size="large")
     st.html(looks / "style.css")
     # Streamlit hides its navigation in a sidebar on narrow screens; a row of links replaces it.
+    if page.title != "Chat":  # whose sidebar has the conversations
+        st.html(f"<style>@media (max-width: 768px) {{ {NO_SIDEBAR} }}</style>")
     with st.container(horizontal=True, key="narrow-navigation", gap="xxsmall", wrap=False):
         for entry in pages:
             if entry.visibility == "visible":

@@ -20,6 +20,8 @@ from zooter_core.ui.widgets import EXAMPLES, show_error
 ROUTED, ANSWERED, COMPARED, REWARDED, WORTH = range(5)
 STEP, ROUND = "story-step", "story"  # in a session's state: the conversation and the step that it is at; the answers
 
+NO_FIELD = "<style>.st-key-query, .st-key-waiting-files { display: none; }</style>"  # which keeps what is typed
+
 
 class Step(NamedTuple):
     """A heading, and what a newcomer should see below it."""
@@ -66,6 +68,7 @@ def draw(talk: Conversation) -> str:
     attach(comparison.job)
     step, last = STEPS[number], number == WORTH
     with st.container(border=True, key="story-box"):
+        st.html(NO_FIELD)
         st.caption(f"Step {number + 1} of {len(STEPS)}")
         st.markdown(f"### {step.title}")
         if not last:
