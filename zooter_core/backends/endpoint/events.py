@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from zooter_core.base.strict_json import objects
@@ -102,10 +102,6 @@ class Event:
     def is_empty(self) -> bool:
         """Whether it has no data that is part of an answer."""
         return self.data in NOTHING
-
-    def with_chunk(self, chunk: Mapping[str, Any]) -> Event:
-        """The event with another chunk."""
-        return replace(self, chunk=dict(chunk))
 
     def encode(self) -> bytes:
         """The event as bytes, with its empty line."""
