@@ -199,24 +199,6 @@ def test_of_very_many_models_the_first_are_listed(tmp_path):
     assert len(connect(tmp_path, twins).names) == len(connect(tmp_path, twins).present) == 100
 
 
-def test_a_server_that_is_slow_to_tell_what_its_models_can_do(monkeypatch):
-    monkeypatch.setattr(discovery, "DETAILS_SECONDS", 0.2)
-    answer, notes = threading.Event(), list[str]()
-
-    def show(body: dict[str, Any]) -> dict[str, Any]:
-        answer.wait(PATIENCE)
-        return {}
-
-    with serving() as server:
-        names = [f"m{number}" for number in range(100)]
-        server.routes = {"/v1/models": {"data": [{"id": name} for name in names]}, "/api/show": show}
-        server.routes |= {"/api/tags": {"models": [{"name": name, "size": 10**400} for name in names]}}
-        models = run_apart(served(server.url, None, notes.append))
-        answer.set()
-    assert [(model.model, model.size) for model in models] == [(name, None) for name in names]
-    assert "has not said within 0.2 s" in notes[0]
-
-
 TEXTS = ["Q4\n", "9" * 400 + "B", "num_ctx " + "9" * 5000, "a-7b"]
 NUMBERS = st.sampled_from([10**400, -(10**400), 2**63, 0, -1])
 WILD = st.recursive(

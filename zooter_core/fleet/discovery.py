@@ -59,7 +59,6 @@ Result = TypeVar("Result")
 USUAL = {OLLAMA: 11434, VLLM: 8000, LLAMA_CPP: 8080, LM_STUDIO: 1234}  # ports
 ASK_SECONDS = 10.0  # for a server to list its models
 CONNECT_SECONDS = 1.0
-DETAILS_SECONDS = 30.0  # for a server to say what its models can do
 AT_ONCE = 8  # models that a server is asked about at the same time
 MOST_CHARACTERS = 80_000  # which bounds what a server's answer may have: 33 million bytes
 LONGEST_NAME = 1000  # characters
@@ -207,22 +206,17 @@ async def served(url: str, key_variable: str | None = None, tell: Tell = ignore)
         named = _named(entries, endpoint.host, tell)
         listings = [{**entry, **details.get(name, {}), "id": name} for name, entry in named.items()]
         places = asyncio.Semaphore(AT_ONCE)
-        until = asyncio.get_running_loop().time() + DETAILS_SECONDS
 
         async def model(listing: Mapping[str, Any]) -> Model:
             name, abilities = listing["id"], shared
             if make == OLLAMA:  # the only one that has to be asked about each model: a hosted list has hundreds
-                with suppress(TimeoutError):
-                    async with places, asyncio.timeout_at(until):
-                        abilities = await ask_ollama(server, name)
+                async with places:
+                    abilities = await ask_ollama(server, name)
             base = find_base(listing, listings)
             abilities = abilities or read_entry(listing, base)
             return _model(server, make or _make(listing), name, listing, abilities, str(base.get("id", "")))
 
-        models = await asyncio.gather(*(model(listing) for listing in listings if _writes(listing)))
-        if asyncio.get_running_loop().time() > until:
-            tell(f"{endpoint.host} has not said within {DETAILS_SECONDS:g} s what all of its models can do.")
-        return models
+        return await asyncio.gather(*(model(listing) for listing in listings if _writes(listing)))
     finally:
         await server.close()
 

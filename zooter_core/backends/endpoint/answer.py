@@ -9,6 +9,7 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from zooter_core.backends.endpoint.abilities import read_count
 from zooter_core.backends.endpoint.connection import CHAT, LIMIT, USAGE, Connection, Watcher, chat_chunk
 from zooter_core.backends.endpoint.events import Event, finish_word
 from zooter_core.backends.endpoint.faults import (
@@ -28,7 +29,6 @@ from zooter_core.base.strict_json import Joiner, objects
 from zooter_core.config.fleet import GenerationConfig
 
 LONGEST_ID = 200  # characters of a request's id
-MOST_BYTES = 4  # of a character; no token is shorter than a byte
 THOUGHTS = ("reasoning_content", "reasoning", "thinking")  # fields of a delta, as vLLM, OpenRouter and Ollama name them
 Put = Callable[[str, str], None]  # thoughts and text
 
@@ -104,18 +104,13 @@ class PartialAnswer(Watcher):
 
     @property
     def tokens(self) -> int:
-        """The server's count if it is possible, else the number of parts, since most servers send single tokens."""
-        most = max(self.most_tokens, MOST_BYTES * (self.characters + sum(map(len, self.thoughts))))
-        if type(self.reported_tokens) is int and self.has_begun <= self.reported_tokens <= most:
-            return self.reported_tokens
-        return self.parts + self.thought_parts
+        """The server's count if it is one, else the number of parts, since most servers send single tokens."""
+        return read_count(self.reported_tokens) or self.parts + self.thought_parts
 
     @property
     def thought_tokens(self) -> int:
-        """Those of thoughts: the server's count if it is possible, else the number of parts."""
-        if type(self.reported_thoughts) is int and 0 < self.reported_thoughts <= self.tokens:
-            return self.reported_thoughts
-        return min(self.thought_parts, self.tokens)
+        """Those of thoughts: the server's count if it is one, else the number of parts."""
+        return min(read_count(self.reported_thoughts) or self.thought_parts, self.tokens)
 
     def sent(self) -> None:
         if not self.attempts:
