@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
@@ -23,13 +24,22 @@ def clock() -> Clock:
     return Clock()
 
 
+@asynccontextmanager
+async def place(pace: Pace) -> AsyncIterator[None]:
+    await pace.enter()
+    try:
+        yield
+    finally:
+        pace.leave()
+
+
 def used(pace: Pace, count: int) -> Pace:
     """A pace after so many requests at the same time."""
 
     async def use() -> None:
         async with AsyncExitStack() as stack:
             for _ in range(count):
-                await stack.enter_async_context(pace.place())
+                await stack.enter_async_context(place(pace))
 
     run_apart(use())
     return pace
@@ -88,7 +98,7 @@ def test_places_are_given_first_come_first_served():
 
         async def hold_place(number: int) -> None:
             nonlocal most, running
-            async with pace.place():
+            async with place(pace):
                 order.append(number)
                 running += 1
                 most = max(most, running)
@@ -106,7 +116,7 @@ def test_no_request_starts_while_the_server_asks_for_a_pause():
         pace = Pace(2)
         pace.pause(0.2)
         started = asyncio.get_running_loop().time()
-        async with pace.place():
+        async with place(pace):
             return asyncio.get_running_loop().time() - started
 
     assert run_apart(run()) >= 0.19
@@ -117,7 +127,7 @@ def test_a_request_that_ends_while_it_waits_takes_no_place():
         pace, release = Pace(1), asyncio.Event()
 
         async def hold(done: asyncio.Event) -> None:
-            async with pace.place():
+            async with place(pace):
                 await done.wait()
 
         first = asyncio.create_task(hold(release))
@@ -129,7 +139,7 @@ def test_a_request_that_ends_while_it_waits_takes_no_place():
         await asyncio.gather(*waiting[:2], return_exceptions=True)
         release.set()
         await asyncio.gather(first, waiting[2])
-        async with asyncio.timeout(10), pace.place():
+        async with asyncio.timeout(10), place(pace):
             return True
 
     assert run_apart(run())

@@ -208,20 +208,3 @@ def test_a_python_that_is_not_there_leaves_no_folder(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="none"):
         ServerProcess("script.py", {}, os.environ)
     assert list(tmp_path.iterdir()) == []
-
-
-RANK = """
-import os, sys
-from zooter_core.backends.gguf.server_process import rank_session
-os.nice(3)
-rank_session(int(sys.argv[1]))
-"""
-
-
-@pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="sessions are not ranked here")
-def test_a_session_gets_the_rank_of_the_process_that_ranks_it():
-    with psutil.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True) as process:
-        subprocess.run([sys.executable, "-c", RANK, str(process.pid)], check=True)
-        shown = Path(f"/proc/{process.pid}/autogroup").read_text().split()
-        process.stdin.write(b"\n")
-    assert shown[2] == str(min(os.nice(0) + 3, 19))

@@ -276,28 +276,26 @@ class Connection:
         if patience is not None and left > patience:
             reason = f"it asked for a pause, of which {left:.0f} s are left"
             raise EndpointError(reason, own_status=429, retry_after=left, not_sent=True)
-        began = False
         try:
-            async with self.pace.place(patience) as started:
-                began = True
-                await self.breaker.try_again(self._probe)
-                if resting := self.resting():
-                    raise resting
-                turn = _Sending(asyncio.get_running_loop().time())
-                try:
-                    yield turn
-                except EndpointError as error:
-                    if error.overload:
-                        self.pace.overloaded(started)
-                    if error.temporary and error.retry_after and error.retry_after <= LONGEST_WAIT:
-                        self.pace.pause(error.retry_after)
-                    raise
-                self.pace.answered(turn.soon)
+            started = await self.pace.enter(patience)
         except TimeoutError:
-            if began:
-                raise
             reason = f"none of its {self.config.parallel} places became free within {patience:g} s"
             raise EndpointError(reason, own_status=503, retry_after=BUSY_SECONDS, not_sent=True) from None
+        try:
+            await self.breaker.try_again(self._probe)
+            if resting := self.resting():
+                raise resting
+            turn = _Sending(asyncio.get_running_loop().time())
+            yield turn
+            self.pace.answered(turn.soon)
+        except EndpointError as error:
+            if error.overload:
+                self.pace.overloaded(started)
+            if error.temporary and error.retry_after and error.retry_after <= LONGEST_WAIT:
+                self.pace.pause(error.retry_after)
+            raise
+        finally:
+            self.pace.leave()
 
     @asynccontextmanager
     async def _stream(

@@ -16,8 +16,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from typing import Any, Literal
 
 State = Literal["closed", "open", "half-open"]
@@ -85,19 +84,19 @@ class Pace:
         """Of the pause that the server has asked for."""
         return max(self._paused_until - self._clock(), 0.0)
 
-    @asynccontextmanager
-    async def place(self, patience: float | None = None) -> AsyncIterator[float]:
-        """Wait for a place and take it. Yields the time at which the request starts.
+    async def enter(self, patience: float | None = None) -> float:
+        """Wait for a place and take it; the caller must `leave` it. Returns the time at which the request starts.
 
         Raises:
             TimeoutError: there is none within so many seconds.
         """
         async with asyncio.timeout(patience):
             await self._places.enter()
-        try:
-            yield self._clock()
-        finally:
-            self._places.leave()
+        return self._clock()
+
+    def leave(self) -> None:
+        """Give a place back."""
+        self._places.leave()
 
     def answered(self, soon: bool = True) -> None:
         """An answer has come to its end; `soon` says that it did not wait long for its first token."""

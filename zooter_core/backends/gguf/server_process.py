@@ -33,16 +33,6 @@ OUT_OF_MEMORY = re.compile(r"out of memory|(failed|unable) to allocate|cannot al
 CHECK = "Check the file, and that the installed version of xllamacpp knows its architecture."
 
 
-def rank_session(leader: int) -> None:
-    """Give a whole session of processes the rank (`nice`) of this process, among other sessions.
-
-    Linux shares the processor between sessions first (autogroups, see sched(7)), so that the rank of a process that
-    leads a session says nothing outside. Elsewhere, and in control groups, this does nothing.
-    """
-    with suppress(OSError, AttributeError):
-        Path(f"/proc/{leader}/autogroup").write_text(str(os.nice(0)), encoding="ascii")
-
-
 class ServerProcess:
     """A process that runs a model.
 
@@ -61,12 +51,11 @@ class ServerProcess:
                     stdout=subprocess.PIPE,
                     stderr=log,
                     env=environment,
-                    start_new_session=True,  # Ctrl-C is for this process, which ends the other one
+                    process_group=0,  # Ctrl-C is for this process, which ends the other one
                 )
         except BaseException:
             shutil.rmtree(self.folder, ignore_errors=True)
             raise
-        rank_session(self._process.pid)
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self.pid, self._input, self._output = self._process.pid, self._process.stdin, self._process.stdout
