@@ -17,7 +17,7 @@ from typing import Any
 import aiohttp
 
 from zooter_core.backends.endpoint.client import EVENTS, Client
-from zooter_core.backends.endpoint.events import Event, EventSplitter, EventTooLongError
+from zooter_core.backends.endpoint.events import Event, EventSplitter
 from zooter_core.backends.endpoint.faults import (
     ACCOUNT,
     TRY_AGAIN,
@@ -402,11 +402,8 @@ class _StreamReader:
             if last.chunk is not None or last.is_done:  # else it is cut off in the middle
                 self._add(last)
             return
-        try:
-            for raw in self._splitter.feed(data):
-                self._add(self._event(raw))
-        except EventTooLongError as problem:
-            raise EndpointError(str(problem)) from None
+        for raw in self._splitter.feed(data):
+            self._add(self._event(raw))
         self._idle = 0 if self.token else self._idle + len(data)
         if self._idle > MOST_IDLE:
             raise EndpointError(f"the server sent more than {MOST_IDLE:,} bytes without a token")

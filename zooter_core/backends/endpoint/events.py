@@ -20,13 +20,8 @@ COMMENT = re.compile(rb":[^\r\n]*")
 DONE = b"[DONE]"  # the data of the last event
 NOTHING = (b"", b"null", DONE)  # data that is no part of an answer
 LONGEST_END = 4  # bytes; of the two that end an event
-LONGEST_EVENT = 1 << 24  # bytes; an event that does not end is not kept
 TOKENS = ("content", "tool_calls", "function_call", "reasoning_content", "reasoning", "refusal", "audio", "images")
 PLAIN = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
-
-
-class EventTooLongError(ValueError):
-    """An event is longer than LONGEST_EVENT."""
 
 
 class EventSplitter:
@@ -48,8 +43,6 @@ class EventSplitter:
             start = match.end()
         if start:
             self._rest = self._rest[start:]
-        if len(self._rest) > LONGEST_EVENT:
-            raise EventTooLongError(f"an event of more than {LONGEST_EVENT:,} bytes")
 
     def end(self) -> bytes:
         """The last event, if the stream ended without its empty line."""
