@@ -17,6 +17,7 @@ from support import tiny_models
 from support.patience import PATIENCE
 from support.three_bases import GREEDY, NAMES, ONE, QUERIES, TWO, ask, pool, texts
 from zooter_core.backends import Request, memory
+from zooter_core.backends.local import model
 from zooter_core.backends.local.checkpoint import Checkpoint, fast_bfloat16, find_dtype
 from zooter_core.backends.local.model import Base, _placement, measured
 from zooter_core.backends.local.transformers import TransformersBackend
@@ -31,13 +32,13 @@ from zooter_core.fleet.ensemble import Ensemble
 def loads(monkeypatch) -> Counter[str]:
     """How often each base is loaded."""
     counted: Counter[str] = Counter()
-    load = Base.load
+    load = model.load
 
-    def counting(base):
-        counted[base.name] += 1
-        return load(base)
+    def counting(checkpoint, used):
+        counted[Path(checkpoint.candidate.model).name] += 1
+        return load(checkpoint, used)
 
-    monkeypatch.setattr(Base, "load", counting)
+    monkeypatch.setattr(model, "load", counting)
     return counted
 
 
