@@ -303,7 +303,7 @@ def test_who_does_not_answer_is_named_with_the_reason(monkeypatch):
     monkeypatch.setattr(discovery, "usual_addresses", lambda: ["http://127.0.0.1:9/v1"])
     with serving() as server:
         server.routes = {"/v1/models": {"data": [{"id": "auto", "owned_by": "zooter"}]}}
-        result = discover({"http://127.0.0.1:1/v1": None, server.url: None, "ftp://x/v1": None}, usual=True)
+        result = discover({"http://127.0.0.1:1/v1": None, server.url: None, "ftp://x/v1": None})
     assert list(result.silent) == [
         "http://127.0.0.1:1/v1",
         server.url,

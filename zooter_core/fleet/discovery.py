@@ -82,27 +82,23 @@ class Discovery:
     passed_over: tuple[str, ...] = ()
 
 
-def discover(
-    addresses: Mapping[str, str | None] | None = None, folders: Sequence[Path] = (), usual: bool = True
-) -> Discovery:
-    """Look at servers and folders.
+def discover(addresses: Mapping[str, str | None] | None = None, folders: Sequence[Path] = ()) -> Discovery:
+    """Look at the usual ports and cache folders of this machine, and at other servers and folders.
 
     Args:
         addresses: of further servers, each up to and with its /v1, and the variable that holds its key, if it has one.
         folders: further ones with weights.
-        usual: look at the usual ports and cache folders of this machine too.
     """
     addresses = addresses or {}
     servers: dict[str, str] = {}  # a server that has two names is asked by the first
-    for url in (*addresses, *(usual_addresses() if usual else ())):
+    for url in (*addresses, *usual_addresses()):
         servers.setdefault(one_name(url), url)
     notes: list[str] = []
     served, silent = _apart(_all_served({url: addresses.get(url) for url in servers.values()}, notes.append))
-    places = [*folders, *(usual_folders() if usual else ())]
     names = {model.name for model in served}
     files = [  # Ollama serves the files that it has; a folder that somebody named is listed whole
         model
-        for place in dict.fromkeys(places)
+        for place in dict.fromkeys((*folders, *usual_folders()))
         for model in models_in(place, notes.append)
         if place in folders or model.name not in names
     ]

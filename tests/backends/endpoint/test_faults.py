@@ -16,7 +16,7 @@ from support.patience import NEVER, PATIENCE
 from support.read_stream import stream
 from support.scripted_answers import TEXT
 from support.scripted_server import at, serving
-from zooter_core.backends.endpoint import connection
+from zooter_core.backends.endpoint import connection, health
 from zooter_core.backends.endpoint.connection import Connection
 from zooter_core.backends.endpoint.events import Event, EventSplitter
 from zooter_core.backends.endpoint.faults import EndpointError
@@ -319,10 +319,12 @@ def asked_alone(backend, candidate):
     return stream(backend, [candidate])[1][0]
 
 
-def test_a_candidate_that_fails_again_and_again_rests_until_a_request_of_ours_is_answered(scripted, backend):
+def test_a_candidate_that_fails_again_and_again_rests_until_a_request_of_ours_is_answered(
+    scripted, backend, monkeypatch
+):
     now = [1000.0]
     weak = at(scripted.url, "well-again", rest_after=2, rest_seconds=30)
-    backend.connection(weak).breaker.clock = lambda: now[0]
+    monkeypatch.setattr(health, "monotonic", lambda: now[0])
     for _ in range(2):
         assert "status 503" in str(asked_alone(backend, weak).error)
     resting = asked_alone(backend, weak)

@@ -139,11 +139,7 @@ class Engine:
     """
 
     def __init__(
-        self,
-        candidate: CandidateConfig,
-        header: Header,
-        adapters: Mapping[str, Path],
-        stop: threading.Event | None = None,
+        self, candidate: CandidateConfig, header: Header, adapters: Mapping[str, Path], stop: threading.Event
     ) -> None:
         """
         Raises:

@@ -65,7 +65,7 @@ class ServerProcess:
         """Whether the process has not ended."""
         return self._process.poll() is None
 
-    def wait_until_loaded(self, model: str, stop: threading.Event | None = None) -> None:
+    def wait_until_loaded(self, model: str, stop: threading.Event) -> None:
         """Wait until the model is loaded, which may take minutes. If it does not load, the process ends.
 
         Raises:
@@ -85,11 +85,11 @@ class ServerProcess:
             self.close()
             raise
 
-    def first_report(self, stop: threading.Event | None = None) -> dict[str, Any]:
+    def first_report(self, stop: threading.Event) -> dict[str, Any]:
         """The first report; empty if the process ends without one. Raises InterruptedError if `stop` is set."""
         with selectors.DefaultSelector() as selector:
             selector.register(self._output, selectors.EVENT_READ)
-            while stop is None or not stop.is_set():
+            while not stop.is_set():
                 if selector.select(POLL_SECONDS):
                     with suppress(ValueError):  # a line that a death has cut off, or `close` came first
                         return parse_json(line) if (line := self._output.readline()) else {}
