@@ -327,7 +327,7 @@ class Connection:
         if limit not in body and limit not in self.refusals:
             body = {limit if name == LIMIT else name: value for name, value in body.items()}
         ours = {limit if name == LIMIT else name: value for name, value in ours.items()}
-        fields = {name: value for name, value in ours.items() if name not in self.refusals} | body
+        fields = {**{name: value for name, value in ours.items() if name not in self.refusals}, **body}
         if isinstance(options := body.get("stream_options"), dict):
             del fields["stream_options"]
             if "stream_options" not in self.refusals:
