@@ -62,7 +62,12 @@ FAULTS = [
     ("nothing", "", "ended without any text", LOG),
     ("filtered", HALF, "content filter", "Rephrase"),
     ("zipped", "", "a compressed answer", "compression"),
-    ("redirect", "", "status 307: it redirects to example.test, which is not followed", "base_url"),
+    (
+        "redirect",
+        "",
+        "it redirects to http://example.test/v1/chat/completions",
+        "base_url",
+    ),
     ("goods", "", 'status 404, "model "goods" not found"', 'Did you mean "good"?'),
 ]  # the model, what comes of its text, why not more, and what to do
 

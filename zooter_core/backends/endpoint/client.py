@@ -77,11 +77,9 @@ class Client:
                 raise status_error(response.status, response.headers, raw, self.redact, self._key_variable)
             await self._check_form(response, kind)
             yield response
-        except TimeoutError as problem:
-            if isinstance(problem, aiohttp.ClientError):
-                raise connection_error(problem, self.connect_seconds, self.redact) from None
-            raise too_late(seconds, "first token" if kind == EVENTS else "answer") from None
         except (aiohttp.ClientError, OSError, UnicodeError) as problem:  # UnicodeError: of a host's name
+            if type(problem) is TimeoutError:
+                raise too_late(seconds, "first token" if kind == EVENTS else "answer") from None
             raise connection_error(problem, self.connect_seconds, self.redact) from None
         finally:
             if response is not None:
