@@ -221,10 +221,9 @@ def test_whatever_a_server_sends_the_others_are_listed(scripted, tmp_path, value
         notes: list[str] = []
         models = run_apart(served(scripted.url, None, notes.append))
         assert [model.model for model in models][-2:] == ["a-7b", "good-8b"]
-        folder = tmp_path / path.replace("/", "-")
-        assert connect(folder, models).names == load_fleet(folder).pool
-        assert [one.model for one in load_fleet(folder).candidates] == [model.model for model in models]
         assert all(note.isprintable() for note in [*notes, *(model.facts for model in models)])
+    assert connect(tmp_path, models).names == load_fleet(tmp_path).pool
+    assert [one.model for one in load_fleet(tmp_path).candidates] == [model.model for model in models]
 
 
 @pytest.mark.parametrize(
