@@ -19,7 +19,7 @@ ANSWERING = {
     *("caches", "echo", "echo-key", "empty", "endless", "good"),
     *("half-line", "halves", "length", "lingers", "narrow", "no-images", "no-stream-options", "no-tools", "picky"),
     "seeded",
-    *("reset-at-the-end", "ten-megabytes", "think", "tool-info", "unfinished", "unhurried"),
+    *("reset-at-the-end", "ten-megabytes", "think", "tool-info", "unfinished", "unhurried", "zipped"),
 }
 STATUSES = (400, 401, 403, 404, 408, 413, 418, 422, 429, 500, 502, 503, 504)
 MODELS = (

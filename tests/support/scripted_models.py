@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import inspect
 import json
 import time
@@ -302,12 +303,15 @@ class Models(Apis):
             self.wfile.write(b"x" * 65_536)
 
     def zipped(self, body: Any) -> None:
+        """A good answer, compressed without being asked to."""
+        shape = {"choices": [{"index": 0, "delta": {"content": HALF}, "finish_reason": "stop"}]}
+        content = gzip.compress(f"data: {json.dumps(shape)}\n\n".encode())
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Content-Encoding", "gzip")
-        self.send_header("Content-Length", "4")
+        self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        self.wfile.write(b"\x1f\x8b\x08\x00")
+        self.wfile.write(content)
 
     def redirect(self, body: Any) -> None:
         self.status(307, {}, Location=self.server.elsewhere)

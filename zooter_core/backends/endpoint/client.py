@@ -120,9 +120,6 @@ class Client:
 
     async def _check_form(self, response: aiohttp.ClientResponse, kind: str) -> None:
         """Refuse what is not the answer that was asked for."""
-        if response.headers.get("content-encoding", "identity") != "identity":
-            next_step = "Switch off compression on the server."
-            raise EndpointError("the server sent a compressed answer without being asked to", next_step)
         if response.content_type == "text/html":
             next_step = "Fix base_url in fleet.toml; it usually ends in /v1."
             raise EndpointError("the server sent a web page instead of an answer", next_step)
@@ -152,7 +149,6 @@ def _session(connect_seconds: float) -> aiohttp.ClientSession:
         connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=30),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_seconds),
-        auto_decompress=False,
         max_field_size=LONGEST_HEADER,
         skip_auto_headers=("User-Agent",),
     )
