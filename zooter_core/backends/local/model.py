@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import threading
-import weakref
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -142,9 +141,8 @@ class Base:
 
     def close(self) -> None:
         """Release the weights."""
-        watched = [weakref.ref(weight) for weight in self.model.parameters()]
         self.model, self.sizes = None, {}
-        memory.give_back(watched)
+        memory.give_back()
 
 
 def load(checkpoint: Checkpoint, used: memory.Sizes) -> Any:
