@@ -76,7 +76,7 @@ def test_what_nobody_changes_goes_on_as_it_came(chunk, escaped):
 
 
 def test_what_is_no_json_goes_on_too_and_half_a_character_stays_escaped():
-    for raw in (b"event: ping\ndata: pong", b"data: a\ndata: b", rb'data: {"a": "\ud83d"}'):
+    for raw in (b"event: ping\ndata: pong", b"data: a\ndata: b", rb'data: {"a":"\ud83d"}'):
         assert Event.of(raw).encode() == raw + b"\n\n"
 
 

@@ -35,7 +35,7 @@ def test_a_new_conversation_gets_the_slot_that_was_unused_for_longest():
     first, second = slots.take(None, [1], 10, NEVER), slots.take(None, [2], 10, NEVER)
     slots.give_back(second)
     slots.give_back(first)
-    assert slots.take(None, [3], 10, NEVER) is first
+    assert slots.take(None, [3], 10, NEVER) is second
 
 
 def test_who_finds_no_slot_or_no_room_waits_until_there_is():

@@ -98,18 +98,11 @@ class Event:
 
     def encode(self) -> bytes:
         """The event as bytes, with its empty line."""
-        data = self.data if self.chunk is None else dump_chunk(self.chunk)
+        data = self.data
+        if self.chunk is not None:  # half characters stay escaped, as they came
+            data = PLAIN.encode(self.chunk).encode(errors="backslashreplace")
         lines = [*self.others, *(b"data: " + line for line in data.split(b"\n") if line)]
         return b"\n".join(lines) + b"\n\n"
-
-
-def dump_chunk(chunk: Mapping[str, Any]) -> bytes:
-    """JSON on one line. Half characters stay escaped, as they came."""
-    text = PLAIN.encode(chunk)
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        return json.dumps(chunk).encode()
 
 
 def _object(data: bytes) -> dict[str, Any] | None:

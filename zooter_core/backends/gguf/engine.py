@@ -69,7 +69,6 @@ class Slot:
     adapter: int | None = None
     tokens: Sequence[int] = ()
     room: int = 0
-    used: int = 0
 
     def common(self, adapter: int | None, tokens: Sequence[int]) -> int:
         """How many tokens of a prompt it has read."""
@@ -83,11 +82,10 @@ class Slots:
     """The free slots, and the room for tokens that all of them share. A request that needs more waits in line."""
 
     def __init__(self, count: int, room: int) -> None:
-        self._free = [Slot(number) for number in range(count)]
+        self._free = [Slot(number) for number in range(count)]  # the one unused for longest first
         self._count, self._room = count, room
         self._changed = threading.Condition()
         self._first = threading.Lock()  # held by the request that is first in line
-        self._uses = 0
 
     def take(self, adapter: int | None, tokens: Sequence[int], room: int, stop: threading.Event) -> Slot | None:
         """The free slot that has read the longest part of a prompt, else the one unused for longest.
@@ -106,10 +104,10 @@ class Slots:
                     if stop.is_set():
                         return None
                     self._changed.wait(POLL_SECONDS)  # a stop does not notify
-                slot = max(self._free, key=lambda slot: (slot.common(adapter, tokens), -slot.used))
+                slot = max(self._free, key=lambda slot: slot.common(adapter, tokens))
                 self._free.remove(slot)
-                self._uses, self._room = self._uses + 1, self._room - room
-                slot.adapter, slot.tokens, slot.room, slot.used = adapter, tokens, room, self._uses
+                self._room -= room
+                slot.adapter, slot.tokens, slot.room = adapter, tokens, room
                 return slot
         finally:
             self._first.release()
