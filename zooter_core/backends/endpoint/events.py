@@ -14,8 +14,7 @@ from typing import Any
 
 from zooter_core.base.strict_json import objects
 
-LINE_END = rb"(?:\r\n|\n|\r(?!\n))"
-LINES, END = re.compile(LINE_END), re.compile(LINE_END + b"{2,}")
+END = re.compile(rb"(?:\r\n|\n|\r(?!\n)){2,}")
 COMMENT = re.compile(rb":[^\r\n]*")
 DONE = b"[DONE]"  # the data of the last event
 NOTHING = (b"", b"null", DONE)  # data that is no part of an answer
@@ -35,9 +34,8 @@ class EventSplitter:
         start, look = 0, max(0, len(self._rest) - LONGEST_END + 1)  # an end may have begun before this part
         self._rest += data
         for match in END.finditer(self._rest, look):
-            event = bytes(self._rest[start : match.start()]).lstrip(
-                b"\r\n"
-            )  # what is left of an end that was cut in two
+            event = bytes(self._rest[start : match.start()])
+            event = event.lstrip(b"\r\n")  # what is left of an end that was cut in two
             if event and not COMMENT.fullmatch(event):
                 yield event
             start = match.end()
@@ -55,13 +53,11 @@ class Event:
     """One event. Whoever changes its chunk changes the event.
 
     Attributes:
-        raw: its text as it came.
         others: its lines beside the data, such as `event: ...`.
         data: of all its data lines.
         chunk: the JSON object in its data; None if that is anything else.
     """
 
-    raw: bytes
     others: list[bytes]
     data: bytes
     chunk: dict[str, Any] | None
@@ -70,16 +66,16 @@ class Event:
     def of(cls, raw: bytes) -> Event:
         """The event with a text."""
         if raw.startswith(b"data: {") and b"\n" not in raw and b"\r" not in raw:  # as nearly all of them
-            return cls(raw, [], raw[6:], _object(raw[6:]))
-        lines = LINES.split(raw)
+            return cls([], raw[6:], _object(raw[6:]))
         if raw.startswith(b"{"):  # an error in place of a stream
-            return cls(raw, [], raw, _object(raw))
+            return cls([], raw, _object(raw))
+        lines = raw.splitlines()
         data = b"\n".join(line[5:].removeprefix(b" ") for line in lines if line.startswith(b"data:")).strip()
         others = [line for line in lines if line and not line.startswith(b"data:")]
         if error := next((line[6:].strip() for line in others if line.startswith(b"error:")), b""):  # llama.cpp
             words = _object(error) or error.decode("utf-8", "replace")
-            return cls(raw, [], error, {"error": words})
-        return cls(raw, others, data, _object(data))
+            return cls([], error, {"error": words})
+        return cls(others, data, _object(data))
 
     @property
     def kind(self) -> bytes:
