@@ -101,7 +101,7 @@ class Base:
         name = f"adapter{len(self.adapters)}"
         try:
             with LOAD_LOCK:
-                config = PeftConfig.from_pretrained(candidate.adapter, inference_mode=True)
+                config = PeftConfig.from_pretrained(candidate.adapter)
                 if not self.adapters:
                     self.model = PeftModelForCausalLM(self.model, config, name, autocast_adapter_dtype=False)
                 report = self.model.load_adapter(candidate.adapter, name, autocast_adapter_dtype=False)
