@@ -69,8 +69,8 @@ def responses(gguf: GgufBackend, requests: list[Request], generation: Generation
 
 
 def engine_of(gguf: GgufBackend) -> Engine:
-    (engine,) = gguf.resident._models.values()
-    return engine
+    (resident,) = gguf.resident._residents.values()
+    return resident.model
 
 
 def test_greedy_answers_and_seeds(gguf, model):

@@ -168,7 +168,7 @@ def test_a_model_that_left_is_gone(folders, tiny_fleet, adapters):
     backend = TransformersBackend()
     adapted = [replace(candidate, memory=b.memory) for candidate in load_fleet(tiny_fleet).candidates]
     ask(backend, adapted if adapters else [a])
-    (base,) = backend.resident._models.values()
+    (base,) = (resident.model for resident in backend.resident._residents.values())
     watched = [weakref.ref(base), weakref.ref(base.model), *map(weakref.ref, base.model.parameters())]
     assert len(base.adapters) == adapters
     del base
