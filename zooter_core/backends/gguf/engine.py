@@ -200,10 +200,10 @@ class Engine:
             RejectedError: llama.cpp does not accept the request.
             EngineError: the process has ended.
         """
-        connection = self._connect({**body, "stream": True, "return_progress": True}, "/completion")
-        watch = threading.Event()
-        threading.Thread(target=_close_on, args=(connection.sock, stop, watch), name="stop", daemon=True).start()
+        connection, watch = _Connection(self._socket), threading.Event()
         try:
+            connection.post("/completion", {**body, "stream": True, "return_progress": True})
+            threading.Thread(target=_close_on, args=(connection.sock, stop, watch), name="stop", daemon=True).start()
             answer = connection.getresponse()
             if answer.status != 200:
                 raise RejectedError(_error(answer.read()))
@@ -232,24 +232,18 @@ class Engine:
         Raises:
             RejectedError, EngineError: as `stream`.
         """
+        connection = _Connection(self._socket)
         try:
-            connection = self._connect(body, path)
+            connection.post(path, body)
             answer = connection.getresponse()
             content = answer.read()
-            connection.close()
         except (OSError, http.client.HTTPException) as problem:
             raise EngineError(self.process.ending()) from problem
+        finally:
+            connection.close()
         if answer.status != 200:
             raise RejectedError(_error(content))
         return parse_json(content)
-
-    def _connect(self, body: Mapping[str, Any], path: str) -> http.client.HTTPConnection:
-        connection = _Connection(self._socket)
-        try:
-            connection.request("POST", path, dump_json(body), {"Content-Type": "application/json"})
-        except OSError as problem:
-            raise EngineError(self.process.ending()) from problem
-        return connection
 
     def close(self) -> None:
         """End the process."""
@@ -273,6 +267,10 @@ class _Connection(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
         self.sock.connect(self._path)
+
+    def post(self, path: str, body: Mapping[str, Any]) -> None:
+        """Send a request."""
+        self.request("POST", path, dump_json(body), {"Content-Type": "application/json"})
 
 
 def _close_on(connection: socket.socket, stop: threading.Event, watch: threading.Event) -> None:
