@@ -40,10 +40,10 @@ class Client:
     def __init__(
         self,
         url: str,
-        key: str | None = None,
-        key_variable: str | None = None,
-        local: bool = False,
-        connect_seconds: float = 5.0,
+        key: str | None,
+        key_variable: str | None,
+        local: bool,
+        connect_seconds: float,
         most_bytes: int = MOST_BYTES,
     ) -> None:
         self.url, self.connect_seconds, self.most_bytes = url.rstrip("/"), connect_seconds, most_bytes

@@ -155,7 +155,7 @@ class EndpointError(Exception):
 
 
 def status_error(
-    status: int, headers: Mapping[str, str], raw: bytes, redact: Redaction, key_variable: str | None = None
+    status: int, headers: Mapping[str, str], raw: bytes, redact: Redaction, key_variable: str | None
 ) -> EndpointError:
     """The error behind another status than 200.
 

@@ -34,15 +34,14 @@ class RetryPolicy:
     longest: float = LONGEST_PAUSE
     spread: float = 0.5
 
-    def pause(self, attempt: int, wait: float | None = None, jitter: float | None = None) -> float | None:
+    def pause(self, attempt: int, wait: float | None = None) -> float | None:
         """Seconds until the next attempt; None if there is none.
 
         Args:
             attempt: the number of the attempt that failed, from 0.
             wait: seconds that the server asks for. The pause is a little longer.
-            jitter: a random number in [0, 1].
         """
-        jitter = random.random() if jitter is None else jitter
+        jitter = random.random()
         if attempt >= self.retries or (wait is not None and wait > LONGEST_WAIT):
             return None
         if wait is not None:
