@@ -16,10 +16,10 @@ from zooter_core.cli.main import main
 
 # What these give is an answer, whole or cut off; all others give none, or half of one.
 ANSWERING = {
-    *("caches", "echo", "echo-key", "echo-key-cut", "echo-key-reset", "echo-key-start", "empty", "endless", "good"),
+    *("caches", "echo", "echo-key", "empty", "endless", "good"),
     *("half-line", "halves", "length", "lingers", "narrow", "no-images", "no-stream-options", "no-tools", "picky"),
     "seeded",
-    *("reset-at-the-end", "ten-megabytes", "think", "tool-info", "unfinished", "unhurried"),
+    *("reset-at-the-end", "ten-megabytes", "think", "tool-info", "unfinished", "unhurried", "zipped"),
 }
 STATUSES = (400, 401, 403, 404, 408, 413, 418, 422, 429, 500, 502, 503, 504)
 MODELS = (

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 import threading
 import tomllib
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from support.event_loops import run_apart
 from support.gguf_models import write_model
@@ -199,32 +195,6 @@ def test_of_very_many_models_the_first_are_listed(tmp_path):
     assert len(connect(tmp_path, twins).names) == len(connect(tmp_path, twins).present) == 100
 
 
-def test_a_server_that_is_slow_to_tell_what_its_models_can_do(monkeypatch):
-    monkeypatch.setattr(discovery, "DETAILS_SECONDS", 0.2)
-    answer, notes = threading.Event(), list[str]()
-
-    def show(body: dict[str, Any]) -> dict[str, Any]:
-        answer.wait(PATIENCE)
-        return {}
-
-    with serving() as server:
-        names = [f"m{number}" for number in range(100)]
-        server.routes = {"/v1/models": {"data": [{"id": name} for name in names]}, "/api/show": show}
-        server.routes |= {"/api/tags": {"models": [{"name": name, "size": 10**400} for name in names]}}
-        models = run_apart(served(server.url, None, notes.append))
-        answer.set()
-    assert [(model.model, model.size) for model in models] == [(name, None) for name in names]
-    assert "has not said within 0.2 s" in notes[0]
-
-
-TEXTS = ["Q4\n", "9" * 400 + "B", "num_ctx " + "9" * 5000, "a-7b"]
-NUMBERS = st.sampled_from([10**400, -(10**400), 2**63, 0, -1])
-WILD = st.recursive(
-    st.none() | st.booleans() | st.text() | st.sampled_from(TEXTS) | st.integers() | NUMBERS
-    | st.floats(allow_nan=False, allow_infinity=False),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
-    max_leaves=6,
-)  # fmt: skip
 FIELDS = {
     "/v1/models": ("id", "owned_by", "parent", "max_model_len", "meta", "type", "capabilities", "max_context_length"),
     "/api/tags": ("name", "id", "size", "details"),
@@ -234,55 +204,26 @@ FIELDS = {
     "/props": ("default_generation_settings", "chat_template_caps", "modalities", "total_slots"),
 }
 LISTS = {"/v1/models": "data", "/api/tags": "models", "/api/v0/models": "data"}
+MEMBERS = ("n_params", "size", "ftype", "family", "parameter_size", "quantization_level", "n_ctx", "context_length")
+UNEXPECTED: list[Any] = [None, True, "Q4\n", "9" * 400 + "B", "num_ctx " + "9" * 5000, ["vision"], {"a": []}]
+UNEXPECTED += [10**400, -1, 0.5, [], [5]]
 
 
-def wild(*names: str) -> st.SearchStrategy[dict[str, Any]]:
-    return st.fixed_dictionaries({}, optional=dict.fromkeys(names, WILD))
-
-
-USUAL = {  # fields that often have what they should have
-    "meta": wild("n_params", "size", "ftype"),
-    "details": wild("family", "parameter_size", "quantization_level"),
-    "default_generation_settings": wild("n_ctx"),
-    "models": st.lists(wild("context_length").map(lambda entry: {"name": "a-7b", **entry})),
-    "capabilities": st.lists(st.sampled_from(["vision", "tool_use", 5, None])),
-    "owned_by": st.sampled_from(["vllm", "llamacpp"]),
-    **dict.fromkeys(("id", "name", "parent"), st.just("a-7b")),
-}
-
-
-def body(path: str) -> st.SearchStrategy[Any]:
-    """What a route sends: its fields with anything in them, or something else."""
-    fields = {name: WILD | USUAL[name] if name in USUAL else WILD for name in FIELDS[path]}
-    entry = st.fixed_dictionaries({}, optional=fields) | WILD
-    return st.fixed_dictionaries({LISTS[path]: WILD | st.lists(entry, max_size=3)}) if path in LISTS else entry
-
-
-@pytest.fixture(scope="module")
-def wild_server():
-    with serving() as server:
-        yield server
-
-
-@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
-@given(st.fixed_dictionaries({}, optional={path: body(path) for path in FIELDS}))
-def test_whatever_a_server_sends_the_others_are_listed(wild_server, routes):
-    good = [{"id": "good-8b"}]
-    if isinstance(listing := routes.get("/v1/models"), dict) and isinstance(listing["data"], list):
-        listing["data"] += good
-    wild_server.routes = {"/v1/models": {"data": good}, **routes}
-    notes: list[str] = []
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            models = run_apart(served(wild_server.url, None, notes.append))
-        except EndpointError:
-            return
-        assert all(model.model for model in models)
-        names = connect(Path(folder), models).names if models else ()
-        fleet = load_fleet(folder) if models else None
-        assert names == (fleet.pool if fleet else ())
-        assert not fleet or [one.model for one in fleet.candidates] == [model.model for model in models]
+@pytest.mark.parametrize("value", [*UNEXPECTED, *(dict.fromkeys(MEMBERS, value) for value in UNEXPECTED)])
+def test_whatever_a_server_sends_the_others_are_listed(scripted, tmp_path, value):
+    """Of the list of models, and of one route more, every field has a value that nobody expects there."""
+    for path in FIELDS:
+        scripted.routes = {}
+        for place in {path, "/v1/models"}:
+            odd = dict.fromkeys(FIELDS[place], value)
+            entries = [value, odd, odd | {"id": "a-7b", "name": "a-7b"}, {"id": "good-8b", "name": "good-8b"}]
+            scripted.routes[place] = {LISTS[place]: entries} if place in LISTS else odd
+        notes: list[str] = []
+        models = run_apart(served(scripted.url, None, notes.append))
+        assert [model.model for model in models][-2:] == ["a-7b", "good-8b"]
         assert all(note.isprintable() for note in [*notes, *(model.facts for model in models)])
+    assert connect(tmp_path, models).names == load_fleet(tmp_path).pool
+    assert [one.model for one in load_fleet(tmp_path).candidates] == [model.model for model in models]
 
 
 @pytest.mark.parametrize(
@@ -321,7 +262,7 @@ def test_who_does_not_answer_is_named_with_the_reason(monkeypatch):
     monkeypatch.setattr(discovery, "usual_addresses", lambda: ["http://127.0.0.1:9/v1"])
     with serving() as server:
         server.routes = {"/v1/models": {"data": [{"id": "auto", "owned_by": "zooter"}]}}
-        result = discover({"http://127.0.0.1:1/v1": None, server.url: None, "ftp://x/v1": None}, usual=True)
+        result = discover({"http://127.0.0.1:1/v1": None, server.url: None, "ftp://x/v1": None})
     assert list(result.silent) == [
         "http://127.0.0.1:1/v1",
         server.url,

@@ -73,25 +73,15 @@ def test_a_file_whose_name_is_none_is_passed_over(tmp_path, name):
     assert all(note.isprintable() and "in its name; passed over" in note for note in notes)
 
 
-@pytest.mark.parametrize(
-    ("bound", "value", "part"),
-    [("FOLDER_SECONDS", 0, "it takes more than 0 s"), ("MOST_FILES", 3, "3 files"), ("MOST_MODELS", 2, "2 models")],
-)
-def test_a_folder_is_looked_at_within_bounds(tmp_path, monkeypatch, bound, value, part):
+@pytest.mark.parametrize(("bound", "value"), [("MOST_FILES", 3), ("MOST_MODELS", 2)])
+def test_a_folder_is_looked_at_within_bounds(tmp_path, monkeypatch, bound, value):
     for number in range(4):
         write_folder(tmp_path / str(number))
     monkeypatch.setattr(on_disk, bound, value)
     notes: list[str] = []
     assert len(on_disk.models_in(tmp_path, notes.append)) <= value
     (note,) = notes
-    assert part in note
-
-
-def test_folders_in_folders_have_an_end(tmp_path):
-    """Python walks them by calls in calls."""
-    write_folder(tmp_path.joinpath(*["a"] * (on_disk.MOST_LEVELS + 2)) / "deep")
-    write_folder(tmp_path / "good")
-    assert [model.name for model in on_disk.models_in(tmp_path)] == ["good"]
+    assert f" {value} " in note
 
 
 def test_weights_on_disk(tmp_path):

@@ -48,10 +48,12 @@ def test_check_tells_the_memory_of_each_of_them(folder, capsys, monkeypatch):
 
 
 def test_a_run_says_so_and_loads_each_base_once(folder, tmp_path, monkeypatch):
-    from zooter_core.backends.local.model import Base
+    from zooter_core.backends.local import model
 
-    loads, load = [], Base.load
-    monkeypatch.setattr(Base, "load", lambda base: loads.append(base.name) or load(base))
+    loads, load = [], model.load
+    monkeypatch.setattr(
+        model, "load", lambda place, used: loads.append(Path(place.candidate.model).name) or load(place, used)
+    )
     ensemble = Ensemble(load_fleet(folder))
     notes: list[str] = []
     with Run(tmp_path / "run", create=True) as run:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import inspect
 import json
 import time
@@ -302,12 +303,15 @@ class Models(Apis):
             self.wfile.write(b"x" * 65_536)
 
     def zipped(self, body: Any) -> None:
+        """A good answer, compressed without being asked to."""
+        shape = {"choices": [{"index": 0, "delta": {"content": HALF}, "finish_reason": "stop"}]}
+        content = gzip.compress(f"data: {json.dumps(shape)}\n\n".encode())
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Content-Encoding", "gzip")
-        self.send_header("Content-Length", "4")
+        self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        self.wfile.write(b"\x1f\x8b\x08\x00")
+        self.wfile.write(content)
 
     def redirect(self, body: Any) -> None:
         self.status(307, {}, Location=self.server.elsewhere)
@@ -317,28 +321,14 @@ class Models(Apis):
         self.status(401, {"error": {"message": f"Incorrect API key provided: {key}."}})
 
     def echo_key(self, body: Any) -> None:
-        """The key as one token, then letter by letter, then as part of a word."""
-        self.stream_text(["Your key is ", self.key(), ", or ", *self.key(), f", so x{self.key()}x."])
+        """The key as one token, then as part of a word."""
+        self.stream_text(["Your key is ", self.key(), f", so x{self.key()}x."])
 
     def echo_key_escaped(self, body: Any) -> None:
         """The key in a whole answer, with every letter written as its number."""
         escaped = "".join(f"\\u{ord(letter):04x}" for letter in self.key())
         choices = '[{"message": {"content": "It is KEY."}, "finish_reason": "stop"}]'
         self.status(200, f'{{"choices": {choices}}}'.replace("KEY", escaped).encode())
-
-    def echo_key_cut(self, body: Any) -> None:
-        """All but the end of the key, and no further word."""
-        self.stream_text(["Your key is ", self.key()[:-2]])
-
-    def echo_key_start(self, body: Any) -> None:
-        """What only looks like the key."""
-        self.stream_text(["Keys begin like ", self.key()[:3], " or end so: ", self.key()[:3]])
-
-    def echo_key_reset(self, body: Any) -> None:
-        self.begin()
-        self.event(f"{self.key()} and {self.key()[:2]}")
-        time.sleep(0.1)
-        self.reset()
 
     def echo_key_error(self, body: Any) -> None:
         self.status(500, {"error": {"message": "x" * 190 + self.key()}})

@@ -9,11 +9,9 @@ import gc
 import math
 import re
 import sys
-import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from zooter_core.base.cores import CGROUP
 from zooter_core.base.errors import ZooterError, did_you_mean
@@ -127,14 +125,9 @@ def shortage(problem: BaseException) -> str:
     return f"{amount[1]} more" if amount else "more"
 
 
-def give_back(watched: Sequence[weakref.ref[Any]] | None = None) -> None:
-    """Return unused memory to the system, also from torch's cache.
-
-    Args:
-        watched: what should be gone by now. If it is, the slow search for reference cycles is skipped.
-    """
-    if watched is None or any(ref() is not None for ref in watched):
-        gc.collect()
+def give_back() -> None:
+    """Return unused memory to the system, also from torch's cache."""
+    gc.collect()
     torch = sys.modules.get("torch")  # not loaded where llama.cpp runs all models
     if torch is not None and torch.cuda.is_available():
         torch.cuda.empty_cache()

@@ -63,11 +63,15 @@ class Recording:
         Raises:
             ZooterError: the file has no such response; the message names the nearest query in it.
         """
-        texts = self.texts.get(plain(query), {}).get(candidate)
-        if texts and begun:
-            return self._rest(texts, begun, candidate)
+        texts = self.texts.get(plain(query), {}).get(candidate, [])
+        if rests := [text.removeprefix(begun) for text in texts if text.startswith(begun)]:
+            return rests[number % len(rests)]
         if texts:
-            return texts[number % len(texts)]
+            raise ZooterError(
+                f"the beginning of a response of {candidate} in {self.path.name}",
+                f'"{one_line(begun, SHOWN)}"',
+                "Start the answer again: a recorded response can only continue as it was recorded.",
+            )
         queries = self.of(candidate)
         starts = {entry[:COMPARED]: entry for entry in queries[:MOST_COMPARED]}
         near = difflib.get_close_matches(plain(query)[:COMPARED], starts, n=1, cutoff=0.5)
@@ -76,16 +80,6 @@ class Recording:
             f"one of the {len(queries):,} queries to which {self.path.name} has a response of {candidate}",
             f'"{one_line(query, SHOWN)}"',
             f'{kind} is "{one_line(near[0] if near else queries[0], SHOWN)}".',
-        )
-
-    def _rest(self, texts: Sequence[str], begun: str, candidate: str) -> str:
-        for text in texts:
-            if text.startswith(begun):
-                return text[len(begun) :]
-        raise ZooterError(
-            f"the beginning of a response of {candidate} in {self.path.name}",
-            f'"{one_line(begun, SHOWN)}"',
-            "Start the answer again: a recorded response can only continue as it was recorded.",
         )
 
 

@@ -76,13 +76,30 @@ class Loader(Generic[Loaded]):
         return WorkError(expected, available, f"Free memory, {step}")
 
 
+@dataclass
+class _Resident(Generic[Loaded]):
+    """A model in memory.
+
+    Attributes:
+        users: how many use it now.
+        retired: whether it leaves with its last user.
+    """
+
+    model: Loaded
+    users: int = 0
+    retired: bool = False
+
+    @property
+    def usable(self) -> bool:
+        """Whether a new use may begin."""
+        return self.model.usable and not self.retired
+
+
 class Residency(Generic[Loaded]):
     """The models in memory by key, the least recently used one first."""
 
     def __init__(self) -> None:
-        self._models: dict[Hashable, Loaded] = {}
-        self._users: Counter[Hashable] = Counter()
-        self._retired: set[Hashable] = set()
+        self._residents: dict[Hashable, _Resident[Loaded]] = {}
         self._changed = threading.Condition()
         self._loading = threading.Lock()  # held by the only caller that may load or unload models
         self._draining = False  # whether that caller waits for models in use to become idle: no new use may begin
@@ -113,8 +130,7 @@ class Residency(Generic[Loaded]):
                 return None
             model = self._load(loader)
             with self._changed:
-                self._models[loader.key] = model
-                self._users[loader.key] += 1
+                self._residents[loader.key] = _Resident(model, users=1)
             return model
         except InterruptedError:  # the stop has ended the loading
             return None
@@ -123,42 +139,43 @@ class Residency(Generic[Loaded]):
 
     def _begin_use(self, key: Hashable) -> Loaded | None:
         with self._changed:
-            if self._draining or not self._is_usable(key):
+            resident = self._residents.get(key)
+            if self._draining or resident is None or not resident.usable:
                 return None
-            self._users[key] += 1
-            return self._models[key]
+            resident.users += 1
+            return resident.model
 
     def _release(self, key: Hashable) -> None:
         with self._changed:
-            self._users[key] -= 1
-            self._models[key] = self._models.pop(key)  # now the most recently used
-            if not self._is_usable(key) and not self._users[key]:
+            resident = self._residents[key] = self._residents.pop(key)  # now the most recently used
+            resident.users -= 1
+            if not resident.usable and not resident.users:
                 self._unload(key)
             self._changed.notify_all()
 
     def retain(self, needed: Callable[[Any], bool]) -> None:
         """Unload the models whose keys are not needed, each as soon as nobody uses it. No new use of them begins."""
         with self._changed:
-            for key in [key for key in self._models if not needed(key)]:
-                self._retired.add(key)
-                if not self._users[key]:
+            for key in [key for key in self._residents if not needed(key)]:
+                self._residents[key].retired = True
+                if not self._residents[key].users:
                     self._unload(key)
 
     def has(self, key: Hashable) -> bool:
         """Whether the model of a key is loaded."""
         with self._changed:
-            return key in self._models
+            return key in self._residents
 
     def first_loaded(self, keys: Iterable[Key]) -> Key:
         """The first key whose model is loaded, else the first: in this order the fewest models are loaded."""
         order = list(keys)
         with self._changed:
-            return next((key for key in order if key in self._models), order[0])
+            return next((key for key in order if key in self._residents), order[0])
 
     def fits(self, loader: Loader[Loaded]) -> bool:
         """Whether a model is loaded, or is the first, or its bytes fit beside the loaded ones."""
         with self._changed:
-            if loader.key in self._models or not self._models:
+            if loader.key in self._residents or not self._residents:
                 return True
         size = loader.bytes  # may read files, which must not keep others waiting
         with self._changed:
@@ -174,30 +191,27 @@ class Residency(Generic[Loaded]):
     def names(self) -> list[str]:
         """The loaded models, the least recently used one first."""
         with self._changed:
-            return [model.name for model in self._models.values()]
+            return [resident.model.name for resident in self._residents.values()]
 
     def sizes(self) -> dict[object, int]:
         """Bytes of each loaded model, by key."""
         with self._changed:
-            return {key: sum(model.sizes.values()) for key, model in self._models.items()}
+            return {key: sum(resident.model.sizes.values()) for key, resident in self._residents.items()}
 
     def used(self) -> memory.Sizes:
         """Bytes of all loaded models, by device."""
         used: Counter[str] = Counter()
         with self._changed:
-            for model in self._models.values():
-                used.update(model.sizes)
+            for resident in self._residents.values():
+                used.update(resident.model.sizes)
         return dict(used)
 
     def spare(self) -> None:
         """Unload all idle models and return their memory."""
         with self._changed:
-            for key in [key for key in self._models if not self._users[key]]:
+            for key in [key for key, resident in self._residents.items() if not resident.users]:
                 self._unload(key)
         memory.give_back()
-
-    def _is_usable(self, key: Hashable) -> bool:
-        return key in self._models and self._models[key].usable and key not in self._retired
 
     def _room(self, loader: Loader[Loaded]) -> int:
         used = self.used()
@@ -210,9 +224,9 @@ class Residency(Generic[Loaded]):
         with self._changed:
             self._check(loader)
             try:
-                while (replaces := loader.key in self._models) or (self._models and self._room(loader) < size):
-                    keys = [loader.key] if replaces else self._models
-                    idle = next((key for key in keys if not self._users[key]), None)
+                while (replaces := loader.key in self._residents) or (self._residents and self._room(loader) < size):
+                    keys = [loader.key] if replaces else self._residents
+                    idle = next((key for key in keys if not self._residents[key].users), None)
                     if idle is not None:
                         self._unload(idle)
                     elif stop.is_set():
@@ -252,9 +266,7 @@ class Residency(Generic[Loaded]):
         raise loader.too_large(f"{free}{f' beside {others}' if others else ''} ({why})")
 
     def _unload(self, key: Hashable) -> None:
-        self._models.pop(key).close()
-        self._retired.discard(key)
-        del self._users[key]
+        self._residents.pop(key).model.close()
 
 
 def acquire(lock: threading.Lock, stop: threading.Event) -> bool:

@@ -79,7 +79,7 @@ def still_thinking(candidate: str, tokens: int) -> WorkError:
 
 
 class Splitter:
-    """Splits an answer that comes in pieces, wherever they are cut.
+    """Splits an answer that comes in pieces, wherever they are cut. The first tag that ends thoughts ends them.
 
     Args:
         opened: whether the prompt has opened the thoughts.
@@ -87,7 +87,7 @@ class Splitter:
 
     def __init__(self, opened: bool = False) -> None:
         self._tag = USUAL if opened else ""  # which opened the thoughts; "" if none are open
-        self._depth, self._waiting, self._begun = int(opened), "", False
+        self._waiting, self._begun = "", False
         self._thoughts, self._text = "", ""
 
     @property
@@ -106,9 +106,7 @@ class Splitter:
     def end(self) -> Parts:
         """All parts, once the answer has ended. Pieces shown earlier may have been misjudged; these parts are final."""
         if self._tag:
-            thoughts, end = self._thoughts + self._waiting, ENDS[self._tag]
-            before, tag, after = thoughts.rpartition(end)  # it may have been passed over, or a nested one opened
-            return Parts(before.strip(), after.lstrip()) if tag else Parts(thoughts.strip(), "", True)
+            return Parts((self._thoughts + self._waiting).strip(), "", True)
         text = self._text + self._waiting
         if self._thoughts:
             return Parts(self._thoughts.strip(), text.lstrip())
@@ -129,7 +127,7 @@ class Splitter:
             if start.startswith(tag):
                 self._waiting = start.removeprefix(tag)
                 self._begun = tag == BEFORE_TEXT
-                self._tag, self._depth = ("", 0) if self._begun else (tag, 1)
+                self._tag = "" if self._begun else tag
                 return True
             if tag.startswith(start):
                 return False
@@ -138,26 +136,19 @@ class Splitter:
         return True
 
     def _think(self) -> bool:
-        tags = (self._tag, ENDS[self._tag])
-        places = [(place, tag) for tag in tags if (place := self._waiting.find(tag)) >= 0]
-        if not places:
-            waiting = max(_overlap(self._waiting, tag) for tag in tags)
-            shown = len(self._waiting) - waiting
-            self._thoughts, self._waiting = self._thoughts + self._waiting[:shown], self._waiting[shown:]
-            return False
-        place, tag = min(places)
-        before, after = self._thoughts + self._waiting[:place], self._waiting[place + len(tag) :]
-        if before.endswith("`") and not after:
-            return False  # whether it is quoted is clear with the next piece
-        quoted = _in_code(before) or (before.endswith("`") and after.startswith("`"))
-        is_first = tag == self._tag and not before.strip()  # the model opens again what the prompt has opened
-        self._depth += 0 if quoted or is_first else 1 if tag == self._tag else -1
-        self._waiting = after
-        if self._depth:
-            self._thoughts = before if is_first else before + tag
-        else:
-            self._thoughts, self._tag = before, ""
-        return True
+        if not self._thoughts:
+            start = self._waiting.lstrip()
+            if self._tag.startswith(start):
+                return False
+            if start.startswith(self._tag):  # the model opens again what the prompt has opened
+                self._waiting = start.removeprefix(self._tag)
+        before, end, after = self._waiting.partition(ENDS[self._tag])
+        if end:
+            self._thoughts, self._waiting, self._tag = self._thoughts + before, after, ""
+            return True
+        shown = len(before) - _overlap(before, ENDS[self._tag])
+        self._thoughts, self._waiting = self._thoughts + before[:shown], before[shown:]
+        return False
 
 
 def _in_code(before: str) -> bool:

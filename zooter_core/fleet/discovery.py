@@ -59,7 +59,6 @@ Result = TypeVar("Result")
 USUAL = {OLLAMA: 11434, VLLM: 8000, LLAMA_CPP: 8080, LM_STUDIO: 1234}  # ports
 ASK_SECONDS = 10.0  # for a server to list its models
 CONNECT_SECONDS = 1.0
-DETAILS_SECONDS = 30.0  # for a server to say what its models can do
 AT_ONCE = 8  # models that a server is asked about at the same time
 MOST_CHARACTERS = 80_000  # which bounds what a server's answer may have: 33 million bytes
 LONGEST_NAME = 1000  # characters
@@ -83,27 +82,23 @@ class Discovery:
     passed_over: tuple[str, ...] = ()
 
 
-def discover(
-    addresses: Mapping[str, str | None] | None = None, folders: Sequence[Path] = (), usual: bool = True
-) -> Discovery:
-    """Look at servers and folders.
+def discover(addresses: Mapping[str, str | None] | None = None, folders: Sequence[Path] = ()) -> Discovery:
+    """Look at the usual ports and cache folders of this machine, and at other servers and folders.
 
     Args:
         addresses: of further servers, each up to and with its /v1, and the variable that holds its key, if it has one.
         folders: further ones with weights.
-        usual: look at the usual ports and cache folders of this machine too.
     """
     addresses = addresses or {}
     servers: dict[str, str] = {}  # a server that has two names is asked by the first
-    for url in (*addresses, *(usual_addresses() if usual else ())):
+    for url in (*addresses, *usual_addresses()):
         servers.setdefault(one_name(url), url)
     notes: list[str] = []
     served, silent = _apart(_all_served({url: addresses.get(url) for url in servers.values()}, notes.append))
-    places = [*folders, *(usual_folders() if usual else ())]
     names = {model.name for model in served}
     files = [  # Ollama serves the files that it has; a folder that somebody named is listed whole
         model
-        for place in dict.fromkeys(places)
+        for place in dict.fromkeys((*folders, *usual_folders()))
         for model in models_in(place, notes.append)
         if place in folders or model.name not in names
     ]
@@ -207,22 +202,17 @@ async def served(url: str, key_variable: str | None = None, tell: Tell = ignore)
         named = _named(entries, endpoint.host, tell)
         listings = [{**entry, **details.get(name, {}), "id": name} for name, entry in named.items()]
         places = asyncio.Semaphore(AT_ONCE)
-        until = asyncio.get_running_loop().time() + DETAILS_SECONDS
 
         async def model(listing: Mapping[str, Any]) -> Model:
             name, abilities = listing["id"], shared
             if make == OLLAMA:  # the only one that has to be asked about each model: a hosted list has hundreds
-                with suppress(TimeoutError):
-                    async with places, asyncio.timeout_at(until):
-                        abilities = await ask_ollama(server, name)
+                async with places:
+                    abilities = await ask_ollama(server, name)
             base = find_base(listing, listings)
             abilities = abilities or read_entry(listing, base)
             return _model(server, make or _make(listing), name, listing, abilities, str(base.get("id", "")))
 
-        models = await asyncio.gather(*(model(listing) for listing in listings if _writes(listing)))
-        if asyncio.get_running_loop().time() > until:
-            tell(f"{endpoint.host} has not said within {DETAILS_SECONDS:g} s what all of its models can do.")
-        return models
+        return await asyncio.gather(*(model(listing) for listing in listings if _writes(listing)))
     finally:
         await server.close()
 

@@ -1,6 +1,6 @@
 """The models whose weights lie in a folder: GGUF files, transformers folders, and what Ollama has.
 
-A folder may hold anything. What is read of each file, and how long a folder is looked at, is bounded.
+A folder may hold anything. What is read of each file, and how many files are looked at, is bounded.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import os
 import re
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -24,9 +23,7 @@ from zooter_core.config.candidates import GGUF, TRANSFORMERS
 from zooter_core.fleet.discovered import LONGEST_FACT, MOST_MODELS, QUANTISATION, Model, Tell, as_text, ignore
 from zooter_core.fleet.machine import MOST_BILLIONS, billions_in
 
-FOLDER_SECONDS = 60.0  # for the files of a folder
 MANIFESTS, BLOBS = "manifests", "blobs"  # in Ollama's folder
-MOST_LEVELS = 30  # of folders in a folder
 MOST_FILES = 20_000  # looked at in a folder, and folders in it
 MOST_BYTES = 1 << 23  # of a JSON file
 
@@ -46,15 +43,11 @@ def models_in(folder: Path, tell: Tell = ignore) -> list[Model]:
     Args:
         tell: called with a sentence about each file that is passed over.
     """
-    until, models = time.monotonic() + FOLDER_SECONDS, dict[str, Model]()
+    models = dict[str, Model]()
     for number, path in enumerate(_paths(folder)):
-        bounds = {
-            f"it takes more than {FOLDER_SECONDS:g} s": time.monotonic() > until,
-            f"it has more than {MOST_FILES:,} files and folders": number >= MOST_FILES,
-            f"it has more than {MOST_MODELS:,} models": len(models) >= MOST_MODELS,
-        }
-        if bound := next((bound for bound, reached in bounds.items() if reached), ""):
-            tell(f"A part of {_shown(folder)} is passed over: {bound}.")
+        if number >= MOST_FILES or len(models) >= MOST_MODELS:
+            bounds = f"{MOST_FILES:,} files and folders, or {MOST_MODELS:,} models"
+            tell(f"A part of {_shown(folder)} is passed over: it has more than {bounds}.")
             break
         if path is None:
             continue
@@ -80,8 +73,7 @@ def _paths(folder: Path) -> Iterator[Path | None]:
     for place, folders, files in os.walk(folder):
         path = Path(place)
         yield None
-        is_deep = len(path.parts) - len(folder.parts) > MOST_LEVELS
-        left_out = folders if is_deep else () if _has_manifests(path, folder) else (BLOBS, "refs")
+        left_out = () if _has_manifests(path, folder) else (BLOBS, "refs")
         folders[:] = [name for name in folders if name not in left_out and not name.startswith(".")]
         yield from (
             path / name

@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
 from support.event_loops import run_apart
+from zooter_core.backends.endpoint import health
 from zooter_core.backends.endpoint.health import REMEMBERED_SECONDS, Breaker, Pace, Refusals
 
 
 class Clock:
     now = 100.0
 
-    def __call__(self) -> float:
-        return self.now
-
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock(monkeypatch) -> type[Clock]:
+    monkeypatch.setattr(health, "monotonic", lambda: Clock.now)
+    monkeypatch.setattr(Clock, "now", 100.0)
+    return Clock
+
+
+@asynccontextmanager
+async def place(pace: Pace) -> AsyncIterator[None]:
+    await pace.enter()
+    try:
+        yield
+    finally:
+        pace.leave()
 
 
 def used(pace: Pace, count: int) -> Pace:
@@ -29,14 +39,14 @@ def used(pace: Pace, count: int) -> Pace:
     async def use() -> None:
         async with AsyncExitStack() as stack:
             for _ in range(count):
-                await stack.enter_async_context(pace.place())
+                await stack.enter_async_context(place(pace))
 
     run_apart(use())
     return pace
 
 
 def test_the_number_is_halved_once_for_all_that_started_before(clock):
-    pace = used(Pace(8, clock), 8)
+    pace = used(Pace(8), 8)
     clock.now = 101.0
     for _ in range(8):
         pace.overloaded(started=100.0)
@@ -52,13 +62,13 @@ def test_the_number_is_halved_once_for_all_that_started_before(clock):
 
 def test_a_limit_that_nobody_has_reached_is_no_measure(clock):
     """It is the requests that were under way that are halved, not what fleet.toml allows."""
-    pace = used(Pace(100_000, clock), 64)
+    pace = used(Pace(100_000), 64)
     pace.overloaded(100.0)
     assert pace.limit == 32
 
 
 def test_as_many_answers_as_are_allowed_raise_it_by_about_one(clock):
-    pace = used(Pace(4, clock), 4)
+    pace = used(Pace(4), 4)
     pace.overloaded(100.0)
     assert pace.limit == 2
     for _ in range(3):
@@ -70,7 +80,7 @@ def test_as_many_answers_as_are_allowed_raise_it_by_about_one(clock):
 
 
 def test_bulk_work_begins_with_few_and_grows_with_each_answer_that_comes_soon(clock):
-    pace = Pace(32, clock, begin=4)
+    pace = Pace(32, begin=4)
     pace.answered(soon=False)
     assert pace.limit == 4
     for _ in range(20):
@@ -79,7 +89,7 @@ def test_bulk_work_begins_with_few_and_grows_with_each_answer_that_comes_soon(cl
     pace.overloaded(100.0)
     pace.answered()
     assert 12 < pace.limit < 12.1
-    assert Pace(2, clock, begin=4).limit == 2
+    assert Pace(2, begin=4).limit == 2
 
 
 def test_places_are_given_first_come_first_served():
@@ -88,7 +98,7 @@ def test_places_are_given_first_come_first_served():
 
         async def hold_place(number: int) -> None:
             nonlocal most, running
-            async with pace.place():
+            async with place(pace):
                 order.append(number)
                 running += 1
                 most = max(most, running)
@@ -106,7 +116,7 @@ def test_no_request_starts_while_the_server_asks_for_a_pause():
         pace = Pace(2)
         pace.pause(0.2)
         started = asyncio.get_running_loop().time()
-        async with pace.place():
+        async with place(pace):
             return asyncio.get_running_loop().time() - started
 
     assert run_apart(run()) >= 0.19
@@ -117,7 +127,7 @@ def test_a_request_that_ends_while_it_waits_takes_no_place():
         pace, release = Pace(1), asyncio.Event()
 
         async def hold(done: asyncio.Event) -> None:
-            async with pace.place():
+            async with place(pace):
                 await done.wait()
 
         first = asyncio.create_task(hold(release))
@@ -129,23 +139,22 @@ def test_a_request_that_ends_while_it_waits_takes_no_place():
         await asyncio.gather(*waiting[:2], return_exceptions=True)
         release.set()
         await asyncio.gather(first, waiting[2])
-        async with asyncio.timeout(10), pace.place():
+        async with asyncio.timeout(10), place(pace):
             return True
 
     assert run_apart(run())
 
 
-def test_a_trial_of_ours_decides_after_the_rest():
+def test_a_trial_of_ours_decides_after_the_rest(clock):
     never = Breaker(1, 0)  # rest_seconds = 0
     never.failed("down")
     assert never.state == "closed"
-    now, trials = [0.0], []
+    clock.now, trials = 0.0, []
     breaker = Breaker(2, 30)
-    breaker.clock = lambda: now[0]
 
     async def probe() -> str | None:
-        trials.append(now[0])
-        return "still down" if now[0] < 60 else None
+        trials.append(clock.now)
+        return "still down" if clock.now < 60 else None
 
     breaker.failed("down")
     breaker.answered()
@@ -156,23 +165,22 @@ def test_a_trial_of_ours_decides_after_the_rest():
     assert breaker.reason == "2 failures in a row, the last: down"
     run_apart(breaker.try_again(probe))
     assert trials == []  # it rests
-    now[0] = 30
+    clock.now = 30
     assert breaker.state == "half-open"
     run_apart(breaker.try_again(probe))
     assert (breaker.state, breaker.seconds_left) == ("open", 30)
-    now[0] = 60
+    clock.now = 60
     run_apart(breaker.try_again(probe))
     assert (breaker.state, trials) == ("closed", [30, 60])
 
 
-def test_what_was_refused_is_forgotten_after_a_while():
-    now = [0.0]
-    refusals = Refusals(lambda: now[0])
+def test_what_was_refused_is_forgotten_after_a_while(clock):
+    refusals = Refusals()
     refusals.note("images")
     refusals.note("context", 4096)
     assert "images" in refusals
     assert "tools" not in refusals
     assert refusals.context_tokens == 4096
-    now[0] = REMEMBERED_SECONDS
+    clock.now += REMEMBERED_SECONDS
     assert "images" not in refusals
     assert refusals.context_tokens is None

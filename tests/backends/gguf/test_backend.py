@@ -69,8 +69,8 @@ def responses(gguf: GgufBackend, requests: list[Request], generation: Generation
 
 
 def engine_of(gguf: GgufBackend) -> Engine:
-    (engine,) = gguf.resident._models.values()
-    return engine
+    (resident,) = gguf.resident._residents.values()
+    return resident.model
 
 
 def test_greedy_answers_and_seeds(gguf, model):
@@ -276,7 +276,9 @@ def test_a_crash_in_native_code_is_told_and_the_next_query_starts_anew(fresh, en
     assert last.response.text.startswith(text.strip())
     assert "llama.cpp ended with signal SIGSEGV. The next query starts it again." in str(last.response.error)
     assert responses(fresh, requests(entry))[0].error is None
-    os.kill(engine_of(fresh).process.pid, signal.SIGKILL)  # a death between two queries is not noticed
+    process = engine_of(fresh).process
+    os.kill(process.pid, signal.SIGKILL)  # a death between two queries
+    process.ending()
     assert responses(fresh, requests(entry))[0].error is None
 
 

@@ -35,7 +35,7 @@ def test_a_new_conversation_gets_the_slot_that_was_unused_for_longest():
     first, second = slots.take(None, [1], 10, NEVER), slots.take(None, [2], 10, NEVER)
     slots.give_back(second)
     slots.give_back(first)
-    assert slots.take(None, [3], 10, NEVER) is first
+    assert slots.take(None, [3], 10, NEVER) is second
 
 
 def test_who_finds_no_slot_or_no_room_waits_until_there_is():
@@ -133,10 +133,10 @@ def test_nobody_reads_what_is_long_or_with_a_large_model_or_while_somebody_answe
     read.clear()
     gguf._read_all([request], threading.Event())
     assert read == [request]
-    (engine,) = gguf.resident._models.values()
-    slot = engine.slots.take(None, [1], 1, threading.Event())
+    (resident,) = gguf.resident._residents.values()
+    slot = resident.model.slots.take(None, [1], 1, threading.Event())
     gguf._read_all([request], threading.Event())
-    engine.slots.give_back(slot)
+    resident.model.slots.give_back(slot)
     for limit in ("MOST_AHEAD", "LARGEST_AHEAD"):
         with monkeypatch.context() as patch:
             patch.setattr(backend_module, limit, 20)

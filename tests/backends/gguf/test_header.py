@@ -77,8 +77,6 @@ def test_a_missing_part_of_a_split_model(tmp_path):
     shutil.copy(parts[0], parts[1])
     assert read_header(parts[0]).bytes == 3 * parts[0].stat().st_size
     assert "Name the first one, big-00001-of-00003.gguf" in refusal(parts[1])
-    many = write_model(tmp_path / "many-00001-of-05000.gguf", **{"split.count": 5000})
-    assert "a part of a model in 5,000 files" in refusal(many)
 
 
 def test_a_number_of_parts_that_is_none_counts_for_nothing(model, monkeypatch):
@@ -103,12 +101,10 @@ ENDLESS = 1 << 42  # bytes of zeros that take no room
     ("content", "part"),
     [
         (of_values(tensors=1 << 40), "1,099,511,627,776 entries"),
-        (of_values(tensors=1 << 16), '"" twice'),
         (of_values(entry("a", 9, struct.pack("<IQ", 8, 1 << 30))), "lists of 1,073,741,824"),
-        (of_values(*(entry(key, 9, struct.pack("<IQ", 0, 1 << 20)) for key in "abc")), "corrupt header"),
+        (of_values(tensors=1 << 16), "a name twice"),
         (of_values(entry("a", 9, struct.pack("<IQ", 9, 1 << 20))), "corrupt header"),  # a list of lists
-        (of_values(entry("a", 8, struct.pack("<Q", 1 << 41))), "a text of 2,199,023,255,552 bytes"),
-        (of_values(entry("a", 8, struct.pack("<Q", (1 << 64) - 1))), "a text of 18,446,744,073,709,551,615 bytes"),
+        (of_values(entry("a", 8, struct.pack("<Q", 1 << 41))), "cut off, or has no end"),
         (of_values(entry("a", 14, b"")), "corrupt header"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -120,7 +116,7 @@ def test_a_header_that_claims_more_than_it_has_is_refused_at_once(tmp_path, cont
     tracemalloc.start()
     try:
         assert part in refusal(path)
-        assert tracemalloc.get_traced_memory()[1] < 4 * header.LENGTHS[-1]
+        assert tracemalloc.get_traced_memory()[1] < 4 * header.LONGEST
     finally:
         tracemalloc.stop()
 

@@ -96,7 +96,7 @@ def test_llama_cpp_computes_the_same(base, tmp_path):
     entry, folder = candidate(base.path), write_peft(tmp_path / "lora")
 
     def probabilities(header: Header, adapter: Path) -> dict[int, float]:
-        engine = Engine(entry, header, {"adapter": adapter})
+        engine = Engine(entry, header, {"adapter": adapter}, threading.Event())
         body = {"prompt": [5, 9, 40, 33], "n_predict": 1, "n_probs": 90, "lora": [{"id": 0, "scale": 1.0}]}
         answer = engine.ask("/completion", body)
         engine.close()

@@ -61,7 +61,7 @@ def start(tmp_path: Path) -> Iterator[Any]:
 
 def test_settings_go_in_and_a_report_comes_out(start):
     process = start(SCRIPT, threads=2)
-    assert process.first_report() == {"settings": {"threads": 2}}
+    assert process.first_report(threading.Event()) == {"settings": {"threads": 2}}
     assert stat.S_IMODE(process.folder.stat().st_mode) == 0o700
     assert process.log() == "a warning\n"
     assert process.running
@@ -73,8 +73,8 @@ def test_settings_go_in_and_a_report_comes_out(start):
 
 
 def test_a_line_that_a_death_cuts_off_is_no_report(start):
-    assert start("""print('{"num', end="")""").first_report() == {}
-    assert start("").first_report() == {}
+    assert start("""print('{"num', end="")""").first_report(threading.Event()) == {}
+    assert start("").first_report(threading.Event()) == {}
 
 
 def test_a_stop_ends_the_wait_for_a_model(start):
@@ -99,7 +99,7 @@ def test_a_stop_ends_the_wait_for_a_model(start):
 def test_an_end_is_told_with_its_reason(start, monkeypatch, code, sentence):
     monkeypatch.setattr(server_process, "EXIT_SECONDS", PATIENCE if "time" not in code else 0.1)
     process = start(f"import os, signal, sys, time; print('no such file', file=sys.stderr, flush=True); {code}")
-    assert process.first_report() == {}
+    assert process.first_report(threading.Event()) == {}
     assert process.ending().startswith(sentence)
 
 
@@ -118,7 +118,7 @@ def test_a_model_without_room_is_told_from_one_that_does_not_load(start, monkeyp
         monkeypatch.setattr(server_process, "REASON_SECONDS", 0.1)
     process = start(FAILING.format(log=log))
     with pytest.raises(kind, match=reason):
-        process.wait_until_loaded("model")
+        process.wait_until_loaded("model", threading.Event())
     assert not process.running
     assert not process.folder.exists()
 
@@ -139,18 +139,18 @@ print(f'{{"other": {other.pid}}}', flush=True)
 sys.stdin.read()
 """
     )
-    other = psutil.Process(process.first_report()["other"])
+    other = psutil.Process(process.first_report(threading.Event())["other"])
     process.close()
     psutil.wait_procs([other], timeout=PATIENCE)
     assert not other.is_running() or other.status() == psutil.STATUS_ZOMBIE
 
 
 PARENT = """
-import json, os, sys, time
+import json, os, sys, threading, time
 from zooter_core.backends.gguf.server_process import ServerProcess
 script, settings, reports = json.loads(sys.argv[1])
 process = ServerProcess(script, settings, os.environ)
-loaded = process.first_report() if reports else {}
+loaded = process.first_report(threading.Event()) if reports else {}
 print(json.dumps([process.pid, str(process.folder), loaded]), flush=True)
 time.sleep(1000)
 """
@@ -208,20 +208,3 @@ def test_a_python_that_is_not_there_leaves_no_folder(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="none"):
         ServerProcess("script.py", {}, os.environ)
     assert list(tmp_path.iterdir()) == []
-
-
-RANK = """
-import os, sys
-from zooter_core.backends.gguf.server_process import rank_session
-os.nice(3)
-rank_session(int(sys.argv[1]))
-"""
-
-
-@pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="sessions are not ranked here")
-def test_a_session_gets_the_rank_of_the_process_that_ranks_it():
-    with psutil.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True) as process:
-        subprocess.run([sys.executable, "-c", RANK, str(process.pid)], check=True)
-        shown = Path(f"/proc/{process.pid}/autogroup").read_text().split()
-        process.stdin.write(b"\n")
-    assert shown[2] == str(min(os.nice(0) + 3, 19))

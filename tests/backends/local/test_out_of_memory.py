@@ -117,7 +117,7 @@ def test_a_request_that_memory_never_suffices_for_fails_alone(folders, monkeypat
 def test_memory_that_runs_out_for_an_adapter_is_told_as_such(tiny_fleet, monkeypatch, problem):
     base, one, _ = load_fleet(tiny_fleet).candidates
     backend = TransformersBackend()
-    failing(monkeypatch, PeftModel, "from_pretrained", problem, 1)
+    failing(monkeypatch, PeftModel, "load_adapter", problem, 1)
     failed, good = ask(backend, [one, base])[0]
     assert "a LoRA adapter for one at one, but found too little memory for it" in str(failed.error)
     assert "budget_gb" in str(failed.error)

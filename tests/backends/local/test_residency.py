@@ -17,6 +17,7 @@ from support import tiny_models
 from support.patience import PATIENCE
 from support.three_bases import GREEDY, NAMES, ONE, QUERIES, TWO, ask, pool, texts
 from zooter_core.backends import Request, memory
+from zooter_core.backends.local import model
 from zooter_core.backends.local.checkpoint import Checkpoint, fast_bfloat16, find_dtype
 from zooter_core.backends.local.model import Base, _placement, measured
 from zooter_core.backends.local.transformers import TransformersBackend
@@ -31,13 +32,13 @@ from zooter_core.fleet.ensemble import Ensemble
 def loads(monkeypatch) -> Counter[str]:
     """How often each base is loaded."""
     counted: Counter[str] = Counter()
-    load = Base.load
+    load = model.load
 
-    def counting(base):
-        counted[base.name] += 1
-        return load(base)
+    def counting(checkpoint, used):
+        counted[Path(checkpoint.candidate.model).name] += 1
+        return load(checkpoint, used)
 
-    monkeypatch.setattr(Base, "load", counting)
+    monkeypatch.setattr(model, "load", counting)
     return counted
 
 
@@ -167,7 +168,7 @@ def test_a_model_that_left_is_gone(folders, tiny_fleet, adapters):
     backend = TransformersBackend()
     adapted = [replace(candidate, memory=b.memory) for candidate in load_fleet(tiny_fleet).candidates]
     ask(backend, adapted if adapters else [a])
-    (base,) = backend.resident._models.values()
+    (base,) = (resident.model for resident in backend.resident._residents.values())
     watched = [weakref.ref(base), weakref.ref(base.model), *map(weakref.ref, base.model.parameters())]
     assert len(base.adapters) == adapters
     del base

@@ -194,7 +194,7 @@ def test_a_hub_id_is_found_in_the_hubs_cache(folder, sound, tmp_path, monkeypatc
         backend, tested, replace(tested, revision="b" * 40), sound, replace(tested, model="someone/else")
     )
     assert (one.error, one.text) == (None, good.text) == (short.error, short.text)
-    assert [base.positions for base in backend.resident._models.values()].count(64) == 1
+    assert [base.model.positions for base in backend.resident._residents.values()].count(64) == 1
     assert "a causal language model at someone/else" in str(unknown.error)
 
 

@@ -6,9 +6,9 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, field
 from typing import Any
 
+from zooter_core.backends.endpoint.abilities import read_count
 from zooter_core.backends.endpoint.connection import CHAT, LIMIT, USAGE, Connection, Watcher, chat_chunk
 from zooter_core.backends.endpoint.events import Event, finish_word
 from zooter_core.backends.endpoint.faults import (
@@ -28,7 +28,6 @@ from zooter_core.base.strict_json import Joiner, objects
 from zooter_core.config.fleet import GenerationConfig
 
 LONGEST_ID = 200  # characters of a request's id
-MOST_BYTES = 4  # of a character; no token is shorter than a byte
 THOUGHTS = ("reasoning_content", "reasoning", "thinking")  # fields of a delta, as vLLM, OpenRouter and Ollama name them
 Put = Callable[[str, str], None]  # thoughts and text
 
@@ -45,42 +44,38 @@ def content_text(content: object) -> str:
     return content if isinstance(content, str) else "".join(part for part in parts if isinstance(part, str))
 
 
-@dataclass
 class PartialAnswer(Watcher):
     """An answer while it streams in.
 
-    Attributes:
+    Args:
         put: gets thoughts and text as they come.
+
+    Attributes:
         most_tokens: the limit in the request.
+        started: when the request was sent first; None if it has not been.
+        request_id: the server's, if it has one.
+        text, thoughts: so far, of thoughts what the server sends; some send their count alone.
         parts, thought_parts: how many pieces of text and of thoughts the server sent.
         reported_tokens, reported_thoughts: the server's count of all tokens, and of thoughts; they may be anything.
-        thoughts: what the server sends of them; some send their count alone.
         finish_reason: as the server names it.
-        request_id: the server's, if it has one.
-        attempts: how often the request was sent.
     """
 
-    connection: Connection
-    put: Put
-    most_tokens: int
-    started: float = field(default_factory=time.perf_counter)
-    first_token_seconds: float | None = None
-    texts: list[str] = field(default_factory=list)
-    thoughts: list[str] = field(default_factory=list)
-    splitter: Splitter = field(init=False)
-    joiner: Joiner = field(default_factory=Joiner)
-    characters: int = 0
-    parts: int = 0
-    thought_parts: int = 0
-    reported_tokens: object = None
-    reported_thoughts: object = None
-    tool_call: bool = False
-    finish_reason: str | None = None
-    request_id: str | None = None
-    attempts: int = 0
+    def __init__(self, connection: Connection, put: Put) -> None:
+        self.connection, self.put, self.most_tokens = connection, put, 0
+        self.started: float | None = None
+        self.first_token_seconds: float | None = None
+        self.request_id: str | None = None
+        self.begin_again()
 
-    def __post_init__(self) -> None:
-        self.splitter = Splitter(self.connection.opens)
+    def begin_again(self) -> None:
+        """Forget what has come, if anything has: the answer is asked for again."""
+        self.text = self.thoughts = ""
+        self.joiner, self.splitter = Joiner(), Splitter(self.connection.opens)
+        self.parts = self.thought_parts = 0
+        self.reported_tokens: object = None
+        self.reported_thoughts: object = None
+        self.tool_call = False
+        self.finish_reason: str | None = None
 
     @property
     def has_begun(self) -> bool:
@@ -91,7 +86,7 @@ class PartialAnswer(Watcher):
     def ends_in_thoughts(self) -> bool:
         """Whether it has thoughts alone, which a server may not show."""
         thinks = bool(self.thoughts or self.thought_tokens or finish_name(self.finish_reason) in CUT_OFF)
-        return thinks and not self.characters and not self.tool_call
+        return thinks and not self.text and not self.tool_call
 
     @property
     def complete(self) -> bool:
@@ -100,27 +95,20 @@ class PartialAnswer(Watcher):
     @property
     def is_full(self) -> bool:
         """Whether it is as long as it may be."""
-        return self.characters >= self.connection.config.most_characters
+        return len(self.text) >= self.connection.config.most_characters
 
     @property
     def tokens(self) -> int:
-        """The server's count if it is possible, else the number of parts, since most servers send single tokens."""
-        most = max(self.most_tokens, MOST_BYTES * (self.characters + sum(map(len, self.thoughts))))
-        if type(self.reported_tokens) is int and self.has_begun <= self.reported_tokens <= most:
-            return self.reported_tokens
-        return self.parts + self.thought_parts
+        """The server's count if it is one, else the number of parts, since most servers send single tokens."""
+        return read_count(self.reported_tokens) or self.parts + self.thought_parts
 
     @property
     def thought_tokens(self) -> int:
-        """Those of thoughts: the server's count if it is possible, else the number of parts."""
-        if type(self.reported_thoughts) is int and 0 < self.reported_thoughts <= self.tokens:
-            return self.reported_thoughts
-        return min(self.thought_parts, self.tokens)
+        """Those of thoughts: the server's count if it is one, else the number of parts."""
+        return min(read_count(self.reported_thoughts) or self.thought_parts, self.tokens)
 
     def sent(self) -> None:
-        if not self.attempts:
-            self.started = time.perf_counter()
-        self.attempts += 1
+        self.started = self.started or time.perf_counter()
 
     def opened(self, headers: Mapping[str, str]) -> None:
         self.request_id = self.connection.redact(headers.get("x-request-id", "")[:LONGEST_ID]) or None
@@ -159,46 +147,46 @@ class PartialAnswer(Watcher):
         """Show what was held back (half a character, a part of a tag), and correct what was taken for thoughts or text
         by mistake."""
         self._show(*self.splitter.feed(self.joiner.close()))
-        parts, shown = self.splitter.end(), "".join(self.texts)
+        parts = self.splitter.end()
         text = parts.text.lstrip() if self.thoughts else parts.text
         if parts.unfinished and self.connection.opens and finish_name(self.finish_reason) in ENDED:
             self.connection.opens = False  # it has not thought this time
-            self.thoughts = []
+            self.thoughts = ""
             self._show("", parts.thoughts)
-        elif text.startswith(shown):
-            self._show("", text[len(shown) :])
+        elif text.startswith(self.text):
+            self._show("", text[len(self.text) :])
         elif not self.is_full:  # the prompt had opened the thoughts, as it will the next time
             self.connection.opens = True
-            self.texts, self.thoughts = [text], [parts.thoughts]
+            self.text, self.thoughts = text, parts.thoughts
             self.thought_parts, self.parts = self.parts, 0
 
-    def begin_again(self) -> None:
-        """Forget what has come: the answer is asked for again."""
-        self.texts, self.thoughts, self.joiner = [], [], Joiner()
-        self.splitter = Splitter(self.connection.opens)
-        self.characters = self.parts = self.thought_parts = 0
-        self.finish_reason = None
-
     def _show(self, thoughts: str, text: str) -> None:
-        if self.thoughts and not self.characters:
+        if self.thoughts and not self.text:
             text = text.lstrip()
-        shown = text[: self.connection.config.most_characters - self.characters]
+        shown = text[: self.connection.config.most_characters - len(self.text)]
         if shown:
-            self.first_token_seconds = self.first_token_seconds or time.perf_counter() - self.started
-            self.texts.append(shown)
-            self.characters += len(shown)
-        if thoughts:
-            self.thoughts.append(thoughts)
+            self.first_token_seconds = self.first_token_seconds or self._seconds()
+        self.text, self.thoughts = self.text + shown, self.thoughts + thoughts
         if shown or thoughts:
             self.put(thoughts, shown)
 
     def response(self, finish: Finish, error: Failure | None = None) -> Response:
         """The response with the text so far."""
-        seconds, first = time.perf_counter() - self.started, self.first_token_seconds
-        text, thoughts, name = "".join(self.texts), "".join(self.thoughts).strip(), self.connection.name
         return Response(
-            name, text, self.tokens, seconds, first, finish, error, self.request_id, thoughts, self.thought_tokens
+            self.connection.name,
+            self.text,
+            self.tokens,
+            self._seconds(),
+            self.first_token_seconds,
+            finish,
+            error,
+            self.request_id,
+            self.thoughts.strip(),
+            self.thought_tokens,
         )
+
+    def _seconds(self) -> float:
+        return 0.0 if self.started is None else time.perf_counter() - self.started
 
 
 async def respond(
@@ -209,7 +197,7 @@ async def respond(
     A model that thinks gets more tokens, for its thoughts. If an answer ends in the middle of thoughts, and the model
     was not known to think, it is asked again with these.
     """
-    answer = PartialAnswer(connection, put, 0)
+    answer = PartialAnswer(connection, put)
     policy, attempt, roomy = RetryPolicy(connection.config.retries), 0, True
     while True:
         extra = connection.thinks and roomy
@@ -301,8 +289,8 @@ async def _explain(connection: Connection, error: EndpointError, answer: Partial
     message, next_step = error.message, error.next_step
     if error.server_status == NOT_FOUND:
         next_step = await _which_model(connection) or next_step
-    if answer.characters:
-        message += f", after {answer.characters:,} characters"
+    if answer.text:
+        message += f", after {len(answer.text):,} characters"
     if attempts > 1:
         message += f", in the last of {attempts} attempts"
     if error.counts:

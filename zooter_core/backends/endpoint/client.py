@@ -40,10 +40,10 @@ class Client:
     def __init__(
         self,
         url: str,
-        key: str | None = None,
-        key_variable: str | None = None,
-        local: bool = False,
-        connect_seconds: float = 5.0,
+        key: str | None,
+        key_variable: str | None,
+        local: bool,
+        connect_seconds: float,
         most_bytes: int = MOST_BYTES,
     ) -> None:
         self.url, self.connect_seconds, self.most_bytes = url.rstrip("/"), connect_seconds, most_bytes
@@ -77,11 +77,9 @@ class Client:
                 raise status_error(response.status, response.headers, raw, self.redact, self._key_variable)
             await self._check_form(response, kind)
             yield response
-        except TimeoutError as problem:
-            if isinstance(problem, aiohttp.ClientError):
-                raise connection_error(problem, self.connect_seconds, self.redact) from None
-            raise too_late(seconds, "first token" if kind == EVENTS else "answer") from None
         except (aiohttp.ClientError, OSError, UnicodeError) as problem:  # UnicodeError: of a host's name
+            if type(problem) is TimeoutError:
+                raise too_late(seconds, "first token" if kind == EVENTS else "answer") from None
             raise connection_error(problem, self.connect_seconds, self.redact) from None
         finally:
             if response is not None:
@@ -122,9 +120,6 @@ class Client:
 
     async def _check_form(self, response: aiohttp.ClientResponse, kind: str) -> None:
         """Refuse what is not the answer that was asked for."""
-        if response.headers.get("content-encoding", "identity") != "identity":
-            next_step = "Switch off compression on the server."
-            raise EndpointError("the server sent a compressed answer without being asked to", next_step)
         if response.content_type == "text/html":
             next_step = "Fix base_url in fleet.toml; it usually ends in /v1."
             raise EndpointError("the server sent a web page instead of an answer", next_step)
@@ -154,7 +149,6 @@ def _session(connect_seconds: float) -> aiohttp.ClientSession:
         connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=30),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_seconds),
-        auto_decompress=False,
         max_field_size=LONGEST_HEADER,
         skip_auto_headers=("User-Agent",),
     )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
 from abc import abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -18,7 +17,7 @@ from typing import Any
 import aiohttp
 
 from zooter_core.backends.endpoint.client import EVENTS, Client
-from zooter_core.backends.endpoint.events import Event, EventSplitter, EventTooLongError
+from zooter_core.backends.endpoint.events import Event, EventSplitter
 from zooter_core.backends.endpoint.faults import (
     ACCOUNT,
     TRY_AGAIN,
@@ -31,7 +30,7 @@ from zooter_core.backends.endpoint.faults import (
     too_late,
 )
 from zooter_core.backends.endpoint.health import Breaker, Pace, Refusals
-from zooter_core.backends.endpoint.redaction import RedactedEvents, Redaction
+from zooter_core.backends.endpoint.redaction import Redaction
 from zooter_core.backends.endpoint.retry import LONGEST_WAIT
 from zooter_core.base.strict_json import objects, parse_json, replace_surrogates
 from zooter_core.config.candidates import CandidateConfig
@@ -42,10 +41,7 @@ BUSY_SECONDS = 1.0  # after which a client may ask again for a place
 CLOSE_SECONDS = 0.1  # for a server to end a stream after its last event
 MOST_AT_ONCE = 4 << 10  # bytes that are read of a stream before others have their turn: half a millisecond of work
 MOST_IDLE = 1 << 20  # bytes of a stream without a token; more is a flood
-BURST, BYTES_A_SECOND = 256 << 10, 512 << 10  # of a stream, at once and then: 3,000 tokens a second
-CALM = 64 << 10  # bytes without a token, after which a stream has a quarter of that rate
-LIMIT = "max_tokens"
-OTHER_NAMES = {LIMIT: "max_completion_tokens"}  # of fields, for servers that refuse the usual one
+LIMIT, OTHER_LIMIT = "max_tokens", "max_completion_tokens"  # the second for servers that refuse the usual name
 USAGE = {"stream_options": {"include_usage": True}}  # asks for the count of tokens
 Fields = Mapping[str, Any]
 PROBE = [{"role": "user", "content": "Hi"}]
@@ -203,7 +199,7 @@ class Connection:
         """
         async with self._turn(patience) as turn, self._stream(path, body, ours or {}, watcher) as response:
             watcher.opened(response.headers)
-            reader = _StreamReader(self.redact.events(), watcher, self.client.most_bytes)
+            reader = _StreamReader(self.redact, watcher, self.client.most_bytes)
             now, config = asyncio.get_running_loop().time, self.config
             until, end = turn.started + config.first_token_seconds, turn.started + config.answer_seconds
             while not reader.at_end:
@@ -211,16 +207,12 @@ class Connection:
                 try:
                     reader.read(await self._next(response, until, end, reader))
                 except EndpointError as error:
-                    problem = error
-                    reader.end()
+                    problem = error  # raised behind the events that came before it
                 if reader.token:
                     until = now() + config.gap_seconds
                     turn.soon = turn.soon if begun else now() - turn.started < config.first_token_seconds / 4
                 if reader.done:
                     until = min(until, now() + CLOSE_SECONDS)
-                if now() >= min(until, end) and not reader.at_end:  # no timeout fires where a read need not wait
-                    problem = None if reader.complete else self._too_late(reader, until, end)
-                    reader.end()
                 if reader.begun and reader.events:
                     since = now()
                     yield reader.events
@@ -228,8 +220,6 @@ class Connection:
                     reader.events = []
                 if problem:
                     raise problem
-                if reader.pause is not None:
-                    await asyncio.sleep(reader.pause)
             if not reader.begun:
                 raise no_text()
 
@@ -286,28 +276,26 @@ class Connection:
         if patience is not None and left > patience:
             reason = f"it asked for a pause, of which {left:.0f} s are left"
             raise EndpointError(reason, own_status=429, retry_after=left, not_sent=True)
-        began = False
         try:
-            async with self.pace.place(patience) as started:
-                began = True
-                await self.breaker.try_again(self._probe)
-                if resting := self.resting():
-                    raise resting
-                turn = _Sending(asyncio.get_running_loop().time())
-                try:
-                    yield turn
-                except EndpointError as error:
-                    if error.overload:
-                        self.pace.overloaded(started)
-                    if error.temporary and error.retry_after and error.retry_after <= LONGEST_WAIT:
-                        self.pace.pause(error.retry_after)
-                    raise
-                self.pace.answered(turn.soon)
+            started = await self.pace.enter(patience)
         except TimeoutError:
-            if began:
-                raise
             reason = f"none of its {self.config.parallel} places became free within {patience:g} s"
             raise EndpointError(reason, own_status=503, retry_after=BUSY_SECONDS, not_sent=True) from None
+        try:
+            await self.breaker.try_again(self._probe)
+            if resting := self.resting():
+                raise resting
+            turn = _Sending(asyncio.get_running_loop().time())
+            yield turn
+            self.pace.answered(turn.soon)
+        except EndpointError as error:
+            if error.overload:
+                self.pace.overloaded(started)
+            if error.temporary and error.retry_after and error.retry_after <= LONGEST_WAIT:
+                self.pace.pause(error.retry_after)
+            raise
+        finally:
+            self.pace.leave()
 
     @asynccontextmanager
     async def _stream(
@@ -335,16 +323,16 @@ class Connection:
         """
         if path == CHAT:
             ours = {**thinking_fields(self.candidate.thinking), **self.config.extra_body, **ours}
-        other = OTHER_NAMES[LIMIT]
-        if LIMIT in body and LIMIT in self.refusals and other not in body and other not in self.refusals:
-            body = {other if name == LIMIT else name: value for name, value in body.items()}
-        added = {OTHER_NAMES.get(name, name) if name in self.refusals else name: ours[name] for name in ours}
-        added = {name: value for name, value in added.items() if name not in self.refusals and name not in body}
+        limit = OTHER_LIMIT if LIMIT in self.refusals else LIMIT
+        if limit not in body and limit not in self.refusals:
+            body = {limit if name == LIMIT else name: value for name, value in body.items()}
+        ours = {limit if name == LIMIT else name: value for name, value in ours.items()}
+        fields = {**{name: value for name, value in ours.items() if name not in self.refusals}, **body}
         if isinstance(options := body.get("stream_options"), dict):
-            lacking = "stream_options" in self.refusals
-            body = {name: value for name, value in body.items() if name != "stream_options"}
-            added |= {} if lacking else {"stream_options": {**options, **ours.get("stream_options", {})}}
-        return {**body, **added}
+            del fields["stream_options"]
+            if "stream_options" not in self.refusals:
+                fields["stream_options"] = {**options, **ours.get("stream_options", {})}
+        return fields
 
     def _learns(self, error: EndpointError, sent: Fields, body: Fields) -> bool:
         """Whether a server refuses a field of ours, or wants its other name; it is remembered."""
@@ -352,7 +340,7 @@ class Connection:
             return False
         for name in sent:
             ours = name == "stream_options" or (name not in body and name not in self.config.extra_body)
-            ours = ours or (name in OTHER_NAMES and OTHER_NAMES[name] in error.words)
+            ours = ours or (name == LIMIT and OTHER_LIMIT in error.words)
             if ours and name not in self.refusals and re.search(rf"\b{name}\b", error.words):
                 self.refusals.note(name)
                 return True
@@ -362,6 +350,7 @@ class Connection:
         """The next bytes of a stream; none at its end."""
         try:
             async with asyncio.timeout_at(min(until, end)):
+                await asyncio.sleep(0)  # others have their turn, and the timeout too, where more has come already
                 data: bytes = await response.content.read(MOST_AT_ONCE)
         except (TimeoutError, aiohttp.ClientError, OSError) as problem:
             if reader.complete:
@@ -381,22 +370,19 @@ class Connection:
 
 
 class _StreamReader:
-    """The events in the bytes of one stream.
+    """The events in the bytes of one stream, without the key.
 
     Attributes:
         events: those that have come and that nobody has taken.
         begun, token: whether the first token has come, and any with the last bytes.
         done: whether the server has said that the answer is complete.
-        pause: seconds until more is read; None if reading waits by itself.
         at_end: whether the stream has ended.
     """
 
-    def __init__(self, mask: RedactedEvents | None, watcher: Watcher, most_bytes: int) -> None:
-        self._mask, self._watcher, self._most = mask, watcher, most_bytes
+    def __init__(self, redact: Redaction, watcher: Watcher, most_bytes: int) -> None:
+        self._redact, self._watcher, self._most = redact, watcher, most_bytes
         self._splitter, self._size, self._idle = EventSplitter(), 0, 0
-        self._hot, self._at = 0.0, time.monotonic()  # bytes above the rate of a stream, and when
         self.events: list[Event] = []
-        self.pause: float | None = None
         self.begun = self.token = self.done = self.at_end = False
 
     @property
@@ -408,41 +394,28 @@ class _StreamReader:
         """Take the events that some bytes complete; no bytes are the end of the stream."""
         self.token = False
         self._size += len(data)
-        now = time.monotonic()
-        rate, burst = (BYTES_A_SECOND / 4, CALM) if self._idle > CALM else (BYTES_A_SECOND, BURST)
-        self._hot = max(0.0, self._hot - (now - self._at) * rate) + len(data)
-        self._at = now
-        # Where more has come already, reading would not wait, and others would never have their turn.
-        self.pause = max(0.0, (self._hot - burst) / rate) if len(data) == MOST_AT_ONCE else None
         if self._size > self._most:
             raise EndpointError(f"the answer has more than {self._most:,} bytes")
         if not data:
-            last = Event.of(self._splitter.end())
+            self.at_end = True
+            last = self._event(self._splitter.end())
             if last.chunk is not None or last.is_done:  # else it is cut off in the middle
                 self._add(last)
-            self.end()
             return
-        try:
-            for raw in self._splitter.feed(data):
-                self._add(Event.of(raw))
-        except EventTooLongError as problem:
-            raise EndpointError(str(problem)) from None
+        for raw in self._splitter.feed(data):
+            self._add(self._event(raw))
         self._idle = 0 if self.token else self._idle + len(data)
         if self._idle > MOST_IDLE:
             raise EndpointError(f"the server sent more than {MOST_IDLE:,} bytes without a token")
 
-    def end(self) -> None:
-        """Take what the mask holds back, and no more."""
-        self.at_end = True
-        for event in self._mask.end() if self._mask else ():
-            self._show(event)
+    def _event(self, raw: bytes) -> Event:
+        event = Event.of(self._redact.data(raw))
+        if event.chunk is not None and b"\\" in raw:  # an escape may hide the key
+            event.chunk = self._redact.shape(event.chunk)
+        return event
 
     def _add(self, event: Event) -> None:
         self.done = self.done or event.is_done
-        for shown in self._mask.feed(event) if self._mask else (event,):
-            self._show(shown)
-
-    def _show(self, event: Event) -> None:
         token = self._watcher.look(event)
         self.token, self.begun = self.token or token, self.begun or token
         if event.is_done or not event.is_empty or (self.begun and event.others):

@@ -9,24 +9,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from zooter_core.base.strict_json import objects
 
-LINE_END = rb"(?:\r\n|\n|\r(?!\n))"
-LINES, END = re.compile(LINE_END), re.compile(LINE_END + b"{2,}")
+END = re.compile(rb"(?:\r\n|\n|\r(?!\n)){2,}")
 COMMENT = re.compile(rb":[^\r\n]*")
 DONE = b"[DONE]"  # the data of the last event
 NOTHING = (b"", b"null", DONE)  # data that is no part of an answer
 LONGEST_END = 4  # bytes; of the two that end an event
-LONGEST_EVENT = 1 << 24  # bytes; an event that does not end is not kept
 TOKENS = ("content", "tool_calls", "function_call", "reasoning_content", "reasoning", "refusal", "audio", "images")
 PLAIN = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
-
-
-class EventTooLongError(ValueError):
-    """An event is longer than LONGEST_EVENT."""
 
 
 class EventSplitter:
@@ -40,16 +34,13 @@ class EventSplitter:
         start, look = 0, max(0, len(self._rest) - LONGEST_END + 1)  # an end may have begun before this part
         self._rest += data
         for match in END.finditer(self._rest, look):
-            event = bytes(self._rest[start : match.start()]).lstrip(
-                b"\r\n"
-            )  # what is left of an end that was cut in two
+            event = bytes(self._rest[start : match.start()])
+            event = event.lstrip(b"\r\n")  # what is left of an end that was cut in two
             if event and not COMMENT.fullmatch(event):
                 yield event
             start = match.end()
         if start:
             self._rest = self._rest[start:]
-        if len(self._rest) > LONGEST_EVENT:
-            raise EventTooLongError(f"an event of more than {LONGEST_EVENT:,} bytes")
 
     def end(self) -> bytes:
         """The last event, if the stream ended without its empty line."""
@@ -62,13 +53,11 @@ class Event:
     """One event. Whoever changes its chunk changes the event.
 
     Attributes:
-        raw: its text as it came.
         others: its lines beside the data, such as `event: ...`.
         data: of all its data lines.
         chunk: the JSON object in its data; None if that is anything else.
     """
 
-    raw: bytes
     others: list[bytes]
     data: bytes
     chunk: dict[str, Any] | None
@@ -77,16 +66,16 @@ class Event:
     def of(cls, raw: bytes) -> Event:
         """The event with a text."""
         if raw.startswith(b"data: {") and b"\n" not in raw and b"\r" not in raw:  # as nearly all of them
-            return cls(raw, [], raw[6:], _object(raw[6:]))
-        lines = LINES.split(raw)
+            return cls([], raw[6:], _object(raw[6:]))
         if raw.startswith(b"{"):  # an error in place of a stream
-            return cls(raw, [], raw, _object(raw))
+            return cls([], raw, _object(raw))
+        lines = raw.splitlines()
         data = b"\n".join(line[5:].removeprefix(b" ") for line in lines if line.startswith(b"data:")).strip()
         others = [line for line in lines if line and not line.startswith(b"data:")]
         if error := next((line[6:].strip() for line in others if line.startswith(b"error:")), b""):  # llama.cpp
             words = _object(error) or error.decode("utf-8", "replace")
-            return cls(raw, [], error, {"error": words})
-        return cls(raw, others, data, _object(data))
+            return cls([], error, {"error": words})
+        return cls(others, data, _object(data))
 
     @property
     def kind(self) -> bytes:
@@ -103,24 +92,13 @@ class Event:
         """Whether it has no data that is part of an answer."""
         return self.data in NOTHING
 
-    def with_chunk(self, chunk: Mapping[str, Any]) -> Event:
-        """The event with another chunk."""
-        return replace(self, chunk=dict(chunk))
-
     def encode(self) -> bytes:
         """The event as bytes, with its empty line."""
-        data = self.data if self.chunk is None else dump_chunk(self.chunk)
+        data = self.data
+        if self.chunk is not None:  # half characters stay escaped, as they came
+            data = PLAIN.encode(self.chunk).encode(errors="backslashreplace")
         lines = [*self.others, *(b"data: " + line for line in data.split(b"\n") if line)]
         return b"\n".join(lines) + b"\n\n"
-
-
-def dump_chunk(chunk: Mapping[str, Any]) -> bytes:
-    """JSON on one line. Half characters stay escaped, as they came."""
-    text = PLAIN.encode(chunk)
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        return json.dumps(chunk).encode()
 
 
 def _object(data: bytes) -> dict[str, Any] | None:

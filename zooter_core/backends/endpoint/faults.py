@@ -13,7 +13,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from socket import gaierror
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -156,7 +155,7 @@ class EndpointError(Exception):
 
 
 def status_error(
-    status: int, headers: Mapping[str, str], raw: bytes, redact: Redaction, key_variable: str | None = None
+    status: int, headers: Mapping[str, str], raw: bytes, redact: Redaction, key_variable: str | None
 ) -> EndpointError:
     """The error behind another status than 200.
 
@@ -165,8 +164,8 @@ def status_error(
         key_variable: the environment variable that holds the key.
     """
     if 300 <= status < 400:
-        target = _host(redact(headers.get("location", "")))  # hosts are lower case, keys may not be
-        reason = f"status {status}: it redirects to {one_line(target) or 'another address'}, which is not followed"
+        target = one_line(redact(headers.get("location", ""))) or "another address"
+        reason = f"status {status}: it redirects to {target}, which is not followed"
         next_step = "If that is the right address, use it as base_url in fleet.toml."
         return EndpointError(reason, next_step, server_status=status)
     error = _refusal(status, _read(raw), redact, f"status {status}", key_variable)
@@ -280,15 +279,10 @@ def connection_error(problem: BaseException, connect_seconds: float, redact: Red
     """The error behind an exception of aiohttp or the system."""
     start = "Start the server, or fix base_url in fleet.toml."
     if isinstance(problem, ssl.SSLError | aiohttp.ClientSSLError):
-        cause = getattr(problem, "certificate_error", None) or getattr(problem, "os_error", None) or problem
-        why = one_line(getattr(cause, "verify_message", "") or getattr(cause, "reason", "") or str(cause))
         next_step = "Fix the server's certificate, or base_url (http or https)."
-        return EndpointError(f"no TLS connection ({why})", next_step, unreachable=True)
+        return EndpointError(f"no TLS connection ({one_line(str(problem))})", next_step, unreachable=True)
     if isinstance(problem, aiohttp.ConnectionTimeoutError):
-        reason, next_step = (
-            f"no connection within {connect_seconds:g} s",
-            "Check that the server runs and that base_url is right.",
-        )
+        reason, next_step = f"no connection within {connect_seconds:g} s", start
     elif isinstance(problem, aiohttp.ClientConnectorError):
         cause = problem.os_error
         unknown = isinstance(problem, aiohttp.ClientConnectorDNSError) or isinstance(cause, gaierror)
@@ -351,13 +345,6 @@ def _read(raw: bytes) -> object:
         return parse_json(raw)
     except ValueError:
         return raw.decode("utf-8", "replace")
-
-
-def _host(url: str) -> str:
-    try:
-        return urlsplit(url).hostname or ""
-    except ValueError:
-        return ""
 
 
 def find_subject(status: int, message: str) -> Subject | None:

@@ -14,10 +14,9 @@ of the server itself count (`faults.find_subject`), and each request counts once
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
+from time import monotonic
 from typing import Any, Literal
 
 State = Literal["closed", "open", "half-open"]
@@ -74,30 +73,29 @@ class Pace:
         limit: requests at the same time, a fraction between two whole numbers while it grows.
     """
 
-    def __init__(self, most: int, clock: Callable[[], float] = time.monotonic, begin: int | None = None) -> None:
+    def __init__(self, most: int, begin: int | None = None) -> None:
         self.most, self.limit = most, float(min(most, begin or most))
-        self._clock = clock
         self._places = Places(lambda: 0 if self.seconds_left else int(self.limit))
         self._cut_at, self._paused_until = float("-inf"), float("-inf")
 
     @property
     def seconds_left(self) -> float:
         """Of the pause that the server has asked for."""
-        return max(self._paused_until - self._clock(), 0.0)
+        return max(self._paused_until - monotonic(), 0.0)
 
-    @asynccontextmanager
-    async def place(self, patience: float | None = None) -> AsyncIterator[float]:
-        """Wait for a place and take it. Yields the time at which the request starts.
+    async def enter(self, patience: float | None = None) -> float:
+        """Wait for a place and take it; the caller must `leave` it. Returns the time at which the request starts.
 
         Raises:
             TimeoutError: there is none within so many seconds.
         """
         async with asyncio.timeout(patience):
             await self._places.enter()
-        try:
-            yield self._clock()
-        finally:
-            self._places.leave()
+        return monotonic()
+
+    def leave(self) -> None:
+        """Give a place back."""
+        self._places.leave()
 
     def answered(self, soon: bool = True) -> None:
         """An answer has come to its end; `soon` says that it did not wait long for its first token."""
@@ -109,11 +107,11 @@ class Pace:
         """A request that started then was refused or timed out. Those that started before the last cut count once."""
         if started > self._cut_at:
             self.limit = max(min(self.limit, self._places.peak) / 2, 1.0)
-            self._cut_at, self._places.peak = self._clock(), self._places.taken
+            self._cut_at, self._places.peak = monotonic(), self._places.taken
 
     def pause(self, seconds: float) -> None:
         """Start no request for so long, as the server asks (Retry-After)."""
-        self._paused_until = max(self._paused_until, self._clock() + seconds)
+        self._paused_until = max(self._paused_until, monotonic() + seconds)
         asyncio.get_running_loop().call_later(seconds + 0.001, self._places.fill)
 
 
@@ -123,13 +121,9 @@ class Breaker:
     Args:
         after: failed requests in a row that open it.
         seconds: how long it stays open; 0 never opens it.
-
-    Attributes:
-        clock: may be replaced.
     """
 
     def __init__(self, after: int, seconds: float) -> None:
-        self.clock: Callable[[], float] = time.monotonic
         self._after, self._seconds = after, seconds
         self._failures, self._until, self._reason = 0, 0.0, ""
         self._trying = asyncio.Lock()
@@ -143,7 +137,7 @@ class Breaker:
     @property
     def seconds_left(self) -> float:
         """Until the rest is over."""
-        return max(self._until - self.clock(), 0.0)
+        return max(self._until - monotonic(), 0.0)
 
     @property
     def reason(self) -> str:
@@ -153,7 +147,7 @@ class Breaker:
     def failed(self, reason: str) -> None:
         """Count a request that the server failed."""
         self._failures += 1
-        self._until, self._reason = self.clock() + self._seconds, reason
+        self._until, self._reason = monotonic() + self._seconds, reason
 
     def answered(self) -> None:
         """Close it: the server works."""
@@ -174,17 +168,17 @@ class Breaker:
 class Refusals:
     """What a server has refused lately. It is asked for it again after REMEMBERED_SECONDS."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock, self._until = clock, dict[str, float]()
+    def __init__(self) -> None:
+        self._until = dict[str, float]()
         self._limit: int | None = None
 
     def note(self, subject: str, context_tokens: int | None = None) -> None:
         """Remember a refusal, of a `Subject` or a field, with the longest context if the server has named it."""
         self._limit = context_tokens or self._limit
-        self._until[subject] = self._clock() + REMEMBERED_SECONDS
+        self._until[subject] = monotonic() + REMEMBERED_SECONDS
 
     def __contains__(self, subject: Any) -> bool:
-        return self._clock() < self._until.get(subject, 0.0)
+        return monotonic() < self._until.get(subject, 0.0)
 
     @property
     def context_tokens(self) -> int | None:

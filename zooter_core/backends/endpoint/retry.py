@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import email.utils
 import random
-import re
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0  # seconds
 LONGEST_WAIT = 60.0  # seconds; if the server asks for more, the request fails at once
@@ -38,15 +34,14 @@ class RetryPolicy:
     longest: float = LONGEST_PAUSE
     spread: float = 0.5
 
-    def pause(self, attempt: int, wait: float | None = None, jitter: float | None = None) -> float | None:
+    def pause(self, attempt: int, wait: float | None = None) -> float | None:
         """Seconds until the next attempt; None if there is none.
 
         Args:
             attempt: the number of the attempt that failed, from 0.
             wait: seconds that the server asks for. The pause is a little longer.
-            jitter: a random number in [0, 1].
         """
-        jitter = random.random() if jitter is None else jitter
+        jitter = random.random()
         if attempt >= self.retries or (wait is not None and wait > LONGEST_WAIT):
             return None
         if wait is not None:
@@ -55,17 +50,9 @@ class RetryPolicy:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds in a `Retry-After` header, which holds a number or a date. A date in the past is 0.
-
-    None if the header is missing or makes no sense: neither number nor date, negative, or beyond LONGEST_RETRY_AFTER.
-    """
-    value = headers.get("retry-after", "").strip()
-    if re.fullmatch(r"[0-9]+(\.[0-9]*)?", value):
-        seconds = float(value)
-    else:
-        try:
-            date = email.utils.parsedate_to_datetime(value)
-            seconds = date.replace(tzinfo=date.tzinfo or UTC).timestamp() - time.time()
-        except (ValueError, OverflowError, IndexError, TypeError):  # not a date, or one beyond the calendar
-            return None
-    return max(seconds, 0.0) if abs(seconds) <= LONGEST_RETRY_AFTER else None
+    """Seconds in a `Retry-After` header; None if it is missing, a date, or no number from 0 to LONGEST_RETRY_AFTER."""
+    try:
+        seconds = float(headers.get("retry-after", ""))
+    except ValueError:
+        return None
+    return seconds if 0 <= seconds <= LONGEST_RETRY_AFTER else None

@@ -143,23 +143,19 @@ class GgufBackend(ResidentBackend):
         yield from merge_streams([answer_waiting] * running, stop)
 
     def _answer(self, request: Request, generation: GenerationConfig, stop: threading.Event) -> Iterator[Piece]:
-        """Answer a request. If the process ends before the first word, a new one tries once more."""
+        """Answer a request, or say why there is no answer."""
         name, text = request.candidate.name, ""
-        for last in (False, True):
-            try:
-                for piece in self._run(request, generation, stop):
-                    text += piece.text
-                    yield piece
-            except RejectedError as problem:
-                yield Piece.failed(request, refusal(problem, request), "refused")
-            except EngineError as problem:
-                if not (text or last):
-                    continue
-                failure = Failure(f"an answer of {name}", str(problem), STARTED_AGAIN)
-                yield Piece(request, response=Response(name, text.strip(), finish="error", error=failure))
-            except Exception as problem:
-                yield Piece.failed(request, problem)
-            return
+        try:
+            for piece in self._run(request, generation, stop):
+                text += piece.text
+                yield piece
+        except RejectedError as problem:
+            yield Piece.failed(request, refusal(problem, request), "refused")
+        except EngineError as problem:
+            failure = Failure(f"an answer of {name}", str(problem), STARTED_AGAIN)
+            yield Piece(request, response=Response(name, text.strip(), finish="error", error=failure))
+        except Exception as problem:
+            yield Piece.failed(request, problem)
 
     def _run(self, request: Request, generation: GenerationConfig, stop: threading.Event) -> Iterator[Piece]:
         """Answer a request on its process, which is started if necessary."""

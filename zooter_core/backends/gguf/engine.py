@@ -69,7 +69,6 @@ class Slot:
     adapter: int | None = None
     tokens: Sequence[int] = ()
     room: int = 0
-    used: int = 0
 
     def common(self, adapter: int | None, tokens: Sequence[int]) -> int:
         """How many tokens of a prompt it has read."""
@@ -83,11 +82,10 @@ class Slots:
     """The free slots, and the room for tokens that all of them share. A request that needs more waits in line."""
 
     def __init__(self, count: int, room: int) -> None:
-        self._free = [Slot(number) for number in range(count)]
+        self._free = [Slot(number) for number in range(count)]  # the one unused for longest first
         self._count, self._room = count, room
         self._changed = threading.Condition()
         self._first = threading.Lock()  # held by the request that is first in line
-        self._uses = 0
 
     def take(self, adapter: int | None, tokens: Sequence[int], room: int, stop: threading.Event) -> Slot | None:
         """The free slot that has read the longest part of a prompt, else the one unused for longest.
@@ -106,10 +104,10 @@ class Slots:
                     if stop.is_set():
                         return None
                     self._changed.wait(POLL_SECONDS)  # a stop does not notify
-                slot = max(self._free, key=lambda slot: (slot.common(adapter, tokens), -slot.used))
+                slot = max(self._free, key=lambda slot: slot.common(adapter, tokens))
                 self._free.remove(slot)
-                self._uses, self._room = self._uses + 1, self._room - room
-                slot.adapter, slot.tokens, slot.room, slot.used = adapter, tokens, room, self._uses
+                self._room -= room
+                slot.adapter, slot.tokens, slot.room = adapter, tokens, room
                 return slot
         finally:
             self._first.release()
@@ -139,11 +137,7 @@ class Engine:
     """
 
     def __init__(
-        self,
-        candidate: CandidateConfig,
-        header: Header,
-        adapters: Mapping[str, Path],
-        stop: threading.Event | None = None,
+        self, candidate: CandidateConfig, header: Header, adapters: Mapping[str, Path], stop: threading.Event
     ) -> None:
         """
         Raises:
@@ -206,10 +200,10 @@ class Engine:
             RejectedError: llama.cpp does not accept the request.
             EngineError: the process has ended.
         """
-        connection = self._connect({**body, "stream": True, "return_progress": True}, "/completion")
-        watch = threading.Event()
-        threading.Thread(target=_close_on, args=(connection.sock, stop, watch), name="stop", daemon=True).start()
+        connection, watch = _Connection(self._socket), threading.Event()
         try:
+            connection.post("/completion", {**body, "stream": True, "return_progress": True})
+            threading.Thread(target=_close_on, args=(connection.sock, stop, watch), name="stop", daemon=True).start()
             answer = connection.getresponse()
             if answer.status != 200:
                 raise RejectedError(_error(answer.read()))
@@ -238,24 +232,18 @@ class Engine:
         Raises:
             RejectedError, EngineError: as `stream`.
         """
+        connection = _Connection(self._socket)
         try:
-            connection = self._connect(body, path)
+            connection.post(path, body)
             answer = connection.getresponse()
             content = answer.read()
-            connection.close()
         except (OSError, http.client.HTTPException) as problem:
             raise EngineError(self.process.ending()) from problem
+        finally:
+            connection.close()
         if answer.status != 200:
             raise RejectedError(_error(content))
         return parse_json(content)
-
-    def _connect(self, body: Mapping[str, Any], path: str) -> http.client.HTTPConnection:
-        connection = _Connection(self._socket)
-        try:
-            connection.request("POST", path, dump_json(body), {"Content-Type": "application/json"})
-        except OSError as problem:
-            raise EngineError(self.process.ending()) from problem
-        return connection
 
     def close(self) -> None:
         """End the process."""
@@ -279,6 +267,10 @@ class _Connection(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
         self.sock.connect(self._path)
+
+    def post(self, path: str, body: Mapping[str, Any]) -> None:
+        """Send a request."""
+        self.request("POST", path, dump_json(body), {"Content-Type": "application/json"})
 
 
 def _close_on(connection: socket.socket, stop: threading.Event, watch: threading.Event) -> None:

@@ -33,16 +33,6 @@ OUT_OF_MEMORY = re.compile(r"out of memory|(failed|unable) to allocate|cannot al
 CHECK = "Check the file, and that the installed version of xllamacpp knows its architecture."
 
 
-def rank_session(leader: int) -> None:
-    """Give a whole session of processes the rank (`nice`) of this process, among other sessions.
-
-    Linux shares the processor between sessions first (autogroups, see sched(7)), so that the rank of a process that
-    leads a session says nothing outside. Elsewhere, and in control groups, this does nothing.
-    """
-    with suppress(OSError, AttributeError):
-        Path(f"/proc/{leader}/autogroup").write_text(str(os.nice(0)), encoding="ascii")
-
-
 class ServerProcess:
     """A process that runs a model.
 
@@ -61,12 +51,11 @@ class ServerProcess:
                     stdout=subprocess.PIPE,
                     stderr=log,
                     env=environment,
-                    start_new_session=True,  # Ctrl-C is for this process, which ends the other one
+                    process_group=0,  # Ctrl-C is for this process, which ends the other one
                 )
         except BaseException:
             shutil.rmtree(self.folder, ignore_errors=True)
             raise
-        rank_session(self._process.pid)
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self.pid, self._input, self._output = self._process.pid, self._process.stdin, self._process.stdout
@@ -76,7 +65,7 @@ class ServerProcess:
         """Whether the process has not ended."""
         return self._process.poll() is None
 
-    def wait_until_loaded(self, model: str, stop: threading.Event | None = None) -> None:
+    def wait_until_loaded(self, model: str, stop: threading.Event) -> None:
         """Wait until the model is loaded, which may take minutes. If it does not load, the process ends.
 
         Raises:
@@ -96,11 +85,11 @@ class ServerProcess:
             self.close()
             raise
 
-    def first_report(self, stop: threading.Event | None = None) -> dict[str, Any]:
+    def first_report(self, stop: threading.Event) -> dict[str, Any]:
         """The first report; empty if the process ends without one. Raises InterruptedError if `stop` is set."""
         with selectors.DefaultSelector() as selector:
             selector.register(self._output, selectors.EVENT_READ)
-            while stop is None or not stop.is_set():
+            while not stop.is_set():
                 if selector.select(POLL_SECONDS):
                     with suppress(ValueError):  # a line that a death has cut off, or `close` came first
                         return parse_json(line) if (line := self._output.readline()) else {}

@@ -5,16 +5,14 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import threading
-import weakref
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
 from transformers import AutoModelForCausalLM
 
 from zooter_core.backends import memory
@@ -27,7 +25,6 @@ from zooter_core.config.candidates import CandidateConfig
 FULL = "too little memory for it"
 FREE_MEMORY = "Free memory, or lower budget_gb in [memory], so that fewer models stay loaded."
 FIX_ADAPTER = "Fix `adapter` in fleet.toml, or train it on this base."
-ADAPTER_FILE = "adapter_model.safetensors"
 
 # transformers prefers cuDNN's attention on Hopper GPUs, for training. It plans anew for every number of keys, that is
 # for every token of an answer, which took longer than the rest of the token (docs/own-gpus.md).
@@ -38,65 +35,25 @@ class Base:
     """One language model, its tokenizer and its LoRA adapters.
 
     Attributes:
+        usable: always, for `residency`.
         lock: held while a batch runs, because peft's choice of adapters is not thread-safe.
         sizes: bytes of its parameters and buffers by device.
         adapters: folder -> peft's name of the adapter, in which some characters are not allowed.
     """
 
+    usable = True
+
     def __init__(self, checkpoint: Checkpoint, used: memory.Sizes) -> None:
-        """
-        Raises:
-            ZooterError: this machine lacks a device or package that fleet.toml names.
-            WorkError: the model does not load.
-        """
+        """Arguments and errors: see `load`."""
         candidate = checkpoint.candidate
         self.name = Path(candidate.model).name if Path(candidate.model).is_absolute() else candidate.model
         self.tokenizer = checkpoint.tokenizer()
-        self._checkpoint = checkpoint
-        self._options = _placement(candidate, used)
-        self.model: Any = self.load()
+        self.model: Any = load(checkpoint, used)
         device = self.model.get_input_embeddings().weight.device  # for prompts; accelerate may move it there later
         self.device: torch.device = torch.device(memory.devices(None)[0]) if device.type == "meta" else device
         self.adapters: dict[str, str] = {}
         self.lock = threading.Lock()
         self.sizes = measured(self.model)
-
-    def load(self) -> Any:
-        """The model without adapters.
-
-        Raises:
-            WorkError: it does not load, or lacks weights of a causal language model.
-        """
-        candidate = self._checkpoint.candidate
-        try:
-            with LOAD_LOCK:
-                model, report = AutoModelForCausalLM.from_pretrained(
-                    self._checkpoint.source,
-                    revision=candidate.revision,
-                    dtype=find_dtype(candidate),
-                    output_loading_info=True,
-                    trust_remote_code=False,
-                    ignore_mismatched_sizes=True,  # they are named below
-                    **self._options,
-                )
-        except Exception as problem:  # transformers and safetensors raise many kinds
-            if memory.is_full(problem):
-                raise
-            raise fault(candidate, first_line(problem)) from problem
-        missing, other = sorted(report["missing_keys"]), sorted(report["mismatched_keys"])
-        if missing:
-            raise fault(candidate, f"{len(missing)} of its weights missing, such as {missing[0]}")
-        if other:
-            raise fault(candidate, f"{other[0][0]} of the shape {list(other[0][1])} instead of {list(other[0][2])}")
-        # A batch's last tokens are a slice. For those, torch on a CPU copies the head's weights once for every row.
-        if (head := model.get_output_embeddings()) is not None:
-            head.register_forward_pre_hook(_contiguous)
-        return model.eval()
-
-    @property
-    def usable(self) -> bool:
-        """Whether the model is loaded. It is not if reloading it failed after a broken adapter."""
-        return self.model is not None
 
     @property
     def positions(self) -> int:
@@ -138,18 +95,18 @@ class Base:
                 "one that is partly elsewhere (device_map)",
                 "Merge the adapter into the model's weights, or use quantisation.",
             )
-        from peft import PeftModel
+        from peft import PeftConfig, PeftModelForCausalLM
 
         check_readable(Path(candidate.adapter))
         name = f"adapter{len(self.adapters)}"
-        options = {"adapter_name": name, "autocast_adapter_dtype": False, "is_trainable": False}
         try:
             with LOAD_LOCK:
-                if self.adapters:
-                    self.model.load_adapter(candidate.adapter, **options)
-                else:
-                    self.model = PeftModel.from_pretrained(self.model, candidate.adapter, **options).eval()
-            problem = self._mismatch(candidate.adapter, name)
+                config = PeftConfig.from_pretrained(candidate.adapter)
+                if not self.adapters:
+                    self.model = PeftModelForCausalLM(self.model, config, name, autocast_adapter_dtype=False)
+                report = self.model.load_adapter(candidate.adapter, name, autocast_adapter_dtype=False)
+            differing = [key for key in (*report.missing_keys, *report.unexpected_keys) if "lora_" in key]
+            problem = f"one for another base: {min(differing)} is in only one of them" if differing else ""
         except Exception as raised:  # a corrupt safetensors file, wrong shapes, a missing config
             problem = _plain_words(raised)
         if problem:
@@ -159,31 +116,17 @@ class Base:
                 problem,
                 FREE_MEMORY if problem.startswith(FULL) else FIX_ADAPTER,
             )
+        self.model.eval()
         self.adapters[candidate.adapter] = name
         self.sizes = measured(self.model)
 
-    def _mismatch(self, adapter: str, name: str) -> str | None:
-        """How an adapter's weights differ from those it has in this model; peft ignores such differences."""
-        file = Path(adapter) / ADAPTER_FILE
-        if not file.is_file():  # on a hub, or in another format
-            return None
-        with safe_open(file, framework="pt") as weights:
-            in_file = {key for key in weights.keys() if "lora_" in key}  # noqa: SIM118 (no mapping)
-        infix = f".{name}."
-        parameters = [key for key, _ in self.model.named_parameters() if "lora_" in key and infix in key]
-        in_model = {key.replace(infix, ".") for key in parameters}
-        if in_file == in_model:
-            return None
-        return f"one for another base: {sorted(in_file ^ in_model)[0]} is in only one of them"
-
     def _forget(self, name: str) -> None:
         """Remove what is left of an adapter that failed to load."""
-        if not self.adapters:
-            self.model = None  # two models might not fit
-            memory.give_back()
-            self.model = self.load()
-        elif name in self.model.peft_config:
-            self.model.delete_adapter(name)
+        if self.adapters:
+            with suppress(ValueError):  # it had not been added
+                self.model.delete_adapter(name)
+        elif hasattr(self.model, "unload"):
+            self.model = self.model.unload()
 
     def choose(self, names: Sequence[str]) -> tuple[AbstractContextManager[Any], dict[str, Any]]:
         """The cheapest way to run these rows: no adapter, one adapter for all, or one for every row."""
@@ -198,20 +141,52 @@ class Base:
 
     def close(self) -> None:
         """Release the weights."""
-        watched = [weakref.ref(weight) for weight in self.model.parameters()] if self.usable else []
         self.model, self.sizes = None, {}
-        memory.give_back(watched)
+        memory.give_back()
+
+
+def load(checkpoint: Checkpoint, used: memory.Sizes) -> Any:
+    """The model without adapters.
+
+    Args:
+        used: bytes of the models that are loaded, by device.
+
+    Raises:
+        ZooterError: this machine lacks a device or package that fleet.toml names.
+        WorkError: it does not load, or lacks weights of a causal language model.
+    """
+    candidate, options = checkpoint.candidate, _placement(checkpoint.candidate, used)
+    try:
+        with LOAD_LOCK:
+            model, report = AutoModelForCausalLM.from_pretrained(
+                checkpoint.source,
+                revision=candidate.revision,
+                dtype=find_dtype(candidate),
+                output_loading_info=True,
+                trust_remote_code=False,
+                ignore_mismatched_sizes=True,  # they are named below
+                **options,
+            )
+    except Exception as problem:  # transformers and safetensors raise many kinds
+        if memory.is_full(problem):
+            raise
+        raise fault(candidate, first_line(problem)) from problem
+    missing, other = sorted(report["missing_keys"]), sorted(report["mismatched_keys"])
+    if missing:
+        raise fault(candidate, f"{len(missing)} of its weights missing, such as {missing[0]}")
+    if other:
+        raise fault(candidate, f"{other[0][0]} of the shape {list(other[0][1])} instead of {list(other[0][2])}")
+    # A batch's last tokens are a slice. For those, torch on a CPU copies the head's weights once for every row.
+    if (head := model.get_output_embeddings()) is not None:
+        head.register_forward_pre_hook(_contiguous)
+    return model.eval()
 
 
 def measured(model: Any) -> memory.Sizes:
     """Bytes of a model's parameters and buffers by device. Weights that accelerate keeps on disk do not count."""
     sizes: Counter[str] = Counter()
     places = {name: str(place) for name, place in (getattr(model, "hf_device_map", None) or {}).items()}
-    counted: set[int] = set()
     for name, weight in (*model.named_parameters(), *model.named_buffers()):
-        if id(weight) in counted:  # tied weights have two names
-            continue
-        counted.add(id(weight))
         device = str(weight.device)
         if device == "meta":  # accelerate keeps it elsewhere until its layer runs
             part = max((part for part in places if f".{name}.".find(f".{part}.") >= 0 or not part), key=len, default="")

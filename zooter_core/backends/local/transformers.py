@@ -116,13 +116,12 @@ class TransformersBackend(ResidentBackend):
 
     def _loader(self, candidate: CandidateConfig) -> Loader[Base]:
         """How the base of a candidate is loaded."""
-        checkpoint = cache(lambda: Checkpoint.of(candidate))
         return Loader(
             make_key(candidate),
             candidate,
             memory.devices(candidate.device_map),
-            lambda: checkpoint().bytes(),
-            lambda: Base(checkpoint(), self.resident.used()),
+            lambda: self._checkpoint(candidate).bytes(),
+            lambda: Base(self._checkpoint(candidate), self.resident.used()),
             spreads=candidate.device_map in memory.SPREAD,
         )
 
