@@ -210,8 +210,9 @@ def test_a_turn_that_dies_in_any_step_goes_on_later(taught, step, monkeypatch):
     assert versions.state.judged == 320
     assert load_fleet(taught.fleet).router.path.endswith("routers/0001")
     assert versions.state.challenger.startswith("routers/000")
-    assert [(event["event"], event["passes"]) for event in versions.state.events] == [(PROMOTE, True)]
-    assert versions.state.follows
+    (event,) = versions.state.events
+    by_hand = step == "named"  # killed between fleet.toml and the state: as if somebody had named the router
+    assert (event["event"], event.get("passes", False), versions.state.follows) == (PROMOTE, not by_hand, not by_hand)
     assert Router.load(load_fleet(taught.fleet).router.path).candidates == POOL
     assert not [path for path in (taught.fleet / "routers").iterdir() if "partial" in path.name]
     assert result.judged <= 120

@@ -1,8 +1,7 @@
 """The routers that traffic made, in the fleet's folder, and which of them serves.
 
 `routers/0001` and so on are ordinary router folders. `routers/state.json` says who competes and what the pairs say so
-far. What serves is what fleet.toml names, and nothing else. A switch first writes to state.json what it intends, then
-replaces fleet.toml: whichever router that names after a kill, the state that belongs to it is known. The folder of a
+far. What serves is what fleet.toml names, and nothing else: a state that says otherwise follows it. The folder of a
 router that served is never written again.
 """
 
@@ -14,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +51,6 @@ class State(Contest[str]):
         origin: the router whose training queries the learner starts from: the last one that traffic did not make.
         events: switches, oldest first: time, event, router, the one before, the number of pairs, the mean of the latest
             ones from `low` to `high`, and the evidence, unless the switch was made by hand.
-        intended: during a switch, the fields that it changes, and the events that it adds.
     """
 
     champion: str = STARTING
@@ -66,7 +64,6 @@ class State(Contest[str]):
     pool: list[str] = field(default_factory=list)
     origin: str = STARTING
     events: list[dict[str, Any]] = field(default_factory=list)
-    intended: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -101,7 +98,7 @@ class Versions:
             raise ZooterError("a fleet of your own", "the embedded one", step)
         self.fleet, self.folder = fleet, fleet.folder / ROUTERS
         self.state = self._read()
-        self._reconcile()
+        self._follow_fleet()
 
     @property
     def serving(self) -> str:
@@ -143,20 +140,20 @@ class Versions:
     def switch(self, after: State, event: str, evidence: Evidence | None = None) -> None:
         """Let fleet.toml name another champion, and remember it.
 
+        A switch that is killed between the two counts as one by hand: its router serves, and is not followed.
+
         Args:
             after: a copy of `state` after its `promote`, `rollback` or `enter`.
             event: PROMOTE, ROLLBACK or FOLLOW.
             evidence: for it, if the pairs decided.
         """
-        state = self.state
-        intended = {name: value for name, value in asdict(after).items() if value != getattr(state, name)}
+        before = self.state
         if event != FOLLOW:  # of which there are too many
-            shown = summary(state.guard if event == ROLLBACK else state.pairs) | (asdict(evidence) if evidence else {})
-            intended["events"] = [_entry(event, after.champion, state.champion, shown)]
-        state.intended = intended
-        self.save()
+            shown = summary(before.guard if event == ROLLBACK else before.pairs)
+            shown |= asdict(evidence) if evidence else {}
+            after.events.append(_entry(event, after.champion, before.champion, shown))
         name_router(self.fleet.folder, after.champion)
-        self._complete()
+        self.state = after
         self.save()
 
     def rollback_target(self) -> str | None:
@@ -183,16 +180,12 @@ class Versions:
         for path in spare[:-MOST_SPARE]:
             remove(inside(self.fleet.folder, f"{ROUTERS}/{path.name}"))
 
-    def _reconcile(self) -> None:
-        """Follow fleet.toml, which somebody may have changed, or a switch that was killed."""
+    def _follow_fleet(self) -> None:
+        """Let the state follow fleet.toml, where somebody named another router, or a switch was killed."""
         state, serving = self.state, self.serving
-        if serving == state.intended.get("champion"):
-            self._complete()
-            return
-        state.intended = {}  # the switch was killed before it changed anything
-        if serving == state.champion:
-            return
         before = state.champion
+        if serving == before:
+            return
         if serving == state.challenger:
             state.promote()
             event = PROMOTE
@@ -207,23 +200,14 @@ class Versions:
         if (self.folder / STATE).is_file():  # otherwise this is the first start
             state.events.append(_entry(event, serving, before, {}))
 
-    def _complete(self) -> None:
-        """Do to the state what a switch intended, which fleet.toml names by now."""
-        state = self.state
-        events = [*state.events, *state.intended.get("events", [])]
-        self.state = replace(state, **state.intended | {"events": events, "intended": {}})
-
     def _read(self) -> State:
         path = self.folder / STATE
         if not path.is_file():
             return State()
         try:
             state = of_type(State, parse_json(path.read_text(encoding="utf-8")))
-            of_type(State, state.intended)  # which replaces the fields that it names
-            for event in of_type(list[Switch], state.events + state.intended.get("events", [])):
+            for event in of_type(list[Switch], state.events):
                 time.localtime(event.time)  # as pages and reports show it
-            names = {entry.name for entry in fields(State)}
-            state.intended = {name: value for name, value in state.intended.items() if name in names}
             return state
         except (OSError, ValueError, OverflowError) as problem:
             step = "Delete the file: the contest begins anew, and the routers stay."
