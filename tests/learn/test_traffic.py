@@ -191,7 +191,9 @@ def test_a_file_of_an_earlier_version_gets_columns_and_has_long_ids_of_users_cut
     traffic._database.execute("ALTER TABLE decisions DROP COLUMN other_user")
     for table in ("decisions", "rewards"):
         traffic._database.execute(f"ALTER TABLE {table} DROP COLUMN thought_tokens")
+    (vectors := traffic.path.parent / "learned-vectors.npz").touch()
     with Traffic.open(traffic.path.parent) as again:
+        assert not vectors.exists()  # they are with the decisions now
         assert again.delete(user="u" * 300) == 2
         again.add([decision(2, tokens=9, thought_tokens=7)])
         again.add_rewards([LoggedReward("req-2", "a", 1.0, tokens=9, thought_tokens=7)])

@@ -23,7 +23,7 @@ from zooter_core.learn.learner import choose
 from zooter_core.learn.refit import Material, read_linear, refit, write_router
 from zooter_core.learn.traffic import Traffic
 from zooter_core.learn.traffic_rows import LoggedDecision
-from zooter_core.learn.vectors import VECTORS, embed_decisions, forget_vectors
+from zooter_core.learn.vectors import embed_decisions
 from zooter_core.learn.versions import FOLLOW, STARTING, State, Versions
 from zooter_core.method.partial_rewards import Array, spread
 from zooter_core.method.promotion import Evidence, Gate
@@ -91,7 +91,7 @@ class Cycle:
         settings: LearnSettings,
         tell: Callable[[str], None] = lambda note: None,
     ) -> None:
-        self.versions, self.ensemble, self.traffic, self.data = versions, ensemble, traffic, traffic.path.parent
+        self.versions, self.ensemble, self.traffic = versions, ensemble, traffic
         self.settings, self.tell, self.pool = settings, tell, ensemble.fleet.pool
         self.names = tuple(ensemble.fleet.routed_as)  # of the pool, in a router
         if len(set(self.names)) < len(self.names):
@@ -114,8 +114,6 @@ class Cycle:
             return turn
         if self.traffic.last_number() < state.judged:  # another file than at the last turn: its numbers begin anew
             state.judged = state.learned = 0
-            (self.data / VECTORS).unlink(missing_ok=True)
-        forget_vectors(self.data, self.traffic.numbers)
         state.follows = state.follows and not self.settings.manual
         judge = TrafficJudge(self.ensemble, self.traffic, budget, self.settings.sampling, stop)
         turn.failures = judge.failures
@@ -243,7 +241,7 @@ class Cycle:
         if len(self.pool) < 2 or not rewarded.any() or (fresh < REFIT_EVERY and not new_pool):
             return
         encoder = self.ensemble.router.encoder
-        vectors = embed_decisions(encoder, material.decisions, self.data)
+        vectors = embed_decisions(encoder, material.decisions, self.traffic)
         start = self._read_training(spread(material.judged))
         learned = refit(material, vectors, start)
         about = {"decisions": len(material), "origin": state.origin}

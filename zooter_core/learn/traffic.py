@@ -1,7 +1,8 @@
 """What came through the endpoint, and the rewards that were computed for it: one private SQLite file, `traffic.sqlite`.
 
-Two tables hold the records. Two more hold their sums by the hour, which triggers keep in step, so that totals of
-millions of decisions take milliseconds and a deletion leaves nothing of a decision behind.
+Two tables hold the records, and one the vectors of queries that the learner has embedded. Two more hold sums by the
+hour, which triggers keep in step, so that totals of millions of decisions take milliseconds and a deletion leaves
+nothing of a decision behind.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ PRAGMA cache_size = -32768;
 """
 ROWS_AT_ONCE = 1000  # read or deleted in one transaction, so that writers never wait long
 HOUR = 3600
+EARLIER_VECTORS = "learned-vectors.npz"  # where earlier versions kept the vectors
 EARLIER = "serve"  # the folder of data folders that have the name of their fleet
 
 
@@ -122,6 +124,7 @@ class Traffic:
             raise ZooterError.saying(f"There is no traffic in {folder} yet.", next_step)
         with _usable(path):
             private_folder(folder, ours=False)
+            (folder / EARLIER_VECTORS).unlink(missing_ok=True)  # it would outlive deletions
             return cls(path, _open(path))
 
     def close(self) -> None:
@@ -179,9 +182,20 @@ class Traffic:
         ((number,),) = self._rows("SELECT COALESCE(MAX(seq), 0) FROM sqlite_sequence WHERE name = 'decisions'")
         return int(number)
 
-    def numbers(self, first: int) -> list[int]:
-        """The numbers of the decisions from one on."""
-        return [number for (number,) in self._rows("SELECT number FROM decisions WHERE number >= ?", first)]
+    def vectors(self, encoder: str) -> list[tuple[int, bytes]]:
+        """The vectors that an encoder made of decisions' queries, by the decisions' numbers."""
+        return self._rows("SELECT number, vector FROM vectors WHERE encoder = ?", encoder)
+
+    def add_vectors(self, encoder: str, vectors: Iterable[tuple[int, bytes]]) -> None:
+        """Add vectors of decisions' queries. Those of decisions that have been deleted meanwhile are dropped."""
+        insert = "INSERT OR REPLACE INTO vectors SELECT ?, ?, ? WHERE EXISTS (SELECT 1 FROM decisions WHERE number = ?)"
+        with self._changing() as database:
+            database.executemany(insert, ((number, encoder, vector, number) for number, vector in vectors))
+
+    def drop_vectors(self, encoder: str, first: int) -> None:
+        """Drop the vectors of decisions before a number, and those of other encoders than one."""
+        with self._changing() as database:
+            database.execute("DELETE FROM vectors WHERE number < ? OR encoder <> ?", (first, encoder))
 
     def newest(self, limit: int = 20, *, useful: bool = False) -> list[LoggedDecision]:
         """The decisions that were added last, the last one first.
@@ -334,16 +348,11 @@ class Traffic:
             names = stored_users(user)
             marks = ", ".join("?" * len(names))
             conditions |= {f"(user IN ({marks}) OR other_user IN ({marks}))": [*names, *names]}
-        from zooter_core.learn.vectors import forget_vectors  # NumPy: the demo starts without
-
         conditions = {condition: values for condition, values in conditions.items() if values[0] is not None}
         if not conditions:
             raise ValueError("say what to delete")
         select = f"SELECT number FROM decisions WHERE {' AND '.join(conditions)} AND number > ? ORDER BY number LIMIT ?"
-        try:
-            return self._delete(select, [value for values in conditions.values() for value in values], rewrite)
-        finally:
-            forget_vectors(self.path.parent, self.numbers)
+        return self._delete(select, [value for values in conditions.values() for value in values], rewrite)
 
     def _delete(self, select: str, values: Sequence[Any], rewrite: bool) -> int:
         """Delete the decisions whose numbers are selected, and what is left of deleted ones beside those that stay."""

@@ -1,6 +1,6 @@
-"""The tables of the traffic file and their rows: decisions, rewards, and their sums by the hour.
+"""The tables of the traffic file and their rows: decisions, rewards, queries' vectors, and sums by the hour.
 
-Triggers keep the sums in step. A deletion of a decision takes its rewards along.
+Triggers keep the sums in step. A deletion of a decision takes its rewards and its vector along.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ CREATE TABLE IF NOT EXISTS rewards (
     thought_tokens INTEGER, PRIMARY KEY (request_id, candidate, source)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS rewards_feedback ON rewards (time) WHERE source = 'feedback';
 CREATE INDEX IF NOT EXISTS rewards_why ON rewards (why, time);
+CREATE TABLE IF NOT EXISTS vectors (number INTEGER PRIMARY KEY, encoder TEXT NOT NULL, vector BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS hours (
     hour INTEGER, candidate TEXT, routed INTEGER, chore INTEGER, n INTEGER, prompt_tokens INTEGER, tokens INTEGER,
     dollars REAL, priced INTEGER, seconds REAL, timed INTEGER,
@@ -59,6 +60,9 @@ CREATE TRIGGER IF NOT EXISTS decision_deleted AFTER DELETE ON decisions BEGIN
         AND routed = (OLD.probability IS NOT NULL) AND chore = OLD.chore;
     DELETE FROM hours WHERE hour = CAST(OLD.time / 3600 AS INTEGER) AND n <= 0;
     DELETE FROM rewards WHERE request_id = OLD.request_id;
+END;
+CREATE TRIGGER IF NOT EXISTS vector_deleted AFTER DELETE ON decisions BEGIN
+    DELETE FROM vectors WHERE number = OLD.number;
 END;
 CREATE TRIGGER IF NOT EXISTS reward_added AFTER INSERT ON rewards BEGIN
     INSERT INTO reward_hours VALUES (CAST(NEW.time / 3600 AS INTEGER), NEW.candidate, NEW.source, NEW.why, 1,
