@@ -187,15 +187,18 @@ class Traffic:
         return self._rows("SELECT number, vector FROM vectors WHERE encoder = ?", encoder)
 
     def add_vectors(self, encoder: str, vectors: Iterable[tuple[int, bytes]]) -> None:
-        """Add vectors of decisions' queries. Those of decisions that have been deleted meanwhile are dropped."""
+        """Add vectors of decisions' queries, in place of those by another encoder.
+
+        Those of decisions that have been deleted meanwhile are dropped.
+        """
         insert = "INSERT OR REPLACE INTO vectors SELECT ?, ?, ? WHERE EXISTS (SELECT 1 FROM decisions WHERE number = ?)"
         with self._changing() as database:
             database.executemany(insert, ((number, encoder, vector, number) for number, vector in vectors))
 
-    def drop_vectors(self, encoder: str, first: int) -> None:
-        """Drop the vectors of decisions before a number, and those of other encoders than one."""
+    def drop_vectors(self, before: int) -> None:
+        """Drop the vectors of decisions before a number."""
         with self._changing() as database:
-            database.execute("DELETE FROM vectors WHERE number < ? OR encoder <> ?", (first, encoder))
+            database.execute("DELETE FROM vectors WHERE number < ?", (before,))
 
     def newest(self, limit: int = 20, *, useful: bool = False) -> list[LoggedDecision]:
         """The decisions that were added last, the last one first.

@@ -20,11 +20,11 @@ AT_ONCE = 16  # texts
 def embed_decisions(encoder: TextEncoder, decisions: Sequence[LoggedDecision], traffic: Traffic) -> NDArray[np.float32]:
     """The vectors of decisions in the order of their numbers, shape (n, width).
 
-    The traffic has them afterwards, and none of earlier decisions or of another encoder.
+    The traffic has them afterwards, and none of earlier decisions.
     """
     vectors = np.full((len(decisions), 2 * encoder.width), np.nan, dtype=np.float32)
     rows = {one.number: row for row, one in enumerate(decisions)}
-    traffic.drop_vectors(encoder.identity, min(rows, default=0))
+    traffic.drop_vectors(min(rows, default=0))
     for number, vector in traffic.vectors(encoder.identity):
         if number in rows:
             vectors[rows[number]] = np.frombuffer(vector, dtype=np.float32)
