@@ -361,25 +361,22 @@ class Traffic:
         """Delete the decisions whose numbers are selected, and what is left of deleted ones beside those that stay."""
         deleted = last = 0
         with self._lock, _usable(self.path):
-            database = self._database
-            try:
-                while rows := database.execute(select, [*values, last, ROWS_AT_ONCE]).fetchall():
-                    with _transaction(database):
-                        database.execute("PRAGMA user_version = 1")  # until the file is rewritten
-                        count = database.executemany("DELETE FROM decisions WHERE number = ?", rows).rowcount
-                    deleted, last = deleted + count, rows[-1][0]
-                if rewrite and database.execute("PRAGMA user_version").fetchone()[0]:
-                    database.execute("VACUUM")
-                    database.execute("PRAGMA user_version = 0")
-            finally:  # also where the disk had no room for all of it
-                is_empty = empty_log(database, WAIT_SECONDS)
-        if is_empty:
-            return deleted
-        raise WorkError.saying(
-            f"{deleted:,} requests are deleted, but their texts are still in {self.path}-wal: another program has "
-            f"been reading there for {WAIT_SECONDS:.0f} s.",
-            "Stop what reads it, such as a shell of SQLite, and run the same again.",
-        )
+            while rows := self._database.execute(select, [*values, last, ROWS_AT_ONCE]).fetchall():
+                with _transaction(self._database):
+                    self._database.execute("PRAGMA user_version = 1")  # until the file is rewritten
+                    deleted += self._database.executemany("DELETE FROM decisions WHERE number = ?", rows).rowcount
+                last = rows[-1][0]
+            if rewrite and self._database.execute("PRAGMA user_version").fetchone()[0]:
+                self._database.execute("VACUUM")
+                self._database.execute("PRAGMA user_version = 0")
+            is_empty = empty_log(self._database, WAIT_SECONDS)
+        if not is_empty:
+            raise WorkError.saying(
+                f"{deleted:,} requests are deleted, but their texts are still in {self.path}-wal: another program has "
+                f"been reading there for {WAIT_SECONDS:.0f} s.",
+                "Stop what reads it, such as a shell of SQLite, and run the same again.",
+            )
+        return deleted
 
     def _first_number(self, since: float) -> int:
         ((number,),) = self._rows("SELECT MIN(number) FROM decisions WHERE time >= ?", since)
