@@ -149,7 +149,7 @@ def test_a_newcomer_answers_stored_queries(place):
     settings = LearnSettings(SamplingPlan(0.1, 0.0))
     Cycle(Versions(ensemble.fleet), ensemble, traffic, settings).turn(TurnBudget(1000), STOP)
     _, versions, ensemble = turn(place, sampling=SamplingPlan(0.1, 0.0))
-    late = list(traffic.rewards(why=NEWCOMER))
+    late = traffic.rewards(why=NEWCOMER)
     assert {reward.candidate for reward in late} == {"two"}
     assert len(late) == 200
     assert versions.state.newcomers == {}
@@ -173,7 +173,7 @@ def test_a_burst_that_the_budget_ends_goes_on_with_the_next_turn(place):
     assert versions.state.newcomers == {"two": 50}
     _, versions, ensemble = with_newcomer(place)
     assert (len(ensemble.questions), versions.state.newcomers) == (50, {})
-    assert len(list(traffic.rewards(why=NEWCOMER))) == 150
+    assert len(traffic.rewards(why=NEWCOMER)) == 150
 
 
 def test_a_newcomer_that_fails_does_not_take_the_budget(place):
@@ -245,7 +245,7 @@ def test_a_query_is_embedded_once(place, tiny_encoder):
             return tiny_encoder.embed(texts)
 
     place.traffic.add(decisions(60))
-    encoder, entries = Counting(), list(place.traffic.decisions())
+    encoder, entries = Counting(), place.traffic.decisions()
     first = embed_decisions(encoder, entries[:40], place.traffic)
     later = embed_decisions(encoder, entries[20:], place.traffic)
     assert np.array_equal(first[20:], later[:20])

@@ -253,10 +253,10 @@ def test_a_killed_writer_leaves_a_sound_file(tmp_path):
             process.kill()
         with Traffic.open(tmp_path) as traffic:
             assert traffic._database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-            entries = list(traffic.decisions())
+            entries = traffic.decisions()
             assert sum(total.n for total in traffic.totals()) == len(entries)
             assert sum(total.dollars for total in traffic.totals()) == len(entries)
-            rewards = list(traffic.rewards())
+            rewards = traffic.rewards()
             assert sum(n for *_, n, _, _ in traffic.reward_totals()) == len(rewards)
             assert {reward.request_id for reward in rewards} <= {entry.request_id for entry in entries}
     assert entries

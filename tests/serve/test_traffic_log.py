@@ -23,8 +23,8 @@ TITLE = "### Task:\nGenerate a concise, 3-5 word title with an emoji summarizing
 def stored(endpoint, count=1):
     """The decisions that are there, once there are so many."""
     with Traffic.open(endpoint.server.settings.data) as traffic:
-        wait_until(lambda: len(list(traffic.decisions())) >= count)
-        return list(traffic.decisions())
+        wait_until(lambda: len(traffic.decisions()) >= count)
+        return traffic.decisions()
 
 
 def test_nothing_is_kept_unless_wanted(serve):

@@ -20,7 +20,7 @@ from typing import Any, Self
 
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.files import private_folder
-from zooter_core.base.sqlite_file import UNUSABLE, empty_log, open_private
+from zooter_core.base.sqlite_file import MOST_KEYS, UNUSABLE, empty_log, open_private
 from zooter_core.config.fleet import Fleet
 from zooter_core.learn.traffic_rows import (
     ADDED,
@@ -49,7 +49,7 @@ PRAGMA secure_delete = ON;
 PRAGMA recursive_triggers = ON;
 PRAGMA cache_size = -32768;
 """
-ROWS_AT_ONCE = 1000  # read or deleted in one transaction, so that writers never wait long
+ROWS_AT_ONCE = 1000  # deleted in one transaction, so that writers never wait long
 HOUR = 3600
 EARLIER_VECTORS = "learned-vectors.npz"  # where earlier versions kept the vectors
 EARLIER = "serve"  # the folder of data folders that have the name of their fleet
@@ -161,21 +161,15 @@ class Traffic:
             rows = ((*reward.row(), reward.request_id) for reward in rewards)
             return max(database.executemany(insert, rows).rowcount, 0)
 
-    def decisions(self, after: int = 0, limit: int | None = None) -> Iterator[LoggedDecision]:
-        """The decisions in the order in which they were added, read a thousand at a time.
+    def decisions(self, after: int = 0, limit: int = -1) -> list[LoggedDecision]:
+        """The decisions in the order in which they were added.
 
         Args:
             after: the `number` of the last one that is not wanted. Unlike a time, it hides none if a clock jumps.
-            limit: how many at most.
+            limit: how many at most; all of them by default.
         """
-        left = limit if limit is not None else float("inf")
         select = f"SELECT number, {COLUMNS} FROM decisions WHERE number > ? ORDER BY number LIMIT ?"
-        while left > 0:
-            rows = self._rows(select, after, int(min(ROWS_AT_ONCE, left)))
-            yield from map(LoggedDecision.from_row, rows)
-            if len(rows) < ROWS_AT_ONCE:
-                return
-            after, left = rows[-1][0], left - len(rows)
+        return [LoggedDecision.from_row(row) for row in self._rows(select, after, limit)]
 
     def last_number(self) -> int:
         """The number of the decision that was added last, even if it has been deleted since; 0 if there was none."""
@@ -216,17 +210,11 @@ class Traffic:
         """The decision on a request; None if it is not here."""
         return next(self.decisions_for([request_id]), None)
 
-    def rewards(self, why: str | None = None) -> Iterator[LoggedReward]:
-        """The rewards by request and candidate, read a thousand at a time; only those of one kind, such as `sample`."""
-        chosen, values = (" AND why = ?", [why]) if why else ("", [])
-        select = (
-            f"SELECT {REWARDS} FROM rewards WHERE (request_id, candidate, source) > (?, ?, ?){chosen}"
-            " ORDER BY request_id, candidate, source LIMIT ?"
-        )
-        last = ("", "", "")
-        while rows := self._rows(select, *last, *values, ROWS_AT_ONCE):
-            yield from (LoggedReward(*row) for row in rows)
-            last = (rows[-1][0], rows[-1][1], rows[-1][3])
+    def rewards(self, why: str | None = None) -> list[LoggedReward]:
+        """The rewards by request and candidate; only those of one kind, such as `sample`."""
+        where, values = ("WHERE why = ?", [why]) if why else ("", [])
+        select = f"SELECT {REWARDS} FROM rewards {where} ORDER BY request_id, candidate, source"
+        return [LoggedReward(*row) for row in self._rows(select, *values)]
 
     def rewards_for(self, request_ids: Sequence[str]) -> Iterator[LoggedReward]:
         """The rewards of some requests."""
@@ -388,8 +376,8 @@ class Traffic:
 
     def _rows_for(self, select: str, request_ids: Sequence[str]) -> Iterator[Any]:
         """The rows of a table that belong to some requests."""
-        for first in range(0, len(request_ids), ROWS_AT_ONCE // 2):
-            part = request_ids[first : first + ROWS_AT_ONCE // 2]
+        for first in range(0, len(request_ids), MOST_KEYS):
+            part = request_ids[first : first + MOST_KEYS]
             yield from self._rows(f"{select} WHERE request_id IN ({', '.join('?' * len(part))})", *part)
 
     @contextmanager
@@ -402,21 +390,11 @@ class Traffic:
 def _open(path: Path) -> sqlite3.Connection:
     """The file of an earlier version gets the columns that it lacks."""
     database = open_private(path, SETUP, WAIT_SECONDS, isolation_level=None, check_same_thread=False)
-    try:
-        database.executescript(SETTINGS)
-        if _lacking(database):
-            with _transaction(database):
-                for table, column, kind in _lacking(database):  # none, if another process was first
-                    database.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
-    except BaseException:
-        database.close()
-        raise
+    database.executescript(SETTINGS)
+    for table, column, kind in ADDED:
+        if column not in {row[1] for row in database.execute(f"PRAGMA table_info({table})")}:
+            database.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
     return database
-
-
-def _lacking(database: sqlite3.Connection) -> list[tuple[str, str, str]]:
-    columns = {table: {row[1] for row in database.execute(f"PRAGMA table_info({table})")} for table, _, _ in ADDED}
-    return [(table, column, kind) for table, column, kind in ADDED if column not in columns[table]]
 
 
 @contextmanager
