@@ -18,10 +18,9 @@ from zooter_core.learn.cycle import Cycle, LearnSettings
 from zooter_core.learn.deciding import PROMOTE, ROLLBACK, SamplingPlan
 from zooter_core.learn.judging import STORED, TurnBudget
 from zooter_core.learn.learner import choose
-from zooter_core.learn.refit import Material, read_linear, refit, write_router
+from zooter_core.learn.refit import Material, embed_decisions, read_linear, refit, write_router
 from zooter_core.learn.traffic import Traffic
 from zooter_core.learn.traffic_rows import FEEDBACK, MODEL, NEWCOMER, LoggedReward
-from zooter_core.learn.vectors import embed_decisions
 from zooter_core.learn.versions import FOLLOW, Versions, name_router
 from zooter_core.method.promotion import Gate
 from zooter_core.router.router import Router

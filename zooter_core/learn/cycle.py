@@ -20,10 +20,9 @@ from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.learn.deciding import PROMOTE, ROLLBACK, Choices, SamplingPlan
 from zooter_core.learn.judging import BATCH, TrafficJudge, TurnBudget, learnable
 from zooter_core.learn.learner import choose
-from zooter_core.learn.refit import Material, read_linear, refit, write_router
+from zooter_core.learn.refit import Material, embed_decisions, read_linear, refit, write_router
 from zooter_core.learn.traffic import Traffic
 from zooter_core.learn.traffic_rows import LoggedDecision
-from zooter_core.learn.vectors import embed_decisions
 from zooter_core.learn.versions import FOLLOW, STARTING, State, Versions
 from zooter_core.method.partial_rewards import Array, spread
 from zooter_core.method.promotion import Evidence, Gate

@@ -11,6 +11,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,11 @@ from zooter_core.method.verified import scale_of, verified_rewards
 from zooter_core.router.config import CONFIG, ENCODER_FOLDER, LEARNED, WEIGHTS, broken
 from zooter_core.router.kinds import LINEAR
 
+if TYPE_CHECKING:
+    from zooter_core.router.text_encoder import TextEncoder
+
 MOST = 20_000  # decisions that a refit learns from, the latest ones
+AT_ONCE = 16  # queries that are embedded before their vectors are stored
 TRIAL = 50  # queries with all rewards, below which the probabilities are not calibrated
 
 
@@ -92,6 +97,25 @@ class LearnedRouter:
     chosen: Sequence[Option]
     weights: Array
     last: int
+
+
+def embed_decisions(encoder: TextEncoder, decisions: Sequence[LoggedDecision], traffic: Traffic) -> NDArray[np.float32]:
+    """The vectors of decisions in the order of their numbers, shape (n, width).
+
+    The traffic has them afterwards, and none of earlier decisions.
+    """
+    vectors = np.full((len(decisions), 2 * encoder.width), np.nan, dtype=np.float32)
+    rows = {one.number: row for row, one in enumerate(decisions)}
+    traffic.drop_vectors(min(rows, default=0))
+    for number, vector in traffic.vectors(encoder.identity):
+        if number in rows:
+            vectors[rows[number]] = np.frombuffer(vector, dtype=np.float32)
+    missing = np.flatnonzero(np.isnan(vectors[:, 0])).tolist()
+    for first in range(0, len(missing), AT_ONCE):
+        part = missing[first : first + AT_ONCE]
+        vectors[part] = encoder.embed([decisions[row].routed_text for row in part])
+        traffic.add_vectors(encoder.identity, [(decisions[row].number, vectors[row].tobytes()) for row in part])
+    return vectors
 
 
 def refit(

@@ -350,9 +350,9 @@ class Traffic:
         deleted = last = 0
         with self._lock, _usable(self.path):
             while rows := self._database.execute(select, [*values, last, ROWS_AT_ONCE]).fetchall():
-                with _transaction(self._database):
-                    self._database.execute("PRAGMA user_version = 1")  # until the file is rewritten
-                    deleted += self._database.executemany("DELETE FROM decisions WHERE number = ?", rows).rowcount
+                with self._changing() as database:
+                    database.execute("PRAGMA user_version = 1")  # until the file is rewritten
+                    deleted += database.executemany("DELETE FROM decisions WHERE number = ?", rows).rowcount
                 last = rows[-1][0]
             if rewrite and self._database.execute("PRAGMA user_version").fetchone()[0]:
                 self._database.execute("VACUUM")
@@ -383,8 +383,9 @@ class Traffic:
     @contextmanager
     def _changing(self) -> Iterator[sqlite3.Connection]:
         """A transaction: all of it, or nothing."""
-        with self._lock, _usable(self.path), _transaction(self._database):
-            yield self._database
+        with self._lock, _usable(self.path), self._database as database:  # commits, or rolls back
+            database.execute("BEGIN IMMEDIATE")
+            yield database
 
 
 def _open(path: Path) -> sqlite3.Connection:
@@ -395,18 +396,6 @@ def _open(path: Path) -> sqlite3.Connection:
         if column not in {row[1] for row in database.execute(f"PRAGMA table_info({table})")}:
             database.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
     return database
-
-
-@contextmanager
-def _transaction(database: sqlite3.Connection) -> Iterator[None]:
-    database.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        database.execute("COMMIT")
-    except BaseException:
-        if database.in_transaction:  # a full disk may have ended it
-            database.execute("ROLLBACK")
-        raise
 
 
 @contextmanager
