@@ -195,11 +195,11 @@ def test_a_first_start_is_no_event(fleet_copy):
 
 
 def test_states_of_other_versions_are_read(fleet):
-    before, whole = opened(fleet).state, record(fleet)
+    before, older = opened(fleet).state, record(fleet)
     rewrite(fleet, intended={"champion": "routers/0002"}, more=2)
     assert opened(fleet).state == before
-    del whole["guard"]
-    (fleet / "routers" / "state.json").write_text(json.dumps(whole))
+    del older["guard"]
+    (fleet / "routers" / "state.json").write_text(json.dumps(older))
     assert opened(fleet).state == replace(before, guard=[])
 
 
