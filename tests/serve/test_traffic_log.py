@@ -80,7 +80,7 @@ def test_what_is_too_old_goes_as_soon_as_nobody_reads_it(tmp_path, monkeypatch, 
     monkeypatch.setattr(traffic_log, "CLEAN_SECONDS", 0.2)
     monkeypatch.setattr("zooter_core.learn.traffic.WAIT_SECONDS", 0.2)
     with Traffic.open(tmp_path) as traffic, closing(sqlite3.connect(traffic.path)) as reader:
-        traffic.add(LoggedDecision("old", 0.0, "a secret"))
+        traffic.add([LoggedDecision("old", 0.0, "a secret")])
         reader.execute("BEGIN")
         reader.execute("SELECT COUNT(*) FROM decisions").fetchall()
         log = traffic_log.TrafficLog(tmp_path, LearnConfig(retention_days=1))

@@ -15,12 +15,14 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
+from itertools import chain
 from pathlib import Path
 from typing import Any, Self
 
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.files import private_folder
-from zooter_core.base.sqlite_file import MOST_KEYS, UNUSABLE, empty_log, open_private
+from zooter_core.base.sqlite_file import UNUSABLE, empty_log, open_private
+from zooter_core.base.strict_json import dump_json
 from zooter_core.config.fleet import Fleet
 from zooter_core.learn.traffic_rows import (
     ADDED,
@@ -51,6 +53,8 @@ PRAGMA cache_size = -32768;
 """
 ROWS_AT_ONCE = 1000  # deleted in one transaction, so that writers never wait long
 HOUR = 3600
+FOREVER = 1e11  # seconds since 1970, in the year 5138
+AMONG = "request_id IN (SELECT value FROM json_each(?))"
 EARLIER_VECTORS = "learned-vectors.npz"  # where earlier versions kept the vectors
 EARLIER = "serve"  # the folder of data folders that have the name of their fleet
 
@@ -138,19 +142,16 @@ class Traffic:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def add(self, decisions: LoggedDecision | Iterable[LoggedDecision]) -> int:
+    def add(self, decisions: Iterable[LoggedDecision]) -> int:
         """Add decisions in one transaction, but none whose request is there already. Gives how many are new."""
-        entries = [decisions] if isinstance(decisions, LoggedDecision) else decisions
-        marks = ", ".join("?" * len(DECISION_COLUMNS))
+        insert = f"INSERT OR IGNORE INTO decisions ({COLUMNS}) VALUES ({', '.join('?' * len(DECISION_COLUMNS))})"
         with self._changing() as database:
-            rows = (entry.row() for entry in entries)
-            new = database.executemany(f"INSERT OR IGNORE INTO decisions ({COLUMNS}) VALUES ({marks})", rows).rowcount
-        return max(new, 0)
+            return database.executemany(insert, (decision.row() for decision in decisions)).rowcount
 
-    def add_rewards(self, rewards: Iterable[LoggedReward]) -> int:
+    def add_rewards(self, rewards: Iterable[LoggedReward]) -> None:
         """Add rewards in one transaction, each in place of an earlier one of the same request, candidate and source.
 
-        A reward of a request that has been deleted meanwhile is dropped. Gives how many were added.
+        A reward of a request that has been deleted meanwhile is dropped.
         """
         marks = ", ".join("?" * len(REWARD_COLUMNS))
         insert = (
@@ -158,8 +159,7 @@ class Traffic:
             " WHERE EXISTS (SELECT 1 FROM decisions WHERE request_id = ?)"
         )
         with self._changing() as database:
-            rows = ((*reward.row(), reward.request_id) for reward in rewards)
-            return max(database.executemany(insert, rows).rowcount, 0)
+            database.executemany(insert, ((*reward.row(), reward.request_id) for reward in rewards))
 
     def decisions(self, after: int = 0, limit: int = -1) -> list[LoggedDecision]:
         """The decisions in the order in which they were added.
@@ -208,7 +208,7 @@ class Traffic:
 
     def decision(self, request_id: str) -> LoggedDecision | None:
         """The decision on a request; None if it is not here."""
-        return next(self.decisions_for([request_id]), None)
+        return next(iter(self.decisions_for([request_id])), None)
 
     def rewards(self, why: str | None = None) -> list[LoggedReward]:
         """The rewards by request and candidate; only those of one kind, such as `sample`."""
@@ -216,26 +216,21 @@ class Traffic:
         select = f"SELECT {REWARDS} FROM rewards {where} ORDER BY request_id, candidate, source"
         return [LoggedReward(*row) for row in self._rows(select, *values)]
 
-    def rewards_for(self, request_ids: Sequence[str]) -> Iterator[LoggedReward]:
+    def rewards_for(self, request_ids: Sequence[str]) -> list[LoggedReward]:
         """The rewards of some requests."""
-        return (LoggedReward(*row) for row in self._rows_for(f"SELECT {REWARDS} FROM rewards", request_ids))
+        select = f"SELECT {REWARDS} FROM rewards WHERE {AMONG}"
+        return [LoggedReward(*row) for row in self._rows(select, dump_json(list(request_ids)))]
 
-    def totals(
-        self, since: float | None = None, until: float | None = None, *, hours: int | None = None
-    ) -> list[Total]:
+    def totals(self, since: float = 0.0, until: float = FOREVER, *, hours: int | None = None) -> list[Total]:
         """The decisions of a period, summed by candidate; `until` is excluded.
 
         Args:
             hours: also by steps of so many hours.
         """
-        first, last = self.span()
-        start, end = first if since is None else since, last + 1 if until is None else until
-        inner, outer = -int(-start // HOUR), int(end // HOUR)  # the hours that the period covers fully
-        edges = [(start, end)] if inner > outer else [(start, inner * HOUR), (outer * HOUR, end)]
-        parts, values = ["SELECT * FROM hours WHERE hour >= ? AND hour < ?"], [inner, outer]
-        for edge in edges:
-            parts.append(f"{AS_HOURS} WHERE time >= ? AND time < ?")
-            values.extend(edge)  # type: ignore[arg-type]
+        inner, outer = -int(-since // HOUR), int(until // HOUR)  # the hours that the period covers fully
+        edges = [(since, until)] if inner > outer else [(since, inner * HOUR), (outer * HOUR, until)]
+        parts, values = ["SELECT * FROM hours WHERE hour >= ? AND hour < ?"], [inner, outer, *chain(*edges)]
+        parts += [f"{AS_HOURS} WHERE time >= ? AND time < ?"] * len(edges)
         step = f"hour / {int(hours)} * {int(hours)}" if hours else "NULL"
         sums = ", ".join(f"SUM({name})" for name in [entry.name for entry in fields(Total)][4:])
         select = (
@@ -245,16 +240,14 @@ class Traffic:
         return [Total(row[0], row[1], bool(row[2]), bool(row[3]), *row[4:]) for row in self._rows(select, *values)]
 
     def reward_totals(
-        self, since: float | None = None, until: float | None = None, *, hours: int = 1
+        self, since: float = 0.0, until: float = FOREVER, *, hours: int = 1
     ) -> list[tuple[int, str, str, str, int, float, float]]:
         """Rewards summed by hour of their time: (hour, candidate, source, why, n, sum, sum of squares)."""
-        start = -(1 << 62) if since is None else int(since // HOUR)
-        end = (1 << 62) if until is None else -int(-until // HOUR)
         select = (
             f"SELECT hour / {int(hours)} * {int(hours)}, candidate, source, why, SUM(n), SUM(total), SUM(squares)"
             " FROM reward_hours WHERE hour >= ? AND hour < ? GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"
         )
-        return self._rows(select, start, end)
+        return self._rows(select, int(since // HOUR), -int(-until // HOUR))
 
     def sampled(self, since: float, until: float) -> list[str]:
         """The ids of the requests that all candidates answered, by the time at which their rewards were computed."""
@@ -262,9 +255,10 @@ class Traffic:
         with self._lock, _usable(self.path):  # in the order of the index: millions need no sorting
             return list(dict.fromkeys(row[0] for row in self._database.execute(select, (SAMPLE, since, until))))
 
-    def decisions_for(self, request_ids: Sequence[str]) -> Iterator[LoggedDecision]:
+    def decisions_for(self, request_ids: Sequence[str]) -> list[LoggedDecision]:
         """The decisions on some requests, as far as they are here."""
-        return map(LoggedDecision.from_row, self._rows_for(f"SELECT number, {COLUMNS} FROM decisions", request_ids))
+        select = f"SELECT number, {COLUMNS} FROM decisions WHERE {AMONG}"
+        return [LoggedDecision.from_row(row) for row in self._rows(select, dump_json(list(request_ids)))]
 
     def served_mean(self, since: float, until: float) -> tuple[float, int]:
         """The mean reward of the answers that were served where the router chose, chores left out, and how many."""
@@ -373,12 +367,6 @@ class Traffic:
     def _rows(self, select: str, *values: Any) -> list[Any]:
         with self._lock, _usable(self.path):
             return self._database.execute(select, values).fetchall()
-
-    def _rows_for(self, select: str, request_ids: Sequence[str]) -> Iterator[Any]:
-        """The rows of a table that belong to some requests."""
-        for first in range(0, len(request_ids), MOST_KEYS):
-            part = request_ids[first : first + MOST_KEYS]
-            yield from self._rows(f"{select} WHERE request_id IN ({', '.join('?' * len(part))})", *part)
 
     @contextmanager
     def _changing(self) -> Iterator[sqlite3.Connection]:
