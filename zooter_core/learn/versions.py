@@ -44,7 +44,6 @@ class State(Contest[str]):
     Attributes:
         judged: the number of the last decision that was judged.
         learned: the number of the last decision that the challenger learned from.
-        version: of the newest router folder.
         paused: nothing is judged, learned or switched.
         newcomers: candidates that still have to answer stored queries, and how many.
         pool: the candidates at the last run.
@@ -58,7 +57,6 @@ class State(Contest[str]):
     former: str | None = None
     judged: int = 0
     learned: int = 0
-    version: int = 0
     paused: bool = False
     newcomers: dict[str, int] = field(default_factory=dict)
     pool: list[str] = field(default_factory=list)
@@ -106,8 +104,8 @@ class Versions:
         if self.fleet.router is None:
             return STARTING
         path = Path(os.path.normpath(self.fleet.router.path))
-        inside = Path(os.path.normpath(self.fleet.folder))
-        return path.relative_to(inside).as_posix() if path.is_relative_to(inside) else str(path)
+        folder = Path(os.path.normpath(self.fleet.folder))
+        return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
 
     def place(self, router: str) -> Path:
         """The folder of a router."""
@@ -123,11 +121,10 @@ class Versions:
     def add(self, write: Callable[[Path], None]) -> str:
         """Add a version: `write` fills a folder, which gets its name only when it is complete. Returns its path."""
         with writing(routers_folder(self.fleet)):
-            number = 1 + max([self.state.version, *(int(p.name) for p in self.folder.iterdir() if p.name.isdigit())])
+            number = 1 + max((int(path.name) for path in self._folders()), default=0)
             with atomic(self.folder / f"{number:04}") as partial:
                 partial.mkdir()
                 write(partial)
-        self.state.version = number
         return f"{ROUTERS}/{number:04}"
 
     def save(self) -> None:
@@ -175,10 +172,13 @@ class Versions:
         state = self.state
         used = {state.champion, state.challenger, state.former}
         used |= {event[name] for event in state.events for name in ("router", "before")}
-        folders = sorted(path for path in self.folder.glob("[0-9]*") if path.name.isdigit())
-        spare = [path for path in folders if f"{ROUTERS}/{path.name}" not in used]
+        spare = [path for path in self._folders() if f"{ROUTERS}/{path.name}" not in used]
         for path in spare[:-MOST_SPARE]:
             remove(inside(self.fleet.folder, f"{ROUTERS}/{path.name}"))
+
+    def _folders(self) -> list[Path]:
+        """The versions' folders, oldest first."""
+        return sorted((path for path in self.folder.glob("[0-9]*") if path.name.isdigit()), key=lambda p: int(p.name))
 
     def _follow_fleet(self) -> None:
         """Let the state follow fleet.toml, where somebody named another router, or a switch was killed."""
