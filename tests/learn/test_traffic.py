@@ -212,22 +212,6 @@ def test_a_full_disk_leaves_what_was_there(traffic):
     assert traffic.add([decision(2)]) == 1
 
 
-def test_a_torn_log_loses_the_last_transaction_alone(tmp_path):
-    with Traffic.open(tmp_path) as traffic:
-        traffic.add([decision(1)])
-        traffic._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        traffic.add([decision(2)])
-        database, log = (tmp_path / name for name in (FILE, f"{FILE}-wal"))
-        copies = database.read_bytes(), log.read_bytes()[:-100]
-    other = tmp_path / "other"
-    other.mkdir()
-    (other / FILE).write_bytes(copies[0])
-    (other / f"{FILE}-wal").write_bytes(copies[1])
-    with Traffic.open(other) as traffic:
-        assert [entry.request_id for entry in traffic.decisions()] == ["req-1"]
-        assert traffic._database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-
-
 WRITER = """
 import sys
 from pathlib import Path
