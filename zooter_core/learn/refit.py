@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from zooter_core.base.strict_json import dump_json, parse_json
+from zooter_core.base.strict_json import dump_json
 from zooter_core.learn.learner import CHUNK, Learner, Option
 from zooter_core.learn.traffic import Traffic
 from zooter_core.learn.traffic_rows import FEEDBACK, MODEL, NEWCOMER, LoggedDecision
@@ -24,7 +24,8 @@ from zooter_core.method.calibration import temperature_of
 from zooter_core.method.metrics import win_shares
 from zooter_core.method.partial_rewards import Array, Linear
 from zooter_core.method.verified import scale_of, verified_rewards
-from zooter_core.router.config import CONFIG, ENCODER_FOLDER, LEARNED, WEIGHTS, broken
+from zooter_core.router.config import ENCODER_FOLDER, LEARNED, broken
+from zooter_core.router.head import RouterHead, RouterHeadConfig
 from zooter_core.router.kinds import LINEAR
 
 if TYPE_CHECKING:
@@ -176,27 +177,13 @@ def write_router(
         encoder: its reference, or the folder of a fine-tuned one, to which the router's folder gets a link.
         about: what else learned.json says.
     """
-    from safetensors.numpy import save_file
-
     if isinstance(encoder, Path):
         (folder / ENCODER_FOLDER).symlink_to(os.path.relpath(encoder, folder.resolve()), target_is_directory=True)
         encoder = ENCODER_FOLDER
-    config = {
-        "architectures": ["RouterHead"],
-        "calibration_temperature": learned.temperature,
-        "candidates": list(pool),
-        "dtype": "float32",
-        "encoder": encoder,
-        "kind": LINEAR,
-        "labels": {},
-        "model_type": "zooter-router",
-        "settings": {},
-        "width": len(learned.router.weight),
-    }
-    arrays = {"body.weight": learned.router.weight, "body.bias": learned.router.bias}
-    single = {name: np.ascontiguousarray(array, dtype=np.float32) for name, array in arrays.items()}
-    save_file(single, str(folder / WEIGHTS), metadata={"format": "pt"})
-    (folder / CONFIG).write_text(dump_json(config, indent=2) + "\n", encoding="utf-8")
+    width, temperature = len(learned.router.weight), learned.temperature
+    head = RouterHead(RouterHeadConfig(pool, encoder, width, LINEAR, calibration_temperature=temperature))
+    head.set_state({name: array.astype(np.float32) for name, array in vars(learned.router).items()})
+    head.save(folder)
     notes = {
         "half_lives": {
             name: None if math.isinf(half) else half for name, (half, _) in zip(pool, learned.chosen, strict=True)
@@ -215,12 +202,9 @@ def read_linear(folder: Path) -> tuple[Linear, list[str]]:
     Raises:
         WorkError: a file is missing or broken.
     """
-    from safetensors.numpy import load_file
-
     try:
-        arrays = load_file(str(folder / WEIGHTS))
-        config = parse_json((folder / CONFIG).read_text(encoding="utf-8"))
-        linear = Linear(arrays["body.weight"].astype(np.float64), arrays["body.bias"].astype(np.float64))
-        return linear, [str(name) for name in config["candidates"]]
+        head = RouterHead.load(folder)
+        linear = Linear(**{name: array.astype(np.float64) for name, array in head.body.state.items()})
+        return linear, list(head.config.candidates)
     except Exception as problem:  # safetensors has errors of its own
         raise broken(folder, problem) from problem
