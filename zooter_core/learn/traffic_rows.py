@@ -6,13 +6,12 @@ Triggers keep the sums in step. A deletion of a decision takes its rewards and i
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 from zooter_core.base.errors import WorkError
-from zooter_core.base.strict_json import dump_json, is_number, parse_json
+from zooter_core.base.strict_json import dump_json, parse_json
 
 MODEL, FEEDBACK = "reward model", "feedback"  # sources of a reward
 SERVED, SAMPLE, PAIR, NEWCOMER = "served", "sample", "pair", "newcomer"  # why a reward was computed
@@ -159,8 +158,8 @@ class LoggedDecision:
     def from_row(cls, row: Sequence[Any]) -> Self:
         """The decision in a row of `number` and `DECISION_COLUMNS`."""
         decision = cls(**dict(zip(DECISION_COLUMNS, row[1:], strict=True)), number=row[0])
-        decision.probabilities = _parsed(decision.probabilities, dict, is_number)
-        decision.tags = parse_tags(decision.tags)
+        decision.probabilities = _parsed(decision.probabilities)
+        decision.tags = _parsed(decision.tags)
         decision.chore = bool(decision.chore)
         return decision
 
@@ -265,23 +264,20 @@ def _storable(value: Any) -> Any:
     return value
 
 
-def parse_tags(text: object) -> list[str]:
+def parse_tags(text: str) -> list[str]:
     """The tags in a column.
 
     Raises:
         WorkError: it is damaged.
     """
-    tags: list[str] = _parsed(text, list, lambda tag: isinstance(tag, str))
+    tags: list[str] = _parsed(text)
     return tags
 
 
-def _parsed(text: object, kind: type, valid: Callable[[Any], bool]) -> Any:
-    """A column of JSON: an object or a list, and what its values are."""
-    with suppress(ValueError):
-        shape: Any = parse_json(text) if isinstance(text, str) else None
-        values: Any = shape.values() if isinstance(shape, dict) else shape
-        if isinstance(shape, kind) and all(map(valid, values)):
-            return shape
-    raise WorkError(
-        "whole rows in the traffic file", f"{text!r:.60}", "Restore a copy of it, or give another folder with --data."
-    )
+def _parsed(text: Any) -> Any:
+    """A column of JSON."""
+    try:
+        return parse_json(text)
+    except ValueError as problem:
+        step = "Restore a copy of it, or give another folder with --data."
+        raise WorkError("whole rows in the traffic file", f"{text!r:.60}", step) from problem
