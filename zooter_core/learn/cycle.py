@@ -236,7 +236,7 @@ class Cycle:
         numbers = np.array([one.number for one in material.decisions])
         fresh = int((rewarded & (numbers > state.learned)).sum()) if len(numbers) else 0
         latest = state.challenger or (state.champion if state.follows else None)
-        new_pool = latest is not None and set(self.names) != set(self._read_pool(latest))
+        new_pool = latest is not None and set(self.names) != set(read_linear(self.versions.place(latest))[1])
         if len(self.pool) < 2 or not rewarded.any() or (fresh < REFIT_EVERY and not new_pool):
             return
         encoder = self.ensemble.router.encoder
@@ -255,12 +255,6 @@ class Cycle:
             self.versions.state = after
             self.versions.save()
         self.versions.tidy()
-
-    def _read_pool(self, name: str) -> list[str]:
-        try:
-            return read_linear(self.versions.place(name))[1]
-        except (OSError, ZooterError):
-            return []
 
     def _read_training(self, scale: float) -> tuple[Vectors, Array] | None:
         """The training queries of the router that traffic started from, if its folder has them with their texts."""
