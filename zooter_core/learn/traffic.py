@@ -1,8 +1,8 @@
 """What came through the endpoint, and the rewards that were computed for it: one private SQLite file, `traffic.sqlite`.
 
-Two tables hold the records, and one the vectors of queries that the learner has embedded. Two more hold sums by the
-hour, which triggers keep in step, so that totals of millions of decisions take milliseconds and a deletion leaves
-nothing of a decision behind.
+Two tables hold the records, and one the vectors of queries that the learner has embedded. Two more count by the hour,
+and triggers keep them in step, so that totals of millions of decisions take milliseconds and a deletion leaves nothing
+of a decision behind.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
 from itertools import chain
 from pathlib import Path
 from typing import Any, Self
@@ -30,6 +29,7 @@ from zooter_core.learn.traffic_rows import (
     COLUMNS,
     DECISION_COLUMNS,
     FEEDBACK,
+    HOURS,
     MODEL,
     REWARD_COLUMNS,
     REWARDS,
@@ -222,22 +222,24 @@ class Traffic:
         return [LoggedReward(*row) for row in self._rows(select, dump_json(list(request_ids)))]
 
     def totals(self, since: float = 0.0, until: float = FOREVER, *, hours: int | None = None) -> list[Total]:
-        """The decisions of a period, summed by candidate; `until` is excluded.
+        """The decisions of a period, counted by candidate; `until` is excluded.
 
         Args:
             hours: also by steps of so many hours.
         """
         inner, outer = -int(-since // HOUR), int(until // HOUR)  # the hours that the period covers fully
         edges = [(since, until)] if inner > outer else [(since, inner * HOUR), (outer * HOUR, until)]
-        parts, values = ["SELECT * FROM hours WHERE hour >= ? AND hour < ?"], [inner, outer, *chain(*edges)]
+        parts, values = [f"{HOURS} WHERE hour >= ? AND hour < ?"], [inner, outer, *chain(*edges)]
         parts += [f"{AS_HOURS} WHERE time >= ? AND time < ?"] * len(edges)
         step = f"hour / {int(hours)} * {int(hours)}" if hours else "NULL"
-        sums = ", ".join(f"SUM({name})" for name in [entry.name for entry in fields(Total)][4:])
         select = (
-            f"SELECT {step}, candidate, routed, chore, {sums} FROM ({' UNION ALL '.join(parts)})"
+            f"SELECT {step}, candidate, routed, chore, SUM(n) FROM ({' UNION ALL '.join(parts)})"
             " GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"
         )
-        return [Total(row[0], row[1], bool(row[2]), bool(row[3]), *row[4:]) for row in self._rows(select, *values)]
+        return [
+            Total(hour, candidate, bool(routed), bool(chore), n)
+            for hour, candidate, routed, chore, n in self._rows(select, *values)
+        ]
 
     def reward_totals(
         self, since: float = 0.0, until: float = FOREVER, *, hours: int = 1

@@ -36,25 +36,18 @@ CREATE INDEX IF NOT EXISTS rewards_feedback ON rewards (time) WHERE source = 'fe
 CREATE INDEX IF NOT EXISTS rewards_why ON rewards (why, time);
 CREATE TABLE IF NOT EXISTS vectors (number INTEGER PRIMARY KEY, encoder TEXT NOT NULL, vector BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS hours (
-    hour INTEGER, candidate TEXT, routed INTEGER, chore INTEGER, n INTEGER, prompt_tokens INTEGER, tokens INTEGER,
-    dollars REAL, priced INTEGER, seconds REAL, timed INTEGER,
+    hour INTEGER, candidate TEXT, routed INTEGER, chore INTEGER, n INTEGER,
     PRIMARY KEY (hour, candidate, routed, chore)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS reward_hours (
     hour INTEGER, candidate TEXT, source TEXT, why TEXT, n INTEGER, total REAL, squares REAL,
     PRIMARY KEY (hour, candidate, source, why)) WITHOUT ROWID;
 CREATE TRIGGER IF NOT EXISTS decision_added AFTER INSERT ON decisions BEGIN
-    INSERT INTO hours VALUES (CAST(NEW.time / 3600 AS INTEGER), COALESCE(NEW.candidate, ''),
-        NEW.probability IS NOT NULL, NEW.chore, 1, COALESCE(NEW.prompt_tokens, 0), COALESCE(NEW.tokens, 0),
-        COALESCE(NEW.dollars, 0), NEW.dollars IS NOT NULL, COALESCE(NEW.seconds, 0), NEW.seconds IS NOT NULL)
-    ON CONFLICT DO UPDATE SET n = n + 1, prompt_tokens = prompt_tokens + excluded.prompt_tokens,
-        tokens = tokens + excluded.tokens, dollars = dollars + excluded.dollars, priced = priced + excluded.priced,
-        seconds = seconds + excluded.seconds, timed = timed + excluded.timed;
+    INSERT INTO hours (hour, candidate, routed, chore, n) VALUES (CAST(NEW.time / 3600 AS INTEGER),
+        COALESCE(NEW.candidate, ''), NEW.probability IS NOT NULL, NEW.chore, 1)
+    ON CONFLICT DO UPDATE SET n = n + 1;
 END;
 CREATE TRIGGER IF NOT EXISTS decision_deleted AFTER DELETE ON decisions BEGIN
-    UPDATE hours SET n = n - 1, prompt_tokens = prompt_tokens - COALESCE(OLD.prompt_tokens, 0),
-        tokens = tokens - COALESCE(OLD.tokens, 0), dollars = dollars - COALESCE(OLD.dollars, 0),
-        priced = priced - (OLD.dollars IS NOT NULL), seconds = seconds - COALESCE(OLD.seconds, 0),
-        timed = timed - (OLD.seconds IS NOT NULL)
+    UPDATE hours SET n = n - 1
     WHERE hour = CAST(OLD.time / 3600 AS INTEGER) AND candidate = COALESCE(OLD.candidate, '')
         AND routed = (OLD.probability IS NOT NULL) AND chore = OLD.chore;
     DELETE FROM hours WHERE hour = CAST(OLD.time / 3600 AS INTEGER) AND n <= 0;
@@ -81,11 +74,10 @@ ADDED = (
     ("decisions", "thought_tokens", "INTEGER"),
     ("rewards", "thought_tokens", "INTEGER"),
 )
-# Rows of `decisions` in the shape of `hours`, for the parts of hours at both ends of a period.
+# The counts by the hour, and rows of `decisions` in their shape, for the parts of hours at both ends of a period.
+HOURS = "SELECT hour, candidate, routed, chore, n FROM hours"  # which has more columns in files of earlier versions
 AS_HOURS = """SELECT CAST(time / 3600 AS INTEGER) AS hour, COALESCE(candidate, '') AS candidate,
-    probability IS NOT NULL AS routed, chore, 1 AS n, COALESCE(prompt_tokens, 0) AS prompt_tokens,
-    COALESCE(tokens, 0) AS tokens, COALESCE(dollars, 0) AS dollars, dollars IS NOT NULL AS priced,
-    COALESCE(seconds, 0) AS seconds, seconds IS NOT NULL AS timed FROM decisions"""
+    probability IS NOT NULL AS routed, chore, 1 AS n FROM decisions"""
 
 
 @dataclass(slots=True)
@@ -196,13 +188,12 @@ class LoggedReward:
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """Decisions of one candidate, summed over a period or an hour of it.
+    """How many decisions of one candidate there are in a period or an hour of it.
 
     Attributes:
         hour: since 1970; None for the whole period.
         candidate: empty where nobody answered.
         routed: whether the router chose, and not the client.
-        priced, timed: how many of them have dollars and seconds.
     """
 
     hour: int | None
@@ -210,12 +201,6 @@ class Total:
     routed: bool
     chore: bool
     n: int
-    prompt_tokens: int
-    tokens: int
-    dollars: float
-    priced: int
-    seconds: float
-    timed: int
 
     @property
     def by_router(self) -> bool:
