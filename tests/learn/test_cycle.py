@@ -304,8 +304,8 @@ def test_feedback_alone_still_teaches(place, tiny_encoder):
         for one in traffic.decisions()
     )
     material = Material.read(traffic, POOL)
-    learned = refit(material, embed_decisions(tiny_encoder, material.decisions, traffic))
-    chosen = choose(learned.router, tiny_encoder.embed([one.query for one in EVIDENT]))
+    router, _ = refit(material, embed_decisions(tiny_encoder, material.decisions, traffic))
+    chosen = choose(router, tiny_encoder.embed([one.query for one in EVIDENT]))
     assert np.mean([POOL[one] for one in chosen] == np.array(["one", "two"] * 20)) > 0.8
 
 
@@ -327,7 +327,7 @@ def test_a_refit_is_the_same_again_and_of_any_encoder(place, tiny_encoder, tmp_p
     vectors = embed_decisions(tiny_encoder, material.decisions, place.traffic)
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-        write_router(tmp_path / name, refit(material, vectors), POOL, tiny_encoder.reference, {})
+        write_router(tmp_path / name, *refit(material, vectors), POOL, tiny_encoder.reference)
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
     linear, pool = read_linear(tmp_path / "one")
     router = Router.load(tmp_path / "one")

@@ -23,10 +23,10 @@ from zooter_core.learn.learner import choose
 from zooter_core.learn.refit import Material, embed_decisions, read_linear, refit, write_router
 from zooter_core.learn.traffic import Traffic
 from zooter_core.learn.traffic_rows import LoggedDecision
-from zooter_core.learn.versions import FOLLOW, STARTING, State, Versions
+from zooter_core.learn.versions import FOLLOW, STARTING, State, Versions, is_learned
 from zooter_core.method.partial_rewards import Array, spread
 from zooter_core.method.promotion import Evidence, Gate
-from zooter_core.router.config import ENCODER_FOLDER, LEARNED, find_encoder
+from zooter_core.router.config import ENCODER_FOLDER, find_encoder
 from zooter_core.router.router import Router
 
 REFIT_EVERY = 100  # decisions
@@ -162,7 +162,7 @@ class Cycle:
         vectors: Vectors | None = None
         result = []
         for name in routers:
-            if (self.versions.place(name) / LEARNED).is_file() and name != STARTING:
+            if is_learned(name):
                 vectors = self.ensemble.router.encoder.embed(texts) if vectors is None else vectors
                 result.append(self._route_linear(name, vectors))
             else:
@@ -242,12 +242,11 @@ class Cycle:
         encoder = self.ensemble.router.encoder
         vectors = embed_decisions(encoder, material.decisions, self.traffic)
         start = self._read_training(spread(material.judged))
-        learned = refit(material, vectors, start)
-        about = {"decisions": len(material), "origin": state.origin}
+        router, temperature = refit(material, vectors, start)
         inside = find_encoder(self.versions.place(self.versions.serving), ENCODER_FOLDER)
         where = Path(inside) if encoder.reference == inside else encoder.reference
-        turn.challenger = self.versions.add(lambda folder: write_router(folder, learned, self.names, where, about))
-        after = replace(deepcopy(state), learned=learned.last)
+        turn.challenger = self.versions.add(lambda folder: write_router(folder, router, temperature, self.names, where))
+        after = replace(deepcopy(state), learned=material.decisions[-1].number)
         if after.enter(turn.challenger):
             turn.event = FOLLOW
             self.versions.switch(after, FOLLOW)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,15 +16,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from zooter_core.base.strict_json import dump_json
-from zooter_core.learn.learner import CHUNK, Learner, Option
+from zooter_core.learn.learner import CHUNK, Learner
 from zooter_core.learn.traffic import Traffic
 from zooter_core.learn.traffic_rows import FEEDBACK, MODEL, NEWCOMER, LoggedDecision
 from zooter_core.method.calibration import temperature_of
 from zooter_core.method.metrics import win_shares
 from zooter_core.method.partial_rewards import Array, Linear
 from zooter_core.method.verified import scale_of, verified_rewards
-from zooter_core.router.config import ENCODER_FOLDER, LEARNED, broken
+from zooter_core.router.config import ENCODER_FOLDER, broken
 from zooter_core.router.head import RouterHead, RouterHeadConfig
 from zooter_core.router.kinds import LINEAR
 
@@ -81,25 +80,6 @@ class Material:
         return len(self.decisions)
 
 
-@dataclass(frozen=True)
-class LearnedRouter:
-    """What a refit made.
-
-    Attributes:
-        router: predicted rewards for vectors.
-        temperature: divides them before the softmax.
-        chosen: a half-life and a penalty for each candidate.
-        weights: how many queries each candidate was learned from, the faded ones counted less.
-        last: the number of the last decision.
-    """
-
-    router: Linear
-    temperature: float
-    chosen: Sequence[Option]
-    weights: Array
-    last: int
-
-
 def embed_decisions(encoder: TextEncoder, decisions: Sequence[LoggedDecision], traffic: Traffic) -> NDArray[np.float32]:
     """The vectors of decisions in the order of their numbers, shape (n, width).
 
@@ -123,12 +103,15 @@ def refit(
     material: Material,
     vectors: NDArray[np.float32],
     start: tuple[NDArray[np.float32], Array] | None = None,
-) -> LearnedRouter:
+) -> tuple[Linear, float]:
     """Learn from the traffic, after the champion's training queries; from people's feedback last.
 
     Args:
         vectors: of the decisions, shape (n, width).
         start: vectors and rewards of the training queries, shapes (t, width) and (t, m); None without any.
+
+    Returns:
+        what predicts rewards for vectors, and the temperature that divides them before the softmax.
     """
     if start is None:
         start = vectors, np.full(material.judged.shape, np.nan)
@@ -143,10 +126,7 @@ def refit(
     _catch_up(learner, material.late, came, vectors, (until, math.inf))
     learner.heed(vectors, material.rewards, material.judged, [one.key for one in material.decisions])
     router = learner.router()
-    return LearnedRouter(
-        router, _temperature(router, vectors, material.judged), learner.chosen, learner.weights(),
-        material.decisions[-1].number if len(material) else 0,
-    )  # fmt: skip
+    return router, _temperature(router, vectors, material.judged)
 
 
 def _catch_up(
@@ -168,32 +148,19 @@ def _temperature(router: Linear, vectors: NDArray[np.float32], rewards: Array) -
     return temperature_of(router(vectors[rows].astype(np.float64)), win_shares(rewards[rows]))
 
 
-def write_router(
-    folder: Path, learned: LearnedRouter, pool: Sequence[str], encoder: str | Path, about: Mapping[str, object]
-) -> None:
+def write_router(folder: Path, router: Linear, temperature: float, pool: Sequence[str], encoder: str | Path) -> None:
     """Write the folder of a linear router, in the format of `zooter distill`.
 
     Args:
         encoder: its reference, or the folder of a fine-tuned one, to which the router's folder gets a link.
-        about: what else learned.json says.
     """
     if isinstance(encoder, Path):
         (folder / ENCODER_FOLDER).symlink_to(os.path.relpath(encoder, folder.resolve()), target_is_directory=True)
         encoder = ENCODER_FOLDER
-    width, temperature = len(learned.router.weight), learned.temperature
+    width = len(router.weight)
     head = RouterHead(RouterHeadConfig(pool, encoder, width, LINEAR, calibration_temperature=temperature))
-    head.set_state({name: array.astype(np.float32) for name, array in vars(learned.router).items()})
+    head.set_state({name: array.astype(np.float32) for name, array in vars(router).items()})
     head.save(folder)
-    notes = {
-        "half_lives": {
-            name: None if math.isinf(half) else half for name, (half, _) in zip(pool, learned.chosen, strict=True)
-        },
-        "penalties": {name: penalty for name, (_, penalty) in zip(pool, learned.chosen, strict=True)},
-        "queries": dict(zip(pool, np.round(learned.weights, 1).tolist(), strict=True)),
-        "last_decision": learned.last,
-        **about,
-    }
-    (folder / LEARNED).write_text(dump_json(notes, indent=2) + "\n", encoding="utf-8")
 
 
 def read_linear(folder: Path) -> tuple[Linear, list[str]]:

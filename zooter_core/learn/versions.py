@@ -195,7 +195,7 @@ class Versions:
         else:
             state = self.state = replace(state, **vars(Contest(serving)))
             event = OUTSIDE
-        if not serving.startswith(f"{ROUTERS}/"):
+        if not is_learned(serving):
             state.origin = serving
         if (self.folder / STATE).is_file():  # otherwise this is the first start
             state.events.append(_entry(event, serving, before, {}))
@@ -230,6 +230,11 @@ def routers_folder(fleet: Fleet) -> Path:
 def _entry(event: str, router: str, before: str, shown: Mapping[str, Any]) -> dict[str, Any]:
     """One of a state's events, which happens now."""
     return {"time": time.time(), "event": event, "router": router, "before": before, **shown}
+
+
+def is_learned(router: str) -> bool:
+    """Whether traffic made a router."""
+    return _number(router) > 0
 
 
 def _number(router: str) -> int:
