@@ -185,17 +185,12 @@ class Cycle:
     def _ask_newcomers(self, judge: TrafficJudge) -> None:
         """Notice candidates that joined, and let them answer stored queries."""
         state = self.state
-        if state.pool:
-            joined = [name for name in self.pool if name not in state.pool]
-            state.newcomers |= dict.fromkeys(joined, BURST)
-        state.newcomers = {name: left for name, left in state.newcomers.items() if name in self.pool}
+        joined = [name for name in self.pool if state.pool and name not in state.pool]
         if set(state.pool) - set(self.pool):
             state.pairs, state.earlier, state.guard = [], 0, []  # a choice of some pairs is gone
         state.pool = list(self.pool)
-        for name in list(state.newcomers):
-            state.newcomers[name] = judge.newcomer(name, BURST)
-            if not state.newcomers[name]:
-                del state.newcomers[name]
+        asked = [name for name in dict.fromkeys([*state.newcomers, *joined]) if name in self.pool]
+        state.newcomers = {name: left for name in asked if (left := judge.newcomer(name, BURST))}
         self.versions.save()
 
     def _drop_torn_challenger(self) -> None:
@@ -233,11 +228,12 @@ class Cycle:
         """Make a new challenger, if enough came since the last one; that one may take over now."""
         state = self.state
         rewarded = ~np.isnan(material.rewards).all(axis=1) | ~np.isnan(material.late).all(axis=1)
-        numbers = np.array([one.number for one in material.decisions])
-        fresh = int((rewarded & (numbers > state.learned)).sum()) if len(numbers) else 0
+        if len(self.pool) < 2 or not rewarded.any():
+            return
+        fresh = (rewarded & (np.array([one.number for one in material.decisions]) > state.learned)).sum()
         latest = state.challenger or (state.champion if state.follows else None)
         new_pool = latest is not None and set(self.names) != set(read_linear(self.versions.place(latest))[1])
-        if len(self.pool) < 2 or not rewarded.any() or (fresh < REFIT_EVERY and not new_pool):
+        if fresh < REFIT_EVERY and not new_pool:
             return
         encoder = self.ensemble.router.encoder
         vectors = embed_decisions(encoder, material.decisions, self.traffic)
