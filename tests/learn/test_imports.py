@@ -93,7 +93,8 @@ def test_stars_are_no_feedback(traffic, tmp_path):
 
 def test_conversations_of_the_demo(traffic, tmp_path):
     history = History(tmp_path / "history.db")
-    decision = {"query": "first", "probabilities": {"a": 0.8, "b": 0.2}, "tags": [{"name": "code", "score": 1}]}
+    tags = [{"name": "code", "score": 1}]
+    decision = {"query": "first", "probabilities": {"a": 0.8, "b": 0.2}, "margin": 0.6, "tags": tags}
     record = {
         "query": "first", "decision": decision | {"candidate": "a"}, "settings": {"mode": "router"}, "candidate": "a",
         "text": "answer", "responses": {"a": {"tokens": 4, "seconds": 0.5}}, "vote": 1,

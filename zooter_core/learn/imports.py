@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from zooter_core.base.errors import ZooterError
+from zooter_core.base.records import Decision
 from zooter_core.base.sqlite_file import UNUSABLE
 from zooter_core.base.strict_json import of_type, parse_json
 from zooter_core.config.learn import LearnConfig
@@ -125,26 +126,13 @@ class _Mode:
 
 
 @dataclass
-class _Tag:
-    name: str
-
-
-@dataclass
-class _Choice:
-    query: str
-    candidate: str
-    probabilities: dict[str, float]
-    tags: list[_Tag]
-
-
-@dataclass
 class _DemoTurn:
     """What is read of a turn of the demo (ui/chat/turns.py)."""
 
     query: str
     text: str
     candidate: str
-    decision: _Choice
+    decision: Decision
     settings: _Mode
     responses: dict[str, _Figures]
     vote: int | None
