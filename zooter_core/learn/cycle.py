@@ -189,8 +189,8 @@ class Cycle:
         if set(state.pool) - set(self.pool):
             state.pairs, state.earlier, state.guard = [], 0, []  # a choice of some pairs is gone
         state.pool = list(self.pool)
-        asked = [name for name in dict.fromkeys([*state.newcomers, *joined]) if name in self.pool]
-        state.newcomers = {name: left for name in asked if (left := judge.newcomer(name, BURST))}
+        newcomers = [name for name in dict.fromkeys([*state.newcomers, *joined]) if name in self.pool]
+        state.newcomers = {name: left for name in newcomers if (left := judge.newcomer(name, BURST))}
         self.versions.save()
 
     def _drop_torn_challenger(self) -> None:
