@@ -129,7 +129,12 @@ class Traffic:
         with _usable(path):
             private_folder(folder, ours=False)
             (folder / EARLIER_VECTORS).unlink(missing_ok=True)  # it would outlive deletions
-            return cls(path, _open(path))
+            database = open_private(path, SETUP, WAIT_SECONDS, isolation_level=None, check_same_thread=False)
+            database.executescript(SETTINGS)
+            for table, column, kind in ADDED:
+                if column not in {row[1] for row in database.execute(f"PRAGMA table_info({table})")}:
+                    database.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
+        return cls(path, database)
 
     def close(self) -> None:
         """Close the file."""
@@ -376,16 +381,6 @@ class Traffic:
         with self._lock, _usable(self.path), self._database as database:  # commits, or rolls back
             database.execute("BEGIN IMMEDIATE")
             yield database
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    """The file of an earlier version gets the columns that it lacks."""
-    database = open_private(path, SETUP, WAIT_SECONDS, isolation_level=None, check_same_thread=False)
-    database.executescript(SETTINGS)
-    for table, column, kind in ADDED:
-        if column not in {row[1] for row in database.execute(f"PRAGMA table_info({table})")}:
-            database.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
-    return database
 
 
 @contextmanager
