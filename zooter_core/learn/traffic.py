@@ -44,12 +44,13 @@ from zooter_core.learn.traffic_rows import (
 
 FILE = "traffic.sqlite"
 WAIT_SECONDS = 10.0  # for another process that writes
-SETUP = f"PRAGMA journal_mode = WAL;{TABLES}"
-SETTINGS = """
+SETUP = f"""
+PRAGMA journal_mode = WAL;
 PRAGMA synchronous = NORMAL;
 PRAGMA secure_delete = ON;
 PRAGMA recursive_triggers = ON;
 PRAGMA cache_size = -32768;
+{TABLES}
 """
 ROWS_AT_ONCE = 1000  # deleted in one transaction, so that writers never wait long
 HOUR = 3600
@@ -130,7 +131,6 @@ class Traffic:
             private_folder(folder, ours=False)
             (folder / EARLIER_VECTORS).unlink(missing_ok=True)  # it would outlive deletions
             database = open_private(path, SETUP, WAIT_SECONDS, isolation_level=None, check_same_thread=False)
-            database.executescript(SETTINGS)
             for table, column, kind in ADDED:
                 if column not in {row[1] for row in database.execute(f"PRAGMA table_info({table})")}:
                     database.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
